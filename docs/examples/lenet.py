@@ -1,0 +1,179 @@
+"""Train LeNet on handwritten digits.
+
+On the UCI digits, which come with flambeau (seconds, no network), or on MNIST:
+
+    python lenet.py
+    python lenet.py --data mnist --root data --download
+    python lenet.py --resume
+
+Each epoch ends with a checkpoint, from which ``--resume`` goes on as if nothing had interrupted the run. At the end the
+folder ``--output`` also holds ``lenet.png``: the learning curve and a few predictions.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.data import DataLoader
+from flambeau.vision import datasets, models, transforms
+
+RECIPES = {
+    "digits": {"epochs": 60, "batch_size": 32, "lr": 5e-3, "shift": 0.5, "mean": 0.305, "std": 0.376},
+    "mnist": {"epochs": 15, "batch_size": 32, "lr": 3e-3, "shift": 1.5, "mean": 0.1307, "std": 0.3081},
+}
+
+
+class RandomShift:
+    """Move an image by up to ``pixels``, and fractions of one, in each direction; zeros come in at the border."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def __call__(self, image):
+        height, width = image.shape
+        border = int(self.pixels) + 1
+        padded = np.zeros((height + 2 * border, width + 2 * border), dtype=np.float32)
+        padded[border:-border, border:-border] = image
+        (top, down), (left, right) = (divmod(border + self.pixels * (2 * x - 1), 1) for x in fb.rand(2).tolist())
+        window = padded[int(top) : int(top) + height + 1, int(left) : int(left) + width + 1]
+        window = window[:-1] * (1 - down) + window[1:] * down
+        window = window[:, :-1] * (1 - right) + window[:, 1:] * right
+        return np.rint(window).astype(np.uint8)
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description="Train LeNet on handwritten digits.")
+    parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="where the MNIST files lie (default: data)")
+    parser.add_argument("--download", action="store_true", help="fetch the MNIST files if they are not there")
+    parser.add_argument("--epochs", type=int, help="passes over the training images")
+    parser.add_argument("--batch-size", type=int, help="images per step")
+    parser.add_argument("--lr", type=float, help="learning rate at the start")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument(
+        "--output", type=Path, help="folder of the checkpoint and the picture (default: runs/lenet-DATA)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the last test is below this")
+    args = parser.parse_args(argv)
+    args.output = args.output or Path("runs") / f"lenet-{args.data}"
+    for name in ("epochs", "batch_size", "lr"):
+        if getattr(args, name) is None:
+            setattr(args, name, RECIPES[args.data][name])
+    return args
+
+
+def load_data(args):
+    recipe = RECIPES[args.data]
+    to_input = [transforms.ToTensor(), transforms.Normalize([recipe["mean"]], [recipe["std"]])]
+    augmented = transforms.Compose([RandomShift(recipe["shift"]), *to_input])
+    plain = transforms.Compose(to_input)
+    if args.data == "mnist":
+        train = datasets.MNIST(args.root, train=True, transform=augmented, download=args.download)
+        test = datasets.MNIST(args.root, train=False, transform=plain, download=args.download)
+    else:
+        train = datasets.Digits(train=True, transform=augmented)
+        test = datasets.Digits(train=False, transform=plain)
+    return train, test
+
+
+def train_epoch(model, loader, loss_function, optimizer, description):
+    model.train()
+    total = 0.0
+    progress = tqdm(loader, desc=description, unit="batch", leave=False)
+    for images, labels in progress:
+        optimizer.zero_grad()
+        loss = loss_function(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(labels)
+        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    return total / len(loader.dataset)
+
+
+@fb.no_grad()
+def evaluate(model, loader):
+    """The share of the images that are recognised, in percent."""
+    model.eval()
+    correct = 0
+    for images, labels in loader:
+        correct += (model(images).argmax(1) == labels).sum().item()
+    return 100 * correct / len(loader.dataset)
+
+
+@fb.no_grad()
+def draw(model, test, history, path, count=10):
+    """A picture of the learning curve and of the first predictions."""
+    model.eval()
+    images, labels = zip(*(test[index] for index in range(count)), strict=True)
+    predictions = model(fb.stack(images)).argmax(1).tolist()
+
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    grid = figure.add_gridspec(2, count, height_ratios=[3, 1])
+    epochs = range(1, len(history["loss"]) + 1)
+    loss_axis = figure.add_subplot(grid[0, : count // 2], title="training loss", xlabel="epoch")
+    loss_axis.plot(epochs, history["loss"], color="tab:orange")
+    accuracy_axis = figure.add_subplot(grid[0, count // 2 :], title="test accuracy, %", xlabel="epoch")
+    accuracy_axis.plot(epochs, history["accuracy"], color="tab:blue")
+    for place, (label, prediction) in enumerate(zip(labels, predictions, strict=True)):
+        axis = figure.add_subplot(grid[1, place])
+        axis.imshow(test.data[place], cmap="gray_r")
+        axis.set_title(f"{prediction}", color="tab:green" if prediction == label else "tab:red")
+        axis.axis("off")
+    figure.supxlabel("predictions on test images, wrong ones red")
+    figure.savefig(path, dpi=120)
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    train, test = load_data(args)
+    # The order is drawn from flambeau's default generator, which each epoch seeds.
+    train_loader = DataLoader(train, batch_size=args.batch_size, shuffle=True)
+    test_loader = DataLoader(test, batch_size=500)
+
+    fb.manual_seed(args.seed)
+    model = models.LeNet(image_size=train.data.shape[-1])
+    optimizer = fb.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.1)
+    scheduler = fb.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, args.epochs // 4), gamma=0.4)
+    loss_function = nn.CrossEntropyLoss(label_smoothing=0.1)
+    history = {"loss": [], "accuracy": []}
+
+    args.output.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.output / "checkpoint.safetensors"
+    if args.resume:
+        state = fb.load(checkpoint)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        history = state["history"]
+        print(f"Resuming after epoch {len(history['loss'])}, from {checkpoint}")
+
+    for epoch in range(len(history["loss"]) + 1, args.epochs + 1):
+        fb.manual_seed(1000 * args.seed + epoch)
+        description = f"Epoch {epoch:{len(str(args.epochs))}}/{args.epochs}"
+        loss = train_epoch(model, train_loader, loss_function, optimizer, description)
+        scheduler.step()
+        accuracy = evaluate(model, test_loader)
+        print(f"{description}  loss {loss:.4f}  test accuracy {accuracy:.2f} %", flush=True)
+        history["loss"].append(loss)
+        history["accuracy"].append(accuracy)
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+        fb.save({**state, "history": history}, checkpoint)
+
+    picture = args.output / "lenet.png"
+    draw(model, test, history, picture)
+    accuracy = evaluate(model, test_loader)
+    print(f"Checkpoint: {checkpoint}, picture: {picture}")
+    print(f"Test accuracy: {accuracy:.2f} %")
+    if args.require_accuracy is not None and accuracy < args.require_accuracy:
+        sys.exit(f"lenet.py: the test accuracy is below the required {args.require_accuracy:.2f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Automatic differentiation: the recorded graph, the engine that runs it backwards, and checks by finite differences."""
+
+from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from flambeau.autograd import graph
+from flambeau.autograd._backward import backward, grad
+from flambeau.autograd._function import Function
+from flambeau.autograd._gradcheck import GradcheckError, gradcheck, gradgradcheck
+
+__all__ = [
+    "Function",
+    "GradcheckError",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
+    "inference_mode",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -1,0 +1,255 @@
+// Runs the graph backwards.
+//
+// Note [Runs]
+// A run keeps the nodes whose gradients have begun to arrive in a heap by sequence number (Note [Order] in node.h) and the
+// gradients in the nodes themselves. A hook or a derivative may start another run inside a run; where that meets a node
+// which is waiting in the outer one, it keeps its gradients beside, in `overflow`. Everything happens in the calling thread.
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "node.h"
+
+namespace flambeau::autograd {
+
+using Gradients = SmallVector<Tensor, 1>;
+
+struct Run {
+  explicit Run(const RunOptions& o) : options(o) {}
+  ~Run() {  // after an exception: leave no node waiting
+    for (Node* node : heap)
+      if (node->run == this) {
+        node->run = nullptr;
+        node->pending.clear();
+      }
+  }
+
+  const RunOptions& options;
+  std::vector<Node*> heap;
+  std::unordered_map<Node*, Gradients> overflow;
+  std::unordered_set<Node*> needed;  // only if `selective`
+  bool selective = false;
+  std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;  // output, position in the result
+  std::vector<Tensor> captured;
+
+  bool wants(Node* node) const { return !selective || needed.count(node) > 0; }
+  Gradients& waiting(Node* node);
+  void deliver(const Edge& edge, Tensor gradient);
+  void step(Node* node);
+  void loop();
+  void select();
+};
+
+namespace {
+
+bool later(const Node* a, const Node* b) { return a->sequence < b->sequence; }
+
+}  // namespace
+
+Tensor fit(Tensor g, const OutputInfo& info, const Node& node) {
+  if (FLAMBEAU_UNLIKELY(!(g.shape() == info.shape))) {
+    Shape joint;
+    try {
+      joint = broadcast(g.shape(), info.shape);
+    } catch (const Error&) {
+      require(false, "Function ", node.name(), " returned an invalid gradient: got ", g.shape(), " but expected shape compatible with ", info.shape);
+    }
+    if (!(joint == g.shape())) g = expand(g, joint);
+    g = sum_to(g, info.shape);
+  }
+  return g.dtype() == info.dtype ? g : to(g, info.dtype);
+}
+
+Gradients& Run::waiting(Node* node) {
+  if (node->run == this) return node->pending;
+  if (!node->run) {
+    node->run = this;
+    node->pending.resize(node->outputs.size());
+    heap.push_back(node);
+    std::push_heap(heap.begin(), heap.end(), later);
+    return node->pending;
+  }
+  auto [at, fresh] = overflow.try_emplace(node);
+  if (fresh) {
+    at->second.resize(node->outputs.size());
+    heap.push_back(node);
+    std::push_heap(heap.begin(), heap.end(), later);
+  }
+  return at->second;
+}
+
+void Run::deliver(const Edge& edge, Tensor gradient) {
+  Node* node = edge.node.get();
+  if (!wants(node)) return;
+  Tensor g = fit(std::move(gradient), node->outputs[edge.index], *node);
+  Tensor& slot = waiting(node)[edge.index];
+  if (!slot.defined()) {
+    slot = std::move(g);
+    return;
+  }
+  const bool owned = !grad_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 && slot.is_contiguous() && !slot.impl()->base;
+  if (!owned) {
+    slot = add(slot, g);
+    return;
+  }
+  const Operand operands[] = {slot, g};
+  pointwise_(PointwiseOp::add, operands);
+}
+
+Tensor call_gradient_hooks(const Callbacks& hooks, Tensor gradient) {
+  const Callbacks copy = hooks;
+  for (const Callback& c : copy) {
+    PyObject* argument = wrap(gradient);
+    PyObject* result = PyObject_CallOneArg(c.function, argument);
+    Py_DECREF(argument);
+    if (!result) throw PythonError();
+    const Tensor* replaced = result == Py_None ? nullptr : python_interface->unwrap(result);
+    const bool valid = result == Py_None || replaced;
+    if (replaced) gradient = *replaced;
+    const char* type = Py_TYPE(result)->tp_name;
+    Py_DECREF(result);
+    require<TypeError>(valid, "hooks must return None or a Tensor, got ", type);
+  }
+  return gradient;
+}
+
+namespace {
+
+PyObject* as_tuple(const Tensor* tensors, size_t n) {
+  PyObject* out = PyTuple_New(Py_ssize_t(n));
+  for (size_t i = 0; i < n; ++i) PyTuple_SET_ITEM(out, Py_ssize_t(i), tensors[i].defined() ? wrap(tensors[i]) : Py_NewRef(Py_None));
+  return out;
+}
+
+// Calls a node's hook; a tuple it returns takes the place of `tensors`.
+void call_node_hook(PyObject* function, Tensor* tensors, size_t n, const Tensor* outputs, size_t output_count) {
+  PyObject* first = as_tuple(tensors, n);
+  PyObject* second = outputs ? as_tuple(outputs, output_count) : nullptr;
+  PyObject* result = PyObject_CallFunctionObjArgs(function, first, second, nullptr);
+  Py_DECREF(first);
+  Py_XDECREF(second);
+  if (!result) throw PythonError();
+  if (result != Py_None) {
+    PyObject* items = PyTuple_Check(result) ? Py_NewRef(result) : PyTuple_Pack(1, result);
+    const bool fits = size_t(PyTuple_GET_SIZE(items)) == n;
+    for (size_t i = 0; fits && i < n; ++i)
+      if (const Tensor* t = python_interface->unwrap(PyTuple_GET_ITEM(items, Py_ssize_t(i)))) tensors[i] = *t;
+    Py_DECREF(items);
+    Py_DECREF(result);
+    require(fits, "a node's hook must return as many gradients as it was given (", n, ")");
+    return;
+  }
+  Py_DECREF(result);
+}
+
+void call_hooks_before(Node* node, Gradients& gradients) {
+  if (auto* leaf = dynamic_cast<AccumulateGrad*>(node)) {
+    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get())) gradients[0] = call_gradient_hooks(hooks->gradient, gradients[0]);
+  }
+  NodeHooks* hooks = node->hooks.get();
+  if (!hooks) return;
+  for (size_t i = 0; i < hooks->gradient.size(); ++i)
+    if (gradients[i].defined() && !hooks->gradient[i].empty()) gradients[i] = fit(call_gradient_hooks(hooks->gradient[i], gradients[i]), node->outputs[i], *node);
+  for (auto& [index, meta] : hooks->retained)
+    if (gradients[index].defined()) meta->grad = meta->grad.defined() ? add(meta->grad, gradients[index]) : (grad_enabled() ? gradients[index] : clone(gradients[index]));
+  const Callbacks pre = hooks->pre;
+  for (const Callback& c : pre) call_node_hook(c.function, gradients.data(), gradients.size(), nullptr, 0);
+}
+
+}  // namespace
+
+void Run::step(Node* node) {
+  Gradients gradients;
+  if (node->run == this) {
+    gradients = std::move(node->pending);
+    node->pending.clear();
+    node->run = nullptr;
+  } else {
+    gradients = std::move(overflow.at(node));
+    overflow.erase(node);
+  }
+  const Ref<Node> alive(node);
+  call_hooks_before(node, gradients);
+  if (auto at = captures.find(node); at != captures.end()) {
+    for (auto [output, position] : at->second) captured[position] = gradients[output];
+    if (node->edges.empty()) return;  // a leaf: captured instead of accumulated
+  }
+  const size_t n = node->edges.size();
+  SmallVector<bool, 8> needs(n);
+  bool any = n == 0;
+  for (size_t i = 0; i < n; ++i) any |= needs[i] = node->edges[i].node && wants(node->edges[i].node.get());
+  if (!any || (n == 0 && selective)) return;
+  for (size_t i = 0; i < gradients.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = zeros(node->outputs[i].shape, node->outputs[i].dtype);
+  SmallVector<Tensor, 4> results(n);
+  node->apply(gradients.data(), results.data(), needs.data());
+  if (NodeHooks* hooks = node->hooks.get(); hooks && !hooks->post.empty()) {
+    const Callbacks post = hooks->post;
+    for (const Callback& c : post) call_node_hook(c.function, results.data(), n, gradients.data(), gradients.size());
+  }
+  gradients.clear();
+  if (!options.keep_graph) node->release_saved();
+  for (size_t i = 0; i < n; ++i)
+    if (needs[i] && results[i].defined()) deliver(node->edges[i], std::move(results[i]));
+}
+
+void Run::loop() {
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    Node* node = heap.back();
+    heap.pop_back();
+    step(node);
+  }
+}
+
+// Finds the nodes that lead to the inputs asked for, by a depth-first search without recursion.
+void Run::select() {
+  selective = true;
+  captured.resize(options.inputs.size());
+  for (size_t i = 0; i < options.inputs.size(); ++i) {
+    const Edge edge = gradient_edge(options.inputs[i]);
+    captures[edge.node.get()].push_back({edge.index, i});
+    needed.insert(edge.node.get());
+  }
+}
+
+void find_needed(Run& run, const std::vector<Edge>& starts) {
+  std::unordered_set<Node*> visited;
+  std::vector<std::pair<Node*, size_t>> stack;
+  for (const Edge& start : starts) {
+    if (!visited.insert(start.node.get()).second) continue;
+    stack.push_back({start.node.get(), 0});
+    while (!stack.empty()) {
+      auto& [node, next] = stack.back();
+      if (next < node->edges.size()) {
+        Node* child = node->edges[next++].node.get();
+        if (child && visited.insert(child).second) stack.push_back({child, 0});
+        continue;
+      }
+      for (const Edge& e : node->edges)
+        if (e.node && run.needed.count(e.node.get())) run.needed.insert(node);
+      stack.pop_back();
+    }
+  }
+}
+
+std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options) {
+  GradMode mode(options.create_graph);
+  std::vector<Ref<Node>> kept;  // accumulators that only the captures refer to
+  for (const Tensor& t : options.inputs) kept.push_back(gradient_edge(t).node);
+  Run run(options);
+  std::vector<Edge> starts;
+  for (const Root& root : roots) starts.push_back(gradient_edge(root.tensor));
+  if (!options.inputs.empty()) {
+    run.select();
+    find_needed(run, starts);
+  }
+  for (size_t i = 0; i < roots.size(); ++i) run.deliver(starts[i], roots[i].gradient);
+  run.loop();
+  if (options.accumulate_inputs)
+    for (size_t i = 0; i < options.inputs.size(); ++i)
+      if (run.captured[i].defined()) accumulate_into(meta_of(options.inputs[i]).grad, run.captured[i]);
+  return std::move(run.captured);
+}
+
+}  // namespace flambeau::autograd

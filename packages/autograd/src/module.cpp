@@ -1,0 +1,275 @@
+// The extension module flambeau.autograd._engine.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "node.h"
+
+namespace py = pybind11;
+PYBIND11_DECLARE_HOLDER_TYPE(T, flambeau::Ref<T>, true)
+
+#include "flambeau/python.h"
+
+namespace flambeau::autograd {
+
+namespace {
+
+int64_t next_id = 0;
+
+const Tensor* optional_tensor(PyObject* o, const char* what) {
+  if (!o || o == Py_None) return nullptr;
+  const Tensor* t = python_interface->unwrap(o);
+  require<TypeError>(t, what, " must be a Tensor or None, not ", Py_TYPE(o)->tp_name);
+  return t;
+}
+
+Root make_root(const Tensor& t, const Tensor* gradient, size_t position) {
+  require(t.requires_grad(), "element ", position, " of tensors does not require grad and does not have a grad_fn");
+  if (!gradient) {
+    require(t.numel() == 1, "grad can be implicitly created only for scalar outputs, but element ", position, " has shape ", t.shape(),
+            "; pass a gradient of that shape, or reduce it first, e.g. with .sum()");
+    return {t, ones(t.shape(), t.dtype())};
+  }
+  require(gradient->shape() == t.shape(), "Mismatch in shape: grad_output[", position, "] has a shape of ", gradient->shape(), " and output[", position,
+          "] has a shape of ", t.shape(), ".");
+  return {t, *gradient};
+}
+
+std::vector<Tensor> tensors_from(PyObject* o, const char* what) {
+  std::vector<Tensor> out;
+  if (const Tensor* one = python_interface->unwrap(o)) return {*one};
+  PyObject* items = PySequence_Fast(o, what);
+  if (!items) throw PythonError();
+  const py::object owner = py::reinterpret_steal<py::object>(items);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items); ++i) {
+    const Tensor* t = python_interface->unwrap(PySequence_Fast_GET_ITEM(items, i));
+    require<TypeError>(t, what, ": expected Tensors, found ", Py_TYPE(PySequence_Fast_GET_ITEM(items, i))->tp_name);
+    out.push_back(*t);
+  }
+  return out;
+}
+
+void require_inputs(const std::vector<Tensor>& inputs) {
+  for (const Tensor& t : inputs) require(t.requires_grad(), "One of the differentiated Tensors does not require grad");
+}
+
+// Tensor.backward(gradient=None, retain_graph=None, create_graph=False, inputs=None), parsed by hand: it is on the hot path.
+PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
+  static const char* const names[] = {"self", "gradient", "retain_graph", "create_graph", "inputs"};
+  try {
+    PyObject* values[5] = {};
+    require<TypeError>(count >= 1 && count <= 5, "backward() takes at most 4 arguments");
+    for (Py_ssize_t i = 0; i < count; ++i) values[i] = args[i];
+    for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i) {
+      const std::string_view name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(kwnames, i));
+      const auto at = std::find(std::begin(names) + 1, std::end(names), name) - std::begin(names);
+      require<TypeError>(at < 5, "backward() got an unexpected keyword argument '", name, "'; it takes gradient, retain_graph, create_graph and inputs");
+      require<TypeError>(!values[at], "backward() got multiple values for argument '", name, "'");
+      values[at] = args[count + i];
+    }
+    const Tensor* self = python_interface->unwrap(values[0]);
+    require<TypeError>(self, "backward() needs a Tensor");
+    RunOptions options;
+    options.create_graph = values[3] && PyObject_IsTrue(values[3]) == 1;
+    options.keep_graph = values[2] && values[2] != Py_None ? PyObject_IsTrue(values[2]) == 1 : options.create_graph;
+    if (values[4] && values[4] != Py_None) {
+      options.inputs = tensors_from(values[4], "inputs");
+      require(!options.inputs.empty(), "'inputs' argument to backward() cannot be empty.");
+      require_inputs(options.inputs);
+      options.accumulate_inputs = true;
+    }
+    run_backward({make_root(*self, optional_tensor(values[1], "gradient"), 0)}, options);
+    Py_RETURN_NONE;
+  } catch (const PythonError&) {
+  } catch (py::error_already_set& e) {
+    e.restore();
+  } catch (const std::exception& e) {
+    python_interface->set_error(e);
+  }
+  return nullptr;
+}
+
+PyMethodDef backward_definition = {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(backward)), METH_FASTCALL | METH_KEYWORDS,
+                                   "backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)"};
+
+// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate): a tuple of the inputs' gradients or None.
+py::object run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs, bool accumulate) {
+  const std::vector<Tensor> outputs = tensors_from(tensors.ptr(), "tensors");
+  std::vector<Root> roots;
+  const py::sequence given = gradients;
+  require(given.size() == outputs.size(), "got ", outputs.size(), " tensors and ", given.size(), " gradients");
+  for (size_t i = 0; i < outputs.size(); ++i) roots.push_back(make_root(outputs[i], optional_tensor(py::object(given[i]).ptr(), "a gradient"), i));
+  RunOptions options;
+  options.keep_graph = keep_graph;
+  options.create_graph = create_graph;
+  if (!inputs.is_none()) {
+    options.inputs = tensors_from(inputs.ptr(), "inputs");
+    require_inputs(options.inputs);
+    options.accumulate_inputs = accumulate;
+  }
+  const std::vector<Tensor> captured = run_backward(roots, options);
+  py::tuple out(captured.size());
+  for (size_t i = 0; i < captured.size(); ++i) out[i] = captured[i].defined() ? py::reinterpret_steal<py::object>(wrap(captured[i])) : py::object(py::none());
+  return out;
+}
+
+// Removes a callback by its id from wherever it is kept.
+bool remove(Callbacks& callbacks, int64_t id) {
+  for (size_t i = 0; i < callbacks.size(); ++i)
+    if (callbacks[i].id == id) {
+      PyObject* function = callbacks[i].function;
+      callbacks.erase(callbacks.begin() + std::ptrdiff_t(i));
+      Py_DECREF(function);
+      return true;
+    }
+  return false;
+}
+
+int64_t add(Callbacks& callbacks, const py::object& function) {
+  callbacks.push_back({next_id, function.inc_ref().ptr()});
+  return next_id++;
+}
+
+LeafHooks& leaf_hooks(const Tensor& t) {
+  AutogradMeta& meta = meta_of(t);
+  if (!meta.hooks) meta.hooks = std::make_unique<LeafHooks>();
+  return static_cast<LeafHooks&>(*meta.hooks);
+}
+NodeHooks& node_hooks(Node& node) {
+  if (!node.hooks) node.hooks = std::make_unique<NodeHooks>();
+  node.hooks->gradient.resize(node.outputs.size());
+  return *node.hooks;
+}
+
+int64_t register_hook(const Tensor& t, const py::object& hook) {
+  require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
+  const Edge edge = gradient_edge(t);
+  if (meta_of(t).grad_fn) return add(node_hooks(*edge.node).gradient[edge.index], hook);
+  return add(leaf_hooks(t).gradient, hook);
+}
+
+int64_t register_post_accumulate_grad_hook(const Tensor& t, const py::object& hook) {
+  require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
+  require(!meta_of(t).grad_fn, "post accumulate grad hooks cannot be registered on non-leaf tensors");
+  return add(leaf_hooks(t).post_accumulate, hook);
+}
+
+void remove_hook(const Tensor& t, int64_t id) {
+  AutogradMeta* meta = t.impl()->autograd;
+  if (!meta) return;
+  if (auto* hooks = static_cast<LeafHooks*>(meta->hooks.get()); hooks && (remove(hooks->gradient, id) || remove(hooks->post_accumulate, id))) return;
+  if (meta->grad_fn)
+    if (NodeHooks* hooks = static_cast<Node*>(meta->grad_fn.get())->hooks.get())
+      for (Callbacks& c : hooks->gradient)
+        if (remove(c, id)) return;
+}
+
+void retain_grad(const Tensor& t) {
+  require(t.requires_grad(), "can't retain_grad on Tensor that has requires_grad=False");
+  AutogradMeta& meta = meta_of(t);
+  if (!meta.grad_fn || meta.retains_grad) return;
+  const Edge edge = gradient_edge(t);
+  node_hooks(*edge.node).retained.push_back({edge.index, &meta});
+  meta.retains_grad = true;
+}
+
+void detach_(const Tensor& t) {
+  require(!t.impl()->base, "Can't detach views in-place. Use detach() instead.");
+  AutogradMeta* meta = t.impl()->autograd;
+  if (!meta) return;
+  if (meta->retains_grad && meta->grad_fn)
+    if (NodeHooks* hooks = static_cast<Node*>(meta->grad_fn.get())->hooks.get())
+      std::erase_if(hooks->retained, [meta](const auto& entry) { return entry.second == meta; });
+  meta->grad_fn = Ref<GraphNode>();
+  meta->requires_grad = meta->retains_grad = false;
+  t.impl()->requires_grad = false;
+}
+
+// A node whose derivative is a Python function of the gradients; for autograd.Function. saved: the tensors it keeps, which
+// the function asks for by saved_tensors(node).
+Ref<Node> record_function(const std::string& name, py::object inputs, py::object outputs, py::object saved, py::function derivative) {
+  const py::sequence input_objects = inputs;
+  auto held = std::shared_ptr<PyObject>(derivative.inc_ref().ptr(), [](PyObject* o) {
+    const py::gil_scoped_acquire lock;
+    Py_DECREF(o);
+  });
+  const size_t n = input_objects.size();
+  const std::vector<Tensor> results = tensors_from(outputs.ptr(), "outputs"), kept = tensors_from(saved.ptr(), "saved tensors");
+  const size_t output_count = results.size();
+  Ref<OperatorNode> node = make_node<OperatorNode>(name.c_str(), [held, n, output_count, saved_count = kept.size()](const Context& c) {
+    py::tuple gradients(output_count), values(saved_count), needs(n);
+    for (size_t i = 0; i < output_count; ++i) gradients[i] = py::reinterpret_steal<py::object>(wrap(c.gradient(int(i))));
+    for (size_t i = 0; i < saved_count; ++i) values[i] = py::reinterpret_steal<py::object>(wrap(c.saved(int(i))));
+    for (size_t i = 0; i < n; ++i) needs[i] = py::bool_(c.needs(int(i)));
+    PyObject* returned = PyObject_CallFunctionObjArgs(held.get(), gradients.ptr(), values.ptr(), needs.ptr(), nullptr);
+    if (!returned) throw PythonError();
+    const py::object result = py::reinterpret_steal<py::object>(returned);
+    const py::sequence items = result;
+    for (size_t i = 0; i < n; ++i)
+      if (const Tensor* t = python_interface->unwrap(py::object(items[i]).ptr())) c.set(int(i), *t);
+  });
+  for (size_t i = 0; i < n; ++i) {
+    const Tensor* t = python_interface->unwrap(py::object(input_objects[i]).ptr());
+    node->edges.push_back(t ? gradient_edge(*t) : Edge{});
+  }
+  for (const Tensor& t : kept) {
+    int output = -1;
+    for (size_t k = 0; k < results.size(); ++k)
+      if (t.same(results[k])) output = int(k);
+    node->save(t, output);
+  }
+  for (size_t k = 0; k < results.size(); ++k) {
+    node->outputs.push_back({results[k].shape(), results[k].dtype()});
+  }
+  return Ref<Node>(node);
+}
+
+const AutogradHooks hooks{record, set_requires_grad, destroy_meta, wrap_node};
+
+}  // namespace
+
+void* wrap_node(GraphNode* node) { return py::cast(Ref<Node>(static_cast<Node*>(node))).release().ptr(); }
+
+}  // namespace flambeau::autograd
+
+PYBIND11_MODULE(_engine, m) {
+  using namespace flambeau;
+  using namespace flambeau::autograd;
+  py::module_::import("flambeau");
+  autograd_hooks = &autograd::hooks;
+  register_exceptions();
+  m.doc() = "The engine of flambeau.autograd.";
+  py::class_<Node, Ref<Node>>(m, "Node", "A node of the recorded graph: an operation that can be differentiated.")
+      .def("name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
+      .def("__repr__", [](const Node& n) { return "<" + std::string(n.name()) + " object at " + py::str(py::module_::import("builtins").attr("hex")(reinterpret_cast<size_t>(&n))).cast<std::string>() + ">"; })
+      .def_property_readonly("next_functions", [](const Node& n) {
+        py::tuple out(n.edges.size());
+        for (size_t i = 0; i < n.edges.size(); ++i)
+          out[i] = py::make_tuple(n.edges[i].node ? py::cast(n.edges[i].node) : py::object(py::none()), n.edges[i].index);
+        return out;
+      }, "The nodes its gradients flow to, each with the number of the output.")
+      .def_property_readonly("variable", [](const Node& n) -> Tensor {
+        const auto* leaf = dynamic_cast<const AccumulateGrad*>(&n);
+        if (!leaf) throw py::attribute_error("only AccumulateGrad nodes have a variable");
+        return leaf->leaf();
+      }, "Of an AccumulateGrad node: the leaf.")
+      .def_property_readonly("_sequence_nr", [](const Node& n) { return n.sequence; })
+      .def_property_readonly("_saved_bytes", [](const Node& n) {
+        const auto* node = dynamic_cast<const OperatorNode*>(&n);
+        return node ? node->saved_bytes() : 0;
+      })
+      .def("_register_hook", [](Node& n, const py::object& f) { return add(node_hooks(n).post, f); })
+      .def("_register_prehook", [](Node& n, const py::object& f) { return add(node_hooks(n).pre, f); })
+      .def("_remove_hook", [](Node& n, int64_t id) {
+        if (n.hooks && !remove(n.hooks->post, id)) remove(n.hooks->pre, id);
+      });
+  PyModule_AddObject(m.ptr(), "backward", PyCFunction_New(&backward_definition, nullptr));
+  m.def("run", &run);
+  m.def("register_hook", &register_hook);
+  m.def("register_post_accumulate_grad_hook", &register_post_accumulate_grad_hook);
+  m.def("remove_hook", &remove_hook);
+  m.def("retain_grad", &retain_grad);
+  m.def("detach_", &detach_);
+  m.def("record_function", &record_function);
+  m.def("set_history", [](const Tensor& t, const Ref<Node>& node, uint32_t index) { set_history(t, node, index); });
+  m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); });
+}

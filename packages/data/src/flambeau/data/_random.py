@@ -1,0 +1,55 @@
+"""Where chance comes from: every shuffle and every draw of this package asks here."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from ._tensors import HAS_TENSORS, draw_integer
+
+_SEEDS = 2**63 - 1
+
+
+@runtime_checkable
+class TensorGenerator(Protocol):
+    """What this package asks of a ``flambeau.Generator``."""
+
+    def initial_seed(self) -> int: ...
+
+
+Generator: TypeAlias = int | np.random.Generator | TensorGenerator | None
+
+_NOT_A_GENERATOR = (
+    "generator must be None, an int (a seed), a numpy.random.Generator{or_tensors}; got {found}. "
+    "For a reproducible order write generator=0."
+)
+
+
+def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerator | None:
+    """Check what a user passed and turn a seed into the generator that lives as long as the sampler holding it.
+
+    Raises: TypeError if it is none of the four.
+    """
+    if isinstance(generator, int | np.integer) and not isinstance(generator, bool):
+        return np.random.default_rng(generator)
+    if generator is None or isinstance(generator, np.random.Generator):
+        return generator
+    if HAS_TENSORS and isinstance(generator, TensorGenerator):
+        return generator
+    or_tensors = " or a flambeau.Generator" if HAS_TENSORS else ""
+    raise TypeError(_NOT_A_GENERATOR.format(or_tensors=or_tensors, found=type(generator).__name__))
+
+
+def begin_draw(generator: np.random.Generator | TensorGenerator | None) -> np.random.Generator:
+    """The NumPy generator to draw one epoch from.
+
+    A NumPy generator is itself. A ``flambeau.Generator`` is asked for one number, which seeds the epoch; None asks
+    flambeau's default generator (``flambeau.manual_seed`` decides) or, without tensor-core, NumPy's global state
+    (``numpy.random.seed`` decides).
+    """
+    if isinstance(generator, np.random.Generator):
+        return generator
+    if HAS_TENSORS:
+        return np.random.default_rng(draw_integer(_SEEDS, generator))
+    return np.random.default_rng(np.random.randint(_SEEDS, dtype=np.int64))

@@ -1,0 +1,203 @@
+"""Datasets: collections of samples, by index or as a stream."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from . import _random, _tensors
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Dataset(Generic[T_co]):
+    """A collection of samples read by index: subclass it and write ``__getitem__`` and ``__len__``.
+
+    Any object with the two methods serves a DataLoader as well; what the class adds is ``a + b``.
+
+    A dataset that can fetch many samples at once faster than one by one may offer ``__getitems__(indices)``, which
+    returns the list of them, or a :class:`Batch` of columns already stacked.
+
+    >>> class Squares(Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...
+    ...     def __getitem__(self, index):
+    ...         return index**2
+    >>> joined = Squares() + Squares()
+    >>> len(joined), joined[6]
+    (8, 4)
+    """
+
+    def __getitem__(self, index: Any) -> T_co:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(self, index)")
+
+    def __add__(self, other: Dataset[Any]) -> ConcatDataset[Any]:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[T_co]):
+    """A stream of samples: subclass it and write ``__iter__``; ``__len__`` too, where the length is known.
+
+    >>> class Countdown(IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter([3, 2, 1])
+    >>> list(Countdown())
+    [3, 2, 1]
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
+        raise NotImplementedError(f"{type(self).__name__} must define __iter__(self)")
+
+
+class Batch(Sequence[tuple[Any, ...]]):
+    """Samples fetched together: reads like the list of them, holds their columns already stacked.
+
+    :func:`default_collate` takes the columns as they are; a collate function of one's own sees a sequence of tuples.
+
+    Args:
+        columns: tensors or arrays that agree in their first dimension, the sample.
+    """
+
+    def __init__(self, columns: Sequence[_tensors.Column]) -> None:
+        self.columns = tuple(columns)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Batch([column[index] for column in self.columns])
+        return tuple(column[index] for column in self.columns)
+
+
+class TensorDataset(Dataset[tuple[Any, ...]]):
+    """Samples are rows: sample ``i`` is the tuple of every tensor's ``[i]``.
+
+    A DataLoader reads a whole batch with one indexing operation per tensor.
+
+    Args:
+        tensors: at least one flambeau tensor or NumPy array, all with the same first dimension.
+    Raises: ValueError if there is none or their first dimensions differ.
+
+    >>> import numpy
+    >>> dataset = TensorDataset(numpy.eye(3), numpy.arange(3))
+    >>> len(dataset), int(dataset[2][1])
+    (3, 2)
+    """
+
+    def __init__(self, *tensors: _tensors.Column) -> None:
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
+            raise ValueError(f"TensorDataset wants one or more tensors with the same first dimension; got {shapes}")
+        self.tensors = tensors
+
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        return Batch([_tensors.take(tensor, indices) for tensor in self.tensors])
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+
+class ConcatDataset(Dataset[T_co]):
+    """Datasets one after the other.
+
+    Args:
+        datasets: at least one, each with a length.
+    Raises: ValueError if there is none, TypeError for an IterableDataset (chain those with ``itertools.chain``).
+
+    >>> dataset = ConcatDataset(["ab", "cde"])
+    >>> dataset[1], dataset[2], dataset[-1]
+    ('b', 'c', 'e')
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset wants at least one dataset; got none")
+        if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise TypeError("ConcatDataset reads by index, which an IterableDataset does not offer")
+        self.cumulative_sizes = list(itertools.accumulate(len(dataset) for dataset in self.datasets))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: int) -> T_co:
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"index {index} is out of range for a ConcatDataset of {len(self)} samples")
+        which = bisect.bisect_right(self.cumulative_sizes, position)
+        start = self.cumulative_sizes[which - 1] if which else 0
+        sample: T_co = self.datasets[which][position - start]
+        return sample
+
+
+class Subset(Dataset[T_co]):
+    """The samples of ``dataset`` at ``indices``, in that order.
+
+    >>> Subset("abcdef", [4, 0])[0]
+    'e'
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    def __getitem__(self, index: Any) -> T_co:
+        sample: T_co = self.dataset[self.indices[index]]
+        return sample
+
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[T_co]:
+        return fetch_many(self.dataset, [self.indices[index] for index in indices])
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def fetch_many(dataset: Any, indices: Sequence[int]) -> Sequence[Any]:
+    """The samples at ``indices``: through ``dataset.__getitems__`` where it offers that, else one by one."""
+    fetch = getattr(dataset, "__getitems__", None)
+    return [dataset[index] for index in indices] if fetch is None else fetch(indices)
+
+
+def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Generator = None) -> list[Subset[Any]]:
+    """Deal the samples out at random into subsets that do not overlap.
+
+    Args:
+        dataset: anything with a length, read by index.
+        lengths: sizes that sum to ``len(dataset)``, or fractions that sum to 1; what rounding down leaves over
+            goes, one sample each, to the first subsets.
+        generator: what decides: None, a seed, a NumPy or a flambeau generator.
+    Returns: one Subset per length.
+    Raises: ValueError if the lengths are negative or sum to something else.
+
+    >>> [len(part) for part in random_split(range(10), [0.75, 0.25], generator=0)]
+    [8, 2]
+    """
+    sizes = _sizes(lengths, len(dataset))
+    rng = _random.begin_draw(_random.keep_generator(generator))
+    order = rng.permutation(len(dataset)).tolist()
+    ends = list(itertools.accumulate(sizes))
+    return [Subset(dataset, order[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _sizes(lengths: Sequence[float], total: int) -> list[int]:
+    if not all(math.isfinite(length) and length >= 0 for length in lengths):
+        raise ValueError(f"lengths must be finite and not negative; got {list(lengths)}")
+    if any(length != int(length) for length in lengths) or (sum(lengths) == 1 and total != 1):
+        if not math.isclose(math.fsum(lengths), 1.0):
+            raise ValueError(f"fractions must sum to 1; got {list(lengths)}, which sum to {math.fsum(lengths)}")
+        sizes = [math.floor(total * length) for length in lengths]
+        for left_over in range(total - sum(sizes)):
+            sizes[left_over % len(sizes)] += 1
+        return sizes
+    if sum(lengths) != total:
+        raise ValueError(f"lengths must sum to the {total} samples of the dataset; got {list(lengths)}, {sum(lengths)}")
+    return [int(length) for length in lengths]

@@ -1,0 +1,183 @@
+"""Samplers: the order in which a DataLoader reads a dataset."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from . import _random
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Sampler(Generic[T_co]):
+    """An order of indices: subclass it and write ``__iter__``, and ``__len__`` where the length is known."""
+
+    def __iter__(self) -> Iterator[T_co]:
+        raise NotImplementedError(f"{type(self).__name__} must define __iter__(self)")
+
+
+class SequentialSampler(Sampler[int]):
+    """Every index once, in order.
+
+    >>> list(SequentialSampler("abc"))
+    [0, 1, 2]
+    """
+
+    def __init__(self, data_source: Sized) -> None:
+        self.data_source = data_source
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.data_source)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler[int]):
+    """Every index once, shuffled afresh each time it is iterated; or independent draws with replacement.
+
+    Args:
+        data_source: what has the length.
+        replacement: draw each index independently.
+        num_samples: how many indices; the length of ``data_source`` if None. More than that without replacement
+            takes one shuffle after the other.
+        generator: what decides: None (flambeau's default generator, NumPy's where tensor-core is absent), a seed, a
+            NumPy or a flambeau generator.
+    Raises: ValueError if ``num_samples`` is not a positive int.
+
+    >>> sorted(RandomSampler("abc"))
+    [0, 1, 2]
+    """
+
+    def __init__(
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: _random.Generator = None,
+    ) -> None:
+        if num_samples is not None:
+            check_positive("num_samples", num_samples)
+        self.data_source = data_source
+        self.replacement = replacement
+        self.generator = _random.keep_generator(generator)
+        self._num_samples = num_samples
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        size, left = len(self.data_source), self.num_samples
+        if left and not size:
+            raise ValueError(f"cannot draw {left} samples from an empty data source")
+        rng = _random.begin_draw(self.generator)
+        while left > 0:
+            count = min(size, left)
+            drawn = rng.integers(size, size=count) if self.replacement else rng.permutation(size)[:count]
+            yield from drawn.tolist()
+            left -= count
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler[int]):
+    """The given indices once each, shuffled.
+
+    >>> sorted(SubsetRandomSampler([7, 3, 5]))
+    [3, 5, 7]
+    """
+
+    def __init__(self, indices: Sequence[int], generator: _random.Generator = None) -> None:
+        self.indices = indices
+        self.generator = _random.keep_generator(generator)
+
+    def __iter__(self) -> Iterator[int]:
+        order = _random.begin_draw(self.generator).permutation(len(self.indices))
+        return (self.indices[position] for position in order.tolist())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """Index ``i`` drawn with probability ``weights[i] / sum(weights)``.
+
+    Args:
+        weights: one per sample, not negative, not all zero; they need not sum to 1.
+        num_samples: how many indices.
+        replacement: draw independently; otherwise no index comes twice.
+        generator: as in RandomSampler.
+    Raises: ValueError for other weights, or where ``num_samples`` exceeds those that can be drawn without replacement.
+
+    >>> list(WeightedRandomSampler([0.0, 1.0, 0.0], num_samples=3))
+    [1, 1, 1]
+    """
+
+    def __init__(
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: _random.Generator = None
+    ) -> None:
+        check_positive("num_samples", num_samples)
+        self.weights = np.asarray(weights, dtype=np.float64)
+        if self.weights.ndim != 1:
+            raise ValueError(f"weights must be one-dimensional; got shape {self.weights.shape}")
+        if not (np.isfinite(self.weights).all() and (self.weights >= 0).all() and self.weights.any()):
+            raise ValueError("weights must be finite, not negative and not all zero")
+        possible = np.count_nonzero(self.weights)
+        if not replacement and num_samples > possible:
+            raise ValueError(f"cannot draw {num_samples} samples without replacement from {possible} of nonzero weight")
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = _random.keep_generator(generator)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = _random.begin_draw(self.generator)
+        probabilities = self.weights / self.weights.sum()
+        drawn = rng.choice(len(probabilities), self.num_samples, replace=self.replacement, p=probabilities)
+        return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Lists of ``batch_size`` indices of another sampler; the last may be shorter, or is dropped.
+
+    >>> list(BatchSampler(range(5), batch_size=2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
+        check_positive("batch_size", batch_size)
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return batched(self.sampler, self.batch_size, self.drop_last)
+
+    def __len__(self) -> int:
+        return batch_count(len(self.sampler), self.batch_size, self.drop_last)  # type: ignore[arg-type]
+
+
+def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[list[Any]]:
+    """``items`` in lists of ``batch_size``; a shorter last one unless ``drop_last``."""
+    stream = iter(items)
+    while batch := list(itertools.islice(stream, batch_size)):
+        if drop_last and len(batch) < batch_size:
+            return
+        yield batch
+
+
+def batch_count(samples: int, batch_size: int, drop_last: bool) -> int:
+    return samples // batch_size if drop_last else -(-samples // batch_size)
+
+
+def check_positive(name: str, value: object) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"{name} must be a positive int; got {value!r}")

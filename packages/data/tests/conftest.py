@@ -1,0 +1,37 @@
+"""Every test of this folder holds with and without tensor-core beside the package."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+FLAMBEAU = importlib.import_module("flambeau")
+
+
+@pytest.fixture
+def has_tensors() -> bool:
+    return hasattr(FLAMBEAU, "Tensor")
+
+
+@pytest.fixture
+def fb(has_tensors: bool) -> ModuleType:
+    if not has_tensors:
+        pytest.skip("flambeau-tensor-core is not installed")
+    return FLAMBEAU
+
+
+@pytest.fixture
+def same(has_tensors: bool) -> Callable[[Any, np.ndarray], bool]:
+    """Whether a batch is what a batch should be here, a tensor or an array, with these values and this dtype."""
+
+    def check(batch: Any, expected: np.ndarray) -> bool:
+        array = np.asarray(batch)
+        kind = isinstance(batch, FLAMBEAU.Tensor) if has_tensors else type(batch) is np.ndarray
+        return kind and (array.dtype, array.shape) == (expected.dtype, expected.shape) and (array == expected).all()
+
+    return check

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pytest
+
+from flambeau.data import Batch, default_collate, default_convert
+
+Same: TypeAlias = Callable[[Any, np.ndarray], bool]
+
+
+class Point(NamedTuple):
+    x: Any
+    y: Any
+
+
+@pytest.mark.parametrize(
+    ("batch", "expected"),
+    [
+        ([1, 2, 3], np.array([1, 2, 3], dtype=np.int64)),
+        ([1.0, 2.5], np.array([1.0, 2.5])),
+        ([1, 2.5], np.array([1.0, 2.5])),
+        ([True, False], np.array([True, False])),
+        ([True, 2], np.array([1, 2], dtype=np.int64)),
+        ([np.float32(1), np.float32(2)], np.array([1, 2], dtype=np.float32)),
+        ([np.int16(1), 2], np.array([1, 2], dtype=np.int64)),
+        ([np.zeros((2, 3), np.uint8)] * 2, np.zeros((2, 2, 3), np.uint8)),
+        ([np.arange(4)[::-1], np.arange(4)], np.array([[3, 2, 1, 0], [0, 1, 2, 3]])),
+    ],
+)
+def test_numbers_and_arrays_are_stacked(batch: list[Any], expected: np.ndarray, same: Same) -> None:
+    assert same(default_collate(batch), expected)
+
+
+def test_strings_stay_a_list() -> None:
+    assert default_collate(["a", "b"]) == ["a", "b"]
+    assert default_collate((b"a", b"b")) == [b"a", b"b"]
+
+
+def test_structures_are_collated_inside_out(same: Same) -> None:
+    sample = {"image": np.ones(2), "meta": [("a", 1), ("b", 2)], "point": Point(1, 2.0)}
+    batch = default_collate([sample, sample])
+    assert same(batch["image"], np.ones((2, 2)))
+    (names, numbers), second = batch["meta"]
+    assert names == ["a", "a"] and same(numbers, np.array([1, 1])) and second[0] == ["b", "b"]
+    assert type(batch["point"]) is Point and same(batch["point"].y, np.array([2.0, 2.0]))
+
+
+def test_tuples_become_a_list_and_a_mapping_keeps_its_type(same: Same) -> None:
+    assert type(default_collate([(1, 2), (3, 4)])) is list
+    ordered = OrderedDict(a=1)
+    batch = default_collate([ordered, ordered])
+    assert type(batch) is OrderedDict and same(batch["a"], np.array([1, 1])) and ordered == {"a": 1}
+
+
+def test_columns_are_taken_as_they_are(same: Same) -> None:
+    images, labels = np.ones((4, 2)), np.arange(4)
+    batch = default_collate(Batch([images, labels]))
+    assert same(batch[0], images) and same(batch[1], labels)
+
+
+def test_tensors_are_stacked(fb: ModuleType, same: Same) -> None:
+    batch = default_collate([fb.ones(2, 3), fb.zeros(2, 3)])
+    assert same(batch, np.stack([np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)]))
+
+
+class Thing:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ([Thing(), Thing()], r"cannot collate Thing: a sample may hold .* collate_fn="),
+        ([None, None], r"cannot collate NoneType"),
+        ([{"a": [1, Thing()]}], r"cannot collate Thing at sample\['a'\]\[1\]"),
+        ([Point(1, 1j)], r"cannot collate complex at sample\.y"),
+        ([1, "a"], r"cannot collate int and str together \(samples 0 and 1\)"),
+        ([np.ones(1), None], r"cannot collate ndarray and NoneType together"),
+        ([("a", 1), 2], r"cannot collate tuple and int together"),
+        ([np.array(["a", "b"])], r"cannot collate an array of dtype <U1"),
+        ([np.array([Thing()])], r"cannot collate an array of dtype object"),
+    ],
+)
+def test_what_cannot_be_collated_is_named(batch: list[Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        default_collate(batch)
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (
+            [(np.ones(2), 0), (np.ones(3), 0)],
+            r"shapes \(2,\) and \(3,\) \(samples 0 and 1 of the batch\) at sample\[0\]",
+        ),
+        ([(1, 2), (1, 2), (1,)], r"different lengths: 2 and 1 \(samples 0 and 2"),
+        ([{"a": 1}, {"b": 1}], r"different keys: \['a'\] and \['b'\]"),
+    ],
+)
+def test_samples_of_different_structure_are_refused(batch: list[Any], message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        default_collate(batch)
+
+
+def test_an_empty_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty batch"):
+        default_collate([])
+
+
+def test_convert_turns_arrays_only(same: Same, has_tensors: bool) -> None:
+    frozen = np.arange(3)
+    frozen.flags.writeable = False
+    converted = default_convert({"a": np.ones(2)[::-1], "b": (frozen, "name"), "c": Point(1, None)})
+    assert same(converted["a"], np.ones(2)) and same(converted["b"][0], np.arange(3))
+    assert converted["b"][1] == "name" and converted["c"] == Point(1, None)
+    assert type(converted["b"]) is tuple and type(converted["c"]) is Point
+    text = np.array(["a"])
+    assert default_convert(text) is text
+    if has_tensors:
+        converted["b"][0][0] = 9
+        assert frozen[0] == 0

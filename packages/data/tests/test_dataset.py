@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flambeau.data import Batch, ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+
+
+def rows() -> TensorDataset:
+    return TensorDataset(np.arange(12.0).reshape(6, 2), np.arange(6))
+
+
+def test_a_sample_of_a_tensor_dataset_is_a_row_of_each_tensor() -> None:
+    values, label = rows()[4]
+    assert values.tolist() == [8.0, 9.0] and int(label) == 4
+    assert len(rows()) == 6
+    assert int(rows()[-1][1]) == 5
+    with pytest.raises(IndexError):
+        rows()[6]
+
+
+@pytest.mark.parametrize("shapes", [[], [(3,), (4,)], [()]])
+def test_tensors_without_a_common_first_dimension_are_refused(shapes: list[tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match="same first dimension"):
+        TensorDataset(*[np.zeros(shape) for shape in shapes])
+
+
+def test_many_samples_at_once_read_like_a_list_of_them() -> None:
+    batch = rows().__getitems__([5, 0, 5])
+    assert isinstance(batch, Batch) and len(batch) == 3
+    assert [(values.tolist(), int(label)) for values, label in batch] == [([10, 11], 5), ([0, 1], 0), ([10, 11], 5)]
+    assert [int(label) for _, label in batch[1:]] == [0, 5]
+    assert int(batch[-1][1]) == 5
+
+
+def test_concat_finds_the_dataset_of_an_index() -> None:
+    joined = ConcatDataset(["ab", "", "cde"])
+    assert [joined[i] for i in range(-5, 5)] == list("abcde") * 2
+    assert joined.cumulative_sizes == [2, 2, 5]
+    for index in (5, -6):
+        with pytest.raises(IndexError, match=f"index {index} is out of range for a ConcatDataset of 5"):
+            joined[index]
+
+
+def test_concat_refuses_nothing_and_streams() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        ConcatDataset([])
+    with pytest.raises(TypeError, match="IterableDataset"):
+        ConcatDataset(["ab", IterableDataset()])
+
+
+def test_datasets_add_up() -> None:
+    joined = rows() + rows()
+    assert isinstance(joined, ConcatDataset) and len(joined) == 12
+
+
+def test_a_subset_fetches_many_through_its_dataset() -> None:
+    subset = Subset(Subset(rows(), [5, 3, 1]), [2, 0])
+    assert len(subset) == 2 and int(subset[1][1]) == 5
+    assert isinstance(subset.__getitems__([0, 1]), Batch)
+    assert Subset("abc", [2, 1]).__getitems__([1, 0]) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [([7, 3], [7, 3]), ([0.5, 0.5], [5, 5]), ([1 / 3, 1 / 3, 1 / 3], [4, 3, 3]), ([1, 0], [10, 0]), ([0, 10], [0, 10])],
+)
+def test_random_split_deals_out_every_sample_once(lengths: list[float], sizes: list[int]) -> None:
+    parts = random_split(range(10), lengths, generator=0)
+    assert [len(part) for part in parts] == sizes
+    assert sorted(sample for part in parts for sample in part) == list(range(10))
+    again = random_split(range(10), lengths, generator=0)
+    assert [part.indices for part in parts] == [part.indices for part in again]
+
+
+def test_random_split_shuffles() -> None:
+    (part,) = random_split(range(1000), [1000], generator=1)
+    assert part.indices != list(range(1000))
+
+
+@pytest.mark.parametrize("lengths", [[7, 4], [0.5, 0.4], [11, -1], [float("nan"), 1.0], [float("inf")]])
+def test_random_split_refuses_lengths_that_do_not_add_up(lengths: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"lengths must|fractions must"):
+        random_split(range(10), lengths)
+
+
+def test_a_dataset_without_its_methods_says_which() -> None:
+    class Empty(Dataset[int]):
+        pass
+
+    class Silent(IterableDataset[int]):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty must define __getitem__"):
+        Empty()[0]
+    with pytest.raises(NotImplementedError, match=r"Silent must define __iter__"):
+        iter(Silent())

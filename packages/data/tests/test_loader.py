@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+from flambeau.data import Batch, DataLoader, Dataset, IterableDataset, SequentialSampler, Subset, TensorDataset
+
+Same: TypeAlias = Callable[[Any, np.ndarray], bool]
+IMAGES = np.arange(40, dtype=np.float32).reshape(10, 2, 2)
+LABELS = np.arange(10)
+
+
+class Stream(IterableDataset[int]):
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(7))
+
+
+class Measured(Stream):
+    def __len__(self) -> int:
+        return 7
+
+
+def test_batches_in_order(same: Same) -> None:
+    loader = DataLoader(TensorDataset(IMAGES, LABELS), batch_size=4)
+    batches = list(loader)
+    assert len(loader) == len(batches) == 3 and len(iter(loader)) == 3
+    for (images, labels), rows in zip(batches, (slice(0, 4), slice(4, 8), slice(8, 10)), strict=True):
+        assert same(images, IMAGES[rows]) and same(labels, LABELS[rows])
+
+
+def test_the_last_batch_can_be_dropped() -> None:
+    loader = DataLoader(range(10), batch_size=4, drop_last=True)
+    assert [batch.tolist() for batch in loader] == [[0, 1, 2, 3], [4, 5, 6, 7]] and len(loader) == 2
+
+
+def test_a_pass_is_an_iterator_and_the_loader_starts_a_fresh_one_each_time() -> None:
+    loader = DataLoader(range(3))
+    first, second = iter(loader), iter(loader)
+    assert next(first).tolist() == [0] and next(first).tolist() == [1]
+    assert next(second).tolist() == [0] and next(first).tolist() == [2]
+    with pytest.raises(StopIteration):
+        next(first)
+    assert iter(second) is second
+
+
+def test_a_loader_is_not_subscriptable() -> None:
+    with pytest.raises(TypeError, match="'DataLoader' object is not subscriptable"):
+        DataLoader(range(3))[0]
+    with pytest.raises(TypeError, match="not an iterator"):
+        next(DataLoader(range(3)))
+
+
+def test_a_seed_decides_the_shuffles() -> None:
+    def epochs(seed: int) -> list[list[int]]:
+        loader = DataLoader(range(50), batch_size=8, shuffle=True, generator=seed)
+        return [[index for batch in loader for index in batch.tolist()] for _ in range(2)]
+
+    first, second = epochs(0)
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert epochs(0) == [first, second] != epochs(1) and first != second
+
+
+def test_the_rows_of_a_shuffled_batch_belong_together(same: Same) -> None:
+    for images, labels in DataLoader(TensorDataset(IMAGES, LABELS), batch_size=3, shuffle=True, generator=0):
+        assert same(images, IMAGES[np.asarray(labels)])
+
+
+class Counting(TensorDataset):
+    """Counts how it is read."""
+
+    fetches = 0
+
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        raise AssertionError("a sample was read by itself")
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        self.fetches += 1
+        return super().__getitems__(indices)
+
+
+def test_a_whole_batch_is_one_read() -> None:
+    dataset = Counting(IMAGES, LABELS)
+    assert [len(labels) for _, labels in DataLoader(Subset(dataset, range(1, 8)), batch_size=4)] == [4, 3]
+    assert dataset.fetches == 2
+
+
+def test_getitems_may_return_a_list_of_samples() -> None:
+    class Lists(Dataset[int]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitems__(self, indices: Sequence[int]) -> list[int]:
+            return [index * 10 for index in indices]
+
+    assert [batch.tolist() for batch in DataLoader(Lists(), batch_size=3)] == [[0, 10, 20], [30]]
+
+
+def test_a_collate_function_sees_the_samples() -> None:
+    def collate(samples: Sequence[tuple[Any, Any]]) -> list[int]:
+        return [int(label) for _, label in samples]
+
+    assert list(DataLoader(TensorDataset(IMAGES, LABELS), 4, collate_fn=collate)) == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9],
+    ]
+
+
+def test_samples_one_by_one(same: Same) -> None:
+    loader = DataLoader(TensorDataset(IMAGES, LABELS), batch_size=None, sampler=[3, 1])
+    assert len(loader) == 2
+    assert [int(label) for _, label in loader] == [3, 1]
+    assert same(next(iter(loader))[0], IMAGES[3])
+    assert list(DataLoader(Stream(), batch_size=None)) == list(range(7))
+
+
+def test_a_sampler_and_a_batch_sampler_decide() -> None:
+    assert [batch.tolist() for batch in DataLoader(range(9), batch_size=2, sampler=[8, 0, 5])] == [[8, 0], [5]]
+    loader = DataLoader(TensorDataset(LABELS), batch_sampler=[[1, 1], [9]])
+    assert [labels.tolist() for (labels,) in loader] == [[1, 1], [9]] and len(loader) == 2
+
+
+def test_a_stream_is_batched() -> None:
+    assert [batch.tolist() for batch in DataLoader(Stream(), batch_size=3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [batch.tolist() for batch in DataLoader(Stream(), batch_size=3, drop_last=True)] == [[0, 1, 2], [3, 4, 5]]
+    assert len(DataLoader(Measured(), batch_size=3)) == 3 and len(DataLoader(Measured(), 3, drop_last=True)) == 2
+    assert len(DataLoader(Measured(), batch_size=None)) == 7
+    with pytest.raises(TypeError, match="has no len"):
+        len(DataLoader(Stream(), batch_size=3))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (range(3), {"shuffle": True, "sampler": [0]}, "shuffle and sampler exclude each other"),
+        (range(3), {"batch_sampler": [[0]], "shuffle": True}, "shuffle and batch_sampler exclude"),
+        (range(3), {"batch_sampler": [[0]], "sampler": [0]}, "sampler and batch_sampler exclude"),
+        (range(3), {"batch_sampler": [[0]], "batch_size": 2}, "batch_size=2 and batch_sampler exclude"),
+        (range(3), {"batch_sampler": [[0]], "drop_last": True}, "drop_last and batch_sampler exclude"),
+        (range(3), {"batch_size": None, "drop_last": True}, "drop_last and batch_size=None exclude"),
+        (Stream(), {"shuffle": True}, "shuffle and an IterableDataset exclude"),
+        (Stream(), {"sampler": [0]}, "sampler and an IterableDataset exclude"),
+        (Stream(), {"batch_size": 0}, "batch_size must be a positive int; got 0"),
+        (range(3), {"batch_size": 2.5}, "batch_size must be a positive int; got 2.5"),
+        (range(3), {"num_workers": -1}, "num_workers must not be negative"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DataLoader(dataset, **options)
+
+
+def test_workers_are_refused() -> None:
+    with pytest.raises(NotImplementedError, match=r"pass num_workers=0 instead of 2\."):
+        DataLoader(range(3), num_workers=2)
+
+
+def test_an_error_in_the_dataset_reaches_the_caller() -> None:
+    class Broken(Dataset[int]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> int:
+            raise OSError(f"sample {index} is unreadable")
+
+    with pytest.raises(OSError, match="sample 0 is unreadable"):
+        next(iter(DataLoader(Broken())))
+
+
+def test_attributes() -> None:
+    loader: DataLoader[int] = DataLoader(range(3), batch_size=2)
+    assert isinstance(loader.sampler, SequentialSampler)
+    assert (loader.batch_size, loader.drop_last, loader.num_workers) == (2, False, 0)
+
+
+def test_a_dataset_of_tensors(fb: ModuleType, same: Same) -> None:
+    dataset = TensorDataset(fb.from_numpy(IMAGES), fb.from_numpy(LABELS))
+    for images, labels in DataLoader(dataset, batch_size=4, shuffle=True, generator=0):
+        assert same(images, IMAGES[np.asarray(labels)])

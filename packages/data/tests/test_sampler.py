@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from flambeau.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+
+def test_sequential() -> None:
+    sampler = SequentialSampler("abcd")
+    assert list(sampler) == [0, 1, 2, 3] and len(sampler) == 4
+
+
+def test_a_random_sampler_shuffles_afresh_each_time() -> None:
+    sampler = RandomSampler(range(100), generator=0)
+    first, second = list(sampler), list(sampler)
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second
+    assert all(type(index) is int for index in first)
+
+
+def test_a_seed_is_the_numpy_generator_of_that_seed() -> None:
+    rng = np.random.default_rng(7)
+    expected = [rng.permutation(50).tolist() for _ in range(2)]
+    seeded = RandomSampler(range(50), generator=7)
+    passed = RandomSampler(range(50), generator=np.random.default_rng(7))
+    assert [list(seeded), list(seeded)] == [list(passed), list(passed)] == expected
+
+
+def test_without_a_generator_the_global_seed_decides(has_tensors: bool) -> None:
+    seed = importlib.import_module("flambeau").manual_seed if has_tensors else np.random.seed
+    seed(3)
+    first = list(RandomSampler(range(50)))
+    second = list(RandomSampler(range(50)))
+    seed(3)
+    assert list(RandomSampler(range(50))) == first != second
+
+
+def test_a_flambeau_generator_decides(fb: ModuleType) -> None:
+    def order(seed: int) -> list[list[int]]:
+        loader = DataLoader(range(50), batch_size=None, shuffle=True, generator=fb.Generator().manual_seed(seed))
+        return [list(loader), list(loader)]
+
+    assert order(1) == order(1) != order(2)
+    assert order(1)[0] != order(1)[1]
+
+
+@pytest.mark.parametrize("generator", ["0", 1.5, True, object()])
+def test_what_is_no_generator_is_refused(generator: object) -> None:
+    with pytest.raises(TypeError, match=f"generator must be .* got {type(generator).__name__}"):
+        RandomSampler(range(3), generator=generator)
+
+
+def test_drawing_with_replacement_repeats() -> None:
+    drawn = list(RandomSampler(range(3), replacement=True, num_samples=3000, generator=0))
+    assert len(drawn) == 3000 and set(drawn) == {0, 1, 2}
+    assert all(900 < count < 1100 for count in Counter(drawn).values())
+    assert drawn != sorted(drawn)
+
+
+def test_more_samples_than_there_are_come_as_one_shuffle_after_the_other() -> None:
+    sampler = RandomSampler(range(4), num_samples=10, generator=0)
+    drawn = list(sampler)
+    assert len(sampler) == len(drawn) == 10
+    assert sorted(drawn[:4]) == sorted(drawn[4:8]) == [0, 1, 2, 3]
+    assert len(set(drawn[8:])) == 2
+
+
+def test_an_empty_source() -> None:
+    assert list(RandomSampler([])) == []
+    with pytest.raises(ValueError, match="cannot draw 2 samples from an empty"):
+        list(RandomSampler([], num_samples=2))
+
+
+def test_subset_random() -> None:
+    sampler = SubsetRandomSampler(list(range(100, 200)), generator=0)
+    first, second = list(sampler), list(sampler)
+    assert sorted(first) == sorted(second) == list(range(100, 200))
+    assert first != second and len(sampler) == 100
+
+
+def test_weights_decide_how_often() -> None:
+    sampler = WeightedRandomSampler([1.0, 0.0, 3.0], num_samples=4000, generator=0)
+    count = Counter(sampler)
+    assert len(sampler) == 4000 == sum(count.values())
+    assert count[1] == 0 and 2900 < count[2] < 3100
+    assert sorted(WeightedRandomSampler([1, 2, 0, 4], 3, replacement=False)) == [0, 1, 3]
+
+
+@pytest.mark.parametrize("weights", [[-1.0, 2.0], [0.0, 0.0], [float("nan")], [float("inf")], [[1.0]]])
+def test_bad_weights_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="weights must be"):
+        WeightedRandomSampler(weights, 1)
+
+
+def test_more_than_there_are_without_replacement_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot draw 3 samples without replacement from 2 of nonzero weight"):
+        WeightedRandomSampler([1, 1, 0], 3, replacement=False)
+
+
+@pytest.mark.parametrize(
+    ("drop_last", "expected"), [(False, [[0, 1, 2], [3, 4, 5], [6]]), (True, [[0, 1, 2], [3, 4, 5]])]
+)
+def test_batches_of_indices(drop_last: bool, expected: list[list[int]]) -> None:
+    sampler = BatchSampler(SequentialSampler(range(7)), 3, drop_last)
+    assert list(sampler) == list(sampler) == expected and len(sampler) == len(expected)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, "3"])
+def test_a_size_that_is_no_positive_int_is_refused(size: object) -> None:
+    with pytest.raises(ValueError, match=f"batch_size must be a positive int; got {size!r}"):
+        BatchSampler(range(3), size, False)
+    with pytest.raises(ValueError, match="num_samples must be a positive int"):
+        RandomSampler(range(3), num_samples=size)
+
+
+def test_a_sampler_without_an_order_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="Sampler must define __iter__"):
+        iter(Sampler())

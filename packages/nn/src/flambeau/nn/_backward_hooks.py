@@ -1,0 +1,113 @@
+"""Calls a module's backward hooks when gradients pass the module's outputs and then its inputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from flambeau import Tensor
+from flambeau.autograd import Function
+
+from ._hooks import Hook
+
+Gradients = tuple[Tensor | None, ...]
+
+
+class _Gate(Function):
+    """The identity on tensors; on the way back ``on_backward`` sees, and may replace, their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, on_backward: Callable[[Gradients], Gradients], *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.on_backward = on_backward
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*(tensor for tensor in tensors if not tensor.requires_grad))
+        return tuple(tensor.view_as(tensor) for tensor in tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        return None, *ctx.on_backward(gradients)
+
+
+class Boundary:
+    """The gates around one call of a module.
+
+    Gradients reach the gate of the outputs first: it runs the pre-hooks and keeps what they leave. The gate of the
+    inputs runs the hooks with both. Where no input needs a gradient there is no second gate, and the first runs all.
+    """
+
+    def __init__(self, module: Any, pre_hooks: tuple[Hook, ...], hooks: tuple[Hook, ...]) -> None:
+        self.module, self.pre_hooks, self.hooks = module, pre_hooks, hooks
+        self.input_count = 0
+        self.watches_inputs = False
+        self.grad_output: Gradients | None = None
+
+    def watch_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return ``args`` with their tensors passed through a gate."""
+        self.input_count = len(args)
+        watched, self.watches_inputs = _pass_through(args, self._at_inputs)
+        return watched
+
+    def watch_outputs(self, result: Any) -> Any:
+        """Return ``result``, a tensor or a tuple with tensors, passed through a gate."""
+        if isinstance(result, tuple):
+            watched, _ = _pass_through(result, self._at_outputs)
+            return type(result)(*watched) if hasattr(result, "_fields") else watched
+        if isinstance(result, Tensor):
+            return _pass_through((result,), self._at_outputs)[0][0]
+        warnings.warn(
+            "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
+            f"but received {type(result)}",
+            stacklevel=4,
+        )
+        return result
+
+    def _at_outputs(self, grad_output: Gradients) -> Gradients:
+        for hook in self.pre_hooks:
+            grad_output = _replaced(hook.function(self.module, grad_output), grad_output, "pre hook", "grad_output")
+        self.grad_output = grad_output
+        if not self.watches_inputs:
+            self._at_inputs((None,) * self.input_count)
+        return grad_output
+
+    def _at_inputs(self, grad_input: Gradients) -> Gradients:
+        if self.grad_output is None:  # the gradient came by a way around the outputs, as in double backward
+            return grad_input
+        for hook in self.hooks:
+            replacement = hook.function(self.module, grad_input, self.grad_output)
+            grad_input = _replaced(replacement, grad_input, "hook", "grad_input")
+        self.grad_output = None
+        return grad_input
+
+
+def _pass_through(values: tuple[Any, ...], notify: Callable[[Gradients], Gradients]) -> tuple[tuple[Any, ...], bool]:
+    """Return ``values`` with the tensors gated, and whether any gradient can pass."""
+    places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
+    if not any(values[place].requires_grad for place in places):
+        return values, False
+
+    def on_backward(gradients: Gradients) -> Gradients:
+        spread: list[Tensor | None] = [None] * len(values)
+        for place, gradient in zip(places, gradients, strict=True):
+            spread[place] = gradient
+        result = notify(tuple(spread))
+        return tuple(result[place] for place in places)
+
+    gated = _Gate.apply(on_backward, *(values[place] for place in places))
+    out = list(values)
+    for place, tensor in zip(places, gated, strict=True):
+        out[place] = tensor
+    return tuple(out), any(tensor.grad_fn is not None for tensor in gated)
+
+
+def _replaced(replacement: Any, gradients: Gradients, hook: str, name: str) -> Gradients:
+    if replacement is None:
+        return gradients
+    if isinstance(replacement, Tensor):
+        replacement = (replacement,)
+    if len(replacement) != len(gradients):
+        raise RuntimeError(
+            f"Backward {hook} returned an invalid number of {name}, "
+            f"got {len(replacement)}, but expected {len(gradients)}"
+        )
+    return tuple(replacement)

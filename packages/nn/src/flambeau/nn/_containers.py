@@ -1,0 +1,213 @@
+"""Modules that hold modules: in a chain, in a list, in a dictionary."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, Self
+
+from ._module import Module, indent
+
+
+class _Numbered(Module):
+    """Submodules under the names "0", "1", ...: what `Sequential` and `ModuleList` share."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __contains__(self, module: object) -> bool:
+        return any(module is held for held in self)
+
+    def _name_at(self, index: int) -> str:
+        """Return the name at a position, counted from the end if negative."""
+        position = operator.index(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"index {position} is out of range for {type(self).__name__} of length {len(self)}")
+        return list(self._modules)[position]
+
+    def _fill(self, modules: Iterable[Module]) -> None:
+        """Hold exactly ``modules``, numbered from 0."""
+        modules = list(modules)
+        for module in modules:
+            if not isinstance(module, Module):
+                raise TypeError(f"{type(self).__name__} holds modules, got {type(module).__name__}")
+        for name in list(self._modules):
+            delattr(self, name)
+        for position, module in enumerate(modules):
+            self.add_module(str(position), module)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._slice(index)
+        return self._modules[self._name_at(index)]
+
+    def _slice(self, index: slice) -> Self:
+        return type(self)(list(self)[index])  # type: ignore[call-arg]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._name_at(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        held = list(self)
+        if not isinstance(index, slice):
+            self._name_at(index)
+        del held[index]
+        self._fill(held)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before the one at ``index``; those behind move up."""
+        held = list(self)
+        held.insert(index, module)
+        self._fill(held)
+        return self
+
+    def pop(self, index: int = -1) -> Any:
+        """Take the module at ``index`` out and return it; those behind move down."""
+        module = self[index]
+        del self[index]
+        return module
+
+    def __add__(self, other: Iterable[Module]) -> Self:
+        return self[:].extend(other)  # type: ignore[no-any-return]
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
+
+class Sequential(_Numbered):
+    """Apply modules one after the other: ``Sequential(a, b)(x)`` is ``b(a(x))``.
+
+    Args: modules, or one dictionary of modules by name. Indexing, slicing and the methods of a list work on it.
+
+    >>> nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__()
+        named = args[0].items() if len(args) == 1 and isinstance(args[0], Mapping) else enumerate(args)
+        for name, module in named:
+            self.add_module(str(name), module)
+
+    def forward(self, input: Any) -> Any:
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+    def _slice(self, index: slice) -> Self:
+        return type(self)(dict(list(self._modules.items())[index]))
+
+    def __mul__(self, times: int) -> Self:
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
+        return type(self)(*(module for _ in range(times) for module in self))
+
+    __rmul__ = __mul__
+
+
+class ModuleList(_Numbered):
+    """A list whose modules are registered, unlike those in a plain list. It has no ``forward``.
+
+    >>> layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    >>> layers
+    ModuleList(
+      (0-2): 3 x Linear(in_features=2, out_features=2, bias=True)
+    )
+    """
+
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__()
+        self.extend([] if modules is None else modules)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"{self._get_name()}()"
+        lines = []
+        start = 0
+        for text, group in groupby(map(repr, self)):
+            count = len(list(group))
+            entry = f"({start}): {text}" if count == 1 else f"({start}-{start + count - 1}): {count} x {text}"
+            lines.append(indent(entry))
+            start += count
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+class ModuleDict(Module):
+    """A dictionary whose modules are registered. It has no ``forward``.
+
+    >>> heads = nn.ModuleDict({"class": nn.Linear(4, 10), "box": nn.Linear(4, 2)})
+    >>> heads["box"].out_features, "class" in heads
+    (2, True)
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+        super().__init__()
+        self.update({} if modules is None else modules)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self._modules:
+            raise KeyError(key)
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._modules
+
+    def keys(self) -> Iterable[str]:
+        """Return the names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Any]:
+        """Return the modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return the pairs of name and module."""
+        return self._modules.items()
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add modules by name; those already there are replaced."""
+        for key, module in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules:
+            self[key] = module
+
+    def pop(self, key: str) -> Any:
+        """Take a module out and return it."""
+        module = self[key]
+        del self[key]
+        return module
+
+    def clear(self) -> None:
+        """Remove all modules."""
+        for key in list(self):
+            del self[key]

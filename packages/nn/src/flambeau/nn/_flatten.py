@@ -1,0 +1,67 @@
+"""Layers that change the shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flambeau import Tensor
+
+from ._module import Module
+
+
+class Flatten(Module):
+    """Join the dimensions from ``start_dim`` to ``end_dim`` into one; by default all but the batch.
+
+    >>> tuple(nn.Flatten()(fb.zeros(32, 1, 5, 5)).shape)
+    (32, 25)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Split the dimension ``dim`` into ``unflattened_size``, one of which may be -1.
+
+    >>> tuple(nn.Unflatten(1, (1, 5, 5))(fb.zeros(32, 25)).shape)
+    (32, 1, 5, 5)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
+
+    def forward(self, input: Tensor) -> Tensor:
+        dim = self.dim + input.ndim if self.dim < 0 else self.dim
+        if not 0 <= dim < input.ndim:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], "
+                f"but got {self.dim})"
+            )
+        shape = tuple(input.shape)
+        return input.reshape(*shape[:dim], *self._split(shape[dim]), *shape[dim + 1 :])
+
+    def _split(self, size: int) -> tuple[int, ...]:
+        """Return the sizes that replace a dimension of ``size``, with -1 worked out."""
+        known = 1
+        for part in self.unflattened_size:
+            known *= part if part != -1 else 1
+        free = self.unflattened_size.count(-1)
+        if free > 1 or known < 0 or (size % known if free and known else known != size):
+            raise RuntimeError(
+                f"unflatten: Provided sizes {self.unflattened_size} don't multiply up to the size of dim "
+                f"{self.dim} ({size}) in the input tensor"
+            )
+        return tuple(size // known if part == -1 else part for part in self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -1,0 +1,130 @@
+"""Functions that run around a module's forward and backward passes, and the handles that remove them."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+
+class Hook(NamedTuple):
+    """A registered function and how it wants to be called."""
+
+    function: Callable[..., Any]
+    with_kwargs: bool = False
+    always_call: bool = False
+
+
+class RemovableHandle:
+    """Removes a hook: by ``remove()``, or at the end of a ``with`` block.
+
+    >>> layer = nn.Identity()
+    >>> with layer.register_forward_hook(lambda module, args, output: output + 1):
+    ...     layer(fb.zeros(1))
+    tensor([1.])
+    >>> layer(fb.zeros(1))
+    tensor([0.])
+    """
+
+    _next_id = itertools.count()
+
+    def __init__(self, table: dict[int, Hook]) -> None:
+        self.id = next(self._next_id)
+        self._table = table
+
+    def remove(self) -> None:
+        """Take the hook out; a second call does nothing."""
+        self._table.pop(self.id, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+class Hooks:
+    """The four tables of one module's hooks, in the order in which they run."""
+
+    def __init__(self) -> None:
+        self.forward_pre: dict[int, Hook] = {}
+        self.forward: dict[int, Hook] = {}
+        self.backward_pre: dict[int, Hook] = {}
+        self.backward: dict[int, Hook] = {}
+
+    @staticmethod
+    def add(table: dict[int, Hook], hook: Hook, prepend: bool) -> RemovableHandle:
+        """Register ``hook`` at the end of ``table``, or at its beginning."""
+        handle = RemovableHandle(table)
+        later = dict(table) if prepend else {}
+        if prepend:
+            table.clear()
+        table[handle.id] = hook
+        table.update(later)
+        return handle
+
+
+def call_with_hooks(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run ``module.forward`` between its hooks."""
+    pending = dict(hooks.forward)
+    result = None
+    try:
+        args, kwargs = _run_pre_hooks(module, hooks, args, kwargs)
+        boundary = None
+        if hooks.backward or hooks.backward_pre:
+            from ._backward_hooks import Boundary
+
+            boundary = Boundary(module, tuple(hooks.backward_pre.values()), tuple(hooks.backward.values()))
+            args = boundary.watch_inputs(args)
+        result = module.forward(*args, **kwargs)
+        for identity, hook in hooks.forward.copy().items():
+            pending.pop(identity, None)
+            result = _run_forward_hook(module, hook, args, kwargs, result)
+        return result if boundary is None else boundary.watch_outputs(result)
+    except Exception:
+        _run_always_called(module, pending, args, kwargs, result)
+        raise
+
+
+def _run_pre_hooks(
+    module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    for hook in tuple(hooks.forward_pre.values()):
+        if not hook.with_kwargs:
+            replaced = hook.function(module, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+            continue
+        replaced = hook.function(module, args, kwargs)
+        if replaced is None:
+            continue
+        if not (isinstance(replaced, tuple) and len(replaced) == 2):
+            raise RuntimeError(
+                f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+            )
+        args, kwargs = replaced
+    return args, kwargs
+
+
+def _run_forward_hook(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    replaced = hook.function(module, args, kwargs, result) if hook.with_kwargs else hook.function(module, args, result)
+    return result if replaced is None else replaced
+
+
+def _run_always_called(
+    module: Module, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> None:
+    for hook in pending.values():
+        if hook.always_call:
+            try:
+                result = _run_forward_hook(module, hook, args, kwargs, result)
+            except Exception as error:
+                warnings.warn(
+                    "module forward hook with ``always_call=True`` raised an exception that was silenced as another "
+                    f"error was raised in forward: {error}",
+                    stacklevel=4,
+                )

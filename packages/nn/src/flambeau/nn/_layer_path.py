@@ -1,0 +1,57 @@
+"""Adds to an exception the path of the layer it was raised in.
+
+Note [Layer paths]: no module knows its name; its parent does. So each module through which an exception leaves rewrites
+the one note the exception carries: it looks up the path under which it holds the module the note speaks of, and puts
+that in front. Nothing is done until something is raised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+
+class LayerNote(str):
+    """The note's text, with what the next module outwards needs to extend it."""
+
+    __slots__ = ("layer", "path", "root")
+
+    root: Module
+    path: str
+    layer: str
+
+    def __new__(cls, root: Module, path: str, layer: str) -> Self:
+        name = type(root).__name__
+        note = super().__new__(cls, f"in {name}.{path} ({layer})" if path else f"in {layer}")
+        note.root, note.path, note.layer = root, path, layer
+        return note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)
+
+
+def add_layer_path(error: Exception, module: Module) -> None:
+    """Make ``error`` say where in ``module`` it was raised."""
+    notes = getattr(error, "__notes__", [])
+    place = next((index for index, note in enumerate(notes) if isinstance(note, LayerNote)), None)
+    if place is None:
+        error.add_note(LayerNote(module, "", _description(module)))
+        return
+    inner: LayerNote = notes[place]
+    if "_modules" not in vars(module):
+        return
+    for path, candidate in module.named_modules():
+        if candidate is inner.root:
+            notes[place] = LayerNote(module, ".".join(filter(None, (path, inner.path))), inner.layer)
+            return
+
+
+def _description(module: Module) -> str:
+    """The layer's repr if it is one line, else its type."""
+    try:
+        text = repr(module)
+    except Exception:
+        text = ""
+    return text if text and "\n" not in text else f"{type(module).__name__}(...)"

@@ -1,0 +1,76 @@
+"""Layers that multiply by a matrix, and the layer that does nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from flambeau import Tensor, empty, linear
+
+from . import init
+from ._module import Module
+from .parameter import Parameter
+
+
+class Identity(Module):
+    """Return the input. Takes, and ignores, any arguments, so that it can stand in for another layer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
+
+
+class Linear(Module):
+    """``y = x @ weight.T + bias``.
+
+    Args:
+        in_features, out_features: sizes of the last dimension of input and output.
+        bias: False leaves the bias out.
+    Shapes: ``(*, in_features)`` to ``(*, out_features)``.
+    Parameters: ``weight`` ``(out_features, in_features)`` and ``bias`` ``(out_features,)``, both uniform in
+        ``±1/sqrt(in_features)``.
+
+    >>> tuple(nn.Linear(20, 30)(fb.zeros(128, 20)).shape)
+    (128, 30)
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again."""
+        reset_weight_and_bias(self.weight, self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def reset_weight_and_bias(weight: Tensor, bias: Tensor | None) -> None:
+    """Initialise a linear or convolutional layer: ``U(-1/sqrt(fan_in), 1/sqrt(fan_in))`` for both.
+
+    Kaiming's uniform bound with ``a = sqrt(5)`` is the same ``1/sqrt(fan_in)``.
+    """
+    if weight.numel() > 0:
+        init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        fan_in, _ = init.calculate_fan(weight)
+        bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
+        init.uniform_(bias, -bound, bound)

@@ -1,0 +1,265 @@
+"""The tree of modules: what a module holds, under which names, and how to walk it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from flambeau import Tensor
+
+from .parameter import Buffer, Parameter
+
+if TYPE_CHECKING:
+    from ._module import Module
+
+INIT_FORGOTTEN = """\
+{name}.__init__() was not called before {name} was used: Module.__init__() creates the registries of parameters, \
+buffers and submodules, and must run first.
+
+    class {name}(nn.Module):
+        def __init__(self):
+            super().__init__()        # this line, before any layer or parameter is assigned
+            self.layer = nn.Linear(2, 3)"""
+
+
+class _CreatedByInit:
+    """Explains a registry that is read before ``Module.__init__`` created it; the instance's own then hides this."""
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        raise AttributeError(INIT_FORGOTTEN.format(name=owner.__name__))
+
+
+class Tree:
+    """The part of `Module` that registers and finds parameters, buffers and submodules.
+
+    Note [Registries]: every registered value is an ordinary instance attribute, so that reading ``self.weight`` is what
+    Python does for any attribute, and an entry of one of three ordered registries. ``__setattr__``, ``__delattr__`` and
+    the ``register_*`` methods keep the two in step; nothing else writes to a registry.
+    """
+
+    _parameters: dict[str, Parameter | None] = _CreatedByInit()  # type: ignore[assignment]
+    _buffers: dict[str, Tensor | None] = _CreatedByInit()  # type: ignore[assignment]
+    _modules: dict[str, Any] = _CreatedByInit()  # type: ignore[assignment]
+    _non_persistent_buffers_set: set[str] = _CreatedByInit()  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        for registry in ("_parameters", "_buffers", "_modules"):
+            object.__setattr__(self, registry, {})
+        object.__setattr__(self, "_non_persistent_buffers_set", set())
+
+    # Registration
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._enter(self._parameters, name, value)
+        elif isinstance(value, Tree):
+            self._enter(self._modules, name, value)
+        elif isinstance(value, Buffer):
+            self._enter(self._buffers, name, value)
+            self._set_persistence(name, value.persistent)
+        else:
+            self._set_plain(name, value)
+
+    def _set_plain(self, name: str, value: Any) -> None:
+        registries = vars(self)
+        for registry, expected in (("_parameters", "Parameter"), ("_modules", "Module"), ("_buffers", "Tensor")):
+            if name in registries.get(registry, ()):
+                if value is not None and not (registry == "_buffers" and isinstance(value, Tensor)):
+                    kind = "child module" if registry == "_modules" else registry[1:-1]
+                    raise TypeError(
+                        f"cannot assign {type(value).__name__!r} object as {kind} {name!r} of {type(self).__name__} "
+                        f"({expected} or None expected); to keep a plain value there, `del` the attribute first"
+                    )
+                registries[registry][name] = value
+        object.__setattr__(self, name, value)
+
+    def _enter(self, registry: dict[str, Any], name: str, value: Any) -> None:
+        """Put ``value`` into ``registry`` and the attribute, and take the name out of the other registries."""
+        if name not in registry:
+            self._check_name(name, type(value).__name__, replaces=vars(self))
+            for other in (self._parameters, self._buffers, self._modules):
+                other.pop(name, None)
+            self._non_persistent_buffers_set.discard(name)
+        object.__setattr__(self, name, value)
+        registry[name] = value
+
+    def _check_name(self, name: str, kind: str, replaces: Mapping[str, Any]) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if name not in replaces and hasattr(self, name):
+            raise KeyError(f"attribute {name!r} already exists")
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        for registry in ("_parameters", "_buffers", "_modules"):
+            vars(self).get(registry, {}).pop(name, None)
+        vars(self).get("_non_persistent_buffers_set", set()).discard(name)
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter, or None to say that the name has none (as ``bias=False`` does).
+
+        Raises: KeyError for a name that is taken, empty or dotted; TypeError if ``param`` is no Parameter; ValueError
+        if it is the result of a computation.
+        """
+        self._check_name(name, "parameter", replaces=self._parameters)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign {type(param).__name__!r} object to parameter {name!r} (nn.Parameter or None required)"
+            )
+        if param is not None and param.grad_fn is not None:
+            raise ValueError(
+                f"cannot assign a non-leaf Tensor to parameter {name!r}: a parameter is no result of a computation. "
+                f"To express {name!r} as a function of another Tensor, compute the value in forward()."
+            )
+        self._enter(self._parameters, name, param)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is part of the module's state without being trained, such as a running mean.
+
+        Args:
+            name: the attribute's name.
+            tensor: its value; None keeps the name and stays out of ``state_dict()``.
+            persistent: False keeps it out of ``state_dict()``.
+        Raises: KeyError for a name that is taken, empty or dotted; TypeError if ``tensor`` is no Tensor.
+        """
+        self._check_name(name, "buffer", replaces=self._buffers)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign {type(tensor).__name__!r} object to buffer {name!r} (Tensor or None required)"
+            )
+        self._enter(self._buffers, name, tensor)
+        self._set_persistence(name, persistent)
+
+    def _set_persistence(self, name: str, persistent: bool) -> None:
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Add a child module under a name. The same as ``add_module``."""
+        if module is not None and not isinstance(module, Tree):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._check_name(name, "module", replaces=self._modules)
+        self._enter(self._modules, name, module)
+
+    add_module = register_module
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A shallow copy must not share its registries with the original: see Note [Registries].
+        return {name: value.copy() if name in _REGISTRY_NAMES else value for name, value in vars(self).items()}
+
+    # Walking
+
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """Yield every module of the tree with its path, this one first (under ``prefix``), each once.
+
+        >>> [path for path, _ in nn.Sequential(nn.Linear(1, 1), nn.ReLU()).named_modules()]
+        ['', '0', '1']
+        """
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, cast("Module", self)
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """Yield every module of the tree, this one first, each once."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the direct submodules with their names, each once."""
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """Yield the direct submodules, each once."""
+        return (module for _, module in self.named_children())
+
+    def _named_members(
+        self, registry: Callable[[Module], Mapping[str, Any]], prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        this = cast("Module", self)
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, this)]
+        for path, module in modules:
+            for name, member in registry(module).items():
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield f"{path}.{name}" if path else name, member
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Yield the parameters with their paths: this module's, then (with ``recurse``) its submodules', each once."""
+        return self._named_members(lambda module: module._parameters, prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield the parameters, each once, in the order of registration: what an optimizer is given."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield the buffers with their paths, each once."""
+        return self._named_members(lambda module: module._buffers, prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Yield the buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    # Finding by path
+
+    def get_submodule(self, target: str) -> Module:
+        """Return the module at a dotted path such as ``"encoder.2.fc1"``; this module for the empty path.
+
+        Raises: AttributeError naming the step that fails.
+        """
+        module = cast("Module", self)
+        for name in target.split(".") if target else ():
+            if name not in module._modules:
+                module._no_such("submodule", name, module._modules)
+            module = module._modules[name]
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """Return the parameter at a dotted path. Raises: AttributeError naming the step that fails."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if module._parameters.get(name) is None:
+            module._no_such("parameter", name, module._parameters)
+        return module._parameters[name]  # type: ignore[return-value]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """Return the buffer at a dotted path. Raises: AttributeError naming the step that fails."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if module._buffers.get(name) is None:
+            module._no_such("buffer", name, module._buffers)
+        return module._buffers[name]  # type: ignore[return-value]
+
+    def _no_such(self, kind: str, name: str, registry: Mapping[str, Any]) -> NoReturn:
+        matches = get_close_matches(name, [key for key, value in registry.items() if value is not None], n=1)
+        suggestion = f"; did you mean `{matches[0]}`?" if matches else ""
+        raise AttributeError(f"{type(self).__name__} has no {kind} `{name}`{suggestion}")
+
+
+_REGISTRY_NAMES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})

@@ -1,0 +1,34 @@
+"""Joins all parameters into one vector and splits it again: for optimizers that see a function of one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flambeau import Tensor, cat
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """Return the elements of all parameters, one after the other, as one vector.
+
+    >>> tuple(nn.utils.parameters_to_vector(nn.Linear(2, 3).parameters()).shape)
+    (9,)
+    """
+    return cat([parameter.reshape(-1) for parameter in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Give the parameters the values in ``vec``, of which they become views.
+
+    Raises: TypeError if ``vec`` is no Tensor; ValueError, with nothing changed, if it has the wrong number of elements.
+    """
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
+    targets = list(parameters)
+    needed = sum(parameter.numel() for parameter in targets)
+    if needed != vec.numel():
+        raise ValueError(f"the parameters have {needed} elements, but the vector has {vec.numel()}")
+    start = 0
+    for parameter in targets:
+        stop = start + parameter.numel()
+        parameter.data = vec[start:stop].reshape(parameter.shape).detach()
+        start = stop

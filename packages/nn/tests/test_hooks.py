@@ -1,0 +1,141 @@
+"""Forward and backward hooks."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+
+class Affine(nn.Module):
+    def forward(self, input, scale=1.0):
+        return input * scale
+
+
+def test_forward_hooks_run_in_order_and_replace():
+    layer, calls = Affine(), []
+    layer.register_forward_pre_hook(lambda module, args: calls.append("pre") or (args[0] + 1,))
+    layer.register_forward_pre_hook(lambda module, args: calls.append("first"), prepend=True)
+    layer.register_forward_hook(lambda module, args, output: calls.append("post") or output * 10)
+    assert layer(fb.ones(1)).item() == 20
+    assert calls == ["first", "pre", "post"]
+
+
+def test_a_pre_hook_may_return_one_argument():
+    layer = Affine()
+    layer.register_forward_pre_hook(lambda module, args: args[0] + 1)
+    assert layer(fb.ones(1)).item() == 2
+
+
+def test_hooks_with_keywords():
+    layer, seen = Affine(), []
+    layer.register_forward_pre_hook(lambda module, args, kwargs: (args, {"scale": 3.0}), with_kwargs=True)
+    layer.register_forward_hook(lambda module, args, kwargs, output: seen.append(kwargs), with_kwargs=True)
+    assert layer(fb.ones(1), scale=2.0).item() == 3
+    assert seen == [{"scale": 3.0}]
+
+
+def test_a_pre_hook_with_keywords_returns_both():
+    layer = Affine()
+    layer.register_forward_pre_hook(lambda module, args, kwargs: args, with_kwargs=True)
+    with pytest.raises(RuntimeError, match=r"tuple of \(new_args, new_kwargs\)"):
+        layer(fb.ones(1))
+
+
+def test_handles_remove():
+    layer = Affine()
+    handle = layer.register_forward_hook(lambda module, args, output: output + 1)
+    with layer.register_forward_hook(lambda module, args, output: output + 10):
+        assert layer(fb.ones(1)).item() == 12
+    assert layer(fb.ones(1)).item() == 2
+    handle.remove()
+    handle.remove()
+    assert layer(fb.ones(1)).item() == 1
+
+
+def test_a_hook_may_remove_itself():
+    layer, calls = Affine(), []
+
+    def once(module, args, output):
+        calls.append(output)
+        handle.remove()
+
+    handle = layer.register_forward_hook(once)
+    layer(fb.ones(1))
+    layer(fb.ones(1))
+    assert len(calls) == 1
+
+
+def test_always_called_hooks_see_failures():
+    layer, seen = nn.Linear(2, 2), []
+    layer.register_forward_hook(lambda module, args, output: seen.append("usual"))
+    layer.register_forward_hook(lambda module, args, output: seen.append(output), always_call=True)
+    with pytest.raises(RuntimeError):
+        layer(fb.ones(3))
+    assert seen == [None]
+
+
+def linear(weight):
+    layer = nn.Linear(2, 1, bias=False)
+    layer.load_state_dict({"weight": fb.tensor([weight])})
+    return layer
+
+
+def test_backward_hooks_see_and_replace_gradients():
+    layer, seen = linear([2.0, 3.0]), []
+    layer.register_full_backward_pre_hook(lambda module, grad_output: (grad_output[0] * 10,))
+    layer.register_full_backward_hook(
+        lambda module, grad_input, grad_output: seen.append((module, grad_input[0].numpy(), grad_output[0].numpy()))
+    )
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: (grad_input[0] + 1,))
+    x = fb.tensor([[1.0, 1.0]], requires_grad=True)
+    layer(x).sum().backward()
+    ((module, grad_input, grad_output),) = seen
+    assert module is layer
+    np.testing.assert_array_equal(grad_output, [[10]])
+    np.testing.assert_array_equal(grad_input, [[20, 30]])
+    np.testing.assert_array_equal(x.grad.numpy(), [[21, 31]])
+    np.testing.assert_array_equal(layer.weight.grad.numpy(), [[10, 10]])
+
+
+def test_backward_hooks_run_where_no_input_needs_a_gradient():
+    layer, seen = linear([2.0, 3.0]), []
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append((grad_input, grad_output)))
+    layer(fb.ones(1, 2)).sum().backward()
+    ((grad_input, grad_output),) = seen
+    assert grad_input == (None,)
+    np.testing.assert_array_equal(grad_output[0].numpy(), [[1]])
+    np.testing.assert_array_equal(layer.weight.grad.numpy(), [[1, 1]])
+
+
+class TwoOutputs(nn.Module):
+    def forward(self, input, name):
+        return input * 2, name, input * 3
+
+
+def test_backward_hooks_with_several_outputs_and_no_tensors():
+    module, seen = TwoOutputs(), []
+    module.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append((grad_input, grad_output)))
+    x = fb.ones(1, requires_grad=True)
+    double, name, triple = module(x, "name")
+    assert name == "name"
+    (double + 5 * triple).sum().backward()
+    ((grad_input, grad_output),) = seen
+    assert [each if each is None else each.item() for each in grad_input] == [17, None]
+    assert [each if each is None else each.item() for each in grad_output] == [1, None, 5]
+    assert x.grad.item() == 17
+
+
+def test_a_backward_hook_returns_as_many_gradients():
+    layer = linear([1.0, 1.0])
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: (None, None))
+    out = layer(fb.ones(1, 2, requires_grad=True))
+    with pytest.raises(RuntimeError, match="invalid number of grad_input, got 2, but expected 1"):
+        out.sum().backward()
+
+
+def test_without_gradients_backward_hooks_change_nothing():
+    layer = linear([2.0, 3.0])
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: pytest.fail("no backward pass"))
+    with fb.no_grad():
+        assert layer(fb.ones(1, 2)).item() == 5

@@ -1,0 +1,134 @@
+"""Initialisation: gains, fans, and the distributions, judged by their bounds and moments."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.nn import init
+
+SHAPE = (60, 40, 3, 2)
+FAN_IN, FAN_OUT = 40 * 6, 60 * 6
+
+
+def is_uniform(values, bound):
+    """Whether a sample may come from U(-bound, bound), by Kolmogorov and Smirnov."""
+    return scipy.stats.kstest(values.ravel(), "uniform", args=(-bound, 2 * bound)).pvalue > 1e-3
+
+
+def is_normal(values, std):
+    return scipy.stats.kstest(values.ravel(), "norm", args=(0, std)).pvalue > 1e-3
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    fb.manual_seed(1)
+
+
+@pytest.mark.parametrize(
+    ("fill", "bound"),
+    [
+        (lambda t: init.uniform_(t, -2.0, 2.0), 2.0),
+        (init.xavier_uniform_, math.sqrt(6 / (FAN_IN + FAN_OUT))),
+        (lambda t: init.xavier_uniform_(t, gain=3.0), 3 * math.sqrt(6 / (FAN_IN + FAN_OUT))),
+        (init.kaiming_uniform_, math.sqrt(6 / FAN_IN)),
+        (lambda t: init.kaiming_uniform_(t, a=math.sqrt(5)), 1 / math.sqrt(FAN_IN)),
+        (lambda t: init.kaiming_uniform_(t, mode="fan_out", nonlinearity="relu"), math.sqrt(6 / FAN_OUT)),
+        (lambda t: init.kaiming_uniform_(t, nonlinearity="linear"), math.sqrt(3 / FAN_IN)),
+    ],
+)
+def test_uniform(fill, bound):
+    tensor = nn.Parameter(fb.empty(SHAPE))
+    assert fill(tensor) is tensor
+    assert tensor.is_leaf
+    assert tensor.requires_grad
+    assert is_uniform(tensor.detach().numpy(), bound)
+
+
+@pytest.mark.parametrize(
+    ("fill", "std"),
+    [
+        (lambda t: init.normal_(t, std=2.0), 2.0),
+        (init.xavier_normal_, math.sqrt(2 / (FAN_IN + FAN_OUT))),
+        (init.kaiming_normal_, math.sqrt(2 / FAN_IN)),
+        (lambda t: init.kaiming_normal_(t, a=2.0, mode="fan_out"), math.sqrt(2 / 5 / FAN_OUT)),
+    ],
+)
+def test_normal(fill, std):
+    assert is_normal(fill(fb.empty(SHAPE)).numpy(), std)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in"),
+    [
+        (lambda: nn.Linear(100, 80), 100),
+        (lambda: nn.Conv2d(30, 60, (3, 2)), 180),
+        (lambda: nn.Conv2d(30, 60, 3, groups=5), 54),
+    ],
+)
+def test_layers_start_within_one_over_root_fan_in(layer, fan_in):
+    biases = []
+    for _ in range(10):
+        module = layer()
+        assert is_uniform(module.weight.detach().numpy(), 1 / math.sqrt(fan_in))
+        biases.append(module.bias.detach().numpy())
+    assert is_uniform(np.concatenate(biases), 1 / math.sqrt(fan_in))
+
+
+def test_layers_without_inputs():
+    with pytest.warns(UserWarning, match="zero-element"):
+        init.kaiming_uniform_(fb.empty(3, 0))
+    layer = nn.Linear(0, 3)
+    np.testing.assert_array_equal(layer(fb.zeros(2, 0)).detach().numpy(), np.zeros((2, 3)))
+
+
+def test_constants():
+    np.testing.assert_array_equal(init.constant_(fb.empty(2), 0.5).numpy(), [0.5, 0.5])
+    np.testing.assert_array_equal(init.zeros_(fb.empty(2)).numpy(), [0, 0])
+    np.testing.assert_array_equal(init.ones_(fb.empty(2)).numpy(), [1, 1])
+    np.testing.assert_array_equal(init.eye_(fb.empty(2, 3)).numpy(), np.eye(2, 3))
+    assert init.calculate_fan(fb.empty(SHAPE)) == (FAN_IN, FAN_OUT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gain"),
+    [
+        (("linear",), 1),
+        (("conv2d",), 1),
+        (("sigmoid",), 1),
+        (("tanh",), 5 / 3),
+        (("relu",), math.sqrt(2)),
+        (("leaky_relu",), math.sqrt(2 / (1 + 1e-4))),
+        (("leaky_relu", 2), math.sqrt(2 / 5)),
+        (("selu",), 3 / 4),
+    ],
+)
+def test_gain(arguments, gain):
+    assert init.calculate_gain(*arguments) == pytest.approx(gain, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: init.calculate_gain("step"), "Unsupported nonlinearity step"),
+        (lambda: init.calculate_gain("leaky_relu", True), "negative_slope True not a valid number"),
+        (lambda: init.calculate_fan(fb.empty(3)), "fewer than 2 dimensions"),
+        (lambda: init.eye_(fb.empty(3)), "Only tensors with 2 dimensions"),
+        (lambda: init.kaiming_normal_(fb.empty(2, 2), mode="fan"), "Mode fan not supported"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_seeds_and_generators_repeat():
+    fb.manual_seed(5)
+    first = nn.Linear(3, 3).weight.detach().numpy()
+    fb.manual_seed(5)
+    np.testing.assert_array_equal(nn.Linear(3, 3).weight.detach().numpy(), first)
+    draws = [init.normal_(fb.empty(4), generator=fb.Generator().manual_seed(2)).numpy() for _ in range(2)]
+    np.testing.assert_array_equal(*draws)

@@ -1,0 +1,343 @@
+"""`Module`: registration, walking the tree, modes, conversion, repr."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+
+class Block(nn.Module):
+    def __init__(self, width=2):
+        super().__init__()
+        self.fc1 = nn.Linear(width, width)
+        self.fc2 = nn.Linear(width, width, bias=False)
+        self.scale = nn.Parameter(fb.ones(width))
+        self.register_buffer("offset", fb.zeros(width))
+        self.register_buffer("cache", fb.zeros(1), persistent=False)
+
+    def forward(self, input):
+        return self.fc2(self.fc1(input)) * self.scale + self.offset
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(Block(), nn.ReLU(), Block())
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, input):
+        return self.head(self.encoder(input))
+
+
+# Registration
+
+
+def test_attributes_are_plain_and_registered():
+    block = Block()
+    assert vars(block)["scale"] is block._parameters["scale"] is block.scale
+    assert vars(block)["offset"] is block._buffers["offset"]
+    assert vars(block)["fc1"] is block._modules["fc1"]
+    assert not hasattr(nn.Module, "__getattr__")
+
+
+def test_names_of_everything():
+    block = Block()
+    assert [name for name, _ in block.named_parameters()] == ["scale", "fc1.weight", "fc1.bias", "fc2.weight"]
+    assert [name for name, _ in block.named_parameters("at", recurse=False)] == ["at.scale"]
+    assert [name for name, _ in block.named_buffers()] == ["offset", "cache"]
+    assert [name for name, _ in block.named_children()] == ["fc1", "fc2"]
+    assert [name for name, _ in block.named_modules()] == ["", "fc1", "fc2"]
+    assert [name for name, _ in block.named_modules(prefix="top")] == ["top", "top.fc1", "top.fc2"]
+    assert [tuple(each.shape) for each in block.parameters()] == [(2,), (2, 2), (2,), (2, 2)]
+    assert list(block.children()) == [block.fc1, block.fc2]
+    assert list(block.modules()) == [block, block.fc1, block.fc2]
+    assert len(list(block.buffers())) == 2
+
+
+def test_shared_members_are_listed_once():
+    model = nn.Module()
+    model.a = model.b = nn.Linear(1, 1)
+    model.weight = model.a.weight
+    assert [name for name, _ in model.named_parameters()] == ["weight", "a.bias"]
+    assert [name for name, _ in model.named_modules()] == ["", "a"]
+    assert [name for name, _ in model.named_children()] == ["a"]
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    assert names == ["weight", "a.weight", "a.bias", "b.weight", "b.bias"]
+
+
+def test_none_keeps_the_place():
+    layer = nn.Linear(2, 2)
+    layer.bias = None
+    assert layer._parameters == {"weight": layer.weight, "bias": None}
+    layer.bias = nn.Parameter(fb.zeros(2))
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+def test_a_name_has_one_kind():
+    module = nn.Module()
+    module.member = 3
+    module.member = nn.Parameter(fb.zeros(1))
+    assert list(module._parameters) == ["member"]
+    module.member = nn.ReLU()
+    assert list(module._modules) == ["member"]
+    assert not module._parameters
+    module.member = nn.Buffer(fb.zeros(1), persistent=False)
+    assert list(module._buffers) == ["member"]
+    assert not module._modules
+    assert not module.state_dict()
+    module.member = fb.ones(1)
+    assert module.get_buffer("member") is module.member
+    del module.member
+    assert not module._buffers
+    assert not hasattr(module, "member")
+    module.member = "plain"
+    assert module.member == "plain"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda m: setattr(m, "scale", fb.ones(2)), TypeError, "'Tensor' object as parameter 'scale' of Block"),
+        (lambda m: setattr(m, "offset", 3), TypeError, "'int' object as buffer 'offset' of Block"),
+        (lambda m: setattr(m, "fc1", 3), TypeError, "'int' object as child module 'fc1' of Block"),
+        (lambda m: m.register_parameter("new", fb.ones(1)), TypeError, "'Tensor' object to parameter 'new'"),
+        (lambda m: m.register_buffer("new", 3), TypeError, "'int' object to buffer 'new'"),
+        (lambda m: m.add_module("new", 3), TypeError, "int is not a Module subclass"),
+        (lambda m: m.register_parameter("a.b", None), KeyError, "can.*t contain"),
+        (lambda m: m.register_buffer("", None), KeyError, "can.*t be empty"),
+        (lambda m: m.register_module("forward", None), KeyError, "'forward' already exists"),
+        (lambda m: m.register_buffer("fc1", None), KeyError, "'fc1' already exists"),
+        (lambda m: m.register_parameter(3, None), TypeError, "should be a string. Got int"),
+        (lambda m: m.get_submodule("fc1.wieght"), AttributeError, "Linear has no submodule `wieght`"),
+        (lambda m: m.get_submodule("fc3"), AttributeError, "Block has no submodule `fc3`; did you mean `fc"),
+        (lambda m: m.get_parameter("fc1.wieght"), AttributeError, "no parameter `wieght`; did you mean `weight`"),
+        (lambda m: m.get_buffer("ofset"), AttributeError, "Block has no buffer `ofset`; did you mean `offset`"),
+        (lambda m: m.train("yes"), ValueError, "expected to be boolean"),
+        (lambda m: m.to(fb.int64), TypeError, "only accepts floating point dtypes"),
+        (lambda m: m.missing, AttributeError, "'Block' object has no attribute 'missing'"),
+    ],
+)
+def test_bad_use_changes_nothing(change, error, message):
+    block = Block()
+    before, state = repr(block), dict(vars(block))
+    with pytest.raises(error, match=message):
+        change(block)
+    assert repr(block) == before
+    assert vars(block) == state
+
+
+def test_a_result_of_a_computation_is_no_parameter():
+    result = nn.Parameter(fb.ones(1))
+    module = nn.Module()
+    with pytest.raises(TypeError, match="Parameter or None required"):
+        module.register_parameter("result", result * 2)
+
+
+def test_found_by_path():
+    model = Model()
+    assert model.get_submodule("") is model
+    assert model.get_submodule("encoder.2.fc1") is model.encoder[2].fc1
+    assert model.get_parameter("encoder.2.fc1.weight") is model.encoder[2].fc1.weight
+    assert model.get_buffer("encoder.0.offset") is model.encoder[0].offset
+
+
+class Forgetful(nn.Module):
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: Forgetful(nn.ReLU()),
+        lambda: Forgetful(nn.Parameter(fb.ones(1))),
+        lambda: list(Forgetful(3).parameters()),
+        lambda: Forgetful(3).state_dict(),
+        lambda: repr(Forgetful(3)),
+    ],
+)
+def test_forgotten_init_is_explained(use):
+    with pytest.raises(AttributeError, match=r"(?s)Forgetful\.__init__\(\) was not called.*super\(\).__init__\(\)"):
+        use()
+
+
+def test_forward_is_required():
+    with pytest.raises(NotImplementedError, match=r'Module \[Module\] is missing the required "forward" function'):
+        nn.Module()(1)
+
+
+# Parameters
+
+
+def test_parameter():
+    data = fb.tensor([1.0, 2.0])
+    parameter = nn.Parameter(data)
+    assert isinstance(parameter, fb.Tensor)
+    assert parameter.requires_grad
+    assert parameter.is_leaf
+    assert repr(parameter) == "Parameter containing:\ntensor([1., 2.], requires_grad=True)"
+    data.fill_(3.0)
+    np.testing.assert_array_equal(parameter.detach().numpy(), [3, 3])
+    assert type(parameter * 2) is fb.Tensor
+    assert type(parameter.detach()) is fb.Tensor
+    assert not nn.Parameter(data, requires_grad=False).requires_grad
+    assert nn.Parameter().numel() == 0
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_of_parameters_and_buffers(duplicate):
+    for original in (nn.Parameter(fb.ones(2), requires_grad=False), nn.Buffer(fb.ones(2), persistent=False)):
+        twin = duplicate(original)
+        assert type(twin) is type(original)
+        assert twin.requires_grad == original.requires_grad
+        twin.fill_(5.0)
+        np.testing.assert_array_equal(original.numpy(), [1, 1])
+    assert duplicate(nn.Buffer(fb.ones(1), persistent=False)).persistent is False
+
+
+def test_deepcopy_keeps_sharing():
+    model = nn.Module()
+    model.a, model.b = nn.Linear(2, 2), nn.Linear(2, 2)
+    model.b.weight = model.a.weight
+    twin = copy.deepcopy(model)
+    assert twin.a.weight is twin.b.weight is twin.a._parameters["weight"]
+    assert twin.a.weight is not model.a.weight
+
+
+def test_a_shallow_copy_has_registries_of_its_own():
+    block = Block()
+    twin = copy.copy(block)
+    assert twin.fc1 is block.fc1
+    twin.fc1 = nn.Linear(3, 3)
+    assert block._modules["fc1"] is block.fc1
+    assert block.fc1.in_features == 2
+
+
+# Modes
+
+
+def test_train_and_eval_reach_the_whole_tree():
+    model = Model()
+    assert model.training
+    assert model.eval() is model
+    assert not any(module.training for module in model.modules())
+    model.encoder.train()
+    assert [module.training for module in (model, model.head, model.encoder[0].fc1)] == [False, False, True]
+
+
+def test_requires_grad_and_zero_grad():
+    model = Model()
+    model(fb.ones(3, 2)).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.zero_grad(set_to_none=False)
+    assert all((parameter.grad.numpy() == 0).all() for parameter in model.parameters())
+    model.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert model.requires_grad_(False) is model
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_apply_visits_children_first():
+    visited = []
+    block = Block()
+    assert block.apply(visited.append) is block
+    assert visited == [block.fc1, block.fc2, block]
+
+
+# Conversion
+
+
+@pytest.mark.parametrize(
+    ("convert", "dtype"),
+    [
+        (lambda m: m.double(), "float64"),
+        (lambda m: m.half(), "float16"),
+        (lambda m: m.bfloat16(), "bfloat16"),
+        (lambda m: m.double().float(), "float32"),
+        (lambda m: m.to(fb.float64), "float64"),
+        (lambda m: m.to(dtype=fb.float64), "float64"),
+        (lambda m: m.to("cpu", fb.float64), "float64"),
+        (lambda m: m.to(fb.zeros(1, dtype=fb.float64)), "float64"),
+        (lambda m: m.cpu(), "float32"),
+        (lambda m: m.to("cpu"), "float32"),
+    ],
+)
+def test_conversion_keeps_the_objects_and_the_integers(convert, dtype):
+    module = nn.BatchNorm1d(2)
+    module(fb.ones(3, 2)).sum().backward()
+    weight = module.weight
+    assert convert(module) is module
+    assert module.weight is weight is module._parameters["weight"]
+    assert weight.dtype == weight.grad.dtype == module.running_mean.dtype == getattr(fb, dtype)
+    assert module.running_mean is module._buffers["running_mean"]
+    assert module.num_batches_tracked.dtype == fb.int64
+    assert weight.requires_grad
+    assert weight.is_leaf
+
+
+def test_type_converts_everything():
+    module = nn.BatchNorm1d(2).requires_grad_(False).type(fb.float64)
+    assert {tensor.dtype for tensor in module.state_dict().values()} == {fb.float64}
+
+
+def test_a_converted_module_computes():
+    model = Model().double()
+    out = model(fb.ones(3, 2, dtype=fb.float64))
+    assert out.dtype == fb.float64
+
+
+# Representation
+
+
+def test_repr_of_a_tree():
+    assert repr(Model()) == (
+        "Model(\n"
+        "  (encoder): Sequential(\n"
+        "    (0): Block(\n"
+        "      (fc1): Linear(in_features=2, out_features=2, bias=True)\n"
+        "      (fc2): Linear(in_features=2, out_features=2, bias=False)\n"
+        "    )\n"
+        "    (1): ReLU()\n"
+        "    (2): Block(\n"
+        "      (fc1): Linear(in_features=2, out_features=2, bias=True)\n"
+        "      (fc2): Linear(in_features=2, out_features=2, bias=False)\n"
+        "    )\n"
+        "  )\n"
+        "  (head): Linear(in_features=2, out_features=1, bias=True)\n"
+        ")"
+    )
+
+
+class Described(nn.Module):
+    def __init__(self, text, **children):
+        super().__init__()
+        self.text = text
+        for name, child in children.items():
+            self.add_module(name, child)
+
+    def extra_repr(self):
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        (Described(""), "Described()"),
+        (Described("size=3"), "Described(size=3)"),
+        (Described("a\nb"), "Described(\n  a\n  b\n)"),
+        (Described("size=3", child=nn.ReLU()), "Described(\n  size=3\n  (child): ReLU()\n)"),
+        (Described("", child=None), "Described(\n  (child): None\n)"),
+    ],
+)
+def test_repr_with_extra_text(module, text):
+    assert repr(module) == text
+
+
+def test_dir_lists_attributes_but_no_numbers():
+    names = dir(nn.Sequential(nn.ReLU()))
+    assert "0" not in names
+    assert {"weight", "bias", "forward", "in_features"} <= set(dir(nn.Linear(1, 1)))

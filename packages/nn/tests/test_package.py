@@ -1,0 +1,26 @@
+"""The facade is complete and says what is public; the examples in docstrings run."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+MODULES = ["flambeau.nn", *(module.name for module in pkgutil.walk_packages(nn.__path__, "flambeau.nn."))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    module = importlib.import_module(name)
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    for example in finder.find(module, extraglobs={"fb": fb, "nn": nn}):
+        assert runner.run(example).failed == 0, example.name
+
+
+@pytest.mark.parametrize("module", [nn, nn.functional, nn.init, nn.utils], ids=lambda module: module.__name__)
+def test_public_names_exist_and_are_documented(module):
+    for name in module.__all__:
+        assert getattr(module, name).__doc__, name

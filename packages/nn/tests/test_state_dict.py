@@ -1,0 +1,135 @@
+"""`state_dict` and `load_state_dict`: round trips, and errors that name every key."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+
+def model():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def values(module):
+    return {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def test_keys_are_those_of_pytorch():
+    assert list(model().state_dict()) == [
+        "0.weight",
+        "0.bias",
+        "1.weight",
+        "1.bias",
+        "1.running_mean",
+        "1.running_var",
+        "1.num_batches_tracked",
+        "3.weight",
+        "3.bias",
+    ]
+
+
+def test_values_share_storage_and_are_detached():
+    layer = nn.Linear(2, 2)
+    state = layer.state_dict(prefix="layer.")
+    assert list(state) == ["layer.weight", "layer.bias"]
+    assert not state["layer.weight"].requires_grad
+    state["layer.weight"].fill_(7.0)
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), np.full((2, 2), 7.0))
+    assert layer.state_dict(keep_vars=True)["weight"] is layer.weight
+    collected = {"other": 1}
+    assert layer.state_dict(destination=collected) is collected
+    assert list(collected) == ["other", "weight", "bias"]
+
+
+def test_load_copies_the_values():
+    source, target = model(), model()
+    weight = target[0].weight
+    result = target.load_state_dict(source.state_dict())
+    assert repr(result) == "<All keys matched successfully>"
+    assert target[0].weight is weight
+    for name, value in values(source).items():
+        np.testing.assert_array_equal(target.state_dict()[name].numpy(), value)
+    source[0].weight.detach().zero_()
+    assert weight.detach().numpy().any()
+
+
+def test_load_converts_to_the_dtype_of_the_module():
+    target = nn.Linear(3, 4)
+    target.load_state_dict(nn.Linear(3, 4).double().state_dict())
+    assert target.weight.dtype == fb.float32
+
+
+def test_assign_puts_the_tensors_in_place():
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(False)
+    state = nn.Linear(2, 2).double().state_dict()
+    layer.load_state_dict(state, assign=True)
+    assert isinstance(layer.weight, nn.Parameter)
+    assert layer.weight.dtype == fb.float64
+    assert layer.weight.requires_grad
+    assert not layer.bias.requires_grad
+    assert layer.weight is layer._parameters["weight"]
+    state["weight"].fill_(2.0)
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), np.full((2, 2), 2.0))
+
+
+def test_not_strict_returns_what_does_not_match():
+    target = nn.Linear(3, 4)
+    result = target.load_state_dict({"weight": fb.ones(4, 3), "other": fb.ones(1)}, strict=False)
+    assert result.missing_keys == ["bias"]
+    assert result.unexpected_keys == ["other"]
+    assert result == (["bias"], ["other"])
+    assert "missing_keys=['bias']" in repr(result)
+    np.testing.assert_array_equal(target.weight.detach().numpy(), np.ones((4, 3)))
+
+
+def broken(state):
+    state["0.wieght"] = state.pop("0.weight")
+    state["1.bias"] = fb.zeros(5)
+    state["3.bias"] = [1.0, 2.0]
+    state["extra"] = fb.zeros(1)
+    del state["3.weight"]
+    return state
+
+
+def test_an_error_names_every_problem_and_changes_nothing():
+    target = model()
+    before = values(target)
+    with pytest.raises(RuntimeError) as caught:
+        target.load_state_dict(broken(model().state_dict()))
+    message = str(caught.value)
+    assert message.startswith("Error(s) in loading state_dict for Sequential:\n\t")
+    assert 'Missing key(s) in state_dict: "0.weight" (nearest: "0.wieght"), "3.weight"' in message
+    assert 'Unexpected key(s) in state_dict: "0.wieght" (nearest: "0.weight"), "extra".' in message
+    assert "size mismatch for 1.bias: copying a param with shape (5,) from checkpoint" in message
+    assert "the shape in current model is (4,)" in message
+    assert '"3.bias": expected a Tensor from the checkpoint but received list' in message
+    for name, value in values(target).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_misshapen_values_are_an_error_even_if_not_strict():
+    target = nn.Linear(2, 2)
+    before = values(target)
+    with pytest.raises(RuntimeError, match="size mismatch for weight"):
+        target.load_state_dict({"bias": fb.ones(2), "weight": fb.ones(3, 2)}, strict=False)
+    np.testing.assert_array_equal(target.bias.detach().numpy(), before["bias"])
+
+
+def test_a_prefix_on_every_key_is_recognised():
+    state = {"module." + name: value for name, value in model().state_dict().items()}
+    with pytest.raises(RuntimeError, match=r"prefix \"module\.\".*removeprefix\('module\.'\)"):
+        model().load_state_dict(state)
+
+
+def test_a_state_dict_is_a_mapping():
+    with pytest.raises(TypeError, match="Expected state_dict to be dict-like, got <class 'list'>"):
+        model().load_state_dict([])
+
+
+def test_shared_parameters_are_saved_under_every_name():
+    shared = nn.Module()
+    shared.a = shared.b = nn.Linear(1, 1, bias=False)
+    assert list(shared.state_dict()) == ["a.weight", "b.weight"]
+    assert not shared.load_state_dict(shared.state_dict()).missing_keys

@@ -1,0 +1,179 @@
+"""What all optimizers share: groups of parameters with their options, state per parameter, and the shape of a step."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from . import _state_dict
+
+Group = dict[str, Any]
+
+UNORDERED_PARAMETERS = (
+    "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will change "
+    "between runs. Please use a list instead."
+)
+DUPLICATE_PARAMETERS = (
+    "optimizer contains a parameter group with duplicate parameters: each step moves them as often as they occur. "
+    "Give every parameter once; model.parameters() does."
+)
+
+
+class Optimizer:
+    """Base class of optimizers.
+
+    A subclass hands the options' defaults to ``__init__`` and defines ``_update``, which changes one group's parameters
+    by their gradients, given in lists of equal length; the state it keeps lives in ``self.state[parameter]``:
+
+    >>> class SignDescent(fb.optim.Optimizer):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params, {"lr": lr})
+    ...
+    ...     def _update(self, group, params, grads):
+    ...         for param, grad in zip(params, grads):
+    ...             param.data = param.detach() - group["lr"] * grad.sign()
+
+    Args:
+        params: parameters, or dictionaries of ``"params"`` and options of their own, or pairs of name and parameter.
+        defaults: options of the groups that do not state them.
+    Raises: TypeError for what is no parameter, ValueError for none at all, for the result of a computation, and for a
+        parameter in two groups.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor: "
+                "write [tensor] to optimize one tensor"
+            )
+        self.defaults = dict(defaults)
+        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        given = list(params)
+        if not given:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            self.add_param_group(group)
+
+    # Stepping
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change the parameters that have gradients.
+
+        Args:
+            closure: computes the loss and its gradients anew; called first.
+        Returns: what ``closure`` returned.
+        """
+        loss = None
+        if closure is not None:
+            with flambeau.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = group["params"]
+            grads = [grad for param in params if (grad := param.grad) is not None]
+            if len(grads) != len(params):
+                params = [param for param in params if param.grad is not None]
+            if grads:
+                self._update(group, params, grads)
+        return loss
+
+    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+        raise NotImplementedError(f"{type(self).__name__} defines neither _update() nor step()")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if set_to_none:
+                    param.grad = None
+                elif param.grad is not None:
+                    param.grad = param.grad.detach().zero_()
+
+    # Groups
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Take on more parameters, with options of their own; the rest comes from the defaults.
+
+        Args:
+            param_group: a dictionary with ``"params"`` and any options.
+        Raises: TypeError, ValueError as the constructor does; nothing is changed then.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        group = {**param_group, **_named(param_group["params"])}
+        self._check(group)
+        for name, value in self.defaults.items():
+            group.setdefault(name, value)
+        self.param_groups.append(group)
+
+    def _check(self, group: Group) -> None:
+        for param in group["params"]:
+            if not isinstance(param, Tensor):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}")
+            if not param.is_leaf:
+                raise ValueError(
+                    f"can't optimize a non-leaf Tensor: one of shape {tuple(param.shape)} is the result of a "
+                    "computation; optimize what it was computed from, or its .detach()"
+                )
+        identities = {id(param) for param in group["params"]}
+        if len(identities) != len(group["params"]):
+            warnings.warn(DUPLICATE_PARAMETERS, stacklevel=4)
+        for other in self.param_groups:
+            if ("param_names" in group) != ("param_names" in other):
+                raise ValueError("all optimizer param groups should be with names, or all without names")
+            if not identities.isdisjoint(map(id, other["params"])):
+                raise ValueError("some parameters appear in more than one parameter group")
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state by the parameters' numbers, and the groups' options.
+
+        >>> fb.optim.SGD([fb.zeros(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
+        [0]
+        """
+        return _state_dict.save(self.state, self.param_groups)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over state and options from what ``state_dict()`` of an optimizer of the same parameters returned.
+
+        State tensors are copied and converted to the parameters' dtypes. A dictionary saved by PyTorch will do.
+
+        Raises: ValueError if groups or shapes differ; nothing is changed then.
+        """
+        self.state, self.param_groups = _state_dict.load(state_dict, self.param_groups, self.defaults)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join(lines) + "\n)"
+
+
+def _named(params: Any) -> Group:
+    """Return a group's parameters as a list, and their names if they come with names."""
+    if isinstance(params, Tensor):
+        return {"params": [params]}
+    if isinstance(params, (set, frozenset)):
+        raise TypeError(UNORDERED_PARAMETERS)
+    listed = list(params)
+    pairs = [entry for entry in listed if isinstance(entry, tuple)]
+    if not pairs:
+        return {"params": listed}
+    if len(pairs) != len(listed):
+        raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+    return {"params": [param for _, param in pairs], "param_names": [name for name, _ in pairs]}
+
+
+def check_nonnegative(**options: Any) -> None:
+    """Raise ValueError for the first option below zero."""
+    for name, value in options.items():
+        if not value >= 0.0:
+            described = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
+            raise ValueError(f"Invalid {described}: {value}")

@@ -1,0 +1,84 @@
+"""An optimizer's state as a dictionary that outlives its parameters: they are numbered in the order of the groups."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from flambeau import Tensor, float32, tensor
+
+Group = dict[str, Any]
+
+
+def save(state: Mapping[Any, dict[str, Any]], groups: list[Group]) -> dict[str, Any]:
+    """Return ``{"state": {number: state}, "param_groups": [options with "params" as numbers]}``."""
+    numbers: dict[int, int] = {}
+    for group in groups:
+        for param in group["params"]:
+            numbers.setdefault(id(param), len(numbers))
+    return {
+        "state": {numbers.get(id(key), key): value for key, value in state.items()},
+        "param_groups": [{**group, "params": [numbers[id(param)] for param in group["params"]]} for group in groups],
+    }
+
+
+def load(
+    saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any]
+) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
+    """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are."""
+    saved_groups = saved["param_groups"]
+    _check_sizes(groups, saved_groups)
+    params = {
+        number: param
+        for group, saved_group in zip(groups, saved_groups, strict=True)
+        for param, number in zip(group["params"], saved_group["params"], strict=True)
+    }
+    state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+    for number, entries in saved["state"].items():
+        if number in params:
+            state[params[number]] = _fitted(params[number], number, entries)
+        else:
+            state[number] = deepcopy(entries)
+    return state, [
+        {**defaults, **_names(group), **deepcopy(dict(saved_group)), "params": group["params"]}
+        for group, saved_group in zip(groups, saved_groups, strict=True)
+    ]
+
+
+def _check_sizes(groups: list[Group], saved_groups: list[Group]) -> None:
+    if len(groups) != len(saved_groups):
+        raise ValueError(
+            "loaded state dict has a different number of parameter groups: "
+            f"{len(saved_groups)}, but the optimizer has {len(groups)}"
+        )
+    for number, (group, saved_group) in enumerate(zip(groups, saved_groups, strict=True)):
+        if len(group["params"]) != len(saved_group["params"]):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                f"group {number} has {len(saved_group['params'])} parameters, the optimizer's {len(group['params'])}"
+            )
+
+
+def _names(group: Group) -> Group:
+    return {"param_names": group["param_names"]} if "param_names" in group else {}
+
+
+def _fitted(param: Tensor, number: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of one parameter's state, of the parameter's dtype and device."""
+    fitted = {}
+    for name, value in entries.items():
+        if name == "step":  # a count: float16 would stop at 2048
+            fitted[name] = value.detach().clone() if isinstance(value, Tensor) else tensor(float(value), dtype=float32)
+        elif isinstance(value, Tensor):
+            if value.ndim and tuple(value.shape) != tuple(param.shape):
+                raise ValueError(
+                    f"size mismatch for {name!r} of parameter {number}: the loaded state has shape "
+                    f"{tuple(value.shape)}, the parameter {tuple(param.shape)}"
+                )
+            dtype = param.dtype if param.is_floating_point() else value.dtype
+            fitted[name] = value.detach().clone().to(device=param.device, dtype=dtype)
+        elif value is not None:  # PyTorch writes None for a buffer that there is not
+            fitted[name] = deepcopy(value)
+    return fitted

@@ -1,0 +1,246 @@
+"""The base class: groups, closures, errors, and a state dict of PyTorch's structure."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import optim
+
+
+def parameter(*shape):
+    return fb.ones(*shape)
+
+
+def stepped(kind=optim.Adam, shapes=((2, 3), (4,)), **options):
+    params = [parameter(*shape) for shape in shapes]
+    for param in params:
+        param.grad = fb.ones(*param.shape)
+    optimizer = kind(params, **options)
+    optimizer.step()
+    return optimizer
+
+
+# Groups
+
+
+def test_groups_take_defaults():
+    weight, bias, late = parameter(2), parameter(1), parameter(3)
+    optimizer = optim.SGD([{"params": [weight], "lr": 0.5}, {"params": bias}], lr=0.1)
+    optimizer.add_param_group({"params": iter([late]), "momentum": 0.9})
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.1, 0.1]
+    assert [group["momentum"] for group in optimizer.param_groups] == [0, 0, 0.9]
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1, 1, 1]
+    assert optimizer.param_groups[1]["params"][0] is bias
+    assert optimizer.param_groups[2]["params"][0] is late
+    assert optimizer.defaults["lr"] == 0.1
+
+
+def test_a_given_group_is_not_changed():
+    group = {"params": [parameter(1)]}
+    optim.SGD([group], lr=0.1)
+    assert list(group) == ["params"]
+
+
+def test_parameters_can_have_names():
+    weight = parameter(1)
+    optimizer = optim.SGD([("weight", weight)], lr=0.1)
+    assert optimizer.param_groups[0]["params"][0] is weight
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight"]
+    with pytest.raises(ValueError, match="with names, or all without"):
+        optimizer.add_param_group({"params": parameter(1)})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda p: optim.SGD([], lr=0.1), ValueError, "empty parameter list"),
+        (lambda p: optim.SGD(p, lr=0.1), TypeError, "iterable of Tensors or dicts, but got a Tensor"),
+        (lambda p: optim.SGD([3], lr=0.1), TypeError, "one of the params is int"),
+        (lambda p: optim.SGD([{"params": {p}}], lr=0.1), TypeError, "ordered collections"),
+        (lambda p: optim.SGD([{"params": p}, 3], lr=0.1), TypeError, "must be a dict, but got <class 'int'>"),
+        (lambda p: optim.SGD([{"params": p}, {"params": p}], lr=0.1), ValueError, "more than one parameter group"),
+        (lambda p: optim.SGD([("a", p), parameter(1)], lr=0.1), ValueError, "Some param names are missing"),
+        (lambda p: optim.SGD([p], lr=-1.0), ValueError, r"Invalid learning rate: -1\.0"),
+        (lambda p: optim.SGD([p], lr=float("nan")), ValueError, "Invalid learning rate: nan"),
+        (lambda p: optim.SGD([p], momentum=-1.0), ValueError, r"Invalid momentum value: -1\.0"),
+        (lambda p: optim.SGD([p], weight_decay=-1.0), ValueError, r"Invalid weight_decay value: -1\.0"),
+        (lambda p: optim.SGD([p], nesterov=True), ValueError, "Nesterov momentum requires a momentum"),
+        (lambda p: optim.SGD([p], momentum=1, dampening=1, nesterov=True), ValueError, "zero dampening"),
+        (lambda p: optim.Adam([p], lr=-1.0), ValueError, "Invalid learning rate"),
+        (lambda p: optim.Adam([p], eps=-1.0), ValueError, r"Invalid epsilon value: -1\.0"),
+        (lambda p: optim.Adam([p], betas=(1.0, 0.9)), ValueError, r"Invalid beta parameter at index 0: 1\.0"),
+        (lambda p: optim.AdamW([p], betas=(0.9, -0.1)), ValueError, r"Invalid beta parameter at index 1: -0\.1"),
+        (lambda p: optim.AdamW([p], weight_decay=-1), ValueError, "Invalid weight_decay value: -1"),
+    ],
+)
+def test_bad_arguments(make, error, message):
+    with pytest.raises(error, match=message):
+        make(parameter(2))
+
+
+def test_duplicates_warn():
+    weight = parameter(1)
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        optim.SGD([weight, weight], lr=0.1)
+
+
+def test_zero_grad():
+    optimizer = stepped()
+    params = optimizer.param_groups[0]["params"]
+    gradient = params[0].grad
+    optimizer.zero_grad(set_to_none=False)
+    np.testing.assert_array_equal(gradient.numpy(), np.zeros((2, 3)))
+    optimizer.zero_grad()
+    assert all(param.grad is None for param in params)
+
+
+def test_closure_runs_first():
+    weight = parameter(1)
+    optimizer = optim.SGD([weight], lr=0.25)
+
+    def closure():
+        weight.grad = fb.tensor([2.0])
+        return "loss"
+
+    assert optimizer.step(closure) == "loss"
+    assert weight.detach().item() == 0.5
+
+
+def test_a_step_without_gradients_does_nothing():
+    optimizer = optim.Adam([parameter(2)])
+    optimizer.step()
+    assert not optimizer.state
+
+
+def test_repr():
+    assert repr(optim.SGD([parameter(1)], lr=0.1)) == (
+        "SGD (\n"
+        "Parameter Group 0\n"
+        "    dampening: 0\n"
+        "    lr: 0.1\n"
+        "    maximize: False\n"
+        "    momentum: 0\n"
+        "    nesterov: False\n"
+        "    weight_decay: 0\n"
+        ")"
+    )
+
+
+def test_an_optimizer_of_ones_own_needs_one_method():
+    class SignDescent(optim.Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, {"lr": lr})
+
+        def _update(self, group, params, grads):
+            for param, grad in zip(params, grads, strict=True):
+                self.state[param]["count"] = self.state[param].get("count", 0) + 1
+                param.data = param.detach() - group["lr"] * grad.sign()
+
+    optimizer = stepped(SignDescent, lr=0.25)
+    params = optimizer.param_groups[0]["params"]
+    np.testing.assert_array_equal(params[1].detach().numpy(), np.full(4, 0.75))
+    assert optimizer.state_dict()["state"] == {0: {"count": 1}, 1: {"count": 1}}
+    with pytest.raises(NotImplementedError, match=r"neither _update\(\) nor step\(\)"):
+        stepped(type("Empty", (optim.Optimizer,), {}), defaults={})
+
+
+# State
+
+
+def test_state_dict_has_the_structure_of_pytorch():
+    optimizer = stepped(optim.Adam, lr=0.1, amsgrad=True)
+    saved = optimizer.state_dict()
+    assert list(saved) == ["state", "param_groups"]
+    assert list(saved["state"]) == [0, 1]
+    assert list(saved["state"][0]) == ["step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
+    step = saved["state"][1]["step"]
+    assert (step.dtype, tuple(step.shape), step.item()) == (fb.float32, (), 1.0)
+    assert tuple(saved["state"][0]["exp_avg"].shape) == (2, 3)
+    (group,) = saved["param_groups"]
+    assert group["params"] == [0, 1]
+    assert {"lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"} <= set(group)
+    assert list(stepped(optim.SGD, momentum=0.9).state_dict()["state"][0]) == ["momentum_buffer"]
+    assert stepped(optim.SGD).state_dict()["state"] == {}
+
+
+def written_by_pytorch():
+    """The state of `torch.optim.Adam` after one step, in the form of its version 2.13; ``step`` in that of 1.11."""
+    options = {
+        "lr": 0.5, "betas": (0.8, 0.9), "eps": 1e-8, "weight_decay": 0, "amsgrad": False, "maximize": False,
+        "foreach": None, "capturable": False, "differentiable": False, "fused": None, "decoupled_weight_decay": False,
+        "params": [0, 1],
+    }  # fmt: skip
+    state = {
+        number: {"step": 3, "exp_avg": fb.full(shape, 2.0), "exp_avg_sq": fb.full(shape, 4.0)}
+        for number, shape in enumerate([(2, 3), (4,)])
+    }
+    return {"state": state, "param_groups": [options]}
+
+
+def test_state_of_pytorch_loads():
+    optimizer = stepped(optim.Adam)
+    saved = written_by_pytorch()
+    optimizer.load_state_dict(saved)
+    params = optimizer.param_groups[0]["params"]
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert optimizer.state[params[1]]["step"].item() == 3
+    assert optimizer.state[params[1]]["step"].dtype == fb.float32
+    before = params[1].detach().numpy().copy()
+    optimizer.step()
+    m, v = 0.8 * 2 + 0.2 * 1, 0.9 * 4 + 0.1 * 1
+    change = 0.5 * m / (1 - 0.8**4) / (np.sqrt(v / (1 - 0.9**4)) + 1e-8)
+    np.testing.assert_allclose(params[1].detach().numpy(), before - change, rtol=1e-6)
+    assert saved["state"][1]["exp_avg"].numpy()[0] == 2, "what was loaded belongs to the caller"
+
+
+def test_adamw_decays_apart_whatever_it_loads():
+    optimizer = stepped(optim.AdamW)
+    optimizer.load_state_dict(written_by_pytorch())
+    assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
+
+
+def test_loaded_state_takes_the_dtype_of_the_parameters():
+    source = stepped(optim.Adam)
+    params = [fb.ones(*shape, dtype=fb.float64) for shape in ((2, 3), (4,))]
+    target = optim.Adam(params)
+    target.load_state_dict(source.state_dict())
+    assert target.state[params[0]]["exp_avg"].dtype == fb.float64
+    assert target.state[params[0]]["step"].dtype == fb.float32
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda saved: saved["param_groups"].append(saved["param_groups"][0]), "groups: 2, but the optimizer has 1"),
+        (lambda saved: saved["param_groups"][0]["params"].pop(), "group 0 has 1 parameters, the optimizer's 2"),
+        (
+            lambda saved: saved["state"][1].update(exp_avg=fb.zeros(3)),
+            r"'exp_avg' of parameter 1: the loaded state has shape \(3,\), the parameter \(4,\)",
+        ),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
+    optimizer = stepped(optim.Adam, lr=0.1)
+    saved = stepped(optim.Adam, lr=0.9).state_dict()
+    spoil(saved)
+    state, groups = dict(optimizer.state), list(optimizer.param_groups)
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(saved)
+    assert dict(optimizer.state) == state
+    assert optimizer.param_groups == groups
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_own_their_parameters(duplicate):
+    optimizer = stepped(optim.Adam, lr=0.1)
+    twin = duplicate(optimizer)
+    (group,) = twin.param_groups
+    assert twin.state[group["params"][0]]["step"].item() == 1
+    group["params"][0].grad = fb.ones(2, 3)
+    twin.step()
+    assert optimizer.state[optimizer.param_groups[0]["params"][0]]["step"].item() == 1

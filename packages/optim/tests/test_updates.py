@@ -1,0 +1,214 @@
+"""Every optimizer against its update rule in NumPy float64. A setting is added to these tests by one row of RULES."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import optim
+
+SHAPES = [(3, 4), (5,), (), (2, 1, 3)]
+STEPS = 6
+
+
+def sgd(p, g, s, t, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
+    """Sutskever et al. 2013, in the form of PyTorch: the rate multiplies the whole buffer."""
+    g = (-g if maximize else g) + weight_decay * p
+    if momentum:
+        s["b"] = g if t == 1 else momentum * s["b"] + (1 - dampening) * g
+        g = g + momentum * s["b"] if nesterov else s["b"]
+    return p - lr * g
+
+
+def adam(p, g, s, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False):
+    """Kingma, Ba 2015, algorithm 1; with amsgrad Reddi, Kale, Kumar 2018, algorithm 2."""
+    g = (-g if maximize else g) + weight_decay * p
+    s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
+    s["v"] = betas[1] * s.get("v", 0) + (1 - betas[1]) * g**2
+    s["largest"] = np.maximum(s.get("largest", 0), s["v"])
+    v = s["largest"] if amsgrad else s["v"]
+    return p - lr * (s["m"] / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+
+
+def adamw(p, g, s, t, lr=1e-3, weight_decay=1e-2, **options):
+    """Loshchilov, Hutter 2019, algorithm 2."""
+    return adam(p * (1 - lr * weight_decay), g, s, t, lr=lr, **options)
+
+
+class Rule(NamedTuple):
+    kind: type[optim.Optimizer]
+    reference: Callable[..., Any]
+    options: dict[str, Any]
+
+
+RULES = [
+    Rule(optim.SGD, sgd, {"lr": 0.1}),
+    Rule(optim.SGD, sgd, {"lr": 0.1, "weight_decay": 0.3}),
+    Rule(optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9}),
+    Rule(optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "dampening": 0.4, "weight_decay": 0.1}),
+    Rule(optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    Rule(optim.SGD, sgd, {"lr": 0.1, "momentum": 0.5, "maximize": True, "weight_decay": 0.1}),
+    Rule(optim.Adam, adam, {}),
+    Rule(optim.Adam, adam, {"lr": 0.1, "betas": (0.5, 0.75), "eps": 0.01, "weight_decay": 0.2}),
+    Rule(optim.Adam, adam, {"lr": 0.1, "betas": (0.0, 0.5), "amsgrad": True}),
+    Rule(optim.Adam, adam, {"lr": 0.1, "maximize": True, "weight_decay": 0.2}),
+    Rule(optim.AdamW, adamw, {}),
+    Rule(optim.AdamW, adamw, {"lr": 0.1, "weight_decay": 0.5, "betas": (0.8, 0.9), "eps": 0.1}),
+    Rule(optim.AdamW, adamw, {"lr": 0.1, "weight_decay": 0.5, "amsgrad": True, "maximize": True}),
+]
+
+each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind.__name__}-{rule.options}")
+
+
+def starting_values(shapes=SHAPES):
+    random = np.random.default_rng(11)
+    return [np.array(random.standard_normal(shape)) for shape in shapes]
+
+
+def gradients(step):
+    """Gradients of very different sizes, some of them zero, of which every step has its own."""
+    random = np.random.default_rng([11, step])
+    return [np.array(random.standard_normal(shape) * 10.0 ** random.integers(-3, 3) * (step != 3)) for shape in SHAPES]
+
+
+def parameters(values, dtype=fb.float64):
+    return [fb.from_numpy(value.copy()).to(dtype) for value in values]
+
+
+def set_gradients(params, grads):
+    for param, grad in zip(params, grads, strict=True):
+        param.grad = None if grad is None else fb.from_numpy(grad.copy()).to(param.dtype)
+
+
+def assert_close(params, expected, dtype=fb.float64):
+    tolerance = 1e-12 if dtype == fb.float64 else 2e-6
+    for param, value in zip(params, expected, strict=True):
+        np.testing.assert_allclose(param.detach().numpy(), value, rtol=tolerance, atol=tolerance)
+
+
+@each_rule
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steps(rule, dtype):
+    dtype = getattr(fb, dtype)
+    values = starting_values()
+    params = parameters(values, dtype)
+    optimizer = rule.kind(params, **rule.options)
+    states = [{} for _ in values]
+    for step in range(1, STEPS + 1):
+        grads = gradients(step)
+        set_gradients(params, grads)
+        assert optimizer.step() is None
+        rows = zip(values, grads, states, strict=True)
+        values = [rule.reference(value, grad, state, step, **rule.options) for value, grad, state in rows]
+        assert_close(params, values, dtype)
+
+
+@each_rule
+def test_parameters_without_gradients_rest(rule):
+    """One parameter has a gradient at every second step only: its own count of steps goes on from there."""
+    values = starting_values()
+    params = parameters(values)
+    optimizer = rule.kind(params, **rule.options)
+    states, counts = [{} for _ in values], [0] * len(values)
+    for step in range(1, STEPS + 1):
+        grads = gradients(step)
+        if step % 2:
+            grads[1] = None
+        set_gradients(params, grads)
+        optimizer.step()
+        for index, grad in enumerate(grads):
+            if grad is not None:
+                counts[index] += 1
+                values[index] = rule.reference(values[index], grad, states[index], counts[index], **rule.options)
+        assert_close(params, values)
+
+
+@each_rule
+def test_saved_state_continues(rule):
+    def run(optimizer, params, steps):
+        for step in steps:
+            set_gradients(params, gradients(step))
+            optimizer.step()
+
+    params = parameters(starting_values())
+    optimizer = rule.kind(params, **rule.options)
+    run(optimizer, params, [1, 2])
+    saved = optimizer.state_dict()
+    resumed = parameters([param.detach().numpy() for param in params])
+    successor = rule.kind(resumed, lr=123.0)
+    successor.load_state_dict(saved)
+    run(optimizer, params, [3, 4])
+    run(successor, resumed, [3, 4])
+    assert_close(resumed, [param.detach().numpy() for param in params])
+
+
+def test_groups_have_options_of_their_own():
+    values = starting_values([(3,), (3,)])
+    params = parameters(values)
+    optimizer = optim.SGD([{"params": params[0]}, {"params": [params[1]], "lr": 0.5}], lr=0.1, weight_decay=0.2)
+    grads = [np.ones(3), np.ones(3)]
+    set_gradients(params, grads)
+    optimizer.step()
+    rows = zip(values, grads, (0.1, 0.5), strict=True)
+    assert_close(params, [sgd(value, grad, {}, 1, lr=lr, weight_decay=0.2) for value, grad, lr in rows])
+
+
+def test_options_can_change_between_steps():
+    (value,) = starting_values([(3,)])
+    (param,) = parameters([value])
+    optimizer = optim.Adam([param], lr=0.1)
+    state = {}
+    for step, rate in enumerate((0.1, 0.01, 1.0), start=1):
+        optimizer.param_groups[0]["lr"] = rate
+        set_gradients([param], [np.full(3, 2.0 * step)])
+        optimizer.step()
+        value = adam(value, np.full(3, 2.0 * step), state, step, lr=rate)
+        assert_close([param], [value])
+
+
+@each_rule
+def test_forgotten_state_begins_anew(rule):
+    values = starting_values()
+    params = parameters(values)
+    optimizer = rule.kind(params, **rule.options)
+    set_gradients(params, gradients(1))
+    optimizer.step()
+    optimizer.state.clear()
+    values = [param.detach().numpy().copy() for param in params]
+    set_gradients(params, gradients(2))
+    optimizer.step()
+    rows = zip(values, gradients(2), strict=True)
+    assert_close(params, [rule.reference(value, grad, {}, 1, **rule.options) for value, grad in rows])
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+def test_half_precision_parameters_keep_their_dtype(kind):
+    (param,) = parameters([np.ones(4)], fb.bfloat16)
+    param.grad = fb.ones(4, dtype=fb.bfloat16)
+    kind([param], lr=0.5).step()
+    assert param.dtype == fb.bfloat16
+    assert (param.detach().to(fb.float32).numpy() < 0.6).all()
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+def test_steps_change_values_in_place(kind):
+    (param,) = parameters([np.ones(4)])
+    view = param.detach()
+    set_gradients([param], [np.ones(4)])
+    kind([param], lr=0.5).step()
+    np.testing.assert_array_equal(view.numpy(), param.detach().numpy())
+    assert (view.numpy() != 1).all()
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+def test_steps_are_not_recorded(kind):
+    pytest.importorskip("flambeau.autograd")
+    param = fb.ones(4, requires_grad=True)
+    param.grad = fb.ones(4)
+    kind([param], lr=0.5).step()
+    assert param.is_leaf
+    assert param.requires_grad
+    with pytest.raises(ValueError, match=r"can't optimize a non-leaf Tensor: one of shape \(4,\)"):
+        kind([param * 2])

@@ -1,0 +1,290 @@
+// Parsing of signatures and of calls. Note [Binding]
+#include "arguments.h"
+
+#include <structmember.h>
+#include <cstring>
+
+namespace flambeau::python {
+
+PyTypeObject* operator_type = nullptr;
+
+namespace {
+
+std::vector<Binding*>& registry() {
+  static std::vector<Binding*> all;
+  return all;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+PyObject* literal(std::string_view text) {
+  if (text == "None") return Py_NewRef(Py_None);
+  if (text == "True") return Py_NewRef(Py_True);
+  if (text == "False") return Py_NewRef(Py_False);
+  if (text == "()") return PyTuple_New(0);
+  if (text.front() == '\'') return PyUnicode_FromStringAndSize(text.data() + 1, Py_ssize_t(text.size()) - 2);
+  const std::string copy(text);
+  if (text.find_first_of(".e") != text.npos) return PyFloat_FromDouble(std::stod(copy));
+  return PyLong_FromString(copy.c_str(), nullptr, 10);
+}
+
+// Spellings programs also use for a parameter.
+bool also_named(std::string_view parameter, std::string_view given) {
+  return (parameter == "input" && (given == "self" || given == "x")) || (parameter == "dim" && given == "axis") ||
+         (parameter == "keepdim" && given == "keepdims") || (parameter == "tensors" && given == "arrays");
+}
+
+}  // namespace
+
+std::vector<Parameter> parse_signature(std::string_view text, std::string& name) {
+  const size_t open = text.find('(');
+  name = std::string(text.substr(0, open));
+  text = text.substr(open + 1, text.rfind(')') - open - 1);
+  std::vector<Parameter> out;
+  bool keyword_only = false;
+  while (!text.empty()) {
+    size_t comma = 0;
+    for (int depth = 0; comma < text.size() && (text[comma] != ',' || depth > 0); ++comma)
+      depth += (text[comma] == '(') - (text[comma] == ')');
+    std::string_view part = trimmed(text.substr(0, comma));
+    text = comma < text.size() ? text.substr(comma + 1) : "";
+    if (part == "*") {
+      keyword_only = true;
+      continue;
+    }
+    Parameter p;
+    p.keyword_only = keyword_only;
+    if (part.front() == '*') {
+      p.variadic = true;
+      keyword_only = true;
+      part.remove_prefix(1);
+    }
+    const size_t equals = part.find('=');
+    const std::string_view parameter = trimmed(part.substr(0, equals));
+    p.name = PyUnicode_FromStringAndSize(parameter.data(), Py_ssize_t(parameter.size()));
+    PyUnicode_InternInPlace(&p.name);
+    if (equals != part.npos) p.fallback = literal(trimmed(part.substr(equals + 1)));
+    out.push_back(p);
+  }
+  return out;
+}
+
+Binding* register_binding(std::string_view signature, int flags, const char* doc) {
+  Binding* binding = new Binding;  // lives as long as the process
+  binding->signature = signature;
+  binding->doc = doc;
+  binding->flags = flags;
+  binding->parameters = parse_signature(signature, binding->name);
+  registry().push_back(binding);
+  return binding;
+}
+
+const std::vector<Binding*>& bindings() { return registry(); }
+
+void wrong_argument(const Call& call, const char* expected, PyObject* got) {
+  detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
+                           call.position + 1, ") must be ", expected, ", not ", Py_TYPE(got)->tp_name);
+}
+
+namespace {
+
+size_t find_parameter(const Binding& b, PyObject* name) {
+  for (size_t i = 0; i < b.parameters.size(); ++i)
+    if (b.parameters[i].name == name) return i;
+  const char* given = PyUnicode_AsUTF8(name);
+  for (size_t i = 0; i < b.parameters.size(); ++i) {
+    const char* own = PyUnicode_AsUTF8(b.parameters[i].name);
+    if (std::strcmp(own, given) == 0 || also_named(own, given)) return i;
+  }
+  return b.parameters.size();
+}
+
+}  // namespace
+
+void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, Arguments& values) {
+  const size_t n = b.parameters.size();
+  size_t next = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (next < n && b.parameters[next].variadic) {  // one sequence, or all the integers that are left
+      if (count - i == 1 && !PyLong_Check(args[i])) {
+        values.at[next++] = args[i];
+        continue;
+      }
+      values.packed = Object(checked(PyTuple_New(Py_ssize_t(count - i))));
+      for (size_t j = i; j < count; ++j) PyTuple_SET_ITEM(values.packed.get(), Py_ssize_t(j - i), Py_NewRef(args[j]));
+      values.at[next++] = values.packed.get();
+      break;
+    }
+    require<TypeError>(next < n && !b.parameters[next].keyword_only, b.name, "() takes ", n,
+                       " positional arguments at most but ", count, " were given; its signature is ", b.signature);
+    values.at[next++] = args[i];
+  }
+  const size_t keywords = kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0;
+  for (size_t i = 0; i < keywords; ++i) {
+    PyObject* name = PyTuple_GET_ITEM(kwnames, Py_ssize_t(i));
+    PyObject* value = args[count + i];
+    const size_t at = find_parameter(b, name);
+    if (at == n) {
+      const std::string_view text = PyUnicode_AsUTF8(name);
+      if (text == "out" && (b.flags & kOut)) {
+        values.out = value == Py_None ? nullptr : value;
+        continue;
+      }
+      require<TypeError>(false, b.name, "() got an unexpected keyword argument '", text, "'; its signature is ",
+                         b.signature);
+    }
+    require<TypeError>(!values.at[at], b.name, "() got multiple values for argument '", PyUnicode_AsUTF8(name), "'");
+    values.at[at] = value;
+  }
+  for (size_t i = 0; i < n; ++i) {
+    if (values.at[i]) continue;
+    if (b.parameters[i].variadic && !b.parameters[i].fallback)
+      values.packed = Object(checked(PyTuple_New(0))), values.at[i] = values.packed.get();
+    else
+      values.at[i] = b.parameters[i].fallback;
+    require<TypeError>(values.at[i], b.name, "() missing 1 required positional arguments: \"",
+                       PyUnicode_AsUTF8(b.parameters[i].name), "\"; its signature is ", b.signature);
+  }
+}
+
+namespace {
+
+void store_out(const Binding& b, PyObject* result, PyObject* out) {
+  if (PyTuple_Check(result)) {
+    require<TypeError>(PyTuple_Check(out) && PyTuple_GET_SIZE(out) == PyTuple_GET_SIZE(result), b.name,
+                       "(): out must be a tuple of ", PyTuple_GET_SIZE(result), " Tensors");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(out); ++i)
+      store_out(b, PyTuple_GET_ITEM(result, i), PyTuple_GET_ITEM(out, i));
+    return;
+  }
+  require<TypeError>(is_tensor(out), b.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(out)->tp_name);
+  const Tensor &from = tensor_of(result), &to = tensor_of(out);
+  require(!((from.requires_grad() || to.requires_grad()) && grad_enabled()), b.name,
+          "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+          "requires grad.");
+  require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
+          " can't be cast to the desired output type ", to.dtype());
+  if (!(to.shape() == from.shape())) resize(to, from.shape());
+  begin_inplace(to, b.name.c_str());
+  copy_values(to, from);
+}
+
+}  // namespace
+
+PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    Arguments values;
+    collect(b, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, values);
+    if (FLAMBEAU_LIKELY(!b.writes_self)) {
+      Object result(checked(b.invoke(b, values.at)));
+      if (!values.out) return result.release();
+      store_out(b, result.get(), values.out);
+      return Py_NewRef(values.out);
+    }
+    const Object result(checked(b.invoke(b, values.at)));
+    const Tensor &to = tensor_of(values.at[0]), &from = tensor_of(result.get());
+    require(from.shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
+            from.shape());
+    require(can_cast(from.dtype(), to.dtype()), "result type ", from.dtype(),
+            " can't be cast to the desired output type ", to.dtype());
+    begin_inplace(to, b.name.c_str());
+    copy_values(to, from);
+    adopt_history(to, from);
+    return Py_NewRef(values.at[0]);
+  });
+}
+
+namespace {
+
+PyObject* operator_repr(PyObject* self) {
+  return PyUnicode_FromFormat("<flambeau operator %s>", reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
+}
+// The bound form, where the attribute is not called at once.
+PyObject* operator_bind(PyObject* self, PyObject* object, PyObject*) {
+  return object ? PyMethod_New(self, object) : Py_NewRef(self);
+}
+PyObject* operator_name(PyObject* self, void*) {
+  return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
+}
+PyObject* operator_module(PyObject*, void*) { return PyUnicode_FromString("flambeau"); }
+PyObject* operator_doc(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  return PyUnicode_FromString((b.signature + "\n\n" + b.doc).c_str());
+}
+PyObject* operator_text_signature(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  std::string text = b.signature.substr(b.signature.find('('));
+  if (b.flags & kOut)
+    text = text.substr(0, text.size() - 1) + (text.find("*") == std::string::npos ? ", *, out=None)" : ", out=None)");
+  return PyUnicode_FromString(text.c_str());
+}
+PyObject* operator_signature(PyObject* self, void*) {
+  const Object inspect(PyImport_ImportModule("flambeau._signatures"));
+  if (!inspect) return nullptr;
+  const Object text(operator_text_signature(self, nullptr));
+  return text ? PyObject_CallMethod(inspect.get(), "parse", "O", text.get()) : nullptr;
+}
+PyObject* operator_reduce(PyObject* self, PyObject*) {
+  return operator_name(self, nullptr);
+}  // pickled by its global name
+
+PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullptr, nullptr},
+                                     {"__qualname__", operator_name, nullptr, nullptr, nullptr},
+                                     {"__module__", operator_module, nullptr, nullptr, nullptr},
+                                     {"__doc__", operator_doc, nullptr, nullptr, nullptr},
+                                     {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
+                                     {"__signature__", operator_signature, nullptr, nullptr, nullptr},
+                                     {}};
+PyMethodDef operator_methods[] = {{"__reduce__", operator_reduce, METH_NOARGS, nullptr}, {}};
+PyMemberDef operator_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr}, {}};
+PyType_Slot operator_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                                {Py_tp_repr, reinterpret_cast<void*>(operator_repr)},
+                                {Py_tp_descr_get, reinterpret_cast<void*>(operator_bind)},
+                                {Py_tp_getset, operator_attributes},
+                                {Py_tp_methods, operator_methods},
+                                {Py_tp_members, operator_members},
+                                {0, nullptr}};
+PyType_Spec operator_spec = {
+    "flambeau._core.Operator", sizeof(OperatorObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    operator_slots};
+
+}  // namespace
+
+PyObject* make_operator(const Binding* binding, vectorcallfunc call) {
+  if (!operator_type) operator_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&operator_spec)));
+  OperatorObject* o = PyObject_New(OperatorObject, operator_type);
+  checked(reinterpret_cast<PyObject*>(o));
+  o->vectorcall = call;
+  o->binding = binding;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+void publish(PyObject* module) {
+  PyObject* type_dict = tensor_type->tp_dict;
+  const std::vector<Binding*> all = registry();
+  for (Binding* b : all) {
+    const Object callable(make_operator(b, call_binding));
+    if (b->flags & (kFunction | kPrivate)) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
+    if (b->flags & kMethod) PyDict_SetItemString(type_dict, b->name.c_str(), callable.get());
+    if (b->flags & kInPlace) {
+      Binding* in_place = new Binding(*b);
+      in_place->name += "_";
+      in_place->signature.insert(in_place->signature.find('('), "_");
+      in_place->doc = "In-place form of " + b->name + ".";
+      in_place->flags = kMethod;
+      in_place->writes_self = true;
+      const Object method(make_operator(in_place, call_binding));
+      PyDict_SetItemString(type_dict, in_place->name.c_str(), method.get());
+    }
+  }
+  PyType_Modified(tensor_type);
+}
+
+}  // namespace flambeau::python

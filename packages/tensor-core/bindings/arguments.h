@@ -1,0 +1,272 @@
+// From a signature and a C++ function to a Python callable.
+//
+// Note [Binding]
+// def("sum(input, dim=None, keepdim=False, *, dtype=None)", kFunction | kMethod, doc, sum) makes the function
+// flambeau.sum and the method Tensor.sum. The text gives names, defaults and what is keyword-only; the kinds of the
+// arguments are those of the C++ function's parameters. A parameter written *size takes the remaining positional
+// integers or one sequence. The same text serves inspect.signature, the docs and the stubs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "object.h"
+
+namespace flambeau::python {
+
+enum Flags : int {
+  kFunction = 1,  // flambeau.name
+  kMethod = 2,    // Tensor.name
+  kInPlace = 4,   // also name_, by writing the result back
+  kOut = 8,       // also out=, by copying the result
+  kPrivate = 16,  // flambeau._core.name
+};
+
+struct Parameter {
+  PyObject* name;                // interned
+  PyObject* fallback = nullptr;  // the default; null if required
+  bool keyword_only = false, variadic = false;
+};
+
+struct Call {  // what a converter may say in an error
+  const char* function;
+  const Parameter* parameter;
+  int position;
+};
+
+struct Binding {
+  std::string name, signature, doc;
+  int flags = 0;
+  std::vector<Parameter> parameters;
+  PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
+  void (*function)() = nullptr;
+  bool writes_self = false;  // the in-place form of another binding
+  PointwiseOp op = {};       // of a row's callable
+};
+
+// The callable: a function in the module, a method in the type.
+struct OperatorObject {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  const Binding* binding;
+};
+extern PyTypeObject* operator_type;
+PyObject* make_operator(const Binding* binding, vectorcallfunc call);
+PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
+std::vector<Parameter> parse_signature(std::string_view text, std::string& name);
+
+[[noreturn]] void wrong_argument(const Call& call, const char* expected, PyObject* got);
+
+// Conversions. Each throws TypeError naming function, argument and type.
+template <class T>
+struct From;
+
+template <>
+struct From<PyObject*> {
+  static PyObject* get(const Call&, PyObject* o) { return o; }
+};
+template <>
+struct From<const Tensor&> {
+  static const Tensor& get(const Call& call, PyObject* o) {
+    static const Tensor undefined;
+    if (is_tensor(o)) return tensor_of(o);
+    if (o == Py_None && call.parameter->fallback == Py_None) return undefined;
+    wrong_argument(call, "Tensor", o);
+  }
+};
+template <>
+struct From<const Operand&> {
+  static Operand get(const Call& call, PyObject* o) {
+    Operand out(0);
+    if (!to_operand(o, out)) wrong_argument(call, "Tensor or Number", o);
+    return out;
+  }
+};
+template <>
+struct From<Scalar> {
+  static Scalar get(const Call& call, PyObject* o) {
+    Scalar out;
+    if (!to_scalar(o, out)) wrong_argument(call, "Number", o);
+    return out;
+  }
+};
+template <>
+struct From<int64_t> {
+  static int64_t get(const Call& call, PyObject* o) {
+    if (!PyIndex_Check(o)) wrong_argument(call, "int", o);
+    const Object index(checked(PyNumber_Index(o)));
+    const int64_t v = PyLong_AsLongLong(index.get());
+    if (v == -1 && PyErr_Occurred()) throw PythonError();
+    return v;
+  }
+};
+template <>
+struct From<double> {
+  static double get(const Call& call, PyObject* o) {
+    Scalar s;
+    if (!to_scalar(o, s)) wrong_argument(call, "float", o);
+    return s.real();
+  }
+};
+template <>
+struct From<bool> {
+  static bool get(const Call& call, PyObject* o) {
+    if (o == Py_True || o == Py_False) return o == Py_True;
+    if (PyLong_Check(o) || o == Py_None ||
+        std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos) {
+      const int truth = PyObject_IsTrue(o);
+      if (truth < 0) throw PythonError();
+      return truth;
+    }
+    wrong_argument(call, "bool", o);
+  }
+};
+template <>
+struct From<const Shape&> {
+  static Shape get(const Call& call, PyObject* o) {
+    if (PyIndex_Check(o) && !(is_tensor(o) && tensor_of(o).dim() > 0)) return {From<int64_t>::get(call, o)};
+    if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple of ints", o);
+    const Object items(checked(PySequence_Fast(o, "expected a sequence of ints")));
+    Shape out;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+      PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+      if (!PyIndex_Check(item)) wrong_argument(call, "tuple of ints, but found an element", item);
+      out.push_back(From<int64_t>::get(call, item));
+    }
+    return out;
+  }
+};
+template <>
+struct From<Shape> : From<const Shape&> {};
+struct Pair {  // an int for both, or two ints
+  Shape values;
+};
+template <>
+struct From<const Pair&> {
+  static Pair get(const Call& call, PyObject* o) {
+    Shape s = From<const Shape&>::get(call, o);
+    if (s.size() == 1) s.push_back(s[0]);
+    require(s.size() == 2, call.function, "(): expected a single int or a pair for '",
+            PyUnicode_AsUTF8(call.parameter->name), "', got ", s);
+    return {s};
+  }
+};
+template <>
+struct From<Dtype> {
+  static Dtype get(const Call& call, PyObject* o) {
+    if (o == Py_None) return default_dtype();
+    if (Py_TYPE(o) == dtype_type) return reinterpret_cast<DtypeObject*>(o)->value;
+    if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return Dtype::float64;
+    if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return Dtype::int64;
+    if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return Dtype::bool_;
+    wrong_argument(call, "flambeau.dtype", o);
+  }
+};
+template <>
+struct From<Reduction> {
+  static Reduction get(const Call& call, PyObject* o) {
+    if (!PyUnicode_Check(o)) wrong_argument(call, "str", o);
+    const std::string_view text = PyUnicode_AsUTF8(o);
+    if (text == "mean") return Reduction::Mean;
+    if (text == "sum") return Reduction::Sum;
+    if (text == "none") return Reduction::None;
+    detail::raise<ValueError>(text, " is not a valid value for reduction; expected 'none', 'mean' or 'sum'");
+  }
+};
+template <>
+struct From<std::string_view> {
+  static std::string_view get(const Call& call, PyObject* o) {
+    if (!PyUnicode_Check(o)) wrong_argument(call, "str", o);
+    return PyUnicode_AsUTF8(o);
+  }
+};
+template <>
+struct From<const Tensors&> {
+  static Tensors get(const Call& call, PyObject* o) {
+    if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);
+    Tensors out;
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    out.reserve(size_t(n));
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      PyObject* item = PySequence_Fast_GET_ITEM(o, i);
+      if (!is_tensor(item)) wrong_argument(call, "tuple of Tensors, but found an element", item);
+      out.push_back(tensor_of(item));
+    }
+    return out;
+  }
+};
+struct CpuDevice {};  // a device argument, checked
+template <>
+struct From<CpuDevice> {
+  static CpuDevice get(const Call& call, PyObject* o);
+};
+template <>
+struct From<Generator*> {
+  static Generator* get(const Call& call, PyObject* o);
+};
+template <class T>
+struct From<std::optional<T>> {
+  static std::optional<T> get(const Call& call, PyObject* o) {
+    if (o == Py_None) return std::nullopt;
+    return From<T>::get(call, o);
+  }
+};
+template <>
+struct From<const OptionalDims&> : From<std::optional<Shape>> {};
+
+inline PyObject* to_python(const Tensor& t) { return wrap_tensor(t); }
+inline PyObject* to_python(const Tensors& tensors) {
+  Object out(checked(PyTuple_New(Py_ssize_t(tensors.size()))));
+  for (size_t i = 0; i < tensors.size(); ++i)
+    PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(wrap_tensor(tensors[i])));
+  return out.release();
+}
+PyObject* to_python(const TensorPair& pair);  // a named tuple (values, indices)
+inline PyObject* to_python(bool v) { return PyBool_FromLong(v); }
+inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }
+inline PyObject* to_python(double v) { return PyFloat_FromDouble(v); }
+inline PyObject* to_python(const Shape& s) { return wrap_size(s); }
+inline PyObject* to_python(Dtype d) { return Py_NewRef(dtype_object(d)); }
+inline PyObject* to_python(PyObject* o) { return o; }
+
+Binding* register_binding(std::string_view signature, int flags, const char* doc);
+
+template <class R, class... Args>
+Binding* def(std::string_view signature, int flags, const char* doc, R (*function)(Args...)) {
+  Binding* binding = register_binding(signature, flags, doc);
+  binding->function = reinterpret_cast<void (*)()>(function);
+  binding->invoke = [](const Binding& b, PyObject* const* values) -> PyObject* {
+    auto f = reinterpret_cast<R (*)(Args...)>(b.function);
+    return [&]<size_t... I>(std::index_sequence<I...>) -> PyObject* {
+      const Parameter* p = b.parameters.data();
+      (void)p;
+      if constexpr (std::is_void_v<R>) {
+        f(From<Args>::get({b.name.c_str(), p + I, int(I)}, values[I])...);
+        Py_RETURN_NONE;
+      } else {
+        return to_python(f(From<Args>::get({b.name.c_str(), p + I, int(I)}, values[I])...));
+      }
+    }(std::index_sequence_for<Args...>());
+  };
+  if (sizeof...(Args) != binding->parameters.size()) Py_FatalError("a signature does not match its function");
+  return binding;
+}
+template <class F>
+Binding* def(std::string_view signature, int flags, const char* doc, F lambda) {
+  return def(signature, flags, doc, +lambda);
+}
+
+const std::vector<Binding*>& bindings();
+// The arguments of a call by parameter; `out` if it was given.
+struct Arguments {
+  static constexpr size_t kMax = 16;
+  PyObject* at[kMax] = {};
+  Object packed;  // what a variadic parameter collected
+  PyObject* out = nullptr;
+};
+void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, Arguments& values);
+
+// Adds every registered callable to the module and the Tensor type.
+void publish(PyObject* module);
+
+}  // namespace flambeau::python

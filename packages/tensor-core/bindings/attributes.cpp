@@ -1,0 +1,152 @@
+// Attributes of Tensor, and conversions between its values and Python's.
+#include "arguments.h"
+#include "tensor_type.h"
+
+namespace flambeau::python {
+
+PyObject* device_cpu = nullptr;
+
+PyObject* scalar_object(Scalar s) {
+  if (s.kind() == Category::Boolean) return PyBool_FromLong(s.truth());
+  return s.kind() == Category::Integer ? PyLong_FromLongLong(s.integer()) : PyFloat_FromDouble(s.real());
+}
+
+namespace {
+
+PyObject* list_from(const Tensor& t, int64_t offset, int dim) {
+  if (dim == t.dim()) return scalar_object(item(from_storage(t.impl()->storage, {}, {}, offset, t.dtype())));
+  Object list(checked(PyList_New(Py_ssize_t(t.shape()[dim]))));
+  for (int64_t i = 0; i < t.shape()[dim]; ++i)
+    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(list_from(t, offset + i * t.strides()[dim], dim + 1)));
+  return list.release();
+}
+
+AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
+
+#define FLAMBEAU_GET(name, expression)                      \
+  PyObject* get_##name(PyObject* self, void*) {             \
+    return guarded<PyObject*>(nullptr, [&]() -> PyObject* { \
+      const Tensor& t = tensor_of(self);                    \
+      (void)t;                                              \
+      return expression;                                    \
+    });                                                     \
+  }
+FLAMBEAU_GET(shape, wrap_size(t.shape()))
+FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
+FLAMBEAU_GET(device, Py_NewRef(device_cpu))
+FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
+FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
+FLAMBEAU_GET(is_leaf, PyBool_FromLong(!meta(self) || !meta(self)->grad_fn))
+FLAMBEAU_GET(grad, meta(self) ? wrap_tensor(meta(self)->grad) : Py_NewRef(Py_None))
+FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
+FLAMBEAU_GET(version, PyLong_FromUnsignedLong(t.storage().version()))
+FLAMBEAU_GET(data, wrap_tensor(alias(t)))
+FLAMBEAU_GET(transposed, wrap_tensor(t.dim() == 2 ? transpose(t, 0, 1) : [&] {
+               Shape order;
+               for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
+               return permute(t, order);
+             }()))
+FLAMBEAU_GET(matrix_transposed,
+             (require(t.dim() >= 2, "tensor.mT is only supported on matrices or batches of matrices. Got ", t.dim(),
+                      "-D tensor."),
+              wrap_tensor(transpose(t, -2, -1))))
+FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))
+FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
+FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
+FLAMBEAU_GET(false, Py_NewRef(Py_False))
+#undef FLAMBEAU_GET
+
+PyObject* get_grad_fn(PyObject* self, void*) {
+  if (!meta(self) || !meta(self)->grad_fn) Py_RETURN_NONE;
+  return static_cast<PyObject*>(autograd_hooks->wrap_node(meta(self)->grad_fn.get()));
+}
+
+int refuse_delete(PyObject* value, const char* name) {
+  if (value) return 0;
+  PyErr_Format(PyExc_RuntimeError, "cannot delete the attribute '%s' of a Tensor", name);
+  return -1;
+}
+
+int set_requires_grad(PyObject* self, PyObject* value, void*) {
+  if (refuse_delete(value, "requires_grad")) return -1;
+  return guarded<int>(-1, [&]() -> int {
+    const int wanted = PyObject_IsTrue(value);
+    if (wanted < 0) throw PythonError();
+    if (!wanted && !tensor_of(self).requires_grad()) return 0;
+    ensure_autograd();
+    autograd_hooks->set_requires_grad(tensor_of(self), wanted);
+    return 0;
+  });
+}
+
+int set_grad(PyObject* self, PyObject* value, void*) {
+  return guarded<int>(-1, [&]() -> int {
+    const Tensor& t = tensor_of(self);
+    if (!value || value == Py_None) {
+      if (meta(self)) meta(self)->grad = Tensor();
+      return 0;
+    }
+    require<TypeError>(is_tensor(value), "assigned grad expected to be a Tensor or None but got ",
+                       Py_TYPE(value)->tp_name);
+    const Tensor& g = tensor_of(value);
+    require(g.shape() == t.shape(), "assigned grad has data of a different size: the tensor has shape ", t.shape(),
+            ", the grad ", g.shape());
+    require(g.dtype() == t.dtype(), "assigned grad has data of a different type: the tensor is ", t.dtype(),
+            ", the grad ", g.dtype());
+    require(!g.same(t), "can't assign Variable as its own grad");
+    if (!meta(self)) {
+      ensure_autograd();
+      autograd_hooks->set_requires_grad(t, t.requires_grad());
+    }
+    meta(self)->grad = g;
+    return 0;
+  });
+}
+
+int set_data(PyObject* self, PyObject* value, void*) {
+  if (refuse_delete(value, "data")) return -1;
+  return guarded<int>(-1, [&]() -> int {
+    require<TypeError>(is_tensor(value), "Variable data has to be a tensor, but got ", Py_TYPE(value)->tp_name);
+    TensorImpl &to = *tensor_of(self).impl(), &from = *tensor_of(value).impl();
+    require(!to.requires_grad || is_floating(from.dtype),
+            "data set to a tensor that requires gradients must be floating point, got ", from.dtype);
+    to.storage = from.storage;
+    to.offset = from.offset;
+    to.shape = from.shape;
+    to.strides = from.strides;
+    to.dtype = from.dtype;
+    to.update_geometry();
+    return 0;
+  });
+}
+
+}  // namespace
+
+PyObject* to_list(const Tensor& t) { return list_from(t, t.offset(), 0); }
+
+PyGetSetDef tensor_attributes[] = {
+    {"shape", get_shape, nullptr, "The sizes, as a flambeau.Size.", nullptr},
+    {"dtype", get_dtype, nullptr, "The element type.", nullptr},
+    {"device", get_device, nullptr, "Where the memory is.", nullptr},
+    {"ndim", get_ndim, nullptr, "The number of dimensions.", nullptr},
+    {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients are asked for, or flow through.",
+     nullptr},
+    {"is_leaf", get_is_leaf, nullptr, "Whether the tensor was made by the user rather than by a recorded operation.",
+     nullptr},
+    {"grad", get_grad, set_grad, "The accumulated gradient, or None.", nullptr},
+    {"grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None.", nullptr},
+    {"retains_grad", get_retains_grad, nullptr, "Whether a non-leaf keeps its gradient.", nullptr},
+    {"_version", get_version, nullptr, "How often the memory was changed in place.", nullptr},
+    {"_base", get_base, nullptr, "Of a view, the tensor it views.", nullptr},
+    {"data", get_data, set_data, "The same elements without history.", nullptr},
+    {"T", get_transposed, nullptr, "The dimensions reversed.", nullptr},
+    {"mT", get_matrix_transposed, nullptr, "The last two dimensions exchanged.", nullptr},
+    {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
+    {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
+    {"is_cuda", get_false, nullptr, "Whether the memory is a GPU's.", nullptr},
+    {"is_sparse", get_false, nullptr, "Always False: there are only dense tensors.", nullptr},
+    {"is_quantized", get_false, nullptr, "Always False.", nullptr},
+    {"is_meta", get_false, nullptr, "Always False.", nullptr},
+    {}};
+
+}  // namespace flambeau::python

@@ -1,0 +1,185 @@
+// tensor(data): from numbers, nested sequences and arrays.
+#include <cmath>
+
+#include "object.h"
+
+namespace flambeau::python {
+
+bool to_scalar(PyObject* o, Scalar& out) {
+  if (PyFloat_Check(o)) {
+    out = Scalar(PyFloat_AS_DOUBLE(o));
+    return true;
+  }
+  if (PyBool_Check(o)) {
+    out = Scalar(o == Py_True);
+    return true;
+  }
+  if (PyLong_Check(o)) {
+    const int64_t v = PyLong_AsLongLong(o);
+    if (v == -1 && PyErr_Occurred()) throw PythonError();
+    out = Scalar(v);
+    return true;
+  }
+  if (is_tensor(o)) {
+    if (tensor_of(o).numel() != 1) return false;
+    out = item(tensor_of(o));
+    return true;
+  }
+  // NumPy's scalars and others with numbers' protocols, but nothing with a length.
+  if (PyUnicode_Check(o) || PySequence_Check(o) || PyMapping_Check(o)) return false;
+  if (PyIndex_Check(o)) {
+    const Object index(PyNumber_Index(o));
+    return to_scalar(checked(index.get()), out);
+  }
+  if (Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float) {
+    const double v = PyFloat_AsDouble(o);
+    if (v == -1 && PyErr_Occurred()) throw PythonError();
+    out = std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos ? Scalar(v != 0) : Scalar(v);
+    return true;
+  }
+  return false;
+}
+
+bool to_operand(PyObject* o, Operand& out) {
+  if (FLAMBEAU_LIKELY(is_tensor(o))) {
+    out.tensor = &tensor_of(o);
+    return true;
+  }
+  out.tensor = nullptr;
+  try {
+    return to_scalar(o, out.scalar);
+  } catch (const PythonError&) {
+    return false;  // the error stays set
+  }
+}
+
+namespace {
+
+bool is_sequence(PyObject* o) {
+  return PyList_Check(o) || PyTuple_Check(o) || (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o));
+}
+
+// An array-like that knows its own element type: a tensor, or an exporter of the buffer protocol (NumPy's arrays,
+// scalars).
+bool is_array(PyObject* o) {
+  return is_tensor(o) || (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) ||
+         PyObject_HasAttrString(o, "__array__");
+}
+
+Tensor from_array(PyObject* o) {
+  if (is_tensor(o)) return alias(tensor_of(o));
+  if (PyObject_CheckBuffer(o)) return tensor_from_buffer(o, false);
+  const Object array(checked(PyObject_CallMethod(o, "__array__", nullptr)));
+  return tensor_from_buffer(array.get(), false);
+}
+
+struct Scan {
+  Shape shape;
+  std::optional<Dtype> dtype;
+
+  void note(Dtype d) { dtype = dtype ? promote(*dtype, d) : d; }
+};
+
+void scan(PyObject* o, int depth, Scan& s) {
+  require<ValueError>(depth <= kMaxDims, "too many dimensions: nested deeper than ", kMaxDims);
+  if (PyFloat_Check(o)) return s.note(default_dtype());
+  if (PyBool_Check(o)) return s.note(Dtype::bool_);
+  if (PyLong_Check(o)) return s.note(Dtype::int64);
+  if (is_array(o)) {
+    const Tensor t = from_array(o);
+    if (depth == int(s.shape.size())) s.shape.append(t.shape().begin(), t.shape().end());
+    return s.note(t.dtype());
+  }
+  require<TypeError>(is_sequence(o), "new(): invalid data type '", Py_TYPE(o)->tp_name,
+                     "'; tensor() takes numbers, nested sequences of them, and arrays");
+  const Py_ssize_t n = PySequence_Size(o);
+  if (n < 0) throw PythonError();
+  if (int(s.shape.size()) == depth) s.shape.push_back(n);
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    const Object child(checked(PySequence_GetItem(o, i)));
+    const bool scalar = PyFloat_Check(child.get()) || PyLong_Check(child.get());
+    if (i > 0 && scalar && !(s.dtype && category(*s.dtype) == Category::Floating))
+      scan(child.get(), depth + 1, s);
+    else if (i == 0 || !scalar)
+      scan(child.get(), depth + 1, s);
+  }
+}
+
+[[noreturn]] void ragged(int depth, int64_t expected, int64_t got) {
+  detail::raise<ValueError>("expected sequence of length ", expected, " at dim ", depth, " (got ", got, ")");
+}
+
+template <class T>
+void store_number(PyObject* o, T* to) {
+  Scalar s;
+  require<TypeError>(to_scalar(o, s), "tensor(): expected a number, got ", Py_TYPE(o)->tp_name);
+  *to = s.to<T>();
+}
+
+template <class T>
+void store(PyObject* o, const Scan& s, int depth, T*& to) {
+  if (depth == int(s.shape.size())) {
+    require<ValueError>(!is_sequence(o) || is_array(o), "expected a number at dim ", depth, ", got a sequence");
+    if (PyFloat_CheckExact(o)) {
+      *to++ = Scalar(PyFloat_AS_DOUBLE(o)).to<T>();
+      return;
+    }
+    if (!PyLong_Check(o) && is_array(o)) {
+      const Tensor t = from_array(o);
+      require<ValueError>(t.numel() == 1, "only one element tensors can be converted to Python scalars, got shape ",
+                          t.shape());
+      *to++ = item(t).to<T>();
+      return;
+    }
+    return store_number(o, to++);
+  }
+  if (is_array(o)) {
+    const Tensor t = contiguous(flambeau::to(from_array(o), dtype_of<T>()));
+    require<ValueError>(int(s.shape.size()) - depth == t.dim(), "expected an array of ", s.shape.size() - size_t(depth),
+                        " dimensions at dim ", depth, ", got shape ", t.shape());
+    for (int i = 0; i < t.dim(); ++i)
+      if (t.shape()[i] != s.shape[depth + i]) ragged(depth + i, s.shape[depth + i], t.shape()[i]);
+    std::copy(t.data<T>(), t.data<T>() + t.numel(), to);
+    to += t.numel();
+    return;
+  }
+  require<TypeError>(is_sequence(o), "not a sequence at dim ", depth, ": ", Py_TYPE(o)->tp_name);
+  const Py_ssize_t n = PySequence_Size(o);
+  if (n < 0) throw PythonError();
+  if (n != s.shape[depth]) ragged(depth, s.shape[depth], n);
+  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) {
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      require<ValueError>(i < PySequence_Fast_GET_SIZE(o), "the sequence changed size while it was read");
+      const Object child(Py_NewRef(PySequence_Fast_GET_ITEM(o, i)));
+      store(child.get(), s, depth + 1, to);
+    }
+  } else {
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      const Object child(checked(PySequence_GetItem(o, i)));
+      store(child.get(), s, depth + 1, to);
+    }
+  }
+}
+
+}  // namespace
+
+Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype) {
+  GradMode off(false);
+  if (PyFloat_CheckExact(data)) return scalar_tensor(Scalar(PyFloat_AS_DOUBLE(data)), dtype.value_or(default_dtype()));
+  if (!PyFloat_Check(data) && !PyLong_Check(data) && is_array(data)) {
+    const Tensor t = from_array(data);
+    const Dtype type = dtype.value_or(t.dtype());
+    return type == t.dtype() ? clone(t) : to(t, type);
+  }
+  Scan s;
+  scan(data, 0, s);
+  Tensor out = empty(s.shape, dtype.value_or(s.dtype.value_or(default_dtype())));
+  dispatch(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = out.data<T>();
+    store(data, s, 0, to);
+  });
+  return out;
+}
+
+}  // namespace flambeau::python

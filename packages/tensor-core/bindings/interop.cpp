@@ -1,0 +1,329 @@
+// Memory shared with others: the buffer protocol (and with it NumPy) and DLPack.
+#include <cstring>
+
+#include "arguments.h"
+#include "dlpack.h"
+
+namespace flambeau::python {
+
+namespace {
+
+// The struct-module letter of each dtype; bfloat16 has none.
+const char* format_of(Dtype d) {
+  constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "e", nullptr, "f", "d"};
+  return letters[int(d)];
+}
+
+Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter) {
+  std::string_view f = format ? format : "B";
+  const char order = f.empty() ? '@' : f[0];
+  const bool foreign = order == '>' || order == '!';
+  if (order == '@' || order == '=' || order == '<' || foreign) f.remove_prefix(1);
+  const char letter = f.size() == 1 ? f[0] : 0;
+  if (!foreign || size == 1) {
+    if (letter == '?') return Dtype::bool_;
+    if (letter == 'B') return Dtype::uint8;
+    if (letter == 'e') return Dtype::float16;
+    if (letter == 'f') return Dtype::float32;
+    if (letter == 'd') return Dtype::float64;
+    if (letter && std::strchr("bhilqn", letter)) {
+      if (size == 1) return Dtype::int8;
+      if (size == 2) return Dtype::int16;
+      return size == 4 ? Dtype::int32 : Dtype::int64;
+    }
+  }
+  detail::raise<TypeError>(
+      "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "", "'",
+      foreign ? " (not the machine's byte order)" : "",
+      ". The only supported types are: float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
+}
+
+void release_py_buffer(void* context) {  // a storage's deleter; may run in any thread
+  const PyGILState_STATE state = PyGILState_Ensure();
+  Py_buffer* view = static_cast<Py_buffer*>(context);
+  PyBuffer_Release(view);
+  delete view;
+  PyGILState_Release(state);
+}
+
+}  // namespace
+
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  const Tensor& t = tensor_of(self);
+  view->obj = nullptr;
+  return guarded<int>(-1, [&]() -> int {
+    const char* format = format_of(t.dtype());
+    require<TypeError>(
+        format,
+        "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first");
+    require(!(t.requires_grad() && grad_enabled()),
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+    const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
+    const bool writable = t.storage().writable();
+    if (wants_write && !writable) {
+      PyErr_SetString(PyExc_BufferError, "the tensor's memory is read-only");
+      throw PythonError();
+    }
+    if (!t.is_contiguous() && (flags & PyBUF_STRIDES) != PyBUF_STRIDES) {
+      PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous");
+      throw PythonError();
+    }
+    const int n = t.dim();
+    auto* sizes = new Py_ssize_t[size_t(2 * n) + 1];
+    const Shape strides = t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides();
+    for (int i = 0; i < n; ++i) {
+      sizes[i] = Py_ssize_t(t.shape()[i]);
+      sizes[n + i] = Py_ssize_t(strides[i] * item_size(t.dtype()));
+    }
+    view->buf = t.bytes();
+    view->obj = Py_NewRef(self);
+    view->len = Py_ssize_t(t.numel() * item_size(t.dtype()));
+    view->itemsize = Py_ssize_t(item_size(t.dtype()));
+    view->readonly = !writable;
+    view->ndim = n;
+    view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format) : nullptr;
+    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? sizes : nullptr;
+    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? sizes + n : nullptr;
+    view->suboffsets = nullptr;
+    view->internal = sizes;
+    return 0;
+  });
+}
+
+void release_buffer(PyObject*, Py_buffer* view) { delete[] static_cast<Py_ssize_t*>(view->internal); }
+
+Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted) {
+  auto view = std::make_unique<Py_buffer>();
+  bool writable = true;
+  if (PyObject_GetBuffer(exporter, view.get(), PyBUF_RECORDS) < 0) {
+    PyErr_Clear();
+    writable = false;
+    if (PyObject_GetBuffer(exporter, view.get(), PyBUF_RECORDS_RO) < 0) throw PythonError();
+  }
+  struct Release {
+    Py_buffer* view;
+    ~Release() {
+      if (view) PyBuffer_Release(view);
+    }
+  } release{view.get()};
+  const Dtype dtype = dtype_from_format(view->format, view->itemsize, exporter);
+  (void)writable_wanted;
+  Shape shape, strides;
+  for (int i = 0; i < view->ndim; ++i) {
+    const int64_t stride = view->strides ? view->strides[i] : view->itemsize;
+    require<ValueError>(stride >= 0,
+                        "At least one stride in the given numpy array is negative, and tensors with negative strides "
+                        "are not currently supported. "
+                        "(You can probably work around this by making a copy of your array with array.copy().)");
+    require<ValueError>(stride % view->itemsize == 0,
+                        "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
+                        "reallocate the memory.");
+    shape.push_back(view->shape ? view->shape[i] : view->len / view->itemsize);
+    strides.push_back(stride / view->itemsize);
+  }
+  int64_t reach = view->itemsize;
+  for (size_t i = 0; i < shape.size(); ++i) reach += shape[i] > 0 ? (shape[i] - 1) * strides[i] * view->itemsize : 0;
+  Ref<Storage> storage =
+      Storage::wrap(view->buf, size_t(reach), release_py_buffer, view.get(), writable && !view->readonly);
+  release.view = nullptr;
+  view.release();
+  return from_storage(std::move(storage), shape, strides, 0, dtype);
+}
+
+namespace {
+
+DLDataType dlpack_type(Dtype d) {
+  uint8_t code = category(d) == Category::Floating ? kDLFloat : kDLInt;
+  if (d == Dtype::uint8) code = kDLUInt;
+  if (d == Dtype::bool_) code = kDLBool;
+  if (d == Dtype::bfloat16) code = kDLBfloat;
+  return {code, uint8_t(item_size(d) * 8), 1};
+}
+
+Dtype dtype_from_dlpack(DLDataType type) {
+  for (int i = 0; i < kDtypeCount; ++i) {
+    const DLDataType own = dlpack_type(Dtype(i));
+    if (own.code == type.code && own.bits == type.bits && type.lanes == 1) return Dtype(i);
+  }
+  detail::raise<TypeError>("from_dlpack: unsupported element type (code ", int(type.code), ", ", int(type.bits),
+                           " bits, ", type.lanes, " lanes)");
+}
+
+// The export's context: the tensor, and the sizes the consumer reads.
+template <class Managed>
+struct Export {
+  Managed managed;
+  Tensor tensor;
+  Shape shape, strides;
+};
+
+template <class Managed>
+Managed* make_export(const Tensor& t) {
+  auto* e = new Export<Managed>{{}, t, t.shape(), t.strides()};
+  DLTensor& dl = e->managed.dl_tensor;
+  dl.data = t.numel() ? t.bytes() : nullptr;
+  dl.device = {kDLCPU, 0};
+  dl.ndim = t.dim();
+  dl.dtype = dlpack_type(t.dtype());
+  dl.shape = e->shape.data();
+  dl.strides = e->strides.data();
+  dl.byte_offset = 0;
+  e->managed.manager_ctx = e;
+  e->managed.deleter = [](Managed* m) { delete static_cast<Export<Managed>*>(m->manager_ctx); };
+  return &e->managed;
+}
+
+template <class Managed>
+void drop_capsule(PyObject* capsule, const char* name) {  // of a capsule nobody consumed
+  if (!PyCapsule_IsValid(capsule, name)) return;
+  auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, name));
+  if (m && m->deleter) m->deleter(m);
+}
+
+template <class Managed>
+Tensor import_managed(Managed* m, bool read_only) {
+  const DLTensor& dl = m->dl_tensor;
+  require<NotImplementedError>(dl.device.device_type == kDLCPU || dl.device.device_type == kDLCUDAHost,
+                               "from_dlpack: only CPU memory can be imported, got device type ",
+                               int(dl.device.device_type));
+  const Dtype dtype = dtype_from_dlpack(dl.dtype);
+  Shape shape, strides;
+  int64_t reach = 1;
+  for (int i = 0; i < dl.ndim; ++i) shape.push_back(dl.shape[i]);
+  strides = contiguous_strides(shape);
+  for (int i = 0; dl.strides && i < dl.ndim; ++i) strides[i] = dl.strides[i];
+  for (int i = 0; i < dl.ndim; ++i) {
+    require<ValueError>(strides[i] >= 0, "from_dlpack: negative strides are not supported");
+    reach += shape[i] > 0 ? (shape[i] - 1) * strides[i] : 0;
+  }
+  Ref<Storage> storage = Storage::wrap(
+      static_cast<char*>(dl.data) + dl.byte_offset, size_t(reach * item_size(dtype)),
+      [](void* context) {
+        auto* managed = static_cast<Managed*>(context);
+        const PyGILState_STATE state = PyGILState_Ensure();
+        if (managed->deleter) managed->deleter(managed);
+        PyGILState_Release(state);
+      },
+      m, !read_only);
+  return from_storage(std::move(storage), shape, strides, 0, dtype);
+}
+
+constexpr const char kVersioned[] = "dltensor_versioned", kPlain[] = "dltensor";
+
+PyObject* export_dlpack(const Tensor& t, PyObject*, PyObject* max_version, PyObject* device, PyObject* copy) {
+  if (t.requires_grad()) {
+    PyErr_SetString(PyExc_BufferError, "Can't export tensors that require gradient, use tensor.detach()");
+    throw PythonError();
+  }
+  int major = 0;
+  if (max_version != Py_None && !PyArg_ParseTuple(max_version, "i|i", &major, &major)) throw PythonError();
+  if (max_version != Py_None) major = int(PyLong_AsLong(PyTuple_GetItem(max_version, 0)));
+  if (device != Py_None) {
+    int type = kDLCPU, id = 0;
+    if (!PyArg_ParseTuple(device, "ii", &type, &id)) throw PythonError();
+    if (type != kDLCPU) {
+      PyErr_SetString(PyExc_BufferError, "__dlpack__: only CPU memory can be exported");
+      throw PythonError();
+    }
+  }
+  const Tensor out = copy == Py_True ? clone(t) : t;
+  if (major >= 1) {
+    auto* m = make_export<DLManagedTensorVersioned>(out);
+    m->version = {1, 1};
+    m->flags = (out.storage().writable() ? 0 : kReadOnlyFlag) | (copy == Py_True ? kCopiedFlag : 0);
+    return PyCapsule_New(m, kVersioned, [](PyObject* c) { drop_capsule<DLManagedTensorVersioned>(c, kVersioned); });
+  }
+  if (!out.storage().writable()) {
+    PyErr_SetString(PyExc_BufferError, "__dlpack__: read-only memory needs DLPack 1.0; pass max_version=(1, 0)");
+    throw PythonError();
+  }
+  return PyCapsule_New(make_export<DLManagedTensor>(out), kPlain,
+                       [](PyObject* c) { drop_capsule<DLManagedTensor>(c, kPlain); });
+}
+
+Tensor import_dlpack(PyObject* source) {
+  Object capsule;
+  if (PyCapsule_CheckExact(source)) {
+    capsule = Object(Py_NewRef(source));
+  } else {
+    require<TypeError>(PyObject_HasAttrString(source, "__dlpack__"),
+                       "from_dlpack: expected an object with __dlpack__ or a DLPack capsule, got ",
+                       Py_TYPE(source)->tp_name);
+    const Object method(checked(PyObject_GetAttrString(source, "__dlpack__")));
+    const Object kwargs(checked(Py_BuildValue("{s:(ii)}", "max_version", 1, 1))), none(checked(PyTuple_New(0)));
+    capsule = Object(PyObject_Call(method.get(), none.get(), kwargs.get()));
+    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // an exporter from before DLPack 1.0
+      PyErr_Clear();
+      capsule = Object(PyObject_CallNoArgs(method.get()));
+    }
+    checked(capsule.get());
+  }
+  if (PyCapsule_IsValid(capsule.get(), kVersioned)) {
+    auto* m = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.get(), kVersioned));
+    require<NotImplementedError>(m->version.major == 1, "from_dlpack: DLPack version ", m->version.major,
+                                 " is not supported");
+    Tensor t = import_managed(m, m->flags & kReadOnlyFlag);
+    PyCapsule_SetName(capsule.get(), "used_dltensor_versioned");
+    return t;
+  }
+  require<ValueError>(PyCapsule_IsValid(capsule.get(), kPlain),
+                      "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, "
+                      "so you might have already constructed a tensor from it once.");
+  Tensor t = import_managed(static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.get(), kPlain)), false);
+  PyCapsule_SetName(capsule.get(), "used_dltensor");
+  return t;
+}
+
+}  // namespace
+
+void bind_interop() {
+  def("from_numpy(ndarray)", kFunction,
+      "A tensor over the memory of a NumPy array (or any exporter of the buffer protocol), without a copy.\n\n"
+      "Changes on either side are seen on the other. A read-only array gives a read-only tensor.\n"
+      "Raises TypeError for element types without an equivalent, ValueError for negative strides.",
+      [](PyObject* array) {
+        require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")");
+        return tensor_from_buffer(array, true);
+      });
+  def("frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False)", kFunction,
+      "A one-dimensional tensor over the bytes of a buffer, without a copy: `count` elements (-1: all) from byte "
+      "`offset`.",
+      [](PyObject* buffer, Dtype dtype, int64_t count, int64_t offset, bool requires_grad) {
+        require<ValueError>(PyObject_CheckBuffer(buffer),
+                            "object does not implement Python buffer protocol: ", Py_TYPE(buffer)->tp_name);
+        const Object bytes(checked(PyMemoryView_FromObject(buffer)));
+        const Object flat(checked(PyObject_CallMethod(bytes.get(), "cast", "s", "B")));
+        const Tensor raw = tensor_from_buffer(flat.get(), false);
+        const int64_t size = item_size(dtype), available = raw.numel() - offset;
+        require<ValueError>(offset >= 0 && offset <= raw.numel(), "offset (", offset,
+                            " bytes) must be non-negative and no greater than buffer length (", raw.numel(), " bytes)");
+        if (count < 0) {
+          require<ValueError>(available % size == 0, "buffer length (", available, " bytes) after offset (", offset,
+                              " bytes) must be a multiple of element size (", size, ")");
+          count = available / size;
+        }
+        require<ValueError>(count <= available / size, "requested buffer length (", count, " * ", size,
+                            " bytes) after offset (", offset, " bytes) must not be greater than actual buffer length (",
+                            raw.numel(), " bytes)");
+        require<ValueError>(reinterpret_cast<size_t>(raw.bytes() + offset) % size_t(size) == 0,
+                            "frombuffer: the memory at offset ", offset, " is not aligned for ", dtype);
+        Tensor t = from_storage(Storage::wrap(
+                                    raw.bytes() + offset, size_t(count * size),
+                                    [](void* context) { static_cast<Storage*>(context)->release(); },
+                                    Ref<Storage>(raw.impl()->storage).detach(), raw.storage().writable()),
+                                {count}, {1}, 0, dtype);
+        if (requires_grad) {
+          ensure_autograd();
+          autograd_hooks->set_requires_grad(t, true);
+        }
+        return t;
+      });
+  def("__dlpack__(input, *, stream=None, max_version=None, dl_device=None, copy=None)", kMethod,
+      "The DLPack capsule of this tensor; versioned where the consumer asks for 1.0 or later.", export_dlpack);
+  def("__dlpack_device__(input)", kMethod, "The DLPack device: (1, 0), the CPU.",
+      [](const Tensor&) { return Py_BuildValue("(ii)", int(kDLCPU), 0); });
+  def("from_dlpack(ext_tensor)", kFunction,
+      "A tensor over the memory of any object with __dlpack__, or a DLPack capsule, without a copy.", import_dlpack);
+}
+
+}  // namespace flambeau::python

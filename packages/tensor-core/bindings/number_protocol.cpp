@@ -1,0 +1,132 @@
+// Python's operators on tensors, straight from the type's slots to the rows.
+#include "tensor_type.h"
+
+namespace flambeau::python {
+
+namespace {
+
+template <PointwiseOp op>
+PyObject* binary(PyObject* a, PyObject* b) {
+  Operand operands[2] = {0, 0};
+  if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1]))) {
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(pointwise(op, operands)); });
+}
+
+template <PointwiseOp op>
+PyObject* in_place(PyObject* a, PyObject* b) {
+  Operand operands[2] = {0, 0};
+  if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1])) {
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return guarded<PyObject*>(nullptr, [&] {
+    pointwise_(op, operands);
+    return Py_NewRef(a);
+  });
+}
+
+template <PointwiseOp op>
+PyObject* unary(PyObject* a) {
+  return guarded<PyObject*>(nullptr, [&] {
+    const Operand operand(tensor_of(a));
+    return wrap_tensor(pointwise(op, &operand));
+  });
+}
+
+PyObject* invert(PyObject* a) {
+  const bool mask = tensor_of(a).dtype() == Dtype::bool_;
+  return mask ? unary<PointwiseOp::logical_not>(a) : unary<PointwiseOp::bitwise_not>(a);
+}
+
+PyObject* power(PyObject* a, PyObject* b, PyObject*) {
+  Operand operands[2] = {0, 0};
+  if (!to_operand(a, operands[0]) || !to_operand(b, operands[1])) {
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(power(operands[0], operands[1])); });
+}
+
+PyObject* multiply_matrices(PyObject* a, PyObject* b) {
+  if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
+  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
+}
+
+PyObject* positive(PyObject* a) { return Py_NewRef(a); }
+
+int truth(PyObject* a) {
+  return guarded<int>(-1, [&]() -> int {
+    const Tensor& t = tensor_of(a);
+    require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
+            " is ambiguous");
+    return item(t).truth();
+  });
+}
+
+template <class F>
+PyObject* number(PyObject* a, const char* what, F&& convert_scalar) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const Tensor& t = tensor_of(a);
+    require(t.numel() == 1, "only one element tensors can be converted to Python scalars (", what, "), got shape ",
+            t.shape());
+    return convert_scalar(item(t));
+  });
+}
+PyObject* to_int(PyObject* a) {
+  return number(a, "int", [](Scalar s) {
+    return s.kind() == Category::Floating ? PyLong_FromDouble(s.real()) : PyLong_FromLongLong(s.integer());
+  });
+}
+PyObject* to_float(PyObject* a) {
+  return number(a, "float", [](Scalar s) { return PyFloat_FromDouble(s.real()); });
+}
+PyObject* to_index(PyObject* a) {
+  if (is_floating(tensor_of(a).dtype()) || tensor_of(a).numel() != 1) {
+    PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
+    return nullptr;
+  }
+  return to_int(a);
+}
+
+}  // namespace
+
+void add_number_slots(PyType_Slot*& slot) {
+  auto put = [&](int id, auto* value) { *slot++ = {id, reinterpret_cast<void*>(value)}; };
+  put(Py_nb_add, binary<PointwiseOp::add>);
+  put(Py_nb_subtract, binary<PointwiseOp::sub>);
+  put(Py_nb_multiply, binary<PointwiseOp::mul>);
+  put(Py_nb_true_divide, binary<PointwiseOp::div>);
+  put(Py_nb_floor_divide, binary<PointwiseOp::floor_divide>);
+  put(Py_nb_remainder, binary<PointwiseOp::remainder>);
+  put(Py_nb_power, static_cast<PyObject* (*)(PyObject*, PyObject*, PyObject*)>(power));
+  put(Py_nb_and, binary<PointwiseOp::bitwise_and>);
+  put(Py_nb_or, binary<PointwiseOp::bitwise_or>);
+  put(Py_nb_xor, binary<PointwiseOp::bitwise_xor>);
+  put(Py_nb_lshift, binary<PointwiseOp::bitwise_left_shift>);
+  put(Py_nb_rshift, binary<PointwiseOp::bitwise_right_shift>);
+  put(Py_nb_inplace_add, in_place<PointwiseOp::add>);
+  put(Py_nb_inplace_subtract, in_place<PointwiseOp::sub>);
+  put(Py_nb_inplace_multiply, in_place<PointwiseOp::mul>);
+  put(Py_nb_inplace_true_divide, in_place<PointwiseOp::div>);
+  put(Py_nb_inplace_floor_divide, in_place<PointwiseOp::floor_divide>);
+  put(Py_nb_inplace_remainder, in_place<PointwiseOp::remainder>);
+  put(Py_nb_inplace_and, in_place<PointwiseOp::bitwise_and>);
+  put(Py_nb_inplace_or, in_place<PointwiseOp::bitwise_or>);
+  put(Py_nb_inplace_xor, in_place<PointwiseOp::bitwise_xor>);
+  put(Py_nb_inplace_lshift, in_place<PointwiseOp::bitwise_left_shift>);
+  put(Py_nb_inplace_rshift, in_place<PointwiseOp::bitwise_right_shift>);
+  put(Py_nb_matrix_multiply, multiply_matrices);
+  put(Py_nb_negative, unary<PointwiseOp::neg>);
+  put(Py_nb_positive, positive);
+  put(Py_nb_absolute, unary<PointwiseOp::abs>);
+  put(Py_nb_invert, invert);
+  put(Py_nb_bool, truth);
+  put(Py_nb_int, to_int);
+  put(Py_nb_float, to_float);
+  put(Py_nb_index, to_index);
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,91 @@
+// The Python objects of this module, and errors on their way to Python. Internal.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "flambeau/operators.h"
+#include "flambeau/python.h"
+
+namespace flambeau::python {
+
+struct TensorObject {
+  PyObject_HEAD Tensor tensor;
+  PyObject* dict;
+  PyObject* weak_references;
+};
+
+struct DtypeObject {
+  PyObject_HEAD Dtype value;
+};
+
+extern PyTypeObject* tensor_type;
+extern PyTypeObject* dtype_type;
+extern PyTypeObject* size_type;
+extern PyObject* device_cpu;
+
+inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyType_IsSubtype(Py_TYPE(o), tensor_type); }
+inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o)->tensor; }
+PyObject* wrap_tensor(const Tensor& t);
+PyObject* wrap_size(const Shape& shape);
+PyObject* dtype_object(Dtype d);  // borrowed
+PyObject* scalar_object(Scalar s);
+PyObject* to_list(const Tensor& t);
+
+// Sets the Python error for the exception being handled.
+void translate_exception();
+
+// Runs body, turning exceptions into a Python error and `failure`.
+template <class R, class F>
+R guarded(R failure, F&& body) {
+  try {
+    return body();
+  } catch (...) {
+    translate_exception();
+    return failure;
+  }
+}
+
+class Object {  // an owned reference
+ public:
+  Object() = default;
+  explicit Object(PyObject* o) : o_(o) {}
+  Object(Object&& other) noexcept : o_(other.release()) {}
+  Object& operator=(Object&& other) noexcept {
+    Py_XDECREF(o_);
+    o_ = other.release();
+    return *this;
+  }
+  ~Object() { Py_XDECREF(o_); }
+  PyObject* get() const { return o_; }
+  PyObject* release() { return std::exchange(o_, nullptr); }
+  explicit operator bool() const { return o_ != nullptr; }
+
+ private:
+  PyObject* o_ = nullptr;
+};
+
+inline PyObject* checked(PyObject* o) {  // throws if a call into Python failed
+  if (!o) throw PythonError();
+  return o;
+}
+
+// A number or a tensor as an operand; false if it is neither. A Python float, int or bool, or anything with __index__
+// or
+// __float__ from NumPy's scalars.
+bool to_operand(PyObject* o, Operand& out);
+bool to_scalar(PyObject* o, Scalar& out);
+
+// Interop (interop.cpp, construct.cpp)
+Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype);
+Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted);
+int get_buffer(PyObject* self, Py_buffer* view, int flags);
+void release_buffer(PyObject* self, Py_buffer* view);
+
+// Indexing (indexing.cpp)
+PyObject* get_item(PyObject* self, PyObject* key);
+int set_item(PyObject* self, PyObject* key, PyObject* value);
+
+void ensure_autograd();  // loads flambeau.autograd, or raises an ImportError that names its distribution
+
+}  // namespace flambeau::python

@@ -1,0 +1,219 @@
+// The Tensor type: life of its objects, and the protocols that are not arithmetic.
+//
+// Note [Tensor objects]
+// A TensorImpl remembers the Python object that stands for it, so that the same tensor is the same object for as long
+// as that object lives. Objects of the exact type come from a free list, and are not tracked by the garbage collector
+// until somebody gives them an attribute: until then they cannot be part of a cycle that Python sees.
+#include "tensor_type.h"
+
+#include <structmember.h>
+
+namespace flambeau::python {
+
+PyTypeObject* tensor_type = nullptr;
+
+namespace {
+
+constexpr int kFreeListSize = 512;
+TensorObject* free_list[kFreeListSize];
+int free_count = 0;
+
+TensorObject* new_object(PyTypeObject* type) {
+  TensorObject* o;
+  if (type == tensor_type && free_count > 0) {
+    o = free_list[--free_count];
+    PyObject_Init(reinterpret_cast<PyObject*>(o), type);
+  } else {
+    o = reinterpret_cast<TensorObject*>(type->tp_alloc(type, 0));
+    if (!o) throw PythonError();
+    if (type == tensor_type) PyObject_GC_UnTrack(o);
+  }
+  new (&o->tensor) Tensor();
+  o->dict = o->weak_references = nullptr;
+  return o;
+}
+
+void dealloc(PyObject* self) {
+  TensorObject* o = reinterpret_cast<TensorObject*>(self);
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  if (o->weak_references) PyObject_ClearWeakRefs(self);
+  Py_CLEAR(o->dict);
+  if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
+  o->tensor.~Tensor();
+  if (type == tensor_type && free_count < kFreeListSize)
+    free_list[free_count++] = o;
+  else
+    type->tp_free(self);
+  Py_DECREF(type);
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(reinterpret_cast<TensorObject*>(self)->dict);
+  return 0;
+}
+int clear(PyObject* self) {
+  Py_CLEAR(reinterpret_cast<TensorObject*>(self)->dict);
+  return 0;
+}
+
+int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
+  const int result = PyObject_GenericSetAttr(self, name, value);
+  if (reinterpret_cast<TensorObject*>(self)->dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+  return result;
+}
+
+PyObject* construct(PyTypeObject* type, PyObject* args,
+                    PyObject* kwargs) {  // Tensor(): empty; Tensor(2, 3); Tensor(data)
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(!kwargs || PyDict_GET_SIZE(kwargs) == 0,
+                       "Tensor() takes no keyword arguments; use flambeau.tensor(data, dtype=...)");
+    const Py_ssize_t n = PyTuple_GET_SIZE(args);
+    Tensor t;
+    if (n == 1 && is_tensor(PyTuple_GET_ITEM(args, 0))) {
+      t = alias(tensor_of(PyTuple_GET_ITEM(args, 0)));
+    } else if (n == 1 && !PyLong_Check(PyTuple_GET_ITEM(args, 0))) {
+      t = tensor_from_data(PyTuple_GET_ITEM(args, 0), default_dtype());
+    } else {
+      Shape shape;
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        const int64_t size = PyLong_AsLongLong(PyTuple_GET_ITEM(args, i));
+        if (size == -1 && PyErr_Occurred()) throw PythonError();
+        shape.push_back(size);
+      }
+      t = empty(n == 0 ? Shape{0} : shape, default_dtype());
+    }
+    TensorObject* o = new_object(type);
+    o->tensor = t;
+    t.impl()->python_object = o;
+    return reinterpret_cast<PyObject*>(o);
+  });
+}
+
+PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, data, requires_grad=False)
+  PyObject *type, *data;
+  int requires_grad = 0;
+  if (!PyArg_ParseTuple(args, "O!O!|p", &PyType_Type, &type, tensor_type, &data, &requires_grad)) return nullptr;
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type),
+                       "_make_subclass: the type must derive from Tensor");
+    TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
+    Object owner(reinterpret_cast<PyObject*>(o));
+    o->tensor = alias(tensor_of(data));
+    o->tensor.impl()->python_object = o;
+    if (requires_grad) {
+      ensure_autograd();
+      autograd_hooks->set_requires_grad(o->tensor, true);
+    }
+    return owner.release();
+  });
+}
+
+PyObject* repr(PyObject* self) {
+  static PyObject* format = nullptr;
+  if (!format) {
+    const Object module(PyImport_ImportModule("flambeau._formatting"));
+    if (!module || !(format = PyObject_GetAttrString(module.get(), "format_tensor"))) return nullptr;
+  }
+  return PyObject_CallOneArg(format, self);
+}
+
+Py_ssize_t length(PyObject* self) {
+  const Tensor& t = tensor_of(self);
+  if (t.dim() > 0) return Py_ssize_t(t.shape()[0]);
+  PyErr_SetString(PyExc_TypeError, "len() of a 0-d tensor");
+  return -1;
+}
+
+PyObject* iterate(PyObject* self) {
+  if (tensor_of(self).dim() == 0) {
+    PyErr_SetString(PyExc_TypeError, "iteration over a 0-d tensor");
+    return nullptr;
+  }
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const Tensors rows = unbind(tensor_of(self), 0);
+    const Object tuple(checked(PyTuple_New(Py_ssize_t(rows.size()))));
+    for (size_t i = 0; i < rows.size(); ++i)
+      PyTuple_SET_ITEM(tuple.get(), Py_ssize_t(i), checked(wrap_tensor(rows[i])));
+    return PyObject_GetIter(tuple.get());
+  });
+}
+
+int contains(PyObject* self, PyObject* value) {
+  return guarded<int>(-1, [&]() -> int {
+    Operand operand(0);
+    require<TypeError>(to_operand(value, operand),
+                       "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
+                       Py_TYPE(value)->tp_name);
+    GradMode off(false);
+    return item(any(eq(tensor_of(self), operand), {}, false)).truth();
+  });
+}
+
+Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tensor_of(self).impl()) >> 4); }
+
+PyObject* compare(PyObject* self, PyObject* other, int op) {
+  constexpr PointwiseOp table[] = {PointwiseOp::lt, PointwiseOp::le, PointwiseOp::eq,
+                                   PointwiseOp::ne, PointwiseOp::gt, PointwiseOp::ge};
+  Operand operands[2] = {tensor_of(self), 0};
+  if (!to_operand(other, operands[1])) {
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(pointwise(table[op], operands)); });
+}
+
+PyMethodDef methods[] = {
+    {"_make_subclass", make_subclass, METH_VARARGS | METH_STATIC, "_make_subclass(cls, data, requires_grad=False)"},
+    {}};
+PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, dict), READONLY, nullptr},
+                         {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weak_references), READONLY, nullptr},
+                         {}};
+
+const char kDoc[] =
+    "A multi-dimensional array of one dtype, as PyTorch's Tensor.\n\n"
+    "Made by flambeau.tensor, zeros, ones, arange, from_numpy and the like; Tensor(2, 3) gives uninitialised float32.";
+
+}  // namespace
+
+PyObject* wrap_tensor(const Tensor& t) {
+  if (!t.defined()) Py_RETURN_NONE;
+  if (void* known = t.impl()->python_object) return Py_NewRef(static_cast<PyObject*>(known));
+  TensorObject* o = new_object(tensor_type);
+  o->tensor = t;
+  t.impl()->python_object = o;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+void create_tensor_type() {
+  PyType_Slot slots[96];
+  PyType_Slot* slot = slots;
+  auto put = [&](int id, auto* value) { *slot++ = {id, reinterpret_cast<void*>(value)}; };
+  put(Py_tp_dealloc, dealloc);
+  put(Py_tp_traverse, traverse);
+  put(Py_tp_clear, clear);
+  put(Py_tp_new, construct);
+  put(Py_tp_repr, repr);
+  put(Py_tp_hash, hash);
+  put(Py_tp_iter, iterate);
+  put(Py_tp_setattro, set_attribute);
+  put(Py_tp_richcompare, compare);
+  put(Py_tp_getset, tensor_attributes);
+  put(Py_tp_methods, methods);
+  put(Py_tp_members, members);
+  put(Py_tp_doc, const_cast<char*>(kDoc));
+  put(Py_mp_subscript, get_item);
+  put(Py_mp_ass_subscript, set_item);
+  put(Py_mp_length, length);
+  put(Py_sq_contains, contains);
+  put(Py_bf_getbuffer, get_buffer);
+  put(Py_bf_releasebuffer, release_buffer);
+  add_number_slots(slot);
+  *slot = {0, nullptr};
+  PyType_Spec spec = {"flambeau.Tensor", sizeof(TensorObject), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+  tensor_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,196 @@
+// What the tensor library knows of automatic differentiation: one hook, null until the autograd package is loaded.
+//
+// Note [Recording]
+// An operator computes its result first and then, only if an input requires a gradient and grad mode is on, calls
+// record with the inputs, the tensors its derivative will read, and the derivative itself: a function object from the
+// gradients of the outputs to those of the inputs. The autograd package turns the record into a node of its graph;
+// without that package no tensor can require a gradient, so nothing is ever recorded. A derivative is written with the
+// operators of operators.h; if it runs with grad mode on, its own operations are recorded and it can be differentiated
+// again.
+//
+// Note [Versions]
+// A storage counts its in-place changes. A graph node remembers the version of what it saved, and refuses to run if the
+// version is another when the gradient is asked for.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "flambeau/tensor.h"
+
+namespace flambeau {
+
+class FLAMBEAU_API GraphNode {
+ public:
+  virtual ~GraphNode() = default;
+  virtual const char* name() const = 0;
+  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  }
+  uint32_t use_count() const { return count_.load(std::memory_order_relaxed); }
+
+ protected:
+  virtual void destroy() = 0;
+
+ private:
+  std::atomic<uint32_t> count_{1};
+};
+
+struct TensorHooks {  // the autograd package's own
+  virtual ~TensorHooks() = default;
+};
+
+struct AutogradMeta {
+  Tensor grad;
+  Ref<GraphNode> grad_fn;            // null for a leaf
+  GraphNode* accumulator = nullptr;  // borrowed: the node that adds to `grad`, while it lives
+  uint32_t output_index = 0;         // which output of grad_fn this tensor is
+  bool requires_grad = false;        // asked for by the user
+  bool retains_grad = false;
+  uint32_t history = 0;       // of a tensor with views: counts the in-place changes made through them
+  uint32_t base_history = 0;  // of a view: its base's count when this view's grad_fn was made
+  std::unique_ptr<TensorHooks> hooks;
+};
+
+// What a derivative sees when it runs.
+class Context {
+ public:
+  Context(const Tensor* gradients, const Tensor* saved, Tensor* results, const bool* needs)
+      : gradients_(gradients), saved_(saved), results_(results), needs_(needs) {}
+  const Tensor& gradient(int output = 0) const { return gradients_[output]; }
+  const Tensor& saved(int i) const { return saved_[i]; }
+  bool needs(int input) const { return needs_[input]; }
+  void set(int input, Tensor gradient) const { results_[input] = std::move(gradient); }
+
+ private:
+  const Tensor* gradients_;
+  const Tensor* saved_;
+  Tensor* results_;
+  const bool* needs_;
+};
+
+// A function object from Context to nothing, kept inline where it is small.
+class Derivative {
+ public:
+  Derivative() = default;
+  template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, Derivative>>>
+  Derivative(F&& f) {
+    using Function = std::decay_t<F>;
+    if constexpr (sizeof(Function) <= kInline && std::is_nothrow_move_constructible_v<Function>) {
+      new (inline_) Function(std::forward<F>(f));
+      table_ = &kInlineTable<Function>;
+    } else {
+      new (inline_) Function*(new Function(std::forward<F>(f)));
+      table_ = &kHeapTable<Function>;
+    }
+  }
+  Derivative(Derivative&& other) noexcept { take(other); }
+  Derivative& operator=(Derivative&& other) noexcept {
+    reset();
+    take(other);
+    return *this;
+  }
+  ~Derivative() { reset(); }
+  void reset() {
+    if (table_) std::exchange(table_, nullptr)->destroy(inline_);
+  }
+  explicit operator bool() const { return table_ != nullptr; }
+  void operator()(const Context& context) { table_->call(inline_, context); }
+
+ private:
+  static constexpr size_t kInline = 120;
+  struct Table {
+    void (*call)(void*, const Context&);
+    void (*move)(void* to, void* from);
+    void (*destroy)(void*);
+  };
+  template <class F>
+  static constexpr Table kInlineTable = {[](void* f, const Context& c) { (*static_cast<F*>(f))(c); },
+                                         [](void* to, void* from) {
+                                           new (to) F(std::move(*static_cast<F*>(from)));
+                                           static_cast<F*>(from)->~F();
+                                         },
+                                         [](void* f) { static_cast<F*>(f)->~F(); }};
+  template <class F>
+  static constexpr Table kHeapTable = {[](void* f, const Context& c) { (**static_cast<F**>(f))(c); },
+                                       [](void* to, void* from) { *static_cast<F**>(to) = *static_cast<F**>(from); },
+                                       [](void* f) { delete *static_cast<F**>(f); }};
+  void take(Derivative& other) {
+    table_ = std::exchange(other.table_, nullptr);
+    if (table_) table_->move(inline_, other.inline_);
+  }
+
+  const Table* table_ = nullptr;
+  alignas(16) unsigned char inline_[kInline];
+};
+
+struct Recording {
+  enum Kind : uint8_t { kFresh, kView, kInPlace };
+  const char* name;  // of the operator in CamelCase, with static lifetime; the node is called <name>Backward0
+  Kind kind;
+  const Tensor* const* outputs;
+  int output_count;
+  const Tensor* const* inputs;  // the differentiable ones; undefined tensors are allowed
+  int input_count;
+  const Tensor* const* saved;
+  int saved_count;
+  Derivative derivative;
+};
+
+struct AutogradHooks {
+  void (*record)(Recording& recording);
+  void (*set_requires_grad)(const Tensor& t, bool requires_grad);
+  void (*destroy_meta)(AutogradMeta* meta);
+  void* (*wrap_node)(GraphNode* node);  // a new reference to the Python object of a node
+};
+
+FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
+
+FLAMBEAU_API bool grad_enabled();
+FLAMBEAU_API void set_grad_enabled(bool enabled);
+
+class GradMode {  // sets grad mode for a scope
+ public:
+  explicit GradMode(bool enabled) : previous_(grad_enabled()) { set_grad_enabled(enabled); }
+  ~GradMode() { set_grad_enabled(previous_); }
+  GradMode(const GradMode&) = delete;
+
+ private:
+  bool previous_;
+};
+
+template <class... Tensors>
+inline bool recording(const Tensors&... inputs) {
+  return ((inputs.defined() && inputs.requires_grad()) || ...) && grad_enabled();
+}
+
+using TensorList = std::initializer_list<const Tensor*>;
+
+inline void record(const char* name, TensorList outputs, TensorList inputs, TensorList saved, Derivative derivative,
+                   Recording::Kind kind = Recording::kFresh) {
+  Recording r{name,
+              kind,
+              outputs.begin(),
+              int(outputs.size()),
+              inputs.begin(),
+              int(inputs.size()),
+              saved.begin(),
+              int(saved.size()),
+              std::move(derivative)};
+  autograd_hooks->record(r);
+}
+inline void record(const char* name, const Tensor& output, TensorList inputs, TensorList saved, Derivative derivative,
+                   Recording::Kind kind = Recording::kFresh) {
+  record(name, {&output}, inputs, saved, std::move(derivative), kind);
+}
+
+// To be called before `self` is written in place: refuses what cannot be undone, and counts the change.
+FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation);
+// Makes the history of `result`, a fresh tensor computed from `self`, the history of `self`, which now holds its
+// values.
+FLAMBEAU_API void adopt_history(const Tensor& self, const Tensor& result);
+
+}  // namespace flambeau

@@ -1,0 +1,165 @@
+// Element types: one list, from which sizes, names, categories and dispatch derive.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <ostream>
+#include <type_traits>
+
+#include "flambeau/errors.h"
+
+namespace flambeau {
+
+struct float16 {
+  uint16_t bits;
+};
+struct bfloat16 {
+  uint16_t bits;
+};
+
+// name, C++ type, category. The order is the order of promotion within a category.
+#define FLAMBEAU_DTYPES(X)                    \
+  X(bool_, bool, Boolean)                     \
+  X(uint8, uint8_t, Integer)                  \
+  X(int8, int8_t, Integer)                    \
+  X(int16, int16_t, Integer)                  \
+  X(int32, int32_t, Integer)                  \
+  X(int64, int64_t, Integer)                  \
+  X(float16, ::flambeau::float16, Floating)   \
+  X(bfloat16, ::flambeau::bfloat16, Floating) \
+  X(float32, float, Floating)                 \
+  X(float64, double, Floating)
+
+enum class Category : uint8_t { Boolean, Integer, Floating };
+
+enum class Dtype : uint8_t {
+#define FLAMBEAU_ENUM(name, type, category) name,
+  FLAMBEAU_DTYPES(FLAMBEAU_ENUM)
+#undef FLAMBEAU_ENUM
+};
+#define FLAMBEAU_COUNT(name, type, category) +1
+inline constexpr int kDtypeCount = 0 FLAMBEAU_DTYPES(FLAMBEAU_COUNT);
+#undef FLAMBEAU_COUNT
+
+struct DtypeInfo {
+  const char* name;
+  uint8_t size;
+  Category category;
+};
+inline constexpr DtypeInfo kDtypeInfo[] = {
+#define FLAMBEAU_INFO(name, type, category) {#name, sizeof(type), Category::category},
+    FLAMBEAU_DTYPES(FLAMBEAU_INFO)
+#undef FLAMBEAU_INFO
+};
+
+inline int64_t item_size(Dtype d) { return kDtypeInfo[static_cast<int>(d)].size; }
+inline Category category(Dtype d) { return kDtypeInfo[static_cast<int>(d)].category; }
+inline bool is_floating(Dtype d) { return category(d) == Category::Floating; }
+inline const char* name(Dtype d) { return d == Dtype::bool_ ? "bool" : kDtypeInfo[static_cast<int>(d)].name; }
+inline std::ostream& operator<<(std::ostream& out, Dtype d) { return out << name(d); }
+
+template <class T>
+constexpr Dtype dtype_of() {
+#define FLAMBEAU_MATCH(name, type, category) \
+  if constexpr (std::is_same_v<T, type>) return Dtype::name;
+  FLAMBEAU_DTYPES(FLAMBEAU_MATCH)
+#undef FLAMBEAU_MATCH
+}
+
+template <class T>
+struct TypeTag {
+  using type = T;
+};
+
+// dispatch(dtype, [&](auto tag) { using T = typename decltype(tag)::type; ... })
+template <class F>
+decltype(auto) dispatch(Dtype d, F&& f) {
+  switch (d) {
+#define FLAMBEAU_CASE(name, type, category) \
+  case Dtype::name:                         \
+    return f(TypeTag<type>{});
+    FLAMBEAU_DTYPES(FLAMBEAU_CASE)
+#undef FLAMBEAU_CASE
+  }
+  __builtin_unreachable();
+}
+
+// PyTorch's promotion of two tensors of the same standing.
+inline Dtype promote(Dtype a, Dtype b) {
+  if (a == b) return a;
+  if (category(a) != category(b)) return category(a) > category(b) ? a : b;
+  if (category(a) == Category::Integer) {
+    const Dtype low = a < b ? a : b, high = a < b ? b : a;
+    return low == Dtype::uint8 && high == Dtype::int8 ? Dtype::int16 : high;
+  }
+  if ((a == Dtype::float16 && b == Dtype::bfloat16) || (a == Dtype::bfloat16 && b == Dtype::float16))
+    return Dtype::float32;
+  return a < b ? b : a;
+}
+
+// Whether PyTorch lets a result of type `from` be stored in place into `to`.
+inline bool can_cast(Dtype from, Dtype to) { return category(from) <= category(to); }
+
+FLAMBEAU_INLINE float to_float(bfloat16 v) {
+  const uint32_t bits = uint32_t(v.bits) << 16;
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+FLAMBEAU_INLINE bfloat16 to_bfloat16(float v) {
+  uint32_t bits;
+  std::memcpy(&bits, &v, 4);
+  const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  const bool nan = (bits & 0x7FFFFFFF) > 0x7F800000;
+  return {uint16_t(nan ? 0x7FC0 : rounded)};
+}
+// Half precision by integer arithmetic without branches, so that loops over it vectorise.
+FLAMBEAU_INLINE float to_float(float16 v) {
+  const uint32_t sign = uint32_t(v.bits & 0x8000) << 16, magnitude = v.bits & 0x7FFF;
+  const uint32_t normal_bits = (magnitude << 13) + ((127 - 15) << 23), special_bits = (magnitude << 13) | 0x7F800000;
+  const float subnormal = float(int32_t(magnitude)) * 5.9604644775390625e-8f;  // 2**-24
+  uint32_t subnormal_bits;
+  std::memcpy(&subnormal_bits, &subnormal, 4);
+  uint32_t bits = magnitude < 0x400 ? subnormal_bits : normal_bits;
+  bits = (magnitude >= 0x7C00 ? special_bits : bits) | sign;
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+FLAMBEAU_INLINE float16 to_float16(float v) {
+  uint32_t bits;
+  std::memcpy(&bits, &v, 4);
+  const uint32_t sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7FFFFFFF;
+  float absolute;
+  std::memcpy(&absolute, &magnitude, 4);
+  const float shifted = absolute + 0.5f;  // rounds a subnormal result to the unit 2**-24
+  uint32_t shifted_bits;
+  std::memcpy(&shifted_bits, &shifted, 4);
+  const uint32_t subnormal = shifted_bits - 0x3F000000;
+  const uint32_t normal = (magnitude - ((127 - 15) << 23) + 0xFFF + ((magnitude >> 13) & 1)) >> 13;
+  uint32_t out = magnitude < 0x38800000 ? subnormal : normal;
+  out = magnitude >= 0x477FF000 ? 0x7C00 : out;
+  out = magnitude > 0x7F800000 ? 0x7E00 : out;
+  return {uint16_t(out | sign)};
+}
+
+// convert<To>(value): the one conversion between element types.
+template <class To, class From>
+FLAMBEAU_INLINE To convert(From v) {
+  if constexpr (std::is_same_v<To, From>)
+    return v;
+  else if constexpr (std::is_same_v<From, float16> || std::is_same_v<From, bfloat16>)
+    return convert<To>(to_float(v));
+  else if constexpr (std::is_same_v<To, float16>)
+    return to_float16(float(v));
+  else if constexpr (std::is_same_v<To, bfloat16>)
+    return to_bfloat16(float(v));
+  else if constexpr (std::is_same_v<To, bool>)
+    return v != From(0);
+  else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To> && sizeof(To) < 4)
+    return static_cast<To>(static_cast<int32_t>(v));
+  else
+    return static_cast<To>(v);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,48 @@
+// Exceptions of the library. The Python layer maps each to the built-in exception of the same name.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+#include "flambeau/macros.h"
+
+namespace flambeau {
+
+class FLAMBEAU_API Error : public std::runtime_error {  // RuntimeError
+ public:
+  using std::runtime_error::runtime_error;
+};
+class FLAMBEAU_API TypeError : public Error {
+ public:
+  using Error::Error;
+};
+class FLAMBEAU_API ValueError : public Error {
+ public:
+  using Error::Error;
+};
+class FLAMBEAU_API IndexError : public Error {
+ public:
+  using Error::Error;
+};
+class FLAMBEAU_API NotImplementedError : public Error {
+ public:
+  using Error::Error;
+};
+
+namespace detail {
+template <class E, class... Parts>
+[[noreturn, gnu::cold, gnu::noinline]] void raise(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  throw E(text.str());
+}
+}  // namespace detail
+
+// require<ValueError>(condition, "message ", values...): throws the named exception unless the condition holds.
+template <class E = Error, class... Parts>
+inline void require(bool condition, const Parts&... parts) {
+  if (FLAMBEAU_UNLIKELY(!condition)) detail::raise<E>(parts...);
+}
+
+}  // namespace flambeau

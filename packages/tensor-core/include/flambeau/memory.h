@@ -1,0 +1,88 @@
+// Reference counting, the caching allocator and storages.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "flambeau/macros.h"
+
+namespace flambeau {
+
+// Cached, 64-byte aligned host memory. A block is given back with the size it was asked for.
+FLAMBEAU_API void* allocate(size_t bytes);
+FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;
+FLAMBEAU_API void empty_cache();        // returns cached blocks to the system
+FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
+FLAMBEAU_API size_t allocated_bytes();  // bytes in use
+
+template <class T>
+class Ref {  // an intrusive reference: T has retain() and release()
+ public:
+  Ref() = default;
+  Ref(std::nullptr_t) {}
+  explicit Ref(T* p) : p_(p) {
+    if (p_) p_->retain();
+  }
+  static Ref adopt(T* p) {  // takes over the caller's reference
+    Ref r;
+    r.p_ = p;
+    return r;
+  }
+  Ref(const Ref& o) : Ref(o.p_) {}
+  Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  template <class U>
+  Ref(const Ref<U>& o) : Ref(static_cast<T*>(o.get())) {}
+  Ref& operator=(Ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Ref() {
+    if (p_) p_->release();
+  }
+  T* get() const { return p_; }
+  T* operator->() const { return p_; }
+  T& operator*() const { return *p_; }
+  explicit operator bool() const { return p_ != nullptr; }
+  T* detach() { return std::exchange(p_, nullptr); }
+  bool operator==(const Ref& o) const { return p_ == o.p_; }
+
+ private:
+  T* p_ = nullptr;
+};
+
+// A block of memory shared by the tensors that view it. The header and the data it owns are one allocation.
+class FLAMBEAU_API Storage {
+ public:
+  static Ref<Storage> create(size_t bytes);
+  // Memory owned by somebody else; `deleter(context)` runs when the last view is gone.
+  static Ref<Storage> wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable = true);
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  bool writable() const { return writable_; }
+  // Counts in-place changes; see Note [Versions] in autograd.h.
+  uint32_t version() const { return version_; }
+  void bump_version() { ++version_; }
+
+  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  }
+  uint32_t use_count() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  Storage() = default;
+  void destroy();
+
+  std::atomic<uint32_t> count_{1};
+  uint32_t version_ = 0;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+  void (*deleter_)(void*) = nullptr;
+  void* context_ = nullptr;
+  bool writable_ = true;
+};
+
+}  // namespace flambeau

@@ -1,0 +1,168 @@
+// Every operator as a C++ function. The pointwise ones are declared from their rows.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "flambeau/pointwise.h"
+#include "flambeau/random.h"
+
+namespace flambeau {
+
+// Pointwise: name(x), name(x, y), name(x, y, z); operands are tensors or numbers.
+#define UNARY(name, ...)                                                            \
+  inline Tensor name(const Tensor& x) {                                             \
+    return pointwise(PointwiseOp::name, std::initializer_list<Operand>{x}.begin()); \
+  }
+#define BINARY(name, ...)                                                              \
+  inline Tensor name(const Operand& x, const Operand& y) {                             \
+    return pointwise(PointwiseOp::name, std::initializer_list<Operand>{x, y}.begin()); \
+  }
+#define TERNARY(name, ...)                                                                \
+  inline Tensor name(const Operand& x, const Operand& y, const Operand& z) {              \
+    return pointwise(PointwiseOp::name, std::initializer_list<Operand>{x, y, z}.begin()); \
+  }
+#include "flambeau/pointwise.def"
+
+#define FLAMBEAU_OPERATOR(symbol, name)                                                  \
+  inline Tensor operator symbol(const Tensor& x, const Tensor& y) { return name(x, y); } \
+  inline Tensor operator symbol(const Tensor& x, Scalar y) { return name(x, y); }        \
+  inline Tensor operator symbol(Scalar x, const Tensor& y) { return name(x, y); }
+FLAMBEAU_OPERATOR(+, add)
+FLAMBEAU_OPERATOR(-, sub)
+FLAMBEAU_OPERATOR(*, mul)
+FLAMBEAU_OPERATOR(/, div)
+FLAMBEAU_OPERATOR(==, eq)
+FLAMBEAU_OPERATOR(!=, ne)
+FLAMBEAU_OPERATOR(<, lt)
+FLAMBEAU_OPERATOR(<=, le)
+FLAMBEAU_OPERATOR(>, gt)
+FLAMBEAU_OPERATOR(>=, ge)
+FLAMBEAU_OPERATOR(&, bitwise_and)
+FLAMBEAU_OPERATOR(|, bitwise_or)
+#undef FLAMBEAU_OPERATOR
+inline Tensor operator-(const Tensor& x) { return neg(x); }
+
+// x**y with Python's shortcuts: squares and roots without the general power.
+FLAMBEAU_API Tensor power(const Operand& x, const Operand& y);
+
+using OptionalDims = std::optional<Shape>;
+using Tensors = std::vector<Tensor>;
+struct TensorPair {
+  Tensor values, indices;
+};
+
+// Copies and conversions (operators/copy.cpp)
+FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);  // t itself if it has that dtype
+FLAMBEAU_API Tensor clone(const Tensor& t);
+FLAMBEAU_API Tensor contiguous(const Tensor& t);
+FLAMBEAU_API Tensor detach(const Tensor& t);
+FLAMBEAU_API Tensor copy_(const Tensor& self, const Tensor& source);
+FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
+FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // no history, no version
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);                   // for out=
+
+// Views (operators/view.cpp)
+FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
+FLAMBEAU_API Tensor view(const Tensor& t, const Shape& size);
+FLAMBEAU_API Tensor view_dtype(const Tensor& t, Dtype dtype);
+FLAMBEAU_API Tensor reshape(const Tensor& t, const Shape& shape);
+FLAMBEAU_API Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1);
+FLAMBEAU_API Tensor permute(const Tensor& t, const Shape& dims);
+FLAMBEAU_API Tensor expand(const Tensor& t, const Shape& size);
+FLAMBEAU_API Tensor squeeze(const Tensor& t, const OptionalDims& dim);
+FLAMBEAU_API Tensor unsqueeze(const Tensor& t, int64_t dim);
+FLAMBEAU_API Tensor flatten(const Tensor& t, int64_t start_dim, int64_t end_dim);
+FLAMBEAU_API Tensor unflatten(const Tensor& t, int64_t dim, const Shape& sizes);
+FLAMBEAU_API Tensor select(const Tensor& t, int64_t dim, int64_t index);
+FLAMBEAU_API Tensor slice(const Tensor& t, int64_t dim, int64_t start, int64_t stop, int64_t step);
+FLAMBEAU_API Tensor narrow(const Tensor& t, int64_t dim, int64_t start, int64_t length);
+FLAMBEAU_API Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2);
+FLAMBEAU_API Tensors split(const Tensor& t, const Shape& sizes, int64_t dim);
+FLAMBEAU_API Tensors unbind(const Tensor& t, int64_t dim);
+// Sums a broadcast gradient back to `shape`.
+FLAMBEAU_API Tensor sum_to(const Tensor& t, const Shape& shape);
+
+// Reductions (operators/reduction.cpp, statistics.cpp)
+FLAMBEAU_API Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
+FLAMBEAU_API Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
+FLAMBEAU_API Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim);
+FLAMBEAU_API Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim);
+FLAMBEAU_API Tensor max_all(const Tensor& t);
+FLAMBEAU_API Tensor min_all(const Tensor& t);
+FLAMBEAU_API TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim);
+FLAMBEAU_API TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim);
+FLAMBEAU_API Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim);
+FLAMBEAU_API Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim);
+FLAMBEAU_API Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim);
+FLAMBEAU_API Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim);
+FLAMBEAU_API Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim);
+FLAMBEAU_API Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
+
+// Products (operators/matmul.cpp)
+FLAMBEAU_API Tensor matmul(const Tensor& a, const Tensor& b);
+FLAMBEAU_API Tensor mm(const Tensor& a, const Tensor& b);
+FLAMBEAU_API Tensor bmm(const Tensor& a, const Tensor& b);
+FLAMBEAU_API Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
+FLAMBEAU_API Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias);
+
+// Convolution and pooling (operators/convolution.cpp, pooling.cpp)
+FLAMBEAU_API Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
+                           const Shape& padding, const Shape& dilation, int64_t groups);
+FLAMBEAU_API TensorPair max_pool2d_with_indices(const Tensor& input, const Shape& kernel, const Shape& stride,
+                                                const Shape& padding, const Shape& dilation, bool ceil_mode);
+FLAMBEAU_API Tensor avg_pool2d(const Tensor& input, const Shape& kernel, const Shape& stride, const Shape& padding,
+                               bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor);
+
+// Joining, gathering, indexing (operators/join.cpp, indexing.cpp)
+FLAMBEAU_API Tensor cat(const Tensors& tensors, int64_t dim);
+FLAMBEAU_API Tensor stack(const Tensors& tensors, int64_t dim);
+FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
+FLAMBEAU_API Tensor scatter_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source);
+FLAMBEAU_API Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index);
+FLAMBEAU_API Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source);
+// Advanced indexing: one entry a dimension, undefined where the dimension is kept; NumPy's and PyTorch's placement.
+FLAMBEAU_API Tensor index(const Tensor& t, const Tensors& indices);
+FLAMBEAU_API Tensor index_put_(const Tensor& self, const Tensors& indices, const Tensor& values, bool accumulate);
+FLAMBEAU_API Tensor nonzero(const Tensor& t);
+FLAMBEAU_API Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value);
+FLAMBEAU_API Tensor tril(const Tensor& t, int64_t diagonal);
+FLAMBEAU_API Tensor triu(const Tensor& t, int64_t diagonal);
+
+// Losses and normalisation (operators/loss.cpp, normalization.cpp, dropout.cpp)
+enum class Reduction : uint8_t { None, Mean, Sum };
+FLAMBEAU_API Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                                  Reduction reduction, double label_smoothing);
+FLAMBEAU_API Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                             Reduction reduction);
+FLAMBEAU_API Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction);
+FLAMBEAU_API Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
+                               const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps);
+FLAMBEAU_API Tensor dropout(const Tensor& input, double p, bool training, Generator* generator);
+
+// Constructors (operators/construct.cpp)
+FLAMBEAU_API Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype);
+FLAMBEAU_API Tensor eye(int64_t n, int64_t m, Dtype dtype);
+
+// Optimizer steps over lists of parameters (operators/optimizer.cpp)
+struct SgdOptions {
+  double lr, momentum, dampening, weight_decay;
+  bool nesterov, maximize, first;
+};
+FLAMBEAU_API void sgd_(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers,
+                       const SgdOptions& options);
+struct AdamOptions {
+  double lr, beta1, beta2, eps, weight_decay;
+  bool amsgrad, maximize, decoupled;
+};
+FLAMBEAU_API void adam_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
+                        const Tensors& exp_avg_sqs, const Tensors& max_exp_avg_sqs, const Tensors& steps,
+                        const AdamOptions& options);
+
+}  // namespace flambeau

@@ -1,0 +1,98 @@
+// The pointwise operators as data, and how one is run. Note [Rows] in pointwise.def says what a row means.
+#pragma once
+
+#include "flambeau/autograd.h"
+
+namespace flambeau {
+
+enum class Domain : uint8_t {
+  Floating,    // integers and booleans are taken to the default floating dtype
+  Number,      // every dtype but bool, kept
+  Any,         // every dtype, kept
+  Integral,    // bool and the integers, kept
+  Comparison,  // every dtype in, bool out
+  Logical,     // every dtype in, bool out; the operands need not promote
+  Select,      // the first operand is a condition; the others promote and keep their dtype
+};
+
+// Kernels exist for these types; every other dtype is converted on the way in and out, a cache-sized block at a time.
+enum class Compute : uint8_t { i32, i64, f32, f64 };
+inline constexpr int kComputeCount = 4;
+inline Compute compute_type(Dtype d) {
+  switch (d) {
+    case Dtype::int64:
+      return Compute::i64;
+    case Dtype::float64:
+      return Compute::f64;
+    default:
+      return is_floating(d) ? Compute::f32 : Compute::i32;
+  }
+}
+inline Dtype dtype_of(Compute c) {
+  constexpr Dtype table[] = {Dtype::int32, Dtype::int64, Dtype::float32, Dtype::float64};
+  return table[static_cast<int>(c)];
+}
+
+// Contiguous loop over n elements: pointers[0] is the output, the operands follow. The output may be one of the
+// operands.
+using PointwiseKernel = void (*)(char* const* pointers, int64_t n);
+
+inline constexpr int kMaxOperands = 3;
+
+struct PointwiseRow {
+  const char* name;
+  const char* node_name;  // CamelCase, for grad_fn
+  Domain domain;
+  uint8_t arity;
+  bool differentiable;
+  const char* doc;
+  const char* reference;
+  const char* value;
+  const char* derivatives[kMaxOperands];  // the row's own text
+  // Bit i: operand i; bit `arity`: the result. What the derivative of each operand reads, beside grad.
+  uint8_t reads[kMaxOperands];
+  // The derivative as differentiable tensor expressions; null where there is none.
+  Tensor (*expression[kMaxOperands])(const Tensor& grad, const Tensor* operands, const Tensor& result);
+};
+
+enum class PointwiseOp : uint8_t {
+#define UNARY(name, ...) name,
+#define BINARY(name, ...) name,
+#define TERNARY(name, ...) name,
+#include "flambeau/pointwise.def"
+};
+#define UNARY(...) +1
+#define BINARY(...) +1
+#define TERNARY(...) +1
+inline constexpr int kPointwiseCount = 0
+#include "flambeau/pointwise.def"
+    ;
+
+FLAMBEAU_API extern const PointwiseRow pointwise_rows[kPointwiseCount];
+inline const PointwiseRow& row_of(PointwiseOp op) { return pointwise_rows[static_cast<int>(op)]; }
+
+// A tensor or a number. A number promotes as Python numbers do and is never materialised.
+struct Operand {
+  Operand(const Tensor& t) : tensor(&t) {}
+  Operand(Scalar s) : scalar(s) {}
+  Operand(double v) : scalar(v) {}
+  Operand(int v) : scalar(v) {}
+  const Tensor* tensor = nullptr;
+  Scalar scalar;
+};
+
+// Runs a row and records it. `out`, if given, receives the result (resized and cast as PyTorch does).
+FLAMBEAU_API Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out = nullptr);
+// Runs it in place on operands[0], which must be a tensor.
+FLAMBEAU_API Tensor pointwise_(PointwiseOp op, const Operand* operands);
+// The dtype the operands promote to.
+FLAMBEAU_API Dtype result_type(const Operand* operands, int count);
+
+// Runs any kernel over broadcast operands without recording: output[...] = kernel(operands[...]).
+// The output's shape is the broadcast shape; every operand is converted to `in`, the result from `from` to its dtype.
+FLAMBEAU_API void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
+                             int count, Dtype in);
+
+FLAMBEAU_API const char* instruction_set();  // that the kernels in use were compiled for
+
+}  // namespace flambeau

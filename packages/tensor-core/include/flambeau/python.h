@@ -1,0 +1,64 @@
+// Tensors across the Python boundary, for extensions: with this header included, pybind11 takes and returns
+// flambeau::Tensor. Requires `import flambeau` to have run, which any Tensor argument guarantees.
+#pragma once
+
+#include <Python.h>
+
+#include <exception>
+
+#include "flambeau/autograd.h"
+
+namespace flambeau {
+
+struct PythonInterface {
+  PyObject* (*wrap)(const Tensor& t);          // a new reference
+  const Tensor* (*unwrap)(PyObject* object);   // null if it is not a Tensor; no error is set
+  void (*set_error)(const std::exception& e);  // the Python exception that stands for a library error
+};
+// Set by flambeau._core when it is imported.
+FLAMBEAU_API extern const PythonInterface* python_interface;
+
+// Thrown where the Python error indicator is already set.
+struct FLAMBEAU_API PythonError : std::exception {
+  const char* what() const noexcept override { return "a Python exception is set"; }
+};
+
+inline PyObject* wrap(const Tensor& t) { return python_interface->wrap(t); }
+
+}  // namespace flambeau
+
+#ifdef PYBIND11_VERSION_MAJOR
+namespace pybind11::detail {
+
+template <>
+struct type_caster<flambeau::Tensor> {
+  PYBIND11_TYPE_CASTER(flambeau::Tensor, const_name("flambeau.Tensor"));
+  bool load(handle source, bool) {
+    if (!flambeau::python_interface) module_::import("flambeau");
+    if (source.is_none()) return true;  // an undefined tensor
+    const flambeau::Tensor* t = flambeau::python_interface->unwrap(source.ptr());
+    if (t) value = *t;
+    return t != nullptr;
+  }
+  static handle cast(const flambeau::Tensor& t, return_value_policy, handle) {
+    if (!t.defined()) return none().release();
+    return flambeau::wrap(t);
+  }
+};
+
+}  // namespace pybind11::detail
+
+namespace flambeau {
+// Registers the mapping from this library's exceptions to Python's in a pybind11 module.
+inline void register_exceptions() {
+  pybind11::register_local_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const PythonError&) {
+    } catch (const Error& e) {
+      python_interface->set_error(e);
+    }
+  });
+}
+}  // namespace flambeau
+#endif

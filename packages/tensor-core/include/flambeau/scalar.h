@@ -1,0 +1,45 @@
+// A Python number on its way into an operator.
+#pragma once
+
+#include <cmath>
+
+#include "flambeau/dtype.h"
+
+namespace flambeau {
+
+class Scalar {
+ public:
+  Scalar() : Scalar(int64_t(0)) {}
+  Scalar(bool v) : integer_(v), kind_(Category::Boolean) {}
+  Scalar(int v) : integer_(v), kind_(Category::Integer) {}
+  Scalar(int64_t v) : integer_(v), kind_(Category::Integer) {}
+  Scalar(double v) : real_(v), kind_(Category::Floating) {}
+
+  Category kind() const { return kind_; }
+  double real() const { return kind_ == Category::Floating ? real_ : double(integer_); }
+  int64_t integer() const { return kind_ == Category::Floating ? int64_t(real_) : integer_; }
+  bool truth() const { return kind_ == Category::Floating ? real_ != 0 : integer_ != 0; }
+
+  template <class T>
+  T to() const {
+    if constexpr (std::is_same_v<T, bool>)
+      return truth();
+    else if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(integer());
+    else
+      return convert<T>(real());
+  }
+
+ private:
+  union {
+    int64_t integer_;
+    double real_;
+  };
+  Category kind_;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Scalar& s) {
+  return s.kind() == Category::Floating ? out << s.real() : out << s.integer();
+}
+
+}  // namespace flambeau

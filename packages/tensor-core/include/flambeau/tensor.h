@@ -1,0 +1,115 @@
+// Tensor: a shape and strides over a shared storage, and what autograd hangs off it.
+#pragma once
+
+#include "flambeau/dtype.h"
+#include "flambeau/memory.h"
+#include "flambeau/scalar.h"
+#include "flambeau/small_vector.h"
+
+namespace flambeau {
+
+struct AutogradMeta;  // autograd.h
+
+inline constexpr int kMaxDims = 64;
+
+class FLAMBEAU_API TensorImpl {
+ public:
+  static TensorImpl* create();
+  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  }
+  uint32_t use_count() const { return count_.load(std::memory_order_relaxed); }
+  void update_geometry();  // numel and contiguity, after shape or strides changed
+
+  Ref<Storage> storage;
+  int64_t offset = 0;  // in elements
+  int64_t numel = 0;
+  Shape shape;
+  Shape strides;         // in elements
+  Ref<TensorImpl> base;  // of a view: the tensor whose history its in-place changes belong to
+  AutogradMeta* autograd = nullptr;
+  void* python_object = nullptr;  // borrowed: the Python object that stands for this tensor, while it lives
+  Dtype dtype = Dtype::float32;
+  bool contiguous = true;
+  bool requires_grad = false;   // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
+  bool wrapped_number = false;  // a Python number in tensor's clothing: it has no say in promotion within its category
+
+ private:
+  TensorImpl() = default;
+  ~TensorImpl();
+  void destroy();
+  std::atomic<uint32_t> count_{1};
+};
+
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(Ref<TensorImpl> impl) : impl_(std::move(impl)) {}
+
+  bool defined() const { return bool(impl_); }
+  explicit operator bool() const { return defined(); }
+  TensorImpl* impl() const { return impl_.get(); }
+  const Ref<TensorImpl>& ref() const { return impl_; }
+
+  const Shape& shape() const { return impl_->shape; }
+  const Shape& strides() const { return impl_->strides; }
+  int64_t size(int64_t dim) const { return impl_->shape[wrap_dim(dim)]; }
+  int64_t stride(int64_t dim) const { return impl_->strides[wrap_dim(dim)]; }
+  int dim() const { return int(impl_->shape.size()); }
+  int64_t numel() const { return impl_->numel; }
+  Dtype dtype() const { return impl_->dtype; }
+  bool is_contiguous() const { return impl_->contiguous; }
+  bool requires_grad() const { return impl_->requires_grad; }
+  Storage& storage() const { return *impl_->storage; }
+  int64_t offset() const { return impl_->offset; }
+
+  char* bytes() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * item_size(impl_->dtype); }
+  template <class T>
+  T* data() const {
+    return reinterpret_cast<T*>(bytes());
+  }
+  bool same(const Tensor& other) const { return impl_ == other.impl_; }
+
+  // dim counted from the end where negative; IndexError outside [-dims, dims - 1] (a scalar is taken as
+  // one-dimensional).
+  int64_t wrap_dim(int64_t dim) const { return flambeau::Tensor::wrap_dim(dim, this->dim()); }
+  static int64_t wrap_dim(int64_t dim, int64_t dims) {
+    const int64_t range = dims > 0 ? dims : 1;
+    require<IndexError>(dim >= -range && dim < range, "Dimension out of range (expected to be in range of [", -range,
+                        ", ", range - 1, "], but got ", dim, ")");
+    return dim < 0 ? dim + range : dim;
+  }
+
+ private:
+  Ref<TensorImpl> impl_;
+};
+
+inline int64_t product(const Shape& shape) {
+  int64_t n = 1;
+  for (int64_t s : shape) n *= s;
+  return n;
+}
+
+FLAMBEAU_API Shape contiguous_strides(const Shape& shape);
+// The shape both operands are expanded to; RuntimeError naming both where they do not broadcast.
+FLAMBEAU_API Shape broadcast(const Shape& a, const Shape& b);
+
+FLAMBEAU_API Tensor empty(const Shape& shape, Dtype dtype);
+FLAMBEAU_API Tensor full(const Shape& shape, Scalar value, Dtype dtype);
+inline Tensor zeros(const Shape& shape, Dtype dtype) { return full(shape, Scalar(0), dtype); }
+inline Tensor ones(const Shape& shape, Dtype dtype) { return full(shape, Scalar(1), dtype); }
+FLAMBEAU_API Tensor scalar_tensor(Scalar value, Dtype dtype);
+// A number as an operand: it promotes as a Python number does.
+FLAMBEAU_API Tensor wrapped_number(Scalar value);
+// A tensor over memory owned by somebody else.
+FLAMBEAU_API Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t offset,
+                                 Dtype dtype);
+// Another tensor object over the same elements, without history.
+FLAMBEAU_API Tensor alias(const Tensor& t);
+FLAMBEAU_API Scalar item(const Tensor& t);
+
+FLAMBEAU_API Dtype default_dtype();
+FLAMBEAU_API void set_default_dtype(Dtype d);
+
+}  // namespace flambeau

@@ -1,0 +1,85 @@
+"""flambeau: tensors and deep learning with PyTorch's names, in separately installable packages.
+
+This package is the tensor core. ``flambeau.autograd``, ``nn``, ``optim``, ``data`` and ``vision`` are distributions of
+their own that put their folders beside it; each loads when it is first used.
+"""
+
+import importlib
+import math
+import pkgutil
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import *  # noqa: F403  (the native functions; their list is the registry)
+from flambeau._core import Generator, Size, Tensor, default_generator, device, dtype
+from flambeau._formatting import set_printoptions
+from flambeau._functions import (
+    block_diag,
+    broadcast_shapes,
+    broadcast_tensors,
+    einsum,
+    get_rng_state,
+    initial_seed,
+    is_storage,
+    is_tensor,
+    manual_seed,
+    meshgrid,
+    seed,
+    set_rng_state,
+    std_mean,
+    tensor_split,
+    var_mean,
+    vstack,
+)
+from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from flambeau._numbers import finfo, iinfo
+from flambeau._methods import install as _install_methods
+from flambeau.serialization import load, save
+
+__path__ = pkgutil.extend_path(__path__, __name__)
+__version__ = "0.1.0"
+
+e, inf, nan, pi = math.e, math.inf, math.nan, math.pi
+float = _core.float32
+double = _core.float64
+half = _core.float16
+long = _core.int64
+short = _core.int16
+strided = "strided"
+contiguous_format = "contiguous_format"
+preserve_format = "preserve_format"
+# Last, because they shadow Python's own names.
+int = _core.int32
+bool = _core.bool
+
+_install_methods()
+
+# Subpackages that other distributions bring, and those distributions.
+_DISTRIBUTIONS = {
+    "autograd": "flambeau-autograd",
+    "nn": "flambeau-nn",
+    "optim": "flambeau-optim",
+    "data": "flambeau-data",
+    "vision": "flambeau-vision",
+}
+_SUBMODULES = ("random", "serialization", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _DISTRIBUTIONS:
+        try:
+            return importlib.import_module(f"flambeau.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"flambeau.{name}":
+                raise
+            raise ImportError(
+                f"flambeau.{name} is not installed; it comes with the distribution {_DISTRIBUTIONS[name]}: "
+                f"pip install {_DISTRIBUTIONS[name]}"
+            ) from None
+    if name in _SUBMODULES:
+        return importlib.import_module(f"flambeau.{name}")
+    raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DISTRIBUTIONS, *_SUBMODULES})

@@ -1,0 +1,202 @@
+"""How a tensor prints: the text of ``Tensor.__repr__``, and the options that shape it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import flambeau
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flambeau import Tensor
+
+
+class PrintOptions(NamedTuple):
+    """What ``set_printoptions`` sets; its docstring says what each one does."""
+
+    precision: int = 4
+    threshold: float = 1000
+    edgeitems: int = 3
+    linewidth: int = 80
+    sci_mode: bool | None = None
+
+
+PROFILES = {
+    "default": PrintOptions(),
+    "short": PrintOptions(precision=2, edgeitems=2),
+    "full": PrintOptions(threshold=math.inf),
+}
+
+_options = PROFILES["default"]
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """Set how tensors print, in every thread; what is None stays, except ``sci_mode``.
+
+    Args:
+        precision: digits after the point of a floating number (4).
+        threshold: tensors of more elements are summarised (1000).
+        edgeitems: how many items a summary shows at each end of a dimension (3).
+        linewidth: characters per line before a row of numbers breaks (80).
+        profile: ``"default"``, ``"short"`` or ``"full"``: values for the four above, which override it.
+        sci_mode: True or False forces scientific notation on or off; None (every call resets it) chooses by magnitude.
+    Raises: ValueError for an unknown profile or a negative value, TypeError for anything but numbers; nothing is
+        changed then.
+
+    >>> flambeau.set_printoptions(precision=2)
+    >>> flambeau.tensor([1.23456])
+    tensor([1.23])
+    >>> flambeau.set_printoptions(profile="default")
+    """
+    global _options
+    if profile is not None and profile not in PROFILES:
+        raise ValueError(f"set_printoptions: profile must be one of {', '.join(map(repr, PROFILES))}, got {profile!r}")
+    options = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if not (isinstance(value, int) or (name == "threshold" and isinstance(value, float))):
+            raise TypeError(f"set_printoptions: {name} must be an int, got {value!r}")
+        if not value >= 0:
+            raise ValueError(f"set_printoptions: {name} must be at least 0, got {value!r}")
+    base = PROFILES[profile] if profile is not None else _options
+    _options = base._replace(**given, sci_mode=sci_mode)
+
+
+def format_tensor(tensor: Tensor) -> str:
+    """Text of ``repr(tensor)``; converts only the elements that are shown.
+
+    Above ``threshold`` elements each dimension shows its first and last ``edgeitems``. A dtype is named unless it is
+    the default one of its kind; a tensor in a graph names its ``grad_fn``, a leaf of one ``requires_grad``.
+
+    >>> flambeau.tensor([[1, 2], [3, 40]], dtype=flambeau.int32)
+    tensor([[ 1,  2],
+            [ 3, 40]], dtype=flambeau.int32)
+    """
+    options = _options
+    kind = type(tensor).__name__
+    opening = "tensor(" if kind in ("Tensor", "Parameter") else f"{kind}("
+    content = _content(tensor, options, len(opening)) if tensor.numel() else "[]"
+    return _append_suffixes(opening + content, _suffixes(tensor, options), len(opening), options.linewidth) + ")"
+
+
+def _suffixes(tensor: Tensor, options: PrintOptions) -> list[str]:
+    suffixes = []
+    if tensor.device.type != "cpu":
+        suffixes.append(f"device='{tensor.device}'")
+    evident: tuple[Any, ...] = (flambeau.get_default_dtype(),)
+    if tensor.numel():
+        evident += (flambeau.int64, flambeau.bool)
+    if tensor.dim() != 1 if tensor.numel() == 0 else options.edgeitems == 0:
+        suffixes.append(f"size={tuple(tensor.shape)}")
+    if tensor.dtype not in evident:
+        suffixes.append(f"dtype={tensor.dtype}")
+    if tensor.grad_fn is not None:
+        suffixes.append(f"grad_fn=<{tensor.grad_fn.name().rpartition('::')[2]}>")
+    elif tensor.requires_grad:
+        suffixes.append("requires_grad=True")
+    return suffixes
+
+
+def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int) -> str:
+    """Each suffix goes on the last line if it fits there, and on a line of its own otherwise."""
+    column = len(text) - text.rfind("\n") + 1
+    for suffix in suffixes:
+        if column + len(suffix) + 2 > linewidth:
+            text += ",\n" + " " * indent + suffix
+            column = indent + len(suffix)
+        else:
+            text += ", " + suffix
+            column += len(suffix) + 2
+    return text
+
+
+def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
+    summarised = tensor.dim() > 0 and tensor.numel() > options.threshold
+    edge = options.edgeitems if summarised else tensor.numel()
+    if edge == 0:
+        return "[...]"
+    data = tensor.detach()
+    shown = (_ends(data, edge, 0) if summarised else data).tolist()
+    values = _leaves(shown, tensor.dim())
+    if tensor.is_floating_point():
+        write, width = _floating_style(values, options)
+    else:
+        write, width = str, max((len(str(value)) for value in values), default=1)
+    return _Layout(write, width, edge, options.linewidth).text(shown, tensor.shape, indent)
+
+
+def _ends(tensor: Tensor, edge: int, dim: int) -> Tensor:
+    """The first and last ``edge`` items along every dimension from ``dim`` on, put together."""
+    if dim == tensor.dim():
+        return tensor
+    size = tensor.size(dim)
+    if size <= 2 * edge:
+        return _ends(tensor, edge, dim + 1)
+    ends = [_ends(tensor.narrow(dim, start, edge), edge, dim + 1) for start in (0, size - edge)]
+    return flambeau.cat(ends, dim)
+
+
+def _leaves(nested: Any, depth: int) -> list[Any]:
+    if depth == 0:
+        return [nested]
+    for _ in range(depth - 1):
+        nested = [item for row in nested for item in row]
+    return list(nested)
+
+
+def _floating_style(values: list[float], options: PrintOptions) -> tuple[Callable[[float], str], int]:
+    """How to write these numbers, and the width to which the finite, nonzero ones of them need padding."""
+    telling = [value for value in values if value and math.isfinite(value)]
+    integral = all(value.is_integer() for value in telling)
+
+    def scientific(value: float) -> str:
+        return f"{value:.{options.precision}e}"
+
+    def fixed(value: float) -> str:
+        return f"{value:.{options.precision}f}"
+
+    def whole(value: float) -> str:
+        return f"{value:.0f}." if math.isfinite(value) else str(value)
+
+    if not telling:
+        return whole, 1
+    largest, smallest = max(map(abs, telling)), min(map(abs, telling))
+    spread = largest / smallest > 1000 or largest > 1e8 or (not integral and smallest < 1e-4)
+    write = scientific if options.sci_mode or (options.sci_mode is None and spread) else whole if integral else fixed
+    return write, max(len(write(value)) for value in telling)
+
+
+class _Layout(NamedTuple):
+    """Nested brackets around written elements, with an ellipsis where a dimension is longer than its two ends."""
+
+    write: Callable[[Any], str]
+    width: int
+    edge: int
+    linewidth: int
+
+    def text(self, shown: Any, shape: Sequence[int], indent: int) -> str:
+        if len(shape) == 0:
+            return self.write(shown).rjust(self.width)
+        if len(shape) == 1:
+            return self._row(shown, shape[0], indent)
+        blocks = [self.text(item, shape[1:], indent + 1) for item in shown]
+        if shape[0] > 2 * self.edge:
+            blocks.insert(self.edge, "...")
+        return "[" + ("," + "\n" * (len(shape) - 1) + " " * (indent + 1)).join(blocks) + "]"
+
+    def _row(self, values: list[Any], size: int, indent: int) -> str:
+        items = [self.write(value).rjust(self.width) for value in values]
+        if size > 2 * self.edge:
+            items.insert(self.edge, " ...")
+        per_line = max(1, (self.linewidth - indent) // (self.width + 2))
+        lines = [", ".join(items[start : start + per_line]) for start in range(0, len(items), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"

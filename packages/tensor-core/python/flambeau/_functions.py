@@ -1,0 +1,139 @@
+"""Functions written in Python on the native operators."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Size, Tensor, default_generator
+
+
+def manual_seed(seed: int) -> _core.Generator:
+    """Seeds the default generator and returns it.
+
+    >>> import flambeau
+    >>> a = flambeau.manual_seed(0) and flambeau.rand(2)
+    >>> b = flambeau.manual_seed(0) and flambeau.rand(2)
+    >>> flambeau.equal(a, b)
+    True
+    """
+    return default_generator.manual_seed(int(seed))
+
+
+def seed() -> int:
+    """Seeds the default generator from the system's entropy and returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default generator's state, a uint8 tensor."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Restores the default generator's state."""
+    default_generator.set_state(new_state)
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_storage(obj: Any) -> bool:
+    """Always False: storages are not Python objects here."""
+    return False
+
+
+def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
+    """The shape that tensors of the given shapes broadcast to; RuntimeError where they do not."""
+    probe = _core.empty(())
+    lists = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    width = max((len(s) for s in lists), default=0)
+    result = [1] * width
+    for shape in lists:
+        for i, size in enumerate(shape, width - len(shape)):
+            if size not in (1, result[i]) and result[i] != 1:
+                raise RuntimeError(
+                    f"Shape mismatch: objects cannot be broadcast to a single shape: {', '.join(map(str, lists))}"
+                )
+            result[i] = size if result[i] == 1 else result[i]
+    return probe.expand(result).shape
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors expanded to their common shape, as views."""
+    shape = broadcast_shapes(*(t.shape for t in tensors))
+    return tuple(t.expand(shape) for t in tensors)
+
+
+def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does."""
+    vectors = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+    swap = indexing == "xy" and len(vectors) > 1
+    if swap:
+        vectors[0], vectors[1] = vectors[1], vectors[0]
+    shape = [v.numel() for v in vectors]
+    grids = [
+        v.reshape([-1 if i == k else 1 for i in range(len(vectors))]).expand(shape) for k, v in enumerate(vectors)
+    ]
+    if swap:
+        grids = [g.transpose(0, 1) for g in grids]
+        grids[0], grids[1] = grids[1], grids[0]
+    return tuple(grids)
+
+
+def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of nearly equal size, or cut at the given indices; views."""
+    total = input.size(dim)
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {indices_or_sections}")
+        small, larger = divmod(total, indices_or_sections)
+        sizes = [small + 1] * larger + [small] * (indices_or_sections - larger)
+        return tuple(input.split(sizes, dim))
+    cuts = [0, *(min(max(i if i >= 0 else i + total, 0), total) for i in indices_or_sections), total]
+    return tuple(input.narrow(dim, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False))
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Rows stacked: vectors count as one row each."""
+    return _core.cat([t.reshape(1, -1) if t.dim() < 2 else t for t in tensors], 0)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """The matrices along the diagonal of one, zeros elsewhere."""
+    blocks = [t.reshape(1, -1) if t.dim() < 2 else t for t in tensors]
+    width = sum(b.size(1) for b in blocks)
+    rows, left = [], 0
+    for b in blocks:
+        right = width - left - b.size(1)
+        rows.append(_core.cat([b.new_zeros(b.size(0), left), b, b.new_zeros(b.size(0), right)], 1))
+        left += b.size(1)
+    return _core.cat(rows, 0)
+
+
+def var_mean(input: Tensor, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Variance and mean."""
+    return input.var(dim, correction=correction, keepdim=keepdim), input.mean(dim, keepdim)
+
+
+def std_mean(input: Tensor, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean."""
+    return input.std(dim, correction=correction, keepdim=keepdim), input.mean(dim, keepdim)
+
+
+def einsum(equation: str, *operands: Tensor) -> Tensor:
+    """Sums of products by Einstein's convention, e.g. ``einsum('ij,jk->ik', a, b)``; operands are contracted in order.
+
+    Raises RuntimeError for an equation that does not fit its operands. Gradient: every operand.
+    """
+    from flambeau._einsum import contract
+
+    return contract(equation, list(operands[0]) if isinstance(operands[0], (list, tuple)) else list(operands))

@@ -1,0 +1,117 @@
+"""Methods of Tensor that are written in Python: NumPy, pickling, formatting."""
+
+import copyreg
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+
+def numpy(self: Tensor, *, force: bool = False) -> Any:
+    """The elements as a NumPy array over the same memory.
+
+    Raises RuntimeError for a tensor that requires grad (``force=True`` detaches), TypeError for bfloat16.
+    """
+    import numpy as np
+
+    if force:
+        self = self.detach()
+    elif self.requires_grad:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    return np.asarray(memoryview(self))
+
+
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:  # noqa: N807
+    import numpy as np
+
+    array = numpy(self)
+    if dtype is not None and array.dtype != dtype:
+        if copy is False:
+            raise ValueError(f"a copy is needed to convert {self.dtype} to {dtype}, but copy=False")
+        return array.astype(dtype)
+    return np.array(array) if copy else array
+
+
+def _rebuild(kind: type, data: Any, dtype: Any, requires_grad: bool, attributes: dict[str, Any] | None) -> Tensor:
+    tensor = _core.tensor(data)
+    if tensor.dtype is not dtype:
+        tensor = tensor.view(dtype)
+    if kind is not Tensor:
+        tensor = Tensor._make_subclass(kind, tensor, requires_grad)
+    elif requires_grad:
+        tensor.requires_grad_()
+    if attributes:
+        tensor.__dict__.update(attributes)
+    return tensor
+
+
+def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
+    values = self.detach().contiguous()
+    if values.dtype is _core.bfloat16:
+        values = values.view(_core.int16)
+    attributes = getattr(self, "__dict__", None) or None
+    return _rebuild, (type(self), numpy(values), self.dtype, self.requires_grad, attributes)
+
+
+def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
+    if id(self) in memo:
+        return memo[id(self)]
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
+            "use .detach().clone() for a copy of the values"
+        )
+    import copy
+
+    values = self.detach().clone()
+    if type(self) is Tensor:
+        result = values.requires_grad_() if self.requires_grad else values
+    else:
+        result = Tensor._make_subclass(type(self), values, self.requires_grad)
+    memo[id(self)] = result
+    if self.grad is not None:
+        result.grad = copy.deepcopy(self.grad, memo)
+    if getattr(self, "__dict__", None):
+        result.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return result
+
+
+def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
+    if self.dim() == 0 and spec:
+        return format(self.item(), spec)
+    return object.__format__(self, spec) if spec else repr(self)
+
+
+def type_(self: Tensor, dtype: Any = None) -> Any:
+    """The name of the tensor's type, or the tensor converted to a dtype."""
+    return self.to(dtype) if dtype is not None else f"flambeau.{_TYPE_NAMES[self.dtype]}"
+
+
+
+def __dir__(self: Tensor) -> list[str]:  # noqa: N807
+    return sorted({*dir(type(self)), *(getattr(self, "__dict__", None) or {})})
+
+
+_TYPE_NAMES = {
+    _core.bool: "BoolTensor",
+    _core.uint8: "ByteTensor",
+    _core.int8: "CharTensor",
+    _core.int16: "ShortTensor",
+    _core.int32: "IntTensor",
+    _core.int64: "LongTensor",
+    _core.float16: "HalfTensor",
+    _core.bfloat16: "BFloat16Tensor",
+    _core.float32: "FloatTensor",
+    _core.float64: "DoubleTensor",
+}
+
+
+def install() -> None:
+    """Puts the methods on the type, and teaches pickle the native objects."""
+    for function in (numpy, __array__, __reduce_ex__, __deepcopy__, __format__, __dir__):
+        setattr(Tensor, function.__name__, function)
+    Tensor.type = type_  # type: ignore[attr-defined]
+    Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]  # NumPy's operators give way to ours
+    copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))

@@ -1,0 +1,24 @@
+"""Signatures of the native functions, from the registry's own text, for ``inspect.signature`` and editors."""
+
+import ast
+import inspect
+
+
+def parse(text: str) -> inspect.Signature:
+    """The signature written as ``(input, dim=None, *, dtype=None)``."""
+    function = ast.parse(f"def f{text}: ...").body[0]
+    assert isinstance(function, ast.FunctionDef)
+    arguments = function.args
+    parameters = []
+    first_default = len(arguments.args) - len(arguments.defaults)
+    for i, argument in enumerate(arguments.args):
+        default = (
+            ast.literal_eval(arguments.defaults[i - first_default]) if i >= first_default else inspect.Parameter.empty
+        )
+        parameters.append(inspect.Parameter(argument.arg, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default))
+    if arguments.vararg:
+        parameters.append(inspect.Parameter(arguments.vararg.arg, inspect.Parameter.VAR_POSITIONAL))
+    for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        default = inspect.Parameter.empty if value is None else ast.literal_eval(value)
+        parameters.append(inspect.Parameter(argument.arg, inspect.Parameter.KEYWORD_ONLY, default=default))
+    return inspect.Signature(parameters)

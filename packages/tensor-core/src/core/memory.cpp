@@ -1,0 +1,190 @@
+// The caching allocator and storages.
+#include "flambeau/memory.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#include "flambeau/errors.h"
+
+namespace flambeau {
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kSmallLimit = 4096;  // up to here: free lists of each thread, in steps of 64 bytes
+constexpr size_t kHugePage = size_t(2) << 20;
+constexpr size_t kCacheLimit = size_t(1) << 30;  // bytes kept for reuse before large blocks go back to the system
+constexpr int kLargeClasses = 4 * 64;            // four sizes for each power of two
+
+std::atomic<size_t> cached{0}, allocated{0};
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+void* system_allocate(size_t bytes) {
+  const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  void* block = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+#ifdef MADV_HUGEPAGE
+  if (block && bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+  return block;
+}
+
+// Free lists of one thread. Trivially destructible, so that it may be used while the thread's other objects die.
+struct SmallCache {
+  FreeBlock* lists[kSmallLimit / kAlignment + 1];
+  bool registered, closed;
+};
+thread_local SmallCache small_cache __attribute__((tls_model("initial-exec")));
+
+struct SmallCacheCloser {
+  ~SmallCacheCloser() {
+    small_cache.closed = true;
+    for (FreeBlock*& list : small_cache.lists)
+      while (list) {
+        FreeBlock* next = list->next;
+        std::free(list);
+        list = next;
+      }
+  }
+};
+
+[[gnu::noinline]] void register_thread() {
+  static thread_local SmallCacheCloser closer;
+  (void)closer;
+  small_cache.registered = true;
+}
+
+struct LargeCache {
+  std::mutex mutex;
+  FreeBlock* lists[kLargeClasses] = {};
+};
+LargeCache& large_cache() {
+  static LargeCache* cache = new LargeCache;  // never destroyed: blocks may be given back during exit
+  return *cache;
+}
+
+struct SizeClass {
+  int index;
+  size_t bytes;
+};
+SizeClass large_class(size_t bytes) {
+  const int log = 63 - __builtin_clzll(bytes);
+  const size_t quarter = size_t(1) << (log - 2);
+  const size_t rounded = (bytes + quarter - 1) / quarter * quarter;
+  const int exact_log = 63 - __builtin_clzll(rounded);
+  return {exact_log * 4 + int(rounded >> (exact_log - 2) & 3), rounded};
+}
+
+void* allocate_large(size_t bytes) {
+  require<Error>(bytes <= size_t(1) << 60, "out of memory: tried to allocate ", bytes, " bytes");
+  const SizeClass size = large_class(bytes);
+  LargeCache& cache = large_cache();
+  {
+    std::lock_guard lock(cache.mutex);
+    if (FreeBlock* block = cache.lists[size.index]) {
+      cache.lists[size.index] = block->next;
+      cached -= size.bytes;
+      return block;
+    }
+  }
+  void* block = system_allocate(size.bytes);
+  if (!block) {
+    empty_cache();
+    block = system_allocate(size.bytes);
+  }
+  require<Error>(block, "out of memory: tried to allocate ", bytes, " bytes");
+  return block;
+}
+
+}  // namespace
+
+void* allocate(size_t bytes) {
+  allocated.fetch_add(bytes, std::memory_order_relaxed);
+  if (bytes > kSmallLimit) {
+    try {
+      return allocate_large(bytes);
+    } catch (...) {
+      allocated.fetch_sub(bytes, std::memory_order_relaxed);
+      throw;
+    }
+  }
+  const size_t slot = (bytes + kAlignment - 1) / kAlignment;
+  if (FreeBlock* block = small_cache.lists[slot]) {
+    small_cache.lists[slot] = block->next;
+    return block;
+  }
+  void* block = std::aligned_alloc(kAlignment, slot ? slot * kAlignment : kAlignment);
+  if (!block) throw std::bad_alloc();
+  return block;
+}
+
+void deallocate(void* pointer, size_t bytes) noexcept {
+  allocated.fetch_sub(bytes, std::memory_order_relaxed);
+  FreeBlock* block = static_cast<FreeBlock*>(pointer);
+  if (bytes <= kSmallLimit) {
+    if (FLAMBEAU_UNLIKELY(!small_cache.registered)) register_thread();
+    if (FLAMBEAU_UNLIKELY(small_cache.closed)) return std::free(block);
+    FreeBlock*& list = small_cache.lists[(bytes + kAlignment - 1) / kAlignment];
+    block->next = list;
+    list = block;
+    return;
+  }
+  const SizeClass size = large_class(bytes);
+  if (cached + size.bytes > kCacheLimit) return std::free(block);
+  LargeCache& cache = large_cache();
+  std::lock_guard lock(cache.mutex);
+  block->next = cache.lists[size.index];
+  cache.lists[size.index] = block;
+  cached += size.bytes;
+}
+
+void empty_cache() {
+  LargeCache& cache = large_cache();
+  std::lock_guard lock(cache.mutex);
+  for (FreeBlock*& list : cache.lists)
+    while (list) {
+      FreeBlock* next = list->next;
+      std::free(list);
+      list = next;
+    }
+  cached = 0;
+}
+
+size_t cached_bytes() { return cached; }
+size_t allocated_bytes() { return allocated; }
+
+namespace {
+constexpr size_t kHeader = 64;  // the storage object, before the data it owns
+}
+
+Ref<Storage> Storage::create(size_t bytes) {
+  static_assert(sizeof(Storage) <= kHeader);
+  Storage* storage = new (allocate(kHeader + bytes)) Storage;
+  storage->data_ = reinterpret_cast<char*>(storage) + kHeader;
+  storage->bytes_ = bytes;
+  return Ref<Storage>::adopt(storage);
+}
+
+Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable) {
+  Storage* storage = new (allocate(kHeader)) Storage;
+  storage->data_ = data;
+  storage->bytes_ = bytes;
+  storage->deleter_ = deleter;
+  storage->context_ = context;
+  storage->writable_ = writable;
+  return Ref<Storage>::adopt(storage);
+}
+
+void Storage::destroy() {
+  if (deleter_) deleter_(context_);
+  const size_t size = kHeader + (deleter_ ? 0 : bytes_);
+  this->~Storage();
+  deallocate(this, size);
+}
+
+}  // namespace flambeau

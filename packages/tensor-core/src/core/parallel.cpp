@@ -1,0 +1,183 @@
+// The thread pool.
+#include "flambeau/parallel.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace flambeau {
+
+namespace {
+
+thread_local bool in_region = false;
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+struct Job {
+  void (*call)(void*, int64_t);
+  void* context;
+  int64_t tasks;
+  std::atomic<int64_t> next{0};
+  std::atomic<int64_t> running{0};  // workers inside this job
+  std::exception_ptr error;
+  std::mutex error_mutex;
+
+  void work() {
+    in_region = true;
+    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      try {
+        call(context, i);
+      } catch (...) {
+        std::lock_guard lock(error_mutex);
+        if (!error) error = std::current_exception();
+      }
+    }
+    in_region = false;
+  }
+};
+
+// Note [Waiting]: after a job a worker spins for some tens of microseconds, since the next operator usually follows at
+// once, and then sleeps.
+constexpr int kSpins = 2000;
+
+class Pool {
+ public:
+  explicit Pool(int workers) {
+    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
+  }
+  ~Pool() {
+    {
+      std::lock_guard lock(mutex_);
+      stop_ = true;
+      epoch_.fetch_add(1);
+    }
+    wake_.notify_all();
+    for (std::thread& t : threads_) t.join();
+  }
+
+  void run(Job& job) {
+    {
+      std::lock_guard lock(mutex_);
+      job_ = &job;
+      epoch_.fetch_add(1, std::memory_order_release);
+    }
+    if (sleepers_.load() > 0) wake_.notify_all();
+    job.work();
+    {
+      std::lock_guard lock(mutex_);
+      job_ = nullptr;  // nobody joins from here on
+    }
+    while (job.running.load(std::memory_order_acquire) > 0) pause();
+  }
+  int workers() const { return int(threads_.size()); }
+
+ private:
+  void loop() {
+    uint64_t seen = 0;
+    for (;;) {
+      for (int i = 0; i < kSpins && epoch_.load(std::memory_order_acquire) == seen; ++i) pause();
+      Job* job;
+      {
+        std::unique_lock lock(mutex_);
+        sleepers_.fetch_add(1);
+        wake_.wait(lock, [&] { return epoch_.load() != seen; });
+        sleepers_.fetch_sub(1);
+        if (stop_) return;
+        seen = epoch_.load();
+        job = job_;
+        if (job) job->running.fetch_add(1);
+      }
+      if (job) {
+        job->work();
+        job->running.fetch_sub(1, std::memory_order_release);
+      }
+    }
+  }
+
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<uint64_t> epoch_{0};
+  std::atomic<int> sleepers_{0};
+  Job* job_ = nullptr;
+  bool stop_ = false;
+};
+
+int initial_threads() {
+  if (const char* text = std::getenv("FLAMBEAU_NUM_THREADS"))
+    if (const int n = std::atoi(text); n > 0) return n;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
+  const unsigned n = std::thread::hardware_concurrency();
+  return n ? int(n) : 1;
+}
+
+std::atomic<int> threads{0};  // 0: not asked yet
+Pool* pool = nullptr;         // made at first use, remade in a forked child
+std::mutex* pool_mutex = new std::mutex;
+
+void forget_pool_in_child() {  // the child has none of its parent's threads; what they held is left alone
+  pool = nullptr;
+  pool_mutex = new std::mutex;
+  in_region = false;
+}
+
+void stop_pool_at_exit() {
+  std::lock_guard lock(*pool_mutex);
+  delete std::exchange(pool, nullptr);
+  threads = 1;
+}
+
+}  // namespace
+
+int num_threads() {
+  int n = threads.load(std::memory_order_relaxed);
+  if (n == 0) threads = n = initial_threads();
+  return n;
+}
+
+void set_num_threads(int n) {
+  std::lock_guard lock(*pool_mutex);
+  threads = n < 1 ? 1 : n;
+  delete std::exchange(pool, nullptr);
+}
+
+namespace detail {
+
+bool in_parallel_region() { return in_region; }
+
+void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context) {
+  std::unique_lock lock(*pool_mutex, std::try_to_lock);
+  if (!lock || num_threads() == 1) {  // another thread is using the pool
+    for (int64_t i = 0; i < tasks; ++i) call(context, i);
+    return;
+  }
+  if (!pool) {
+    static const bool registered =
+        (pthread_atfork(nullptr, nullptr, forget_pool_in_child), std::atexit(stop_pool_at_exit), true);
+    (void)registered;
+    pool = new Pool(num_threads() - 1);
+  }
+  Job job{call, context, tasks, {}, {}, {}, {}};
+  pool->run(job);
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+}  // namespace detail
+
+}  // namespace flambeau

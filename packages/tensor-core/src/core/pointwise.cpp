@@ -1,0 +1,443 @@
+// Runs pointwise operators: promotion, broadcasting, blocks through the cache, threads, recording.
+#include "flambeau/pointwise.h"
+
+#include <cstring>
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+namespace {
+
+constexpr int64_t kBlock = 1024;   // elements converted at a time: four operands fit the first-level cache
+constexpr int64_t kGrain = 32768;  // elements worth a thread
+constexpr int kMaxPointers =
+    kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
+
+struct alignas(64) Buffers {
+  char bytes[kMaxPointers][kBlock * sizeof(int64_t)];
+};
+
+void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
+  dispatch(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (sizeof(T) >= 4) {
+      const T v = value.to<T>();
+      for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = v;
+    }
+  });
+}
+
+// The common case: every tensor contiguous, of the output's shape and the kernel's type.
+void run_direct(PointwiseKernel kernel, const Tensor& output, int64_t out_size, const Operand* operands, int count,
+                Dtype in) {
+  const int64_t n = output.numel(), in_size = item_size(in);
+  bool any_scalar = false;
+  for (int k = 0; k < count; ++k) any_scalar |= !operands[k].tensor;
+  char* pointers[kMaxPointers];
+  if (!any_scalar && n <= kGrain) {
+    pointers[0] = output.bytes();
+    for (int k = 0; k < count; ++k) pointers[k + 1] = operands[k].tensor->bytes();
+    kernel(pointers, n);
+    return;
+  }
+  parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
+    Buffers buffers;
+    char* at[kMaxPointers];
+    for (int k = 0; k < count; ++k)
+      if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(kBlock, end - begin));
+    const int64_t step = any_scalar ? kBlock : end - begin;
+    for (int64_t i = begin; i < end; i += step) {
+      at[0] = output.bytes() + i * out_size;
+      for (int k = 0; k < count; ++k)
+        at[k + 1] = operands[k].tensor ? operands[k].tensor->bytes() + i * in_size : buffers.bytes[k + 1];
+      kernel(at, std::min(step, end - i));
+    }
+  });
+}
+
+// Shapes and byte strides of the output (0) and the operands (1...), neighbouring dimensions merged where they can be.
+struct Plan {
+  int dims = 0;
+  int64_t size[kMaxDims];
+  int64_t stride[kMaxPointers][kMaxDims];
+  char* base[kMaxPointers];
+};
+
+void add_strides(Plan& plan, int k, const Tensor& t, const Shape& shape) {
+  const size_t shift = shape.size() - t.shape().size();
+  for (size_t i = 0; i < shape.size(); ++i)
+    plan.stride[k][i] = i < shift || t.shape()[i - shift] == 1 ? 0 : t.strides()[i - shift] * item_size(t.dtype());
+  plan.base[k] = t.bytes();
+}
+
+void coalesce(Plan& plan, int pointers) {
+  int kept = 0;
+  for (int i = 0; i < plan.dims; ++i) {
+    if (plan.size[i] == 1) continue;
+    bool merge = kept > 0;
+    for (int k = 0; k < pointers && merge; ++k) merge = plan.stride[k][kept - 1] == plan.stride[k][i] * plan.size[i];
+    if (!merge) ++kept;
+    plan.size[kept - 1] = merge ? plan.size[kept - 1] * plan.size[i] : plan.size[i];
+    for (int k = 0; k < pointers; ++k) plan.stride[k][kept - 1] = plan.stride[k][i];
+  }
+  if (kept == 0) {
+    kept = 1;
+    plan.size[0] = 1;
+    for (int k = 0; k < pointers; ++k) plan.stride[k][0] = 0;
+  }
+  plan.dims = kept;
+}
+
+// Elements [begin, end) of the plan in row-major order.
+void run_range(const Plan& plan, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
+               int count, Dtype in, int64_t begin, int64_t end) {
+  Buffers buffers;
+  const auto& cast = kernels::table().cast;
+  const int64_t in_size = item_size(in), from_size = item_size(from), out_size = item_size(output.dtype());
+  const int last = plan.dims - 1;
+  int64_t position[kMaxDims], rest = begin;
+  for (int d = last; d >= 0; --d) {
+    position[d] = rest % plan.size[d];
+    rest /= plan.size[d];
+  }
+  for (int k = 0; k < count; ++k)
+    if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(kBlock, end - begin));
+  char* at[kMaxPointers];
+  while (begin < end) {
+    const int64_t n = std::min({plan.size[last] - position[last], end - begin, kBlock});
+    for (int k = 0; k < count; ++k) {
+      if (!operands[k].tensor) {
+        at[k + 1] = buffers.bytes[k + 1];
+        continue;
+      }
+      char* source = plan.base[k + 1];
+      for (int d = 0; d <= last; ++d) source += position[d] * plan.stride[k + 1][d];
+      const int64_t stride = plan.stride[k + 1][last];
+      const Dtype dtype = operands[k].tensor->dtype();
+      if (dtype == in && stride == in_size) {
+        at[k + 1] = source;
+      } else {
+        at[k + 1] = buffers.bytes[k + 1];
+        cast[int(in)][int(dtype)](at[k + 1], in_size, source, stride, n);
+      }
+    }
+    char* target = plan.base[0];
+    for (int d = 0; d <= last; ++d) target += position[d] * plan.stride[0][d];
+    const int64_t out_stride = plan.stride[0][last];
+    const bool direct = output.dtype() == from && (out_stride == out_size || n == 1);
+    at[0] = direct ? target : buffers.bytes[0];
+    kernel(at, n);
+    if (!direct) cast[int(output.dtype())][int(from)](target, out_stride, buffers.bytes[0], from_size, n);
+    begin += n;
+    position[last] += n;
+    for (int d = last; d > 0 && position[d] == plan.size[d]; --d) {
+      position[d] = 0;
+      ++position[d - 1];
+    }
+  }
+}
+
+}  // namespace
+
+void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
+                Dtype in) {
+  if (output.numel() == 0) return;
+  bool direct = output.is_contiguous() && output.dtype() == from;
+  for (int k = 0; k < count && direct; ++k)
+    if (const Tensor* t = operands[k].tensor)
+      direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
+  if (direct) return run_direct(kernel, output, item_size(from), operands, count, in);
+  Plan plan;
+  plan.dims = output.dim();
+  for (int d = 0; d < plan.dims; ++d) plan.size[d] = output.shape()[d];
+  add_strides(plan, 0, output, output.shape());
+  for (int k = 0; k < count; ++k) {
+    if (operands[k].tensor)
+      add_strides(plan, k + 1, *operands[k].tensor, output.shape());
+    else
+      std::memset(plan.stride[k + 1], 0, sizeof(int64_t) * size_t(plan.dims));
+  }
+  coalesce(plan, count + 1);
+  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    run_range(plan, kernel, output, from, operands, count, in, begin, end);
+  });
+}
+
+const char* instruction_set() { return kernels::table().name; }
+
+Dtype result_type(const Operand* operands, int count) {
+  // Tensors with dimensions, then scalar tensors, then Python numbers: a lower standing matters only by its category.
+  Dtype standing[3];
+  bool present[3] = {false, false, false};
+  for (int k = 0; k < count; ++k) {
+    int level;
+    Dtype dtype;
+    if (const Tensor* t = operands[k].tensor; t && !t->impl()->wrapped_number) {
+      level = t->dim() > 0 ? 0 : 1;
+      dtype = t->dtype();
+    } else {
+      const Category kind = t ? category(t->dtype()) : operands[k].scalar.kind();
+      level = 2;
+      dtype = kind == Category::Floating ? default_dtype() : (kind == Category::Integer ? Dtype::int64 : Dtype::bool_);
+    }
+    standing[level] = present[level] ? promote(standing[level], dtype) : dtype;
+    present[level] = true;
+  }
+  bool any = false;
+  Dtype result = Dtype::bool_;
+  for (int level = 0; level < 3; ++level) {
+    if (!present[level]) continue;
+    if (!any || category(standing[level]) > category(result))
+      result = any ? promote(result, standing[level]) : standing[level];
+    any = true;
+  }
+  return result;
+}
+
+namespace {
+
+struct Types {
+  Dtype in, from, out;  // what the kernel takes, what it gives, what the result is stored as
+};
+
+[[noreturn, gnu::cold]] void refuse(const PointwiseRow& row, Dtype dtype) {
+  if (std::string_view(row.name) == "sub")
+    require(false,
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead.");
+  require<NotImplementedError>(false, "\"", row.name, "\" not implemented for '", dtype, "'");
+  __builtin_unreachable();
+}
+
+Types types_of(const PointwiseRow& row, const Operand* operands) {
+  const int arity = row.arity;
+  Dtype dtype;
+  const Tensor* first = operands[0].tensor;
+  // The usual case first: the operands agree.
+  if (first && !first->impl()->wrapped_number && row.domain != Domain::Select &&
+      (arity == 1 || (arity == 2 && operands[1].tensor && operands[1].tensor->dtype() == first->dtype())))
+    dtype = first->dtype();
+  else if (row.domain == Domain::Select)
+    dtype = result_type(operands + 1, arity - 1);
+  else
+    dtype = result_type(operands, arity);
+  Types types;
+  switch (row.domain) {
+    case Domain::Floating:
+      if (!is_floating(dtype)) dtype = default_dtype();
+      break;
+    case Domain::Number:
+      if (dtype == Dtype::bool_) refuse(row, dtype);
+      break;
+    case Domain::Integral:
+      if (is_floating(dtype)) refuse(row, dtype);
+      break;
+    default:
+      break;
+  }
+  types.in = dtype_of(compute_type(dtype));
+  const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
+  types.out = gives_mask ? Dtype::bool_ : dtype;
+  types.from = gives_mask ? Dtype::bool_ : types.in;
+  return types;
+}
+
+Shape shape_of(const PointwiseRow& row, const Operand* operands) {
+  Shape shape;
+  bool any = false;
+  for (int k = 0; k < row.arity; ++k)
+    if (const Tensor* t = operands[k].tensor) {
+      if (!any)
+        shape = t->shape();
+      else if (!(shape == t->shape()))
+        shape = broadcast(shape, t->shape());
+      any = true;
+    }
+  return shape;
+}
+
+void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
+  if (is_floating(in)) return;
+  const bool zero = divisor.tensor ? item(any(eq(*divisor.tensor, 0), {}, false)).truth() : !divisor.scalar.truth();
+  require(!zero, "ZeroDivisionError: ", row.name, " of integers by zero");
+}
+
+// The derivative of a row: fused kernels as long as nobody differentiates again, tensor expressions otherwise.
+struct PointwiseDerivative {
+  PointwiseOp op;
+  uint8_t saved_mask;
+  Scalar scalars[kMaxOperands];
+  bool is_scalar[kMaxOperands];
+
+  void operator()(const Context& context) const {
+    const PointwiseRow& row = row_of(op);
+    const int arity = row.arity;
+    Operand values[kMaxOperands + 1] = {0, 0, 0, 0};
+    for (int i = 0, next = 0; i <= arity; ++i) {
+      if (i < arity && is_scalar[i])
+        values[i].scalar = scalars[i];
+      else if (saved_mask >> i & 1)
+        values[i].tensor = &context.saved(next++);
+    }
+    for (int i = 0; i < arity; ++i) {
+      if (!context.needs(i) || !row.expression[i]) continue;
+      context.set(i, grad_enabled() ? expression(row, i, context.gradient(), values)
+                                    : fused(row, i, context.gradient(), values));
+    }
+  }
+
+  Tensor expression(const PointwiseRow& row, int i, const Tensor& grad, const Operand* values) const {
+    Tensor tensors[kMaxOperands + 1];
+    for (int k = 0; k <= row.arity; ++k)
+      tensors[k] = values[k].tensor ? *values[k].tensor
+                                    : (k < row.arity && is_scalar[k] ? wrapped_number(values[k].scalar) : Tensor());
+    return row.expression[i](grad, tensors, tensors[row.arity]);
+  }
+
+  Tensor fused(const PointwiseRow& row, int i, const Tensor& grad, const Operand* values) const {
+    Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
+    int count = 1;
+    Shape shape = grad.shape();
+    for (int k = 0; k <= row.arity; ++k)
+      if (row.reads[i] >> k & 1) {
+        read[count++] = values[k];
+        if (const Tensor* t = values[k].tensor; t && !(t->shape() == shape)) shape = broadcast(shape, t->shape());
+      }
+    const Dtype in = dtype_of(compute_type(grad.dtype()));
+    Tensor out = empty(shape, grad.dtype());
+    run_kernel(kernels::table().derivative[int(op)][i][in == Dtype::float64], out, in, read, count, in);
+    return out;
+  }
+};
+
+// `first` stands for operand 0 among what is saved: its former values where it was overwritten.
+void record_pointwise(PointwiseOp op, const Operand* operands, const Tensor* first, const Tensor& result,
+                      Recording::Kind kind) {
+  const PointwiseRow& row = row_of(op);
+  const int arity = row.arity;
+  static const Tensor undefined;
+  const Tensor *inputs[kMaxOperands], *saved[kMaxOperands + 1];
+  PointwiseDerivative derivative{op, 0, {}, {}};
+  for (int i = 0; i < arity; ++i) {
+    const Tensor* t = operands[i].tensor;
+    const bool needs = t && t->requires_grad() && row.expression[i];
+    inputs[i] = needs ? t : &undefined;
+    if (needs) derivative.saved_mask |= row.reads[i];
+    derivative.is_scalar[i] = !t;
+    if (!t) derivative.scalars[i] = operands[i].scalar;
+  }
+  int count = 0;
+  for (int i = 0; i < arity; ++i) {
+    if (!operands[i].tensor) derivative.saved_mask &= uint8_t(~(1 << i));
+    if (derivative.saved_mask >> i & 1) saved[count++] = i == 0 ? first : operands[i].tensor;
+  }
+  if (derivative.saved_mask >> arity & 1) saved[count++] = &result;
+  const Tensor* outputs[] = {&result};
+  Recording recording{row.node_name, kind, outputs, 1, inputs, arity, saved, count, std::move(derivative)};
+  autograd_hooks->record(recording);
+}
+
+bool needs_recording(const PointwiseRow& row, const Operand* operands) {
+  if (!row.differentiable) return false;
+  bool needs = false;
+  for (int i = 0; i < row.arity; ++i)
+    needs |= operands[i].tensor && operands[i].tensor->requires_grad() && row.expression[i];
+  return needs && grad_enabled();
+}
+
+// An operand that shares memory with what is about to be written, at other places, is copied first.
+const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
+  if (!operand || operand->impl()->storage.get() != written.impl()->storage.get()) return operand;
+  if (operand->offset() == written.offset() && operand->strides() == written.strides() &&
+      operand->shape() == written.shape() && operand->dtype() == written.dtype())
+    return operand;
+  GradMode off(false);
+  copy = clone(*operand);
+  return &copy;
+}
+
+void run_into(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& target) {
+  const int arity = row_of(op).arity;
+  Operand safe[kMaxOperands] = {0, 0, 0};
+  Tensor copies[kMaxOperands];
+  for (int k = 0; k < arity; ++k) {
+    safe[k] = operands[k];
+    safe[k].tensor = without_overlap(operands[k].tensor, target, copies[k]);
+  }
+  run_kernel(kernels::table().pointwise[int(op)][int(compute_type(types.in))], target, types.from, safe, arity,
+             types.in);
+}
+
+bool divides(PointwiseOp op) {
+  return op == PointwiseOp::floor_divide || op == PointwiseOp::remainder || op == PointwiseOp::fmod ||
+         op == PointwiseOp::_trunc_divide;
+}
+
+}  // namespace
+
+Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
+  const PointwiseRow& row = row_of(op);
+  const Types types = types_of(row, operands);
+  if (FLAMBEAU_UNLIKELY(divides(op))) check_divisor(row, operands[1], types.in);
+  const bool recorded = needs_recording(row, operands);
+  if (FLAMBEAU_UNLIKELY(out != nullptr)) {
+    require(!recorded && !(out->requires_grad() && grad_enabled()), row.name,
+            "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+            "requires grad.");
+    require(can_cast(types.out, out->dtype()), "result type ", types.out, " can't be cast to the desired output type ",
+            out->dtype());
+    const Shape shape = shape_of(row, operands);
+    if (!(out->shape() == shape)) resize(*out, shape);
+    begin_inplace(*out, row.name);
+    run_into(op, types, operands, *out);
+    return *out;
+  }
+  const Tensor* first = operands[0].tensor;
+  const bool same =
+      first &&
+      (row.arity == 1 || (row.arity == 2 && (!operands[1].tensor || operands[1].tensor->shape() == first->shape())));
+  Tensor result = same ? empty(first->shape(), types.out) : empty(shape_of(row, operands), types.out);
+  run_kernel(kernels::table().pointwise[int(op)][int(compute_type(types.in))], result, types.from, operands, row.arity,
+             types.in);
+  if (recorded) record_pointwise(op, operands, operands[0].tensor, result, Recording::kFresh);
+  return result;
+}
+
+Tensor pointwise_(PointwiseOp op, const Operand* operands) {
+  const PointwiseRow& row = row_of(op);
+  const Tensor& self = *operands[0].tensor;
+  const Types types = types_of(row, operands);
+  if (divides(op)) check_divisor(row, operands[1], types.in);
+  require(can_cast(types.out, self.dtype()), "result type ", types.out, " can't be cast to the desired output type ",
+          self.dtype());
+  const Shape shape = shape_of(row, operands);
+  require(shape == self.shape(), "output with shape ", self.shape(), " doesn't match the broadcast shape ", shape);
+  const bool recorded = needs_recording(row, operands);
+  Tensor original;
+  if (recorded) {  // a derivative that reads the operand about to be overwritten reads a copy
+    uint8_t read = 0;
+    for (int i = 0; i < row.arity; ++i)
+      if (operands[i].tensor && operands[i].tensor->requires_grad()) read |= row.reads[i];
+    GradMode off(false);
+    if (read & 1) original = clone(self);
+  }
+  begin_inplace(self, row.name);
+  run_into(op, types, operands, self);
+  if (recorded) record_pointwise(op, operands, &original, self, Recording::kInPlace);
+  return self;
+}
+
+Tensor power(const Operand& x, const Operand& y) {
+  if (!y.tensor && x.tensor) {
+    if (y.scalar.kind() != Category::Boolean && y.scalar.real() == 2) return square(*x.tensor);
+    if (y.scalar.real() == 0.5 && is_floating(x.tensor->dtype())) return sqrt(*x.tensor);
+    require(is_floating(x.tensor->dtype()) || y.scalar.kind() == Category::Floating || y.scalar.integer() >= 0,
+            "Integers to negative integer powers are not allowed.");
+  }
+  return pow(x, y);
+}
+
+}  // namespace flambeau

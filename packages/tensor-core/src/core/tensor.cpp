@@ -1,0 +1,175 @@
+// TensorImpl's life, and the few constructors everything else is made of.
+#include "flambeau/tensor.h"
+
+#include <new>
+
+#include "flambeau/autograd.h"
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+const AutogradHooks* autograd_hooks = nullptr;
+struct PythonInterface;
+FLAMBEAU_API extern const PythonInterface* python_interface;
+const PythonInterface* python_interface = nullptr;  // python.h; set by the extension module
+
+namespace {
+thread_local bool grad_mode __attribute__((tls_model("initial-exec"))) = true;
+thread_local Dtype default_type __attribute__((tls_model("initial-exec"))) = Dtype::float32;
+}  // namespace
+
+bool grad_enabled() { return grad_mode; }
+void set_grad_enabled(bool enabled) { grad_mode = enabled; }
+Dtype default_dtype() { return default_type; }
+void set_default_dtype(Dtype d) {
+  require<TypeError>(is_floating(d), "only floating-point types are supported as the default type, got ", d);
+  default_type = d;
+}
+
+TensorImpl* TensorImpl::create() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }
+
+TensorImpl::~TensorImpl() {
+  if (autograd) autograd_hooks->destroy_meta(autograd);
+}
+
+void TensorImpl::destroy() {
+  this->~TensorImpl();
+  deallocate(this, sizeof(TensorImpl));
+}
+
+void TensorImpl::update_geometry() {
+  int64_t expected = 1;
+  contiguous = true;
+  for (size_t i = shape.size(); i-- > 0;) {
+    if (shape[i] != 1 && strides[i] != expected) contiguous = false;
+    expected *= shape[i];
+  }
+  numel = expected;
+  if (numel == 0) contiguous = true;
+}
+
+Shape contiguous_strides(const Shape& shape) {
+  Shape strides(shape.size());
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    strides[i] = step;
+    step *= shape[i] > 1 ? shape[i] : 1;
+  }
+  return strides;
+}
+
+Shape broadcast(const Shape& a, const Shape& b) {
+  if (a == b) return a;
+  const Shape &longer = a.size() >= b.size() ? a : b, &shorter = a.size() >= b.size() ? b : a;
+  Shape out = longer;
+  const size_t shift = longer.size() - shorter.size();
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    const int64_t x = longer[shift + i], y = shorter[i];
+    require(x == y || x == 1 || y == 1, "The size of tensor a (", a.size() >= b.size() ? x : y,
+            ") must match the size of tensor b (", a.size() >= b.size() ? y : x, ") at non-singleton dimension ",
+            shift + i, ": shapes ", a, " and ", b, " do not broadcast");
+    out[shift + i] = x == 1 ? y : x;
+  }
+  return out;
+}
+
+namespace {
+
+int64_t checked_bytes(const Shape& shape, Dtype dtype) {
+  require(int(shape.size()) <= kMaxDims, "a tensor has at most ", kMaxDims, " dimensions, got ", shape.size());
+  int64_t bytes = item_size(dtype);
+  bool empty = false, overflow = false;
+  for (int64_t s : shape) {
+    require(s >= 0, "Trying to create tensor with negative dimension ", s, ": ", shape);
+    empty |= s == 0;
+    overflow |= __builtin_mul_overflow(bytes, s, &bytes);
+  }
+  if (empty) return 0;
+  require(!overflow && bytes < int64_t(1) << 60, "Storage size calculation overflowed with sizes=", shape);
+  return bytes;
+}
+
+}  // namespace
+
+Tensor empty(const Shape& shape, Dtype dtype) {
+  const int64_t bytes = checked_bytes(shape, dtype);
+  Ref<Storage> storage = Storage::create(size_t(bytes));
+  TensorImpl* impl = TensorImpl::create();
+  impl->storage = std::move(storage);
+  impl->dtype = dtype;
+  impl->shape = shape;
+  impl->strides = contiguous_strides(shape);
+  impl->numel = bytes / item_size(dtype);
+  return Tensor(Ref<TensorImpl>::adopt(impl));
+}
+
+Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
+  Tensor t = empty(shape, dtype);
+  fill_(t, value);
+  return t;
+}
+
+Tensor scalar_tensor(Scalar value, Dtype dtype) {
+  Tensor t = empty({}, dtype);
+  dispatch(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    *t.data<T>() = value.to<T>();
+  });
+  return t;
+}
+
+Tensor wrapped_number(Scalar value) {
+  constexpr Dtype types[] = {Dtype::bool_, Dtype::int64, Dtype::float64};
+  Tensor t = scalar_tensor(value, types[static_cast<int>(value.kind())]);
+  t.impl()->wrapped_number = true;
+  return t;
+}
+
+Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype) {
+  TensorImpl* impl = TensorImpl::create();
+  impl->storage = std::move(storage);
+  impl->dtype = dtype;
+  impl->shape = shape;
+  impl->strides = strides;
+  impl->offset = offset;
+  impl->update_geometry();
+  return Tensor(Ref<TensorImpl>::adopt(impl));
+}
+
+Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape(), t.strides(), t.offset(), t.dtype()); }
+
+Scalar item(const Tensor& t) {
+  require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
+  return dispatch(t.dtype(), [&](auto tag) -> Scalar {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<T, bool>)
+      return Scalar(*t.data<uint8_t>() != 0);
+    else if constexpr (std::is_integral_v<T>)
+      return Scalar(int64_t(*t.data<T>()));
+    else
+      return Scalar(convert<double>(*t.data<T>()));
+  });
+}
+
+void begin_inplace(const Tensor& self, const char* operation) {
+  require(self.storage().writable(), operation,
+          ": the tensor's memory is read-only (it was made from a read-only buffer); clone() it first");
+  for (int i = 0; i < self.dim(); ++i)
+    require(self.strides()[i] != 0 || self.shape()[i] <= 1,
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+            "(shape ",
+            self.shape(), ", strides ", self.strides(),
+            "). Please clone() the tensor before performing the operation.");
+  if (self.requires_grad() && grad_enabled()) {
+    const AutogradMeta* meta = self.impl()->autograd;
+    require(bool(meta->grad_fn), "a leaf Variable that requires grad is being used in an in-place operation (",
+            operation, " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
+  }
+  if (const TensorImpl* base = self.impl()->base.get(); base && base->requires_grad && grad_enabled())
+    require(bool(base->autograd->grad_fn),
+            "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
+            " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
+  self.storage().bump_version();
+}
+
+}  // namespace flambeau

@@ -1,0 +1,117 @@
+// From a row's expressions to contiguous loops. Included by the pointwise kernel files, once per instruction set.
+#pragma once
+
+#include "kernels/math.h"
+#include "kernels/row_traits.h"
+#include "kernels/table.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// Row: static value(V...) and derivative<i>(grad, V..., result), arity, domain, texts.
+template <class Row, class V, class... Operands>
+FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
+  const auto value = Row::template value<V>(operands...);
+  if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>)
+    static_cast<uint8_t*>(out)[i] = value;
+  else
+    static_cast<V*>(out)[i] = static_cast<V>(value);
+}
+
+// sin and cos of huge arguments leave the vector loop.
+template <class Row, class V>
+constexpr bool has_slow_path() {
+  return std::is_same_v<V, float> && (std::string_view(Row::kName) == "sin" || std::string_view(Row::kName) == "cos");
+}
+template <class Row>
+void slow_path(float* out, const float* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    if (std::fabs(x[i]) >= kSlowFrom) out[i] = std::string_view(Row::kName) == "sin" ? std::sin(x[i]) : std::cos(x[i]);
+}
+
+template <class Row, class V>
+void forward_loop(char* const* pointers, int64_t n) {
+  void* out = pointers[0];
+  const V* x = reinterpret_cast<const V*>(pointers[1]);
+  if constexpr (Row::kArity == 1) {
+    if constexpr (has_slow_path<Row, V>()) {
+      float largest = 0;
+      for (int64_t i = 0; i < n; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
+      if (largest >= kSlowFrom && largest < INFINITY) {
+        float buffer[256];
+        for (int64_t begin = 0; begin < n; begin += 256) {
+          const int64_t count = n - begin < 256 ? n - begin : 256;
+          for (int64_t i = 0; i < count; ++i) buffer[i] = Row::template value<V>(x[begin + i]);
+          slow_path<Row>(buffer, x + begin, count);
+          std::memcpy(static_cast<float*>(out) + begin, buffer, count * sizeof(float));
+        }
+        return;
+      }
+    }
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i]);
+  } else if constexpr (Row::kArity == 2) {
+    const V* y = reinterpret_cast<const V*>(pointers[2]);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i]);
+  } else {
+    const V* y = reinterpret_cast<const V*>(pointers[2]);
+    const V* z = reinterpret_cast<const V*>(pointers[3]);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i], z[i]);
+  }
+}
+
+// The derivative of operand I. Only what it reads is passed, in the order grad, operands, result; the rest is not
+// touched.
+template <class Row, int I, class V>
+void derivative_loop(char* const* pointers, int64_t n) {
+  constexpr uint8_t mask = reads(Row::kDerivatives[I], Row::kArity);
+  V* out = reinterpret_cast<V*>(pointers[0]);
+  const V* grad = reinterpret_cast<const V*>(pointers[1]);
+  const V* read[4] = {grad, grad, grad, grad};  // unread ones stay harmless
+  for (int i = 0, next = 2; i <= Row::kArity; ++i)
+    if (mask >> i & 1) read[i] = reinterpret_cast<const V*>(pointers[next++]);
+  const V *a = read[0], *b = read[1], *d = read[2], *e = read[3];
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    if constexpr (Row::kArity == 1)
+      out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i]);
+    else if constexpr (Row::kArity == 2)
+      out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i], d[i]);
+    else
+      out[i] = Row::template derivative<I, V>(grad[i], a[i], b[i], d[i], e[i]);
+  }
+}
+
+template <class Row, int I>
+void fill_derivative(Table& table) {
+  if constexpr (I < Row::kArity) {
+    if constexpr (exists(Row::kDerivatives[I])) {
+      table.derivative[Row::kId][I][0] = derivative_loop<Row, I, float>;
+      table.derivative[Row::kId][I][1] = derivative_loop<Row, I, double>;
+    }
+    fill_derivative<Row, I + 1>(table);
+  }
+}
+
+template <class Row>
+void fill_row(Table& table) {
+  auto& slots = table.pointwise[Row::kId];
+  if constexpr (Row::kDomain != Domain::Floating) {
+    slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
+    slots[int(Compute::i64)] = forward_loop<Row, int64_t>;
+  }
+  if constexpr (Row::kDomain != Domain::Integral) {
+    slots[int(Compute::f32)] = forward_loop<Row, float>;
+    slots[int(Compute::f64)] = forward_loop<Row, double>;
+  }
+  fill_derivative<Row, 0>(table);
+}
+
+#define FLAMBEAU_ROW_HEAD(name, domain, arity)                    \
+  static constexpr const char* kName = #name;                     \
+  static constexpr int kId = static_cast<int>(PointwiseOp::name); \
+  static constexpr Domain kDomain = Domain::domain;               \
+  static constexpr int kArity = arity;
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,217 @@
+// Matrix products and their derivatives.
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+#include "operators/products.h"
+
+namespace flambeau {
+
+namespace {
+
+using kernels::Matrix;
+
+Matrix matrix_of(const Tensor& t) {  // the last two dimensions
+  const int d = t.dim();
+  return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
+}
+
+// Integers: plain loops, exact modulo 2**64.
+void multiply_integers(const Tensor& a, const Tensor& b, const Tensor& out) {
+  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
+  std::fill(out.data<int64_t>(), out.data<int64_t>() + m * n, 0);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t p = 0; p < k; ++p) {
+      const uint64_t s = uint64_t(a.data<int64_t>()[i * a.stride(0) + p * a.stride(1)]);
+      for (int64_t j = 0; j < n; ++j)
+        out.data<uint64_t>()[i * n + j] += s * uint64_t(b.data<int64_t>()[p * b.stride(0) + j * b.stride(1)]);
+    }
+}
+
+Dtype working_type(Dtype d) {
+  if (d == Dtype::float64) return d;
+  return is_floating(d) ? Dtype::float32 : Dtype::int64;
+}
+
+void require_same_dtype(const Tensor& a, const Tensor& b, const char* name) {
+  require(a.dtype() == b.dtype(), name, ": expected m1 and m2 to have the same dtype, but got: ", a.dtype(),
+          " != ", b.dtype());
+}
+
+}  // namespace
+
+void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
+          Dtype dtype) {
+  const auto kernel = kernels::table().gemm[dtype == Dtype::float64];
+  const int64_t size = item_size(dtype);
+  constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
+  const double work = double(m) * double(n) * double(k);
+  if (work < kThreadWork || num_threads() == 1) return kernel(m, n, k, alpha, a, b, beta, c, ldc);
+  auto offset = [&](const void* p, int64_t elements) { return static_cast<const char*>(p) + elements * size; };
+  if (n >= m) {
+    parallel_for(n, std::max<int64_t>(64, int64_t(kThreadWork / 2 / double(m * k))), [&](int64_t begin, int64_t end) {
+      kernel(m, end - begin, k, alpha, a, {offset(b.data, begin * b.column), b.row, b.column}, beta, c + begin * size,
+             ldc);
+    });
+  } else {
+    constexpr int64_t kRows = 12;
+    const int64_t blocks = (m + kRows - 1) / kRows;
+    parallel_items(blocks, std::max<int64_t>(1, int64_t(kThreadWork / 2 / double(kRows * n * k))),
+                   [&](int64_t begin, int64_t end) {
+                     const int64_t first = begin * kRows, last = std::min(m, end * kRows);
+                     kernel(last - first, n, k, alpha, {offset(a.data, first * a.row), a.row, a.column}, b, beta,
+                            c + first * ldc * size, ldc);
+                   });
+  }
+}
+
+namespace {
+
+Tensor mm_values(const Tensor& a, const Tensor& b) {
+  const Dtype type = working_type(a.dtype());
+  GradMode off(false);
+  const Tensor x = to(a, type), y = to(b, type);
+  Tensor out = empty({x.size(0), y.size(1)}, type);
+  if (out.numel() > 0) {
+    if (type == Dtype::int64)
+      multiply_integers(x, y, out);
+    else
+      gemm(x.size(0), y.size(1), x.size(1), 1, matrix_of(x), matrix_of(y), 0, out.bytes(), out.size(1), type);
+  }
+  return to(out, a.dtype());
+}
+
+}  // namespace
+
+Tensor mm(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 2 && b.dim() == 2, "mm: expected two matrices, got shapes ", a.shape(), " and ", b.shape());
+  require(a.size(1) == b.size(0), "mat1 and mat2 shapes cannot be multiplied (", a.size(0), "x", a.size(1), " and ",
+          b.size(0), "x", b.size(1), ")");
+  require_same_dtype(a, b, "mm");
+  Tensor out = mm_values(a, b);
+  if (recording(a, b))
+    record("Mm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+      const Tensor& g = c.gradient();
+      if (c.needs(0)) c.set(0, mm(g, transpose(c.saved(1), 0, 1)));
+      if (c.needs(1)) c.set(1, mm(transpose(c.saved(0), 0, 1), g));
+    });
+  return out;
+}
+
+Tensor bmm(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 3 && b.dim() == 3, "batch1 and batch2 must be 3D tensors, got shapes ", a.shape(), " and ",
+          b.shape());
+  require(a.size(0) == b.size(0) && a.size(2) == b.size(1), "bmm: expected size for batch2 to be [", a.size(0), ", ",
+          a.size(2), ", *], got ", b.shape());
+  require_same_dtype(a, b, "bmm");
+  const Dtype type = working_type(a.dtype());
+  const int64_t batch = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
+  Tensor out = empty({batch, m, n}, type);
+  {
+    GradMode off(false);
+    const Tensor x = to(a, type), y = to(b, type);
+    const int64_t size = item_size(type);
+    if (type == Dtype::int64) {
+      for (int64_t i = 0; i < batch; ++i) multiply_integers(select(x, 0, i), select(y, 0, i), select(out, 0, i));
+    } else if (out.numel() > 0) {
+      auto one = [&](int64_t i) {
+        Matrix p = matrix_of(x), q = matrix_of(y);
+        p.data = x.bytes() + i * x.stride(0) * size;
+        q.data = y.bytes() + i * y.stride(0) * size;
+        gemm(m, n, k, 1, p, q, 0, out.bytes() + i * m * n * size, n, type);
+      };
+      if (batch >= num_threads()) {
+        parallel_items(batch, std::max<int64_t>(1, 200000 / (m * n * k + 1)), [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) one(i);
+        });
+      } else {
+        for (int64_t i = 0; i < batch; ++i) one(i);
+      }
+    }
+    out = to(out, a.dtype());
+  }
+  if (recording(a, b))
+    record("Bmm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+      const Tensor& g = c.gradient();
+      if (c.needs(0)) c.set(0, bmm(g, transpose(c.saved(1), 1, 2)));
+      if (c.needs(1)) c.set(1, bmm(transpose(c.saved(0), 1, 2), g));
+    });
+  return out;
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  if (a.dim() == 2 && b.dim() == 2) return mm(a, b);
+  require(a.dim() > 0 && b.dim() > 0, "both arguments to matmul need to be at least 1D, but they are ", a.dim(),
+          "D and ", b.dim(), "D");
+  const Tensor x = a.dim() == 1 ? unsqueeze(a, 0) : a, y = b.dim() == 1 ? unsqueeze(b, 1) : b;
+  const int64_t m = x.size(-2), k = x.size(-1), n = y.size(-1);
+  require(k == y.size(-2), "mat1 and mat2 shapes cannot be multiplied: the shapes ", a.shape(), " and ", b.shape(),
+          " differ in the size they contract, ", k, " and ", y.size(-2));
+  Shape batch;
+  Tensor out;
+  if (y.dim() == 2) {  // one matrix for the whole batch: a single product
+    batch = Shape(x.shape().begin(), x.shape().end() - 2);
+    out = mm(reshape(x, {product(batch) * m, k}), y);
+  } else {
+    const Shape xb(x.shape().begin(), x.shape().end() - 2), yb(y.shape().begin(), y.shape().end() - 2);
+    batch = broadcast(xb, yb);
+    auto flat = [&](const Tensor& t, int64_t rows, int64_t columns) {
+      Shape shape = batch;
+      shape.push_back(rows);
+      shape.push_back(columns);
+      return reshape(expand(t, shape), {product(batch), rows, columns});
+    };
+    out = bmm(flat(x, m, k), flat(y, k, n));
+  }
+  if (a.dim() > 1) batch.push_back(m);
+  if (b.dim() > 1) batch.push_back(n);
+  return reshape(out, batch);
+}
+
+Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  Tensor out = mm(a, b);
+  if (alpha.real() != 1) out = mul(out, alpha);
+  require(broadcast(input.shape(), out.shape()) == out.shape(), "addmm: the input's shape ", input.shape(),
+          " does not expand to ", out.shape());
+  if (beta.real() == 0) return out;
+  return add(beta.real() == 1 ? input : mul(input, beta), out);
+}
+
+Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  require(input.dim() > 0, "linear: the input needs at least one dimension");
+  require(weight.dim() == 2, "linear: the weight needs two dimensions, got shape ", weight.shape());
+  const int64_t in = weight.size(1), out_features = weight.size(0), rows = in ? input.numel() / input.size(-1) : 0;
+  require(input.size(-1) == in, "mat1 and mat2 shapes cannot be multiplied (", rows, "x", input.size(-1), " and ", in,
+          "x", out_features, "): the input of shape ", input.shape(), " has ", input.size(-1),
+          " features, the weight expects ", in);
+  require_same_dtype(input, weight, "linear");
+  if (bias.defined()) {
+    require_same_dtype(input, bias, "linear (bias)");
+    require(bias.dim() == 1 && bias.size(0) == out_features, "linear: the bias of shape ", bias.shape(),
+            " does not match the weight's ", out_features, " outputs");
+  }
+  require<NotImplementedError>(is_floating(input.dtype()), "\"linear\" not implemented for '", input.dtype(), "'");
+  const Dtype type = working_type(input.dtype());
+  Shape shape = input.shape();
+  shape.back() = out_features;
+  Tensor out = empty(shape, type);
+  {
+    GradMode off(false);
+    const Tensor x = contiguous(to(input, type)), w = to(weight, type);
+    if (bias.defined()) copy_values(out, to(bias, type));
+    if (out.numel() > 0)
+      gemm(rows, out_features, in, 1, {x.bytes(), in, 1}, {w.bytes(), w.stride(1), w.stride(0)}, bias.defined() ? 1 : 0,
+           out.bytes(), out_features, type);
+    out = to(out, input.dtype());
+  }
+  if (recording(input, weight, bias))
+    record("Linear", out, {&input, &weight, &bias}, {&input, &weight}, [](const Context& c) {
+      const Tensor &g = c.gradient(), &x = c.saved(0), &w = c.saved(1);
+      const Tensor flat = g.dim() == 2 ? g : reshape(g, {w.size(0) ? g.numel() / w.size(0) : 0, w.size(0)});
+      if (c.needs(0)) c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), x.shape()));
+      if (c.needs(1)) c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), w.size(1)})));
+      if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
+    });
+  return out;
+}
+
+}  // namespace flambeau

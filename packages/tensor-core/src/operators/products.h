@@ -1,0 +1,14 @@
+// The matrix product on raw memory, over the thread pool. For the operator families that are made of it.
+#pragma once
+
+#include "flambeau/dtype.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+// C (m x n, rows ldc apart) = alpha * A * B + beta * C; dtype is float32 or float64. The result does not depend on the
+// number of threads.
+void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kernels::Matrix b, double beta, char* c,
+          int64_t ldc, Dtype dtype);
+
+}  // namespace flambeau

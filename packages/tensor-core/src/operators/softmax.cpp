@@ -1,0 +1,87 @@
+// Softmax and its logarithm, row by row.
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+namespace {
+
+// Runs a kernel over rows: the dimension is brought last, made contiguous, and put back.
+template <class F>
+Tensor along_last(const Tensor& shape_of, int64_t dim, Dtype in, F&& kernel) {
+  const int64_t length = shape_of.dim() ? shape_of.size(dim) : 1;
+  Shape shape = shape_of.shape();
+  if (shape_of.dim()) std::swap(shape[dim], shape[shape.size() - 1]);
+  Tensor out = empty(shape, in);
+  const int64_t rows = length ? out.numel() / length : 0;
+  parallel_items(rows, std::max<int64_t>(1, 8192 / (length + 1)), [&](int64_t begin, int64_t end) {
+    kernel(out.bytes() + begin * length * item_size(in), begin * length * item_size(in), end - begin, length);
+  });
+  return shape_of.dim() ? contiguous(transpose(out, dim, -1)) : out;
+}
+
+Tensor last(const Tensor& t, int64_t dim, Dtype in) {
+  const Tensor moved = t.dim() ? transpose(t, dim, -1) : t;
+  return contiguous(to(moved, in));
+}
+
+Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
+
+Tensor forward(const kernels::RowKernel (&kernel)[2], const Tensor& t, int64_t dim) {
+  GradMode off(false);
+  const Dtype in = working_type(t);
+  const Tensor rows = last(t, dim, in);
+  return to(along_last(t, dim, in,
+                       [&](char* out, int64_t at, int64_t count, int64_t length) {
+                         kernel[in == Dtype::float64](out, rows.bytes() + at, count, length);
+                       }),
+            t.dtype());
+}
+
+Tensor backward(const kernels::RowBackwardKernel (&kernel)[2], const Tensor& grad, const Tensor& result, int64_t dim) {
+  const Dtype in = working_type(result);
+  const Tensor g = last(grad, dim, in), r = last(result, dim, in);
+  return to(along_last(result, dim, in,
+                       [&](char* out, int64_t at, int64_t count, int64_t length) {
+                         kernel[in == Dtype::float64](out, g.bytes() + at, r.bytes() + at, count, length);
+                       }),
+            result.dtype());
+}
+
+Tensor prepared(const Tensor& t, std::optional<Dtype> dtype, const char* name) {
+  const Tensor x = dtype ? to(t, *dtype) : t;
+  require<NotImplementedError>(is_floating(x.dtype()), "\"", name, "\" not implemented for '", x.dtype(),
+                               "'; pass dtype= or convert with .float()");
+  return x;
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
+  const Tensor x = prepared(t, dtype, "softmax");
+  dim = x.wrap_dim(dim);
+  Tensor out = forward(kernels::table().softmax, x, dim);
+  if (recording(x))
+    record("Softmax", out, {&x}, {&out}, [dim](const Context& c) {
+      const Tensor &g = c.gradient(), &y = c.saved(0);
+      if (!grad_enabled()) return c.set(0, backward(kernels::table().softmax_backward, g, y, dim));
+      c.set(0, (g - sum(g * y, Shape{dim}, true, std::nullopt)) * y);
+    });
+  return out;
+}
+
+Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
+  const Tensor x = prepared(t, dtype, "log_softmax");
+  dim = x.wrap_dim(dim);
+  Tensor out = forward(kernels::table().log_softmax, x, dim);
+  if (recording(x))
+    record("LogSoftmax", out, {&x}, {&out}, [dim](const Context& c) {
+      const Tensor &g = c.gradient(), &y = c.saved(0);
+      if (!grad_enabled()) return c.set(0, backward(kernels::table().log_softmax_backward, g, y, dim));
+      c.set(0, g - exp(y) * sum(g, Shape{dim}, true, std::nullopt));
+    });
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,47 @@
+"""The idx format of the MNIST files: a magic number, the sizes, the elements.
+
+0  0  type  dimensions  | size (4 bytes, big-endian) per dimension | elements, big-endian
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array in an idx file, plain or gzipped.
+
+    Raises: ValueError naming the file and what is wrong, if it is damaged, truncated, too long or something else.
+    """
+    content = _read_unpacked(path)
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES:
+        raise ValueError(f"{path} is not an idx file: it begins with the bytes {content[:4].hex(' ') or '(none)'}")
+    dtype, dimensions = np.dtype(_DTYPES[content[2]]), content[3]
+    start = 4 + 4 * dimensions
+    if len(content) < start:
+        raise ValueError(f"{path} is truncated: {len(content)} bytes, fewer than its header of {start}")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    expected = start + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        wrong = "is truncated" if len(content) < expected else "is too long"
+        raise ValueError(f"{path} {wrong}: {len(content)} bytes, where its header of shape {shape} says {expected}")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _read_unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    if not content.startswith(_GZIP_MAGIC):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is a damaged or truncated gzip file: {error}") from error

@@ -1,0 +1,61 @@
+"""The UCI optical digits, shipped with this package."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.resources
+from pathlib import Path
+
+import numpy as np
+
+from ._images import ImageDataset, Transform
+
+_TRAIN_SIZE = 1437
+_SPLIT_SEED = 0
+_LARGEST_COUNT = 16
+
+
+class Digits(ImageDataset):
+    """1,797 handwritten digits of 8x8 pixels, real and small enough to need no download.
+
+    1,437 are for training and 360 for testing: the first and the rest in the order of
+    ``numpy.random.RandomState(0).permutation(1797)``, which NumPy guarantees never to change.
+    The published pixels are counts of 0 to 16; here they are spread over 0..255 (``count * 255 / 16``, rounded), and so
+    transform and display like those of any other image.
+
+    Args:
+        root: not used, as nothing is read from it; there so that Digits and MNIST take the same arguments.
+        train: the training images, or the test images.
+        transform, target_transform: applied to each image, to each label.
+
+    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
+    doi:10.24432/C50P49, CC BY 4.0.
+
+    >>> dataset = Digits(train=False)
+    >>> image, label = dataset[0]
+    >>> len(dataset), image.shape, label
+    (360, (8, 8), 7)
+    """
+
+    classes = tuple("0123456789")
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train: bool = True,
+        transform: Transform = None,
+        target_transform: Transform = None,
+    ) -> None:
+        super().__init__(root, train, transform, target_transform)
+        rows = _read()
+        order = np.random.RandomState(_SPLIT_SEED).permutation(len(rows))
+        rows = rows[order[:_TRAIN_SIZE] if train else order[_TRAIN_SIZE:]]
+        counts = rows[:, :-1].reshape(-1, 8, 8)
+        self.data = np.rint(counts * (255 / _LARGEST_COUNT)).astype(np.uint8)
+        self.targets = rows[:, -1].astype(np.int64)
+
+
+def _read() -> np.ndarray:
+    """The table as published: 64 counts and the digit in each row."""
+    packed = importlib.resources.files(__package__).joinpath("data", "digits.csv.gz").read_bytes()
+    return np.loadtxt(gzip.decompress(packed).decode("ascii").splitlines(), delimiter=",", dtype=np.uint8)

@@ -1,0 +1,97 @@
+"""A web server of one's own for the downloads, and idx files to order."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+class Server:
+    """Files by name, and what the server shall do wrong."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.ranges = True
+        self.break_after: int | None = None
+        self.requests: list[tuple[str, str | None]] = []
+        self.url = ""
+
+    def mirror(self, name: str) -> str:
+        """The address of a folder of this server."""
+        return f"{self.url}/{name}/"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    files: Server
+
+    def do_GET(self) -> None:
+        name, asked = self.path.lstrip("/"), self.headers["Range"]
+        self.files.requests.append((name, asked))
+        if name not in self.files.files:
+            self.send_error(404)
+            return
+        content = self.files.files[name]
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.files.ranges else None
+        if start is not None and start >= len(content):
+            self.send_error(416)
+            return
+        body = content[start or 0 :]
+        self.send_response(200 if start is None else 206)
+        if start is not None:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.files.break_after])
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    state = Server()
+    handler = type("BoundHandler", (Handler,), {"files": state})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listener:
+        state.url = f"http://127.0.0.1:{listener.server_port}"
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield state
+        listener.shutdown()
+        thread.join()
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The bytes of an idx file of uint8 elements, as its specification has them."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+Writer = Callable[..., Path]
+
+
+@pytest.fixture
+def write_mnist(tmp_path: Path) -> Writer:
+    """Write the two files of a split and return their folder."""
+
+    def write(
+        images: np.ndarray, labels: np.ndarray, train: bool = True, folder: str = ".", packed: bool = False
+    ) -> Path:
+        target = tmp_path / folder
+        target.mkdir(parents=True, exist_ok=True)
+        prefix = "train" if train else "t10k"
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            path, content = target / f"{prefix}-{name}-ubyte", idx(array)
+            if packed:
+                path, content = path.with_name(path.name + ".gz"), gzip.compress(content)
+            path.write_bytes(content)
+        return tmp_path
+
+    return write

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import gzip
+import importlib.resources
+
+import numpy as np
+
+from flambeau.vision.datasets import Digits
+
+
+def published() -> list[list[int]]:
+    """The file as it was published, parsed by hand."""
+    packed = importlib.resources.files("flambeau.vision.datasets").joinpath("data/digits.csv.gz").read_bytes()
+    return [[int(value) for value in line.split(",")] for line in gzip.decompress(packed).decode().split()]
+
+
+def test_the_split_is_a_partition_of_the_published_images() -> None:
+    train, test = Digits(train=True), Digits(train=False)
+    assert (len(train), len(test)) == (1437, 360)
+    found = [(*image.ravel().tolist(), label) for dataset in (train, test) for image, label in dataset]
+    expected = [(*(round(value * 255 / 16) for value in pixels), digit) for *pixels, digit in published()]
+    assert found != expected  # shuffled
+    assert sorted(found) == sorted(expected)
+
+
+def test_the_split_never_changes() -> None:
+    assert Digits(train=True).targets[:12].tolist() == [2, 8, 2, 6, 6, 7, 1, 9, 8, 5, 2, 8]
+    assert Digits(train=False).targets[:12].tolist() == [7, 9, 4, 7, 0, 2, 6, 1, 3, 1, 3, 7]
+
+
+def test_a_sample() -> None:
+    image, label = Digits()[0]
+    assert image.shape == (8, 8) and image.dtype == np.uint8 and type(label) is int
+    assert Digits().data.min() == 0 and Digits().data.max() == 255
+
+
+def test_a_transform_that_writes_leaves_the_dataset_alone() -> None:
+    def erase(image: np.ndarray) -> np.ndarray:
+        image[:] = 0
+        return image
+
+    dataset = Digits(transform=erase, target_transform=str)
+    assert dataset[0][0].sum() == 0 and dataset[0][1] == str(Digits()[0][1])
+    assert dataset.data[0].sum() > 0
+
+
+def test_repr() -> None:
+    assert repr(Digits(train=False)) == "Dataset Digits\n    Number of datapoints: 360\n    Split: Test"

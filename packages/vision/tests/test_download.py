@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flambeau.vision.datasets._download import download
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
+MD5 = hashlib.md5(CONTENT).hexdigest()
+ASIDE = np.random.default_rng(1).bytes(1000)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "file.gz"
+
+
+def part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def begin(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    part_of(path).write_bytes(content)
+
+
+def test_a_file_arrives_whole(server, path: Path) -> None:
+    server.files["file.gz"] = CONTENT
+    download([f"{server.url}/file.gz"], path, MD5)
+    assert path.read_bytes() == CONTENT and not part_of(path).exists()
+    assert server.requests == [("file.gz", None)]
+
+
+def test_a_broken_connection_leaves_a_part_that_the_next_try_completes(server, path: Path) -> None:
+    server.files["file.gz"] = CONTENT
+    server.break_after = 100_000
+    with pytest.raises(RuntimeError, match="the connection ended after 100000 of 300000 bytes"):
+        download([f"{server.url}/file.gz"], path, MD5)
+    assert part_of(path).read_bytes() == CONTENT[:100_000] and not path.exists()
+
+    server.break_after = None
+    download([f"{server.url}/file.gz"], path, MD5)
+    assert path.read_bytes() == CONTENT and not part_of(path).exists()
+    assert server.requests[1:] == [("file.gz", "bytes=100000-")]
+
+
+def test_the_next_mirror_goes_on_where_the_first_broke_off(server, path: Path) -> None:
+    server.files["a"] = server.files["b"] = CONTENT
+    server.break_after = 200_000
+    download([f"{server.url}/a", f"{server.url}/b"], path, MD5)
+    assert path.read_bytes() == CONTENT
+    assert server.requests == [("a", None), ("b", "bytes=200000-")]
+
+
+def test_a_server_without_ranges_sends_everything_again(server, path: Path) -> None:
+    server.files["file.gz"], server.ranges = CONTENT, False
+    begin(path, CONTENT[:1000])
+    download([f"{server.url}/file.gz"], path, MD5)
+    assert path.read_bytes() == CONTENT
+    assert server.requests == [("file.gz", "bytes=1000-")]
+
+
+def test_a_complete_part_needs_no_more_bytes(server, path: Path) -> None:
+    server.files["file.gz"] = CONTENT
+    begin(path, CONTENT)
+    download([f"{server.url}/file.gz"], path, MD5)
+    assert path.read_bytes() == CONTENT
+    assert server.requests == [("file.gz", "bytes=300000-")]
+
+
+@pytest.mark.parametrize("beginning", [ASIDE, ASIDE * 400], ids=["shorter", "longer"])
+def test_a_foreign_part_is_thrown_away(server, path: Path, beginning: bytes) -> None:
+    server.files["file.gz"] = CONTENT
+    begin(path, beginning)
+    download([f"{server.url}/file.gz"], path, MD5)
+    assert path.read_bytes() == CONTENT
+    assert server.requests == [("file.gz", f"bytes={len(beginning)}-"), ("file.gz", None)]
+
+
+def test_a_corrupt_file_is_removed_and_both_checksums_are_named(server, path: Path) -> None:
+    server.files["file.gz"] = ASIDE
+    found = hashlib.md5(ASIDE).hexdigest()
+    with pytest.raises(RuntimeError, match=rf"corrupt \(expected MD5 {MD5}, found {found}\) and was removed"):
+        download([f"{server.url}/file.gz"], path, MD5)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_corrupt_mirror_is_followed_by_the_next(server, path: Path) -> None:
+    server.files.update(a=ASIDE, b=CONTENT)
+    download([f"{server.url}/a", f"{server.url}/b"], path, MD5)
+    assert path.read_bytes() == CONTENT
+
+
+def test_mirrors_that_do_not_answer_are_all_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    urls = ["http://127.0.0.1:1/a", "http://127.0.0.1:1/b"]
+    with pytest.raises(RuntimeError, match=r"could not download file\.gz:\n.*/a: .*refused.*\n.*/b: .*refused"):
+        download(urls, path, MD5)
+    assert list(path.parent.iterdir()) == []

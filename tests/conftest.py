@@ -1,0 +1,31 @@
+"""What the tests of the repository share: its packages as their pyproject.toml files describe them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECTS = {
+    path.parent.name: tomllib.loads(path.read_text()) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes ``package`` once for each of them."""
+    if "package" in metafunc.fixturenames:
+        metafunc.parametrize("package", PROJECTS)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def projects() -> dict[str, dict[str, Any]]:
+    """The parsed pyproject.toml of each package, by its folder."""
+    return PROJECTS

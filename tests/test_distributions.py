@@ -1,0 +1,127 @@
+"""The distributions: one version, exact pins, and in each wheel and sdist what belongs there and nothing else."""
+
+from __future__ import annotations
+
+import email
+import importlib.metadata
+import tarfile
+import zipfile
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Projects = dict[str, dict[str, Any]]
+IGNORED = {"build", "__pycache__"}
+
+
+def distribution_file(root: Path, project: dict[str, Any], suffix: str) -> Path:
+    name = project["project"]["name"].replace("-", "_")
+    (found,) = (root / "dist").glob(f"{name}-{project['project']['version']}*{suffix}")
+    return found
+
+
+@pytest.fixture
+def wheel(root: Path, projects: Projects, package: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(distribution_file(root, projects[package], ".whl"))
+
+
+@pytest.fixture
+def sdist(root: Path, projects: Projects, package: str) -> set[str]:
+    """The names in the sdist, without its top folder."""
+    with tarfile.open(distribution_file(root, projects[package], ".tar.gz")) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
+
+
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(wheel.read(name))
+
+
+def source_files(folder: Path) -> set[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in paths if not IGNORED & set(path.parts) and not path.name.endswith(".pyc")}
+
+
+def test_all_have_one_version(projects: Projects) -> None:
+    assert len({project["project"]["version"] for project in projects.values()}) == 1
+
+
+def test_the_installed_version_is_that_of_the_sources(projects: Projects, package: str) -> None:
+    project = projects[package]["project"]
+    assert importlib.metadata.version(project["name"]) == project["version"]
+
+
+def test_own_packages_are_pinned_to_that_version(projects: Projects, package: str) -> None:
+    project = projects[package]
+    required = [*project["project"].get("dependencies", []), *project["build-system"]["requires"]]
+    own = [requirement for requirement in required if requirement.startswith("flambeau")]
+    names = {other["project"]["name"] for other in projects.values()}
+    assert {requirement.partition("==")[0] for requirement in own} <= names
+    assert all(requirement.endswith(f"=={project['project']['version']}") for requirement in own)
+
+
+def test_the_metapackage_requires_all_others(projects: Projects) -> None:
+    required = {requirement.partition("==")[0] for requirement in projects["flambeau"]["project"]["dependencies"]}
+    assert required == {project["project"]["name"] for project in projects.values()} - {"flambeau"}
+
+
+def test_metadata(wheel: zipfile.ZipFile) -> None:
+    fields = metadata(wheel)
+    assert fields["License-Expression"] == "BSD-3-Clause"
+    assert fields["Requires-Python"] == ">=3.11"
+    assert fields["Description-Content-Type"] == "text/markdown"
+    assert not any(field.startswith("License ::") for field in fields.get_all("Classifier", []))
+
+
+def test_the_licence_travels_with_wheel_and_sdist(root: Path, wheel: zipfile.ZipFile, sdist: set[str]) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+    assert wheel.read(name) == (root / "LICENSE").read_bytes()
+    assert "LICENSE" in sdist
+
+
+def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
+    projects: Projects, package: str, wheel: zipfile.ZipFile
+) -> None:
+    files = [name for name in wheel.namelist() if ".dist-info/" not in name]
+    others = tuple(f"flambeau/{other}/" for other in projects if other != package)
+    if package == "flambeau":
+        assert files == []
+    elif package == "tensor-core":
+        assert all(name.startswith(("flambeau/", "flambeau_tensor_core.libs/")) for name in files)
+        assert [name for name in files if name.startswith(others)] == []
+        assert {"flambeau/__init__.py", "flambeau/py.typed"} <= set(files)
+    else:
+        assert [name for name in files if not name.startswith(f"flambeau/{package}/")] == []
+        assert {f"flambeau/{package}/__init__.py", f"flambeau/{package}/py.typed"} <= set(files)
+
+
+def test_the_wheel_holds_every_file_of_the_python_sources(root: Path, package: str, wheel: zipfile.ZipFile) -> None:
+    folder = root / "packages" / package
+    sources = set[str]().union(*(source_files(folder / top) for top in ("src", "python")))
+    python = {name for name in sources if name.startswith("flambeau/")}
+    assert python <= set(wheel.namelist())
+    assert not [name for name in wheel.namelist() if "test" in Path(name).parts or name.endswith(".pyc")]
+
+
+def test_the_sdist_holds_every_file_of_the_package(root: Path, package: str, sdist: set[str]) -> None:
+    assert source_files(root / "packages" / package) <= sdist
+
+
+def test_the_native_library_is_found_where_dependants_look(root: Path, projects: Projects) -> None:
+    with zipfile.ZipFile(distribution_file(root, projects["tensor-core"], ".whl")) as wheel:
+        names = set(wheel.namelist())
+    assert "flambeau/lib/cmake/flambeau/flambeau-config.cmake" in names
+    assert any(name.startswith("flambeau/lib/libflambeau") for name in names)
+    assert any(name.startswith("flambeau/include/flambeau/") for name in names)
+    (entry,) = importlib.metadata.entry_points(group="cmake.root", name="flambeau")
+    assert entry.value == "flambeau"
+
+
+def test_all_installed_files_together_stay_small(projects: Projects) -> None:
+    def installed(name: str) -> int:
+        files = importlib.metadata.files(name) or []
+        return sum(path.locate().stat().st_size for path in files if path.locate().exists())  # type: ignore[attr-defined]
+
+    assert sum(installed(project["project"]["name"]) for project in projects.values()) < 30e6

@@ -1,0 +1,59 @@
+"""The documentation: its commands name sessions that exist, its links lead somewhere, its programs run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOPS = ("docs", "packages", "tests", "tools")
+PAGES = [ROOT / "README.md", *(path for top in TOPS for path in sorted(ROOT.glob(f"{top}/**/*.md")))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def sessions() -> set[str]:
+    """The names of the functions in noxfile.py that are sessions."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text())
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and any("nox.session" in ast.unparse(d) for d in node.decorator_list)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_name_sessions_that_exist(page: Path) -> None:
+    named = re.findall(r"(?:nox|noxfile\.py) -s \"?([a-z_]+)", page.read_text())
+    assert set(named) <= sessions()
+
+
+def test_the_readme_gives_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert "python3 noxfile.py -s train" in text
+    assert "python3 noxfile.py -s tests" in text
+
+
+def test_the_readme_lists_every_package() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [path.name for path in (ROOT / "packages").iterdir() if f"packages/{path.name}" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_programs_of_the_readme_run(tmp_path: Path) -> None:
+    programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert programs
+    for program in programs:
+        subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True, timeout=120)

@@ -1,0 +1,40 @@
+"""The example that trains LeNet, as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def train(root: Path, tmp_path: Path):
+    """Run the example with a folder for its output and some arguments; gives what it prints."""
+
+    def run(output: str, *arguments: str) -> str:
+        command = [sys.executable, str(root / "docs/examples/lenet.py"), "--output", output, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=300, check=False)
+        return f"{done.stdout}exit status {done.returncode}"
+
+    return run
+
+
+def test_it_trains_and_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path: Path) -> None:
+    assert "exit status 0" in train("interrupted", "--epochs", "1")
+    resumed = train("interrupted", "--epochs", "2", "--resume")
+    whole = train("whole", "--epochs", "2")
+
+    def last_epoch(printed: str) -> list[str]:
+        return [line for line in printed.splitlines() if line.startswith(("Epoch 2/2", "Test accuracy", "exit status"))]
+
+    assert last_epoch(resumed) == last_epoch(whole)
+    assert len(last_epoch(whole)) == 3
+    checkpoints = [(tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("interrupted", "whole")]
+    assert checkpoints[0] == checkpoints[1]
+    assert (tmp_path / "whole" / "lenet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_accuracy_that_is_not_reached_fails(train) -> None:
+    assert train("short", "--epochs", "1", "--require-accuracy", "100").endswith("exit status 1")

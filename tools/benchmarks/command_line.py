@@ -1,0 +1,141 @@
+"""The command line: choose, run, report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import chart, machine, progress, rounds
+from .comparison import Comparison, all_met
+from .process import Settings, Side, UnusableLibraryError, describe
+from .table import table
+from .workload import Workload
+from .workloads import WORKLOADS
+
+# The targets are stated against this release.
+BASELINE_VERSIONS = {"torch": "2.13.0"}
+
+ALL_MET, NOT_ALL_MET, NOT_RUN = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark. Returns 0 if every target is met, 1 if not, 2 if nothing could be measured."""
+    options = parser().parse_args(arguments)
+    selected = select(options.only)
+    if not selected:
+        print(f"no workload matches {' or '.join(p.pattern for p in options.only)}; see --list", file=sys.stderr)
+        return NOT_RUN
+    if options.list:
+        print("\n".join(map(listed, selected)))
+        return ALL_MET
+    settings = Settings(options.threads, options.quick)
+    sides = Side(options.subject, options.python_flambeau), Side(options.baseline, options.python_torch)
+    try:
+        versions = [describe(side, settings) for side in sides]
+    except UnusableLibraryError as error:
+        print(error, file=sys.stderr)
+        return NOT_RUN
+    warn(versions)
+    result = {
+        "machine": machine.describe(),
+        "settings": vars(settings),
+        "subject": versions[0],
+        "baseline": versions[1],
+    }
+    comparisons = measure(selected, sides, settings, options.rounds)
+    report(comparisons, result, options.output)
+    return ALL_MET if all_met(comparisons) else NOT_ALL_MET
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    options = argparse.ArgumentParser(
+        prog="benchmarks",
+        description="Run the same workloads for flambeau and PyTorch in alternating processes and report the ratios.",
+        epilog="Exit status: 0 all targets met, 1 some missed, 2 nothing measured.",
+    )
+    add = options.add_argument
+    add("--only", metavar="PATTERN", type=pattern, action="append", default=[], help="regular expression, repeatable")
+    add("--rounds", type=positive, default=None, help="pairs of processes per group (default 5; 2 with --quick)")
+    add("--list", action="store_true", help="list the workloads with their targets and stop")
+    add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="for JSON and chart (%(default)s)")
+    add("--subject", default="flambeau", help="module that is judged (%(default)s)")
+    add("--baseline", default="torch", help="module it is compared with (%(default)s)")
+    add("--quick", action="store_true", help="short measurements, for a first impression")
+    add("--threads", type=positive, default=machine.cores(), help="of both libraries (default: all cores)")
+    add("--python-flambeau", metavar="EXE", default=sys.executable, help="interpreter that has the subject")
+    add("--python-torch", metavar="EXE", default=sys.executable, help="interpreter that has the baseline")
+    return options
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression, in any case."""
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def select(patterns: Sequence[re.Pattern[str]]) -> list[Workload]:
+    """The workloads whose ``group: name`` contains a match of any pattern; all of them without patterns."""
+    return [row for row in WORKLOADS if not patterns or any(pattern.search(row.key) for pattern in patterns)]
+
+
+def listed(row: Workload) -> str:
+    """A line of ``--list``."""
+    target = "" if row.at_most is None else f"at most {row.at_most:g} {row.unit or 'of the baseline'}"
+    return f"{row.key:<68} {target}".rstrip()
+
+
+def warn(versions: Sequence[dict[str, Any]]) -> None:
+    """Say what makes the run a poor judge of the targets."""
+    baseline = versions[1]
+    stated = BASELINE_VERSIONS.get(baseline["library"])
+    if stated is not None and baseline["version"].partition("+")[0] != stated:
+        print(
+            f"the targets are stated against {baseline['library']} {stated}, not {baseline['version']}", file=sys.stderr
+        )
+    if versions[0]["threads"] != baseline["threads"]:
+        print(f"threads differ: {versions[0]['threads']} and {baseline['threads']}", file=sys.stderr)
+    load = machine.load()
+    if load is not None and load > 0.5:
+        print(f"the machine is busy (load {load:.1f}): expect wide ranges", file=sys.stderr)
+
+
+def measure(
+    selected: Sequence[Workload], sides: tuple[Side, Side], settings: Settings, count: int | None
+) -> list[Comparison]:
+    """Run the rounds behind a progress bar."""
+    count = count or (2 if settings.quick else 5)
+    bar = progress.bar(2 * count * len(selected))
+    try:
+        return rounds.run(selected, sides, settings, count, bar.step)
+    finally:
+        bar.close()
+
+
+def report(comparisons: Sequence[Comparison], result: dict[str, Any], output: Path) -> None:
+    """Write ``results.json``, ``table.txt`` and the chart as SVG and PNG; print the table."""
+    text = table(comparisons, result["subject"]["library"], result["baseline"]["library"])
+    record = {**result, "load_after": machine.load(), "workloads": [row.record() for row in comparisons]}
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "results.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (output / "table.txt").write_text(text + "\n", encoding="utf-8")
+    title = " against ".join("{library} {version}".format(**result[side]) for side in ("subject", "baseline"))
+    try:
+        chart.draw(comparisons, title, [output / "ratios.svg", output / "ratios.png"])
+    except (ImportError, ValueError) as error:
+        print(f"no chart: {error}", file=sys.stderr)
+    print(f"{text}\n\nwritten to {output.resolve()}")

@@ -1,0 +1,45 @@
+"""A few numbers that tell whether two libraries computed the same thing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Fingerprint = list[dict[str, Any]]
+
+RELATIVE_TOLERANCE = 1e-3
+
+
+def fingerprint(result: Any) -> Fingerprint:
+    """Shape, dtype and mean magnitude of every tensor in ``result``, which may be a tensor, a sequence, or None.
+
+    >>> fingerprint(np.array([1.0, -3.0], dtype=np.float32))
+    [{'shape': [2], 'dtype': 'float32', 'magnitude': 2.0}]
+    """
+    if isinstance(result, tuple | list):
+        return [part for item in result for part in fingerprint(item)]
+    if result is None:
+        return []
+    array = np.asarray(result.detach() if hasattr(result, "detach") else result)
+    magnitude = float(np.abs(array).mean(dtype=np.float64)) if array.size else 0.0
+    return [{"shape": list(array.shape), "dtype": str(array.dtype), "magnitude": magnitude}]
+
+
+def difference(subject: Fingerprint, baseline: Fingerprint) -> str | None:
+    """Say how two fingerprints differ, or None.
+
+    >>> difference([{"shape": [2], "dtype": "float32", "magnitude": 2.0}], [])
+    '1 results instead of 0'
+    """
+    if len(subject) != len(baseline):
+        return f"{len(subject)} results instead of {len(baseline)}"
+    for mine, other in zip(subject, baseline, strict=True):
+        for quality in ("shape", "dtype"):
+            if mine[quality] != other[quality]:
+                return f"{quality} {mine[quality]} instead of {other[quality]}"
+        # The floor forgives a loss near zero its rounding error; NaN is close to nothing and so differs.
+        if not math.isclose(mine["magnitude"], other["magnitude"], rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-6):
+            return f"mean magnitude {mine['magnitude']:.6g} instead of {other['magnitude']:.6g}"
+    return None

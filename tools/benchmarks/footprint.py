@@ -1,0 +1,98 @@
+"""Import time, installed size and memory: what a library costs before it computes anything.
+
+MB are 10**6 bytes. Import time and memory are read in processes of their own that do nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import json
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+IMPORT_TIME = """
+import time, numpy
+start = time.perf_counter_ns()
+import {name}
+print((time.perf_counter_ns() - start) / 1e6)
+"""
+
+RESIDENT_MEMORY = """
+import {name}, sys
+try:
+    with open("/proc/self/status") as status:
+        print(next(int(line.split()[1]) * 1024 / 1e6 for line in status if line.startswith("VmRSS:")))
+except FileNotFoundError:
+    import resource
+    unit = 1 if sys.platform == "darwin" else 1024
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+"""
+
+
+def import_ms(name: str, repeats: int = 7) -> float:
+    """Median milliseconds of ``import name`` where NumPy is already imported. The files are in the page cache."""
+    _printed(IMPORT_TIME, name)
+    return statistics.median(_printed(IMPORT_TIME, name) for _ in range(repeats))
+
+
+def resident_mb(name: str, repeats: int = 3) -> float:
+    """Median resident memory of a process that has done ``import name``."""
+    return statistics.median(_printed(RESIDENT_MEMORY, name) for _ in range(repeats))
+
+
+def installed_mb(name: str) -> float:
+    """Size of the files of distribution ``name`` and of all it depends on, without NumPy."""
+    return sum(map(_size, _closure(_roots(name), without={"numpy"}))) / 1e6
+
+
+def _printed(program: str, name: str) -> float:
+    command = [sys.executable, "-P", "-c", program.format(name=name)]
+    child = subprocess.run(command, capture_output=True, text=True)
+    if child.returncode:
+        last_line = (child.stderr.strip() or f"exit status {child.returncode}").splitlines()[-1]
+        raise RuntimeError(last_line)
+    return float(child.stdout)
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _roots(name: str) -> list[str]:
+    """``name`` itself, or, where the metapackage is absent, the distributions called ``name-...``."""
+    installed = {_canonical(found.name) for found in metadata.distributions()}
+    roots = [name] if name in installed else sorted(other for other in installed if other.startswith(f"{name}-"))
+    if not roots:
+        raise metadata.PackageNotFoundError(name)
+    return roots
+
+
+def _closure(roots: Iterable[str], without: set[str]) -> list[metadata.Distribution]:
+    """The installed distributions reachable from ``roots`` through requirements that are not extras."""
+    waiting, found = list(roots), dict[str, metadata.Distribution]()
+    while waiting:
+        name = _canonical(waiting.pop())
+        if name in found or name in without:
+            continue
+        try:
+            found[name] = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # a requirement of another platform
+        for requirement in found[name].requires or ():
+            if not re.search(r"\bextra\s*==", requirement):
+                waiting.append(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
+    return list(found.values())
+
+
+def _size(distribution: metadata.Distribution) -> int:
+    origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+    if origin.get("dir_info", {}).get("editable"):
+        raise RuntimeError(f"{distribution.name} is an editable install, its wheel's size is not known")
+    if distribution.files is None:
+        raise RuntimeError(f"{distribution.name} does not list its files")
+    paths = (Path(str(file.locate())) for file in distribution.files)
+    return sum(path.stat().st_size for path in paths if path.exists())

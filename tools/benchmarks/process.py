@@ -1,0 +1,128 @@
+"""Starting a worker, reading its events, and outliving its crashes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECONDS_PER_WORKLOAD = 180.0
+
+# Set before the process starts, because thread pools read them when they load.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "FLAMBEAU_NUM_THREADS")
+
+
+class UnusableLibraryError(Exception):
+    """A library that cannot be imported, so that nothing can be measured."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the comparison: a library and the interpreter that has it."""
+
+    library: str
+    python: str = sys.executable
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What both sides share."""
+
+    threads: int
+    quick: bool = False
+
+
+def describe(side: Side, settings: Settings) -> dict[str, Any]:
+    """Version and number of threads of a side's library.
+
+    Raises: UnusableLibraryError if its interpreter cannot be run or cannot import it.
+    """
+    try:
+        events = list(_events(side, settings, []))
+    except OSError as error:
+        raise UnusableLibraryError(f"{side.python} cannot be run: {error.strerror}") from error
+    for event in events:
+        if "about" in event:
+            return dict(event["about"])
+    why = events[-1].get("unusable") or events[-1].get("died")
+    raise UnusableLibraryError(f"{side.library} cannot be imported by {side.python}: {why}")
+
+
+def readings(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Measure ``keys`` in one process, and in another for those left when it dies.
+
+    Yields ``{"key", "value", "fingerprint"}`` or ``{"key", "missing"}`` for each of ``keys``.
+    """
+    waiting = list(keys)
+    while waiting:
+        current, ending = waiting[0], "the process ended early"
+        for event in _events(side, settings, waiting):
+            if "key" in event:
+                waiting.remove(event["key"])
+                yield event
+            current = event.get("started", current)
+            ending = event.get("unusable") or event.get("died") or ending
+        if current in waiting:
+            waiting.remove(current)
+            yield {"key": current, "missing": ending}
+
+
+def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The worker's lines, then ``{"died": reason}`` if it did not end by itself."""
+    request = {"library": side.library, "threads": settings.threads, "quick": settings.quick, "keys": list(keys)}
+    command = [side.python, "-P", "-m", f"{__package__.rpartition('.')[2]}.worker", json.dumps(request)]
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=_environment(settings)
+        ) as process,
+    ):
+        try:
+            while (line := _line_in_time(process)).endswith("\n"):
+                yield json.loads(line)
+        except BaseException:  # an interrupt, or a reader that stopped listening
+            process.kill()
+            raise
+        if process.wait():
+            complaints.seek(0)
+            yield {"died": _obituary(process.returncode, complaints.read())}
+
+
+def _line_in_time(process: subprocess.Popen[str]) -> str:
+    """The next line; a worker silent for too long is killed, which ends its output."""
+    assert process.stdout is not None
+    watchdog = threading.Timer(SECONDS_PER_WORKLOAD, process.kill)
+    watchdog.start()
+    try:
+        return process.stdout.readline()
+    finally:
+        watchdog.cancel()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    package = Path(__file__).resolve().parent
+    threads = dict.fromkeys(THREAD_VARIABLES, str(settings.threads))
+    search = [str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(search)}
+
+
+def _obituary(status: int, complaints: str) -> str:
+    """Say how a process ended.
+
+    >>> _obituary(-11, "")
+    'the process died of SIGSEGV'
+    """
+    if status == -9:
+        return f"the process was killed: out of memory, or silent for {SECONDS_PER_WORKLOAD:.0f} s"
+    if status < 0:
+        return f"the process died of {signal.Signals(-status).name}"
+    last = complaints.strip().splitlines()[-1:] or [""]
+    return f"the process ended with status {status}: {last[0]}".rstrip(": ")

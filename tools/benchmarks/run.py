@@ -1,0 +1,9 @@
+"""``python tools/benchmarks/run.py`` from anywhere."""
+
+import runpy
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    runpy.run_module("benchmarks", run_name="__main__", alter_sys=True)

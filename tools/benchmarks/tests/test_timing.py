@@ -1,0 +1,40 @@
+"""A measurement resolves what it should and leaves the interpreter as it was."""
+
+import gc
+import time
+
+import pytest
+
+from ..timing import Effort, seconds_per_call
+from ..workload import Code, Library, expression
+
+BRIEF = Effort(warm_up=1_000_000, batch=1_000_000, total=5_000_000, least_batches=3)
+
+
+def test_a_sleep_takes_as_long_as_it_sleeps() -> None:
+    assert seconds_per_call(Code(lambda: time.sleep(0.002)), BRIEF) == pytest.approx(0.002, rel=0.5)
+
+
+def test_a_statement_costs_no_call() -> None:
+    names = {"x": 1}
+    assert seconds_per_call(Code("x", names), BRIEF) < seconds_per_call(Code(lambda: names["x"]), BRIEF)
+
+
+def test_the_collector_is_off_during_the_batches_and_on_afterwards() -> None:
+    seen: set[bool] = set()
+    seconds_per_call(Code(lambda: seen.add(gc.isenabled())), BRIEF)
+    assert seen == {False}
+    assert gc.isenabled()
+
+
+def test_every_library_gets_the_same_inputs() -> None:
+    first, second = (expression("x", x=(3, 4))(LibraryOfArrays("numpy")).result() for _ in range(2))
+    assert first.shape == (3, 4)
+    assert (first == second).all()
+
+
+class LibraryOfArrays(Library):
+    """NumPy posing as a tensor library."""
+
+    class fb:
+        tensor = staticmethod(lambda array: array)

@@ -1,0 +1,81 @@
+"""The process that measures: one library, some workloads, one JSON line for each event.
+
+Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, threads, quick, keys. The lines it writes:
+``{"started": key}`` before a workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint`` or
+``missing``, the reason. A process that dies has therefore said in which workload.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from .fingerprint import fingerprint
+from .timing import FULL, QUICK, Effort, seconds_per_call
+from .workload import Library, Workload
+from .workloads import WORKLOADS
+
+
+def measured(workload: Workload, library: Library, effort: Effort) -> dict[str, Any]:
+    """One reading of ``workload``, or the reason why there is none."""
+    try:
+        if workload.unit is not None:
+            return {"value": workload.measured(library), "fingerprint": []}
+        code = workload.measured(library)
+        first = code.result()
+        mark = fingerprint(first) if code.compare else []
+        del first
+        return {"value": seconds_per_call(code, effort), "fingerprint": mark}
+    except Exception as error:  # whatever a library raises where it lacks an operator
+        return {"missing": reason(error)}
+
+
+def reason(error: BaseException) -> str:
+    """One line that names the error.
+
+    >>> reason(AttributeError("module 'flambeau' has no attribute 'sort'"))
+    "AttributeError: module 'flambeau' has no attribute 'sort'"
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+def describe(library: Library, threads: int) -> dict[str, Any]:
+    """Fix the number of threads and say what is running."""
+    if hasattr(library.fb, "set_num_threads"):
+        library.fb.set_num_threads(threads)
+    count = library.fb.get_num_threads() if hasattr(library.fb, "get_num_threads") else None
+    version = str(getattr(library.fb, "__version__", "unknown"))
+    return {"library": library.name, "version": version, "threads": count, "python": sys.version.split()[0]}
+
+
+def serve(request: Mapping[str, Any], out: TextIO) -> None:
+    """Measure what ``request`` names, writing each event as soon as it happens."""
+
+    def say(**event: Any) -> None:
+        print(json.dumps(event), file=out, flush=True)
+
+    library = Library(request["library"])
+    try:
+        say(about=describe(library, request["threads"]))
+    except Exception as error:
+        say(unusable=reason(error))
+        return
+    effort, rows = QUICK if request["quick"] else FULL, {row.key: row for row in WORKLOADS}
+    for key in request["keys"]:
+        say(started=key)
+        say(key=key, **measured(rows[key], library, effort))
+
+
+def main() -> None:
+    # Whatever a library prints goes to stderr: stdout carries the protocol alone.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        serve(json.loads(sys.argv[1]), out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What a workload is: a row with a group, a name, the code to time or the value to read, and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+
+class Library:
+    """One library under the common interface. Its modules are imported when first read.
+
+    A library without ``nn`` therefore still runs every workload that needs only tensors. Inputs come from NumPy with a
+    fixed seed, so both libraries compute the same numbers in memory of their own.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._random = np.random.default_rng(20_240_229)
+
+    @cached_property
+    def fb(self) -> Any:
+        return import_module(self.name)
+
+    @cached_property
+    def nn(self) -> Any:
+        return import_module(f"{self.name}.nn")
+
+    @cached_property
+    def functional(self) -> Any:
+        return import_module(f"{self.name}.nn.functional")
+
+    @cached_property
+    def optim(self) -> Any:
+        return import_module(f"{self.name}.optim")
+
+    @cached_property
+    def autograd(self) -> Any:
+        return import_module(f"{self.name}.autograd")
+
+    def normal(self, *shape: int, scale: float = 1.0) -> Any:
+        """Standard normal float32 values times ``scale``."""
+        return self.fb.tensor(self._random.standard_normal(shape, dtype=np.float32) * np.float32(scale))
+
+    def positive(self, *shape: int) -> Any:
+        """Uniform float32 values in [0.5, 1.5)."""
+        return self.fb.tensor(self._random.random(shape, dtype=np.float32) + np.float32(0.5))
+
+    def integers(self, high: int, *shape: int) -> Any:
+        """Uniform int64 values in [0, high)."""
+        return self.fb.tensor(self._random.integers(0, high, shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Code:
+    """What is timed: a statement over ``names``, compiled into the timing loop, or a callable without arguments.
+
+    A statement costs no call of its own, which matters where the work takes 200 ns. With ``compare`` the first result
+    of both libraries is compared, so that nothing wins by computing something else.
+    """
+
+    statement: str | Callable[[], Any]
+    names: Mapping[str, Any] = field(default_factory=dict)
+    compare: bool = True
+
+    def result(self) -> Any:
+        """Run once and return the value."""
+        return eval(self.statement, dict(self.names)) if isinstance(self.statement, str) else self.statement()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One row of the benchmark.
+
+    Args:
+        group: workloads of a group share a process.
+        name: unique within its group.
+        measured: for a timed row, ``Library -> Code``; for a row with a ``unit``, ``Library -> float`` in that unit.
+        at_most: the target. For a timed row the ratio of times, subject to baseline; for a row with a unit the
+            subject's own value. None: reported without a target.
+        unit: None for a timed row.
+    """
+
+    group: str
+    name: str
+    measured: Callable[[Library], Any]
+    at_most: float | None = None
+    unit: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.group}: {self.name}"
+
+
+def expression(
+    statement: str, *, requires_grad: str = "", positive: bool = False, compare: bool = True, **shapes: tuple[int, ...]
+) -> Callable[[Library], Code]:
+    """Time ``statement`` over random float32 tensors of the given shapes.
+
+    ``fb`` is the library in it and ``F`` its ``nn.functional``; ``requires_grad`` lists the names, separated by blanks,
+    of the tensors that record.
+
+    >>> row = Workload("small operators", "a + b", expression("a + b", a=(4, 4), b=(4, 4)), at_most=0.25)
+    >>> row.key
+    'small operators: a + b'
+    """
+
+    def prepare(library: Library) -> Code:
+        fill = library.positive if positive else library.normal
+        names: dict[str, Any] = {name: fill(*shape) for name, shape in shapes.items()}
+        for name in requires_grad.split():
+            names[name].requires_grad_(True)
+        if "F." in statement:
+            names["F"] = library.functional
+        return Code(statement, {"fb": library.fb, **names}, compare)
+
+    return prepare

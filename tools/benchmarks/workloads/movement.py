@@ -1,0 +1,43 @@
+"""Copies, gathers and random numbers: no arithmetic to hide behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..workload import Code, Library, Workload, expression
+
+GROUP = "movement"
+MILLION = (1000, 1000)
+SCORES = (4096, 1024)
+
+
+def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callable[[Library], Code]:
+    """Time ``statement`` over a matrix ``x`` and as many row numbers ``i`` as are ``chosen``."""
+
+    def prepare(library: Library) -> Code:
+        names = {"fb": library.fb, "x": library.normal(rows, columns), "i": library.integers(rows, chosen)}
+        return Code(statement, names)
+
+    return prepare
+
+
+ROWS = (
+    Workload(GROUP, "clone of 10^7", expression("x.clone()", x=(10, *MILLION))),
+    Workload(GROUP, "cat of two 10^6", expression("fb.cat([x, y])", x=MILLION, y=MILLION)),
+    Workload(GROUP, "cat of two 1000x1000 along 1", expression("fb.cat([x, y], 1)", x=MILLION, y=MILLION)),
+    Workload(GROUP, "stack of two 10^6", expression("fb.stack([x, y])", x=MILLION, y=MILLION)),
+    Workload(GROUP, "transpose and copy 4096x1024", expression("x.t().contiguous()", x=SCORES)),
+    Workload(
+        GROUP, "permute and copy 64x16x32x32", expression("x.permute(0, 2, 3, 1).contiguous()", x=(64, 16, 32, 32))
+    ),
+    Workload(GROUP, "every second column of 4096x1024", expression("x[:, ::2].contiguous()", x=SCORES)),
+    Workload(GROUP, "index_select 4096 of 10000x256", rows_chosen("fb.index_select(x, 0, i)", 10_000, 256, 4096)),
+    Workload(GROUP, "x[i], 4096 of 10000x256", rows_chosen("x[i]", 10_000, 256, 4096)),
+    Workload(GROUP, "masked_fill of 10^6", expression("x.masked_fill(x > 0.0, 1.0)", x=MILLION)),
+    Workload(GROUP, "dropout of 4096x1024", expression("F.dropout(x, 0.5, True)", x=SCORES, compare=False)),
+    Workload(GROUP, "rand of 10^6", expression("fb.rand(1000, 1000)", compare=False)),
+    Workload(GROUP, "randn of 10^6", expression("fb.randn(1000, 1000)", compare=False)),
+    Workload(GROUP, "randperm of 10^6", expression("fb.randperm(1000000)", compare=False)),
+    Workload(GROUP, "zeros of 10^7", expression("fb.zeros(10, 1000, 1000)")),
+    Workload(GROUP, "arange of 10^6", expression("fb.arange(1000000)")),
+)
