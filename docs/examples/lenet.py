@@ -86,7 +86,7 @@ def load_data(args):
 def train_epoch(model, loader, loss_function, optimizer, description):
     model.train()
     total = 0.0
-    progress = tqdm(loader, desc=description, unit="batch", leave=False)
+    progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)  # None: only on a terminal
     for images, labels in progress:
         optimizer.zero_grad()
         loss = loss_function(model(images), labels)
@@ -118,9 +118,12 @@ def draw(model, test, history, path, count=10):
     grid = figure.add_gridspec(2, count, height_ratios=[3, 1])
     epochs = range(1, len(history["loss"]) + 1)
     loss_axis = figure.add_subplot(grid[0, : count // 2], title="training loss", xlabel="epoch")
-    loss_axis.plot(epochs, history["loss"], color="tab:orange")
+    loss_axis.plot(epochs, history["loss"], ".-", color="tab:orange")
     accuracy_axis = figure.add_subplot(grid[0, count // 2 :], title="test accuracy, %", xlabel="epoch")
-    accuracy_axis.plot(epochs, history["accuracy"], color="tab:blue")
+    accuracy_axis.plot(epochs, history["accuracy"], ".-", color="tab:blue")
+    for axis in (loss_axis, accuracy_axis):
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
     for place, (label, prediction) in enumerate(zip(labels, predictions, strict=True)):
         axis = figure.add_subplot(grid[1, place])
         axis.imshow(test.data[place], cmap="gray_r")

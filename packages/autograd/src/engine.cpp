@@ -1,9 +1,15 @@
 // Runs the graph backwards.
 //
 // Note [Runs]
-// A run keeps the nodes whose gradients have begun to arrive in a heap by sequence number (Note [Order] in node.h) and the
-// gradients in the nodes themselves. A hook or a derivative may start another run inside a run; where that meets a node
-// which is waiting in the outer one, it keeps its gradients beside, in `overflow`. Everything happens in the calling thread.
+// A run keeps the nodes whose gradients have begun to arrive in a heap by sequence number (Note [Order] in node.h) and
+// the gradients in the nodes themselves. A hook or a derivative may start another run inside a run; where that meets a
+// node which is waiting in the outer one, it keeps its gradients beside, in `overflow`. Everything happens in the
+// calling thread.
+//
+// Note [Leaves last]
+// Gradients are added to the leaves after everything else has run, so that a run which fails (a graph that was freed, a
+// changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks to be called after
+// accumulation are the exception: these exist to consume gradients early.
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
@@ -17,15 +23,16 @@ using Gradients = SmallVector<Tensor, 1>;
 struct Run {
   explicit Run(const RunOptions& o) : options(o) {}
   ~Run() {  // after an exception: leave no node waiting
-    for (Node* node : heap)
-      if (node->run == this) {
-        node->run = nullptr;
-        node->pending.clear();
-      }
+    for (const auto& waiting_nodes : {heap, leaves})
+      for (Node* node : waiting_nodes)
+        if (node->run == this) {
+          node->run = nullptr;
+          node->pending.clear();
+        }
   }
 
   const RunOptions& options;
-  std::vector<Node*> heap;
+  std::vector<Node*> heap, leaves;  // Note [Leaves last]
   std::unordered_map<Node*, Gradients> overflow;
   std::unordered_set<Node*> needed;  // only if `selective`
   bool selective = false;
@@ -34,7 +41,8 @@ struct Run {
 
   bool wants(Node* node) const { return !selective || needed.count(node) > 0; }
   Gradients& waiting(Node* node);
-  void deliver(const Edge& edge, Tensor gradient);
+  Gradients& enter(Node* node, Gradients& gradients);
+  void deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index);
   void step(Node* node);
   void loop();
   void select();
@@ -46,15 +54,22 @@ bool later(const Node* a, const Node* b) { return a->sequence < b->sequence; }
 
 }  // namespace
 
-Tensor fit(Tensor g, const OutputInfo& info, const Node& node) {
+namespace {
+
+bool reduces_to(const Shape& from, const Shape& to) {  // whether `to` broadcasts to `from`
+  if (to.size() > from.size()) return false;
+  const size_t shift = from.size() - to.size();
+  for (size_t i = 0; i < to.size(); ++i)
+    if (to[i] != from[shift + i] && to[i] != 1) return false;
+  return true;
+}
+
+}  // namespace
+
+Tensor fit(Tensor g, const OutputInfo& info, const Node* sender, size_t index) {
   if (FLAMBEAU_UNLIKELY(!(g.shape() == info.shape))) {
-    Shape joint;
-    try {
-      joint = broadcast(g.shape(), info.shape);
-    } catch (const Error&) {
-      require(false, "Function ", node.name(), " returned an invalid gradient: got ", g.shape(), " but expected shape compatible with ", info.shape);
-    }
-    if (!(joint == g.shape())) g = expand(g, joint);
+    require(reduces_to(g.shape(), info.shape), "Function ", *sender, " returned an invalid gradient at index ", index,
+            " - got ", g.shape(), " but expected shape compatible with ", info.shape);
     g = sum_to(g, info.shape);
   }
   return g.dtype() == info.dtype ? g : to(g, info.dtype);
@@ -62,32 +77,36 @@ Tensor fit(Tensor g, const OutputInfo& info, const Node& node) {
 
 Gradients& Run::waiting(Node* node) {
   if (node->run == this) return node->pending;
-  if (!node->run) {
-    node->run = this;
-    node->pending.resize(node->outputs.size());
-    heap.push_back(node);
-    std::push_heap(heap.begin(), heap.end(), later);
-    return node->pending;
-  }
-  auto [at, fresh] = overflow.try_emplace(node);
-  if (fresh) {
-    at->second.resize(node->outputs.size());
-    heap.push_back(node);
-    std::push_heap(heap.begin(), heap.end(), later);
-  }
-  return at->second;
+  if (FLAMBEAU_UNLIKELY(!overflow.empty()))
+    if (auto at = overflow.find(node); at != overflow.end()) return at->second;
+  if (node->run) return enter(node, overflow[node]);
+  node->run = this;
+  return enter(node, node->pending);
 }
 
-void Run::deliver(const Edge& edge, Tensor gradient) {
+Gradients& Run::enter(Node* node, Gradients& gradients) {
+  gradients.resize(node->outputs.size());
+  const auto* leaf = node->edges.empty() ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
+  if (leaf && !leaf->is_observed()) {
+    leaves.push_back(node);
+  } else {
+    heap.push_back(node);
+    std::push_heap(heap.begin(), heap.end(), later);
+  }
+  return gradients;
+}
+
+void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index) {
   Node* node = edge.node.get();
   if (!wants(node)) return;
-  Tensor g = fit(std::move(gradient), node->outputs[edge.index], *node);
+  Tensor g = fit(std::move(gradient), node->outputs[edge.index], sender, index);
   Tensor& slot = waiting(node)[edge.index];
   if (!slot.defined()) {
     slot = std::move(g);
     return;
   }
-  const bool owned = !grad_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 && slot.is_contiguous() && !slot.impl()->base;
+  const bool owned = !grad_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 &&
+                     slot.is_contiguous() && !slot.impl()->base;
   if (!owned) {
     slot = add(slot, g);
     return;
@@ -96,19 +115,40 @@ void Run::deliver(const Edge& edge, Tensor gradient) {
   pointwise_(PointwiseOp::add, operands);
 }
 
+namespace {
+
+void check_replacement(PyObject* hook, const Tensor& gradient, const Tensor& replaced) {
+  if (replaced.shape() == gradient.shape() && replaced.dtype() == gradient.dtype()) return;
+  PyObject* attribute = PyObject_GetAttrString(hook, "__name__");
+  if (!attribute) PyErr_Clear();
+  const char* text = attribute && PyUnicode_Check(attribute) ? PyUnicode_AsUTF8(attribute) : nullptr;
+  const std::string name = text ? text : Py_TYPE(hook)->tp_name;
+  Py_XDECREF(attribute);
+  require(replaced.shape() == gradient.shape(), "hook '", name, "' has changed the size of value: it was given shape ",
+          gradient.shape(), " and returned ", replaced.shape());
+  require(false, "hook '", name, "' has changed the type of value (was ", gradient.dtype(), " got ", replaced.dtype(),
+          ")");
+}
+
+}  // namespace
+
 Tensor call_gradient_hooks(const Callbacks& hooks, Tensor gradient) {
-  const Callbacks copy = hooks;
-  for (const Callback& c : copy) {
+  for (const Callback& c : HeldCallbacks(hooks)) {
     PyObject* argument = wrap(gradient);
     PyObject* result = PyObject_CallOneArg(c.function, argument);
     Py_DECREF(argument);
     if (!result) throw PythonError();
-    const Tensor* replaced = result == Py_None ? nullptr : python_interface->unwrap(result);
-    const bool valid = result == Py_None || replaced;
-    if (replaced) gradient = *replaced;
-    const char* type = Py_TYPE(result)->tp_name;
-    Py_DECREF(result);
-    require<TypeError>(valid, "hooks must return None or a Tensor, got ", type);
+    if (result != Py_None) {
+      const Tensor* replacement = python_interface->unwrap(result);
+      const Tensor replaced = replacement ? *replacement : Tensor();
+      const std::string type = Py_TYPE(result)->tp_name;
+      Py_DECREF(result);
+      require<TypeError>(replaced.defined(), "hooks must return None or a Tensor, got ", type);
+      check_replacement(c.function, gradient, replaced);
+      gradient = replaced;
+    } else {
+      Py_DECREF(result);
+    }
   }
   return gradient;
 }
@@ -117,7 +157,8 @@ namespace {
 
 PyObject* as_tuple(const Tensor* tensors, size_t n) {
   PyObject* out = PyTuple_New(Py_ssize_t(n));
-  for (size_t i = 0; i < n; ++i) PyTuple_SET_ITEM(out, Py_ssize_t(i), tensors[i].defined() ? wrap(tensors[i]) : Py_NewRef(Py_None));
+  for (size_t i = 0; i < n; ++i)
+    PyTuple_SET_ITEM(out, Py_ssize_t(i), tensors[i].defined() ? wrap(tensors[i]) : Py_NewRef(Py_None));
   return out;
 }
 
@@ -144,16 +185,20 @@ void call_node_hook(PyObject* function, Tensor* tensors, size_t n, const Tensor*
 
 void call_hooks_before(Node* node, Gradients& gradients) {
   if (auto* leaf = dynamic_cast<AccumulateGrad*>(node)) {
-    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get())) gradients[0] = call_gradient_hooks(hooks->gradient, gradients[0]);
+    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()))
+      gradients[0] = call_gradient_hooks(hooks->gradient, gradients[0]);
   }
   NodeHooks* hooks = node->hooks.get();
   if (!hooks) return;
   for (size_t i = 0; i < hooks->gradient.size(); ++i)
-    if (gradients[i].defined() && !hooks->gradient[i].empty()) gradients[i] = fit(call_gradient_hooks(hooks->gradient[i], gradients[i]), node->outputs[i], *node);
+    if (gradients[i].defined() && !hooks->gradient[i].empty())
+      gradients[i] = call_gradient_hooks(hooks->gradient[i], gradients[i]);
   for (auto& [index, meta] : hooks->retained)
-    if (gradients[index].defined()) meta->grad = meta->grad.defined() ? add(meta->grad, gradients[index]) : (grad_enabled() ? gradients[index] : clone(gradients[index]));
-  const Callbacks pre = hooks->pre;
-  for (const Callback& c : pre) call_node_hook(c.function, gradients.data(), gradients.size(), nullptr, 0);
+    if (gradients[index].defined())
+      meta->grad = meta->grad.defined() ? add(meta->grad, gradients[index])
+                                        : (grad_enabled() ? gradients[index] : clone(gradients[index]));
+  for (const Callback& c : HeldCallbacks(hooks->pre))
+    call_node_hook(c.function, gradients.data(), gradients.size(), nullptr, 0);
 }
 
 }  // namespace
@@ -178,19 +223,19 @@ void Run::step(Node* node) {
   SmallVector<bool, 8> needs(n);
   bool any = n == 0;
   for (size_t i = 0; i < n; ++i) any |= needs[i] = node->edges[i].node && wants(node->edges[i].node.get());
-  if (!any || (n == 0 && selective)) return;
-  for (size_t i = 0; i < gradients.size(); ++i)
+  if (!any) return;
+  for (size_t i = 0; node->wants_zeros && i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = zeros(node->outputs[i].shape, node->outputs[i].dtype);
   SmallVector<Tensor, 4> results(n);
   node->apply(gradients.data(), results.data(), needs.data());
   if (NodeHooks* hooks = node->hooks.get(); hooks && !hooks->post.empty()) {
-    const Callbacks post = hooks->post;
-    for (const Callback& c : post) call_node_hook(c.function, results.data(), n, gradients.data(), gradients.size());
+    for (const Callback& c : HeldCallbacks(hooks->post))
+      call_node_hook(c.function, results.data(), n, gradients.data(), gradients.size());
   }
   gradients.clear();
   if (!options.keep_graph) node->release_saved();
   for (size_t i = 0; i < n; ++i)
-    if (needs[i] && results[i].defined()) deliver(node->edges[i], std::move(results[i]));
+    if (needs[i] && results[i].defined()) deliver(node->edges[i], std::move(results[i]), node, i);
 }
 
 void Run::loop() {
@@ -200,6 +245,7 @@ void Run::loop() {
     heap.pop_back();
     step(node);
   }
+  for (size_t i = 0; i < leaves.size(); ++i) step(leaves[i]);
 }
 
 // Finds the nodes that lead to the inputs asked for, by a depth-first search without recursion.
@@ -208,8 +254,11 @@ void Run::select() {
   captured.resize(options.inputs.size());
   for (size_t i = 0; i < options.inputs.size(); ++i) {
     const Edge edge = gradient_edge(options.inputs[i]);
-    captures[edge.node.get()].push_back({edge.index, i});
     needed.insert(edge.node.get());
+    if (!options.accumulate_inputs)
+      captures[edge.node.get()].push_back({edge.index, i});
+    else if (meta_of(options.inputs[i]).grad_fn)
+      retain_grad(options.inputs[i]);
   }
 }
 
@@ -244,11 +293,8 @@ std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOption
     run.select();
     find_needed(run, starts);
   }
-  for (size_t i = 0; i < roots.size(); ++i) run.deliver(starts[i], roots[i].gradient);
+  for (size_t i = 0; i < roots.size(); ++i) run.deliver(starts[i], roots[i].gradient, starts[i].node.get(), i);
   run.loop();
-  if (options.accumulate_inputs)
-    for (size_t i = 0; i < options.inputs.size(); ++i)
-      if (run.captured[i].defined()) accumulate_into(meta_of(options.inputs[i]).grad, run.captured[i]);
   return std::move(run.captured);
 }
 

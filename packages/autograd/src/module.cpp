@@ -25,12 +25,12 @@ const Tensor* optional_tensor(PyObject* o, const char* what) {
 Root make_root(const Tensor& t, const Tensor* gradient, size_t position) {
   require(t.requires_grad(), "element ", position, " of tensors does not require grad and does not have a grad_fn");
   if (!gradient) {
-    require(t.numel() == 1, "grad can be implicitly created only for scalar outputs, but element ", position, " has shape ", t.shape(),
-            "; pass a gradient of that shape, or reduce it first, e.g. with .sum()");
+    require(t.numel() == 1, "grad can be implicitly created only for scalar outputs, but element ", position,
+            " has shape ", t.shape(), "; pass a gradient of that shape, or reduce it first, e.g. with .sum()");
     return {t, ones(t.shape(), t.dtype())};
   }
-  require(gradient->shape() == t.shape(), "Mismatch in shape: grad_output[", position, "] has a shape of ", gradient->shape(), " and output[", position,
-          "] has a shape of ", t.shape(), ".");
+  require(gradient->shape() == t.shape(), "Mismatch in shape: grad_output[", position, "] has a shape of ",
+          gradient->shape(), " and output[", position, "] has a shape of ", t.shape(), ".");
   return {t, *gradient};
 }
 
@@ -52,7 +52,8 @@ void require_inputs(const std::vector<Tensor>& inputs) {
   for (const Tensor& t : inputs) require(t.requires_grad(), "One of the differentiated Tensors does not require grad");
 }
 
-// Tensor.backward(gradient=None, retain_graph=None, create_graph=False, inputs=None), parsed by hand: it is on the hot path.
+// Tensor.backward(gradient=None, retain_graph=None, create_graph=False, inputs=None), parsed by hand: it is on the hot
+// path.
 PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   static const char* const names[] = {"self", "gradient", "retain_graph", "create_graph", "inputs"};
   try {
@@ -62,7 +63,8 @@ PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject*
     for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i) {
       const std::string_view name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(kwnames, i));
       const auto at = std::find(std::begin(names) + 1, std::end(names), name) - std::begin(names);
-      require<TypeError>(at < 5, "backward() got an unexpected keyword argument '", name, "'; it takes gradient, retain_graph, create_graph and inputs");
+      require<TypeError>(at < 5, "backward() got an unexpected keyword argument '", name,
+                         "'; it takes gradient, retain_graph, create_graph and inputs");
       require<TypeError>(!values[at], "backward() got multiple values for argument '", name, "'");
       values[at] = args[count + i];
     }
@@ -88,16 +90,19 @@ PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject*
   return nullptr;
 }
 
-PyMethodDef backward_definition = {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(backward)), METH_FASTCALL | METH_KEYWORDS,
+PyMethodDef backward_definition = {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(backward)),
+                                   METH_FASTCALL | METH_KEYWORDS,
                                    "backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)"};
 
 // run(tensors, gradients, keep_graph, create_graph, inputs, accumulate): a tuple of the inputs' gradients or None.
-py::object run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs, bool accumulate) {
+py::object run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs,
+               bool accumulate) {
   const std::vector<Tensor> outputs = tensors_from(tensors.ptr(), "tensors");
   std::vector<Root> roots;
   const py::sequence given = gradients;
   require(given.size() == outputs.size(), "got ", outputs.size(), " tensors and ", given.size(), " gradients");
-  for (size_t i = 0; i < outputs.size(); ++i) roots.push_back(make_root(outputs[i], optional_tensor(py::object(given[i]).ptr(), "a gradient"), i));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    roots.push_back(make_root(outputs[i], optional_tensor(py::object(given[i]).ptr(), "a gradient"), i));
   RunOptions options;
   options.keep_graph = keep_graph;
   options.create_graph = create_graph;
@@ -108,7 +113,8 @@ py::object run(py::object tensors, py::object gradients, bool keep_graph, bool c
   }
   const std::vector<Tensor> captured = run_backward(roots, options);
   py::tuple out(captured.size());
-  for (size_t i = 0; i < captured.size(); ++i) out[i] = captured[i].defined() ? py::reinterpret_steal<py::object>(wrap(captured[i])) : py::object(py::none());
+  for (size_t i = 0; i < captured.size(); ++i)
+    out[i] = captured[i].defined() ? py::reinterpret_steal<py::object>(wrap(captured[i])) : py::object(py::none());
   return out;
 }
 
@@ -134,14 +140,15 @@ LeafHooks& leaf_hooks(const Tensor& t) {
   if (!meta.hooks) meta.hooks = std::make_unique<LeafHooks>();
   return static_cast<LeafHooks&>(*meta.hooks);
 }
-NodeHooks& node_hooks(Node& node) {
-  if (!node.hooks) node.hooks = std::make_unique<NodeHooks>();
-  node.hooks->gradient.resize(node.outputs.size());
-  return *node.hooks;
+// A tensor with callbacks may be part of a reference cycle through them.
+void track(const Tensor& t) {
+  auto* object = static_cast<PyObject*>(t.impl()->python_object);
+  if (object && !PyObject_GC_IsTracked(object)) PyObject_GC_Track(object);
 }
 
 int64_t register_hook(const Tensor& t, const py::object& hook) {
   require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
+  track(t);
   const Edge edge = gradient_edge(t);
   if (meta_of(t).grad_fn) return add(node_hooks(*edge.node).gradient[edge.index], hook);
   return add(leaf_hooks(t).gradient, hook);
@@ -149,6 +156,7 @@ int64_t register_hook(const Tensor& t, const py::object& hook) {
 
 int64_t register_post_accumulate_grad_hook(const Tensor& t, const py::object& hook) {
   require(t.requires_grad(), "cannot register a hook on a tensor that doesn't require gradient");
+  track(t);
   require(!meta_of(t).grad_fn, "post accumulate grad hooks cannot be registered on non-leaf tensors");
   return add(leaf_hooks(t).post_accumulate, hook);
 }
@@ -156,107 +164,142 @@ int64_t register_post_accumulate_grad_hook(const Tensor& t, const py::object& ho
 void remove_hook(const Tensor& t, int64_t id) {
   AutogradMeta* meta = t.impl()->autograd;
   if (!meta) return;
-  if (auto* hooks = static_cast<LeafHooks*>(meta->hooks.get()); hooks && (remove(hooks->gradient, id) || remove(hooks->post_accumulate, id))) return;
+  if (auto* hooks = static_cast<LeafHooks*>(meta->hooks.get());
+      hooks && (remove(hooks->gradient, id) || remove(hooks->post_accumulate, id)))
+    return;
   if (meta->grad_fn)
     if (NodeHooks* hooks = static_cast<Node*>(meta->grad_fn.get())->hooks.get())
       for (Callbacks& c : hooks->gradient)
         if (remove(c, id)) return;
 }
 
-void retain_grad(const Tensor& t) {
+void retain_grad_of(const Tensor& t) {
   require(t.requires_grad(), "can't retain_grad on Tensor that has requires_grad=False");
-  AutogradMeta& meta = meta_of(t);
-  if (!meta.grad_fn || meta.retains_grad) return;
-  const Edge edge = gradient_edge(t);
-  node_hooks(*edge.node).retained.push_back({edge.index, &meta});
-  meta.retains_grad = true;
+  if (gradient_edge(t).node && meta_of(t).grad_fn) retain_grad(t);
 }
 
 void detach_(const Tensor& t) {
   require(!t.impl()->base, "Can't detach views in-place. Use detach() instead.");
   AutogradMeta* meta = t.impl()->autograd;
   if (!meta) return;
-  if (meta->retains_grad && meta->grad_fn)
-    if (NodeHooks* hooks = static_cast<Node*>(meta->grad_fn.get())->hooks.get())
-      std::erase_if(hooks->retained, [meta](const auto& entry) { return entry.second == meta; });
+  stop_retaining(*meta);
   meta->grad_fn = Ref<GraphNode>();
-  meta->requires_grad = meta->retains_grad = false;
+  meta->requires_grad = false;
   t.impl()->requires_grad = false;
 }
 
-// A node whose derivative is a Python function of the gradients; for autograd.Function. saved: the tensors it keeps, which
-// the function asks for by saved_tensors(node).
-Ref<Node> record_function(const std::string& name, py::object inputs, py::object outputs, py::object saved, py::function derivative) {
-  const py::sequence input_objects = inputs;
-  auto held = std::shared_ptr<PyObject>(derivative.inc_ref().ptr(), [](PyObject* o) {
-    const py::gil_scoped_acquire lock;
-    Py_DECREF(o);
-  });
-  const size_t n = input_objects.size();
-  const std::vector<Tensor> results = tensors_from(outputs.ptr(), "outputs"), kept = tensors_from(saved.ptr(), "saved tensors");
-  const size_t output_count = results.size();
-  Ref<OperatorNode> node = make_node<OperatorNode>(name.c_str(), [held, n, output_count, saved_count = kept.size()](const Context& c) {
-    py::tuple gradients(output_count), values(saved_count), needs(n);
-    for (size_t i = 0; i < output_count; ++i) gradients[i] = py::reinterpret_steal<py::object>(wrap(c.gradient(int(i))));
-    for (size_t i = 0; i < saved_count; ++i) values[i] = py::reinterpret_steal<py::object>(wrap(c.saved(int(i))));
-    for (size_t i = 0; i < n; ++i) needs[i] = py::bool_(c.needs(int(i)));
-    PyObject* returned = PyObject_CallFunctionObjArgs(held.get(), gradients.ptr(), values.ptr(), needs.ptr(), nullptr);
+using Owned = std::shared_ptr<PyObject>;
+
+Owned own(const py::object& o) {
+  return Owned(o.inc_ref().ptr(), [](PyObject* p) { Py_DECREF(p); });
+}
+
+py::tuple as_tuple(size_t n, auto&& tensor_at) {
+  py::tuple out(n);
+  for (size_t i = 0; i < n; ++i) out[i] = py::reinterpret_steal<py::object>(wrap(tensor_at(int(i))));
+  return out;
+}
+
+// The derivative of an autograd.Function: function(gradients, saved tensors, which inputs need one), which gives as
+// many gradients as there are inputs.
+Derivative python_derivative(const py::function& function, size_t inputs, size_t outputs, size_t saved) {
+  return [function = own(function), inputs, outputs, saved](const Context& c) {
+    const py::tuple gradients = as_tuple(outputs, [&](int i) -> const Tensor& { return c.gradient(i); });
+    const py::tuple values = as_tuple(saved, [&](int i) -> const Tensor& { return c.saved(i); });
+    py::tuple needs(inputs);
+    for (size_t i = 0; i < inputs; ++i) needs[i] = py::bool_(c.needs(int(i)));
+    PyObject* returned =
+        PyObject_CallFunctionObjArgs(function.get(), gradients.ptr(), values.ptr(), needs.ptr(), nullptr);
     if (!returned) throw PythonError();
-    const py::object result = py::reinterpret_steal<py::object>(returned);
-    const py::sequence items = result;
-    for (size_t i = 0; i < n; ++i)
-      if (const Tensor* t = python_interface->unwrap(py::object(items[i]).ptr())) c.set(int(i), *t);
-  });
-  for (size_t i = 0; i < n; ++i) {
-    const Tensor* t = python_interface->unwrap(py::object(input_objects[i]).ptr());
-    node->edges.push_back(t ? gradient_edge(*t) : Edge{});
+    const py::tuple results = py::reinterpret_steal<py::tuple>(returned);
+    for (size_t i = 0; i < inputs; ++i)
+      if (const Tensor* t = python_interface->unwrap(PyTuple_GET_ITEM(results.ptr(), Py_ssize_t(i)))) c.set(int(i), *t);
+  };
+}
+
+// Records the call of an autograd.Function. outputs: its tensors, each with the way its history is given: "fresh",
+// "dirty" (an input changed in place) or "none". saved: what it keeps for its derivative.
+void record_function(const std::string& name, const py::tuple& inputs, const py::tuple& outputs,
+                     const std::vector<std::string>& kinds, const py::tuple& saved, bool wants_zeros,
+                     const py::function& derivative) {
+  const std::vector<Tensor> results = tensors_from(outputs.ptr(), "outputs"),
+                            kept = tensors_from(saved.ptr(), "saved tensors");
+  const Ref<OperatorNode> node =
+      make_node<OperatorNode>(name, python_derivative(derivative, inputs.size(), results.size(), kept.size()));
+  node->wants_zeros = wants_zeros;
+  static const Tensor undefined;
+  std::vector<const Tensor*> tensors;
+  for (const py::handle input : inputs) {
+    const Tensor* t = python_interface->unwrap(input.ptr());
+    tensors.push_back(t ? t : &undefined);
+    node->edges.push_back(gradient_edge(*tensors.back()));
   }
+  node->take_number();
   for (const Tensor& t : kept) {
     int output = -1;
     for (size_t k = 0; k < results.size(); ++k)
-      if (t.same(results[k])) output = int(k);
+      if (t.same(results[k]) && kinds[k] != "none") output = int(k);
     node->save(t, output);
   }
-  for (size_t k = 0; k < results.size(); ++k) {
-    node->outputs.push_back({results[k].shape(), results[k].dtype()});
-  }
-  return Ref<Node>(node);
+  for (const Tensor& t : results) node->outputs.push_back({t.shape(), t.dtype()});
+  for (size_t k = 0; k < results.size(); ++k)
+    if (kinds[k] != "none")
+      become_output(results[k], node, uint32_t(k), kinds[k] == "dirty" ? Recording::kInPlace : Recording::kFresh,
+                    tensors.data(), int(tensors.size()));
 }
 
-const AutogradHooks hooks{record, set_requires_grad, destroy_meta, wrap_node};
+const AutogradHooks hooks{record, set_requires_grad, stop_retaining, visit_callbacks, drop_callbacks, wrap_grad_fn};
 
 }  // namespace
 
-void* wrap_node(GraphNode* node) { return py::cast(Ref<Node>(static_cast<Node*>(node))).release().ptr(); }
+void* wrap_grad_fn(const Tensor& t) {
+  const Edge edge = gradient_edge(t);
+  if (!edge.node || !meta_of(t).grad_fn) return py::object(py::none()).release().ptr();
+  return py::cast(edge.node).release().ptr();
+}
 
 }  // namespace flambeau::autograd
 
 PYBIND11_MODULE(_engine, m) {
   using namespace flambeau;
   using namespace flambeau::autograd;
-  py::module_::import("flambeau");
+  initialize_extension();
   autograd_hooks = &autograd::hooks;
-  register_exceptions();
   m.doc() = "The engine of flambeau.autograd.";
   py::class_<Node, Ref<Node>>(m, "Node", "A node of the recorded graph: an operation that can be differentiated.")
-      .def("name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
-      .def("__repr__", [](const Node& n) { return "<" + std::string(n.name()) + " object at " + py::str(py::module_::import("builtins").attr("hex")(reinterpret_cast<size_t>(&n))).cast<std::string>() + ">"; })
-      .def_property_readonly("next_functions", [](const Node& n) {
-        py::tuple out(n.edges.size());
-        for (size_t i = 0; i < n.edges.size(); ++i)
-          out[i] = py::make_tuple(n.edges[i].node ? py::cast(n.edges[i].node) : py::object(py::none()), n.edges[i].index);
-        return out;
-      }, "The nodes its gradients flow to, each with the number of the output.")
-      .def_property_readonly("variable", [](const Node& n) -> Tensor {
-        const auto* leaf = dynamic_cast<const AccumulateGrad*>(&n);
-        if (!leaf) throw py::attribute_error("only AccumulateGrad nodes have a variable");
-        return leaf->leaf();
-      }, "Of an AccumulateGrad node: the leaf.")
+      .def(
+          "name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
+      .def("__repr__",
+           [](const Node& n) {
+             return "<" + std::string(n.name()) + " object at " +
+                    py::str(py::module_::import("builtins").attr("hex")(reinterpret_cast<size_t>(&n)))
+                        .cast<std::string>() +
+                    ">";
+           })
+      .def_property_readonly(
+          "next_functions",
+          [](const Node& n) {
+            py::tuple out(n.edges.size());
+            for (size_t i = 0; i < n.edges.size(); ++i)
+              out[i] = py::make_tuple(n.edges[i].node ? py::cast(n.edges[i].node) : py::object(py::none()),
+                                      n.edges[i].index);
+            return out;
+          },
+          "The nodes its gradients flow to, each with the number of the output.")
+      .def_property_readonly(
+          "variable",
+          [](const Node& n) -> Tensor {
+            const auto* leaf = dynamic_cast<const AccumulateGrad*>(&n);
+            if (!leaf) throw py::attribute_error("only AccumulateGrad nodes have a variable");
+            return leaf->leaf();
+          },
+          "Of an AccumulateGrad node: the leaf.")
       .def_property_readonly("_sequence_nr", [](const Node& n) { return n.sequence; })
-      .def_property_readonly("_saved_bytes", [](const Node& n) {
-        const auto* node = dynamic_cast<const OperatorNode*>(&n);
-        return node ? node->saved_bytes() : 0;
-      })
+      .def_property_readonly("_saved_bytes",
+                             [](const Node& n) {
+                               const auto* node = dynamic_cast<const OperatorNode*>(&n);
+                               return node ? node->saved_bytes() : 0;
+                             })
       .def("_register_hook", [](Node& n, const py::object& f) { return add(node_hooks(n).post, f); })
       .def("_register_prehook", [](Node& n, const py::object& f) { return add(node_hooks(n).pre, f); })
       .def("_remove_hook", [](Node& n, int64_t id) {
@@ -267,9 +310,8 @@ PYBIND11_MODULE(_engine, m) {
   m.def("register_hook", &register_hook);
   m.def("register_post_accumulate_grad_hook", &register_post_accumulate_grad_hook);
   m.def("remove_hook", &remove_hook);
-  m.def("retain_grad", &retain_grad);
+  m.def("retain_grad", &retain_grad_of);
   m.def("detach_", &detach_);
   m.def("record_function", &record_function);
-  m.def("set_history", [](const Tensor& t, const Ref<Node>& node, uint32_t index) { set_history(t, node, index); });
   m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); });
 }

@@ -8,26 +8,47 @@ namespace {
 uint64_t next_sequence = 0;  // under the interpreter's lock
 
 void drop(Callbacks& callbacks) {
-  for (Callback& c : callbacks) Py_DECREF(c.function);
+  const Callbacks dropped = std::move(callbacks);
   callbacks.clear();
+  for (const Callback& c : dropped) Py_DECREF(c.function);
+}
+
+int visit(const Callbacks& callbacks, VisitObject visit_one, void* argument) {
+  for (const Callback& c : callbacks)
+    if (const int stop = visit_one(c.function, argument)) return stop;
+  return 0;
+}
+
+// The hooks on what a tensor was computed by, if nothing else can reach them.
+NodeHooks* owned_node_hooks(const AutogradMeta& meta) {
+  Node* node = static_cast<Node*>(meta.grad_fn.get());
+  return node && node->use_count() == 1 ? node->hooks.get() : nullptr;
 }
 
 }  // namespace
 
-NodeHooks::~NodeHooks() {
+NodeHooks::~NodeHooks() { drop_callbacks(); }
+void NodeHooks::drop_callbacks() {
   for (Callbacks& c : gradient) drop(c);
   drop(pre);
   drop(post);
 }
-LeafHooks::~LeafHooks() {
+LeafHooks::~LeafHooks() { drop_callbacks(); }
+void LeafHooks::drop_callbacks() {
   drop(gradient);
   drop(post_accumulate);
 }
 
-Node::Node(const char* name) : sequence(next_sequence++), name_(name) {}
+const char* Node::name() const {
+  if (name_.empty()) name_ = std::string(operator_name_) + "Backward0";
+  return name_.c_str();
+}
+std::ostream& operator<<(std::ostream& out, const Node& node) { return out << node.name(); }
 
-// Dropping a node drops the nodes it leads to: by a list instead of by recursion, so that a chain of a million nodes goes
-// on any stack.
+void Node::take_number() { sequence = ++next_sequence; }
+
+// Dropping a node drops the nodes it leads to: by a list instead of by recursion, so that a chain of a million nodes
+// goes on any stack.
 void Node::destroy() {
   static thread_local std::vector<Node*>* dying = nullptr;
   if (dying) {
@@ -59,7 +80,7 @@ int64_t OperatorNode::saved_bytes() const {
 }
 
 void OperatorNode::release_saved() {
-  if (saved_.empty()) return;
+  if (saved_.empty() && !holds_tensors_) return;
   released_ = true;
   saved_.clear();
   derivative_.reset();
@@ -69,9 +90,11 @@ Tensor OperatorNode::unpack(size_t i) {
   const SavedTensor& s = saved_[i];
   if (!s.tensor.defined()) return s.tensor;
   const uint32_t version = s.tensor.storage().version();
-  require(version == s.version, "one of the variables needed for gradient computation has been modified by an inplace operation: [flambeau.",
-          s.tensor.dtype(), " ", s.tensor.shape(), "], which ", name(), " saved (", s.output >= 0 ? "its output " : "its saved tensor ",
-          s.output >= 0 ? size_t(s.output) : i, "), is at version ", version, "; expected version ", s.version,
+  require(version == s.version,
+          "one of the variables needed for gradient computation has been modified by an inplace operation: [flambeau.",
+          s.tensor.dtype(), " ", s.tensor.shape(), "], which ", *this, " saved (",
+          s.output >= 0 ? "its output " : "its saved tensor ", s.output >= 0 ? size_t(s.output) : i,
+          "), is at version ", version, "; expected version ", s.version,
           " instead. Use the out-of-place form of the operation that changed it, or change a clone().");
   if (s.output < 0 || !grad_enabled()) return s.tensor;
   Tensor output = alias(s.tensor);
@@ -80,16 +103,19 @@ Tensor OperatorNode::unpack(size_t i) {
 }
 
 void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* needs) {
-  require(!released_, "Trying to backward through the graph a second time (", name(),
-          " has freed its saved tensors). Saved intermediate values of the graph are freed when you call .backward() or "
-          "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time.");
+  require(
+      !released_, "Trying to backward through the graph a second time (", *this,
+      " has freed its saved tensors). Saved intermediate values of the graph are freed when you call .backward() or "
+      "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time.");
   SmallVector<Tensor, 4> saved;
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
   derivative_(Context(gradients, saved.data(), results, needs));
 }
 
-AccumulateGrad::AccumulateGrad(const Tensor& leaf) : Node("AccumulateGrad"), leaf_(leaf) {
+AccumulateGrad::AccumulateGrad(const Tensor& leaf) : Node(nullptr), leaf_(leaf) {
+  name_ = "AccumulateGrad";
   outputs.push_back({leaf.shape(), leaf.dtype()});
+  take_number();
   meta_of(leaf).accumulator = this;
 }
 AccumulateGrad::~AccumulateGrad() {
@@ -99,23 +125,27 @@ AccumulateGrad::~AccumulateGrad() {
 void AccumulateGrad::apply(const Tensor* gradients, Tensor*, const bool*) {
   AutogradMeta& meta = meta_of(leaf_);
   accumulate_into(meta.grad, gradients[0]);
-  if (auto* hooks = static_cast<LeafHooks*>(meta.hooks.get()); hooks && !hooks->post_accumulate.empty()) {
-    const Callbacks copy = hooks->post_accumulate;
-    for (const Callback& c : copy) {
-      PyObject* leaf = wrap(leaf_);
-      PyObject* result = PyObject_CallOneArg(c.function, leaf);
-      Py_DECREF(leaf);
-      if (!result) throw PythonError();
-      Py_DECREF(result);
-    }
+  if (!is_observed()) return;
+  for (const Callback& c : HeldCallbacks(static_cast<LeafHooks*>(meta.hooks.get())->post_accumulate)) {
+    PyObject* leaf = wrap(leaf_);
+    PyObject* result = PyObject_CallOneArg(c.function, leaf);
+    Py_DECREF(leaf);
+    if (!result) throw PythonError();
+    Py_DECREF(result);
   }
+}
+
+bool AccumulateGrad::is_observed() const {
+  const AutogradMeta* meta = leaf_.impl()->autograd;
+  return meta && meta->hooks && !static_cast<LeafHooks*>(meta->hooks.get())->post_accumulate.empty();
 }
 
 // A gradient that nobody else holds becomes .grad itself; later ones are added in place, unless they are to be
 // differentiated.
 void accumulate_into(Tensor& slot, const Tensor& gradient) {
   if (!slot.defined()) {
-    const bool owned = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 && gradient.is_contiguous() && !gradient.impl()->base;
+    const bool owned = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 &&
+                       gradient.is_contiguous() && !gradient.impl()->base;
     slot = owned || grad_enabled() ? (gradient.is_contiguous() ? gradient : clone(gradient)) : clone(gradient);
     if (grad_enabled() && !owned && !gradient.requires_grad()) slot = clone(gradient);
     return;
@@ -128,32 +158,62 @@ void accumulate_into(Tensor& slot, const Tensor& gradient) {
   pointwise_(PointwiseOp::add, operands);
 }
 
-AutogradMeta& meta_of(const Tensor& t) {
-  AutogradMeta*& meta = t.impl()->autograd;
-  if (!meta) meta = new (allocate(sizeof(AutogradMeta))) AutogradMeta;
-  return *meta;
+void stop_retaining(AutogradMeta& meta) {
+  if (!std::exchange(meta.retains_grad, false) || !meta.grad_fn) return;
+  if (NodeHooks* hooks = static_cast<Node*>(meta.grad_fn.get())->hooks.get())
+    std::erase_if(hooks->retained, [&meta](const auto& entry) { return entry.second == &meta; });
 }
 
-void destroy_meta(AutogradMeta* meta) {
-  if (meta->retains_grad && meta->grad_fn)
-    if (NodeHooks* hooks = static_cast<Node*>(meta->grad_fn.get())->hooks.get())
-      std::erase_if(hooks->retained, [meta](const auto& entry) { return entry.second == meta; });
-  meta->~AutogradMeta();
-  deallocate(meta, sizeof(AutogradMeta));
+void retain_grad(const Tensor& t) {
+  AutogradMeta& meta = meta_of(t);
+  if (meta.retains_grad) return;
+  node_hooks(*gradient_edge(t).node).retained.push_back({meta.output_index, &meta});
+  meta.retains_grad = true;
+}
+
+NodeHooks& node_hooks(Node& node) {
+  if (!node.hooks) node.hooks = std::make_unique<NodeHooks>();
+  node.hooks->gradient.resize(node.outputs.size());
+  return *node.hooks;
+}
+
+int visit_callbacks(AutogradMeta* meta, VisitObject visit_one, void* argument) {
+  int stop = 0;
+  if (const auto* hooks = static_cast<LeafHooks*>(meta->hooks.get())) {
+    stop = visit(hooks->gradient, visit_one, argument);
+    if (!stop) stop = visit(hooks->post_accumulate, visit_one, argument);
+  }
+  if (const NodeHooks* hooks = owned_node_hooks(*meta)) {
+    for (const Callbacks& c : hooks->gradient)
+      if (!stop) stop = visit(c, visit_one, argument);
+  }
+  return stop;
+}
+
+void drop_callbacks(AutogradMeta* meta) {
+  if (auto* hooks = static_cast<LeafHooks*>(meta->hooks.get())) hooks->drop_callbacks();
+  if (NodeHooks* hooks = owned_node_hooks(*meta)) hooks->drop_callbacks();
 }
 
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index) {
   AutogradMeta& meta = meta_of(t);
+  const bool retained = meta.retains_grad;
+  stop_retaining(meta);
   meta.grad_fn = node;
   meta.output_index = index;
   t.impl()->requires_grad = true;
+  if (!retained) return;
+  node_hooks(*node).retained.push_back({index, &meta});
+  meta.retains_grad = true;
 }
 
 void set_requires_grad(const Tensor& t, bool requires_grad) {
-  require(!requires_grad || is_floating(t.dtype()), "only Tensors of floating point dtype can require gradients, got ", t.dtype(), "; convert first, e.g. x.float()");
+  require(!requires_grad || is_floating(t.dtype()), "only Tensors of floating point dtype can require gradients, got ",
+          t.dtype(), "; convert first, e.g. x.float()");
   AutogradMeta& meta = meta_of(t);
   require(!meta.grad_fn || requires_grad,
-          "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require "
+          "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+          "subgraph that doesn't require "
           "differentiation use var_no_grad = var.detach().");
   if (meta.grad_fn) return;
   meta.requires_grad = requires_grad;

@@ -1,9 +1,9 @@
 // The recorded graph: nodes, the edges between them, and what they saved. Internal to the engine.
 //
 // Note [Order]
-// Every node takes the next number of one sequence when it is made, and an operator's inputs exist before it does: a node's
-// number is larger than those of all nodes its gradients flow to. Running the nodes by falling number therefore is a
-// topological order, and no pass over the graph is needed to find one.
+// Every node takes the next number of one sequence once its edges are there: its number is larger than those of all
+// nodes its gradients flow to. Running the nodes by falling number therefore is a topological order, and no pass over
+// the graph is needed to find one.
 #pragma once
 
 #include <Python.h>
@@ -43,31 +43,51 @@ struct Callback {
 };
 using Callbacks = std::vector<Callback>;
 
+class HeldCallbacks {  // a copy to be called: the callbacks may take themselves or each other off
+ public:
+  explicit HeldCallbacks(const Callbacks& callbacks) : callbacks_(callbacks) {
+    for (const Callback& c : callbacks_) Py_INCREF(c.function);
+  }
+  ~HeldCallbacks() {
+    for (const Callback& c : callbacks_) Py_DECREF(c.function);
+  }
+  HeldCallbacks(const HeldCallbacks&) = delete;
+  auto begin() const { return callbacks_.begin(); }
+  auto end() const { return callbacks_.end(); }
+
+ private:
+  const Callbacks callbacks_;
+};
+
 struct NodeHooks {
   ~NodeHooks();
-  std::vector<Callbacks> gradient;                        // by output: called with its gradient, may replace it
-  Callbacks pre, post;                                    // of the node: (grad_outputs), (grad_inputs, grad_outputs)
+  void drop_callbacks();
+  std::vector<Callbacks> gradient;                           // by output: called with its gradient, may replace it
+  Callbacks pre, post;                                       // of the node: (grad_outputs), (grad_inputs, grad_outputs)
   std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // tensors that keep their gradient
 };
 
 struct LeafHooks : TensorHooks {
   ~LeafHooks() override;
+  void drop_callbacks();
   Callbacks gradient, post_accumulate;
 };
 
 class Node : public GraphNode {
  public:
-  explicit Node(const char* name);
-  const char* name() const override { return name_.c_str(); }
-  virtual size_t bytes() const = 0;  // of the object, for its allocation
+  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // with static lifetime
+  const char* name() const override;                                           // made when it is asked for
+  virtual size_t bytes() const = 0;                                            // of the object, for its allocation
   // Gradients of the outputs to those of the inputs; `results` has one slot for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
   virtual void release_saved() {}
+  void take_number();  // Note [Order]
 
   SmallVector<Edge, 3> edges;
   SmallVector<OutputInfo, 1> outputs;
   std::unique_ptr<NodeHooks> hooks;
-  uint64_t sequence;
+  uint64_t sequence = 0;
+  bool wants_zeros = true;  // for outputs without a gradient; otherwise they are given as undefined tensors
   // The run this node waits in, and the gradients that have arrived. Note [Runs] in engine.cpp
   Run* run = nullptr;
   SmallVector<Tensor, 1> pending;
@@ -76,23 +96,33 @@ class Node : public GraphNode {
   void destroy() override;
 
  private:
-  std::string name_;
+  const char* operator_name_;
+
+ protected:
+  mutable std::string name_;
 };
+
+std::ostream& operator<<(std::ostream& out, const Node& node);  // its name
 
 class OperatorNode final : public Node {
  public:
-  OperatorNode(const char* name, Derivative derivative) : Node(name), derivative_(std::move(derivative)) {}
+  OperatorNode(const char* operator_name, Derivative derivative)
+      : Node(operator_name), derivative_(std::move(derivative)) {}
+  OperatorNode(std::string name, Derivative derivative) : Node(nullptr), derivative_(std::move(derivative)) {
+    name_ = std::move(name);
+  }
   size_t bytes() const override { return sizeof(*this); }
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   void release_saved() override;
   void save(const Tensor& t, int output);
+  void holds_tensors() { holds_tensors_ = true; }  // in its derivative: it is to be freed like what was saved
   int64_t saved_bytes() const;
   Tensor unpack(size_t i);  // RuntimeError if it was freed or changed in place
 
  private:
   Derivative derivative_;
   SmallVector<SavedTensor, 3> saved_;
-  bool released_ = false;
+  bool released_ = false, holds_tensors_ = false;
 };
 
 class AccumulateGrad final : public Node {  // adds to a leaf's .grad
@@ -102,6 +132,7 @@ class AccumulateGrad final : public Node {  // adds to a leaf's .grad
   size_t bytes() const override { return sizeof(*this); }
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   const Tensor& leaf() const { return leaf_; }
+  bool is_observed() const;  // has hooks to be called after accumulation
 
  private:
   Tensor leaf_;
@@ -112,17 +143,24 @@ Ref<T> make_node(Args&&... args) {
   return Ref<T>::adopt(new (allocate(sizeof(T))) T(std::forward<Args>(args)...));
 }
 
-AutogradMeta& meta_of(const Tensor& t);  // made if it is missing
-Edge gradient_edge(const Tensor& t);     // where the gradient of t goes; none if it requires none
+Edge gradient_edge(const Tensor& t);  // where the gradient of t goes; none if it requires none
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
+NodeHooks& node_hooks(Node& node);  // made if they are missing
+void retain_grad(const Tensor& t);  // of a tensor with a history
+void stop_retaining(AutogradMeta& meta);
 
 void record(Recording& recording);
+// Gives t its history as an output of a node with the given inputs.
+void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
+                   const Tensor* const* inputs, int count);
 void set_requires_grad(const Tensor& t, bool requires_grad);
-void destroy_meta(AutogradMeta* meta);
-void* wrap_node(GraphNode* node);
+int visit_callbacks(AutogradMeta* meta, VisitObject visit, void* argument);
+void drop_callbacks(AutogradMeta* meta);
+void* wrap_grad_fn(const Tensor& t);
 
-// Sums a gradient to the shape and casts it to the dtype of what it belongs to.
-Tensor fit(Tensor gradient, const OutputInfo& info, const Node& node);
+// Sums a gradient to the shape and casts it to the dtype of what it belongs to. `sender` computed it, as its result
+// `index`.
+Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
 void accumulate_into(Tensor& slot, const Tensor& gradient);
 // Calls each with the gradient; a result that is not None takes its place.
 Tensor call_gradient_hooks(const Callbacks& hooks, Tensor gradient);
@@ -132,11 +170,10 @@ struct Root {
 };
 struct RunOptions {
   bool keep_graph = false, create_graph = false;
-  bool accumulate = true;           // into .grad of leaves; false: only capture
-  std::vector<Tensor> inputs;       // if any: only what leads to them runs
-  bool accumulate_inputs = false;   // backward(inputs=...): add the captured gradients to .grad
+  std::vector<Tensor> inputs;      // if any: only what leads to them runs
+  bool accumulate_inputs = false;  // backward(inputs=...): into their .grad, instead of returning the gradients
 };
-// The captured gradients of options.inputs, undefined where they were not reached.
+// The gradients of options.inputs, undefined where they were not reached.
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options);
 
 }  // namespace flambeau::autograd

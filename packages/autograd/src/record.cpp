@@ -6,29 +6,48 @@ namespace flambeau::autograd {
 namespace {
 
 // Note [Views and in-place changes]
-// A view that is changed in place changes its base. The node of the change, which knows only the view, is then wrapped into
-// one that takes the base's gradient apart: the viewed part goes through the change's derivative, the rest passes. The base
-// gets that node as its history, and the view a history that shows its place in the base. Other views of the same base
-// notice by the base's count of such changes that their history is out of date, and get one of that kind, too.
+// A view that is changed in place changes its base. The node of the change, which knows only the view, is then wrapped
+// into one that takes the base's gradient apart: the viewed part goes through the change's derivative, the rest passes.
+// The base gets that node as its history, and the view a history that shows its place in the base. Other views of the
+// same base notice by the base's count of such changes that their history is out of date, and get one of that kind,
+// too.
 struct Place {
-  Shape base_shape, shape, strides;
+  Shape base_shape, base_strides, shape, strides;
   int64_t offset;
 
   static Place of(const Tensor& view, const Tensor& base) {
-    require<NotImplementedError>(base.is_contiguous(), "an in-place change of a view is differentiable only if the tensor it views is contiguous; the base has shape ",
-                                 base.shape(), " and strides ", base.strides());
-    return {base.shape(), view.shape(), view.strides(), view.offset() - base.offset()};
+    return {base.shape(), base.strides(), view.shape(), view.strides(), view.offset() - base.offset()};
   }
-  Tensor in(const Tensor& whole) const { return as_strided(whole, shape, strides, whole.offset() + offset); }
+  // A tensor laid out like the base (which need not be contiguous).
+  Tensor blank(Dtype dtype) const {
+    int64_t extent = 1;
+    for (size_t i = 0; i < base_shape.size(); ++i) {
+      if (base_shape[i] == 0) return zeros(base_shape, dtype);
+      extent += (base_shape[i] - 1) * base_strides[i];
+    }
+    const Tensor memory = zeros({extent}, dtype);
+    return as_strided(memory, base_shape, base_strides, 0);
+  }
+  Tensor copy(const Tensor& gradient) const {
+    if (base_strides == contiguous_strides(base_shape)) return clone(gradient);
+    const Tensor whole = blank(gradient.dtype());
+    copy_(whole, gradient);
+    return whole;
+  }
+  Tensor in(const Tensor& whole) const {
+    const Tensor root = whole.impl()->base ? Tensor(whole.impl()->base) : whole;
+    return as_strided(root, shape, strides, whole.offset() + offset);
+  }
 };
 
 Ref<Node> place_node(const Place& place, const Edge& base) {
-  Ref<Node> node = make_node<OperatorNode>("AsStridedBackward0", [place](const Context& c) {
-    Tensor whole = zeros(place.base_shape, c.gradient().dtype());
+  Ref<Node> node = make_node<OperatorNode>("AsStrided", [place](const Context& c) {
+    const Tensor whole = place.blank(c.gradient().dtype());
     copy_(place.in(whole), c.gradient());
     c.set(0, whole);
   });
   node->edges.push_back(base);
+  node->take_number();
   return node;
 }
 
@@ -36,45 +55,52 @@ void give_place(const Tensor& view, const Tensor& base) {
   const Ref<Node> node = place_node(Place::of(view, base), gradient_edge(base));
   node->outputs.push_back({view.shape(), view.dtype()});
   set_history(view, node, 0);
+  view.impl()->unrecorded_view = false;
   meta_of(view).base_history = meta_of(base).history;
 }
 
 // The change's node becomes part of the base's history.
-void rebase(const Tensor& view, const Ref<Node>& change, const Recording& r) {
+void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* inputs, int count) {
   const Tensor base(view.impl()->base);
   const Place place = Place::of(view, base);
   std::vector<bool> is_self;
-  for (int i = 0; i < r.input_count; ++i) is_self.push_back(r.inputs[i]->defined() && r.inputs[i]->same(view));
-  Ref<Node> node = make_node<OperatorNode>("CopySlices", [place, change, is_self](const Context& c) {
-    const size_t n = is_self.size();
-    Tensor whole = clone(c.gradient());
-    const Tensor part = place.in(whole);
-    const Tensor gradient = clone(part);
-    SmallVector<Tensor, 4> results(n);
-    bool needs[16] = {};
-    for (size_t i = 0; i < n; ++i) needs[i] = is_self[i] || c.needs(int(i) + 1);
-    change->apply(&gradient, results.data(), needs);
-    Tensor self_gradient;
-    for (size_t i = 0; i < n; ++i) {
-      if (!is_self[i]) c.set(int(i) + 1, results[i]);
-      else if (results[i].defined()) self_gradient = self_gradient.defined() ? add(self_gradient, results[i]) : results[i];
-    }
-    if (self_gradient.defined()) copy_(part, self_gradient.shape() == part.shape() ? self_gradient : sum_to(expand(self_gradient, broadcast(self_gradient.shape(), part.shape())), part.shape()));
-    else fill_(part, Scalar(0));
-    c.set(0, whole);
-  });
-  require<NotImplementedError>(r.input_count < 16, "an in-place change of a view with more than 15 inputs");
+  for (int i = 0; i < count; ++i) is_self.push_back(inputs[i]->defined() && inputs[i]->same(view));
+  Ref<OperatorNode> node =
+      make_node<OperatorNode>(std::string("CopySlices"), [place, change, is_self](const Context& c) {
+        const size_t n = is_self.size();
+        const Tensor whole = place.copy(c.gradient()), part = place.in(whole), gradient = clone(part);
+        SmallVector<Tensor, 4> results(n);
+        SmallVector<bool, 8> needs(n);
+        for (size_t i = 0; i < n; ++i) needs[i] = is_self[i] ? c.needs(0) : c.needs(int(i) + 1);
+        change->apply(&gradient, results.data(), needs.data());
+        Tensor self_gradient;
+        for (size_t i = 0; i < n; ++i) {
+          if (!is_self[i])
+            c.set(int(i) + 1, results[i]);
+          else if (results[i].defined())
+            self_gradient = self_gradient.defined() ? add(self_gradient, results[i]) : results[i];
+        }
+        if (!c.needs(0)) return;
+        if (self_gradient.defined())
+          copy_(part, fit(self_gradient, change->outputs[0], change.get(), 0));
+        else
+          fill_(part, Scalar(0));
+        c.set(0, whole);
+      });
+  node->holds_tensors();
   node->edges.push_back(gradient_edge(base));
-  for (int i = 0; i < r.input_count; ++i) node->edges.push_back(is_self[size_t(i)] ? Edge{} : change->edges[size_t(i)]);
+  for (int i = 0; i < count; ++i) node->edges.push_back(is_self[size_t(i)] ? Edge{} : change->edges[size_t(i)]);
+  node->take_number();
   node->outputs.push_back({base.shape(), base.dtype()});
-  set_history(base, node, 0);
+  set_history(base, Ref<Node>(node), 0);
   ++meta_of(base).history;
   give_place(view, base);
 }
 
 bool out_of_date(const Tensor& t) {
   const TensorImpl* base = t.impl()->base.get();
-  return base && base->autograd && base->autograd->history != meta_of(t).base_history;
+  return base && base->requires_grad && !t.impl()->unrecorded_view &&
+         (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
 }
 
 }  // namespace
@@ -89,10 +115,10 @@ Edge gradient_edge(const Tensor& t) {
 }
 
 void record(Recording& r) {
-  char name[64];
-  std::snprintf(name, sizeof(name), "%sBackward0", r.name);
-  const Ref<OperatorNode> node = make_node<OperatorNode>(name, std::move(r.derivative));
+  if (r.kind == Recording::kInPlace && !is_floating(r.outputs[0]->dtype())) return;
+  const Ref<OperatorNode> node = make_node<OperatorNode>(r.name, std::move(r.derivative));
   for (int i = 0; i < r.input_count; ++i) node->edges.push_back(gradient_edge(*r.inputs[i]));
+  node->take_number();
   for (int i = 0; i < r.saved_count; ++i) {
     int output = -1;
     for (int k = 0; k < r.output_count; ++k)
@@ -100,14 +126,23 @@ void record(Recording& r) {
     node->save(*r.saved[i], output);
   }
   for (int k = 0; k < r.output_count; ++k) node->outputs.push_back({r.outputs[k]->shape(), r.outputs[k]->dtype()});
-  if (r.kind == Recording::kInPlace && r.outputs[0]->impl()->base) return rebase(*r.outputs[0], Ref<Node>(node), r);
   for (int k = 0; k < r.output_count; ++k)
-    if (is_floating(r.outputs[k]->dtype())) set_history(*r.outputs[k], Ref<Node>(node), uint32_t(k));
-  if (r.kind == Recording::kInPlace) ++meta_of(*r.outputs[0]).history;
-  if (r.kind == Recording::kView) {
-    const TensorImpl* base = r.outputs[0]->impl()->base.get();
-    if (base && base->autograd) meta_of(*r.outputs[0]).base_history = base->autograd->history;
+    become_output(*r.outputs[k], node, uint32_t(k), r.kind, r.inputs, r.input_count);
+}
+
+void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
+                   const Tensor* const* inputs, int count) {
+  if (!is_floating(t.dtype())) return;
+  Ref<TensorImpl>& base = t.impl()->base;
+  if (kind == Recording::kInPlace && base) {
+    require<NotImplementedError>(node->outputs.size() == 1, *node,
+                                 ": an in-place change of a view by an operation with several outputs");
+    return rebase(t, Ref<Node>(node), inputs, count);
   }
+  if (kind == Recording::kFresh) base = Ref<TensorImpl>();  // of the operator's own making
+  set_history(t, Ref<Node>(node), index);
+  if (kind == Recording::kInPlace) ++meta_of(t).history;
+  if (kind == Recording::kView && base && base->autograd) meta_of(t).base_history = base->autograd->history;
 }
 
 }  // namespace flambeau::autograd

@@ -301,12 +301,32 @@ def test_batch_norm_without_momentum_averages_all_batches():
     np.testing.assert_allclose(module.running_mean.numpy(), batches.mean((0, 1)), rtol=1e-12, atol=1e-15)
 
 
+def test_batch_norm_of_no_images_has_no_statistics():
+    module = nn.BatchNorm2d(3)
+    module(fb.zeros(0, 3, 2, 2)).sum().backward()
+    np.testing.assert_array_equal(module.running_mean.numpy(), np.zeros(3))
+    np.testing.assert_array_equal(module.weight.grad.numpy(), np.zeros(3))
+
+
+def test_a_failed_batch_does_not_count():
+    module = nn.BatchNorm1d(3)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        module(fb.zeros(1, 3))
+    assert module.num_batches_tracked.item() == 0
+
+
+def test_max_pool_tells_where_the_maxima_stand():
+    values, indices = nn.MaxPool2d(2, return_indices=True)(fb.tensor([[[1.0, 9.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]]))
+    assert values.tolist() == [[[9.0, 7.0]]]
+    assert indices.tolist() == [[[1, 7]]]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: nn.BatchNorm2d(3)(fb.zeros(2, 3)), ValueError, r"expected 4D input \(got 2D input\)"),
         (lambda: nn.BatchNorm1d(3)(fb.zeros(3)), ValueError, r"expected 2D or 3D input \(got 1D input\)"),
-        (lambda: nn.BatchNorm1d(3)(fb.zeros(1, 3)), ValueError, r"more than 1 value per channel.*\(1, 3\)"),
+        (lambda: nn.BatchNorm1d(3)(fb.zeros(1, 3)), ValueError, r"more than 1 value per channel.*\[1, 3\]"),
         (lambda: nn.Dropout(1.5), ValueError, "between 0 and 1, but got 1.5"),
         (lambda: nn.Conv2d(3, 4, 1, groups=2), ValueError, "in_channels must be divisible by groups"),
         (lambda: nn.Conv2d(4, 3, 1, groups=2), ValueError, "out_channels must be divisible by groups"),

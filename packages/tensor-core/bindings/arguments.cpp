@@ -2,7 +2,6 @@
 #include "arguments.h"
 
 #include <structmember.h>
-#include <cstring>
 
 namespace flambeau::python {
 
@@ -95,10 +94,10 @@ namespace {
 size_t find_parameter(const Binding& b, PyObject* name) {
   for (size_t i = 0; i < b.parameters.size(); ++i)
     if (b.parameters[i].name == name) return i;
-  const char* given = PyUnicode_AsUTF8(name);
+  const std::string_view given = text_of(name);
   for (size_t i = 0; i < b.parameters.size(); ++i) {
-    const char* own = PyUnicode_AsUTF8(b.parameters[i].name);
-    if (std::strcmp(own, given) == 0 || also_named(own, given)) return i;
+    const std::string_view own = text_of(b.parameters[i].name);
+    if (own == given || also_named(own, given)) return i;
   }
   return b.parameters.size();
 }
@@ -129,7 +128,7 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
     PyObject* value = args[count + i];
     const size_t at = find_parameter(b, name);
     if (at == n) {
-      const std::string_view text = PyUnicode_AsUTF8(name);
+      const std::string_view text = text_of(name);
       if (text == "out" && (b.flags & kOut)) {
         values.out = value == Py_None ? nullptr : value;
         continue;
@@ -173,11 +172,45 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
   copy_values(to, from);
 }
 
+bool run_row_in_place(const Binding& b, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
+  Operand operands[kMaxOperands] = {0, 0, 0};
+  if (kwnames || count != row_of(b.op).arity || !is_tensor(args[0])) return false;
+  for (Py_ssize_t i = 0; i < count; ++i)
+    if (!to_operand(args[i], operands[i])) {
+      PyErr_Clear();
+      return false;  // the general way says what is wrong
+    }
+  pointwise_(b.op, operands);
+  return true;
+}
+
+PointwiseOp row_named(std::string_view name) {
+  for (int i = 0; i < kPointwiseCount; ++i)
+    if (name == pointwise_rows[i].name) return PointwiseOp(i);
+  detail::raise<Error>("no row is called ", name);
+}
+
+// An in-place composite whose result is recorded computes it from a copy of the tensor, history included: what its
+// derivatives save is not overwritten.
+PyObject* keep_original(const Binding& b, Arguments& values) {
+  if (!grad_enabled()) return nullptr;
+  bool recorded = false;
+  for (size_t i = 0; i < b.parameters.size(); ++i)
+    recorded |= is_tensor(values.at[i]) && tensor_of(values.at[i]).requires_grad();
+  if (!recorded) return nullptr;
+  PyObject *self = values.at[0], *copy = checked(wrap_tensor(clone(tensor_of(self))));
+  for (size_t i = 0; i < b.parameters.size(); ++i)
+    if (values.at[i] == self) values.at[i] = copy;
+  return copy;
+}
+
 }  // namespace
 
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    if (b.writes_self && (b.flags & kRow) && run_row_in_place(b, args, PyVectorcall_NARGS(nargsf), kwnames))
+      return Py_NewRef(args[0]);
     Arguments values;
     collect(b, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, values);
     if (FLAMBEAU_LIKELY(!b.writes_self)) {
@@ -186,8 +219,11 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
       store_out(b, result.get(), values.out);
       return Py_NewRef(values.out);
     }
+    PyObject* self = values.at[0];
+    const Object original(keep_original(b, values));  // for the derivative
+    if (!is_tensor(values.at[0])) wrong_argument({b.name.c_str(), &b.parameters[0], 0}, "Tensor", values.at[0]);
     const Object result(checked(b.invoke(b, values.at)));
-    const Tensor &to = tensor_of(values.at[0]), &from = tensor_of(result.get());
+    const Tensor &to = tensor_of(self), &from = tensor_of(result.get());
     require(from.shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
             from.shape());
     require(can_cast(from.dtype(), to.dtype()), "result type ", from.dtype(),
@@ -195,7 +231,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     begin_inplace(to, b.name.c_str());
     copy_values(to, from);
     adopt_history(to, from);
-    return Py_NewRef(values.at[0]);
+    return Py_NewRef(self);
   });
 }
 
@@ -266,19 +302,27 @@ PyObject* make_operator(const Binding* binding, vectorcallfunc call) {
   return reinterpret_cast<PyObject*>(o);
 }
 
+void add_public(PyObject* module, const char* name, PyObject* value) {
+  PyModule_AddObjectRef(module, name, value);
+  const Object names(PyObject_GetAttrString(module, "__all__")), text(PyUnicode_FromString(name));
+  if (!names || !text || PyList_Append(names.get(), text.get()) < 0) throw PythonError();
+}
+
 void publish(PyObject* module) {
   PyObject* type_dict = tensor_type->tp_dict;
   const std::vector<Binding*> all = registry();
   for (Binding* b : all) {
     const Object callable(make_operator(b, call_binding));
-    if (b->flags & (kFunction | kPrivate)) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
+    if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
+    if (b->flags & kPrivate) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
     if (b->flags & kMethod) PyDict_SetItemString(type_dict, b->name.c_str(), callable.get());
     if (b->flags & kInPlace) {
       Binding* in_place = new Binding(*b);
       in_place->name += "_";
       in_place->signature.insert(in_place->signature.find('('), "_");
       in_place->doc = "In-place form of " + b->name + ".";
-      in_place->flags = kMethod;
+      in_place->flags = kMethod | (b->flags & kRow);
+      if (b->flags & kRow) in_place->op = row_named(b->name);
       in_place->writes_self = true;
       const Object method(make_operator(in_place, call_binding));
       PyDict_SetItemString(type_dict, in_place->name.c_str(), method.get());

@@ -21,6 +21,7 @@ enum Flags : int {
   kInPlace = 4,   // also name_, by writing the result back
   kOut = 8,       // also out=, by copying the result
   kPrivate = 16,  // flambeau._core.name
+  kRow = 32,      // with nothing but operands it is the row of its name: name_ needs no temporary then
 };
 
 struct Parameter {
@@ -64,6 +65,17 @@ struct From;
 template <>
 struct From<PyObject*> {
   static PyObject* get(const Call&, PyObject* o) { return o; }
+};
+struct Self {  // a Tensor whose Python object the function returns
+  PyObject* object;
+  operator PyObject*() const { return object; }
+};
+template <>
+struct From<Self> {
+  static Self get(const Call& call, PyObject* o) {
+    if (!is_tensor(o)) wrong_argument(call, "Tensor", o);
+    return {o};
+  }
 };
 template <>
 struct From<const Tensor&> {
@@ -124,7 +136,8 @@ struct From<bool> {
 template <>
 struct From<const Shape&> {
   static Shape get(const Call& call, PyObject* o) {
-    if (PyIndex_Check(o) && !(is_tensor(o) && tensor_of(o).dim() > 0)) return {From<int64_t>::get(call, o)};
+    if (PyIndex_Check(o) && !(is_tensor(o) ? tensor_of(o).dim() > 0 : PySequence_Check(o)))
+      return {From<int64_t>::get(call, o)};
     if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple of ints", o);
     const Object items(checked(PySequence_Fast(o, "expected a sequence of ints")));
     Shape out;
@@ -166,7 +179,7 @@ template <>
 struct From<Reduction> {
   static Reduction get(const Call& call, PyObject* o) {
     if (!PyUnicode_Check(o)) wrong_argument(call, "str", o);
-    const std::string_view text = PyUnicode_AsUTF8(o);
+    const std::string_view text = text_of(o);
     if (text == "mean") return Reduction::Mean;
     if (text == "sum") return Reduction::Sum;
     if (text == "none") return Reduction::None;
@@ -177,7 +190,7 @@ template <>
 struct From<std::string_view> {
   static std::string_view get(const Call& call, PyObject* o) {
     if (!PyUnicode_Check(o)) wrong_argument(call, "str", o);
-    return PyUnicode_AsUTF8(o);
+    return text_of(o);
   }
 };
 template <>
@@ -268,5 +281,7 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);
+// Adds a name to the module and to its __all__.
+void add_public(PyObject* module, const char* name, PyObject* value);
 
 }  // namespace flambeau::python

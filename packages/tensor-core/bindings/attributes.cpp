@@ -36,7 +36,7 @@ FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
 FLAMBEAU_GET(device, Py_NewRef(device_cpu))
 FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
 FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
-FLAMBEAU_GET(is_leaf, PyBool_FromLong(!meta(self) || !meta(self)->grad_fn))
+FLAMBEAU_GET(is_leaf, PyBool_FromLong(!t.requires_grad() || (t.impl()->requires_grad && !meta(self)->grad_fn)))
 FLAMBEAU_GET(grad, meta(self) ? wrap_tensor(meta(self)->grad) : Py_NewRef(Py_None))
 FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
 FLAMBEAU_GET(version, PyLong_FromUnsignedLong(t.storage().version()))
@@ -57,8 +57,18 @@ FLAMBEAU_GET(false, Py_NewRef(Py_False))
 #undef FLAMBEAU_GET
 
 PyObject* get_grad_fn(PyObject* self, void*) {
-  if (!meta(self) || !meta(self)->grad_fn) Py_RETURN_NONE;
-  return static_cast<PyObject*>(autograd_hooks->wrap_node(meta(self)->grad_fn.get()));
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const Tensor& t = tensor_of(self);
+    if (!t.requires_grad()) Py_RETURN_NONE;
+    return static_cast<PyObject*>(autograd_hooks->wrap_grad_fn(t));
+  });
+}
+
+// Reading __dict__ creates it, and from then on the object may be part of a cycle. Note [Tensor objects]
+PyObject* get_dict(PyObject* self, void*) {
+  PyObject* dict = PyObject_GenericGetDict(self, nullptr);
+  if (dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+  return dict;
 }
 
 int refuse_delete(PyObject* value, const char* name) {
@@ -94,11 +104,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
     require(g.dtype() == t.dtype(), "assigned grad has data of a different type: the tensor is ", t.dtype(),
             ", the grad ", g.dtype());
     require(!g.same(t), "can't assign Variable as its own grad");
-    if (!meta(self)) {
-      ensure_autograd();
-      autograd_hooks->set_requires_grad(t, t.requires_grad());
-    }
-    meta(self)->grad = g;
+    meta_of(t).grad = g;
     return 0;
   });
 }
@@ -125,6 +131,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
 PyObject* to_list(const Tensor& t) { return list_from(t, t.offset(), 0); }
 
 PyGetSetDef tensor_attributes[] = {
+    {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
     {"shape", get_shape, nullptr, "The sizes, as a flambeau.Size.", nullptr},
     {"dtype", get_dtype, nullptr, "The element type.", nullptr},
     {"device", get_device, nullptr, "Where the memory is.", nullptr},

@@ -50,17 +50,17 @@ Tensor gelu(const Tensor& t, std::string_view approximate) {
 }  // namespace
 
 void bind_arithmetic() {
-  def("add(input, other, *, alpha=1)", kUsual, "input + alpha * other. Gradient: both operands, any order.",
+  def("add(input, other, *, alpha=1)", kUsual | kRow, "input + alpha * other. Gradient: both operands, any order.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
         return alpha.real() == 1 ? add(x, y) : scaled_sum(x, y, alpha, 1);
       });
-  def("sub(input, other, *, alpha=1)", kUsual, "input - alpha * other. Gradient: both operands, any order.",
+  def("sub(input, other, *, alpha=1)", kUsual | kRow, "input - alpha * other. Gradient: both operands, any order.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
         return alpha.real() == 1 ? sub(x, y) : scaled_sum(x, y, alpha, -1);
       });
-  for (const char* signature :
-       {"div(input, other, *, rounding_mode=None)", "divide(input, other, *, rounding_mode=None)"})
-    def(signature, kUsual,
+  for (const auto& [signature, flags] : {std::pair{"div(input, other, *, rounding_mode=None)", kUsual | kRow},
+                                         std::pair{"divide(input, other, *, rounding_mode=None)", kUsual}})
+    def(signature, flags,
         "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
         "both operands.",
         divide);
@@ -99,10 +99,10 @@ void bind_arithmetic() {
         const Scalar scale(std::pow(10.0, double(decimals < 0 ? -decimals : decimals)));
         return decimals > 0 ? round(x * scale) / scale : round(x / scale) * scale;
       });
-  def("leaky_relu(input, negative_slope=0.01)", kFunction | kInPlace,
+  def("leaky_relu(input, negative_slope=0.01)", kUsual,
       "input where positive, else negative_slope * input. Gradient: both.",
       [](const Tensor& x, const Operand& slope) { return leaky_relu(x, slope); });
-  def("softplus(input, beta=1, threshold=20)", kFunction,
+  def("softplus(input, beta=1, threshold=20)", kUsual,
       "log(1 + exp(beta * input)) / beta; input itself where beta * input exceeds threshold.",
       [](const Tensor& x, Scalar beta, Scalar threshold) { return softplus(x, beta, threshold); });
   def("gelu(input, approximate='none')", kFunction,

@@ -54,7 +54,7 @@ void ensure_autograd() {
 
 void bind_autograd() {
   def("requires_grad_(input, requires_grad=True)", kMethod,
-      "Asks for gradients of this leaf (or stops asking); returns the tensor.", [](PyObject* self, bool requires_grad) {
+      "Asks for gradients of this leaf (or stops asking); returns the tensor.", [](Self self, bool requires_grad) {
         if (requires_grad || tensor_of(self).requires_grad()) {
           ensure_autograd();
           autograd_hooks->set_requires_grad(tensor_of(self), requires_grad);

@@ -187,24 +187,26 @@ void bind_random() {
   def("bernoulli(input, *, generator=None)", kFunction | kMethod, "1 with the probabilities in input, else 0.",
       [](const Tensor& p, Generator* g) {
         GradMode off(false);
+        require(item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth(),
+                "Expected p_in >= 0 && p_in <= 1: the probabilities must lie in [0, 1]");
         Tensor u = empty(p.shape(), p.dtype());
         fill_uniform(u, 0, 1, g);
         return to(lt(u, p), p.dtype());
       });
   def("uniform_(input, from_=0, to=1, *, generator=None)", kMethod, "Fills with uniform numbers in [from, to).",
-      [](PyObject* self, double a, double b, Generator* g) {
+      [](Self self, double a, double b, Generator* g) {
         return filled(self, [&](const Tensor& t) { fill_uniform(t, a, b, g); });
       });
   def("normal_(input, mean=0, std=1, *, generator=None)", kMethod, "Fills with normal numbers.",
-      [](PyObject* self, double mean, double std, Generator* g) {
+      [](Self self, double mean, double std, Generator* g) {
         return filled(self, [&](const Tensor& t) { fill_normal(t, mean, std, g); });
       });
   def("bernoulli_(input, p=0.5, *, generator=None)", kMethod, "Fills with 1 (probability p) and 0.",
-      [](PyObject* self, double p, Generator* g) {
+      [](Self self, double p, Generator* g) {
         return filled(self, [&](const Tensor& t) { fill_bernoulli(t, p, g); });
       });
   def("random_(input, from_=0, to=None, *, generator=None)", kMethod, "Fills with uniform integers in [from, to).",
-      [](PyObject* self, int64_t a, std::optional<int64_t> b, Generator* g) {
+      [](Self self, int64_t a, std::optional<int64_t> b, Generator* g) {
         return filled(self, [&](const Tensor& t) {
           const Dtype d = t.dtype();
           const int64_t limit = is_floating(d)      ? (d == Dtype::float64 ? int64_t(1) << 53

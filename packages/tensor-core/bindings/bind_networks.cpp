@@ -12,11 +12,13 @@ PyObject* conv2d_any(const Tensor& input, const Tensor& weight, const Tensor& bi
   if (!PyUnicode_Check(padding))
     return wrap_tensor(conv2d(input, weight, bias, stride.values, From<const Pair&>::get(call, padding).values,
                               dilation.values, groups));
-  const std::string_view mode = PyUnicode_AsUTF8(padding);
+  const std::string_view mode = text_of(padding);
   if (mode == "valid") return wrap_tensor(conv2d(input, weight, bias, stride.values, {0, 0}, dilation.values, groups));
   require(mode == "same", "Invalid padding string: '", mode, "'; expected 'same' or 'valid'");
   require(stride.values[0] == 1 && stride.values[1] == 1, "padding='same' is not supported for strided convolutions");
   require(weight.dim() == 4, "conv2d: expected a 4-dimensional weight, got shape ", weight.shape());
+  require(input.dim() == 3 || input.dim() == 4,
+          "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: ", input.shape());
   Shape pad(2), extra(2);
   for (int i = 0; i < 2; ++i) {
     const int64_t total = dilation.values[i] * (weight.size(2 + i) - 1);
@@ -34,6 +36,14 @@ PyObject* conv2d_any(const Tensor& input, const Tensor& weight, const Tensor& bi
       x = cat({x, zeros(shape, x.dtype())}, i - 2);
     }
   return wrap_tensor(conv2d(x, weight, bias, stride.values, pad, dilation.values, groups));
+}
+
+void warn_of_broadcast(const Tensor& input, const Tensor& target) {
+  std::ostringstream text;
+  text << "Using a target size (" << target.shape() << ") that is different to the input size (" << input.shape()
+       << "): the two are broadcast, which compares every prediction with every target if one is [N] and the other "
+          "[N, 1]. Give both the same shape.";
+  if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw PythonError();
 }
 
 Shape stride_or(PyObject* stride, const Shape& kernel) {
@@ -77,8 +87,14 @@ void bind_networks() {
   def("nll_loss(input, target, weight=None, ignore_index=-100, reduction='mean')", kFunction,
       "The negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). Gradient: input.",
       nll_loss);
-  def("mse_loss(input, target, reduction='mean')", kFunction, "The mean squared error. Gradient: both, any order.",
-      mse_loss);
+  def("mse_loss(input, target, reduction='mean')", kFunction,
+      "The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them. Warns if the "
+      "shapes "
+      "differ and broadcast. Gradient: both, any order.",
+      [](const Tensor& input, const Tensor& target, Reduction reduction) {
+        if (input.shape() != target.shape()) warn_of_broadcast(input, target);
+        return mse_loss(input, target, reduction);
+      });
   def("batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05)",
       kFunction,
       "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance "

@@ -70,14 +70,13 @@ void publish_rows(PyObject* module) {
   PyObject* methods = tensor_type->tp_dict;
   for (int i = 0; i < kPointwiseCount; ++i) {
     const PointwiseRow& row = pointwise_rows[i];
-    if (row.name[0] == '_') continue;
+    // A composite of the same name (add with alpha, softplus with its defaults) says itself where it is published.
+    if (row.name[0] == '_' || PyObject_HasAttrString(module, row.name)) continue;
     const Object function(make_operator(make(row, PointwiseOp(i), false), call));
     const Object method(make_operator(make(row, PointwiseOp(i), true), call_in_place));
-    const std::string in_place = std::string(row.name) + "_";
-    // A composite of the same name takes precedence (add with alpha, softplus with its defaults).
-    if (!PyObject_HasAttrString(module, row.name)) PyModule_AddObjectRef(module, row.name, function.get());
-    if (!PyDict_GetItemString(methods, row.name)) PyDict_SetItemString(methods, row.name, function.get());
-    if (!PyDict_GetItemString(methods, in_place.c_str())) PyDict_SetItemString(methods, in_place.c_str(), method.get());
+    add_public(module, row.name, function.get());
+    PyDict_SetItemString(methods, row.name, function.get());
+    PyDict_SetItemString(methods, (std::string(row.name) + "_").c_str(), method.get());
   }
   PyType_Modified(tensor_type);
 }

@@ -99,10 +99,7 @@ void bind_reductions() {
   def("norm(input, p=2, dim=None, keepdim=False)", kFunction | kMethod,
       "The vector p-norm (p = 1, 2, inf or any number) over all or the given dimensions. Gradient: input.",
       [](const Tensor& t, Scalar p, const OptionalDims& dim, bool keepdim) {
-        if (std::isinf(p.real())) return amax(abs(t), dim.value_or(Shape{}), keepdim);
-        if (p.real() == 1) return sum(abs(t), dim, keepdim, std::nullopt);
-        if (p.real() == 2) return sqrt(sum(square(t), dim, keepdim, std::nullopt));
-        return pow(sum(pow(abs(t), p), dim, keepdim, std::nullopt), Scalar(1 / p.real()));
+        return vector_norm(t, p.real(), dim, keepdim);
       });
   def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.",
       [](const Tensor& a, const Tensor& b) {

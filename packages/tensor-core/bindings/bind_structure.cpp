@@ -63,7 +63,7 @@ void bind_structure() {
       });
   def("index_put_(input, indices, values, accumulate=False)", kMethod,
       "Writes (or adds) values at the given indices, one index tensor a dimension.",
-      [](PyObject* self, const Tensors& indices, const Tensor& values, bool accumulate) {
+      [](Self self, const Tensors& indices, const Tensor& values, bool accumulate) {
         index_put_(tensor_of(self), indices, values, accumulate);
         return Py_NewRef(self);
       });
@@ -97,6 +97,9 @@ void bind_structure() {
       [](const Tensor& t, int64_t classes) {
         require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",
                 t.dtype());
+        require(t.numel() == 0 || item(min_all(t)).integer() >= 0, "Class values must be non-negative.");
+        require(t.numel() == 0 || classes < 0 || item(max_all(t)).integer() < classes,
+                "Class values must be smaller than num_classes.");
         if (classes < 0) classes = item(max_all(t)).integer() + 1;
         return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
       });

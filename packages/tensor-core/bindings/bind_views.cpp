@@ -8,7 +8,8 @@ namespace {
 constexpr int kBoth = kFunction | kMethod;
 
 Tensors split_by(const Tensor& t, PyObject* sizes, int64_t dim) {
-  if (!PyIndex_Check(sizes)) return split(t, From<const Shape&>::get({"split", nullptr, 1}, sizes), dim);
+  static const Parameter parameter{PyUnicode_InternFromString("split_size_or_sections")};
+  if (!PyIndex_Check(sizes)) return split(t, From<const Shape&>::get({"split", &parameter, 1}, sizes), dim);
   const int64_t step = PyNumber_AsSsize_t(sizes, PyExc_OverflowError), total = t.size(dim);
   if (step == -1 && PyErr_Occurred()) throw PythonError();
   require(t.dim() > 0, "split expects at least a 1-dimensional tensor");
@@ -30,11 +31,11 @@ Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
 }
 
 // t.to(dtype), t.to(device), t.to(other), with copy=
-PyObject* convert_to(PyObject* self, PyObject* first, PyObject* second, PyObject* dtype, PyObject* device, bool,
-                     bool copy, PyObject*) {
+PyObject* convert_to(Self self, PyObject* first, PyObject* second, PyObject* dtype, PyObject* device, bool, bool copy,
+                     PyObject*) {
   const Tensor& t = tensor_of(self);
   Dtype type = t.dtype();
-  const Parameter parameter{PyUnicode_FromString("dtype")};
+  static const Parameter parameter{PyUnicode_InternFromString("dtype")};
   const Call call{"to", &parameter, 1};
   for (PyObject* o : {first, second, dtype, device}) {
     if (o == Py_None) continue;
@@ -54,7 +55,7 @@ PyObject* convert_to(PyObject* self, PyObject* first, PyObject* second, PyObject
 template <Dtype d>
 void bind_conversion(const char* signature) {
   def(signature, kMethod, "The tensor converted to the dtype; itself if it already has it.",
-      [](PyObject* self) -> PyObject* {
+      [](Self self) -> PyObject* {
         return tensor_of(self).dtype() == d ? Py_NewRef(self) : wrap_tensor(to(tensor_of(self), d));
       });
 }
@@ -63,21 +64,21 @@ void bind_copies() {
   def("clone(input, *, memory_format=None)", kBoth, "A copy. Gradient: passes through.",
       [](const Tensor& t, PyObject*) { return clone(t); });
   def("contiguous(input, *, memory_format=None)", kMethod,
-      "The tensor itself if it is contiguous, else a contiguous copy.", [](PyObject* self, PyObject*) -> PyObject* {
+      "The tensor itself if it is contiguous, else a contiguous copy.", [](Self self, PyObject*) -> PyObject* {
         return tensor_of(self).is_contiguous() ? Py_NewRef(self) : wrap_tensor(contiguous(tensor_of(self)));
       });
   def("detach(input)", kBoth, "The same elements without history.", detach);
   def("copy_(input, src, non_blocking=False)", kMethod, "Writes src, broadcast and converted, into the tensor.",
-      [](PyObject* self, const Operand& source, bool) -> PyObject* {
+      [](Self self, const Operand& source, bool) -> PyObject* {
         const Tensor& t = tensor_of(self);
         copy_(t, source.tensor ? *source.tensor : scalar_tensor(source.scalar, t.dtype()));
         return Py_NewRef(self);
       });
-  def("fill_(input, value)", kMethod, "Sets every element.", [](PyObject* self, Scalar value) -> PyObject* {
+  def("fill_(input, value)", kMethod, "Sets every element.", [](Self self, Scalar value) -> PyObject* {
     fill_(tensor_of(self), value);
     return Py_NewRef(self);
   });
-  def("zero_(input)", kMethod, "Sets every element to 0.", [](PyObject* self) -> PyObject* {
+  def("zero_(input)", kMethod, "Sets every element to 0.", [](Self self) -> PyObject* {
     fill_(tensor_of(self), Scalar(0));
     return Py_NewRef(self);
   });
@@ -87,7 +88,7 @@ void bind_copies() {
       convert_to);
   def("type_as(input, other)", kMethod, "The tensor converted to other's dtype.",
       [](const Tensor& t, const Tensor& other) { return to(t, other.dtype()); });
-  def("cpu(input)", kMethod, "The tensor itself: it is on the CPU.", [](PyObject* self) { return Py_NewRef(self); });
+  def("cpu(input)", kMethod, "The tensor itself: it is on the CPU.", [](Self self) { return Py_NewRef(self); });
   bind_conversion<Dtype::float32>("float(input)");
   bind_conversion<Dtype::float64>("double(input)");
   bind_conversion<Dtype::float16>("half(input)");
@@ -110,10 +111,8 @@ void bind_queries() {
   def("stride(input, dim=None)", kMethod, "The strides in elements, or one.",
       [](const Tensor& t, std::optional<int64_t> dim) -> PyObject* {
         if (dim) return to_python(t.stride(*dim));
-        const Object size(wrap_size(t.strides()));
-        return PySequence_Tuple(checked(size.get())) == size.get()
-                   ? PyTuple_GetSlice(size.get(), 0, PyTuple_GET_SIZE(size.get()))
-                   : PyTuple_GetSlice(size.get(), 0, PyTuple_GET_SIZE(size.get()));
+        const Object size(checked(wrap_size(t.strides())));
+        return PyTuple_GetSlice(size.get(), 0, PyTuple_GET_SIZE(size.get()));  // a plain tuple
       });
   def("dim(input)", kMethod, "The number of dimensions.", [](const Tensor& t) { return int64_t(t.dim()); });
   def("ndimension(input)", kMethod, "The number of dimensions.", [](const Tensor& t) { return int64_t(t.dim()); });
@@ -153,7 +152,7 @@ void bind_views() {
   def("view(input, *size)", kMethod,
       "Another shape over the same memory, -1 for one inferred size; with a dtype, the bytes read as that dtype.",
       [](const Tensor& t, PyObject* size) {
-        const Parameter parameter{PyUnicode_InternFromString("size")};
+        static const Parameter parameter{PyUnicode_InternFromString("size")};
         if (Py_TYPE(size) == dtype_type) return view_dtype(t, reinterpret_cast<DtypeObject*>(size)->value);
         if (PyTuple_Check(size) && PyTuple_GET_SIZE(size) == 1 && Py_TYPE(PyTuple_GET_ITEM(size, 0)) == dtype_type)
           return view_dtype(t, reinterpret_cast<DtypeObject*>(PyTuple_GET_ITEM(size, 0))->value);

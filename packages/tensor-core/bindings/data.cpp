@@ -26,7 +26,10 @@ bool to_scalar(PyObject* o, Scalar& out) {
     return true;
   }
   // NumPy's scalars and others with numbers' protocols, but nothing with a length.
-  if (PyUnicode_Check(o) || PySequence_Check(o) || PyMapping_Check(o)) return false;
+  const PyTypeObject* type = Py_TYPE(o);
+  if ((type->tp_as_sequence && type->tp_as_sequence->sq_length) ||
+      (type->tp_as_mapping && type->tp_as_mapping->mp_length))
+    return false;
   if (PyIndex_Check(o)) {
     const Object index(PyNumber_Index(o));
     return to_scalar(checked(index.get()), out);
@@ -53,8 +56,6 @@ bool to_operand(PyObject* o, Operand& out) {
   }
 }
 
-namespace {
-
 bool is_sequence(PyObject* o) {
   return PyList_Check(o) || PyTuple_Check(o) || (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o));
 }
@@ -65,6 +66,8 @@ bool is_array(PyObject* o) {
   return is_tensor(o) || (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) ||
          PyObject_HasAttrString(o, "__array__");
 }
+
+namespace {
 
 Tensor from_array(PyObject* o) {
   if (is_tensor(o)) return alias(tensor_of(o));
@@ -82,7 +85,7 @@ struct Scan {
 
 void scan(PyObject* o, int depth, Scan& s) {
   require<ValueError>(depth <= kMaxDims, "too many dimensions: nested deeper than ", kMaxDims);
-  if (PyFloat_Check(o)) return s.note(default_dtype());
+  if (PyFloat_CheckExact(o)) return s.note(default_dtype());  // NumPy's float64 is a subclass: it keeps its dtype
   if (PyBool_Check(o)) return s.note(Dtype::bool_);
   if (PyLong_Check(o)) return s.note(Dtype::int64);
   if (is_array(o)) {
@@ -97,7 +100,7 @@ void scan(PyObject* o, int depth, Scan& s) {
   if (int(s.shape.size()) == depth) s.shape.push_back(n);
   for (Py_ssize_t i = 0; i < n; ++i) {
     const Object child(checked(PySequence_GetItem(o, i)));
-    const bool scalar = PyFloat_Check(child.get()) || PyLong_Check(child.get());
+    const bool scalar = PyFloat_CheckExact(child.get()) || PyLong_Check(child.get());
     if (i > 0 && scalar && !(s.dtype && category(*s.dtype) == Category::Floating))
       scan(child.get(), depth + 1, s);
     else if (i == 0 || !scalar)
@@ -113,6 +116,7 @@ template <class T>
 void store_number(PyObject* o, T* to) {
   Scalar s;
   require<TypeError>(to_scalar(o, s), "tensor(): expected a number, got ", Py_TYPE(o)->tp_name);
+  require(fits(s, dtype_of<T>()), "value ", s, " cannot be converted to type ", dtype_of<T>(), " without overflow");
   *to = s.to<T>();
 }
 
@@ -120,7 +124,7 @@ template <class T>
 void store(PyObject* o, const Scan& s, int depth, T*& to) {
   if (depth == int(s.shape.size())) {
     require<ValueError>(!is_sequence(o) || is_array(o), "expected a number at dim ", depth, ", got a sequence");
-    if (PyFloat_CheckExact(o)) {
+    if (PyFloat_CheckExact(o) && !std::is_integral_v<T>) {
       *to++ = Scalar(PyFloat_AS_DOUBLE(o)).to<T>();
       return;
     }
@@ -165,8 +169,9 @@ void store(PyObject* o, const Scan& s, int depth, T*& to) {
 
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype) {
   GradMode off(false);
-  if (PyFloat_CheckExact(data)) return scalar_tensor(Scalar(PyFloat_AS_DOUBLE(data)), dtype.value_or(default_dtype()));
-  if (!PyFloat_Check(data) && !PyLong_Check(data) && is_array(data)) {
+  if (PyFloat_CheckExact(data) && is_floating(dtype.value_or(default_dtype())))
+    return scalar_tensor(Scalar(PyFloat_AS_DOUBLE(data)), dtype.value_or(default_dtype()));
+  if (!PyFloat_CheckExact(data) && !PyLong_Check(data) && is_array(data)) {
     const Tensor t = from_array(data);
     const Dtype type = dtype.value_or(t.dtype());
     return type == t.dtype() ? clone(t) : to(t, type);

@@ -21,8 +21,21 @@ int64_t as_int(PyObject* o) {
 
 bool is_plain_int(PyObject* o) {
   if (PyBool_Check(o)) return false;
-  if (is_tensor(o)) return tensor_of(o).dim() == 0 && category(tensor_of(o).dtype()) == Category::Integer;
-  return PyIndex_Check(o);
+  if (is_tensor(o)) {
+    const Tensor& t = tensor_of(o);
+    return t.dim() == 0 && category(t.dtype()) == Category::Integer && t.dtype() != Dtype::uint8;
+  }
+  return PyIndex_Check(o) && !PySequence_Check(o);
+}
+
+// Lists and arrays as the index tensors they stand for; everything else as it is.
+Object normalized(PyObject* o) {
+  const bool plain = PyLong_Check(o) || PySlice_Check(o) || o == Py_None || o == Py_Ellipsis || is_tensor(o);
+  if (plain || PyUnicode_Check(o) || is_plain_int(o) || PyFloat_Check(o) || !(is_sequence(o) || is_array(o)))
+    return Object(Py_NewRef(o));
+  Tensor index = tensor_from_data(o, std::nullopt);
+  if (index.numel() == 0 && is_floating(index.dtype())) index = to(index, Dtype::int64);
+  return Object(checked(wrap_tensor(index)));
 }
 
 Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
@@ -36,8 +49,7 @@ Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
 // How many dimensions of the tensor a key element uses up.
 int consumed(PyObject* o) {
   if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) return 0;
-  if (is_tensor(o) &&
-      (tensor_of(o).dtype() == Dtype::bool_ || (tensor_of(o).dtype() == Dtype::uint8 && tensor_of(o).dim() > 0)))
+  if (is_tensor(o) && (tensor_of(o).dtype() == Dtype::bool_ || tensor_of(o).dtype() == Dtype::uint8))
     return tensor_of(o).dim();
   return 1;
 }
@@ -70,10 +82,6 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
       return apply_advanced(r, dim, reshape(index, {1}));
     }
     apply_advanced(r, dim, index);
-  } else if (PySequence_Check(o) && !PyUnicode_Check(o)) {
-    Tensor index = tensor_from_data(o, std::nullopt);
-    if (index.numel() == 0) index = to(index, Dtype::int64);
-    apply_advanced(r, dim, index);
   } else {
     detail::raise<IndexError>(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got ",
@@ -85,17 +93,21 @@ Indexed resolve(const Tensor& t, PyObject* key) {
   Indexed r{t, {}, false, 0};
   if (!PyTuple_Check(key)) {
     int64_t dim = 0;
-    if (key != Py_Ellipsis) apply(r, dim, key);
+    if (key != Py_Ellipsis) apply(r, dim, normalized(key).get());
     return r;
   }
   const Py_ssize_t n = PyTuple_GET_SIZE(key);
   int used = 0;
   bool seen_ellipsis = false;
-  for (Py_ssize_t i = 0; i < n; ++i) used += consumed(PyTuple_GET_ITEM(key, i));
+  std::vector<Object> items;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    items.push_back(normalized(PyTuple_GET_ITEM(key, i)));
+    used += consumed(items.back().get());
+  }
   require<IndexError>(used <= t.dim(), "too many indices for tensor of dimension ", t.dim());
   int64_t dim = 0;
   for (Py_ssize_t i = 0; i < n; ++i) {
-    PyObject* o = PyTuple_GET_ITEM(key, i);
+    PyObject* o = items[size_t(i)].get();
     if (o == Py_Ellipsis) {
       require<IndexError>(!seen_ellipsis, "an index can only have a single ellipsis ('...')");
       seen_ellipsis = true;

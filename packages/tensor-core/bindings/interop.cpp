@@ -32,10 +32,12 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
       return size == 4 ? Dtype::int32 : Dtype::int64;
     }
   }
+  require<ValueError>(
+      !foreign, "the array's element format '", format ? format : "",
+      "' is not of the machine's byte order; convert it with array.astype(array.dtype.newbyteorder('='))");
   detail::raise<TypeError>(
-      "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "", "'",
-      foreign ? " (not the machine's byte order)" : "",
-      ". The only supported types are: float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
+      "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
+      "'. The only supported types are: float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
 }
 
 void release_py_buffer(void* context) {  // a storage's deleter; may run in any thread
@@ -44,6 +46,13 @@ void release_py_buffer(void* context) {  // a storage's deleter; may run in any 
   PyBuffer_Release(view);
   delete view;
   PyGILState_Release(state);
+}
+
+Tensor transposed(const Tensor& t) {
+  GradMode off(false);
+  Shape order;
+  for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
+  return permute(t, order);
 }
 
 }  // namespace
@@ -58,6 +67,13 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
         "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first");
     require(!(t.requires_grad() && grad_enabled()),
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+    const auto refuses = [&](int order, bool has) { return (flags & order & ~PyBUF_STRIDES) && !has; };
+    const bool by_columns = t.dim() < 2 ? t.is_contiguous() : transposed(t).is_contiguous();
+    if (refuses(PyBUF_C_CONTIGUOUS, t.is_contiguous()) || refuses(PyBUF_F_CONTIGUOUS, by_columns) ||
+        refuses(PyBUF_ANY_CONTIGUOUS, t.is_contiguous() || by_columns)) {
+      PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous in the order asked for");
+      throw PythonError();
+    }
     const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
     const bool writable = t.storage().writable();
     if (wants_write && !writable) {
@@ -121,8 +137,11 @@ Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted) {
     shape.push_back(view->shape ? view->shape[i] : view->len / view->itemsize);
     strides.push_back(stride / view->itemsize);
   }
-  int64_t reach = view->itemsize;
-  for (size_t i = 0; i < shape.size(); ++i) reach += shape[i] > 0 ? (shape[i] - 1) * strides[i] * view->itemsize : 0;
+  require<ValueError>(reinterpret_cast<size_t>(view->buf) % size_t(item_size(dtype)) == 0,
+                      "the array's memory is not aligned for ", dtype, "; pass a copy of it");
+  require<ValueError>(shape.size() <= size_t(kMaxDims), "too many dimensions: ", shape.size());
+  int64_t reach = product(shape) == 0 ? 0 : view->itemsize;
+  for (size_t i = 0; reach > 0 && i < shape.size(); ++i) reach += (shape[i] - 1) * strides[i] * view->itemsize;
   Ref<Storage> storage =
       Storage::wrap(view->buf, size_t(reach), release_py_buffer, view.get(), writable && !view->readonly);
   release.view = nullptr;
@@ -188,13 +207,16 @@ Tensor import_managed(Managed* m, bool read_only) {
                                int(dl.device.device_type));
   const Dtype dtype = dtype_from_dlpack(dl.dtype);
   Shape shape, strides;
-  int64_t reach = 1;
+  require<ValueError>(dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are too many");
   for (int i = 0; i < dl.ndim; ++i) shape.push_back(dl.shape[i]);
+  require<ValueError>((reinterpret_cast<size_t>(dl.data) + dl.byte_offset) % size_t(item_size(dtype)) == 0,
+                      "from_dlpack: the memory is not aligned for ", dtype);
+  int64_t reach = product(shape) == 0 ? 0 : 1;
   strides = contiguous_strides(shape);
   for (int i = 0; dl.strides && i < dl.ndim; ++i) strides[i] = dl.strides[i];
   for (int i = 0; i < dl.ndim; ++i) {
     require<ValueError>(strides[i] >= 0, "from_dlpack: negative strides are not supported");
-    reach += shape[i] > 0 ? (shape[i] - 1) * strides[i] : 0;
+    reach += reach > 0 ? (shape[i] - 1) * strides[i] : 0;
   }
   Ref<Storage> storage = Storage::wrap(
       static_cast<char*>(dl.data) + dl.byte_offset, size_t(reach * item_size(dtype)),
@@ -215,9 +237,10 @@ PyObject* export_dlpack(const Tensor& t, PyObject*, PyObject* max_version, PyObj
     PyErr_SetString(PyExc_BufferError, "Can't export tensors that require gradient, use tensor.detach()");
     throw PythonError();
   }
-  int major = 0;
-  if (max_version != Py_None && !PyArg_ParseTuple(max_version, "i|i", &major, &major)) throw PythonError();
-  if (max_version != Py_None) major = int(PyLong_AsLong(PyTuple_GetItem(max_version, 0)));
+  int major = 0, minor = 0;
+  for (PyObject* pair : {max_version, device})
+    require<TypeError>(pair == Py_None || PyTuple_Check(pair), "__dlpack__: max_version and dl_device must be pairs");
+  if (max_version != Py_None && !PyArg_ParseTuple(max_version, "i|i", &major, &minor)) throw PythonError();
   if (device != Py_None) {
     int type = kDLCPU, id = 0;
     if (!PyArg_ParseTuple(device, "ii", &type, &id)) throw PythonError();

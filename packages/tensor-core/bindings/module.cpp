@@ -170,13 +170,24 @@ void bind_controls(py::module_& m) {
       "Every structural binding's signature and documentation.");
 }
 
+// What is public beside the registry's functions: types, dtypes and controls, all of them but the registry's own
+// description.
+void publish_plain_names(py::module_& m) {
+  py::list names = m.attr("__all__");
+  for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {
+    const auto text = name.cast<std::string>();
+    const bool of_registry = Py_TYPE(value.ptr()) == operator_type || text == "pointwise_rows" || text == "signatures";
+    if (text[0] != '_' && !of_registry) names.append(name);
+  }
+}
+
 }  // namespace
 
 CpuDevice From<CpuDevice>::get(const Call& call, PyObject* o) {
   if (o == Py_None || o == device_cpu) return {};
   std::optional<Device> device;
   if (PyUnicode_Check(o))
-    device = Device::parse(PyUnicode_AsUTF8(o));
+    device = Device::parse(std::string(text_of(o)));
   else if (py::isinstance<Device>(o))
     device = py::cast<Device>(py::handle(o));
   else
@@ -202,8 +213,16 @@ void translate_exception() {
 PYBIND11_MODULE(_core, m) {
   using namespace flambeau::python;
   flambeau::python_interface = &interface;
-  flambeau::register_exceptions();
+  py::register_local_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const flambeau::PythonError&) {
+    } catch (const flambeau::Error& e) {
+      set_error(e);
+    }
+  });
   m.doc() = "The native core of flambeau.";
+  m.attr("__all__") = py::list();
   create_small_types(m.ptr());
   create_tensor_type();
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
@@ -220,4 +239,5 @@ PYBIND11_MODULE(_core, m) {
   bind_autograd();
   publish(m.ptr());
   publish_rows(m.ptr());
+  publish_plain_names(m);
 }

@@ -50,6 +50,8 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
   return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(power(operands[0], operands[1])); });
 }
 
+PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<PointwiseOp::pow>(a, b); }
+
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
   return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
@@ -113,6 +115,7 @@ void add_number_slots(PyType_Slot*& slot) {
   put(Py_nb_inplace_true_divide, in_place<PointwiseOp::div>);
   put(Py_nb_inplace_floor_divide, in_place<PointwiseOp::floor_divide>);
   put(Py_nb_inplace_remainder, in_place<PointwiseOp::remainder>);
+  put(Py_nb_inplace_power, in_place_power);
   put(Py_nb_inplace_and, in_place<PointwiseOp::bitwise_and>);
   put(Py_nb_inplace_or, in_place<PointwiseOp::bitwise_or>);
   put(Py_nb_inplace_xor, in_place<PointwiseOp::bitwise_xor>);

@@ -4,6 +4,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <string_view>
+
 #include "flambeau/operators.h"
 #include "flambeau/python.h"
 
@@ -65,18 +67,26 @@ class Object {  // an owned reference
   PyObject* o_ = nullptr;
 };
 
+inline std::string_view text_of(PyObject* str) {  // fails for lone surrogates
+  Py_ssize_t size;
+  const char* text = PyUnicode_AsUTF8AndSize(str, &size);
+  if (!text) throw PythonError();
+  return {text, size_t(size)};
+}
+
 inline PyObject* checked(PyObject* o) {  // throws if a call into Python failed
   if (!o) throw PythonError();
   return o;
 }
 
-// A number or a tensor as an operand; false if it is neither. A Python float, int or bool, or anything with __index__
-// or
-// __float__ from NumPy's scalars.
+// A number or a tensor as an operand; false if it is neither. A Python float, int or bool, or a scalar of NumPy's or
+// anything else with __index__ or __float__ and without a length.
 bool to_operand(PyObject* o, Operand& out);
 bool to_scalar(PyObject* o, Scalar& out);
 
 // Interop (interop.cpp, construct.cpp)
+bool is_sequence(PyObject* o);  // but no string
+bool is_array(PyObject* o);
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype);
 Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted);
 int get_buffer(PyObject* self, Py_buffer* view, int flags);

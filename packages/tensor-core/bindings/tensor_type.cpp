@@ -48,13 +48,21 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
+// What autograd hangs off a tensor that only its Python object holds.
+AutogradMeta* owned_meta(PyObject* self) {
+  const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
+  return t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
+}
+
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(reinterpret_cast<TensorObject*>(self)->dict);
-  return 0;
+  AutogradMeta* meta = owned_meta(self);
+  return meta ? autograd_hooks->visit_callbacks(meta, visit, arg) : 0;
 }
 int clear(PyObject* self) {
   Py_CLEAR(reinterpret_cast<TensorObject*>(self)->dict);
+  if (AutogradMeta* meta = owned_meta(self)) autograd_hooks->drop_callbacks(meta);
   return 0;
 }
 

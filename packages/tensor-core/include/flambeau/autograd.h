@@ -140,14 +140,21 @@ struct Recording {
   Derivative derivative;
 };
 
+using VisitObject = int (*)(struct _object* python_object, void* argument);
+
 struct AutogradHooks {
   void (*record)(Recording& recording);
   void (*set_requires_grad)(const Tensor& t, bool requires_grad);
-  void (*destroy_meta)(AutogradMeta* meta);
-  void* (*wrap_node)(GraphNode* node);  // a new reference to the Python object of a node
+  void (*forget_meta)(AutogradMeta& meta);  // it is about to go
+  // For Python's garbage collector: the callbacks that only this tensor holds.
+  int (*visit_callbacks)(AutogradMeta* meta, VisitObject visit, void* argument);
+  void (*drop_callbacks)(AutogradMeta* meta);
+  void* (*wrap_grad_fn)(const Tensor& t);  // a new reference to the Python object of its node, or to None
 };
 
 FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
+
+FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // made if it is missing
 
 FLAMBEAU_API bool grad_enabled();
 FLAMBEAU_API void set_grad_enabled(bool enabled);
@@ -189,8 +196,21 @@ inline void record(const char* name, const Tensor& output, TensorList inputs, Te
 
 // To be called before `self` is written in place: refuses what cannot be undone, and counts the change.
 FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation);
+// Records that an in-place operation has overwritten `self`, whatever it was: its former history gets no gradient.
+FLAMBEAU_API void forget_history(const Tensor& self, const char* name);
 // Makes the history of `result`, a fresh tensor computed from `self`, the history of `self`, which now holds its
 // values.
 FLAMBEAU_API void adopt_history(const Tensor& self, const Tensor& result);
+
+// A number that differs where the objects that cross from one library to another are laid out differently: what was
+// compiled against other headers than the library in use is refused instead of reading the wrong bytes.
+constexpr uint64_t memory_layout() {
+  uint64_t layout = 14695981039346656037ull;
+  for (uint64_t size : {sizeof(Storage), sizeof(TensorImpl), sizeof(Shape), sizeof(AutogradMeta), sizeof(Recording),
+                        sizeof(Derivative), sizeof(AutogradHooks)})
+    layout = (layout ^ size) * 1099511628211ull;
+  return layout;
+}
+FLAMBEAU_API uint64_t library_memory_layout();
 
 }  // namespace flambeau

@@ -89,6 +89,7 @@ FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim,
 FLAMBEAU_API Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
 FLAMBEAU_API Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
+FLAMBEAU_API Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor max_all(const Tensor& t);

@@ -28,35 +28,32 @@ void parallel_tasks(int64_t tasks, F&& task) {
       const_cast<void*>(static_cast<const void*>(&task)));
 }
 
-// Splits [0, n) into at most one contiguous range per thread, none shorter than `grain` (rounded to 64 elements),
-// and runs body(begin, end). Only for work whose result does not depend on where the range is cut.
+namespace detail {
+template <class F>
+void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
+  int64_t parts = (n + grain - 1) / (grain > 0 ? grain : 1);
+  const int64_t threads = n > grain ? num_threads() : 1;
+  if (parts > threads) parts = threads;
+  if (parts <= 1) {
+    if (n > 0) body(int64_t(0), n);
+    return;
+  }
+  const int64_t step = ((n + parts - 1) / parts + multiple - 1) / multiple * multiple;
+  parallel_tasks((n + step - 1) / step, [&](int64_t i) { body(i * step, i * step + step < n ? i * step + step : n); });
+}
+}  // namespace detail
+
+// Splits [0, n) into at most one contiguous range per thread, none shorter than `grain`, and runs body(begin, end).
+// Only for work whose result does not depend on where the range is cut. Ranges of elements begin at multiples of 64.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {
-  int64_t parts = (n + grain - 1) / (grain > 0 ? grain : 1);
-  const int64_t threads = n > grain ? num_threads() : 1;
-  if (parts > threads) parts = threads;
-  if (parts <= 1) {
-    if (n > 0) body(int64_t(0), n);
-    return;
-  }
-  const int64_t step = ((n + parts - 1) / parts + 63) / 64 * 64;
-  parallel_tasks((n + step - 1) / step, [&](int64_t i) {
-    const int64_t begin = i * step, end = begin + step < n ? begin + step : n;
-    body(begin, end);
-  });
+  detail::parallel_ranges(n, grain, 64, body);
 }
 
-// The same for few, large items: ranges are not rounded.
+// The same for few, large items.
 template <class F>
 void parallel_items(int64_t n, int64_t grain, F&& body) {
-  int64_t parts = (n + grain - 1) / (grain > 0 ? grain : 1);
-  const int64_t threads = n > grain ? num_threads() : 1;
-  if (parts > threads) parts = threads;
-  if (parts <= 1) {
-    if (n > 0) body(int64_t(0), n);
-    return;
-  }
-  parallel_tasks(parts, [&](int64_t i) { body(n * i / parts, n * (i + 1) / parts); });
+  detail::parallel_ranges(n, grain, 1, body);
 }
 
 }  // namespace flambeau

@@ -38,6 +38,20 @@ class Scalar {
   Category kind_;
 };
 
+// Whether an integer type of `dtype` can hold the number; negative ones wrap into unsigned types, as in PyTorch.
+inline bool fits(const Scalar& s, Dtype dtype) {
+  return dispatch(dtype, [&](auto tag) -> bool {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<T, bool> || !std::is_integral_v<T>) {
+      return true;
+    } else {
+      constexpr double limit = double(uint64_t(1) << (8 * sizeof(T) - 1)) * (std::is_signed_v<T> ? 1 : 2);
+      if (s.kind() == Category::Floating) return s.real() > -limit - std::is_signed_v<T> && s.real() < limit;
+      return sizeof(T) == 8 || (double(s.integer()) >= -limit + !std::is_signed_v<T> && double(s.integer()) < limit);
+    }
+  });
+}
+
 inline std::ostream& operator<<(std::ostream& out, const Scalar& s) {
   return s.kind() == Category::Floating ? out << s.real() : out << s.integer();
 }

@@ -32,8 +32,9 @@ class FLAMBEAU_API TensorImpl {
   void* python_object = nullptr;  // borrowed: the Python object that stands for this tensor, while it lives
   Dtype dtype = Dtype::float32;
   bool contiguous = true;
-  bool requires_grad = false;   // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
-  bool wrapped_number = false;  // a Python number in tensor's clothing: it has no say in promotion within its category
+  bool requires_grad = false;    // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
+  bool unrecorded_view = false;  // a view made with grad mode off: it does not follow its base's history
+  bool wrapped_number = false;   // a Python number in tensor's clothing: it has no say in promotion within its category
 
  private:
   TensorImpl() = default;
@@ -54,13 +55,16 @@ class Tensor {
 
   const Shape& shape() const { return impl_->shape; }
   const Shape& strides() const { return impl_->strides; }
-  int64_t size(int64_t dim) const { return impl_->shape[wrap_dim(dim)]; }
-  int64_t stride(int64_t dim) const { return impl_->strides[wrap_dim(dim)]; }
+  int64_t size(int64_t dim) const { return impl_->shape[own_dim(dim)]; }
+  int64_t stride(int64_t dim) const { return impl_->strides[own_dim(dim)]; }
   int dim() const { return int(impl_->shape.size()); }
   int64_t numel() const { return impl_->numel; }
   Dtype dtype() const { return impl_->dtype; }
   bool is_contiguous() const { return impl_->contiguous; }
-  bool requires_grad() const { return impl_->requires_grad; }
+  // A view made before its base got a history follows it.
+  bool requires_grad() const {
+    return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && !impl_->unrecorded_view);
+  }
   Storage& storage() const { return *impl_->storage; }
   int64_t offset() const { return impl_->offset; }
 
@@ -82,6 +86,10 @@ class Tensor {
   }
 
  private:
+  int64_t own_dim(int64_t dim) const {
+    require<IndexError>(this->dim() > 0, "Dimension specified as ", dim, " but tensor has no dimensions");
+    return wrap_dim(dim);
+  }
   Ref<TensorImpl> impl_;
 };
 

@@ -10,7 +10,7 @@ import pkgutil
 from typing import Any
 
 from flambeau import _core
-from flambeau._core import *  # noqa: F403  (the native functions; their list is the registry)
+from flambeau._core import *  # its __all__ is made of the registry
 from flambeau._core import Generator, Size, Tensor, default_generator, device, dtype
 from flambeau._formatting import set_printoptions
 from flambeau._functions import (
@@ -18,22 +18,18 @@ from flambeau._functions import (
     broadcast_shapes,
     broadcast_tensors,
     einsum,
-    get_rng_state,
-    initial_seed,
     is_storage,
     is_tensor,
-    manual_seed,
     meshgrid,
-    seed,
-    set_rng_state,
     std_mean,
     tensor_split,
     var_mean,
     vstack,
 )
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from flambeau._numbers import finfo, iinfo
 from flambeau._methods import install as _install_methods
+from flambeau._numbers import finfo, iinfo
+from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from flambeau.serialization import load, save
 
 __path__ = pkgutil.extend_path(__path__, __name__)
@@ -62,7 +58,6 @@ _DISTRIBUTIONS = {
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }
-_SUBMODULES = ("random", "serialization", "testing")
 
 
 def __getattr__(name: str) -> Any:
@@ -76,10 +71,10 @@ def __getattr__(name: str) -> Any:
                 f"flambeau.{name} is not installed; it comes with the distribution {_DISTRIBUTIONS[name]}: "
                 f"pip install {_DISTRIBUTIONS[name]}"
             ) from None
-    if name in _SUBMODULES:
-        return importlib.import_module(f"flambeau.{name}")
+    if name == "cuda":
+        return importlib.import_module("flambeau.cuda")
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DISTRIBUTIONS, *_SUBMODULES})
+    return sorted({*globals(), *_DISTRIBUTIONS, "cuda"})

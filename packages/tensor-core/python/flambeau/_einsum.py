@@ -34,9 +34,7 @@ def _parse(equation: str, operands: list[Tensor]) -> tuple[list[list[str]], list
         before, ellipsis, after = part.partition("...")
         own = t.dim() - len(before) - len(after)
         if own < 0 or (own and not ellipsis):
-            raise RuntimeError(
-                f"einsum(): the subscripts {part!r} do not match the operand of shape {list(t.shape)}"
-            )
+            raise RuntimeError(f"einsum(): the subscripts {part!r} do not match the operand of shape {list(t.shape)}")
         inputs.append([*before, *dots[width - own :], *after] if ellipsis else list(before))
     if arrow:
         before, ellipsis, after = right.partition("...")

@@ -1,42 +1,11 @@
 """Functions written in Python on the native operators."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from flambeau import _core
-from flambeau._core import Size, Tensor, default_generator
-
-
-def manual_seed(seed: int) -> _core.Generator:
-    """Seeds the default generator and returns it.
-
-    >>> import flambeau
-    >>> a = flambeau.manual_seed(0) and flambeau.rand(2)
-    >>> b = flambeau.manual_seed(0) and flambeau.rand(2)
-    >>> flambeau.equal(a, b)
-    True
-    """
-    return default_generator.manual_seed(int(seed))
-
-
-def seed() -> int:
-    """Seeds the default generator from the system's entropy and returns the seed."""
-    return default_generator.seed()
-
-
-def initial_seed() -> int:
-    """The default generator's seed."""
-    return default_generator.initial_seed()
-
-
-def get_rng_state() -> Tensor:
-    """The default generator's state, a uint8 tensor."""
-    return default_generator.get_state()
-
-
-def set_rng_state(new_state: Tensor) -> None:
-    """Restores the default generator's state."""
-    default_generator.set_state(new_state)
+from flambeau._core import Size, Tensor
 
 
 def is_tensor(obj: Any) -> bool:
@@ -71,20 +40,17 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(t.expand(shape) for t in tensors)
 
 
-def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does."""
-    vectors = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else list(tensors)
+    vectors = _unpacked(tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
     swap = indexing == "xy" and len(vectors) > 1
     if swap:
         vectors[0], vectors[1] = vectors[1], vectors[0]
     shape = [v.numel() for v in vectors]
-    grids = [
-        v.reshape([-1 if i == k else 1 for i in range(len(vectors))]).expand(shape) for k, v in enumerate(vectors)
-    ]
+    grids = [v.reshape([-1 if i == k else 1 for i in range(len(vectors))]).expand(shape) for k, v in enumerate(vectors)]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 
@@ -99,7 +65,7 @@ def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int], dim: i
         sizes = [small + 1] * larger + [small] * (indices_or_sections - larger)
         return tuple(input.split(sizes, dim))
     cuts = [0, *(min(max(i if i >= 0 else i + total, 0), total) for i in indices_or_sections), total]
-    return tuple(input.narrow(dim, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:], strict=False))
+    return tuple(input.narrow(dim, a, max(b - a, 0)) for a, b in itertools.pairwise(cuts))
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -129,11 +95,16 @@ def std_mean(input: Tensor, dim: Any = None, *, correction: float = 1, keepdim: 
     return input.std(dim, correction=correction, keepdim=keepdim), input.mean(dim, keepdim)
 
 
-def einsum(equation: str, *operands: Tensor) -> Tensor:
+def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     """Sums of products by Einstein's convention, e.g. ``einsum('ij,jk->ik', a, b)``; operands are contracted in order.
 
     Raises RuntimeError for an equation that does not fit its operands. Gradient: every operand.
     """
     from flambeau._einsum import contract
 
-    return contract(equation, list(operands[0]) if isinstance(operands[0], (list, tuple)) else list(operands))
+    return contract(equation, _unpacked(operands))
+
+
+def _unpacked(arguments: tuple[Any, ...]) -> list[Tensor]:
+    """The tensors, given one by one or as one sequence."""
+    return list(arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (list, tuple)) else arguments)

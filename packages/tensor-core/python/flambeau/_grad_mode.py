@@ -63,7 +63,7 @@ def _wrap_generator(mode: bool, function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-class no_grad(_GradMode):  # noqa: N801  (PyTorch's name)
+class no_grad(_GradMode):
     """Nothing is recorded inside; as a context manager or a decorator, with or without parentheses.
 
     >>> import flambeau
@@ -85,7 +85,7 @@ class no_grad(_GradMode):  # noqa: N801  (PyTorch's name)
         return instance(function)
 
 
-class enable_grad(_GradMode):  # noqa: N801
+class enable_grad(_GradMode):
     """Operations are recorded inside, even within ``no_grad``."""
 
     __slots__ = ()
@@ -101,7 +101,7 @@ class enable_grad(_GradMode):  # noqa: N801
         return instance(function)
 
 
-class set_grad_enabled(_GradMode):  # noqa: N801
+class set_grad_enabled(_GradMode):
     """Sets grad mode at once, and back again if used as a context manager."""
 
     __slots__ = ()
@@ -119,7 +119,7 @@ class set_grad_enabled(_GradMode):  # noqa: N801
         return super().__call__(function)
 
 
-class inference_mode(_GradMode):  # noqa: N801
+class inference_mode(_GradMode):
     """As ``no_grad``; ``inference_mode(False)`` records."""
 
     __slots__ = ()

@@ -17,9 +17,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Any:
     if force:
         self = self.detach()
     elif self.requires_grad:
-        raise RuntimeError(
-            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-        )
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     return np.asarray(memoryview(self))
 
 
@@ -47,15 +45,28 @@ def _rebuild(kind: type, data: Any, dtype: Any, requires_grad: bool, attributes:
     return tensor
 
 
+def _attributes(tensor: Tensor) -> dict[str, Any] | None:
+    return tensor.__dict__ or None
+
+
 def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
     values = self.detach().contiguous()
     if values.dtype is _core.bfloat16:
         values = values.view(_core.int16)
-    attributes = getattr(self, "__dict__", None) or None
-    return _rebuild, (type(self), numpy(values), self.dtype, self.requires_grad, attributes)
+    return _rebuild, (type(self), numpy(values), self.dtype, self.requires_grad, _attributes(self))
 
 
-def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
+def __copy__(self: Tensor) -> Tensor:  # noqa: N807
+    alias = self.detach()
+    result = Tensor._make_subclass(type(self), alias, self.requires_grad) if type(self) is not Tensor else alias
+    if type(self) is Tensor and self.requires_grad:
+        result.requires_grad_()
+    if attributes := _attributes(self):
+        result.__dict__.update(attributes)
+    return result
+
+
+def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Any:  # noqa: N807
     if id(self) in memo:
         return memo[id(self)]
     if not self.is_leaf:
@@ -73,8 +84,8 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     memo[id(self)] = result
     if self.grad is not None:
         result.grad = copy.deepcopy(self.grad, memo)
-    if getattr(self, "__dict__", None):
-        result.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    if attributes := _attributes(self):
+        result.__dict__.update(copy.deepcopy(attributes, memo))
     return result
 
 
@@ -89,9 +100,8 @@ def type_(self: Tensor, dtype: Any = None) -> Any:
     return self.to(dtype) if dtype is not None else f"flambeau.{_TYPE_NAMES[self.dtype]}"
 
 
-
-def __dir__(self: Tensor) -> list[str]:  # noqa: N807
-    return sorted({*dir(type(self)), *(getattr(self, "__dict__", None) or {})})
+def __dir__(self: Tensor) -> list[str]:
+    return sorted({*dir(type(self)), *self.__dict__})
 
 
 _TYPE_NAMES = {
@@ -110,8 +120,8 @@ _TYPE_NAMES = {
 
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
-    for function in (numpy, __array__, __reduce_ex__, __deepcopy__, __format__, __dir__):
+    for function in (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__):
         setattr(Tensor, function.__name__, function)
-    Tensor.type = type_  # type: ignore[attr-defined]
-    Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]  # NumPy's operators give way to ours
+    Tensor.type = type_  # type: ignore[method-assign]
+    Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))

@@ -11,7 +11,7 @@ _FLOATS = {
 }
 
 
-class finfo:  # noqa: N801  (PyTorch's name)
+class finfo:
     """Limits of a floating dtype: bits, eps, max, min, tiny, smallest_normal, resolution.
 
     >>> import flambeau
@@ -38,7 +38,7 @@ class finfo:  # noqa: N801  (PyTorch's name)
         )
 
 
-class iinfo:  # noqa: N801
+class iinfo:
     """Limits of an integer dtype: bits, max, min."""
 
     def __init__(self, dtype: _core.dtype) -> None:

@@ -10,6 +10,7 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -58,7 +59,10 @@ constexpr int kSpins = 2000;
 class Pool {
  public:
   explicit Pool(int workers) {
-    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
+    try {
+      for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
+    } catch (const std::system_error&) {  // the system gives no more threads: those there are do the work
+    }
   }
   ~Pool() {
     {
@@ -162,8 +166,8 @@ namespace detail {
 bool in_parallel_region() { return in_region; }
 
 void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context) {
-  std::unique_lock lock(*pool_mutex, std::try_to_lock);
-  if (!lock || num_threads() == 1) {  // another thread is using the pool
+  std::unique_lock lock(*pool_mutex, std::defer_lock);
+  if (num_threads() == 1 || !lock.try_lock()) {  // another thread is using the pool
     for (int64_t i = 0; i < tasks; ++i) call(context, i);
     return;
   }

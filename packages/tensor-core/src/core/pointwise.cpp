@@ -203,11 +203,15 @@ struct Types {
   Dtype in, from, out;  // what the kernel takes, what it gives, what the result is stored as
 };
 
+constexpr const char kNoBooleanDifference[] =
+    "Subtraction, the `-` operator, with a bool tensor is not supported. To invert a mask use the `~` or "
+    "`logical_not()` operator, for the difference of two the `^` or `logical_xor()` operator.";
+
+bool is_boolean(const Operand& operand) {
+  return operand.tensor ? operand.tensor->dtype() == Dtype::bool_ : operand.scalar.kind() == Category::Boolean;
+}
+
 [[noreturn, gnu::cold]] void refuse(const PointwiseRow& row, Dtype dtype) {
-  if (std::string_view(row.name) == "sub")
-    require(false,
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-            "operator instead.");
   require<NotImplementedError>(false, "\"", row.name, "\" not implemented for '", dtype, "'");
   __builtin_unreachable();
 }
@@ -230,6 +234,8 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
       if (!is_floating(dtype)) dtype = default_dtype();
       break;
     case Domain::Number:
+      if (&row == &row_of(PointwiseOp::sub))
+        require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
       if (dtype == Dtype::bool_) refuse(row, dtype);
       break;
     case Domain::Integral:
@@ -294,7 +300,8 @@ struct PointwiseDerivative {
     for (int k = 0; k <= row.arity; ++k)
       tensors[k] = values[k].tensor ? *values[k].tensor
                                     : (k < row.arity && is_scalar[k] ? wrapped_number(values[k].scalar) : Tensor());
-    return row.expression[i](grad, tensors, tensors[row.arity]);
+    Tensor out = row.expression[i](grad, tensors, tensors[row.arity]);
+    return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;  // the row says `zero`
   }
 
   Tensor fused(const PointwiseRow& row, int i, const Tensor& grad, const Operand* values) const {
@@ -313,8 +320,8 @@ struct PointwiseDerivative {
   }
 };
 
-// `first` stands for operand 0 among what is saved: its former values where it was overwritten.
-void record_pointwise(PointwiseOp op, const Operand* operands, const Tensor* first, const Tensor& result,
+// `read` stands for the operands among what is saved: with their former values where they were overwritten.
+void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
                       Recording::Kind kind) {
   const PointwiseRow& row = row_of(op);
   const int arity = row.arity;
@@ -332,7 +339,7 @@ void record_pointwise(PointwiseOp op, const Operand* operands, const Tensor* fir
   int count = 0;
   for (int i = 0; i < arity; ++i) {
     if (!operands[i].tensor) derivative.saved_mask &= uint8_t(~(1 << i));
-    if (derivative.saved_mask >> i & 1) saved[count++] = i == 0 ? first : operands[i].tensor;
+    if (derivative.saved_mask >> i & 1) saved[count++] = read[i].tensor;
   }
   if (derivative.saved_mask >> arity & 1) saved[count++] = &result;
   const Tensor* outputs[] = {&result};
@@ -346,6 +353,22 @@ bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   for (int i = 0; i < row.arity; ++i)
     needs |= operands[i].tensor && operands[i].tensor->requires_grad() && row.expression[i];
   return needs && grad_enabled();
+}
+
+// Before `self` is overwritten: the operands as their derivatives will read them, copies (with their history) of those
+// in its memory.
+void keep_originals(const PointwiseRow& row, const Operand* operands, const Tensor& self, Tensor* copies,
+                    Operand* read) {
+  uint8_t needed = 0;
+  for (int i = 0; i < row.arity; ++i)
+    if (operands[i].tensor && operands[i].tensor->requires_grad()) needed |= row.reads[i];
+  for (int i = 0; i < row.arity; ++i) {
+    read[i] = operands[i];
+    const Tensor* t = operands[i].tensor;
+    if (!t || !(needed >> i & 1) || t->impl()->storage.get() != self.impl()->storage.get()) continue;
+    copies[i] = clone(*t);
+    read[i].tensor = &copies[i];
+  }
 }
 
 // An operand that shares memory with what is about to be written, at other places, is copied first.
@@ -390,7 +413,7 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
     require(can_cast(types.out, out->dtype()), "result type ", types.out, " can't be cast to the desired output type ",
             out->dtype());
     const Shape shape = shape_of(row, operands);
-    if (!(out->shape() == shape)) resize(*out, shape);
+    resize(*out, shape);
     begin_inplace(*out, row.name);
     run_into(op, types, operands, *out);
     return *out;
@@ -402,7 +425,7 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
   Tensor result = same ? empty(first->shape(), types.out) : empty(shape_of(row, operands), types.out);
   run_kernel(kernels::table().pointwise[int(op)][int(compute_type(types.in))], result, types.from, operands, row.arity,
              types.in);
-  if (recorded) record_pointwise(op, operands, operands[0].tensor, result, Recording::kFresh);
+  if (recorded) record_pointwise(op, operands, operands, result, Recording::kFresh);
   return result;
 }
 
@@ -416,23 +439,22 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands) {
   const Shape shape = shape_of(row, operands);
   require(shape == self.shape(), "output with shape ", self.shape(), " doesn't match the broadcast shape ", shape);
   const bool recorded = needs_recording(row, operands);
-  Tensor original;
-  if (recorded) {  // a derivative that reads the operand about to be overwritten reads a copy
-    uint8_t read = 0;
-    for (int i = 0; i < row.arity; ++i)
-      if (operands[i].tensor && operands[i].tensor->requires_grad()) read |= row.reads[i];
-    GradMode off(false);
-    if (read & 1) original = clone(self);
-  }
+  Tensor originals[kMaxOperands];
+  Operand read[kMaxOperands] = {0, 0, 0};
+  if (recorded) keep_originals(row, operands, self, originals, read);
   begin_inplace(self, row.name);
   run_into(op, types, operands, self);
-  if (recorded) record_pointwise(op, operands, &original, self, Recording::kInPlace);
+  if (recorded)
+    record_pointwise(op, operands, read, self, Recording::kInPlace);
+  else
+    forget_history(self, row.node_name);
   return self;
 }
 
 Tensor power(const Operand& x, const Operand& y) {
   if (!y.tensor && x.tensor) {
-    if (y.scalar.kind() != Category::Boolean && y.scalar.real() == 2) return square(*x.tensor);
+    const Category kind = category(x.tensor->dtype());
+    if (kind >= y.scalar.kind() && kind != Category::Boolean && y.scalar.real() == 2) return square(*x.tensor);
     if (y.scalar.real() == 0.5 && is_floating(x.tensor->dtype())) return sqrt(*x.tensor);
     require(is_floating(x.tensor->dtype()) || y.scalar.kind() == Category::Floating || y.scalar.integer() >= 0,
             "Integers to negative integer powers are not allowed.");

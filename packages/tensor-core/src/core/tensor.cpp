@@ -29,7 +29,16 @@ void set_default_dtype(Dtype d) {
 TensorImpl* TensorImpl::create() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }
 
 TensorImpl::~TensorImpl() {
-  if (autograd) autograd_hooks->destroy_meta(autograd);
+  if (!autograd) return;
+  if (autograd_hooks) autograd_hooks->forget_meta(*autograd);
+  autograd->~AutogradMeta();
+  deallocate(autograd, sizeof(AutogradMeta));
+}
+
+AutogradMeta& meta_of(const Tensor& t) {
+  AutogradMeta*& meta = t.impl()->autograd;
+  if (!meta) meta = new (allocate(sizeof(AutogradMeta))) AutogradMeta;
+  return *meta;
 }
 
 void TensorImpl::destroy() {
@@ -38,14 +47,18 @@ void TensorImpl::destroy() {
 }
 
 void TensorImpl::update_geometry() {
+  require(shape.size() <= size_t(kMaxDims), "a tensor has at most ", kMaxDims, " dimensions, got ", shape.size());
   int64_t expected = 1;
+  bool empty = false, overflow = false;
   contiguous = true;
   for (size_t i = shape.size(); i-- > 0;) {
     if (shape[i] != 1 && strides[i] != expected) contiguous = false;
-    expected *= shape[i];
+    empty |= shape[i] == 0;
+    overflow |= __builtin_mul_overflow(expected, shape[i], &expected);
   }
-  numel = expected;
-  if (numel == 0) contiguous = true;
+  require(empty || !overflow, "numel: integer multiplication overflow, of the sizes ", shape);
+  numel = empty ? 0 : expected;
+  if (empty) contiguous = true;
 }
 
 Shape contiguous_strides(const Shape& shape) {
@@ -132,8 +145,9 @@ Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strid
   impl->shape = shape;
   impl->strides = strides;
   impl->offset = offset;
+  Tensor t{Ref<TensorImpl>::adopt(impl)};  // before what may throw
   impl->update_geometry();
-  return Tensor(Ref<TensorImpl>::adopt(impl));
+  return t;
 }
 
 Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape(), t.strides(), t.offset(), t.dtype()); }
@@ -160,16 +174,21 @@ void begin_inplace(const Tensor& self, const char* operation) {
             "(shape ",
             self.shape(), ", strides ", self.strides(),
             "). Please clone() the tensor before performing the operation.");
-  if (self.requires_grad() && grad_enabled()) {
+  if (self.impl()->requires_grad && grad_enabled()) {
     const AutogradMeta* meta = self.impl()->autograd;
     require(bool(meta->grad_fn), "a leaf Variable that requires grad is being used in an in-place operation (",
             operation, " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
   }
-  if (const TensorImpl* base = self.impl()->base.get(); base && base->requires_grad && grad_enabled())
+  if (const TensorImpl* base = self.impl()->base.get(); base && base->requires_grad && grad_enabled()) {
     require(bool(base->autograd->grad_fn),
             "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
             " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
+    require(self.requires_grad(), "a view was created in no_grad mode and is being modified in place (", operation,
+            ") with grad mode enabled; make the view where grad mode is on, or change it under no_grad()");
+  }
   self.storage().bump_version();
 }
+
+uint64_t library_memory_layout() { return memory_layout(); }
 
 }  // namespace flambeau

@@ -1,4 +1,5 @@
 // Conversions between every two element types, strided or contiguous.
+#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -40,9 +41,14 @@ void fill_from(Table& table) {
 #undef FLAMBEAU_CAST
 }
 
+void transpose_words(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns) {
+  transpose(reinterpret_cast<float*>(to), to_row, reinterpret_cast<const float*>(from), from_row, rows, columns);
+}
+
 }  // namespace
 
 void fill_cast(Table& table) {
+  table.transpose_words = transpose_words;
 #define FLAMBEAU_CAST(name, type, category) fill_from<type>(table);
   FLAMBEAU_DTYPES(FLAMBEAU_CAST)
 #undef FLAMBEAU_CAST

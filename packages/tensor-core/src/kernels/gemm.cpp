@@ -2,33 +2,27 @@
 //
 // Note [Gemm]
 // The classic five loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
-// broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows rows;
-// packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows are
-// contiguous and there are few rows. Every element of C adds its products in the order of k, in blocks of kDepth, however
-// the caller splits rows and columns over threads.
+// broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
+// rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
+// are contiguous and there are few rows. Every element of C adds its products in the order of k, in blocks of kDepth,
+// however the caller splits rows and columns over threads.
+#include <algorithm>
 #include <cstring>
 
 #include "flambeau/memory.h"
+#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64, kRows = 12;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32, kRows = 6;
-#else
-constexpr int kVectorBytes = 16, kRows = 4;
-#endif
+// Rows of the register tile: with two vectors a row it takes most of the registers there are.
+constexpr int kRows = kVectorBytes == 64 ? 12 : kVectorBytes == 32 ? 6 : 4;
 constexpr int64_t kDepth = 256, kRowBlock = 20 * kRows, kColumnBlock = 2048;
 
 template <class T>
-struct Simd {
-  typedef T Vector __attribute__((vector_size(kVectorBytes), aligned(sizeof(T)), may_alias));
-  static constexpr int kLanes = kVectorBytes / sizeof(T), kColumns = 2 * kLanes;
-};
+inline constexpr int kColumns = 2 * Simd<T>::kLanes;
 
 template <class T>
 struct TileOutput {
@@ -40,8 +34,10 @@ struct TileOutput {
 template <class T>
 FLAMBEAU_INLINE void store_vector(T* c, typename Simd<T>::Vector v, T beta) {
   using Vector = typename Simd<T>::Vector;
-  if (beta == T(0)) *reinterpret_cast<Vector*>(c) = v;
-  else *reinterpret_cast<Vector*>(c) = v + beta * *reinterpret_cast<const Vector*>(c);
+  if (beta == T(0))
+    *reinterpret_cast<Vector*>(c) = v;
+  else
+    *reinterpret_cast<Vector*>(c) = v + beta * *reinterpret_cast<const Vector*>(c);
 }
 
 // R rows by two vectors. a: element (i, p) at a[i * row + p * step]; b: row p at b + p * ldb.
@@ -95,35 +91,15 @@ void full_tile_packed(int64_t depth, const T* a, const T* b, int64_t ldb, const 
 // b rows [0, depth) and columns [0, columns) into panels of kColumns, the last padded with zeros.
 template <class T>
 void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64_t columns) {
-  constexpr int64_t W = Simd<T>::kColumns;
+  constexpr int64_t W = kColumns<T>;
   for (int64_t j = 0; j < columns; j += W) {
     const int64_t width = columns - j < W ? columns - j : W;
     const T* from = b + j * column;
     if (column == 1 && width == W) {
       for (int64_t p = 0; p < depth; ++p) std::memcpy(to + p * W, from + p * row, W * sizeof(T));
-    } else if (row == 1 && sizeof(T) == 4) {  // four by four transposition in registers
-      typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-      typedef int32_t Index __attribute__((vector_size(16)));
-      int64_t p = 0;
-      for (; p + 4 <= depth; p += 4) {
-        int64_t i = 0;
-        for (; i + 4 <= width; i += 4) {
-          const T* s = from + i * column + p;
-          const Four r0 = *reinterpret_cast<const Four*>(s), r1 = *reinterpret_cast<const Four*>(s + column),
-                     r2 = *reinterpret_cast<const Four*>(s + 2 * column), r3 = *reinterpret_cast<const Four*>(s + 3 * column);
-          const Four a0 = __builtin_shuffle(r0, r1, Index{0, 4, 1, 5}), a1 = __builtin_shuffle(r0, r1, Index{2, 6, 3, 7}),
-                     a2 = __builtin_shuffle(r2, r3, Index{0, 4, 1, 5}), a3 = __builtin_shuffle(r2, r3, Index{2, 6, 3, 7});
-          T* d = to + p * W + i;
-          *reinterpret_cast<Four*>(d) = __builtin_shuffle(a0, a2, Index{0, 1, 4, 5});
-          *reinterpret_cast<Four*>(d + W) = __builtin_shuffle(a0, a2, Index{2, 3, 6, 7});
-          *reinterpret_cast<Four*>(d + 2 * W) = __builtin_shuffle(a1, a3, Index{0, 1, 4, 5});
-          *reinterpret_cast<Four*>(d + 3 * W) = __builtin_shuffle(a1, a3, Index{2, 3, 6, 7});
-        }
-        for (; i < W; ++i)
-          for (int64_t q = p; q < p + 4; ++q) to[q * W + i] = i < width ? from[i * column + q] : T(0);
-      }
-      for (; p < depth; ++p)
-        for (int64_t i = 0; i < W; ++i) to[p * W + i] = i < width ? from[i * column + p] : T(0);
+    } else if (row == 1 && sizeof(T) == 4) {
+      transpose(reinterpret_cast<float*>(to), W, reinterpret_cast<const float*>(from), column, width, depth);
+      for (int64_t p = 0; width < W && p < depth; ++p) std::fill(to + p * W + width, to + p * W + W, T(0));
     } else {
       for (int64_t p = 0; p < depth; ++p) {
         for (int64_t i = 0; i < width; ++i) to[p * W + i] = from[p * row + i * column];
@@ -168,8 +144,8 @@ struct Scratch {  // one thread's packing buffers, kept
 };
 
 template <class T>
-void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs, T beta, T* c,
-           int64_t ldc) {
+void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs, T beta,
+           T* c, int64_t ldc) {
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       T total = 0;
@@ -210,15 +186,16 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
   for (; j < n; ++j) {
     Vector s = {};
     int64_t p = 0;
-    for (; p + L <= k; p += L) s += *reinterpret_cast<const Vector*>(x + p) * *reinterpret_cast<const Vector*>(rows + j * ld + p);
+    for (; p + L <= k; p += L)
+      s += *reinterpret_cast<const Vector*>(x + p) * *reinterpret_cast<const Vector*>(rows + j * ld + p);
     finish(j, s, p);
   }
 }
 
 template <class T>
-void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs, T beta0, T* c,
-              int64_t ldc) {
-  constexpr int64_t W = Simd<T>::kColumns;
+void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
+              T beta0, T* c, int64_t ldc) {
+  constexpr int64_t W = kColumns<T>;
   static thread_local Scratch a_scratch, b_scratch;
   const bool direct_a = n <= 2 * W, direct_b_wanted = bs.column == 1 && m <= 4 * kRows;
   const auto rows_sequence = std::make_integer_sequence<int, kRows>();
@@ -231,7 +208,8 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
       const int64_t direct_columns = direct_b_wanted ? columns / W * W : 0;
       T* packed_b = nullptr;
       if (direct_columns < columns) {
-        packed_b = static_cast<T*>(b_scratch.get(size_t((columns - direct_columns + W - 1) / W * W * depth) * sizeof(T)));
+        packed_b =
+            static_cast<T*>(b_scratch.get(size_t((columns - direct_columns + W - 1) / W * W * depth) * sizeof(T)));
         pack_b(packed_b, b_block + direct_columns * bs.column, bs.row, bs.column, depth, columns - direct_columns);
       }
       for (int64_t ic = 0; ic < m; ic += kRowBlock) {
@@ -250,9 +228,12 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
           for (int64_t i = 0; i < rows; i += kRows) {
             const int64_t height = rows - i < kRows ? rows - i : kRows;
             out.c = c + (ic + i) * ldc + jc + j;
-            if (direct_a) tile_of<T>(height, rows_sequence)(depth, a_block + i * as.row, as.row, as.column, b_panel, ldb, out);
-            else if (height == kRows) full_tile_packed(depth, packed_a + i * depth, b_panel, ldb, out);
-            else tile_of<T>(height, rows_sequence)(depth, packed_a + i * depth, 1, height, b_panel, ldb, out);
+            if (direct_a)
+              tile_of<T>(height, rows_sequence)(depth, a_block + i * as.row, as.row, as.column, b_panel, ldb, out);
+            else if (height == kRows)
+              full_tile_packed(depth, packed_a + i * depth, b_panel, ldb, out);
+            else
+              tile_of<T>(height, rows_sequence)(depth, packed_a + i * depth, 1, height, b_panel, ldb, out);
           }
         }
       }

@@ -13,6 +13,8 @@ void fill_reduce(Table&);
 void fill_gemm(Table&);
 void fill_random(Table&);
 void fill_optimizer(Table&);
+void fill_windows(Table&);
+void fill_direct_convolution(Table&);
 
 Table make_table() {
   Table table{};
@@ -24,6 +26,8 @@ Table make_table() {
   fill_gemm(table);
   fill_random(table);
   fill_optimizer(table);
+  fill_windows(table);
+  fill_direct_convolution(table);
   return table;
 }
 

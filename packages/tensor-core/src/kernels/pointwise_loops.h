@@ -11,8 +11,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 template <class Row, class V, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   const auto value = Row::template value<V>(operands...);
-  if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>)
-    static_cast<uint8_t*>(out)[i] = value;
+  if constexpr (Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical)
+    static_cast<uint8_t*>(out)[i] = value != 0;
   else
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
@@ -34,9 +34,9 @@ void forward_loop(char* const* pointers, int64_t n) {
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
     if constexpr (has_slow_path<Row, V>()) {
-      float largest = 0;
-      for (int64_t i = 0; i < n; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
-      if (largest >= kSlowFrom && largest < INFINITY) {
+      bool huge = false;
+      for (int64_t i = 0; i < n; ++i) huge |= (std::fabs(x[i]) >= kSlowFrom) & (std::fabs(x[i]) < INFINITY);
+      if (huge) {
         float buffer[256];
         for (int64_t begin = 0; begin < n; begin += 256) {
           const int64_t count = n - begin < 256 ? n - begin : 256;

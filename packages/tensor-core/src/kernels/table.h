@@ -34,12 +34,37 @@ struct AdamStep {
   double beta1, beta2, eps, weight_decay, step_size, bias2_root, shrink, sign;
 };
 
+struct Patches {  // how a convolution's windows lie on one sample's image of one group
+  int64_t channels, height, width, kernel_h, kernel_w, out_h, out_w;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+struct PoolPlane {
+  int64_t height, width, out_h, out_w;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+};
+
+// Direct convolution, see Note [Direct convolution]. Weights come in panels of some filters each, (taps, filters)
+// inside; images and outputs have room for kDirectSlack elements beyond their last.
+inline constexpr int kDirectRows = 8;
+inline constexpr int64_t kDirectSlack = 64;
+// The height of the panel that begins at `row`: panels are as even as they can be.
+FLAMBEAU_INLINE int64_t direct_tile_rows(int64_t rows, int64_t row) {
+  const int64_t panels = (rows + kDirectRows - 1) / kDirectRows, height = (rows + panels - 1) / panels;
+  return rows - row < height ? rows - row : height;
+}
+struct DirectWeights {
+  int64_t rows, taps, columns, samples;  // columns: a multiple of 16
+  int64_t grad_stride, image_stride;     // between samples, in elements
+};
+
 // Kernels indexed [2] are for float32 and float64.
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseCount][kComputeCount];
   PointwiseKernel derivative[kPointwiseCount][kMaxOperands][2];  // operands: grad, then what it reads in order
   CastKernel cast[kDtypeCount][kDtypeCount];                     // [to][from]
+  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; four-byte elements, strides in elements.
+  void (*transpose_words)(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns);
   ReduceKernel reduce[kReduceCount][kComputeCount];
   ArgReduceKernel argmax[kComputeCount], argmin[kComputeCount];
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
@@ -48,6 +73,14 @@ struct Table {
   void (*cumsum[kComputeCount])(char* out, const char* in, int64_t length, int64_t inner);
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C.
   void (*gemm[2])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
+  // The image as a matrix (channels * kernel_h * kernel_w, out_h * out_w), and the transpose of that, which adds.
+  void (*unfold[2])(const Patches& patches, const char* image, char* columns);
+  void (*fold[2])(const Patches& patches, const char* columns, char* image);
+  void (*direct[2])(int64_t rows, int64_t taps, int64_t columns, const char* weights, const char* image,
+                    const int32_t* offsets, const char* bias, char* out, int64_t ldo);
+  void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
+                           char* out);
+  void (*max_pool[2])(const PoolPlane& plane, const char* in, char* out, int64_t* indices);
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
   void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normals a group
   void (*dropout[2])(char* out, const char* in, int64_t n, uint32_t threshold, double scale, const uint32_t* bits);

@@ -4,6 +4,7 @@
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
 // two. All three unfold a sample into a matrix (C * kh * kw, oh * ow) and multiply.
+#include "operators/convolution.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/products.h"
@@ -14,111 +15,13 @@ namespace flambeau {
 
 namespace {
 
-struct Geometry {
-  int64_t batch, channels, height, width;  // input
-  int64_t filters, kernel_h, kernel_w;     // weight: (filters, channels / groups, kernel_h, kernel_w)
-  int64_t out_h, out_w;
-  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
-
-  int64_t group_channels() const { return channels / groups; }
-  int64_t group_filters() const { return filters / groups; }
-  int64_t taps() const { return group_channels() * kernel_h * kernel_w; }
-  int64_t positions() const { return out_h * out_w; }
-  bool plain() const {  // a 1x1 convolution: the image already is the matrix
-    return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0;
-  }
-  Shape input_shape() const { return {batch, channels, height, width}; }
-  Shape weight_shape() const { return {filters, group_channels(), kernel_h, kernel_w}; }
-  Shape output_shape() const { return {batch, filters, out_h, out_w}; }
-};
-
-int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
-  return (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
-}
-
-class Block {  // scratch memory of a scope
- public:
-  explicit Block(int64_t bytes) : bytes_(size_t(bytes)), data_(static_cast<char*>(allocate(bytes_))) {}
-  ~Block() { deallocate(data_, bytes_); }
-  Block(const Block&) = delete;
-  char* get() const { return data_; }
-
- private:
-  size_t bytes_;
-  char* data_;
-};
-
-// The output positions whose tap falls inside the image: [first, last) of [0, out).
-struct Range {
-  int64_t first, last;
-};
-Range inside(int64_t out, int64_t in, int64_t stride, int64_t shift) {  // 0 <= o * stride + shift < in
-  const int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
-  const int64_t last = in - shift <= 0 ? 0 : (in - shift + stride - 1) / stride;
-  return {std::min(first, out), std::max(std::min(first, out), std::min(last, out))};
-}
-
-// Visits each row of the unfolded matrix with its piece of the image: body(row of taps, output row, columns, input
-// pointer).
-template <class T>
-void unfold(const Geometry& g, const T* image, T* columns) {
-  for (int64_t ch = 0; ch < g.group_channels(); ++ch)
-    for (int64_t kh = 0; kh < g.kernel_h; ++kh)
-      for (int64_t kw = 0; kw < g.kernel_w; ++kw, columns += g.positions()) {
-        const int64_t dy = kh * g.dilation_h - g.pad_h, dx = kw * g.dilation_w - g.pad_w;
-        const Range range = inside(g.out_w, g.width, g.stride_w, dx);
-        for (int64_t oh = 0; oh < g.out_h; ++oh) {
-          T* row = columns + oh * g.out_w;
-          const int64_t ih = oh * g.stride_h + dy;
-          if (ih < 0 || ih >= g.height) {
-            std::fill(row, row + g.out_w, T(0));
-            continue;
-          }
-          const T* from = image + (ch * g.height + ih) * g.width + dx;
-          for (int64_t ow = 0; ow < range.first; ++ow) row[ow] = T(0);
-          if (g.stride_w == 1)
-            for (int64_t ow = range.first; ow < range.last; ++ow) row[ow] = from[ow];
-          else
-            for (int64_t ow = range.first; ow < range.last; ++ow) row[ow] = from[ow * g.stride_w];
-          for (int64_t ow = range.last; ow < g.out_w; ++ow) row[ow] = T(0);
-        }
-      }
-}
-
-template <class T>
-void fold(const Geometry& g, const T* columns, T* image) {  // the transpose of unfold: adds
-  for (int64_t ch = 0; ch < g.group_channels(); ++ch)
-    for (int64_t kh = 0; kh < g.kernel_h; ++kh)
-      for (int64_t kw = 0; kw < g.kernel_w; ++kw, columns += g.positions()) {
-        const int64_t dy = kh * g.dilation_h - g.pad_h, dx = kw * g.dilation_w - g.pad_w;
-        const Range range = inside(g.out_w, g.width, g.stride_w, dx);
-        for (int64_t oh = 0; oh < g.out_h; ++oh) {
-          const int64_t ih = oh * g.stride_h + dy;
-          if (ih < 0 || ih >= g.height) continue;
-          const T* row = columns + oh * g.out_w;
-          T* to = image + (ch * g.height + ih) * g.width + dx;
-          if (g.stride_w == 1)
-            for (int64_t ow = range.first; ow < range.last; ++ow) to[ow] += row[ow];
-          else
-            for (int64_t ow = range.first; ow < range.last; ++ow) to[ow * g.stride_w] += row[ow];
-        }
-      }
-}
-
-template <class F>
-void dispatch_real(Dtype d, F&& f) {
-  if (d == Dtype::float64)
-    f(TypeTag<double>{});
-  else
-    f(TypeTag<float>{});
-}
+using Geometry = ConvolutionGeometry;
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
-// Samples worth a thread of their own.
-int64_t sample_grain(const Geometry& g) {
-  return std::max<int64_t>(1, 300000 / (g.filters * g.taps() * g.positions() + 1));
+int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
+  return (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
 }
 
 Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
@@ -126,8 +29,12 @@ Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weig
   const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
   Tensor out = empty(g.output_shape(), type);
   if (out.numel() == 0) return to(out, input.dtype());
+  if (g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
   dispatch_real(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
+    const auto& table = kernels::table();
+    const bool real64 = type == Dtype::float64;
+    const kernels::Patches patches = g.patches();
     parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
       const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
       for (int64_t n = begin; n < end; ++n)
@@ -138,7 +45,7 @@ Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weig
             for (int64_t f = 0; f < g.group_filters(); ++f)
               std::fill(to + f * g.positions(), to + (f + 1) * g.positions(),
                         b.data<T>()[group * g.group_filters() + f]);
-          if (!g.plain()) unfold(g, image, reinterpret_cast<T*>(columns.get()));
+          if (!g.plain()) table.unfold[real64](patches, reinterpret_cast<const char*>(image), columns.get());
           gemm(g.group_filters(), g.positions(), g.taps(), 1,
                {w.data<T>() + group * g.group_filters() * g.taps(), g.taps(), 1},
                {g.plain() ? static_cast<const void*>(image) : columns.get(), g.positions(), 1}, b.defined() ? 1 : 0,
@@ -152,10 +59,14 @@ Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weig
 Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight) {
   const Dtype type = working_type(grad);
   const Tensor dy = prepared(grad, type), w = prepared(weight, type);
+  if (product(g.input_shape()) == 0 || dy.numel() == 0) return to(zeros(g.input_shape(), type), grad.dtype());
+  if (g.direct()) return to(direct_input_gradient(g, dy, w), grad.dtype());
   Tensor out = g.plain() ? empty(g.input_shape(), type) : zeros(g.input_shape(), type);
-  if (out.numel() == 0 || dy.numel() == 0) return to(zeros(g.input_shape(), type), grad.dtype());
   dispatch_real(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
+    const auto& table = kernels::table();
+    const bool real64 = type == Dtype::float64;
+    const kernels::Patches patches = g.patches();
     parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
       const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
       for (int64_t n = begin; n < end; ++n)
@@ -165,7 +76,7 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
           gemm(g.taps(), g.positions(), g.group_filters(), 1,
                {w.data<T>() + group * g.group_filters() * g.taps(), 1, g.taps()}, {from, g.positions(), 1}, 0,
                g.plain() ? reinterpret_cast<char*>(image) : columns.get(), g.positions(), type);
-          if (!g.plain()) fold(g, reinterpret_cast<const T*>(columns.get()), image);
+          if (!g.plain()) table.fold[real64](patches, columns.get(), reinterpret_cast<char*>(image));
         }
     });
   });
@@ -176,11 +87,14 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);
   if (x.numel() == 0 || dy.numel() == 0) return to(zeros(g.weight_shape(), type), input.dtype());
-  constexpr int64_t kParts = 16;  // fixed, so that the order of additions does not depend on the threads
-  const int64_t parts = std::min(kParts, g.batch), weights = g.filters * g.taps();
+  if (g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
+  const int64_t parts = std::min(kConvolutionParts, g.batch), weights = g.filters * g.taps();
   Tensor partial = empty({parts, weights}, type);
   dispatch_real(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
+    const auto& table = kernels::table();
+    const bool real64 = type == Dtype::float64;
+    const kernels::Patches patches = g.patches();
     const int64_t grain = std::max<int64_t>(1, sample_grain(g) * parts / g.batch);
     parallel_items(parts, grain, [&](int64_t begin, int64_t end) {
       const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
@@ -190,7 +104,7 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
           for (int64_t group = 0; group < g.groups; ++group) {
             const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * g.height * g.width;
             const T* from = dy.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
-            if (!g.plain()) unfold(g, image, reinterpret_cast<T*>(columns.get()));
+            if (!g.plain()) table.unfold[real64](patches, reinterpret_cast<const char*>(image), columns.get());
             T* to = partial.data<T>() + part * weights + group * g.group_filters() * g.taps();
             gemm(g.group_filters(), g.taps(), g.positions(), 1, {from, g.positions(), 1},
                  {g.plain() ? static_cast<const void*>(image) : columns.get(), 1, g.positions()}, n == first ? 0 : 1,
@@ -262,7 +176,10 @@ Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
           ") should be the same");
   require<NotImplementedError>(is_floating(input.dtype()), "\"conv2d\" not implemented for '", input.dtype(), "'");
   require(groups > 0, "non-positive groups is not supported, got ", groups);
+  constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
   for (int i = 0; i < 2; ++i) {
+    require(stride[i] < kLargest && padding[i] < kLargest && dilation[i] < kLargest,
+            "conv2d: stride, padding and dilation must be below 2**31, got ", stride, ", ", padding, ", ", dilation);
     require(stride[i] > 0, "non-positive stride is not supported, got ", stride);
     require(padding[i] >= 0, "negative padding is not supported, got ", padding);
     require(dilation[i] > 0, "dilation should be greater than zero, got ", dilation);
@@ -282,6 +199,8 @@ Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
       input.size(0), input.size(1), input.size(2), input.size(3), weight.size(0), weight.size(2), weight.size(3), 0, 0,
       stride[0],     stride[1],     padding[0],    padding[1],    dilation[0],    dilation[1],    groups};
   const int64_t reach_h = dilation[0] * (g.kernel_h - 1) + 1, reach_w = dilation[1] * (g.kernel_w - 1) + 1;
+  require(g.kernel_h > 0 && g.kernel_w > 0 && g.kernel_h < kLargest && g.kernel_w < kLargest,
+          "conv2d: the kernel's sizes must be positive and below 2**31, got weight of size ", weight.shape());
   require(g.kernel_h > 0 && g.kernel_w > 0 && g.height + 2 * g.pad_h >= reach_h && g.width + 2 * g.pad_w >= reach_w,
           "Calculated padded input size per channel: (", g.height + 2 * g.pad_h, " x ", g.width + 2 * g.pad_w,
           "). Kernel size: (", reach_h, " x ", reach_w, "). Kernel size can't be greater than actual input size");

@@ -49,6 +49,8 @@ void copy_strided(const Tensor& to, const Tensor& from) {
   int64_t planes = 1;
   for (int d = 0; d < dims - 2; ++d) planes *= size[d];
   const bool transposes = dims > 1 && column_from != from_size && row_from < column_from && row_from > 0;
+  const bool words = transposes && to.dtype() == from.dtype() && to_size == 4 && column_to == 4 && row_from == 4 &&
+                     column_from % 4 == 0;
   constexpr int64_t kTile = 64;
   const int64_t row_blocks = transposes ? (rows + kTile - 1) / kTile : rows;
   const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, columns * (transposes ? kTile : 1)));
@@ -68,6 +70,17 @@ void copy_strided(const Tensor& to, const Tensor& from) {
         continue;
       }
       const int64_t first = block * kTile, height = std::min(kTile, rows - first);
+      if (words) {  // by way of a small square, since lines a power of two apart would push each other out of the cache
+        alignas(64) char square[kTile * kTile * 4];
+        for (int64_t j = 0; j < columns; j += kTile) {
+          const int64_t width = std::min(kTile, columns - j);
+          kernels::table().transpose_words(square, kTile, in + first * row_from + j * column_from, column_from / 4,
+                                           width, height);
+          for (int64_t i = 0; i < height; ++i)
+            std::memcpy(out + (first + i) * row_to + j * column_to, square + i * kTile * 4, size_t(width * 4));
+        }
+        continue;
+      }
       for (int64_t j = 0; j < columns; j += kTile)
         for (int64_t i = first; i < first + height; ++i)
           cast(out + i * row_to + j * column_to, column_to, in + i * row_from + j * column_from, column_from,
@@ -112,6 +125,8 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
 }
 
 Tensor fill_(const Tensor& self, Scalar value) {
+  require(fits(value, self.dtype()), "value ", value, " cannot be converted to type ", self.dtype(),
+          " without overflow");
   begin_inplace(self, "fill_");
   dispatch(self.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -124,10 +139,7 @@ Tensor fill_(const Tensor& self, Scalar value) {
       copy_strided(self, one);
     }
   });
-  if (recording(self))
-    record(
-        "Fill", self, {&self}, {},
-        [](const Context& c) { c.set(0, zeros(c.gradient().shape(), c.gradient().dtype())); }, Recording::kInPlace);
+  forget_history(self, "Fill");
   return self;
 }
 
@@ -153,14 +165,25 @@ Tensor detach(const Tensor& t) { return alias(t); }
 
 void resize(const Tensor& t, const Shape& shape) {
   TensorImpl& impl = *t.impl();
-  const int64_t bytes = product(shape) * item_size(impl.dtype);
-  if (impl.offset * item_size(impl.dtype) + bytes > int64_t(impl.storage->bytes())) {
-    impl.storage = Storage::create(size_t(bytes));
+  if (impl.shape == shape) return;
+  require(impl.storage->writable(), "out: the tensor's memory is read-only; it cannot be resized to ", shape);
+  int64_t bytes = item_size(impl.dtype);
+  bool overflow = false;
+  for (int64_t s : shape) overflow |= __builtin_mul_overflow(bytes, s, &bytes);
+  if (overflow || bytes > int64_t(impl.storage->bytes()) - impl.offset * item_size(impl.dtype)) {
+    impl.storage = empty(shape, impl.dtype).impl()->storage;
     impl.offset = 0;
   }
   impl.shape = shape;
   impl.strides = contiguous_strides(shape);
   impl.update_geometry();
+}
+
+void forget_history(const Tensor& self, const char* name) {
+  if (recording(self))
+    record(
+        name, self, {&self}, {}, [](const Context& c) { c.set(0, zeros(c.gradient().shape(), c.gradient().dtype())); },
+        Recording::kInPlace);
 }
 
 void adopt_history(const Tensor& self, const Tensor& result) {

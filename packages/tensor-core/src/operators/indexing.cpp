@@ -10,9 +10,9 @@ namespace flambeau {
 
 namespace {
 
+template <class E = IndexError>  // RuntimeError where PyTorch raises that: in gather and its relatives
 int64_t checked(int64_t i, int64_t size, int64_t dim) {
-  require<IndexError>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", dim, " with size ",
-                      size);
+  require<E>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", dim, " with size ", size);
   return i < 0 ? i + size : i;
 }
 
@@ -58,7 +58,7 @@ T plus(T a, T b) {
 }
 
 void check_gather_shapes(const Tensor& t, int64_t dim, const Tensor& index, const char* name) {
-  require(index.dim() == t.dim() || t.dim() == 0 || index.dim() == 0,
+  require(std::max(index.dim(), 1) == std::max(t.dim(), 1),
           "Index tensor must have the same number of dimensions as input tensor: ", name, " of shapes ", t.shape(),
           " and ", index.shape());
   for (int i = 0; i < std::min(t.dim(), index.dim()); ++i)
@@ -73,7 +73,7 @@ void visit_gather(const Tensor& t, int64_t dim, const Tensor& index, bool parall
   const int64_t columns = last >= 0 ? index.shape()[last] : 1, rows = columns ? index.numel() / columns : 0;
   const int64_t* positions = index.data<int64_t>();
   const int64_t size = t.dim() ? t.size(dim) : 1, dim_stride = t.dim() ? t.stride(dim) : 1;
-  const int64_t last_stride = last >= 0 && last != dim && t.dim() ? t.strides()[last] : 0;
+  const int64_t last_stride = last >= 0 && last != dim ? t.strides()[last] : 0;
   auto run = [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       int64_t rest = r, base = 0;
@@ -84,7 +84,7 @@ void visit_gather(const Tensor& t, int64_t dim, const Tensor& index, bool parall
       }
       for (int64_t j = 0; j < columns; ++j) {
         const int64_t at = r * columns + j;
-        body(at, base + j * last_stride + checked(positions[at], size, dim) * dim_stride);
+        body(at, base + j * last_stride + checked<Error>(positions[at], size, dim) * dim_stride);
       }
     }
   };
@@ -159,6 +159,8 @@ Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index) {
   dim = t.wrap_dim(dim);
   require<IndexError>(index.dim() <= 1, "index_select(): Index is supposed to be a vector, got shape ", index.shape());
   const Tensor i = index_tensor(index, "index_select");
+  require(t.dim() > 0 || i.numel() == 1, "index_select(): Index to scalar can have only 1 value, got ", i.numel(),
+          " value(s)");
   Tensor out;
   {
     GradMode off(false);
@@ -190,6 +192,8 @@ Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor
   require<IndexError>(index.dim() <= 1, "index_add(): Index is supposed to be a vector, got shape ", index.shape());
   require(t.dtype() == source.dtype(), "index_add(): self and source are expected to have the same dtype, got ",
           t.dtype(), " and ", source.dtype());
+  require(t.dim() > 0 || i.numel() == 1, "index_add(): Index to scalar can have only 1 value, got ", i.numel(),
+          " value(s)");
   Shape expected = t.shape();
   if (!expected.empty()) expected[dim] = i.numel();
   require(source.shape() == expected, "index_add(): the source's shape ", source.shape(), " does not match ", expected);
@@ -204,7 +208,7 @@ Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor
       using T = typename decltype(tag)::type;
       for (int64_t o = 0; o < s.outer; ++o)
         for (int64_t k = 0; k < count; ++k) {
-          T* to = out.data<T>() + (o * s.length + checked(i.data<int64_t>()[k], s.length, dim)) * s.inner;
+          T* to = out.data<T>() + (o * s.length + checked<Error>(i.data<int64_t>()[k], s.length, dim)) * s.inner;
           const T* values = from.data<T>() + (o * count + k) * s.inner;
           for (int64_t j = 0; j < s.inner; ++j) to[j] = plus(to[j], values[j]);
         }
@@ -254,10 +258,14 @@ struct Advanced {
 Tensors expand_masks(const Tensor& t, const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) {
-    if (!index.defined() || (index.dtype() != Dtype::bool_ && index.dtype() != Dtype::uint8)) {
-      require<IndexError>(!index.defined() || !is_floating(index.dtype()),
+    if (!index.defined()) {
+      out.push_back(index);
+      continue;
+    }
+    if (index.dtype() != Dtype::bool_ && index.dtype() != Dtype::uint8) {
+      require<IndexError>(!is_floating(index.dtype()),
                           "tensors used as indices must be long, int, byte or bool tensors, got ", index.dtype());
-      out.push_back(index.defined() ? to(index, Dtype::int64) : index);
+      out.push_back(to(index, Dtype::int64));
       continue;
     }
     for (int d = 0; d < index.dim(); ++d) {
@@ -336,6 +344,29 @@ Shape joined(const Shape& a, const Shape& b) {
   return out;
 }
 
+// Records with the index tensors among what is saved: a later change of theirs is noticed.
+template <class F>
+void record_indexed(const char* name, const Tensor& out, TensorList inputs, const Tensors& indices,
+                    Recording::Kind kind, F derivative) {
+  std::vector<const Tensor*> saved;
+  for (const Tensor& t : indices) saved.push_back(&t);
+  const Tensor* outputs[] = {&out};
+  Recording r{name,
+              kind,
+              outputs,
+              1,
+              inputs.begin(),
+              int(inputs.size()),
+              saved.data(),
+              int(saved.size()),
+              [derivative, count = int(saved.size())](const Context& c) {
+                Tensors indices;
+                for (int i = 0; i < count; ++i) indices.push_back(c.saved(i));
+                derivative(c, indices);
+              }};
+  autograd_hooks->record(r);
+}
+
 }  // namespace
 
 Tensor index(const Tensor& t, const Tensors& given) {
@@ -362,9 +393,10 @@ Tensor index(const Tensor& t, const Tensors& given) {
     if (a.placed_at > 0) out = contiguous(permute(out, placement(a)));
   }
   if (recording(t))
-    record("Index", out, {&t}, {}, [shape = t.shape(), given](const Context& c) {
-      c.set(0, index_put_(zeros(shape, c.gradient().dtype()), given, c.gradient(), true));
-    });
+    record_indexed("Index", out, {&t}, given, Recording::kFresh,
+                   [shape = t.shape()](const Context& c, const Tensors& indices) {
+                     c.set(0, index_put_(zeros(shape, c.gradient().dtype()), indices, c.gradient(), true));
+                   });
   return out;
 }
 
@@ -410,14 +442,13 @@ Tensor index_put_(const Tensor& self, const Tensors& given, const Tensor& values
     }
   }
   if (recording(self, values))
-    record(
-        "IndexPut", self, {&self, &values}, {},
-        [given, accumulate](const Context& c) {
-          const Tensor& g = c.gradient();
-          if (c.needs(0)) c.set(0, accumulate ? g : index_put_(clone(g), given, zeros({}, g.dtype()), false));
-          if (c.needs(1)) c.set(1, index(g, given));
-        },
-        Recording::kInPlace);
+    record_indexed("IndexPut", self, {&self, &values}, given, Recording::kInPlace,
+                   [accumulate](const Context& c, const Tensors& indices) {
+                     const Tensor& g = c.gradient();
+                     if (c.needs(0))
+                       c.set(0, accumulate ? g : index_put_(clone(g), indices, zeros({}, g.dtype()), false));
+                     if (c.needs(1)) c.set(1, index(g, indices));
+                   });
   return self;
 }
 
@@ -427,9 +458,11 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value) {
   require(!value.tensor || value.tensor->dim() == 0,
           "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
           value.tensor ? value.tensor->dim() : 0, " dimension(s).");
-  const Category kind = value.tensor ? category(value.tensor->dtype()) : value.scalar.kind();
-  require(kind <= category(t.dtype()), "value cannot be converted to type ", t.dtype(), " without overflow");
-  return to(where(mask, value, t), t.dtype());
+  if (value.tensor) return to(where(mask, to(*value.tensor, t.dtype()), t), t.dtype());
+  require(fits(value.scalar, t.dtype()), "value ", value.scalar, " cannot be converted to type ", t.dtype(),
+          " without overflow");
+  const bool truncates = value.scalar.kind() == Category::Floating && category(t.dtype()) == Category::Integer;
+  return to(where(mask, truncates ? Scalar(value.scalar.integer()) : value.scalar, t), t.dtype());
 }
 
 namespace {

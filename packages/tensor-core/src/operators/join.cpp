@@ -4,7 +4,7 @@
 namespace flambeau {
 
 Tensor cat(const Tensors& tensors, int64_t dim) {
-  require(!tensors.empty(), "torch.cat(): expected a non-empty list of Tensors");
+  require<ValueError>(!tensors.empty(), "cat(): expected a non-empty list of Tensors");
   // One-dimensional empty tensors join anything, as in PyTorch.
   auto skipped = [](const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; };
   const Tensor* model = &tensors[0];

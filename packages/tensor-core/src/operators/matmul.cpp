@@ -97,6 +97,10 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+namespace {
+int64_t grain_of(double work) { return std::max<int64_t>(1, int64_t(200000 / (work + 1))); }  // products a thread
+}  // namespace
+
 Tensor bmm(const Tensor& a, const Tensor& b) {
   require(a.dim() == 3 && b.dim() == 3, "batch1 and batch2 must be 3D tensors, got shapes ", a.shape(), " and ",
           b.shape());
@@ -120,7 +124,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
         gemm(m, n, k, 1, p, q, 0, out.bytes() + i * m * n * size, n, type);
       };
       if (batch >= num_threads()) {
-        parallel_items(batch, std::max<int64_t>(1, 200000 / (m * n * k + 1)), [&](int64_t begin, int64_t end) {
+        parallel_items(batch, grain_of(double(m) * double(n) * double(k)), [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) one(i);
         });
       } else {
@@ -179,7 +183,8 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   require(input.dim() > 0, "linear: the input needs at least one dimension");
   require(weight.dim() == 2, "linear: the weight needs two dimensions, got shape ", weight.shape());
-  const int64_t in = weight.size(1), out_features = weight.size(0), rows = in ? input.numel() / input.size(-1) : 0;
+  const int64_t in = weight.size(1), out_features = weight.size(0);
+  const int64_t rows = product(Shape(input.shape().begin(), input.shape().end() - 1));
   require(input.size(-1) == in, "mat1 and mat2 shapes cannot be multiplied (", rows, "x", input.size(-1), " and ", in,
           "x", out_features, "): the input of shape ", input.shape(), " has ", input.size(-1),
           " features, the weight expects ", in);

@@ -64,9 +64,13 @@ Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor&
             "Expected running_mean and running_var to be defined when training=False");
     const Tensor scale = rsqrt(running_var + Scalar(eps));
     Tensor out = (input - reshape(running_mean, shape)) * reshape(weight.defined() ? scale * weight : scale, shape);
-    return bias.defined() ? out + reshape(bias, shape) : out;
+    return to(bias.defined() ? out + reshape(bias, shape) : out, input.dtype());
   }
   const int64_t count = channels ? input.numel() / channels : 0;
+  if (count == 0) {  // no values, no statistics
+    const Tensor out = weight.defined() ? input * reshape(weight, shape) : input * Scalar(1.0);
+    return to(bias.defined() ? out + reshape(bias, shape) : out, input.dtype());
+  }
   require<ValueError>(count > 1, "Expected more than 1 value per channel when training, got input size ",
                       input.shape());
   const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;

@@ -26,19 +26,25 @@ Tensor working(const Tensor& t) {  // contiguous, float32 or float64; t itself i
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
+// Refuses what cannot be stepped, before anything is written, and counts the change.
+void begin_step(const char* name, std::initializer_list<const Tensors*> lists) {
+  for (const Tensor& p : **lists.begin())
+    require<NotImplementedError>(is_floating(p.dtype()), name, ": parameters must be floating-point, got ", p.dtype());
+  GradMode off(false);
+  for (const Tensors* list : lists)
+    for (const Tensor& t : *list) begin_inplace(t, name);
+}
+
 // Runs update(parameter index, pointers, elements) in chunks; what is written goes back to tensors that needed a copy.
 // lists[0] are the parameters, written as all but lists[1], the gradients. An empty list gives null pointers.
 template <class F>
-void each_chunk(const char* name, std::initializer_list<const Tensors*> lists, F&& update) {
+void each_chunk(std::initializer_list<const Tensors*> lists, F&& update) {
   GradMode off(false);
   const Tensors& params = **lists.begin();
   for (size_t i = 0; i < params.size(); ++i) {
-    require<NotImplementedError>(is_floating(params[i].dtype()), name, ": parameters must be floating-point, got ",
-                                 params[i].dtype());
     Tensor used[5];
     int count = 0;
     for (const Tensors* list : lists) {
-      if (count != 1 && !list->empty()) begin_inplace((*list)[i], name);
       if (!list->empty()) used[count] = working((*list)[i]);
       ++count;
     }
@@ -64,7 +70,8 @@ void sgd_(const Tensors& params, const Tensors& grads, const Tensors& momentum_b
   if (!momentum_buffers.empty()) check_list(params, momentum_buffers, "momentum_buffers");
   const kernels::SgdStep step{o.lr,       o.momentum, o.dampening, o.weight_decay, o.maximize ? -1.0 : 1.0,
                               o.nesterov, o.first};
-  each_chunk("sgd_", {&params, &grads, &momentum_buffers}, [&](size_t, bool real64, char* const* at, int64_t n) {
+  begin_step("sgd_", {&params, &momentum_buffers});
+  each_chunk({&params, &grads, &momentum_buffers}, [&](size_t, bool real64, char* const* at, int64_t n) {
     kernels::table().sgd[real64](at[0], at[1], at[2], n, step);
   });
 }
@@ -80,6 +87,9 @@ void adam_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
   for (const Tensor& s : steps)
     require(s.numel() == 1 && s.dtype() == Dtype::float32, "adam_: steps must be float32 scalars, got ", s.dtype(),
             " of shape ", s.shape());
+  static const Tensors none;
+  const Tensors& largest = o.amsgrad ? max_exp_avg_sqs : none;
+  begin_step("adam_", {&params, &exp_avgs, &exp_avg_sqs, &largest, &steps});
   std::vector<kernels::AdamStep> each;
   each.reserve(params.size());
   for (const Tensor& s : steps) {
@@ -88,8 +98,7 @@ void adam_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
                     std::sqrt(1 - std::pow(o.beta2, t)), o.decoupled ? 1 - o.lr * o.weight_decay : 1,
                     o.maximize ? -1.0 : 1.0});
   }
-  static const Tensors none;
-  each_chunk("adam_", {&params, &grads, &exp_avgs, &exp_avg_sqs, o.amsgrad ? &max_exp_avg_sqs : &none},
+  each_chunk({&params, &grads, &exp_avgs, &exp_avg_sqs, &largest},
              [&](size_t i, bool real64, char* const* at, int64_t n) {
                kernels::table().adam[real64](at[0], at[1], at[2], at[3], at[4], n, each[i]);
              });

@@ -1,9 +1,9 @@
 // Two-dimensional pooling.
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "kernels/table.h"
 
 #include <cmath>
-#include <limits>
 
 namespace flambeau {
 
@@ -27,7 +27,10 @@ Window window_of(const char* name, const Tensor& t, const Shape& kernel, const S
                  const Shape& dilation, bool ceil_mode) {
   require(t.dim() == 3 || t.dim() == 4, name, ": Expected 3D or 4D input, got shape ", t.shape());
   require<NotImplementedError>(is_floating(t.dtype()), "\"", name, "\" not implemented for '", t.dtype(), "'");
+  constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
   for (int i = 0; i < 2; ++i) {
+    require(kernel[i] < kLargest && stride[i] < kLargest && dilation[i] < kLargest, name,
+            ": kernel size, stride and dilation must be below 2**31, got ", kernel, ", ", stride, ", ", dilation);
     require(kernel[i] > 0 && stride[i] > 0 && dilation[i] > 0, name,
             ": kernel size, stride and dilation must be positive, got ", kernel, ", ", stride, ", ", dilation);
     require(padding[i] >= 0 && padding[i] <= kernel[i] / 2, name,
@@ -75,45 +78,6 @@ Tensor prepared(const Tensor& t) {
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
-template <class T>
-void max_plane(const Window& w, const T* in, T* out, int64_t* indices) {
-  for (int64_t oh = 0; oh < w.out_h; ++oh)
-    for (int64_t ow = 0; ow < w.out_w; ++ow, ++out, ++indices) {
-      const int64_t top = oh * w.stride_h - w.pad_h, left = ow * w.stride_w - w.pad_w;
-      T best = -std::numeric_limits<T>::infinity();
-      int64_t at = -1;
-      for (int64_t kh = 0; kh < w.kernel_h; ++kh) {
-        const int64_t y = top + kh * w.dilation_h;
-        if (y < 0 || y >= w.height) continue;
-        for (int64_t kw = 0; kw < w.kernel_w; ++kw) {
-          const int64_t x = left + kw * w.dilation_w;
-          if (x < 0 || x >= w.width) continue;
-          const T v = in[y * w.width + x];
-          const bool better = (v > best) | (v != v) | (at < 0);
-          best = better ? v : best;
-          at = better ? y * w.width + x : at;
-        }
-      }
-      *out = best;
-      *indices = at;
-    }
-}
-
-// The usual 2x2 window with stride 2, without borders.
-template <class T>
-void max_plane_2x2(const Window& w, const T* in, T* out, int64_t* indices) {
-  for (int64_t oh = 0; oh < w.out_h; ++oh)
-    for (int64_t ow = 0; ow < w.out_w; ++ow) {
-      const int64_t at = 2 * oh * w.width + 2 * ow;
-      const T a = in[at], b = in[at + 1], c = in[at + w.width], d = in[at + w.width + 1];
-      const bool right = (b > a) | (b != b), right_below = (d > c) | (d != d);
-      const T above = right ? b : a, below = right_below ? d : c;
-      const bool down = ((below > above) | (below != below)) & (above == above);
-      out[oh * w.out_w + ow] = down ? below : above;
-      indices[oh * w.out_w + ow] = at + (down ? w.width + right_below : int64_t(right));
-    }
-}
-
 }  // namespace
 
 TensorPair max_pool2d_with_indices(const Tensor& input, const Shape& kernel, const Shape& stride, const Shape& padding,
@@ -125,16 +89,13 @@ TensorPair max_pool2d_with_indices(const Tensor& input, const Shape& kernel, con
     const Tensor x = prepared(input);
     result.values = empty(w.out_shape, x.dtype());
     result.indices = empty(w.out_shape, Dtype::int64);
-    const bool usual = w.kernel_h == 2 && w.kernel_w == 2 && w.stride_h == 2 && w.stride_w == 2 && w.pad_h == 0 &&
-                       w.pad_w == 0 && w.dilation_h == 1 && w.dilation_w == 1 && 2 * w.out_h <= w.height &&
-                       2 * w.out_w <= w.width;
-    dispatch_real(x.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      over_planes(w, [&](int64_t p) {
-        const int64_t in = p * w.height * w.width, out = p * w.out_h * w.out_w;
-        (usual ? max_plane_2x2<T> : max_plane<T>)(w, x.data<T>() + in, result.values.data<T>() + out,
-                                                  result.indices.data<int64_t>() + out);
-      });
+    const kernels::PoolPlane plane{w.height,   w.width,    w.out_h, w.out_w, w.kernel_h,   w.kernel_w,
+                                   w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h, w.dilation_w};
+    const auto kernel = kernels::table().max_pool[x.dtype() == Dtype::float64];
+    const int64_t size = item_size(x.dtype());
+    over_planes(w, [&](int64_t p) {
+      const int64_t in = p * w.height * w.width, out = p * w.out_h * w.out_w;
+      kernel(plane, x.bytes() + in * size, result.values.bytes() + out * size, result.indices.data<int64_t>() + out);
     });
     result.values = to(result.values, input.dtype());
   }

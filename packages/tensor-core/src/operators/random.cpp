@@ -40,6 +40,7 @@ void fill(const Tensor& t, int64_t words_each, Generator* generator, F&& convert
 template <class F>
 void through(const Tensor& t, Dtype type, const char* name, F&& draw) {
   begin_inplace(t, name);
+  forget_history(t, "RandomFill");
   if (t.is_contiguous() && t.dtype() == type) return draw(t);
   Tensor buffer = empty(t.shape(), type);
   draw(buffer);
@@ -56,7 +57,8 @@ uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
-  require(is_floating(t.dtype()), "uniform_ is implemented for floating-point tensors, got ", t.dtype());
+  require<NotImplementedError>(is_floating(t.dtype()), "uniform_ is implemented for floating-point tensors, got ",
+                               t.dtype());
   require(low <= high, "uniform_ expects to return a [from, to) range, but found from=", low, " > to=", high);
   through(t, real_type(t), "uniform_", [&](const Tensor& u) {
     const bool real64 = u.dtype() == Dtype::float64;
@@ -76,7 +78,8 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
 }
 
 void fill_normal(const Tensor& t, double mean, double std, Generator* generator) {
-  require(is_floating(t.dtype()), "normal_ is implemented for floating-point tensors, got ", t.dtype());
+  require<NotImplementedError>(is_floating(t.dtype()), "normal_ is implemented for floating-point tensors, got ",
+                               t.dtype());
   require(std >= 0, "normal expects std >= 0.0, but found std ", std);
   through(t, real_type(t), "normal_", [&](const Tensor& u) {
     if (u.dtype() == Dtype::float64)
@@ -107,6 +110,9 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
 
 void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* generator) {
   require(low < high, "random_ expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
+  for (int64_t bound : {low, high - 1})
+    require(fits(Scalar(bound), t.dtype()) && (bound >= 0 || t.dtype() != Dtype::uint8), "random_: the range [", low,
+            ", ", high, ") is out of bounds for ", t.dtype());
   const uint64_t range = uint64_t(high) - uint64_t(low);
   through(t, Dtype::int64, "random_", [&](const Tensor& u) {
     fill(u, 2, generator, [&](const uint32_t* bits, char* to, int64_t n) {

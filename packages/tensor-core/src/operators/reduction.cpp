@@ -1,6 +1,9 @@
 // Reductions over dimensions, each with its derivative.
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+
+#include <cmath>
+
 #include "kernels/table.h"
 
 namespace flambeau {
@@ -269,7 +272,8 @@ Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double corre
            [kept = kept_shape(t, dim), dim,
             divisor = std::max(0.0, double(reduced_count(t, dim)) - correction)](const Context& c) {
              const Tensor &x = c.saved(0), &result = c.saved(1);
-             const Tensor scaled = where(eq(result, 0), Scalar(0.0), c.gradient() / (result * Scalar(divisor)));
+             const Tensor zero = eq(result, 0), safe = where(zero, Scalar(1.0), result);
+             const Tensor scaled = where(zero, Scalar(0.0), c.gradient() / (safe * Scalar(divisor)));
              c.set(0, reshape(scaled, kept) * (x - mean(x, dim, true, std::nullopt)));
            });
   return out;
@@ -357,16 +361,43 @@ Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) {
   return truth(kernels::Reduce::Prod, t, dim, keepdim);
 }
 
+Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keepdim) {
+  const Tensor x = is_floating(t.dtype()) ? t : to(t, default_dtype());
+  if (std::isinf(p)) {
+    const OptionalDims dims = dim.value_or(Shape{});
+    return p > 0 ? amax(abs(x), dims, keepdim) : amin(abs(x), dims, keepdim);
+  }
+  if (p == 0) return sum(sign(abs(x)), dim, keepdim, std::nullopt);
+  if (p == 1) return sum(abs(x), dim, keepdim, std::nullopt);
+  Tensor out;
+  {
+    GradMode off(false);
+    out = p == 2 ? sqrt(sum(square(x), dim, keepdim, std::nullopt))
+                 : pow(sum(pow(abs(x), Scalar(p)), dim, keepdim, std::nullopt), Scalar(1 / p));
+  }
+  if (recording(x))  // grad * sign(x) * (|x| / result)**(p - 1), 0 where x is 0
+    record("Norm", out, {&x}, {&x, &out}, [kept = kept_shape(x, dim), p](const Context& c) {
+      const Tensor& x = c.saved(0);
+      const Tensor norm = reshape(c.saved(1), kept), g = reshape(c.gradient(), kept);
+      const Tensor share = x / where(eq(norm, 0), Scalar(1.0), norm);
+      if (p == 2) return c.set(0, g * share);
+      const Tensor size = where(eq(share, 0), Scalar(1.0), abs(share));
+      c.set(0, g * sign(x) * where(eq(share, 0), Scalar(0.0), pow(size, Scalar(p - 1))));
+    });
+  return out;
+}
+
 Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim) {
   const Tensor x = is_floating(t.dtype()) ? t : to(t, default_dtype());
   Tensor out;
   {
     GradMode off(false);
+    const Tensor wide = to(x, compute_dtype(x.dtype()));
     if (x.numel() == 0) {
-      out = log(sum(exp(x), dim, keepdim, std::nullopt));
+      out = to(log(sum(exp(wide), dim, keepdim, std::nullopt)), x.dtype());
     } else {
-      const Tensor largest = amax(x, dim, true), finite = where(isfinite(largest), largest, Scalar(0.0));
-      const Tensor total = log(sum(exp(x - finite), dim, true, std::nullopt)) + finite;
+      const Tensor largest = amax(wide, dim, true), finite = where(isfinite(largest), largest, Scalar(0.0));
+      const Tensor total = to(log(sum(exp(wide - finite), dim, true, std::nullopt)) + finite, x.dtype());
       out = keepdim ? total : reshape(total, [&] {
         Shape shape;
         const uint64_t mask = dim_mask(x, dim);

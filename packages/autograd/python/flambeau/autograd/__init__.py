@@ -1,7 +1,7 @@
-"""Automatic differentiation: the recorded graph, the engine that runs it backwards, and checks by finite differences."""
+"""Automatic differentiation: the recorded graph, the engine that runs it backwards, checks by finite differences."""
 
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from flambeau.autograd import graph
+from flambeau.autograd import function, graph
 from flambeau.autograd._backward import backward, grad
 from flambeau.autograd._function import Function
 from flambeau.autograd._gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -11,6 +11,7 @@ __all__ = [
     "GradcheckError",
     "backward",
     "enable_grad",
+    "function",
     "grad",
     "gradcheck",
     "gradgradcheck",

@@ -22,7 +22,7 @@ def _listed(tensors: Tensors) -> list[Tensor]:
 def _gradients(given: Tensor | Sequence[Tensor | None] | None, count: int) -> list[Tensor | None]:
     if given is None:
         return [None] * count
-    gradients = [given] if isinstance(given, Tensor) else list(given)
+    gradients: list[Tensor | None] = [given] if isinstance(given, Tensor) else list(given)
     if len(gradients) != count:
         raise RuntimeError(f"got {count} tensors and {len(gradients)} gradients")
     return gradients
@@ -85,7 +85,9 @@ def grad(
     if not sources:
         raise ValueError("grad requires non-empty inputs.")
     keep = create_graph if retain_graph is None else retain_graph
-    found = _engine.run(results, _gradients(grad_outputs, len(results)), keep, create_graph, sources, False)
+    found: tuple[Tensor | None, ...] = _engine.run(
+        results, _gradients(grad_outputs, len(results)), keep, create_graph, sources, False
+    )
     if materialize_grads:
         return tuple(flambeau.zeros_like(t) if g is None else g for g, t in zip(found, sources, strict=True))
     if not allow_unused:

@@ -1,5 +1,6 @@
 """``Function``: an operation with a derivative of one's own."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flambeau
@@ -12,8 +13,7 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self.needs_input_grad: tuple[bool, ...] = ()
-        self._to_save: tuple[Tensor | None, ...] = ()
-        self._saved: tuple[Tensor | None, ...] | None = None
+        self._saved: tuple[Tensor | None, ...] = ()
         self._dirty: tuple[Tensor, ...] = ()
         self._non_differentiable: tuple[Tensor, ...] = ()
         self._materialize = True
@@ -22,16 +22,18 @@ class FunctionCtx:
         """Keeps inputs or outputs for ``backward``, which reads them from ``saved_tensors``."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
-        self._to_save = tensors
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                )
+        self._saved = tensors
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What ``save_for_backward`` kept."""
-        return self._to_save if self._saved is None else self._saved
+        """What ``save_for_backward`` kept; to be read in ``backward``."""
+        return self._saved
 
     def mark_dirty(self, *tensors: Tensor) -> None:
-        """Says which inputs ``forward`` changed in place."""
+        """Says which inputs ``forward`` changed in place; it has to return them."""
         self._dirty = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -39,7 +41,7 @@ class FunctionCtx:
         self._non_differentiable = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether a missing gradient is given to ``backward`` as zeros."""
+        """Whether ``backward`` is given zeros for an output without a gradient, or None."""
         self._materialize = value
 
 
@@ -65,6 +67,8 @@ class Function:
     tensor(12.)
     """
 
+    setup_context: Callable[[Any, tuple[Any, ...], Any], None] | None = None
+
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
@@ -77,55 +81,101 @@ class Function:
     def apply(cls, *args: Any) -> Any:
         """Runs ``forward`` and records the operation if an argument requires grad."""
         ctx = FunctionCtx()
-        needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
-        ctx.needs_input_grad = needs
+        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         with flambeau.no_grad():
-            if "setup_context" in dir(cls):
-                output = cls.forward(*args)
-                cls.setup_context(ctx, args, output)  # type: ignore[attr-defined]
-            else:
+            if cls.setup_context is None:
                 output = cls.forward(ctx, *args)
-        if any(needs) and flambeau.is_grad_enabled():
+            else:
+                output = cls.forward(*args)
+                cls.setup_context(ctx, args, output)
+        for t in ctx._dirty:
+            _engine.bump_version(t)
+        if any(ctx.needs_input_grad) and flambeau.is_grad_enabled():
             return _record(cls, ctx, args, output)
         return output
 
 
+def _is_any(tensor: Any, tensors: Sequence[Any]) -> bool:
+    return any(tensor is t for t in tensors)
+
+
 def _record(cls: type[Function], ctx: FunctionCtx, args: tuple[Any, ...], output: Any) -> Any:
-    outputs = list(output) if isinstance(output, (tuple, list)) else [output]
-    # An input that is returned as it is becomes an output of its own, unless it was changed in place.
-    for i, o in enumerate(outputs):
-        if isinstance(o, Tensor) and any(o is a for a in args) and not any(o is d for d in ctx._dirty):
-            outputs[i] = o.view(o.shape).detach()
-    tensors = [o for o in outputs if isinstance(o, Tensor)]
+    several = isinstance(output, (tuple, list))
+    outputs = list(output) if several else [output]
+    name = f"{cls.__name__}Backward"
+    _check_dirty(name, ctx, outputs)
+    for i, o in enumerate(outputs):  # an input that is returned as it is becomes an output of its own
+        if isinstance(o, Tensor) and _is_any(o, args) and not _is_any(o, ctx._dirty):
+            outputs[i] = o.detach()
+    tensors = tuple(o for o in outputs if isinstance(o, Tensor))
+    kinds = [
+        "none" if _is_any(t, ctx._non_differentiable) else "dirty" if _is_any(t, ctx._dirty) else "fresh"
+        for t in tensors
+    ]
+    saved, ctx._saved, ctx._dirty, ctx._non_differentiable = ctx._saved, (), (), ()  # the node keeps them, or nobody
+    derivative = _derivative(
+        cls,
+        ctx,
+        returned=[isinstance(o, Tensor) for o in outputs],
+        given=[isinstance(a, Tensor) for a in args],
+        saved=[t is not None for t in saved],
+    )
+    kept = tuple(t for t in saved if t is not None)
+    _engine.record_function(name, args, tensors, kinds, kept, ctx._materialize, derivative)
+    return tuple(outputs) if several else outputs[0]
 
-    def derivative(gradients: tuple[Tensor, ...], saved: tuple[Any, ...], needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        kept = iter(saved)
-        ctx._saved = tuple(None if t is None else next(kept) for t in ctx._to_save)
-        try:
-            by_position = iter(gradients)
-            result = cls.backward(ctx, *(next(by_position) if isinstance(o, Tensor) else None for o in template))
-        finally:
-            ctx._saved = ()
-        returned = result if isinstance(result, (tuple, list)) else (result,)
-        if len(returned) > len(args) and all(r is None for r in returned[len(args) :]):
-            returned = returned[: len(args)]
-        if len(returned) != len(args):
+
+def _check_dirty(name: str, ctx: FunctionCtx, outputs: list[Any]) -> None:
+    for t in ctx._dirty:
+        if not _is_any(t, outputs):
             raise RuntimeError(
-                f"function {cls.__name__}Backward returned an incorrect number of gradients "
-                f"(expected {len(args)}, got {len(returned)})"
+                f"Some elements marked as dirty during the forward method of {name} were not returned as output. "
+                "The inputs that are modified inplace must all be outputs of the Function."
             )
-        return tuple(r if n else None for r, n in zip(returned, needs, strict=True))
-
-    template = [flambeau.empty(0) if isinstance(o, Tensor) else None for o in outputs]
-    saved = [t for t in ctx._to_save if t is not None]
-    node = _engine.record_function(f"{cls.__name__}Backward", args, tensors, saved, derivative)
-    ctx._to_save = tuple(None if t is None else template_tensor for t in ctx._to_save)
-    for index, t in enumerate(tensors):
-        if t.is_floating_point() and not any(t is n for n in ctx._non_differentiable):
-            _engine.set_history(t, node, index)
-    if isinstance(output, (tuple, list)):
-        return tuple(outputs)
-    return outputs[0]
+        if t.requires_grad and t.is_leaf:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation ({name} marked it dirty)"
+            )
 
 
-template_tensor = flambeau.empty(0)  # stands for a saved tensor: the node holds the tensor itself
+def _derivative(
+    cls: type[Function], ctx: FunctionCtx, returned: list[bool], given: list[bool], saved: list[bool]
+) -> Callable[..., tuple[Tensor | None, ...]]:
+    """What the engine calls: the gradients by position in, those of the arguments out."""
+
+    def place(values: tuple[Any, ...], present: list[bool]) -> tuple[Any, ...]:
+        following = iter(values)
+        return tuple(next(following) if p else None for p in present)
+
+    def derivative(gradients: tuple[Any, ...], kept: tuple[Any, ...], needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        former, ctx._saved = ctx._saved, place(kept, saved)
+        try:
+            result = cls.backward(ctx, *place(gradients, returned))
+        finally:
+            ctx._saved = former
+        results = _checked(f"{cls.__name__}Backward", result, given)
+        return tuple(r if n else None for r, n in zip(results, needs, strict=True))
+
+    return derivative
+
+
+def _checked(name: str, result: Any, given: list[bool]) -> tuple[Any, ...]:
+    results = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    expected = len(given)
+    if len(results) > expected and all(r is None for r in results[expected:]):
+        results = results[:expected]
+    if len(results) != expected:
+        raise RuntimeError(
+            f"function {name} returned an incorrect number of gradients (expected {expected}, got {len(results)})"
+        )
+    for position, (r, is_tensor) in enumerate(zip(results, given, strict=True), 1):
+        if r is not None and not isinstance(r, Tensor):
+            raise TypeError(
+                f"function {name} returned a {type(r).__name__} at position {position}, expected a Tensor or None"
+            )
+        if r is not None and not is_tensor:
+            raise RuntimeError(
+                f"function {name} returned a gradient different from None at position {position}, "
+                "but the corresponding forward input was not a Variable"
+            )
+    return results

@@ -36,7 +36,9 @@ def gradcheck(
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     checked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
     if not checked:
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+        )
     for i in checked:
         if arguments[i].dtype is not flambeau.float64:
             raise ValueError(f"gradcheck needs float64 inputs, but input {i} is {arguments[i].dtype}")
@@ -71,7 +73,9 @@ def _check(
         again = _analytical(output, [arguments[i] for i in checked])
         for i, a, b in zip(checked, analytical, again, strict=True):
             if np.abs(a - b).max(initial=0.0) > nondet_tol:
-                raise GradcheckError("Backward is not reentrant, i.e., running backward with same input gives different results")
+                raise GradcheckError(
+                    "Backward is not reentrant, i.e., running backward with same input gives different results"
+                )
             n = numerical[i][k]
             if not np.allclose(a, n, rtol, atol, equal_nan=False):
                 raise GradcheckError(
@@ -139,12 +143,12 @@ def gradgradcheck(
         seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     count = len(arguments)
 
-    def first_derivative(*all_inputs: Any) -> tuple[Tensor, ...]:
+    def first_derivative(*all_inputs: Any) -> tuple[Tensor | None, ...]:
         own, gradients = list(all_inputs[:count]), all_inputs[count:]
         sources = [a for a in own if isinstance(a, Tensor) and a.requires_grad]
-        results = [t for t in _outputs(func, own) if t.requires_grad]
-        used = [g for g, t in zip(gradients, _outputs(func, own), strict=True) if t.requires_grad]
-        return tuple(grad(results, sources, used, create_graph=True, allow_unused=True, materialize_grads=True))
+        recorded = [(t, g) for t, g in zip(_outputs(func, own), gradients, strict=True) if t.requires_grad]
+        results, used = [t for t, _ in recorded], [g for _, g in recorded]
+        return grad(results, sources, used, create_graph=True, allow_unused=True, materialize_grads=True)
 
     return gradcheck(
         first_derivative,

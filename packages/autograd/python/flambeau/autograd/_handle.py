@@ -1,7 +1,7 @@
 """Handles that take hooks off again."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 
 class RemovableHandle:
@@ -18,7 +18,7 @@ class RemovableHandle:
         if owner is not None:
             self._remove(owner, self.id)
 
-    def __enter__(self) -> "RemovableHandle":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

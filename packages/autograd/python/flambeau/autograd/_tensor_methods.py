@@ -17,9 +17,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
     """Calls ``hook(tensor)`` after ``.grad`` of this leaf was added to."""
-    return RemovableHandle(
-        _engine.remove_hook, self, _engine.register_post_accumulate_grad_hook(self, _callable(hook))
-    )
+    return RemovableHandle(_engine.remove_hook, self, _engine.register_post_accumulate_grad_hook(self, _callable(hook)))
 
 
 def retain_grad(self: Tensor) -> None:

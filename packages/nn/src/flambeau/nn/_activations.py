@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, gelu, relu, sigmoid, softplus, tanh
 
 from . import functional as F
 from ._module import Module
@@ -28,7 +27,7 @@ class ReLU(_Inplace):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return input.relu_() if self.inplace else flambeau.relu(input)
+        return input.relu_() if self.inplace else relu(input)
 
 
 class SiLU(_Inplace):
@@ -64,7 +63,7 @@ class GELU(Module):
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
-        return flambeau.gelu(input, approximate=self.approximate)
+        return gelu(input, approximate=self.approximate)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
@@ -79,7 +78,7 @@ class Softplus(Module):
         self.threshold = threshold
 
     def forward(self, input: Tensor) -> Tensor:
-        return flambeau.softplus(input, self.beta, self.threshold)
+        return softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"
@@ -89,14 +88,14 @@ class Sigmoid(Module):
     """``1 / (1 + exp(-x))``."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return flambeau.sigmoid(input)
+        return sigmoid(input)
 
 
 class Tanh(Module):
     """The hyperbolic tangent."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return flambeau.tanh(input)
+        return tanh(input)
 
 
 class Softmax(Module):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flambeau import Tensor, empty, int64, ones, tensor, zeros
+from flambeau import Tensor, batch_norm, empty, int64, ones, tensor, zeros
 
-from . import functional as F
 from . import init
 from ._module import Module
 from .parameter import Parameter
@@ -68,13 +67,12 @@ class _BatchNorm(Module):
         if input.ndim not in self.dimensions:
             expected = " or ".join(f"{count}D" for count in self.dimensions)
             raise ValueError(f"expected {expected} input (got {input.ndim}D input)")
+        counted = self.num_batches_tracked if self.training and self.track_running_stats else None
         momentum = self.momentum
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if momentum is None:
-                momentum = 1.0 / self.num_batches_tracked.item()
+        if momentum is None and counted is not None:
+            momentum = 1.0 / (counted.item() + 1)
         ignores_running = self.training and not self.track_running_stats
-        return F.batch_norm(
+        result = batch_norm(
             input,
             None if ignores_running else self.running_mean,
             None if ignores_running else self.running_var,
@@ -84,6 +82,9 @@ class _BatchNorm(Module):
             0.0 if momentum is None else momentum,
             self.eps,
         )
+        if counted is not None:
+            counted.add_(1)
+        return result
 
     def extra_repr(self) -> str:
         return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flambeau import Tensor, avg_pool2d, max_pool2d
 
 from ._module import Module
@@ -16,6 +18,7 @@ class MaxPool2d(Module):
         stride: step between windows; the window's size by default.
         padding: -inf on each side, at most half the window.
         dilation: step between the pixels of a window.
+        return_indices: True gives also where in its plane each maximum stands.
         ceil_mode: True keeps windows that reach over the edge.
     Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
 
@@ -29,7 +32,7 @@ class MaxPool2d(Module):
         stride: Size2d | None = None,
         padding: Size2d = 0,
         dilation: Size2d = 1,
-        *,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
@@ -37,10 +40,12 @@ class MaxPool2d(Module):
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
         self.dilation = dilation
+        self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
-    def forward(self, input: Tensor) -> Tensor:
-        return max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+    def forward(self, input: Tensor) -> Any:
+        window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        return max_pool2d(input, *window, return_indices=True) if self.return_indices else max_pool2d(input, *window)
 
     def extra_repr(self) -> str:
         return (

@@ -12,15 +12,18 @@ import flambeau
 from flambeau import (
     Tensor,
     avg_pool2d,
+    batch_norm,
     conv2d,
     cross_entropy,
     gelu,
     linear,
     max_pool2d,
+    mse_loss,
     nll_loss,
+    sigmoid,
     softplus,
+    tanh,
 )
-from flambeau import mse_loss as _mse_loss
 
 __all__ = [
     "avg_pool2d",
@@ -50,8 +53,8 @@ __all__ = [
 SOFTPLUS_IS_LINEAR = 40.0
 
 SIZES_DIFFER = """\
-Using a target size {target} that is different to the input size {input}: the two are broadcast, which compares \
-every prediction with every target if one is (N,) and the other (N, 1). Give both the same shape."""
+Using a target size ({target}) that is different to the input size ({input}): the two are broadcast, which compares \
+every prediction with every target if one is [N] and the other [N, 1]. Give both the same shape."""
 
 
 # Activations
@@ -78,16 +81,6 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return input.copy_(result) if inplace else result
 
 
-def sigmoid(input: Tensor) -> Tensor:
-    """``1 / (1 + exp(-x))``."""
-    return flambeau.sigmoid(input)
-
-
-def tanh(input: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
-    return flambeau.tanh(input)
-
-
 def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` over ``dim``, computed without overflow.
 
@@ -112,7 +105,7 @@ def _dim_or_guess(name: str, input: Tensor, dim: int | None) -> int:
     return 0 if input.ndim in (0, 1, 3) else 1
 
 
-# Regularisation and normalisation
+# Regularisation
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -126,40 +119,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return input.copy_(result) if inplace and training else result
 
 
-def batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Normalise every channel (the second dimension); see `flambeau.nn.BatchNorm1d`.
-
-    Raises: ValueError while training if there is only one value per channel, whose variance is nothing.
-    """
-    if training:
-        values = input.numel() // max(input.shape[1], 1)
-        if values == 1:
-            raise ValueError(
-                f"Expected more than 1 value per channel when training, got input size {tuple(input.shape)}"
-            )
-    return flambeau.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-
-
 # Losses
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """``(x - y)**2``; ``reduction`` is ``"mean"``, ``"sum"`` or ``"none"``.
-
-    >>> nn.functional.mse_loss(fb.tensor([1.0, 2.0]), fb.tensor([1.0, 4.0]))
-    tensor(2.)
-    """
-    _warn_if_sizes_differ(input, target)
-    return _mse_loss(input, target, reduction=reduction)
 
 
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -230,7 +190,7 @@ def _reduce(loss: Tensor, reduction: str) -> Tensor:
 
 def _warn_if_sizes_differ(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
-        text = SIZES_DIFFER.format(target=tuple(target.shape), input=tuple(input.shape))
+        text = SIZES_DIFFER.format(target=list(target.shape), input=list(input.shape))
         warnings.warn(text, stacklevel=3)
 
 

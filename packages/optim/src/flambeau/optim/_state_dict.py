@@ -20,8 +20,13 @@ def save(state: Mapping[Any, dict[str, Any]], groups: list[Group]) -> dict[str, 
             numbers.setdefault(id(param), len(numbers))
     return {
         "state": {numbers.get(id(key), key): value for key, value in state.items()},
-        "param_groups": [{**group, "params": [numbers[id(param)] for param in group["params"]]} for group in groups],
+        "param_groups": [_numbered(group, numbers) for group in groups],
     }
+
+
+def _numbered(group: Group, numbers: Mapping[int, int]) -> Group:
+    options = {key: value for key, value in group.items() if key != "params"}
+    return {**options, "params": [numbers[id(param)] for param in group["params"]]}  # last, as in PyTorch's files
 
 
 def load(

@@ -105,7 +105,7 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     flat = tensor.reshape(-1)
     if flat.dtype == flambeau.bfloat16:
         flat = flat.view(flambeau.int16)  # NumPy has no bfloat16
-    return flat.numpy().data.cast("B")
+    return memoryview(flat.numpy()).cast("B")
 
 
 def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:

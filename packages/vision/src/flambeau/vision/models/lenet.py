@@ -63,4 +63,5 @@ class LeNet(nn.Module):
         )
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
-        return self.classifier(self.features(input))
+        scores: fb.Tensor = self.classifier(self.features(input))
+        return scores

@@ -1,0 +1,25 @@
+"""Settings of the whole suite: the global state a test changes is put back."""
+
+import gc
+
+import pytest
+
+import flambeau as fb
+
+
+@pytest.fixture(autouse=True)
+def unchanged_state():
+    threads = fb.get_num_threads()
+    fb.manual_seed(0)
+    yield
+    assert fb.is_grad_enabled()
+    if fb.get_num_threads() != threads:
+        fb.set_num_threads(threads)
+
+
+@pytest.fixture
+def allocated():
+    """A function that measures the bytes in use by tensors beyond those at the start of the test."""
+    gc.collect()
+    before = fb.memory_allocated()
+    return lambda: fb.memory_allocated() - before

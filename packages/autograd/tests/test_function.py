@@ -1,0 +1,224 @@
+"""autograd.Function."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import Function, grad, gradcheck, gradgradcheck
+from flambeau.autograd.function import once_differentiable
+
+
+class Exp(Function):
+    @staticmethod
+    def forward(ctx, x):
+        result = x.exp()
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (result,) = ctx.saved_tensors
+        return gradient * result
+
+
+class Scaled(Function):
+    """x * y * factor, of a tensor, a tensor and a number."""
+
+    @staticmethod
+    def forward(x, y, factor):
+        return x * y * factor
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, y, ctx.factor = inputs
+        ctx.save_for_backward(x, None, y)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, nothing, y = ctx.saved_tensors
+        assert nothing is None
+        need_x, need_y, need_factor = ctx.needs_input_grad
+        assert not need_factor
+        return gradient * y * ctx.factor if need_x else None, gradient * x * ctx.factor if need_y else None, None
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([0.5, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
+
+
+def test_a_saved_output(x):
+    y = Exp.apply(x)
+    assert y.grad_fn.name() == "ExpBackward" and not y.is_leaf
+    assert gradcheck(Exp.apply, x)
+    assert gradgradcheck(Exp.apply, x)
+
+
+def test_setup_context_and_arguments_that_are_no_tensors(x):
+    y = fb.tensor([3.0, 4.0, 5.0], dtype=fb.float64)
+    for other in (y, y.clone().requires_grad_()):
+        assert gradcheck(lambda a, b: Scaled.apply(a, b, 2.0), [x, other])
+        assert gradgradcheck(lambda a, b: Scaled.apply(a, b, 2.0), [x, other])
+
+
+def test_nothing_is_recorded_without_need(x):
+    assert Exp.apply(fb.ones(2)).grad_fn is None
+    with fb.no_grad():
+        assert Exp.apply(x).is_leaf
+
+
+def test_forward_runs_without_recording(x):
+    class Inside(Function):
+        @staticmethod
+        def forward(ctx, t):
+            assert not fb.is_grad_enabled()
+            assert not (t * 2).requires_grad
+            return t * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            assert not fb.is_grad_enabled()
+            return gradient * 2
+
+    assert grad(Inside.apply(x).sum(), x)[0].tolist() == [2, 2, 2]
+
+
+class Split(Function):
+    """x + 1, x * 2 and how many: several outputs, one of them no tensor."""
+
+    @staticmethod
+    def forward(ctx, x, materialize):
+        ctx.set_materialize_grads(materialize)
+        return x + 1, x * 2, x.numel()
+
+    @staticmethod
+    def backward(ctx, first, second, count):
+        assert count is None
+        Split.seen = [None if g is None else g.tolist() for g in (first, second)]
+        total = (0 if first is None else first) + (0 if second is None else second * 2)
+        return total, None
+
+
+def test_missing_gradients_are_zeros_or_none(x):
+    first, second, count = Split.apply(x, True)
+    assert count == 3
+    (first + second).sum().backward()
+    assert x.grad.tolist() == [3, 3, 3]
+    Split.apply(x, True)[1].sum().backward()
+    assert Split.seen == [[0, 0, 0], [1, 1, 1]]
+    Split.apply(x, False)[1].sum().backward()
+    assert Split.seen == [None, [1, 1, 1]]
+
+
+def test_none_as_a_gradient(x):
+    class Cut(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return t * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return None
+
+    Cut.apply(x).sum().backward()
+    assert x.grad is None
+    (Cut.apply(x) + x).sum().backward()
+    assert x.grad.tolist() == [1, 1, 1]
+
+
+def test_outputs_that_are_not_differentiable(x):
+    class Sort(Function):
+        @staticmethod
+        def forward(ctx, t):
+            above = (t > 0.7).double()
+            ctx.mark_non_differentiable(above)
+            return t * 3, above, t.argmax()
+
+        @staticmethod
+        def backward(ctx, gradient, above, position):
+            return gradient * 3
+
+    y, above, position = Sort.apply(x)
+    assert y.requires_grad and not above.requires_grad and not position.requires_grad
+    assert grad(y.sum(), x)[0].tolist() == [3, 3, 3]
+
+
+class DoubleInPlace(Function):
+    @staticmethod
+    def forward(ctx, t):
+        t.mul_(2)
+        ctx.mark_dirty(t)
+        return t
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2
+
+
+def test_an_input_changed_in_place(x):
+    def function(t):
+        y = t * 1
+        out = DoubleInPlace.apply(y)
+        assert out is y and y.grad_fn.name() == "DoubleInPlaceBackward"
+        return y * t
+
+    assert gradcheck(function, x)
+    assert gradgradcheck(function, x)
+
+
+def test_a_view_changed_in_place(x):
+    def function(t):
+        y = t * 1
+        DoubleInPlace.apply(y[1:])
+        return y * t
+
+    assert gradcheck(function, x)
+    assert gradgradcheck(function, x)
+
+
+def test_an_input_returned_as_it_is(x):
+    class Identity(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return t
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 7
+
+    y = Identity.apply(x)
+    assert y is not x and x.is_leaf and y.data_ptr() == x.data_ptr()
+    assert grad(y.sum(), x)[0].tolist() == [7, 7, 7]
+
+
+def test_a_run_inside_a_derivative(x):
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, t):
+            ctx.save_for_backward(t)
+            return t * t
+
+        @staticmethod
+        def backward(ctx, gradient):
+            (t,) = ctx.saved_tensors
+            with fb.enable_grad():
+                inner = t.detach().requires_grad_()
+                (local,) = grad((inner * inner).sum(), inner)
+            return gradient * local
+
+    (Square.apply(x) * 3 + x).sum().backward()
+    assert x.grad.tolist() == [4, 7, 13]
+
+
+def test_once_differentiable(x):
+    class Once(Exp):
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, gradient):
+            return fb.from_numpy(gradient.detach().numpy() * ctx.saved_tensors[0].detach().numpy())
+
+    assert gradcheck(Once.apply, x)
+    (g,) = grad(Once.apply(x * 1).sum(), x, create_graph=True)
+    seed = fb.ones(3, dtype=fb.float64, requires_grad=True)
+    (g,) = grad(Once.apply(x), x, seed, create_graph=True)
+    with pytest.raises(RuntimeError, match="@once_differentiable"):
+        g.sum().backward()

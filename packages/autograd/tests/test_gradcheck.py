@@ -1,0 +1,93 @@
+"""gradcheck and gradgradcheck find what is wrong."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import Function, GradcheckError, gradcheck, gradgradcheck
+
+
+class WrongFirst(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2
+
+
+class WrongSecond(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2 * ctx.saved_tensors[0].detach()
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([0.3, 0.7], dtype=fb.float64, requires_grad=True)
+
+
+def test_a_wrong_first_derivative(x):
+    with pytest.raises(GradcheckError, match=r"Jacobian mismatch for output 0 with respect to input 0(.|\n)*numerical"):
+        gradcheck(WrongFirst.apply, x)
+    assert gradcheck(WrongFirst.apply, x, raise_exception=False) is False
+
+
+def test_a_wrong_second_derivative(x):
+    assert gradcheck(WrongSecond.apply, x)
+    with pytest.raises(GradcheckError, match="mismatch"):
+        gradgradcheck(WrongSecond.apply, x)
+
+
+def test_a_missing_derivative(x):
+    with pytest.raises(GradcheckError, match="mismatch"):
+        gradcheck(lambda t: t.detach() * 2 + t, x)
+
+
+def test_a_wrong_derivative_of_one_output_or_input(x):
+    y = x.detach().clone().requires_grad_()
+    with pytest.raises(GradcheckError, match="output 1 with respect to input 1"):
+        gradcheck(lambda a, b: (a * b, a + WrongFirst.apply(b)), [x, y])
+
+
+def test_derivatives_that_differ_from_run_to_run(x):
+    class Random(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return t * 1
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * (1 + 1e-9 * fb.rand(2, dtype=fb.float64))
+
+    with pytest.raises(GradcheckError, match="not reentrant"):
+        gradcheck(Random.apply, x)
+    assert gradcheck(Random.apply, x, nondet_tol=1e-6)
+
+
+def test_inputs_are_checked(x):
+    with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
+        gradcheck(fb.exp, fb.ones(2, dtype=fb.float64))
+    with pytest.raises(ValueError, match=r"input 0 is .*float32"):
+        gradcheck(fb.exp, fb.ones(2, requires_grad=True))
+
+
+def test_other_arguments_are_passed_on(x):
+    assert gradcheck(lambda a, n, b: (a**n * b, "no tensor", b), [x, 3, fb.ones(2, dtype=fb.float64)])
+    assert gradgradcheck(lambda a, n: a**n, [x, 3])
+    assert gradgradcheck(lambda a: a**3, x, fb.ones(2, dtype=fb.float64))
+
+
+def test_inputs_and_their_gradients_are_left_alone(x):
+    gradcheck(fb.exp, x)
+    assert x.tolist() == [0.3, 0.7] and x.grad is None
+
+
+def test_shapes_without_elements_and_without_dimensions():
+    assert gradcheck(fb.exp, fb.zeros(0, 2, dtype=fb.float64, requires_grad=True))
+    assert gradgradcheck(fb.exp, fb.tensor(0.5, dtype=fb.float64, requires_grad=True))

@@ -1,0 +1,160 @@
+"""The graph as objects, its length, and runs inside runs."""
+
+import threading
+import time
+
+import pytest
+
+import flambeau as fb
+from flambeau import autograd
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([1.0, 2.0], requires_grad=True)
+
+
+def test_nodes_and_edges(x):
+    w = fb.ones(2)
+    y = (x * w + x).sum()
+    (add, index) = y.grad_fn.next_functions[0]
+    assert (y.grad_fn.name(), add.name(), index) == ("SumBackward0", "AddBackward0", 0)
+    (mul, _), (leaf, _) = add.next_functions
+    assert mul.name() == "MulBackward0" and leaf.name() == "AccumulateGrad"
+    assert leaf.variable is x and leaf.next_functions == ()
+    assert mul.next_functions == ((leaf, 0), (None, 0))
+    assert y.grad_fn is y.grad_fn and isinstance(add, autograd.graph.Node)
+    assert repr(mul).startswith("<MulBackward0 object at 0x")
+    with pytest.raises(AttributeError):
+        _ = mul.variable
+
+
+@pytest.mark.parametrize(
+    ("compute", "name"),
+    [
+        (lambda x: x.view(1, 2), "ViewBackward0"),
+        (lambda x: x[0], "SelectBackward0"),
+        (lambda x: x.max(), "MaxBackward0"),
+        (lambda x: fb.cat([x, x]), "CatBackward0"),
+        (lambda x: x.log_softmax(0), "LogSoftmaxBackward0"),
+        (lambda x: (x * 1).add_(1), "AddBackward0"),
+        (lambda x: x.atan2(x), "Atan2Backward0"),
+        (lambda x: (x * 1)[:1].mul_(2)._base, "CopySlices"),
+    ],
+)
+def test_names(x, compute, name):
+    assert compute(x).grad_fn.name() == name
+
+
+def test_a_chain_of_a_million_nodes(allocated):
+    x = fb.ones((), requires_grad=True)
+    y = x
+    for _ in range(1_000_000):
+        y = y + 1
+    y.backward()
+    assert x.grad.item() == 1
+    del y
+    y = x * 1
+    for _ in range(300_000):
+        y = y * 1.0
+    del y  # dropped without having run
+    y = fb.zeros(2)
+    for _ in range(100_000):
+        y[0] += x
+    y.sum().backward()
+    assert x.grad.item() == 100_001
+    del x, y
+    assert allocated() == 0
+
+
+def test_a_wide_and_deep_graph_runs_each_node_once(x):
+    runs = []
+    y = x
+    for _ in range(40):  # 2**40 paths
+        y = y + y
+        y.register_hook(lambda g: runs.append(1))
+    y.sum().backward()
+    assert len(runs) == 40 and x.grad.tolist() == [2.0**40] * 2
+
+
+def test_a_run_inside_a_hook(x):
+    other = fb.ones(2, requires_grad=True)
+    y = x * 2
+    inner = (other * 5).sum()
+    y.register_hook(lambda g: inner.backward())
+    y.sum().backward()
+    assert x.grad.tolist() == [2, 2] and other.grad.tolist() == [5, 5]
+
+
+def test_a_run_inside_a_run_of_the_same_graph(x):
+    shared = x * 3
+    y = shared * 1
+    inner = (shared * shared).sum()
+    y.register_hook(lambda g: inner.backward(retain_graph=True))
+    (y + shared * 2).sum().backward()
+    assert x.grad.tolist() == [9 + 18, 9 + 36]
+
+
+def test_runs_nested_deeply(x):
+    depth = []
+
+    def again(gradient):
+        depth.append(1)
+        if len(depth) < 50:
+            loss.backward()
+
+    y = x * 2
+    y.register_hook(again)
+    loss = y.sum()
+    loss.backward()
+    assert x.grad.tolist() == [100, 100]
+
+
+def pause(gradient):
+    time.sleep(0.001)  # lets another thread run
+
+
+def test_threads_build_and_run_graphs():
+    shared = fb.ones(3, requires_grad=True)
+    failures = []
+
+    def work(seed):
+        try:
+            for i in range(50):
+                own = fb.full((3,), float(seed), requires_grad=True)
+                y = (own * own * shared).sum()
+                y.register_hook(lambda g: None)
+                own.register_hook(pause if i % 10 == 0 else lambda g: None)
+                (g,) = autograd.grad(y, own, create_graph=True)
+                assert g.tolist() == [2.0 * seed] * 3
+                g.sum().backward(inputs=[own])
+                assert own.grad.tolist() == [2.0] * 3
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures and shared.grad is None
+
+
+def test_threads_run_one_graph():
+    x = fb.ones(2, requires_grad=True)
+    trunk = x * 3
+    trunk.register_hook(pause)
+    loss = (trunk * trunk + trunk).sum()
+    threads = [threading.Thread(target=lambda: loss.backward(retain_graph=True)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert x.grad.tolist() == [8 * 21.0] * 2
+
+
+def test_counting_a_change_by_hand(x):
+    y = (x * x).sum()
+    autograd.graph.increment_version(x)
+    with pytest.raises(RuntimeError, match="inplace"):
+        y.backward()

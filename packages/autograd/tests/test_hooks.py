@@ -1,0 +1,173 @@
+"""Hooks on tensors and on nodes."""
+
+import pytest
+
+import flambeau as fb
+from flambeau import autograd
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([1.0, 2.0], requires_grad=True)
+
+
+def test_a_hook_sees_the_gradient_of_a_result(x):
+    seen = []
+    y = x * 2
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    (y * 3).sum().backward()
+    assert seen == [[3, 3]] and x.grad.tolist() == [6, 6]
+
+
+def test_a_hook_sees_the_whole_gradient_once(x):
+    seen = []
+    x.register_hook(lambda g: seen.append(g.tolist()))
+    y = x * 1
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    (y * y + y + x).sum().backward()
+    assert seen == [[3, 5], [4, 6]]
+
+
+def test_hooks_run_in_order_and_replace(x):
+    y = x * 1
+    for t in (x, y):
+        t.register_hook(lambda g: g + 1)
+        t.register_hook(lambda g: None)
+        t.register_hook(lambda g: g * 10)
+    y.sum().backward()
+    assert x.grad.tolist() == [210, 210]  # ((1 + 1) * 10 + 1) * 10
+
+
+def test_hooks_come_off(x):
+    y = x * 1
+    for t in (x, y):
+        handle = t.register_hook(lambda g: g * 100)
+        handle.remove()
+        handle.remove()
+        with t.register_hook(lambda g: g * 100):
+            pass
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1]
+
+
+def test_a_hook_may_take_itself_and_others_off_while_it_runs(x):
+    seen = []
+    handles = []
+
+    def first(gradient):
+        seen.append("first")
+        for handle in handles:
+            handle.remove()
+
+    handles.append(x.register_hook(first))
+    handles.append(x.register_hook(lambda g: seen.append("second")))
+    handles.append(x.register_post_accumulate_grad_hook(lambda t: seen.append("third")))
+    x.sum().backward()
+    x.sum().backward()
+    assert seen == ["first", "second"]
+
+
+def test_hooks_apply_to_grad_and_to_retained_gradients(x):
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    gx, gy = autograd.grad(y.sum(), [x, y], retain_graph=True)
+    assert gx.tolist() == [20, 20] and gy.tolist() == [10, 10]
+    y.sum().backward()
+    assert y.grad.tolist() == [20, 20]  # once for each run
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "message"),
+    [
+        (lambda g: g[0], RuntimeError, "hook '<lambda>' has changed the size of value"),
+        (lambda g: g.double(), RuntimeError, "hook '<lambda>' has changed the type of value"),
+        (lambda g: 3, TypeError, "hooks must return None or a Tensor, got int"),
+    ],
+)
+def test_wrong_replacements(x, result, error, message):
+    y = x * 1
+    for t in (x, y):
+        with t.register_hook(result), pytest.raises(error, match=message):
+            y.sum().backward()
+    assert x.grad is None
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1]
+
+
+def test_who_takes_hooks(x):
+    with pytest.raises(RuntimeError, match="doesn't require gradient"):
+        fb.ones(2).register_hook(print)
+    with pytest.raises(RuntimeError, match="non-leaf"):
+        (x * 2).register_post_accumulate_grad_hook(print)
+    with pytest.raises(TypeError, match="callable"):
+        x.register_hook(3)
+
+
+def test_hooks_after_accumulation(x):
+    seen = []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append((t is x, t.grad.tolist())))
+    (x * x + x).sum().backward()
+    x.sum().backward()
+    x.sum().backward(inputs=[x])
+    autograd.grad(x.sum(), x)
+    assert seen == [(True, [3, 5]), (True, [4, 6]), (True, [5, 7])]
+
+
+def test_a_step_in_the_backward_pass(x):
+    def step(leaf):
+        with fb.no_grad():
+            leaf -= leaf.grad
+        leaf.grad = None
+
+    x.register_post_accumulate_grad_hook(step)
+    (x * 3).sum().backward()
+    assert x.tolist() == [-2, -1] and x.grad is None
+
+
+def test_gradients_are_recorded_in_hooks_only_with_create_graph(x):
+    modes = []
+    y = (x * x).sum()
+    y.register_hook(lambda g: modes.append(fb.is_grad_enabled()))
+    y.backward(retain_graph=True)
+    y.backward(create_graph=True)
+    assert modes == [False, True]
+    x.grad = None
+
+
+def test_hooks_of_nodes(x):
+    calls = []
+    node = (y := x * fb.tensor([2.0, 3.0])).grad_fn
+    before = node.register_prehook(lambda outputs: calls.append(len(outputs)) or (outputs[0] * 10,))
+    after = node.register_hook(lambda inputs, outputs: calls.append((len(inputs), outputs[0].tolist())))
+    y.sum().backward(retain_graph=True)
+    assert calls == [1, (2, [10, 10])] and x.grad.tolist() == [20, 30]
+    before.remove()
+    after.remove()
+    y.sum().backward()
+    assert len(calls) == 2 and x.grad.tolist() == [22, 33]
+
+
+def test_a_node_hook_of_the_wrong_length(x):
+    y = x * 2
+    with (
+        y.grad_fn.register_hook(lambda inputs, outputs: (None, None, None)),
+        pytest.raises(RuntimeError, match="as many"),
+    ):
+        y.sum().backward()
+
+
+def test_exceptions_in_hooks_leave_the_engine_usable(x):
+    y = x * 2
+    z = (y * y).sum()
+
+    def fail(gradient):
+        raise ZeroDivisionError("in a hook")
+
+    for t in (x, y):
+        with t.register_hook(fail), pytest.raises(ZeroDivisionError, match="in a hook"):
+            z.backward(retain_graph=True)
+        assert fb.is_grad_enabled()
+        x.grad = None
+    z.backward()
+    assert x.grad.tolist() == [8, 16]

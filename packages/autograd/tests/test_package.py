@@ -1,0 +1,90 @@
+"""The package as installed: its parts, its examples, and what tensor-core says where it is missing."""
+
+import doctest
+import subprocess
+import sys
+import textwrap
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import flambeau
+from flambeau import autograd
+from flambeau.autograd import _backward, _function, _gradcheck, function
+
+BLOCKED = """
+    import sys
+
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name == "flambeau.autograd":
+                raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+    sys.meta_path.insert(0, Absent())
+    import flambeau as fb
+
+    x = fb.ones(3)
+    assert (x * 2).sum().item() == 6 and not x.requires_grad
+
+    def message(call):
+        try:
+            call()
+        except ImportError as error:
+            return str(error)
+        raise AssertionError("no ImportError")
+
+    for call in (
+        lambda: fb.ones(3, requires_grad=True),
+        lambda: x.requires_grad_(),
+        lambda: setattr(x, "requires_grad", True),
+        lambda: x.backward(),
+        lambda: x.register_hook(print),
+        lambda: fb.autograd,
+    ):
+        assert "flambeau-autograd" in message(call), call
+    assert not x.requires_grad and x.requires_grad_(False) is x
+    with fb.no_grad():
+        x += 1
+    assert x.tolist() == [2, 2, 2]
+"""
+
+
+def run(program):
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60)
+
+
+def test_without_the_package_gradients_say_what_to_install():
+    done = run(BLOCKED)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_flambeau_does_not_load_autograd():
+    done = run("""
+        import sys, flambeau as fb
+        (fb.ones(3) * 2).sum()
+        assert "flambeau.autograd" not in sys.modules
+        fb.ones(3, requires_grad=True)
+        assert "flambeau.autograd" in sys.modules
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_exist():
+    assert all(hasattr(autograd, name) for name in autograd.__all__)
+
+
+@pytest.mark.parametrize("module", [autograd, _backward, _function, _gradcheck, function], ids=lambda m: m.__name__)
+def test_examples(module):
+    assert doctest.testmod(module, extraglobs={"flambeau": flambeau}).failed == 0
+
+
+def test_the_example_of_the_readme():
+    readme = (
+        metadata.metadata("flambeau-autograd").get_payload() or metadata.metadata("flambeau-autograd")["Description"]
+    )
+    source = Path(__file__).parent.parent / "README.md"
+    text = source.read_text() if source.exists() else readme
+    examples = doctest.DocTestParser().get_doctest(text.replace("```", ""), {}, "README.md", "README.md", 0)
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0

@@ -1,0 +1,159 @@
+"""Every row of the pointwise table: first and second derivatives against finite differences."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import _core
+from flambeau.autograd import gradcheck, gradgradcheck
+
+ROWS = {row["name"]: row for row in _core.pointwise_rows()}
+DIFFERENTIABLE = [name for name, row in ROWS.items() if row["differentiable"]]
+
+# Rows that Python reaches under another name or with other arguments.
+CALLS = {
+    "_trunc_divide": lambda x, y: fb.div(x, y, rounding_mode="trunc"),
+    "_add_scaled": lambda x, y: fb.add(x, y, alpha=0.7),
+    "_clip": lambda x, y, z: fb.clamp(x, y, z),
+    "_gelu_erf": lambda x: fb.gelu(x),
+    "_gelu_tanh": lambda x: fb.gelu(x, approximate="tanh"),
+    "where": lambda y, z: fb.where(y > z, y, z),
+    "softplus": lambda x: fb.softplus(x, beta=1.3, threshold=4.0),
+}
+# Reached through the second and third derivatives of GELU only.
+INTERNAL = {"_normal_cdf", "_normal_pdf"}
+
+
+def call_of(name):
+    return CALLS.get(name) or getattr(fb, name)
+
+
+def arity_of(name):
+    return {"_add_scaled": 2, "where": 2, "softplus": 1}.get(name, ROWS[name]["arity"])
+
+
+def in_domain(name, candidates):
+    """The points where the function is defined and its differences agree at two step sizes: no kink is near."""
+    call = call_of(name)
+
+    def value(arrays):
+        return call(*(fb.tensor(a) for a in arrays)).numpy()
+
+    def slopes(step):
+        found = []
+        for i in range(len(candidates)):
+            up, middle, down = (value([a + s * step * (k == i) for k, a in enumerate(candidates)]) for s in (1, 0, -1))
+            found += [(up - down) / (2 * step), (up - middle) / step, (middle - down) / step]
+        return np.array(found)
+
+    with np.errstate(all="ignore"):
+        fine, coarse = slopes(1e-6), slopes(1e-3)
+    near = np.abs(fine - coarse) < 0.02 * (1 + np.abs(coarse))
+    smooth = np.all(np.isfinite(fine) & (np.abs(coarse) < 50) & near, axis=0)
+    return [a[smooth] for a in candidates]
+
+
+def points(name, count=6, samples=400):
+    generator = np.random.default_rng(len(name))
+    drawn = [generator.uniform(-3, 3, samples) for _ in range(arity_of(name))]
+    if name == "pow":
+        drawn[0] = np.abs(drawn[0])
+    chosen = in_domain(name, drawn)
+    assert len(chosen[0]) >= count, f"{name}: too few smooth points"
+    return [a[:count] for a in chosen]
+
+
+def leaf(array):
+    return fb.tensor(array, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if n not in INTERNAL])
+def test_derivatives(name):
+    inputs = [leaf(a) for a in points(name)]
+    assert gradcheck(call_of(name), inputs)
+    assert gradgradcheck(call_of(name), inputs)
+
+
+@pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if ROWS[n]["arity"] == 2])
+def test_operands_broadcast(name):
+    x, y = points(name, count=2)
+    grid_x, grid_y = np.repeat(x[:1], 3)[:, None], y[:1]  # (3, 1) and (1,): every pair is a smooth point
+    assert gradcheck(call_of(name), [leaf(grid_x), leaf(grid_y)])
+    assert gradgradcheck(call_of(name), [leaf(grid_x), leaf(grid_y)])
+
+
+@pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if ROWS[n]["arity"] == 2])
+def test_one_operand_a_number(name):
+    x, y = (float(a[0]) for a in points(name))
+    call = call_of(name)
+    assert gradcheck(lambda t: call(t, y), leaf(np.array([x])))
+    assert gradgradcheck(lambda t: call(t, y), leaf(np.array([x])))
+    if name in ("leaky_relu", "clamp_min", "clamp_max"):
+        return
+    assert gradcheck(lambda t: call(x, t), leaf(np.array([y])))
+    assert gradgradcheck(lambda t: call(x, t), leaf(np.array([y])))
+
+
+@pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if hasattr(fb.Tensor, f"{n}_") and n not in CALLS])
+def test_in_place_form_has_the_same_derivatives(name):
+    inputs = [leaf(a) for a in points(name)]
+    method = getattr(fb.Tensor, f"{name}_")
+
+    def in_place(first, *others):
+        return method(first * 1, *others)
+
+    assert gradcheck(in_place, inputs)
+    assert gradgradcheck(in_place, inputs)
+
+
+def test_the_normal_distribution_is_differentiated_in_the_fourth_derivative_of_gelu():
+    x = leaf(np.array([-1.2, 0.3, 0.9]))
+    derivative = fb.gelu(x)
+    for _ in range(4):
+        (derivative,) = fb.autograd.grad(derivative.sum(), x, create_graph=True)
+    v = x.detach().numpy()
+    density = np.exp(-v * v / 2) / np.sqrt(2 * np.pi)
+    # d4/dx4 x Phi(x) = density * (-x**4 + 7 x**2 - 4)
+    np.testing.assert_allclose(derivative.detach().numpy(), density * (-(v**4) + 7 * v**2 - 4), rtol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [2, 3, 0.5, -1, 1, 0, 2.5])
+def test_powers_by_numbers(exponent):
+    assert gradcheck(lambda x: x**exponent, leaf(np.array([0.3, 1.7])))
+    assert gradgradcheck(lambda x: x**exponent, leaf(np.array([0.3, 1.7])))
+
+
+def test_where_takes_numbers():
+    mask = fb.tensor([True, False, True])
+    x = leaf(np.array([1.0, 2.0, 3.0]))
+    assert gradcheck(lambda t: fb.where(mask, t, 0.5), x)
+    assert gradcheck(lambda t: fb.where(mask, 0.5, t), x)
+
+
+@pytest.mark.parametrize(
+    ("call", "at", "expected"),
+    [
+        (fb.abs, 0.0, 0.0),
+        (fb.relu, 0.0, 0.0),
+        (lambda x: fb.clamp(x, 0.0, 1.0), 0.0, 1.0),
+        (lambda x: fb.maximum(x, fb.zeros((), dtype=fb.float64)), 0.0, 0.5),
+        (lambda x: x**0, 0.0, 0.0),
+        (lambda x: x**2, 0.0, 0.0),
+        (lambda x: 0.0**x, 2.0, 0.0),
+        (lambda x: fb.leaky_relu(x, 0.1), 0.0, 0.1),
+        (fb.sigmoid, 800.0, 0.0),
+        (fb.sigmoid, -800.0, 0.0),
+        (fb.softplus, 1000.0, 1.0),
+        (fb.tanh, 400.0, 0.0),
+        (fb.silu, -1000.0, 0.0),
+        (fb.gelu, -1000.0, 0.0),
+        (lambda x: fb.gelu(x, approximate="tanh"), -1000.0, 0.0),
+        (fb.erf, 40.0, 0.0),
+        (fb.log1p, 0.0, 1.0),
+        (fb.expm1, 0.0, 1.0),
+    ],
+)
+def test_at_kinks_and_extremes(call, at, expected):
+    x = fb.tensor(at, dtype=fb.float64, requires_grad=True)
+    call(x).backward()
+    assert x.grad.item() == pytest.approx(expected, abs=1e-300)

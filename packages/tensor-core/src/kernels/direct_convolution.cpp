@@ -1,0 +1,134 @@
+// Convolution with stride 1, without unfolding.
+//
+// Note [Direct convolution]
+// Let the image be padded and stored flat, its rows `width` apart. The output at flat position p is then a sum over
+// taps of weight[tap] * image[p + offset[tap]]: for every tap one contiguous stretch of the image. Positions are
+// computed for whole rows, those beyond the output's width too; they are garbage and left out afterwards. A register
+// tile of R filters by three vectors of positions takes 3 loads and R broadcasts for 3 R multiply-adds. The weight's
+// gradient is the dot product of the output's gradient (zeros in the garbage columns) with the same stretches.
+#include <cstring>
+
+#include "flambeau/macros.h"
+#include "kernels/simd.h"
+#include "kernels/table.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+constexpr int kVectors = 3;
+
+template <class T, int R>
+void tile(int64_t taps, const T* __restrict weights, const T* __restrict image, const int32_t* __restrict offsets,
+          const T* bias, T* out, int64_t ldo) {
+  using S = Simd<T>;
+  typename S::Vector sums[R][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = typename S::Vector{} + (bias ? bias[r] : T(0));
+  for (int64_t t = 0; t < taps; ++t, weights += R) {
+    const T* x = image + offsets[t];
+    const typename S::Vector x0 = S::load(x), x1 = S::load(x + S::kLanes), x2 = S::load(x + 2 * S::kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      sums[r][0] += weights[r] * x0;
+      sums[r][1] += weights[r] * x1;
+      sums[r][2] += weights[r] * x2;
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) S::store(out + r * ldo + v * S::kLanes, sums[r][v]);
+}
+
+// R filters by C taps, summed over the positions of all samples.
+template <class T, int R, int C>
+void weight_tile(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets, int64_t row,
+                 int64_t tap, T* out) {
+  using S = Simd<T>;
+  typename S::Vector sums[R][C] = {};
+  int64_t row_of[R], offset_of[C];  // the last ones are repeated where the tile reaches beyond the matrix
+  for (int r = 0; r < R; ++r) row_of[r] = (row + r < d.rows ? row + r : d.rows - 1) * d.columns;
+  for (int c = 0; c < C; ++c) offset_of[c] = offsets[tap + c < d.taps ? tap + c : d.taps - 1];
+  for (int64_t n = 0; n < d.samples; ++n) {
+    const T* g = reinterpret_cast<const T*>(grads) + n * d.grad_stride;
+    const T* x = reinterpret_cast<const T*>(images) + n * d.image_stride;
+    for (int64_t p = 0; p < d.columns; p += S::kLanes) {
+      typename S::Vector gs[R];
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) gs[r] = S::load(g + row_of[r] + p);
+#pragma GCC unroll 6
+      for (int c = 0; c < C; ++c) {
+        const typename S::Vector v = S::load(x + offset_of[c] + p);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) sums[r][c] += gs[r] * v;
+      }
+    }
+  }
+  for (int r = 0; r < R && row + r < d.rows; ++r)
+    for (int c = 0; c < C && tap + c < d.taps; ++c) {
+      T total = 0;
+      for (int l = 0; l < S::kLanes; ++l) total += sums[r][c][l];
+      out[(row + r) * d.taps + tap + c] = total;
+    }
+}
+
+template <class T, int R, int C>
+void weights_by_tiles(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
+                      char* out) {
+  for (int64_t row = 0; row < d.rows; row += R)
+    for (int64_t tap = 0; tap < d.taps; tap += C)
+      weight_tile<T, R, C>(d, grads, images, offsets, row, tap, reinterpret_cast<T*>(out));
+}
+
+template <class T>
+void direct_weight(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets, char* out) {
+  constexpr bool kWide = kVectorBytes == 64;  // as many registers as the wide sets have
+  constexpr int R = kWide ? 4 : 2, C = kWide ? 6 : 4;
+  const auto waste = [](int64_t n, int64_t step) { return (n + step - 1) / step * step - n; };
+  const bool fewer_rows = waste(d.rows, R - 1) < waste(d.rows, R), fewer_taps = waste(d.taps, C - 1) < waste(d.taps, C);
+  if (fewer_rows)
+    (fewer_taps ? weights_by_tiles<T, R - 1, C - 1> : weights_by_tiles<T, R - 1, C>)(d, grads, images, offsets, out);
+  else
+    (fewer_taps ? weights_by_tiles<T, R, C - 1> : weights_by_tiles<T, R, C>)(d, grads, images, offsets, out);
+}
+
+template <class T>
+using Tile = void (*)(int64_t, const T*, const T*, const int32_t*, const T*, T*, int64_t);
+
+template <class T, int... R>
+constexpr Tile<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
+  constexpr Tile<T> table[] = {tile<T, R + 1>...};
+  return table[rows - 1];
+}
+
+template <class T>
+void direct(int64_t rows, int64_t taps, int64_t columns, const char* weights, const char* image, const int32_t* offsets,
+            const char* bias, char* out, int64_t ldo) {
+  constexpr int64_t kStep = kVectors * Simd<T>::kLanes;
+  const T* x = reinterpret_cast<const T*>(image);
+  for (int64_t p = 0; p < columns; p += kStep) {
+    const T* w = reinterpret_cast<const T*>(weights);
+    for (int64_t r = 0; r < rows;) {
+      const int64_t height = direct_tile_rows(rows, r);
+      tile_of<T>(height, std::make_integer_sequence<int, kDirectRows>())(
+          taps, w, x + p, offsets, bias ? reinterpret_cast<const T*>(bias) + r : nullptr,
+          reinterpret_cast<T*>(out) + r * ldo + p, ldo);
+      w += height * taps;
+      r += height;
+    }
+  }
+}
+
+}  // namespace
+
+void fill_direct_convolution(Table& table) {
+  table.direct[0] = direct<float>;
+  table.direct[1] = direct<double>;
+  table.direct_weight[0] = direct_weight<float>;
+  table.direct_weight[1] = direct_weight<double>;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,63 @@
+// The widest vector of this instruction set, by the compiler's vector extension: for the few loops that it does not
+// vectorise by itself.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+template <class T>
+struct Simd {
+  using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  typedef T Vector __attribute__((vector_size(kVectorBytes), aligned(sizeof(T)), may_alias));
+  typedef Integer Mask __attribute__((vector_size(kVectorBytes)));
+  static constexpr int kLanes = kVectorBytes / sizeof(T);
+
+  static Vector load(const T* p) { return *reinterpret_cast<const Vector*>(p); }
+  static void store(T* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+  static Mask iota(Integer first, Integer step) {
+    Mask m;
+    for (int l = 0; l < kLanes; ++l) m[l] = first + Integer(l) * step;
+    return m;
+  }
+};
+
+// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns, of four-byte elements: blocks of four by four
+// are turned in registers.
+inline void transpose(float* to, int64_t to_row, const float* from, int64_t from_row, int64_t rows, int64_t columns) {
+  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+  typedef int32_t Index __attribute__((vector_size(16)));
+  const auto load = [](const float* p) { return *reinterpret_cast<const Four*>(p); };
+  const auto store = [](float* p, Four v) { *reinterpret_cast<Four*>(p) = v; };
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const float* s = from + i * from_row;
+    float* d = to + i;
+    int64_t j = 0;
+    for (; j + 4 <= columns; j += 4) {
+      const Four r0 = load(s + j), r1 = load(s + from_row + j), r2 = load(s + 2 * from_row + j),
+                 r3 = load(s + 3 * from_row + j);
+      const Four a0 = __builtin_shuffle(r0, r1, Index{0, 4, 1, 5}), a1 = __builtin_shuffle(r0, r1, Index{2, 6, 3, 7}),
+                 a2 = __builtin_shuffle(r2, r3, Index{0, 4, 1, 5}), a3 = __builtin_shuffle(r2, r3, Index{2, 6, 3, 7});
+      store(d + j * to_row, __builtin_shuffle(a0, a2, Index{0, 1, 4, 5}));
+      store(d + (j + 1) * to_row, __builtin_shuffle(a0, a2, Index{2, 3, 6, 7}));
+      store(d + (j + 2) * to_row, __builtin_shuffle(a1, a3, Index{0, 1, 4, 5}));
+      store(d + (j + 3) * to_row, __builtin_shuffle(a1, a3, Index{2, 3, 6, 7}));
+    }
+    for (; j < columns; ++j)
+      for (int64_t k = 0; k < 4; ++k) d[j * to_row + k] = s[k * from_row + j];
+  }
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,169 @@
+// Convolutions with stride 1 and their gradients: padding, panels of weights, and the loops over samples around the
+// kernels of Note [Direct convolution].
+#include <cstring>
+#include <vector>
+
+#include "flambeau/parallel.h"
+#include "operators/convolution.h"
+
+namespace flambeau {
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
+using kernels::kDirectSlack;
+
+// A convolution in the terms of the kernel: a padded flat image, taps as offsets into it, positions for whole rows.
+struct Flat {
+  int64_t channels, height, width;  // of the image
+  int64_t pad_h, pad_w, out_h, out_w;
+  int64_t rows, taps;  // filters, weights a filter
+  std::vector<int32_t> offsets;
+
+  Flat(int64_t channels, int64_t height, int64_t width, int64_t pad_h, int64_t pad_w, int64_t out_h, int64_t out_w,
+       int64_t rows, const Geometry& g)
+      : channels(channels),
+        height(height),
+        width(width),
+        pad_h(pad_h),
+        pad_w(pad_w),
+        out_h(out_h),
+        out_w(out_w),
+        rows(rows),
+        taps(channels * g.kernel_h * g.kernel_w) {
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t kh = 0; kh < g.kernel_h; ++kh)
+        for (int64_t kw = 0; kw < g.kernel_w; ++kw)
+          offsets.push_back(int32_t((c * padded_height() + kh * g.dilation_h) * row() + kw * g.dilation_w));
+  }
+  int64_t row() const { return width + 2 * pad_w; }
+  int64_t padded_height() const { return height + 2 * pad_h; }
+  int64_t columns() const { return out_h * row(); }
+  int64_t image_size() const {
+    return channels * padded_height() * row() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
+  }
+
+  template <class T>
+  void pad(const T* from, T* to) const {
+    std::fill(to, to + image_size(), T(0));
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t y = 0; y < height; ++y)
+        std::memcpy(to + (c * padded_height() + y + pad_h) * row() + pad_w, from + (c * height + y) * width,
+                    size_t(width) * sizeof(T));
+  }
+};
+
+// Weights (rows, taps), element (r, t) at w[index(r, t)], as the kernel's panels.
+template <class T, class Index>
+void pack_panels(const T* w, int64_t rows, int64_t taps, Index&& index, T* to) {
+  for (int64_t r = 0; r < rows;) {
+    const int64_t height = kernels::direct_tile_rows(rows, r);
+    for (int64_t t = 0; t < taps; ++t)
+      for (int64_t i = 0; i < height; ++i) *to++ = w[index(r + i, t)];
+    r += height;
+  }
+}
+
+// out (batch, groups * rows, out_h, out_w) = images (batch, groups * channels, ...) * panels, one set of panels a
+// group.
+template <class T>
+void convolve(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out) {
+  const auto kernel = kernels::table().direct[sizeof(T) == 8];
+  const int64_t ldo = flat.columns() + kDirectSlack, size = int64_t(sizeof(T));
+  parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
+    const Block image(flat.image_size() * size), result(flat.rows * ldo * size);
+    for (int64_t n = begin * g.groups; n < end * g.groups; ++n) {
+      const int64_t group = n % g.groups;
+      flat.pad(images + n * flat.channels * flat.height * flat.width, reinterpret_cast<T*>(image.get()));
+      kernel(flat.rows, flat.taps, flat.columns(), panels + group * flat.rows * flat.taps * size, image.get(),
+             flat.offsets.data(), bias ? reinterpret_cast<const char*>(bias + group * flat.rows) : nullptr,
+             result.get(), ldo);
+      T* to = out + n * flat.rows * flat.out_h * flat.out_w;
+      for (int64_t r = 0; r < flat.rows; ++r)
+        for (int64_t y = 0; y < flat.out_h; ++y, to += flat.out_w)
+          std::memcpy(to, reinterpret_cast<const T*>(result.get()) + r * ldo + y * flat.row(),
+                      size_t(flat.out_w) * sizeof(T));
+    }
+  });
+}
+
+Flat forward_flat(const Geometry& g) {
+  return Flat(g.group_channels(), g.height, g.width, g.pad_h, g.pad_w, g.out_h, g.out_w, g.group_filters(), g);
+}
+
+}  // namespace
+
+Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  Tensor out = empty(g.output_shape(), input.dtype());
+  const Flat flat = forward_flat(g);
+  const Block panels(weight.numel() * item_size(weight.dtype()));
+  dispatch_real(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const int64_t each = flat.rows * flat.taps;
+    for (int64_t group = 0; group < g.groups; ++group)
+      pack_panels(
+          weight.data<T>() + group * each, flat.rows, flat.taps,
+          [&](int64_t r, int64_t t) { return r * flat.taps + t; }, reinterpret_cast<T*>(panels.get()) + group * each);
+    convolve<T>(g, flat, input.data<T>(), panels.get(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
+  });
+  return out;
+}
+
+// The gradient of the input is a convolution of the gradient of the output, padded the more, with the weights turned
+// round and channels and filters exchanged.
+Tensor direct_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
+  Tensor out = empty(g.input_shape(), grad.dtype());
+  const Flat flat(g.group_filters(), g.out_h, g.out_w, g.dilation_h * (g.kernel_h - 1) - g.pad_h,
+                  g.dilation_w * (g.kernel_w - 1) - g.pad_w, g.height, g.width, g.group_channels(), g);
+  const Block panels(weight.numel() * item_size(weight.dtype()));
+  dispatch_real(grad.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const int64_t area = g.kernel_h * g.kernel_w, each = flat.rows * flat.taps;
+    for (int64_t group = 0; group < g.groups; ++group)
+      pack_panels(
+          weight.data<T>() + group * each, flat.rows, flat.taps,
+          [&](int64_t channel, int64_t t) { return (t / area * flat.rows + channel) * area + (area - 1 - t % area); },
+          reinterpret_cast<T*>(panels.get()) + group * each);
+    convolve<T>(g, flat, grad.data<T>(), panels.get(), nullptr, out.data<T>());
+  });
+  return out;
+}
+
+Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
+  const Flat flat = forward_flat(g);
+  const int64_t parts = std::min(kConvolutionParts, g.batch), weights = g.filters * flat.taps,
+                size = item_size(input.dtype());
+  const int64_t columns = (flat.columns() + 15) / 16 * 16;
+  Tensor partial = empty({parts, weights}, input.dtype());
+  const int64_t grain = std::max<int64_t>(1, sample_grain(g) * parts / g.batch);
+  dispatch_real(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    parallel_items(parts, grain, [&](int64_t begin, int64_t end) {
+      const int64_t most = (g.batch + parts - 1) / parts;
+      const Block images(most * flat.image_size() * size), grads(most * flat.rows * columns * size);
+      for (int64_t part = begin; part < end; ++part) {
+        const int64_t first = g.batch * part / parts, count = g.batch * (part + 1) / parts - first;
+        for (int64_t group = 0; group < g.groups; ++group) {
+          for (int64_t n = 0; n < count; ++n) {
+            const int64_t item = (first + n) * g.groups + group;
+            flat.pad(input.data<T>() + item * flat.channels * flat.height * flat.width,
+                     reinterpret_cast<T*>(images.get()) + n * flat.image_size());
+            const T* from = grad.data<T>() + item * flat.rows * g.positions();
+            T* to = reinterpret_cast<T*>(grads.get()) + n * flat.rows * columns;
+            std::fill(to, to + flat.rows * columns, T(0));
+            for (int64_t r = 0; r < flat.rows; ++r)
+              for (int64_t y = 0; y < g.out_h; ++y, from += g.out_w)
+                std::memcpy(to + r * columns + y * flat.row(), from, size_t(g.out_w) * sizeof(T));
+          }
+          kernels::table().direct_weight[sizeof(T) == 8](
+              {flat.rows, flat.taps, columns, count, flat.rows * columns, flat.image_size()}, grads.get(), images.get(),
+              flat.offsets.data(),
+              reinterpret_cast<char*>(partial.data<T>() + part * weights + group * flat.rows * flat.taps));
+        }
+      }
+    });
+  });
+  return reshape(parts == 1 ? partial : sum(partial, Shape{0}, false, std::nullopt), g.weight_shape());
+}
+
+}  // namespace flambeau

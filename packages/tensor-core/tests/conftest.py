@@ -1,0 +1,19 @@
+"""Settings of the whole suite: Hypothesis is seeded, and the global state a test changes is put back."""
+
+import pytest
+from hypothesis import settings
+
+import flambeau as fb
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def unchanged_state():
+    threads, dtype = fb.get_num_threads(), fb.get_default_dtype()
+    fb.manual_seed(0)
+    yield
+    fb.set_default_dtype(dtype)
+    if fb.get_num_threads() != threads:
+        fb.set_num_threads(threads)

@@ -1,0 +1,246 @@
+"""Convolutions and pools against direct loops in NumPy."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import signal
+
+import flambeau as fb
+
+
+def both(v):
+    return v if isinstance(v, tuple) else (v, v)
+
+
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Every output position of every filter, in double precision."""
+    (sh, sw), (ph, pw), (dh, dw) = both(stride), both(padding), both(dilation)
+    x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    n, _channels, height, width = x.shape
+    filters, per_group, kh, kw = w.shape
+    oh, ow = (height - dh * (kh - 1) - 1) // sh + 1, (width - dw * (kw - 1) - 1) // sw + 1
+    out = np.zeros((n, filters, oh, ow))
+    for f in range(filters):
+        first = f // (filters // groups) * per_group
+        for i, j in itertools.product(range(oh), range(ow)):
+            part = x[
+                :,
+                first : first + per_group,
+                i * sh : i * sh + dh * (kh - 1) + 1 : dh,
+                j * sw : j * sw + dw * (kw - 1) + 1 : dw,
+            ]
+            out[:, f, i, j] = (part * w[f]).sum((1, 2, 3))
+    return out + (0 if b is None else b[:, None, None])
+
+
+def draw(shape, dtype="float32", seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
+
+
+def close(got, want, dtype="float32"):
+    assert got.shape == want.shape
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(got.numpy(), want, rtol=tolerance, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "filters", "options"),
+    [
+        ((2, 3, 8, 9), (3, 3), 4, {}),
+        ((2, 3, 8, 9), (3, 3), 4, {"padding": 1}),
+        ((2, 3, 8, 9), (2, 4), 4, {"stride": 2, "padding": (1, 3)}),
+        ((2, 3, 8, 9), (3, 2), 4, {"stride": (3, 1), "dilation": 2}),
+        ((1, 4, 7, 7), (3, 3), 6, {"groups": 2, "padding": 2, "dilation": (1, 2)}),
+        ((2, 6, 5, 5), (3, 3), 6, {"groups": 6}),
+        ((3, 5, 6, 7), (1, 1), 4, {}),
+        ((3, 5, 6, 7), (1, 1), 4, {"stride": 2}),
+        ((3, 4, 6, 7), (1, 1), 4, {"groups": 2}),
+        ((1, 1, 5, 5), (5, 5), 1, {}),
+        ((1, 1, 1, 1), (3, 3), 2, {"padding": 4, "stride": 3}),
+        ((2, 2, 4, 4), (2, 2), 3, {"padding": 5}),
+        ((0, 3, 5, 5), (3, 3), 2, {}),
+        ((17, 3, 12, 12), (5, 5), 8, {"padding": 2}),
+    ],
+)
+def test_conv2d(shape, kernel, filters, options, dtype):
+    groups = options.get("groups", 1)
+    x, w, b = draw(shape, dtype), draw((filters, shape[1] // groups, *kernel), dtype, 1), draw((filters,), dtype, 2)
+    want = conv2d(x, w, b, **options)
+    close(fb.conv2d(fb.tensor(x), fb.tensor(w), fb.tensor(b), **options), want, dtype)
+    close(fb.conv2d(fb.tensor(x), fb.tensor(w), None, **options), conv2d(x, w, **options), dtype)
+    if shape[0]:
+        close(fb.conv2d(fb.tensor(x[0]), fb.tensor(w), fb.tensor(b), **options), want[0], dtype)
+    strided = fb.tensor(np.ascontiguousarray(x.transpose(3, 2, 1, 0))).permute(3, 2, 1, 0)
+    close(fb.conv2d(strided, fb.tensor(w), fb.tensor(b), **options), want, dtype)
+
+
+def test_conv2d_is_scipys_correlation():
+    x, w = draw((30, 31), "float64"), draw((4, 5), "float64", 1)
+    got = fb.conv2d(fb.tensor(x)[None, None], fb.tensor(w)[None, None])[0, 0]
+    close(got, signal.correlate2d(x, w, "valid"), "float64")
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (3, 4), (4, 3), (5, 2)])
+@pytest.mark.parametrize("dilation", [1, 2, (1, 3)])
+def test_same_padding(kernel, dilation):
+    x, w = draw((2, 3, 9, 8)), draw((4, 3, *kernel), seed=1)
+    total = [d * (k - 1) for d, k in zip(both(dilation), kernel, strict=True)]
+    padded = np.pad(x, ((0, 0), (0, 0), *((t // 2, t - t // 2) for t in total)))
+    got = fb.conv2d(fb.tensor(x), fb.tensor(w), padding="same", dilation=dilation)
+    assert got.shape == (2, 4, 9, 8)
+    close(got, conv2d(padded, w, dilation=dilation))
+    close(
+        fb.conv2d(fb.tensor(x[0]), fb.tensor(w), padding="same", dilation=dilation),
+        conv2d(padded, w, dilation=dilation)[0],
+    )
+    close(fb.conv2d(fb.tensor(x), fb.tensor(w), padding="valid"), conv2d(x, w))
+
+
+def test_half_precision():
+    x, w = fb.tensor(draw((2, 3, 6, 6))).half(), fb.tensor(draw((4, 3, 3, 3), seed=1)).half()
+    got = fb.conv2d(x, w)
+    assert got.dtype is fb.float16
+    np.testing.assert_allclose(
+        got.float().numpy(), conv2d(x.numpy(), w.numpy().astype(np.float64)), rtol=2e-3, atol=2e-3
+    )
+
+
+def windows(x, kernel, stride, padding, dilation, ceil_mode, fill):
+    """The values each pooling window sees, NaN where it leaves the padded image."""
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = both(kernel), both(stride), both(padding), both(dilation)
+    n, c, height, width = x.shape
+
+    def size(length, k, s, p, d):
+        room = length + 2 * p - d * (k - 1) - 1
+        out = (room + (s - 1 if ceil_mode else 0)) // s + 1
+        return out - 1 if ceil_mode and (out - 1) * s >= length + p else out
+
+    oh, ow = size(height, kh, sh, ph, dh), size(width, kw, sw, pw, dw)
+    big = np.full((n, c, height + 2 * ph + kh * dh + sh, width + 2 * pw + kw * dw + sw), np.nan)
+    big[:, :, : height + 2 * ph, : width + 2 * pw] = fill
+    big[:, :, ph : ph + height, pw : pw + width] = x
+    for i, j in itertools.product(range(oh), range(ow)):
+        yield (
+            i,
+            j,
+            big[:, :, i * sh : i * sh + dh * (kh - 1) + 1 : dh, j * sw : j * sw + dw * (kw - 1) + 1 : dw].reshape(
+                n, c, -1
+            ),
+            (oh, ow),
+        )
+
+
+def pooled(x, reduce, *args):
+    out = None
+    for i, j, values, shape in windows(x, *args):
+        out = np.zeros((*x.shape[:2], *shape)) if out is None else out
+        out[:, :, i, j] = reduce(values)
+    return out
+
+
+POOLS = [
+    ((2, 3, 8, 8), 2, None, 0),
+    ((2, 3, 9, 7), 2, None, 0),
+    ((1, 2, 9, 8), 3, 2, 1),
+    ((1, 2, 9, 8), (2, 3), (3, 1), (1, 0)),
+    ((2, 1, 5, 6), 5, 1, 2),
+    ((33, 7, 28, 28), 2, 2, 0),
+]
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), POOLS)
+def test_max_pool2d(shape, kernel, stride, padding, ceil_mode):
+    x = draw(shape)
+    want = pooled(x, lambda v: np.nanmax(v, -1), kernel, stride or kernel, padding, 1, ceil_mode, -np.inf)
+    got, indices = fb.max_pool2d(fb.tensor(x), kernel, stride, padding, ceil_mode=ceil_mode, return_indices=True)
+    assert np.array_equal(got.numpy(), want.astype(np.float32))
+    picked = np.take_along_axis(x.reshape(*shape[:2], -1), indices.numpy().reshape(*shape[:2], -1), 2)
+    assert np.array_equal(picked.reshape(got.shape), got.numpy())
+    assert np.array_equal(
+        fb.max_pool2d(fb.tensor(x[0]), kernel, stride, padding, ceil_mode=ceil_mode).numpy(), got.numpy()[0]
+    )
+    assert np.array_equal(
+        fb.max_pool2d(fb.tensor(x).double(), kernel, stride, padding, ceil_mode=ceil_mode).numpy(), want
+    )
+
+
+def test_dilated_max_pool2d():
+    x = draw((2, 2, 9, 9))
+    want = pooled(x, lambda v: np.nanmax(v, -1), 3, 2, 1, 2, False, -np.inf)
+    assert np.array_equal(fb.max_pool2d(fb.tensor(x), 3, 2, 1, 2).numpy(), want.astype(np.float32))
+
+
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_max_pool2d_spreads_nan(kernel):
+    x = draw((1, 1, 6, 6))
+    x[0, 0, 1, 0] = x[0, 0, 4, 5] = np.nan
+    got = fb.max_pool2d(fb.tensor(x), kernel).numpy()[0, 0]
+    assert np.isnan(got[1 // kernel, 0]) and np.isnan(got[4 // kernel, -1])
+    assert np.isnan(got).sum() == 2
+
+
+@pytest.mark.parametrize("include", [False, True])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), POOLS)
+def test_avg_pool2d(shape, kernel, stride, padding, ceil_mode, include):
+    x = draw(shape)
+    mean = (lambda v: np.nanmean(v, -1)) if include else None
+    if not include:
+        want = pooled(x, lambda v: np.nanmean(v, -1), kernel, stride or kernel, padding, 1, ceil_mode, np.nan)
+    else:
+        want = pooled(x, mean, kernel, stride or kernel, padding, 1, ceil_mode, 0)
+    close(fb.avg_pool2d(fb.tensor(x), kernel, stride, padding, ceil_mode, include), want)
+    total = pooled(x, lambda v: np.nansum(v, -1), kernel, stride or kernel, padding, 1, ceil_mode, 0)
+    close(fb.avg_pool2d(fb.tensor(x), kernel, stride, padding, ceil_mode, include, divisor_override=3), total / 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 2, 3, 3)),
+            RuntimeError,
+            r"\[4, 2, 3, 3\].*\[1, 3, 8, 8\].*2 channels.*3",
+        ),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 2, 2), fb.zeros(4, 3, 3, 3)), RuntimeError, r"2 x 2.*3 x 3"),
+        (lambda: fb.conv2d(fb.zeros(8, 8), fb.zeros(4, 2, 3, 3)), RuntimeError, r"\[8, 8\]"),
+        (lambda: fb.conv2d(fb.zeros(8), fb.zeros(4, 2, 3, 2), padding="same"), RuntimeError, r"\[8\]"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(3, 3)), RuntimeError, r"\[3, 3\]"),
+        (
+            lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3, dtype=fb.float64)),
+            RuntimeError,
+            "float32.*float64",
+        ),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), fb.zeros(3)), RuntimeError, r"\[3\]"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), stride=0), RuntimeError, "stride"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), padding=-1), RuntimeError, "padding"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), padding=2**63 - 1), RuntimeError, "padding"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), dilation=2**62), RuntimeError, "dilation"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), padding="full"), RuntimeError, "full"),
+        (
+            lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), stride=2, padding="same"),
+            RuntimeError,
+            "strided",
+        ),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), stride=(1, 2, 3)), RuntimeError, r"\[1, 2, 3\]"),
+        (lambda: fb.conv2d(fb.zeros(1, 3, 8, 8), fb.zeros(4, 3, 3, 3), groups=0), RuntimeError, "groups"),
+        (
+            lambda: fb.conv2d(fb.zeros(1, 3, 8, 8, dtype=fb.int64), fb.zeros(4, 3, 3, 3, dtype=fb.int64)),
+            RuntimeError,
+            "int64",
+        ),
+        (lambda: fb.max_pool2d(fb.zeros(1, 1, 2, 2), 3), RuntimeError, r"\[1, 1, 2, 2\].*too small"),
+        (lambda: fb.max_pool2d(fb.zeros(1, 1, 4, 4), 2, padding=2), RuntimeError, "pad=.*2"),
+        (lambda: fb.max_pool2d(fb.zeros(4, 4), 2), RuntimeError, r"\[4, 4\]"),
+        (lambda: fb.max_pool2d(fb.zeros(1, 1, 4, 4), 0), RuntimeError, "positive"),
+        (lambda: fb.max_pool2d(fb.zeros(1, 1, 4, 4), 3, dilation=2**62), RuntimeError, "dilation"),
+        (lambda: fb.avg_pool2d(fb.zeros(1, 1, 4, 4), 2, divisor_override=0), RuntimeError, "divisor"),
+        (lambda: fb.avg_pool2d(fb.zeros(1, 1, 4, 4), "2"), TypeError, "kernel_size"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

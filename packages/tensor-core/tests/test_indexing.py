@@ -1,0 +1,263 @@
+"""Reading and writing by index, against NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import flambeau as fb
+
+SHAPE = (4, 3, 5)
+
+
+def pair(shape=SHAPE, dtype=np.float32):
+    array = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
+    return array, fb.tensor(array)
+
+
+def to_fb(key):
+    """The same key with index arrays as tensors."""
+    if isinstance(key, tuple):
+        return tuple(to_fb(k) for k in key)
+    return fb.tensor(key) if isinstance(key, np.ndarray) else key
+
+
+@st.composite
+def keys(draw, advanced):
+    """A key for SHAPE: at most one entry a dimension, with None and an Ellipsis thrown in."""
+    entries, used = [], 0
+    index_shape = draw(st.sampled_from([(2,), (3, 2), (1,), (0,)]))
+    while used < 3 and draw(st.integers(0, 5)):
+        size = SHAPE[used]
+        kinds = ["slice", "none", "int"] + (["list", "mask", "array", "mask2"] if advanced else [])
+        kind = draw(st.sampled_from(kinds))
+        if kind == "int" and advanced:
+            kind = "slice"  # NumPy takes an integer among arrays for an array; see test_integers_beside_arrays
+        if kind == "mask2" and used > 1:
+            kind = "slice"
+        if kind == "none":
+            entries.append(None)
+            continue
+        if kind == "slice":
+            bound = st.one_of(st.none(), st.integers(-7, 7))
+            entries.append(slice(draw(bound), draw(bound), draw(st.one_of(st.none(), st.integers(1, 3)))))
+        elif kind == "int":
+            entries.append(draw(st.integers(-size, size - 1)))
+        elif kind in ("mask", "mask2"):
+            shape = SHAPE[used : used + (2 if kind == "mask2" else 1)]
+            hits = draw(st.integers(0, 2**20))
+            mask = np.zeros(shape, bool)
+            count = index_shape[-1]
+            mask.ravel()[np.random.default_rng(hits).permutation(mask.size)[:count]] = True
+            entries.append(mask)
+            used += mask.ndim - 1
+        else:
+            seed = draw(st.integers(0, 2**20))
+            index = np.random.default_rng(seed).integers(-size, size, index_shape)
+            entries.append(index.tolist() if kind == "list" and index.size else index)
+        used += 1
+    if draw(st.booleans()):
+        # The entries after an Ellipsis count from the end: only slices and integers fit every dimension there.
+        entries.append(Ellipsis)
+    return tuple(entries)
+
+
+@given(keys(advanced=False))
+def test_basic_get(key):
+    array, x = pair()
+    want = array[key]
+    got = x[key]
+    assert got.shape == want.shape
+    assert np.array_equal(got.numpy(), want)
+    if want.size:
+        assert got.data_ptr() >= x.data_ptr()
+        assert got._base is not None or got.data_ptr() == x.data_ptr()
+
+
+@given(keys(advanced=True))
+def test_advanced_get(key):
+    array, x = pair()
+    try:
+        want = array[key]
+    except IndexError:
+        with pytest.raises(IndexError):
+            x[to_fb(key)]
+        return
+    assert np.array_equal(x[to_fb(key)].numpy(), want)
+    assert np.array_equal(x[key].numpy(), want)  # NumPy's arrays index too
+
+
+@given(keys(advanced=True), st.booleans())
+def test_set(key, scalar):
+    array, x = pair()
+    try:
+        shape = array[key].shape
+    except IndexError:
+        return
+    # Where an index repeats, NumPy and PyTorch leave the winner open: equal values only.
+    value = 7.0 if scalar else np.full(shape[-1:], 9, np.float32)
+    array[key] = value
+    x[to_fb(key)] = value if scalar else fb.tensor(value)
+    assert np.array_equal(x.numpy(), array)
+
+
+def test_integers_beside_arrays():
+    """An integer selects first, as in PyTorch; NumPy would make an array of it."""
+    array, x = pair()
+    assert np.array_equal(x[0, :, fb.tensor([1, 2])].numpy(), array[0][:, [1, 2]])
+    assert np.array_equal(x[:, 1, fb.tensor([1, 2])].numpy(), array[:, 1][:, [1, 2]])
+    assert np.array_equal(x[fb.tensor([0, 1]), :, 1].numpy(), array[:, :, 1][[0, 1]])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        np.array([[0, 2], [1, 1]]),
+        ([0, 1], [1, 2]),
+        (slice(None), [0, 2], [1, 4]),
+        ([0, 1], slice(None), [1, 4]),
+        (None, [0, 1]),
+        ([0, 1], None),
+        np.array([True, False, True, False]),
+        (Ellipsis, np.array([True, False, True, False, True])),
+        np.arange(12).reshape(4, 3) % 2 == 0,
+        (slice(1, 3), np.arange(15).reshape(3, 5) % 4 == 1),
+        [],
+        ([],),
+        True,
+        False,
+        np.int64(2),
+        (np.int64(1), np.int32(-1)),
+        np.array(3),
+        [[0, 1], [2, 3]],
+        range(2),
+        [True, False, False, True],
+        (np.array([[0], [1]]), np.array([[1, 2]])),
+        (slice(None, None, 2), Ellipsis, None),
+        (1, Ellipsis, 2),
+        (),
+        Ellipsis,
+        None,
+        (np.array([0, -1]), Ellipsis, np.array([0, -1])),
+        (Ellipsis, [0, 1], [0, 1]),
+        (Ellipsis, np.ones((3, 5), bool)),
+    ],
+)
+def test_chosen_keys(key):
+    array, x = pair()
+    want = array[np.array(key, int if len(key) == 0 else None) if isinstance(key, list) else key]
+    assert np.array_equal(x[key].numpy(), want)
+    assert np.array_equal(x[to_fb(key)].numpy(), want)
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        (5, IndexError, "index 5 is out of bounds for dimension 0 with size 4"),
+        (-5, IndexError, "-5"),
+        ((0, 3), IndexError, "dimension"),
+        ((0, 0, 0, 0), IndexError, "too many indices for tensor of dimension 3"),
+        (fb.tensor([0, 9]), IndexError, "index 9 is out of bounds for dimension 0 with size 4"),
+        (fb.tensor([-5]), IndexError, "-5"),
+        (fb.tensor([True, False]), IndexError, r"\[2\].*\[4, 3, 5\]"),
+        (fb.ones(4, 4, dtype=fb.bool), IndexError, r"\[4, 4\]"),
+        (fb.tensor([1.0]), IndexError, "float32"),
+        ((fb.tensor([0, 1]), fb.tensor([0, 1, 2])), IndexError, r"broadcast.*\[2\].*\[3\]"),
+        (1.5, IndexError, "float"),
+        ("a", IndexError, "str"),
+        (slice(None, None, -1), ValueError, "step"),
+        (slice(None, None, 0), ValueError, "step|zero"),
+        (slice("a", None), TypeError, "slice"),
+        ((Ellipsis, Ellipsis), IndexError, "ellipsis"),
+        (2**64, IndexError, "fit"),
+        (object(), IndexError, "object"),
+        ({}, IndexError, "dict"),
+        ([0, "a"], TypeError, "str"),
+    ],
+)
+def test_errors(key, error, message):
+    array, x = pair()
+    with pytest.raises(error, match=message):
+        x[key]
+    with pytest.raises(error, match=message):
+        x[key] = 1.0
+    assert np.array_equal(x.numpy(), array)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error", "message"),
+    [
+        (slice(None), fb.zeros(7), RuntimeError, r"\[4, 3, 5\] and \[7\]"),
+        (fb.tensor([0, 1]), fb.zeros(7), RuntimeError, r"\[7\].*\[2, 3, 5\]"),
+        (0, "a", TypeError, "str"),
+        (0, None, TypeError, "NoneType"),
+        (0, [1, [2]], (TypeError, ValueError), "sequence"),
+        (fb.tensor([0, 9]), 1.0, IndexError, "9"),
+    ],
+)
+def test_failed_assignments_change_nothing(key, value, error, message):
+    array, x = pair()
+    with pytest.raises(error, match=message):
+        x[key] = value
+    assert np.array_equal(x.numpy(), array)
+
+
+def test_assignment_converts_and_broadcasts():
+    x = fb.zeros(2, 3, dtype=fb.int64)
+    x[0] = 2.9
+    x[1] = fb.tensor([1.5, 2.5, -3.5])
+    assert x.tolist() == [[2, 2, 2], [1, 2, -3]]
+    x[:, 0] = fb.ones(1, 1, 1, 1, dtype=fb.int64)
+    assert x[:, 0].tolist() == [1, 1]
+    x[0] = [7, 8, 9]
+    x[1] = np.array([1, 2, 3], np.int8)
+    assert x.tolist() == [[7, 8, 9], [1, 2, 3]]
+    x[x > 7] = 0
+    assert x.tolist() == [[7, 0, 0], [1, 2, 3]]
+    y = fb.arange(5)
+    y[1:] = y[:-1]
+    assert y.tolist() == [0, 0, 1, 2, 3]
+    z = fb.arange(5)
+    z[fb.tensor([0, 1])] = z[3:]
+    assert z.tolist() == [3, 4, 2, 3, 4]
+    with pytest.raises(TypeError, match="deleting"):
+        del z[0]
+
+
+def test_zero_dimensional():
+    x = fb.tensor(3.0)
+    assert x[()].item() == 3
+    assert x[...].item() == 3
+    assert x[None].shape == (1,)
+    assert x[True].shape == (1,)
+    assert x[fb.tensor(True)].shape == (1,)
+    x[()] = 4
+    assert x.item() == 4
+    for key in (0, slice(None), fb.tensor([0])):
+        with pytest.raises(IndexError):
+            x[key]
+    with pytest.raises(TypeError, match="0-d"):
+        iter(x)
+    with pytest.raises(TypeError, match="0-d"):
+        len(x)
+
+
+def test_index_put_accumulates():
+    x = fb.zeros(3)
+    x.index_put_((fb.tensor([0, 2, 0]),), fb.tensor([1.0, 2.0, 3.0]), accumulate=True)
+    assert x.tolist() == [4, 0, 2]
+    y = fb.zeros(3, 2)
+    y.index_put_([fb.tensor([1, 1])], fb.ones(2, 2), accumulate=True)
+    assert y.tolist() == [[0, 0], [2, 2], [0, 0]]
+
+
+def test_large_indices_run_in_parallel():
+    array = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
+    rows = np.random.default_rng(1).integers(-3000, 3000, 9000)
+    x = fb.tensor(array)
+    assert np.array_equal(x[fb.tensor(rows)].numpy(), array[rows])
+    assert np.array_equal(x.t()[:, fb.tensor(rows)].numpy(), array.T[:, rows])
+    assert np.array_equal(x[x > 0].numpy(), array[array > 0])
+    assert np.array_equal(fb.nonzero(x > 1).numpy(), np.argwhere(array > 1))
+    assert [i.tolist() for i in fb.where(x > 2)] == [i.tolist() for i in np.nonzero(array > 2)]
+    assert np.array_equal(fb.masked_select(x, x > 1).numpy(), array[array > 1])

@@ -1,0 +1,190 @@
+"""What the package shows: names, signatures, documentation, and how calls are taken apart."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import flambeau as fb
+from flambeau import _core, _functions, _grad_mode, _numbers
+
+FUNCTIONS = [entry["name"] for entry in _core.signatures() if entry["function"]]
+ROWS = [row["name"] for row in _core.pointwise_rows() if row["name"][0] != "_"]
+
+
+def test_public_names():
+    assert not [name for name in _core.__all__ if name.startswith("_")]
+    assert len(set(_core.__all__)) == len(_core.__all__)
+    assert {*FUNCTIONS, *ROWS, "Tensor", "float32", "Generator", "Size", "set_num_threads"} <= set(_core.__all__)
+    for private in ("sgd_", "adam_", "pointwise_rows", "signatures", "_set_grad_enabled", "_gelu_erf"):
+        assert private not in _core.__all__
+        assert not hasattr(fb, private)
+    assert hasattr(_core, "sgd_") and hasattr(_core, "adam_")
+    assert {"nn", "optim", "zeros"} <= set(dir(fb))
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *ROWS}))
+def test_functions_describe_themselves(name):
+    function = getattr(fb, name)
+    assert function.__name__ == name
+    assert function.__module__ == "flambeau"
+    assert name in function.__doc__
+    assert len(function.__doc__.splitlines()) > 1
+    signature = inspect.signature(function)
+    assert ("out" in signature.parameters) == ("out=None" in function.__text_signature__)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in vars(fb.Tensor) if type(vars(fb.Tensor)[n]).__name__ == "Operator"))
+def test_methods_describe_themselves(name):
+    method = getattr(fb.Tensor, name)
+    assert method.__doc__
+    assert next(iter(inspect.signature(method).parameters)) in ("input", "self", "tensor")
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (fb.sum, "(input, dim=None, keepdim=False, *, dtype=None, out=None)"),
+        (fb.exp, "(input, *, out=None)"),
+        (fb.zeros, "(*size, dtype=None, device=None, requires_grad=False, out=None)"),
+        (fb.conv2d, "(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)"),
+        (fb.gelu, "(input, approximate='none')"),
+        (fb.amax, "(input, dim=(), keepdim=False, *, out=None)"),
+    ],
+)
+def test_signatures(function, text):
+    assert str(inspect.signature(function)) == text
+
+
+@pytest.mark.parametrize("module", [_functions, _grad_mode, _numbers])
+def test_examples(module):
+    assert doctest.testmod(module, globs={"flambeau": fb}).failed == 0
+
+
+def test_calls():
+    x = fb.ones(2, 3)
+    assert fb.sum(x, 1).shape == fb.sum(input=x, dim=1).shape == x.sum(axis=1).shape == (2,)
+    assert x.sum(dim=(0, 1), keepdims=True).shape == (1, 1)
+    bound = x.sum
+    assert bound(0).shape == (3,)
+    assert list(map(fb.Tensor.dim, [x])) == [2]
+    assert fb.add(x, other=1).sum().item() == 12
+    assert repr(fb.exp) == "<flambeau operator exp>"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: fb.sum(x, foo=1), r"sum\(\) got an unexpected keyword argument 'foo'.*keepdim"),
+        (lambda x: fb.sum(), "missing.*input"),
+        (lambda x: fb.sum(x, dim=0, input=x), "multiple values.*input"),
+        (lambda x: fb.sum(x, 0, False, fb.float32), "positional"),
+        (lambda x: fb.sum(x, "0"), "sum.*'dim'.*str"),
+        (lambda x: fb.sum(x, 0, "no"), "'keepdim'.*bool.*str"),
+        (lambda x: fb.sum(x, dtype="float32"), "'dtype'.*str"),
+        (lambda x: fb.exp(1), "exp.*'input'.*int"),
+        (lambda x: fb.exp(x, x), "exp"),
+        (lambda x: fb.add(x), "missing.*other"),
+        (lambda x: fb.add(x, "a"), "'other'.*str"),
+        (lambda x: fb.add(x, [1, 2, 3]), "'other'.*list"),
+        (lambda x: fb.exp(x, out=1), "'out'.*int"),
+        (lambda x: fb.max(x, 0, out=x), "tuple of 2"),
+        (lambda x: x + "a", "unsupported operand"),
+        (lambda x: x @ 2, "unsupported operand"),
+        (lambda x: fb.conv2d(x, x, stride="a"), "'stride'.*str"),
+        (lambda x: fb.sum(x, **{"\ud800": 1}), None),
+        (lambda x: fb.gelu(x, "\ud800"), None),
+    ],
+)
+def test_wrong_calls(call, message):
+    with pytest.raises((TypeError, UnicodeEncodeError), match=message):
+        call(fb.ones(2, 3))
+
+
+def test_results_written_out():
+    x = fb.tensor([[1.0, 5.0], [4.0, 2.0]])
+    values, indices = fb.empty(0), fb.empty(0, dtype=fb.int64)
+    pair = fb.max(x, 1, out=(values, indices))
+    assert pair == (values, indices) or pair[0] is values
+    assert values.tolist() == [5, 4] and indices.tolist() == [1, 0]
+    with pytest.raises(RuntimeError, match=r"float32.*int64"):
+        fb.exp(x, out=fb.empty(2, 2, dtype=fb.int64))
+    with pytest.raises(RuntimeError, match=r"float32.*int64"):
+        fb.sum(x, out=fb.empty((), dtype=fb.int64))
+    wide = fb.empty(2, 2, dtype=fb.float64)
+    assert fb.exp(x, out=wide).dtype is fb.float64
+
+
+def test_failed_calls_change_nothing():
+    x = fb.ones(2)
+    version = x._version
+    for call in (
+        lambda: x.add_(fb.ones(3)),
+        lambda: x.add_(fb.ones(2, 2)),
+        lambda: x.copy_(fb.ones(3)),
+        lambda: x.fill_("a"),
+        lambda: x.clamp_(),
+        lambda: fb.add(fb.ones(2), fb.ones(3), out=x),
+        lambda: x.masked_fill_(fb.ones(2), 1),
+    ):
+        with pytest.raises((RuntimeError, TypeError)):
+            call()
+    assert x.tolist() == [1, 1] and x.shape == (2,) and x._version == version
+    with pytest.raises(RuntimeError, match=r"\[2\].*\[2, 2\]"):
+        x.add_(fb.ones(2, 2))
+    with pytest.raises(RuntimeError, match=r"\(2\).*\(3\).*\[2\] and \[3\]"):
+        x.add_(fb.ones(3))
+    with pytest.raises(RuntimeError, match="ZeroDivision"):
+        fb.tensor([1]) // 0
+    with pytest.raises(RuntimeError, match="ZeroDivision"):
+        fb.tensor([1]) % fb.tensor([0])
+    for difference in (
+        lambda: fb.tensor([True]) - fb.tensor([True]),
+        lambda: 1 - fb.tensor([True]),
+        lambda: x - fb.tensor([True, False]),
+    ):
+        with pytest.raises(RuntimeError, match="bool"):
+            difference()
+
+
+def test_missing_packages_are_named():
+    code = """
+import sys, importlib.abc
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in ("flambeau.autograd", "flambeau.nn"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+import flambeau as fb
+uses = {
+    "flambeau-nn": [lambda: fb.nn],
+    "flambeau-autograd": [
+        lambda: fb.zeros(2, requires_grad=True), lambda: fb.zeros(2).requires_grad_(), lambda: fb.zeros(2).backward()
+    ],
+}
+for distribution, use in [(name, use) for name, each in uses.items() for use in each]:
+    try:
+        use()
+    except ImportError as error:
+        assert distribution in str(error), error
+    else:
+        raise AssertionError(distribution)
+try:
+    fb.nothing
+except AttributeError as error:
+    assert "nothing" in str(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_devices():
+    cpu = fb.device("cpu")
+    assert (cpu.type, cpu.index, str(cpu), repr(cpu)) == ("cpu", None, "cpu", "device(type='cpu')")
+    assert cpu == fb.device(cpu) and cpu != fb.device("cuda", 1) and hash(cpu) == hash(fb.zeros(1).device)
+    assert str(fb.device("cuda:1")) == "cuda:1"
+    for wrong in ("gpu", "cuda:", "cuda:x", "cuda:-1"):
+        with pytest.raises(RuntimeError, match=wrong):
+            fb.device(wrong)

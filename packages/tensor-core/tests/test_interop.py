@@ -1,0 +1,309 @@
+"""Memory shared with NumPy, with the buffer protocol and over DLPack; pickling and copying."""
+
+import copy
+import ctypes
+import gc
+import pickle
+import sys
+import weakref
+import zlib
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+SHAPES = [(), (0,), (3,), (2, 3), (2, 0, 3), (2, 3, 4)]
+
+
+def draw(shape, dtype):
+    return np.asarray(np.random.default_rng(0).integers(0, 2, shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_numpy_both_ways_without_a_copy(shape, dtype):
+    a = draw(shape, dtype)
+    t = fb.from_numpy(a)
+    assert t.dtype is getattr(fb, dtype) and t.shape == shape
+    b = t.numpy()
+    assert b.dtype == a.dtype and b.shape == a.shape and np.array_equal(a, b)
+    if a.size:
+        assert t.data_ptr() == a.ctypes.data == b.ctypes.data
+        a[...] = 0
+        t.fill_(1)
+        assert a.all() and b.all()
+    for view in (np.asarray(t), np.array(t), np.from_dlpack(t), np.array(memoryview(t))):
+        assert view.dtype == a.dtype and np.array_equal(view, a)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a.T,
+        lambda a: a[::2],
+        lambda a: a[:, 1:3],
+        lambda a: a[1:, ::3],
+        lambda a: a[0],
+        lambda a: a[:, None],
+        lambda a: np.broadcast_to(a[0], (4, 7)),
+        lambda a: a[:0],
+        lambda a: np.lib.stride_tricks.sliding_window_view(a[0], 3),
+    ],
+)
+def test_strides(view):
+    whole = np.arange(42.0).reshape(6, 7)
+    a = view(whole)
+    for t in (fb.from_numpy(a), fb.from_dlpack(a)):
+        assert t.shape == a.shape and np.array_equal(t.numpy(), a)
+        assert np.array_equal((t * 2).numpy(), a * 2)
+        if a.size:
+            assert np.shares_memory(t.numpy(), whole)
+
+
+def test_memory_lives_as_long_as_anyone_needs_it():
+    class Array(np.ndarray):  # an ndarray that can be watched
+        pass
+
+    a = np.arange(6.0).view(Array)
+    watch = weakref.ref(a)
+    t = fb.from_numpy(a)[2:]
+    del a
+    gc.collect()
+    assert watch() is not None
+    assert t.tolist() == [2, 3, 4, 5]
+    del t
+    gc.collect()
+    assert watch() is None
+    b = fb.arange(5.0).numpy()[1:]
+    gc.collect()
+    fb.zeros(5)
+    assert b.tolist() == [1, 2, 3, 4]
+
+
+def test_references_are_returned():
+    a = np.zeros(4)
+    before = sys.getrefcount(a)
+    for _ in range(100):
+        fb.from_numpy(a).numpy()
+        fb.from_dlpack(a)
+        np.from_dlpack(fb.from_numpy(a))
+        memoryview(fb.from_numpy(a)).release()
+    assert sys.getrefcount(a) == before
+    allocated = fb._core.memory_allocated()
+    for _ in range(50):
+        t = fb.zeros(1000)
+        t.__dlpack__()
+        t.numpy()
+        t.stride(), t.to(fb.float64), pickle.loads(pickle.dumps(t))
+    del t
+    gc.collect()
+    assert fb._core.memory_allocated() == allocated
+
+
+def test_read_only_memory():
+    a = np.arange(4.0)
+    a.flags.writeable = False
+    t = fb.from_numpy(a)
+    assert t.sum().item() == 6
+    for write in (
+        lambda: t.fill_(1),
+        lambda: t.add_(1),
+        lambda: t.__setitem__(0, 1),
+        lambda: fb.exp(t, out=t),
+        lambda: t.uniform_(),
+        lambda: fb.add(fb.ones(9), 1, out=t),
+    ):
+        with pytest.raises(RuntimeError, match="read-only"):
+            write()
+    assert t.shape == (4,)
+    assert a.tolist() == [0, 1, 2, 3]
+    assert not t.numpy().flags.writeable
+    assert (t.clone().add_(1)).tolist() == [1, 2, 3, 4]
+    assert not np.asarray(fb.from_dlpack(t)).flags.writeable
+    with pytest.raises(BufferError, match="read-only"):
+        t.__dlpack__()
+    assert fb.frombuffer(b"\1\2", dtype=fb.uint8).tolist() == [1, 2]
+    with pytest.raises(RuntimeError, match="read-only"):
+        fb.frombuffer(b"\1\2", dtype=fb.uint8).zero_()
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "message"),
+    [
+        (np.arange(3)[::-1], ValueError, "negative"),
+        (np.zeros((2, 2), "f4")[:, ::-1], ValueError, "negative"),
+        (np.zeros(3, ">f4"), ValueError, "byte order"),
+        (np.zeros(3, "c8"), TypeError, "float64, float32"),
+        (np.zeros(3, "u8"), TypeError, "float64, float32"),
+        (np.zeros(3, "U3"), TypeError, "ndarray"),
+        (np.zeros(3, object), TypeError, "'O'"),
+        (np.zeros(3, "M8[s]"), (TypeError, ValueError), ""),
+        (np.zeros(3, [("a", "f4"), ("b", "i1")])["a"], ValueError, "stride"),
+        (np.frombuffer(bytes(9), "i1")[1:].view("f4"), ValueError, "aligned"),
+        ([1, 2], TypeError, "list"),
+        (None, TypeError, "NoneType"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_arrays_that_cannot_be_shared(array, error, message):
+    with pytest.raises(error, match=message or None):
+        fb.from_numpy(array)
+
+
+def test_array_protocol():
+    t = fb.tensor([1.5, 2.5])
+    assert np.array(t, dtype=np.int64).tolist() == [1, 2]
+    assert np.shares_memory(np.asarray(t), t.numpy())
+    assert not np.shares_memory(np.array(t), t.numpy())
+    assert np.sin(t).dtype == np.float32
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(t, dtype=np.int64, copy=False)
+    with pytest.raises(TypeError, match="BFloat16"):
+        fb.zeros(2, dtype=fb.bfloat16).numpy()
+    for number in (np.float32(2), np.float64(2), np.int64(2), np.int8(2), np.bool_(True)):
+        for result in (t + number, t * number, number + t, t - float(number), fb.add(t, number)):
+            assert isinstance(result, fb.Tensor), type(number)
+    assert (t * np.float64(2)).dtype is fb.float32
+    assert (fb.tensor([1]) + np.int8(2)).tolist() == [3]
+
+
+def test_buffer_protocol():
+    t = fb.arange(6.0).reshape(2, 3)
+    view = memoryview(t)
+    assert (view.shape, view.strides, view.format, view.readonly, view.nbytes) == ((2, 3), (12, 4), "f", False, 24)
+    view[1, 2] = 9
+    assert t[1, 2].item() == 9
+    assert bytes(t) == t.numpy().tobytes()
+    assert memoryview(t.t()).strides == (4, 12)
+    assert bytes(memoryview(t.t())) == t.numpy().T.tobytes()
+    with pytest.raises(BufferError, match="contiguous"):
+        zlib.crc32(t.t())
+    assert ctypes.c_float.from_buffer(t).value == 0
+    assert bytearray(fb.tensor([1, 2], dtype=fb.uint8)) == b"\1\2"
+    f = fb.frombuffer(bytearray(range(16)), dtype=fb.int16, count=3, offset=4)
+    assert f.tolist() == np.frombuffer(bytes(range(16)), "i2", 3, 4).tolist()
+    for arguments in ({"count": 9}, {"offset": -1}, {"offset": 17}, {"offset": 1, "count": 2}, {"count": 2**62}):
+        with pytest.raises(ValueError, match=r"bytes|aligned"):
+            fb.frombuffer(bytearray(16), dtype=fb.int32, **arguments)
+    with pytest.raises(ValueError, match="multiple"):
+        fb.frombuffer(bytearray(15), dtype=fb.int32)
+    with pytest.raises(ValueError, match="int"):
+        fb.frombuffer(5, dtype=fb.int32)
+
+
+class Exporter:
+    """Hands out what a tensor exports, the way an old or a new library would."""
+
+    def __init__(self, tensor, old):
+        self.tensor, self.old = tensor, old
+
+    def __dlpack__(self, **options):
+        if self.old and options:
+            raise TypeError("__dlpack__() got an unexpected keyword argument 'max_version'")
+        return self.tensor.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+@pytest.mark.parametrize("old", [True, False])
+@pytest.mark.parametrize("dtype", [*DTYPES, "bfloat16"])
+def test_dlpack(dtype, old):
+    t = fb.tensor([[1, 0], [1, 1]], dtype=getattr(fb, dtype)).t()
+    u = fb.from_dlpack(Exporter(t, old))
+    assert u.data_ptr() == t.data_ptr() and u.stride() == t.stride() and u.dtype is t.dtype
+    u.zero_()
+    assert not t.any()
+
+
+def test_dlpack_capsules():
+    t = fb.arange(3.0)
+    assert t.__dlpack_device__() == (1, 0)
+    for options, name in (
+        ({}, "dltensor"),
+        ({"max_version": (1, 0)}, "dltensor_versioned"),
+        ({"max_version": (0, 8)}, "dltensor"),
+    ):
+        capsule = t.__dlpack__(**options)
+        assert f'"{name}"' in repr(capsule)
+        u = fb.from_dlpack(capsule)
+        assert u.data_ptr() == t.data_ptr()
+        with pytest.raises(ValueError, match="only once"):
+            fb.from_dlpack(capsule)
+        assert u.tolist() == [0, 1, 2]
+    t.__dlpack__()  # never consumed: dropped with its reference
+    copied = fb.from_dlpack(t.__dlpack__(copy=True, max_version=(1, 1)))
+    assert copied.data_ptr() != t.data_ptr() and copied.tolist() == [0, 1, 2]
+    with pytest.raises(BufferError, match="CPU"):
+        t.__dlpack__(dl_device=(2, 0))
+    for wrong in ({"max_version": 1}, {"max_version": "a"}, {"dl_device": [1, 0]}):
+        with pytest.raises(TypeError, match="pairs"):
+            t.__dlpack__(**wrong)
+    with pytest.raises(TypeError, match="int"):
+        fb.from_dlpack(5)
+    with pytest.raises(TypeError, match="code 5"):
+        fb.from_dlpack(np.zeros(2, complex))
+    with pytest.raises(ValueError, match="negative"):
+        fb.from_dlpack(np.zeros(4)[::-1])
+    assert fb.from_dlpack(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dtype", [*DTYPES, "bfloat16"])
+def test_pickling(dtype, protocol):
+    t = fb.tensor([[1, 0, 1], [0, 1, 1]], dtype=getattr(fb, dtype)).t()
+    u = pickle.loads(pickle.dumps(t, protocol))
+    assert u.dtype is t.dtype and fb.equal(u, t) and u.data_ptr() != t.data_ptr()
+    assert type(u) is fb.Tensor
+    assert pickle.loads(pickle.dumps(fb.tensor(2.0))).shape == ()
+    assert pickle.loads(pickle.dumps(fb.zeros(0, 3))).shape == (0, 3)
+
+
+class Named(fb.Tensor):
+    pass
+
+
+def test_pickling_small_things():
+    for thing in (fb.float32, fb.bool, fb.device("cpu"), fb.Size((2, 3)), fb.exp, fb.sum):
+        assert pickle.loads(pickle.dumps(thing)) == thing
+    assert copy.deepcopy(fb.float16) is fb.float16
+
+
+def test_copies():
+    t = fb.arange(3.0)
+    t.note = ["kept"]
+    shallow, deep = copy.copy(t), copy.deepcopy(t)
+    assert shallow.data_ptr() == t.data_ptr() and shallow.note is t.note
+    assert deep.data_ptr() != t.data_ptr() and deep.note == t.note and deep.note is not t.note
+    assert pickle.loads(pickle.dumps(t)).note == ["kept"]
+    one, other = copy.deepcopy([t, t])
+    assert one is other
+    named = fb.Tensor._make_subclass(Named, fb.ones(2))
+    named.label = "n"
+    for made in (copy.copy(named), copy.deepcopy(named)):
+        assert type(made) is Named and made.label == "n" and made.tolist() == [1, 1]
+
+
+def test_objects():
+    t = fb.zeros(3)
+    assert t.data is not t and t.data.data_ptr() == t.data_ptr()
+    watch = weakref.ref(t)
+    t.itself = t
+    del t
+    gc.collect()
+    assert watch() is None
+    u = fb.zeros(2)
+    assert hash(u) == hash(u) and u in {u: 1}
+    assert not hasattr(u, "missing")
+    u.__dict__["seen"] = 1
+    assert u.seen == 1 and vars(u) == {"seen": 1}
+    cycle = fb.zeros(1)
+    vars(cycle)["itself"] = cycle
+    watch = weakref.ref(cycle)
+    del cycle
+    gc.collect()
+    assert watch() is None
+    assert (fb.zeros(2) == None) is False  # noqa: E711
+    assert (fb.zeros(2) == "a") is False

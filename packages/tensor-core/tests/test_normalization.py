@@ -1,0 +1,117 @@
+"""Batch normalisation against NumPy, and what dropout keeps."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+RNG = np.random.default_rng(0)
+
+
+def batch_norm(x, weight, bias, eps):
+    axes = tuple(i for i in range(x.ndim) if i != 1)
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    mean, variance = x.mean(axes), x.var(axes)
+    y = (x - mean.reshape(shape)) / np.sqrt(variance.reshape(shape) + eps) * weight.reshape(shape) + bias.reshape(shape)
+    return y, mean, x.var(axes, ddof=1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5), (4, 3, 5, 6), (1, 3, 2), (2, 1, 1), (64, 16, 9, 9)])
+def test_training(shape, dtype):
+    x = (RNG.standard_normal(shape) * 3 + 10).astype(dtype)
+    weight, bias = RNG.random((2, shape[1])).astype(dtype)
+    mean, var = RNG.random((2, shape[1])).astype(dtype)
+    running = fb.tensor(mean), fb.tensor(var)
+    want, own_mean, own_var = batch_norm(x.astype(np.float64), weight, bias, 1e-3)
+    got = fb.batch_norm(
+        fb.tensor(x), *running, fb.tensor(weight), fb.tensor(bias), training=True, momentum=0.3, eps=1e-3
+    )
+    tolerance = {"rtol": 2e-5, "atol": 2e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-12}
+    np.testing.assert_allclose(got.numpy(), want, **tolerance)
+    np.testing.assert_allclose(running[0].numpy(), 0.7 * mean + 0.3 * own_mean, **tolerance)
+    np.testing.assert_allclose(running[1].numpy(), 0.7 * var + 0.3 * own_var, **tolerance)
+    plain = fb.batch_norm(fb.tensor(x), None, None, training=True)
+    np.testing.assert_allclose(
+        plain.numpy(), batch_norm(x.astype(np.float64), np.ones(shape[1]), np.zeros(shape[1]), 1e-5)[0], **tolerance
+    )
+    strided = fb.tensor(x.T.copy()).permute(*range(x.ndim - 1, -1, -1))
+    np.testing.assert_allclose(fb.batch_norm(strided, None, None, training=True).numpy(), plain.numpy(), **tolerance)
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5, 6), (0, 3, 2)])
+def test_evaluation(shape):
+    x = RNG.standard_normal(shape)
+    mean, var, weight, bias = RNG.random((4, 3))
+    column = (1, -1) + (1,) * (x.ndim - 2)
+    want = (x - mean.reshape(column)) / np.sqrt(var.reshape(column) + 1e-5) * weight.reshape(column) + bias.reshape(
+        column
+    )
+    running = fb.tensor(mean), fb.tensor(var)
+    got = fb.batch_norm(fb.tensor(x), *running, fb.tensor(weight), fb.tensor(bias))
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-12, atol=1e-14)
+    assert np.array_equal(running[0].numpy(), mean)
+    assert fb.batch_norm(fb.zeros(2, 3, dtype=fb.float16), fb.zeros(3), fb.ones(3)).dtype is fb.float16
+
+
+def test_large_means_keep_their_digits():
+    x = (RNG.standard_normal((256, 2)) + 3000).astype(np.float32)
+    want = batch_norm(x.astype(np.float64), np.ones(2), np.zeros(2), 1e-5)[0]
+    np.testing.assert_allclose(fb.batch_norm(fb.tensor(x), None, None, training=True).numpy(), want, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fb.batch_norm(fb.zeros(3), None, None, training=True), RuntimeError, r"\[3\]"),
+        (lambda: fb.batch_norm(fb.zeros(2, 3), None, None), RuntimeError, "running_mean"),
+        (lambda: fb.batch_norm(fb.zeros(2, 3), fb.zeros(4), fb.zeros(4)), RuntimeError, r"3 elements.*\[2, 3\].*\[4\]"),
+        (lambda: fb.batch_norm(fb.zeros(1, 3), None, None, training=True), ValueError, r"\[1, 3\]"),
+        (lambda: fb.batch_norm(fb.zeros(2, 3, dtype=fb.int64), None, None, training=True), RuntimeError, "int64"),
+        (lambda: fb.batch_norm(fb.zeros(2, 3), 1, 2), TypeError, "running_mean"),
+        (lambda: fb.dropout(fb.zeros(2), 1.5), ValueError, "1.5"),
+        (lambda: fb.dropout(fb.zeros(2), -0.1), ValueError, "-0.1"),
+        (lambda: fb.dropout(fb.zeros(2), float("nan")), ValueError, "nan"),
+        (lambda: fb.dropout(fb.zeros(2, dtype=fb.int64), 0.5), RuntimeError, "int64"),
+        (lambda: fb.dropout([1.0]), TypeError, "list"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout(p, dtype):
+    n = 200_003
+    x = fb.full((n,), 3.0, dtype=getattr(fb, dtype))
+    y = fb.dropout(x, p)
+    assert y.dtype is x.dtype
+    values = y.numpy().astype(np.float64)
+    kept = values != 0
+    assert np.allclose(values[kept], 3 / (1 - p), rtol=1e-3)
+    assert abs(kept.mean() - (1 - p)) < 5 * np.sqrt(p * (1 - p) / n)
+    # Neighbours are independent: the number of kept pairs is binomial, too.
+    pairs = (kept[1:] & kept[:-1]).mean()
+    assert abs(pairs - (1 - p) ** 2) < 8 * np.sqrt(p * (1 - p) / n)
+
+
+def test_dropout_is_a_function_of_the_generator():
+    x = fb.ones(1000)
+    first = fb.dropout(x, 0.5, generator=fb.Generator().manual_seed(1))
+    assert fb.equal(first, fb.dropout(x, 0.5, generator=fb.Generator().manual_seed(1)))
+    assert not fb.equal(first, fb.dropout(x, 0.5, generator=fb.Generator().manual_seed(2)))
+    generator = fb.Generator().manual_seed(1)
+    assert fb.equal(first, fb.dropout(x, 0.5, generator=generator))
+    assert not fb.equal(first, fb.dropout(x, 0.5, generator=generator))
+    strided = fb.ones(1000, 2)[:, 0]
+    assert fb.equal(first, fb.dropout(strided, 0.5, generator=fb.Generator().manual_seed(1)))
+
+
+def test_dropout_that_does_nothing():
+    x = fb.rand(10)
+    assert fb.dropout(x, 0.5, training=False) is x
+    assert fb.equal(fb.dropout(x, 0.0), x)
+    assert fb.dropout(x, 1.0).tolist() == [0] * 10
+    assert fb.dropout(fb.zeros(0, 3), 0.5).shape == (0, 3)

@@ -1,0 +1,204 @@
+"""Matrix products in all their forms, against NumPy in double precision."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+VECTORS_AND_MATRICES = [
+    ((3,), (3,)),
+    ((3,), (3, 4)),
+    ((2, 3), (3,)),
+    ((2, 3), (3, 4)),
+    ((5, 2, 3), (3,)),
+    ((3,), (5, 3, 4)),
+    ((5, 2, 3), (3, 4)),
+    ((2, 3), (5, 3, 4)),
+    ((5, 2, 3), (5, 3, 4)),
+    ((1, 2, 3), (5, 3, 4)),
+    ((6, 1, 2, 3), (5, 3, 4)),
+    ((6, 5, 2, 3), (3, 4)),
+    ((2, 0), (0, 3)),
+    ((0, 3), (3, 2)),
+    ((2, 3), (3, 0)),
+    ((4, 2, 0), (4, 0, 3)),
+    ((0, 2, 3), (0, 3, 4)),
+    ((0,), (0,)),
+    ((2, 0), (0,)),
+    ((64, 64), (64, 64)),
+    ((1, 700), (700, 1)),
+    ((130, 1), (1, 130)),
+    ((37, 259), (259, 71)),
+    ((300, 300), (300, 300)),
+]
+
+
+def draw(shape, dtype, seed):
+    rng = np.random.default_rng(seed)
+    if "int" in dtype:
+        return rng.integers(0 if dtype == "uint8" else -5, 6, shape).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def check(got, want, dtype, terms):
+    assert got.shape == want.shape
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(got.numpy(), want, rtol=10 * eps, atol=2 * eps * (terms + 1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("a", "b"), VECTORS_AND_MATRICES)
+def test_matmul(a, b, dtype):
+    x, y = draw(a, dtype, 1), draw(b, dtype, 2)
+    want = x.astype(np.float64) @ y.astype(np.float64)
+    check(fb.matmul(fb.tensor(x), fb.tensor(y)), want, dtype, a[-1])
+    check(fb.tensor(x) @ fb.tensor(y), want, dtype, a[-1])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize(("a", "b"), VECTORS_AND_MATRICES[:19])
+def test_integers_are_exact(a, b, dtype):
+    x, y = draw(a, dtype, 1), draw(b, dtype, 2)
+    got = fb.tensor(x) @ fb.tensor(y)
+    assert got.dtype is getattr(fb, dtype)
+    assert np.array_equal(got.numpy(), x @ y)
+
+
+def test_large_integers_wrap():
+    x = np.array([[2**62, 2**61], [-(2**63), 5]])
+    with np.errstate(over="ignore"):
+        assert np.array_equal((fb.tensor(x) @ fb.tensor(x)).numpy(), x @ x)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_types_accumulate_in_float32(dtype):
+    x, y = (
+        fb.tensor(draw((20, 500), "float32", 1)).to(getattr(fb, dtype)),
+        fb.tensor(draw((500, 30), "float32", 2)).to(getattr(fb, dtype)),
+    )
+    got = x @ y
+    assert got.dtype is x.dtype
+    want = x.float().numpy().astype(np.float64) @ y.float().numpy()
+    np.testing.assert_allclose(got.float().numpy(), want, rtol=1e-2 if dtype == "bfloat16" else 1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("forms", list(itertools.product(["plain", "transposed", "strided", "expanded"], repeat=2)))
+@pytest.mark.parametrize("size", [7, 70])
+def test_any_strides(forms, size):
+    def made(form, seed):
+        a = draw((2 * size, 2 * size), "float64", seed)
+        if form == "plain":
+            return fb.tensor(a[:size, :size].copy()), a[:size, :size]
+        if form == "transposed":
+            return fb.tensor(a[:size, :size].copy()).t(), a[:size, :size].T
+        if form == "strided":
+            return fb.tensor(a)[::2, 1::2], a[::2, 1::2]
+        return fb.tensor(a[0, :size].copy()).expand(size, size), np.broadcast_to(a[0, :size], (size, size))
+
+    (x, a), (y, b) = made(forms[0], 1), made(forms[1], 2)
+    check(x @ y, a @ b, "float64", size)
+    check(x[0] @ y, a[0] @ b, "float64", size)
+    check(x @ y[:, 1], a @ b[:, 1], "float64", size)
+    check(
+        fb.bmm(x.expand(3, size, size), y.expand(3, size, size)),
+        np.broadcast_to(a @ b, (3, size, size)),
+        "float64",
+        size,
+    )
+
+
+def test_products_by_name():
+    a, b, c = draw((3, 4), "float64", 1), draw((4, 5), "float64", 2), draw((3, 5), "float64", 3)
+    v, w = draw((4,), "float64", 4), draw((3,), "float64", 5)
+    x, y, z, p, q = map(fb.tensor, (a, b, c, v, w))
+    check(fb.mm(x, y), a @ b, "float64", 4)
+    check(fb.mv(x, p), a @ v, "float64", 4)
+    check(fb.dot(p, p), np.asarray(v @ v), "float64", 4)
+    check(fb.outer(q, p), np.outer(w, v), "float64", 1)
+    check(fb.addmm(z, x, y), c + a @ b, "float64", 4)
+    check(fb.addmm(z[0], x, y, beta=2, alpha=-0.5), 2 * c[0] - 0.5 * (a @ b), "float64", 4)
+    check(fb.addmm(z * np.nan, x, y, beta=0), a @ b, "float64", 4)
+    check(fb.addmv(q, x, p), w + a @ v, "float64", 4)
+    check(z.clone().addmm_(x, y), c + a @ b, "float64", 4)
+    batch = np.stack([a, a + 1]), np.stack([b, b - 1])
+    check(fb.baddbmm(z, *map(fb.tensor, batch)), c + batch[0] @ batch[1], "float64", 4)
+    out = fb.empty(3, 5, dtype=fb.float64)
+    assert fb.mm(x, y, out=out) is out
+    check(out, a @ b, "float64", 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "out", "bias"),
+    [
+        ((4,), 3, True),
+        ((2, 4), 3, True),
+        ((2, 5, 4), 3, False),
+        ((2, 0), 3, True),
+        ((2, 0), 3, False),
+        ((0, 4), 3, True),
+        ((2, 4), 0, True),
+    ],
+)
+def test_linear(shape, out, bias):
+    x, w, b = draw(shape, "float32", 1), draw((out, shape[-1]), "float32", 2), draw((out,), "float32", 3)
+    want = x.astype(np.float64) @ w.T + (b if bias else 0)
+    check(fb.linear(fb.tensor(x), fb.tensor(w), fb.tensor(b) if bias else None), want, "float32", shape[-1])
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "ij,jk->ik",
+        "ij,jk",
+        "ij->ji",
+        "ij->",
+        "ii->i",
+        "ii",
+        "bij,bjk->bik",
+        "i,j->ij",
+        "ij,ij->ij",
+        "...ij,...jk->...ik",
+        "ijk,k->ij",
+        "ij,kj,k->i",
+        "b...->...b",
+    ],
+)
+def test_einsum(equation):
+    sizes = {"i": 3, "j": 4, "k": 5, "b": 2}
+    if equation.startswith("ii"):
+        sizes["j"] = 3
+    operands = []
+    for seed, part in enumerate(equation.partition("->")[0].split(",")):
+        shape = []
+        for label in part.replace("...", "."):
+            shape += [2, 6] if label == "." else [sizes[label]]
+        operands.append(draw(shape, "float64", seed))
+    check(fb.einsum(equation, *map(fb.tensor, operands)), np.einsum(equation, *operands), "float64", 60)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fb.zeros(2, 3) @ fb.zeros(2, 3), "2x3 and 2x3"),
+        (lambda: fb.zeros(4, 2, 3) @ fb.zeros(4, 2, 3), r"\[4, 2, 3\]"),
+        (lambda: fb.zeros(2, 2, 3) @ fb.zeros(3, 3, 2), r"\[2\] and \[3\]"),
+        (lambda: fb.zeros(3) @ fb.zeros(4), r"\[3\] and \[4\]"),
+        (lambda: fb.tensor(1.0) @ fb.zeros(4), "1D"),
+        (lambda: fb.zeros(2, 3) @ fb.zeros(3, 2, dtype=fb.float64), "float32 != float64"),
+        (lambda: fb.mm(fb.zeros(2), fb.zeros(2, 2)), r"\[2\]"),
+        (lambda: fb.bmm(fb.zeros(2, 3), fb.zeros(2, 3)), "3D"),
+        (lambda: fb.bmm(fb.zeros(2, 3, 4), fb.zeros(2, 3, 4)), r"\[2, 4, \*\]"),
+        (lambda: fb.dot(fb.zeros(2), fb.zeros(3)), r"\[2\].*\[3\]"),
+        (lambda: fb.mv(fb.zeros(2), fb.zeros(3)), "1"),
+        (lambda: fb.linear(fb.zeros(2, 3), fb.zeros(4, 5)), "2x3 and 5x4"),
+        (lambda: fb.linear(fb.zeros(2, 3), fb.zeros(4, 3), fb.zeros(5)), r"\[5\].*4"),
+        (lambda: fb.addmm(fb.zeros(7), fb.zeros(2, 3), fb.zeros(3, 2)), r"\[7\]"),
+        (lambda: fb.einsum("ij,jk", fb.zeros(2, 3)), "2 operands"),
+        (lambda: fb.einsum("ij,jk", fb.zeros(2, 3), fb.zeros(4, 5)), "'j' has sizes 3 and 4"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()

@@ -1,0 +1,173 @@
+"""Random numbers: their distributions (fixed seeds, so the tests repeat), and that a stream is a stream."""
+
+import copy
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import flambeau as fb
+
+N = 100_000
+
+
+def generator(seed=11):
+    return fb.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("draw", "law"),
+    [
+        (lambda d, g: fb.rand(N, dtype=d, generator=g), stats.uniform()),
+        (lambda d, g: fb.randn(N, dtype=d, generator=g), stats.norm()),
+        (lambda d, g: fb.empty(N, dtype=d).uniform_(-3, 5, generator=g), stats.uniform(-3, 8)),
+        (lambda d, g: fb.empty(N, dtype=d).normal_(4, 0.5, generator=g), stats.norm(4, 0.5)),
+    ],
+)
+def test_continuous(draw, law, dtype):
+    x = draw(getattr(fb, dtype), generator()).numpy().astype(np.float64)
+    assert stats.kstest(x, law.cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(x[1:], x[:-1])[0, 1]) < 5 / np.sqrt(N)
+    assert abs(np.corrcoef(x[32:], x[:-32])[0, 1]) < 5 / np.sqrt(N)
+    assert abs(np.corrcoef(x[N // 2 :] ** 2, x[: N // 2] ** 2)[0, 1]) < 5 / np.sqrt(N / 2)
+
+
+def test_uniform_stays_below_its_upper_end():
+    for dtype in (fb.float16, fb.bfloat16, fb.float32, fb.float64):
+        x = fb.rand(N, dtype=dtype, generator=generator())
+        assert x.min().item() >= 0
+        assert x.max().item() <= 1 if dtype in (fb.float16, fb.bfloat16) else x.max().item() < 1
+    x = fb.empty(N).uniform_(1.0, 1.0000001)
+    assert x.max().item() <= np.float32(1.0000001)
+    assert x.uniform_(2, 2).unique() if hasattr(x, "unique") else x.uniform_(2, 2).tolist() == [2.0] * N
+
+
+def test_normal_tails():
+    x = np.abs(fb.randn(1_000_000, generator=generator()).numpy())
+    for limit in (3.0, 4.0):
+        expected = 2 * stats.norm.sf(limit) * x.size
+        assert abs((x > limit).sum() - expected) < 5 * np.sqrt(expected)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 10), (-7, 4), (0, 2), (0, 1), (-(2**63), 2**63 - 1), (2**62, 2**62 + 16)]
+)
+def test_integers(low, high):
+    x = fb.randint(low, high, (N,), generator=generator()).numpy()
+    assert x.min() >= low and x.max() < high
+    if high - low <= 16:
+        counts = np.bincount(x - low, minlength=high - low)
+        assert stats.chisquare(counts).pvalue > 1e-3 or high - low == 1
+    else:
+        assert stats.kstest((x.astype(np.float64) - low) / (float(high) - float(low)), "uniform").pvalue > 1e-3
+
+
+def test_other_draws():
+    g = generator()
+    p = fb.full((N,), 0.3)
+    assert abs(fb.bernoulli(p, generator=g).mean().item() - 0.3) < 5 * np.sqrt(0.21 / N)
+    assert abs(fb.empty(N).bernoulli_(0.3, generator=g).mean().item() - 0.3) < 5 * np.sqrt(0.21 / N)
+    z = fb.normal(fb.arange(3.0), fb.tensor([0.0, 0.0, 0.0]))
+    assert z.tolist() == [0, 1, 2]
+    assert fb.normal(2.0, 0.0, size=(2,)).tolist() == [2, 2]
+    assert fb.rand_like(fb.zeros(2, 3)).shape == fb.randn_like(fb.zeros(2, 3)).shape == (2, 3)
+    assert fb.randint_like(fb.zeros(50, dtype=fb.int8), 3).max().item() <= 2
+    assert fb.randint(5, (2, 2)).shape == (2, 2)
+    assert fb.zeros(100, dtype=fb.uint8).random_().dtype is fb.uint8
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 1000])
+def test_permutations(n):
+    assert sorted(fb.randperm(n, generator=generator()).tolist()) == list(range(n))
+    assert fb.randperm(n, dtype=fb.int32).dtype is fb.int32
+
+
+def test_permutations_are_uniform():
+    g = generator()
+    counts = {}
+    for _ in range(6000):
+        order = tuple(fb.randperm(3, generator=g).tolist())
+        counts[order] = counts.get(order, 0) + 1
+    assert len(counts) == 6
+    assert stats.chisquare(list(counts.values())).pvalue > 1e-3
+
+
+DRAWS = {
+    "rand": lambda g: fb.rand(70_001, generator=g),
+    "rand64": lambda g: fb.rand(70_001, generator=g, dtype=fb.float64),
+    "randn": lambda g: fb.randn(70_001, generator=g),
+    "randn64": lambda g: fb.randn(70_001, generator=g, dtype=fb.float64),
+    "randint": lambda g: fb.randint(0, 1000, (70_001,), generator=g),
+    "randperm": lambda g: fb.randperm(70_001, generator=g),
+    "bernoulli": lambda g: fb.empty(70_001).bernoulli_(0.3, generator=g),
+    "dropout": lambda g: fb.dropout(fb.ones(300, 300), 0.3, generator=g),
+    "strided": lambda g: fb.zeros(300, 300).t().normal_(generator=g),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_stream_does_not_depend_on_the_threads(name):
+    results = []
+    for threads in (1, 2, 5):
+        fb.set_num_threads(threads)
+        results.append(DRAWS[name](generator()))
+    assert fb.equal(results[0], results[1]) and fb.equal(results[0], results[2])
+    assert not fb.equal(results[0], DRAWS[name](generator(12)))
+
+
+def test_states():
+    g = generator()
+    fb.rand(5, generator=g)
+    state = g.get_state()
+    first = [draw(g) for draw in DRAWS.values()]
+    g.set_state(state)
+    assert all(fb.equal(a, draw(g)) for a, draw in zip(first, DRAWS.values(), strict=True))
+    assert g.initial_seed() == 11
+    with pytest.raises(RuntimeError, match=r"16 bytes.*\[3\]"):
+        g.set_state(fb.zeros(3, dtype=fb.uint8))
+    with pytest.raises(TypeError, match="uint8"):
+        g.set_state(fb.zeros(16))
+    assert 0 <= g.seed() < 2**64
+    assert g.device == fb.device("cpu")
+
+
+def test_the_default_generator():
+    fb.manual_seed(5)
+    a = fb.rand(3)
+    state = fb.get_rng_state()
+    b = fb.rand(3)
+    fb.set_rng_state(state)
+    assert fb.equal(b, fb.rand(3))
+    assert not fb.equal(a, b)
+    fb.manual_seed(5)
+    assert fb.equal(a, fb.rand(3))
+    assert fb.initial_seed() == 5
+    fb.manual_seed(-1)
+    assert fb.initial_seed() == 2**64 - 1
+    assert fb.equal(fb.rand(3, generator=generator(7)), copy.copy(fb.rand(3, generator=generator(7))))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fb.rand(2, dtype=fb.int64), RuntimeError, "int64"),
+        (lambda: fb.randn(-2), RuntimeError, "-2"),
+        (lambda: fb.randint(5, 5, (2,)), RuntimeError, "5.*5"),
+        (lambda: fb.randint(0, 300, (2,), dtype=fb.uint8), RuntimeError, "300.*uint8"),
+        (lambda: fb.randint(-5, 3, (2,), dtype=fb.uint8), RuntimeError, "uint8"),
+        (lambda: fb.randint(5), TypeError, "size"),
+        (lambda: fb.randint(0.5, 3, (2,)), TypeError, "float"),
+        (lambda: fb.randperm(-1), RuntimeError, "-1"),
+        (lambda: fb.randperm(2.5), TypeError, "float"),
+        (lambda: fb.zeros(2).normal_(0, -1), RuntimeError, "-1"),
+        (lambda: fb.zeros(2).uniform_(1, 0), RuntimeError, "from=1"),
+        (lambda: fb.zeros(2, dtype=fb.int64).uniform_(), NotImplementedError, "int64"),
+        (lambda: fb.zeros(2).bernoulli_(2), RuntimeError, "2"),
+        (lambda: fb.bernoulli(fb.tensor([1.5])), RuntimeError, r"\[0, 1\]"),
+        (lambda: fb.rand(2, generator=5), TypeError, "Generator"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,276 @@
+"""Reductions against NumPy over every choice of dimensions."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from scipy import special
+
+import flambeau as fb
+
+SHAPES = [(), (7,), (1,), (3, 4), (2, 3, 4), (2, 1, 3, 2), (4, 0), (0, 3), (130, 70)]
+FLOATS = ["float32", "float64"]
+
+
+def draw(shape, dtype):
+    rng = np.random.default_rng(list(shape) + [5])
+    if dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if "int" in dtype:
+        return rng.integers(0, 5, shape).astype(dtype)
+    return np.asarray(rng.standard_normal(shape)).astype(dtype)
+
+
+def choices(shape):
+    """None, every single dimension from both ends, and every pair."""
+    n = len(shape)
+    yield None
+    yield from range(-n, n)
+    yield from itertools.combinations(range(n), 2)
+    if n > 2:
+        yield tuple(range(n))
+
+
+CASES = [(shape, dim, keepdim) for shape in SHAPES for dim in choices(shape) for keepdim in (False, True)]
+
+
+def close(got, want, dtype):
+    assert got.shape == want.shape
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(got.numpy(), want, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
+def test_sums(shape, dim, keepdim, dtype):
+    a = draw(shape, dtype)
+    x = fb.tensor(a)
+    for name in ("sum", "mean", "prod"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the mean of nothing
+            want = getattr(np, name)(a.astype(np.float64), axis=dim, keepdims=keepdim)
+        close(getattr(x, name)(dim, keepdim=keepdim), want, dtype)
+
+
+@pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
+@pytest.mark.parametrize("correction", [0, 1, 2.5])
+def test_spread(shape, dim, keepdim, correction):
+    a = draw(shape, "float32")
+    x = fb.tensor(a)
+    with np.errstate(all="ignore"):
+        mean = a.astype(np.float64).sum(axis=dim, keepdims=True) / np.maximum(
+            a.size // max(a.sum(axis=dim, keepdims=True).size, 1), 1
+        )
+        squares = ((a - mean) ** 2).sum(axis=dim, keepdims=keepdim)
+        axes = range(a.ndim) if dim is None else np.atleast_1d(dim)
+        count = np.prod([a.shape[d] for d in axes])
+        want = squares / max(count - correction, 0)
+    close(x.var(dim, correction=correction, keepdim=keepdim), want, "float32")
+    with np.errstate(all="ignore"):
+        close(x.std(dim, correction=correction, keepdim=keepdim), np.sqrt(want), "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
+def test_extremes_and_truth(shape, dim, keepdim, dtype):
+    a = draw(shape, dtype)
+    x = fb.tensor(a)
+    for name in ("any", "all"):
+        want = getattr(np, name)(a, axis=dim, keepdims=keepdim)
+        got = getattr(x, name)(dim, keepdim=keepdim)
+        assert got.dtype is (fb.uint8 if dtype == "uint8" else fb.bool)
+        assert np.array_equal(got.numpy(), want)
+    axes = range(a.ndim) if dim is None else np.atleast_1d(dim)
+    if any(a.shape[d] == 0 for d in axes):
+        for name in ("amax", "amin"):
+            with pytest.raises((IndexError, RuntimeError), match=r"non-zero size|numel"):
+                getattr(x, name)(() if dim is None else dim)
+        return
+    for name in ("amax", "amin"):
+        want = getattr(np, name)(a, axis=dim, keepdims=keepdim)
+        assert np.array_equal(getattr(x, name)(() if dim is None else dim, keepdim).numpy(), want)
+    if isinstance(dim, int) and dtype != "bool":
+        for name, arg in (("max", np.argmax), ("min", np.argmin)):
+            want = arg(a, axis=dim)
+            want = np.expand_dims(want, dim) if keepdim else want
+            pair = getattr(x, name)(dim, keepdim)
+            assert np.array_equal(pair.indices.numpy(), want)
+            assert np.array_equal(pair.values.numpy(), getattr(np, name)(a, axis=dim, keepdims=keepdim))
+            assert np.array_equal(getattr(x, "arg" + name)(dim, keepdim).numpy(), want)
+    elif dim is None and a.size and not keepdim:
+        assert x.max().item() == a.max() and x.min().item() == a.min()
+        assert x.argmax().item() == a.argmax() and x.argmin().item() == a.argmin()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool"])
+def test_integers_are_summed_in_int64(dtype):
+    a = draw((5, 400), dtype)
+    assert fb.tensor(a).sum().dtype is fb.int64
+    assert np.array_equal(fb.tensor(a).sum(1).numpy(), a.sum(1, dtype=np.int64))
+    assert np.array_equal(fb.tensor(a).prod(0).numpy(), a.prod(0, dtype=np.int64))
+    assert fb.tensor(a).sum(dtype=fb.float32).item() == a.sum()
+    with pytest.raises(RuntimeError, match=dtype):
+        fb.tensor(a).mean()
+    with pytest.raises(RuntimeError, match=dtype):
+        fb.tensor(a).var()
+    assert fb.tensor(a).mean(dtype=fb.float64).item() == pytest.approx(a.mean())
+
+
+def test_half_types_are_reduced_in_float32():
+    x = fb.full((100_000,), 0.1, dtype=fb.float16)
+    assert x.sum().item() == pytest.approx(np.float16(0.1).astype(np.float64) * 100_000, rel=1e-3)
+    y = fb.ones(4097, dtype=fb.bfloat16)
+    assert y.sum().item() == 4096  # the nearest bfloat16, which adding ones in bfloat16 would never reach
+    assert y.mean().item() == 1
+    assert y.cumsum(0)[-1].item() == 4096
+    z = fb.zeros(3000, dtype=fb.float16)
+    assert z.logsumexp(0).item() == pytest.approx(np.log(3000), rel=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(9,), (70,), (5, 9), (9, 5), (5000,), (9000,)])
+def test_nan_spreads(shape):
+    a = draw(shape, "float32")
+    for place in (0, a.size // 2, a.size - 1):
+        b = a.copy()
+        b.ravel()[place] = np.nan
+        x = fb.tensor(b)
+        for name in ("sum", "mean", "prod", "max", "min", "amax", "amin"):
+            assert np.isnan(getattr(x, name)().item()), name
+        assert x.argmax().item() == place
+        assert x.argmin().item() == place
+        for dim in range(b.ndim):
+            assert np.array_equal(x.amax(dim).numpy(), b.max(dim), equal_nan=True)
+            assert np.array_equal(x.argmax(dim).numpy(), b.argmax(dim))
+            assert np.array_equal(x.argmin(dim).numpy(), b.argmin(dim))
+            assert np.array_equal(x.max(dim).values.numpy(), b.max(dim), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8"])
+@pytest.mark.parametrize("shape", [(200, 3), (3, 200), (5000, 2), (2, 5000)])
+def test_ties_go_to_the_first(shape, dtype):
+    a = draw(shape, "int64").astype(dtype)
+    x = fb.tensor(a)
+    for dim in (0, 1):
+        assert np.array_equal(x.argmax(dim).numpy(), a.argmax(dim))
+        assert np.array_equal(x.argmin(dim).numpy(), a.argmin(dim))
+        assert np.array_equal(x.t().argmax(1 - dim).numpy(), a.argmax(dim))
+    assert x.argmax().item() == a.argmax()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (3, 4), (2, 3, 4), (3, 0), (70, 300)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "bool"])
+def test_cumsum(shape, dtype):
+    a = draw(shape, dtype)
+    for dim in range(-len(shape), len(shape)):
+        want = a.cumsum(dim, dtype=np.float64 if "float" in dtype else np.int64)
+        got = fb.tensor(a).cumsum(dim)
+        assert got.dtype is (getattr(fb, dtype) if "float" in dtype else fb.int64)
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (0, 3), (3, 0), (3, 5000)])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_softmax(shape, dtype):
+    a = draw(shape, dtype) * 20
+    x = fb.tensor(a)
+    for dim in range(-len(shape), len(shape)):
+        if a.shape[dim] == 0:
+            assert fb.softmax(x, dim).shape == shape
+            continue
+        close(fb.softmax(x, dim), special.softmax(a.astype(np.float64), dim), dtype)
+        close(fb.log_softmax(x, dim), special.log_softmax(a.astype(np.float64), dim), dtype)
+    if not shape:
+        assert fb.softmax(x, 0).item() == 1
+        assert fb.log_softmax(x, 0).item() == 0
+
+
+def test_softmax_of_extremes():
+    x = fb.tensor([[1000.0, 0.0, -1000.0], [-np.inf, 0.0, 0.0], [-np.inf, -np.inf, 3.0]])
+    assert fb.softmax(x, 1).tolist() == [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 1]]
+    assert np.isnan(fb.softmax(fb.tensor([-np.inf, -np.inf]), 0).numpy()).all()
+    assert fb.softmax(fb.tensor([1, 2]), 0, dtype=fb.float32).dtype is fb.float32
+    with pytest.raises(RuntimeError, match="int64"):
+        fb.softmax(fb.tensor([1, 2]), 0)
+
+
+@pytest.mark.parametrize(("shape", "dim", "keepdim"), [case for case in CASES if case[1] is not None])
+def test_logsumexp(shape, dim, keepdim):
+    a = draw(shape, "float64") * 500
+    axes = np.atleast_1d(dim)
+    if any(a.shape[d] == 0 for d in axes):
+        assert np.all(np.isneginf(fb.tensor(a).logsumexp(dim, keepdim).numpy()))
+        return
+    want = special.logsumexp(a, axis=dim, keepdims=keepdim) if a.size else np.sum(a, axis=dim, keepdims=keepdim)
+    close(fb.tensor(a).logsumexp(dim, keepdim), want, "float64")
+
+
+def test_logsumexp_of_infinities():
+    inf = np.inf
+    x = fb.tensor([[inf, 0.0], [-inf, -inf], [-inf, 2.0], [np.nan, 0.0]])
+    got = x.logsumexp(1).tolist()
+    assert got[:3] == [inf, -inf, 2.0]
+    assert np.isnan(got[3])
+
+
+def test_norm_and_counts():
+    a = draw((4, 5), "float64")
+    x = fb.tensor(a)
+    for p in (1, 2, 3, np.inf):
+        assert x.norm(p).item() == pytest.approx(np.linalg.norm(a.ravel(), p))
+        np.testing.assert_allclose(x.norm(p, dim=1).numpy(), np.linalg.norm(a, p, axis=1))
+    assert fb.count_nonzero(fb.tensor([[0, 1], [2, 0]]), 0).tolist() == [1, 1]
+    assert fb.equal(x, x.clone()) and not fb.equal(x, x + 1) and not fb.equal(x, x[0])
+    y = a + np.array([0, 1e-9, 1e-3, np.nan, np.inf])
+    for equal_nan in (False, True):
+        assert np.array_equal(
+            fb.isclose(x, fb.tensor(y), equal_nan=equal_nan).numpy(), np.isclose(a, y, equal_nan=equal_nan)
+        )
+        assert fb.allclose(x, fb.tensor(y), equal_nan=equal_nan) == np.allclose(a, y, equal_nan=equal_nan)
+    variance, mean = fb.var_mean(x, 0)
+    np.testing.assert_allclose(variance.numpy(), a.var(0, ddof=1))
+    np.testing.assert_allclose(mean.numpy(), a.mean(0))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sum", "mean", "prod", "amax", "amin", "argmax", "any", "all", "logsumexp", "var", "max", "cumsum", "softmax"],
+)
+@pytest.mark.parametrize("dim", [2, -3, 2**40, -(2**63)])
+def test_dimensions_out_of_range(name, dim):
+    with pytest.raises(IndexError, match=rf"\[-2, 1\], but got {dim}"):
+        getattr(fb.ones(2, 3), name)(dim)
+
+
+def test_repeated_dimensions():
+    for name in ("sum", "amax", "var", "any", "logsumexp"):
+        with pytest.raises(RuntimeError, match="dim 0 appears multiple times"):
+            getattr(fb.ones(2, 3), name)((0, -2))
+
+
+def test_empty_extremes():
+    with pytest.raises(RuntimeError, match="numel"):
+        fb.zeros(0).max()
+    with pytest.raises(IndexError, match="numel"):
+        fb.zeros(0).argmax()
+    with pytest.raises(IndexError, match=r"\[0, 3\]"):
+        fb.zeros(0, 3).max(0)
+    assert fb.zeros(0, 3).max(1).values.shape == (0,)
+
+
+def test_pairs_have_names():
+    pair = fb.tensor([[1.0, 3.0], [4.0, 2.0]]).max(1)
+    values, indices = pair
+    assert pair.values.tolist() == values.tolist() == [3, 4]
+    assert pair.indices.tolist() == indices.tolist() == [1, 0]
+    assert fb.max(fb.tensor([1, 5]), fb.tensor([4, 2])).tolist() == [4, 5]
+
+
+def test_accuracy_of_a_long_sum():
+    a = np.random.default_rng(0).random(3_000_001).astype(np.float32)
+    assert fb.tensor(a).sum().item() == pytest.approx(a.sum(dtype=np.float64), rel=1e-6)
+    assert fb.tensor(a).mean().item() == pytest.approx(a.mean(dtype=np.float64), rel=1e-6)
+    assert (fb.tensor(a) + 1000).var().item() == pytest.approx(
+        (a + np.float32(1000)).astype(np.float64).var(ddof=1), rel=1e-4
+    )
+    assert fb.tensor(a).cumsum(0)[-1].item() == pytest.approx(a.sum(dtype=np.float64), rel=1e-6)

@@ -1,0 +1,149 @@
+"""Results do not depend on the number of threads, and the pool survives what programs do to it."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+RNG = np.random.default_rng(0)
+X = fb.tensor(RNG.standard_normal((517, 1031)).astype(np.float32))
+LONG = fb.tensor(RNG.standard_normal(1_000_003).astype(np.float32))
+IMAGES = fb.tensor(RNG.standard_normal((17, 8, 28, 28)).astype(np.float32))
+FILTERS = fb.tensor(RNG.standard_normal((16, 8, 3, 3)).astype(np.float32))
+
+OPERATIONS = {
+    "exp": lambda: X.exp(),
+    "broadcast": lambda: X.t() * X[0, :517],
+    "copy": lambda: X.t().contiguous(),
+    "sum": lambda: LONG.sum(),
+    "sum_rows": lambda: X.sum(1),
+    "sum_columns": lambda: X.sum(0),
+    "mean": lambda: LONG.mean(),
+    "var": lambda: LONG.var(),
+    "var_columns": lambda: X.var(0),
+    "prod": lambda: (LONG * 1e-3 + 1).prod(),
+    "cumsum": lambda: X.cumsum(1),
+    "argmax": lambda: X.argmax(0),
+    "logsumexp": lambda: X.logsumexp(1),
+    "softmax": lambda: fb.softmax(X, 1),
+    "softmax_columns": lambda: fb.log_softmax(X, 0),
+    "gemm": lambda: X @ X.t(),
+    "gemm_wide": lambda: X[:30] @ X.t(),
+    "gemm_tall": lambda: X @ X[:30].t(),
+    "gemv": lambda: X @ X[0],
+    "gemm64": lambda: X.double() @ X.double().t(),
+    "bmm": lambda: fb.bmm(IMAGES[:, 0], IMAGES[:, 1]),
+    "linear": lambda: fb.linear(X, X[:64], X[:64, 0].contiguous()),
+    "conv2d": lambda: fb.conv2d(IMAGES, FILTERS, padding=1),
+    "max_pool2d": lambda: fb.max_pool2d(IMAGES, 2),
+    "avg_pool2d": lambda: fb.avg_pool2d(IMAGES, 3, 2, 1),
+    "batch_norm": lambda: fb.batch_norm(IMAGES, None, None, training=True),
+    "index": lambda: X[fb.arange(516, -1, -1)],
+    "scatter_add": lambda: fb.scatter_add(X, 1, fb.zeros(517, 1031, dtype=fb.int64), X),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_results_are_the_same_bits(name):
+    results = []
+    for threads in (1, 2, 3):
+        fb.set_num_threads(threads)
+        results.append(OPERATIONS[name]().numpy())
+    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+
+
+def test_number_of_threads():
+    fb.set_num_threads(3)
+    assert fb.get_num_threads() == 3
+    for wrong in (0, -1):
+        with pytest.raises(RuntimeError, match=str(wrong)):
+            fb.set_num_threads(wrong)
+    with pytest.raises(TypeError):
+        fb.set_num_threads("2")
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_environment():
+    assert run("import flambeau as fb; print(fb.get_num_threads())", FLAMBEAU_NUM_THREADS="3") == "3"
+    assert int(run("import flambeau as fb; print(fb.get_num_threads())", FLAMBEAU_NUM_THREADS="x")) >= 1
+
+
+FORK = """
+import os, flambeau as fb
+fb.set_num_threads(2)
+x = fb.ones(1_000_000)
+assert x.exp().sum().item() > 0            # the pool is running
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        ok = (x * 2).sum().item() == 2_000_000 and (fb.ones(300, 300) @ fb.ones(300, 300))[0, 0].item() == 300
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(0 if x.sum().item() == 1_000_000 else 1)
+        ok = ok and os.waitpid(grandchild, 0)[1] == 0
+        os._exit(0 if ok else 1)
+    assert os.waitpid(child, 0)[1] == 0
+assert x.sum().item() == 1_000_000
+print("alive")
+"""
+
+
+def test_fork():
+    assert run(FORK) == "alive"
+
+
+def test_exit_while_the_pool_sleeps():
+    assert run("import flambeau as fb; fb.set_num_threads(4); print(fb.ones(1_000_000).sum().item())") == "1000000.0"
+
+
+def test_more_threads_than_the_system_gives():
+    code = """
+import resource, flambeau as fb
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)) if hasattr(resource, 'RLIMIT_NPROC') else None
+fb.set_num_threads(64)
+print(fb.ones(10_000_000).sum().item())
+"""
+    assert run(code) == "10000000.0"
+
+
+def test_python_threads():
+    want = X.exp().sum().item()
+    results, errors = [], []
+
+    def work():
+        try:
+            for _ in range(20):
+                results.append(X.exp().sum().item())
+                (X[:64] @ X[:64].t()).sum().item()
+                del results[:-1]
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors
+    assert results[-1] == want
+
+
+def test_an_error_inside_a_parallel_loop_reaches_the_caller():
+    index = fb.zeros(500, 1000, dtype=fb.int64)
+    index[499, 999] = 7
+    for _ in range(20):
+        with pytest.raises(RuntimeError, match="index 7 is out of bounds for dimension 1 with size 5"):
+            fb.gather(fb.zeros(500, 5), 1, index)
+    assert fb.ones(1_000_000).sum().item() == 1_000_000

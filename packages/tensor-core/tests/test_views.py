@@ -1,0 +1,249 @@
+"""Views against NumPy's over the same memory, with Hypothesis."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import flambeau as fb
+
+shapes = st.lists(st.integers(0, 4), max_size=5).map(tuple)
+
+
+def pair(shape):
+    array = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    return array, fb.from_numpy(array)
+
+
+def check(tensor, array, owner=None):
+    assert tensor.shape == array.shape
+    assert np.array_equal(tensor.numpy(), array)
+    assert tensor.numel() == array.size
+    assert tensor.is_contiguous() == (array.flags.c_contiguous or array.size == 0)
+    if owner is not None and array.size:
+        assert np.shares_memory(tensor.numpy(), owner)
+
+
+@st.composite
+def steps(draw):
+    """A shape and a chain of views, each as the code for the tensor and for the array."""
+    shape = draw(shapes)
+    array, tensor = pair(shape)
+    owner = array
+    for _ in range(draw(st.integers(1, 4))):
+        n = array.ndim
+        kind = draw(
+            st.sampled_from(
+                [
+                    "permute",
+                    "transpose",
+                    "squeeze",
+                    "unsqueeze",
+                    "slice",
+                    "select",
+                    "expand",
+                    "flip_dims",
+                    "diagonal",
+                    "movedim",
+                ]
+            )
+        )
+        if kind == "unsqueeze":
+            at = draw(st.integers(-n - 1, n))
+            array, tensor = np.expand_dims(array, at), tensor.unsqueeze(at)
+        elif n == 0:
+            continue
+        elif kind == "permute":
+            order = draw(st.permutations(range(n)))
+            array, tensor = array.transpose(order), tensor.permute(*order)
+        elif kind == "transpose":
+            a, b = draw(st.integers(-n, n - 1)), draw(st.integers(-n, n - 1))
+            array, tensor = np.swapaxes(array, a, b), tensor.transpose(a, b)
+        elif kind == "squeeze":
+            array, tensor = np.squeeze(array), tensor.squeeze()
+        elif kind == "slice":
+            d = draw(st.integers(0, n - 1))
+            bounds = st.one_of(st.none(), st.integers(-6, 6))
+            part = slice(draw(bounds), draw(bounds), draw(st.one_of(st.none(), st.integers(1, 3))))
+            key = (slice(None),) * d + (part,)
+            array, tensor = array[key], tensor[key]
+        elif kind == "select":
+            d = draw(st.integers(0, n - 1))
+            if array.shape[d]:
+                i = draw(st.integers(-array.shape[d], array.shape[d] - 1))
+                array, tensor = array[(slice(None),) * d + (i,)], tensor.select(d, i)
+        elif kind == "expand":
+            size = [draw(st.integers(0, 3)) if s == 1 else s for s in array.shape]
+            array, tensor = np.broadcast_to(array, size), tensor.expand(size)
+        elif kind == "diagonal" and n > 1:
+            offset = draw(st.integers(-3, 3))
+            array, tensor = np.diagonal(array, offset, 0, n - 1), tensor.diagonal(offset, 0, n - 1)
+        elif kind == "movedim":
+            a, b = draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))
+            array, tensor = np.moveaxis(array, a, b), tensor.movedim(a, b)
+    return array, tensor, owner
+
+
+@given(steps())
+def test_chains_of_views(case):
+    array, tensor, owner = case
+    assert tensor.shape == array.shape
+    assert np.array_equal(tensor.numpy(), array)
+    if array.size:
+        assert np.shares_memory(tensor.numpy(), owner)
+    assert np.array_equal((tensor + 1).numpy(), array + 1)
+    assert np.array_equal(tensor.clone().numpy(), array)
+    assert tensor.clone().is_contiguous()
+    assert tensor.sum().item() == array.sum(dtype=np.float64)
+
+
+@given(steps(), st.data())
+def test_reshape_copies_just_where_a_view_is_impossible(case, data):
+    array, tensor, _ = case
+    sizes = [s for s in array.shape if s != 1]
+    merged = (
+        data.draw(st.sampled_from([[-1], [*sizes, 1], [int(np.prod(sizes[:2])), *sizes[2:]]]))
+        if array.size
+        else [*array.shape, 1]
+    )
+    want = array.reshape(merged)
+    assert np.array_equal(tensor.reshape(merged).numpy(), want)
+    if np.shares_memory(want, array):  # NumPy found a view; so must we
+        assert np.array_equal(tensor.view(merged).numpy(), want)
+
+
+def test_incompatible_view():
+    x = fb.arange(6.0).reshape(2, 3).t()
+    with pytest.raises(RuntimeError, match=r"\[3, 2\].*\[1, 3\].*\[6\].*reshape"):
+        x.view(6)
+    assert x.reshape(6).tolist() == [0, 3, 1, 4, 2, 5]
+    assert x.view(3, 2, 1).shape == (3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((4,), r"\[4\].*6"),
+        ((-1, -1), "one dimension"),
+        ((-2, 3), "-2"),
+        ((-1, 4), r"\[-1, 4\].*6"),
+        ((2**62, 4), "large|invalid"),
+    ],
+)
+def test_invalid_shapes(size, message):
+    with pytest.raises(RuntimeError, match=message):
+        fb.zeros(6).view(size)
+    with pytest.raises(RuntimeError, match=message):
+        fb.zeros(6).reshape(size)
+
+
+def test_minus_one_of_nothing():
+    with pytest.raises(RuntimeError, match=r"ambiguous|any value"):
+        fb.zeros(0, 3).view(0, -1)
+    assert fb.zeros(0, 3).view(-1, 3).shape == (0, 3)
+
+
+def test_split_chunk_unbind():
+    array, x = pair((7, 4))
+    for size in (1, 2, 3, 7, 9):
+        parts = x.split(size)
+        assert isinstance(parts, tuple)
+        want = [array[i : i + size] for i in range(0, 7, size)]
+        assert all(np.array_equal(p.numpy(), w) for p, w in zip(parts, want, strict=True))
+    for size, part in zip((1, 0, 3), x.split([1, 0, 3], dim=1), strict=True):
+        assert part.shape == (7, size)
+    for count in (1, 2, 3, 5, 7, 9):
+        step = -(-7 // count)
+        want = [array[i : i + step] for i in range(0, 7, step)]
+        assert all(np.array_equal(p.numpy(), w) for p, w in zip(x.chunk(count), want, strict=True))
+    assert all(np.array_equal(p.numpy(), w) for p, w in zip(x.unbind(1), array.T, strict=True))
+    for count in (1, 3, 4):
+        want = np.array_split(array, count)
+        assert all(np.array_equal(p.numpy(), w) for p, w in zip(fb.tensor_split(x, count), want, strict=True))
+    with pytest.raises(RuntimeError, match=r"7.*\[1, 2\]"):
+        x.split([1, 2])
+    for wrong in ("abc", 2.5, None):
+        with pytest.raises(TypeError):
+            x.split(wrong)
+
+
+def test_other_views():
+    array, x = pair((2, 3, 4))
+    check(x.flatten(), array.reshape(-1), array)
+    check(x.flatten(1), array.reshape(2, 12), array)
+    check(x.flatten(0, 1), array.reshape(6, 4), array)
+    check(x.unflatten(2, (2, -1)), array.reshape(2, 3, 2, 2), array)
+    check(x.narrow(1, 1, 2), array[:, 1:3], array)
+    check(x.T if x.dim() == 2 else x.permute(2, 1, 0), array.T, array)
+    check(x.mT, array.swapaxes(1, 2), array)
+    check(x.squeeze(0), array, array)
+    check(x.unsqueeze(0).squeeze(0), array, array)
+    check(x.as_strided((2, 2), (1, 5), 3), np.lib.stride_tricks.as_strided(array.ravel()[3:], (2, 2), (4, 20)), array)
+    check(x.expand(5, 2, 3, 4)[2], array, array)
+    check(x.swapaxes(0, 2), array.swapaxes(0, 2), array)
+    check(x.repeat(2, 1, 3), np.tile(array, (2, 1, 3)))
+    check(x.repeat(2, 1, 1, 1), np.tile(array, (2, 1, 1, 1)))
+    assert x.view(fb.int32).tolist() == array.view(np.int32).tolist()
+    assert x.view(fb.float64).tolist() == array.view(np.float64).tolist()
+    assert x.view(fb.uint8).shape == (2, 3, 16)
+    with pytest.raises(RuntimeError, match="divisible"):
+        fb.zeros(3).view(fb.float64)
+    assert np.array_equal(fb.tril(x, 1).numpy(), np.tril(array, 1))
+    assert np.array_equal(fb.triu(x, -1).numpy(), np.triu(array, -1))
+    assert [g.tolist() for g in fb.meshgrid(fb.arange(2), fb.arange(3))] == [
+        g.tolist() for g in np.meshgrid(range(2), range(3), indexing="ij")
+    ]
+    assert [g.tolist() for g in fb.meshgrid(fb.arange(2), fb.arange(3), indexing="xy")] == [
+        g.tolist() for g in np.meshgrid(range(2), range(3))
+    ]
+
+
+def test_a_write_through_a_view_is_seen_by_all():
+    x = fb.zeros(3, 4)
+    x.t()[1].fill_(5)
+    x[:, 2:].add_(1)
+    x.view(-1)[0] = 9
+    assert x.tolist() == [[9, 5, 1, 1], [0, 5, 1, 1], [0, 5, 1, 1]]
+
+
+def test_writing_to_an_expanded_tensor_is_refused():
+    x = fb.zeros(1, 3).expand(2, 3)
+    with pytest.raises(RuntimeError, match=r"single memory location.*\[2, 3\]"):
+        x.add_(1)
+    assert x.tolist() == [[0, 0, 0]] * 2
+
+
+def test_limits():
+    x = fb.zeros((1,) * 64)
+    for call in (
+        lambda: x.unsqueeze(0),
+        lambda: x.expand((1,) * 65),
+        lambda: fb.stack([x]),
+        lambda: x.repeat((1,) * 65),
+    ):
+        with pytest.raises(RuntimeError, match="64 dimensions"):
+            call()
+    assert (x + 1).item() == 1
+    assert x.permute(*range(63, -1, -1)).sum().item() == 0
+    with pytest.raises(RuntimeError, match="overflow"):
+        fb.zeros(1).expand(2**40, 2**40)
+    with pytest.raises(RuntimeError, match="overflow"):
+        fb.zeros(1).as_strided((2**40, 2**40), (0, 0))
+    with pytest.raises(RuntimeError):
+        fb.zeros(4).as_strided((2,), (2**62,))
+    with pytest.raises(IndexError, match="no dimensions"):
+        fb.tensor(1.0).size(0)
+    with pytest.raises(IndexError, match="no dimensions"):
+        fb.tensor(1.0).stride(0)
+
+
+def test_size_is_a_tuple():
+    size = fb.zeros(2, 3).shape
+    assert isinstance(size, tuple)
+    assert size == (2, 3)
+    assert size.numel() == 6
+    assert repr(size) == "flambeau.Size([2, 3])"
+    assert isinstance(size[1:], fb.Size)
+    assert isinstance(size + (4,), fb.Size)
+    assert fb.zeros(2, 3).stride() == (3, 1)
+    assert type(fb.zeros(2, 3).stride()) is tuple

@@ -1,0 +1,1 @@
+"""Writes the type stub of flambeau's native module from its registry."""

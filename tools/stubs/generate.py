@@ -1,0 +1,120 @@
+"""Puts together the text of the stub: `classes.pyi.in` by hand, and the registry's signatures typed by `types.toml`."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flambeau import _core
+
+HERE = Path(__file__).parent
+CLASSES = (HERE / "classes.pyi.in").read_text()
+TYPES = tomllib.loads((HERE / "types.toml").read_text())
+TENSOR = CLASSES.partition("\nclass Tensor:\n")[2]
+WIDTH = 120
+INDENT = "    "  # of methods
+OUT = "out: _Optional = None"
+ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+
+UNKNOWN_TYPE = """\
+{signature}: the type of {parameter!r} is not known; add it to tools/stubs/types.toml, to [parameter] if the name \
+means the same wherever it is used, else to [function]"""
+
+
+def stub() -> str:
+    """Return the text of ``_core.pyi``."""
+    text = CLASSES
+    entries = [*_core.signatures(), *rows()]
+    parts = {
+        "operators": list(operators()),
+        "methods": sorted(line for entry in entries for line in methods(entry)),
+        "dtypes": sorted(f"{name}: dtype" for name, value in vars(_core).items() if isinstance(value, _core.dtype)),
+        "functions": sorted(line for entry in entries for line in functions(entry)),
+    }
+    for mark, lines in parts.items():
+        text = re.sub(rf"^ *# <{mark}>$", "\n".join(lines), text, flags=re.MULTILINE)
+    return text
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """Yield the pointwise rows that no composite of the same name hides, in the form of the signatures."""
+    composites = {entry["name"] for entry in _core.signatures()}
+    everywhere = {"function": True, "method": True, "inplace": True, "out": True}
+    for row in _core.pointwise_rows():
+        name = row["name"]
+        if name not in composites and not name.startswith("_"):
+            operands = ", ".join(["input", "other"][: row["arity"]])
+            yield {"name": name, "signature": f"{name}({operands})", **everywhere}
+
+
+def functions(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield the function, if there is one that `classes.pyi.in` does not have."""
+    name = entry["name"]
+    if not hasattr(_core, name) or not (entry["function"] or not entry["method"]) or f"\ndef {name}(" in CLASSES:
+        return
+    parameters = typed(entry)
+    if entry["out"]:
+        parameters += [OUT] if any(each.startswith("*") for each in parameters) else ["*", OUT]
+    yield definition("", name, parameters, TYPES["result"].get(name, "Tensor"))
+
+
+def methods(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield the method and its in-place form, as far as there are such and `classes.pyi.in` does not have them."""
+    name = entry["name"]
+    if entry["method"] and f"\n{INDENT}def {name}(" not in TENSOR:
+        result = "_Self" if re.fullmatch(r"[a-z].*_", name) else "Tensor"
+        yield definition(INDENT, name, ["self", *typed(entry)[1:]], TYPES["result"].get(name, result))
+    if entry["inplace"]:
+        yield definition(INDENT, f"{name}_", ["self", *typed(entry)[1:]], "_Self")
+
+
+def operators() -> Iterator[str]:
+    """Yield the number protocol."""
+    for name in ARITHMETIC:
+        for prefix, result in (("", "Tensor"), ("r", "Tensor"), ("i", "_Self")):
+            if f"__{prefix}{name}__" in vars(_core.Tensor):
+                yield definition(INDENT, f"__{prefix}{name}__", ["self", "other: Tensor | _Number"], result)
+    for name in ("lt", "le", "gt", "ge"):
+        yield definition(INDENT, f"__{name}__", ["self", "other: Tensor | _Number"], "Tensor")
+    for name in ("matmul", "rmatmul"):
+        yield definition(INDENT, f"__{name}__", ["self", "other: Tensor"], "Tensor")
+    for name in ("neg", "pos", "abs", "invert"):
+        yield definition(INDENT, f"__{name}__", ["self"], "Tensor")
+
+
+def typed(entry: dict[str, Any]) -> list[str]:
+    """Return the parameters of a signature with their types."""
+    parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
+    assert isinstance(parsed, ast.FunctionDef)
+    arguments = parsed.args
+    own = TYPES["function"].get(entry["name"], {})
+
+    def with_type(argument: ast.arg, default: ast.expr | None) -> str:
+        kind = own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
+        if kind is None:
+            raise KeyError(UNKNOWN_TYPE.format(signature=entry["signature"], parameter=argument.arg))
+        return f"{argument.arg}: {kind}" + (f" = {ast.unparse(default)}".replace("'", '"') if default else "")
+
+    required = len(arguments.args) - len(arguments.defaults)
+    parameters = [with_type(each, None) for each in arguments.args[:required]]
+    parameters += map(with_type, arguments.args[required:], arguments.defaults)
+    if arguments.vararg:
+        parameters.append(f"*{arguments.vararg.arg}: {own.get(arguments.vararg.arg, '_Dims')}")
+    elif arguments.kwonlyargs:
+        parameters.append("*")
+    return [*parameters, *map(with_type, arguments.kwonlyargs, arguments.kw_defaults)]
+
+
+def definition(indent: str, name: str, parameters: list[str], result: str) -> str:
+    """Return the definition, broken the way ruff breaks one that is too long."""
+    start, arguments, end = f"{indent}def {name}(", ", ".join(parameters), f") -> {result}: ..."
+    inner = indent + "    "
+    if len(start + arguments + end) <= WIDTH:
+        return start + arguments + end
+    if len(inner + arguments) > WIDTH:
+        arguments = f",\n{inner}".join(parameters) + ","
+    return f"{start}\n{inner}{arguments}\n{indent}{end}"
