@@ -13,9 +13,8 @@ Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign)
   require(alpha.kind() != Category::Floating || (!x.tensor || is_floating(x.tensor->dtype())) ||
               (y.tensor && is_floating(y.tensor->dtype())),
           "For integral input tensors, argument alpha must not be a floating point number.");
-  const Scalar scale =
-      alpha.kind() == Category::Floating ? Scalar(sign * alpha.real()) : Scalar(int64_t(sign) * alpha.integer());
-  return _add_scaled(x, y, scale);
+  if (sign > 0) return _add_scaled(x, y, alpha);
+  return _add_scaled(x, y, alpha.kind() == Category::Floating ? Scalar(-alpha.real()) : Scalar(-alpha.integer()));
 }
 
 Tensor divide(const Operand& x, const Operand& y, std::optional<std::string_view> mode) {

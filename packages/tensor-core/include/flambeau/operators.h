@@ -43,7 +43,7 @@ FLAMBEAU_OPERATOR(|, bitwise_or)
 #undef FLAMBEAU_OPERATOR
 inline Tensor operator-(const Tensor& x) { return neg(x); }
 
-// x**y with Python's shortcuts: squares and roots without the general power.
+// x**y, with whole and half powers of floats that need no general power done without it.
 FLAMBEAU_API Tensor power(const Operand& x, const Operand& y);
 
 using OptionalDims = std::optional<Shape>;

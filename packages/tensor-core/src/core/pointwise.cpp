@@ -455,7 +455,12 @@ Tensor power(const Operand& x, const Operand& y) {
   if (!y.tensor && x.tensor) {
     const Category kind = category(x.tensor->dtype());
     if (kind >= y.scalar.kind() && kind != Category::Boolean && y.scalar.real() == 2) return square(*x.tensor);
-    if (y.scalar.real() == 0.5 && is_floating(x.tensor->dtype())) return sqrt(*x.tensor);
+    if (is_floating(x.tensor->dtype())) {
+      if (y.scalar.real() == 0.5) return sqrt(*x.tensor);
+      if (y.scalar.real() == 3) return square(*x.tensor) * *x.tensor;
+      if (y.scalar.real() == -1) return reciprocal(*x.tensor);
+      if (y.scalar.real() == -0.5) return rsqrt(*x.tensor);
+    }
     require(is_floating(x.tensor->dtype()) || y.scalar.kind() == Category::Floating || y.scalar.integer() >= 0,
             "Integers to negative integer powers are not allowed.");
   }

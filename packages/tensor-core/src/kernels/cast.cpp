@@ -26,6 +26,10 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
     auto* in = reinterpret_cast<const Stored<From>*>(from);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) out[i] = convert_stored<To, From>(in[i]);
+  } else if (to_stride == to_size && from_stride == 0 && n > 0) {  // one value for all
+    auto* out = reinterpret_cast<Stored<To>*>(to);
+    const auto value = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
+    for (int64_t i = 0; i < n; ++i) out[i] = value;
   } else {
     for (int64_t i = 0; i < n; ++i)
       *reinterpret_cast<Stored<To>*>(to + i * to_stride) =

@@ -57,7 +57,7 @@ struct DirectWeights {
   int64_t grad_stride, image_stride;     // between samples, in elements
 };
 
-// Kernels indexed [2] are for float32 and float64.
+// Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseCount][kComputeCount];
@@ -80,7 +80,7 @@ struct Table {
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
   void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
                            char* out);
-  void (*max_pool[2])(const PoolPlane& plane, const char* in, char* out, int64_t* indices);
+  void (*max_pool[3])(const PoolPlane& plane, const char* in, char* out, int64_t* indices);
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
   void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normals a group
   void (*dropout[2])(char* out, const char* in, int64_t n, uint32_t threshold, double scale, const uint32_t* bits);

@@ -65,7 +65,7 @@ void max_window(const PoolPlane& w, const T* in, T* out, int64_t* indices) {
   for (int64_t oh = 0; oh < w.out_h; ++oh)
     for (int64_t ow = 0; ow < w.out_w; ++ow, ++out, ++indices) {
       const int64_t top = oh * w.stride_h - w.pad_h, left = ow * w.stride_w - w.pad_w;
-      T best = -std::numeric_limits<T>::infinity();
+      T best = std::numeric_limits<T>::lowest();
       int64_t at = -1;
       for (int64_t kh = 0; kh < w.kernel_h; ++kh) {
         const int64_t y = top + kh * w.dilation_h;
@@ -145,6 +145,7 @@ void fill_windows(Table& table) {
   table.fold[1] = fold<double>;
   table.max_pool[0] = max_pool<float>;
   table.max_pool[1] = max_pool<double>;
+  table.max_pool[2] = max_pool<int64_t>;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

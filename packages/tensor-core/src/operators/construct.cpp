@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "flambeau/operators.h"
+#include "flambeau/parallel.h"
 
 namespace flambeau {
 
@@ -23,15 +24,23 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   }
   require(count < 1e15, "arange: ", count, " elements are too many");
   Tensor out = empty({int64_t(count)}, type);
+  const int64_t first = start.integer(), whole_step = step.integer();
+  const double real_first = start.real(), real_step = step.real();
   dispatch(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    for (int64_t i = 0; i < out.numel(); ++i) {
-      if constexpr (std::is_integral_v<T>)
-        out.data<T>()[i] =
-            T(integral ? start.integer() + i * step.integer() : int64_t(start.real() + double(i) * step.real()));
+    T* to = out.data<T>();
+    parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
+      if (std::is_integral_v<T> && integral)
+        for (int64_t i = begin; i < end; ++i) to[i] = convert<T>(first + i * whole_step);
       else
-        out.data<T>()[i] = convert<T>(start.real() + double(i) * step.real());
-    }
+        for (int64_t i = begin; i < end; ++i) {
+          const double value = real_first + double(i) * real_step;
+          if constexpr (std::is_integral_v<T>)
+            to[i] = T(int64_t(value));
+          else
+            to[i] = convert<T>(value);
+        }
+    });
   });
   return out;
 }

@@ -17,7 +17,10 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
+Dtype working_type(const Tensor& t) {
+  if (!is_floating(t.dtype())) return Dtype::int64;
+  return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+}
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
 int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
@@ -29,11 +32,11 @@ Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weig
   const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
   Tensor out = empty(g.output_shape(), type);
   if (out.numel() == 0) return to(out, input.dtype());
-  if (g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
-  dispatch_real(type, [&](auto tag) {
+  if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
+  const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto& table = kernels::table();
-    const bool real64 = type == Dtype::float64;
+    const bool real64 = sizeof(T) == 8;  // unfolding only copies, so it serves int64 as well
     const kernels::Patches patches = g.patches();
     parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
       const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
@@ -52,7 +55,11 @@ Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weig
                reinterpret_cast<char*>(to), g.positions(), type);
         }
     });
-  });
+  };
+  if (type == Dtype::int64)
+    run(TypeTag<int64_t>{});
+  else
+    dispatch_real(type, run);
   return to(out, input.dtype());
 }
 
@@ -174,7 +181,7 @@ Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
   require(weight.dim() == 4, "conv2d: expected a 4-dimensional weight, got shape ", weight.shape());
   require(input.dtype() == weight.dtype(), "Input type (", input.dtype(), ") and weight type (", weight.dtype(),
           ") should be the same");
-  require<NotImplementedError>(is_floating(input.dtype()), "\"conv2d\" not implemented for '", input.dtype(), "'");
+  require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"conv2d\" not implemented for '", input.dtype(), "'");
   require(groups > 0, "non-positive groups is not supported, got ", groups);
   constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
   for (int i = 0; i < 2; ++i) {

@@ -1,5 +1,6 @@
 // Convolutions with stride 1 and their gradients: padding, panels of weights, and the loops over samples around the
 // kernels of Note [Direct convolution].
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -129,39 +130,48 @@ Tensor direct_input_gradient(const Geometry& g, const Tensor& grad, const Tensor
   return out;
 }
 
+// Samples are summed in a few parts, each large enough that adding up the lanes at its end does not count; the parts
+// and blocks of filters are what the threads share.
 Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   const Flat flat = forward_flat(g);
-  const int64_t parts = std::min(kConvolutionParts, g.batch), weights = g.filters * flat.taps,
+  constexpr int64_t kPositions = 4096, kRowBlock = 12;
+  const int64_t columns = (flat.columns() + 15) / 16 * 16, items = g.batch * g.groups;
+  const int64_t parts = std::clamp<int64_t>(g.batch * columns / kPositions, 1, std::min(kConvolutionParts, g.batch));
+  const int64_t weights = g.filters * flat.taps, row_blocks = (flat.rows + kRowBlock - 1) / kRowBlock,
                 size = item_size(input.dtype());
-  const int64_t columns = (flat.columns() + 15) / 16 * 16;
   Tensor partial = empty({parts, weights}, input.dtype());
-  const int64_t grain = std::max<int64_t>(1, sample_grain(g) * parts / g.batch);
+  const Block images(items * flat.image_size() * size), grads(items * flat.rows * columns * size);
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    parallel_items(parts, grain, [&](int64_t begin, int64_t end) {
-      const int64_t most = (g.batch + parts - 1) / parts;
-      const Block images(most * flat.image_size() * size), grads(most * flat.rows * columns * size);
-      for (int64_t part = begin; part < end; ++part) {
-        const int64_t first = g.batch * part / parts, count = g.batch * (part + 1) / parts - first;
-        for (int64_t group = 0; group < g.groups; ++group) {
-          for (int64_t n = 0; n < count; ++n) {
-            const int64_t item = (first + n) * g.groups + group;
-            flat.pad(input.data<T>() + item * flat.channels * flat.height * flat.width,
-                     reinterpret_cast<T*>(images.get()) + n * flat.image_size());
-            const T* from = grad.data<T>() + item * flat.rows * g.positions();
-            T* to = reinterpret_cast<T*>(grads.get()) + n * flat.rows * columns;
-            std::fill(to, to + flat.rows * columns, T(0));
-            for (int64_t r = 0; r < flat.rows; ++r)
-              for (int64_t y = 0; y < g.out_h; ++y, from += g.out_w)
-                std::memcpy(to + r * columns + y * flat.row(), from, size_t(g.out_w) * sizeof(T));
+    parallel_items(items, std::max<int64_t>(1, 32768 / (flat.image_size() + flat.rows * columns)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       flat.pad(input.data<T>() + i * flat.channels * flat.height * flat.width,
+                                reinterpret_cast<T*>(images.get()) + i * flat.image_size());
+                       const T* from = grad.data<T>() + i * flat.rows * g.positions();
+                       T* to = reinterpret_cast<T*>(grads.get()) + i * flat.rows * columns;
+                       std::fill(to, to + flat.rows * columns, T(0));
+                       for (int64_t r = 0; r < flat.rows; ++r)
+                         for (int64_t y = 0; y < g.out_h; ++y, from += g.out_w)
+                           std::memcpy(to + r * columns + y * flat.row(), from, size_t(g.out_w) * sizeof(T));
+                     }
+                   });
+    const auto kernel = kernels::table().direct_weight[sizeof(T) == 8];
+    const int64_t work = g.batch / parts * columns * flat.taps * std::min(kRowBlock, flat.rows);
+    parallel_items(
+        parts * g.groups * row_blocks, std::max<int64_t>(1, 300000 / (work + 1)), [&](int64_t begin, int64_t end) {
+          for (int64_t task = begin; task < end; ++task) {
+            const int64_t block = task % row_blocks, group = task / row_blocks % g.groups,
+                          part = task / row_blocks / g.groups;
+            const int64_t first = g.batch * part / parts, count = g.batch * (part + 1) / parts - first;
+            const int64_t row = block * kRowBlock, item = first * g.groups + group;
+            kernel({std::min(kRowBlock, flat.rows - row), flat.taps, columns, count, g.groups * flat.rows * columns,
+                    g.groups * flat.image_size()},
+                   grads.get() + (item * flat.rows + row) * columns * size,
+                   images.get() + item * flat.image_size() * size, flat.offsets.data(),
+                   reinterpret_cast<char*>(partial.data<T>() + part * weights + (group * flat.rows + row) * flat.taps));
           }
-          kernels::table().direct_weight[sizeof(T) == 8](
-              {flat.rows, flat.taps, columns, count, flat.rows * columns, flat.image_size()}, grads.get(), images.get(),
-              flat.offsets.data(),
-              reinterpret_cast<char*>(partial.data<T>() + part * weights + group * flat.rows * flat.taps));
-        }
-      }
-    });
+        });
   });
   return reshape(parts == 1 ? partial : sum(partial, Shape{0}, false, std::nullopt), g.weight_shape());
 }

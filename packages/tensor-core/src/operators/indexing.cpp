@@ -17,7 +17,7 @@ int64_t checked(int64_t i, int64_t size, int64_t dim) {
 }
 
 Tensor index_tensor(const Tensor& index, const char* name) {
-  require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32, name,
+  require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0, name,
           "(): Expected dtype int32/int64 for index, got ", index.dtype());
   return contiguous(to(index, Dtype::int64));
 }

@@ -58,7 +58,10 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
                 [sizes, dim](const Context& c) {
                   int64_t at = 0;
                   for (size_t i = 0; i < sizes.size(); ++i) {
-                    if (sizes[i] < 0) continue;
+                    if (sizes[i] < 0) {
+                      if (c.needs(int(i))) c.set(int(i), zeros({0}, c.gradient().dtype()));
+                      continue;
+                    }
                     if (c.needs(int(i))) c.set(int(i), slice(c.gradient(), dim, at, at + sizes[i], 1));
                     at += sizes[i];
                   }

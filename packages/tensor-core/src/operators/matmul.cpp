@@ -16,15 +16,16 @@ Matrix matrix_of(const Tensor& t) {  // the last two dimensions
 }
 
 // Integers: plain loops, exact modulo 2**64.
-void multiply_integers(const Tensor& a, const Tensor& b, const Tensor& out) {
-  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
-  std::fill(out.data<int64_t>(), out.data<int64_t>() + m * n, 0);
-  for (int64_t i = 0; i < m; ++i)
+void multiply_integers(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, char* c, int64_t ldc) {
+  const auto *x = static_cast<const uint64_t*>(a.data), *y = static_cast<const uint64_t*>(b.data);
+  for (int64_t i = 0; i < m; ++i) {
+    uint64_t* out = reinterpret_cast<uint64_t*>(c) + i * ldc;
+    if (!add) std::fill(out, out + n, 0);
     for (int64_t p = 0; p < k; ++p) {
-      const uint64_t s = uint64_t(a.data<int64_t>()[i * a.stride(0) + p * a.stride(1)]);
-      for (int64_t j = 0; j < n; ++j)
-        out.data<uint64_t>()[i * n + j] += s * uint64_t(b.data<int64_t>()[p * b.stride(0) + j * b.stride(1)]);
+      const uint64_t s = x[i * a.row + p * a.column];
+      for (int64_t j = 0; j < n; ++j) out[j] += s * y[p * b.row + j * b.column];
     }
+  }
 }
 
 Dtype working_type(Dtype d) {
@@ -41,6 +42,7 @@ void require_same_dtype(const Tensor& a, const Tensor& b, const char* name) {
 
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
           Dtype dtype) {
+  if (dtype == Dtype::int64) return multiply_integers(m, n, k, a, b, beta != 0, c, ldc);
   const auto kernel = kernels::table().gemm[dtype == Dtype::float64];
   const int64_t size = item_size(dtype);
   constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
@@ -72,10 +74,7 @@ Tensor mm_values(const Tensor& a, const Tensor& b) {
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
   if (out.numel() > 0) {
-    if (type == Dtype::int64)
-      multiply_integers(x, y, out);
-    else
-      gemm(x.size(0), y.size(1), x.size(1), 1, matrix_of(x), matrix_of(y), 0, out.bytes(), out.size(1), type);
+    gemm(x.size(0), y.size(1), x.size(1), 1, matrix_of(x), matrix_of(y), 0, out.bytes(), out.size(1), type);
   }
   return to(out, a.dtype());
 }
@@ -114,9 +113,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
     GradMode off(false);
     const Tensor x = to(a, type), y = to(b, type);
     const int64_t size = item_size(type);
-    if (type == Dtype::int64) {
-      for (int64_t i = 0; i < batch; ++i) multiply_integers(select(x, 0, i), select(y, 0, i), select(out, 0, i));
-    } else if (out.numel() > 0) {
+    if (out.numel() > 0) {
       auto one = [&](int64_t i) {
         Matrix p = matrix_of(x), q = matrix_of(y);
         p.data = x.bytes() + i * x.stride(0) * size;
@@ -194,7 +191,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     require(bias.dim() == 1 && bias.size(0) == out_features, "linear: the bias of shape ", bias.shape(),
             " does not match the weight's ", out_features, " outputs");
   }
-  require<NotImplementedError>(is_floating(input.dtype()), "\"linear\" not implemented for '", input.dtype(), "'");
+  require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"linear\" not implemented for '", input.dtype(), "'");
   const Dtype type = working_type(input.dtype());
   Shape shape = input.shape();
   shape.back() = out_features;

@@ -51,6 +51,7 @@ void statistics(const T* x, const Layout& l, double* mean, double* variance) {
 
 Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                   const Tensor& bias, bool training, double momentum, double eps) {
+  if (input.dim() == 1 && input.numel() == 0) return clone(input);  // as in PyTorch: nothing to normalise
   require(input.dim() >= 2, "batch_norm: expected at least 2 dimensions (N, C, ...), got shape ", input.shape());
   require<NotImplementedError>(is_floating(input.dtype()), "\"batch_norm\" not implemented for '", input.dtype(), "'");
   const int64_t channels = input.size(1);

@@ -26,7 +26,7 @@ int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, in
 Window window_of(const char* name, const Tensor& t, const Shape& kernel, const Shape& stride, const Shape& padding,
                  const Shape& dilation, bool ceil_mode) {
   require(t.dim() == 3 || t.dim() == 4, name, ": Expected 3D or 4D input, got shape ", t.shape());
-  require<NotImplementedError>(is_floating(t.dtype()), "\"", name, "\" not implemented for '", t.dtype(), "'");
+  require<NotImplementedError>(t.dtype() != Dtype::bool_, "\"", name, "\" not implemented for '", t.dtype(), "'");
   constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
   for (int i = 0; i < 2; ++i) {
     require(kernel[i] < kLargest && stride[i] < kLargest && dilation[i] < kLargest, name,
@@ -67,15 +67,22 @@ void over_planes(const Window& w, F&& body) {
   });
 }
 
+// Pools compute in float32, float64 and int64.
+Tensor prepared(const Tensor& t) {
+  if (!is_floating(t.dtype())) return contiguous(to(t, Dtype::int64));
+  return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
+}
+int kernel_index(const Tensor& prepared) {
+  return prepared.dtype() == Dtype::float32 ? 0 : prepared.dtype() == Dtype::float64 ? 1 : 2;
+}
 template <class F>
-void dispatch_real(Dtype d, F&& f) {
-  if (d == Dtype::float64)
+void dispatch_prepared(const Tensor& t, F&& f) {
+  if (t.dtype() == Dtype::int64)
+    f(TypeTag<int64_t>{});
+  else if (t.dtype() == Dtype::float64)
     f(TypeTag<double>{});
   else
     f(TypeTag<float>{});
-}
-Tensor prepared(const Tensor& t) {
-  return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
 }  // namespace
@@ -91,7 +98,7 @@ TensorPair max_pool2d_with_indices(const Tensor& input, const Shape& kernel, con
     result.indices = empty(w.out_shape, Dtype::int64);
     const kernels::PoolPlane plane{w.height,   w.width,    w.out_h, w.out_w, w.kernel_h,   w.kernel_w,
                                    w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h, w.dilation_w};
-    const auto kernel = kernels::table().max_pool[x.dtype() == Dtype::float64];
+    const auto kernel = kernels::table().max_pool[kernel_index(x)];
     const int64_t size = item_size(x.dtype());
     over_planes(w, [&](int64_t p) {
       const int64_t in = p * w.height * w.width, out = p * w.out_h * w.out_w;
@@ -119,7 +126,7 @@ struct Average {
   bool count_include_pad;
   std::optional<int64_t> divisor;
 
-  // Calls body(output position, first row, last row, first column, last column, 1 / divisor) for every window of a
+  // Calls body(output position, first row, last row, first column, last column, divisor) for every window of a
   // plane.
   template <class F>
   void visit(F&& body) const {
@@ -134,7 +141,7 @@ struct Average {
         bottom = std::min(bottom, w.height);
         right = std::min(right, w.width);
         const int64_t count = divisor ? *divisor : count_include_pad ? padded : (bottom - top) * (right - left);
-        body(oh * w.out_w + ow, top, bottom, left, right, 1.0 / double(count));
+        body(oh * w.out_w + ow, top, bottom, left, right, count);
       }
   }
 };
@@ -147,13 +154,13 @@ Tensor average_gradient(const Average& a, const Tensor& grad, const Shape& shape
     GradMode off(false);
     const Tensor g = prepared(grad);
     out = zeros(shape, g.dtype());
-    dispatch_real(g.dtype(), [&](auto tag) {
+    dispatch_prepared(g, [&](auto tag) {
       using T = typename decltype(tag)::type;
       over_planes(a.w, [&](int64_t p) {
         const T* from = g.data<T>() + p * a.w.out_h * a.w.out_w;
         T* to = out.data<T>() + p * a.w.height * a.w.width;
-        a.visit([&](int64_t o, int64_t top, int64_t bottom, int64_t left, int64_t right, double scale) {
-          const T share = from[o] * T(scale);
+        a.visit([&](int64_t o, int64_t top, int64_t bottom, int64_t left, int64_t right, int64_t count) {
+          const T share = from[o] / T(count);
           for (int64_t y = top; y < bottom; ++y)
             for (int64_t x = left; x < right; ++x) to[y * a.w.width + x] += share;
         });
@@ -172,16 +179,16 @@ Tensor average(const Average& a, const Tensor& input) {
     GradMode off(false);
     const Tensor x = prepared(input);
     out = empty(a.w.out_shape, x.dtype());
-    dispatch_real(x.dtype(), [&](auto tag) {
+    dispatch_prepared(x, [&](auto tag) {
       using T = typename decltype(tag)::type;
       over_planes(a.w, [&](int64_t p) {
         const T* from = x.data<T>() + p * a.w.height * a.w.width;
         T* to = out.data<T>() + p * a.w.out_h * a.w.out_w;
-        a.visit([&](int64_t o, int64_t top, int64_t bottom, int64_t left, int64_t right, double scale) {
+        a.visit([&](int64_t o, int64_t top, int64_t bottom, int64_t left, int64_t right, int64_t count) {
           T total = 0;
           for (int64_t y = top; y < bottom; ++y)
             for (int64_t column = left; column < right; ++column) total += from[y * a.w.width + column];
-          to[o] = total * T(scale);
+          to[o] = total / T(count);
         });
       });
     });
