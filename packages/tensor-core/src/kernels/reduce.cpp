@@ -164,8 +164,10 @@ void softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length
   const T* in = reinterpret_cast<const T*>(in_bytes);
   for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
     const T largest = fold<Max, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
-    for (int64_t i = 0; i < length; ++i) out[i] = exp(in[i] - largest);
-    const T scale = T(1) / fold<Sum, T>(0, length, [out](int64_t i) __attribute__((always_inline)) { return out[i]; });
+    const T total = fold<Sum, T>(0, length, [in, out, largest](int64_t i) __attribute__((always_inline)) {
+      return out[i] = exp(in[i] - largest);
+    });
+    const T scale = T(1) / total;
     for (int64_t i = 0; i < length; ++i) out[i] *= scale;
   }
 }

@@ -58,6 +58,7 @@ T plus(T a, T b) {
 }
 
 void check_gather_shapes(const Tensor& t, int64_t dim, const Tensor& index, const char* name) {
+  if (index.numel() == 0) return;  // nothing is taken, whatever the shapes
   require(std::max(index.dim(), 1) == std::max(t.dim(), 1),
           "Index tensor must have the same number of dimensions as input tensor: ", name, " of shapes ", t.shape(),
           " and ", index.shape());
@@ -69,6 +70,7 @@ void check_gather_shapes(const Tensor& t, int64_t dim, const Tensor& index, cons
 // Calls body(position in index, offset of the element in t) for every entry, rows along the last dimension at a time.
 template <class F>
 void visit_gather(const Tensor& t, int64_t dim, const Tensor& index, bool parallel, F&& body) {
+  if (index.numel() == 0) return;
   const int last = index.dim() - 1;
   const int64_t columns = last >= 0 ? index.shape()[last] : 1, rows = columns ? index.numel() / columns : 0;
   const int64_t* positions = index.data<int64_t>();
