@@ -9,7 +9,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 namespace {
 
 constexpr int64_t kLanes = 64;     // independent partial results along a row
-constexpr int64_t kLeaf = 4096;    // elements below which a row is not split
+constexpr int64_t kLeaf = 16384;   // elements below which a row is not split
 constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 
