@@ -71,8 +71,7 @@ void bind_arithmetic() {
     def(signature, kUsual,
         "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
         clamp_objects);
-  for (const char* signature : {"multiply(input, other)"})
-    def(signature, kUsual, "input * other.", [](const Operand& x, const Operand& y) { return mul(x, y); });
+  def("multiply(input, other)", kUsual, "input * other.", [](const Operand& x, const Operand& y) { return mul(x, y); });
   def("subtract(input, other, *, alpha=1)", kUsual, "input - alpha * other.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
         return alpha.real() == 1 ? sub(x, y) : scaled_sum(x, y, alpha, -1);

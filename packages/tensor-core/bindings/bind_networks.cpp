@@ -88,9 +88,8 @@ void bind_networks() {
       "The negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). Gradient: input.",
       nll_loss);
   def("mse_loss(input, target, reduction='mean')", kFunction,
-      "The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them. Warns if the "
-      "shapes "
-      "differ and broadcast. Gradient: both, any order.",
+      "The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them.\n\n"
+      "Warns if the shapes differ and broadcast. Gradient: both, any order.",
       [](const Tensor& input, const Tensor& target, Reduction reduction) {
         if (input.shape() != target.shape()) warn_of_broadcast(input, target);
         return mse_loss(input, target, reduction);

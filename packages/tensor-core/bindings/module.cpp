@@ -213,14 +213,7 @@ void translate_exception() {
 PYBIND11_MODULE(_core, m) {
   using namespace flambeau::python;
   flambeau::python_interface = &interface;
-  py::register_local_exception_translator([](std::exception_ptr p) {
-    try {
-      if (p) std::rethrow_exception(p);
-    } catch (const flambeau::PythonError&) {
-    } catch (const flambeau::Error& e) {
-      set_error(e);
-    }
-  });
+  flambeau::register_exceptions();
   m.doc() = "The native core of flambeau.";
   m.attr("__all__") = py::list();
   create_small_types(m.ptr());

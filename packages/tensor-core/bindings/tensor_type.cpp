@@ -48,10 +48,10 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-// What autograd hangs off a tensor that only its Python object holds.
+// What autograd hangs off a tensor that only its Python object holds; nothing where autograd is not loaded.
 AutogradMeta* owned_meta(PyObject* self) {
   const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
-  return t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
+  return autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {

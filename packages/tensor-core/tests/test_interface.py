@@ -188,3 +188,21 @@ def test_devices():
     for wrong in ("gpu", "cuda:", "cuda:x", "cuda:-1"):
         with pytest.raises(RuntimeError, match=wrong):
             fb.device(wrong)
+
+
+def test_collection_of_a_tensor_with_a_gradient_where_autograd_is_not_loaded():
+    """In a process of its own: what goes wrong here goes wrong in the collector."""
+    program = """
+import gc, sys, weakref
+import flambeau as fb
+t = fb.zeros(3)
+t.grad = fb.ones(3)
+t.itself = t
+assert "flambeau.autograd" not in sys.modules
+gc.collect()
+gone = weakref.ref(t)
+del t
+gc.collect()
+assert gone() is None
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

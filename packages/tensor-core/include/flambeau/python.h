@@ -50,14 +50,8 @@ struct type_caster<flambeau::Tensor> {
 
 namespace flambeau {
 
-// To be called first in an extension module: imports flambeau, refuses a library of another build than the headers this
-// was compiled with, and maps the library's exceptions to Python's.
-inline void initialize_extension() {
-  pybind11::module_::import("flambeau");
-  if (library_memory_layout() != memory_layout())
-    throw pybind11::import_error(
-        "this extension was compiled against other headers than those of the installed flambeau-tensor-core; build it "
-        "again");
+// Maps the library's exceptions to Python's in a pybind11 module.
+inline void register_exceptions() {
   pybind11::register_local_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);
@@ -66,6 +60,17 @@ inline void initialize_extension() {
       python_interface->set_error(e);
     }
   });
+}
+
+// To be called first in an extension module: imports flambeau, refuses a library of another build than the headers this
+// was compiled with, and maps the library's exceptions to Python's.
+inline void initialize_extension() {
+  pybind11::module_::import("flambeau");
+  if (library_memory_layout() != memory_layout())
+    throw pybind11::import_error(
+        "this extension was compiled against other headers than those of the installed flambeau-tensor-core; build it "
+        "again");
+  register_exceptions();
 }
 
 }  // namespace flambeau

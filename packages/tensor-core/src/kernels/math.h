@@ -90,23 +90,14 @@ FLAMBEAU_INLINE bool isfinite(V x) {
   else
     return true;
 }
+// NaN if either is; in the form that the compiler vectorises nested in itself, too.
 template <class V>
 FLAMBEAU_INLINE V maximum(V x, V y) {
-  return (x > y) | (x != x) ? x : y;
+  return (x < y) | (y != y) ? y : x;
 }
 template <class V>
 FLAMBEAU_INLINE V minimum(V x, V y) {
-  return (x < y) | (x != x) ? x : y;
-}
-
-// x bounded from below and above: as maximum and minimum, which in turn the compiler does not vectorise.
-template <class V>
-FLAMBEAU_INLINE V upper_of(V x, V bound) {
-  return (x < bound) | (bound != bound) ? bound : x;
-}
-template <class V>
-FLAMBEAU_INLINE V lower_of(V x, V bound) {
-  return (x > bound) | (bound != bound) ? bound : x;
+  return (x > y) | (y != y) ? y : x;
 }
 
 // The C library's functions in both precisions; float32 overloads below replace those that have to be fast.

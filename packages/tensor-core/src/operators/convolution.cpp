@@ -3,7 +3,8 @@
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
-// two. All three unfold a sample into a matrix (C * kh * kw, oh * ow) and multiply.
+// two. With stride 1 they run directly (direct_convolution.cpp); otherwise all three unfold a sample into a matrix
+// (C * kh * kw, oh * ow) and multiply.
 #include "operators/convolution.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"

@@ -40,7 +40,7 @@ struct Flat {
   int64_t row() const { return width + 2 * pad_w; }
   int64_t padded_height() const { return height + 2 * pad_h; }
   int64_t columns() const { return out_h * row(); }
-  int64_t image_size() const {
+  int64_t image_size() const {  // with what a tap at the end of a row reads beyond the last one
     return channels * padded_height() * row() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
   }
 
