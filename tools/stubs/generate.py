@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import tomllib
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ WIDTH = 120
 INDENT = "    "  # of methods
 OUT = "out: _Optional = None"
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+
+# How the stub spells what an annotation of a Python function says; bool, int and float are dtypes there.
+SPELLED = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence")}
 
 UNKNOWN_TYPE = """\
 {signature}: the type of {parameter!r} is not known; add it to tools/stubs/types.toml, to [parameter] if the name \
@@ -54,20 +58,22 @@ def rows() -> Iterator[dict[str, Any]]:
 def functions(entry: dict[str, Any]) -> Iterator[str]:
     """Yield the function, if there is one that `classes.pyi.in` does not have."""
     name = entry["name"]
+    if entry.get("module", "flambeau") != "flambeau":
+        return
     if not hasattr(_core, name) or not (entry["function"] or not entry["method"]) or f"\ndef {name}(" in CLASSES:
         return
     parameters = typed(entry)
     if entry["out"]:
         parameters += [OUT] if any(each.startswith("*") for each in parameters) else ["*", OUT]
-    yield definition("", name, parameters, TYPES["result"].get(name, "Tensor"))
+    yield definition("", name, parameters, result(entry, "Tensor"))
 
 
 def methods(entry: dict[str, Any]) -> Iterator[str]:
     """Yield the method and its in-place form, as far as there are such and `classes.pyi.in` does not have them."""
     name = entry["name"]
     if entry["method"] and f"\n{INDENT}def {name}(" not in TENSOR:
-        result = "_Self" if re.fullmatch(r"[a-z].*_", name) else "Tensor"
-        yield definition(INDENT, name, ["self", *typed(entry)[1:]], TYPES["result"].get(name, result))
+        usual = "_Self" if re.fullmatch(r"[a-z].*_", name) else "Tensor"
+        yield definition(INDENT, name, ["self", *typed(entry)[1:]], result(entry, usual))
     if entry["inplace"]:
         yield definition(INDENT, f"{name}_", ["self", *typed(entry)[1:]], "_Self")
 
@@ -91,7 +97,7 @@ def typed(entry: dict[str, Any]) -> list[str]:
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
-    own = TYPES["function"].get(entry["name"], {})
+    own = {**TYPES["function"].get(entry["name"], {}), **annotations(entry)}
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
         kind = own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
@@ -107,6 +113,25 @@ def typed(entry: dict[str, Any]) -> list[str]:
     elif arguments.kwonlyargs:
         parameters.append("*")
     return [*parameters, *map(with_type, arguments.kwonlyargs, arguments.kw_defaults)]
+
+
+def annotations(entry: dict[str, Any]) -> dict[str, str]:
+    """Return what a Python function says of its parameters and its result."""
+    function = entry.get("python")
+    given = function.__annotations__ if function else {}
+    texts = {name: kind if isinstance(kind, str) else inspect.formatannotation(kind) for name, kind in given.items()}
+    return {name: spelled(text) for name, text in texts.items()}
+
+
+def spelled(text: str) -> str:
+    """Return an annotation without the names of modules, in the stub's words."""
+    plain = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
+    return re.sub(r"\b\w+\b", lambda word: SPELLED.get(word[0], word[0]), plain)
+
+
+def result(entry: dict[str, Any], usual: str) -> str:
+    """Return the type of a function's result."""
+    return TYPES["result"].get(entry["name"]) or annotations(entry).get("return", usual)
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:

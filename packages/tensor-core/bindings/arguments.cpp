@@ -247,7 +247,9 @@ PyObject* operator_bind(PyObject* self, PyObject* object, PyObject*) {
 PyObject* operator_name(PyObject* self, void*) {
   return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
 }
-PyObject* operator_module(PyObject*, void*) { return PyUnicode_FromString("flambeau"); }
+PyObject* operator_module(PyObject* self, void*) {
+  return PyUnicode_FromString(reinterpret_cast<OperatorObject*>(self)->binding->module.c_str());
+}
 PyObject* operator_doc(PyObject* self, void*) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   return PyUnicode_FromString((b.signature + "\n\n" + b.doc).c_str());
@@ -260,10 +262,12 @@ PyObject* operator_text_signature(PyObject* self, void*) {
   return PyUnicode_FromString(text.c_str());
 }
 PyObject* operator_signature(PyObject* self, void*) {
-  const Object inspect(PyImport_ImportModule("flambeau._signatures"));
-  if (!inspect) return nullptr;
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  const Object signatures(PyImport_ImportModule("flambeau._signatures"));
+  if (!signatures) return nullptr;
+  if (b.python) return PyObject_CallMethod(signatures.get(), "of", "Oi", b.python, int(bool(b.flags & kOut)));
   const Object text(operator_text_signature(self, nullptr));
-  return text ? PyObject_CallMethod(inspect.get(), "parse", "O", text.get()) : nullptr;
+  return text ? PyObject_CallMethod(signatures.get(), "parse", "O", text.get()) : nullptr;
 }
 PyObject* operator_reduce(PyObject* self, PyObject*) {
   return operator_name(self, nullptr);
@@ -308,27 +312,29 @@ void add_public(PyObject* module, const char* name, PyObject* value) {
   if (!names || !text || PyList_Append(names.get(), text.get()) < 0) throw PythonError();
 }
 
-void publish(PyObject* module) {
-  PyObject* type_dict = tensor_type->tp_dict;
-  const std::vector<Binding*> all = registry();
-  for (Binding* b : all) {
-    const Object callable(make_operator(b, call_binding));
-    if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
-    if (b->flags & kPrivate) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
-    if (b->flags & kMethod) PyDict_SetItemString(type_dict, b->name.c_str(), callable.get());
-    if (b->flags & kInPlace) {
-      Binding* in_place = new Binding(*b);
-      in_place->name += "_";
-      in_place->signature.insert(in_place->signature.find('('), "_");
-      in_place->doc = "In-place form of " + b->name + ".";
-      in_place->flags = kMethod | (b->flags & kRow);
-      if (b->flags & kRow) in_place->op = row_named(b->name);
-      in_place->writes_self = true;
-      const Object method(make_operator(in_place, call_binding));
-      PyDict_SetItemString(type_dict, in_place->name.c_str(), method.get());
-    }
+PyObject* publish(PyObject* module, Binding* b) {
+  PyObject* methods = tensor_type->tp_dict;
+  Object callable(make_operator(b, call_binding));
+  if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
+  if (b->flags & kPrivate) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
+  if (b->flags & kMethod) PyDict_SetItemString(methods, b->name.c_str(), callable.get());
+  if (b->flags & kInPlace) {
+    Binding* in_place = new Binding(*b);
+    in_place->name += "_";
+    in_place->signature.insert(in_place->signature.find('('), "_");
+    in_place->doc = "In-place form of " + b->name + ".";
+    in_place->flags = kMethod | (b->flags & kRow);
+    if (b->flags & kRow) in_place->op = row_named(b->name);
+    in_place->writes_self = true;
+    const Object method(make_operator(in_place, call_binding));
+    PyDict_SetItemString(methods, in_place->name.c_str(), method.get());
   }
   PyType_Modified(tensor_type);
+  return callable.release();
+}
+
+void publish(PyObject* module) {
+  for (Binding* b : registry()) Py_DECREF(publish(module, b));
 }
 
 }  // namespace flambeau::python

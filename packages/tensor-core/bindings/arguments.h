@@ -39,11 +39,14 @@ struct Call {  // what a converter may say in an error
 struct Binding {
   std::string name, signature, doc;
   int flags = 0;
+  std::string module = "flambeau";
   std::vector<Parameter> parameters;
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
   bool writes_self = false;  // the in-place form of another binding
   PointwiseOp op = {};       // of a row's callable
+  // Of an operator that is written in Python: the function, and the names of its keyword-only parameters.
+  PyObject *python = nullptr, *keywords = nullptr;
 };
 
 // The callable: a function in the module, a method in the type.
@@ -281,6 +284,8 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);
+// Adds one; returns the callable, a new reference.
+PyObject* publish(PyObject* module, Binding* binding);
 // Adds a name to the module and to its __all__.
 void add_public(PyObject* module, const char* name, PyObject* value);
 

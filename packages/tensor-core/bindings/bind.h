@@ -5,14 +5,15 @@
 
 namespace flambeau::python {
 
-void bind_arithmetic();    // bind_arithmetic.cpp: composites on rows
-void bind_views();         // bind_views.cpp
-void bind_reductions();    // bind_reductions.cpp
-void bind_structure();     // bind_structure.cpp: products, indexing, joining
-void bind_networks();      // bind_networks.cpp: convolutions, losses, normalisation
-void bind_construction();  // bind_construction.cpp
-void bind_interop();       // interop.cpp
-void bind_autograd();      // bind_autograd.cpp
+void bind_arithmetic();        // bind_arithmetic.cpp: composites on rows
+void bind_views();             // bind_views.cpp
+void bind_reductions();        // bind_reductions.cpp
+void bind_structure();         // bind_structure.cpp: products, indexing, joining
+void bind_networks();          // bind_networks.cpp: convolutions, losses, normalisation
+void bind_construction();      // bind_construction.cpp
+void bind_interop();           // interop.cpp
+void bind_autograd();          // bind_autograd.cpp
+void bind_python_operators();  // python_operators.cpp: those written in Python
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 

@@ -163,6 +163,8 @@ void bind_controls(py::module_& m) {
           entry["method"] = bool(b->flags & kMethod);
           entry["inplace"] = bool(b->flags & kInPlace);
           entry["out"] = bool(b->flags & kOut);
+          entry["module"] = b->module;
+          entry["python"] = b->python ? py::reinterpret_borrow<py::object>(b->python) : py::object(py::none());
           out.append(entry);
         }
         return out;
@@ -230,6 +232,7 @@ PYBIND11_MODULE(_core, m) {
   bind_construction();
   bind_interop();
   bind_autograd();
+  bind_python_operators();
   publish(m.ptr());
   publish_rows(m.ptr());
   publish_plain_names(m);

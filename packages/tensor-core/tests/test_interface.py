@@ -8,7 +8,8 @@ import sys
 import pytest
 
 import flambeau as fb
-from flambeau import _core, _functions, _grad_mode, _numbers
+from flambeau import _core, _grad_mode, _numbers
+from flambeau._operator import operator
 
 FUNCTIONS = [entry["name"] for entry in _core.signatures() if entry["function"]]
 ROWS = [row["name"] for row in _core.pointwise_rows() if row["name"][0] != "_"]
@@ -58,9 +59,56 @@ def test_signatures(function, text):
     assert str(inspect.signature(function)) == text
 
 
-@pytest.mark.parametrize("module", [_functions, _grad_mode, _numbers])
+@pytest.mark.parametrize("module", [_grad_mode, _numbers])
 def test_examples(module):
     assert doctest.testmod(module, globs={"flambeau": fb}).failed == 0
+
+
+@pytest.mark.parametrize("entry", [e for e in _core.signatures() if ">>>" in e["doc"]], ids=lambda e: e["name"])
+def test_examples_of_operators(entry):
+    examples = doctest.DocTestParser().get_doctest(entry["doc"], {"flambeau": fb}, entry["name"], None, None)
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+AN_OPERATOR = """
+import inspect
+import flambeau as fb
+from flambeau import _core
+from flambeau._operator import operator
+
+__name__ = "flambeau._operators.temporary"
+
+@operator(method=True, in_place=True, out=True, aliases=("scaled_by",))
+def scaled(input: fb.Tensor, *dims: int, factor: float = 2.0) -> fb.Tensor:
+    '''input times factor.'''
+    assert all(type(d) is int for d in dims)
+    return input * factor
+
+x = fb.ones(2)
+assert scaled is _core.scaled and scaled.__module__ == "flambeau"
+for call in (_core.scaled, _core.scaled_by, fb.Tensor.scaled, fb.Tensor.scaled_by):
+    assert call(x, 0, 1).tolist() == call(x, [0, 1], factor=2).tolist() == [2, 2]
+    assert str(inspect.signature(call)).startswith("(input")
+    assert "input times factor." in call.__doc__ and "factor=2.0" in call.__doc__
+assert x.scaled_(factor=3.0) is x and x.tolist() == [3, 3]
+out = fb.empty(2)
+assert _core.scaled(x, out=out) is out and out.tolist() == [6, 6]
+assert {"scaled", "scaled_by"} <= set(_core.__all__)
+assert [e["out"] for e in _core.signatures() if e["name"] == "scaled"] == [True]
+try:
+    _core.scaled(x, factr=1)
+except TypeError as error:
+    assert "factr" in str(error) and "factor=2.0" in str(error)
+"""
+
+
+def test_an_operator_defined_once_is_everywhere():
+    subprocess.run([sys.executable, "-c", AN_OPERATOR], check=True)
+
+
+def test_what_an_operator_cannot_be():
+    with pytest.raises(ValueError, match="at most"):
+        operator()(eval(f"lambda {', '.join(f'a{i}' for i in range(40))}: 0"))
 
 
 def test_calls():

@@ -4,28 +4,16 @@ This package is the tensor core. ``flambeau.autograd``, ``nn``, ``optim``, ``dat
 their own that put their folders beside it; each loads when it is first used.
 """
 
+import builtins
 import importlib
 import math
 import pkgutil
 from typing import Any
 
-from flambeau import _core
+from flambeau import _core, _operators
 from flambeau._core import *  # its __all__ is made of the registry
 from flambeau._core import Generator, Size, Tensor, default_generator, device, dtype
 from flambeau._formatting import set_printoptions
-from flambeau._functions import (
-    block_diag,
-    broadcast_shapes,
-    broadcast_tensors,
-    einsum,
-    is_storage,
-    is_tensor,
-    meshgrid,
-    std_mean,
-    tensor_split,
-    var_mean,
-    vstack,
-)
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau._methods import install as _install_methods
 from flambeau._numbers import finfo, iinfo
@@ -48,7 +36,21 @@ preserve_format = "preserve_format"
 int = _core.int32
 bool = _core.bool
 
+
+def is_tensor(obj: Any) -> builtins.bool:
+    """Whether ``obj`` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_storage(obj: Any) -> builtins.bool:
+    """Always False: storages are not Python objects here."""
+    return False
+
+
 _install_methods()
+
+# Modules of this package that load when they are first used.
+_MODULES = ("array_api", "cuda", "fft", "linalg", "signal", "special")
 
 # Subpackages that other distributions bring, and those distributions.
 _DISTRIBUTIONS = {
@@ -71,10 +73,10 @@ def __getattr__(name: str) -> Any:
                 f"flambeau.{name} is not installed; it comes with the distribution {_DISTRIBUTIONS[name]}: "
                 f"pip install {_DISTRIBUTIONS[name]}"
             ) from None
-    if name == "cuda":
-        return importlib.import_module("flambeau.cuda")
+    if name in _MODULES:
+        return importlib.import_module(f"flambeau.{name}")
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DISTRIBUTIONS, "cuda"})
+    return sorted({*globals(), *_DISTRIBUTIONS, *_MODULES})

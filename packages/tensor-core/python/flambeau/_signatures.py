@@ -1,7 +1,9 @@
-"""Signatures of the native functions, from the registry's own text, for ``inspect.signature`` and editors."""
+"""Signatures of the registry's functions, for ``inspect.signature`` and editors."""
 
 import ast
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 
 def parse(text: str) -> inspect.Signature:
@@ -22,3 +24,12 @@ def parse(text: str) -> inspect.Signature:
         default = inspect.Parameter.empty if value is None else ast.literal_eval(value)
         parameters.append(inspect.Parameter(argument.arg, inspect.Parameter.KEYWORD_ONLY, default=default))
     return inspect.Signature(parameters)
+
+
+def of(function: Callable[..., Any], out: bool) -> inspect.Signature:
+    """The signature of an operator written in Python, with the ``out`` that the registry adds to it."""
+    signature = inspect.signature(function)
+    if not out:
+        return signature
+    extra = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)
+    return signature.replace(parameters=[*signature.parameters.values(), extra])

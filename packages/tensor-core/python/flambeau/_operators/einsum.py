@@ -2,6 +2,19 @@
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._operator import operator
+
+
+@operator()
+def einsum(equation: str, *operands: Tensor) -> Tensor:
+    """Sums of products by Einstein's convention, e.g. ``einsum('ij,jk->ik', a, b)``; operands are contracted in order.
+
+    Raises RuntimeError for an equation that does not fit its operands. Gradient: every operand.
+
+    >>> flambeau.einsum("ij,j->i", flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
+    tensor([-1., -1.])
+    """
+    return contract(equation, list(operands))
 
 
 def contract(equation: str, operands: list[Tensor]) -> Tensor:

@@ -1,23 +1,14 @@
-"""Functions written in Python on the native operators."""
+"""Operators on shapes: broadcasting, grids, cutting and joining."""
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 from flambeau import _core
 from flambeau._core import Size, Tensor
+from flambeau._operator import operator
 
 
-def is_tensor(obj: Any) -> bool:
-    """Whether ``obj`` is a Tensor."""
-    return isinstance(obj, Tensor)
-
-
-def is_storage(obj: Any) -> bool:
-    """Always False: storages are not Python objects here."""
-    return False
-
-
+@operator()
 def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
     """The shape that tensors of the given shapes broadcast to; RuntimeError where they do not."""
     probe = _core.empty(())
@@ -34,15 +25,17 @@ def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
     return probe.expand(result).shape
 
 
+@operator()
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors expanded to their common shape, as views."""
     shape = broadcast_shapes(*(t.shape for t in tensors))
     return tuple(t.expand(shape) for t in tensors)
 
 
-def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple[Tensor, ...]:
+@operator()
+def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does."""
-    vectors = _unpacked(tensors)
+    vectors = list(tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
     swap = indexing == "xy" and len(vectors) > 1
@@ -55,6 +48,7 @@ def meshgrid(*tensors: Tensor | Sequence[Tensor], indexing: str = "ij") -> tuple
     return tuple(grids)
 
 
+@operator(method=True)
 def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Parts of nearly equal size, or cut at the given indices; views."""
     total = input.size(dim)
@@ -68,11 +62,13 @@ def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int], dim: i
     return tuple(input.narrow(dim, a, max(b - a, 0)) for a, b in itertools.pairwise(cuts))
 
 
+@operator(out=True, aliases=("row_stack",))
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Rows stacked: vectors count as one row each."""
     return _core.cat([t.reshape(1, -1) if t.dim() < 2 else t for t in tensors], 0)
 
 
+@operator()
 def block_diag(*tensors: Tensor) -> Tensor:
     """The matrices along the diagonal of one, zeros elsewhere."""
     blocks = [t.reshape(1, -1) if t.dim() < 2 else t for t in tensors]
@@ -83,28 +79,3 @@ def block_diag(*tensors: Tensor) -> Tensor:
         rows.append(_core.cat([b.new_zeros(b.size(0), left), b, b.new_zeros(b.size(0), right)], 1))
         left += b.size(1)
     return _core.cat(rows, 0)
-
-
-def var_mean(input: Tensor, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """Variance and mean."""
-    return input.var(dim, correction=correction, keepdim=keepdim), input.mean(dim, keepdim)
-
-
-def std_mean(input: Tensor, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """Standard deviation and mean."""
-    return input.std(dim, correction=correction, keepdim=keepdim), input.mean(dim, keepdim)
-
-
-def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
-    """Sums of products by Einstein's convention, e.g. ``einsum('ij,jk->ik', a, b)``; operands are contracted in order.
-
-    Raises RuntimeError for an equation that does not fit its operands. Gradient: every operand.
-    """
-    from flambeau._einsum import contract
-
-    return contract(equation, _unpacked(operands))
-
-
-def _unpacked(arguments: tuple[Any, ...]) -> list[Tensor]:
-    """The tensors, given one by one or as one sequence."""
-    return list(arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (list, tuple)) else arguments)

@@ -1,0 +1,107 @@
+"""Operators written in Python, in the registry beside the native ones.
+
+What the registry holds gets its function, method, in-place form, ``out=``, signature, documentation and stub from one
+definition, wherever that is written.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flambeau import _core
+
+Definition = TypeVar("Definition", bound=Callable[..., Any])
+
+_FUNCTION, _METHOD, _IN_PLACE, _OUT = 1, 2, 4, 8  # Flags in bindings/arguments.h
+
+
+def operator(
+    *,
+    function: bool = True,
+    method: bool = False,
+    in_place: bool = False,
+    out: bool = False,
+    aliases: tuple[str, ...] = (),
+) -> Callable[[Definition], Definition]:
+    """Makes an operator of a function; its name, parameters, annotations and docstring serve everywhere.
+
+    ``def flip(input, *dims)``: a starred parameter takes what is left of the positional arguments, or one sequence.
+
+    Args:
+        function: publish it as ``flambeau.<name>``; in a public module such as ``flambeau.linalg`` it is that
+            module's own attribute instead.
+        method: also ``Tensor.<name>``.
+        in_place: also ``Tensor.<name>_``, which writes the result back.
+        out: also take ``out=``, a tensor (or a tuple of them, as the results are) that receives the result.
+        aliases: further names, in the same places.
+    Returns: a decorator that returns the operator, to be called like the function.
+    """
+
+    def define(definition: Definition) -> Definition:
+        module = definition.__module__
+        if "._" in module:  # a private family: its functions are flambeau's own
+            module = "flambeau"
+        flags = function * (module == "flambeau") * _FUNCTION + method * _METHOD + in_place * _IN_PLACE + out * _OUT
+        parameters = _parameters(definition)
+        text = _text(parameters)
+        doc = definition.__doc__ or ""
+        for name in aliases:
+            alias = f"Alias of {definition.__name__}.\n\n{doc}"
+            _core._define(definition, name, module, parameters, name + text, alias, flags)
+        return _core._define(
+            definition, definition.__name__, module, parameters, definition.__name__ + text, doc, flags
+        )
+
+    return define
+
+
+def recorded(
+    name: str,
+    result: Any,
+    *,
+    inputs: tuple[Any, ...],
+    saved: tuple[Any, ...] = (),
+    derivative: Callable[[tuple[Any, ...], tuple[Any, ...], tuple[bool, ...]], tuple[Any, ...]],
+) -> Any:
+    """Puts a result that was computed outside of the operators on the graph, with its own derivative.
+
+    Args:
+        name: of the operator in CamelCase; the node is called ``<name>Backward0``.
+        result: a tensor without history, or a tuple of them.
+        inputs: the tensors it was computed from; None where an optional one was left out.
+        saved: tensors (inputs, results, others; or None) that the derivative reads; a change in place of one of them
+            is noticed. Tensors that need not be watched can live in the function itself.
+        derivative: from the gradients of the results (None where there is none), the saved tensors and which inputs
+            need a gradient, to one gradient (or None) for each input. Written in operators, it can be differentiated
+            again.
+    Returns: ``result``.
+    """
+    return _core._recorded(name, result, inputs, saved, derivative)
+
+
+def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool]]:
+    """Name, default (Ellipsis: required), whether keyword-only, whether starred; quickly, from the code object."""
+    code = definition.__code__
+    count, defaults = code.co_argcount, definition.__defaults__ or ()
+    names = code.co_varnames
+    required = count - len(defaults)
+    starred = bool(code.co_flags & 0x04)
+    keywords = names[count : count + code.co_kwonlyargcount]
+    optional = definition.__kwdefaults__ or {}
+    return [
+        *(
+            (name, ... if i < required else defaults[i - required], False, False)
+            for i, name in enumerate(names[:count])
+        ),
+        *([(names[count + len(keywords)], ..., False, True)] if starred else []),
+        *((name, optional.get(name, ...), True, False) for name in keywords),
+    ]
+
+
+def _text(parameters: list[tuple[str, Any, bool, bool]]) -> str:
+    parts, marked = [], False
+    for name, default, keyword_only, starred in parameters:
+        if keyword_only and not marked:
+            parts.append("*")
+        marked = marked or keyword_only or starred
+        parts.append(("*" if starred else "") + name + ("" if default is ... else f"={default!r}"))
+    return f"({', '.join(parts)})"
