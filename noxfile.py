@@ -206,9 +206,11 @@ def merged_sources(folder: Path) -> Path:
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def parity(session: nox.Session) -> None:
-    """Compare with PyTorch, operator by operator (downloads PyTorch)."""
+    """Compare with PyTorch over its own tables: tools/parity, with the arguments after -- (downloads PyTorch)."""
     install(session, *PACKAGES, requirements=group("parity"))
-    session.run("pytest", "tests/parity", *session.posargs)
+    if not session.posargs:
+        session.run("pytest", "tests/parity")
+    session.run("python", "-m", "tools.parity", *(session.posargs or ("--at-least", "99")))
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)

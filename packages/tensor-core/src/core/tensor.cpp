@@ -169,7 +169,7 @@ void begin_inplace(const Tensor& self, const char* operation) {
   require(self.storage().writable(), operation,
           ": the tensor's memory is read-only (it was made from a read-only buffer); clone() it first");
   for (int i = 0; i < self.dim(); ++i)
-    require(self.strides()[i] != 0 || self.shape()[i] <= 1,
+    require(self.strides()[i] != 0 || self.shape()[i] <= 1 || self.numel() == 0,
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             "(shape ",
             self.shape(), ", strides ", self.strides(),

@@ -1,0 +1,65 @@
+"""``python -m tools.parity``: flambeau against PyTorch's operator table.
+
+Prints a line for each variant, the failing cells with a message each, and the share of cells that pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import re
+import sys
+from dataclasses import asdict
+
+from torch.testing._internal.common_methods_invocations import op_db
+from tqdm import tqdm
+
+from tools.parity import report
+from tools.parity.cells import KINDS, Cell, Variant, errors
+from tools.parity.scope import DTYPES, OUT_OF_SCOPE, reason_to_skip, title
+
+
+def main() -> int:
+    """Run the chosen part of the table; the exit status says whether enough of it passes."""
+    parser = argparse.ArgumentParser(prog="parity", description=__doc__)
+    parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
+    parser.add_argument("--dtypes", default=",".join(DTYPES), help="only these, separated by commas")
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"only these: {', '.join(KINDS)}")
+    parser.add_argument("--samples", type=int, help="at most so many samples a cell")
+    parser.add_argument("--json", metavar="FILE", help="write every cell there")
+    parser.add_argument("--at-least", type=float, default=0, metavar="PERCENT", help="fail below this share of cells")
+    parser.add_argument("-v", action="store_true", help="every message of a failing cell")
+    options = parser.parse_args()
+    faulthandler.enable()
+    cells = walk(options)
+    print(report.table(cells))
+    print(report.failures(cells, sys.maxsize if options.v else 1))
+    print("out of scope:", "; ".join(f"{start}* ({why})" for start, why in OUT_OF_SCOPE.items()))
+    print(report.summary(cells))
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump([asdict(c) for c in cells], file)
+    passed = sum(not c.failures for c in cells)
+    return int(passed < len(cells) * options.at_least / 100)
+
+
+def walk(options: argparse.Namespace) -> list[Cell]:
+    """Every chosen cell."""
+    chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
+    kinds = set(options.kinds.split(","))
+    cells: list[Cell] = []
+    progress = tqdm(chosen, disable=None, leave=False)
+    for op in progress:
+        progress.set_description(title(op))
+        supported = {str(d).removeprefix("torch.") for d in op.supported_dtypes("cpu")}
+        for dtype in options.dtypes.split(","):
+            if dtype in supported:
+                cells += Variant(op, dtype, options.samples, kinds).cells()
+        if "errors" in kinds:
+            cells += errors(op)
+    return cells
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Values from PyTorch to flambeau and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import flambeau as fb
+
+Rebuild = Callable[[Any], Any]
+
+
+def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
+    """A sample's argument as flambeau takes it; functions go through ``rebind``. Strides are kept unless copied."""
+    if isinstance(value, torch.Tensor):
+        return tensor_to_flambeau(value, copy)
+    if isinstance(value, torch.dtype):
+        return getattr(fb, str(value).removeprefix("torch."))
+    if isinstance(value, torch.device):
+        return fb.device(str(value))
+    if isinstance(value, (torch.memory_format, torch.layout)):
+        return getattr(fb, str(value).removeprefix("torch."))
+    if isinstance(value, torch.Size):
+        return fb.Size(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return tuple(to_flambeau(v, rebind, copy) for v in value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(to_flambeau(v, rebind, copy) for v in value)
+    if isinstance(value, dict):
+        return {k: to_flambeau(v, rebind, copy) for k, v in value.items()}
+    if isinstance(value, slice):
+        return slice(*(to_flambeau(v, rebind, copy) for v in (value.start, value.stop, value.step)))
+    return rebind(value) if callable(value) and not isinstance(value, type) else value
+
+
+def tensor_to_flambeau(t: torch.Tensor, copy: bool = False) -> fb.Tensor:
+    """The tensor over the same memory (or a copy), requiring a gradient where it does."""
+    plain = t.detach().resolve_conj().resolve_neg()
+    if copy:
+        plain = plain.clone(memory_format=torch.contiguous_format)
+    if plain.dtype is torch.bfloat16:
+        out = fb.from_numpy(plain.view(torch.int16).numpy()).view(fb.bfloat16)
+    else:
+        out = fb.from_numpy(plain.numpy())
+    return out.requires_grad_() if t.requires_grad else out
+
+
+def to_numpy(t: Any) -> np.ndarray:
+    """The values of a tensor of either library, bfloat16 as float32."""
+    t = t.detach()
+    if isinstance(t, torch.Tensor):
+        t = t.resolve_conj().resolve_neg()
+    if str(t.dtype).endswith("bfloat16"):
+        t = t.float()
+    return np.asarray(t.numpy())
+
+
+def clone(value: Any) -> Any:
+    """A PyTorch sample's argument with tensors of its own."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+        return type(value)(clone(v) for v in value)
+    if isinstance(value, dict):
+        return {k: clone(v) for k, v in value.items()}
+    return value
+
+
+def flat(value: Any) -> list[Any]:
+    """What a result is made of, in order: tensors and plain values."""
+    if isinstance(value, (tuple, list)) and not isinstance(value, (torch.Size, fb.Size)):
+        return [leaf for v in value for leaf in flat(v)]
+    return [value]

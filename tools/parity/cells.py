@@ -1,0 +1,330 @@
+"""The cells of the table: one check of one variant in one dtype, over all of its samples."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+import flambeau as fb
+from tools.parity.bridge import clone, flat, tensor_to_flambeau, to_flambeau
+from tools.parity.compare import difference
+from tools.parity.rebind import rebind
+from tools.parity.scope import is_uninitialised, title
+
+KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "errors")
+WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
+
+
+@dataclass
+class Cell:
+    """What came of one check: passed if it was tried and nothing failed."""
+
+    variant: str
+    dtype: str
+    kind: str
+    samples: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings, which both libraries give for the samples that ask for them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def seeded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call after seeding both generators."""
+    torch.manual_seed(0)
+    fb.manual_seed(0)
+    with quiet():
+        return call(*args, **kwargs)
+
+
+class Variant:
+    """An operator of the table in one dtype."""
+
+    def __init__(self, op: Any, dtype: str, limit: int | None, kinds: set[str]) -> None:
+        self.op, self.dtype, self.limit, self.kinds = op, dtype, limit, kinds
+        self.torch_dtype = getattr(torch, dtype)
+        self.values = not is_uninitialised(op)
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell of the variant in this dtype that PyTorch itself passes."""
+        if "forward" in self.kinds:
+            yield from self._calls("forward", self.op.op, self.op.name)
+        if "method" in self.kinds and (method := self.op.get_method()):
+            yield from self._calls("method", method, f"Tensor.{self.op.name}")
+        if "in-place" in self.kinds and (in_place := self.op.get_inplace()):
+            yield from self._calls("in-place", in_place, f"Tensor.{self.op.name}_", changes=True)
+        if "out" in self.kinds and self.op.supports_out:
+            yield from self._outs()
+        if self.kinds & {"gradient", "second"} and self._has_gradient():
+            yield from self._gradients()
+
+    def _has_gradient(self) -> bool:
+        wide = self.dtype in ("float64", "complex128")
+        return wide and self.op.supports_autograd and self.torch_dtype in self.op.supported_backward_dtypes("cpu")
+
+    def samples(self, requires_grad: bool = False) -> Iterator[Any]:
+        """The table's sample inputs."""
+        with quiet():
+            torch.manual_seed(0)
+            samples = self.op.sample_inputs("cpu", self.torch_dtype, requires_grad=requires_grad)
+            yield from itertools.islice(samples, self.limit)
+
+    def _expected(self, call: Any, sample: Any, changes: bool) -> tuple[Any, bool] | None:
+        """PyTorch's result and whether it is the same for another seed; None where PyTorch refuses."""
+        try:
+            first = seeded(call, *_arguments(sample, changes), **sample.kwargs)
+            torch.manual_seed(1)
+            with quiet():
+                second = call(*_arguments(sample, changes), **sample.kwargs)
+        except Exception:  # whatever PyTorch refuses is not asked of flambeau
+            return None
+        return first, self.values and difference(first, second) is None
+
+    def _exact(self, call: Any, sample: Any) -> Any:
+        if self.dtype not in WIDER:
+            return None
+        wide = getattr(torch, WIDER[self.dtype])
+
+        def widened(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                return value.detach().to(wide) if value.dtype is self.torch_dtype else value
+            if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+                return type(value)(widened(v) for v in value)
+            return {k: widened(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+        try:
+            return seeded(call, *map(widened, (sample.input, *sample.args)), **widened(sample.kwargs))
+        except Exception:  # there is no exact result then
+            return None
+
+    def _calls(self, kind: str, call: Any, name: str, changes: bool = False) -> Iterator[Cell]:
+        cell = Cell(title(self.op), self.dtype, kind)
+        for sample in self.samples():
+            expected = self._expected(call, sample, changes)
+            if expected is None:
+                continue
+            cell.samples += 1
+            result, same = expected
+            with _noting(cell, sample):
+                counterpart = rebind(call, name)
+                args = [to_flambeau(a, rebind, copy=changes) for a in (sample.input, *sample.args)]
+                kwargs = to_flambeau(sample.kwargs, rebind)
+                got = seeded(counterpart, *args, **kwargs)
+                problem = difference(result, got, values=same)
+                if problem and (problem := difference(result, got, self._exact(call, sample), same)):
+                    problem = self._processed(sample, result, got, same) or self._ties(sample, result, got, problem)
+                if problem:
+                    raise AssertionError(problem)
+        if cell.samples:
+            yield cell
+
+    def _processed(self, sample: Any, result: Any, got: Any, same: bool) -> str | None:
+        """The difference after taking away what is not determined (the signs of eigenvectors)."""
+        process = sample.output_process_fn_grad
+        return difference(process(result), rebind(process)(got), values=same)
+
+    def _ties(self, sample: Any, result: Any, got: Any, problem: str) -> str | None:
+        """Of equal values, any position is right."""
+        fields = getattr(type(result), "_fields", ()) or [n for n in dir(result) if n in ("values", "indices")]
+        if set(fields) != {"values", "indices"} or difference(result[0], got[0]):
+            return problem
+        source, index = sample.input.detach(), torch.from_numpy(got[1].numpy())
+        for dim in range(source.dim()):
+            shape = [n for d, n in enumerate(source.shape) if d != dim]
+            if index.shape != source.shape and list(index.shape) == shape:
+                index = index.unsqueeze(dim)
+            try:
+                if torch.equal(source.gather(dim, index).reshape(result[0].shape), result[0]):
+                    return None
+            except RuntimeError:
+                continue
+        return problem
+
+    def _outs(self) -> Iterator[Cell]:
+        cell = Cell(title(self.op), self.dtype, "out")
+        for sample in self.samples():
+            expected = self._expected(self.op.op, sample, False)
+            if expected is None or not all(isinstance(t, torch.Tensor) for t in flat(expected[0])):
+                continue
+            result, same = expected
+            try:
+                with quiet():
+                    fresh = _like(result, lambda t: torch.empty_like(t))
+                    self.op.op(*_arguments(sample, False), **sample.kwargs, out=fresh)
+            except Exception:  # PyTorch does not take out= here
+                continue
+            cell.samples += 1
+            with _noting(cell, sample):
+                args = [to_flambeau(a, rebind) for a in (sample.input, *sample.args)]
+                target = _like(result, lambda t: tensor_to_flambeau(torch.zeros_like(t).detach()))
+                kwargs = to_flambeau(sample.kwargs, rebind)
+                returned = seeded(rebind(self.op.op, self.op.name), *args, **kwargs, out=target)
+                problem = difference(result, target, values=same)
+                if problem and (problem := difference(result, target, self._exact(self.op.op, sample), same)):
+                    problem = self._processed(sample, result, target, same)
+                    problem = problem and self._ties(sample, result, target, problem)
+                if problem is None and flat(returned)[0] is not flat(target)[0]:
+                    problem = "the result is not out"
+                if problem:
+                    raise AssertionError(problem)
+        if cell.samples:
+            yield cell
+
+    def _gradients(self) -> Iterator[Cell]:
+        first, second = (Cell(title(self.op), self.dtype, kind) for kind in ("gradient", "second"))
+        for sample in self.samples(requires_grad=True):
+            try:
+                with quiet():
+                    wanted = _derivatives(torch, self.op.op, sample, lambda v: v, self.op.supports_gradgrad)
+            except Exception:  # PyTorch has no gradient here
+                continue
+            if wanted is None:
+                continue
+            problems: dict[str, str] = {}
+            try:
+                with quiet():
+                    given = _derivatives(fb, rebind(self.op.op, self.op.name), sample, _to_leaf, len(wanted) > 1)
+                for kind, a, b in zip(("gradient", "second"), wanted, given or (), strict=False):
+                    if problem := difference(a, b):
+                        problems[kind] = problem
+                if given is None or len(given) < len(wanted):
+                    problems.setdefault("second" if given else "gradient", "no gradient")
+            except Exception as error:  # every failure is one of the cell
+                problems = {"gradient": _told(error), "second": _told(error)}
+            for cell in (first, second)[: len(wanted)]:
+                cell.samples += 1
+                if cell.kind in problems:
+                    cell.failures.append(f"{problems[cell.kind]} for {_shown(sample)}")
+        yield from (cell for cell in (first, second) if cell.samples)
+
+
+def errors(op: Any) -> Iterator[Cell]:
+    """The cell of the inputs that must be refused."""
+    if op.error_inputs_func is None:
+        return
+    cell = Cell(title(op), "-", "errors")
+    with quiet():
+        inputs = list(op.error_inputs("cpu"))
+    for wrong in inputs:
+        sample = wrong.sample_input
+        kind = _refusal(op.op, sample)
+        if kind is None:
+            continue
+        cell.samples += 1
+        try:
+            args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
+            seeded(rebind(op.op, op.name), *args, **to_flambeau(sample.kwargs, rebind))
+        except Exception as error:  # its type is what is looked at
+            if not isinstance(error, kind) or (isinstance(error, AttributeError) and kind is not AttributeError):
+                cell.failures.append(f"{_told(error)} instead of {kind.__name__} for {_shown(sample)}")
+        else:
+            cell.failures.append(f"no {kind.__name__} for {_shown(sample)}")
+    if cell.samples:
+        yield cell
+
+
+def _refusal(call: Any, sample: Any) -> type[BaseException] | None:
+    try:
+        with quiet():
+            call(*_arguments(sample, True), **sample.kwargs)
+    except torch.linalg.LinAlgError:
+        return RuntimeError
+    except Exception as error:  # its type is what is asked for
+        return type(error)
+    return None
+
+
+def _arguments(sample: Any, fresh: bool) -> list[Any]:
+    args = [sample.input, *sample.args]
+    return [clone(a) for a in args] if fresh else args
+
+
+def _like(result: Any, make: Callable[[torch.Tensor], Any]) -> Any:
+    return make(result) if isinstance(result, torch.Tensor) else tuple(_like(r, make) for r in result)
+
+
+def _to_leaf(value: Any) -> Any:
+    return to_flambeau(value, rebind, copy=True)
+
+
+def _derivatives(library: Any, call: Any, sample: Any, convert: Callable[[Any], Any], twice: bool) -> Any:
+    """The gradients of a random combination of the results, and of a random combination of those."""
+    args = [convert(a) for a in (sample.input, *sample.args)]
+    kwargs = {k: convert(v) for k, v in sample.kwargs.items()}
+    torch.manual_seed(0)
+    fb.manual_seed(0)
+    process = sample.output_process_fn_grad
+    outputs = (process if library is torch else rebind(process))(call(*args, **kwargs))
+    outputs = [t for t in flat(outputs) if _differentiable(t)]
+    leaves = [t for t in flat([args, *kwargs.values()]) if getattr(t, "requires_grad", False)]
+    if not leaves or not outputs:
+        return None
+    grad = library.autograd.grad
+    first = grad(outputs, leaves, _directions(outputs, library, 1), create_graph=twice, allow_unused=True)
+    if not twice:
+        return (_present(first),)
+    again = [g for g in first if g is not None and g.requires_grad]
+    if not again:
+        return (_present(first),)
+    try:
+        second = grad(again, leaves, _directions(again, library, 2), allow_unused=True)
+    except Exception:
+        if library is torch:
+            return (_present(first),)
+        raise
+    return _present(first), _present(second)
+
+
+def _present(gradients: Any) -> list[Any]:
+    return ["none" if g is None else g.detach() for g in gradients]
+
+
+def _differentiable(t: Any) -> bool:
+    return hasattr(t, "requires_grad") and t.requires_grad
+
+
+def _directions(tensors: list[Any], library: Any, seed: int) -> list[Any]:
+    """Random tensors like some, the same for both libraries."""
+    generator = torch.Generator().manual_seed(seed)
+    out = []
+    for t in tensors:
+        dtype = getattr(torch, str(t.dtype).rpartition(".")[2])
+        v = torch.randn(tuple(t.shape), dtype=dtype, generator=generator)
+        out.append(v if library is torch else tensor_to_flambeau(v))
+    return out
+
+
+@contextlib.contextmanager
+def _noting(cell: Cell, sample: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # every failure is one of the cell
+        cell.failures.append(f"{_told(error)} for {_shown(sample)}")
+
+
+def _told(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
+
+
+def _shown(sample: Any) -> str:
+    def show(value: Any) -> str:
+        if isinstance(value, torch.Tensor):
+            return f"{str(value.dtype).rpartition('.')[2]}{list(value.shape)}"
+        if isinstance(value, (tuple, list)):
+            return f"({', '.join(map(show, value))})"
+        return repr(value)
+
+    named = [f"{k}={show(v)}" for k, v in sample.kwargs.items()]
+    return ", ".join([show(sample.input), *map(show, sample.args), *named])[:200]

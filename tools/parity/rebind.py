@@ -1,0 +1,99 @@
+"""From a callable of PyTorch's to the same one of flambeau's.
+
+A function of PyTorch's interface is looked up by its path. A function of the table's own (a lambda around several
+calls, say) is made again from its code, with ``torch`` meaning flambeau.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+import flambeau as fb
+
+_MODULES = {
+    "": torch,
+    "nn.functional": torch.nn.functional,
+    "linalg": torch.linalg,
+    "fft": torch.fft,
+    "special": torch.special,
+    "signal.windows": torch.signal.windows,
+    "Tensor": torch.Tensor,
+}
+
+
+class MissingError(AttributeError):
+    """flambeau has no such name."""
+
+
+def find(path: str) -> Any:
+    """The attribute of flambeau at a dotted path."""
+    value: Any = fb
+    for part in path.split("."):
+        try:
+            value = getattr(value, part)
+        except (AttributeError, ModuleNotFoundError):
+            raise MissingError(f"flambeau.{path} is missing") from None
+    return value
+
+
+def _paths() -> Iterator[tuple[int, str]]:
+    for prefix, module in _MODULES.items():
+        for name in dir(module):
+            if not name.startswith("__") or prefix == "Tensor":
+                yield id(getattr(module, name, None)), f"{prefix}.{name}".strip(".")
+
+
+_PATH_OF = dict(reversed(list(_paths())))
+
+
+def rebind(value: Any, name: str | None = None) -> Any:
+    """flambeau's counterpart of a callable; ``name`` is where to look if the callable itself does not say."""
+    if id(value) in _PATH_OF and callable(value):
+        return find(_PATH_OF[id(value)])
+    if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):
+        return _remade(value)
+    if name is not None:
+        return find(name)
+    return value
+
+
+_MADE: dict[int, types.FunctionType] = {}
+
+
+def _remade(function: types.FunctionType) -> types.FunctionType:
+    if id(function) in _MADE:
+        return _MADE[id(function)]
+    scope: dict[str, Any] = {"__builtins__": function.__globals__["__builtins__"]}
+    cells = tuple(types.CellType() for _ in function.__closure__ or ())
+    made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
+    made.__kwdefaults__ = function.__kwdefaults__
+    _MADE[id(function)] = made  # before looking inside: functions call each other
+    for used in _names(function.__code__):
+        if used in function.__globals__:
+            scope[used] = _inner(function.__globals__[used])
+    for cell, original in zip(cells, function.__closure__ or (), strict=True):
+        cell.cell_contents = _inner(original.cell_contents)
+    return made
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _inner(value: Any) -> Any:
+    if value is torch:
+        return fb
+    if value is torch.nn.functional:
+        return fb.nn.functional
+    if isinstance(value, torch.dtype):
+        return getattr(fb, str(value).removeprefix("torch."))
+    if callable(value) and not isinstance(value, type):
+        return rebind(value)
+    return value

@@ -1,0 +1,44 @@
+"""The table of what passed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from tools.parity.cells import KINDS, Cell
+
+MARKS = {"forward": "f", "method": "m", "in-place": "i", "out": "o", "gradient": "g", "second": "s", "errors": "e"}
+
+
+def table(cells: list[Cell]) -> str:
+    """A line for each variant: what failed in which dtype, by the letters of the kinds; a dot where all passed."""
+    rows: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        rows[cell.variant][cell.dtype].append(cell)
+    lines = []
+    for variant, by_dtype in rows.items():
+        marks = []
+        for dtype, own in by_dtype.items():
+            failed = "".join(MARKS[c.kind] for c in own if c.failures)
+            marks.append(f"{dtype}:{failed or '.'}")
+        lines.append(f"{variant:48} {' '.join(marks)}")
+    return "\n".join(lines)
+
+
+def failures(cells: list[Cell], each: int = 1) -> str:
+    """The failing cells with their first messages."""
+    return "\n".join(
+        f"{c.variant} {c.dtype} {c.kind} ({len(c.failures)}/{c.samples}): {text}"
+        for c in cells
+        for text in c.failures[:each]
+    )
+
+
+def summary(cells: list[Cell]) -> str:
+    """How many cells pass, of each kind and of all."""
+    lines = []
+    for kind in (*KINDS, "all"):
+        own = [c for c in cells if kind in (c.kind, "all")]
+        if own:
+            passed = sum(not c.failures for c in own)
+            lines.append(f"{kind:9} {passed:6} of {len(own):6}  {100 * passed / len(own):6.2f} %")
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""Which of the table's operators count, and which do not, with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DTYPES = (
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+    "int64",
+    "int32",
+    "uint8",
+    "bool",
+    "float16",
+    "bfloat16",
+)
+
+# The beginning of a name (or variant), and why nothing of it counts.
+OUT_OF_SCOPE = {
+    "_": "private to PyTorch",
+    "torch.ops.": "PyTorch's internal operator namespace",
+    "torch._": "private to PyTorch",
+    "jiterator": "PyTorch's run-time CUDA compiler",
+    "sparse.": "sparse tensors",
+    "to_sparse": "sparse tensors",
+    "masked.": "masked tensors",
+    "bmm.triton": "a CUDA variant",
+}
+
+# Results nobody promises the values of.
+UNINITIALISED = ("empty", "new_empty")
+
+
+def title(op: Any) -> str:
+    """The name of a variant: the operator's, and the variant's after a dot."""
+    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name
+
+
+def reason_to_skip(op: Any) -> str | None:
+    """Why an operator does not count, or None if it does."""
+    return next((why for start, why in OUT_OF_SCOPE.items() if title(op).startswith(start)), None)
+
+
+def is_uninitialised(op: Any) -> bool:
+    """Whether the operator's result holds whatever was in memory."""
+    return op.name.startswith(UNINITIALISED)
