@@ -10,7 +10,10 @@ import faulthandler
 import json
 import re
 import sys
+import traceback
+from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from torch.testing._internal.common_methods_invocations import op_db
 from tqdm import tqdm
@@ -55,10 +58,18 @@ def walk(options: argparse.Namespace) -> list[Cell]:
         supported = {str(d).removeprefix("torch.") for d in op.supported_dtypes("cpu")}
         for dtype in options.dtypes.split(","):
             if dtype in supported:
-                cells += Variant(op, dtype, options.samples, kinds).cells()
+                cells += watched(Variant(op, dtype, options.samples, kinds).cells(), op, dtype)
         if "errors" in kinds:
-            cells += errors(op)
+            cells += watched(errors(op), op, "-")
     return cells
+
+
+def watched(cells: Iterator[Cell], op: Any, dtype: str) -> Iterator[Cell]:
+    """The cells; where the table itself cannot be walked, a failing one that says so."""
+    try:
+        yield from cells
+    except Exception:
+        yield Cell(title(op), dtype, "forward", 1, [traceback.format_exc(limit=-3)])
 
 
 if __name__ == "__main__":

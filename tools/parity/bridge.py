@@ -41,21 +41,28 @@ def tensor_to_flambeau(t: torch.Tensor, copy: bool = False) -> fb.Tensor:
     plain = t.detach().resolve_conj().resolve_neg()
     if copy:
         plain = plain.clone(memory_format=torch.contiguous_format)
-    if plain.dtype is torch.bfloat16:
-        out = fb.from_numpy(plain.view(torch.int16).numpy()).view(fb.bfloat16)
-    else:
-        out = fb.from_numpy(plain.numpy())
+    length = plain.untyped_storage().nbytes() // plain.element_size()
+    if length == plain.numel():
+        out = _from_numpy(plain)
+    else:  # part of a larger storage, which as_strided can reach
+        whole = _from_numpy(plain.as_strided((length,), (1,), 0))
+        out = whole.as_strided(plain.shape, plain.stride(), plain.storage_offset()).detach()
     return out.requires_grad_() if t.requires_grad else out
+
+
+def _from_numpy(t: torch.Tensor) -> fb.Tensor:
+    if t.dtype is torch.bfloat16:
+        return fb.from_numpy(t.view(torch.int16).numpy()).view(fb.bfloat16)
+    return fb.from_numpy(t.numpy())
 
 
 def to_numpy(t: Any) -> np.ndarray:
     """The values of a tensor of either library, bfloat16 as float32."""
-    t = t.detach()
-    if isinstance(t, torch.Tensor):
-        t = t.resolve_conj().resolve_neg()
     if str(t.dtype).endswith("bfloat16"):
         t = t.float()
-    return np.asarray(t.numpy())
+    if t.dtype is torch.complex32:
+        t = t.to(torch.complex64)
+    return np.asarray(t.numpy(force=True))
 
 
 def clone(value: Any) -> Any:

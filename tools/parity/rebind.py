@@ -6,6 +6,7 @@ calls, say) is made again from its code, with ``torch`` meaning flambeau.
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -94,6 +95,8 @@ def _inner(value: Any) -> Any:
         return fb.nn.functional
     if isinstance(value, torch.dtype):
         return getattr(fb, str(value).removeprefix("torch."))
+    if getattr(value, "__name__", "") == "freeze_rng_state":  # PyTorch's generators are not used here
+        return contextlib.nullcontext
     if callable(value) and not isinstance(value, type):
         return rebind(value)
     return value
