@@ -14,8 +14,8 @@ import torch
 import flambeau as fb
 from tools.parity.bridge import clone, flat, tensor_to_flambeau, to_flambeau, to_numpy
 from tools.parity.compare import difference
-from tools.parity.rebind import rebind
-from tools.parity.scope import is_seeded, is_uninitialised, title
+from tools.parity.rebind import rebind, unseeded
+from tools.parity.scope import is_uninitialised, title
 
 KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "errors")
 WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
@@ -54,12 +54,13 @@ class Variant:
     def __init__(self, op: Any, dtype: str, limit: int | None, kinds: set[str]) -> None:
         self.op, self.dtype, self.limit, self.kinds = op, dtype, limit, kinds
         self.torch_dtype = getattr(torch, dtype)
-        self.values = not is_uninitialised(op) and not is_seeded(op)
+        self.call = unseeded(op.op)
+        self.values = not is_uninitialised(op)
 
     def cells(self) -> Iterator[Cell]:
         """Every cell of the variant in this dtype that PyTorch itself passes."""
         if "forward" in self.kinds:
-            yield from self._calls("forward", self.op.op, self.op.name)
+            yield from self._calls("forward", self.call, self.op.name)
         if "method" in self.kinds and (method := self.op.get_method()):
             yield from self._calls("method", method, f"Tensor.{self.op.name}")
         if "in-place" in self.kinds and (in_place := self.op.get_inplace()):
@@ -154,14 +155,14 @@ class Variant:
     def _outs(self) -> Iterator[Cell]:
         cell = Cell(title(self.op), self.dtype, "out")
         for sample in self.samples():
-            expected = self._expected(self.op.op, sample, False)
+            expected = self._expected(self.call, sample, False)
             if expected is None or not all(isinstance(t, torch.Tensor) for t in flat(expected[0])):
                 continue
             result, same = expected
             try:
                 with quiet():
                     fresh = _like(result, lambda t: torch.empty_like(t))
-                    self.op.op(*_arguments(sample, False), **sample.kwargs, out=fresh)
+                    self.call(*_arguments(sample, False), **sample.kwargs, out=fresh)
             except Exception:  # PyTorch does not take out= here
                 continue
             cell.samples += 1
@@ -169,9 +170,9 @@ class Variant:
                 args = [to_flambeau(a, rebind) for a in (sample.input, *sample.args)]
                 target = _like(result, lambda t: tensor_to_flambeau(torch.zeros_like(t).detach()))
                 kwargs = to_flambeau(sample.kwargs, rebind)
-                returned = seeded(rebind(self.op.op, self.op.name), *args, **kwargs, out=target)
+                returned = seeded(rebind(self.call, self.op.name), *args, **kwargs, out=target)
                 problem = difference(result, target, values=same)
-                if problem and (problem := difference(result, target, self._exact(self.op.op, sample), same)):
+                if problem and (problem := difference(result, target, self._exact(self.call, sample), same)):
                     problem = self._processed(sample, result, target, same)
                     problem = problem and self._ties(sample, result, target, problem)
                 if problem is None and flat(returned)[0] is not flat(target)[0]:
@@ -184,12 +185,12 @@ class Variant:
     def _gradients(self) -> Iterator[Cell]:
         first, second = (Cell(title(self.op), self.dtype, kind) for kind in ("gradient", "second"))
         for sample in self.samples(requires_grad=True):
-            expected = self._expected(self.op.op, sample, False)
+            expected = self._expected(self.call, sample, False)
             if expected is None:
                 continue
             try:
                 with quiet():
-                    wanted = _derivatives(torch, self.op.op, sample, lambda v: v, self.op.supports_gradgrad)
+                    wanted = _derivatives(torch, self.call, sample, lambda v: v, self.op.supports_gradgrad)
             except Exception:  # PyTorch has no gradient here
                 continue
             if wanted is None:
@@ -197,7 +198,7 @@ class Variant:
             problems: dict[str, str] = {}
             try:
                 with quiet():
-                    given = _derivatives(fb, rebind(self.op.op, self.op.name), sample, _to_leaf, len(wanted) > 1)
+                    given = _derivatives(fb, rebind(self.call, self.op.name), sample, _to_leaf, len(wanted) > 1)
                 for kind, a, b in zip(("gradient", "second"), wanted, given or (), strict=False):
                     if problem := difference(*_without_zeros(a, b), values=expected[1]):
                         problems[kind] = problem

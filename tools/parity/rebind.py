@@ -62,6 +62,15 @@ def rebind(value: Any, name: str | None = None) -> Any:
     return value
 
 
+def unseeded(function: Any) -> Any:
+    """A function of the table that seeds PyTorch's generator around a call, without that; others as they are."""
+    code = getattr(function, "__code__", None)
+    if code is None or "wrapper_set_seed" not in code.co_names:
+        return function
+    scope = {**function.__globals__, "wrapper_set_seed": lambda call, *args, **kwargs: call(*args, **kwargs)}
+    return types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
+
+
 _MADE: dict[int, types.FunctionType] = {}
 
 

@@ -46,9 +46,3 @@ def reason_to_skip(op: Any) -> str | None:
 def is_uninitialised(op: Any) -> bool:
     """Whether the operator's result holds whatever was in memory."""
     return op.name.startswith(UNINITIALISED)
-
-
-def is_seeded(op: Any) -> bool:
-    """Whether the table seeds PyTorch's generator around the operator: its result is random all the same."""
-    code = getattr(op.op, "__code__", None)
-    return code is not None and "wrapper_set_seed" in code.co_names
