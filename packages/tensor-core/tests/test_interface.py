@@ -34,7 +34,7 @@ def test_functions_describe_themselves(name):
     assert name in function.__doc__
     assert len(function.__doc__.splitlines()) > 1
     signature = inspect.signature(function)
-    assert ("out" in signature.parameters) == ("out=None" in function.__text_signature__)
+    assert ("out" in signature.parameters) == (" out=None" in function.__text_signature__)
 
 
 @pytest.mark.parametrize("name", sorted(n for n in vars(fb.Tensor) if type(vars(fb.Tensor)[n]).__name__ == "Operator"))

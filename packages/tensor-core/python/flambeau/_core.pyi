@@ -703,6 +703,16 @@ def avg_pool2d(
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: _Number = 1, alpha: _Number = 1, out: _Optional = None
 ) -> Tensor: ...
+def bartlett_window(
+    window_length: _int,
+    periodic: _bool = True,
+    *,
+    dtype: _Any = None,
+    layout: _Any = None,
+    device: _Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor: ...
 def batch_norm(
     input: Tensor,
     running_mean: _Optional,
@@ -720,6 +730,16 @@ def bitwise_not(input: Tensor, *, out: _Optional = None) -> Tensor: ...
 def bitwise_or(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
 def bitwise_right_shift(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
 def bitwise_xor(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
+def blackman_window(
+    window_length: _int,
+    periodic: _bool = True,
+    *,
+    dtype: _Any = None,
+    layout: _Any = None,
+    device: _Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor: ...
 def block_diag(*tensors: Tensor) -> Tensor: ...
 def bmm(input: Tensor, mat2: Tensor, *, out: _Optional = None) -> Tensor: ...
 def broadcast_shapes(*shapes: _Sequence[_int] | _int) -> Size: ...
@@ -834,6 +854,28 @@ def ge(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tens
 def gelu(input: Tensor, approximate: str = "none") -> Tensor: ...
 def greater(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
 def gt(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
+def hamming_window(
+    window_length: _int,
+    periodic: _bool = True,
+    alpha: _float = 0.54,
+    beta: _float = 0.46,
+    *,
+    dtype: _Any = None,
+    layout: _Any = None,
+    device: _Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor: ...
+def hann_window(
+    window_length: _int,
+    periodic: _bool = True,
+    *,
+    dtype: _Any = None,
+    layout: _Any = None,
+    device: _Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor: ...
 def index_add(
     input: Tensor, dim: _int, index: Tensor, source: Tensor, *, alpha: _Number = 1, out: _Optional = None
 ) -> Tensor: ...
@@ -848,6 +890,17 @@ def isclose(
 def isfinite(input: Tensor, *, out: _Optional = None) -> Tensor: ...
 def isinf(input: Tensor, *, out: _Optional = None) -> Tensor: ...
 def isnan(input: Tensor, *, out: _Optional = None) -> Tensor: ...
+def kaiser_window(
+    window_length: _int,
+    periodic: _bool = True,
+    beta: _float = 12.0,
+    *,
+    dtype: _Any = None,
+    layout: _Any = None,
+    device: _Any = None,
+    pin_memory: _bool = False,
+    requires_grad: _bool = False,
+) -> Tensor: ...
 def le(input: Tensor, other: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...
 def leaky_relu(input: Tensor, negative_slope: _float = 0.01, *, out: _Optional = None) -> Tensor: ...
 def lerp(input: Tensor, end: Tensor, weight: Tensor | _Number, *, out: _Optional = None) -> Tensor: ...

@@ -1,0 +1,251 @@
+"""Window functions of M samples, symmetric (for filters) or with ``sym=False`` periodic (for spectra).
+
+Computed in float64 and rounded to ``dtype``, which is float32 or float64. Each raises ValueError for a negative M,
+another dtype or parameters out of their domain.
+"""
+
+import math
+import operator as python_operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._operator import operator
+from flambeau._operators.windows import BLACKMAN, HANN, cosine_sum, kaiser_shape, window
+
+__all__ = [
+    "bartlett",
+    "blackman",
+    "cosine",
+    "exponential",
+    "gaussian",
+    "general_cosine",
+    "general_hamming",
+    "hamming",
+    "hann",
+    "kaiser",
+    "nuttall",
+]
+
+
+def _window(
+    name: str,
+    size: int,
+    sym: bool,
+    dtype: Any,
+    layout: Any,
+    requires_grad: bool,
+    shape: Callable[[Tensor, int], Tensor],
+) -> Tensor:
+    if not hasattr(size, "__index__"):
+        raise TypeError(f"{name}(): argument 'M' must be int, not {type(size).__name__}")
+    size = python_operator.index(size)
+    if size < 0:
+        raise ValueError(f"{name} requires non-negative window length, got M={size}")
+    if layout is not flambeau.strided:
+        raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
+    dtype = _core.get_default_dtype() if dtype is None else dtype
+    if dtype not in (_core.float32, _core.float64):
+        raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
+    return window(size, sym, dtype, requires_grad, shape)
+
+
+@operator()
+def bartlett(
+    M: int,
+    *,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The triangle that is 0 at both ends and 1 in the middle."""
+    return _window("bartlett", M, sym, dtype, layout, requires_grad, lambda t, count: 1 - t.abs())
+
+
+@operator()
+def blackman(
+    M: int,
+    *,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)"""
+    return _window("blackman", M, sym, dtype, layout, requires_grad, cosine_sum(BLACKMAN))
+
+
+@operator()
+def cosine(
+    M: int,
+    *,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Half a period of the sine: sin(pi (k + 0.5) / M), for the symmetric window."""
+    return _window(
+        "cosine", M, sym, dtype, layout, requires_grad, lambda t, count: (math.pi / 2 * (count - 1) / count * t).cos()
+    )
+
+
+@operator()
+def exponential(
+    M: int,
+    *,
+    center: float | None = None,
+    tau: float = 1.0,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """exp(-abs(k - center) / tau); the centre is the middle, and can be given for a periodic window only.
+
+    >>> flambeau.signal.windows.exponential(3)
+    tensor([0.3679, 1.0000, 0.3679])
+    """
+    if tau <= 0:
+        raise ValueError(f"Tau must be positive, got: {tau} instead.")
+    if sym and center is not None:
+        raise ValueError("Center must be None for symmetric windows")
+
+    def shape(t: Tensor, count: int) -> Tensor:
+        middle = (count - 1) / 2
+        return (((t + 1) * middle - (middle if center is None else center)).abs() / -tau).exp()
+
+    return _window("exponential", M, sym, dtype, layout, requires_grad, shape)
+
+
+@operator()
+def gaussian(
+    M: int,
+    *,
+    std: float = 1.0,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """exp(-((k - middle) / std)**2 / 2)"""
+    if std <= 0:
+        raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
+    return _window(
+        "gaussian",
+        M,
+        sym,
+        dtype,
+        layout,
+        requires_grad,
+        lambda t, count: ((t * ((count - 1) / 2 / std)).square() / -2).exp(),
+    )
+
+
+@operator()
+def general_cosine(
+    M: int,
+    *,
+    a: Sequence[float],
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """sum of (-1)**i a_i cos(2 pi i k / N) over the coefficients ``a``."""
+    if not isinstance(a, list | tuple):
+        raise TypeError("Coefficients must be a list/tuple")
+    if not a:
+        raise ValueError("Coefficients cannot be empty")
+    return _window("general_cosine", M, sym, dtype, layout, requires_grad, cosine_sum([float(c) for c in a]))
+
+
+@operator()
+def general_hamming(
+    M: int,
+    *,
+    alpha: float = 0.54,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """alpha - (1 - alpha) cos(2 pi k / N)"""
+    alpha = float(alpha)
+    return _window("general_hamming", M, sym, dtype, layout, requires_grad, cosine_sum((alpha, 1 - alpha)))
+
+
+@operator()
+def hamming(
+    M: int,
+    *,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """0.54 - 0.46 cos(2 pi k / N)"""
+    return _window("hamming", M, sym, dtype, layout, requires_grad, cosine_sum((0.54, 0.46)))
+
+
+@operator()
+def hann(
+    M: int,
+    *,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """0.5 - 0.5 cos(2 pi k / N)
+
+    >>> flambeau.signal.windows.hann(5)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
+    return _window("hann", M, sym, dtype, layout, requires_grad, cosine_sum(HANN))
+
+
+@operator()
+def kaiser(
+    M: int,
+    *,
+    beta: float = 12.0,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """I0(beta sqrt(1 - t**2)) / I0(beta), t from -1 to 1, I0 the modified Bessel function of order 0."""
+    if beta < 0:
+        raise ValueError(f"beta must be non-negative, got: {beta} instead.")
+    return _window("kaiser", M, sym, dtype, layout, requires_grad, kaiser_shape(beta))
+
+
+@operator()
+def nuttall(
+    M: int,
+    *,
+    sym: bool = True,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The four-term cosine sum with minimum sidelobes of Blackman-Harris type.
+
+    Source: A. H. Nuttall, IEEE Transactions on Acoustics, Speech and Signal Processing 29 (1981), 84-91.
+    """
+    terms = (0.3635819, 0.4891775, 0.1365995, 0.0106411)
+    return _window("nuttall", M, sym, dtype, layout, requires_grad, cosine_sum(terms))
