@@ -214,6 +214,20 @@ def parity(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
+def overhead(session: nox.Session) -> None:
+    """Measure what a small call of every operator costs, as a ratio to PyTorch (downloads PyTorch)."""
+    install(session, *PACKAGES, requirements=group("parity"))
+    session.run("python", "-m", "tools.parity.overhead", *session.posargs)
+
+
+@nox.session(requires=["wheels"], reuse_venv=True)
+def reference(session: nox.Session) -> None:
+    """Write the reference, made of what the operators say of themselves, as Markdown into dist/reference."""
+    install(session, *PACKAGES)
+    session.run("python", "-m", "tools.reference", *(session.posargs or [DIST / "reference"]))
+
+
+@nox.session(requires=["wheels"], reuse_venv=True)
 def bench(session: nox.Session) -> None:
     """Measure against PyTorch: tools/benchmarks, with the arguments after -- (downloads PyTorch)."""
     install(session, *PACKAGES, requirements=group("bench"))

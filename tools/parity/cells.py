@@ -64,7 +64,7 @@ class Variant:
         if "method" in self.kinds and (method := self.op.get_method()):
             yield from self._calls("method", method, f"Tensor.{self.op.name}")
         if "in-place" in self.kinds and (in_place := self.op.get_inplace()):
-            yield from self._calls("in-place", in_place, f"Tensor.{self.op.name}_", changes=True)
+            yield from self._calls("in-place", unseeded(in_place), f"Tensor.{self.op.name}_", changes=True)
         if "out" in self.kinds and self.op.supports_out:
             yield from self._outs()
         if self.kinds & {"gradient", "second"} and self._has_gradient():

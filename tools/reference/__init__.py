@@ -1,0 +1,1 @@
+"""The reference: a page for each module, made of what the registry says."""
