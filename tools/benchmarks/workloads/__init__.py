@@ -1,7 +1,18 @@
 """Every workload, in the order of the report. A row is the only place where its target stands."""
 
 from ..workload import Workload
-from . import convolutions, elementwise, footprint, matrices, movement, reductions, small_operators, training
+from . import (
+    convolutions,
+    elementwise,
+    every_pointwise,
+    footprint,
+    matrices,
+    movement,
+    reductions,
+    small_operators,
+    sorting,
+    training,
+)
 
 WORKLOADS: tuple[Workload, ...] = (
     *small_operators.ROWS,
@@ -9,7 +20,9 @@ WORKLOADS: tuple[Workload, ...] = (
     *matrices.ROWS,
     *convolutions.ROWS,
     *elementwise.ROWS,
+    *every_pointwise.ROWS,
     *reductions.ROWS,
+    *sorting.ROWS,
     *movement.ROWS,
     *footprint.ROWS,
 )

@@ -2,7 +2,7 @@
 
 from ..workload import Workload, expression
 
-GROUP = "gemm"
+GROUP, EINSUM = "gemm", "einsum"
 TARGETS = {2048: 1.0}
 
 ROWS = (
@@ -17,4 +17,20 @@ ROWS = (
     ),
     Workload(GROUP, "bmm 64 of 128x128", expression("fb.bmm(a, b)", a=(64, 128, 128), b=(64, 128, 128))),
     Workload(GROUP, "bmm 1024 of 16x16", expression("fb.bmm(a, b)", a=(1024, 16, 16), b=(1024, 16, 16))),
+    *(
+        Workload(EINSUM, equation, expression(f"fb.einsum('{equation}', {', '.join(shapes)})", **shapes), at_most=1.0)
+        for equation, shapes in (
+            ("ij,jk->ik", {"a": (512, 512), "b": (512, 512)}),
+            ("bij,bjk->bik", {"a": (64, 128, 128), "b": (64, 128, 128)}),
+            ("bhqd,bhkd->bhqk", {"a": (8, 8, 128, 64), "b": (8, 8, 128, 64)}),
+            ("ij,ij->", {"a": (1000, 1000), "b": (1000, 1000)}),
+            ("ij,ij->i", {"a": (1000, 1000), "b": (1000, 1000)}),
+            ("ii->i", {"a": (1000, 1000)}),
+            ("ijk->jki", {"a": (64, 128, 128)}),
+            ("ij,jk,kl->il", {"a": (256, 1024), "b": (1024, 16), "c": (16, 1024)}),
+            ("abcd,cdef->abef", {"a": (16, 16, 32, 32), "b": (32, 32, 16, 16)}),
+            ("i,j->ij", {"a": (1000,), "b": (1000,)}),
+            ("ab,bc->ac", {"a": (4, 4), "b": (4, 4)}),
+        )
+    ),
 )

@@ -21,6 +21,12 @@ def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callabl
     return prepare
 
 
+def masked(library: Library) -> Code:
+    """Choose between two matrices by a mask that is there already."""
+    names = {"fb": library.fb, **{name: library.normal(*SCORES) for name in "xy"}, "b": library.normal(*SCORES) > 0}
+    return Code("fb.where(b, x, y)", names)
+
+
 ROWS = (
     Workload(GROUP, "clone of 10^7", expression("x.clone()", x=(10, *MILLION))),
     Workload(GROUP, "cat of two 10^6", expression("fb.cat([x, y])", x=MILLION, y=MILLION)),
@@ -31,13 +37,22 @@ ROWS = (
         GROUP, "permute and copy 64x16x32x32", expression("x.permute(0, 2, 3, 1).contiguous()", x=(64, 16, 32, 32))
     ),
     Workload(GROUP, "every second column of 4096x1024", expression("x[:, ::2].contiguous()", x=SCORES)),
-    Workload(GROUP, "index_select 4096 of 10000x256", rows_chosen("fb.index_select(x, 0, i)", 10_000, 256, 4096)),
-    Workload(GROUP, "x[i], 4096 of 10000x256", rows_chosen("x[i]", 10_000, 256, 4096)),
+    Workload(
+        GROUP, "index_select 4096 of 10000x256", rows_chosen("fb.index_select(x, 0, i)", 10_000, 256, 4096), at_most=1.0
+    ),
+    Workload(GROUP, "x[i], 4096 of 10000x256", rows_chosen("x[i]", 10_000, 256, 4096), at_most=1.0),
     Workload(GROUP, "masked_fill of 10^6", expression("x.masked_fill(x > 0.0, 1.0)", x=MILLION)),
-    Workload(GROUP, "dropout of 4096x1024", expression("F.dropout(x, 0.5, True)", x=SCORES, compare=False)),
+    Workload(
+        GROUP, "dropout of 4096x1024", expression("F.dropout(x, 0.5, True)", x=SCORES, compare=False), at_most=0.1
+    ),
     Workload(GROUP, "rand of 10^6", expression("fb.rand(1000, 1000)", compare=False)),
-    Workload(GROUP, "randn of 10^6", expression("fb.randn(1000, 1000)", compare=False)),
+    Workload(GROUP, "randn of 10^6", expression("fb.randn(1000, 1000)", compare=False), at_most=0.5),
     Workload(GROUP, "randperm of 10^6", expression("fb.randperm(1000000)", compare=False)),
+    Workload(GROUP, "exponential of 10^6", expression("x.exponential_()", x=MILLION, compare=False)),
+    Workload(GROUP, "bernoulli of 10^6", expression("x.bernoulli_(0.3)", x=MILLION, compare=False)),
+    Workload(GROUP, "where of 4096x1024", masked, at_most=0.5),
+    Workload(GROUP, "flip of 1000x1000", expression("x.flip(1)", x=MILLION)),
+    Workload(GROUP, "roll of 1000x1000", expression("x.roll(7, 1)", x=MILLION)),
     Workload(GROUP, "zeros of 10^7", expression("fb.zeros(10, 1000, 1000)")),
     Workload(GROUP, "arange of 10^6", expression("fb.arange(1000000)")),
 )

@@ -17,26 +17,31 @@ def cross_entropy(library: Library) -> Code:
     return Code(lambda: grad(loss(scores, labels), scores))
 
 
+# Every reduction over a million numbers, all of them and the rows of a matrix.
+EACH = (
+    *("sum", "mean", "prod", "amax", "amin", "max", "min", "var", "std", "norm", "nansum", "nanmean"),
+    *("argmax", "argmin", "any", "all", "count_nonzero"),
+)
+
 ROWS = (
+    *(Workload(GROUP, f"{name} of 10^6", expression(f"fb.{name}(x)", x=MILLION, positive=True), 1.0) for name in EACH),
+    *(
+        Workload(GROUP, f"{name} of 1000x1000 over 1", expression(f"fb.{name}(x, dim=1)", x=MILLION), 1.0)
+        for name in ("sum", "mean", "amax", "amin", "var", "std", "norm", "argmax", "argmin", "any", "count_nonzero")
+    ),
     Workload(GROUP, "sum of 10^7", expression("x.sum()", x=TEN_MILLION, positive=True), at_most=1.0),
     Workload(GROUP, "softmax 4096x1024", expression("fb.softmax(x, 1)", x=ROWS_OF_SCORES), at_most=1.0),
-    Workload(GROUP, "sum of 10^6", expression("x.sum()", x=MILLION, positive=True)),
     Workload(GROUP, "sum of 1000x1000 over 0", expression("x.sum(0)", x=MILLION, positive=True)),
-    Workload(GROUP, "sum of 1000x1000 over 1", expression("x.sum(1)", x=MILLION, positive=True)),
     Workload(
         GROUP, "sum of 64x16x32x32 over 0, 2, 3", expression("x.sum((0, 2, 3))", x=(64, 16, 32, 32), positive=True)
     ),
     Workload(GROUP, "mean of 10^7", expression("x.mean()", x=TEN_MILLION, positive=True)),
     Workload(GROUP, "max of 10^7", expression("x.max()", x=TEN_MILLION)),
     Workload(GROUP, "max of 1000x1000 over 1", expression("fb.max(x, 1)[0]", x=MILLION)),
-    Workload(GROUP, "argmax of 10^6", expression("x.argmax()", x=MILLION)),
     Workload(GROUP, "argmax of 4096x1024 over 1", expression("x.argmax(1)", x=ROWS_OF_SCORES)),
-    Workload(GROUP, "var of 10^6", expression("x.var()", x=MILLION)),
-    Workload(GROUP, "var of 1000x1000 over 1", expression("x.var(1)", x=MILLION)),
     Workload(GROUP, "prod of 1000x1000 over 1", expression("x.prod(1)", x=MILLION, positive=True)),
     Workload(GROUP, "cumsum of 10^6", expression("x.view(-1).cumsum(0)", x=MILLION, positive=True)),
     Workload(GROUP, "cumsum of 1000x1000 over 0", expression("x.cumsum(0)", x=MILLION, positive=True)),
-    Workload(GROUP, "any of 10^6", expression("b.any()", b=MILLION)),
     Workload(GROUP, "logsumexp 4096x1024", expression("fb.logsumexp(x, 1)", x=ROWS_OF_SCORES)),
     Workload(GROUP, "log_softmax 4096x1024", expression("F.log_softmax(x, 1)", x=ROWS_OF_SCORES)),
     Workload(GROUP, "softmax 1024x4096 over 0", expression("fb.softmax(x, 0)", x=(1024, 4096))),
