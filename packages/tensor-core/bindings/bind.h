@@ -8,7 +8,9 @@ namespace flambeau::python {
 void bind_arithmetic();        // bind_arithmetic.cpp: composites on rows
 void bind_views();             // bind_views.cpp
 void bind_reductions();        // bind_reductions.cpp
-void bind_structure();         // bind_structure.cpp: products, indexing, joining
+void bind_structure();         // bind_structure.cpp: products
+void bind_indexing();          // bind_indexing.cpp
+void bind_joining();           // bind_joining.cpp
 void bind_networks();          // bind_networks.cpp: convolutions, losses, normalisation
 void bind_construction();      // bind_construction.cpp
 void bind_interop();           // interop.cpp

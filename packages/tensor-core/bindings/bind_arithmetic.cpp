@@ -133,8 +133,6 @@ void bind_arithmetic() {
       });
   def("where(input, condition, other)", kMethod, "input where condition is true, else other.",
       [](const Tensor& x, const Tensor& condition, const Operand& other) { return where(condition, x, other); });
-  def("masked_fill(input, mask, value)", kFunction | kMethod | kInPlace,
-      "value where mask is true, else input. Gradient: input, and value if it is a tensor.", masked_fill);
   def("result_type(tensor1, tensor2)", kFunction, "The dtype the two operands promote to.",
       [](const Operand& x, const Operand& y) {
         const Operand both[] = {x, y};

@@ -210,26 +210,6 @@ void bind_views() {
   def("chunk(input, chunks, dim=0)", kBoth, "At most `chunks` parts of equal size (the last may be smaller); views.",
       chunk);
   def("unbind(input, dim=0)", kBoth, "The slices along a dimension; views.", unbind);
-  def("repeat(input, *repeats)", kMethod, "The tensor repeated along each dimension; a copy.",
-      [](const Tensor& t, const Shape& repeats) {
-        require(int(repeats.size()) >= t.dim(),
-                "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor");
-        const size_t shift = repeats.size() - t.shape().size();
-        Shape apart, wide, out;
-        for (size_t i = 0; i < repeats.size(); ++i) {
-          const int64_t own = i < shift ? 1 : t.shape()[i - shift];
-          require(repeats[i] >= 0, "Trying to create tensor with negative dimension ", repeats[i], ": repeats ",
-                  repeats);
-          apart.push_back(1);
-          apart.push_back(own);
-          wide.push_back(repeats[i]);
-          wide.push_back(own);
-          out.push_back(own * repeats[i]);
-        }
-        return reshape(clone(expand(reshape(t, apart), wide)), out);
-      });
-  def("tril(input, diagonal=0)", kFunction | kMethod | kInPlace | kOut, "The lower triangle, zeros above.", tril);
-  def("triu(input, diagonal=0)", kFunction | kMethod | kInPlace | kOut, "The upper triangle, zeros below.", triu);
 }
 
 }  // namespace flambeau::python

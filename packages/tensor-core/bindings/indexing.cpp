@@ -158,7 +158,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     }
     const Tensor source = operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, t.dtype());
     if (r.is_advanced)
-      index_put_(r.view, r.advanced, to(source, t.dtype()), false);
+      index_put(r.view, r.advanced, to(source, t.dtype()), false, Write::InPlace);
     else
       copy_(r.view, trim_leading(source, r.view.dim()));
     return 0;

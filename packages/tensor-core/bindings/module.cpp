@@ -228,6 +228,8 @@ PYBIND11_MODULE(_core, m) {
   bind_views();
   bind_reductions();
   bind_structure();
+  bind_indexing();
+  bind_joining();
   bind_networks();
   bind_construction();
   bind_interop();

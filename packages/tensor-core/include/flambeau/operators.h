@@ -60,10 +60,15 @@ FLAMBEAU_API Tensor detach(const Tensor& t);
 FLAMBEAU_API Tensor copy_(const Tensor& self, const Tensor& source);
 FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
 FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // no history, no version
-FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);                   // for out=
+// Raises where the memory of `written` and `read` is known to overlap; `partly`: unless they are the very same
+// elements.
+FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);  // for out=
 
 // Views (operators/view.cpp)
 FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
+// Windows of `size` elements along a dimension, `step` apart, as a last dimension.
+FLAMBEAU_API Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step);
 FLAMBEAU_API Tensor view(const Tensor& t, const Shape& size);
 FLAMBEAU_API Tensor view_dtype(const Tensor& t, Dtype dtype);
 FLAMBEAU_API Tensor reshape(const Tensor& t, const Shape& shape);
@@ -120,20 +125,57 @@ FLAMBEAU_API TensorPair max_pool2d_with_indices(const Tensor& input, const Shape
 FLAMBEAU_API Tensor avg_pool2d(const Tensor& input, const Shape& kernel, const Shape& stride, const Shape& padding,
                                bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor);
 
-// Joining, gathering, indexing (operators/join.cpp, indexing.cpp)
+// Joining, rearranging (operators/join.cpp, rearrange.cpp, triangle.cpp)
 FLAMBEAU_API Tensor cat(const Tensors& tensors, int64_t dim);
 FLAMBEAU_API Tensor stack(const Tensors& tensors, int64_t dim);
-FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
-FLAMBEAU_API Tensor scatter_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source);
-FLAMBEAU_API Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index);
-FLAMBEAU_API Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source);
-// Advanced indexing: one entry a dimension, undefined where the dimension is kept; NumPy's and PyTorch's placement.
-FLAMBEAU_API Tensor index(const Tensor& t, const Tensors& indices);
-FLAMBEAU_API Tensor index_put_(const Tensor& self, const Tensors& indices, const Tensor& values, bool accumulate);
-FLAMBEAU_API Tensor nonzero(const Tensor& t);
-FLAMBEAU_API Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value);
+FLAMBEAU_API Tensor flip(const Tensor& t, const Shape& dims);
+FLAMBEAU_API Tensor roll(const Tensor& t, const Shape& shifts, const Shape& dims);
+FLAMBEAU_API Tensor repeat(const Tensor& t, const Shape& repeats);
+FLAMBEAU_API Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<int64_t> dim,
+                                      std::optional<int64_t> output_size);
+FLAMBEAU_API Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value);
+FLAMBEAU_API Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2);
 FLAMBEAU_API Tensor tril(const Tensor& t, int64_t diagonal);
 FLAMBEAU_API Tensor triu(const Tensor& t, int64_t diagonal);
+FLAMBEAU_API Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lower, Dtype dtype);
+
+// Indexing (operators/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). What writes does so into a copy
+// of its first argument or into that itself.
+enum class Write : uint8_t { Fresh, InPlace };
+enum class Fold : uint8_t { Sum, Prod, Mean, Max, Min };  // how several values written to one place become one
+FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
+FLAMBEAU_API Tensor scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                            Write write = Write::Fresh);
+FLAMBEAU_API Tensor scatter_value(const Tensor& t, int64_t dim, const Tensor& index, Scalar value,
+                                  Write write = Write::Fresh);
+FLAMBEAU_API Tensor scatter_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                                Write write = Write::Fresh);
+FLAMBEAU_API Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
+                                   bool include_self, Write write = Write::Fresh, const char* name = "scatter_reduce_");
+FLAMBEAU_API Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index);
+FLAMBEAU_API Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                              Write write = Write::Fresh);
+FLAMBEAU_API Tensor index_copy(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                               Write write = Write::Fresh);
+FLAMBEAU_API Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Operand& value,
+                               Write write = Write::Fresh);
+FLAMBEAU_API Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
+                                 bool include_self, Write write = Write::Fresh);
+// Rows of `weight`; the row `padding` (-1: none) gets no gradient.
+FLAMBEAU_API Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency);
+// Advanced indexing: one entry a dimension, undefined where the dimension is kept; NumPy's and PyTorch's placement.
+FLAMBEAU_API Tensor index(const Tensor& t, const Tensors& indices);
+FLAMBEAU_API Tensor index_put(const Tensor& t, const Tensors& indices, const Tensor& values, bool accumulate,
+                              Write write = Write::Fresh);
+FLAMBEAU_API Tensor take(const Tensor& t, const Tensor& index);
+FLAMBEAU_API Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accumulate,
+                        Write write = Write::Fresh);
+FLAMBEAU_API Tensor nonzero(const Tensor& t);
+FLAMBEAU_API Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value);
+FLAMBEAU_API Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Write write = Write::Fresh);
+FLAMBEAU_API Tensor masked_select(const Tensor& t, const Tensor& mask);
+FLAMBEAU_API Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
+                                   Write write = Write::Fresh);
 
 // Losses and normalisation (operators/loss.cpp, normalization.cpp, dropout.cpp)
 enum class Reduction : uint8_t { None, Mean, Sum };

@@ -1,6 +1,7 @@
 // Copies, conversions and fills.
 #include "flambeau/operators.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "flambeau/parallel.h"
@@ -162,6 +163,37 @@ Tensor clone(const Tensor& t) {
 Tensor contiguous(const Tensor& t) { return t.is_contiguous() ? t : clone(t); }
 
 Tensor detach(const Tensor& t) { return alias(t); }
+
+namespace {
+
+// Whether the elements fill a range of memory without gaps, each its own place.
+bool is_dense(const Tensor& t) {
+  if (t.is_contiguous()) return true;
+  Shape order(t.shape().size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return t.strides()[a] < t.strides()[b]; });
+  int64_t expected = 1;
+  for (int64_t d : order) {
+    if (t.shape()[d] == 1) continue;
+    if (t.strides()[d] != expected) return false;
+    expected *= t.shape()[d];
+  }
+  return true;
+}
+
+}  // namespace
+
+void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
+  if (!read.defined() || !may_overlap(written, read) || read.numel() == 0) return;
+  if (!is_dense(written) || !is_dense(read)) return;
+  const char *first = written.bytes(), *second = read.bytes();
+  const char *end = first + written.numel() * item_size(written.dtype()),
+             *other_end = second + read.numel() * item_size(read.dtype());
+  const bool same = first == second && end == other_end && written.strides() == read.strides();
+  require(end <= second || other_end <= first || (partly && same),
+          "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+          "location. Please clone() the tensor before performing the operation.");
+}
 
 void resize(const Tensor& t, const Shape& shape) {
   TensorImpl& impl = *t.impl();

@@ -1,11 +1,9 @@
 // Views: another shape and strides over the same storage. Each with its derivative beside it.
-#include "flambeau/operators.h"
+#include "operators/view.h"
 
 #include <algorithm>
 
 namespace flambeau {
-
-namespace {
 
 Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset) {
   Tensor view = from_storage(t.impl()->storage, shape, strides, offset, t.dtype());
@@ -14,14 +12,7 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int6
   return view;
 }
 
-template <class F>
-Tensor recorded(const char* name, const Tensor& input, Tensor view, F&& derivative) {
-  if (recording(input))
-    record(
-        name, view, {&input}, {}, [derivative](const Context& c) { c.set(0, derivative(c.gradient())); },
-        Recording::kView);
-  return view;
-}
+namespace {
 
 Shape wrapped(const Tensor& t, const Shape& dims, const char* name) {
   Shape out = dims;
@@ -112,40 +103,6 @@ Tensor view_dtype(const Tensor& t, Dtype dtype) {
     for (size_t i = 0; i + 1 < strides.size(); ++i) fit(strides[i], "a stride");
   }
   return from_storage(t.impl()->storage, shape, strides, offset, dtype);
-}
-
-Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset) {
-  require(size.size() == stride.size(), "mismatch in length of strides and shape: ", size, " and ", stride);
-  const int64_t start = offset.value_or(t.offset());
-  int64_t low = start, high = start;
-  bool empty = false;
-  for (size_t i = 0; i < size.size(); ++i) {
-    require(size[i] >= 0, "as_strided: negative size in ", size);
-    require(stride[i] >= 0, "as_strided: Negative strides are not supported, got ", stride);
-    empty |= size[i] == 0;
-    int64_t reach = 0;
-    require(!__builtin_mul_overflow(size[i] - 1, stride[i], &reach) && !__builtin_add_overflow(high, reach, &high),
-            "as_strided: out of range");
-  }
-  const int64_t available = int64_t(t.storage().bytes()) / item_size(t.dtype());
-  require(low >= 0 && (empty || high < available), "setStorage: sizes ", size, ", strides ", stride,
-          ", storage offset ", start, " require more than the storage's ", available, " elements");
-  Tensor out = make_view(t, size, stride, start);
-  if (recording(t)) {
-    require<NotImplementedError>(t.is_contiguous(),
-                                 "the derivative of as_strided is implemented for contiguous inputs");
-    return recorded("AsStrided", t, out,
-                    [shape = t.shape(), size, stride, shift = start - t.offset()](const Tensor& g) {
-                      Tensor whole = zeros(shape, g.dtype());
-                      bool overlaps = false;
-                      for (size_t i = 0; i < size.size(); ++i) overlaps |= stride[i] == 0 && size[i] > 1;
-                      require<NotImplementedError>(
-                          !overlaps, "the derivative of as_strided is implemented for strides that do not overlap");
-                      copy_(as_strided(whole, size, stride, shift), g);
-                      return whole;
-                    });
-  }
-  return out;
 }
 
 Tensor reshape(const Tensor& t, const Shape& size) {

@@ -1,0 +1,92 @@
+// Joining, and copies with the elements in other places.
+#include "bind.h"
+
+namespace flambeau::python {
+
+namespace {
+constexpr int kBoth = kFunction | kMethod, kUsual = kBoth | kOut;
+
+Tensor repeat_interleaved(const Tensor& t, PyObject* repeats, std::optional<int64_t> dim,
+                          std::optional<int64_t> output_size) {
+  if (repeats == Py_None) {  // the repeats themselves: how often each position occurs
+    require(t.dim() == 1, "repeat_interleave only accept 1D vector as repeat, got shape ", t.shape());
+    return repeat_interleave(arange(Scalar(0), Scalar(t.numel()), Scalar(1), Dtype::int64), t, 0, output_size);
+  }
+  if (is_tensor(repeats)) return repeat_interleave(t, tensor_of(repeats), dim, output_size);
+  static const Parameter parameter{PyUnicode_InternFromString("repeats")};
+  const int64_t count = From<int64_t>::get({"repeat_interleave", &parameter, 1}, repeats);
+  require(count >= 0, "Repeats must be non-negative, got ", count);
+  return repeat_interleave(t, full({1}, Scalar(count), Dtype::int64), dim, output_size);
+}
+
+Dtype index_dtype(std::optional<Dtype> dtype) { return dtype.value_or(Dtype::int64); }
+
+void bind_triangles() {
+  def("tril(input, diagonal=0)", kUsual | kInPlace, "The lower triangle, zeros above. Gradient: input.", tril);
+  def("triu(input, diagonal=0)", kUsual | kInPlace, "The upper triangle, zeros below. Gradient: input.", triu);
+  def("tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)", kFunction,
+      "The positions in the lower triangle of a (row, col) matrix, (2, n).",
+      [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, CpuDevice, PyObject*) {
+        return triangle_indices(rows, columns, offset, true, index_dtype(dtype));
+      });
+  def("triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)", kFunction,
+      "The positions in the upper triangle of a (row, col) matrix, (2, n).",
+      [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, CpuDevice, PyObject*) {
+        return triangle_indices(rows, columns, offset, false, index_dtype(dtype));
+      });
+  def("diag_embed(input, offset=0, dim1=-2, dim2=-1)", kBoth,
+      "The last dimension as a diagonal of matrices that are zero elsewhere. Gradient: the diagonal.", diag_embed);
+  def("diag(input, diagonal=0)", kUsual, "The diagonal of a matrix, a copy; of a vector, the matrix with it.",
+      [](const Tensor& t, int64_t diagonal) {
+        require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", t.dim(), "D");
+        return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1) : clone(flambeau::diagonal(t, diagonal, 0, 1));
+      });
+  def("diagflat(input, offset=0)", kBoth, "All elements as the diagonal of a matrix.",
+      [](const Tensor& t, int64_t offset) { return diag_embed(reshape(t, {t.numel()}), offset, 0, 1); });
+  def("trace(input)", kBoth, "The sum of the diagonal of a matrix.", [](const Tensor& t) {
+    require(t.dim() == 2, "trace: expected a matrix, but got a tensor of shape ", t.shape());
+    return sum(diagonal(t, 0, 0, 1), {}, false, {});
+  });
+}
+
+}  // namespace
+
+void bind_joining() {
+  for (const char* signature : {"cat(tensors, dim=0)", "concat(tensors, dim=0)", "concatenate(tensors, dim=0)"})
+    def(signature, kFunction | kOut, "Tensors joined along a dimension. Gradient: each its part.", cat);
+  def("stack(tensors, dim=0)", kFunction | kOut, "Tensors of one shape joined along a fresh dimension.", stack);
+  def("flip(input, *dims)", kBoth, "The order of the elements reversed along the dimensions; a copy. Gradient: input.",
+      flip);
+  def("fliplr(input)", kBoth, "flip(1).", [](const Tensor& t) {
+    require(t.dim() >= 2, "Input must be >= 2-d, got shape ", t.shape());
+    return flip(t, {1});
+  });
+  def("flipud(input)", kBoth, "flip(0).", [](const Tensor& t) {
+    require(t.dim() >= 1, "Input must be >= 1-d, got shape ", t.shape());
+    return flip(t, {0});
+  });
+  def("roll(input, shifts, dims=())", kBoth,
+      "The elements moved by `shifts` along `dims`, those that leave at one end entering at the other; without dims, "
+      "of "
+      "the tensor read as one row. Gradient: rolled back.",
+      roll);
+  def("repeat(input, *repeats)", kMethod, "The tensor repeated along each dimension; a copy. Gradient: summed.",
+      repeat);
+  def("tile(input, *dims)", kBoth, "repeat(), where fewer counts than dimensions are those of the last ones.",
+      [](const Tensor& t, const Shape& dims) {
+        Shape counts = dims;
+        while (int(counts.size()) < t.dim()) counts.insert(0, 1);
+        return repeat(t, counts);
+      });
+  def("repeat_interleave(input, repeats=None, dim=None, *, output_size=None)", kBoth,
+      "Each slice along a dimension (of the flattened input without dim) repeated as often as `repeats`, one number or "
+      "one a slice, says. Of a vector of repeats alone: the positions repeated. Gradient: input.",
+      repeat_interleaved);
+  def("constant_pad_nd(input, pad, value=0)", kFunction,
+      "input with `value` around it: pad is (left, right) for the last dimension, then the one before, ...; negative "
+      "amounts cut off. Gradient: input.",
+      constant_pad_nd);
+  bind_triangles();
+}
+
+}  // namespace flambeau::python

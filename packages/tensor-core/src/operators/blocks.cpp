@@ -1,0 +1,232 @@
+// Reading and writing blocks at offsets. Note [Blocks]
+#include <cstring>
+
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+#include "operators/indexing.h"
+
+namespace flambeau {
+
+Tensor index_tensor(const Tensor& index, const char* name) {
+  require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0, name,
+          "(): Expected dtype int32/int64 for index, got ", index.dtype());
+  GradMode off(false);
+  return to(index, Dtype::int64);
+}
+
+template <class E>
+void check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
+  if (index.numel() == 0) return;
+  const Tensor i = contiguous(index);
+  const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
+  parallel_for(i.numel(), 65536, [&](int64_t begin, int64_t end) {
+    int64_t smallest = entries[begin], largest = entries[begin];
+    for (int64_t k = begin; k < end; ++k) {
+      smallest = std::min(smallest, entries[k]);
+      largest = std::max(largest, entries[k]);
+    }
+    const int64_t wrong = smallest < low ? smallest : largest;
+    require<E>(wrong >= low && wrong < size, prefix, "index ", wrong, " is out of bounds for dimension ", dim,
+               " with size ", size);
+  });
+}
+template void check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
+template void check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
+
+Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read) {
+  GradMode off(false);
+  if (write == Write::Fresh) return {clone(t), t, Recording::kFresh};
+  for (const Tensor* other : read) refuse_overlap(t, *other);
+  set_grad_enabled(true);  // for the checks of leaves
+  begin_inplace(t, name);
+  return {t, t, Recording::kInPlace};
+}
+
+Tensor settled(const Tensor& source, const Tensor& target) {
+  GradMode off(false);
+  return source.impl()->storage.get() == target.impl()->storage.get() ? clone(source) : contiguous(source);
+}
+
+void record_saving(const char* name, const Target& target, TensorList inputs, const Tensors& saved,
+                   Derivative derivative) {
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& t : saved) pointers.push_back(&t);
+  const Tensor* outputs[] = {&target.out};
+  Recording r{name,
+              target.kind,
+              outputs,
+              1,
+              inputs.begin(),
+              int(inputs.size()),
+              pointers.data(),
+              int(pointers.size()),
+              std::move(derivative)};
+  autograd_hooks->record(r);
+}
+
+namespace {
+
+// Drops dimensions of size one and merges neighbours that lie as one.
+void merge(Shape& size, Shape& stride) {
+  Shape sizes, strides;
+  for (size_t i = 0; i < size.size(); ++i) {
+    if (size[i] == 1) continue;
+    if (!sizes.empty() && strides.back() == stride[i] * size[i]) {
+      sizes.back() *= size[i];
+      strides.back() = stride[i];
+    } else {
+      sizes.push_back(size[i]);
+      strides.push_back(stride[i]);
+    }
+  }
+  size = sizes;
+  stride = strides;
+}
+
+int64_t offset_at(int64_t position, const Shape& size, const Shape& stride) {
+  int64_t offset = 0;
+  for (size_t d = size.size(); d-- > 0;) {
+    offset += position % size[d] * stride[d];
+    position /= size[d];
+  }
+  return offset;
+}
+
+// row(offset within the block, position, length, stride) for every row of a block.
+template <class F>
+FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
+  const size_t dims = b.inner_size.size();
+  if (dims == 0) return row(int64_t(0), int64_t(0), int64_t(1), int64_t(1));
+  const int64_t length = b.inner_size[dims - 1], stride = b.inner_stride[dims - 1];
+  if (dims == 1) return row(int64_t(0), int64_t(0), length, stride);
+  Shape size = b.inner_size, strides = b.inner_stride;
+  size.pop_back();
+  strides.pop_back();
+  for (int64_t r = 0; r < b.inner / length; ++r) row(offset_at(r, size, strides), r * length, length, stride);
+}
+
+// Single elements: the loop that runs for x[i, j], and for an index along the last dimension.
+template <class T>
+void load_elements(const Tensor& t, const Blocks& b, const Tensor& out) {
+  const int64_t* offsets = b.offsets.data<int64_t>();
+  const T* from = t.data<T>();
+  T* to = out.data<T>();
+  parallel_items(b.outer * b.count, 16384, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end;) {
+      const int64_t o = i / b.count, first = i - o * b.count, n = std::min(b.count - first, end - i);
+      const T* base = from + offset_at(o, b.outer_size, b.outer_stride);
+      for (int64_t k = 0; k < n; ++k) to[i + k] = base[offsets[first + k]];
+      i += n;
+    }
+  });
+}
+
+}  // namespace
+
+Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim) {
+  Blocks b;
+  for (int64_t d = 0; d < t.dim(); ++d) {
+    if (d >= first_dim && d <= last_dim) continue;
+    Shape &size = d < first_dim ? b.outer_size : b.inner_size,
+          &stride = d < first_dim ? b.outer_stride : b.inner_stride;
+    size.push_back(t.shape()[d]);
+    stride.push_back(t.strides()[d]);
+  }
+  b.outer = product(b.outer_size);
+  b.inner = product(b.inner_size);
+  merge(b.outer_size, b.outer_stride);
+  merge(b.inner_size, b.inner_stride);
+  return b;
+}
+
+void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index) {
+  const Tensor i = contiguous(index);
+  b.count = i.numel();
+  b.offsets = empty({b.count}, Dtype::int64);
+  const int64_t size = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
+  const int64_t* entries = i.data<int64_t>();
+  int64_t* offsets = b.offsets.data<int64_t>();
+  for (int64_t k = 0; k < b.count; ++k) offsets[k] = (entries[k] + (entries[k] < 0 ? size : 0)) * stride;
+}
+
+void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
+  if (out.numel() == 0) return;
+  const int64_t item = item_size(t.dtype());
+  if (b.inner == 1)
+    return dispatch_size(item, [&](auto tag) { load_elements<typename decltype(tag)::type>(t, b, out); });
+  const int64_t* offsets = b.offsets.data<int64_t>();
+  const auto copy = kernels::table().cast[int(t.dtype())][int(t.dtype())];
+  const bool whole = b.inner_size.size() == 1 && b.inner_stride[0] == 1;
+  const int64_t bytes = b.inner * item;
+  parallel_items(b.outer * b.count, std::max<int64_t>(1, 65536 / bytes), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t base = offset_at(i / b.count, b.outer_size, b.outer_stride) + offsets[i % b.count];
+      const char* from = t.bytes() + base * item;
+      char* to = out.bytes() + i * bytes;
+      if (whole)
+        std::memcpy(to, from, size_t(bytes));
+      else
+        for_rows(b, [&](int64_t offset, int64_t position, int64_t length, int64_t stride) {
+          copy(to + position * item, item, from + offset * item, stride * item, length);
+        });
+    }
+  });
+}
+
+namespace {
+
+// The blocks whose offset lies in [low, high), for the outer positions [begin, end).
+template <class T, Combine c>
+void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t begin, int64_t end, int64_t low,
+                 int64_t high) {
+  using S = Stored<T>;
+  const bool one = source.numel() == 1;
+  const int64_t *offsets = b.offsets.data<int64_t>(), block = one ? 0 : b.inner;
+  for (int64_t o = begin; o < end; ++o) {
+    S* base = t.data<S>() + offset_at(o, b.outer_size, b.outer_stride);
+    const S* values = source.data<S>() + o * b.count * block;
+    for (int64_t k = 0; k < b.count; ++k) {
+      if (offsets[k] < low || offsets[k] >= high) continue;
+      S* to = base + offsets[k];
+      const S* from = values + k * block;
+      if (b.inner == 1) {
+        *to = combine<c, T>(*to, *from);
+        continue;
+      }
+      for_rows(b, [&](int64_t offset, int64_t position, int64_t length, int64_t stride) {
+        S* row = to + offset;
+        const S* in = from + position;
+        if (one)
+          for (int64_t j = 0; j < length; ++j) row[j * stride] = combine<c, T>(row[j * stride], *from);
+        else if (stride == 1)
+          for (int64_t j = 0; j < length; ++j) row[j] = combine<c, T>(row[j], in[j]);
+        else
+          for (int64_t j = 0; j < length; ++j) row[j * stride] = combine<c, T>(row[j * stride], in[j]);
+      });
+    }
+  }
+}
+
+}  // namespace
+
+void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combine c) {
+  if (b.outer * b.count * b.inner == 0) return;
+  const int64_t grain = 32768, work = b.count * b.inner;
+  dispatch_combine(t.dtype(), c, [&]<class Tag>(Tag, auto how) {
+    using T = typename Tag::type;
+    constexpr Combine kHow = decltype(how)::value;
+    if (b.outer >= 8 || b.outer * work <= grain) {
+      parallel_items(b.outer, std::max<int64_t>(1, grain / work),
+                     [&](int64_t begin, int64_t end) { store_range<T, kHow>(t, b, source, begin, end, 0, INT64_MAX); });
+      return;
+    }
+    // Every thread goes over all offsets and keeps to its own part of the memory: no two write the same place, and
+    // each place is written in the order of the offsets.
+    int64_t extent = 1;
+    for (int64_t k = 0; k < b.count; ++k) extent = std::max(extent, b.offsets.data<int64_t>()[k] + 1);
+    parallel_items(extent, std::max<int64_t>(1, extent / std::max<int64_t>(1, b.outer * work / grain)),
+                   [&](int64_t low, int64_t high) { store_range<T, kHow>(t, b, source, 0, b.outer, low, high); });
+  });
+}
+
+}  // namespace flambeau

@@ -1,0 +1,186 @@
+// Copies with the elements in other places.
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+namespace {
+
+uint64_t dimension_set(const Tensor& t, const Shape& dims, const char* name) {
+  uint64_t set = 0;
+  for (int64_t d : dims) {
+    const int64_t at = t.wrap_dim(d);
+    require(!(set >> at & 1), name, ": dim ", at, " appears multiple times in the list of dims");
+    set |= uint64_t(1) << at;
+  }
+  return set;
+}
+
+}  // namespace
+
+Tensor flip(const Tensor& t, const Shape& dims) {
+  const uint64_t set = dimension_set(t, dims, "flip");
+  const Tensor out = empty(t.shape(), t.dtype());
+  if (t.numel() > 0) {
+    Shape strides = t.strides();
+    int64_t offset = t.offset();
+    for (int d = 0; d < t.dim(); ++d) {
+      if (!(set >> d & 1)) continue;
+      offset += (t.shape()[d] - 1) * strides[d];
+      strides[d] = -strides[d];
+    }
+    copy_values(out, from_storage(t.impl()->storage, t.shape(), strides, offset, t.dtype()));
+  }
+  if (recording(t)) record("Flip", out, {&t}, {}, [dims](const Context& c) { c.set(0, flip(c.gradient(), dims)); });
+  return out;
+}
+
+namespace {
+
+void roll_values(const Tensor& to, const Tensor& from, const Shape& shifts, const Shape& dims, size_t next) {
+  while (next < dims.size() && shifts[next] == 0) ++next;
+  if (next == dims.size()) return copy_values(to, from);
+  const int64_t dim = dims[next], shift = shifts[next], rest = to.shape()[dim] - shift;
+  roll_values(narrow(to, dim, 0, shift), narrow(from, dim, rest, shift), shifts, dims, next + 1);
+  roll_values(narrow(to, dim, shift, rest), narrow(from, dim, 0, rest), shifts, dims, next + 1);
+}
+
+// Shifts in [0, size), one for each dimension: several of one dimension are one.
+void normalize_shifts(const Tensor& t, Shape& shifts, Shape& dims) {
+  Shape total(t.shape().size());
+  for (size_t i = 0; i < dims.size(); ++i) {
+    const int64_t d = t.wrap_dim(dims[i]), size = std::max<int64_t>(1, t.shape()[d]);
+    total[d] = ((total[d] + shifts[i] % size) % size + size) % size;
+  }
+  shifts = total;
+  dims.clear();
+  for (size_t d = 0; d < total.size(); ++d) dims.push_back(int64_t(d));
+}
+
+}  // namespace
+
+Tensor roll(const Tensor& t, const Shape& given_shifts, const Shape& given_dims) {
+  require(!given_shifts.empty(), "`shifts` required");
+  if (given_dims.empty() && given_shifts.size() == 1)
+    return reshape(roll(reshape(t, {t.numel()}), given_shifts, {0}), t.shape());
+  require(given_shifts.size() == given_dims.size(), "shifts and dimensions must align. shifts: ", given_shifts.size(),
+          ", dims:", given_dims.size());
+  require<IndexError>(t.dim() > 0, "Dimension specified as ", given_dims[0], " but tensor has no dimensions");
+  Shape shifts = given_shifts, dims = given_dims;
+  normalize_shifts(t, shifts, dims);
+  const Tensor out = empty(t.shape(), t.dtype());
+  {
+    GradMode off(false);
+    if (t.numel() > 0) roll_values(out, t, shifts, dims, 0);
+  }
+  if (recording(t))
+    record("Roll", out, {&t}, {}, [shifts, dims](const Context& c) {
+      Shape back;
+      for (int64_t s : shifts) back.push_back(-s);
+      c.set(0, roll(c.gradient(), back, dims));
+    });
+  return out;
+}
+
+Tensor repeat(const Tensor& t, const Shape& repeats) {
+  require(int(repeats.size()) >= t.dim(),
+          "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: repeats ",
+          repeats, " of shape ", t.shape());
+  const size_t shift = repeats.size() - t.shape().size();
+  Shape apart, wide, out;
+  for (size_t i = 0; i < repeats.size(); ++i) {
+    const int64_t own = i < shift ? 1 : t.shape()[i - shift];
+    require(repeats[i] >= 0, "Trying to create tensor with negative dimension ", repeats[i], ": repeats ", repeats);
+    int64_t size = 0;
+    require(!__builtin_mul_overflow(own, repeats[i], &size), "repeat: the sizes of ", t.shape(), " repeated ", repeats,
+            " times are too large");
+    out.push_back(size);
+    if (repeats[i] != 1) {
+      apart.push_back(1);
+      wide.push_back(repeats[i]);
+    }
+    apart.push_back(own);
+    wide.push_back(own);
+  }
+  require(out.size() <= size_t(kMaxDims), "a tensor has at most ", kMaxDims, " dimensions, got ", out.size());
+  return reshape(clone(expand(reshape(t, apart), wide)), out);
+}
+
+Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<int64_t> dim,
+                         std::optional<int64_t> output_size) {
+  require(repeats.dtype() == Dtype::int64 || repeats.dtype() == Dtype::int32,
+          "repeats has to be Long or Int tensor, got ", repeats.dtype());
+  require(repeats.dim() <= 1, "repeat_interleave only accept 1D vector as repeat, got shape ", repeats.shape());
+  const Tensor input = dim ? t : reshape(t, {t.numel()});
+  const int64_t along = input.wrap_dim(dim.value_or(0)), size = input.dim() ? input.shape()[along] : 1;
+  require(repeats.dim() == 0 || repeats.numel() == 1 || repeats.numel() == size,
+          "repeats must have the same size as input along dim, but got repeats.size(0) = ", repeats.numel(),
+          " and input.size(", along, ") = ", size);
+  const Tensor counts = contiguous(to(detach(repeats), Dtype::int64));
+  const int64_t *each = counts.data<int64_t>(), step = counts.numel() == size && repeats.dim() ? 1 : 0;
+  int64_t total = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    require(each[i * step] >= 0, "repeats can not be negative, got ", each[i * step]);
+    require(!__builtin_add_overflow(total, each[i * step], &total), "repeat_interleave: too many repeats");
+  }
+  require(!output_size || *output_size == total,
+          "allocated size does not match required size: ", output_size.value_or(0), " and ", total);
+  const Tensor index = empty({total}, Dtype::int64);
+  int64_t* at = index.data<int64_t>();
+  for (int64_t i = 0; i < size; ++i) at = std::fill_n(at, each[i * step], i);
+  return index_select(input.dim() ? input : reshape(input, {1}), along, index);
+}
+
+Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
+  require(pad.size() % 2 == 0, "Length of pad must be even but instead it equals ", pad.size());
+  require(int(pad.size()) <= 2 * t.dim(),
+          "Length of pad should be no more than twice the number of dimensions of the "
+          "input. Pad length is ",
+          pad.size(), " while the input has ", t.dim(), " dimensions.");
+  Shape shape = t.shape();
+  for (size_t i = 0; i < pad.size() / 2; ++i) {
+    const size_t d = shape.size() - 1 - i;
+    require(!__builtin_add_overflow(shape[d], pad[2 * i], &shape[d]) &&
+                !__builtin_add_overflow(shape[d], pad[2 * i + 1], &shape[d]) && shape[d] >= 0,
+            "The input size ", t.shape()[d], ", plus negative padding ", pad[2 * i], " and ", pad[2 * i + 1],
+            " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
+  }
+  const Tensor out = full(shape, value, t.dtype());
+  Tensor from = t, to = out;
+  for (size_t i = 0; i < pad.size() / 2; ++i) {
+    const int64_t d = int64_t(shape.size() - 1 - i), left = pad[2 * i], right = pad[2 * i + 1];
+    const int64_t kept = std::max<int64_t>(0, t.shape()[d] + std::min<int64_t>(left, 0) + std::min<int64_t>(right, 0));
+    from = narrow(from, d, kept ? std::max<int64_t>(0, -left) : 0, kept);
+    to = narrow(to, d, kept ? std::max<int64_t>(0, left) : 0, kept);
+  }
+  {
+    GradMode off(false);
+    copy_values(to, from);
+  }
+  if (recording(t))
+    record("ConstantPadNd", out, {&t}, {}, [pad](const Context& c) {
+      Shape back;
+      for (int64_t p : pad) back.push_back(-p);
+      c.set(0, constant_pad_nd(c.gradient(), back, Scalar(0)));
+    });
+  return out;
+}
+
+Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
+  const int dims = t.dim() + 1;
+  dim1 = Tensor::wrap_dim(dim1, dims);
+  dim2 = Tensor::wrap_dim(dim2, dims);
+  require(dim1 != dim2, "diagonal dimensions cannot be identical ", dim1, ", ", dim2);
+  require(t.dim() > 0, "diag_embed: the input must have at least one dimension");
+  const int64_t size = t.size(-1) + std::abs(offset);
+  Shape shape(t.shape().begin(), t.shape().end() - 1);
+  shape.insert(size_t(std::min(dim1, dim2)), size);
+  shape.insert(size_t(std::max(dim1, dim2)), size);
+  const Tensor out = zeros(shape, t.dtype());
+  copy_values(diagonal(out, offset, dim1, dim2), t);
+  if (recording(t))
+    record("DiagEmbed", out, {&t}, {},
+           [offset, dim1, dim2](const Context& c) { c.set(0, diagonal(c.gradient(), offset, dim1, dim2)); });
+  return out;
+}
+
+}  // namespace flambeau

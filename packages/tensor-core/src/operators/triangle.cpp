@@ -1,0 +1,55 @@
+// Triangles of matrices.
+#include <cstring>
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+
+namespace flambeau {
+
+namespace {
+
+// Of every row r of every matrix, the columns [0, r + diagonal] kept below, [r + diagonal, end) above.
+Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
+  require(t.dim() >= 2, lower ? "tril" : "triu", ": input tensor must have at least 2 dimensions, got shape ",
+          t.shape());
+  Tensor out;
+  {
+    GradMode off(false);
+    const Tensor from = contiguous(t);
+    out = empty(t.shape(), t.dtype());
+    const int64_t rows = t.size(-2), columns = t.size(-1), item = item_size(t.dtype()), width = columns * item;
+    const int64_t total = columns ? t.numel() / columns : 0;
+    parallel_items(total, std::max<int64_t>(1, 65536 / (width + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t limit = std::clamp(diagonal, -columns - rows, columns + rows);
+        const int64_t cut = std::clamp<int64_t>(r % rows + limit + lower, 0, columns) * item;
+        char* to = out.bytes() + r * width;
+        const int64_t first = lower ? 0 : cut, last = lower ? cut : width;
+        std::memset(to, 0, size_t(first));
+        std::memcpy(to + first, from.bytes() + r * width + first, size_t(last - first));
+        std::memset(to + last, 0, size_t(width - last));
+      }
+    });
+  }
+  if (recording(t))
+    record(lower ? "Tril" : "Triu", out, {&t}, {},
+           [diagonal, lower](const Context& c) { c.set(0, triangle(c.gradient(), diagonal, lower)); });
+  return out;
+}
+
+}  // namespace
+
+Tensor tril(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, true); }
+Tensor triu(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, false); }
+
+Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lower, Dtype dtype) {
+  const char* name = lower ? "tril_indices" : "triu_indices";
+  require(rows >= 0, name, ": row must be non-negative, got ", rows);
+  require(columns >= 0, name, ": col must be non-negative, got ", columns);
+  require(category(dtype) == Category::Integer && item_size(dtype) >= 4, "\"", name, "\" not implemented for '", dtype,
+          "'");
+  const Tensor whole = ones({rows, columns}, Dtype::bool_);
+  return to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype);
+}
+
+}  // namespace flambeau
