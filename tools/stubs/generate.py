@@ -47,12 +47,12 @@ def stub() -> str:
 def rows() -> Iterator[dict[str, Any]]:
     """Yield the pointwise rows that no composite of the same name hides, in the form of the signatures."""
     composites = {entry["name"] for entry in _core.signatures()}
-    everywhere = {"function": True, "method": True, "inplace": True, "out": True}
     for row in _core.pointwise_rows():
-        name = row["name"]
-        if name not in composites and not name.startswith("_"):
-            operands = ", ".join(["input", "other"][: row["arity"]])
-            yield {"name": name, "signature": f"{name}({operands})", **everywhere}
+        for name in (row["name"], *row["aliases"]):
+            if name not in composites and not name.startswith("_"):
+                public = not name.startswith("special_")
+                forms = {"function": True, "method": public, "inplace": public, "out": True}
+                yield {"name": name, "signature": f"{name}({row['signature']})", **forms}
 
 
 def functions(entry: dict[str, Any]) -> Iterator[str]:
@@ -66,6 +66,8 @@ def functions(entry: dict[str, Any]) -> Iterator[str]:
     if entry["out"]:
         parameters += [OUT] if any(each.startswith("*") for each in parameters) else ["*", OUT]
     yield definition("", name, parameters, result(entry, "Tensor"))
+    if entry["inplace"] and hasattr(_core, f"{name}_"):
+        yield definition("", f"{name}_", typed(entry), "Tensor")
 
 
 def methods(entry: dict[str, Any]) -> Iterator[str]:

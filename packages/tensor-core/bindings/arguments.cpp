@@ -37,6 +37,12 @@ bool also_named(std::string_view parameter, std::string_view given) {
          (parameter == "keepdim" && given == "keepdims") || (parameter == "tensors" && given == "arrays");
 }
 
+PointwiseOp row_named(std::string_view name) {
+  for (int i = 0; i < kPointwiseCount; ++i)
+    if (name == pointwise_rows[i].name) return PointwiseOp(i);
+  detail::raise<Error>("no row is called ", name);
+}
+
 }  // namespace
 
 std::vector<Parameter> parse_signature(std::string_view text, std::string& name) {
@@ -74,10 +80,19 @@ std::vector<Parameter> parse_signature(std::string_view text, std::string& name)
 
 Binding* register_binding(std::string_view signature, int flags, const char* doc) {
   Binding* binding = new Binding;  // lives as long as the process
-  binding->signature = signature;
+  const std::string_view names = signature.substr(0, signature.find('('));
+  const size_t end = names.find('|');
+  for (size_t bar = end; bar != names.npos;) {
+    const size_t next = names.find('|', bar + 1);
+    binding->aliases.emplace_back(names.substr(bar + 1, next - bar - 1));
+    bar = next;
+  }
+  binding->signature = std::string(names.substr(0, end)) + std::string(signature.substr(names.size()));
+  signature = binding->signature;
   binding->doc = doc;
   binding->flags = flags;
   binding->parameters = parse_signature(signature, binding->name);
+  if (flags & kRow) binding->op = row_named(binding->name);
   registry().push_back(binding);
   return binding;
 }
@@ -182,12 +197,6 @@ bool run_row_in_place(const Binding& b, PyObject* const* args, Py_ssize_t count,
     }
   pointwise_(b.op, operands);
   return true;
-}
-
-PointwiseOp row_named(std::string_view name) {
-  for (int i = 0; i < kPointwiseCount; ++i)
-    if (name == pointwise_rows[i].name) return PointwiseOp(i);
-  detail::raise<Error>("no row is called ", name);
 }
 
 // An in-place composite whose result is recorded computes it from a copy of the tensor, history included: what its
@@ -324,9 +333,9 @@ PyObject* publish(PyObject* module, Binding* b) {
     in_place->signature.insert(in_place->signature.find('('), "_");
     in_place->doc = "In-place form of " + b->name + ".";
     in_place->flags = kMethod | (b->flags & kRow);
-    if (b->flags & kRow) in_place->op = row_named(b->name);
     in_place->writes_self = true;
     const Object method(make_operator(in_place, call_binding));
+    if (b->flags & kFunction) add_public(module, in_place->name.c_str(), method.get());
     PyDict_SetItemString(methods, in_place->name.c_str(), method.get());
   }
   PyType_Modified(tensor_type);
@@ -334,7 +343,18 @@ PyObject* publish(PyObject* module, Binding* b) {
 }
 
 void publish(PyObject* module) {
-  for (Binding* b : registry()) Py_DECREF(publish(module, b));
+  const std::vector<Binding*> all = registry();
+  for (Binding* b : all) {
+    Py_DECREF(publish(module, b));
+    for (const std::string& alias : b->aliases) {
+      Binding* also = new Binding(*b);
+      also->name = alias;
+      also->aliases.clear();
+      also->signature.replace(0, b->name.size(), alias);
+      registry().push_back(also);
+      Py_DECREF(publish(module, also));
+    }
+  }
 }
 
 }  // namespace flambeau::python

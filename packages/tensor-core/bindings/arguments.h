@@ -3,8 +3,9 @@
 // Note [Binding]
 // def("sum(input, dim=None, keepdim=False, *, dtype=None)", kFunction | kMethod, doc, sum) makes the function
 // flambeau.sum and the method Tensor.sum. The text gives names, defaults and what is keyword-only; the kinds of the
-// arguments are those of the C++ function's parameters. A parameter written *size takes the remaining positional
-// integers or one sequence. The same text serves inspect.signature, the docs and the stubs.
+// arguments are those of the C++ function's parameters. "clamp|clip(input, ...)" gives it two names. A parameter
+// written *size takes the remaining positional integers or one sequence. The same text serves inspect.signature, the
+// docs and the stubs.
 #pragma once
 
 #include <string>
@@ -38,6 +39,7 @@ struct Call {  // what a converter may say in an error
 
 struct Binding {
   std::string name, signature, doc;
+  std::vector<std::string> aliases;
   int flags = 0;
   std::string module = "flambeau";
   std::vector<Parameter> parameters;

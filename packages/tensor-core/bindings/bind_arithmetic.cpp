@@ -2,6 +2,7 @@
 #include "bind.h"
 
 #include <cmath>
+#include <limits>
 
 namespace flambeau::python {
 
@@ -40,10 +41,65 @@ PyObject* clamp_objects(const Tensor& t, PyObject* low, PyObject* high) {
   return wrap_tensor(clamp(t, low == Py_None ? nullptr : &bounds[0], high == Py_None ? nullptr : &bounds[1]));
 }
 
-Tensor gelu(const Tensor& t, std::string_view approximate) {
-  require(approximate == "none" || approximate == "tanh", "approximate argument must be either none or tanh, got '",
-          approximate, "'");
-  return approximate == "none" ? _gelu_erf(t) : _gelu_tanh(t);
+Tensor float_power(const Operand& base, const Operand& exponent) {
+  require<TypeError>(base.tensor || exponent.tensor, "float_power(): one of base and exponent must be a Tensor");
+  const auto wide = [](const Operand& operand) -> Tensor {
+    return operand.tensor ? to(*operand.tensor, Dtype::float64) : wrapped_number(Scalar(operand.scalar.real()));
+  };
+  const Tensor x = wide(base), y = wide(exponent);
+  return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
+}
+
+// x * 2**y: the power of two in the floating dtype of the result.
+Tensor ldexp(const Operand& x, const Operand& y) {
+  const Operand both[] = {x, y};
+  const Dtype dtype = result_type(both, 2);
+  const Tensor scale = exp2(y.tensor ? to(*y.tensor, is_floating(dtype) ? dtype : default_dtype())
+                                     : wrapped_number(Scalar(y.scalar.real())));
+  return mul(x, scale);
+}
+
+Tensor round_to(const Tensor& x, int64_t decimals) {
+  if (decimals == 0) return round(x);
+  require<NotImplementedError>(is_floating(x.dtype()), "round with decimals is not implemented for '", x.dtype(), "'");
+  const double scale = std::pow(10.0, double(decimals < 0 ? -decimals : decimals));
+  return decimals > 0 ? _round_decimals(x, scale) : _round_tens(x, scale);
+}
+
+Tensor logit_within(const Tensor& x, std::optional<double> eps) {
+  return eps ? logit(_clip(x, *eps, 1 - *eps)) : logit(x);
+}
+
+double largest(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::float16:
+      return 65504;
+    case Dtype::bfloat16:
+      return 3.3895313892515355e38;
+    default:
+      return dtype == Dtype::float32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+  }
+}
+
+Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> high, std::optional<double> low) {
+  if (!is_floating(x.dtype())) return clone(x);
+  const double limit = largest(x.dtype());
+  const double above = high.value_or(limit), below = low.value_or(-limit);
+  if (below == -above) return _replace_nan_and_infinity(x, nan.value_or(0), above);
+  return _replace(_replace_nan_and_infinity(x, nan.value_or(0), INFINITY), INFINITY, above);
+}
+
+Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
+  require(x.dtype() == y.dtype(), x.dtype(), " did not match ", y.dtype());
+  require(rtol >= 0 && atol >= 0, "isclose expected rtol and atol to be at least 0, got ", rtol, " and ", atol);
+  GradMode off(false);
+  Tensor close = eq(x, y);
+  if (equal_nan && is_floating(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
+  if (rtol == 0 && atol == 0) return close;
+  const bool whole = !is_floating(x.dtype());
+  const Tensor a = whole ? to(x, Dtype::float64) : x, b = whole ? to(y, Dtype::float64) : y;
+  const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
+  return logical_or(close, logical_and(isfinite(difference), le(difference, allowed)));
 }
 
 }  // namespace
@@ -53,70 +109,72 @@ void bind_arithmetic() {
       [](const Operand& x, const Operand& y, Scalar alpha) {
         return alpha.real() == 1 ? add(x, y) : scaled_sum(x, y, alpha, 1);
       });
-  def("sub(input, other, *, alpha=1)", kUsual | kRow, "input - alpha * other. Gradient: both operands, any order.",
+  def("sub|subtract(input, other, *, alpha=1)", kUsual | kRow,
+      "input - alpha * other. Gradient: both operands, any order.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
         return alpha.real() == 1 ? sub(x, y) : scaled_sum(x, y, alpha, -1);
       });
-  for (const auto& [signature, flags] : {std::pair{"div(input, other, *, rounding_mode=None)", kUsual | kRow},
-                                         std::pair{"divide(input, other, *, rounding_mode=None)", kUsual}})
-    def(signature, flags,
-        "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
-        "both operands.",
-        divide);
-  for (const char* signature : {"pow(input, exponent)", "float_power(input, exponent)"})
-    def(signature, kUsual,
-        "input**exponent. Gradient: both operands, any order; where the base is 0 the exponent's is 0.",
-        [](const Operand& x, const Operand& y) { return power(x, y); });
-  for (const char* signature : {"clamp(input, min=None, max=None)", "clip(input, min=None, max=None)"})
-    def(signature, kUsual,
-        "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
-        clamp_objects);
-  def("multiply(input, other)", kUsual, "input * other.", [](const Operand& x, const Operand& y) { return mul(x, y); });
-  def("subtract(input, other, *, alpha=1)", kUsual, "input - alpha * other.",
-      [](const Operand& x, const Operand& y, Scalar alpha) {
-        return alpha.real() == 1 ? sub(x, y) : scaled_sum(x, y, alpha, -1);
-      });
-  def("true_divide(input, other)", kUsual, "input / other.",
-      [](const Operand& x, const Operand& y) { return div(x, y); });
+  def("div|divide(input, other, *, rounding_mode=None)", kUsual | kRow,
+      "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
+      "both operands.",
+      divide);
+  def("pow(input, exponent)", kUsual,
+      "input**exponent. Gradient: both operands, any order; where the base is 0 the exponent's is 0.",
+      [](const Operand& x, const Operand& y) { return power(x, y); });
+  def("float_power(input, exponent)", kUsual, "input**exponent in float64. Gradient: both operands, any order.",
+      float_power);
+  def("clamp|clip(input, min=None, max=None)", kUsual,
+      "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
+      clamp_objects);
+  def("square(input)", kUsual | kRow, "input * input; of booleans as integers. Gradient: input, any order.",
+      [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? to(x, Dtype::int64) : square(x); });
+  def("positive(input)", kFunction | kMethod, "The tensor itself.", [](PyObject* x) {
+    require<TypeError>(is_tensor(x), "positive(): argument 'input' must be Tensor, not ", Py_TYPE(x)->tp_name);
+    require(tensor_of(x).dtype() != Dtype::bool_, "The `+` operator, on a bool tensor is not supported.");
+    return Py_NewRef(x);
+  });
   def("rsub(input, other, *, alpha=1)", kFunction, "other - alpha * input.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
         return alpha.real() == 1 ? sub(y, x) : scaled_sum(y, x, alpha, -1);
       });
-  def("negative(input)", kUsual, "-input.", [](const Tensor& x) { return neg(x); });
-  def("absolute(input)", kUsual, "The absolute value.", [](const Tensor& x) { return abs(x); });
-  def("greater(input, other)", kFunction | kMethod | kOut, "input > other.",
-      [](const Operand& x, const Operand& y) { return gt(x, y); });
-  def("less(input, other)", kFunction | kMethod | kOut, "input < other.",
-      [](const Operand& x, const Operand& y) { return lt(x, y); });
   def("bitwise_not(input)", kUsual, "Bits inverted; of booleans, not.",
       [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? logical_not(x) : bitwise_not(x); });
   def("round(input, *, decimals=0)", kUsual,
-      "Nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.",
-      [](const Tensor& x, int64_t decimals) {
-        if (decimals == 0) return round(x);
-        const Scalar scale(std::pow(10.0, double(decimals < 0 ? -decimals : decimals)));
-        return decimals > 0 ? round(x * scale) / scale : round(x / scale) * scale;
+      "Nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.", round_to);
+  def("logit(input, eps=None)", kUsual,
+      "log(x / (1 - x)), x the input, limited to [eps, 1 - eps] if eps is given. Gradient: input, any order.",
+      logit_within);
+  def("ldexp(input, other)", kUsual, "input * 2**other. Gradient: both operands, any order.", ldexp);
+  def("frexp(input)", kFunction | kMethod | kOut,
+      "Mantissa in [1/2, 1) and exponent (int32): input = mantissa * 2**exponent. Gradient: the mantissa's.",
+      [](const Tensor& x) -> PyObject* {
+        return to_python(Tensors{_frexp_mantissa(x), to(_frexp_exponent(detach(x)), Dtype::int32)});
       });
-  def("leaky_relu(input, negative_slope=0.01)", kUsual,
-      "input where positive, else negative_slope * input. Gradient: both.",
-      [](const Tensor& x, const Operand& slope) { return leaky_relu(x, slope); });
-  def("softplus(input, beta=1, threshold=20)", kUsual,
-      "log(1 + exp(beta * input)) / beta; input itself where beta * input exceeds threshold.",
-      [](const Tensor& x, Scalar beta, Scalar threshold) { return softplus(x, beta, threshold); });
-  def("gelu(input, approximate='none')", kFunction,
-      "input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.\n\nSource: "
-      "Hendrycks, Gimpel 2016, arXiv:1606.08415.",
-      gelu);
+  def("nan_to_num(input, nan=None, posinf=None, neginf=None)", kUsual,
+      "NaN replaced by nan (0), infinities by posinf and neginf (the dtype's largest and smallest number). Gradient: "
+      "input's where it is finite.",
+      nan_to_num);
+  def("isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)", kFunction | kMethod,
+      "Whether |input - other| <= atol + rtol * |other|, or both are equal.", isclose);
+  def("allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)", kFunction | kMethod,
+      "Whether isclose() holds everywhere.",
+      [](const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
+        return item(all(isclose(x, y, rtol, atol, equal_nan), {}, false)).truth();
+      });
   def("lerp(input, end, weight)", kUsual, "input + weight * (end - input). Gradient: all three.",
       [](const Tensor& x, const Tensor& y, const Operand& w) { return lerp(x, y, w); });
   def("addcmul(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 * tensor2. Gradient: all three tensors.",
-      [](const Tensor& x, const Operand& y, const Operand& z, Scalar value) {
+      [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
         return value.real() == 1 ? addcmul(x, y, z) : addcmul(x, mul(y, value), z);
       });
   def("addcdiv(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 / tensor2. Gradient: all three tensors.",
-      [](const Tensor& x, const Operand& y, const Operand& z, Scalar value) {
+      [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+        require(is_floating(y.dtype()) || is_floating(z.dtype()),
+                "Integer division with addcdiv is not supported: use div(..., rounding_mode='trunc') or floating "
+                "tensors, got ",
+                y.dtype(), " and ", z.dtype());
         return value.real() == 1 ? addcdiv(x, y, z) : addcdiv(x, mul(y, value), z);
       });
   def("where(condition, input=None, other=None)", kFunction | kOut,

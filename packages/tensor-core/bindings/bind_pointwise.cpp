@@ -44,56 +44,94 @@ PyObject* call_in_place(PyObject* self, PyObject* const* args, size_t nargsf, Py
       nullptr, [&] { return run(binding_of(self), args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, true); });
 }
 
+std::string units(double v) {
+  std::string text = std::to_string(v);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text.back() == '.' ? text + '0' : text;
+}
+
+std::string accuracy_of(const PointwiseRow& row) {
+  const Accuracy& a = row.accuracy;
+  if (a.float32 == 0 && a.float64 == 0) return "The result is exact.";
+  std::string text = "Error: at most " + units(a.float32) + " ULP";
+  if (a.float64 != a.float32) text += " in float32, " + units(a.float64) + " in float64";
+  if (*a.scale) text += std::string(", of the result or of ") + a.scale + ", whichever is larger";
+  return text + '.';
+}
+
 std::string doc_of(const PointwiseRow& row) {
   std::string doc = row.doc;
   doc += "\n\n";
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
   doc += row.differentiable ? "Gradient: every floating operand, any order." : "Not differentiable.";
+  if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
+      row.domain != Domain::Whole)
+    doc += "\n\n" + accuracy_of(row);
   return doc;
 }
 
-Binding* make(const PointwiseRow& row, PointwiseOp op, bool in_place) {
-  constexpr const char* signatures[] = {"(input", "(input, other", "(input, other, third"};
-  Binding* b = new Binding;
-  std::string text = std::string(row.name) + (in_place ? "_" : "") + signatures[row.arity - 1] + ")";
-  b->signature = text;
-  b->parameters = parse_signature(text, b->name);
-  b->doc = in_place ? std::string("In-place form of ") + row.name + "." : doc_of(row);
+Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
+  Binding* b = new Binding;  // lives as long as the process
+  b->signature = name + (in_place ? "_(" : "(") + row.signature + ")";
+  b->parameters = parse_signature(b->signature, b->name);
+  b->doc = in_place ? "In-place form of " + name + "." : doc_of(row);
   b->flags = in_place ? 0 : kOut;
-  b->op = op;
+  b->op = PointwiseOp(&row - pointwise_rows);
   return b;
+}
+
+// special_name is flambeau.special.name and nothing else; see special.py.
+bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view name) {
+  constexpr std::string_view prefix = "special_";
+  if (!name.starts_with(prefix)) return false;
+  Binding* b = make(row, std::string(name.substr(prefix.size())), false);
+  b->module = "flambeau.special";
+  PyModule_AddObjectRef(module, name.data(), Object(make_operator(b, call)).get());
+  return true;
+}
+
+void publish_row(PyObject* module, const PointwiseRow& row, const std::string& name) {
+  if (publish_special(module, row, name)) return;
+  const Object function(make_operator(make(row, name, false), call));
+  const Object in_place(make_operator(make(row, name, true), call_in_place));
+  add_public(module, name.c_str(), function.get());
+  add_public(module, (name + '_').c_str(), in_place.get());
+  PyDict_SetItemString(tensor_type->tp_dict, name.c_str(), function.get());
+  PyDict_SetItemString(tensor_type->tp_dict, (name + '_').c_str(), in_place.get());
 }
 
 }  // namespace
 
 void publish_rows(PyObject* module) {
-  PyObject* methods = tensor_type->tp_dict;
-  for (int i = 0; i < kPointwiseCount; ++i) {
-    const PointwiseRow& row = pointwise_rows[i];
-    // A composite of the same name (add with alpha, softplus with its defaults) says itself where it is published.
-    if (row.name[0] == '_' || PyObject_HasAttrString(module, row.name)) continue;
-    const Object function(make_operator(make(row, PointwiseOp(i), false), call));
-    const Object method(make_operator(make(row, PointwiseOp(i), true), call_in_place));
-    add_public(module, row.name, function.get());
-    PyDict_SetItemString(methods, row.name, function.get());
-    PyDict_SetItemString(methods, (std::string(row.name) + "_").c_str(), method.get());
+  for (const PointwiseRow& row : pointwise_rows) {
+    // A composite of the same name (add with alpha, celu with its checks) says itself where it is published.
+    if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
+    for (const PointwiseAlias& alias : pointwise_aliases)
+      if (std::string_view(alias.name) == row.name) publish_row(module, row, alias.alias);
   }
   PyType_Modified(tensor_type);
 }
 
 PyObject* describe_rows() {  // for the test tables and the docs
   Object list(checked(PyList_New(0)));
-  constexpr const char* domains[] = {"Floating", "Number", "Any", "Integral", "Comparison", "Logical", "Select"};
+  constexpr const char* domains[] = {"Floating", "Real",       "Number",  "Any",   "Integral",
+                                     "Whole",    "Comparison", "Logical", "Select"};
   for (const PointwiseRow& row : pointwise_rows) {
     Object derivatives(checked(PyList_New(0)));
     for (int i = 0; i < row.arity; ++i) {
       const Object text(checked(PyUnicode_FromString(row.derivatives[i])));
       PyList_Append(derivatives.get(), text.get());
     }
-    const Object entry(checked(
-        Py_BuildValue("{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O}", "name", row.name, "domain", domains[int(row.domain)],
-                      "arity", int(row.arity), "doc", row.doc, "reference", row.reference, "value", row.value,
-                      "derivatives", derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False)));
+    Object aliases(checked(PyList_New(0)));
+    for (const PointwiseAlias& alias : pointwise_aliases)
+      if (std::string_view(alias.name) == row.name)
+        PyList_Append(aliases.get(), Object(checked(PyUnicode_FromString(alias.alias))).get());
+    const Object entry(checked(Py_BuildValue(
+        "{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O,s:(dds),s:s,s:O,s:O}", "name", row.name, "domain", domains[int(row.domain)],
+        "arity", int(row.arity), "doc", row.doc, "reference", row.reference, "value", row.value, "derivatives",
+        derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False, "accuracy", row.accuracy.float32,
+        row.accuracy.float64, row.accuracy.scale, "signature", row.signature, "has_parameters",
+        row.has_parameters ? Py_True : Py_False, "aliases", aliases.get())));
     PyList_Append(list.get(), entry.get());
   }
   return list.release();

@@ -36,14 +36,6 @@ Tensor spread(const Tensor& t, PyObject* dim, bool unbiased, bool keepdim, std::
   return root ? standard_deviation(t, dims, c, keepdim) : var(t, dims, c, keepdim);
 }
 
-Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
-  GradMode off(false);
-  const Tensor x = to(a, Dtype::float64), y = to(b, Dtype::float64);
-  const Tensor near = logical_and(isfinite(y), le(abs(x - y), abs(y) * Scalar(rtol) + Scalar(atol)));
-  const Tensor close = logical_or(eq(x, y), near);
-  return equal_nan ? logical_or(close, logical_and(isnan(x), isnan(y))) : close;
-}
-
 PyTypeObject* pair_type = nullptr;
 
 }  // namespace
@@ -113,13 +105,6 @@ void bind_reductions() {
       [](const Tensor& a, const Tensor& b) {
         GradMode off(false);
         return a.shape() == b.shape() && item(all(eq(a, b), {}, false)).truth();
-      });
-  def("isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)", kFunction | kMethod,
-      "|input - other| <= atol + rtol * |other|, element by element.", isclose);
-  def("allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)", kFunction | kMethod,
-      "Whether isclose() holds everywhere.",
-      [](const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
-        return item(all(isclose(a, b, rtol, atol, equal_nan), {}, false)).truth();
       });
 }
 

@@ -225,6 +225,7 @@ PYBIND11_MODULE(_core, m) {
   bind_generator(m);
   bind_controls(m);
   bind_arithmetic();
+  bind_activations();
   bind_views();
   bind_reductions();
   bind_structure();

@@ -12,7 +12,12 @@ from flambeau import _core, _grad_mode, _numbers
 from flambeau._operator import operator
 
 FUNCTIONS = [entry["name"] for entry in _core.signatures() if entry["function"]]
-ROWS = [row["name"] for row in _core.pointwise_rows() if row["name"][0] != "_"]
+ROWS = [
+    name
+    for row in _core.pointwise_rows()
+    for name in (row["name"], *row["aliases"])
+    if not name.startswith(("_", "special_"))
+]
 
 
 def test_public_names():
@@ -51,7 +56,7 @@ def test_methods_describe_themselves(name):
         (fb.exp, "(input, *, out=None)"),
         (fb.zeros, "(*size, dtype=None, device=None, requires_grad=False, out=None)"),
         (fb.conv2d, "(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)"),
-        (fb.gelu, "(input, approximate='none')"),
+        (fb.gelu, "(input, *, approximate='none', out=None)"),
         (fb.amax, "(input, dim=(), keepdim=False, *, out=None)"),
     ],
 )

@@ -7,9 +7,11 @@ namespace flambeau {
 
 enum class Domain : uint8_t {
   Floating,    // integers and booleans are taken to the default floating dtype
+  Real,        // the floating dtypes, kept; others are refused
   Number,      // every dtype but bool, kept
   Any,         // every dtype, kept
   Integral,    // bool and the integers, kept
+  Whole,       // the integers, kept
   Comparison,  // every dtype in, bool out
   Logical,     // every dtype in, bool out; the operands need not promote
   Select,      // the first operand is a condition; the others promote and keep their dtype
@@ -39,12 +41,27 @@ using PointwiseKernel = void (*)(char* const* pointers, int64_t n);
 
 inline constexpr int kMaxOperands = 3;
 
+// The largest error, in units in the last place of the result, or of `scale` (an expression of the row's operands)
+// where that is larger.
+struct Accuracy {
+  double float32, float64;
+  const char* scale;
+};
+namespace accuracy {  // the names that rows use
+constexpr Accuracy ulp(double float32, double float64, const char* scale = "") { return {float32, float64, scale}; }
+constexpr Accuracy ulp(double both) { return {both, both, ""}; }
+inline constexpr Accuracy exact = ulp(0), rounded = ulp(0.5);
+}  // namespace accuracy
+
 struct PointwiseRow {
   const char* name;
   const char* node_name;  // CamelCase, for grad_fn
   Domain domain;
   uint8_t arity;
   bool differentiable;
+  bool has_parameters;    // its operands after the first are numbers that do not take part in promotion
+  const char* signature;  // the names of its parameters, with their defaults
+  Accuracy accuracy;
   const char* doc;
   const char* reference;
   const char* value;
@@ -68,7 +85,17 @@ inline constexpr int kPointwiseCount = 0
 #include "flambeau/pointwise.def"
     ;
 
+static_assert(kPointwiseCount <= 256);
+
 FLAMBEAU_API extern const PointwiseRow pointwise_rows[kPointwiseCount];
+struct PointwiseAlias {
+  const char *alias, *name;
+};
+#define ALIAS(...) +1
+inline constexpr int kPointwiseAliasCount = 0
+#include "flambeau/pointwise.def"
+    ;
+FLAMBEAU_API extern const PointwiseAlias pointwise_aliases[kPointwiseAliasCount];
 inline const PointwiseRow& row_of(PointwiseOp op) { return pointwise_rows[static_cast<int>(op)]; }
 
 // A tensor or a number. A number promotes as Python numbers do and is never materialised.

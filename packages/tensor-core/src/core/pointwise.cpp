@@ -56,8 +56,19 @@ bool is_boolean(const Operand& operand) {
   __builtin_unreachable();
 }
 
+// Numbers do not make floats of integer tensors here.
+void check_floating(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
+  Dtype given = dtype;
+  for (int k = 0; k < arity; ++k)
+    if (const Tensor* t = operands[k].tensor) {
+      if (is_floating(t->dtype())) return;
+      given = t->dtype();
+    }
+  refuse(row, given);
+}
+
 Types types_of(const PointwiseRow& row, const Operand* operands) {
-  const int arity = row.arity;
+  const int arity = row.has_parameters ? 1 : row.arity;
   Dtype dtype;
   const Tensor* first = operands[0].tensor;
   // The usual case first: the operands agree.
@@ -78,8 +89,14 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
         require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
       if (dtype == Dtype::bool_) refuse(row, dtype);
       break;
+    case Domain::Real:
+      check_floating(row, operands, arity, dtype);
+      break;
     case Domain::Integral:
       if (is_floating(dtype)) refuse(row, dtype);
+      break;
+    case Domain::Whole:
+      if (is_floating(dtype) || dtype == Dtype::bool_) refuse(row, dtype);
       break;
     default:
       break;

@@ -24,9 +24,11 @@ Tensor gelu_inner(const Tensor& x) {
   return c<Tensor>(1.5957691216057308) * x * (c<Tensor>(1) + c<Tensor>(0.044715) * x * x);
 }
 
+Tensor mish_gate(const Tensor& x) { return tanh(softplus(x, 1, 20)); }
+
 using V = Tensor;
 
-#define UNARY(name, domain, doc, reference, value, dx)                                           \
+#define UNARY(name, domain, accuracy, doc, reference, value, dx)                                 \
   Tensor name##_d0([[maybe_unused]] const Tensor& grad, [[maybe_unused]] const Tensor* operands, \
                    [[maybe_unused]] const Tensor& result) {                                      \
     [[maybe_unused]] const Tensor& x = operands[0];                                              \
@@ -38,12 +40,12 @@ using V = Tensor;
     [[maybe_unused]] const Tensor &x = operands[0], &y = operands[1], &z = operands[2]; \
     return expression;                                                                  \
   }
-#define BINARY(name, domain, doc, reference, value, dx, dy) \
-  FLAMBEAU_DERIVATIVE(name, 0, dx)                          \
+#define BINARY(name, domain, accuracy, doc, reference, value, dx, dy) \
+  FLAMBEAU_DERIVATIVE(name, 0, dx)                                    \
   FLAMBEAU_DERIVATIVE(name, 1, dy)
-#define TERNARY(name, domain, doc, reference, value, dx, dy, dz) \
-  FLAMBEAU_DERIVATIVE(name, 0, dx)                               \
-  FLAMBEAU_DERIVATIVE(name, 1, dy)                               \
+#define TERNARY(name, domain, accuracy, doc, reference, value, dx, dy, dz) \
+  FLAMBEAU_DERIVATIVE(name, 0, dx)                                         \
+  FLAMBEAU_DERIVATIVE(name, 1, dy)                                         \
   FLAMBEAU_DERIVATIVE(name, 2, dz)
 #include "flambeau/pointwise.def"
 
@@ -64,47 +66,54 @@ const char* camel_case(std::string_view name) {
   return (new std::string(out))->c_str();  // lives as long as the table
 }
 
+struct Signature {
+  PointwiseOp op;
+  const char* text;
+  bool parameters;
+};
+constexpr Signature kSignatures[] = {
+#define SIGNATURE(name, text) {PointwiseOp::name, text, false},
+#define PARAMETERS(name, text) {PointwiseOp::name, text, true},
+#include "flambeau/pointwise.def"
+};
+constexpr Signature signature_of(PointwiseOp op, int arity) {
+  constexpr const char* usual[] = {"input", "input, other", "input, tensor1, tensor2"};
+  for (const Signature& s : kSignatures)
+    if (s.op == op) return s;
+  return {op, usual[arity - 1], false};
+}
+
 }  // namespace
 
+using namespace accuracy;
+
 #define FLAMBEAU_TEXT(...) #__VA_ARGS__
-#define UNARY(name, domain, doc, reference, value, dx) \
-  {FLAMBEAU_TEXT(name),                                \
-   camel_case(#name),                                  \
-   Domain::domain,                                     \
-   1,                                                  \
-   exists(#dx),                                        \
-   doc,                                                \
-   reference,                                          \
-   #value,                                             \
-   {#dx},                                              \
-   {reads(#dx, 1)},                                    \
+#define FLAMBEAU_ROW(name, domain, arity, differentiable, bound, doc, reference, value)                           \
+  FLAMBEAU_TEXT(name), camel_case(#name), Domain::domain, arity, differentiable,                                  \
+      signature_of(PointwiseOp::name, arity).parameters, signature_of(PointwiseOp::name, arity).text, bound, doc, \
+      reference, #value
+#define UNARY(name, domain, bound, doc, reference, value, dx)                \
+  {FLAMBEAU_ROW(name, domain, 1, exists(#dx), bound, doc, reference, value), \
+   {#dx},                                                                    \
+   {reads(#dx, 1)},                                                          \
    {exists(#dx) ? expressions::name##_d0 : nullptr}},
-#define BINARY(name, domain, doc, reference, value, dx, dy) \
-  {FLAMBEAU_TEXT(name),                                     \
-   camel_case(#name),                                       \
-   Domain::domain,                                          \
-   2,                                                       \
-   exists(#dx) || exists(#dy),                              \
-   doc,                                                     \
-   reference,                                               \
-   #value,                                                  \
-   {#dx, #dy},                                              \
-   {reads(#dx, 2), reads(#dy, 2)},                          \
+#define BINARY(name, domain, bound, doc, reference, value, dx, dy)                          \
+  {FLAMBEAU_ROW(name, domain, 2, exists(#dx) || exists(#dy), bound, doc, reference, value), \
+   {#dx, #dy},                                                                              \
+   {reads(#dx, 2), reads(#dy, 2)},                                                          \
    {exists(#dx) ? expressions::name##_d0 : nullptr, exists(#dy) ? expressions::name##_d1 : nullptr}},
-#define TERNARY(name, domain, doc, reference, value, dx, dy, dz)                                    \
-  {FLAMBEAU_TEXT(name),                                                                             \
-   camel_case(#name),                                                                               \
-   Domain::domain,                                                                                  \
-   3,                                                                                               \
-   exists(#dx) || exists(#dy) || exists(#dz),                                                       \
-   doc,                                                                                             \
-   reference,                                                                                       \
-   #value,                                                                                          \
-   {#dx, #dy, #dz},                                                                                 \
-   {reads(#dx, 3), reads(#dy, 3), reads(#dz, 3)},                                                   \
-   {exists(#dx) ? expressions::name##_d0 : nullptr, exists(#dy) ? expressions::name##_d1 : nullptr, \
+#define TERNARY(name, domain, bound, doc, reference, value, dx, dy, dz)                                    \
+  {FLAMBEAU_ROW(name, domain, 3, exists(#dx) || exists(#dy) || exists(#dz), bound, doc, reference, value), \
+   {#dx, #dy, #dz},                                                                                        \
+   {reads(#dx, 3), reads(#dy, 3), reads(#dz, 3)},                                                          \
+   {exists(#dx) ? expressions::name##_d0 : nullptr, exists(#dy) ? expressions::name##_d1 : nullptr,        \
     exists(#dz) ? expressions::name##_d2 : nullptr}},
 const PointwiseRow pointwise_rows[kPointwiseCount] = {
+#include "flambeau/pointwise.def"
+};
+
+#define ALIAS(alias, name) {#alias, #name},
+const PointwiseAlias pointwise_aliases[kPointwiseAliasCount] = {
 #include "flambeau/pointwise.def"
 };
 

@@ -6,8 +6,12 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-void fill_unary(Table&);
-void fill_binary(Table&);
+void fill_activations(Table&);
+void fill_arithmetic(Table&);
+void fill_exponential(Table&);
+void fill_logic(Table&);
+void fill_selection(Table&);
+void fill_trigonometric(Table&);
 void fill_cast(Table&);
 void fill_reduce(Table&);
 void fill_gemm(Table&);
@@ -19,8 +23,12 @@ void fill_direct_convolution(Table&);
 Table make_table() {
   Table table{};
   table.name = FLAMBEAU_TEXT(FLAMBEAU_ISA);
-  fill_unary(table);
-  fill_binary(table);
+  fill_activations(table);
+  fill_arithmetic(table);
+  fill_exponential(table);
+  fill_logic(table);
+  fill_selection(table);
+  fill_trigonometric(table);
   fill_cast(table);
   fill_reduce(table);
   fill_gemm(table);

@@ -123,6 +123,11 @@ FLAMBEAU_LIBRARY_BOTH(atan)
 FLAMBEAU_LIBRARY_BOTH(sinh)
 FLAMBEAU_LIBRARY_BOTH(cosh)
 FLAMBEAU_LIBRARY_BOTH(erfc)
+FLAMBEAU_LIBRARY_BOTH(asin)
+FLAMBEAU_LIBRARY_BOTH(acos)
+FLAMBEAU_LIBRARY_BOTH(asinh)
+FLAMBEAU_LIBRARY_BOTH(acosh)
+FLAMBEAU_LIBRARY_BOTH(atanh)
 #undef FLAMBEAU_LIBRARY_BOTH
 #undef FLAMBEAU_LIBRARY
 template <class V>
@@ -387,6 +392,96 @@ FLAMBEAU_INLINE V pow(V x, V y) {
     return result;
   }
 }
+template <class V>
+FLAMBEAU_INLINE V copysign(V x, V y) {
+  return std::copysign(x, y);
+}
+template <class V>
+FLAMBEAU_INLINE V hypot(V x, V y) {
+  return std::hypot(x, y);
+}
+template <class V>
+FLAMBEAU_INLINE V nextafter(V x, V y) {
+  return std::nextafter(x, y);
+}
+template <class V>
+FLAMBEAU_INLINE bool signbit(V x) {
+  if constexpr (is_real<V>)
+    return std::signbit(x);
+  else
+    return x < 0;
+}
+template <class V>
+FLAMBEAU_INLINE V frexp_mantissa(V x) {
+  int exponent;
+  return std::frexp(x, &exponent);
+}
+template <class V>
+FLAMBEAU_INLINE V _frexp_exponent(V x) {
+  int exponent = 0;
+  if (isfinite(x)) std::frexp(x, &exponent);
+  return V(exponent);
+}
+
+template <class V>
+FLAMBEAU_INLINE V logit(V x) {
+  const V odds = x / (V(1) - x);
+  // About one half the odds are near 1; what is over 1 is exact there.
+  return std::fabs(x - V(0.5)) <= V(0.25) ? log1p((x + x - V(1)) / (V(1) - x)) : log(odds);
+}
+template <class V>
+FLAMBEAU_INLINE V logaddexp(V x, V y) {
+  const V sum = maximum(x, y) + log1p(exp(-std::fabs(x - y)));
+  return (x == y) & isinf(x) ? x : sum;
+}
+template <class V>
+FLAMBEAU_INLINE V logaddexp2(V x, V y) {
+  const V sum = maximum(x, y) + log1p(exp2(-std::fabs(x - y))) * c<V>(1.4426950408889634);
+  return (x == y) & isinf(x) ? x : sum;
+}
+template <class V>
+FLAMBEAU_INLINE V xlogy(V x, V y) {
+  return (x == V(0)) & (y == y) ? V(0) : x * log(y);
+}
+template <class V>
+FLAMBEAU_INLINE V special_xlog1py(V x, V y) {
+  return (x == V(0)) & (y == y) ? V(0) : x * log1p(y);
+}
+// sin(pi x) / (pi x), the angle reduced before it is multiplied: it stays exact about the zeros.
+template <class V>
+FLAMBEAU_INLINE V sinc(V x) {
+  const V whole = std::rint(x), angle = c<V>(3.141592653589793) * (x - whole);
+  const V half = whole * V(0.5), sine = half == std::rint(half) ? sin(angle) : -sin(angle);
+  const V y = sine / (c<V>(3.141592653589793) * x);
+  return x == V(0) ? V(1) : y;
+}
+// tanh(log(1 + e**x)), rational in e**x, which is bounded where the quotient is 1.
+template <class V>
+FLAMBEAU_INLINE V mish_gate(V x) {
+  const V e = exp(x > V(20) ? V(20) : x), n = e * (e + V(2));
+  return n / (n + V(2));
+}
+
+template <class V>
+FLAMBEAU_INLINE std::make_unsigned_t<V> magnitude(V x) {
+  return x < 0 ? std::make_unsigned_t<V>(0) - std::make_unsigned_t<V>(x) : std::make_unsigned_t<V>(x);
+}
+template <class V>
+FLAMBEAU_INLINE V gcd(V x, V y) {
+  auto a = magnitude(x), b = magnitude(y);
+  while (b) {
+    const auto rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return V(a);
+}
+template <class V>
+FLAMBEAU_INLINE V lcm(V x, V y) {
+  const V divisor = gcd(x, y);
+  return divisor == 0 ? V(0) : V(magnitude(V(x / divisor * y)));
+}
+
 template <class V>
 FLAMBEAU_INLINE V left_shift(V x, V y) {
   return y < 0 || y >= V(sizeof(V) * 8) ? V(0) : V(std::make_unsigned_t<V>(x) << y);

@@ -97,11 +97,11 @@ void fill_derivative(Table& table) {
 template <class Row>
 void fill_row(Table& table) {
   auto& slots = table.pointwise[Row::kId];
-  if constexpr (Row::kDomain != Domain::Floating) {
+  if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
     slots[int(Compute::i64)] = forward_loop<Row, int64_t>;
   }
-  if constexpr (Row::kDomain != Domain::Integral) {
+  if constexpr (Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole) {
     slots[int(Compute::f32)] = forward_loop<Row, float>;
     slots[int(Compute::f64)] = forward_loop<Row, double>;
   }
