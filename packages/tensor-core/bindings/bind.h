@@ -13,6 +13,7 @@ void bind_structure();         // bind_structure.cpp: products
 void bind_indexing();          // bind_indexing.cpp
 void bind_joining();           // bind_joining.cpp
 void bind_networks();          // bind_networks.cpp: convolutions, losses, normalisation
+void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of
 void bind_construction();      // bind_construction.cpp
 void bind_interop();           // interop.cpp
 void bind_autograd();          // bind_autograd.cpp

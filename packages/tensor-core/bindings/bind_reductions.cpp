@@ -96,11 +96,6 @@ void bind_reductions() {
       "The running sum along a dimension. Gradient: the reversed running sum.", cumsum);
   def("count_nonzero(input, dim=None)", kFunction | kMethod, "How many elements are not 0.",
       [](const Tensor& t, const OptionalDims& dim) { return sum(ne(t, 0), dim, false, std::nullopt); });
-  def("norm(input, p=2, dim=None, keepdim=False)", kFunction | kMethod,
-      "The vector p-norm (p = 1, 2, inf or any number) over all or the given dimensions. Gradient: input.",
-      [](const Tensor& t, Scalar p, const OptionalDims& dim, bool keepdim) {
-        return vector_norm(t, p.real(), dim, keepdim);
-      });
   def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.",
       [](const Tensor& a, const Tensor& b) {
         GradMode off(false);

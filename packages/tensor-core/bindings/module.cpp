@@ -232,6 +232,7 @@ PYBIND11_MODULE(_core, m) {
   bind_indexing();
   bind_joining();
   bind_networks();
+  bind_linear_algebra();
   bind_construction();
   bind_interop();
   bind_autograd();

@@ -195,8 +195,8 @@ def test_einsum(equation):
         (lambda: fb.linear(fb.zeros(2, 3), fb.zeros(4, 5)), "2x3 and 5x4"),
         (lambda: fb.linear(fb.zeros(2, 3), fb.zeros(4, 3), fb.zeros(5)), r"\[5\].*4"),
         (lambda: fb.addmm(fb.zeros(7), fb.zeros(2, 3), fb.zeros(3, 2)), r"\[7\]"),
-        (lambda: fb.einsum("ij,jk", fb.zeros(2, 3)), "2 operands"),
-        (lambda: fb.einsum("ij,jk", fb.zeros(2, 3), fb.zeros(4, 5)), "'j' has sizes 3 and 4"),
+        (lambda: fb.einsum("ij,jk", fb.zeros(2, 3)), "fewer operands"),
+        (lambda: fb.einsum("ij,jk", fb.zeros(2, 3), fb.zeros(4, 5)), "subscript j has size 4"),
     ],
 )
 def test_errors(call, message):

@@ -37,9 +37,7 @@ def operator(
     """
 
     def define(definition: Definition) -> Definition:
-        module = definition.__module__
-        if "._" in module:  # a private family: its functions are flambeau's own
-            module = "flambeau"
+        module = definition.__module__.partition("._")[0]  # a private family publishes where its package does
         flags = function * (module == "flambeau") * _FUNCTION + method * _METHOD + in_place * _IN_PLACE + out * _OUT
         parameters = _parameters(definition)
         text = _text(parameters)

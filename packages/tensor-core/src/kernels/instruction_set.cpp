@@ -19,6 +19,7 @@ void fill_random(Table&);
 void fill_optimizer(Table&);
 void fill_windows(Table&);
 void fill_direct_convolution(Table&);
+void fill_factorization(Table&);
 
 Table make_table() {
   Table table{};
@@ -36,6 +37,7 @@ Table make_table() {
   fill_optimizer(table);
   fill_windows(table);
   fill_direct_convolution(table);
+  fill_factorization(table);
   return table;
 }
 

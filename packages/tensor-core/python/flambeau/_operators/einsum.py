@@ -1,113 +1,292 @@
-"""Einstein summation by permutations, batched matrix products and sums."""
+"""Einstein summation: a plan for each equation and its shapes, made once, of permutations, sums and matrix products."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flambeau import _core
+from flambeau._contraction import Labels, best_order
 from flambeau._core import Tensor
 from flambeau._operator import operator
 
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_Step = Callable[[list[Tensor]], None]
+
 
 @operator()
-def einsum(equation: str, *operands: Tensor) -> Tensor:
-    """Sums of products by Einstein's convention, e.g. ``einsum('ij,jk->ik', a, b)``; operands are contracted in order.
+def einsum(equation: Any, *operands: Any) -> Tensor:
+    """Sums of products by Einstein's convention: ``einsum("ij,jk->ik", a, b)`` is the matrix product.
 
-    Raises RuntimeError for an equation that does not fit its operands. Gradient: every operand.
+    A subscript that the output does not have is summed over; one that an operand has twice takes its diagonal; "..."
+    stands for the dimensions without a subscript, which broadcast; sizes of 1 broadcast. Without "->" the output has
+    the subscripts that occur once, in alphabetical order. More than two operands are contracted in the order that takes
+    the fewest multiplications (for many operands, one close to it).
+
+    Args:
+        equation, operands: the subscripts, letters, and the tensors; or in turns a tensor and a list of its subscripts,
+            numbers from 0 to 51, and at the end the output's.
+    Raises: RuntimeError where the equation does not fit the operands.
+    Gradient: every operand, any order.
 
     >>> flambeau.einsum("ij,j->i", flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
     tensor([-1., -1.])
     """
-    return contract(equation, list(operands))
+    if not isinstance(equation, str):
+        equation, operands = _from_lists(equation, operands)
+    steps = _plan(equation, tuple([t.shape for t in operands]))
+    tensors = list(operands)
+    for step in steps:
+        step(tensors)
+    return tensors[0]
 
 
-def contract(equation: str, operands: list[Tensor]) -> Tensor:
-    """Contracts the operands pairwise from the left."""
-    inputs, output = _parse(equation, operands)
-    terms = [_diagonals(t, labels) for t, labels in zip(operands, inputs, strict=True)]
-    value, labels = terms[0]
-    for i, (other, other_labels) in enumerate(terms[1:], 1):
-        later = set(output).union(*(lab for _, lab in terms[i + 1 :]))
-        value, labels = _product(value, labels, other, other_labels, later)
-    extra = [k for k, c in enumerate(labels) if c not in output]
-    if extra:
-        value = value.sum(extra)
-        labels = [c for c in labels if c in output]
-    return value.permute([labels.index(c) for c in output])
+def _from_lists(first: Any, rest: tuple[Any, ...]) -> tuple[str, tuple[Tensor, ...]]:
+    if rest and all(isinstance(s, int) or s is Ellipsis for s in rest):
+        rest = (list(rest),)  # of a single operand
+    arguments = (first, *rest)
+    if not isinstance(first, Tensor) or len(arguments) < 2:
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
+        )
+    output = "->" + _letters(arguments[-1]) if len(arguments) % 2 else ""
+    pairs = len(arguments) // 2
+    inputs = ",".join(_letters(subscripts) for subscripts in arguments[1 : 2 * pairs : 2])
+    return inputs + output, tuple(arguments[: 2 * pairs : 2])
 
 
-def _parse(equation: str, operands: list[Tensor]) -> tuple[list[list[str]], list[str]]:
+def _letters(subscripts: Sequence[Any]) -> str:
+    text = ""
+    for s in subscripts:
+        if s is not Ellipsis and not 0 <= s < len(_LETTERS):
+            raise RuntimeError(f"einsum(): not within the valid range [0, 52): the subscript {s} in a subscripts list")
+        text += "..." if s is Ellipsis else _LETTERS[s]
+    return text
+
+
+# Reading the equation
+
+
+def _read(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[list[Labels], Labels, dict[str, int]]:
+    """The labels of every operand, those of the output, the size of each. Dimensions under "..." are "0", "1", ..."""
+    if not shapes:
+        raise ValueError("einsum(): must provide at least one operand")
     left, arrow, right = equation.replace(" ", "").partition("->")
     parts = left.split(",")
-    if len(parts) != len(operands):
-        raise RuntimeError(f"einsum(): {equation!r} names {len(parts)} operands, but {len(operands)} were given")
-    width = 0
-    for part, t in zip(parts, operands, strict=True):
-        if "..." in part:
-            width = max(width, t.dim() - len(part.replace("...", "")))
-    dots = [f"<{i}>" for i in range(width)]
-    inputs = []
-    for part, t in zip(parts, operands, strict=True):
-        before, ellipsis, after = part.partition("...")
-        own = t.dim() - len(before) - len(after)
-        if own < 0 or (own and not ellipsis):
-            raise RuntimeError(f"einsum(): the subscripts {part!r} do not match the operand of shape {list(t.shape)}")
-        inputs.append([*before, *dots[width - own :], *after] if ellipsis else list(before))
+    if len(parts) != len(shapes):
+        what = "fewer operands were provided" if len(parts) > len(shapes) else "more operands were provided"
+        raise RuntimeError(f"einsum(): {what} than specified in the equation {equation!r}: {len(shapes)}")
+    width = (
+        max(len(s) - len(p.replace("...", "")) for p, s in zip(parts, shapes, strict=True) if "..." in p)
+        if ("..." in left)
+        else 0
+    )
+    dots = tuple(f"{i:03}" for i in range(max(width, 0)))
+    inputs = [_split(p, len(s), dots) for p, s in zip(parts, shapes, strict=True)]
+    every = [c for labels in inputs for c in labels]
     if arrow:
-        before, ellipsis, after = right.partition("...")
-        output = [*before, *dots, *after] if ellipsis else list(before)
+        output = _split(right, None, dots)
     else:
-        every = [c for labels in inputs for c in labels]
-        output = dots + sorted(c for c in set(every) if every.count(c) == 1 and c not in dots)
-    known = {c for labels in inputs for c in labels}
+        output = dots + tuple(sorted(c for c in set(every) if every.count(c) == 1 and c not in dots))
     for c in output:
-        if c not in known or output.count(c) > 1:
-            raise RuntimeError(f"einsum(): the output subscript {c!r} must occur once, and in an input: {equation!r}")
-    return inputs, output
+        if output.count(c) > 1:
+            raise RuntimeError(f"einsum(): output subscript {c} appears more than once in the output: {equation!r}")
+        if c not in every and c not in dots:
+            raise RuntimeError(
+                f"einsum(): output subscript {c} does not appear in the equation for any input operand: {equation!r}"
+            )
+    return inputs, output, _sizes(inputs, shapes)
 
 
-def _diagonals(t: Tensor, labels: list[str]) -> tuple[Tensor, list[str]]:
-    labels = list(labels)
+def _split(part: str, dims: int | None, dots: Labels) -> Labels:
+    before, ellipsis, after = part.partition("...")
+    for c in before + after:
+        if c not in _LETTERS:
+            raise RuntimeError(f"einsum(): invalid subscript given {c!r}, subscripts must be in [a-zA-Z]")
+    if dims is None:
+        return (*before, *dots, *after) if ellipsis else tuple(before)
+    own = dims - len(before) - len(after)
+    if own < 0 or (own and not ellipsis):
+        raise RuntimeError(
+            f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) does not match the "
+            f"number of dimensions ({dims}) for operand {part!r}"
+        )
+    return (*before, *dots[len(dots) - own :], *after) if ellipsis else tuple(before)
+
+
+def _sizes(inputs: list[Labels], shapes: tuple[Sequence[int], ...]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for position, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
+        own: dict[str, int] = {}
+        for c, n in zip(labels, shape, strict=True):
+            if own.setdefault(c, n) != n:
+                raise RuntimeError(
+                    f"einsum(): subscript {c} is repeated for operand {position} but the sizes don't match, "
+                    f"{n} != {own[c]}"
+                )
+            known = sizes.get(c, 1)
+            if n != known and n != 1 and known != 1:
+                raise RuntimeError(
+                    f"einsum(): operands do not broadcast with remapped shapes: subscript {c} has size {n} for operand "
+                    f"{position} which does not broadcast with previously seen size {known}"
+                )
+            sizes[c] = n if known == 1 else known
+    return sizes
+
+
+# Making the plan
+
+
+@functools.lru_cache(maxsize=1024)
+def _plan(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[_Step, ...]:
+    inputs, output, sizes = _read(equation, shapes)
+    steps: list[_Step] = []
+    terms = [_alone(k, labels, shapes[k], sizes, steps) for k, labels in enumerate(inputs)]
+    for i, j in best_order(terms, output, sizes) if len(terms) > 1 else ():
+        later = set(output).union(*(t for k, t in enumerate(terms) if k not in (i, j)))
+        a, b = (_summed(k, terms[k], later.union(terms[i + j - k]), steps) for k in (i, j))
+        last = len(terms) == 2
+        if last and _prefers_turn(a, b, output):
+            a, b, i, j = b, a, j, i
+        labels, step = _pair(i, j, a, b, later, sizes, output if last else ())
+        steps.append(step)
+        terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [labels]
+    labels = _summed(0, terms[0], set(output), steps)
+    _finish(labels, output, sizes, steps)
+    return tuple(steps)
+
+
+def _alone(k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], steps: list[_Step]) -> Labels:
+    """Takes diagonals, and drops dimensions of size 1 that another operand has larger."""
+    small = [d for d, c in enumerate(labels) if shape[d] == 1 and sizes[c] != 1]
+    if small:
+        steps.append(_on(k, lambda t: t.squeeze(small)))
+        labels = tuple(c for d, c in enumerate(labels) if d not in small)
     for c in sorted(set(labels)):
         while labels.count(c) > 1:
             first = labels.index(c)
             second = labels.index(c, first + 1)
-            if t.size(first) != t.size(second):
-                raise RuntimeError(f"einsum(): subscript {c!r} has sizes {t.size(first)} and {t.size(second)}")
-            t = t.diagonal(0, first, second)
-            labels = [x for k, x in enumerate(labels) if k not in (first, second)] + [c]
-    return t, labels
+            steps.append(_on(k, functools.partial(_diagonal, first, second)))
+            labels = (*(x for d, x in enumerate(labels) if d not in (first, second)), c)
+    return labels
 
 
-def _product(
-    a: Tensor, a_labels: list[str], b: Tensor, b_labels: list[str], keep: set[str]
-) -> tuple[Tensor, list[str]]:
-    a, a_labels = _sum_out(a, a_labels, keep.union(b_labels))
-    b, b_labels = _sum_out(b, b_labels, keep.union(a_labels))
-    sizes: dict[str, int] = {}
-    for t, labels in ((a, a_labels), (b, b_labels)):
-        for c, n in zip(labels, t.shape, strict=True):
-            if sizes.get(c, 1) not in (1, n) and n != 1:
-                raise RuntimeError(f"einsum(): subscript {c!r} has sizes {sizes[c]} and {n}")
-            sizes[c] = max(n, sizes.get(c, 1)) if n != 0 else 0
-    both = [c for c in a_labels if c in b_labels]
-    batch = [c for c in both if c in keep]
-    inner = [c for c in both if c not in keep]
-    rows = [c for c in a_labels if c not in both]
-    columns = [c for c in b_labels if c not in both]
+def _diagonal(first: int, second: int, t: Tensor) -> Tensor:
+    return t.diagonal(0, first, second)
 
-    def arranged(t: Tensor, labels: list[str], groups: list[list[str]]) -> Tensor:
-        order = [c for group in groups for c in group]
-        t = t.permute([labels.index(c) for c in order]).expand([sizes[c] for c in order])
-        return t.reshape([_count(sizes, group) for group in groups])
 
-    out = _core.bmm(arranged(a, a_labels, [batch, rows, inner]), arranged(b, b_labels, [batch, inner, columns]))
+def _on(k: int, change: Callable[[Tensor], Tensor]) -> _Step:
+    def step(tensors: list[Tensor]) -> None:
+        tensors[k] = change(tensors[k])
+
+    return step
+
+
+def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step]) -> Labels:
+    gone = [d for d, c in enumerate(labels) if c not in keep]
+    if gone:
+        steps.append(_on(k, lambda t: t.sum(gone, dtype=t.dtype)))
+    return tuple(c for c in labels if c in keep)
+
+
+def _prefers_turn(a: Labels, b: Labels, output: Labels) -> bool:
+    """Whether the product of b and a leaves the output's last dimension last in memory."""
+    return bool(output) and output[-1] in a and output[-1] not in b
+
+
+def _pair(
+    i: int, j: int, a: Labels, b: Labels, keep: set[str], sizes: dict[str, int], output: Labels
+) -> tuple[Labels, _Step]:
+    """The product of the operands i and j, which takes their place at the end of the list."""
+    both = [c for c in a if c in b]
+    inner = tuple(c for c in both if c not in keep)
+    if not inner:
+        return _multiplied(i, j, a, b, output)
+    batch = tuple(c for c in (output or a) if c in both and c in keep)
+    batch += tuple(c for c in both if c in keep and c not in batch)
+    rows, columns = tuple(c for c in a if c not in both), tuple(c for c in b if c not in both)
+    if batch and not rows and not columns:
+        labels, multiply = _multiplied(i, j, a, b, batch)
+        total = len(inner)
+
+        def dotted(tensors: list[Tensor]) -> None:
+            multiply(tensors)
+            t = tensors[-1]
+            tensors[-1] = t.sum(list(range(t.dim() - total, t.dim())), dtype=t.dtype)
+
+        return labels[: len(labels) - total], dotted
+    left = _arranged(a, (batch, rows, inner), sizes)
+    right = _arranged(b, (batch, inner, columns), sizes)
     labels = batch + rows + columns
-    return out.reshape([sizes[c] for c in labels]), labels
+    shape = [sizes[c] for c in labels]
+    flat = len(rows) == len(columns) == 1 and len(batch) <= 1
+    product = _core.bmm if batch else _core.mm
+
+    def step(tensors: list[Tensor]) -> None:
+        x, y = tensors[i], tensors[j]
+        for k in (i, j) if i > j else (j, i):
+            del tensors[k]
+        out = product(left(x) if left else x, right(y) if right else y)
+        tensors.append(out if flat else out.reshape(shape))
+
+    return labels, step
 
 
-def _sum_out(t: Tensor, labels: list[str], keep: set[str]) -> tuple[Tensor, list[str]]:
-    gone = [k for k, c in enumerate(labels) if c not in keep]
-    return (t.sum(gone), [c for c in labels if c in keep]) if gone else (t, labels)
+def _arranged(
+    labels: Labels, groups: tuple[Labels, Labels, Labels], sizes: dict[str, int]
+) -> Callable[[Tensor], Tensor] | None:
+    """To a matrix (batch x rows x columns, without the batch where there is none) of groups of dimensions."""
+    order = tuple(c for group in groups for c in group)
+    counts = [_count(sizes, group) for group in groups]
+    shape = counts if groups[0] else counts[1:]
+    permutation = [labels.index(c) for c in order]
+    in_order, as_it_is = permutation == sorted(permutation), shape == [sizes[c] for c in order]
+    if as_it_is:
+        return None if in_order else lambda t: t.permute(permutation)
+    return (lambda t: t.reshape(shape)) if in_order else lambda t: t.permute(permutation).reshape(shape)
 
 
-def _count(sizes: dict[str, int], group: list[str]) -> int:
+def _multiplied(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[Labels, _Step]:
+    """Element by element, the dimensions in the wanted order as far as they are named there."""
+    every = set(a) | set(b)
+    labels = tuple(dict.fromkeys((*(c for c in wanted if c in every), *a, *b)))
+    left, right = _spread(a, labels), _spread(b, labels)
+
+    def step(tensors: list[Tensor]) -> None:
+        x, y = tensors[i], tensors[j]
+        for k in (i, j) if i > j else (j, i):
+            del tensors[k]
+        tensors.append((left(x) if left else x) * (right(y) if right else y))
+
+    return labels, step
+
+
+def _spread(labels: Labels, target: Labels) -> Callable[[Tensor], Tensor] | None:
+    """Permuted into the order of the target, with dimensions of size 1 for what is missing (but for leading ones)."""
+    permutation = [labels.index(c) for c in target if c in labels]
+    first = next((d for d, c in enumerate(target) if c in labels), len(target))
+    missing = [d - first for d, c in enumerate(target) if c not in labels and d > first]
+
+    def change(t: Tensor) -> Tensor:
+        if not ordered:
+            t = t.permute(permutation)
+        for d in missing:
+            t = t.unsqueeze(d)
+        return t
+
+    ordered = permutation == sorted(permutation)
+    return None if ordered and not missing else change
+
+
+def _finish(labels: Labels, output: Labels, sizes: dict[str, int], steps: list[_Step]) -> None:
+    if labels != output:
+        permutation = [labels.index(c) for c in output]
+        steps.append(_on(0, lambda t: t.permute(permutation)))
+    if not steps:  # the operand itself: a result is never an operand
+        steps.append(_on(0, lambda t: t.permute(list(range(len(output))))))
+
+
+def _count(sizes: dict[str, int], group: Labels) -> int:
     n = 1
     for c in group:
         n *= sizes[c]

@@ -1,0 +1,38 @@
+// Factorizations of batches of matrices, for the Python operators of flambeau.linalg: values only, no history. Matrices
+// are float32 or float64 (or complex), row-major in the results. `info` counts from 1 what failed in a matrix; 0 is
+// success.
+#pragma once
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+struct LuFactors {
+  Tensor lu, pivots, info;  // pivots: int32, counted from 1: at step k the rows k and pivots[k] are exchanged
+};
+FLAMBEAU_API LuFactors lu_factor(const Tensor& a);
+FLAMBEAU_API Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint);
+// Where the rows of P^T A come from, int64: row i is row order[i] of A.
+FLAMBEAU_API Tensor lu_permutation(const Tensor& pivots, int64_t rows);
+struct Inverse {
+  Tensor inverse, info;
+};
+FLAMBEAU_API Inverse inverse(const Tensor& a);
+FLAMBEAU_API Tensor lu_determinant(const Tensor& lu, const Tensor& pivots);
+struct LogDeterminant {
+  Tensor sign, logarithm;  // of its absolute value
+};
+FLAMBEAU_API LogDeterminant lu_log_determinant(const Tensor& lu, const Tensor& pivots);
+struct CholeskyFactor {
+  Tensor factor, info;
+};
+FLAMBEAU_API CholeskyFactor cholesky_factor(const Tensor& a, bool upper);
+FLAMBEAU_API Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit);
+struct QrFactors {
+  Tensor reflectors, tau;
+};
+FLAMBEAU_API QrFactors qr_factor(const Tensor& a);
+FLAMBEAU_API Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t columns);
+FLAMBEAU_API Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tensor& c, bool adjoint);
+
+}  // namespace flambeau

@@ -1,0 +1,240 @@
+"""The functions of matrices that flambeau has at its top level: most are flambeau.linalg's under other names.
+
+flambeau.linalg loads at the first call.
+"""
+
+from typing import Any
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+
+@operator(method=True, out=True)
+def det(input: Tensor) -> Tensor:
+    """The determinant of every matrix, as flambeau.linalg.det."""
+    return flambeau.linalg.det(input)
+
+
+@operator(method=True, out=True)
+def slogdet(input: Tensor) -> Any:
+    """Sign and logarithm of the absolute value of the determinant, as flambeau.linalg.slogdet."""
+    return flambeau.linalg.slogdet(input)
+
+
+@operator(method=True)
+def logdet(input: Tensor) -> Tensor:
+    """The logarithm of the determinant of every matrix ``(*, n, n)``: -inf where it is 0, NaN where it is negative.
+
+    Gradient: input, any order, where it is not singular.
+    """
+    sign, logarithm = flambeau.linalg.slogdet(input)
+    if input.dtype.is_complex:
+        return sign.log() + logarithm
+    return _core.where(sign == -1, flambeau.nan, logarithm)
+
+
+@operator(method=True, out=True)
+def inverse(input: Tensor) -> Tensor:
+    """The inverse of every matrix, as flambeau.linalg.inv."""
+    return flambeau.linalg.inv(input)
+
+
+@operator(method=True, out=True)
+def matrix_power(input: Tensor, n: int) -> Tensor:
+    """A power of every matrix, as flambeau.linalg.matrix_power."""
+    return flambeau.linalg.matrix_power(input, n)
+
+
+@operator(method=True)
+def matrix_exp(input: Tensor) -> Tensor:
+    """The exponential of every matrix, as flambeau.linalg.matrix_exp."""
+    return flambeau.linalg.matrix_exp(input)
+
+
+@operator(method=True)
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """The pseudo-inverse of every matrix, as flambeau.linalg.pinv; singular values up to rcond times the largest count
+    as zero.
+    """
+    return flambeau.linalg.pinv(input, rcond)
+
+
+@operator(method=True, out=True)
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
+    """The Cholesky factor of every matrix, as flambeau.linalg.cholesky."""
+    return flambeau.linalg.cholesky(input, upper=upper)
+
+
+@operator(method=True, out=True)
+def qr(input: Tensor, some: bool = True) -> Any:
+    """``input = QR``, as flambeau.linalg.qr in the mode "reduced", or "complete" where not ``some``."""
+    return flambeau.linalg.qr(input, "reduced" if some else "complete")
+
+
+@operator(method=True, out=True)
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
+    """``input = U diag(S) V^H``, as flambeau.linalg.svd, but with V in place of its conjugate transpose.
+
+    Args:
+        some: U and V without the columns that the singular values do not reach.
+        compute_uv: False gives zeros for U and V.
+    Returns: a named tuple ``(U, S, V)``.
+    Gradient: input, as flambeau.linalg.svd.
+    """
+    return flambeau.linalg._legacy.svd(input, some, compute_uv)
+
+
+@operator(method=True, out=True)
+def geqrf(input: Tensor) -> Any:
+    """What a QR factorization leaves: R above, Householder's reflectors below the diagonal, and their factors.
+
+    Args:
+        input: ``(*, m, n)``.
+    Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for householder_product and ormqr.
+        No gradient.
+    """
+    return flambeau.linalg._legacy.geqrf(input)
+
+
+@operator(method=True, out=True)
+def orgqr(input: Tensor, input2: Tensor) -> Tensor:
+    """The columns of Q from its reflectors, as flambeau.linalg.householder_product."""
+    return flambeau.linalg.householder_product(input, input2)
+
+
+@operator(method=True, out=True)
+def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
+    """``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
+
+    Args:
+        input: ``(*, mn, k)``: the reflectors, as geqrf gives them.
+        tau: ``(*, k)``.
+        other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
+        left: Q stands on the left.
+        transpose: ``Q^H`` in place of Q.
+    Gradient: all three, any order.
+    """
+    return flambeau.linalg._legacy.ormqr(input, tau, other, left, transpose)
+
+
+@operator(method=True, out=True)
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
+    """The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
+
+    Args:
+        input: ``(*, n, k)``.
+        input2: ``(*, n, n)``; the batches broadcast.
+    Gradient: both, any order.
+    """
+    return flambeau.linalg._legacy.cholesky_solve(input, input2, upper)
+
+
+@operator(method=True, out=True)
+def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
+    """The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
+
+    Gradient: input, any order.
+    """
+    return flambeau.linalg._legacy.cholesky_inverse(input, upper)
+
+
+@operator(method=True, out=True)
+def triangular_solve(
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> Any:
+    """The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
+
+    Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
+    Gradient: both, any order. flambeau.linalg.solve_triangular is the modern form.
+    """
+    return flambeau.linalg._legacy.triangular_solve(input, A, upper, transpose, unitriangular)
+
+
+@operator(method=True, out=True)
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+    """The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve."""
+    return flambeau.linalg.lu_solve(LU_data, LU_pivots, input)
+
+
+@operator(out=True)
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
+    """P, L and U of ``A = P L U`` from what lu_factor gives.
+
+    Args:
+        LU_data: ``(*, m, n)``.
+        LU_pivots: ``(*, min(m, n))``, int32.
+        unpack_data, unpack_pivots: False gives an empty L and U, or an empty P.
+    Returns: a named tuple ``(P, L, U)``.
+    Gradient: LU_data.
+    """
+    return flambeau.linalg._legacy.lu_unpack(LU_data, LU_pivots, unpack_data, unpack_pivots)
+
+
+@operator(method=True, out=True)
+def lu(input: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """LU and pivots, as flambeau.linalg.lu_factor; and info as well with ``get_infos``."""
+    if not get_infos:
+        return tuple(flambeau.linalg.lu_factor(input, pivot=pivot))
+    LU, pivots, info = flambeau.linalg.lu_factor_ex(input, pivot=pivot)
+    return LU, pivots, info
+
+
+@operator(method=True, out=True)
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """A norm: of vectors for a number p, "fro" for the root of the sum of squares, "nuc" for the singular values' sum.
+
+    Args:
+        dim: over which dimensions; all by default.
+        dtype: what the input is converted to first.
+    Gradient: input.
+
+    >>> flambeau.norm(flambeau.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    if p == "nuc":
+        return flambeau.linalg.matrix_norm(
+            input, "nuc", (0, 1) if dim is None and input.dim() == 2 else dim, keepdim, dtype=dtype
+        )
+    if p == "fro" or p is None:
+        p = 2.0
+    elif isinstance(p, str):
+        raise RuntimeError(f"Only valid values for string p are 'fro' and 'nuc', got '{p}'")
+    return _core.vector_norm(input, p, dim, keepdim, dtype=dtype)
+
+
+@operator(out=True)
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of matrices, in the order that takes the fewest multiplications, as flambeau.linalg.multi_dot."""
+    if len(matrices) == 1:
+        return matrices[0]
+    for t in matrices:
+        if t.dim() != 2:
+            raise RuntimeError(f"chain_matmul(): expected matrices, got a tensor of shape {list(t.shape)}")
+    return flambeau.linalg.multi_dot(matrices)
+
+
+@operator(out=True)
+def svd_lowrank(A: Tensor, q: int = 6, niter: int = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """An approximate ``A - M = U diag(S) V^H`` of rank q, from the range of A on random vectors.
+
+    Args:
+        A: ``(*, m, n)``.
+        q: the rank, rather larger than the one looked for.
+        niter: how many times the range is refined.
+        M: broadcast to A's shape and subtracted.
+    Returns: ``(U, S, V)`` of ``(*, m, q)``, ``(*, q)``, ``(*, n, q)``.
+    Gradient: A and M. Source: Halko, Martinsson, Tropp 2011, arXiv:0909.4061, algorithm 5.1.
+    """
+    return flambeau.linalg._lowrank.svd_lowrank(A, q, niter, M)
+
+
+@operator()
+def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """Principal components: svd_lowrank of A ``(*, m, n)``, whose columns are centred first where ``center``.
+
+    ``q`` is the smaller of 6, m and n by default. Returns ``(U, S, V)``: the columns of V are the principal directions.
+    Gradient: A.
+    """
+    return flambeau.linalg._lowrank.pca_lowrank(A, q, center, niter)

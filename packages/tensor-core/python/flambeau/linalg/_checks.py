@@ -1,0 +1,85 @@
+"""What the operators of linear algebra ask of their arguments, and say where it is not so."""
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+
+class LinAlgError(RuntimeError):
+    """A matrix that the algorithm cannot go on with: singular, not positive definite, no convergence."""
+
+
+_INEXACT = frozenset(
+    getattr(_core, name) for name in ("float32", "float64", "complex64", "complex128") if hasattr(_core, name)
+)
+
+
+def inexact(name: str, input: Tensor) -> None:
+    """RuntimeError unless the elements are float32, float64, complex64 or complex128."""
+    if input.dtype not in _INEXACT:
+        kind = (
+            "Low precision dtypes not supported"
+            if input.dtype.is_floating_point
+            else ("Expected a floating point or complex tensor as input")
+        )
+        raise RuntimeError(f"linalg.{name}: {kind}. Got {input.dtype}")
+
+
+def matrix(name: str, input: Tensor, argument: str = "A") -> None:
+    """RuntimeError unless it has two dimensions or more, of inexact numbers."""
+    if input.dim() < 2:
+        raise RuntimeError(
+            f"linalg.{name}: The input tensor {argument} must have at least 2 dimensions, got shape {list(input.shape)}"
+        )
+    inexact(name, input)
+
+
+def square(name: str, input: Tensor, argument: str = "A") -> None:
+    """RuntimeError unless it is a batch of square matrices of inexact numbers."""
+    shape = input.shape
+    if len(shape) < 2:
+        raise RuntimeError(
+            f"linalg.{name}: The input tensor {argument} must have at least 2 dimensions, got shape {list(shape)}"
+        )
+    if shape[-1] != shape[-2]:
+        raise RuntimeError(
+            f"linalg.{name}: {argument} must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} "
+            "matrices"
+        )
+    if input.dtype not in _INEXACT:
+        inexact(name, input)
+
+
+def same_dtype(name: str, a: Tensor, b: Tensor) -> None:
+    """RuntimeError unless both have one dtype."""
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"linalg.{name}: Expected A and B to have the same dtype, but found A of type {a.dtype} and B of type "
+            f"{b.dtype} instead"
+        )
+
+
+def successful(name: str, info: Tensor, what: str) -> None:
+    """LinAlgError naming the first matrix of the batch whose info is not 0; ``what`` may use ``{info}``."""
+    if not info.dim():
+        if code := info.item():
+            raise LinAlgError(f"linalg.{name}: {what.format(info=code)}")
+    elif info.numel() and info.any():
+        codes = info.flatten().tolist()
+        first = next(i for i, code in enumerate(codes) if code)
+        raise LinAlgError(f"linalg.{name}: (Batch element {first}): {what.format(info=codes[first])}")
+
+
+SINGULAR = (
+    "The solver failed because the input matrix is singular: the diagonal element {info} of its factor U is zero."
+)
+SINGULAR_INVERSE = (
+    "The diagonal element {info} is zero, the inversion could not be completed because the input matrix is singular."
+)
+ZERO_PIVOT = (
+    "U[{info},{info}] is zero and using it on lu_solve would result in a division by zero. If you still want to "
+    "perform the factorization, consider calling linalg.lu(A) or linalg.lu_factor_ex(A)"
+)
+INDEFINITE = (
+    "The factorization could not be completed because the input is not positive-definite (the leading minor of order "
+    "{info} is not positive-definite)."
+)

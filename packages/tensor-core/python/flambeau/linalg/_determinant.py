@@ -1,0 +1,87 @@
+"""Determinants, by way of the LU factorization."""
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._numbers import finfo
+from flambeau._operator import operator, recorded
+from flambeau.linalg import _checks
+from flambeau.linalg._lu import solve_matrix
+from flambeau.linalg._results import result_type
+from flambeau.linalg._triangular import adjoint, conjugate
+
+_Slogdet = result_type("linalg_slogdet", "sign", "logabsdet")
+
+
+def _identity_like(A: Tensor) -> Tensor:
+    return _core.eye(A.size(-1), dtype=A.dtype).expand(A.shape)
+
+
+def _adjugate_adjoint(A: Tensor) -> Tensor:
+    """The conjugate transpose of the adjugate, which a singular matrix has as well: from the singular values."""
+    from flambeau.linalg._spectral import decompose
+
+    U, S, Vh = decompose(A, False)
+    n = S.size(-1)
+    others = _core.where(_core.eye(n, dtype=_core.bool), S.new_ones(()), S.unsqueeze(-2).expand(*S.shape, n)).prod(-1)
+    turn = det(U) * det(Vh)
+    return (U * (turn.unsqueeze(-1) * others).unsqueeze(-2)) @ Vh
+
+
+@operator(out=True)
+def det(A: Tensor) -> Tensor:
+    """The determinant of every matrix ``(*, n, n)``; 1 for an empty one.
+
+    Gradient: A, any order; of a singular matrix as well, from its adjugate.
+
+    >>> flambeau.linalg.det(flambeau.tensor([[2.0, 1.0], [1.0, 3.0]]))
+    tensor(5.)
+    """
+    _checks.square("det", A)
+    LU, pivots, _ = _core._lu_factor(A.detach())
+    result = _core._lu_determinant(LU, pivots)
+
+    def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
+        A, result = saved
+        scale = grads[0].unsqueeze(-1).unsqueeze(-1)
+        if not A.numel():
+            return (A * 0,)
+        threshold = finfo(A.dtype).eps * LU.diagonal(0, -2, -1).abs().amax(-1) ** A.size(-1)
+        singular = result.detach().abs() <= threshold
+        if singular.any():
+            cofactors = _adjugate_adjoint(A)
+            return (scale * cofactors,)
+        inverse = solve_matrix(adjoint(A), _identity_like(A))[0]
+        return ((scale * conjugate(result).unsqueeze(-1).unsqueeze(-1)) * inverse,)
+
+    return recorded("LinalgDet", result, inputs=(A,), saved=(A, result), derivative=derivative)
+
+
+@operator(out=True)
+def slogdet(A: Tensor) -> Any:
+    """Sign and logarithm of the absolute value of the determinant; safe where the determinant itself overflows.
+
+    Args:
+        A: ``(*, n, n)``.
+    Returns: a named tuple ``(sign, logabsdet)``: ``det = sign * exp(logabsdet)``; of a singular matrix 0 and -inf. The
+        sign of a complex determinant is a complex number of modulus 1; logabsdet is real.
+    Gradient: A, any order, where it is not singular.
+    """
+    _checks.square("slogdet", A)
+    LU, pivots, _ = _core._lu_factor(A.detach())
+    results = _Slogdet(_core._lu_log_determinant(LU, pivots))
+
+    def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
+        (A, sign), (grad_sign, grad_log) = saved, grads
+        if A.dtype.is_complex:
+            turn = -(grad_sign.conj() * sign).imag if grad_sign is not None else grad_log.new_zeros(grad_log.shape)
+            scale = _core.complex(grad_log if grad_log is not None else _core.zeros_like(turn), turn)
+        elif grad_log is None:
+            return (_core.zeros_like(A),)
+        else:
+            scale = grad_log
+        inverse = solve_matrix(adjoint(A), _identity_like(A))[0]
+        return (scale.unsqueeze(-1).unsqueeze(-1) * inverse,)
+
+    return recorded("LinalgSlogdet", results, inputs=(A,), saved=(A, results[0]), derivative=derivative)

@@ -1,0 +1,49 @@
+"""Approximate factorizations of low rank, from random vectors: Halko, Martinsson, Tropp 2011, arXiv:0909.4061."""
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.linalg._orthogonal import qr
+from flambeau.linalg._spectral import decompose
+from flambeau.linalg._triangular import adjoint
+
+
+def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
+    """Orthonormal columns that nearly span what A does to q random vectors."""
+
+    def times(X: Tensor) -> Tensor:
+        return A @ X if M is None else A @ X - M @ X
+
+    def turned_times(X: Tensor) -> Tensor:
+        return adjoint(A) @ X if M is None else adjoint(A) @ X - adjoint(M) @ X
+
+    Q = qr(times(_core.randn(A.size(-1), q, dtype=A.dtype)))[0]
+    for _ in range(niter):
+        Q = qr(times(qr(turned_times(Q))[0]))[0]
+    return Q
+
+
+def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """U, S, V of rank q."""
+    m, n = A.shape[-2:]
+    if not 0 <= q <= min(m, n):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+    if niter < 0:
+        raise ValueError(f"niter(={niter}) must be non-negative integer")
+    M = M.expand(A.shape) if M is not None else None
+    if m < n:
+        V, S, U = svd_lowrank(adjoint(A), q, niter, None if M is None else adjoint(M))
+        return U, S, V
+    Q = _range(A, q, niter, M)
+    U, S, Vh = decompose(adjoint(Q) @ (A if M is None else A - M), False)
+    return Q @ U, S, adjoint(Vh)
+
+
+def pca_lowrank(A: Tensor, q: int | None, center: bool, niter: int) -> tuple[Tensor, Tensor, Tensor]:
+    """svd_lowrank of the centred A."""
+    m, n = A.shape[-2:]
+    q = min(6, m, n) if q is None else q
+    if not 0 <= q <= min(m, n):
+        raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")
+    if niter < 0:
+        raise ValueError(f"niter(={niter}) must be non-negative integer")
+    return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, q, niter, None)

@@ -1,0 +1,220 @@
+"""Norms of matrices, and the numbers that follow from singular values."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor, vector_norm
+from flambeau._numbers import finfo
+from flambeau._operator import operator
+from flambeau.linalg import _checks
+from flambeau.linalg._lu import inv_ex
+from flambeau.linalg._spectral import eigvalsh, svdvals
+
+Order = float | str | None
+
+_SPECTRAL = (2, -2)
+_SUMS = (1, -1, math.inf, -math.inf)
+
+
+def _is_number(ord: Any) -> bool:
+    return not isinstance(ord, str) and ord is not None
+
+
+def _two_dims(name: str, A: Tensor, dim: Any) -> tuple[int, int]:
+    if isinstance(dim, int) or len(dim) != 2:
+        raise RuntimeError(f"linalg.{name}: dim must be a 2-tuple. Got {dim}")
+    first, second = (_wrapped(A, d) for d in dim)
+    if first == second:
+        raise RuntimeError(f"linalg.{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
+    return first, second
+
+
+def _wrapped(A: Tensor, dim: int) -> int:
+    dims = A.dim()
+    if not -dims <= dim < dims:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-dims}, {dims - 1}], but got {dim})")
+    return dim % dims
+
+
+def _extreme(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
+    """The largest for a positive order, the smallest for a negative one; the largest of nothing is 0."""
+    if ord > 0 and not t.size(dim):
+        return t.sum(dim, keepdim)
+    return t.amax(dim, keepdim) if ord > 0 else t.amin(dim, keepdim)
+
+
+def _singular_norm(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool) -> Tensor:
+    matrices = A.movedim(dims, (-2, -1))
+    S = svdvals(matrices)
+    result = S.sum(-1) if ord == "nuc" else _extreme(S, -1, ord, False)
+    if keepdim:
+        for d in sorted(dims):
+            result = result.unsqueeze(d)
+    return result
+
+
+def _sum_norm(A: Tensor, ord: float, dims: tuple[int, int], keepdim: bool) -> Tensor:
+    summed, compared = dims if abs(ord) == 1 else (dims[1], dims[0])
+    result = _extreme(A.abs().sum(summed, keepdim=True), compared, ord, True)
+    return result if keepdim else result.squeeze(dims)
+
+
+@operator(out=True)
+def matrix_norm(
+    A: Tensor, ord: Order = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """The norm of every matrix.
+
+    Args:
+        A: ``(*, m, n)``.
+        ord: "fro" (the root of the sum of squares), "nuc" (the sum of the singular values), 2 and -2 (the largest, the
+            smallest singular value), 1 and -1 (the largest, the smallest sum of a column), inf and -inf (of a row).
+        dim: which two dimensions are the rows and the columns.
+        dtype: what A is converted to first.
+    Returns: real, without the two dimensions, or with size 1 where ``keepdim``.
+    Gradient: A.
+
+    >>> flambeau.linalg.matrix_norm(flambeau.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(5.)
+    """
+    if A.dim() < 2:
+        raise RuntimeError(
+            f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got shape {list(A.shape)}"
+        )
+    if isinstance(ord, str):
+        if ord not in ("fro", "nuc"):
+            raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    elif ord not in _SPECTRAL and ord not in _SUMS:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    _half_or_inexact("matrix_norm", A, dtype)
+    dims = _two_dims("matrix_norm", A, dim)
+    if ord == "fro":
+        return vector_norm(A, 2, dims, keepdim, dtype=dtype)
+    if dtype is not None:
+        A = A.to(dtype)
+    if ord in _SUMS:
+        return _sum_norm(A, ord, dims, keepdim)
+    return _singular_norm(A, ord, dims, keepdim)
+
+
+def _half_or_inexact(name: str, A: Tensor, dtype: Any) -> None:
+    if not (A.dtype.is_floating_point or A.dtype.is_complex):
+        raise RuntimeError(f"linalg.{name}: Expected a floating point or complex tensor as input. Got {A.dtype}")
+    if dtype is not None and A.dtype.is_complex and not dtype.is_complex:
+        raise RuntimeError(f"linalg.{name}: dtype {dtype} is real, but the input is complex ({A.dtype})")
+
+
+@operator(out=True)
+def norm(
+    A: Tensor,
+    ord: Order = None,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+) -> Tensor:
+    """A vector or matrix norm, by the number of dimensions: vector_norm or matrix_norm.
+
+    Args:
+        ord: None for the 2-norm of all elements as one vector; otherwise an order of vector_norm (one ``dim``) or of
+            matrix_norm (two).
+        dim: one dimension for vectors, two for matrices; None for all of a vector or a matrix.
+    Raises: RuntimeError if ord is given, dim is not, and the input is neither a vector nor a matrix.
+    Gradient: A.
+
+    >>> flambeau.linalg.norm(flambeau.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    if ord is None:
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    dims = None if dim is None else ((dim,) if isinstance(dim, int) else tuple(dim))
+    if dims is None and A.dim() not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.dim()}D."
+        )
+    if dims is not None and len(dims) not in (1, 2):
+        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
+    width = len(dims) if dims is not None else A.dim()
+    if width == 2:
+        return matrix_norm(A, ord, dims if dims is not None else (0, 1), keepdim, dtype=dtype)
+    if isinstance(ord, str):
+        raise RuntimeError(f"linalg.norm: Order {ord} is not supported for vectors")
+    return vector_norm(A, ord, dims, keepdim, dtype=dtype)
+
+
+@operator(out=True)
+def cond(A: Tensor, p: Order = None) -> Tensor:
+    """The condition number ``norm(A, p) * norm(A^-1, p)`` of every matrix.
+
+    Args:
+        A: ``(*, n, n)``; for p None, 2 or -2 also ``(*, m, n)``.
+        p: an order of matrix_norm; None is 2.
+    Returns: real; inf for a singular matrix.
+    Gradient: A.
+    """
+    _checks.matrix("cond", A)
+    if p is None or p in _SPECTRAL:
+        S = svdvals(A)
+        if not S.size(-1):
+            return S.new_zeros(S.shape[:-1])
+        largest, smallest = S.select(-1, 0), S.select(-1, -1)
+        result = smallest / largest if p == -2 else largest / smallest
+        return _core.where(result.isnan(), math.inf, result)
+    if (isinstance(p, str) and p not in ("fro", "nuc")) or (_is_number(p) and p not in _SUMS):
+        raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
+    _checks.square("cond", A)
+    if not A.numel():
+        return vector_norm(A, 2, (-2, -1)) * 0
+    if p == "nuc":
+        S = svdvals(A)
+        return S.sum(-1) * S.reciprocal().sum(-1)
+    inverse, info = inv_ex(A)
+    result = matrix_norm(A, p) * matrix_norm(inverse, p)
+    return _core.where(info == 0, result, math.inf)
+
+
+def _tolerance(value: Any, default: float, like: Tensor) -> Any:
+    return default if value is None else (value.to(like.dtype) if isinstance(value, Tensor) else value)
+
+
+def thresholds(name: str, S: Tensor, A: Tensor, atol: Any, rtol: Any) -> Tensor:
+    """Below which singular values count as zero: max(atol, rtol * largest), one for each matrix."""
+    for what, value in (("atol", atol), ("rtol", rtol)):
+        if isinstance(value, Tensor) and value.dtype.is_complex:
+            raise RuntimeError(f"linalg.{name}: {what} tensor of complex type is not supported. Got {value.dtype}")
+    given = atol is not None and (isinstance(atol, Tensor) or atol > 0)
+    default = 0.0 if given else finfo(A.dtype).eps * max(A.shape[-2:])
+    largest = S.amax(-1) if S.size(-1) else S.new_zeros(S.shape[:-1])
+    relative = _tolerance(rtol, default, S) * largest
+    absolute = _tolerance(atol, 0.0, S)
+    if rtol is None and isinstance(atol, Tensor):
+        fallback = finfo(A.dtype).eps * max(A.shape[-2:]) * largest
+        relative = _core.where(absolute > 0, _core.zeros_like(fallback), fallback)
+    return _core.maximum(relative, absolute if isinstance(absolute, Tensor) else relative.new_full((), absolute))
+
+
+@operator(out=True)
+def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
+    """How many singular values lie above ``max(atol, rtol * largest)``.
+
+    Args:
+        A: ``(*, m, n)``.
+        tol: an older name of atol with rtol 0.
+        hermitian: A is Hermitian, and only its lower triangle is read: the absolute eigenvalues serve.
+        atol, rtol: numbers or tensors that broadcast to the batch; by default 0, and (if atol is 0 as well) the larger
+            of m and n times the dtype's eps.
+    Returns: int64, of the shape of the batch. No gradient.
+
+    >>> flambeau.linalg.matrix_rank(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]]))
+    tensor(1)
+    """
+    (_checks.square if hermitian else _checks.matrix)("matrix_rank", A)
+    if tol is not None:
+        atol, rtol = tol, 0.0
+    if not A.numel():
+        return _core.zeros(A.shape[:-2], dtype=_core.int64)
+    A = A.detach()
+    S = eigvalsh(A).abs() if hermitian else svdvals(A)
+    return (thresholds("matrix_rank", S, A, atol, rtol).unsqueeze(-1) < S).sum(-1)

@@ -1,0 +1,183 @@
+"""Products of matrices, vectors and tensors, and equations in them."""
+
+from collections.abc import Sequence
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+from flambeau.linalg._lu import inv, solve
+
+
+@operator(out=True)
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, as flambeau.matmul."""
+    return _core.matmul(input, other)
+
+
+@operator()
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view."""
+    return _core.diagonal(A, offset, dim1, dim2)
+
+
+@operator(out=True)
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """The inner products ``sum(conj(x) * y)`` along a dimension, the others broadcast.
+
+    Gradient: both, any order.
+
+    >>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
+    tensor([-1., -1.])
+    """
+    if x.dtype is not y.dtype:
+        raise RuntimeError(f"linalg.vecdot: Expected x and y to have the same dtype, but got {x.dtype} and {y.dtype}")
+    if x.dtype.is_complex:
+        x = x.conj()
+    return (x * y).sum(dim, dtype=x.dtype)
+
+
+@operator(out=True)
+def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
+    """The cross products of vectors of three elements along a dimension; the others broadcast.
+
+    Gradient: both, any order.
+
+    >>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
+    if input.dim() != other.dim():
+        raise RuntimeError(
+            f"linalg.cross: inputs must have the same number of dimensions, got {input.dim()} and {other.dim()}"
+        )
+    if input.size(dim) != 3 or other.size(dim) != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}"
+        )
+    a, b = input.unbind(dim), other.unbind(dim)
+    return _core.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], dim)
+
+
+def _order(sizes: list[int]) -> list[list[int]]:
+    """Where to cut each range of factors so that the multiplications are fewest: Cormen et al., section 15.2."""
+    n = len(sizes) - 1
+    cost = [[0] * n for _ in range(n)]
+    cut = [[0] * n for _ in range(n)]
+    for width in range(1, n):
+        for i in range(n - width):
+            j = i + width
+            cost[i][j], cut[i][j] = min(
+                (cost[i][k] + cost[k + 1][j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
+            )
+    return cut
+
+
+@operator(out=True)
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
+    """The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
+
+    Args:
+        tensors: matrices; the first and the last may be vectors, a row and a column.
+    Gradient: every one, any order.
+    """
+    factors = list(tensors)
+    if len(factors) < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(factors)}")
+    first, last = factors[0], factors[-1]
+    for position, t in ((0, first), (len(factors) - 1, last)):
+        if t.dim() not in (1, 2):
+            raise RuntimeError(f"multi_dot(): the tensor {position} must be 1D or 2D but got {t.dim()}D")
+    row, column = first.dim() == 1, last.dim() == 1
+    for position, t in enumerate(factors[1:-1], 1):
+        if t.dim() != 2:
+            raise RuntimeError(f"multi_dot(): tensor {position} must be 2D but got {t.dim()}D")
+    if len(factors) == 2:
+        return first @ last
+    if row:
+        factors[0] = first.unsqueeze(0)
+    if column:
+        factors[-1] = last.unsqueeze(1)
+    for position in range(len(factors) - 1):
+        a, b = factors[position], factors[position + 1]
+        if a.dtype is not b.dtype:
+            raise RuntimeError(f"multi_dot(): all tensors must have be the same dtype but got {a.dtype} and {b.dtype}")
+        if a.size(1) != b.size(0):
+            raise RuntimeError(
+                f"multi_dot(): tensors {position} and {position + 1} with shapes {list(a.shape)} and {list(b.shape)} "
+                "cannot be multiplied"
+            )
+    cut = _order([factors[0].size(0), *(t.size(1) for t in factors)])
+
+    def product(i: int, j: int) -> Tensor:
+        return factors[i] if i == j else product(i, cut[i][j]) @ product(cut[i][j] + 1, j)
+
+    result = product(0, len(factors) - 1)
+    if row:
+        result = result.squeeze(0)
+    return result.squeeze(-1) if column else result
+
+
+@operator()
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """The powers ``x^0 ... x^(N - 1)`` of every element, along a last dimension: Vandermonde's matrix.
+
+    Args:
+        x: ``(*, n)``.
+        N: how many; n if it is None.
+    Gradient: x.
+    """
+    if N is None:
+        N = x.size(-1) if x.dim() else 1
+    if N <= 1:
+        raise RuntimeError(f"linalg.vander: N must be greater than 1, got {N}")
+    column = x.unsqueeze(-1)
+    powers = column.expand(*x.shape, N - 1).cumprod(-1)
+    return _core.cat([_core.ones_like(column, dtype=powers.dtype), powers], -1)
+
+
+def _count(sizes: Sequence[int]) -> int:
+    total = 1
+    for n in sizes:
+        total *= n
+    return total
+
+
+@operator(out=True)
+def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+    """The inverse of A for tensordot: of the linear map from its last dimensions to its first ``ind`` ones.
+
+    Args:
+        A: the product of the first ``ind`` sizes is that of the others.
+    Returns: ``A.shape[ind:] + A.shape[:ind]``.
+    Raises: LinAlgError if the map is singular.
+    Gradient: A, any order.
+    """
+    if ind <= 0:
+        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    rows, columns = A.shape[:ind], A.shape[ind:]
+    if _count(rows) != _count(columns):
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            f"{_count(columns)} != {_count(rows)}"
+        )
+    return inv(A.reshape(_count(rows), _count(columns))).reshape(*columns, *rows)
+
+
+@operator(out=True)
+def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
+    """The X with ``tensordot(A, X, X.dim()) == B``.
+
+    Args:
+        A: the first ``B.dim()`` dimensions have as many elements as B, and as many as the others.
+        dims: dimensions of A to move to its end first.
+    Raises: LinAlgError if the map is singular.
+    Gradient: A and B, any order.
+    """
+    if dims is not None:
+        A = A.movedim(tuple(dims), tuple(range(A.dim() - len(dims), A.dim())))
+    columns = A.shape[B.dim() :]
+    if _count(columns) != _count(A.shape[: B.dim()]) or _count(columns) != B.numel():
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
+            f"but got {_count(columns)} != {_count(A.shape[: B.dim()])}"
+        )
+    return solve(A.reshape(B.numel(), _count(columns)), B.flatten()).reshape(columns)

@@ -1,0 +1,278 @@
+"""flambeau.linalg: factorizations and equations, against NumPy, SciPy and what defines them."""
+
+import doctest
+import inspect
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import flambeau as fb
+from flambeau import linalg
+
+SHAPES = [(1, 1), (3, 3), (2, 5, 5), (2, 1, 4, 4), (40, 40), (130, 130), (0, 3, 3), (0, 0), (2, 0, 0)]
+RECTANGLES = [*SHAPES, (3, 5), (5, 3), (2, 7, 4), (2, 4, 7), (100, 70), (70, 100), (0, 3), (3, 0), (2, 3, 0)]
+DTYPES = [d for d in ("float32", "float64", "complex64", "complex128") if hasattr(fb, d)]
+
+
+def draw(shape, dtype="float64", seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal(shape)
+    if dtype.startswith("complex"):
+        values = values + 1j * rng.standard_normal(shape)
+    return values.astype(dtype)
+
+
+def positive(shape, dtype="float64", seed=0):
+    a = draw(shape, dtype, seed)
+    return (a @ a.conj().swapaxes(-1, -2) + shape[-1] * np.eye(shape[-1])).astype(dtype)
+
+
+def well_conditioned(shape, dtype="float64", seed=0):
+    return (draw(shape, dtype, seed) + 3 * np.sqrt(shape[-1]) * np.eye(shape[-1])).astype(dtype)
+
+
+def close(got, want, dtype, scale=1.0):
+    """Equal but for rounding errors of `scale` times the size of the problem."""
+    got = got.numpy() if isinstance(got, fb.Tensor) else got
+    want = np.asarray(want)
+    assert got.shape == want.shape
+    eps = np.finfo(dtype).eps
+    largest = np.abs(want).max() if want.size else 0
+    size = max(1, *want.shape[-2:]) if want.ndim > 1 else max(1, want.size)
+    assert np.all(np.abs(got - want) <= 50 * scale * eps * size * max(largest, 1)), np.abs(got - want).max()
+
+
+def turned(a):
+    return a.conj().swapaxes(-1, -2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", RECTANGLES)
+def test_lu(shape, dtype):
+    a = draw(shape, dtype)
+    P, L, U = linalg.lu(fb.from_numpy(a))
+    k = min(shape[-2:])
+    assert L.shape[-2:] == (shape[-2], k) and U.shape[-2:] == (k, shape[-1])
+    close(P.numpy() @ L.numpy() @ U.numpy(), a, dtype)
+    assert np.all(np.triu(L.numpy(), 1) == 0) and np.all(np.tril(U.numpy(), -1) == 0)
+    assert np.all(np.abs(L.numpy()) <= np.sqrt(2) + 1e-5)  # pivoted by the largest |re| + |im|
+    unpacked = fb.lu_unpack(*linalg.lu_factor_ex(fb.from_numpy(a))[:2])
+    for one, other in zip((P, L, U), unpacked, strict=True):
+        assert np.array_equal(one.numpy(), other.numpy())
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 32, 33, 65, 200])
+def test_lu_pivots_are_those_of_lapack(n):
+    a = draw((n, n))
+    want, pivots = scipy.linalg.lu_factor(a)
+    got = linalg.lu_factor(fb.from_numpy(a))
+    close(got.LU, want, "float64", 10)
+    assert np.array_equal(got.pivots.numpy(), pivots + 1)
+    assert got.pivots.dtype is fb.int32
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [0, 1, 3, 80])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_solve(shape, columns, dtype):
+    a, x = well_conditioned(shape, dtype), draw((*shape[:-1], columns), dtype, 1)
+    close(linalg.solve(fb.from_numpy(a), fb.from_numpy(a @ x)), x, dtype)
+    close(linalg.solve(fb.from_numpy(a), fb.from_numpy(x.swapaxes(-1, -2) @ a), left=False), x.swapaxes(-1, -2), dtype)
+    LU, pivots = linalg.lu_factor(fb.from_numpy(a))
+    close(linalg.lu_solve(LU, pivots, fb.from_numpy(a @ x)), x, dtype)
+    close(linalg.lu_solve(LU, pivots, fb.from_numpy(turned(a) @ x), adjoint=True), x, dtype)
+    close(fb.lu_solve(fb.from_numpy(a @ x), LU, pivots), x, dtype)
+    for adjoint, used in ((False, a), (True, turned(a))):
+        got = linalg.lu_solve(LU, pivots, fb.from_numpy(x.swapaxes(-1, -2) @ used), left=False, adjoint=adjoint)
+        close(got, x.swapaxes(-1, -2), dtype)
+
+
+def test_solve_takes_vectors_and_broadcasts():
+    a, b = well_conditioned((2, 3, 4, 4)), draw((3, 4, 2), seed=1)
+    close(linalg.solve(fb.from_numpy(a), fb.from_numpy(b)), np.linalg.solve(a, b), "float64")
+    close(linalg.solve(fb.from_numpy(a[0, 0]), fb.from_numpy(b)), np.linalg.solve(a[0, 0], b), "float64")
+    vectors = draw((2, 3, 4), seed=2)
+    want = np.linalg.solve(a, vectors[..., None])[..., 0]
+    close(linalg.solve(fb.from_numpy(a), fb.from_numpy(vectors)), want, "float64")
+    one = linalg.solve(fb.from_numpy(a), fb.from_numpy(vectors[0, 0]))
+    close(one, np.linalg.solve(a, vectors[0, 0][:, None])[..., 0], "float64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_inverse_and_determinant(shape, dtype):
+    a = well_conditioned(shape, dtype)
+    close(linalg.inv(fb.from_numpy(a)) @ fb.from_numpy(a), np.broadcast_to(np.eye(shape[-1]), shape), dtype)
+    want = np.linalg.det(a.astype("complex128" if np.iscomplexobj(a) else "float64"))
+    if np.all(np.abs(want) < np.finfo(dtype).max):
+        close(linalg.det(fb.from_numpy(a)).numpy() / want, np.ones(shape[:-2]), dtype, shape[-1] + 1)
+    sign, logarithm = np.linalg.slogdet(a)
+    got = linalg.slogdet(fb.from_numpy(a))
+    close(got.sign, sign, dtype, shape[-1] + 1)
+    close(got.logabsdet, logarithm, dtype, shape[-1] + 1)
+    close(fb.logdet(fb.from_numpy(positive(shape, dtype))), np.linalg.slogdet(positive(shape, dtype))[1], dtype, 50)
+
+
+def test_determinants_of_permutations_and_singular_matrices():
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 3, 6, 7):
+        a = np.eye(n)[rng.permutation(n)]
+        assert linalg.det(fb.from_numpy(a)).item() == round(np.linalg.det(a))
+    singular = fb.tensor([[1.0, 2.0], [2.0, 4.0]])
+    assert linalg.det(singular).item() == 0
+    assert [t.item() for t in linalg.slogdet(singular)] == [0, -np.inf]
+    assert np.isnan(fb.logdet(fb.tensor([[-1.0]])).item())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cholesky(shape, upper, dtype):
+    a = positive(shape, dtype)
+    other = np.tril(draw(shape, dtype, 3), -1)  # what is not read
+    L = linalg.cholesky(fb.from_numpy(a + (other if upper else turned(other))), upper=upper).numpy()
+    assert np.all((np.tril(L, -1) if upper else np.triu(L, 1)) == 0)
+    close(turned(L) @ L if upper else L @ turned(L), a, dtype)
+    x = draw((*shape[:-1], 3), dtype, 1)
+    close(fb.cholesky_solve(fb.from_numpy(a @ x), fb.from_numpy(L), upper), x, dtype, 10)
+    close(
+        fb.cholesky_inverse(fb.from_numpy(L), upper) @ fb.from_numpy(a),
+        np.broadcast_to(np.eye(shape[-1]), shape),
+        dtype,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_solve_triangular(shape, left, unit, upper, dtype):
+    a = draw(shape, dtype) / max(1, shape[-1]) + 2 * np.eye(shape[-1]).astype(dtype)
+    used = np.triu(a) if upper else np.tril(a)
+    if unit:
+        used = used - used * np.eye(shape[-1]) + np.eye(shape[-1])
+    x = draw((*shape[:-1], 5) if left else (*shape[:-2], 5, shape[-1]), dtype, 1)
+    b = (used @ x if left else x @ used).astype(dtype)
+    got = linalg.solve_triangular(fb.from_numpy(a), fb.from_numpy(b), upper=upper, left=left, unitriangular=unit)
+    close(got, x, dtype, 10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", RECTANGLES)
+def test_qr(shape, dtype):
+    a = draw(shape, dtype)
+    m, n = shape[-2:]
+    for mode in ("reduced", "complete"):
+        Q, R = linalg.qr(fb.from_numpy(a), mode)
+        k = min(m, n) if mode == "reduced" else m
+        assert Q.shape == (*shape[:-1], k) and R.shape == (*shape[:-2], k, n)
+        close(Q.numpy() @ R.numpy(), a, dtype)
+        close(turned(Q.numpy()) @ Q.numpy(), np.broadcast_to(np.eye(k), (*shape[:-2], k, k)), dtype)
+        assert np.all(np.tril(R.numpy(), -1) == 0)
+    empty, R = linalg.qr(fb.from_numpy(a), "r")
+    assert empty.numel() == 0
+    assert np.array_equal(R.numpy(), linalg.qr(fb.from_numpy(a))[1].numpy())
+    want = np.linalg.qr(a)[1] if a.size else R.numpy()
+    close(R, want, dtype, 10)  # the very signs of LAPACK
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize(("m", "k"), [(5, 3), (4, 4), (100, 60), (7, 0)])
+def test_reflectors(m, k, transpose, left, dtype):
+    a = draw((2, m, k), dtype)
+    packed, tau = fb.geqrf(fb.from_numpy(a))
+    Q = linalg.qr(fb.from_numpy(a), "complete")[0].numpy()
+    close(linalg.householder_product(packed, tau), Q[..., :k], dtype)
+    close(fb.orgqr(packed, tau), Q[..., :k], dtype)
+    used = turned(Q) if transpose else Q
+    c = draw((2, m, 6) if left else (2, 6, m), dtype, 1)
+    close(fb.ormqr(packed, tau, fb.from_numpy(c), left, transpose), used @ c if left else c @ used, dtype)
+
+
+def test_reflectors_of_extreme_numbers():
+    for scale in (1e-300, 1e-160, 1e160, 1e300):
+        a = draw((6, 4)) * scale
+        Q, R = linalg.qr(fb.from_numpy(a))
+        close(Q.numpy() @ (R.numpy() / scale), a / scale, "float64")
+        close(Q.numpy().T @ Q.numpy(), np.eye(4), "float64")
+
+
+def test_triangular_solve_of_old():
+    a, b = draw((3, 3)) + 3 * np.eye(3), draw((3, 2), seed=1)
+    X, copy = fb.triangular_solve(fb.from_numpy(b), fb.from_numpy(a))
+    close(X, np.linalg.solve(np.triu(a), b), "float64")
+    assert np.array_equal(copy.numpy(), a)
+    X = fb.triangular_solve(fb.from_numpy(b), fb.from_numpy(a), upper=False, transpose=True).solution
+    close(X, np.linalg.solve(np.tril(a).T, b), "float64")
+
+
+def test_singular_matrices_are_told():
+    singular, regular = fb.zeros(2, 2), fb.eye(2)
+    for function in (linalg.inv, lambda a: linalg.solve(a, fb.ones(2, 2)), linalg.lu_factor, fb.inverse):
+        with pytest.raises(linalg.LinAlgError, match=r"singular|U\[1,1\] is zero"):
+            function(singular)
+        with pytest.raises(linalg.LinAlgError, match="Batch element 1"):
+            function(fb.stack([regular, singular]))
+    with pytest.raises(linalg.LinAlgError, match="minor of order 2 is not positive-definite"):
+        linalg.cholesky(fb.tensor([[1.0, 2.0], [2.0, 1.0]]))
+    assert linalg.cholesky_ex(fb.tensor([[1.0, 2.0], [2.0, 1.0]])).info.item() == 2
+    assert linalg.inv_ex(singular).info.item() == 1
+    assert linalg.solve_ex(fb.stack([regular, singular]), fb.ones(2, 2)).info.tolist() == [0, 1]
+    assert linalg.lu_factor_ex(singular).info.item() == 1
+    assert issubclass(linalg.LinAlgError, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: linalg.inv(fb.ones(2, 3)), "square matrices, but they are 2 by 3"),
+        (lambda: linalg.inv(fb.ones(3)), "at least 2 dimensions"),
+        (lambda: linalg.det(fb.ones(2, 2, dtype=fb.int64)), "Expected a floating point or complex tensor"),
+        (lambda: linalg.det(fb.ones(2, 2, dtype=fb.float16)), "Low precision dtypes not supported"),
+        (lambda: linalg.solve(fb.eye(2), fb.ones(3)), "Incompatible shapes"),
+        (lambda: linalg.solve(fb.eye(2), fb.ones(2, dtype=fb.float64)), "same dtype"),
+        (lambda: linalg.solve(fb.eye(2), fb.ones(2), left=False), "left=False"),
+        (lambda: linalg.qr(fb.eye(2), "full"), "unrecognized mode"),
+        (lambda: linalg.lu(fb.eye(2), pivot=False), "without pivoting"),
+        (lambda: linalg.solve_triangular(fb.eye(2), fb.ones(3, 1), upper=True), "Incompatible shapes"),
+        (lambda: linalg.lu_solve(fb.eye(2), fb.ones(2, dtype=fb.int64), fb.ones(2, 1)), "pivots"),
+        (lambda: linalg.lu_solve(fb.eye(2), fb.full((2,), 9, dtype=fb.int32), fb.ones(2, 1)), "between 1 and 2"),
+        (lambda: linalg.householder_product(fb.ones(2, 3), fb.ones(2)), "greater than or equal"),
+        (lambda: fb.lu_unpack(fb.eye(2), fb.full((2,), 9, dtype=fb.int32)), "between 1 and 2"),
+    ],
+)
+def test_bad_arguments(call, text):
+    with pytest.raises(RuntimeError, match=text):
+        call()
+
+
+def test_out_receives_the_result():
+    a = fb.from_numpy(well_conditioned((3, 3)))
+    out = fb.empty(0, dtype=fb.float64)
+    assert linalg.inv(a, out=out) is out
+    assert np.array_equal(out.numpy(), linalg.inv(a).numpy())
+    pair = fb.empty(0, dtype=fb.float64), fb.empty(0, dtype=fb.float64)
+    linalg.qr(a, out=pair)
+    assert np.array_equal(pair[0].numpy(), linalg.qr(a).Q.numpy())
+
+
+def test_results_have_names():
+    result = linalg.slogdet(fb.eye(2))
+    assert result._fields == ("sign", "logabsdet")
+    assert repr(result).startswith("flambeau.return_types.linalg_slogdet(\nsign=tensor(1.),\n")
+
+
+@pytest.mark.parametrize("name", linalg.__all__)
+def test_functions_describe_themselves(name):
+    function = getattr(linalg, name)
+    assert function.__module__ in ("flambeau.linalg", "flambeau.linalg._checks")
+    assert function.__name__ == name
+    assert function.__doc__
+    assert not inspect.isclass(function) or name == "LinAlgError"
+    if ">>>" in function.__doc__:
+        examples = doctest.DocTestParser().get_doctest(function.__doc__, {"flambeau": fb}, name, None, None)
+        assert doctest.DocTestRunner().run(examples).failed == 0
