@@ -124,7 +124,8 @@ class Variant:
                 got = seeded(counterpart, *args, **kwargs)
                 problem = difference(result, got, values=same)
                 if problem and (problem := difference(result, got, self._exact(call, sample), same)):
-                    problem = self._processed(sample, result, got, same) or self._ties(sample, result, got, problem)
+                    problem = self._processed(sample, result, got, same)
+                    problem = problem and self._ties(sample, result, got, problem)
                 if problem:
                     raise AssertionError(problem)
         if cell.samples:

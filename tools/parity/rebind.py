@@ -71,17 +71,17 @@ def unseeded(function: Any) -> Any:
     return types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
 
 
-_MADE: dict[int, types.FunctionType] = {}
+_MADE: dict[types.FunctionType, types.FunctionType] = {}  # the originals stay alive, and with them what they are
 
 
 def _remade(function: types.FunctionType) -> types.FunctionType:
-    if id(function) in _MADE:
-        return _MADE[id(function)]
+    if function in _MADE:
+        return _MADE[function]
     scope: dict[str, Any] = {"__builtins__": function.__globals__["__builtins__"]}
     cells = tuple(types.CellType() for _ in function.__closure__ or ())
     made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
     made.__kwdefaults__ = function.__kwdefaults__
-    _MADE[id(function)] = made  # before looking inside: functions call each other
+    _MADE[function] = made  # before looking inside: functions call each other
     for used in _names(function.__code__):
         if used in function.__globals__:
             scope[used] = _inner(function.__globals__[used])
