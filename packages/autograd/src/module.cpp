@@ -27,10 +27,16 @@ Root make_root(const Tensor& t, const Tensor* gradient, size_t position) {
   if (!gradient) {
     require(t.numel() == 1, "grad can be implicitly created only for scalar outputs, but element ", position,
             " has shape ", t.shape(), "; pass a gradient of that shape, or reduce it first, e.g. with .sum()");
+    require(!is_complex(t.dtype()), "grad can be implicitly created only for real scalar outputs but got ", t.dtype());
     return {t, ones(t.shape(), t.dtype())};
   }
   require(gradient->shape() == t.shape(), "Mismatch in shape: grad_output[", position, "] has a shape of ",
           gradient->shape(), " and output[", position, "] has a shape of ", t.shape(), ".");
+  require(is_complex(gradient->dtype()) == is_complex(t.dtype()),
+          "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+          "grad_output[",
+          position, "] has a dtype of ", gradient->dtype(), " and output[", position, "] has a dtype of ", t.dtype(),
+          ".");
   return {t, *gradient};
 }
 

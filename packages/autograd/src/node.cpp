@@ -208,7 +208,8 @@ void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index) {
 }
 
 void set_requires_grad(const Tensor& t, bool requires_grad) {
-  require(!requires_grad || is_floating(t.dtype()), "only Tensors of floating point dtype can require gradients, got ",
+  require(!requires_grad || is_inexact(t.dtype()),
+          "only Tensors of floating point and complex dtype can require gradients, got ",
           t.dtype(), "; convert first, e.g. x.float()");
   AutogradMeta& meta = meta_of(t);
   require(!meta.grad_fn || requires_grad,

@@ -121,7 +121,7 @@ template <>
 struct From<double> {
   static double get(const Call& call, PyObject* o) {
     Scalar s;
-    if (!to_scalar(o, s)) wrong_argument(call, "float", o);
+    if (!to_scalar(o, s) || s.kind() == Category::Complex) wrong_argument(call, "float", o);
     return s.real();
   }
 };
@@ -176,6 +176,7 @@ struct From<Dtype> {
     if (Py_TYPE(o) == dtype_type) return reinterpret_cast<DtypeObject*>(o)->value;
     if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return Dtype::float64;
     if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return Dtype::int64;
+    if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) return Dtype::complex128;
     if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return Dtype::bool_;
     wrong_argument(call, "flambeau.dtype", o);
   }

@@ -8,6 +8,7 @@ PyObject* device_cpu = nullptr;
 
 PyObject* scalar_object(Scalar s) {
   if (s.kind() == Category::Boolean) return PyBool_FromLong(s.truth());
+  if (s.kind() == Category::Complex) return PyComplex_FromDoubles(s.real(), s.imaginary());
   return s.kind() == Category::Integer ? PyLong_FromLongLong(s.integer()) : PyFloat_FromDouble(s.real());
 }
 
@@ -50,6 +51,15 @@ FLAMBEAU_GET(matrix_transposed,
              (require(t.dim() >= 2, "tensor.mT is only supported on matrices or batches of matrices. Got ", t.dim(),
                       "-D tensor."),
               wrap_tensor(transpose(t, -2, -1))))
+FLAMBEAU_GET(adjoint, (require(t.dim() == 0 || t.dim() == 2,
+                               "tensor.H is only supported on matrices (2-D tensors). Got ", t.dim(), "-D tensor."),
+                       wrap_tensor(t.dim() ? transpose(conj(t), 0, 1) : conj(t))))
+FLAMBEAU_GET(matrix_adjoint,
+             (require(t.dim() >= 2, "tensor.mH is only supported on matrices or batches of matrices. Got ", t.dim(),
+                      "-D tensor."),
+              wrap_tensor(transpose(conj(t), -2, -1))))
+FLAMBEAU_GET(real, is_complex(t.dtype()) ? wrap_tensor(real(t)) : Py_NewRef(self))
+FLAMBEAU_GET(imag, wrap_tensor(imag(t)))
 FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))
 FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
 FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
@@ -109,13 +119,26 @@ int set_grad(PyObject* self, PyObject* value, void*) {
   });
 }
 
+template <Tensor (*part)(const Tensor&)>
+int set_part(PyObject* self, PyObject* value, void*) {
+  if (refuse_delete(value, "real or imag")) return -1;
+  return guarded<int>(-1, [&]() -> int {
+    Operand operand(0);
+    require<TypeError>(to_operand(value, operand), "can't assign a ", Py_TYPE(value)->tp_name,
+                       " to a part of a flambeau tensor");
+    const Tensor target = part(tensor_of(self));
+    copy_(target, operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, target.dtype()));
+    return 0;
+  });
+}
+
 int set_data(PyObject* self, PyObject* value, void*) {
   if (refuse_delete(value, "data")) return -1;
   return guarded<int>(-1, [&]() -> int {
     require<TypeError>(is_tensor(value), "Variable data has to be a tensor, but got ", Py_TYPE(value)->tp_name);
     TensorImpl &to = *tensor_of(self).impl(), &from = *tensor_of(value).impl();
-    require(!to.requires_grad || is_floating(from.dtype),
-            "data set to a tensor that requires gradients must be floating point, got ", from.dtype);
+    require(!to.requires_grad || is_inexact(from.dtype),
+            "data set to a tensor that requires gradients must be floating point or complex dtype, got ", from.dtype);
     to.storage = from.storage;
     to.offset = from.offset;
     to.shape = from.shape;
@@ -148,6 +171,10 @@ PyGetSetDef tensor_attributes[] = {
     {"data", get_data, set_data, "The same elements without history.", nullptr},
     {"T", get_transposed, nullptr, "The dimensions reversed.", nullptr},
     {"mT", get_matrix_transposed, nullptr, "The last two dimensions exchanged.", nullptr},
+    {"H", get_adjoint, nullptr, "The conjugate transpose of a matrix.", nullptr},
+    {"mH", get_matrix_adjoint, nullptr, "The last two dimensions exchanged, conjugated.", nullptr},
+    {"real", get_real, set_part<real>, "The real parts, a view; the tensor itself if it is real.", nullptr},
+    {"imag", get_imag, set_part<imag>, "The imaginary parts of a complex tensor, a view.", nullptr},
     {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
     {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
     {"is_cuda", get_false, nullptr, "Whether the memory is a GPU's.", nullptr},

@@ -7,6 +7,7 @@ namespace flambeau::python {
 
 void bind_arithmetic();        // bind_arithmetic.cpp: composites on rows
 void bind_activations();       // bind_activations.cpp
+void bind_complex();           // bind_complex.cpp
 void bind_views();             // bind_views.cpp
 void bind_reductions();        // bind_reductions.cpp
 void bind_structure();         // bind_structure.cpp: products

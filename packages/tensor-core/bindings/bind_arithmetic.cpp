@@ -11,11 +11,13 @@ namespace {
 constexpr int kUsual = kFunction | kMethod | kInPlace | kOut;
 
 Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign) {
-  require(alpha.kind() != Category::Floating || (!x.tensor || is_floating(x.tensor->dtype())) ||
-              (y.tensor && is_floating(y.tensor->dtype())),
+  const auto kind = [](const Operand& o) { return o.tensor ? category(o.tensor->dtype()) : o.scalar.kind(); };
+  const Category both = std::max(kind(x), kind(y));
+  require(alpha.kind() < Category::Floating || both >= Category::Floating,
           "For integral input tensors, argument alpha must not be a floating point number.");
-  if (sign > 0) return _add_scaled(x, y, alpha);
-  return _add_scaled(x, y, alpha.kind() == Category::Floating ? Scalar(-alpha.real()) : Scalar(-alpha.integer()));
+  require(alpha.kind() != Category::Complex || both == Category::Complex,
+          "For non-complex input tensors, argument alpha must not be a complex number.");
+  return _add_scaled(x, y, sign > 0 ? alpha : -alpha);
 }
 
 Tensor divide(const Operand& x, const Operand& y, std::optional<std::string_view> mode) {
@@ -43,8 +45,11 @@ PyObject* clamp_objects(const Tensor& t, PyObject* low, PyObject* high) {
 
 Tensor float_power(const Operand& base, const Operand& exponent) {
   require<TypeError>(base.tensor || exponent.tensor, "float_power(): one of base and exponent must be a Tensor");
-  const auto wide = [](const Operand& operand) -> Tensor {
-    return operand.tensor ? to(*operand.tensor, Dtype::float64) : wrapped_number(Scalar(operand.scalar.real()));
+  const Operand both[] = {base, exponent};
+  const Dtype dtype = is_complex(result_type(both, 2)) ? Dtype::complex128 : Dtype::float64;
+  const auto wide = [&](const Operand& operand) -> Tensor {
+    if (operand.tensor) return to(*operand.tensor, dtype);
+    return wrapped_number(operand.scalar.kind() == Category::Complex ? operand.scalar : Scalar(operand.scalar.real()));
   };
   const Tensor x = wide(base), y = wide(exponent);
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
@@ -54,7 +59,7 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
 Tensor ldexp(const Operand& x, const Operand& y) {
   const Operand both[] = {x, y};
   const Dtype dtype = result_type(both, 2);
-  const Tensor scale = exp2(y.tensor ? to(*y.tensor, is_floating(dtype) ? dtype : default_dtype())
+  const Tensor scale = exp2(y.tensor ? to(*y.tensor, is_inexact(dtype) ? dtype : default_dtype())
                                      : wrapped_number(Scalar(y.scalar.real())));
   return mul(x, scale);
 }
@@ -82,6 +87,8 @@ double largest(Dtype dtype) {
 }
 
 Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> high, std::optional<double> low) {
+  if (is_complex(x.dtype()))
+    return complex(nan_to_num(real(x), nan, high, low), nan_to_num(imag(x), nan, high, low));
   if (!is_floating(x.dtype())) return clone(x);
   const double limit = largest(x.dtype());
   const double above = high.value_or(limit), below = low.value_or(-limit);
@@ -94,9 +101,9 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
   require(rtol >= 0 && atol >= 0, "isclose expected rtol and atol to be at least 0, got ", rtol, " and ", atol);
   GradMode off(false);
   Tensor close = eq(x, y);
-  if (equal_nan && is_floating(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
+  if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;
-  const bool whole = !is_floating(x.dtype());
+  const bool whole = !is_inexact(x.dtype());
   const Tensor a = whole ? to(x, Dtype::float64) : x, b = whole ? to(y, Dtype::float64) : y;
   const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
   return logical_or(close, logical_and(isfinite(difference), le(difference, allowed)));
@@ -107,12 +114,12 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
 void bind_arithmetic() {
   def("add(input, other, *, alpha=1)", kUsual | kRow, "input + alpha * other. Gradient: both operands, any order.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
-        return alpha.real() == 1 ? add(x, y) : scaled_sum(x, y, alpha, 1);
+        return alpha.equals(1) ? add(x, y) : scaled_sum(x, y, alpha, 1);
       });
   def("sub|subtract(input, other, *, alpha=1)", kUsual | kRow,
       "input - alpha * other. Gradient: both operands, any order.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
-        return alpha.real() == 1 ? sub(x, y) : scaled_sum(x, y, alpha, -1);
+        return alpha.equals(1) ? sub(x, y) : scaled_sum(x, y, alpha, -1);
       });
   def("div|divide(input, other, *, rounding_mode=None)", kUsual | kRow,
       "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
@@ -135,7 +142,7 @@ void bind_arithmetic() {
   });
   def("rsub(input, other, *, alpha=1)", kFunction, "other - alpha * input.",
       [](const Operand& x, const Operand& y, Scalar alpha) {
-        return alpha.real() == 1 ? sub(y, x) : scaled_sum(y, x, alpha, -1);
+        return alpha.equals(1) ? sub(y, x) : scaled_sum(y, x, alpha, -1);
       });
   def("bitwise_not(input)", kUsual, "Bits inverted; of booleans, not.",
       [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? logical_not(x) : bitwise_not(x); });
@@ -166,16 +173,16 @@ void bind_arithmetic() {
   def("addcmul(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 * tensor2. Gradient: all three tensors.",
       [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
-        return value.real() == 1 ? addcmul(x, y, z) : addcmul(x, mul(y, value), z);
+        return value.equals(1) ? addcmul(x, y, z) : addcmul(x, mul(y, value), z);
       });
   def("addcdiv(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 / tensor2. Gradient: all three tensors.",
       [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
-        require(is_floating(y.dtype()) || is_floating(z.dtype()),
+        require(is_inexact(y.dtype()) || is_inexact(z.dtype()),
                 "Integer division with addcdiv is not supported: use div(..., rounding_mode='trunc') or floating "
                 "tensors, got ",
                 y.dtype(), " and ", z.dtype());
-        return value.real() == 1 ? addcdiv(x, y, z) : addcdiv(x, mul(y, value), z);
+        return value.equals(1) ? addcdiv(x, y, z) : addcdiv(x, mul(y, value), z);
       });
   def("where(condition, input=None, other=None)", kFunction | kOut,
       "input where condition is true, else other; with the condition alone, the indices of its true elements, one "

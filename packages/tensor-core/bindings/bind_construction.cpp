@@ -32,7 +32,7 @@ PyObject* filled(PyObject* self, F&& fill) {
 
 Tensor drawn(const Shape& size, Dtype dtype, bool requires_grad, Generator* generator,
              void (*fill)(const Tensor&, double, double, Generator*), double a, double b) {
-  require(is_floating(dtype), "random floating-point numbers need a floating dtype, got ", dtype);
+  require(is_inexact(dtype), "random floating-point numbers need a floating or complex dtype, got ", dtype);
   Tensor t = empty(size, dtype);
   fill(t, a, b, generator);
   return with_grad(t, requires_grad);
@@ -84,10 +84,7 @@ void bind_constructors() {
   def("full(size, fill_value, *, dtype=None, device=None, requires_grad=False)", kFunction | kOut,
       "One value everywhere; the dtype is the value's unless given.",
       [](const Shape& size, Scalar value, std::optional<Dtype> dtype, CpuDevice, bool grad) {
-        const Dtype own = value.kind() == Category::Floating  ? default_dtype()
-                          : value.kind() == Category::Integer ? Dtype::int64
-                                                              : Dtype::bool_;
-        return with_grad(full(size, value, dtype.value_or(own)), grad);
+        return with_grad(full(size, value, dtype.value_or(default_dtype(value.kind()))), grad);
       });
   def("empty_like(input, *, dtype=None, device=None, requires_grad=False)", kFunction,
       "Uninitialised memory of input's shape.", [](const Tensor& t, std::optional<Dtype> d, CpuDevice, bool g) {

@@ -123,7 +123,7 @@ void bind_slices() {
         return embedding(weight, indices, padding, by_frequency);
       });
   writing<[](Write write, const Tensor& t, int64_t dim, const Tensor& i, const Tensor& source, Scalar alpha) {
-    return index_add(t, dim, i, alpha.real() == 1 ? source : mul(source, alpha), write);
+    return index_add(t, dim, i, alpha.equals(1) ? source : mul(source, alpha), write);
   }>("index_add(input, dim, index, source, *, alpha=1)",
      "input with alpha * source added at the slices `index`, in index order. Gradient: input and source.");
   writing<[](Write write, const Tensor& t, int64_t dim, const Tensor& i, const Tensor& source) {

@@ -9,9 +9,9 @@ constexpr int kUsual = kFunction | kMethod | kOut;
 Tensor sum_product(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha,
                    Tensor (*product)(const Tensor&, const Tensor&)) {
   Tensor out = product(a, b);
-  if (alpha.real() != 1) out = mul(out, alpha);
-  if (beta.real() == 0) return out;
-  return add(beta.real() == 1 ? input : mul(input, beta), out);
+  if (!alpha.equals(1)) out = mul(out, alpha);
+  if (beta.equals(0)) return out;
+  return add(beta.equals(1) ? input : mul(input, beta), out);
 }
 }  // namespace
 

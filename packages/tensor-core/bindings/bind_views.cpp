@@ -99,6 +99,8 @@ void bind_copies() {
   bind_conversion<Dtype::int8>("char(input)");
   bind_conversion<Dtype::uint8>("byte(input)");
   bind_conversion<Dtype::bool_>("bool(input)");
+  bind_conversion<Dtype::complex64>("cfloat(input)");
+  bind_conversion<Dtype::complex128>("cdouble(input)");
 }
 
 void bind_queries() {
@@ -127,8 +129,6 @@ void bind_queries() {
       [](const Tensor& t, PyObject*) { return t.is_contiguous(); });
   def("is_floating_point(input)", kBoth, "Whether the dtype is a floating one.",
       [](const Tensor& t) { return is_floating(t.dtype()); });
-  def("is_complex(input)", kBoth, "Always False: complex dtypes are not there yet.",
-      [](const Tensor&) { return false; });
   def("is_nonzero(input)", kBoth, "Whether the single element is not 0.",
       [](const Tensor& t) { return item(t).truth(); });
   def("is_same_size(input, other)", kMethod, "Whether the shapes are equal.",

@@ -5,6 +5,10 @@
 
 namespace flambeau::python {
 
+namespace {
+Complex<double> complex_of(PyObject* o) { return {PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)}; }
+}  // namespace
+
 bool to_scalar(PyObject* o, Scalar& out) {
   if (PyFloat_Check(o)) {
     out = Scalar(PyFloat_AS_DOUBLE(o));
@@ -12,6 +16,10 @@ bool to_scalar(PyObject* o, Scalar& out) {
   }
   if (PyBool_Check(o)) {
     out = Scalar(o == Py_True);
+    return true;
+  }
+  if (PyComplex_Check(o)) {
+    out = Scalar(complex_of(o));
     return true;
   }
   if (PyLong_Check(o)) {
@@ -34,10 +42,16 @@ bool to_scalar(PyObject* o, Scalar& out) {
     const Object index(PyNumber_Index(o));
     return to_scalar(checked(index.get()), out);
   }
-  if (Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float) {
+  const std::string_view name = type->tp_name;
+  if (name.find("complex") != name.npos && PyObject_HasAttrString(o, "__complex__")) {
+    const Object number(checked(PyObject_CallMethod(o, "__complex__", nullptr)));
+    out = Scalar(complex_of(number.get()));
+    return true;
+  }
+  if (type->tp_as_number && type->tp_as_number->nb_float) {
     const double v = PyFloat_AsDouble(o);
     if (v == -1 && PyErr_Occurred()) throw PythonError();
-    out = std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos ? Scalar(v != 0) : Scalar(v);
+    out = name.find("bool") != name.npos ? Scalar(v != 0) : Scalar(v);
     return true;
   }
   return false;
@@ -86,6 +100,7 @@ struct Scan {
 void scan(PyObject* o, int depth, Scan& s) {
   require<ValueError>(depth <= kMaxDims, "too many dimensions: nested deeper than ", kMaxDims);
   if (PyFloat_CheckExact(o)) return s.note(default_dtype());  // NumPy's float64 is a subclass: it keeps its dtype
+  if (PyComplex_CheckExact(o)) return s.note(default_dtype(Category::Complex));
   if (PyBool_Check(o)) return s.note(Dtype::bool_);
   if (PyLong_Check(o)) return s.note(Dtype::int64);
   if (is_array(o)) {
@@ -101,7 +116,7 @@ void scan(PyObject* o, int depth, Scan& s) {
   for (Py_ssize_t i = 0; i < n; ++i) {
     const Object child(checked(PySequence_GetItem(o, i)));
     const bool scalar = PyFloat_CheckExact(child.get()) || PyLong_Check(child.get());
-    if (i > 0 && scalar && !(s.dtype && category(*s.dtype) == Category::Floating))
+    if (i > 0 && scalar && !(s.dtype && category(*s.dtype) >= Category::Floating))
       scan(child.get(), depth + 1, s);
     else if (i == 0 || !scalar)
       scan(child.get(), depth + 1, s);
@@ -179,7 +194,7 @@ Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype) {
   Scan s;
   scan(data, 0, s);
   Tensor out = empty(s.shape, dtype.value_or(s.dtype.value_or(default_dtype())));
-  dispatch(out.dtype(), [&](auto tag) {
+  dispatch_all(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
     store(data, s, 0, to);

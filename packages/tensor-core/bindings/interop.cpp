@@ -10,7 +10,7 @@ namespace {
 
 // The struct-module letter of each dtype; bfloat16 has none.
 const char* format_of(Dtype d) {
-  constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "e", nullptr, "f", "d"};
+  constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return letters[int(d)];
 }
 
@@ -20,6 +20,8 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
   const bool foreign = order == '>' || order == '!';
   if (order == '@' || order == '=' || order == '<' || foreign) f.remove_prefix(1);
   const char letter = f.size() == 1 ? f[0] : 0;
+  if (f == "Zf" && !foreign) return Dtype::complex64;
+  if (f == "Zd" && !foreign) return Dtype::complex128;
   if (!foreign || size == 1) {
     if (letter == '?') return Dtype::bool_;
     if (letter == 'B') return Dtype::uint8;
@@ -37,7 +39,8 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
       "' is not of the machine's byte order; convert it with array.astype(array.dtype.newbyteorder('='))");
   detail::raise<TypeError>(
       "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
-      "'. The only supported types are: float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
+      "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and "
+      "bool.");
 }
 
 void release_py_buffer(void* context) {  // a storage's deleter; may run in any thread
@@ -156,6 +159,7 @@ DLDataType dlpack_type(Dtype d) {
   if (d == Dtype::uint8) code = kDLUInt;
   if (d == Dtype::bool_) code = kDLBool;
   if (d == Dtype::bfloat16) code = kDLBfloat;
+  if (is_complex(d)) code = kDLComplex;
   return {code, uint8_t(item_size(d) * 8), 1};
 }
 

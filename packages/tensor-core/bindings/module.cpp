@@ -226,6 +226,7 @@ PYBIND11_MODULE(_core, m) {
   bind_controls(m);
   bind_arithmetic();
   bind_activations();
+  bind_complex();
   bind_views();
   bind_reductions();
   bind_structure();

@@ -77,16 +77,23 @@ PyObject* number(PyObject* a, const char* what, F&& convert_scalar) {
     return convert_scalar(item(t));
   });
 }
+void require_real(Scalar s, const char* what) {
+  require(s.imaginary() == 0, "value ", s, " cannot be converted to type ", what, " without overflow");
+}
 PyObject* to_int(PyObject* a) {
   return number(a, "int", [](Scalar s) {
-    return s.kind() == Category::Floating ? PyLong_FromDouble(s.real()) : PyLong_FromLongLong(s.integer());
+    require_real(s, "int");
+    return s.kind() >= Category::Floating ? PyLong_FromDouble(s.real()) : PyLong_FromLongLong(s.integer());
   });
 }
 PyObject* to_float(PyObject* a) {
-  return number(a, "float", [](Scalar s) { return PyFloat_FromDouble(s.real()); });
+  return number(a, "float", [](Scalar s) {
+    require_real(s, "float");
+    return PyFloat_FromDouble(s.real());
+  });
 }
 PyObject* to_index(PyObject* a) {
-  if (is_floating(tensor_of(a).dtype()) || tensor_of(a).numel() != 1) {
+  if (is_inexact(tensor_of(a).dtype()) || tensor_of(a).numel() != 1) {
     PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
     return nullptr;
   }

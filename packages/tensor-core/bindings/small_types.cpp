@@ -15,7 +15,9 @@ PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("flambeau.%s"
 PyObject* dtype_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(name(value_of(self))); }
 PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromLongLong(item_size(value_of(self))); }
 PyObject* get_is_floating_point(PyObject* self, void*) { return PyBool_FromLong(is_floating(value_of(self))); }
-PyObject* get_is_complex(PyObject*, void*) { Py_RETURN_FALSE; }
+PyObject* get_is_complex(PyObject* self, void*) { return PyBool_FromLong(is_complex(value_of(self))); }
+PyObject* dtype_to_real(PyObject* self, PyObject*) { return Py_NewRef(dtype_object(to_real(value_of(self)))); }
+PyObject* dtype_to_complex(PyObject* self, PyObject*) { return Py_NewRef(dtype_object(to_complex(value_of(self)))); }
 PyObject* get_is_signed(PyObject* self, void*) {
   return PyBool_FromLong(value_of(self) != Dtype::bool_ && value_of(self) != Dtype::uint8);
 }
@@ -27,7 +29,11 @@ PyGetSetDef dtype_attributes[] = {{"itemsize", get_itemsize, nullptr, "Bytes of 
                                   {"is_signed", get_is_signed, nullptr, nullptr, nullptr},
                                   {"__module__", get_module, nullptr, nullptr, nullptr},
                                   {}};
-PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, nullptr}, {}};
+PyMethodDef dtype_methods[] = {
+    {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
+    {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the parts of a complex dtype; a real dtype itself."},
+    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype of this precision, complex64 at least."},
+    {}};
 PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                              {Py_tp_getset, dtype_attributes},
                              {Py_tp_methods, dtype_methods},

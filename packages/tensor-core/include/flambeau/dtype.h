@@ -6,6 +6,7 @@
 #include <ostream>
 #include <type_traits>
 
+#include "flambeau/complex.h"
 #include "flambeau/errors.h"
 
 namespace flambeau {
@@ -18,7 +19,7 @@ struct bfloat16 {
 };
 
 // name, C++ type, category. The order is the order of promotion within a category.
-#define FLAMBEAU_DTYPES(X)                    \
+#define FLAMBEAU_REAL_DTYPES(X)               \
   X(bool_, bool, Boolean)                     \
   X(uint8, uint8_t, Integer)                  \
   X(int8, int8_t, Integer)                    \
@@ -29,8 +30,14 @@ struct bfloat16 {
   X(bfloat16, ::flambeau::bfloat16, Floating) \
   X(float32, float, Floating)                 \
   X(float64, double, Floating)
+#define FLAMBEAU_COMPLEX_DTYPES(X)                  \
+  X(complex64, ::flambeau::Complex<float>, Complex) \
+  X(complex128, ::flambeau::Complex<double>, Complex)
+#define FLAMBEAU_DTYPES(X) \
+  FLAMBEAU_REAL_DTYPES(X)  \
+  FLAMBEAU_COMPLEX_DTYPES(X)
 
-enum class Category : uint8_t { Boolean, Integer, Floating };
+enum class Category : uint8_t { Boolean, Integer, Floating, Complex };
 
 enum class Dtype : uint8_t {
 #define FLAMBEAU_ENUM(name, type, category) name,
@@ -55,6 +62,15 @@ inline constexpr DtypeInfo kDtypeInfo[] = {
 inline int64_t item_size(Dtype d) { return kDtypeInfo[static_cast<int>(d)].size; }
 inline Category category(Dtype d) { return kDtypeInfo[static_cast<int>(d)].category; }
 inline bool is_floating(Dtype d) { return category(d) == Category::Floating; }
+inline bool is_complex(Dtype d) { return category(d) == Category::Complex; }
+inline bool is_inexact(Dtype d) { return category(d) >= Category::Floating; }  // what can have a gradient
+// Of what the parts of a complex dtype are, and the complex dtype with parts of (at least) that precision.
+inline Dtype to_real(Dtype d) {
+  return d == Dtype::complex64 ? Dtype::float32 : d == Dtype::complex128 ? Dtype::float64 : d;
+}
+inline Dtype to_complex(Dtype d) {
+  return d == Dtype::float64 || d == Dtype::complex128 ? Dtype::complex128 : Dtype::complex64;
+}
 inline const char* name(Dtype d) { return d == Dtype::bool_ ? "bool" : kDtypeInfo[static_cast<int>(d)].name; }
 inline std::ostream& operator<<(std::ostream& out, Dtype d) { return out << name(d); }
 
@@ -71,22 +87,33 @@ struct TypeTag {
   using type = T;
 };
 
-// dispatch(dtype, [&](auto tag) { using T = typename decltype(tag)::type; ... })
-template <class F>
-decltype(auto) dispatch(Dtype d, F&& f) {
-  switch (d) {
+// dispatch_all(dtype, [&](auto tag) { using T = typename decltype(tag)::type; ... })
 #define FLAMBEAU_CASE(name, type, category) \
   case Dtype::name:                         \
     return f(TypeTag<type>{});
-    FLAMBEAU_DTYPES(FLAMBEAU_CASE)
-#undef FLAMBEAU_CASE
-  }
+template <class F>
+decltype(auto) dispatch_all(Dtype d, F&& f) {
+  switch (d) { FLAMBEAU_DTYPES(FLAMBEAU_CASE) }
   __builtin_unreachable();
 }
+// The same for what has no meaning for complex numbers: NotImplementedError for these.
+template <class F>
+decltype(auto) dispatch(Dtype d, F&& f) {
+  switch (d) {
+    FLAMBEAU_REAL_DTYPES(FLAMBEAU_CASE)
+    default:
+      detail::raise<NotImplementedError>("not implemented for '", name(d), "': complex numbers are not supported here");
+  }
+}
+#undef FLAMBEAU_CASE
 
 // PyTorch's promotion of two tensors of the same standing.
 inline Dtype promote(Dtype a, Dtype b) {
   if (a == b) return a;
+  if (is_complex(a) || is_complex(b)) {
+    const bool wide = to_real(a) == Dtype::float64 || to_real(b) == Dtype::float64;
+    return wide ? Dtype::complex128 : Dtype::complex64;
+  }
   if (category(a) != category(b)) return category(a) > category(b) ? a : b;
   if (category(a) == Category::Integer) {
     const Dtype low = a < b ? a : b, high = a < b ? b : a;
@@ -148,6 +175,14 @@ template <class To, class From>
 FLAMBEAU_INLINE To convert(From v) {
   if constexpr (std::is_same_v<To, From>)
     return v;
+  else if constexpr (is_complex_type<From> && is_complex_type<To>)
+    return To(convert<typename To::Real>(v.re), convert<typename To::Real>(v.im));
+  else if constexpr (is_complex_type<From> && std::is_same_v<To, bool>)
+    return v != From(0);
+  else if constexpr (is_complex_type<From>)
+    return convert<To>(v.re);
+  else if constexpr (is_complex_type<To>)
+    return To(convert<typename To::Real>(v));
   else if constexpr (std::is_same_v<From, float16> || std::is_same_v<From, bfloat16>)
     return convert<To>(to_float(v));
   else if constexpr (std::is_same_v<To, float16>)

@@ -52,6 +52,15 @@ struct TensorPair {
   Tensor values, indices;
 };
 
+// Complex numbers (operators/complex.cpp); of real ones conj is the tensor itself
+FLAMBEAU_API Tensor conj(const Tensor& t);
+FLAMBEAU_API Tensor real(const Tensor& t);  // a view
+FLAMBEAU_API Tensor imag(const Tensor& t);  // a view
+FLAMBEAU_API Tensor view_as_real(const Tensor& t);
+FLAMBEAU_API Tensor view_as_complex(const Tensor& t);
+FLAMBEAU_API Tensor complex(const Tensor& real, const Tensor& imag);
+FLAMBEAU_API Tensor polar(const Tensor& abs, const Tensor& angle);
+
 // Copies and conversions (operators/copy.cpp)
 FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);  // t itself if it has that dtype
 FLAMBEAU_API Tensor clone(const Tensor& t);

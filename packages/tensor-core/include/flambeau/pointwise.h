@@ -7,7 +7,7 @@ namespace flambeau {
 
 enum class Domain : uint8_t {
   Floating,    // integers and booleans are taken to the default floating dtype
-  Real,        // the floating dtypes, kept; others are refused
+  Real,        // the floating dtypes, and complex ones where there is a kernel, kept; others are refused
   Number,      // every dtype but bool, kept
   Any,         // every dtype, kept
   Integral,    // bool and the integers, kept
@@ -18,20 +18,25 @@ enum class Domain : uint8_t {
 };
 
 // Kernels exist for these types; every other dtype is converted on the way in and out, a cache-sized block at a time.
-enum class Compute : uint8_t { i32, i64, f32, f64 };
-inline constexpr int kComputeCount = 4;
+enum class Compute : uint8_t { i32, i64, f32, f64, c64, c128 };
+inline constexpr int kComputeCount = 6;
 inline Compute compute_type(Dtype d) {
   switch (d) {
     case Dtype::int64:
       return Compute::i64;
     case Dtype::float64:
       return Compute::f64;
+    case Dtype::complex64:
+      return Compute::c64;
+    case Dtype::complex128:
+      return Compute::c128;
     default:
       return is_floating(d) ? Compute::f32 : Compute::i32;
   }
 }
 inline Dtype dtype_of(Compute c) {
-  constexpr Dtype table[] = {Dtype::int32, Dtype::int64, Dtype::float32, Dtype::float64};
+  constexpr Dtype table[] = {Dtype::int32,   Dtype::int64,     Dtype::float32,
+                             Dtype::float64, Dtype::complex64, Dtype::complex128};
   return table[static_cast<int>(c)];
 }
 

@@ -14,11 +14,19 @@ class Scalar {
   Scalar(int v) : integer_(v), kind_(Category::Integer) {}
   Scalar(int64_t v) : integer_(v), kind_(Category::Integer) {}
   Scalar(double v) : real_(v), kind_(Category::Floating) {}
+  Scalar(Complex<double> v) : real_(v.re), imaginary_(v.im), kind_(Category::Complex) {}
 
   Category kind() const { return kind_; }
-  double real() const { return kind_ == Category::Floating ? real_ : double(integer_); }
-  int64_t integer() const { return kind_ == Category::Floating ? int64_t(real_) : integer_; }
-  bool truth() const { return kind_ == Category::Floating ? real_ != 0 : integer_ != 0; }
+  double real() const { return kind_ >= Category::Floating ? real_ : double(integer_); }
+  double imaginary() const { return imaginary_; }
+  Complex<double> complex() const { return {real(), imaginary_}; }
+  int64_t integer() const { return kind_ >= Category::Floating ? int64_t(real_) : integer_; }
+  bool truth() const { return kind_ >= Category::Floating ? real_ != 0 || imaginary_ != 0 : integer_ != 0; }
+  bool equals(double v) const { return real() == v && imaginary_ == 0; }
+  Scalar operator-() const {
+    if (kind_ == Category::Complex) return Scalar(-complex());
+    return kind_ == Category::Floating ? Scalar(-real_) : Scalar(-integer_);
+  }
 
   template <class T>
   T to() const {
@@ -26,6 +34,8 @@ class Scalar {
       return truth();
     else if constexpr (std::is_integral_v<T>)
       return static_cast<T>(integer());
+    else if constexpr (is_complex_type<T>)
+      return convert<T>(complex());
     else
       return convert<T>(real());
   }
@@ -35,24 +45,28 @@ class Scalar {
     int64_t integer_;
     double real_;
   };
+  double imaginary_ = 0;
   Category kind_;
 };
 
-// Whether an integer type of `dtype` can hold the number; negative ones wrap into unsigned types, as in PyTorch.
+// Whether `dtype` can hold the number: integers their range (negative ones wrap into unsigned types, as in PyTorch), and
+// real types no imaginary part.
 inline bool fits(const Scalar& s, Dtype dtype) {
-  return dispatch(dtype, [&](auto tag) -> bool {
+  if (s.imaginary() != 0 && !is_complex(dtype) && dtype != Dtype::bool_) return false;
+  return dispatch_all(dtype, [&](auto tag) -> bool {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool> || !std::is_integral_v<T>) {
       return true;
     } else {
       constexpr double limit = double(uint64_t(1) << (8 * sizeof(T) - 1)) * (std::is_signed_v<T> ? 1 : 2);
-      if (s.kind() == Category::Floating) return s.real() > -limit - std::is_signed_v<T> && s.real() < limit;
+      if (s.kind() >= Category::Floating) return s.real() > -limit - std::is_signed_v<T> && s.real() < limit;
       return sizeof(T) == 8 || (double(s.integer()) >= -limit + !std::is_signed_v<T> && double(s.integer()) < limit);
     }
   });
 }
 
 inline std::ostream& operator<<(std::ostream& out, const Scalar& s) {
+  if (s.kind() == Category::Complex) return out << s.complex();
   return s.kind() == Category::Floating ? out << s.real() : out << s.integer();
 }
 

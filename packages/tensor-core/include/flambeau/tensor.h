@@ -118,6 +118,11 @@ FLAMBEAU_API Tensor alias(const Tensor& t);
 FLAMBEAU_API Scalar item(const Tensor& t);
 
 FLAMBEAU_API Dtype default_dtype();
+// Of Python's numbers of that kind.
+inline Dtype default_dtype(Category kind) {
+  if (kind == Category::Complex) return to_complex(default_dtype());
+  return kind == Category::Floating ? default_dtype() : kind == Category::Integer ? Dtype::int64 : Dtype::bool_;
+}
 FLAMBEAU_API void set_default_dtype(Dtype d);
 
 }  // namespace flambeau

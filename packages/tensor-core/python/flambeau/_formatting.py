@@ -94,7 +94,7 @@ def _suffixes(tensor: Tensor, options: PrintOptions) -> list[str]:
         suffixes.append(f"device='{tensor.device}'")
     evident: tuple[Any, ...] = (flambeau.get_default_dtype(),)
     if tensor.numel():
-        evident += (flambeau.int64, flambeau.bool)
+        evident += (flambeau.int64, flambeau.bool, flambeau.get_default_dtype().to_complex())
     if tensor.dim() != 1 if tensor.numel() == 0 else options.edgeitems == 0:
         suffixes.append(f"size={tuple(tensor.shape)}")
     if tensor.dtype not in evident:
@@ -127,10 +127,12 @@ def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
     data = tensor.detach()
     shown = (_ends(data, edge, 0) if summarised else data).tolist()
     values = _leaves(shown, tensor.dim())
-    if tensor.is_floating_point():
-        write, width = _floating_style(values, options)
+    if tensor.is_complex():
+        write, width = _complex_style(values, options)
+    elif tensor.is_floating_point():
+        write, width = _padded(*_floating_style(values, options))
     else:
-        write, width = str, max((len(str(value)) for value in values), default=1)
+        write, width = _padded(str, max((len(str(value)) for value in values), default=1))
     return _Layout(write, width, edge, options.linewidth).text(shown, tensor.shape, indent)
 
 
@@ -151,6 +153,22 @@ def _leaves(nested: Any, depth: int) -> list[Any]:
     for _ in range(depth - 1):
         nested = [item for row in nested for item in row]
     return list(nested)
+
+
+def _padded(write: Callable[[Any], str], width: int) -> tuple[Callable[[Any], str], int]:
+    return lambda value: write(value).rjust(width), width
+
+
+def _complex_style(values: list[complex], options: PrintOptions) -> tuple[Callable[[complex], str], int]:
+    """Both parts in a style of their own; only the real ones are padded."""
+    real, real_width = _padded(*_floating_style([value.real for value in values], options))
+    imaginary, imaginary_width = _floating_style([value.imag for value in values], options)
+
+    def write(value: complex) -> str:
+        text = imaginary(value.imag) + "j"
+        return real(value.real) + (text if text[0] == "-" else "+" + text)
+
+    return write, real_width + imaginary_width + 1
 
 
 def _floating_style(values: list[float], options: PrintOptions) -> tuple[Callable[[float], str], int]:
@@ -185,7 +203,7 @@ class _Layout(NamedTuple):
 
     def text(self, shown: Any, shape: Sequence[int], indent: int) -> str:
         if len(shape) == 0:
-            return self.write(shown).rjust(self.width)
+            return self.write(shown)
         if len(shape) == 1:
             return self._row(shown, shape[0], indent)
         blocks = [self.text(item, shape[1:], indent + 1) for item in shown]
@@ -194,7 +212,7 @@ class _Layout(NamedTuple):
         return "[" + ("," + "\n" * (len(shape) - 1) + " " * (indent + 1)).join(blocks) + "]"
 
     def _row(self, values: list[Any], size: int, indent: int) -> str:
-        items = [self.write(value).rjust(self.width) for value in values]
+        items = [self.write(value) for value in values]
         if size > 2 * self.edge:
             items.insert(self.edge, " ...")
         per_line = max(1, (self.linewidth - indent) // (self.width + 2))

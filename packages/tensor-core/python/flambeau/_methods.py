@@ -115,6 +115,8 @@ _TYPE_NAMES = {
     _core.bfloat16: "BFloat16Tensor",
     _core.float32: "FloatTensor",
     _core.float64: "DoubleTensor",
+    _core.complex64: "ComplexFloatTensor",
+    _core.complex128: "ComplexDoubleTensor",
 }
 
 

@@ -12,7 +12,7 @@ _FLOATS = {
 
 
 class finfo:
-    """Limits of a floating dtype: bits, eps, max, min, tiny, smallest_normal, resolution.
+    """Limits of a floating dtype, or of the parts of a complex one: bits, eps, max, min, tiny, smallest_normal, resolution.
 
     >>> import flambeau
     >>> flambeau.finfo(flambeau.float32).eps
@@ -20,7 +20,7 @@ class finfo:
     """
 
     def __init__(self, dtype: _core.dtype | None = None) -> None:
-        dtype = _core.get_default_dtype() if dtype is None else dtype
+        dtype = _core.get_default_dtype() if dtype is None else dtype.to_real()
         if dtype not in _FLOATS:
             raise TypeError(f"finfo() requires a floating point input type, got {dtype}; use iinfo for integers")
         self.bits, mantissa, exponent = _FLOATS[dtype]
@@ -42,7 +42,7 @@ class iinfo:
     """Limits of an integer dtype: bits, max, min."""
 
     def __init__(self, dtype: _core.dtype) -> None:
-        if dtype.is_floating_point or dtype is _core.bool:
+        if dtype.is_floating_point or dtype.is_complex or dtype is _core.bool:
             raise TypeError(f"iinfo() requires an integer input type, got {dtype}; use finfo for floating-point ones")
         self.bits = 8 * dtype.itemsize
         self.min = -(2 ** (self.bits - 1)) if dtype.is_signed else 0

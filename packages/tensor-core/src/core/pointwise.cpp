@@ -21,7 +21,7 @@ Dtype result_type(const Operand* operands, int count) {
     } else {
       const Category kind = t ? category(t->dtype()) : operands[k].scalar.kind();
       level = 2;
-      dtype = kind == Category::Floating ? default_dtype() : (kind == Category::Integer ? Dtype::int64 : Dtype::bool_);
+      dtype = default_dtype(kind);
     }
     standing[level] = present[level] ? promote(standing[level], dtype) : dtype;
     present[level] = true;
@@ -30,8 +30,12 @@ Dtype result_type(const Operand* operands, int count) {
   Dtype result = Dtype::bool_;
   for (int level = 0; level < 3; ++level) {
     if (!present[level]) continue;
-    if (!any || category(standing[level]) > category(result))
-      result = any ? promote(result, standing[level]) : standing[level];
+    if (!any)
+      result = standing[level];
+    else if (is_floating(result) && is_complex(standing[level]))
+      result = to_complex(result);  // its own precision, not that of what has the lower standing
+    else if (category(standing[level]) > category(result))
+      result = promote(result, standing[level]);
     any = true;
   }
   return result;
@@ -61,7 +65,7 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
   Dtype given = dtype;
   for (int k = 0; k < arity; ++k)
     if (const Tensor* t = operands[k].tensor) {
-      if (is_floating(t->dtype())) return;
+      if (is_inexact(t->dtype())) return;
       given = t->dtype();
     }
   refuse(row, given);
@@ -82,7 +86,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   Types types;
   switch (row.domain) {
     case Domain::Floating:
-      if (!is_floating(dtype)) dtype = default_dtype();
+      if (!is_inexact(dtype)) dtype = default_dtype();
       break;
     case Domain::Number:
       if (&row == &row_of(PointwiseOp::sub))
@@ -93,10 +97,10 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
       check_floating(row, operands, arity, dtype);
       break;
     case Domain::Integral:
-      if (is_floating(dtype)) refuse(row, dtype);
+      if (is_inexact(dtype)) refuse(row, dtype);
       break;
     case Domain::Whole:
-      if (is_floating(dtype) || dtype == Dtype::bool_) refuse(row, dtype);
+      if (is_inexact(dtype) || dtype == Dtype::bool_) refuse(row, dtype);
       break;
     default:
       break;
@@ -105,6 +109,11 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
   types.out = gives_mask ? Dtype::bool_ : dtype;
   types.from = gives_mask ? Dtype::bool_ : types.in;
+  if (FLAMBEAU_UNLIKELY(is_complex(dtype))) {
+    const auto op = &row - pointwise_rows;
+    if (!kernels::table().pointwise[op][int(compute_type(dtype))]) refuse(row, dtype);
+    if (kernels::table().gives_real[op]) types.out = types.from = to_real(dtype);
+  }
   return types;
 }
 
@@ -123,12 +132,18 @@ Shape shape_of(const PointwiseRow& row, const Operand* operands) {
 }
 
 void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
-  if (is_floating(in)) return;
+  if (is_inexact(in)) return;
   const bool zero = divisor.tensor ? item(any(eq(*divisor.tensor, 0), {}, false)).truth() : !divisor.scalar.truth();
   require(!zero, "ZeroDivisionError: ", row.name, " of integers by zero");
 }
 
 // The derivative of a row: fused kernels as long as nobody differentiates again, tensor expressions otherwise.
+//
+// Note [Complex derivatives]
+// The gradient of a real loss L for a complex z = x + iy is dL/dx + i dL/dy. For a holomorphic function with the
+// derivative f' that is grad * conj(f'), so the expression E of a row, written for real numbers, becomes
+// conj(E(conj(grad), ...)) for complex ones. A row whose result is real, as that of abs, is taken as it stands: its
+// gradient is real as well. Where an operand is real and the result complex the engine keeps the real part.
 struct PointwiseDerivative {
   PointwiseOp op;
   uint8_t saved_mask;
@@ -147,9 +162,19 @@ struct PointwiseDerivative {
     }
     for (int i = 0; i < arity; ++i) {
       if (!context.needs(i) || !row.expression[i]) continue;
-      context.set(i, grad_enabled() ? expression(row, i, context.gradient(), values)
-                                    : fused(row, i, context.gradient(), values));
+      const Dtype in = type(row, context.gradient(), values);
+      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && !grad_enabled())
+        context.set(i, fused(row, i, kernel, in, context.gradient(), values));
+      else
+        context.set(i, expression(row, i, context.gradient(), values));
     }
+  }
+
+  Dtype type(const PointwiseRow& row, const Tensor& grad, const Operand* values) const {
+    if (FLAMBEAU_UNLIKELY(kernels::table().gives_real[int(op)]))
+      for (int k = 0; k <= row.arity; ++k)
+        if (values[k].tensor && is_complex(values[k].tensor->dtype())) return to_complex(grad.dtype());
+    return grad.dtype();
   }
 
   Tensor expression(const PointwiseRow& row, int i, const Tensor& grad, const Operand* values) const {
@@ -157,11 +182,14 @@ struct PointwiseDerivative {
     for (int k = 0; k <= row.arity; ++k)
       tensors[k] = values[k].tensor ? *values[k].tensor
                                     : (k < row.arity && is_scalar[k] ? wrapped_number(values[k].scalar) : Tensor());
-    Tensor out = row.expression[i](grad, tensors, tensors[row.arity]);
+    const bool turn = is_complex(grad.dtype());
+    Tensor out = row.expression[i](turn ? conj(grad) : grad, tensors, tensors[row.arity]);
+    if (turn) out = conj(out);
     return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;  // the row says `zero`
   }
 
-  Tensor fused(const PointwiseRow& row, int i, const Tensor& grad, const Operand* values) const {
+  Tensor fused(const PointwiseRow& row, int i, PointwiseKernel kernel, Dtype type, const Tensor& grad,
+               const Operand* values) const {
     Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
     int count = 1;
     Shape shape = grad.shape();
@@ -170,9 +198,9 @@ struct PointwiseDerivative {
         read[count++] = values[k];
         if (const Tensor* t = values[k].tensor; t && !(t->shape() == shape)) shape = broadcast(shape, t->shape());
       }
-    const Dtype in = dtype_of(compute_type(grad.dtype()));
-    Tensor out = empty(shape, grad.dtype());
-    run_kernel(kernels::table().derivative[int(op)][i][in == Dtype::float64], out, in, read, count, in);
+    const Dtype in = dtype_of(compute_type(type));
+    Tensor out = empty(shape, type);
+    run_kernel(kernel, out, in, read, count, in);
     return out;
   }
 };
@@ -311,14 +339,14 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands) {
 Tensor power(const Operand& x, const Operand& y) {
   if (!y.tensor && x.tensor) {
     const Category kind = category(x.tensor->dtype());
-    if (kind >= y.scalar.kind() && kind != Category::Boolean && y.scalar.real() == 2) return square(*x.tensor);
-    if (is_floating(x.tensor->dtype())) {
-      if (y.scalar.real() == 0.5) return sqrt(*x.tensor);
-      if (y.scalar.real() == 3) return square(*x.tensor) * *x.tensor;
-      if (y.scalar.real() == -1) return reciprocal(*x.tensor);
-      if (y.scalar.real() == -0.5) return rsqrt(*x.tensor);
+    if (kind >= y.scalar.kind() && kind != Category::Boolean && y.scalar.equals(2)) return square(*x.tensor);
+    if (kind >= Category::Floating && kind >= y.scalar.kind()) {
+      if (y.scalar.equals(0.5)) return sqrt(*x.tensor);
+      if (y.scalar.equals(3)) return square(*x.tensor) * *x.tensor;
+      if (y.scalar.equals(-1)) return reciprocal(*x.tensor);
+      if (y.scalar.equals(-0.5)) return rsqrt(*x.tensor);
     }
-    require(is_floating(x.tensor->dtype()) || y.scalar.kind() == Category::Floating || y.scalar.integer() >= 0,
+    require(kind >= Category::Floating || y.scalar.kind() >= Category::Floating || y.scalar.integer() >= 0,
             "Integers to negative integer powers are not allowed.");
   }
   return pow(x, y);

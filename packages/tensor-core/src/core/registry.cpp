@@ -25,6 +25,12 @@ Tensor gelu_inner(const Tensor& x) {
 }
 
 Tensor mish_gate(const Tensor& x) { return tanh(softplus(x, 1, 20)); }
+Tensor real_part(const Tensor& x) { return is_complex(x.dtype()) ? real(x) : x; }
+Tensor angle_slope(const Tensor& x) {
+  if (!is_complex(x.dtype())) return zero;
+  const Tensor nowhere = eq(x, 0);
+  return where(nowhere, 0, div(Scalar(Complex<double>(0, 1)), conj(where(nowhere, 1, x))));
+}
 
 using V = Tensor;
 

@@ -11,17 +11,21 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlock = 1024;   // elements converted at a time: four operands fit the first-level cache
+constexpr int64_t kBlockBytes = 8192;  // converted at a time: four operands fit the first-level cache
 constexpr int64_t kGrain = 32768;  // elements worth a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 
 struct alignas(64) Buffers {
-  char bytes[kMaxPointers][kBlock * sizeof(int64_t)];
+  char bytes[kMaxPointers][kBlockBytes];
 };
 
+int64_t block_of(Dtype in, Dtype from) {  // elements
+  return kBlockBytes / std::max<int64_t>({8, item_size(in), item_size(from)});
+}
+
 void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
-  dispatch(dtype, [&](auto tag) {
+  dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (sizeof(T) >= 4) {
       const T v = value.to<T>();
@@ -31,9 +35,9 @@ void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
 }
 
 // The common case: every tensor contiguous, of the output's shape and the kernel's type.
-void run_direct(PointwiseKernel kernel, const Tensor& output, int64_t out_size, const Operand* operands, int count,
+void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {
-  const int64_t n = output.numel(), in_size = item_size(in);
+  const int64_t n = output.numel(), in_size = item_size(in), out_size = item_size(from);
   bool any_scalar = false;
   for (int k = 0; k < count; ++k) any_scalar |= !operands[k].tensor;
   char* pointers[kMaxPointers];
@@ -43,12 +47,13 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, int64_t out_size, 
     kernel(pointers, n);
     return;
   }
+  const int64_t block = block_of(in, from);
   parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
     Buffers buffers;
     char* at[kMaxPointers];
     for (int k = 0; k < count; ++k)
-      if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(kBlock, end - begin));
-    const int64_t step = any_scalar ? kBlock : end - begin;
+      if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(block, end - begin));
+    const int64_t step = any_scalar ? block : end - begin;
     for (int64_t i = begin; i < end; i += step) {
       at[0] = output.bytes() + i * out_size;
       for (int k = 0; k < count; ++k)
@@ -96,6 +101,7 @@ void run_range(const Plan& plan, PointwiseKernel kernel, const Tensor& output, D
                int count, Dtype in, int64_t begin, int64_t end) {
   Buffers buffers;
   const auto& cast = kernels::table().cast;
+  const int64_t block = block_of(in, from);
   const int64_t in_size = item_size(in), from_size = item_size(from), out_size = item_size(output.dtype());
   const int last = plan.dims - 1;
   int64_t position[kMaxDims], rest = begin;
@@ -104,10 +110,10 @@ void run_range(const Plan& plan, PointwiseKernel kernel, const Tensor& output, D
     rest /= plan.size[d];
   }
   for (int k = 0; k < count; ++k)
-    if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(kBlock, end - begin));
+    if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(block, end - begin));
   char* at[kMaxPointers];
   while (begin < end) {
-    const int64_t n = std::min({plan.size[last] - position[last], end - begin, kBlock});
+    const int64_t n = std::min({plan.size[last] - position[last], end - begin, block});
     for (int k = 0; k < count; ++k) {
       if (!operands[k].tensor) {
         at[k + 1] = buffers.bytes[k + 1];
@@ -149,7 +155,7 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   for (int k = 0; k < count && direct; ++k)
     if (const Tensor* t = operands[k].tensor)
       direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
-  if (direct) return run_direct(kernel, output, item_size(from), operands, count, in);
+  if (direct) return run_direct(kernel, output, from, operands, count, in);
   Plan plan;
   plan.dims = output.dim();
   for (int d = 0; d < plan.dims; ++d) plan.size[d] = output.shape()[d];

@@ -124,7 +124,7 @@ Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
 
 Tensor scalar_tensor(Scalar value, Dtype dtype) {
   Tensor t = empty({}, dtype);
-  dispatch(dtype, [&](auto tag) {
+  dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     *t.data<T>() = value.to<T>();
   });
@@ -132,7 +132,7 @@ Tensor scalar_tensor(Scalar value, Dtype dtype) {
 }
 
 Tensor wrapped_number(Scalar value) {
-  constexpr Dtype types[] = {Dtype::bool_, Dtype::int64, Dtype::float64};
+  constexpr Dtype types[] = {Dtype::bool_, Dtype::int64, Dtype::float64, Dtype::complex128};
   Tensor t = scalar_tensor(value, types[static_cast<int>(value.kind())]);
   t.impl()->wrapped_number = true;
   return t;
@@ -154,12 +154,14 @@ Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape()
 
 Scalar item(const Tensor& t) {
   require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
-  return dispatch(t.dtype(), [&](auto tag) -> Scalar {
+  return dispatch_all(t.dtype(), [&](auto tag) -> Scalar {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool>)
       return Scalar(*t.data<uint8_t>() != 0);
     else if constexpr (std::is_integral_v<T>)
       return Scalar(int64_t(*t.data<T>()));
+    else if constexpr (is_complex_type<T>)
+      return Scalar(convert<Complex<double>>(*t.data<T>()));
     else
       return Scalar(convert<double>(*t.data<T>()));
   });

@@ -8,6 +8,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 void fill_activations(Table&);
 void fill_arithmetic(Table&);
+void fill_complex(Table&);
+void fill_complex_rows(Table&);
 void fill_exponential(Table&);
 void fill_logic(Table&);
 void fill_selection(Table&);
@@ -26,6 +28,8 @@ Table make_table() {
   table.name = FLAMBEAU_TEXT(FLAMBEAU_ISA);
   fill_activations(table);
   fill_arithmetic(table);
+  fill_complex(table);
+  fill_complex_rows(table);
   fill_exponential(table);
   fill_logic(table);
   fill_selection(table);

@@ -62,6 +62,27 @@ FLAMBEAU_INLINE V sign(V x) {
   else
     return result;
 }
+// The complex functions, of real numbers; complex_math.h has them for complex ones.
+template <class V>
+FLAMBEAU_INLINE V sgn(V x) {
+  return sign(x);
+}
+template <class V>
+FLAMBEAU_INLINE V conj(V x) {
+  return x;
+}
+template <class V>
+FLAMBEAU_INLINE V real_part(V x) {
+  return x;
+}
+template <class V>
+FLAMBEAU_INLINE V angle(V x) {
+  return x != x ? x : (x < V(0) ? V(3.141592653589793) : V(0));
+}
+template <class V>
+FLAMBEAU_INLINE V angle_slope(V) {
+  return V(0);
+}
 #define FLAMBEAU_ROUNDING(name, function) \
   template <class V>                      \
   FLAMBEAU_INLINE V name(V x) {           \

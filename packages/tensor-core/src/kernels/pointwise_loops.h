@@ -13,6 +13,8 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   const auto value = Row::template value<V>(operands...);
   if constexpr (Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical)
     static_cast<uint8_t*>(out)[i] = value != 0;
+  else if constexpr (is_complex_type<V>)
+    static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // real for some rows
   else
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }

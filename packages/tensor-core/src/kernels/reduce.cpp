@@ -147,10 +147,11 @@ template <class T>
 void cumsum(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
-  using Accumulator = std::conditional_t<std::is_same_v<T, float>, double, T>;
+  using Accumulator = std::conditional_t<std::is_same_v<T, float>, double,
+                                         std::conditional_t<std::is_same_v<T, Complex<float>>, Complex<double>, T>>;
   if (inner == 1) {
     Accumulator total = 0;
-    for (int64_t i = 0; i < length; ++i) out[i] = T(total += in[i]);
+    for (int64_t i = 0; i < length; ++i) out[i] = convert<T>(total += convert<Accumulator>(in[i]));
     return;
   }
   for (int64_t i = 0; i < inner; ++i) out[i] = in[i];
@@ -218,6 +219,13 @@ void fill_type(Table& table) {
   table.cumsum[C] = cumsum<T>;
 }
 
+template <class T, int C>
+void fill_complex(Table& table) {
+  table.reduce[int(Reduce::Sum)][C] = reduce<Sum, T>;
+  table.reduce[int(Reduce::Prod)][C] = reduce<Prod, T>;
+  table.cumsum[C] = cumsum<T>;
+}
+
 template <class T, int I>
 void fill_real(Table& table) {
   table.squared_deviation[I] = squared_deviation<T>;
@@ -234,6 +242,8 @@ void fill_reduce(Table& table) {
   fill_type<int64_t, int(Compute::i64)>(table);
   fill_type<float, int(Compute::f32)>(table);
   fill_type<double, int(Compute::f64)>(table);
+  fill_complex<Complex<float>, int(Compute::c64)>(table);
+  fill_complex<Complex<double>, int(Compute::c128)>(table);
   fill_real<float, 0>(table);
   fill_real<double, 1>(table);
 }

@@ -62,7 +62,10 @@ struct DirectWeights {
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseCount][kComputeCount];
-  PointwiseKernel derivative[kPointwiseCount][kMaxOperands][2];  // operands: grad, then what it reads in order
+  // Operands: grad, then what it reads in order. For the inexact types, see derivative_of; null where the expression has
+  // to be used.
+  PointwiseKernel derivative[kPointwiseCount][kMaxOperands][4];
+  bool gives_real[kPointwiseCount];                              // of complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];                     // [to][from]
   // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; four-byte elements, strides in elements.
   void (*transpose_words)(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns);
@@ -92,5 +95,9 @@ struct Table {
 };
 
 const Table& table();  // the best set this processor runs
+
+inline PointwiseKernel derivative_of(PointwiseOp op, int operand, Dtype in) {
+  return table().derivative[int(op)][operand][int(compute_type(in)) - int(Compute::f32)];
+}
 
 }  // namespace flambeau::kernels

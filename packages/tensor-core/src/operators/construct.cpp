@@ -8,7 +8,7 @@ namespace flambeau {
 
 Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype) {
   const bool integral =
-      start.kind() != Category::Floating && end.kind() != Category::Floating && step.kind() != Category::Floating;
+      start.kind() < Category::Floating && end.kind() < Category::Floating && step.kind() < Category::Floating;
   const Dtype type = dtype.value_or(integral ? Dtype::int64 : default_dtype());
   require(step.real() != 0, "step must be nonzero");
   require(std::isfinite(start.real()) && std::isfinite(end.real()) && std::isfinite(step.real()),

@@ -129,7 +129,7 @@ Tensor fill_(const Tensor& self, Scalar value) {
   require(fits(value, self.dtype()), "value ", value, " cannot be converted to type ", self.dtype(),
           " without overflow");
   begin_inplace(self, "fill_");
-  dispatch(self.dtype(), [&](auto tag) {
+  dispatch_all(self.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T v = value.to<T>();
     if (self.is_contiguous()) {
@@ -148,7 +148,7 @@ Tensor to(const Tensor& t, Dtype dtype) {
   if (t.dtype() == dtype) return t;
   Tensor out = empty(t.shape(), dtype);
   copy_values(out, t);
-  if (is_floating(dtype) && recording(t))
+  if (is_inexact(dtype) && recording(t))
     record("ToCopy", out, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
   return out;
 }

@@ -37,7 +37,9 @@ FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
 // f(TypeTag<T>, std::integral_constant<Combine, c>)
 template <class F>
 void dispatch_combine(Dtype d, Combine c, F&& f) {
-  dispatch(d, [&](auto tag) {
+  require<NotImplementedError>(!is_complex(d) || (c != Combine::Max && c != Combine::Min),
+                               "complex numbers have no maximum and no minimum: got ", d);
+  dispatch_all(d, [&](auto tag) {
     switch (c) {
       case Combine::Assign:
         return f(tag, std::integral_constant<Combine, Combine::Assign>{});

@@ -57,6 +57,7 @@ uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
+  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // both parts
   require<NotImplementedError>(is_floating(t.dtype()), "uniform_ is implemented for floating-point tensors, got ",
                                t.dtype());
   require(low <= high, "uniform_ expects to return a [from, to) range, but found from=", low, " > to=", high);
@@ -78,6 +79,7 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
 }
 
 void fill_normal(const Tensor& t, double mean, double std, Generator* generator) {
+  if (is_complex(t.dtype())) return fill_normal(view_as_real(t), mean, std / std::sqrt(2.0), generator);
   require<NotImplementedError>(is_floating(t.dtype()), "normal_ is implemented for floating-point tensors, got ",
                                t.dtype());
   require(std >= 0, "normal expects std >= 0.0, but found std ", std);

@@ -96,8 +96,13 @@ Tensor reduce_long_row(kernels::ReduceKernel kernel, const Tensor& flat) {
   return out;
 }
 
+void require_order(bool ordered, const Tensor& t) {
+  require<NotImplementedError>(ordered, "the largest or smallest of complex numbers is not defined: got ", t.dtype());
+}
+
 Tensor reduce(kernels::Reduce op, const Layout& l) {
   const auto kernel = kernels::table().reduce[int(op)][int(compute_type(l.input.dtype()))];
+  require_order(kernel, l.input);
   const int64_t size = item_size(l.input.dtype());
   if (l.outer == 1 && l.inner == 1 && l.length >= 2 * 65536) return reshape(reduce_long_row(kernel, l.input), l.shape);
   Tensor out = empty(l.shape, l.input.dtype());
@@ -111,6 +116,7 @@ Tensor reduce(kernels::Reduce op, const Layout& l) {
 Tensor arg_reduce(bool largest, const Layout& l) {
   const auto& table = kernels::table();
   const auto kernel = (largest ? table.argmax : table.argmin)[int(compute_type(l.input.dtype()))];
+  require_order(kernel, l.input);
   const int64_t size = item_size(l.input.dtype());
   Tensor out = empty(l.shape, Dtype::int64);
   over_results(l, [&](int64_t o, int64_t column, int64_t columns) {
@@ -121,7 +127,7 @@ Tensor arg_reduce(bool largest, const Layout& l) {
 }
 
 Dtype compute_dtype(Dtype d) { return dtype_of(compute_type(d)); }
-Dtype sum_dtype(Dtype d) { return is_floating(d) ? d : Dtype::int64; }
+Dtype sum_dtype(Dtype d) { return is_inexact(d) ? d : Dtype::int64; }
 
 Shape kept_shape(const Tensor& t, const OptionalDims& dims) {
   const uint64_t mask = dim_mask(t, dims);
@@ -155,7 +161,7 @@ Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional
   Tensor out = to(
       reduce(kernels::Reduce::Sum, layout(t, dim, keepdim, type == Dtype::int32 ? Dtype::int64 : compute_dtype(type))),
       type);
-  if (is_floating(type) && recording(t))
+  if (is_inexact(type) && recording(t))
     record("Sum", out, {&t}, {}, [kept = kept_shape(t, dim), shape = t.shape()](const Context& c) {
       c.set(0, spread(c.gradient(), kept, shape));
     });
@@ -164,8 +170,8 @@ Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional
 
 Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
   const Dtype type = dtype.value_or(t.dtype());
-  require(is_floating(type),
-          "mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: ", type,
+  require(is_inexact(type),
+          "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ", type,
           "; convert first, e.g. x.float().mean()");
   const double count = double(reduced_count(t, dim));
   Tensor out;
@@ -184,12 +190,12 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
 Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
   const Dtype type = dtype.value_or(sum_dtype(t.dtype()));
   Tensor out = to(reduce(kernels::Reduce::Prod, layout(t, dim, keepdim, compute_dtype(type))), type);
-  if (is_floating(type) && recording(t))
+  if (is_inexact(type) && recording(t))
     record("Prod", out, {&t}, {&t, &out}, [kept = kept_shape(t, dim), dim](const Context& c) {
       const Tensor& x = c.saved(0);
       // Without zeros, grad * result / x; the products of all others, one element at a time, where there are any.
       const bool zeros_present = item(any(eq(detach(x), 0), {}, false)).truth();
-      if (!zeros_present) return c.set(0, reshape(c.gradient() * c.saved(1), kept) / x);
+      if (!zeros_present) return c.set(0, reshape(c.gradient() * conj(c.saved(1)), kept) / conj(x));
       Shape order;
       const uint64_t mask = dim_mask(x, dim);
       for (int i = 0; i < x.dim(); ++i)
@@ -207,13 +213,15 @@ Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
                false, std::nullopt);
       Shape inverse(order.size());
       for (size_t i = 0; i < order.size(); ++i) inverse[order[i]] = int64_t(i);
-      c.set(0, permute(reshape(others, moved.shape()), inverse) * reshape(c.gradient(), kept));
+      c.set(0, conj(permute(reshape(others, moved.shape()), inverse)) * reshape(c.gradient(), kept));
     });
   return out;
 }
 
 Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim) {
-  require(is_floating(t.dtype()), "std and var only support floating point dtypes, got ", t.dtype());
+  if (is_complex(t.dtype()))
+    return var(real(t), dim, correction, keepdim) + var(imag(t), dim, correction, keepdim);
+  require(is_floating(t.dtype()), "std and var only support floating point and complex dtypes, got ", t.dtype());
   const double count = double(reduced_count(t, dim)), divisor = std::max(0.0, count - correction);
   Tensor out;
   {
@@ -362,7 +370,7 @@ Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) {
 }
 
 Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keepdim) {
-  const Tensor x = is_floating(t.dtype()) ? t : to(t, default_dtype());
+  const Tensor x = is_inexact(t.dtype()) ? t : to(t, default_dtype());
   if (std::isinf(p)) {
     const OptionalDims dims = dim.value_or(Shape{});
     return p > 0 ? amax(abs(x), dims, keepdim) : amin(abs(x), dims, keepdim);
@@ -372,7 +380,7 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
   Tensor out;
   {
     GradMode off(false);
-    out = p == 2 ? sqrt(sum(square(x), dim, keepdim, std::nullopt))
+    out = p == 2 ? sqrt(sum(square(abs(x)), dim, keepdim, std::nullopt))
                  : pow(sum(pow(abs(x), Scalar(p)), dim, keepdim, std::nullopt), Scalar(1 / p));
   }
   if (recording(x))  // grad * sign(x) * (|x| / result)**(p - 1), 0 where x is 0
@@ -382,13 +390,13 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
       const Tensor share = x / where(eq(norm, 0), Scalar(1.0), norm);
       if (p == 2) return c.set(0, g * share);
       const Tensor size = where(eq(share, 0), Scalar(1.0), abs(share));
-      c.set(0, g * sign(x) * where(eq(share, 0), Scalar(0.0), pow(size, Scalar(p - 1))));
+      c.set(0, g * sgn(x) * where(eq(share, 0), Scalar(0.0), pow(size, Scalar(p - 1))));
     });
   return out;
 }
 
 Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim) {
-  const Tensor x = is_floating(t.dtype()) ? t : to(t, default_dtype());
+  const Tensor x = is_inexact(t.dtype()) ? t : to(t, default_dtype());
   Tensor out;
   {
     GradMode off(false);
@@ -428,7 +436,7 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
         kernels::table().cumsum[int(compute_type(in))](out.bytes() + o * step, x.bytes() + o * step, length, inner);
     });
   out = to(out, type);
-  if (is_floating(type) && recording(t))
+  if (is_inexact(type) && recording(t))
     record("Cumsum", out, {&t}, {}, [dim](const Context& c) {
       const Tensor& g = c.gradient();
       c.set(0, sum(g, Shape{dim}, true, std::nullopt) - cumsum(g, dim, std::nullopt) + g);

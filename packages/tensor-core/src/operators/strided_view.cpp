@@ -36,7 +36,7 @@ Tensor strided_gradient(const Tensor& g, const Geometry& input, const Geometry& 
   const int64_t extent = std::max(input.offset + reach(input), view.offset + reach(view)) + 1 - first;
   const Tensor own = positions(input, first);
   Tensor memory = index_add(zeros({extent}, g.dtype()), 0, positions(view, first), reshape(g, {g.numel()}));
-  const Tensor shown = index_add(zeros({extent}, g.dtype()), 0, own, ones({own.numel()}, g.dtype()));
+  const Tensor shown = index_add(zeros({extent}, to_real(g.dtype())), 0, own, ones({own.numel()}, to_real(g.dtype())));
   memory = memory / clamp_min(shown, Scalar(1));
   return reshape(index_select(memory, 0, own), input.size);
 }

@@ -5,8 +5,8 @@
 
 namespace flambeau {
 
-Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset) {
-  Tensor view = from_storage(t.impl()->storage, shape, strides, offset, t.dtype());
+Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype) {
+  Tensor view = from_storage(t.impl()->storage, shape, strides, offset, dtype);
   view.impl()->base = t.impl()->base ? t.impl()->base : t.ref();
   view.impl()->unrecorded_view = !grad_enabled();
   return view;

@@ -5,7 +5,11 @@
 
 namespace flambeau {
 
-Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset);
+// The offset and the strides are in elements of `dtype`.
+Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype);
+inline Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset) {
+  return make_view(t, shape, strides, offset, t.dtype());
+}
 
 // Puts the view on the graph; derivative(gradient of the view) is that of `input`.
 template <class F>

@@ -1,5 +1,6 @@
 """Derivatives against finite differences."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,9 +27,12 @@ def gradcheck(
 ) -> bool:
     """Compares the Jacobian that ``backward`` gives with central differences ``(f(x + eps) - f(x - eps)) / (2 eps)``.
 
+    Complex numbers count as their two parts, in inputs and outputs: the derivative need not be that of a holomorphic
+    function.
+
     Args:
         func: takes the inputs, returns a tensor or a tuple of tensors.
-        inputs: float64 tensors with ``requires_grad`` are checked; the others are passed on.
+        inputs: float64 and complex128 tensors with ``requires_grad`` are checked; the others are passed on.
         eps, atol, rtol: the step, and how far the two may differ: ``|a - n| <= atol + rtol * |n|``.
         nondet_tol: how far two backward runs may differ.
     Returns: True; else GradcheckError (or False, if ``raise_exception`` is off).
@@ -40,8 +44,8 @@ def gradcheck(
             "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
         )
     for i in checked:
-        if arguments[i].dtype is not flambeau.float64:
-            raise ValueError(f"gradcheck needs float64 inputs, but input {i} is {arguments[i].dtype}")
+        if arguments[i].dtype not in (flambeau.float64, flambeau.complex128):
+            raise ValueError(f"gradcheck needs float64 or complex128 inputs, but input {i} is {arguments[i].dtype}")
     try:
         _check(func, arguments, checked, eps, atol, rtol, nondet_tol)
     except GradcheckError:
@@ -54,7 +58,13 @@ def gradcheck(
 def _outputs(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
     result = func(*arguments)
     listed = list(result) if isinstance(result, (tuple, list)) else [result]
-    return [t for t in listed if isinstance(t, Tensor) and t.is_floating_point()]
+    return [t for t in listed if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())]
+
+
+def _parts(tensor: Tensor) -> Any:
+    """The elements as a vector of real numbers: of each complex one both parts, next to each other."""
+    array = np.array(tensor.detach().numpy()).reshape(-1)
+    return array.view(array.real.dtype) if array.size else array.real
 
 
 def _check(
@@ -85,16 +95,17 @@ def _check(
 
 def _analytical(output: Tensor, inputs: list[Tensor]) -> list[Any]:
     rows: list[list[Any]] = [[] for _ in inputs]
-    for j in range(output.numel()):
+    directions = (1, 1j) if output.is_complex() else (1,)
+    for j, direction in itertools.product(range(output.numel()), directions):
         seed = flambeau.zeros(output.numel(), dtype=output.dtype)
-        seed[j] = 1
+        seed[j] = direction
         if not output.requires_grad:
             found: Sequence[Any] = [None] * len(inputs)
         else:
             found = grad(output, inputs, seed.reshape(output.shape), retain_graph=True, allow_unused=True)
         for row, g, t in zip(rows, found, inputs, strict=True):
-            row.append(np.zeros(t.numel()) if g is None else np.array(g.detach().numpy()).reshape(-1))
-    return [np.stack(r) if r else np.zeros((0, t.numel())) for r, t in zip(rows, inputs, strict=True)]
+            row.append(np.zeros(_parts(t).size) if g is None else _parts(g))
+    return [np.stack(r) if r else np.zeros((0, _parts(t).size)) for r, t in zip(rows, inputs, strict=True)]
 
 
 def _numerical(func: Callable[..., Any], arguments: list[Any], which: int, eps: float) -> list[Any]:
@@ -105,18 +116,25 @@ def _numerical(func: Callable[..., Any], arguments: list[Any], which: int, eps: 
     def evaluate(shifted: Any) -> list[Any]:
         changed = list(arguments)
         changed[which] = flambeau.tensor(shifted).requires_grad_()
-        return [np.array(t.detach().numpy()).reshape(-1) for t in _outputs(func, changed)]
+        return [_parts(t) for t in _outputs(func, changed)]
 
-    flat = values.reshape(-1)
+    flat = _parts(original)
     for j in range(flat.size):
         up, down = flat.copy(), flat.copy()
         up[j] += eps
         down[j] -= eps
-        high, low = evaluate(up.reshape(values.shape)), evaluate(down.reshape(values.shape))
+        high, low = (evaluate(moved.view(values.dtype).reshape(values.shape)) for moved in (up, down))
         columns.append([(h - lo) / (2 * eps) for h, lo in zip(high, low, strict=True)])
     if not columns:
-        return [np.zeros((t.numel(), 0)) for t in _outputs(func, arguments)]
+        return [np.zeros((_parts(t).size, 0)) for t in _outputs(func, arguments)]
     return [np.stack(parts, axis=1) for parts in zip(*columns, strict=True)]
+
+
+def _random_like(tensor: Tensor, generator: np.random.Generator) -> Tensor:
+    values = generator.standard_normal(list(tensor.shape))
+    if tensor.is_complex():
+        return flambeau.tensor(values + 1j * generator.standard_normal(list(tensor.shape)))
+    return flambeau.tensor(values)
 
 
 def gradgradcheck(
@@ -138,7 +156,7 @@ def gradgradcheck(
     outputs = _outputs(func, arguments)
     generator = np.random.default_rng(0)
     if grad_outputs is None:
-        seeds = [flambeau.tensor(generator.standard_normal(list(t.shape))).requires_grad_() for t in outputs]
+        seeds = [_random_like(t, generator).requires_grad_() for t in outputs]
     else:
         seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     count = len(arguments)

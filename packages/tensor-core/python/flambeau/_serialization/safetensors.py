@@ -43,6 +43,7 @@ DTYPES = {
     "BF16": Stored("bfloat16", 2),
     "F32": Stored("float32", 4),
     "F64": Stored("float64", 8),
+    "C64": Stored("complex64", 8),
 }
 CODES = {stored.name: code for code, stored in DTYPES.items()}
 
@@ -105,6 +106,8 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     flat = tensor.reshape(-1)
     if flat.dtype == flambeau.bfloat16:
         flat = flat.view(flambeau.int16)  # NumPy has no bfloat16
+    if flat.is_complex():
+        flat = flambeau.view_as_real(flat).reshape(-1)  # memoryview.cast knows no complex numbers
     return memoryview(flat.numpy()).cast("B")
 
 

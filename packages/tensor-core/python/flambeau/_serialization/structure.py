@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 1
 MAX_DEPTH = 100
 
-STORABLE = "tensors, dict, list, tuple, int, float, str, bool and None can be stored"
+STORABLE = "tensors, dict, list, tuple, int, float, complex, str, bool and None can be stored"
 
 
 def flatten(obj: Any) -> tuple[dict[str, Tensor], str | None]:
@@ -52,7 +52,10 @@ def unflatten(tensors: dict[str, Tensor], structure: str | None) -> Any:
 
 def _is_plain(obj: Any) -> bool:
     return isinstance(obj, dict) and all(
-        type(name) is str and name == _printed(name) != METADATA and isinstance(value, flambeau.Tensor)
+        type(name) is str
+        and name == _printed(name) != METADATA
+        and isinstance(value, flambeau.Tensor)
+        and value.dtype is not flambeau.complex128
         for name, value in obj.items()
     )
 
@@ -68,7 +71,11 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
         return value
     if kind is float:
         return value if math.isfinite(value) else {"float": repr(value)}
+    if kind is complex:
+        return {"complex": [repr(value.real), repr(value.imag)]}
     if isinstance(value, flambeau.Tensor):
+        if value.dtype is flambeau.complex128:  # the format has no name for it: stored as pairs of float64
+            return {"complex128": _add(flambeau.view_as_real(value.detach()), path, tensors)}
         return {"tensor": _add(value, path, tensors)}
     if len(path) >= MAX_DEPTH:
         raise ValueError(f"{_spell(path[:3])}...: nested deeper than {MAX_DEPTH} levels; does it contain itself?")
@@ -110,8 +117,12 @@ def _decode(node: Any, tensors: Mapping[str, Tensor]) -> Any:
     match kind:
         case "tensor":
             return tensors[content]
+        case "complex128":
+            return flambeau.view_as_complex(tensors[content])
         case "float":
             return float(content)
+        case "complex":
+            return complex(float(content[0]), float(content[1]))
         case "tuple":
             return tuple(_decode(item, tensors) for item in content)
         case "dict":

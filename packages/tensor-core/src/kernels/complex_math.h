@@ -1,0 +1,149 @@
+// Functions of complex numbers for the rows' expressions. Note [Complex rows]
+//
+// A row has a complex kernel if its value expression compiles for V = Complex<T>, that is if every function it names is
+// here: nothing else says which rows are complex. The namespace is apart from that of math.h, so that none of the
+// functions there, which are written for real numbers, is found by mistake.
+//
+// Branch cuts, infinities and NaN are those of C99's annex G.
+#pragma once
+
+#include <string_view>
+
+#include "kernels/math.h"
+
+namespace flambeau::complex_rows::FLAMBEAU_ISA {
+
+namespace real = kernels::FLAMBEAU_ISA;
+
+struct None {  // the derivative of what has none
+  template <class T>
+  constexpr operator Complex<T>() const {
+    return Complex<T>(T(0));
+  }
+};
+inline constexpr None none{}, zero{};
+
+template <class V>
+FLAMBEAU_INLINE constexpr V c(double v) {
+  return V(typename V::Real(v));
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> where(bool mask, Complex<T> a, Complex<T> b) {
+  return {mask ? a.re : b.re, mask ? a.im : b.im};
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> where(bool mask, Complex<T> a, None) {
+  return {mask ? a.re : T(0), mask ? a.im : T(0)};
+}
+
+// The C library's functions; through GCC's own complex type, since std::complex's templates would leave copies compiled
+// for one instruction set for others to link.
+FLAMBEAU_INLINE __complex__ float native(Complex<float> x) { return real::bit_cast<__complex__ float>(x); }
+FLAMBEAU_INLINE __complex__ double native(Complex<double> x) { return real::bit_cast<__complex__ double>(x); }
+FLAMBEAU_INLINE Complex<float> own(__complex__ float x) { return {__real__ x, __imag__ x}; }
+FLAMBEAU_INLINE Complex<double> own(__complex__ double x) { return {__real__ x, __imag__ x}; }
+
+#define FLAMBEAU_LIBRARY(name)                                                                           \
+  FLAMBEAU_INLINE Complex<float> name(Complex<float> x) { return own(__builtin_c##name##f(native(x))); } \
+  FLAMBEAU_INLINE Complex<double> name(Complex<double> x) { return own(__builtin_c##name(native(x))); }
+FLAMBEAU_LIBRARY(exp)
+FLAMBEAU_LIBRARY(log)
+FLAMBEAU_LIBRARY(sqrt)
+FLAMBEAU_LIBRARY(sin)
+FLAMBEAU_LIBRARY(cos)
+FLAMBEAU_LIBRARY(tan)
+FLAMBEAU_LIBRARY(asin)
+FLAMBEAU_LIBRARY(acos)
+FLAMBEAU_LIBRARY(atan)
+FLAMBEAU_LIBRARY(sinh)
+FLAMBEAU_LIBRARY(cosh)
+FLAMBEAU_LIBRARY(tanh)
+FLAMBEAU_LIBRARY(asinh)
+FLAMBEAU_LIBRARY(acosh)
+FLAMBEAU_LIBRARY(atanh)
+#undef FLAMBEAU_LIBRARY
+
+template <class T>
+FLAMBEAU_INLINE T abs(Complex<T> x) {
+  return std::hypot(x.re, x.im);
+}
+template <class T>
+FLAMBEAU_INLINE T angle(Complex<T> x) {
+  return std::atan2(x.im, x.re);
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> angle_slope(Complex<T> x) {  // the gradient of angle: i / conj(x)
+  const T square = x.re * x.re + x.im * x.im;
+  return square == T(0) ? Complex<T>(T(0)) : Complex<T>(-x.im / square, x.re / square);
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> conj(Complex<T> x) {
+  return {x.re, -x.im};
+}
+template <class T>
+FLAMBEAU_INLINE T real_part(Complex<T> x) {
+  return x.re;
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> sgn(Complex<T> x) {
+  const T size = abs(x);
+  return size == T(0) ? Complex<T>(T(0)) : x / size;
+}
+template <class T>
+FLAMBEAU_INLINE bool isinf(Complex<T> x) {
+  return (std::fabs(x.re) == T(INFINITY)) | (std::fabs(x.im) == T(INFINITY));
+}
+template <class T>
+FLAMBEAU_INLINE bool isfinite(Complex<T> x) {
+  return (std::fabs(x.re) < T(INFINITY)) & (std::fabs(x.im) < T(INFINITY));
+}
+
+template <class T>
+FLAMBEAU_INLINE Complex<T> exp2(Complex<T> x) {
+  return exp(x * T(0.693147180559945309));
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> expm1(Complex<T> x) {  // e**a cos b - 1 = expm1(a) cos b - 2 sin(b / 2)**2
+  const T half = std::sin(x.im / T(2)), e = std::exp(x.re);
+  return {std::expm1(x.re) * std::cos(x.im) - T(2) * half * half, x.im == T(0) ? x.im : e * std::sin(x.im)};
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> log2(Complex<T> x) {
+  return log(x) * T(1.442695040888963407);
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> log10(Complex<T> x) {
+  return log(x) * T(0.434294481903251828);
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> log1p(Complex<T> x) {  // |1 + x|**2 - 1 = a (2 + a) + b**2, for small x
+  const T a = x.re, b = x.im;
+  const bool small = std::fabs(a) < T(0.5) && std::fabs(b) < T(0.5);
+  return {small ? std::log1p(a * (T(2) + a) + b * b) / T(2) : std::log(std::hypot(T(1) + a, b)),
+          std::atan2(b, T(1) + a)};
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> rsqrt(Complex<T> x) {
+  return Complex<T>(T(1)) / sqrt(x);
+}
+// sin(pi x) / (pi x); of the real part what is whole is taken off before it is multiplied, as for real numbers.
+template <class T>
+FLAMBEAU_INLINE Complex<T> sinc(Complex<T> x) {
+  constexpr T pi = T(3.141592653589793238);
+  const T whole = std::rint(x.re), half = whole * T(0.5);
+  const Complex<T> sine = sin(Complex<T>((x.re - whole) * pi, x.im * pi));
+  const Complex<T> y = (half == std::rint(half) ? sine : -sine) / (x * pi);
+  return x == Complex<T>(T(0)) ? Complex<T>(T(1)) : y;
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> sigmoid(Complex<T> x) {
+  return Complex<T>(T(1)) / (Complex<T>(T(1)) + exp(-x));
+}
+template <class T>
+FLAMBEAU_INLINE Complex<T> pow(Complex<T> x, Complex<T> y) {
+  if (y == Complex<T>(T(0))) return T(1);
+  if (x == Complex<T>(T(0))) return y.re > T(0) && y.im == T(0) ? Complex<T>(T(0)) : exp(y * log(x));
+  return exp(y * log(x));
+}
+
+}  // namespace flambeau::complex_rows::FLAMBEAU_ISA

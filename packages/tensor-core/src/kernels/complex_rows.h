@@ -1,0 +1,51 @@
+// Kernels of the rows for complex numbers. Included by the complex kernel files, once per instruction set.
+//
+// Note [Complex rows] The derivative of a holomorphic row is conj(E(conj(grad), ...)), see Note [Complex derivatives];
+// that of a row whose result is real is the row's as it stands.
+#pragma once
+
+#include "kernels/complex_math.h"
+#include "kernels/pointwise_loops.h"
+
+namespace flambeau::complex_rows::FLAMBEAU_ISA {
+
+using kernels::Table;
+
+// The row with its derivatives turned; in the form that the loops of pointwise_loops.h take.
+template <class Row, bool turned>
+struct Turned : Row {
+  template <int I, class V, class... Operands>
+  static FLAMBEAU_INLINE V derivative(V grad, Operands... operands) {
+    if constexpr (turned)
+      return conj(static_cast<V>(Row::template derivative<I, V>(conj(grad), operands...)));
+    else
+      return Row::template derivative<I, V>(grad, operands...);
+  }
+};
+
+template <class Row, class V, int I = 0>
+void fill_derivatives(Table& table, int column) {
+  if constexpr (I < Row::kArity) {
+    if constexpr (exists(Row::kDerivatives[I]) && Row::template differentiates<I, V>())
+      table.derivative[Row::kId][I][column] = real::derivative_loop<Row, I, V>;
+    fill_derivatives<Row, V, I + 1>(table, column);
+  }
+}
+
+template <class Row, class V>
+void fill_type(Table& table, Compute compute) {
+  if constexpr (Row::template supports<V>()) {
+    constexpr bool gives_real = std::is_floating_point_v<decltype(Row::example(V(0)))>;
+    table.pointwise[Row::kId][int(compute)] = real::forward_loop<Row, V>;
+    table.gives_real[Row::kId] = gives_real;
+    fill_derivatives<Turned<Row, !gives_real>, V>(table, int(compute) - int(Compute::f32));
+  }
+}
+
+template <class Row>
+void fill_row(Table& table) {
+  fill_type<Row, Complex<float>>(table, Compute::c64);
+  fill_type<Row, Complex<double>>(table, Compute::c128);
+}
+
+}  // namespace flambeau::complex_rows::FLAMBEAU_ISA

@@ -1,0 +1,108 @@
+// Complex numbers: their parts as views, and what makes them of real numbers. Conjugation is done when it is asked for:
+// there is no flag on tensors that every kernel would have to mind.
+#include "flambeau/operators.h"
+#include "operators/view.h"
+
+namespace flambeau {
+
+namespace {
+
+void require_complex(const Tensor& t, const char* name) {
+  require(is_complex(t.dtype()), name, " is only implemented for complex tensors, got ", t.dtype());
+}
+
+// One part of every element; 0: real, 1: imaginary.
+Tensor part(const Tensor& t, int64_t which, const char* node, void (*derivative)(const Context&)) {
+  Shape strides = t.strides();
+  for (int64_t& s : strides) s *= 2;
+  Tensor out = make_view(t, t.shape(), strides, 2 * t.offset() + which, to_real(t.dtype()));
+  if (recording(t)) record(node, out, {&t}, {}, derivative, Recording::kView);
+  return out;
+}
+
+}  // namespace
+
+Tensor conj(const Tensor& t) { return is_complex(t.dtype()) ? conj_physical(t) : t; }
+
+Tensor real(const Tensor& t) {
+  if (!is_complex(t.dtype())) return t;
+  return part(t, 0, "Real", [](const Context& c) { c.set(0, to(c.gradient(), to_complex(c.gradient().dtype()))); });
+}
+
+Tensor imag(const Tensor& t) {
+  require(is_complex(t.dtype()), "imag is not implemented for tensors with non-complex dtypes, got ", t.dtype());
+  return part(t, 1, "Imag", [](const Context& c) { c.set(0, mul(c.gradient(), Scalar(Complex<double>(0, 1)))); });
+}
+
+Tensor view_as_real(const Tensor& t) {
+  require_complex(t, "view_as_real");
+  Shape shape = t.shape(), strides = t.strides();
+  for (int64_t& s : strides) s *= 2;
+  shape.push_back(2);
+  strides.push_back(1);
+  Tensor out = make_view(t, shape, strides, 2 * t.offset(), to_real(t.dtype()));
+  if (recording(t))
+    record(
+        "ViewAsReal", out, {&t}, {}, [](const Context& c) { c.set(0, view_as_complex(contiguous(c.gradient()))); },
+        Recording::kView);
+  return out;
+}
+
+Tensor view_as_complex(const Tensor& t) {
+  require(t.dtype() == Dtype::float32 || t.dtype() == Dtype::float64,
+          "view_as_complex is only supported for float32 and float64 tensors, but got a tensor of scalar type: ",
+          t.dtype());
+  require(t.dim() > 0, "Input tensor must have one or more dimensions");
+  require(t.size(-1) == 2, "Tensor must have a last dimension of size 2, got shape ", t.shape());
+  require(t.strides().back() == 1, "Tensor must have a last dimension with stride 1, got strides ", t.strides());
+  Shape shape = t.shape(), strides = t.strides();
+  shape.pop_back();
+  strides.pop_back();
+  for (int64_t& s : strides) {
+    require(s % 2 == 0, "Tensor must have a stride divisible by 2 for all but last dimension, got strides ",
+            t.strides());
+    s /= 2;
+  }
+  require(t.offset() % 2 == 0, "Tensor must have a storage_offset divisible by 2, got ", t.offset());
+  Tensor out = make_view(t, shape, strides, t.offset() / 2, to_complex(t.dtype()));
+  if (recording(t))
+    record(
+        "ViewAsComplex", out, {&t}, {}, [](const Context& c) { c.set(0, view_as_real(c.gradient())); },
+        Recording::kView);
+  return out;
+}
+
+namespace {
+
+void require_parts(const Tensor& a, const Tensor& b, const char* name) {
+  require((a.dtype() == Dtype::float32 || a.dtype() == Dtype::float64) &&
+              (b.dtype() == Dtype::float32 || b.dtype() == Dtype::float64),
+          name, ": Expected both inputs to be float32 or float64 tensors but got ", a.dtype(), " and ", b.dtype());
+  require(a.dtype() == b.dtype(), name, ": Expected object of scalar type ", a.dtype(), " but got scalar type ",
+          b.dtype(), " for second argument");
+}
+
+}  // namespace
+
+Tensor complex(const Tensor& re, const Tensor& im) {
+  require_parts(re, im, "complex");
+  Tensor out = empty(broadcast(re.shape(), im.shape()), to_complex(re.dtype()));
+  {
+    GradMode off(false);
+    copy_values(real(out), re);
+    copy_values(imag(out), im);
+  }
+  if (recording(re, im))
+    record("Complex", out, {&re, &im}, {}, [](const Context& c) {
+      if (c.needs(0)) c.set(0, real(c.gradient()));
+      if (c.needs(1)) c.set(1, imag(c.gradient()));
+    });
+  return out;
+}
+
+Tensor polar(const Tensor& radius, const Tensor& angle) {
+  require_parts(radius, angle, "polar");
+  return complex(radius * cos(angle), radius * sin(angle));
+}
+
+}  // namespace flambeau

@@ -1,0 +1,1 @@
+"""Complex numbers: dtypes, construction, parts, arithmetic and functions against NumPy's."""
