@@ -63,7 +63,8 @@ std::string doc_of(const PointwiseRow& row) {
   std::string doc = row.doc;
   doc += "\n\n";
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
-  doc += row.differentiable ? "Gradient: every floating operand, any order." : "Not differentiable.";
+  doc += takes_complex(PointwiseOp(&row - pointwise_rows)) ? "Real and complex numbers. " : "Real numbers. ";
+  doc += row.differentiable ? "Gradient: every floating or complex operand, any order." : "Not differentiable.";
   if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
       row.domain != Domain::Whole)
     doc += "\n\n" + accuracy_of(row);
@@ -127,11 +128,12 @@ PyObject* describe_rows() {  // for the test tables and the docs
       if (std::string_view(alias.name) == row.name)
         PyList_Append(aliases.get(), Object(checked(PyUnicode_FromString(alias.alias))).get());
     const Object entry(checked(Py_BuildValue(
-        "{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O,s:(dds),s:s,s:O,s:O}", "name", row.name, "domain", domains[int(row.domain)],
+        "{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O,s:(dds),s:s,s:O,s:O,s:O}", "name", row.name, "domain", domains[int(row.domain)],
         "arity", int(row.arity), "doc", row.doc, "reference", row.reference, "value", row.value, "derivatives",
         derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False, "accuracy", row.accuracy.float32,
         row.accuracy.float64, row.accuracy.scale, "signature", row.signature, "has_parameters",
-        row.has_parameters ? Py_True : Py_False, "aliases", aliases.get())));
+        row.has_parameters ? Py_True : Py_False, "aliases", aliases.get(), "complex",
+        takes_complex(PointwiseOp(&row - pointwise_rows)) ? Py_True : Py_False)));
     PyList_Append(list.get(), entry.get());
   }
   return list.release();

@@ -1,1 +1,389 @@
-"""Complex numbers: dtypes, construction, parts, arithmetic and functions against NumPy's."""
+"""Complex numbers: dtypes, construction, parts as views, arithmetic, functions and reductions against NumPy's."""
+
+import copy
+import math
+import pickle
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+DTYPES = [fb.complex64, fb.complex128]
+ROWS = [row for row in fb._core.pointwise_rows() if row["complex"] and row["name"][0] != "_"]
+SPECIAL = SimpleNamespace(expit=lambda x: 1 / (1 + np.exp(-x)))  # SciPy's takes real numbers
+
+
+def draw(*shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def names_of(dtypes):
+    return [str(d).rpartition(".")[2] for d in dtypes]
+
+
+def close(actual, expected, dtype):
+    single = dtype in (fb.complex64, fb.float32)
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=3e-6 if single else 1e-13, atol=3e-6 if single else 1e-13)
+
+
+# --- dtypes and promotion ---
+
+
+def test_dtype_objects():
+    assert fb.cfloat is fb.complex64
+    assert fb.cdouble is fb.complex128
+    assert fb.complex64.is_complex
+    assert not fb.complex64.is_floating_point
+    assert fb.complex64.is_signed
+    assert fb.complex64.itemsize == 8
+    assert fb.complex128.itemsize == 16
+    assert fb.complex128.to_real() is fb.float64
+    assert fb.float32.to_complex() is fb.complex64
+    assert fb.float64.to_complex() is fb.complex128
+    assert fb.int64.to_complex() is fb.complex64
+    assert fb.finfo(fb.complex64).eps == fb.finfo(fb.float32).eps
+    with pytest.raises(TypeError, match="iinfo"):
+        fb.iinfo(fb.complex64)
+    assert not hasattr(fb, "complex32")
+
+
+PROMOTION = [
+    (fb.complex64, fb.float64, fb.complex128),
+    (fb.complex64, fb.float32, fb.complex64),
+    (fb.complex64, fb.float16, fb.complex64),
+    (fb.complex64, fb.int64, fb.complex64),
+    (fb.complex64, fb.bool, fb.complex64),
+    (fb.complex64, fb.complex128, fb.complex128),
+    (fb.complex128, fb.bfloat16, fb.complex128),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), PROMOTION)
+def test_promotion(a, b, expected):
+    assert fb.promote_types(a, b) is expected
+    assert fb.promote_types(b, a) is expected
+    assert (fb.ones(2, dtype=a) + fb.ones(2, dtype=b)).dtype is expected
+
+
+def test_numbers_and_scalar_tensors_only_lend_their_category():
+    assert (fb.ones(2) * 1j).dtype is fb.complex64
+    assert (fb.ones(2, dtype=fb.float64) * 1j).dtype is fb.complex128
+    assert (fb.ones(2, dtype=fb.int32) * 1j).dtype is fb.complex64
+    assert (fb.ones(2, dtype=fb.complex64) * 2.5).dtype is fb.complex64
+    assert (fb.ones(2) * fb.tensor(1j, dtype=fb.complex128)).dtype is fb.complex64
+    assert (fb.ones(2, dtype=fb.complex64) * fb.tensor(1.0, dtype=fb.float64)).dtype is fb.complex64
+    fb.set_default_dtype(fb.float64)
+    assert fb.tensor(1j).dtype is fb.complex128
+    assert (fb.ones(2, dtype=fb.int64) * 1j).dtype is fb.complex128
+
+
+def test_results_are_not_stored_where_the_imaginary_part_would_be_lost():
+    assert not fb.can_cast(fb.complex64, fb.float64)
+    real = fb.ones(2)
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        real.add_(1j)
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        fb.add(real, 1j, out=fb.empty(2))
+    with pytest.raises(RuntimeError, match="without overflow"):
+        real.fill_(1j)
+    assert real.tolist() == [1, 1]
+
+
+# --- construction and conversion ---
+
+
+def test_construction():
+    assert fb.tensor(1 + 2j).dtype is fb.complex64
+    assert fb.tensor([1, 2.5, 3j]).tolist() == [1, 2.5, 3j]
+    assert fb.tensor([[1j, 2], [3, 4 - 1j]], dtype=fb.complex128).tolist() == [[1j, 2], [3, 4 - 1j]]
+    assert fb.tensor(np.complex64(1 + 2j)).item() == 1 + 2j
+    assert fb.full((2,), 1j).dtype is fb.complex64
+    assert fb.zeros(2, dtype=fb.complex64).tolist() == [0, 0]
+    assert fb.eye(2, dtype=fb.complex128).tolist() == [[1, 0], [0, 1]]
+    assert fb.ones(2, dtype=complex).dtype is fb.complex128
+    assert fb.tensor([1.5, 2]).to(fb.complex64).tolist() == [1.5, 2]
+    assert fb.tensor([1.5]).cdouble().dtype is fb.complex128
+    assert fb.tensor([1.5]).cfloat().dtype is fb.complex64
+    with pytest.raises(RuntimeError, match="float32 without overflow"):
+        fb.tensor([1j], dtype=fb.float32)
+    with pytest.raises(NotImplementedError):
+        fb.arange(3, dtype=fb.complex64)
+
+
+def test_casts_to_real_keep_the_real_part():
+    z = fb.tensor([1.7 + 2j, 3j, 0])
+    assert z.to(fb.int64).tolist() == [1, 0, 0]
+    assert z.to(fb.bool).tolist() == [True, True, False]
+
+
+def test_python_numbers():
+    z = fb.tensor(3 - 4j)
+    assert complex(z) == 3 - 4j
+    assert z.item() == 3 - 4j
+    assert abs(z).item() == 5
+    assert bool(z)
+    assert not fb.tensor(0j)
+    assert float(fb.tensor(2 + 0j)) == 2
+    for convert in (float, int):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            convert(z)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_memory_is_shared_with_numpy_and_dlpack(dtype):
+    array = draw(3, 4).astype(dtype)
+    tensor = fb.from_numpy(array)
+    assert tensor.dtype is getattr(fb, dtype)
+    tensor[1, 2] = 5j
+    assert array[1, 2] == 5j
+    assert tensor.T.numpy().dtype == array.dtype
+    assert fb.from_dlpack(array).data_ptr() == array.ctypes.data
+    assert np.from_dlpack(tensor)[1, 2] == 5j
+    for again in (pickle.loads(pickle.dumps(tensor)), copy.deepcopy(tensor), fb.asarray(array)):
+        assert np.array_equal(again.numpy(), array)
+
+
+def test_files(tmp_path):
+    state = {"single": fb.tensor(draw(2, 3), dtype=fb.complex64), "double": fb.tensor(draw(3)), "number": 1 - 2j}
+    fb.save(state, tmp_path / "state")
+    loaded = fb.load(tmp_path / "state")
+    assert loaded["number"] == 1 - 2j
+    for name in ("single", "double"):
+        assert loaded[name].dtype is state[name].dtype
+        assert fb.equal(loaded[name], state[name])
+
+
+def test_printing():
+    assert repr(fb.tensor([1 + 2j, -0.5 - 3j])) == "tensor([ 1.0000+2.j, -0.5000-3.j])"
+    assert repr(fb.tensor(1j, dtype=fb.complex128)) == "tensor(0.+1.j, dtype=flambeau.complex128)"
+    assert repr(fb.tensor([complex(math.nan, math.inf)])) == "tensor([nan+infj])"
+    assert repr(fb.zeros(0, dtype=fb.complex64)) == "tensor([], dtype=flambeau.complex64)"
+
+
+def test_random_numbers():
+    z = fb.randn(200_000, dtype=fb.complex64).numpy()
+    for part in (z.real, z.imag):
+        assert abs(part.mean()) < 0.01
+        assert abs(part.var() - 0.5) < 0.01
+    u = fb.rand(1000, dtype=fb.complex128).numpy()
+    assert u.real.min() >= 0
+    assert u.imag.max() < 1
+    assert not np.array_equal(u.real, u.imag)
+
+
+# --- parts ---
+
+
+def test_parts_are_views():
+    z = fb.tensor(draw(3, 4))
+    array = z.numpy()
+    assert np.array_equal(z.real.numpy(), array.real)
+    assert np.array_equal(z.imag.numpy(), array.imag)
+    z.real[1] = 7
+    z.T.imag.zero_()
+    fb.view_as_real(z)[0, 0, 1] = 9
+    assert (array.real[1] == 7).all()
+    assert array[0, 0].imag == 9
+    z.imag = fb.ones(4, dtype=fb.float64)
+    z.real = 2
+    assert (array == 2 + 1j).all()
+    assert fb.view_as_complex(fb.view_as_real(z)).data_ptr() == z.data_ptr()
+    x = fb.ones(2)
+    assert x.real is x
+    assert fb.real(x) is x
+
+
+def test_parts_that_are_not_there():
+    with pytest.raises(RuntimeError, match="imag is not implemented"):
+        fb.imag(fb.ones(2))
+    with pytest.raises(RuntimeError, match="view_as_real"):
+        fb.view_as_real(fb.ones(2))
+    for bad in (fb.ones(3), fb.tensor(1.0), fb.ones(2, 2).T, fb.ones(4, 3)[:, :2], fb.ones(2, dtype=fb.int64)):
+        with pytest.raises(RuntimeError):
+            fb.view_as_complex(bad)
+    with pytest.raises(RuntimeError, match="scalar type"):
+        fb.complex(fb.ones(2), fb.ones(2, dtype=fb.float64))
+    with pytest.raises(RuntimeError, match="float32 or float64"):
+        fb.complex(fb.ones(2, dtype=fb.int64), fb.ones(2, dtype=fb.int64))
+
+
+def test_conjugates():
+    z = fb.tensor(draw(2, 3, 4))
+    array = z.numpy()
+    assert np.array_equal(z.conj().numpy(), array.conj())
+    assert np.array_equal(z.mH.numpy(), array.conj().swapaxes(-1, -2))
+    assert np.array_equal(z[0].H.numpy(), array[0].conj().T)
+    assert np.array_equal(fb.adjoint(z).numpy(), z.mH.numpy())
+    assert z.resolve_conj() is z
+    assert not z.conj().is_conj()
+    x = fb.ones(2)
+    assert x.conj() is x
+    z.conj_physical_()
+    assert (z.imag + fb.tensor(draw(2, 3, 4)).imag == 0).all()
+
+
+def test_complex_and_polar():
+    a, b = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
+    assert np.array_equal(fb.complex(fb.tensor(a), fb.tensor(b)).numpy(), a + 1j * b)
+    close(fb.polar(fb.tensor(a), fb.tensor(b)), a * np.exp(1j * b), fb.complex64)
+    assert fb.isreal(fb.tensor([1 + 0j, 1j])).tolist() == [True, False]
+    assert fb.isreal(fb.ones(2)).tolist() == [True, True]
+    assert fb.is_complex(fb.tensor(1j))
+    assert not fb.is_complex(fb.tensor(1.0))
+
+
+# --- functions ---
+
+
+def reference(row, operands):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(eval(row["reference"], {"np": np, "special": SPECIAL}, dict(zip("xyz", operands, strict=False))))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_rows(row, dtype):
+    operands = [draw(5, 7, seed=k) * 2 for k in range(row["arity"])]
+    if row["domain"] == "Select":
+        operands[0] = operands[0].real > 0
+    tensors = [fb.tensor(a, dtype=dtype if a.dtype.kind == "c" else None) for a in operands]
+    operands = [t.numpy().astype("complex128") if t.is_complex() else t.numpy() for t in tensors]
+    result = getattr(fb, row["name"])(*tensors)
+    want = reference(row, operands)
+    kinds = {"b": fb.bool, "f": dtype.to_real(), "c": dtype}
+    assert result.dtype is kinds[want.dtype.kind]
+    if result.dtype is fb.bool:
+        assert np.array_equal(result.numpy(), want)
+    else:
+        single = dtype is fb.complex64
+        np.testing.assert_allclose(result.numpy(), want, rtol=4e-6 if single else 1e-13)
+    mixed = [*tensors[:-1], tensors[-1].T.contiguous().T]
+    assert np.array_equal(getattr(fb, row["name"])(*mixed).numpy(), result.numpy())
+
+
+# --- errors ---
+
+UNORDERED = [
+    lambda z: z < z,
+    lambda z: z.floor(),
+    lambda z: z // z,
+    lambda z: z % z,
+    lambda z: z.max(),
+    lambda z: z.amin(0),
+    lambda z: z.argmax(),
+    lambda z: z.clamp(0, 1),
+    lambda z: fb.maximum(z, z),
+    lambda z: z.sign(),
+    lambda z: fb.relu(z),
+    lambda z: z.erf(),
+    lambda z: fb.atan2(z, z),
+    lambda z: ~z,
+]
+
+
+@pytest.mark.parametrize("call", UNORDERED)
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_what_has_no_meaning_for_complex_numbers(call, dtype):
+    z = fb.tensor(draw(3, 3), dtype=dtype)
+    before = z.tolist()
+    with pytest.raises(RuntimeError):
+        call(z)
+    assert z.tolist() == before
+
+
+# --- reductions and products ---
+
+REDUCTIONS = {
+    "sum": (lambda t: t.sum(), np.sum),
+    "sum of rows": (lambda t: t.sum(1), lambda a: a.sum(1)),
+    "sum of columns": (lambda t: t.sum(0), lambda a: a.sum(0)),
+    "mean": (lambda t: t.mean(0), lambda a: a.mean(0)),
+    "prod": (lambda t: t.prod(1), lambda a: a.prod(1)),
+    "cumsum": (lambda t: t.cumsum(1), lambda a: a.cumsum(1)),
+    "cumsum of columns": (lambda t: t.cumsum(0), lambda a: a.cumsum(0)),
+    "var": (lambda t: t.var(0), lambda a: a.var(0, ddof=1)),
+    "std": (lambda t: t.std(), lambda a: a.std(ddof=1)),
+    "norm": (lambda t: t.norm(), np.linalg.norm),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_reductions(name, dtype):
+    call, expected = REDUCTIONS[name]
+    tensor = fb.tensor(draw(30, 70), dtype=dtype)
+    wide = tensor.numpy().astype("complex128")
+    np.testing.assert_allclose(call(tensor).numpy(), expected(wide), rtol=2e-5 if dtype is fb.complex64 else 1e-12)
+
+
+def test_sum_of_many():
+    array = draw(300_000)
+    assert abs(fb.tensor(array).sum().item() - math.fsum(array.real) - 1j * math.fsum(array.imag)) < 1e-9
+
+
+def test_any_all_and_nonzero():
+    z = fb.tensor([0, 1j, 0])
+    assert z.any()
+    assert not z.all()
+    assert z.nonzero().tolist() == [[1]]
+
+
+SHAPES = [((3, 4), (4, 5)), ((40, 30), (30, 50)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((4,), (4,)), ((3, 4), (4,))]
+
+
+@pytest.mark.parametrize(("a", "b"), SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_products(a, b, dtype):
+    x, y = fb.tensor(draw(*a), dtype=dtype), fb.tensor(draw(*b, seed=1), dtype=dtype)
+    close(x @ y, x.numpy().astype("complex128") @ y.numpy(), dtype) if dtype is fb.complex128 else np.testing.assert_allclose(
+        (x @ y).numpy(), x.numpy() @ y.numpy(), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_products_of_transposes_and_parts():
+    a, b = draw(6, 5), draw(6, 7, seed=1)
+    np.testing.assert_allclose((fb.tensor(a).mT @ fb.tensor(b)).numpy(), a.T @ b, rtol=1e-12)
+    np.testing.assert_allclose((fb.tensor(a).mH @ fb.tensor(b)).numpy(), a.conj().T @ b, rtol=1e-12)
+    np.testing.assert_allclose((fb.tensor(a).real.mT @ fb.tensor(b).imag).numpy(), a.real.T @ b.imag, rtol=1e-12)
+    i = draw(5, 7, seed=2)
+    np.testing.assert_allclose(
+        fb.addmm(fb.tensor(i), fb.tensor(a).mT, fb.tensor(b), beta=2j, alpha=1 - 1j).numpy(),
+        2j * i + (1 - 1j) * (a.T @ b),
+        rtol=1e-12,
+    )
+
+
+# --- copying operators ---
+
+
+def test_copies_and_indexing():
+    array = draw(4, 5)
+    for dtype in ("complex64", "complex128"):
+        a = array.astype(dtype)
+        t = fb.tensor(a)
+        index = fb.tensor([[0, 3], [1, 1], [2, 0], [3, 2]])
+        assert np.array_equal(t.gather(1, index).numpy(), np.take_along_axis(a, index.numpy(), 1))
+        assert np.array_equal(t[index[:, 0]].numpy(), a[index[:, 0].numpy()])
+        assert np.array_equal(t[:, [1, 3]].numpy(), a[:, [1, 3]])
+        assert np.array_equal(t[t.real > 0].numpy(), a[a.real > 0])
+        assert np.array_equal(fb.cat([t, t.T.contiguous().T]).numpy(), np.concatenate([a, a]))
+        assert np.array_equal(fb.stack([t, t]).numpy(), np.stack([a, a]))
+        assert np.array_equal(fb.tril(t).numpy(), np.tril(a))
+        assert np.array_equal(t.masked_fill(t.imag > 0, 2j).numpy(), np.where(a.imag > 0, np.array(2j, dtype), a))
+        assert np.array_equal(t.T.reshape(-1).numpy(), a.T.reshape(-1))
+        added = fb.zeros(4, 5, dtype=t.dtype).index_add(0, fb.tensor([1, 1]), t[:2]).numpy()
+        np.testing.assert_allclose(added[1], a[0] + a[1], rtol=1e-6)
+        scattered = fb.zeros(4, 5, dtype=t.dtype).scatter_add(1, index, t).numpy()
+        expected = np.zeros((4, 5), dtype)
+        np.add.at(expected, (np.arange(4)[:, None], index.numpy()), a[:, :2])
+        np.testing.assert_allclose(scattered, expected, rtol=1e-6)
+        t[0] = 1j
+        t[1:3, 0] += 1
+        a[0] = 1j
+        a[1:3, 0] += 1
+        assert np.array_equal(t.numpy(), a)

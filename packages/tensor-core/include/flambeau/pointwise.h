@@ -102,6 +102,7 @@ inline constexpr int kPointwiseAliasCount = 0
     ;
 FLAMBEAU_API extern const PointwiseAlias pointwise_aliases[kPointwiseAliasCount];
 inline const PointwiseRow& row_of(PointwiseOp op) { return pointwise_rows[static_cast<int>(op)]; }
+FLAMBEAU_API bool takes_complex(PointwiseOp op);  // its value expression has a meaning for complex numbers
 
 // A tensor or a number. A number promotes as Python numbers do and is never materialised.
 struct Operand {

@@ -8,6 +8,8 @@ namespace flambeau {
 
 const char* instruction_set() { return kernels::table().name; }
 
+bool takes_complex(PointwiseOp op) { return kernels::table().pointwise[int(op)][int(Compute::c64)]; }
+
 Dtype result_type(const Operand* operands, int count) {
   // Tensors with dimensions, then scalar tensors, then Python numbers: a lower standing matters only by its category.
   Dtype standing[3];
