@@ -209,8 +209,8 @@ void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index) {
 
 void set_requires_grad(const Tensor& t, bool requires_grad) {
   require(!requires_grad || is_inexact(t.dtype()),
-          "only Tensors of floating point and complex dtype can require gradients, got ",
-          t.dtype(), "; convert first, e.g. x.float()");
+          "only Tensors of floating point and complex dtype can require gradients, got ", t.dtype(),
+          "; convert first, e.g. x.float()");
   AutogradMeta& meta = meta_of(t);
   require(!meta.grad_fn || requires_grad,
           "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "

@@ -20,10 +20,13 @@ struct Place {
   Dtype base_dtype, dtype;
 
   static Place of(const Tensor& view, const Tensor& base) {
-    return {base.shape(),    base.strides(),
-            view.shape(),    view.strides(),
+    return {base.shape(),
+            base.strides(),
+            view.shape(),
+            view.strides(),
             view.offset() - elements(base.offset(), base.dtype(), view.dtype()),
-            base.dtype(),    view.dtype()};
+            base.dtype(),
+            view.dtype()};
   }
   static int64_t elements(int64_t n, Dtype from, Dtype to) {
     return is_complex(from) == is_complex(to) ? n : is_complex(from) ? 2 * n : n / 2;

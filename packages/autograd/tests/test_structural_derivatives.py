@@ -26,6 +26,19 @@ MASK = fb.tensor([[True, False, True], [False, False, True]])
 INDEX = fb.tensor([[0, 1, 1], [1, 0, 1]])
 CLASSES = fb.tensor([2, 0, 1, 2])
 
+# Complex numbers, of real ones; test_complex.py has the rest
+add("complex", fb.complex, (2, 3), (3,))
+add("polar", fb.polar, (2, 3), (3,))
+add("real", lambda x: (x * (1 + 2j)).real, (2, 3))
+add("imag", lambda x: fb.imag(x * (1 + 2j)), (2, 3))
+add("view_as_real", lambda x: fb.view_as_real(x * (1 + 2j)), (2, 3))
+add("view_as_complex", fb.view_as_complex, (3, 2))
+add("conj", lambda x: (x * 1j).conj(), (2, 3))
+add("adjoint", lambda x: (x * 1j).adjoint(), (2, 3))
+add("cdouble", lambda x: x.cdouble() * 1j, (2, 3))
+for name in ("resolve_conj", "resolve_neg"):
+    add(name, getattr(fb, name), (2, 3))
+
 # Views
 add("view", lambda x: x.view(3, -1), (2, 6))
 add("view_as", lambda x: x.view_as(fb.zeros(4, 3)), (2, 6))
@@ -248,16 +261,18 @@ def test_derivatives(function, shapes, positive, values):
 # What has no derivative: constructors, conversions to other kinds of data, orderings, draws, queries.
 NOT_DIFFERENTIABLE = set(
     """
-    __dlpack__ __dlpack_device__ _set_grad_enabled adam_ sgd_ all any allclose arange argmax argmin as_tensor asarray
+    __complex__ __dlpack__ __dlpack_device__ _set_grad_enabled adam_ sgd_ all any allclose arange argmax argmin
+    as_tensor asarray
     bernoulli bernoulli_ bitwise_not bool byte can_cast char count_nonzero data_ptr detach dim element_size
     empty empty_like equal eye from_dlpack from_numpy frombuffer full full_like get_device greater int
-    is_complex is_contiguous is_floating_point is_grad_enabled is_nonzero is_same_size is_set_to isclose item less
+    is_complex is_conj is_contiguous is_floating_point is_grad_enabled is_neg is_nonzero is_same_size is_set_to isclose
+    isreal item less
     linspace long ndimension nelement new_empty new_full new_ones new_tensor new_zeros nonzero normal normal_ numel
     one_hot ones ones_like promote_types rand rand_like randint randint_like randn randn_like random_ randperm
     requires_grad_ result_type short size storage_offset stride tensor tolist uniform_ zeros zeros_like
     """.split()  # noqa: SIM905  (a list of 90 quoted names is not readable)
 )
-LOW_PRECISION = {"float", "half", "bfloat16"}  # differentiable; test_dtypes.py
+LOW_PRECISION = {"float", "half", "bfloat16", "cfloat"}  # differentiable; test_dtypes.py
 FORWARDED = {"backward", "register_hook", "retain_grad", "register_post_accumulate_grad_hook", "detach_"}
 
 

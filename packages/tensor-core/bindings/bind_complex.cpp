@@ -35,14 +35,12 @@ void bind_complex() {
     def(signature, kBoth, "False: conjugation and negation are not put off.", [](const Tensor&) { return false; });
   def("is_complex(input)", kBoth, "Whether the dtype is a complex one.",
       [](const Tensor& t) { return is_complex(t.dtype()); });
-  def("isreal(input)", kBoth, "Where the imaginary part is 0; everywhere for real dtypes.", [](const Tensor& t) {
-    return is_complex(t.dtype()) ? eq(imag(t), 0) : ones(t.shape(), Dtype::bool_);
+  def("isreal(input)", kBoth, "Where the imaginary part is 0; everywhere for real dtypes.",
+      [](const Tensor& t) { return is_complex(t.dtype()) ? eq(imag(t), 0) : ones(t.shape(), Dtype::bool_); });
+  def("adjoint(input)", kBoth, "The last two dimensions exchanged, conjugated. Gradient: input.", [](const Tensor& t) {
+    require(t.dim() != 1, "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.");
+    return t.dim() ? transpose(conj(t), -2, -1) : conj(t);
   });
-  def("adjoint(input)", kBoth, "The last two dimensions exchanged, conjugated. Gradient: input.",
-      [](const Tensor& t) {
-        require(t.dim() != 1, "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor.");
-        return t.dim() ? transpose(conj(t), -2, -1) : conj(t);
-      });
   def("__complex__(input)", kMethod, "The single element as a Python complex number.", [](const Tensor& t) {
     const Complex<double> value = item(t).complex();
     return PyComplex_FromDoubles(value.re, value.im);

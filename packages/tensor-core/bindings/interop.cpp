@@ -37,10 +37,10 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
   require<ValueError>(
       !foreign, "the array's element format '", format ? format : "",
       "' is not of the machine's byte order; convert it with array.astype(array.dtype.newbyteorder('='))");
-  detail::raise<TypeError>(
-      "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
-      "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and "
-      "bool.");
+  detail::raise<TypeError>("can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
+                           "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, "
+                           "int32, int16, int8, uint8, and "
+                           "bool.");
 }
 
 void release_py_buffer(void* context) {  // a storage's deleter; may run in any thread

@@ -242,7 +242,9 @@ def test_complex_and_polar():
 def reference(row, operands):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.asarray(eval(row["reference"], {"np": np, "special": SPECIAL}, dict(zip("xyz", operands, strict=False))))
+        return np.asarray(
+            eval(row["reference"], {"np": np, "special": SPECIAL}, dict(zip("xyz", operands, strict=False)))
+        )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
@@ -333,14 +335,23 @@ def test_any_all_and_nonzero():
     assert z.nonzero().tolist() == [[1]]
 
 
-SHAPES = [((3, 4), (4, 5)), ((40, 30), (30, 50)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((4,), (4,)), ((3, 4), (4,))]
+SHAPES = [
+    ((3, 4), (4, 5)),
+    ((40, 30), (30, 50)),
+    ((2, 3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 5)),
+    ((4,), (4,)),
+    ((3, 4), (4,)),
+]
 
 
 @pytest.mark.parametrize(("a", "b"), SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
 def test_products(a, b, dtype):
     x, y = fb.tensor(draw(*a), dtype=dtype), fb.tensor(draw(*b, seed=1), dtype=dtype)
-    close(x @ y, x.numpy().astype("complex128") @ y.numpy(), dtype) if dtype is fb.complex128 else np.testing.assert_allclose(
+    close(
+        x @ y, x.numpy().astype("complex128") @ y.numpy(), dtype
+    ) if dtype is fb.complex128 else np.testing.assert_allclose(
         (x @ y).numpy(), x.numpy() @ y.numpy(), rtol=1e-4, atol=1e-5
     )
 

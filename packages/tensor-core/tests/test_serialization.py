@@ -262,7 +262,7 @@ class Point(NamedTuple):
         ([np.ones(2)], r"object\[0\] is of type numpy.ndarray, .*flambeau.from_numpy"),
         ([Colour.RED], r"object\[0\] is of type .*Colour"),
         ([b"x"], r"object\[0\] is of type bytes"),
-        ([1j], r"object\[0\] is of type complex"),
+        ([range(3)], r"object\[0\] is of type range"),
         ({"m": {b"k": 1}}, r"object\['m'\] has a key of type bytes, b'k'"),
         ({frozenset(): 1}, r"object has a key of type frozenset"),
         ({(1, (2,)): 1}, r"object has a key of type tuple"),

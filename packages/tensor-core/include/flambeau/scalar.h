@@ -49,8 +49,8 @@ class Scalar {
   Category kind_;
 };
 
-// Whether `dtype` can hold the number: integers their range (negative ones wrap into unsigned types, as in PyTorch), and
-// real types no imaginary part.
+// Whether `dtype` can hold the number: integers their range (negative ones wrap into unsigned types, as in PyTorch),
+// and real types no imaginary part.
 inline bool fits(const Scalar& s, Dtype dtype) {
   if (s.imaginary() != 0 && !is_complex(dtype) && dtype != Dtype::bool_) return false;
   return dispatch_all(dtype, [&](auto tag) -> bool {

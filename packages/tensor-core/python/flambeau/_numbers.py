@@ -12,7 +12,7 @@ _FLOATS = {
 
 
 class finfo:
-    """Limits of a floating dtype, or of the parts of a complex one: bits, eps, max, min, tiny, smallest_normal, resolution.
+    """Limits of a floating dtype or a complex one's parts: bits, eps, max, min, tiny, smallest_normal, resolution.
 
     >>> import flambeau
     >>> flambeau.finfo(flambeau.float32).eps

@@ -12,7 +12,7 @@ namespace flambeau {
 namespace {
 
 constexpr int64_t kBlockBytes = 8192;  // converted at a time: four operands fit the first-level cache
-constexpr int64_t kGrain = 32768;  // elements worth a thread
+constexpr int64_t kGrain = 32768;      // elements worth a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 

@@ -62,11 +62,11 @@ struct DirectWeights {
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseCount][kComputeCount];
-  // Operands: grad, then what it reads in order. For the inexact types, see derivative_of; null where the expression has
-  // to be used.
+  // Operands: grad, then what it reads in order. For the inexact types, see derivative_of; null where the expression
+  // has to be used.
   PointwiseKernel derivative[kPointwiseCount][kMaxOperands][4];
-  bool gives_real[kPointwiseCount];                              // of complex operands
-  CastKernel cast[kDtypeCount][kDtypeCount];                     // [to][from]
+  bool gives_real[kPointwiseCount];           // of complex operands
+  CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
   // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; four-byte elements, strides in elements.
   void (*transpose_words)(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns);
   ReduceKernel reduce[kReduceCount][kComputeCount];

@@ -171,8 +171,8 @@ Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional
 Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
   const Dtype type = dtype.value_or(t.dtype());
   require(is_inexact(type),
-          "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ", type,
-          "; convert first, e.g. x.float().mean()");
+          "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: ",
+          type, "; convert first, e.g. x.float().mean()");
   const double count = double(reduced_count(t, dim));
   Tensor out;
   {
@@ -219,8 +219,7 @@ Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
 }
 
 Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim) {
-  if (is_complex(t.dtype()))
-    return var(real(t), dim, correction, keepdim) + var(imag(t), dim, correction, keepdim);
+  if (is_complex(t.dtype())) return var(real(t), dim, correction, keepdim) + var(imag(t), dim, correction, keepdim);
   require(is_floating(t.dtype()), "std and var only support floating point and complex dtypes, got ", t.dtype());
   const double count = double(reduced_count(t, dim)), divisor = std::max(0.0, count - correction);
   Tensor out;
