@@ -128,11 +128,11 @@ PyObject* describe_rows() {  // for the test tables and the docs
       if (std::string_view(alias.name) == row.name)
         PyList_Append(aliases.get(), Object(checked(PyUnicode_FromString(alias.alias))).get());
     const Object entry(checked(Py_BuildValue(
-        "{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O,s:(dds),s:s,s:O,s:O,s:O}", "name", row.name, "domain", domains[int(row.domain)],
-        "arity", int(row.arity), "doc", row.doc, "reference", row.reference, "value", row.value, "derivatives",
-        derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False, "accuracy", row.accuracy.float32,
-        row.accuracy.float64, row.accuracy.scale, "signature", row.signature, "has_parameters",
-        row.has_parameters ? Py_True : Py_False, "aliases", aliases.get(), "complex",
+        "{s:s,s:s,s:i,s:s,s:s,s:s,s:O,s:O,s:(dds),s:s,s:O,s:O,s:O}", "name", row.name, "domain",
+        domains[int(row.domain)], "arity", int(row.arity), "doc", row.doc, "reference", row.reference, "value",
+        row.value, "derivatives", derivatives.get(), "differentiable", row.differentiable ? Py_True : Py_False,
+        "accuracy", row.accuracy.float32, row.accuracy.float64, row.accuracy.scale, "signature", row.signature,
+        "has_parameters", row.has_parameters ? Py_True : Py_False, "aliases", aliases.get(), "complex",
         takes_complex(PointwiseOp(&row - pointwise_rows)) ? Py_True : Py_False)));
     PyList_Append(list.get(), entry.get());
   }

@@ -34,7 +34,7 @@ Object normalized(PyObject* o) {
   if (plain || PyUnicode_Check(o) || is_plain_int(o) || PyFloat_Check(o) || !(is_sequence(o) || is_array(o)))
     return Object(Py_NewRef(o));
   Tensor index = tensor_from_data(o, std::nullopt);
-  if (index.numel() == 0 && is_floating(index.dtype())) index = to(index, Dtype::int64);
+  if (index.numel() == 0 && is_inexact(index.dtype())) index = to(index, Dtype::int64);
   return Object(checked(wrap_tensor(index)));
 }
 

@@ -135,7 +135,7 @@ PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, Py
   std::vector<int> output_of;
   std::vector<const Tensor*> out, in, keep;
   for (const Tensor& t : made) {
-    const bool differentiable = t.defined() && is_floating(t.dtype());
+    const bool differentiable = t.defined() && is_inexact(t.dtype());
     output_of.push_back(differentiable ? int(out.size()) : -1);
     if (differentiable) out.push_back(&t);
   }

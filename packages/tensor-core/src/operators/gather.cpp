@@ -316,7 +316,7 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
   if (fold == Fold::Mean && index.numel() > 0) {
     GradMode off(false);
     const Tensor n = counts(t.shape(), t.dtype(), s.dim, s.index, include_self);
-    copy_values(target.out, is_floating(t.dtype()) ? div(target.out, n) : floor_divide(target.out, n));
+    copy_values(target.out, is_inexact(t.dtype()) ? div(target.out, n) : floor_divide(target.out, n));
   }
   if (!recorded) return target.out;
   Tensors saved{s.index};
