@@ -135,6 +135,7 @@ Edge gradient_edge(const Tensor& t) {
 void record(Recording& r) {
   if (r.kind == Recording::kInPlace && !is_inexact(r.outputs[0]->dtype())) return;
   const Ref<OperatorNode> node = make_node<OperatorNode>(r.name, std::move(r.derivative));
+  node->wants_zeros = r.wants_zeros;
   for (int i = 0; i < r.input_count; ++i) node->edges.push_back(gradient_edge(*r.inputs[i]));
   node->take_number();
   for (int i = 0; i < r.saved_count; ++i) {

@@ -151,7 +151,8 @@ PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, Py
                       int(in.size()),
                       keep.data(),
                       int(keep.size()),
-                      PythonDerivative{Object(Py_NewRef(derivative)), node_name, output_of, kept.size(), given.size()}};
+                      PythonDerivative{Object(Py_NewRef(derivative)), node_name, output_of, kept.size(), given.size()},
+                      false};
   autograd_hooks->record(recording);
   return Py_NewRef(result);
 }

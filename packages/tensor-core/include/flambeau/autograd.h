@@ -138,6 +138,7 @@ struct Recording {
   const Tensor* const* saved;
   int saved_count;
   Derivative derivative;
+  bool wants_zeros = true;  // for outputs without a gradient; otherwise they are undefined there
 };
 
 using VisitObject = int (*)(struct _object* python_object, void* argument);

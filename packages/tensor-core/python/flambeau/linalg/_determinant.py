@@ -45,8 +45,10 @@ def det(A: Tensor) -> Tensor:
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         A, result = saved
         scale = grads[0].unsqueeze(-1).unsqueeze(-1)
+        if A.size(-1) == 1:
+            return (scale,)
         if not A.numel():
-            return (A * 0,)
+            return (_core.zeros_like(A),)
         threshold = finfo(A.dtype).eps * LU.diagonal(0, -2, -1).abs().amax(-1) ** A.size(-1)
         singular = result.detach().abs() <= threshold
         if singular.any():

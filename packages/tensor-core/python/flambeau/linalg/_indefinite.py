@@ -77,7 +77,7 @@ def _factor_one(a: Any, pivots: Any, hermitian: bool) -> int:
 
 
 def _factor(A: Tensor, hermitian: bool) -> tuple[Tensor, Tensor, Tensor]:
-    LD = np.array(A.detach().numpy(), order="C")
+    LD = np.tril(A.detach().numpy())
     pivots, info = np.zeros(LD.shape[:-1], np.int32), np.zeros(LD.shape[:-2], np.int32)
     for place in np.ndindex(info.shape):
         info[place] = _factor_one(LD[place], pivots[place], hermitian and np.iscomplexobj(LD))

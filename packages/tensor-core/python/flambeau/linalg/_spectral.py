@@ -10,7 +10,7 @@ from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._lu import solve_matrix
 from flambeau.linalg._results import result_type
-from flambeau.linalg._triangular import adjoint
+from flambeau.linalg._triangular import adjoint, symmetric_part
 
 _Eig = result_type("linalg_eig", "eigenvalues", "eigenvectors")
 _Eigh = result_type("linalg_eigh", "eigenvalues", "eigenvectors")
@@ -70,7 +70,7 @@ def decompose_hermitian(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         (L, V), (grad_L, grad_V) = saved, grads
         if grad_V is None:
-            return ((V * grad_L.unsqueeze(-2)) @ adjoint(V),)
+            return (symmetric_part((V * grad_L.unsqueeze(-2)) @ adjoint(V)),)
         inner = adjoint(V) @ grad_V
         if V.dtype.is_complex:
             _require_no_phase("linalg_eigh", "eigenvectors", _diagonal(inner).imag)
@@ -78,7 +78,7 @@ def decompose_hermitian(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
         middle = inner / _gaps(L) * off
         if grad_L is not None:
             middle = middle + _on_diagonal(grad_L)
-        return (V @ middle @ adjoint(V),)
+        return (symmetric_part(V @ middle @ adjoint(V)),)
 
     return recorded("LinalgEigh", (L, V), inputs=(A,), saved=(L, V), derivative=derivative)
 

@@ -1,0 +1,202 @@
+"""Linear algebra: first and second derivatives against finite differences, one line a case, real and complex."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import linalg
+from flambeau.autograd import gradcheck, gradgradcheck
+
+DTYPES = [d for d in ("float64", "complex128") if hasattr(fb, d)]
+CASES = []
+COVERED = set()
+
+
+def add(operator, function, *inputs, dtypes=DTYPES):
+    """`inputs`: shapes, or functions that make an input from a generator of random arrays."""
+    COVERED.add(operator)
+    CASES.extend(pytest.param(function, inputs, dtype, id=f"{operator}-{len(CASES)}-{dtype}") for dtype in dtypes)
+
+
+def adjoint(t):
+    return t.mT.conj() if t.is_complex() else t.mT
+
+
+def hermitian(t):
+    return t + adjoint(t)
+
+
+def regular(*shape):
+    return lambda draw: draw(*shape) + 3 * np.eye(shape[-2], shape[-1])
+
+
+def lower(t):
+    """A triangular matrix with a positive diagonal."""
+    n = t.shape[-1]
+    return t.tril(-1) + fb.eye(n, dtype=t.dtype) * 2
+
+
+def positive(t):
+    return t @ adjoint(t) + fb.eye(t.shape[-1], dtype=t.dtype)
+
+
+def size(t):
+    """What a sign or a phase does not change."""
+    return t.abs().square()
+
+
+# Factorizations
+for shape in ((3, 3), (2, 3, 3), (0, 0)):
+    add("cholesky", lambda A: linalg.cholesky(positive(A)), shape)
+    add("cholesky", lambda A: fb.cholesky(positive(A), upper=True), shape)
+for shape in ((3, 3), (2, 5, 3), (3, 5), (0, 3)):
+    add("lu", lambda A: linalg.lu(A)[1:], shape)
+    add("lu", lambda A: fb.lu(A)[0], shape)
+    add("lu_unpack", lambda A: fb.lu_unpack(*linalg.lu_factor_ex(A)[:2])[1:], shape)
+    add("qr", lambda A: tuple(linalg.qr(A)), shape)
+add("qr", lambda A: tuple(fb.qr(A, some=False)), (2, 4))
+add("qr", lambda A: linalg.qr(A).R, (4, 2))
+add("qr", lambda A: linalg.qr(A).Q, (2, 4))
+for name, function in (("orgqr", fb.orgqr), ("orgqr", linalg.householder_product)):
+    add(name, function, (4, 3), (3,))
+    add(name, function, (2, 4, 3), (2, 2))
+add("ormqr", lambda A, tau, C: fb.ormqr(A, tau, C), (4, 2), (2,), (4, 3))
+add("ormqr", lambda A, tau, C: fb.ormqr(A, tau, C, left=False, transpose=True), (4, 2), (2,), (3, 4))
+
+# Equations
+for shape in ((3, 2), (2, 3, 2)):
+    add("solve", lambda A, B: linalg.solve(A, B), regular(3, 3), shape)
+    add("solve", lambda A, B: linalg.solve(A, adjoint(B), left=False), regular(3, 3), shape)
+    add("solve", lambda A, B: linalg.solve_ex(A, B).result, regular(3, 3), shape)
+    add("lu_solve", lambda A, B: fb.lu_solve(B, *linalg.lu_factor(A)), regular(3, 3), shape)
+    add("lu_solve", lambda A, B: linalg.lu_solve(*linalg.lu_factor(A), B, adjoint=True), regular(3, 3), shape)
+    add("lu_solve", lambda A, B: linalg.lu_solve(*linalg.lu_factor(A), B.mT, left=False), regular(2, 3, 3), shape)
+    add("cholesky_solve", lambda B, L: fb.cholesky_solve(B, lower(L)), shape, (3, 3))
+    add("cholesky_solve", lambda B, L: fb.cholesky_solve(B, lower(L).mT, upper=True), shape, (2, 3, 3))
+    for upper in (False, True):
+        add(
+            "triangular_solve",
+            lambda B, A, u=upper: fb.triangular_solve(B, A, upper=u, transpose=True).solution,
+            shape,
+            regular(3, 3),
+        )
+        for unit in (False, True):
+            add(
+                "triangular_solve",
+                lambda A, B, u=upper, v=unit: linalg.solve_triangular(A, B, upper=u, unitriangular=v),
+                regular(2, 3, 3),
+                shape,
+            )
+add("solve", linalg.solve, regular(3, 3), (3,))
+add("solve", lambda A, b: linalg.solve(A, b), regular(2, 3, 3), (2, 3))
+add("solve", lambda A, B: linalg.tensorsolve(A, B), lambda draw: draw(2, 3, 6) + 3 * np.eye(6).reshape(2, 3, 6), (2, 3))
+add("inverse", fb.inverse, regular(3, 3))
+add("inverse", linalg.inv, regular(2, 2, 2))
+add("inverse", lambda A: linalg.inv_ex(A).inverse, regular(2, 2))
+add("inverse", lambda A: linalg.tensorinv(A, 1), lambda draw: draw(4, 2, 2) + 3 * np.eye(4).reshape(4, 2, 2))
+add("cholesky_inverse", lambda L: fb.cholesky_inverse(lower(L)), (3, 3))
+add("cholesky_inverse", lambda L: fb.cholesky_inverse(lower(L).mT, upper=True), (2, 3, 3))
+for shape in ((3, 3), (5, 3), (2, 3, 5)):
+    add("pinverse", fb.pinverse, shape)
+    add("pinverse", lambda A: linalg.pinv(A), shape)
+    for driver in ("gels", "gelsy", "gelsd"):
+        add("lstsq", lambda A, B, d=driver: linalg.lstsq(A, B, driver=d).solution, shape, (*shape[:-1], 2))
+add("pinverse", lambda A: linalg.pinv(hermitian(A), hermitian=True), regular(3, 3))
+add("lstsq", lambda A, B: linalg.lstsq(A, B, driver="gels").residuals, (5, 3), (5, 2))
+
+# Determinants
+for shape in ((1, 1), (3, 3), (2, 3, 3), (0, 0), (2, 0, 0)):
+    add("det", fb.det, shape)
+    add("slogdet", lambda A: tuple(fb.slogdet(A)), shape)
+    add("logdet", lambda A: fb.logdet(positive(A)), shape)
+add("det", lambda A: fb.det(A * fb.tensor([1.0, 1.0, 0.0], dtype=A.dtype)), (3, 3))  # singular
+
+# Spectra
+for shape in ((3, 3), (2, 3, 3)):
+    for UPLO in "LU":
+        add("eigh", lambda A, u=UPLO: linalg.eigvalsh(hermitian(A), u), shape)
+        add("eigh", lambda A, u=UPLO: [f(t) for f, t in zip((abs, size), linalg.eigh(hermitian(A), u))], shape)
+    add("eig", lambda A: linalg.eigvals(A).abs(), regular(*shape))
+    add("eig", lambda A: [t.abs() for t in linalg.eig(A)], regular(*shape))
+for shape in ((3, 3), (2, 4, 3), (3, 4)):
+    add("svd", linalg.svdvals, shape)
+    add("svd", lambda A: [size(linalg.svd(A, False).U), linalg.svd(A).S, size(linalg.svd(A, False).Vh)], shape)
+    add("svd", lambda A: size(fb.svd(A).U), shape)
+    add("svd", lambda A: size(fb.svd(A).V) * fb.svd(A).S.unsqueeze(-2), shape)
+    add("svd", lambda A: (lambda r: (r.U * r.S.unsqueeze(-2).exp()) @ r.Vh)(linalg.svd(A, False)), shape)
+
+# Functions and products
+add("matrix_exp", fb.matrix_exp, (3, 3))
+add("matrix_exp", lambda A: linalg.matrix_exp(A * 3), (2, 2, 2))
+for n in (-2, -1, 0, 1, 2, 5):
+    add("matrix_power", lambda A, n=n: fb.matrix_power(A, n), regular(2, 3, 3))
+add("chain_matmul", lambda *m: fb.chain_matmul(*m), (2, 3), (3, 4), (4, 2))
+add("chain_matmul", lambda *m: linalg.multi_dot(m), (3,), (3, 4), (4, 2), (2,))
+add("vecdot", lambda x, y: linalg.vecdot(x, y, dim=0), (3, 2), (3, 1))
+add("cross", lambda x, y: linalg.cross(x, y), (2, 3), (1, 3))
+
+# Norms
+for p in (0.5, 1, 1.5, 2, 3, np.inf, -np.inf, -2):
+    add("vector_norm", lambda x, p=p: linalg.vector_norm(x, p, dim=1), (2, 3))
+for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
+    add("norm", lambda A, p=p: linalg.matrix_norm(A, p), (2, 3, 4))
+    add("cond", lambda A, p=p: linalg.cond(A, p), regular(2, 3, 3))
+add("norm", fb.norm, (2, 3))
+add("norm", lambda A: fb.norm(A, "nuc"), (2, 3))
+
+# Sums of products
+for equation, *shapes in (
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("bij,bkj->bki", (2, 3, 2), (2, 4, 2)),
+    ("ii->i", (3, 3)),
+    ("i,ij,jk,k->", (2,), (2, 3), (3, 2), (2,)),
+    ("...i,...i->...", (2, 1, 3), (4, 3)),
+    ("ij,ij->ij", (2, 1), (1, 3)),
+    ("iji,jk->k", (2, 3, 2), (3, 2)),
+):
+    add("einsum", lambda *t, e=equation: fb.einsum(e, *t), *shapes)
+
+
+def inputs_of(makers, dtype):
+    generator = np.random.default_rng(5)
+
+    def draw(*shape):
+        values = generator.standard_normal(shape)
+        return values + 1j * generator.standard_normal(shape) if dtype == "complex128" else values
+
+    return [fb.tensor(m(draw) if callable(m) else draw(*m), requires_grad=True) for m in makers]
+
+
+@pytest.mark.parametrize(("function", "makers", "dtype"), CASES)
+def test_derivatives(function, makers, dtype):
+    inputs = inputs_of(makers, dtype)
+    assert gradcheck(function, inputs)
+    assert gradgradcheck(function, inputs)
+
+
+def test_a_loss_that_depends_on_a_phase_is_refused():
+    if "complex128" not in DTYPES:
+        pytest.skip("no complex numbers")
+    (A,) = inputs_of([(3, 3)], "complex128")
+    weights = fb.tensor(np.random.default_rng(1).standard_normal((3, 3)) + 0.5j)
+    for vectors in (
+        linalg.eigh(hermitian(A)).eigenvectors,
+        linalg.eig(A).eigenvectors,
+        linalg.svd(A).U,
+    ):
+        with pytest.raises(RuntimeError, match="ill-defined"):
+            (vectors * weights).real.sum().backward()
+
+
+def test_qr_without_what_its_derivative_needs():
+    A = fb.ones(3, 2, dtype=fb.float64, requires_grad=True) + fb.eye(3, 2, dtype=fb.float64)
+    with pytest.raises(RuntimeError, match="mode='r'"):
+        linalg.qr(A, "r").R.sum().backward()
+    with pytest.raises(RuntimeError, match="complete"):
+        linalg.qr(A, "complete").Q.sum().backward()
+
+
+def test_the_gradient_of_a_singular_determinant_is_its_cofactors():
+    A = fb.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=fb.float64, requires_grad=True)
+    fb.det(A).backward()
+    np.testing.assert_allclose(A.grad.numpy(), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-12)
