@@ -9,7 +9,7 @@ namespace flambeau::python {
 namespace {
 
 Tensor norm_of_vectors(const Tensor& x, Scalar ord, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
-  require(is_floating(x.dtype()), "linalg.vector_norm: Expected a floating point or complex tensor as input. Got ",
+  require(is_inexact(x.dtype()), "linalg.vector_norm: Expected a floating point or complex tensor as input. Got ",
           x.dtype());
   const double p = ord.real();
   bool nothing = x.numel() == 0 && (!dim || dim->size() == 0);
@@ -61,6 +61,16 @@ void bind_linear_algebra() {
       });
   def("_householder_product(input, tau, columns)", kPrivate, "The first columns of Q, from its reflectors.",
       householder_product);
+  def("_eigh(input, upper, vectors)", kPrivate, "Eigenvalues, and eigenvectors, of small Hermitian matrices.",
+      [](const Tensor& a, bool upper, bool vectors) {
+        Eigen e = eigen_hermitian(a, upper, vectors);
+        return vectors ? Tensors{e.values, e.vectors} : Tensors{e.values};
+      });
+  def("_svd(input, full, vectors)", kPrivate, "U, S, V^H (or S alone) of small matrices, and info.",
+      [](const Tensor& a, bool full, bool vectors) {
+        SingularValues s = singular_values(a, full, vectors);
+        return vectors ? Tensors{s.u, s.values, s.vh, s.info} : Tensors{s.values, s.info};
+      });
   def("_apply_reflectors(input, tau, other, adjoint)", kPrivate, "Q C, or Q^H C, from Q's reflectors.",
       apply_reflectors);
 }

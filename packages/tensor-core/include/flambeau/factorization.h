@@ -35,4 +35,14 @@ FLAMBEAU_API QrFactors qr_factor(const Tensor& a);
 FLAMBEAU_API Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t columns);
 FLAMBEAU_API Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tensor& c, bool adjoint);
 
+// For small matrices (Note [Jacobi] in kernels/jacobi.cpp).
+struct Eigen {
+  Tensor values, vectors;  // ascending; the vectors are the columns, undefined where they are not wanted
+};
+FLAMBEAU_API Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors);
+struct SingularValues {
+  Tensor u, values, vh, info;  // info: 1 where a value is not finite
+};
+FLAMBEAU_API SingularValues singular_values(const Tensor& a, bool full, bool vectors);
+
 }  // namespace flambeau

@@ -4,23 +4,12 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/parts.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
-
-template <class T>
-struct Parts {
-  using Real = T;
-  static T conjugate(T v) { return v; }
-  static T real(T v) { return v; }
-  static T imaginary(T) { return T(0); }
-  static T magnitude(T v) { return std::fabs(v); }  // LAPACK's measure of a pivot
-};
-
-template <class T>
-using Real = typename Parts<T>::Real;
 
 // y -= s x
 template <class T>
@@ -166,6 +155,8 @@ Factorizations factorizations() {
 void fill_factorization(Table& table) {
   table.factorizations[0] = factorizations<float>();
   table.factorizations[1] = factorizations<double>();
+  table.factorizations[2] = factorizations<Complex<float>>();
+  table.factorizations[3] = factorizations<Complex<double>>();
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

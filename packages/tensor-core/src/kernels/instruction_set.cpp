@@ -22,6 +22,7 @@ void fill_optimizer(Table&);
 void fill_windows(Table&);
 void fill_direct_convolution(Table&);
 void fill_factorization(Table&);
+void fill_jacobi(Table&);
 
 Table make_table() {
   Table table{};
@@ -42,6 +43,7 @@ Table make_table() {
   fill_windows(table);
   fill_direct_convolution(table);
   fill_factorization(table);
+  fill_jacobi(table);
   return table;
 }
 

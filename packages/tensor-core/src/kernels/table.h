@@ -4,6 +4,7 @@
 
 #include "flambeau/pointwise.h"
 #include "kernels/factorization.h"
+#include "kernels/jacobi.h"
 
 namespace flambeau::kernels {
 
@@ -77,7 +78,8 @@ struct Table {
   void (*cumsum[kComputeCount])(char* out, const char* in, int64_t length, int64_t inner);
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C.
   void (*gemm[2])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
-  Factorizations factorizations[2];
+  Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
+  Jacobi jacobi[4];
   // The image as a matrix (channels * kernel_h * kernel_w, out_h * out_w), and the transpose of that, which adds.
   void (*unfold[2])(const Patches& patches, const char* image, char* columns);
   void (*fold[2])(const Patches& patches, const char* columns, char* image);

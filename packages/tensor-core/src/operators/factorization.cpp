@@ -24,7 +24,7 @@ using kernels::Triangle;
 constexpr int64_t kPanel = 32;
 
 const kernels::Factorizations& kernels_of(Dtype dtype) {
-  return kernels::table().factorizations[dtype == Dtype::float64];
+  return kernels::table().factorizations[int(compute_type(dtype)) - int(Compute::f32)];
 }
 
 struct Block {  // a row-major matrix in memory
@@ -37,6 +37,17 @@ struct Block {  // a row-major matrix in memory
   kernels::Matrix plain() const { return {data, ld, 1}; }
   kernels::Matrix transposed() const { return {data, 1, ld}; }
 };
+
+template <class T>
+inline constexpr bool is_factored = std::is_floating_point_v<T> || is_complex_type<T>;
+
+template <class T>
+T conjugate(T v) {
+  if constexpr (is_complex_type<T>)
+    return T(v.re, -v.im);
+  else
+    return v;
+}
 
 class Scratch {  // a row-major matrix of its own
  public:
@@ -59,6 +70,28 @@ void copy_block(const Block& to, const Block& from, int64_t rows, int64_t column
   const size_t bytes = size_t(columns * item_size(to.dtype));
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to.at(i, 0), from.at(i, 0), bytes);
 }
+
+// to[i, j] = conj(from[i, j])
+void conjugate_block(const Block& to, const Block& from, int64_t rows, int64_t columns) {
+  dispatch_all(to.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (is_complex_type<T>)
+      for (int64_t i = 0; i < rows; ++i) {
+        const T* source = reinterpret_cast<const T*>(from.at(i, 0));
+        for (int64_t j = 0; j < columns; ++j) reinterpret_cast<T*>(to.at(i, 0))[j] = conjugate(source[j]);
+      }
+  });
+}
+
+// The conjugate of a matrix to read, without a copy where it is the matrix itself.
+struct Conjugate {
+  Scratch copy;
+  Block block;
+  Conjugate(const Block& from, int64_t rows, int64_t columns)
+      : copy(is_complex(from.dtype) ? rows : 0, columns, from.dtype), block(is_complex(from.dtype) ? *copy : from) {
+    if (is_complex(from.dtype)) conjugate_block(block, from, rows, columns);
+  }
+};
 
 // C -= A B
 void subtract_product(int64_t m, int64_t n, int64_t k, const kernels::Matrix& a, const kernels::Matrix& b,
@@ -126,48 +159,66 @@ int64_t factor_cholesky(int64_t n, const Block& a) {
   for (int64_t k = 0; k < n; k += kPanel) {
     const int64_t width = std::min(kPanel, n - k), right = k + width;
     if (const int64_t failed = kernel.cholesky(width, a.at(k, k), a.ld)) return k + failed;
-    solve_block(width, n - right, {a.at(k, k), 1, a.ld, false, false}, a.from(k, right));
+    const Conjugate corner(a.from(k, k), width, width);
+    solve_block(width, n - right, {corner.block.data, 1, corner.block.ld, false, false}, a.from(k, right));
+    const Conjugate row(a.from(k, right), width, n - right);
     for (int64_t i = right; i < n; i += kRows)
-      subtract_product(std::min(kRows, n - i), n - i, width, a.from(k, i).transposed(), a.from(k, i).plain(),
-                       a.from(i, i));
+      subtract_product(std::min(kRows, n - i), n - i, width, row.block.from(0, i - right).transposed(),
+                       a.from(k, i).plain(), a.from(i, i));
   }
   return 0;
 }
 
 // The reflectors in the columns of a panel as 1 - V T V^H.
 struct BlockReflector {
-  Scratch v, t;
   int64_t m, k;
+  Scratch v, t, t_adjoint;
+  Conjugate v_conjugate;
 
   BlockReflector(const Block& panel, const char* tau, int64_t m, int64_t k)
-      : v(m, k, panel.dtype), t(k, k, panel.dtype), m(m), k(k) {
-    copy_block(*v, panel, m, k);
-    dispatch(panel.dtype, [&](auto tag) { make(tag, tau); });
+      : m(m),
+        k(k),
+        v(m, k, panel.dtype),
+        t(k, k, panel.dtype),
+        t_adjoint(k, k, panel.dtype),
+        v_conjugate(take(panel), m, k) {
+    Scratch gram(k, k, panel.dtype);
+    gemm(k, k, m, 1, v_conjugate.block.transposed(), v->plain(), 0, gram->data, k, panel.dtype);
+    dispatch_all(panel.dtype, [&](auto tag) { combine(tag, tau, gram->data); });
   }
 
   // C = (1 - V T V^H) C, or its adjoint.
   void apply(int64_t n, bool adjoint, const Block& c) const {
     Scratch inner(k, n, c.dtype), turned(k, n, c.dtype);
-    gemm(k, n, m, 1, v->transposed(), c.plain(), 0, inner->data, n, c.dtype);
-    gemm(k, n, k, 1, adjoint ? t->transposed() : t->plain(), inner->plain(), 0, turned->data, n, c.dtype);
+    gemm(k, n, m, 1, v_conjugate.block.transposed(), c.plain(), 0, inner->data, n, c.dtype);
+    gemm(k, n, k, 1, (adjoint ? t_adjoint : t)->plain(), inner->plain(), 0, turned->data, n, c.dtype);
     subtract_product(m, n, k, v->plain(), turned->plain(), c);
   }
 
  private:
+  // V, with its ones and zeros.
+  const Block& take(const Block& panel) {
+    copy_block(*v, panel, m, k);
+    dispatch_all(panel.dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if constexpr (is_factored<T>)
+        for (int64_t i = 0; i < k; ++i) {
+          T* row = reinterpret_cast<T*>(v->at(i, 0));
+          row[i] = T(1);
+          std::fill(row + i + 1, row + k, T(0));
+        }
+    });
+    return *v;
+  }
+
+  // T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j
   template <class T>
-  void make(TypeTag<T>, const char* factors) {
-    if constexpr (std::is_floating_point_v<T>) {
-      const T* tau = reinterpret_cast<const T*>(factors);
-      T *vs = reinterpret_cast<T*>(v->data), *ts = reinterpret_cast<T*>(t->data);
-      for (int64_t i = 0; i < k; ++i) {
-        for (int64_t j = i + 1; j < k; ++j) vs[i * k + j] = T(0);
-        vs[i * k + i] = T(1);
-      }
-      Scratch gram(k, k, v->dtype);
-      gemm(k, k, m, 1, v->transposed(), v->plain(), 0, gram->data, k, v->dtype);
-      const T* g = reinterpret_cast<const T*>(gram->data);
+  void combine(TypeTag<T>, const char* factors, const char* gram) {
+    if constexpr (is_factored<T>) {
+      const T *tau = reinterpret_cast<const T*>(factors), *g = reinterpret_cast<const T*>(gram);
+      T *ts = reinterpret_cast<T*>(t->data), *turned = reinterpret_cast<T*>(t_adjoint->data);
       std::fill(ts, ts + k * k, T(0));
-      for (int64_t j = 0; j < k; ++j) {  // T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j
+      for (int64_t j = 0; j < k; ++j) {
         for (int64_t i = 0; i < j; ++i) {
           T total(0);
           for (int64_t p = i; p < j; ++p) total += ts[i * k + p] * g[p * k + j];
@@ -175,6 +226,7 @@ struct BlockReflector {
         }
         ts[j * k + j] = tau[j];
       }
+      for (int64_t i = 0; i < k * k; ++i) turned[i % k * k + i / k] = conjugate(ts[i]);
     }
   }
 };
@@ -304,7 +356,7 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
       }
     });
   };
-  const Tensor factors = adjoint ? transpose(lu, -1, -2) : lu;
+  const Tensor factors = adjoint ? transpose(conj(lu), -1, -2) : lu;
   if (!adjoint) exchange(false);
   solve_into(factors, out, false, !adjoint);  // L, or U^H
   solve_into(factors, out, true, adjoint);    // U, or L^H
@@ -314,7 +366,15 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
 
 namespace {
 
-// body(diagonal element, position) over one matrix' U; gives the sign of the permutation.
+template <class T>
+auto modulus(T v) {
+  if constexpr (is_complex_type<T>)
+    return std::hypot(v.re, v.im);
+  else
+    return std::fabs(v);
+}
+
+// body(diagonal element) over one matrix' U; gives the sign of the permutation.
 template <class T, class F>
 int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
   const int64_t n = lu.size(-1);
@@ -333,9 +393,9 @@ int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body)
 Tensor lu_determinant(const Tensor& lu, const Tensor& pivots) {
   GradMode off(false);
   const Tensor out = empty(batch_shape(lu), lu.dtype());
-  dispatch(lu.dtype(), [&](auto tag) {
+  dispatch_all(lu.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (std::is_floating_point_v<T>)
+    if constexpr (is_factored<T>)
       for (int64_t i = 0; i < out.numel(); ++i) {
         T value(1);
         const int sign = each_pivot<T>(lu, pivots, i, [&](T u) { value *= u; });
@@ -347,18 +407,20 @@ Tensor lu_determinant(const Tensor& lu, const Tensor& pivots) {
 
 LogDeterminant lu_log_determinant(const Tensor& lu, const Tensor& pivots) {
   GradMode off(false);
-  const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), lu.dtype());
-  dispatch(lu.dtype(), [&](auto tag) {
+  const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), to_real(lu.dtype()));
+  dispatch_all(lu.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (std::is_floating_point_v<T>)
+    if constexpr (is_factored<T>)
       for (int64_t i = 0; i < sign.numel(); ++i) {
-        T direction(1), total(0);
+        T direction(1);
+        auto total = modulus(T(1)) - 1;
         const int parity = each_pivot<T>(lu, pivots, i, [&](T u) {
-          direction *= T((u > T(0)) - (u < T(0)));
-          total += std::log(std::fabs(u));
+          const auto size = modulus(u);
+          direction *= size == 0 ? T(0) : u / T(size);
+          total += std::log(size);
         });
         sign.data<T>()[i] = parity < 0 ? -direction : direction;
-        logarithm.data<T>()[i] = total;
+        logarithm.data<decltype(total)>()[i] = total;
       }
   });
   return {sign, logarithm};
@@ -388,7 +450,7 @@ Inverse inverse(const Tensor& a) {
 
 CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
   GradMode off(false);
-  const Batch batch(copy_of(upper ? a : transpose(a, -1, -2)));
+  const Batch batch(copy_of(upper ? a : transpose(conj(a), -1, -2)));
   const Tensor info = zeros(batch_shape(a), Dtype::int32);
   const int64_t size = item_size(a.dtype());
   each(batch.count, cube(batch.n) / 3, [&](int64_t i) {
@@ -396,7 +458,7 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
     info.data<int32_t>()[i] = int32_t(factor_cholesky(batch.n, block));
     for (int64_t k = 1; k < batch.n; ++k) std::memset(block.at(k, 0), 0, size_t(k * size));
   });
-  return {upper ? batch.tensor : transpose(batch.tensor, -1, -2), info};
+  return {upper ? batch.tensor : transpose(conj(batch.tensor), -1, -2), info};
 }
 
 Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit) {

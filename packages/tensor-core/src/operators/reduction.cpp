@@ -368,6 +368,50 @@ Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) {
   return truth(kernels::Reduce::Prod, t, dim, keepdim);
 }
 
+namespace {
+
+double sum_of_squares(const char* data, int64_t n, Dtype dtype) {
+  constexpr int64_t kChunk = 65536;  // a fixed one: the result does not depend on the number of threads
+  const auto kernel = kernels::table().squared_deviation[dtype == Dtype::float64];
+  if (n <= kChunk) return kernel(data, n, 0);
+  std::vector<double> parts(size_t((n + kChunk - 1) / kChunk));
+  parallel_items(int64_t(parts.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      parts[size_t(i)] = kernel(data + i * kChunk * item_size(dtype), std::min(kChunk, n - i * kChunk), 0);
+  });
+  double total = 0;
+  for (double part : parts) total += part;
+  return total;
+}
+
+// The 2-norm where what is reduced lies together in memory, in one pass; undefined elsewhere.
+Tensor norm_of_rows(const Tensor& x, const OptionalDims& dim, bool keepdim) {
+  const Dtype real = to_real(x.dtype());
+  if (!x.is_contiguous() || (real != Dtype::float32 && real != Dtype::float64) || x.dim() == 0) return Tensor();
+  const uint64_t mask = dim_mask(x, dim);
+  int kept = 0;
+  while (kept < x.dim() && !(mask >> kept & 1)) ++kept;
+  for (int i = kept; i < x.dim(); ++i)
+    if (!(mask >> i & 1)) return Tensor();
+  Shape shape(x.shape().begin(), x.shape().begin() + kept);
+  const int64_t rows = product(shape);
+  const int64_t length = rows ? x.numel() / rows * (is_complex(x.dtype()) ? 2 : 1) : 0;
+  for (int i = kept; keepdim && i < x.dim(); ++i) shape.push_back(1);
+  const Tensor out = empty(shape, real);
+  parallel_items(rows, std::max<int64_t>(1, 32768 / (length + 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const double value = std::sqrt(sum_of_squares(x.bytes() + r * length * item_size(real), length, real));
+      if (real == Dtype::float64)
+        out.data<double>()[r] = value;
+      else
+        out.data<float>()[r] = float(value);
+    }
+  });
+  return out;
+}
+
+}  // namespace
+
 Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keepdim) {
   const Tensor x = is_inexact(t.dtype()) ? t : to(t, default_dtype());
   if (std::isinf(p)) {
@@ -379,8 +423,10 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
   Tensor out;
   {
     GradMode off(false);
-    out = p == 2 ? sqrt(sum(square(abs(x)), dim, keepdim, std::nullopt))
-                 : pow(sum(pow(abs(x), Scalar(p)), dim, keepdim, std::nullopt), Scalar(1 / p));
+    if (p == 2) out = norm_of_rows(x, dim, keepdim);
+    if (!out.defined())
+      out = p == 2 ? sqrt(sum(is_complex(x.dtype()) ? square(abs(x)) : square(x), dim, keepdim, std::nullopt))
+                   : pow(sum(pow(abs(x), Scalar(p)), dim, keepdim, std::nullopt), Scalar(1 / p));
   }
   if (recording(x))  // grad * sign(x) * (|x| / result)**(p - 1), 0 where x is 0
     record("Norm", out, {&x}, {&x, &out}, [kept = kept_shape(x, dim), p](const Context& c) {

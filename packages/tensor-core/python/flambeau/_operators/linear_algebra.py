@@ -204,6 +204,20 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     return _core.vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
+@operator(method=True, out=True)
+def ger(input: Tensor, vec2: Tensor) -> Tensor:
+    """The outer product of two vectors, as flambeau.outer."""
+    return _core.outer(input, vec2)
+
+
+@operator(method=True, out=True)
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """The inner product of two vectors, the first conjugated: ``sum(conj(input) * other)``. Gradient: both."""
+    if input.dim() != 1 or other.dim() != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.dim()}D and {other.dim()}D tensors")
+    return _core.dot(input.conj() if input.dtype.is_complex else input, other)
+
+
 @operator(out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, in the order that takes the fewest multiplications, as flambeau.linalg.multi_dot."""
@@ -238,3 +252,41 @@ def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int
     Gradient: A.
     """
     return flambeau.linalg._lowrank.pca_lowrank(A, q, center, niter)
+
+
+@operator()
+def lobpcg(
+    A: Tensor,
+    k: int | None = None,
+    B: Tensor | None = None,
+    X: Tensor | None = None,
+    n: int | None = None,
+    iK: Tensor | None = None,
+    niter: int | None = None,
+    tol: float | None = None,
+    largest: bool | None = None,
+    method: str | None = None,
+    tracker: Any = None,
+) -> tuple[Tensor, Tensor]:
+    """A few of the largest (or smallest) eigenvalues of a large symmetric matrix, and their eigenvectors.
+
+    Args:
+        A: ``(*, m, m)``, symmetric.
+        k: how many, at most a third of m; 1 by default, or as many as X has columns.
+        B: positive definite: solve ``A x = e B x``.
+        X: ``(*, m, k)`` to start from; random by default.
+        n: ignored: the search space is chosen by the algorithm.
+        iK: an approximate inverse of A, which makes it quicker.
+        niter: the most steps; 1000 by default.
+        tol: of the residual over the norm of A; the root of eps by default.
+        largest: False looks for the smallest eigenvalues.
+        method: "basic" or "ortho"; both are served by the same orthogonal iteration.
+        tracker: called with the eigenvalues, the eigenvectors and the residual after every step.
+    Returns: ``(*, k)`` eigenvalues, and ``(*, m, k)`` eigenvectors, as columns.
+    Gradient: A, without B. Source: Knyazev 2001, "Toward the optimal preconditioned eigensolver".
+    """
+    if method not in (None, "basic", "ortho"):
+        raise ValueError(f"lobpcg: method must be 'basic' or 'ortho', got {method!r}")
+    steps = 1000 if niter is None or niter < 0 else niter
+    up = True if largest is None else largest
+    return flambeau.linalg._iterative.lobpcg(A, 1 if k is None else k, B, X, iK, steps, tol, up, tracker)

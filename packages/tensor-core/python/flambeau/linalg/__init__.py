@@ -6,7 +6,7 @@ NumPy.
 """
 
 from flambeau._core import vector_norm
-from flambeau.linalg import _legacy, _lowrank  # noqa: F401  (what the top level calls)
+from flambeau.linalg import _iterative, _legacy, _lowrank  # noqa: F401  (what the top level calls)
 from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp, matrix_power

@@ -25,7 +25,7 @@ def _adjugate_adjoint(A: Tensor) -> Tensor:
     U, S, Vh = decompose(A, False)
     n = S.size(-1)
     others = _core.where(_core.eye(n, dtype=_core.bool), S.new_ones(()), S.unsqueeze(-2).expand(*S.shape, n)).prod(-1)
-    turn = det(U) * det(Vh)
+    turn = conjugate(det(U) * det(Vh))
     return (U * (turn.unsqueeze(-1) * others).unsqueeze(-2)) @ Vh
 
 

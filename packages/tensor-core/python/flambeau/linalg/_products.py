@@ -129,9 +129,14 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
         N = x.size(-1) if x.dim() else 1
     if N <= 1:
         raise RuntimeError(f"linalg.vander: N must be greater than 1, got {N}")
-    column = x.unsqueeze(-1)
-    powers = column.expand(*x.shape, N - 1).cumprod(-1)
-    return _core.cat([_core.ones_like(column, dtype=powers.dtype), powers], -1)
+    if x.dtype is _core.bool:
+        raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got bool")
+    if not (x.dtype.is_floating_point or x.dtype.is_complex):
+        x = x.to(_core.int64)
+    powers = [_core.ones_like(x), x]
+    while len(powers) < N:
+        powers.append(powers[-1] * x)
+    return _core.stack(powers, -1)
 
 
 def _count(sizes: Sequence[int]) -> int:

@@ -1,11 +1,13 @@
-"""Eigenvalues and singular values, by LAPACK through NumPy."""
+"""Eigenvalues and singular values: of small matrices by Jacobi's rotations, else by LAPACK through NumPy."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._lu import solve_matrix
@@ -16,6 +18,7 @@ _Eig = result_type("linalg_eig", "eigenvalues", "eigenvectors")
 _Eigh = result_type("linalg_eigh", "eigenvalues", "eigenvectors")
 _Svd = result_type("linalg_svd", "U", "S", "Vh")
 
+_SMALL = 10  # rows and columns up to which rotations of our own are quicker than LAPACK
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
 
 
@@ -28,6 +31,29 @@ def call_numpy(name: str, function: Any, *arrays: Tensor, **options: Any) -> Any
     if isinstance(result, tuple):
         return tuple(_core.from_numpy(np.ascontiguousarray(r)) for r in result)
     return _core.from_numpy(np.asarray(result))
+
+
+def _finite(name: str, A: Tensor) -> Tensor:
+    """A matrix that LAPACK can be given: on infinities it may run forever."""
+    A = A.detach()
+    if not A.isfinite().all():
+        raise _checks.LinAlgError(f"linalg.{name}: {_NOT_CONVERGED}")
+    return A
+
+
+def _eigh_by_lapack(function: Any, A: Tensor, UPLO: str) -> Any:
+    """Of a matrix that is not finite everything is NaN."""
+    A = A.detach()
+    finite = A.isfinite().flatten(-2).all(-1)
+    if finite.all():
+        return call_numpy("eigh", function, A, UPLO=UPLO.upper())
+    whole = _core.where(finite.unsqueeze(-1).unsqueeze(-1), A, 0)
+    result = call_numpy("eigh", function, whole, UPLO=UPLO.upper())
+    values = result[0] if isinstance(result, tuple) else result
+    values = values.masked_fill(~finite.unsqueeze(-1), math.nan)
+    if not isinstance(result, tuple):
+        return values
+    return values, result[1].masked_fill(~finite.unsqueeze(-1).unsqueeze(-1), math.nan)
 
 
 def _gaps(L: Tensor) -> Tensor:
@@ -65,7 +91,10 @@ def _half(A: Tensor, UPLO: str) -> Tensor:
 
 def decompose_hermitian(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors; derivative: Giles 2008, section 3.1."""
-    L, V = call_numpy("eigh", np.linalg.eigh, A, UPLO=UPLO.upper())
+    if A.size(-1) <= _SMALL:
+        L, V = _core._eigh(A.detach(), UPLO in "Uu", True)
+    else:
+        L, V = _eigh_by_lapack(np.linalg.eigh, A, UPLO)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         (L, V), (grad_L, grad_V) = saved, grads
@@ -111,7 +140,9 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     _half(A, UPLO)
     if _core.is_grad_enabled() and A.requires_grad:
         return decompose_hermitian(A, UPLO)[0]
-    return call_numpy("eigvalsh", np.linalg.eigvalsh, A, UPLO=UPLO.upper())
+    if A.size(-1) <= _SMALL:
+        return _core._eigh(A, UPLO in "Uu", False)[0]
+    return _eigh_by_lapack(np.linalg.eigvalsh, A, UPLO)
 
 
 # General square matrices
@@ -149,7 +180,7 @@ def _complex_of(A: Tensor) -> Any:
 
 
 def _require_finite(name: str, A: Tensor) -> None:
-    if not np.isfinite(A.detach().numpy()).all():
+    if not A.isfinite().all():
         raise RuntimeError(f"linalg.{name}: input tensor should not contain infs or NaNs.")
 
 
@@ -189,7 +220,11 @@ def eigvals(A: Tensor) -> Tensor:
 
 def decompose(A: Tensor, full_matrices: bool) -> tuple[Tensor, Tensor, Tensor]:
     """U, S, V^H; derivative: Giles 2008, section 3.2, and Wan, Zhang 2019, arXiv:1909.02659, in the complex case."""
-    U, S, Vh = call_numpy("svd", np.linalg.svd, A, full_matrices=full_matrices)
+    if max(A.shape[-2:]) <= _SMALL:
+        U, S, Vh, info = _core._svd(A.detach(), full_matrices, True)
+        _checks.successful("svd", info, _NOT_CONVERGED)
+    else:
+        U, S, Vh = call_numpy("svd", np.linalg.svd, _finite("svd", A), full_matrices=full_matrices)
     k = S.size(-1)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
@@ -223,7 +258,10 @@ def _svd_gradient(
     if turn_U is not None:
         middle = turn_U / E * off * S.unsqueeze(-2)
         if U.dtype.is_complex:
-            middle = middle + _on_diagonal(_diagonal(turn_U) / (2 * S))
+            reached = finfo(S.dtype).eps * S.amax(-1, keepdim=True) < S  # where S is 0 the phases are free
+            middle = middle + _on_diagonal(
+                _core.where(reached, _diagonal(turn_U), 0) / (2 * _core.where(reached, S, 1))
+            )
     if turn_V is not None:
         middle = middle + S.unsqueeze(-1) * (turn_V / E * off)
     if grad_S is not None:
@@ -274,4 +312,8 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     _known_driver("svdvals", driver)
     if _core.is_grad_enabled() and A.requires_grad:
         return decompose(A, False)[1]
-    return call_numpy("svdvals", np.linalg.svd, A, compute_uv=False)
+    if max(A.shape[-2:]) <= _SMALL:
+        S, info = _core._svd(A, False, False)
+        _checks.successful("svdvals", info, _NOT_CONVERGED)
+        return S
+    return call_numpy("svdvals", np.linalg.svd, _finite("svdvals", A), compute_uv=False)
