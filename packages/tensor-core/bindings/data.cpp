@@ -131,6 +131,8 @@ template <class T>
 void store_number(PyObject* o, T* to) {
   Scalar s;
   require<TypeError>(to_scalar(o, s), "tensor(): expected a number, got ", Py_TYPE(o)->tp_name);
+  require<TypeError>(s.kind() != Category::Complex || is_complex_type<T> || std::is_same_v<T, bool>,
+                     "must be real number, not complex: ", s, " as ", dtype_of<T>());
   require(fits(s, dtype_of<T>()), "value ", s, " cannot be converted to type ", dtype_of<T>(), " without overflow");
   *to = s.to<T>();
 }

@@ -2,7 +2,9 @@
 // so that loops over them vectorise. All of it inline: kernels for several instruction sets share it.
 #pragma once
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <ostream>
 #include <type_traits>
 
@@ -24,14 +26,7 @@ struct Complex {
   friend FLAMBEAU_INLINE constexpr Complex operator*(Complex a, Complex b) {
     return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
   }
-  // Smith 1962: scaled by the divisor's larger part, so that nothing overflows on the way.
-  friend FLAMBEAU_INLINE Complex operator/(Complex a, Complex b) {
-    const bool turned = std::fabs(b.re) < std::fabs(b.im);
-    const T large = turned ? b.im : b.re, small = turned ? b.re : b.im;
-    const T ratio = large == T(0) ? T(0) : small / large, scale = T(1) / (large + small * ratio);
-    const T p = turned ? a.im : a.re, q = turned ? a.re : a.im;  // by i, were it turned: (p + q ratio, +-(q - p ratio))
-    return {(p + q * ratio) * scale, (turned ? p * ratio - q : q - p * ratio) * scale};
-  }
+  friend FLAMBEAU_INLINE Complex operator/(Complex a, Complex b) { return divide(a, b); }
   friend FLAMBEAU_INLINE constexpr Complex operator*(Complex a, T b) { return {a.re * b, a.im * b}; }
   friend FLAMBEAU_INLINE constexpr Complex operator*(T a, Complex b) { return {a * b.re, a * b.im}; }
   friend FLAMBEAU_INLINE constexpr Complex operator/(Complex a, T b) { return {a.re / b, a.im / b}; }
@@ -42,6 +37,25 @@ struct Complex {
   FLAMBEAU_INLINE Complex& operator*=(Complex b) { return *this = *this * b; }
   friend std::ostream& operator<<(std::ostream& out, Complex a) { return out << "(" << a.re << "," << a.im << ")"; }
 };
+
+// The divisor is scaled by a power of two, or its square kept in a wider type, so that nothing overflows on the way; in
+// both without a branch. By an infinity what is finite gives 0; by 0 each part is divided by itself.
+FLAMBEAU_INLINE Complex<double> divide(Complex<double> a, Complex<double> b) {
+  const double larger = std::fabs(b.re) < std::fabs(b.im) ? std::fabs(b.im) : std::fabs(b.re);
+  const uint64_t exponent = std::bit_cast<uint64_t>(larger) >> 52;
+  const double scale = std::bit_cast<double>((exponent < 2045 ? 2046 - exponent : 1) << 52);  // about 1 / larger
+  const double c = b.re * scale, d = b.im * scale, square = c * c + d * d;
+  const double p = a.re * scale, q = a.im * scale;
+  const bool zero = larger == 0, vanishes = larger == INFINITY;
+  const double re = (zero ? a.re : p * c + q * d) / square, im = (zero ? a.im : q * c - p * d) / square;
+  return {vanishes ? a.re * 0 : re, vanishes ? a.im * 0 : im};
+}
+FLAMBEAU_INLINE Complex<float> divide(Complex<float> a, Complex<float> b) {
+  const double c = b.re, d = b.im, square = c * c + d * d;
+  const bool zero = square == 0, vanishes = square == INFINITY;
+  const double re = (zero ? a.re : a.re * c + a.im * d) / square, im = (zero ? a.im : a.im * c - a.re * d) / square;
+  return {vanishes ? a.re * 0 : float(re), vanishes ? a.im * 0 : float(im)};
+}
 
 template <class T>
 inline constexpr bool is_complex_type = false;

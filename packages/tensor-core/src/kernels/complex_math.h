@@ -139,6 +139,14 @@ template <class T>
 FLAMBEAU_INLINE Complex<T> sigmoid(Complex<T> x) {
   return Complex<T>(T(1)) / (Complex<T>(T(1)) + exp(-x));
 }
+// By the one with the larger real part, whose power is the larger.
+template <class T>
+FLAMBEAU_INLINE Complex<T> logaddexp(Complex<T> x, Complex<T> y) {
+  const bool first = x.re >= y.re;
+  const Complex<T> high = first ? x : y, low = first ? y : x;
+  if (high.re == low.re && std::fabs(high.re) == T(INFINITY)) return high.re < T(0) ? low : log(exp(high) + exp(low));
+  return high + log1p(exp(low - high));
+}
 template <class T>
 FLAMBEAU_INLINE Complex<T> pow(Complex<T> x, Complex<T> y) {
   if (y == Complex<T>(T(0))) return T(1);

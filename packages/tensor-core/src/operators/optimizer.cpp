@@ -22,6 +22,9 @@ void check_list(const Tensors& params, const Tensors& others, const char* what) 
   }
 }
 
+// A complex parameter is stepped as its two parts.
+Tensor parts(const Tensor& t) { return is_complex(t.dtype()) ? view_as_real(t) : t; }
+
 Tensor working(const Tensor& t) {  // contiguous, float32 or float64; t itself if it already is
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
@@ -29,7 +32,8 @@ Tensor working(const Tensor& t) {  // contiguous, float32 or float64; t itself i
 // Refuses what cannot be stepped, before anything is written, and counts the change.
 void begin_step(const char* name, std::initializer_list<const Tensors*> lists) {
   for (const Tensor& p : **lists.begin())
-    require<NotImplementedError>(is_floating(p.dtype()), name, ": parameters must be floating-point, got ", p.dtype());
+    require<NotImplementedError>(is_inexact(p.dtype()), name, ": parameters must be floating-point or complex, got ",
+                                 p.dtype());
   GradMode off(false);
   for (const Tensors* list : lists)
     for (const Tensor& t : *list) begin_inplace(t, name);
@@ -45,11 +49,11 @@ void each_chunk(std::initializer_list<const Tensors*> lists, F&& update) {
     Tensor used[5];
     int count = 0;
     for (const Tensors* list : lists) {
-      if (!list->empty()) used[count] = working((*list)[i]);
+      if (!list->empty()) used[count] = working(parts((*list)[i]));
       ++count;
     }
     const int64_t size = item_size(used[0].dtype());
-    parallel_for(params[i].numel(), kChunk, [&](int64_t begin, int64_t end) {
+    parallel_for(used[0].numel(), kChunk, [&](int64_t begin, int64_t end) {
       char* at[5] = {};
       for (int k = 0; k < count; ++k)
         if (used[k].defined()) at[k] = used[k].bytes() + begin * size;
@@ -57,7 +61,7 @@ void each_chunk(std::initializer_list<const Tensors*> lists, F&& update) {
     });
     int k = 0;
     for (const Tensors* list : lists) {
-      if (k != 1 && !list->empty() && !used[k].same((*list)[i])) copy_values((*list)[i], used[k]);
+      if (k != 1 && !list->empty() && !used[k].same((*list)[i])) copy_values(parts((*list)[i]), used[k]);
       ++k;
     }
   }
