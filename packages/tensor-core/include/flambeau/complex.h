@@ -38,12 +38,17 @@ struct Complex {
   friend std::ostream& operator<<(std::ostream& out, Complex a) { return out << "(" << a.re << "," << a.im << ")"; }
 };
 
+// About 1 / x, for x that is not negative.
+FLAMBEAU_INLINE double reciprocal_power_of_two(double x) {
+  const uint64_t exponent = std::bit_cast<uint64_t>(x) >> 52;
+  return std::bit_cast<double>((exponent < 2045 ? 2046 - exponent : 1) << 52);
+}
+
 // The divisor is scaled by a power of two, or its square kept in a wider type, so that nothing overflows on the way; in
 // both without a branch. By an infinity what is finite gives 0; by 0 each part is divided by itself.
 FLAMBEAU_INLINE Complex<double> divide(Complex<double> a, Complex<double> b) {
   const double larger = std::fabs(b.re) < std::fabs(b.im) ? std::fabs(b.im) : std::fabs(b.re);
-  const uint64_t exponent = std::bit_cast<uint64_t>(larger) >> 52;
-  const double scale = std::bit_cast<double>((exponent < 2045 ? 2046 - exponent : 1) << 52);  // about 1 / larger
+  const double scale = reciprocal_power_of_two(larger);
   const double c = b.re * scale, d = b.im * scale, square = c * c + d * d;
   const double p = a.re * scale, q = a.im * scale;
   const bool zero = larger == 0, vanishes = larger == INFINITY;

@@ -63,13 +63,20 @@ FLAMBEAU_LIBRARY(acosh)
 FLAMBEAU_LIBRARY(atanh)
 #undef FLAMBEAU_LIBRARY
 
-template <class T>
-FLAMBEAU_INLINE T abs(Complex<T> x) {
-  return std::hypot(x.re, x.im);
+// Neither overflows nor branches: see divide() in complex.h. Infinite if either part is.
+FLAMBEAU_INLINE float abs(Complex<float> x) {
+  const double re = x.re, im = x.im;
+  const bool infinite = (std::fabs(x.re) == INFINITY) | (std::fabs(x.im) == INFINITY);
+  return infinite ? INFINITY : float(std::sqrt(re * re + im * im));
+}
+FLAMBEAU_INLINE double abs(Complex<double> x) {
+  const double a = std::fabs(x.re), b = std::fabs(x.im), scale = reciprocal_power_of_two(a < b ? b : a);
+  const double re = a * scale, im = b * scale;
+  return (a == INFINITY) | (b == INFINITY) ? INFINITY : std::sqrt(re * re + im * im) / scale;
 }
 template <class T>
 FLAMBEAU_INLINE T angle(Complex<T> x) {
-  return std::atan2(x.im, x.re);
+  return real::atan2(x.im, x.re);
 }
 template <class T>
 FLAMBEAU_INLINE Complex<T> angle_slope(Complex<T> x) {  // the gradient of angle: i / conj(x)
