@@ -22,6 +22,8 @@ struct None {  // the derivative of what has none
   }
 };
 inline constexpr None none{}, zero{};
+template <class V>
+void accepts(V);  // to ask whether an expression gives a V
 
 template <class V>
 FLAMBEAU_INLINE constexpr V c(double v) {
@@ -93,8 +95,8 @@ FLAMBEAU_INLINE T real_part(Complex<T> x) {
 }
 template <class T>
 FLAMBEAU_INLINE Complex<T> sgn(Complex<T> x) {
-  const T size = abs(x);
-  return size == T(0) ? Complex<T>(T(0)) : x / size;
+  const T size = abs(x), divisor = size == T(0) ? T(1) : size;
+  return x / divisor;
 }
 template <class T>
 FLAMBEAU_INLINE bool isinf(Complex<T> x) {

@@ -14,7 +14,7 @@ namespace {
     }                                                                                                               \
     template <int I, class V>                                                                                       \
     static constexpr bool differentiates() {                                                                        \
-      return requires(V grad, V x, V result) { dx; };                                                               \
+      return requires(V grad, V x, V result) { accepts<V>(dx); };                                                   \
     }                                                                                                               \
     template <class V>                                                                                              \
     static FLAMBEAU_INLINE auto value([[maybe_unused]] V x) {                                                       \
@@ -40,9 +40,9 @@ namespace {
     template <int I, class V>                                                                                \
     static constexpr bool differentiates() {                                                                 \
       if constexpr (I == 0)                                                                                  \
-        return requires(V grad, V x, V y, V result) { dx; };                                                 \
+        return requires(V grad, V x, V y, V result) { accepts<V>(dx); };                                     \
       else                                                                                                   \
-        return requires(V grad, V x, V y, V result) { dy; };                                                 \
+        return requires(V grad, V x, V y, V result) { accepts<V>(dy); };                                     \
     }                                                                                                        \
     template <class V>                                                                                       \
     static FLAMBEAU_INLINE auto value(V x, V y) {                                                            \
@@ -72,11 +72,11 @@ namespace {
     template <int I, class V>                                                                                \
     static constexpr bool differentiates() {                                                                 \
       if constexpr (I == 0)                                                                                  \
-        return requires(V grad, V x, V y, V z, V result) { dx; };                                            \
+        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dx); };                                \
       else if constexpr (I == 1)                                                                             \
-        return requires(V grad, V x, V y, V z, V result) { dy; };                                            \
+        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dy); };                                \
       else                                                                                                   \
-        return requires(V grad, V x, V y, V z, V result) { dz; };                                            \
+        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dz); };                                \
     }                                                                                                        \
     template <class V>                                                                                       \
     static FLAMBEAU_INLINE auto value(V x, V y, V z) {                                                       \

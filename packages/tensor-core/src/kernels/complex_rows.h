@@ -4,8 +4,7 @@
 // that of a row whose result is real is the row's as it stands.
 #pragma once
 
-#include "kernels/complex_math.h"
-#include "kernels/pointwise_loops.h"
+#include "kernels/complex_lanes.h"
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
@@ -26,7 +25,10 @@ struct Turned : Row {
 template <class Row, class V, int I = 0>
 void fill_derivatives(Table& table, int column) {
   if constexpr (I < Row::kArity) {
-    if constexpr (exists(Row::kDerivatives[I]) && Row::template differentiates<I, V>())
+    using T = typename V::Real;
+    if constexpr (exists(Row::kDerivatives[I]) && Row::template differentiates<I, Lanes<T>>())
+      table.derivative[Row::kId][I][column] = derivative_lanes<Row, I, T>;
+    else if constexpr (exists(Row::kDerivatives[I]) && Row::template differentiates<I, V>())
       table.derivative[Row::kId][I][column] = real::derivative_loop<Row, I, V>;
     fill_derivatives<Row, V, I + 1>(table, column);
   }
@@ -36,7 +38,10 @@ template <class Row, class V>
 void fill_type(Table& table, Compute compute) {
   if constexpr (Row::template supports<V>()) {
     constexpr bool gives_real = std::is_floating_point_v<decltype(Row::example(V(0)))>;
-    table.pointwise[Row::kId][int(compute)] = real::forward_loop<Row, V>;
+    if constexpr (Row::template supports<Lanes<typename V::Real>>())
+      table.pointwise[Row::kId][int(compute)] = forward_lanes<Row, typename V::Real>;
+    else
+      table.pointwise[Row::kId][int(compute)] = real::forward_loop<Row, V>;
     table.gives_real[Row::kId] = gives_real;
     fill_derivatives<Turned<Row, !gives_real>, V>(table, int(compute) - int(Compute::f32));
   }

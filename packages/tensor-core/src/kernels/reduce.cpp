@@ -219,9 +219,34 @@ void fill_type(Table& table) {
   table.cumsum[C] = cumsum<T>;
 }
 
+// Sums of pairs, over a tree of the same kind, the parts in alternating lanes.
+template <class T>
+Complex<T> sum_pairs(const T* in, int64_t n) {
+  if (n > kLeaf) {
+    const int64_t half = (n / 2 + kLeaf - 1) / kLeaf * kLeaf;
+    return sum_pairs(in, half) + sum_pairs(in + 2 * half, n - half);
+  }
+  T lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= 2 * n; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += in[i + j];
+  for (int64_t width = kLanes / 2; width > 1; width /= 2)
+    for (int64_t j = 0; j < width; ++j) lanes[j] += lanes[j + width];
+  Complex<T> total(lanes[0], lanes[1]);
+  for (; i < 2 * n; i += 2) total += Complex<T>(in[i], in[i + 1]);
+  return total;
+}
+template <class T>
+void sum_complex(char* out, const char* in, int64_t length, int64_t inner, int64_t width) {
+  if (inner == 1)
+    *reinterpret_cast<Complex<T>*>(out) = sum_pairs(reinterpret_cast<const T*>(in), length);
+  else
+    reduce<Sum, T>(out, in, length, 2 * inner, 2 * width);
+}
+
 template <class T, int C>
 void fill_complex(Table& table) {
-  table.reduce[int(Reduce::Sum)][C] = reduce<Sum, T>;
+  table.reduce[int(Reduce::Sum)][C] = sum_complex<typename T::Real>;
   table.reduce[int(Reduce::Prod)][C] = reduce<Prod, T>;
   table.cumsum[C] = cumsum<T>;
 }
