@@ -36,6 +36,11 @@ def stub() -> str:
     parts = {
         "operators": list(operators()),
         "methods": sorted(line for entry in entries for line in methods(entry)),
+        "constants": sorted(
+            f"{name}: {type(value).__name__}"
+            for name, value in vars(_core).items()
+            if isinstance(value, (_core.layout, _core.memory_format))
+        ),
         "dtypes": sorted(f"{name}: dtype" for name, value in vars(_core).items() if isinstance(value, _core.dtype)),
         "functions": sorted(line for entry in entries for line in functions(entry)),
     }
@@ -58,7 +63,7 @@ def rows() -> Iterator[dict[str, Any]]:
 def functions(entry: dict[str, Any]) -> Iterator[str]:
     """Yield the function, if there is one that `classes.pyi.in` does not have."""
     name = entry["name"]
-    if entry.get("module", "flambeau") != "flambeau":
+    if entry.get("module", "flambeau") != "flambeau" and entry.get("python"):
         return
     if not hasattr(_core, name) or not (entry["function"] or not entry["method"]) or f"\ndef {name}(" in CLASSES:
         return
@@ -105,6 +110,8 @@ def typed(entry: dict[str, Any]) -> list[str]:
         kind = own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
         if kind is None:
             raise KeyError(UNKNOWN_TYPE.format(signature=entry["signature"], parameter=argument.arg))
+        if isinstance(default, ast.Constant) and default.value is None and not may_be_none(kind):
+            kind += " | None"
         return f"{argument.arg}: {kind}" + (f" = {ast.unparse(default)}".replace("'", '"') if default else "")
 
     required = len(arguments.args) - len(arguments.defaults)
@@ -115,6 +122,11 @@ def typed(entry: dict[str, Any]) -> list[str]:
     elif arguments.kwonlyargs:
         parameters.append("*")
     return [*parameters, *map(with_type, arguments.kwonlyargs, arguments.kw_defaults)]
+
+
+def may_be_none(kind: str) -> bool:
+    """Return whether a type has None among its values."""
+    return "None" in kind or kind in ("_Optional", "_Any")
 
 
 def annotations(entry: dict[str, Any]) -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_a_name_has_one_kind():
         (lambda m: m.get_parameter("fc1.wieght"), AttributeError, "no parameter `wieght`; did you mean `weight`"),
         (lambda m: m.get_buffer("ofset"), AttributeError, "Block has no buffer `ofset`; did you mean `offset`"),
         (lambda m: m.train("yes"), ValueError, "expected to be boolean"),
-        (lambda m: m.to(fb.int64), TypeError, "only accepts floating point dtypes"),
+        (lambda m: m.to(fb.int64), TypeError, "only accepts floating point or complex dtypes"),
         (lambda m: m.missing, AttributeError, "'Block' object has no attribute 'missing'"),
     ],
 )

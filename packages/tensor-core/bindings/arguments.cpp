@@ -20,11 +20,24 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+PyObject* literal(std::string_view text);
+
+PyObject* tuple_literal(std::string_view items) {
+  const Object list(checked(PyList_New(0)));
+  while (!trimmed(items).empty()) {
+    const size_t comma = std::min(items.find(','), items.size());
+    const Object item(checked(literal(trimmed(items.substr(0, comma)))));
+    if (PyList_Append(list.get(), item.get()) < 0) throw PythonError();
+    items.remove_prefix(std::min(comma + 1, items.size()));
+  }
+  return PyList_AsTuple(list.get());
+}
+
 PyObject* literal(std::string_view text) {
   if (text == "None") return Py_NewRef(Py_None);
   if (text == "True") return Py_NewRef(Py_True);
   if (text == "False") return Py_NewRef(Py_False);
-  if (text == "()") return PyTuple_New(0);
+  if (text.front() == '(') return tuple_literal(text.substr(1, text.size() - 2));
   if (text.front() == '\'') return PyUnicode_FromStringAndSize(text.data() + 1, Py_ssize_t(text.size()) - 2);
   const std::string copy(text);
   if (text.find_first_of(".e") != text.npos) return PyFloat_FromDouble(std::stod(copy));
@@ -34,7 +47,8 @@ PyObject* literal(std::string_view text) {
 // Spellings programs also use for a parameter.
 bool also_named(std::string_view parameter, std::string_view given) {
   return (parameter == "input" && (given == "self" || given == "x")) || (parameter == "dim" && given == "axis") ||
-         (parameter == "keepdim" && given == "keepdims") || (parameter == "tensors" && given == "arrays");
+         (parameter == "keepdim" && given == "keepdims") || (parameter == "tensors" && given == "arrays") ||
+         (parameter == "from_" && given == "from");
 }
 
 PointwiseOp row_named(std::string_view name) {
@@ -156,7 +170,7 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
   }
   for (size_t i = 0; i < n; ++i) {
     if (values.at[i]) continue;
-    if (b.parameters[i].variadic && !b.parameters[i].fallback)
+    if (b.parameters[i].variadic && !b.parameters[i].fallback && !(b.flags & kFactory))
       values.packed = Object(checked(PyTuple_New(0))), values.at[i] = values.packed.get();
     else
       values.at[i] = b.parameters[i].fallback;
@@ -169,10 +183,11 @@ namespace {
 
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
   if (PyTuple_Check(result)) {
-    require<TypeError>(PyTuple_Check(out) && PyTuple_GET_SIZE(out) == PyTuple_GET_SIZE(result), b.name,
-                       "(): out must be a tuple of ", PyTuple_GET_SIZE(result), " Tensors");
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(out); ++i)
-      store_out(b, PyTuple_GET_ITEM(result, i), PyTuple_GET_ITEM(out, i));
+    const bool fits =
+        (PyTuple_Check(out) || PyList_Check(out)) && PySequence_Fast_GET_SIZE(out) == PyTuple_GET_SIZE(result);
+    require<TypeError>(fits, b.name, "(): out must be a tuple of ", PyTuple_GET_SIZE(result), " Tensors");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+      store_out(b, PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i));
     return;
   }
   require<TypeError>(is_tensor(out), b.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(out)->tp_name);
@@ -182,8 +197,8 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
           "requires grad.");
   require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
           " can't be cast to the desired output type ", to.dtype());
-  if (!(to.shape() == from.shape())) resize(to, from.shape());
   begin_inplace(to, b.name.c_str());
+  if (!(to.shape() == from.shape())) resize(to, from.shape());
   copy_values(to, from);
 }
 
@@ -197,6 +212,20 @@ bool run_row_in_place(const Binding& b, PyObject* const* args, Py_ssize_t count,
     }
   pointwise_(b.op, operands);
   return true;
+}
+
+// A constructor writes out= in the dtype that it has.
+void adopt_dtype(const Binding& b, Arguments& values) {
+  static PyObject* const name = PyUnicode_InternFromString("dtype");
+  if (!is_tensor(values.out)) return;  // refused when the result is stored
+  PyObject* const own = dtype_object(tensor_of(values.out).dtype());
+  for (size_t i = 0; i < b.parameters.size(); ++i) {
+    if (b.parameters[i].name != name) continue;
+    if (values.at[i] == Py_None) values.at[i] = own;
+    const Dtype wanted = From<Dtype>::get({b.name.c_str(), &b.parameters[i], int(i)}, values.at[i]);
+    require(wanted == tensor_of(values.out).dtype(), b.name, "(): dtype ", wanted,
+            " does not match dtype of out parameter (", tensor_of(values.out).dtype(), ")");
+  }
 }
 
 // An in-place composite whose result is recorded computes it from a copy of the tensor, history included: what its
@@ -213,17 +242,32 @@ PyObject* keep_original(const Binding& b, Arguments& values) {
   return copy;
 }
 
+PyObject* copied(PyObject* result) {
+  if (is_tensor(result)) return checked(wrap_tensor(clone(tensor_of(result))));
+  Object out(checked(PyTuple_New(PyTuple_GET_SIZE(result))));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+    PyTuple_SET_ITEM(out.get(), i, copied(PyTuple_GET_ITEM(result, i)));
+  return out.release();
+}
+
 }  // namespace
 
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    if (b.writes_self && (b.flags & kRow) && run_row_in_place(b, args, PyVectorcall_NARGS(nargsf), kwnames))
+    if (b.form == Binding::InPlace && (b.flags & kRow) &&
+        run_row_in_place(b, args, PyVectorcall_NARGS(nargsf), kwnames))
       return Py_NewRef(args[0]);
     Arguments values;
     collect(b, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, values);
-    if (FLAMBEAU_LIKELY(!b.writes_self)) {
+    if (FLAMBEAU_LIKELY(b.form != Binding::InPlace)) {
+      if (values.out && (b.flags & kFactory)) adopt_dtype(b, values);
       Object result(checked(b.invoke(b, values.at)));
+      if (b.form == Binding::Become) {
+        become(tensor_of(values.at[0]), tensor_of(result.get()));
+        return Py_NewRef(values.at[0]);
+      }
+      if (b.form == Binding::Copied) result = Object(copied(result.get()));
       if (!values.out) return result.release();
       store_out(b, result.get(), values.out);
       return Py_NewRef(values.out);
@@ -321,6 +365,21 @@ void add_public(PyObject* module, const char* name, PyObject* value) {
   if (!names || !text || PyList_Append(names.get(), text.get()) < 0) throw PythonError();
 }
 
+namespace {
+
+Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, const char* doc, int flags) {
+  Binding* other = new Binding(b);
+  other->form = form;
+  other->name += suffix;
+  other->signature.insert(other->signature.find('('), suffix);
+  other->doc = doc + b.name + ".";
+  other->flags = flags;
+  if (form != Binding::InPlace) registry().push_back(other);  // in-place forms follow from the flag
+  return other;
+}
+
+}  // namespace
+
 PyObject* publish(PyObject* module, Binding* b) {
   PyObject* methods = tensor_type->tp_dict;
   Object callable(make_operator(b, call_binding));
@@ -328,16 +387,13 @@ PyObject* publish(PyObject* module, Binding* b) {
   if (b->flags & kPrivate) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
   if (b->flags & kMethod) PyDict_SetItemString(methods, b->name.c_str(), callable.get());
   if (b->flags & kInPlace) {
-    Binding* in_place = new Binding(*b);
-    in_place->name += "_";
-    in_place->signature.insert(in_place->signature.find('('), "_");
-    in_place->doc = "In-place form of " + b->name + ".";
-    in_place->flags = kMethod | (b->flags & kRow);
-    in_place->writes_self = true;
-    const Object method(make_operator(in_place, call_binding));
-    if (b->flags & kFunction) add_public(module, in_place->name.c_str(), method.get());
-    PyDict_SetItemString(methods, in_place->name.c_str(), method.get());
+    Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ",
+                                           kMethod | (b->flags & (kRow | kFunction)))));
   }
+  if (b->flags & kCopy)
+    Py_DECREF(publish(module, another_form(*b, Binding::Copied, "_copy", "Copies of ", kFunction | kOut)));
+  if (b->flags & kBecome)
+    Py_DECREF(publish(module, another_form(*b, Binding::Become, "_", "In-place form of ", kMethod)));
   PyType_Modified(tensor_type);
   return callable.release();
 }

@@ -23,6 +23,9 @@ enum Flags : int {
   kOut = 8,       // also out=, by copying the result
   kPrivate = 16,  // flambeau._core.name
   kRow = 32,      // with nothing but operands it is the row of its name: name_ needs no temporary then
+  kCopy = 64,     // of a view: also flambeau.name_copy, whose results are copies
+  kBecome = 128,  // of a view: also name_, which turns the tensor itself into the view
+  kFactory = 256,  // of its dtype: that of out= unless given
 };
 
 struct Parameter {
@@ -45,7 +48,8 @@ struct Binding {
   std::vector<Parameter> parameters;
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
-  bool writes_self = false;  // the in-place form of another binding
+  // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
+  enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
   PointwiseOp op = {};       // of a row's callable
   // Of an operator that is written in Python: the function, and the names of its keyword-only parameters.
   PyObject *python = nullptr, *keywords = nullptr;
@@ -112,8 +116,11 @@ struct From<int64_t> {
   static int64_t get(const Call& call, PyObject* o) {
     if (!PyIndex_Check(o)) wrong_argument(call, "int", o);
     const Object index(checked(PyNumber_Index(o)));
-    const int64_t v = PyLong_AsLongLong(index.get());
+    int overflow = 0;
+    const int64_t v = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
     if (v == -1 && PyErr_Occurred()) throw PythonError();
+    require<ValueError>(!overflow, call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name),
+                        "' does not fit into 64 bits: Overflow when unpacking long long");
     return v;
   }
 };
@@ -214,6 +221,26 @@ struct From<const Tensors&> {
     return out;
   }
 };
+struct Strided {};  // a layout argument, checked: None or flambeau.strided
+template <>
+struct From<Strided> {
+  static Strided get(const Call& call, PyObject* o);
+};
+struct Unpinned {};  // a pin_memory argument, checked: pinned memory is a GPU's
+template <>
+struct From<Unpinned> {
+  static Unpinned get(const Call& call, PyObject* o) {
+    require(!From<bool>::get(call, o), call.function, "(): pin_memory=True needs a GPU, and tensors live on the CPU");
+    return {};
+  }
+};
+template <>
+struct From<MemoryFormat> {
+  static MemoryFormat get(const Call& call, PyObject* o) {
+    if (Py_TYPE(o) != memory_format_type) wrong_argument(call, "flambeau.memory_format", o);
+    return MemoryFormat(reinterpret_cast<ConstantObject*>(o)->value);
+  }
+};
 struct CpuDevice {};  // a device argument, checked
 template <>
 struct From<CpuDevice> {
@@ -240,7 +267,12 @@ inline PyObject* to_python(const Tensors& tensors) {
     PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), checked(wrap_tensor(tensors[i])));
   return out.release();
 }
-PyObject* to_python(const TensorPair& pair);  // a named tuple (values, indices)
+// A tuple with named fields, of the type flambeau.return_types.<name> (return_types.cpp).
+PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> values);
+inline PyObject* named_tuple(std::string_view name, const TensorPair& p) {
+  return named_tuple(name, {p.values, p.indices});
+}
+inline PyObject* to_python(const TensorPair& p) { return to_python(Tensors{p.values, p.indices}); }
 inline PyObject* to_python(bool v) { return PyBool_FromLong(v); }
 inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }
 inline PyObject* to_python(double v) { return PyFloat_FromDouble(v); }

@@ -14,12 +14,41 @@ PyObject* scalar_object(Scalar s) {
 
 namespace {
 
-PyObject* list_from(const Tensor& t, int64_t offset, int dim) {
-  if (dim == t.dim()) return scalar_object(item(from_storage(t.impl()->storage, {}, {}, offset, t.dtype())));
-  Object list(checked(PyList_New(Py_ssize_t(t.shape()[dim]))));
-  for (int64_t i = 0; i < t.shape()[dim]; ++i)
-    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(list_from(t, offset + i * t.strides()[dim], dim + 1)));
+template <class T>
+PyObject* number(const T* value) {
+  if constexpr (std::is_same_v<T, bool>)
+    return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(value) != 0);  // the bytes may be somebody else's
+  else if constexpr (std::is_integral_v<T>)
+    return PyLong_FromLongLong(*value);
+  else if constexpr (is_complex_type<T>)
+    return PyComplex_FromDoubles(double(value->re), double(value->im));
+  else
+    return PyFloat_FromDouble(convert<double>(*value));
+}
+
+template <class T>
+PyObject* list_from(const Tensor& t, const T* data, int dim) {
+  if (dim == t.dim()) return number(data);
+  const int64_t size = t.shape()[size_t(dim)], stride = t.strides()[size_t(dim)];
+  Object list(checked(PyList_New(Py_ssize_t(size))));
+  const bool innermost = dim + 1 == t.dim();
+  for (int64_t i = 0; i < size; ++i)
+    PyList_SET_ITEM(list.get(), Py_ssize_t(i),
+                    checked(innermost ? number(data + i * stride) : list_from(t, data + i * stride, dim + 1)));
   return list.release();
+}
+
+constexpr const char kReversalDeprecated[] =
+    "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+    "error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*range(x.ndim - 1, -1, "
+    "-1))` to reverse the dimensions of a tensor.";
+
+Tensor reversed(const Tensor& t) {
+  if (t.dim() == 2) return transpose(t, 0, 1);
+  if (PyErr_WarnEx(PyExc_UserWarning, kReversalDeprecated, 1) < 0) throw PythonError();
+  Shape order;
+  for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
+  return permute(t, order);
 }
 
 AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
@@ -35,6 +64,7 @@ AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
 FLAMBEAU_GET(shape, wrap_size(t.shape()))
 FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
 FLAMBEAU_GET(device, Py_NewRef(device_cpu))
+FLAMBEAU_GET(layout, Py_NewRef(strided_layout()))
 FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
 FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
 FLAMBEAU_GET(is_leaf, PyBool_FromLong(!t.requires_grad() || (t.impl()->requires_grad && !meta(self)->grad_fn)))
@@ -42,11 +72,7 @@ FLAMBEAU_GET(grad, meta(self) ? wrap_tensor(meta(self)->grad) : Py_NewRef(Py_Non
 FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
 FLAMBEAU_GET(version, PyLong_FromUnsignedLong(t.storage().version()))
 FLAMBEAU_GET(data, wrap_tensor(alias(t)))
-FLAMBEAU_GET(transposed, wrap_tensor(t.dim() == 2 ? transpose(t, 0, 1) : [&] {
-               Shape order;
-               for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
-               return permute(t, order);
-             }()))
+FLAMBEAU_GET(transposed, wrap_tensor(reversed(t)))
 FLAMBEAU_GET(matrix_transposed,
              (require(t.dim() >= 2, "tensor.mT is only supported on matrices or batches of matrices. Got ", t.dim(),
                       "-D tensor."),
@@ -64,6 +90,7 @@ FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))
 FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
 FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
 FLAMBEAU_GET(false, Py_NewRef(Py_False))
+FLAMBEAU_GET(true, Py_NewRef(Py_True))
 #undef FLAMBEAU_GET
 
 PyObject* get_grad_fn(PyObject* self, void*) {
@@ -151,13 +178,16 @@ int set_data(PyObject* self, PyObject* value, void*) {
 
 }  // namespace
 
-PyObject* to_list(const Tensor& t) { return list_from(t, t.offset(), 0); }
+PyObject* to_list(const Tensor& t) {
+  return dispatch_all(t.dtype(), [&](auto tag) { return list_from(t, t.data<typename decltype(tag)::type>(), 0); });
+}
 
 PyGetSetDef tensor_attributes[] = {
     {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
     {"shape", get_shape, nullptr, "The sizes, as a flambeau.Size.", nullptr},
     {"dtype", get_dtype, nullptr, "The element type.", nullptr},
     {"device", get_device, nullptr, "Where the memory is.", nullptr},
+    {"layout", get_layout, nullptr, "How the elements are kept: flambeau.strided.", nullptr},
     {"ndim", get_ndim, nullptr, "The number of dimensions.", nullptr},
     {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients are asked for, or flow through.",
      nullptr},
@@ -177,7 +207,13 @@ PyGetSetDef tensor_attributes[] = {
     {"imag", get_imag, set_part<imag>, "The imaginary parts of a complex tensor, a view.", nullptr},
     {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
     {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
+    {"is_cpu", get_true, nullptr, "Whether the memory is the processor's: True.", nullptr},
     {"is_cuda", get_false, nullptr, "Whether the memory is a GPU's.", nullptr},
+    {"is_nested", get_false, nullptr, "Always False.", nullptr},
+    {"is_sparse_csr", get_false, nullptr, "Always False: there are only dense tensors.", nullptr},
+    {"is_mkldnn", get_false, nullptr, "Always False.", nullptr},
+    {"is_mps", get_false, nullptr, "Always False.", nullptr},
+    {"is_xpu", get_false, nullptr, "Always False.", nullptr},
     {"is_sparse", get_false, nullptr, "Always False: there are only dense tensors.", nullptr},
     {"is_quantized", get_false, nullptr, "Always False.", nullptr},
     {"is_meta", get_false, nullptr, "Always False.", nullptr},

@@ -9,16 +9,24 @@ void bind_arithmetic();        // bind_arithmetic.cpp: composites on rows
 void bind_activations();       // bind_activations.cpp
 void bind_complex();           // bind_complex.cpp
 void bind_views();             // bind_views.cpp
+void bind_layout();            // bind_layout.cpp
 void bind_reductions();        // bind_reductions.cpp
+void bind_cumulative();        // bind_cumulative.cpp
+void bind_sorting();           // bind_sorting.cpp
+void bind_fourier();          // bind_fourier.cpp: flambeau.fft
 void bind_structure();         // bind_structure.cpp: products
 void bind_indexing();          // bind_indexing.cpp
 void bind_joining();           // bind_joining.cpp
-void bind_networks();          // bind_networks.cpp: convolutions, losses, normalisation
+void bind_networks();          // bind_networks.cpp: losses, normalisation
 void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of
+void bind_windows();           // bind_windows.cpp: convolutions, pools, interpolation
+void bind_conversion();        // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();      // bind_construction.cpp
+void bind_random();            // bind_random.cpp
 void bind_interop();           // interop.cpp
 void bind_autograd();          // bind_autograd.cpp
 void bind_python_operators();  // python_operators.cpp: those written in Python
+void publish_return_types(PyObject* module);
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 

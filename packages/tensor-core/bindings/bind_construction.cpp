@@ -1,7 +1,7 @@
-// Constructors and random numbers.
-#include <pybind11/pybind11.h>
+// Constructors.
+#include <algorithm>
 
-#include "bind.h"
+#include "factory.h"
 
 namespace flambeau::python {
 
@@ -13,216 +13,164 @@ Tensor with_grad(Tensor t, bool requires_grad) {
   return t;
 }
 
-Generator* From<Generator*>::get(const Call& call, PyObject* o) {
-  if (o == Py_None) return nullptr;
-  if (!pybind11::isinstance<Generator>(o)) wrong_argument(call, "flambeau.Generator", o);
-  return pybind11::cast<Generator*>(pybind11::handle(o));
-}
-
 namespace {
 
-Dtype like(const Tensor& t, std::optional<Dtype> dtype) { return dtype.value_or(t.dtype()); }
-
-// Fills and returns a tensor, for the _ methods.
-template <class F>
-PyObject* filled(PyObject* self, F&& fill) {
-  fill(tensor_of(self));
-  return Py_NewRef(self);
-}
-
-Tensor drawn(const Shape& size, Dtype dtype, bool requires_grad, Generator* generator,
-             void (*fill)(const Tensor&, double, double, Generator*), double a, double b) {
-  require(is_inexact(dtype), "random floating-point numbers need a floating or complex dtype, got ", dtype);
-  Tensor t = empty(size, dtype);
-  fill(t, a, b, generator);
-  return with_grad(t, requires_grad);
-}
-
-PyObject* randint(PyObject* low, PyObject* high, PyObject* size, Generator* generator, std::optional<Dtype> dtype,
-                  CpuDevice, bool requires_grad) {
-  static const Parameter names[] = {
-      {PyUnicode_InternFromString("low")}, {PyUnicode_InternFromString("high")}, {PyUnicode_InternFromString("size")}};
-  if (size == Py_None) {  // randint(high, size)
-    size = high;
-    high = low;
-    low = nullptr;
+PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype) {
+  if (is_tensor(data))
+    return dtype && *dtype != tensor_of(data).dtype() ? wrap_tensor(to(tensor_of(data), *dtype)) : Py_NewRef(data);
+  if (PyObject_CheckBuffer(data) && !PyBytes_Check(data)) {
+    const Tensor t = tensor_from_buffer(data, false);
+    return wrap_tensor(dtype ? to(t, *dtype) : t);
   }
-  require<TypeError>(size != Py_None && size, "randint() missing required argument 'size'");
-  const int64_t from = low ? From<int64_t>::get({"randint", &names[0], 0}, low) : 0,
-                to_ = From<int64_t>::get({"randint", &names[1], 1}, high);
-  Tensor t = empty(From<const Shape&>::get({"randint", &names[2], 2}, size), dtype.value_or(Dtype::int64));
-  fill_integers(t, from, to_, generator);
-  return wrap_tensor(with_grad(t, requires_grad));
+  return wrap_tensor(tensor_from_data(data, dtype));
 }
 
-void bind_constructors() {
-  def("tensor(data, *, dtype=None, device=None, requires_grad=False)", kFunction,
+// Of an end of a range: a number, or a tensor of one.
+Scalar end_of(const char* function, const Operand& end) {
+  if (!end.tensor) return end.scalar;
+  require(end.tensor->dim() == 0, function, " only supports 0-dimensional start and end tensors, got shape ",
+          end.tensor->shape());
+  return item(*end.tensor);
+}
+
+// What a range of these ends is made of unless a dtype is given.
+Dtype range_type(const Scalar& start, const Scalar& end, std::optional<Dtype> dtype) {
+  return dtype.value_or(default_dtype(std::max({start.kind(), end.kind(), Category::Floating})));
+}
+
+void bind_conversions() {
+  def("tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)", kFunction,
       "A tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nFloats give the default dtype, "
       "integers int64, booleans bool; arrays keep theirs. Raises ValueError for ragged sequences.",
-      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice, bool grad) {
+      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice, bool grad, Unpinned) {
         return with_grad(tensor_from_data(data, dtype), grad);
       });
-  for (const char* signature : {"as_tensor(data, dtype=None, device=None)", "asarray(data, dtype=None, device=None)"})
-    def(signature, kFunction, "A tensor over `data`, without a copy where it is a tensor or array of that dtype.",
-        [](PyObject* data, std::optional<Dtype> dtype, CpuDevice) -> PyObject* {
-          if (is_tensor(data))
-            return dtype && *dtype != tensor_of(data).dtype() ? wrap_tensor(to(tensor_of(data), *dtype))
-                                                              : Py_NewRef(data);
-          if (PyObject_CheckBuffer(data) && !PyBytes_Check(data)) {
-            const Tensor t = tensor_from_buffer(data, false);
-            return wrap_tensor(dtype ? to(t, *dtype) : t);
-          }
-          return wrap_tensor(tensor_from_data(data, dtype));
-        });
-  def("empty(*size, dtype=None, device=None, requires_grad=False, pin_memory=False)", kFunction | kOut,
-      "Uninitialised memory.",
-      [](const Shape& size, Dtype dtype, CpuDevice, bool grad, bool) { return with_grad(empty(size, dtype), grad); });
-  def("zeros(*size, dtype=None, device=None, requires_grad=False)", kFunction | kOut, "Zeros.",
-      [](const Shape& size, Dtype dtype, CpuDevice, bool grad) { return with_grad(zeros(size, dtype), grad); });
-  def("ones(*size, dtype=None, device=None, requires_grad=False)", kFunction | kOut, "Ones.",
-      [](const Shape& size, Dtype dtype, CpuDevice, bool grad) { return with_grad(ones(size, dtype), grad); });
-  def("full(size, fill_value, *, dtype=None, device=None, requires_grad=False)", kFunction | kOut,
-      "One value everywhere; the dtype is the value's unless given.",
-      [](const Shape& size, Scalar value, std::optional<Dtype> dtype, CpuDevice, bool grad) {
-        return with_grad(full(size, value, dtype.value_or(default_dtype(value.kind()))), grad);
+  def("as_tensor(data, dtype=None, device=None)", kFunction,
+      "A tensor over `data`, without a copy where it is a tensor or array of that dtype.",
+      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice) { return as_tensor(data, dtype); });
+  def("asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False)", kFunction,
+      "A tensor over the memory of a tensor, an array or another exporter of the buffer protocol, else a copy.\n\n"
+      "copy=True always copies, copy=False raises ValueError where a copy is needed.",
+      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice, std::optional<bool> copy, bool grad) {
+        const bool shared = is_tensor(data) || PyObject_CheckBuffer(data);
+        require<ValueError>(shared || copy.value_or(true),
+                            "asarray(): can't alias an arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
+        const Tensor t = is_tensor(data) ? tensor_of(data)
+                         : shared        ? tensor_from_buffer(data, false)
+                                         : tensor_from_data(data, dtype);
+        const Dtype type = dtype.value_or(t.dtype());
+        require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias a tensor of dtype ",
+                            t.dtype(), " into dtype ", type);
+        Tensor out = to(t, type);
+        if (out.same(t) && copy.value_or(false)) out = clone(t);
+        if (grad && out.same(t)) out = alias(t);
+        return with_grad(out, grad);
       });
-  def("empty_like(input, *, dtype=None, device=None, requires_grad=False)", kFunction,
-      "Uninitialised memory of input's shape.", [](const Tensor& t, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(empty(t.shape(), like(t, d)), g);
-      });
-  def("zeros_like(input, *, dtype=None, device=None, requires_grad=False)", kFunction, "Zeros of input's shape.",
-      [](const Tensor& t, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(zeros(t.shape(), like(t, d)), g);
-      });
-  def("ones_like(input, *, dtype=None, device=None, requires_grad=False)", kFunction, "Ones of input's shape.",
-      [](const Tensor& t, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(ones(t.shape(), like(t, d)), g);
-      });
-  def("full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False)", kFunction,
-      "One value, of input's shape.", [](const Tensor& t, Scalar v, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(full(t.shape(), v, like(t, d)), g);
-      });
-  def("new_empty(input, *size, dtype=None, device=None, requires_grad=False)", kMethod,
-      "Uninitialised memory of input's dtype.",
-      [](const Tensor& t, const Shape& s, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(empty(s, like(t, d)), g);
-      });
-  def("new_zeros(input, *size, dtype=None, device=None, requires_grad=False)", kMethod, "Zeros of input's dtype.",
-      [](const Tensor& t, const Shape& s, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(zeros(s, like(t, d)), g);
-      });
-  def("new_ones(input, *size, dtype=None, device=None, requires_grad=False)", kMethod, "Ones of input's dtype.",
-      [](const Tensor& t, const Shape& s, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(ones(s, like(t, d)), g);
-      });
-  def("new_full(input, size, fill_value, *, dtype=None, device=None, requires_grad=False)", kMethod,
-      "One value, of input's dtype.",
-      [](const Tensor& t, const Shape& s, Scalar v, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(full(s, v, like(t, d)), g);
-      });
-  def("new_tensor(input, data, *, dtype=None, device=None, requires_grad=False)", kMethod,
-      "tensor(data) of input's dtype.", [](const Tensor& t, PyObject* data, std::optional<Dtype> d, CpuDevice, bool g) {
-        return with_grad(tensor_from_data(data, like(t, d)), g);
-      });
-  def("arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False)", kFunction | kOut,
-      "start, start + step, ... below end; arange(end) starts at 0.",
-      [](Scalar start, std::optional<Scalar> end, Scalar step, std::optional<Dtype> dtype, CpuDevice, bool grad) {
-        return with_grad(end ? arange(start, *end, step, dtype) : arange(Scalar(0), start, step, dtype), grad);
-      });
-  def("linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False)", kFunction | kOut,
-      "`steps` values from start to end, both included.",
-      [](Scalar start, Scalar end, int64_t steps, Dtype dtype, CpuDevice, bool grad) {
-        return with_grad(linspace(start, end, steps, dtype), grad);
-      });
-  def("eye(n, m=None, *, dtype=None, device=None, requires_grad=False)", kFunction | kOut, "The identity matrix.",
-      [](int64_t n, std::optional<int64_t> m, Dtype dtype, CpuDevice, bool grad) {
-        return with_grad(eye(n, m.value_or(n), dtype), grad);
-      });
+  def_factory("scalar_tensor(s, *", kFunction, "A number as a tensor without dimensions, of the default dtype.",
+              [](Scalar s, std::optional<Dtype> dtype) { return full({}, s, dtype.value_or(default_dtype())); });
 }
 
-void bind_random() {
-  def("rand(*size, generator=None, dtype=None, device=None, requires_grad=False)", kFunction, "Uniform in [0, 1).",
-      [](const Shape& s, Generator* g, Dtype d, CpuDevice, bool grad) {
-        return drawn(s, d, grad, g, fill_uniform, 0, 1);
+void bind_filled() {
+  def("empty(*size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)",
+      kFunction | kOut | kFactory, "Uninitialised memory.",
+      [](const Shape& size, Dtype dtype, Strided, CpuDevice, bool grad, Unpinned, std::optional<MemoryFormat> format) {
+        require(format != MemoryFormat::Preserve, "empty(): unsupported memory format Preserve");
+        if (!format || format == MemoryFormat::Contiguous) return with_grad(empty(size, dtype), grad);
+        return with_grad(empty_strided(size, strides_in(*format, size), dtype), grad);
       });
-  def("randn(*size, generator=None, dtype=None, device=None, requires_grad=False)", kFunction, "Standard normal.",
-      [](const Shape& s, Generator* g, Dtype d, CpuDevice, bool grad) {
-        return drawn(s, d, grad, g, fill_normal, 0, 1);
+  def_factory("zeros(*size", kFunction | kOut, "Zeros.", [](const Shape& size, std::optional<Dtype> dtype) {
+    return zeros(size, dtype.value_or(default_dtype()));
+  });
+  def_factory("ones(*size", kFunction | kOut, "Ones.", [](const Shape& size, std::optional<Dtype> dtype) {
+    return ones(size, dtype.value_or(default_dtype()));
+  });
+  def_factory("full(size, fill_value, *", kFunction | kOut,
+              "One value everywhere; the dtype is the value's unless given.",
+              [](const Shape& size, Scalar value, std::optional<Dtype> dtype) {
+                return full(size, value, dtype.value_or(default_dtype(value.kind())));
+              });
+  def_factory("empty_strided(size, stride, *", kFunction, "Uninitialised memory under these strides.",
+              [](const Shape& size, const Shape& stride, std::optional<Dtype> dtype) {
+                return empty_strided(size, stride, dtype.value_or(default_dtype()));
+              });
+  def_factory("eye(n, m=None, *", kFunction | kOut, "The identity matrix, n by m.",
+              [](int64_t n, std::optional<int64_t> m, std::optional<Dtype> dtype) {
+                return eye(n, m.value_or(n), dtype.value_or(default_dtype()));
+              });
+}
+
+void bind_ranges() {
+  def_factory(
+      "arange(start, end=None, step=1, *", kFunction | kOut,
+      "start, start + step, ... below end; arange(end) starts at 0.\n\nint64 for integers, else the default dtype.",
+      [](Scalar start, std::optional<Scalar> end, Scalar step, std::optional<Dtype> dtype) {
+        return end ? arange(start, *end, step, dtype) : arange(Scalar(0), start, step, dtype);
       });
-  def("rand_like(input, *, dtype=None, device=None, requires_grad=False)", kFunction,
-      "Uniform in [0, 1), of input's shape.", [](const Tensor& t, std::optional<Dtype> d, CpuDevice, bool g) {
-        return drawn(t.shape(), like(t, d), g, nullptr, fill_uniform, 0, 1);
-      });
-  def("randn_like(input, *, dtype=None, device=None, requires_grad=False)", kFunction,
-      "Standard normal, of input's shape.", [](const Tensor& t, std::optional<Dtype> d, CpuDevice, bool g) {
-        return drawn(t.shape(), like(t, d), g, nullptr, fill_normal, 0, 1);
-      });
-  def("randint(low, high, size=None, *, generator=None, dtype=None, device=None, requires_grad=False)", kFunction,
-      "Uniform integers in [low, high); randint(high, size) starts at 0.", randint);
-  def("randint_like(input, low, high=None, *, dtype=None, device=None)", kFunction,
-      "Uniform integers in [low, high), of input's shape.",
-      [](const Tensor& t, int64_t low, std::optional<int64_t> high, std::optional<Dtype> d, CpuDevice) {
-        Tensor out = empty(t.shape(), like(t, d));
-        fill_integers(out, high ? low : 0, high.value_or(low), nullptr);
-        return out;
-      });
-  def("randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False)", kFunction,
-      "A random permutation of 0 ... n - 1.",
-      [](int64_t n, Generator* g, std::optional<Dtype> d, CpuDevice, bool grad) {
-        return with_grad(random_permutation(n, d.value_or(Dtype::int64), g), grad);
-      });
-  def("normal(mean, std, size=None, *, generator=None)", kFunction,
-      "Normal numbers; mean and std are tensors, or numbers with a size.",
-      [](const Operand& mean, const Operand& std, std::optional<Shape> size, Generator* g) {
-        Tensor z = empty(
-            size ? *size
-                 : broadcast(mean.tensor ? mean.tensor->shape() : Shape{}, std.tensor ? std.tensor->shape() : Shape{}),
-            default_dtype());
-        fill_normal(z, 0, 1, g);
-        return add(mul(z, std), mean);
-      });
-  def("bernoulli(input, *, generator=None)", kFunction | kMethod, "1 with the probabilities in input, else 0.",
-      [](const Tensor& p, Generator* g) {
-        GradMode off(false);
-        require(item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth(),
-                "Expected p_in >= 0 && p_in <= 1: the probabilities must lie in [0, 1]");
-        Tensor u = empty(p.shape(), p.dtype());
-        fill_uniform(u, 0, 1, g);
-        return to(lt(u, p), p.dtype());
-      });
-  def("uniform_(input, from_=0, to=1, *, generator=None)", kMethod, "Fills with uniform numbers in [from, to).",
-      [](Self self, double a, double b, Generator* g) {
-        return filled(self, [&](const Tensor& t) { fill_uniform(t, a, b, g); });
-      });
-  def("normal_(input, mean=0, std=1, *, generator=None)", kMethod, "Fills with normal numbers.",
-      [](Self self, double mean, double std, Generator* g) {
-        return filled(self, [&](const Tensor& t) { fill_normal(t, mean, std, g); });
-      });
-  def("bernoulli_(input, p=0.5, *, generator=None)", kMethod, "Fills with 1 (probability p) and 0.",
-      [](Self self, double p, Generator* g) {
-        return filled(self, [&](const Tensor& t) { fill_bernoulli(t, p, g); });
-      });
-  def("random_(input, from_=0, to=None, *, generator=None)", kMethod, "Fills with uniform integers in [from, to).",
-      [](Self self, int64_t a, std::optional<int64_t> b, Generator* g) {
-        return filled(self, [&](const Tensor& t) {
-          const Dtype d = t.dtype();
-          const int64_t limit = is_floating(d)      ? (d == Dtype::float64 ? int64_t(1) << 53
-                                                                           : int64_t(1) << (d == Dtype::float32   ? 24
-                                                                                            : d == Dtype::float16 ? 11
-                                                                                                                  : 8))
-                                : d == Dtype::bool_ ? 2
-                                : d == Dtype::uint8 ? 256
-                                                    : (int64_t(1) << std::min<int64_t>(62, item_size(d) * 8 - 1));
-          fill_integers(t, a, b.value_or(limit), g);
-        });
-      });
+  def_factory("range(start, end=None, step=1, *", kFunction | kOut,
+              "start, start + step, ... up to and with end. PyTorch deprecates it for arange, which leaves end out.",
+              [](Scalar start, std::optional<Scalar> end, Scalar step, std::optional<Dtype> dtype) {
+                return range_to(end ? start : Scalar(0), end.value_or(start), step, dtype.value_or(default_dtype()));
+              });
+  def_factory("linspace(start, end, steps, *", kFunction | kOut,
+              "`steps` values from start to end, both included and exact; the ends are numbers or tensors without "
+              "dimensions.",
+              [](const Operand& start, const Operand& end, int64_t steps, std::optional<Dtype> dtype) {
+                const Scalar first = end_of("linspace", start), last = end_of("linspace", end);
+                return linspace(first, last, steps, range_type(first, last, dtype));
+              });
+  def_factory("logspace(start, end, steps, base=10, *", kFunction | kOut,
+              "base**x for `steps` values x from start to end, both included.",
+              [](const Operand& start, const Operand& end, int64_t steps, double base, std::optional<Dtype> dtype) {
+                const Scalar first = end_of("logspace", start), last = end_of("logspace", end);
+                return logspace(first, last, steps, base, range_type(first, last, dtype));
+              });
+}
+
+void bind_like() {
+  def_like("empty_like(input, *", kFunction, "Uninitialised memory of input's shape.", [](const Tensor&) {});
+  def_like("zeros_like(input, *", kFunction, "Zeros of input's shape.", [](const Tensor& t) { fill_(t, Scalar(0)); });
+  def_like("ones_like(input, *", kFunction, "Ones of input's shape.", [](const Tensor& t) { fill_(t, Scalar(1)); });
+  def_like("full_like(input, fill_value, *", kFunction, "One value, of input's shape.",
+           [](const Tensor& t, Scalar value) { fill_(t, value); });
+}
+
+void bind_of_same_dtype() {
+  def_factory("new_empty(input, *size", kMethod, "Uninitialised memory of input's dtype.",
+              [](const Tensor& t, const Shape& size, std::optional<Dtype> dtype) {
+                return empty(size, dtype.value_or(t.dtype()));
+              });
+  def_factory("new_empty_strided(input, size, stride, *", kMethod,
+              "Uninitialised memory of input's dtype, under these "
+              "strides.",
+              [](const Tensor& t, const Shape& size, const Shape& stride, std::optional<Dtype> dtype) {
+                return empty_strided(size, stride, dtype.value_or(t.dtype()));
+              });
+  def_factory("new_zeros(input, *size", kMethod, "Zeros of input's dtype.",
+              [](const Tensor& t, const Shape& size, std::optional<Dtype> dtype) {
+                return zeros(size, dtype.value_or(t.dtype()));
+              });
+  def_factory("new_ones(input, *size", kMethod, "Ones of input's dtype.",
+              [](const Tensor& t, const Shape& size, std::optional<Dtype> dtype) {
+                return ones(size, dtype.value_or(t.dtype()));
+              });
+  def_factory("new_full(input, size, fill_value, *", kMethod, "One value, of input's dtype.",
+              [](const Tensor& t, const Shape& size, Scalar value, std::optional<Dtype> dtype) {
+                return full(size, value, dtype.value_or(t.dtype()));
+              });
+  def_factory("new_tensor(input, data, *", kMethod, "tensor(data) of input's dtype.",
+              [](const Tensor& t, PyObject* data, std::optional<Dtype> dtype) {
+                return tensor_from_data(data, dtype.value_or(is_tensor(data) ? tensor_of(data).dtype() : t.dtype()));
+              });
 }
 
 }  // namespace
 
 void bind_construction() {
-  bind_constructors();
-  bind_random();
+  bind_conversions();
+  bind_filled();
+  bind_ranges();
+  bind_like();
+  bind_of_same_dtype();
 }
 
 }  // namespace flambeau::python

@@ -1,42 +1,11 @@
-// What networks are made of: convolutions, pools, losses, normalisation, dropout, and the optimizers' steps.
+// What networks are made of: losses, normalisation, dropout, and the optimizers' steps.
+#include "flambeau/networks.h"
+
 #include "bind.h"
 
 namespace flambeau::python {
 
 namespace {
-
-PyObject* conv2d_any(const Tensor& input, const Tensor& weight, const Tensor& bias, const Pair& stride,
-                     PyObject* padding, const Pair& dilation, int64_t groups) {
-  static const Parameter parameter{PyUnicode_InternFromString("padding")};
-  const Call call{"conv2d", &parameter, 4};
-  if (!PyUnicode_Check(padding))
-    return wrap_tensor(conv2d(input, weight, bias, stride.values, From<const Pair&>::get(call, padding).values,
-                              dilation.values, groups));
-  const std::string_view mode = text_of(padding);
-  if (mode == "valid") return wrap_tensor(conv2d(input, weight, bias, stride.values, {0, 0}, dilation.values, groups));
-  require(mode == "same", "Invalid padding string: '", mode, "'; expected 'same' or 'valid'");
-  require(stride.values[0] == 1 && stride.values[1] == 1, "padding='same' is not supported for strided convolutions");
-  require(weight.dim() == 4, "conv2d: expected a 4-dimensional weight, got shape ", weight.shape());
-  require(input.dim() == 3 || input.dim() == 4,
-          "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: ", input.shape());
-  Shape pad(2), extra(2);
-  for (int i = 0; i < 2; ++i) {
-    const int64_t total = dilation.values[i] * (weight.size(2 + i) - 1);
-    pad[i] = total / 2;
-    extra[i] = total % 2;
-  }
-  if (extra[0] == 0 && extra[1] == 0)
-    return wrap_tensor(conv2d(input, weight, bias, stride.values, pad, dilation.values, groups));
-  // An odd total: one more row or column of zeros at the far side.
-  Tensor x = input;
-  for (int i = 0; i < 2; ++i)
-    if (extra[i]) {
-      Shape shape = x.shape();
-      shape[shape.size() - 2 + size_t(i)] = 1;
-      x = cat({x, zeros(shape, x.dtype())}, i - 2);
-    }
-  return wrap_tensor(conv2d(x, weight, bias, stride.values, pad, dilation.values, groups));
-}
 
 void warn_of_broadcast(const Tensor& input, const Tensor& target) {
   std::ostringstream text;
@@ -46,39 +15,92 @@ void warn_of_broadcast(const Tensor& input, const Tensor& target) {
   if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw PythonError();
 }
 
-Shape stride_or(PyObject* stride, const Shape& kernel) {
-  static const Parameter parameter{PyUnicode_InternFromString("stride")};
-  if (stride == Py_None || (PyTuple_Check(stride) && PyTuple_GET_SIZE(stride) == 0)) return kernel;
-  return From<const Pair&>::get({"pool2d", &parameter, 2}, stride).values;
+const Tensor& tensor_or_none(const char* function, const char* names, PyObject* o) {
+  static const Tensor none;
+  require<TypeError>(o == Py_None || is_tensor(o), function, "(): ", names, " must be Tensors or None");
+  return o == Py_None ? none : tensor_of(o);
+}
+
+// Column 0 of the statistics is the mean, column 1 one over the deviation.
+Tensor statistic(const Normalized& n, int column, const Shape& shape) {
+  return reshape(to(select(n.statistics, 1, column), n.values.dtype()), shape);
+}
+
+void bind_normalizations() {
+  def("batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05, "
+      "cudnn_enabled=False)",
+      kFunction,
+      "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance "
+      "in training, when the running statistics are updated in place, and the running "
+      "statistics otherwise. cudnn_enabled is for callers of other libraries.\n\nGradient: input, weight, bias. "
+      "Source: Ioffe, Szegedy 2015, arXiv:1502.03167.",
+      [](const Tensor& x, PyObject* mean, PyObject* var, const Tensor& w, const Tensor& b, bool training,
+         double momentum, double eps, bool) {
+        constexpr const char* names = "running_mean and running_var";
+        return batch_norm(x, tensor_or_none("batch_norm", names, mean), tensor_or_none("batch_norm", names, var), w, b,
+                          training, momentum, eps)
+            .values;
+      });
+  def("layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True)", kFunction,
+      "(input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions, with the "
+      "biased "
+      "variance. weight and bias have the shape normalized_shape.\n\nGradient: all three, any order. Source: Ba, "
+      "Kiros, Hinton 2016, arXiv:1607.06450.",
+      [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps, bool) {
+        return layer_norm(x, shape, w, b, eps).values;
+      });
+  def("group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True)", kFunction,
+      "Each of num_groups groups of the channels (dimension 1) less its mean, over its deviation, times weight plus "
+      "bias of the channel.\n\nGradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.",
+      [](const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps, bool) {
+        return group_norm(x, groups, w, b, eps).values;
+      });
+  def("_rms_norm(input, normalized_shape, weight=None, eps=None)", kPrivate,
+      "input / sqrt(mean(input**2) + eps) * weight over the last dimensions; eps is the dtype's own where it is None. "
+      "Gradient: both, any order.",
+      rms_norm);
+  def("native_layer_norm(input, normalized_shape, weight, bias, eps)", kFunction,
+      "layer_norm, the mean and one over the deviation of each row. Gradient: through the first.",
+      [](const Tensor& x, const Shape& shape, PyObject* w, PyObject* b, double eps) {
+        constexpr const char *function = "native_layer_norm", *names = "weight and bias";
+        const Normalized n =
+            layer_norm(x, shape, tensor_or_none(function, names, w), tensor_or_none(function, names, b), eps);
+        Shape rows = x.shape();
+        for (size_t i = rows.size() - shape.size(); i < rows.size(); ++i) rows[i] = 1;
+        return Tensors{n.values, statistic(n, 0, rows), statistic(n, 1, rows)};
+      });
+  def("native_group_norm(input, weight, bias, N, C, HxW, group, eps)", kFunction,
+      "group_norm, the mean and one over the deviation (N, groups). Gradient: through the first.",
+      [](const Tensor& x, PyObject* w, PyObject* b, int64_t batch, int64_t channels, int64_t inner, int64_t groups,
+         double eps) {
+        constexpr const char *function = "native_group_norm", *names = "weight and bias";
+        require(x.dim() >= 2 && x.size(0) == batch && x.size(1) == channels && x.numel() == batch * channels * inner,
+                "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not fit input ", x.shape());
+        const Normalized n =
+            group_norm(x, groups, tensor_or_none(function, names, w), tensor_or_none(function, names, b), eps);
+        return Tensors{n.values, statistic(n, 0, {batch, groups}), statistic(n, 1, {batch, groups})};
+      });
+  def("native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)", kFunction | kOut,
+      "batch_norm, the mean and one over the deviation of each channel (empty outside training). Gradient: through "
+      "the first.",
+      [](const Tensor& x, PyObject* w, PyObject* b, PyObject* mean, PyObject* var, bool training, double momentum,
+         double eps) {
+        constexpr const char *function = "native_batch_norm", *names = "all but input, training, momentum and eps";
+        const Normalized n =
+            batch_norm(x, tensor_or_none(function, names, mean), tensor_or_none(function, names, var),
+                       tensor_or_none(function, names, w), tensor_or_none(function, names, b), training, momentum, eps);
+        if (!training) return Tensors{n.values, empty({0}, x.dtype()), empty({0}, x.dtype())};
+        const Shape channels{n.statistics.size(0)};
+        return Tensors{n.values, statistic(n, 0, channels), statistic(n, 1, channels)};
+      });
 }
 
 }  // namespace
 
 void bind_networks() {
-  def("linear(input, weight, bias=None)", kFunction,
+  def("linear(input, weight, bias=None)", kFunction | kOut,
       "input @ weight.T + bias: (*, in), (out, in), (out) give (*, out). Gradient: all three.", linear);
-  def("conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction,
-      "Two-dimensional cross-correlation: input (N, C, H, W) or (C, H, W), weight (F, C / groups, h, w). padding may "
-      "be 'valid' or 'same'.\n\nGradient: all three, any order.",
-      conv2d_any);
-  def("max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
-      kFunction,
-      "The largest value of each window; with return_indices also its position in the plane. Gradient: to that "
-      "position.",
-      [](const Tensor& t, const Pair& kernel, PyObject* stride, const Pair& padding, const Pair& dilation,
-         bool ceil_mode, bool indices) -> PyObject* {
-        const TensorPair pair = max_pool2d_with_indices(t, kernel.values, stride_or(stride, kernel.values),
-                                                        padding.values, dilation.values, ceil_mode);
-        return indices ? to_python(pair) : wrap_tensor(pair.values);
-      });
-  def("avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
-      "divisor_override=None)",
-      kFunction, "The mean of each window. Gradient: shared evenly.",
-      [](const Tensor& t, const Pair& kernel, PyObject* stride, const Pair& padding, bool ceil_mode, bool include,
-         std::optional<int64_t> divisor) {
-        return avg_pool2d(t, kernel.values, stride_or(stride, kernel.values), padding.values, ceil_mode, include,
-                          divisor);
-      });
+  bind_normalizations();
   def("cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)", kFunction,
       "The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's "
       "shape.\n\n"
@@ -94,19 +116,43 @@ void bind_networks() {
         if (input.shape() != target.shape()) warn_of_broadcast(input, target);
         return mse_loss(input, target, reduction);
       });
-  def("batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05)",
-      kFunction,
-      "(input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance "
-      "in training, when the running statistics are updated in place, and the running "
-      "statistics otherwise.\n\nGradient: input, weight, bias. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.",
-      [](const Tensor& x, PyObject* mean, PyObject* var, const Tensor& w, const Tensor& b, bool training,
-         double momentum, double eps) {
-        static const Tensor none;
-        require<TypeError>((mean == Py_None || is_tensor(mean)) && (var == Py_None || is_tensor(var)),
-                           "batch_norm(): running_mean and running_var must be Tensors or None");
-        return batch_norm(x, mean == Py_None ? none : tensor_of(mean), var == Py_None ? none : tensor_of(var), w, b,
-                          training, momentum, eps);
+  def("_binary_cross_entropy(input, target)", kPrivate,
+      "-(y * log(x) + (1 - y) * log(1 - x)), each logarithm at least -100. Gradient: both, any order.",
+      [](const Tensor& x, const Tensor& y) { return _binary_cross_entropy(x, y); });
+  def("_binary_cross_entropy_with_logits(input, target)", kPrivate,
+      "The binary cross entropy of sigmoid(x), exact for any x. Gradient: both, any order.",
+      [](const Tensor& x, const Tensor& y) { return _binary_cross_entropy_with_logits(x, y); });
+  def("_absolute_error(input, target)", kPrivate, "|x - y|. Gradient: both, any order.",
+      [](const Tensor& x, const Tensor& y) { return _absolute_error(x, y); });
+  def("_huber(input, target, delta)", kPrivate,
+      "d**2 / 2 where d = abs(x - y) is below delta, else delta * (d - delta / 2). Gradient: both, any order.",
+      [](const Tensor& x, const Tensor& y, Scalar delta) { return _huber(x, y, delta); });
+  def("_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)", kPrivate,
+      "softmax(query @ key.T * scale + mask) @ value, by blocks. Gradient: query, key, value, any order.",
+      scaled_dot_product_attention);
+  def("_grid_sample_values(input, grid, mode, padding, align_corners)", kPrivate,
+      "Reads an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).",
+      [](const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners) {
+        return grid_sample_values(input, grid, {mode, padding, align_corners});
       });
+  def("_grid_sample_gradients(grad, input, grid, mode, padding, align_corners, of_input, of_grid)", kPrivate,
+      "The gradients of input and grid, empty where they are not asked for.",
+      [](const Tensor& grad, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners,
+         bool of_input, bool of_grid) {
+        return grid_sample_gradients(grad, input, grid, {mode, padding, align_corners}, of_input, of_grid);
+      });
+  def("_embedding_bag(weight, indices, begins, mode, per_sample_weights=None, padding_idx=-1, "
+      "scale_grad_by_freq=False)",
+      kPrivate,
+      "Sums (mode 0), means (1) or largest values (2) over bags of rows; bag b has the indices from begins[b] to "
+      "begins[b + 1]. Gradient: weight and per_sample_weights, any order.",
+      [](const Tensor& weight, const Tensor& indices, const Tensor& begins, int64_t mode, const Tensor& per_sample,
+         int64_t padding, bool by_frequency) {
+        require<ValueError>(mode >= 0 && mode <= 2, "embedding_bag: mode must be 0, 1 or 2, got ", mode);
+        return embedding_bag(weight, indices, begins, BagMode(mode), per_sample, padding, by_frequency);
+      });
+  def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate,
+      "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.", ctc_loss);
   def("dropout(input, p=0.5, training=True, *, generator=None)", kFunction,
       "Each element 0 with probability p, else divided by 1 - p; input itself outside training.\n\nThe mask is not "
       "stored: the derivative draws it again. Gradient: input.",

@@ -15,44 +15,52 @@ PyObject* extreme(const Tensor& t, PyObject* dim_or_other, bool keepdim) {
     return wrap_tensor(largest ? maximum(t, tensor_of(dim_or_other)) : minimum(t, tensor_of(dim_or_other)));
   static const Parameter parameter{PyUnicode_InternFromString("dim")};
   const int64_t dim = From<int64_t>::get({largest ? "max" : "min", &parameter, 1}, dim_or_other);
-  return to_python(largest ? max_dim(t, dim, keepdim) : min_dim(t, dim, keepdim));
+  return largest ? named_tuple("max", max_dim(t, dim, keepdim)) : named_tuple("min", min_dim(t, dim, keepdim));
 }
 
-double correction_of(std::optional<double> correction, bool unbiased) {
-  return correction ? *correction : (unbiased ? 1 : 0);
-}
+struct Spread {
+  OptionalDims dims;
+  double correction;
+};
 
-// var(input, unbiased: bool), var(input, dim=None, unbiased=True, keepdim=False, correction=None)
-template <bool root>
-Tensor spread(const Tensor& t, PyObject* dim, bool unbiased, bool keepdim, std::optional<double> correction) {
+// (input, unbiased), (input, dim, unbiased, keepdim), (input, dim, *, correction, keepdim)
+Spread spread_arguments(const char* function, PyObject* dim, std::optional<bool> unbiased,
+                        std::optional<double> correction) {
+  require<TypeError>(!unbiased || !correction, function, "() takes unbiased or correction, got both");
   OptionalDims dims;
   if (PyBool_Check(dim)) {
     unbiased = dim == Py_True;
   } else if (dim != Py_None) {
     static const Parameter parameter{PyUnicode_InternFromString("dim")};
-    dims = From<Shape>::get({root ? "std" : "var", &parameter, 1}, dim);
+    dims = From<Shape>::get({function, &parameter, 1}, dim);
   }
-  const double c = correction_of(correction, unbiased);
-  return root ? standard_deviation(t, dims, c, keepdim) : var(t, dims, c, keepdim);
+  return {dims, correction.value_or(unbiased.value_or(true) ? 1 : 0)};
 }
 
-PyTypeObject* pair_type = nullptr;
+template <bool root>
+Tensor spread(const Tensor& t, PyObject* dim, std::optional<bool> unbiased, bool keepdim,
+              std::optional<double> correction) {
+  const Spread s = spread_arguments(root ? "std" : "var", dim, unbiased, correction);
+  return root ? standard_deviation(t, s.dims, s.correction, keepdim) : var(t, s.dims, s.correction, keepdim);
+}
+
+template <bool root>
+Tensors spread_and_mean(const Tensor& t, PyObject* dim, std::optional<bool> unbiased, bool keepdim,
+                        std::optional<double> correction) {
+  const Spread s = spread_arguments(root ? "std_mean" : "var_mean", dim, unbiased, correction);
+  const TensorPair pair = spread_mean(t, s.dims, s.correction, keepdim, root);
+  return {pair.values, pair.indices};
+}
+
+PyObject* both_extremes(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  require(dim || t.numel() > 0,
+          "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity, got shape ",
+          t.shape());
+  const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
+  return named_tuple("aminmax", {amin(t, dims, keepdim), amax(t, dims, keepdim)});
+}
 
 }  // namespace
-
-PyObject* to_python(const TensorPair& pair) {
-  if (!pair_type) {
-    static PyStructSequence_Field fields[] = {{"values", nullptr}, {"indices", nullptr}, {nullptr, nullptr}};
-    static PyStructSequence_Desc description = {"flambeau.return_types.values_and_indices",
-                                                "Values and their positions.", fields, 2};
-    pair_type = PyStructSequence_NewType(&description);
-    checked(reinterpret_cast<PyObject*>(pair_type));
-  }
-  Object out(checked(PyStructSequence_New(pair_type)));
-  PyStructSequence_SetItem(out.get(), 0, checked(wrap_tensor(pair.values)));
-  PyStructSequence_SetItem(out.get(), 1, checked(wrap_tensor(pair.indices)));
-  return out.release();
-}
 
 void bind_reductions() {
   def("sum(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
@@ -66,10 +74,19 @@ void bind_reductions() {
       mean);
   def("prod(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
       "The product over all or the given dimensions. Gradient: right where there are zeros, too.", prod);
-  def("var(input, dim=None, unbiased=True, keepdim=False, *, correction=None)", kUsual,
-      "The variance, by two passes, divided by n - correction (1 unless given). Gradient: any order.", spread<false>);
-  def("std(input, dim=None, unbiased=True, keepdim=False, *, correction=None)", kUsual,
+  def("nansum(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
+      "The sum of the elements that are not NaN. Gradient: those elements.", nansum);
+  def("var(input, dim=None, unbiased=None, keepdim=False, *, correction=None)", kUsual,
+      "The variance, by two passes, divided by n - correction (1 unless given). var(input, unbiased) and "
+      "unbiased=False "
+      "say a correction of 0.\n\nRaises RuntimeError for integers. Gradient: any order.",
+      spread<false>);
+  def("std(input, dim=None, unbiased=None, keepdim=False, *, correction=None)", kUsual,
       "The square root of var(). Gradient: 0 where the deviation is 0.", spread<true>);
+  def("var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)", kFunction,
+      "var() and mean() in one pass over the elements. Gradient: any order.", spread_and_mean<false>);
+  def("std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)", kFunction,
+      "std() and mean() in one pass over the elements. Gradient: any order.", spread_and_mean<true>);
   def("max(input, dim=None, keepdim=False)", kUsual,
       "max(input): the largest element; max(input, dim): (values, indices) along a dimension; max(input, other): the "
       "larger of two tensors.\n\n"
@@ -92,10 +109,11 @@ void bind_reductions() {
       "exp(input) / sum(exp(input)) along a dimension. Gradient: any order.", softmax);
   def("log_softmax(input, dim, dtype=None)", kFunction | kMethod | kOut,
       "The logarithm of softmax(), without overflow. Gradient: any order.", log_softmax);
-  def("cumsum(input, dim, *, dtype=None)", kUsual | kInPlace,
-      "The running sum along a dimension. Gradient: the reversed running sum.", cumsum);
-  def("count_nonzero(input, dim=None)", kFunction | kMethod, "How many elements are not 0.",
-      [](const Tensor& t, const OptionalDims& dim) { return sum(ne(t, 0), dim, false, std::nullopt); });
+  def("count_nonzero(input, dim=None)", kFunction | kMethod, "How many elements are not 0, int64.", count_nonzero);
+  def("aminmax(input, *, dim=None, keepdim=False)", kUsual,
+      "The smallest and the largest element, of all or along a dimension, as (min, max).\n\n"
+      "Raises RuntimeError where there is none. Gradient: shared among equal elements.",
+      both_extremes);
   def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.",
       [](const Tensor& a, const Tensor& b) {
         GradMode off(false);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "bind.h"
+#include "bind_objects.h"
 #include "flambeau/parallel.h"
 #include "tensor_type.h"
 
@@ -12,30 +13,6 @@ namespace py = pybind11;
 namespace flambeau::python {
 
 namespace {
-
-struct Device {
-  std::string type;
-  std::optional<int> index;
-
-  static Device parse(const std::string& text) {
-    const size_t colon = text.find(':');
-    Device d{text.substr(0, colon), {}};
-    require(d.type == "cpu" || d.type == "cuda" || d.type == "meta",
-            "Expected one of cpu, cuda, meta device type at start of device string: ", text);
-    if (colon != text.npos) {
-      const std::string digits = text.substr(colon + 1);
-      require(!digits.empty() && digits.size() < 6 && digits.find_first_not_of("0123456789") == digits.npos,
-              "Invalid device string: '", text, "'");
-      d.index = std::stoi(digits);
-    }
-    return d;
-  }
-  std::string repr() const {
-    return "device(type='" + type + "'" + (index ? ", index=" + std::to_string(*index) : "") + ")";
-  }
-  std::string str() const { return index ? type + ":" + std::to_string(*index) : type; }
-  bool operator==(const Device& o) const { return type == o.type && index == o.index; }
-};
 
 PyObject* error_type(const std::exception& e) {
   if (dynamic_cast<const TypeError*>(&e)) return PyExc_TypeError;
@@ -52,82 +29,17 @@ const Tensor* unwrap(PyObject* o) { return is_tensor(o) ? &tensor_of(o) : nullpt
 
 const PythonInterface interface{wrap_tensor, unwrap, set_error};
 
-void bind_device(py::module_& m) {
-  py::class_<Device>(m, "device", "Where a tensor's memory is: device('cpu').")
-      .def(py::init([](const std::string& text) { return Device::parse(text); }), py::arg("type"))
-      .def(py::init([](const Device& d) { return d; }))
-      .def(py::init([](const std::string& type, int index) {
-             Device d = Device::parse(type);
-             d.index = index;
-             return d;
-           }),
-           py::arg("type"), py::arg("index"))
-      .def_readonly("type", &Device::type)
-      .def_property_readonly(
-          "index", [](const Device& d) { return d.index ? py::object(py::int_(*d.index)) : py::object(py::none()); })
-      .def("__repr__", &Device::repr)
-      .def("__str__", &Device::str)
-      .def("__eq__",
-           [](const Device& a, py::object b) { return py::isinstance<Device>(b) && a == b.cast<const Device&>(); })
-      .def("__hash__", [](const Device& d) { return py::hash(py::str(d.str())); })
-      .def(py::pickle([](const Device& d) { return py::make_tuple(d.str()); },
-                      [](const py::tuple& t) { return Device::parse(t[0].cast<std::string>()); }));
-  device_cpu = py::cast(Device{"cpu", {}}).release().ptr();
-}
-
-void bind_generator(py::module_& m) {
-  py::class_<Generator>(m, "Generator",
-                        "A source of random numbers (Philox 4x32-10): a seed and a position in its stream.")
-      .def(py::init([](const py::object&) { return Generator(67280421310721ull); }), py::arg("device") = "cpu")
-      .def(
-          "manual_seed",
-          [](py::object self, py::int_ seed) {
-            const py::int_ wrapped = py::int_(seed.attr("__and__")(py::int_(0xFFFFFFFFFFFFFFFFull)));
-            self.cast<Generator&>().set_state(wrapped.cast<uint64_t>(), 0);
-            return self;
-          },
-          py::arg("seed"), "Sets the seed and goes to the start of its stream; returns the generator.")
-      .def("initial_seed", &Generator::seed, "The seed.")
-      .def(
-          "seed",
-          [](Generator& g) {
-            const uint64_t s = py::module_::import("secrets").attr("randbits")(64).cast<uint64_t>();
-            g.set_state(s, 0);
-            return s;
-          },
-          "Sets a seed from the system's entropy and returns it.")
-      .def(
-          "get_state",
-          [](const Generator& g) {
-            Tensor t = empty({16}, Dtype::uint8);
-            const uint64_t words[2] = {g.seed(), g.offset()};
-            std::memcpy(t.bytes(), words, sizeof(words));
-            return t;
-          },
-          "The state, 16 bytes.")
-      .def(
-          "set_state",
-          [](py::object self, const Tensor& state) {
-            require<TypeError>(state.defined() && state.dtype() == Dtype::uint8, "expected a state of dtype uint8");
-            require(state.numel() == 16 && state.is_contiguous(),
-                    "RNG state is wrong size: expected 16 bytes, got shape ", state.shape());
-            uint64_t words[2];
-            std::memcpy(words, state.bytes(), sizeof(words));
-            self.cast<Generator&>().set_state(words[0], words[1]);
-            return self;
-          },
-          py::arg("state"), "Restores a state from get_state().")
-      .def_property_readonly("device", [](const Generator&) { return py::reinterpret_borrow<py::object>(device_cpu); });
-  m.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
-}
-
 void bind_controls(py::module_& m) {
   m.def("get_num_threads", &num_threads, "How many threads operators use.");
   m.def(
       "set_num_threads",
-      [](int n) {
-        require(n > 0, "set_num_threads expects a positive integer, got ", n);
-        set_num_threads(n);
+      [](const py::object& n) {
+        require(PyLong_Check(n.ptr()) && !PyBool_Check(n.ptr()), "set_num_threads expects an int, but got ",
+                Py_TYPE(n.ptr())->tp_name);
+        static const Parameter parameter{PyUnicode_InternFromString("n")};
+        const int64_t count = From<int64_t>::get({"set_num_threads", &parameter, 0}, n.ptr());
+        require(count > 0, "set_num_threads expects a positive integer, got ", count);
+        set_num_threads(int(std::min<int64_t>(count, 1 << 20)));
       },
       py::arg("n"), "Sets how many threads operators use. Results do not depend on it.");
   m.def(
@@ -185,20 +97,6 @@ void publish_plain_names(py::module_& m) {
 
 }  // namespace
 
-CpuDevice From<CpuDevice>::get(const Call& call, PyObject* o) {
-  if (o == Py_None || o == device_cpu) return {};
-  std::optional<Device> device;
-  if (PyUnicode_Check(o))
-    device = Device::parse(std::string(text_of(o)));
-  else if (py::isinstance<Device>(o))
-    device = py::cast<Device>(py::handle(o));
-  else
-    wrong_argument(call, "flambeau.device or str", o);
-  require<NotImplementedError>(device->type == "cpu", "tensors live on the CPU: the device '", device->str(),
-                               "' is not supported");
-  return {};
-}
-
 void translate_exception() {
   try {
     throw;
@@ -228,17 +126,25 @@ PYBIND11_MODULE(_core, m) {
   bind_activations();
   bind_complex();
   bind_views();
+  bind_layout();
   bind_reductions();
+  bind_cumulative();
+  bind_sorting();
+  bind_fourier();
   bind_structure();
   bind_indexing();
   bind_joining();
   bind_networks();
   bind_linear_algebra();
+  bind_windows();
+  bind_conversion();
   bind_construction();
+  bind_random();
   bind_interop();
   bind_autograd();
   bind_python_operators();
   publish(m.ptr());
   publish_rows(m.ptr());
+  publish_return_types(m.ptr());
   publish_plain_names(m);
 }

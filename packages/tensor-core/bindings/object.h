@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
 #include "flambeau/python.h"
 
@@ -21,7 +22,14 @@ struct DtypeObject {
   PyObject_HEAD Dtype value;
 };
 
+struct ConstantObject {  // a layout or a memory format
+  PyObject_HEAD const char* name;
+  int value;
+};
+
 extern PyTypeObject* tensor_type;
+extern PyTypeObject* layout_type;
+extern PyTypeObject* memory_format_type;
 extern PyTypeObject* dtype_type;
 extern PyTypeObject* size_type;
 extern PyObject* device_cpu;
@@ -31,6 +39,7 @@ inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObje
 PyObject* wrap_tensor(const Tensor& t);
 PyObject* wrap_size(const Shape& shape);
 PyObject* dtype_object(Dtype d);  // borrowed
+PyObject* strided_layout();       // borrowed
 PyObject* scalar_object(Scalar s);
 PyObject* to_list(const Tensor& t);
 

@@ -276,6 +276,43 @@ def test_rows(row, dtype):
     assert np.array_equal(getattr(fb, row["name"])(*mixed).numpy(), result.numpy())
 
 
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_a_result_does_not_depend_on_where_its_element_lies(row, dtype):
+    operands = [fb.tensor(draw(77, seed=k), dtype=dtype) for k in range(row["arity"])]
+    if row["domain"] == "Select":
+        operands[0] = operands[0].real > 0
+    operator = getattr(fb, row["name"])
+    whole = operator(*operands).numpy()
+    for start, stop in ((0, 1), (3, 8), (5, 77)):
+        assert np.array_equal(operator(*(t[start:stop] for t in operands)).numpy(), whole[start:stop])
+
+
+QUOTIENTS = [
+    (1, 0, complex(math.inf, math.nan)),
+    (1j, 0, complex(math.nan, math.inf)),
+    (1 + 1j, math.inf, 0),
+    (1e30 + 1e30j, 1e30 - 1e30j, 1j),
+    (1e-38, 1e-38 + 1e-38j, 0.5 - 0.5j),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), QUOTIENTS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_division_neither_overflows_nor_loses_infinities(a, b, expected, dtype):
+    quotient = (fb.tensor([a] * 9, dtype=dtype) / fb.tensor([b] * 9, dtype=dtype)).numpy()
+    np.testing.assert_allclose(quotient.real, expected.real, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(quotient.imag, expected.imag, rtol=1e-6, atol=1e-6)
+
+
+def test_moduli_neither_overflow_nor_lose_infinities():
+    largest = np.finfo("float64").max
+    z = fb.tensor(
+        [largest / 2 * (1 + 1j), 5e-324, complex(math.inf, math.nan), complex(math.nan, 1), 3 - 4j], dtype=fb.complex128
+    )
+    np.testing.assert_allclose(z.abs().numpy(), [largest / math.sqrt(2), 5e-324, np.inf, np.nan, 5])
+
+
 # --- errors ---
 
 UNORDERED = [
@@ -293,6 +330,7 @@ UNORDERED = [
     lambda z: z.erf(),
     lambda z: fb.atan2(z, z),
     lambda z: ~z,
+    lambda z: z.abs_(),
 ]
 
 

@@ -11,7 +11,7 @@ SHAPE = (4, 3, 5)
 
 
 def pair(shape=SHAPE, dtype=np.float32):
-    array = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
+    array = np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)
     return array, fb.tensor(array)
 
 
@@ -60,6 +60,65 @@ def keys(draw, advanced):
         # The entries after an Ellipsis count from the end: only slices and integers fit every dimension there.
         entries.append(Ellipsis)
     return tuple(entries)
+
+
+@st.composite
+def whole_keys(draw):
+    """A key that names every dimension of SHAPE, some by an Ellipsis in the middle."""
+    index_shape = draw(st.sampled_from([(2,), (3, 2), ()]))
+    entries = []
+    for size in SHAPE:
+        kind = draw(st.sampled_from(["all", "slice", "array", "mask"]))
+        if kind == "array":
+            entries.append(np.random.default_rng(draw(st.integers(0, 999))).integers(-size, size, index_shape))
+        elif kind == "mask" and len(index_shape) == 1:
+            entries.append(np.random.default_rng(draw(st.integers(0, 999))).permutation(size) < index_shape[0])
+        else:
+            entries.append(slice(None) if kind == "all" else slice(draw(st.integers(-4, 4)), None, 2))
+    whole = [i for i, e in enumerate(entries) if isinstance(e, slice) and e == slice(None)]
+    if whole and draw(st.booleans()):
+        first = last = draw(st.sampled_from(whole))
+        while last + 1 in whole:
+            last += 1
+        entries[first : last + 1] = [Ellipsis]
+    if draw(st.booleans()):
+        entries.insert(draw(st.integers(0, len(entries))), None)
+    return tuple(entries)
+
+
+def is_advanced(key):
+    return any(isinstance(k, np.ndarray) and k.ndim > 0 for k in key)
+
+
+@given(whole_keys(), st.sampled_from(["float32", "int64", "bool", "float16", "complex128"]))
+def test_keys_that_name_every_dimension(key, dtype):
+    array, x = pair(dtype=dtype)
+    want = array[key]
+    for given_key in (key, to_fb(key)):
+        got = x[given_key]
+        assert got.shape == want.shape
+        assert np.array_equal(got.numpy(), want)
+    value = np.arange(want.size).reshape(want.shape).astype(dtype)
+    places = np.arange(array.size).reshape(SHAPE)[key]
+    if len(np.unique(places)) == places.size:  # else the order would decide
+        array[key] = value
+        x[to_fb(key)] = fb.tensor(value)
+        assert np.array_equal(x.numpy(), array)
+    array[key] = 1
+    x[key] = 1
+    assert np.array_equal(x.numpy(), array)
+
+
+@given(whole_keys())
+def test_views_and_copies(key):
+    _, x = pair()
+    got = x[to_fb(key)]
+    if got.numel() and not is_advanced(key):
+        got.fill_(-1)
+        assert (x[to_fb(key)] == -1).all()
+    elif got.numel():
+        got.fill_(-1)
+        assert not (x == -1).any()
 
 
 @given(keys(advanced=False))
@@ -240,6 +299,47 @@ def test_zero_dimensional():
         iter(x)
     with pytest.raises(TypeError, match="0-d"):
         len(x)
+
+
+def test_masks_of_bytes_and_indices_of_every_integer_type():
+    array, x = pair()
+    assert np.array_equal(x[fb.tensor([1, 0, 0, 1], dtype=fb.uint8)].numpy(), array[[0, 3]])
+    for dtype in (fb.int8, fb.int16, fb.int32, fb.int64):
+        assert np.array_equal(x[fb.tensor([1, -1], dtype=dtype)].numpy(), array[[1, -1]])
+        assert np.array_equal(x[fb.tensor(2, dtype=dtype)].numpy(), array[2])
+    assert x[fb.tensor(1, dtype=fb.uint8)].shape == (1, *SHAPE)
+    assert x[fb.tensor(False)].shape == (0, *SHAPE)
+    x[fb.tensor(False)] = 5.0
+    assert np.array_equal(x.numpy(), array)
+    x[fb.tensor(True)] = 5.0
+    assert (x == 5).all()
+
+
+def test_hostile_indices():
+    class Liar:
+        def __init__(self, error):
+            self.error = error
+
+        def __index__(self):
+            raise self.error
+
+    class Sequence(Liar):
+        def __len__(self):
+            raise self.error
+
+        def __getitem__(self, i):
+            raise self.error
+
+    array, x = pair()
+    for kind in (Liar, Sequence):
+        for wrong in (kind(ZeroDivisionError("no")), [kind(ZeroDivisionError("no"))]):
+            with pytest.raises((ZeroDivisionError, IndexError, TypeError)):
+                x[wrong]
+            with pytest.raises((ZeroDivisionError, IndexError, TypeError)):
+                x[wrong] = 1
+    for key in ((slice(2**70, None),), slice(-(2**70), 2**70, 2**62)):
+        assert x[key].shape == array[key].shape
+    assert np.array_equal(x.numpy(), array)
 
 
 def test_index_put_accumulates():

@@ -1,5 +1,6 @@
 """What the package shows: names, signatures, documentation, and how calls are taken apart."""
 
+import collections
 import doctest
 import inspect
 import subprocess
@@ -31,6 +32,16 @@ def test_public_names():
     assert {"nn", "optim", "zeros"} <= set(dir(fb))
 
 
+def test_nothing_is_defined_twice():
+    places = [
+        (entry["module"], place, entry["name"])
+        for entry in _core.signatures()
+        for place in ("function", "method")
+        if entry[place]
+    ]
+    assert [each for each, times in collections.Counter(places).items() if times > 1] == []
+
+
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS, *ROWS}))
 def test_functions_describe_themselves(name):
     function = getattr(fb, name)
@@ -54,7 +65,10 @@ def test_methods_describe_themselves(name):
     [
         (fb.sum, "(input, dim=None, keepdim=False, *, dtype=None, out=None)"),
         (fb.exp, "(input, *, out=None)"),
-        (fb.zeros, "(*size, dtype=None, device=None, requires_grad=False, out=None)"),
+        (
+            fb.zeros,
+            "(*size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None)",
+        ),
         (fb.conv2d, "(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)"),
         (fb.gelu, "(input, *, approximate='none', out=None)"),
         (fb.amax, "(input, dim=(), keepdim=False, *, out=None)"),

@@ -123,7 +123,6 @@ def test_half_types_are_reduced_in_float32():
     y = fb.ones(4097, dtype=fb.bfloat16)
     assert y.sum().item() == 4096  # the nearest bfloat16, which adding ones in bfloat16 would never reach
     assert y.mean().item() == 1
-    assert y.cumsum(0)[-1].item() == 4096
     z = fb.zeros(3000, dtype=fb.float16)
     assert z.logsumexp(0).item() == pytest.approx(np.log(3000), rel=1e-3)
 
@@ -156,17 +155,6 @@ def test_ties_go_to_the_first(shape, dtype):
         assert np.array_equal(x.argmin(dim).numpy(), a.argmin(dim))
         assert np.array_equal(x.t().argmax(1 - dim).numpy(), a.argmax(dim))
     assert x.argmax().item() == a.argmax()
-
-
-@pytest.mark.parametrize("shape", [(), (0,), (5,), (3, 4), (2, 3, 4), (3, 0), (70, 300)])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "bool"])
-def test_cumsum(shape, dtype):
-    a = draw(shape, dtype)
-    for dim in range(-len(shape), len(shape)):
-        want = a.cumsum(dim, dtype=np.float64 if "float" in dtype else np.int64)
-        got = fb.tensor(a).cumsum(dim)
-        assert got.dtype is (getattr(fb, dtype) if "float" in dtype else fb.int64)
-        np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (0, 3), (3, 0), (3, 5000)])
@@ -273,4 +261,150 @@ def test_accuracy_of_a_long_sum():
     assert (fb.tensor(a) + 1000).var().item() == pytest.approx(
         (a + np.float32(1000)).astype(np.float64).var(ddof=1), rel=1e-4
     )
-    assert fb.tensor(a).cumsum(0)[-1].item() == pytest.approx(a.sum(dtype=np.float64), rel=1e-6)
+
+
+LAYOUTS = [
+    ((40, 50, 60), (0, 2)),
+    ((3, 4, 5, 6), (0, 2)),
+    ((3, 4, 5, 6), (1, 3)),
+    ((200_000, 3), (0,)),
+    ((200_000, 3), (1,)),
+    ((3, 200_000), (1,)),
+    ((2, 70_000, 5), (1,)),
+    ((5000, 40), (0,)),
+    ((50, 5000), (0,)),
+    ((1, 300_000, 1), (1,)),
+]
+
+
+@pytest.mark.parametrize("order", ["kept", "reversed", "strided"])
+@pytest.mark.parametrize(("shape", "dims"), LAYOUTS)
+def test_layouts(shape, dims, order):
+    a = draw(shape, "float64")
+    x = fb.tensor(a)
+    if order == "reversed":
+        a, x = a.transpose(), x.permute(*range(len(shape))[::-1])
+        dims = tuple(len(shape) - 1 - d for d in dims)
+    elif order == "strided":
+        a, x = a[..., ::2], x[..., ::2]
+    for keepdim in (False, True):
+        for name in ("sum", "mean", "var", "amax", "amin"):
+            options = {"axis": dims, "keepdims": keepdim} | ({"ddof": 1} if name == "var" else {})
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                want = getattr(np, name)(a, **options)
+            got = getattr(x, name)(dims, keepdim=keepdim)
+            assert got.is_contiguous()
+            np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, atol=1e-10)
+        assert np.array_equal(x.count_nonzero(dims).numpy(), np.count_nonzero(a, axis=dims))
+        if len(dims) == 1:
+            assert np.array_equal(x.argmax(dims[0], keepdim).numpy(), a.argmax(dims[0], keepdims=keepdim))
+            assert np.array_equal(x.min(dims[0], keepdim).values.numpy(), a.min(dims[0], keepdims=keepdim))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize(("shape", "dim"), [((1000,), None), ((40, 30), 0), ((40, 30), 1), ((9, 8, 7), (0, 2))])
+def test_every_dtype_is_read_as_it_is(shape, dim, dtype):
+    a = draw(shape, dtype) * (1 if dtype == "bool" else np.asarray(3, dtype))
+    x = fb.tensor(a)
+    wide = np.float64 if "float" in dtype else np.int64
+    tolerance = 3e-3 if dtype == "float16" else 1e-4
+    np.testing.assert_allclose(x.sum(dim).double().numpy(), a.sum(dim, dtype=wide), rtol=tolerance, atol=tolerance * 30)
+    for name in ("any", "all"):
+        assert np.array_equal(getattr(x, name)(dim).numpy(), getattr(np, name)(a, axis=dim))
+    assert np.array_equal(x.amax(() if dim is None else dim).numpy(), a.max(dim))
+    assert np.array_equal(x.amin(() if dim is None else dim).numpy(), a.min(dim))
+    assert np.array_equal(x.count_nonzero(dim).numpy(), np.count_nonzero(a, axis=dim))
+    if not isinstance(dim, tuple):
+        assert np.array_equal(x.argmax(dim).numpy(), a.argmax(dim))
+        low, high = x.aminmax(dim=dim)
+        assert np.array_equal(low.numpy(), a.min(dim)) and np.array_equal(high.numpy(), a.max(dim))
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1, (0, 1)])
+def test_nan_left_out(dim):
+    a = draw((30, 40), "float64")
+    a[2, 3] = a[5] = np.nan
+    x = fb.tensor(a)
+    np.testing.assert_allclose(x.nansum(dim).numpy(), np.nansum(a, dim), rtol=1e-12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the mean of nothing
+        np.testing.assert_allclose(x.nanmean(dim).numpy(), np.nanmean(a, dim), rtol=1e-12)
+    assert fb.nansum(fb.tensor([1, 2])).item() == 3
+    with pytest.raises(RuntimeError, match="int64"):
+        fb.nanmean(fb.tensor([1, 2]))
+
+
+def test_ways_to_ask_for_a_spread():
+    a = draw((30, 40), "float64")
+    x = fb.tensor(a)
+    for got, want in (
+        (x.var(False), a.var()),
+        (x.var(0, False), a.var(0)),
+        (x.var(0, False, True), a.var(0, keepdims=True)),
+        (x.var(unbiased=False), a.var()),
+        (x.std((0, 1), correction=2), a.std(ddof=2)),
+        (fb.var_mean(x, False)[0], a.var()),
+        (fb.var_mean(x, 1, True)[0], a.var(1, ddof=1)),
+        (fb.var_mean(x, (0, 1), keepdim=True)[1], a.mean(keepdims=True)),
+        (fb.std_mean(x, 0, correction=0)[0], a.std(0)),
+        (fb.std_mean(x, 0)[1], a.mean(0)),
+    ):
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-12)
+    with pytest.raises(TypeError, match="both"):
+        x.var(0, unbiased=True, correction=1)
+
+
+def test_sum_to_size():
+    a = draw((2, 3, 4), "float64")
+    x = fb.tensor(a)
+    np.testing.assert_allclose(x.sum_to_size(3, 1).numpy(), a.sum((0, 2))[:, None])
+    assert x.sum_to_size((2, 3, 4)).shape == (2, 3, 4)
+    with pytest.raises(RuntimeError, match=r"size \[2, 4\] is not expandable"):
+        x.sum_to_size(2, 4)
+
+
+def test_renorm():
+    a = draw((3, 4, 2), "float64")
+    for p in (1, 2, 3.5):
+        norms = (np.abs(a) ** p).sum((0, 2), keepdims=True) ** (1 / p)
+        want = a * np.where(norms > 2, 2 / (norms + 1e-7), 1)
+        np.testing.assert_allclose(fb.renorm(fb.tensor(a), p, 1, 2.0).numpy(), want, rtol=1e-12)
+    for arguments, error in (((0, 1, 1.0), RuntimeError), ((2, 1, -1.0), RuntimeError), ((2, 3, 1.0), IndexError)):
+        with pytest.raises(error):
+            fb.ones(2, 2).renorm(*arguments)
+    with pytest.raises(RuntimeError, match="2 dimensions"):
+        fb.ones(2).renorm(2, 0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "prod", "norm", "amax", "argmax", "logsumexp"])
+@pytest.mark.parametrize(("shape", "dim"), [((1_000_001,), 0), ((70_000, 7), 0), ((3, 300_000), 1), ((60, 70, 80), 1)])
+def test_threads_make_no_difference(name, shape, dim):
+    x = fb.tensor(1 + draw(shape, "float32") / 1000)
+    call = (lambda: x.norm(2, dim)) if name == "norm" else (lambda: getattr(x, name)(dim))
+    fb.set_num_threads(1)
+    want = call()
+    for threads in (2, 5):
+        fb.set_num_threads(threads)
+        assert fb.equal(call(), want)
+
+
+def test_complex_reductions():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((30, 40)) + 1j * rng.standard_normal((30, 40))
+    x = fb.tensor(a)
+    for dim in (None, 0, 1):
+        for name in ("sum", "mean", "prod"):
+            np.testing.assert_allclose(getattr(x, name)(dim).numpy(), getattr(a, name)(dim), rtol=1e-9)
+        np.testing.assert_allclose(x.var(dim).numpy(), a.var(dim, ddof=1), rtol=1e-12)
+        np.testing.assert_allclose(x.std(dim).numpy(), a.std(dim, ddof=1), rtol=1e-12)
+    for p in (1, 2, 3, np.inf, -np.inf):
+        want = np.linalg.norm(np.abs(a), p, 1)
+        np.testing.assert_allclose(x.norm(p, 1).numpy(), want, rtol=1e-12)
+    np.testing.assert_allclose(x.cumsum(0).numpy(), a.cumsum(0), rtol=1e-9)
+    np.testing.assert_allclose(x.cumprod(1).numpy(), a.cumprod(1), rtol=1e-9)
+    want = np.log(np.exp(a).cumsum(0))
+    np.testing.assert_allclose(np.exp(x.logcumsumexp(0).numpy() - want), 1, rtol=1e-9)
+    for name in ("amax", "amin", "argmax", "max"):
+        with pytest.raises(RuntimeError):
+            getattr(x, name)()

@@ -13,6 +13,7 @@ import flambeau as fb
 RNG = np.random.default_rng(0)
 X = fb.tensor(RNG.standard_normal((517, 1031)).astype(np.float32))
 LONG = fb.tensor(RNG.standard_normal(1_000_003).astype(np.float32))
+PLACES = fb.tensor(RNG.integers(0, 97, 1_000_003))
 IMAGES = fb.tensor(RNG.standard_normal((17, 8, 28, 28)).astype(np.float32))
 FILTERS = fb.tensor(RNG.standard_normal((16, 8, 3, 3)).astype(np.float32))
 
@@ -44,7 +45,17 @@ OPERATIONS = {
     "avg_pool2d": lambda: fb.avg_pool2d(IMAGES, 3, 2, 1),
     "batch_norm": lambda: fb.batch_norm(IMAGES, None, None, training=True),
     "index": lambda: X[fb.arange(516, -1, -1)],
+    "index_columns": lambda: X[:, fb.arange(1030, -1, -1)],
+    "mask": lambda: X[X > 0],
     "scatter_add": lambda: fb.scatter_add(X, 1, fb.zeros(517, 1031, dtype=fb.int64), X),
+    "scatter_add_rows": lambda: fb.scatter_add(X, 0, fb.zeros(517, 1031, dtype=fb.int64), X),
+    "scatter_add_long": lambda: fb.zeros(97).scatter_add(0, PLACES, LONG),
+    "scatter_reduce": lambda: fb.scatter_reduce(X, 0, fb.zeros(517, 1031, dtype=fb.int64), X, "prod"),
+    "index_add": lambda: fb.zeros(97).index_add(0, PLACES, LONG),
+    "index_add_rows": lambda: X[:31].index_add(0, PLACES[:517] % 31, X),
+    "index_add_columns": lambda: X[:, :31].index_add(1, PLACES[:1031] % 31, X),
+    "index_put": lambda: fb.zeros(97).index_put((PLACES,), LONG),
+    "index_put_accumulate": lambda: fb.zeros(97).index_put((PLACES,), LONG, accumulate=True),
 }
 
 
@@ -63,7 +74,7 @@ def test_number_of_threads():
     for wrong in (0, -1):
         with pytest.raises(RuntimeError, match=str(wrong)):
             fb.set_num_threads(wrong)
-    with pytest.raises(TypeError):
+    with pytest.raises(RuntimeError):
         fb.set_num_threads("2")
 
 

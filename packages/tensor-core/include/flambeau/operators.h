@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "flambeau/memory_format.h"
 #include "flambeau/pointwise.h"
 #include "flambeau/random.h"
 
@@ -74,7 +75,15 @@ FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source); 
 FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
 FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);  // for out=
 
-// Views (operators/view.cpp)
+// Layouts (operators/layout.cpp)
+FLAMBEAU_API Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format);
+// Makes `self` show the memory of `source`.
+FLAMBEAU_API void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, const Shape& strides,
+                              int64_t offset);
+
+// Views (operators/view.cpp, strided_view.cpp)
+// Gives `self` the geometry and the history of `view`, a view of it: what transpose_ and its relatives do.
+FLAMBEAU_API void become(const Tensor& self, const Tensor& view);
 FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
 // Windows of `size` elements along a dimension, `step` apart, as a last dimension.
 FLAMBEAU_API Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step);
@@ -97,12 +106,17 @@ FLAMBEAU_API Tensors unbind(const Tensor& t, int64_t dim);
 // Sums a broadcast gradient back to `shape`.
 FLAMBEAU_API Tensor sum_to(const Tensor& t, const Shape& shape);
 
-// Reductions (operators/reduction.cpp, statistics.cpp)
+// Reductions (operators/sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
 FLAMBEAU_API Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor nansum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
 FLAMBEAU_API Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
+// The variance, or with `root` its root, and the mean (as indices).
+FLAMBEAU_API TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim,
+                                    bool root);
+FLAMBEAU_API Tensor count_nonzero(const Tensor& t, const OptionalDims& dim);
 FLAMBEAU_API Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim);
@@ -117,7 +131,23 @@ FLAMBEAU_API Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim);
 FLAMBEAU_API Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
+
+// Running sums, products, extremes (operators/cumulative.cpp)
 FLAMBEAU_API Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor logcumsumexp(const Tensor& t, int64_t dim);
+FLAMBEAU_API TensorPair cummax(const Tensor& t, int64_t dim);
+FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
+
+// Fourier transforms (operators/fourier.cpp), with exp(-2 pi i ...) or, inverse, exp(+2 pi i ...), times `scale`. Half a
+// spectrum is cut in the last of `dims`; n: the size of the real result there.
+FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
+FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
+FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);
+// With the arguments of flambeau.fft's functions, `name` among them (operators/fourier_arguments.cpp)
+enum class Fourier : uint8_t { Complex, RealToHalf, HalfToReal };
+FLAMBEAU_API Tensor fourier(const char* name, Fourier kind, bool inverse, const Tensor& input, const OptionalDims& s,
+                            const OptionalDims& dim, std::string_view norm);
 
 // Products (operators/matmul.cpp)
 FLAMBEAU_API Tensor matmul(const Tensor& a, const Tensor& b);
@@ -125,14 +155,6 @@ FLAMBEAU_API Tensor mm(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor bmm(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 FLAMBEAU_API Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias);
-
-// Convolution and pooling (operators/convolution.cpp, pooling.cpp)
-FLAMBEAU_API Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
-                           const Shape& padding, const Shape& dilation, int64_t groups);
-FLAMBEAU_API TensorPair max_pool2d_with_indices(const Tensor& input, const Shape& kernel, const Shape& stride,
-                                                const Shape& padding, const Shape& dilation, bool ceil_mode);
-FLAMBEAU_API Tensor avg_pool2d(const Tensor& input, const Shape& kernel, const Shape& stride, const Shape& padding,
-                               bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor);
 
 // Joining, rearranging (operators/join.cpp, rearrange.cpp, triangle.cpp)
 FLAMBEAU_API Tensor cat(const Tensors& tensors, int64_t dim);
@@ -186,20 +208,13 @@ FLAMBEAU_API Tensor masked_select(const Tensor& t, const Tensor& mask);
 FLAMBEAU_API Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
                                    Write write = Write::Fresh);
 
-// Losses and normalisation (operators/loss.cpp, normalization.cpp, dropout.cpp)
-enum class Reduction : uint8_t { None, Mean, Sum };
-FLAMBEAU_API Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
-                                  Reduction reduction, double label_smoothing);
-FLAMBEAU_API Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
-                             Reduction reduction);
-FLAMBEAU_API Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction);
-FLAMBEAU_API Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
-                               const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps);
-FLAMBEAU_API Tensor dropout(const Tensor& input, double p, bool training, Generator* generator);
+enum class Reduction : uint8_t { None, Mean, Sum };  // of a loss (networks.h)
 
 // Constructors (operators/construct.cpp)
 FLAMBEAU_API Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype);
+FLAMBEAU_API Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype);  // with both ends
 FLAMBEAU_API Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype);
+FLAMBEAU_API Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtype);
 FLAMBEAU_API Tensor eye(int64_t n, int64_t m, Dtype dtype);
 
 // Optimizer steps over lists of parameters (operators/optimizer.cpp)

@@ -8,16 +8,16 @@ namespace flambeau {
 
 class FLAMBEAU_API Generator {
  public:
-  explicit Generator(uint64_t seed) : seed_(seed) {}
+  static constexpr uint64_t kDefaultSeed = 67280421310721ull;  // PyTorch's: programs repeat without a call
+  explicit Generator(uint64_t seed = kDefaultSeed) : seed_(seed) {}
   uint64_t seed() const { return seed_; }
   uint64_t offset() const { return offset_; }
   void set_state(uint64_t seed, uint64_t offset) {
     seed_ = seed;
     offset_ = offset;
   }
-  uint64_t reserve(int64_t blocks) {  // takes `blocks` counters of four 32-bit words each
-    return std::exchange(offset_, offset_ + uint64_t(blocks));
-  }
+  // Takes `groups` of random words (kernels/table.h) out of the stream; returns where they begin.
+  uint64_t reserve(int64_t groups) { return std::exchange(offset_, offset_ + uint64_t(groups)); }
 
  private:
   uint64_t seed_;
@@ -26,11 +26,24 @@ class FLAMBEAU_API Generator {
 
 FLAMBEAU_API Generator& default_generator();
 
-// In-place fills; `generator` may be null for the default one.
+// In-place fills (operators/random.cpp); `generator` may be null for the default one.
 FLAMBEAU_API void fill_uniform(const Tensor& t, double low, double high, Generator* generator);
 FLAMBEAU_API void fill_normal(const Tensor& t, double mean, double std, Generator* generator);
+FLAMBEAU_API void fill_exponential(const Tensor& t, double rate, Generator* generator);
+FLAMBEAU_API void fill_cauchy(const Tensor& t, double median, double sigma, Generator* generator);
+FLAMBEAU_API void fill_log_normal(const Tensor& t, double mean, double std, Generator* generator);
+FLAMBEAU_API void fill_geometric(const Tensor& t, double p, Generator* generator);
 FLAMBEAU_API void fill_bernoulli(const Tensor& t, double p, Generator* generator);
+FLAMBEAU_API void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator);  // p broadcasts to t
 FLAMBEAU_API void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* generator);
 FLAMBEAU_API Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator);
+
+// Draws whose elements take numbers from a stream of their own, as many as they need (operators/sampling.cpp).
+FLAMBEAU_API Tensor poisson(const Tensor& rate, Generator* generator);
+FLAMBEAU_API Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator);
+FLAMBEAU_API Tensor standard_gamma(const Tensor& concentration, Generator* generator);
+// d sample / d concentration of standard_gamma, with the underlying uniform number held fixed.
+FLAMBEAU_API Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample);
+FLAMBEAU_API Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Generator* generator);
 
 }  // namespace flambeau

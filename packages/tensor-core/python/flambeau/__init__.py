@@ -12,18 +12,47 @@ from typing import Any
 
 from flambeau import _core, _operators
 from flambeau._core import *  # its __all__ is made of the registry
-from flambeau._core import Generator, Size, Tensor, default_generator, device, dtype
+from flambeau._core import (
+    Generator,
+    Size,
+    Tensor,
+    _sample_dirichlet,
+    _standard_gamma,
+    default_generator,
+    device,
+    dtype,
+    layout,
+    memory_format,
+)
 from flambeau._formatting import set_printoptions
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau._methods import install as _install_methods
 from flambeau._numbers import finfo, iinfo
+from flambeau._operators.storage import UntypedStorage
+from flambeau._settings import (
+    are_deterministic_algorithms_enabled,
+    get_default_device,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_warn_always_enabled,
+    set_default_device,
+    set_default_tensor_type,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_warn_always,
+    use_deterministic_algorithms,
+)
+from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
 from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from flambeau.serialization import load, save
 
 __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = "0.1.0"
 
-e, inf, nan, pi = math.e, math.inf, math.nan, math.pi
+e, inf, nan, pi, newaxis = math.e, math.inf, math.nan, math.pi, None
+globals().update(_TENSOR_TYPES)  # FloatTensor, LongTensor, ...
 float = _core.float32
 double = _core.float64
 half = _core.float16
@@ -31,9 +60,7 @@ long = _core.int64
 short = _core.int16
 cfloat = _core.complex64
 cdouble = _core.complex128
-strided = "strided"
-contiguous_format = "contiguous_format"
-preserve_format = "preserve_format"
+legacy_contiguous_format = _core.contiguous_format
 # Last, because they shadow Python's own names.
 int = _core.int32
 bool = _core.bool
@@ -45,14 +72,28 @@ def is_tensor(obj: Any) -> builtins.bool:
 
 
 def is_storage(obj: Any) -> builtins.bool:
-    """Always False: storages are not Python objects here."""
-    return False
+    """Whether ``obj`` is an UntypedStorage."""
+    return isinstance(obj, UntypedStorage)
+
+
+def typename(obj: Any, /) -> str:
+    """The full name of an object's type; of a tensor that of its dtype.
+
+    >>> import flambeau
+    >>> flambeau.typename(flambeau.zeros(2))
+    'flambeau.FloatTensor'
+    """
+    if isinstance(obj, Tensor):
+        return obj.type()
+    kind = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(kind, "__module__", None)
+    return kind.__qualname__ if module in (None, "builtins") else f"{module}.{kind.__qualname__}"
 
 
 _install_methods()
 
 # Modules of this package that load when they are first used.
-_MODULES = ("array_api", "cuda", "fft", "linalg", "signal", "special")
+_MODULES = ("array_api", "cuda", "fft", "linalg", "return_types", "signal", "special")
 
 # Subpackages that other distributions bring, and those distributions.
 _DISTRIBUTIONS = {

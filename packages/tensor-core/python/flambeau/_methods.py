@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._tensor_types import dtype_named, legacy_construct, name_of, tensortype
 
 
 def numpy(self: Tensor, *, force: bool = False) -> Any:
@@ -95,34 +96,38 @@ def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
     return object.__format__(self, spec) if spec else repr(self)
 
 
-def type_(self: Tensor, dtype: Any = None) -> Any:
-    """The name of the tensor's type, or the tensor converted to a dtype."""
-    return self.to(dtype) if dtype is not None else f"flambeau.{_TYPE_NAMES[self.dtype]}"
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """The name of the tensor's type, or the tensor converted to a dtype, ``flambeau.LongTensor`` or its name.
+
+    >>> import flambeau
+    >>> flambeau.zeros(2).type()
+    'flambeau.FloatTensor'
+    >>> flambeau.zeros(2).type(flambeau.LongTensor)
+    tensor([0, 0])
+    """
+    if dtype is None:
+        return name_of(self.dtype)
+    if isinstance(dtype, str):
+        dtype = dtype_named(dtype)
+    elif isinstance(dtype, tensortype):
+        dtype = dtype.dtype
+    elif not isinstance(dtype, _core.dtype):
+        raise TypeError(f"dtype must be a flambeau.dtype, a tensor type or the name of one, got {dtype!r}")
+    return self.to(dtype)
+
+
+def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """``new(2, 3)``: uninitialised; ``new(data)``: of this tensor's dtype. An older form of ``new_empty``."""
+    return legacy_construct(self.dtype, args, device)
 
 
 def __dir__(self: Tensor) -> list[str]:
     return sorted({*dir(type(self)), *self.__dict__})
 
 
-_TYPE_NAMES = {
-    _core.bool: "BoolTensor",
-    _core.uint8: "ByteTensor",
-    _core.int8: "CharTensor",
-    _core.int16: "ShortTensor",
-    _core.int32: "IntTensor",
-    _core.int64: "LongTensor",
-    _core.float16: "HalfTensor",
-    _core.bfloat16: "BFloat16Tensor",
-    _core.float32: "FloatTensor",
-    _core.float64: "DoubleTensor",
-    _core.complex64: "ComplexFloatTensor",
-    _core.complex128: "ComplexDoubleTensor",
-}
-
-
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
-    for function in (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__):
+    for function in (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, new):
         setattr(Tensor, function.__name__, function)
     Tensor.type = type_  # type: ignore[method-assign]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours

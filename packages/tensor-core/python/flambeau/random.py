@@ -1,10 +1,10 @@
 """The default generator: seeds, states, and a scope that leaves it as it was."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from flambeau import _core
-from flambeau._core import Tensor, default_generator
+from flambeau._core import Generator, Tensor, default_generator
 
 __all__ = [
     "default_generator",
@@ -17,8 +17,11 @@ __all__ = [
 ]
 
 
-def manual_seed(seed: int) -> _core.Generator:
+def manual_seed(seed: int) -> Generator:
     """Seeds the default generator and returns it.
+
+    Args:
+        seed: between -2**63 and 2**64 - 1; negative ones wrap. ValueError beyond.
 
     >>> import flambeau
     >>> a = flambeau.manual_seed(0) and flambeau.rand(2)
@@ -50,8 +53,17 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 @contextlib.contextmanager
-def fork_rng(enabled: bool = True) -> Iterator[None]:
-    """Restores the default generator's state at the end of the ``with`` block."""
+def fork_rng(
+    devices: Iterable[Any] | None = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: str = "cuda",
+) -> Iterator[None]:
+    """Restores the default generator's state at the end of the ``with`` block, where ``enabled``.
+
+    ``devices`` and ``device_type`` name the GPUs whose generators would be restored as well: there are none.
+    """
     state = get_rng_state()
     try:
         yield

@@ -321,6 +321,8 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands) {
   const Tensor& self = *operands[0].tensor;
   const Types types = types_of(row, operands);
   if (divides(op)) check_divisor(row, operands[1], types.in);
+  require(!kernels::table().gives_real[int(op)] || !is_complex(self.dtype()), "In-place ", row.name,
+          " is not supported for complex tensors.");
   require(can_cast(types.out, self.dtype()), "result type ", types.out, " can't be cast to the desired output type ",
           self.dtype());
   const Shape shape = shape_of(row, operands);

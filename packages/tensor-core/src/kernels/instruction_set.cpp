@@ -1,4 +1,5 @@
 // Gathers one instruction set's kernels into a table.
+#include "kernels/networks.h"
 #include "kernels/table.h"
 
 #define FLAMBEAU_TEXT_(x) #x
@@ -12,10 +13,13 @@ void fill_complex(Table&);
 void fill_complex_rows(Table&);
 void fill_exponential(Table&);
 void fill_logic(Table&);
+void fill_losses(Table&);
 void fill_selection(Table&);
 void fill_trigonometric(Table&);
 void fill_cast(Table&);
 void fill_reduce(Table&);
+void fill_softmax(Table&);
+void fill_cumulative(Table&);
 void fill_gemm(Table&);
 void fill_random(Table&);
 void fill_optimizer(Table&);
@@ -23,6 +27,27 @@ void fill_windows(Table&);
 void fill_direct_convolution(Table&);
 void fill_factorization(Table&);
 void fill_jacobi(Table&);
+void fill_fourier(Table&);
+void fill_pools(NetworkTable&);
+void fill_resample(NetworkTable&);
+void fill_normalize(NetworkTable&);
+void fill_attention(NetworkTable&);
+void fill_grid_sample(NetworkTable&);
+void fill_cross_entropy(NetworkTable&);
+
+const NetworkTable* network_table() {
+  static const NetworkTable table = [] {
+    NetworkTable t{};
+    fill_pools(t);
+    fill_resample(t);
+    fill_normalize(t);
+    fill_attention(t);
+    fill_grid_sample(t);
+    fill_cross_entropy(t);
+    return t;
+  }();
+  return &table;
+}
 
 Table make_table() {
   Table table{};
@@ -33,10 +58,13 @@ Table make_table() {
   fill_complex_rows(table);
   fill_exponential(table);
   fill_logic(table);
+  fill_losses(table);
   fill_selection(table);
   fill_trigonometric(table);
   fill_cast(table);
   fill_reduce(table);
+  fill_softmax(table);
+  fill_cumulative(table);
   fill_gemm(table);
   fill_random(table);
   fill_optimizer(table);
@@ -44,6 +72,8 @@ Table make_table() {
   fill_direct_convolution(table);
   fill_factorization(table);
   fill_jacobi(table);
+  table.networks = network_table();
+  fill_fourier(table);
   return table;
 }
 

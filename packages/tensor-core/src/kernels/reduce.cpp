@@ -1,135 +1,246 @@
-// Reductions over a fixed tree: the order of the additions depends on the length alone, not on the instruction set.
+// Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
 #include <limits>
 
-#include "kernels/math.h"
+#include "kernels/complex_math.h"
+#include "kernels/fold.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kLanes = 64;     // independent partial results along a row
-constexpr int64_t kLeaf = 16384;   // elements below which a row is not split
 constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 
-struct Sum {
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return a + b;
-  }
-  template <class T>
-  static T identity() {
-    return T(0);
-  }
+// How an element type is stored and what its value is: half types are float32, booleans 0 or 1 whatever their byte.
+template <class T>
+struct Element {
+  using Stored = T;
+  using Value = T;
+  static FLAMBEAU_INLINE Value value(Stored v) { return v; }
 };
-struct Prod {
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return a * b;
-  }
-  template <class T>
-  static T identity() {
-    return T(1);
-  }
+template <>
+struct Element<bool> {
+  using Stored = uint8_t;
+  using Value = uint8_t;
+  static FLAMBEAU_INLINE Value value(Stored v) { return v != 0; }
 };
-struct Max {
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return maximum(a, b);
-  }
-  template <class T>
-  static T identity() {
-    return is_real<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::min();
-  }
+template <>
+struct Element<float16> {
+  using Stored = float16;
+  using Value = float;
+  static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
-struct Min {
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return minimum(a, b);
-  }
-  template <class T>
-  static T identity() {
-    return is_real<T> ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
-  }
+template <>
+struct Element<bfloat16> {
+  using Stored = bfloat16;
+  using Value = float;
+  static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
+template <class T>
+using ValueOf = typename Element<T>::Value;
 
-// Folds f(0), ..., f(n - 1).
-template <class Op, class T, class F>
-T fold(int64_t begin, int64_t n, F f) {
-  if (n > kLeaf) {
-    const int64_t half = (n / 2 + kLeaf - 1) / kLeaf * kLeaf;
-    const T low = fold<Op, T>(begin, half, f), high = fold<Op, T>(begin + half, n - half, f);
-    return Op::join(low, high);
-  }
-  T result = Op::template identity<T>();
-  int64_t i = 0;
-  if (n >= kLanes) {
-    T lanes[kLanes];
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Op::template identity<T>();
-    for (; i + kLanes <= n; i += kLanes)
-      for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Op::join(lanes[j], f(begin + i + j));
-    for (int64_t width = kLanes / 2; width > 0; width /= 2)
-      for (int64_t j = 0; j < width; ++j) lanes[j] = Op::join(lanes[j], lanes[j + width]);
-    result = lanes[0];
-  }
-  for (; i < n; ++i) result = Op::join(result, f(begin + i));
-  return result;
+// What sums of a value are accumulated in, and what they are within a leaf or a few rows.
+template <class V>
+using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;
+template <class V>
+using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t, Total<V>>;
+
+// The reductions: how values are joined, in which types, and what is done with each before.
+template <class V>
+struct SumOf : Add {
+  using Result = Total<V>;
+  using Leaf = Part<V>;
+  static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(v); }
+};
+template <class V>
+struct NanSumOf : SumOf<V> {
+  static FLAMBEAU_INLINE V map(V v) { return v == v ? v : V(0); }
+};
+// A complex number's size and square are real.
+template <class R>
+FLAMBEAU_INLINE R magnitude(R v) {
+  return abs(v);
 }
+template <class R>
+FLAMBEAU_INLINE R magnitude(Complex<R> v) {
+  return complex_rows::FLAMBEAU_ISA::abs(v);
+}
+template <class R>
+FLAMBEAU_INLINE R squared(R v) {
+  return v * v;
+}
+template <class R>
+FLAMBEAU_INLINE R squared(Complex<R> v) {
+  return v.re * v.re + v.im * v.im;
+}
+template <class V>
+using RealOf = decltype(magnitude(V()));
 
+template <class V>
+struct AbsSumOf : SumOf<RealOf<V>> {
+  static FLAMBEAU_INLINE RealOf<V> map(V v) { return magnitude(v); }
+};
+template <class V>
+struct SquareSumOf : SumOf<RealOf<V>> {
+  static FLAMBEAU_INLINE RealOf<V> map(V v) { return squared(v); }
+};
+template <class V>
+struct CountOf : Add {
+  using Result = int64_t;
+  using Leaf = int32_t;
+  static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
+};
+template <class V>
+struct ProdOf : Multiply {
+  using Result = Total<V>;
+  using Leaf = Result;
+  static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(v); }
+};
+template <class V, class Join>
+struct ExtremeOf : Join {
+  using Result = V;
+  using Leaf = V;
+  static FLAMBEAU_INLINE V map(V v) { return v; }
+};
+template <class V, class Join>
+struct AbsExtremeOf : ExtremeOf<RealOf<V>, Join> {
+  static FLAMBEAU_INLINE RealOf<V> map(V v) { return magnitude(v); }
+};
+template <class V, class Join>
+struct TruthOf : Join {
+  using Result = uint8_t;
+  using Leaf = uint8_t;
+  static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
+};
+
+// Columns [0, width) of rows `inner` apart, a tile at a time; out has one element for each column.
 template <class Op, class T>
-void reduce(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  if (inner == 1) {
-    out[0] = fold<Op, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
-    return;
-  }
+void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
+                    int64_t width) {
+  using Leaf = typename Op::Leaf;
+  using Result = typename Op::Result;
+  const auto at = [in, inner](int64_t k, int64_t i)
+                      __attribute__((always_inline)) { return Op::map(Element<T>::value(in[k * inner + i])); };
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile;
-    T total[kTile];
-    for (int64_t i = 0; i < count; ++i) total[i] = Op::template identity<T>();
+    Result total[kTile];
+    for (int64_t i = 0; i < count; ++i) total[i] = Op::template identity<Result>();
     for (int64_t row = 0; row < length; row += kTileRows) {
-      T partial[kTile];
-      for (int64_t i = 0; i < count; ++i) partial[i] = Op::template identity<T>();
+      Leaf partial[kTile];
+      for (int64_t i = 0; i < count; ++i) partial[i] = Op::template identity<Leaf>();
       const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
-      for (int64_t k = row; k < stop; ++k)
-        for (int64_t i = 0; i < count; ++i) partial[i] = Op::join(partial[i], in[k * inner + first + i]);
-      for (int64_t i = 0; i < count; ++i) total[i] = Op::join(total[i], partial[i]);
+      int64_t k = row;
+      for (; k + 4 <= stop; k += 4)
+        for (int64_t i = first; i < first + count; ++i)
+          partial[i - first] = Op::join(
+              partial[i - first], Op::join(Op::join(at(k, i), at(k + 1, i)), Op::join(at(k + 2, i), at(k + 3, i))));
+      for (; k < stop; ++k)
+        for (int64_t i = first; i < first + count; ++i) partial[i - first] = Op::join(partial[i - first], at(k, i));
+      for (int64_t i = 0; i < count; ++i) total[i] = Op::join(total[i], Result(partial[i]));
     }
     for (int64_t i = 0; i < count; ++i) out[first + i] = total[i];
   }
 }
 
+// Rows too short for a tree each: side by side.
 template <class Op, class T>
-void arg_reduce(int64_t* out, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  if (inner == 1) {
-    const T best = fold<Op, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
-    int64_t i = 0;
-    for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
-      bool found = false;
-      for (int64_t j = 0; j < kLanes; ++j) found |= (in[i + j] == best) | (in[i + j] != in[i + j]);
-      if (found) break;
-    }
-    while (!(in[i] == best || in[i] != in[i])) ++i;
-    out[0] = i;
-    return;
+void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
+  using Leaf = typename Op::Leaf;
+  constexpr int64_t kSide = 16;
+  int64_t r = 0;
+  for (; r + kSide <= rows; r += kSide, in += kSide * length) {
+    Leaf sums[kSide];
+    for (int64_t j = 0; j < kSide; ++j) sums[j] = Op::template identity<Leaf>();
+    for (int64_t k = 0; k < length; ++k)
+      for (int64_t j = 0; j < kSide; ++j) sums[j] = Op::join(sums[j], Op::map(Element<T>::value(in[j * length + k])));
+    for (int64_t j = 0; j < kSide; ++j) out[r + j] = typename Op::Result(sums[j]);
   }
+  for (; r < rows; ++r, in += length) {
+    Leaf sum = Op::template identity<Leaf>();
+    for (int64_t k = 0; k < length; ++k) sum = Op::join(sum, Op::map(Element<T>::value(in[k])));
+    out[r] = typename Op::Result(sum);
+  }
+}
+
+// Few columns: several rows side by side are one row of more columns.
+template <class Op, class T>
+void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
+  using Result = typename Op::Result;
+  const int64_t together = kTile / inner;
+  if (length < 2 * together) return reduce_columns<Op, T>(out, in, length, inner, inner);
+  Result sums[kTile];
+  const int64_t rows = length / together, columns = together * inner;
+  reduce_columns<Op, T>(sums, in, rows, columns, columns);
+  for (int64_t i = 0; i < inner; ++i) {
+    Result total = sums[i];
+    for (int64_t k = 1; k < together; ++k) total = Op::join(total, sums[k * inner + i]);
+    for (int64_t k = rows * together; k < length; ++k)
+      total = Op::join(total, Result(Op::map(Element<T>::value(in[k * inner + i]))));
+    out[i] = total;
+  }
+}
+
+template <class Op, class T>
+void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
+  using Result = typename Op::Result;
+  auto* out = reinterpret_cast<Result*>(out_bytes);
+  const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
+  if (inner == 1 && length < 32) return reduce_short_rows<Op, T>(out, in, outer, length);
+  for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner) {
+    if (inner == 1)
+      out[0] = fold<Op, Result, typename Op::Leaf>(
+          0, length, [in](int64_t i) __attribute__((always_inline)) { return Op::map(Element<T>::value(in[i])); });
+    else if (width == inner && inner <= kTile / 2)
+      reduce_narrow<Op, T>(out, in, length, inner);
+    else
+      reduce_columns<Op, T>(out, in, length, inner, width);
+  }
+}
+
+// A sum of complex numbers is two sums of real ones, in alternating columns.
+template <class R>
+void sum_parts(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width) {
+  reduce<SumOf<R>, R>(out, in, outer, length, 2 * inner, 2 * width);
+}
+
+// The position of the first extreme value; NaN is extreme.
+template <class Join, class T>
+void arg_reduce_row(int64_t* out, const typename Element<T>::Stored* in, int64_t length) {
+  using V = ValueOf<T>;
+  const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
+  const V best = fold<Join, V>(0, length, at);
+  int64_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
+    bool found = false;
+    for (int64_t j = 0; j < kLanes; ++j) found |= (at(i + j) == best) | (at(i + j) != at(i + j));
+    if (found) break;
+  }
+  while (!(at(i) == best || at(i) != at(i))) ++i;
+  *out = i;
+}
+
+template <class Join, class T>
+void arg_reduce(int64_t* out, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
+  using V = ValueOf<T>;
+  const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
+  if (inner == 1) return arg_reduce_row<Join, T>(out, in, length);
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile;
-    T best[kTile];
+    V best[kTile];
+    int64_t place[kTile];
     for (int64_t i = 0; i < count; ++i) {
-      best[i] = in[first + i];
-      out[first + i] = 0;
+      best[i] = Element<T>::value(in[first + i]);
+      place[i] = 0;
     }
     for (int64_t k = 1; k < length; ++k)
       for (int64_t i = 0; i < count; ++i) {
-        const T value = in[k * inner + first + i];
-        const bool better = (best[i] == best[i]) & (Op::join(value, best[i]) != best[i]);
-        out[first + i] = better ? k : out[first + i];
+        const V value = Element<T>::value(in[k * inner + first + i]);
+        const bool better = (best[i] == best[i]) & (Join::join(value, best[i]) != best[i]);
+        place[i] = better ? k : place[i];
         best[i] = better ? value : best[i];
       }
+    for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
   }
 }
 
@@ -137,140 +248,116 @@ template <class T>
 double squared_deviation(const char* in_bytes, int64_t length, double mean) {
   const T* in = reinterpret_cast<const T*>(in_bytes);
   const T centre = T(mean);
-  return fold<Sum, T>(0, length, [in, centre](int64_t i) __attribute__((always_inline)) {
+  return fold<Add, T>(0, length, [in, centre](int64_t i) __attribute__((always_inline)) {
     const T d = in[i] - centre;
     return d * d;
   });
 }
 
+// Means and sums of squared deviations, in two passes.
 template <class T>
-void cumsum(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  using Accumulator = std::conditional_t<std::is_same_v<T, float>, double,
-                                         std::conditional_t<std::is_same_v<T, Complex<float>>, Complex<double>, T>>;
+void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_t length, int64_t inner,
+             int64_t width) {
+  using V = ValueOf<T>;
+  constexpr int64_t kColumns = 64;  // what a pass reads should still be in the cache for the second
+  const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
+  V *mean = reinterpret_cast<V*>(mean_bytes), *squares = reinterpret_cast<V*>(squares_bytes);
   if (inner == 1) {
-    Accumulator total = 0;
-    for (int64_t i = 0; i < length; ++i) out[i] = convert<T>(total += convert<Accumulator>(in[i]));
+    const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
+    const V centre = fold<Add, V>(0, length, at) / V(length);
+    mean[0] = centre;
+    squares[0] = fold<Add, V>(0, length, [at, centre](int64_t i) __attribute__((always_inline)) {
+      const V d = at(i) - centre;
+      return d * d;
+    });
     return;
   }
-  for (int64_t i = 0; i < inner; ++i) out[i] = in[i];
-  for (int64_t k = 1; k < length; ++k)
-    for (int64_t i = 0; i < inner; ++i) out[k * inner + i] = out[(k - 1) * inner + i] + in[k * inner + i];
-}
-
-template <class T>
-void softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
-    const T largest = fold<Max, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
-    const T total = fold<Sum, T>(0, length, [in, out, largest](int64_t i) __attribute__((always_inline)) {
-      return out[i] = exp(in[i] - largest);
-    });
-    const T scale = T(1) / total;
-    for (int64_t i = 0; i < length; ++i) out[i] *= scale;
+  for (int64_t first = 0; first < width; first += kColumns) {
+    const int64_t count = width - first < kColumns ? width - first : kColumns;
+    V sum[kColumns];
+    reduce_columns<SumOf<V>, T>(sum, in + first, length, inner, count);
+    for (int64_t i = 0; i < count; ++i) {
+      mean[first + i] = sum[i] / V(length);
+      sum[i] = V(0);
+    }
+    for (int64_t row = 0; row < length; row += kTileRows) {
+      V partial[kColumns] = {};
+      const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
+      for (int64_t k = row; k < stop; ++k)
+        for (int64_t i = 0; i < count; ++i) {
+          const V d = Element<T>::value(in[k * inner + first + i]) - mean[first + i];
+          partial[i] += d * d;
+        }
+      for (int64_t i = 0; i < count; ++i) sum[i] += partial[i];
+    }
+    for (int64_t i = 0; i < count; ++i) squares[first + i] = sum[i];
   }
 }
 
-template <class T>
-void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
-    const T largest = fold<Max, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
-    const T total = fold<Sum, T>(
-        0, length, [in, largest](int64_t i) __attribute__((always_inline)) { return exp(in[i] - largest); });
-    const T shift = std::log(total);
-    for (int64_t i = 0; i < length; ++i) out[i] = (in[i] - largest) - shift;
-  }
+template <class Op, class T>
+void set(Table& table, Reduce reduction, Dtype result) {
+  table.reduce[int(reduction)][int(dtype_of<T>())] = {reduce<Op, T>, result};
 }
 
 template <class T>
-void softmax_backward(char* out_bytes, const char* grad_bytes, const char* result_bytes, int64_t rows, int64_t length) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  const T *grad = reinterpret_cast<const T*>(grad_bytes), *result = reinterpret_cast<const T*>(result_bytes);
-  for (int64_t r = 0; r < rows; ++r, grad += length, result += length, out += length) {
-    const T dot =
-        fold<Sum, T>(0, length, [=](int64_t i) __attribute__((always_inline)) { return grad[i] * result[i]; });
-    for (int64_t i = 0; i < length; ++i) out[i] = (grad[i] - dot) * result[i];
-  }
-}
-
-template <class T>
-void log_softmax_backward(char* out_bytes, const char* grad_bytes, const char* result_bytes, int64_t rows,
-                          int64_t length) {
-  T* out = reinterpret_cast<T*>(out_bytes);
-  const T *grad = reinterpret_cast<const T*>(grad_bytes), *result = reinterpret_cast<const T*>(result_bytes);
-  for (int64_t r = 0; r < rows; ++r, grad += length, result += length, out += length) {
-    const T total = fold<Sum, T>(0, length, [=](int64_t i) __attribute__((always_inline)) { return grad[i]; });
-    for (int64_t i = 0; i < length; ++i) out[i] = grad[i] - exp(result[i]) * total;
-  }
-}
-
-template <class T, int C>
-void fill_type(Table& table) {
-  table.reduce[int(Reduce::Sum)][C] = reduce<Sum, T>;
-  table.reduce[int(Reduce::Prod)][C] = reduce<Prod, T>;
-  table.reduce[int(Reduce::Max)][C] = reduce<Max, T>;
-  table.reduce[int(Reduce::Min)][C] = reduce<Min, T>;
-  table.argmax[C] = arg_reduce<Max, T>;
-  table.argmin[C] = arg_reduce<Min, T>;
-  table.cumsum[C] = cumsum<T>;
-}
-
-// Sums of pairs, over a tree of the same kind, the parts in alternating lanes.
-template <class T>
-Complex<T> sum_pairs(const T* in, int64_t n) {
-  if (n > kLeaf) {
-    const int64_t half = (n / 2 + kLeaf - 1) / kLeaf * kLeaf;
-    return sum_pairs(in, half) + sum_pairs(in + 2 * half, n - half);
-  }
-  T lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= 2 * n; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += in[i + j];
-  for (int64_t width = kLanes / 2; width > 1; width /= 2)
-    for (int64_t j = 0; j < width; ++j) lanes[j] += lanes[j + width];
-  Complex<T> total(lanes[0], lanes[1]);
-  for (; i < 2 * n; i += 2) total += Complex<T>(in[i], in[i + 1]);
-  return total;
+void fill_any(Table& table) {
+  using V = ValueOf<T>;
+  set<SumOf<V>, T>(table, Reduce::Sum, dtype_of<Total<V>>());
+  set<ProdOf<V>, T>(table, Reduce::Prod, dtype_of<Total<V>>());
+  set<TruthOf<V, Or>, T>(table, Reduce::Any, Dtype::bool_);
+  set<TruthOf<V, And>, T>(table, Reduce::All, Dtype::bool_);
+  set<CountOf<V>, T>(table, Reduce::Count, Dtype::int64);
 }
 template <class T>
-void sum_complex(char* out, const char* in, int64_t length, int64_t inner, int64_t width) {
-  if (inner == 1)
-    *reinterpret_cast<Complex<T>*>(out) = sum_pairs(reinterpret_cast<const T*>(in), length);
-  else
-    reduce<Sum, T>(out, in, length, 2 * inner, 2 * width);
+void fill_ordered(Table& table) {
+  using V = ValueOf<T>;
+  const Dtype value = std::is_same_v<T, bool> ? Dtype::bool_ : dtype_of<V>();
+  fill_any<T>(table);
+  set<ExtremeOf<V, Larger>, T>(table, Reduce::Max, value);
+  set<ExtremeOf<V, Smaller>, T>(table, Reduce::Min, value);
+  table.argmax[int(dtype_of<T>())] = arg_reduce<Larger, T>;
+  table.argmin[int(dtype_of<T>())] = arg_reduce<Smaller, T>;
 }
-
-template <class T, int C>
-void fill_complex(Table& table) {
-  table.reduce[int(Reduce::Sum)][C] = sum_complex<typename T::Real>;
-  table.reduce[int(Reduce::Prod)][C] = reduce<Prod, T>;
-  table.cumsum[C] = cumsum<T>;
+template <class T>
+void fill_norms(Table& table) {
+  using V = ValueOf<T>;
+  const Dtype real = dtype_of<RealOf<V>>();
+  set<AbsSumOf<V>, T>(table, Reduce::AbsSum, real);
+  set<SquareSumOf<V>, T>(table, Reduce::SquareSum, real);
+  set<AbsExtremeOf<V, Larger>, T>(table, Reduce::AbsMax, real);
+  set<AbsExtremeOf<V, Smaller>, T>(table, Reduce::AbsMin, real);
 }
-
-template <class T, int I>
+template <class T>
 void fill_real(Table& table) {
-  table.squared_deviation[I] = squared_deviation<T>;
-  table.softmax[I] = softmax<T>;
-  table.log_softmax[I] = log_softmax<T>;
-  table.softmax_backward[I] = softmax_backward<T>;
-  table.log_softmax_backward[I] = log_softmax_backward<T>;
+  fill_ordered<T>(table);
+  fill_norms<T>(table);
+  set<NanSumOf<ValueOf<T>>, T>(table, Reduce::NanSum, dtype_of<ValueOf<T>>());
+  table.moments[int(dtype_of<T>())] = moments<T>;
+}
+template <class T>
+void fill_complex(Table& table) {
+  fill_any<T>(table);
+  table.reduce[int(Reduce::Sum)][int(dtype_of<T>())] = {sum_parts<RealOf<T>>, dtype_of<T>()};
+  fill_norms<T>(table);
 }
 
 }  // namespace
 
 void fill_reduce(Table& table) {
-  fill_type<int32_t, int(Compute::i32)>(table);
-  fill_type<int64_t, int(Compute::i64)>(table);
-  fill_type<float, int(Compute::f32)>(table);
-  fill_type<double, int(Compute::f64)>(table);
-  fill_complex<Complex<float>, int(Compute::c64)>(table);
-  fill_complex<Complex<double>, int(Compute::c128)>(table);
-  fill_real<float, 0>(table);
-  fill_real<double, 1>(table);
+  fill_ordered<bool>(table);
+  fill_ordered<uint8_t>(table);
+  fill_ordered<int8_t>(table);
+  fill_ordered<int16_t>(table);
+  fill_ordered<int32_t>(table);
+  fill_ordered<int64_t>(table);
+  fill_real<float16>(table);
+  fill_real<bfloat16>(table);
+  fill_real<float>(table);
+  fill_real<double>(table);
+  fill_complex<Complex<float>>(table);
+  fill_complex<Complex<double>>(table);
+  table.squared_deviation[0] = squared_deviation<float>;
+  table.squared_deviation[1] = squared_deviation<double>;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -31,27 +31,27 @@ struct Simd {
   }
 };
 
-// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns, of four-byte elements: blocks of four by four
-// are turned in registers.
-inline void transpose(float* to, int64_t to_row, const float* from, int64_t from_row, int64_t rows, int64_t columns) {
-  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-  typedef int32_t Index __attribute__((vector_size(16)));
-  const auto load = [](const float* p) { return *reinterpret_cast<const Four*>(p); };
-  const auto store = [](float* p, Four v) { *reinterpret_cast<Four*>(p) = v; };
+// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns: blocks of four by four are turned in
+// registers.
+template <class T>
+inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef typename Simd<T>::Integer Index __attribute__((vector_size(4 * sizeof(T))));
   int64_t i = 0;
   for (; i + 4 <= rows; i += 4) {
-    const float* s = from + i * from_row;
-    float* d = to + i;
+    const T* s = from + i * from_row;
+    T* d = to + i;
     int64_t j = 0;
     for (; j + 4 <= columns; j += 4) {
-      const Four r0 = load(s + j), r1 = load(s + from_row + j), r2 = load(s + 2 * from_row + j),
-                 r3 = load(s + 3 * from_row + j);
-      const Four a0 = __builtin_shuffle(r0, r1, Index{0, 4, 1, 5}), a1 = __builtin_shuffle(r0, r1, Index{2, 6, 3, 7}),
-                 a2 = __builtin_shuffle(r2, r3, Index{0, 4, 1, 5}), a3 = __builtin_shuffle(r2, r3, Index{2, 6, 3, 7});
-      store(d + j * to_row, __builtin_shuffle(a0, a2, Index{0, 1, 4, 5}));
-      store(d + (j + 1) * to_row, __builtin_shuffle(a0, a2, Index{2, 3, 6, 7}));
-      store(d + (j + 2) * to_row, __builtin_shuffle(a1, a3, Index{0, 1, 4, 5}));
-      store(d + (j + 3) * to_row, __builtin_shuffle(a1, a3, Index{2, 3, 6, 7}));
+      const auto row = [&](int64_t k) -> const Four& { return *reinterpret_cast<const Four*>(s + k * from_row + j); };
+      const auto out = [&](int64_t k) -> Four& { return *reinterpret_cast<Four*>(d + (j + k) * to_row); };
+      const Four r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
+      const Four a0 = __builtin_shuffle(r0, r1, Index{0, 4, 2, 6}), a1 = __builtin_shuffle(r0, r1, Index{1, 5, 3, 7}),
+                 a2 = __builtin_shuffle(r2, r3, Index{0, 4, 2, 6}), a3 = __builtin_shuffle(r2, r3, Index{1, 5, 3, 7});
+      out(0) = __builtin_shuffle(a0, a2, Index{0, 1, 4, 5});
+      out(1) = __builtin_shuffle(a1, a3, Index{0, 1, 4, 5});
+      out(2) = __builtin_shuffle(a0, a2, Index{2, 3, 6, 7});
+      out(3) = __builtin_shuffle(a1, a3, Index{2, 3, 6, 7});
     }
     for (; j < columns; ++j)
       for (int64_t k = 0; k < 4; ++k) d[j * to_row + k] = s[k * from_row + j];

@@ -2,23 +2,42 @@
 // Kernels know neither tensors nor threads; whoever calls them splits the work.
 #pragma once
 
+#include <array>
+
 #include "flambeau/pointwise.h"
 #include "kernels/factorization.h"
 #include "kernels/jacobi.h"
+#include "kernels/fourier.h"
 
 namespace flambeau::kernels {
 
 using CastKernel = void (*)(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n);  // in bytes
-// Reduces the middle of (length, inner) for the columns [0, width) of a row-major block: out[i] = reduce_k in[k * inner
-// + i].
-using ReduceKernel = void (*)(char* out, const char* in, int64_t length, int64_t inner, int64_t width);
-// The same, giving the position of the first extreme value (NaN counts as extreme).
+// Reduces the middle of (outer, length, inner) for the columns [0, width) of row-major blocks; width < inner only where
+// outer is 1.
+using ReduceKernel = void (*)(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width);
+struct ReduceEntry {
+  ReduceKernel run;
+  Dtype result;  // what it accumulates in and gives
+};
+// The same for one block, giving the position of the first extreme value (NaN counts as extreme).
 using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t length, int64_t inner, int64_t width);
+// Running results down the columns of a block.
+using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t inner, int64_t width);
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
 
-enum class Reduce : uint8_t { Sum, Prod, Max, Min };
-inline constexpr int kReduceCount = 4;
+enum class Reduce : uint8_t { Sum, Prod, Max, Min, Any, All, Count, NanSum, AbsSum, SquareSum, AbsMax, AbsMin };
+inline constexpr int kReduceCount = 12;
+
+// Running sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
+enum class Scan : uint8_t { Sum, Prod };
+inline constexpr int kScanCount = 2;
+struct ScanKernels {
+  ScanKernel rows;
+  void (*total)(char* total, const char* in, int64_t n);
+  void (*blocks)(char* out, const char* in, const char* before, int64_t blocks, int64_t n);
+  int64_t state;
+};
 
 struct Matrix {  // element (i, j) at data + i * row + j * column
   const void* data;
@@ -36,13 +55,9 @@ struct AdamStep {
   double beta1, beta2, eps, weight_decay, step_size, bias2_root, shrink, sign;
 };
 
-struct Patches {  // how a convolution's windows lie on one sample's image of one group
-  int64_t channels, height, width, kernel_h, kernel_w, out_h, out_w;
-  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-};
-struct PoolPlane {
-  int64_t height, width, out_h, out_w;
-  int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+struct Patches {  // how a convolution's windows lie on one sample's image of one group; (depth, height, width)
+  int64_t channels;
+  std::array<int64_t, 3> size, kernel, out, stride, padding, dilation;
 };
 
 // Direct convolution, see Note [Direct convolution]. Weights come in panels of some filters each, (taps, filters)
@@ -59,6 +74,8 @@ struct DirectWeights {
   int64_t grad_stride, image_stride;     // between samples, in elements
 };
 
+struct NetworkTable;  // networks.h: what layers are made of
+
 // Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 struct Table {
   const char* name;
@@ -70,24 +87,34 @@ struct Table {
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
   // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; four-byte elements, strides in elements.
   void (*transpose_words)(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns);
-  ReduceKernel reduce[kReduceCount][kComputeCount];
-  ArgReduceKernel argmax[kComputeCount], argmin[kComputeCount];
+  ReduceEntry reduce[kReduceCount][kDtypeCount];
+  ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
+  // Means and sums of squared deviations of floating types; in float32 for half types.
+  void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
-  RowKernel softmax[2], log_softmax[2];
+  RowKernel softmax[2], log_softmax[2], logsumexp[2];
   RowBackwardKernel softmax_backward[2], log_softmax_backward[2];
-  void (*cumsum[kComputeCount])(char* out, const char* in, int64_t length, int64_t inner);
+  ScanKernels scan[kScanCount][kComputeCount];
+  void (*cummax[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
+                                int64_t width);
+  void (*cummin[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
+                                int64_t width);
+  ScanKernel logcumsumexp[4];  // for the inexact types from float32 on
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C.
   void (*gemm[2])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
   Jacobi jacobi[4];
-  // The image as a matrix (channels * kernel_h * kernel_w, out_h * out_w), and the transpose of that, which adds.
-  void (*unfold[2])(const Patches& patches, const char* image, char* columns);
-  void (*fold[2])(const Patches& patches, const char* columns, char* image);
+  // The image as a matrix (channels * taps, output positions), and the transpose of that, which adds.
+  void (*unfold[3])(const Patches& patches, const char* image, char* columns);
+  void (*fold[3])(const Patches& patches, const char* columns, char* image);
   void (*direct[2])(int64_t rows, int64_t taps, int64_t columns, const char* weights, const char* image,
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
   void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
                            char* out);
-  void (*max_pool[3])(const PoolPlane& plane, const char* in, char* out, int64_t* indices);
+  const NetworkTable* networks;
+  // The transforms [first, last) of a job; scratch: 4 * (length + 1) numbers a lane.
+  void (*fourier[2])(const FourierJob& job, int64_t first, int64_t last, char* scratch);
+  int fourier_lanes[2];
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
   void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normals a group
   void (*dropout[2])(char* out, const char* in, int64_t n, uint32_t threshold, double scale, const uint32_t* bits);

@@ -1,4 +1,6 @@
 // Reading and writing blocks at offsets. Note [Blocks]
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "flambeau/parallel.h"
@@ -14,24 +16,37 @@ Tensor index_tensor(const Tensor& index, const char* name) {
   return to(index, Dtype::int64);
 }
 
+namespace {
+
 template <class E>
-void check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
-  if (index.numel() == 0) return;
+[[noreturn, gnu::cold]] void refuse_first(const int64_t* entries, int64_t n, int64_t low, int64_t size,
+                                          const char* prefix, int64_t dim) {
+  const int64_t* wrong = std::find_if(entries, entries + n, [=](int64_t i) { return i < low || i >= size; });
+  detail::raise<E>(prefix, "index ", *wrong, " is out of bounds for dimension ", dim, " with size ", size);
+}
+
+}  // namespace
+
+template <class E>
+bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
+  if (index.numel() == 0) return false;
+  GradMode off(false);
   const Tensor i = contiguous(index);
   const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
+  std::atomic<bool> any_negative = false;
   parallel_for(i.numel(), 65536, [&](int64_t begin, int64_t end) {
-    int64_t smallest = entries[begin], largest = entries[begin];
+    int64_t signs = 0, outside = 0;  // the sign bit says it: adds and ors are what every processor has vectors for
     for (int64_t k = begin; k < end; ++k) {
-      smallest = std::min(smallest, entries[k]);
-      largest = std::max(largest, entries[k]);
+      signs |= entries[k];
+      outside |= (entries[k] - low) | (size - 1 - entries[k]);
     }
-    const int64_t wrong = smallest < low ? smallest : largest;
-    require<E>(wrong >= low && wrong < size, prefix, "index ", wrong, " is out of bounds for dimension ", dim,
-               " with size ", size);
+    if (FLAMBEAU_UNLIKELY(outside < 0)) refuse_first<E>(entries + begin, end - begin, low, size, prefix, dim);
+    if (signs < 0) any_negative = true;
   });
+  return any_negative;
 }
-template void check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
-template void check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
+template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
+template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
 
 Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read) {
   GradMode off(false);
@@ -175,10 +190,28 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
 
 namespace {
 
+// Single elements: what store_range is where there are no inner dimensions.
+template <class T, Combine c>
+void store_elements(const Tensor& t, const Blocks& b, const Tensor& source, int64_t begin, int64_t end, int64_t low,
+                    int64_t high) {
+  using S = Stored<T>;
+  const int64_t *offsets = b.offsets.data<int64_t>(), step = source.numel() == 1 ? 0 : 1, n = b.count;
+  for (int64_t o = begin; o < end; ++o) {
+    S* to = t.data<S>() + offset_at(o, b.outer_size, b.outer_stride);
+    const S* from = source.data<S>() + o * n * step;
+    if (low == 0 && high == INT64_MAX)
+      for (int64_t k = 0; k < n; ++k) to[offsets[k]] = combine<c, T>(to[offsets[k]], from[k * step]);
+    else
+      for (int64_t k = 0; k < n; ++k)
+        if (offsets[k] >= low && offsets[k] < high) to[offsets[k]] = combine<c, T>(to[offsets[k]], from[k * step]);
+  }
+}
+
 // The blocks whose offset lies in [low, high), for the outer positions [begin, end).
 template <class T, Combine c>
 void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t begin, int64_t end, int64_t low,
                  int64_t high) {
+  if (b.inner == 1) return store_elements<T, c>(t, b, source, begin, end, low, high);
   using S = Stored<T>;
   const bool one = source.numel() == 1;
   const int64_t *offsets = b.offsets.data<int64_t>(), block = one ? 0 : b.inner;
@@ -189,10 +222,6 @@ void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t
       if (offsets[k] < low || offsets[k] >= high) continue;
       S* to = base + offsets[k];
       const S* from = values + k * block;
-      if (b.inner == 1) {
-        *to = combine<c, T>(*to, *from);
-        continue;
-      }
       for_rows(b, [&](int64_t offset, int64_t position, int64_t length, int64_t stride) {
         S* row = to + offset;
         const S* in = from + position;
@@ -215,7 +244,7 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combin
   dispatch_combine(t.dtype(), c, [&]<class Tag>(Tag, auto how) {
     using T = typename Tag::type;
     constexpr Combine kHow = decltype(how)::value;
-    if (b.outer >= 8 || b.outer * work <= grain) {
+    if (b.outer >= 8 || b.outer * work <= grain || num_threads() == 1) {
       parallel_items(b.outer, std::max<int64_t>(1, grain / work),
                      [&](int64_t begin, int64_t end) { store_range<T, kHow>(t, b, source, begin, end, 0, INT64_MAX); });
       return;

@@ -1,4 +1,5 @@
 // Sequences and the identity matrix.
+#include <algorithm>
 #include <cmath>
 
 #include "flambeau/operators.h"
@@ -6,10 +7,54 @@
 
 namespace flambeau {
 
+namespace {
+
+// out[i] = value(i) for a contiguous tensor, in double.
+template <class F>
+void sequence(const Tensor& out, F value) {
+  dispatch(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = out.data<T>();
+    constexpr int kBlock = 4096;  // within which an index is an int that vectors convert
+    parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
+      for (int64_t block = begin; block < end; block += kBlock)
+        for (int i = 0, n = int(std::min<int64_t>(kBlock, end - block)); i < n; ++i) {
+          const double v = value(double(block) + double(i));
+          if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
+            to[block + i] = T(int64_t(v));
+          else
+            to[block + i] = convert<T>(v);
+        }
+    });
+  });
+}
+
+// out[i] = first + i * step in integers, several sums side by side.
+void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
+  dispatch(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = out.data<T>();
+    parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
+      constexpr int kLanes = 8;
+      int64_t lanes[kLanes], i = begin;
+      for (int l = 0; l < kLanes; ++l) lanes[l] = first + (begin + l) * step;
+      for (; i + kLanes <= end; i += kLanes)
+        for (int l = 0; l < kLanes; ++l) {
+          to[i + l] = convert<T>(lanes[l]);
+          lanes[l] += kLanes * step;
+        }
+      for (int l = 0; i < end; ++i, ++l) to[i] = convert<T>(lanes[l]);
+    });
+  });
+}
+
+}  // namespace
+
 Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype) {
   const bool integral =
       start.kind() < Category::Floating && end.kind() < Category::Floating && step.kind() < Category::Floating;
   const Dtype type = dtype.value_or(integral ? Dtype::int64 : default_dtype());
+  require<NotImplementedError>(type != Dtype::bool_, "arange is not implemented for bool");
   require(step.real() != 0, "step must be nonzero");
   require(std::isfinite(start.real()) && std::isfinite(end.real()) && std::isfinite(step.real()),
           "unsupported range: ", start, " -> ", end);
@@ -26,36 +71,46 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   Tensor out = empty({int64_t(count)}, type);
   const int64_t first = start.integer(), whole_step = step.integer();
   const double real_first = start.real(), real_step = step.real();
-  dispatch(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    T* to = out.data<T>();
-    parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
-      if (std::is_integral_v<T> && integral)
-        for (int64_t i = begin; i < end; ++i) to[i] = convert<T>(first + i * whole_step);
-      else
-        for (int64_t i = begin; i < end; ++i) {
-          const double value = real_first + double(i) * real_step;
-          if constexpr (std::is_integral_v<T>)
-            to[i] = T(int64_t(value));
-          else
-            to[i] = convert<T>(value);
-        }
-    });
-  });
+  if (integral && !is_floating(type))
+    whole_sequence(out, first, whole_step);
+  else
+    sequence(out, [=](double i) { return real_first + i * real_step; });
+  return out;
+}
+
+Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype) {
+  require(step.real() != 0, "step must be nonzero");
+  require(std::isfinite(start.real()) && std::isfinite(end.real()), "unsupported range: ", start, " -> ", end);
+  const double steps = (end.real() - start.real()) / step.real();
+  require(steps >= 0, "upper bound and lower bound inconsistent with step sign: range(", start, ", ", end, ", ", step,
+          ")");
+  require(steps < 1e15, "range: ", steps, " elements are too many");
+  Tensor out = empty({int64_t(std::floor(steps)) + 1}, dtype);
+  const double first = start.real(), each = step.real();
+  sequence(out, [=](double i) { return first + i * each; });
   return out;
 }
 
 Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   require(steps >= 0, "number of steps must be non-negative, got ", steps);
+  if (is_complex(dtype)) {
+    const Dtype part = dtype == Dtype::complex64 ? Dtype::float32 : Dtype::float64;
+    return complex(linspace(Scalar(start.real()), Scalar(end.real()), steps, part),
+                   linspace(Scalar(start.imaginary()), Scalar(end.imaginary()), steps, part));
+  }
+  require(start.imaginary() == 0 && end.imaginary() == 0, "linspace(): complex ends can't be cast to ", dtype);
   Tensor out = empty({steps}, dtype);
-  const double step = steps > 1 ? (end.real() - start.real()) / double(steps - 1) : 0;
-  dispatch(dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    for (int64_t i = 0; i < steps; ++i)  // from both ends, so that the last value is exact
-      out.data<T>()[i] = convert<T>(i < steps / 2 || steps == 1 ? start.real() + double(i) * step
-                                                                : end.real() - double(steps - 1 - i) * step);
+  const double first = start.real(), last = end.real(), step = steps > 1 ? (last - first) / double(steps - 1) : 0;
+  const double half = double(steps == 1 ? 1 : steps / 2);
+  sequence(out, [=](double i) {  // from both ends, so that the last value is exact
+    return i < half ? first + i * step : last - (double(steps - 1) - i) * step;
   });
   return out;
+}
+
+Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtype) {
+  const Tensor exponents = linspace(start, end, steps, is_complex(dtype) ? Dtype::complex128 : Dtype::float64);
+  return to(pow(Scalar(base), exponents), dtype);
 }
 
 Tensor eye(int64_t n, int64_t m, Dtype dtype) {

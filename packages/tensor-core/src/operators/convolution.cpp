@@ -1,12 +1,11 @@
-// Two-dimensional convolution (cross-correlation, as in deep learning).
+// Convolution (cross-correlation, as in deep learning) in one, two and three dimensions, and its transpose.
 //
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
 // two. With stride 1 they run directly (direct_convolution.cpp); otherwise all three unfold a sample into a matrix
-// (C * kh * kw, oh * ow) and multiply.
+// (taps, output positions) and multiply. The transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution.h"
-#include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/products.h"
 
@@ -24,8 +23,14 @@ Dtype working_type(const Tensor& t) {
 }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
-int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
-  return (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
+// Unfolding copies and folding adds: float32, float64 and int64.
+int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
+template <class F>
+void dispatch_working(Dtype type, F&& f) {
+  if (type == Dtype::int64)
+    f(TypeTag<int64_t>{});
+  else
+    dispatch_real(type, f);
 }
 
 Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
@@ -34,33 +39,28 @@ Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weig
   Tensor out = empty(g.output_shape(), type);
   if (out.numel() == 0) return to(out, input.dtype());
   if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
-  const auto run = [&](auto tag) {
+  dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const auto& table = kernels::table();
-    const bool real64 = sizeof(T) == 8;  // unfolding only copies, so it serves int64 as well
+    const auto unfold = kernels::table().unfold[kernel_index(type)];
     const kernels::Patches patches = g.patches();
     parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
       const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
       for (int64_t n = begin; n < end; ++n)
         for (int64_t group = 0; group < g.groups; ++group) {
-          const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * g.height * g.width;
+          const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * product(g.size);
           T* to = out.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
           if (b.defined())
             for (int64_t f = 0; f < g.group_filters(); ++f)
               std::fill(to + f * g.positions(), to + (f + 1) * g.positions(),
                         b.data<T>()[group * g.group_filters() + f]);
-          if (!g.plain()) table.unfold[real64](patches, reinterpret_cast<const char*>(image), columns.get());
+          if (!g.plain()) unfold(patches, reinterpret_cast<const char*>(image), columns.get());
           gemm(g.group_filters(), g.positions(), g.taps(), 1,
                {w.data<T>() + group * g.group_filters() * g.taps(), g.taps(), 1},
                {g.plain() ? static_cast<const void*>(image) : columns.get(), g.positions(), 1}, b.defined() ? 1 : 0,
                reinterpret_cast<char*>(to), g.positions(), type);
         }
     });
-  };
-  if (type == Dtype::int64)
-    run(TypeTag<int64_t>{});
-  else
-    dispatch_real(type, run);
+  });
   return to(out, input.dtype());
 }
 
@@ -68,23 +68,22 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
   const Dtype type = working_type(grad);
   const Tensor dy = prepared(grad, type), w = prepared(weight, type);
   if (product(g.input_shape()) == 0 || dy.numel() == 0) return to(zeros(g.input_shape(), type), grad.dtype());
-  if (g.direct()) return to(direct_input_gradient(g, dy, w), grad.dtype());
+  if (is_floating(type) && g.direct()) return to(direct_input_gradient(g, dy, w), grad.dtype());
   Tensor out = g.plain() ? empty(g.input_shape(), type) : zeros(g.input_shape(), type);
-  dispatch_real(type, [&](auto tag) {
+  dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const auto& table = kernels::table();
-    const bool real64 = type == Dtype::float64;
+    const auto fold = kernels::table().fold[kernel_index(type)];
     const kernels::Patches patches = g.patches();
     parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
       const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
       for (int64_t n = begin; n < end; ++n)
         for (int64_t group = 0; group < g.groups; ++group) {
-          T* image = out.data<T>() + (n * g.channels + group * g.group_channels()) * g.height * g.width;
+          T* image = out.data<T>() + (n * g.channels + group * g.group_channels()) * product(g.size);
           const T* from = dy.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
           gemm(g.taps(), g.positions(), g.group_filters(), 1,
                {w.data<T>() + group * g.group_filters() * g.taps(), 1, g.taps()}, {from, g.positions(), 1}, 0,
                g.plain() ? reinterpret_cast<char*>(image) : columns.get(), g.positions(), type);
-          if (!g.plain()) table.fold[real64](patches, columns.get(), reinterpret_cast<char*>(image));
+          if (!g.plain()) fold(patches, columns.get(), reinterpret_cast<char*>(image));
         }
     });
   });
@@ -95,13 +94,12 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);
   if (x.numel() == 0 || dy.numel() == 0) return to(zeros(g.weight_shape(), type), input.dtype());
-  if (g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
+  if (is_floating(type) && g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
   const int64_t parts = std::min(kConvolutionParts, g.batch), weights = g.filters * g.taps();
   Tensor partial = empty({parts, weights}, type);
-  dispatch_real(type, [&](auto tag) {
+  dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const auto& table = kernels::table();
-    const bool real64 = type == Dtype::float64;
+    const auto unfold = kernels::table().unfold[kernel_index(type)];
     const kernels::Patches patches = g.patches();
     const int64_t grain = std::max<int64_t>(1, sample_grain(g) * parts / g.batch);
     parallel_items(parts, grain, [&](int64_t begin, int64_t end) {
@@ -110,9 +108,9 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
         const int64_t first = g.batch * part / parts, last = g.batch * (part + 1) / parts;
         for (int64_t n = first; n < last; ++n)
           for (int64_t group = 0; group < g.groups; ++group) {
-            const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * g.height * g.width;
+            const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * product(g.size);
             const T* from = dy.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
-            if (!g.plain()) table.unfold[real64](patches, reinterpret_cast<const char*>(image), columns.get());
+            if (!g.plain()) unfold(patches, reinterpret_cast<const char*>(image), columns.get());
             T* to = partial.data<T>() + part * weights + group * g.group_filters() * g.taps();
             gemm(g.group_filters(), g.taps(), g.positions(), 1, {from, g.positions(), 1},
                  {g.plain() ? static_cast<const void*>(image) : columns.get(), 1, g.positions()}, n == first ? 0 : 1,
@@ -125,6 +123,12 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
             input.dtype());
 }
 
+Shape all_but_channels(const Geometry& g) {
+  Shape dims{0};
+  for (int i = 0; i < g.dims; ++i) dims.push_back(i + 2);
+  return dims;
+}
+
 Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad);
 
@@ -135,7 +139,7 @@ Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weigh
     out = input_gradient_values(g, grad, weight);
   }
   if (recording(grad, weight))
-    record("Conv2DInput", out, {&grad, &weight}, {&grad, &weight}, [g](const Context& c) {
+    record("ConvolutionTransposed", out, {&grad, &weight}, {&grad, &weight}, [g](const Context& c) {
       if (c.needs(0)) c.set(0, convolve(g, c.gradient(), c.saved(1), Tensor()));
       if (c.needs(1)) c.set(1, weight_gradient(g, c.gradient(), c.saved(0)));
     });
@@ -149,7 +153,7 @@ Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& gra
     out = weight_gradient_values(g, input, grad);
   }
   if (recording(input, grad))
-    record("Conv2DWeight", out, {&input, &grad}, {&input, &grad}, [g](const Context& c) {
+    record("ConvolutionWeight", out, {&input, &grad}, {&input, &grad}, [g](const Context& c) {
       if (c.needs(0)) c.set(0, input_gradient(g, c.saved(1), c.gradient()));
       if (c.needs(1)) c.set(1, convolve(g, c.saved(0), c.gradient(), Tensor()));
     });
@@ -166,55 +170,180 @@ Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, co
     record("Convolution", out, {&input, &weight, &bias}, {&input, &weight}, [g](const Context& c) {
       if (c.needs(0)) c.set(0, input_gradient(g, c.gradient(), c.saved(1)));
       if (c.needs(1)) c.set(1, weight_gradient(g, c.saved(0), c.gradient()));
-      if (c.needs(2)) c.set(2, sum(c.gradient(), Shape{0, 2, 3}, false, std::nullopt));
+      if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
     });
   return out;
 }
 
-}  // namespace
+constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
 
-Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride, const Shape& padding,
-              const Shape& dilation, int64_t groups) {
-  require(input.dim() == 3 || input.dim() == 4,
-          "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: ", input.shape());
-  if (input.dim() == 3)
-    return squeeze(conv2d(unsqueeze(input, 0), weight, bias, stride, padding, dilation, groups), Shape{0});
-  require(weight.dim() == 4, "conv2d: expected a 4-dimensional weight, got shape ", weight.shape());
+// One value for each dimension of the convolution, from those or a single one.
+Sizes spread(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
+  require(values.size() == 1 || values.size() == size_t(dims), "expected ", argument,
+          " to be a single integer value or a list of ", dims, " values to match the convolution dimensions, but got ",
+          argument, "=", values);
+  Sizes out{outside, outside, outside};
+  for (int i = 0; i < dims; ++i) {
+    const int64_t v = values[values.size() == 1 ? 0 : size_t(i)];
+    require(v >= least, v < 0 || least == 0 ? "negative " : "non-positive ", argument, " is not supported, got ",
+            values);
+    require(v < kLargest, argument, " must be below 2**31, got ", values);
+    out[size_t(3 - dims + i)] = v;
+  }
+  return out;
+}
+
+// What the forward and the transposed convolution check alike; `channels` of the input are expected.
+Geometry checked_geometry(const char* name, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                          const ConvolutionOptions& o, bool transposed) {
+  require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ", name,
+          ", but got input of size: ", input.shape());
+  require(weight.dim() == dims + 2, name, ": expected a ", dims + 2, "-dimensional weight, got shape ", weight.shape());
   require(input.dtype() == weight.dtype(), "Input type (", input.dtype(), ") and weight type (", weight.dtype(),
           ") should be the same");
-  require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"conv2d\" not implemented for '", input.dtype(), "'");
-  require(groups > 0, "non-positive groups is not supported, got ", groups);
-  constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
-  for (int i = 0; i < 2; ++i) {
-    require(stride[i] < kLargest && padding[i] < kLargest && dilation[i] < kLargest,
-            "conv2d: stride, padding and dilation must be below 2**31, got ", stride, ", ", padding, ", ", dilation);
-    require(stride[i] > 0, "non-positive stride is not supported, got ", stride);
-    require(padding[i] >= 0, "negative padding is not supported, got ", padding);
-    require(dilation[i] > 0, "dilation should be greater than zero, got ", dilation);
-  }
-  require(weight.size(0) % groups == 0 && weight.size(0) > 0, "Given groups=", groups,
-          ", expected weight to be at least ", groups, " at dimension 0 and divisible by it, but got weight of size ",
+  require<NotImplementedError>(input.dtype() != Dtype::bool_ && !is_complex(input.dtype()), "\"", name,
+                               "\" not implemented for '", input.dtype(), "'");
+  require(!bias.defined() || bias.dtype() == input.dtype(), "Input type (", input.dtype(), ") and bias type (",
+          bias.defined() ? bias.dtype() : input.dtype(), ") should be the same");
+  require(o.groups > 0, "non-positive groups is not supported, got ", o.groups);
+  require(weight.size(0) % o.groups == 0 && weight.size(0) > 0, "Given groups=", o.groups,
+          ", expected weight to be at least ", o.groups, " at dimension 0 and divisible by it, but got weight of size ",
           weight.shape());
-  require(input.size(1) == weight.size(1) * groups, "Given groups=", groups, ", weight of size ", weight.shape(),
-          ", expected input", input.shape(), " to have ", weight.size(1) * groups, " channels, but got ", input.size(1),
-          " channels instead");
-  require(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)), "Given weight of size ",
-          weight.shape(), ", expected bias to be 1-dimensional with ", weight.size(0),
-          " elements, but got bias of size ", bias.defined() ? bias.shape() : Shape(), " instead");
-  require(!bias.defined() || bias.dtype() == input.dtype(), "Input type (", input.dtype(),
-          ") and bias type should be the same");
-  Geometry g{
-      input.size(0), input.size(1), input.size(2), input.size(3), weight.size(0), weight.size(2), weight.size(3), 0, 0,
-      stride[0],     stride[1],     padding[0],    padding[1],    dilation[0],    dilation[1],    groups};
-  const int64_t reach_h = dilation[0] * (g.kernel_h - 1) + 1, reach_w = dilation[1] * (g.kernel_w - 1) + 1;
-  require(g.kernel_h > 0 && g.kernel_w > 0 && g.kernel_h < kLargest && g.kernel_w < kLargest,
-          "conv2d: the kernel's sizes must be positive and below 2**31, got weight of size ", weight.shape());
-  require(g.kernel_h > 0 && g.kernel_w > 0 && g.height + 2 * g.pad_h >= reach_h && g.width + 2 * g.pad_w >= reach_w,
-          "Calculated padded input size per channel: (", g.height + 2 * g.pad_h, " x ", g.width + 2 * g.pad_w,
-          "). Kernel size: (", reach_h, " x ", reach_w, "). Kernel size can't be greater than actual input size");
-  g.out_h = out_size(g.height, g.kernel_h, g.stride_h, g.pad_h, g.dilation_h);
-  g.out_w = out_size(g.width, g.kernel_w, g.stride_w, g.pad_w, g.dilation_w);
+  Geometry g{};
+  g.dims = dims;
+  g.batch = input.size(0);
+  g.filters = weight.size(0);
+  g.channels = weight.size(1) * o.groups;
+  g.groups = o.groups;
+  g.stride = spread("stride", o.stride, dims, 1, 1);
+  g.padding = spread("padding", o.padding, dims, 0, 0);
+  g.dilation = spread("dilation", o.dilation, dims, 1, 1);
+  g.kernel = g.size = g.out = {1, 1, 1};
+  const int64_t expected = transposed ? g.filters : g.channels, filters = transposed ? g.channels : g.filters;
+  require(input.size(1) == expected, "Given groups=", o.groups, ", weight of size ", weight.shape(), ", expected input",
+          input.shape(), " to have ", expected, " channels, but got ", input.size(1), " channels instead");
+  require(!bias.defined() || (bias.dim() == 1 && bias.size(0) == filters), "Given weight of size ", weight.shape(),
+          ", expected bias to be 1-dimensional with ", filters, " elements, but got bias of size ",
+          bias.defined() ? bias.shape() : Shape(), " instead");
+  for (int i = 0; i < dims; ++i) {
+    const int at = 3 - dims + i;
+    g.kernel[at] = weight.size(2 + i);
+    (transposed ? g.out : g.size)[at] = input.size(2 + i);
+    require(g.kernel[at] > 0 && g.kernel[at] < kLargest, name,
+            ": the kernel's sizes must be positive and below 2**31, got weight of size ", weight.shape());
+  }
+  return g;
+}
+
+struct Product {  // printed as (2 x 3)
+  Sizes sizes;
+  int dims;
+  friend std::ostream& operator<<(std::ostream& out, const Product& p) {
+    for (int i = 3 - p.dims; i < 3; ++i) out << (i == 3 - p.dims ? "(" : " x ") << p.sizes[size_t(i)];
+    return out << ')';
+  }
+};
+
+// For padding='same' where it is odd: the rest of it, zeros at the far side.
+Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
+  Tensor x = input;
+  for (int i = 0; i < dims; ++i)
+    if (extra[i]) {
+      Shape shape = x.shape();
+      shape[shape.size() - dims + i] = extra[i];
+      x = cat({x, zeros(shape, x.dtype())}, i - dims);
+    }
+  return x;
+}
+
+constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
+constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
+
+Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias, ConvolutionOptions o) {
+  for (int64_t s : o.stride) require(s == 1, "padding='same' is not supported for strided convolutions");
+  require(weight.dim() == dims + 2, kNames[dims - 1], ": expected a ", dims + 2, "-dimensional weight, got shape ",
+          weight.shape());
+  require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ",
+          kNames[dims - 1], ", but got input of size: ", input.shape());
+  const Sizes dilation = spread("dilation", o.dilation, dims, 1, 1);
+  Shape extra;
+  o.padding = {};
+  for (int i = 0; i < dims; ++i) {
+    const int64_t total = dilation[size_t(3 - dims + i)] * (weight.size(2 + i) - 1);
+    o.padding.push_back(total / 2);
+    extra.push_back(total % 2);
+  }
+  o.same = false;
+  return convolution(dims, pad_far_side(input, dims, extra), weight, bias, o);
+}
+
+// A bilinear map of complex numbers from that of real ones.
+template <class F>
+Tensor complex_parts(const Tensor& input, const Tensor& weight, F&& map) {
+  const Tensor x = real(input), y = imag(input), u = real(weight), v = imag(weight);
+  return complex(map(x, u) - map(y, v), map(x, v) + map(y, u));
+}
+
+Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
+  if (!bias.defined()) return out;
+  Shape column(size_t(dims + 1), 1);
+  column[0] = bias.numel();
+  return out + reshape(bias, column);
+}
+
+// Both complex: what does not fit is refused where the parts are convolved.
+bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
+         (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
+}
+
+}  // namespace
+
+Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                   const ConvolutionOptions& o) {
+  if (input.dim() == dims + 1) return squeeze(convolution(dims, unsqueeze(input, 0), weight, bias, o), Shape{0});
+  if (o.same) return same_convolution(dims, input, weight, bias, o);
+  if (both_complex(input, weight, bias))
+    return with_bias(
+        complex_parts(input, weight,
+                      [&](const Tensor& x, const Tensor& w) { return convolution(dims, x, w, Tensor(), o); }),
+        bias, dims);
+  Geometry g = checked_geometry(kNames[dims - 1], dims, input, weight, bias, o, false);
+  Sizes padded, reach;
+  bool fits = true;
+  for (size_t i = 0; i < 3; ++i) {
+    padded[i] = g.size[i] + 2 * g.padding[i];
+    reach[i] = g.reach(int(i)) + 1;
+    fits &= padded[i] >= reach[i];
+    g.out[i] = (padded[i] - reach[i]) / g.stride[i] + 1;
+  }
+  require(fits, "Calculated padded input size per channel: ", Product{padded, dims},
+          ". Kernel size: ", Product{reach, dims}, ". Kernel size can't be greater than actual input size");
   return convolve(g, input, weight, bias);
+}
+
+Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                              const ConvolutionOptions& o, const Shape& output_padding) {
+  if (input.dim() == dims + 1)
+    return squeeze(transposed_convolution(dims, unsqueeze(input, 0), weight, bias, o, output_padding), Shape{0});
+  if (both_complex(input, weight, bias))
+    return with_bias(complex_parts(input, weight,
+                                   [&](const Tensor& x, const Tensor& w) {
+                                     return transposed_convolution(dims, x, w, Tensor(), o, output_padding);
+                                   }),
+                     bias, dims);
+  const char* name = kTransposedNames[dims - 1];
+  Geometry g = checked_geometry(name, dims, input, weight, bias, o, true);
+  const Sizes beyond = spread("output_padding", output_padding, dims, 0, 0);
+  for (int i = 3 - dims; i < 3; ++i) {
+    require(beyond[i] < std::max(g.stride[i], g.dilation[i]),
+            "output padding must be smaller than either stride or dilation, but got output_padding ", output_padding,
+            ", stride ", o.stride, ", dilation ", o.dilation);
+    g.size[i] = (g.out[i] - 1) * g.stride[i] - 2 * g.padding[i] + g.reach(i) + beyond[i] + 1;
+    require(g.size[i] > 0, name, ": given input ", input.shape(), ", weight ", weight.shape(), " and padding ",
+            o.padding, " the output size ", g.size[i], " is too small");
+  }
+  return with_bias(input_gradient(g, input, weight), bias, dims);
 }
 
 }  // namespace flambeau

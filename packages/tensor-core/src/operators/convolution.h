@@ -1,39 +1,54 @@
 // What the two ways of computing a convolution share. Internal to the convolution family.
 #pragma once
 
-#include "flambeau/operators.h"
+#include <array>
+
+#include "flambeau/networks.h"
 #include "kernels/table.h"
 
 namespace flambeau {
 
+// Depth, height and width; the dimensions a convolution does not have are 1 long, and untouched by it.
+using Sizes = std::array<int64_t, 3>;
+inline int64_t product(const Sizes& s) { return s[0] * s[1] * s[2]; }
+
 struct ConvolutionGeometry {
-  int64_t batch, channels, height, width;  // input
-  int64_t filters, kernel_h, kernel_w;     // weight: (filters, channels / groups, kernel_h, kernel_w)
-  int64_t out_h, out_w;
-  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+  int64_t batch, channels, filters, groups;
+  int dims;                 // 1, 2 or 3
+  Sizes size, kernel, out;  // of the input, the weight (filters, channels / groups, ...) and the output
+  Sizes stride, padding, dilation;
 
   int64_t group_channels() const { return channels / groups; }
   int64_t group_filters() const { return filters / groups; }
-  int64_t taps() const { return group_channels() * kernel_h * kernel_w; }
-  int64_t positions() const { return out_h * out_w; }
+  int64_t taps() const { return group_channels() * product(kernel); }
+  int64_t positions() const { return product(out); }
+  int64_t reach(int i) const { return dilation[i] * (kernel[i] - 1); }  // from the first tap to the last
   bool plain() const {  // a 1x1 convolution: the image already is the matrix
-    return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0;
+    return product(kernel) == 1 && product(stride) == 1 && padding == Sizes{0, 0, 0};
   }
   // Whether Note [Direct convolution] in kernels/direct_convolution.cpp applies.
   bool direct() const {
-    return stride_h == 1 && stride_w == 1 && !plain() && pad_h <= dilation_h * (kernel_h - 1) &&
-           pad_w <= dilation_w * (kernel_w - 1) &&
-           group_channels() * (height + 2 * pad_h) * (width + 2 * pad_w) < (int64_t(1) << 30) &&
-           group_filters() * (out_h + 2 * dilation_h * kernel_h) * (out_w + 2 * dilation_w * kernel_w) <
-               (int64_t(1) << 30);
+    if (product(stride) != 1 || plain()) return false;
+    double image = double(group_channels()), gradient = double(group_filters());
+    for (int i = 0; i < 3; ++i) {
+      // A transposed convolution's output_padding makes the input longer than the windows reach.
+      if (padding[i] > reach(i) || out[i] != size[i] + 2 * padding[i] - reach(i)) return false;
+      image *= double(size[i] + 2 * padding[i]);
+      gradient *= double(out[i] + 2 * reach(i));
+    }
+    return std::max(image, gradient) < double(1 << 30);
   }
-  kernels::Patches patches() const {
-    return {group_channels(), height,   width, kernel_h, kernel_w,   out_h,     out_w,
-            stride_h,         stride_w, pad_h, pad_w,    dilation_h, dilation_w};
+  kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
+  Shape input_shape() const { return shape(batch, channels, size); }
+  Shape weight_shape() const { return shape(filters, group_channels(), kernel); }
+  Shape output_shape() const { return shape(batch, filters, out); }
+
+ private:
+  Shape shape(int64_t first, int64_t second, const Sizes& sizes) const {
+    Shape s{first, second};
+    s.append(sizes.end() - dims, sizes.end());
+    return s;
   }
-  Shape input_shape() const { return {batch, channels, height, width}; }
-  Shape weight_shape() const { return {filters, group_channels(), kernel_h, kernel_w}; }
-  Shape output_shape() const { return {batch, filters, out_h, out_w}; }
 };
 
 class Block {  // scratch memory of a scope

@@ -5,90 +5,11 @@
 #include <cstring>
 
 #include "flambeau/parallel.h"
-#include "kernels/table.h"
+#include "operators/strided_copy.h"
 
 namespace flambeau {
 
 namespace {
-
-// Casts go through the cast table: a "kernel" with one operand converted on the way in and the result on the way out
-// would do it twice, so rows are walked here.
-void copy_strided(const Tensor& to, const Tensor& from) {
-  const auto cast = kernels::table().cast[int(to.dtype())][int(from.dtype())];
-  const int64_t to_size = item_size(to.dtype()), from_size = item_size(from.dtype());
-  if (to.is_contiguous() && from.is_contiguous() && to.shape() == from.shape()) {
-    parallel_for(to.numel(), 65536, [&](int64_t begin, int64_t end) {
-      char* out = to.bytes() + begin * to_size;
-      const char* in = from.bytes() + begin * from_size;
-      if (to.dtype() == from.dtype())
-        std::memcpy(out, in, size_t((end - begin) * to_size));
-      else
-        cast(out, to_size, in, from_size, end - begin);
-    });
-    return;
-  }
-  // Dimensions merged where both allow it; then rows, tiled over the last two so that a transposition reads whole
-  // lines.
-  int64_t size[kMaxDims], to_stride[kMaxDims], from_stride[kMaxDims];
-  int dims = 0;
-  const size_t shift = to.shape().size() - from.shape().size();
-  for (size_t i = 0; i < to.shape().size(); ++i) {
-    const int64_t n = to.shape()[i];
-    if (n == 1) continue;
-    const int64_t ts = to.strides()[i] * to_size;
-    const int64_t fs = i < shift || from.shape()[i - shift] == 1 ? 0 : from.strides()[i - shift] * from_size;
-    const bool merge = dims > 0 && to_stride[dims - 1] == ts * n && from_stride[dims - 1] == fs * n;
-    if (!merge) ++dims;
-    size[dims - 1] = merge ? size[dims - 1] * n : n;
-    to_stride[dims - 1] = ts;
-    from_stride[dims - 1] = fs;
-  }
-  if (dims == 0) return cast(to.bytes(), to_size, from.bytes(), from_size, 1);
-  const int64_t columns = size[dims - 1], rows = dims > 1 ? size[dims - 2] : 1;
-  const int64_t column_to = to_stride[dims - 1], column_from = from_stride[dims - 1];
-  const int64_t row_to = dims > 1 ? to_stride[dims - 2] : 0, row_from = dims > 1 ? from_stride[dims - 2] : 0;
-  int64_t planes = 1;
-  for (int d = 0; d < dims - 2; ++d) planes *= size[d];
-  const bool transposes = dims > 1 && column_from != from_size && row_from < column_from && row_from > 0;
-  const bool words = transposes && to.dtype() == from.dtype() && to_size == 4 && column_to == 4 && row_from == 4 &&
-                     column_from % 4 == 0;
-  constexpr int64_t kTile = 64;
-  const int64_t row_blocks = transposes ? (rows + kTile - 1) / kTile : rows;
-  const int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, columns * (transposes ? kTile : 1)));
-  parallel_items(planes * row_blocks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      int64_t rest = item / row_blocks;
-      char* out = to.bytes();
-      const char* in = from.bytes();
-      for (int d = dims - 3; d >= 0; --d) {
-        out += rest % size[d] * to_stride[d];
-        in += rest % size[d] * from_stride[d];
-        rest /= size[d];
-      }
-      const int64_t block = item % row_blocks;
-      if (!transposes) {
-        cast(out + block * row_to, column_to, in + block * row_from, column_from, columns);
-        continue;
-      }
-      const int64_t first = block * kTile, height = std::min(kTile, rows - first);
-      if (words) {  // by way of a small square, since lines a power of two apart would push each other out of the cache
-        alignas(64) char square[kTile * kTile * 4];
-        for (int64_t j = 0; j < columns; j += kTile) {
-          const int64_t width = std::min(kTile, columns - j);
-          kernels::table().transpose_words(square, kTile, in + first * row_from + j * column_from, column_from / 4,
-                                           width, height);
-          for (int64_t i = 0; i < height; ++i)
-            std::memcpy(out + (first + i) * row_to + j * column_to, square + i * kTile * 4, size_t(width * 4));
-        }
-        continue;
-      }
-      for (int64_t j = 0; j < columns; j += kTile)
-        for (int64_t i = first; i < first + height; ++i)
-          cast(out + i * row_to + j * column_to, column_to, in + i * row_from + j * column_from, column_from,
-               std::min(kTile, columns - j));
-    }
-  });
-}
 
 bool may_overlap(const Tensor& a, const Tensor& b) {
   return a.impl()->storage.get() == b.impl()->storage.get() && a.numel() > 0;

@@ -16,41 +16,44 @@ using kernels::kDirectSlack;
 
 // A convolution in the terms of the kernel: a padded flat image, taps as offsets into it, positions for whole rows.
 struct Flat {
-  int64_t channels, height, width;  // of the image
-  int64_t pad_h, pad_w, out_h, out_w;
+  int64_t channels;
+  Sizes size, padding, out;
   int64_t rows, taps;  // filters, weights a filter
   std::vector<int32_t> offsets;
 
-  Flat(int64_t channels, int64_t height, int64_t width, int64_t pad_h, int64_t pad_w, int64_t out_h, int64_t out_w,
-       int64_t rows, const Geometry& g)
-      : channels(channels),
-        height(height),
-        width(width),
-        pad_h(pad_h),
-        pad_w(pad_w),
-        out_h(out_h),
-        out_w(out_w),
-        rows(rows),
-        taps(channels * g.kernel_h * g.kernel_w) {
+  Flat(int64_t channels, const Sizes& size, const Sizes& padding, const Sizes& out, int64_t rows, const Geometry& g)
+      : channels(channels), size(size), padding(padding), out(out), rows(rows), taps(channels * product(g.kernel)) {
+    offsets.reserve(size_t(taps));
     for (int64_t c = 0; c < channels; ++c)
-      for (int64_t kh = 0; kh < g.kernel_h; ++kh)
-        for (int64_t kw = 0; kw < g.kernel_w; ++kw)
-          offsets.push_back(int32_t((c * padded_height() + kh * g.dilation_h) * row() + kw * g.dilation_w));
+      for (int64_t kd = 0; kd < g.kernel[0]; ++kd)
+        for (int64_t kh = 0; kh < g.kernel[1]; ++kh)
+          for (int64_t kw = 0; kw < g.kernel[2]; ++kw)
+            offsets.push_back(
+                int32_t(c * volume() + kd * g.dilation[0] * plane() + kh * g.dilation[1] * row() + kw * g.dilation[2]));
   }
-  int64_t row() const { return width + 2 * pad_w; }
-  int64_t padded_height() const { return height + 2 * pad_h; }
-  int64_t columns() const { return out_h * row(); }
+  int64_t row() const { return size[2] + 2 * padding[2]; }
+  int64_t plane() const { return (size[1] + 2 * padding[1]) * row(); }
+  int64_t volume() const { return (size[0] + 2 * padding[0]) * plane(); }
+  int64_t columns() const { return (out[0] - 1) * plane() + out[1] * row(); }
   int64_t image_size() const {  // with what a tap at the end of a row reads beyond the last one
-    return channels * padded_height() * row() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
+    return channels * volume() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
   }
 
   template <class T>
   void pad(const T* from, T* to) const {
     std::fill(to, to + image_size(), T(0));
     for (int64_t c = 0; c < channels; ++c)
-      for (int64_t y = 0; y < height; ++y)
-        std::memcpy(to + (c * padded_height() + y + pad_h) * row() + pad_w, from + (c * height + y) * width,
-                    size_t(width) * sizeof(T));
+      for (int64_t z = 0; z < size[0]; ++z)
+        for (int64_t y = 0; y < size[1]; ++y, from += size[2])
+          std::memcpy(to + c * volume() + (z + padding[0]) * plane() + (y + padding[1]) * row() + padding[2], from,
+                      size_t(size[2]) * sizeof(T));
+  }
+  // Calls line(place among the columns, place in the output) for every row of output positions of a filter.
+  template <class F>
+  void each_line(F&& line) const {
+    int64_t at = 0;
+    for (int64_t z = 0; z < out[0]; ++z)
+      for (int64_t y = 0; y < out[1]; ++y, at += out[2]) line(z * plane() + y * row(), at);
   }
 };
 
@@ -75,21 +78,22 @@ void convolve(const Geometry& g, const Flat& flat, const T* images, const char* 
     const Block image(flat.image_size() * size), result(flat.rows * ldo * size);
     for (int64_t n = begin * g.groups; n < end * g.groups; ++n) {
       const int64_t group = n % g.groups;
-      flat.pad(images + n * flat.channels * flat.height * flat.width, reinterpret_cast<T*>(image.get()));
+      flat.pad(images + n * flat.channels * product(flat.size), reinterpret_cast<T*>(image.get()));
       kernel(flat.rows, flat.taps, flat.columns(), panels + group * flat.rows * flat.taps * size, image.get(),
              flat.offsets.data(), bias ? reinterpret_cast<const char*>(bias + group * flat.rows) : nullptr,
              result.get(), ldo);
-      T* to = out + n * flat.rows * flat.out_h * flat.out_w;
-      for (int64_t r = 0; r < flat.rows; ++r)
-        for (int64_t y = 0; y < flat.out_h; ++y, to += flat.out_w)
-          std::memcpy(to, reinterpret_cast<const T*>(result.get()) + r * ldo + y * flat.row(),
-                      size_t(flat.out_w) * sizeof(T));
+      for (int64_t r = 0; r < flat.rows; ++r) {
+        const T* from = reinterpret_cast<const T*>(result.get()) + r * ldo;
+        T* to = out + (n * flat.rows + r) * product(flat.out);
+        flat.each_line(
+            [&](int64_t column, int64_t at) { std::memcpy(to + at, from + column, size_t(flat.out[2]) * sizeof(T)); });
+      }
     }
   });
 }
 
 Flat forward_flat(const Geometry& g) {
-  return Flat(g.group_channels(), g.height, g.width, g.pad_h, g.pad_w, g.out_h, g.out_w, g.group_filters(), g);
+  return Flat(g.group_channels(), g.size, g.padding, g.out, g.group_filters(), g);
 }
 
 }  // namespace
@@ -114,12 +118,12 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
 // round and channels and filters exchanged.
 Tensor direct_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
   Tensor out = empty(g.input_shape(), grad.dtype());
-  const Flat flat(g.group_filters(), g.out_h, g.out_w, g.dilation_h * (g.kernel_h - 1) - g.pad_h,
-                  g.dilation_w * (g.kernel_w - 1) - g.pad_w, g.height, g.width, g.group_channels(), g);
+  const Sizes padding{g.reach(0) - g.padding[0], g.reach(1) - g.padding[1], g.reach(2) - g.padding[2]};
+  const Flat flat(g.group_filters(), g.out, padding, g.size, g.group_channels(), g);
   const Block panels(weight.numel() * item_size(weight.dtype()));
   dispatch_real(grad.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const int64_t area = g.kernel_h * g.kernel_w, each = flat.rows * flat.taps;
+    const int64_t area = product(g.kernel), each = flat.rows * flat.taps;
     for (int64_t group = 0; group < g.groups; ++group)
       pack_panels(
           weight.data<T>() + group * each, flat.rows, flat.taps,
@@ -146,14 +150,16 @@ Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tens
     parallel_items(items, std::max<int64_t>(1, 32768 / (flat.image_size() + flat.rows * columns)),
                    [&](int64_t begin, int64_t end) {
                      for (int64_t i = begin; i < end; ++i) {
-                       flat.pad(input.data<T>() + i * flat.channels * flat.height * flat.width,
+                       flat.pad(input.data<T>() + i * flat.channels * product(flat.size),
                                 reinterpret_cast<T*>(images.get()) + i * flat.image_size());
                        const T* from = grad.data<T>() + i * flat.rows * g.positions();
                        T* to = reinterpret_cast<T*>(grads.get()) + i * flat.rows * columns;
                        std::fill(to, to + flat.rows * columns, T(0));
                        for (int64_t r = 0; r < flat.rows; ++r)
-                         for (int64_t y = 0; y < g.out_h; ++y, from += g.out_w)
-                           std::memcpy(to + r * columns + y * flat.row(), from, size_t(g.out_w) * sizeof(T));
+                         flat.each_line([&](int64_t column, int64_t at) {
+                           std::memcpy(to + r * columns + column, from + r * g.positions() + at,
+                                       size_t(g.out[2]) * sizeof(T));
+                         });
                      }
                    });
     const auto kernel = kernels::table().direct_weight[sizeof(T) == 8];

@@ -40,8 +40,13 @@ void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& bo
   Shape position(size.size());
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t* index = w.index + at;
-    for (int64_t j = 0; j < columns; ++j)
-      body(element + j * step + index[j * index_step] * w.dim_stride, other + j * other_step);
+    if (index_step == 1 && other_step == 1 && step == 0 && w.dim_stride == 1)  // along the last dimension
+      for (int64_t j = 0; j < columns; ++j) body(element + index[j], other + j);
+    else if (index_step == 1 && other_step == 1 && step == 1)  // along another one
+      for (int64_t j = 0; j < columns; ++j) body(element + j + index[j] * w.dim_stride, other + j);
+    else
+      for (int64_t j = 0; j < columns; ++j)
+        body(element + j * step + index[j * index_step] * w.dim_stride, other + j * other_step);
     for (int d = last - 1; d >= 0; --d) {
       at += w.index_stride[d];
       element += w.stride[d];
@@ -106,7 +111,7 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
       return parallel_items(w.size[along], grain_of(w.size, along),
                             [&](int64_t begin, int64_t end) { visit(w, along, begin, end, write); });
     const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
-    if (grain >= length) return visit(w, dim, 0, entries, write);
+    if (grain >= length || num_threads() == 1) return visit(w, dim, 0, entries, write);
     parallel_items(length, grain, [&](int64_t low, int64_t high) {  // each thread its own part of the memory
       visit(w, dim, 0, entries, [&](int64_t at, int64_t other) {
         if (at >= low * w.dim_stride && at < high * w.dim_stride) write(at, other);

@@ -33,10 +33,10 @@ template <class E>
 void check_source(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, const char* name) {
   require(t.dtype() == source.dtype(), name, "(): self and source expected to have the same dtype, but got (self) ",
           t.dtype(), " and (source) ", source.dtype());
-  require<IndexError>(t.dim() == 0 || source.dim() == 0 || t.dim() == source.dim(), name,
-                      "(): When source and destination are not scalars, their dimensionality must match. Source of "
-                      "shape ",
-                      source.shape(), ", destination of shape ", t.shape());
+  require<E>(t.dim() == 0 || source.dim() == 0 || t.dim() == source.dim(), name,
+             "(): When source and destination are not scalars, their dimensionality must match. Source of "
+             "shape ",
+             source.shape(), ", destination of shape ", t.shape());
   require<E>(length_of(source, source.dim() ? dim : 0) == index.numel(), name, "(): Number of indices (", index.numel(),
              ") should be equal to source.size(dim): (", length_of(source, source.dim() ? dim : 0),
              "), for dim: ", dim);

@@ -77,12 +77,12 @@ void dispatch_size(int64_t size, F&& f) {
 
 // The index as int64; an error that names the operator for any other dtype than int32 and int64.
 Tensor index_tensor(const Tensor& index, const char* name);
-// Raises E unless every entry lies in [from_end ? -size : 0, size).
+// Raises E unless every entry lies in [-size or 0, size); whether any of them is negative.
 enum class Negative : uint8_t { Refused, FromEnd };
 template <class E>
-void check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim);
-extern template void check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
-extern template void check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
+bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim);
+extern template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
+extern template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
 
 // What a writing operator writes into: the tensor itself, or a copy of it.
 struct Target {

@@ -1,5 +1,8 @@
 // Losses.
-#include "flambeau/operators.h"
+#include "flambeau/networks.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+#include "operators/convolution.h"
 
 namespace flambeau {
 
@@ -38,60 +41,103 @@ void check_weight(const Tensor& weight, int64_t classes) {
           " classes or no classes but got weight tensor of shape: ", weight.defined() ? weight.shape() : Shape());
 }
 
-// The usual case in one operator: (N, C) logits, N class indices, no weights, no smoothing.
-Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, int64_t ignore_index, bool mean) {
-  Tensor logs, out;
-  int64_t counted = 0;
-  const int64_t n = input.size(0), classes = input.size(1);
-  const Tensor labels = contiguous(to(target, Dtype::int64));
+// Class scores (N, C, ...) and their labels, one at each of the inner places of a sample.
+struct Labelled {
+  int64_t batch, classes, inner;
+  Tensor labels, weights;  // int64, and in the scores' type: 0 where a label is ignored
+
+  Labelled(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type)
+      : labels(contiguous(to(target, Dtype::int64))) {
+    batch = input.dim() == 1 ? 1 : input.size(0);
+    classes = input.size(input.dim() == 1 ? 0 : 1);
+    inner = batch ? labels.numel() / batch : 0;
+    const Tensor each = weight.defined() ? contiguous(to(detach(weight), type)) : Tensor();
+    weights = empty(labels.shape(), type);
+    dispatch_real(type, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      for (int64_t i = 0; i < labels.numel(); ++i) {
+        const int64_t label = labels.data<int64_t>()[i];
+        weights.data<T>()[i] = label == ignore_index ? T(0) : each.defined() ? each.data<T>()[label] : T(1);
+      }
+    });
+  }
+  // The place of label i among the scores; that of class 0 where the label is ignored.
+  int64_t place(int64_t i, int64_t ignore_index) const {
+    const int64_t label = labels.data<int64_t>()[i];
+    return (i / inner * classes + (label == ignore_index ? 0 : label)) * inner + i % inner;
+  }
+};
+
+double total_of(const Tensor& t) { return item(sum(to(t, Dtype::float64), {}, false, std::nullopt)).real(); }
+
+// 1 at the labels that count, 0 elsewhere, in the shape of the scores.
+Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_index) {
+  const int64_t dim = input.dim() == 1 ? 0 : 1;
+  const Tensor valid = ne(labels, Scalar(ignore_index)), safe = unsqueeze(where(valid, labels, Scalar(0)), dim);
+  return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));
+}
+
+// (softmax - one-hot) * factor, the factor one for each label.
+Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
+                              const Tensor& factors) {
+  Tensor out = empty(scores.shape(), scores.dtype());
+  const int64_t step = l.classes * l.inner;
+  dispatch_real(scores.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto kernel = kernels::networks().scaled_softmax[sizeof(T) == 8];
+    const auto bytes = [](const T* p) { return reinterpret_cast<const char*>(p); };
+    parallel_items(l.batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n)
+        kernel(reinterpret_cast<char*>(out.data<T>() + n * step), bytes(scores.data<T>() + n * step), l.classes,
+               l.inner, l.inner, bytes(logarithms.data<T>() + n * l.inner), bytes(factors.data<T>() + n * l.inner));
+      for (int64_t i = begin * l.inner; i < end * l.inner; ++i)
+        out.data<T>()[l.place(i, ignore_index)] -= factors.data<T>()[i];
+    });
+  });
+  return out;
+}
+
+// All but smoothing in one operator, over the logarithms of the sums of exponentials: the softmax is never written.
+Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                           Reduction reduction) {
+  const Dtype type = input.dtype();
+  const auto l = std::make_shared<const Labelled>(input, target, weight, ignore_index, type);
+  Tensor scores, logarithms, losses, out;
+  double scale = 1;
   {
     GradMode off(false);
-    logs = log_softmax(input, 1, std::nullopt);
-    double total = 0;
-    const auto add_up = [&](const auto* values) {
-      for (int64_t i = 0; i < n; ++i) {
-        const int64_t label = labels.data<int64_t>()[i];
-        if (label == ignore_index) continue;
-        total -= double(values[i * classes + label]);
-        ++counted;
-      }
-    };
-    if (input.dtype() == Dtype::float64)
-      add_up(logs.data<double>());
-    else
-      add_up(logs.data<float>());
-    out = scalar_tensor(Scalar(mean ? total / double(counted) : total), input.dtype());
+    scores = contiguous(input);
+    logarithms = empty(l->labels.shape(), type);
+    losses = empty(l->labels.shape(), type);
+    const int64_t step = l->classes * l->inner;
+    dispatch_real(type, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const auto kernel = kernels::networks().log_sum_exp[sizeof(T) == 8];
+      parallel_items(l->batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
+        for (int64_t n = begin; n < end; ++n)
+          kernel(reinterpret_cast<const char*>(scores.data<T>() + n * step), l->classes, l->inner, l->inner,
+                 reinterpret_cast<char*>(logarithms.data<T>() + n * l->inner));
+        for (int64_t i = begin * l->inner; i < end * l->inner; ++i) {
+          const T w = l->weights.data<T>()[i];
+          const T loss = logarithms.data<T>()[i] - scores.data<T>()[l->place(i, ignore_index)];
+          losses.data<T>()[i] = l->labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
+        }
+      });
+    });
+    if (reduction == Reduction::Mean) scale = 1.0 / total_of(l->weights);
+    out = reduction == Reduction::None ? losses : scalar_tensor(Scalar(total_of(losses) * scale), type);
   }
   if (recording(input))
-    record("CrossEntropy", out, {&input}, {&input, &labels, &logs},
-           [ignore_index, scale = mean ? 1.0 / double(counted) : 1.0](const Context& c) {
-             const Tensor &x = c.saved(0), &labels = c.saved(1), &logs = c.saved(2), &g = c.gradient();
-             const int64_t n = x.size(0), classes = x.size(1);
-             GradMode keep(grad_enabled());
-             if (grad_enabled()) {
-               const Tensor valid = ne(labels, Scalar(ignore_index));
-               const Tensor hit = scatter_add(zeros(x.shape(), x.dtype()), 1,
-                                              unsqueeze(where(valid, labels, Scalar(0)), 1), ones({n, 1}, x.dtype()));
-               return c.set(
-                   0, (softmax(x, 1, std::nullopt) - hit) * (to(unsqueeze(valid, 1), x.dtype()) * (g * Scalar(scale))));
-             }
-             Tensor out = exp(logs);
-             const double factor = item(g).real() * scale;
-             const auto finish = [&](auto* values) {
-               using T = std::remove_pointer_t<decltype(values)>;
-               for (int64_t i = 0; i < n; ++i, values += classes) {
-                 const int64_t label = labels.data<int64_t>()[i];
-                 const T f = label == ignore_index ? T(0) : T(factor);
-                 if (label != ignore_index) values[label] -= T(1);
-                 for (int64_t j = 0; j < classes; ++j) values[j] *= f;
-               }
-             };
-             if (out.dtype() == Dtype::float64)
-               finish(out.data<double>());
-             else
-               finish(out.data<float>());
-             c.set(0, out);
-           });
+    record("CrossEntropy", out, {&input}, {&input, &logarithms}, [l, ignore_index, scale](const Context& c) {
+      const Tensor &x = c.saved(0), &g = c.gradient();
+      if (grad_enabled()) {
+        const int64_t dim = x.dim() == 1 ? 0 : 1;
+        const Tensor factors = unsqueeze(l->weights * g * Scalar(scale), dim);
+        return c.set(0, (softmax(x, dim, std::nullopt) - one_hot_of(x, l->labels, ignore_index)) * factors);
+      }
+      const Tensor factors = contiguous(l->weights * g * Scalar(scale));
+      c.set(0, cross_entropy_gradient(*l, ignore_index, contiguous(x), c.saved(1), factors));
+    });
   return out;
 }
 
@@ -103,14 +149,33 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   check_classes(input, target, ignore_index, "nll_loss");
   const int64_t dim = input.dim() == 1 ? 0 : 1;
   check_weight(weight, input.size(dim));
-  const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));
-  const Tensor safe = where(valid, labels, Scalar(0));
-  const Tensor picked = squeeze(gather(input, dim, unsqueeze(safe, dim)), Shape{dim});
-  Tensor weights = to(valid, input.dtype());
-  if (weight.defined()) weights = weights * reshape(index_select(weight, 0, reshape(safe, {-1})), safe.shape());
-  const Tensor losses = where(valid, -(picked * weights), Scalar(0.0));
-  if (reduction != Reduction::Mean) return reduced(losses, reduction);
-  return sum(losses, {}, false, std::nullopt) / sum(weights, {}, false, std::nullopt);
+  const bool narrow = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
+  const auto l =
+      std::make_shared<const Labelled>(input, target, weight, ignore_index, narrow ? Dtype::float32 : input.dtype());
+  Tensor losses;
+  {
+    GradMode off(false);
+    const Tensor scores = contiguous(to(input, l->weights.dtype()));
+    losses = empty(l->labels.shape(), scores.dtype());
+    dispatch_real(scores.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      for (int64_t i = 0; i < losses.numel(); ++i) {
+        const bool counts = l->labels.data<int64_t>()[i] != ignore_index;
+        losses.data<T>()[i] = counts ? -scores.data<T>()[l->place(i, ignore_index)] * l->weights.data<T>()[i] : T(0);
+      }
+    });
+  }
+  if (recording(input))
+    record("NllLoss", losses, {&input}, {},
+           [l, ignore_index, dim, shape = input.shape(), type = input.dtype()](const Context& c) {
+             const Tensor safe = where(ne(l->labels, Scalar(ignore_index)), l->labels, Scalar(0));
+             const Tensor share = unsqueeze(-(c.gradient() * l->weights), dim);
+             c.set(0, to(scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share), type));
+           });
+  if (reduction == Reduction::None) return to(losses, input.dtype());
+  const Tensor total = sum(losses, {}, false, std::nullopt);
+  if (reduction == Reduction::Sum) return to(total, input.dtype());
+  return to(total * Scalar(1.0 / total_of(l->weights)), input.dtype());
 }
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
@@ -138,9 +203,9 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
     return sum(losses, {}, false, std::nullopt) / Scalar(double(input.numel() / std::max<int64_t>(classes, 1)));
   }
   check_classes(input, target, ignore_index, "cross_entropy");
-  if (input.dim() == 2 && !weight.defined() && label_smoothing == 0 && reduction != Reduction::None &&
-      (input.dtype() == Dtype::float32 || input.dtype() == Dtype::float64))
-    return fused_cross_entropy(input, target, ignore_index, reduction == Reduction::Mean);
+  const bool real = input.dtype() == Dtype::float32 || input.dtype() == Dtype::float64;
+  if (real && label_smoothing == 0 && classes > 0)
+    return fused_cross_entropy(input, target, weight, ignore_index, reduction);
   const Tensor logs = log_softmax(input, dim, std::nullopt);
   const Tensor plain = nll_loss(logs, target, weight, ignore_index, reduction);
   if (label_smoothing == 0) return plain;
@@ -171,7 +236,7 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
   double scale = 1;
   {
     GradMode off(false);
-    out = square(input - target);
+    out = _squared_error(input, target);
     if (reduction == Reduction::Mean) scale = 1.0 / double(out.numel());
     out = reduced(out, reduction);
   }

@@ -1,212 +1,296 @@
-// Two-dimensional pooling.
-#include "flambeau/operators.h"
-#include "flambeau/parallel.h"
-#include "kernels/table.h"
+// Max pooling: over equal windows, adaptive ones and random ones.
+#include "operators/pooling.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
 
 namespace flambeau {
 
 namespace {
 
-struct Window {
-  int64_t planes, height, width, out_h, out_w;
-  int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-  Shape out_shape;
-};
+constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
 
-int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation, bool ceil_mode) {
-  const int64_t room = in + 2 * padding - dilation * (kernel - 1) - 1;
-  if (room < 0) return ceil_mode && room + stride > 0 ? 1 : 0;
-  int64_t out = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
-  if (ceil_mode && (out - 1) * stride >= in + padding) --out;  // the last window must start inside the image
+int64_t out_size(const PoolAxis& a, bool ceil_mode) {
+  const int64_t room = a.size + 2 * a.padding - a.dilation * (a.kernel - 1) - 1;
+  if (room < 0) return ceil_mode && room + a.stride > 0 ? 1 : 0;
+  int64_t out = (room + (ceil_mode ? a.stride - 1 : 0)) / a.stride + 1;
+  if (ceil_mode && (out - 1) * a.stride >= a.size + a.padding) --out;  // the last window must start inside the image
   return out;
 }
 
-Window window_of(const char* name, const Tensor& t, const Shape& kernel, const Shape& stride, const Shape& padding,
-                 const Shape& dilation, bool ceil_mode) {
-  require(t.dim() == 3 || t.dim() == 4, name, ": Expected 3D or 4D input, got shape ", t.shape());
-  require<NotImplementedError>(t.dtype() != Dtype::bool_, "\"", name, "\" not implemented for '", t.dtype(), "'");
-  constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
-  for (int i = 0; i < 2; ++i) {
-    require(kernel[i] < kLargest && stride[i] < kLargest && dilation[i] < kLargest, name,
-            ": kernel size, stride and dilation must be below 2**31, got ", kernel, ", ", stride, ", ", dilation);
-    require(kernel[i] > 0 && stride[i] > 0 && dilation[i] > 0, name,
-            ": kernel size, stride and dilation must be positive, got ", kernel, ", ", stride, ", ", dilation);
-    require(padding[i] >= 0 && padding[i] <= kernel[i] / 2, name,
-            ": pad should be at most half of effective kernel size, but got pad=", padding, ", kernel_size=", kernel);
-  }
-  Window w{t.numel() ? t.numel() / (t.size(-1) * t.size(-2)) : 0,
-           t.size(-2),
-           t.size(-1),
-           0,
-           0,
-           kernel[0],
-           kernel[1],
-           stride[0],
-           stride[1],
-           padding[0],
-           padding[1],
-           dilation[0],
-           dilation[1],
-           t.shape()};
-  w.out_h = out_size(w.height, w.kernel_h, w.stride_h, w.pad_h, w.dilation_h, ceil_mode);
-  w.out_w = out_size(w.width, w.kernel_w, w.stride_w, w.pad_w, w.dilation_w, ceil_mode);
-  require(w.out_h > 0 && w.out_w > 0, name, ": Given input size: ", t.shape(), " and kernel ", kernel,
-          " the output size ", w.out_h, "x", w.out_w, " is too small");
-  w.out_shape[w.out_shape.size() - 2] = w.out_h;
-  w.out_shape[w.out_shape.size() - 1] = w.out_w;
-  return w;
+Shape spread(const char* name, const char* argument, const Shape& values, int dims) {
+  require(values.size() == 1 || values.size() == size_t(dims), name, ": ", argument,
+          " must either be a single int, or ", "a tuple of ", dims, " ints, got ", values);
+  return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
 }
 
-template <class F>
-void over_planes(const Window& w, F&& body) {
-  const int64_t work = w.out_h * w.out_w * w.kernel_h * w.kernel_w;
-  parallel_items(w.planes, std::max<int64_t>(1, 20000 / (work + 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) body(p);
-  });
-}
-
-// Pools compute in float32, float64 and int64.
-Tensor prepared(const Tensor& t) {
-  if (!is_floating(t.dtype())) return contiguous(to(t, Dtype::int64));
-  return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
-}
-int kernel_index(const Tensor& prepared) {
-  return prepared.dtype() == Dtype::float32 ? 0 : prepared.dtype() == Dtype::float64 ? 1 : 2;
-}
-template <class F>
-void dispatch_prepared(const Tensor& t, F&& f) {
-  if (t.dtype() == Dtype::int64)
-    f(TypeTag<int64_t>{});
-  else if (t.dtype() == Dtype::float64)
-    f(TypeTag<double>{});
-  else
-    f(TypeTag<float>{});
+void check_input(const char* name, int dims, const Tensor& t) {
+  require(t.dim() == dims + 1 || t.dim() == dims + 2, name, ": Expected ", dims + 1, "D or ", dims + 2,
+          "D input, got shape ", t.shape());
+  for (int i = t.dim() == dims + 2; i < t.dim(); ++i)
+    require(t.size(i) > 0, name, ": expected input to have non-zero sizes except for the batch, got shape ", t.shape());
 }
 
 }  // namespace
 
-TensorPair max_pool2d_with_indices(const Tensor& input, const Shape& kernel, const Shape& stride, const Shape& padding,
-                                   const Shape& dilation, bool ceil_mode) {
-  const Window w = window_of("max_pool2d", input, kernel, stride, padding, dilation, ceil_mode);
-  TensorPair result;
-  {
-    GradMode off(false);
-    const Tensor x = prepared(input);
-    result.values = empty(w.out_shape, x.dtype());
-    result.indices = empty(w.out_shape, Dtype::int64);
-    const kernels::PoolPlane plane{w.height,   w.width,    w.out_h, w.out_w, w.kernel_h,   w.kernel_w,
-                                   w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h, w.dilation_w};
-    const auto kernel = kernels::table().max_pool[kernel_index(x)];
-    const int64_t size = item_size(x.dtype());
-    over_planes(w, [&](int64_t p) {
-      const int64_t in = p * w.height * w.width, out = p * w.out_h * w.out_w;
-      kernel(plane, x.bytes() + in * size, result.values.bytes() + out * size, result.indices.data<int64_t>() + out);
-    });
-    result.values = to(result.values, input.dtype());
+std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, const PoolOptions& o) {
+  const Shape kernel = spread(name, "kernel_size", o.kernel, dims),
+              stride = o.stride.empty() ? kernel : spread(name, "stride", o.stride, dims),
+              padding = spread(name, "padding", o.padding, dims),
+              dilation = o.dilation.empty() ? Shape(size_t(dims), 1) : spread(name, "dilation", o.dilation, dims);
+  check_input(name, dims, t);
+  require<NotImplementedError>(t.dtype() != Dtype::bool_ && !is_complex(t.dtype()), "\"", name,
+                               "\" not implemented for '", t.dtype(), "'");
+  std::vector<PoolAxis> axes;
+  for (int i = 0; i < dims; ++i) {
+    const PoolAxis a{t.size(i - dims), 0, kernel[i], stride[i], padding[i], dilation[i]};
+    require(a.kernel > 0 && a.stride > 0 && a.dilation > 0, name,
+            ": kernel size, stride and dilation must be greater than zero, got ", kernel, ", ", stride, ", ", dilation);
+    require(a.kernel < kLargest && a.stride < kLargest && a.dilation < kLargest, name,
+            ": kernel size, stride and dilation must be below 2**31, got ", kernel, ", ", stride, ", ", dilation);
+    require(a.padding >= 0, name, ": pad must be non-negative, but got pad: ", padding);
+    require(a.padding <= a.kernel / 2, name,
+            ": pad should be at most half of effective kernel size, but got pad=", padding, ", kernel_size=", kernel);
+    axes.push_back(a);
   }
-  if (recording(input))
-    record("MaxPool2DWithIndices", {&result.values}, {&input}, {&result.indices},
-           [shape = input.shape()](const Context& c) {
-             const Tensor& g = c.gradient();
-             Shape flat(shape.begin(), shape.end() - 2), pooled = flat;
-             flat.push_back(shape[shape.size() - 1] * shape[shape.size() - 2]);
-             pooled.push_back(g.size(-1) * g.size(-2));
-             c.set(0, reshape(scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled)),
-                              shape));
-           });
-  return result;
+  for (PoolAxis& a : axes) {
+    a.out = out_size(a, o.ceil_mode);
+    require(a.out > 0, name, ": Given input size: ", t.shape(), ", kernel ", kernel, ", stride ", stride, ", padding ",
+            padding, " and dilation ", dilation, ", the output size ", a.out, " is too small");
+  }
+  return axes;
+}
+
+Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vector<std::optional<int64_t>>& output) {
+  require<ValueError>(dims == 1 || t.dim() > dims, "Input dimension should be at least ", dims + 1, " for ", name,
+                      ", got shape ", t.shape());
+  check_input(name, dims, t);
+  require(output.size() == 1 || output.size() == size_t(dims), name, ": output_size must be one int or ", dims,
+          " of them, got ", output.size());
+  Shape sizes;
+  for (int i = 0; i < dims; ++i) {
+    const auto& wanted = output[output.size() == 1 ? 0 : size_t(i)];
+    sizes.push_back(wanted ? *wanted : t.size(i - dims));
+    require(sizes.back() >= 0, name, ": elements of output_size must be greater than or equal to 0, got ", sizes);
+    require(sizes.back() < kLargest, name, ": elements of output_size must be below 2**31, got ", sizes);
+  }
+  return sizes;
 }
 
 namespace {
 
-struct Average {
-  Window w;
-  bool count_include_pad;
-  std::optional<int64_t> divisor;
+// Windows given by their starts and counts along up to three dimensions.
+class Windows {
+ public:
+  struct Axis {
+    int64_t size, step;
+    std::vector<int64_t> start, count;
+  };
+  explicit Windows(std::vector<Axis> axes) : axes_(std::move(axes)) {}
 
-  // Calls body(output position, first row, last row, first column, last column, divisor) for every window of a
-  // plane.
-  template <class F>
-  void visit(F&& body) const {
-    for (int64_t oh = 0; oh < w.out_h; ++oh)
-      for (int64_t ow = 0; ow < w.out_w; ++ow) {
-        int64_t top = oh * w.stride_h - w.pad_h, left = ow * w.stride_w - w.pad_w;
-        int64_t bottom = std::min(top + w.kernel_h, w.height + w.pad_h),
-                right = std::min(left + w.kernel_w, w.width + w.pad_w);
-        const int64_t padded = (bottom - top) * (right - left);
-        top = std::max<int64_t>(top, 0);
-        left = std::max<int64_t>(left, 0);
-        bottom = std::min(bottom, w.height);
-        right = std::min(right, w.width);
-        const int64_t count = divisor ? *divisor : count_include_pad ? padded : (bottom - top) * (right - left);
-        body(oh * w.out_w + ow, top, bottom, left, right, count);
-      }
+  Shape output_shape(Shape shape) const {
+    for (size_t i = 0; i < axes_.size(); ++i) shape[shape.size() - axes_.size() + i] = int64_t(axes_[i].start.size());
+    return shape;
   }
+  int64_t places() const {
+    int64_t n = 1;
+    for (const Axis& a : axes_) n *= a.size;
+    return n;
+  }
+  // For the kernel: missing dimensions in front are one window of one place.
+  kernels::MaxWindows view() const {
+    static constexpr int64_t kZero = 0, kOne = 1;
+    kernels::MaxWindows w;
+    const size_t missing = 3 - axes_.size();
+    for (size_t i = 0; i < 3; ++i) {
+      if (i < missing) {
+        w.axes[i] = {1, 1, 1, &kZero, &kOne};
+      } else {
+        const Axis& a = axes_[i - missing];
+        w.axes[i] = {a.size, int64_t(a.start.size()), a.step, a.start.data(), a.count.data()};
+      }
+    }
+    return w;
+  }
+
+ private:
+  std::vector<Axis> axes_;
 };
 
-Tensor average(const Average& a, const Tensor& input);
-
-Tensor average_gradient(const Average& a, const Tensor& grad, const Shape& shape) {
-  Tensor out;
-  {
-    GradMode off(false);
-    const Tensor g = prepared(grad);
-    out = zeros(shape, g.dtype());
-    dispatch_prepared(g, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      over_planes(a.w, [&](int64_t p) {
-        const T* from = g.data<T>() + p * a.w.out_h * a.w.out_w;
-        T* to = out.data<T>() + p * a.w.height * a.w.width;
-        a.visit([&](int64_t o, int64_t top, int64_t bottom, int64_t left, int64_t right, int64_t count) {
-          const T share = from[o] / T(count);
-          for (int64_t y = top; y < bottom; ++y)
-            for (int64_t x = left; x < right; ++x) to[y * a.w.width + x] += share;
-        });
-      });
-    });
-    out = to(out, grad.dtype());
+Windows::Axis windows_of(const PoolAxis& a) {
+  Windows::Axis w{a.size, a.dilation, {}, {}};
+  for (int64_t o = 0; o < a.out; ++o) {
+    const int64_t begin = o * a.stride - a.padding, end = std::min(begin + a.dilation * (a.kernel - 1) + 1, a.size);
+    const int64_t start = begin >= 0 ? begin : begin + (-begin + a.dilation - 1) / a.dilation * a.dilation;
+    w.start.push_back(std::min(start, a.size - 1));
+    w.count.push_back(std::max<int64_t>(0, (end - start + a.dilation - 1) / a.dilation));
   }
-  if (recording(grad))
-    record("AvgPool2DBackward", out, {&grad}, {}, [a](const Context& c) { c.set(0, average(a, c.gradient())); });
-  return out;
+  return w;
 }
 
-Tensor average(const Average& a, const Tensor& input) {
-  Tensor out;
-  {
-    GradMode off(false);
-    const Tensor x = prepared(input);
-    out = empty(a.w.out_shape, x.dtype());
-    dispatch_prepared(x, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      over_planes(a.w, [&](int64_t p) {
-        const T* from = x.data<T>() + p * a.w.height * a.w.width;
-        T* to = out.data<T>() + p * a.w.out_h * a.w.out_w;
-        a.visit([&](int64_t o, int64_t top, int64_t bottom, int64_t left, int64_t right, int64_t count) {
-          T total = 0;
-          for (int64_t y = top; y < bottom; ++y)
-            for (int64_t column = left; column < right; ++column) total += from[y * a.w.width + column];
-          to[o] = total / T(count);
-        });
-      });
+int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
+
+// run(plane of the input, plane of the output, its indices) for every plane.
+template <class F>
+TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, F&& run) {
+  TensorPair result;
+  GradMode off(false);
+  const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
+                     : input.dtype() == Dtype::float64 ? Dtype::float64
+                                                       : Dtype::float32;
+  const Tensor x = contiguous(to(input, type));
+  result.values = empty(shape, type);
+  result.indices = empty(shape, Dtype::int64);
+  const int64_t planes = x.numel() / places, outputs = planes ? result.values.numel() / planes : 0,
+                size = item_size(type);
+  if (result.values.numel())
+    parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p)
+        run(kernel_index(type), p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
+            result.indices.data<int64_t>() + p * outputs);
     });
-    out = to(out, input.dtype());
-  }
+  result.values = to(result.values, input.dtype());
+  return result;
+}
+
+TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair result) {
   if (recording(input))
-    record("AvgPool2D", out, {&input}, {},
-           [a, shape = input.shape()](const Context& c) { c.set(0, average_gradient(a, c.gradient(), shape)); });
-  return out;
+    record(name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape()](const Context& c) {
+      const Tensor& g = c.gradient();
+      Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
+      int64_t places = 1, windows = 1;
+      for (int i = 0; i < dims; ++i) {
+        places *= shape[shape.size() - 1 - size_t(i)];
+        windows *= g.size(-1 - i);
+      }
+      flat.push_back(places);
+      pooled.push_back(windows);
+      c.set(0,
+            reshape(scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled)), shape));
+    });
+  return result;
+}
+
+TensorPair max_windows(const char* name, int dims, const Tensor& input, const Windows& windows) {
+  const kernels::MaxWindows w = windows.view();
+  return recorded(name, dims, input,
+                  over_planes(input, windows.output_shape(input.shape()), windows.places(),
+                              [&](int kind, int64_t, const char* in, char* out, int64_t* indices) {
+                                kernels::networks().max_windows[kind](w, in, out, indices);
+                              }));
+}
+
+constexpr const char* kNames[] = {"max_pool1d", "max_pool2d", "max_pool3d"};
+constexpr const char* kNodes[] = {"MaxPool1DWithIndices", "MaxPool2DWithIndices", "MaxPool3DWithIndices"};
+constexpr const char* kAdaptiveNames[] = {"adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"};
+constexpr const char* kAdaptiveNodes[] = {"AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AdaptiveMaxPool3D"};
+
+}  // namespace
+
+TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
+  const std::vector<PoolAxis> axes = pool_axes(kNames[dims - 1], dims, input, options);
+  kernels::EqualWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+  Shape shape = input.shape();
+  int64_t places = 1;
+  for (int i = 0; i < dims; ++i) {
+    const PoolAxis& a = axes[size_t(i)];
+    const size_t at = size_t(3 - dims + i);
+    w.size[at] = a.size;
+    w.out[at] = shape[shape.size() - size_t(dims - i)] = a.out;
+    w.kernel[at] = a.kernel;
+    w.stride[at] = a.stride;
+    w.padding[at] = a.padding;
+    w.dilation[at] = a.dilation;
+    places *= a.size;
+  }
+  if (places >= (int64_t(1) << 30)) {  // places are 32-bit numbers in the kernel for equal windows
+    std::vector<Windows::Axis> windows;
+    for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
+    return max_windows(kNodes[dims - 1], dims, input, Windows(std::move(windows)));
+  }
+  return recorded(
+      kNodes[dims - 1], dims, input,
+      over_planes(input, shape, places, [&](int kind, int64_t, const char* in, char* out, int64_t* indices) {
+        kernels::networks().max_equal_windows[kind](w, in, out, indices);
+      }));
+}
+
+TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {
+  const char* name = kAdaptiveNames[dims - 1];
+  const Shape sizes = adaptive_sizes(name, dims, input, output);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  std::vector<Windows::Axis> windows;
+  for (int i = 0; i < dims; ++i) {
+    Windows::Axis w{input.size(i - dims), 1, {}, {}};
+    for (int64_t o = 0; o < sizes[size_t(i)]; ++o) {
+      w.start.push_back(adaptive_start(o, w.size, sizes[size_t(i)]));
+      w.count.push_back(adaptive_end(o, w.size, sizes[size_t(i)]) - w.start.back());
+    }
+    windows.push_back(std::move(w));
+  }
+  return max_windows(kAdaptiveNodes[dims - 1], dims, input, Windows(std::move(windows)));
+}
+
+namespace {
+
+// Graham 2014, arXiv:1412.6071: windows of one size whose starts are spread by a random number in [0, 1).
+// Computed in the type of the samples: the starts are whole numbers, and rounding decides them.
+template <class T>
+Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
+  Windows::Axis w{size, 1, {}, {}};
+  const T alpha = out > 1 ? T(size - kernel) / T(out - 1) : T(0);
+  for (int64_t o = 0; o < out; ++o) {
+    const int64_t start = o + 1 == out ? size - kernel : int64_t((T(o) + sample) * alpha) - int64_t(sample * alpha);
+    w.start.push_back(std::clamp<int64_t>(start, 0, size - kernel));
+    w.count.push_back(kernel);
+  }
+  return w;
 }
 
 }  // namespace
 
-Tensor avg_pool2d(const Tensor& input, const Shape& kernel, const Shape& stride, const Shape& padding, bool ceil_mode,
-                  bool count_include_pad, std::optional<int64_t> divisor) {
-  require(!divisor || *divisor != 0, "divisor must be not zero");
-  return average(
-      {window_of("avg_pool2d", input, kernel, stride, padding, {1, 1}, ceil_mode), count_include_pad, divisor}, input);
+TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
+                               const Tensor& samples) {
+  const char* name = dims == 2 ? "fractional_max_pool2d" : "fractional_max_pool3d";
+  check_input(name, dims, input);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  const Shape kernels = spread(name, "kernel_size", kernel, dims), sizes = spread(name, "output_size", output, dims);
+  const bool batched = input.dim() == dims + 2;
+  const int64_t batch = batched ? input.size(0) : 1, channels = input.size(batched ? 1 : 0);
+  require(samples.dim() == 3 && samples.size(0) == batch && samples.size(1) == channels && samples.size(2) == dims,
+          name, ": _random_samples must have the shape ", Shape{batch, channels, dims}, ", got ", samples.shape());
+  require(samples.dtype() == input.dtype(), name, ": _random_samples must have the input's dtype ", input.dtype(),
+          ", got ", samples.dtype());
+  Shape shape = input.shape();
+  int64_t places = 1;
+  for (int i = 0; i < dims; ++i) {
+    const int64_t size = input.size(i - dims);
+    require(kernels[i] > 0 && sizes[i] > 0, name, ": kernel_size and output_size must be positive, got ", kernels,
+            " and ", sizes);
+    require(kernels[i] <= size && sizes[i] <= size && sizes[i] + kernels[i] - 1 <= size, name, ": kernel_size ",
+            kernels, " and output_size ", sizes, " are too large relative to the input ", input.shape());
+    shape[shape.size() - size_t(dims - i)] = sizes[i];
+    places *= size;
+  }
+  const Tensor uniform = contiguous(to(samples, Dtype::float64));
+  return recorded(
+      dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D", dims, input,
+      over_planes(input, shape, places, [&](int kind, int64_t plane, const char* in, char* out, int64_t* indices) {
+        std::vector<Windows::Axis> axes;
+        for (int i = 0; i < dims; ++i) {
+          // The samples of a plane are in the order width, height, depth in two dimensions.
+          const int at = dims == 2 ? 1 - i : i;
+          const double sample = uniform.data<double>()[plane * dims + at];
+          const int64_t size = input.size(i - dims);
+          axes.push_back(input.dtype() == Dtype::float64 ? fractional_axis(size, sizes[i], kernels[i], sample)
+                                                         : fractional_axis(size, sizes[i], kernels[i], float(sample)));
+        }
+        const Windows windows(std::move(axes));
+        kernels::networks().max_windows[kind](windows.view(), in, out, indices);
+      }));
 }
 
 }  // namespace flambeau

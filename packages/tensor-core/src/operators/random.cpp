@@ -1,8 +1,8 @@
-// Random fills.
+// Random fills and permutations.
 #include "flambeau/random.h"
 
 #include <cmath>
-#include <random>
+#include <limits>
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -11,7 +11,7 @@
 namespace flambeau {
 
 Generator& default_generator() {
-  static Generator generator(67280421310721ull);  // PyTorch's default seed: programs are reproducible without a call
+  static Generator generator;
   return generator;
 }
 
@@ -20,120 +20,292 @@ namespace {
 constexpr int64_t kGroups = 16;
 constexpr int64_t kWords = kGroups * kernels::kGroup;
 
-// Fills `t` by convert(words, destination as T*, count), where `words_each` words make one element.
+// Calls block(words, first element, count) for the elements [0, n), where `words_each` words make one element.
 template <class F>
-void fill(const Tensor& t, int64_t words_each, Generator* generator, F&& convert_block) {
+void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   Generator& g = generator ? *generator : default_generator();
-  const int64_t chunk = kWords / words_each, chunks = (t.numel() + chunk - 1) / chunk;
+  const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
   const uint64_t seed = g.seed(), offset = g.reserve(chunks * kGroups);
-  const int64_t size = item_size(t.dtype());
   parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
-    alignas(64) uint32_t bits[kWords];
+    alignas(64) uint32_t words[kWords];
     for (int64_t i = begin; i < end; ++i) {
-      kernels::table().random_bits(bits, kGroups, seed, offset + uint64_t(i * kGroups));
-      convert_block(bits, t.bytes() + i * chunk * size, std::min(chunk, t.numel() - i * chunk));
+      const int64_t count = std::min(chunk, n - i * chunk);
+      const int64_t groups = (count * words_each + kernels::kGroup - 1) / kernels::kGroup;
+      kernels::table().random_bits(words, groups, seed, offset + uint64_t(i * kGroups));
+      block(words, i * chunk, count);
     }
   });
 }
 
-// Runs `draw` on a contiguous tensor of a type it supports, and copies where `t` is something else.
+// Runs body(tensor) on contiguous memory: `t` itself, or a buffer that is copied to it.
 template <class F>
-void through(const Tensor& t, Dtype type, const char* name, F&& draw) {
+void in_place(const Tensor& t, const char* name, const char* node, F&& body) {
   begin_inplace(t, name);
-  forget_history(t, "RandomFill");
-  if (t.is_contiguous() && t.dtype() == type) return draw(t);
-  Tensor buffer = empty(t.shape(), type);
-  draw(buffer);
-  copy_values(t, buffer);
+  if (t.is_contiguous()) {
+    body(t);
+  } else {
+    const Tensor buffer = empty(t.shape(), t.dtype());
+    body(buffer);
+    copy_values(t, buffer);
+  }
+  forget_history(t, node);
 }
 
-Dtype real_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
-
-double unit(const uint32_t* words) {  // 53 bits in [0, 1)
-  return double((uint64_t(words[0]) << 32 | words[1]) >> 11) * 0x1p-53;
-}
 uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
+double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // [0, 1)
+// (0, 1), fine near 0 so that logarithms reach far.
+void open_unit(const uint32_t* words, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = (float(words[i]) + 0.5f) * 0x1p-32f;
+}
+void open_unit(const uint32_t* words, double* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = (double(wide(words + 2 * i) >> 12) + 0.5) * 0x1p-52;
+}
+
+void apply(PointwiseOp op, char* values, int64_t n, Compute type) {
+  char* pointers[] = {values, values};
+  kernels::table().pointwise[int(op)][int(type)](pointers, n);
+}
+void apply(PointwiseOp op, float* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f32); }
+void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f64); }
+
+// Fills `t` by make(words, values, count), which computes in float, or in double where the dtype holds more.
+template <class F>
+void fill(const Tensor& t, Generator* generator, F&& make) {
+  dispatch(t.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using V = std::conditional_t<std::is_same_v<T, double> || (std::is_integral_v<T> && sizeof(T) >= 4), double, float>;
+    draw(t.numel(), sizeof(V) / 4, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+      T* to = t.data<T>() + first;
+      if constexpr (std::is_same_v<T, V>) {
+        make(words, to, n);
+      } else {
+        alignas(64) V values[kWords];
+        make(words, values, n);
+        for (int64_t i = 0; i < n; ++i) to[i] = convert<T>(values[i]);
+      }
+    });
+  });
+}
+
+// Largest finite number, and how many digits a whole number may have and be exact.
+struct Limits {
+  double largest;
+  int digits;
+};
+Limits limits(Dtype d) {
+  if (d == Dtype::float16) return {65504.0, 11};
+  if (d == Dtype::bfloat16) return {0x1.FEp127, 8};
+  return d == Dtype::float32 ? Limits{std::numeric_limits<float>::max(), 24}
+                             : Limits{std::numeric_limits<double>::max(), 53};
+}
+
+void standard_normal(const uint32_t* words, float* to, int64_t n) {
+  alignas(64) float whole[kWords];
+  const int64_t groups = (n + kernels::kGroup - 1) / kernels::kGroup;
+  float* out = n % kernels::kGroup ? whole : to;
+  kernels::table().normal(out, groups, words);
+  if (out != to) std::copy(out, out + n, to);
+}
+void standard_normal(const uint32_t* words, double* to, int64_t n) {
+  for (int64_t i = 0; i < n; i += 2) {  // Box and Muller 1958
+    const double radius = std::sqrt(-2 * std::log(1 - unit(words + 2 * i))),
+                 angle = 6.283185307179586 * unit(words + 2 * i + 2);
+    to[i] = radius * std::cos(angle);
+    if (i + 1 < n) to[i + 1] = radius * std::sin(angle);
+  }
+}
+
+template <class E = NotImplementedError>
+void require_floating(const Tensor& t, const char* name) {
+  require<E>(is_floating(t.dtype()), name,
+             " draws from a continuous distribution: the dtype must be a floating one, got ", t.dtype());
+}
 
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
   if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // both parts
-  require<NotImplementedError>(is_floating(t.dtype()), "uniform_ is implemented for floating-point tensors, got ",
-                               t.dtype());
+  require_floating(t, "uniform_");
+  const auto [largest, digits] = limits(t.dtype());
+  require(std::abs(low) <= largest, "uniform_: from=", low, " is out of bounds for ", t.dtype());
+  require(std::abs(high) <= largest, "uniform_: to=", high, " is out of bounds for ", t.dtype());
   require(low <= high, "uniform_ expects to return a [from, to) range, but found from=", low, " > to=", high);
-  through(t, real_type(t), "uniform_", [&](const Tensor& u) {
-    const bool real64 = u.dtype() == Dtype::float64;
-    fill(u, real64 ? 2 : 1, generator, [&](const uint32_t* bits, char* to, int64_t n) {
-      if (real64) {
-        for (int64_t i = 0; i < n; ++i) reinterpret_cast<double*>(to)[i] = low + unit(bits + 2 * i) * (high - low);
-      } else {
-        const float base = float(low), scale = float((high - low) * 0x1p-24);
+  require(high - low <= largest, "uniform_ expects to - from to be at most the largest ", t.dtype(),
+          ", but found to=", high, " and from=", low);
+  in_place(t, "uniform_", "Uniform", [&, digits = digits](const Tensor& out) {
+    if (out.dtype() == Dtype::float64)
+      return draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+        double* to = out.data<double>() + first;
         for (int64_t i = 0; i < n; ++i) {
-          const float v = base + float(int32_t(bits[i] >> 8)) * scale;
-          reinterpret_cast<float*>(to)[i] =
-              v < float(high) || low == high ? v : base;  // rounding must not reach the open end
+          const double v = low + unit(words + 2 * i) * (high - low);
+          to[i] = v < high ? v : low;  // rounding must not reach the open end
         }
-      }
+      });
+    dispatch(out.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const int shift = 32 - digits;
+      const float base = float(low), scale = std::ldexp(float(high - low), -digits),
+                  end = convert<float>(convert<T>(high));
+      draw(out.numel(), 1, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+        T* to = out.data<T>() + first;
+        for (int64_t i = 0; i < n; ++i) {
+          const T v = convert<T>(base + float(int32_t(words[i] >> shift)) * scale);
+          to[i] = convert<float>(v) < end ? v : convert<T>(base);
+        }
+      });
     });
   });
 }
 
 void fill_normal(const Tensor& t, double mean, double std, Generator* generator) {
   if (is_complex(t.dtype())) return fill_normal(view_as_real(t), mean, std / std::sqrt(2.0), generator);
-  require<NotImplementedError>(is_floating(t.dtype()), "normal_ is implemented for floating-point tensors, got ",
-                               t.dtype());
+  require_floating(t, "normal_");
   require(std >= 0, "normal expects std >= 0.0, but found std ", std);
-  through(t, real_type(t), "normal_", [&](const Tensor& u) {
-    if (u.dtype() == Dtype::float64)
-      return fill(u, 2, generator, [&](const uint32_t* bits, char* to, int64_t n) {
-        for (int64_t i = 0; i < n; i += 2) {  // Box and Muller 1958
-          const double radius = std::sqrt(-2 * std::log(1 - unit(bits + 2 * i))),
-                       angle = 6.283185307179586 * unit(bits + 2 * i + 2);
-          reinterpret_cast<double*>(to)[i] = mean + std * radius * std::cos(angle);
-          if (i + 1 < n) reinterpret_cast<double*>(to)[i + 1] = mean + std * radius * std::sin(angle);
-        }
-      });
-    fill(u, 1, generator, [&](const uint32_t* bits, char* to, int64_t n) {
-      alignas(64) float values[kWords];
-      kernels::table().normal(values, kGroups, bits);
-      for (int64_t i = 0; i < n; ++i) reinterpret_cast<float*>(to)[i] = float(mean) + float(std) * values[i];
+  in_place(t, "normal_", "Normal", [&](const Tensor& out) {
+    fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
+      using V = std::decay_t<decltype(*to)>;
+      standard_normal(words, to, n);
+      if (mean == 0 && std == 1) return;
+      for (int64_t i = 0; i < n; ++i) to[i] = V(mean) + V(std) * to[i];
+    });
+  });
+}
+
+void fill_exponential(const Tensor& t, double rate, Generator* generator) {
+  require_floating<Error>(t, "exponential_");
+  require(rate > 0, "exponential_ expects lambda > 0.0, but found lambda=", rate);
+  in_place(t, "exponential_", "Exponential", [&](const Tensor& out) {
+    fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
+      using V = std::decay_t<decltype(*to)>;
+      constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // where the uniform number rounds to 1
+      open_unit(words, to, n);
+      apply(PointwiseOp::log, to, n);
+      const V scale = V(1 / rate);
+      for (int64_t i = 0; i < n; ++i) to[i] = (to[i] < -smallest ? -to[i] : smallest) * scale;
+    });
+  });
+}
+
+void fill_cauchy(const Tensor& t, double median, double sigma, Generator* generator) {
+  require_floating<Error>(t, "cauchy_");
+  require(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma=", sigma);
+  in_place(t, "cauchy_", "Cauchy", [&](const Tensor& out) {
+    fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
+      using V = std::decay_t<decltype(*to)>;
+      for (int64_t i = 0; i < n; ++i) {  // pi (u - 1/2), of which the tangent is taken
+        if constexpr (std::is_same_v<V, float>)
+          to[i] = float(int32_t(words[i])) * float(3.141592653589793 * 0x1p-32);
+        else
+          to[i] = double(int64_t(wide(words + 2 * i))) * (3.141592653589793 * 0x1p-64);
+      }
+      apply(PointwiseOp::tan, to, n);
+      for (int64_t i = 0; i < n; ++i) to[i] = V(median) + V(sigma) * to[i];
+    });
+  });
+}
+
+void fill_log_normal(const Tensor& t, double mean, double std, Generator* generator) {
+  require_floating(t, "log_normal_");
+  require(std > 0, "log_normal_ expects std > 0.0, but found std=", std);
+  in_place(t, "log_normal_", "LogNormal", [&](const Tensor& out) {
+    fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
+      using V = std::decay_t<decltype(*to)>;
+      standard_normal(words, to, n);
+      for (int64_t i = 0; i < n; ++i) to[i] = V(mean) + V(std) * to[i];
+      apply(PointwiseOp::exp, to, n);
+    });
+  });
+}
+
+void fill_geometric(const Tensor& t, double p, Generator* generator) {
+  require<NotImplementedError>(t.dtype() != Dtype::bool_, "geometric_ is not implemented for bool tensors");
+  require(p > 0 && p < 1, "geometric_ expects p to be in (0, 1), but got p=", p);
+  in_place(t, "geometric_", "Geometric", [&](const Tensor& out) {
+    fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
+      using V = std::decay_t<decltype(*to)>;
+      const V scale = V(1 / std::log1p(-p));
+      open_unit(words, to, n);
+      apply(PointwiseOp::log, to, n);
+      for (int64_t i = 0; i < n; ++i) to[i] = std::max(std::ceil(to[i] * scale), V(1));
     });
   });
 }
 
 void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
   require(p >= 0 && p <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", p);
-  through(t, Dtype::bool_, "bernoulli_", [&](const Tensor& u) {
-    fill(u, 2, generator, [&](const uint32_t* bits, char* to, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) to[i] = unit(bits + 2 * i) < p;
+  const uint64_t threshold = uint64_t(p * 0x1p53);
+  in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
+    dispatch(out.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+        T* to = out.data<T>() + first;
+        const T one = convert<T>(1.0f), zero = convert<T>(0.0f);
+        for (int64_t i = 0; i < n; ++i) to[i] = (wide(words + 2 * i) >> 11) < threshold ? one : zero;
+      });
+    });
+  });
+}
+
+void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
+  require<NotImplementedError>(is_floating(p.dtype()), "bernoulli_: the probabilities must be floating, got ",
+                               p.dtype());
+  Tensor wanted;
+  {
+    GradMode off(false);
+    require(p.numel() == 0 || item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth(),
+            "Expected p_in >= 0 && p_in <= 1 to be true: the probabilities must lie in [0, 1]");
+    wanted = contiguous(expand(to(p, Dtype::float64), t.shape()));
+  }
+  in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
+    dispatch(out.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+        T* to = out.data<T>() + first;
+        const double* limit = wanted.data<double>() + first;
+        const T one = convert<T>(1.0f), zero = convert<T>(0.0f);
+        for (int64_t i = 0; i < n; ++i) to[i] = unit(words + 2 * i) < limit[i] ? one : zero;
+      });
     });
   });
 }
 
 void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* generator) {
   require(low < high, "random_ expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
-  for (int64_t bound : {low, high - 1})
-    require(fits(Scalar(bound), t.dtype()) && (bound >= 0 || t.dtype() != Dtype::uint8), "random_: the range [", low,
-            ", ", high, ") is out of bounds for ", t.dtype());
+  const auto representable = [&](int64_t v) {
+    if (is_floating(t.dtype())) return std::abs(double(v)) <= limits(t.dtype()).largest;
+    if (t.dtype() == Dtype::bool_) return v == 0 || v == 1;
+    return fits(Scalar(v), t.dtype()) && (v >= 0 || t.dtype() != Dtype::uint8);
+  };
+  require(representable(low), "random_: from=", low, " is out of bounds for ", t.dtype());
+  require(representable(high - 1), "random_: to - 1=", high - 1, " is out of bounds for ", t.dtype());
   const uint64_t range = uint64_t(high) - uint64_t(low);
-  through(t, Dtype::int64, "random_", [&](const Tensor& u) {
-    fill(u, 2, generator, [&](const uint32_t* bits, char* to, int64_t n) {
-      for (int64_t i = 0; i < n; ++i)  // the high word of the product: a bias below range / 2**64
-        reinterpret_cast<int64_t*>(to)[i] =
-            low + int64_t(uint64_t((unsigned __int128)wide(bits + 2 * i) * range >> 64));
+  in_place(t, "random_", "Random", [&](const Tensor& out) {
+    dispatch(out.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+        T* to = out.data<T>() + first;
+        for (int64_t i = 0; i < n; ++i)  // the high word of the product: a bias below range / 2**64
+          to[i] = convert<T>(low + int64_t(uint64_t((unsigned __int128)wide(words + 2 * i) * range >> 64)));
+      });
     });
   });
 }
 
 Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
-  require(n >= 0, "n must be non-negative, got ", n);
-  Tensor draws = empty({n}, Dtype::int64), out = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
-  fill(draws, 2, generator, [](const uint32_t* bits, char* to, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) reinterpret_cast<uint64_t*>(to)[i] = wide(bits + 2 * i);
+  require(n >= 0, "randperm: n must be non-negative, got ", n);
+  require<NotImplementedError>(dtype != Dtype::bool_, "randperm is not implemented for bool");
+  const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
+  require(n <= largest && (n == 0 || fits(Scalar(n), dtype)), "randperm: n=", n, " is too large for ", dtype);
+  Tensor out = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
+  int64_t* order = out.data<int64_t>();
+  const Tensor numbers = empty({n}, Dtype::int64);
+  uint64_t* random = numbers.data<uint64_t>();
+  draw(n, 2, generator, [&](const uint32_t* words, int64_t first, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) random[first + i] = wide(words + 2 * i);
   });
   for (int64_t i = n - 1; i > 0; --i) {  // Fisher and Yates, by Durstenfeld 1964
-    const int64_t j = int64_t(uint64_t((unsigned __int128)draws.data<uint64_t>()[i] * uint64_t(i + 1) >> 64));
-    std::swap(out.data<int64_t>()[i], out.data<int64_t>()[j]);
+    const int64_t j = int64_t(uint64_t((unsigned __int128)random[i] * uint64_t(i + 1) >> 64));
+    std::swap(order[i], order[j]);
   }
   return to(out, dtype);
 }

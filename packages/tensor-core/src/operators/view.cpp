@@ -12,6 +12,20 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int6
   return view;
 }
 
+void become(const Tensor& self, const Tensor& view) {
+  TensorImpl &to = *self.impl(), &from = *view.impl();
+  if (to.requires_grad && grad_enabled()) {
+    require(bool(to.autograd->grad_fn),
+            "a leaf Variable that requires grad is being used in an in-place operation; do it under no_grad()");
+    to.autograd->grad_fn = meta_of(view).grad_fn;
+    to.autograd->output_index = meta_of(view).output_index;
+  }
+  to.shape = from.shape;
+  to.strides = from.strides;
+  to.offset = from.offset;
+  to.update_geometry();
+}
+
 namespace {
 
 Shape wrapped(const Tensor& t, const Shape& dims, const char* name) {
@@ -305,7 +319,7 @@ Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
 }
 
 Tensors unbind(const Tensor& t, int64_t dim) {
-  require(t.dim() > 0, "Dimension specified as ", dim, " but tensor has no dimensions");
+  require<IndexError>(t.dim() > 0, "Dimension specified as ", dim, " but tensor has no dimensions");
   dim = t.wrap_dim(dim);
   Tensors parts;
   for (int64_t i = 0; i < t.size(dim); ++i) parts.push_back(select(t, dim, i));

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "flambeau/operators.h"
+#include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 
 using namespace flambeau;
@@ -113,8 +113,8 @@ void products() {
         }
   CHECK((matmul(iota({2, 1, 3, 4}), iota({5, 4, 2})).shape() == Shape{2, 5, 3, 2}));
   const Tensor image = iota({1, 1, 4, 4}), ones_ = ones({1, 1, 2, 2}, Dtype::float32);
-  CHECK((values(conv2d(image, ones_, Tensor(), {2, 2}, {0, 0}, {1, 1}, 1)) == List{10, 18, 42, 50}));
-  CHECK((values(max_pool2d_with_indices(image, {2, 2}, {2, 2}, {0, 0}, {1, 1}, false).values) == List{5, 7, 13, 15}));
+  CHECK((values(convolution(2, image, ones_, Tensor(), {{2}, {0}, {1}})) == List{10, 18, 42, 50}));
+  CHECK((values(max_pool(2, image, {{2}, {}, {0}, {1}}).values) == List{5, 7, 13, 15}));
   CHECK(raises<Error>([&] { matmul(iota({2, 3}), iota({2, 3})); }, "2x3 and 2x3"));
 }
 

@@ -193,11 +193,11 @@ class Module(Tree):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move to a device, convert to a floating dtype, or both: ``to(device)``, ``to(dtype)``, ``to(tensor)``.
+        """Move to a device, convert to a floating or complex dtype, or both; a tensor stands for its own of both.
 
-        Parameters stay the same objects, so an optimizer keeps working; tensors that are not floating keep their dtype.
+        Parameters stay the same objects, so an optimizer keeps working; integers and booleans keep their dtype.
 
-        Raises: TypeError for a dtype that is not floating.
+        Raises: TypeError for a dtype that is neither floating nor complex.
 
         >>> nn.Linear(2, 1).to(fb.float64).weight.dtype == fb.float64
         True
@@ -206,7 +206,7 @@ class Module(Tree):
 
         def convert(tensor: Tensor) -> Tensor:
             wanted: dict[str, Any] = {} if device is None else {"device": device}
-            if dtype is not None and tensor.is_floating_point():
+            if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()):
                 wanted["dtype"] = dtype
             return tensor.to(**wanted) if wanted else tensor
 
@@ -218,19 +218,19 @@ class Module(Tree):
 
     def float(self) -> Self:
         """Convert floating parameters and buffers to float32."""
-        return self.to(flambeau.float32)
+        return self._apply(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
 
     def double(self) -> Self:
         """Convert floating parameters and buffers to float64."""
-        return self.to(flambeau.float64)
+        return self._apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
     def half(self) -> Self:
         """Convert floating parameters and buffers to float16."""
-        return self.to(flambeau.float16)
+        return self._apply(lambda tensor: tensor.half() if tensor.is_floating_point() else tensor)
 
     def bfloat16(self) -> Self:
         """Convert floating parameters and buffers to bfloat16."""
-        return self.to(flambeau.bfloat16)
+        return self._apply(lambda tensor: tensor.bfloat16() if tensor.is_floating_point() else tensor)
 
     def cpu(self) -> Self:
         """Move to the processor's memory."""
@@ -284,6 +284,6 @@ def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: b
             dtype = argument
         elif not isinstance(argument, bool) and argument is not None:
             device = argument
-    if dtype is not None and not dtype.is_floating_point:
-        raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
     return device, dtype

@@ -82,7 +82,7 @@ def _fitted(param: Tensor, number: Any, entries: Mapping[str, Any]) -> dict[str,
                     f"size mismatch for {name!r} of parameter {number}: the loaded state has shape "
                     f"{tuple(value.shape)}, the parameter {tuple(param.shape)}"
                 )
-            dtype = param.dtype if param.is_floating_point() else value.dtype
+            dtype = param.dtype if param.is_floating_point() or param.is_complex() else value.dtype
             fitted[name] = value.detach().clone().to(device=param.device, dtype=dtype)
         elif value is not None:  # PyTorch writes None for a buffer that there is not
             fitted[name] = deepcopy(value)

@@ -221,12 +221,10 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 @operator(out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, in the order that takes the fewest multiplications, as flambeau.linalg.multi_dot."""
-    if len(matrices) == 1:
-        return matrices[0]
     for t in matrices:
         if t.dim() != 2:
-            raise RuntimeError(f"chain_matmul(): expected matrices, got a tensor of shape {list(t.shape)}")
-    return flambeau.linalg.multi_dot(matrices)
+            raise RuntimeError(f"chain_matmul(): tensor dimension is {t.dim()}, expected 2; got shape {list(t.shape)}")
+    return matrices[0] if len(matrices) == 1 else flambeau.linalg.multi_dot(matrices)
 
 
 @operator(out=True)

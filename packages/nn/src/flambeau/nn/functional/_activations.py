@@ -1,0 +1,196 @@
+"""Activations, with an ``inplace`` argument where PyTorch has one."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+
+def _in_place(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
+    return input.copy_(result) if inplace else result
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``max(x, 0)``.
+
+    >>> nn.functional.relu(fb.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return input.relu_() if inplace else flambeau.relu(input)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * sigmoid(x)``, also known as swish."""
+    return _in_place(input, flambeau.silu(input), inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """``x`` where positive, ``negative_slope * x`` elsewhere."""
+    return _in_place(input, flambeau.leaky_relu(input, negative_slope), inplace)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu` in place."""
+    return leaky_relu(input, negative_slope, True)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu` in place."""
+    return input.relu_()
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """``min(max(x, 0), 6)``."""
+    return _in_place(input, flambeau.relu6(input), inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289."""
+    return _in_place(input, flambeau.elu(input, alpha), inplace)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu` in place."""
+    return elu(input, alpha, True)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483."""
+    return _in_place(input, flambeau.celu(input, alpha), inplace)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`celu` in place."""
+    return celu(input, alpha, True)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`elu` with the scale and the alpha that keep mean 0 and variance 1. Source: Klambauer et al. 2017,
+    arXiv:1706.02515."""
+    return _in_place(input, flambeau.selu(input), inplace)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """`selu` in place."""
+    return selu(input, True)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """``x`` limited to ``[min_val, max_val]``.
+
+    Raises: ValueError where the limits are the wrong way round; RuntimeError for unsigned dtypes.
+    """
+    if min_val > max_val:
+        raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
+    if input.dtype is flambeau.uint8 and (min_val < 0 or max_val < 0):
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    return _in_place(input, flambeau.hardtanh(input, min_val, max_val), inplace)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`hardtanh` in place."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244."""
+    return _in_place(input, flambeau.hardswish(input), inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """``relu6(x + 3) / 6``."""
+    return _in_place(input, flambeau.hardsigmoid(input), inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681."""
+    return _in_place(input, flambeau.mish(input), inplace)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """``x`` where it is above ``threshold``, ``value`` elsewhere."""
+    return _in_place(input, flambeau.threshold(input, threshold, value), inplace)
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """`threshold` in place."""
+    return _in_place(input, flambeau.threshold(input, threshold, value), True)
+
+
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """`leaky_relu` with a slope drawn from ``[lower, upper]`` for each element in training, else their mean.
+
+    Raises: RuntimeError for limits that are not finite or the wrong way round.
+    Source: Xu et al. 2015, arXiv:1505.00853.
+    """
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        raise RuntimeError(f"rrelu: lower and upper bounds must be finite, got {lower} and {upper}")
+    if lower > upper:
+        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = flambeau.empty_like(input.detach()).uniform_(lower, upper)
+    return _in_place(input, flambeau.where(input > 0, input, input * slopes), inplace)
+
+
+def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, True)
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``exp(x) / sum(exp(x))`` over ``dim``, computed without overflow.
+
+    >>> nn.functional.softmax(fb.zeros(2), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    if dim is None:
+        dim = _guessed("softmax", input, _stacklevel)
+    return flambeau.softmax(input, dim, dtype=dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``x - log(sum(exp(x)))`` over ``dim``, computed without overflow."""
+    if dim is None:
+        dim = _guessed("log_softmax", input, _stacklevel)
+    return flambeau.log_softmax(input, dim, dtype=dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``softmax(-x)``."""
+    if dim is None:
+        dim = _guessed("softmin", input, _stacklevel)
+    return flambeau.softmax(-input, dim, dtype=dtype)
+
+
+def _guessed(name: str, input: Tensor, stacklevel: int) -> int:
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A sample of the Gumbel-softmax distribution: a softmax of ``(logits + noise) / tau``.
+
+    Args:
+        hard: one-hot in value, with the gradient of the soft sample.
+        eps: has no effect, and a value other than the default warns.
+    Source: Jang, Gu, Poole 2017, arXiv:1611.01144; Maddison, Mnih, Teh 2017, arXiv:1611.00712.
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    exponential = -flambeau.rand_like(logits.detach()).clamp(min=flambeau.finfo(logits.dtype).tiny).log()
+    soft = ((logits - exponential.log()) / tau).softmax(dim)
+    if not hard:
+        return soft
+    index = soft.argmax(dim, keepdim=True)
+    one = flambeau.zeros_like(logits).detach().scatter_add(dim, index, flambeau.ones_like(soft).detach())
+    return one - soft.detach() + soft

@@ -1,0 +1,242 @@
+"""Attention."""
+
+from __future__ import annotations
+
+import math
+
+import flambeau
+from flambeau import Tensor, _core
+
+from ._dropout import dropout
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``softmax(query @ key.T * scale + mask) @ value``, without ever holding the matrix of scores.
+
+    Args:
+        query: ``(*, L, E)``.
+        key, value: ``(*, S, E)`` and ``(*, S, V)``.
+        attn_mask: broadcasts to ``(*, L, S)``; booleans say what is seen, numbers are added.
+        dropout_p: the probability of dropping a weight (always: pass 0 outside training).
+        is_causal: query i sees keys up to i.
+        scale: ``1 / sqrt(E)`` by default.
+        enable_gqa: fewer heads (the third dimension from the end) of keys and values than of queries, each for several.
+    Returns: ``(*, L, V)``; zeros for a query that sees nothing.
+    Raises: RuntimeError for shapes or dtypes that do not fit, or a mask together with ``is_causal``.
+    Gradient: query, key, value and a mask of numbers, any order. Source: Vaswani et al. 2017, arXiv:1706.03762.
+
+    >>> q = fb.eye(2)
+    >>> nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)[0]
+    tensor([1., 0.])
+    """
+    if enable_gqa:
+        key, value = _shared_heads(query, key, value)
+    if dropout_p == 0.0 and (attn_mask is None or not attn_mask.requires_grad):
+        return _core._scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
+    if attn_mask is not None and is_causal:
+        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    weights = _weights(query, key, attn_mask, is_causal, scale)
+    return dropout(weights, dropout_p) @ value
+
+
+def _shared_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    heads = query.shape[-3]
+    for tensor in (key, value):
+        if heads % tensor.shape[-3]:
+            raise RuntimeError(
+                f"Number of heads in key and value must divide the number of heads in query, got {tensor.shape[-3]} "
+                f"and {heads}"
+            )
+    return tuple(  # type: ignore[return-value]
+        t.unsqueeze(-3).expand(*t.shape[:-2], heads // t.shape[-3], *t.shape[-2:]).flatten(-4, -3) for t in (key, value)
+    )
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None) -> Tensor:
+    """The softmax of the scores as a whole."""
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * factor) @ key.transpose(-2, -1)
+    if is_causal:
+        mask = flambeau.ones(query.shape[-2], key.shape[-2], dtype=flambeau.bool).tril()
+    if mask is not None:
+        scores = flambeau.where(mask, scores, -math.inf) if mask.dtype is flambeau.bool else scores + mask
+    hidden = scores.detach().amax(-1, keepdim=True) == -math.inf
+    return flambeau.where(hidden, 0.0, scores.masked_fill(hidden, 0.0).softmax(-1))
+
+
+def multi_head_attention_forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool = True,
+    key_padding_mask: Tensor | None = None,
+    need_weights: bool = True,
+    attn_mask: Tensor | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None,
+    static_v: Tensor | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Multi-head attention with its projections; `scaled_dot_product_attention` for each head.
+
+    Args:
+        query: ``(L, N, E)`` or ``(L, E)``.
+        key, value: ``(S, N, K)`` and ``(S, N, V)`` or without N.
+        embed_dim_to_check: E, which must be divisible by
+        num_heads: the number of heads.
+        in_proj_weight, in_proj_bias: ``(3 * E, E)`` and ``(3 * E,)``, the projections of query, key and value.
+        bias_k, bias_v: ``(1, 1, E)``, one more key and value.
+        add_zero_attn: one more key and value of zeros.
+        dropout_p: the probability of dropping a weight in training.
+        out_proj_weight, out_proj_bias: ``(E, E)`` and ``(E,)``.
+        key_padding_mask: ``(N, S)`` or ``(S,)``; booleans say what is hidden, numbers are added.
+        need_weights: also return the weights, of every head or ``average_attn_weights``.
+        attn_mask: ``(L, S)`` or ``(N * num_heads, L, S)``; booleans say what is hidden, numbers are added.
+        use_separate_proj_weight: ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight`` instead of one weight.
+        static_k, static_v: ``(N * num_heads, S, E / num_heads)``, used as they are.
+        is_causal: a hint that ``attn_mask``, which must be given, is the causal one.
+    Returns: ``(L, N, E)`` and the weights ``(N, L, S)`` (or ``(N, num_heads, L, S)``), or None.
+    Source: Vaswani et al. 2017, arXiv:1706.03762.
+    """
+    batched = _is_batched(query, key, value, key_padding_mask, attn_mask, num_heads)
+    if is_causal and attn_mask is None:
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+    if not batched:
+        query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+    length, batch, width = query.shape
+    if width != embed_dim_to_check:
+        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}")
+    if width % num_heads:
+        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
+    mask = _additive(attn_mask, query.dtype)
+    if mask is not None and mask.ndim == 2:
+        mask = mask.unsqueeze(0)
+    padding = _additive(key_padding_mask, query.dtype)
+    if bias_k is not None and bias_v is not None:
+        k = flambeau.cat([k, bias_k.expand(1, batch, width)])
+        v = flambeau.cat([v, bias_v.expand(1, batch, width)])
+        mask, padding = _one_more(mask), _one_more(padding)
+    heads = [_by_head(t, batch, num_heads) for t in (q, k, v)]
+    if static_k is not None:
+        heads[1] = static_k
+    if static_v is not None:
+        heads[2] = static_v
+    if add_zero_attn:
+        zero = (batch * num_heads, 1, width // num_heads)
+        heads[1] = flambeau.cat([heads[1], heads[1].new_zeros(zero)], 1)
+        heads[2] = flambeau.cat([heads[2], heads[2].new_zeros(zero)], 1)
+        mask, padding = _one_more(mask), _one_more(padding)
+    sources = heads[1].shape[1]
+    if padding is not None:
+        hidden = padding.reshape(batch, 1, 1, sources).expand(-1, num_heads, -1, -1)
+        hidden = hidden.reshape(batch * num_heads, 1, sources)
+        mask = hidden if mask is None else mask + hidden
+    drop = dropout_p if training else 0.0
+    weights = None
+    if need_weights:
+        scores = heads[0] * math.sqrt(1.0 / (width // num_heads)) @ heads[1].transpose(-2, -1)
+        weights = dropout((scores if mask is None else scores + mask).softmax(-1), drop)
+        attended = weights @ heads[2]
+    else:
+        attended = scaled_dot_product_attention(*heads, mask, drop)
+    output = flambeau.linear(
+        attended.transpose(0, 1).reshape(length * batch, width), out_proj_weight, out_proj_bias
+    ).reshape(length, batch, -1)
+    if weights is not None:
+        weights = weights.reshape(batch, num_heads, length, sources)
+        weights = weights.mean(1) if average_attn_weights else weights
+        weights = weights if batched else weights.squeeze(0)
+    return (output if batched else output.squeeze(1)), weights
+
+
+def _is_batched(
+    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None, num_heads: int
+) -> bool:
+    if query.ndim not in (2, 3):
+        raise AssertionError(
+            f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor"
+        )
+    if not query.ndim == key.ndim == value.ndim:
+        raise AssertionError(
+            f"For {query.ndim}-D `query`, expected `key` and `value` of as many dimensions but found {key.ndim}-D and "
+            f"{value.ndim}-D tensors respectively"
+        )
+    if padding is not None and padding.ndim != query.ndim - 1:
+        raise AssertionError(
+            f"For {query.ndim}-D `query`, expected `key_padding_mask` of {query.ndim - 1} dimensions but found "
+            f"{padding.ndim}"
+        )
+    if mask is not None and mask.ndim not in (2, 3):
+        raise AssertionError(f"expected `attn_mask` to be None, 2-D or 3-D but found {mask.ndim}-D tensor instead")
+    batch = query.shape[1] if query.ndim == 3 else 1
+    if mask is not None and mask.ndim == 3 and mask.shape[0] != batch * num_heads:
+        raise RuntimeError(
+            f"The shape of the 3D attn_mask is {list(mask.shape)}, but should begin with {batch * num_heads}."
+        )
+    return query.ndim == 3
+
+
+def _projected(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    separate: tuple[Tensor | None, Tensor | None, Tensor | None] | None,
+) -> list[Tensor]:
+    if separate is None:
+        if weight is None:
+            raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
+        weights: tuple[Tensor, ...] = weight.chunk(3)
+    else:
+        if any(w is None for w in separate):
+            raise AssertionError("use_separate_proj_weight is True but a projection weight is None")
+        weights = separate  # type: ignore[assignment]
+    biases = (None, None, None) if bias is None else bias.chunk(3)
+    inputs = (query, key, value)
+    return [flambeau.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)]
+
+
+def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
+    """A mask of what is hidden as numbers to add."""
+    if mask is None or mask.dtype.is_floating_point:
+        return mask
+    if mask.dtype is not flambeau.bool:
+        raise AssertionError(f"only bool and floating types of masks are supported, got {mask.dtype}")
+    return flambeau.zeros(mask.shape, dtype=dtype).masked_fill(mask, -math.inf)
+
+
+def _one_more(mask: Tensor | None) -> Tensor | None:
+    """With one more column that is seen."""
+    return None if mask is None else flambeau.cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
+
+
+def _by_head(t: Tensor, batch: int, heads: int) -> Tensor:
+    """(length, batch, heads * width) as (batch * heads, length, width)."""
+    return t.reshape(t.shape[0], batch * heads, -1).transpose(0, 1)

@@ -1,0 +1,208 @@
+"""Losses of class scores."""
+
+from __future__ import annotations
+
+import flambeau
+from flambeau import Tensor, _core
+
+from ._reduction import chosen, reduced
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """``-log softmax(x)[target]``, from logits.
+
+    Args:
+        input: logits ``(C,)`` or ``(N, C, ...)``.
+        target: class indices of the shape without C, or probabilities of the input's shape.
+        weight: ``(C,)``, a factor for each class.
+        size_average, reduce: older spellings of ``reduction``.
+        ignore_index: targets with this value do not count.
+        reduction: ``"mean"`` (weighted), ``"sum"`` or ``"none"``.
+        label_smoothing: how much of the target, in [0, 1], is spread evenly over the classes.
+    Raises: IndexError for a class that there is not; ValueError where the batches differ.
+    Gradient: input and probabilities, any order.
+
+    >>> nn.functional.cross_entropy(fb.zeros(1, 4), fb.tensor([2]))
+    tensor(1.3863)
+    """
+    if size_average is not None or reduce is not None:
+        reduction = chosen(reduction, size_average, reduce)
+    return flambeau.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-x[target]``, from log-probabilities. Arguments as in `cross_entropy`."""
+    if size_average is not None or reduce is not None:
+        reduction = chosen(reduction, size_average, reduce)
+    return flambeau.nll_loss(input, target, weight, ignore_index, reduction)
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: object = None,
+) -> Tensor:
+    """``cross_entropy(linear(input, linear_weight, linear_bias), target)``.
+
+    Args:
+        input: ``(N, in)`` or ``(in,)``.
+        linear_weight: ``(C, in)``, or ``(C, *places, in)`` for logits ``(N, C, *places)`` of a batch.
+        target: class indices or probabilities, as `cross_entropy` takes them for these logits.
+        linear_bias: ``(C, *places)`` or None.
+        weight, reduction, label_smoothing: as in `cross_entropy`.
+        ignore_index: -100 by default; not with probabilities.
+        options: hints that save memory elsewhere; any are accepted and change nothing.
+    Raises: RuntimeError for shapes that do not fit.
+    """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise RuntimeError(
+            f"expected equal input and linear_weight last dimensions (in_features), got {list(input.shape)} and "
+            f"{list(linear_weight.shape)}"
+        )
+    outputs = linear_weight.shape[:-1]
+    if linear_bias is not None and linear_bias.shape != outputs:
+        raise RuntimeError(f"expected linear_bias shape {list(outputs)}, got {list(linear_bias.shape)}")
+    if len(outputs) > 1 and input.ndim == 1:
+        raise RuntimeError(
+            f"a loss of several places, for linear_weight of shape {list(linear_weight.shape)}, requires a batch, got "
+            f"input {list(input.shape)}"
+        )
+    logits = flambeau.linear(
+        input, linear_weight.reshape(-1, input.shape[-1]), None if linear_bias is None else linear_bias.reshape(-1)
+    ).reshape(*input.shape[:-1], *outputs)
+    if target.shape == logits.shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    ignored = -100 if ignore_index is None else ignore_index
+    return flambeau.cross_entropy(logits, target, weight, ignored, reduction, label_smoothing)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The binary cross-entropy of each label with logits, averaged over the classes ``(..., C)``."""
+    reduction = chosen(reduction, size_average, reduce)
+    loss = _core._binary_cross_entropy_with_logits(input, target)
+    if weight is not None:
+        loss = loss * weight
+    return reduced(loss.sum(-1) / input.shape[-1], reduction)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``sum over j != y of max(0, margin - x[y] + x[j])**p / C``, times ``weight[y]`` where given.
+
+    Args:
+        input: ``(N, C)`` or ``(C,)``.
+        target: ``(N,)`` or a scalar, class indices.
+        p: 1 or 2.
+    Raises: ValueError for another ``p`` or a weight that is no vector; RuntimeError for shapes that do not fit;
+        IndexError for a class that there is not.
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError(f"only p == 1 and p == 2 supported, got {p}")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"weight must be one-dimensional, got shape {list(weight.shape)}")
+    _check_scores("multi_margin_loss", input)
+    rows = input.reshape(1, -1) if input.ndim < 2 else input
+    if target.ndim > 1 or target.numel() != rows.shape[0]:
+        raise RuntimeError(f"inconsistent target size, expected {rows.shape[0]} but got {list(target.shape)}")
+    classes = rows.shape[1]
+    if weight is not None and weight.numel() != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    labels = target.reshape(-1, 1)
+    _check_labels(labels, 0, classes)
+    chosen_scores = rows.gather(1, labels)
+    losses = (margin - chosen_scores + rows).clamp(min=0)
+    if p == 2:
+        losses = losses.square()
+    if weight is not None:
+        losses = losses * weight[labels.reshape(-1)].unsqueeze(1)
+    losses = losses.masked_fill(flambeau.arange(classes) == labels, 0)
+    loss = losses.sum(1) / classes
+    return reduced(loss.reshape(()) if input.ndim < 2 and target.ndim == 0 else loss, reduction)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C``.
+
+    Args:
+        input: ``(N, C)`` or ``(C,)``.
+        target: of the same shape; the labels of a row stand in front, a -1 ends them.
+    Raises: RuntimeError for shapes that do not fit or labels that there are not.
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    _check_scores("multilabel_margin_loss", input)
+    if target.shape != input.shape and not (input.ndim < 2 and target.numel() == input.numel() and target.ndim < 2):
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+    rows = input.reshape(1, -1) if input.ndim < 2 else input
+    labels = target.reshape(rows.shape)
+    classes = rows.shape[1]
+    _check_labels(labels, -1, classes)
+    counted = (labels < 0).cumsum(1) == 0  # those before the first -1
+    safe = flambeau.where(counted, labels, 0)
+    is_label = flambeau.zeros_like(rows).detach().scatter_add(1, safe, counted.to(rows.dtype)) > 0
+    scores = rows.gather(1, safe).unsqueeze(2)
+    losses = (1 - scores + rows.unsqueeze(1)).clamp(min=0)
+    losses = losses.masked_fill(~counted.unsqueeze(2) | is_label.unsqueeze(1), 0)
+    loss = losses.sum((1, 2)) / classes
+    return reduced(loss.reshape(()) if input.ndim < 2 else loss, reduction)
+
+
+def _check_scores(name: str, input: Tensor) -> None:
+    if input.ndim > 2 or (input.ndim == 2 and input.shape[1] == 0) or (input.ndim == 1 and input.numel() == 0):
+        raise RuntimeError(
+            f"{name}: expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
+
+
+def _check_labels(labels: Tensor, least: int, classes: int) -> None:
+    if labels.numel() and not bool(((labels >= least) & (labels < classes)).all()):
+        raise RuntimeError(f"target out of range: labels must be at least {least} and below {classes}")

@@ -1,0 +1,60 @@
+"""The loss of sequences without alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flambeau import Tensor, _core
+
+from ._reduction import chosen
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Tensor | Sequence[int],
+    target_lengths: Tensor | Sequence[int],
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """The negative log-likelihood of a target, summed over all ways to align it with the steps.
+
+    Args:
+        log_probs: ``(T, N, C)`` or ``(T, C)``, logarithms of probabilities, as `log_softmax` gives them.
+        targets: ``(N, S)``, or all of them in one dimension; integers other than ``blank``.
+        input_lengths, target_lengths: ``(N,)``, how many steps and labels count.
+        blank: the class of no label.
+        reduction: ``"mean"`` (of the losses over their targets' lengths), ``"sum"`` or ``"none"``.
+        zero_infinity: a target that fits no alignment costs 0, not infinity.
+    Raises: RuntimeError for lengths or labels outside their range.
+    Gradient: that of the logits behind ``log_probs``, once. Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
+
+    >>> steps = fb.full((2, 1, 2), 0.5).log()
+    >>> nn.functional.ctc_loss(steps, fb.tensor([[1]]), [2], [1])  # three of four ways
+    tensor(0.2877)
+    """
+    reduction = chosen(reduction)
+    batched = log_probs.ndim == 3
+    steps, labels = _lengths(input_lengths), _lengths(target_lengths)
+    losses = _core._ctc_loss(
+        log_probs if batched else log_probs.unsqueeze(1),
+        targets if batched or targets.ndim != 1 else targets.unsqueeze(0),
+        steps,
+        labels,
+        blank,
+        zero_infinity,
+    )
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "mean":
+        return (losses / losses.new_tensor([max(n, 1) for n in labels])).mean()
+    return losses if batched else losses.squeeze(0)
+
+
+def _lengths(lengths: Tensor | Sequence[int]) -> list[int]:
+    if isinstance(lengths, Tensor):
+        if lengths.dtype.is_floating_point:
+            raise RuntimeError(f"lengths must be integral, got {lengths.dtype}")
+        return [int(n) for n in lengths.reshape(-1).tolist()]
+    return list(lengths)

@@ -1,0 +1,138 @@
+"""Losses made of distances between vectors, and the vectors of length 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flambeau
+from flambeau import Tensor, pairwise_distance
+
+from ._reduction import chosen, reduced
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+    """``x / max(|x|, eps)`` with the p-norm over ``dim``.
+
+    >>> nn.functional.normalize(fb.tensor([3.0, 4.0]), dim=0)
+    tensor([0.6000, 0.8000])
+    """
+    length = flambeau.norm(input, p, dim, True).clamp(min=eps)
+    return flambeau.div(input, length) if out is None else flambeau.div(input, length, out=out)
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
+
+    Args:
+        input1, input2: ``(N, D)`` or ``(D,)``.
+        target: ``(N,)`` or a scalar.
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if not ((target.ndim == 1 and {input1.ndim, input2.ndim} <= {1, 2}) or (target.ndim == 0 and input1.ndim == 1)):
+        raise RuntimeError(
+            f"{target.ndim}D target tensor expects inputs of one dimension more, found inputs with sizes "
+            f"{list(input1.shape)} and {list(input2.shape)}"
+        )
+    dim = target.ndim
+    squares = (input1 * input2).sum(dim)
+    tiny = 1e-12
+    lengths = ((input1 * input1).sum(dim) + tiny) * ((input2 * input2).sum(dim) + tiny)
+    cosine = squares / lengths.sqrt()
+    loss = flambeau.where(target == 1, 1 - cosine, 0.0) + flambeau.where(
+        target == -1, (cosine - margin).clamp(min=0), 0.0
+    )
+    return reduced(loss, reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, -y * (x1 - x2) + margin)``: ``x1`` should rank higher where ``y`` is 1, lower where it is -1."""
+    reduction = chosen(reduction, size_average, reduce)
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {list(input1.shape)}, input2: {list(input2.shape)}, target: {list(target.shape)}"
+        )
+    return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with `pairwise_distance`.
+
+    Args:
+        swap: take ``d(positive, negative)`` where it is the smaller one.
+    Raises: ValueError for a margin that is not positive. RuntimeError where the dimensions differ.
+    Source: Balntas et al. 2016, "Learning local feature descriptors with triplets and shallow CNNs".
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    return _triplet(anchor, positive, negative, lambda a, b: pairwise_distance(a, b, p, eps), margin, swap, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """`triplet_margin_loss` with any distance; `pairwise_distance` if none is given."""
+    reduction = chosen(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, reduction)
+
+
+def _triplet(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Tensor:
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = flambeau.minimum(far, distance(positive, negative))
+    return reduced((near - far + margin).clamp(min=0), reduction)

@@ -1,0 +1,151 @@
+"""Looking up rows of a table."""
+
+from __future__ import annotations
+
+import warnings
+
+import flambeau
+from flambeau import Tensor, _core, no_grad
+
+_MODES = {"sum": 0, "mean": 1, "max": 2}
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """1 at the index along a last dimension of ``num_classes`` (by default the largest index plus 1), 0 elsewhere.
+
+    >>> nn.functional.one_hot(fb.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    return flambeau.one_hot(tensor, num_classes)
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows ``weight[input]``.
+
+    Args:
+        input: indices of any shape.
+        weight: ``(rows, width)``.
+        padding_idx: a row that gets no gradient; may count from the end.
+        max_norm: rows that are used and longer are shortened to it, in place.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: a row's gradient is divided by how often it is used.
+        sparse: must be False: gradients are dense.
+    Returns: ``(*input.shape, width)``.
+    Raises: IndexError for an index that there is not.
+
+    >>> nn.functional.embedding(fb.tensor([2, 0]), fb.eye(3))
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    if sparse:
+        raise NotImplementedError("embedding: gradients are dense; pass sparse=False")
+    padding = _padding_row("embedding", padding_idx, weight)
+    if max_norm is not None:
+        _shorten_rows(weight, input, max_norm, norm_type)
+    return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
+
+
+def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int:
+    if padding_idx is None:
+        return -1
+    rows = weight.shape[0]
+    if not -rows <= padding_idx < rows:
+        raise AssertionError(f"{name}: padding_idx must be within num_embeddings: got {padding_idx} of {rows}")
+    return padding_idx % rows
+
+
+def _shorten_rows(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> None:
+    """Scales the rows that are used and longer than ``max_norm`` to it."""
+    with no_grad():
+        rows = indices.reshape(-1)
+        used = weight[rows]
+        lengths = flambeau.norm(used, norm_type, 1, True)
+        weight[rows] = flambeau.where(lengths > max_norm, used * (max_norm / (lengths + 1e-7)), used)
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sums, means or largest values over bags of rows of ``weight``, without the rows themselves.
+
+    Args:
+        input: ``(B, N)``, bags of one size, or ``(N,)`` with
+        offsets: ``(B,)``, where each bag begins.
+        weight: ``(rows, width)``.
+        max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
+        mode: ``"sum"``, ``"mean"`` or ``"max"``.
+        per_sample_weights: of the input's shape, factors of the rows; only with ``"sum"``.
+        include_last_offset: ``offsets`` has one more entry, the end.
+        padding_idx: a row that does not count.
+    Returns: ``(B, width)``; zeros for an empty bag.
+    Raises: ValueError for arguments that do not go together; RuntimeError or IndexError for indices out of range.
+    Gradient: weight and per_sample_weights.
+
+    >>> nn.functional.embedding_bag(fb.tensor([[0, 2]]), fb.eye(3), mode="sum")
+    tensor([[1., 0., 1.]])
+    """
+    if weight.dtype is flambeau.int64 and input.dtype.is_floating_point:
+        warnings.warn("Argument order of nn.functional.embedding_bag was changed: input comes first.", stacklevel=2)
+        weight, input = input, weight
+    if sparse:
+        raise NotImplementedError("embedding_bag: gradients are dense; pass sparse=False")
+    if per_sample_weights is not None and per_sample_weights.shape != input.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have "
+            f"the same shape as the input ({list(input.shape)})"
+        )
+    if mode not in _MODES:
+        raise ValueError(f"mode has to be one of sum, mean or max, got {mode}")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(
+            f"embedding_bag: per_sample_weights was not None, which is only supported for mode='sum' (got '{mode}')"
+        )
+    begins = _begins(input, offsets, include_last_offset)
+    flat = input.reshape(-1)
+    padding = _padding_row("embedding_bag", padding_idx, weight)
+    if max_norm is not None:
+        _shorten_rows(weight, flat, max_norm, norm_type)
+    factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+    return _core._embedding_bag(weight, flat, begins, _MODES[mode], factors, padding, scale_grad_by_freq)
+
+
+def _begins(input: Tensor, offsets: Tensor | None, include_last: bool) -> Tensor:
+    """Where each bag begins, and the end."""
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated as a mini-batch of fixed length "
+                f"sequences. However, found offsets of shape {list(offsets.shape)}"
+            )
+        bags, length = input.shape
+        return flambeau.arange(bags + 1) * length
+    if input.ndim != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    if offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    if offsets.ndim != 1:
+        raise ValueError(f"offsets has to be a 1D Tensor, but got shape {list(offsets.shape)}")
+    if include_last:
+        return offsets
+    return flambeau.cat([offsets, offsets.new_tensor([input.numel()])])

@@ -1,0 +1,291 @@
+"""Losses that compare element by element."""
+
+from __future__ import annotations
+
+import math
+
+import flambeau
+from flambeau import Tensor, _core
+
+from ._reduction import chosen, reduced, same_size
+
+# exp(-x) vanishes beside 1 in every dtype from here on, and exp(x) is still finite in float32.
+SOFTPLUS_IS_LINEAR = 40.0
+
+_SIZES_MUST_AGREE = "Target size {target} must be the same as input size {input}"
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """``|x - y|``, times ``weight`` where that is given; a weighted mean is divided by the sum of the weights.
+
+    Args:
+        input, target: of one shape; others are broadcast with a warning.
+        size_average, reduce: older spellings of ``reduction``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        weight: a factor for each element.
+    Gradient: both, any order.
+
+    >>> nn.functional.l1_loss(fb.tensor([1.0, 2.0]), fb.zeros(2))
+    tensor(1.5000)
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    input, target = same_size(input, target)
+    return _weighted(_distance(input, target), weight, reduction)
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """``(x - y)**2``. Arguments as in `l1_loss`.
+
+    >>> nn.functional.mse_loss(fb.tensor([1.0, 3.0]), fb.zeros(2))
+    tensor(5.)
+    """
+    if size_average is not None or reduce is not None:
+        reduction = chosen(reduction, size_average, reduce)
+    if weight is None:
+        return flambeau.mse_loss(input, target, reduction)
+    input, target = same_size(input, target)
+    return _weighted((input - target).square(), weight, chosen(reduction))
+
+
+def _distance(input: Tensor, target: Tensor) -> Tensor:
+    if input.dtype.is_floating_point and target.dtype.is_floating_point:
+        return _core._absolute_error(input, target)
+    return (input - target).abs()
+
+
+def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    if weight is None:
+        return reduced(loss, reduction)
+    if weight.shape != loss.shape:
+        raise ValueError(f"Weights and input must have the same size, got {list(weight.shape)} and {list(loss.shape)}.")
+    loss = loss * weight
+    return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """``d**2 / (2 * beta)`` where ``d = |x - y|`` is below ``beta``, else ``d - beta / 2``.
+
+    Raises: ValueError for a negative ``beta``.
+
+    >>> nn.functional.smooth_l1_loss(fb.tensor([0.5, 3.0]), fb.zeros(2), reduction="none")
+    tensor([0.1250, 2.5000])
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    input, target = same_size(input, target)
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
+    if beta == 0:
+        return reduced(_distance(input, target), reduction)
+    return reduced(_core._huber(input, target, beta) / beta, reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """``d**2 / 2`` where ``d = |x - y|`` is below ``delta``, else ``delta * (d - delta / 2)``.
+
+    Raises: RuntimeError for a ``delta`` that is not positive.
+    """
+    reduction = chosen(reduction)
+    input, target = same_size(input, target)
+    if delta <= 0:
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
+    return _weighted(_core._huber(input, target, delta), weight, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-(y * log(p) + (1 - y) * log(1 - p))``, with each logarithm at least -100.
+
+    Prefer `binary_cross_entropy_with_logits`, which does not round ``p`` first.
+
+    Raises: ValueError if the shapes differ; RuntimeError for a ``p`` outside [0, 1].
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        raise ValueError(_SIZES_MUST_AGREE.format(target=tuple(target.shape), input=tuple(input.shape)))
+    if input.numel() and not bool(((input >= 0) & (input <= 1)).all()):
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    loss = _core._binary_cross_entropy(input, target)
+    return reduced(loss if weight is None else loss * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """The binary cross-entropy of ``sigmoid(x)``, exact for any ``x``.
+
+    ``(1 - y) * x + (1 + (pos_weight - 1) * y) * softplus(-x)``
+
+    Args:
+        input: logits.
+        target: probabilities, of the same shape.
+        weight: multiplies each element's loss.
+        size_average, reduce: older spellings of ``reduction``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        pos_weight: multiplies the loss of the positive class.
+    Raises: ValueError if the shapes differ.
+    Gradient: all of them, any order.
+
+    >>> nn.functional.binary_cross_entropy_with_logits(fb.zeros(1), fb.ones(1))
+    tensor(0.6931)
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        raise ValueError(_SIZES_MUST_AGREE.format(target=tuple(target.shape), input=tuple(input.shape)))
+    if pos_weight is None:
+        loss = _core._binary_cross_entropy_with_logits(input, target)
+    else:
+        remainder = flambeau.softplus(-input, 1.0, SOFTPLUS_IS_LINEAR)
+        loss = (1 - target) * input + (1 + (pos_weight - 1) * target) * remainder
+    return reduced(loss if weight is None else loss * weight, reduction)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """The Kullback-Leibler divergence ``y * (log y - x)`` of log-probabilities ``x`` from probabilities ``y``.
+
+    Args:
+        reduction: ``"batchmean"``, the sum over the size of the batch, is the mathematical value; ``"mean"`` divides
+            by the number of elements.
+        log_target: ``y`` is given as its logarithm.
+    """
+    if reduction == "batchmean" and size_average is None and reduce is None:
+        total = _divergence(input, target, log_target).sum()
+        return total / input.shape[0] if input.ndim else total
+    return reduced(_divergence(input, target, log_target), chosen(reduction, size_average, reduce))
+
+
+def _divergence(input: Tensor, target: Tensor, log_target: bool) -> Tensor:
+    if log_target:
+        return target.exp() * (target - input)
+    return flambeau.xlogy(target, target) - target * input
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``exp(x) - y * x`` of a logarithmic rate ``x``, or ``x - y * log(x + eps)`` of a rate, for counts ``y``.
+
+    Args:
+        log_input: ``x`` is the logarithm of the rate.
+        full: add Stirling's ``y * log(y) - y + log(2 * pi * y) / 2`` where ``y > 1``.
+    """
+    reduction = chosen(reduction, size_average, reduce)
+    loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        loss = loss + stirling.masked_fill(target <= 1, 0)
+    return reduced(loss, reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """``(log(v) + (x - y)**2 / v) / 2`` with ``v = max(var, eps)``.
+
+    Args:
+        var: one number, or of the input's shape, or of one that differs by a last size of 1 or none.
+        full: add ``log(2 * pi) / 2``.
+        eps: gets no gradient; where the variance is below it, neither does the variance through the clamp.
+    Raises: ValueError for another size of ``var`` or a negative one.
+    """
+    if isinstance(var, float):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = var * flambeau.ones_like(input)
+    elif not isinstance(var, Tensor):
+        raise TypeError(f"var must be a Tensor or a float, not {type(var).__name__}")
+    if var.shape != input.shape:
+        if input.shape[:-1] == var.shape:
+            var = var.unsqueeze(-1)
+        elif not (input.shape[:-1] == var.shape[:-1] and var.shape[-1:] == (1,)) and not (
+            var.ndim == input.ndim and all(v in (1, i) for v, i in zip(var.shape, input.shape, strict=True))
+        ):
+            raise ValueError(f"var is of incorrect size: {list(var.shape)} for an input of {list(input.shape)}")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
+    if bool((var < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    # The clamp is in the value and not in the derivative.
+    var = var + (var.detach().clamp(min=eps) - var.detach())
+    loss = 0.5 * (var.log() + (input - target).square() / var)
+    return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
+
+
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1."""
+    reduction = chosen(reduction, size_average, reduce)
+    far = (margin - input).clamp(min=0)
+    loss = flambeau.where(target != 1, far, 0.0) + flambeau.where(target != -1, input, 0.0)
+    return reduced(loss, reduction)
+
+
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``log(1 + exp(-y * x))`` for targets of 1 and -1."""
+    reduction = chosen(reduction, size_average, reduce)
+    return reduced(flambeau.softplus(-target * input, 1.0, SOFTPLUS_IS_LINEAR), reduction)

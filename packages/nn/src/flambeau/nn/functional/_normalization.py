@@ -1,0 +1,144 @@
+"""Normalisation. The kernels are tensor-core's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flambeau
+from flambeau import Tensor, _core
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the channels, dimension 1.
+
+    Args:
+        running_mean, running_var: ``(C,)``, used outside training and updated in place in it; may be None in training.
+        weight, bias: ``(C,)`` or None.
+        momentum: the share of the batch in the running statistics.
+    Raises: ValueError for a single value per channel in training.
+    Gradient: input, weight, bias, any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
+    """
+    return flambeau.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last ``len(normalized_shape)`` dimensions.
+
+    Args:
+        input: ``(*, *normalized_shape)``, floating.
+        weight, bias: ``normalized_shape`` or None.
+        eps: added to the biased variance.
+    Raises: RuntimeError if the trailing sizes differ.
+    Gradient: all three, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+
+    >>> nn.functional.layer_norm(fb.tensor([[1.0, 3.0]]), [2])
+    tensor([[-1.0000,  1.0000]])
+    """
+    return flambeau.layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Each of ``num_groups`` groups of the channels less its mean, over its deviation, times weight plus bias.
+
+    Args:
+        input: ``(N, C, *)``.
+        weight, bias: ``(C,)`` or None.
+    Raises: ValueError for a single value; RuntimeError where C is not divisible by the groups.
+    Gradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+    places = input.shape[0] * input.shape[1] // num_groups if num_groups > 0 else 0
+    for size in input.shape[2:]:
+        places *= size
+    if places == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+    return flambeau.group_norm(input, num_groups, weight, bias, eps)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`batch_norm` of each sample by itself.
+
+    Args:
+        input: ``(N, C, *)``.
+        running_mean, running_var: ``(C,)`` or None: the mean over the samples joins them.
+        use_input_stats: normalise by the input's statistics, not by the running ones.
+    Raises: ValueError for a single place in a channel.
+    Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.
+    """
+    if use_input_stats:
+        places = 1
+        for size in input.shape[2:]:
+            places *= size
+        if places == 1:
+            raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
+    elif running_mean is None or running_var is None:
+        raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+    if input.ndim < 2:
+        raise RuntimeError(f"instance_norm: expected an input (N, C, *), got shape {list(input.shape)}")
+    samples, channels = input.shape[:2]
+    running = [None if t is None else t.repeat(samples) for t in (running_mean, running_var)]
+    scale = [None if t is None else t.repeat(samples) for t in (weight, bias)]
+    flat = input.reshape(1, samples * channels, *input.shape[2:])
+    result = flambeau.batch_norm(flat, *running, *scale, use_input_stats, momentum, eps)
+    if use_input_stats:
+        for statistic, repeated in zip((running_mean, running_var), running, strict=True):
+            if statistic is not None and repeated is not None:
+                statistic.copy_(repeated.reshape(samples, channels).mean(0))
+    return result.reshape(input.shape)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """``x / sqrt(mean(x**2) + eps) * weight`` over the last ``len(normalized_shape)`` dimensions.
+
+    Args:
+        eps: by default the machine epsilon of the dtype.
+    Gradient: both, any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
+    """
+    return _core._rms_norm(input, normalized_shape, weight, eps)
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """``x / (k + alpha * mean of x**2 over size neighbouring channels) ** beta``.
+
+    Args:
+        input: ``(N, C, *)`` with at least one dimension after the channels.
+    Raises: ValueError for fewer dimensions.
+    Source: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks".
+    """
+    if input.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if input.numel() == 0:
+        return input
+    squares = input.square().flatten(2).transpose(1, 2)  # channels last, to be pooled over
+    padded = flambeau.nn.functional.pad(squares, (size // 2, (size - 1) // 2))
+    means = flambeau.avg_pool1d(padded, size, 1).transpose(1, 2).reshape(input.shape)
+    return input / (means * alpha + k).pow(beta)

@@ -1,0 +1,339 @@
+"""Pools. Plain ones are operators of tensor-core; here are those made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import flambeau
+from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+
+Size = int | Sequence[int]
+OptionalSize = int | None | Sequence[int | None]
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
+    """The mean of windows that divide ``(..., H, W)`` into ``output_size`` parts; None keeps a size.
+
+    >>> nn.functional.adaptive_avg_pool2d(fb.arange(4.0).reshape(1, 2, 2), 1)
+    tensor([[[1.5000]]])
+    """
+    return _core._adaptive_avg_pool2d(input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
+    """`adaptive_avg_pool2d` over three dimensions."""
+    return _core._adaptive_avg_pool3d(input, output_size)
+
+
+def adaptive_max_pool1d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The largest value of windows that divide the last dimension into ``output_size`` parts; also its position."""
+    return _core._adaptive_max_pool1d(input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """`adaptive_max_pool1d` over two dimensions; positions count through the image."""
+    return _core._adaptive_max_pool2d(input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """`adaptive_max_pool1d` over three dimensions."""
+    return _core._adaptive_max_pool3d(input, output_size, return_indices)
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool1d` with the positions of the values, whatever ``return_indices`` says."""
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool2d` with the positions of the values, whatever ``return_indices`` says."""
+    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """`max_pool3d` with the positions of the values, whatever ``return_indices`` says."""
+    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`adaptive_max_pool1d` with the positions of the values."""
+    return _core._adaptive_max_pool1d(input, output_size, True)
+
+
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`adaptive_max_pool2d` with the positions of the values."""
+    return _core._adaptive_max_pool2d(input, output_size, True)
+
+
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: OptionalSize, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`adaptive_max_pool3d` with the positions of the values."""
+    return _core._adaptive_max_pool3d(input, output_size, True)
+
+
+def _spread(value: Size, dims: int) -> tuple[int, ...]:
+    sizes = (value,) * dims if isinstance(value, int) else tuple(value)
+    return sizes * dims if len(sizes) == 1 else sizes
+
+
+# Power-average pools
+
+
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: int, stride: Size | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """``sum(x**p)**(1 / p)`` of each window.
+
+    >>> nn.functional.lp_pool1d(fb.tensor([[3.0, 4.0]]), 2.0, 2)
+    tensor([[5.]])
+    """
+    mean = avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    return _root(mean, prod(_spread(kernel_size, 1)), norm_type)
+
+
+def lp_pool2d(
+    input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """`lp_pool1d` over two dimensions."""
+    mean = avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    return _root(mean, prod(_spread(kernel_size, 2)), norm_type)
+
+
+def lp_pool3d(
+    input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+) -> Tensor:
+    """`lp_pool1d` over three dimensions."""
+    mean = avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    return _root(mean, prod(_spread(kernel_size, 3)), norm_type)
+
+
+def _root(mean: Tensor, count: int, power: float) -> Tensor:
+    return (mean.sign() * mean.abs().relu() * count).pow(1.0 / power)
+
+
+# Pools of random windows
+
+
+def fractional_max_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None = None,
+    output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The largest values of windows that are spread at random over ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Args:
+        kernel_size: of the windows.
+        output_size: how many windows there are, or
+        output_ratio: their number as a share, in (0, 1), of the input's size.
+        return_indices: also the positions.
+        _random_samples: ``(N, C, 2)`` in [0, 1), where the windows of each image begin.
+    Raises: ValueError if neither or both of size and ratio are given, or for a ratio outside (0, 1).
+    Source: Graham 2014, arXiv:1412.6071.
+    """
+    values, indices = _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
+    return (values, indices) if return_indices else values
+
+
+def fractional_max_pool3d(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None = None,
+    output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """`fractional_max_pool2d` over three dimensions."""
+    values, indices = _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
+    return (values, indices) if return_indices else values
+
+
+def fractional_max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None = None,
+    output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """`fractional_max_pool2d` with the positions of the values."""
+    return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None = None,
+    output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """`fractional_max_pool3d` with the positions of the values."""
+    return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def _fractional(
+    dims: int,
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Size | None,
+    output_ratio: float | Sequence[float] | None,
+    samples: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    name = f"fractional_max_pool{dims}d"
+    if (output_size is None) == (output_ratio is None):
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    if output_ratio is not None:
+        ratios = (output_ratio,) * dims if isinstance(output_ratio, (int, float)) else tuple(output_ratio)
+        if not all(0 < r < 1 for r in ratios):
+            raise ValueError(f"{name} requires output_ratio to be between 0 and 1, got {output_ratio}")
+        output_size = [int(s * r) for s, r in zip(input.shape[-dims:], ratios, strict=True)]
+    if samples is None:
+        leading = (1, *input.shape[:1]) if input.ndim == dims + 1 else input.shape[:2]
+        samples = flambeau.rand(*leading, dims, dtype=input.dtype)
+    pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
+    return pool(input, kernel_size, output_size, samples)
+
+
+# The other way round
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Puts the values of a max pool back to their positions, with zeros elsewhere.
+
+    Args:
+        input, indices: what ``max_pool1d(..., return_indices=True)`` gave.
+        kernel_size, stride, padding: of that pool.
+        output_size: the shape before the pool where they do not say it.
+    Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
+    """
+    return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """`max_unpool1d` over two dimensions."""
+    return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """`max_unpool1d` over three dimensions."""
+    return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def _unpool(
+    dims: int,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Size,
+    stride: Size | None,
+    padding: Size,
+    output_size: Sequence[int] | None,
+) -> Tensor:
+    name = f"max_unpool{dims}d"
+    if indices.dtype is not flambeau.int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
+    if input.ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(
+            f"Input to {name} should be a {dims + 1}d or {dims + 2}d Tensor, but got a tensor with {input.ndim} dims."
+        )
+    if input.shape != indices.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
+            f"tensor with shape: {list(indices.shape)}"
+        )
+    kernel = _spread(kernel_size, dims)
+    steps = kernel if stride is None or stride == [] else _spread(stride, dims)
+    sizes = _unpooled_sizes(name, input, kernel, steps, _spread(padding, dims), output_size)
+    places = prod(sizes)
+    flat = indices.flatten(-dims)
+    if flat.numel() and not bool(((flat >= 0) & (flat < places)).all()):
+        raise RuntimeError(f"{name}: found an invalid max index for an output of size {sizes}")
+    leading = input.shape[:-dims]
+    return input.new_zeros((*leading, places)).scatter(-1, flat, input.flatten(-dims)).reshape(*leading, *sizes)
+
+
+def _unpooled_sizes(
+    name: str,
+    input: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    wanted: Sequence[int] | None,
+) -> list[int]:
+    dims = len(kernel)
+    default = [
+        (size - 1) * s - 2 * p + k for size, k, s, p in zip(input.shape[-dims:], kernel, stride, padding, strict=True)
+    ]
+    if wanted is None:
+        return default
+    sizes = list(wanted[2:]) if len(wanted) == dims + 2 else list(wanted)
+    if len(sizes) == dims + 1 and input.ndim == dims + 1:
+        sizes = sizes[1:]
+    if len(sizes) != dims:
+        raise ValueError(
+            f"output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a "
+            f"length of '{len(wanted)}'"
+        )
+    for size, usual, step in zip(sizes, default, stride, strict=True):
+        if not usual - step < size < usual + step:
+            raise ValueError(f"invalid output_size {sizes}: each must be less than a stride from {default} in {name}")
+    return sizes

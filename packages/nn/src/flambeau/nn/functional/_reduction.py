@@ -1,0 +1,44 @@
+"""What losses do with their elements, and with the sizes of their operands."""
+
+from __future__ import annotations
+
+import warnings
+
+from flambeau import Tensor, broadcast_tensors
+
+SIZES_DIFFER = """\
+Using a target size ({target}) that is different to the input size ({input}): the two are broadcast, which compares \
+every prediction with every target if one is [N] and the other [N, 1]. Give both the same shape."""
+
+
+def chosen(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
+    """The reduction, which the older ``size_average`` and ``reduce`` override.
+
+    Raises: ValueError for one that there is not.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3,
+        )
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
+    return reduction
+
+
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The elements, their mean or their sum."""
+    if reduction == "mean":
+        return loss.mean()
+    return loss.sum() if reduction == "sum" else loss
+
+
+def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, broadcast with a warning where their shapes differ."""
+    if input.shape == target.shape:
+        return input, target
+    text = SIZES_DIFFER.format(target=list(target.shape), input=list(input.shape))
+    warnings.warn(text, stacklevel=3)
+    both = broadcast_tensors(input, target)
+    return both[0], both[1]

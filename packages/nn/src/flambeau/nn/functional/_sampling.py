@@ -1,0 +1,98 @@
+"""Reading images at arbitrary points."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import flambeau
+from flambeau import Tensor
+
+_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+_PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Reads an image at the points of a grid, whose coordinates -1 and 1 are the image's edges.
+
+    Args:
+        input: ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+        grid: ``(N, h, w, 2)`` or ``(N, d, h, w, 3)``; x, the last dimension of the image, comes first.
+        mode: ``"bilinear"`` (trilinear in 3-D), ``"nearest"`` or ``"bicubic"`` (2-D).
+        padding_mode: what lies beyond the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
+        align_corners: -1 and 1 are the centres of the corner pixels, not their outer edges. None warns.
+    Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
+    Raises: ValueError for a mode that there is not; RuntimeError for shapes that do not fit.
+    Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.
+    """
+    if mode not in _MODES:
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
+    if padding_mode not in _PADDINGS:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior is align_corners=False. Please specify align_corners if a "
+            "particular behavior is desired.",
+            stacklevel=2,
+        )
+        align_corners = False
+    return flambeau.grid_sampler(input, grid, _MODES[mode], _PADDINGS[padding_mode], align_corners)
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The grid that an affine map makes of an image's pixels, for `grid_sample`.
+
+    Args:
+        theta: ``(N, 2, 3)``, or ``(N, 3, 4)`` for volumes.
+        size: of the output image, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
+        align_corners: as in `grid_sample`.
+    Returns: ``(N, H, W, 2)`` or ``(N, D, H, W, 3)``.
+    Raises: ValueError for another theta or size; NotImplementedError for other numbers of dimensions.
+    """
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior is align_corners=False. Please specify align_corners if a "
+            "particular behavior is desired.",
+            stacklevel=2,
+        )
+        align_corners = False
+    if not theta.dtype.is_floating_point:
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    dims = len(size) - 2
+    if dims not in (2, 3):
+        raise NotImplementedError(
+            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms. Got size {size}."
+        )
+    if theta.ndim != 3 or theta.shape[-2] != dims or theta.shape[-1] != dims + 1:
+        raise ValueError(
+            f"Expected a batch of {dims}D affine matrices of shape Nx{dims}x{dims + 1} for size {list(size)}. Got "
+            f"{list(theta.shape)}."
+        )
+    if min(size) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
+    batch, sizes = size[0], size[2:]
+    points = flambeau.ones(*sizes, dims + 1, dtype=theta.dtype)
+    for d, n in enumerate(sizes):
+        line = _line(n, align_corners, theta.dtype)
+        points[..., dims - 1 - d] = line.reshape([-1 if i == d else 1 for i in range(dims)])
+    flat = points.reshape(1, -1, dims + 1).expand(batch, -1, -1)
+    return (flat @ theta.transpose(1, 2)).reshape(batch, *sizes, dims)
+
+
+def _line(count: int, align_corners: bool, dtype: flambeau.dtype) -> Tensor:
+    """The centres of ``count`` pixels between -1 and 1."""
+    if count <= 1:
+        return flambeau.zeros(count, dtype=dtype)
+    line = flambeau.linspace(-1, 1, count, dtype=dtype)
+    return line if align_corners else line * ((count - 1) / count)

@@ -1,0 +1,119 @@
+"""Activations with inplace, softmaxes and dropouts."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.nn import functional as F
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal(50) * 4
+CALLS = {
+    "relu": (F.relu, np.maximum(X, 0)),
+    "relu6": (F.relu6, np.clip(X, 0, 6)),
+    "silu": (F.silu, X / (1 + np.exp(-X))),
+    "leaky_relu": (F.leaky_relu, np.where(X > 0, X, 0.01 * X)),
+    "elu": (lambda x, **o: F.elu(x, 0.7, **o), np.where(X > 0, X, 0.7 * np.expm1(X))),
+    "celu": (lambda x, **o: F.celu(x, 0.7, **o), np.where(X > 0, X, 0.7 * np.expm1(X / 0.7))),
+    "selu": (F.selu, 1.0507009873554805 * np.where(X > 0, X, 1.6732632423543772 * np.expm1(X))),
+    "hardtanh": (F.hardtanh, np.clip(X, -1, 1)),
+    "hardswish": (F.hardswish, X * np.clip(X + 3, 0, 6) / 6),
+    "hardsigmoid": (F.hardsigmoid, np.clip(X + 3, 0, 6) / 6),
+    "mish": (F.mish, X * np.tanh(np.logaddexp(0, X))),
+    "threshold": (lambda x, **o: F.threshold(x, 0.5, -2.0, **o), np.where(X > 0.5, X, -2)),
+    "rrelu": (F.rrelu, np.where(X > 0, X, X * (1 / 8 + 1 / 3) / 2)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_values_and_in_place(name):
+    call, want = CALLS[name]
+    x = fb.tensor(X)
+    np.testing.assert_allclose(call(x).numpy(), want, rtol=1e-12, atol=1e-14)
+    assert np.array_equal(x.numpy(), X)
+    assert call(x, inplace=True) is x
+    np.testing.assert_allclose(x.numpy(), want, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "celu", "selu", "hardtanh", "rrelu"])
+def test_names_that_end_in_an_underscore(name):
+    x = fb.tensor(X)
+    want = getattr(F, name)(x)
+    assert getattr(F, name + "_")(x) is x
+    assert fb.equal(x, want)
+
+
+def test_softmin_and_guessed_dimensions():
+    x = fb.tensor(X.reshape(5, 10))
+    assert fb.allclose(F.softmin(x, 1), F.softmax(-x, 1))
+    with pytest.warns(UserWarning, match="Implicit dimension"):
+        assert fb.equal(F.softmin(x), F.softmin(x, 1))
+    assert F.softmax(fb.arange(3), 0, dtype=fb.float64).dtype is fb.float64
+
+
+def test_random_slopes():
+    x = fb.full((10_000,), -1.0)
+    y = F.rrelu(x, 0.2, 0.4, True)
+    assert float(y.max()) <= -0.2 and float(y.min()) >= -0.4 and abs(float(y.mean()) + 0.3) < 0.005
+    with pytest.raises(RuntimeError, match="Lower bound"):
+        F.rrelu(x, 0.5, 0.2)
+
+
+def test_gumbel_softmax():
+    logits = fb.tensor([0.0, 1.0, 2.0]).expand(20_000, 3)
+    hard = F.gumbel_softmax(logits, hard=True)
+    assert bool((hard.sum(1) - 1).abs().max() < 1e-6)
+    want = np.exp([0, 1, 2]) / np.exp([0, 1, 2]).sum()
+    np.testing.assert_allclose(hard.mean(0).numpy(), want, atol=5 * np.sqrt(0.25 / 20_000))
+    x = fb.zeros(4, requires_grad=True)
+    F.gumbel_softmax(x, hard=True, dim=0)[0].backward()
+    assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: F.hardtanh(x, 1.0, -1.0), ValueError, "min_val"),
+        (lambda x: F.celu(x, 0.0), RuntimeError, "alpha"),
+        (lambda x: F.softshrink(x, -1.0), RuntimeError, "lambda"),
+        (lambda x: F.glu(x), RuntimeError, "even"),
+        (lambda x: F.dropout(x, 1.5), ValueError, "1.5"),
+        (lambda x: F.dropout2d(x, -0.5), ValueError, "-0.5"),
+        (lambda x: F.dropout1d(x, 0.5), RuntimeError, "1D input"),
+        (lambda x: F.alpha_dropout(x, 2.0), ValueError, "2.0"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call(fb.ones(3))
+
+
+# Dropout of channels
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"), [(F.dropout1d, (40, 50, 3)), (F.dropout2d, (40, 50, 2, 3)), (F.dropout3d, (40, 50, 2, 1, 3))]
+)
+def test_channels_go_as_a_whole(call, shape):
+    y = call(fb.ones(shape), 0.25)
+    channels = y.flatten(2)
+    assert bool((channels == channels[..., :1]).all())
+    kept = channels[..., 0] != 0
+    assert fb.allclose(channels[kept], fb.tensor(4 / 3))
+    assert abs(float(kept.float().mean()) - 0.75) < 5 * np.sqrt(0.25 * 0.75 / 2000)
+    assert call(fb.ones(shape), 0.25, False).min() == 1
+    x = fb.ones(shape)
+    assert call(x, 0.5, inplace=True) is x and float(x.min()) == 0
+
+
+@pytest.mark.parametrize("call", [F.alpha_dropout, F.feature_alpha_dropout])
+def test_alpha_dropout_keeps_mean_and_variance(call):
+    x = fb.randn(200, 500)
+    y = call(x, 0.2, True)
+    assert abs(float(y.mean())) < 0.02 and abs(float(y.var()) - 1) < 0.03
+    assert call(x, 0.2) is x
+
+
+def test_other_dimensions_warn():
+    with pytest.warns(UserWarning, match="dropout2d"):
+        F.dropout2d(fb.ones(2, 3), 0.5)

@@ -1,0 +1,182 @@
+"""Attention against its formula as a whole."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import flambeau as fb
+from flambeau.autograd import gradcheck, gradgradcheck
+from flambeau.nn import functional as F
+
+RNG = np.random.default_rng(0)
+
+
+def attention(q, k, v, mask=None, causal=False, scale=None):
+    scores = q @ np.swapaxes(k, -1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if causal:
+        mask = np.tril(np.ones(scores.shape[-2:], bool))
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    with np.errstate(invalid="ignore"):
+        weights = scipy.special.softmax(scores, -1)
+    return np.nan_to_num(weights) @ v
+
+
+def draw(*shape):
+    return RNG.standard_normal(shape)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("queries", "keys"), [(5, 7), (1, 1), (70, 300), (130, 515)])
+def test_values(queries, keys, dtype):
+    q, k, v = (draw(2, 3, n, d).astype(dtype) for n, d in ((queries, 8), (keys, 8), (keys, 6)))
+    tolerance = 1e-12 if dtype == "float64" else 2e-5
+    mask = draw(queries, keys).astype(dtype)
+    seen = RNG.random((2, 1, queries, keys)) < 0.7
+    for options in ({}, {"attn_mask": mask}, {"attn_mask": seen}, {"is_causal": True}, {"scale": 0.3}):
+        want = attention(
+            *(a.astype(float) for a in (q, k, v)),
+            options.get("attn_mask"),
+            options.get("is_causal", False),
+            options.get("scale"),
+        )
+        tensors = {n: fb.tensor(o) if isinstance(o, np.ndarray) else o for n, o in options.items()}
+        got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)), **tensors)
+        np.testing.assert_allclose(got.numpy(), want, atol=tolerance)
+
+
+def test_half_types_and_shared_heads():
+    q, k, v = draw(1, 4, 5, 8), draw(1, 2, 6, 8), draw(1, 2, 6, 8)
+    want = attention(q, np.repeat(k, 2, 1), np.repeat(v, 2, 1))
+    got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)), enable_gqa=True)
+    np.testing.assert_allclose(got.numpy(), want, atol=1e-12)
+    half = F.scaled_dot_product_attention(*(fb.tensor(a).bfloat16() for a in (q, k, v)), enable_gqa=True)
+    assert half.dtype is fb.bfloat16
+    np.testing.assert_allclose(half.float().numpy(), want, atol=0.05)
+
+
+def test_leading_dimensions_broadcast():
+    q, k, v = draw(3, 1, 4, 5), draw(2, 6, 5), draw(6, 5)
+    got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)))
+    np.testing.assert_allclose(got.numpy(), attention(q, k, v), atol=1e-12)
+
+
+def test_a_query_that_sees_nothing_gives_zeros():
+    q = fb.tensor(draw(3, 4)).requires_grad_()
+    mask = fb.tensor([[True, False, True], [False] * 3, [True] * 3])
+    out = F.scaled_dot_product_attention(q, q, q, mask)
+    assert out[1].tolist() == [0] * 4
+    out.sum().backward()
+    assert bool(q.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.7}, "mask", "bool"], ids=str)
+def test_derivatives(options):
+    inputs = [fb.tensor(draw(2, *s)).requires_grad_() for s in ((3, 4), (5, 4), (5, 3))]
+    if options == "mask":
+        inputs.append(fb.tensor(draw(3, 5)).requires_grad_())
+        options = {}
+    elif options == "bool":
+        options = {"attn_mask": fb.tensor(RNG.random((3, 5)) < 0.6)}
+
+    def call(*tensors):
+        return F.scaled_dot_product_attention(*tensors, **options)
+
+    assert gradcheck(call, inputs)
+    assert gradgradcheck(call, inputs)
+
+
+def test_derivative_over_several_blocks():
+    """The blocked derivative equals the one through the whole matrix of scores."""
+    shapes = ((2, 70, 8), (2, 600, 8), (2, 600, 4))
+    for causal in (False, True):
+        blocked = [fb.tensor(draw(*s)).requires_grad_() for s in shapes]
+        whole = [t.detach().clone().requires_grad_() for t in blocked]
+        grad = fb.tensor(draw(2, 70, 4))
+        F.scaled_dot_product_attention(*blocked, is_causal=causal).backward(grad)
+        scores = whole[0] @ whole[1].transpose(1, 2) / 8**0.5
+        if causal:
+            scores = scores.masked_fill(~fb.ones(70, 600, dtype=fb.bool).tril(), -float("inf"))
+        (scores.softmax(-1) @ whole[2]).backward(grad)
+        for a, b in zip(blocked, whole, strict=True):
+            np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), atol=1e-12)
+
+
+def test_dropout():
+    q = fb.ones(1, 1, 4)
+    k, v = fb.zeros(1, 2000, 4), fb.ones(1, 2000, 1)
+    value = F.scaled_dot_product_attention(q, k, v, dropout_p=0.5).item()
+    assert value != 1 and abs(value - 1) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: F.scaled_dot_product_attention(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(2, 4)), r"\[2, 3\].*\[2, 4\]"),
+        (lambda: F.scaled_dot_product_attention(fb.zeros(3), fb.zeros(3), fb.zeros(3)), "2 dimensions"),
+        (lambda: F.scaled_dot_product_attention(*[fb.zeros(2, 3)] * 3, fb.zeros(2, 2), is_causal=True), "is_causal"),
+        (lambda: F.scaled_dot_product_attention(*[fb.zeros(2, 3)] * 3, fb.zeros(3, 3)), r"\[3, 3\]"),
+        (lambda: F.scaled_dot_product_attention(fb.zeros(2, 3), *[fb.zeros(2, 3).double()] * 2), "dtype"),
+        (
+            lambda: F.scaled_dot_product_attention(fb.zeros(3, 2, 3), *[fb.zeros(2, 2, 3)] * 2, enable_gqa=True),
+            "Number of heads",
+        ),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()
+
+
+# Several heads
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_multi_head(need_weights):
+    length, sources, batch, width, heads = 3, 4, 2, 6, 2
+    q, k, v = draw(length, batch, width), draw(sources, batch, width), draw(sources, batch, width)
+    weight, bias, out, out_bias = draw(3 * width, width), draw(3 * width), draw(width, width), draw(width)
+    hidden = RNG.random((length, sources)) < 0.3
+    padding = np.zeros((batch, sources), bool)
+    padding[1, -1] = True
+    parts = [
+        x @ weight[i * width : (i + 1) * width].T + bias[i * width : (i + 1) * width] for i, x in enumerate((q, k, v))
+    ]
+    split = [p.reshape(p.shape[0], batch, heads, -1).transpose(1, 2, 0, 3) for p in parts]
+    seen = ~(hidden | padding[:, None, None, :])
+    want = attention(*split, np.broadcast_to(seen, (batch, heads, length, sources)))
+    want = want.transpose(2, 0, 1, 3).reshape(length, batch, width) @ out.T + out_bias
+    tensors = [fb.tensor(a) for a in (q, k, v)]
+    got, weights = F.multi_head_attention_forward(
+        *tensors,
+        width,
+        heads,
+        fb.tensor(weight),
+        fb.tensor(bias),
+        None,
+        None,
+        False,
+        0.0,
+        fb.tensor(out),
+        fb.tensor(out_bias),
+        key_padding_mask=fb.tensor(padding),
+        attn_mask=fb.tensor(hidden),
+        need_weights=need_weights,
+    )
+    rows = seen.any(-1).all((0, 1))  # of the others the weights are not numbers
+    np.testing.assert_allclose(got.numpy()[rows], want[rows], atol=1e-12)
+    assert (weights is None) != need_weights
+    if weights is not None:
+        assert weights.shape == (batch, length, sources)
+        np.testing.assert_allclose(weights.numpy()[:, rows].sum(-1), 1, atol=1e-12)
+
+
+def test_multi_head_errors():
+    x, w = fb.zeros(2, 3, 4), fb.zeros(12, 4)
+    rest = (None, None, None, False, 0.0, fb.zeros(4, 4), None)
+    with pytest.raises(AssertionError, match="divisible"):
+        F.multi_head_attention_forward(x, x, x, 4, 3, w, *rest)
+    with pytest.raises(AssertionError, match="embedding dimension"):
+        F.multi_head_attention_forward(x, x, x, 5, 2, w, *rest)
+    with pytest.raises(RuntimeError, match="is_causal"):
+        F.multi_head_attention_forward(x, x, x, 4, 2, w, *rest, is_causal=True)

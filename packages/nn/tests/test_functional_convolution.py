@@ -1,0 +1,205 @@
+"""Convolutions in one to three dimensions and their transposes, against loops over the windows."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import gradcheck, gradgradcheck
+from flambeau.nn import functional as F
+
+RNG = np.random.default_rng(0)
+CONVOLUTIONS = {1: (F.conv1d, F.conv_transpose1d), 2: (F.conv2d, F.conv_transpose2d), 3: (F.conv3d, F.conv_transpose3d)}
+SIZES = {1: (9,), 2: (6, 7), 3: (4, 5, 6)}
+KERNELS = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
+
+
+def draw(*shape):
+    return RNG.standard_normal(shape)
+
+
+def taps(shape, kernel, stride, padding, dilation):
+    """For every output place and tap: (output place, tap, input place), where the input place is inside."""
+    out = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(shape, kernel, stride, padding, dilation, strict=True)
+    ]
+    for o in itertools.product(*map(range, out)):
+        for k in itertools.product(*map(range, kernel)):
+            i = tuple(a * s - p + b * d for a, b, s, p, d in zip(o, k, stride, padding, dilation, strict=True))
+            if all(0 <= a < n for a, n in zip(i, shape, strict=True)):
+                yield o, k, i
+
+
+def correlate(x, w, stride, padding, dilation, groups):
+    shape = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    y = np.zeros((x.shape[0], w.shape[0], *shape))
+    width, filters = w.shape[1], w.shape[0] // groups
+    for o, k, i in taps(x.shape[2:], w.shape[2:], stride, padding, dilation):
+        for g in range(groups):
+            rows = slice(g * filters, (g + 1) * filters)
+            y[(slice(None), rows, *o)] += (
+                x[(slice(None), slice(g * width, (g + 1) * width), *i)] @ w[(rows, slice(None), *k)].T
+            )
+    return y
+
+
+OPTIONS = [
+    {},
+    {"stride": 2},
+    {"padding": 1},
+    {"stride": 2, "padding": 1, "dilation": 2},
+    {"groups": 2},
+    {"stride": 3, "padding": 2, "groups": 2},
+]
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_convolution(dims, options):
+    groups = options.get("groups", 1)
+    size = tuple(n + 3 for n in SIZES[dims])
+    x, w, b = draw(2, 4, *size), draw(6, 4 // groups, *KERNELS[dims]), draw(6)
+    whole = [[options.get(name, default)] * dims for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))]
+    want = correlate(x, w, *whole, groups) + b.reshape(-1, *[1] * dims)
+    convolution = CONVOLUTIONS[dims][0]
+    np.testing.assert_allclose(
+        convolution(fb.tensor(x), fb.tensor(w), fb.tensor(b), **options).numpy(), want, atol=1e-12
+    )
+    one = convolution(fb.tensor(x[0]), fb.tensor(w), fb.tensor(b), **options)
+    np.testing.assert_allclose(one.numpy(), want[0], atol=1e-12)
+    single = convolution(fb.tensor(x).float(), fb.tensor(w).float(), fb.tensor(b).float(), **options)
+    np.testing.assert_allclose(single.numpy(), want, rtol=1e-4, atol=1e-4)
+    whole_numbers = [fb.tensor((a * 3).astype(np.int64)) for a in (x, w, b)]
+    exact = correlate(*[t.numpy().astype(float) for t in whole_numbers[:2]], *whole, groups)
+    exact += whole_numbers[2].numpy().reshape(-1, *[1] * dims)
+    assert np.array_equal(convolution(*whole_numbers, **options).numpy(), exact)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options", [*OPTIONS, {"stride": 2, "output_padding": 1}, {"dilation": 2, "output_padding": 1}], ids=str
+)
+def test_transposed_convolution_is_the_transpose(dims, options):
+    """<conv(x), y> == <x, conv_transpose(y)> for every x and y."""
+    groups = options.get("groups", 1)
+    y, w = draw(2, 6, *SIZES[dims]), draw(6, 4 // groups, *KERNELS[dims])
+    out = CONVOLUTIONS[dims][1](fb.tensor(y), fb.tensor(w), **options).numpy()
+    whole = [[options.get(name, default)] * dims for name, default in (("stride", 1), ("padding", 0), ("dilation", 1))]
+    extra = options.get("output_padding", 0)
+    sizes = [
+        (n - 1) * s - 2 * p + d * (k - 1) + 1 + extra
+        for n, k, s, p, d in zip(y.shape[2:], w.shape[2:], *whole, strict=True)
+    ]
+    assert out.shape == (2, 4, *sizes)
+    x = draw(*out.shape)
+    image = correlate(x, w, *whole, groups)[(slice(None), slice(None), *map(slice, y.shape[2:]))]
+    np.testing.assert_allclose((image * y).sum(), (x * out).sum(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_derivatives(dims):
+    x, w, b = (fb.tensor(a).requires_grad_() for a in (draw(2, 2, *[4] * dims), draw(2, 1, *[2] * dims), draw(2)))
+    convolution, transposed = CONVOLUTIONS[dims]
+    for call in (
+        lambda x, w, b: convolution(x, w, b, padding=1, groups=2),
+        lambda x, w, b: convolution(x, w, b, stride=2, groups=2),
+        lambda x, w, b: transposed(x, w, b, stride=2, padding=1, groups=2),
+    ):
+        assert gradcheck(call, (x, w, b))
+        assert gradgradcheck(call, (x, w, b))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_padding_by_name(dims, dilation):
+    x, w = fb.tensor(draw(1, 2, *SIZES[dims])), fb.tensor(draw(3, 2, *[2] * dims))
+    convolution = CONVOLUTIONS[dims][0]
+    same = convolution(x, w, padding="same", dilation=dilation)
+    assert same.shape[2:] == x.shape[2:]
+    before = dilation // 2
+    wide = F.pad(x, [before, dilation - before] * dims)
+    assert fb.allclose(same, convolution(wide, w, dilation=dilation))
+    assert fb.equal(convolution(x, w, padding="valid", dilation=dilation), convolution(x, w, dilation=dilation))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: F.conv1d(fb.zeros(2, 3, 4, 5), fb.zeros(1, 3, 2)), r"conv1d.*\[2, 3, 4, 5\]"),
+        (lambda: F.conv3d(fb.zeros(2, 3, 4, 5), fb.zeros(1, 3, 2)), r"\[1, 3, 2\]"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 2, 2)), "3 channels"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 3, 5)), "greater than actual input size"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 3, 2), stride=0), "stride"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 3, 2), stride=(1, 1)), "1 values"),
+        (lambda: F.conv2d(fb.zeros(2, 3, 4, 4), fb.zeros(1, 3, 2, 2), padding=-1), "negative padding"),
+        (lambda: F.conv2d(fb.zeros(2, 3, 4, 4), fb.zeros(1, 3, 2, 2), padding="full"), "full"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 3, 2), padding="same", stride=2), "strided"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 3, 2).double()), "should be the same"),
+        (lambda: F.conv1d(fb.zeros(2, 3, 4), fb.zeros(1, 3, 2), fb.zeros(2)), "bias"),
+        (lambda: F.conv_transpose1d(fb.zeros(2, 3, 4), fb.zeros(3, 1, 2), output_padding=1), "output padding"),
+        (lambda: F.conv_transpose1d(fb.zeros(2, 3, 4), fb.zeros(2, 1, 2)), "channels"),
+        (lambda: F.conv_transpose1d(fb.zeros(2, 3, 1), fb.zeros(3, 1, 2), padding=1), "too small"),
+        (lambda: F.conv2d(fb.zeros(2, 3, 4, 4), fb.zeros(1, 3, 2, 2), dilation=2**31), "2\\*\\*31"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()
+
+
+def test_time_first():
+    x, w, b = fb.tensor(draw(7, 2, 3)), fb.tensor(draw(3, 3, 4)), fb.tensor(draw(4))
+    want = F.conv1d(x.permute(1, 2, 0), w.permute(2, 1, 0), b, padding=1).permute(2, 0, 1)
+    assert fb.allclose(F.conv_tbc(x, w, b, 1), want)
+
+
+def test_bilinear():
+    a, b, w, bias = draw(5, 2, 3), draw(5, 2, 4), draw(6, 3, 4), draw(6)
+    want = np.einsum("...i,kij,...j->...k", a, w, b) + bias
+    np.testing.assert_allclose(F.bilinear(*map(fb.tensor, (a, b, w, bias))).numpy(), want, atol=1e-12)
+    with pytest.raises(RuntimeError, match="batch"):
+        F.bilinear(fb.zeros(2, 3), fb.zeros(3, 4), fb.zeros(6, 3, 4))
+
+
+# Windows
+
+
+@pytest.mark.parametrize(
+    "options", [{"kernel_size": 2}, {"kernel_size": (2, 3), "stride": 2, "padding": 1, "dilation": (2, 1)}], ids=str
+)
+def test_unfold_and_fold(options):
+    x = draw(2, 3, 6, 7)
+    pairs = {
+        name: np.broadcast_to(options.get(name, default), 2).tolist()
+        for name, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+    }
+    columns = {}
+    for o, k, i in taps(x.shape[2:], pairs["kernel_size"], pairs["stride"], pairs["padding"], pairs["dilation"]):
+        columns[o, k] = x[:, :, i[0], i[1]]
+    got = F.unfold(fb.tensor(x), **options)
+    outs = sorted({o for o, _ in columns})
+    kernels = list(itertools.product(*map(range, pairs["kernel_size"])))
+    shape = (outs[-1][0] + 1, outs[-1][1] + 1)
+    want = np.zeros((2, 3, len(kernels), shape[0] * shape[1]))
+    for (o, k), values in columns.items():
+        want[:, :, kernels.index(k), o[0] * shape[1] + o[1]] = values
+    assert np.array_equal(got.numpy(), want.reshape(2, -1, shape[0] * shape[1]))
+    y = fb.tensor(draw(*got.shape))
+    np.testing.assert_allclose(
+        (F.fold(y, (6, 7), **options) * fb.tensor(x)).sum().item(), (got * y).sum().item(), rtol=1e-10
+    )
+    assert gradgradcheck(lambda x: F.unfold(x, **options).square(), (fb.tensor(x[:1, :1]).requires_grad_(),))
+
+
+def test_window_errors():
+    with pytest.raises(RuntimeError, match="too small"):
+        F.unfold(fb.zeros(1, 1, 2, 2), 3)
+    with pytest.raises(RuntimeError, match="sliding blocks"):
+        F.fold(fb.zeros(1, 4, 3), (3, 3), 2)
+    with pytest.raises(RuntimeError, match="divisible"):
+        F.fold(fb.zeros(1, 3, 4), (3, 3), 2)

@@ -1,0 +1,92 @@
+"""CTC against the sum over all alignments."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import gradcheck
+from flambeau.nn import functional as F
+
+RNG = np.random.default_rng(0)
+
+
+def likelihood(probabilities, target, blank):
+    """Over all paths that collapse to the target."""
+    total = 0.0
+    steps, classes = probabilities.shape
+    for path in itertools.product(range(classes), repeat=steps):
+        labels = [c for i, c in enumerate(path) if c != blank and (i == 0 or path[i - 1] != c)]
+        if labels == list(target):
+            total += np.prod([probabilities[t, c] for t, c in enumerate(path)])
+    return total
+
+
+@pytest.mark.parametrize("blank", [0, 2])
+def test_all_alignments(blank):
+    steps, batch, classes = 5, 4, 3
+    logits = RNG.standard_normal((steps, batch, classes))
+    probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    others = [c for c in range(classes) if c != blank]
+    targets = [[others[0], others[1]], [others[1], others[1]], [others[0]], []]
+    lengths = [5, 4, 3, 2]
+    want = np.array([-np.log(likelihood(probabilities[:n, i], targets[i], blank)) for i, n in enumerate(lengths)])
+    padded = fb.tensor([t + [others[0]] * (2 - len(t)) for t in targets])
+    joined = fb.tensor([label for t in targets for label in t])
+    sizes = [len(t) for t in targets]
+    logs = fb.tensor(np.log(probabilities))
+    for target in (padded, joined):
+        got = F.ctc_loss(logs, target, lengths, sizes, blank, "none")
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-10)
+    by_tensor = F.ctc_loss(logs, padded, fb.tensor(lengths), fb.tensor(sizes), blank, "none")
+    assert fb.equal(by_tensor, got)
+    mean = F.ctc_loss(logs, padded, lengths, sizes, blank).item()
+    assert mean == pytest.approx((want / np.maximum(sizes, 1)).mean())
+    assert F.ctc_loss(logs, padded, lengths, sizes, blank, "sum").item() == pytest.approx(want.sum())
+    alone = F.ctc_loss(logs[:, 0], padded[0], [5], [2], blank, "none")
+    assert alone.shape == () and alone.item() == pytest.approx(want[0])
+
+
+def test_derivative():
+    logits = fb.tensor(RNG.standard_normal((6, 3, 4))).requires_grad_()
+    target = fb.tensor([[1, 2, 2], [3, 1, 0], [1, 0, 0]])
+
+    def call(x):
+        return F.ctc_loss(x.log_softmax(-1), target, [6, 5, 2], [3, 2, 1], reduction="none")
+
+    assert gradcheck(call, (logits,))
+
+
+def test_what_fits_no_alignment():
+    logs = fb.zeros(2, 1, 3).log_softmax(-1).requires_grad_()
+    target = fb.tensor([[1, 1]])  # needs a blank between: three steps
+    assert F.ctc_loss(logs, target, [2], [2]).item() == float("inf")
+    loss = F.ctc_loss(logs, target, [2], [2], zero_infinity=True)
+    loss.backward()
+    assert loss.item() == 0 and logs.grad.count_nonzero().item() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input_lengths": [3]}, "at most 2"),
+        ({"input_lengths": [2, 2]}, "batch_size"),
+        ({"target_lengths": [3]}, "at least 3"),
+        ({"target_lengths": [-1]}, "at least 0"),
+        ({"blank": 3}, "blank"),
+        ({"targets": fb.tensor([[5, 1]])}, "out of range"),
+        ({"targets": fb.tensor([1, 2, 1])}, "do not add up"),
+        ({"targets": fb.zeros(1, 2)}, "integers"),
+        ({"log_probs": fb.zeros(2, 1, 3, dtype=fb.int64)}, "floating"),
+    ],
+)
+def test_errors(options, message):
+    arguments = {
+        "log_probs": fb.zeros(2, 1, 3),
+        "targets": fb.tensor([[1, 2]]),
+        "input_lengths": [2],
+        "target_lengths": [2],
+    } | options
+    with pytest.raises(RuntimeError, match=message):
+        F.ctc_loss(**arguments)

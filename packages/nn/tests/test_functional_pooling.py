@@ -1,0 +1,206 @@
+"""Pools against loops over the windows."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import gradcheck, gradgradcheck
+from flambeau.nn import functional as F
+
+RNG = np.random.default_rng(0)
+SIZES = {1: (13,), 2: (8, 9), 3: (5, 6, 7)}
+MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+ADAPTIVE_AVERAGE = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+ADAPTIVE_MAX = {1: F.adaptive_max_pool1d, 2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d}
+UNPOOL = {1: F.max_unpool1d, 2: F.max_unpool2d, 3: F.max_unpool3d}
+POWER = {1: F.lp_pool1d, 2: F.lp_pool2d, 3: F.lp_pool3d}
+OPTIONS = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2},
+    {"kernel_size": 3, "stride": 1, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+    {"kernel_size": 2, "stride": 3, "ceil_mode": True},
+]
+
+
+def axis(n, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """The windows along one dimension as (places inside, places with padding)."""
+    stride = stride or kernel_size
+    room = n + 2 * padding - dilation * (kernel_size - 1) - 1
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if ceil_mode and (count - 1) * stride >= n + padding:
+        count -= 1
+    for o in range(count):
+        places = [o * stride - padding + k * dilation for k in range(kernel_size)]
+        yield [p for p in places if 0 <= p < n], sum(p < n + padding for p in places)
+
+
+def windows(shape, **options):
+    axes = [list(axis(n, **options)) for n in shape]
+    for o in itertools.product(*[range(len(a)) for a in axes]):
+        inside = [axes[d][i][0] for d, i in enumerate(o)]
+        yield o, inside, np.prod([axes[d][i][1] for d, i in enumerate(o)])
+
+
+def pooled(x, found):
+    """An array of what was found at each place, over (N, C)."""
+    found = dict(found)
+    shape = [max(o[d] for o in found) + 1 for d in range(x.ndim - 2)]
+    out = np.zeros((*x.shape[:2], *shape))
+    for o, value in found.items():
+        out[(slice(None), slice(None), *o)] = value
+    return out
+
+
+def block(x, inside):
+    return x[np.ix_(range(x.shape[0]), range(x.shape[1]), *inside)]
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_max(dims, options, dtype):
+    x = (RNG.standard_normal((2, 3, *SIZES[dims])) * 9).astype(dtype)
+    for dilation in (1, 2):
+        found = [
+            (o, block(x, i).max(tuple(range(2, dims + 2))))
+            for o, i, _ in windows(x.shape[2:], **options, dilation=dilation)
+        ]
+        values, places = MAX[dims](fb.tensor(x), **options, dilation=dilation, return_indices=True)
+        assert np.array_equal(values.numpy(), pooled(x, found))
+        flat = x.reshape(2, 3, -1)
+        assert np.array_equal(
+            np.take_along_axis(flat, places.numpy().reshape(2, 3, -1), 2), values.numpy().reshape(2, 3, -1)
+        )
+        alone = MAX[dims](fb.tensor(x[0]), **options, dilation=dilation)
+        assert np.array_equal(alone.numpy(), values.numpy()[0])
+
+
+def test_max_takes_the_first_of_equals_and_nan():
+    values, places = F.max_pool1d(fb.tensor([[1.0, 1.0, float("nan"), 0.0]]), 2, return_indices=True)
+    assert values[0, 0] == 1 and values[0, 1].isnan() and places.tolist() == [[0, 2]]
+    lowest = fb.full((1, 5), -float("inf"))
+    assert F.max_pool1d(lowest, 3, 1, return_indices=True)[1].tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_average(dims, options):
+    x = RNG.standard_normal((2, 3, *SIZES[dims]))
+    for include in (True, False):
+        found = [
+            (o, block(x, i).sum(tuple(range(2, dims + 2))) / (whole if include else np.prod([len(a) for a in i])))
+            for o, i, whole in windows(x.shape[2:], **options)
+        ]
+        got = AVERAGE[dims](fb.tensor(x), **options, count_include_pad=include)
+        np.testing.assert_allclose(got.numpy(), pooled(x, found), atol=1e-14)
+    if dims > 1:
+        found = [(o, block(x, i).sum(tuple(range(2, dims + 2))) / 7) for o, i, _ in windows(x.shape[2:], **options)]
+        got = AVERAGE[dims](fb.tensor(x), **options, divisor_override=7)
+        np.testing.assert_allclose(got.numpy(), pooled(x, found), atol=1e-14)
+
+
+def test_average_of_whole_numbers_is_rounded_towards_zero():
+    assert F.avg_pool1d(fb.tensor([[-3, -2, 5, 2]]), 2).tolist() == [[-2, 3]]
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 3, 5, 11])
+def test_adaptive(dims, count):
+    x = RNG.standard_normal((2, 3, *SIZES[dims]))
+    axes = [[list(range(o * n // count, -(-(o + 1) * n // count))) for o in range(count)] for n in x.shape[2:]]
+    places = list(itertools.product(range(count), repeat=dims))
+    inside = {o: [axes[d][i] for d, i in enumerate(o)] for o in places}
+    over = tuple(range(2, dims + 2))
+    got = ADAPTIVE_AVERAGE[dims](fb.tensor(x), count)
+    np.testing.assert_allclose(
+        got.numpy(), pooled(x, [(o, block(x, i).mean(over)) for o, i in inside.items()]), atol=1e-14
+    )
+    values, at = ADAPTIVE_MAX[dims](fb.tensor(x), count, return_indices=True)
+    assert np.array_equal(values.numpy(), pooled(x, [(o, block(x, i).max(over)) for o, i in inside.items()]))
+    flat = np.take_along_axis(x.reshape(2, 3, -1), at.numpy().reshape(2, 3, -1), 2)
+    assert np.array_equal(flat, values.numpy().reshape(2, 3, -1))
+
+
+def test_adaptive_keeps_a_size():
+    assert F.adaptive_avg_pool2d(fb.zeros(1, 2, 5, 6), (None, 3)).shape == (1, 2, 5, 3)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_power_average(dims):
+    x = RNG.random((2, 3, *SIZES[dims]))
+    over = tuple(range(2, dims + 2))
+    found = [(o, (block(x, i) ** 3).sum(over) ** (1 / 3)) for o, i, _ in windows(x.shape[2:], kernel_size=2)]
+    np.testing.assert_allclose(POWER[dims](fb.tensor(x), 3.0, 2).numpy(), pooled(x, found), atol=1e-12)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_unpool(dims):
+    x = fb.tensor(RNG.standard_normal((2, 3, *[8] * dims)))
+    values, places = MAX[dims](x, 2, return_indices=True)
+    back = UNPOOL[dims](values, places, 2)
+    assert back.shape == x.shape
+    kept = back != 0
+    assert fb.equal(back[kept], x[kept]) and int(kept.sum()) == values.numel()
+    assert UNPOOL[dims](values, places, 2, output_size=[9] * dims).shape == (2, 3, *[9] * dims)
+    with pytest.raises(ValueError, match="output_size"):
+        UNPOOL[dims](values, places, 2, output_size=[12] * dims)
+    with pytest.raises(RuntimeError, match="invalid max index"):
+        UNPOOL[dims](values, places + 10**6, 2)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_fractional_max(dims):
+    x = fb.tensor(RNG.standard_normal((2, 3, *[9] * dims)))
+    pool = F.fractional_max_pool2d if dims == 2 else F.fractional_max_pool3d
+    samples = fb.rand(2, 3, dims, dtype=fb.float64)
+    values, places = pool(x, 2, output_size=4, return_indices=True, _random_samples=samples)
+    assert values.shape == (2, 3, *[4] * dims)
+    assert fb.equal(x.flatten(2).gather(2, places.flatten(2)), values.flatten(2))
+    starts = [int((i + float(samples[0, 0, 0])) * 7 / 3) - int(float(samples[0, 0, 0]) * 7 / 3) for i in range(3)] + [7]
+    line = values[0, 0].amax(list(range(dims - 1)))  # the first sample is the width's in two dimensions
+    if dims == 2:
+        assert all(float(line[i]) <= float(x[0, 0, :, s : s + 2].amax()) for i, s in enumerate(starts))
+    assert pool(x, 2, output_ratio=0.5).shape == (2, 3, *[4] * dims)
+    with pytest.raises(ValueError, match="either"):
+        pool(x, 2)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        pool(x, 2, output_ratio=1.5)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_derivatives(dims):
+    x = fb.tensor(RNG.permutation(2 * 5**dims).reshape(1, 2, *[5] * dims) / 10.0).requires_grad_()
+    for call in (
+        lambda x: AVERAGE[dims](x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+        lambda x: ADAPTIVE_AVERAGE[dims](x, 3),
+        lambda x: ADAPTIVE_MAX[dims](x, 3),
+        lambda x: MAX[dims](x, 3, 2, 1),
+        lambda x: POWER[dims](x + 1, 3.0, 2),
+    ):
+        assert gradcheck(call, (x,))
+        assert gradgradcheck(lambda x, call=call: call(x).square(), (x,))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: F.max_pool2d(fb.zeros(2, 3), 2), RuntimeError, r"\[2, 3\]"),
+        (lambda: F.max_pool1d(fb.zeros(1, 3), 4), RuntimeError, "too small"),
+        (lambda: F.max_pool1d(fb.zeros(1, 3), 2, padding=2), RuntimeError, "half of effective kernel size"),
+        (lambda: F.max_pool1d(fb.zeros(1, 3), 0), RuntimeError, "greater than zero"),
+        (lambda: F.max_pool1d(fb.zeros(1, 3), 2, stride=-1), RuntimeError, "greater than zero"),
+        (lambda: F.max_pool1d(fb.zeros(1, 3), (2, 2)), RuntimeError, "kernel_size"),
+        (lambda: F.avg_pool3d(fb.zeros(1, 3, 4, 4), 2, divisor_override=0), RuntimeError, "divisor"),
+        (lambda: F.adaptive_avg_pool1d(fb.zeros(1, 3), -1), RuntimeError, "greater than or equal to 0"),
+        (lambda: F.adaptive_max_pool2d(fb.zeros(3, 3), (2, 2)), ValueError, "at least 3"),
+        (lambda: F.adaptive_avg_pool2d(fb.zeros(1, 3, 0), 2), RuntimeError, "non-zero"),
+        (lambda: F.max_pool2d(fb.zeros(1, 4, 4), 2, dilation=2**40), RuntimeError, "2\\*\\*31"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,245 @@
+// Random numbers.
+#include <pybind11/pybind11.h>
+
+#include "factory.h"
+
+namespace flambeau::python {
+
+Generator* From<Generator*>::get(const Call& call, PyObject* o) {
+  if (o == Py_None) return nullptr;
+  if (!pybind11::isinstance<Generator>(o)) wrong_argument(call, "flambeau.Generator", o);
+  return pybind11::cast<Generator*>(pybind11::handle(o));
+}
+
+namespace {
+
+const Parameter* parameter(const char* name) { return new Parameter{PyUnicode_InternFromString(name)}; }
+
+Tensor uniform(const Shape& size, Generator* g, std::optional<Dtype> dtype) {
+  Tensor t = empty(size, dtype.value_or(default_dtype()));
+  fill_uniform(t, 0, 1, g);
+  return t;
+}
+Tensor standard_normal(const Shape& size, Generator* g, std::optional<Dtype> dtype) {
+  Tensor t = empty(size, dtype.value_or(default_dtype()));
+  fill_normal(t, 0, 1, g);
+  return t;
+}
+
+// The bounds of randint(high, size), randint(low, high, size) and randint_like(input, high), (input, low, high).
+struct Bounds {
+  int64_t low, high;
+};
+Bounds bounds(const char* function, PyObject* low, PyObject* high) {
+  static const Parameter *const low_ = parameter("low"), *const high_ = parameter("high");
+  if (high == Py_None) std::swap(low, high);
+  require<TypeError>(high != Py_None, function, "() missing 1 required positional arguments: \"high\"");
+  return {low == Py_None ? 0 : From<int64_t>::get({function, low_, 0}, low),
+          From<int64_t>::get({function, high_, 1}, high)};
+}
+
+Tensor randint(PyObject* low, PyObject* high, PyObject* size, Generator* g, std::optional<Dtype> dtype) {
+  static const Parameter* const size_ = parameter("size");
+  if (size == Py_None) {  // randint(high, size)
+    size = high;
+    high = Py_None;
+  }
+  require<TypeError>(size != Py_None && !PyIndex_Check(size),
+                     "randint(): argument 'size' must be tuple of ints; call it as randint(high, size) or "
+                     "randint(low, high, size)");
+  const Bounds b = bounds("randint", low, high);
+  Tensor t = empty(From<const Shape&>::get({"randint", size_, 2}, size), dtype.value_or(Dtype::int64));
+  fill_integers(t, b.low, b.high, g);
+  return t;
+}
+
+Tensor normal(const Operand& mean, const Operand& std, std::optional<Shape> size, Generator* g,
+              std::optional<Dtype> dtype) {
+  require<TypeError>(!size == (mean.tensor || std.tensor),
+                     "normal(): ", size ? "size goes with" : "a size is needed for",
+                     " a mean and a std that are both numbers");
+  Tensor out;
+  if (size) {
+    out = empty(*size, dtype.value_or(default_dtype()));
+    fill_normal(out, mean.scalar.real(), std.scalar.real(), g);
+    return out;
+  }
+  require(std.tensor || std.scalar.real() >= 0, "normal expects std >= 0.0, but found std ", std.scalar);
+  const Tensor &m = mean.tensor ? *mean.tensor : *std.tensor, &s = std.tensor ? *std.tensor : m;
+  {
+    GradMode off(false);
+    require(!std.tensor || s.numel() == 0 || item(all(ge(s, 0), {}, false)).truth(),
+            "normal expects all elements of std >= 0.0");
+    out = empty(broadcast(m.shape(), s.shape()), m.dtype());
+    fill_normal(out, 0, 1, g);
+    out = to(add(mul(out, std), mean), m.dtype());
+  }
+  if (recording(m, s))
+    record("Normal", out, {&m, &s}, {}, [sizes = std::pair(m.shape(), s.shape())](const Context& c) {
+      if (c.needs(0)) c.set(0, zeros(sizes.first, c.gradient().dtype()));
+      if (c.needs(1)) c.set(1, zeros(sizes.second, c.gradient().dtype()));
+    });
+  return out;
+}
+
+Tensor bernoulli(const Tensor& input, std::optional<double> p, Generator* g) {
+  Tensor out = empty(input.shape(), input.dtype());
+  if (p)
+    fill_bernoulli(out, *p, g);
+  else
+    fill_bernoulli(out, input, g);
+  if (recording(input))
+    record("Bernoulli", out, {&input}, {},
+           [](const Context& c) { c.set(0, zeros(c.gradient().shape(), c.gradient().dtype())); });
+  return out;
+}
+
+// Upper end of the whole numbers that random_() draws: all that an integer dtype holds, or a floating one exactly.
+int64_t whole_numbers(Dtype d) {
+  switch (d) {
+    case Dtype::bool_:
+      return 2;
+    case Dtype::uint8:
+      return 256;
+    case Dtype::float16:
+      return (1 << 11) + 1;
+    case Dtype::bfloat16:
+      return (1 << 8) + 1;
+    case Dtype::float32:
+      return (1 << 24) + 1;
+    case Dtype::float64:
+      return (int64_t(1) << 53) + 1;
+    default:
+      return int64_t((uint64_t(1) << (8 * item_size(d) - 1)) - (item_size(d) == 8));
+  }
+}
+
+void bind_constructors() {
+  def_factory("rand(*size, generator=None", kFunction | kOut,
+              "Uniform in [0, 1): multiples of 2**-24 in float32 (2**-53 in float64, 2**-11, 2**-8 in the halves).",
+              [](const Shape& size, Generator* g, std::optional<Dtype> dtype) { return uniform(size, g, dtype); });
+  def_factory(
+      "randn(*size, generator=None", kFunction | kOut, "Standard normal.\n\nSource: Box and Muller 1958.",
+      [](const Shape& size, Generator* g, std::optional<Dtype> dtype) { return standard_normal(size, g, dtype); });
+  def_factory("randint(low=None, high=None, size=None, *, generator=None", kFunction | kOut,
+              "Uniform integers in [low, high); randint(high, size) starts at 0.",
+              [](PyObject* low, PyObject* high, PyObject* size, Generator* g, std::optional<Dtype> dtype) {
+                return randint(low, high, size, g, dtype);
+              });
+  def_factory("randperm(n, *, generator=None", kFunction | kOut, "A random permutation of 0 ... n - 1.",
+              [](int64_t n, Generator* g, std::optional<Dtype> dtype) {
+                return random_permutation(n, dtype.value_or(Dtype::int64), g);
+              });
+  def_factory("normal(mean, std=1, size=None, *, generator=None", kFunction | kOut,
+              "Normal numbers; mean and std are tensors that broadcast, or both numbers with a size.\n\nGradient: 0.",
+              [](const Operand& mean, const Operand& std, std::optional<Shape> size, Generator* g,
+                 std::optional<Dtype> dtype) { return normal(mean, std, size, g, dtype); });
+  def_like("rand_like(input, *, generator=None", kFunction, "Uniform in [0, 1), of input's shape.",
+           [](const Tensor& t, Generator* g) { fill_uniform(t, 0, 1, g); });
+  def_like("randn_like(input, *, generator=None", kFunction, "Standard normal, of input's shape.",
+           [](const Tensor& t, Generator* g) { fill_normal(t, 0, 1, g); });
+  def_like("randint_like(input, low=None, high=None, *, generator=None", kFunction,
+           "Uniform integers in [low, high), of input's shape; randint_like(input, high) starts at 0.",
+           [](const Tensor& t, PyObject* low, PyObject* high, Generator* g) {
+             const Bounds b = bounds("randint_like", low, high);
+             fill_integers(t, b.low, b.high, g);
+           });
+}
+
+void bind_samplers() {
+  def("bernoulli(input, p=None, *, generator=None)", kFunction | kMethod | kOut,
+      "1 with the probabilities in input (or p everywhere), else 0.\n\nGradient: 0.", bernoulli);
+  def("multinomial(input, num_samples, replacement=False, *, generator=None)", kFunction | kMethod | kOut,
+      "Indices drawn with the weights in the rows of input; int64.\n\nWithout replacement in the order in which they "
+      "would be drawn one by one.\nRaises RuntimeError for weights that are negative, not finite, or all 0 in a row.\n"
+      "Source: without replacement Efraimidis and Spirakis 2006.",
+      multinomial);
+  def("poisson(input, generator=None)", kFunction,
+      "Poisson numbers with the rates in input.\n\nGradient: 0.\nSource: from 10 on Hoermann 1993 (PTRS).", poisson);
+  def("binomial(count, prob, generator=None)", kFunction,
+      "How many of `count` trials succeed, each with probability `prob`; both broadcast and have one floating "
+      "dtype.\n\n"
+      "Gradient: 0.\nSource: from 10 expected successes on Hoermann 1993 (BTRS).",
+      binomial);
+  def("_standard_gamma(input, generator=None)", kPrivate,
+      "Gamma numbers with the concentrations in input and rate 1.\n\nGradient: implicit reparameterisation.\n"
+      "Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.",
+      standard_gamma);
+  def("_sample_dirichlet(input, generator=None)", kPrivate,
+      "Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.\n\n"
+      "Gradient: that of the gamma numbers they are made of.",
+      [](const Tensor& concentration, Generator* g) {
+        require(concentration.dim() > 0, "_sample_dirichlet: the concentrations need a dimension");
+        const Tensor weights = standard_gamma(concentration, g);
+        return div(weights, sum(weights, Shape{-1}, true, {}));
+      });
+}
+
+// Fills and returns the tensor it is the method of.
+template <class F>
+PyObject* filled(PyObject* self, F&& fill) {
+  fill(tensor_of(self));
+  return Py_NewRef(self);
+}
+
+void bind_fills() {
+  def("uniform_(input, from_=0, to=1, *, generator=None)", kMethod, "Fills with uniform numbers in [from, to).",
+      [](Self self, double a, double b, Generator* g) {
+        return filled(self, [=](const Tensor& t) { fill_uniform(t, a, b, g); });
+      });
+  def("normal_(input, mean=0, std=1, *, generator=None)", kMethod, "Fills with normal numbers.",
+      [](Self self, double mean, double std, Generator* g) {
+        return filled(self, [=](const Tensor& t) { fill_normal(t, mean, std, g); });
+      });
+  def("exponential_(input, lambd=1, *, generator=None)", kMethod,
+      "Fills with exponential numbers of rate lambd; none is 0.", [](Self self, double rate, Generator* g) {
+        return filled(self, [=](const Tensor& t) { fill_exponential(t, rate, g); });
+      });
+  def("cauchy_(input, median=0, sigma=1, *, generator=None)", kMethod, "Fills with Cauchy numbers.",
+      [](Self self, double median, double sigma, Generator* g) {
+        return filled(self, [=](const Tensor& t) { fill_cauchy(t, median, sigma, g); });
+      });
+  def("log_normal_(input, mean=1, std=2, *, generator=None)", kMethod,
+      "Fills with numbers whose logarithms are normal with this mean and std.",
+      [](Self self, double mean, double std, Generator* g) {
+        return filled(self, [=](const Tensor& t) { fill_log_normal(t, mean, std, g); });
+      });
+  def("geometric_(input, p, *, generator=None)", kMethod,
+      "Fills with the number of trials up to the first success, which has probability p in each.",
+      [](Self self, double p, Generator* g) {
+        return filled(self, [=](const Tensor& t) { fill_geometric(t, p, g); });
+      });
+  def("bernoulli_(input, p=0.5, *, generator=None)", kMethod,
+      "Fills with 1 (with probability p, a number or a tensor that broadcasts) and 0.",
+      [](Self self, const Operand& p, Generator* g) {
+        return filled(self, [&](const Tensor& t) {
+          p.tensor ? fill_bernoulli(t, *p.tensor, g) : fill_bernoulli(t, p.scalar.real(), g);
+        });
+      });
+  // The default () tells random_(to) from random_(from, None).
+  def("random_(input, from_=0, to=(), *, generator=None)", kMethod,
+      "Fills with uniform integers: random_(from, to) in [from, to), random_(to) from 0.\n\nWithout a bound, or with "
+      "None, up to the largest that the dtype holds, or counts to without gaps.",
+      [](Self self, int64_t from, PyObject* to, Generator* g) {
+        static const Parameter* const to_ = parameter("to");
+        const bool missing = PyTuple_CheckExact(to) && PyTuple_GET_SIZE(to) == 0;
+        return filled(self, [&](const Tensor& t) {
+          if (to == Py_None || (missing && from == 0))
+            fill_integers(t, from, whole_numbers(t.dtype()), g);
+          else if (missing)
+            fill_integers(t, 0, from, g);
+          else
+            fill_integers(t, from, From<int64_t>::get({"random_", to_, 2}, to), g);
+        });
+      });
+}
+
+}  // namespace
+
+void bind_random() {
+  bind_constructors();
+  bind_samplers();
+  bind_fills();
+}
+
+}  // namespace flambeau::python

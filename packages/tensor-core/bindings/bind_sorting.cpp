@@ -1,0 +1,108 @@
+// Sorting, selecting, searching, counting.
+#include "bind.h"
+#include "flambeau/sorting.h"
+
+namespace flambeau::python {
+
+namespace {
+
+constexpr int kUsual = kFunction | kMethod | kOut;
+
+template <bool ignore_nan>
+PyObject* median_of(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  if (!dim) return wrap_tensor(median_all(t, ignore_nan));
+  return named_tuple(ignore_nan ? "nanmedian" : "median", median(t, *dim, keepdim, ignore_nan));
+}
+
+// The values alone, or a tuple with what else was asked for.
+PyObject* unpacked(const Unique& unique, bool inverse, bool counts) {
+  if (!inverse && !counts) return wrap_tensor(unique.values);
+  Tensors out{unique.values};
+  if (inverse) out.push_back(unique.inverse);
+  if (counts) out.push_back(unique.counts);
+  return to_python(out);
+}
+
+PyObject* unique_of(const Tensor& t, bool, bool inverse, bool counts, std::optional<int64_t> dim) {
+  return unpacked(dim ? unique_slices(t, *dim, true, inverse, counts) : unique(t, inverse, counts), inverse, counts);
+}
+
+PyObject* consecutive_of(const Tensor& t, bool inverse, bool counts, std::optional<int64_t> dim) {
+  return unpacked(dim ? unique_slices(t, *dim, false, inverse, counts) : unique_consecutive(t, inverse, counts),
+                  inverse, counts);
+}
+
+Tensor search(const Tensor& sequence, const Operand& values, bool int32, bool right,
+              std::optional<std::string_view> side, const Tensor& sorter) {
+  require(!side || *side == "left" || *side == "right", "searchsorted(): side can only be 'left' or 'right' but got ",
+          side.value_or(""));
+  require(!side || !right || *side == "right",
+          "searchsorted(): side and right can't be set to opposites, got side of left while right was True");
+  return searchsorted(sequence, values.tensor ? *values.tensor : wrapped_number(values.scalar),
+                      right || side == "right", sorter, int32);
+}
+
+Tensor bucketize(const Operand& values, const Tensor& boundaries, bool int32, bool right) {
+  require(boundaries.dim() == 1, "boundaries tensor must be 1 dimension, but got shape ", boundaries.shape());
+  return search(boundaries, values, int32, right, {}, {});
+}
+
+}  // namespace
+
+void bind_sorting() {
+  def("sort(input, dim=-1, descending=False, stable=False)", kUsual,
+      "The elements in order along a dimension, as (values, indices); NaN counts as largest. Always stable: equal "
+      "elements keep their order.\n\nGradient: input.",
+      [](const Tensor& t, int64_t dim, bool descending, bool) {
+        return named_tuple("sort", sort(t, dim, descending));
+      });
+  def("argsort(input, dim=-1, descending=False, stable=False)", kFunction | kMethod,
+      "The indices that sort along a dimension, int64, as sort() gives them.",
+      [](const Tensor& t, int64_t dim, bool descending, bool) { return argsort(t, dim, descending); });
+  def("msort(input)", kUsual, "The elements in order along the first dimension. Gradient: input.",
+      [](const Tensor& t) { return sort(t, 0, false).values; });
+  def("topk(input, k, dim=-1, largest=True, sorted=True)", kUsual,
+      "The k largest (or smallest) elements along a dimension, as (values, indices); NaN counts as largest, and of "
+      "equal elements the first come first.\n\nRaises RuntimeError where k is out of range. Gradient: input.",
+      [](const Tensor& t, int64_t k, int64_t dim, bool largest, bool sorted) {
+        return named_tuple("topk", topk(t, k, dim, largest, sorted));
+      });
+  def("kthvalue(input, k, dim=-1, keepdim=False)", kUsual,
+      "The k-th smallest element (from 1) along a dimension, as (values, indices).\n\n"
+      "Raises RuntimeError where k is out of range. Gradient: input.",
+      [](const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
+        return named_tuple("kthvalue", kthvalue(t, k, dim, keepdim));
+      });
+  def("median(input, dim=None, keepdim=False)", kUsual,
+      "The median, of an even number of elements the lower one; NaN if there is one. Along a dimension, (values, "
+      "indices).\n\nGradient: input; shared among equal elements where there is no dimension.",
+      median_of<false>);
+  def("nanmedian(input, dim=None, keepdim=False)", kUsual, "As median(), over the elements that are not NaN.",
+      median_of<true>);
+  def("mode(input, dim=-1, keepdim=False)", kUsual,
+      "The most frequent element along a dimension (the smallest of several), as (values, indices). Gradient: input.",
+      [](const Tensor& t, int64_t dim, bool keepdim) { return named_tuple("mode", mode(t, dim, keepdim)); });
+  def("unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)", kFunction | kMethod,
+      "The different elements in order, or the different slices along a dimension. With return_inverse also where each "
+      "element went, with return_counts how often each occurs. NaN differs from NaN. Not differentiable.",
+      unique_of);
+  def("unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)", kFunction | kMethod,
+      "The first of every run of equal elements (or slices); see unique(). Not differentiable.", consecutive_of);
+  def("searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)", kFunction | kOut,
+      "How many elements of the sorted sequence are smaller than each value (with right=True: not larger), int64. The "
+      "sequence is a vector, or has one row for each row of the values.\n\nRaises RuntimeError for shapes that do not "
+      "match. Not differentiable.",
+      search);
+  def("bucketize(input, boundaries, *, out_int32=False, right=False)", kFunction | kOut,
+      "The bucket each value is in: searchsorted(boundaries, input).", bucketize);
+  def("bincount(input, weights=None, minlength=0)", kFunction | kMethod,
+      "How often each of 0, 1, 2, ... occurs in a vector of integers, int64; or the sums of the weights (float32, else "
+      "float64).\n\nRaises RuntimeError for negative elements. Not differentiable.",
+      bincount);
+  def("histc(input, bins=100, min=0, max=0)", kUsual,
+      "How many elements are in each of `bins` equal parts of [min, max], of the input's dtype; where min equals max, "
+      "of the range of the elements. Not differentiable.",
+      histc);
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,193 @@
+// Operators over windows: convolutions, unfolding, pools; and interpolation.
+#include "flambeau/networks.h"
+
+#include "bind.h"
+
+namespace flambeau::python {
+
+namespace {
+
+// For what a signature's own conversion does not cover.
+struct Named {
+  Parameter parameter;
+  explicit Named(const char* name) : parameter{PyUnicode_InternFromString(name)} {}
+  Call in(const char* function, int position) const { return {function, &parameter, position}; }
+};
+
+ConvolutionOptions options_of(const char* function, const Shape& stride, PyObject* padding, const Shape& dilation,
+                              int64_t groups) {
+  ConvolutionOptions o{stride, {0}, dilation, groups};
+  if (!PyUnicode_Check(padding)) {
+    static const Named name("padding");
+    o.padding = From<const Shape&>::get(name.in(function, 4), padding);
+    return o;
+  }
+  const std::string_view mode = text_of(padding);
+  require(mode == "same" || mode == "valid", "Invalid padding string: '", mode, "'; expected 'same' or 'valid'");
+  o.same = mode == "same";
+  return o;
+}
+
+template <int Dims>
+Tensor convolve(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride, PyObject* padding,
+                const Shape& dilation, int64_t groups) {
+  static constexpr const char* names[] = {"conv1d", "conv2d", "conv3d"};
+  return convolution(Dims, input, weight, bias, options_of(names[Dims - 1], stride, padding, dilation, groups));
+}
+
+template <int Dims>
+Tensor convolve_transposed(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
+                           const Shape& padding, const Shape& output_padding, int64_t groups, const Shape& dilation) {
+  return transposed_convolution(Dims, input, weight, bias, {stride, padding, dilation, groups}, output_padding);
+}
+
+Shape stride_of(PyObject* stride) {  // empty for the kernel's
+  if (stride == Py_None) return {};
+  static const Named name("stride");
+  return From<const Shape&>::get(name.in("pool", 2), stride);
+}
+
+PyObject* values_or_pair(const TensorPair& pair, bool indices) {
+  return indices ? to_python(pair) : wrap_tensor(pair.values);
+}
+
+template <int Dims>
+PyObject* pool_max(const Tensor& input, const Shape& kernel, PyObject* stride, const Shape& padding,
+                   const Shape& dilation, bool ceil_mode, bool indices) {
+  return values_or_pair(max_pool(Dims, input, {kernel, stride_of(stride), padding, dilation, ceil_mode}), indices);
+}
+
+template <int Dims>
+Tensor pool_average(const Tensor& input, const Shape& kernel, PyObject* stride, const Shape& padding, bool ceil_mode,
+                    bool include, std::optional<int64_t> divisor) {
+  return average_pool(Dims, input, {kernel, stride_of(stride), padding, {}, ceil_mode}, include, divisor);
+}
+
+using Sizes = std::vector<std::optional<int64_t>>;
+Sizes sizes_of(PyObject* o) {  // an int or None, or several
+  static const Named name("output_size");
+  const Call call = name.in("adaptive_pool", 1);
+  const auto one = [&](PyObject* item) { return From<std::optional<int64_t>>::get(call, item); };
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return {one(o)};
+  Sizes out;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(one(PySequence_Fast_GET_ITEM(o, i)));
+  return out;
+}
+
+template <int Dims>
+Tensor pool_adaptive_average(const Tensor& input, PyObject* output_size) {
+  return adaptive_average_pool(Dims, input, sizes_of(output_size));
+}
+template <int Dims>
+PyObject* pool_adaptive_max(const Tensor& input, PyObject* output_size, bool indices) {
+  return values_or_pair(adaptive_max_pool(Dims, input, sizes_of(output_size)), indices);
+}
+template <int Dims>
+TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const Shape& output, const Tensor& samples) {
+  return fractional_max_pool(Dims, input, kernel, output, samples);
+}
+
+void bind_convolutions() {
+  constexpr const char* kConvolution =
+      "Cross-correlation: input (N, C, *) or (C, *), weight (F, C / groups, *). Numbers stand for every dimension; "
+      "padding may be 'valid' or 'same'.\n\nGradient: all three, any order.";
+  def("conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction, kConvolution,
+      convolve<1>);
+  def("conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction, kConvolution,
+      convolve<2>);
+  def("conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction, kConvolution,
+      convolve<3>);
+  constexpr const char* kTransposed =
+      "The transpose of a convolution, in input (N, C, *) or (C, *), with weight (C, F / groups, *): what a "
+      "convolution's derivative does to the gradient.\n\nGradient: all three, any order.";
+  def("conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
+      kFunction, kTransposed, convolve_transposed<1>);
+  def("conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
+      kFunction, kTransposed, convolve_transposed<2>);
+  def("conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
+      kFunction, kTransposed, convolve_transposed<3>);
+  def("_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)", kPrivate,
+      "The sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: their sum at each place.",
+      unfold_windows);
+  def("_fold_windows(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", kPrivate,
+      "The transpose of _unfold_windows: columns added up where their windows lie. Gradient: the windows.",
+      fold_windows);
+}
+
+void bind_pools() {
+  constexpr const char* kMax =
+      "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+      "position.";
+  def("max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
+      kFunction, kMax, pool_max<1>);
+  def("max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
+      kFunction, kMax, pool_max<2>);
+  def("max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
+      kFunction, kMax, pool_max<3>);
+  constexpr const char* kAverage =
+      "The mean of each window, its sum divided by divisor_override where that is given. Gradient: shared evenly.";
+  def("avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True)", kFunction,
+      "The mean of each window. Gradient: shared evenly.",
+      [](const Tensor& t, const Shape& kernel, PyObject* stride, const Shape& padding, bool ceil_mode, bool include) {
+        return pool_average<1>(t, kernel, stride, padding, ceil_mode, include, std::nullopt);
+      });
+  def("avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
+      "divisor_override=None)",
+      kFunction | kOut, kAverage, pool_average<2>);
+  def("avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
+      "divisor_override=None)",
+      kFunction | kOut, kAverage, pool_average<3>);
+  constexpr const char* kAdaptive =
+      "The mean of windows that divide the image into output_size parts, as even as they can be; None keeps a size. "
+      "Gradient: shared evenly.";
+  def("adaptive_avg_pool1d(input, output_size)", kFunction, kAdaptive, pool_adaptive_average<1>);
+  def("_adaptive_avg_pool2d(input, output_size)", kPrivate, kAdaptive, pool_adaptive_average<2>);
+  def("_adaptive_avg_pool3d(input, output_size)", kPrivate, kAdaptive, pool_adaptive_average<3>);
+  constexpr const char* kAdaptiveMax =
+      "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to it.";
+  def("_adaptive_max_pool1d(input, output_size, return_indices=False)", kPrivate, kAdaptiveMax, pool_adaptive_max<1>);
+  def("_adaptive_max_pool2d(input, output_size, return_indices=False)", kPrivate, kAdaptiveMax, pool_adaptive_max<2>);
+  def("_adaptive_max_pool3d(input, output_size, return_indices=False)", kPrivate, kAdaptiveMax, pool_adaptive_max<3>);
+  constexpr const char* kFractional =
+      "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in [0, "
+      "1), and its position. Source: Graham 2014, arXiv:1412.6071.";
+  def("_fractional_max_pool2d(input, kernel_size, output_size, samples)", kPrivate, kFractional,
+      pool_fractional_max<2>);
+  def("_fractional_max_pool3d(input, kernel_size, output_size, samples)", kPrivate, kFractional,
+      pool_fractional_max<3>);
+}
+
+Interpolation mode_of(std::string_view mode) {
+  if (mode == "nearest") return Interpolation::Nearest;
+  if (mode == "nearest-exact") return Interpolation::NearestExact;
+  if (mode == "linear") return Interpolation::Linear;
+  require<ValueError>(mode == "cubic", "interpolation must be nearest, nearest-exact, linear or cubic, got ", mode);
+  return Interpolation::Cubic;
+}
+
+}  // namespace
+
+void bind_windows() {
+  bind_convolutions();
+  bind_pools();
+  def("_pad_edges(input, pad, mode)", kPrivate,
+      "Pads the last dimensions with what they hold: mode 0 reflects, 1 replicates the edge, 2 goes round. Gradient: "
+      "any order.",
+      [](const Tensor& input, const Shape& amounts, int64_t mode) {
+        require<ValueError>(mode >= 0 && mode <= 2, "pad: mode must be 0, 1 or 2, got ", mode);
+        return pad_edges(input, amounts, PadMode(mode));
+      });
+  def("_interpolate(input, size, scales, mode, align_corners=False, antialias=False)", kPrivate,
+      "Interpolates the trailing dimensions to `size`; scales (0 where the sizes say it) are output over input. "
+      "Gradient: the transposed map, any order.",
+      [](const Tensor& input, const Shape& size, PyObject* scales, std::string_view mode, bool align, bool antialias) {
+        std::vector<double> numbers;
+        static const Named name("scales");
+        const Object items(checked(PySequence_Fast(scales, "scales must be a sequence of numbers")));
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+          numbers.push_back(From<double>::get(name.in("interpolate", 2), PySequence_Fast_GET_ITEM(items.get(), i)));
+        return interpolate(input, size, numbers, mode_of(mode), align, antialias);
+      });
+}
+
+}  // namespace flambeau::python

@@ -1,0 +1,45 @@
+// Constructors: what every one of them takes at its end. Internal.
+#pragma once
+
+#include "bind.h"
+
+namespace flambeau::python {
+
+// def_factory("zeros(*size", flags, doc, F): `construct` gets the parameters before and at last the dtype, which may be
+// missing; layout, device and pin_memory are checked and requires_grad is obeyed here. Signatures with nothing
+// keyword-only before end in ", *".
+template <class F, class... Args>
+void def_factory(const char* head, int flags, const char* doc, F, Tensor (F::*)(Args...) const) {
+  def(
+      std::string(head) + ", dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)",
+      flags | kFactory, doc, +[](Args... arguments, Strided, CpuDevice, bool requires_grad, Unpinned) {
+        return with_grad(F{}(static_cast<Args>(arguments)...), requires_grad);
+      });
+}
+template <class F>
+void def_factory(const char* head, int flags, const char* doc, F construct) {
+  def_factory(head, flags, doc, construct, &F::operator());
+}
+
+// def_like("zeros_like(input, *", ...): `fill` gets a fresh tensor of input's shape and order of memory, and the
+// parameters between.
+template <class F, class... Args>
+void def_like(const char* head, int flags, const char* doc, F, void (F::*)(const Tensor&, Args...) const) {
+  def(
+      std::string(head) +
+          ", dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)",
+      flags, doc,
+      +[](const Tensor& t, Args... arguments, std::optional<Dtype> dtype, Strided, CpuDevice, bool requires_grad,
+          Unpinned, std::optional<MemoryFormat> format) {
+        const Shape strides = strides_like(t, format.value_or(MemoryFormat::Preserve));
+        const Tensor out = empty_strided(t.shape(), strides, dtype.value_or(t.dtype()));
+        F{}(out, static_cast<Args>(arguments)...);
+        return with_grad(out, requires_grad);
+      });
+}
+template <class F>
+void def_like(const char* head, int flags, const char* doc, F fill) {
+  def_like(head, flags, doc, fill, &F::operator());
+}
+
+}  // namespace flambeau::python

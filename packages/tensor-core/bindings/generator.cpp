@@ -1,0 +1,101 @@
+// Generator objects.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+
+#include "arguments.h"
+#include "bind_objects.h"
+
+namespace py = pybind11;
+
+namespace flambeau::python {
+
+namespace {
+
+// A seed of 64 bits; negative ones wrap.
+uint64_t seed_of(const py::object& seed) {
+  require(PyLong_Check(seed.ptr()), "manual_seed expected an int, but got ", Py_TYPE(seed.ptr())->tp_name);
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(seed.ptr(), &overflow);
+  if (!overflow) return uint64_t(value);
+  const unsigned long long large = overflow > 0 ? PyLong_AsUnsignedLongLong(seed.ptr()) : 0;
+  if (overflow < 0 || PyErr_Occurred()) {
+    PyErr_Clear();
+    detail::raise<ValueError>("manual_seed: the seed must lie between -2**63 and 2**64 - 1");
+  }
+  return large;
+}
+
+Tensor state_of(const Generator& g) {
+  Tensor t = empty({16}, Dtype::uint8);
+  const uint64_t words[2] = {g.seed(), g.offset()};
+  std::memcpy(t.bytes(), words, sizeof(words));
+  return t;
+}
+
+void restore(Generator& g, const py::object& state) {
+  require<TypeError>(is_tensor(state.ptr()), "expected a state of dtype uint8, but got ",
+                     Py_TYPE(state.ptr())->tp_name);
+  const Tensor& t = tensor_of(state.ptr());
+  require<TypeError>(t.dtype() == Dtype::uint8, "expected a state of dtype uint8, got ", t.dtype());
+  require(t.numel() == 16, "RNG state is wrong size: expected 16 bytes, got shape ", t.shape());
+  uint64_t words[2];
+  std::memcpy(words, contiguous(t).bytes(), sizeof(words));
+  g.set_state(words[0], words[1]);
+}
+
+Generator on_cpu(const py::object& device) {
+  static const Parameter parameter{PyUnicode_InternFromString("device")};
+  From<CpuDevice>::get({"Generator", &parameter, 0}, device.ptr());
+  return Generator();
+}
+
+}  // namespace
+
+void bind_generator(py::module_& m) {
+  py::class_<Generator>(m, "Generator",
+                        "A source of random numbers (Philox 4x32-10): a seed and a position in its stream.")
+      .def(py::init(&on_cpu), py::arg("device") = py::none())
+      .def(
+          "manual_seed",
+          [](const py::object& self, const py::object& seed) {
+            self.cast<Generator&>().set_state(seed_of(seed), 0);
+            return self;
+          },
+          py::arg("seed"), "Sets the seed and goes to the start of its stream; returns the generator.")
+      .def("initial_seed", &Generator::seed, "The seed.")
+      .def(
+          "seed",
+          [](Generator& g) {
+            const uint64_t s = py::module_::import("secrets").attr("randbits")(64).cast<uint64_t>();
+            g.set_state(s, 0);
+            return s;
+          },
+          "Sets a seed from the system's entropy and returns it.")
+      .def("get_state", &state_of, "The state, 16 bytes.")
+      .def(
+          "set_state",
+          [](const py::object& self, const py::object& state) {
+            restore(self.cast<Generator&>(), state);
+            return self;
+          },
+          py::arg("state"), "Restores a state from get_state().")
+      .def(
+          "clone_state", [](const Generator& g) { return Generator(g); },
+          "Another generator in the same state, which goes its own way from there.")
+      .def("get_offset", &Generator::offset, "The position in the stream.")
+      .def(
+          "set_offset", [](Generator& g, uint64_t offset) { g.set_state(g.seed(), offset); }, py::arg("offset"),
+          "Goes to a position in the stream.")
+      .def_property_readonly("device", [](const Generator&) { return py::reinterpret_borrow<py::object>(device_cpu); })
+      .def(py::pickle([](const Generator& g) { return py::make_tuple(g.seed(), g.offset()); },
+                      [](const py::tuple& t) {
+                        Generator g;
+                        g.set_state(t[0].cast<uint64_t>(), t[1].cast<uint64_t>());
+                        return g;
+                      }));
+  m.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
+}
+
+}  // namespace flambeau::python

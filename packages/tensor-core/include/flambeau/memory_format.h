@@ -1,0 +1,21 @@
+// In which order a tensor's elements lie in memory.
+#pragma once
+
+#include "flambeau/tensor.h"
+
+namespace flambeau {
+
+// Preserve: the order of the tensor that is copied or imitated. ChannelsLast: of (N, C, H, W), the channels innermost.
+enum class MemoryFormat : uint8_t { Contiguous, Preserve, ChannelsLast, ChannelsLast3d };
+
+FLAMBEAU_API Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype);
+// Strides without gaps for a shape; RuntimeError where the format wants another number of dimensions.
+FLAMBEAU_API Shape strides_in(MemoryFormat format, const Shape& shape);
+// The same for a tensor like `t`, whose own order Preserve keeps.
+FLAMBEAU_API Shape strides_like(const Tensor& t, MemoryFormat format);
+FLAMBEAU_API bool is_contiguous(const Tensor& t, MemoryFormat format);
+FLAMBEAU_API Tensor clone(const Tensor& t, MemoryFormat format);
+// `t` itself where it lies in that order already.
+FLAMBEAU_API Tensor contiguous(const Tensor& t, MemoryFormat format);
+
+}  // namespace flambeau

@@ -1,0 +1,93 @@
+// The operators that networks are made of. Those with a Shape for every spatial dimension take one of a single number,
+// too.
+#pragma once
+
+#include <functional>
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+// Convolution (operators/convolution.cpp): dims is 1, 2 or 3
+struct ConvolutionOptions {
+  Shape stride, padding, dilation;
+  int64_t groups = 1;
+  bool same = false;  // padding such that the output has the input's size
+};
+FLAMBEAU_API Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                const ConvolutionOptions& options);
+FLAMBEAU_API Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                                           const ConvolutionOptions& options, const Shape& output_padding);
+FLAMBEAU_API Tensor unfold_windows(const Tensor& input, const Shape& kernel, const Shape& dilation,
+                                   const Shape& padding, const Shape& stride);
+FLAMBEAU_API Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kernel, const Shape& dilation,
+                                 const Shape& padding, const Shape& stride);
+
+// Pooling (operators/pooling.cpp)
+struct PoolOptions {
+  Shape kernel, stride, padding, dilation;  // no stride: the kernel's
+  bool ceil_mode = false;
+};
+FLAMBEAU_API TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options);
+FLAMBEAU_API TensorPair adaptive_max_pool(int dims, const Tensor& input,
+                                          const std::vector<std::optional<int64_t>>& output);
+FLAMBEAU_API TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
+                                            const Tensor& samples);
+FLAMBEAU_API Tensor average_pool(int dims, const Tensor& input, const PoolOptions& options, bool count_include_pad,
+                                 std::optional<int64_t> divisor);
+FLAMBEAU_API Tensor adaptive_average_pool(int dims, const Tensor& input,
+                                          const std::vector<std::optional<int64_t>>& output);
+
+// Interpolation (operators/interpolation.cpp)
+enum class Interpolation : uint8_t { Nearest, NearestExact, Linear, Cubic };
+// scales: output over input size as the caller gave it, or 0 where the sizes say it.
+FLAMBEAU_API Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<double>& scales,
+                                Interpolation mode, bool align_corners, bool antialias);
+
+// Padding with the image's own values (operators/padding.cpp): pairs of amounts, the last dimension first; negative
+// ones take away.
+enum class PadMode : uint8_t { Reflect, Replicate, Circular };
+FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode);
+
+// Sampling (operators/grid_sample.cpp): mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2 reflection.
+// Without history: the derivative's derivative is written in Python.
+struct GridSampling {
+  int64_t mode, padding;
+  bool align_corners;
+};
+FLAMBEAU_API Tensor grid_sample_values(const Tensor& input, const Tensor& grid, const GridSampling& options);
+FLAMBEAU_API TensorPair grid_sample_gradients(const Tensor& grad, const Tensor& input, const Tensor& grid,
+                                              const GridSampling& options, bool of_input, bool of_grid);
+
+// Bags of embeddings (operators/embedding_bag.cpp): bag b is indices[begins[b]], ..., indices[begins[b + 1] - 1]
+enum class BagMode : uint8_t { Sum, Mean, Max };
+FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode,
+                                  const Tensor& per_sample, int64_t padding, bool by_frequency);
+
+// Attention (operators/attention.cpp): query (*, L, E), key (*, S, E), value (*, S, V); the mask may be undefined
+FLAMBEAU_API Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                                 const Tensor& mask, bool causal, std::optional<double> scale);
+
+// Losses and normalisation (operators/loss.cpp, normalization.cpp, dropout.cpp)
+FLAMBEAU_API Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                                  Reduction reduction, double label_smoothing);
+FLAMBEAU_API Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                             Reduction reduction);
+FLAMBEAU_API Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction);
+FLAMBEAU_API Tensor dropout(const Tensor& input, double p, bool training, Generator* generator);
+FLAMBEAU_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& input_lengths,
+                             const Shape& target_lengths, int64_t blank, bool zero_infinity);
+struct Normalized {
+  Tensor values, statistics;  // (rows or channels, 2) of mean and 1 / deviation, in float64, without history
+};
+FLAMBEAU_API Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor& weight,
+                                   const Tensor& bias, double eps);
+FLAMBEAU_API Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight, const Tensor& bias,
+                                   double eps);
+FLAMBEAU_API Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
+                                   const Tensor& weight, const Tensor& bias, bool training, double momentum,
+                                   double eps);
+FLAMBEAU_API Tensor rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight,
+                             std::optional<double> eps);
+
+}  // namespace flambeau

@@ -1,0 +1,32 @@
+// Sorting, selecting, searching and counting.
+#pragma once
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+// Along a dimension, stable; NaN counts as largest (operators/sorting.cpp, selection.cpp)
+FLAMBEAU_API TensorPair sort(const Tensor& t, int64_t dim, bool descending);
+FLAMBEAU_API Tensor argsort(const Tensor& t, int64_t dim, bool descending);
+FLAMBEAU_API TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sorted);
+FLAMBEAU_API TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim);
+FLAMBEAU_API Tensor median_all(const Tensor& t, bool ignore_nan);
+FLAMBEAU_API TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan);
+FLAMBEAU_API TensorPair mode(const Tensor& t, int64_t dim, bool keepdim);
+
+// The different elements (operators/unique.cpp)
+struct Unique {
+  Tensor values, inverse, counts;
+};
+FLAMBEAU_API Unique unique(const Tensor& t, bool inverse, bool counts);
+FLAMBEAU_API Unique unique_consecutive(const Tensor& t, bool inverse, bool counts);
+// Whole slices along a dimension.
+FLAMBEAU_API Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts);
+
+// Places in sorted sequences, counts of places (operators/search.cpp, histogram.cpp)
+FLAMBEAU_API Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, const Tensor& sorter,
+                                 bool int32);
+FLAMBEAU_API Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength);
+FLAMBEAU_API Tensor histc(const Tensor& t, int64_t bins, double low, double high);
+
+}  // namespace flambeau

@@ -1,0 +1,112 @@
+"""Numerical derivatives of sampled functions."""
+
+from collections.abc import Sequence
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+
+@operator()
+def gradient(
+    input: Tensor,
+    *,
+    spacing: float | Tensor | Sequence[float | Tensor] | None = None,
+    dim: int | Sequence[int] | None = None,
+    edge_order: int = 1,
+) -> tuple[Tensor, ...]:
+    """The derivative of sampled values along each dimension, by second-order central differences.
+
+    Args:
+        input: the samples; integers are taken to the default dtype's floats.
+        spacing: the distance of neighbours: one number, one for each dimension, or one vector of coordinates each.
+        dim: along which dimensions; all by default.
+        edge_order: 1 or 2, the order of the one-sided differences at the ends.
+    Returns: a tuple with a tensor of input's shape for each dimension.
+    Raises: RuntimeError for a dimension with fewer than ``edge_order + 1`` samples, or spacings that do not fit.
+    Gradient: input.
+    Source: Fornberg 1988, doi 10.1090/S0025-5718-1988-0935077-0.
+
+    >>> flambeau.gradient(flambeau.tensor([1.0, 4.0, 9.0, 16.0]))[0]
+    tensor([3., 4., 6., 7.])
+    """
+    if edge_order not in (1, 2):
+        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
+    given = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    dims = []
+    for d in given:
+        if not -input.dim() <= d < input.dim():
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-input.dim()}, {input.dim() - 1}], but got {d})"
+            )
+        dims.append(d % input.dim())
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"dim {given} appears multiple times in the list of dims")
+    spacings = _spacings(spacing, dims, input, dim)
+    if not input.is_floating_point() and not input.is_complex():
+        input = input.to(_core.get_default_dtype())
+    return tuple(_along(input, d, h, edge_order) for d, h in zip(dims, spacings, strict=True))
+
+
+def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> list[float | Tensor]:
+    if spacing is None:
+        spacing = 1.0
+    values = list(spacing) if isinstance(spacing, (list, tuple)) else None
+    if values is None:
+        coordinates = isinstance(spacing, Tensor) and spacing.dim() > 0
+        values = [spacing] if coordinates else [spacing] * len(dims)
+    if len(values) != len(dims):
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = "
+            f"{input.dim()}', since dim argument was {dim}, but got a list of length {len(values)}"
+        )
+    for value, d in zip(values, dims, strict=True):
+        if isinstance(value, Tensor) and value.dim() > 0 and (value.dim() != 1 or value.numel() != input.size(d)):
+            raise RuntimeError(
+                f"torch.gradient expected each element of spacing to have one dimension, of input's size, but got "
+                f"{list(value.shape)} for dimension {d} of {list(input.shape)}"
+            )
+    return values
+
+
+def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Tensor:
+    n = t.size(dim)
+    if n < edge_order + 1:
+        raise RuntimeError(
+            f"torch.gradient expected each dimension size to be at least edge_order+1, but dimension {dim} has size {n}"
+        )
+    t = t.movedim(dim, -1)
+    if isinstance(spacing, Tensor) and spacing.dim() == 1:
+        inside, first, last = _uneven(t, spacing.to(t.dtype), edge_order)
+    else:
+        inside, first, last = _even(t, edge_order)
+        inside, first, last = inside / spacing, first / spacing, last / spacing
+    return _core.cat([first, inside, last], -1).movedim(-1, dim)
+
+
+def _even(t: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
+    inside = (t[..., 2:] - t[..., :-2]) / 2
+    if edge_order == 1:
+        return inside, t[..., 1:2] - t[..., :1], t[..., -1:] - t[..., -2:-1]
+    first = -1.5 * t[..., :1] + 2 * t[..., 1:2] - 0.5 * t[..., 2:3]
+    last = 1.5 * t[..., -1:] - 2 * t[..., -2:-1] + 0.5 * t[..., -3:-2]
+    return inside, first, last
+
+
+def _uneven(t: Tensor, x: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
+    h = x[1:] - x[:-1]
+    a, b = h[:-1], h[1:]  # the distances to the left and to the right
+    inside = -b / (a * (a + b)) * t[..., :-2] + (b - a) / (a * b) * t[..., 1:-1] + a / (b * (a + b)) * t[..., 2:]
+    if edge_order == 1:
+        return inside, (t[..., 1:2] - t[..., :1]) / h[:1], (t[..., -1:] - t[..., -2:-1]) / h[-1:]
+    a, b = h[:1], h[1:2]
+    first = (
+        -(2 * a + b) / (a * (a + b)) * t[..., :1] + (a + b) / (a * b) * t[..., 1:2] - a / (b * (a + b)) * t[..., 2:3]
+    )
+    a, b = h[-2:-1], h[-1:]
+    last = (
+        b / (a * (a + b)) * t[..., -3:-2]
+        - (a + b) / (a * b) * t[..., -2:-1]
+        + (a + 2 * b) / (b * (a + b)) * t[..., -1:]
+    )
+    return inside, first, last

@@ -1,0 +1,90 @@
+"""What can be asked of a tensor, about memory and kind. Where the answer could only come from a GPU it is no."""
+
+from typing import Any
+
+import flambeau
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+
+@operator(method=True)
+def is_signed(input: Tensor) -> bool:
+    """Whether the dtype has negative numbers."""
+    return input.dtype.is_signed
+
+
+@operator(function=False, method=True)
+def is_pinned(input: Tensor, device: Any = None) -> bool:
+    """Whether the memory is locked in place for a GPU: False."""
+    return False
+
+
+@operator(function=False, method=True)
+def pin_memory(input: Tensor, device: Any = None) -> Tensor:
+    """Raises RuntimeError: pinned memory is a GPU's, and tensors live on the CPU."""
+    raise RuntimeError("pin_memory() needs a GPU, and tensors live on the CPU")
+
+
+@operator(function=False, method=True)
+def is_shared(input: Tensor) -> bool:
+    """Whether the memory is shared with other processes: False."""
+    return False
+
+
+@operator(function=False, method=True)
+def share_memory_(input: Tensor) -> Tensor:
+    """Raises NotImplementedError: memory shared between processes is not there yet."""
+    raise NotImplementedError("share_memory_(): memory shared between processes is not there yet")
+
+
+@operator(method=True)
+def is_distributed(input: Tensor) -> bool:
+    """Whether the tensor lies on several machines: False."""
+    return False
+
+
+@operator(method=True)
+def get_device(input: Tensor) -> int:
+    """The index of the GPU that the tensor is on; -1: it is on the CPU."""
+    return -1
+
+
+@operator(function=False, method=True)
+def dim_order(input: Tensor) -> tuple[int, ...]:
+    """The dimensions as they lie in memory, outermost first.
+
+    >>> flambeau.zeros(2, 3, 4).transpose(0, 2).dim_order()
+    (2, 1, 0)
+    """
+    stride = input.stride()
+    return tuple(sorted(range(input.dim()), key=lambda dim: (-stride[dim], dim)))
+
+
+@operator(function=False, method=True)
+def apply_(input: Tensor, callable: Any) -> Tensor:
+    """Puts ``callable(x)`` in the place of each element x, one after another in Python. No gradient.
+
+    >>> flambeau.arange(3).apply_(lambda x: x * x)
+    tensor([0, 1, 4])
+    """
+    return _mapped(input, callable, [input])
+
+
+@operator(function=False, method=True)
+def map_(input: Tensor, tensor: Tensor, callable: Any) -> Tensor:
+    """Puts ``callable(x, y)`` in the place of each element x, with y from ``tensor``, which broadcasts. No gradient."""
+    return _mapped(input, callable, [input, tensor])
+
+
+@operator(function=False, method=True)
+def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+    """Puts ``callable(element, of x, of y)`` in the place of each element. No gradient."""
+    return _mapped(input, callable, [input, x, y])
+
+
+def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
+    if any(each.requires_grad for each in operands):
+        raise TypeError("can't call apply_, map_ or map2_ on a tensor that requires grad; use .detach() first")
+    columns = [each.expand(target.shape).reshape(-1).tolist() for each in operands]
+    values = [function(*row) for row in zip(*columns, strict=True)]
+    return target.copy_(flambeau.tensor(values, dtype=target.dtype).reshape(target.shape))

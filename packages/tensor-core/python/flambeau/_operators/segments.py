@@ -1,0 +1,89 @@
+"""Reductions of consecutive segments of different lengths."""
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+# How scatter_reduce calls each reduction, and what it is of no elements.
+_REDUCTIONS = {
+    "sum": ("sum", 0.0),
+    "mean": ("sum", 0.0),
+    "max": ("amax", float("-inf")),
+    "min": ("amin", float("inf")),
+    "prod": ("prod", 1.0),
+}
+
+
+@operator()
+def segment_reduce(
+    data: Tensor,
+    reduce: str,
+    *,
+    lengths: Tensor | None = None,
+    indices: Tensor | None = None,
+    offsets: Tensor | None = None,
+    axis: int = 0,
+    unsafe: bool = False,
+    initial: float | None = None,
+) -> Tensor:
+    """Reduces consecutive segments along an axis.
+
+    Args:
+        data: floating.
+        reduce: sum, mean, max, min or prod.
+        lengths: of the segments, (*leading dimensions of data, segments); or
+        offsets: where they begin and, last, where the last ends.
+        indices: not supported.
+        axis: the dimension of the segments, the last of ``lengths``.
+        unsafe: do not check that the lengths are those of ``data``.
+        initial: what each reduction begins with; without it the mean of nothing is NaN.
+    Raises: RuntimeError for what does not fit together. Gradient: data; of extremes shared among equal elements.
+
+    >>> import flambeau
+    >>> flambeau.segment_reduce(flambeau.tensor([1.0, 2.0, 4.0]), "sum", lengths=flambeau.tensor([2, 1]))
+    tensor([3., 4.])
+    """
+    if reduce not in _REDUCTIONS:
+        raise RuntimeError(f"segment_reduce(): reduce must be one of {', '.join(_REDUCTIONS)}, but got {reduce}")
+    if indices is not None:
+        raise RuntimeError("segment_reduce(): indices based reduction is not supported.")
+    if lengths is None and offsets is None:
+        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
+    axis = axis % max(data.dim(), 1)
+    lengths = offsets.diff() if lengths is None else lengths
+    if axis != lengths.dim() - 1 or axis >= data.dim():
+        raise RuntimeError(
+            f"segment_reduce(): Expected axis to be the last dimension of lengths but got {axis}, "
+            f"with lengths of shape {list(lengths.shape)} and data of shape {list(data.shape)}."
+        )
+    if not unsafe:
+        _check_lengths(lengths, data.size(axis))
+    return _reduced(data, reduce, lengths, axis, initial)
+
+
+def _check_lengths(lengths: Tensor, size: int) -> None:
+    if (lengths < 0).any():
+        raise RuntimeError("segment_reduce(): lengths contains negative value!")
+    if (lengths.sum(-1) != size).any():
+        raise RuntimeError(
+            f"segment_reduce(): Expected all rows of lengths along axis to sum to {size}, the size of data there"
+        )
+
+
+def _reduced(data: Tensor, reduce: str, lengths: Tensor, axis: int, initial: float | None) -> Tensor:
+    name, empty = _REDUCTIONS[reduce]
+    # An element's segment: how many segments end at or before it.
+    positions = _core.arange(data.size(axis)).expand(lengths.shape[:-1] + (data.size(axis),)).contiguous()
+    segments = _core.searchsorted(lengths.cumsum(-1), positions, right=True)
+    trailing = [1] * (data.dim() - axis - 1)
+    index = segments.reshape(list(segments.shape) + trailing).expand(data.shape)
+    shape = list(data.shape)
+    shape[axis] = lengths.size(-1)
+    start = _core.full(shape, empty if initial is None else initial, dtype=data.dtype)
+    result = start.scatter_reduce(axis, index, data, name, include_self=True)
+    if reduce != "mean":
+        return result
+    counts = lengths.reshape(list(lengths.shape) + trailing)
+    if initial is None:
+        return result / counts
+    return result / counts.clamp(min=1)

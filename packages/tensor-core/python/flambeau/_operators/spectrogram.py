@@ -1,0 +1,221 @@
+"""The short-time Fourier transform and its inverse."""
+
+import warnings
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+_REAL_INPUT = (
+    "stft requires the return_complex parameter be given for real inputs: return_complex=True gives a complex tensor, "
+    "return_complex=False real and imaginary parts in a last dimension of size 2"
+)
+_NO_WINDOW = (
+    "A window was not provided. A rectangular window will be applied, which is known to cause spectral leakage; give "
+    "window=flambeau.hann_window(n_fft), or window=flambeau.ones(n_fft) for a rectangular one."
+)
+_ENVELOPE = (
+    "window overlap add min: 1: the windows of the frames do not cover every sample, and what they leave out cannot be "
+    "recovered; use a smaller hop_length, another window, or center=True"
+)
+
+
+@operator(method=True)
+def stft(
+    input: Tensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Tensor | None = None,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    normalized: bool = False,
+    onesided: bool | None = None,
+    return_complex: bool | None = None,
+    align_to_window: bool | None = None,
+) -> Tensor:
+    """Fourier transforms of the windowed pieces of a signal: ``X[..., f, m]``, f the frequency, m the frame.
+
+    Args:
+        input: ``(L,)`` or ``(B, L)``, real or complex.
+        n_fft: points of each transform.
+        hop_length: distance of the frames, by default ``n_fft // 4``.
+        win_length: length of ``window``, by default ``n_fft``; it is filled up with zeros on both sides.
+        window: ``(win_length,)``; None: rectangular.
+        center: frame m is centred at ``m * hop_length``: the signal is padded by ``n_fft // 2`` on both sides in
+            ``pad_mode`` ('reflect', 'constant', 'replicate', 'circular'); otherwise it starts there.
+        normalized: times ``n_fft ** -0.5``.
+        onesided: only the frequencies up to ``n_fft // 2``; by default where input and window are real.
+        return_complex: required for a real input; False: real and imaginary part in a last dimension of size 2.
+        align_to_window: without ``center``, let the first frame's window, not its zeros, start at the first sample.
+    Returns: ``(B, n_fft // 2 + 1 or n_fft, frames)``, complex.
+    Raises: RuntimeError for an input of other dimensions or dtype, or sizes that do not fit; NotImplementedError for
+        another ``pad_mode``.
+    Gradient: input and window, any order.
+    """
+    complex_values = input.is_complex() or (window is not None and window.is_complex())
+    if return_complex is None:
+        if not complex_values:
+            raise RuntimeError(_REAL_INPUT)
+        return_complex = True
+    if align_to_window is not None and center:
+        raise RuntimeError("stft align_to_window should only be set when center = false")
+    if input.dim() not in (1, 2):
+        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype}")
+    hop_length = n_fft // 4 if hop_length is None else hop_length
+    win_length = n_fft if win_length is None else win_length
+    onesided = not complex_values if onesided is None else onesided
+    if onesided and complex_values:
+        raise RuntimeError("Cannot have onesided output if window or input is complex")
+    x = input if input.dim() == 2 else input.unsqueeze(0)
+    if center:
+        x = _padded(x, n_fft // 2, pad_mode)
+    length = x.size(1)
+    if not 0 < n_fft <= length:
+        raise RuntimeError(f"stft: expected 0 < n_fft <= {length}, but got n_fft={n_fft}")
+    if hop_length <= 0:
+        raise RuntimeError(f"stft: expected hop_length > 0, but got hop_length={hop_length}")
+    frame_window = _frame_window("stft", window, n_fft, win_length, input)
+    if window is None:
+        warnings.warn(_NO_WINDOW, stacklevel=2)
+    if align_to_window:
+        left = (n_fft - win_length) // 2
+        x = _core.cat([x.new_zeros(x.size(0), left), x, x.new_zeros(x.size(0), n_fft - win_length - left)], 1)
+    frames = 1 + (x.size(1) - n_fft) // hop_length
+    x = x.contiguous()
+    pieces = x.as_strided((x.size(0), frames, n_fft), (x.size(1), hop_length, 1)) * frame_window
+    spectrum = _spectrum(pieces, onesided, "ortho" if normalized else "backward").transpose(1, 2)
+    spectrum = spectrum if input.dim() == 2 else spectrum.squeeze(0)
+    return spectrum if return_complex else _core.view_as_real(spectrum)
+
+
+@operator(method=True)
+def istft(
+    input: Tensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Tensor | None = None,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    length: int | None = None,
+    return_complex: bool = False,
+) -> Tensor:
+    """The signal whose ``stft`` with the same arguments is nearest to ``input`` in the sense of least squares.
+
+    The inverse transforms of the frames, times the window, are added where they overlap, and divided by the sum of the
+    squared windows there.
+
+    Args:
+        input: ``(F, M)`` or ``(B, F, M)``, complex.
+        length: of the result: cut, or filled up with zeros (with a warning).
+        return_complex: the signal is complex; the spectrum must have both sides then.
+        n_fft, hop_length, win_length, window, center, normalized, onesided: as in ``stft``.
+    Returns: ``(L,)`` or ``(B, L)``.
+    Raises: RuntimeError for a real or empty input, sizes that do not fit, or windows that leave samples out.
+    Gradient: input and window, any order.
+    Source: Griffin, Lim 1984, IEEE Transactions on Acoustics, Speech and Signal Processing 32, 236-243.
+    """
+    if not input.is_complex():
+        raise RuntimeError(
+            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
+        )
+    if input.dim() not in (2, 3) or input.numel() == 0:
+        raise RuntimeError(
+            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {list(input.shape)}"
+        )
+    hop_length = n_fft // 4 if hop_length is None else hop_length
+    win_length = n_fft if win_length is None else win_length
+    x = input if input.dim() == 3 else input.unsqueeze(0)
+    onesided = x.size(1) != n_fft if onesided is None else onesided
+    expected = n_fft // 2 + 1 if onesided else n_fft
+    if x.size(1) != expected:
+        raise RuntimeError(
+            f"istft: expected {expected} frequencies in dimension -2 for n_fft={n_fft}, onesided={onesided}, but got "
+            f"{x.size(1)}"
+        )
+    if not 0 < hop_length <= win_length:
+        raise RuntimeError(
+            f"istft: expected 0 < hop_length <= win_length={win_length}, but got hop_length={hop_length}"
+        )
+    if return_complex and onesided:
+        raise RuntimeError("Cannot have onesided output if window or input is complex")
+    if window is not None and window.is_complex() and not return_complex:
+        raise RuntimeError("Complex windows are incompatible with return_complex=False")
+    frame_window = _frame_window("istft", window, n_fft, win_length, input)
+    if window is None:
+        warnings.warn(_NO_WINDOW, stacklevel=2)
+    pieces = _signal(x.transpose(1, 2), n_fft, onesided, return_complex, "ortho" if normalized else "backward")
+    frames = pieces.size(1)
+    total = n_fft + hop_length * (frames - 1)
+    start = n_fft // 2 if center else 0
+    stop = min(start + length, total) if length is not None else total - start if center else total
+    positions = (_core.arange(frames).unsqueeze(1) * hop_length + _core.arange(n_fft)).reshape(-1)
+    weights = _overlapped(frame_window.square().expand(1, frames, n_fft), positions, total)[:, start:stop]
+    if weights.numel() == 0 or weights.detach().abs().min().item() < 1e-11:
+        raise RuntimeError(_ENVELOPE)
+    signal = _overlapped(pieces * frame_window, positions, total)[:, start:stop] / weights
+    if length is not None and length > stop - start:
+        warnings.warn("istft: the signal is shorter than length; it is filled up with zeros at its end", stacklevel=2)
+        signal = _core.cat([signal, signal.new_zeros(signal.size(0), length - (stop - start))], 1)
+    return signal if input.dim() == 3 else signal.squeeze(0)
+
+
+def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int, input: Tensor) -> Tensor:
+    """The window in the middle of ``n_fft`` samples."""
+    if not 0 < win_length <= n_fft:
+        raise RuntimeError(f"{name}: expected 0 < win_length <= n_fft={n_fft}, but got win_length={win_length}")
+    if window is None:
+        window = _core.ones(win_length, dtype=input.real.dtype if input.is_complex() else input.dtype)
+    elif window.shape != (win_length,):
+        raise RuntimeError(
+            f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
+            f"{list(window.shape)}"
+        )
+    left = (n_fft - win_length) // 2
+    if win_length < n_fft:
+        window = _core.cat([window.new_zeros(left), window, window.new_zeros(n_fft - win_length - left)])
+    return window
+
+
+def _padded(x: Tensor, pad: int, mode: str) -> Tensor:
+    """The signal continued by ``pad`` samples on both sides."""
+    length = x.size(1)
+    if mode == "constant":
+        return _core.cat([x.new_zeros(x.size(0), pad), x, x.new_zeros(x.size(0), pad)], 1)
+    positions = _core.arange(-pad, length + pad)
+    if mode == "reflect":
+        if pad >= length:
+            raise RuntimeError(
+                f"stft: padding size should be less than the signal's length {length} in mode 'reflect', but got {pad}"
+            )
+        positions = length - 1 - (length - 1 - positions.abs()).abs()
+    elif mode == "replicate":
+        positions = positions.clamp(0, length - 1)
+    elif mode == "circular":
+        positions = positions % length
+    else:
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    return x.index_select(1, positions)
+
+
+def _spectrum(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
+    from flambeau import fft
+
+    return fft.rfft(pieces, norm=norm) if onesided else fft.fft(pieces, norm=norm)
+
+
+def _signal(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
+    from flambeau import fft
+
+    if onesided:
+        return fft.irfft(spectrum, n_fft, norm=norm)
+    signal = fft.ifft(spectrum, norm=norm)
+    return signal if complex_result else signal.real
+
+
+def _overlapped(pieces: Tensor, positions: Tensor, length: int) -> Tensor:
+    return pieces.new_zeros(pieces.size(0), length).index_add(1, positions, pieces.reshape(pieces.size(0), -1))

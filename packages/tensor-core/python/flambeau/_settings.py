@@ -1,0 +1,101 @@
+"""Settings of the process that programs make: determinism, precision, warnings, the default device and tensor type."""
+
+from typing import Any
+
+from flambeau import _core
+
+# Every operator is deterministic, whatever the number of threads; what is set here is kept and reported.
+_determinism = {"mode": False, "warn_only": False}
+_DEBUG_MODES = ("default", "warn", "error")
+_precision = "highest"
+_warn_always = False
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Asks for deterministic algorithms. There are no others here: results never depend on the threads."""
+    for name, value in (("mode", mode), ("warn_only", warn_only)):
+        if not isinstance(value, bool):
+            raise TypeError(f"use_deterministic_algorithms(): {name} must be bool, not {type(value).__name__}")
+    _determinism.update(mode=mode, warn_only=warn_only)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What ``use_deterministic_algorithms`` set."""
+    return _determinism["mode"]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether ``use_deterministic_algorithms`` asked for warnings only."""
+    return _determinism["warn_only"]
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """``"default"`` (0), ``"warn"`` (1) or ``"error"`` (2): the same as ``use_deterministic_algorithms``."""
+    if isinstance(debug_mode, str):
+        if debug_mode not in _DEBUG_MODES:
+            raise RuntimeError(f"debug_mode must be one of {', '.join(_DEBUG_MODES)}, but got {debug_mode}")
+        debug_mode = _DEBUG_MODES.index(debug_mode)
+    if isinstance(debug_mode, bool) or not isinstance(debug_mode, int):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode).__name__}")
+    if debug_mode not in (0, 1, 2):
+        raise RuntimeError(f"debug_mode must be 0, 1 or 2, but got {debug_mode}")
+    _determinism.update(mode=debug_mode > 0, warn_only=debug_mode == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2: see ``set_deterministic_debug_mode``."""
+    return 0 if not _determinism["mode"] else 1 if _determinism["warn_only"] else 2
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """``"highest"``, ``"high"`` or ``"medium"``. Products of float32 are computed in float32 whatever it is."""
+    global _precision
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"precision must be 'highest', 'high' or 'medium', but got {precision!r}")
+    _precision = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What ``set_float32_matmul_precision`` set."""
+    return _precision
+
+
+def set_warn_always(b: bool) -> None:
+    """Whether a warning that stands for many is given each time."""
+    global _warn_always
+    if not isinstance(b, bool):
+        raise RuntimeError(f"set_warn_always() expects a bool, but got {type(b).__name__}")
+    _warn_always = b
+
+
+def is_warn_always_enabled() -> bool:
+    """What ``set_warn_always`` set."""
+    return _warn_always
+
+
+def get_num_interop_threads() -> int:
+    """Operators run one after another: 1."""
+    return 1
+
+
+def set_default_device(device: Any) -> None:
+    """Sets where tensors are made; None and the CPU are the choices. Raises NotImplementedError for other devices."""
+    _core.empty(0, device=device)
+
+
+def get_default_device() -> _core.device:
+    """Where tensors are made: the CPU."""
+    return _core.device("cpu")
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Sets the default dtype by an older name for it: ``flambeau.DoubleTensor`` or ``"flambeau.DoubleTensor"``."""
+    from flambeau._tensor_types import dtype_named, tensortype
+
+    if isinstance(t, str):
+        dtype = dtype_named(t)
+    elif isinstance(t, tensortype):
+        dtype = t.dtype
+    else:
+        raise TypeError(f"invalid type object: expected a tensor type such as flambeau.FloatTensor, got {t!r}")
+    _core.set_default_dtype(dtype)

@@ -1,0 +1,92 @@
+"""The older names of tensors of one dtype: ``FloatTensor``, ``LongTensor`` and the like."""
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+_NAMES = {
+    "BoolTensor": _core.bool,
+    "ByteTensor": _core.uint8,
+    "CharTensor": _core.int8,
+    "ShortTensor": _core.int16,
+    "IntTensor": _core.int32,
+    "LongTensor": _core.int64,
+    "HalfTensor": _core.float16,
+    "BFloat16Tensor": _core.bfloat16,
+    "FloatTensor": _core.float32,
+    "DoubleTensor": _core.float64,
+    "ComplexFloatTensor": _core.complex64,
+    "ComplexDoubleTensor": _core.complex128,
+}
+_NAME_OF = {dtype: name for name, dtype in _NAMES.items()}
+
+
+class tensortype:
+    """Stands for the tensors of one dtype: makes them as ``Tensor`` does, and knows them by ``isinstance``.
+
+    >>> import flambeau
+    >>> flambeau.LongTensor([1, 2])
+    tensor([1, 2])
+    >>> isinstance(flambeau.zeros(2), flambeau.FloatTensor)
+    True
+    """
+
+    is_cuda = is_sparse = False
+
+    def __init__(self, name: str, dtype: _core.dtype) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.__module__ = "flambeau"
+        self.dtype = dtype
+
+    @property
+    def layout(self) -> Any:
+        """How the elements are kept: flambeau.strided."""
+        return _core.strided
+
+    def __call__(self, *args: Any, device: Any = None) -> Tensor:
+        return legacy_construct(self.dtype, args, device)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and instance.dtype is self.dtype
+
+    def __repr__(self) -> str:
+        return f"<class 'flambeau.{self.__name__}'>"
+
+    def __reduce__(self) -> str:
+        return self.__name__
+
+
+def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = None) -> Tensor:
+    """``Tensor(2, 3)``: uninitialised; ``Tensor(size)``; ``Tensor(data)``; ``Tensor(tensor)``: the same elements."""
+    if not args:
+        return _core.empty(0, dtype=dtype, device=device)
+    first = args[0]
+    if len(args) > 1 or (type(first) is int) or isinstance(first, _core.Size):
+        return _core.empty(*args, dtype=dtype, device=device)
+    if isinstance(first, Tensor):
+        if first.dtype is not dtype:
+            raise TypeError(f"expected a tensor of dtype {dtype}, got {first.dtype}")
+        return first.detach()
+    if isinstance(first, str):
+        raise TypeError("new(): invalid data type 'str'")
+    if not hasattr(first, "__len__"):
+        raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+    return _core.tensor(first, dtype=dtype, device=device)
+
+
+# The complex ones are names only, as in PyTorch.
+TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if not dtype.is_complex}
+
+
+def name_of(dtype: _core.dtype) -> str:
+    """``flambeau.FloatTensor`` of float32."""
+    return f"flambeau.{_NAME_OF[dtype]}"
+
+
+def dtype_named(name: str) -> _core.dtype:
+    """The dtype of ``"flambeau.FloatTensor"``; ValueError for other names."""
+    module, _, short = name.rpartition(".")
+    if module != "flambeau" or short not in _NAMES:
+        raise ValueError(f"invalid type: {name!r}")
+    return _NAMES[short]

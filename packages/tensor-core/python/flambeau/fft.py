@@ -1,0 +1,145 @@
+"""Discrete Fourier transforms.
+
+``X[k] = sum of x[j] exp(-2 pi i j k / n)``; the inverse has the other sign and, unless ``norm`` says otherwise, the
+factor 1/n. ``norm``: which direction carries the factor, ``"backward"`` (the default) or ``"forward"``, or ``"ortho"``
+for 1/sqrt(n) in both. ``n`` and ``s`` are the number of points along ``dim``: longer input is cut, shorter filled up
+with zeros; -1 in ``s`` leaves a size. Real and integer inputs are taken as complex ones of their precision. Every
+transform can be differentiated any number of times.
+
+Raises: RuntimeError for an unknown ``norm``, for fewer than one point, for a half-precision dtype, for dims given
+twice, for complex input where it must be real; IndexError for a ``dim`` out of range.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._core import (
+    fft,
+    fft2,
+    fftn,
+    hfft,
+    hfft2,
+    hfftn,
+    ifft,
+    ifft2,
+    ifftn,
+    ihfft,
+    ihfft2,
+    ihfftn,
+    irfft,
+    irfft2,
+    irfftn,
+    rfft,
+    rfft2,
+    rfftn,
+)
+from flambeau._operator import operator
+
+__all__ = [
+    "fft",
+    "fft2",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "hfft",
+    "hfft2",
+    "hfftn",
+    "ifft",
+    "ifft2",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "ihfft2",
+    "ihfftn",
+    "irfft",
+    "irfft2",
+    "irfftn",
+    "rfft",
+    "rfft2",
+    "rfftfreq",
+    "rfftn",
+]
+
+
+@operator(out=True)
+def fftfreq(
+    n: int,
+    d: float = 1.0,
+    *,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The frequencies of ``fft`` in cycles per unit of the spacing d: 0, 1, ..., -2, -1, divided by n d.
+
+    Raises RuntimeError for a negative n or a dtype that is neither floating nor complex.
+
+    >>> flambeau.fft.fftfreq(5)
+    tensor([ 0.0000,  0.2000,  0.4000, -0.4000, -0.2000])
+    """
+    count = _count("fftfreq", n, d, dtype)
+    values = [*range((count + 1) // 2), *range(-(count // 2), 0)]
+    return _frequencies(values, count, d, dtype, requires_grad)
+
+
+@operator(out=True)
+def rfftfreq(
+    n: int,
+    d: float = 1.0,
+    *,
+    dtype: Any = None,
+    layout: Any = flambeau.strided,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The frequencies of ``rfft``: 0, 1, ..., n // 2, divided by n d.
+
+    >>> flambeau.fft.rfftfreq(4)
+    tensor([0.0000, 0.2500, 0.5000])
+    """
+    count = _count("rfftfreq", n, d, dtype)
+    return _frequencies(range(count // 2 + 1), count, d, dtype, requires_grad)
+
+
+@operator()
+def fftshift(input: Tensor, dim: Sequence[int] | int | None = None) -> Tensor:
+    """The zero frequency moved to the middle, along ``dim`` (all dimensions unless given).
+
+    >>> flambeau.fft.fftshift(flambeau.tensor([0, 1, 2, -2, -1]))
+    tensor([-2, -1,  0,  1,  2])
+    """
+    return _shifted("fftshift", input, dim, lambda size: size // 2)
+
+
+@operator()
+def ifftshift(input: Tensor, dim: Sequence[int] | int | None = None) -> Tensor:
+    """The inverse of ``fftshift``."""
+    return _shifted("ifftshift", input, dim, lambda size: (size + 1) // 2)
+
+
+def _count(name: str, n: int, d: float, dtype: Any) -> int:
+    if not isinstance(n, int):
+        raise TypeError(f"{name}(): argument 'n' must be int, not {type(n).__name__}")
+    if isinstance(d, complex):
+        raise TypeError(f"{name}(): argument 'd' must be float, not complex")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(f"{name} requires a floating point or complex dtype, got {dtype}")
+    if n < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+    return n
+
+
+def _frequencies(values: Sequence[int], n: int, d: float, dtype: Any, requires_grad: bool) -> Tensor:
+    counts = _core.tensor(values, dtype=_core.float64)
+    dtype = _core.get_default_dtype() if dtype is None else dtype
+    return (counts / _core.tensor(n * d, dtype=_core.float64)).to(dtype).requires_grad_(requires_grad)
+
+
+def _shifted(name: str, input: Tensor, dim: Sequence[int] | int | None, shift: Any) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    dims = range(input.dim()) if dim is None else [dim] if isinstance(dim, int) else dim
+    return flambeau.roll(input, [shift(input.size(d)) for d in dims], list(dims))

@@ -1,0 +1,214 @@
+// Note [Sampling]
+// A point of a grid reads a fixed number of pixels: each mode is a list of taps, an index into the image and a weight
+// that is a function of the point. Weights and their derivatives by the point's coordinates are computed once for all
+// channels; what remains are gathers and sums. A tap beyond an image with zeros around it has the index -1.
+#include <cmath>
+
+#include "kernels/math.h"
+#include "kernels/networks.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+template <class T>
+struct Coordinate {
+  T place, slope;  // in pixels, and its derivative by the grid's coordinate
+};
+
+template <class T>
+FLAMBEAU_INLINE Coordinate<T> pixels(T x, int64_t size, bool align_corners) {
+  return align_corners ? Coordinate<T>{(x + 1) / 2 * T(size - 1), T(size - 1) / 2}
+                       : Coordinate<T>{((x + 1) * T(size) - 1) / 2, T(size) / 2};
+}
+
+template <class T>
+FLAMBEAU_INLINE Coordinate<T> clipped(Coordinate<T> c, int64_t size) {
+  const T last = T(size - 1);
+  const bool above = c.place > 0, below = c.place < last;
+  return {above ? (below ? c.place : last) : T(0), above & below ? c.slope : T(0)};
+}
+
+// Reflected at the edges: those of the pixels, or their centres where corners are aligned.
+template <class T>
+Coordinate<T> reflected(Coordinate<T> c, int64_t size, bool align_corners) {
+  const T low = align_corners ? T(0) : T(-0.5), span = align_corners ? T(size - 1) : T(size);
+  if (span == 0) return {0, 0};
+  T slope = c.slope, distance = c.place - low;
+  if (distance < 0) {
+    distance = -distance;
+    slope = -slope;
+  }
+  const T extra = std::fmod(distance, span), flips = std::floor(distance / span);
+  return std::fmod(flips, T(2)) == 0 ? Coordinate<T>{extra + low, slope} : Coordinate<T>{span - extra + low, -slope};
+}
+
+template <class T>
+Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampling& s) {
+  if (s.padding == Sampling::Border) return clipped(c, size);
+  if (s.padding == Sampling::Reflection) return clipped(reflected(c, size, s.align_corners), size);
+  return c;
+}
+
+// As a whole number; far outside where it is none.
+template <class T>
+FLAMBEAU_INLINE int32_t whole(T place) {
+  return int32_t(place > T(-1e9) && place < T(1e9) ? place : T(-100));
+}
+FLAMBEAU_INLINE int32_t inside(int32_t i, int64_t size) { return (i >= 0) & (i < int32_t(size)) ? i : -1; }
+
+// The taps of a block of points along one dimension: pixels (-1 beyond the image), weights and slopes.
+template <class T>
+struct Lines {
+  int count;
+  int32_t at[4][kPoints];
+  T weight[4][kPoints], slope[4][kPoints];
+};
+
+// place(x) of every point's coordinate in pixels, without and with padding: the loops over points vectorise where it
+// does.
+template <class T, class Place>
+FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int dims, int64_t points, int64_t size, Place place) {
+  l.count = 1;
+  for (int64_t p = 0; p < points; ++p) {
+    l.at[0][p] = inside(whole(std::nearbyint(place(grid[p * dims]).place)), size);
+    l.weight[0][p] = T(1);
+    l.slope[0][p] = T(0);
+  }
+}
+
+template <class T, class Place>
+FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int dims, int64_t points, int64_t size, Place place) {
+  l.count = 2;
+  for (int64_t p = 0; p < points; ++p) {
+    const Coordinate<T> c = place(grid[p * dims]);
+    const T floor = std::floor(c.place), share = c.place - floor;
+    const int32_t at = whole(floor);
+    l.at[0][p] = inside(at, size);
+    l.at[1][p] = inside(at + 1, size);
+    l.weight[0][p] = T(1) - share;
+    l.weight[1][p] = share;
+    l.slope[0][p] = -c.slope;
+    l.slope[1][p] = c.slope;
+  }
+}
+
+// Keys 1981 with a = -0.75: weights and slopes of the distances 1 + t, t, 1 - t, 2 - t. Each tap is padded by itself.
+template <class T>
+void cubic_lines(Lines<T>& l, const T* grid, int dims, int64_t points, int64_t size, const Sampling& s) {
+  const T a = T(-0.75);
+  l.count = 4;
+  for (int64_t p = 0; p < points; ++p) {
+    const Coordinate<T> c = pixels(grid[p * dims], size, s.align_corners);
+    const T floor = std::floor(c.place), t = c.place - floor;
+    const int32_t at = whole(floor);
+    for (int k = 0; k < 4; ++k) {
+      const T signed_distance = t + T(1 - k), d = std::abs(signed_distance), sign = signed_distance < 0 ? T(-1) : T(1);
+      const bool near = k == 1 || k == 2;
+      l.weight[k][p] = near ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((d - 5) * d + 8) * d * a - 4 * a;
+      l.slope[k][p] = c.slope * sign * (near ? (3 * (a + 2) * d - 2 * (a + 3)) * d : (3 * d - 10) * d * a + 8 * a);
+      const int32_t pixel = at == -100 ? -100 : at - 1 + k;
+      const bool moved = s.padding != Sampling::Zeros;
+      l.at[k][p] = inside(moved ? whole(padded<T>({T(pixel), 1}, size, s).place) : pixel, size);
+    }
+  }
+}
+
+template <class T>
+void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const Sampling& s) {
+  const bool corners = s.align_corners;
+  const auto by_mode = [&](auto place) __attribute__((always_inline)) {
+    (s.mode == Sampling::Nearest) ? nearest_lines(l, grid, s.dims, points, size, place)
+                                  : linear_lines(l, grid, s.dims, points, size, place);
+  };
+  if (s.mode == Sampling::Bicubic)
+    cubic_lines(l, grid, s.dims, points, size, s);
+  else if (s.padding == Sampling::Zeros)
+    by_mode([=](T x) __attribute__((always_inline)) { return pixels(x, size, corners); });
+  else if (s.padding == Sampling::Border)
+    by_mode([=](T x) __attribute__((always_inline)) { return clipped(pixels(x, size, corners), size); });
+  else
+    by_mode([=](T x) __attribute__((always_inline)) {
+      return clipped(reflected(pixels(x, size, corners), size, corners), size);
+    });
+}
+
+template <class T>
+void place_taps(const Sampling& s, const char* grid_bytes, int64_t points, void* taps_, bool slopes) {
+  const T* grid = reinterpret_cast<const T*>(grid_bytes);
+  Taps<T>& taps = *static_cast<Taps<T>*>(taps_);
+  Lines<T> lines[3];  // x, y, z
+  for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], grid + d, points, s.size[2 - d], s);
+  if (s.dims == 2) {
+    lines[2].count = 1;
+    for (int64_t p = 0; p < points; ++p) {
+      lines[2].at[0][p] = 0;
+      lines[2].weight[0][p] = T(1);
+      lines[2].slope[0][p] = T(0);
+    }
+  }
+  const auto& [x, y, z] = lines;
+  const int32_t height = int32_t(s.size[1]), width = int32_t(s.size[2]);
+  int t = 0;
+  for (int k = 0; k < z.count; ++k)
+    for (int j = 0; j < y.count; ++j)
+      for (int i = 0; i < x.count; ++i, ++t)
+        for (int64_t p = 0; p < points; ++p) {
+          const int32_t xs = x.at[i][p], ys = y.at[j][p], zs = z.at[k][p];
+          const bool seen = (xs >= 0) & (ys >= 0) & (zs >= 0);
+          taps.index[t][p] = seen ? (zs * height + ys) * width + xs : -1;
+          taps.weight[t][p] = x.weight[i][p] * y.weight[j][p] * z.weight[k][p];
+          if (!slopes) continue;
+          taps.slope[0][t][p] = x.slope[i][p] * y.weight[j][p] * z.weight[k][p];
+          taps.slope[1][t][p] = x.weight[i][p] * y.slope[j][p] * z.weight[k][p];
+          taps.slope[2][t][p] = x.weight[i][p] * y.weight[j][p] * z.slope[k][p];
+        }
+}
+
+template <class T>
+FLAMBEAU_INLINE T read(const T* image, int32_t index) {
+  const T v = image[index < 0 ? 0 : index];
+  return index < 0 ? T(0) : v;
+}
+
+template <class T>
+void sample(const Sampling& s, int64_t points, const void* taps_, const char* image_bytes, char* out_bytes) {
+  const Taps<T>& taps = *static_cast<const Taps<T>*>(taps_);
+  const T* image = reinterpret_cast<const T*>(image_bytes);
+  T* __restrict out = reinterpret_cast<T*>(out_bytes);
+  for (int64_t p = 0; p < points; ++p) out[p] = taps.weight[0][p] * read(image, taps.index[0][p]);
+  for (int t = 1; t < s.taps(); ++t)
+    for (int64_t p = 0; p < points; ++p) out[p] += taps.weight[t][p] * read(image, taps.index[t][p]);
+}
+
+template <class T>
+void sample_backward(const Sampling& s, int64_t points, const void* taps_, const char* image_bytes,
+                     const char* grad_bytes, char* image_grad_bytes, char* point_grad_bytes) {
+  const Taps<T>& taps = *static_cast<const Taps<T>*>(taps_);
+  const T *image = reinterpret_cast<const T*>(image_bytes), *grad = reinterpret_cast<const T*>(grad_bytes);
+  T* image_grad = reinterpret_cast<T*>(image_grad_bytes);
+  T* __restrict point_grad = reinterpret_cast<T*>(point_grad_bytes);
+  for (int t = 0; t < s.taps(); ++t) {
+    if (image_grad)
+      for (int64_t p = 0; p < points; ++p)
+        if (taps.index[t][p] >= 0) image_grad[taps.index[t][p]] += grad[p] * taps.weight[t][p];
+    if (point_grad)
+      for (int64_t p = 0; p < points; ++p) {
+        const T share = grad[p] * read(image, taps.index[t][p]);
+        for (int d = 0; d < s.dims; ++d) point_grad[d * kPoints + p] += share * taps.slope[d][t][p];
+      }
+  }
+}
+
+}  // namespace
+
+void fill_grid_sample(NetworkTable& table) {
+  table.place_taps[0] = place_taps<float>;
+  table.place_taps[1] = place_taps<double>;
+  table.sample[0] = sample<float>;
+  table.sample[1] = sample<double>;
+  table.sample_backward[0] = sample_backward<float>;
+  table.sample_backward[1] = sample_backward<double>;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,131 @@
+// The kernels that layers are made of, beside those of table.h. Internal to the library.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "kernels/table.h"
+
+namespace flambeau::kernels {
+
+// A sparse matrix in runs of rows with equally many taps. Tap k of row o stands at offset + k * (last - first) +
+// o - first of a run's index and weight. `uniform`: the taps of a row have one weight, that of the first.
+struct SparseRun {
+  int64_t first, last, taps, offset;
+};
+struct Sparse {
+  const SparseRun* runs;
+  int64_t run_count, rows;
+  const int32_t* index;
+  const void* weight;
+  bool uniform;
+};
+
+// Windows of up to three dimensions: along each, output o covers the taps start[o] + i * step, i < count[o].
+struct MaxWindows {
+  struct Axis {
+    int64_t size, out, step;
+    const int64_t *start, *count;
+  } axes[3];
+};
+// Windows of equal size, (depth, height, width), on images of fewer than 2**30 places.
+struct EqualWindows {
+  std::array<int64_t, 3> size, out, kernel, stride, padding, dilation;
+};
+
+struct Moments {
+  double mean, rstd;
+};
+
+// A block of attention scores: rows of queries by columns of keys, `row` apart. Causal: row r sees the first
+// visible + r columns. The mask (or null) is added.
+struct Scores {
+  int64_t rows, columns, row;
+  bool causal;
+  int64_t visible;
+  const void* mask;
+  int64_t mask_row;
+};
+
+// How points of a grid read an image, see Note [Sampling] in grid_sample.cpp.
+struct Sampling {
+  enum Mode { Bilinear, Nearest, Bicubic } mode;
+  enum Padding { Zeros, Border, Reflection } padding;
+  bool align_corners;
+  int dims;         // 2 or 3
+  int64_t size[3];  // depth, height, width
+  int taps() const { return mode == Nearest ? 1 : mode == Bicubic ? 16 : dims == 2 ? 4 : 8; }
+};
+inline constexpr int64_t kPoints = 128;  // at most, in a block
+inline constexpr int kMaxTaps = 16;
+template <class T>
+struct Taps {  // of a block of points; an index of -1 reads a zero
+  int32_t index[kMaxTaps][kPoints];
+  T weight[kMaxTaps][kPoints];
+  T slope[3][kMaxTaps][kPoints];  // the weights' derivatives by the grid's coordinates, x first
+};
+
+struct NetworkTable {
+  // out[o * inner + i] = sum over the taps of row o of weight * in[index * inner + i]
+  void (*resample[3])(const Sparse& matrix, const char* in, char* out, int64_t inner);
+
+  // The largest value of each window and its place; NaN counts as the largest.
+  void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
+  void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
+
+  // out[r] = scale * the sum of row r
+  void (*row_sums[2])(const char* in, int64_t rows, int64_t length, char* out, double scale);
+  // out += factor * in
+  void (*add_scaled_row[2])(char* out, const char* in, int64_t n, double factor);
+
+  // Normalisation, see Note [Normalisation] in normalize.cpp. Weights and biases may be null.
+  void (*moments[2])(const char* in, int64_t n, double* sum, double* square_sum, double centre);
+  void (*affine[2])(char* out, const char* in, int64_t n, double centre, double scale, double shift);
+  void (*normalize_row[2])(char* out, const char* in, const char* weight, const char* bias, int64_t n, Moments m);
+  void (*norm_sums[2])(const char* grad, const char* in, const char* weight, int64_t n, double centre, double* grads,
+                       double* products);
+  void (*norm_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t n, double centre,
+                           double of_grad, double of_in, double constant);
+  // See Note [Attention] in operators/attention.cpp. The first turns scores into exp(score - maximum), updates maxima
+  // and sums, and scales the rows of `out`; the second turns them into probabilities and `products` into the scores'
+  // gradient.
+  void (*attend[2])(const Scores& s, void* scores, void* maxima, void* sums, void* out, int64_t width);
+  void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
+                             double scale);
+
+  // `taps` is a Taps of the type. The gradient of the image is added to; that of the points is (kPoints) for each
+  // coordinate, added to as well. Either may be null.
+  void (*place_taps[2])(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes);
+  void (*sample[2])(const Sampling& s, int64_t points, const void* taps, const char* image, char* out);
+  void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,
+                             char* image_grad, char* point_grad);
+
+  // Cross-entropy over `length` classes of `width` of the `inner` places: the logarithm of the sum of exponentials, and
+  // exp(in - logarithm) * factor. Both may be one row (inner, width 1).
+  void (*log_sum_exp[2])(const char* in, int64_t length, int64_t inner, int64_t width, char* out);
+  void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
+                            const char* logarithms, const char* factors);
+
+  // A step of Note [CTC] over the states: the logarithm of what comes from the state, the one before it, and the one
+  // before that where it may be skipped, plus the state's own logarithm. Both `before` have two states of padding.
+  void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
+  // exp(alpha + beta + loss - own), the share of all ways that go through a state.
+  void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,
+                        double loss);
+
+  // The same of matrices (rows, columns) whose columns are the channels; centre, scale and shift one for each.
+  void (*column_moments[2])(const char* in, int64_t rows, int64_t columns, int64_t row, const double* centre,
+                            double* sums, double* squares);
+  void (*column_affine[2])(char* out, const char* in, int64_t rows, int64_t columns, const char* centre,
+                           const char* scale, const char* shift);
+  void (*column_sums[2])(const char* grad, const char* in, int64_t rows, int64_t columns, int64_t row,
+                         const double* centre, double* grads, double* products);
+  void (*column_gradient[2])(char* out, const char* grad, const char* in, int64_t rows, int64_t columns,
+                             const char* centre, const char* of_grad, const char* of_in, const char* constant);
+
+  void (*norm_columns[2])(const char* grad, const char* in, int64_t n, Moments m, double* weights, double* biases);
+};
+
+inline const NetworkTable& networks() { return *table().networks; }
+
+}  // namespace flambeau::kernels

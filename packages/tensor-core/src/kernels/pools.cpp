@@ -1,0 +1,199 @@
+// Max pooling: the largest value of each window and where it stands; and sums of rows, which other pools are made of.
+#include <cstring>
+#include <limits>
+
+#include "kernels/math.h"
+#include "kernels/networks.h"
+#include "kernels/simd.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+constexpr int64_t kBlock = 512;  // outputs of a row taken together
+
+// One tap of a row of windows: of equal values the first stays. place(o) is where it reads, valid(o) whether it does.
+template <class T, class Index, class Place, class Valid>
+FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
+                                 int64_t last, Place place, Valid valid) {
+#pragma GCC ivdep
+  for (int64_t o = first; o < last; ++o) {
+    const auto i = place(o);
+    const T v = in[i];
+    const bool better = ((v > best[o]) | (v != v) | (at[o] < 0)) & valid(o);
+    best[o] = better ? v : best[o];
+    at[o] = better ? Index(i) : at[o];
+  }
+}
+
+template <class T, class Index>
+FLAMBEAU_INLINE void clear(T* best, Index* at, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    best[i] = std::numeric_limits<T>::lowest();
+    at[i] = -1;
+  }
+}
+
+template <class T>
+void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int64_t* indices) {
+  const T* in = reinterpret_cast<const T*>(in_bytes);
+  T* out = reinterpret_cast<T*>(out_bytes);
+  const auto &deep = w.axes[0], &high = w.axes[1], &wide = w.axes[2];
+  int64_t most = 0;
+  for (int64_t o = 0; o < wide.out; ++o) most = maximum(most, wide.count[o]);
+  for (int64_t od = 0; od < deep.out; ++od)
+    for (int64_t oh = 0; oh < high.out; ++oh, out += wide.out, indices += wide.out) {
+      clear(out, indices, wide.out);
+      for (int64_t kd = 0; kd < deep.count[od]; ++kd)
+        for (int64_t kh = 0; kh < high.count[oh]; ++kh) {
+          const int64_t z = deep.start[od] + kd * deep.step, y = high.start[oh] + kh * high.step;
+          const int64_t row = (z * high.size + y) * wide.size;
+          for (int64_t kw = 0; kw < most; ++kw)
+            take_larger(
+                out, indices, in, 0, wide.out,
+                [&](int64_t o) __attribute__((always_inline)) {
+                  return row + wide.start[o] + (kw < wide.count[o] ? kw * wide.step : 0);
+                },
+                [&](int64_t o) __attribute__((always_inline)) { return kw < wide.count[o]; });
+        }
+    }
+}
+
+// One row of windows of equal size: `row` of the image at the height and depth of a tap.
+template <class T, class Index>
+void max_row(const EqualWindows& w, const T* in, int64_t row, int64_t begin, int64_t count, T* best, Index* at) {
+  const int64_t stride = w.stride[2];
+  const auto always = [](int64_t) __attribute__((always_inline)) { return true; };
+  for (int64_t kw = 0; kw < w.kernel[2]; ++kw) {
+    const int64_t shift = begin * stride - w.padding[2] + kw * w.dilation[2], room = w.size[2] - shift;
+    const int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
+    const int64_t last = room <= 0 ? 0 : minimum(count, (room + stride - 1) / stride);
+    const int64_t from = row + shift;
+    if (stride == 1)
+      take_larger(
+          best, at, in, first, last, [=](int64_t o) __attribute__((always_inline)) { return from + o; }, always);
+    else if (stride == 2)
+      take_larger(
+          best, at, in, first, last, [=](int64_t o) __attribute__((always_inline)) { return from + o * 2; }, always);
+    else
+      take_larger(
+          best, at, in, first, last, [=](int64_t o) __attribute__((always_inline)) { return from + o * stride; },
+          always);
+  }
+}
+
+template <class T>
+void max_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
+  typename Simd<T>::Integer at[kBlock];
+  for (int64_t od = 0; od < w.out[0]; ++od)
+    for (int64_t oh = 0; oh < w.out[1]; ++oh, out += w.out[2], indices += w.out[2])
+      for (int64_t begin = 0; begin < w.out[2]; begin += kBlock) {
+        const int64_t count = minimum(kBlock, w.out[2] - begin);
+        clear(out + begin, at, count);
+        for (int64_t kd = 0; kd < w.kernel[0]; ++kd)
+          for (int64_t kh = 0; kh < w.kernel[1]; ++kh) {
+            const int64_t z = od * w.stride[0] - w.padding[0] + kd * w.dilation[0];
+            const int64_t y = oh * w.stride[1] - w.padding[1] + kh * w.dilation[1];
+            if (z < 0 || z >= w.size[0] || y < 0 || y >= w.size[1]) continue;
+            max_row(w, in, (z * w.size[1] + y) * w.size[2], begin, count, out + begin, at);
+          }
+        for (int64_t i = 0; i < count; ++i) indices[begin + i] = at[i] < 0 ? 0 : at[i];
+      }
+}
+
+// The usual 2x2 window with stride 2, without borders: of equal values the first, as above.
+template <class T>
+FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* indices, int64_t row, int64_t width) {
+  using S = Simd<T>;
+  using Vector = typename S::Vector;
+  using Mask = typename S::Mask;
+  constexpr int L = S::kLanes;
+  const Mask even = S::iota(0, 2), odd = S::iota(1, 2);
+  const Vector x0 = S::load(above), x1 = S::load(above + L), y0 = S::load(below), y1 = S::load(below + L);
+  const Vector a = __builtin_shuffle(x0, x1, even), b = __builtin_shuffle(x0, x1, odd),
+               c = __builtin_shuffle(y0, y1, even), d = __builtin_shuffle(y0, y1, odd);
+  const Vector upper = (a > b) | (a != a) ? a : b, lower = (c > d) | (c != c) ? c : d;
+  const Vector best = (upper > lower) | (upper != upper) ? upper : lower;
+  const Mask below_at = Mask{} + typename S::Integer(width);
+  Mask at = (c == best) | (c != c) ? below_at : below_at + 1;
+  at = (b == best) | (b != b) ? Mask{} + 1 : at;
+  at = (a == best) | (a != a) ? Mask{} : at;
+  at += even + typename S::Integer(row);
+  S::store(out, best);
+  for (int l = 0; l < L; ++l) indices[l] = at[l];
+}
+
+template <class T>
+void max_2x2(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
+  constexpr int L = Simd<T>::kLanes;
+  const int64_t columns = w.out[2], width = w.size[2];
+  for (int64_t oh = 0; oh < w.out[1]; ++oh, out += columns, indices += columns) {
+    const T *above = in + 2 * oh * width, *below = above + width;
+    const int64_t row = 2 * oh * width;
+    int64_t ow = 0;
+    for (; ow + L <= columns; ow += L)
+      choose(above + 2 * ow, below + 2 * ow, out + ow, indices + ow, row + 2 * ow, width);
+    if (const int64_t rest = columns - ow; rest > 0) {  // through a block of whole vectors: branches on data cost more
+      T x[2 * L] = {}, y[2 * L] = {}, best[L];
+      int64_t at[L];
+      std::memcpy(x, above + 2 * ow, size_t(2 * rest) * sizeof(T));
+      std::memcpy(y, below + 2 * ow, size_t(2 * rest) * sizeof(T));
+      choose(x, y, best, at, row + 2 * ow, width);
+      std::memcpy(out + ow, best, size_t(rest) * sizeof(T));
+      std::memcpy(indices + ow, at, size_t(rest) * sizeof(int64_t));
+    }
+  }
+}
+
+template <class T>
+void max_equal_windows(const EqualWindows& w, const char* in, char* out, int64_t* indices) {
+  bool usual = w.size[0] == 1 && w.kernel[0] == 1;
+  for (int i = 1; i < 3; ++i)
+    usual &=
+        w.kernel[i] == 2 && w.stride[i] == 2 && w.padding[i] == 0 && w.dilation[i] == 1 && 2 * w.out[i] <= w.size[i];
+  (usual ? max_2x2<T> : max_rows<T>)(w, reinterpret_cast<const T*>(in), reinterpret_cast<T*>(out), indices);
+}
+
+template <class T>
+void row_sums(const char* in_bytes, int64_t rows, int64_t length, char* out_bytes, double scale) {
+  using S = Simd<T>;
+  const T* in = reinterpret_cast<const T*>(in_bytes);
+  T* out = reinterpret_cast<T*>(out_bytes);
+  for (int64_t r = 0; r < rows; ++r, in += length) {
+    typename S::Vector total = {};
+    int64_t i = 0;
+    for (; i + S::kLanes <= length; i += S::kLanes) total += S::load(in + i);
+    T rest[S::kLanes] = {};
+    std::memcpy(rest, in + i, size_t(length - i) * sizeof(T));
+    total += S::load(rest);
+    S::store(rest, total);
+    T sum = 0;
+    for (int l = 0; l < S::kLanes; ++l) sum += rest[l];
+    out[r] = sum * T(scale);
+  }
+}
+
+template <class T>
+void add_scaled_row(char* out_bytes, const char* in_bytes, int64_t n, double factor) {
+  T* __restrict out = reinterpret_cast<T*>(out_bytes);
+  const T* __restrict in = reinterpret_cast<const T*>(in_bytes);
+  const T f = T(factor);
+  for (int64_t i = 0; i < n; ++i) out[i] += f * in[i];
+}
+
+}  // namespace
+
+void fill_pools(NetworkTable& table) {
+  table.max_windows[0] = max_windows<float>;
+  table.max_windows[1] = max_windows<double>;
+  table.max_windows[2] = max_windows<int64_t>;
+  table.max_equal_windows[0] = max_equal_windows<float>;
+  table.max_equal_windows[1] = max_equal_windows<double>;
+  table.max_equal_windows[2] = max_equal_windows<int64_t>;
+  table.row_sums[0] = row_sums<float>;
+  table.row_sums[1] = row_sums<double>;
+  table.add_scaled_row[0] = add_scaled_row<float>;
+  table.add_scaled_row[1] = add_scaled_row<double>;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

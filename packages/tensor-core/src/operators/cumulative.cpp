@@ -1,0 +1,194 @@
+// Running sums, products and extremes along a dimension, each with its derivative.
+#include <limits>
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+#include "operators/chosen.h"
+
+namespace flambeau {
+
+namespace {
+
+// A tensor around the dimension: (outer, length, inner), contiguous and of a kernel's type.
+struct Lines {
+  Tensor input;
+  int64_t outer = 1, length = 1, inner = 1;
+
+  Lines(const Tensor& t, int64_t dim, Dtype in) : input(contiguous(to(detach(t), in))) {
+    for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : i > dim ? inner : length) *= t.shape()[i];
+  }
+  // Calls body(offset in elements, columns), on several threads where there is much to do.
+  template <class F>
+  void each(F&& body) const {
+    const int64_t step = length * inner;
+    if (step == 0) return;
+    if (outer > 1 || inner < 128)
+      return parallel_items(outer, std::max<int64_t>(1, 32768 / step), [&](int64_t begin, int64_t end) {
+        for (int64_t o = begin; o < end; ++o) body(o * step, inner);
+      });
+    parallel_for(inner, std::max<int64_t>(64, 32768 / length),
+                 [&](int64_t begin, int64_t end) { body(begin, end - begin); });
+  }
+};
+
+// A long row in blocks: their totals, the totals before each, and then all the blocks by themselves.
+void scan_row(const kernels::ScanKernels& k, bool product, const char* in, char* out, int64_t n, Dtype dtype) {
+  constexpr int64_t kBlock = 1024, kGroup = 8;
+  const int64_t size = item_size(dtype), blocks = (n + kBlock - 1) / kBlock, whole = n / kBlock;
+  const Dtype wide = dtype == Dtype::float32 ? Dtype::float64 : dtype == Dtype::complex64 ? Dtype::complex128 : dtype;
+  const Tensor totals = empty({blocks}, wide), before = empty({blocks + 1}, wide);
+  parallel_items(blocks, 32, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b)
+      k.total(totals.bytes() + b * k.state, in + b * kBlock * size, std::min(kBlock, n - b * kBlock));
+  });
+  copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
+  const auto& wide_scan = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
+  wide_scan[int(compute_type(wide))].blocks(before.bytes() + k.state, totals.bytes(), before.bytes(), 1, blocks);
+  parallel_items((whole + kGroup - 1) / kGroup, 4, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * kGroup, count = std::min(whole, end * kGroup) - first;
+    k.blocks(out + first * kBlock * size, in + first * kBlock * size, before.bytes() + first * k.state, count, kBlock);
+  });
+  if (whole < blocks)
+    k.blocks(out + whole * kBlock * size, in + whole * kBlock * size, before.bytes() + whole * k.state, 1,
+             n - whole * kBlock);
+}
+
+Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
+  GradMode off(false);
+  const Dtype in = type == Dtype::int32 ? Dtype::int64 : dtype_of(compute_type(type));
+  const Lines l(t, dim, in);
+  const int64_t size = item_size(in);
+  const auto& k = kernels::table().scan[int(op)][int(compute_type(in))];
+  Tensor out = empty(t.shape(), in);
+  l.each([&](int64_t at, int64_t columns) {
+    if (l.inner == 1 && l.length > 4096)
+      scan_row(k, op == kernels::Scan::Prod, l.input.bytes() + at * size, out.bytes() + at * size, l.length, in);
+    else
+      k.rows(out.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
+  });
+  return to(out, type);
+}
+
+Dtype sum_type(const Tensor& t, std::optional<Dtype> dtype) {
+  return dtype.value_or(category(t.dtype()) <= Category::Integer ? Dtype::int64 : t.dtype());
+}
+
+Tensor reversed(const Tensor& t, int64_t dim) {
+  if (t.dim() == 0) return t;
+  return index_select(t, dim, arange(Scalar(t.size(dim) - 1), Scalar(-1), Scalar(-1), Dtype::int64));
+}
+Tensor reversed_cumsum(const Tensor& t, int64_t dim) { return reversed(cumsum(reversed(t, dim), dim, {}), dim); }
+
+// The gradient of cumprod, once differentiable, in time proportional to the elements. Before the first zero of a line
+// it is the sum of grad * result from there on, divided by x; at the zero, the same with 1 in its place; beyond, 0.
+Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, int64_t dim) {
+  const Tensor zero = eq(x, 0), zeros_so_far = cumsum(zero, dim, {});
+  const Tensor before = eq(zeros_so_far, 0), first = logical_and(zero, eq(zeros_so_far, 1));
+  const Tensor at_others = reversed_cumsum(g * conj(result), dim) / conj(where(before, x, Scalar(1.0)));
+  if (!item(any(zero, {}, false)).truth()) return at_others;
+  const Tensor others = cumprod(where(first, Scalar(1.0), x), dim, {});
+  const Tensor from_first = where(gt(zeros_so_far, 0), g * conj(others), Scalar(0.0));
+  const Tensor at_first = where(first, reversed_cumsum(from_first, dim), Scalar(0.0));
+  return where(before, at_others, at_first);
+}
+
+// The same, differentiable any number of times: the products without x[i], for every i.
+Tensor cumprod_gradient_of_any_order(const Tensor& g, const Tensor& x, int64_t dim) {
+  const Tensor rows = transpose(x, dim, -1), grads = transpose(g, dim, -1);
+  const int64_t n = rows.size(-1);
+  const Tensor without = where(eye(n, n, Dtype::bool_), Scalar(1.0), unsqueeze(rows, -2));
+  const Tensor products = triu(cumprod(without, -1, {}), 0);
+  return transpose(sum(conj(products) * unsqueeze(grads, -2), Shape{-1}, false, {}), dim, -1);
+}
+
+}  // namespace
+
+Tensor cumsum(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
+  dim = t.wrap_dim(dim);
+  const Dtype type = sum_type(t, dtype);
+  Tensor out = scan(kernels::Scan::Sum, t, dim, type);
+  if (category(type) > Category::Integer && recording(t))
+    record("Cumsum", out, {&t}, {}, [dim](const Context& c) { c.set(0, reversed_cumsum(c.gradient(), dim)); });
+  return out;
+}
+
+Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
+  dim = t.wrap_dim(dim);
+  const Dtype type = sum_type(t, dtype);
+  const Tensor x = to(t, type);
+  Tensor out = scan(kernels::Scan::Prod, x, dim, type);
+  if (category(type) > Category::Integer && recording(x))
+    record("Cumprod", out, {&x}, {&x, &out}, [dim](const Context& c) {
+      const Tensor &g = c.gradient(), &x = c.saved(0);
+      if (x.dim() == 0) return c.set(0, g);
+      c.set(0, grad_enabled() ? cumprod_gradient_of_any_order(g, x, dim) : cumprod_gradient(g, x, c.saved(1), dim));
+    });
+  return out;
+}
+
+Tensor logcumsumexp(const Tensor& t, int64_t dim) {
+  dim = t.wrap_dim(dim);
+  require<NotImplementedError>(is_inexact(t.dtype()), "\"logcumsumexp\" not implemented for '", t.dtype(), "'");
+  Tensor out;
+  {
+    GradMode off(false);
+    const Dtype in = dtype_of(compute_type(t.dtype()));
+    const Lines l(t, dim, in);
+    const int64_t size = item_size(in);
+    Tensor wide = empty(t.shape(), in);
+    l.each([&](int64_t at, int64_t columns) {
+      kernels::table().logcumsumexp[int(compute_type(in)) - int(Compute::f32)](
+          wide.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
+    });
+    out = to(wide, t.dtype());
+  }
+  if (recording(
+          t))  // the sum of grad * exp(x - result) from here on, positive and negative gradients apart, by logarithms
+    record("Logcumsumexp", out, {&t}, {&t, &out}, [dim](const Context& c) {
+      const Tensor &g = c.gradient(), &x = c.saved(0), &result = c.saved(1);
+      if (is_complex(x.dtype())) {
+        const Tensor terms = reversed(log(g) - conj(result), dim);
+        return c.set(0, exp(reversed(logcumsumexp(terms, dim), dim) + conj(x)));
+      }
+      const auto part = [&](const Tensor& size) {
+        const Tensor present = gt(size, 0);
+        const Tensor logarithm = where(present, log(where(present, size, Scalar(1.0))) - result,
+                                       Scalar(-std::numeric_limits<double>::infinity()));
+        return exp(reversed(logcumsumexp(reversed(logarithm, dim), dim), dim) + x);
+      };
+      c.set(0, part(g) - part(-g));
+    });
+  return out;
+}
+
+namespace {
+
+TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
+  dim = t.wrap_dim(dim);
+  const Dtype in = dtype_of(compute_type(t.dtype()));
+  require<NotImplementedError>(category(t.dtype()) <= Category::Floating, largest ? "\"cummax\"" : "\"cummin\"",
+                               " not implemented for '", t.dtype(), "'");
+  const auto& table = kernels::table();
+  const auto kernel = (largest ? table.cummax : table.cummin)[int(compute_type(in))];
+  TensorPair out{{}, empty(t.shape(), Dtype::int64)};
+  {
+    GradMode off(false);
+    const Lines l(t, dim, in);
+    Tensor values = empty(t.shape(), in);
+    l.each([&](int64_t at, int64_t columns) {
+      kernel(values.bytes() + at * item_size(in), out.indices.data<int64_t>() + at,
+             l.input.bytes() + at * item_size(in), l.length, l.inner, columns);
+    });
+    out.values = to(values, t.dtype());
+  }
+  record_chosen(largest ? "Cummax" : "Cummin", out, t, dim, true);
+  return out;
+}
+
+}  // namespace
+
+TensorPair cummax(const Tensor& t, int64_t dim) { return running_extreme(true, t, dim); }
+TensorPair cummin(const Tensor& t, int64_t dim) { return running_extreme(false, t, dim); }
+
+}  // namespace flambeau

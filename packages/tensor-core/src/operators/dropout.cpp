@@ -1,0 +1,54 @@
+// Dropout.
+#include "flambeau/networks.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+namespace {
+
+// Note [Dropout]
+// The mask is a function of seed, offset and element, so the derivative draws it again instead of keeping it.
+Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
+  Tensor out;
+  {
+    GradMode off(false);
+    const Dtype type = t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+    const Tensor x = contiguous(to(t, type));
+    out = empty(t.shape(), type);
+    const double cut = p * 4294967296.0;
+    const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
+    const double scale = p < 1 ? 1 / (1 - p) : 0;
+    constexpr int64_t kGroups = 16;  // of words drawn at a time
+    const int64_t chunk = kGroups * kernels::kGroup, chunks = (t.numel() + chunk - 1) / chunk, size = item_size(type);
+    const auto& table = kernels::table();
+    parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
+      alignas(64) uint32_t bits[kGroups * kernels::kGroup];
+      for (int64_t i = begin; i < end; ++i) {
+        table.random_bits(bits, kGroups, seed, offset + uint64_t(i * kGroups));
+        table.dropout[type == Dtype::float64](out.bytes() + i * chunk * size, x.bytes() + i * chunk * size,
+                                              std::min(chunk, t.numel() - i * chunk), threshold, scale, bits);
+      }
+    });
+    out = to(out, t.dtype());
+  }
+  if (recording(t))
+    record("Dropout", out, {&t}, {},
+           [p, seed, offset](const Context& c) { c.set(0, apply_mask(c.gradient(), p, seed, offset)); });
+  return out;
+}
+
+}  // namespace
+
+Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
+  require<ValueError>(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
+  if (!training || p == 0) return input;
+  if (p == 1) return mul(input, 0.0);
+  Generator& g = generator ? *generator : default_generator();
+  constexpr int64_t kChunk = 16 * kernels::kGroup;
+  const int64_t chunks = (input.numel() + kChunk - 1) / kChunk;
+  return apply_mask(input, p, g.seed(), g.reserve(chunks * 16));
+}
+
+}  // namespace flambeau

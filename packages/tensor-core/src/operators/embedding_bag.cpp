@@ -1,0 +1,177 @@
+// Sums, means and largest values over bags of a table's rows, without the rows themselves.
+#include <cstring>
+
+#include "flambeau/networks.h"
+#include "flambeau/parallel.h"
+#include "kernels/networks.h"
+#include "operators/convolution.h"
+
+namespace flambeau {
+
+namespace {
+
+struct Bags {
+  int64_t count, rows, width, padding;
+  BagMode mode;
+  Tensor indices;   // int64, contiguous
+  Tensor begins;    // (bags + 1)
+  Tensor bag_of;    // of each index
+  Tensor sizes;     // of each bag, without the padding
+  Tensor extremes;  // (bags, width): for Max the row of each value, -1 of an empty bag
+
+  bool counts(int64_t i) const { return indices.data<int64_t>()[i] != padding; }
+};
+
+// The values of bag b; `weights` may be null.
+template <class T>
+void fill_bag(const Bags& bags, int64_t b, const T* table, const T* weights, T* out, int64_t* extremes) {
+  const int64_t *index = bags.indices.data<int64_t>(), *begins = bags.begins.data<int64_t>();
+  const int64_t width = bags.width;
+  const auto add = kernels::networks().add_scaled_row[sizeof(T) == 8];
+  std::fill(out, out + width, T(0));
+  bool first = true;
+  for (int64_t i = begins[b]; i < begins[b + 1]; ++i) {
+    if (!bags.counts(i)) continue;
+    const T* row = table + index[i] * width;
+    if (bags.mode == BagMode::Max) {
+      for (int64_t d = 0; d < width; ++d)
+        if (first || row[d] > out[d]) {
+          out[d] = row[d];
+          extremes[d] = index[i];
+        }
+    } else {
+      add(reinterpret_cast<char*>(out), reinterpret_cast<const char*>(row), width, weights ? double(weights[i]) : 1.0);
+    }
+    first = false;
+  }
+  const int64_t size = bags.sizes.data<int64_t>()[b];
+  if (bags.mode == BagMode::Mean && size > 1)
+    for (int64_t d = 0; d < width; ++d) out[d] /= T(size);
+}
+
+Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
+  const Dtype type = weight.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+  const Tensor table = contiguous(to(weight, type)),
+               scale = per_sample.defined() ? contiguous(to(per_sample, type)) : per_sample;
+  Tensor out = empty({bags.count, bags.width}, type);
+  if (bags.mode == BagMode::Max) bags.extremes = full({bags.count, bags.width}, Scalar(-1), Dtype::int64);
+  dispatch_real(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const int64_t each = bags.count ? bags.indices.numel() * bags.width / bags.count : 0;
+    parallel_items(bags.count, std::max<int64_t>(1, 16384 / (each + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b)
+        fill_bag<T>(bags, b, table.data<T>(), scale.defined() ? scale.data<T>() : nullptr,
+                    out.data<T>() + b * bags.width,
+                    bags.extremes.defined() ? bags.extremes.data<int64_t>() + b * bags.width : nullptr);
+    });
+  });
+  return to(out, weight.dtype());
+}
+
+Tensor bags_of_indices(const Bags& bags) {
+  Tensor out = empty(bags.indices.shape(), Dtype::int64);
+  const int64_t* begins = bags.begins.data<int64_t>();
+  for (int64_t b = 0; b < bags.count; ++b)
+    std::fill(out.data<int64_t>() + begins[b], out.data<int64_t>() + begins[b + 1], b);
+  return out;
+}
+
+// What an index contributes to its bag, less what the caller gave: 1 over the bag's size, 0 for the padding.
+Tensor shares(const Bags& bags, Dtype type, bool by_frequency) {
+  Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
+  if (bags.mode == BagMode::Mean)
+    share = share / to(index_select(clamp_min(bags.sizes, Scalar(1)), 0, bags.bag_of), type);
+  if (by_frequency) {
+    const Tensor frequency = index_add(zeros({bags.rows}, type), 0, bags.indices, ones(bags.indices.shape(), type));
+    share = share / index_select(frequency, 0, bags.indices);
+  }
+  return share;
+}
+
+Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_sample, bool by_frequency) {
+  const Tensor zero = zeros({bags.rows, bags.width}, grad.dtype());
+  if (bags.mode == BagMode::Max) {
+    const Tensor seen = ge(bags.extremes, Scalar(0));
+    return scatter_add(zero, 0, clamp_min(bags.extremes, Scalar(0)), where(seen, grad, Scalar(0.0)));
+  }
+  Tensor share = shares(bags, grad.dtype(), by_frequency);
+  if (per_sample.defined()) share = share * per_sample;
+  return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
+}
+
+Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode, int64_t padding) {
+  require(weight.dim() == 2, "embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension ", weight.dim());
+  require<NotImplementedError>(is_floating(weight.dtype()), "\"embedding_bag\" not implemented for '", weight.dtype(),
+                               "'");
+  require(indices.dim() == 1 && begins.dim() == 1 && begins.numel() > 0,
+          "embedding_bag: indices and offsets must be one-dimensional, got ", indices.shape(), " and ", begins.shape());
+  for (const Tensor* t : {&indices, &begins})
+    require(t->dtype() == Dtype::int64 || t->dtype() == Dtype::int32,
+            "embedding_bag: indices and offsets must be int32 or int64, got ", t->dtype());
+  Bags bags{begins.numel() - 1,
+            weight.size(0),
+            weight.size(1),
+            padding,
+            mode,
+            contiguous(to(indices, Dtype::int64)),
+            contiguous(to(begins, Dtype::int64)),
+            {},
+            {},
+            {}};
+  const int64_t* index = bags.indices.data<int64_t>();
+  uint64_t furthest = 0;
+  for (int64_t i = 0; i < indices.numel(); ++i) furthest = std::max(furthest, uint64_t(index[i]));  // of negatives, too
+  require<IndexError>(indices.numel() == 0 || furthest < uint64_t(bags.rows),
+                      "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ",
+                      int64_t(furthest), " for a weight of shape ", weight.shape());
+  bags.sizes = zeros({bags.count}, Dtype::int64);
+  const int64_t* at = bags.begins.data<int64_t>();
+  require(at[0] == 0,
+          "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. ",
+          "However, got ", at[0]);
+  for (int64_t b = 0; b < bags.count; ++b) {
+    require(at[b] <= at[b + 1] && at[b + 1] <= indices.numel(),
+            "embedding_bag: offsets must not decrease nor exceed the ", "number of indices ", indices.numel(), ", got ",
+            at[b], " before ", at[b + 1]);
+    int64_t& size = bags.sizes.data<int64_t>()[b];
+    size = at[b + 1] - at[b];
+    if (padding >= 0)
+      for (int64_t i = at[b]; i < at[b + 1]; ++i) size -= !bags.counts(i);
+  }
+  require(at[bags.count] == indices.numel(), "embedding_bag: the last offset must be the number of indices ",
+          indices.numel(), ", got ", at[bags.count]);
+  return bags;
+}
+
+}  // namespace
+
+Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode,
+                     const Tensor& per_sample, int64_t padding, bool by_frequency) {
+  require(!per_sample.defined() || mode == BagMode::Sum,
+          "embedding_bag: per_sample_weights was not None, which is only supported for mode='sum'");
+  require(!per_sample.defined() || (per_sample.dtype() == weight.dtype() && per_sample.shape() == indices.shape()),
+          "embedding_bag: expected per_sample_weights of the weight's dtype ", weight.dtype(),
+          " and the indices' shape ", indices.shape(), ", got ",
+          per_sample.defined() ? per_sample.dtype() : weight.dtype(), " ",
+          per_sample.defined() ? per_sample.shape() : Shape());
+  auto bags = std::make_shared<Bags>(checked(weight, indices, begins, mode, padding));
+  Tensor out;
+  {
+    GradMode off(false);
+    out = forward(*bags, weight, per_sample);
+  }
+  if (recording(weight, per_sample)) {
+    bags->bag_of = bags_of_indices(*bags);
+    record("EmbeddingBag", out, {&weight, &per_sample}, {&weight, &per_sample}, [bags, by_frequency](const Context& c) {
+      const Tensor &weight = c.saved(0), &per_sample = c.saved(1), &grad = c.gradient();
+      if (c.needs(0)) c.set(0, weight_gradient(*bags, grad, per_sample, by_frequency));
+      if (c.needs(1)) {
+        const Tensor rows = index_select(grad, 0, bags->bag_of) * index_select(weight, 0, bags->indices);
+        c.set(1, sum(rows, Shape{1}, false, std::nullopt) * to(ne(bags->indices, Scalar(bags->padding)), grad.dtype()));
+      }
+    });
+  }
+  return out;
+}
+
+}  // namespace flambeau

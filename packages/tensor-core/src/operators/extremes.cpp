@@ -1,0 +1,132 @@
+// Largest and smallest elements, where they are, and whether any or all are not 0.
+#include "operators/chosen.h"
+#include "operators/reduction.h"
+
+namespace flambeau {
+
+namespace {
+
+using kernels::Reduce;
+
+void require_order(const Tensor& t, const char* name) {
+  require<NotImplementedError>(category(t.dtype()) <= Category::Floating, name, "(): not implemented for '", t.dtype(),
+                               "'");
+}
+
+void require_any(const Tensor& t, const char* name) {
+  require(t.numel() > 0, name,
+          "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+          "'dim' argument.");
+}
+
+// The extreme values; the gradient is shared evenly among equal ones.
+Tensor extreme(bool largest, const Tensor& t, const OptionalDims& dim, bool keepdim, const char* node) {
+  const char* name = largest ? "amax" : "amin";
+  require_order(t, name);
+  if (dim && !dim->empty())
+    require_elements(t, dim, name);
+  else
+    require_any(t, name);
+  Tensor out;
+  {
+    GradMode off(false);
+    out = to(reduce(largest ? Reduce::Max : Reduce::Min, t, dim, keepdim), t.dtype());
+  }
+  if (recording(t)) record_shared(node, out, t, kept_shape(t, dim));
+  return out;
+}
+
+using ArgKernel = kernels::ArgReduceKernel;
+
+// Positions along a step; a long one in blocks, of whose best elements the first best counts.
+Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
+  const auto& table = kernels::table();
+  const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
+  const int64_t size = item_size(in.dtype()), rows = block_length(outer, length, inner);
+  const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
+  Tensor out = empty({outer * blocks * inner}, Dtype::int64);
+  if (blocks == 1) {
+    over_step(outer, length, inner, [&](int64_t first, int64_t count, int64_t column, int64_t columns) {
+      for (int64_t o = first; o < first + count; ++o)
+        kernel(out.data<int64_t>() + o * inner + column, in.bytes() + (o * length * inner + column) * size, length,
+               inner, columns);
+    });
+    return out;
+  }
+  parallel_items(outer * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * rows;
+      int64_t* to = out.data<int64_t>() + i * inner;
+      kernel(to, in.bytes() + (i / blocks * length + first) * inner * size, std::min(rows, length - first), inner,
+             inner);
+      for (int64_t k = 0; k < inner; ++k) to[k] += first;
+    }
+  });
+  const Tensor shaped = view(in, {outer, length, inner}), places = view(out, {outer, blocks, inner});
+  const Tensor best = contiguous(gather(shaped, 1, places));
+  return view(gather(places, 1, view(arg_step(largest, best, outer, blocks, inner), {outer, 1, inner})),
+              {outer * inner});
+}
+
+Tensor arg_reduce(bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  GradMode off(false);
+  const Tensor x = contiguous(t);
+  int64_t outer = 1, length = 1, inner = 1;
+  const int64_t d = dim ? t.wrap_dim(*dim) : 0;
+  for (int i = 0; i < t.dim(); ++i) (!dim || i == d ? length : i < d ? outer : inner) *= t.shape()[i];
+  const Tensor out = arg_step(largest, x, outer, length, inner);
+  resize(out, reduced_shape(t, dim ? OptionalDims(Shape{d}) : OptionalDims(), keepdim));
+  return out;
+}
+
+TensorPair extreme_dim(bool largest, const Tensor& t, int64_t dim, bool keepdim, const char* node) {
+  dim = t.wrap_dim(dim);
+  require_order(t, largest ? "max" : "min");
+  require_elements(t, Shape{dim}, largest ? "max" : "min");
+  TensorPair out;
+  {
+    GradMode off(false);
+    out.indices = arg_reduce(largest, t, dim, true);
+    out.values = t.dim() ? gather(t, dim, out.indices) : clone(t);
+    if (!keepdim && t.dim()) {
+      resize(out.values, reduced_shape(t, Shape{dim}, false));
+      resize(out.indices, out.values.shape());
+    }
+  }
+  record_chosen(node, out, t, dim, keepdim);
+  return out;
+}
+
+Tensor extreme_all(bool largest, const Tensor& t, const char* name, const char* node) {
+  require_any(t, name);
+  return extreme(largest, t, {}, false, node);
+}
+
+Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  require_order(t, largest ? "argmax" : "argmin");
+  require<IndexError>(t.numel() > 0 || (dim && t.size(*dim) > 0), largest ? "argmax" : "argmin",
+                      "(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                      "with the 'dim' argument.");
+  return arg_reduce(largest, t, dim, keepdim);
+}
+
+Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
+  GradMode off(false);
+  const Tensor out = reduce(op, t, dim, keepdim);
+  return t.dtype() == Dtype::uint8 ? to(out, Dtype::uint8) : out;
+}
+
+}  // namespace
+
+Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(true, t, dim, keepdim, "Amax"); }
+Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(false, t, dim, keepdim, "Amin"); }
+Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
+Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
+TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }
+TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(false, t, dim, keepdim, "Min"); }
+Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
+Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(false, t, dim, keepdim); }
+Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::Any, t, dim, keepdim); }
+Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::All, t, dim, keepdim); }
+
+}  // namespace flambeau

@@ -1,0 +1,104 @@
+// What is computed once for a length of Fourier transforms: factors and roots of unity. Internal to the library.
+#pragma once
+
+#include <cmath>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kernels/fourier.h"
+
+namespace flambeau {
+
+constexpr int kRadices[] = {8, 4, 2, 3, 5, 7, 11, 13};
+
+inline bool smooth(int64_t n) {
+  for (const int r : kRadices)
+    while (n % r == 0) n /= r;
+  return n == 1;
+}
+
+// exp(-2 pi i j / n) for j = 0, stride, 2 * stride, ..., `count` of them; exact to half a unit but for a few.
+template <class T>
+std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
+  using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
+  constexpr Wide kTurn = Wide(6.28318530717958647692528676655900577L);
+  std::vector<T> roots(size_t(2 * count));
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t j = k * stride % n, quarter = 4 * j / n;  // 4 j / n turns by a quarter are exact
+    const Wide angle = kTurn * Wide(4 * j - quarter * n) / Wide(4 * n);
+    const Wide c = std::cos(angle), s = std::sin(angle);
+    const Wide real = quarter == 0 ? c : quarter == 1 ? -s : quarter == 2 ? -c : s;
+    const Wide imaginary = quarter == 0 ? -s : quarter == 1 ? -c : quarter == 2 ? s : c;
+    roots[size_t(2 * k)] = T(real);
+    roots[size_t(2 * k + 1)] = T(imaginary);
+  }
+  return roots;
+}
+
+// What is computed once for a length and kept: when there is too much of it, all of it is forgotten.
+template <class Value, class Make>
+std::shared_ptr<const Value> kept(int64_t length, Make make) {
+  constexpr size_t kMost = 64;
+  static std::mutex mutex;
+  static std::map<int64_t, std::shared_ptr<const Value>> all;
+  thread_local std::pair<int64_t, std::shared_ptr<const Value>> last;
+  if (last.second && last.first == length) return last.second;
+  const std::lock_guard lock(mutex);
+  auto found = all.find(length);
+  if (found == all.end()) {
+    if (all.size() >= kMost) all.clear();
+    found = all.emplace(length, std::make_shared<const Value>(make())).first;
+  }
+  last = *found;
+  return found->second;
+}
+
+template <class T>
+struct Plan {
+  int64_t length;
+  std::vector<int> factors;
+  std::vector<T> roots;
+  operator kernels::FourierPlan() const {
+    return {length, factors.data(), factors.data() + factors.size(), roots.data()};
+  }
+};
+template <class T>
+std::shared_ptr<const Plan<T>> plan_of(int64_t length) {
+  return kept<Plan<T>>(length, [&] {
+    Plan<T> plan{length, {}, roots_of_unity<T>(length, 1, length)};
+    int64_t rest = length;
+    for (const int r : kRadices)
+      for (; rest % r == 0; rest /= r) plan.factors.push_back(r);
+    return plan;
+  });
+}
+
+// The roots between a real signal and half its spectrum.
+template <class T>
+struct HalfRoots {
+  std::vector<T> values;
+};
+template <class T>
+std::shared_ptr<const HalfRoots<T>> half_roots_of(int64_t length) {
+  return kept<HalfRoots<T>>(length, [&] { return HalfRoots<T>{roots_of_unity<T>(length, 1, length / 2 + 1)}; });
+}
+
+// The roots of a long length: each is the product of a fine and a coarse one.
+template <class T>
+struct TwistRoots {
+  int fine_bits;
+  std::vector<T> fine, coarse;
+};
+template <class T>
+std::shared_ptr<const TwistRoots<T>> twist_roots_of(int64_t length) {
+  return kept<TwistRoots<T>>(length, [&] {
+    int bits = 0;
+    while ((int64_t(1) << (2 * bits)) < length) ++bits;
+    const int64_t step = int64_t(1) << bits;
+    return TwistRoots<T>{bits, roots_of_unity<T>(length, 1, step), roots_of_unity<T>(length, step, length / step + 1)};
+  });
+}
+
+}  // namespace flambeau

@@ -1,0 +1,78 @@
+// How a gamma variate moves with its concentration, the underlying uniform number held fixed: implicit
+// reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498), dz/da = -(dP/da)(a, z) / density(a, z).
+#include <cmath>
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+
+namespace flambeau {
+
+namespace {
+
+double digamma(double x) {  // x >= 1: recurrence to 10 and beyond, then the asymptotic series
+  double shift = 0;
+  for (; x < 10; ++x) shift -= 1 / x;
+  const double s = 1 / (x * x);
+  return shift + std::log(x) - 0.5 / x - s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240 - s / 132))));
+}
+
+// P = e**-z sum z**(a + k) / gamma(a + k + 1), differentiated term by term and divided by the density.
+double by_series(double a, double z) {
+  const double log_z = std::log(z);
+  double weight = z / a, psi = digamma(a + 1), sum = 0;
+  for (int k = 0; k < 100'000; ++k) {
+    const double term = weight * (log_z - psi);
+    sum += term;
+    if (a + k > z && std::abs(term) <= 1e-17 * std::abs(sum)) break;
+    psi += 1 / (a + k + 1);
+    weight *= z / (a + k + 1);
+  }
+  return -sum;
+}
+
+// For large a, z = a lambda(eta) with eta = eta0 + epsilon(eta0) / a and eta0 sqrt(a) fixed: Temme 1992, "Asymptotic
+// inversion of incomplete gamma functions", to first order.
+double by_inversion(double a, double z) {
+  const double lambda = z / a, mu = lambda - 1;
+  double half_square = mu - std::log1p(mu);
+  if (std::abs(mu) < 0.02) {  // without the cancellation
+    half_square = 0;
+    double power = mu;
+    for (int k = 2; k < 14; ++k) half_square += (k % 2 ? -1 : 1) * (power *= mu) / k;
+  }
+  const double eta = std::copysign(std::sqrt(2 * half_square), mu), ratio = mu == 0 ? 1 : eta / mu;
+  const auto epsilon = [&](double e) {
+    return std::abs(e) < 0.02 ? -1.0 / 3 + e / 36 + e * e / 1620 : std::log(ratio) / eta + (e - eta) / 36;
+  };
+  double eta0 = eta;
+  for (int step = 0; step < 3; ++step) eta0 = eta - epsilon(eta0) / a;
+  const double slope = -eta0 / (2 * a) * (1 + (1.0 / 36 + eta0 / 810) / a) - epsilon(eta0) / (a * a);
+  return lambda + a * lambda * ratio * slope;
+}
+
+}  // namespace
+
+Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample) {
+  require(concentration.shape() == sample.shape(), "_standard_gamma_grad: the shapes differ: ", concentration.shape(),
+          " and ", sample.shape());
+  Tensor out;
+  {
+    GradMode off(false);
+    const Tensor alphas = contiguous(to(concentration, Dtype::float64)),
+                 samples = contiguous(to(sample, Dtype::float64));
+    const Tensor slopes = empty(sample.shape(), Dtype::float64);
+    const double *a = alphas.data<double>(), *z = samples.data<double>();
+    double* to_ = slopes.data<double>();
+    parallel_for(slopes.numel(), 256, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to_[i] = a[i] > 1000 ? by_inversion(a[i], z[i]) : by_series(a[i], z[i]);
+    });
+    out = to(slopes, sample.dtype());
+  }
+  if (recording(concentration, sample))
+    record("StandardGammaGrad", out, {&concentration, &sample}, {}, [](const Context&) {
+      detail::raise<NotImplementedError>("the derivative of _standard_gamma is not differentiable itself");
+    });
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,71 @@
+// Counts of elements: by value, and in bins of equal width.
+#include "flambeau/sorting.h"
+
+namespace flambeau {
+
+namespace {
+
+// The weights (1 where there are none) added up by bin.
+template <class Sum, class Bin>
+Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
+  Tensor out = zeros({bins}, dtype);
+  Sum* sums = out.data<Sum>();
+  for (int64_t i = 0; i < n; ++i) bin(sums, i);
+  return out;
+}
+
+}  // namespace
+
+Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
+  GradMode off(false);
+  require<NotImplementedError>(category(t.dtype()) == Category::Integer, "\"bincount\" not implemented for '",
+                               t.dtype(), "'");
+  require(minlength >= 0, "minlength should be >= 0, got ", minlength);
+  if (t.dim() == 1 && t.numel() == 0) return zeros({minlength}, Dtype::int64);
+  require(t.dim() == 1 && item(min_all(t)).integer() >= 0,
+          "bincount only supports 1-d non-negative integral inputs, got ",
+          t.dim() == 1 ? "a negative element" : "another number of dimensions");
+  require(!weights.defined() || (weights.dim() == 1 && weights.numel() == t.numel()),
+          "weights should be 1-d and have the same length as input, got ",
+          weights.defined() ? weights.shape() : Shape(), " for an input of shape ", t.shape());
+  const Tensor x = contiguous(to(t, Dtype::int64));
+  const int64_t *place = x.data<int64_t>(), n = t.numel();
+  const int64_t bins = std::max(minlength, item(max_all(x)).integer() + 1);
+  if (!weights.defined())
+    return added_up<int64_t>(bins, n, Dtype::int64, [=](int64_t* sums, int64_t i) { ++sums[place[i]]; });
+  if (weights.dtype() == Dtype::float32) {
+    const Tensor w = contiguous(weights);
+    return added_up<float>(bins, n, Dtype::float32,
+                           [place, w = w.data<float>()](float* sums, int64_t i) { sums[place[i]] += w[i]; });
+  }
+  const Tensor w = contiguous(to(weights, Dtype::float64));
+  return added_up<double>(bins, n, Dtype::float64,
+                          [place, w = w.data<double>()](double* sums, int64_t i) { sums[place[i]] += w[i]; });
+}
+
+Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
+  GradMode off(false);
+  require<NotImplementedError>(is_floating(t.dtype()), "\"histogram\" not implemented for '", t.dtype(), "'");
+  require(bins > 0, "histc(): bins must be > 0, but got ", bins);
+  if (low == high && t.numel() > 0) {
+    low = item(min_all(t)).real();
+    high = item(max_all(t)).real();
+  }
+  require(std::isfinite(low) && std::isfinite(high), "histc: range of [", low, ", ", high, "] is not finite");
+  require(low <= high, "histc: max must be larger than min, got ", high, " and ", low);
+  if (low == high) {
+    low -= 1;
+    high += 1;
+  }
+  const Dtype in = dtype_of(compute_type(t.dtype()));
+  const Tensor x = contiguous(to(t, in));
+  const auto count = [&]<class T>(T first, T last) {
+    return added_up<int64_t>(bins, x.numel(), Dtype::int64, [=, values = x.data<T>()](int64_t* sums, int64_t i) {
+      const T v = values[i];
+      if (v >= first && v <= last) ++sums[std::min(bins - 1, int64_t((v - first) * T(bins) / (last - first)))];
+    });
+  };
+  return to(in == Dtype::float64 ? count(low, high) : count(float(low), float(high)), t.dtype());
+}
+
+}  // namespace flambeau

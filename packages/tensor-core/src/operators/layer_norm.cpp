@@ -1,0 +1,185 @@
+// Layer and RMS normalisation: rows, with a weight for each place.
+#include <cmath>
+#include <limits>
+
+#include "flambeau/parallel.h"
+#include "operators/normalization.h"
+
+namespace flambeau {
+
+namespace {
+
+struct Rows {
+  int64_t count, length;
+  bool centred;  // RMS normalisation leaves the mean where it is
+
+  int64_t grain() const { return std::max<int64_t>(1, 16384 / (length + 1)); }
+};
+
+// Two passes over a row that the first has brought into the cache.
+kernels::Moments moments_of(const char* row, const Rows& r, double eps, int kind) {
+  const auto moments = kernels::networks().moments[kind];
+  const double n = double(r.length);
+  Sums first, second;
+  if (!r.centred) {
+    moments(row, r.length, &first.values, &first.squares, 0);
+    return {0, 1 / std::sqrt(first.squares / n + eps)};
+  }
+  moments(row, r.length, &first.values, &first.squares, 0);
+  const double centre = kind ? first.values / n : double(float(first.values / n));
+  moments(row, r.length, &second.values, &second.squares, centre);
+  const double rest = second.values / n;
+  return {centre + rest, 1 / std::sqrt(std::max(0.0, second.squares / n - rest * rest) + eps)};
+}
+
+// Statistics are kept in float64: (count, 2) of mean and 1 / deviation.
+Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, Tensor& out) {
+  const Dtype type = x.dtype();
+  const int kind = type == Dtype::float64;
+  out = empty(x.shape(), type);
+  Tensor statistics = empty({r.count, 2}, Dtype::float64);
+  auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
+  const auto normalize = kernels::networks().normalize_row[kind];
+  parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      m[i] = moments_of(bytes_at(x, i * r.length), r, eps, kind);
+      normalize(out.bytes() + i * r.length * item_size(type), bytes_at(x, i * r.length), bytes_at(weight, 0),
+                bytes_at(bias, 0), r.length, m[i]);
+    }
+  });
+  return statistics;
+}
+
+struct Gradients {
+  Tensor input, weight, bias;
+};
+
+// The columns are summed in a fixed number of parts, so that the order of additions does not depend on the threads.
+constexpr int64_t kParts = 16;
+
+Gradients backward(const Rows& r, const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
+                   bool columns) {
+  const Dtype type = x.dtype();
+  const int kind = type == Dtype::float64;
+  const auto& table = kernels::networks();
+  const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
+  const int64_t parts = std::max<int64_t>(1, std::min(kParts, r.count / 4));
+  Gradients out;
+  out.input = empty(x.shape(), type);
+  Tensor partial = columns ? zeros({2, parts, r.length}, Dtype::float64) : Tensor();
+  const double n = double(r.length);
+  parallel_items(
+      parts, std::max<int64_t>(1, r.grain() * parts / std::max<int64_t>(1, r.count)), [&](int64_t begin, int64_t end) {
+        for (int64_t part = begin; part < end; ++part)
+          for (int64_t i = r.count * part / parts; i < r.count * (part + 1) / parts; ++i) {
+            const char *g = bytes_at(grad, i * r.length), *row = bytes_at(x, i * r.length);
+            Sums sums;
+            table.norm_sums[kind](g, row, bytes_at(weight, 0), r.length, m[i].mean, &sums.values, &sums.squares);
+            const RowGradient line(m[i].rstd, r.centred ? sums.values / n : 0, sums.squares * m[i].rstd / n);
+            table.norm_gradient[kind](out.input.bytes() + i * r.length * item_size(type), g, row, bytes_at(weight, 0),
+                                      r.length, m[i].mean, m[i].rstd, line.of_in, line.constant);
+            if (columns)
+              table.norm_columns[kind](g, row, r.length, m[i], partial.data<double>() + part * r.length,
+                                       partial.data<double>() + (parts + part) * r.length);
+          }
+      });
+  if (columns) {
+    const Tensor total = sum(partial, Shape{1}, false, std::nullopt);
+    out.weight = select(total, 0, 0);
+    out.bias = select(total, 0, 1);
+  }
+  return out;
+}
+
+// The same with the operators of tensors, to be differentiated again.
+void differentiable_backward(const Context& c, const Rows& r, int normalized, double eps) {
+  const Tensor &x = c.saved(0), &w = c.saved(1), &g = c.gradient();
+  Shape last, leading;
+  for (int i = 0; i < x.dim(); ++i) (i < x.dim() - normalized ? leading : last).push_back(i);
+  const Tensor centred = r.centred ? x - mean(x, last, true, std::nullopt) : x;
+  const Tensor inverse = rsqrt(mean(square(centred), last, true, std::nullopt) + Scalar(eps)), h = centred * inverse;
+  if (c.needs(0)) {
+    const Tensor scaled = w.defined() ? g * w : g, product = mean(scaled * h, last, true, std::nullopt);
+    const Tensor inner = scaled - h * product;
+    c.set(0, (r.centred ? inner - mean(scaled, last, true, std::nullopt) : inner) * inverse);
+  }
+  const auto over_rows = [&](const Tensor& t) { return leading.empty() ? t : sum(t, leading, false, std::nullopt); };
+  if (c.needs(1)) c.set(1, over_rows(g * h));
+  if (c.needs(2)) c.set(2, over_rows(g));
+}
+
+void check(const char* name, const Tensor& input, const Shape& normalized, const Tensor& weight, const Tensor& bias) {
+  require(!normalized.empty(), name, ": expected normalized_shape to be at least 1-dimensional, i.e., containing at ",
+          "least one element, but got normalized_shape = ", normalized);
+  for (const Tensor* t : {&weight, &bias})
+    require(!t->defined() || t->shape() == normalized, name, ": expected ", t == &weight ? "weight" : "bias",
+            " to be of same shape as normalized_shape, but got ", t == &weight ? "weight" : "bias", " of shape ",
+            t->defined() ? t->shape() : Shape(), " and normalized_shape = ", normalized);
+  const size_t dims = normalized.size(), have = input.shape().size();
+  require(have >= dims && Shape(input.shape().end() - dims, input.shape().end()) == normalized, name,
+          ": given normalized_shape=", normalized, ", expected input with shape [*, ", normalized,
+          "], but got input of size ", input.shape());
+  require<NotImplementedError>(is_floating(input.dtype()) || is_complex(input.dtype()), "\"", name,
+                               "\" not implemented for '", input.dtype(), "'");
+}
+
+Tensor normalize(const char* node, bool centred, const Tensor& input, const Shape& normalized, const Tensor& weight,
+                 const Tensor& bias, double eps, Tensor& statistics) {
+  const int dims = int(normalized.size());
+  const int64_t length = product(normalized), count = length ? input.numel() / length : 0;
+  const Rows rows{count, length, centred};
+  Tensor out;
+  {
+    GradMode off(false);
+    const Dtype type = normalization_type(input);
+    statistics = forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
+    out = to(out, input.dtype());
+  }
+  if (recording(input, weight, bias))
+    record(node, out, {&input, &weight, &bias}, {&input, &weight, &statistics},
+           [rows, dims, eps, shape = normalized](const Context& c) {
+             if (grad_enabled()) return differentiable_backward(c, rows, dims, eps);
+             const Tensor &x = c.saved(0), &w = c.saved(1);
+             const Dtype type = normalization_type(x);
+             const Gradients g = backward(rows, prepared(c.gradient(), type), prepared(x, type), prepared(w, type),
+                                          c.saved(2), c.needs(1) || c.needs(2));
+             if (c.needs(0)) c.set(0, to(g.input, x.dtype()));
+             if (c.needs(1)) c.set(1, to(reshape(g.weight, shape), w.dtype()));
+             if (c.needs(2)) c.set(2, to(reshape(g.bias, shape), w.defined() ? w.dtype() : x.dtype()));
+           });
+  return out;
+}
+
+// The root mean square of the absolute values.
+Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
+  check("rms_norm", input, normalized, weight, Tensor());
+  Shape last;
+  for (int i = 0; i < int(normalized.size()); ++i) last.push_back(-1 - i);
+  const Tensor squares = square(real(input)) + square(imag(input));
+  const Tensor out = input * rsqrt(mean(squares, last, true, std::nullopt) + Scalar(eps));
+  return weight.defined() ? out * weight : out;
+}
+
+}  // namespace
+
+Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, const Tensor& bias,
+                      double eps) {
+  check("layer_norm", input, normalized, weight, bias);
+  require<NotImplementedError>(!is_complex(input.dtype()), "\"layer_norm\" not implemented for '", input.dtype(), "'");
+  Normalized result;
+  Tensor statistics;
+  result.values = normalize("NativeLayerNorm", true, input, normalized, weight, bias, eps, statistics);
+  result.statistics = statistics;
+  return result;
+}
+
+Tensor rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, std::optional<double> eps) {
+  const bool wide = input.dtype() == Dtype::float64 || input.dtype() == Dtype::complex128;
+  const double least = wide ? std::numeric_limits<double>::epsilon() : double(std::numeric_limits<float>::epsilon());
+  if (is_complex(input.dtype())) return complex_rms_norm(input, normalized, weight, eps.value_or(least));
+  check("rms_norm", input, normalized, weight, Tensor());
+  Tensor statistics;
+  return normalize("RmsNorm", false, input, normalized, weight, Tensor(), eps.value_or(least), statistics);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,43 @@
+// Tensors that are given other memory, or more of it.
+#include <cstring>
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, const Shape& strides, int64_t offset) {
+  require(!self.requires_grad() || !grad_enabled(), "set_: a tensor that requires grad cannot be given other memory");
+  require(self.dtype() == source.dtype(), "set_: expected a source of dtype ", self.dtype(), ", got ", source.dtype());
+  GradMode off(false);
+  const Tensor view = as_strided(source, shape, strides, offset);  // checks the bounds
+  TensorImpl &to = *self.impl(), &from = *view.impl();
+  to.storage = from.storage;
+  to.offset = from.offset;
+  to.shape = from.shape;
+  to.strides = from.strides;
+  to.base = Ref<TensorImpl>();
+  to.update_geometry();
+}
+
+Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
+  require(!self.requires_grad(), "cannot resize variables that require grad");
+  for (int64_t s : shape) require(s >= 0, "resize_: negative size in ", shape);
+  const Shape strides = strides_in(format, shape);
+  if (self.shape() == shape && format == MemoryFormat::Contiguous) return self;
+  const Tensor whole = empty_strided(shape, strides, self.dtype());  // refuses what is too large
+  const int64_t item = item_size(self.dtype()), before = int64_t(self.storage().bytes()),
+                needed = int64_t(whole.storage().bytes()) + self.offset() * item;
+  TensorImpl& impl = *self.impl();
+  if (needed > before) {
+    require(impl.storage->writable(), "resize_: the tensor's memory is read-only; it cannot be resized to ", shape);
+    const Ref<Storage> larger = Storage::create(size_t(needed));
+    std::memcpy(larger->data(), impl.storage->data(), size_t(before));
+    impl.storage = larger;
+  }
+  impl.shape = shape;
+  impl.strides = strides;
+  impl.update_geometry();
+  return self;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,100 @@
+// Copies in another order of memory.
+#include "flambeau/memory_format.h"
+
+#include <algorithm>
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+namespace {
+
+// Strides without gaps with the dimensions nested in `order`, outermost first.
+Shape packed(const Shape& shape, const Shape& order) {
+  Shape strides(shape.size());
+  int64_t step = 1;
+  for (size_t i = order.size(); i-- > 0;) {
+    strides[size_t(order[i])] = step;
+    step *= std::max<int64_t>(shape[size_t(order[i])], 1);
+  }
+  return strides;
+}
+
+// The dimensions by falling stride; those of stride 0 stay where they are among their neighbours.
+Shape nesting(const Tensor& t) {
+  Shape order;
+  for (int64_t dim = 0; dim < t.dim(); ++dim) {
+    size_t at = order.size();
+    for (size_t i = order.size(); i-- > 0;) {
+      const int64_t own = t.strides()[dim], other = t.strides()[size_t(order[i])];
+      if (own == 0 || other == 0) continue;
+      if (own < other || (own == other && t.shape()[dim] <= t.shape()[size_t(order[i])])) break;
+      at = i;
+    }
+    order.push_back(dim);
+    for (size_t i = order.size() - 1; i > at; --i) std::swap(order[i], order[i - 1]);
+  }
+  return order;
+}
+
+}  // namespace
+
+Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype) {
+  require(shape.size() == strides.size(), "mismatch in length of strides and shape: ", strides, " and ", shape);
+  int64_t reach = 1;
+  bool none = false, overflow = false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    require(shape[i] >= 0, "Trying to create tensor with negative dimension ", shape[i], ": ", shape);
+    require(strides[i] >= 0, "as_strided: negative strides are not supported: ", strides);
+    none |= shape[i] == 0;
+    int64_t extent;
+    overflow |=
+        __builtin_mul_overflow(shape[i] - 1, strides[i], &extent) || __builtin_add_overflow(reach, extent, &reach);
+  }
+  require(none || !overflow, "Storage size calculation overflowed with sizes=", shape, " and strides=", strides);
+  const Tensor memory = empty({none ? 0 : reach}, dtype);
+  return from_storage(memory.impl()->storage, shape, strides, 0, dtype);
+}
+
+Shape strides_in(MemoryFormat format, const Shape& shape) {
+  if (format == MemoryFormat::ChannelsLast) {
+    require(shape.size() == 4, "required rank 4 tensor to use channels_last format, got shape ", shape);
+    return packed(shape, {0, 2, 3, 1});
+  }
+  if (format == MemoryFormat::ChannelsLast3d) {
+    require(shape.size() == 5, "required rank 5 tensor to use channels_last_3d format, got shape ", shape);
+    return packed(shape, {0, 2, 3, 4, 1});
+  }
+  return contiguous_strides(shape);
+}
+
+Shape strides_like(const Tensor& t, MemoryFormat format) {
+  if (format != MemoryFormat::Preserve) return strides_in(format, t.shape());
+  return t.is_contiguous() ? contiguous_strides(t.shape()) : packed(t.shape(), nesting(t));
+}
+
+bool is_contiguous(const Tensor& t, MemoryFormat format) {
+  require(format != MemoryFormat::Preserve, "preserve_format is not a memory format a tensor can be asked for");
+  if (format == MemoryFormat::Contiguous) return t.is_contiguous();
+  if (t.dim() != (format == MemoryFormat::ChannelsLast ? 4 : 5)) return false;
+  const Shape wanted = strides_in(format, t.shape());
+  for (int i = 0; i < t.dim(); ++i)
+    if (t.shape()[i] != 1 && t.strides()[i] != wanted[size_t(i)]) return t.numel() == 0;
+  return true;
+}
+
+Tensor clone(const Tensor& t, MemoryFormat format) {
+  const Shape strides = strides_like(t, format);
+  if (strides == contiguous_strides(t.shape())) return clone(t);
+  const Tensor out = empty_strided(t.shape(), strides, t.dtype());
+  copy_values(out, t);
+  if (recording(t)) record("Clone", out, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
+  return out;
+}
+
+Tensor contiguous(const Tensor& t, MemoryFormat format) {
+  require(format != MemoryFormat::Preserve, "preserve memory format is unsupported by the contiguous operator");
+  return is_contiguous(t, format) ? t : clone(t, format);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,313 @@
+// Sorting and selecting by key. Internal.
+//
+// Note [Keys]
+// An element's key is an unsigned integer that compares as the element does: NaN is above everything, -0 equals 0. A
+// key and the element's position packed into one wide integer make an item. Items are all different, so that any way
+// of sorting them is stable; and a radix sort looks only at the bits in which the keys of a row differ.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+
+namespace flambeau::order {
+
+template <class T>
+struct Bits {};
+template <class T>
+  requires std::is_integral_v<T>
+struct Bits<T> {
+  using type = std::make_unsigned_t<T>;
+};
+template <>
+struct Bits<bool> {
+  using type = uint8_t;
+};
+template <>
+struct Bits<float16> {
+  using type = uint16_t;
+  static constexpr type infinity = 0x7C00;
+};
+template <>
+struct Bits<bfloat16> {
+  using type = uint16_t;
+  static constexpr type infinity = 0x7F80;
+};
+template <>
+struct Bits<float> {
+  using type = uint32_t;
+  static constexpr type infinity = 0x7F800000;
+};
+template <>
+struct Bits<double> {
+  using type = uint64_t;
+  static constexpr type infinity = 0x7FF0000000000000;
+};
+
+template <class T>
+using BitsOf = typename Bits<T>::type;  // the element as it lies in memory
+template <class T>
+using Key = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+template <class K>
+using Item = std::conditional_t<sizeof(K) == 8, unsigned __int128, uint64_t>;
+
+template <class T>
+inline constexpr bool kReal = requires { Bits<T>::infinity; };
+template <class T>
+inline constexpr BitsOf<T> kSign = BitsOf<T>(BitsOf<T>(1) << (8 * sizeof(T) - 1));
+template <class T>
+inline constexpr BitsOf<T> kNan = BitsOf<T>(~BitsOf<T>(0));
+
+template <class T>
+FLAMBEAU_INLINE Key<T> key_of(BitsOf<T> bits) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return bits != 0;
+  } else if constexpr (kReal<T>) {
+    const BitsOf<T> magnitude = bits & BitsOf<T>(~kSign<T>);
+    if (magnitude == 0) bits = 0;
+    const BitsOf<T> key = bits & kSign<T> ? BitsOf<T>(~bits) : BitsOf<T>(bits | kSign<T>);
+    return magnitude > Bits<T>::infinity ? kNan<T> : key;
+  } else {
+    return std::is_signed_v<T> ? BitsOf<T>(bits ^ kSign<T>) : bits;
+  }
+}
+template <class T>
+FLAMBEAU_INLINE bool is_nan(BitsOf<T> bits) {
+  if constexpr (kReal<T>)
+    return (bits & BitsOf<T>(~kSign<T>)) > Bits<T>::infinity;
+  else
+    return false;
+}
+// Whether elements with this key may differ in their bits: zeros and NaN do.
+template <class T>
+FLAMBEAU_INLINE bool ambiguous(Key<T> key) {
+  return kReal<T> && (key == kSign<T> || key == kNan<T>);
+}
+template <class T>
+FLAMBEAU_INLINE BitsOf<T> bits_of(Key<T> key) {
+  const BitsOf<T> bits = BitsOf<T>(key);
+  if constexpr (kReal<T>)
+    return bits & kSign<T> ? BitsOf<T>(bits ^ kSign<T>) : BitsOf<T>(~bits);
+  else
+    return std::is_signed_v<T> ? BitsOf<T>(bits ^ kSign<T>) : bits;
+}
+
+inline constexpr int kIndexBits[] = {32, 64};
+template <class K>
+inline constexpr int kShift = kIndexBits[sizeof(K) == 8];
+
+template <class K>
+FLAMBEAU_INLINE Item<K> pack(K key, int64_t index) {
+  return Item<K>(key) << kShift<K> | Item<K>(index);
+}
+template <class K>
+FLAMBEAU_INLINE K key_in(Item<K> item) {
+  return K(item >> kShift<K>);
+}
+template <class K>
+FLAMBEAU_INLINE int64_t index_in(Item<K> item) {
+  return int64_t(uint32_t(item));
+}
+
+// Room for n items, from the caching allocator.
+template <class I>
+class Room {
+ public:
+  explicit Room(int64_t n) : memory_(empty({(n * int64_t(sizeof(I)) + 7) / 8}, Dtype::int64)) {}
+  I* data() const { return reinterpret_cast<I*>(memory_.bytes()); }
+
+ private:
+  Tensor memory_;
+};
+
+inline constexpr int64_t kSmall = 200;    // items for which comparing is quicker than counting
+inline constexpr int64_t kMedium = 8192;  // items for which digits of 8 bits are
+inline constexpr int kDigitBits = 11;
+
+// The digits in which keys differ: `bits` of them above `shift`.
+struct Digits {
+  int shift = 0, bits = 0;
+};
+template <class K>
+Digits digits(K differing) {
+  if (!differing) return {};
+  const int low = sizeof(K) == 8 ? __builtin_ctzll(differing) : __builtin_ctz(uint32_t(differing));
+  const int high = sizeof(K) == 8 ? 63 - __builtin_clzll(differing) : 31 - __builtin_clz(uint32_t(differing));
+  return {kShift<K> + low, high - low + 1};
+}
+
+template <class T>
+constexpr Digits all_digits() {
+  return {kShift<Key<T>>, int(8 * sizeof(T))};
+}
+
+// Sorts n items, using as much room again; returns where they are. Items come in the order of their positions.
+template <class I>
+I* sort_items(I* from, I* to, int64_t n, Digits d, int64_t chunks) {
+  if (n <= kSmall) {
+    std::sort(from, from + n);
+    return from;
+  }
+  const int widest = n < kMedium ? 8 : kDigitBits, passes = (d.bits + widest - 1) / widest;
+  if (passes == 0) return from;
+  const int width = (d.bits + passes - 1) / passes;
+  const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
+  std::vector<uint32_t> counts(size_t(chunks * radix));
+  for (int pass = 0; pass < passes; ++pass) {
+    const int shift = d.shift + pass * width;
+    const auto digit = [shift, mask = uint32_t(radix - 1)](I item) { return uint32_t(item >> shift) & mask; };
+    std::fill(counts.begin(), counts.end(), 0);
+    parallel_tasks(chunks, [&](int64_t chunk) {
+      uint32_t* count = counts.data() + chunk * radix;
+      for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) ++count[digit(from[i])];
+    });
+    uint32_t total = 0;
+    for (int64_t b = 0; b < radix; ++b)
+      for (int64_t c = 0; c < chunks; ++c) total += std::exchange(counts[size_t(c * radix + b)], total);
+    parallel_tasks(chunks, [&](int64_t chunk) {
+      uint32_t* place = counts.data() + chunk * radix;
+      for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) to[place[digit(from[i])]++] = from[i];
+    });
+    std::swap(from, to);
+  }
+  return from;
+}
+
+// The item of rank k (from 0) among n, which are overwritten.
+template <class I>
+I select_item(I* items, int64_t n, int64_t k, Digits d) {
+  int high = d.shift + d.bits;
+  while (n > 2048 && high > d.shift) {
+    const int width = std::min(kDigitBits, high - d.shift), shift = high - width;
+    uint32_t counts[1 << kDigitBits] = {};
+    const auto digit = [shift, mask = (uint32_t(1) << width) - 1](I item) { return uint32_t(item >> shift) & mask; };
+    for (int64_t i = 0; i < n; ++i) ++counts[digit(items[i])];
+    uint32_t chosen = 0;
+    int64_t below = 0;
+    while (below + counts[chosen] <= k) below += counts[chosen++];
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const I item = items[i];
+      items[kept] = item;
+      kept += digit(item) == chosen;
+    }
+    n = kept;
+    k -= below;
+    high = shift;
+  }
+  std::nth_element(items, items + k, items + n);
+  return items[k];
+}
+
+// A tensor's elements in rows along one dimension.
+struct Rows {
+  Tensor input;  // contiguous, the dimension last
+  int64_t count = 1, length = 1;
+
+  Rows(const Tensor& t, int64_t dim) {
+    GradMode off(false);
+    input = contiguous(t.dim() ? transpose(t, dim, -1) : t);
+    length = t.dim() ? input.shape().back() : 1;
+    count = length ? input.numel() / length : input.numel();
+  }
+  template <class T>
+  const BitsOf<T>* row(int64_t r) const {
+    return reinterpret_cast<const BitsOf<T>*>(input.bytes()) + r * length;
+  }
+  // An empty result with `n` elements in place of each row.
+  Tensor result(int64_t n, Dtype dtype) const {
+    Shape shape = input.shape();
+    if (!shape.empty()) shape.back() = n;
+    return empty(shape, dtype);
+  }
+  // Runs body(row) for every row, on several threads where that is worth it.
+  template <class F>
+  void each(int64_t work, F&& body) const {
+    parallel_items(count, std::max<int64_t>(1, 16384 / (work + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) body(r);
+    });
+  }
+};
+
+// dispatch() over the types that have an order.
+template <class F>
+void dispatch_ordered(Dtype dtype, const char* name, F&& f) {
+  dispatch(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_arithmetic_v<T> || kReal<T>)
+      f(tag);
+    else
+      require<NotImplementedError>(false, "\"", name, "\" not implemented for '", dtype, "'");
+  });
+}
+
+// The bits in which the keys of some elements differ from each other.
+template <class T>
+Key<T> differing_bits(const BitsOf<T>* in, int64_t n) {
+  Key<T> all = ~Key<T>(0), any = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const Key<T> key = key_of<T>(in[i]);
+    all &= key;
+    any |= key;
+  }
+  return n > 0 ? all ^ any : 0;
+}
+
+// The items of a row, of keys of type K: the upper bits of the elements' own. `flip` (all ones) reverses their order.
+template <class T, class K>
+void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, int shift, Item<K>* items) {
+  for (int64_t i = begin; i < end; ++i) items[i] = pack(K((key_of<T>(in[i]) ^ flip) >> shift), i);
+}
+
+// A row in order, as read by what uses it.
+template <class T, class K>
+struct Sorted {
+  const Item<K>* items;
+  Key<T> common;  // what the keys do not differ in, where K has no room for it
+  int shift;
+
+  Key<T> key(int64_t i) const { return common | Key<T>(Key<T>(key_in<K>(items[i])) << shift); }
+  int64_t index(int64_t i) const { return index_in<K>(items[i]); }
+};
+
+template <class T, class K, class Use>
+void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> differing, int64_t chunks, Use&& use) {
+  const bool narrow = sizeof(K) < sizeof(Key<T>);
+  const int low = narrow && differing ? digits(differing).shift - kShift<Key<T>> : 0;
+  const Key<T> common = narrow ? Key<T>((key_of<T>(in[0]) ^ flip) & ~(Key<T>(~K(0)) << low)) : Key<T>(0);
+  const int64_t step = (n + chunks - 1) / chunks;
+  const Room<Item<K>> items(n), scratch(n);
+  parallel_tasks(
+      chunks, [&](int64_t c) { make_items<T, K>(in, c * step, std::min(n, (c + 1) * step), flip, low, items.data()); });
+  use(Sorted<T, K>{sort_items(items.data(), scratch.data(), n, digits(K(differing >> low)), chunks), common, low});
+}
+
+// Sorts a row, on several threads where it is long, and calls use(sorted). Keys of eight bytes that differ in no more
+// than four of them are sorted by these.
+template <class T, class Use>
+void sort_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Use&& use) {
+  using K = Key<T>;
+  if (n <= kSmall) {
+    Item<K> items[kSmall];
+    make_items<T, K>(in, 0, n, flip, 0, items);
+    std::sort(items, items + n);
+    return use(Sorted<T, K>{items, 0, 0});
+  }
+  constexpr int64_t kChunk = 32768;
+  const int64_t chunks = std::clamp<int64_t>(n / kChunk, 1, num_threads()), step = (n + chunks - 1) / chunks;
+  std::vector<K> bits(size_t(chunks), 0);
+  parallel_tasks(chunks, [&](int64_t c) {
+    const int64_t begin = std::min(n - 1, c * step), end = std::min(n, begin + step);
+    bits[size_t(c)] = differing_bits<T>(in + begin, end - begin) | (key_of<T>(in[0]) ^ key_of<T>(in[begin]));
+  });
+  K differing = 0;
+  for (K b : bits) differing |= b;
+  if (sizeof(K) == 8 && digits(differing).bits <= 32)
+    sort_long_row<T, uint32_t>(in, n, flip, differing, chunks, use);
+  else
+    sort_long_row<T, K>(in, n, flip, differing, chunks, use);
+}
+
+}  // namespace flambeau::order

@@ -1,0 +1,67 @@
+// What the reductions share. Internal.
+//
+// Note [Reducing]
+// A tensor whose elements lie without gaps, in whatever order of its dimensions, is reduced as it lies. Neighbouring
+// dimensions with the same fate are one; then one reduced dimension after another goes, the last first: each step is
+// (outer, length, inner) to (outer, inner), reads its input once, and leaves that much less for the next. Long steps
+// with few results are cut into blocks whose partial results are reduced again. How a reduction is cut, and so the
+// order of its additions, depends on shapes alone and not on the number of threads.
+#pragma once
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+// The reduced dimensions as bits; all where there are none given. RuntimeError where one is given twice.
+uint64_t dim_mask(const Tensor& t, const OptionalDims& dims);
+Shape kept_shape(const Tensor& t, const OptionalDims& dims);  // with the reduced dimensions as 1
+Shape reduced_shape(const Tensor& t, const OptionalDims& dims, bool keepdim);
+int64_t reduced_count(const Tensor& t, const OptionalDims& dims);
+void require_elements(const Tensor& t, const OptionalDims& dims, const char* name);
+
+// Of one step, in a memory order.
+struct Segment {
+  int64_t size;
+  bool reduced;
+};
+struct Layout {
+  Tensor input;  // contiguous: the tensor with its dimensions in the order they lie in memory
+  Shape order;   // that order; empty where it is the tensor's own
+  SmallVector<Segment, 8> segments;
+};
+Layout layout(const Tensor& t, uint64_t mask);
+// The results (a fresh vector), one for each kept element of a layout's order, as a tensor of the reduced shape.
+Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mask, bool keepdim);
+
+// The reduction without history, in the dtype it is accumulated in.
+Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
+
+// A fresh tensor of an accumulator's dtype divided by a number.
+void divide_in_place(const Tensor& t, double divisor);
+
+// Rows to a block where a step of that shape is cut, else `length`.
+int64_t block_length(int64_t outer, int64_t length, int64_t inner);
+
+// Calls body(first of the outer, how many, first column, columns) over a step, on several threads where it is large.
+template <class F>
+void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
+  constexpr int64_t kWork = 32768, kColumns = 1024;
+  if (outer == 0 || inner == 0) return;
+  if (outer * std::max<int64_t>(length, 1) * inner <= kWork) return body(int64_t(0), outer, int64_t(0), inner);
+  if (inner <= kColumns) {
+    parallel_items(outer, std::max<int64_t>(1, kWork / (length * inner + 1)),
+                   [&](int64_t begin, int64_t end) { body(begin, end - begin, int64_t(0), inner); });
+    return;
+  }
+  const int64_t tiles = (inner + kColumns - 1) / kColumns;
+  parallel_items(outer * tiles, std::max<int64_t>(1, kWork / (length * kColumns + 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t column = i % tiles * kColumns;
+      body(i / tiles, int64_t(1), column, std::min(kColumns, inner - column));
+    }
+  });
+}
+
+}  // namespace flambeau

@@ -1,0 +1,160 @@
+// Applies Note [Resampling]'s maps.
+#include "operators/resampling.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "flambeau/parallel.h"
+#include "operators/convolution.h"
+
+namespace flambeau {
+
+SparseMatrix SparseMatrix::transposed() const {
+  std::vector<int64_t> counts(size_t(columns_) + 1, 0);
+  for (int32_t i : index_) ++counts[size_t(i) + 1];
+  std::partial_sum(counts.begin(), counts.end(), counts.begin());
+  SparseMatrix t(rows(), columns_, false);
+  t.ends_.assign(counts.begin() + 1, counts.end());
+  t.index_.resize(index_.size());
+  t.weight_.resize(weight_.size());
+  int64_t at = 0;
+  for (int64_t row = 0; row < rows(); ++row)
+    for (; at < ends_[size_t(row)]; ++at) {
+      const size_t to = size_t(counts[size_t(index_[size_t(at)])]++);
+      t.index_[to] = int32_t(row);
+      t.weight_[to] = weight_[size_t(at)];
+    }
+  return t;
+}
+
+// A matrix as the kernels read it.
+class RunMatrix {
+ public:
+  RunMatrix(const SparseMatrix& m, Dtype type) : weight_(m.weight_.size() * size_t(item_size(type))) {
+    index_.resize(m.index_.size());
+    int64_t begin = 0;
+    for (int64_t row = 0, stop = 0; row < m.rows(); row = stop) {
+      const int64_t taps = m.ends_[size_t(row)] - begin;
+      stop = row + 1;
+      while (stop < m.rows() && m.ends_[size_t(stop)] - m.ends_[size_t(stop - 1)] == taps) ++stop;
+      runs_.push_back({row, stop, taps, begin});
+      dispatch_pooled(type, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        T* weight = reinterpret_cast<T*>(weight_.data());
+        for (int64_t o = 0; o < stop - row; ++o)
+          for (int64_t k = 0; k < taps; ++k) {
+            index_[size_t(begin + k * (stop - row) + o)] = m.index_[size_t(begin + o * taps + k)];
+            weight[begin + k * (stop - row) + o] = T(m.weight_[size_t(begin + o * taps + k)]);
+          }
+      });
+      begin += (stop - row) * taps;
+    }
+    matrix_ = {runs_.data(), int64_t(runs_.size()), m.rows(), index_.data(), weight_.data(), m.uniform_};
+  }
+  const kernels::Sparse& get() const { return matrix_; }
+
+ private:
+  template <class F>
+  static void dispatch_pooled(Dtype type, F&& f) {
+    if (type == Dtype::int64)
+      f(TypeTag<int64_t>{});
+    else
+      dispatch_real(type, f);
+  }
+  std::vector<char> weight_;
+  std::vector<kernels::SparseRun> runs_;
+  std::vector<int32_t> index_;
+  kernels::Sparse matrix_;
+};
+
+namespace {
+
+// The dimensions in the order of least work: those that shrink first, those that grow last.
+std::vector<size_t> order_of(const Resampling& map) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < map.axes.size(); ++i)
+    if (map.axes[i]) order.push_back(i);
+  const auto growth = [&](size_t i) { return double(map.axes[i]->rows()) / double(map.axes[i]->columns()); };
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return growth(a) < growth(b); });
+  return order;
+}
+
+struct Pass {  // along one dimension of a plane
+  RunMatrix matrix;
+  int64_t outer, inner, in, out;
+};
+
+std::vector<Pass> passes_of(const Resampling& map, Shape sizes, Dtype type) {
+  std::vector<Pass> passes;
+  for (size_t axis : order_of(map)) {
+    const SparseMatrix& m = *map.axes[axis];
+    int64_t outer = 1, inner = 1;
+    for (size_t i = 0; i < axis; ++i) outer *= sizes[i];
+    for (size_t i = axis + 1; i < sizes.size(); ++i) inner *= sizes[i];
+    passes.push_back({RunMatrix(m, type), outer, inner, m.columns(), m.rows()});
+    sizes[axis] = m.rows();
+  }
+  return passes;
+}
+
+Tensor values(const Resampling& map, const Tensor& input) {
+  const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
+                     : input.dtype() == Dtype::float64 ? Dtype::float64
+                                                       : Dtype::float32;
+  const Tensor x = contiguous(to(input, type));
+  const size_t dims = map.axes.size(), leading = x.shape().size() - dims;
+  Shape shape = x.shape();
+  for (size_t i = 0; i < dims; ++i)
+    if (map.axes[i]) shape[leading + i] = map.axes[i]->rows();
+  const std::vector<Pass> passes = passes_of(map, Shape(x.shape().begin() + leading, x.shape().end()), type);
+  if (passes.empty()) return clone(input);
+  Tensor out = empty(shape, type);
+  if (out.numel() == 0) return to(out, input.dtype());
+  int64_t planes = 1, largest = 0, work = 0;
+  for (size_t i = 0; i < leading; ++i) planes *= shape[i];
+  for (const Pass& p : passes) {
+    largest = std::max(largest, p.outer * p.out * p.inner);
+    work += p.outer * (p.in + p.out) * p.inner;
+  }
+  const int64_t size = item_size(type), from_plane = x.numel() / planes, to_plane = out.numel() / planes;
+  const auto kernel = kernels::networks().resample[type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2];
+  parallel_items(planes, std::max<int64_t>(1, 20000 / (work + 1)), [&](int64_t begin, int64_t end) {
+    const int64_t scratch_size = passes.size() > 1 ? largest * size : 0;
+    const Block first(scratch_size), second(passes.size() > 2 ? scratch_size : 0);
+    char* const scratch[] = {first.get(), second.get()};
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const char* from = x.bytes() + plane * from_plane * size;
+      for (size_t i = 0; i < passes.size(); ++i) {
+        const Pass& p = passes[i];
+        char* to = i + 1 == passes.size() ? out.bytes() + plane * to_plane * size : scratch[i % 2];
+        for (int64_t o = 0; o < p.outer; ++o)
+          kernel(p.matrix.get(), from + o * p.in * p.inner * size, to + o * p.out * p.inner * size, p.inner);
+        from = to;
+      }
+    }
+  });
+  return to(out, input.dtype());
+}
+
+std::shared_ptr<const Resampling> transposed(const Resampling& map) {
+  auto t = std::make_shared<Resampling>();
+  for (const auto& axis : map.axes)
+    t->axes.push_back(axis ? std::make_unique<SparseMatrix>(axis->transposed()) : nullptr);
+  return t;
+}
+
+}  // namespace
+
+Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input) {
+  Tensor out;
+  {
+    GradMode off(false);
+    out = values(*map, input);
+  }
+  if (recording(input))
+    record(name, out, {&input}, {},
+           [name, map](const Context& c) { c.set(0, resample(name, transposed(*map), c.gradient())); });
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,56 @@
+// Linear maps that act on each spatial dimension by itself: interpolation and average pooling. Internal to them.
+//
+// Note [Resampling]
+// Such a map is a sparse matrix for every dimension, applied to one after the other on each plane. Its derivative is
+// the map of the transposed matrices, whose derivative is the first again: derivatives of any order need nothing more.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "flambeau/networks.h"
+#include "kernels/networks.h"
+
+namespace flambeau {
+
+class SparseMatrix {
+ public:
+  SparseMatrix(int64_t columns, int64_t rows, bool uniform) : columns_(columns), uniform_(uniform) {
+    ends_.reserve(size_t(rows));
+  }
+  // Rows are added in order: the taps of one, then end_row().
+  void add(int64_t column, double weight) {
+    index_.push_back(int32_t(column));
+    weight_.push_back(weight);
+  }
+  void end_row() { ends_.push_back(int64_t(index_.size())); }
+  // The taps [first, last) with one weight, and the row's end.
+  void add_row(int64_t first, int64_t last, double weight) {
+    for (int64_t i = first; i < last; ++i) add(i, weight);
+    end_row();
+  }
+
+  int64_t rows() const { return int64_t(ends_.size()); }
+  int64_t columns() const { return columns_; }
+  std::vector<double>& weights() { return weight_; }
+  SparseMatrix transposed() const;
+
+ private:
+  friend class RunMatrix;
+  int64_t columns_;
+  bool uniform_;  // the taps of a row have one weight
+  std::vector<int64_t> ends_;
+  std::vector<int32_t> index_;
+  std::vector<double> weight_;
+};
+
+// One matrix for each of the last dimensions; none where a dimension stays as it is.
+struct Resampling {
+  std::vector<std::unique_ptr<SparseMatrix>> axes;
+};
+
+// Applies the map to the last axes.size() dimensions of a floating tensor, or of an integer one in int64.
+Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input);
+
+}  // namespace flambeau

@@ -1,0 +1,95 @@
+// Binary search in sorted sequences.
+#include <algorithm>
+
+#include "flambeau/parallel.h"
+#include "flambeau/sorting.h"
+
+namespace flambeau {
+
+namespace {
+
+// Whether the place of a value is beyond an element; NaN values come last.
+template <bool right, class T>
+bool beyond(T element, T value) {
+  return right ? !(element > value) : !(element >= value);
+}
+
+// How many of the n sorted elements are below each value (with `right`: not above it). Several searches go side by
+// side, since every step of one waits for the memory.
+template <bool right, class T>
+void places(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t count, int64_t* out) {
+  constexpr int64_t kTogether = 8;
+  const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };
+  for (int64_t i = 0; i < count; i += kTogether) {
+    const int64_t together = std::min(kTogether, count - i);
+    int64_t begin[kTogether] = {}, left = n;
+    for (; left > 1; left -= left / 2)
+      for (int64_t j = 0; j < together; ++j)
+        begin[j] += beyond<right>(element(begin[j] + left / 2 - 1), values[i + j]) ? left / 2 : 0;
+    for (int64_t j = 0; j < together; ++j)
+      out[i + j] = begin[j] + (left && beyond<right>(element(begin[j]), values[i + j]));
+  }
+}
+
+void check_shapes(const Tensor& sequence, const Tensor& values) {
+  if (values.dim() == 0 || sequence.dim() == 0) {
+    require(sequence.dim() == 1,
+            "searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got "
+            "boundaries tensor of shape ",
+            sequence.shape(), " and input value of shape ", values.shape());
+  }
+  if (sequence.dim() == 1) return;
+  bool same = sequence.dim() == values.dim();
+  for (int i = 0; same && i + 1 < sequence.dim(); ++i) same = sequence.shape()[i] == values.shape()[i];
+  require(same,
+          "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
+          "and input value tensor must match, but we got boundaries tensor of shape ",
+          sequence.shape(), " and input value tensor of shape ", values.shape());
+}
+
+void check_sorter(const Tensor& sorter, const Tensor& sequence) {
+  require(sorter.shape() == sequence.shape(),
+          "searchsorted(): boundary and sorter must have the same size, but got boundary tensor ", sequence.shape(),
+          " and sorter tensor ", sorter.shape());
+  require(sorter.dtype() == Dtype::int64, "searchsorted(): sorter must be a tensor of long dtype but got dtype ",
+          sorter.dtype());
+  const int64_t *index = sorter.data<int64_t>(), n = sorter.numel(), length = sorter.dim() ? sorter.shape().back() : 1;
+  for (int64_t i = 0; i < n; ++i)
+    require(index[i] >= 0 && index[i] < length, "searchsorted(): sorter index out of range: ", index[i]);
+}
+
+}  // namespace
+
+Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, const Tensor& sorter, bool int32) {
+  GradMode off(false);
+  check_shapes(sequence, values);
+  const Operand operands[] = {sequence, values};
+  const Dtype type = result_type(operands, 2), in = dtype_of(compute_type(type));
+  const Tensor s = contiguous(to(sequence, in)), v = contiguous(to(values, in));
+  const Tensor order = sorter.defined() ? contiguous(sorter) : sorter;
+  if (order.defined()) check_sorter(order, sequence);
+  const int64_t n = s.shape().back();
+  require(!int32 || n < INT32_MAX,
+          "searchsorted(): the size of boundaries' last dimension should be less than 2147483647, but we got ", n);
+  const int64_t queries = sequence.dim() == 1 ? v.numel() : v.shape().back();
+  const Tensor out = empty(v.shape(), Dtype::int64);
+  dispatch_all(in, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_arithmetic_v<T>) {
+      const auto search = right ? places<true, T> : places<false, T>;
+      parallel_for(v.numel(), 4096, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end;) {  // rows of queries, each in its own sequence
+          const int64_t row = sequence.dim() == 1 ? 0 : i / queries, stop = std::min(end, (row + 1) * queries);
+          search(s.data<T>() + row * n, order.defined() ? order.data<int64_t>() + row * n : nullptr, n, v.data<T>() + i,
+                 stop - i, out.data<int64_t>() + i);
+          i = stop;
+        }
+      });
+    } else {
+      require<NotImplementedError>(false, "\"searchsorted\" not implemented for '", type, "'");
+    }
+  });
+  return int32 ? to(out, Dtype::int32) : out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,125 @@
+// The different elements of a tensor, or its different slices. NaN differs from NaN.
+#include <numeric>
+
+#include "flambeau/sorting.h"
+#include "operators/order.h"
+
+namespace flambeau {
+
+namespace {
+
+using namespace order;
+
+// Writes out the runs of equal neighbours among n elements: starts_run(i) says where one begins, value(i) is its value,
+// position(i) where the element stood.
+template <class Start, class Value, class Position>
+Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
+            Position position) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; ++i) count += starts_run(i);
+  Unique out{empty({count}, dtype), inverse ? empty(shape, Dtype::int64) : Tensor(),
+             counts ? zeros({count}, Dtype::int64) : Tensor()};
+  int64_t run = -1;
+  for (int64_t i = 0; i < n; ++i) {
+    if (starts_run(i)) value(out.values, ++run, i);
+    if (inverse) out.inverse.data<int64_t>()[position(i)] = run;
+    if (counts) ++out.counts.data<int64_t>()[run];
+  }
+  return out;
+}
+
+template <class T>
+Unique unique_of(const Tensor& t, bool inverse, bool counts) {
+  const Tensor flat = contiguous(t);
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
+  Unique out;
+  sort_row<T>(in, t.numel(), 0, [&](const auto& sorted) {
+    out = runs(
+        t.numel(), t.shape(), t.dtype(), inverse, counts,
+        [&](int64_t i) {
+          const Key<T> key = sorted.key(i);
+          return i == 0 || key != sorted.key(i - 1) || (kReal<T> && key == kNan<T>);
+        },
+        [&](const Tensor& values, int64_t at, int64_t i) {
+          reinterpret_cast<BitsOf<T>*>(values.bytes())[at] = in[sorted.index(i)];
+        },
+        [&](int64_t i) { return sorted.index(i); });
+  });
+  return out;
+}
+
+template <class T>
+Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
+  const Tensor flat = contiguous(t);
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
+  return runs(
+      t.numel(), t.shape(), t.dtype(), inverse, counts,
+      [=](int64_t i) { return i == 0 || key_of<T>(in[i]) != key_of<T>(in[i - 1]) || is_nan<T>(in[i]); },
+      [=](const Tensor& values, int64_t at, int64_t i) { reinterpret_cast<BitsOf<T>*>(values.bytes())[at] = in[i]; },
+      [](int64_t i) { return i; });
+}
+
+// Slices as rows of keys, compared column by column.
+template <class K>
+struct KeyRows {
+  std::vector<K> keys;
+  int64_t columns;
+  K nan;  // no key where there is none
+
+  const K* row(int64_t i) const { return keys.data() + i * columns; }
+  bool less(int64_t a, int64_t b) const {
+    return std::lexicographical_compare(row(a), row(a) + columns, row(b), row(b) + columns);
+  }
+  bool equal(int64_t a, int64_t b) const {
+    return std::equal(row(a), row(a) + columns, row(b), [this](K x, K y) { return x == y && (nan == 0 || x != nan); });
+  }
+};
+
+}  // namespace
+
+Unique unique(const Tensor& t, bool inverse, bool counts) {
+  GradMode off(false);
+  Unique out;
+  dispatch_ordered(t.dtype(), "unique",
+                   [&](auto tag) { out = unique_of<typename decltype(tag)::type>(t, inverse, counts); });
+  return out;
+}
+
+Unique unique_consecutive(const Tensor& t, bool inverse, bool counts) {
+  GradMode off(false);
+  Unique out;
+  dispatch_ordered(t.dtype(), "unique",
+                   [&](auto tag) { out = consecutive_of<typename decltype(tag)::type>(t, inverse, counts); });
+  return out;
+}
+
+Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts) {
+  GradMode off(false);
+  const int64_t n = t.size(dim);
+  dim = t.wrap_dim(dim);
+  if (t.numel() == 0) {
+    require(n == 0, "unique(): there are dimensions of size 0 beside dim ", dim, " in shape ", t.shape());
+    return {clone(t), empty({0}, Dtype::int64), empty({0}, Dtype::int64)};
+  }
+  const Tensor rows = contiguous(transpose(t, dim, 0));
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  Unique out;
+  dispatch_ordered(t.dtype(), "unique", [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using K = Key<T>;
+    KeyRows<K> slices{std::vector<K>(size_t(t.numel())), t.numel() / n, kReal<T> ? K(kNan<T>) : K(0)};
+    const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
+    for (int64_t i = 0; i < t.numel(); ++i) slices.keys[size_t(i)] = key_of<T>(in[i]);
+    if (sort) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return slices.less(a, b); });
+    out = runs(
+        n, {n}, Dtype::int64, inverse, counts,
+        [&](int64_t i) { return i == 0 || !slices.equal(order[size_t(i - 1)], order[size_t(i)]); },
+        [&](const Tensor& first, int64_t at, int64_t i) { first.data<int64_t>()[at] = order[size_t(i)]; },
+        [&](int64_t i) { return order[size_t(i)]; });
+  });
+  out.values = index_select(t, dim, out.values);
+  return out;
+}
+
+}  // namespace flambeau

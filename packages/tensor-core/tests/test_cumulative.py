@@ -1,0 +1,118 @@
+"""Running sums, products and extremes against NumPy."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+SHAPES = [(), (0,), (5,), (3, 4), (2, 3, 4), (3, 0), (70, 300), (4, 1000), (300, 3), (9001,), (2, 40_000)]
+
+
+def draw(shape, dtype):
+    rng = np.random.default_rng(np.prod(shape, dtype=int))
+    if dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if "int" in dtype:
+        return rng.integers(0, 3, shape).astype(dtype)
+    return np.asarray(rng.standard_normal(shape)).astype(dtype)
+
+
+def each_dim(shape):
+    return range(-len(shape), len(shape)) if shape else (0, -1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+def test_cumsum(shape, dtype):
+    a = draw(shape, dtype)
+    for dim in each_dim(shape):
+        want = np.atleast_1d(a).cumsum(dim, dtype=np.float64 if "float" in dtype else np.int64).reshape(shape)
+        got = fb.tensor(a).cumsum(dim)
+        assert got.dtype is (getattr(fb, dtype) if "float" in dtype else fb.int64)
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_cumprod(shape, dtype):
+    a = draw(shape, dtype)
+    if "float" in dtype:
+        a = (1 + a / 100).astype(dtype)
+    for dim in each_dim(shape):
+        want = np.atleast_1d(a).cumprod(dim, dtype=np.float64 if "float" in dtype else np.int64).reshape(shape)
+        np.testing.assert_allclose(fb.tensor(a).cumprod(dim).numpy(), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+def test_extremes(shape, dtype):
+    a = draw(shape, dtype)
+    if "float" in dtype and a.size > 3:
+        a.flat[a.size // 2] = np.nan
+    b = np.atleast_1d(a)
+    for dim in each_dim(shape):
+        for got, ufunc in ((fb.tensor(a).cummax(dim), np.maximum), (fb.tensor(a).cummin(dim), np.minimum)):
+            want = ufunc.accumulate(b, dim)
+            positions = np.arange(b.shape[dim]).reshape([-1 if d == dim % b.ndim else 1 for d in range(b.ndim)])
+            chosen = (b == want) | np.isnan(b) if "float" in dtype else b == want
+            last = np.maximum.accumulate(np.where(chosen, positions, 0), dim)
+            assert np.array_equal(got.values.numpy(), want.reshape(shape), equal_nan="float" in dtype)
+            assert np.array_equal(got.indices.numpy(), last.reshape(shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logcumsumexp(shape, dtype):
+    a = draw(shape, dtype) * 300
+    for dim in each_dim(shape):
+        want = np.logaddexp.accumulate(np.atleast_1d(a).astype(np.float64), dim).reshape(shape)
+        tolerance = 1e-6 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(fb.tensor(a).logcumsumexp(dim).numpy(), want, rtol=tolerance, atol=tolerance)
+
+
+def test_logcumsumexp_of_infinities():
+    inf = fb.inf
+    x = fb.tensor([[-inf, -inf, 2.0, 2.0], [-inf, 0.0, inf, 1.0], [0.0, fb.nan, 1.0, inf]])
+    got = x.logcumsumexp(1).numpy()
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(got, np.logaddexp.accumulate(x.numpy(), 1), rtol=1e-6)
+
+
+def test_half_types_are_accumulated_wide():
+    y = fb.ones(5000, dtype=fb.bfloat16)
+    assert y.cumsum(0)[-1].item() == 4992  # the nearest bfloat16, which adding ones in bfloat16 would never reach
+    a = np.random.default_rng(0).random(3_000_001).astype(np.float32)
+    assert fb.tensor(a).cumsum(0)[-1].item() == pytest.approx(a.sum(dtype=np.float64), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod"])
+def test_dtypes(name):
+    x = fb.tensor([3, 2, 2], dtype=fb.uint8)
+    assert getattr(x, name)(0, dtype=fb.float64).dtype is fb.float64
+    assert getattr(x, name)(0, dtype=fb.int32).dtype is fb.int32
+    y = fb.ones(3)
+    assert getattr(y, name + "_")(0) is y
+    out = fb.empty(0)
+    assert getattr(fb, name)(fb.ones(3), 0, out=out) is out
+    assert out.shape == (3,)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_make_no_difference(threads):
+    a = fb.tensor(draw((1_000_001,), "float32"))
+    fb.set_num_threads(1)
+    want = a.cumsum(0)
+    fb.set_num_threads(threads)
+    assert fb.equal(a.cumsum(0), want)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"])
+@pytest.mark.parametrize("dim", [2, -3, 2**40, -(2**63)])
+def test_dimensions_out_of_range(name, dim):
+    with pytest.raises(IndexError, match=rf"\[-2, 1\], but got {dim}"):
+        getattr(fb.ones(2, 3), name)(dim)
+
+
+def test_integers_have_no_logcumsumexp():
+    with pytest.raises(NotImplementedError, match="int64"):
+        fb.logcumsumexp(fb.tensor([1, 2]), 0)
