@@ -121,13 +121,32 @@ def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     return legacy_construct(self.dtype, args, device)
 
 
+def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> Any:  # noqa: N807
+    """The functions of the array API standard; ValueError for a version of it that is not known."""
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
+        raise ValueError(f"the array API standard's version {api_version!r} is not supported; 2025.12 is")
+    from flambeau import array_api
+
+    return array_api
+
+
+def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
+    return self.copy_(self @ other)
+
+
+def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
+    """The tensor on ``device``: itself where it is there."""
+    return self.to(device)
+
+
 def __dir__(self: Tensor) -> list[str]:
     return sorted({*dir(type(self)), *self.__dict__})
 
 
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
-    for function in (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, new):
+    methods = (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, new)
+    for function in (*methods, __array_namespace__, __imatmul__, to_device):
         setattr(Tensor, function.__name__, function)
     Tensor.type = type_  # type: ignore[method-assign]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours

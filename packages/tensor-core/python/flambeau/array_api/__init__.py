@@ -1,0 +1,172 @@
+"""The array API standard, version 2025.12, for ``flambeau.Tensor``.
+
+A program written for the standard takes this namespace from ``x.__array_namespace__()``. Its functions have the
+standard's names, arguments and promotion; ``flambeau``'s own have PyTorch's. What the standard says of methods and
+operators of arrays holds for tensors but for two points: ``x.size`` is PyTorch's method (the standard's number of
+elements is ``x.numel()``), and in ``x1 + x2`` an array without dimensions has PyTorch's lesser say in the dtype. Of the
+unsigned integers there is uint8; its sums and products are int64.
+
+Source: Consortium for Python Data API Standards, https://data-apis.org/array-api/2025.12.
+"""
+
+from math import e, inf, nan, pi
+
+import flambeau
+from flambeau.array_api import fft, linalg
+from flambeau.array_api._creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    meshgrid,
+    ones,
+    ones_like,
+    tril,
+    triu,
+    zeros,
+    zeros_like,
+)
+from flambeau.array_api._data_types import (
+    __array_namespace_info__,
+    astype,
+    can_cast,
+    finfo,
+    iinfo,
+    isdtype,
+    result_type,
+)
+from flambeau.array_api._elementwise import (
+    abs,
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    ceil,
+    clip,
+    conj,
+    copysign,
+    cos,
+    cosh,
+    divide,
+    equal,
+    exp,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    hypot,
+    imag,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    nextafter,
+    not_equal,
+    positive,
+    pow,
+    real,
+    reciprocal,
+    remainder,
+    round,
+    sign,
+    signbit,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+)
+from flambeau.array_api._linear_algebra import matmul, matrix_transpose, tensordot, vecdot
+from flambeau.array_api._manipulation import (
+    broadcast_arrays,
+    broadcast_shapes,
+    broadcast_to,
+    concat,
+    expand_dims,
+    flip,
+    moveaxis,
+    permute_dims,
+    repeat,
+    reshape,
+    roll,
+    squeeze,
+    stack,
+    take,
+    take_along_axis,
+    tile,
+    unstack,
+)
+from flambeau.array_api._promotion import DTYPES as _DTYPES
+from flambeau.array_api._searching import (
+    argmax,
+    argmin,
+    argsort,
+    isin,
+    nonzero,
+    searchsorted,
+    sort,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+    where,
+)
+from flambeau.array_api._statistics import (
+    all,
+    any,
+    count_nonzero,
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    max,
+    mean,
+    min,
+    prod,
+    std,
+    sum,
+    var,
+)
+
+__array_api_version__ = "2025.12"
+newaxis = None
+globals().update(_DTYPES)
+
+__all__ = [
+    name
+    for name in sorted(globals())
+    if (not name.startswith("_") and name != "flambeau")
+    or name in ("__array_api_version__", "__array_namespace_info__")
+]

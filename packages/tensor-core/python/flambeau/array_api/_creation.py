@@ -1,0 +1,141 @@
+"""Creation of arrays."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.array_api._promotion import Scalar, promoted
+
+Shape = int | tuple[int, ...]
+
+
+def arange(
+    start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Evenly spaced values in [start, stop), or [0, start)."""
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise ValueError("arange(): step must not be 0")
+    if (stop - start) * step <= 0:
+        dtype = dtype or (flambeau.arange(0, step, step).dtype if isinstance(start + stop, int) else None)
+        return flambeau.empty(0, dtype=dtype or flambeau.get_default_dtype(), device=device)
+    return flambeau.arange(start, stop, step, dtype=dtype, device=device)
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """An array of a number, a nested sequence, an array or any object with ``__dlpack__`` or a buffer.
+
+    Args:
+        copy: True: always; False: never, ValueError where it would be necessary; None: where necessary.
+    """
+    if isinstance(obj, Tensor):
+        if copy is False and dtype is not None and obj.dtype is not dtype:
+            raise ValueError(f"asarray(): {obj.dtype} cannot be converted to {dtype} without a copy")
+        return obj.to(obj.device if device is None else device, dtype or obj.dtype, copy=bool(copy))
+    if copy is False and not (hasattr(obj, "__dlpack__") or hasattr(obj, "__array_interface__") or _has_buffer(obj)):
+        raise ValueError(f"asarray(): a {type(obj).__name__} cannot become an array without a copy")
+    make = flambeau.tensor if copy else flambeau.as_tensor
+    return make(obj, dtype=dtype, device=device)
+
+
+def _has_buffer(obj: Any) -> bool:
+    try:
+        memoryview(obj)
+    except TypeError:
+        return False
+    return True
+
+
+def empty(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """An array whose values are left as they are in memory."""
+    return flambeau.empty(shape, dtype=dtype, device=device)
+
+
+def empty_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """``empty`` of the shape and, unless given, the dtype of ``x``."""
+    return flambeau.empty(x.shape, dtype=dtype or x.dtype, device=device)
+
+
+def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+    """Ones on the k-th diagonal of a matrix, zeros elsewhere."""
+    rows = flambeau.arange(n_rows).unsqueeze(1)
+    columns = flambeau.arange(n_rows if n_cols is None else n_cols)
+    return (columns - rows == k).to(dtype or flambeau.get_default_dtype())
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """An array over the memory of another library's."""
+    shared = flambeau.from_dlpack(x)
+    return shared.to(shared.device if device is None else device, copy=bool(copy))
+
+
+def full(shape: Shape, fill_value: Scalar, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """An array of one value, whose kind gives the dtype unless that is given."""
+    return flambeau.full((shape,) if isinstance(shape, int) else shape, fill_value, dtype=dtype, device=device)
+
+
+def full_like(x: Tensor, /, fill_value: Scalar, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """``full`` of the shape and, unless given, the dtype of ``x``."""
+    return flambeau.full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
+
+
+def linspace(
+    start: Scalar, stop: Scalar, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
+) -> Tensor:
+    """``num`` values at equal distances from start to stop, the latter among them if ``endpoint``."""
+    if num < 0:
+        raise ValueError(f"linspace(): the number of values must not be negative, got {num}")
+    if dtype is None:
+        dtype = flambeau.get_default_dtype()
+        if isinstance(start, complex) or isinstance(stop, complex):
+            dtype = promoted(dtype, flambeau.complex64)
+    exact = flambeau.complex128 if dtype.is_complex else flambeau.float64
+    intervals = max(num - 1 if endpoint else num, 1)
+    first, last = flambeau.tensor(start, dtype=exact), flambeau.tensor(stop, dtype=exact)
+    values = first + (last - first) * (flambeau.arange(num, dtype=flambeau.float64) / intervals)
+    if endpoint and num > 1:
+        values[-1] = last
+    return values.to(dtype)
+
+
+def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple[Tensor, ...]:
+    """Coordinate grids of vectors; with ``"xy"`` the first two dimensions are exchanged.
+
+    Raises ValueError for another ``indexing`` or arrays of different dtypes.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid(): indexing must be 'xy' or 'ij', not {indexing!r}")
+    if len({x.dtype for x in arrays}) > 1:
+        raise ValueError(f"meshgrid(): the arrays must have one dtype, got {[str(x.dtype) for x in arrays]}")
+    return tuple(flambeau.meshgrid(*arrays, indexing=indexing)) if arrays else ()
+
+
+def ones(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """An array of ones."""
+    return flambeau.ones(shape, dtype=dtype, device=device)
+
+
+def ones_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """``ones`` of the shape and, unless given, the dtype of ``x``."""
+    return flambeau.ones(x.shape, dtype=dtype or x.dtype, device=device)
+
+
+def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
+    """The elements on and below the k-th diagonal of each matrix, zeros above."""
+    return flambeau.tril(x, k)
+
+
+def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
+    """The elements on and above the k-th diagonal of each matrix, zeros below."""
+    return flambeau.triu(x, k)
+
+
+def zeros(shape: Shape, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """An array of zeros."""
+    return flambeau.zeros(shape, dtype=dtype, device=device)
+
+
+def zeros_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """``zeros`` of the shape and, unless given, the dtype of ``x``."""
+    return flambeau.zeros(x.shape, dtype=dtype or x.dtype, device=device)

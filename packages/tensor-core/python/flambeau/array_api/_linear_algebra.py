@@ -1,0 +1,37 @@
+"""Products of arrays."""
+
+from collections.abc import Sequence
+
+import flambeau
+from flambeau import Tensor
+from flambeau.array_api._promotion import normal, operands
+
+
+def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
+    """The matrix product over the last two axes, the others being broadcast."""
+    return flambeau.matmul(*operands("matmul", x1, x2))
+
+
+def matrix_transpose(x: Tensor, /) -> Tensor:
+    """The last two axes exchanged; ValueError without two."""
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose() needs an array with at least 2 dimensions, got shape {list(x.shape)}")
+    return x.mT
+
+
+def tensordot(x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
+    """Products summed over the last axes of one and the first of the other, or over pairs of axes."""
+    x1, x2 = operands("tensordot", x1, x2)
+    return flambeau.tensordot(x1, x2, axes)
+
+
+def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
+    """The sum of conj(x1) * x2 along an axis; ValueError where its sizes differ."""
+    x1, x2 = operands("vecdot", x1, x2)
+    if axis >= 0:
+        raise ValueError(f"vecdot(): axis must be negative, got {axis}")
+    normal(axis, x1.ndim), normal(axis, x2.ndim)
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(f"vecdot(): sizes {x1.shape[axis]} and {x2.shape[axis]} along axis {axis} differ")
+    rows = x1.movedim(axis, -1).unsqueeze(-2)
+    return flambeau.matmul(rows.conj() if x1.dtype.is_complex else rows, x2.movedim(axis, -1).unsqueeze(-1))[..., 0, 0]

@@ -1,0 +1,120 @@
+"""How the standard's functions see dtypes: kinds, promotion of arrays and Python scalars.
+
+Note [Promotion in the standard]
+The dtype of a result depends on the dtypes of the arrays alone. PyTorch's rules, which ``flambeau``'s own functions
+follow, give an array without dimensions less say than one with; here the operands are therefore brought to one dtype
+first. A Python scalar takes the dtype of the array it meets, as far as its kind allows.
+"""
+
+import operator
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+Scalar = bool | int | float | complex
+
+_UNSIGNED = tuple(
+    dtype
+    for dtype in (getattr(flambeau, name, None) for name in ("uint8", "uint16", "uint32", "uint64"))
+    if dtype is not None
+)
+KINDS = {
+    "bool": (flambeau.bool,),
+    "signed integer": (flambeau.int8, flambeau.int16, flambeau.int32, flambeau.int64),
+    "unsigned integer": _UNSIGNED,
+    "real floating": (flambeau.float32, flambeau.float64),
+    "complex floating": (flambeau.complex64, flambeau.complex128),
+}
+KINDS["integral"] = KINDS["signed integer"] + KINDS["unsigned integer"]
+KINDS["numeric"] = KINDS["integral"] + KINDS["real floating"] + KINDS["complex floating"]
+DTYPES = {str(dtype).removeprefix("flambeau."): dtype for dtype in KINDS["bool"] + KINDS["numeric"]}
+
+
+def promoted(*dtypes: Any) -> Any:
+    """The dtype that all can be converted to."""
+    return reduce(flambeau.promote_types, dtypes)
+
+
+def scalar_dtype(value: Scalar, dtype: Any) -> Any:
+    """The dtype of ``value`` beside an array of ``dtype``: the same, unless its kind is a larger one."""
+    if isinstance(value, bool):
+        return dtype
+    if isinstance(value, int):
+        return flambeau.int64 if dtype is flambeau.bool else dtype
+    if isinstance(value, float):
+        return dtype if dtype.is_floating_point or dtype.is_complex else flambeau.get_default_dtype()
+    if dtype.is_complex:
+        return dtype
+    return flambeau.complex128 if promoted(dtype, flambeau.float32) is flambeau.float64 else flambeau.complex64
+
+
+def operands(name: str, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """Two arrays of one dtype. Note [Promotion in the standard]
+
+    Raises TypeError unless at least one is an array and the other one or a scalar.
+    """
+    first, second = isinstance(x1, Tensor), isinstance(x2, Tensor)
+    if first and second:
+        if x1.dtype is x2.dtype:
+            return x1, x2
+        dtype = promoted(x1.dtype, x2.dtype)
+        return x1.to(dtype), x2.to(dtype)
+    if first and isinstance(x2, Scalar):
+        dtype = scalar_dtype(x2, x1.dtype)
+        return x1.to(dtype), flambeau.tensor(x2, dtype=dtype)
+    if second and isinstance(x1, Scalar):
+        dtype = scalar_dtype(x1, x2.dtype)
+        return flambeau.tensor(x1, dtype=dtype), x2.to(dtype)
+    raise TypeError(
+        f"{name}() takes two arrays, or an array and a Python scalar, not {type(x1).__name__} and {type(x2).__name__}"
+    )
+
+
+def together(arrays: Any) -> list[Tensor]:
+    """The arrays in the dtype they promote to."""
+    arrays = list(arrays)
+    dtype = promoted(*(x.dtype for x in arrays))
+    return [x.to(dtype) for x in arrays]
+
+
+def axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    """The axes counted from the start; all of them for None. IndexError where there is none."""
+    given = range(ndim) if axis is None else (axis,) if not isinstance(axis, tuple) else axis
+    result = tuple(normal(a, ndim) for a in given)
+    if len(set(result)) < len(result):
+        raise ValueError(f"repeated axis in {axis}")
+    return result
+
+
+def normal(axis: int, ndim: int) -> int:
+    """The axis counted from the start."""
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise IndexError(f"axis {axis} is out of bounds for an array with {ndim} dimensions")
+    return axis % ndim
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that arrays of the given shapes broadcast to; ValueError where they do not."""
+    result = [1] * max(map(len, shapes), default=0)
+    for shape in shapes:
+        for place, size in enumerate(shape, len(result) - len(shape)):
+            if size != 1 and result[place] not in (1, size):
+                raise ValueError(f"the shapes {', '.join(str(tuple(s)) for s in shapes)} cannot be broadcast together")
+            result[place] = size if result[place] == 1 else result[place]
+    return tuple(result)
+
+
+def named(name: str, doc: str | None) -> Callable[[Any], Any]:
+    """Gives a function made by another its name and documentation."""
+
+    def set_names(function: Any) -> Any:
+        function.__name__ = function.__qualname__ = name
+        function.__doc__ = doc
+        function.__module__ = "flambeau.array_api"
+        return function
+
+    return set_names

@@ -1,0 +1,114 @@
+"""Statistics, reductions and cumulative functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.array_api._promotion import DTYPES, KINDS, axes, normal
+
+Axis = int | tuple[int, ...] | None
+
+
+def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements are true along the axes (all unless given)."""
+    return _over_axes(flambeau.all, x != 0, axis, keepdims)
+
+
+def any(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether any element is true along the axes (all unless given)."""
+    return _over_axes(flambeau.any, x != 0, axis, keepdims)
+
+
+def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """How many elements are not 0 along the axes (all unless given)."""
+    return _over_axes(flambeau.sum, x != 0, axis, keepdims)
+
+
+def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element along the axes (all unless given); NaN if there is one."""
+    return _over_axes(flambeau.amax, x, axis, keepdims)
+
+
+def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along the axes (all unless given); NaN if there is one."""
+    return _over_axes(flambeau.amin, x, axis, keepdims)
+
+
+def mean(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The arithmetic mean along the axes (all unless given)."""
+    return _over_axes(flambeau.mean, x, axis, keepdims)
+
+
+def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+    """The standard deviation; ``correction`` is subtracted from the number of elements."""
+    return _over_axes(flambeau.std, x, axis, keepdims, correction=correction)
+
+
+def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+    """The variance; ``correction`` is subtracted from the number of elements."""
+    return _over_axes(flambeau.var, x, axis, keepdims, correction=correction)
+
+
+def sum(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+    """The sum along the axes (all unless given); integers are summed in int64."""
+    return _over_axes(flambeau.sum, x.to(_accumulated(x, dtype)), axis, keepdims)
+
+
+def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+    """The product along the axes (all unless given); integers are multiplied in int64."""
+    x = x.to(_accumulated(x, dtype))
+    for place in sorted(axes(axis, x.ndim), reverse=True):
+        x = flambeau.prod(x, place, keepdims)
+    return x.clone() if axis == () else x
+
+
+def cumulative_sum(
+    x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Sums of the first elements along an axis, with 0 in front if ``include_initial``."""
+    return _cumulative("cumulative_sum", flambeau.cumsum, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(
+    x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Products of the first elements along an axis, with 1 in front if ``include_initial``."""
+    return _cumulative("cumulative_prod", flambeau.cumprod, 1, x, axis, dtype, include_initial)
+
+
+def diff(
+    x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    """The n-th differences of neighbours along an axis, after joining ``prepend`` and ``append``."""
+    return flambeau.diff(x, n, normal(axis, x.ndim), prepend, append)
+
+
+def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: bool, **options: Any) -> Tensor:
+    """The reduction over the axes; over none of them, of each element by itself."""
+    places = axes(axis, x.ndim)
+    if places or x.ndim == 0:
+        return reduce(x, places or None, keepdim=keepdims, **options) if places else reduce(x.reshape(1), 0, **options)
+    return reduce(x.unsqueeze(-1), -1, **options)
+
+
+def _accumulated(x: Tensor, dtype: Any) -> Any:
+    """The dtype sums and products are made in."""
+    if dtype is not None or x.dtype.is_floating_point or x.dtype.is_complex:
+        return dtype or x.dtype
+    return DTYPES.get("uint64", flambeau.int64) if x.dtype in KINDS["unsigned integer"] else flambeau.int64
+
+
+def _cumulative(
+    name: str, scan: Any, first: int, x: Tensor, axis: int | None, dtype: Any, include_initial: bool
+) -> Tensor:
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"{name}(): axis is required for an array with {x.ndim} dimensions")
+        axis = 0
+    axis = normal(axis, x.ndim)
+    result = scan(x.to(_accumulated(x, dtype)), axis)
+    if not include_initial:
+        return result
+    start = flambeau.full([1 if a == axis else n for a, n in enumerate(x.shape)], first, dtype=result.dtype)
+    return flambeau.cat([start, result], axis)

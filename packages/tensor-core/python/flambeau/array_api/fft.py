@@ -1,0 +1,84 @@
+"""The standard's discrete Fourier transforms, those of ``flambeau.fft``."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import flambeau
+from flambeau import Tensor
+from flambeau import fft as _fft
+from flambeau.array_api._promotion import named
+
+__all__ = [
+    "fft",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "hfft",
+    "ifft",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "irfft",
+    "irfftn",
+    "rfft",
+    "rfftfreq",
+    "rfftn",
+]
+
+Norm = Literal["backward", "ortho", "forward"]
+
+
+def _along_axis(transform: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @named(transform.__name__, transform.__doc__)
+    def function(x: Tensor, /, *, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Tensor:
+        return transform(x, n, axis, norm)
+
+    return function
+
+
+def _over_axes(transform: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @named(transform.__name__, transform.__doc__)
+    def function(
+        x: Tensor, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: Norm = "backward"
+    ) -> Tensor:
+        return transform(x, s, axes, norm)
+
+    return function
+
+
+fft = _along_axis(_fft.fft)
+ifft = _along_axis(_fft.ifft)
+rfft = _along_axis(_fft.rfft)
+irfft = _along_axis(_fft.irfft)
+hfft = _along_axis(_fft.hfft)
+ihfft = _along_axis(_fft.ihfft)
+fftn = _over_axes(_fft.fftn)
+ifftn = _over_axes(_fft.ifftn)
+rfftn = _over_axes(_fft.rfftn)
+irfftn = _over_axes(_fft.irfftn)
+
+
+def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
+    """The frequencies of ``fft``; ValueError for a dtype that is not real floating."""
+    return _fft.fftfreq(n, d, dtype=_real(dtype), device=device)
+
+
+def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
+    """The frequencies of ``rfft``; ValueError for a dtype that is not real floating."""
+    return _fft.rfftfreq(n, d, dtype=_real(dtype), device=device)
+
+
+def fftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
+    """The zero frequency moved to the middle."""
+    return _fft.fftshift(x, axes)
+
+
+def ifftshift(x: Tensor, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
+    """The inverse of ``fftshift``."""
+    return _fft.ifftshift(x, axes)
+
+
+def _real(dtype: Any) -> Any:
+    if dtype is not None and not dtype.is_floating_point:
+        raise ValueError(f"expected a real floating dtype, got {dtype}")
+    return dtype or flambeau.get_default_dtype()
