@@ -202,7 +202,7 @@ FLAMBEAU_INLINE float expm1(float x) {
   constexpr float q[] = {5.000000002e-01f, 1.666666745e-01f, 4.166666026e-02f, 8.333142254e-03f,
                          1.388930528e-03f, 1.997358496e-04f, 2.479080632e-05f};
   const float near = x + x * x * polynomial(x, q), far = exp(x) - 1.0f;
-  return std::fabs(x) < 0.5f ? near : far;
+  return std::copysign(std::fabs(x) < 0.5f ? near : far, x);  // -0 keeps its sign
 }
 
 struct Logarithm {  // log(x) = fraction + exponent * ln(2)
@@ -271,7 +271,7 @@ FLAMBEAU_INLINE float sin_quadrant(Reduced reduced, int32_t shift) {
 }
 FLAMBEAU_INLINE float sin(float x) {
   const float y = sin_quadrant(reduce_half_pi(x), 0);
-  return std::fabs(x) < INFINITY ? y : NAN;
+  return x == 0.0f ? x : std::fabs(x) < INFINITY ? y : NAN;  // -0 keeps its sign
 }
 FLAMBEAU_INLINE float cos(float x) {
   const float y = sin_quadrant(reduce_half_pi(x), 1);
@@ -291,7 +291,7 @@ FLAMBEAU_INLINE float tanh(float x) {
   const float a = std::fabs(x);
   const float near = x + x * (x * x) * polynomial(x * x, q);
   const float far = 1.0f - 2.0f / (exp(2.0f * a) + 1.0f);
-  return a < 0.625f ? near : (x < 0.0f ? -far : far);
+  return std::copysign(a < 0.625f ? near : far, x);  // -0 keeps its sign
 }
 FLAMBEAU_INLINE float erf(float x) {
   constexpr float small[] = {1.283791661e-01f, -3.761262714e-01f, 1.128360017e-01f, -2.685444441e-02f,
