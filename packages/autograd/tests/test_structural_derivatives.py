@@ -375,6 +375,7 @@ for name in ("linear", "lower", "midpoint"):
     add("quantile", lambda x, i=name: x.quantile(fb.tensor([0.3, 0.6], dtype=fb.float64), 1, interpolation=i), (2, 4))
 add("nanquantile", lambda x: x.nanquantile(0.4), (5,))
 add("cov", lambda x: x.cov(aweights=fb.tensor([0.2, 0.5, 0.3], dtype=fb.float64)), (2, 3))
+add("cov", lambda x, w: x.cov(aweights=w.square() + 0.5), (2, 4), (4,))
 add("corrcoef", lambda x: x.corrcoef(), (2, 5))
 for order in (1, 2, 3):
     add("cdist", lambda x, y, p=order: fb.cdist(x, y, p), (3, 2), (2, 4, 2))

@@ -39,25 +39,21 @@ def cov(
         _check_weights("aweights", aweights, count, aweights.dtype.is_floating_point, "floating point")
     weights = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     if weights is None:
-        total, mean = count, rows.sum(1, keepdim=True) / count
-        centred = rows - mean
-        weighted = centred
-        divisor = total - correction
+        centred = weighted = rows - rows.sum(1, keepdim=True) / count
+        divisor = _core.full((), count - correction)
     else:
         total = weights.sum()
         if total.item() == 0:
             raise RuntimeError("cov(): weights sum to zero, can't be normalized")
-        mean = (rows * weights).sum(1, keepdim=True) / total
-        centred = rows - mean
+        centred = rows - (rows * weights).sum(1, keepdim=True) / total
         weighted = centred * weights
-        scale = 1 if aweights is None else ((weights * aweights).sum() / total).item()
-        divisor = total.item() - correction * scale
-    if divisor <= 0:
+        divisor = total - correction * (1 if aweights is None else (weights * aweights).sum() / total)
+    if divisor.item() <= 0:
         warnings.warn(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
             stacklevel=2,
         )
-    return ((centred @ weighted.mT.conj()) / max(divisor, 0)).squeeze()
+    return ((centred @ weighted.mT.conj()) / divisor.clamp(min=0)).squeeze()
 
 
 def _check_weights(name: str, weights: Tensor, count: int, fits: bool, kind: str) -> None:
