@@ -19,6 +19,21 @@ Tensor norm_of_vectors(const Tensor& x, Scalar ord, const OptionalDims& dim, boo
   return vector_norm(dtype ? to(x, *dtype) : x, p, dim, keepdim);
 }
 
+Tensor vecdot(const Tensor& x, const Tensor& y, int64_t dim) {
+  require(x.dtype() == y.dtype(), "linalg.vecdot: Expected x and y to have the same dtype, but got ", x.dtype(),
+          " and ", y.dtype());
+  return sum(mul(conj(x), y), Shape{dim}, false, x.dtype());
+}
+
+Tensor vdot(const Tensor& x, const Tensor& y) {
+  require(x.dim() == 1 && y.dim() == 1, "1D tensors expected, but got ", x.dim(), "D and ", y.dim(), "D tensors");
+  require(x.numel() == y.numel(), "inconsistent tensor size, expected tensor [", x.numel(), "] and src [", y.numel(),
+          "] to have the same number of elements");
+  require(x.dtype() == y.dtype(), "dot : expected both vectors to have same dtype, but found ", x.dtype(), " and ",
+          y.dtype());
+  return matmul(conj(x), y);
+}
+
 }  // namespace
 
 void bind_linear_algebra() {
@@ -30,6 +45,22 @@ void bind_linear_algebra() {
       ">>> flambeau.linalg.vector_norm(flambeau.tensor([3.0, 4.0]))\ntensor(5.)",
       norm_of_vectors)
       ->module = "flambeau.linalg";
+  def("vecdot(x, y, *, dim=-1)", kPrivate | kOut,
+      "The inner products sum(conj(x) * y) along a dimension; the others broadcast.\n\nRaises RuntimeError where the "
+      "dtypes differ. Gradient: both, any order.\n\n"
+      ">>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))\n"
+      "tensor([-1., -1.])",
+      vecdot)
+      ->module = "flambeau.linalg";
+  def("vdot(input, other)", kFunction | kMethod | kOut,
+      "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.", vdot);
+  def("_cross(input, other, dim)", kPrivate, "The cross products of vectors along a dimension.", cross);
+  def("_ldl_factor(input, hermitian)", kPrivate, "LD and pivots of every matrix, and info.",
+      [](const Tensor& a, bool hermitian) {
+        LuFactors f = ldl_factor(a, hermitian);
+        return Tensors{f.lu, f.pivots, f.info};
+      });
+  def("_ldl_solve(lu, pivots, other, hermitian)", kPrivate, "The solution of A X = B from A's factors.", ldl_solve);
   def("_lu_factor(input)", kPrivate, "LU and pivots of every matrix, and info.", [](const Tensor& a) {
     LuFactors f = lu_factor(a);
     return Tensors{f.lu, f.pivots, f.info};

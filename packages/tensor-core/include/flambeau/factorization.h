@@ -23,6 +23,9 @@ struct LogDeterminant {
   Tensor sign, logarithm;  // of its absolute value
 };
 FLAMBEAU_API LogDeterminant lu_log_determinant(const Tensor& lu, const Tensor& pivots);
+// L D L^T in LAPACK's compact form; pivots negative where D has a block of two.
+FLAMBEAU_API LuFactors ldl_factor(const Tensor& a, bool hermitian);
+FLAMBEAU_API Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian);
 struct CholeskyFactor {
   Tensor factor, info;
 };

@@ -153,6 +153,7 @@ FLAMBEAU_API Tensor fourier(const char* name, Fourier kind, bool inverse, const 
 FLAMBEAU_API Tensor matmul(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor mm(const Tensor& a, const Tensor& b);
 FLAMBEAU_API Tensor bmm(const Tensor& a, const Tensor& b);
+FLAMBEAU_API Tensor cross(const Tensor& input, const Tensor& other, int64_t dim);  // operators/cross.cpp
 FLAMBEAU_API Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha);
 FLAMBEAU_API Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias);
 

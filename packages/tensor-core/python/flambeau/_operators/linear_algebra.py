@@ -210,14 +210,6 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
     return _core.outer(input, vec2)
 
 
-@operator(method=True, out=True)
-def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors, the first conjugated: ``sum(conj(input) * other)``. Gradient: both."""
-    if input.dim() != 1 or other.dim() != 1:
-        raise RuntimeError(f"1D tensors expected, but got {input.dim()}D and {other.dim()}D tensors")
-    return _core.dot(input.conj() if input.dtype.is_complex else input, other)
-
-
 @operator(out=True)
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of matrices, in the order that takes the fewest multiplications, as flambeau.linalg.multi_dot."""

@@ -5,7 +5,7 @@ are flambeau's own (float32, float64, complex64, complex128); eigenvalues and si
 NumPy.
 """
 
-from flambeau._core import vector_norm
+from flambeau._core import vecdot, vector_norm
 from flambeau.linalg import _iterative, _legacy, _lowrank  # noqa: F401  (what the top level calls)
 from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
@@ -15,7 +15,7 @@ from flambeau.linalg._least_squares import lstsq, pinv
 from flambeau.linalg._lu import inv, inv_ex, lu, lu_factor, lu_factor_ex, lu_solve, solve, solve_ex
 from flambeau.linalg._norms import cond, matrix_norm, matrix_rank, norm
 from flambeau.linalg._orthogonal import householder_product, qr
-from flambeau.linalg._products import cross, diagonal, matmul, multi_dot, tensorinv, tensorsolve, vander, vecdot
+from flambeau.linalg._products import cross, diagonal, matmul, multi_dot, tensorinv, tensorsolve, vander
 from flambeau.linalg._spectral import eig, eigh, eigvals, eigvalsh, svd, svdvals
 from flambeau.linalg._triangular import cholesky, cholesky_ex, solve_triangular
 

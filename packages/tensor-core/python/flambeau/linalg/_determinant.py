@@ -39,7 +39,7 @@ def det(A: Tensor) -> Tensor:
     tensor(5.)
     """
     _checks.square("det", A)
-    LU, pivots, _ = _core._lu_factor(A.detach())
+    LU, pivots, _ = _core._lu_factor(A)
     result = _core._lu_determinant(LU, pivots)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
@@ -71,7 +71,7 @@ def slogdet(A: Tensor) -> Any:
     Gradient: A, any order, where it is not singular.
     """
     _checks.square("slogdet", A)
-    LU, pivots, _ = _core._lu_factor(A.detach())
+    LU, pivots, _ = _core._lu_factor(A)
     results = _Slogdet(_core._lu_log_determinant(LU, pivots))
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:

@@ -4,7 +4,6 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau._grad_mode import no_grad
 from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
@@ -18,20 +17,18 @@ _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
 def _inverted(S: Tensor, threshold: Tensor) -> Tensor:
-    return _core.where(S.abs() > threshold.unsqueeze(-1), S.reciprocal(), S.new_zeros(()))
+    return _core.where(S.abs() > threshold.unsqueeze(-1), S.reciprocal(), 0)
 
 
 def pseudo_inverse(A: Tensor, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
     """The derivative: Golub, Pereyra 1973, for matrices of constant rank."""
-    with no_grad():
-        if hermitian:
-            L, V = decompose_hermitian(A.detach())
-            inverse = _inverted(L, thresholds("pinv", L.abs(), A, atol, rtol))
-            P = (V * inverse.unsqueeze(-2)) @ adjoint(V)
-        else:
-            U, S, Vh = decompose(A.detach(), False)
-            inverse = _inverted(S, thresholds("pinv", S, A, atol, rtol))
-            P = (adjoint(Vh) * inverse.unsqueeze(-2)) @ adjoint(U)
+    values = A.detach()
+    if hermitian:
+        L, V = decompose_hermitian(values)
+        P = (V * _inverted(L, thresholds("pinv", L.abs(), A, atol, rtol)).unsqueeze(-2)) @ adjoint(V)
+    else:
+        U, S, Vh = decompose(values, False)
+        P = (adjoint(Vh) * _inverted(S, thresholds("pinv", S, A, atol, rtol)).unsqueeze(-2)) @ adjoint(U)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         return (_gradient(*saved, grads[0]),)
@@ -134,12 +131,11 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
 
 def _solution(A: Tensor, B: Tensor, rcond: float, driver: str) -> tuple[Tensor, Tensor, Tensor]:
     """X, rank, singular values; ``X = pinv(A) B`` gives the derivative."""
-    with no_grad():
-        if driver == "gels":
-            X = _full_rank(A.detach(), B.detach())
-            rank, S = _core.empty((0,), dtype=_core.int64), X.abs().new_empty((0,))
-        else:
-            X, rank, S = _smallest(A.detach(), B.detach(), rcond)
+    if driver == "gels":
+        X = _full_rank(A.detach(), B.detach())
+        rank, S = _core.empty((0,), dtype=_core.int64), X.abs().new_empty((0,))
+    else:
+        X, rank, S = _smallest(A.detach(), B.detach(), rcond)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor | None, Tensor | None]:
         A, B = saved

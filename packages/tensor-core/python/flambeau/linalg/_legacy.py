@@ -34,7 +34,7 @@ def svd(input: Tensor, some: bool, compute_uv: bool) -> Any:
 def geqrf(input: Tensor) -> Any:
     """``a, tau``."""
     _checks.matrix("geqrf", input)
-    return _Geqrf(_core._qr_factor(input.detach()))
+    return _Geqrf(_core._qr_factor(input))
 
 
 def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool, transpose: bool) -> Tensor:
@@ -118,7 +118,8 @@ def triangular_solve(B: Tensor, A: Tensor, upper: bool, transpose: bool, unitria
         )
     used = A.mT if transpose else A
     X = solve_left(used, B, upper != transpose, unitriangular)
-    return _TriangularSolve((X, A.expand(*X.shape[:-2], *A.shape[-2:]).clone()))
+    whole = A if A.dim() == X.dim() == 2 else A.expand(*X.shape[:-2], *A.shape[-2:])
+    return _TriangularSolve((X, whole.clone()))
 
 
 def lu_unpack(LU: Tensor, pivots: Tensor, unpack_data: bool, unpack_pivots: bool) -> Any:

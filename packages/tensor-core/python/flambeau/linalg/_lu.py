@@ -34,7 +34,7 @@ def factor(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     The derivative: with ``A = P L U``, ``dL = L tril(L^-1 P^T dA U^-1, -1)``, ``dU = triu(...) U``; where there are
     more rows or columns than pivots, what is left over is a triangular solve with them.
     """
-    LU, pivots, info = _core._lu_factor(A.detach())
+    LU, pivots, info = _core._lu_factor(A)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         (LU,), grad = saved, grads[0]
@@ -122,7 +122,7 @@ def lu(A: Tensor, *, pivot: bool = True) -> Any:
 
 def solve_factored(LU: Tensor, pivots: Tensor, B: Tensor, conjugate: bool) -> Tensor:
     """X with ``A X = B``, or ``A^H X = B``, from A's factors."""
-    X = _core._lu_solve(LU.detach(), pivots, B.detach(), conjugate)
+    X = _core._lu_solve(LU, pivots, B, conjugate)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor | None, Tensor | None]:
         (LU, B, X), grad = saved, grads[0]
@@ -178,8 +178,8 @@ _turned = adjoint  # lu_solve has a parameter of that name
 
 def solve_matrix(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """X with ``A X = B`` for matrices B, and the factors of A; its derivative Giles 2008, section 2.3.1."""
-    LU, pivots, info = _core._lu_factor(A.detach())
-    X = _core._lu_solve(LU, pivots, B.detach(), False)
+    LU, pivots, info = _core._lu_factor(A)
+    X = _core._lu_solve(LU, pivots, B, False)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor | None, Tensor | None]:
         A, X = saved
@@ -256,7 +256,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 def _inverted(name: str, A: Tensor) -> tuple[Tensor, Tensor]:
     _checks.square(name, A)
-    inverse, info = _core._inverse(A.detach())
+    inverse, info = _core._inverse(A)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         turned = adjoint(saved[0])

@@ -79,6 +79,8 @@ def matrix_norm(
     >>> flambeau.linalg.matrix_norm(flambeau.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor(5.)
     """
+    if ord == "fro" and dim == (-2, -1) and A.dim() > 1:
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     if A.dim() < 2:
         raise RuntimeError(
             f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got shape {list(A.shape)}"
@@ -175,24 +177,21 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
     return _core.where(info == 0, result, math.inf)
 
 
-def _tolerance(value: Any, default: float, like: Tensor) -> Any:
-    return default if value is None else (value.to(like.dtype) if isinstance(value, Tensor) else value)
-
-
 def thresholds(name: str, S: Tensor, A: Tensor, atol: Any, rtol: Any) -> Tensor:
     """Below which singular values count as zero: max(atol, rtol * largest), one for each matrix."""
     for what, value in (("atol", atol), ("rtol", rtol)):
         if isinstance(value, Tensor) and value.dtype.is_complex:
             raise RuntimeError(f"linalg.{name}: {what} tensor of complex type is not supported. Got {value.dtype}")
-    given = atol is not None and (isinstance(atol, Tensor) or atol > 0)
-    default = 0.0 if given else finfo(A.dtype).eps * max(A.shape[-2:])
     largest = S.amax(-1) if S.size(-1) else S.new_zeros(S.shape[:-1])
-    relative = _tolerance(rtol, default, S) * largest
-    absolute = _tolerance(atol, 0.0, S)
-    if rtol is None and isinstance(atol, Tensor):
-        fallback = finfo(A.dtype).eps * max(A.shape[-2:]) * largest
-        relative = _core.where(absolute > 0, _core.zeros_like(fallback), fallback)
-    return _core.maximum(relative, absolute if isinstance(absolute, Tensor) else relative.new_full((), absolute))
+    usual = finfo(A.dtype).eps * max(A.size(-2), A.size(-1))
+    if not isinstance(atol, Tensor) and not isinstance(rtol, Tensor):
+        if not atol:
+            return largest * (usual if rtol is None else rtol)
+        return (largest * (rtol or 0.0)).clamp(atol)
+    absolute = _core.as_tensor(0.0 if atol is None else atol).to(S.dtype)
+    if rtol is None:
+        return _core.where(absolute > 0, absolute, usual * largest)
+    return _core.maximum(rtol * largest, absolute).to(S.dtype)
 
 
 @operator(out=True)

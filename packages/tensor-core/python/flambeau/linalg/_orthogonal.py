@@ -53,7 +53,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     _checks.matrix("qr", A)
     m, n = A.shape[-2:]
     k = min(m, n)
-    packed, tau = _core._qr_factor(A.detach())
+    packed, tau = _core._qr_factor(A)
     width = m if mode == "complete" else k
     Q = A.new_empty((0,)) if mode == "r" else _core._householder_product(packed, tau, width)
     R = (packed if mode == "complete" else packed.narrow(-2, 0, k)).triu()
@@ -94,7 +94,7 @@ def reflect(A: Tensor, tau: Tensor, C: Tensor, turned: bool) -> Tensor:
     """``Q C`` or ``Q^H C``; where a gradient is wanted one reflection after the other."""
     k = tau.size(-1)
     if not (_core.is_grad_enabled() and (A.requires_grad or tau.requires_grad or C.requires_grad)):
-        return _core._apply_reflectors(A.detach(), tau.detach(), C.detach(), turned)
+        return _core._apply_reflectors(A, tau, C, turned)
     if not k:
         return constant(C.clone(), A, tau, C) if not C.requires_grad else C.clone()
     V = reflectors(A, k)
@@ -107,7 +107,7 @@ def reflect(A: Tensor, tau: Tensor, C: Tensor, turned: bool) -> Tensor:
 
 def reflectors_fit(name: str, A: Tensor, tau: Tensor) -> None:
     """RuntimeError unless tau has a factor for each of the reflectors in A."""
-    if tau.dim() != A.dim() - 1 or tau.shape[:-1] != A.shape[:-2]:
+    if tau.dim() != A.dim() - 1 or (tau.dim() > 1 and tau.shape[:-1] != A.shape[:-2]):
         raise RuntimeError(
             f"{name}: Expected tau to have one dimension less than input and its batch: tau has shape "
             f"{list(tau.shape)}, input {list(A.shape)}"

@@ -21,22 +21,6 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 
 @operator(out=True)
-def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """The inner products ``sum(conj(x) * y)`` along a dimension, the others broadcast.
-
-    Gradient: both, any order.
-
-    >>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
-    tensor([-1., -1.])
-    """
-    if x.dtype is not y.dtype:
-        raise RuntimeError(f"linalg.vecdot: Expected x and y to have the same dtype, but got {x.dtype} and {y.dtype}")
-    if x.dtype.is_complex:
-        x = x.conj()
-    return (x * y).sum(dim, dtype=x.dtype)
-
-
-@operator(out=True)
 def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The cross products of vectors of three elements along a dimension; the others broadcast.
 
@@ -45,16 +29,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     >>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))
     tensor([0., 0., 1.])
     """
-    if input.dim() != other.dim():
-        raise RuntimeError(
-            f"linalg.cross: inputs must have the same number of dimensions, got {input.dim()} and {other.dim()}"
-        )
-    if input.size(dim) != 3 or other.size(dim) != 3:
-        raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}"
-        )
-    a, b = input.unbind(dim), other.unbind(dim)
-    return _core.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], dim)
+    return _core._cross(input, other, dim)
 
 
 def _order(sizes: list[int]) -> list[list[int]]:
@@ -82,38 +57,44 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     factors = list(tensors)
     if len(factors) < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(factors)}")
-    first, last = factors[0], factors[-1]
-    for position, t in ((0, first), (len(factors) - 1, last)):
-        if t.dim() not in (1, 2):
-            raise RuntimeError(f"multi_dot(): the tensor {position} must be 1D or 2D but got {t.dim()}D")
-    row, column = first.dim() == 1, last.dim() == 1
-    for position, t in enumerate(factors[1:-1], 1):
-        if t.dim() != 2:
-            raise RuntimeError(f"multi_dot(): tensor {position} must be 2D but got {t.dim()}D")
-    if len(factors) == 2:
-        return first @ last
+    row, column = factors[0].dim() == 1, factors[-1].dim() == 1
     if row:
-        factors[0] = first.unsqueeze(0)
+        factors[0] = factors[0].unsqueeze(0)
     if column:
-        factors[-1] = last.unsqueeze(1)
-    for position in range(len(factors) - 1):
-        a, b = factors[position], factors[position + 1]
-        if a.dtype is not b.dtype:
-            raise RuntimeError(f"multi_dot(): all tensors must have be the same dtype but got {a.dtype} and {b.dtype}")
-        if a.size(1) != b.size(0):
-            raise RuntimeError(
-                f"multi_dot(): tensors {position} and {position + 1} with shapes {list(a.shape)} and {list(b.shape)} "
-                "cannot be multiplied"
-            )
-    cut = _order([factors[0].size(0), *(t.size(1) for t in factors)])
-
-    def product(i: int, j: int) -> Tensor:
-        return factors[i] if i == j else product(i, cut[i][j]) @ product(cut[i][j] + 1, j)
-
-    result = product(0, len(factors) - 1)
+        factors[-1] = factors[-1].unsqueeze(1)
+    sizes = _matching_sizes(factors)
+    if len(factors) == 2:
+        result = factors[0] @ factors[1]
+    elif len(factors) == 3:
+        a, b, c = factors
+        p, q, r, s = sizes
+        result = (a @ b) @ c if p * r * (q + s) < q * s * (p + r) else a @ (b @ c)
+    else:
+        result = _multiplied(factors, _order(sizes), 0, len(factors) - 1)
     if row:
         result = result.squeeze(0)
     return result.squeeze(-1) if column else result
+
+
+def _matching_sizes(factors: list[Tensor]) -> list[int]:
+    shapes = [t.shape for t in factors]
+    for position, shape in enumerate(shapes):
+        if len(shape) != 2:
+            ends = "1D or 2D" if position in (0, len(shapes) - 1) else "2D"
+            raise RuntimeError(f"multi_dot(): tensor {position} must be {ends} but got {len(shape)}D")
+        if position and shape[0] != shapes[position - 1][1]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {position - 1} and {position} with shapes {list(shapes[position - 1])} and "
+                f"{list(shape)} cannot be multiplied"
+            )
+    return [shapes[0][0], *[shape[1] for shape in shapes]]
+
+
+def _multiplied(factors: list[Tensor], cut: list[list[int]], i: int, j: int) -> Tensor:
+    if i == j:
+        return factors[i]
+    k = cut[i][j]
+    return _multiplied(factors, cut, i, k) @ _multiplied(factors, cut, k + 1, j)
 
 
 @operator()

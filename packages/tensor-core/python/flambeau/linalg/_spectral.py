@@ -83,16 +83,15 @@ def _on_diagonal(values: Tensor) -> Tensor:
 # Hermitian matrices
 
 
-def _half(A: Tensor, UPLO: str) -> Tensor:
+def _known_triangle(UPLO: str) -> None:
     if UPLO not in ("L", "U", "l", "u"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return A
 
 
 def decompose_hermitian(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors; derivative: Giles 2008, section 3.1."""
     if A.size(-1) <= _SMALL:
-        L, V = _core._eigh(A.detach(), UPLO in "Uu", True)
+        L, V = _core._eigh(A, UPLO in "Uu", True)
     else:
         L, V = _eigh_by_lapack(np.linalg.eigh, A, UPLO)
 
@@ -126,7 +125,8 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
         Source: Giles 2008, section 3.1.
     """
     _checks.square("eigh", A)
-    return _Eigh(decompose_hermitian(_half(A, UPLO), UPLO))
+    _known_triangle(UPLO)
+    return _Eigh(decompose_hermitian(A, UPLO))
 
 
 @operator(out=True)
@@ -137,7 +137,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     Gradient: A, any order, of repeated eigenvalues as well.
     """
     _checks.square("eigvalsh", A)
-    _half(A, UPLO)
+    _known_triangle(UPLO)
     if _core.is_grad_enabled() and A.requires_grad:
         return decompose_hermitian(A, UPLO)[0]
     if A.size(-1) <= _SMALL:
@@ -221,7 +221,7 @@ def eigvals(A: Tensor) -> Tensor:
 def decompose(A: Tensor, full_matrices: bool) -> tuple[Tensor, Tensor, Tensor]:
     """U, S, V^H; derivative: Giles 2008, section 3.2, and Wan, Zhang 2019, arXiv:1909.02659, in the complex case."""
     if max(A.shape[-2:]) <= _SMALL:
-        U, S, Vh, info = _core._svd(A.detach(), full_matrices, True)
+        U, S, Vh, info = _core._svd(A, full_matrices, True)
         _checks.successful("svd", info, _NOT_CONVERGED)
     else:
         U, S, Vh = call_numpy("svd", np.linalg.svd, _finite("svd", A), full_matrices=full_matrices)

@@ -43,7 +43,7 @@ def triangle(t: Tensor, upper: bool, strict: bool = False) -> Tensor:
 
 def solve_left(A: Tensor, B: Tensor, upper: bool, unit: bool) -> Tensor:
     """X with ``A X = B`` for matrices B; batches broadcast."""
-    X = _core._solve_triangular(A.detach(), B.detach(), upper, unit)
+    X = _core._solve_triangular(A, B, upper, unit)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor | None, Tensor | None]:
         A, X = saved
@@ -91,7 +91,7 @@ def factor(A: Tensor, upper: bool) -> tuple[Tensor, Tensor]:
 
     The derivative: Murray 2016, arXiv:1602.07527.
     """
-    L, info = _core._cholesky_factor(A.detach(), upper)
+    L, info = _core._cholesky_factor(A, upper)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
         (L,), (grad,) = saved, grads[:1]

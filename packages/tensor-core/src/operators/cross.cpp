@@ -1,0 +1,63 @@
+// The cross product of vectors of three elements.
+#include <algorithm>
+
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+
+namespace flambeau {
+
+namespace {
+
+// The three components of a vector lie `inner` apart.
+template <class T>
+void cross_values(const T* a, const T* b, T* out, int64_t outer, int64_t inner) {
+  parallel_items(outer, std::max<int64_t>(1, 16384 / inner), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) {
+      const T *x = a + o * 3 * inner, *y = b + o * 3 * inner;
+      T* to = out + o * 3 * inner;
+      for (int64_t i = 0; i < inner; ++i) {
+        const T x0 = x[i], x1 = x[i + inner], x2 = x[i + 2 * inner];
+        const T y0 = y[i], y1 = y[i + inner], y2 = y[i + 2 * inner];
+        to[i] = T(x1 * y2 - x2 * y1);
+        to[i + inner] = T(x2 * y0 - x0 * y2);
+        to[i + 2 * inner] = T(x0 * y1 - x1 * y0);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
+  require(input.dim() == other.dim(), "linalg.cross: inputs must have the same number of dimensions, got ", input.dim(),
+          " and ", other.dim());
+  dim = input.wrap_dim(dim);
+  require(input.size(dim) == 3 && other.size(dim) == 3, "linalg.cross: inputs dimension ", dim,
+          " must have length 3. Got ", input.size(dim), " and ", other.size(dim));
+  const Dtype dtype = promote(input.dtype(), other.dtype());
+  require<NotImplementedError>(dtype != Dtype::bool_, "\"cross\" not implemented for 'bool'");
+  const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
+  const Dtype in = half ? Dtype::float32 : dtype;
+  const Shape shape = broadcast(input.shape(), other.shape());
+  Tensor out = empty(shape, in);
+  {
+    GradMode off(false);
+    const Tensor a = contiguous(expand(to(input, in), shape)), b = contiguous(expand(to(other, in), shape));
+    int64_t inner = 1;
+    for (int i = int(dim) + 1; i < out.dim(); ++i) inner *= shape[size_t(i)];
+    dispatch_all(in, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if constexpr (!std::is_same_v<T, bool> && !std::is_same_v<T, float16> && !std::is_same_v<T, bfloat16>)
+        if (out.numel() > 0) cross_values(a.data<T>(), b.data<T>(), out.data<T>(), out.numel() / (3 * inner), inner);
+    });
+    out = to(out, dtype);
+  }
+  if (is_inexact(dtype) && recording(input, other))
+    record("LinalgCross", out, {&input, &other}, {&input, &other}, [dim](const Context& c) {
+      if (c.needs(0)) c.set(0, cross(conj(c.saved(1)), c.gradient(), dim));
+      if (c.needs(1)) c.set(1, cross(c.gradient(), conj(c.saved(0)), dim));
+    });
+  return out;
+}
+
+}  // namespace flambeau
