@@ -27,6 +27,8 @@ void bind_interop();           // interop.cpp
 void bind_autograd();          // bind_autograd.cpp
 void bind_python_operators();  // python_operators.cpp: those written in Python
 void publish_return_types(PyObject* module);
+// A tuple type of an operator that is written in Python.
+PyObject* make_return_type(std::string_view name, PyObject* fields);
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 

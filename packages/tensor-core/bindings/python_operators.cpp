@@ -164,6 +164,8 @@ void bind_python_operators() {
       "Puts an operator written in Python into the registry.", define);
   def("_recorded(name, result, inputs, saved, derivative)", kPrivate,
       "Puts the results of a computation done outside on the graph.", recorded);
+  def("_return_type(name, fields)", kPrivate, "Makes a tuple type with named fields, for flambeau.return_types.",
+      make_return_type);
 }
 
 }  // namespace flambeau::python

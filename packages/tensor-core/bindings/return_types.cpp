@@ -40,16 +40,24 @@ PyObject* represent(PyObject* self) {
   });
 }
 
-PyTypeObject* make_type(const ReturnType& type) {
-  const std::string* name = new std::string(std::string("flambeau.return_types.") + type.name);  // lives with the type
-  PyStructSequence_Field fields[4] = {};
-  int count = 0;
-  for (const char* field : type.fields)
-    if (field) fields[count++].name = field;
-  PyStructSequence_Desc description = {name->c_str(), "The results of an operator, by name.", fields, count};
+PyObject* all_types() {  // by name; borrowed
+  static PyObject* const all = checked(PyDict_New());
+  return all;
+}
+
+// Names have to live as long as the type: for good.
+const char* lasting(std::string_view text) { return (new std::string(text))->c_str(); }
+
+PyTypeObject* make_type(std::string_view name, const std::vector<std::string_view>& field_names) {
+  std::vector<PyStructSequence_Field> fields;
+  for (const std::string_view field : field_names) fields.push_back({lasting(field), nullptr});
+  fields.push_back({nullptr, nullptr});
+  PyStructSequence_Desc description = {lasting("flambeau.return_types." + std::string(name)),
+                                       "The results of an operator, by name.", fields.data(), int(field_names.size())};
   PyTypeObject* made = PyStructSequence_NewType(&description);
   checked(reinterpret_cast<PyObject*>(made));
   made->tp_repr = represent;
+  PyDict_SetItemString(all_types(), std::string(name).c_str(), reinterpret_cast<PyObject*>(made));
   return made;
 }
 
@@ -62,13 +70,22 @@ PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> value
   return out.release();
 }
 
+PyObject* make_return_type(std::string_view name, PyObject* fields) {
+  const Object items(checked(PySequence_Fast(fields, "fields must be a sequence")));
+  std::vector<std::string_view> names;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
+    names.push_back(text_of(PySequence_Fast_GET_ITEM(items.get(), i)));
+  return Py_NewRef(reinterpret_cast<PyObject*>(make_type(name, names)));
+}
+
 void publish_return_types(PyObject* module) {
-  const Object all(checked(PyDict_New()));
   for (const ReturnType& type : kReturnTypes) {
-    PyTypeObject* made = types()[type.name] = make_type(type);
-    PyDict_SetItemString(all.get(), type.name, reinterpret_cast<PyObject*>(made));
+    std::vector<std::string_view> fields;
+    for (const char* field : type.fields)
+      if (field) fields.push_back(field);
+    types()[type.name] = make_type(type.name, fields);
   }
-  PyModule_AddObjectRef(module, "_return_types", all.get());
+  PyModule_AddObjectRef(module, "_return_types", all_types());
 }
 
 }  // namespace flambeau::python

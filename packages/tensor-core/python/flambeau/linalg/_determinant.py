@@ -8,10 +8,9 @@ from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._lu import solve_matrix
-from flambeau.linalg._results import result_type
 from flambeau.linalg._triangular import adjoint, conjugate
 
-_Slogdet = result_type("linalg_slogdet", "sign", "logabsdet")
+_Slogdet = _core._return_type("linalg_slogdet", ("sign", "logabsdet"))
 
 
 def _identity_like(A: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
 from flambeau.linalg import _checks
-from flambeau.linalg._results import result_type
 
-_LdlFactor = result_type("linalg_ldl_factor", "LD", "pivots")
-_LdlFactorEx = result_type("linalg_ldl_factor_ex", "LD", "pivots", "info")
+_LdlFactor = _core._return_type("linalg_ldl_factor", ("LD", "pivots"))
+_LdlFactorEx = _core._return_type("linalg_ldl_factor_ex", ("LD", "pivots", "info"))
 
 
 @operator(out=True)

@@ -8,11 +8,10 @@ from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._norms import thresholds
-from flambeau.linalg._results import result_type
 from flambeau.linalg._spectral import decompose, decompose_hermitian
 from flambeau.linalg._triangular import adjoint, solve_left, triangle
 
-_Lstsq = result_type("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
+_Lstsq = _core._return_type("linalg_lstsq", ("solution", "residuals", "rank", "singular_values"))
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 

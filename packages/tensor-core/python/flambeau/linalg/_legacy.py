@@ -9,14 +9,13 @@ from flambeau._operator import recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._lu import parts, permutation
 from flambeau.linalg._orthogonal import reflect, reflectors_fit
-from flambeau.linalg._results import result_type
 from flambeau.linalg._spectral import decompose, svdvals
 from flambeau.linalg._triangular import adjoint, solve_left, symmetric_part
 
-_Svd = result_type("svd", "U", "S", "V")
-_Geqrf = result_type("geqrf", "a", "tau")
-_TriangularSolve = result_type("triangular_solve", "solution", "cloned_coefficient")
-_LuUnpack = result_type("lu_unpack", "P", "L", "U")
+_Svd = _core._return_type("svd", ("U", "S", "V"))
+_Geqrf = _core._return_type("geqrf", ("a", "tau"))
+_TriangularSolve = _core._return_type("triangular_solve", ("solution", "cloned_coefficient"))
+_LuUnpack = _core._return_type("lu_unpack", ("P", "L", "U"))
 
 
 def svd(input: Tensor, some: bool, compute_uv: bool) -> Any:

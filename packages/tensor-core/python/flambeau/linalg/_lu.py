@@ -6,12 +6,11 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._results import result_type
 from flambeau.linalg._triangular import adjoint, solve_left
 
-_LuFactor = result_type("linalg_lu_factor", "LU", "pivots")
-_LuFactorEx = result_type("linalg_lu_factor_ex", "LU", "pivots", "info")
-_Lu = result_type("linalg_lu", "P", "L", "U")
+_LuFactor = _core._return_type("linalg_lu_factor", ("LU", "pivots"))
+_LuFactorEx = _core._return_type("linalg_lu_factor_ex", ("LU", "pivots", "info"))
+_Lu = _core._return_type("linalg_lu", ("P", "L", "U"))
 
 
 def parts(LU: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,8 +192,8 @@ def solve_matrix(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return X, LU, pivots, info
 
 
-_SolveEx = result_type("linalg_solve_ex", "result", "info")
-_InvEx = result_type("linalg_inv_ex", "inverse", "info")
+_SolveEx = _core._return_type("linalg_solve_ex", ("result", "info"))
+_InvEx = _core._return_type("linalg_inv_ex", ("inverse", "info"))
 
 
 def _solved(name: str, A: Tensor, B: Tensor, left: bool) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,9 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._results import result_type
 from flambeau.linalg._triangular import adjoint, conjugate, constant, solve_left
 
-_Qr = result_type("linalg_qr", "Q", "R")
+_Qr = _core._return_type("linalg_qr", ("Q", "R"))
 
 
 def _symmetric_of_triangle(X: Tensor) -> Tensor:

@@ -11,12 +11,11 @@ from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._lu import solve_matrix
-from flambeau.linalg._results import result_type
 from flambeau.linalg._triangular import adjoint, symmetric_part
 
-_Eig = result_type("linalg_eig", "eigenvalues", "eigenvectors")
-_Eigh = result_type("linalg_eigh", "eigenvalues", "eigenvectors")
-_Svd = result_type("linalg_svd", "U", "S", "Vh")
+_Eig = _core._return_type("linalg_eig", ("eigenvalues", "eigenvectors"))
+_Eigh = _core._return_type("linalg_eigh", ("eigenvalues", "eigenvectors"))
+_Svd = _core._return_type("linalg_svd", ("U", "S", "Vh"))
 
 _SMALL = 10  # rows and columns up to which rotations of our own are quicker than LAPACK
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."

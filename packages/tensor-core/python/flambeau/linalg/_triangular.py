@@ -6,9 +6,8 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._results import result_type
 
-_CholeskyEx = result_type("linalg_cholesky_ex", "L", "info")
+_CholeskyEx = _core._return_type("linalg_cholesky_ex", ("L", "info"))
 
 
 def adjoint(t: Tensor) -> Tensor:
