@@ -9,12 +9,10 @@ from flambeau.autograd import gradcheck, gradgradcheck
 
 DTYPES = [d for d in ("float64", "complex128") if hasattr(fb, d)]
 CASES = []
-COVERED = set()
 
 
 def add(operator, function, *inputs, dtypes=DTYPES):
     """`inputs`: shapes, or functions that make an input from a generator of random arrays."""
-    COVERED.add(operator)
     CASES.extend(pytest.param(function, inputs, dtype, id=f"{operator}-{len(CASES)}-{dtype}") for dtype in dtypes)
 
 
@@ -45,6 +43,19 @@ def size(t):
     return t.abs().square()
 
 
+def approximation(function, A):
+    """The product of the factors, which the random vectors do not change."""
+    fb.manual_seed(0)
+    U, S, V = function(A, q=2)
+    return (U * S.unsqueeze(-2)) @ adjoint(V)
+
+
+def extreme_pairs(A):
+    start = fb.tensor(np.random.default_rng(3).standard_normal((A.shape[-1], 2)))
+    E, V = fb.lobpcg(hermitian(A), X=start, tol=1e-13)
+    return E, size(V)
+
+
 # Factorizations
 for shape in ((3, 3), (2, 3, 3), (0, 0)):
     add("cholesky", lambda A: linalg.cholesky(positive(A)), shape)
@@ -57,9 +68,9 @@ for shape in ((3, 3), (2, 5, 3), (3, 5), (0, 3)):
 add("qr", lambda A: tuple(fb.qr(A, some=False)), (2, 4))
 add("qr", lambda A: linalg.qr(A).R, (4, 2))
 add("qr", lambda A: linalg.qr(A).Q, (2, 4))
-for name, function in (("orgqr", fb.orgqr), ("orgqr", linalg.householder_product)):
-    add(name, function, (4, 3), (3,))
-    add(name, function, (2, 4, 3), (2, 2))
+for function in (fb.orgqr, linalg.householder_product):
+    add("orgqr", function, (4, 3), (3,))
+    add("orgqr", function, (2, 4, 3), (2, 2))
 add("ormqr", lambda A, tau, C: fb.ormqr(A, tau, C), (4, 2), (2,), (4, 3))
 add("ormqr", lambda A, tau, C: fb.ormqr(A, tau, C, left=False, transpose=True), (4, 2), (2,), (3, 4))
 
@@ -129,6 +140,8 @@ for shape in ((3, 3), (2, 4, 3), (3, 4)):
     add("svd", lambda A: size(fb.svd(A).V) * fb.svd(A).S.unsqueeze(-2), shape)
     add("svd", lambda A: (lambda r: (r.U * r.S.unsqueeze(-2).exp()) @ r.Vh)(linalg.svd(A, False)), shape)
 
+add("lobpcg", extreme_pairs, (7, 7), dtypes=["float64"])
+
 # Functions and products
 add("matrix_exp", fb.matrix_exp, (3, 3))
 add("matrix_exp", lambda A: linalg.matrix_exp(A * 3), (2, 2, 2))
@@ -138,6 +151,11 @@ add("chain_matmul", lambda *m: fb.chain_matmul(*m), (2, 3), (3, 4), (4, 2))
 add("chain_matmul", lambda *m: linalg.multi_dot(m), (3,), (3, 4), (4, 2), (2,))
 add("vecdot", lambda x, y: linalg.vecdot(x, y, dim=0), (3, 2), (3, 1))
 add("cross", lambda x, y: linalg.cross(x, y), (2, 3), (1, 3))
+
+add("vdot", fb.vdot, (3,), (3,))
+add("ger", fb.ger, (2,), (3,))
+add("svd_lowrank", lambda A, B: approximation(fb.svd_lowrank, A @ B), (7, 2), (2, 5))
+add("pca_lowrank", lambda A, B: approximation(fb.pca_lowrank, A @ B), (7, 2), (2, 5))
 
 # Norms
 for p in (0.5, 1, 1.5, 2, 3, np.inf, -np.inf, -2):

@@ -34,7 +34,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     if not isinstance(equation, str):
         equation, operands = _from_lists(equation, operands)
     steps = _plan(equation, tuple([t.shape for t in operands]))
-    tensors = list(operands)
+    tensors: list[Tensor] = list(operands)
     for step in steps:
         step(tensors)
     return tensors[0]

@@ -3,12 +3,15 @@
 flambeau.linalg loads at the first call.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
+
+if TYPE_CHECKING:
+    import flambeau.linalg
 
 
 @operator(method=True, out=True)
