@@ -105,16 +105,11 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     >>> flambeau.cross(flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0]))
     tensor([0, 0, 1])
     """
-    if input.dim() != other.dim():
-        raise RuntimeError(f"inconsistent tensors dimensions input: {input.dim()} other: {other.dim()} in cross()")
     if dim is None:
         dim = next((d for d in range(input.dim()) if input.size(d) == 3), None)
         if dim is None:
             raise RuntimeError(f"no dimension of size 3 in input of shape {list(input.shape)}")
-    if input.size(dim) != 3 or other.size(dim) != 3:
-        raise RuntimeError(f"inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}")
-    (a, b, c), (x, y, z) = input.unbind(dim), other.unbind(dim)
-    return _core.stack([b * z - c * y, c * x - a * z, a * y - b * x], dim if dim >= 0 else dim + input.dim())
+    return _core._cross(input, other, dim)
 
 
 def _scaled(input: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
