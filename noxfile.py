@@ -234,6 +234,27 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tools.benchmarks", *session.posargs)
 
 
+SANITIZE = "-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+
+
+@nox.session(reuse_venv=True)
+def fuzz(session: nox.Session) -> None:
+    """Attack every operator under AddressSanitizer and UBSan: tools/fuzz, with the arguments after --."""
+    session.install("--quiet", *group("build"), *group("test"))
+    defines = [f"-Ccmake.define.CMAKE_CXX_FLAGS={SANITIZE}", "-Ccmake.define.FLAMBEAU_INSTRUCTION_SETS="]
+    for package in NATIVE:
+        folder = Path(session.create_tmp()) / package
+        options = ("--no-build-isolation", "--no-deps", f"-Cbuild-dir={folder}", *defines)
+        session.install("--verbose", *options, f"packages/{package}", env=CACHED_BUILD, silent=False)
+    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    environment = {
+        "LD_PRELOAD": runtime.stdout.strip(),
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    }
+    session.run("python", "-m", "tools.fuzz", "--memory", "0", *session.posargs, env=environment)
+
+
 @nox.session(reuse_venv=True)
 def dev(session: nox.Session) -> None:
     """Install everything editable into .nox/dev; run again after a change to C++ to compile what changed."""

@@ -19,7 +19,7 @@ def test_standard_gamma(concentration):
     alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
     sample = fb._standard_gamma(alpha)
     sample.sum().backward()
-    z, h = sample.detach().numpy(), 1e-4 * concentration
+    z, h = sample.detach().numpy(), 1e-5 * concentration
     usable = z > 1e-200
     want = np.array([(moved(concentration, v, h) - moved(concentration, v, -h)) / (2 * h) for v in z])
     np.testing.assert_allclose(alpha.grad.numpy()[usable], want[usable], rtol=2e-6)

@@ -181,6 +181,12 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
 
 namespace {
 
+// An operator written in Python can return anything.
+void require_tensor(const Binding& b, PyObject* result) {
+  require<TypeError>(is_tensor(result), b.name, "(): the result is no Tensor to be written to another, but ",
+                     Py_TYPE(result)->tp_name);
+}
+
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
   if (PyTuple_Check(result)) {
     const bool fits =
@@ -191,6 +197,7 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
     return;
   }
   require<TypeError>(is_tensor(out), b.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(out)->tp_name);
+  require_tensor(b, result);
   const Tensor &from = tensor_of(result), &to = tensor_of(out);
   require(!((from.requires_grad() || to.requires_grad()) && grad_enabled()), b.name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
@@ -264,6 +271,8 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
       if (values.out && (b.flags & kFactory)) adopt_dtype(b, values);
       Object result(checked(b.invoke(b, values.at)));
       if (b.form == Binding::Become) {
+        require_tensor(b, values.at[0]);
+        require_tensor(b, result.get());
         become(tensor_of(values.at[0]), tensor_of(result.get()));
         return Py_NewRef(values.at[0]);
       }
@@ -273,9 +282,10 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
       return Py_NewRef(values.out);
     }
     PyObject* self = values.at[0];
-    const Object original(keep_original(b, values));  // for the derivative
     if (!is_tensor(values.at[0])) wrong_argument({b.name.c_str(), &b.parameters[0], 0}, "Tensor", values.at[0]);
+    const Object original(keep_original(b, values));  // for the derivative
     const Object result(checked(b.invoke(b, values.at)));
+    require_tensor(b, result.get());
     const Tensor &to = tensor_of(self), &from = tensor_of(result.get());
     require(from.shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
             from.shape());

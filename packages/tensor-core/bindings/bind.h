@@ -9,6 +9,7 @@ void bind_arithmetic();        // bind_arithmetic.cpp: composites on rows
 void bind_activations();       // bind_activations.cpp
 void bind_complex();           // bind_complex.cpp
 void bind_views();             // bind_views.cpp
+void bind_parts();             // bind_parts.cpp
 void bind_layout();            // bind_layout.cpp
 void bind_reductions();        // bind_reductions.cpp
 void bind_cumulative();        // bind_cumulative.cpp

@@ -55,7 +55,19 @@ void bind_normalizations() {
       [](const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps, bool) {
         return group_norm(x, groups, w, b, eps).values;
       });
-  def("_rms_norm(input, normalized_shape, weight=None, eps=None)", kPrivate,
+  def("instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, "
+      "cudnn_enabled=False)",
+      kFunction,
+      "batch_norm of each sample by itself; the running statistics take the mean over the samples.\n\nGradient: input, "
+      "weight, bias, any order. Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.",
+      [](const Tensor& x, PyObject* w, PyObject* b, PyObject* mean, PyObject* var, bool use_input_stats,
+         double momentum, double eps, bool) {
+        constexpr const char *function = "instance_norm", *names = "weight, bias and running statistics";
+        return instance_norm(x, tensor_or_none(function, names, mean), tensor_or_none(function, names, var),
+                             tensor_or_none(function, names, w), tensor_or_none(function, names, b), use_input_stats,
+                             momentum, eps);
+      });
+  def("rms_norm(input, normalized_shape, weight=None, eps=None)", kFunction,
       "input / sqrt(mean(input**2) + eps) * weight over the last dimensions; eps is the dtype's own where it is None. "
       "Gradient: both, any order.",
       rms_norm);
@@ -141,15 +153,15 @@ void bind_networks() {
          bool of_input, bool of_grid) {
         return grid_sample_gradients(grad, input, grid, {mode, padding, align_corners}, of_input, of_grid);
       });
-  def("_embedding_bag(weight, indices, begins, mode, per_sample_weights=None, padding_idx=-1, "
-      "scale_grad_by_freq=False)",
+  def("_embedding_bag(weight, indices, offsets=None, include_last_offset=False, mode=0, per_sample_weights=None, "
+      "padding_idx=-1, scale_grad_by_freq=False)",
       kPrivate,
-      "Sums (mode 0), means (1) or largest values (2) over bags of rows; bag b has the indices from begins[b] to "
-      "begins[b + 1]. Gradient: weight and per_sample_weights, any order.",
-      [](const Tensor& weight, const Tensor& indices, const Tensor& begins, int64_t mode, const Tensor& per_sample,
-         int64_t padding, bool by_frequency) {
+      "Sums (mode 0), means (1) or largest values (2) over bags of rows: those of indices (B, N), or of (N) with "
+      "offsets. Gradient: weight and per_sample_weights, any order.",
+      [](const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given, int64_t mode,
+         const Tensor& per_sample, int64_t padding, bool by_frequency) {
         require<ValueError>(mode >= 0 && mode <= 2, "embedding_bag: mode must be 0, 1 or 2, got ", mode);
-        return embedding_bag(weight, indices, begins, BagMode(mode), per_sample, padding, by_frequency);
+        return embedding_bag(weight, indices, offsets, last_given, BagMode(mode), per_sample, padding, by_frequency);
       });
   def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate,
       "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.", ctc_loss);

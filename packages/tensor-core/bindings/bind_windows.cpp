@@ -170,6 +170,20 @@ Interpolation mode_of(std::string_view mode) {
 void bind_windows() {
   bind_convolutions();
   bind_pools();
+  def("pixel_shuffle(input, upscale_factor)", kFunction,
+      "(*, C * r**2, H, W) to (*, C, H * r, W * r). Gradient: input.\n\nSource: Shi et al. 2016, arXiv:1609.05158.",
+      pixel_shuffle);
+  def("pixel_unshuffle(input, downscale_factor)", kFunction,
+      "(*, C, H * r, W * r) to (*, C * r**2, H, W), what pixel_shuffle undoes. Gradient: input.", pixel_unshuffle);
+  for (const char* signature : {"channel_shuffle(input, groups)", "native_channel_shuffle(input, groups)"})
+    def(signature, kFunction,
+        "Interleaves groups of the channels (dimension 1). Gradient: input.\n\nSource: Zhang et al. 2018, "
+        "arXiv:1707.01083.",
+        channel_shuffle);
+  def("_max_unpool(input, indices, output_size)", kPrivate,
+      "The values of a max pool put back to their positions in images of output_size, zeros elsewhere. Gradient: "
+      "input.",
+      max_unpool);
   def("_pad_edges(input, pad, mode)", kPrivate,
       "Pads the last dimensions with what they hold: mode 0 reflects, 1 replicates the edge, 2 goes round. Gradient: "
       "any order.",

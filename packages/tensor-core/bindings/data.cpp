@@ -91,11 +91,23 @@ Tensor from_array(PyObject* o) {
 }
 
 struct Scan {
+  bool typed;  // the dtype is given
   Shape shape;
   std::optional<Dtype> dtype;
 
   void note(Dtype d) { dtype = dtype ? promote(*dtype, d) : d; }
 };
+
+[[noreturn]] void refuse(PyObject* o, int depth, const Scan& s) {
+  const char* type = Py_TYPE(o)->tp_name;
+  require<ValueError>(!PyUnicode_Check(o) || depth == 0 || int(s.shape.size()) > depth || s.dtype,
+                      "too many dimensions '", type, "'");
+  require<TypeError>(!PyUnicode_Check(o) && !PyBytes_Check(o), "new(): invalid data type '", type,
+                     "'; tensor() takes numbers, nested sequences of them, and arrays");
+  require<TypeError>(!s.typed, "'", type, "' object cannot be interpreted as a number");
+  detail::raise<Error>("Could not infer dtype of ", type,
+                       "; tensor() takes numbers, nested sequences of them, and arrays");
+}
 
 void scan(PyObject* o, int depth, Scan& s) {
   require<ValueError>(depth <= kMaxDims, "too many dimensions: nested deeper than ", kMaxDims);
@@ -108,8 +120,7 @@ void scan(PyObject* o, int depth, Scan& s) {
     if (depth == int(s.shape.size())) s.shape.append(t.shape().begin(), t.shape().end());
     return s.note(t.dtype());
   }
-  require<TypeError>(is_sequence(o), "new(): invalid data type '", Py_TYPE(o)->tp_name,
-                     "'; tensor() takes numbers, nested sequences of them, and arrays");
+  if (!is_sequence(o)) refuse(o, depth, s);
   const Py_ssize_t n = PySequence_Size(o);
   if (n < 0) throw PythonError();
   if (int(s.shape.size()) == depth) s.shape.push_back(n);
@@ -130,7 +141,16 @@ void scan(PyObject* o, int depth, Scan& s) {
 template <class T>
 void store_number(PyObject* o, T* to) {
   Scalar s;
-  require<TypeError>(to_scalar(o, s), "tensor(): expected a number, got ", Py_TYPE(o)->tp_name);
+  if (PyLong_CheckExact(o)) {  // which may be too large for anything but a float
+    int overflow = 0;
+    s = Scalar(int64_t(PyLong_AsLongLongAndOverflow(o, &overflow)));
+    require<ValueError>(!overflow || !std::is_integral_v<T>,
+                        "tensor(): Overflow when unpacking long long: the number "
+                        "does not fit into 64 bits");
+    if (overflow) s = Scalar(PyLong_AsDouble(o));
+    if (PyErr_Occurred()) throw PythonError();
+  } else
+    require<TypeError>(to_scalar(o, s), "tensor(): expected a number, got ", Py_TYPE(o)->tp_name);
   require<TypeError>(s.kind() != Category::Complex || is_complex_type<T> || std::is_same_v<T, bool>,
                      "must be real number, not complex: ", s, " as ", dtype_of<T>());
   require(fits(s, dtype_of<T>()), "value ", s, " cannot be converted to type ", dtype_of<T>(), " without overflow");
@@ -140,7 +160,8 @@ void store_number(PyObject* o, T* to) {
 template <class T>
 void store(PyObject* o, const Scan& s, int depth, T*& to) {
   if (depth == int(s.shape.size())) {
-    require<ValueError>(!is_sequence(o) || is_array(o), "expected a number at dim ", depth, ", got a sequence");
+    require<TypeError>(!is_sequence(o) || is_array(o), "expected a number at dim ", depth, ", got a sequence: '",
+                       Py_TYPE(o)->tp_name, "' object cannot be interpreted as a number");
     if (PyFloat_CheckExact(o) && !std::is_integral_v<T>) {
       *to++ = Scalar(PyFloat_AS_DOUBLE(o)).to<T>();
       return;
@@ -193,7 +214,7 @@ Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype) {
     const Dtype type = dtype.value_or(t.dtype());
     return type == t.dtype() ? clone(t) : to(t, type);
   }
-  Scan s;
+  Scan s{dtype.has_value(), {}, {}};
   scan(data, 0, s);
   Tensor out = empty(s.shape, dtype.value_or(s.dtype.value_or(default_dtype())));
   dispatch_all(out.dtype(), [&](auto tag) {

@@ -349,8 +349,14 @@ void bind_interop() {
       "The DLPack capsule of this tensor; versioned where the consumer asks for 1.0 or later.", export_dlpack);
   def("__dlpack_device__(input)", kMethod, "The DLPack device: (1, 0), the CPU.",
       [](const Tensor&) { return Py_BuildValue("(ii)", int(kDLCPU), 0); });
-  def("from_dlpack(ext_tensor)", kFunction,
-      "A tensor over the memory of any object with __dlpack__, or a DLPack capsule, without a copy.", import_dlpack);
+  def("from_dlpack(ext_tensor, *, device=None, copy=None)", kFunction,
+      "A tensor over the memory of any object with __dlpack__, or a DLPack capsule; without a copy unless copy=True.",
+      [](PyObject* source, CpuDevice, std::optional<bool> copy) {
+        const Tensor t = import_dlpack(source);
+        return copy.value_or(false) ? clone(t) : t;
+      });
+  def("to_dlpack(input)", kFunction, "A DLPack capsule of the tensor, for libraries from before __dlpack__.",
+      [](const Tensor& t) { return export_dlpack(t, Py_None, Py_None, Py_None, Py_None); });
 }
 
 }  // namespace flambeau::python

@@ -127,6 +127,7 @@ PYBIND11_MODULE(_core, m) {
   bind_complex();
   bind_views();
   bind_layout();
+  bind_parts();
   bind_reductions();
   bind_cumulative();
   bind_sorting();

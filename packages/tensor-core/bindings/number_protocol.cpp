@@ -72,8 +72,8 @@ template <class F>
 PyObject* number(PyObject* a, const char* what, F&& convert_scalar) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     const Tensor& t = tensor_of(a);
-    require(t.numel() == 1, "only one element tensors can be converted to Python scalars (", what, "), got shape ",
-            t.shape());
+    require<ValueError>(t.numel() == 1, "only one element tensors can be converted to Python scalars (", what,
+                        "), got shape ", t.shape());
     return convert_scalar(item(t));
   });
 }

@@ -6,6 +6,8 @@
 // until somebody gives them an attribute: until then they cannot be part of a cycle that Python sees.
 #include "tensor_type.h"
 
+#include "arguments.h"
+
 #include <structmember.h>
 
 namespace flambeau::python {
@@ -72,30 +74,52 @@ int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
   return result;
 }
 
-PyObject* construct(PyTypeObject* type, PyObject* args,
-                    PyObject* kwargs) {  // Tensor(): empty; Tensor(2, 3); Tensor(data)
+Tensor of_sizes(PyObject* sizes) {
+  Shape shape;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sizes); ++i) {
+    const Object index(checked(PyNumber_Index(PyTuple_GET_ITEM(sizes, i))));
+    const int64_t size = PyLong_AsLongLong(index.get());
+    if (size == -1 && PyErr_Occurred()) throw PythonError();
+    shape.push_back(size);
+  }
+  return empty(shape, default_dtype());
+}
+
+// Tensor(): empty; Tensor(2, 3) and Tensor(size): uninitialised; Tensor(tensor): the same elements; Tensor(data): a
+// copy.
+Tensor from_arguments(PyObject* args) {
+  const Py_ssize_t n = PyTuple_GET_SIZE(args);
+  if (n == 0) return empty({0}, default_dtype());
+  PyObject* first = PyTuple_GET_ITEM(args, 0);
+  if (n > 1 || PyLong_Check(first)) return of_sizes(args);
+  if (Py_TYPE(first) == size_type) return of_sizes(first);
+  if (is_tensor(first)) return alias(tensor_of(first));
+  require<TypeError>(!PyUnicode_Check(first), "new(): invalid data type 'str'");
+  require<TypeError>(is_sequence(first) || is_array(first), "new(): data must be a sequence (got ",
+                     Py_TYPE(first)->tp_name, ")");
+  return tensor_from_data(first, default_dtype());
+}
+
+PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    require<TypeError>(!kwargs || PyDict_GET_SIZE(kwargs) == 0,
-                       "Tensor() takes no keyword arguments; use flambeau.tensor(data, dtype=...)");
-    const Py_ssize_t n = PyTuple_GET_SIZE(args);
-    Tensor t;
-    if (n == 1 && is_tensor(PyTuple_GET_ITEM(args, 0))) {
-      t = alias(tensor_of(PyTuple_GET_ITEM(args, 0)));
-    } else if (n == 1 && !PyLong_Check(PyTuple_GET_ITEM(args, 0))) {
-      t = tensor_from_data(PyTuple_GET_ITEM(args, 0), default_dtype());
-    } else {
-      Shape shape;
-      for (Py_ssize_t i = 0; i < n; ++i) {
-        const int64_t size = PyLong_AsLongLong(PyTuple_GET_ITEM(args, i));
-        if (size == -1 && PyErr_Occurred()) throw PythonError();
-        shape.push_back(size);
+    Object arguments(Py_NewRef(args));
+    PyObject *name, *value;
+    for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);) {
+      static const Parameter device{PyUnicode_InternFromString("device")};
+      const std::string_view keyword = text_of(name);
+      if (keyword == "device") {
+        From<CpuDevice>::get({"Tensor", &device, 1}, value);
+      } else {
+        require<TypeError>(keyword == "data" && PyTuple_GET_SIZE(args) == 0, "Tensor() takes no keyword argument '",
+                           keyword, "'; use flambeau.tensor(data, dtype=...)");
+        arguments = Object(checked(PyTuple_Pack(1, value)));
       }
-      t = empty(n == 0 ? Shape{0} : shape, default_dtype());
     }
     TensorObject* o = new_object(type);
-    o->tensor = t;
-    t.impl()->python_object = o;
-    return reinterpret_cast<PyObject*>(o);
+    Object owner(reinterpret_cast<PyObject*>(o));
+    o->tensor = from_arguments(arguments.get());
+    o->tensor.impl()->python_object = o;
+    return owner.release();
   });
 }
 
@@ -151,9 +175,8 @@ PyObject* iterate(PyObject* self) {
 int contains(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&]() -> int {
     Operand operand(0);
-    require<TypeError>(to_operand(value, operand),
-                       "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
-                       Py_TYPE(value)->tp_name);
+    require(to_operand(value, operand), "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
+            Py_TYPE(value)->tp_name);
     GradMode off(false);
     return item(any(eq(tensor_of(self), operand), {}, false)).truth();
   });

@@ -360,7 +360,7 @@ def test_sum_to_size():
     x = fb.tensor(a)
     np.testing.assert_allclose(x.sum_to_size(3, 1).numpy(), a.sum((0, 2))[:, None])
     assert x.sum_to_size((2, 3, 4)).shape == (2, 3, 4)
-    with pytest.raises(RuntimeError, match=r"size \[2, 4\] is not expandable"):
+    with pytest.raises(RuntimeError, match=r"\[2, 4\].*\[2, 3, 4\]"):
         x.sum_to_size(2, 4)
 
 

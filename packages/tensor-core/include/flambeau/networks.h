@@ -49,6 +49,13 @@ FLAMBEAU_API Tensor interpolate(const Tensor& input, const Shape& size, const st
 enum class PadMode : uint8_t { Reflect, Replicate, Circular };
 FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode);
 
+// Rearranging (operators/channels.cpp)
+FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
+FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
+FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
+// The values of a max pool put back to their positions; `sizes` of the image.
+FLAMBEAU_API Tensor max_unpool(const Tensor& input, const Tensor& indices, const Shape& sizes);
+
 // Sampling (operators/grid_sample.cpp): mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2 reflection.
 // Without history: the derivative's derivative is written in Python.
 struct GridSampling {
@@ -59,10 +66,11 @@ FLAMBEAU_API Tensor grid_sample_values(const Tensor& input, const Tensor& grid, 
 FLAMBEAU_API TensorPair grid_sample_gradients(const Tensor& grad, const Tensor& input, const Tensor& grid,
                                               const GridSampling& options, bool of_input, bool of_grid);
 
-// Bags of embeddings (operators/embedding_bag.cpp): bag b is indices[begins[b]], ..., indices[begins[b + 1] - 1]
+// Bags of embeddings (operators/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]], ...,
+// indices[offsets[b + 1] - 1], the last offset the number of indices unless it is given.
 enum class BagMode : uint8_t { Sum, Mean, Max };
-FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode,
-                                  const Tensor& per_sample, int64_t padding, bool by_frequency);
+FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given,
+                                  BagMode mode, const Tensor& per_sample, int64_t padding, bool by_frequency);
 
 // Attention (operators/attention.cpp): query (*, L, E), key (*, S, E), value (*, S, V); the mask may be undefined
 FLAMBEAU_API Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
@@ -87,6 +95,9 @@ FLAMBEAU_API Normalized group_norm(const Tensor& input, int64_t groups, const Te
 FLAMBEAU_API Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
                                    const Tensor& weight, const Tensor& bias, bool training, double momentum,
                                    double eps);
+FLAMBEAU_API Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
+                                  const Tensor& weight, const Tensor& bias, bool use_input_stats, double momentum,
+                                  double eps);
 FLAMBEAU_API Tensor rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight,
                              std::optional<double> eps);
 

@@ -25,7 +25,13 @@ from flambeau._core import (
     memory_format,
 )
 from flambeau._formatting import set_printoptions
-from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from flambeau._grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from flambeau._methods import install as _install_methods
 from flambeau._numbers import finfo, iinfo
 from flambeau._operators.storage import UntypedStorage
@@ -103,6 +109,7 @@ _DISTRIBUTIONS = {
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }
+_ABSENT_DTYPES = ("uint16", "uint32", "uint64")
 
 
 def __getattr__(name: str) -> Any:
@@ -118,6 +125,8 @@ def __getattr__(name: str) -> Any:
             ) from None
     if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
+    if name in _ABSENT_DTYPES:
+        raise AttributeError(f"flambeau has no dtype {name}: its integers are uint8, int8, int16, int32 and int64")
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
 
 

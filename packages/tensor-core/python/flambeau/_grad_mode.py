@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -119,10 +120,44 @@ class set_grad_enabled(_GradMode):
         return super().__call__(function)
 
 
-class inference_mode(_GradMode):
-    """As ``no_grad``; ``inference_mode(False)`` records."""
+class _InferenceDepth(threading.local):
+    modes: tuple[bool, ...] = ()
 
-    __slots__ = ()
+
+_inference = _InferenceDepth()
+
+
+class inference_mode(_GradMode):
+    """As ``no_grad``; ``inference_mode(False)`` records.
+
+    >>> import flambeau
+    >>> with flambeau.inference_mode():
+    ...     flambeau.is_inference_mode_enabled()
+    True
+    """
+
+    __slots__ = ("inference",)
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        if isinstance(mode, bool):
+            return super().__new__(cls)
+        return cls()(mode)  # as a decorator without parentheses
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__(not mode)
+        self.inference = mode
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        _inference.modes += (self.inference,)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _inference.modes = _inference.modes[:-1]
+        super().__exit__(kind, value, trace)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether ``inference_mode`` is on in this thread."""
+    return bool(_inference.modes) and _inference.modes[-1]

@@ -33,6 +33,17 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
     return np.array(array) if copy else array
 
 
+def _array_interface(self: Tensor) -> dict[str, Any]:
+    """NumPy's description of the memory, version 3."""
+    interface: dict[str, Any] = numpy(self).__array_interface__
+    return interface
+
+
+def __reversed__(self: Tensor) -> Tensor:  # noqa: N807
+    """The tensor with its first dimension reversed."""
+    return self.flip(0) if self.dim() else self
+
+
 def _rebuild(kind: type, data: Any, dtype: Any, requires_grad: bool, attributes: dict[str, Any] | None) -> Tensor:
     tensor = _core.tensor(data)
     if tensor.dtype is not dtype:
@@ -145,9 +156,10 @@ def __dir__(self: Tensor) -> list[str]:
 
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
-    methods = (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, new)
+    methods = (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (*methods, __array_namespace__, __imatmul__, to_device):
         setattr(Tensor, function.__name__, function)
     Tensor.type = type_  # type: ignore[method-assign]
+    Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))

@@ -11,6 +11,17 @@ _FLOATS = {
 }
 
 
+def _name(dtype: _core.dtype) -> str:
+    return str(dtype).removeprefix("flambeau.")
+
+
+def _require_dtype(function: str, dtype: object) -> None:
+    if not isinstance(dtype, _core.dtype):
+        raise TypeError(
+            f"{function}(): argument 'type' (position 1) must be flambeau.dtype, not {dtype.__class__.__name__}"
+        )
+
+
 class finfo:
     """Limits of a floating dtype or a complex one's parts: bits, eps, max, min, tiny, smallest_normal, resolution.
 
@@ -19,17 +30,26 @@ class finfo:
     1.1920928955078125e-07
     """
 
-    def __init__(self, dtype: _core.dtype | None = None) -> None:
-        dtype = _core.get_default_dtype() if dtype is None else dtype.to_real()
-        if dtype not in _FLOATS:
-            raise TypeError(f"finfo() requires a floating point input type, got {dtype}; use iinfo for integers")
-        self.bits, mantissa, exponent = _FLOATS[dtype]
+    def __init__(self, type: _core.dtype | None = None) -> None:
+        if type is None:
+            type = _core.get_default_dtype()
+        _require_dtype("finfo", type)
+        if not (type.is_floating_point or type.is_complex):
+            raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
+        real = type.to_real()
+        self.bits, mantissa, exponent = _FLOATS[real]
         self.eps = 2.0**-mantissa
         self.max = (2.0 - self.eps) * 2.0**exponent
         self.min = -self.max
         self.tiny = self.smallest_normal = 2.0 ** (1 - exponent)
-        self.resolution = 10.0 ** -int(mantissa * 0.30103)
-        self.dtype = str(dtype).removeprefix("flambeau.")
+        self.resolution = float(f"1e-{int(mantissa * 0.30103)}")
+        self.dtype = _name(real)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, finfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
 
     def __repr__(self) -> str:
         return (
@@ -39,15 +59,27 @@ class finfo:
 
 
 class iinfo:
-    """Limits of an integer dtype: bits, max, min."""
+    """Limits of an integer dtype: bits, max, min.
 
-    def __init__(self, dtype: _core.dtype) -> None:
-        if dtype.is_floating_point or dtype.is_complex or dtype is _core.bool:
-            raise TypeError(f"iinfo() requires an integer input type, got {dtype}; use finfo for floating-point ones")
-        self.bits = 8 * dtype.itemsize
-        self.min = -(2 ** (self.bits - 1)) if dtype.is_signed else 0
-        self.max = 2 ** (self.bits - 1) - 1 if dtype.is_signed else 2**self.bits - 1
-        self.dtype = str(dtype).removeprefix("flambeau.")
+    >>> import flambeau
+    >>> flambeau.iinfo(flambeau.int8).max
+    127
+    """
+
+    def __init__(self, type: _core.dtype) -> None:
+        _require_dtype("iinfo", type)
+        if type.is_floating_point or type.is_complex or type is _core.bool:
+            raise TypeError(f"iinfo() requires an integer input type, got {type}; use finfo for floating-point ones")
+        self.bits = 8 * type.itemsize
+        self.min = -(2 ** (self.bits - 1)) if type.is_signed else 0
+        self.max = 2 ** (self.bits - 1) - 1 if type.is_signed else 2**self.bits - 1
+        self.dtype = _name(type)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, iinfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kLanes = 32, kTile = 128;
 
 template <class T>
-T row_log_sum_exp(const T* in, int64_t length) {
+void row_log_sum_exp(const T* in, int64_t length, T* out_largest, T* out) {
   T lanes[kLanes];
   for (int64_t l = 0; l < kLanes; ++l) lanes[l] = -std::numeric_limits<T>::infinity();
   int64_t i = 0;
@@ -27,17 +27,16 @@ T row_log_sum_exp(const T* in, int64_t length) {
   for (; i < length; ++i) lanes[0] += exp(in[i] - shift);
   T total = 0;
   for (int64_t l = 0; l < kLanes; ++l) total += lanes[l];
-  return shift + T(std::log(total));
+  *out_largest = shift;
+  *out = T(std::log(total));
 }
 
 template <class T>
-void log_sum_exp(const char* in_bytes, int64_t length, int64_t inner, int64_t width, char* out_bytes) {
+void log_sum_exp(const char* in_bytes, int64_t length, int64_t inner, int64_t width, char* largest_bytes,
+                 char* out_bytes) {
   const T* in = reinterpret_cast<const T*>(in_bytes);
-  T* out = reinterpret_cast<T*>(out_bytes);
-  if (inner == 1) {
-    out[0] = row_log_sum_exp(in, length);
-    return;
-  }
+  T *out = reinterpret_cast<T*>(out_bytes), *largest_out = reinterpret_cast<T*>(largest_bytes);
+  if (inner == 1) return row_log_sum_exp(in, length, largest_out, out);
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile;
     T largest[kTile], total[kTile];
@@ -50,7 +49,10 @@ void log_sum_exp(const char* in_bytes, int64_t length, int64_t inner, int64_t wi
     for (int64_t i = 0; i < count; ++i) largest[i] = isinf(largest[i]) ? T(0) : largest[i];
     for (int64_t k = 0; k < length; ++k)
       for (int64_t i = 0; i < count; ++i) total[i] += exp(in[k * inner + first + i] - largest[i]);
-    for (int64_t i = 0; i < count; ++i) out[first + i] = largest[i] + log(total[i]);
+    for (int64_t i = 0; i < count; ++i) {
+      largest_out[first + i] = largest[i];
+      out[first + i] = log(total[i]);
+    }
   }
 }
 

@@ -102,10 +102,30 @@ void scan_blocks(char* out_bytes, const char* in_bytes, const char* before, int6
 
 // Of equal elements the last counts; after NaN nothing does but NaN.
 template <bool largest, class T>
+FLAMBEAU_INLINE bool replaces(T value, T best) {
+  return (value != value) | ((best == best) & (largest ? value >= best : value <= best));
+}
+
+template <bool largest, class T>
+void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
+  T best = in[0];
+  int64_t place = 0;
+  for (int64_t i = 0; i < length; ++i) {
+    if (FLAMBEAU_UNLIKELY((replaces<largest>(in[i], best)))) {
+      best = in[i];
+      place = i;
+    }
+    out[i] = best;
+    indices[i] = place;
+  }
+}
+
+template <bool largest, class T>
 void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64_t length, int64_t inner,
                   int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
+  if (inner == 1) return scan_extreme_row<largest>(out, indices, in, length);
   for (int64_t i = 0; i < width; ++i) {
     out[i] = in[i];
     indices[i] = 0;
@@ -113,7 +133,7 @@ void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64
   for (int64_t k = 1; k < length; ++k)
     for (int64_t i = k * inner; i < k * inner + width; ++i) {
       const T best = out[i - inner], value = in[i];
-      const bool better = (value != value) | ((best == best) & (largest ? value >= best : value <= best));
+      const bool better = replaces<largest>(value, best);
       out[i] = better ? value : best;
       indices[i] = better ? k : indices[i - inner];
     }

@@ -12,6 +12,7 @@ inline constexpr int64_t kLanes = 64;    // independent partial results along a 
 inline constexpr int64_t kLeaf = 16384;  // elements below which a row is not split
 
 struct Add {
+  static constexpr bool kPairs = true;  // joined in pairs first, the compiler still makes vectors of it
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return a + b;
@@ -22,6 +23,7 @@ struct Add {
   }
 };
 struct Multiply {
+  static constexpr bool kPairs = true;
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return a * b;
@@ -32,6 +34,7 @@ struct Multiply {
   }
 };
 struct Larger {
+  static constexpr bool kPairs = false;
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return maximum(a, b);
@@ -42,6 +45,7 @@ struct Larger {
   }
 };
 struct Smaller {
+  static constexpr bool kPairs = false;
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return minimum(a, b);
@@ -52,6 +56,7 @@ struct Smaller {
   }
 };
 struct Or {
+  static constexpr bool kPairs = true;
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return T(a | b);
@@ -62,6 +67,7 @@ struct Or {
   }
 };
 struct And {
+  static constexpr bool kPairs = true;
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return T(a & b);
@@ -72,6 +78,18 @@ struct And {
   }
 };
 
+// Joins f(0), ..., in `count` lanes side by side as long as there are that many left of n; i is where it goes on.
+template <class Join, int64_t count, class Part, class F>
+FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
+  for (; i + count <= n; i += count)
+    for (int64_t j = 0; j < count; ++j) lanes[j] = Join::join(lanes[j], f(i + j));
+}
+template <class Join, int64_t from, int64_t to, class Part>
+FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
+  for (int64_t width = from / 2; width >= to; width /= 2)
+    for (int64_t j = 0; j < width; ++j) lanes[j] = Join::join(lanes[j], lanes[j + width]);
+}
+
 // Folds f(begin), ..., f(begin + n - 1), which are of type Part, in a leaf, and leaves in type T.
 template <class Join, class T, class Part = T, class F>
 T fold(int64_t begin, int64_t n, F f) {
@@ -80,19 +98,22 @@ T fold(int64_t begin, int64_t n, F f) {
     const T low = fold<Join, T, Part>(begin, half, f), high = fold<Join, T, Part>(begin + half, n - half, f);
     return Join::join(low, high);
   }
-  Part result = Join::template identity<Part>();
+  const auto at = [begin, f](int64_t i) __attribute__((always_inline)) { return f(begin + i); };
+  Part lanes[kLanes];
   int64_t i = 0;
   if (n >= kLanes) {
-    Part lanes[kLanes];
     for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Join::template identity<Part>();
-    for (; i + kLanes <= n; i += kLanes)
-      for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Join::join(lanes[j], f(begin + i + j));
-    for (int64_t width = kLanes / 2; width > 0; width /= 2)
-      for (int64_t j = 0; j < width; ++j) lanes[j] = Join::join(lanes[j], lanes[j + width]);
-    result = lanes[0];
+    join_lanes<Join, kLanes>(lanes, i, n, at);
+    halve_lanes<Join, kLanes, 16>(lanes);
+  } else {
+    for (int64_t j = 0; j < 16; ++j) lanes[j] = Join::template identity<Part>();
   }
-  for (; i < n; ++i) result = Join::join(result, f(begin + i));
-  return T(result);
+  join_lanes<Join, 16>(lanes, i, n, at);
+  halve_lanes<Join, 16, 4>(lanes);
+  join_lanes<Join, 4>(lanes, i, n, at);
+  halve_lanes<Join, 4, 1>(lanes);
+  for (; i < n; ++i) lanes[0] = Join::join(lanes[0], at(i));
+  return T(lanes[0]);
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -100,9 +100,9 @@ struct NetworkTable {
   void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,
                              char* image_grad, char* point_grad);
 
-  // Cross-entropy over `length` classes of `width` of the `inner` places: the logarithm of the sum of exponentials, and
-  // exp(in - logarithm) * factor. Both may be one row (inner, width 1).
-  void (*log_sum_exp[2])(const char* in, int64_t length, int64_t inner, int64_t width, char* out);
+  // Cross-entropy over `length` classes of `width` of the `inner` places: the largest and the logarithm of the sum of
+  // exp(in - largest), and exp(in - logarithm) * factor. Both may be one row (inner, width 1).
+  void (*log_sum_exp[2])(const char* in, int64_t length, int64_t inner, int64_t width, char* largest, char* rest);
   void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
                             const char* logarithms, const char* factors);
 

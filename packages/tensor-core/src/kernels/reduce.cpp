@@ -131,7 +131,7 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
       for (int64_t i = 0; i < count; ++i) partial[i] = Op::template identity<Leaf>();
       const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
       int64_t k = row;
-      for (; k + 4 <= stop; k += 4)
+      for (; Op::kPairs && k + 4 <= stop; k += 4)
         for (int64_t i = first; i < first + count; ++i)
           partial[i - first] = Op::join(
               partial[i - first], Op::join(Op::join(at(k, i), at(k + 1, i)), Op::join(at(k + 2, i), at(k + 3, i))));
@@ -206,42 +206,51 @@ void sum_parts(char* out, const char* in, int64_t outer, int64_t length, int64_t
 
 // The position of the first extreme value; NaN is extreme.
 template <class Join, class T>
-void arg_reduce_row(int64_t* out, const typename Element<T>::Stored* in, int64_t length) {
+int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
   using V = ValueOf<T>;
   const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
-  const V best = fold<Join, V>(0, length, at);
   int64_t i = 0;
+  if (length < 16) {
+    for (int64_t k = 1; k < length && at(i) == at(i); ++k)
+      if (Join::join(at(k), at(i)) != at(i)) i = k;
+    return i;
+  }
+  const V best = fold<Join, V>(0, length, at);
   for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
-    bool found = false;
-    for (int64_t j = 0; j < kLanes; ++j) found |= (at(i + j) == best) | (at(i + j) != at(i + j));
+    int32_t found = 0;
+    for (int64_t j = 0; j < kLanes; ++j) found += (at(i + j) == best) | (at(i + j) != at(i + j));
     if (found) break;
   }
   while (!(at(i) == best || at(i) != at(i))) ++i;
-  *out = i;
+  return i;
 }
 
 template <class Join, class T>
-void arg_reduce(int64_t* out, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
+void arg_reduce(int64_t* out, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
   using V = ValueOf<T>;
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
-  if (inner == 1) return arg_reduce_row<Join, T>(out, in, length);
-  for (int64_t first = 0; first < width; first += kTile) {
-    const int64_t count = width - first < kTile ? width - first : kTile;
-    V best[kTile];
-    int64_t place[kTile];
-    for (int64_t i = 0; i < count; ++i) {
-      best[i] = Element<T>::value(in[first + i]);
-      place[i] = 0;
-    }
-    for (int64_t k = 1; k < length; ++k)
-      for (int64_t i = 0; i < count; ++i) {
-        const V value = Element<T>::value(in[k * inner + first + i]);
-        const bool better = (best[i] == best[i]) & (Join::join(value, best[i]) != best[i]);
-        place[i] = better ? k : place[i];
-        best[i] = better ? value : best[i];
-      }
-    for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
+  if (inner == 1) {
+    for (int64_t o = 0; o < outer; ++o) out[o] = arg_reduce_row<Join, T>(in + o * length, length);
+    return;
   }
+  for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner)
+    for (int64_t first = 0; first < width; first += kTile) {
+      const int64_t count = width - first < kTile ? width - first : kTile;
+      V best[kTile];
+      int32_t place[kTile];  // blocks are shorter than 2**31
+      for (int64_t i = 0; i < count; ++i) {
+        best[i] = Element<T>::value(in[first + i]);
+        place[i] = 0;
+      }
+      for (int64_t k = 1; k < length; ++k)
+        for (int64_t i = 0; i < count; ++i) {
+          const V value = Element<T>::value(in[k * inner + first + i]);
+          const bool better = (best[i] == best[i]) & (Join::join(value, best[i]) != best[i]);
+          place[i] = better ? int32_t(k) : place[i];
+          best[i] = better ? value : best[i];
+        }
+      for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
+    }
 }
 
 template <class T>
@@ -264,6 +273,14 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
   V *mean = reinterpret_cast<V*>(mean_bytes), *squares = reinterpret_cast<V*>(squares_bytes);
   if (inner == 1) {
     const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
+    if (length < 16) {  // too short for a tree
+      V sum = V(0), deviations = V(0);
+      for (int64_t i = 0; i < length; ++i) sum += at(i);
+      mean[0] = sum / V(length);
+      for (int64_t i = 0; i < length; ++i) deviations += (at(i) - mean[0]) * (at(i) - mean[0]);
+      squares[0] = deviations;
+      return;
+    }
     const V centre = fold<Add, V>(0, length, at) / V(length);
     mean[0] = centre;
     squares[0] = fold<Add, V>(0, length, [at, centre](int64_t i) __attribute__((always_inline)) {

@@ -19,8 +19,9 @@ struct ReduceEntry {
   ReduceKernel run;
   Dtype result;  // what it accumulates in and gives
 };
-// The same for one block, giving the position of the first extreme value (NaN counts as extreme).
-using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t length, int64_t inner, int64_t width);
+// The same, giving the position of the first extreme value (NaN counts as extreme).
+using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner,
+                                 int64_t width);
 // Running results down the columns of a block.
 using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t inner, int64_t width);
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);

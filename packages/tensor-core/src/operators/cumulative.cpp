@@ -32,11 +32,30 @@ struct Lines {
   }
 };
 
+constexpr int64_t kLongRow = 4096;  // elements of a row that is worth cutting
+constexpr int64_t kGroup = 8;       // blocks that the kernel takes side by side
+
+Dtype state_type(Dtype d) {
+  return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
+}
+
+// Short rows, like the blocks of a long one that begins anew with each.
+void scan_rows(const kernels::ScanKernels& k, bool product, const Lines& l, char* out, Dtype dtype) {
+  const Tensor start = full({kGroup}, Scalar(product ? 1 : 0), state_type(dtype));
+  const int64_t bytes = l.length * item_size(dtype);
+  parallel_items((l.outer + kGroup - 1) / kGroup, std::max<int64_t>(1, 4096 / (l.length + 1)),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t g = begin; g < end; ++g)
+                     k.blocks(out + g * kGroup * bytes, l.input.bytes() + g * kGroup * bytes, start.bytes(),
+                              std::min(kGroup, l.outer - g * kGroup), l.length);
+                 });
+}
+
 // A long row in blocks: their totals, the totals before each, and then all the blocks by themselves.
 void scan_row(const kernels::ScanKernels& k, bool product, const char* in, char* out, int64_t n, Dtype dtype) {
-  constexpr int64_t kBlock = 1024, kGroup = 8;
+  constexpr int64_t kBlock = 1024;
   const int64_t size = item_size(dtype), blocks = (n + kBlock - 1) / kBlock, whole = n / kBlock;
-  const Dtype wide = dtype == Dtype::float32 ? Dtype::float64 : dtype == Dtype::complex64 ? Dtype::complex128 : dtype;
+  const Dtype wide = state_type(dtype);
   const Tensor totals = empty({blocks}, wide), before = empty({blocks + 1}, wide);
   parallel_items(blocks, 32, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b)
@@ -61,8 +80,12 @@ Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
   const int64_t size = item_size(in);
   const auto& k = kernels::table().scan[int(op)][int(compute_type(in))];
   Tensor out = empty(t.shape(), in);
+  if (l.inner == 1 && l.length <= kLongRow && l.outer >= kGroup) {
+    scan_rows(k, op == kernels::Scan::Prod, l, out.bytes(), in);
+    return to(out, type);
+  }
   l.each([&](int64_t at, int64_t columns) {
-    if (l.inner == 1 && l.length > 4096)
+    if (l.inner == 1 && l.length > kLongRow)
       scan_row(k, op == kernels::Scan::Prod, l.input.bytes() + at * size, out.bytes() + at * size, l.length, in);
     else
       k.rows(out.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);

@@ -99,6 +99,26 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
   return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
 }
 
+// (bags + 1): where each bag begins, and the end.
+Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
+  require<ValueError>(input.dim() == 1 || input.dim() == 2, "input has to be 1D or 2D Tensor, but got Tensor of ",
+                      "dimension ", input.dim());
+  if (input.dim() == 2) {
+    require<ValueError>(!offsets.defined(), "if input is 2D, then offsets has to be None, as input is treated as a ",
+                        "mini-batch of fixed length sequences. However, found offsets of shape ",
+                        offsets.defined() ? offsets.shape() : Shape());
+    Tensor begins = empty({input.size(0) + 1}, Dtype::int64);
+    for (int64_t b = 0; b <= input.size(0); ++b) begins.data<int64_t>()[b] = b * input.size(1);
+    return begins;
+  }
+  require<ValueError>(offsets.defined(), "offsets has to be a 1D Tensor but got None");
+  require<ValueError>(offsets.dim() == 1, "offsets has to be a 1D Tensor, but got shape ", offsets.shape());
+  require(offsets.dtype() == Dtype::int64 || offsets.dtype() == Dtype::int32,
+          "embedding_bag: offsets must be int32 or int64, got ", offsets.dtype());
+  if (last_given) return offsets;
+  return cat({to(offsets, Dtype::int64), full({1}, Scalar(input.numel()), Dtype::int64)}, 0);
+}
+
 Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode, int64_t padding) {
   require(weight.dim() == 2, "embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension ", weight.dim());
   require<NotImplementedError>(is_floating(weight.dtype()), "\"embedding_bag\" not implemented for '", weight.dtype(),
@@ -145,8 +165,10 @@ Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, 
 
 }  // namespace
 
-Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode,
-                     const Tensor& per_sample, int64_t padding, bool by_frequency) {
+Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& offsets, bool last_given, BagMode mode,
+                     const Tensor& factors, int64_t padding, bool by_frequency) {
+  const Tensor indices = reshape(input, {-1}), begins = begins_of(input, offsets, last_given);
+  const Tensor per_sample = factors.defined() ? reshape(factors, {-1}) : factors;
   require(!per_sample.defined() || mode == BagMode::Sum,
           "embedding_bag: per_sample_weights was not None, which is only supported for mode='sum'");
   require(!per_sample.defined() || (per_sample.dtype() == weight.dtype() && per_sample.shape() == indices.shape()),

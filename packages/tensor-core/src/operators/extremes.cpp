@@ -43,13 +43,14 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
   const int64_t size = item_size(in.dtype()), rows = block_length(outer, length, inner);
+  require<NotImplementedError>(rows < int64_t(1) << 31 || inner == 1,
+                               "positions along 2**31 or more elements of several columns are not supported");
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, Dtype::int64);
   if (blocks == 1) {
     over_step(outer, length, inner, [&](int64_t first, int64_t count, int64_t column, int64_t columns) {
-      for (int64_t o = first; o < first + count; ++o)
-        kernel(out.data<int64_t>() + o * inner + column, in.bytes() + (o * length * inner + column) * size, length,
-               inner, columns);
+      kernel(out.data<int64_t>() + first * inner + column, in.bytes() + (first * length * inner + column) * size, count,
+             length, inner, columns);
     });
     return out;
   }
@@ -57,7 +58,7 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % blocks * rows;
       int64_t* to = out.data<int64_t>() + i * inner;
-      kernel(to, in.bytes() + (i / blocks * length + first) * inner * size, std::min(rows, length - first), inner,
+      kernel(to, in.bytes() + (i / blocks * length + first) * inner * size, 1, std::min(rows, length - first), inner,
              inner);
       for (int64_t k = 0; k < inner; ++k) to[k] += first;
     }

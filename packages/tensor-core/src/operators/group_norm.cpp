@@ -453,4 +453,35 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   return result;
 }
 
+// Batch normalisation of (1, N * C, ...); the running statistics take the mean over the samples.
+Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                     const Tensor& bias, bool use_input_stats, double momentum, double eps) {
+  require(input.dim() >= 2, "instance_norm: expected an input (N, C, ...), got shape ", input.shape());
+  require(use_input_stats || (running_mean.defined() && running_var.defined()),
+          "Expected running_mean and running_var to be defined when use_input_stats is false");
+  const int64_t samples = input.size(0), channels = input.size(1);
+  for (const Tensor* t : {&running_mean, &running_var, &weight, &bias})
+    require(!t->defined() || (t->dim() == 1 && t->numel() == channels),
+            "instance_norm: running statistics, weight and ", "bias need ", channels,
+            " elements, one for each channel of the input ", input.shape(), ", got shape ",
+            t->defined() ? t->shape() : Shape());
+  const auto each = [&](const Tensor& t) {
+    return t.defined() ? reshape(expand(t, {samples, channels}), {samples * channels}) : t;
+  };
+  const auto own = [&](const Tensor& t) { return t.defined() ? clone(detach(each(t))) : t; };
+  Shape flat{1, samples * channels};
+  flat.append(input.shape().begin() + 2, input.shape().end());
+  const Tensor means = own(running_mean), variances = own(running_var);
+  const Tensor out =
+      batch_norm(reshape(input, flat), means, variances, each(weight), each(bias), use_input_stats, momentum, eps)
+          .values;
+  if (use_input_stats && samples > 0) {
+    GradMode off(false);
+    const Tensor* const pairs[][2] = {{&running_mean, &means}, {&running_var, &variances}};
+    for (const auto& [running, all] : pairs)
+      if (running->defined()) copy_(*running, mean(reshape(*all, {samples, channels}), Shape{0}, false, std::nullopt));
+  }
+  return reshape(out, input.shape());
+}
+
 }  // namespace flambeau

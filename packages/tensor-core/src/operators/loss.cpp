@@ -116,10 +116,12 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
       parallel_items(l->batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
         for (int64_t n = begin; n < end; ++n)
           kernel(reinterpret_cast<const char*>(scores.data<T>() + n * step), l->classes, l->inner, l->inner,
-                 reinterpret_cast<char*>(logarithms.data<T>() + n * l->inner));
+                 reinterpret_cast<char*>(logarithms.data<T>() + n * l->inner),
+                 reinterpret_cast<char*>(losses.data<T>() + n * l->inner));
         for (int64_t i = begin * l->inner; i < end * l->inner; ++i) {
-          const T w = l->weights.data<T>()[i];
-          const T loss = logarithms.data<T>()[i] - scores.data<T>()[l->place(i, ignore_index)];
+          T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
+          const T loss = rest + (largest - scores.data<T>()[l->place(i, ignore_index)]), w = l->weights.data<T>()[i];
+          largest += rest;  // the logarithm as a whole, for the derivative
           losses.data<T>()[i] = l->labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
         }
       });
@@ -141,6 +143,17 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   return out;
 }
 
+// With a gradient for the weights of the classes, too.
+Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                           Reduction reduction) {
+  const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));
+  const Tensor safe = where(valid, labels, Scalar(0));
+  const Tensor each = where(valid, reshape(index_select(weight, 0, reshape(safe, {-1})), safe.shape()), Scalar(0.0));
+  const Tensor losses = nll_loss(input, target, Tensor(), ignore_index, Reduction::None) * each;
+  if (reduction != Reduction::Mean) return reduced(losses, reduction);
+  return sum(losses, {}, false, std::nullopt) / sum(each, {}, false, std::nullopt);
+}
+
 }  // namespace
 
 Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
@@ -149,6 +162,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   check_classes(input, target, ignore_index, "nll_loss");
   const int64_t dim = input.dim() == 1 ? 0 : 1;
   check_weight(weight, input.size(dim));
+  if (recording(weight)) return nll_loss_of_weights(input, target, weight, ignore_index, reduction);
   const bool narrow = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
   const auto l =
       std::make_shared<const Labelled>(input, target, weight, ignore_index, narrow ? Dtype::float32 : input.dtype());
@@ -204,7 +218,7 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
   }
   check_classes(input, target, ignore_index, "cross_entropy");
   const bool real = input.dtype() == Dtype::float32 || input.dtype() == Dtype::float64;
-  if (real && label_smoothing == 0 && classes > 0)
+  if (real && label_smoothing == 0 && classes > 0 && !recording(weight))
     return fused_cross_entropy(input, target, weight, ignore_index, reduction);
   const Tensor logs = log_softmax(input, dim, std::nullopt);
   const Tensor plain = nll_loss(logs, target, weight, ignore_index, reduction);

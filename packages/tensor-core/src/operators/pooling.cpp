@@ -48,7 +48,7 @@ std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, con
   for (int i = 0; i < dims; ++i) {
     const PoolAxis a{t.size(i - dims), 0, kernel[i], stride[i], padding[i], dilation[i]};
     require(a.kernel > 0 && a.stride > 0 && a.dilation > 0, name,
-            ": kernel size, stride and dilation must be greater than zero, got ", kernel, ", ", stride, ", ", dilation);
+            ": kernel size, stride and dilation must be positive, got ", kernel, ", ", stride, ", ", dilation);
     require(a.kernel < kLargest && a.stride < kLargest && a.dilation < kLargest, name,
             ": kernel size, stride and dilation must be below 2**31, got ", kernel, ", ", stride, ", ", dilation);
     require(a.padding >= 0, name, ": pad must be non-negative, but got pad: ", padding);

@@ -18,6 +18,8 @@ class SparseMatrix {
  public:
   SparseMatrix(int64_t columns, int64_t rows, bool uniform) : columns_(columns), uniform_(uniform) {
     ends_.reserve(size_t(rows));
+    index_.reserve(size_t(2 * rows));  // about
+    weight_.reserve(size_t(2 * rows));
   }
   // Rows are added in order: the taps of one, then end_row().
   void add(int64_t column, double weight) {

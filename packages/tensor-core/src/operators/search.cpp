@@ -14,21 +14,26 @@ bool beyond(T element, T value) {
   return right ? !(element > value) : !(element >= value);
 }
 
-// How many of the n sorted elements are below each value (with `right`: not above it). Several searches go side by
-// side, since every step of one waits for the memory.
+// How many of the n sorted elements are below each of some values (with `right`: not above it), searched for side by
+// side, since every step of one search waits for the memory.
+template <bool right, int together, class T>
+void places_of(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t* out) {
+  const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };
+  int64_t begin[together] = {}, left = n;
+  for (; left > 1; left -= left / 2)
+    for (int j = 0; j < together; ++j)
+      begin[j] += beyond<right>(element(begin[j] + left / 2 - 1), values[j]) ? left / 2 : 0;
+  for (int j = 0; j < together; ++j) out[j] = begin[j] + (left && beyond<right>(element(begin[j]), values[j]));
+}
+
 template <bool right, class T>
 void places(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t count, int64_t* out) {
-  constexpr int64_t kTogether = 8;
-  const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };
-  for (int64_t i = 0; i < count; i += kTogether) {
-    const int64_t together = std::min(kTogether, count - i);
-    int64_t begin[kTogether] = {}, left = n;
-    for (; left > 1; left -= left / 2)
-      for (int64_t j = 0; j < together; ++j)
-        begin[j] += beyond<right>(element(begin[j] + left / 2 - 1), values[i + j]) ? left / 2 : 0;
-    for (int64_t j = 0; j < together; ++j)
-      out[i + j] = begin[j] + (left && beyond<right>(element(begin[j]), values[i + j]));
-  }
+  constexpr int kTogether = 8;
+  int64_t i = 0;
+  for (; i + kTogether <= count; i += kTogether)
+    sorter ? places_of<right, kTogether>(sequence, sorter, n, values + i, out + i)
+           : places_of<right, kTogether, T>(sequence, nullptr, n, values + i, out + i);
+  for (; i < count; ++i) places_of<right, 1>(sequence, sorter, n, values + i, out + i);
 }
 
 void check_shapes(const Tensor& sequence, const Tensor& values) {

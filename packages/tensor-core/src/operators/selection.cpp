@@ -16,15 +16,15 @@ using namespace order;
 template <class T>
 void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* kept) {
   using K = Key<T>;
-  constexpr int64_t kBlock = 64;
+  constexpr int64_t kBlock = 32;
   make_items<T, K>(in, 0, k, flip, 0, kept);
   std::make_heap(kept, kept + k);
   for (int64_t i = k; i < n;) {
     const K limit = key_in<K>(kept[0]);
     if (i + kBlock <= n) {
-      bool any = false;
-      for (int64_t j = 0; j < kBlock; ++j) any |= K(key_of<T>(in[i + j]) ^ flip) < limit;
-      if (!any) {
+      int below = 0;
+      for (int64_t j = 0; j < kBlock; ++j) below += K(key_of<T>(in[i + j]) ^ flip) < limit;
+      if (below == 0) {
         i += kBlock;
         continue;
       }

@@ -5,10 +5,12 @@ from flambeau.autograd import function, graph
 from flambeau.autograd._backward import backward, grad
 from flambeau.autograd._function import Function
 from flambeau.autograd._gradcheck import GradcheckError, gradcheck, gradgradcheck
+from flambeau.autograd._variable import Variable
 
 __all__ = [
     "Function",
     "GradcheckError",
+    "Variable",
     "backward",
     "enable_grad",
     "function",

@@ -31,13 +31,6 @@ def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
 
 
 @operator()
-def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors expanded to their common shape, as views. Gradient: summed back."""
-    shape = broadcast_shapes(*(t.shape for t in tensors))
-    return tuple(t.expand(shape) for t in tensors)
-
-
-@operator()
 def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
 
@@ -52,7 +45,7 @@ def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     for v in vectors:
         if v.dim() > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {v.shape}")
+            raise RuntimeError(f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {v.shape}")
         if v.dtype is not vectors[0].dtype:
             raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     if indexing not in ("ij", "xy"):

@@ -31,7 +31,7 @@ def gradient(
     tensor([3., 4., 6., 7.])
     """
     if edge_order not in (1, 2):
-        raise RuntimeError(f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
+        raise RuntimeError(f"gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
     given = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = []
     for d in given:
@@ -57,13 +57,13 @@ def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> l
         values = [spacing] if coordinates else [spacing] * len(dims)
     if len(values) != len(dims):
         raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = "
+            "gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = "
             f"{input.dim()}', since dim argument was {dim}, but got a list of length {len(values)}"
         )
     for value, d in zip(values, dims, strict=True):
         if isinstance(value, Tensor) and value.dim() > 0 and (value.dim() != 1 or value.numel() != input.size(d)):
             raise RuntimeError(
-                f"torch.gradient expected each element of spacing to have one dimension, of input's size, but got "
+                f"gradient expected each element of spacing to have one dimension, of input's size, but got "
                 f"{list(value.shape)} for dimension {d} of {list(input.shape)}"
             )
     return values
@@ -73,7 +73,7 @@ def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Ten
     n = t.size(dim)
     if n < edge_order + 1:
         raise RuntimeError(
-            f"torch.gradient expected each dimension size to be at least edge_order+1, but dimension {dim} has size {n}"
+            f"gradient expected each dimension size to be at least edge_order+1, but dimension {dim} has size {n}"
         )
     t = t.movedim(dim, -1)
     if isinstance(spacing, Tensor) and spacing.dim() == 1:

@@ -84,7 +84,10 @@ def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
 
 def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
     if any(each.requires_grad for each in operands):
-        raise TypeError("can't call apply_, map_ or map2_ on a tensor that requires grad; use .detach() first")
+        raise RuntimeError("can't call apply_, map_ or map2_ on a tensor that requires grad; use .detach() first")
     columns = [each.expand(target.shape).reshape(-1).tolist() for each in operands]
     values = [function(*row) for row in zip(*columns, strict=True)]
+    for value in values:
+        if not isinstance(value, int | float | complex | Tensor):
+            raise TypeError(f"the function must return a number, but returned {type(value).__name__}")
     return target.copy_(flambeau.tensor(values, dtype=target.dtype).reshape(target.shape))

@@ -23,6 +23,9 @@ def isin(
             f"{type(test_elements).__name__}"
         )
     if not isinstance(test_elements, Tensor):
+        if not isinstance(test_elements, int | float | complex):
+            kind = type(test_elements).__name__
+            raise TypeError(f"isin(): argument 'test_elements' (position 2) must be Tensor or Number, not {kind}")
         return elements != test_elements if invert else elements == test_elements
     if not isinstance(elements, Tensor):
         elements = _core.tensor(elements)

@@ -209,12 +209,12 @@ def _spectrum(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
 
 
 def _signal(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
+    """The pieces; of a real signal half of the spectrum says all."""
     from flambeau import fft
 
-    if onesided:
-        return fft.irfft(spectrum, n_fft, norm=norm)
-    signal = fft.ifft(spectrum, norm=norm)
-    return signal if complex_result else signal.real
+    if complex_result:
+        return fft.ifft(spectrum, norm=norm)
+    return fft.irfft(spectrum if onesided else spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)
 
 
 def _overlapped(pieces: Tensor, positions: Tensor, length: int) -> Tensor:

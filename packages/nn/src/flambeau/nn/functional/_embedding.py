@@ -121,31 +121,9 @@ def embedding_bag(
         raise NotImplementedError(
             f"embedding_bag: per_sample_weights was not None, which is only supported for mode='sum' (got '{mode}')"
         )
-    begins = _begins(input, offsets, include_last_offset)
-    flat = input.reshape(-1)
     padding = _padding_row("embedding_bag", padding_idx, weight)
     if max_norm is not None:
-        _shorten_rows(weight, flat, max_norm, norm_type)
-    factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
-    return _core._embedding_bag(weight, flat, begins, _MODES[mode], factors, padding, scale_grad_by_freq)
-
-
-def _begins(input: Tensor, offsets: Tensor | None, include_last: bool) -> Tensor:
-    """Where each bag begins, and the end."""
-    if input.ndim == 2:
-        if offsets is not None:
-            raise ValueError(
-                "if input is 2D, then offsets has to be None, as input is treated as a mini-batch of fixed length "
-                f"sequences. However, found offsets of shape {list(offsets.shape)}"
-            )
-        bags, length = input.shape
-        return flambeau.arange(bags + 1) * length
-    if input.ndim != 1:
-        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
-    if offsets is None:
-        raise ValueError("offsets has to be a 1D Tensor but got None")
-    if offsets.ndim != 1:
-        raise ValueError(f"offsets has to be a 1D Tensor, but got shape {list(offsets.shape)}")
-    if include_last:
-        return offsets
-    return flambeau.cat([offsets, offsets.new_tensor([input.numel()])])
+        _shorten_rows(weight, input, max_norm, norm_type)
+    return _core._embedding_bag(
+        weight, input, offsets, include_last_offset, _MODES[mode], per_sample_weights, padding, scale_grad_by_freq
+    )

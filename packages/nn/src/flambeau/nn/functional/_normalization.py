@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import Tensor
 
 
 def batch_norm(
@@ -98,20 +98,7 @@ def instance_norm(
             places *= size
         if places == 1:
             raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
-    elif running_mean is None or running_var is None:
-        raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
-    if input.ndim < 2:
-        raise RuntimeError(f"instance_norm: expected an input (N, C, *), got shape {list(input.shape)}")
-    samples, channels = input.shape[:2]
-    running = [None if t is None else t.repeat(samples) for t in (running_mean, running_var)]
-    scale = [None if t is None else t.repeat(samples) for t in (weight, bias)]
-    flat = input.reshape(1, samples * channels, *input.shape[2:])
-    result = flambeau.batch_norm(flat, *running, *scale, use_input_stats, momentum, eps)
-    if use_input_stats:
-        for statistic, repeated in zip((running_mean, running_var), running, strict=True):
-            if statistic is not None and repeated is not None:
-                statistic.copy_(repeated.reshape(samples, channels).mean(0))
-    return result.reshape(input.shape)
+    return flambeau.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
 
 
 def rms_norm(
@@ -123,7 +110,7 @@ def rms_norm(
         eps: by default the machine epsilon of the dtype.
     Gradient: both, any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
     """
-    return _core._rms_norm(input, normalized_shape, weight, eps)
+    return flambeau.rms_norm(input, normalized_shape, weight, eps)
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

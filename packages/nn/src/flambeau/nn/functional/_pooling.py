@@ -289,26 +289,14 @@ def _unpool(
     output_size: Sequence[int] | None,
 ) -> Tensor:
     name = f"max_unpool{dims}d"
-    if indices.dtype is not flambeau.int64:
-        raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype}")
     if input.ndim not in (dims + 1, dims + 2):
         raise RuntimeError(
             f"Input to {name} should be a {dims + 1}d or {dims + 2}d Tensor, but got a tensor with {input.ndim} dims."
         )
-    if input.shape != indices.shape:
-        raise RuntimeError(
-            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
-            f"tensor with shape: {list(indices.shape)}"
-        )
     kernel = _spread(kernel_size, dims)
     steps = kernel if stride is None or stride == [] else _spread(stride, dims)
     sizes = _unpooled_sizes(name, input, kernel, steps, _spread(padding, dims), output_size)
-    places = prod(sizes)
-    flat = indices.flatten(-dims)
-    if flat.numel() and not bool(((flat >= 0) & (flat < places)).all()):
-        raise RuntimeError(f"{name}: found an invalid max index for an output of size {sizes}")
-    leading = input.shape[:-dims]
-    return input.new_zeros((*leading, places)).scatter(-1, flat, input.flatten(-dims)).reshape(*leading, *sizes)
+    return _core._max_unpool(input, indices, sizes)
 
 
 def _unpooled_sizes(

@@ -1,0 +1,27 @@
+"""``Variable``, an older name of ``Tensor``."""
+
+import warnings
+from typing import Any
+
+from flambeau import Tensor
+
+
+class _AnyTensor(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor)
+
+
+class Variable(metaclass=_AnyTensor):
+    """``Variable(tensor, requires_grad=False)`` is another tensor over the same elements; every tensor is a Variable.
+
+    >>> import flambeau
+    >>> flambeau.autograd.Variable(flambeau.ones(2), requires_grad=True)
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool | None = None) -> Any:
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        if volatile:
+            warnings.warn("volatile has no effect; use `with flambeau.no_grad():` instead", UserWarning, stacklevel=2)
+        return data.detach().requires_grad_(requires_grad)

@@ -1,0 +1,77 @@
+"""Dropout of whole channels, dropout that keeps mean and variance, and dropout with its mask."""
+
+from __future__ import annotations
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+# SELU's value at minus infinity, -scale * alpha; Klambauer et al. 2017, arXiv:1706.02515.
+_ALPHA = -1.7580993408473766
+
+
+def _check_probability(p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _kept(input: Tensor, p: float, channels: bool) -> Tensor:
+    """Where something stays: drawn for every element, or for every channel in a shape that broadcasts."""
+    if channels and input.ndim < 2:
+        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
+    shape = (*input.shape[:2], *[1] * (input.ndim - 2)) if channels else input.shape
+    return _core.dropout(_core.ones(shape, dtype=input.dtype), p, True) != 0
+
+
+@operator(in_place=True)
+def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """Each channel (the first two dimensions) 0 with probability p, else divided by 1 - p. Gradient: input.
+
+    Source: Tompson et al. 2015, arXiv:1411.4280.
+    """
+    _check_probability(p)
+    if not train or p == 0 or input.numel() == 0:
+        return input
+    return input * 0.0 if p == 1 else input * (_kept(input, p, True).to(input.dtype) / (1 - p))
+
+
+@operator(in_place=True)
+def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """SELU's negative limit with probability p, then mean 0 and variance 1 restored. Gradient: input.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
+    return _alpha(input, p, train, False)
+
+
+@operator(in_place=True)
+def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """`alpha_dropout` of whole channels (the first two dimensions). Gradient: input."""
+    return _alpha(input, p, train, True)
+
+
+def _alpha(input: Tensor, p: float, train: bool, channels: bool) -> Tensor:
+    _check_probability(p)
+    if not train or p == 0 or input.numel() == 0:
+        return input
+    if p == 1:
+        return input * 0.0
+    scale = ((_ALPHA * _ALPHA * p + 1) * (1 - p)) ** -0.5
+    shift = p * _ALPHA * scale
+    return _core.where(_kept(input, p, channels), input * scale - shift, _ALPHA * scale - shift)
+
+
+@operator()
+def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
+    """`dropout` and its mask, true where an element stays. Gradient: input, through the first."""
+    _check_probability(p)
+    if train is False or p == 0:
+        return input * 1.0, _core.ones(input.shape, dtype=_core.bool)
+    mask = _kept(input, p, False)
+    return native_dropout_backward(input, mask, 1 / (1 - p) if p < 1 else 0.0), mask
+
+
+@operator()
+def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """grad_output * mask * scale. Gradient: grad_output."""
+    return grad_output * mask * scale

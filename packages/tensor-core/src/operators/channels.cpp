@@ -1,0 +1,84 @@
+// Moving channels about: between space and depth, and between groups.
+#include "flambeau/networks.h"
+
+namespace flambeau {
+
+namespace {
+
+Shape leading(const Tensor& t, size_t kept) { return Shape(t.shape().begin(), t.shape().end() - kept); }
+
+Shape joined(Shape first, std::initializer_list<int64_t> rest) {
+  first.append(rest.begin(), rest.end());
+  return first;
+}
+
+// The order of `before` dimensions as they are and then those named.
+Shape order(size_t before, std::initializer_list<int64_t> rest) {
+  Shape out;
+  for (size_t i = 0; i < before; ++i) out.push_back(int64_t(i));
+  for (int64_t d : rest) out.push_back(int64_t(before) + d);
+  return out;
+}
+
+}  // namespace
+
+Tensor pixel_shuffle(const Tensor& input, int64_t r) {
+  require(input.dim() >= 3, "pixel_shuffle expects input to have at least 3 dimensions, but got input with ",
+          input.dim(), " dimension(s)");
+  require(r > 0 && r < (int64_t(1) << 31), "pixel_shuffle expects a positive upscale_factor, but got ", r);
+  const int64_t channels = input.size(-3), height = input.size(-2), width = input.size(-1);
+  require(channels % (r * r) == 0,
+          "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square ",
+          "of upscale_factor, but input.size(-3)=", channels, " is not divisible by ", r * r);
+  const Shape batch = leading(input, 3);
+  const Tensor parts = reshape(input, joined(batch, {channels / (r * r), r, r, height, width}));
+  return reshape(permute(parts, order(batch.size(), {0, 3, 1, 4, 2})),
+                 joined(batch, {channels / (r * r), height * r, width * r}));
+}
+
+Tensor pixel_unshuffle(const Tensor& input, int64_t r) {
+  require(input.dim() >= 3, "pixel_unshuffle expects input to have at least 3 dimensions, but got input with ",
+          input.dim(), " dimension(s)");
+  require(r > 0 && r < (int64_t(1) << 31), "pixel_unshuffle expects a positive downscale_factor, but got ", r);
+  const int64_t channels = input.size(-3), height = input.size(-2), width = input.size(-1);
+  require(height % r == 0 && width % r == 0, "pixel_unshuffle expects height and width to be divisible by ",
+          "downscale_factor, but ", height, " x ", width, " are not divisible by ", r);
+  const Shape batch = leading(input, 3);
+  const Tensor parts = reshape(input, joined(batch, {channels, height / r, r, width / r, r}));
+  return reshape(permute(parts, order(batch.size(), {0, 2, 4, 1, 3})),
+                 joined(batch, {channels * r * r, height / r, width / r}));
+}
+
+Tensor channel_shuffle(const Tensor& input, int64_t groups) {
+  require(input.dim() > 2, "channel_shuffle expects input with > 2 dims, but got input with sizes ", input.shape());
+  require(groups > 0, "Number of groups to divide channels in must be positive. Value of groups:", groups);
+  const int64_t channels = input.size(1);
+  require(channels % groups == 0, "Number of channels must be divisible by groups. Got ", channels, " channels and ",
+          groups, " groups.");
+  Shape shape{input.size(0), groups, channels / groups};
+  shape.append(input.shape().begin() + 2, input.shape().end());
+  return reshape(transpose(reshape(input, shape), 1, 2), input.shape());
+}
+
+Tensor max_unpool(const Tensor& input, const Tensor& indices, const Shape& sizes) {
+  const size_t dims = sizes.size();
+  require(indices.dtype() == Dtype::int64, "elements in indices should be type int64 but got: ", indices.dtype());
+  require(input.shape().size() >= dims && input.shape() == indices.shape(),
+          "Expected shape of indices to be same as that of the input tensor (", input.shape(),
+          ") but got indices tensor with shape: ", indices.shape());
+  const int64_t places = product(sizes);
+  Shape batch = leading(input, dims), flat = batch, whole = batch;
+  flat.push_back(-1);
+  if (input.numel() == 0) flat.back() = product(Shape(input.shape().end() - dims, input.shape().end()));
+  whole.append(sizes.begin(), sizes.end());
+  const Tensor at = contiguous(indices);
+  for (int64_t i = 0; i < at.numel(); ++i) {
+    const int64_t place = at.data<int64_t>()[i];
+    require(place >= 0 && place < places, "max_unpool: found an invalid max index ", place, " for an output of size ",
+            sizes);
+  }
+  batch.push_back(places);
+  return reshape(scatter(zeros(batch, input.dtype()), -1, reshape(at, flat), reshape(input, flat)), whole);
+}
+
+}  // namespace flambeau
