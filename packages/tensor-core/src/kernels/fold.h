@@ -86,8 +86,11 @@ FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
 }
 template <class Join, int64_t from, int64_t to, class Part>
 FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
-  for (int64_t width = from / 2; width >= to; width /= 2)
+  if constexpr (from > to) {
+    constexpr int64_t width = from / 2;
     for (int64_t j = 0; j < width; ++j) lanes[j] = Join::join(lanes[j], lanes[j + width]);
+    halve_lanes<Join, width, to>(lanes);
+  }
 }
 
 // Folds f(begin), ..., f(begin + n - 1), which are of type Part, in a leaf, and leaves in type T.
@@ -109,6 +112,10 @@ T fold(int64_t begin, int64_t n, F f) {
     for (int64_t j = 0; j < 16; ++j) lanes[j] = Join::template identity<Part>();
   }
   join_lanes<Join, 16>(lanes, i, n, at);
+  if (!Join::kPairs && i < n && n >= 16) {  // an extreme does not mind elements that are looked at twice
+    i = n - 16;
+    join_lanes<Join, 16>(lanes, i, n, at);
+  }
   halve_lanes<Join, 16, 4>(lanes);
   join_lanes<Join, 4>(lanes, i, n, at);
   halve_lanes<Join, 4, 1>(lanes);
