@@ -22,8 +22,14 @@ CALLS = {
     "_frexp_mantissa": lambda x: fb.frexp(x)[0],
     "_replace_nan_and_infinity": lambda x: fb.nan_to_num(x),
     "_replace": lambda x: fb.nan_to_num(x, posinf=3.0),
+    "_cube": lambda x: x**3,
+    "_huber": lambda x, y: _core._rows["_huber"](x, y, 1.3),
     "celu": lambda x: fb.celu(x, 1.3),
     "softshrink": lambda x: fb.softshrink(x, 0.3),
+    "_polygamma": lambda x: fb.polygamma(2, x),
+    "igamma": lambda x: fb.igamma(fb.full_like(x.detach(), 1.7), x),
+    "igammac": lambda x: fb.igammac(fb.full_like(x.detach(), 1.7), x),
+    "special_zeta": lambda q: fb.special.zeta(2.3, q),
     "where": lambda y, z: fb.where(y > z, y, z),
 }
 NUMBERS = (0.7, 1.3)  # for the parameters of those that have some
@@ -34,7 +40,7 @@ INTERNAL = {"_normal_cdf", "_normal_pdf", "_frexp_exponent"}
 def call_of(name):
     if name in CALLS:
         return CALLS[name]
-    function = getattr(_core, name)
+    function = _core._rows[name]
     if ROWS[name]["has_parameters"]:
         return lambda x: function(x, *NUMBERS[: ROWS[name]["arity"] - 1])
     return function

@@ -8,6 +8,7 @@ namespace flambeau::python {
 void bind_arithmetic();        // bind_arithmetic.cpp: composites on rows
 void bind_activations();       // bind_activations.cpp
 void bind_complex();           // bind_complex.cpp
+void bind_special();           // bind_special.cpp
 void bind_views();             // bind_views.cpp
 void bind_parts();             // bind_parts.cpp
 void bind_layout();            // bind_layout.cpp

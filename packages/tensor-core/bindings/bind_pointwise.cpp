@@ -104,7 +104,10 @@ void publish_row(PyObject* module, const PointwiseRow& row, const std::string& n
 }  // namespace
 
 void publish_rows(PyObject* module) {
+  const Object plain(checked(PyDict_New()));  // every row by itself, for the tests
+  PyModule_AddObjectRef(module, "_rows", plain.get());
   for (const PointwiseRow& row : pointwise_rows) {
+    PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call)).get());
     // A composite of the same name (add with alpha, celu with its checks) says itself where it is published.
     if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
     for (const PointwiseAlias& alias : pointwise_aliases)

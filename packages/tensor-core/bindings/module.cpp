@@ -125,6 +125,7 @@ PYBIND11_MODULE(_core, m) {
   bind_arithmetic();
   bind_activations();
   bind_complex();
+  bind_special();
   bind_views();
   bind_layout();
   bind_parts();

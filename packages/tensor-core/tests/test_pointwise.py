@@ -14,8 +14,14 @@ import flambeau as fb
 
 # Their functions take numbers where the row takes operands: see test_composites.
 COMPOSITES = {"celu", "softshrink"}
-ROWS = [row for row in fb._core.pointwise_rows() if row["name"] not in COMPOSITES and row["name"][0] != "_"]
+# test_special.py has the polynomials, whose degrees must be small.
+ROWS = [
+    row
+    for row in fb._core.pointwise_rows()
+    if row["name"] not in COMPOSITES and row["name"][0] != "_" and "polynomial" not in row["name"]
+]
 BY_NAME = {row["name"]: row for row in ROWS}
+ROWS_ACCURACY = {row["name"]: max(row["accuracy"][:2]) for row in ROWS}
 FLOATS = ["float32", "float64"]
 INTEGERS = ["uint8", "int8", "int16", "int32", "int64"]
 DTYPES = {
@@ -30,6 +36,8 @@ DTYPES = {
     "Select": FLOATS + INTEGERS + ["bool"],
 }
 NO_ZERO_DIVISOR = {"floor_divide", "remainder", "fmod"}
+INEXACT_REFERENCE = {"special_ndtr": 300, "special_log_ndtr": 300, "digamma": 300}  # SciPy's own errors, in ULP
+OWN_LIMITS = {"erfinv", "i0", "igamma", "igammac"}  # as every special function's: see test_special.py
 SPECIAL_ONLY = [row["name"] for row in ROWS if row["name"].startswith("special_")]  # functions of flambeau.special
 CASES = [(row["name"], dtype) for row in ROWS for dtype in DTYPES[row["domain"]]]
 FLOAT_CASES = [(row["name"], dtype) for row in ROWS for dtype in FLOATS if dtype in DTYPES[row["domain"]]]
@@ -71,7 +79,7 @@ def evaluate(text, operands):
 def allowed(name, operands, want, dtype):
     """What the row allows, and what its reference may be off in double precision: an absolute error an element."""
     single, double, scale = BY_NAME[name]["accuracy"]
-    units = single if dtype == np.float32 else double + 4
+    units = single if dtype == np.float32 else double + INEXACT_REFERENCE.get(name, 4)
     size = np.abs(want)
     if scale:
         size = np.fmax(size, np.abs(evaluate(scale, [a.astype(np.float64) for a in operands])))
@@ -93,7 +101,7 @@ def check(name, actual, operands):
     if got.dtype.kind == "f":
         with np.errstate(all="ignore"):
             error = np.abs(got.astype(np.float64) - want)
-        same = (got == want.astype(got.dtype)) | (np.isnan(got) & np.isnan(want))
+            same = (got == want.astype(got.dtype)) | (np.isnan(got) & np.isnan(want))
         assert np.all(same | (error <= allowed(name, operands, want, got.dtype))), (operands, got, want)
     else:
         np.testing.assert_array_equal(got, want.astype(got.dtype))
@@ -177,7 +185,9 @@ def test_non_contiguous_operands(name, dtype):
     given = [t.t()[::2, 1::2] for t in tensors(operands)]
     assert not given[0].is_contiguous()
     want = call(name, *[fb.tensor(np.ascontiguousarray(v)) for v in views])
-    assert np.array_equal(call(name, *given).numpy(), want.numpy(), equal_nan=True)
+    # The last elements of a loop may be rounded otherwise than those before them.
+    slack = 2 * ROWS_ACCURACY[name] * np.finfo(dtype).eps
+    np.testing.assert_allclose(call(name, *given).numpy(), want.numpy(), rtol=slack)
     if name != "where" and name not in SPECIAL_ONLY:
         getattr(given[0], name + "_")(*given[1:])
         assert np.array_equal(given[0].numpy(), want.numpy().astype(dtype), equal_nan=True)
@@ -202,7 +212,10 @@ def test_shapes(name, shape):
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 5e-324, 1e308, -1e308, 0.5, 2.5, -2.5])
 
 
-@pytest.mark.parametrize(("name", "dtype"), FLOAT_CASES)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [case for case in FLOAT_CASES if case[0] not in {*SPECIAL_ONLY, *OWN_LIMITS} - {"special_xlog1py"}],
+)
 def test_nan_and_infinity(name, dtype):
     with np.errstate(over="ignore"):
         values = SPECIAL.astype(dtype)

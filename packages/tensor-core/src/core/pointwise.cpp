@@ -346,7 +346,7 @@ Tensor power(const Operand& x, const Operand& y) {
     if (kind >= y.scalar.kind() && kind != Category::Boolean && y.scalar.equals(2)) return square(*x.tensor);
     if (kind >= Category::Floating && kind >= y.scalar.kind()) {
       if (y.scalar.equals(0.5)) return sqrt(*x.tensor);
-      if (y.scalar.equals(3)) return square(*x.tensor) * *x.tensor;
+      if (y.scalar.equals(3)) return _cube(*x.tensor);
       if (y.scalar.equals(-1)) return reciprocal(*x.tensor);
       if (y.scalar.equals(-0.5)) return rsqrt(*x.tensor);
     }

@@ -15,6 +15,7 @@ void fill_exponential(Table&);
 void fill_logic(Table&);
 void fill_losses(Table&);
 void fill_selection(Table&);
+void fill_special(Table&);
 void fill_trigonometric(Table&);
 void fill_cast(Table&);
 void fill_reduce(Table&);
@@ -60,6 +61,7 @@ Table make_table() {
   fill_logic(table);
   fill_losses(table);
   fill_selection(table);
+  fill_special(table);
   fill_trigonometric(table);
   fill_cast(table);
   fill_reduce(table);

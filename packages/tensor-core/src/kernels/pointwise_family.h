@@ -7,6 +7,7 @@ namespace {
 #define UNARY(name, domain, accuracy, doc, reference, expression, dx)                                               \
   struct name##_row {                                                                                               \
     FLAMBEAU_ROW_HEAD(name, domain, 1)                                                                              \
+    static constexpr std::string_view kValue = #expression;                                                         \
     static constexpr std::string_view kDerivatives[] = {#dx};                                                       \
     template <class V>                                                                                              \
     static FLAMBEAU_INLINE auto value([[maybe_unused]] V x) {                                                       \

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/math.h"
+#include "kernels/math/unbounded.h"
 #include "kernels/row_traits.h"
 #include "kernels/table.h"
 
@@ -19,15 +20,11 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-// sin and cos of huge arguments leave the vector loop.
-template <class Row, class V>
-constexpr bool has_slow_path() {
-  return std::is_same_v<V, float> && (std::string_view(Row::kName) == "sin" || std::string_view(Row::kName) == "cos");
-}
-template <class Row>
-void slow_path(float* out, const float* x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i)
-    if (std::fabs(x[i]) >= kSlowFrom) out[i] = std::string_view(Row::kName) == "sin" ? std::sin(x[i]) : std::cos(x[i]);
+// Whether an expression reduces angles: then large ones take the loop over Unbounded numbers.
+template <class V>
+constexpr bool reduces_angles(std::string_view expression) {
+  return std::is_floating_point_v<V> &&
+         (names(expression, "sin") || names(expression, "cos") || names(expression, "tan"));
 }
 
 template <class Row, class V>
@@ -35,20 +32,11 @@ void forward_loop(char* const* pointers, int64_t n) {
   void* out = pointers[0];
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
-    if constexpr (has_slow_path<Row, V>()) {
-      bool huge = false;
-      for (int64_t i = 0; i < n; ++i) huge |= (std::fabs(x[i]) >= kSlowFrom) & (std::fabs(x[i]) < INFINITY);
-      if (huge) {
-        float buffer[256];
-        for (int64_t begin = 0; begin < n; begin += 256) {
-          const int64_t count = n - begin < 256 ? n - begin : 256;
-          for (int64_t i = 0; i < count; ++i) buffer[i] = Row::template value<V>(x[begin + i]);
-          slow_path<Row>(buffer, x + begin, count);
-          std::memcpy(static_cast<float*>(out) + begin, buffer, count * sizeof(float));
-        }
+    if constexpr (reduces_angles<V>(Row::kValue))
+      if (any_unbounded(x, n)) {
+        for (int64_t i = 0; i < n; ++i) static_cast<V*>(out)[i] = Row::template value<Unbounded<V>>(x[i]).value;
         return;
       }
-    }
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i]);
   } else if constexpr (Row::kArity == 2) {
@@ -74,6 +62,11 @@ void derivative_loop(char* const* pointers, int64_t n) {
   for (int i = 0, next = 2; i <= Row::kArity; ++i)
     if (mask >> i & 1) read[i] = reinterpret_cast<const V*>(pointers[next++]);
   const V *a = read[0], *b = read[1], *d = read[2], *e = read[3];
+  if constexpr (Row::kArity == 1 && reduces_angles<V>(Row::kDerivatives[I]))
+    if (any_unbounded(a, n)) {
+      for (int64_t i = 0; i < n; ++i) out[i] = Row::template derivative<I, Unbounded<V>>(grad[i], a[i], b[i]).value;
+      return;
+    }
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
     if constexpr (Row::kArity == 1)

@@ -18,6 +18,9 @@ FLAMBEAU_DECLARE(avx2)
 FLAMBEAU_DECLARE(avx512)
 #endif
 #undef FLAMBEAU_DECLARE
+namespace scalar {
+void fill_special_scalar(Table& table);
+}
 
 namespace {
 
@@ -44,7 +47,11 @@ Table choose() {
 }  // namespace
 
 const Table& table() {
-  static const Table chosen = choose();
+  static const Table chosen = [] {
+    Table best = choose();
+    scalar::fill_special_scalar(best);
+    return best;
+  }();
   return chosen;
 }
 

@@ -1,0 +1,24 @@
+"""Special functions, as in ``torch.special``: each is a row of the pointwise table, or an operator of flambeau itself.
+
+A row, or an alias of one, that is called ``special_<name>`` is the function ``<name>`` here and nowhere else.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from flambeau import _core
+
+_PREFIX = "special_"
+_FUNCTIONS = {
+    name.removeprefix(_PREFIX): function for name, function in vars(_core).items() if name.startswith(_PREFIX)
+}
+_FUNCTIONS["multigammaln"] = _core.mvlgamma
+for _name in ("log_softmax", "logit", "logsumexp", "polygamma", "round", "softmax"):
+    _FUNCTIONS[_name] = getattr(_core, _name)
+
+globals().update(_FUNCTIONS)
+
+__all__ = sorted(_FUNCTIONS)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

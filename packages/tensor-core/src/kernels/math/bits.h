@@ -1,0 +1,85 @@
+// What the transcendental functions are made of: bits of floating numbers, and polynomials. Branch-free throughout, in
+// operations that every instruction set has for vectors: conversions between double and int64 go through a large number.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "flambeau/macros.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+template <class To, class From>
+FLAMBEAU_INLINE To bit_cast(From v) {
+  To out;
+  static_assert(sizeof(To) == sizeof(From));
+  std::memcpy(&out, &v, sizeof(To));
+  return out;
+}
+
+// mask ? a : b in bits, for where many selections would become branches.
+FLAMBEAU_INLINE double blend(bool mask, double a, double b) {
+  const int64_t bits = -static_cast<int64_t>(mask);
+  return bit_cast<double>((bit_cast<int64_t>(a) & bits) | (bit_cast<int64_t>(b) & ~bits));
+}
+FLAMBEAU_INLINE float blend(bool mask, float a, float b) {
+  const int32_t bits = -static_cast<int32_t>(mask);
+  return bit_cast<float>((bit_cast<int32_t>(a) & bits) | (bit_cast<int32_t>(b) & ~bits));
+}
+
+FLAMBEAU_INLINE bool negative_bit(double x) { return bit_cast<int64_t>(x) < 0; }
+FLAMBEAU_INLINE bool negative_bit(float x) { return bit_cast<int32_t>(x) < 0; }
+
+// Lowest order first. By halves, p(x) = low(x) + x**k high(x) (Estrin's scheme): as many operations as Horner's and a
+// few squares, but a third of the latency, which is what the loops wait for.
+template <int First, int Count, class V, int N>
+FLAMBEAU_INLINE V polynomial_part(const V (&powers)[5], const V (&coefficients)[N]) {
+  if constexpr (Count == 1) {
+    return coefficients[First];
+  } else {
+    constexpr int kLevel = Count > 16 ? 4 : Count > 8 ? 3 : Count > 4 ? 2 : Count > 2 ? 1 : 0, kHalf = 1 << kLevel;
+    return polynomial_part<First, kHalf>(powers, coefficients) +
+           powers[kLevel] * polynomial_part<First + kHalf, Count - kHalf>(powers, coefficients);
+  }
+}
+template <class V, int N>
+FLAMBEAU_INLINE V polynomial(V x, const V (&coefficients)[N]) {
+  static_assert(N <= 32);
+  const V square = x * x, fourth = square * square, eighth = fourth * fourth;
+  const V powers[5] = {x, square, fourth, eighth, eighth * eighth};
+  return polynomial_part<0, N>(powers, coefficients);
+}
+// Highest order first, by Horner's rule: as the tables of Cephes are written.
+template <int Count, class V, int N>
+FLAMBEAU_INLINE V horner_part(V x, const V (&coefficients)[N]) {
+  if constexpr (Count == 1)
+    return coefficients[0];
+  else
+    return horner_part<Count - 1>(x, coefficients) * x + coefficients[Count - 1];
+}
+template <class V, int N>
+FLAMBEAU_INLINE V horner(V x, const V (&coefficients)[N]) {
+  return horner_part<N>(x, coefficients);
+}
+
+inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: what is added to it loses its fraction
+FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }  // |x| < 2**51
+FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }  // |x| < 2**22
+FLAMBEAU_INLINE int64_t whole_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
+FLAMBEAU_INLINE double from_whole(int64_t n) {                                             // |n| < 2**51
+  return bit_cast<double>(n + bit_cast<int64_t>(kShifter)) - kShifter;
+}
+FLAMBEAU_INLINE double power_of_two(double n) {  // -1022 <= n <= 1023, whole
+  return bit_cast<double>((whole_bits(n) + 1023) << 52);
+}
+FLAMBEAU_INLINE float power_of_two(float n) {  // -126 <= n <= 127
+  return bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
+}
+FLAMBEAU_INLINE double high_part(double x) { return bit_cast<double>(bit_cast<int64_t>(x) & ~0xFFFFFFFFll); }
+
+// The float32 form of a function that is computed in double: rounding is then all its error.
+#define FLAMBEAU_BY_DOUBLE(name) \
+  FLAMBEAU_INLINE float name(float x) { return static_cast<float>(name(static_cast<double>(x))); }
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,187 @@
+// The gamma function's relatives: digamma, polygamma, Hurwitz's zeta, the incomplete gamma functions. Scalar, in double.
+// Digamma: rational approximation about its root, Boost.Math (Maddock 2006); zeta: Euler and Maclaurin's sum, Cephes
+// (Moshier, 1987); incomplete gamma: series and continued fraction, DLMF 8.7.1 and 8.9.2, and Temme 1979 where the
+// parameter is large.
+#pragma once
+
+#include <cfloat>
+#include <cmath>
+
+#include "kernels/math/bits.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+inline double lgamma(double x) {
+  int sign;
+  return x == -INFINITY ? INFINITY : ::lgamma_r(x, &sign);
+}
+
+inline double cot_pi(double x) {  // pi / tan(pi x), the angle reduced first
+  const double angle = 3.141592653589793 * (x - std::rint(x));
+  return 3.141592653589793 / std::tan(angle);
+}
+inline double digamma(double x) {
+  if (x == 0) return std::copysign(INFINITY, -x);
+  if (x == INFINITY) return x;
+  if (x != x || x == -INFINITY || (x < 0 && x == std::floor(x))) return NAN;
+  double result = 0;
+  if (x < 0) {
+    result = -cot_pi(x);
+    x = 1 - x;
+  }
+  if (x < 10) {
+    for (; x > 2; result += 1 / x) x -= 1;
+    for (; x < 1; x += 1) result -= 1 / x;
+    constexpr double p[] = {0.25479851061131551,  -0.32555031186804491,  -0.65031853770896507,
+                            -0.28919126444774784, -0.045251321448739056, -0.0020713321167745952};
+    constexpr double q[] = {1.0,
+                            2.0767117023730469,
+                            1.4606242909763515,
+                            0.43593529692665969,
+                            0.054151797245674225,
+                            0.0021284987017821144,
+                            -0.55789841321675513e-6};
+    constexpr double kRoot[] = {1569415565.0 / 1073741824, 381566830.0 / 1073741824 / 1073741824,
+                                0.9016312093258695918615325266959189453125e-19};
+    const double g = ((x - kRoot[0]) - kRoot[1]) - kRoot[2];
+    return result + (g * 0.99558162689208984375 + g * (polynomial(x - 1, p) / polynomial(x - 1, q)));
+  }
+  constexpr double p[] = {0.083333333333333333,  -0.0083333333333333333, 0.003968253968253968,  -0.0041666666666666667,
+                          0.0075757575757575758, -0.021092796092796093,  0.083333333333333333, -0.44325980392156863};
+  x -= 1;
+  const double z = 1 / (x * x);
+  return result + (std::log(x) + 1 / (2 * x) - z * polynomial(z, p));
+}
+
+// sum of (q + k)**-s over k >= 0, q > 0, s > 1.
+inline double zeta_positive(double s, double q) {
+  constexpr double factors[] = {12.0,
+                                -720.0,
+                                30240.0,
+                                -1209600.0,
+                                47900160.0,
+                                -1.8924375803183791606e9,
+                                7.47242496e10,
+                                -2.950130727918164224e12,
+                                1.1646782814350067249e14,
+                                -4.5979787224074726105e15,
+                                1.8152105401943546773e17,
+                                -7.1661652561756670113e18};
+  if (q > 1e8) return (1 / (s - 1) + 1 / (2 * q)) * std::pow(q, 1 - s);
+  double sum = std::pow(q, -s), a = q, b = 0;
+  for (int i = 0; i < 9 || a <= 9; ++i) {
+    a += 1;
+    b = std::pow(a, -s);
+    sum += b;
+    if (b < DBL_EPSILON / 4 * sum) return sum;
+  }
+  sum += b * a / (s - 1) - 0.5 * b;
+  double factor = 1, k = 0;
+  for (const double divisor : factors) {
+    factor *= s + k;
+    b /= a;
+    const double term = factor * b / divisor;
+    sum += term;
+    if (std::fabs(term) < DBL_EPSILON / 4 * std::fabs(sum)) break;
+    k += 1;
+    factor *= s + k;
+    b /= a;
+    k += 1;
+  }
+  return sum;
+}
+inline double special_zeta(double s, double q) {
+  if (s == 1) return INFINITY;
+  if (!(s > 1) || q != q) return NAN;
+  if (q > 0) return zeta_positive(s, q);
+  if (q == std::floor(q)) return INFINITY;
+  if (s != std::floor(s)) return NAN;
+  // The terms below 0 are those of a positive argument, as far as |q|; the rest begins between 0 and 1.
+  const double fraction = -q - std::floor(-q), sign = std::fmod(s, 2) == 0 ? 1 : -1;
+  return sign * (zeta_positive(s, fraction) - zeta_positive(s, 1 - q)) + zeta_positive(s, 1 - fraction);
+}
+inline double _polygamma(double x, double n) {
+  if (n == 0) return digamma(x);
+  if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection: the sum would cancel
+    const double angle = 3.141592653589793 * (x - std::rint(x)), s = 3.141592653589793 / std::sin(angle);
+    return s * s - zeta_positive(2, 1 - x);
+  }
+  const double y = std::exp(lgamma(n + 1)) * special_zeta(n + 1, x);
+  return std::fmod(n, 2) == 0 ? -y : y;
+}
+
+// x**a e**-x / Gamma(a + 1)
+inline double gamma_prefix(double a, double x) {
+  if (a < 20) return std::exp(a * std::log(x) - x - lgamma(a + 1));
+  const double mu = (x - a) / a;  // a large: by the excess of x over a, and Stirling's series
+  const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
+  return std::exp(a * (std::log1p(mu) - mu) - stirling) / std::sqrt(6.283185307179586 * a);
+}
+inline double gamma_series(double a, double x) {  // the lower function
+  double sum = 1, term = 1;
+  for (double n = a + 1; term > DBL_EPSILON / 4 * sum && n < a + 2000; n += 1) {
+    term *= x / n;
+    sum += term;
+  }
+  return gamma_prefix(a, x) * sum;
+}
+inline double gamma_fraction(double a, double x) {  // the upper function, by Lentz's algorithm
+  double b = x + 1 - a, c = 1 / 1e-300, d = 1 / b, y = d;
+  for (int i = 1; i < 2000; ++i) {
+    const double an = -i * (i - a);
+    b += 2;
+    d = 1 / (an * d + b);
+    c = b + an / c;
+    y *= d * c;
+    if (std::fabs(d * c - 1) < DBL_EPSILON) break;
+  }
+  return gamma_prefix(a, x) * a * y;
+}
+
+// The coefficients of Temme's expansion, powers of eta for each power of 1 / a: exact rationals, rounded.
+inline constexpr double kTemme[][20] = {
+    {-0.3333333333333333, 0.08333333333333333, -0.014814814814814815, 0.0011574074074074073, 0.0003527336860670194, -0.0001787551440329218, 3.919263178522438e-05, -2.185448510679992e-06, -1.85406221071516e-06, 8.296711340953087e-07, -1.7665952736826078e-07, 6.707853543401498e-09, 1.0261809784240309e-08, -4.382036018453353e-09, 9.14769958223679e-10, -2.5514193994946248e-11, -5.830772132550426e-11, 2.4361948020667415e-11, -5.0276692801141755e-12, 1.1004392031956135e-13},
+    {-0.001851851851851852, -0.003472222222222222, 0.0026455026455026454, -0.0009902263374485596, 0.00020576131687242798, -4.018775720164609e-07, -1.8098550334489977e-05, 7.64916091608111e-06, -1.6120900894563446e-06, 4.647127802807434e-09, 1.378633446915721e-07, -5.752545603517705e-08, 1.1951628599778148e-08, -1.7543241719747647e-11, -1.0091543710600413e-09, 4.162792991842583e-10, -8.56390702649298e-11, 6.067215101604758e-14, 0.0, 0.0},
+    {0.004133597883597883, -0.0026813271604938273, 0.0007716049382716049, 2.0093878600823047e-06, -0.0001073665322636516, 5.2923448829120125e-05, -1.2760635188618728e-05, 3.423578734096138e-08, 1.3721957309062934e-06, -6.298992138380055e-07, 1.4280614206064242e-07, -2.0477098421990866e-10, -1.409252991086752e-08, 6.228974084922022e-09, -1.3670488396617114e-09, 9.428356159014678e-13, 0.0, 0.0, 0.0, 0.0},
+    {0.0006494341563786008, 0.00022947209362139917, -0.0004691894943952557, 0.00026772063206283885, -7.561801671883977e-05, -2.396505113867297e-07, 1.1082654115347302e-05, -5.6749528269915965e-06, 1.4230900732435883e-06, -2.7861080291528143e-11, -1.6958404091930278e-07, 8.099464905388083e-08, -1.9111168485973655e-08, 2.3928620439808118e-12, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+    {-0.0008618882909167117, 0.0007840392217200666, -0.0002990724803031902, -1.4638452578843418e-06, 6.641498215465122e-05, -3.968365047179435e-05, 1.1375726970678419e-05, 2.507497226237533e-10, -1.6954149536558305e-06, 8.907507532205309e-07, -2.292934834000805e-07, 2.956794137544049e-11, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+    {-0.00033679855336635813, -6.972813758365857e-05, 0.0002772753244959392, -0.00019932570516188847, 6.797780477937208e-05, 1.419062920643967e-07, -1.3594048189768693e-05, 8.018470256334202e-06, -2.291481176508095e-06, -3.252473551298454e-10, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+    {0.0005313079364639922, -0.0005921664373536939, 0.0002708782096718045, 7.902353232660328e-07, -8.153969367561969e-05, 5.61168275310625e-05, -1.8329116582843375e-05, -3.0796134506033047e-09, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+    {0.00034436760689237765, 5.171790908260592e-05, -0.00033493161081142234, 0.0002812695154763237, -0.00010976582244684731, -1.2741009095484485e-07, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+};
+// The upper function for large a and x near it: the normal distribution's, with a correction.
+inline double gamma_uniform(double a, double x, bool upper) {
+  const double mu = (x - a) / a;
+  const double half_square = mu - std::log1p(mu), eta = std::copysign(std::sqrt(2 * half_square), mu);
+  double correction = 0, power = 1;
+  for (const auto& row : kTemme) {
+    double c = 0;
+    for (int n = 19; n >= 0; --n) c = c * eta + row[n];
+    correction += c * power;
+    power /= a;
+  }
+  correction *= std::exp(-a * half_square) / std::sqrt(6.283185307179586 * a);
+  const double sign = upper ? 1 : -1;
+  return 0.5 * std::erfc(sign * eta * std::sqrt(0.5 * a)) + sign * correction;
+}
+inline double incomplete_gamma(double a, double x, bool upper) {
+  if (!(a >= 0) || !(x >= 0) || (a == 0 && x == 0)) return NAN;
+  if (a == 0 || x == INFINITY) return a == INFINITY ? NAN : (upper ? 0 : 1);
+  if (x == 0 || a == INFINITY) return upper ? 1 : 0;
+  if (a > 20 && std::fabs(x - a) < 0.4 * a) return gamma_uniform(a, x, upper);
+  if (x > 1.1 && x > a) return upper ? gamma_fraction(a, x) : 1 - gamma_fraction(a, x);
+  if (upper && x <= 1.1 && a < 1) {  // 1 - x**a / Gamma(a + 1) * (...), where both are near 1: DLMF 8.7.3 term by term
+    double term = 1, sum = 0;
+    for (int n = 1; n < 200 && std::fabs(term) > DBL_EPSILON / 8; ++n) {
+      term *= -x / n;
+      sum -= term / (a + n);
+    }
+    const double u = -std::expm1(a * std::log(x) - lgamma(1 + a));
+    return u + std::exp(a * std::log(x) - lgamma(a)) * sum;
+  }
+  return upper ? 1 - gamma_series(a, x) : gamma_series(a, x);
+}
+inline double igamma(double a, double x) { return incomplete_gamma(a, x, false); }
+inline double igammac(double a, double x) { return incomplete_gamma(a, x, true); }
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,153 @@
+// Orthogonal polynomials, Airy's function and spherical Bessel's. Scalar, in double. The degree is a number cut to a whole
+// one; negative degrees give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by closed forms
+// (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
+#pragma once
+
+#include <cmath>
+
+#include "kernels/math/bits.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+inline constexpr double kLongRecurrence = 100000;
+
+// q(k + 1) = step(k, q(k), q(k - 1)) up to q(n).
+template <class Step>
+double by_recurrence(double n, double first, double second, Step step) {
+  if (n < 0) return 0;
+  n = std::trunc(n);
+  if (n == 0) return first;
+  double before = first, value = second;
+  for (double k = 1; k < n && std::isfinite(value); k += 1) {
+    const double next = step(k, value, before);
+    before = value;
+    value = next;
+  }
+  return value;
+}
+
+enum class Kind { T, U, V, W };
+// By the angle inside of [-1, 1], by the hyperbolic one outside.
+template <Kind kind>
+double chebyshev_closed(double x, double n) {
+  const bool inside = std::fabs(x) <= 1, flip = x < -1;
+  const double angle = inside ? std::acos(x) : std::acosh(std::fabs(x));
+  const auto sine = [&](double v) { return inside ? std::sin(v) : std::sinh(v); };
+  const auto cosine = [&](double v) { return inside ? std::cos(v) : std::cosh(v); };
+  const double sign = flip && std::fmod(n, 2) != 0 ? -1 : 1;
+  if constexpr (kind == Kind::T) return sign * cosine(n * angle);
+  if constexpr (kind == Kind::U) return sign * sine((n + 1) * angle) / sine(angle);
+  // V(-x) is W(x) with alternating signs.
+  if ((kind == Kind::V) != flip) return sign * cosine((n + 0.5) * angle) / cosine(0.5 * angle);
+  return sign * sine((n + 0.5) * angle) / sine(0.5 * angle);
+}
+template <Kind kind>
+double chebyshev_polynomial(double x, double n) {
+  if (x != x || n != n) return NAN;
+  if (n > 60 && std::fabs(x) != 1) return chebyshev_closed<kind>(x, std::trunc(n));
+  const double second = kind == Kind::T ? x : (kind == Kind::U ? 2 * x : (kind == Kind::V ? 2 * x - 1 : 2 * x + 1));
+  if (n > 60) {  // at the ends, linear in n or constant
+    const double m = std::trunc(n), end = kind == Kind::T ? 1 : (kind == Kind::U ? m + 1 : 2 * m + 1);
+    const bool flat = (kind == Kind::V && x > 0) || (kind == Kind::W && x < 0);
+    return (x < 0 && std::fmod(m, 2) != 0 ? -1 : 1) * (flat ? 1 : end);
+  }
+  return by_recurrence(n, 1, second, [x](double, double q, double p) { return 2 * x * q - p; });
+}
+inline double special_chebyshev_polynomial_t(double x, double n) { return chebyshev_polynomial<Kind::T>(x, n); }
+inline double special_chebyshev_polynomial_u(double x, double n) { return chebyshev_polynomial<Kind::U>(x, n); }
+inline double special_chebyshev_polynomial_v(double x, double n) { return chebyshev_polynomial<Kind::V>(x, n); }
+inline double special_chebyshev_polynomial_w(double x, double n) { return chebyshev_polynomial<Kind::W>(x, n); }
+inline double special_hermite_polynomial_h(double x, double n) {
+  return by_recurrence(n, 1, 2 * x, [x](double k, double q, double p) { return 2 * x * q - 2 * k * p; });
+}
+inline double special_hermite_polynomial_he(double x, double n) {
+  return by_recurrence(n, 1, x, [x](double k, double q, double p) { return x * q - k * p; });
+}
+inline double special_laguerre_polynomial_l(double x, double n) {
+  if (n > kLongRecurrence && x > 0) return std::exp(0.5 * x) * ::j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
+  if (n > kLongRecurrence) return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
+  return by_recurrence(n, 1, 1 - x, [x](double k, double q, double p) {
+    return ((2 * k + 1 - x) * q - k * p) / (k + 1);
+  });
+}
+inline double special_legendre_polynomial_p(double x, double n) {
+  if (n > kLongRecurrence && std::fabs(x) < 1) {
+    const double m = std::trunc(n), angle = std::acos(std::fabs(x)), sign = x < 0 && std::fmod(m, 2) != 0 ? -1 : 1;
+    return sign * std::sqrt(angle == 0 ? 1 : angle / std::sin(angle)) * ::j0((m + 0.5) * angle);
+  }
+  if (n > kLongRecurrence && std::fabs(x) == 1) return x < 0 && std::fmod(std::trunc(n), 2) != 0 ? -1 : 1;
+  return by_recurrence(n, 1, x, [x](double k, double q, double p) { return ((2 * k + 1) * x * q - k * p) / (k + 1); });
+}
+
+inline double special_spherical_bessel_j0(double x) {
+  if (std::fabs(x) == INFINITY) return 0;
+  if (std::fabs(x) < 0.5) {
+    const double z = x * x;
+    return 1 - z / 6 * (1 - z / 20 * (1 - z / 42 * (1 - z / 72 * (1 - z / 110 * (1 - z / 156)))));
+  }
+  return std::sin(x) / x;
+}
+
+// By auxiliary functions of the phase z = 2/3 |x|**(3/2) far from 0, by the Maclaurin series near it.
+inline double special_airy_ai(double x) {
+  constexpr double an[] = {3.46538101525629032477e-01, 1.20075952739645805542e+01, 7.62796053615234516538e+01,
+                           1.68089224934630576269e+02, 1.59756391350164413639e+02, 7.05360906840444183113e+01,
+                           1.40264691163389668864e+01, 9.99999999999999995305e-01};
+  constexpr double ad[] = {5.67594532638770212846e-01, 1.47562562584847203173e+01, 8.45138970141474626562e+01,
+                           1.77318088145400459522e+02, 1.64234692871529701831e+02, 7.14778400825575695274e+01,
+                           1.40959135607834029598e+01, 1.00000000000000000470e+00};
+  constexpr double afn[] = {-1.31696323418331795333e-01, -6.26456544431912369773e-01, -6.93158036036933542233e-01,
+                            -2.79779981545119124951e-01, -4.91900132609500318020e-02, -4.06265923594885404393e-03,
+                            -1.59276496239262096340e-04, -2.77649108155232920844e-06, -1.67787698489114633780e-08};
+  constexpr double afd[] = {1.0,
+                            1.33560420706553243746e+01,
+                            3.26825032795224613948e+01,
+                            2.67367040941499554804e+01,
+                            9.18707402907259625840e+00,
+                            1.47529146771666414581e+00,
+                            1.15687173795188044134e-01,
+                            4.40291641615211203805e-03,
+                            7.54720348287414296618e-05,
+                            4.51850092970580378464e-07};
+  constexpr double agn[] = {1.97339932091685679179e-02, 3.91103029615688277255e-01, 1.06579897599595591108e+00,
+                            9.39169229816650230044e-01, 3.51465656105547619242e-01, 6.33888919628925490927e-02,
+                            5.85804113048388458567e-03, 2.82851600836737019778e-04, 6.98793669997260967291e-06,
+                            8.11789239554389293311e-08, 3.41551784765923618484e-10};
+  constexpr double agd[] = {1.0,
+                            9.30892908077441974853e+00,
+                            1.98352928718312140417e+01,
+                            1.55646628932864612953e+01,
+                            5.47686069422975497931e+00,
+                            9.54293611618961883998e-01,
+                            8.64580826352392193095e-02,
+                            4.12656523824222607191e-03,
+                            1.01259085116509135510e-04,
+                            1.17166733214413521882e-06,
+                            4.91834570062930015649e-09};
+  constexpr double kInverseRootPi = 0.5641895835477563;
+  if (x != x) return x;
+  if (x > 103.892) return 0;
+  if (x == -INFINITY) return 0;
+  const double a = std::fabs(x), z = 2 * a * std::sqrt(a) / 3, fourth = std::sqrt(std::sqrt(a));
+  if (x < -2.09) {
+    const double v = 1 / z, w = v * v, f = 1 + w * horner(w, afn) / horner(w, afd), g = v * horner(w, agn) / horner(w, agd);
+    const double angle = z + 0.7853981633974483;
+    return kInverseRootPi / fourth * (std::sin(angle) * f - std::cos(angle) * g);
+  }
+  if (x >= 2.09) {
+    const double v = 1 / z;
+    return kInverseRootPi * horner(v, an) / horner(v, ad) / (2 * fourth * std::exp(z));
+  }
+  double f = 1, g = x, up = 1, vp = x, k = 2;
+  const double cube = x * x * x;
+  while (std::fabs(up) > 1e-18 || std::fabs(vp) > 1e-18) {
+    up *= cube / (k * (k + 1));
+    vp *= cube / ((k + 1) * (k + 2));
+    f += up;
+    g += vp;
+    k += 3;
+  }
+  return 0.355028053887817239 * f - 0.258819403792806798 * g;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

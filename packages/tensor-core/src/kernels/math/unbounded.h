@@ -1,0 +1,40 @@
+// Numbers whose sine, cosine and tangent are the C library's: for arguments beyond the vectorised ones' reach.
+#pragma once
+
+#include "kernels/math/trigonometric.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+template <class T>
+struct Unbounded {
+  T value;
+  Unbounded(T v) : value(v) {}
+  friend Unbounded operator-(Unbounded a) { return -a.value; }
+  friend Unbounded operator+(Unbounded a, Unbounded b) { return a.value + b.value; }
+  friend Unbounded operator-(Unbounded a, Unbounded b) { return a.value - b.value; }
+  friend Unbounded operator*(Unbounded a, Unbounded b) { return a.value * b.value; }
+  friend Unbounded operator/(Unbounded a, Unbounded b) { return a.value / b.value; }
+  friend bool operator==(Unbounded a, Unbounded b) { return a.value == b.value; }
+};
+template <class T>
+Unbounded<T> sin(Unbounded<T> x) {
+  return std::sin(x.value);
+}
+template <class T>
+Unbounded<T> cos(Unbounded<T> x) {
+  return std::cos(x.value);
+}
+template <class T>
+Unbounded<T> tan(Unbounded<T> x) {
+  return std::tan(x.value);
+}
+
+// Whether some angle is finite, but larger than the vectorised functions reduce: a row may take it times pi.
+template <class T>
+bool any_unbounded(const T* x, int64_t n) {
+  bool large = false;
+  for (int64_t i = 0; i < n; ++i) large |= (std::fabs(x[i]) > kLargestAngle<T> / 4) & (std::fabs(x[i]) < T(INFINITY));
+  return large;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

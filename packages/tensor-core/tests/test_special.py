@@ -1,0 +1,114 @@
+"""flambeau.special against SciPy, where the tests of the pointwise table do not reach, and at its limits."""
+
+import numpy as np
+import pytest
+from scipy import special as scipy
+
+import flambeau as fb
+from flambeau import special
+
+ROWS = {row["name"]: row for row in fb._core.pointwise_rows()}
+POLYNOMIALS = [name for name in ROWS if "polynomial" in name]
+inf, nan = np.inf, np.nan
+
+
+def test_names_are_the_rows_and_the_composites():
+    rows = {alias for row in ROWS.values() for alias in (row["name"], *row["aliases"]) if alias.startswith("special_")}
+    assert {name.removeprefix("special_") for name in rows} <= set(special.__all__)
+    for name in special.__all__:
+        function = getattr(special, name)
+        assert callable(function) and function.__doc__, name
+    assert special.airy_ai.__module__ == "flambeau.special" and special.airy_ai.__name__ == "airy_ai"
+    assert not hasattr(fb, "airy_ai") and not hasattr(fb.Tensor, "airy_ai")
+
+
+@pytest.mark.parametrize("name", POLYNOMIALS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_polynomials(name, dtype):
+    x, degree = np.meshgrid(np.linspace(-1.5, 1.5, 61), np.arange(0, 16.0))
+    x = x.astype(dtype)
+    names = {"x": x.astype(np.float64), "y": degree, "np": np, "special": scipy}
+    with np.errstate(all="ignore"):
+        want = eval(ROWS[name]["reference"], names)
+        want = np.where((degree == 0) & np.isnan(want), 1, want)  # U(-1) is not defined there
+    got = getattr(special, name.removeprefix("special_"))(fb.tensor(x), fb.tensor(degree.astype(dtype)))
+    largest = np.maximum(1, np.abs(want).max(axis=1, keepdims=True))
+    np.testing.assert_allclose(got.numpy() / largest, want / largest, atol=1e-6 if dtype == "float32" else 2e-14)
+    assert getattr(special, name.removeprefix("special_"))(fb.tensor(x), -1).abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [("legendre_polynomial_p", scipy.eval_legendre), ("laguerre_polynomial_l", scipy.eval_laguerre)],
+)
+def test_polynomials_of_huge_degree_end(name, reference):
+    function = getattr(special, name)
+    x = fb.tensor([0.1, 0.3], dtype=fb.float64)
+    np.testing.assert_allclose(function(x, 150_000.0).numpy(), reference(150_000, x.numpy()), atol=1e-4)
+    assert function(x, 1e15).isfinite().all()
+    assert special.hermite_polynomial_h(x, 1e15).shape == (2,)
+    assert special.chebyshev_polynomial_t(fb.tensor([0.5, 1.0, -1.0, 2.0]), 1e6).tolist()[1:] == [1, 1, inf]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "want"),
+    [
+        ("erfinv", ([-1, 1, 2, nan],), [-inf, inf, nan, nan]),
+        ("ndtri", ([0, 1, 0.5, -1, 2],), [-inf, inf, 0, nan, nan]),
+        ("ndtr", ([-inf, inf, nan],), [0, 1, nan]),
+        ("log_ndtr", ([inf, nan],), [0, nan]),
+        ("erfcx", ([-inf, inf, -30, nan],), [inf, 0, inf, nan]),
+        ("entr", ([-1, 0, 1, nan],), [-inf, 0, 0, nan]),
+        ("gammaln", ([0, -1, inf, -inf],), [inf, inf, inf, inf]),
+        ("digamma", ([0.0, -0.0, -1, inf, -inf],), [-inf, inf, nan, inf, nan]),
+        ("i0", ([inf, -inf, nan, 0],), [inf, inf, nan, 1]),
+        ("i1", ([inf, -inf, nan, 0],), [inf, -inf, nan, 0]),
+        ("i0e", ([inf, -inf],), [0, 0]),
+        ("modified_bessel_k0", ([0, -1, inf, 800],), [inf, nan, 0, 0]),
+        ("modified_bessel_k1", ([0, -1, inf, 800],), [inf, nan, 0, 0]),
+        ("bessel_y0", ([0, -1],), [-inf, nan]),
+        ("bessel_y1", ([0, -1],), [-inf, nan]),
+        ("airy_ai", ([200, -inf, nan],), [0, 0, nan]),
+        ("spherical_bessel_j0", ([0, inf],), [1, 0]),
+        ("gammainc", ([0, 0, 1, 1, inf, -1, 1], [1, 0, inf, 0, 1, 1, -1]), [1, nan, 1, 0, 0, nan, nan]),
+        ("gammaincc", ([0, 0, 1, 1, inf, -1, 1], [1, 0, inf, 0, 1, 1, -1]), [0, nan, 0, 1, 1, nan, nan]),
+        ("zeta", ([1, 0.5, 2, 2, 2.5], [1, 1, 0, -1, -0.5]), [inf, nan, inf, inf, nan]),
+        ("xlogy", ([0, 0, 0], [0, inf, nan]), [0, 0, nan]),
+        ("xlog1py", ([0, 0, 0], [-1, inf, nan]), [0, 0, nan]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_limits(name, arguments, want, dtype):
+    got = getattr(special, name)(*(fb.tensor(np.array(a, dtype)) for a in arguments))
+    np.testing.assert_allclose(got.numpy(), np.array(want, dtype), rtol=4 * np.finfo(dtype).eps)
+
+
+def test_incomplete_gamma_functions_of_every_size():
+    generator = np.random.default_rng(0)
+    a = np.exp(generator.uniform(-5, 9, 4000))
+    x = a * np.exp(generator.standard_normal(4000) * 0.3)
+    for function, reference in ((special.gammainc, scipy.gammainc), (special.gammaincc, scipy.gammaincc)):
+        np.testing.assert_allclose(function(fb.tensor(a), fb.tensor(x)).numpy(), reference(a, x), rtol=2e-9, atol=1e-13)
+
+
+def test_parameters():
+    x = np.array([0.3, 1.2, 4.7, 20.0])
+    for n in range(6):
+        np.testing.assert_allclose(fb.polygamma(n, fb.tensor(x)).numpy(), scipy.polygamma(n, x), rtol=1e-13)
+        assert fb.equal(fb.tensor(x).polygamma(n), special.polygamma(n, fb.tensor(x)))
+    for p in (1, 2, 5):
+        want = [scipy.multigammaln(v, p) for v in x + 2]
+        np.testing.assert_allclose(special.multigammaln(fb.tensor(x + 2), p).numpy(), want, rtol=1e-13)
+    with pytest.raises(RuntimeError, match="negative n"):
+        fb.polygamma(-1, fb.tensor(x))
+    with pytest.raises(RuntimeError, match="p has to be"):
+        fb.mvlgamma(fb.tensor(x), 0)
+    assert special.softmax(fb.tensor(x), 0).sum().item() == pytest.approx(1)
+
+
+def test_sine_of_huge_angles():
+    for dtype, angles in (("float32", [1e9, 1e20, 3e38]), ("float64", [1e7, 1e22, 1e300])):
+        x = np.array([0.5, *angles], dtype)
+        for function, reference in ((fb.sin, np.sin), (fb.cos, np.cos), (fb.tan, np.tan)):
+            want = reference(x.astype(np.float64))
+            np.testing.assert_allclose(function(fb.tensor(x)).numpy(), want, rtol=3e-7 if dtype == "float32" else 1e-15)
