@@ -9,13 +9,13 @@ import pytest
 import flambeau as fb
 from flambeau import _core
 
-for module in ("fft", "linalg", "signal"):  # their operators join the registry when they load
+for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
     importlib.import_module(f"flambeau.{module}")
 
-# What gives floats without a derivative. As in PyTorch: counts, the values of a set, packed factorizations; draws;
+# What gives floats without a derivative, beside rows that say so themselves. As in PyTorch: counts, the values of a set, packed factorizations; draws;
 # what takes only shape and dtype of its input.
 NOT_DIFFERENTIABLE = {
-    *("detach", "detach_copy", "heaviside", "histc", "unique", "unique_consecutive", "geqrf"),
+    *("detach", "detach_copy", "histc", "unique", "unique_consecutive", "geqrf"),
     *("ldl_factor", "ldl_factor_ex", "ldl_solve"),
     *("tensor",),
     *(f"{each}_like" for each in ("empty", "full", "ones", "zeros", "rand", "randn", "randint")),
@@ -29,6 +29,7 @@ def windows(name):
 
 REGISTRY = {entry["name"]: entry for entry in _core.signatures()}
 ROWS = {row["name"]: row for row in _core.pointwise_rows()}
+NOT_DIFFERENTIABLE |= {name for name, row in ROWS.items() if not row["differentiable"]}
 NAMES = sorted(n for n in {*REGISTRY, *ROWS} if not n.startswith("_") and not n.endswith("_") and not windows(n))
 
 
@@ -78,7 +79,7 @@ def public(name):
     entry = REGISTRY.get(name)
     if entry and entry["module"] == "flambeau" and not entry["function"]:
         return getattr(fb.Tensor, name)
-    return getattr(importlib.import_module(entry["module"]) if entry else fb, name)
+    return getattr(importlib.import_module(entry["module"]) if entry else _core, name)
 
 
 @functools.cache

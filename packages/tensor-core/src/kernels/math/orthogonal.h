@@ -14,8 +14,8 @@ inline constexpr double kLongRecurrence = 100000;
 // q(k + 1) = step(k, q(k), q(k - 1)) up to q(n).
 template <class Step>
 double by_recurrence(double n, double first, double second, Step step) {
+  n = std::trunc(n);  // -0.5 is degree 0
   if (n < 0) return 0;
-  n = std::trunc(n);
   if (n == 0) return first;
   double before = first, value = second;
   for (double k = 1; k < n && std::isfinite(value); k += 1) {
