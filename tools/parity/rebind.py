@@ -7,6 +7,7 @@ calls, say) is made again from its code, with ``torch`` meaning flambeau.
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -41,14 +42,17 @@ def find(path: str) -> Any:
     return value
 
 
-def _paths() -> Iterator[tuple[int, str]]:
-    for prefix, module in _MODULES.items():
-        for name in dir(module):
-            if not name.startswith("__") or prefix == "Tensor":
-                yield id(getattr(module, name, None)), f"{prefix}.{name}".strip(".")
+def _paths() -> Iterator[tuple[Any, str]]:
+    """What PyTorch has, with its path; what has a public name under that."""
+    for private in (False, True):
+        for prefix, module in _MODULES.items():
+            for name in dir(module):
+                if name.startswith("_") == private and (prefix == "Tensor" or not name.startswith("__")):
+                    yield getattr(module, name, None), f"{prefix}.{name}".strip(".")
 
 
-_PATH_OF = dict(reversed(list(_paths())))
+_NAMED = list(_paths())  # keeps them alive, so that an address is one object's
+_PATH_OF = {id(value): path for value, path in reversed(_NAMED)}
 
 
 def rebind(value: Any, name: str | None = None) -> Any:
@@ -57,9 +61,11 @@ def rebind(value: Any, name: str | None = None) -> Any:
         return find(_PATH_OF[id(value)])
     if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):
         return _remade(value)
-    if name is not None:
-        return find(name)
-    return value
+    if isinstance(value, torch.nn.PairwiseDistance):  # a distance that a loss is called with
+        return fb.nn.functional.pairwise_distance
+    if name is not None and name.startswith("Tensor.nn.functional."):  # PyTorch's own in-place forms are private
+        return functools.partial(find(name.removeprefix("Tensor.").removesuffix("_")), inplace=True)
+    return value if name is None else find(name)
 
 
 def unseeded(function: Any) -> Any:

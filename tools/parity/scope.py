@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 DTYPES = (
     "float32",
     "float64",
@@ -27,6 +29,7 @@ OUT_OF_SCOPE = {
     "to_sparse": "sparse tensors",
     "masked.": "masked tensors",
     "bmm.triton": "a CUDA variant",
+    "max_pool2d_with_indices_backward": "PyTorch's internal operator namespace",
 }
 
 # Results nobody promises the values of.
@@ -40,6 +43,8 @@ def title(op: Any) -> str:
 
 def reason_to_skip(op: Any) -> str | None:
     """Why an operator does not count, or None if it does."""
+    if isinstance(op.op, torch._ops.OpOverload):
+        return OUT_OF_SCOPE["torch.ops."]
     return next((why for start, why in OUT_OF_SCOPE.items() if title(op).startswith(start)), None)
 
 
