@@ -140,7 +140,7 @@ def annotations(entry: dict[str, Any]) -> dict[str, str]:
 def spelled(text: str) -> str:
     """Return an annotation without the names of modules, in the stub's words."""
     plain = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
-    return re.sub(r"\b\w+\b", lambda word: SPELLED.get(word[0], word[0]), plain)
+    return re.sub(r"\b\w+\b", lambda word: SPELLED.get(word[0], word[0]), plain).replace("_int | _float", "_float")
 
 
 def result(entry: dict[str, Any], usual: str) -> str:

@@ -12,8 +12,8 @@ from flambeau import _core
 for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
     importlib.import_module(f"flambeau.{module}")
 
-# What gives floats without a derivative, beside rows that say so themselves. As in PyTorch: counts, the values of a set, packed factorizations; draws;
-# what takes only shape and dtype of its input.
+# What gives floats without a derivative, beside rows that say so themselves. As in PyTorch: counts, the values of a
+# set, packed factorizations; draws; what takes only shape and dtype of its input.
 NOT_DIFFERENTIABLE = {
     *("detach", "detach_copy", "histc", "unique", "unique_consecutive", "geqrf"),
     *("ldl_factor", "ldl_factor_ex", "ldl_solve"),
