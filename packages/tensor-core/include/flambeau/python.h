@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "flambeau/autograd.h"
+#include "flambeau/row_numbering.h"
 
 namespace flambeau {
 
@@ -66,7 +67,7 @@ inline void register_exceptions() {
 // was compiled with, and maps the library's exceptions to Python's.
 inline void initialize_extension() {
   pybind11::module_::import("flambeau");
-  if (library_memory_layout() != memory_layout())
+  if (library_memory_layout() != memory_layout() || library_row_numbering() != row_numbering())
     throw pybind11::import_error(
         "this extension was compiled against other headers than those of the installed flambeau-tensor-core; build it "
         "again");

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "flambeau/operators.h"
+#include "flambeau/row_numbering.h"
 #include "kernels/row_traits.h"
 
 namespace flambeau {
@@ -122,5 +123,7 @@ const PointwiseRow pointwise_rows[kPointwiseCount] = {
 const PointwiseAlias pointwise_aliases[kPointwiseAliasCount] = {
 #include "flambeau/pointwise.def"
 };
+
+uint64_t library_row_numbering() { return row_numbering(); }
 
 }  // namespace flambeau
