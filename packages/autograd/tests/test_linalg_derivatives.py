@@ -222,3 +222,16 @@ def test_the_gradient_of_a_singular_determinant_is_its_cofactors():
     A = fb.tensor([[1.0, 2.0], [2.0, 4.0]], dtype=fb.float64, requires_grad=True)
     fb.det(A).backward()
     np.testing.assert_allclose(A.grad.numpy(), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-12)
+
+
+def test_a_decomposition_of_nothing_has_a_gradient():
+    A = fb.zeros(2, 0, 3, dtype=fb.complex128, requires_grad=True)
+    U, S, Vh = linalg.svd(A, full_matrices=False)
+    (U.abs().sum() + S.sum() + Vh.abs().sum()).backward()
+    assert A.grad.shape == A.shape
+
+
+def test_the_gradient_of_cholesky_keeps_the_imaginary_parts_of_the_diagonal():
+    A = fb.tensor([[4.0 + 0j]], dtype=fb.complex128, requires_grad=True)
+    (linalg.cholesky(A) * (1 + 2j)).real.sum().backward()  # grad / (2 L), as PyTorch: grad is 1 - 2j, L is 2
+    assert A.grad.tolist() == [[0.25 - 0.5j]]

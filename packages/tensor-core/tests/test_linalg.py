@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 
 import flambeau as fb
-from flambeau import linalg
+from flambeau import _core, linalg
 
 SHAPES = [(1, 1), (3, 3), (2, 5, 5), (2, 1, 4, 4), (40, 40), (130, 130), (0, 3, 3), (0, 0), (2, 0, 0)]
 RECTANGLES = [*SHAPES, (3, 5), (5, 3), (2, 7, 4), (2, 4, 7), (100, 70), (70, 100), (0, 3), (3, 0), (2, 3, 0)]
@@ -266,6 +266,68 @@ def test_results_have_names():
     assert result.sign is sign and result[1] is logabsdet
     assert type(result) is fb.return_types.linalg_slogdet
     assert repr(result).startswith("flambeau.return_types.linalg_slogdet(\nsign=tensor(1.),\n")
+
+
+def test_vander_of_a_number():
+    assert linalg.vander(fb.tensor(2.0), N=3).tolist() == [[1, 2, 4]]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_matrix_exp_of_half_types_is_rounded_once(dtype):
+    a = fb.tensor([[0.5, -1.0], [0.25, 2.0]], dtype=getattr(fb, dtype))
+    assert linalg.matrix_exp(a).equal(linalg.matrix_exp(a.float()).to(a.dtype))
+
+
+MATRIX, INTEGERS, ROW = fb.eye(3), fb.ones(3, 3, dtype=fb.int64), fb.ones(3)
+PIVOTS = fb.tensor([1, 2, 3], dtype=fb.int32)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("_lu_factor", ()),
+        ("_inverse", ()),
+        ("_cholesky_factor", (True,)),
+        ("_qr_factor", ()),
+        ("_ldl_factor", (True,)),
+        ("_eigh", (True, True)),
+        ("_svd", (True, True)),
+        ("_lu_solve", (PIVOTS, MATRIX, False)),
+        ("_ldl_solve", (PIVOTS, MATRIX, False)),
+        ("_lu_determinant", (PIVOTS,)),
+        ("_lu_log_determinant", (PIVOTS,)),
+        ("_solve_triangular", (MATRIX, True, True)),
+        ("_householder_product", (ROW, 3)),
+        ("_apply_reflectors", (ROW, MATRIX, True)),
+    ],
+)
+def test_factorizations_refuse_what_is_no_matrix_of_inexact_numbers(name, arguments):
+    function = getattr(_core, name)
+    with pytest.raises(NotImplementedError, match="int64"):
+        function(INTEGERS, *arguments)
+    with pytest.raises(RuntimeError, match="expected matrices"):
+        function(ROW, *arguments)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: _core._inverse(MATRIX[:2]),
+        lambda: _core._lu_solve(MATRIX, PIVOTS, MATRIX.double(), False),
+        lambda: _core._lu_solve(MATRIX, PIVOTS, MATRIX[:2], False),
+        lambda: _core._lu_solve(MATRIX, PIVOTS.long(), MATRIX, False),
+        lambda: _core._lu_solve(MATRIX, PIVOTS * 9, MATRIX, False),
+        lambda: _core._lu_determinant(MATRIX, PIVOTS[:2]),
+        lambda: _core._lu_permutation(PIVOTS.long(), 3),
+        lambda: _core._ldl_solve(MATRIX, MATRIX[0], MATRIX, False),
+        lambda: _core._householder_product(MATRIX, fb.ones(4), 3),
+        lambda: _core._householder_product(MATRIX, ROW, 2),
+        lambda: _core._apply_reflectors(MATRIX, ROW, MATRIX[:2], True),
+    ],
+)
+def test_factorizations_refuse_what_does_not_fit(call):
+    with pytest.raises(RuntimeError, match=r"expected|fit|between"):
+        call()
 
 
 @pytest.mark.parametrize("name", linalg.__all__)

@@ -13,6 +13,7 @@
 
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
+#include "operators/matrices.h"
 #include "operators/products.h"
 
 namespace flambeau {
@@ -326,6 +327,7 @@ Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // B, once for every 
 
 LuFactors lu_factor(const Tensor& a) {
   GradMode off(false);
+  require_matrices("lu_factor", a);
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n);
   const Tensor pivots = empty(joined(batch_shape(a), {steps}), Dtype::int32),
@@ -340,6 +342,8 @@ LuFactors lu_factor(const Tensor& a) {
 
 Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint) {
   GradMode off(false);
+  require_system("lu_solve", lu, b);
+  require_pivots("lu_solve", pivots);
   const Batch out(broadcast_copy(lu, b));
   if (out.tensor.numel() == 0) return out.tensor;
   const Shape shape = batch_shape(out.tensor);
@@ -388,10 +392,23 @@ int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body)
   return sign;
 }
 
+Tensor square_factors(const char* function, const Tensor& lu) {
+  require_square(function, lu);
+  return contiguous(lu);
+}
+
+Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // one for each row of lu
+  require_pivots(function, pivots);
+  require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
+          " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());
+  return contiguous(pivots);
+}
+
 }  // namespace
 
-Tensor lu_determinant(const Tensor& lu, const Tensor& pivots) {
+Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
   GradMode off(false);
+  const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
   const Tensor out = empty(batch_shape(lu), lu.dtype());
   dispatch_all(lu.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -405,8 +422,9 @@ Tensor lu_determinant(const Tensor& lu, const Tensor& pivots) {
   return out;
 }
 
-LogDeterminant lu_log_determinant(const Tensor& lu, const Tensor& pivots) {
+LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
   GradMode off(false);
+  const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
   const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), to_real(lu.dtype()));
   dispatch_all(lu.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -428,6 +446,8 @@ LogDeterminant lu_log_determinant(const Tensor& lu, const Tensor& pivots) {
 
 Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
   GradMode off(false);
+  require_pivots("lu_permutation", pivots);
+  require(rows >= 0, "lu_permutation: the rows must not be negative, got ", rows);
   const Tensor steps = contiguous(pivots), order = empty(joined(batch_shape(pivots, 1), {rows}), Dtype::int64);
   const int64_t k = steps.size(-1), count = product(batch_shape(pivots, 1));
   for (int64_t i = 0; i < count; ++i) {
@@ -444,12 +464,14 @@ Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
 
 Inverse inverse(const Tensor& a) {
   GradMode off(false);
+  require_square("inverse", a);
   const LuFactors f = lu_factor(a);
   return {lu_solve(f.lu, f.pivots, eye(a.size(-1), a.size(-1), a.dtype()), false), f.info};
 }
 
 CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
   GradMode off(false);
+  require_square("cholesky_factor", a);
   const Batch batch(copy_of(upper ? a : transpose(conj(a), -1, -2)));
   const Tensor info = zeros(batch_shape(a), Dtype::int32);
   const int64_t size = item_size(a.dtype());
@@ -463,6 +485,7 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
 
 Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   GradMode off(false);
+  require_system("solve_triangular", a, b);
   const Batch out(broadcast_copy(a, b));
   solve_into(a, out, upper, unit);
   return out.tensor;
@@ -470,6 +493,7 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit)
 
 QrFactors qr_factor(const Tensor& a) {
   GradMode off(false);
+  require_matrices("qr_factor", a);
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n), size = item_size(a.dtype());
   const Tensor tau = empty(joined(batch_shape(a), {steps}), a.dtype());
@@ -490,10 +514,22 @@ Tensor reflected(const Tensor& reflectors, const Tensor& tau, const Batch& out, 
   return out.tensor;
 }
 
+void require_reflectors(const char* function, const Tensor& reflectors, const Tensor& tau) {
+  require_matrices(function, reflectors);
+  const Shape batch = batch_shape(reflectors);
+  require(tau.dtype() == reflectors.dtype() && tau.dim() == reflectors.dim() - 1 && batch_shape(tau, 1) == batch &&
+              tau.size(-1) <= std::min(reflectors.size(-1), reflectors.size(-2)),
+          function, ": factors ", tau.shape(), " of ", tau.dtype(), " do not fit reflectors ", reflectors.shape(),
+          " of ", reflectors.dtype());
+}
+
 }  // namespace
 
 Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t columns) {
   GradMode off(false);
+  require_reflectors("householder_product", reflectors, tau);
+  require(columns >= tau.size(-1) && columns <= reflectors.size(-2), "householder_product: expected from ",
+          tau.size(-1), " to ", reflectors.size(-2), " columns, got ", columns);
   const Tensor identity = eye(reflectors.size(-2), columns, reflectors.dtype());
   const Batch out(copy_of(expand(identity, joined(batch_shape(reflectors), {reflectors.size(-2), columns}))));
   return reflected(reflectors, tau, out, false, true);
@@ -501,6 +537,12 @@ Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t 
 
 Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tensor& c, bool adjoint) {
   GradMode off(false);
+  require_reflectors("apply_reflectors", reflectors, tau);
+  require_matrices("apply_reflectors", c);
+  require(
+      c.dtype() == reflectors.dtype() && c.size(-2) == reflectors.size(-2) && batch_shape(c) == batch_shape(reflectors),
+      "apply_reflectors: matrices ", c.shape(), " of ", c.dtype(), " do not fit reflectors ", reflectors.shape(),
+      " of ", reflectors.dtype());
   return reflected(reflectors, tau, Batch(copy_of(c)), adjoint, false);
 }
 

@@ -6,6 +6,7 @@
 
 #include "flambeau/factorization.h"
 #include "flambeau/parallel.h"
+#include "operators/matrices.h"
 
 namespace flambeau {
 
@@ -175,6 +176,7 @@ void each(int64_t count, int64_t n, Dtype dtype, F&& body) {
 
 LuFactors ldl_factor(const Tensor& a, bool hermitian) {
   GradMode off(false);
+  require_square("ldl_factor", a);
   const Tensor ld = contiguous(tril(a, 0));
   const int64_t n = a.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);
@@ -189,6 +191,9 @@ LuFactors ldl_factor(const Tensor& a, bool hermitian) {
 
 Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian) {
   GradMode off(false);
+  require_system("ldl_solve", ld, b);
+  require(category(pivots.dtype()) == Category::Integer, "ldl_solve: expected pivots of integers, got ",
+          pivots.dtype());
   const int64_t n = ld.size(-1), columns = b.size(-1);
   const Shape batch =
       broadcast(Shape(ld.shape().begin(), ld.shape().end() - 2), Shape(b.shape().begin(), b.shape().end() - 2));

@@ -5,6 +5,7 @@
 #include "flambeau/factorization.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
+#include "operators/matrices.h"
 
 namespace flambeau {
 
@@ -46,6 +47,7 @@ bool finite(const Tensor& values, int64_t i, int64_t k) {
 
 Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors) {
   GradMode off(false);
+  require_square("eigen_hermitian", a);
   const Sizes s(a);
   const Tensor whole = empty(a.shape(), a.dtype());
   copy_values(whole, a);
@@ -61,6 +63,7 @@ Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors) {
 
 SingularValues singular_values(const Tensor& a, bool full, bool vectors) {
   GradMode off(false);
+  require_matrices("singular_values", a);
   const Sizes s(a);
   const bool wide = s.m < s.n;  // then the columns of A^H
   const int64_t k = std::min(s.m, s.n), length = std::max(s.m, s.n), rows = full ? length : k;

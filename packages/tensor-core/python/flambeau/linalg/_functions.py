@@ -125,6 +125,7 @@ def _exponential(A: Tensor) -> Tensor:
     return result
 
 
+_HALF = frozenset((_core.float16, _core.bfloat16))
 _DOUBLE = frozenset(getattr(_core, name) for name in ("float64", "complex128") if hasattr(_core, name))
 
 
@@ -132,7 +133,7 @@ _DOUBLE = frozenset(getattr(_core, name) for name in ("float64", "complex128") i
 def matrix_exp(A: Tensor) -> Tensor:
     """The exponential ``1 + A + A^2 / 2 + ...`` of every matrix ``(*, n, n)``.
 
-    By scaling, Pade's approximant and squaring.
+    By scaling, Pade's approximant and squaring; of half types in float32.
     Gradient: A, any order. Source: Higham 2005, "The scaling and squaring method for the matrix exponential revisited";
     of the derivative: Al-Mohy, Higham 2009, "Computing the Frechet derivative of the matrix exponential".
 
@@ -140,6 +141,8 @@ def matrix_exp(A: Tensor) -> Tensor:
     tensor([[1., 1.],
             [0., 1.]])
     """
+    if A.dtype in _HALF:
+        return matrix_exp(A.to(_core.float32)).to(A.dtype)
     _checks.square("matrix_exp", A)
     if not A.numel():
         return A.clone()

@@ -102,7 +102,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The powers ``x^0 ... x^(N - 1)`` of every element, along a last dimension: Vandermonde's matrix.
 
     Args:
-        x: ``(*, n)``.
+        x: ``(*, n)``; a 0-d tensor counts as ``(1,)``.
         N: how many; n if it is None.
     Gradient: x.
     """
@@ -114,6 +114,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
         raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got bool")
     if not (x.dtype.is_floating_point or x.dtype.is_complex):
         x = x.to(_core.int64)
+    x = x.reshape(1) if not x.dim() else x
     powers = [_core.ones_like(x), x]
     while len(powers) < N:
         powers.append(powers[-1] * x)

@@ -246,6 +246,8 @@ def _svd_gradient(
     U: Tensor, S: Tensor, Vh: Tensor, grad_U: Tensor | None, grad_S: Tensor | None, grad_Vh: Tensor | None
 ) -> Tensor:
     m, k, n = U.size(-2), S.size(-1), Vh.size(-1)
+    if not S.numel():
+        return U @ Vh  # as empty as the matrices
     turn_U = _skew(adjoint(U) @ grad_U) if grad_U is not None else None
     turn_V = _skew(Vh @ adjoint(grad_Vh)) if grad_Vh is not None else None
     if U.dtype.is_complex:

@@ -97,7 +97,7 @@ def factor(A: Tensor, upper: bool) -> tuple[Tensor, Tensor]:
         if upper:
             L, grad = adjoint(L), adjoint(grad)
         inner = adjoint(L) @ grad
-        middle = symmetric_part(inner.tril() + inner.tril(-1)) * 0.5  # the lower triangle, the diagonal halved
+        middle = (inner.tril() + adjoint(inner.tril(-1))) * 0.5  # as PyTorch: the diagonal's imaginary parts, too
         return (adjoint(solve_left(adjoint(L), adjoint(solve_left(adjoint(L), middle, True, False)), True, False)),)
 
     return recorded("LinalgCholeskyEx", (L, info), inputs=(A,), saved=(L,), derivative=derivative)

@@ -1,0 +1,33 @@
+// What the factorizations ask of their matrices. Internal.
+#pragma once
+
+#include "flambeau/operators.h"
+
+namespace flambeau {
+
+inline void require_matrices(const char* function, const Tensor& a) {
+  require<NotImplementedError>(is_inexact(a.dtype()) && item_size(to_real(a.dtype())) >= 4, "\"", function,
+                               "\" not implemented for '", a.dtype(), "'");
+  require(a.dim() >= 2, function, ": expected matrices, got shape ", a.shape());
+}
+
+inline void require_square(const char* function, const Tensor& a) {
+  require_matrices(function, a);
+  require(a.size(-1) == a.size(-2), function, ": expected square matrices, got shape ", a.shape());
+}
+
+// A X = B.
+inline void require_system(const char* function, const Tensor& a, const Tensor& b) {
+  require_square(function, a);
+  require_matrices(function, b);
+  require(a.dtype() == b.dtype(), function, ": expected matrices of one dtype, got ", a.dtype(), " and ", b.dtype());
+  require(a.size(-1) == b.size(-2), function, ": matrices ", a.shape(), " and right sides ", b.shape(),
+          " do not fit each other");
+}
+
+inline void require_pivots(const char* function, const Tensor& pivots) {
+  require(pivots.dtype() == Dtype::int32 && pivots.dim() >= 1, function, ": expected pivots of int32, got shape ",
+          pivots.shape(), " of ", pivots.dtype());
+}
+
+}  // namespace flambeau
