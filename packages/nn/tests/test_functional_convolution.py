@@ -203,3 +203,15 @@ def test_window_errors():
         F.fold(fb.zeros(1, 4, 3), (3, 3), 2)
     with pytest.raises(RuntimeError, match="divisible"):
         F.fold(fb.zeros(1, 3, 4), (3, 3), 2)
+
+
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_transposed_convolutions_of_half_types_are_rounded_once(dims, dtype):
+    transposed = CONVOLUTIONS[dims][1]
+    generator = np.random.default_rng(dims)
+    x, w, b = (
+        fb.tensor(generator.standard_normal(s), dtype=dtype) for s in ((2, 3, *[4] * dims), (3, 2, *[3] * dims), (2,))
+    )
+    want = transposed(x.float(), w.float(), b.float()).to(dtype)
+    assert transposed(x, w, b).equal(want)

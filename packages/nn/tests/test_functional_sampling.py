@@ -141,3 +141,12 @@ def test_errors(call, error, message):
 def test_unsaid_corners_warn():
     with pytest.warns(UserWarning, match="align_corners"):
         F.grid_sample(fb.zeros(1, 1, 3, 3), fb.zeros(1, 2, 2, 2))
+
+
+@pytest.mark.parametrize(("dims", "function"), [(2, fb.grid_sampler_2d), (3, fb.grid_sampler_3d)])
+def test_grid_samplers_of_one_rank(dims, function):
+    generator = np.random.default_rng(dims)
+    x, grid = (fb.tensor(generator.uniform(-1, 1, s)) for s in ((2, 3, *[4] * dims), (2, *[3] * dims, dims)))
+    assert function(x, grid, 0, 1, True).equal(fb.grid_sampler(x, grid, 0, 1, True))
+    with pytest.raises(RuntimeError, match=rf"expected {dims + 2}D"):
+        function(x[0], grid[0], 0, 1, True)

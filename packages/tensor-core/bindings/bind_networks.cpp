@@ -26,6 +26,15 @@ Tensor statistic(const Normalized& n, int column, const Shape& shape) {
   return reshape(to(select(n.statistics, 1, column), n.values.dtype()), shape);
 }
 
+// The mean and one over the deviation of rows, which a layer or group normalisation has computed: on the graph where x
+// is, since they are results of their own here.
+Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, const Shape& shape, double eps) {
+  if (!recording(x) || x.numel() == 0) return {n.values, statistic(n, 0, shape), statistic(n, 1, shape)};
+  const Tensor rows = reshape(x, as_rows), means = mean(rows, Shape{-1}, true, {});
+  const Tensor inverse = rsqrt(add(mean(square(sub(rows, means)), Shape{-1}, true, {}), eps));
+  return {n.values, reshape(means, shape), reshape(inverse, shape)};
+}
+
 void bind_normalizations() {
   def("batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05, "
       "cudnn_enabled=False)",
@@ -72,17 +81,17 @@ void bind_normalizations() {
       "Gradient: both, any order.",
       rms_norm);
   def("native_layer_norm(input, normalized_shape, weight, bias, eps)", kFunction,
-      "layer_norm, the mean and one over the deviation of each row. Gradient: through the first.",
+      "layer_norm, the mean and one over the deviation of each row. Gradient: through all three.",
       [](const Tensor& x, const Shape& shape, PyObject* w, PyObject* b, double eps) {
         constexpr const char *function = "native_layer_norm", *names = "weight and bias";
         const Normalized n =
             layer_norm(x, shape, tensor_or_none(function, names, w), tensor_or_none(function, names, b), eps);
         Shape rows = x.shape();
         for (size_t i = rows.size() - shape.size(); i < rows.size(); ++i) rows[i] = 1;
-        return Tensors{n.values, statistic(n, 0, rows), statistic(n, 1, rows)};
+        return moments(n, x, {product(rows), -1}, rows, eps);
       });
   def("native_group_norm(input, weight, bias, N, C, HxW, group, eps)", kFunction,
-      "group_norm, the mean and one over the deviation (N, groups). Gradient: through the first.",
+      "group_norm, the mean and one over the deviation (N, groups). Gradient: through all three.",
       [](const Tensor& x, PyObject* w, PyObject* b, int64_t batch, int64_t channels, int64_t inner, int64_t groups,
          double eps) {
         constexpr const char *function = "native_group_norm", *names = "weight and bias";
@@ -90,7 +99,7 @@ void bind_normalizations() {
                 "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not fit input ", x.shape());
         const Normalized n =
             group_norm(x, groups, tensor_or_none(function, names, w), tensor_or_none(function, names, b), eps);
-        return Tensors{n.values, statistic(n, 0, {batch, groups}), statistic(n, 1, {batch, groups})};
+        return moments(n, x, {batch * groups, -1}, {batch, groups}, eps);
       });
   def("native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)", kFunction | kOut,
       "batch_norm, the mean and one over the deviation of each channel (empty outside training). Gradient: through "

@@ -343,6 +343,10 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
     require(g.size[i] > 0, name, ": given input ", input.shape(), ", weight ", weight.shape(), " and padding ",
             o.padding, " the output size ", g.size[i], " is too small");
   }
+  if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {  // rounded once, after the bias
+    const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };
+    return to(with_bias(input_gradient(g, wide(input), wide(weight)), wide(bias), dims), input.dtype());
+  }
   return with_bias(input_gradient(g, input, weight), bias, dims);
 }
 

@@ -113,6 +113,10 @@ def multilabel_soft_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """The binary cross-entropy of each label with logits, averaged over the classes ``(..., C)``."""
+    if input.dtype in (flambeau.float16, flambeau.bfloat16):  # rounded once, not after each step
+        wide = None if weight is None else weight.float()
+        loss = multilabel_soft_margin_loss(input.float(), target.float(), wide, size_average, reduce, reduction)
+        return loss.to(input.dtype)
     reduction = chosen(reduction, size_average, reduce)
     loss = _core._binary_cross_entropy_with_logits(input, target)
     if weight is not None:
