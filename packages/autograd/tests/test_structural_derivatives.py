@@ -427,3 +427,30 @@ def test_every_floating_point_row_has_a_derivative():
     polynomials = {name for name in without if "_polynomial_" in name}
     bessel = {name for name in without if "bessel" in name or name == "special_airy_ai"}
     assert without == {"heaviside"} | polynomials | bessel  # of these PyTorch has no derivative either
+
+
+def test_fill_takes_the_gradient_from_its_input_to_its_value():
+    x, value = fb.ones(3, requires_grad=True), fb.tensor(2.0, dtype=fb.float64, requires_grad=True)
+    fb.fill(x, value).sum().backward()
+    assert x.grad.tolist() == [0, 0, 0] and value.grad.item() == 3 and value.grad.dtype is fb.float64
+    value.grad = None
+    fb.zeros(3).fill_(value).sum().backward()
+    assert value.grad.item() == 3
+    assert not fb.autograd.grad(fb.fill(x, 1.0).sum(), x)[0].any()
+
+
+def test_logcumsumexp_of_a_number_has_a_constant_gradient():
+    x = fb.tensor(1.5, dtype=fb.float64, requires_grad=True)
+    assert fb.autograd.grad(x.logcumsumexp(0), x, create_graph=True)[0].item() == 1
+    assert gradgradcheck(lambda x: x.logcumsumexp(0) * x, [x])
+
+
+@pytest.mark.parametrize("output", [0, 1, 2])
+def test_every_result_of_the_native_normalisations_has_a_derivative(output):
+    x = fb.tensor(np.random.default_rng(3).standard_normal((2, 4, 3)), requires_grad=True)
+    for function in (
+        lambda x: fb.native_group_norm(x, None, None, 2, 4, 3, 2, 1e-5)[output],
+        lambda x: fb.native_layer_norm(x, (4, 3), None, None, 1e-5)[output],
+    ):
+        assert gradcheck(function, [x])
+        assert gradgradcheck(function, [x])

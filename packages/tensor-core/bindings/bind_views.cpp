@@ -39,6 +39,30 @@ Tensor narrow_from(const Tensor& t, int64_t dim, PyObject* start, int64_t length
   return narrow(t, dim, From<int64_t>::get({"narrow", &parameter, 2}, start), length);
 }
 
+const Tensor& one_value(const Tensor& value) {
+  require(value.dim() == 0, "fill_ only supports 0-dimension value tensor but got tensor with ", value.dim(),
+          " dimensions.");
+  return value;
+}
+
+Tensor filled(const Tensor& t, const Operand& value) {
+  Tensor out = empty(t.shape(), t.dtype()), given;
+  {
+    GradMode off(false);
+    if (value.tensor)
+      copy_(out, given = one_value(*value.tensor));
+    else
+      fill_(out, value.scalar);
+  }
+  if (recording(t, given))
+    record("Fill", out, {&t, &given}, {}, [from = given.defined() ? given.dtype() : t.dtype()](const Context& c) {
+      const Tensor& g = c.gradient();
+      if (c.needs(0)) c.set(0, zeros(g.shape(), g.dtype()));
+      if (c.needs(1)) c.set(1, to(sum(g, {}, false, {}), from));
+    });
+  return out;
+}
+
 void bind_copies() {
   def("detach(input)", kBoth | kCopy, "The same elements without history.", detach);
   def("copy_(input, src, non_blocking=False)", kMethod, "Writes src, broadcast and converted, into the tensor.",
@@ -47,10 +71,17 @@ void bind_copies() {
         copy_(t, source.tensor ? *source.tensor : scalar_tensor(source.scalar, t.dtype()));
         return Py_NewRef(self);
       });
-  def("fill_(input, value)", kMethod, "Sets every element.", [](Self self, Scalar value) -> PyObject* {
-    fill_(tensor_of(self), value);
-    return Py_NewRef(self);
-  });
+  def("fill(input, value)", kFunction,
+      "A tensor like input of one value, a number or a 0-d tensor. Gradient: 0 to input, the sum to value.", filled);
+  def("fill_(input, value)", kMethod, "Sets every element to a number or a 0-d tensor. Gradient: value.",
+      [](Self self, const Operand& value) -> PyObject* {
+        const Tensor& t = tensor_of(self);
+        if (value.tensor)
+          copy_(t, one_value(*value.tensor));
+        else
+          fill_(t, value.scalar);
+        return Py_NewRef(self);
+      });
   def("zero_(input)", kBoth, "Sets every element to 0.", [](Self self) -> PyObject* {
     fill_(tensor_of(self), Scalar(0));
     return Py_NewRef(self);
@@ -158,7 +189,9 @@ void bind_views() {
       "A range along a dimension; a view. start: an int, or a 0-d tensor of one.", narrow_from);
   def("narrow_copy(input, dim, start, length)", kBoth | kOut, "A copy of a range along a dimension.",
       [](const Tensor& t, int64_t dim, PyObject* start, int64_t length) {
-        require(dim >= -t.dim() && dim < t.dim(), "narrow_copy: Expected dim < ", t.dim(), " but got dim = ", dim);
+        require<IndexError>(dim >= -t.dim(), "Dimension out of range (expected to be in range of [", -t.dim(), ", ",
+                            t.dim() - 1, "], but got ", dim, ")");
+        require(dim < t.dim(), "narrow_copy: Expected dim < ", t.dim(), " but got dim = ", dim);
         return clone(narrow_from(t, dim, start, length));
       });
   def("slice_copy(input, dim=0, start=None, end=None, step=1)", kFunction | kOut,

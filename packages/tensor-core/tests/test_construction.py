@@ -253,3 +253,10 @@ def test_numbers():
     assert fb.finfo(fb.float32).max == np.finfo(np.float32).max
     assert fb.finfo(fb.float16).tiny == np.finfo(np.float16).tiny
     assert fb.iinfo(fb.int8).min == -128 and fb.iinfo(fb.uint8).max == 255
+
+
+def test_arange_of_integers_from_reals():
+    assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int64).tolist() == [0, 2, 4, 6, 8]  # all three as int64 first
+    assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int32).tolist() == [0, 2, 4, 6]
+    with pytest.raises(ValueError, match="nonzero"):
+        fb.arange(0, 64, 0.5, out=fb.empty(0, dtype=fb.int64))

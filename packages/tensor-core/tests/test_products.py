@@ -202,3 +202,10 @@ def test_einsum(equation):
 def test_errors(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_einsum_sums_one_operand_of_integers_in_int64(dtype):
+    x = fb.full((300,), 7, dtype=getattr(fb, dtype))
+    assert fb.einsum("i->", x).dtype is fb.int64 and fb.einsum("i->", x).item() == 2100
+    assert fb.einsum("i,i->", x, x).dtype is x.dtype

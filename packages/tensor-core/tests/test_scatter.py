@@ -251,6 +251,7 @@ INDEX, X = fb.tensor([0]), fb.ones(2, 3)
         (lambda: X.masked_scatter(X > 0, fb.ones(5)), RuntimeError, "5 and 6"),
         (lambda: X.masked_scatter(X, fb.ones(6)), RuntimeError, "boolean"),
         (lambda: X.masked_fill(X, 1.0), RuntimeError, "boolean"),
+        (lambda: X.masked_fill(X > 0, fb.tensor(1j)), RuntimeError, "complex64.*float32"),
         (lambda: X.masked_select(fb.ones(7, dtype=fb.bool)), RuntimeError, "7"),
         (lambda: fb.nonzero_static(X, size=-1), RuntimeError, "non-negative"),
         (lambda: X.take_along_dim(fb.tensor([[0.0]]), 0), RuntimeError, "float32"),

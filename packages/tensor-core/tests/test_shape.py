@@ -182,6 +182,8 @@ def test_cuts():
 
 def test_broadcasting():
     assert fb.broadcast_shapes((2, 1), 3, ()) == (2, 3)
+    assert fb.broadcast_shapes((2, 3)) == fb.broadcast_shapes((2, 1), (3,)) == (2, 3)
+    assert fb.broadcast_shapes() == ()
     assert [t.shape for t in fb.broadcast_tensors(fb.ones(2, 1), fb.ones(3))] == [(2, 3)] * 2
     want = np.unravel_index([1, 5, 11], (3, 4))
     assert [t.tolist() for t in fb.unravel_index(T([1, 5, 11]), (3, 4))] == [w.tolist() for w in want]
@@ -283,6 +285,7 @@ def test_views_in_place():
         (lambda: fb.broadcast_shapes((2,), (3,)), RuntimeError, "Shape mismatch"),
         (lambda: T(M).select_scatter(T(V), 0, 0), RuntimeError, r"\[5\].*\[4\]"),
         (lambda: T(M).narrow(0, T([0]), 1), RuntimeError, "0-dim integral"),
+        (lambda: T(M).narrow_copy(-3, 0, 1), IndexError, "out of range"),
         (lambda: T(1.0).unbind(), IndexError, "no dimensions"),
         (lambda: fb.cat([T(M), T(V)]), RuntimeError, "dimensions"),
     ],
@@ -290,3 +293,15 @@ def test_views_in_place():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_fill():
+    x = fb.arange(3)
+    assert fb.fill(x, 2.5).tolist() == fb.fill(x, fb.tensor(2.5)).tolist() == [2, 2, 2]
+    assert x.tolist() == [0, 1, 2]
+    assert x.fill_(fb.tensor(7)) is x and x.tolist() == [7, 7, 7]
+    for wrong in (fb.tensor([1]), 1j):
+        with pytest.raises(RuntimeError, match=r"dimension value|overflow"):
+            fb.fill(x, wrong)
+        with pytest.raises(RuntimeError, match=r"dimension value|overflow"):
+            x.fill_(wrong)

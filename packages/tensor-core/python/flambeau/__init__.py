@@ -34,6 +34,7 @@ from flambeau._grad_mode import (
 )
 from flambeau._methods import install as _install_methods
 from flambeau._numbers import finfo, iinfo
+from flambeau._operators.broadcasting import broadcast_shapes
 from flambeau._operators.storage import UntypedStorage
 from flambeau._settings import (
     are_deterministic_algorithms_enabled,

@@ -58,6 +58,11 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   require(step.real() != 0, "step must be nonzero");
   require(std::isfinite(start.real()) && std::isfinite(end.real()) && std::isfinite(step.real()),
           "unsupported range: ", start, " -> ", end);
+  const bool whole = category(type) == Category::Integer;
+  if (type == Dtype::int64 && !integral) {  // as in PyTorch, which converts what it is given first
+    require<ValueError>(step.integer() != 0, "step must be nonzero: ", step, " as int64 is 0");
+    return arange(Scalar(start.integer()), Scalar(end.integer()), Scalar(step.integer()), type);
+  }
   require((step.real() > 0) == (end.real() >= start.real()) || end.real() == start.real(),
           "upper bound and lower bound inconsistent with step sign: arange(", start, ", ", end, ", ", step, ")");
   double count;
@@ -71,7 +76,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   Tensor out = empty({int64_t(count)}, type);
   const int64_t first = start.integer(), whole_step = step.integer();
   const double real_first = start.real(), real_step = step.real();
-  if (integral && !is_floating(type))
+  if (whole || (integral && !is_floating(type)))
     whole_sequence(out, first, whole_step);
   else
     sequence(out, [=](double i) { return real_first + i * real_step; });

@@ -170,6 +170,7 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
           t))  // the sum of grad * exp(x - result) from here on, positive and negative gradients apart, by logarithms
     record("Logcumsumexp", out, {&t}, {&t, &out}, [dim](const Context& c) {
       const Tensor &g = c.gradient(), &x = c.saved(0), &result = c.saved(1);
+      if (x.dim() == 0) return c.set(0, g);
       if (is_complex(x.dtype())) {
         const Tensor terms = reversed(log(g) - conj(result), dim);
         return c.set(0, exp(reversed(logcumsumexp(terms, dim), dim) + conj(x)));

@@ -151,6 +151,9 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
           value.tensor ? value.tensor->dim() : 0, " dimension(s).");
   require(value.tensor || fits(value.scalar, t.dtype()), "value ", value.scalar, " cannot be converted to type ",
           t.dtype(), " without overflow");
+  require(!value.tensor || is_complex(t.dtype()) || !is_complex(value.tensor->dtype()), "value of type ",
+          value.tensor ? value.tensor->dtype() : t.dtype(), " cannot be converted to type ", t.dtype(),
+          " without overflow");
   const Tensor filling = value.tensor ? to(*value.tensor, t.dtype()) : scalar_tensor(value.scalar, t.dtype());
   if (write == Write::Fresh) return where(mask, filling, t);
   require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),

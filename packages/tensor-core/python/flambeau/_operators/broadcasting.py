@@ -8,9 +8,10 @@ from flambeau._core import Size, Tensor
 from flambeau._operator import operator
 
 
-@operator()
 def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
     """The shape that tensors of the given shapes broadcast to; RuntimeError where they do not.
+
+    Not an operator: a starred parameter of those takes a single sequence apart, which here is one shape.
 
     >>> flambeau.broadcast_shapes((2, 1), (3,))
     flambeau.Size([2, 3])

@@ -25,6 +25,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     Args:
         equation, operands: the subscripts, letters, and the tensors; or in turns a tensor and a list of its subscripts,
             numbers from 0 to 51, and at the end the output's.
+    Returns: in the operands' dtype; the sum of a single operand of integers in int64, as `sum`.
     Raises: RuntimeError where the equation does not fit the operands.
     Gradient: every operand, any order.
 
@@ -151,7 +152,7 @@ def _plan(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[_Step, ...]
         labels, step = _pair(i, j, a, b, later, sizes, output if last else ())
         steps.append(step)
         terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [labels]
-    labels = _summed(0, terms[0], set(output), steps)
+    labels = _summed(0, terms[0], set(output), steps, promoted=len(inputs) == 1)
     _finish(labels, output, sizes, steps)
     return tuple(steps)
 
@@ -182,10 +183,11 @@ def _on(k: int, change: Callable[[Tensor], Tensor]) -> _Step:
     return step
 
 
-def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step]) -> Labels:
+def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted: bool = False) -> Labels:
+    """Sums over what is not kept: integers in their dtype, to be multiplied, or to int64 as `sum` does."""
     gone = [d for d, c in enumerate(labels) if c not in keep]
     if gone:
-        steps.append(_on(k, lambda t: t.sum(gone, dtype=t.dtype)))
+        steps.append(_on(k, lambda t: t.sum(gone, dtype=None if promoted else t.dtype)))
     return tuple(c for c in labels if c in keep)
 
 

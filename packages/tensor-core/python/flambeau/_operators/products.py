@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
+from flambeau._operators.broadcasting import broadcast_shapes
 
 Number = int | float
 
@@ -116,11 +117,11 @@ def _scaled(input: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tens
     """beta * input + alpha * product, once rounded; what is multiplied by no beta is not read."""
     if product.dtype is _core.bool:
         term = product if alpha else _core.zeros_like(product)
-        return term | input if beta else term.expand(_core.broadcast_shapes(term.shape, input.shape)).clone()
+        return term | input if beta else term.expand(broadcast_shapes(term.shape, input.shape)).clone()
     term = product if alpha == 1 else product * alpha
     if beta == 0:
         dtype = _core.result_type(input, term)
-        return term.to(dtype).expand(_core.broadcast_shapes(term.shape, input.shape)).clone()
+        return term.to(dtype).expand(broadcast_shapes(term.shape, input.shape)).clone()
     return (input if beta == 1 else input * beta) + term
 
 

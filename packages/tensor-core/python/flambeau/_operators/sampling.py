@@ -49,6 +49,32 @@ def grid_sampler(
     )
 
 
+@operator()
+def grid_sampler_2d(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`grid_sampler` of images ``(N, C, H, W)``; RuntimeError for another rank."""
+    _check_rank("grid_sampler_2d", 4, input, grid)
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+@operator()
+def grid_sampler_3d(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank."""
+    _check_rank("grid_sampler_3d", 5, input, grid)
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+def _check_rank(name: str, rank: int, input: Tensor, grid: Tensor) -> None:
+    if input.dim() != rank or grid.dim() != rank:
+        raise RuntimeError(
+            f"{name}(): expected {rank}D input and grid, but got input with sizes {list(input.shape)} and grid with "
+            f"sizes {list(grid.shape)}"
+        )
+
+
 def _gradients(grad: Tensor, image: Tensor, grid: Tensor, options: tuple[int, int, bool], needs: Any) -> Any:
     """The gradients in differentiable operators, summed tap by tap."""
     batch, channels, *sizes = image.shape
