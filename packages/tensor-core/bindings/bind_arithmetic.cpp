@@ -55,13 +55,24 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 
+// x + y op z with a factor of y. In half types y is scaled in float32, so that the sum is the only rounding; in integer
+// types the factor is its integer part.
+Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value,
+                  Tensor (*row)(const Operand&, const Operand&, const Operand&)) {
+  if (value.equals(1)) return row(x, y, z);
+  const Operand all[] = {x, y, z};
+  const Dtype dtype = result_type(all, 3);
+  require(fits(value, dtype), "value cannot be converted to type ", dtype, " without overflow");
+  if (dtype != Dtype::float16 && dtype != Dtype::bfloat16)
+    return row(x, mul(y, is_inexact(dtype) ? value : Scalar(value.integer())), z);
+  return to(row(x, mul(to(y, Dtype::float32), value), z), dtype);
+}
+
 // x * 2**y: the power of two in the floating dtype of the result.
-Tensor ldexp(const Operand& x, const Operand& y) {
+Tensor ldexp(const Tensor& x, const Tensor& y) {
   const Operand both[] = {x, y};
   const Dtype dtype = result_type(both, 2);
-  const Tensor scale = exp2(y.tensor ? to(*y.tensor, is_inexact(dtype) ? dtype : default_dtype())
-                                     : wrapped_number(Scalar(y.scalar.real())));
-  return mul(x, scale);
+  return mul(x, exp2(to(y, is_inexact(dtype) ? dtype : default_dtype())));
 }
 
 Tensor round_to(const Tensor& x, int64_t decimals) {
@@ -126,7 +137,10 @@ void bind_arithmetic() {
       divide);
   def("pow(input, exponent)", kUsual,
       "input**exponent. Gradient: both operands, any order; where the base is 0 the exponent's is 0.",
-      [](const Operand& x, const Operand& y) { return power(x, y); });
+      [](const Operand& x, const Operand& y) {
+        require<TypeError>(x.tensor || y.tensor, "pow(): one of input and exponent must be a Tensor");
+        return power(x, y);
+      });
   def("float_power(input, exponent)", kUsual, "input**exponent in float64. Gradient: both operands, any order.",
       float_power);
   def("clamp|clip(input, min=None, max=None)", kUsual,
@@ -140,7 +154,7 @@ void bind_arithmetic() {
     return Py_NewRef(x);
   });
   def("rsub(input, other, *, alpha=1)", kFunction, "other - alpha * input.",
-      [](const Operand& x, const Operand& y, Scalar alpha) {
+      [](const Tensor& x, const Operand& y, Scalar alpha) {
         return alpha.equals(1) ? sub(y, x) : scaled_sum(y, x, alpha, -1);
       });
   def("bitwise_not(input)", kUsual, "Bits inverted; of booleans, not.",
@@ -172,7 +186,7 @@ void bind_arithmetic() {
   def("addcmul(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 * tensor2. Gradient: all three tensors.",
       [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
-        return value.equals(1) ? addcmul(x, y, z) : addcmul(x, mul(y, value), z);
+        return add_scaled(x, y, z, value, addcmul);
       });
   def("addcdiv(input, tensor1, tensor2, *, value=1)", kUsual,
       "input + value * tensor1 / tensor2. Gradient: all three tensors.",
@@ -181,7 +195,7 @@ void bind_arithmetic() {
                 "Integer division with addcdiv is not supported: use div(..., rounding_mode='trunc') or floating "
                 "tensors, got ",
                 y.dtype(), " and ", z.dtype());
-        return value.equals(1) ? addcdiv(x, y, z) : addcdiv(x, mul(y, value), z);
+        return add_scaled(x, y, z, value, addcdiv);
       });
   def("where(condition, input=None, other=None)", kFunction | kOut,
       "input where condition is true, else other; with the condition alone, the indices of its true elements, one "

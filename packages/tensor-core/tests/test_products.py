@@ -109,6 +109,36 @@ def test_any_strides(forms, size):
     )
 
 
+SUMMED_PRODUCTS = {  # shapes of the summand and the factors, and the product
+    "addmm": ((3, 5), (3, 4), (4, 5), np.matmul),
+    "addmv": ((3,), (3, 4), (4,), np.matmul),
+    "baddbmm": ((2, 3, 5), (2, 3, 4), (2, 4, 5), np.matmul),
+    "addbmm": ((3, 5), (2, 3, 4), (2, 4, 5), lambda a, b: (a @ b).sum(0)),
+}
+
+
+@pytest.mark.parametrize("name", SUMMED_PRODUCTS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_summed_products_of_half_types_round_once(name, dtype):
+    *shapes, product = SUMMED_PRODUCTS[name]
+    operands = [fb.tensor(draw(shape, "float32", k)).to(getattr(fb, dtype)) for k, shape in enumerate(shapes)]
+    i, a, b = (t.to(fb.float64).numpy() for t in operands)
+    want = fb.tensor(0.3 * i + 1.7 * product(a, b)).to(getattr(fb, dtype))
+    got = getattr(fb, name)(*operands, beta=0.3, alpha=1.7)
+    assert got.dtype == want.dtype
+    assert got.tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("name", SUMMED_PRODUCTS)
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_summed_products_of_integers_take_whole_factors(name, dtype):
+    *shapes, product = SUMMED_PRODUCTS[name]
+    i, a, b = (np.abs(draw(shape, "int64", k)).astype(dtype) for k, shape in enumerate(shapes))
+    got = getattr(fb, name)(*map(fb.from_numpy, (i, a, b)), beta=2.7, alpha=3.9)
+    assert got.dtype == getattr(fb, dtype)
+    np.testing.assert_array_equal(got.numpy(), (2 * i + 3 * product(a, b)).astype(dtype))
+
+
 def test_products_by_name():
     a, b, c = draw((3, 4), "float64", 1), draw((4, 5), "float64", 2), draw((3, 5), "float64", 3)
     v, w = draw((4,), "float64", 4), draw((3,), "float64", 5)
@@ -124,6 +154,7 @@ def test_products_by_name():
     check(z.clone().addmm_(x, y), c + a @ b, "float64", 4)
     batch = np.stack([a, a + 1]), np.stack([b, b - 1])
     check(fb.baddbmm(z, *map(fb.tensor, batch)), c + batch[0] @ batch[1], "float64", 4)
+    check(fb.addbmm(z, *map(fb.tensor, batch), beta=2), 2 * c + (batch[0] @ batch[1]).sum(0), "float64", 8)
     out = fb.empty(3, 5, dtype=fb.float64)
     assert fb.mm(x, y, out=out) is out
     check(out, a @ b, "float64", 4)
@@ -195,6 +226,11 @@ def test_einsum(equation):
         (lambda: fb.linear(fb.zeros(2, 3), fb.zeros(4, 5)), "2x3 and 5x4"),
         (lambda: fb.linear(fb.zeros(2, 3), fb.zeros(4, 3), fb.zeros(5)), r"\[5\].*4"),
         (lambda: fb.addmm(fb.zeros(7), fb.zeros(2, 3), fb.zeros(3, 2)), r"\[7\]"),
+        (lambda: fb.addmm(fb.zeros(2).double(), fb.zeros(2, 3), fb.zeros(3, 2)), "float64 != float32"),
+        (lambda: fb.addmm(fb.zeros(2), fb.zeros(2, 3), fb.zeros(3, 2), beta=1j), "addmm: beta and alpha"),
+        (lambda: fb.addbmm(fb.zeros(2, 2), fb.zeros(2, 2), fb.zeros(2, 2)), "3D"),
+        (lambda: fb.addbmm(fb.zeros(2, 2), fb.zeros(2, 2, 3), fb.zeros(1, 3, 2)), "2 and 1"),
+        (lambda: fb.addbmm(fb.zeros(2, 2), fb.zeros(2, 2, 3), fb.zeros(2, 2, 2)), "2x3 and 2x2"),
         (lambda: fb.einsum("ij,jk", fb.zeros(2, 3)), "fewer operands"),
         (lambda: fb.einsum("ij,jk", fb.zeros(2, 3), fb.zeros(4, 5)), "subscript j has size 4"),
     ],

@@ -1,4 +1,5 @@
 // Matrix products and their derivatives.
+#include "flambeau/add_product.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -200,13 +201,30 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return reshape(out, batch);
 }
 
-Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
-  Tensor out = mm(a, b);
-  if (!alpha.equals(1)) out = mul(out, alpha);
-  require(broadcast(input.shape(), out.shape()) == out.shape(), "addmm: the input's shape ", input.shape(),
+Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha,
+                   Tensor (*product)(const Tensor&, const Tensor&)) {
+  const Dtype dtype = a.dtype();
+  require_same_dtype(input, a, name);
+  require_same_dtype(a, b, name);
+  require<NotImplementedError>(dtype != Dtype::bool_, "\"", name, "\" not implemented for '", dtype, "'");
+  require(fits(beta, dtype) && fits(alpha, dtype), name, ": beta and alpha must be numbers that '", dtype,
+          "' can represent");
+  if (!is_inexact(dtype)) {
+    beta = beta.integer();
+    alpha = alpha.integer();
+  }
+  const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
+  const auto wide = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
+  Tensor out = product(wide(a), wide(b));
+  require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
           " does not expand to ", out.shape());
-  if (beta.equals(0)) return out;
-  return add(beta.equals(1) ? input : mul(input, beta), out);
+  if (!alpha.equals(1)) out = mul(out, alpha);
+  if (!beta.equals(0)) out = add(beta.equals(1) ? wide(input) : mul(wide(input), beta), out);
+  return half ? to(out, dtype) : out;
+}
+
+Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  return add_product("addmm", input, a, b, beta, alpha, mm);
 }
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {

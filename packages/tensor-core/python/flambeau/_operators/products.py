@@ -143,23 +143,3 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
         vec1, vec2 = vec1.float(), vec2.float()
         return _scaled(input.float().expand(shape), vec1.unsqueeze(1) * vec2, beta, alpha).to(dtype)
     return _scaled(input.expand(shape), vec1.unsqueeze(1) * vec2, beta, alpha)
-
-
-@operator(method=True, in_place=True, out=True)
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
-    """``beta * input + alpha * (batch1 @ batch2).sum(0)`` of batches of matrices. Gradient: all three."""
-    if batch1.dim() != 3 or batch2.dim() != 3:
-        raise RuntimeError(f"batch1 must be a 3D tensor and batch2 too, got {batch1.dim()}D and {batch2.dim()}D")
-    if batch1.size(0) != batch2.size(0):
-        raise RuntimeError(
-            f"batch1 and batch2 must have same number of batches, got {batch1.size(0)} and {batch2.size(0)}"
-        )
-    if batch1.size(2) != batch2.size(1):
-        raise RuntimeError(
-            f"Incompatible matrix sizes for bmm ({batch1.size(1)}x{batch1.size(2)} and "
-            f"{batch2.size(1)}x{batch2.size(2)})"
-        )
-    product = tensordot(batch1, batch2, ([0, 2], [0, 1]))
-    if not (product.is_floating_point() or product.is_complex()):
-        beta, alpha = int(beta), int(alpha)
-    return _scaled(input.expand(product.shape), product, beta, alpha)
