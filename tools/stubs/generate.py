@@ -22,7 +22,7 @@ OUT = "out: _Optional = None"
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 
 # How the stub spells what an annotation of a Python function says; bool, int and float are dtypes there.
-SPELLED = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence")}
+SPELLED = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence", "Number")}
 
 UNKNOWN_TYPE = """\
 {signature}: the type of {parameter!r} is not known; add it to tools/stubs/types.toml, to [parameter] if the name \
@@ -107,7 +107,8 @@ def typed(entry: dict[str, Any]) -> list[str]:
     own = {**TYPES["function"].get(entry["name"], {}), **annotations(entry)}
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
-        kind = own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
+        said = spelled(ast.unparse(argument.annotation)) if argument.annotation else None
+        kind = said or own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
         if kind is None:
             raise KeyError(UNKNOWN_TYPE.format(signature=entry["signature"], parameter=argument.arg))
         if isinstance(default, ast.Constant) and default.value is None and not may_be_none(kind):

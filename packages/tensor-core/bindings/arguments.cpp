@@ -83,7 +83,11 @@ std::vector<Parameter> parse_signature(std::string_view text, std::string& name)
       part.remove_prefix(1);
     }
     const size_t equals = part.find('=');
-    const std::string_view parameter = trimmed(part.substr(0, equals));
+    std::string_view parameter = trimmed(part.substr(0, equals));
+    if (const size_t colon = parameter.find(':'); colon != parameter.npos) {
+      p.annotation = trimmed(parameter.substr(colon + 1));
+      parameter = trimmed(parameter.substr(0, colon));
+    }
     p.name = PyUnicode_FromStringAndSize(parameter.data(), Py_ssize_t(parameter.size()));
     PyUnicode_InternInPlace(&p.name);
     if (equals != part.npos) p.fallback = literal(trimmed(part.substr(equals + 1)));

@@ -17,14 +17,14 @@
 namespace flambeau::python {
 
 enum Flags : int {
-  kFunction = 1,  // flambeau.name
-  kMethod = 2,    // Tensor.name
-  kInPlace = 4,   // also name_, by writing the result back
-  kOut = 8,       // also out=, by copying the result
-  kPrivate = 16,  // flambeau._core.name
-  kRow = 32,      // with nothing but operands it is the row of its name: name_ needs no temporary then
-  kCopy = 64,     // of a view: also flambeau.name_copy, whose results are copies
-  kBecome = 128,  // of a view: also name_, which turns the tensor itself into the view
+  kFunction = 1,   // flambeau.name
+  kMethod = 2,     // Tensor.name
+  kInPlace = 4,    // also name_, by writing the result back
+  kOut = 8,        // also out=, by copying the result
+  kPrivate = 16,   // flambeau._core.name
+  kRow = 32,       // with nothing but operands it is the row of its name: name_ needs no temporary then
+  kCopy = 64,      // of a view: also flambeau.name_copy, whose results are copies
+  kBecome = 128,   // of a view: also name_, which turns the tensor itself into the view
   kFactory = 256,  // of its dtype: that of out= unless given
 };
 
@@ -32,6 +32,7 @@ struct Parameter {
   PyObject* name;                // interned
   PyObject* fallback = nullptr;  // the default; null if required
   bool keyword_only = false, variadic = false;
+  std::string annotation;  // the type that stands behind the name, if one does
 };
 
 struct Call {  // what a converter may say in an error
@@ -50,7 +51,8 @@ struct Binding {
   void (*function)() = nullptr;
   // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
-  PointwiseOp op = {};       // of a row's callable
+  PointwiseOp op = {};  // of a row's callable
+  uint8_t tensors = 0;  // bit i: operand i of a row's callable must be a Tensor, not a number
   // Of an operator that is written in Python: the function, and the names of its keyword-only parameters.
   PyObject *python = nullptr, *keywords = nullptr;
 };

@@ -14,12 +14,15 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
     collect(b, args, count, kwnames, arguments);
     values = arguments.at;
   }
-  for (int i = 0; i < arity; ++i)
-    if (!to_operand(values[i], operands[i])) {
+  for (int i = 0; i < arity; ++i) {
+    const bool tensor_only = b.tensors >> i & 1;
+    if (!to_operand(values[i], operands[i]) || (tensor_only && !operands[i].tensor)) {
       if (PyErr_Occurred()) return nullptr;
-      wrong_argument({b.name.c_str(), &b.parameters[size_t(i)], i}, i == 0 ? "Tensor" : "Tensor or Number", values[i]);
+      wrong_argument({b.name.c_str(), &b.parameters[size_t(i)], i}, tensor_only ? "Tensor" : "Tensor or Number",
+                     values[i]);
     }
-  require<TypeError>(operands[0].tensor || (arity > 1 && operands[1].tensor && !in_place), b.name,
+  }
+  require<TypeError>(operands[0].tensor || operands[1].tensor, b.name,
                      "(): argument 'input' (position 1) must be Tensor, not ", Py_TYPE(values[0])->tp_name);
   if (in_place) {
     pointwise_(b.op, operands);
@@ -71,6 +74,16 @@ std::string doc_of(const PointwiseRow& row) {
   return doc;
 }
 
+// Which operands a number cannot stand for: the first, unless the signature says otherwise, and what it says.
+uint8_t tensors_of(const Binding& b, int arity, bool in_place) {
+  uint8_t mask = 0;
+  for (int i = 0; i < arity; ++i) {
+    const std::string& type = b.parameters[size_t(i)].annotation;
+    if (type == "Tensor" || (i == 0 && (type.empty() || in_place))) mask |= uint8_t(1 << i);
+  }
+  return mask;
+}
+
 Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   Binding* b = new Binding;  // lives as long as the process
   b->signature = name + (in_place ? "_(" : "(") + row.signature + ")";
@@ -78,6 +91,7 @@ Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   b->doc = in_place ? "In-place form of " + name + "." : doc_of(row);
   b->flags = in_place ? 0 : kOut;
   b->op = PointwiseOp(&row - pointwise_rows);
+  b->tensors = tensors_of(*b, row.arity, in_place);
   return b;
 }
 

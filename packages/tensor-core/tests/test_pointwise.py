@@ -277,7 +277,14 @@ def test_refused_dtypes(name, dtype):
 @pytest.mark.parametrize("scalar", [2, -3, 2.5, True])
 @pytest.mark.parametrize(
     "name",
-    [row["name"] for row in ROWS if row["arity"] == 2 and "float32" in DTYPES[row["domain"]] and row["name"] != "sub"],
+    [
+        row["name"]
+        for row in ROWS
+        if row["arity"] == 2
+        and "float32" in DTYPES[row["domain"]]
+        and not row["signature"].endswith(": Tensor")
+        and row["name"] != "sub"
+    ],
 )
 def test_number_operands(name, scalar):
     x = draw(name, 0, "float32", (7,))
@@ -379,6 +386,63 @@ def test_composites():
     assert fb.where(x > 0, x, 0.0).tolist() == [0, 0, 0.5, 7]
     assert x.masked_fill(x > 0, -1).tolist() == [-3, -0.5, -1, -1]
     assert fb.tensor([1, 2]).masked_fill(fb.tensor([True, False]), 9).tolist() == [9, 2]
+
+
+@pytest.mark.parametrize(("name", "combine"), [("addcmul", np.multiply), ("addcdiv", np.divide)])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_scaled_sums_of_half_types_round_once(name, combine, dtype):
+    operands = [fb.from_numpy(draw(name, k, "float32", (50,))).to(getattr(fb, dtype)) for k in range(3)]
+    x, y, z = (t.to(fb.float64).numpy() for t in operands)
+    want = fb.from_numpy(x + 0.37 * combine(y, z)).to(getattr(fb, dtype))
+    assert getattr(fb, name)(*operands, value=0.37).tolist() == want.tolist()
+
+
+def test_scaled_sums_of_integers_take_whole_factors():
+    x = fb.tensor([1, 2, 3], dtype=fb.int32)
+    got = fb.addcmul(x, x, x, value=2.7)
+    assert got.dtype == fb.int32
+    assert got.tolist() == [3, 10, 21]
+
+
+COMPOSITE = {entry["name"] for entry in fb._core.signatures()}  # they have their own signatures
+TWO_OPERANDS = [
+    row["name"] for row in ROWS if row["arity"] == 2 and not row["has_parameters"] and row["name"] not in COMPOSITE
+]
+
+
+@pytest.mark.parametrize("name", TWO_OPERANDS)
+def test_numbers_stand_for_tensors_where_the_signature_says_so(name):
+    function = getattr(fb.special, name.removeprefix("special_")) if name in SPECIAL_ONLY else getattr(fb, name)
+    whole = BY_NAME[name]["domain"] in ("Integral", "Whole")
+    t = fb.tensor([2, 3]) if whole else fb.tensor([2.0, 3.0])
+    first, second = BY_NAME[name]["signature"].split(", ")
+    for operands, allowed in (
+        ((2, t), "Number" in first),
+        ((t, 2), not second.endswith(": Tensor")),
+    ):
+        if allowed:
+            assert function(*operands).shape == t.shape
+        else:
+            with pytest.raises(TypeError, match=rf"position {1 + (operands[0] is t)}\) must be Tensor, not int"):
+                function(*operands)
+
+
+def test_numbers_that_are_the_first_operand_by_operator():
+    t = fb.tensor([1.0, 2.0, 3.0])
+    assert operator.lt(2, t).tolist() == [False, False, True]
+    assert operator.eq(2, t).tolist() == [False, True, False]
+    assert (2**t).tolist() == [2, 4, 8]
+    for refused in (
+        lambda: fb.eq(2, t),
+        lambda: fb.clamp_max(2, t),
+        lambda: fb.rsub(2, t),
+        lambda: fb.pow(2, 3),
+        lambda: fb.ldexp(t, 2),
+        lambda: t.maximum(2),
+        lambda: fb.mul_(2, t),
+    ):
+        with pytest.raises(TypeError, match="Tensor"):
+            refused()
 
 
 @pytest.mark.parametrize(
