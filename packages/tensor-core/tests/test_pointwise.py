@@ -397,6 +397,39 @@ def test_scaled_sums_of_half_types_round_once(name, combine, dtype):
     assert getattr(fb, name)(*operands, value=0.37).tolist() == want.tolist()
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
+def test_what_division_leaves_over(name, dtype):
+    """Near whole quotients and of all sizes, those too large for the quick loop among the others and by themselves."""
+    rng = np.random.default_rng(5)
+    y = rng.standard_normal(3000)
+    x = y * rng.integers(-(2**20), 2**20, 3000) + rng.choice([0, 1e-6, -1e-6, 0.3], 3000)
+    x[1500:2000] = np.ldexp(rng.standard_normal(500), rng.integers(-30, 60, 500))
+    limits = np.finfo(dtype)
+    edges = np.array([0.0, 1, 3, np.inf, np.nan, limits.max, limits.tiny, limits.smallest_subnormal])
+    edges = np.concatenate([edges, -edges])
+    pairs = np.meshgrid(edges, edges[edges != 0])
+    x, y = (np.concatenate([a, edge.ravel()]).astype(dtype) for a, edge in zip((x, y), pairs, strict=True))
+    with np.errstate(all="ignore"):
+        want = {"fmod": np.fmod, "remainder": np.remainder, "floor_divide": np.floor_divide}[name](x, y)
+    got = getattr(fb, name)(fb.from_numpy(x), fb.from_numpy(y)).numpy()
+    finite = np.isfinite(y)  # by infinity NumPy's remainder and PyTorch's differ
+    np.testing.assert_array_equal(got[finite], want[finite])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_next_after(dtype):
+    limits = np.finfo(dtype)
+    values = [0.0, 1, 1.5, np.inf, np.nan, limits.max, limits.tiny, limits.smallest_subnormal, -1 / 3]
+    values = np.array(values + [-v for v in values], dtype)
+    x, y = np.meshgrid(values, values)
+    with np.errstate(all="ignore"):
+        want = np.nextafter(x, y)
+    got = fb.nextafter(fb.from_numpy(x), fb.from_numpy(y)).numpy()
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(want) | (np.isnan(want) & np.signbit(got)))
+
+
 def test_scaled_sums_of_integers_take_whole_factors():
     x = fb.tensor([1, 2, 3], dtype=fb.int32)
     got = fb.addcmul(x, x, x, value=2.7)

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "flambeau/dtype.h"
@@ -177,8 +178,12 @@ FLAMBEAU_INLINE V copysign(V x, V y) {
   return std::copysign(x, y);
 }
 template <class V>
-FLAMBEAU_INLINE V nextafter(V x, V y) {
-  return std::nextafter(x, y);
+FLAMBEAU_INLINE V nextafter(V x, V y) {  // in bits: one more away from 0, one less towards it
+  using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;
+  const Bits step = (y > x) == (x > V(0)) ? 1 : -1;
+  const V next = bit_cast<V>(Bits(bit_cast<Bits>(x) + step));
+  const V moved = x == V(0) ? std::copysign(std::numeric_limits<V>::denorm_min(), y) : next;
+  return x == y ? y : ((x != x) | (y != y) ? x + y : moved);
 }
 template <class V>
 FLAMBEAU_INLINE bool signbit(V x) {

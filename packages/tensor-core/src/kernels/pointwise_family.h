@@ -21,6 +21,7 @@ namespace {
 #define BINARY(name, domain, accuracy, doc, reference, expression, dx, dy)                                   \
   struct name##_row {                                                                                        \
     FLAMBEAU_ROW_HEAD(name, domain, 2)                                                                       \
+    static constexpr std::string_view kValue = #expression;                                                  \
     static constexpr std::string_view kDerivatives[] = {#dx, #dy};                                           \
     template <class V>                                                                                       \
     static FLAMBEAU_INLINE auto value(V x, V y) {                                                            \

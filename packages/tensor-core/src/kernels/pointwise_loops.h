@@ -1,7 +1,10 @@
 // From a row's expressions to contiguous loops. Included by the pointwise kernel files, once per instruction set.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/math.h"
+#include "kernels/math/division.h"
 #include "kernels/math/unbounded.h"
 #include "kernels/row_traits.h"
 #include "kernels/table.h"
@@ -27,6 +30,27 @@ constexpr bool reduces_angles(std::string_view expression) {
          (names(expression, "sin") || names(expression, "cos") || names(expression, "tan"));
 }
 
+// Whether it is what a division leaves over: then quotients that are not very large take the loop over Near numbers.
+template <class V>
+constexpr bool divides_with_rest(std::string_view expression) {
+  return has_near_division<V> &&
+         (names(expression, "fmod") || names(expression, "remainder") || names(expression, "floor_divide"));
+}
+
+template <class Row, class V>
+void division_loop(V* out, const V* x, const V* y, int64_t n) {
+  constexpr int64_t kBlock = 512;  // the quotients are looked at first: a few large ones do not slow down the rest
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t end = std::min(first + kBlock, n);
+    if (all_near(x + first, y + first, end - first)) {
+#pragma GCC ivdep
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Near<V>>(x[i], y[i]).value;
+    } else {
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i], y[i]);
+    }
+  }
+}
+
 template <class Row, class V>
 void forward_loop(char* const* pointers, int64_t n) {
   void* out = pointers[0];
@@ -41,6 +65,8 @@ void forward_loop(char* const* pointers, int64_t n) {
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i]);
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
+    if constexpr (is_real<V>)
+      if constexpr (divides_with_rest<V>(Row::kValue)) return division_loop<Row>(static_cast<V*>(out), x, y, n);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i]);
   } else {

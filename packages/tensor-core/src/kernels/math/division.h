@@ -1,0 +1,72 @@
+// What division leaves over, for the loops: exact without the C library where quotients are not very large.
+//
+// Of magnitudes a and b, let q be the rounded quotient a / b without its fraction. As long as that is below 2**p, p the
+// precision, q is the true one or larger by one, and a - q * b, which is smaller than b in magnitude and a multiple of
+// the smaller unit in the last place, is representable: one fused operation gives it.
+#pragma once
+
+#include <limits>
+
+#include "kernels/math/bits.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// A number whose quotient by the other operand is known to be that small.
+template <class V>
+struct Near {
+  Near(V v) : value(v) {}
+  V value;
+};
+
+template <class V>
+struct Quotient {
+  V whole, rest;  // |x| = whole * |y| + rest, 0 <= rest < |y|
+};
+
+FLAMBEAU_INLINE float without_multiple(float a, float q, float b) {
+  return static_cast<float>(static_cast<double>(a) - static_cast<double>(q) * static_cast<double>(b));
+}
+FLAMBEAU_INLINE double without_multiple(double a, double q, double b) { return std::fma(-q, b, a); }
+
+template <class V>
+FLAMBEAU_INLINE Quotient<V> near_quotient(V x, V y) {
+  const V a = std::fabs(x), b = std::fabs(y), q = std::trunc(a / b);
+  const V rest = q == V(0) ? a : without_multiple(a, q, b);  // b may be infinite where q is 0
+  const bool over = rest < V(0);
+  return {over ? q - V(1) : q, over ? rest + b : rest};
+}
+
+template <class V>
+FLAMBEAU_INLINE Near<V> fmod(Near<V> x, Near<V> y) {
+  return std::copysign(near_quotient(x.value, y.value).rest, x.value);
+}
+template <class V>
+FLAMBEAU_INLINE Near<V> remainder(Near<V> x, Near<V> y) {
+  const V m = fmod(x, y).value;
+  return (m != V(0)) & ((m < V(0)) != (y.value < V(0))) ? m + y.value : m;
+}
+template <class V>
+FLAMBEAU_INLINE Near<V> floor_divide(Near<V> x, Near<V> y) {
+  const Quotient<V> quotient = near_quotient(x.value, y.value);
+  const V up = quotient.rest != V(0) ? quotient.whole + V(1) : quotient.whole;
+  return negative_bit(x.value) != negative_bit(y.value) ? -up : quotient.whole;
+}
+
+// Whether the loop over Near numbers is worth it: doubles need the fused operation.
+template <class V>
+inline constexpr bool has_near_division = std::is_same_v<V, float>;
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+template <>
+inline constexpr bool has_near_division<double> = true;
+#endif
+
+template <class V>
+bool all_near(const V* x, const V* y, int64_t n) {
+  // Two bits less than what is exact: so far floor_divide agrees with the formula for all others, which rounds.
+  constexpr V kLimit = V(int64_t(1) << (std::numeric_limits<V>::digits - 2));
+  int far = 0;
+  for (int64_t i = 0; i < n; ++i) far |= !(std::fabs(x[i] / y[i]) < kLimit);
+  return !far;
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
