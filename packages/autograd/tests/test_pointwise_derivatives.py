@@ -196,3 +196,13 @@ def test_at_kinks_and_extremes(call, at, expected):
     x = fb.tensor(at, dtype=fb.float64, requires_grad=True)
     call(x).backward()
     assert x.grad.item() == pytest.approx(expected, abs=1e-300)
+
+
+@pytest.mark.parametrize("function", [fb.special.i1, fb.special.i1e, fb.special.bessel_j1])
+def test_odd_bessel_functions_at_zero(function):
+    """The quotient by x that their derivatives have is taken at its limit, in the second derivative too."""
+    x = fb.zeros(2, dtype=fb.float64, requires_grad=True)
+    (slope,) = fb.autograd.grad(function(x).sum(), x, create_graph=True)
+    assert slope.tolist() == [0.5, 0.5]
+    (curvature,) = fb.autograd.grad(slope.sum(), x)
+    assert curvature.tolist() == [0, 0]
