@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/math.h"
+#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -78,17 +80,42 @@ struct And {
   }
 };
 
+// a[j] = join(a[j], b[j]), by vectors: of short arrays the compiler makes branches where a join compares.
+template <class Join, int64_t count, class Part>
+FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
+  if constexpr (std::is_arithmetic_v<Part> && count * sizeof(Part) >= 16) {
+    constexpr int64_t bytes = count * sizeof(Part) < kVectorBytes ? count * sizeof(Part) : kVectorBytes;
+    typedef Part Vector __attribute__((vector_size(bytes), aligned(sizeof(Part)), may_alias));
+    for (int64_t j = 0; j < count; j += bytes / int64_t(sizeof(Part))) {
+      Vector& to = *reinterpret_cast<Vector*>(a + j);
+      to = Join::join(to, *reinterpret_cast<const Vector*>(b + j));
+    }
+  } else {
+    for (int64_t j = 0; j < count; ++j) a[j] = Join::join(a[j], b[j]);
+  }
+}
+
 // Joins f(0), ..., in `count` lanes side by side as long as there are that many left of n; i is where it goes on.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
-  for (; i + count <= n; i += count)
-    for (int64_t j = 0; j < count; ++j) lanes[j] = Join::join(lanes[j], f(i + j));
+  for (; i + count <= n; i += count) {
+    Part values[count];
+    for (int64_t j = 0; j < count; ++j) values[j] = f(i + j);
+    join_arrays<Join, count>(lanes, values);
+  }
 }
 template <class Join, int64_t from, int64_t to, class Part>
 FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
-  if constexpr (from > to) {
+  if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // without a branch
+    typedef Part Four __attribute__((vector_size(4 * sizeof(Part)), aligned(sizeof(Part)), may_alias));
+    typedef typename Simd<Part>::Integer Index __attribute__((vector_size(4 * sizeof(Part))));
+    Four all = *reinterpret_cast<const Four*>(lanes);
+    all = Join::join(all, __builtin_shuffle(all, Index{2, 3, 0, 1}));
+    all = Join::join(all, __builtin_shuffle(all, Index{1, 0, 3, 2}));
+    lanes[0] = all[0];
+  } else if constexpr (from > to) {
     constexpr int64_t width = from / 2;
-    for (int64_t j = 0; j < width; ++j) lanes[j] = Join::join(lanes[j], lanes[j + width]);
+    join_arrays<Join, width>(lanes, lanes + width);
     halve_lanes<Join, width, to>(lanes);
   }
 }

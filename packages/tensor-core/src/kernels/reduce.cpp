@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
+constexpr int64_t kSide = 16;      // short rows reduced side by side
 
 // How an element type is stored and what its value is: half types are float32, booleans 0 or 1 whatever their byte.
 template <class T>
@@ -147,13 +148,15 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
 template <class Op, class T>
 void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
   using Leaf = typename Op::Leaf;
-  constexpr int64_t kSide = 16;
   int64_t r = 0;
   for (; r + kSide <= rows; r += kSide, in += kSide * length) {
     Leaf sums[kSide];
     for (int64_t j = 0; j < kSide; ++j) sums[j] = Op::template identity<Leaf>();
-    for (int64_t k = 0; k < length; ++k)
-      for (int64_t j = 0; j < kSide; ++j) sums[j] = Op::join(sums[j], Op::map(Element<T>::value(in[j * length + k])));
+    for (int64_t k = 0; k < length; ++k) {
+      Leaf values[kSide];
+      for (int64_t j = 0; j < kSide; ++j) values[j] = Op::map(Element<T>::value(in[j * length + k]));
+      join_arrays<Op, kSide>(sums, values);
+    }
     for (int64_t j = 0; j < kSide; ++j) out[r + j] = typename Op::Result(sums[j]);
   }
   for (; r < rows; ++r, in += length) {
@@ -204,16 +207,62 @@ void sum_parts(char* out, const char* in, int64_t outer, int64_t length, int64_t
   reduce<SumOf<R>, R>(out, in, outer, length, 2 * inner, 2 * width);
 }
 
-// The position of the first extreme value; NaN is extreme.
+// Positions are as wide as the values they belong to, so that both are vectors of as many lanes.
+template <class V>
+using Place = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
+
+// Where values[j] is more extreme than best[j], it is the best, at `at`. The first of equal ones and of NaNs stays.
+template <class Join, class V>
+FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Place<V> at) {
+  if constexpr (sizeof(V) == sizeof(Place<V>)) {
+    constexpr int64_t bytes = kSide * sizeof(V) < kVectorBytes ? kSide * sizeof(V) : kVectorBytes;
+    typedef V Values __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
+    typedef Place<V> Places __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
+    for (int64_t j = 0; j < kSide; j += bytes / int64_t(sizeof(V))) {
+      const Values value = *reinterpret_cast<const Values*>(values + j);
+      Values& kept = *reinterpret_cast<Values*>(best + j);
+      Places& where = *reinterpret_cast<Places*>(place + j);
+      const auto better = (kept == kept) & (Join::join(value, kept) != kept);
+      where = better ? Places{} + at : where;
+      kept = better ? value : kept;
+    }
+  } else {
+    for (int64_t j = 0; j < kSide; ++j) {
+      const bool better = (best[j] == best[j]) & (Join::join(values[j], best[j]) != best[j]);
+      place[j] = better ? at : place[j];
+      best[j] = better ? values[j] : best[j];
+    }
+  }
+}
+
+// The position of the first extreme value of a row of some length; NaN is extreme.
 template <class Join, class T>
 int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
   using V = ValueOf<T>;
   const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
   int64_t i = 0;
-  if (length < 16) {
+  if (length < kSide) {
     for (int64_t k = 1; k < length && at(i) == at(i); ++k)
       if (Join::join(at(k), at(i)) != at(i)) i = k;
     return i;
+  }
+  if (length < 512) {  // every lane's best with its position, then the first of the best of them
+    V best[kSide], most[kSide];
+    Place<V> place[kSide] = {}, first[kSide];
+    for (int64_t j = 0; j < kSide; ++j) best[j] = at(j);
+    for (i = kSide; i < length; i += kSide) {
+      const int64_t from = i + kSide <= length ? i : length - kSide;  // looking twice does no harm
+      V values[kSide];
+      for (int64_t j = 0; j < kSide; ++j) values[j] = at(from + j);
+      keep_better<Join>(best, place, values, Place<V>(from));
+    }
+    for (int64_t j = 0; j < kSide; ++j) most[j] = best[j];
+    halve_lanes<Join, kSide, 1>(most);
+    const V target = most[0];
+    for (int64_t j = 0; j < kSide; ++j)
+      first[j] = (best[j] == target) | (best[j] != best[j]) ? Place<V>(place[j] + j) : Place<V>(length);
+    halve_lanes<Smaller, kSide, 1>(first);
+    return first[0];
   }
   const V best = fold<Join, V>(0, length, at);
   for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
@@ -225,32 +274,54 @@ int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
   return i;
 }
 
+// The positions in kSide short rows at a time.
+template <class Join, class T>
+void arg_reduce_side_by_side(int64_t* out, const typename Element<T>::Stored* in, int64_t length) {
+  using V = ValueOf<T>;
+  V best[kSide];
+  Place<V> place[kSide] = {};
+  for (int64_t j = 0; j < kSide; ++j) best[j] = Element<T>::value(in[j * length]);
+  for (int64_t k = 1; k < length; ++k) {
+    V values[kSide];
+    for (int64_t j = 0; j < kSide; ++j) values[j] = Element<T>::value(in[j * length + k]);
+    keep_better<Join>(best, place, values, Place<V>(k));
+  }
+  for (int64_t j = 0; j < kSide; ++j) out[j] = place[j];
+}
+
+template <class Join, class T>
+void arg_reduce_rows(int64_t* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
+  int64_t r = 0;
+  if (length < 32)
+    for (; r + kSide <= rows; r += kSide) arg_reduce_side_by_side<Join, T>(out + r, in + r * length, length);
+  for (; r < rows; ++r) out[r] = arg_reduce_row<Join, T>(in + r * length, length);
+}
+
+// Columns [0, width) of rows `inner` apart, a tile at a time.
+template <class Join, class T>
+void arg_reduce_columns(int64_t* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
+                        int64_t width) {
+  using V = ValueOf<T>;
+  for (int64_t first = 0; first < width; first += kTile) {
+    const int64_t count = width - first < kTile ? width - first : kTile, whole = (count + kSide - 1) / kSide * kSide;
+    V best[kTile] = {}, row[kTile] = {};
+    Place<V> place[kTile] = {};  // blocks are shorter than 2**31
+    for (int64_t i = 0; i < count; ++i) best[i] = Element<T>::value(in[first + i]);
+    for (int64_t k = 1; k < length; ++k) {
+      const auto* from = in + k * inner + first;
+      for (int64_t i = 0; i < count; ++i) row[i] = Element<T>::value(from[i]);
+      for (int64_t i = 0; i < whole; i += kSide) keep_better<Join>(best + i, place + i, row + i, Place<V>(k));
+    }
+    for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
+  }
+}
+
 template <class Join, class T>
 void arg_reduce(int64_t* out, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
-  using V = ValueOf<T>;
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
-  if (inner == 1) {
-    for (int64_t o = 0; o < outer; ++o) out[o] = arg_reduce_row<Join, T>(in + o * length, length);
-    return;
-  }
+  if (inner == 1) return arg_reduce_rows<Join, T>(out, in, outer, length);
   for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner)
-    for (int64_t first = 0; first < width; first += kTile) {
-      const int64_t count = width - first < kTile ? width - first : kTile;
-      V best[kTile];
-      int32_t place[kTile];  // blocks are shorter than 2**31
-      for (int64_t i = 0; i < count; ++i) {
-        best[i] = Element<T>::value(in[first + i]);
-        place[i] = 0;
-      }
-      for (int64_t k = 1; k < length; ++k)
-        for (int64_t i = 0; i < count; ++i) {
-          const V value = Element<T>::value(in[k * inner + first + i]);
-          const bool better = (best[i] == best[i]) & (Join::join(value, best[i]) != best[i]);
-          place[i] = better ? int32_t(k) : place[i];
-          best[i] = better ? value : best[i];
-        }
-      for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
-    }
+    arg_reduce_columns<Join, T>(out, in, length, inner, width);
 }
 
 template <class T>

@@ -8,6 +8,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
+constexpr int64_t kSide = 16;  // short rows reduced side by side
+
 template <class T>
 void softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length) {
   T* out = reinterpret_cast<T*>(out_bytes);
@@ -57,16 +59,35 @@ void log_softmax_backward(char* out_bytes, const char* grad_bytes, const char* r
   }
 }
 
+// Rows too short for vectors of their own: side by side.
+template <class T>
+void logsumexp_side_by_side(T* out, const T* in, int64_t length) {
+  T largest[kSide], centre[kSide], total[kSide] = {};
+  for (int64_t j = 0; j < kSide; ++j) largest[j] = in[j * length];
+  for (int64_t k = 1; k < length; ++k) {
+    T values[kSide];
+    for (int64_t j = 0; j < kSide; ++j) values[j] = in[j * length + k];
+    join_arrays<Larger, kSide>(largest, values);
+  }
+  for (int64_t j = 0; j < kSide; ++j) centre[j] = isfinite(largest[j]) ? largest[j] : T(0);
+  for (int64_t k = 0; k < length; ++k)
+    for (int64_t j = 0; j < kSide; ++j) total[j] += exp(in[j * length + k] - centre[j]);
+  for (int64_t j = 0; j < kSide; ++j) out[j] = log(total[j]) + centre[j];
+}
+
 template <class T>
 void logsumexp(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
-  for (int64_t r = 0; r < rows; ++r, in += length) {
+  int64_t r = 0;
+  for (; length < 32 && r + kSide <= rows; r += kSide, in += kSide * length)
+    logsumexp_side_by_side(out + r, in, length);
+  for (; r < rows; ++r, in += length) {
     const T largest = fold<Larger, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
     const T centre = isfinite(largest) ? largest : T(0);
     const T total =
         fold<Add, T>(0, length, [in, centre](int64_t i) __attribute__((always_inline)) { return exp(in[i] - centre); });
-    out[r] = std::log(total) + centre;
+    out[r] = log(total) + centre;
   }
 }
 

@@ -1,7 +1,12 @@
-// Padding with what an image holds already: maps of Note [Resampling] with one tap a place.
+// Padding with what an image holds already: copies of its rows, whose derivatives are maps of Note [Resampling] with
+// one tap a place.
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <numeric>
 
+#include "flambeau/parallel.h"
+#include "operators/indexing.h"
 #include "operators/resampling.h"
 
 namespace flambeau {
@@ -38,6 +43,85 @@ void check(const Padding& p, PadMode mode, int64_t dim, const Tensor& input) {
   require(p.out() < (int64_t(1) << 31), "pad: sizes must be below 2**31, got ", p.out(), " at dimension ", dim);
 }
 
+int64_t source(const Padding& p, PadMode mode, int64_t o) {
+  switch (mode) {
+    case PadMode::Reflect:
+      return p.reflected(o);
+    case PadMode::Replicate:
+      return p.replicated(o);
+    default:
+      return p.wrapped(o);
+  }
+}
+
+// Where each place of the last dimensions comes from.
+using Sources = std::vector<std::vector<int64_t>>;
+
+struct Run {  // places of a row that come from neighbours
+  int64_t to, from, count;
+};
+std::vector<Run> runs_of(const std::vector<int64_t>& sources) {
+  std::vector<Run> runs;
+  for (int64_t o = 0; o < int64_t(sources.size()); ++o) {
+    const int64_t from = sources[size_t(o)];
+    if (!runs.empty() && runs.back().from + runs.back().count == from)
+      ++runs.back().count;
+    else
+      runs.push_back({o, from, 1});
+  }
+  return runs;
+}
+
+template <class T>
+void copy_runs(T* to, const T* from, const std::vector<Run>& runs) {
+  for (const Run& run : runs)
+    if (run.count == 1)
+      to[run.to] = from[run.from];
+    else
+      std::memcpy(to + run.to, from + run.from, size_t(run.count) * sizeof(T));
+}
+
+Tensor padded(const Tensor& input, const Sources& sources) {
+  GradMode off(false);
+  const Tensor x = contiguous(input);
+  const size_t leading = x.shape().size() - sources.size();
+  Shape shape = x.shape();
+  for (size_t i = 0; i < sources.size(); ++i) shape[leading + i] = int64_t(sources[i].size());
+  const Tensor out = empty(shape, x.dtype());
+  if (out.numel() == 0) return out;
+  const std::vector<Run> runs = runs_of(sources.back());
+  const int64_t to_row = shape[shape.size() - 1], from_row = x.shape()[shape.size() - 1];
+  dispatch_size(item_size(x.dtype()), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = reinterpret_cast<T*>(out.bytes());
+    const T* from = reinterpret_cast<const T*>(x.bytes());
+    parallel_items(out.numel() / to_row, std::max<int64_t>(1, 32768 / to_row), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        int64_t at = 0, step = 1, rest = row;
+        for (size_t i = sources.size() - 1; i-- > 0;) {
+          const int64_t size = int64_t(sources[i].size());
+          at += sources[i][size_t(rest % size)] * step;
+          step *= x.shape()[leading + i];
+          rest /= size;
+        }
+        copy_runs(to + row * to_row, from + (at + rest * step) * from_row, runs);
+      }
+    });
+  });
+  return out;
+}
+
+std::shared_ptr<const Resampling> map_of(const Tensor& input, const Sources& sources) {
+  auto map = std::make_shared<Resampling>();
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const int64_t size = input.size(int64_t(i) - int64_t(sources.size()));
+    auto m = std::make_unique<SparseMatrix>(size, int64_t(sources[i].size()), true);
+    for (int64_t from : sources[i]) m->add_row(from, from + 1, 1);
+    map->axes.push_back(std::move(m));
+  }
+  return map;
+}
+
 }  // namespace
 
 Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
@@ -46,7 +130,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
           "pad: expected a pair of amounts for some of the last ", input.dim(), " dimensions, got ", amounts);
   if (is_complex(input.dtype()))
     return complex(pad_edges(real(input), amounts, mode), pad_edges(imag(input), amounts, mode));
-  auto map = std::make_shared<Resampling>();
+  Sources sources(dims);
   for (size_t i = 0; i < dims; ++i) {
     const int64_t dim = input.dim() - int64_t(dims - i);
     constexpr int64_t kLargest = int64_t(1) << 31;
@@ -55,20 +139,18 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
             "pad: amounts must be below 2**31, got ", amounts);
     const Padding p{input.size(dim), amounts[at], amounts[at + 1]};
     check(p, mode, dim, input);
+    sources[i].resize(size_t(p.size));
     if (p.before == 0 && p.after == 0) {
-      map->axes.push_back(nullptr);
+      std::iota(sources[i].begin(), sources[i].end(), 0);
       continue;
     }
-    auto m = std::make_unique<SparseMatrix>(p.size, p.out(), true);
-    for (int64_t o = 0; o < p.out(); ++o) {
-      const int64_t from = mode == PadMode::Reflect     ? p.reflected(o)
-                           : mode == PadMode::Replicate ? p.replicated(o)
-                                                        : p.wrapped(o);
-      m->add_row(from, from + 1, 1);
-    }
-    map->axes.push_back(std::move(m));
+    sources[i].resize(size_t(p.out()));
+    for (int64_t o = 0; o < p.out(); ++o) sources[i][size_t(o)] = source(p, mode, o);
   }
-  return resample(kNodes[size_t(mode)], std::move(map), input);
+  if (dims == 0) return clone(input);
+  const Tensor out = padded(input, sources);
+  if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(input, sources), input, out);
+  return out;
 }
 
 }  // namespace flambeau

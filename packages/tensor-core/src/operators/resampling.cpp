@@ -145,15 +145,19 @@ std::shared_ptr<const Resampling> transposed(const Resampling& map) {
 
 }  // namespace
 
+void record_resampling(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input,
+                       const Tensor& out) {
+  record(name, out, {&input}, {},
+         [name, map](const Context& c) { c.set(0, resample(name, transposed(*map), c.gradient())); });
+}
+
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input) {
   Tensor out;
   {
     GradMode off(false);
     out = values(*map, input);
   }
-  if (recording(input))
-    record(name, out, {&input}, {},
-           [name, map](const Context& c) { c.set(0, resample(name, transposed(*map), c.gradient())); });
+  if (recording(input)) record_resampling(name, std::move(map), input, out);
   return out;
 }
 

@@ -54,5 +54,7 @@ struct Resampling {
 
 // Applies the map to the last axes.size() dimensions of a floating tensor, or of an integer one in int64.
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input);
+// The derivative of `out`, which that map gave.
+void record_resampling(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input, const Tensor& out);
 
 }  // namespace flambeau
