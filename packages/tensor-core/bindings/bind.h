@@ -15,7 +15,7 @@ void bind_layout();            // bind_layout.cpp
 void bind_reductions();        // bind_reductions.cpp
 void bind_cumulative();        // bind_cumulative.cpp
 void bind_sorting();           // bind_sorting.cpp
-void bind_fourier();          // bind_fourier.cpp: flambeau.fft
+void bind_fourier();           // bind_fourier.cpp: flambeau.fft
 void bind_structure();         // bind_structure.cpp: products
 void bind_indexing();          // bind_indexing.cpp
 void bind_joining();           // bind_joining.cpp

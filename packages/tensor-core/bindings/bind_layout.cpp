@@ -78,8 +78,6 @@ void bind_strides() {
 
 }  // namespace
 
-void bind_layout() {
-  bind_strides();
-}
+void bind_layout() { bind_strides(); }
 
 }  // namespace flambeau::python

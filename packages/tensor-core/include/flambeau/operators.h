@@ -139,8 +139,8 @@ FLAMBEAU_API Tensor logcumsumexp(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummax(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 
-// Fourier transforms (operators/fourier.cpp), with exp(-2 pi i ...) or, inverse, exp(+2 pi i ...), times `scale`. Half a
-// spectrum is cut in the last of `dims`; n: the size of the real result there.
+// Fourier transforms (operators/fourier.cpp), with exp(-2 pi i ...) or, inverse, exp(+2 pi i ...), times `scale`. Half
+// a spectrum is cut in the last of `dims`; n: the size of the real result there.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);

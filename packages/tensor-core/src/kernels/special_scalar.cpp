@@ -10,8 +10,10 @@ inline double special_bessel_j1(double x) { return ::j1(x); }
 inline double special_bessel_y0(double x) { return x < 0 ? NAN : (x == 0 ? -INFINITY : ::y0(x)); }
 inline double special_bessel_y1(double x) { return x < 0 ? NAN : (x == 0 ? -INFINITY : ::y1(x)); }
 
-#define FLAMBEAU_OF_TWO(name) \
-  inline float name(float x, float y) { return static_cast<float>(name(static_cast<double>(x), static_cast<double>(y))); }
+#define FLAMBEAU_OF_TWO(name)                                                        \
+  inline float name(float x, float y) {                                              \
+    return static_cast<float>(name(static_cast<double>(x), static_cast<double>(y))); \
+  }
 FLAMBEAU_BY_DOUBLE(lgamma)
 FLAMBEAU_BY_DOUBLE(digamma)
 FLAMBEAU_BY_DOUBLE(special_bessel_j0)

@@ -6,8 +6,8 @@
 
 #include "flambeau/pointwise.h"
 #include "kernels/factorization.h"
-#include "kernels/jacobi.h"
 #include "kernels/fourier.h"
+#include "kernels/jacobi.h"
 
 namespace flambeau::kernels {
 

@@ -1,5 +1,6 @@
 // What the transcendental functions are made of: bits of floating numbers, and polynomials. Branch-free throughout, in
-// operations that every instruction set has for vectors: conversions between double and int64 go through a large number.
+// operations that every instruction set has for vectors: conversions between double and int64 go through a large
+// number.
 #pragma once
 
 #include <cmath>
@@ -64,10 +65,10 @@ FLAMBEAU_INLINE V horner(V x, const V (&coefficients)[N]) {
 }
 
 inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: what is added to it loses its fraction
-FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }  // |x| < 2**51
-FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }  // |x| < 2**22
+FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }            // |x| < 2**51
+FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }        // |x| < 2**22
 FLAMBEAU_INLINE int64_t whole_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
-FLAMBEAU_INLINE double from_whole(int64_t n) {                                             // |n| < 2**51
+FLAMBEAU_INLINE double from_whole(int64_t n) {                                            // |n| < 2**51
   return bit_cast<double>(n + bit_cast<int64_t>(kShifter)) - kShifter;
 }
 FLAMBEAU_INLINE double power_of_two(double n) {  // -1022 <= n <= 1023, whole

@@ -31,7 +31,7 @@ FLAMBEAU_INLINE float exp_rest(float r) {  // e**r - 1 - r, |r| <= ln(2)/2
   return r * r * polynomial(r, q);
 }
 FLAMBEAU_INLINE double exp_rest(double r) {
-  constexpr double q[] = {5.000000000000001e-1,   1.6666666666666667e-1,  4.1666666666623992e-2,  8.3333333333300513e-3,
+  constexpr double q[] = {5.000000000000001e-1,  1.6666666666666667e-1, 4.1666666666623992e-2, 8.3333333333300513e-3,
                           1.3888888917281793e-3, 1.9841269863105969e-4, 2.4801521190217728e-5, 2.7557268378684193e-6,
                           2.7620138719733996e-7, 2.5100424157005067e-8};
   return r * r * polynomial(r, q);
@@ -157,8 +157,8 @@ FLAMBEAU_INLINE float log2(float x) {
 }
 FLAMBEAU_INLINE float log10(float x) {
   const auto p = log_parts(x);
-  return log_limits(x, p.exponent * 0.301025391f +
-                           ((p.fraction - (p.half - p.series)) * 0.434294482f + p.exponent * 4.6050390e-6f));
+  return log_limits(
+      x, p.exponent * 0.301025391f + ((p.fraction - (p.half - p.series)) * 0.434294482f + p.exponent * 4.6050390e-6f));
 }
 FLAMBEAU_INLINE float log1p(float x) {
   const float u = 1.0f + x;

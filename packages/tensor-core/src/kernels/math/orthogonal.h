@@ -1,6 +1,6 @@
-// Orthogonal polynomials, Airy's function and spherical Bessel's. Scalar, in double. The degree is a number cut to a whole
-// one; negative degrees give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by closed forms
-// (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
+// Orthogonal polynomials, Airy's function and spherical Bessel's. Scalar, in double. The degree is a number cut to a
+// whole one; negative degrees give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by
+// closed forms (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
 #pragma once
 
 #include <cmath>
@@ -66,9 +66,8 @@ inline double special_hermite_polynomial_he(double x, double n) {
 inline double special_laguerre_polynomial_l(double x, double n) {
   if (n > kLongRecurrence && x > 0) return std::exp(0.5 * x) * ::j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
   if (n > kLongRecurrence) return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
-  return by_recurrence(n, 1, 1 - x, [x](double k, double q, double p) {
-    return ((2 * k + 1 - x) * q - k * p) / (k + 1);
-  });
+  return by_recurrence(n, 1, 1 - x,
+                       [x](double k, double q, double p) { return ((2 * k + 1 - x) * q - k * p) / (k + 1); });
 }
 inline double special_legendre_polynomial_p(double x, double n) {
   if (n > kLongRecurrence && std::fabs(x) < 1) {
@@ -130,7 +129,8 @@ inline double special_airy_ai(double x) {
   if (x == -INFINITY) return 0;
   const double a = std::fabs(x), z = 2 * a * std::sqrt(a) / 3, fourth = std::sqrt(std::sqrt(a));
   if (x < -2.09) {
-    const double v = 1 / z, w = v * v, f = 1 + w * horner(w, afn) / horner(w, afd), g = v * horner(w, agn) / horner(w, agd);
+    const double v = 1 / z, w = v * v, f = 1 + w * horner(w, afn) / horner(w, afd),
+                 g = v * horner(w, agn) / horner(w, agd);
     const double angle = z + 0.7853981633974483;
     return kInverseRootPi / fourth * (std::sin(angle) * f - std::cos(angle) * g);
   }

@@ -39,9 +39,16 @@ FLAMBEAU_INLINE Pair log_pair(double x) {
   const Pair square = product(s, s);
   const double z = square.high, z_rest = square.low + 2.0 * s * s_rest;
   // 1/3, in two doubles, of s**2; the terms from s**4 on need one.
-  constexpr double q[] = {2.0e-1, 1.4285714285714285e-1, 1.1111111111111111e-1, 9.0909090909090912e-2,
-                          7.6923076923076927e-2, 6.6666666666666666e-2, 5.8823529411764705e-2, 5.2631578947368418e-2,
-                          4.7619047619047616e-2, 4.3478260869565216e-2};
+  constexpr double q[] = {2.0e-1,
+                          1.4285714285714285e-1,
+                          1.1111111111111111e-1,
+                          9.0909090909090912e-2,
+                          7.6923076923076927e-2,
+                          6.6666666666666666e-2,
+                          5.8823529411764705e-2,
+                          5.2631578947368418e-2,
+                          4.7619047619047616e-2,
+                          4.3478260869565216e-2};
   Pair third = product(z, 0.3333333333333333);
   third.low += z * 1.8503717077085943e-17 + z_rest * 0.3333333333333333 + z * z * polynomial(z, q);
   const Pair series = product(fast_sum(third.high, third.low), 2.0 * s), first = fast_sum(2.0 * s, series.high);
@@ -75,8 +82,15 @@ FLAMBEAU_INLINE double power(double x, double y) {
 }
 // In powers of two: minimax polynomials with errors of 1e-10 and 1e-9, so that the result is rounded once.
 FLAMBEAU_INLINE float power(float x, float y) {
-  constexpr double log_of[] = {2.8853900817900482, 9.6179667336823093e-1, 5.7708358300700864e-1, 4.1167268734376856e-1, 3.4073299324245587e-1};
-  constexpr double power_of[] = {1.0, 6.931472067028326e-1, 2.4022650922288758e-1, 5.5503272266703021e-2, 9.6180566785246381e-3, 1.3400428177615838e-3, 1.5461444698569129e-4};
+  constexpr double log_of[] = {2.8853900817900482, 9.6179667336823093e-1, 5.7708358300700864e-1, 4.1167268734376856e-1,
+                               3.4073299324245587e-1};
+  constexpr double power_of[] = {1.0,
+                                 6.931472067028326e-1,
+                                 2.4022650922288758e-1,
+                                 5.5503272266703021e-2,
+                                 9.6180566785246381e-3,
+                                 1.3400428177615838e-3,
+                                 1.5461444698569129e-4};
   const float a = std::fabs(x);
   const Split parts = split_normal((a == 0.0f) | !(a < INFINITY) ? 1.0f : a);
   const double s = (parts.mantissa - 1.0) / (parts.mantissa + 1.0);

@@ -46,8 +46,8 @@ FLAMBEAU_INLINE double sin_reduced(Reduced<double> x) {
   return x.angle - ((z * (0.5 * x.rest - v * polynomial(z, q)) - x.rest) - v * -1.66666666666666324348e-01);
 }
 FLAMBEAU_INLINE double cos_reduced(Reduced<double> x) {
-  constexpr double q[] = {4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05,
-                          -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11};
+  constexpr double q[] = {4.16666666666666019037e-02,  -1.38888888888741095749e-03, 2.48015872894767294178e-05,
+                          -2.75573143513906633035e-07, 2.08757232129817482790e-09,  -1.13596475577881948265e-11};
   const double z = x.angle * x.angle, half = 0.5 * z, w = 1.0 - half;
   return w + (((1.0 - w) - half) + (z * (z * polynomial(z, q)) - x.angle * x.rest));
 }
@@ -91,7 +91,8 @@ inline constexpr V kHalfPiRest = sizeof(V) == 4 ? V(-4.37113883e-8f) : V(6.12323
 // asin(|x|) where |x| < 1/2, else (pi/2 - asin(|x|)) / 2.
 template <class V>
 FLAMBEAU_INLINE V arc_sine(V x) {
-  const V a = std::fabs(x), z = a < V(0.5) ? a * a : (V(1) - a) * V(0.5), root = std::sqrt(z), s = a < V(0.5) ? a : root;
+  const V a = std::fabs(x), z = a < V(0.5) ? a * a : (V(1) - a) * V(0.5), root = std::sqrt(z),
+          s = a < V(0.5) ? a : root;
   return s + s * asin_series(z);
 }
 template <class V>
