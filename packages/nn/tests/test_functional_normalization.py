@@ -40,6 +40,14 @@ def test_layer_norm(shape, dims, dtype):
     check(F.rms_norm(fb.tensor(x), shape, fb.tensor(w), 1e-3), wide[0] / root * wide[1], dtype)
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_rms_norm_of_complex_numbers_divides_by_the_root_of_their_squares(dtype):
+    x, w = ((RNG.standard_normal((2, 3)) + 1j * RNG.standard_normal((2, 3))).astype(dtype) for _ in range(2))
+    want = x / np.sqrt((x**2).mean((0, 1)) + 0.5) * w
+    got = F.rms_norm(fb.tensor(x), (2, 3), fb.tensor(w), 0.5)
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-4 if dtype == "complex64" else 1e-12)
+
+
 def test_large_means_keep_their_digits():
     x = (RNG.standard_normal((4, 1024)) + 3000).astype(np.float32)
     want = standard(x.astype(float), -1, 1e-5)

@@ -26,8 +26,7 @@ Tensor statistic(const Normalized& n, int column, const Shape& shape) {
   return reshape(to(select(n.statistics, 1, column), n.values.dtype()), shape);
 }
 
-// The mean and one over the deviation of rows, which a layer or group normalisation has computed: on the graph where x
-// is, since they are results of their own here.
+// The mean and one over the deviation of rows, which a group normalisation has computed: on the graph where x is.
 Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, const Shape& shape, double eps) {
   if (!recording(x) || x.numel() == 0) return {n.values, statistic(n, 0, shape), statistic(n, 1, shape)};
   const Tensor rows = reshape(x, as_rows), means = mean(rows, Shape{-1}, true, {});
@@ -81,14 +80,14 @@ void bind_normalizations() {
       "Gradient: both, any order.",
       rms_norm);
   def("native_layer_norm(input, normalized_shape, weight, bias, eps)", kFunction,
-      "layer_norm, the mean and one over the deviation of each row. Gradient: through all three.",
+      "layer_norm, the mean and one over the deviation of each row. Gradient: through the first, as in PyTorch.",
       [](const Tensor& x, const Shape& shape, PyObject* w, PyObject* b, double eps) {
         constexpr const char *function = "native_layer_norm", *names = "weight and bias";
         const Normalized n =
             layer_norm(x, shape, tensor_or_none(function, names, w), tensor_or_none(function, names, b), eps);
         Shape rows = x.shape();
         for (size_t i = rows.size() - shape.size(); i < rows.size(); ++i) rows[i] = 1;
-        return moments(n, x, {product(rows), -1}, rows, eps);
+        return Tensors{n.values, statistic(n, 0, rows), statistic(n, 1, rows)};
       });
   def("native_group_norm(input, weight, bias, N, C, HxW, group, eps)", kFunction,
       "group_norm, the mean and one over the deviation (N, groups). Gradient: through all three.",

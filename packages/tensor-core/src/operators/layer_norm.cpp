@@ -150,13 +150,12 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   return out;
 }
 
-// The root mean square of the absolute values.
+// As in PyTorch of the squares, not of the absolute values: the divisor is complex.
 Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
   check("rms_norm", input, normalized, weight, Tensor());
   Shape last;
   for (int i = 0; i < int(normalized.size()); ++i) last.push_back(-1 - i);
-  const Tensor squares = square(real(input)) + square(imag(input));
-  const Tensor out = input * rsqrt(mean(squares, last, true, std::nullopt) + Scalar(eps));
+  const Tensor out = input * rsqrt(mean(square(input), last, true, std::nullopt) + Scalar(eps));
   return weight.defined() ? out * weight : out;
 }
 

@@ -1,4 +1,6 @@
 // Losses.
+#include <cmath>
+
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
@@ -128,6 +130,7 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
     });
     if (reduction == Reduction::Mean) scale = 1.0 / total_of(l->weights);
     out = reduction == Reduction::None ? losses : scalar_tensor(Scalar(total_of(losses) * scale), type);
+    if (std::isinf(scale)) scale = 0;  // no label counts: the mean is NaN, its gradient 0
   }
   if (recording(input))
     record("CrossEntropy", out, {&input}, {&input, &logarithms}, [l, ignore_index, scale](const Context& c) {
@@ -189,7 +192,10 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   if (reduction == Reduction::None) return to(losses, input.dtype());
   const Tensor total = sum(losses, {}, false, std::nullopt);
   if (reduction == Reduction::Sum) return to(total, input.dtype());
-  return to(total * Scalar(1.0 / total_of(l->weights)), input.dtype());
+  const double weight_sum = total_of(l->weights);
+  if (weight_sum == 0)
+    return to(total * Scalar(0.0) + Scalar(NAN), input.dtype());  // as PyTorch's, with a gradient of 0
+  return to(total * Scalar(1.0 / weight_sum), input.dtype());
 }
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
