@@ -8,6 +8,7 @@ import builtins
 import importlib
 import math
 import pkgutil
+import sys
 from typing import Any
 
 from flambeau import _core, _operators
@@ -128,7 +129,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"flambeau.{name}")
     if name in _ABSENT_DTYPES:
         raise AttributeError(f"flambeau has no dtype {name}: its integers are uint8, int8, int16, int32 and int64")
-    raise AttributeError(f"module 'flambeau' has no attribute '{name}'")
+    raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:
