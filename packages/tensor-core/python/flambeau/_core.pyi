@@ -91,6 +91,8 @@ class _ValuesAndIndices(_NamedTuple):
 class _Handle(_Protocol):
     def remove(self) -> None: ...
 
+_return_types: dict[str, _Any]
+
 class Tensor:
     def __new__(cls, *args: _Any) -> _Self: ...
     @staticmethod

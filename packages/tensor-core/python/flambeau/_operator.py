@@ -5,11 +5,12 @@ definition, wherever that is written.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flambeau import _core
 
 Definition = TypeVar("Definition", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 _FUNCTION, _METHOD, _IN_PLACE, _OUT = 1, 2, 4, 8  # Flags in bindings/arguments.h
 
@@ -45,21 +46,21 @@ def operator(
         for name in aliases:
             alias = f"Alias of {definition.__name__}.\n\n{doc}"
             _core._define(definition, name, module, parameters, name + text, alias, flags)
-        return _core._define(
-            definition, definition.__name__, module, parameters, definition.__name__ + text, doc, flags
-        )
+        signature = definition.__name__ + text
+        made = _core._define(definition, definition.__name__, module, parameters, signature, doc, flags)
+        return cast(Definition, made)
 
     return define
 
 
 def recorded(
     name: str,
-    result: Any,
+    result: Result,
     *,
     inputs: tuple[Any, ...],
     saved: tuple[Any, ...] = (),
     derivative: Callable[[tuple[Any, ...], tuple[Any, ...], tuple[bool, ...]], tuple[Any, ...]],
-) -> Any:
+) -> Result:
     """Puts a result that was computed outside of the operators on the graph, with its own derivative.
 
     Args:
@@ -73,7 +74,7 @@ def recorded(
             again.
     Returns: ``result``.
     """
-    return _core._recorded(name, result, inputs, saved, derivative)
+    return cast(Result, _core._recorded(name, result, inputs, saved, derivative))
 
 
 def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool]]:
