@@ -46,7 +46,8 @@ def stub() -> str:
     }
     for mark, lines in parts.items():
         text = re.sub(rf"^ *# <{mark}>$", "\n".join(lines), text, flags=re.MULTILINE)
-    return text
+    names = "".join(f'    "{name}",\n' for name in sorted(_core.__all__))
+    return f"{text.rstrip()}\n\n__all__ = [\n{names}]\n"
 
 
 def rows() -> Iterator[dict[str, Any]]:
