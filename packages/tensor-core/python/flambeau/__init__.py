@@ -9,7 +9,7 @@ import importlib
 import math
 import pkgutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau import _core, _operators
 from flambeau._core import *  # its __all__ is made of the registry
@@ -99,6 +99,9 @@ def typename(obj: Any, /) -> str:
 
 
 _install_methods()
+
+if TYPE_CHECKING:
+    from flambeau import array_api, cuda, fft, linalg, signal, special
 
 # Modules of this package that load when they are first used.
 _MODULES = ("array_api", "cuda", "fft", "linalg", "return_types", "signal", "special")
