@@ -5,7 +5,7 @@ definition, wherever that is written.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from flambeau import _core
 
@@ -47,8 +47,8 @@ def operator(
             alias = f"Alias of {definition.__name__}.\n\n{doc}"
             _core._define(definition, name, module, parameters, name + text, alias, flags)
         signature = definition.__name__ + text
-        made = _core._define(definition, definition.__name__, module, parameters, signature, doc, flags)
-        return cast(Definition, made)
+        made: Definition = _core._define(definition, definition.__name__, module, parameters, signature, doc, flags)
+        return made
 
     return define
 
@@ -74,7 +74,8 @@ def recorded(
             again.
     Returns: ``result``.
     """
-    return cast(Result, _core._recorded(name, result, inputs, saved, derivative))
+    made: Result = _core._recorded(name, result, inputs, saved, derivative)
+    return made
 
 
 def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool]]:
