@@ -26,17 +26,17 @@ class FLAMBEAU_API GraphNode {
  public:
   virtual ~GraphNode() = default;
   virtual const char* name() const = 0;
-  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() { count_.increase(); }
   void release() {
-    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    if (count_.decrease()) destroy();
   }
-  uint32_t use_count() const { return count_.load(std::memory_order_relaxed); }
+  uint32_t use_count() const { return count_.value(); }
 
  protected:
   virtual void destroy() = 0;
 
  private:
-  std::atomic<uint32_t> count_{1};
+  ReferenceCount count_;
 };
 
 struct TensorHooks {  // the autograd package's own

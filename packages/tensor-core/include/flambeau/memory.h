@@ -17,6 +17,20 @@ FLAMBEAU_API void empty_cache();        // returns cached blocks to the system
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
 FLAMBEAU_API size_t allocated_bytes();  // bytes in use
 
+// Counts references. The only holder needs no locked instruction to let go: nobody else can come to hold it meanwhile.
+class ReferenceCount {
+ public:
+  void increase() { count_.fetch_add(1, std::memory_order_relaxed); }
+  // Whether that was the last one.
+  bool decrease() {
+    return count_.load(std::memory_order_acquire) == 1 || count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+  uint32_t value() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint32_t> count_{1};
+};
+
 template <class T>
 class Ref {  // an intrusive reference: T has retain() and release()
  public:
@@ -66,17 +80,17 @@ class FLAMBEAU_API Storage {
   uint32_t version() const { return version_; }
   void bump_version() { ++version_; }
 
-  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() { count_.increase(); }
   void release() {
-    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    if (count_.decrease()) destroy();
   }
-  uint32_t use_count() const { return count_.load(std::memory_order_relaxed); }
+  uint32_t use_count() const { return count_.value(); }
 
  private:
   Storage() = default;
   void destroy();
 
-  std::atomic<uint32_t> count_{1};
+  ReferenceCount count_;
   uint32_t version_ = 0;
   void* data_ = nullptr;
   size_t bytes_ = 0;

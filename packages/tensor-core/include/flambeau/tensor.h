@@ -15,11 +15,11 @@ inline constexpr int kMaxDims = 64;
 class FLAMBEAU_API TensorImpl {
  public:
   static TensorImpl* create();
-  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void retain() { count_.increase(); }
   void release() {
-    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    if (count_.decrease()) destroy();
   }
-  uint32_t use_count() const { return count_.load(std::memory_order_relaxed); }
+  uint32_t use_count() const { return count_.value(); }
   void update_geometry();  // numel and contiguity, after shape or strides changed
 
   Ref<Storage> storage;
@@ -40,7 +40,7 @@ class FLAMBEAU_API TensorImpl {
   TensorImpl() = default;
   ~TensorImpl();
   void destroy();
-  std::atomic<uint32_t> count_{1};
+  ReferenceCount count_;
 };
 
 class Tensor {

@@ -19,7 +19,7 @@ constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kCacheLimit = size_t(1) << 30;  // bytes kept for reuse before large blocks go back to the system
 constexpr int kLargeClasses = 4 * 64;            // four sizes for each power of two
 
-std::atomic<size_t> cached{0}, allocated{0};
+std::atomic<size_t> cached{0};
 
 struct FreeBlock {
   FreeBlock* next;
@@ -34,16 +34,38 @@ void* system_allocate(size_t bytes) {
   return block;
 }
 
+// Bytes taken less bytes given back by one thread (others may have taken them): the sum of all counters tells. Written
+// by its owner alone, without a locked instruction; the next thread takes it over with what it counted.
+struct Counter {
+  std::atomic<size_t> bytes{0};
+  std::atomic<bool> owned{true};
+  Counter* next = nullptr;
+};
+std::atomic<Counter*> counters{nullptr};
+std::atomic<size_t> uncounted{0};  // by threads that are about to end
+
+Counter* take_counter() {
+  for (Counter* c = counters; c; c = c->next)
+    if (!c->owned.exchange(true)) return c;
+  Counter* made = new Counter;
+  made->next = counters;
+  while (!counters.compare_exchange_weak(made->next, made)) {
+  }
+  return made;
+}
+
 // Free lists of one thread. Trivially destructible, so that it may be used while the thread's other objects die.
 struct SmallCache {
   FreeBlock* lists[kSmallLimit / kAlignment + 1];
-  bool registered, closed;
+  Counter* counter;
+  bool closed;
 };
 thread_local SmallCache small_cache __attribute__((tls_model("initial-exec")));
 
 struct SmallCacheCloser {
   ~SmallCacheCloser() {
     small_cache.closed = true;
+    std::exchange(small_cache.counter, nullptr)->owned = false;
     for (FreeBlock*& list : small_cache.lists)
       while (list) {
         FreeBlock* next = list->next;
@@ -54,9 +76,21 @@ struct SmallCacheCloser {
 };
 
 [[gnu::noinline]] void register_thread() {
+  small_cache.counter = take_counter();
   static thread_local SmallCacheCloser closer;
   (void)closer;
-  small_cache.registered = true;
+}
+
+void count(size_t bytes) {  // modulo 2**64: minus what is given back
+  if (FLAMBEAU_UNLIKELY(!small_cache.counter)) {
+    if (small_cache.closed) {
+      uncounted += bytes;
+      return;
+    }
+    register_thread();
+  }
+  std::atomic<size_t>& total = small_cache.counter->bytes;
+  total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
 }
 
 struct LargeCache {
@@ -104,30 +138,29 @@ void* allocate_large(size_t bytes) {
 }  // namespace
 
 void* allocate(size_t bytes) {
-  allocated.fetch_add(bytes, std::memory_order_relaxed);
   if (bytes > kSmallLimit) {
-    try {
-      return allocate_large(bytes);
-    } catch (...) {
-      allocated.fetch_sub(bytes, std::memory_order_relaxed);
-      throw;
-    }
+    void* block = allocate_large(bytes);
+    count(bytes);
+    return block;
   }
+  count(bytes);
   const size_t slot = (bytes + kAlignment - 1) / kAlignment;
   if (FreeBlock* block = small_cache.lists[slot]) {
     small_cache.lists[slot] = block->next;
     return block;
   }
   void* block = std::aligned_alloc(kAlignment, slot ? slot * kAlignment : kAlignment);
-  if (!block) throw std::bad_alloc();
+  if (!block) {
+    count(size_t(0) - bytes);
+    throw std::bad_alloc();
+  }
   return block;
 }
 
 void deallocate(void* pointer, size_t bytes) noexcept {
-  allocated.fetch_sub(bytes, std::memory_order_relaxed);
+  count(size_t(0) - bytes);
   FreeBlock* block = static_cast<FreeBlock*>(pointer);
   if (bytes <= kSmallLimit) {
-    if (FLAMBEAU_UNLIKELY(!small_cache.registered)) register_thread();
     if (FLAMBEAU_UNLIKELY(small_cache.closed)) return std::free(block);
     FreeBlock*& list = small_cache.lists[(bytes + kAlignment - 1) / kAlignment];
     block->next = list;
@@ -156,7 +189,11 @@ void empty_cache() {
 }
 
 size_t cached_bytes() { return cached; }
-size_t allocated_bytes() { return allocated; }
+size_t allocated_bytes() {
+  size_t total = uncounted;
+  for (const Counter* c = counters; c; c = c->next) total += c->bytes.load(std::memory_order_relaxed);
+  return total;
+}
 
 namespace {
 constexpr size_t kHeader = 64;  // the storage object, before the data it owns
