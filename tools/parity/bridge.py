@@ -39,8 +39,7 @@ def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
 def tensor_to_flambeau(t: torch.Tensor, copy: bool = False) -> fb.Tensor:
     """The tensor over the same memory (or a copy), requiring a gradient where it does."""
     plain = t.detach().resolve_conj().resolve_neg()
-    if copy:
-        plain = plain.clone(memory_format=torch.contiguous_format)
+    plain = clone(plain) if copy else plain
     length = plain.untyped_storage().nbytes() // plain.element_size()
     if length == plain.numel():
         out = _from_numpy(plain)
@@ -66,9 +65,16 @@ def to_numpy(t: Any) -> np.ndarray:
 
 
 def clone(value: Any) -> Any:
-    """A PyTorch sample's argument with tensors of its own."""
+    """A PyTorch sample's argument with tensors of its own, over as much storage where it sees a part of one."""
     if isinstance(value, torch.Tensor):
-        return value.detach().clone().requires_grad_(value.requires_grad)
+        plain = value.detach().resolve_conj().resolve_neg()
+        length = plain.untyped_storage().nbytes() // plain.element_size()
+        if length > plain.numel():
+            whole = plain.as_strided((length,), (1,), 0).clone()
+            plain = whole.as_strided(plain.shape, plain.stride(), plain.storage_offset())
+        else:
+            plain = plain.clone(memory_format=torch.contiguous_format)
+        return plain.requires_grad_(value.requires_grad)
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
         return type(value)(clone(v) for v in value)
     if isinstance(value, dict):

@@ -191,13 +191,14 @@ void require_tensor(const Binding& b, PyObject* result) {
                      Py_TYPE(result)->tp_name);
 }
 
-void store_out(const Binding& b, PyObject* result, PyObject* out) {
+// Whether a result can be stored in out=; nothing is written before all of it can.
+void check_out(const Binding& b, PyObject* result, PyObject* out) {
   if (PyTuple_Check(result)) {
     const bool fits =
         (PyTuple_Check(out) || PyList_Check(out)) && PySequence_Fast_GET_SIZE(out) == PyTuple_GET_SIZE(result);
     require<TypeError>(fits, b.name, "(): out must be a tuple of ", PyTuple_GET_SIZE(result), " Tensors");
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
-      store_out(b, PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i));
+      check_out(b, PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i));
     return;
   }
   require<TypeError>(is_tensor(out), b.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(out)->tp_name);
@@ -208,6 +209,17 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
           "requires grad.");
   require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
           " can't be cast to the desired output type ", to.dtype());
+  require(!(b.flags & kExactOut) || from.dtype() == to.dtype(), b.name, "(): Expected out tensor to have dtype ",
+          from.dtype(), ", but got ", to.dtype(), " instead");
+}
+
+void store_out(const Binding& b, PyObject* result, PyObject* out) {
+  if (PyTuple_Check(result)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+      store_out(b, PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i));
+    return;
+  }
+  const Tensor &from = tensor_of(result), &to = tensor_of(out);
   begin_inplace(to, b.name.c_str());
   if (!(to.shape() == from.shape())) resize(to, from.shape());
   copy_values(to, from);
@@ -282,6 +294,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
       }
       if (b.form == Binding::Copied) result = Object(copied(result.get()));
       if (!values.out) return result.release();
+      check_out(b, result.get(), values.out);
       store_out(b, result.get(), values.out);
       return Py_NewRef(values.out);
     }

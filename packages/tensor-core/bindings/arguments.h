@@ -17,15 +17,16 @@
 namespace flambeau::python {
 
 enum Flags : int {
-  kFunction = 1,   // flambeau.name
-  kMethod = 2,     // Tensor.name
-  kInPlace = 4,    // also name_, by writing the result back
-  kOut = 8,        // also out=, by copying the result
-  kPrivate = 16,   // flambeau._core.name
-  kRow = 32,       // with nothing but operands it is the row of its name: name_ needs no temporary then
-  kCopy = 64,      // of a view: also flambeau.name_copy, whose results are copies
-  kBecome = 128,   // of a view: also name_, which turns the tensor itself into the view
-  kFactory = 256,  // of its dtype: that of out= unless given
+  kFunction = 1,    // flambeau.name
+  kMethod = 2,      // Tensor.name
+  kInPlace = 4,     // also name_, by writing the result back
+  kOut = 8,         // also out=, by copying the result
+  kPrivate = 16,    // flambeau._core.name
+  kRow = 32,        // with nothing but operands it is the row of its name: name_ needs no temporary then
+  kCopy = 64,       // of a view: also flambeau.name_copy, whose results are copies
+  kBecome = 128,    // of a view: also name_, which turns the tensor itself into the view
+  kFactory = 256,   // of its dtype: that of out= unless given
+  kExactOut = 512,  // whose out= has to have the result's dtype
 };
 
 struct Parameter {

@@ -93,7 +93,7 @@ Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_
 }
 
 void bind_scatter() {
-  def("gather(input, dim, index, *, sparse_grad=False)", kUsual,
+  def("gather(input, dim, index, *, sparse_grad=False)", kUsual | kExactOut,
       "out[i, j] = input[index[i, j], j] for dim 0, and so on. Gradient: scattered back.",
       [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); });
   writing<scatter_any>("scatter(input, dim, index, src=None, value=None, *, reduce=None)",

@@ -149,7 +149,7 @@ void bind_constructors() {
 void bind_samplers() {
   def("bernoulli(input, p=None, *, generator=None)", kFunction | kMethod | kOut,
       "1 with the probabilities in input (or p everywhere), else 0.\n\nGradient: 0.", bernoulli);
-  def("multinomial(input, num_samples, replacement=False, *, generator=None)", kFunction | kMethod | kOut,
+  def("multinomial(input, num_samples, replacement=False, *, generator=None)", kFunction | kMethod | kOut | kExactOut,
       "Indices drawn with the weights in the rows of input; int64.\n\nWithout replacement in the order in which they "
       "would be drawn one by one.\nRaises RuntimeError for weights that are negative, not finite, or all 0 in a row.\n"
       "Source: without replacement Efraimidis and Spirakis 2006.",

@@ -110,7 +110,7 @@ void bind_reductions() {
   def("log_softmax(input, dim, dtype=None)", kFunction | kMethod | kOut,
       "The logarithm of softmax(), without overflow. Gradient: any order.", log_softmax);
   def("count_nonzero(input, dim=None)", kFunction | kMethod, "How many elements are not 0, int64.", count_nonzero);
-  def("aminmax(input, *, dim=None, keepdim=False)", kUsual,
+  def("aminmax(input, *, dim=None, keepdim=False)", kUsual | kExactOut,
       "The smallest and the largest element, of all or along a dimension, as (min, max).\n\n"
       "Raises RuntimeError where there is none. Gradient: shared among equal elements.",
       both_extremes);

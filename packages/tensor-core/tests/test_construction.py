@@ -149,6 +149,8 @@ def test_ranges():
         got = fb.linspace(-2, 3, steps, dtype=fb.float64).numpy()
         np.testing.assert_allclose(got, np.linspace(-2, 3, steps), rtol=1e-15, atol=1e-15)
     assert fb.linspace(0, 1, 11)[-1].item() == 1
+    assert fb.linspace(4.3, -3, 5, dtype=fb.int64).tolist() == [4, 2, 0, -1, -3]  # from 4, which 4.3 is there
+    assert fb.logspace(0, 2.9, 3, dtype=fb.int64).tolist() == [1, 10, 100]
     assert np.array_equal(fb.eye(3, 5).numpy(), np.eye(3, 5))
     assert np.array_equal(fb.eye(3, 0).numpy(), np.eye(3, 0))
 

@@ -273,3 +273,12 @@ gc.collect()
 assert gone() is None
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_out_is_written_whole_or_not_at_all():
+    values, indices = fb.zeros(3), fb.zeros(3)
+    with pytest.raises(RuntimeError, match="can't be cast to"):
+        fb.sort(fb.tensor([2.0, 1.0, 3.0]), out=(values, fb.zeros(3, dtype=fb.bool)))
+    assert values.tolist() == [0.0] * 3
+    with pytest.raises(RuntimeError, match=r"gather\(\): Expected out tensor to have dtype"):
+        fb.gather(fb.ones(3), 0, fb.tensor([0, 1, 2]), out=indices.double())

@@ -57,13 +57,13 @@ class _Problem:
             if subset.bit_count() == 1:
                 cost[subset] = 0
                 continue
-            best = None
+            best = -1
             part = (subset - 1) & subset
             while part:
                 rest = subset ^ part
                 if part < rest:
                     total = cost[part] + cost[rest] + self.size(kept[part] | kept[rest])
-                    if best is None or total < best:
+                    if best < 0 or total < best:
                         best, cut[subset] = total, part
                 part = (part - 1) & subset
             cost[subset] = best

@@ -48,6 +48,12 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   });
 }
 
+// A number as a dtype holds it: the ends of a range of integers are integers.
+Scalar rounded(Scalar s, Dtype dtype) {
+  require(s.imaginary() == 0, "complex ", s, " can't be cast to ", dtype);
+  return item(full({}, s, dtype));
+}
+
 }  // namespace
 
 Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype) {
@@ -103,9 +109,9 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
     return complex(linspace(Scalar(start.real()), Scalar(end.real()), steps, part),
                    linspace(Scalar(start.imaginary()), Scalar(end.imaginary()), steps, part));
   }
-  require(start.imaginary() == 0 && end.imaginary() == 0, "linspace(): complex ends can't be cast to ", dtype);
   Tensor out = empty({steps}, dtype);
-  const double first = start.real(), last = end.real(), step = steps > 1 ? (last - first) / double(steps - 1) : 0;
+  const double first = rounded(start, dtype).real(), last = rounded(end, dtype).real();
+  const double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
   const double half = double(steps == 1 ? 1 : steps / 2);
   sequence(out, [=](double i) {  // from both ends, so that the last value is exact
     return i < half ? first + i * step : last - (double(steps - 1) - i) * step;
@@ -114,6 +120,7 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
 }
 
 Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtype) {
+  if (steps != 1 && !is_complex(dtype)) start = rounded(start, dtype), end = rounded(end, dtype);
   const Tensor exponents = linspace(start, end, steps, is_complex(dtype) ? Dtype::complex128 : Dtype::float64);
   return to(pow(Scalar(base), exponents), dtype);
 }

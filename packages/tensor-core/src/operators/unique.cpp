@@ -101,7 +101,10 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
     require(n == 0, "unique(): there are dimensions of size 0 beside dim ", dim, " in shape ", t.shape());
     return {clone(t), empty({0}, Dtype::int64), empty({0}, Dtype::int64)};
   }
-  const Tensor rows = contiguous(transpose(t, dim, 0));
+  Shape dims = {dim};
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (d != dim) dims.push_back(d);
+  const Tensor rows = contiguous(permute(t, dims));
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   Unique out;

@@ -3,5 +3,5 @@
 import importlib
 import pkgutil
 
-for _, _family, _ in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_family}")
+for _family in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_family.name}")

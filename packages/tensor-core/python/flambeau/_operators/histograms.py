@@ -68,7 +68,7 @@ def histogramdd(
     return _core._return_types["histogramdd"]((counts, tuple(edges)))
 
 
-def _edges(name: str, points: Tensor, bins: Sequence[int | Tensor], limits: list[float] | None) -> list[Tensor]:
+def _edges(name: str, points: Tensor, bins: Sequence[Any], limits: list[float] | None) -> list[Tensor]:
     if points.dtype not in (_core.float32, _core.float64):
         raise NotImplementedError(f'"{name}" not implemented for {points.dtype}')
     edges = []

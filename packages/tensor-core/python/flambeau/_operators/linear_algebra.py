@@ -32,6 +32,8 @@ def logdet(input: Tensor) -> Tensor:
 
     Gradient: input, any order, where it is not singular.
     """
+    sign: Tensor
+    logarithm: Tensor
     sign, logarithm = flambeau.linalg.slogdet(input)
     if input.dtype.is_complex:
         return sign.log() + logarithm

@@ -52,7 +52,7 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[int] | Sequence[Sequenc
             )
         first, second = list(range(a.dim() - dims, a.dim())), list(range(dims))
     else:
-        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)
+        first, second = ([d] if isinstance(d, int) else list(d) for d in dims)  # type: ignore[assignment]
     if len(first) != len(second):
         raise RuntimeError(f"both dimension lists should have same length, got {first} and {second}")
     first = [d + a.dim() if d < 0 else d for d in first]

@@ -45,14 +45,14 @@ def _quantile(
         )
     if input.numel() == 0:
         raise RuntimeError(f"{name}() input tensor must be non-empty, got shape {list(input.shape)}")
-    whole = dim is None or input.dim() == 0
-    ordered = (input.reshape(-1) if whole else input.transpose(dim, -1)).sort(-1).values
+    along = None if input.dim() == 0 else dim
+    ordered = (input.reshape(-1) if along is None else input.transpose(along, -1)).sort(-1).values
     ranks = _ranks(name == "nanquantile", ordered, q.reshape(-1))
     result = _between(ordered, ranks, interpolation)  # (..., len(q))
-    if whole:
+    if along is None:
         result = result.reshape([-1] + [1] * (input.dim() * keepdim))
     else:
-        at = dim % input.dim() + 1
+        at = along % input.dim() + 1
         result = result.unsqueeze(0).transpose(0, -1).transpose(-1, at)
         result = result if keepdim else result.squeeze(at)
     return result if q.dim() else result.squeeze(0)

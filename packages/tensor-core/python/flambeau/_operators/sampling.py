@@ -85,10 +85,12 @@ def _gradients(grad: Tensor, image: Tensor, grid: Tensor, options: tuple[int, in
     of_image = _core.zeros_like(flat_image).detach()
     of_points: list[Any] = [0.0] * dims
     for taps in itertools.product(*lines):
-        place, stride, inside = 0, 1, True
+        place: Any = 0
+        inside: Any = True
+        stride = 1
         for (index, seen, _, _), size in zip(taps, reversed(sizes), strict=True):
             place, stride, inside = place + index * stride, stride * size, seen & inside
-        index = place.expand(flat_grad.shape)  # type: ignore[attr-defined]
+        index = place.expand(flat_grad.shape)
         seen_grad = _core.where(inside, flat_grad, 0.0)
         if needs[0]:
             of_image = of_image.scatter_add(2, index, seen_grad * _product([tap[2] for tap in taps]))

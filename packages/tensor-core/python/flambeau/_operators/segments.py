@@ -47,10 +47,11 @@ def segment_reduce(
         raise RuntimeError(f"segment_reduce(): reduce must be one of {', '.join(_REDUCTIONS)}, but got {reduce}")
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported.")
-    if lengths is None and offsets is None:
-        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
     axis = axis % max(data.dim(), 1)
-    lengths = offsets.diff() if lengths is None else lengths
+    if lengths is None:
+        if offsets is None:
+            raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
+        lengths = offsets.diff()
     if axis != lengths.dim() - 1 or axis >= data.dim():
         raise RuntimeError(
             f"segment_reduce(): Expected axis to be the last dimension of lengths but got {axis}, "

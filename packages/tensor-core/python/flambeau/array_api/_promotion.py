@@ -9,10 +9,12 @@ first. A Python scalar takes the dtype of the array it meets, as far as its kind
 import operator
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Tensor
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 Scalar = bool | int | float | complex
 
@@ -108,10 +110,10 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def named(name: str, doc: str | None) -> Callable[[Any], Any]:
+def named(name: str, doc: str | None) -> Callable[[_Function], _Function]:
     """Gives a function made by another its name and documentation."""
 
-    def set_names(function: Any) -> Any:
+    def set_names(function: _Function) -> _Function:
         function.__name__ = function.__qualname__ = name
         function.__doc__ = doc
         function.__module__ = "flambeau.array_api"

@@ -1,6 +1,7 @@
 """Searching, sorting and sets."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import flambeau
 from flambeau import Tensor
@@ -17,7 +18,7 @@ def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> 
     return _index_of(flambeau.argmin, x, axis, keepdims)
 
 
-def _index_of(search: Any, x: Tensor, axis: int | None, keepdims: bool) -> Tensor:
+def _index_of(search: Callable[..., Tensor], x: Tensor, axis: int | None, keepdims: bool) -> Tensor:
     if axis is not None:
         return search(x, normal(axis, x.ndim), keepdims)
     index = search(x.reshape(-1), 0)

@@ -107,7 +107,7 @@ def _cumulative(
             raise ValueError(f"{name}(): axis is required for an array with {x.ndim} dimensions")
         axis = 0
     axis = normal(axis, x.ndim)
-    result = scan(x.to(_accumulated(x, dtype)), axis)
+    result: Tensor = scan(x.to(_accumulated(x, dtype)), axis)
     if not include_initial:
         return result
     start = flambeau.full([1 if a == axis else n for a, n in enumerate(x.shape)], first, dtype=result.dtype)

@@ -30,7 +30,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if n == 0:
         return constant(_core.eye(A.size(-1), dtype=A.dtype).expand(A.shape).clone(), A)
     base, n = (inv(A), -n) if n < 0 else (A, n)
-    result = None
+    result: Any = None
     while True:
         if n & 1:
             result = base if result is None else result @ base

@@ -81,15 +81,16 @@ def lobpcg(
     tol = finfo(A.dtype).eps ** 0.5 if tol is None else tol
     batch = A.shape[:-2]
 
-    def one(t: Tensor | None, i: int) -> Tensor | None:
-        return None if t is None else t.detach().expand(*batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:])[i]
+    def one(t: Tensor, i: int) -> Tensor:
+        return t.detach().expand(*batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:])[i]
 
     pairs = []
     with no_grad():
         start = _core.randn(*batch, n, k, dtype=A.dtype) if X is None else X
         for i in range(_core.zeros(batch).numel()):
             a, x = one(A, i), one(start, i)
-            pairs.append(_iterate(a, one(B, i), x, one(precondition, i), steps, tol, largest, tracker))
+            b, scaling = (None if t is None else one(t, i) for t in (B, precondition))
+            pairs.append(_iterate(a, b, x, scaling, steps, tol, largest, tracker))
         E = _core.stack([e for e, _ in pairs]).reshape(*batch, k) if pairs else A.new_empty((*batch, k))
         V = _core.stack([v for _, v in pairs]).reshape(*batch, n, k) if pairs else A.new_empty((*batch, n, k))
 

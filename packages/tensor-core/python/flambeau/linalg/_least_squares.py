@@ -30,7 +30,8 @@ def pseudo_inverse(A: Tensor, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
         P = (adjoint(Vh) * _inverted(S, thresholds("pinv", S, A, atol, rtol)).unsqueeze(-2)) @ adjoint(U)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
-        return (_gradient(*saved, grads[0]),)
+        A, P = saved
+        return (_gradient(A, P, grads[0]),)
 
     return recorded("LinalgPinv", P, inputs=(A,), saved=(A, P), derivative=derivative)
 

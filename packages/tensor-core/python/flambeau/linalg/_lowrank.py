@@ -16,7 +16,7 @@ def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     def turned_times(X: Tensor) -> Tensor:
         return adjoint(A) @ X if M is None else adjoint(A) @ X - adjoint(M) @ X
 
-    Q = qr(times(_core.randn(A.size(-1), q, dtype=A.dtype)))[0]
+    Q: Tensor = qr(times(_core.randn(A.size(-1), q, dtype=A.dtype)))[0]
     for _ in range(niter):
         Q = qr(times(qr(turned_times(Q))[0]))[0]
     return Q

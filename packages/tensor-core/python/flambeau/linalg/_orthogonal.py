@@ -21,7 +21,7 @@ def _symmetric_of_triangle(X: Tensor) -> Tensor:
 
 def _square_gradient(Q: Tensor, R: Tensor, grad_Q: Tensor | None, grad_R: Tensor | None) -> Tensor:
     """Of A = QR with square R: (gQ + Q S) R^-H, S from triu(gR R^H - Q^H gQ)."""
-    middle = None
+    middle: Any = None
     if grad_R is not None:
         middle = grad_R @ adjoint(R)
     if grad_Q is not None:

@@ -141,7 +141,8 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
         return decompose_hermitian(A, UPLO)[0]
     if A.size(-1) <= _SMALL:
         return _core._eigh(A, UPLO in "Uu", False)[0]
-    return _eigh_by_lapack(np.linalg.eigvalsh, A, UPLO)
+    values: Tensor = _eigh_by_lapack(np.linalg.eigvalsh, A, UPLO)
+    return values
 
 
 # General square matrices
@@ -211,7 +212,8 @@ def eigvals(A: Tensor) -> Tensor:
     _require_finite("eigvals", A)
     if _core.is_grad_enabled() and A.requires_grad:
         return decompose_general(A)[0]
-    return call_numpy("eigvals", np.linalg.eigvals, A).to(_complex_of(A))
+    values: Tensor = call_numpy("eigvals", np.linalg.eigvals, A)
+    return values.to(_complex_of(A))
 
 
 # Singular values
@@ -271,7 +273,7 @@ def _svd_gradient(
     if grad_Vh is not None and n > k:
         scaled = grad_Vh / S.unsqueeze(-1)
         right = right + scaled - (scaled @ adjoint(Vh)) @ Vh
-    result = U @ right
+    result: Tensor = U @ right
     if grad_U is not None and m > k:
         scaled = grad_U / S.unsqueeze(-2)
         result = result + (scaled - U @ (adjoint(U) @ scaled)) @ Vh
@@ -317,4 +319,5 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
         S, info = _core._svd(A, False, False)
         _checks.successful("svdvals", info, _NOT_CONVERGED)
         return S
-    return call_numpy("svdvals", np.linalg.svd, _finite("svdvals", A), compute_uv=False)
+    values: Tensor = call_numpy("svdvals", np.linalg.svd, _finite("svdvals", A), compute_uv=False)
+    return values

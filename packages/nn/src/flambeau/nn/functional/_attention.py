@@ -164,7 +164,7 @@ def multi_head_attention_forward(
         weights = dropout((scores if mask is None else scores + mask).softmax(-1), drop)
         attended = weights @ heads[2]
     else:
-        attended = scaled_dot_product_attention(*heads, mask, drop)
+        attended = scaled_dot_product_attention(heads[0], heads[1], heads[2], mask, drop)
     output = flambeau.linear(
         attended.transpose(0, 1).reshape(length * batch, width), out_proj_weight, out_proj_bias
     ).reshape(length, batch, -1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from math import prod
+from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
@@ -26,85 +28,44 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
     return _core._adaptive_avg_pool3d(input, output_size)
 
 
-def adaptive_max_pool1d(
-    input: Tensor, output_size: OptionalSize, return_indices: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+def adaptive_max_pool1d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """The largest value of windows that divide the last dimension into ``output_size`` parts; also its position."""
     return _core._adaptive_max_pool1d(input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(
-    input: Tensor, output_size: OptionalSize, return_indices: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+def adaptive_max_pool2d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """`adaptive_max_pool1d` over two dimensions; positions count through the image."""
     return _core._adaptive_max_pool2d(input, output_size, return_indices)
 
 
-def adaptive_max_pool3d(
-    input: Tensor, output_size: OptionalSize, return_indices: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+def adaptive_max_pool3d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """`adaptive_max_pool1d` over three dimensions."""
     return _core._adaptive_max_pool3d(input, output_size, return_indices)
 
 
-def max_pool1d_with_indices(
-    input: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool1d` with the positions of the values, whatever ``return_indices`` says."""
-    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+def _with_indices(pool: Callable[..., Any], position: int) -> Callable[..., tuple[Tensor, Tensor]]:
+    """A pool that always gives the positions of the values; ``position`` is that of its ``return_indices``."""
+
+    @wraps(pool)
+    def with_indices(*args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+        if len(args) > position:
+            args = (*args[:position], True, *args[position + 1 :])
+        else:
+            options["return_indices"] = True
+        values, indices = pool(*args, **options)
+        return values, indices
+
+    with_indices.__name__ = with_indices.__qualname__ = f"{pool.__name__}_with_indices"
+    with_indices.__doc__ = f"`{pool.__name__}` with the positions of the values, whatever ``return_indices`` says."
+    return with_indices
 
 
-def max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool2d` with the positions of the values, whatever ``return_indices`` says."""
-    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
-def max_pool3d_with_indices(
-    input: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`max_pool3d` with the positions of the values, whatever ``return_indices`` says."""
-    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-
-def adaptive_max_pool1d_with_indices(
-    input: Tensor, output_size: OptionalSize, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """`adaptive_max_pool1d` with the positions of the values."""
-    return _core._adaptive_max_pool1d(input, output_size, True)
-
-
-def adaptive_max_pool2d_with_indices(
-    input: Tensor, output_size: OptionalSize, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """`adaptive_max_pool2d` with the positions of the values."""
-    return _core._adaptive_max_pool2d(input, output_size, True)
-
-
-def adaptive_max_pool3d_with_indices(
-    input: Tensor, output_size: OptionalSize, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """`adaptive_max_pool3d` with the positions of the values."""
-    return _core._adaptive_max_pool3d(input, output_size, True)
+max_pool1d_with_indices = _with_indices(max_pool1d, 6)
+max_pool2d_with_indices = _with_indices(max_pool2d, 6)
+max_pool3d_with_indices = _with_indices(max_pool3d, 6)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d, 2)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, 2)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, 2)
 
 
 def _spread(value: Size, dims: int) -> tuple[int, ...]:
@@ -186,28 +147,8 @@ def fractional_max_pool3d(
     return (values, indices) if return_indices else values
 
 
-def fractional_max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: Size,
-    output_size: Size | None = None,
-    output_ratio: float | Sequence[float] | None = None,
-    return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """`fractional_max_pool2d` with the positions of the values."""
-    return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
-
-
-def fractional_max_pool3d_with_indices(
-    input: Tensor,
-    kernel_size: Size,
-    output_size: Size | None = None,
-    output_ratio: float | Sequence[float] | None = None,
-    return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """`fractional_max_pool3d` with the positions of the values."""
-    return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
+fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d, 4)
+fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d, 4)
 
 
 def _fractional(
@@ -221,16 +162,17 @@ def _fractional(
     name = f"fractional_max_pool{dims}d"
     if (output_size is None) == (output_ratio is None):
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    windows: Any = output_size
     if output_ratio is not None:
         ratios = (output_ratio,) * dims if isinstance(output_ratio, (int, float)) else tuple(output_ratio)
         if not all(0 < r < 1 for r in ratios):
             raise ValueError(f"{name} requires output_ratio to be between 0 and 1, got {output_ratio}")
-        output_size = [int(s * r) for s, r in zip(input.shape[-dims:], ratios, strict=True)]
+        windows = [int(s * r) for s, r in zip(input.shape[-dims:], ratios, strict=True)]
     if samples is None:
         leading = (1, *input.shape[:1]) if input.ndim == dims + 1 else input.shape[:2]
         samples = flambeau.rand(*leading, dims, dtype=input.dtype)
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
-    return pool(input, kernel_size, output_size, samples)
+    return pool(input, kernel_size, windows, samples)
 
 
 # The other way round
