@@ -202,9 +202,8 @@ void bind_arithmetic() {
       "tensor a dimension.",
       [](const Tensor& condition, PyObject* x, PyObject* y) -> PyObject* {
         if (x == Py_None && y == Py_None) return to_python(unbind(nonzero(condition), 1));
-        require<NotImplementedError>(condition.dtype() == Dtype::bool_ || condition.dtype() == Dtype::uint8,
-                                     "where expected condition to be a boolean tensor, but got a tensor with dtype ",
-                                     condition.dtype());
+        require(condition.dtype() == Dtype::bool_ || condition.dtype() == Dtype::uint8,
+                "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
         Operand a(0), b(0);
         require<TypeError>(to_operand(x, a) && to_operand(y, b), "where(): input and other must be Tensors or Numbers");
         return wrap_tensor(where(condition, a, b));

@@ -157,7 +157,30 @@ Tensor with_part(const Tensor& t, const Tensor& src, F&& part) {
   return out;
 }
 
+// The main diagonal; of a tall matrix, if it wraps, what follows after a row left out between the rounds.
+void fill_diagonal_(const Tensor& t, Scalar value, bool wrap) {
+  constexpr const char* name = "fill_diagonal_";
+  require(t.dim() >= 2, name, ": dimensions must be larger than 1, got shape ", t.shape());
+  for (int64_t d = 1; t.dim() > 2 && d < t.dim(); ++d)
+    require(t.size(d) == t.size(0), name, ": all dimensions of input must be of equal length, got shape ", t.shape());
+  int64_t step = 0, size = t.size(0);
+  for (int64_t d = 0; d < t.dim(); ++d) step += t.stride(d), size = std::min(size, t.size(d));
+  fill_(as_strided(t, {size}, {step}, t.offset()), value);
+  const int64_t rows = t.size(0), columns = t.size(1);
+  if (t.dim() > 2 || !wrap || rows <= columns + 1) return;
+  for (int64_t first = columns + 1; first < rows; first += columns + 1)
+    fill_(diagonal(slice(t, 0, first, rows, 1), 0, 0, 1), value);
+}
+
 void bind_replacements() {
+  def("fill_diagonal_(input, fill_value, wrap=False)", kMethod,
+      "Sets the main diagonal of a matrix, or of a tensor whose dimensions are all equal, to a number.\n\n"
+      "wrap: in a tall matrix the diagonal begins anew after each whole round. Raises RuntimeError for less than 2 "
+      "dimensions and for unequal ones beyond 2. Gradient: zero where it was filled.",
+      [](Self self, Scalar value, bool wrap) -> PyObject* {
+        fill_diagonal_(tensor_of(self), value, wrap);
+        return Py_NewRef(self);
+      });
   def("select_scatter(input, src, dim, index)", kUsual,
       "A copy of input with src in the place of input.select(dim, index). Gradient: input and src.",
       [](const Tensor& t, const Tensor& src, int64_t dim, int64_t index) {

@@ -73,7 +73,7 @@ void bind_copies() {
       });
   def("fill(input, value)", kFunction,
       "A tensor like input of one value, a number or a 0-d tensor. Gradient: 0 to input, the sum to value.", filled);
-  def("fill_(input, value)", kMethod, "Sets every element to a number or a 0-d tensor. Gradient: value.",
+  def("fill_(input, value)", kBoth, "Sets every element to a number or a 0-d tensor. Gradient: value.",
       [](Self self, const Operand& value) -> PyObject* {
         const Tensor& t = tensor_of(self);
         if (value.tensor)

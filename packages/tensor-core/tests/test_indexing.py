@@ -361,3 +361,21 @@ def test_large_indices_run_in_parallel():
     assert np.array_equal(fb.nonzero(x > 1).numpy(), np.argwhere(array > 1))
     assert [i.tolist() for i in fb.where(x > 2)] == [i.tolist() for i in np.nonzero(array > 2)]
     assert np.array_equal(fb.masked_select(x, x > 1).numpy(), array[array > 1])
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 5), (5, 2), (7, 2), (9, 3), (3, 3, 3), (0, 2), (4, 0)])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_fill_diagonal(shape, wrap):
+    x, want = fb.zeros(shape), np.zeros(shape, np.float32)
+    if want.size:
+        np.fill_diagonal(want, 2, wrap)
+    assert x.fill_diagonal_(2, wrap) is x
+    np.testing.assert_array_equal(x.numpy(), want)
+    turned = fb.zeros(shape[::-1]).permute(*range(len(shape) - 1, -1, -1))
+    np.testing.assert_array_equal(turned.fill_diagonal_(2, wrap).numpy(), want)
+
+
+def test_fill_diagonal_wants_a_diagonal():
+    for shape in ((3,), (3, 3, 2)):
+        with pytest.raises(RuntimeError, match="fill_diagonal_"):
+            fb.zeros(shape).fill_diagonal_(1)

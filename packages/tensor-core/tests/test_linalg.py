@@ -340,3 +340,12 @@ def test_functions_describe_themselves(name):
     if ">>>" in function.__doc__:
         examples = doctest.DocTestParser().get_doctest(function.__doc__, {"flambeau": fb}, name, None, None)
         assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_older_vander():
+    x = np.array([1.0, 2.0, 3.0])
+    for n in (None, 0, 1, 5):
+        for increasing in (False, True):
+            np.testing.assert_array_equal(fb.vander(fb.tensor(x), n, increasing), np.vander(x, n, increasing))
+    with pytest.raises(RuntimeError, match="one-dimensional"):
+        fb.vander(fb.ones(2, 2))

@@ -50,10 +50,6 @@ Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tenso
   return statistics;
 }
 
-struct Gradients {
-  Tensor input, weight, bias;
-};
-
 // The columns are summed in a fixed number of parts, so that the order of additions does not depend on the threads.
 constexpr int64_t kParts = 16;
 

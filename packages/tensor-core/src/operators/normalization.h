@@ -1,6 +1,8 @@
 // What the normalisations share. Internal to them.
 #pragma once
 
+#include <algorithm>
+
 #include "flambeau/networks.h"
 #include "kernels/networks.h"
 
@@ -28,5 +30,52 @@ struct RowGradient {
   RowGradient(double rstd, double mean_grad, double mean_product)
       : of_in(-rstd * rstd * mean_product), constant(-rstd * mean_grad) {}
 };
+
+// (N, C, ...): `inner` values lie together for each sample and channel.
+struct ChannelLayout {
+  int64_t batch, channels, inner;
+
+  static ChannelLayout of(const Tensor& x) {
+    const int64_t channels = x.size(1), places = x.size(0) * channels;
+    return {x.size(0), channels, places ? x.numel() / places : 0};
+  }
+  int64_t grain(int64_t length) const { return std::max<int64_t>(1, 16384 / (length + 1)); }
+};
+
+inline Shape channel_shape(const Tensor& x) {  // of a per-channel vector, to broadcast against x
+  Shape shape(size_t(x.dim()), 1);
+  shape[1] = x.size(1);
+  return shape;
+}
+inline Shape all_but_channel(const Tensor& x) {
+  Shape dims;
+  for (int i = 0; i < x.dim(); ++i)
+    if (i != 1) dims.push_back(i);
+  return dims;
+}
+
+// Mean and biased variance of the stretches of `length` values at base + i * stride, i < count.
+inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, int64_t length, int kind) {
+  const auto moments = kernels::networks().moments[kind];
+  const int64_t size = kind ? 8 : 4;
+  const double n = double(count * length);
+  Sums first, second;
+  for (int64_t i = 0; i < count; ++i) moments(base + i * stride * size, length, &first.values, &first.squares, 0);
+  const double centre = kind ? first.values / n : double(float(first.values / n));
+  for (int64_t i = 0; i < count; ++i)
+    moments(base + i * stride * size, length, &second.values, &second.squares, centre);
+  const double rest = second.values / n;
+  return {centre + rest, std::max(0.0, second.squares / n - rest * rest)};
+}
+
+struct Gradients {
+  Tensor input, weight, bias;
+};
+
+inline void set_affine(const Context& c, const Gradients& g, Dtype type) {
+  if (c.needs(0)) c.set(0, to(g.input, type));
+  if (c.needs(1)) c.set(1, to(g.weight, c.saved(1).dtype()));
+  if (c.needs(2)) c.set(2, to(g.bias, c.saved(1).defined() ? c.saved(1).dtype() : type));
+}
 
 }  // namespace flambeau

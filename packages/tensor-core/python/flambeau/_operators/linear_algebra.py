@@ -209,6 +209,44 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     return _core.vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
+@operator(out=True)
+def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> Tensor:
+    """The sum of the singular values of every matrix, as ``flambeau.linalg.matrix_norm(input, "nuc", dim)``."""
+    return flambeau.linalg.matrix_norm(input, "nuc", dim, keepdim)
+
+
+@operator(out=True)
+def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The root of the sum of squares over ``dim``, or over all; as ``norm``."""
+    return _core.vector_norm(input, 2, dim, keepdim)
+
+
+@operator(out=True)
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of a vector's elements, as the columns of Vandermonde's matrix.
+
+    Args:
+        x: ``(n,)``.
+        N: how many powers; n if it is None.
+        increasing: from ``x^0`` to ``x^(N - 1)``, else the other way round.
+    Raises: RuntimeError if x is not a vector or N is negative. Gradient: x.
+
+    >>> flambeau.vander(flambeau.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
+    if x.dim() != 1:
+        raise RuntimeError(f"vander(): x must be a one-dimensional tensor, got shape {list(x.shape)}")
+    count = x.size(0) if N is None else N
+    if count < 0:
+        raise RuntimeError(f"vander(): N must be non-negative, got {N}")
+    if not (x.dtype.is_floating_point or x.dtype.is_complex):
+        x = x.to(_core.int64)
+    exponents = _core.arange(count)
+    return x.unsqueeze(-1) ** (exponents if increasing else exponents.flip(0))
+
+
 @operator(method=True, out=True)
 def ger(input: Tensor, vec2: Tensor) -> Tensor:
     """The outer product of two vectors, as flambeau.outer."""

@@ -13,6 +13,12 @@ def is_signed(input: Tensor) -> bool:
     return input.dtype.is_signed
 
 
+@operator()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have one shape."""
+    return input.shape == other.shape
+
+
 @operator(function=False, method=True)
 def is_pinned(input: Tensor, device: Any = None) -> bool:
     """Whether the memory is locked in place for a GPU: False."""
