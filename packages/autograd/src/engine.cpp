@@ -199,6 +199,11 @@ void call_hooks_before(Node* node, Gradients& gradients) {
                                         : (grad_enabled() ? gradients[index] : clone(gradients[index]));
   for (const Callback& c : HeldCallbacks(hooks->pre))
     call_node_hook(c.function, gradients.data(), gradients.size(), nullptr, 0);
+  for (size_t i = 0; i < gradients.size(); ++i)
+    require(!gradients[i].defined() ||
+                (gradients[i].shape() == node->outputs[i].shape && gradients[i].dtype() == node->outputs[i].dtype),
+            "a hook of ", *node, " has changed the size or type of gradient ", i, ": it was ", node->outputs[i].dtype,
+            " ", node->outputs[i].shape, " and is ", gradients[i].dtype(), " ", gradients[i].shape());
 }
 
 }  // namespace

@@ -67,9 +67,26 @@ void Node::destroy() {
   dying = nullptr;
 }
 
+namespace {
+
+// A number that is another for another shape or dtype. Assigning to .data and resize_ change these, and a derivative
+// relies on them.
+uint64_t geometry_of(const Tensor& t) {
+  uint64_t h = uint64_t(t.dtype()) + 1;
+  for (int64_t size : t.shape()) {
+    h = (h ^ uint64_t(size)) * 0x9e3779b97f4a7c15u;
+    h ^= h >> 29;
+  }
+  return h;
+}
+
+}  // namespace
+
 void OperatorNode::save(const Tensor& t, int output) {
-  if (!t.defined()) return saved_.push_back({t, 0, -1});
-  saved_.push_back({output >= 0 ? alias(t) : t, t.storage().version(), output});
+  if (!t.defined()) return saved_.push_back({t, 0, -1, 0});
+  // Assigning to an index tensor's .data is not to bring in places that nobody has checked.
+  const bool apart = output >= 0 || !is_inexact(t.dtype());
+  saved_.push_back({apart ? alias(t) : t, t.storage().version(), output, geometry_of(t)});
 }
 
 int64_t OperatorNode::saved_bytes() const {
@@ -96,6 +113,9 @@ Tensor OperatorNode::unpack(size_t i) {
           s.output >= 0 ? "its output " : "its saved tensor ", s.output >= 0 ? size_t(s.output) : i,
           "), is at version ", version, "; expected version ", s.version,
           " instead. Use the out-of-place form of the operation that changed it, or change a clone().");
+  require(geometry_of(s.tensor) == s.geometry, "a tensor that ", *this,
+          " saved for gradient computation has been given another shape or dtype since: it is [flambeau.",
+          s.tensor.dtype(), " ", s.tensor.shape(), "] now. Change a clone() instead.");
   if (s.output < 0 || !grad_enabled()) return s.tensor;
   Tensor output = alias(s.tensor);
   set_history(output, Ref<Node>(this), uint32_t(s.output));

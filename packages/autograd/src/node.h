@@ -30,6 +30,7 @@ struct SavedTensor {
   Tensor tensor;
   uint32_t version;
   int output;  // which output of the saving node it is, or -1: then `tensor` is an alias without history
+  uint64_t geometry;
 };
 
 struct OutputInfo {

@@ -171,3 +171,17 @@ def test_exceptions_in_hooks_leave_the_engine_usable(x):
         x.grad = None
     z.backward()
     assert x.grad.tolist() == [8, 16]
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (3, 2)])
+def test_no_hook_changes_the_shape_of_a_gradient(shape):
+    x = fb.ones(2, 3, requires_grad=True)
+    y = x.exp()
+    y.grad_fn.register_prehook(lambda gradients: (fb.ones(shape),))
+    with pytest.raises(RuntimeError, match="size or type"):
+        y.sum().backward()
+    z = x.exp()
+    z.register_hook(lambda gradient: setattr(gradient, "data", fb.ones(shape)))
+    with pytest.raises(RuntimeError, match="size or type"):
+        z.backward(fb.ones(2, 3))
+    assert x.grad is None

@@ -242,3 +242,28 @@ def test_out_takes_no_history(x):
         fb.exp(x, out=fb.zeros(3, dtype=fb.float64))
     with fb.no_grad():
         assert fb.exp(x, out=fb.zeros(3, dtype=fb.float64)).is_leaf
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x, w, i: setattr(w, "data", fb.zeros(5, dtype=fb.float64)),
+        lambda x, w, i: setattr(w, "data", fb.zeros(3, 2)),
+        lambda x, w, i: x.resize_(1),
+    ],
+)
+def test_a_saved_tensor_keeps_its_shape(change):
+    x, w, i = fb.ones(2, 3), fb.ones(2, 3, requires_grad=True), fb.tensor([[0, 1]])
+    y = (x * w * w).sum() + w.gather(0, i).sum()
+    change(x, w, i)
+    with pytest.raises(RuntimeError, match="another shape or dtype"):
+        y.backward()
+    assert w.grad is None
+
+
+def test_a_saved_index_keeps_its_values():
+    w, i = fb.ones(2, 3, requires_grad=True), fb.tensor([[0, 1, 1]])
+    y = w.gather(0, i).sum()
+    i.data = fb.tensor([[7, 7, -7]])
+    y.backward()
+    assert w.grad.tolist() == [[1, 0, 0], [0, 1, 1]]

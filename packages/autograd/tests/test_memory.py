@@ -191,3 +191,12 @@ def test_training_steps_do_not_grow(allocated, no_collector):
         w.grad = None
         used.append(allocated())
     assert used[-1] == used[1]
+
+
+def test_a_million_gradients_of_gradients_go_without_recursion():
+    t = fb.ones(1)
+    for _ in range(1_000_000):
+        holder = fb.ones(1)
+        holder.grad = t
+        t = holder
+    del holder, t

@@ -171,6 +171,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
     to.shape = from.shape;
     to.strides = from.strides;
     to.dtype = from.dtype;
+    to.base = Ref<TensorImpl>();  // it no longer shows that tensor's memory
     to.update_geometry();
     return 0;
   });
@@ -178,7 +179,8 @@ int set_data(PyObject* self, PyObject* value, void*) {
 
 }  // namespace
 
-PyObject* to_list(const Tensor& t) {
+PyObject* to_list(const Tensor& given) {
+  const Tensor t = alias(given);  // what the garbage collector runs in between may give the tensor other memory
   return dispatch_all(t.dtype(), [&](auto tag) { return list_from(t, t.data<typename decltype(tag)::type>(), 0); });
 }
 

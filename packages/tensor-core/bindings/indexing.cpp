@@ -41,6 +41,7 @@ Object normalized(PyObject* o) {
 Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
   Py_ssize_t start, stop, step;
   if (PySlice_Unpack(o, &start, &stop, &step) < 0) throw PythonError();
+  require<IndexError>(dim < t.dim(), "too many indices for tensor of dimension ", t.dim());
   require<ValueError>(step > 0, "step must be greater than zero, got ", step, "; use flip() to reverse a dimension");
   if (start == 0 && step == 1 && stop >= t.shape()[dim]) return t;
   return slice(t, dim, start, stop, step);
@@ -67,7 +68,6 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
   if (o == Py_None) {
     r.view = unsqueeze(r.view, dim++);
   } else if (PySlice_Check(o)) {
-    require<IndexError>(dim < r.view.dim(), "too many indices for tensor of dimension ", r.view.dim());
     r.view = slice_view(r.view, dim++, o);
   } else if (PyBool_Check(o)) {  // a dimension of size one or none
     r.view = unsqueeze(r.view, dim);

@@ -51,6 +51,12 @@ void release_py_buffer(void* context) {  // a storage's deleter; may run in any 
   PyGILState_Release(state);
 }
 
+// What a consumer of the buffer protocol reads: it outlives whatever becomes of the tensor.
+struct BufferExport {
+  Ref<Storage> storage;
+  std::vector<Py_ssize_t> shape, strides;
+};
+
 Tensor transposed(const Tensor& t) {
   GradMode off(false);
   Shape order;
@@ -87,29 +93,28 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
       PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous");
       throw PythonError();
     }
-    const int n = t.dim();
-    auto* sizes = new Py_ssize_t[size_t(2 * n) + 1];
+    auto exported = std::make_unique<BufferExport>(BufferExport{t.impl()->storage, {}, {}});
     const Shape strides = t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides();
-    for (int i = 0; i < n; ++i) {
-      sizes[i] = Py_ssize_t(t.shape()[i]);
-      sizes[n + i] = Py_ssize_t(strides[i] * item_size(t.dtype()));
+    for (int i = 0; i < t.dim(); ++i) {
+      exported->shape.push_back(Py_ssize_t(t.shape()[i]));
+      exported->strides.push_back(Py_ssize_t(strides[i] * item_size(t.dtype())));
     }
     view->buf = t.bytes();
     view->obj = Py_NewRef(self);
     view->len = Py_ssize_t(t.numel() * item_size(t.dtype()));
     view->itemsize = Py_ssize_t(item_size(t.dtype()));
     view->readonly = !writable;
-    view->ndim = n;
+    view->ndim = t.dim();
     view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format) : nullptr;
-    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? sizes : nullptr;
-    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? sizes + n : nullptr;
+    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? exported->shape.data() : nullptr;
+    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? exported->strides.data() : nullptr;
     view->suboffsets = nullptr;
-    view->internal = sizes;
+    view->internal = exported.release();
     return 0;
   });
 }
 
-void release_buffer(PyObject*, Py_buffer* view) { delete[] static_cast<Py_ssize_t*>(view->internal); }
+void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<BufferExport*>(view->internal); }
 
 Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted) {
   auto view = std::make_unique<Py_buffer>();
@@ -172,17 +177,17 @@ Dtype dtype_from_dlpack(DLDataType type) {
                            " bits, ", type.lanes, " lanes)");
 }
 
-// The export's context: the tensor, and the sizes the consumer reads.
+// The export's context: the memory, and the sizes the consumer reads.
 template <class Managed>
 struct Export {
   Managed managed;
-  Tensor tensor;
+  Ref<Storage> storage;
   Shape shape, strides;
 };
 
 template <class Managed>
 Managed* make_export(const Tensor& t) {
-  auto* e = new Export<Managed>{{}, t, t.shape(), t.strides()};
+  auto* e = new Export<Managed>{{}, t.impl()->storage, t.shape(), t.strides()};
   DLTensor& dl = e->managed.dl_tensor;
   dl.data = t.numel() ? t.bytes() : nullptr;
   dl.device = {kDLCPU, 0};
@@ -203,27 +208,31 @@ void drop_capsule(PyObject* capsule, const char* name) {  // of a capsule nobody
   if (m && m->deleter) m->deleter(m);
 }
 
+// Takes over what the capsule holds, once nothing can be refused any more.
 template <class Managed>
-Tensor import_managed(Managed* m, bool read_only) {
+Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool read_only) {
   const DLTensor& dl = m->dl_tensor;
   require<NotImplementedError>(dl.device.device_type == kDLCPU || dl.device.device_type == kDLCUDAHost,
                                "from_dlpack: only CPU memory can be imported, got device type ",
                                int(dl.device.device_type));
   const Dtype dtype = dtype_from_dlpack(dl.dtype);
-  Shape shape, strides;
-  require<ValueError>(dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are too many");
-  for (int i = 0; i < dl.ndim; ++i) shape.push_back(dl.shape[i]);
-  require<ValueError>((reinterpret_cast<size_t>(dl.data) + dl.byte_offset) % size_t(item_size(dtype)) == 0,
+  require<ValueError>(dl.ndim >= 0 && dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are too many");
+  const Shape shape(dl.shape, dl.shape + dl.ndim);
+  const Shape strides = dl.strides ? Shape(dl.strides, dl.strides + dl.ndim) : contiguous_strides(shape);
+  char* data = static_cast<char*>(dl.data) + dl.byte_offset;
+  require<ValueError>(reinterpret_cast<size_t>(data) % size_t(item_size(dtype)) == 0,
                       "from_dlpack: the memory is not aligned for ", dtype);
-  int64_t reach = product(shape) == 0 ? 0 : 1;
-  strides = contiguous_strides(shape);
-  for (int i = 0; dl.strides && i < dl.ndim; ++i) strides[i] = dl.strides[i];
+  bool empty = false;
   for (int i = 0; i < dl.ndim; ++i) {
+    require<ValueError>(shape[i] >= 0, "from_dlpack: negative size in ", shape);
     require<ValueError>(strides[i] >= 0, "from_dlpack: negative strides are not supported");
-    reach += reach > 0 ? (shape[i] - 1) * strides[i] : 0;
+    empty |= shape[i] == 0;
   }
-  Ref<Storage> storage = Storage::wrap(
-      static_cast<char*>(dl.data) + dl.byte_offset, size_t(reach * item_size(dtype)),
+  int64_t reach = empty ? 0 : item_size(dtype);
+  for (int i = 0; !empty && i < dl.ndim; ++i) reach += (shape[i] - 1) * strides[i] * item_size(dtype);
+  Tensor t = from_storage(Storage::create(0), shape, strides, 0, dtype);
+  t.impl()->storage = Storage::wrap(
+      data, size_t(reach),
       [](void* context) {
         auto* managed = static_cast<Managed*>(context);
         const PyGILState_STATE state = PyGILState_Ensure();
@@ -231,7 +240,8 @@ Tensor import_managed(Managed* m, bool read_only) {
         PyGILState_Release(state);
       },
       m, !read_only);
-  return from_storage(std::move(storage), shape, strides, 0, dtype);
+  PyCapsule_SetName(capsule, used_name);
+  return t;
 }
 
 constexpr const char kVersioned[] = "dltensor_versioned", kPlain[] = "dltensor";
@@ -289,16 +299,13 @@ Tensor import_dlpack(PyObject* source) {
     auto* m = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.get(), kVersioned));
     require<NotImplementedError>(m->version.major == 1, "from_dlpack: DLPack version ", m->version.major,
                                  " is not supported");
-    Tensor t = import_managed(m, m->flags & kReadOnlyFlag);
-    PyCapsule_SetName(capsule.get(), "used_dltensor_versioned");
-    return t;
+    return import_managed(capsule.get(), "used_dltensor_versioned", m, m->flags & kReadOnlyFlag);
   }
   require<ValueError>(PyCapsule_IsValid(capsule.get(), kPlain),
                       "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, "
                       "so you might have already constructed a tensor from it once.");
-  Tensor t = import_managed(static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.get(), kPlain)), false);
-  PyCapsule_SetName(capsule.get(), "used_dltensor");
-  return t;
+  auto* m = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.get(), kPlain));
+  return import_managed(capsule.get(), "used_dltensor", m, false);
 }
 
 }  // namespace

@@ -19,11 +19,13 @@ PyObject* error_type(const std::exception& e) {
   if (dynamic_cast<const ValueError*>(&e)) return PyExc_ValueError;
   if (dynamic_cast<const IndexError*>(&e)) return PyExc_IndexError;
   if (dynamic_cast<const NotImplementedError*>(&e)) return PyExc_NotImplementedError;
-  if (dynamic_cast<const std::bad_alloc*>(&e)) return PyExc_MemoryError;
   return PyExc_RuntimeError;
 }
 
-void set_error(const std::exception& e) { PyErr_SetString(error_type(e), e.what()); }
+void set_error(const std::exception& e) {
+  const bool exhausted = dynamic_cast<const std::bad_alloc*>(&e);
+  PyErr_SetString(error_type(e), exhausted ? "out of memory" : e.what());
+}
 
 const Tensor* unwrap(PyObject* o) { return is_tensor(o) ? &tensor_of(o) : nullptr; }
 

@@ -16,7 +16,11 @@ PyTypeObject* tensor_type = nullptr;
 
 namespace {
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr int kFreeListSize = 1;  // so that the sanitizer sees an object's end
+#else
 constexpr int kFreeListSize = 512;
+#endif
 TensorObject* free_list[kFreeListSize];
 int free_count = 0;
 
@@ -39,9 +43,9 @@ void dealloc(PyObject* self) {
   TensorObject* o = reinterpret_cast<TensorObject*>(self);
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
+  if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
   if (o->weak_references) PyObject_ClearWeakRefs(self);
   Py_CLEAR(o->dict);
-  if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
   o->tensor.~Tensor();
   if (type == tensor_type && free_count < kFreeListSize)
     free_list[free_count++] = o;
@@ -115,11 +119,11 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
         arguments = Object(checked(PyTuple_Pack(1, value)));
       }
     }
-    TensorObject* o = new_object(type);
-    Object owner(reinterpret_cast<PyObject*>(o));
-    o->tensor = from_arguments(arguments.get());
+    const Tensor made = from_arguments(arguments.get());
+    TensorObject* o = new_object(type);  // nobody is to see one without a tensor
+    o->tensor = made;
     o->tensor.impl()->python_object = o;
-    return owner.release();
+    return reinterpret_cast<PyObject*>(o);
   });
 }
 
@@ -210,7 +214,8 @@ const char kDoc[] =
 
 PyObject* wrap_tensor(const Tensor& t) {
   if (!t.defined()) Py_RETURN_NONE;
-  if (void* known = t.impl()->python_object) return Py_NewRef(static_cast<PyObject*>(known));
+  auto* known = static_cast<PyObject*>(t.impl()->python_object);
+  if (known && Py_REFCNT(known) > 0) return Py_NewRef(known);  // not one that is being taken down
   TensorObject* o = new_object(tensor_type);
   o->tensor = t;
   t.impl()->python_object = o;

@@ -307,3 +307,33 @@ def test_objects():
     assert watch() is None
     assert (fb.zeros(2) == None) is False  # noqa: E711
     assert (fb.zeros(2) == "a") is False
+
+
+@pytest.mark.parametrize("change", [lambda t: setattr(t, "data", fb.zeros(1)), lambda t: t.resize_(1 << 22)])
+def test_exported_memory_outlives_what_the_tensor_shows_next(change):
+    t = fb.ones(1 << 20)
+    array, capsule = t.numpy(), t.__dlpack__()
+    change(t)
+    fb._core.empty_cache()
+    del t
+    fresh = fb.zeros(1 << 20)
+    assert array.sum() == fb.from_dlpack(capsule).sum().item() == 1 << 20
+    assert fresh.sum().item() == 0
+
+
+def test_a_view_finds_no_object_that_is_being_taken_down():
+    class Subclass(fb.Tensor):
+        __slots__ = ("last",)
+
+    class Last:
+        def __del__(self):
+            seen.append(view._base)
+
+    seen = []
+    t = Subclass(fb.ones(3))
+    t.last = Last()
+    view = t[:2]
+    weakref.finalize(t, lambda: seen.append(view._base))
+    del t
+    assert [base.tolist() for base in seen] == [[1, 1, 1]] * 2
+    assert view._base is seen[-1]

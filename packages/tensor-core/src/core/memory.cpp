@@ -13,6 +13,11 @@ namespace flambeau {
 
 namespace {
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kReuse = false;  // so that the sanitizer sees the end of each block, and its life's
+#else
+constexpr bool kReuse = true;
+#endif
 constexpr size_t kAlignment = 64;
 constexpr size_t kSmallLimit = 4096;  // up to here: free lists of each thread, in steps of 64 bytes
 constexpr size_t kHugePage = size_t(2) << 20;
@@ -138,6 +143,13 @@ void* allocate_large(size_t bytes) {
 }  // namespace
 
 void* allocate(size_t bytes) {
+  if constexpr (!kReuse) {
+    void* exact = nullptr;
+    require<Error>(posix_memalign(&exact, kAlignment, bytes) == 0, "out of memory: tried to allocate ", bytes,
+                   " bytes");
+    count(bytes);
+    return exact;
+  }
   if (bytes > kSmallLimit) {
     void* block = allocate_large(bytes);
     count(bytes);
@@ -160,6 +172,7 @@ void* allocate(size_t bytes) {
 void deallocate(void* pointer, size_t bytes) noexcept {
   count(size_t(0) - bytes);
   FreeBlock* block = static_cast<FreeBlock*>(pointer);
+  if constexpr (!kReuse) return std::free(block);
   if (bytes <= kSmallLimit) {
     if (FLAMBEAU_UNLIKELY(small_cache.closed)) return std::free(block);
     FreeBlock*& list = small_cache.lists[(bytes + kAlignment - 1) / kAlignment];

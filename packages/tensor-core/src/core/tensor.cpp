@@ -42,8 +42,14 @@ AutogradMeta& meta_of(const Tensor& t) {
 }
 
 void TensorImpl::destroy() {
+  Tensor grad = autograd ? std::move(autograd->grad) : Tensor();
   this->~TensorImpl();
   deallocate(this, sizeof(TensorImpl));
+  // A gradient may have a gradient, and so on: one after the other instead of by recursion.
+  while (grad.defined() && grad.impl()->use_count() == 1) {
+    AutogradMeta* meta = grad.impl()->autograd;
+    grad = meta ? std::move(meta->grad) : Tensor();
+  }
 }
 
 void TensorImpl::update_geometry() {
