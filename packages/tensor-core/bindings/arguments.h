@@ -34,6 +34,7 @@ struct Parameter {
   PyObject* fallback = nullptr;  // the default; null if required
   bool keyword_only = false, variadic = false;
   std::string annotation;  // the type that stands behind the name, if one does
+  uint8_t kinds = 0;       // of an operator written in Python: the types its annotation allows; 0: any
 };
 
 struct Call {  // what a converter may say in an error
@@ -117,7 +118,7 @@ struct From<Scalar> {
 template <>
 struct From<int64_t> {
   static int64_t get(const Call& call, PyObject* o) {
-    if (!PyIndex_Check(o)) wrong_argument(call, "int", o);
+    if (!PyIndex_Check(o) || PyBool_Check(o)) wrong_argument(call, "int", o);
     const Object index(checked(PyNumber_Index(o)));
     int overflow = 0;
     const int64_t v = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
@@ -139,7 +140,7 @@ template <>
 struct From<bool> {
   static bool get(const Call& call, PyObject* o) {
     if (o == Py_True || o == Py_False) return o == Py_True;
-    if (PyLong_Check(o) || o == Py_None ||
+    if ((o == Py_None && call.parameter->fallback == Py_None) ||
         std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos) {
       const int truth = PyObject_IsTrue(o);
       if (truth < 0) throw PythonError();
@@ -157,9 +158,9 @@ struct From<const Shape&> {
     const Object items(checked(PySequence_Fast(o, "expected a sequence of ints")));
     Shape out;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-      PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
-      if (!PyIndex_Check(item)) wrong_argument(call, "tuple of ints, but found an element", item);
-      out.push_back(From<int64_t>::get(call, item));
+      const Object item(Py_NewRef(PySequence_Fast_GET_ITEM(items.get(), i)));  // __index__ may change the list
+      if (!PyIndex_Check(item.get())) wrong_argument(call, "tuple of ints, but found an element", item.get());
+      out.push_back(From<int64_t>::get(call, item.get()));
     }
     return out;
   }

@@ -16,9 +16,10 @@ Tensor polygamma(int64_t n, const Tensor& x) {
 Tensor mvlgamma(const Tensor& x, int64_t p) {
   require(p >= 1, "p has to be greater than or equal to 1, got ", p);
   const Tensor a = is_floating(x.dtype()) ? x : to(x, default_dtype());
-  Tensor sum = lgamma(a);
-  for (int64_t j = 1; j < p; ++j) sum = sum + lgamma(a - Scalar(0.5 * double(j)));
-  return p == 1 ? sum : sum + Scalar(0.25 * double(p) * double(p - 1) * 1.1447298858494002);
+  if (p == 1) return lgamma(a);
+  const Tensor steps = mul(arange(Scalar(0), Scalar(p), Scalar(1), a.dtype()), Scalar(0.5));
+  const Tensor factors = lgamma(unsqueeze(a, -1) - steps);
+  return sum(factors, Shape{-1}, false, {}) + Scalar(0.25 * double(p) * double(p - 1) * 1.1447298858494002);
 }
 
 }  // namespace

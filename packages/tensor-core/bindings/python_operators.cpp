@@ -8,6 +8,34 @@ namespace flambeau::python {
 
 namespace {
 
+// What a parameter's annotation names; the bits are those of python/flambeau/_operator.py.
+enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, kStr = 32 };
+
+bool is_of(int kinds, PyObject* o) {
+  const bool number = kinds & (kInt | kFloat);
+  if (is_tensor(o)) return (kinds & kTensor) || (number && tensor_of(o).dim() == 0);
+  if (o == Py_None) return kinds & kNone;
+  if (PyUnicode_Check(o)) return kinds & kStr;
+  if (PyBool_Check(o)) return kinds & (kBool | kFloat);
+  if (PyLong_Check(o)) return number;
+  if (PyFloat_Check(o)) return kinds & kFloat;
+  if (PyComplex_Check(o)) return number && (kinds & kInt) && (kinds & kFloat);  // any number at all
+  if (PySequence_Check(o)) return false;
+  const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // NumPy's numbers, and others that can be used as one
+  return ((kinds & kInt) && PyIndex_Check(o)) || ((kinds & kFloat) && methods && methods->nb_float) ||
+         ((kinds & kBool) && std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos);
+}
+
+void require_kind(const Binding& b, size_t i, PyObject* o) {
+  const Parameter& p = b.parameters[i];
+  if (is_of(p.kinds, o)) return;
+  constexpr const char* names[] = {"Tensor", nullptr, "bool", "int", "float", "str"};
+  std::string expected;
+  for (int k = 0; k < 6; ++k)
+    if (names[k] && p.kinds >> k & 1) expected += (expected.empty() ? "" : " or ") + std::string(names[k]);
+  wrong_argument({b.name.c_str(), &p, int(i)}, expected.c_str(), o);
+}
+
 // Calls the function with every parameter given: positionally, and by name what is keyword-only.
 PyObject* invoke_python(const Binding& b, PyObject* const* values) {
   SmallVector<PyObject*, 24> arguments;
@@ -19,26 +47,30 @@ PyObject* invoke_python(const Binding& b, PyObject* const* values) {
       packed = Object(PySequence_Check(values[i]) && !PyUnicode_Check(values[i]) && !is_tensor(values[i])
                           ? checked(PySequence_Tuple(values[i]))
                           : checked(PyTuple_Pack(1, values[i])));
-      for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(packed.get()); ++k)
+      for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(packed.get()); ++k) {
         arguments.push_back(PyTuple_GET_ITEM(packed.get(), k));
+        if (p.kinds) require_kind(b, i, arguments.back());
+      }
       continue;
     }
+    if (p.kinds && values[i] != p.fallback) require_kind(b, i, values[i]);
     arguments.push_back(values[i]);
     named += p.keyword_only;
   }
   return PyObject_Vectorcall(b.python, arguments.data(), arguments.size() - named, b.keywords);
 }
 
-Parameter parameter_of(PyObject* entry) {  // (name, default or Ellipsis, keyword_only, variadic)
+Parameter parameter_of(PyObject* entry) {  // (name, default or Ellipsis, keyword_only, variadic, kinds)
   PyObject *name, *fallback;
-  int keyword_only, variadic;
-  if (!PyArg_ParseTuple(entry, "UOpp", &name, &fallback, &keyword_only, &variadic)) throw PythonError();
+  int keyword_only, variadic, kinds;
+  if (!PyArg_ParseTuple(entry, "UOppi", &name, &fallback, &keyword_only, &variadic, &kinds)) throw PythonError();
   Parameter p;
   p.name = Py_NewRef(name);
   PyUnicode_InternInPlace(&p.name);
   p.fallback = fallback == Py_Ellipsis ? nullptr : Py_NewRef(fallback);
   p.keyword_only = keyword_only;
   p.variadic = variadic;
+  p.kinds = uint8_t(kinds);
   return p;
 }
 

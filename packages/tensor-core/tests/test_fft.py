@@ -188,7 +188,7 @@ C = fb.ones(3, 4, dtype=fb.complex64)
         (lambda: fb.fft.fft2(X, 3), RuntimeError, "same length"),
         (lambda: fb.fft.fftfreq(-1), RuntimeError, "negative"),
         (lambda: fb.fft.fftfreq(5, dtype=fb.int64), RuntimeError, "int64"),
-        (lambda: fb.fft.fftfreq(5, 1j), TypeError, "'d' must be float"),
+        (lambda: fb.fft.fftfreq(5, 1j), TypeError, "'d'.*must be float"),
         (lambda: fb.fft.fftshift(X, 3), IndexError, "3"),
     ],
 )

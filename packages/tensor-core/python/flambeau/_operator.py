@@ -5,6 +5,7 @@ definition, wherever that is written.
 """
 
 from collections.abc import Callable
+from types import UnionType
 from typing import Any, TypeVar
 
 from flambeau import _core
@@ -13,6 +14,7 @@ Definition = TypeVar("Definition", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 _FUNCTION, _METHOD, _IN_PLACE, _OUT = 1, 2, 4, 8  # Flags in bindings/arguments.h
+_KINDS = {"Tensor": 1, "None": 2, "NoneType": 2, "bool": 4, "int": 8, "float": 16, "str": 32}  # Kind in bindings
 
 
 def operator(
@@ -24,6 +26,9 @@ def operator(
     aliases: tuple[str, ...] = (),
 ) -> Callable[[Definition], Definition]:
     """Makes an operator of a function; its name, parameters, annotations and docstring serve everywhere.
+
+    What is annotated with ``Tensor``, ``bool``, ``int``, ``float``, ``str`` or some of them is checked: the function
+    gets nothing else, and the caller a TypeError that names the argument.
 
     ``def flip(input, *dims)``: a starred parameter takes what is left of the positional arguments, or one sequence.
 
@@ -78,8 +83,8 @@ def recorded(
     return made
 
 
-def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool]]:
-    """Name, default (Ellipsis: required), whether keyword-only, whether starred; quickly, from the code object."""
+def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool, int]]:
+    """Name, default (Ellipsis: required), whether keyword-only, whether starred, kinds; from the code object: quick."""
     code = definition.__code__
     count, defaults = code.co_argcount, definition.__defaults__ or ()
     names = code.co_varnames
@@ -87,19 +92,31 @@ def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bo
     starred = bool(code.co_flags & 0x04)
     keywords = names[count : count + code.co_kwonlyargcount]
     optional = definition.__kwdefaults__ or {}
+    kinds = {name: _kinds(annotation) for name, annotation in definition.__annotations__.items()}
     return [
         *(
-            (name, ... if i < required else defaults[i - required], False, False)
+            (name, ... if i < required else defaults[i - required], False, False, kinds.get(name, 0))
             for i, name in enumerate(names[:count])
         ),
-        *([(names[count + len(keywords)], ..., False, True)] if starred else []),
-        *((name, optional.get(name, ...), True, False) for name in keywords),
+        *([(name := names[count + len(keywords)], ..., False, True, kinds.get(name, 0))] if starred else []),
+        *((name, optional.get(name, ...), True, False, kinds.get(name, 0)) for name in keywords),
     ]
 
 
-def _text(parameters: list[tuple[str, Any, bool, bool]]) -> str:
+def _kinds(annotation: Any) -> int:
+    """The bits of the types that an annotation names; 0 where it names any other: then nothing is checked."""
+    if isinstance(annotation, str):
+        names = annotation.split(" | ")
+    else:
+        parts = annotation.__args__ if isinstance(annotation, UnionType) else (annotation,)
+        names = [part.__name__ if isinstance(part, type) else "" for part in parts]
+    found = [_KINDS.get(name, 0) for name in names]
+    return sum(found) if all(found) else 0
+
+
+def _text(parameters: list[tuple[str, Any, bool, bool, int]]) -> str:
     parts, marked = [], False
-    for name, default, keyword_only, starred in parameters:
+    for name, default, keyword_only, starred, _ in parameters:
         if keyword_only and not marked:
             parts.append("*")
         marked = marked or keyword_only or starred

@@ -121,10 +121,6 @@ def ifftshift(input: Tensor, dim: Sequence[int] | int | None = None) -> Tensor:
 
 
 def _count(name: str, n: int, d: float, dtype: Any) -> int:
-    if not isinstance(n, int):
-        raise TypeError(f"{name}(): argument 'n' must be int, not {type(n).__name__}")
-    if isinstance(d, complex):
-        raise TypeError(f"{name}(): argument 'd' must be float, not complex")
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name} requires a floating point or complex dtype, got {dtype}")
     if n < 0:
@@ -139,7 +135,5 @@ def _frequencies(values: Sequence[int], n: int, d: float, dtype: Any, requires_g
 
 
 def _shifted(name: str, input: Tensor, dim: Sequence[int] | int | None, shift: Any) -> Tensor:
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
     dims = range(input.dim()) if dim is None else [dim] if isinstance(dim, int) else dim
     return flambeau.roll(input, [shift(input.size(d)) for d in dims], list(dims))

@@ -50,8 +50,6 @@ def kaiser_shape(beta: float) -> Callable[[Tensor, int], Tensor]:
 
 
 def _window(name: str, size: int, periodic: bool, dtype: Any, requires_grad: bool, shape: Any) -> Tensor:
-    if not hasattr(size, "__index__"):
-        raise TypeError(f"{name}(): argument 'window_length' must be int, not {type(size).__name__}")
     size = python_operator.index(size)
     if size < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={size}")

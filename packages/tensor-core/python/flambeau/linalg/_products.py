@@ -115,10 +115,8 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     if not (x.dtype.is_floating_point or x.dtype.is_complex):
         x = x.to(_core.int64)
     x = x.reshape(1) if not x.dim() else x
-    powers = [_core.ones_like(x), x]
-    while len(powers) < N:
-        powers.append(powers[-1] * x)
-    return _core.stack(powers, -1)
+    x = x.unsqueeze(-1)
+    return _core.cat([_core.ones_like(x), x.expand(*x.shape[:-1], N - 1).cumprod(-1)], -1)
 
 
 def _count(sizes: Sequence[int]) -> int:

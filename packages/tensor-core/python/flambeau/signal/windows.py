@@ -38,8 +38,6 @@ def _window(
     requires_grad: bool,
     shape: Callable[[Tensor, int], Tensor],
 ) -> Tensor:
-    if not hasattr(size, "__index__"):
-        raise TypeError(f"{name}(): argument 'M' must be int, not {type(size).__name__}")
     size = python_operator.index(size)
     if size < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={size}")
