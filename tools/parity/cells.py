@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from tools.parity.compare import difference
 from tools.parity.rebind import rebind, unseeded
 from tools.parity.scope import expected_to_fail, is_uninitialised, title
 
-KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "errors")
+KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "gradcheck", "gradgradcheck", "errors")
 WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
 
 
@@ -69,11 +70,18 @@ class Variant:
             yield from self._outs()
         if self.kinds & {"gradient", "second"} and self._has_gradient():
             yield from self._gradients()
+        for kind, check in (("gradcheck", fb.autograd.gradcheck), ("gradgradcheck", fb.autograd.gradgradcheck)):
+            tested = self._has_gradient() and not expected_to_fail(self.op, self.torch_dtype, kind, skips=True)
+            if kind in self.kinds and tested and (kind == "gradcheck" or self._has_second()):
+                yield from self._checks(kind, check)
 
     def _has_gradient(self) -> bool:
         wide = self.dtype in ("float64", "complex128")
         supported = self.op.supports_autograd and self.torch_dtype in self.op.supported_backward_dtypes("cpu")
         return wide and supported and not expected_to_fail(self.op, self.torch_dtype, "gradient")
+
+    def _has_second(self) -> bool:
+        return self.op.supports_gradgrad and not expected_to_fail(self.op, self.torch_dtype, "second")
 
     def samples(self, requires_grad: bool = False) -> Iterator[Any]:
         """The table's sample inputs."""
@@ -194,7 +202,7 @@ class Variant:
 
     def _gradients(self) -> Iterator[Cell]:
         first, second = (Cell(title(self.op), self.dtype, kind) for kind in ("gradient", "second"))
-        twice = self.op.supports_gradgrad and not expected_to_fail(self.op, self.torch_dtype, "second")
+        twice = self._has_second()
         for sample in self.samples(requires_grad=True):
             expected = self._expected(self.call, sample, False)
             if expected is None:
@@ -222,6 +230,37 @@ class Variant:
                 if cell.kind in problems:
                     cell.failures.append(f"{problems[cell.kind]} for {_shown(sample)}")
         yield from (cell for cell in (first, second) if cell.samples)
+
+    def _checks(self, kind: str, check: Callable[..., bool]) -> Iterator[Cell]:
+        """flambeau's derivatives against finite differences, in the fast mode and by PyTorch's tolerances."""
+        cell = Cell(title(self.op), self.dtype, kind)
+        for sample in self.samples(requires_grad=True):
+            if self._expected(self.call, sample, False) is None:
+                continue
+            with _noting(cell, sample), quiet():
+                args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
+                kwargs = to_flambeau(sample.kwargs, rebind, copy=True)
+                leaves = [t for t in flat([args, *kwargs.values()]) if getattr(t, "requires_grad", False)]
+                if not leaves:
+                    continue
+                cell.samples += 1
+                call = functools.partial(self._of_leaves, rebind(sample.output_process_fn_grad), args, kwargs)
+                check(call, leaves, fast_mode=True, nondet_tol=self.op.gradcheck_nondet_tol)
+        if cell.samples:
+            yield cell
+
+    def _of_leaves(self, process: Any, args: list[Any], kwargs: dict[str, Any], *leaves: Any) -> Any:
+        """The operator as a function of the tensors that require gradients, by turns in args and kwargs."""
+        remaining = iter(leaves)
+
+        def replaced(value: Any) -> Any:
+            if isinstance(value, (tuple, list)):
+                return type(value)(replaced(v) for v in value)
+            return next(remaining) if getattr(value, "requires_grad", False) else value
+
+        positional, named = [replaced(a) for a in args], {k: replaced(v) for k, v in kwargs.items()}
+        wrapped = rebind(self.op.gradcheck_wrapper)
+        return process(seeded(wrapped, rebind(self.call, self.op.name), *positional, **named))
 
 
 def errors(op: Any) -> Iterator[Cell]:

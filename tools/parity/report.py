@@ -6,7 +6,17 @@ from collections import defaultdict
 
 from tools.parity.cells import KINDS, Cell
 
-MARKS = {"forward": "f", "method": "m", "in-place": "i", "out": "o", "gradient": "g", "second": "s", "errors": "e"}
+MARKS = {
+    "forward": "f",
+    "method": "m",
+    "in-place": "i",
+    "out": "o",
+    "gradient": "g",
+    "second": "s",
+    "gradcheck": "c",
+    "gradgradcheck": "h",
+    "errors": "e",
+}
 
 
 def table(cells: list[Cell]) -> str:

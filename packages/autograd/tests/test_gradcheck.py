@@ -73,8 +73,10 @@ def test_derivatives_that_differ_from_run_to_run(x):
 def test_inputs_are_checked(x):
     with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
         gradcheck(fb.exp, fb.ones(2, dtype=fb.float64))
-    with pytest.raises(ValueError, match=r"input 0 is .*float32"):
-        gradcheck(fb.exp, fb.ones(2, requires_grad=True))
+    with pytest.warns(UserWarning, match=r"Input #0 requires gradient and is not a double .*float32"):
+        assert gradcheck(fb.exp, fb.ones(2, requires_grad=True), eps=1e-2, atol=1e-2)
+    with pytest.raises(ValueError, match="at least one of check_backward_ad or check_forward_ad"):
+        gradcheck(fb.exp, x, check_backward_ad=False)
 
 
 def test_other_arguments_are_passed_on(x):
@@ -91,3 +93,14 @@ def test_inputs_and_their_gradients_are_left_alone(x):
 def test_shapes_without_elements_and_without_dimensions():
     assert gradcheck(fb.exp, fb.zeros(0, 2, dtype=fb.float64, requires_grad=True))
     assert gradgradcheck(fb.exp, fb.tensor(0.5, dtype=fb.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize("dtype", [fb.float64, fb.complex128])
+def test_the_fast_mode_finds_the_same(dtype):
+    x = (fb.arange(1, 5).reshape(2, 2).to(dtype) / 3).requires_grad_()
+    assert gradcheck(lambda a: (a.sin() @ a, a.abs()), x, fast_mode=True)
+    assert gradgradcheck(lambda a: a.sin() @ a, x, fast_mode=True, gen_non_contig_grad_outputs=True)
+    with pytest.raises(GradcheckError, match=r"output 1 with respect to input 0 \(in fast mode"):
+        gradcheck(lambda a: (a, WrongFirst.apply(a)), x, fast_mode=True)
+    with pytest.raises(GradcheckError, match="mismatch"):
+        gradgradcheck(WrongSecond.apply, x, fast_mode=True)

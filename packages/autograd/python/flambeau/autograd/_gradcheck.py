@@ -1,6 +1,12 @@
-"""Derivatives against finite differences."""
+"""Derivatives against finite differences.
 
-import itertools
+What is compared is the Jacobian of the parts of an output by the parts of an input, which for complex numbers are two:
+whole, or in the fast mode one random bilinear form ``u^T J v`` of it.
+"""
+
+from __future__ import annotations
+
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +15,18 @@ import numpy as np
 import flambeau
 from flambeau import Tensor
 from flambeau.autograd._backward import grad
+from flambeau.autograd._jacobian import (
+    Problem,
+    backward_derivative,
+    forward_derivative,
+    numerical_derivative,
+    of_parts,
+    outputs_of,
+    parts,
+    unit_vectors,
+)
+
+_PRECISE = (flambeau.float64, flambeau.complex128)
 
 
 class GradcheckError(RuntimeError):
@@ -24,117 +42,56 @@ def gradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
-    """Compares the Jacobian that ``backward`` gives with central differences ``(f(x + eps) - f(x - eps)) / (2 eps)``.
-
-    Complex numbers count as their two parts, in inputs and outputs: the derivative need not be that of a holomorphic
-    function.
+    """Compares derivatives with central differences ``(f(x + eps) - f(x - eps)) / (2 eps)``.
 
     Args:
-        func: takes the inputs, returns a tensor or a tuple of tensors.
-        inputs: float64 and complex128 tensors with ``requires_grad`` are checked; the others are passed on.
+        func: takes the inputs, returns a tensor or a tuple of tensors; of these the ones that require a gradient are
+            checked.
+        inputs: floating and complex tensors with ``requires_grad`` are checked; the others are passed on. Of less than
+            double precision a warning is given, for differences are too coarse then.
         eps, atol, rtol: the step, and how far the two may differ: ``|a - n| <= atol + rtol * |n|``.
+        raise_exception: whether to raise what was found, or to return False.
         nondet_tol: how far two backward runs may differ.
+        check_backward_ad, check_forward_ad: which derivatives: of ``backward``, of dual tensors.
+        check_batched_grad: also ``grad(..., is_grads_batched=True)``; check_batched_forward_grad asks for nothing more.
+        check_grad_dtypes, check_undefined_grad, masked: hold always here: gradients have their input's dtype, each
+            output is differentiated without the others, and tensors are dense.
+        fast_mode: one random direction in each input and output instead of whole Jacobians.
     Returns: True; else GradcheckError (or False, if ``raise_exception`` is off).
+    Raises: ValueError where no input requires a gradient, and where nothing is to be checked.
+
+    >>> x = flambeau.tensor([0.5, 2.0], dtype=flambeau.float64, requires_grad=True)
+    >>> flambeau.autograd.gradcheck(flambeau.log, x)
+    True
     """
+    if not (check_backward_ad or check_forward_ad):
+        raise ValueError("Expected at least one of check_backward_ad or check_forward_ad to be True")
+    if check_batched_grad and not check_backward_ad:
+        raise ValueError("Setting check_batched_grad=True requires check_backward_ad to be True")
+    if check_batched_forward_grad and not check_forward_ad:
+        raise ValueError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    checked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
-    if not checked:
-        raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
-        )
-    for i in checked:
-        if arguments[i].dtype not in (flambeau.float64, flambeau.complex128):
-            raise ValueError(f"gradcheck needs float64 or complex128 inputs, but input {i} is {arguments[i].dtype}")
+    problem = Problem(func, arguments, _checked_inputs(arguments), eps, atol, rtol)
     try:
-        _check(func, arguments, checked, eps, atol, rtol, nondet_tol)
+        (_compare_fast if fast_mode else _compare_slow)(problem, check_backward_ad, check_forward_ad)
+        if check_backward_ad:
+            _compare_runs(problem, nondet_tol)
+        if check_batched_grad:
+            _compare_batched(problem)
     except GradcheckError:
         if raise_exception:
             raise
         return False
     return True
-
-
-def _outputs(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
-    result = func(*arguments)
-    listed = list(result) if isinstance(result, (tuple, list)) else [result]
-    return [t for t in listed if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())]
-
-
-def _parts(tensor: Tensor) -> Any:
-    """The elements as a vector of real numbers: of each complex one both parts, next to each other."""
-    array = np.array(tensor.detach().numpy()).reshape(-1)
-    return array.view(array.real.dtype) if array.size else array.real
-
-
-def _check(
-    func: Callable[..., Any],
-    arguments: list[Any],
-    checked: list[int],
-    eps: float,
-    atol: float,
-    rtol: float,
-    nondet_tol: float,
-) -> None:
-    outputs = _outputs(func, arguments)
-    numerical = {i: _numerical(func, arguments, i, eps) for i in checked}
-    for k, output in enumerate(outputs):
-        analytical = _analytical(output, [arguments[i] for i in checked])
-        again = _analytical(output, [arguments[i] for i in checked])
-        for i, a, b in zip(checked, analytical, again, strict=True):
-            if np.abs(a - b).max(initial=0.0) > nondet_tol:
-                raise GradcheckError(
-                    "Backward is not reentrant, i.e., running backward with same input gives different results"
-                )
-            n = numerical[i][k]
-            if not np.allclose(a, n, rtol, atol, equal_nan=False):
-                raise GradcheckError(
-                    f"Jacobian mismatch for output {k} with respect to input {i},\nnumerical:\n{n}\nanalytical:\n{a}"
-                )
-
-
-def _analytical(output: Tensor, inputs: list[Tensor]) -> list[Any]:
-    rows: list[list[Any]] = [[] for _ in inputs]
-    directions = (1, 1j) if output.is_complex() else (1,)
-    for j, direction in itertools.product(range(output.numel()), directions):
-        seed = flambeau.zeros(output.numel(), dtype=output.dtype)
-        seed[j] = direction
-        if not output.requires_grad:
-            found: Sequence[Any] = [None] * len(inputs)
-        else:
-            found = grad(output, inputs, seed.reshape(output.shape), retain_graph=True, allow_unused=True)
-        for row, g, t in zip(rows, found, inputs, strict=True):
-            row.append(np.zeros(_parts(t).size) if g is None else _parts(g))
-    return [np.stack(r) if r else np.zeros((0, _parts(t).size)) for r, t in zip(rows, inputs, strict=True)]
-
-
-def _numerical(func: Callable[..., Any], arguments: list[Any], which: int, eps: float) -> list[Any]:
-    original = arguments[which]
-    values = np.array(original.detach().numpy())
-    columns: list[list[Any]] = []
-
-    def evaluate(shifted: Any) -> list[Any]:
-        changed = list(arguments)
-        changed[which] = flambeau.tensor(shifted).requires_grad_()
-        return [_parts(t) for t in _outputs(func, changed)]
-
-    flat = _parts(original)
-    for j in range(flat.size):
-        up, down = flat.copy(), flat.copy()
-        up[j] += eps
-        down[j] -= eps
-        high, low = (evaluate(moved.view(values.dtype).reshape(values.shape)) for moved in (up, down))
-        columns.append([(h - lo) / (2 * eps) for h, lo in zip(high, low, strict=True)])
-    if not columns:
-        return [np.zeros((_parts(t).size, 0)) for t in _outputs(func, arguments)]
-    return [np.stack(parts, axis=1) for parts in zip(*columns, strict=True)]
-
-
-def _random_like(tensor: Tensor, generator: np.random.Generator) -> Tensor:
-    values = generator.standard_normal(list(tensor.shape))
-    if tensor.is_complex():
-        return flambeau.tensor(values + 1j * generator.standard_normal(list(tensor.shape)))
-    return flambeau.tensor(values)
 
 
 def gradgradcheck(
@@ -145,18 +102,30 @@ def gradgradcheck(
     eps: float = 1e-6,
     atol: float = 1e-5,
     rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
     """``gradcheck`` of the gradient: the second derivatives with respect to the inputs and to ``grad_outputs``.
 
-    ``grad_outputs`` are random (with a fixed seed) unless given.
+    Args:
+        grad_outputs: the gradient's factors; random (with a fixed seed) unless given.
+        gen_non_contig_grad_outputs: make those lie apart in memory.
+        check_rev_over_rev, check_fwd_over_rev: the gradient's gradient, the gradient's forward derivative.
+        The others are ``gradcheck``'s.
     """
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    outputs = _outputs(func, arguments)
-    generator = np.random.default_rng(0)
     if grad_outputs is None:
-        seeds = [_random_like(t, generator).requires_grad_() for t in outputs]
+        generator = np.random.default_rng(0)
+        outputs = [t for t in outputs_of(func, arguments) if t.requires_grad]
+        seeds = [_random_like(t, generator, gen_non_contig_grad_outputs) for t in outputs]
     else:
         seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     count = len(arguments)
@@ -164,9 +133,8 @@ def gradgradcheck(
     def first_derivative(*all_inputs: Any) -> tuple[Tensor | None, ...]:
         own, gradients = list(all_inputs[:count]), all_inputs[count:]
         sources = [a for a in own if isinstance(a, Tensor) and a.requires_grad]
-        recorded = [(t, g) for t, g in zip(_outputs(func, own), gradients, strict=True) if t.requires_grad]
-        results, used = [t for t, _ in recorded], [g for _, g in recorded]
-        return grad(results, sources, used, create_graph=True, allow_unused=True, materialize_grads=True)
+        results = [t for t in outputs_of(func, own) if t.requires_grad]
+        return grad(results, sources, gradients, create_graph=True, allow_unused=True, materialize_grads=True)
 
     return gradcheck(
         first_derivative,
@@ -176,4 +144,116 @@ def gradgradcheck(
         rtol=rtol,
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
+        check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+        fast_mode=fast_mode,
     )
+
+
+def _checked_inputs(arguments: list[Any]) -> list[int]:
+    checked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
+    if not checked:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
+        )
+    for i in checked:
+        if arguments[i].dtype not in _PRECISE:
+            text = (
+                f"Input #{i} requires gradient and is not a double precision floating point or complex, but "
+                f"{arguments[i].dtype}. This check will likely fail if all the inputs are not of double precision."
+            )
+            warnings.warn(text, stacklevel=3)
+    return checked
+
+
+def _random_like(tensor: Tensor, generator: np.random.Generator, apart: bool) -> Tensor:
+    values = of_parts(generator.standard_normal(parts(tensor).size), tensor)
+    if apart:
+        values = flambeau.stack([values, values], -1)[..., 0]
+    return values.detach().requires_grad_()
+
+
+# Comparisons
+
+
+def _compare_slow(problem: Problem, backward: bool, forward: bool) -> None:
+    outputs, sources = problem.outputs(), problem.sources()
+    rows = (
+        [[backward_derivative(t, sources, u) for u in unit_vectors(parts(t).size)] for t in outputs] if backward else []
+    )
+    for position, (i, source) in enumerate(zip(problem.checked, sources, strict=True)):
+        units = list(unit_vectors(parts(source).size))
+        numerical = [numerical_derivative(problem, i, v) for v in units]
+        tangents = [forward_derivative(problem, i, v) for v in units] if forward else []
+        for k, t in enumerate(outputs):
+            shape = (parts(t).size, len(units))
+            wanted = np.array([column[k] for column in numerical]).reshape(shape[::-1]).T
+            if backward:
+                found = np.array([row[position] for row in rows[k]]).reshape(shape)
+                _require_close(problem, found, wanted, problem.atol, "", k, i)
+            if forward:
+                found = np.array([column[k] for column in tangents]).reshape(shape[::-1]).T
+                _require_close(problem, found, wanted, problem.atol, " computed with forward mode", k, i)
+
+
+def _compare_fast(problem: Problem, backward: bool, forward: bool) -> None:
+    outputs, sources = problem.outputs(), problem.sources()
+    generator = np.random.default_rng(0)
+    units = [_unit(generator, parts(t).size) for t in outputs]
+    rows = [backward_derivative(t, sources, u) for t, u in zip(outputs, units, strict=True)] if backward else []
+    hint = " (in fast mode, where the numbers are u^T J v for random u and v; fast_mode=False shows the Jacobians)"
+    for position, (i, source) in enumerate(zip(problem.checked, sources, strict=True)):
+        v = _unit(generator, parts(source).size)
+        numerical = numerical_derivative(problem, i, v)
+        tangents = forward_derivative(problem, i, v) if forward else []
+        for k, u in enumerate(units):
+            atol = problem.atol * np.abs(u).sum() * np.abs(v).sum()
+            if backward:
+                _require_close(problem, rows[k][position] @ v, u @ numerical[k], atol, hint, k, i)
+            if forward:
+                _require_close(problem, u @ tangents[k], u @ numerical[k], atol, " with forward mode" + hint, k, i)
+
+
+def _unit(generator: np.random.Generator, size: int) -> Any:
+    direction = generator.standard_normal(size)
+    return direction / np.linalg.norm(direction) if size else direction
+
+
+def _require_close(problem: Problem, found: Any, wanted: Any, atol: float, how: str, output: int, which: int) -> None:
+    if not np.allclose(found, wanted, problem.rtol, atol, equal_nan=False):
+        raise GradcheckError(
+            f"Jacobian mismatch for output {output} with respect to input {which}{how},\n"
+            f"numerical:\n{wanted}\nanalytical:\n{found}"
+        )
+
+
+def _compare_runs(problem: Problem, tolerance: float) -> None:
+    sources, generator = problem.sources(), np.random.default_rng(1)
+    for output in problem.outputs():
+        u = _unit(generator, parts(output).size)
+        for a, b in zip(backward_derivative(output, sources, u), backward_derivative(output, sources, u), strict=True):
+            if not (np.abs(a - b) <= tolerance).all():
+                raise GradcheckError(
+                    "Backward is not reentrant, i.e., running backward with same input gives different results, "
+                    f"although they may differ by nondet_tol={tolerance} at most; the largest difference is "
+                    f"{np.abs(a - b).max()}"
+                )
+
+
+def _compare_batched(problem: Problem) -> None:
+    sources, generator = problem.sources(), np.random.default_rng(2)
+    for k, output in enumerate(problem.outputs()):
+        if not output.requires_grad:
+            continue
+        seeds = [_random_like(output, generator, False).detach() for _ in range(2)]
+        options: dict[str, Any] = {"retain_graph": True, "allow_unused": True}
+        alone = [grad(output, sources, seed, **options) for seed in seeds]
+        together = grad(output, sources, flambeau.stack(seeds), is_grads_batched=True, **options)
+        for position, (i, batch) in enumerate(zip(problem.checked, together, strict=True)):
+            for j, row in enumerate(alone):
+                absent = np.zeros_like(parts(problem.arguments[i]))
+                found, wanted = (
+                    absent if g is None else parts(g) for g in (None if batch is None else batch[j], row[position])
+                )
+                _require_close(problem, found, wanted, problem.atol, " in a batch of gradients", k, i)
