@@ -101,10 +101,10 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 
 if TYPE_CHECKING:
-    from flambeau import array_api, cuda, fft, linalg, signal, special
+    from flambeau import array_api, cuda, fft, linalg, signal, special, testing
 
 # Modules of this package that load when they are first used.
-_MODULES = ("array_api", "cuda", "fft", "linalg", "return_types", "signal", "special")
+_MODULES = ("array_api", "cuda", "fft", "linalg", "return_types", "signal", "special", "testing")
 
 # Subpackages that other distributions bring, and those distributions.
 _DISTRIBUTIONS = {

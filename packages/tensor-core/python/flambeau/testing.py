@@ -1,0 +1,240 @@
+"""Comparisons for tests, with PyTorch's tolerances and messages; random tensors of every dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import flambeau
+from flambeau import Tensor
+
+__all__ = ["assert_close", "make_tensor"]
+
+# Relative and absolute, where the caller gives none.
+_TOLERANCES = {
+    flambeau.float16: (1e-3, 1e-5),
+    flambeau.bfloat16: (1.6e-2, 1e-5),
+    flambeau.float32: (1.3e-6, 1e-5),
+    flambeau.float64: (1e-7, 1e-7),
+    flambeau.complex64: (1.3e-6, 1e-5),
+    flambeau.complex128: (1e-7, 1e-7),
+}
+
+
+def assert_close(
+    actual: Any,
+    expected: Any,
+    *,
+    allow_subclasses: bool = True,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    check_device: bool = True,
+    check_dtype: bool = True,
+    check_layout: bool = True,
+    check_stride: bool = False,
+    msg: str | Callable[[str], str] | None = None,
+) -> None:
+    """Asserts that two values are close: ``|actual - expected| <= atol + rtol * |expected|`` for every element.
+
+    Args:
+        actual, expected: tensors, numbers, what ``flambeau.as_tensor`` takes, or sequences and mappings of such.
+        allow_subclasses: whether types may differ where one is the other's subclass.
+        rtol, atol: both or neither; by default by dtype (float32: 1.3e-6 and 1e-5), and of two dtypes the wider ones.
+        equal_nan: whether two NaNs are equal.
+        check_device, check_dtype, check_layout, check_stride: whether these must be the same.
+        msg: an error message, or what makes one of the usual message.
+    Raises: AssertionError that says how many elements differ, by how much and where; TypeError for what cannot be
+        compared; ValueError for one tolerance alone.
+
+    >>> flambeau.testing.assert_close(flambeau.tensor([1.0, 2.0]), flambeau.tensor([1.0, 2.0000001]))
+    """
+    if (rtol is None) != (atol is None):
+        raise ValueError(f"rtol and atol must both be specified or both be unspecified, but got {rtol=} and {atol=}")
+    attributes = {"device": check_device, "dtype": check_dtype, "layout": check_layout, "stride": check_stride}
+    problem = _Comparison(rtol, atol, equal_nan, allow_subclasses, attributes).difference(actual, expected, "")
+    if problem is not None:
+        raise AssertionError(msg(problem) if callable(msg) else msg or problem)
+
+
+class _Comparison:
+    def __init__(
+        self, rtol: float | None, atol: float | None, equal_nan: bool, subclasses: bool, attributes: dict[str, bool]
+    ) -> None:
+        self.rtol, self.atol, self.equal_nan, self.subclasses = rtol, atol, equal_nan, subclasses
+        self.attributes = [name for name, checked in attributes.items() if checked]
+
+    def difference(self, actual: Any, expected: Any, path: str) -> str | None:
+        """What is different, or None."""
+        if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+            return self._of_mappings(actual, expected, path)
+        if _is_sequence(expected) and _is_sequence(actual):
+            return self._of_sequences(actual, expected, path)
+        problem = self._of_values(actual, expected)
+        return None if problem is None else problem + (f"\n\nThe failure occurred for item {path}" if path else "")
+
+    def _of_mappings(self, actual: Mapping[Any, Any], expected: Mapping[Any, Any], path: str) -> str | None:
+        if actual.keys() != expected.keys():
+            missing, additional = (sorted(a.keys() - b.keys(), key=str) for a, b in _both_ways(expected, actual))
+            return (
+                "The keys of the mappings do not match:\n"
+                f"Missing keys in the actual mapping: {missing}\nAdditional keys in the actual mapping: {additional}"
+            )
+        pairs = ((k, actual[k], expected[k]) for k in expected)
+        return next(filter(None, (self.difference(a, e, f"{path}[{k!r}]") for k, a, e in pairs)), None)
+
+    def _of_sequences(self, actual: Sequence[Any], expected: Sequence[Any], path: str) -> str | None:
+        if len(actual) != len(expected):
+            return f"The length of the sequences mismatch: {len(actual)} != {len(expected)}"
+        pairs = enumerate(zip(actual, expected, strict=True))
+        return next(filter(None, (self.difference(a, e, f"{path}[{i}]") for i, (a, e) in pairs)), None)
+
+    def _of_values(self, actual: Any, expected: Any) -> str | None:
+        if actual is expected is None:
+            return None
+        if (actual is None) != (expected is None):
+            return f"{'Expected None' if expected is None else 'None'} mismatch: {actual!r} is not {expected!r}"
+        if not self.subclasses and type(actual) is not type(expected):
+            return f"Except for subclasses, the types must be identical: {type(actual)} != {type(expected)}"
+        scalar = isinstance(actual, (int, float, complex)) and isinstance(expected, (int, float, complex))
+        if scalar and type(actual) is not type(expected) and "dtype" in self.attributes:
+            return f"The types of the numbers do not match: {type(actual).__name__} != {type(expected).__name__}"
+        first, second = _as_tensor(actual, expected), _as_tensor(expected, actual)
+        return self._attribute(first, second) or self._elements(first, second, scalar)
+
+    def _attribute(self, actual: Tensor, expected: Tensor) -> str | None:
+        if actual.shape != expected.shape:
+            return f"The values for attribute 'shape' do not match: {actual.shape} != {expected.shape}."
+        for name in self.attributes:
+            a, b = (getattr(t, name)() if name == "stride" else getattr(t, name) for t in (actual, expected))
+            if a != b:
+                return f"The values for attribute '{name}' do not match: {a} != {b}."
+        return None
+
+    def _elements(self, actual: Tensor, expected: Tensor, scalar: bool) -> str | None:
+        exact = (0.0, 0.0)
+        defaults = [_TOLERANCES.get(t.dtype, exact) for t in (actual, expected)]
+        rtol = max(d[0] for d in defaults) if self.rtol is None else self.rtol
+        atol = max(d[1] for d in defaults) if self.atol is None else self.atol
+        a, b = _array(actual), _array(expected)
+        with np.errstate(all="ignore"):
+            apart = np.abs(a - b)
+            finite = True if b.dtype == object else np.isfinite(b)
+            good = np.asarray(((a == b) | (finite & (apart <= atol + rtol * np.abs(b)))).astype(bool))
+            if self.equal_nan:
+                good |= (a != a) & (b != b)
+            if good.all():
+                return None
+            apart, size = (np.asarray(values, float) for values in (apart, np.abs(b)))
+            relative = apart / size
+        return (_scalar_report if scalar else _report)(a, b, good, apart, relative, atol, rtol)
+
+
+def _both_ways(a: Any, b: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    return (a, b), (b, a)
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _as_tensor(value: Any, other: Any) -> Tensor:
+    try:
+        return value if isinstance(value, Tensor) else flambeau.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"No comparison pair was able to handle inputs of type {type(value)} and {type(other)}."
+        ) from None
+
+
+def _array(t: Tensor) -> Any:
+    """The values, wide enough to be subtracted."""
+    t = t.detach()
+    if t.is_complex():
+        return t.to(flambeau.complex128).numpy()
+    if t.is_floating_point():
+        return t.to(flambeau.float64).numpy()
+    return (
+        t.numpy().astype(object) if t.dtype.itemsize == 8 else t.to(flambeau.int64).numpy()
+    )  # no difference overflows
+
+
+def _report(a: Any, b: Any, good: Any, apart: Any, relative: Any, atol: float, rtol: float) -> str:
+    def largest(values: Any) -> str:
+        values = np.where(good, -1.0, values).astype(float)
+        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.nan_to_num(values, nan=np.inf))), values.shape))
+        return f"{values[at]:g} at index {at}"
+
+    total = good.size
+    wrong = total - int(good.sum())
+    head = "Tensor-likes are not equal!" if not (atol or rtol) else "Tensor-likes are not close!"
+    limits = ("", "") if not (atol or rtol) else (f" (up to {atol:g} allowed)", f" (up to {rtol:g} allowed)")
+    return (
+        f"{head}\n\nMismatched elements: {wrong} / {total} ({100 * wrong / total:.1f}%)\n"
+        f"Greatest absolute difference: {largest(apart)}{limits[0]}\n"
+        f"Greatest relative difference: {largest(relative)}{limits[1]}"
+    )
+
+
+def _scalar_report(a: Any, b: Any, good: Any, apart: Any, relative: Any, atol: float, rtol: float) -> str:
+    if not (atol or rtol):
+        return (
+            f"Scalars are not equal!\n\nExpected {b.item()!r} but got {a.item()!r}.\n"
+            f"Absolute difference: {apart.item()}\nRelative difference: {relative.item()}"
+        )
+    return (
+        f"Scalars are not close!\n\nExpected {b.item()!r} but got {a.item()!r}.\n"
+        f"Absolute difference: {apart.item()} (up to {atol:g} allowed)\n"
+        f"Relative difference: {relative.item()} (up to {rtol:g} allowed)"
+    )
+
+
+def make_tensor(
+    *shape: Any,
+    dtype: Any,
+    device: Any = None,
+    low: float | None = None,
+    high: float | None = None,
+    requires_grad: bool = False,
+    noncontiguous: bool = False,
+    exclude_zero: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor of uniform random values.
+
+    Args:
+        shape: sizes, or one sequence of them.
+        dtype: of the result.
+        low, high: the values lie in ``[low, high)``; by default -9 to 9, of unsigned integers 0 to 9, of bool 0 to 1.
+        requires_grad, device: of the result.
+        noncontiguous: give elements that lie apart in memory.
+        exclude_zero: give a small number instead of 0.
+        memory_format: of the result.
+    Raises: ValueError for an empty range or a memory format beside ``noncontiguous``.
+    """
+    sizes = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else list(shape)
+    if noncontiguous and memory_format is not None:
+        raise ValueError(f"The parameters `noncontiguous` and `memory_format` are mutually exclusive: {memory_format=}")
+    integral = not (dtype.is_floating_point or dtype.is_complex)
+    first, last = (0, 2) if dtype is flambeau.bool else (-9 if dtype.is_signed else 0, 10 if integral else 9)
+    low, high = first if low is None else low, last if high is None else high
+    if low >= high:
+        raise ValueError(f"`low` must be less than `high`, but got {low} >= {high}")
+    drawn = [*sizes[:-1], 2 * sizes[-1]] if noncontiguous and sizes else sizes
+    if integral:
+        values = flambeau.randint(int(low), int(high), drawn).to(dtype)
+    elif dtype.is_complex:
+        part = dtype.to_real()
+        values = flambeau.complex(*(flambeau.empty(drawn, dtype=part).uniform_(low, high) for _ in range(2)))
+    else:
+        values = flambeau.empty(drawn, dtype=dtype).uniform_(low, high)
+    if noncontiguous and sizes:
+        values = values[..., ::2]
+    if exclude_zero:
+        values[values == 0] = 1 if integral else flambeau.finfo(dtype).tiny
+    if memory_format is not None:
+        values = values.contiguous(memory_format=memory_format)
+    values = values if device is None else values.to(device)
+    return values.requires_grad_() if requires_grad else values

@@ -1,0 +1,69 @@
+"""flambeau.testing says what differs."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close, make_tensor
+
+ONE = fb.tensor([1.0, 2.0, 3.0])
+
+
+def test_what_is_close():
+    assert_close(ONE, ONE + 1e-6)
+    assert_close(ONE, [1.0, 2.0, 3.0], check_dtype=False)
+    assert_close({"a": (ONE, 2)}, {"a": (ONE.clone(), 2)})
+    assert_close(fb.tensor([fb.nan, fb.inf]), fb.tensor([fb.nan, fb.inf]), equal_nan=True)
+    assert_close(ONE, ONE * 1.1, rtol=0.2, atol=0)
+    assert_close(3.0, 3.0 + 1e-8)
+    assert_close(np.ones(2), np.ones(2))
+    assert_close(None, None)
+    assert_close(fb.tensor(2**62), fb.tensor(2**62))
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "options", "message"),
+    [
+        (ONE, ONE + fb.tensor([0, 0, 1.0]), {}, r"not close!\n\nMismatched elements: 1 / 3 \(33.3%\)\nGreatest abs.*: "
+         r"1 at index \(2,\) \(up to 1e-05 allowed\)\nGreatest rel.*: 0.25 at index \(2,\) \(up to 1.3e-06 allowed\)"),
+        (fb.tensor([1, 2]), fb.tensor([1, 3]), {}, r"not equal!\n\nMismatched elements: 1 / 2 \(50.0%\)"),
+        (fb.tensor(2**62), fb.tensor(2**62 + 1), {}, "not equal!"),
+        (ONE, ONE[:2], {}, r"attribute 'shape' do not match: flambeau.Size\(\[3\]\) != flambeau.Size\(\[2\]\)"),
+        (ONE, ONE.double(), {}, "attribute 'dtype' do not match"),
+        (fb.ones(2, 2), fb.ones(2, 2).t(), {"check_stride": True}, "attribute 'stride'"),
+        (1.0, 1.5, {}, "Scalars are not close!\n\nExpected 1.5 but got 1.0."),
+        (1, 1.0, {}, "types of the numbers"),
+        ([ONE, 1], [ONE, 2], {}, r"The failure occurred for item \[1\]"),
+        ([1], [1, 2], {}, "length of the sequences mismatch: 1 != 2"),
+        ({"a": 1}, {"b": 1}, {}, r"Missing keys in the actual mapping: \['b'\]"),
+        (fb.tensor(fb.nan), fb.tensor(fb.nan), {}, "not close"),
+        (fb.tensor(fb.inf), fb.tensor(-fb.inf), {}, "not close"),
+        (None, ONE, {}, "None mismatch"),
+        (ONE, ONE + 1, {"msg": "told so"}, "told so"),
+        (ONE, ONE + 1, {"msg": lambda text: f"at the end: {text}"}, "at the end: Tensor-likes"),
+    ],
+)  # fmt: skip
+def test_what_is_not(actual, expected, options, message):
+    with pytest.raises(AssertionError, match=message):
+        assert_close(actual, expected, **options)
+
+
+def test_what_cannot_be_asked():
+    with pytest.raises(ValueError, match="both be specified"):
+        assert_close(ONE, ONE, rtol=1e-3)
+    with pytest.raises(TypeError, match="No comparison pair"):
+        assert_close(object(), ONE)
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.complex64, fb.int64, fb.uint8, fb.bool])
+def test_make_tensor(dtype):
+    for shape in ((), (3,), (4, 0), (2, 50)):
+        x = make_tensor(shape, dtype=dtype)
+        assert x.shape == shape and x.dtype is dtype
+    x = make_tensor(3, 40, dtype=dtype, noncontiguous=True, exclude_zero=True)
+    assert x.shape == (3, 40) and not x.is_contiguous() and (x != 0).all()
+    if dtype.is_floating_point:
+        x = make_tensor(100, dtype=dtype, low=2, high=3, requires_grad=True)
+        assert x.requires_grad and x.min() >= 2 and x.max() <= 3
+    with pytest.raises(ValueError, match="less than"):
+        make_tensor(2, dtype=dtype, low=1, high=1)
