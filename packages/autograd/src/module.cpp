@@ -2,7 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "node.h"
+#include "functional.h"
 
 namespace py = pybind11;
 PYBIND11_DECLARE_HOLDER_TYPE(T, flambeau::Ref<T>, true)
@@ -124,6 +124,47 @@ py::object run(py::object tensors, py::object gradients, bool keep_graph, bool c
   return out;
 }
 
+py::tuple as_tuple(size_t n, auto&& tensor_at) {
+  py::tuple out(n);
+  for (size_t i = 0; i < n; ++i) out[i] = py::reinterpret_steal<py::object>(wrap(tensor_at(int(i))));
+  return out;
+}
+
+// gradients(outputs, leaves, cotangents or None, follow, keep_graph): the gradients of a transform's leaves, zeros
+// where there are none, and whether the outputs depend on other tensors that require a gradient. These gradients are
+// recorded if so, or if a cotangent requires a gradient; with follow=False never.
+py::tuple leaf_gradients(py::object outputs, py::object leaves, py::object cotangents, bool follow, bool keep_graph) {
+  const std::vector<Tensor> values = tensors_from(outputs.ptr(), "outputs");
+  RunOptions options;
+  options.inputs = tensors_from(leaves.ptr(), "leaves");
+  const py::sequence given = cotangents.is_none() ? py::sequence(py::tuple(0)) : py::sequence(cotangents);
+  std::vector<Root> roots;
+  const bool depends = follow && depends_on_others(values, options.inputs);
+  options.create_graph = depends;
+  close(options.inputs);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Tensor* gradient =
+        cotangents.is_none() ? nullptr : optional_tensor(py::object(given[i]).ptr(), "a cotangent");
+    if (gradient) options.create_graph |= follow && gradient->requires_grad();
+    if (values[i].requires_grad()) roots.push_back(make_root(values[i], gradient, i));
+  }
+  options.keep_graph = keep_graph || options.create_graph;
+  std::vector<Tensor> gradients(options.inputs.size());
+  if (!roots.empty()) gradients = run_backward(roots, options);
+  py::tuple out(gradients.size());
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor& leaf = options.inputs[i];
+    const Tensor g = gradients[i].defined() ? gradients[i] : zeros(leaf.shape(), leaf.dtype());
+    out[i] = py::reinterpret_steal<py::object>(wrap(g));
+  }
+  return py::make_tuple(out, depends);
+}
+
+py::tuple jacobian_of(const Tensor& output, py::object leaves, bool create_graph, bool keep_graph) {
+  const std::vector<Tensor> rows = jacobian(output, tensors_from(leaves.ptr(), "leaves"), create_graph, keep_graph);
+  return as_tuple(rows.size(), [&](int i) -> const Tensor& { return rows[size_t(i)]; });
+}
+
 // Removes a callback by its id from wherever it is kept.
 bool remove(Callbacks& callbacks, int64_t id) {
   for (size_t i = 0; i < callbacks.size(); ++i)
@@ -198,12 +239,6 @@ using Owned = std::shared_ptr<PyObject>;
 
 Owned own(const py::object& o) {
   return Owned(o.inc_ref().ptr(), [](PyObject* p) { Py_DECREF(p); });
-}
-
-py::tuple as_tuple(size_t n, auto&& tensor_at) {
-  py::tuple out(n);
-  for (size_t i = 0; i < n; ++i) out[i] = py::reinterpret_steal<py::object>(wrap(tensor_at(int(i))));
-  return out;
 }
 
 // The derivative of an autograd.Function: function(gradients, saved tensors, which inputs need one), which gives as
@@ -319,5 +354,12 @@ PYBIND11_MODULE(_engine, m) {
   m.def("retain_grad", &retain_grad_of);
   m.def("detach_", &detach_);
   m.def("record_function", &record_function);
+  m.def("leaf", &leaf_of);
+  m.def("close", [](const py::object& leaves) { close(tensors_from(leaves.ptr(), "leaves")); });
+  m.def("gradients", &leaf_gradients);
+  m.def("depends_on_others", [](const py::object& outputs, const py::object& leaves) {
+    return depends_on_others(tensors_from(outputs.ptr(), "outputs"), tensors_from(leaves.ptr(), "leaves"));
+  });
+  m.def("jacobian", &jacobian_of);
   m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); });
 }

@@ -1,6 +1,8 @@
 """The package as installed: its parts, its examples, and what tensor-core says where it is missing."""
 
 import doctest
+import importlib
+import pkgutil
 import subprocess
 import sys
 import textwrap
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import flambeau
-from flambeau import autograd
+from flambeau import autograd, func
 from flambeau.autograd import _backward, _function, _gradcheck, function
 
 BLOCKED = """
@@ -70,13 +72,23 @@ def test_importing_flambeau_does_not_load_autograd():
     assert done.returncode == 0, done.stderr
 
 
-def test_public_names_exist():
-    assert all(hasattr(autograd, name) for name in autograd.__all__)
+@pytest.mark.parametrize("module", [autograd, func], ids=lambda m: m.__name__)
+def test_public_names_exist_and_are_documented(module):
+    assert all(getattr(module, name).__doc__ for name in module.__all__)
 
 
-@pytest.mark.parametrize("module", [autograd, _backward, _function, _gradcheck, function], ids=lambda m: m.__name__)
+FUNC = [importlib.import_module(m.name) for m in pkgutil.iter_modules(func.__path__, "flambeau.func.")]
+
+
+@pytest.mark.parametrize(
+    "module", [autograd, _backward, _function, _gradcheck, function, *FUNC], ids=lambda m: m.__name__
+)
 def test_examples(module):
-    assert doctest.testmod(module, extraglobs={"flambeau": flambeau}).failed == 0
+    examples = doctest.DocTestFinder().find(module, extraglobs={"flambeau": flambeau})
+    for example in examples:
+        if ".nn." in example.docstring:  # shown with modules, which are another distribution's
+            pytest.importorskip("flambeau.nn")
+        assert doctest.DocTestRunner().run(example).failed == 0, example.name
 
 
 def test_the_example_of_the_readme():

@@ -109,6 +109,7 @@ _MODULES = ("array_api", "cuda", "fft", "linalg", "return_types", "signal", "spe
 # Subpackages that other distributions bring, and those distributions.
 _DISTRIBUTIONS = {
     "autograd": "flambeau-autograd",
+    "func": "flambeau-autograd",
     "nn": "flambeau-nn",
     "optim": "flambeau-optim",
     "data": "flambeau-data",

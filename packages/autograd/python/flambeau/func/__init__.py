@@ -1,0 +1,17 @@
+"""Transforms of functions: their gradients, products with their Jacobians, Jacobians, Hessians."""
+
+from flambeau.func._functionalize import functionalize
+from flambeau.func._jacobians import hessian, jacrev
+from flambeau.func._modules import functional_call, stack_module_state
+from flambeau.func._reverse import grad, grad_and_value, vjp
+
+__all__ = [
+    "functional_call",
+    "functionalize",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacrev",
+    "stack_module_state",
+    "vjp",
+]

@@ -1,0 +1,83 @@
+"""Jacobians and Hessians."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from flambeau import Tensor
+from flambeau._core import _set_grad_enabled
+from flambeau.autograd import _engine
+from flambeau.func._arguments import Argnums, choose
+from flambeau.func._pytree import tree_flatten, tree_unflatten
+from flambeau.func._reverse import detached, with_aux
+
+
+def jacrev(
+    func: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    _preallocate_and_copy: bool = False,
+) -> Callable[..., Any]:
+    """A function that computes the Jacobian of ``func`` by reverse mode: a backward run for each element of its result.
+
+    Args:
+        func: takes and returns tensors or trees of them (with ``has_aux`` a pair of that and anything else).
+        argnums: which positional arguments to differentiate: one, or a tuple of them.
+        has_aux: whether ``func`` returns something beside, which is handed on.
+        chunk_size: how many rows at most are computed at once; None: as many as are convenient.
+    Returns: a function of ``func``'s arguments. For an output of shape ``(*out)`` and an input of shape ``(*in)`` it
+        gives ``(*out, *in)``: in the structure of the outputs, for each in that of the argument (a tuple of them for
+        several ``argnums``).
+    Raises: RuntimeError where a result is no tensor; ValueError for a ``chunk_size`` that is not positive.
+
+    >>> import flambeau
+    >>> flambeau.func.jacrev(lambda x: x**2)(flambeau.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError("jacrev: `chunk_size` should be greater than 0.")
+
+    @functools.wraps(func)
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        leaves, spec, args = choose("jacrev", args, argnums)
+        outer = _set_grad_enabled(True)
+        try:
+            output, aux = func(*args, **kwargs), None
+            if has_aux:
+                output, aux = with_aux("jacrev(f)(*args)", output)
+            outputs, output_spec = tree_flatten(output)
+            _check_tensors("jacrev", outputs)
+            depends = outer and _engine.depends_on_others(outputs, leaves)
+            last = len(outputs) - 1
+            rows = [_engine.jacobian(t, leaves, depends, i < last) for i, t in enumerate(outputs)]
+        finally:
+            _set_grad_enabled(outer)
+        tree = tree_unflatten([tree_unflatten(r, spec) for r in rows], output_spec)
+        return (tree, aux if depends else detached(aux)) if has_aux else tree
+
+    return jacobian
+
+
+def _check_tensors(name: str, outputs: list[Any]) -> None:
+    for t in outputs:
+        if not isinstance(t, Tensor):
+            raise RuntimeError(f"{name}: Expected f(*args) to return only tensors, got {type(t)}")
+
+
+def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """A function that computes the Hessian of ``func``: the Jacobian of its Jacobian.
+
+    Args:
+        func: as in :func:`jacrev`; usually it returns a scalar.
+        argnums: which positional arguments to differentiate: one, or a tuple of them.
+    Returns: a function of ``func``'s arguments; ``(*out, *in, *in)`` for one output and one argument.
+
+    >>> import flambeau
+    >>> flambeau.func.hessian(lambda x: (x**3).sum())(flambeau.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    return jacrev(jacrev(func, argnums), argnums)

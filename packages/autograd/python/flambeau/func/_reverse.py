@@ -1,0 +1,158 @@
+"""Transforms by reverse mode: ``grad``, ``grad_and_value``, ``vjp``.
+
+Note [Levels]
+A transform differentiates with respect to leaves of its own: of an input that nobody outside differentiates a detached
+tensor over the same elements, otherwise a recorded copy of it, so that the graph of an enclosing transform (or of plain
+autograd) goes on through it. The gradient is asked for at the leaves, and recorded itself only where the function's
+value also depends on something else that requires a gradient; the results are without history where it does not. The
+function runs with grad mode on; where it is off outside, nothing leads out.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau._core import _set_grad_enabled
+from flambeau.autograd import _engine
+from flambeau.func._arguments import Argnums, choose, leaves_of
+from flambeau.func._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_unflatten
+
+
+def detached(tree: Any) -> Any:
+    """The tree with its tensors without history."""
+    return tree_map(lambda t: t.detach() if isinstance(t, Tensor) and t.requires_grad else t, tree)
+
+
+def with_aux(name: str, output: Any) -> tuple[Any, Any]:
+    """What a function with ``has_aux`` returned, in its two parts."""
+    if not isinstance(output, tuple) or len(output) != 2:
+        raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    return output
+
+
+def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that computes the gradient of ``func``, which returns a scalar tensor.
+
+    Args:
+        func: takes tensors, or tuples, lists and dictionaries of them; returns a tensor of no dimensions (with
+            ``has_aux`` a pair of it and anything else).
+        argnums: which positional arguments to differentiate: one, or a tuple of them.
+        has_aux: whether ``func`` returns something beside, which is handed on.
+    Returns: a function of ``func``'s arguments. It gives the gradient in the structure of the argument (a tuple of
+        them for several ``argnums``), with ``has_aux`` a pair of that and the other result.
+    Raises: RuntimeError where the result is no scalar tensor, or an argument is not there.
+    Gradient: of any order, and with respect to tensors that ``func`` captures.
+
+    >>> import flambeau
+    >>> x = flambeau.tensor(2.0)
+    >>> flambeau.func.grad(lambda x: x**3)(x)
+    tensor(12.)
+    >>> flambeau.func.grad(flambeau.func.grad(lambda x: x**3))(x)
+    tensor(12.)
+    """
+
+    @functools.wraps(func)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        gradients, result = _grad_and_value(func, argnums, has_aux, args, kwargs)
+        return (gradients, result[1]) if has_aux else gradients
+
+    return gradient
+
+
+def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """As :func:`grad`; the function returns a pair of the gradient and the value.
+
+    With ``has_aux`` the second of the pair is itself the pair ``(value, aux)``.
+
+    >>> import flambeau
+    >>> flambeau.func.grad_and_value(lambda x: x**3)(flambeau.tensor(2.0))
+    (tensor(12.), tensor(8.))
+    """
+
+    @functools.wraps(func)
+    def gradient_and_value(*args: Any, **kwargs: Any) -> Any:
+        return _grad_and_value(func, argnums, has_aux, args, kwargs)
+
+    return gradient_and_value
+
+
+def _grad_and_value(
+    func: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    leaves, spec, args = choose("grad", args, argnums)
+    outer = _set_grad_enabled(True)
+    try:
+        value = output = func(*args, **kwargs)
+        aux = None
+        if has_aux:
+            value, aux = with_aux("grad_and_value(f)(*args)", output)
+        _check_scalar(value)
+        gradients, depends = _engine.gradients((value,), leaves, None, outer, False)
+    finally:
+        _set_grad_enabled(outer)
+    if not depends:
+        value, aux = value.detach(), detached(aux) if has_aux else None
+    tree = gradients[0] if spec is LEAF else tree_unflatten(gradients, spec)
+    return tree, (value, aux) if has_aux else value
+
+
+def _check_scalar(value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return a tensor, got {type(value)}")
+    if value.dim() != 0:
+        raise RuntimeError(
+            "grad_and_value(f)(*args): Expected f(*args) to return a scalar tensor, got tensor with "
+            f"{value.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
+        )
+
+
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of ``func``, and the function that multiplies vectors with its Jacobian from the left.
+
+    Args:
+        func: takes and returns tensors or trees of them (with ``has_aux`` a pair of that and anything else).
+        primals: the arguments.
+    Returns: ``(output, vjp_fn)``, with ``has_aux`` ``(output, vjp_fn, aux)``. ``vjp_fn`` takes a cotangent for each
+        output, in the output's structure, and returns a tuple with the product for each of ``primals``.
+
+    >>> import flambeau
+    >>> output, vjp_fn = flambeau.func.vjp(flambeau.sin, flambeau.zeros(2))
+    >>> vjp_fn(flambeau.tensor([1.0, 2.0]))
+    (tensor([1., 2.]),)
+    """
+    leaves, spec, given = leaves_of("vjp", primals)
+    outer = _set_grad_enabled(True)
+    try:
+        output = func(*given)
+    finally:
+        _set_grad_enabled(outer)
+    aux = None
+    if has_aux:
+        output, aux = with_aux("vjp(f, *primals)", output)
+    outputs, output_spec = tree_flatten(output)
+    for t in outputs:
+        if not isinstance(t, Tensor):
+            raise RuntimeError(f"vjp(f, *primals): Expected f(*primals) to return only tensors, got {type(t)}")
+    depends = outer and _engine.depends_on_others(outputs, leaves)
+    _engine.close(leaves)
+    vjp_fn = _product(tuple(outputs), output_spec, leaves, spec)
+    output, aux = (output, aux) if depends else (detached(output), detached(aux))
+    return (output, vjp_fn, aux) if has_aux else (output, vjp_fn)
+
+
+def _product(
+    outputs: tuple[Tensor, ...], output_spec: TreeSpec, leaves: list[Tensor], spec: TreeSpec
+) -> Callable[..., Any]:
+    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        given, given_spec = tree_flatten(cotangents)
+        if given_spec != output_spec:
+            raise RuntimeError(
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function."
+            )
+        follow = flambeau.is_grad_enabled() if create_graph is None else create_graph
+        gradients, _ = _engine.gradients(outputs, leaves, given, follow, retain_graph)
+        return tree_unflatten(gradients, spec)
+
+    return vjp_fn

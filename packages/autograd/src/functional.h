@@ -1,0 +1,37 @@
+// What the transforms of flambeau.func need of the engine.
+#pragma once
+
+#include "node.h"
+
+namespace flambeau::autograd {
+
+// Where the gradients of a transform end: the node of an input that nobody outside differentiates. Unlike a leaf the
+// input can be changed in place, which gives it another history; the transform asks for the gradient at the node.
+class Origin final : public Node {
+ public:
+  explicit Origin(const Tensor& t) : Node(nullptr), is_open(true) {
+    name_ = "Origin";
+    outputs.push_back({t.shape(), t.dtype()});
+    take_number();
+  }
+  size_t bytes() const override { return sizeof(*this); }
+  void apply(const Tensor*, Tensor*, const bool*) override {}
+  bool is_open;  // its function still runs: transforms inside of it see a tensor that somebody differentiates
+};
+
+// Two tensors over the elements of t, with one history: an Origin, or that of t, if it has one and grad mode is on. The
+// first is what a transform keeps to ask for the gradient of, the second what the function is given.
+std::pair<Tensor, Tensor> leaf_of(const Tensor& t);
+void close(const std::vector<Tensor>& leaves);
+
+// Whether what the outputs were computed from includes tensors that require a gradient and are not, or are not only,
+// the leaves.
+bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
+
+// The rows of the Jacobian of one output, stacked: for each leaf a tensor of the shape of the output followed by that
+// of the leaf. `create_graph`: they can be differentiated
+// themselves; `keep_graph`: the graph is not freed by the last row.
+std::vector<Tensor> jacobian(const Tensor& output, const std::vector<Tensor>& leaves, bool create_graph,
+                             bool keep_graph);
+
+}  // namespace flambeau::autograd

@@ -1,0 +1,95 @@
+"""func.jacrev, hessian: closed forms, structures, errors."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import func
+
+X = np.array([0.3, -1.2, 2.0])
+
+
+def tensor(values):
+    return fb.tensor(values, dtype=fb.float64)
+
+
+def close(actual, expected):
+    np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def rosenbrock(x):
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+def rosenbrock_hessian(x):
+    n = len(x)
+    h = np.zeros((n, n))
+    for i in range(n - 1):
+        h[i, i] += 1200 * x[i] ** 2 - 400 * x[i + 1] + 2
+        h[i + 1, i + 1] += 200
+        h[i, i + 1] = h[i + 1, i] = -400 * x[i]
+    return h
+
+
+@pytest.mark.parametrize("jacobian", [func.jacrev])
+class TestJacobians:
+    def test_shapes_of_output_and_input(self, jacobian):
+        x = tensor(np.arange(6.0).reshape(2, 3))
+        got = jacobian(lambda x: x.t() * 2)(x)
+        assert got.shape == (3, 2, 2, 3)
+        close(got, 2 * np.einsum("ac,bd->abdc", np.eye(3), np.eye(2)))
+
+    def test_structures(self, jacobian):
+        got = jacobian(lambda x, y: {"outer": fb.outer(x, y["k"]), "sum": x.sum()}, argnums=(0, 1))(
+            tensor(X), {"k": tensor(X[:2])}
+        )
+        close(got["outer"][0], np.einsum("ac,b->abc", np.eye(3), X[:2]))
+        close(got["outer"][1]["k"], np.einsum("bc,a->abc", np.eye(2), X))
+        close(got["sum"][0], np.ones(3))
+        close(got["sum"][1]["k"], np.zeros(2))
+
+    def test_other_result(self, jacobian):
+        matrix, aux = jacobian(lambda x: (x**2, x), has_aux=True)(tensor(X))
+        close(matrix, np.diag(2 * X))
+        close(aux, X)
+        assert not aux.requires_grad
+
+    def test_of_the_jacobian(self, jacobian):
+        third = jacobian(jacobian(jacobian(lambda x: (x**4).sum())))(tensor(X))
+        expected = np.zeros((3, 3, 3))
+        expected[range(3), range(3), range(3)] = 24 * X
+        close(third, expected)
+
+    def test_history_leads_out(self, jacobian):
+        x = tensor(X).requires_grad_()
+        w = tensor(X + 1).requires_grad_()
+        jacobian(lambda x: x**2 * w)(x).sum().backward()
+        close(x.grad, 2 * (X + 1))
+        close(w.grad, 2 * X)
+
+    def test_without_influence_and_without_elements(self, jacobian):
+        close(jacobian(lambda x: tensor([1.0, 2.0]))(tensor(X)), np.zeros((2, 3)))
+        assert jacobian(lambda x: x[:0])(tensor(X)).shape == (0, 3)
+
+    def test_results_must_be_tensors(self, jacobian):
+        with pytest.raises(RuntimeError, match="only tensors"):
+            jacobian(lambda x: (x, 1))(tensor(X))
+
+
+def test_hessian_of_rosenbrock():
+    x = np.random.default_rng(0).standard_normal(20)
+    close(func.hessian(rosenbrock)(tensor(x)), rosenbrock_hessian(x))
+
+
+def test_hessian_by_blocks():
+    got = func.hessian(lambda x, y: (x**2 * y).sum(), argnums=(0, 1))(tensor(X), tensor(X + 1))
+    close(got[0][0], np.diag(2 * (X + 1)))
+    close(got[0][1], np.diag(2 * X))
+    close(got[1][0], np.diag(2 * X))
+    close(got[1][1], np.zeros((3, 3)))
+
+
+def test_chunks_must_be_positive():
+    with pytest.raises(ValueError, match="greater than 0"):
+        func.jacrev(lambda x: x, chunk_size=0)
+    close(func.jacrev(lambda x: x**2, chunk_size=2)(tensor(X)), np.diag(2 * X))
