@@ -9,6 +9,7 @@ PyObject* device_cpu = nullptr;
 PyObject* scalar_object(Scalar s) {
   if (s.kind() == Category::Boolean) return PyBool_FromLong(s.truth());
   if (s.kind() == Category::Complex) return PyComplex_FromDoubles(s.real(), s.imaginary());
+  if (s.wide()) return PyLong_FromUnsignedLongLong(s.unsigned_integer());
   return s.kind() == Category::Integer ? PyLong_FromLongLong(s.integer()) : PyFloat_FromDouble(s.real());
 }
 
@@ -18,6 +19,8 @@ template <class T>
 PyObject* number(const T* value) {
   if constexpr (std::is_same_v<T, bool>)
     return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(value) != 0);  // the bytes may be somebody else's
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return PyLong_FromUnsignedLongLong(*value);
   else if constexpr (std::is_integral_v<T>)
     return PyLong_FromLongLong(*value);
   else if constexpr (is_complex_type<T>)

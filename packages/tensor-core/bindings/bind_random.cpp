@@ -100,7 +100,9 @@ int64_t whole_numbers(Dtype d) {
     case Dtype::bool_:
       return 2;
     case Dtype::uint8:
-      return 256;
+    case Dtype::uint16:
+    case Dtype::uint32:
+      return int64_t(1) << (8 * item_size(d));
     case Dtype::float16:
       return (1 << 11) + 1;
     case Dtype::bfloat16:

@@ -103,6 +103,11 @@ void bind_reductions() {
       "The position of the first smallest element, int64. Not differentiable.", argmin);
   def("any(input, dim=None, keepdim=False)", kUsual, "Whether any element is not 0.", any);
   def("all(input, dim=None, keepdim=False)", kUsual, "Whether every element is not 0.", all);
+  def("hash_tensor(input, dim=(), *, keepdim=False, mode=0)", kUsual,
+      "The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal "
+      "hashes, in whatever order their elements are. Floating elements count as float64, integers as int64.\n\n"
+      "Raises RuntimeError or IndexError where there is none. Not differentiable.",
+      hash_tensor);
   def("logsumexp(input, dim, keepdim=False)", kUsual,
       "log(sum(exp(input))) over dimensions, without overflow. Gradient: softmax.", logsumexp);
   def("softmax(input, dim, dtype=None)", kFunction | kMethod | kOut,

@@ -23,9 +23,11 @@ bool to_scalar(PyObject* o, Scalar& out) {
     return true;
   }
   if (PyLong_Check(o)) {
-    const int64_t v = PyLong_AsLongLong(o);
-    if (v == -1 && PyErr_Occurred()) throw PythonError();
-    out = Scalar(v);
+    int overflow = 0;
+    const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
+    out = overflow > 0 ? Scalar(uint64_t(PyLong_AsUnsignedLongLong(o))) : Scalar(v);
+    if (overflow < 0) PyErr_SetString(PyExc_OverflowError, "int too small to convert");
+    if (PyErr_Occurred()) throw PythonError();
     return true;
   }
   if (is_tensor(o)) {
@@ -141,7 +143,10 @@ void scan(PyObject* o, int depth, Scan& s) {
 template <class T>
 void store_number(PyObject* o, T* to) {
   Scalar s;
-  if (PyLong_CheckExact(o)) {  // which may be too large for anything but a float
+  if (std::is_same_v<T, uint64_t> && PyLong_CheckExact(o)) {
+    s = Scalar(uint64_t(PyLong_AsUnsignedLongLong(o)));
+    if (PyErr_Occurred()) throw PythonError();
+  } else if (PyLong_CheckExact(o)) {  // which may be too large for anything but a float
     int overflow = 0;
     s = Scalar(int64_t(PyLong_AsLongLongAndOverflow(o, &overflow)));
     require<ValueError>(!overflow || !std::is_integral_v<T>,

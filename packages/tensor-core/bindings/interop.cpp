@@ -10,7 +10,7 @@ namespace {
 
 // The struct-module letter of each dtype; bfloat16 has none.
 const char* format_of(Dtype d) {
-  constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "e", nullptr, "f", "d", "Zf", "Zd"};
+  constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "H", "I", "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return letters[int(d)];
 }
 
@@ -24,7 +24,6 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
   if (f == "Zd" && !foreign) return Dtype::complex128;
   if (!foreign || size == 1) {
     if (letter == '?') return Dtype::bool_;
-    if (letter == 'B') return Dtype::uint8;
     if (letter == 'e') return Dtype::float16;
     if (letter == 'f') return Dtype::float32;
     if (letter == 'd') return Dtype::float64;
@@ -33,14 +32,18 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
       if (size == 2) return Dtype::int16;
       return size == 4 ? Dtype::int32 : Dtype::int64;
     }
+    if (letter && std::strchr("BHILQN", letter)) {
+      if (size == 1) return Dtype::uint8;
+      if (size == 2) return Dtype::uint16;
+      return size == 4 ? Dtype::uint32 : Dtype::uint64;
+    }
   }
   require<ValueError>(
       !foreign, "the array's element format '", format ? format : "",
       "' is not of the machine's byte order; convert it with array.astype(array.dtype.newbyteorder('='))");
   detail::raise<TypeError>("can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
                            "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, "
-                           "int32, int16, int8, uint8, and "
-                           "bool.");
+                           "int32, int16, int8, uint64, uint32, uint16, uint8, and bool.");
 }
 
 void release_py_buffer(void* context) {  // a storage's deleter; may run in any thread
@@ -161,7 +164,7 @@ namespace {
 
 DLDataType dlpack_type(Dtype d) {
   uint8_t code = category(d) == Category::Floating ? kDLFloat : kDLInt;
-  if (d == Dtype::uint8) code = kDLUInt;
+  if (is_unsigned(d)) code = kDLUInt;
   if (d == Dtype::bool_) code = kDLBool;
   if (d == Dtype::bfloat16) code = kDLBfloat;
   if (is_complex(d)) code = kDLComplex;

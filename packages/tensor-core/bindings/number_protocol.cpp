@@ -83,7 +83,9 @@ void require_real(Scalar s, const char* what) {
 PyObject* to_int(PyObject* a) {
   return number(a, "int", [](Scalar s) {
     require_real(s, "int");
-    return s.kind() >= Category::Floating ? PyLong_FromDouble(s.real()) : PyLong_FromLongLong(s.integer());
+    return s.kind() >= Category::Floating ? PyLong_FromDouble(s.real())
+           : s.wide()                     ? PyLong_FromUnsignedLongLong(s.unsigned_integer())
+                                          : PyLong_FromLongLong(s.integer());
   });
 }
 PyObject* to_float(PyObject* a) {

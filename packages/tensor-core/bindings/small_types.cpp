@@ -26,7 +26,7 @@ PyObject* get_is_complex(PyObject* self, void*) { return PyBool_FromLong(is_comp
 PyObject* dtype_to_real(PyObject* self, PyObject*) { return Py_NewRef(dtype_object(to_real(value_of(self)))); }
 PyObject* dtype_to_complex(PyObject* self, PyObject*) { return Py_NewRef(dtype_object(to_complex(value_of(self)))); }
 PyObject* get_is_signed(PyObject* self, void*) {
-  return PyBool_FromLong(value_of(self) != Dtype::bool_ && value_of(self) != Dtype::uint8);
+  return PyBool_FromLong(value_of(self) != Dtype::bool_ && !is_unsigned(value_of(self)));
 }
 
 PyGetSetDef dtype_attributes[] = {{"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},

@@ -27,7 +27,10 @@ NOT_CALLED = {"default_generator", "empty_cache", "load", "save", "set_default_d
 NOT_CALLED |= {"set_printoptions", "backward", "register_hook", "retain_grad", "detach_", "requires_grad_"}
 NUMBERS = [0, 1, -1, 2, 3, 7, 64, 65, 2**31, -(2**31), 2**63 - 1, -(2**63), 2**64, 2**200]
 NUMBERS += [0.0, -0.0, 0.5, -1.5, 1e308, float("nan"), float("inf"), -float("inf")]
-DTYPES = [getattr(fb, name) for name in ("float32", "float64", "float16", "bfloat16", "int64", "int8", "uint8", "bool")]
+DTYPES = [
+    getattr(fb, name)
+    for name in ("float32", "float64", "float16", "bfloat16", "int64", "int8", "uint8", "uint16", "uint64", "bool")
+]
 DTYPES += [fb.complex64, fb.complex128]
 
 

@@ -22,7 +22,9 @@ def each_dim(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "int64", "int32", "uint8", "uint16", "uint32", "uint64", "bool"]
+)
 def test_cumsum(shape, dtype):
     a = draw(shape, dtype)
     for dim in each_dim(shape):
@@ -44,7 +46,7 @@ def test_cumprod(shape, dtype):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "uint16", "uint32", "uint64", "bool"])
 def test_extremes(shape, dtype):
     a = draw(shape, dtype)
     if "float" in dtype and a.size > 3:

@@ -13,7 +13,20 @@ import pytest
 
 import flambeau as fb
 
-DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+]
 SHAPES = [(), (0,), (3,), (2, 3), (2, 0, 3), (2, 3, 4)]
 
 
@@ -136,7 +149,6 @@ def test_read_only_memory():
         (np.zeros((2, 2), "f4")[:, ::-1], ValueError, "negative"),
         (np.zeros(3, ">f4"), ValueError, "byte order"),
         (np.zeros(3, "c32"), TypeError, "float64, float32"),
-        (np.zeros(3, "u8"), TypeError, "float64, float32"),
         (np.zeros(3, "U3"), TypeError, "ndarray"),
         (np.zeros(3, object), TypeError, "'O'"),
         (np.zeros(3, "M8[s]"), (TypeError, ValueError), ""),
@@ -243,8 +255,6 @@ def test_dlpack_capsules():
             t.__dlpack__(**wrong)
     with pytest.raises(TypeError, match="int"):
         fb.from_dlpack(5)
-    with pytest.raises(TypeError, match="code 1, 16 bits"):
-        fb.from_dlpack(np.zeros(2, "uint16"))
     with pytest.raises(ValueError, match="negative"):
         fb.from_dlpack(np.zeros(4)[::-1])
     assert fb.from_dlpack(np.zeros((0, 3))).shape == (0, 3)

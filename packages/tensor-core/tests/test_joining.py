@@ -82,7 +82,9 @@ def test_index_select_and_index_add(shape, data):
     np.testing.assert_allclose(got.numpy(), np.moveaxis(total, 0, dim))
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint64", "float16", "float32", "float64", "bool"]
+)
 def test_every_dtype(dtype):
     a = np.array([1, 0, 3]).astype(dtype)
     x, i = fb.tensor(a), fb.tensor([2, 0, 2])

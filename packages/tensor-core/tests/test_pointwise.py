@@ -23,7 +23,8 @@ ROWS = [
 BY_NAME = {row["name"]: row for row in ROWS}
 ROWS_ACCURACY = {row["name"]: max(row["accuracy"][:2]) for row in ROWS}
 FLOATS = ["float32", "float64"]
-INTEGERS = ["uint8", "int8", "int16", "int32", "int64"]
+UNSIGNED = ["uint8", "uint16", "uint32", "uint64"]
+INTEGERS = ["int8", "int16", "int32", "int64", *UNSIGNED]
 DTYPES = {
     "Floating": FLOATS,
     "Real": FLOATS,
@@ -49,7 +50,8 @@ def draw(name, k, dtype, shape):
     if dtype == "bool":
         values = rng.integers(0, 2, shape).astype(bool)
     elif dtype in INTEGERS:
-        low = 0 if dtype == "uint8" or (k == 1 and name in ("pow", "bitwise_left_shift", "bitwise_right_shift")) else -9
+        power_or_shift = name in ("pow", "bitwise_left_shift", "bitwise_right_shift")
+        low = 0 if dtype in UNSIGNED or (k == 1 and power_or_shift) else -9
         values = rng.integers(low, 7, shape).astype(dtype)
     else:
         values = (rng.standard_normal(shape) * 3).astype(dtype)

@@ -38,7 +38,7 @@ VECTORS_AND_MATRICES = [
 def draw(shape, dtype, seed):
     rng = np.random.default_rng(seed)
     if "int" in dtype:
-        return rng.integers(0 if dtype == "uint8" else -5, 6, shape).astype(dtype)
+        return rng.integers(0 if dtype[0] == "u" else -5, 6, shape).astype(dtype)
     return rng.standard_normal(shape).astype(dtype)
 
 
@@ -57,7 +57,7 @@ def test_matmul(a, b, dtype):
     check(fb.tensor(x) @ fb.tensor(y), want, dtype, a[-1])
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize(("a", "b"), VECTORS_AND_MATRICES[:19])
 def test_integers_are_exact(a, b, dtype):
     x, y = draw(a, dtype, 1), draw(b, dtype, 2)

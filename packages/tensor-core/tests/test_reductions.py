@@ -71,7 +71,9 @@ def test_spread(shape, dim, keepdim, correction):
         close(x.std(dim, correction=correction, keepdim=keepdim), np.sqrt(want), "float32")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
+)
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
 def test_extremes_and_truth(shape, dim, keepdim, dtype):
     a = draw(shape, dtype)
@@ -103,7 +105,7 @@ def test_extremes_and_truth(shape, dim, keepdim, dtype):
         assert x.argmax().item() == a.argmax() and x.argmin().item() == a.argmin()
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "bool"])
 def test_integers_are_summed_in_int64(dtype):
     a = draw((5, 400), dtype)
     assert fb.tensor(a).sum().dtype is fb.int64
@@ -302,7 +304,10 @@ def test_layouts(shape, dims, order):
             assert np.array_equal(x.min(dims[0], keepdim).values.numpy(), a.min(dims[0], keepdims=keepdim))
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "float32", "float64"],
+)
 @pytest.mark.parametrize(("shape", "dim"), [((1000,), None), ((40, 30), 0), ((40, 30), 1), ((9, 8, 7), (0, 2))])
 def test_every_dtype_is_read_as_it_is(shape, dim, dtype):
     a = draw(shape, dtype) * (1 if dtype == "bool" else np.asarray(3, dtype))

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 import flambeau as fb
 
-DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "uint8", "bool"]
+DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "uint8", "uint16", "uint32", "uint64", "bool"]
 FOLDS = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 RNG = np.random.default_rng(0)
 
 
 def draw(shape, dtype="float64", seed=0):
     values = np.random.default_rng([seed, *shape]).integers(-3, 4, shape)
-    return np.abs(values).astype(dtype) if dtype == "uint8" else values.astype(dtype)
+    return np.abs(values).astype(dtype) if dtype[0] == "u" else values.astype(dtype)
 
 
 def positions(index, dim):
@@ -67,7 +67,7 @@ def test_scatter_writes_where_the_index_says(shape, data):
 
 @pytest.mark.parametrize("include_self", [True, False])
 @pytest.mark.parametrize("how", [*FOLDS, "mean"])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16", "uint8"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16", "uint8", "uint16", "uint32", "uint64"])
 def test_scatter_reduce(dtype, how, include_self):
     array, source = draw((4, 5), dtype), draw((6, 5), dtype, 1)
     index = np.random.default_rng(3).integers(0, 4, (6, 3))

@@ -29,6 +29,9 @@ VALUES = {
     "int16": [-(2**15), 2**15 - 1, 0],
     "int32": [-(2**31), 2**31 - 1, 0],
     "int64": [-(2**63), 2**63 - 1, 0],
+    "uint16": [0, 2**16 - 1, 7],
+    "uint32": [0, 2**32 - 1, 7],
+    "uint64": [0, 2**64 - 1, 7],
     "float16": [0.5, -math.inf, 65504.0],
     "bfloat16": [1.5, math.inf, -(2.0**100)],
     "float32": [0.1, -math.inf, 1e-45],
@@ -41,6 +44,9 @@ CODES = {
     "int16": "I16",
     "int32": "I32",
     "int64": "I64",
+    "uint16": "U16",
+    "uint32": "U32",
+    "uint64": "U64",
     "float16": "F16",
     "bfloat16": "BF16",
     "float32": "F32",
@@ -310,7 +316,7 @@ def test_layout(name):
     if name == "bfloat16":
         expected = np.array([0x3FC0, 0x7F80, 0xF180], "<u2")
     else:
-        expected = np.array(VALUES[name]).astype(np.dtype(name).newbyteorder("<"))
+        expected = np.array(VALUES[name], np.dtype(name).newbyteorder("<"))
     assert elements[begin:end] == expected.tobytes()
 
 

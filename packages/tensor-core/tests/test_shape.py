@@ -128,7 +128,9 @@ def test_against_numpy(name):
     assert np.allclose(got.numpy(), want)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "uint8", "int8", "int16", "int64", "bool", "float32"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "uint8", "int8", "int16", "int64", "uint16", "uint32", "uint64", "bool", "float32"]
+)
 def test_copies_in_every_dtype(dtype):
     dtype = getattr(fb, dtype)
     x = T(np.arange(70 * 9).reshape(70, 9) % 2).to(dtype)

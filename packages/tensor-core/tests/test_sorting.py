@@ -5,7 +5,20 @@ import pytest
 
 import flambeau as fb
 
-DTYPES = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
+DTYPES = [
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+]
 LENGTHS = [0, 1, 2, 7, 150, 1000, 9000, 70_000]
 
 
@@ -89,7 +102,7 @@ def test_selection(n, dtype):
             same(value, np.asarray(a[order[k - 1]]))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 5000])
 def test_median(n, dtype):
     a = draw((3, n), dtype, specials=False)

@@ -18,7 +18,7 @@ struct bfloat16 {
   uint16_t bits;
 };
 
-// name, C++ type, category. The order is the order of promotion within a category.
+// name, C++ type, category. The order is that of promotion among the signed integers, and among the floating dtypes.
 #define FLAMBEAU_REAL_DTYPES(X)               \
   X(bool_, bool, Boolean)                     \
   X(uint8, uint8_t, Integer)                  \
@@ -26,6 +26,9 @@ struct bfloat16 {
   X(int16, int16_t, Integer)                  \
   X(int32, int32_t, Integer)                  \
   X(int64, int64_t, Integer)                  \
+  X(uint16, uint16_t, Integer)                \
+  X(uint32, uint32_t, Integer)                \
+  X(uint64, uint64_t, Integer)                \
   X(float16, ::flambeau::float16, Floating)   \
   X(bfloat16, ::flambeau::bfloat16, Floating) \
   X(float32, float, Floating)                 \
@@ -62,6 +65,8 @@ inline constexpr DtypeInfo kDtypeInfo[] = {
 inline int64_t item_size(Dtype d) { return kDtypeInfo[static_cast<int>(d)].size; }
 inline Category category(Dtype d) { return kDtypeInfo[static_cast<int>(d)].category; }
 inline bool is_floating(Dtype d) { return category(d) == Category::Floating; }
+inline bool is_wide_unsigned(Dtype d) { return d >= Dtype::uint16 && d <= Dtype::uint64; }
+inline bool is_unsigned(Dtype d) { return d == Dtype::uint8 || is_wide_unsigned(d); }
 inline bool is_complex(Dtype d) { return category(d) == Category::Complex; }
 inline bool is_inexact(Dtype d) { return category(d) >= Category::Floating; }  // what can have a gradient
 // Of what the parts of a complex dtype are, and the complex dtype with parts of (at least) that precision.
@@ -87,6 +92,26 @@ struct TypeTag {
   using type = T;
 };
 
+// Note [Same bits]
+// Copies, sums, differences and products modulo 2**n, equality and what is made of them do not depend on whether the
+// elements are signed: there the unsigned dtypes are taken for the signed ones of their size, which saves their
+// kernels.
+template <class T>
+struct SignedType {
+  using type = T;
+};
+template <class T>
+  requires(std::is_unsigned_v<T> && !std::is_same_v<T, bool>)
+struct SignedType<T> {
+  using type = std::make_signed_t<T>;
+};
+template <class T>
+using SameBits = typename SignedType<T>::type;
+inline Dtype same_bits(Dtype d) {
+  constexpr Dtype of_size[] = {Dtype::int8, Dtype::int16, Dtype::int32, Dtype::int64};
+  return is_unsigned(d) ? of_size[__builtin_ctz(unsigned(item_size(d)))] : d;
+}
+
 // dispatch_all(dtype, [&](auto tag) { using T = typename decltype(tag)::type; ... })
 #define FLAMBEAU_CASE(name, type, category) \
   case Dtype::name:                         \
@@ -107,13 +132,21 @@ decltype(auto) dispatch(Dtype d, F&& f) {
 }
 #undef FLAMBEAU_CASE
 
+[[noreturn, gnu::cold]] inline void refuse_promotion(Dtype a, Dtype b) {
+  detail::raise<Error>("Promotion for uint16, uint32, uint64 types is not supported, attempted to promote ", a, " and ",
+                       b, "; convert one of them with to(), or use flambeau.array_api, which promotes as NumPy does");
+}
+
 // PyTorch's promotion of two tensors of the same standing.
 inline Dtype promote(Dtype a, Dtype b) {
   if (a == b) return a;
   if (is_complex(a) || is_complex(b)) {
+    if (is_wide_unsigned(a) || is_wide_unsigned(b)) refuse_promotion(a, b);
     const bool wide = to_real(a) == Dtype::float64 || to_real(b) == Dtype::float64;
     return wide ? Dtype::complex128 : Dtype::complex64;
   }
+  if (is_floating(a) != is_floating(b)) return is_floating(a) ? a : b;
+  if (is_wide_unsigned(a) || is_wide_unsigned(b)) refuse_promotion(a, b);
   if (category(a) != category(b)) return category(a) > category(b) ? a : b;
   if (category(a) == Category::Integer) {
     const Dtype low = a < b ? a : b, high = a < b ? b : a;
@@ -193,7 +226,13 @@ FLAMBEAU_INLINE To convert(From v) {
     return v != From(0);
   else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To> && sizeof(To) < 4)
     return static_cast<To>(static_cast<int32_t>(v));
-  else
+  else if constexpr (std::is_floating_point_v<From> && std::is_same_v<To, uint32_t>)
+    return static_cast<To>(static_cast<int64_t>(v));  // negative numbers wrap
+  else if constexpr (std::is_floating_point_v<From> && std::is_same_v<To, uint64_t>) {
+    constexpr From half = From(9223372036854775808.0);
+    const bool high = v >= half;
+    return static_cast<To>(static_cast<int64_t>(high ? v - half : v)) ^ (static_cast<To>(high) << 63);
+  } else
     return static_cast<To>(v);
 }
 

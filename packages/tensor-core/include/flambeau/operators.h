@@ -124,6 +124,7 @@ FLAMBEAU_API Tensor max_all(const Tensor& t);
 FLAMBEAU_API Tensor min_all(const Tensor& t);
 FLAMBEAU_API TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim);
 FLAMBEAU_API TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim);
+FLAMBEAU_API Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64_t mode);
 FLAMBEAU_API Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim);
 FLAMBEAU_API Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim);
 FLAMBEAU_API Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim);

@@ -18,12 +18,15 @@ enum class Domain : uint8_t {
 };
 
 // Kernels exist for these types; every other dtype is converted on the way in and out, a cache-sized block at a time.
-enum class Compute : uint8_t { i32, i64, f32, f64, c64, c128 };
-inline constexpr int kComputeCount = 6;
+enum class Compute : uint8_t { i32, i64, u64, f32, f64, c64, c128 };
+inline constexpr int kComputeCount = 7;
 inline Compute compute_type(Dtype d) {
   switch (d) {
     case Dtype::int64:
+    case Dtype::uint32:
       return Compute::i64;
+    case Dtype::uint64:
+      return Compute::u64;
     case Dtype::float64:
       return Compute::f64;
     case Dtype::complex64:
@@ -35,7 +38,7 @@ inline Compute compute_type(Dtype d) {
   }
 }
 inline Dtype dtype_of(Compute c) {
-  constexpr Dtype table[] = {Dtype::int32,   Dtype::int64,     Dtype::float32,
+  constexpr Dtype table[] = {Dtype::int32,   Dtype::int64,     Dtype::uint64,    Dtype::float32,
                              Dtype::float64, Dtype::complex64, Dtype::complex128};
   return table[static_cast<int>(c)];
 }

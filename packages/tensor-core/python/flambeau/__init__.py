@@ -115,7 +115,6 @@ _DISTRIBUTIONS = {
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }
-_ABSENT_DTYPES = ("uint16", "uint32", "uint64")
 
 
 def __getattr__(name: str) -> Any:
@@ -131,8 +130,6 @@ def __getattr__(name: str) -> Any:
             ) from None
     if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
-    if name in _ABSENT_DTYPES:
-        raise AttributeError(f"flambeau has no dtype {name}: its integers are uint8, int8, int16, int32 and int64")
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
 
 

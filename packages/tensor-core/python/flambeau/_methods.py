@@ -102,9 +102,9 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Any:  # noqa: N807
 
 
 def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
-    if self.dim() == 0 and spec:
+    if self.dim() == 0 and type(self) is Tensor:
         return format(self.item(), spec)
-    return object.__format__(self, spec) if spec else repr(self)
+    return object.__format__(self, spec)
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:

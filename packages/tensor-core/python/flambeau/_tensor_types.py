@@ -12,6 +12,9 @@ _NAMES = {
     "ShortTensor": _core.int16,
     "IntTensor": _core.int32,
     "LongTensor": _core.int64,
+    "UInt16Tensor": _core.uint16,
+    "UInt32Tensor": _core.uint32,
+    "UInt64Tensor": _core.uint64,
     "HalfTensor": _core.float16,
     "BFloat16Tensor": _core.bfloat16,
     "FloatTensor": _core.float32,
@@ -75,8 +78,9 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
     return _core.tensor(first, dtype=dtype, device=device)
 
 
-# The complex ones are names only, as in PyTorch.
-TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if not dtype.is_complex}
+# The others are names only, as in PyTorch.
+_WITHOUT_TYPE = ("UInt16Tensor", "UInt32Tensor", "UInt64Tensor", "ComplexFloatTensor", "ComplexDoubleTensor")
+TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if name not in _WITHOUT_TYPE}
 
 
 def name_of(dtype: _core.dtype) -> str:

@@ -37,7 +37,7 @@ Dtype result_type(const Operand* operands, int count) {
     else if (is_floating(result) && is_complex(standing[level]))
       result = to_complex(result);  // its own precision, not that of what has the lower standing
     else if (category(standing[level]) > category(result))
-      result = promote(result, standing[level]);
+      result = standing[level];
     any = true;
   }
   return result;
@@ -55,6 +55,12 @@ constexpr const char kNoBooleanDifference[] =
 
 bool is_boolean(const Operand& operand) {
   return operand.tensor ? operand.tensor->dtype() == Dtype::bool_ : operand.scalar.kind() == Category::Boolean;
+}
+
+bool any_negative(const Operand* operands, int arity) {
+  bool any = false;
+  for (int k = 0; k < arity; ++k) any |= !operands[k].tensor && operands[k].scalar.real() < 0;
+  return any;
 }
 
 [[noreturn, gnu::cold]] void refuse(const PointwiseRow& row, Dtype dtype) {
@@ -107,8 +113,10 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
     default:
       break;
   }
-  types.in = dtype_of(compute_type(dtype));
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
+  // As doubles, no element of uint64 is negative.
+  if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
+  types.in = dtype_of(compute_type(dtype));
   types.out = gives_mask ? Dtype::bool_ : dtype;
   types.from = gives_mask ? Dtype::bool_ : types.in;
   if (FLAMBEAU_UNLIKELY(is_complex(dtype))) {

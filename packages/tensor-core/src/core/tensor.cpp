@@ -139,7 +139,7 @@ Tensor scalar_tensor(Scalar value, Dtype dtype) {
 
 Tensor wrapped_number(Scalar value) {
   constexpr Dtype types[] = {Dtype::bool_, Dtype::int64, Dtype::float64, Dtype::complex128};
-  Tensor t = scalar_tensor(value, types[static_cast<int>(value.kind())]);
+  Tensor t = scalar_tensor(value, value.wide() ? Dtype::uint64 : types[static_cast<int>(value.kind())]);
   t.impl()->wrapped_number = true;
   return t;
 }
@@ -164,6 +164,8 @@ Scalar item(const Tensor& t) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool>)
       return Scalar(*t.data<uint8_t>() != 0);
+    else if constexpr (std::is_same_v<T, uint64_t>)
+      return Scalar(*t.data<T>());
     else if constexpr (std::is_integral_v<T>)
       return Scalar(int64_t(*t.data<T>()));
     else if constexpr (is_complex_type<T>)

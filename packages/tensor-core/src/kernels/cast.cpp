@@ -37,10 +37,19 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   }
 }
 
+// The conversion with the same result in bits that serves most pairs. Note [Same bits]
+template <class To, class From>
+constexpr CastKernel shared_cast() {
+  constexpr bool from_floating = !std::is_integral_v<From>;
+  using Target = std::conditional_t<sizeof(To) < 4 || !from_floating, SameBits<To>, To>;
+  using Source = std::conditional_t<std::is_integral_v<To> && sizeof(To) <= sizeof(From), SameBits<From>, From>;
+  return cast<Target, Source>;
+}
+
 template <class To>
 void fill_from(Table& table) {
 #define FLAMBEAU_CAST(name, type, category) \
-  table.cast[static_cast<int>(dtype_of<To>())][static_cast<int>(Dtype::name)] = cast<To, type>;
+  table.cast[static_cast<int>(dtype_of<To>())][static_cast<int>(Dtype::name)] = shared_cast<To, type>();
   FLAMBEAU_DTYPES(FLAMBEAU_CAST)
 #undef FLAMBEAU_CAST
 }

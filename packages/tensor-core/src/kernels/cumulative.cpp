@@ -190,7 +190,7 @@ void fill_arithmetic(Table& table) {
 }
 template <class T, int C>
 void fill_ordered(Table& table) {
-  fill_arithmetic<T, C>(table);
+  fill_arithmetic<SameBits<T>, C>(table);
   table.cummax[C] = scan_extreme<true, T>;
   table.cummin[C] = scan_extreme<false, T>;
 }
@@ -200,6 +200,7 @@ void fill_ordered(Table& table) {
 void fill_cumulative(Table& table) {
   fill_ordered<int32_t, int(Compute::i32)>(table);
   fill_ordered<int64_t, int(Compute::i64)>(table);
+  fill_ordered<uint64_t, int(Compute::u64)>(table);
   fill_ordered<float, int(Compute::f32)>(table);
   fill_ordered<double, int(Compute::f64)>(table);
   fill_arithmetic<Complex<float>, int(Compute::c64)>(table);

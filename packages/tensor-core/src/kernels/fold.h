@@ -68,6 +68,17 @@ struct Or {
     return T(0);
   }
 };
+struct Xor {
+  static constexpr bool kPairs = true;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return a ^ b;
+  }
+  template <class T>
+  static T identity() {
+    return T(0);
+  }
+};
 struct And {
   static constexpr bool kPairs = true;
   template <class T>

@@ -142,11 +142,15 @@ FLAMBEAU_INLINE V gelu_inner(V x) {  // twice the argument of the tanh
 // Division as Python's: towards minus infinity, the remainder with the divisor's sign. By zero: integers give 0 here,
 // the caller has refused it.
 template <class V>
+FLAMBEAU_INLINE bool is_minus_one(V y) {  // by which the least integer cannot be divided
+  return std::is_signed_v<V> && y == V(-1);
+}
+template <class V>
 FLAMBEAU_INLINE V fmod(V x, V y) {
   if constexpr (is_real<V>)
     return std::fmod(x, y);
   else
-    return y == 0 || y == V(-1) ? V(0) : x % y;
+    return y == 0 || is_minus_one(y) ? V(0) : x % y;
 }
 template <class V>
 FLAMBEAU_INLINE V remainder(V x, V y) {
@@ -158,7 +162,7 @@ FLAMBEAU_INLINE V _trunc_divide(V x, V y) {
   if constexpr (is_real<V>)
     return std::trunc(x / y);
   else
-    return y == 0 ? V(0) : (y == V(-1) ? -x : x / y);
+    return y == 0 ? V(0) : (is_minus_one(y) ? -x : x / y);
 }
 template <class V>
 FLAMBEAU_INLINE V floor_divide(V x, V y) {
@@ -261,7 +265,11 @@ FLAMBEAU_INLINE V left_shift(V x, V y) {
 }
 template <class V>
 FLAMBEAU_INLINE V right_shift(V x, V y) {
-  return x >> (y < 0 || y >= V(sizeof(V) * 8) ? V(sizeof(V) * 8 - 1) : y);
+  const bool all = y < 0 || y >= V(sizeof(V) * 8);
+  if constexpr (std::is_signed_v<V>)
+    return x >> (all ? V(sizeof(V) * 8 - 1) : y);
+  else
+    return all ? V(0) : x >> y;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

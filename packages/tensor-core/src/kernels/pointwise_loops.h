@@ -121,6 +121,7 @@ void fill_row(Table& table) {
   if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
     slots[int(Compute::i64)] = forward_loop<Row, int64_t>;
+    slots[int(Compute::u64)] = forward_loop<Row, uint64_t>;
   }
   if constexpr (Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole) {
     slots[int(Compute::f32)] = forward_loop<Row, float>;

@@ -43,7 +43,7 @@ using ValueOf = typename Element<T>::Value;
 
 // What sums of a value are accumulated in, and what they are within a leaf or a few rows.
 template <class V>
-using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;
+using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [Same bits]
 template <class V>
 using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t, Total<V>>;
 
@@ -91,6 +91,18 @@ struct CountOf : Add {
   using Result = int64_t;
   using Leaf = int32_t;
   static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
+};
+// Of elements as 64 bits: of floating ones as doubles.
+template <class V>
+struct XorOf : Xor {
+  using Result = int64_t;
+  using Leaf = int64_t;
+  static FLAMBEAU_INLINE Leaf map(V v) {
+    if constexpr (is_real<V>)
+      return bit_cast<int64_t>(double(v));
+    else
+      return v;
+  }
 };
 template <class V>
 struct ProdOf : Multiply {
@@ -397,14 +409,30 @@ void fill_any(Table& table) {
   set<CountOf<V>, T>(table, Reduce::Count, Dtype::int64);
 }
 template <class T>
-void fill_ordered(Table& table) {
+void fill_extremes(Table& table, Dtype value) {
   using V = ValueOf<T>;
-  const Dtype value = std::is_same_v<T, bool> ? Dtype::bool_ : dtype_of<V>();
-  fill_any<T>(table);
   set<ExtremeOf<V, Larger>, T>(table, Reduce::Max, value);
   set<ExtremeOf<V, Smaller>, T>(table, Reduce::Min, value);
   table.argmax[int(dtype_of<T>())] = arg_reduce<Larger, T>;
   table.argmin[int(dtype_of<T>())] = arg_reduce<Smaller, T>;
+}
+template <class T>
+void fill_ordered(Table& table) {
+  fill_any<T>(table);
+  fill_extremes<T>(table, std::is_same_v<T, bool> ? Dtype::bool_ : dtype_of<ValueOf<T>>());
+}
+// What does not depend on the sign is that of the signed type. Note [Same bits]
+template <class T>
+void fill_unsigned(Table& table) {
+  const auto own = size_t(dtype_of<T>()), same = size_t(dtype_of<SameBits<T>>());
+  if constexpr (sizeof(T) < 8) {
+    set<SumOf<T>, T>(table, Reduce::Sum, Dtype::int64);
+    set<ProdOf<T>, T>(table, Reduce::Prod, Dtype::int64);
+  } else {
+    for (Reduce op : {Reduce::Sum, Reduce::Prod}) table.reduce[int(op)][own] = table.reduce[int(op)][same];
+  }
+  for (Reduce op : {Reduce::Any, Reduce::All, Reduce::Count}) table.reduce[int(op)][own] = table.reduce[int(op)][same];
+  fill_extremes<T>(table, dtype_of<T>());
 }
 template <class T>
 void fill_norms(Table& table) {
@@ -438,12 +466,18 @@ void fill_reduce(Table& table) {
   fill_ordered<int16_t>(table);
   fill_ordered<int32_t>(table);
   fill_ordered<int64_t>(table);
+  fill_unsigned<uint16_t>(table);
+  fill_unsigned<uint32_t>(table);
+  fill_unsigned<uint64_t>(table);
   fill_real<float16>(table);
   fill_real<bfloat16>(table);
   fill_real<float>(table);
   fill_real<double>(table);
   fill_complex<Complex<float>>(table);
   fill_complex<Complex<double>>(table);
+  set<XorOf<int64_t>, int64_t>(table, Reduce::Xor, Dtype::int64);
+  set<XorOf<float>, float>(table, Reduce::Xor, Dtype::int64);
+  set<XorOf<double>, double>(table, Reduce::Xor, Dtype::int64);
   table.squared_deviation[0] = squared_deviation<float>;
   table.squared_deviation[1] = squared_deviation<double>;
 }

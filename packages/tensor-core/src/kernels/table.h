@@ -27,8 +27,8 @@ using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t i
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
 
-enum class Reduce : uint8_t { Sum, Prod, Max, Min, Any, All, Count, NanSum, AbsSum, SquareSum, AbsMax, AbsMin };
-inline constexpr int kReduceCount = 12;
+enum class Reduce : uint8_t { Sum, Prod, Max, Min, Any, All, Count, NanSum, AbsSum, SquareSum, AbsMax, AbsMin, Xor };
+inline constexpr int kReduceCount = 13;
 
 // Running sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
 enum class Scan : uint8_t { Sum, Prod };

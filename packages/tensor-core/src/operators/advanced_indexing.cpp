@@ -19,6 +19,13 @@ struct Advanced {
   Shape shape;  // of the result
 };
 
+Tensor whole(const Tensor& index) {
+  const Tensor out = to(index, Dtype::int64);
+  require<IndexError>(index.dtype() != Dtype::uint64 || item(all(ge(out, 0), {}, false)).truth(),
+                      "an index of 2**63 or more is out of bounds");
+  return out;
+}
+
 // Masks as the positions of what is true in them, one index for each of their dimensions.
 Tensors expand_masks(const Tensor& t, const Tensors& given) {
   Tensors out;
@@ -27,7 +34,7 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
       require<IndexError>(!index.defined() || category(index.dtype()) == Category::Integer,
                           "tensors used as indices must be long, int, byte or bool tensors, got ",
                           index.defined() ? index.dtype() : Dtype::int64);
-      out.push_back(index.defined() ? to(index, Dtype::int64) : index);
+      out.push_back(index.defined() ? whole(index) : index);
       continue;
     }
     for (int d = 0; d < index.dim(); ++d) {

@@ -12,7 +12,7 @@ namespace {
 // out[i] = value(i) for a contiguous tensor, in double.
 template <class F>
 void sequence(const Tensor& out, F value) {
-  dispatch(out.dtype(), [&](auto tag) {
+  dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
     constexpr int kBlock = 4096;  // within which an index is an int that vectors convert
@@ -31,7 +31,7 @@ void sequence(const Tensor& out, F value) {
 
 // out[i] = first + i * step in integers, several sums side by side.
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
-  dispatch(out.dtype(), [&](auto tag) {
+  dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
     parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
@@ -54,6 +54,8 @@ Scalar rounded(Scalar s, Dtype dtype) {
   return item(full({}, s, dtype));
 }
 
+__int128 exactly(Scalar s) { return s.wide() ? __int128(s.unsigned_integer()) : __int128(s.integer()); }
+
 }  // namespace
 
 Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype) {
@@ -73,17 +75,16 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
           "upper bound and lower bound inconsistent with step sign: arange(", start, ", ", end, ", ", step, ")");
   double count;
   if (integral) {
-    const int64_t s = step.integer(), span = end.integer() - start.integer();
+    const __int128 s = exactly(step), span = exactly(end) - exactly(start);
     count = double(span / s + (span % s != 0));
   } else {
     count = std::ceil((end.real() - start.real()) / step.real());
   }
   require(count < 1e15, "arange: ", count, " elements are too many");
   Tensor out = empty({int64_t(count)}, type);
-  const int64_t first = start.integer(), whole_step = step.integer();
   const double real_first = start.real(), real_step = step.real();
   if (whole || (integral && !is_floating(type)))
-    whole_sequence(out, first, whole_step);
+    whole_sequence(out, type == Dtype::uint64 ? int64_t(start.unsigned_integer()) : start.integer(), step.integer());
   else
     sequence(out, [=](double i) { return real_first + i * real_step; });
   return out;

@@ -1,4 +1,4 @@
-// Largest and smallest elements, where they are, and whether any or all are not 0.
+// Largest and smallest elements, where they are, whether any or all are not 0, and all the bits together.
 #include "operators/chosen.h"
 #include "operators/reduction.h"
 
@@ -125,6 +125,18 @@ Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
 Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
 TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }
 TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(false, t, dim, keepdim, "Min"); }
+Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64_t mode) {
+  require(mode == 0, "Unknown hash_tensor mode: ", mode);
+  require<NotImplementedError>(!is_complex(t.dtype()), "\"hash_tensor\" not implemented for '", t.dtype(), "'");
+  if (dim && !dim->empty())
+    require_elements(t, dim, "hash_tensor");
+  else
+    require_any(t, "hash_tensor");
+  GradMode off(false);
+  const bool direct = kernels::table().reduce[int(Reduce::Xor)][int(t.dtype())].run;
+  const Tensor x = direct ? t : to(t, is_floating(t.dtype()) ? Dtype::float32 : Dtype::int64);
+  return to(reduce(Reduce::Xor, x, dim, keepdim), Dtype::uint64);
+}
 Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
 Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(false, t, dim, keepdim); }
 Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim) { return truth(Reduce::Any, t, dim, keepdim); }

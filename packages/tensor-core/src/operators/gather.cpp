@@ -223,7 +223,8 @@ Scalar limit_of(Dtype d, bool lowest) {
     if constexpr (std::is_same_v<T, bool>)
       return Scalar(!lowest);
     else if constexpr (std::is_integral_v<T>)
-      return Scalar(int64_t(lowest ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max()));
+      return Scalar(std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>(lowest ? std::numeric_limits<T>::min()
+                                                                                      : std::numeric_limits<T>::max()));
     else
       return Scalar(lowest ? -INFINITY : INFINITY);
   });

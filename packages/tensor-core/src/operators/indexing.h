@@ -39,14 +39,15 @@ template <class F>
 void dispatch_combine(Dtype d, Combine c, F&& f) {
   require<NotImplementedError>(!is_complex(d) || (c != Combine::Max && c != Combine::Min),
                                "complex numbers have no maximum and no minimum: got ", d);
-  dispatch_all(d, [&](auto tag) {
+  dispatch_all(d, [&]<class T>(TypeTag<T> tag) {
+    constexpr TypeTag<SameBits<T>> same;  // Note [Same bits]
     switch (c) {
       case Combine::Assign:
-        return f(tag, std::integral_constant<Combine, Combine::Assign>{});
+        return f(same, std::integral_constant<Combine, Combine::Assign>{});
       case Combine::Add:
-        return f(tag, std::integral_constant<Combine, Combine::Add>{});
+        return f(same, std::integral_constant<Combine, Combine::Add>{});
       case Combine::Multiply:
-        return f(tag, std::integral_constant<Combine, Combine::Multiply>{});
+        return f(same, std::integral_constant<Combine, Combine::Multiply>{});
       case Combine::Max:
         return f(tag, std::integral_constant<Combine, Combine::Max>{});
       case Combine::Min:

@@ -71,7 +71,7 @@ void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_ca
 // Fills `t` by make(words, values, count), which computes in float, or in double where the dtype holds more.
 template <class F>
 void fill(const Tensor& t, Generator* generator, F&& make) {
-  dispatch(t.dtype(), [&](auto tag) {
+  dispatch(same_bits(t.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using V = std::conditional_t<std::is_same_v<T, double> || (std::is_integral_v<T> && sizeof(T) >= 4), double, float>;
     draw(t.numel(), sizeof(V) / 4, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -141,7 +141,7 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
           to[i] = v < high ? v : low;  // rounding must not reach the open end
         }
       });
-    dispatch(out.dtype(), [&](auto tag) {
+    dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       const int shift = 32 - digits;
       const float base = float(low), scale = std::ldexp(float(high - low), -digits),
@@ -235,7 +235,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
   require(p >= 0 && p <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", p);
   const uint64_t threshold = uint64_t(p * 0x1p53);
   in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
-    dispatch(out.dtype(), [&](auto tag) {
+    dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
         T* to = out.data<T>() + first;
@@ -257,7 +257,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
     wanted = contiguous(expand(to(p, Dtype::float64), t.shape()));
   }
   in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
-    dispatch(out.dtype(), [&](auto tag) {
+    dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
         T* to = out.data<T>() + first;
@@ -274,13 +274,13 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
   const auto representable = [&](int64_t v) {
     if (is_floating(t.dtype())) return std::abs(double(v)) <= limits(t.dtype()).largest;
     if (t.dtype() == Dtype::bool_) return v == 0 || v == 1;
-    return fits(Scalar(v), t.dtype()) && (v >= 0 || t.dtype() != Dtype::uint8);
+    return fits(Scalar(v), t.dtype()) && (v >= 0 || !is_unsigned(t.dtype()));
   };
   require(representable(low), "random_: from=", low, " is out of bounds for ", t.dtype());
   require(representable(high - 1), "random_: to - 1=", high - 1, " is out of bounds for ", t.dtype());
   const uint64_t range = uint64_t(high) - uint64_t(low);
   in_place(t, "random_", "Random", [&](const Tensor& out) {
-    dispatch(out.dtype(), [&](auto tag) {
+    dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
         T* to = out.data<T>() + first;

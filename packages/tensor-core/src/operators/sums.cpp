@@ -12,8 +12,8 @@ Tensor spread(const Tensor& g, const Shape& kept, const Shape& shape) { return e
 
 // What to reduce for a result in `type`: the tensor itself, if that is what its elements are accumulated in anyway.
 Tensor suited(Reduce op, const Tensor& t, Dtype type) {
-  const bool as_it_is = t.dtype() == type || kernels::table().reduce[int(op)][int(t.dtype())].result == type;
-  return as_it_is ? t : to(t, type);
+  const Dtype given = kernels::table().reduce[int(op)][int(t.dtype())].result;
+  return t.dtype() == type || given == same_bits(type) ? t : to(t, type);
 }
 
 Tensor reduced(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type) {

@@ -3,8 +3,8 @@
 A program written for the standard takes this namespace from ``x.__array_namespace__()``. Its functions have the
 standard's names, arguments and promotion; ``flambeau``'s own have PyTorch's. What the standard says of methods and
 operators of arrays holds for tensors but for two points: ``x.size`` is PyTorch's method (the standard's number of
-elements is ``x.numel()``), and in ``x1 + x2`` an array without dimensions has PyTorch's lesser say in the dtype. Of the
-unsigned integers there is uint8; its sums and products are int64.
+elements is ``x.numel()``), and in ``x1 + x2`` the dtype is PyTorch's: an array without dimensions has less say, and
+uint16, uint32 and uint64 do not mix with other integers. The functions (``add(x1, x2)``) promote as the standard says.
 
 Source: Consortium for Python Data API Standards, https://data-apis.org/array-api/2025.12.
 """

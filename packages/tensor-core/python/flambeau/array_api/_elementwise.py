@@ -1,11 +1,12 @@
 """Functions of elements."""
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.array_api._promotion import Scalar, broadcast, named, operands
+from flambeau.array_api._promotion import KINDS, Scalar, broadcast, named, operands
 
 
 def _unary(name: str, operator: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -92,10 +93,18 @@ def clip(x: Tensor, /, min: Tensor | Scalar | None = None, max: Tensor | Scalar 
     shapes = [x.shape, *(bound.shape for bound in (min, max) if isinstance(bound, Tensor))]
     result = x.expand(broadcast(*shapes))
     if min is not None:
-        result = flambeau.maximum(result, flambeau.as_tensor(min).to(x.dtype))
+        result = flambeau.maximum(*operands("clip", result, _representable(min, x.dtype)))
     if max is not None:
-        result = flambeau.minimum(result, flambeau.as_tensor(max).to(x.dtype))
-    return result.clone() if min is None and max is None else result
+        result = flambeau.minimum(*operands("clip", result, _representable(max, x.dtype)))
+    return result.to(x.dtype, copy=min is None and max is None)
+
+
+def _representable(bound: Tensor | Scalar, dtype: Any) -> Tensor | Scalar:
+    """A bound that is a Python integer as the nearest one that an integer dtype holds."""
+    if not isinstance(bound, int) or dtype not in KINDS["integral"]:
+        return bound
+    limits = flambeau.iinfo(dtype)
+    return builtins.min(builtins.max(bound, limits.min), limits.max)
 
 
 def conj(x: Tensor, /) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.array_api._promotion import axes, broadcast, normal, together
+from flambeau.array_api._promotion import axes, broadcast, normal, positions, together
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
@@ -59,7 +59,7 @@ def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> T
     if axis is None:
         x, axis = x.reshape(-1), 0
     if isinstance(repeats, Tensor):
-        repeats = repeats.to(flambeau.int64)
+        repeats = positions(repeats)
     return flambeau.repeat_interleave(x, repeats, normal(axis, x.ndim))
 
 
@@ -115,10 +115,10 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
         if x.ndim != 1:
             raise ValueError(f"take(): axis is required for an array with {x.ndim} dimensions")
         axis = 0
-    place: Any = (slice(None),) * normal(axis, x.ndim) + (indices.to(flambeau.int64),)
+    place: Any = (slice(None),) * normal(axis, x.ndim) + (positions(indices),)
     return x[place]
 
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """``x`` at ``indices`` along an axis, the other positions being the same; both broadcast there."""
-    return flambeau.take_along_dim(x, indices.to(flambeau.int64), normal(axis, x.ndim))
+    return flambeau.take_along_dim(x, positions(indices), normal(axis, x.ndim))

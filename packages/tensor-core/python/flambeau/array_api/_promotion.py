@@ -3,7 +3,8 @@
 Note [Promotion in the standard]
 The dtype of a result depends on the dtypes of the arrays alone. PyTorch's rules, which ``flambeau``'s own functions
 follow, give an array without dimensions less say than one with; here the operands are therefore brought to one dtype
-first. A Python scalar takes the dtype of the array it meets, as far as its kind allows.
+first. Signed and unsigned integers, of which PyTorch refuses most pairs, become the signed type that holds both. A
+Python scalar takes the dtype of the array it meets, as far as its kind allows.
 """
 
 import operator
@@ -18,15 +19,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 Scalar = bool | int | float | complex
 
-_UNSIGNED = tuple(
-    dtype
-    for dtype in (getattr(flambeau, name, None) for name in ("uint8", "uint16", "uint32", "uint64"))
-    if dtype is not None
-)
 KINDS = {
     "bool": (flambeau.bool,),
     "signed integer": (flambeau.int8, flambeau.int16, flambeau.int32, flambeau.int64),
-    "unsigned integer": _UNSIGNED,
+    "unsigned integer": (flambeau.uint8, flambeau.uint16, flambeau.uint32, flambeau.uint64),
     "real floating": (flambeau.float32, flambeau.float64),
     "complex floating": (flambeau.complex64, flambeau.complex128),
 }
@@ -36,8 +32,20 @@ DTYPES = {str(dtype).removeprefix("flambeau."): dtype for dtype in KINDS["bool"]
 
 
 def promoted(*dtypes: Any) -> Any:
-    """The dtype that all can be converted to."""
-    return reduce(flambeau.promote_types, dtypes)
+    """The dtype that all can be converted to; TypeError where there is none."""
+    return reduce(_promoted_pair, dtypes)
+
+
+def _promoted_pair(a: Any, b: Any) -> Any:
+    if a not in KINDS["integral"] or b not in KINDS["integral"]:
+        return b if a is flambeau.bool else a if b is flambeau.bool else flambeau.promote_types(a, b)
+    if a.is_signed is b.is_signed:
+        return a if a.itemsize >= b.itemsize else b
+    signed, unsigned = (a, b) if a.is_signed else (b, a)
+    for dtype in KINDS["signed integer"]:
+        if dtype.itemsize >= signed.itemsize and dtype.itemsize > unsigned.itemsize:
+            return dtype
+    raise TypeError(f"no integer dtype holds the values of {a} and of {b}; convert one of them with astype()")
 
 
 def scalar_dtype(value: Scalar, dtype: Any) -> Any:
@@ -73,6 +81,14 @@ def operands(name: str, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     raise TypeError(
         f"{name}() takes two arrays, or an array and a Python scalar, not {type(x1).__name__} and {type(x2).__name__}"
     )
+
+
+def positions(indices: Tensor) -> Tensor:
+    """Indices of any integer dtype as int64; IndexError where one is beyond that."""
+    result = indices.to(flambeau.int64)
+    if indices.dtype is flambeau.uint64 and bool((result < 0).any()):
+        raise IndexError(f"index {indices.max().item()} is out of bounds for every array")
+    return result
 
 
 def together(arrays: Any) -> list[Tensor]:

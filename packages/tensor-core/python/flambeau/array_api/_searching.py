@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import flambeau
 from flambeau import Tensor
-from flambeau.array_api._promotion import Scalar, normal, operands
+from flambeau.array_api._promotion import Scalar, normal, operands, positions
 
 
 def argmax(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -52,7 +52,7 @@ def searchsorted(x1: Tensor, x2: Tensor | Scalar, /, *, side: str = "left", sort
 
 def take_sorted(x: Tensor, sorter: Tensor) -> Tensor:
     """The vector in the order that ``sorter`` gives."""
-    return x[sorter.to(flambeau.int64)]
+    return x[positions(sorter)]
 
 
 def where(condition: Tensor, x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.array_api._promotion import DTYPES, KINDS, axes, normal
+from flambeau.array_api._promotion import KINDS, axes, normal
 
 Axis = int | tuple[int, ...] | None
 
@@ -51,16 +51,17 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
 
 
 def sum(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """The sum along the axes (all unless given); integers are summed in int64."""
-    return _over_axes(flambeau.sum, x.to(_accumulated(x, dtype)), axis, keepdims)
+    """The sum along the axes (all unless given); integers are summed in int64, unsigned ones in uint64."""
+    return _over_axes(flambeau.sum, x, axis, keepdims, dtype=_accumulated(x, dtype))
 
 
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-    """The product along the axes (all unless given); integers are multiplied in int64."""
-    x = x.to(_accumulated(x, dtype))
+    """The product along the axes (all unless given); integers are multiplied in int64, unsigned ones in uint64."""
+    dtype = _accumulated(x, dtype)
+    x = x.to(dtype, copy=not axes(axis, x.ndim))
     for place in sorted(axes(axis, x.ndim), reverse=True):
-        x = flambeau.prod(x, place, keepdims)
-    return x.clone() if axis == () else x
+        x = flambeau.prod(x, place, keepdims, dtype=dtype)
+    return x
 
 
 def cumulative_sum(
@@ -96,7 +97,7 @@ def _accumulated(x: Tensor, dtype: Any) -> Any:
     """The dtype sums and products are made in."""
     if dtype is not None or x.dtype.is_floating_point or x.dtype.is_complex:
         return dtype or x.dtype
-    return DTYPES.get("uint64", flambeau.int64) if x.dtype in KINDS["unsigned integer"] else flambeau.int64
+    return flambeau.uint64 if x.dtype in KINDS["unsigned integer"] else flambeau.int64
 
 
 def _cumulative(
@@ -107,7 +108,7 @@ def _cumulative(
             raise ValueError(f"{name}(): axis is required for an array with {x.ndim} dimensions")
         axis = 0
     axis = normal(axis, x.ndim)
-    result: Tensor = scan(x.to(_accumulated(x, dtype)), axis)
+    result: Tensor = scan(x, axis, dtype=_accumulated(x, dtype))
     if not include_initial:
         return result
     start = flambeau.full([1 if a == axis else n for a, n in enumerate(x.shape)], first, dtype=result.dtype)
