@@ -3,6 +3,8 @@
 
 #include <structmember.h>
 
+#include "intercept.h"
+
 namespace flambeau::python {
 
 PyTypeObject* operator_type = nullptr;
@@ -278,6 +280,8 @@ PyObject* copied(PyObject* result) {
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    PyObject* answer;
+    if (intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
     if (b.form == Binding::InPlace && (b.flags & kRow) &&
         run_row_in_place(b, args, PyVectorcall_NARGS(nargsf), kwnames))
       return Py_NewRef(args[0]);
@@ -349,6 +353,19 @@ PyObject* operator_signature(PyObject* self, void*) {
   const Object text(operator_text_signature(self, nullptr));
   return text ? PyObject_CallMethod(signatures.get(), "parse", "O", text.get()) : nullptr;
 }
+PyObject* operator_parameters(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  PyObject* names = PyTuple_New(Py_ssize_t(b.parameters.size()));
+  for (size_t i = 0; names && i < b.parameters.size(); ++i)
+    PyTuple_SET_ITEM(names, Py_ssize_t(i), Py_NewRef(b.parameters[i].name));
+  return names;
+}
+PyObject* operator_wrapped(PyObject* self, void*) {
+  const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  if (b.python && b.form == Binding::Own) return Py_NewRef(b.python);
+  PyErr_Format(PyExc_AttributeError, "%s is not written in Python", b.name.c_str());
+  return nullptr;
+}
 PyObject* operator_reduce(PyObject* self, PyObject*) {
   return operator_name(self, nullptr);
 }  // pickled by its global name
@@ -359,6 +376,9 @@ PyGetSetDef operator_attributes[] = {{"__name__", operator_name, nullptr, nullpt
                                      {"__doc__", operator_doc, nullptr, nullptr, nullptr},
                                      {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
                                      {"__signature__", operator_signature, nullptr, nullptr, nullptr},
+                                     {"__wrapped__", operator_wrapped, nullptr, nullptr, nullptr},
+                                     {"parameters", operator_parameters, nullptr,
+                                      "The names of the parameters, in the order of the signature.", nullptr},
                                      {}};
 PyMethodDef operator_methods[] = {{"__reduce__", operator_reduce, METH_NOARGS, nullptr}, {}};
 PyMemberDef operator_members[] = {

@@ -1,5 +1,8 @@
 // Attributes of Tensor, and conversions between its values and Python's.
+#include <algorithm>
+
 #include "arguments.h"
+#include "intercept.h"
 #include "tensor_type.h"
 
 namespace flambeau::python {
@@ -180,6 +183,35 @@ int set_data(PyObject* self, PyObject* value, void*) {
   });
 }
 
+// What a placeholder shows of the tensors it stands for. Note [Interception]
+bool is_metadata(getter get) {
+  constexpr getter shown[] = {get_shape,    get_dtype,  get_device, get_layout, get_ndim,
+                              get_itemsize, get_nbytes, get_false,  get_true};
+  return std::find(std::begin(shown), std::end(shown), get) != std::end(shown);
+}
+
+template <getter get>
+PyObject* asked(PyObject* self, void* name) {
+  if (FLAMBEAU_UNLIKELY(interceptions) && Py_TYPE(self) != tensor_type &&
+      !(Py_TYPE(self) == placeholder_type && is_metadata(get))) {
+    PyObject* answer;
+    if (ask_others_for_attribute(self, static_cast<const char*>(name), nullptr, answer)) return answer;
+  }
+  return get(self, nullptr);
+}
+
+template <setter set>
+int asked_to_set(PyObject* self, PyObject* value, void* name) {
+  if (FLAMBEAU_UNLIKELY(interceptions)) {
+    PyObject* answer;
+    if (ask_others_for_attribute(self, static_cast<const char*>(name), value ? value : Py_None, answer)) {
+      const Object owner(answer);
+      return answer ? 0 : -1;
+    }
+  }
+  return set(self, value, nullptr);
+}
+
 }  // namespace
 
 PyObject* to_list(const Tensor& given) {
@@ -187,41 +219,45 @@ PyObject* to_list(const Tensor& given) {
   return dispatch_all(t.dtype(), [&](auto tag) { return list_from(t, t.data<typename decltype(tag)::type>(), 0); });
 }
 
+#define FLAMBEAU_ATTRIBUTE(name, get, set, doc) {name, asked<get>, set, doc, const_cast<char*>(name)}
 PyGetSetDef tensor_attributes[] = {
     {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
-    {"shape", get_shape, nullptr, "The sizes, as a flambeau.Size.", nullptr},
-    {"dtype", get_dtype, nullptr, "The element type.", nullptr},
-    {"device", get_device, nullptr, "Where the memory is.", nullptr},
-    {"layout", get_layout, nullptr, "How the elements are kept: flambeau.strided.", nullptr},
-    {"ndim", get_ndim, nullptr, "The number of dimensions.", nullptr},
-    {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients are asked for, or flow through.",
-     nullptr},
-    {"is_leaf", get_is_leaf, nullptr, "Whether the tensor was made by the user rather than by a recorded operation.",
-     nullptr},
-    {"grad", get_grad, set_grad, "The accumulated gradient, or None.", nullptr},
-    {"grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None.", nullptr},
-    {"retains_grad", get_retains_grad, nullptr, "Whether a non-leaf keeps its gradient.", nullptr},
-    {"_version", get_version, nullptr, "How often the memory was changed in place.", nullptr},
-    {"_base", get_base, nullptr, "Of a view, the tensor it views.", nullptr},
-    {"data", get_data, set_data, "The same elements without history.", nullptr},
-    {"T", get_transposed, nullptr, "The dimensions reversed.", nullptr},
-    {"mT", get_matrix_transposed, nullptr, "The last two dimensions exchanged.", nullptr},
-    {"H", get_adjoint, nullptr, "The conjugate transpose of a matrix.", nullptr},
-    {"mH", get_matrix_adjoint, nullptr, "The last two dimensions exchanged, conjugated.", nullptr},
-    {"real", get_real, set_part<real>, "The real parts, a view; the tensor itself if it is real.", nullptr},
-    {"imag", get_imag, set_part<imag>, "The imaginary parts of a complex tensor, a view.", nullptr},
-    {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
-    {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
-    {"is_cpu", get_true, nullptr, "Whether the memory is the processor's: True.", nullptr},
-    {"is_cuda", get_false, nullptr, "Whether the memory is a GPU's.", nullptr},
-    {"is_nested", get_false, nullptr, "Always False.", nullptr},
-    {"is_sparse_csr", get_false, nullptr, "Always False: there are only dense tensors.", nullptr},
-    {"is_mkldnn", get_false, nullptr, "Always False.", nullptr},
-    {"is_mps", get_false, nullptr, "Always False.", nullptr},
-    {"is_xpu", get_false, nullptr, "Always False.", nullptr},
-    {"is_sparse", get_false, nullptr, "Always False: there are only dense tensors.", nullptr},
-    {"is_quantized", get_false, nullptr, "Always False.", nullptr},
-    {"is_meta", get_false, nullptr, "Always False.", nullptr},
+    FLAMBEAU_ATTRIBUTE("shape", get_shape, nullptr, "The sizes, as a flambeau.Size."),
+    FLAMBEAU_ATTRIBUTE("dtype", get_dtype, nullptr, "The element type."),
+    FLAMBEAU_ATTRIBUTE("device", get_device, nullptr, "Where the memory is."),
+    FLAMBEAU_ATTRIBUTE("layout", get_layout, nullptr, "How the elements are kept: flambeau.strided."),
+    FLAMBEAU_ATTRIBUTE("ndim", get_ndim, nullptr, "The number of dimensions."),
+    FLAMBEAU_ATTRIBUTE("requires_grad", get_requires_grad, asked_to_set<set_requires_grad>,
+                       "Whether gradients are asked for, or flow through."),
+    FLAMBEAU_ATTRIBUTE("is_leaf", get_is_leaf, nullptr,
+                       "Whether the tensor was made by the user rather than by a recorded operation."),
+    FLAMBEAU_ATTRIBUTE("grad", get_grad, asked_to_set<set_grad>, "The accumulated gradient, or None."),
+    FLAMBEAU_ATTRIBUTE("grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None."),
+    FLAMBEAU_ATTRIBUTE("retains_grad", get_retains_grad, nullptr, "Whether a non-leaf keeps its gradient."),
+    FLAMBEAU_ATTRIBUTE("_version", get_version, nullptr, "How often the memory was changed in place."),
+    FLAMBEAU_ATTRIBUTE("_base", get_base, nullptr, "Of a view, the tensor it views."),
+    FLAMBEAU_ATTRIBUTE("data", get_data, asked_to_set<set_data>, "The same elements without history."),
+    FLAMBEAU_ATTRIBUTE("T", get_transposed, nullptr, "The dimensions reversed."),
+    FLAMBEAU_ATTRIBUTE("mT", get_matrix_transposed, nullptr, "The last two dimensions exchanged."),
+    FLAMBEAU_ATTRIBUTE("H", get_adjoint, nullptr, "The conjugate transpose of a matrix."),
+    FLAMBEAU_ATTRIBUTE("mH", get_matrix_adjoint, nullptr, "The last two dimensions exchanged, conjugated."),
+    FLAMBEAU_ATTRIBUTE("real", get_real, asked_to_set<set_part<real>>,
+                       "The real parts, a view; the tensor itself if it is real."),
+    FLAMBEAU_ATTRIBUTE("imag", get_imag, asked_to_set<set_part<imag>>,
+                       "The imaginary parts of a complex tensor, a view."),
+    FLAMBEAU_ATTRIBUTE("itemsize", get_itemsize, nullptr, "Bytes of an element."),
+    FLAMBEAU_ATTRIBUTE("nbytes", get_nbytes, nullptr, "Bytes of all elements."),
+    FLAMBEAU_ATTRIBUTE("is_cpu", get_true, nullptr, "Whether the memory is the processor's: True."),
+    FLAMBEAU_ATTRIBUTE("is_cuda", get_false, nullptr, "Whether the memory is a GPU's."),
+    FLAMBEAU_ATTRIBUTE("is_nested", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_sparse_csr", get_false, nullptr, "Always False: there are only dense tensors."),
+    FLAMBEAU_ATTRIBUTE("is_mkldnn", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_mps", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_xpu", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_sparse", get_false, nullptr, "Always False: there are only dense tensors."),
+    FLAMBEAU_ATTRIBUTE("is_quantized", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_meta", get_false, nullptr, "Always False."),
     {}};
+#undef FLAMBEAU_ATTRIBUTE
 
 }  // namespace flambeau::python

@@ -1,5 +1,6 @@
 // The seam to the autograd package: loaded when the first gradient is asked for, named where it is missing.
 #include "bind.h"
+#include "intercept.h"
 
 namespace flambeau::python {
 
@@ -12,6 +13,8 @@ constexpr const char kNoAutograd[] =
 // A method of Tensor that the autograd package implements: flambeau.autograd._tensor_methods.<name>.
 template <int index>
 PyObject* forward(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  PyObject* answer;
+  if (intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
   static PyObject* target = nullptr;
   if (FLAMBEAU_UNLIKELY(!target)) {
     const bool ready = guarded<bool>(false, [] {

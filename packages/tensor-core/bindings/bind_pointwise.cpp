@@ -1,5 +1,6 @@
 // The rows as Python callables: name, name_ and out=, without a line for any of them.
 #include "bind.h"
+#include "intercept.h"
 
 namespace flambeau::python {
 
@@ -39,12 +40,20 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
 const Binding& binding_of(PyObject* self) { return *reinterpret_cast<OperatorObject*>(self)->binding; }
 
 PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  return guarded<PyObject*>(
-      nullptr, [&] { return run(binding_of(self), args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, false); });
+  return guarded<PyObject*>(nullptr, [&] {
+    const size_t count = size_t(PyVectorcall_NARGS(nargsf));
+    PyObject* answer;
+    if (intercepted(self, args, count, kwnames, answer)) return answer;
+    return run(binding_of(self), args, count, kwnames, false);
+  });
 }
 PyObject* call_in_place(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  return guarded<PyObject*>(
-      nullptr, [&] { return run(binding_of(self), args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, true); });
+  return guarded<PyObject*>(nullptr, [&] {
+    const size_t count = size_t(PyVectorcall_NARGS(nargsf));
+    PyObject* answer;
+    if (intercepted(self, args, count, kwnames, answer)) return answer;
+    return run(binding_of(self), args, count, kwnames, true);
+  });
 }
 
 std::string units(double v) {

@@ -35,6 +35,7 @@ bool to_scalar(PyObject* o, Scalar& out) {
     out = item(tensor_of(o));
     return true;
   }
+  if (Py_TYPE(o) == placeholder_type) return false;
   // NumPy's scalars and others with numbers' protocols, but nothing with a length.
   const PyTypeObject* type = Py_TYPE(o);
   if ((type->tp_as_sequence && type->tp_as_sequence->sq_length) ||

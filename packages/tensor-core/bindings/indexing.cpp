@@ -1,5 +1,5 @@
 // tensor[key] and tensor[key] = value: integers, slices, None, Ellipsis, masks and index tensors.
-#include "object.h"
+#include "intercept.h"
 
 namespace flambeau::python {
 
@@ -129,6 +129,7 @@ Tensor trim_leading(Tensor source, int dims) {
 
 PyObject* get_item(PyObject* self, PyObject* key) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    if (PyObject* answer; method_intercepted("__getitem__", answer, self, key)) return answer;
     const Tensor& t = tensor_of(self);
     if (PyLong_CheckExact(key)) return wrap_tensor(select(t, 0, as_int(key)));
     const Indexed r = resolve(t, key);
@@ -143,6 +144,10 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     return -1;
   }
   return guarded<int>(-1, [&]() -> int {
+    if (PyObject* answer; method_intercepted("__setitem__", answer, self, key, value)) {
+      const Object owner(answer);
+      return answer ? 0 : -1;
+    }
     const Tensor& t = tensor_of(self);
     const Indexed r = resolve(t, key);
     Operand operand(0);

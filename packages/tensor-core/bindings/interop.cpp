@@ -70,6 +70,10 @@ Tensor transposed(const Tensor& t) {
 }  // namespace
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  if (!is_tensor(self)) {
+    PyErr_SetString(PyExc_BufferError, "a tensor inside of vmap stands for a batch and has no memory of its own");
+    return -1;
+  }
   const Tensor& t = tensor_of(self);
   view->obj = nullptr;
   return guarded<int>(-1, [&]() -> int {

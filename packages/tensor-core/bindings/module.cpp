@@ -6,6 +6,7 @@
 #include "bind.h"
 #include "bind_objects.h"
 #include "flambeau/parallel.h"
+#include "intercept.h"
 #include "tensor_type.h"
 
 namespace py = pybind11;
@@ -147,6 +148,7 @@ PYBIND11_MODULE(_core, m) {
   bind_interop();
   bind_autograd();
   bind_python_operators();
+  bind_interception(m.ptr());
   publish(m.ptr());
   publish_rows(m.ptr());
   publish_return_types(m.ptr());

@@ -1,4 +1,5 @@
 // Python's operators on tensors, straight from the type's slots to the rows.
+#include "intercept.h"
 #include "tensor_type.h"
 
 namespace flambeau::python {
@@ -7,6 +8,7 @@ namespace {
 
 template <PointwiseOp op>
 PyObject* binary(PyObject* a, PyObject* b) {
+  if (PyObject* answer; method_intercepted(row_of(op).name, answer, a, b)) return answer;
   Operand operands[2] = {0, 0};
   if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1]))) {
     if (PyErr_Occurred()) return nullptr;
@@ -17,6 +19,8 @@ PyObject* binary(PyObject* a, PyObject* b) {
 
 template <PointwiseOp op>
 PyObject* in_place(PyObject* a, PyObject* b) {
+  static const std::string name = std::string(row_of(op).name) + '_';
+  if (PyObject* answer; method_intercepted(name.c_str(), answer, a, b)) return answer;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1])) {
     if (PyErr_Occurred()) return nullptr;
@@ -30,6 +34,7 @@ PyObject* in_place(PyObject* a, PyObject* b) {
 
 template <PointwiseOp op>
 PyObject* unary(PyObject* a) {
+  if (PyObject* answer; method_intercepted(row_of(op).name, answer, a)) return answer;
   return guarded<PyObject*>(nullptr, [&] {
     const Operand operand(tensor_of(a));
     return wrap_tensor(pointwise(op, &operand));
@@ -42,6 +47,7 @@ PyObject* invert(PyObject* a) {
 }
 
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
+  if (PyObject* answer; method_intercepted("pow", answer, a, b)) return answer;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !to_operand(b, operands[1])) {
     if (PyErr_Occurred()) return nullptr;
@@ -53,13 +59,21 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
 PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<PointwiseOp::pow>(a, b); }
 
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
+  if (PyObject* answer; method_intercepted("matmul", answer, a, b)) return answer;
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
   return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
 }
 
-PyObject* positive(PyObject* a) { return Py_NewRef(a); }
+PyObject* positive(PyObject* a) {
+  if (PyObject* answer; method_intercepted("positive", answer, a)) return answer;
+  return Py_NewRef(a);
+}
 
 int truth(PyObject* a) {
+  if (PyObject* answer; method_intercepted("__bool__", answer, a)) {
+    const Object owner(answer);
+    return answer ? PyObject_IsTrue(answer) : -1;
+  }
   return guarded<int>(-1, [&]() -> int {
     const Tensor& t = tensor_of(a);
     require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
@@ -81,6 +95,7 @@ void require_real(Scalar s, const char* what) {
   require(s.imaginary() == 0, "value ", s, " cannot be converted to type ", what, " without overflow");
 }
 PyObject* to_int(PyObject* a) {
+  if (PyObject* answer; method_intercepted("__int__", answer, a)) return answer;
   return number(a, "int", [](Scalar s) {
     require_real(s, "int");
     return s.kind() >= Category::Floating ? PyLong_FromDouble(s.real())
@@ -89,12 +104,14 @@ PyObject* to_int(PyObject* a) {
   });
 }
 PyObject* to_float(PyObject* a) {
+  if (PyObject* answer; method_intercepted("__float__", answer, a)) return answer;
   return number(a, "float", [](Scalar s) {
     require_real(s, "float");
     return PyFloat_FromDouble(s.real());
   });
 }
 PyObject* to_index(PyObject* a) {
+  if (PyObject* answer; method_intercepted("__index__", answer, a)) return answer;
   if (is_inexact(tensor_of(a).dtype()) || tensor_of(a).numel() != 1) {
     PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
     return nullptr;

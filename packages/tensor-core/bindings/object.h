@@ -34,7 +34,11 @@ extern PyTypeObject* dtype_type;
 extern PyTypeObject* size_type;
 extern PyObject* device_cpu;
 
-inline bool is_tensor(PyObject* o) { return Py_TYPE(o) == tensor_type || PyType_IsSubtype(Py_TYPE(o), tensor_type); }
+extern PyTypeObject* placeholder_type;  // null until vmap is used. Note [Interception]
+inline bool is_tensor(PyObject* o) {
+  const PyTypeObject* type = Py_TYPE(o);
+  return type == tensor_type || (type != placeholder_type && PyType_IsSubtype(Py_TYPE(o), tensor_type));
+}
 inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o)->tensor; }
 PyObject* wrap_tensor(const Tensor& t);
 PyObject* wrap_size(const Shape& shape);

@@ -7,12 +7,14 @@
 #include "tensor_type.h"
 
 #include "arguments.h"
+#include "intercept.h"
 
 #include <structmember.h>
 
 namespace flambeau::python {
 
 PyTypeObject* tensor_type = nullptr;
+PyTypeObject* placeholder_type = nullptr;
 
 namespace {
 
@@ -42,6 +44,7 @@ TensorObject* new_object(PyTypeObject* type) {
 void dealloc(PyObject* self) {
   TensorObject* o = reinterpret_cast<TensorObject*>(self);
   PyTypeObject* type = Py_TYPE(self);
+  interceptions -= type == placeholder_type;
   PyObject_GC_UnTrack(self);
   if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
   if (o->weak_references) PyObject_ClearWeakRefs(self);
@@ -134,6 +137,7 @@ PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, dat
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type),
                        "_make_subclass: the type must derive from Tensor");
+    require<TypeError>(is_tensor(data), "_make_subclass: the data must be a Tensor, not ", Py_TYPE(data)->tp_name);
     TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
     Object owner(reinterpret_cast<PyObject*>(o));
     o->tensor = alias(tensor_of(data));
@@ -143,6 +147,17 @@ PyObject* make_subclass(PyObject*, PyObject* args) {  // _make_subclass(cls, dat
       autograd_hooks->set_requires_grad(o->tensor, true);
     }
     return owner.release();
+  });
+}
+
+PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    PyObject* const super = reinterpret_cast<PyObject*>(&PySuper_Type);
+    const Object bases(checked(PyObject_CallFunctionObjArgs(super, tensor_type, type, nullptr)));
+    const Object next(checked(PyObject_GetAttrString(bases.get(), "__init_subclass__")));
+    Object result(checked(PyObject_Call(next.get(), args, kwargs)));
+    note_subclass(type);
+    return result.release();
   });
 }
 
@@ -163,6 +178,7 @@ Py_ssize_t length(PyObject* self) {
 }
 
 PyObject* iterate(PyObject* self) {
+  if (PyObject* answer; method_intercepted("__iter__", answer, self)) return answer;
   if (tensor_of(self).dim() == 0) {
     PyErr_SetString(PyExc_TypeError, "iteration over a 0-d tensor");
     return nullptr;
@@ -178,6 +194,10 @@ PyObject* iterate(PyObject* self) {
 
 int contains(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&]() -> int {
+    if (PyObject* answer; method_intercepted("__contains__", answer, self, value)) {
+      const Object owner(answer);
+      return answer ? PyObject_IsTrue(answer) : -1;
+    }
     Operand operand(0);
     require(to_operand(value, operand), "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
             Py_TYPE(value)->tp_name);
@@ -191,6 +211,7 @@ Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tenso
 PyObject* compare(PyObject* self, PyObject* other, int op) {
   constexpr PointwiseOp table[] = {PointwiseOp::lt, PointwiseOp::le, PointwiseOp::eq,
                                    PointwiseOp::ne, PointwiseOp::gt, PointwiseOp::ge};
+  if (PyObject* answer; method_intercepted(row_of(table[op]).name, answer, self, other)) return answer;
   Operand operands[2] = {tensor_of(self), 0};
   if (!to_operand(other, operands[1])) {
     if (PyErr_Occurred()) return nullptr;
@@ -201,6 +222,8 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
 
 PyMethodDef methods[] = {
     {"_make_subclass", make_subclass, METH_VARARGS | METH_STATIC, "_make_subclass(cls, data, requires_grad=False)"},
+    {"__init_subclass__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(init_subclass)),
+     METH_VARARGS | METH_KEYWORDS | METH_CLASS, nullptr},
     {}};
 PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, dict), READONLY, nullptr},
                          {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weak_references), READONLY, nullptr},
@@ -220,6 +243,29 @@ PyObject* wrap_tensor(const Tensor& t) {
   o->tensor = t;
   t.impl()->python_object = o;
   return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* adopt_as(PyObject* type, const Tensor& fresh) {
+  require<TypeError>(PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type) &&
+                         reinterpret_cast<PyTypeObject*>(type) != placeholder_type,
+                     "the type must derive from Tensor");
+  TensorObject* o = new_object(reinterpret_cast<PyTypeObject*>(type));
+  o->tensor = fresh;
+  fresh.impl()->python_object = o;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* level) {
+  static PyObject *const value_name = PyUnicode_InternFromString("value"), *const level_name =
+                                                                               PyUnicode_InternFromString("level");
+  TensorObject* o = new_object(placeholder_type);
+  ++interceptions;
+  Object owner(reinterpret_cast<PyObject*>(o));
+  o->tensor = shell;
+  shell.impl()->python_object = o;
+  if (PyObject_SetAttr(owner.get(), value_name, value) < 0 || PyObject_SetAttr(owner.get(), level_name, level) < 0)
+    throw PythonError();
+  return owner.release();
 }
 
 void create_tensor_type() {

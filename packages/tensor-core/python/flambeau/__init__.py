@@ -101,10 +101,10 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 
 if TYPE_CHECKING:
-    from flambeau import array_api, cuda, fft, linalg, signal, special, testing
+    from flambeau import array_api, cuda, fft, linalg, overrides, signal, special, testing
 
 # Modules of this package that load when they are first used.
-_MODULES = ("array_api", "cuda", "fft", "linalg", "return_types", "signal", "special", "testing")
+_MODULES = ("array_api", "cuda", "fft", "linalg", "overrides", "return_types", "signal", "special", "testing")
 
 # Subpackages that other distributions bring, and those distributions.
 _DISTRIBUTIONS = {
@@ -128,6 +128,8 @@ def __getattr__(name: str) -> Any:
                 f"flambeau.{name} is not installed; it comes with the distribution {_DISTRIBUTIONS[name]}: "
                 f"pip install {_DISTRIBUTIONS[name]}"
             ) from None
+    if name == "vmap":
+        return importlib.import_module("flambeau.func").vmap
     if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=sys.modules[__name__])

@@ -141,6 +141,23 @@ def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> Any:
     return array_api
 
 
+@classmethod  # type: ignore[misc]
+def __torch_function__(  # noqa: N807
+    cls: Any, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+) -> Any:
+    """Runs ``func``; tensors among its results become of this class. See ``flambeau.overrides``."""
+    from flambeau.overrides import default_torch_function
+
+    return default_torch_function(cls, func, types, args, kwargs)
+
+
+def as_subclass(self: Tensor, cls: Any) -> Any:
+    """The same elements as an instance of ``cls``, which derives from Tensor. Gradient: passed on."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass(): argument 'cls' must be a class derived from Tensor, not {cls!r}")
+    return _core._as_subclass(self, cls)
+
+
 def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
     return self.copy_(self @ other)
 
@@ -157,8 +174,9 @@ def __dir__(self: Tensor) -> list[str]:
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
     methods = (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
-    for function in (*methods, __array_namespace__, __imatmul__, to_device):
+    for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
+    Tensor.__torch_function__ = __torch_function__  # type: ignore[attr-defined]
     Tensor.type = type_  # type: ignore[method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from flambeau import Tensor, empty
+from flambeau.overrides import _disabled_torch_function_impl
 
 __all__ = ["Buffer", "Parameter"]
 
@@ -23,6 +24,8 @@ class Parameter(Tensor):
     Parameter containing:
     tensor([1., 2.], requires_grad=True)
     """
+
+    __torch_function__ = _disabled_torch_function_impl  # what is computed from a parameter is a plain tensor
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
         parameter: Self = Tensor._make_subclass(cls, empty(0) if data is None else data, requires_grad)
@@ -56,6 +59,7 @@ class Buffer(Tensor):
     """
 
     persistent: bool
+    __torch_function__ = _disabled_torch_function_impl
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
         source = empty(0) if data is None else data

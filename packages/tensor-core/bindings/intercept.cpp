@@ -1,0 +1,295 @@
+// Note [Interception]
+#include "intercept.h"
+
+#include <structmember.h>
+
+#include "bind.h"
+
+namespace flambeau::python {
+
+int interceptions = 0;
+
+namespace {
+
+thread_local int running_maps = 0;          // how many levels of vmap the code that runs now is inside of
+thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
+PyObject* placeholder_handler = nullptr;    // handler(callable, arguments, out)
+
+constexpr const char kEscaped[] =
+    "a tensor that stood for a batch inside of vmap was used after that vmap had ended; return it from the mapped "
+    "function instead of keeping it";
+
+// Calls visit(o) for every argument and for the elements of lists and tuples among them.
+template <class Visit>
+void for_each(PyObject* const* args, size_t count, Visit&& visit, int depth = 0) {
+  for (size_t i = 0; i < count; ++i) {
+    PyObject* o = args[i];
+    if (o && depth < 2 && (PyTuple_CheckExact(o) || PyList_CheckExact(o)))
+      for_each(PySequence_Fast_ITEMS(o), size_t(PySequence_Fast_GET_SIZE(o)), visit, depth + 1);
+    else if (o)
+      visit(o);
+  }
+}
+
+bool is_placeholder(PyObject* o) { return Py_TYPE(o) == placeholder_type; }
+
+PyObject* disabled_override = nullptr;  // what a class names that does not want to be asked
+
+// The class method of an argument's class, or null where it has none of its own to ask.
+Object override_of(PyObject* o) {
+  PyTypeObject* type = Py_TYPE(o);
+  if (type == tensor_type || !is_tensor(o)) return Object();
+  Object method(checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_function__")));
+  return method.get() == disabled_override ? Object() : std::move(method);
+}
+
+// Those who are asked, in their order: from left to right, subclasses before their bases.
+std::vector<PyObject*> overriding(PyObject* const* args, size_t count) {
+  std::vector<PyObject*> out;
+  for_each(args, count, [&](PyObject* o) {
+    if (Py_TYPE(o) == tensor_type || !override_of(o)) return;
+    size_t at = out.size();
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (Py_TYPE(out[i]) == Py_TYPE(o)) return;
+      if (at == out.size() && PyType_IsSubtype(Py_TYPE(o), Py_TYPE(out[i]))) at = i;
+    }
+    out.insert(out.begin() + std::ptrdiff_t(at), o);
+  });
+  return out;
+}
+
+Object tuple_of(PyObject* const* items, size_t count) {
+  Object out(checked(PyTuple_New(Py_ssize_t(count))));
+  for (size_t i = 0; i < count; ++i) PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), Py_NewRef(items[i]));
+  return out;
+}
+
+PyObject* ask_classes(PyObject* callable, const std::vector<PyObject*>& asked, PyObject* const* args, size_t count,
+                      PyObject* kwnames) {
+  std::vector<PyObject*> classes;
+  for (PyObject* o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o)));
+  const Object types = tuple_of(classes.data(), classes.size()), positional = tuple_of(args, count);
+  const Object named(checked(PyDict_New()));
+  for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
+    if (PyDict_SetItem(named.get(), PyTuple_GET_ITEM(kwnames, i), args[count + size_t(i)]) < 0) throw PythonError();
+  for (PyObject* o : asked) {
+    const Object method = override_of(o);
+    Object answer(checked(
+        PyObject_CallFunctionObjArgs(method.get(), callable, types.get(), positional.get(), named.get(), nullptr)));
+    if (answer.get() != Py_NotImplemented) return answer.release();
+  }
+  PyErr_Format(PyExc_TypeError, "no implementation found for '%R' on types that implement __torch_function__: %R",
+               callable, types.get());
+  throw PythonError();
+}
+
+// The arguments by parameter where the callable is an operator, as they are where it is not.
+PyObject* ask_handler(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  require<Error>(running_maps > 0, kEscaped);
+  if (Py_TYPE(callable) != operator_type)
+    return PyObject_CallFunctionObjArgs(placeholder_handler, callable, tuple_of(args, count).get(), Py_None, nullptr);
+  const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
+  Arguments values;
+  collect(b, args, count, kwnames, values);
+  const Object all = tuple_of(values.at, b.parameters.size());
+  return PyObject_CallFunctionObjArgs(placeholder_handler, callable, all.get(), values.out ? values.out : Py_None,
+                                      nullptr);
+}
+
+// A function that is no operator, but may be answered for as one.
+struct Interceptable {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  PyObject* function;
+  bool always;  // inside of a map it is answered for without a placeholder among its arguments, too
+};
+
+PyTypeObject* interceptable_type = nullptr;
+
+// Whether a map has to be asked in any case: about operators that draw random numbers, it decides whether all elements
+// of its batch get the same.
+bool concerns_maps(PyObject* callable) {
+  if (Py_TYPE(callable) == interceptable_type) return reinterpret_cast<Interceptable*>(callable)->always;
+  if (Py_TYPE(callable) != operator_type) return false;
+  static PyObject* const name = PyUnicode_InternFromString("generator");
+  for (const Parameter& p : reinterpret_cast<OperatorObject*>(callable)->binding->parameters)
+    if (p.name == name) return true;
+  return false;
+}
+
+}  // namespace
+
+bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result) {
+  const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
+  return guarded<bool>((result = nullptr, true), [&]() -> bool {
+    if (overrides_heeded) {
+      if (const std::vector<PyObject*> asked = overriding(args, all); !asked.empty()) {
+        result = ask_classes(callable, asked, args, count, kwnames);
+        return true;
+      }
+    }
+    bool found = running_maps > 0 && concerns_maps(callable);
+    if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
+    if (found) result = ask_handler(callable, args, count, kwnames);
+    return found;
+  });
+}
+
+bool ask_others(const char* method, PyObject* const* args, size_t count, PyObject*& result) {
+  const Object callable(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), method));
+  result = nullptr;
+  return !callable || ask_others(callable.get(), args, count, nullptr, result);
+}
+
+bool ask_others_for_attribute(PyObject* self, const char* name, PyObject* value, PyObject*& result) {
+  result = nullptr;
+  const Object descriptor(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), name));
+  if (!descriptor) return true;
+  const Object accessor(PyObject_GetAttrString(descriptor.get(), value ? "__set__" : "__get__"));
+  if (!accessor) return true;
+  PyObject* const args[] = {self, value};
+  return ask_others(accessor.get(), args, value ? 2 : 1, nullptr, result);
+}
+
+namespace {
+
+// _placeholder(value, level): for the batch `value`, whose first dimension counts the elements.
+PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(count == 2 && placeholder_type && (is_tensor(args[0]) || is_placeholder(args[0])),
+                       "_placeholder(): expected a batch and its level");
+    const Tensor& t = tensor_of(args[0]);
+    require(t.dim() > 0, "a batch needs a dimension");
+    static Tensor elements[kDtypeCount];  // one of each dtype: what the placeholders' strides of zero point at
+    Tensor& element = elements[int(t.dtype())];
+    if (!element.defined()) element = zeros({}, t.dtype());
+    const Shape shape(t.shape().begin() + 1, t.shape().end());
+    Shape strides;
+    for (size_t i = 0; i < shape.size(); ++i) strides.push_back(0);
+    return adopt_placeholder(from_storage(element.impl()->storage, shape, strides, 0, t.dtype()), args[0], args[1]);
+  });
+}
+
+PyObject* define_placeholder(PyObject* type, PyObject* handler) {
+  require<TypeError>(PyType_Check(type) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), tensor_type),
+                     "a placeholder's type must derive from Tensor");
+  placeholder_type = reinterpret_cast<PyTypeObject*>(Py_NewRef(type));
+  placeholder_handler = Py_NewRef(handler);
+  Py_RETURN_NONE;
+}
+
+PyObject* as_subclass(const Tensor& t, PyObject* type) {
+  const Tensor same = expand(t, t.shape());  // another tensor, with the history of the first
+  return adopt_as(type, same);
+}
+
+PyObject* set_running_maps(PyObject*, PyObject* count) {
+  const int wanted = int(PyLong_AsLong(count)), previous = running_maps;
+  if (wanted == -1 && PyErr_Occurred()) return nullptr;
+  interceptions += wanted - previous;
+  running_maps = wanted;
+  return PyLong_FromLong(previous);
+}
+
+bool set_overrides_heeded(bool heeded) { return std::exchange(overrides_heeded, heeded); }
+
+// Calls an operator with a value for every parameter, as the handler got them.
+PyObject* call_given(PyObject* callable, PyObject* all) {
+  require<TypeError>(Py_TYPE(callable) == operator_type && PyTuple_Check(all), "expected an operator and a tuple");
+  const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
+  require<TypeError>(size_t(PyTuple_GET_SIZE(all)) == b.parameters.size(), b.name, "(): wrong number of values");
+  PyObject* args[Arguments::kMax];
+  size_t count = 0, named = 0;
+  const Object names(checked(PyList_New(0)));
+  for (size_t i = 0; i < b.parameters.size(); ++i) {
+    const Parameter& p = b.parameters[i];
+    PyObject* value = PyTuple_GET_ITEM(all, Py_ssize_t(i));
+    if (p.keyword_only && value == p.fallback) continue;
+    args[count++] = value;
+    named += p.keyword_only;
+    if (p.keyword_only && PyList_Append(names.get(), p.name) < 0) throw PythonError();
+  }
+  const Object keywords(checked(PyList_AsTuple(names.get())));
+  return PyObject_Vectorcall(callable, args, count - named, named ? keywords.get() : nullptr);
+}
+
+PyObject* call_with_all(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(count == 2, "_call_with_all(): expected an operator and a tuple");
+    return call_given(args[0], args[1]);
+  });
+}
+
+// What handlers use must not be answered for by handlers: these are no operators.
+PyMethodDef controls[] = {
+    {"_placeholder", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_placeholder)), METH_FASTCALL,
+     "_placeholder(value, level)\n\nAn object that stands for the batch `value`."},
+    {"_running_maps", set_running_maps, METH_O,
+     "_running_maps(count)\n\nSets how many levels of vmap run in this thread; returns how many did."},
+    {"_call_with_all", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_with_all)), METH_FASTCALL,
+     "_call_with_all(operator, values)\n\nCalls an operator with a value for every parameter."},
+    {}};
+
+PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, args, kwargs=None)
+  PyObject *function, *types, *positional = nullptr, *named = nullptr;
+  if (!PyArg_ParseTuple(args, "OO|OO", &function, &types, &positional, &named)) return nullptr;
+  const Object none(PyTuple_New(0));
+  const bool heeded = std::exchange(overrides_heeded, false);
+  PyObject* result = PyObject_Call(function, positional ? positional : none.get(), named == Py_None ? nullptr : named);
+  overrides_heeded = heeded;
+  return result;
+}
+PyMethodDef disabled_definition = {"_disabled_torch_function_impl", call_without_overrides, METH_VARARGS,
+                                   "The __torch_function__ of a class that does not want to be asked."};
+
+PyObject* call_interceptable(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  if (PyObject* answer; intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
+  return PyObject_Vectorcall(reinterpret_cast<Interceptable*>(self)->function, args, nargsf, kwnames);
+}
+PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__, ...: the function's own
+  PyObject* function = reinterpret_cast<Interceptable*>(self)->function;
+  if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(function);
+  if (PyUnicode_CompareWithASCIIString(name, "__class__") == 0) return PyObject_GenericGetAttr(self, name);
+  return PyObject_GetAttr(function, name);
+}
+PyMemberDef interceptable_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Interceptable, vectorcall), READONLY, nullptr}, {}};
+PyType_Slot interceptable_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                                     {Py_tp_getattro, reinterpret_cast<void*>(wrapped_attribute)},
+                                     {Py_tp_members, interceptable_members},
+                                     {0, nullptr}};
+PyType_Spec interceptable_spec = {"flambeau._core.Interceptable", sizeof(Interceptable), 0,
+                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                  interceptable_slots};
+
+PyObject* make_interceptable(PyObject* function, bool always) {  // lives as long as the process
+  if (!interceptable_type)
+    interceptable_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&interceptable_spec)));
+  Interceptable* o = PyObject_New(Interceptable, interceptable_type);
+  checked(reinterpret_cast<PyObject*>(o));
+  o->vectorcall = call_interceptable;
+  o->function = Py_NewRef(function);
+  o->always = always;
+  return reinterpret_cast<PyObject*>(o);
+}
+
+}  // namespace
+
+void note_subclass(PyObject* type) {
+  const Object method(checked(PyObject_GetAttrString(type, "__torch_function__")));
+  interceptions += method.get() != disabled_override;
+}
+
+void bind_interception(PyObject* module) {
+  disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
+  PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
+  if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
+  def("_as_subclass(input, type)", kPrivate, "The same elements as an instance of a class.", as_subclass);
+  def("_overrides_heeded(heeded)", kPrivate, "Sets whether __torch_function__ is asked; returns whether it was.",
+      set_overrides_heeded);
+  def("_define_placeholder(type, handler)", kPrivate, "Sets the type that stands for batches, and who answers for it.",
+      define_placeholder);
+  def("_interceptable(function, always=False)", kPrivate,
+      "A function that placeholders and derived classes can answer for.", make_interceptable);
+}
+
+}  // namespace flambeau::python
