@@ -4,6 +4,7 @@ from flambeau.func._functionalize import functionalize
 from flambeau.func._jacobians import hessian, jacrev
 from flambeau.func._modules import functional_call, stack_module_state
 from flambeau.func._reverse import grad, grad_and_value, vjp
+from flambeau.func._vmap import vmap
 
 __all__ = [
     "functional_call",
@@ -14,4 +15,5 @@ __all__ = [
     "jacrev",
     "stack_module_state",
     "vjp",
+    "vmap",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flambeau import Tensor
-from flambeau.autograd import _engine
+from flambeau.func import _engine
 from flambeau.func._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
 
 Argnums = int | tuple[int, ...]

@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
-from flambeau.autograd import _engine
+from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, choose
 from flambeau.func._pytree import tree_flatten, tree_unflatten
 from flambeau.func._reverse import detached, with_aux

@@ -1,0 +1,104 @@
+"""Derivatives inside of a map.
+
+An input that is differentiated there becomes a batch of leaves: expanded to the size of every map that runs where it is
+the same for the batch, so that each element has a gradient of its own. What is then asked of the engine is asked for
+the values, whose elements do not depend on each other. Only where the graph was recorded outside of the map is it run
+once for each element.
+"""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau._core import _placeholder, _running_maps
+from flambeau.func import _engine
+from flambeau.func._fallback import element
+from flambeau.func._placeholders import Call, batching, composition, is_batched_at, running, without_placeholders
+
+
+@composition("autograd._engine.leaf")
+def leaf(t: Tensor) -> tuple[Tensor, Tensor]:
+    """A leaf for each element of every batch."""
+    depth = _running_maps(0)
+    try:
+        return _leaf(t, depth)
+    finally:
+        _running_maps(depth)
+
+
+def _leaf(t: Tensor, level: int) -> tuple[Tensor, Tensor]:
+    if level == 0:
+        kept, given = _engine.leaf(t)
+        return kept, given
+    _running_maps(level - 1)
+    value = t.value if is_batched_at(t, level) else t.unsqueeze(0).expand(running()[level - 1].size, *t.shape)
+    kept, given = _leaf(value, level - 1)
+    return _placeholder(kept, level), _placeholder(given, level)
+
+
+def _values(call: Call, tensors: Any) -> list[Any]:
+    return [call.batch(t) for t in tensors]
+
+
+@batching("autograd._engine.gradients")
+def gradients(call: Call) -> Any:
+    """The gradients of the values; one run for each element where the leaves are none of the batch."""
+    outputs, leaves, cotangents, follow, keep = call.values
+    if all(call.is_batched(t) for t in leaves):
+        given = [None] * len(outputs) if cotangents is None else cotangents
+        directions = [
+            flambeau.ones_like(call.batch(t)) if g is None else call.batch(g)
+            for t, g in zip(outputs, given, strict=True)
+        ]
+        found, depends = _engine.gradients(_values(call, outputs), [t.value for t in leaves], directions, follow, keep)
+        return list(found), depends
+    if any(call.is_batched(t) for t in leaves):
+        raise RuntimeError("vmap: gradients with respect to tensors of which only some were made inside of the map")
+    runs = []
+    for i in range(call.size):
+        parts = (element(tuple(part), call.level, i) if part is not None else None for part in (outputs, cotangents))
+        runs.append(_engine.gradients(*_with_leaves(parts, leaves), follow, keep or i + 1 < call.size))
+    return [flambeau.stack(column) for column in zip(*(found for found, _ in runs), strict=True)], runs[0][1]
+
+
+def _with_leaves(parts: Any, leaves: Any) -> tuple[Any, Any, Any]:
+    outputs, cotangents = parts
+    return outputs, leaves, cotangents
+
+
+@batching("autograd._engine.jacobian")
+def jacobian(call: Call) -> Any:
+    """One run for each element of an output, for the whole batch at once."""
+    output, leaves, create_graph, keep = call.values
+    if not all(call.is_batched(t) for t in leaves):
+        raise NotImplementedError("vmap: a Jacobian with respect to tensors that were made outside of the map")
+    value, sources = call.batch(output), [t.value for t in leaves]
+    rows = []
+    for i in range(output.shape.numel()):
+        direction = flambeau.zeros_like(value)
+        direction.reshape(call.size, -1)[:, i] = 1
+        last = i + 1 == output.shape.numel()
+        found, _ = _engine.gradients((value,), sources, (direction,), create_graph, create_graph or keep or not last)
+        rows.append(found)
+    if not rows:
+        return [flambeau.zeros(call.size, *output.shape, *t.shape, dtype=t.dtype) for t in leaves]
+    return [
+        flambeau.stack(column, 1).reshape(call.size, *output.shape, *t.shape)
+        for column, t in zip(zip(*rows, strict=True), leaves, strict=True)
+    ]
+
+
+@composition("autograd._engine.depends_on_others")
+def depends_on_others(outputs: Any, leaves: Any) -> Any:
+    """Of the values."""
+    return _engine.depends_on_others(_bare(outputs), _bare(leaves))
+
+
+@composition("autograd._engine.close")
+def close(leaves: Any) -> Any:
+    """Of the values."""
+    return _engine.close(_bare(leaves))
+
+
+def _bare(tensors: Any) -> list[Any]:
+    return [without_placeholders(t) for t in tensors]

@@ -1,0 +1,139 @@
+"""Operators along dimensions: those they name are counted behind the batch's."""
+
+from typing import Any
+
+from flambeau import Tensor
+from flambeau.func._placeholders import Call, batching
+
+# What parameters that count dimensions are called.
+_NAMES = frozenset(
+    ("dim", "dims", "dim0", "dim1", "dim2", "axis", "axis0", "axis1", "source", "destination")
+    + ("start_dim", "end_dim", "dimension")
+)
+
+
+def behind_batch(dim: int, rank: int) -> int:
+    """A dimension of one tensor as a dimension of the batch; IndexError if it has no such dimension."""
+    span = max(rank, 1)
+    if not -span <= dim < span:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})")
+    return dim % span + 1
+
+
+def shifted(dims: Any, rank: int) -> Any:
+    """One dimension, or several, as dimensions of the batch; None stays."""
+    if dims is None:
+        return None
+    if isinstance(dims, (tuple, list)):
+        return [behind_batch(int(d), rank) for d in dims]
+    return behind_batch(int(dims), rank)
+
+
+def _run(call: Call, values: Any, rank: int) -> Any:
+    names = call.operator.parameters
+    return call.run([shifted(x, rank) if name in _NAMES else x for name, x in zip(names, values, strict=True)])
+
+
+@batching(
+    "glu renorm transpose swapaxes swapdims permute movedim moveaxis flatten unflatten narrow narrow_copy slice_copy "
+    "select unfold diagonal split unsafe_split split_with_sizes unsafe_split_with_sizes chunk unsafe_chunk unbind "
+    "transpose_copy select_copy unfold_copy diagonal_copy split_copy split_with_sizes_copy unbind_copy tensor_split "
+    "flip softmax log_softmax sort argsort topk kthvalue mode cumsum cumprod logcumsumexp cummax cummin logsumexp "
+    "rot90 linalg.diagonal fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2 "
+    "fft.irfft2 fft.hfft2 fft.ihfft2 nuclear_norm"
+)
+def along(call: Call) -> Any:
+    """Operators of one tensor that name the dimensions they work along."""
+    x = call.values[0]
+    if x.ndim > 0:
+        return _permuted(call, x) if "dims" in call.operator.parameters else _run(call, call.value(call.values), x.ndim)
+    values = [x.value.unsqueeze(1), *call.values[1:]]  # a scalar is taken as one-dimensional
+    reduces = "keepdim" in call.operator.parameters
+    grows = call.operator.__name__ in ("flatten", "unflatten", "unfold")
+    result = _run(call, values, 1)
+    return result if grows else _each(result, lambda t: t.reshape(call.size) if reduces or t.ndim == 2 else t)
+
+
+def _permuted(call: Call, x: Any) -> Any:
+    """Those whose ``dims`` may be all of them: the batch's stays in front."""
+    values = list(call.value(call.values))
+    at = call.operator.parameters.index("dims")
+    given = values[at] if isinstance(values[at], (tuple, list)) else (values[at],)
+    dims = shifted(given, x.ndim)
+    values[at] = [0, *dims] if call.operator.__name__.startswith("permute") else dims
+    return call.run(values)
+
+
+def _each(result: Any, change: Any) -> Any:
+    if isinstance(result, Tensor):
+        return change(result)
+    items = [change(t) for t in result]
+    return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+
+
+@batching("permute_copy")
+def permute_copy(call: Call) -> Any:
+    """As permute."""
+    return _permuted(call, call.values[0])
+
+
+@batching("transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "t_", "detach_", "as_strided_")
+def become(call: Call) -> Any:
+    """In-place forms of views: they would change the shape of a placeholder that others hold as well."""
+    raise RuntimeError(
+        f"vmap: {call.operator.__name__}() is not possible inside of a mapped function; use "
+        f"{call.operator.__name__[:-1]}()"
+    )
+
+
+@batching("squeeze", "squeeze_copy")
+def squeeze(call: Call) -> Any:
+    """Without ``dim``, every dimension of size one but the batch's."""
+    x, dim = call.values
+    if dim is None:
+        dim = [i for i in range(x.ndim) if x.shape[i] == 1]
+    if x.ndim == 0:
+        shifted(dim, 0)
+        return x.value
+    return call.run((x.value, shifted(dim, x.ndim)))
+
+
+@batching("unsqueeze", "unsqueeze_copy")
+def unsqueeze(call: Call) -> Any:
+    """A dimension more is counted."""
+    x, dim = call.values
+    return call.run((x.value, behind_batch(dim, x.ndim + 1)))
+
+
+@batching("diag_embed")
+def diag_embed(call: Call) -> Any:
+    """The dimensions named are the result's, which has one more."""
+    x, offset, dim1, dim2 = call.values
+    return call.run((x.value, offset, behind_batch(dim1, x.ndim + 1), behind_batch(dim2, x.ndim + 1)))
+
+
+@batching("tril", "triu", "mT.__get__", "mH.__get__", "adjoint")
+def matrices(call: Call) -> Any:
+    """What works on the last two dimensions."""
+    x = call.values[0]
+    if x.ndim < 2:
+        raise RuntimeError(f"{call.operator.__name__}: expected at least 2 dimensions, got shape {list(x.shape)}")
+    if hasattr(call.operator, "parameters"):
+        return call.run(call.value(call.values))
+    return call.operator.__self__.__get__(x.value)
+
+
+@batching("tril_", "triu_")
+def matrices_in_place(call: Call) -> Any:
+    """Their in-place forms."""
+    call.run(call.value(call.values))
+    return call.values[0]
+
+
+@batching("cumsum_", "cumprod_", "renorm_")
+def along_in_place(call: Call) -> Any:
+    """In-place forms of operators along a dimension."""
+    x = call.values[0]
+    values = [x.value if x.ndim else x.value.unsqueeze(1), *call.values[1:]]
+    _run(call, values, max(x.ndim, 1))
+    return x

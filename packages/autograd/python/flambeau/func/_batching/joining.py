@@ -1,0 +1,83 @@
+"""Joining tensors."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.func._batching.dimensions import behind_batch
+from flambeau.func._placeholders import Call, batching, composition
+
+
+@batching("cat", "concat", "concatenate")
+def cat(call: Call) -> Any:
+    """Along a dimension of one tensor; empty one-dimensional tensors are left out, as ever."""
+    tensors, dim = call.values
+    ranks = {t.ndim for t in tensors if t.shape != (0,)} or {1}
+    if len(ranks) > 1:
+        raise RuntimeError(f"Tensors must have same number of dimensions: got {sorted(ranks)}")
+    rank = ranks.pop()
+    dtypes = {t.dtype for t in tensors}
+    joined = [t for t in tensors if t.ndim == rank] if len(dtypes) == 1 else tensors
+    return call.run(([call.batch(t) for t in joined], behind_batch(dim, rank)))
+
+
+@batching("stack")
+def stack(call: Call) -> Any:
+    """Along a dimension more."""
+    tensors, dim = call.values
+    return call.run(([call.batch(t) for t in tensors], behind_batch(dim, tensors[0].ndim + 1)))
+
+
+def _tensors(given: Any) -> list[Tensor]:
+    return [given] if isinstance(given, Tensor) else list(given)
+
+
+def _at_least(t: Tensor, rank: int) -> Tensor:
+    """With dimensions of size one: in front of two of them, behind of the third."""
+    if t.ndim == 0:
+        return t.reshape((1,) * rank)
+    if t.ndim == 1 and rank > 1:
+        t = t.unsqueeze(0)
+    return t.unsqueeze(-1) if t.ndim == 2 and rank == 3 else t
+
+
+def _all_at_least(tensors: Any, rank: int) -> Any:
+    listed = _tensors(tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors)
+    results = tuple(_at_least(t, rank) for t in listed)
+    return results if len(results) > 1 else results[0]
+
+
+composition("atleast_1d")(lambda tensors: _all_at_least(tensors, 1))
+composition("atleast_2d")(lambda tensors: _all_at_least(tensors, 2))
+composition("atleast_3d")(lambda tensors: _all_at_least(tensors, 3))
+
+
+@composition("hstack")
+def hstack(tensors: Any) -> Tensor:
+    """Along the second dimension; of vectors along the first."""
+    listed = [_at_least(t, 1) for t in _tensors(tensors)]
+    return flambeau.cat(listed, 0 if listed[0].ndim == 1 else 1)
+
+
+composition("vstack", "row_stack")(lambda tensors: flambeau.cat([_at_least(t, 2) for t in _tensors(tensors)], 0))
+composition("dstack")(lambda tensors: flambeau.cat([_at_least(t, 3) for t in _tensors(tensors)], 2))
+composition("column_stack")(
+    lambda tensors: flambeau.cat([t.reshape(-1, 1) if t.ndim < 2 else t for t in _tensors(tensors)], 1)
+)
+
+
+@composition("broadcast_tensors")
+def broadcast_tensors(tensors: Any) -> Any:
+    """Each expanded to the shape of all."""
+    listed = _tensors(tensors)
+    shape = flambeau.broadcast_shapes(*(t.shape for t in listed))
+    return tuple(t.expand(shape) for t in listed)
+
+
+def _splits(dim_of: Any) -> Any:
+    return lambda t, indices_or_sections: t.tensor_split(indices_or_sections, dim_of(t))
+
+
+composition("hsplit")(_splits(lambda t: 0 if t.ndim == 1 else 1))
+composition("vsplit")(_splits(lambda t: 0))
+composition("dsplit")(_splits(lambda t: 2))

@@ -1,0 +1,94 @@
+"""Pointwise operators: the batch's dimension comes first, and what broadcasts is aligned behind it."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau.func._placeholders import Call, batching
+
+IN_PLACE = (
+    "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args "
+    "that has more elements than `self`. This happened due to `other` being vmapped over but `self` not being vmapped "
+    "over in a vmap. Please try to use out-of-place operators instead of inplace arithmetic ({name}). If said operator "
+    "is being called inside the framework, please file a bug report instead."
+)
+
+
+def aligned(value: Tensor, rank: int) -> Tensor:
+    """A batch of tensors with dimensions of size one in front of theirs, up to ``rank``."""
+    missing = rank + 1 - value.ndim
+    return value if missing <= 0 else value.reshape(value.shape[0], *(1,) * missing, *value.shape[1:])
+
+
+def _common_dtype(tensors: list[Tensor]) -> Any:
+    """What tensors promote to, by the dimensions they are seen with."""
+    common = flambeau.empty((0,) * min(tensors[0].ndim, 1), dtype=tensors[0].dtype)
+    for t in tensors[1:]:
+        other = flambeau.empty((0,) * min(t.ndim, 1), dtype=t.dtype)
+        dtype = flambeau.result_type(common, other)
+        common = flambeau.empty((0,) * max(common.ndim, other.ndim), dtype=dtype)
+    return common.dtype
+
+
+def pointwise(call: Call) -> Any:
+    """Any operator that broadcasts its operands against each other."""
+    tensors = [x for x in call.values if isinstance(x, Tensor)]
+    rank = max(t.ndim for t in tensors)
+    batched_scalar = any(call.is_batched(t) and t.ndim == 0 for t in tensors)
+    # A tensor without dimensions has little to say about the dtype of a result; in a batch it would say more.
+    dtype = _common_dtype(tensors) if batched_scalar and len({t.dtype for t in tensors}) > 1 else None
+
+    return call.run([_operand(call, x, rank, dtype) for x in call.values])
+
+
+def _operand(call: Call, x: Any, rank: int, dtype: Any) -> Any:
+    if not call.is_batched(x):
+        return x
+    value = aligned(x.value, rank)
+    keeps = dtype is None or x.ndim > 0 or value.dtype is flambeau.bool
+    return value if keeps else value.to(dtype)
+
+
+def in_place(call: Call) -> Any:
+    """A pointwise operator that writes its first operand."""
+    target = call.values[0]
+    if not call.is_batched(target):
+        raise RuntimeError(IN_PLACE.format(name=call.operator.__name__))
+    for x in call.values[1:]:
+        if isinstance(x, Tensor) and x.ndim > target.ndim:
+            wider = flambeau.broadcast_shapes(target.shape, x.shape)
+            raise RuntimeError(
+                f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(wider)}"
+            )
+    rank = target.ndim
+    call.run([target.value, *(_operand(call, x, rank, None) for x in call.values[1:])])
+    return target
+
+
+@batching("fill_")
+def fill_(call: Call) -> Any:
+    """A value that differs over the batch is copied."""
+    target, value = call.values
+    return in_place(call._replace(operator=flambeau.Tensor.copy_, values=(target, value, False)))
+
+
+def _rows() -> list[str]:
+    """The names of the registry's rows."""
+    names = [name for row in _core.pointwise_rows() for name in (row["name"], *row["aliases"])]
+    return [name.replace("special_", "special.", 1) if name.startswith("special_") else name for name in names]
+
+
+_COMPOSITES = (
+    "add sub subtract div divide pow float_power clamp clip square positive rsub bitwise_not round logit ldexp frexp "
+    "nan_to_num isclose lerp addcmul addcdiv gelu celu softshrink complex polar real imag conj resolve_conj "
+    "resolve_neg isreal polygamma mvlgamma fill copy_ masked_fill where type_as to float double half bfloat16 long int "
+    "short char byte bool cfloat cdouble cpu clone contiguous detach detach_copy alias_copy empty_like zeros_like "
+    "ones_like full_like _binary_cross_entropy _binary_cross_entropy_with_logits _absolute_error _huber"
+)
+_WRITING = (
+    "add sub subtract div divide pow float_power clamp clip square bitwise_not round logit ldexp nan_to_num lerp "
+    "addcmul addcdiv celu softshrink mvlgamma polygamma zero masked_fill copy"
+)
+
+batching(*_rows(), _COMPOSITES)(pointwise)
+batching(*(f"{name}_" for name in (*_rows(), *_WRITING.split())))(in_place)

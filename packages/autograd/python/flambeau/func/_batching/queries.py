@@ -1,0 +1,138 @@
+"""What is asked of a tensor: of its shape and dtype there is an answer; of its elements there is none for a batch."""
+
+from typing import Any
+
+from flambeau import Tensor, _core
+from flambeau.func._placeholders import Call, UnbatchableError, batching, composition, without_placeholders
+
+ITEM = (
+    "vmap: {name} asks for the elements of a tensor that stands for a batch of {size}. Calling .item() (or tolist(), "
+    "numpy(), int(), float()) is not possible inside of a mapped function; compute with tensors instead."
+)
+CONTROL_FLOW = (
+    "vmap: a Tensor was used in data-dependent control flow (bool() of a tensor that stands for a batch of {size}). "
+    "Choose between values with flambeau.where(condition, a, b) instead of branching."
+)
+SHAPE = (
+    "vmap: {name} gives a result whose shape depends on the elements, which may differ over the batch of {size}. "
+    "{instead}"
+)
+_INSTEAD = {
+    "nonzero": "Use nonzero_static(), flambeau.where(mask, a, b) or sums over the mask instead.",
+    "argwhere": "Use nonzero_static(), flambeau.where(mask, a, b) or sums over the mask instead.",
+    "masked_select": "Use flambeau.where(mask, x, value) instead.",
+}
+_MEMORY = "vmap: {name} asks for the memory of a tensor that stands for a batch of {size}; it has none of its own."
+
+
+def _refusal(text: str) -> Any:
+    def refuse(call: Call) -> Any:
+        name = call.operator.__name__
+        instead = _INSTEAD.get(name, "Compute it outside of the mapped function.")
+        raise UnbatchableError(text.format(name=name, size=call.size, instead=instead))
+
+    return refuse
+
+
+batching("item", "tolist", "__int__", "__float__", "__index__", "__complex__", "numpy")(_refusal(ITEM))
+batching("__bool__", "is_nonzero", "equal", "allclose", "__contains__")(_refusal(CONTROL_FLOW))
+batching("nonzero argwhere masked_select unique unique_consecutive bincount combinations")(_refusal(SHAPE))
+batching(
+    "data_ptr untyped_storage storage_offset _storage_bytes set_ resize_ resize_as_ __dlpack__ to_dlpack from_dlpack "
+    "share_memory_ is_set_to frombuffer from_numpy apply_ map_ map2_ tensor new_tensor"
+)(_refusal(_MEMORY))
+batching("_recorded")(_refusal("vmap: {name} is an operator with a derivative of its own; there is no rule for it."))
+
+
+@batching("as_tensor", "asarray")
+def as_tensor(call: Call) -> Any:
+    """Of a tensor, itself in the dtype that is asked for."""
+    x, dtype = call.values[0], call.argument("dtype")
+    if not call.is_batched(x):
+        raise UnbatchableError(_MEMORY.format(name=call.operator.__name__, size=call.size))
+    return x if dtype is None else x.value.to(dtype)
+
+
+@composition("__len__")
+def length(input: Tensor) -> int:
+    """The first size."""
+    if input.ndim == 0:
+        raise TypeError("len() of a 0-d tensor")
+    return input.shape[0]
+
+
+@composition("size")
+def size(input: Tensor, dim: int | None) -> Any:
+    """The shape of one tensor."""
+    if dim is None:
+        return input.shape
+    if not -input.ndim <= dim < input.ndim:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {dim})"
+        )
+    return input.shape[dim]
+
+
+@batching("stride")
+def stride(call: Call) -> Any:
+    """The strides of one tensor in the memory of all."""
+    x, dim = call.values
+    strides = x.value.stride()[1:]
+    return strides if dim is None else strides[dim]
+
+
+composition("dim", "ndimension")(lambda t: t.ndim)
+composition("numel", "nelement")(lambda t: t.shape.numel())
+composition("element_size")(lambda t: t.itemsize)
+composition("is_floating_point")(lambda t: t.dtype.is_floating_point)
+composition("is_complex")(lambda t: t.dtype.is_complex)
+composition("is_conj", "is_neg")(lambda t: False)
+composition("is_same_size")(lambda t, other: t.shape == other.shape)
+composition("result_type")(
+    lambda tensor1, tensor2: _core.result_type(
+        *(_stand_in(t) if isinstance(t, Tensor) else t for t in (tensor1, tensor2))
+    )
+)
+composition("is_contiguous")(lambda t, memory_format: without_placeholders(t).is_contiguous())
+
+
+def _stand_in(t: Tensor) -> Tensor:
+    return _core.empty((0,) * min(t.ndim, 1), dtype=t.dtype)
+
+
+@composition("requires_grad.__get__")
+def requires_grad(input: Tensor) -> bool:
+    """Whether the batch is differentiated."""
+    return without_placeholders(input).requires_grad
+
+
+composition("is_leaf.__get__")(lambda t: without_placeholders(t).is_leaf)
+composition("grad_fn.__get__")(lambda t: without_placeholders(t).grad_fn)
+composition("_version.__get__")(lambda t: without_placeholders(t)._version)
+composition("retains_grad.__get__")(lambda t: False)
+composition("grad.__get__", "_base.__get__")(lambda t: None)
+
+
+@batching("data.__get__")
+def data(call: Call) -> Any:
+    """Without history."""
+    return call.values[0].value.detach()
+
+
+composition("real.__get__")(lambda t: _core.real(t))
+composition("imag.__get__")(lambda t: _core.imag(t))
+
+GRADIENTS = (
+    "vmap: {name} is not possible on a tensor inside of a mapped function; differentiate with flambeau.func.grad, "
+    "inside of the map or around it."
+)
+
+
+def _no_gradients(call: Call) -> Any:
+    raise RuntimeError(GRADIENTS.format(name=call.operator.__name__))
+
+
+batching(
+    "requires_grad_ retain_grad register_hook register_post_accumulate_grad_hook backward requires_grad.__set__ "
+    "grad.__set__ data.__set__ real.__set__ imag.__set__"
+)(_no_gradients)

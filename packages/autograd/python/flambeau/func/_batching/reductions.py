@@ -1,0 +1,51 @@
+"""Reductions: without ``dim`` over all dimensions but the batch's."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.func._batching.dimensions import shifted
+from flambeau.func._placeholders import Call, batching
+
+
+@batching(
+    "sum mean prod nansum nanmean var std var_mean std_mean max min amax amin argmax argmin any all count_nonzero "
+    "aminmax median nanmedian logsumexp linalg.vector_norm norm frobenius_norm quantile nanquantile"
+)
+def reduction(call: Call) -> Any:
+    """Over one dimension, several or all of them."""
+    names, x = call.operator.parameters, call.values[0]
+    values = dict(zip(names, call.value(call.values), strict=True))
+    if call.is_batched(values.get("dim")) or isinstance(values.get("dim"), Tensor):
+        return _elementwise_extreme(call)
+    every = values["dim"] is None or (isinstance(values["dim"], (tuple, list)) and len(values["dim"]) == 0)
+    keepdim = values.get("keepdim", False)
+    value, rank = x.value, x.ndim
+    if rank == 0 or every:
+        if not every:
+            shifted(values["dim"], rank)
+        single = every
+        value = value.reshape(call.size, -1)
+        values.update({names[0]: value, "dim": 1} | ({"keepdim": False} if "keepdim" in values else {}))
+        result = call.run(values.values())
+        if single and call.operator.__name__ in ("max", "min", "median", "nanmedian"):
+            result = result[0]
+        return _kept(result, rank) if keepdim else result
+    values.update({names[0]: value, "dim": shifted(values["dim"], rank)})
+    return call.run(values.values())
+
+
+def _kept(result: Any, rank: int) -> Any:
+    """The dimensions that were reduced, of size one."""
+    if isinstance(result, Tensor):
+        return result.reshape(result.shape[0], *(1,) * rank)
+    items = [_kept(t, rank) for t in result]
+    return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+
+
+def _elementwise_extreme(call: Call) -> Any:
+    """max(input, other) is maximum(input, other)."""
+    from flambeau.func._batching.pointwise import pointwise
+
+    row = flambeau.maximum if call.operator.__name__ == "max" else flambeau.minimum
+    return pointwise(call._replace(operator=row, values=call.values[:2]))

@@ -1,0 +1,134 @@
+"""Operators that are given a shape, or ask for one."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.func._batching.pointwise import aligned
+from flambeau.func._placeholders import Call, batching, composition
+
+
+def _sizes(given: Any) -> tuple[int, ...]:
+    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+
+
+@batching("view", "reshape", "view_copy")
+def reshape(call: Call) -> Any:
+    """The batch's dimension stays in front."""
+    x, size = call.values
+    if isinstance(size, flambeau.dtype):
+        if x.ndim == 0 and x.dtype.itemsize != size.itemsize:
+            raise RuntimeError(f"self.dim() cannot be 0 to view {x.dtype} as {size} (different element sizes)")
+        return call.run((x.value, size))
+    sizes = list(_sizes(size))
+    if sizes.count(-1) == 1 and call.size == 0:
+        sizes[sizes.index(-1)] = flambeau.empty(x.shape).reshape(sizes).shape[sizes.index(-1)]
+    return call.run((x.value, (call.size, *sizes)))
+
+
+@batching("expand", "broadcast_to", "expand_copy", "sum_to_size")
+def expand(call: Call) -> Any:
+    """Dimensions may be added in front of one tensor's, behind the batch's."""
+    x, size = call.values
+    sizes = _sizes(size)
+    return call.run((aligned(x.value, len(sizes)), (call.size, *sizes)))
+
+
+@batching("repeat", "tile")
+def repeat(call: Call) -> Any:
+    """As many repeats as dimensions; more repeats add dimensions."""
+    x, repeats = call.values
+    counts = _sizes(repeats)
+    if call.operator.__name__ == "tile":
+        counts = (*(1,) * (x.ndim - len(counts)), *counts)
+    return call.run((aligned(x.value, len(counts)), (1, *counts)))
+
+
+@composition("view_as", "reshape_as")
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """A view of the other's shape."""
+    return input.reshape(other.shape)
+
+
+@composition("expand_as")
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """Expanded to the other's shape."""
+    return input.expand(other.shape)
+
+
+@composition("ravel")
+def ravel(input: Tensor) -> Tensor:
+    """One dimension."""
+    return input.reshape(-1)
+
+
+@composition("t", "t_copy", "T.__get__")
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; T of other tensors reverses all dimensions."""
+    return input.permute(*range(input.ndim - 1, -1, -1)) if input.ndim > 1 else input.view(input.shape)
+
+
+@composition("H.__get__")
+def adjoint(input: Tensor) -> Tensor:
+    """The conjugate transpose."""
+    return t(input).conj()
+
+
+@composition("fliplr")
+def fliplr(input: Tensor) -> Tensor:
+    """The second dimension reversed."""
+    return input.flip(1)
+
+
+@composition("flipud")
+def flipud(input: Tensor) -> Tensor:
+    """The first dimension reversed."""
+    return input.flip(0)
+
+
+@composition("msort")
+def msort(input: Tensor) -> Tensor:
+    """Sorted along the first dimension."""
+    return input.sort(0)[0]
+
+
+@composition("__iter__")
+def iterate(input: Tensor) -> Any:
+    """The tensors along the first dimension."""
+    if input.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(input.unbind(0))
+
+
+@composition("roll")
+def roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
+    """Without dims, of the flattened tensor."""
+    if dims == () or dims == []:
+        return _roll(input.reshape(-1), shifts, (0,)).reshape(input.shape)
+    return _roll(input, shifts, dims)
+
+
+def _roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
+    for shift, dim in zip(_sizes(shifts), _sizes(dims), strict=True):
+        size = input.shape[dim]
+        cut = -shift % size if size else 0
+        input = flambeau.cat([input.narrow(dim, cut, size - cut), input.narrow(dim, 0, cut)], dim)
+    return input
+
+
+@composition("trace")
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal."""
+    return input.diagonal().sum()
+
+
+@composition("diag")
+def diag(input: Tensor, diagonal: int) -> Tensor:
+    """A matrix of a vector, or a vector of a matrix."""
+    return input.diag_embed(diagonal) if input.ndim == 1 else input.diagonal(diagonal)
+
+
+@composition("diagflat")
+def diagflat(input: Tensor, offset: int) -> Tensor:
+    """A matrix with the flattened tensor on its diagonal."""
+    return input.reshape(-1).diag_embed(offset)

@@ -1,0 +1,17 @@
+"""The engine as transforms call it: inside of a map, what is asked of it is answered for each element of the batch.
+
+The answers are in ``_batching/differentiation.py``.
+"""
+
+from flambeau._core import _interceptable
+from flambeau.autograd import _engine
+
+__all__ = ["close", "depends_on_others", "gradients", "jacobian", "leaf"]
+
+leaf = _interceptable(
+    _engine.leaf, True
+)  # an input that is the same for a batch has a gradient for each of its elements
+gradients = _interceptable(_engine.gradients)
+depends_on_others = _interceptable(_engine.depends_on_others)
+close = _interceptable(_engine.close)
+jacobian = _interceptable(_engine.jacobian)

@@ -1,0 +1,110 @@
+"""Operators without a rule: those written in Python are run on placeholders, others once for each element."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau._core import _call_with_all
+from flambeau.func._placeholders import BatchedTensor, Call, UnbatchableError, applied
+
+SLOW = (
+    "There is a performance drop because vmap has no batching rule for {name}: it runs once for each element of the "
+    "batch."
+)
+
+
+def for_operator(callable_: Any, name: str) -> Callable[[Any, Any, int], Any]:
+    """What answers for an operator of that name from now on."""
+    if name.endswith("_") and not name.endswith("__") and (fresh := _fresh_form(name[:-1])) is not None:
+        return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
+    loop = _warning_loop(name)
+    definition = getattr(callable_, "__wrapped__", None)
+    if definition is None:
+        return loop
+    starred = bool(definition.__code__.co_flags & 0x04)
+
+    def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
+        try:
+            return _spread(definition, callable_.parameters, values, starred)
+        except UnbatchableError:
+            return loop(callable_, values, level)
+
+    return run
+
+
+def _fresh_form(name: str) -> Any:
+    """The operator whose in-place form takes the same arguments."""
+    found = getattr(flambeau, name, None) or getattr(Tensor, name, None)
+    return found if hasattr(found, "parameters") else None
+
+
+def _spread(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], starred: bool) -> Any:
+    code = definition.__code__
+    positional = values[: code.co_argcount]
+    rest = dict(zip(names[code.co_argcount :], values[code.co_argcount :], strict=True))
+    spread: tuple[Any, ...] = ()
+    if starred:
+        given = rest.pop(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        spread = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    return definition(*positional, *spread, **rest)
+
+
+warned: set[str] = set()  # the operators that the user has been told about
+
+
+def _warning_loop(name: str) -> Callable[[Any, Any, int], Any]:
+    looped = applied(loop)
+
+    def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
+        if name not in warned:
+            warned.add(name)
+            warnings.warn(SLOW.format(name=name), stacklevel=4)
+        return looped(callable_, values, level)
+
+    return run
+
+
+def loop(call: Call) -> Any:
+    """The operator for each element of the batch."""
+    results = [_once(call, i) for i in range(call.size)]
+    if not results:
+        raise RuntimeError(f"vmap: {call.operator.__name__} has no batching rule, and the batch is empty")
+    if results[0] is None or call.operator.__name__.endswith("_"):
+        return call.values[0]
+    return stacked(call.operator.__name__, results)
+
+
+def _once(call: Call, index: int) -> Any:
+    values = element(call.values, call.level, index)
+    if hasattr(call.operator, "parameters"):
+        return call.run(values)
+    return call.operator(*values)
+
+
+def element(x: Any, level: int, index: int) -> Any:
+    """One element of every batch of that level among the arguments."""
+    if type(x) is BatchedTensor:
+        return x.value[index] if x.level == level else x
+    if isinstance(x, (tuple, list)) and type(x) in (tuple, list):
+        return type(x)([element(item, level, index) for item in x])
+    return x
+
+
+def stacked(name: str, results: list[Any]) -> Any:
+    """The results for all elements as values of a batch."""
+    first = results[0]
+    if isinstance(first, Tensor):
+        if any(r.shape != first.shape for r in results):
+            raise RuntimeError(
+                f"vmap: {name} gave results of different shapes for the elements of the batch: "
+                f"{sorted({tuple(r.shape) for r in results})}"
+            )
+        return flambeau.stack(results)
+    if isinstance(first, (tuple, list)):
+        items = [stacked(name, list(part)) for part in zip(*results, strict=True)]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+    if any(r != first for r in results):
+        raise UnbatchableError(f"vmap: {name} gave different results that are no tensors for the elements of the batch")
+    return first

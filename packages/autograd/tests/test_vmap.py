@@ -1,0 +1,242 @@
+"""vmap: a mapped function against a loop over the batch, its dimensions, randomness, nesting and refusals."""
+
+import pickle
+
+import pytest
+
+import flambeau as fb
+from flambeau.func import grad, hessian, jacrev, vjp, vmap
+
+
+def looped(function, *batches):
+    """What a map along first dimensions has to give."""
+    return fb.stack([function(*elements) for elements in zip(*batches, strict=True)])
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    fb.manual_seed(0)
+
+
+def test_the_function_sees_one_element():
+    def seen(x):
+        assert isinstance(x, fb.Tensor)
+        assert (x.shape, x.ndim, x.dim(), x.size(0), len(x), x.numel()) == ((3, 2), 2, 2, 3, 3, 6)
+        assert (x.dtype, x.device.type, x.is_floating_point(), x.nbytes) == (fb.float64, "cpu", True, 48)
+        assert [row.shape for row in x] == [(2,)] * 3
+        assert "batch_size=4" in repr(x)
+        return x.T
+
+    assert vmap(seen)(fb.ones(4, 3, 2, dtype=fb.float64)).shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("in_dim", [0, 1, 2, -1, -2, -3])
+@pytest.mark.parametrize("out_dim", [0, 1, -1])
+def test_dimensions_of_arguments_and_results(in_dim, out_dim):
+    x = fb.randn(3, 4, 5)
+    expected = fb.stack([(2 * t).sum(0) for t in x.unbind(in_dim)], out_dim)
+    assert fb.equal(vmap(lambda t: (2 * t).sum(0), in_dim, out_dim)(x), expected)
+
+
+def test_arguments_in_containers_and_those_that_are_not_mapped():
+    def function(pair, named, number, *, scale):
+        return {"sum": pair[0] + pair[1] * number, "scaled": (named["x"] * scale,)}
+
+    a, b, x, scale = fb.randn(3), fb.randn(2), fb.randn(2, 3), fb.randn(3)
+    result = vmap(function, in_dims=((0, None), {"x": 1}, None), out_dims={"sum": -1, "scaled": 0})(
+        (a, b), {"x": x}, 3, scale=scale
+    )
+    assert fb.equal(result["sum"], fb.stack([v + b * 3 for v in a], 1))
+    assert fb.equal(result["scaled"][0], (x * scale).T)
+
+
+def test_a_result_that_does_not_depend_on_the_batch():
+    x, w = fb.randn(3, 2), fb.randn(2)
+    mapped, same = vmap(lambda t: (t * 2, w + 1), out_dims=(0, None))(x)
+    assert fb.equal(mapped, x * 2)
+    assert fb.equal(same, w + 1)
+    assert fb.equal(vmap(lambda t: w)(x), w.expand(3, 2))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, 7, 100])
+def test_chunks(chunk_size):
+    sizes = []
+
+    def function(t):
+        sizes.append(t.value.shape[0])
+        return t.sum(), t * 2
+
+    x = fb.randn(4, 7)
+    total, double = vmap(function, in_dims=1, out_dims=(0, 1), chunk_size=chunk_size)(x)
+    assert fb.allclose(total, x.sum(0))
+    assert fb.equal(double, x * 2)
+    assert max(sizes) == min(chunk_size, 7)
+    assert sum(sizes) == 7
+
+
+def test_maps_nest():
+    x, y = fb.randn(3, 5), fb.randn(4, 5)
+    distances = vmap(lambda a: vmap(lambda b: (a - b).norm())(y))(x)
+    assert fb.allclose(distances, (x[:, None] - y).norm(dim=-1))
+    assert vmap(vmap(vmap(fb.sin)))(fb.ones(2, 3, 4)).shape == (2, 3, 4)
+    assert fb.equal(vmap(vmap(lambda t: t * 2, 1, 1), 2, 2)(fb.ones(2, 3, 4)), fb.full((2, 3, 4), 2.0))
+
+
+def test_gradients_through_a_map():
+    x, w = fb.randn(4, 3, dtype=fb.float64), fb.randn(3, dtype=fb.float64)
+    x.requires_grad_()
+    w.requires_grad_()
+    assert fb.autograd.gradcheck(lambda x, w: vmap(lambda row: (row * w).tanh().sum())(x), (x, w))
+    assert fb.autograd.gradgradcheck(lambda x, w: vmap(lambda row: (row * w).tanh().sum())(x), (x, w))
+
+
+def test_gradients_inside_of_a_map():
+    def loss(weight, x, y):
+        return ((weight @ x).tanh() - y).square().sum()
+
+    weight, x, y = fb.randn(2, 3), fb.randn(5, 3), fb.randn(5, 2)
+    per_sample = vmap(grad(loss), in_dims=(None, 0, 0))(weight, x, y)
+    assert per_sample.shape == (5, 2, 3)
+    assert fb.allclose(per_sample, looped(lambda a, b: grad(loss)(weight, a, b), x, y), atol=1e-6)
+
+
+def test_every_transform_inside_of_a_map():
+    def function(t):
+        return (t**3).sum() * t
+
+    x = fb.randn(4, 3, dtype=fb.float64)
+    assert fb.allclose(vmap(jacrev(function))(x), looped(jacrev(function), x))
+    second = hessian(lambda t: (t**3).sum())
+    assert fb.allclose(vmap(second)(x), looped(second, x))
+    product = vmap(lambda t: vjp(function, t)[1](t)[0])(x)
+    assert fb.allclose(product, looped(lambda t: vjp(function, t)[1](t)[0], x))
+    nested = vmap(vmap(grad(lambda a, b: (a * b).sin().sum()), (None, 0)), (0, None))(x, x)
+    assert fb.allclose(nested, looped(lambda a: looped(lambda b: grad(lambda a, b: (a * b).sin().sum())(a, b), x), x))
+
+
+def test_cotangents_of_a_batch_for_a_graph_that_was_recorded_outside():
+    _, product = vjp(fb.sin, fb.zeros(3))
+    assert fb.equal(vmap(product)(fb.eye(3))[0], fb.eye(3))
+
+
+def test_a_gradient_around_a_map_around_a_gradient():
+    x = fb.randn(4, 3, dtype=fb.float64)
+
+    def outer(w):
+        inner = vmap(grad(lambda row: (row * w).sin().sum()))(x)
+        return inner.square().sum()
+
+    w = fb.randn(3, dtype=fb.float64)
+    expected = grad(lambda w: ((x * w).cos() * w).square().sum())(w)
+    assert fb.allclose(grad(outer)(w), expected)
+
+
+def test_in_place_operators_write_the_batch():
+    def function(t):
+        copy = t.clone()
+        copy.add_(1).mul_(t)
+        copy[0] = 5
+        copy[1:].sub_(t[1:])
+        copy.clamp_(max=t.max())
+        return copy
+
+    x = fb.randn(3, 4)
+    assert fb.equal(vmap(function)(x), looped(function, x))
+
+
+def test_writing_a_batch_into_what_is_the_same_for_all_of_it():
+    target = fb.zeros(2)
+    with pytest.raises(RuntimeError, match="inplace arithmetic"):
+        vmap(lambda t: target.add_(t))(fb.ones(3, 2))
+    with pytest.raises(RuntimeError, match="inplace arithmetic"):
+        vmap(lambda t: target.copy_(t))(fb.ones(3, 2))
+    assert fb.equal(target, fb.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda t: t.item(), RuntimeError, "item"),
+        (lambda t: fb.tensor(float(t)), RuntimeError, "__float__"),
+        (lambda t: t if t > 0 else -t, RuntimeError, "control flow"),
+        (lambda t: t.nonzero(), RuntimeError, "shape depends"),
+        (lambda t: t[t > 0], RuntimeError, "shape depends"),
+        (lambda t: fb.masked_select(t, t > 0), RuntimeError, "shape depends"),
+        (lambda t: fb.unique(t), RuntimeError, "shape depends"),
+        (lambda t: t.numpy(), (RuntimeError, BufferError), "batch"),
+        (lambda t: memoryview(t), BufferError, "batch"),
+        (lambda t: fb.tensor(t), RuntimeError, "memory"),
+        (lambda t: fb.tensor([t, t]), RuntimeError, "memory"),
+        (lambda t: t.data_ptr(), RuntimeError, "memory"),
+        (lambda t: t.requires_grad_(), RuntimeError, "func.grad"),
+        (lambda t: t.backward(), RuntimeError, "func.grad"),
+        (lambda t: fb.add(t, 1, out=fb.empty(())), RuntimeError, "out="),
+        (lambda t: fb.rand(2) + t, RuntimeError, "randomness"),
+        (lambda t: t.unsqueeze_(0), RuntimeError, "unsqueeze"),
+        (lambda t: pickle.dumps(t), RuntimeError, "batch"),
+    ],
+)
+def test_what_a_mapped_function_cannot_do(function, error, message):
+    with pytest.raises(error, match=message):
+        vmap(function)(fb.ones(3))
+
+
+def test_a_placeholder_that_outlives_its_map():
+    kept = []
+    vmap(lambda t: kept.append(t) or t)(fb.ones(3, 2))
+    (escaped,) = kept
+    for use in (
+        lambda t: t + 1,
+        lambda t: -t,
+        lambda t: t.sum(),
+        lambda t: t.T,
+        lambda t: fb.cat([t, t]),
+        lambda t: t[0],
+    ):
+        with pytest.raises(RuntimeError, match="after that vmap had ended"):
+            use(escaped)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: vmap(fb.sin, in_dims="0")(fb.ones(3)), "expected `in_dims` to be int or a"),
+        (lambda: vmap(fb.sin)(), "got no inputs"),
+        (lambda: vmap(fb.add, in_dims=(0,))(fb.ones(3), fb.ones(3)), "in_dims is not compatible with the structure"),
+        (lambda: vmap(fb.add, in_dims=(0, 0))(fb.ones(3), 2), "cannot vmap over non-Tensor arguments"),
+        (lambda: vmap(fb.add, in_dims=(0, 0.5))(fb.ones(3), fb.ones(3)), "must be either an integer dimension or None"),
+        (lambda: vmap(fb.sin, in_dims=1)(fb.ones(3)), "expected in_dim to satisfy -1 <= in_dim < 1"),
+        (lambda: vmap(fb.add)(fb.ones(3), fb.ones(4)), "same size in the mapped dimension, got sizes"),
+        (lambda: vmap(fb.sin, in_dims=(None,))(fb.ones(3)), "at least one Tensor to vmap over"),
+        (lambda: vmap(lambda t: 1)(fb.ones(3)), "must only return Tensors, got type"),
+        (lambda: vmap(fb.sin, out_dims=None)(fb.ones(3)), "can not return a BatchedTensor when out_dim is None"),
+        (lambda: vmap(fb.sin, out_dims=0.5)(fb.ones(3)), "`out_dims` must be an int, None or a python collection"),
+        (lambda: vmap(fb.sin, out_dims=(0, 0))(fb.ones(3)), "out_dims is not compatible with the structure"),
+        (lambda: vmap(fb.sin, chunk_size=0), "chunk_size should be None or greater than 0"),
+    ],
+)
+def test_wrong_calls(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_wrong_randomness():
+    with pytest.raises(RuntimeError, match="Only allowed values for randomness"):
+        vmap(fb.sin, randomness="none")
+
+
+def test_an_exception_inside_leaves_nothing_behind():
+    with pytest.raises(ZeroDivisionError):
+        vmap(lambda t: 1 / 0)(fb.ones(3))
+    assert fb.rand(2).shape == (2,)
+    assert fb.equal(vmap(lambda t: t + 1)(fb.ones(3)), fb.full((3,), 2.0))
+
+
+def test_an_operator_without_a_rule_runs_once_for_each_element():
+    from flambeau.func import _fallback
+
+    _fallback.warned.clear()
+    x = fb.randn(3, 10)
+    with pytest.warns(UserWarning, match="no batching rule for histc"):
+        result = vmap(lambda t: fb.histc(t, 4))(x)
+    assert fb.equal(result, looped(lambda t: fb.histc(t, 4), x))

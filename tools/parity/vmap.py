@@ -1,0 +1,192 @@
+"""``python -m tools.parity.vmap``: vmap of every operator of PyTorch's table against a plain loop over the batch.
+
+The samples are PyTorch's; the truth is flambeau's own operator, called once for each element. Prints for each variant
+how its batches were computed: by a rule, by the fallback that loops, or not at all, with the refusal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import itertools
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+from tqdm import tqdm
+
+import flambeau as fb
+from flambeau.func import vmap
+from tools.parity.bridge import flat, to_flambeau, to_numpy
+from tools.parity.cells import Variant, quiet
+from tools.parity.rebind import rebind, unseeded
+from tools.parity.scope import reason_to_skip, title
+
+SIZE = 3
+PREFERRED = ("float64", "complex128", "int64", "bool", "float32")
+RULE, FALLBACK, REFUSED, WRONG = "rule", "fallback", "refused", "wrong"
+
+
+def main() -> int:
+    """Run the chosen part of the table; fails if a batch gives other values than the loop."""
+    parser = argparse.ArgumentParser(prog="parity.vmap", description=__doc__)
+    parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
+    parser.add_argument("--samples", type=int, default=12, help="at most so many samples a variant")
+    parser.add_argument("-v", action="store_true", help="every message")
+    options = parser.parse_args()
+    faulthandler.enable()
+    chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
+    total: Counter[str] = Counter()
+    for op in tqdm(chosen, disable=None, leave=False):
+        counts, messages = examined(op, options.samples)
+        total.update({_worst(counts): 1})
+        if counts[WRONG] or counts[REFUSED] or counts[FALLBACK]:
+            print(f"{title(op)}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}", flush=True)
+            for message in messages if options.v else messages[:1]:
+                print("   ", message)
+    print("variants by their worst batch:", dict(total))
+    return int(total[WRONG] > 0)
+
+
+def _worst(counts: Counter[str]) -> str:
+    return next((kind for kind in (WRONG, REFUSED, FALLBACK) if counts[kind]), RULE if counts else "nothing tried")
+
+
+def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
+    """How many batches of a variant were computed in which way, and what was wrong or refused."""
+    counts: Counter[str] = Counter()
+    messages: list[str] = []
+    supported = {str(d).removeprefix("torch.") for d in op.supported_dtypes("cpu")}
+    dtype = next((d for d in PREFERRED if d in supported), None)
+    if dtype is None:
+        return counts, messages
+    variant = Variant(op, dtype, limit, set())
+    try:
+        forms = [rebind(unseeded(op.op), op.name)]
+        if op.get_inplace() is not None:
+            in_place = rebind(unseeded(op.get_inplace()), f"Tensor.{op.name}_")
+            forms.append(lambda first, *args, **kwargs: in_place(first.clone(), *args, **kwargs))
+        samples = list(variant.samples())
+    except Exception as error:  # there is nothing to map
+        return counts, [str(error)]
+    for form, sample in itertools.product(forms, samples):
+        for kind, message in _batches(form, sample):
+            counts[kind] += 1
+            if message and message not in messages:
+                messages.append(message)
+    return counts, messages
+
+
+def _batches(form: Callable[..., Any], sample: Any) -> Iterator[tuple[str, str]]:
+    """Every choice of arguments to be batched, tried."""
+    arguments = to_flambeau(((sample.input, *sample.args), sample.kwargs), rebind, copy=True)
+    leaves, rebuild = _taken_apart(arguments)
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, fb.Tensor)]
+    choices = [(tuple(places), 0), (tuple(places), -1)] if places else []
+    if len(places) > 1:
+        choices += [((place,), 0) for place in places[:4]]
+    for chosen, dim in choices:
+        batches = {i: _batch(leaves[i], i) for i in chosen}
+
+        def call(*elements: Any, chosen: tuple[int, ...] = chosen) -> Any:
+            values = list(leaves)
+            for place, element in zip(chosen, elements, strict=True):
+                values[place] = element
+            args, kwargs = rebuild(values)
+            return tuple(t for t in flat(form(*args, **kwargs)) if isinstance(t, fb.Tensor))
+
+        outcome = _compared(call, [batches[i] for i in chosen], dim, chosen)
+        if outcome is not None:
+            shapes = ", ".join(f"{list(leaves[i].shape)}" for i in chosen)
+            yield outcome[0], f"{outcome[1]} [in_dim {dim} of arguments {chosen}: {shapes}]" if outcome[1] else ""
+
+
+def _taken_apart(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    leaves: list[Any] = []
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, (tuple, list)) and not isinstance(value, fb.Size):
+            parts = [walk(v) for v in value]
+            return lambda given: type(value)(p(given) for p in parts)
+        if isinstance(value, dict):
+            named = {k: walk(v) for k, v in value.items()}
+            return lambda given: {k: p(given) for k, p in named.items()}
+        leaves.append(value)
+        place = len(leaves) - 1
+        return lambda given: given[place]
+
+    return leaves, walk(tree)
+
+
+def _batch(t: fb.Tensor, seed: int) -> list[fb.Tensor]:
+    """Some tensors like one: scaled where its values may be anything, in another order where they are positions."""
+    t = t.detach()
+    if t.dtype.is_floating_point or t.dtype.is_complex:
+        return [t * (1 - 0.07 * i) for i in range(SIZE)]
+    return [t.roll(i * (seed % 2 + 1), 0) if t.ndim else t for i in range(SIZE)]
+
+
+def _compared(
+    call: Callable[..., Any], batches: list[list[fb.Tensor]], dim: int, chosen: tuple[int, ...]
+) -> tuple[str, str] | None:
+    try:
+        with quiet():
+            expected = [_alone(call, elements) for elements in zip(*batches, strict=True)]
+            again = _alone(call, [b[0] for b in batches], seed=1)
+    except Exception:  # the operator takes none of this
+        return None
+    if not expected[0]:
+        return None
+    alike = all([t.shape for t in e] == [t.shape for t in expected[0]] for e in expected)
+    inputs = [fb.stack(b, 0 if dim == 0 else b[0].ndim) for b in batches]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            got = _seeded(vmap(call, in_dims=dim, randomness="different"), *inputs)
+        except Exception as error:
+            right = not alike or ("inplace arithmetic" in str(error) and 0 not in chosen)
+            return None if right else (REFUSED, f"{type(error).__name__}: {error}")
+    kind = FALLBACK if any("performance drop" in str(w.message) for w in caught) else RULE
+    _forget_warnings()
+    if not alike:
+        return WRONG, "results of different shapes were stacked"
+    random = any(_differs(a, b) for a, b in zip(expected[0], again, strict=True))
+    for position, result in enumerate(got):
+        wanted = fb.stack([e[position] for e in expected])
+        if tuple(wanted.shape) != tuple(result.shape) or wanted.dtype != result.dtype:
+            return WRONG, f"{result.dtype} {list(result.shape)} instead of {wanted.dtype} {list(wanted.shape)}"
+        if not random and _differs(wanted, result):
+            return WRONG, f"values of result {position} differ"
+    return kind, ""
+
+
+def _forget_warnings() -> None:
+    """The fallback warns once an operator; here every use counts."""
+    from flambeau.func import _fallback
+
+    _fallback.warned.clear()
+
+
+def _alone(call: Callable[..., Any], elements: Any, seed: int = 0) -> list[fb.Tensor]:
+    """The results for one element, of which nothing is written over later."""
+    return [t.clone() for t in _seeded(call, *(e.clone() for e in elements), seed=seed)]
+
+
+def _seeded(call: Callable[..., Any], *args: Any, seed: int = 0) -> Any:
+    fb.manual_seed(seed)
+    torch.manual_seed(seed)
+    return call(*args)
+
+
+def _differs(a: fb.Tensor, b: fb.Tensor) -> bool:
+    return not np.allclose(to_numpy(a), to_numpy(b), rtol=1e-6, atol=1e-8, equal_nan=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
