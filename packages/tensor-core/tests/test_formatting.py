@@ -334,3 +334,14 @@ def test_examples_in_docstrings():
             assert example.examples
             runner.run(example)
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_format_strings():
+    assert (
+        f"{flambeau.tensor(3)} {flambeau.tensor(0.5)} {flambeau.tensor(True)} {flambeau.tensor(1 + 2j)}"
+        == "3 0.5 True (1+2j)"
+    )
+    assert f"{flambeau.tensor(0.123):.2f} {flambeau.tensor(7):>3}" == "0.12   7"
+    assert f"{flambeau.tensor([1])}" == "tensor([1])"
+    with pytest.raises(TypeError, match="format"):
+        f"{flambeau.tensor([1]):d}"

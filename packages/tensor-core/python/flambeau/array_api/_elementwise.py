@@ -104,7 +104,8 @@ def _representable(bound: Tensor | Scalar, dtype: Any) -> Tensor | Scalar:
     if not isinstance(bound, int) or dtype not in KINDS["integral"]:
         return bound
     limits = flambeau.iinfo(dtype)
-    return builtins.min(builtins.max(bound, limits.min), limits.max)
+    nearest: int = builtins.min(builtins.max(bound, limits.min), limits.max)
+    return nearest
 
 
 def conj(x: Tensor, /) -> Tensor:
