@@ -12,8 +12,19 @@ from flambeau.optim import lr_scheduler
 EPOCHS = 12
 
 
-def optimizer(*rates):
-    return optim.SGD([{"params": fb.ones(1), "lr": rate} for rate in rates or (0.5,)])
+def optimizer(*rates, kind=optim.SGD, **options):
+    """One that has made its step, which comes before a schedule's."""
+    made = kind([{"params": fb.ones(1), "lr": rate} for rate in rates or (0.5,)], **options)
+    made.step()
+    return made
+
+
+def rates_of(schedule, epochs):
+    rates = []
+    for _ in range(epochs):
+        rates.append(schedule.get_last_lr()[0])
+        schedule.step()
+    return rates
 
 
 SCHEDULES = {
@@ -27,6 +38,23 @@ SCHEDULES = {
     "lambda": (
         lambda o, **k: lr_scheduler.LambdaLR(o, lambda epoch: 1 / (1 + epoch), **k),
         lambda epoch: 1 / (1 + epoch),
+    ),
+    "constant": (lambda o, **k: lr_scheduler.ConstantLR(o, 0.3, 4, **k), lambda epoch: 0.3 if epoch < 4 else 1),
+    "line": (
+        lambda o, **k: lr_scheduler.LinearLR(o, 0.2, 0.8, 6, **k),
+        lambda epoch: 0.2 + 0.6 * min(epoch, 6) / 6,
+    ),
+    "polynomial": (
+        lambda o, **k: lr_scheduler.PolynomialLR(o, 8, 2.0, **k),
+        lambda epoch: (1 - min(epoch, 8) / 8) ** 2,
+    ),
+    "product": (lambda o, **k: lr_scheduler.MultiplicativeLR(o, lambda epoch: 0.7, **k), lambda epoch: 0.7**epoch),
+    "restarts": (
+        lambda o, **k: lr_scheduler.CosineAnnealingWarmRestarts(o, 3, 2, **k),
+        lambda epoch: (
+            (1 + math.cos(math.pi * (epoch / 3 if epoch < 3 else (epoch - 3) / 6 if epoch < 9 else (epoch - 9) / 12)))
+            / 2
+        ),
     ),
     "cosine": (
         lambda o, **k: lr_scheduler.CosineAnnealingLR(o, 5, **k),
@@ -61,6 +89,15 @@ def test_resuming(make, factor):
     for epoch in range(4, EPOCHS):
         assert second.param_groups[0]["lr"] == pytest.approx(0.5 * factor(epoch), rel=1e-12, abs=1e-15)
         resumed.step()
+
+
+@each_schedule
+def test_a_given_epoch_is_deprecated(make, factor):
+    schedule = make(optimizer())
+    if not isinstance(schedule, lr_scheduler.CosineAnnealingWarmRestarts | lr_scheduler.MultiplicativeLR):
+        with pytest.warns(UserWarning, match="epoch parameter"):
+            schedule.step(7)
+        assert schedule.get_last_lr() == pytest.approx([0.5 * factor(7)], abs=1e-15)
 
 
 @each_schedule
@@ -134,3 +171,96 @@ def test_bad_arguments():
         lr_scheduler.StepLR(optimizer(), 1, last_epoch=2)
     with pytest.raises(NotImplementedError, match="LRScheduler does not define get_lr"):
         lr_scheduler.LRScheduler(optimizer())
+
+
+def test_a_schedule_goes_after_the_optimizer():
+    made = optim.SGD([fb.ones(1)], lr=0.1)
+    schedule = lr_scheduler.ExponentialLR(made, 0.5)
+    with pytest.warns(UserWarning, match="in the opposite order"):
+        schedule.step()
+
+
+def test_cycles():
+    made = optimizer(1.0, momentum=0.5)
+    schedule = lr_scheduler.CyclicLR(made, 1.0, 3.0, 2, 4, mode="triangular2")
+    assert rates_of(schedule, 13) == pytest.approx([1, 2, 3, 2.5, 2, 1.5, 1, 1.5, 2, 1.75, 1.5, 1.25, 1])
+    assert made.param_groups[0]["momentum"] == pytest.approx(0.9 - 0.1 * 0.25 * 0.5)
+    adam = optimizer(1.0, kind=optim.Adam)
+    lr_scheduler.CyclicLR(adam, 1.0, 3.0, 2).step()
+    assert adam.param_groups[0]["betas"] == (pytest.approx(0.85), 0.999)
+    with pytest.raises(ValueError, match="must support momentum or beta1"):
+        lr_scheduler.CyclicLR(optimizer(1.0, kind=optim.Adagrad), 1.0, 3.0)
+    heights = {"scale_fn": lambda step: 1 / max(step, 1), "scale_mode": "iterations", "cycle_momentum": False}
+    falling = lr_scheduler.CyclicLR(optimizer(), 0.0, 1.0, 1, **heights)
+    assert rates_of(falling, 4)[1::2] == pytest.approx([1, 1 / 3])
+
+
+def test_one_cycle():
+    made = optimizer(momentum=0.5)
+    schedule = lr_scheduler.OneCycleLR(made, 1.0, total_steps=11, pct_start=0.3, anneal_strategy="linear")
+    assert made.param_groups[0]["momentum"] == 0.95
+    rates = rates_of(schedule, 10)
+    assert rates[0] == 1 / 25 and max(rates) < 1 and rates[2] == pytest.approx(1 / 25 + 24 / 25 * 2 / 2.3)
+    assert schedule.get_last_lr() == pytest.approx([1 / 25e4])
+    assert made.param_groups[0]["momentum"] == pytest.approx(0.95)
+    schedule.step()
+    with pytest.raises(ValueError, match="Tried to step 12 times"):
+        schedule.step()
+    for options, message in (({}, "total_steps OR"), ({"total_steps": 0}, "positive"), ({"epochs": 0,
+                             "steps_per_epoch": 2}, "epochs"), ({"total_steps": 9, "pct_start": 2}, "pct_start"),
+                             ({"total_steps": 9, "anneal_strategy": "?"}, "anneal_strategy")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            lr_scheduler.OneCycleLR(optimizer(momentum=0.5), 1.0, **options)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_plateau(mode):
+    made, sign = optimizer(1.0), 1 if mode == "min" else -1
+    schedule = lr_scheduler.ReduceLROnPlateau(made, mode, 0.5, patience=1, cooldown=1, min_lr=0.2, threshold_mode="abs")
+    rates = []
+    for value in (3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2):
+        schedule.step(fb.tensor(sign * float(value)))
+        rates += schedule.get_last_lr()
+    assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2]
+    other = lr_scheduler.ReduceLROnPlateau(optimizer(), mode)
+    other.load_state_dict(schedule.state_dict())
+    assert other.best == sign * 2
+    with pytest.raises(ValueError, match="Factor should be"):
+        lr_scheduler.ReduceLROnPlateau(made, factor=1.0)
+    with pytest.raises(ValueError, match="mode middle is unknown"):
+        lr_scheduler.ReduceLROnPlateau(made, "middle")
+
+
+def test_one_after_the_other():
+    made = optimizer(1.0)
+    parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
+    schedule = lr_scheduler.SequentialLR(made, parts, [3])
+    assert rates_of(schedule, 6) == pytest.approx([0.1, 0.1, 1, 1, 0.5, 0.25])
+    again = lr_scheduler.SequentialLR(
+        made, [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)], [3]
+    )
+    again.load_state_dict(schedule.state_dict())
+    assert again.last_epoch == 6 and again._schedulers[1].last_epoch == parts[1].last_epoch
+    with pytest.raises(ValueError, match="one more than the number of milestone points"):
+        lr_scheduler.SequentialLR(made, parts, [1, 2])
+    with pytest.raises(ValueError, match="belong to the same optimizer"):
+        lr_scheduler.SequentialLR(optimizer(), parts, [3])
+
+
+def test_chained():
+    made = optimizer(1.0)
+    parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
+    schedule = lr_scheduler.ChainedScheduler(parts)
+    assert rates_of(schedule, 4) == pytest.approx([0.1, 0.05, 0.25, 0.125])
+    plateau = lr_scheduler.ReduceLROnPlateau(made)
+    with pytest.raises(ValueError, match="does not support `ReduceLROnPlateau`"):
+        lr_scheduler.ChainedScheduler([*parts, plateau])
+    with pytest.raises(ValueError, match="at least one scheduler"):
+        lr_scheduler.ChainedScheduler([])
+
+
+def test_rates_that_are_tensors_stay_tensors():
+    made = optim.SGD([fb.ones(1)], lr=fb.tensor(0.5))
+    made.step()
+    lr_scheduler.ExponentialLR(made, 0.5).step()
+    assert made.param_groups[0]["lr"].item() == 0.25

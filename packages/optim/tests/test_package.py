@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -10,6 +11,7 @@ import flambeau as fb
 from flambeau import optim
 
 MODULES = ["flambeau.optim", *(module.name for module in pkgutil.walk_packages(optim.__path__, "flambeau.optim."))]
+MODULES.remove("flambeau.optim.swa_utils")  # needs flambeau-nn, and is tested beside it
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -24,3 +26,10 @@ def test_examples(name):
 def test_public_names_exist_and_are_documented(module):
     for name in module.__all__:
         assert getattr(module, name).__doc__, name
+
+
+def test_averages_of_models_ask_for_their_package():
+    if importlib.util.find_spec("flambeau.nn") is not None:
+        pytest.skip("flambeau-nn is installed here")
+    with pytest.raises(ImportError, match="flambeau-nn"):
+        _ = optim.swa_utils

@@ -20,6 +20,7 @@ void bind_structure();         // bind_structure.cpp: products
 void bind_indexing();          // bind_indexing.cpp
 void bind_joining();           // bind_joining.cpp
 void bind_networks();          // bind_networks.cpp: losses, normalisation
+void bind_optimizer();         // bind_optimizer.cpp: an optimizer's step
 void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of
 void bind_windows();           // bind_windows.cpp: convolutions, pools, interpolation
 void bind_conversion();        // bind_conversion.cpp: copies in another dtype or order of memory

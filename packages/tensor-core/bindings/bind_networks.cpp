@@ -182,23 +182,6 @@ void bind_networks() {
         const Tensor out = dropout(tensor_of(input), p, training, generator);
         return out.same(tensor_of(input)) ? Py_NewRef(input) : wrap_tensor(out);
       });
-  def("sgd_(params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize, first)",
-      kPrivate,
-      "One step of stochastic gradient descent over lists of tensors, in place. momentum_buffers is empty without "
-      "momentum; first fills them from the gradient.",
-      [](const Tensors& params, const Tensors& grads, const Tensors& buffers, double lr, double momentum,
-         double dampening, double decay, bool nesterov, bool maximize,
-         bool first) { sgd_(params, grads, buffers, {lr, momentum, dampening, decay, nesterov, maximize, first}); });
-  def("adam_(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, steps, lr, beta1, beta2, eps, weight_decay, "
-      "amsgrad, maximize, decoupled)",
-      kPrivate,
-      "One step of Adam (AdamW if decoupled) over lists of tensors, in place; steps, 0-d float32 tensors, are "
-      "incremented.",
-      [](const Tensors& params, const Tensors& grads, const Tensors& m, const Tensors& v, const Tensors& largest,
-         const Tensors& steps, double lr, double beta1, double beta2, double eps, double decay, bool amsgrad,
-         bool maximize, bool decoupled) {
-        adam_(params, grads, m, v, largest, steps, {lr, beta1, beta2, eps, decay, amsgrad, maximize, decoupled});
-      });
 }
 
 }  // namespace flambeau::python

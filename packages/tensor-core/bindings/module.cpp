@@ -140,6 +140,7 @@ PYBIND11_MODULE(_core, m) {
   bind_indexing();
   bind_joining();
   bind_networks();
+  bind_optimizer();
   bind_linear_algebra();
   bind_windows();
   bind_conversion();

@@ -25,10 +25,10 @@ def test_public_names():
     assert not [name for name in _core.__all__ if name.startswith("_")]
     assert len(set(_core.__all__)) == len(_core.__all__)
     assert {*FUNCTIONS, *ROWS, "Tensor", "float32", "Generator", "Size", "set_num_threads"} <= set(_core.__all__)
-    for private in ("sgd_", "adam_", "pointwise_rows", "signatures", "_set_grad_enabled", "_gelu_erf"):
+    for private in ("_optimizer_step", "pointwise_rows", "signatures", "_set_grad_enabled", "_gelu_erf"):
         assert private not in _core.__all__
         assert not hasattr(fb, private)
-    assert hasattr(_core, "sgd_") and hasattr(_core, "adam_")
+    assert hasattr(_core, "_optimizer_step")
     assert {"nn", "optim", "zeros"} <= set(dir(fb))
 
 

@@ -1,6 +1,4 @@
-"""The fused optimizer kernels against their update rules in NumPy float64."""
-
-import itertools
+"""One step of a rule over a group: dtypes, strides, state, and what is refused. The rules are those of optimizers."""
 
 import numpy as np
 import pytest
@@ -8,131 +6,103 @@ import pytest
 import flambeau as fb
 from flambeau import _core
 
-SHAPES = [(3, 4), (5,), (), (0,), (70_000,)]
+SGD = {"lr": 0.5, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False}
+ADAM = {
+    "lr": 0.01,
+    "betas": (0.8, 0.95),
+    "eps": 1e-3,
+    "weight_decay": 0.1,
+    "amsgrad": True,
+    "maximize": False,
+    "decoupled_weight_decay": False,
+}
+SHAPES = [(3, 4), (5,), (), (0,), (70_000,)]  # the last in several chunks
+
+
+def step(rule, group, params, grads, states):
+    _core._optimizer_step(rule, group, params, grads, dict(zip(params, states, strict=True)))
 
 
 def draw(shape, dtype, seed):
     return np.asarray(np.random.default_rng([seed, *shape]).standard_normal(shape)).astype(dtype)
 
 
-def lists(dtype, count):
-    return [[draw(shape, dtype, seed) for shape in SHAPES] for seed in range(count)]
-
-
-def tensors(arrays):
-    return [fb.tensor(a) for a in arrays]
-
-
-def check(actual, wanted, dtype):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_momentum(dtype):
+    values, grads = ([draw(shape, dtype, seed) for shape in SHAPES] for seed in range(2))
+    params, states = [fb.tensor(v) for v in values], [{} for _ in SHAPES]
+    want, buffers = [v.astype(np.float64) for v in values], [0.0] * len(SHAPES)
+    for _ in range(3):
+        step("sgd", SGD, params, [fb.tensor(g) for g in grads], states)
+        buffers = [0.9 * b + g for b, g in zip(buffers, grads, strict=True)]
+        want = [w - 0.5 * b for w, b in zip(want, buffers, strict=True)]
     tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
-    for a, w in zip(actual, wanted, strict=True):
-        np.testing.assert_allclose(a.numpy(), w, **tolerance)
+    for param, state, w, b in zip(params, states, want, buffers, strict=True):
+        np.testing.assert_allclose(param.numpy(), w, **tolerance)
+        np.testing.assert_allclose(state["momentum_buffer"].numpy(), b, **tolerance)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("momentum", "dampening", "decay", "nesterov", "maximize"),
-    [
-        (0, 0, 0, False, False),
-        (0, 0, 0.1, False, True),
-        (0.9, 0, 0, False, False),
-        (0.9, 0.3, 0.1, False, False),
-        (0.9, 0, 0.1, True, True),
-    ],
-)
-def test_sgd(momentum, dampening, decay, nesterov, maximize, dtype):
-    params, grads = lists(dtype, 2)
-    p, buffers = tensors(params), [fb.full(s, np.nan, dtype=getattr(fb, dtype)) for s in SHAPES] if momentum else []
-    want, state = [a.astype(np.float64) for a in params], [None] * len(SHAPES)
-    for step in range(3):
-        _core.sgd_(p, tensors(grads), buffers, 0.1, momentum, dampening, decay, nesterov, maximize, step == 0)
-        for i, g in enumerate(grads):
-            d = (-1 if maximize else 1) * g.astype(np.float64) + decay * want[i]
-            if momentum:
-                state[i] = d if step == 0 else momentum * state[i] + (1 - dampening) * d
-                d = d + momentum * state[i] if nesterov else state[i]
-            want[i] = want[i] - 0.1 * d
-    check(p, want, dtype)
-    if momentum:
-        check(buffers, state, dtype)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("amsgrad", "maximize", "decoupled"), list(itertools.product([False, True], repeat=3)))
-def test_adam(amsgrad, maximize, decoupled, dtype):
-    params, first, second = lists(dtype, 3)
-    p = tensors(params)
-    m, v, largest = ([fb.zeros(s, dtype=getattr(fb, dtype)) for s in SHAPES] for _ in range(3))
-    steps = [fb.tensor(0.0) for _ in SHAPES]
-    lr, b1, b2, eps, decay = 0.01, 0.8, 0.95, 1e-3, 0.1
-    want = [a.astype(np.float64) for a in params]
-    mean, square, top = ([np.zeros(s) for s in SHAPES] for _ in range(3))
-    for t, grads in enumerate((first, second, first), 1):
-        _core.adam_(
-            p,
-            tensors(grads),
-            m,
-            v,
-            largest if amsgrad else [],
-            steps,
-            lr,
-            b1,
-            b2,
-            eps,
-            decay,
-            amsgrad,
-            maximize,
-            decoupled,
-        )
-        for i, g in enumerate(grads):
-            d = (-1 if maximize else 1) * g.astype(np.float64)
-            if decoupled:
-                want[i] = want[i] * (1 - lr * decay)
-            else:
-                d = d + decay * want[i]
-            mean[i] = b1 * mean[i] + (1 - b1) * d
-            square[i] = b2 * square[i] + (1 - b2) * d**2
-            top[i] = np.maximum(top[i], square[i])
-            root = np.sqrt((top if amsgrad else square)[i] / (1 - b2**t))
-            want[i] = want[i] - lr * mean[i] / (1 - b1**t) / (root + eps)
-    check(p, want, dtype)
-    check(m, mean, dtype)
-    check(v, square, dtype)
-    assert [s.item() for s in steps] == [3] * len(SHAPES)
+def test_state_is_made_and_counted():
+    params, states = [fb.ones(2), fb.ones(3, dtype=fb.float64)], [{}, {}]
+    for _ in range(3):
+        step("adam", ADAM, params, [fb.ones(2), fb.ones(3, dtype=fb.float64)], states)
+    for param, state in zip(params, states, strict=True):
+        assert set(state) == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+        assert state["step"].item() == 3 and state["step"].dtype is fb.float32
+        assert state["exp_avg"].dtype is param.dtype and not state["exp_avg"].requires_grad
 
 
 def test_strided_and_half_parameters():
+    plain = {**SGD, "momentum": 0}
     for make in (lambda a: fb.tensor(a.T.copy()).t(), lambda a: fb.tensor(a).half()):
         a, g = draw((3, 4), "float32", 0), draw((3, 4), "float32", 1)
         p = make(a)
-        _core.sgd_([p], [make(g)], [], 0.5, 0, 0, 0, False, False, False)
+        step("sgd", plain, [p], [make(g)], [{}])
         np.testing.assert_allclose(p.float().numpy(), a - 0.5 * g, atol=2e-3)
 
 
+def test_the_number_of_threads_makes_no_difference():
+    results, before = [], fb.get_num_threads()
+    for threads in (1, 2):
+        fb.set_num_threads(threads)
+        p = fb.tensor(draw((200_000,), "float32", 0))
+        step("adam", ADAM, [p], [fb.tensor(draw((200_000,), "float32", 1))], [{}])
+        results.append(p)
+    fb.set_num_threads(before)
+    assert results[0].equal(results[1])
+
+
 @pytest.mark.parametrize(
-    ("params", "grads", "message"),
+    ("params", "grads", "state", "error", "message"),
     [
-        ([fb.zeros(2)], [], "1 grads.*got 0"),
-        ([fb.zeros(2)], [fb.zeros(3)], r"\[3\].*\[2\]"),
-        ([fb.zeros(2)], [fb.zeros(2, dtype=fb.float64)], "float64.*float32"),
-        ([fb.zeros(2, dtype=fb.int64)], [fb.zeros(2, dtype=fb.int64)], "int64"),
+        ([fb.zeros(2)], [], {}, ValueError, "1 gradients.*got 0"),
+        ([fb.zeros(2)], [fb.zeros(3)], {}, RuntimeError, r"gradient has shape \[3\].*\[2\]"),
+        ([fb.zeros(2)], [fb.zeros(2).double()], {}, RuntimeError, "gradient has dtype float64, its parameter float32"),
+        ([fb.zeros(2).long()], [fb.zeros(2).long()], {}, NotImplementedError, "int64"),
+        ([fb.zeros(2)], [None], {}, TypeError, "NoneType"),
+        ([fb.zeros(2)], [fb.zeros(2)], {"exp_avg": 3}, TypeError, "state must be a Tensor, not int"),
+        ([fb.zeros(2)], [fb.zeros(2)], {"exp_avg": fb.zeros(3)}, RuntimeError, r"exp_avg has shape \[3\]"),
+        ([fb.zeros(2)], [fb.zeros(2)], {"step": fb.zeros(2)}, RuntimeError, r"step must be a float32 number.*\[2\]"),
     ],
 )
-def test_errors(params, grads, message):
-    with pytest.raises(RuntimeError, match=message):
-        _core.sgd_(params, grads, [], 0.1, 0, 0, 0, False, False, False)
-    steps = [fb.tensor(0.0)]
-    with pytest.raises(RuntimeError, match=message):
-        _core.adam_(params, grads, params, params, [], steps, 0.1, 0.9, 0.99, 1e-8, 0, False, False, False)
-    assert steps[0].item() == 0
+def test_errors(params, grads, state, error, message):
+    states = [dict(state) for _ in params]
+    with pytest.raises(error, match=message):
+        step("adam", ADAM, params, grads, states)
+    assert states == [state] and not params[0].any()
+
+
+def test_options_are_looked_up_by_name():
+    with pytest.raises(KeyError, match="betas"):
+        step("adam", {"lr": 1.0}, [fb.ones(1)], [fb.ones(1)], [{}])
+    with pytest.raises(ValueError, match="no optimizer is called nobody"):
+        step("nobody", {}, [fb.ones(1)], [fb.ones(1)], [{}])
 
 
 def test_a_failed_step_changes_nothing():
     fine, frozen = fb.ones(2), fb.from_numpy(np.frombuffer(bytes(8), np.float32))
-    steps = [fb.tensor(0.0), fb.tensor(0.0)]
-    state = [[fb.zeros(2), fb.zeros(2)] for _ in range(2)]
-    with pytest.raises(RuntimeError, match="read-only"):
-        _core.adam_([fine, frozen], [fb.ones(2)] * 2, *state, [], steps, 0.1, 0.9, 0.99, 1e-8, 0, False, False, False)
-    with pytest.raises(RuntimeError, match="read-only"):
-        _core.sgd_([fine, frozen], [fb.ones(2)] * 2, [], 0.1, 0, 0, 0, False, False, False)
-    assert fine.tolist() == [1, 1] and steps[0].item() == 0 and state[0][0].tolist() == [0, 0]
+    states = [{}, {}]
+    for rule, group in (("adam", ADAM), ("sgd", SGD)):
+        with pytest.raises(RuntimeError, match="read-only"):
+            step(rule, group, [fine, frozen], [fb.ones(2)] * 2, states)
+    assert fine.tolist() == [1, 1] and states == [{}, {}]

@@ -219,19 +219,4 @@ FLAMBEAU_API Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtyp
 FLAMBEAU_API Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtype);
 FLAMBEAU_API Tensor eye(int64_t n, int64_t m, Dtype dtype);
 
-// Optimizer steps over lists of parameters (operators/optimizer.cpp)
-struct SgdOptions {
-  double lr, momentum, dampening, weight_decay;
-  bool nesterov, maximize, first;
-};
-FLAMBEAU_API void sgd_(const Tensors& params, const Tensors& grads, const Tensors& momentum_buffers,
-                       const SgdOptions& options);
-struct AdamOptions {
-  double lr, beta1, beta2, eps, weight_decay;
-  bool amsgrad, maximize, decoupled;
-};
-FLAMBEAU_API void adam_(const Tensors& params, const Tensors& grads, const Tensors& exp_avgs,
-                        const Tensors& exp_avg_sqs, const Tensors& max_exp_avg_sqs, const Tensors& steps,
-                        const AdamOptions& options);
-
 }  // namespace flambeau

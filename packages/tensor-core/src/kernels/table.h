@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "flambeau/optimizer.h"
 #include "flambeau/pointwise.h"
 #include "kernels/factorization.h"
 #include "kernels/fourier.h"
@@ -47,14 +48,7 @@ struct Matrix {  // element (i, j) at data + i * row + j * column
 
 // Random words come in groups of 64: sixteen Philox counters of four words each.
 inline constexpr int64_t kGroup = 64;
-
-struct SgdStep {
-  double lr, momentum, dampening, weight_decay, sign;  // sign: -1 to maximise
-  bool nesterov, first;
-};
-struct AdamStep {
-  double beta1, beta2, eps, weight_decay, step_size, bias2_root, shrink, sign;
-};
+inline constexpr int kOptimizers = 10;
 
 struct Patches {  // how a convolution's windows lie on one sample's image of one group; (depth, height, width)
   int64_t channels;
@@ -119,9 +113,7 @@ struct Table {
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
   void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normals a group
   void (*dropout[2])(char* out, const char* in, int64_t n, uint32_t threshold, double scale, const uint32_t* bits);
-  void (*sgd[2])(char* param, const char* grad, char* momentum_buffer, int64_t n, const SgdStep& step);
-  void (*adam[2])(char* param, const char* grad, char* exp_avg, char* exp_avg_sq, char* max_exp_avg_sq, int64_t n,
-                  const AdamStep& step);
+  OptimizerRule optimizers[kOptimizers];
 };
 
 const Table& table();  // the best set this processor runs

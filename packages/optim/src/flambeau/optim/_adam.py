@@ -1,14 +1,11 @@
-"""Adam, and AdamW, which decays the weights apart from the gradient."""
+"""Adam and its relatives: steps scaled, for each element, by running means of the gradient and of its size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flambeau import Tensor, float32, zeros, zeros_like
-from flambeau._core import adam_
-
-from ._optimizer import Group, Optimizer, check_nonnegative
+from ._optimizer import Optimizer, check_nonnegative, implementation
 
 
 class Adam(Optimizer):
@@ -26,6 +23,7 @@ class Adam(Optimizer):
         weight_decay: factor of the L2 penalty.
         amsgrad: use the largest ``v`` so far.
         maximize: goes uphill.
+        foreach, capturable, differentiable, fused: see `Optimizer`.
         decoupled_weight_decay: decay as `AdamW` does.
     State: ``step`` (float32), ``exp_avg``, ``exp_avg_sq`` and, with amsgrad, ``max_exp_avg_sq``.
     Raises: ValueError for options out of range.
@@ -38,6 +36,8 @@ class Adam(Optimizer):
     tensor([0.9000])
     """
 
+    _rule = "adam"
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -47,13 +47,15 @@ class Adam(Optimizer):
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
-        for index, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        _check_betas(betas)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -61,34 +63,10 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable, fused=fused),
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
-
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
-        amsgrad = group["amsgrad"]
-        states = [self.state[param] for param in params]
-        if not all(states):
-            for param, state in zip(params, states, strict=True):
-                if not state:
-                    state.update(_initial_state(param, amsgrad))
-        beta1, beta2 = group["betas"]
-        adam_(
-            params,
-            grads,
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state["max_exp_avg_sq"] for state in states] if amsgrad else [],
-            [state["step"] for state in states],
-            group["lr"],
-            beta1,
-            beta2,
-            group["eps"],
-            group["weight_decay"],
-            amsgrad,
-            group["maximize"],
-            group["decoupled_weight_decay"],
-        )
 
 
 class AdamW(Adam):
@@ -113,8 +91,25 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         super().load_state_dict(state_dict)
@@ -122,9 +117,146 @@ class AdamW(Adam):
             group["decoupled_weight_decay"] = True
 
 
-def _initial_state(param: Tensor, amsgrad: bool) -> dict[str, Tensor]:
-    value = param.detach()
-    state = {"step": zeros((), dtype=float32), "exp_avg": zeros_like(value), "exp_avg_sq": zeros_like(value)}
-    if amsgrad:
-        state["max_exp_avg_sq"] = zeros_like(value)
-    return state
+class Adamax(Optimizer):
+    """Adam with the gradients' running maximum in place of their running mean square.
+
+    ``m = beta1 * m + (1 - beta1) * g``, ``u = max(beta2 * u, |g| + eps)``, ``p -= lr / (1 - beta1**t) * m / u``.
+
+    Arguments are Adam's. State: ``step``, ``exp_avg`` and ``exp_inf``.
+    Source: Kingma, Ba 2015, arXiv:1412.6980, section 7.1.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.Adamax([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.9000])
+    """
+
+    _rule = "adamax"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        _check_betas(betas)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
+        }
+        super().__init__(params, defaults)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum: the step looks ahead along ``m``.
+
+    With ``mu_t = beta1 * (1 - 0.96**(t * momentum_decay) / 2)`` and their products ``M_t``,
+    ``p -= lr * ((1 - mu_t) / (1 - M_t) * g + mu_{t+1} / (1 - M_{t+1}) * m) / (sqrt(v / (1 - beta2**t)) + eps)``.
+
+    Args:
+        momentum_decay: how slowly the momentum grows to beta1.
+        decoupled_weight_decay: decay as `AdamW` does.
+        The others are Adam's.
+    State: ``step``, ``mu_product``, ``exp_avg`` and ``exp_avg_sq``.
+    Source: Dozat 2016, ICLR workshop.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.NAdam([weight], lr=0.1).step()
+    >>> weight < 1
+    tensor([True])
+    """
+
+    _rule = "nadam"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
+        _check_betas(betas)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
+        }
+        super().__init__(params, defaults)
+
+
+class RAdam(Optimizer):
+    """Adam that steps along ``m`` alone while its denominator varies too much, and later corrects for that.
+
+    Arguments are Adam's, with ``decoupled_weight_decay`` to decay as `AdamW` does.
+    State: ``step``, ``exp_avg`` and ``exp_avg_sq``.
+    Source: Liu et al. 2020, arXiv:1908.03265.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.RAdam([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.8000])
+    """
+
+    _rule = "radam"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        _check_betas(betas)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+
+def _check_betas(betas: tuple[float, float]) -> None:
+    for index, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")

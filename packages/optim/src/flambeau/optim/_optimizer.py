@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 
 from . import _state_dict
+from ._hooks import STEP_POST_HOOKS as _STEP_POST_HOOKS
+from ._hooks import STEP_PRE_HOOKS as _STEP_PRE_HOOKS
+from ._hooks import Hooked
 
 Group = dict[str, Any]
 
@@ -24,11 +27,12 @@ DUPLICATE_PARAMETERS = (
 )
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """Base class of optimizers.
 
     A subclass hands the options' defaults to ``__init__`` and defines ``_update``, which changes one group's parameters
-    by their gradients, given in lists of equal length; the state it keeps lives in ``self.state[parameter]``:
+    by their gradients, given in lists of equal length; the state it keeps lives in ``self.state[parameter]``. (Most of
+    the shipped ones name a rule of tensor-core's instead, which steps a group in one call.)
 
     >>> class SignDescent(fb.optim.Optimizer):
     ...     def __init__(self, params, lr):
@@ -38,6 +42,9 @@ class Optimizer:
     ...         for param, grad in zip(params, grads):
     ...             param.data = param.detach() - group["lr"] * grad.sign()
 
+    PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``) are taken and make no
+    difference, for there is one; ``differentiable=True`` raises NotImplementedError.
+
     Args:
         params: parameters, or dictionaries of ``"params"`` and options of their own, or pairs of name and parameter.
         defaults: options of the groups that do not state them.
@@ -45,12 +52,17 @@ class Optimizer:
         parameter in two groups.
     """
 
+    _rule: str | None = None
+    _stepped = False  # for schedulers, which are to come after
+    _state_has_its_shape = True  # a parameter's state: so a file's must have it, too
+
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor: "
                 "write [tensor] to optimize one tensor"
             )
+        super().__init__()
         self.defaults = dict(defaults)
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
@@ -69,6 +81,22 @@ class Optimizer:
             closure: computes the loss and its gradients anew; called first.
         Returns: what ``closure`` returned.
         """
+        self._stepped = True
+        arguments: tuple[Any, ...] = (closure,)
+        for hook in (*_STEP_PRE_HOOKS.values(), *self._hooks["step_pre"].values()):
+            changed = hook(self, arguments, {})
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"a step pre hook must return None or a tuple of (new_args, new_kwargs), but got {changed}"
+                    )
+                arguments = (*changed[0], *changed[1].values())
+        result = self._step(*arguments)
+        for hook in (*self._hooks["step_post"].values(), *_STEP_POST_HOOKS.values()):
+            hook(self, arguments, {})
+        return result
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with flambeau.enable_grad():
@@ -83,7 +111,9 @@ class Optimizer:
         return loss
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
-        raise NotImplementedError(f"{type(self).__name__} defines neither _update() nor step()")
+        if self._rule is None:
+            raise NotImplementedError(f"{type(self).__name__} defines neither _update() nor step()")
+        _core._optimizer_step(self._rule, group, params, grads, self.state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""
@@ -137,7 +167,9 @@ class Optimizer:
         >>> fb.optim.SGD([fb.zeros(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
         [0]
         """
-        return _state_dict.save(self.state, self.param_groups)
+        self._call_hooks("state_dict_pre")
+        saved = _state_dict.save(self.state, self.param_groups)
+        return self._replaced("state_dict_post", saved)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over state and options from what ``state_dict()`` of an optimizer of the same parameters returned.
@@ -146,7 +178,11 @@ class Optimizer:
 
         Raises: ValueError if groups or shapes differ; nothing is changed then.
         """
-        self.state, self.param_groups = _state_dict.load(state_dict, self.param_groups, self.defaults)
+        state_dict = self._replaced("load_state_dict_pre", dict(state_dict))
+        numbers = {"step", *(_core._optimizer_scalars(self._rule) if self._rule else ())}
+        policy = _state_dict.Policy(numbers, self._state_has_its_shape)
+        self.state, self.param_groups = _state_dict.load(state_dict, self.param_groups, self.defaults, policy)
+        self._call_hooks("load_state_dict_post")
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -177,3 +213,12 @@ def check_nonnegative(**options: Any) -> None:
         if not value >= 0.0:
             described = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {described}: {value}")
+
+
+def implementation(**choices: Any) -> dict[str, Any]:
+    """PyTorch's choices among its implementations, as they stand in parameter groups."""
+    if choices.get("differentiable"):
+        raise NotImplementedError("differentiable=True: an optimizer's step is not recorded")
+    if choices.get("fused") and choices.get("foreach"):
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    return choices

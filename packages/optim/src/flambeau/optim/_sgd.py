@@ -1,14 +1,11 @@
-"""Stochastic gradient descent."""
+"""Descent along the gradient, and by its signs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from flambeau import Tensor, zeros_like
-from flambeau._core import sgd_
-
-from ._optimizer import Group, Optimizer, check_nonnegative
+from ._optimizer import Optimizer, check_nonnegative, implementation
 
 
 class SGD(Optimizer):
@@ -26,6 +23,7 @@ class SGD(Optimizer):
         weight_decay: factor of the L2 penalty.
         nesterov: looks ahead; needs momentum and no dampening.
         maximize: goes uphill.
+        foreach, differentiable, fused: see `Optimizer`.
     State: ``momentum_buffer``.
     Raises: ValueError for options out of range.
     Source: Sutskever et al. 2013, ICML.
@@ -37,6 +35,8 @@ class SGD(Optimizer):
     tensor([0.8000])
     """
 
+    _rule = "sgd"
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -47,6 +47,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
@@ -58,47 +61,106 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, fused=fused),
         }
         super().__init__(params, defaults)
 
-    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
-        if group["momentum"] == 0:
-            _descend(group, params, grads, [], False)
-            return
-        states = [self.state[param] for param in params]
-        try:
-            buffers = [state["momentum_buffer"] for state in states]
-        except KeyError:
-            self._start(group, params, grads, states)
-        else:
-            _descend(group, params, grads, buffers, False)
 
-    def _start(self, group: Group, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Any]]) -> None:
-        """Step where some parameters have no buffer yet: theirs begin as the gradient."""
-        for first in (False, True):
-            rows = [
-                (param, grad, zeros_like(param.detach()) if first else state["momentum_buffer"], state)
-                for param, grad, state in zip(params, grads, states, strict=True)
-                if first is ("momentum_buffer" not in state)
-            ]
-            if not rows:
-                continue
-            chosen, gradients, buffers, owners = (list(column) for column in zip(*rows, strict=True))
-            _descend(group, chosen, gradients, buffers, first)
-            for owner, buffer in zip(owners, buffers, strict=True):
-                owner["momentum_buffer"] = buffer
+class ASGD(Optimizer):
+    """Averaged stochastic gradient descent: steps that shrink, beside the average of where they led.
+
+    ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; ``ax`` is the mean of the
+    values of ``p`` from step ``t0`` on.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: learning rate.
+        lambd: how fast values decay and steps shrink.
+        alpha: the power of the shrinking.
+        t0: the step at which averaging begins.
+        weight_decay: factor of the L2 penalty.
+        maximize: goes uphill.
+        foreach, capturable, differentiable: see `Optimizer`.
+    State: ``step``, ``eta``, ``mu`` (the share of the last value in the average) and ``ax``.
+    Source: Polyak, Juditsky 1992, SIAM Journal on Control and Optimization 30.
+
+    >>> weight = fb.tensor([1.0])
+    >>> weight.grad = fb.tensor([2.0])
+    >>> fb.optim.ASGD([weight], lr=0.1, lambd=0).step()
+    >>> weight
+    tensor([0.8000])
+    """
+
+    _rule = "asgd"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, weight_decay=weight_decay)
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
+        }
+        super().__init__(params, defaults)
 
 
-def _descend(group: Group, params: list[Tensor], grads: list[Tensor], buffers: list[Any], first: bool) -> None:
-    sgd_(
-        params,
-        grads,
-        buffers,
-        group["lr"],
-        group["momentum"],
-        group["dampening"],
-        group["weight_decay"],
-        group["nesterov"],
-        group["maximize"],
-        first,
-    )
+class Rprop(Optimizer):
+    """Steps of a size of each element's own, which grows while its gradient keeps its sign and shrinks where it turns.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: the first size.
+        etas: (factor of shrinking, factor of growing), with ``0 < shrinking < 1 < growing``.
+        step_sizes: (least, greatest) size.
+        capturable, foreach, maximize, differentiable: see `Optimizer`.
+    State: ``step``, ``prev`` (the last gradient, zero after a turn) and ``step_size``.
+    Raises: ValueError for options out of range.
+    Source: Riedmiller, Braun 1993, IEEE International Conference on Neural Networks.
+
+    >>> weight = fb.tensor([1.0, 1.0])
+    >>> weight.grad = fb.tensor([2.0, -0.1])
+    >>> fb.optim.Rprop([weight], lr=0.1).step()
+    >>> weight
+    tensor([0.9000, 1.1000])
+    """
+
+    _rule = "rprop"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        defaults = {
+            "lr": lr,
+            "etas": etas,
+            "step_sizes": step_sizes,
+            "maximize": maximize,
+            **implementation(foreach=foreach, differentiable=differentiable, capturable=capturable),
+        }
+        super().__init__(params, defaults)

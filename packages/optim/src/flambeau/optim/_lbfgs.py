@@ -1,0 +1,285 @@
+"""A quasi-Newton method: curvature from the last steps, and a line search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau import Tensor
+
+from ._optimizer import Optimizer
+
+_SUFFICIENT_DECREASE, _CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
+_MOST_SEARCHES = 25
+
+
+class LBFGS(Optimizer):
+    """Steps along the gradient as seen through an estimate of the inverse Hessian, made of the last steps.
+
+    ``step(closure)`` needs a closure that clears the gradients, computes the loss, calls ``backward()`` and returns the
+    loss; it is called up to ``max_eval`` times. All parameters are in one group.
+
+    Args:
+        params: the parameters.
+        lr: the length of a step, and of the first trial where the length is searched for.
+        max_iter: steps in one call of ``step``.
+        max_eval: evaluations of the closure in one call; ``max_iter * 5 / 4`` by default.
+        tolerance_grad: stop where no gradient is larger.
+        tolerance_change: stop where neither parameters nor loss change more.
+        history_size: how many steps are remembered.
+        line_search_fn: ``"strong_wolfe"``, or None for steps of length ``lr``.
+    State, kept with the first parameter: ``func_evals``, ``n_iter`` and the history.
+    Raises: ValueError for several groups; RuntimeError for another line search.
+    Source: Liu, Nocedal 1989, Mathematical Programming 45; Nocedal, Wright 2006, algorithms 7.4, 3.5 and 3.6.
+
+    >>> x = fb.zeros(1)
+    >>> optimizer = fb.optim.LBFGS([x], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     x.grad = 2 * (x - 3)
+    ...     return ((x - 3) ** 2).sum()
+    >>> loss = optimizer.step(closure)
+    >>> x
+    tensor([3.])
+    """
+
+    _state_has_its_shape = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        if not lr >= 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        defaults = {
+            "lr": lr,
+            "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad,
+            "tolerance_change": tolerance_change,
+            "history_size": history_size,
+            "line_search_fn": line_search_fn,
+        }
+        super().__init__(params, defaults)
+        if len(self.param_groups) != 1:
+            raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
+        if closure is None:
+            raise TypeError("LBFGS.step() missing 1 required positional argument: 'closure'")
+        group = self.param_groups[0]
+        if group["line_search_fn"] not in (None, "strong_wolfe"):
+            raise RuntimeError(f"only 'strong_wolfe' is supported as line_search_fn, got {group['line_search_fn']!r}")
+        state = self.state[group["params"][0]]
+        state.setdefault("func_evals", 0)
+        state.setdefault("n_iter", 0)
+        objective = _Objective(group["params"], closure)
+        first = objective.loss()
+        loss, gradient = float(first), objective.gradient()
+        state["func_evals"] += 1
+        if not _largest(gradient) <= group["tolerance_grad"]:
+            with flambeau.no_grad():
+                self._descend(group, state, objective, loss, gradient)
+        return first
+
+    def _descend(
+        self, group: dict[str, Any], state: dict[str, Any], objective: _Objective, loss: float, gradient: Tensor
+    ) -> None:
+        evaluations, searching = 1, group["line_search_fn"] is not None
+        for iteration in range(1, group["max_iter"] + 1):
+            state["n_iter"] += 1
+            direction = _direction(state, gradient, group["history_size"])
+            length: Any = group["lr"]
+            if state["n_iter"] == 1:
+                length = min(1.0, 1.0 / float(gradient.abs().sum())) * group["lr"]
+            state.update(d=direction, t=length, prev_flat_grad=gradient, prev_loss=loss)
+            slope = float(gradient @ direction)
+            if slope > -group["tolerance_change"]:
+                break
+            before, calls = loss, 0
+            if searching:
+                found, calls = _strong_wolfe(objective, direction, length, _Point(0.0, loss, gradient, slope))
+                length, loss, gradient = found.length, found.loss, found.gradient
+                objective.move(length, direction)
+            else:
+                objective.move(length, direction)
+                if iteration != group["max_iter"]:
+                    loss, gradient, calls = float(objective.loss()), objective.gradient(), 1
+            state["t"] = length
+            evaluations += calls
+            state["func_evals"] += calls
+            if (
+                evaluations >= group["max_eval"]
+                or _largest(gradient) <= group["tolerance_grad"]
+                or _largest(direction * length) <= group["tolerance_change"]
+                or abs(loss - before) < group["tolerance_change"]
+            ):
+                break
+
+
+class _Objective:
+    """The loss as a function of one vector."""
+
+    def __init__(self, params: list[Tensor], closure: Callable[[], Any]) -> None:
+        self.params, self.closure = params, closure
+
+    def loss(self) -> Any:
+        with flambeau.enable_grad():
+            return self.closure()
+
+    def gradient(self) -> Tensor:
+        parts = [flambeau.zeros_like(p.detach()) if p.grad is None else p.grad.detach() for p in self.params]
+        return flambeau.cat([_real(part).reshape(-1) for part in parts])
+
+    def move(self, length: float, direction: Tensor) -> None:
+        start = 0
+        for param in self.params:
+            values = _real(param.detach())
+            stop = start + values.numel()
+            values.add_(direction[start:stop].reshape(values.shape), alpha=length)
+            start = stop
+
+    def at(self, length: float, direction: Tensor) -> _Point:
+        """The loss at a distance from here; the parameters come back."""
+        kept = [param.detach().clone() for param in self.params]
+        self.move(length, direction)
+        loss, gradient = float(self.loss()), self.gradient()
+        for param, value in zip(self.params, kept, strict=True):
+            param.detach().copy_(value)
+        return _Point(length, loss, gradient, float(gradient @ direction))
+
+
+def _real(values: Tensor) -> Tensor:
+    return flambeau.view_as_real(values) if values.is_complex() else values
+
+
+def _largest(values: Tensor) -> float:
+    return float(values.abs().max()) if values.numel() else 0.0
+
+
+def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
+    """Where to go from a gradient; the change since the last one joins the history."""
+    if state["n_iter"] == 1:
+        state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
+        return -gradient
+    changes, steps, weights = state["old_dirs"], state["old_stps"], state["ro"]
+    change, step = gradient - state["prev_flat_grad"], state["d"] * state["t"]
+    curvature = change @ step
+    if curvature > 1e-10:
+        if len(changes) == history:
+            for remembered in (changes, steps, weights):
+                del remembered[0]
+        changes.append(change)
+        steps.append(step)
+        weights.append(1.0 / curvature)
+        state["H_diag"] = curvature / (change @ change)
+    result = -gradient
+    shares = []
+    for change, step, weight in zip(reversed(changes), reversed(steps), reversed(weights), strict=True):
+        shares.append((step @ result) * weight)
+        result = result - change * shares[-1]
+    result = result * state["H_diag"]
+    for change, step, weight, share in zip(changes, steps, weights, reversed(shares), strict=True):
+        result = result + step * (share - (change @ result) * weight)
+    return result
+
+
+# The line search
+
+
+class _Point(NamedTuple):
+    """Of the line: how far, and the loss, its gradient and its slope there."""
+
+    length: float
+    loss: float
+    gradient: Tensor
+    slope: float
+
+
+def _strong_wolfe(objective: _Objective, direction: Tensor, length: float, start: _Point) -> tuple[_Point, int]:
+    """A point where the loss has fallen and flattened enough, and how many evaluations that took."""
+
+    def too_high(point: _Point) -> bool:
+        return point.loss > start.loss + _SUFFICIENT_DECREASE * point.length * start.slope
+
+    def flat(point: _Point) -> bool:
+        return abs(point.slope) <= -_CURVATURE * start.slope
+
+    previous, point, tries = start, objective.at(length, direction), 0
+    while tries < _MOST_SEARCHES:
+        if too_high(point) or (tries > 1 and point.loss >= previous.loss):
+            break
+        if flat(point):
+            return point, tries + 1
+        if point.slope >= 0:
+            break
+        bounds = point.length + 0.01 * (point.length - previous.length), point.length * 10
+        previous, point = point, objective.at(_cubic_minimum(previous, point, bounds), direction)
+        tries += 1
+    else:
+        previous = start
+    return _zoom(objective, direction, previous, point, too_high, flat, tries)
+
+
+def _zoom(
+    objective: _Objective,
+    direction: Tensor,
+    one: _Point,
+    other: _Point,
+    too_high: Callable[[_Point], bool],
+    flat: Callable[[_Point], bool],
+    tries: int,
+) -> tuple[_Point, int]:
+    """Narrows a bracket; gives its lower end."""
+    low, high = (one, other) if one.loss <= other.loss else (other, one)
+    stalled, done, reach = False, False, _largest(direction)
+    while not done and tries < _MOST_SEARCHES and abs(high.length - low.length) * reach >= 1e-9:
+        least, most = sorted((low.length, high.length))
+        left, right = (low, high) if low.length == least else (high, low)
+        length, margin = _cubic_minimum(left, right, (least, most)), 0.1 * (most - least)
+        if min(most - length, length - least) < margin:
+            if stalled or length >= most or length <= least:
+                length = most - margin if abs(length - most) < abs(length - least) else least + margin
+                stalled = False
+            else:
+                stalled = True
+        else:
+            stalled = False
+        point = objective.at(length, direction)
+        tries += 1
+        if too_high(point) or point.loss >= low.loss:
+            high = point
+            low, high = (low, high) if low.loss <= high.loss else (high, low)
+            continue
+        if flat(point):
+            done = True
+        elif point.slope * (high.length - low.length) >= 0:
+            high = low
+        low = point
+    return low, tries + 1
+
+
+def _cubic_minimum(one: _Point, other: _Point, bounds: tuple[float, float]) -> float:
+    """The minimum of the cubic through two points with their slopes, within bounds."""
+    left, right = (one, other) if one.length <= other.length else (other, one)
+    width = right.length - left.length
+    if width == 0:
+        return sum(bounds) / 2
+    mean = one.slope + other.slope - 3 * (one.loss - other.loss) / (one.length - other.length)
+    square = mean**2 - one.slope * other.slope
+    if not square >= 0:
+        return sum(bounds) / 2
+    root = math.sqrt(square)
+    divisor = right.slope - left.slope + 2 * root
+    if divisor == 0:
+        return sum(bounds) / 2
+    at = right.length - width * ((right.slope + root - mean) / divisor)
+    return min(max(at, bounds[0]), bounds[1])

@@ -1,0 +1,217 @@
+"""Optimizers that see parameters as matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._optimizer import Group, Optimizer, check_nonnegative, implementation
+
+
+class Adafactor(Optimizer):
+    """Adaptive steps whose second moments are kept as sums of rows and columns: little memory for large matrices.
+
+    ``R = lerp(R, mean of g**2 by rows, t**beta2_decay)``, ``C`` by columns alike, ``V = R C / mean(R)``,
+    ``u = g / sqrt(V)``, ``u /= max(1, rms(u) / d)``, ``p -= max(eps2, rms(p)) * min(lr, 1 / sqrt(t)) * u``.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: the largest relative rate.
+        beta2_decay: how fast the share of the last gradient in the moments falls; at most 0.
+        eps: (least second moment, None for the dtype's; least size of a parameter).
+        d: how large an update may be.
+        weight_decay: decay apart from the gradient.
+        foreach, maximize: see `Optimizer`.
+    State: ``step`` and ``row_var``, ``col_var`` (of matrices and beyond) or ``variance``.
+    Raises: ValueError for options out of range.
+    Source: Shazeer, Stern 2018, arXiv:1804.04235.
+
+    >>> weight = fb.ones(2, 2)
+    >>> weight.grad = fb.ones(2, 2)
+    >>> fb.optim.Adafactor([weight], lr=0.1).step()
+    >>> weight
+    tensor([[0.9000, 0.9000],
+            [0.9000, 0.9000]])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+    ) -> None:
+        check_nonnegative(lr=lr, weight_decay=weight_decay)
+        if not beta2_decay <= 0.0:
+            raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
+        if eps[0] is not None and not eps[0] >= 0.0:
+            raise ValueError(f"epsilon1 should be >= 0 but is: {eps[0]}")
+        if not eps[1] >= 0.0:
+            raise ValueError(f"epsilon2 should be >= 0 but is: {eps[1]}")
+        if not d >= 1.0:
+            raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
+        defaults = {
+            "lr": lr,
+            "beta2_decay": beta2_decay,
+            "eps": eps,
+            "d": d,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            **implementation(foreach=foreach),
+        }
+        super().__init__(params, defaults)
+
+    _state_has_its_shape = False
+
+    @flambeau.no_grad()
+    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+        for param, grad in zip(params, grads, strict=True):
+            if param.is_complex():
+                raise RuntimeError("Adafactor does not support complex parameters")
+            state = self.state[param]
+            if not state:
+                state.update(_moments(grad))
+            _factored_step(group, state, param.detach(), -grad if group["maximize"] else grad)
+
+
+def _moments(grad: Tensor) -> dict[str, Tensor]:
+    state = {"step": flambeau.tensor(0.0, dtype=flambeau.float32)}
+    if grad.ndim < 2:
+        return {**state, "variance": flambeau.zeros_like(grad)}
+    rows, columns = list(grad.shape), list(grad.shape)
+    rows[-1] = columns[-2] = 1
+    return {**state, "row_var": grad.new_zeros(rows), "col_var": grad.new_zeros(columns)}
+
+
+def _factored_step(group: Group, state: dict[str, Tensor], param: Tensor, grad: Tensor) -> None:
+    state["step"] += 1
+    number = float(state["step"])
+    share, lr = number ** group["beta2_decay"], float(group["lr"])
+    least = flambeau.finfo(param.dtype).eps if group["eps"][0] is None else group["eps"][0]
+    rate = max(group["eps"][1], _rms(param)) * min(lr, 1 / math.sqrt(number))
+    if group["weight_decay"]:
+        param.mul_(1 - lr * group["weight_decay"])
+    square = grad * grad
+    if grad.ndim > 1:
+        rows = state["row_var"].lerp_(square.mean(-1, keepdim=True), share)
+        columns = state["col_var"].lerp_(square.mean(-2, keepdim=True), share)
+        variance = rows @ columns / rows.mean(-2, keepdim=True).clamp(min=least)
+    else:
+        variance = state["variance"].lerp_(square, share)
+    update = variance.clamp(min=least * least).rsqrt() * grad
+    param.add_(update, alpha=-rate / max(1.0, _rms(update) / group["d"]))
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.norm()) / math.sqrt(values.numel()) if values.numel() else 0.0
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal: every step of a weight matrix has singular values near 1.
+
+    ``b = lerp(b, g, 1 - momentum)``, ``p -= lr * weight_decay * p + adjusted lr * orthogonal(b)`` by the iteration of
+    Newton and Schulz in bfloat16. Made for the hidden layers' matrices; give all else to `AdamW`.
+
+    Args:
+        params: parameters of two dimensions, or groups of them.
+        lr: learning rate.
+        weight_decay: decay apart from the gradient.
+        momentum: how much of the last step goes on.
+        nesterov: look ahead along it.
+        ns_coefficients: (a, b, c) of the iteration ``X = a X + (b X X^T + c (X X^T)^2) X``.
+        eps: keeps the norm off zero.
+        ns_steps: the number of iterations, below 100.
+        adjust_lr_fn: ``"original"`` (or None) multiplies lr by ``sqrt(max(1, rows / columns))``,
+            ``"match_rms_adamw"`` by ``0.2 * sqrt(max(rows, columns))``.
+    State: ``momentum_buffer``.
+    Raises: ValueError for parameters of other than two dimensions and options out of range.
+    Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon; adjustment: Liu et al. 2025, arXiv:2502.16982.
+
+    >>> weight = fb.zeros(2, 2)
+    >>> weight.grad = fb.eye(2)
+    >>> fb.optim.Muon([weight], lr=0.1).step()
+    >>> weight[0, 0] < -0.05
+    tensor(True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ) -> None:
+        check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
+            raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
+        if len(ns_coefficients) != 3:
+            raise ValueError(f"Coefficients must be a tuple of exactly 3 values, got {ns_coefficients}")
+        if ns_steps >= 100:
+            raise ValueError("Number of steps must be less than 100 for computational efficiency")
+        defaults = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "ns_coefficients": ns_coefficients,
+            "eps": eps,
+            "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }
+        super().__init__(params, defaults)
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        for param in group["params"]:
+            if param.ndim != 2:
+                raise ValueError(
+                    f"Muon only supports 2D parameters whereas we found a parameter with size: {tuple(param.shape)}"
+                )
+
+    @flambeau.no_grad()
+    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+        lr = group["lr"]
+        for param, grad in zip(params, grads, strict=True):
+            if param.is_complex():
+                raise RuntimeError("Muon does not support complex parameters")
+            state = self.state[param]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = flambeau.zeros_like(grad)
+            buffer = state["momentum_buffer"].lerp_(grad, 1 - group["momentum"])
+            update = _orthogonal(grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer, group)
+            values = param.detach()
+            values.mul_(1 - lr * group["weight_decay"])
+            rate = lr * _adjustment(group["adjust_lr_fn"], *param.shape)
+            values.add_(update.to(values.dtype), alpha=-float(rate))
+
+
+def _orthogonal(matrix: Tensor, group: Group) -> Tensor:
+    a, b, c = group["ns_coefficients"]
+    x = matrix.bfloat16()
+    turned = x.size(0) > x.size(1)
+    x = x.T if turned else x
+    x = x / x.norm().clamp(min=group["eps"])
+    for _ in range(group["ns_steps"]):
+        gram = x @ x.T
+        x = flambeau.addmm(x, flambeau.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if turned else x
+
+
+def _adjustment(kind: str | None, rows: int, columns: int) -> float:
+    if kind == "match_rms_adamw":
+        return 0.2 * math.sqrt(max(rows, columns))
+    return math.sqrt(max(1.0, rows / columns))

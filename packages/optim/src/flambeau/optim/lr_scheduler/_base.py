@@ -1,0 +1,113 @@
+"""What all schedules share."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from flambeau import Tensor
+
+from .._optimizer import Optimizer
+
+TOO_EARLY = (
+    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
+    "`optimizer.step()` before `lr_scheduler.step()`; else the first value of the schedule is skipped."
+)
+EPOCH_GIVEN = "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
+
+
+class LRScheduler:
+    """Base class of schedules: a subclass defines ``get_lr``, the groups' rates at ``self.last_epoch``.
+
+    Args:
+        optimizer: whose groups' ``"lr"`` is set.
+        last_epoch: the last epoch run, when resuming; -1 at the start.
+    Raises: TypeError if ``optimizer`` is none; KeyError when resuming without ``"initial_lr"`` in the groups.
+    """
+
+    _is_initial = False
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        self.optimizer = optimizer
+        for number, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", _plain(group["lr"]))
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{number}] when resuming with "
+                    "last_epoch >= 0: load the optimizer's state first"
+                )
+        self.base_lrs = [_plain(group["initial_lr"]) for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._initial_step()
+
+    def _initial_step(self) -> None:
+        self._step_count = 0
+        self._is_initial = True
+        self._advance()
+        self._is_initial = False
+
+    def get_lr(self) -> list[float]:
+        """Return the rate of every group for ``self.last_epoch``.
+
+        A rule that multiplies the current rates leaves them as they are while ``self._is_initial``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define get_lr()")
+
+    def step(self, epoch: int | None = None) -> None:
+        """Go on to the next epoch (or, deprecated, to the given one)."""
+        if self._step_count == 1 and not self.optimizer._stepped and type(self.optimizer).step is Optimizer.step:
+            warnings.warn(TOO_EARLY, stacklevel=2)
+        if epoch is not None:
+            warnings.warn(EPOCH_GIVEN, stacklevel=2)
+        self._advance(epoch)
+
+    def _advance(self, epoch: int | None = None) -> None:
+        self._step_count += 1
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        closed = getattr(self, "_get_closed_form_lr", self.get_lr)
+        self._set_rates(self.get_lr() if epoch is None else closed())
+
+    def _set_rates(self, rates: list[float]) -> None:
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self._last_lr = rates
+
+    def get_last_lr(self) -> list[float]:
+        """Return the rates that the last ``step()`` set."""
+        return list(self._last_lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything but the optimizer."""
+        return {name: value for name, value in vars(self).items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what ``state_dict()`` returned. The rates themselves are in the optimizer's state."""
+        vars(self).update({name: value for name, value in state_dict.items() if name != "optimizer"})
+
+    def _current(self) -> list[float]:
+        return [_plain(group["lr"]) for group in self.optimizer.param_groups]
+
+    def _scaled(self, factor: float) -> list[float]:
+        """The current rates times a factor."""
+        return [rate * factor for rate in self._current()]
+
+
+def _plain(rate: Any) -> float:
+    """A rate as a number, if it is a tensor."""
+    return float(rate) if isinstance(rate, Tensor) else rate
+
+
+def each_group(optimizer: Optimizer, name: str, values: Any) -> list[Any]:
+    """An option of a schedule as a list with one value for each group."""
+    groups = len(optimizer.param_groups)
+    if not isinstance(values, (list, tuple)):
+        return [values] * groups
+    if len(values) != groups:
+        raise ValueError(f"Expected {groups} values for {name}, got {len(values)}")
+    return list(values)

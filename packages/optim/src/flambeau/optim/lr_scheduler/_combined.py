@@ -1,0 +1,110 @@
+"""Schedules made of schedules."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from .._optimizer import Optimizer
+from ._base import LRScheduler
+from ._plateau import ReduceLROnPlateau
+
+
+class _OfSchedules(LRScheduler):
+    _schedulers: list[LRScheduler]
+
+    def state_dict(self) -> dict[str, Any]:
+        hidden = ("optimizer", "_schedulers")
+        state = {name: value for name, value in vars(self).items() if name not in hidden}
+        return {**state, "_schedulers": [each.state_dict() for each in self._schedulers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self).update({name: value for name, value in state_dict.items() if name != "_schedulers"})
+        for each, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            each.load_state_dict(state)
+
+
+class ChainedScheduler(_OfSchedules):
+    """Several schedules that each change the rates at every step."""
+
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
+        if len(schedulers) < 1:
+            raise ValueError(f"{type(self).__name__} expects at least one scheduler, but got no scheduler.")
+        self.optimizer = schedulers[0].optimizer if optimizer is None else optimizer
+        _require_common(self, schedulers)
+        self._schedulers = list(schedulers)
+        self._last_lr = self._current()
+
+    def step(self) -> None:  # type: ignore[override]
+        """Step every schedule."""
+        for each in self._schedulers:
+            each._advance()
+        self._last_lr = self._current()
+
+
+class SequentialLR(_OfSchedules):
+    """Schedules one after the other: the next begins, at its own epoch 0, at each of the ``milestones``.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> warm = fb.optim.lr_scheduler.ConstantLR(optimizer, factor=0.1, total_iters=2)
+    >>> fall = fb.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> schedule = fb.optim.lr_scheduler.SequentialLR(optimizer, [warm, fall], milestones=[2])
+    >>> rates = []
+    >>> for epoch in range(4):
+    ...     optimizer.step()
+    ...     rates += schedule.get_last_lr()
+    ...     schedule.step()
+    >>> rates
+    [0.1, 0.1, 1.0, 0.5]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ) -> None:
+        if len(schedulers) < 1:
+            raise ValueError(f"{type(self).__name__} expects at least one scheduler, but got no scheduler.")
+        self.optimizer = optimizer
+        _require_common(self, schedulers)
+        if len(milestones) != len(schedulers) - 1:
+            raise ValueError(
+                "Sequential Schedulers expects number of schedulers provided to be one more than the number of "
+                f"milestone points, but got number of schedulers {len(schedulers)} and the number of milestones to be "
+                f"equal to {len(milestones)}"
+            )
+        self._schedulers = list(schedulers)
+        self._milestones = list(milestones)
+        self.last_epoch = last_epoch + 1
+        for group in optimizer.param_groups:  # as before the schedules' own first steps
+            group["lr"] = group["initial_lr"]
+        for each in schedulers:
+            each.last_epoch -= 1
+        schedulers[0]._initial_step()
+        self._last_lr = schedulers[0].get_last_lr()
+
+    def step(self) -> None:  # type: ignore[override]
+        """Step the schedule whose turn it is."""
+        self.last_epoch += 1
+        turn = bisect_right(self._milestones, self.last_epoch)
+        each = self._schedulers[turn]
+        if turn > 0 and self._milestones[turn - 1] == self.last_epoch:
+            each._advance(0)
+        else:
+            each._advance()
+        self._last_lr = each.get_last_lr()
+
+
+def _require_common(own: LRScheduler, schedulers: Sequence[LRScheduler]) -> None:
+    for number, each in enumerate(schedulers):
+        if not hasattr(each, "optimizer"):
+            raise TypeError(f"{type(own).__name__} at index {number} should have `optimizer` as its attribute.")
+        if isinstance(each, ReduceLROnPlateau):
+            raise ValueError(
+                f"{type(own).__name__} does not support `ReduceLROnPlateau` scheduler as it requires additional kwargs "
+                f"to be specified when calling `step`, but got one at index {number}."
+            )
+        if each.optimizer is not own.optimizer:
+            raise ValueError(
+                f"{type(own).__name__} expects all schedulers to belong to the same optimizer, but got scheduler "
+                f"{type(each).__name__} at index {number} with another one."
+            )

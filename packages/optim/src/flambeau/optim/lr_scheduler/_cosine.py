@@ -1,0 +1,99 @@
+"""Rates along a cosine."""
+
+from __future__ import annotations
+
+import math
+
+from .._optimizer import Optimizer
+from ._base import LRScheduler
+
+
+class CosineAnnealingLR(LRScheduler):
+    """Half a period of a cosine from the initial rates down to ``eta_min`` in ``T_max`` epochs, and up again.
+
+    ``eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``. Source: Loshchilov, Hutter 2017,
+    arXiv:1608.03983 (without the restarts).
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        self.T_max = T_max
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        """Scale the current rates, so that schedules can be combined."""
+        if self._is_initial:
+            return self._current() if self.last_epoch == 0 else self._get_closed_form_lr()
+        before, now = (1 + math.cos(math.pi * epoch / self.T_max) for epoch in (self.last_epoch - 1, self.last_epoch))
+        at_minimum = (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0
+        return [
+            rate + (base - self.eta_min) * now / 2
+            if at_minimum
+            else self.eta_min + (rate - self.eta_min) * now / before
+            for base, rate in zip(self.base_lrs, self._current(), strict=True)
+        ]
+
+    def _get_closed_form_lr(self) -> list[float]:
+        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """Half a cosine from the initial rates down to ``eta_min``, again and again.
+
+    Args:
+        optimizer: whose rates are set.
+        T_0: epochs until the first restart.
+        T_mult: how much longer each round is than the one before.
+        eta_min: the least rate.
+        last_epoch: the last epoch run, when resuming.
+    ``step(epoch)`` takes a fraction of an epoch, too. Source: Loshchilov, Hutter 2017, arXiv:1608.03983.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        if T_0 <= 0 or not isinstance(T_0, int):
+            raise ValueError(f"Expected positive integer T_0, but got {T_0}")
+        if T_mult < 1 or not isinstance(T_mult, int):
+            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
+        if not isinstance(eta_min, (int, float)):
+            raise ValueError(f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}")
+        self.T_0 = self.T_i = T_0
+        self.T_mult = T_mult
+        self.eta_min = eta_min
+        self.T_cur: float = last_epoch
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        share = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go on to the next epoch, or to ``epoch``, which may be a fraction."""
+        self._advance(epoch)  # type: ignore[arg-type]
+
+    def _advance(self, epoch: float | None = None) -> None:
+        if epoch is None and self.last_epoch < 0:
+            epoch = 0
+        self._step_count += 1
+        if epoch is None:
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur -= self.T_i
+                self.T_i *= self.T_mult
+            epoch = self.last_epoch + 1
+        else:
+            if epoch < 0:
+                raise ValueError(f"Expected non-negative epoch, but got {epoch}")
+            self._find_round(epoch)
+        self.last_epoch = math.floor(epoch)
+        self._set_rates(self.get_lr())
+
+    def _find_round(self, epoch: float) -> None:
+        if self.T_mult == 1:
+            self.T_cur, self.T_i = epoch % self.T_0, self.T_0
+            return
+        rounds = int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult)) if epoch >= self.T_0 else 0
+        passed = self.T_0 * (self.T_mult**rounds - 1) / (self.T_mult - 1)
+        self.T_cur, self.T_i = epoch - passed, self.T_0 * self.T_mult**rounds

@@ -1,0 +1,113 @@
+"""Rates that fall when a measure no longer improves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .._optimizer import Optimizer
+from ._base import LRScheduler, each_group
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """Multiply the rates by ``factor`` when ``patience`` epochs have gone by without an improvement.
+
+    ``step(metrics)`` after every epoch takes the measure.
+
+    Args:
+        optimizer: whose rates are set.
+        mode: ``"min"`` if the measure is to fall, ``"max"`` if it is to rise.
+        factor: below 1.
+        patience: epochs without improvement that are let pass.
+        threshold: what counts as an improvement: by this share of the best (``"rel"``) or this much (``"abs"``).
+        threshold_mode: ``"rel"`` or ``"abs"``.
+        cooldown: epochs after a fall that do not count.
+        min_lr: the least rate, for all groups or one for each.
+        eps: changes of a rate below this are not made.
+
+    >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
+    >>> schedule = fb.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     schedule.step(loss)
+    >>> schedule.get_last_lr()
+    [0.1]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0,
+        eps: float = 1e-8,
+    ) -> None:
+        if factor >= 1.0:
+            raise ValueError("Factor should be < 1.0.")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode {mode} is unknown!")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"threshold mode {threshold_mode} is unknown!")
+        self.optimizer = optimizer
+        self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.min_lrs = each_group(optimizer, "min_lr", min_lr)
+        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
+        self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode
+        self.last_epoch = 0
+        self._last_lr = self._current()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget the best measure and what has been counted."""
+        self.mode_worse = math.inf if self.mode == "min" else -math.inf
+        self.best = self.mode_worse
+        self.cooldown_counter = 0
+        self.num_bad_epochs = 0
+
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Take the measure of an epoch, a number or a tensor of one."""
+        current = float(metrics)
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        if self._is_better(current, self.best):
+            self.best, self.num_bad_epochs = current, 0
+        else:
+            self.num_bad_epochs += 1
+        if self.in_cooldown:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self._last_lr = self._current()
+
+    def _reduce(self) -> None:
+        rates = self._current()
+        if len(rates) != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise RuntimeError(
+                    "The number of param groups in the `optimizer` "
+                    f"({len(rates)}) differs from when `ReduceLROnPlateau` was initialized ({len(self.min_lrs)}), "
+                    "usually due to a new param group being added; pass min_lr as one number"
+                )
+            self.min_lrs = [self.default_min_lr] * len(rates)
+        lower = [max(rate * self.factor, least) for rate, least in zip(rates, self.min_lrs, strict=True)]
+        self._set_rates([new if old - new > self.eps else old for old, new in zip(rates, lower, strict=True)])
+
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether epochs do not count, just after a fall."""
+        return self.cooldown_counter > 0
+
+    def _is_better(self, a: float, best: float) -> bool:
+        gain = abs(best) * self.threshold if self.threshold_mode == "rel" and math.isfinite(best) else self.threshold
+        if self.threshold_mode == "rel":
+            bound = best * (1 - self.threshold) if self.mode == "min" else best * (1 + self.threshold)
+        else:
+            bound = best - gain if self.mode == "min" else best + gain
+        return a < bound if self.mode == "min" else a > bound

@@ -1,0 +1,232 @@
+"""Averages of a model's parameters over training: stochastic weight averaging, and running means.
+
+This module averages modules, and so needs flambeau-nn.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any, Literal
+
+import flambeau
+from flambeau import Tensor, nn, no_grad, tensor
+
+from ._optimizer import Optimizer
+from .lr_scheduler import LRScheduler
+from .lr_scheduler._base import each_group
+
+__all__ = [
+    "SWALR",
+    "AveragedModel",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
+    "update_bn",
+]
+
+OneByOne = Callable[[Tensor, Tensor, Tensor], Tensor]
+Together = Callable[[list[Tensor], list[Tensor], Tensor], None]
+
+
+def _check_decay(decay: float) -> None:
+    if not 0.0 <= decay <= 1.0:
+        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+
+
+def get_ema_avg_fn(decay: float = 0.999) -> OneByOne:
+    """For `AveragedModel`: ``average * decay + value * (1 - decay)``."""
+    _check_decay(decay)
+
+    @no_grad()
+    def average(averaged: Tensor, value: Tensor, num_averaged: Tensor) -> Tensor:
+        return decay * averaged + (1 - decay) * value
+
+    return average
+
+
+def get_swa_avg_fn() -> OneByOne:
+    """For `AveragedModel`: the plain mean of all values so far."""
+
+    @no_grad()
+    def average(averaged: Tensor, value: Tensor, num_averaged: Tensor) -> Tensor:
+        return averaged + (value - averaged) / (num_averaged + 1)
+
+    return average
+
+
+def get_ema_multi_avg_fn(decay: float = 0.999) -> Together:
+    """As `get_ema_avg_fn`, over lists of tensors in place."""
+    _check_decay(decay)
+
+    @no_grad()
+    def average(averaged: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
+        for mean, value in zip(averaged, values, strict=True):
+            _towards(mean, value, 1 - decay)
+
+    return average
+
+
+def get_swa_multi_avg_fn() -> Together:
+    """As `get_swa_avg_fn`, over lists of tensors in place."""
+
+    @no_grad()
+    def average(averaged: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
+        for mean, value in zip(averaged, values, strict=True):
+            _towards(mean, value, 1 / (float(num_averaged) + 1))
+
+    return average
+
+
+def _towards(mean: Tensor, value: Tensor, share: float) -> None:
+    if mean.is_floating_point() or mean.is_complex():
+        mean.lerp_(value, share)
+    else:
+        mean.add_(((value - mean) * share).to(mean.dtype))
+
+
+class AveragedModel(nn.Module):
+    """A copy of a model whose parameters are averages of the model's.
+
+    ``update_parameters(model)`` after a step, or after an epoch, takes the model's values in.
+
+    Args:
+        model: to be copied.
+        device: where the copy goes.
+        avg_fn: ``(average, value, count)`` to the next average; the plain mean by default.
+        multi_avg_fn: the same over lists of tensors, in place.
+        use_buffers: average the buffers as well, instead of copying them.
+    State: ``n_averaged`` and that of ``module``, the copy.
+    Source: Izmailov et al. 2018, arXiv:1803.05407.
+
+    >>> from flambeau.optim.swa_utils import AveragedModel
+    >>> model = fb.nn.Linear(1, 1, bias=False)
+    >>> averaged = AveragedModel(model)
+    >>> for value in (1.0, 3.0):
+    ...     _ = fb.nn.init.constant_(model.weight, value)
+    ...     averaged.update_parameters(model)
+    >>> averaged.module.weight.item()
+    2.0
+    """
+
+    n_averaged: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        device: Any = None,
+        avg_fn: OneByOne | None = None,
+        multi_avg_fn: Together | None = None,
+        use_buffers: bool = False,
+    ) -> None:
+        super().__init__()
+        if avg_fn is not None and multi_avg_fn is not None:
+            raise AssertionError("Only one of avg_fn and multi_avg_fn should be provided")
+        self.module = deepcopy(model)
+        if device is not None:
+            self.module = self.module.to(device)
+        self.register_buffer("n_averaged", tensor(0, dtype=flambeau.long, device=device))
+        self.avg_fn = avg_fn
+        self.multi_avg_fn = multi_avg_fn
+        self.use_buffers = use_buffers
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+    def _averaged(self, model: nn.Module) -> list[Tensor]:
+        buffers: Iterable[Tensor] = model.buffers() if self.use_buffers else ()
+        return [value.detach() for value in itertools.chain(model.parameters(), buffers)]
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take the values of ``model`` into the averages."""
+        means = self._averaged(self.module)
+        values = [value.to(mean.device) for value, mean in zip(self._averaged(model), means, strict=True)]
+        with no_grad():
+            if self.n_averaged == 0:
+                for mean, value in zip(means, values, strict=True):
+                    mean.copy_(value)
+            elif self.avg_fn is not None:
+                for mean, value in zip(means, values, strict=True):
+                    mean.copy_(self.avg_fn(mean, value, self.n_averaged))
+            else:
+                (self.multi_avg_fn or get_swa_multi_avg_fn())(means, values, self.n_averaged)
+            if not self.use_buffers:
+                for mean, value in zip(self.module.buffers(), model.buffers(), strict=True):
+                    mean.copy_(value)
+            self.n_averaged += 1
+
+
+@no_grad()
+def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:
+    """Compute the running statistics of a model's batch normalisations anew, in one pass over a loader.
+
+    Args:
+        loader: of inputs, or of lists and tuples that begin with the input.
+        model: whose statistics are replaced; its mode stays.
+        device: where inputs go first.
+    """
+    layers: list[Any] = [m for m in model.modules() if hasattr(m, "running_mean") and hasattr(m, "momentum")]
+    momenta = {layer: layer.momentum for layer in layers}
+    if not momenta:
+        return
+    training = model.training
+    model.train()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean
+    for batch in loader:
+        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+        model(inputs if device is None else inputs.to(device))
+    for layer, momentum in momenta.items():
+        layer.momentum = momentum
+    model.train(training)
+
+
+class SWALR(LRScheduler):
+    """Rates that go to ``swa_lr`` in ``anneal_epochs`` epochs and stay there.
+
+    Args:
+        optimizer: whose rates are set.
+        swa_lr: the last rate, for all groups or one for each.
+        anneal_epochs: how long it takes; 0 for at once.
+        anneal_strategy: ``"cos"`` or ``"linear"``.
+        last_epoch: the last epoch run, when resuming.
+    Source: Izmailov et al. 2018, arXiv:1803.05407.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        swa_lr: float | list[float],
+        anneal_epochs: int = 10,
+        anneal_strategy: Literal["cos", "linear"] = "cos",
+        last_epoch: int = -1,
+    ) -> None:
+        for rate, group in zip(each_group(optimizer, "swa_lr", swa_lr), optimizer.param_groups, strict=True):
+            group["swa_lr"] = rate
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
+            raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
+        self._anneal_strategy = anneal_strategy
+        self.anneal_epochs = anneal_epochs
+        super().__init__(optimizer, last_epoch)
+
+    def _share(self, epoch: float) -> float:
+        t = max(0.0, min(1.0, epoch / max(1, self.anneal_epochs)))
+        return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
+
+    def get_lr(self) -> list[float]:
+        """From the current rates, which other schedules may have set, the next on the way."""
+        step = self._step_count - 1
+        if self.anneal_epochs == 0:
+            step = max(1, step)
+        before, now = self._share(step - 1), self._share(step)
+        rates = []
+        for group, rate in zip(self.optimizer.param_groups, self._current(), strict=True):
+            start = rate if before == 1 else (rate - before * group["swa_lr"]) / (1 - before)
+            rates.append(group["swa_lr"] * now + start * (1 - now))
+        return rates
