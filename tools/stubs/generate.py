@@ -63,7 +63,7 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def functions(entry: dict[str, Any]) -> Iterator[str]:
     """Yield the function, if there is one that `classes.pyi.in` does not have."""
-    name = entry["name"]
+    name = entry.get("attribute", entry["name"])
     if entry.get("module", "flambeau") != "flambeau" and entry.get("python"):
         return
     if not hasattr(_core, name) or not (entry["function"] or not entry["method"]) or f"\ndef {name}(" in CLASSES:
@@ -105,7 +105,7 @@ def typed(entry: dict[str, Any]) -> list[str]:
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
-    own = {**TYPES["function"].get(entry["name"], {}), **annotations(entry)}
+    own = {**TYPES["function"].get(entry.get("attribute", entry["name"]), {}), **annotations(entry)}
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
         said = spelled(ast.unparse(argument.annotation)) if argument.annotation else None
@@ -147,7 +147,7 @@ def spelled(text: str) -> str:
 
 def result(entry: dict[str, Any], usual: str) -> str:
     """Return the type of a function's result."""
-    return TYPES["result"].get(entry["name"]) or annotations(entry).get("return", usual)
+    return TYPES["result"].get(entry.get("attribute", entry["name"])) or annotations(entry).get("return", usual)
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:

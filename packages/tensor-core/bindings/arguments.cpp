@@ -431,7 +431,8 @@ PyObject* publish(PyObject* module, Binding* b) {
   PyObject* methods = tensor_type->tp_dict;
   Object callable(make_operator(b, call_binding));
   if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
-  if (b->flags & kPrivate) PyModule_AddObjectRef(module, b->name.c_str(), callable.get());
+  if (b->flags & kPrivate)
+    PyModule_AddObjectRef(module, (b->attribute.empty() ? b->name : b->attribute).c_str(), callable.get());
   if (b->flags & kMethod) PyDict_SetItemString(methods, b->name.c_str(), callable.get());
   if (b->flags & kInPlace) {
     Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ",

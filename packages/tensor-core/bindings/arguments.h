@@ -45,6 +45,7 @@ struct Call {  // what a converter may say in an error
 
 struct Binding {
   std::string name, signature, doc;
+  std::string attribute;  // what _core calls it, if not by its name
   std::vector<std::string> aliases;
   int flags = 0;
   std::string module = "flambeau";
@@ -118,9 +119,13 @@ struct From<Scalar> {
 template <>
 struct From<int64_t> {
   static int64_t get(const Call& call, PyObject* o) {
+    int overflow = 0;
+    if (FLAMBEAU_LIKELY(PyLong_CheckExact(o))) {
+      const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
+      if (FLAMBEAU_LIKELY(!overflow)) return v;
+    }
     if (!PyIndex_Check(o) || PyBool_Check(o)) wrong_argument(call, "int", o);
     const Object index(checked(PyNumber_Index(o)));
-    int overflow = 0;
     const int64_t v = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
     if (v == -1 && PyErr_Occurred()) throw PythonError();
     require<ValueError>(!overflow, call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name),

@@ -22,6 +22,7 @@ void bind_joining();           // bind_joining.cpp
 void bind_networks();          // bind_networks.cpp: losses, normalisation
 void bind_optimizer();         // bind_optimizer.cpp: an optimizer's step
 void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of
+void bind_factorizations();    // bind_factorizations.cpp: systems, factorizations
 void bind_windows();           // bind_windows.cpp: convolutions, pools, interpolation
 void bind_conversion();        // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();      // bind_construction.cpp
@@ -34,6 +35,16 @@ void publish_return_types(PyObject* module);
 PyObject* make_return_type(std::string_view name, PyObject* fields);
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
+
+PyObject* linear_algebra_error();  // flambeau.linalg.LinAlgError; borrowed
+
+// A function of flambeau.linalg. flambeau itself has others of many of their names: _core calls this one linalg_<name>.
+template <class F>
+void def_linalg(std::string_view signature, const char* doc, F function, int flags = kOut) {
+  Binding* binding = def(signature, kPrivate | flags, doc, function);
+  binding->module = "flambeau.linalg";
+  binding->attribute = "linalg_" + binding->name;
+}
 
 Tensor with_grad(Tensor t, bool requires_grad);  // marks a fresh tensor as a leaf
 

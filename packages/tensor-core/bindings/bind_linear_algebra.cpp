@@ -3,6 +3,7 @@
 
 #include "bind.h"
 #include "flambeau/factorization.h"
+#include "flambeau/products.h"
 
 namespace flambeau::python {
 
@@ -25,52 +26,52 @@ Tensor vecdot(const Tensor& x, const Tensor& y, int64_t dim) {
   return sum(mul(conj(x), y), Shape{dim}, false, x.dtype());
 }
 
-Tensor vdot(const Tensor& x, const Tensor& y) {
-  require(x.dim() == 1 && y.dim() == 1, "1D tensors expected, but got ", x.dim(), "D and ", y.dim(), "D tensors");
-  require(x.numel() == y.numel(), "inconsistent tensor size, expected tensor [", x.numel(), "] and src [", y.numel(),
-          "] to have the same number of elements");
-  require(x.dtype() == y.dtype(), "dot : expected both vectors to have same dtype, but found ", x.dtype(), " and ",
-          y.dtype());
-  return matmul(conj(x), y);
+int64_t dimension_of_three(const Tensor& t) {
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (t.size(d) == 3) return d;
+  detail::raise<Error>("no dimension of size 3 in input of shape ", t.shape());
 }
 
 }  // namespace
 
 void bind_linear_algebra() {
-  def("vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)", kPrivate | kOut,
+  def_linalg(
+      "vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
       "The norm of vectors: sum(abs(x)**ord)**(1 / ord); the largest and the smallest absolute value for inf and -inf, "
       "the number of elements that are not 0 for 0.\n\nArgs:\n    x: of any shape.\n    dim: the dimensions that make "
       "a vector; all by default.\n    dtype: what x is converted to first.\nReturns: real.\nRaises: RuntimeError for "
       "integers, and for an empty vector where ord is negative or inf.\nGradient: x; 0 where the norm is 0.\n\n"
       ">>> flambeau.linalg.vector_norm(flambeau.tensor([3.0, 4.0]))\ntensor(5.)",
-      norm_of_vectors)
-      ->module = "flambeau.linalg";
-  def("vecdot(x, y, *, dim=-1)", kPrivate | kOut,
+      norm_of_vectors);
+  def_linalg(
+      "vecdot(x, y, *, dim=-1)",
       "The inner products sum(conj(x) * y) along a dimension; the others broadcast.\n\nRaises RuntimeError where the "
       "dtypes differ. Gradient: both, any order.\n\n"
       ">>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))\n"
       "tensor([-1., -1.])",
-      vecdot)
-      ->module = "flambeau.linalg";
+      vecdot);
   def("vdot(input, other)", kFunction | kMethod | kOut,
-      "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.", vdot);
-  def("_cross(input, other, dim)", kPrivate, "The cross products of vectors along a dimension.", cross);
-  def("_ldl_factor(input, hermitian)", kPrivate, "LD and pivots of every matrix, and info.",
-      [](const Tensor& a, bool hermitian) {
-        LuFactors f = ldl_factor(a, hermitian);
-        return Tensors{f.lu, f.pivots, f.info};
+      "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.",
+      [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); });
+  def_linalg("cross(input, other, *, dim=-1)",
+             "The cross products of vectors of three elements along a dimension; the others broadcast.\n\n"
+             "Gradient: both, any order.\n\n"
+             ">>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))\n"
+             "tensor([0., 0., 1.])",
+             cross);
+  def("cross(input, other, dim=None)", kFunction | kMethod | kOut,
+      "The cross product of vectors of three elements along ``dim``, by default the first dimension of that size.\n\n"
+      "The other dimensions are broadcast. Raises RuntimeError where ``dim`` does not have three elements. Gradient: "
+      "both.\n\n>>> flambeau.cross(flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0]))\ntensor([0, 0, 1])",
+      [](const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
+        return cross(a, b, dim ? *dim : dimension_of_three(a));
       });
-  def("_ldl_solve(lu, pivots, other, hermitian)", kPrivate, "The solution of A X = B from A's factors.", ldl_solve);
+  def_linalg("matmul(input, other)", "The matrix product, as flambeau.matmul.", matmul);
+  def_linalg("diagonal(A, *, offset=0, dim1=-2, dim2=-1)",
+             "The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view.", diagonal, 0);
   def("_lu_factor(input)", kPrivate, "LU and pivots of every matrix, and info.", [](const Tensor& a) {
     LuFactors f = lu_factor(a);
     return Tensors{f.lu, f.pivots, f.info};
-  });
-  def("_lu_solve(lu, pivots, other, adjoint)", kPrivate, "The solution of A X = B, or of A^H X = B, from A's factors.",
-      lu_solve);
-  def("_lu_permutation(pivots, rows)", kPrivate, "The order that the pivots put so many rows into.", lu_permutation);
-  def("_inverse(input)", kPrivate, "The inverse of every matrix, and info.", [](const Tensor& a) {
-    Inverse i = inverse(a);
-    return Tensors{i.inverse, i.info};
   });
   def("_lu_determinant(lu, pivots)", kPrivate, "The determinant, from the factors.", lu_determinant);
   def("_lu_log_determinant(lu, pivots)", kPrivate, "Sign and logarithm of the absolute value of the determinant.",
@@ -78,20 +79,6 @@ void bind_linear_algebra() {
         LogDeterminant d = lu_log_determinant(lu, pivots);
         return Tensors{d.sign, d.logarithm};
       });
-  def("_cholesky_factor(input, upper)", kPrivate, "The Cholesky factor of every matrix, and info.",
-      [](const Tensor& a, bool upper) {
-        CholeskyFactor f = cholesky_factor(a, upper);
-        return Tensors{f.factor, f.info};
-      });
-  def("_solve_triangular(input, other, upper, unitriangular)", kPrivate, "A^-1 B for triangular A, batches broadcast.",
-      solve_triangular);
-  def("_qr_factor(input)", kPrivate, "R above and Householder's reflectors below the diagonal, and their factors tau.",
-      [](const Tensor& a) {
-        QrFactors f = qr_factor(a);
-        return Tensors{f.reflectors, f.tau};
-      });
-  def("_householder_product(input, tau, columns)", kPrivate, "The first columns of Q, from its reflectors.",
-      householder_product);
   def("_eigh(input, upper, vectors)", kPrivate, "Eigenvalues, and eigenvectors, of small Hermitian matrices.",
       [](const Tensor& a, bool upper, bool vectors) {
         Eigen e = eigen_hermitian(a, upper, vectors);
@@ -102,8 +89,6 @@ void bind_linear_algebra() {
         SingularValues s = singular_values(a, full, vectors);
         return vectors ? Tensors{s.u, s.values, s.vh, s.info} : Tensors{s.values, s.info};
       });
-  def("_apply_reflectors(input, tau, other, adjoint)", kPrivate, "Q C, or Q^H C, from Q's reflectors.",
-      apply_reflectors);
 }
 
 }  // namespace flambeau::python

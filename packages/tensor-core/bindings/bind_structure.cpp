@@ -1,15 +1,34 @@
 // Products.
 #include "bind.h"
 #include "flambeau/add_product.h"
+#include "flambeau/products.h"
 
 namespace flambeau::python {
 
 namespace {
 constexpr int kUsual = kFunction | kMethod | kOut;
 
-Tensor mv(const Tensor& a, const Tensor& b) {
-  require(a.dim() == 2 && b.dim() == 1, "vector + matrix @ vector expected, got ", a.dim(), ", ", b.dim());
-  return matmul(a, b);
+// The dimensions of both tensors that tensordot sums over: a number of them, or lists.
+struct Contracted {
+  Shape first, second;
+};
+Contracted contracted(const Tensor& a, const Tensor& b, PyObject* dims) {
+  static const Parameter parameter{PyUnicode_InternFromString("dims")};
+  const Call call{"tensordot", &parameter, 2};
+  if (is_tensor(dims)) return contracted(a, b, Object(to_list(tensor_of(dims))).get());
+  if (!PyIndex_Check(dims)) {
+    const Object pair(checked(PySequence_Fast(dims, "tensordot(): dims must be an int or two lists of ints")));
+    require(PySequence_Fast_GET_SIZE(pair.get()) == 2, "tensordot expects dims to be an int or two lists of ints");
+    return {From<Shape>::get(call, PySequence_Fast_GET_ITEM(pair.get(), 0)),
+            From<Shape>::get(call, PySequence_Fast_GET_ITEM(pair.get(), 1))};
+  }
+  const int64_t count = From<int64_t>::get(call, dims);
+  require(count >= 0, "tensordot expects dims >= 0, but got dims=", count);
+  require(count <= std::min(a.dim(), b.dim()), "tensordot expects dims < ndim_a or ndim_b, but got dims=", count,
+          " for shapes ", a.shape(), " and ", b.shape());
+  Contracted out;
+  for (int64_t d = 0; d < count; ++d) out.first.push_back(a.dim() - count + d), out.second.push_back(d);
+  return out;
 }
 
 // The sum of a batch of products is one product, over the batch and the columns.
@@ -31,16 +50,51 @@ void bind_structure() {
   def("mm(input, mat2)", kUsual, "The product of two matrices.", mm);
   def("bmm(input, mat2)", kUsual, "The products of two batches of matrices, (b, n, m) and (b, m, p).", bmm);
   def("mv(input, vec)", kUsual, "Matrix times vector.", mv);
-  def("dot(input, tensor)", kUsual, "The inner product of two vectors.", [](const Tensor& a, const Tensor& b) {
-    require(a.dim() == 1 && b.dim() == 1, "1D tensors expected, but got ", a.dim(), "D and ", b.dim(), "D tensors");
-    require(a.numel() == b.numel(), "inconsistent tensor size, expected tensor [", a.numel(), "] and src [", b.numel(),
-            "] to have the same number of elements");
-    return matmul(a, b);
-  });
-  def("outer(input, vec2)", kUsual, "The outer product of two vectors.", [](const Tensor& a, const Tensor& b) {
-    require(a.dim() == 1 && b.dim() == 1, "outer: Expected 1-D arguments, but got ", a.dim(), "-D and ", b.dim(), "-D");
-    return mul(unsqueeze(a, 1), b);
-  });
+  def("dot(input, tensor)", kUsual, "The inner product of two vectors.", dot);
+  def("inner(input, other)", kUsual,
+      "Sums of products over the last dimension of both; a scalar multiplies. Gradient: both.\n\nRaises RuntimeError "
+      "where the last sizes differ.\n\n>>> flambeau.inner(flambeau.tensor([1, 2]), flambeau.tensor([[3, 4], [5, 6]]))\n"
+      "tensor([11, 17])",
+      inner);
+  def("outer|ger(input, vec2)", kUsual, "The outer product of two vectors.", outer);
+  def("addr(input, vec1, vec2, *, beta=1, alpha=1)", kUsual | kInPlace,
+      "``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read where beta is 0.\n\n"
+      "Gradient: input and both vectors.",
+      addr);
+  def("kron(input, other)", kUsual,
+      "The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.\n\n"
+      ">>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))\ntensor([ 2,  3, 20, 30])",
+      kron);
+  def("tensordot(a, b, dims=2)", kFunction | kOut,
+      R"(Sums of products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or pairs of lists.
+
+Args:
+    dims: a number, or the dimensions of ``a`` and those of ``b`` in the same order; a size of 1 is broadcast.
+Raises: RuntimeError where the sizes do not match.
+Gradient: both.
+
+>>> flambeau.tensordot(flambeau.ones(2, 3), flambeau.ones(3, 4), 1).shape
+flambeau.Size([2, 4]))",
+      [](const Tensor& a, const Tensor& b, PyObject* dims) {
+        const Contracted c = contracted(a, b, dims);
+        return tensordot(a, b, c.first, c.second);
+      });
+  def("bilinear(input1, input2, weight, bias=None)", kFunction,
+      R"(``x1 @ weight[k] @ x2 + bias[k]`` for every k.
+
+Args:
+    input1, input2: ``(*, D1)`` and ``(*, D2)``.
+    weight: ``(K, D1, D2)``.
+    bias: ``(K,)`` or None.
+Returns: ``(*, K)``.)",
+      bilinear);
+  def_linalg("multi_dot(tensors)",
+             R"(The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
+
+Args:
+    tensors: matrices; the first and the last may be vectors, a row and a column.
+Gradient: every one, any order.)",
+             multi_dot);
   def("addmm(input, mat1, mat2, *, beta=1, alpha=1)", kUsual | kInPlace,
       "beta * input + alpha * mat1 @ mat2. Gradient: all three.", addmm);
   def("baddbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace,

@@ -5,6 +5,7 @@
 
 #include "bind.h"
 #include "bind_objects.h"
+#include "flambeau/linalg.h"
 #include "flambeau/parallel.h"
 #include "intercept.h"
 #include "tensor_type.h"
@@ -20,6 +21,7 @@ PyObject* error_type(const std::exception& e) {
   if (dynamic_cast<const ValueError*>(&e)) return PyExc_ValueError;
   if (dynamic_cast<const IndexError*>(&e)) return PyExc_IndexError;
   if (dynamic_cast<const NotImplementedError*>(&e)) return PyExc_NotImplementedError;
+  if (dynamic_cast<const linalg::LinAlgError*>(&e)) return linear_algebra_error();
   return PyExc_RuntimeError;
 }
 
@@ -72,6 +74,7 @@ void bind_controls(py::module_& m) {
         for (const Binding* b : bindings()) {
           py::dict entry;
           entry["name"] = b->name;
+          entry["attribute"] = b->attribute.empty() ? b->name : b->attribute;
           entry["signature"] = b->signature;
           entry["doc"] = b->doc;
           entry["function"] = bool(b->flags & kFunction);
@@ -122,6 +125,7 @@ PYBIND11_MODULE(_core, m) {
   create_small_types(m.ptr());
   create_tensor_type();
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
+  m.attr("_LinAlgError") = py::reinterpret_borrow<py::object>(linear_algebra_error());
   bind_device(m);
   bind_generator(m);
   bind_controls(m);
@@ -142,6 +146,7 @@ PYBIND11_MODULE(_core, m) {
   bind_networks();
   bind_optimizer();
   bind_linear_algebra();
+  bind_factorizations();
   bind_windows();
   bind_conversion();
   bind_construction();

@@ -15,11 +15,31 @@ struct ReturnType {
 };
 constexpr const char *kValues = "values", *kIndices = "indices";
 constexpr ReturnType kReturnTypes[] = {
-    {"sort", {kValues, kIndices}},          {"topk", {kValues, kIndices}}, {"kthvalue", {kValues, kIndices}},
-    {"median", {kValues, kIndices}},        {"mode", {kValues, kIndices}}, {"nanmedian", {kValues, kIndices}},
-    {"max", {kValues, kIndices}},           {"min", {kValues, kIndices}},  {"cummax", {kValues, kIndices}},
-    {"cummin", {kValues, kIndices}},        {"aminmax", {"min", "max"}},   {"histogram", {"hist", "bin_edges"}},
+    {"sort", {kValues, kIndices}},
+    {"topk", {kValues, kIndices}},
+    {"kthvalue", {kValues, kIndices}},
+    {"median", {kValues, kIndices}},
+    {"mode", {kValues, kIndices}},
+    {"nanmedian", {kValues, kIndices}},
+    {"max", {kValues, kIndices}},
+    {"min", {kValues, kIndices}},
+    {"cummax", {kValues, kIndices}},
+    {"cummin", {kValues, kIndices}},
+    {"aminmax", {"min", "max"}},
+    {"histogram", {"hist", "bin_edges"}},
     {"histogramdd", {"hist", "bin_edges"}},
+    {"geqrf", {"a", "tau"}},
+    {"lu_unpack", {"P", "L", "U"}},
+    {"triangular_solve", {"solution", "cloned_coefficient"}},
+    {"linalg_cholesky_ex", {"L", "info"}},
+    {"linalg_inv_ex", {"inverse", "info"}},
+    {"linalg_ldl_factor", {"LD", "pivots"}},
+    {"linalg_ldl_factor_ex", {"LD", "pivots", "info"}},
+    {"linalg_lu", {"P", "L", "U"}},
+    {"linalg_lu_factor", {"LU", "pivots"}},
+    {"linalg_lu_factor_ex", {"LU", "pivots", "info"}},
+    {"linalg_qr", {"Q", "R"}},
+    {"linalg_solve_ex", {"result", "info"}},
 };
 
 std::map<std::string_view, PyTypeObject*>& types() {

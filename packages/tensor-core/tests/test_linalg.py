@@ -286,19 +286,10 @@ PIVOTS = fb.tensor([1, 2, 3], dtype=fb.int32)
     ("name", "arguments"),
     [
         ("_lu_factor", ()),
-        ("_inverse", ()),
-        ("_cholesky_factor", (True,)),
-        ("_qr_factor", ()),
-        ("_ldl_factor", (True,)),
         ("_eigh", (True, True)),
         ("_svd", (True, True)),
-        ("_lu_solve", (PIVOTS, MATRIX, False)),
-        ("_ldl_solve", (PIVOTS, MATRIX, False)),
         ("_lu_determinant", (PIVOTS,)),
         ("_lu_log_determinant", (PIVOTS,)),
-        ("_solve_triangular", (MATRIX, True, True)),
-        ("_householder_product", (ROW, 3)),
-        ("_apply_reflectors", (ROW, MATRIX, True)),
     ],
 )
 def test_factorizations_refuse_what_is_no_matrix_of_inexact_numbers(name, arguments):
@@ -312,21 +303,48 @@ def test_factorizations_refuse_what_is_no_matrix_of_inexact_numbers(name, argume
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: _core._inverse(MATRIX[:2]),
-        lambda: _core._lu_solve(MATRIX, PIVOTS, MATRIX.double(), False),
-        lambda: _core._lu_solve(MATRIX, PIVOTS, MATRIX[:2], False),
-        lambda: _core._lu_solve(MATRIX, PIVOTS.long(), MATRIX, False),
-        lambda: _core._lu_solve(MATRIX, PIVOTS * 9, MATRIX, False),
-        lambda: _core._lu_determinant(MATRIX, PIVOTS[:2]),
-        lambda: _core._lu_permutation(PIVOTS.long(), 3),
-        lambda: _core._ldl_solve(MATRIX, MATRIX[0], MATRIX, False),
-        lambda: _core._householder_product(MATRIX, fb.ones(4), 3),
-        lambda: _core._householder_product(MATRIX, ROW, 2),
-        lambda: _core._apply_reflectors(MATRIX, ROW, MATRIX[:2], True),
+        linalg.lu_factor,
+        linalg.inv,
+        linalg.cholesky,
+        linalg.qr,
+        fb.geqrf,
+        linalg.ldl_factor,
+        lambda a: linalg.lu_solve(a, PIVOTS, MATRIX),
+        lambda a: linalg.ldl_solve(a, PIVOTS, MATRIX),
+        lambda a: linalg.solve_triangular(a, MATRIX, upper=True),
+        lambda a: linalg.householder_product(a, ROW),
+        lambda a: fb.ormqr(a, ROW, MATRIX),
+        lambda a: fb.lu_unpack(a, PIVOTS),
     ],
 )
-def test_factorizations_refuse_what_does_not_fit(call):
-    with pytest.raises(RuntimeError, match=r"expected|fit|between"):
+def test_what_is_no_matrix_of_inexact_numbers_is_refused(call):
+    with pytest.raises(RuntimeError, match="Expected a floating point or complex tensor"):
+        call(INTEGERS)
+    with pytest.raises(RuntimeError, match=r"at least 2 dimensions, got shape \[3\]"):
+        call(ROW)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: linalg.inv(MATRIX[:2]), "square matrices, but they are 2 by 3"),
+        (lambda: linalg.lu_solve(MATRIX, PIVOTS, MATRIX.double()), "float32 and B of type float64"),
+        (lambda: linalg.lu_solve(MATRIX, PIVOTS, MATRIX[:2]), r"AX = B \(\[3, 3\] and \[2, 3\]\)"),
+        (lambda: linalg.lu_solve(MATRIX, PIVOTS, MATRIX[:, :2], left=False), "XA = B"),
+        (lambda: linalg.lu_solve(MATRIX, PIVOTS.long(), MATRIX), "type Int. Got int64"),
+        (lambda: linalg.lu_solve(MATRIX, PIVOTS[:2], MATRIX), r"shape \[2\]"),
+        (lambda: linalg.lu_solve(MATRIX, PIVOTS * 9, MATRIX), "between 1 and 3, got 9"),
+        (lambda: _core._lu_determinant(MATRIX, PIVOTS[:2]), "expected 3 pivots"),
+        (lambda: fb.lu_unpack(MATRIX, PIVOTS.long()), "tensor of int32"),
+        (lambda: fb.lu_unpack(MATRIX, PIVOTS * 9), "between 1 and 3, got 9"),
+        (lambda: linalg.ldl_solve(MATRIX, MATRIX[0], MATRIX), "pivots to be integers"),
+        (lambda: linalg.householder_product(MATRIX, fb.ones(4)), "greater than or equal to tau"),
+        (lambda: linalg.householder_product(MATRIX, ROW.double()), "tau dtype float64"),
+        (lambda: fb.ormqr(MATRIX, ROW, MATRIX[:2]), r"\[2, 3\] and \[3, 3\]|greater than or equal"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises(RuntimeError, match=message):
         call()
 
 

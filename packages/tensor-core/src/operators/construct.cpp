@@ -129,7 +129,10 @@ Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtyp
 Tensor eye(int64_t n, int64_t m, Dtype dtype) {
   require(n >= 0 && m >= 0, "n and m must be non-negative, got ", n, " and ", m);
   Tensor out = zeros({n, m}, dtype);
-  fill_(diagonal(out, 0, 0, 1), Scalar(1));
+  dispatch_all(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for (int64_t i = 0; i < std::min(n, m); ++i) out.data<T>()[i * (m + 1)] = convert<T>(1.0);
+  });
   return out;
 }
 

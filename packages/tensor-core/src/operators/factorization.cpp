@@ -331,7 +331,7 @@ LuFactors lu_factor(const Tensor& a) {
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n);
   const Tensor pivots = empty(joined(batch_shape(a), {steps}), Dtype::int32),
-               info = zeros(batch_shape(a), Dtype::int32);
+               info = empty(batch_shape(a), Dtype::int32);
   each(batch.count, double(batch.m) * double(batch.n) * double(steps), [&](int64_t i) {
     int32_t* p = pivots.data<int32_t>() + i * steps;
     info.data<int32_t>()[i] = int32_t(factor_lu(batch.m, batch.n, batch[i], p));
@@ -473,7 +473,7 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
   GradMode off(false);
   require_square("cholesky_factor", a);
   const Batch batch(copy_of(upper ? a : transpose(conj(a), -1, -2)));
-  const Tensor info = zeros(batch_shape(a), Dtype::int32);
+  const Tensor info = empty(batch_shape(a), Dtype::int32);
   const int64_t size = item_size(a.dtype());
   each(batch.count, cube(batch.n) / 3, [&](int64_t i) {
     const Block block = batch[i];

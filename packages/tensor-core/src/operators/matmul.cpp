@@ -2,6 +2,7 @@
 #include "flambeau/add_product.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "flambeau/products.h"
 #include "kernels/table.h"
 #include "operators/products.h"
 
@@ -60,16 +61,6 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, M
 // The conjugate transpose of the last two dimensions; of real numbers a view.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
-Dtype working_type(Dtype d) {
-  if (d == Dtype::float64 || is_complex(d)) return d;
-  return is_floating(d) ? Dtype::float32 : Dtype::int64;
-}
-
-void require_same_dtype(const Tensor& a, const Tensor& b, const char* name) {
-  require(a.dtype() == b.dtype(), name, ": expected m1 and m2 to have the same dtype, but got: ", a.dtype(),
-          " != ", b.dtype());
-}
-
 }  // namespace
 
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
@@ -102,7 +93,7 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
 namespace {
 
 Tensor mm_values(const Tensor& a, const Tensor& b) {
-  const Dtype type = working_type(a.dtype());
+  const Dtype type = product_type(a.dtype());
   GradMode off(false);
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
@@ -139,7 +130,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   require(a.size(0) == b.size(0) && a.size(2) == b.size(1), "bmm: expected size for batch2 to be [", a.size(0), ", ",
           a.size(2), ", *], got ", b.shape());
   require_same_dtype(a, b, "bmm");
-  const Dtype type = working_type(a.dtype());
+  const Dtype type = product_type(a.dtype());
   const int64_t batch = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
   Tensor out = empty({batch, m, n}, type);
   {
@@ -176,6 +167,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.dim() == 2 && b.dim() == 2) return mm(a, b);
   require(a.dim() > 0 && b.dim() > 0, "both arguments to matmul need to be at least 1D, but they are ", a.dim(),
           "D and ", b.dim(), "D");
+  if (a.dim() <= 2 && b.dim() == 1) return a.dim() == 1 ? dot(a, b) : mv(a, b);
+  if (a.dim() == 1 && b.dim() == 2) return mv(transpose(b, 0, 1), a);
   const Tensor x = a.dim() == 1 ? unsqueeze(a, 0) : a, y = b.dim() == 1 ? unsqueeze(b, 1) : b;
   const int64_t m = x.size(-2), k = x.size(-1), n = y.size(-1);
   require(k == y.size(-2), "mat1 and mat2 shapes cannot be multiplied: the shapes ", a.shape(), " and ", b.shape(),
@@ -242,7 +235,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
             " does not match the weight's ", out_features, " outputs");
   }
   require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"linear\" not implemented for '", input.dtype(), "'");
-  const Dtype type = working_type(input.dtype());
+  const Dtype type = product_type(input.dtype());
   Shape shape = input.shape();
   shape.back() = out_features;
   Tensor out = empty(shape, type);

@@ -1,7 +1,7 @@
 // The matrix product on raw memory, over the thread pool. For the operator families that are made of it.
 #pragma once
 
-#include "flambeau/dtype.h"
+#include "flambeau/tensor.h"
 #include "kernels/table.h"
 
 namespace flambeau {
@@ -10,5 +10,16 @@ namespace flambeau {
 // int64 (then alpha is 1, and beta 0 or 1). The result does not depend on the number of threads.
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kernels::Matrix b, double beta, char* c,
           int64_t ldc, Dtype dtype);
+
+// The dtype that products of `d` are computed in.
+inline Dtype product_type(Dtype d) {
+  if (d == Dtype::float64 || is_complex(d)) return d;
+  return is_floating(d) ? Dtype::float32 : Dtype::int64;
+}
+
+inline void require_same_dtype(const Tensor& a, const Tensor& b, const char* name) {
+  require(a.dtype() == b.dtype(), name, ": expected m1 and m2 to have the same dtype, but got: ", a.dtype(),
+          " != ", b.dtype());
+}
 
 }  // namespace flambeau

@@ -41,12 +41,6 @@ def logdet(input: Tensor) -> Tensor:
 
 
 @operator(method=True, out=True)
-def inverse(input: Tensor) -> Tensor:
-    """The inverse of every matrix, as flambeau.linalg.inv."""
-    return flambeau.linalg.inv(input)
-
-
-@operator(method=True, out=True)
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """A power of every matrix, as flambeau.linalg.matrix_power."""
     return flambeau.linalg.matrix_power(input, n)
@@ -67,18 +61,6 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @operator(method=True, out=True)
-def cholesky(input: Tensor, upper: bool = False) -> Tensor:
-    """The Cholesky factor of every matrix, as flambeau.linalg.cholesky."""
-    return flambeau.linalg.cholesky(input, upper=upper)
-
-
-@operator(method=True, out=True)
-def qr(input: Tensor, some: bool = True) -> Any:
-    """``input = QR``, as flambeau.linalg.qr in the mode "reduced", or "complete" where not ``some``."""
-    return flambeau.linalg.qr(input, "reduced" if some else "complete")
-
-
-@operator(method=True, out=True)
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """``input = U diag(S) V^H``, as flambeau.linalg.svd, but with V in place of its conjugate transpose.
 
@@ -89,101 +71,6 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     Gradient: input, as flambeau.linalg.svd.
     """
     return flambeau.linalg._legacy.svd(input, some, compute_uv)
-
-
-@operator(method=True, out=True)
-def geqrf(input: Tensor) -> Any:
-    """What a QR factorization leaves: R above, Householder's reflectors below the diagonal, and their factors.
-
-    Args:
-        input: ``(*, m, n)``.
-    Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for householder_product and ormqr.
-        No gradient.
-    """
-    return flambeau.linalg._legacy.geqrf(input)
-
-
-@operator(method=True, out=True)
-def orgqr(input: Tensor, input2: Tensor) -> Tensor:
-    """The columns of Q from its reflectors, as flambeau.linalg.householder_product."""
-    return flambeau.linalg.householder_product(input, input2)
-
-
-@operator(method=True, out=True)
-def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False) -> Tensor:
-    """``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
-
-    Args:
-        input: ``(*, mn, k)``: the reflectors, as geqrf gives them.
-        tau: ``(*, k)``.
-        other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
-        left: Q stands on the left.
-        transpose: ``Q^H`` in place of Q.
-    Gradient: all three, any order.
-    """
-    return flambeau.linalg._legacy.ormqr(input, tau, other, left, transpose)
-
-
-@operator(method=True, out=True)
-def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
-    """The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
-
-    Args:
-        input: ``(*, n, k)``.
-        input2: ``(*, n, n)``; the batches broadcast.
-    Gradient: both, any order.
-    """
-    return flambeau.linalg._legacy.cholesky_solve(input, input2, upper)
-
-
-@operator(method=True, out=True)
-def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
-    """The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
-
-    Gradient: input, any order.
-    """
-    return flambeau.linalg._legacy.cholesky_inverse(input, upper)
-
-
-@operator(method=True, out=True)
-def triangular_solve(
-    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> Any:
-    """The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
-
-    Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
-    Gradient: both, any order. flambeau.linalg.solve_triangular is the modern form.
-    """
-    return flambeau.linalg._legacy.triangular_solve(input, A, upper, transpose, unitriangular)
-
-
-@operator(method=True, out=True)
-def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
-    """The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve."""
-    return flambeau.linalg.lu_solve(LU_data, LU_pivots, input)
-
-
-@operator(out=True)
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
-    """P, L and U of ``A = P L U`` from what lu_factor gives.
-
-    Args:
-        LU_data: ``(*, m, n)``.
-        LU_pivots: ``(*, min(m, n))``, int32.
-        unpack_data, unpack_pivots: False gives an empty L and U, or an empty P.
-    Returns: a named tuple ``(P, L, U)``.
-    Gradient: LU_data.
-    """
-    return flambeau.linalg._legacy.lu_unpack(LU_data, LU_pivots, unpack_data, unpack_pivots)
-
-
-@operator(method=True, out=True)
-def lu(input: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
-    """LU and pivots, as flambeau.linalg.lu_factor; and info as well with ``get_infos``."""
-    if not get_infos:
-        return tuple(flambeau.linalg.lu_factor(input, pivot=pivot))
-    LU, pivots, info = flambeau.linalg.lu_factor_ex(input, pivot=pivot)
-    return LU, pivots, info
 
 
 @operator(method=True, out=True)
@@ -206,7 +93,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
         p = 2.0
     elif isinstance(p, str):
         raise RuntimeError(f"Only valid values for string p are 'fro' and 'nuc', got '{p}'")
-    return _core.vector_norm(input, p, dim, keepdim, dtype=dtype)
+    return _core.linalg_vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
 @operator(out=True)
@@ -218,7 +105,7 @@ def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> T
 @operator(out=True)
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The root of the sum of squares over ``dim``, or over all; as ``norm``."""
-    return _core.vector_norm(input, 2, dim, keepdim)
+    return _core.linalg_vector_norm(input, 2, dim, keepdim)
 
 
 @operator(out=True)
@@ -245,12 +132,6 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
         x = x.to(_core.int64)
     exponents = _core.arange(count)
     return x.unsqueeze(-1) ** (exponents if increasing else exponents.flip(0))
-
-
-@operator(method=True, out=True)
-def ger(input: Tensor, vec2: Tensor) -> Tensor:
-    """The outer product of two vectors, as flambeau.outer."""
-    return _core.outer(input, vec2)
 
 
 @operator(out=True)

@@ -5,19 +5,36 @@ are flambeau's own (float32, float64, complex64, complex128); eigenvalues and si
 NumPy.
 """
 
-from flambeau._core import vecdot, vector_norm
+from flambeau._core import linalg_cholesky as cholesky
+from flambeau._core import linalg_cholesky_ex as cholesky_ex
+from flambeau._core import linalg_cross as cross
+from flambeau._core import linalg_diagonal as diagonal
+from flambeau._core import linalg_householder_product as householder_product
+from flambeau._core import linalg_inv as inv
+from flambeau._core import linalg_inv_ex as inv_ex
+from flambeau._core import linalg_ldl_factor as ldl_factor
+from flambeau._core import linalg_ldl_factor_ex as ldl_factor_ex
+from flambeau._core import linalg_ldl_solve as ldl_solve
+from flambeau._core import linalg_lu as lu
+from flambeau._core import linalg_lu_factor as lu_factor
+from flambeau._core import linalg_lu_factor_ex as lu_factor_ex
+from flambeau._core import linalg_lu_solve as lu_solve
+from flambeau._core import linalg_matmul as matmul
+from flambeau._core import linalg_multi_dot as multi_dot
+from flambeau._core import linalg_qr as qr
+from flambeau._core import linalg_solve as solve
+from flambeau._core import linalg_solve_ex as solve_ex
+from flambeau._core import linalg_solve_triangular as solve_triangular
+from flambeau._core import linalg_vecdot as vecdot
+from flambeau._core import linalg_vector_norm as vector_norm
 from flambeau.linalg import _iterative, _legacy, _lowrank  # noqa: F401  (what the top level calls)
 from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp, matrix_power
-from flambeau.linalg._indefinite import ldl_factor, ldl_factor_ex, ldl_solve
 from flambeau.linalg._least_squares import lstsq, pinv
-from flambeau.linalg._lu import inv, inv_ex, lu, lu_factor, lu_factor_ex, lu_solve, solve, solve_ex
 from flambeau.linalg._norms import cond, matrix_norm, matrix_rank, norm
-from flambeau.linalg._orthogonal import householder_product, qr
-from flambeau.linalg._products import cross, diagonal, matmul, multi_dot, tensorinv, tensorsolve, vander
+from flambeau.linalg._products import tensorinv, tensorsolve, vander
 from flambeau.linalg._spectral import eig, eigh, eigvals, eigvalsh, svd, svdvals
-from flambeau.linalg._triangular import cholesky, cholesky_ex, solve_triangular
 
 __all__ = [
     "LinAlgError",

@@ -2,11 +2,7 @@
 
 from flambeau import _core
 from flambeau._core import Tensor
-
-
-class LinAlgError(RuntimeError):
-    """A matrix that the algorithm cannot go on with: singular, not positive definite, no convergence."""
-
+from flambeau._core import _LinAlgError as LinAlgError
 
 _INEXACT = frozenset(
     getattr(_core, name) for name in ("float32", "float64", "complex64", "complex128") if hasattr(_core, name)
@@ -67,19 +63,3 @@ def successful(name: str, info: Tensor, what: str) -> None:
         codes = info.flatten().tolist()
         first = next(i for i, code in enumerate(codes) if code)
         raise LinAlgError(f"linalg.{name}: (Batch element {first}): {what.format(info=codes[first])}")
-
-
-SINGULAR = (
-    "The solver failed because the input matrix is singular: the diagonal element {info} of its factor U is zero."
-)
-SINGULAR_INVERSE = (
-    "The diagonal element {info} is zero, the inversion could not be completed because the input matrix is singular."
-)
-ZERO_PIVOT = (
-    "U[{info},{info}] is zero and using it on lu_solve would result in a division by zero. If you still want to "
-    "perform the factorization, consider calling linalg.lu(A) or linalg.lu_factor_ex(A)"
-)
-INDEFINITE = (
-    "The factorization could not be completed because the input is not positive-definite (the leading minor of order "
-    "{info} is not positive-definite)."
-)

@@ -4,11 +4,11 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._core import linalg_solve_ex as solve_ex
 from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._lu import solve_matrix
-from flambeau.linalg._triangular import adjoint, conjugate
+from flambeau.linalg._matrices import adjoint, conjugate
 
 _Slogdet = _core._return_type("linalg_slogdet", ("sign", "logabsdet"))
 
@@ -53,7 +53,7 @@ def det(A: Tensor) -> Tensor:
         if singular.any():
             cofactors = _adjugate_adjoint(A)
             return (scale * cofactors,)
-        inverse = solve_matrix(adjoint(A), _identity_like(A))[0]
+        inverse = solve_ex(adjoint(A), _identity_like(A))[0]
         return ((scale * conjugate(result).unsqueeze(-1).unsqueeze(-1)) * inverse,)
 
     return recorded("LinalgDet", result, inputs=(A,), saved=(A, result), derivative=derivative)
@@ -82,7 +82,7 @@ def slogdet(A: Tensor) -> Any:
             return (_core.zeros_like(A),)
         else:
             scale = grad_log
-        inverse = solve_matrix(adjoint(A), _identity_like(A))[0]
+        inverse = solve_ex(adjoint(A), _identity_like(A))[0]
         return (scale.unsqueeze(-1).unsqueeze(-1) * inverse,)
 
     return recorded("LinalgSlogdet", results, inputs=(A,), saved=(A, results[0]), derivative=derivative)

@@ -5,11 +5,12 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._core import linalg_inv as inv
+from flambeau._core import linalg_solve_ex as solve_ex
 from flambeau._grad_mode import no_grad
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._lu import inv, solve_matrix
-from flambeau.linalg._triangular import adjoint, constant
+from flambeau.linalg._matrices import adjoint, constant
 
 
 @operator(out=True)
@@ -102,7 +103,7 @@ def _pade(A: Tensor, degree: int) -> Tensor:
             powers.append(powers[-1] @ A2)
         even, odd = combined(0, (degree + 1) // 2), combined(1, (degree + 1) // 2)
     odd = A @ odd
-    return solve_matrix(even - odd, even + odd)[0]
+    return solve_ex(even - odd, even + odd)[0]
 
 
 def _exponential(A: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from flambeau._numbers import finfo
 from flambeau._operator import recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._least_squares import pseudo_inverse
+from flambeau.linalg._matrices import adjoint, symmetric_part
 from flambeau.linalg._spectral import decompose_hermitian
-from flambeau.linalg._triangular import adjoint, symmetric_part
 
 
 def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,12 +4,13 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._core import linalg_solve_triangular as solve_triangular
 from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
+from flambeau.linalg._matrices import adjoint, triangle
 from flambeau.linalg._norms import thresholds
 from flambeau.linalg._spectral import decompose, decompose_hermitian
-from flambeau.linalg._triangular import adjoint, solve_left, triangle
 
 _Lstsq = _core._return_type("linalg_lstsq", ("solution", "residuals", "rank", "singular_values"))
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
@@ -71,15 +72,13 @@ def _full_rank(A: Tensor, B: Tensor) -> Tensor:
     """The solution for an A of full rank, by QR: least squares, or the smallest exact one."""
     m, n = A.shape[-2:]
     if m >= n:
-        packed, tau = _core._qr_factor(A)
-        return _core._solve_triangular(
-            packed.narrow(-2, 0, n), _core._apply_reflectors(packed, tau, B, True).narrow(-2, 0, n), True, False
+        packed, tau = _core.geqrf(A)
+        return solve_triangular(
+            packed.narrow(-2, 0, n), _core.ormqr(packed, tau, B, True, True).narrow(-2, 0, n), upper=True
         )
-    packed, tau = _core._qr_factor(adjoint(A))
-    Y = solve_left(adjoint(triangle(packed.narrow(-2, 0, m), True)), B, False, False)
-    return _core._apply_reflectors(
-        packed, tau, _core.cat([Y, Y.new_zeros((*Y.shape[:-2], n - m, Y.size(-1)))], -2), False
-    )
+    packed, tau = _core.geqrf(adjoint(A))
+    Y = solve_triangular(adjoint(triangle(packed.narrow(-2, 0, m), True)), B, upper=False)
+    return _core.ormqr(packed, tau, _core.cat([Y, Y.new_zeros((*Y.shape[:-2], n - m, Y.size(-1)))], -2))
 
 
 def _smallest(A: Tensor, B: Tensor, rcond: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,9 +2,9 @@
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau.linalg._orthogonal import qr
+from flambeau._core import linalg_qr as qr
+from flambeau.linalg._matrices import adjoint
 from flambeau.linalg._spectral import decompose
-from flambeau.linalg._triangular import adjoint
 
 
 def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:

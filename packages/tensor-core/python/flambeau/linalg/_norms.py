@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from flambeau import _core
-from flambeau._core import Tensor, vector_norm
+from flambeau._core import Tensor
+from flambeau._core import linalg_inv_ex as inv_ex
+from flambeau._core import linalg_vector_norm as vector_norm
 from flambeau._numbers import finfo
 from flambeau._operator import operator
 from flambeau.linalg import _checks
-from flambeau.linalg._lu import inv_ex
 from flambeau.linalg._spectral import eigvalsh, svdvals
 
 Order = float | str | None

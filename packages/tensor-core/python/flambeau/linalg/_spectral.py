@@ -7,11 +7,11 @@ import numpy as np
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._core import linalg_solve_ex as solve_ex
 from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._lu import solve_matrix
-from flambeau.linalg._triangular import adjoint, symmetric_part
+from flambeau.linalg._matrices import adjoint, symmetric_part
 
 _Eig = _core._return_type("linalg_eig", ("eigenvalues", "eigenvectors"))
 _Eigh = _core._return_type("linalg_eigh", ("eigenvalues", "eigenvectors"))
@@ -157,7 +157,7 @@ def decompose_general(A: Tensor) -> tuple[Tensor, Tensor]:
         (L, V), (grad_L, grad_V) = saved, grads
         Vh = adjoint(V)
         if grad_V is None:
-            return (_as_input(solve_matrix(Vh, grad_L.unsqueeze(-1) * Vh)[0]),)
+            return (_as_input(solve_ex(Vh, grad_L.unsqueeze(-1) * Vh)[0]),)
         inner = Vh @ grad_V
         on = _diagonal(inner)
         _require_no_phase("linalg_eig", "eigenvectors", on.imag)
@@ -166,7 +166,7 @@ def decompose_general(A: Tensor) -> tuple[Tensor, Tensor]:
         middle = middle / _gaps(L).conj() * off
         if grad_L is not None:
             middle = middle + _on_diagonal(grad_L)
-        return (_as_input(solve_matrix(Vh, middle @ Vh)[0]),)
+        return (_as_input(solve_ex(Vh, middle @ Vh)[0]),)
 
     def _as_input(gradient: Tensor) -> Tensor:
         return gradient if complex_input else gradient.real

@@ -1,0 +1,58 @@
+// The operators of flambeau.linalg that are native, and of its older forms at the top level: arguments checked, results
+// with history. Matrices lie in the last two dimensions; what is before them is the batch. The values come from
+// factorization.h.
+#pragma once
+
+#include "flambeau/factorization.h"
+
+namespace flambeau::linalg {
+
+class FLAMBEAU_API LinAlgError : public Error {  // a matrix that the algorithm cannot go on with
+ public:
+  using Error::Error;
+};
+
+inline Tensor adjoint(const Tensor& t) { return conj(transpose(t, -1, -2)); }
+
+// Triangular systems and Cholesky's factors (operators/triangular.cpp)
+FLAMBEAU_API Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left, bool unitriangular);
+FLAMBEAU_API CholeskyFactor cholesky_ex(const Tensor& a, bool upper, bool check_errors);
+FLAMBEAU_API Tensor cholesky(const Tensor& a, bool upper);
+FLAMBEAU_API Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper);
+FLAMBEAU_API Tensor cholesky_inverse(const Tensor& factor, bool upper);
+struct TriangularSolution {
+  Tensor solution, coefficient;  // a copy of A
+};
+FLAMBEAU_API TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transposed,
+                                                 bool unitriangular);
+
+// By elimination (operators/elimination.cpp)
+FLAMBEAU_API LuFactors lu_factor_ex(const Tensor& a, bool pivot, bool check_errors);
+FLAMBEAU_API LuFactors lu_factor(const Tensor& a, bool pivot);
+struct Lu {
+  Tensor p, l, u;
+};
+FLAMBEAU_API Lu lu(const Tensor& a, bool pivot);
+FLAMBEAU_API Lu lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data, bool unpack_pivots);
+FLAMBEAU_API Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool left, bool adjoint);
+struct Solution {
+  Tensor result, info;
+};
+FLAMBEAU_API Solution solve_ex(const Tensor& a, const Tensor& b, bool left, bool check_errors);
+FLAMBEAU_API Tensor solve(const Tensor& a, const Tensor& b, bool left);
+FLAMBEAU_API Inverse inv_ex(const Tensor& a, bool check_errors);
+FLAMBEAU_API Tensor inv(const Tensor& a);
+FLAMBEAU_API LuFactors ldl_factor_ex(const Tensor& a, bool hermitian, bool check_errors);
+FLAMBEAU_API LuFactors ldl_factor(const Tensor& a, bool hermitian);
+FLAMBEAU_API Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian);
+
+// By reflections (operators/reflection.cpp)
+struct Qr {
+  Tensor q, r;
+};
+FLAMBEAU_API Qr qr(const Tensor& a, std::string_view mode);
+FLAMBEAU_API Tensor householder_product(const Tensor& input, const Tensor& tau);
+FLAMBEAU_API Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool left, bool transposed);
+FLAMBEAU_API QrFactors geqrf(const Tensor& input);
+
+}  // namespace flambeau::linalg

@@ -1,0 +1,64 @@
+// What the operators of linear algebra ask of their arguments, and say where it is not so. Internal.
+#pragma once
+
+#include "flambeau/linalg.h"
+
+namespace flambeau::linalg {
+
+// float32, float64 or complex of them.
+inline void check_inexact(const char* name, const Tensor& t) {
+  const Dtype type = t.dtype();
+  require(
+      is_inexact(type) && item_size(to_real(type)) >= 4, "linalg.", name, ": ",
+      is_floating(type) ? "Low precision dtypes not supported" : "Expected a floating point or complex tensor as input",
+      ". Got ", type);
+}
+
+inline void check_dimensions(const char* name, const Tensor& t, const char* argument) {
+  require(t.dim() >= 2, "linalg.", name, ": The input tensor ", argument,
+          " must have at least 2 dimensions, got shape ", t.shape());
+}
+
+inline void check_matrix(const char* name, const Tensor& t, const char* argument = "A") {
+  check_dimensions(name, t, argument);
+  check_inexact(name, t);
+}
+
+inline void check_square(const char* name, const Tensor& t, const char* argument = "A") {
+  check_dimensions(name, t, argument);
+  require(t.size(-1) == t.size(-2), "linalg.", name, ": ", argument,
+          " must be batches of square matrices, but they are ", t.size(-2), " by ", t.size(-1), " matrices");
+  check_inexact(name, t);
+}
+
+inline void check_dtypes(const char* name, const Tensor& a, const Tensor& b) {
+  require(a.dtype() == b.dtype(), "linalg.", name, ": Expected A and B to have the same dtype, but found A of type ",
+          a.dtype(), " and B of type ", b.dtype(), " instead");
+}
+
+inline void check_fit(const char* name, const Tensor& a, const Tensor& b, bool left) {
+  require(b.dim() >= 2 && a.size(-1) == b.size(left ? -2 : -1), "linalg.", name,
+          ": Incompatible shapes of A and B for the equation ", left ? "AX = B" : "XA = B", " (", a.shape(), " and ",
+          b.shape(), ")");
+}
+
+// LinAlgError about the first matrix of the batch whose info is not 0, which `explain(std::ostream&, info)` explains.
+template <class F>
+void check_info(const char* name, const Tensor& info, F&& explain) {
+  const int32_t* codes = info.data<int32_t>();
+  for (int64_t i = 0; i < info.numel(); ++i) {
+    if (codes[i] == 0) continue;
+    std::ostringstream text;
+    text << "linalg." << name << ": ";
+    if (info.dim()) text << "(Batch element " << i << "): ";
+    explain(text, codes[i]);
+    throw LinAlgError(text.str());
+  }
+}
+
+inline void explain_singular(std::ostream& text, int32_t info) {
+  text << "The solver failed because the input matrix is singular: the diagonal element " << info
+       << " of its factor U is zero.";
+}
+
+}  // namespace flambeau::linalg

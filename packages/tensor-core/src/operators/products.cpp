@@ -1,0 +1,182 @@
+// Products of tensors made of matrix products and multiplications.
+#include "flambeau/products.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+namespace flambeau {
+
+namespace {
+
+Tensor squared_off(const Tensor& t, int64_t rows, int64_t columns) {
+  return t.dim() == 2 && t.shape()[0] == rows && t.shape()[1] == columns ? t : reshape(t, {rows, columns});
+}
+
+// beta * input + alpha * product; what is multiplied by no beta is not read. Of booleans "or" and "and".
+Tensor scaled_sum(const Tensor& input, const Tensor& product, Scalar beta, Scalar alpha) {
+  const bool logical = product.dtype() == Dtype::bool_;
+  const auto alone = [&](const Tensor& t) { return clone(expand(t, broadcast(t.shape(), input.shape()))); };
+  if (logical) {
+    const Tensor term = alpha.truth() ? product : zeros(product.shape(), Dtype::bool_);
+    return beta.truth() ? term | input : alone(term);
+  }
+  const Tensor term = alpha.equals(1) ? product : product * alpha;
+  if (!beta.equals(0)) return (beta.equals(1) ? input : input * beta) + term;
+  const Operand both[] = {input, term};
+  return alone(to(term, result_type(both, 2)));
+}
+
+}  // namespace
+
+Tensor outer(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 1 && b.dim() == 1, "outer: Expected 1-D arguments, but got ", a.dim(), "-D and ", b.dim(), "-D");
+  return mul(unsqueeze(a, 1), b);
+}
+
+Tensor inner(const Tensor& a, const Tensor& b) {
+  if (a.dim() == 0 || b.dim() == 0) return a * b;
+  require(a.size(-1) == b.size(-1), "inner() the last dimension must match on both input tensors but got shapes ",
+          a.shape(), " and ", b.shape());
+  if (a.dim() == 1 && b.dim() == 1) return dot(a, b);
+  return tensordot(a, b, {-1}, {-1});
+}
+
+Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  require(a.dim() == 1 && b.dim() == 1, "addr: Expected 1-D argument vec1 and vec2, but got ", a.dim(), "-D and ",
+          b.dim(), "-D");
+  const Operand vectors[] = {a, b};
+  const Dtype dtype = result_type(vectors, 2);
+  if (!is_inexact(dtype) && dtype != Dtype::bool_ && !is_floating(input.dtype()))
+    for (const auto& [name, value] : {std::pair("beta", beta), std::pair("alpha", alpha)})
+      require(value.kind() != Category::Floating, "For integral input tensors, argument ", name,
+              " must not be a floating point number.");
+  const Shape shape{a.numel(), b.numel()};
+  require(broadcast(input.shape(), shape) == shape, "addr: the input's shape ", input.shape(), " does not expand to ",
+          shape);
+  if (dtype != Dtype::float16 && dtype != Dtype::bfloat16) return scaled_sum(input, unsqueeze(a, 1) * b, beta, alpha);
+  const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // rounded once
+  return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);
+}
+
+Tensor kron(const Tensor& a, const Tensor& b) {
+  constexpr int64_t kLarge = 4096;
+  const int dims = std::max(a.dim(), b.dim());
+  Shape apart, inside, result;
+  for (int d = 0; d < dims; ++d) {
+    const int i = d - (dims - a.dim()), j = d - (dims - b.dim());
+    const int64_t m = i < 0 ? 1 : a.shape()[size_t(i)], n = j < 0 ? 1 : b.shape()[size_t(j)];
+    apart.push_back(m), apart.push_back(1);
+    inside.push_back(1), inside.push_back(n);
+    result.push_back(m * n);
+  }
+  Tensor x = reshape(a, apart), y = reshape(b, inside);
+  if (dims && x.numel() * y.numel() > kLarge) {  // so that the product runs along whole rows
+    apart.back() = inside.back();
+    inside[inside.size() - 2] = apart[apart.size() - 2];
+    x = contiguous(expand(x, apart));
+    y = contiguous(expand(y, inside));
+  }
+  return reshape(x * y, result);
+}
+
+Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Shape& second) {
+  require(first.size() == second.size(), "both dimension lists should have same length, got ", first, " and ", second);
+  Tensor x = a, y = b;
+  Shape x_order, y_order, shape, taken, given;
+  for (int64_t d : first) taken.push_back(a.wrap_dim(d));
+  for (int64_t d : second) given.push_back(b.wrap_dim(d));
+  const auto contains = [](const Shape& dims, int64_t d) {
+    return std::find(dims.begin(), dims.end(), d) != dims.end();
+  };
+  int64_t length = 1, rows = 1, columns = 1;
+  for (size_t k = 0; k < taken.size(); ++k) {
+    const int64_t i = taken[k], j = given[k], m = a.size(i), n = b.size(j);
+    require(m == n || m == 1 || n == 1, "contracted dimensions need to match, but first has size ", m, " in dim ", i,
+            " and second has size ", n, " in dim ", j);
+    if (m != n && n == 1) x = sum(x, Shape{i}, true, a.dtype());
+    if (m != n && n != 1) y = sum(y, Shape{j}, true, b.dtype());
+    length *= std::min(m, n);
+  }
+  for (int64_t d = 0; d < a.dim(); ++d)
+    if (!contains(taken, d)) x_order.push_back(d), shape.push_back(a.size(d)), rows *= a.size(d);
+  y_order = given;
+  for (int64_t d = 0; d < b.dim(); ++d)
+    if (!contains(given, d)) y_order.push_back(d), shape.push_back(b.size(d)), columns *= b.size(d);
+  x_order.append(taken.begin(), taken.end());
+  const Tensor out =
+      mm(squared_off(permute(x, x_order), rows, length), squared_off(permute(y, y_order), length, columns));
+  return shape == out.shape() ? out : reshape(out, shape);
+}
+
+Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const Tensor& bias) {
+  const auto batch_of = [](const Tensor& t) { return Shape(t.shape().begin(), t.shape().end() - (t.dim() ? 1 : 0)); };
+  require(x1.dim() == x2.dim() && x1.dim() > 0 && batch_of(x1) == batch_of(x2),
+          "bilinear(): input batch dimensions do not match: got ", x1.shape(), " and ", x2.shape());
+  require(weight.dim() == 3 && x1.size(-1) == weight.size(1) && x2.size(-1) == weight.size(2),
+          "bilinear(): inputs of sizes ", x1.shape(), " and ", x2.shape(), " do not match the weight of size ",
+          weight.shape());
+  const int64_t outputs = weight.size(0), first = weight.size(1), second = weight.size(2);
+  require(!bias.defined() || (bias.dim() == 1 && bias.size(0) == outputs),
+          "bilinear(): bias size does not match weight size: got ", bias.defined() ? bias.shape() : Shape(),
+          " but expected ", outputs);
+  Shape shape = batch_of(x1);
+  const int64_t rows = product(shape);
+  const Tensor flat = reshape(permute(weight, {1, 0, 2}), {first, outputs * second});
+  const Tensor products = reshape(mm(squared_off(x1, rows, first), flat), {rows, outputs, second});
+  Tensor out = reshape(bmm(products, reshape(x2, {rows, second, 1})), {rows, outputs});
+  if (bias.defined()) out = out + bias;
+  shape.push_back(outputs);
+  return reshape(out, shape);
+}
+
+namespace {
+
+// Where to cut each range of factors so that the multiplications are fewest: Cormen et al., section 15.2.
+using Cuts = std::vector<std::vector<size_t>>;
+Cuts cuts_of(const std::vector<int64_t>& sizes) {
+  const size_t n = sizes.size() - 1;
+  std::vector<std::vector<double>> cost(n, std::vector<double>(n, 0));
+  Cuts cut(n, std::vector<size_t>(n, 0));
+  for (size_t width = 1; width < n; ++width)
+    for (size_t i = 0; i + width < n; ++i) {
+      const size_t j = i + width;
+      cost[i][j] = std::numeric_limits<double>::infinity();
+      for (size_t k = i; k < j; ++k) {
+        const double all = cost[i][k] + cost[k + 1][j] + double(sizes[i]) * double(sizes[k + 1]) * double(sizes[j + 1]);
+        if (all < cost[i][j]) cost[i][j] = all, cut[i][j] = k;
+      }
+    }
+  return cut;
+}
+
+Tensor multiplied(const Tensors& factors, const Cuts& cut, size_t i, size_t j) {
+  if (i == j) return factors[i];
+  const size_t k = cut[i][j];
+  return mm(multiplied(factors, cut, i, k), multiplied(factors, cut, k + 1, j));
+}
+
+}  // namespace
+
+Tensor multi_dot(const Tensors& given) {
+  Tensors factors = given;
+  const size_t n = factors.size();
+  require(n >= 2, "multi_dot(): expected at least 2 tensors but got ", n);
+  const bool row = factors[0].dim() == 1, column = factors[n - 1].dim() == 1;
+  if (row) factors[0] = unsqueeze(factors[0], 0);
+  if (column) factors[n - 1] = unsqueeze(factors[n - 1], 1);
+  std::vector<int64_t> sizes;
+  for (size_t i = 0; i < n; ++i) {
+    require(factors[i].dim() == 2, "multi_dot(): tensor ", i, " must be ", i == 0 || i == n - 1 ? "1D or 2D" : "2D",
+            " but got ", factors[i].dim(), "D");
+    require(i == 0 || factors[i].size(0) == factors[i - 1].size(1), "multi_dot(): tensors ", i - 1, " and ", i,
+            " with shapes ", factors[i - (i > 0)].shape(), " and ", factors[i].shape(), " cannot be multiplied");
+    if (i == 0) sizes.push_back(factors[0].size(0));
+    sizes.push_back(factors[i].size(1));
+  }
+  Tensor out = n == 2 ? mm(factors[0], factors[1]) : multiplied(factors, cuts_of(sizes), 0, n - 1);
+  if (row) out = squeeze(out, Shape{0});
+  return column ? squeeze(out, Shape{-1}) : out;
+}
+
+}  // namespace flambeau
