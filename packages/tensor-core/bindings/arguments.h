@@ -278,6 +278,7 @@ inline PyObject* to_python(const Tensors& tensors) {
 }
 // A tuple with named fields, of the type flambeau.return_types.<name> (return_types.cpp).
 PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> values);
+PyObject* named_tuple(std::string_view name, std::initializer_list<PyObject*> values);  // which it takes over
 inline PyObject* named_tuple(std::string_view name, const TensorPair& p) {
   return named_tuple(name, {p.values, p.indices});
 }

@@ -21,8 +21,10 @@ void bind_indexing();          // bind_indexing.cpp
 void bind_joining();           // bind_joining.cpp
 void bind_networks();          // bind_networks.cpp: losses, normalisation
 void bind_optimizer();         // bind_optimizer.cpp: an optimizer's step
+void bind_distances();         // bind_distances.cpp
 void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of
 void bind_factorizations();    // bind_factorizations.cpp: systems, factorizations
+void bind_spectra();           // bind_spectra.cpp: eigenvalues, singular values
 void bind_windows();           // bind_windows.cpp: convolutions, pools, interpolation
 void bind_conversion();        // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();      // bind_construction.cpp
@@ -36,6 +38,8 @@ PyObject* make_return_type(std::string_view name, PyObject* fields);
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 
+// What a starred parameter collected: tensors given one by one, or as one sequence (bind_parts.cpp).
+Tensors given_tensors(const char* function, PyObject* given);
 PyObject* linear_algebra_error();  // flambeau.linalg.LinAlgError; borrowed
 
 // A function of flambeau.linalg. flambeau itself has others of many of their names: _core calls this one linalg_<name>.

@@ -1,5 +1,6 @@
 // Fourier transforms, the functions of flambeau.fft; the module takes them from here (python/flambeau/fft.py).
 #include "bind.h"
+#include "flambeau/grids.h"
 
 namespace flambeau::python {
 
@@ -80,6 +81,14 @@ void def_transforms(std::index_sequence<i...>) {
 
 }  // namespace
 
-void bind_fourier() { def_transforms(std::make_index_sequence<std::size(kAlongOne)>()); }
+void bind_fourier() {
+  def_transforms(std::make_index_sequence<std::size(kAlongOne)>());
+  in_fft(def("fftshift(input, dim=None)", kPrivate,
+             "The zero frequency moved to the middle, along ``dim`` (all dimensions unless given).\n\n"
+             ">>> flambeau.fft.fftshift(flambeau.tensor([0, 1, 2, -2, -1]))\ntensor([-2, -1,  0,  1,  2])",
+             [](const Tensor& t, const OptionalDims& dim) { return shift_frequencies(t, dim, false); }));
+  in_fft(def("ifftshift(input, dim=None)", kPrivate, "The inverse of ``fftshift``.",
+             [](const Tensor& t, const OptionalDims& dim) { return shift_frequencies(t, dim, true); }));
+}
 
 }  // namespace flambeau::python

@@ -1,5 +1,6 @@
 // Joining, and copies with the elements in other places.
 #include "bind.h"
+#include "flambeau/grids.h"
 
 namespace flambeau::python {
 
@@ -49,6 +50,57 @@ void bind_triangles() {
   });
 }
 
+void bind_grids() {
+  def("meshgrid(*tensors, indexing='ij')", kFunction,
+      R"(Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
+
+Raises RuntimeError for tensors of more than one dimension or of different dtypes, and for another ``indexing``.
+
+>>> flambeau.meshgrid(flambeau.tensor([1, 2]), flambeau.tensor([3, 4, 5]))[1]
+tensor([[3, 4, 5],
+        [3, 4, 5]]))",
+      [](PyObject* tensors, std::string_view indexing) {
+        require(indexing == "ij" || indexing == "xy",
+                "meshgrid: indexing must be one of 'xy' or 'ij', but received: ", indexing);
+        return meshgrid(given_tensors("meshgrid", tensors), indexing == "xy");
+      });
+  def("cartesian_prod(*tensors)", kFunction,
+      R"(All ways to choose one element of each vector, ``(product of sizes, vectors)``; a single vector as it is.
+
+>>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([3, 4]))
+tensor([[1, 3],
+        [1, 4],
+        [2, 3],
+        [2, 4]]))",
+      [](PyObject* tensors) { return cartesian_prod(given_tensors("cartesian_prod", tensors)); });
+  def("combinations(input, r=2, with_replacement=False)", kFunction,
+      R"(The subsets of ``r`` elements of a vector in lexicographic order, ``(count, r)``. Gradient: added back.
+
+>>> flambeau.combinations(flambeau.tensor([1, 2, 3]))
+tensor([[1, 2],
+        [1, 3],
+        [2, 3]]))",
+      combinations);
+  def("block_diag(*tensors)", kFunction,
+      R"(The matrices along the diagonal of one, zeros elsewhere; vectors count as one row. Gradient: each its block.
+
+Raises RuntimeError for a tensor of more than two dimensions.
+
+>>> flambeau.block_diag(flambeau.ones(1, 2), flambeau.tensor([[2.0]]))
+tensor([[1., 1., 0.],
+        [0., 0., 2.]]))",
+      [](PyObject* tensors) { return block_diag(given_tensors("block_diag", tensors)); });
+  def("rot90(input, k=1, dims=(0, 1))", kBoth,
+      R"(``input`` rotated by ``k`` quarter turns from the first towards the second of ``dims``; a copy. Gradient: input.
+
+Raises RuntimeError unless there are two different dimensions.
+
+>>> flambeau.rot90(flambeau.tensor([[1, 2], [3, 4]]))
+tensor([[2, 4],
+        [1, 3]]))",
+      rot90);
+}
+
 }  // namespace
 
 void bind_joining() {
@@ -87,6 +139,7 @@ void bind_joining() {
       "amounts cut off. Gradient: input.",
       constant_pad_nd);
   bind_triangles();
+  bind_grids();
 }
 
 }  // namespace flambeau::python

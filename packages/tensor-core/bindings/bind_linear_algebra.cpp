@@ -79,16 +79,6 @@ void bind_linear_algebra() {
         LogDeterminant d = lu_log_determinant(lu, pivots);
         return Tensors{d.sign, d.logarithm};
       });
-  def("_eigh(input, upper, vectors)", kPrivate, "Eigenvalues, and eigenvectors, of small Hermitian matrices.",
-      [](const Tensor& a, bool upper, bool vectors) {
-        Eigen e = eigen_hermitian(a, upper, vectors);
-        return vectors ? Tensors{e.values, e.vectors} : Tensors{e.values};
-      });
-  def("_svd(input, full, vectors)", kPrivate, "U, S, V^H (or S alone) of small matrices, and info.",
-      [](const Tensor& a, bool full, bool vectors) {
-        SingularValues s = singular_values(a, full, vectors);
-        return vectors ? Tensors{s.u, s.values, s.vh, s.info} : Tensors{s.values, s.info};
-      });
 }
 
 }  // namespace flambeau::python

@@ -115,6 +115,28 @@ void bind_normalizations() {
       });
 }
 
+template <int Rank>
+Tensor grid_sampler_of(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners) {
+  require(Rank == 0 || (input.dim() == Rank && grid.dim() == Rank), "grid_sampler_", Rank - 2, "d(): expected ", Rank,
+          "D input and grid, but got input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
+  return grid_sampler(input, grid, {mode, padding, align_corners});
+}
+
+void bind_sampling() {
+  def("grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction,
+      R"(Reads an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).
+
+The coordinates -1 and 1 are the image's edges. Modes: 0 bilinear, 1 nearest, 2 bicubic; paddings: 0 zeros, 1 border,
+2 reflection.
+
+Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
+      grid_sampler_of<0>);
+  def("grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction,
+      "`grid_sampler` of images ``(N, C, H, W)``; RuntimeError for another rank.", grid_sampler_of<4>);
+  def("grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction,
+      "`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank.", grid_sampler_of<5>);
+}
+
 }  // namespace
 
 void bind_networks() {
@@ -150,17 +172,16 @@ void bind_networks() {
   def("_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)", kPrivate,
       "softmax(query @ key.T * scale + mask) @ value, by blocks. Gradient: query, key, value, any order.",
       scaled_dot_product_attention);
-  def("_grid_sample_values(input, grid, mode, padding, align_corners)", kPrivate,
-      "Reads an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).",
-      [](const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners) {
-        return grid_sample_values(input, grid, {mode, padding, align_corners});
+  def("_multi_margin_loss(input, target, p, margin, weight, reduction)", kPrivate,
+      "sum over j != y of max(0, margin - x[y] + x[j])**p / C, times weight[y]. Gradient: input, any order.",
+      [](const Tensor& input, const Tensor& target, int64_t p, double margin, PyObject* weight, Reduction reduction) {
+        return multi_margin_loss(input, target, p, margin, tensor_or_none("multi_margin_loss", "weight", weight),
+                                 reduction);
       });
-  def("_grid_sample_gradients(grad, input, grid, mode, padding, align_corners, of_input, of_grid)", kPrivate,
-      "The gradients of input and grid, empty where they are not asked for.",
-      [](const Tensor& grad, const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners,
-         bool of_input, bool of_grid) {
-        return grid_sample_gradients(grad, input, grid, {mode, padding, align_corners}, of_input, of_grid);
-      });
+  def("_multilabel_margin_loss(input, target, reduction)", kPrivate,
+      "sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C. Gradient: input, any order.",
+      multilabel_margin_loss);
+  bind_sampling();
   def("_embedding_bag(weight, indices, offsets=None, include_last_offset=False, mode=0, per_sample_weights=None, "
       "padding_idx=-1, scale_grad_by_freq=False)",
       kPrivate,

@@ -3,6 +3,12 @@
 
 namespace flambeau::python {
 
+Tensors given_tensors(const char* function, PyObject* given) {
+  static const Parameter parameter{PyUnicode_InternFromString("tensors")};
+  if (is_tensor(given)) return {tensor_of(given)};
+  return From<const Tensors&>::get({function, &parameter, 0}, given);
+}
+
 namespace {
 
 constexpr int kBoth = kFunction | kMethod, kUsual = kBoth | kOut;
@@ -10,13 +16,6 @@ constexpr int kBoth = kFunction | kMethod, kUsual = kBoth | kOut;
 Tensor raised_to_1(const Tensor& t) { return t.dim() == 0 ? reshape(t, {1}) : t; }
 Tensor raised_to_2(const Tensor& t) { return t.dim() < 2 ? reshape(t, {1, t.numel()}) : t; }
 Tensor raised_to_3(const Tensor& t) { return t.dim() < 3 ? unsqueeze(raised_to_2(t), -1) : t; }
-
-// What a starred parameter collected: tensors given one by one, or as one sequence.
-Tensors given_tensors(const char* function, PyObject* given) {
-  static const Parameter parameter{PyUnicode_InternFromString("tensors")};
-  if (is_tensor(given)) return {tensor_of(given)};
-  return From<const Tensors&>::get({function, &parameter, 0}, given);
-}
 
 template <Tensor (*raised)(const Tensor&)>
 PyObject* raise_all(PyObject* given) {

@@ -87,6 +87,12 @@ TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const S
   return fractional_max_pool(Dims, input, kernel, output, samples);
 }
 
+template <int Dims>
+Tensor unpool_max(const Tensor& input, const Tensor& indices, const Shape& kernel, PyObject* stride,
+                  const Shape& padding, const OptionalDims& output_size) {
+  return max_unpool(Dims, input, indices, {kernel, stride_of(stride), padding, {}}, output_size);
+}
+
 void bind_convolutions() {
   constexpr const char* kConvolution =
       "Cross-correlation: input (N, C, *) or (C, *), weight (F, C / groups, *). Numbers stand for every dimension; "
@@ -157,6 +163,70 @@ void bind_pools() {
       pool_fractional_max<3>);
 }
 
+// Functions of flambeau.nn.functional, which takes them from here as nn_<name>.
+template <class F>
+void def_functional(std::string_view signature, const char* doc, F function) {
+  Binding* binding = def(signature, kPrivate, doc, function);
+  binding->module = "flambeau.nn.functional";
+  binding->attribute = "nn_" + binding->name;
+}
+
+void bind_unpools() {
+  def_functional("max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
+                 R"(Puts the values of a max pool back to their positions, with zeros elsewhere.
+
+Args:
+    input, indices: what ``max_pool1d(..., return_indices=True)`` gave.
+    kernel_size, stride, padding: of that pool.
+    output_size: the shape before the pool where they do not say it.
+Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
+Gradient: input, any order.)",
+                 unpool_max<1>);
+  def_functional("max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
+                 "`max_unpool1d` over two dimensions.", unpool_max<2>);
+  def_functional("max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
+                 "`max_unpool1d` over three dimensions.", unpool_max<3>);
+}
+
+std::optional<PadMode> edge_mode(std::string_view mode) {
+  if (mode == "constant") return std::nullopt;
+  if (mode == "reflect") return PadMode::Reflect;
+  if (mode == "replicate") return PadMode::Replicate;
+  require<NotImplementedError>(mode == "circular", "Unrecognised padding mode ", mode);
+  return PadMode::Circular;
+}
+
+Tensor padded(const Tensor& input, const Shape& amounts, std::string_view mode, std::optional<Scalar> value) {
+  const int pairs = int(amounts.size() / 2);
+  require(amounts.size() % 2 == 0, "Padding length must be divisible by 2, but got ", amounts);
+  require(pairs <= input.dim(),
+          "Padding length should be less than or equal to two times the input dimension but got "
+          "padding length ",
+          amounts.size(), " and input of dimension ", input.dim());
+  const std::optional<PadMode> edges = edge_mode(mode);
+  if (!edges) return constant_pad_nd(input, amounts, value.value_or(Scalar(0)));
+  require<ValueError>(!value || value->equals(0), "Padding mode \"", mode, "\" doesn't take in value argument");
+  require<NotImplementedError>(pairs >= 1 && pairs <= 3 && (input.dim() == pairs + 1 || input.dim() == pairs + 2),
+                               "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: got ",
+                               amounts.size(), " amounts for an input of ", input.dim(), " dimensions");
+  return pad_edges(input, amounts, *edges);
+}
+
+void bind_padding() {
+  def_functional("pad(input, pad, mode='constant', value=None)",
+                 R"(Puts values around the last dimensions, or takes them away where an amount is negative.
+
+Args:
+    pad: pairs of amounts before and after, the last dimension first.
+    mode: ``"constant"``, ``"reflect"`` (without the edge), ``"replicate"`` (the edge) or ``"circular"``; all but the
+        first pad the last one to three dimensions of an input with a channel dimension.
+    value: of ``"constant"``, 0 by default.
+Returns: with ``(1, 1)`` and the value 7, ``[7, 0, 1, 2, 7]`` of ``[0, 1, 2]``.
+Raises: RuntimeError for amounts that do not fit; NotImplementedError for a mode that there is not.
+Gradient: any order.)",
+                 padded);
+}
+
 Interpolation mode_of(std::string_view mode) {
   if (mode == "nearest") return Interpolation::Nearest;
   if (mode == "nearest-exact") return Interpolation::NearestExact;
@@ -170,6 +240,7 @@ Interpolation mode_of(std::string_view mode) {
 void bind_windows() {
   bind_convolutions();
   bind_pools();
+  bind_unpools();
   def("pixel_shuffle(input, upscale_factor)", kFunction,
       "(*, C * r**2, H, W) to (*, C, H * r, W * r). Gradient: input.\n\nSource: Shi et al. 2016, arXiv:1609.05158.",
       pixel_shuffle);
@@ -180,17 +251,7 @@ void bind_windows() {
         "Interleaves groups of the channels (dimension 1). Gradient: input.\n\nSource: Zhang et al. 2018, "
         "arXiv:1707.01083.",
         channel_shuffle);
-  def("_max_unpool(input, indices, output_size)", kPrivate,
-      "The values of a max pool put back to their positions in images of output_size, zeros elsewhere. Gradient: "
-      "input.",
-      max_unpool);
-  def("_pad_edges(input, pad, mode)", kPrivate,
-      "Pads the last dimensions with what they hold: mode 0 reflects, 1 replicates the edge, 2 goes round. Gradient: "
-      "any order.",
-      [](const Tensor& input, const Shape& amounts, int64_t mode) {
-        require<ValueError>(mode >= 0 && mode <= 2, "pad: mode must be 0, 1 or 2, got ", mode);
-        return pad_edges(input, amounts, PadMode(mode));
-      });
+  bind_padding();
   def("_interpolate(input, size, scales, mode, align_corners=False, antialias=False)", kPrivate,
       "Interpolates the trailing dimensions to `size`; scales (0 where the sizes say it) are output over input. "
       "Gradient: the transposed map, any order.",

@@ -145,8 +145,10 @@ PYBIND11_MODULE(_core, m) {
   bind_joining();
   bind_networks();
   bind_optimizer();
+  bind_distances();
   bind_linear_algebra();
   bind_factorizations();
+  bind_spectra();
   bind_windows();
   bind_conversion();
   bind_construction();

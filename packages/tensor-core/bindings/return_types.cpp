@@ -32,6 +32,10 @@ constexpr ReturnType kReturnTypes[] = {
     {"lu_unpack", {"P", "L", "U"}},
     {"triangular_solve", {"solution", "cloned_coefficient"}},
     {"linalg_cholesky_ex", {"L", "info"}},
+    {"svd", {"U", "S", "V"}},
+    {"linalg_eig", {"eigenvalues", "eigenvectors"}},
+    {"linalg_eigh", {"eigenvalues", "eigenvectors"}},
+    {"linalg_svd", {"U", "S", "Vh"}},
     {"linalg_inv_ex", {"inverse", "info"}},
     {"linalg_ldl_factor", {"LD", "pivots"}},
     {"linalg_ldl_factor_ex", {"LD", "pivots", "info"}},
@@ -88,6 +92,13 @@ PyObject* named_tuple(std::string_view name, std::initializer_list<Tensor> value
   Py_ssize_t i = 0;
   for (const Tensor& t : values) PyStructSequence_SetItem(out.get(), i++, checked(wrap_tensor(t)));
   return out.release();
+}
+
+PyObject* named_tuple(std::string_view name, std::initializer_list<PyObject*> values) {
+  PyObject* out = checked(PyStructSequence_New(types().at(name)));
+  Py_ssize_t i = 0;
+  for (PyObject* value : values) PyStructSequence_SetItem(out, i++, value);
+  return out;
 }
 
 PyObject* make_return_type(std::string_view name, PyObject* fields) {

@@ -182,7 +182,7 @@ ONES = fb.ones(2, 3)
         (lambda: fb.corrcoef(fb.ones(1, 1, 1)), RuntimeError, "two or fewer"),
         (lambda: fb.histogram(fb.tensor([1]), 3), NotImplementedError, "int64"),
         (lambda: fb.histogram(ONES, 0), RuntimeError, "bins must be > 0"),
-        (lambda: fb.histogram(ONES, 3, range=(2.0, 1.0)), RuntimeError, "min 2.0 max 1.0"),
+        (lambda: fb.histogram(ONES, 3, range=(2.0, 1.0)), RuntimeError, "min 2 max 1"),
         (lambda: fb.histogram(ONES * fb.inf, 3), RuntimeError, "not finite"),
         (lambda: fb.histogram(ONES, 3, weight=fb.ones(2)), RuntimeError, r"shape \[2\]"),
         (lambda: fb.histogramdd(ONES, [1, 2]), RuntimeError, "expected 3"),

@@ -12,6 +12,10 @@ class FLAMBEAU_API LinAlgError : public Error {  // a matrix that the algorithm 
   using Error::Error;
 };
 
+// What follows from the arguments of the function `name` alone.
+FLAMBEAU_API void check_matrix(const char* name, const Tensor& t, const char* argument = "A");
+FLAMBEAU_API void check_square(const char* name, const Tensor& t, const char* argument = "A");
+
 inline Tensor adjoint(const Tensor& t) { return conj(transpose(t, -1, -2)); }
 
 // Triangular systems and Cholesky's factors (operators/triangular.cpp)
@@ -45,6 +49,14 @@ FLAMBEAU_API Tensor inv(const Tensor& a);
 FLAMBEAU_API LuFactors ldl_factor_ex(const Tensor& a, bool hermitian, bool check_errors);
 FLAMBEAU_API LuFactors ldl_factor(const Tensor& a, bool hermitian);
 FLAMBEAU_API Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian);
+
+FLAMBEAU_API Tensor matrix_power(const Tensor& a, int64_t n);  // operators/matrix_power.cpp
+
+// Puts decompositions on the graph whose values were computed from A (operators/spectra.cpp). What is undefined was not
+// asked for.
+FLAMBEAU_API void record_eigh(const Tensor& a, const Tensor& values, const Tensor& vectors);
+FLAMBEAU_API void record_eig(const Tensor& a, const Tensor& values, const Tensor& vectors);
+FLAMBEAU_API void record_svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh);
 
 // By reflections (operators/reflection.cpp)
 struct Qr {

@@ -53,18 +53,17 @@ FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode
 FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
-// The values of a max pool put back to their positions; `sizes` of the image.
-FLAMBEAU_API Tensor max_unpool(const Tensor& input, const Tensor& indices, const Shape& sizes);
+// The values of a max pool put back to their positions, zeros elsewhere (operators/unpooling.cpp); the image's sizes are
+// the usual ones unless given, alone or in its whole shape.
+FLAMBEAU_API Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
+                               const OptionalDims& output_size);
 
-// Sampling (operators/grid_sample.cpp): mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2 reflection.
-// Without history: the derivative's derivative is written in Python.
+// Sampling (operators/grid_sample.cpp): mode 0 bilinear, 1 nearest, 2 bicubic; padding 0 zeros, 1 border, 2 reflection
 struct GridSampling {
   int64_t mode, padding;
   bool align_corners;
 };
-FLAMBEAU_API Tensor grid_sample_values(const Tensor& input, const Tensor& grid, const GridSampling& options);
-FLAMBEAU_API TensorPair grid_sample_gradients(const Tensor& grad, const Tensor& input, const Tensor& grid,
-                                              const GridSampling& options, bool of_input, bool of_grid);
+FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options);
 
 // Bags of embeddings (operators/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]], ...,
 // indices[offsets[b + 1] - 1], the last offset the number of indices unless it is given.
@@ -82,6 +81,10 @@ FLAMBEAU_API Tensor cross_entropy(const Tensor& input, const Tensor& target, con
 FLAMBEAU_API Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                              Reduction reduction);
 FLAMBEAU_API Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction);
+// operators/margins.cpp: scores (N, C) or (C)
+FLAMBEAU_API Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, double margin,
+                                      const Tensor& weight, Reduction reduction);
+FLAMBEAU_API Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction);
 FLAMBEAU_API Tensor dropout(const Tensor& input, double p, bool training, Generator* generator);
 FLAMBEAU_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& input_lengths,
                              const Shape& target_lengths, int64_t blank, bool zero_infinity);

@@ -29,4 +29,20 @@ FLAMBEAU_API Tensor searchsorted(const Tensor& sequence, const Tensor& values, b
 FLAMBEAU_API Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength);
 FLAMBEAU_API Tensor histc(const Tensor& t, int64_t bins, double low, double high);
 
+// Whether each element is among the test elements, or with `invert` is not (operators/membership.cpp)
+FLAMBEAU_API Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert);
+
+// Counts of points (n, dimensions) in the cells of a grid (operators/histogramdd.cpp). Each dimension has edges, or a
+// number of bins of equal width between its limits: first and last edge of each in turn, or none.
+struct Bins {
+  int64_t count = 0;
+  Tensor edges;
+};
+struct Histogram {
+  Tensor counts;
+  Tensors edges;
+};
+FLAMBEAU_API Histogram histogramdd(const char* name, const Tensor& points, const std::vector<Bins>& bins,
+                                   const std::vector<double>& limits, const Tensor& weight, bool density);
+
 }  // namespace flambeau

@@ -19,12 +19,14 @@ from flambeau._core import (
     fft,
     fft2,
     fftn,
+    fftshift,
     hfft,
     hfft2,
     hfftn,
     ifft,
     ifft2,
     ifftn,
+    ifftshift,
     ihfft,
     ihfft2,
     ihfftn,
@@ -104,22 +106,6 @@ def rfftfreq(
     return _frequencies(range(count // 2 + 1), count, d, dtype, requires_grad)
 
 
-@operator()
-def fftshift(input: Tensor, dim: Sequence[int] | int | None = None) -> Tensor:
-    """The zero frequency moved to the middle, along ``dim`` (all dimensions unless given).
-
-    >>> flambeau.fft.fftshift(flambeau.tensor([0, 1, 2, -2, -1]))
-    tensor([-2, -1,  0,  1,  2])
-    """
-    return _shifted("fftshift", input, dim, lambda size: size // 2)
-
-
-@operator()
-def ifftshift(input: Tensor, dim: Sequence[int] | int | None = None) -> Tensor:
-    """The inverse of ``fftshift``."""
-    return _shifted("ifftshift", input, dim, lambda size: (size + 1) // 2)
-
-
 def _count(name: str, n: int, d: float, dtype: Any) -> int:
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
         raise RuntimeError(f"{name} requires a floating point or complex dtype, got {dtype}")
@@ -132,8 +118,3 @@ def _frequencies(values: Sequence[int], n: int, d: float, dtype: Any, requires_g
     counts = _core.tensor(values, dtype=_core.float64)
     dtype = _core.get_default_dtype() if dtype is None else dtype
     return (counts / _core.tensor(n * d, dtype=_core.float64)).to(dtype).requires_grad_(requires_grad)
-
-
-def _shifted(name: str, input: Tensor, dim: Sequence[int] | int | None, shift: Any) -> Tensor:
-    dims = range(input.dim()) if dim is None else [dim] if isinstance(dim, int) else dim
-    return flambeau.roll(input, [shift(input.size(d)) for d in dims], list(dims))

@@ -60,25 +60,4 @@ Tensor channel_shuffle(const Tensor& input, int64_t groups) {
   return reshape(transpose(reshape(input, shape), 1, 2), input.shape());
 }
 
-Tensor max_unpool(const Tensor& input, const Tensor& indices, const Shape& sizes) {
-  const size_t dims = sizes.size();
-  require(indices.dtype() == Dtype::int64, "elements in indices should be type int64 but got: ", indices.dtype());
-  require(input.shape().size() >= dims && input.shape() == indices.shape(),
-          "Expected shape of indices to be same as that of the input tensor (", input.shape(),
-          ") but got indices tensor with shape: ", indices.shape());
-  const int64_t places = product(sizes);
-  Shape batch = leading(input, dims), flat = batch, whole = batch;
-  flat.push_back(-1);
-  if (input.numel() == 0) flat.back() = product(Shape(input.shape().end() - dims, input.shape().end()));
-  whole.append(sizes.begin(), sizes.end());
-  const Tensor at = contiguous(indices);
-  for (int64_t i = 0; i < at.numel(); ++i) {
-    const int64_t place = at.data<int64_t>()[i];
-    require(place >= 0 && place < places, "max_unpool: found an invalid max index ", place, " for an output of size ",
-            sizes);
-  }
-  batch.push_back(places);
-  return reshape(scatter(zeros(batch, input.dtype()), -1, reshape(at, flat), reshape(input, flat)), whole);
-}
-
 }  // namespace flambeau

@@ -5,6 +5,7 @@
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 #include "operators/convolution.h"
+#include "operators/grid_sample_derivative.h"
 
 namespace flambeau {
 
@@ -22,7 +23,7 @@ struct Layout {
 // body(sample of the batch, first point, points in the block, its taps) for every block of points.
 template <class T, class F>
 void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t batch_begin, int64_t batch_end, F&& body) {
-  const auto taps = std::make_unique<kernels::Taps<T>>();
+  const auto taps = std::make_unique_for_overwrite<kernels::Taps<T>>();
   const int64_t blocks = (l.points + kPoints - 1) / kPoints;
   for (int64_t i = batch_begin * blocks; i < batch_end * blocks; ++i) {
     const int64_t n = i / blocks, first = i % blocks * kPoints, count = std::min(kPoints, l.points - first);
@@ -130,21 +131,33 @@ Layout layout_of(const Tensor& input, const Tensor& grid, const GridSampling& o)
 
 }  // namespace
 
-Tensor grid_sample_values(const Tensor& input, const Tensor& grid, const GridSampling& options) {
-  const Layout l = layout_of(input, grid, options);
+namespace {
+
+Tensor values(const Layout& layout, const Tensor& input, const Tensor& grid) {
   GradMode off(false);
-  return to(forward(l, prepared(input), prepared(grid)), input.dtype());
+  return to(forward(layout, prepared(input), prepared(grid)), input.dtype());
 }
 
-TensorPair grid_sample_gradients(const Tensor& grad, const Tensor& input, const Tensor& grid,
-                                 const GridSampling& options, bool of_input, bool of_grid) {
-  const Layout l = layout_of(input, grid, options);
-  require(grad.shape() == l.out_shape, "grid_sampler(): expected a gradient of shape ", l.out_shape, ", got ",
-          grad.shape());
-  GradMode off(false);
-  const Gradients g = backward(l, prepared(grad), prepared(input), prepared(grid), of_input, of_grid);
-  return {of_input ? to(g.input, input.dtype()) : empty({0}, input.dtype()),
-          of_grid ? to(g.grid, grid.dtype()) : empty({0}, grid.dtype())};
+TensorPair gradients(const Layout& layout, const Tensor& grad, const Tensor& input, const Tensor& grid, bool of_input,
+                     bool of_grid) {
+  const Gradients g = backward(layout, prepared(grad), prepared(input), prepared(grid), of_input, of_grid);
+  return {of_input ? to(g.input, input.dtype()) : Tensor(), of_grid ? to(g.grid, grid.dtype()) : Tensor()};
+}
+
+}  // namespace
+
+Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options) {
+  const Tensor out = values(layout_of(input, grid, options), input, grid);
+  if (recording(input, grid))
+    record("GridSampler", out, {&input, &grid}, {&input, &grid}, [options](const Context& c) {
+      const Tensor &grad = c.gradient(), &input = c.saved(0), &grid = c.saved(1);
+      const TensorPair g = grad_enabled()
+                               ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
+                               : gradients(layout_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
+      if (c.needs(0)) c.set(0, g.values);
+      if (c.needs(1)) c.set(1, g.indices);
+    });
+  return out;
 }
 
 }  // namespace flambeau

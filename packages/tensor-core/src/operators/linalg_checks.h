@@ -14,23 +14,6 @@ inline void check_inexact(const char* name, const Tensor& t) {
       ". Got ", type);
 }
 
-inline void check_dimensions(const char* name, const Tensor& t, const char* argument) {
-  require(t.dim() >= 2, "linalg.", name, ": The input tensor ", argument,
-          " must have at least 2 dimensions, got shape ", t.shape());
-}
-
-inline void check_matrix(const char* name, const Tensor& t, const char* argument = "A") {
-  check_dimensions(name, t, argument);
-  check_inexact(name, t);
-}
-
-inline void check_square(const char* name, const Tensor& t, const char* argument = "A") {
-  check_dimensions(name, t, argument);
-  require(t.size(-1) == t.size(-2), "linalg.", name, ": ", argument,
-          " must be batches of square matrices, but they are ", t.size(-2), " by ", t.size(-1), " matrices");
-  check_inexact(name, t);
-}
-
 inline void check_dtypes(const char* name, const Tensor& a, const Tensor& b) {
   require(a.dtype() == b.dtype(), "linalg.", name, ": Expected A and B to have the same dtype, but found A of type ",
           a.dtype(), " and B of type ", b.dtype(), " instead");

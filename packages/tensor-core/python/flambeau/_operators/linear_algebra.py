@@ -40,12 +40,6 @@ def logdet(input: Tensor) -> Tensor:
     return _core.where(sign == -1, flambeau.nan, logarithm)
 
 
-@operator(method=True, out=True)
-def matrix_power(input: Tensor, n: int) -> Tensor:
-    """A power of every matrix, as flambeau.linalg.matrix_power."""
-    return flambeau.linalg.matrix_power(input, n)
-
-
 @operator(method=True)
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of every matrix, as flambeau.linalg.matrix_exp."""
@@ -58,19 +52,6 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     as zero.
     """
     return flambeau.linalg.pinv(input, rcond)
-
-
-@operator(method=True, out=True)
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
-    """``input = U diag(S) V^H``, as flambeau.linalg.svd, but with V in place of its conjugate transpose.
-
-    Args:
-        some: U and V without the columns that the singular values do not reach.
-        compute_uv: False gives zeros for U and V.
-    Returns: a named tuple ``(U, S, V)``.
-    Gradient: input, as flambeau.linalg.svd.
-    """
-    return flambeau.linalg._legacy.svd(input, some, compute_uv)
 
 
 @operator(method=True, out=True)

@@ -1,14 +1,18 @@
 """Linear algebra: norms, factorizations, equations, eigenvalues, for batches of real and complex matrices.
 
 Matrices lie in the last two dimensions; what is before them is the batch. Factorizations by elimination and reflection
-are flambeau's own (float32, float64, complex64, complex128); eigenvalues and singular values come from LAPACK through
-NumPy.
+are flambeau's own (float32, float64, complex64, complex128), as are eigenvalues and singular values of small matrices;
+those of others come from LAPACK through NumPy.
 """
 
 from flambeau._core import linalg_cholesky as cholesky
 from flambeau._core import linalg_cholesky_ex as cholesky_ex
 from flambeau._core import linalg_cross as cross
 from flambeau._core import linalg_diagonal as diagonal
+from flambeau._core import linalg_eig as eig
+from flambeau._core import linalg_eigh as eigh
+from flambeau._core import linalg_eigvals as eigvals
+from flambeau._core import linalg_eigvalsh as eigvalsh
 from flambeau._core import linalg_householder_product as householder_product
 from flambeau._core import linalg_inv as inv
 from flambeau._core import linalg_inv_ex as inv_ex
@@ -20,21 +24,23 @@ from flambeau._core import linalg_lu_factor as lu_factor
 from flambeau._core import linalg_lu_factor_ex as lu_factor_ex
 from flambeau._core import linalg_lu_solve as lu_solve
 from flambeau._core import linalg_matmul as matmul
+from flambeau._core import linalg_matrix_power as matrix_power
 from flambeau._core import linalg_multi_dot as multi_dot
 from flambeau._core import linalg_qr as qr
 from flambeau._core import linalg_solve as solve
 from flambeau._core import linalg_solve_ex as solve_ex
 from flambeau._core import linalg_solve_triangular as solve_triangular
+from flambeau._core import linalg_svd as svd
+from flambeau._core import linalg_svdvals as svdvals
 from flambeau._core import linalg_vecdot as vecdot
 from flambeau._core import linalg_vector_norm as vector_norm
-from flambeau.linalg import _iterative, _legacy, _lowrank  # noqa: F401  (what the top level calls)
+from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (what the top level calls)
 from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
-from flambeau.linalg._functions import matrix_exp, matrix_power
+from flambeau.linalg._functions import matrix_exp
 from flambeau.linalg._least_squares import lstsq, pinv
 from flambeau.linalg._norms import cond, matrix_norm, matrix_rank, norm
 from flambeau.linalg._products import tensorinv, tensorsolve, vander
-from flambeau.linalg._spectral import eig, eigh, eigvals, eigvalsh, svd, svdvals
 
 __all__ = [
     "LinAlgError",

@@ -19,9 +19,7 @@ def _identity_like(A: Tensor) -> Tensor:
 
 def _adjugate_adjoint(A: Tensor) -> Tensor:
     """The conjugate transpose of the adjugate, which a singular matrix has as well: from the singular values."""
-    from flambeau.linalg._spectral import decompose
-
-    U, S, Vh = decompose(A, False)
+    U, S, Vh = _core.linalg_svd(A, False)
     n = S.size(-1)
     others = _core.where(_core.eye(n, dtype=_core.bool), S.new_ones(()), S.unsqueeze(-2).expand(*S.shape, n)).prod(-1)
     turn = conjugate(det(U) * det(Vh))

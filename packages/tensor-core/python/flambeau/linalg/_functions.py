@@ -1,45 +1,15 @@
-"""Functions of matrices: powers and the exponential."""
+"""The exponential of matrices."""
 
 import math
 from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau._core import linalg_inv as inv
 from flambeau._core import linalg_solve_ex as solve_ex
 from flambeau._grad_mode import no_grad
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._matrices import adjoint, constant
-
-
-@operator(out=True)
-def matrix_power(A: Tensor, n: int) -> Tensor:
-    """``A`` multiplied with itself n times, by repeated squaring; a negative n takes the inverse.
-
-    Args:
-        A: ``(*, m, m)``.
-    Raises: LinAlgError for a negative power of a singular matrix.
-    Gradient: A, any order.
-
-    >>> flambeau.linalg.matrix_power(flambeau.tensor([[1.0, 1.0], [0.0, 1.0]]), 5)
-    tensor([[1., 5.],
-            [0., 1.]])
-    """
-    if A.dim() < 2 or A.size(-1) != A.size(-2):
-        _checks.square("matrix_power", A)
-    if n == 0:
-        return constant(_core.eye(A.size(-1), dtype=A.dtype).expand(A.shape).clone(), A)
-    base, n = (inv(A), -n) if n < 0 else (A, n)
-    result: Any = None
-    while True:
-        if n & 1:
-            result = base if result is None else result @ base
-        n >>= 1
-        if not n:
-            return result.clone() if result is A else result
-        base = base @ base
-
+from flambeau.linalg._matrices import adjoint
 
 # Pade approximants of the exponential: the largest 1-norm each is good for, and its coefficients from the constant on.
 _DEGREES = {

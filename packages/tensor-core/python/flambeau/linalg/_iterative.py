@@ -11,7 +11,6 @@ from flambeau._operator import recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._least_squares import pseudo_inverse
 from flambeau.linalg._matrices import adjoint, symmetric_part
-from flambeau.linalg._spectral import decompose_hermitian
 
 
 def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,7 +19,7 @@ def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:
         (S.conj() * BS).real.sum(-2, keepdim=True) if S.is_complex() else (S * BS).sum(-2, keepdim=True)
     )
     S, BS = S * scale, BS * scale
-    values, vectors = decompose_hermitian(symmetric_part(adjoint(S) @ BS))
+    values, vectors = _core.linalg_eigh(symmetric_part(adjoint(S) @ BS))
     wanted = values > values[-1] * finfo(S.dtype).eps * 10
     turn = vectors[:, wanted] * values[wanted].rsqrt()
     return S @ turn, BS @ turn
@@ -43,7 +42,7 @@ def _iterate(
     for _ in range(steps + 1):
         S = X if P is None else _core.cat([X, P], -1)
         S, BS = _orthonormal(S, S if B is None else B @ S)
-        values, turn = decompose_hermitian(symmetric_part(adjoint(S) @ (A @ S)) * sign)
+        values, turn = _core.linalg_eigh(symmetric_part(adjoint(S) @ (A @ S)) * sign)
         previous, E = X, values[:k] * sign
         X, BX = S @ turn[:, :k], BS @ turn[:, :k]
         residual = A @ X - BX * E

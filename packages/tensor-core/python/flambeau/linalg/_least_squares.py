@@ -10,7 +10,6 @@ from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks
 from flambeau.linalg._matrices import adjoint, triangle
 from flambeau.linalg._norms import thresholds
-from flambeau.linalg._spectral import decompose, decompose_hermitian
 
 _Lstsq = _core._return_type("linalg_lstsq", ("solution", "residuals", "rank", "singular_values"))
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
@@ -24,10 +23,10 @@ def pseudo_inverse(A: Tensor, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
     """The derivative: Golub, Pereyra 1973, for matrices of constant rank."""
     values = A.detach()
     if hermitian:
-        L, V = decompose_hermitian(values)
+        L, V = _core.linalg_eigh(values)
         P = (V * _inverted(L, thresholds("pinv", L.abs(), A, atol, rtol)).unsqueeze(-2)) @ adjoint(V)
     else:
-        U, S, Vh = decompose(values, False)
+        U, S, Vh = _core.linalg_svd(values, False)
         P = (adjoint(Vh) * _inverted(S, thresholds("pinv", S, A, atol, rtol)).unsqueeze(-2)) @ adjoint(U)
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
@@ -83,7 +82,7 @@ def _full_rank(A: Tensor, B: Tensor) -> Tensor:
 
 def _smallest(A: Tensor, B: Tensor, rcond: float) -> tuple[Tensor, Tensor, Tensor]:
     """The least-squares solution of least norm, the rank, the singular values."""
-    U, S, Vh = decompose(A, False)
+    U, S, Vh = _core.linalg_svd(A, False)
     largest = S.amax(-1) if S.size(-1) else S.new_zeros(S.shape[:-1])
     threshold = largest * rcond
     X = adjoint(Vh) @ (_inverted(S, threshold).unsqueeze(-1) * (adjoint(U) @ B))

@@ -4,7 +4,6 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._core import linalg_qr as qr
 from flambeau.linalg._matrices import adjoint
-from flambeau.linalg._spectral import decompose
 
 
 def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
@@ -34,7 +33,7 @@ def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor
         V, S, U = svd_lowrank(adjoint(A), q, niter, None if M is None else adjoint(M))
         return U, S, V
     Q = _range(A, q, niter, M)
-    U, S, Vh = decompose(adjoint(Q) @ (A if M is None else A - M), False)
+    U, S, Vh = _core.linalg_svd(adjoint(Q) @ (A if M is None else A - M), False)
     return Q @ U, S, adjoint(Vh)
 
 

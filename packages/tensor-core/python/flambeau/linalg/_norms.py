@@ -6,12 +6,13 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._core import linalg_eigvalsh as eigvalsh
 from flambeau._core import linalg_inv_ex as inv_ex
+from flambeau._core import linalg_svdvals as svdvals
 from flambeau._core import linalg_vector_norm as vector_norm
 from flambeau._numbers import finfo
 from flambeau._operator import operator
 from flambeau.linalg import _checks
-from flambeau.linalg._spectral import eigvalsh, svdvals
 
 Order = float | str | None
 

@@ -39,6 +39,10 @@ from flambeau import (
     tanh,
     tanhshrink,
 )
+from flambeau._core import nn_max_unpool1d as max_unpool1d
+from flambeau._core import nn_max_unpool2d as max_unpool2d
+from flambeau._core import nn_max_unpool3d as max_unpool3d
+from flambeau._core import nn_pad as pad
 
 from ._activations import (
     celu,
@@ -89,7 +93,6 @@ from ._embedding import embedding, embedding_bag, one_hot
 from ._images import (
     fold,
     interpolate,
-    pad,
     unfold,
     upsample,
     upsample_bilinear,
@@ -128,9 +131,6 @@ from ._pooling import (
     max_pool1d_with_indices,
     max_pool2d_with_indices,
     max_pool3d_with_indices,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
 )
 from ._sampling import affine_grid, grid_sample
 

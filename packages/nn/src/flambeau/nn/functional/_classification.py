@@ -140,32 +140,12 @@ def multi_margin_loss(
         input: ``(N, C)`` or ``(C,)``.
         target: ``(N,)`` or a scalar, class indices.
         p: 1 or 2.
-    Raises: ValueError for another ``p`` or a weight that is no vector; RuntimeError for shapes that do not fit;
-        IndexError for a class that there is not.
+    Raises: ValueError for another ``p`` or a weight that is no vector; RuntimeError for shapes that do not fit
+        or a class that there is not.
     """
-    reduction = chosen(reduction, size_average, reduce)
-    if p not in (1, 2):
-        raise ValueError(f"only p == 1 and p == 2 supported, got {p}")
-    if weight is not None and weight.ndim != 1:
-        raise ValueError(f"weight must be one-dimensional, got shape {list(weight.shape)}")
-    _check_scores("multi_margin_loss", input)
-    rows = input.reshape(1, -1) if input.ndim < 2 else input
-    if target.ndim > 1 or target.numel() != rows.shape[0]:
-        raise RuntimeError(f"inconsistent target size, expected {rows.shape[0]} but got {list(target.shape)}")
-    classes = rows.shape[1]
-    if weight is not None and weight.numel() != classes:
-        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    labels = target.reshape(-1, 1)
-    _check_labels(labels, 0, classes)
-    chosen_scores = rows.gather(1, labels)
-    losses = (margin - chosen_scores + rows).clamp(min=0)
-    if p == 2:
-        losses = losses.square()
-    if weight is not None:
-        losses = losses * weight[labels.reshape(-1)].unsqueeze(1)
-    losses = losses.masked_fill(flambeau.arange(classes) == labels, 0)
-    loss = losses.sum(1) / classes
-    return reduced(loss.reshape(()) if input.ndim < 2 and target.ndim == 0 else loss, reduction)
+    if size_average is not None or reduce is not None:
+        reduction = chosen(reduction, size_average, reduce)
+    return _core._multi_margin_loss(input, target, p, margin, weight, reduction)
 
 
 def multilabel_margin_loss(
@@ -182,31 +162,6 @@ def multilabel_margin_loss(
         target: of the same shape; the labels of a row stand in front, a -1 ends them.
     Raises: RuntimeError for shapes that do not fit or labels that there are not.
     """
-    reduction = chosen(reduction, size_average, reduce)
-    _check_scores("multilabel_margin_loss", input)
-    if target.shape != input.shape and not (input.ndim < 2 and target.numel() == input.numel() and target.ndim < 2):
-        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
-    rows = input.reshape(1, -1) if input.ndim < 2 else input
-    labels = target.reshape(rows.shape)
-    classes = rows.shape[1]
-    _check_labels(labels, -1, classes)
-    counted = (labels < 0).cumsum(1) == 0  # those before the first -1
-    safe = flambeau.where(counted, labels, 0)
-    is_label = flambeau.zeros_like(rows).detach().scatter_add(1, safe, counted.to(rows.dtype)) > 0
-    scores = rows.gather(1, safe).unsqueeze(2)
-    losses = (1 - scores + rows.unsqueeze(1)).clamp(min=0)
-    losses = losses.masked_fill(~counted.unsqueeze(2) | is_label.unsqueeze(1), 0)
-    loss = losses.sum((1, 2)) / classes
-    return reduced(loss.reshape(()) if input.ndim < 2 else loss, reduction)
-
-
-def _check_scores(name: str, input: Tensor) -> None:
-    if input.ndim > 2 or (input.ndim == 2 and input.shape[1] == 0) or (input.ndim == 1 and input.numel() == 0):
-        raise RuntimeError(
-            f"{name}: expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
-        )
-
-
-def _check_labels(labels: Tensor, least: int, classes: int) -> None:
-    if labels.numel() and not bool(((labels >= least) & (labels < classes)).all()):
-        raise RuntimeError(f"target out of range: labels must be at least {least} and below {classes}")
+    if size_average is not None or reduce is not None:
+        reduction = chosen(reduction, size_average, reduce)
+    return _core._multilabel_margin_loss(input, target, reduction)

@@ -1,0 +1,48 @@
+"""Eigenvalues and singular values from LAPACK, through NumPy: the values alone, for the native operators."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.linalg._checks import LinAlgError
+
+_NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
+
+
+def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
+    """A function of NumPy's on the values of a tensor, its results as tensors."""
+    try:
+        result = function(A.numpy(), **options)
+    except np.linalg.LinAlgError as error:
+        raise LinAlgError(f"linalg.{name}: {_NOT_CONVERGED} ({error})") from None
+    results = result if isinstance(result, tuple) else (result,)
+    return tuple(_core.from_numpy(np.ascontiguousarray(r)) for r in results)
+
+
+def eigh(A: Tensor, upper: bool, vectors: bool) -> tuple[Tensor, ...]:
+    """Ascending eigenvalues of Hermitian matrices, and their eigenvectors; NaN for a matrix that is not finite."""
+    function: Any = np.linalg.eigh if vectors else np.linalg.eigvalsh
+    triangle = "U" if upper else "L"
+    finite = A.isfinite().flatten(-2).all(-1)
+    if finite.all():
+        return _called("eigh", function, A, UPLO=triangle)
+    whole = _core.where(finite.unsqueeze(-1).unsqueeze(-1), A, 0)
+    values, *rest = _called("eigh", function, whole, UPLO=triangle)
+    values = values.masked_fill(~finite.unsqueeze(-1), math.nan)
+    return values, *(V.masked_fill(~finite.unsqueeze(-1).unsqueeze(-1), math.nan) for V in rest)
+
+
+def eig(A: Tensor, vectors: bool) -> tuple[Tensor, ...]:
+    """Complex eigenvalues of finite matrices, and their eigenvectors."""
+    kind = A.dtype if A.dtype.is_complex else A.dtype.to_complex()
+    return tuple(t.to(kind) for t in _called("eig", np.linalg.eig if vectors else np.linalg.eigvals, A))
+
+
+def svd(A: Tensor, full: bool, vectors: bool) -> tuple[Tensor, ...]:
+    """U, descending singular values, V^H; or the values alone. LAPACK may run forever on infinities."""
+    if not A.isfinite().all():
+        raise LinAlgError(f"linalg.{'svd' if vectors else 'svdvals'}: {_NOT_CONVERGED}")
+    return _called("svd", np.linalg.svd, A, full_matrices=full, compute_uv=vectors)

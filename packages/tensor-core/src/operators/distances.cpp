@@ -1,0 +1,157 @@
+// Distances between vectors, and what is scaled by lengths.
+#include "flambeau/distances.h"
+
+#include <cmath>
+
+#include "flambeau/parallel.h"
+#include "operators/convolution.h"
+
+namespace flambeau {
+
+namespace {
+
+void require_inexact_difference(const char* name, const Tensor& difference) {
+  require(is_inexact(difference.dtype()), name, ": Expected a floating point or complex tensor as input. Got ",
+          difference.dtype());
+}
+
+// The p-norm of x - y, in sums of kLanes.
+template <class T>
+T distance(const T* x, const T* y, int64_t n, double p) {
+  constexpr int64_t kLanes = 8;
+  const auto total = [&](auto term) {
+    T lanes[kLanes] = {}, rest = 0;
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes)
+      for (int64_t j = 0; j < kLanes; ++j) lanes[j] += term(std::abs(x[i + j] - y[i + j]));
+    for (; i < n; ++i) rest += term(std::abs(x[i] - y[i]));
+    for (const T lane : lanes) rest += lane;
+    return rest;
+  };
+  if (p == 2) return std::sqrt(total([](T d) { return d * d; }));
+  if (p == 1) return total([](T d) { return d; });
+  if (p == 0) return total([](T d) { return T(d != 0); });
+  if (!std::isinf(p)) return std::pow(total([p](T d) { return std::pow(d, T(p)); }), T(1 / p));
+  T largest = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const T d = std::abs(x[i] - y[i]);
+    if (!(d <= largest)) largest = std::isnan(largest) ? largest : d;
+  }
+  return largest;
+}
+
+// Of every two rows, without history.
+Tensor distances_of_rows(const Tensor& input, double p) {
+  const int64_t n = input.shape()[0], m = input.shape()[1];
+  if (n < 2) return empty({0}, input.dtype());
+  const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+  const Tensor rows = contiguous(to(input, type)), out = empty({n * (n - 1) / 2}, type);
+  dispatch_real(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* x = rows.data<T>();
+    parallel_items(n - 1, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        T* to = out.data<T>() + i * (n - 1) - i * (i - 1) / 2;
+        for (int64_t j = i + 1; j < n; ++j) *to++ = distance(x + i * m, x + j * m, m, p);
+      }
+    });
+  });
+  return to(out, input.dtype());
+}
+
+void check_rows(const Tensor& a, const Tensor& b, double p) {
+  for (const auto& [name, x] : {std::pair("X1", &a), std::pair("X2", &b)}) {
+    require(x->dim() >= 2, "cdist only supports at least 2D tensors, ", name, " got: ", x->dim(), "D");
+    require(is_floating(x->dtype()), "cdist only supports floating-point dtypes, ", name, " got: ", x->dtype());
+  }
+  require(a.size(-1) == b.size(-1), "X1 and X2 must have the same number of columns. X1: ", a.size(-1),
+          " X2: ", b.size(-1));
+  require(a.dtype() == b.dtype(), "cdist expects one dtype, got ", a.dtype(), " and ", b.dtype());
+  require(p >= 0, "cdist only supports non-negative p values, got ", p);
+}
+
+Tensor differences_of(const Tensor& a, const Tensor& b) { return unsqueeze(a, -2) - unsqueeze(b, -3); }
+
+Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
+  const Tensor turned = transpose(b, -1, -2);
+  const Tensor squares = sum(a * a, Shape{-1}, true, {}) + transpose(sum(b * b, Shape{-1}, true, {}), -1, -2);
+  return sqrt(clamp_min(squares - matmul(a, turned) * Scalar(2.0), Scalar(0.0)));
+}
+
+// From d distance[i, j] / d x[i] = (x[i] - y[j]) / distance[i, j]; `share` the gradient over the distance.
+Tensor euclidean_gradient(const Tensor& x, const Tensor& y, const Tensor& share) {
+  return sum_to(x * sum(share, Shape{-1}, true, {}) - matmul(share, y), x.shape());
+}
+
+}  // namespace
+
+Tensor dist(const Tensor& a, const Tensor& b, double p) {
+  const Tensor difference = a - b;
+  require_inexact_difference("dist", difference);
+  return vector_norm(difference, p, std::nullopt, false);
+}
+
+Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim) {
+  return vector_norm(a - b + Scalar(eps), p, Shape{-1}, keepdim);
+}
+
+Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps) {
+  const Dtype dtype = promote(a.dtype(), b.dtype());
+  require(is_floating(dtype), "expected common dtype to be floating point, yet common dtype is ", dtype);
+  const Shape shape = broadcast(a.shape(), b.shape());
+  const auto unit = [&](const Tensor& t) {
+    const Tensor x = t.shape() == shape ? to(t, dtype) : expand(to(t, dtype), shape);
+    return x / clamp_min(vector_norm(x, 2, Shape{dim}, true), Scalar(eps));
+  };
+  return sum(unit(a) * unit(b), Shape{dim}, false, {});
+}
+
+Tensor pdist(const Tensor& input, double p) {
+  require(input.dim() == 2, "pdist only supports 2D tensors, got: ", input.dim(), "D");
+  require(is_floating(input.dtype()), "pdist only supports floating-point dtypes, got ", input.dtype());
+  require(p >= 0, "pdist only supports non-negative p values, got ", p);
+  if (!recording(input)) return distances_of_rows(input, p);
+  const int64_t n = input.shape()[0];
+  const Tensor pairs = triangle_indices(n, n, 1, false, Dtype::int64);
+  const auto rows = [&](int64_t which) { return index_select(input, 0, select(pairs, 0, which)); };
+  return vector_norm(rows(0) - rows(1), p, Shape{1}, false);
+}
+
+Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
+  constexpr int64_t kLarge = 25;  // rows beyond which the matrix product is used
+  check_rows(a, b, p);
+  if (p != 2) return vector_norm(differences_of(a, b), p, Shape{-1}, false);
+  Tensor out;
+  {
+    GradMode off(false);
+    const bool product = way == Euclidean::ByProduct ||
+                         (way == Euclidean::ByProductIfLarge && std::max(a.size(-2), b.size(-2)) > kLarge);
+    out = product ? euclidean_by_product(a, b) : vector_norm(differences_of(a, b), 2, Shape{-1}, false);
+  }
+  if (recording(a, b))
+    record("Cdist", out, {&a, &b}, {&a, &b, &out}, [](const Context& c) {
+      const Tensor &a = c.saved(0), &b = c.saved(1), &distance = c.saved(2), none = eq(distance, Scalar(0));
+      const Tensor share = where(none, Scalar(0.0), c.gradient() / where(none, Scalar(1.0), distance));
+      if (c.needs(0)) c.set(0, euclidean_gradient(a, b, share));
+      if (c.needs(1)) c.set(1, euclidean_gradient(b, a, transpose(share, -1, -2)));
+    });
+  return out;
+}
+
+Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
+  require(p > 0, "renorm: non-positive-norm not supported, got p = ", p);
+  require(input.dim() >= 2, "renorm: input needs at least 2 dimensions, got ", input.dim(), " dimensions");
+  require(maxnorm >= 0, "renorm: expected maxnorm to be >= 0 but got ", maxnorm);
+  const int64_t kept = input.wrap_dim(dim);
+  const bool half = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
+  const Tensor wide = half ? to(input, Dtype::float32) : input;
+  require_inexact_difference("renorm", wide);
+  Shape others;
+  for (int64_t d = 0; d < input.dim(); ++d)
+    if (d != kept) others.push_back(d);
+  const Tensor norm = vector_norm(wide, p, others, true);
+  const Tensor factor = where(gt(norm, Scalar(maxnorm)), Scalar(maxnorm) / (norm + Scalar(1e-7)), Scalar(1.0));
+  return to(wide * factor, input.dtype());
+}
+
+}  // namespace flambeau

@@ -1,0 +1,111 @@
+// Tensors laid out on grids: coordinates, choices, blocks, quarter turns.
+#include "flambeau/grids.h"
+
+#include <utility>
+
+namespace flambeau {
+
+Tensors meshgrid(const Tensors& given, bool swapped) {
+  Tensors vectors = given;
+  require(!vectors.empty(), "meshgrid expects a non-empty TensorList");
+  for (const Tensor& v : vectors) {
+    require(v.dim() <= 1, "meshgrid: Expected 0D or 1D tensor in the tensor list but got: ", v.shape());
+    require(v.dtype() == vectors[0].dtype(), "meshgrid expects all tensors to have the same dtype");
+  }
+  const bool swap = swapped && vectors.size() > 1;
+  if (swap) std::swap(vectors[0], vectors[1]);
+  Shape shape;
+  for (const Tensor& v : vectors) shape.push_back(v.numel());
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    Shape own(vectors.size(), 1);
+    own[i] = shape[i];
+    vectors[i] = expand(reshape(vectors[i], own), shape);
+  }
+  if (swap) std::swap(vectors[0], vectors[1]);
+  return vectors;
+}
+
+Tensor cartesian_prod(const Tensors& vectors) {
+  for (const Tensor& v : vectors) require(v.dim() == 1, "Expect a 1D vector, but got shape ", v.shape());
+  if (vectors.size() == 1) return vectors[0];
+  Tensors grids = meshgrid(vectors, false);
+  for (Tensor& g : grids) g = reshape(g, {g.numel()});
+  return stack(grids, 1);
+}
+
+namespace {
+
+// How many of n elements are chosen: ways to take r of them.
+int64_t ways(int64_t n, int64_t r) {
+  double total = 1;
+  for (int64_t i = 1; i <= r; ++i) total = total * double(n - r + i) / double(i);
+  require(total < 1e15, "combinations: ", r, " of ", n, " elements are too many");
+  return std::max<int64_t>(0, int64_t(total + 0.5));
+}
+
+// The next choice in lexicographic order, of positions that grow (or do not fall, with `repeated`).
+void advance(int64_t* choice, int64_t r, int64_t n, bool repeated) {
+  int64_t i = r - 1;
+  while (i > 0 && choice[i] == (repeated ? n - 1 : n - r + i)) --i;
+  const int64_t first = choice[i] + 1;
+  for (int64_t j = i; j < r; ++j) choice[j] = repeated ? first : first + j - i;
+}
+
+}  // namespace
+
+Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
+  require(input.dim() == 1, "Expect a 1D vector, but got shape ", input.shape());
+  require(r >= 0, "Expect a non-negative number, but got ", r);
+  if (r == 0) return empty({0}, input.dtype());
+  const int64_t n = input.numel(),
+                count = n == 0 || (r > n && !with_replacement) ? 0 : ways(with_replacement ? n + r - 1 : n, r);
+  const Tensor positions = empty({count * r}, Dtype::int64);
+  int64_t* row = positions.data<int64_t>();
+  for (int64_t k = 0; k < count; ++k, row += r) {
+    for (int64_t j = 0; j < r; ++j) row[j] = k ? row[j - r] : with_replacement ? 0 : j;
+    if (k) advance(row, r, n, with_replacement);
+  }
+  return reshape(index_select(input, 0, positions), {count, r});
+}
+
+Tensor block_diag(const Tensors& given) {
+  if (given.empty()) return empty({1, 0}, default_dtype());
+  Tensors rows = given;
+  int64_t width = 0, left = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    require(rows[i].dim() <= 2, "block_diag: Input tensors must have 2 or fewer dimensions. Input ", i, " has ",
+            rows[i].dim(), " dimensions");
+    if (rows[i].dim() < 2) rows[i] = reshape(rows[i], {1, rows[i].numel()});
+    width += rows[i].shape()[1];
+  }
+  for (Tensor& row : rows) {
+    const int64_t own = row.shape()[1];
+    row = constant_pad_nd(row, {left, width - left - own}, Scalar(0));
+    left += own;
+  }
+  return cat(rows, 0);
+}
+
+Tensor rot90(const Tensor& input, int64_t k, const Shape& dims) {
+  const int64_t n = input.dim();
+  require(dims.size() == 2, "expected total rotation dims == 2, but got dims = ", dims.size());
+  require(n >= 2, "expected total dims >= 2, but got total dims = ", n);
+  const int64_t first = dims[0], second = dims[1];
+  require((first - second) % n != 0, "expected rotation dims to be different, but got dim0 = ", first,
+          " and dim1 = ", second);
+  for (size_t i = 0; i < 2; ++i)
+    require(dims[i] >= -n && dims[i] < n, "Rotation dim", i, " out of range, dim", i, " = ", dims[i]);
+  const int64_t turns = (k % 4 + 4) % 4;
+  if (turns == 0) return clone(input);
+  if (turns == 2) return flip(input, {first, second});
+  return transpose(flip(input, {turns == 1 ? second : first}), first, second);
+}
+
+Tensor shift_frequencies(const Tensor& input, const OptionalDims& given, bool back) {
+  Shape dims = given.value_or(Shape{}), shifts;
+  for (int64_t d = 0; !given && d < input.dim(); ++d) dims.push_back(d);
+  for (int64_t d : dims) shifts.push_back((input.size(d) + back) / 2);
+  return roll(input, shifts, dims);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,111 @@
+// Counts of points in the cells of a grid.
+#include <algorithm>
+#include <cmath>
+
+#include "flambeau/sorting.h"
+#include "operators/convolution.h"
+
+namespace flambeau {
+
+namespace {
+
+Tensor equal_bins(const char* name, const Tensor& points, int64_t dimension, int64_t count,
+                  const std::vector<double>& limits) {
+  require(count > 0, name, "(): bins must be > 0, but got ", count, " for dimension ", dimension);
+  double low = 0, high = 1;
+  if (!limits.empty()) {
+    low = limits[size_t(2 * dimension)], high = limits[size_t(2 * dimension + 1)];
+    require(low <= high, name, "(): min should not exceed max, but got min ", low, " max ", high);
+  } else if (points.shape()[0] > 0) {
+    const Tensor values = select(points, 1, dimension);
+    low = item(min_all(values)).real(), high = item(max_all(values)).real();
+  }
+  require(std::isfinite(low) && std::isfinite(high), name, "(): dimension ", dimension, "'s range [", low, ", ", high,
+          "] is not finite");
+  if (low == high) low -= 0.5, high += 0.5;
+  return linspace(Scalar(low), Scalar(high), count + 1, points.dtype());
+}
+
+Tensor edges_of(const char* name, const Tensor& points, int64_t dimension, const Bins& bins,
+                const std::vector<double>& limits) {
+  if (!bins.edges.defined()) return equal_bins(name, points, dimension, bins.count, limits);
+  require(bins.edges.dtype() == points.dtype(), name,
+          "(): input tensor and bins tensors should have the same dtype, but got input with dtype ", points.dtype(),
+          " and bins for dimension ", dimension, " with dtype ", bins.edges.dtype());
+  require(bins.edges.dim() == 1 && bins.edges.numel() > 0, name, "(): bins for dimension ", dimension,
+          " should be a vector of edges, got ", bins.edges.shape());
+  return bins.edges;
+}
+
+void check_weight(const char* name, const Tensor& points, const Tensor& weight) {
+  require(weight.numel() == points.shape()[0], name,
+          "(): if weight tensor is provided it should have the same shape as the input tensor excluding its innermost "
+          "dimension, but got weight of shape ",
+          weight.shape());
+  require(weight.dtype() == points.dtype(), name,
+          "(): if weight tensor is provided, input tensor and weight tensor should have the same dtype, got ",
+          points.dtype(), " and ", weight.dtype());
+}
+
+// The bin of a value, the last one with its right edge; -1 outside.
+template <class T>
+int64_t bin_of(T value, const T* edges, int64_t count) {
+  if (!(value >= edges[0] && value <= edges[count])) return -1;
+  return std::min(std::upper_bound(edges, edges + count + 1, value) - edges, count) - 1;
+}
+
+template <class T>
+void count_points(const Tensor& points, const Tensors& edges, const T* weight, const Shape& shape, T* counts) {
+  const int64_t n = points.shape()[0], dims = points.shape()[1];
+  std::vector<double> sums(size_t(product(shape)));
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t place = 0;
+    for (int64_t d = 0; d < dims && place >= 0; ++d) {
+      const int64_t bin = bin_of(points.data<T>()[i * dims + d], edges[size_t(d)].data<T>(), shape[size_t(d)]);
+      place = bin < 0 ? -1 : place * shape[size_t(d)] + bin;
+    }
+    if (place >= 0) sums[size_t(place)] += weight ? double(weight[i]) : 1;
+  }
+  std::transform(sums.begin(), sums.end(), counts, [](double s) { return T(s); });
+}
+
+// Over the total and the widths of the bins.
+Tensor as_density(const Tensor& counts, const Tensors& edges) {
+  Tensor out = counts / sum(counts, {}, false, {});
+  for (size_t d = 0; d < edges.size(); ++d) {
+    Shape shape(edges.size(), 1);
+    shape[d] = edges[d].numel() - 1;
+    out = out / reshape(narrow(edges[d], 0, 1, shape[d]) - narrow(edges[d], 0, 0, shape[d]), shape);
+  }
+  return out;
+}
+
+}  // namespace
+
+Histogram histogramdd(const char* name, const Tensor& given, const std::vector<Bins>& bins,
+                      const std::vector<double>& limits, const Tensor& weight, bool density) {
+  GradMode off(false);
+  require<NotImplementedError>(given.dtype() == Dtype::float32 || given.dtype() == Dtype::float64, "\"", name,
+                               "\" not implemented for '", given.dtype(), "'");
+  const Tensor points = contiguous(given);
+  Histogram out;
+  Tensors edges;
+  Shape shape;
+  for (size_t d = 0; d < bins.size(); ++d) {
+    out.edges.push_back(edges_of(name, points, int64_t(d), bins[d], limits));
+    edges.push_back(contiguous(out.edges[d]));
+    shape.push_back(edges[d].numel() - 1);
+  }
+  if (weight.defined()) check_weight(name, points, weight);
+  const Tensor weights = weight.defined() ? contiguous(weight) : weight;
+  out.counts = empty(shape, points.dtype());
+  dispatch_real(points.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (out.counts.numel() > 0)
+      count_points<T>(points, edges, weights.defined() ? weights.data<T>() : nullptr, shape, out.counts.data<T>());
+  });
+  if (density) out.counts = as_density(out.counts, edges);
+  return out;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,32 @@
+// Powers of matrices.
+#include <utility>
+
+#include "operators/linalg_checks.h"
+
+namespace flambeau::linalg {
+
+namespace {
+
+Tensor zeroth_power(const Tensor& a) {
+  const Tensor out = clone(expand(eye(a.size(-1), a.size(-1), a.dtype()), a.shape()));
+  if (recording(a))
+    record("LinalgConstant", out, {&a}, {},
+           [shape = a.shape(), type = a.dtype()](const Context& c) { c.set(0, zeros(shape, type)); });
+  return out;
+}
+
+}  // namespace
+
+Tensor matrix_power(const Tensor& a, int64_t n) {
+  if (a.dim() < 2 || a.size(-1) != a.size(-2)) check_square("matrix_power", a);  // says what is wrong
+  if (n == 0) return zeroth_power(a);
+  require(n != INT64_MIN, "linalg.matrix_power: the exponent ", n, " has no negative");
+  Tensor base = n < 0 ? inv(a) : a, out;
+  for (uint64_t left = uint64_t(n < 0 ? -n : n);; base = matmul(base, base)) {
+    if (left & 1) out = out.defined() ? matmul(out, base) : base;
+    left >>= 1;
+    if (!left) return out.same(a) ? clone(a) : out;
+  }
+}
+
+}  // namespace flambeau::linalg
