@@ -240,3 +240,33 @@ def test_an_operator_without_a_rule_runs_once_for_each_element():
     with pytest.warns(UserWarning, match="no batching rule for histc"):
         result = vmap(lambda t: fb.histc(t, 4))(x)
     assert fb.equal(result, looped(lambda t: fb.histc(t, 4), x))
+
+
+MATRICES = fb.randn(4, 3, 3, generator=fb.Generator().manual_seed(7))
+COLUMNS, VECTORS = MATRICES[:, :, :2], MATRICES[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("function", "batches"),
+    [
+        (lambda a: fb.linalg.cholesky(a @ a.mT + fb.eye(3)), (MATRICES,)),
+        (lambda a: fb.linalg.eigvalsh(a), (MATRICES,)),
+        (lambda a: fb.linalg.svdvals(a), (MATRICES,)),
+        (lambda a: fb.linalg.matrix_power(a, 3), (MATRICES,)),
+        (fb.linalg.inv, (MATRICES,)),
+        (fb.linalg.solve, (MATRICES, COLUMNS)),
+        (fb.linalg.solve, (MATRICES, VECTORS)),
+        (lambda b: fb.linalg.solve(MATRICES[0], b), (VECTORS,)),
+        (lambda a: fb.linalg.solve_triangular(a, COLUMNS[0], upper=True), (MATRICES,)),
+        (lambda a, b: fb.lu_solve(b, *fb.linalg.lu_factor(a)), (MATRICES, COLUMNS)),
+        (lambda a, b: fb.ormqr(*fb.geqrf(a), b), (MATRICES, COLUMNS)),
+        (lambda a: fb.orgqr(*fb.geqrf(a)), (MATRICES,)),
+        (lambda a: fb.tensordot(a, MATRICES[0]), (MATRICES,)),
+        (fb.inner, (MATRICES, VECTORS)),
+        (fb.kron, (MATRICES, COLUMNS)),
+        (fb.cdist, (MATRICES, MATRICES.flip(0))),
+        (fb.cosine_similarity, (MATRICES, MATRICES.flip(0))),
+    ],
+)
+def test_native_linear_algebra(function, batches):
+    assert fb.allclose(vmap(function)(*batches), looped(function, *batches), rtol=1e-4, atol=1e-4)
