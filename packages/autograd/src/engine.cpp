@@ -291,9 +291,9 @@ std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOption
   GradMode mode(options.create_graph);
   std::vector<Ref<Node>> kept;  // accumulators that only the captures refer to
   for (const Tensor& t : options.inputs) kept.push_back(gradient_edge(t).node);
-  Run run(options);
-  std::vector<Edge> starts;
+  std::vector<Edge> starts;  // they outlive the run, which leaves no node waiting
   for (const Root& root : roots) starts.push_back(gradient_edge(root.tensor));
+  Run run(options);
   if (!options.inputs.empty()) {
     run.select();
     find_needed(run, starts);

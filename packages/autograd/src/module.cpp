@@ -308,6 +308,10 @@ PYBIND11_MODULE(_engine, m) {
   autograd_hooks = &autograd::hooks;
   m.doc() = "The engine of flambeau.autograd.";
   py::class_<Node, Ref<Node>>(m, "Node", "A node of the recorded graph: an operation that can be differentiated.")
+      .def_static("__new__",
+                  [](const py::args&, const py::kwargs&) -> py::object {  // copy.copy and the like find no other way
+                    throw py::type_error("nodes are made by recording operations, not by calling or copying");
+                  })
       .def(
           "name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
       .def("__repr__",

@@ -247,3 +247,13 @@ def test_assigning_gradients(x):
         with pytest.raises(error, match="assigned grad"):
             x.grad = wrong
     assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_a_failed_run_of_a_leaf_alone_leaves_nothing_behind():
+    x = fb.ones(3, requires_grad=True)
+    x.grad = fb.ones(3)
+    x.data = fb.ones(3, 2)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            x.backward(fb.ones(3, 2))
+    assert x.grad.tolist() == [1, 1, 1]

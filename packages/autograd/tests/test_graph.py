@@ -1,5 +1,6 @@
 """The graph as objects, its length, and runs inside runs."""
 
+import copy
 import threading
 import time
 
@@ -158,3 +159,10 @@ def test_counting_a_change_by_hand(x):
     autograd.graph.increment_version(x)
     with pytest.raises(RuntimeError, match="inplace"):
         y.backward()
+
+
+def test_a_node_is_not_made_by_hand():
+    node = fb.ones(2, requires_grad=True).exp().grad_fn
+    for make in (type(node), lambda: type(node).__new__(type(node)), lambda: copy.copy(node)):
+        with pytest.raises(TypeError):
+            make()

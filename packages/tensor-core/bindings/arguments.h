@@ -124,7 +124,8 @@ struct From<int64_t> {
       const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
       if (FLAMBEAU_LIKELY(!overflow)) return v;
     }
-    if (!PyIndex_Check(o) || PyBool_Check(o)) wrong_argument(call, "int", o);
+    const bool whole = is_tensor(o) ? tensor_of(o).dim() == 0 : PyIndex_Check(o) && !PyBool_Check(o);
+    if (!whole) wrong_argument(call, "int", o);
     const Object index(checked(PyNumber_Index(o)));
     const int64_t v = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
     if (v == -1 && PyErr_Occurred()) throw PythonError();

@@ -19,6 +19,11 @@ struct Device {
   std::string type;
   std::optional<int> index;
 
+  // pybind11 constructs nothing where a program calls __new__ alone: what it finds then is the CPU.
+  static void* operator new(size_t size) { return ::new (::operator new(size)) Device{"cpu", {}}; }
+  static void* operator new(size_t, void* place) { return place; }
+  static void operator delete(void* place) { ::operator delete(place); }
+
   static Device parse(const std::string& text) {
     require(!text.empty(), "Device string must not be empty");
     const size_t colon = text.find(':');

@@ -3,8 +3,12 @@
 
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <ostream>
 #include <type_traits>
+#ifdef __x86_64__
+#include <emmintrin.h>
+#endif
 
 #include "flambeau/complex.h"
 #include "flambeau/errors.h"
@@ -203,6 +207,17 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
   return {uint16_t(out | sign)};
 }
 
+// The integer of a floating value, towards zero; the smallest one where there is none (NaN, and what does not fit).
+template <class To, class From>
+FLAMBEAU_INLINE To truncate(From v) {
+#if defined(__x86_64__) && !defined(__AVX512DQ__)  // no vectors to gain here, and the instruction does just this
+  if constexpr (sizeof(To) == 8 && sizeof(From) == 8) return _mm_cvttsd_si64(_mm_set_sd(v));
+  if constexpr (sizeof(To) == 8 && sizeof(From) == 4) return _mm_cvttss_si64(_mm_set_ss(v));
+#endif
+  constexpr From smallest = static_cast<From>(std::numeric_limits<To>::min());  // a power of two: exact
+  return static_cast<To>(v >= smallest && v < -smallest ? v : smallest);
+}
+
 // convert<To>(value): the one conversion between element types.
 template <class To, class From>
 FLAMBEAU_INLINE To convert(From v) {
@@ -225,14 +240,16 @@ FLAMBEAU_INLINE To convert(From v) {
   else if constexpr (std::is_same_v<To, bool>)
     return v != From(0);
   else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To> && sizeof(To) < 4)
-    return static_cast<To>(static_cast<int32_t>(v));
+    return static_cast<To>(truncate<int32_t>(v));
   else if constexpr (std::is_floating_point_v<From> && std::is_same_v<To, uint32_t>)
-    return static_cast<To>(static_cast<int64_t>(v));  // negative numbers wrap
+    return static_cast<To>(truncate<int64_t>(v));  // negative numbers wrap
   else if constexpr (std::is_floating_point_v<From> && std::is_same_v<To, uint64_t>) {
     constexpr From half = From(9223372036854775808.0);
     const bool high = v >= half;
-    return static_cast<To>(static_cast<int64_t>(high ? v - half : v)) ^ (static_cast<To>(high) << 63);
-  } else
+    return static_cast<To>(truncate<int64_t>(high ? v - half : v)) ^ (static_cast<To>(high) << 63);
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>)
+    return truncate<To>(v);
+  else
     return static_cast<To>(v);
 }
 
