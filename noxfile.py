@@ -234,24 +234,39 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tools.benchmarks", *session.posargs)
 
 
-SANITIZE = "-fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+# Little optimisation and line numbers alone: a build of minutes, whose calls are still quick enough.
+SANITIZED_BUILD = {
+    "CMAKE_CXX_FLAGS": "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize=vptr "
+    "-fno-sanitize-recover=undefined,float-cast-overflow -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS",
+    "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",
+    "FLAMBEAU_INSTRUCTION_SETS": "",
+}
 
 
 @nox.session(reuse_venv=True)
 def fuzz(session: nox.Session) -> None:
     """Attack every operator under AddressSanitizer and UBSan: tools/fuzz, with the arguments after --."""
     session.install("--quiet", *group("build"), *group("test"))
-    defines = [f"-Ccmake.define.CMAKE_CXX_FLAGS={SANITIZE}", "-Ccmake.define.FLAMBEAU_INSTRUCTION_SETS="]
-    for package in NATIVE:
-        folder = Path(session.create_tmp()) / package
-        options = ("--no-build-isolation", "--no-deps", f"-Cbuild-dir={folder}", *defines)
-        session.install("--verbose", *options, f"packages/{package}", env=CACHED_BUILD, silent=False)
-    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    # A build imports what announces a CMake config, and what is sanitized needs the runtime in every process.
+    names = [project(package)["project"]["name"] for package in NATIVE]
+    session.run("pip", "uninstall", "--quiet", "--yes", *names)
+    runtimes = [  # the second because AddressSanitizer looks for what throws exceptions when it starts
+        subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
     environment = {
-        "LD_PRELOAD": runtime.stdout.strip(),
+        "LD_PRELOAD": " ".join(runtimes),
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
+    options = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
+    options += [f"-Ccmake.define.{name}={value}" for name, value in SANITIZED_BUILD.items()]
+    builds = Path(session.create_tmp()).resolve()
+    for package in NATIVE:
+        build = ("--verbose", f"-Cbuild-dir={builds / package}", *options, f"packages/{package}")
+        needed = environment if own(project(package)["build-system"]["requires"]) else {}
+        session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
+    session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn")
     session.run("python", "-m", "tools.fuzz", "--memory", "0", *session.posargs, env=environment)
 
 

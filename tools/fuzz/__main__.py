@@ -1,20 +1,24 @@
 """Run the calls of packages/tensor-core/tests/hostile.py with one seed after another: ``python -m tools.fuzz``.
 
-Each operator's calls go on after a failure; each failure is printed with the command that makes the call again.
+The operators are dealt to processes. One that fails is printed with the command that makes the call again, and the rest
+of its share goes on in another process.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HOSTILE = Path(__file__).resolve().parents[2] / "packages/tensor-core/tests/hostile.py"
+SHARE = 40  # operators a process
 
 
 def names() -> list[str]:
@@ -27,43 +31,74 @@ def names() -> list[str]:
     return found
 
 
-def attack(options: list[str], journal: Path, timeout: float) -> tuple[str, dict[str, str | int]] | None:
-    """One process of calls: None if all went well, else what happened and in which call."""
-    journal.write_text("")
-    command = [sys.executable, str(HOSTILE), "--journal", str(journal), *options]
-    environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
-    except subprocess.TimeoutExpired:
-        return f"no end after {timeout:.0f} seconds", json.loads(journal.read_text())
-    if done.returncode == 0:
-        return None
-    return f"exit code {done.returncode}\n{done.stderr[-4000:]}", json.loads(journal.read_text() or "{}")
+@dataclass
+class Attack:
+    """One process of calls after another, until a share of the operators is through."""
+
+    seed: int
+    calls: int
+    memory: int
+    patience: float
+    end: float
+
+    def process(self, share: list[str], folder: Path) -> str | None:
+        """Runs until the share is through (None) or something is wrong with a call (what)."""
+        journal, errors = folder / "journal", folder / "errors"
+        journal.write_text("")
+        command = [sys.executable, str(HOSTILE), "--journal", str(journal), "--seed", str(self.seed)]
+        command += ["--calls", str(self.calls), "--memory", str(self.memory), "--only", *share]
+        environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+        with errors.open("w") as file:
+            running = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+        written, since = "", time.monotonic()
+        while running.poll() is None:
+            time.sleep(0.2)
+            if (now := journal.read_text()) != written:
+                written, since = now, time.monotonic()
+            if time.monotonic() - since > self.patience or time.monotonic() > self.end:
+                running.kill()
+                running.wait()
+                late = time.monotonic() > self.end
+                return None if late else f"no end after {self.patience:.0f} seconds"
+        return f"exit code {running.returncode}\n{errors.read_text()[-6000:]}" if running.returncode else None
+
+    def share(self, share: list[str]) -> list[str]:
+        """What is wrong with the operators of a share, each with the command that shows it."""
+        found = []
+        with tempfile.TemporaryDirectory() as folder:
+            while share and time.monotonic() < self.end:
+                what = self.process(share, Path(folder))
+                if what is None:
+                    break
+                call = json.loads((Path(folder) / "journal").read_text() or "{}")
+                again = " ".join(f"--{key} '{value}'" for key, value in call.items())
+                name = call.get("only", share[0])
+                found.append(f"{name}: {what}\nAgain: python {HOSTILE.name} {again} --calls 1\n")
+                print(found[-1], flush=True)
+                share = share[share.index(name) + 1 :]
+        return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="start no process later than this")
-    parser.add_argument("--calls", type=int, default=200, help="of each operator and seed")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--calls", type=int, default=50, help="of each operator and seed")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
     parser.add_argument("--only", help="operators whose name contains this")
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB of each process; 0: none")
-    options = parser.parse_args()
-    end, seed, failures = time.monotonic() + 60 * options.minutes, options.seed, 0
-    chosen = [name for name in names() if not options.only or options.only in name]
-    with tempfile.TemporaryDirectory() as folder:
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
+    parser.add_argument("--patience", type=float, default=100, help="seconds that one call may take")
+    o = parser.parse_args()
+    end, seed, failures = time.monotonic() + 60 * o.minutes, o.seed, 0
+    chosen = [name for name in names() if not o.only or o.only in name]
+    with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end:
-            for name in chosen:
-                if time.monotonic() > end:
-                    break
-                run = ["--seed", str(seed), "--only", name, "--memory", str(options.memory)]
-                failed = attack([*run, "--calls", str(options.calls)], Path(folder) / "journal", 600)
-                if failed:
-                    failures += 1
-                    what, call = failed
-                    again = " ".join(f"--{key} '{value}'" for key, value in call.items())
-                    print(f"{name}: {what}\nAgain: python {HOSTILE.name} {again} --calls 1\n", flush=True)
-            print(f"seed {seed}: {len(chosen)} operators, {failures} failures so far", flush=True)
+            attack = Attack(seed, o.calls, o.memory, o.patience, end)
+            failures += sum(
+                map(len, pool.map(attack.share, [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]))
+            )
+            state = "through" if time.monotonic() < end else "cut short"
+            print(f"seed {seed} {state}: {len(chosen)} operators, {failures} failures so far", flush=True)
             seed += 1
     return bool(failures)
 
