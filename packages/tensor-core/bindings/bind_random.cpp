@@ -96,6 +96,7 @@ Tensor bernoulli(const Tensor& input, std::optional<double> p, Generator* g) {
 
 // Upper end of the whole numbers that random_() draws: all that an integer dtype holds, or a floating one exactly.
 int64_t whole_numbers(Dtype d) {
+  require<NotImplementedError>(!is_complex(d), "\"random_\" not implemented for '", d, "'");
   switch (d) {
     case Dtype::bool_:
       return 2;

@@ -74,8 +74,8 @@ FLAMBEAU_INLINE double from_whole(int64_t n) {                                  
 FLAMBEAU_INLINE double power_of_two(double n) {  // -1022 <= n <= 1023, whole
   return bit_cast<double>((whole_bits(n) + 1023) << 52);
 }
-FLAMBEAU_INLINE float power_of_two(float n) {  // -126 <= n <= 127
-  return bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
+FLAMBEAU_INLINE float power_of_two(float n) {  // -126 <= n <= 127; as above, and defined for NaN too
+  return bit_cast<float>((bit_cast<uint32_t>(n + 12582912.0f) + 127) << 23);
 }
 FLAMBEAU_INLINE double high_part(double x) { return bit_cast<double>(bit_cast<int64_t>(x) & ~0xFFFFFFFFll); }
 
