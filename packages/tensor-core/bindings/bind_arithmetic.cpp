@@ -28,6 +28,11 @@ Tensor divide(const Operand& x, const Operand& y, std::optional<std::string_view
   return _trunc_divide(x, y);
 }
 
+void require_condition(const Tensor& condition) {
+  require(condition.dtype() == Dtype::bool_ || condition.dtype() == Dtype::uint8,
+          "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
+}
+
 Tensor clamp(const Tensor& t, const Operand* low, const Operand* high) {
   require(low || high, "clamp: At least one of 'min' or 'max' must not be None");
   if (low && high) return _clip(t, *low, *high);
@@ -202,14 +207,16 @@ void bind_arithmetic() {
       "tensor a dimension.",
       [](const Tensor& condition, PyObject* x, PyObject* y) -> PyObject* {
         if (x == Py_None && y == Py_None) return to_python(unbind(nonzero(condition), 1));
-        require(condition.dtype() == Dtype::bool_ || condition.dtype() == Dtype::uint8,
-                "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
+        require_condition(condition);
         Operand a(0), b(0);
         require<TypeError>(to_operand(x, a) && to_operand(y, b), "where(): input and other must be Tensors or Numbers");
         return wrap_tensor(where(condition, a, b));
       });
   def("where(input, condition, other)", kMethod, "input where condition is true, else other.",
-      [](const Tensor& x, const Tensor& condition, const Operand& other) { return where(condition, x, other); });
+      [](const Tensor& x, const Tensor& condition, const Operand& other) {
+        require_condition(condition);
+        return where(condition, x, other);
+      });
   def("result_type(tensor1, tensor2)", kFunction, "The dtype the two operands promote to.",
       [](const Operand& x, const Operand& y) {
         const Operand both[] = {x, y};
