@@ -132,6 +132,7 @@ def test_mse_loss(reduction, dtype):
         ),
         (lambda: fb.cross_entropy(fb.zeros(2, 3), fb.tensor([0, -1])), IndexError, "Target -1"),
         (lambda: fb.nll_loss(fb.zeros(2, 3), fb.tensor([0, 5])), IndexError, "Target 5"),
+        (lambda: fb.nll_loss(fb.zeros(2, 3, dtype=fb.int8), fb.tensor([0, 1])), NotImplementedError, "nll_loss.*int8"),
         (
             lambda: fb.cross_entropy(fb.zeros(2, 3), fb.tensor([0, 1, 2])),
             ValueError,

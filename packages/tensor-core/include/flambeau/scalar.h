@@ -28,7 +28,7 @@ class Scalar {
   int64_t integer() const {
     if (wide_)
       detail::raise<Error>("value ", uint64_t(integer_), " cannot be converted to type int64 without overflow");
-    return kind_ >= Category::Floating ? int64_t(real_) : integer_;
+    return kind_ >= Category::Floating ? convert<int64_t>(real_) : integer_;
   }
   uint64_t unsigned_integer() const {  // negative numbers wrap
     return kind_ >= Category::Floating ? convert<uint64_t>(real_) : uint64_t(integer_);

@@ -65,10 +65,9 @@ class Block {  // scratch memory of a scope
 
 template <class F>
 inline void dispatch_real(Dtype d, F&& f) {
-  if (d == Dtype::float64)
-    f(TypeTag<double>{});
-  else
-    f(TypeTag<float>{});
+  if (d == Dtype::float64) return f(TypeTag<double>{});
+  require<NotImplementedError>(d == Dtype::float32, "not implemented for '", d, "'");
+  f(TypeTag<float>{});
 }
 
 // Parts of a batch whose weight gradients are summed apart: a fixed number, so that the order of additions does not

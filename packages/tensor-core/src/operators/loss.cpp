@@ -165,6 +165,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   check_classes(input, target, ignore_index, "nll_loss");
   const int64_t dim = input.dim() == 1 ? 0 : 1;
   check_weight(weight, input.size(dim));
+  require<NotImplementedError>(is_floating(input.dtype()), "\"nll_loss\" not implemented for '", input.dtype(), "'");
   if (recording(weight)) return nll_loss_of_weights(input, target, weight, ignore_index, reduction);
   const bool narrow = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
   const auto l =
