@@ -216,13 +216,17 @@ FLAMBEAU_INLINE V logit(V x) {
 }
 template <class V>
 FLAMBEAU_INLINE V logaddexp(V x, V y) {
-  const V sum = maximum(x, y) + log1p(exp(-std::fabs(x - y)));
+  const V sum = maximum(x, y) + log1p_of_unit(exp_falling(-std::fabs(x - y)));
   return (x == y) & isinf(x) ? x : sum;
 }
 template <class V>
 FLAMBEAU_INLINE V logaddexp2(V x, V y) {
-  const V sum = maximum(x, y) + log1p(exp2(-std::fabs(x - y))) * c<V>(1.4426950408889634);
+  const V sum = maximum(x, y) + log1p_of_unit(exp2(-std::fabs(x - y))) * c<V>(1.4426950408889634);
   return (x == y) & isinf(x) ? x : sum;
+}
+template <class V>
+FLAMBEAU_INLINE V log1p_of_exp(V x) {  // log(1 + e**x)
+  return (x > V(0) ? x : V(0)) + log1p_of_unit(exp_falling(-std::fabs(x)));
 }
 template <class V>
 FLAMBEAU_INLINE V xlogy(V x, V y) {

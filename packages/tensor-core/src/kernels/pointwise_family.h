@@ -39,6 +39,7 @@ namespace {
 #define TERNARY(name, domain, accuracy, doc, reference, expression, dx, dy, dz)                              \
   struct name##_row {                                                                                        \
     FLAMBEAU_ROW_HEAD(name, domain, 3)                                                                       \
+    static constexpr std::string_view kValue = #expression;                                                  \
     static constexpr std::string_view kDerivatives[] = {#dx, #dy, #dz};                                      \
     template <class V>                                                                                       \
     static FLAMBEAU_INLINE auto value(V x, V y, V z) {                                                       \

@@ -5,6 +5,7 @@
 
 #include "kernels/math.h"
 #include "kernels/math/division.h"
+#include "kernels/math/log_gamma.h"
 #include "kernels/math/unbounded.h"
 #include "kernels/row_traits.h"
 #include "kernels/table.h"
@@ -23,11 +24,72 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-// Whether an expression reduces angles: then large ones take the loop over Unbounded numbers.
+// Whether an expression has arguments that its vectorised functions leave to the C library: then blocks with such
+// numbers take the loop over Unbounded ones.
 template <class V>
 constexpr bool reduces_angles(std::string_view expression) {
-  return std::is_floating_point_v<V> &&
-         (names(expression, "sin") || names(expression, "cos") || names(expression, "tan"));
+  for (const char* name : {"sin", "cos", "tan", "special_bessel_j0", "special_bessel_j1", "special_bessel_y0",
+                           "special_bessel_y1", "special_spherical_bessel_j0"})
+    if (names(expression, name)) return std::is_floating_point_v<V>;
+  return false;
+}
+template <class V>
+constexpr bool takes_log_gamma(std::string_view expression) {
+  return std::is_floating_point_v<V> && names(expression, "lgamma");
+}
+template <class Row, class V>
+bool any_unusual(const V* x, int64_t n) {
+  if constexpr (takes_log_gamma<V>(Row::kValue)) {
+    bool below = false;
+    for (int64_t i = 0; i < n; ++i) below |= x[i] < V(kLeastLogGamma);
+    return below;
+  }
+  return any_unbounded(x, n);
+}
+
+constexpr int64_t kSearched = 512;  // numbers looked at first: a few unusual ones do not slow down the rest
+
+template <class Row, class V>
+void unusual_loop(V* out, const V* x, int64_t n) {
+  for (int64_t first = 0; first < n; first += kSearched) {
+    const int64_t end = std::min(first + kSearched, n);
+    if (any_unusual<Row>(x + first, end - first)) {
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Unbounded<V>>(x[i]).value;
+    } else {
+#pragma GCC ivdep
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i]);
+    }
+  }
+}
+
+// A number known to be above 0: a choice by its sign needs no exponential.
+template <class V>
+struct Positive {
+  V value;
+  Positive(V v) : value(v) {}
+  friend Positive operator*(Positive a, Positive b) { return a.value * b.value; }
+  friend Positive operator/(Positive a, Positive b) { return a.value / b.value; }
+  friend bool operator>(Positive, Positive) { return true; }
+  friend Positive expm1(Positive x) { return x; }
+};
+template <class Row, class V>
+constexpr bool chooses_by_sign() {
+  return std::is_floating_point_v<V> && Row::kValue.starts_with("where(x > c<V>(0), ") && names(Row::kValue, "expm1");
+}
+template <class Row, class V, class... Operands>
+void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
+  for (int64_t first = 0; first < n; first += kSearched) {
+    const int64_t end = std::min(first + kSearched, n);
+    bool positive = true;
+    for (int64_t i = first; i < end; ++i) positive &= x[i] > V(0);
+    if (positive) {
+#pragma GCC ivdep
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Positive<V>>(x[i], more[i]...).value;
+    } else {
+#pragma GCC ivdep
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i], more[i]...);
+    }
+  }
 }
 
 // Whether it is what a division leaves over: then quotients that are not very large take the loop over Near numbers.
@@ -39,9 +101,8 @@ constexpr bool divides_with_rest(std::string_view expression) {
 
 template <class Row, class V>
 void division_loop(V* out, const V* x, const V* y, int64_t n) {
-  constexpr int64_t kBlock = 512;  // the quotients are looked at first: a few large ones do not slow down the rest
-  for (int64_t first = 0; first < n; first += kBlock) {
-    const int64_t end = std::min(first + kBlock, n);
+  for (int64_t first = 0; first < n; first += kSearched) {
+    const int64_t end = std::min(first + kSearched, n);
     if (all_near(x + first, y + first, end - first)) {
 #pragma GCC ivdep
       for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Near<V>>(x[i], y[i]).value;
@@ -56,22 +117,22 @@ void forward_loop(char* const* pointers, int64_t n) {
   void* out = pointers[0];
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
-    if constexpr (reduces_angles<V>(Row::kValue))
-      if (any_unbounded(x, n)) {
-        for (int64_t i = 0; i < n; ++i) static_cast<V*>(out)[i] = Row::template value<Unbounded<V>>(x[i]).value;
-        return;
-      }
+    if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x);
+    if constexpr (reduces_angles<V>(Row::kValue) || takes_log_gamma<V>(Row::kValue))
+      return unusual_loop<Row>(static_cast<V*>(out), x, n);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i]);
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     if constexpr (is_real<V>)
       if constexpr (divides_with_rest<V>(Row::kValue)) return division_loop<Row>(static_cast<V*>(out), x, y, n);
+    if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i]);
   } else {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     const V* z = reinterpret_cast<const V*>(pointers[3]);
+    if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i], z[i]);
   }

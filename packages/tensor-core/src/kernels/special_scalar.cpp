@@ -5,22 +5,10 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline double special_bessel_j0(double x) { return ::j0(x); }
-inline double special_bessel_j1(double x) { return ::j1(x); }
-inline double special_bessel_y0(double x) { return x < 0 ? NAN : (x == 0 ? -INFINITY : ::y0(x)); }
-inline double special_bessel_y1(double x) { return x < 0 ? NAN : (x == 0 ? -INFINITY : ::y1(x)); }
-
 #define FLAMBEAU_OF_TWO(name)                                                        \
   inline float name(float x, float y) {                                              \
     return static_cast<float>(name(static_cast<double>(x), static_cast<double>(y))); \
   }
-FLAMBEAU_BY_DOUBLE(lgamma)
-FLAMBEAU_BY_DOUBLE(digamma)
-FLAMBEAU_BY_DOUBLE(special_bessel_j0)
-FLAMBEAU_BY_DOUBLE(special_bessel_j1)
-FLAMBEAU_BY_DOUBLE(special_bessel_y0)
-FLAMBEAU_BY_DOUBLE(special_bessel_y1)
-FLAMBEAU_BY_DOUBLE(special_spherical_bessel_j0)
 FLAMBEAU_BY_DOUBLE(special_airy_ai)
 FLAMBEAU_OF_TWO(_polygamma)
 FLAMBEAU_OF_TWO(igamma)

@@ -77,6 +77,22 @@ FLAMBEAU_INLINE double power_of_two(double n) {  // -1022 <= n <= 1023, whole
 FLAMBEAU_INLINE float power_of_two(float n) {  // -126 <= n <= 127; as above, and defined for NaN too
   return bit_cast<float>((bit_cast<uint32_t>(n + 12582912.0f) + 127) << 23);
 }
+// y * 2**n, in two steps, for subnormal results. n is whole and given as n + kScaler: then n and twice the bias of
+// exponents are in the low bits.
+template <class V>
+inline constexpr V kScaler = sizeof(V) == 4 ? V(12582912.0 + 254.0) : V(kShifter + 2046.0);
+FLAMBEAU_INLINE float times_power(float y, float scaler) {
+  const uint32_t n = bit_cast<uint32_t>(scaler), half = n >> 1;
+  return y * bit_cast<float>(half << 23) * bit_cast<float>((n - half) << 23);
+}
+FLAMBEAU_INLINE double times_power(double y, double scaler) {
+  const uint64_t n = bit_cast<uint64_t>(scaler), half = n >> 1;
+  return y * bit_cast<double>(half << 52) * bit_cast<double>((n - half) << 52);
+}
+template <class V>
+FLAMBEAU_INLINE V scale(V y, V n) {
+  return times_power(y, n + kScaler<V>);
+}
 FLAMBEAU_INLINE double high_part(double x) { return bit_cast<double>(bit_cast<int64_t>(x) & ~0xFFFFFFFFll); }
 
 // The float32 form of a function that is computed in double: rounding is then all its error.

@@ -151,10 +151,26 @@ FLAMBEAU_INLINE float erf(float x) {
   const float y = a < 1.0f ? near : (x < 0.0f ? -far : far);
   return x != x ? x : y;
 }
-FLAMBEAU_BY_DOUBLE(erfc)
+// e**(x**2) * erfc(x), 0 <= x <= 10.2, with an error of 2e-10: a polynomial in 1 / (1 + x / 2).
+FLAMBEAU_INLINE double erfcx_single(double x) {
+  constexpr double q[] = {-4.994633837163326e-7, 2.8211423623184137e-1, 2.8175804822265664e-1,  2.5026461303754596e-1,
+                          1.5338090043001188e-1, 1.8956152193049179e-1, -3.4986900226165529e-1, 7.4380814621409841e-1,
+                          -1.3456187718278306,   1.3718074044169942,    -7.9320254081519657e-1, 2.496824542579577e-1,
+                          -3.3686513820844966e-2};
+  return polynomial(1.0 / (1.0 + 0.5 * x), q);
+}
+// Squares of float32 numbers are exact in double.
+FLAMBEAU_INLINE float erfc(float x) {
+  const double a = within(std::fabs(static_cast<double>(x)), 0.0, 10.2), tail = exp_falling(-a * a) * erfcx_single(a);
+  return x != x ? x : static_cast<float>(x < 0.0f ? 2.0 - tail : tail);
+}
+FLAMBEAU_INLINE float special_ndtr(float x) {
+  const double a = within(std::fabs(static_cast<double>(x)), 0.0, 14.4);
+  const double tail = 0.5 * exp_falling(-0.5 * a * a) * erfcx_single(a * 0.7071067811865476);
+  return x != x ? x : static_cast<float>(x > 0.0f ? 1.0 - tail : tail);
+}
 FLAMBEAU_BY_DOUBLE(erfinv)
 FLAMBEAU_BY_DOUBLE(special_erfcx)
-FLAMBEAU_BY_DOUBLE(special_ndtr)
 FLAMBEAU_BY_DOUBLE(special_log_ndtr)
 FLAMBEAU_BY_DOUBLE(special_ndtri)
 

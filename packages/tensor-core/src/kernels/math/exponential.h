@@ -20,12 +20,6 @@ FLAMBEAU_INLINE V one_more(Exponential<V> e) {
   return sum + (((V(1) - sum) + e.first) + e.rest);
 }
 
-template <class V>
-FLAMBEAU_INLINE V scale(V y, V n) {  // y * 2**n in two steps, for subnormal results
-  const V half = nearest(n * V(0.5));
-  return y * power_of_two(half) * power_of_two(n - half);
-}
-
 FLAMBEAU_INLINE float exp_rest(float r) {  // e**r - 1 - r, |r| <= ln(2)/2
   constexpr float q[] = {5.000000101e-01f, 1.666651288e-01f, 4.166618737e-02f, 8.369599016e-03f, 1.395171106e-03f};
   return r * r * polynomial(r, q);
@@ -47,26 +41,85 @@ FLAMBEAU_INLINE Exponential<double> exp_parts(double x) {
   const double lost = (high - r) - low;  // what rounding the reduced argument lost
   return {n, r, exp_rest(r) + lost};
 }
-FLAMBEAU_INLINE float within(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }
-FLAMBEAU_INLINE double within(double x, double low, double high) { return x < low ? low : (x > high ? high : x); }
-
-FLAMBEAU_INLINE float exp(float x) {
-  const auto e = exp_parts(within(x, -104.0f, 89.0f));
-  return x != x ? x : scale(one_more(e), e.whole);
+template <class V>
+FLAMBEAU_INLINE V at_least(V x, V low) {
+  return x < low ? low : x;
 }
-FLAMBEAU_INLINE double exp(double x) {
-  const auto e = exp_parts(within(x, -746.0, 710.0));
-  return x != x ? x : scale(one_more(e), e.whole);
+template <class V>
+FLAMBEAU_INLINE V within(V x, V low, V high) {
+  const V bounded = at_least(x, low);
+  return bounded > high ? high : bounded;
+}
+
+// e**r, |r| <= ln(2)/2, and 2**r, |r| <= 1/2. Fused operations keep the error small enough; without them the sum is
+// made with what its rounding loses.
+#ifdef __FMA__
+FLAMBEAU_INLINE float exp_reduced(float r) {
+  constexpr float p[] = {
+      1.395171106e-03f, 8.369599016e-03f, 4.166618737e-02f, 1.666651288e-01f, 5.000000101e-01f, 1.0f, 1.0f};
+  return horner(r, p);
+}
+FLAMBEAU_INLINE double exp_reduced(double r) {
+  constexpr double p[] = {2.5100424157005067e-8,
+                          2.7620138719733996e-7,
+                          2.7557268378684193e-6,
+                          2.4801521190217728e-5,
+                          1.9841269863105969e-4,
+                          1.3888888917281793e-3,
+                          8.3333333333300513e-3,
+                          4.1666666666623992e-2,
+                          1.6666666666666667e-1,
+                          5.000000000000001e-1,
+                          1.0,
+                          1.0};
+  return horner(r, p);
+}
+FLAMBEAU_INLINE float exp2_reduced(float r) {
+  constexpr float p[] = {1.5473203585e-4f,
+                         1.3391584217e-3f,
+                         9.6180184691e-3f,
+                         5.5503596517e-2f,
+                         2.40226511812e-1f,
+                         6.93147180560e-1f,
+                         1.0f};
+  return horner(r, p);
+}
+FLAMBEAU_INLINE double exp2_reduced(double r) {
+  constexpr double p[] = {4.454111985839918e-10, 7.0709939540267887e-9, 1.0178067229914699e-7, 1.3215451562805e-6,
+                          1.5252733820846097e-5, 1.5403530424870879e-4, 1.3333558146423192e-3, 9.6181291076186264e-3,
+                          5.5504108664821581e-2, 2.4022650695910076e-1, 6.9314718055994531e-1, 1.0};
+  return horner(r, p);
+}
+#else
+template <class V>
+FLAMBEAU_INLINE V exp_reduced(V r) {
+  return one_more(Exponential<V>{V(0), r, exp_rest(r)});
+}
+template <class V>
+FLAMBEAU_INLINE V exp2_reduced(V r) {
+  return exp_reduced(r * V(0.6931471805599453));
+}
+#endif
+// Not a number stays one: the limits let it pass, and so does every operation that follows.
+template <class V>
+FLAMBEAU_INLINE V exp_limited(V x, V log2e, V ln2_high, V ln2_low) {
+  const V scaler = x * log2e + kScaler<V>, n = scaler - kScaler<V>;
+  return times_power(exp_reduced((x - n * ln2_high) - n * ln2_low), scaler);
+}
+FLAMBEAU_INLINE float exp(float x) { return exp_limited(within(x, -104.0f, 89.0f), kLog2E, kLn2High, kLn2Low); }
+FLAMBEAU_INLINE double exp(double x) { return exp_limited(within(x, -746.0, 710.0), kLog2E64, kLn2High64, kLn2Low64); }
+// For x <= 0, where nothing can overflow.
+FLAMBEAU_INLINE float exp_falling(float x) { return exp_limited(at_least(x, -104.0f), kLog2E, kLn2High, kLn2Low); }
+FLAMBEAU_INLINE double exp_falling(double x) {
+  return exp_limited(at_least(x, -746.0), kLog2E64, kLn2High64, kLn2Low64);
 }
 FLAMBEAU_INLINE float exp2(float x) {
-  const float bounded = within(x, -151.0f, 129.0f), n = nearest(bounded);
-  const float r = (bounded - n) * 0.693147181f;
-  return x != x ? x : scale(one_more(Exponential<float>{n, r, exp_rest(r)}), n);
+  const float bounded = within(x, -151.0f, 129.0f), scaler = bounded + kScaler<float>;
+  return times_power(exp2_reduced(bounded - (scaler - kScaler<float>)), scaler);
 }
 FLAMBEAU_INLINE double exp2(double x) {
-  const double bounded = within(x, -1076.0, 1025.0), n = nearest(bounded);
-  const double r = (bounded - n) * 0.6931471805599453;
-  return x != x ? x : scale(one_more(Exponential<double>{n, r, exp_rest(r)}), n);
+  const double bounded = within(x, -1076.0, 1025.0), scaler = bounded + kScaler<double>;
+  return times_power(exp2_reduced(bounded - (scaler - kScaler<double>)), scaler);
 }
 FLAMBEAU_INLINE float expm1(float x) {
   constexpr float q[] = {5.000000002e-01f, 1.666666745e-01f, 4.166666026e-02f, 8.333142254e-03f,
@@ -86,6 +139,11 @@ template <class V>
 struct Logarithm {
   V exponent, fraction, half, series;
 };
+FLAMBEAU_INLINE float log_polynomial(float f) {  // (log(1 + f) - f + f**2 / 2) / f**3, f as in log_parts
+  constexpr float q[] = {3.333331260e-01f,  -2.500000962e-01f, 2.000211897e-01f,  -1.666799517e-01f, 1.421954637e-01f,
+                         -1.240559787e-01f, 1.188821176e-01f,  -1.167561536e-01f, 6.746489965e-02f};
+  return polynomial(f, q);
+}
 FLAMBEAU_INLINE Logarithm<float> log_parts(float x) {
   const bool subnormal = x < 1.17549435e-38f;
   const uint32_t bits = bit_cast<uint32_t>(subnormal ? x * 8388608.0f : x);
@@ -93,9 +151,7 @@ FLAMBEAU_INLINE Logarithm<float> log_parts(float x) {
       static_cast<int32_t>(bits - 0x3F3504F3u);  // sqrt(1/2): the mantissa falls into [0.707, 1.414)
   const int32_t exponent = (shifted >> 23) - (subnormal ? 23 : 0);
   const float f = bit_cast<float>((static_cast<uint32_t>(shifted) & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
-  constexpr float q[] = {3.333331260e-01f,  -2.500000962e-01f, 2.000211897e-01f,  -1.666799517e-01f, 1.421954637e-01f,
-                         -1.240559787e-01f, 1.188821176e-01f,  -1.167561536e-01f, 6.746489965e-02f};
-  return {static_cast<float>(exponent), f, f * f * 0.5f, f * f * f * polynomial(f, q)};
+  return {static_cast<float>(exponent), f, f * f * 0.5f, f * f * f * log_polynomial(f)};
 }
 FLAMBEAU_INLINE double log_series(double f) {  // log(1 + f) - f + f**2 / 2, f from sqrt(1/2) - 1 to sqrt(2) - 1
   constexpr double q[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
@@ -160,6 +216,19 @@ FLAMBEAU_INLINE float log10(float x) {
   return log_limits(
       x, p.exponent * 0.301025391f + ((p.fraction - (p.half - p.series)) * 0.434294482f + p.exponent * 4.6050390e-6f));
 }
+// log(1 + x), 0 <= x <= 1: neither digits are lost nor exponents looked at.
+FLAMBEAU_INLINE float log1p_of_unit(float x) {
+  const bool upper = x > 0.41421354f;
+  const float f = upper ? x * 0.5f - 0.5f : x, half = f * f * 0.5f;
+  const float low = upper ? kLn2Low : 0.0f, high = upper ? kLn2High : 0.0f;
+  return high + (f - (half - (f * f * f * log_polynomial(f) + low)));
+}
+FLAMBEAU_INLINE double log1p_of_unit(double x) {
+  const bool upper = x > 0.41421356237309503;
+  const double f = upper ? x * 0.5 - 0.5 : x, half = f * f * 0.5;
+  const double low = upper ? kLn2Low64 : 0.0, high = upper ? kLn2High64 : 0.0;
+  return high - ((half - (log_series(f) + low)) - f);
+}
 FLAMBEAU_INLINE float log1p(float x) {
   const float u = 1.0f + x;
   const float y = log(u) + (x - (u - 1.0f)) / u;  // what the sum lost, to first order
@@ -178,7 +247,7 @@ FLAMBEAU_INLINE double log1p(double x) {
 
 template <class V>
 FLAMBEAU_INLINE V sigmoid(V x) {  // from e**-|x|, which does not overflow: small results keep their digits
-  const V e = exp(-std::fabs(x));
+  const V e = exp_falling(-std::fabs(x));
   return (x < V(0) ? e : V(1)) / (V(1) + e);
 }
 

@@ -1,5 +1,5 @@
-// The gamma function's relatives: digamma, polygamma, Hurwitz's zeta, the incomplete gamma functions. Scalar, in
-// double. Digamma: rational approximation about its root, Boost.Math (Maddock 2006); zeta: Euler and Maclaurin's sum,
+// The gamma function's relatives: polygamma, Hurwitz's zeta, the incomplete gamma functions. Scalar, in
+// double. Zeta: Euler and Maclaurin's sum,
 // Cephes (Moshier, 1987); incomplete gamma: series and continued fraction, DLMF 8.7.1 and 8.9.2, and Temme 1979 where
 // the parameter is large.
 #pragma once
@@ -7,51 +7,10 @@
 #include <cfloat>
 #include <cmath>
 
-#include "kernels/math/bits.h"
+#include "kernels/math/digamma.h"
+#include "kernels/math/log_gamma.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
-
-inline double lgamma(double x) {
-  int sign;
-  return x == -INFINITY ? INFINITY : ::lgamma_r(x, &sign);
-}
-
-inline double cot_pi(double x) {  // pi / tan(pi x), the angle reduced first
-  const double angle = 3.141592653589793 * (x - std::rint(x));
-  return 3.141592653589793 / std::tan(angle);
-}
-inline double digamma(double x) {
-  if (x == 0) return std::copysign(INFINITY, -x);
-  if (x == INFINITY) return x;
-  if (x != x || x == -INFINITY || (x < 0 && x == std::floor(x))) return NAN;
-  double result = 0;
-  if (x < 0) {
-    result = -cot_pi(x);
-    x = 1 - x;
-  }
-  if (x < 10) {
-    for (; x > 2; result += 1 / x) x -= 1;
-    for (; x < 1; x += 1) result -= 1 / x;
-    constexpr double p[] = {0.25479851061131551,  -0.32555031186804491,  -0.65031853770896507,
-                            -0.28919126444774784, -0.045251321448739056, -0.0020713321167745952};
-    constexpr double q[] = {1.0,
-                            2.0767117023730469,
-                            1.4606242909763515,
-                            0.43593529692665969,
-                            0.054151797245674225,
-                            0.0021284987017821144,
-                            -0.55789841321675513e-6};
-    constexpr double kRoot[] = {1569415565.0 / 1073741824, 381566830.0 / 1073741824 / 1073741824,
-                                0.9016312093258695918615325266959189453125e-19};
-    const double g = ((x - kRoot[0]) - kRoot[1]) - kRoot[2];
-    return result + (g * 0.99558162689208984375 + g * (polynomial(x - 1, p) / polynomial(x - 1, q)));
-  }
-  constexpr double p[] = {0.083333333333333333,  -0.0083333333333333333, 0.003968253968253968, -0.0041666666666666667,
-                          0.0075757575757575758, -0.021092796092796093,  0.083333333333333333, -0.44325980392156863};
-  x -= 1;
-  const double z = 1 / (x * x);
-  return result + (std::log(x) + 1 / (2 * x) - z * polynomial(z, p));
-}
 
 // sum of (q + k)**-s over k >= 0, q > 0, s > 1.
 inline double zeta_positive(double s, double q) {

@@ -1,4 +1,4 @@
-// Orthogonal polynomials, Airy's function and spherical Bessel's. Scalar, in double. The degree is a number cut to a
+// Orthogonal polynomials and Airy's function. Scalar, in double. The degree is a number cut to a
 // whole one; negative degrees give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by
 // closed forms (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
 #pragma once
@@ -76,15 +76,6 @@ inline double special_legendre_polynomial_p(double x, double n) {
   }
   if (n > kLongRecurrence && std::fabs(x) == 1) return x < 0 && std::fmod(std::trunc(n), 2) != 0 ? -1 : 1;
   return by_recurrence(n, 1, x, [x](double k, double q, double p) { return ((2 * k + 1) * x * q - k * p) / (k + 1); });
-}
-
-inline double special_spherical_bessel_j0(double x) {
-  if (std::fabs(x) == INFINITY) return 0;
-  if (std::fabs(x) < 0.5) {
-    const double z = x * x;
-    return 1 - z / 6 * (1 - z / 20 * (1 - z / 42 * (1 - z / 72 * (1 - z / 110 * (1 - z / 156)))));
-  }
-  return std::sin(x) / x;
 }
 
 // By auxiliary functions of the phase z = 2/3 |x|**(3/2) far from 0, by the Maclaurin series near it.

@@ -172,11 +172,18 @@ FLAMBEAU_INLINE V cosh(V x) {
   const V half = half_exp(std::fabs(x));
   return x != x ? x : half + V(0.25) / half;
 }
+// Half of e**x - e**-x, and near 0 of t + t / (t + 1), t = e**x - 1: with one exponential and one division.
 template <class V>
 FLAMBEAU_INLINE V sinh(V x) {
-  const V a = std::fabs(x), half = half_exp(a), t = expm1(a < V(1) ? a : V(1));
-  const V near = V(0.5) * (t + t / (t + V(1))), far = half - V(0.25) / half;
-  return x != x ? x : std::copysign(a < V(1) ? near : far, x);
+  constexpr V kLargest = sizeof(V) == 4 ? V(90) : V(711);
+  const V a = std::fabs(x);
+  const auto e = exp_parts(within(a, V(0), kLargest));
+  const V half = scale(one_more(e), e.whole - V(1)), power = power_of_two(within(e.whole, V(0), V(2)));
+  const V t = (power - V(1)) + power * (e.first + e.rest);
+  const bool near = a < V(1);
+  const V quotient = (near ? t : V(-0.5)) / (near ? t + V(1) : half);
+  const V y = near ? V(0.5) * (t + quotient) : half + V(0.5) * quotient;
+  return x != x ? x : std::copysign(y, x);
 }
 FLAMBEAU_INLINE float tanh(float x) {
   constexpr float q[] = {-3.333333091e-01f, 1.333320975e-01f,  -5.394720329e-02f,
@@ -217,7 +224,7 @@ FLAMBEAU_INLINE V atanh(V x) {
 template <class V>
 FLAMBEAU_INLINE V sinc(V x) {
   const V whole = std::rint(x), angle = V(3.141592653589793) * (x - whole), half = whole * V(0.5);
-  const V sine = half == std::rint(half) ? sin(angle) : -sin(angle);
+  const V sine = sin(angle) * (V(1) - V(4) * std::fabs(half - std::rint(half)));  // the sign alternates
   const V y = sine / (V(3.141592653589793) * x);
   return x == V(0) ? V(1) : y;
 }
