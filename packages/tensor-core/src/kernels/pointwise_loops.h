@@ -74,7 +74,9 @@ struct Positive {
 };
 template <class Row, class V>
 constexpr bool chooses_by_sign() {
-  return std::is_floating_point_v<V> && Row::kValue.starts_with("where(x > c<V>(0), ") && names(Row::kValue, "expm1");
+  if constexpr (std::is_floating_point_v<V>)
+    return Row::kValue.starts_with("where(x > c<V>(0), ") && names(Row::kValue, "expm1");
+  return false;
 }
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {

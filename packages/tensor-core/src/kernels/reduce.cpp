@@ -112,12 +112,14 @@ struct ProdOf : Multiply {
 };
 template <class V, class Join>
 struct ExtremeOf : Join {
+  static constexpr bool kElements = true;
   using Result = V;
   using Leaf = V;
   static FLAMBEAU_INLINE V map(V v) { return v; }
 };
 template <class V, class Join>
 struct AbsExtremeOf : ExtremeOf<RealOf<V>, Join> {
+  static constexpr bool kElements = false;
   static FLAMBEAU_INLINE RealOf<V> map(V v) { return magnitude(v); }
 };
 template <class V, class Join>
@@ -196,6 +198,14 @@ void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* 
   }
 }
 
+// An extreme of the elements themselves.
+template <class Op, class T>
+inline constexpr bool as_it_lies = false;
+template <class Op, class T>
+  requires(Op::kElements)
+inline constexpr bool as_it_lies<Op, T> =
+    std::is_same_v<T, typename Op::Leaf> && std::is_same_v<T, typename Element<T>::Stored>;
+
 template <class Op, class T>
 void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
   using Result = typename Op::Result;
@@ -203,6 +213,11 @@ void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
   if (inner == 1 && length < 32) return reduce_short_rows<Op, T>(out, in, outer, length);
   for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner) {
+    if constexpr (as_it_lies<Op, T>)
+      if (inner == 1) {
+        out[0] = extreme_of_row<Op>(in, length);
+        continue;
+      }
     if (inner == 1)
       out[0] = fold<Op, Result, typename Op::Leaf>(
           0, length, [in](int64_t i) __attribute__((always_inline)) { return Op::map(Element<T>::value(in[i])); });

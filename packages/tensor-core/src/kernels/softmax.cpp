@@ -1,4 +1,4 @@
-// Softmax and its logarithm, row by row, and their derivatives.
+// Softmax and its logarithm of rows and of columns, and their derivatives.
 #include <limits>
 
 #include "kernels/fold.h"
@@ -15,7 +15,7 @@ void softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
-    const T largest = fold<Larger, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
+    const T largest = extreme_of_row<Larger>(in, length);
     const T total = fold<Add, T>(0, length, [in, out, largest](int64_t i) __attribute__((always_inline)) {
       return out[i] = exp(in[i] - largest);
     });
@@ -29,11 +29,67 @@ void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t le
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
-    const T largest = fold<Larger, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
+    const T largest = extreme_of_row<Larger>(in, length);
     const T total = fold<Add, T>(
         0, length, [in, largest](int64_t i) __attribute__((always_inline)) { return exp(in[i] - largest); });
     const T shift = std::log(total);
     for (int64_t i = 0; i < length; ++i) out[i] = (in[i] - largest) - shift;
+  }
+}
+
+constexpr int64_t kTile = 128;     // columns side by side: what a pass reads is in the cache for the next
+constexpr int64_t kTileRows = 64;  // rows added up before they join the total
+
+// Of columns, `inner` apart: the largest of each and the sum of e**(x - largest), whose terms go where `keep` says.
+template <class T, class Keep>
+FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t length, int64_t inner, int64_t count,
+                                 Keep keep) {
+  for (int64_t i = 0; i < count; ++i) {
+    largest[i] = in[i];
+    total[i] = T(0);
+  }
+  for (int64_t k = 1; k < length; ++k)
+    for (int64_t i = 0; i < count; ++i) largest[i] = maximum(largest[i], in[k * inner + i]);
+  for (int64_t row = 0; row < length; row += kTileRows) {
+    T partial[kTile] = {};
+    const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
+    for (int64_t k = row; k < stop; ++k)
+#pragma GCC ivdep
+      for (int64_t i = 0; i < count; ++i) {
+        const T term = exp(in[k * inner + i] - largest[i]);
+        partial[i] += term;
+        keep(k * inner + i, term);
+      }
+    for (int64_t i = 0; i < count; ++i) total[i] += partial[i];
+  }
+}
+template <class T>
+void softmax_columns(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
+  for (int64_t first = 0; first < width; first += kTile) {
+    const int64_t count = width - first < kTile ? width - first : kTile;
+    T* out = reinterpret_cast<T*>(out_bytes) + first;
+    const T* in = reinterpret_cast<const T*>(in_bytes) + first;
+    T largest[kTile], total[kTile];
+    column_sums(largest, total, in, length, inner, count,
+                [out](int64_t i, T term) __attribute__((always_inline)) { out[i] = term; });
+    for (int64_t i = 0; i < count; ++i) total[i] = T(1) / total[i];
+    for (int64_t k = 0; k < length; ++k)
+#pragma GCC ivdep
+      for (int64_t i = 0; i < count; ++i) out[k * inner + i] *= total[i];
+  }
+}
+template <class T>
+void log_softmax_columns(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
+  for (int64_t first = 0; first < width; first += kTile) {
+    const int64_t count = width - first < kTile ? width - first : kTile;
+    T* out = reinterpret_cast<T*>(out_bytes) + first;
+    const T* in = reinterpret_cast<const T*>(in_bytes) + first;
+    T largest[kTile], total[kTile];
+    column_sums(largest, total, in, length, inner, count, [](int64_t, T) __attribute__((always_inline)) {});
+    for (int64_t i = 0; i < count; ++i) total[i] = std::log(total[i]);
+    for (int64_t k = 0; k < length; ++k)
+#pragma GCC ivdep
+      for (int64_t i = 0; i < count; ++i) out[k * inner + i] = (in[k * inner + i] - largest[i]) - total[i];
   }
 }
 
@@ -83,7 +139,7 @@ void logsumexp(char* out_bytes, const char* in_bytes, int64_t rows, int64_t leng
   for (; length < 32 && r + kSide <= rows; r += kSide, in += kSide * length)
     logsumexp_side_by_side(out + r, in, length);
   for (; r < rows; ++r, in += length) {
-    const T largest = fold<Larger, T>(0, length, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
+    const T largest = extreme_of_row<Larger>(in, length);
     const T centre = isfinite(largest) ? largest : T(0);
     const T total =
         fold<Add, T>(0, length, [in, centre](int64_t i) __attribute__((always_inline)) { return exp(in[i] - centre); });
@@ -95,6 +151,8 @@ template <class T, int I>
 void fill_type(Table& table) {
   table.softmax[I] = softmax<T>;
   table.log_softmax[I] = log_softmax<T>;
+  table.softmax_columns[I] = softmax_columns<T>;
+  table.log_softmax_columns[I] = log_softmax_columns<T>;
   table.softmax_backward[I] = softmax_backward<T>;
   table.log_softmax_backward[I] = log_softmax_backward<T>;
   table.logsumexp[I] = logsumexp<T>;

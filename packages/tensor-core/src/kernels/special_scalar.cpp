@@ -11,8 +11,6 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
   }
 FLAMBEAU_BY_DOUBLE(special_airy_ai)
 FLAMBEAU_OF_TWO(_polygamma)
-FLAMBEAU_OF_TWO(igamma)
-FLAMBEAU_OF_TWO(igammac)
 FLAMBEAU_OF_TWO(special_zeta)
 FLAMBEAU_OF_TWO(special_chebyshev_polynomial_t)
 FLAMBEAU_OF_TWO(special_chebyshev_polynomial_u)

@@ -88,6 +88,7 @@ struct Table {
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
   RowKernel softmax[2], log_softmax[2], logsumexp[2];
+  ScanKernel softmax_columns[2], log_softmax_columns[2];  // down the columns
   RowBackwardKernel softmax_backward[2], log_softmax_backward[2];
   ScanKernels scan[kScanCount][kComputeCount];
   void (*cummax[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,

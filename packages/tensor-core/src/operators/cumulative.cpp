@@ -53,7 +53,7 @@ void scan_rows(const kernels::ScanKernels& k, bool product, const Lines& l, char
 
 // A long row in blocks: their totals, the totals before each, and then all the blocks by themselves.
 void scan_row(const kernels::ScanKernels& k, bool product, const char* in, char* out, int64_t n, Dtype dtype) {
-  constexpr int64_t kBlock = 1024;
+  constexpr int64_t kBlock = 1040;  // not a power of two: blocks side by side would share their cache lines' sets
   const int64_t size = item_size(dtype), blocks = (n + kBlock - 1) / kBlock, whole = n / kBlock;
   const Dtype wide = state_type(dtype);
   const Tensor totals = empty({blocks}, wide), before = empty({blocks + 1}, wide);

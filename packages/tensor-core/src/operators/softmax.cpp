@@ -1,4 +1,4 @@
-// Softmax and its logarithm, row by row.
+// Softmax and its logarithm along a dimension.
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -28,13 +28,37 @@ Tensor last(const Tensor& t, int64_t dim, Dtype in) {
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 
-Tensor forward(const kernels::RowKernel (&kernel)[2], const Tensor& t, int64_t dim) {
+// A dimension before others: its columns where they lie, a number of them for each thread.
+Tensor down_columns(kernels::ScanKernel kernel, const Tensor& t, int64_t dim, Dtype in) {
+  constexpr int64_t kColumns = 128;
+  int64_t outer = 1, inner = 1;
+  for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : t.shape()[i];
+  const int64_t length = t.size(dim), size = item_size(in), tiles = (inner + kColumns - 1) / kColumns;
+  const Tensor x = contiguous(to(t, in)), out = empty(t.shape(), in);
+  parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * kColumns)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t column = i % tiles * kColumns, at = (i / tiles * length * inner + column) * size;
+      kernel(out.bytes() + at, x.bytes() + at, length, inner, std::min(kColumns, inner - column));
+    }
+  });
+  return out;
+}
+// Whether columns are so many that they fill vectors.
+bool has_columns(const Tensor& t, int64_t dim) {
+  int64_t inner = 1;
+  for (int64_t i = dim + 1; i < t.dim(); ++i) inner *= t.shape()[i];
+  return t.numel() > 0 && inner >= 16;
+}
+
+Tensor forward(const kernels::RowKernel (&rows_kernel)[2], const kernels::ScanKernel (&columns_kernel)[2],
+               const Tensor& t, int64_t dim) {
   GradMode off(false);
   const Dtype in = working_type(t);
+  if (has_columns(t, dim)) return to(down_columns(columns_kernel[in == Dtype::float64], t, dim, in), t.dtype());
   const Tensor rows = last(t, dim, in);
   return to(along_last(t, dim, in,
                        [&](char* out, int64_t at, int64_t count, int64_t length) {
-                         kernel[in == Dtype::float64](out, rows.bytes() + at, count, length);
+                         rows_kernel[in == Dtype::float64](out, rows.bytes() + at, count, length);
                        }),
             t.dtype());
 }
@@ -61,7 +85,7 @@ Tensor prepared(const Tensor& t, std::optional<Dtype> dtype, const char* name) {
 Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   const Tensor x = prepared(t, dtype, "softmax");
   dim = x.wrap_dim(dim);
-  Tensor out = forward(kernels::table().softmax, x, dim);
+  Tensor out = forward(kernels::table().softmax, kernels::table().softmax_columns, x, dim);
   if (recording(x))
     record("Softmax", out, {&x}, {&out}, [dim](const Context& c) {
       const Tensor &g = c.gradient(), &y = c.saved(0);
@@ -74,7 +98,7 @@ Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   const Tensor x = prepared(t, dtype, "log_softmax");
   dim = x.wrap_dim(dim);
-  Tensor out = forward(kernels::table().log_softmax, x, dim);
+  Tensor out = forward(kernels::table().log_softmax, kernels::table().log_softmax_columns, x, dim);
   if (recording(x))
     record("LogSoftmax", out, {&x}, {&out}, [dim](const Context& c) {
       const Tensor &g = c.gradient(), &y = c.saved(0);

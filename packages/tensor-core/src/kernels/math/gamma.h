@@ -76,15 +76,15 @@ inline double gamma_prefix(double a, double x) {
   const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
   return std::exp(a * (std::log1p(mu) - mu) - stirling) / std::sqrt(6.283185307179586 * a);
 }
-inline double gamma_series(double a, double x) {  // the lower function
+inline double gamma_series(double a, double x, double tolerance) {  // the lower function
   double sum = 1, term = 1;
-  for (double n = a + 1; term > DBL_EPSILON / 4 * sum && n < a + 2000; n += 1) {
+  for (double n = a + 1; term > tolerance / 4 * sum && n < a + 2000; n += 1) {
     term *= x / n;
     sum += term;
   }
   return gamma_prefix(a, x) * sum;
 }
-inline double gamma_fraction(double a, double x) {  // the upper function, by Lentz's algorithm
+inline double gamma_fraction(double a, double x, double tolerance) {  // the upper function, by Lentz's algorithm
   double b = x + 1 - a, c = 1 / 1e-300, d = 1 / b, y = d;
   for (int i = 1; i < 2000; ++i) {
     const double an = -i * (i - a);
@@ -92,7 +92,7 @@ inline double gamma_fraction(double a, double x) {  // the upper function, by Le
     d = 1 / (an * d + b);
     c = b + an / c;
     y *= d * c;
-    if (std::fabs(d * c - 1) < DBL_EPSILON) break;
+    if (std::fabs(d * c - 1) < tolerance) break;
   }
   return gamma_prefix(a, x) * a * y;
 }
@@ -260,13 +260,20 @@ inline double gamma_uniform(double a, double x, bool upper) {
   const double sign = upper ? 1 : -1;
   return 0.5 * std::erfc(sign * eta * std::sqrt(0.5 * a)) + sign * correction;
 }
-inline double incomplete_gamma(double a, double x, bool upper) {
+// Where the fraction serves: for small x it converges slowly, and the series leaves enough digits of the complement.
+inline bool takes_fraction(double a, double x, bool upper) {
+  return x > a && x > (upper ? (a >= 1 ? 3 : a >= 0.5 ? 2 : 1.1) : 3);
+}
+inline double incomplete_gamma(double a, double x, bool upper, double tolerance) {
   if (!(a >= 0) || !(x >= 0) || (a == 0 && x == 0)) return NAN;
   if (a == 0 || x == INFINITY) return a == INFINITY ? NAN : (upper ? 0 : 1);
   if (x == 0 || a == INFINITY) return upper ? 1 : 0;
   if (a > 20 && std::fabs(x - a) < 0.4 * a) return gamma_uniform(a, x, upper);
-  if (x > 1.1 && x > a) return upper ? gamma_fraction(a, x) : 1 - gamma_fraction(a, x);
-  if (upper && x <= 1.1 && a < 1) {  // 1 - x**a / Gamma(a + 1) * (...), where both are near 1: DLMF 8.7.3 term by term
+  if (takes_fraction(a, x, upper)) {
+    const double above = gamma_fraction(a, x, tolerance);
+    return upper ? above : 1 - above;
+  }
+  if (upper && x <= 1.1 && a < 0.5) {  // 1 - x**a / Gamma(a + 1) * (...), where both are near 1: DLMF 8.7.3 term by term
     double term = 1, sum = 0;
     for (int n = 1; n < 200 && std::fabs(term) > DBL_EPSILON / 8; ++n) {
       term *= -x / n;
@@ -275,9 +282,12 @@ inline double incomplete_gamma(double a, double x, bool upper) {
     const double u = -std::expm1(a * std::log(x) - lgamma(1 + a));
     return u + std::exp(a * std::log(x) - lgamma(a)) * sum;
   }
-  return upper ? 1 - gamma_series(a, x) : gamma_series(a, x);
+  const double below = gamma_series(a, x, tolerance);
+  return upper ? 1 - below : below;
 }
-inline double igamma(double a, double x) { return incomplete_gamma(a, x, false); }
-inline double igammac(double a, double x) { return incomplete_gamma(a, x, true); }
+inline double igamma(double a, double x) { return incomplete_gamma(a, x, false, DBL_EPSILON); }
+inline double igammac(double a, double x) { return incomplete_gamma(a, x, true, DBL_EPSILON); }
+inline float igamma(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, false, 1e-10)); }
+inline float igammac(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, true, 1e-10)); }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
