@@ -495,3 +495,18 @@ def test_powers_promote_as_every_binary_operator(base, exponent, dtype):
     result = base**exponent
     assert result.dtype is dtype
     np.testing.assert_allclose(result.numpy(), base.numpy().astype(float) ** exponent)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["selu", "elu", "celu"])
+def test_blocks_of_positive_numbers_among_others(name, dtype):
+    x = np.abs(np.random.default_rng(1).standard_normal(3000)).astype(dtype) + dtype(0.1)
+    x[[600, 1300, 2999]] = -0.5, np.nan, 0
+    row = fb._core._rows[name]
+    operands = {"selu": (x,), "elu": (x, np.full_like(x, 0.7), np.full_like(x, 1.3)), "celu": (x, np.full_like(x, 0.7))}
+    tensors = [fb.from_numpy(a) for a in operands[name]]
+    got = row(*tensors).numpy()
+    scale, alpha = {"selu": (1.0507009873554805, 1.6732632423543772), "elu": (1.3, 0.7), "celu": (1, 0.7)}[name]
+    inner = x / alpha if name == "celu" else x
+    want = scale * np.where(x > 0, x, alpha * np.expm1(inner))
+    np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == np.float32 else 1e-14)

@@ -413,3 +413,37 @@ def test_complex_reductions():
     for name in ("amax", "amin", "argmax", "max"):
         with pytest.raises(RuntimeError):
             getattr(x, name)()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+def test_extremes_of_rows_of_every_length(dtype):
+    for length in (*range(1, 70), 100, 127, 128, 129, 255, 513, 1000):
+        a = draw((3, length), dtype)
+        for place in {0, length // 2, length - 1}:
+            a[1, place] = -9
+            a[2, place] = 9
+            x = fb.from_numpy(a)
+            assert np.array_equal(x.amax(1).numpy(), a.max(1)), (length, place)
+            assert np.array_equal(x.amin(1).numpy(), a.min(1)), (length, place)
+            if dtype.startswith("float"):
+                broken = a.copy()
+                broken[0, place] = np.nan
+                assert np.isnan(fb.from_numpy(broken).amax(1).numpy()).tolist() == [True, False, False]
+                assert np.isnan(fb.from_numpy(broken).amin(1).numpy()).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(5, 16), (300, 200), (3, 70, 40)])
+def test_softmax_down_columns(shape, dtype):
+    a = draw(shape, dtype)
+    a[0, ..., 3] = np.nan
+    a[1, ..., 5] = np.inf
+    a[:, ..., 7] = -np.inf
+    with np.errstate(all="ignore"):
+        wanted = special.softmax(a.astype(np.float64), 0), special.log_softmax(a.astype(np.float64), 0)
+    for got, want in zip((fb.softmax(fb.from_numpy(a), 0), fb.log_softmax(fb.from_numpy(a), 0)), wanted, strict=True):
+        ordinary = np.isfinite(a).all(0)
+        np.testing.assert_allclose(
+            got.numpy()[:, ordinary], want[:, ordinary], rtol=1e-5 if dtype == "float32" else 1e-12
+        )
+        assert np.isnan(got.numpy()[..., [3, 5, 7]]).any(0).all()

@@ -112,3 +112,39 @@ def test_sine_of_huge_angles():
         for function, reference in ((fb.sin, np.sin), (fb.cos, np.cos), (fb.tan, np.tan)):
             want = reference(x.astype(np.float64))
             np.testing.assert_allclose(function(fb.tensor(x)).numpy(), want, rtol=3e-7 if dtype == "float32" else 1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_that_the_vectors_leave_to_the_library(dtype):
+    """Among ordinary numbers: those beyond the reach of the recurrence and of the reduction of angles."""
+    tolerance = {"rtol": 1e-5, "atol": 1e-7} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
+    x = np.linspace(-9.7, 30, 1500).astype(dtype)
+    x[[3, 700, 1400]] = -10.25, -57.6, -1000.3
+    np.testing.assert_allclose(fb.lgamma(fb.tensor(x)).numpy(), scipy.gammaln(x.astype(float)), **tolerance)
+    edges = np.array([0.0, -0.0, -1, -9, -10, -11, inf, nan, 1, 2, 1e300 if dtype == "float64" else 1e30], dtype)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(fb.lgamma(fb.tensor(edges)).numpy(), scipy.gammaln(edges.astype(float)), **tolerance)
+    assert fb.lgamma(fb.tensor(np.array(-inf, dtype))).item() == inf
+    y = np.linspace(0.01, 40, 1500).astype(dtype)
+    y[[5, 900]] = 3e7, 2.5e8
+    for name, reference in {"j0": scipy.j0, "j1": scipy.j1, "y0": scipy.y0, "y1": scipy.y1}.items():
+        got = getattr(special, f"bessel_{name}")(fb.tensor(y)).numpy()
+        usual = y < 1e6
+        np.testing.assert_allclose(got[usual], reference(y[usual].astype(float)), rtol=1e-5, atol=tolerance["atol"])
+        assert np.abs(got[~usual]).max() < 2e-4
+        limits = getattr(special, f"bessel_{name}")(fb.tensor(np.array([0, inf, nan, -inf], dtype))).numpy()
+        first = {"j0": 1, "j1": 0, "y0": -inf, "y1": -inf}[name]
+        np.testing.assert_array_equal(limits, [first, 0, nan, 0 if name[0] == "j" else nan])
+    np.testing.assert_array_equal(
+        special.spherical_bessel_j0(fb.tensor(np.array([0, inf, -inf, nan], dtype))).numpy(), [1, 0, 0, nan]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_incomplete_gamma_functions(dtype):
+    rng = np.random.default_rng(4)
+    a, x = (2 ** rng.uniform(-4, 4, (2, 20_000))).astype(dtype)
+    for name, reference in {"gammainc": scipy.gammainc, "gammaincc": scipy.gammaincc}.items():
+        got = getattr(special, name)(fb.tensor(a), fb.tensor(x)).numpy()
+        want = reference(a.astype(float), x.astype(float))
+        np.testing.assert_allclose(got, want, rtol=2e-7 if dtype == "float32" else 1e-13, atol=1e-45)

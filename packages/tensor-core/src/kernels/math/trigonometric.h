@@ -172,15 +172,10 @@ FLAMBEAU_INLINE V cosh(V x) {
   const V half = half_exp(std::fabs(x));
   return x != x ? x : half + V(0.25) / half;
 }
-// Half of e**x - e**-x, and near 0 of t + t / (t + 1), t = e**x - 1: with one exponential and one division.
 template <class V>
 FLAMBEAU_INLINE V sinh(V x) {
-  constexpr V kLargest = sizeof(V) == 4 ? V(90) : V(711);
-  const V a = std::fabs(x);
-  const auto e = exp_parts(within(a, V(0), kLargest));
-  const V half = scale(one_more(e), e.whole - V(1)), power = power_of_two(within(e.whole, V(0), V(2)));
-  const V t = (power - V(1)) + power * (e.first + e.rest);
-  const bool near = a < V(1);
+  const V a = std::fabs(x), half = half_exp(a), t = expm1(a < V(1) ? a : V(1));
+  const bool near = a < V(1);  // one division serves both
   const V quotient = (near ? t : V(-0.5)) / (near ? t + V(1) : half);
   const V y = near ? V(0.5) * (t + quotient) : half + V(0.5) * quotient;
   return x != x ? x : std::copysign(y, x);
