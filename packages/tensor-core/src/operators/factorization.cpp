@@ -40,9 +40,6 @@ struct Block {  // a row-major matrix in memory
 };
 
 template <class T>
-inline constexpr bool is_factored = std::is_floating_point_v<T> || is_complex_type<T>;
-
-template <class T>
 T conjugate(T v) {
   if constexpr (is_complex_type<T>)
     return T(v.re, -v.im);
@@ -278,15 +275,6 @@ Tensor copy_of(const Tensor& t) {  // contiguous, its own
   return out;
 }
 
-Shape batch_shape(const Tensor& t, int64_t matrix_dims = 2) {
-  return Shape(t.shape().begin(), t.shape().end() - matrix_dims);
-}
-
-Shape joined(Shape batch, std::initializer_list<int64_t> rest) {
-  for (int64_t n : rest) batch.push_back(n);
-  return batch;
-}
-
 template <class F>
 void each(int64_t count, double work, F&& body) {  // work: multiply-adds a matrix
   parallel_items(count, std::max<int64_t>(1, int64_t(50000 / (work + 50))), [&](int64_t begin, int64_t end) {
@@ -366,100 +354,6 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
   solve_into(factors, out, true, adjoint);    // U, or L^H
   if (adjoint) exchange(true);
   return out.tensor;
-}
-
-namespace {
-
-template <class T>
-auto modulus(T v) {
-  if constexpr (is_complex_type<T>)
-    return std::hypot(v.re, v.im);
-  else
-    return std::fabs(v);
-}
-
-// body(diagonal element) over one matrix' U; gives the sign of the permutation.
-template <class T, class F>
-int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
-  const int64_t n = lu.size(-1);
-  const T* u = lu.data<T>() + matrix * n * n;
-  const int32_t* p = pivots.data<int32_t>() + matrix * n;
-  int sign = 1;
-  for (int64_t k = 0; k < n; ++k) {
-    if (p[k] != k + 1) sign = -sign;
-    body(u[k * n + k]);
-  }
-  return sign;
-}
-
-Tensor square_factors(const char* function, const Tensor& lu) {
-  require_square(function, lu);
-  return contiguous(lu);
-}
-
-Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // one for each row of lu
-  require_pivots(function, pivots);
-  require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
-          " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());
-  return contiguous(pivots);
-}
-
-}  // namespace
-
-Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
-  GradMode off(false);
-  const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
-  const Tensor out = empty(batch_shape(lu), lu.dtype());
-  dispatch_all(lu.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if constexpr (is_factored<T>)
-      for (int64_t i = 0; i < out.numel(); ++i) {
-        T value(1);
-        const int sign = each_pivot<T>(lu, pivots, i, [&](T u) { value *= u; });
-        out.data<T>()[i] = sign < 0 ? -value : value;
-      }
-  });
-  return out;
-}
-
-LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
-  GradMode off(false);
-  const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
-  const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), to_real(lu.dtype()));
-  dispatch_all(lu.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if constexpr (is_factored<T>)
-      for (int64_t i = 0; i < sign.numel(); ++i) {
-        T direction(1);
-        auto total = modulus(T(1)) - 1;
-        const int parity = each_pivot<T>(lu, pivots, i, [&](T u) {
-          const auto size = modulus(u);
-          direction *= size == 0 ? T(0) : u / T(size);
-          total += std::log(size);
-        });
-        sign.data<T>()[i] = parity < 0 ? -direction : direction;
-        logarithm.data<decltype(total)>()[i] = total;
-      }
-  });
-  return {sign, logarithm};
-}
-
-Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
-  GradMode off(false);
-  require_pivots("lu_permutation", pivots);
-  require(rows >= 0, "lu_permutation: the rows must not be negative, got ", rows);
-  const Tensor steps = contiguous(pivots), order = empty(joined(batch_shape(pivots, 1), {rows}), Dtype::int64);
-  const int64_t k = steps.size(-1), count = product(batch_shape(pivots, 1));
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t* o = order.data<int64_t>() + i * rows;
-    for (int64_t j = 0; j < rows; ++j) o[j] = j;
-    for (int64_t j = 0; j < std::min(k, rows); ++j) {
-      const int64_t other = steps.data<int32_t>()[i * k + j] - 1;
-      require(other >= 0 && other < rows, "pivots must be between 1 and ", rows, ", got ", other + 1);
-      std::swap(o[j], o[other]);
-    }
-  }
-  return order;
 }
 
 Inverse inverse(const Tensor& a) {

@@ -154,12 +154,6 @@ struct Indefinite {
   }
 };
 
-Shape joined(const Shape& batch, std::initializer_list<int64_t> rest) {
-  Shape shape = batch;
-  for (int64_t n : rest) shape.push_back(n);
-  return shape;
-}
-
 // body(type, matrix) for every matrix of a batch, over the threads.
 template <class F>
 void each(int64_t count, int64_t n, Dtype dtype, F&& body) {

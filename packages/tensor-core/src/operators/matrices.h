@@ -5,6 +5,18 @@
 
 namespace flambeau {
 
+template <class T>
+inline constexpr bool is_factored = std::is_floating_point_v<T> || is_complex_type<T>;
+
+inline Shape batch_shape(const Tensor& t, int64_t matrix_dims = 2) {
+  return Shape(t.shape().begin(), t.shape().end() - matrix_dims);
+}
+
+inline Shape joined(Shape batch, std::initializer_list<int64_t> rest) {
+  for (int64_t n : rest) batch.push_back(n);
+  return batch;
+}
+
 inline void require_matrices(const char* function, const Tensor& a) {
   require<NotImplementedError>(is_inexact(a.dtype()) && item_size(to_real(a.dtype())) >= 4, "\"", function,
                                "\" not implemented for '", a.dtype(), "'");

@@ -1,0 +1,104 @@
+// What the factors of LU tell: determinants and permutations.
+#include <cmath>
+
+#include "flambeau/factorization.h"
+#include "operators/matrices.h"
+#include "operators/products.h"
+
+namespace flambeau {
+
+namespace {
+
+template <class T>
+auto modulus(T v) {
+  if constexpr (is_complex_type<T>)
+    return std::hypot(v.re, v.im);
+  else
+    return std::fabs(v);
+}
+
+// body(diagonal element) over one matrix' U; gives the sign of the permutation.
+template <class T, class F>
+int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
+  const int64_t n = lu.size(-1);
+  const T* u = lu.data<T>() + matrix * n * n;
+  const int32_t* p = pivots.data<int32_t>() + matrix * n;
+  int sign = 1;
+  for (int64_t k = 0; k < n; ++k) {
+    if (p[k] != k + 1) sign = -sign;
+    body(u[k * n + k]);
+  }
+  return sign;
+}
+
+Tensor square_factors(const char* function, const Tensor& lu) {
+  require_square(function, lu);
+  return contiguous(lu);
+}
+
+Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // one for each row of lu
+  require_pivots(function, pivots);
+  require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
+          " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());
+  return contiguous(pivots);
+}
+
+}  // namespace
+
+Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
+  GradMode off(false);
+  const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
+  const Tensor out = empty(batch_shape(lu), lu.dtype());
+  dispatch_all(lu.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (is_factored<T>)
+      for (int64_t i = 0; i < out.numel(); ++i) {
+        T value(1);
+        const int sign = each_pivot<T>(lu, pivots, i, [&](T u) { value *= u; });
+        out.data<T>()[i] = sign < 0 ? -value : value;
+      }
+  });
+  return out;
+}
+
+LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
+  GradMode off(false);
+  const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
+  const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), to_real(lu.dtype()));
+  dispatch_all(lu.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (is_factored<T>)
+      for (int64_t i = 0; i < sign.numel(); ++i) {
+        T direction(1);
+        auto total = modulus(T(1)) - 1;
+        const int parity = each_pivot<T>(lu, pivots, i, [&](T u) {
+          const auto size = modulus(u);
+          direction *= size == 0 ? T(0) : u / T(size);
+          total += std::log(size);
+        });
+        sign.data<T>()[i] = parity < 0 ? -direction : direction;
+        logarithm.data<decltype(total)>()[i] = total;
+      }
+  });
+  return {sign, logarithm};
+}
+
+Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
+  GradMode off(false);
+  require_pivots("lu_permutation", pivots);
+  require(rows >= 0, "lu_permutation: the rows must not be negative, got ", rows);
+  const Tensor steps = contiguous(pivots), order = empty(joined(batch_shape(pivots, 1), {rows}), Dtype::int64);
+  const int64_t k = steps.size(-1), count = product(batch_shape(pivots, 1));
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t* o = order.data<int64_t>() + i * rows;
+    for (int64_t j = 0; j < rows; ++j) o[j] = j;
+    for (int64_t j = 0; j < std::min(k, rows); ++j) {
+      const int64_t other = steps.data<int32_t>()[i * k + j] - 1;
+      require(other >= 0 && other < rows, "pivots must be between 1 and ", rows, ", got ", other + 1);
+      std::swap(o[j], o[other]);
+    }
+  }
+  return order;
+}
+
+}  // namespace flambeau
