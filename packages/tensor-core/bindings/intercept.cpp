@@ -64,14 +64,19 @@ Object tuple_of(PyObject* const* items, size_t count) {
   return out;
 }
 
+Object dictionary_of(PyObject* kwnames, PyObject* const* values) {
+  Object out(checked(PyDict_New()));
+  for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
+    if (PyDict_SetItem(out.get(), PyTuple_GET_ITEM(kwnames, i), values[i]) < 0) throw PythonError();
+  return out;
+}
+
 PyObject* ask_classes(PyObject* callable, const std::vector<PyObject*>& asked, PyObject* const* args, size_t count,
                       PyObject* kwnames) {
   std::vector<PyObject*> classes;
   for (PyObject* o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o)));
   const Object types = tuple_of(classes.data(), classes.size()), positional = tuple_of(args, count);
-  const Object named(checked(PyDict_New()));
-  for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
-    if (PyDict_SetItem(named.get(), PyTuple_GET_ITEM(kwnames, i), args[count + size_t(i)]) < 0) throw PythonError();
+  const Object named = dictionary_of(kwnames, args + count);
   for (PyObject* o : asked) {
     const Object method = override_of(o);
     Object answer(checked(
@@ -83,11 +88,15 @@ PyObject* ask_classes(PyObject* callable, const std::vector<PyObject*>& asked, P
   throw PythonError();
 }
 
-// The arguments by parameter where the callable is an operator, as they are where it is not.
+// Of an operator: handler(operator, a value for every parameter, out or None); of anything else: handler(callable,
+// positional arguments, a dictionary of the others or None).
 PyObject* ask_handler(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   require<Error>(running_maps > 0, kEscaped);
-  if (Py_TYPE(callable) != operator_type)
-    return PyObject_CallFunctionObjArgs(placeholder_handler, callable, tuple_of(args, count).get(), Py_None, nullptr);
+  if (Py_TYPE(callable) != operator_type) {
+    const Object named = kwnames ? dictionary_of(kwnames, args + count) : Object(Py_NewRef(Py_None));
+    return PyObject_CallFunctionObjArgs(placeholder_handler, callable, tuple_of(args, count).get(), named.get(),
+                                        nullptr);
+  }
   const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
   Arguments values;
   collect(b, args, count, kwnames, values);
@@ -152,20 +161,40 @@ bool ask_others_for_attribute(PyObject* self, const char* name, PyObject* value,
 
 namespace {
 
+// What one element of a batch looks like: its shape and dtype, over an element that nobody reads.
+Tensor shell_of(PyObject* value) {
+  const Tensor& t = tensor_of(value);
+  require(t.dim() > 0, "a batch needs a dimension");
+  static Tensor elements[kDtypeCount];  // one of each dtype: what the placeholders' strides of zero point at
+  Tensor& element = elements[int(t.dtype())];
+  if (!element.defined()) element = zeros({}, t.dtype());
+  const Shape shape(t.shape().begin() + 1, t.shape().end());
+  Shape strides;
+  for (size_t i = 0; i < shape.size(); ++i) strides.push_back(0);
+  return from_storage(element.impl()->storage, shape, strides, 0, t.dtype());
+}
+
 // _placeholder(value, level): for the batch `value`, whose first dimension counts the elements.
 PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && placeholder_type && (is_tensor(args[0]) || is_placeholder(args[0])),
                        "_placeholder(): expected a batch and its level");
-    const Tensor& t = tensor_of(args[0]);
-    require(t.dim() > 0, "a batch needs a dimension");
-    static Tensor elements[kDtypeCount];  // one of each dtype: what the placeholders' strides of zero point at
-    Tensor& element = elements[int(t.dtype())];
-    if (!element.defined()) element = zeros({}, t.dtype());
-    const Shape shape(t.shape().begin() + 1, t.shape().end());
-    Shape strides;
-    for (size_t i = 0; i < shape.size(); ++i) strides.push_back(0);
-    return adopt_placeholder(from_storage(element.impl()->storage, shape, strides, 0, t.dtype()), args[0], args[1]);
+    return adopt_placeholder(shell_of(args[0]), args[0], args[1]);
+  });
+}
+
+// _become(placeholder, value): the in-place form of a view gives the placeholder another shape.
+PyObject* become_batch(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(count == 2 && is_placeholder(args[0]) && (is_tensor(args[1]) || is_placeholder(args[1])),
+                       "_become(): expected a placeholder and a batch");
+    const Tensor shell = shell_of(args[1]);
+    TensorImpl& own = *tensor_of(args[0]).impl();
+    own.shape = shell.shape();
+    own.strides = shell.strides();
+    own.update_geometry();
+    if (PyObject_SetAttrString(args[0], "value", args[1]) < 0) throw PythonError();
+    return Py_NewRef(args[0]);
   });
 }
 
@@ -223,6 +252,8 @@ PyObject* call_with_all(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyMethodDef controls[] = {
     {"_placeholder", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_placeholder)), METH_FASTCALL,
      "_placeholder(value, level)\n\nAn object that stands for the batch `value`."},
+    {"_become", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(become_batch)), METH_FASTCALL,
+     "_become(placeholder, value)\n\nMakes a placeholder stand for another batch of the same level."},
     {"_running_maps", set_running_maps, METH_O,
      "_running_maps(count)\n\nSets how many levels of vmap run in this thread; returns how many did."},
     {"_call_with_all", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_with_all)), METH_FASTCALL,

@@ -6,6 +6,7 @@ from . import (
     elementwise,
     every_pointwise,
     footprint,
+    mapping,
     matrices,
     movement,
     reductions,
@@ -17,6 +18,7 @@ from . import (
 WORKLOADS: tuple[Workload, ...] = (
     *small_operators.ROWS,
     *training.ROWS,
+    *mapping.ROWS,
     *matrices.ROWS,
     *convolutions.ROWS,
     *elementwise.ROWS,

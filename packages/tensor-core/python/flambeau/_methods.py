@@ -176,7 +176,7 @@ def install() -> None:
     methods = (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
-    Tensor.__torch_function__ = __torch_function__  # type: ignore[attr-defined]
+    Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
     Tensor.type = type_  # type: ignore[method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours

@@ -35,9 +35,7 @@ __all__ = [
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
 
 # What gives another tensor back that is not computed: it keeps its own class.
-_NOT_CONVERTED = frozenset(
-    {Tensor.grad.__get__, Tensor._base.__get__}  # type: ignore[attr-defined]
-)
+_NOT_CONVERTED = frozenset(vars(Tensor)[name].__get__ for name in ("grad", "_base"))
 
 
 class DisableTorchFunctionSubclass:

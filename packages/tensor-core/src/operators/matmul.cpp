@@ -144,7 +144,10 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
         q.data = y.bytes() + i * y.stride(0) * size;
         gemm(m, n, k, 1, p, q, 0, out.bytes() + i * m * n * size, n, type);
       };
-      if (batch >= num_threads()) {
+      if (y.stride(0) == 0 && (m == 1 || x.stride(0) == m * x.stride(1))) {  // one second matrix: a single product
+        const int64_t row = m == 1 ? x.stride(0) : x.stride(1);
+        gemm(batch * m, n, k, 1, {x.bytes(), row, x.stride(2)}, matrix_of(y), 0, out.bytes(), n, type);
+      } else if (batch >= num_threads()) {
         parallel_items(batch, grain_of(double(m) * double(n) * double(k)), [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) one(i);
         });

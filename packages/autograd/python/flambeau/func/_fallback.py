@@ -7,7 +7,9 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _call_with_all
-from flambeau.func._placeholders import BatchedTensor, Call, UnbatchableError, applied
+from flambeau.func._placeholders import BatchedTensor, Call, RefusedError, UnbatchableError, applied
+
+Answer = Callable[[Any, Any, int], Any]  # of a callable, its arguments and the level
 
 SLOW = (
     "There is a performance drop because vmap has no batching rule for {name}: it runs once for each element of the "
@@ -15,7 +17,7 @@ SLOW = (
 )
 
 
-def for_operator(callable_: Any, name: str) -> Callable[[Any, Any, int], Any]:
+def for_operator(callable_: Any, name: str) -> Answer:
     """What answers for an operator of that name from now on."""
     if name.endswith("_") and not name.endswith("__") and (fresh := _fresh_form(name[:-1])) is not None:
         return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
@@ -51,10 +53,25 @@ def _spread(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], st
     return definition(*positional, *spread, **rest)
 
 
+def or_loop(name: str, rule: Answer) -> Answer:
+    """A rule that may say that only a loop can do what it is asked for."""
+    loop = _warning_loop(name)
+
+    def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
+        try:
+            return rule(callable_, values, level)
+        except RefusedError:
+            raise
+        except UnbatchableError:
+            return loop(callable_, values, level)
+
+    return run
+
+
 warned: set[str] = set()  # the operators that the user has been told about
 
 
-def _warning_loop(name: str) -> Callable[[Any, Any, int], Any]:
+def _warning_loop(name: str) -> Answer:
     looped = applied(loop)
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:

@@ -23,7 +23,7 @@ class BatchedTensor(Tensor):
     """Stands for all tensors of a batch inside of a mapped function; it has the shape and dtype of one."""
 
     __slots__ = ("level", "value")
-    __torch_function__ = _core._disabled_torch_function_impl
+    __torch_function__ = _core._disabled_torch_function_impl  # type: ignore[assignment]
 
     value: Tensor
     level: int
@@ -62,7 +62,11 @@ def running() -> list[Level]:
 
 
 class UnbatchableError(RuntimeError):
-    """Raised where a computation needs the elements of one tensor, so that only a loop over the batch can do it."""
+    """Raised where the values of a batch cannot be computed at once: the operator then runs once for each element."""
+
+
+class RefusedError(UnbatchableError):
+    """Raised where the user asks for what differs over the batch; an operator that asks for it runs in a loop, too."""
 
 
 class Call(NamedTuple):
@@ -148,9 +152,9 @@ def _resolve(callable_: Any) -> Callable[[Any, Any, int], Any]:
         return lambda _, values, level: _draw[0](callable_, values)
     if name in _compositions:
         function = _compositions[name]
-        return lambda _, values, level: function(*values)
+        return _fallback.or_loop(name, lambda _, values, level: function(*values))
     if name in _rules:
-        return applied(_rules[name])
+        return _fallback.or_loop(name, applied(_rules[name]))
     return _fallback.for_operator(callable_, name)
 
 
@@ -200,7 +204,9 @@ OUT = (
 def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
     """The result of a call with placeholders among its arguments (or of an operator that draws random numbers)."""
     if out is not None:
-        raise RuntimeError(OUT.format(name=name_of(callable_)))
+        if hasattr(callable_, "parameters"):
+            raise RuntimeError(OUT.format(name=name_of(callable_)))
+        raise TypeError(f"vmap: {name_of(callable_)} takes no keyword arguments inside of a mapped function")
     resolved = _resolved.get(callable_)
     if resolved is None:
         resolved = _resolved[callable_] = _resolve(callable_)

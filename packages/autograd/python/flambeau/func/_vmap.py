@@ -183,22 +183,21 @@ def _run(
     func: Any, size: int, dims: list[int | None], leaves: list[Any], spec: TreeSpec, out_dims: Any, randomness: str
 ) -> tuple[list[Tensor], TreeSpec, list[int | None]]:
     """The results, batches along their first dimension, their tree, and where that dimension belongs."""
-    levels = running()
-    levels.append(Level(size, randomness))
-    level = len(levels)
-    former = None
+    levels, former = running(), _running_maps(0)
+    _running_maps(former)
+    hidden, level = levels[former:], former + 1  # a rule that maps does not see the levels it answers for
+    levels[former:] = [Level(size, randomness)]
     try:
         inputs = [
             leaf if dim is None else _placeholder(leaf if dim == 0 else leaf.movedim(dim, 0), level)
             for leaf, dim in zip(leaves, dims, strict=True)
         ]
-        former = _running_maps(level)
+        _running_maps(level)
         args, kwargs = tree_unflatten(inputs, spec)
         output = func(*args, **kwargs)
     finally:
-        levels.pop()
-        if former is not None:
-            _running_maps(former)
+        levels[former:] = hidden
+        _running_maps(former)
     outputs, output_spec = tree_flatten(output)
     out = _out_dims(func, out_dims, outputs, output_spec, level)
     return [_value(t, size, level, d) for t, d in zip(outputs, out, strict=True)], output_spec, out

@@ -97,3 +97,9 @@ def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
         if not isinstance(value, int | float | complex | Tensor):
             raise TypeError(f"the function must return a number, but returned {type(value).__name__}")
     return target.copy_(flambeau.tensor(values, dtype=target.dtype).reshape(target.shape))
+
+
+@operator(function=False)
+def _holds(condition: Tensor) -> bool:
+    """Whether a condition is true everywhere: for checks of what a user gave, which vmap makes for the whole batch."""
+    return bool(condition.all())

@@ -26,7 +26,7 @@ def leaf(t: Tensor) -> tuple[Tensor, Tensor]:
         _running_maps(depth)
 
 
-def _leaf(t: Tensor, level: int) -> tuple[Tensor, Tensor]:
+def _leaf(t: Any, level: int) -> tuple[Tensor, Tensor]:
     if level == 0:
         kept, given = _engine.leaf(t)
         return kept, given

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import flambeau
 from flambeau import Tensor
-from flambeau.func._placeholders import Call, batching
+from flambeau._core import _become
+from flambeau.func._placeholders import Call, UnbatchableError, batching, composition
 
 # What parameters that count dimensions are called.
 _NAMES = frozenset(
@@ -35,22 +37,31 @@ def _run(call: Call, values: Any, rank: int) -> Any:
 
 
 @batching(
-    "glu renorm transpose swapaxes swapdims permute movedim moveaxis flatten unflatten narrow narrow_copy slice_copy "
+    "glu transpose swapaxes swapdims permute movedim moveaxis flatten unflatten narrow narrow_copy slice_copy "
     "select unfold diagonal split unsafe_split split_with_sizes unsafe_split_with_sizes chunk unsafe_chunk unbind "
     "transpose_copy select_copy unfold_copy diagonal_copy split_copy split_with_sizes_copy unbind_copy tensor_split "
     "flip softmax log_softmax sort argsort topk kthvalue mode cumsum cumprod logcumsumexp cummax cummin logsumexp "
     "rot90 linalg.diagonal fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2 "
-    "fft.irfft2 fft.hfft2 fft.ihfft2 nuclear_norm"
+    "fft.irfft2 fft.hfft2 fft.ihfft2"
 )
 def along(call: Call) -> Any:
     """Operators of one tensor that name the dimensions they work along."""
     x = call.values[0]
-    if x.ndim > 0:
+    if any(isinstance(other, Tensor) for other in call.values[1:]):
+        if any(call.is_batched(other) for other in call.values[1:]):
+            raise UnbatchableError(f"vmap: {call.operator.__name__} with sizes or positions that differ over the batch")
+        call = call._replace(
+            values=tuple(v if i == 0 or not isinstance(v, Tensor) else v.tolist() for i, v in enumerate(call.values))
+        )
+        x = call.values[0]
+    if x.ndim > 0 or "dims" in call.operator.parameters:
         return _permuted(call, x) if "dims" in call.operator.parameters else _run(call, call.value(call.values), x.ndim)
     values = [x.value.unsqueeze(1), *call.values[1:]]  # a scalar is taken as one-dimensional
     reduces = "keepdim" in call.operator.parameters
-    grows = call.operator.__name__ in ("flatten", "unflatten", "unfold")
+    grows = call.operator.__name__ in ("flatten", "unflatten")
     result = _run(call, values, 1)
+    if call.operator.__name__.startswith("unfold"):
+        return result.squeeze(1)
     return result if grows else _each(result, lambda t: t.reshape(call.size) if reduces or t.ndim == 2 else t)
 
 
@@ -77,13 +88,37 @@ def permute_copy(call: Call) -> Any:
     return _permuted(call, call.values[0])
 
 
-@batching("transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "t_", "detach_", "as_strided_")
-def become(call: Call) -> Any:
-    """In-place forms of views: they would change the shape of a placeholder that others hold as well."""
-    raise RuntimeError(
-        f"vmap: {call.operator.__name__}() is not possible inside of a mapped function; use "
-        f"{call.operator.__name__[:-1]}()"
-    )
+def _becoming(name: str) -> Any:
+    """The in-place form of a view: the placeholder stands for the view from now on."""
+
+    def become(input: Tensor, *arguments: Any) -> Any:
+        viewed: Any = getattr(Tensor, name)(input, *arguments)
+        return _become(input, viewed.value)
+
+    return become
+
+
+for _name in ("transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze", "t", "detach"):
+    composition(f"{_name}_")(_becoming(_name))
+
+
+@composition("narrow", "narrow_copy")
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """A start that differs over the batch is read by index."""
+    if isinstance(start, Tensor):
+        return input.index_select(dim, start + flambeau.arange(length))
+    first = start + input.shape[dim] if start < 0 else start
+    if not 0 <= first <= input.shape[dim] - length or length < 0:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[dim]}).")
+    whole = [slice(None)] * (dim % input.ndim)
+    return input[(*whole, slice(first, first + length))]
+
+
+@batching("select_scatter slice_scatter diagonal_scatter")
+def scattered(call: Call) -> Any:
+    """Both tensors are of the batch."""
+    x, src, *rest = call.values
+    return _run(call, [call.batch(x), call.batch(src), *rest], x.ndim)
 
 
 @batching("squeeze", "squeeze_copy")
@@ -130,10 +165,48 @@ def matrices_in_place(call: Call) -> Any:
     return call.values[0]
 
 
-@batching("cumsum_", "cumprod_", "renorm_")
+@batching("cumsum_", "cumprod_")
 def along_in_place(call: Call) -> Any:
     """In-place forms of operators along a dimension."""
     x = call.values[0]
     values = [x.value if x.ndim else x.value.unsqueeze(1), *call.values[1:]]
     _run(call, values, max(x.ndim, 1))
     return x
+
+
+@batching("fft.fftshift fft.ifftshift")
+def shift(call: Call) -> Any:
+    """Without ``dim``, every dimension but the batch's."""
+    x, dim = call.values
+    dims = range(x.ndim) if dim is None else dim
+    return call.run((x.value, shifted(list(dims) if not isinstance(dims, int) else [dims], x.ndim)))
+
+
+@batching("hash_tensor")
+def hash_tensor(call: Call) -> Any:
+    """Without ``dim``, of all elements of one tensor."""
+    x, dim, keepdim, mode = call.values
+    dims = list(range(x.ndim)) if dim is None or dim == () else dim
+    if x.ndim == 0:
+        raise UnbatchableError("vmap: hash_tensor of a tensor without dimensions")
+    return call.run((x.value, shifted(dims, x.ndim), keepdim, mode))
+
+
+@composition("renorm")
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each slice along a dimension scaled down to a norm."""
+    dims = [i for i in range(input.ndim) if i != dim % input.ndim]
+    norms = flambeau.linalg.vector_norm(input, p, dims, keepdim=True)
+    return input * flambeau.where(norms > maxnorm, maxnorm / (norms + 1e-7), 1.0)
+
+
+@composition("repeat_interleave")
+def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, output_size: Any = None) -> Tensor:
+    """A number of repeats that is one for all elements."""
+    if not isinstance(repeats, int):
+        raise UnbatchableError("vmap: repeat_interleave with repeats in a tensor")
+    if dim is None:
+        return input.reshape(-1).unsqueeze(-1).expand(-1, repeats).reshape(-1)
+    at = dim % input.ndim
+    wide = input.unsqueeze(at + 1)
+    return wide.expand(*input.shape[: at + 1], repeats, *input.shape[at + 1 :]).flatten(at, at + 1)

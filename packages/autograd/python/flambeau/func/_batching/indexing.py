@@ -6,7 +6,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import behind_batch
 from flambeau.func._batching.pointwise import IN_PLACE
-from flambeau.func._placeholders import BatchedTensor, Call, UnbatchableError, batching, composition
+from flambeau.func._placeholders import BatchedTensor, Call, RefusedError, UnbatchableError, batching, composition
 
 MASK = (
     "vmap: indexing with a boolean mask gives a result whose shape depends on the mask, which differs over the batch "
@@ -91,14 +91,14 @@ def _separated(items: tuple[Any, ...]) -> bool:
     return bool(places) and places[-1] - places[0] + 1 != len(places)
 
 
-def _moved(call: Call, x: Any, items: tuple[Any, ...]) -> Tensor:
+def _moved(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
     """Where the dimensions of the indices come first, the batch's is found behind them."""
     indices = [k for k in items if _is_advanced(k)]
     dims = max(1 if isinstance(k, Tensor) and k.dtype is flambeau.bool else getattr(k, "ndim", 1) for k in indices)
     return x.value[(slice(None), *items)].movedim(dims, 0)
 
 
-def _by_batch(call: Call, x: Any, items: tuple[Any, ...]) -> Tensor:
+def _by_batch(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
     """Index tensors that differ over the batch: an index more, that counts its elements, stands before them."""
     basic, indices = _parts(call, items)
     value = call.batch(x)[(slice(None), *basic)]
@@ -111,7 +111,7 @@ def _by_batch(call: Call, x: Any, items: tuple[Any, ...]) -> Tensor:
     return result
 
 
-def _aligned(call: Call, index: Any, dims: int) -> Tensor:
+def _aligned(call: Call, index: Any, dims: int) -> Any:
     value = call.value(index)
     if not call.is_batched(index):
         return value
@@ -128,7 +128,7 @@ def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
     for k in items:
         if isinstance(k, Tensor) and k.dtype in (flambeau.bool, flambeau.uint8):
             if call.is_batched(k):
-                raise UnbatchableError(MASK.format(size=call.size))
+                raise RefusedError(MASK.format(size=call.size))
             for index in k.nonzero().unbind(1):
                 basic.append(slice(None))
                 indices.append(index)
@@ -298,6 +298,55 @@ def _is_plain_mask(call: Call, k: Any) -> bool:
     return k is not None and k.dtype in (flambeau.bool, flambeau.uint8) and not call.is_batched(k)
 
 
+@composition("masked_fill")
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """The value where the mask is true."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        value = value.to(input.dtype)
+    return flambeau.where(mask, value, input).to(input.dtype)
+
+
+@composition("searchsorted")
+def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Any:
+    """Of one sequence for all values, each element of the batch is a row."""
+    given = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
+    if sorted_sequence.ndim == 1:
+        sequence, order = sorted_sequence.unsqueeze(0), None if sorter is None else sorter.unsqueeze(0)
+        rows = given.reshape(1, -1)
+    else:
+        sequence, rows, order = sorted_sequence, given, sorter
+    return _search(sequence, rows, out_int32, right, side, order).reshape(given.shape)
+
+
+def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Any:
+    """How many elements of each row's sequence are below a value (or not above it)."""
+    if order is not None:
+        sequence = sequence.gather(-1, order)
+    upper = right or side == "right"
+    compared = rows.unsqueeze(-1) >= sequence.unsqueeze(-2) if upper else rows.unsqueeze(-1) > sequence.unsqueeze(-2)
+    return compared.sum(-1).to(flambeau.int32 if out_int32 else flambeau.int64)
+
+
+@composition("bucketize")
+def bucketize(input: Any, boundaries: Tensor, out_int32: bool, right: bool) -> Tensor:
+    """As searchsorted, with one sequence."""
+    return flambeau.searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@composition("isin")
+def isin(elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each element is among others."""
+    among = test_elements.reshape(-1) if isinstance(test_elements, Tensor) else flambeau.as_tensor([test_elements])
+    given = elements if isinstance(elements, Tensor) else flambeau.as_tensor(elements)
+    found = (given.unsqueeze(-1) == among).any(-1)
+    return found.logical_not() if invert else found
+
+
 @composition("take")
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Of the flattened tensor."""
@@ -336,17 +385,9 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_f
 @composition("masked_scatter")
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The elements of the source in their order, where the mask is true."""
-    mask = mask.expand(input.shape)
+    input, mask = flambeau.broadcast_tensors(input, mask)
     order = (mask.reshape(-1).cumsum(0) - 1).clamp(min=0)
     return flambeau.where(mask, source.reshape(-1)[order].reshape(input.shape), input)
-
-
-@composition("select_scatter")
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """A copy with one slice replaced."""
-    copy = flambeau.where(flambeau.zeros_like(src.unsqueeze(dim), dtype=flambeau.bool), src.unsqueeze(dim), input)
-    copy.select(dim, index).copy_(src)
-    return copy
 
 
 @composition("one_hot")

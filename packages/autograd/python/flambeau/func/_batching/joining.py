@@ -81,3 +81,23 @@ def _splits(dim_of: Any) -> Any:
 composition("hsplit")(_splits(lambda t: 0 if t.ndim == 1 else 1))
 composition("vsplit")(_splits(lambda t: 0))
 composition("dsplit")(_splits(lambda t: 2))
+
+
+@composition("meshgrid")
+def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
+    """The coordinates of a grid; with 'xy' the first two dimensions are exchanged."""
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+    listed = [t.reshape(-1) for t in _tensors(tensors[0] if len(tensors) == 1 else tensors)]
+    shape = [t.shape[0] for t in listed]
+    last = len(listed) - 1
+    grids = [t.reshape(-1, *(1,) * (last - i)).expand(shape) for i, t in enumerate(listed)]
+    return tuple(g.transpose(0, 1) if indexing == "xy" and last > 0 else g for g in grids)
+
+
+@composition("cartesian_prod")
+def cartesian_prod(tensors: Any) -> Tensor:
+    """Every choice of an element of each tensor."""
+    listed = _tensors(tensors[0] if len(tensors) == 1 else tensors)
+    grids = meshgrid(tuple(listed), "ij")
+    return flambeau.stack(grids, -1).reshape(-1, len(listed)) if len(listed) > 1 else listed[0].clone()

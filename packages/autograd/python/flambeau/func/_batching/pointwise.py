@@ -4,7 +4,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau.func._placeholders import Call, batching
+from flambeau.func._placeholders import Call, batching, composition
 
 IN_PLACE = (
     "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args "
@@ -65,6 +65,38 @@ def in_place(call: Call) -> Any:
     return target
 
 
+@batching("to clone contiguous")
+def converted(call: Call) -> Any:
+    """The order of memory that is asked for would be that of one tensor."""
+    names = call.operator.parameters
+    kept = (None, flambeau.contiguous_format, flambeau.preserve_format)
+    return call.run(
+        [
+            None if n == "memory_format" and v not in kept else v
+            for n, v in zip(names, call.value(call.values), strict=True)
+        ]
+    )
+
+
+@batching("view_as_complex")
+def view_as_complex(call: Call) -> Any:
+    """Pairs that lie together in memory."""
+    value = call.values[0].value
+    return call.run((value if value.stride()[-1] == 1 else value.contiguous(),))
+
+
+@composition("fill")
+def fill(input: Tensor, value: Any) -> Tensor:
+    """One value everywhere; it may differ over the batch."""
+    if not isinstance(value, Tensor):
+        return flambeau.full_like(input, value)
+    if value.ndim:
+        raise RuntimeError(
+            f"fill only supports a 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
+    return value.to(input.dtype).expand(input.shape).clone()
+
+
 @batching("fill_")
 def fill_(call: Call) -> Any:
     """A value that differs over the batch is copied."""
@@ -80,14 +112,14 @@ def _rows() -> list[str]:
 
 _COMPOSITES = (
     "add sub subtract div divide pow float_power clamp clip square positive rsub bitwise_not round logit ldexp frexp "
-    "nan_to_num isclose lerp addcmul addcdiv gelu celu softshrink complex polar real imag conj resolve_conj "
-    "resolve_neg isreal polygamma mvlgamma fill copy_ masked_fill where type_as to float double half bfloat16 long int "
-    "short char byte bool cfloat cdouble cpu clone contiguous detach detach_copy alias_copy empty_like zeros_like "
+    "nan_to_num isclose lerp addcmul addcdiv gelu celu softshrink complex polar view_as_real real imag conj "
+    "resolve_conj resolve_neg isreal polygamma mvlgamma where type_as float double half bfloat16 long int "
+    "short char byte bool cfloat cdouble cpu detach detach_copy alias_copy empty_like zeros_like "
     "ones_like full_like _binary_cross_entropy _binary_cross_entropy_with_logits _absolute_error _huber"
 )
 _WRITING = (
     "add sub subtract div divide pow float_power clamp clip square bitwise_not round logit ldexp nan_to_num lerp "
-    "addcmul addcdiv celu softshrink mvlgamma polygamma zero masked_fill copy"
+    "addcmul addcdiv celu softshrink mvlgamma polygamma zero copy"
 )
 
 batching(*_rows(), _COMPOSITES)(pointwise)

@@ -148,3 +148,17 @@ def linear(call: Call) -> Any:
         return result
     b = call.value(bias)
     return result + (b.reshape(call.size, *(1,) * (x.ndim - 1), b.shape[-1]) if call.is_batched(bias) else b)
+
+
+@composition("addr")
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * outer(vec1, vec2)."""
+    return _added(input, outer(vec1, vec2), beta, alpha)
+
+
+@composition("pdist")
+def pdist(input: Tensor, p: float) -> Tensor:
+    """The norm of the difference of every two rows."""
+    rows = input.shape[0]
+    first, second = flambeau.triu_indices(rows, rows, 1).unbind(0)
+    return flambeau.linalg.vector_norm(input[first] - input[second], p, -1)

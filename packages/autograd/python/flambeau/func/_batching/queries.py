@@ -3,7 +3,7 @@
 from typing import Any
 
 from flambeau import Tensor, _core
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition, without_placeholders
+from flambeau.func._placeholders import Call, RefusedError, batching, composition, without_placeholders
 
 ITEM = (
     "vmap: {name} asks for the elements of a tensor that stands for a batch of {size}. Calling .item() (or tolist(), "
@@ -29,7 +29,7 @@ def _refusal(text: str) -> Any:
     def refuse(call: Call) -> Any:
         name = call.operator.__name__
         instead = _INSTEAD.get(name, "Compute it outside of the mapped function.")
-        raise UnbatchableError(text.format(name=name, size=call.size, instead=instead))
+        raise RefusedError(text.format(name=name, size=call.size, instead=instead))
 
     return refuse
 
@@ -38,8 +38,9 @@ batching("item", "tolist", "__int__", "__float__", "__index__", "__complex__", "
 batching("__bool__", "is_nonzero", "equal", "allclose", "__contains__")(_refusal(CONTROL_FLOW))
 batching("nonzero argwhere masked_select unique unique_consecutive bincount combinations")(_refusal(SHAPE))
 batching(
-    "data_ptr untyped_storage storage_offset _storage_bytes set_ resize_ resize_as_ __dlpack__ to_dlpack from_dlpack "
-    "share_memory_ is_set_to frombuffer from_numpy apply_ map_ map2_ tensor new_tensor"
+    "as_strided as_strided_ as_strided_copy as_strided_scatter data_ptr untyped_storage storage_offset _storage_bytes "
+    "set_ resize_ resize_as_ __dlpack__ to_dlpack from_dlpack share_memory_ is_set_to frombuffer from_numpy apply_ "
+    "map_ map2_ tensor new_tensor"
 )(_refusal(_MEMORY))
 batching("_recorded")(_refusal("vmap: {name} is an operator with a derivative of its own; there is no rule for it."))
 
@@ -49,8 +50,14 @@ def as_tensor(call: Call) -> Any:
     """Of a tensor, itself in the dtype that is asked for."""
     x, dtype = call.values[0], call.argument("dtype")
     if not call.is_batched(x):
-        raise UnbatchableError(_MEMORY.format(name=call.operator.__name__, size=call.size))
+        raise RefusedError(_MEMORY.format(name=call.operator.__name__, size=call.size))
     return x if dtype is None else x.value.to(dtype)
+
+
+@composition("_holds")
+def holds(condition: Tensor) -> bool:
+    """A check of what the user gave is a check of every element."""
+    return bool(without_placeholders(condition).all())
 
 
 @composition("__len__")
@@ -103,7 +110,7 @@ def _stand_in(t: Tensor) -> Tensor:
 @composition("requires_grad.__get__")
 def requires_grad(input: Tensor) -> bool:
     """Whether the batch is differentiated."""
-    return without_placeholders(input).requires_grad
+    return bool(without_placeholders(input).requires_grad)
 
 
 composition("is_leaf.__get__")(lambda t: without_placeholders(t).is_leaf)

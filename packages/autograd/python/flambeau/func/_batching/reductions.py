@@ -10,12 +10,14 @@ from flambeau.func._placeholders import Call, batching
 
 @batching(
     "sum mean prod nansum nanmean var std var_mean std_mean max min amax amin argmax argmin any all count_nonzero "
-    "aminmax median nanmedian logsumexp linalg.vector_norm norm frobenius_norm quantile nanquantile"
+    "aminmax median nanmedian logsumexp linalg.vector_norm"
 )
 def reduction(call: Call) -> Any:
     """Over one dimension, several or all of them."""
     names, x = call.operator.parameters, call.values[0]
     values = dict(zip(names, call.value(call.values), strict=True))
+    if isinstance(values["dim"], bool):  # var(input, unbiased)
+        values.update(unbiased=values["dim"], dim=None)
     if call.is_batched(values.get("dim")) or isinstance(values.get("dim"), Tensor):
         return _elementwise_extreme(call)
     every = values["dim"] is None or (isinstance(values["dim"], (tuple, list)) and len(values["dim"]) == 0)

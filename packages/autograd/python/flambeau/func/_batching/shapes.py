@@ -69,7 +69,7 @@ def t(input: Tensor) -> Tensor:
 
 
 @composition("H.__get__")
-def adjoint(input: Tensor) -> Tensor:
+def adjoint(input: Tensor) -> Any:
     """The conjugate transpose."""
     return t(input).conj()
 
@@ -101,14 +101,14 @@ def iterate(input: Tensor) -> Any:
 
 
 @composition("roll")
-def roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
+def roll(input: Tensor, shifts: Any, dims: Any) -> Any:
     """Without dims, of the flattened tensor."""
     if dims == () or dims == []:
         return _roll(input.reshape(-1), shifts, (0,)).reshape(input.shape)
     return _roll(input, shifts, dims)
 
 
-def _roll(input: Tensor, shifts: Any, dims: Any) -> Tensor:
+def _roll(input: Tensor, shifts: Any, dims: Any) -> Any:
     for shift, dim in zip(_sizes(shifts), _sizes(dims), strict=True):
         size = input.shape[dim]
         cut = -shift % size if size else 0
@@ -132,3 +132,10 @@ def diag(input: Tensor, diagonal: int) -> Tensor:
 def diagflat(input: Tensor, offset: int) -> Tensor:
     """A matrix with the flattened tensor on its diagonal."""
     return input.reshape(-1).diag_embed(offset)
+
+
+@batching("new_empty new_zeros new_ones new_full")
+def new(call: Call) -> Any:
+    """A tensor for each element of the batch, which may be written."""
+    names, values = call.operator.parameters, call.value(call.values)
+    return call.run([(call.size, *_sizes(v)) if name == "size" else v for name, v in zip(names, values, strict=True)])

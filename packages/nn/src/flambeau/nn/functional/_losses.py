@@ -6,6 +6,7 @@ import math
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau._operators.queries import _holds
 
 from ._reduction import chosen, reduced, same_size
 
@@ -131,7 +132,7 @@ def binary_cross_entropy(
     reduction = chosen(reduction, size_average, reduce)
     if input.shape != target.shape:
         raise ValueError(_SIZES_MUST_AGREE.format(target=tuple(target.shape), input=tuple(input.shape)))
-    if input.numel() and not bool(((input >= 0) & (input <= 1)).all()):
+    if input.numel() and not _holds((input >= 0) & (input <= 1)):
         raise RuntimeError("all elements of input should be between 0 and 1")
     loss = _core._binary_cross_entropy(input, target)
     return reduced(loss if weight is None else loss * weight, reduction)
@@ -256,7 +257,7 @@ def gaussian_nll_loss(
             raise ValueError(f"var is of incorrect size: {list(var.shape)} for an input of {list(input.shape)}")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
-    if bool((var < 0).any()):
+    if not _holds((var < 0).logical_not()):
         raise ValueError("var has negative entry/entries")
     # The clamp is in the value and not in the derivative.
     var = var + (var.detach().clamp(min=eps) - var.detach())

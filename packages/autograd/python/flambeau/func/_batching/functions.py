@@ -1,0 +1,146 @@
+"""``autograd.Function`` inside of a map: its own ``vmap``, or one made of its other methods."""
+
+from typing import Any, NamedTuple
+
+from flambeau import Tensor
+from flambeau._core import _running_maps
+from flambeau.autograd import Function
+from flambeau.func._placeholders import composition, highest_level, is_batched_at, running, wrapped
+from flambeau.func._vmap import vmap
+
+BOTH = (
+    "You tried to vmap over {name}, but it has both generate_vmap_rule=True and an overriden vmap staticmethod. Please "
+    "set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity."
+)
+NEITHER = (
+    "You tried to vmap over {name}, but it does not have vmap support. Please override and implement the vmap "
+    "staticmethod or set generate_vmap_rule=True."
+)
+SETUP = "vmap: {name} needs a setup_context staticmethod; its forward then takes no ctx."
+DIMENSIONS = (
+    "Expected the vmap staticmethod of {name} to return an (outputs, out_dims) tuple of its results and where the "
+    "batch's dimension is in each of them, got {got}."
+)
+
+
+class VmapInfo(NamedTuple):
+    """What the ``vmap`` of a Function is told of the map."""
+
+    batch_size: int
+    randomness: str
+
+
+@composition("autograd._engine.apply")
+def apply(cls: type[Function], *args: Any) -> Any:
+    """Calls the Function's ``vmap`` with the values, or maps over its methods."""
+    has_own = getattr(cls, "vmap", None) is not getattr(Function, "vmap", None)
+    generates = getattr(cls, "generate_vmap_rule", False)
+    if has_own and generates:
+        raise RuntimeError(BOTH.format(name=cls.__name__))
+    if not has_own and not generates:
+        raise RuntimeError(NEITHER.format(name=cls.__name__))
+    if cls.setup_context is None:
+        raise RuntimeError(SETUP.format(name=cls.__name__))
+    level = highest_level(args)
+    map_ = running()[level - 1]
+    dims = tuple(0 if is_batched_at(a, level) else None for a in args)
+    values = [a.value if d == 0 else a for a, d in zip(args, dims, strict=True)]
+    former = _running_maps(level - 1)
+    try:
+        info = VmapInfo(map_.size, map_.randomness)
+        if has_own:
+            return _placed(cls, cls.vmap(info, dims, *values), level)  # type: ignore[attr-defined]
+        return wrapped(_generated(cls, info, dims).apply(*values), level)
+    finally:
+        _running_maps(former)
+
+
+def _placed(cls: type[Function], returned: Any, level: int) -> Any:
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise RuntimeError(DIMENSIONS.format(name=cls.__name__, got=type(returned)))
+    outputs, dims = returned
+    if not isinstance(outputs, (tuple, list)):
+        return _wrapped_from(outputs, dims, level)
+    each = dims if isinstance(dims, (tuple, list)) else [dims] * len(outputs)
+    if len(each) != len(outputs):
+        raise RuntimeError(
+            DIMENSIONS.format(name=cls.__name__, got=f"{len(outputs)} results and {len(each)} dimensions")
+        )
+    return tuple(_wrapped_from(t, d, level) for t, d in zip(outputs, each, strict=True))
+
+
+def _wrapped_from(t: Any, dim: int | None, level: int) -> Any:
+    if dim is None or not isinstance(t, Tensor):
+        return t
+    return wrapped(t if dim == 0 else t.movedim(dim, 0), level)
+
+
+class _Context:
+    """What the methods of the Function see as ``ctx``: of one element."""
+
+    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
+        self.needs_input_grad = needs_input_grad
+        self.saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        self.saved_tensors = tensors
+
+    save_for_forward = save_for_backward
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        raise RuntimeError("vmap: a Function with generate_vmap_rule=True cannot mark inputs dirty")
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        pass
+
+    def set_materialize_grads(self, value: bool) -> None:
+        pass
+
+
+def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]) -> type[Function]:
+    """A Function of the values, whose methods are those of ``cls`` mapped over the batch."""
+
+    def mapped(function: Any, in_dims: Any) -> Any:
+        return vmap(function, in_dims=in_dims, randomness=info.randomness)
+
+    class Generated(Function):
+        @staticmethod
+        def forward(*values: Any) -> Any:
+            return mapped(cls.forward, dims)(*values)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.element = _Context(ctx.needs_input_grad)
+
+            def save(inputs: Any, output: Any) -> Any:
+                cls.setup_context(ctx.element, inputs, output)  # type: ignore[misc]
+                return tuple(t for t in ctx.element.saved_tensors if t is not None)
+
+            kept = iter(mapped(save, (dims, 0))(tuple(inputs), output))
+            saved = ctx.element.saved_tensors
+            ctx.save_for_backward(*(None if t is None else next(kept) for t in saved))
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Any) -> Any:
+            given: list[bool] = []
+
+            def run(saved: Any, gradients: Any) -> Any:
+                ctx.element.saved_tensors = saved
+                results = cls.backward(ctx.element, *gradients)
+                results = results if isinstance(results, tuple) else (results,)
+                given[:] = [r is not None for r in results]
+                return tuple(r for r in results if r is not None)
+
+            saved = tuple(ctx.saved_tensors)
+            saved_dims = tuple(None if t is None else 0 for t in saved)
+            found = iter(
+                mapped(run, (saved_dims, tuple(None if g is None else 0 for g in gradients)))(saved, gradients)
+            )
+            results = [next(found) if present else None for present in given]
+            return tuple(
+                r if r is None or d == 0 else r.sum(0)
+                for r, d in zip(results, [*dims, *results[len(dims) :]], strict=False)
+            )
+
+    Generated.__name__ = cls.__name__
+    return Generated

@@ -1,0 +1,171 @@
+"""__torch_function__: classes derived from Tensor that answer for the calls their instances take part in."""
+
+import pickle
+from typing import ClassVar
+
+import pytest
+
+import flambeau as fb
+from flambeau import Tensor, overrides
+
+
+class Logged(Tensor):
+    """Notes what it is called for, and does it."""
+
+    calls: ClassVar[list[str]] = []
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.calls.append(func.__name__)
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+class Plain(Tensor):
+    pass
+
+
+class Refusing(Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return NotImplemented
+
+
+class Unasked(Tensor):
+    __torch_function__ = overrides._disabled_torch_function_impl
+
+
+@pytest.fixture
+def logged():
+    Logged.calls = []
+    x = fb.tensor([[1.0, 2.0], [3.0, 4.0]]).as_subclass(Logged)
+    Logged.calls.clear()
+    return x
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: x + 1, "add"),
+        (lambda x: 1 - x, "sub"),
+        (lambda x: fb.ones(2) * x, "mul"),
+        (lambda x: x**2, "pow"),
+        (lambda x: 2**x, "pow"),
+        (lambda x: -x, "neg"),
+        (lambda x: x @ x, "matmul"),
+        (lambda x: x == x, "eq"),
+        (lambda x: x < 3, "lt"),
+        (lambda x: x.sum(), "sum"),
+        (lambda x: fb.sum(x, dim=0), "sum"),
+        (lambda x: fb.cat([fb.ones(1, 2), x]), "cat"),
+        (lambda x: fb.stack(tensors=(x, x)), "stack"),
+        (lambda x: fb.where(x > 1, x, 0), "where"),
+        (lambda x: x.exp_(), "exp_"),
+        (lambda x: x.add_(1), "add_"),
+        (lambda x: fb.linalg.det(x), "det"),
+        (lambda x: fb.kron(x, x), "kron"),
+        (lambda x: x[0], "__getitem__"),
+        (lambda x: x.T, "__get__"),
+        (lambda x: x.shape, "__get__"),
+        (lambda x: list(x), "__iter__"),
+        (lambda x: 1.0 in x, "__contains__"),
+        (lambda x: bool(x[0, 0]), "__bool__"),
+        (lambda x: float(x[0, 0]), "__float__"),
+    ],
+)
+def test_everything_that_meets_an_instance_is_asked_about(logged, call, name):
+    expected = call(fb.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    result = call(logged)
+    assert Logged.calls[-1] == name
+    if isinstance(expected, Tensor):
+        assert type(result) is Logged
+        with overrides.DisableTorchFunctionSubclass():
+            assert fb.equal(result.as_subclass(Plain), expected)
+
+
+def test_writing_through_an_index_is_asked_about(logged):
+    logged[0] = 5
+    assert Logged.calls == ["__setitem__"]
+    with overrides.DisableTorchFunctionSubclass():
+        assert logged.tolist() == [[5.0, 5.0], [3.0, 4.0]]
+
+
+def test_results_of_a_class_without_the_method_are_of_that_class():
+    x = fb.ones(3).as_subclass(Plain)
+    assert type(x * 2) is Plain
+    values, indices = x.sort()
+    assert type(values) is type(indices) is Plain
+    assert type(x.sort()) is type(fb.ones(3).sort())
+    assert (x * 2).tolist() == [2.0] * 3
+
+
+def test_a_class_that_does_not_want_to_be_asked():
+    x = fb.ones(3).as_subclass(Unasked)
+    assert type(x + 1) is Tensor
+    assert not overrides.has_torch_function((x, 1))
+
+
+def test_the_more_derived_class_is_asked_first():
+    class Child(Logged):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append((cls, [t.__name__ for t in types]))
+            return super().__torch_function__(func, types, args, kwargs)
+
+    seen = []
+    result = fb.ones(2).as_subclass(Logged) + fb.ones(2).as_subclass(Child)
+    assert seen[-1] == (Child, ["Child", "Logged"])
+    assert type(result) is Child
+
+
+def test_nobody_answers():
+    x = fb.ones(2).as_subclass(Refusing)
+    with pytest.raises(TypeError, match=r"no implementation found for .*add.* on types that implement"):
+        x + 1
+
+
+def test_inside_of_the_context_nobody_is_asked(logged):
+    with overrides.DisableTorchFunctionSubclass():
+        result = logged + 1
+        assert not overrides.has_torch_function((logged,))
+    assert Logged.calls == []
+    assert type(result) is Tensor
+    assert overrides.has_torch_function((logged,))
+
+
+def test_an_exception_goes_through_and_the_class_is_asked_again(logged):
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        logged @ fb.ones(3, 3)
+    Logged.calls.clear()
+    logged.sum()
+    assert Logged.calls == ["sum"]
+
+
+def test_a_function_of_ones_own_lets_them_answer():
+    def double(x):
+        if overrides.has_torch_function((x,)):
+            return overrides.handle_torch_function(double, (x,), x)
+        return x * 2
+
+    class Counting(Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            asked.append(func)
+            return super().__torch_function__(func, types, args, kwargs)
+
+    asked = []
+    result = double(fb.ones(2).as_subclass(Counting))
+    assert asked[0] is double
+    assert type(result) is Counting
+    assert fb.equal(double(fb.ones(2)), fb.full((2,), 2.0))
+
+
+def test_as_subclass_refuses_what_is_no_such_class():
+    with pytest.raises(TypeError, match="derived from Tensor"):
+        fb.ones(2).as_subclass(int)
+
+
+def test_instances_are_pickled():
+    x = fb.ones(2).as_subclass(Plain)
+    again = pickle.loads(pickle.dumps(x))
+    assert type(again) is Plain
+    assert again.tolist() == [1.0, 1.0]
