@@ -54,17 +54,13 @@ bool later(const Node* a, const Node* b) { return a->sequence < b->sequence; }
 
 }  // namespace
 
-namespace {
-
-bool reduces_to(const Shape& from, const Shape& to) {  // whether `to` broadcasts to `from`
+bool reduces_to(const Shape& from, const Shape& to) {
   if (to.size() > from.size()) return false;
   const size_t shift = from.size() - to.size();
   for (size_t i = 0; i < to.size(); ++i)
     if (to[i] != from[shift + i] && to[i] != 1) return false;
   return true;
 }
-
-}  // namespace
 
 Tensor fit(Tensor g, const OutputInfo& info, const Node* sender, size_t index) {
   if (FLAMBEAU_UNLIKELY(!(g.shape() == info.shape))) {
@@ -105,7 +101,7 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
     slot = std::move(g);
     return;
   }
-  const bool owned = !grad_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 &&
+  const bool owned = !recording_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 &&
                      slot.is_contiguous() && !slot.impl()->base;
   if (!owned) {
     slot = add(slot, g);
@@ -288,7 +284,8 @@ void find_needed(Run& run, const std::vector<Edge>& starts) {
 }
 
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options) {
-  GradMode mode(options.create_graph);
+  const uint8_t forward = recording_modes() & modes::kTangents;
+  const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
   std::vector<Ref<Node>> kept;  // accumulators that only the captures refer to
   for (const Tensor& t : options.inputs) kept.push_back(gradient_edge(t).node);
   std::vector<Edge> starts;  // they outlive the run, which leaves no node waiting

@@ -2,20 +2,18 @@
 
 #include <unordered_set>
 
+#include "forward_mode.h"
+
 namespace flambeau::autograd {
 
 std::pair<Tensor, Tensor> leaf_of(const Tensor& t) {
   require(is_inexact(t.dtype()), "only Tensors of floating point and complex dtype can require gradients, got ",
           t.dtype(), "; convert first, e.g. x.float()");
   Tensor kept = alias(t), given = alias(t);
-  if (recording(t)) {
-    record("Alias", kept, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
-    set_history(given, gradient_edge(kept).node, 0);
-  } else {
-    const Ref<Node> origin = make_node<Origin>(t);
-    set_history(kept, origin, 0);
-    set_history(given, origin, 0);
-  }
+  if (recording(t)) record_alias(kept, t);
+  if (!kept.requires_grad()) set_history(kept, make_node<Origin>(t), 0);
+  copy_tangents(kept, given);
+  set_history(given, gradient_edge(kept).node, 0);
   return {kept, given};
 }
 
@@ -33,10 +31,14 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
   }
   std::vector<Ref<Node>> kept;  // accumulators that only these edges hold
   std::vector<const Node*> stack;
-  for (const Tensor& t : outputs) {
+  auto start = [&](const Tensor& t, auto& self) -> void {
     kept.push_back(gradient_edge(t).node);
     if (kept.back()) stack.push_back(kept.back().get());
-  }
+    if (t.dual())
+      for (size_t level = 0; level < visible_levels(); ++level)
+        if (const Tensor tangent = tangent_of(t, level); tangent.defined()) self(tangent, self);
+  };
+  for (const Tensor& t : outputs) start(t, start);
   while (!stack.empty()) {
     const Node* node = stack.back();
     stack.pop_back();
@@ -49,6 +51,14 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
       if (e.node) stack.push_back(e.node.get());
   }
   return false;
+}
+
+Tensor detached(const Tensor& t) {
+  const Tensor out = alias(t);
+  if (t.dual())
+    for (size_t level = 0; level < visible_levels(); ++level)
+      if (const Tensor tangent = tangent_of(t, level); tangent.defined()) set_tangent(out, level, detached(tangent));
+  return out;
 }
 
 namespace {

@@ -28,6 +28,9 @@ void close(const std::vector<Tensor>& leaves);
 // the leaves.
 bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
 
+// Another tensor over the elements of t, without its history in the graph; its tangents have none either.
+Tensor detached(const Tensor& t);
+
 // The rows of the Jacobian of one output, stacked: for each leaf a tensor of the shape of the output followed by that
 // of the leaf. `create_graph`: they can be differentiated
 // themselves; `keep_graph`: the graph is not freed by the last row.

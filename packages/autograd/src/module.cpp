@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "forward_mode.h"
 #include "functional.h"
 
 namespace py = pybind11;
@@ -289,7 +290,8 @@ void record_function(const std::string& name, const py::tuple& inputs, const py:
                     tensors.data(), int(tensors.size()));
 }
 
-const AutogradHooks hooks{record, set_requires_grad, stop_retaining, visit_callbacks, drop_callbacks, wrap_grad_fn};
+const AutogradHooks hooks{record,         set_requires_grad, stop_retaining, visit_callbacks,
+                          drop_callbacks, wrap_grad_fn,      adopt_tangents};
 
 }  // namespace
 
@@ -365,5 +367,14 @@ PYBIND11_MODULE(_engine, m) {
     return depends_on_others(tensors_from(outputs.ptr(), "outputs"), tensors_from(leaves.ptr(), "leaves"));
   });
   m.def("jacobian", &jacobian_of);
+  m.def("detached", &detached);
+  m.def("open_level", &open_level);
+  m.def("open_levels", &open_levels);
+  m.def("close_level", &close_level);
+  m.def("make_dual", &make_dual);
+  m.def("unpack_dual", [](const Tensor& t, size_t level) {
+    const auto [primal, tangent] = unpack_dual(t, level);
+    return py::make_tuple(primal, tangent.defined() ? py::cast(tangent) : py::object(py::none()));
+  });
   m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); });
 }

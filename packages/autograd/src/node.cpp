@@ -1,6 +1,8 @@
 // Nodes: making, saving, dropping.
 #include "node.h"
 
+#include "forward_mode.h"
+
 namespace flambeau::autograd {
 
 namespace {
@@ -103,6 +105,11 @@ void OperatorNode::release_saved() {
   derivative_.reset();
 }
 
+void OperatorNode::share_tangents(const Tensor* const* outputs) {
+  for (const SavedTensor& s : saved_)
+    if (s.output >= 0 && s.tensor.defined()) copy_tangents(*outputs[s.output], s.tensor);
+}
+
 Tensor OperatorNode::unpack(size_t i) {
   const SavedTensor& s = saved_[i];
   if (!s.tensor.defined()) return s.tensor;
@@ -118,6 +125,7 @@ Tensor OperatorNode::unpack(size_t i) {
           s.tensor.dtype(), " ", s.tensor.shape(), "] now. Change a clone() instead.");
   if (s.output < 0 || !grad_enabled()) return s.tensor;
   Tensor output = alias(s.tensor);
+  copy_tangents(s.tensor, output);
   set_history(output, Ref<Node>(this), uint32_t(s.output));
   return output;
 }

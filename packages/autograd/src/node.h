@@ -119,6 +119,8 @@ class OperatorNode final : public Node {
   void holds_tensors() { holds_tensors_ = true; }  // in its derivative: it is to be freed like what was saved
   int64_t saved_bytes() const;
   Tensor unpack(size_t i);  // RuntimeError if it was freed or changed in place
+  Derivative& derivative() { return derivative_; }
+  void share_tangents(const Tensor* const* outputs);  // with the saved outputs
 
  private:
   Derivative derivative_;
@@ -159,6 +161,7 @@ int visit_callbacks(AutogradMeta* meta, VisitObject visit, void* argument);
 void drop_callbacks(AutogradMeta* meta);
 void* wrap_grad_fn(const Tensor& t);
 
+bool reduces_to(const Shape& from, const Shape& to);  // whether `to` broadcasts to `from`
 // Sums a gradient to the shape and casts it to the dtype of what it belongs to. `sender` computed it, as its result
 // `index`.
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);

@@ -1,5 +1,6 @@
 // From what an operator records to nodes of the graph; in-place changes and views.
-#include "node.h"
+#include "forward_mode.h"
+#include "place.h"
 
 namespace flambeau::autograd {
 
@@ -11,53 +12,6 @@ namespace {
 // The base gets that node as its history, and the view a history that shows its place in the base. Other views of the
 // same base notice by the base's count of such changes that their history is out of date, and get one of that kind,
 // too.
-//
-// The view may show the parts of a complex base as real numbers, or pairs of a real base as complex ones. The gradient
-// of a complex number has the same layout, so that it is viewed in the same way.
-struct Place {
-  Shape base_shape, base_strides, shape, strides;
-  int64_t offset;  // in elements of the view
-  Dtype base_dtype, dtype;
-
-  static Place of(const Tensor& view, const Tensor& base) {
-    return {base.shape(),
-            base.strides(),
-            view.shape(),
-            view.strides(),
-            view.offset() - elements(base.offset(), base.dtype(), view.dtype()),
-            base.dtype(),
-            view.dtype()};
-  }
-  static int64_t elements(int64_t n, Dtype from, Dtype to) {
-    return is_complex(from) == is_complex(to) ? n : is_complex(from) ? 2 * n : n / 2;
-  }
-  // A tensor laid out like the base (which need not be contiguous).
-  Tensor blank() const {
-    int64_t extent = 1;
-    for (size_t i = 0; i < base_shape.size(); ++i) {
-      if (base_shape[i] == 0) return zeros(base_shape, base_dtype);
-      extent += (base_shape[i] - 1) * base_strides[i];
-    }
-    const Tensor memory = zeros({extent}, base_dtype);
-    return as_strided(memory, base_shape, base_strides, 0);
-  }
-  Tensor copy(const Tensor& gradient) const {
-    if (base_strides == contiguous_strides(base_shape)) return clone(gradient);
-    const Tensor whole = blank();
-    copy_(whole, gradient);
-    return whole;
-  }
-  Tensor in(const Tensor& whole) const {
-    const Tensor root = whole.impl()->base ? Tensor(whole.impl()->base) : whole;
-    return as_strided(seen(root), shape, strides, elements(whole.offset(), base_dtype, dtype) + offset);
-  }
-  Tensor seen(const Tensor& root) const {  // contiguous memory, as numbers of the view's kind
-    if (is_complex(base_dtype) == is_complex(dtype)) return root;
-    if (is_complex(base_dtype)) return view_as_real(root);
-    return view_as_complex(view(narrow(view(root, {-1}), 0, 0, root.numel() / 2 * 2), {-1, 2}));
-  }
-};
-
 Ref<Node> place_node(const Place& place, const Edge& base) {
   Ref<Node> node = make_node<OperatorNode>("AsStrided", [place](const Context& c) {
     const Tensor whole = place.blank();
@@ -132,8 +86,9 @@ Edge gradient_edge(const Tensor& t) {
   return {make_node<AccumulateGrad>(t), 0};
 }
 
-void record(Recording& r) {
-  if (r.kind == Recording::kInPlace && !is_inexact(r.outputs[0]->dtype())) return;
+namespace {
+
+Ref<OperatorNode> node_of(Recording& r) {
   const Ref<OperatorNode> node = make_node<OperatorNode>(r.name, std::move(r.derivative));
   node->wants_zeros = r.wants_zeros;
   for (int i = 0; i < r.input_count; ++i) node->edges.push_back(gradient_edge(*r.inputs[i]));
@@ -147,6 +102,23 @@ void record(Recording& r) {
   for (int k = 0; k < r.output_count; ++k) node->outputs.push_back({r.outputs[k]->shape(), r.outputs[k]->dtype()});
   for (int k = 0; k < r.output_count; ++k)
     become_output(*r.outputs[k], node, uint32_t(k), r.kind, r.inputs, r.input_count);
+  return node;
+}
+
+bool requires_gradient(const Recording& r) {
+  for (int i = 0; i < r.input_count; ++i)
+    if (r.inputs[i]->defined() && r.inputs[i]->requires_grad()) return true;
+  return false;
+}
+
+}  // namespace
+
+void record(Recording& r) {
+  if (r.kind == Recording::kInPlace && !is_inexact(r.outputs[0]->dtype())) return;
+  const Ref<OperatorNode> node = grad_enabled() && requires_gradient(r) ? node_of(r) : Ref<OperatorNode>();
+  if (FLAMBEAU_LIKELY(!(recording_modes() & modes::kTangents))) return;
+  push_forward(r, node ? node->derivative() : r.derivative);
+  if (node) node->share_tangents(r.outputs);
 }
 
 void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,

@@ -206,7 +206,7 @@ void check_out(const Binding& b, PyObject* result, PyObject* out) {
   require<TypeError>(is_tensor(out), b.name, "(): argument 'out' must be Tensor, not ", Py_TYPE(out)->tp_name);
   require_tensor(b, result);
   const Tensor &from = tensor_of(result), &to = tensor_of(out);
-  require(!((from.requires_grad() || to.requires_grad()) && grad_enabled()), b.name,
+  require(!recording(from, to), b.name,
           "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
           "requires grad.");
   require(can_cast(from.dtype(), to.dtype()), b.name, "(): result type ", from.dtype(),
@@ -256,10 +256,10 @@ void adopt_dtype(const Binding& b, Arguments& values) {
 // An in-place composite whose result is recorded computes it from a copy of the tensor, history included: what its
 // derivatives save is not overwritten.
 PyObject* keep_original(const Binding& b, Arguments& values) {
-  if (!grad_enabled()) return nullptr;
+  if (!recording_enabled()) return nullptr;
   bool recorded = false;
   for (size_t i = 0; i < b.parameters.size(); ++i)
-    recorded |= is_tensor(values.at[i]) && tensor_of(values.at[i]).requires_grad();
+    recorded |= is_tensor(values.at[i]) && tensor_of(values.at[i]).tracked();
   if (!recorded) return nullptr;
   PyObject *self = values.at[0], *copy = checked(wrap_tensor(clone(tensor_of(self))));
   for (size_t i = 0; i < b.parameters.size(); ++i)

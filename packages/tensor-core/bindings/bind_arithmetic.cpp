@@ -114,7 +114,7 @@ Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<doub
 Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
   require(x.dtype() == y.dtype(), x.dtype(), " did not match ", y.dtype());
   require(rtol >= 0 && atol >= 0, "isclose expected rtol and atol to be at least 0, got ", rtol, " and ", atol);
-  GradMode off(false);
+  NoRecording off;
   Tensor close = eq(x, y);
   if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;

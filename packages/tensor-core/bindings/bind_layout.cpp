@@ -21,7 +21,7 @@ Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::op
   }
   Tensor from = tensor_of(held.get());
   if (from.dtype() != self.dtype() && !is_tensor(source)) {  // a storage: its bytes as they are
-    GradMode off(false);
+    NoRecording off;
     const int64_t items = from.numel() / item_size(self.dtype());
     from = view_dtype(narrow(from, 0, 0, items * item_size(self.dtype())), self.dtype());
   }

@@ -83,7 +83,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
     if (rule.needs(int(i), options))
       out.states[i] = state_of(state, names.states[i], made, [&] {
         out.first = true;
-        GradMode off(false);
+        NoRecording off;
         const Tensor& p = out.parameter;
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
         fill_(value, Scalar(rule.initial(int(i), options)));

@@ -67,7 +67,7 @@ Tensor normal(const Operand& mean, const Operand& std, std::optional<Shape> size
   require(std.tensor || std.scalar.real() >= 0, "normal expects std >= 0.0, but found std ", std.scalar);
   const Tensor &m = mean.tensor ? *mean.tensor : *std.tensor, &s = std.tensor ? *std.tensor : m;
   {
-    GradMode off(false);
+    NoRecording off;
     require(!std.tensor || s.numel() == 0 || item(all(ge(s, 0), {}, false)).truth(),
             "normal expects all elements of std >= 0.0");
     out = empty(broadcast(m.shape(), s.shape()), m.dtype());

@@ -121,7 +121,7 @@ void bind_reductions() {
       both_extremes);
   def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.",
       [](const Tensor& a, const Tensor& b) {
-        GradMode off(false);
+        NoRecording off;
         return a.shape() == b.shape() && item(all(eq(a, b), {}, false)).truth();
       });
 }

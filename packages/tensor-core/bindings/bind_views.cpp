@@ -48,7 +48,7 @@ const Tensor& one_value(const Tensor& value) {
 Tensor filled(const Tensor& t, const Operand& value) {
   Tensor out = empty(t.shape(), t.dtype()), given;
   {
-    GradMode off(false);
+    NoRecording off;
     if (value.tensor)
       copy_(out, given = one_value(*value.tensor));
     else

@@ -212,7 +212,7 @@ void store(PyObject* o, const Scan& s, int depth, T*& to) {
 }  // namespace
 
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype) {
-  GradMode off(false);
+  NoRecording off;
   if (PyFloat_CheckExact(data) && is_floating(dtype.value_or(default_dtype())))
     return scalar_tensor(Scalar(PyFloat_AS_DOUBLE(data)), dtype.value_or(default_dtype()));
   if (!PyFloat_CheckExact(data) && !PyLong_Check(data) && is_array(data)) {

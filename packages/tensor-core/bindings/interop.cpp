@@ -61,7 +61,7 @@ struct BufferExport {
 };
 
 Tensor transposed(const Tensor& t) {
-  GradMode off(false);
+  NoRecording off;
   Shape order;
   for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
   return permute(t, order);

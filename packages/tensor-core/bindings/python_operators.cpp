@@ -160,8 +160,8 @@ const char* lasting(std::string_view name) {
 PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, PyObject* saved, PyObject* derivative) {
   const std::vector<Tensor> given = tensors_of(inputs, "inputs");
   bool needed = false;
-  for (const Tensor& t : given) needed |= t.defined() && t.requires_grad();
-  if (!needed || !grad_enabled()) return Py_NewRef(result);
+  for (const Tensor& t : given) needed |= t.defined() && t.tracked();
+  if (!needed || !recording_enabled()) return Py_NewRef(result);
   const Object results(is_tensor(result) ? checked(PyTuple_Pack(1, result)) : Py_NewRef(result));
   const std::vector<Tensor> made = tensors_of(results.get(), "results"), kept = tensors_of(saved, "saved");
   std::vector<int> output_of;

@@ -201,7 +201,7 @@ int contains(PyObject* self, PyObject* value) {
     Operand operand(0);
     require(to_operand(value, operand), "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
             Py_TYPE(value)->tp_name);
-    GradMode off(false);
+    NoRecording off;
     return item(any(eq(tensor_of(self), operand), {}, false)).truth();
   });
 }

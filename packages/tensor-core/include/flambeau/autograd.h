@@ -8,6 +8,11 @@
 // operators of operators.h; if it runs with grad mode on, its own operations are recorded and it can be differentiated
 // again.
 //
+// Note [Tangents]
+// In forward mode a tensor carries tangents, one for each level of differentiation that is open and reaches it. It is
+// `dual` then, and record is called for its operations as well, which computes the tangents of the outputs at once. A
+// tensor is `tracked` if it is dual or requires a gradient.
+//
 // Note [Versions]
 // A storage counts its in-place changes. A graph node remembers the version of what it saved, and refuses to run if the
 // version is another when the gradient is asked for.
@@ -43,6 +48,10 @@ struct TensorHooks {  // the autograd package's own
   virtual ~TensorHooks() = default;
 };
 
+struct Tangents {  // the autograd package's own, of forward mode
+  virtual ~Tangents() = default;
+};
+
 struct AutogradMeta {
   Tensor grad;
   Ref<GraphNode> grad_fn;            // null for a leaf
@@ -53,6 +62,7 @@ struct AutogradMeta {
   uint32_t history = 0;       // of a tensor with views: counts the in-place changes made through them
   uint32_t base_history = 0;  // of a view: its base's count when this view's grad_fn was made
   std::unique_ptr<TensorHooks> hooks;
+  std::unique_ptr<Tangents> tangents;
 };
 
 // What a derivative sees when it runs.
@@ -138,7 +148,8 @@ struct Recording {
   const Tensor* const* saved;
   int saved_count;
   Derivative derivative;
-  bool wants_zeros = true;  // for outputs without a gradient; otherwise they are undefined there
+  bool wants_zeros = true;   // for outputs without a gradient; otherwise they are undefined there
+  bool elementwise = false;  // every element of the output depends on one element of each input only
 };
 
 using VisitObject = int (*)(struct _object* python_object, void* argument);
@@ -151,28 +162,44 @@ struct AutogradHooks {
   int (*visit_callbacks)(AutogradMeta* meta, VisitObject visit, void* argument);
   void (*drop_callbacks)(AutogradMeta* meta);
   void* (*wrap_grad_fn)(const Tensor& t);  // a new reference to the Python object of its node, or to None
+  void (*adopt_tangents)(const Tensor& self, const Tensor& source);  // gives `self` those of `source`
 };
 
 FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
 
 FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // made if it is missing
 
-FLAMBEAU_API bool grad_enabled();
-FLAMBEAU_API void set_grad_enabled(bool enabled);
+// What this thread does with operations on tracked tensors. Grad mode is the user's switch for the first; the second is
+// on while a level of forward mode is open.
+namespace modes {
+inline constexpr uint8_t kGraph = 1, kTangents = 2;
+}
+FLAMBEAU_API uint8_t recording_modes();
+FLAMBEAU_API void set_recording_modes(uint8_t modes);
+inline bool recording_enabled() { return recording_modes() != 0; }
+inline bool grad_enabled() { return recording_modes() & modes::kGraph; }
+inline void set_grad_enabled(bool enabled) {
+  set_recording_modes(uint8_t((recording_modes() & ~modes::kGraph) | (enabled ? modes::kGraph : 0)));
+}
 
-class GradMode {  // sets grad mode for a scope
+class RecordingModes {  // sets them for a scope
  public:
-  explicit GradMode(bool enabled) : previous_(grad_enabled()) { set_grad_enabled(enabled); }
-  ~GradMode() { set_grad_enabled(previous_); }
-  GradMode(const GradMode&) = delete;
+  explicit RecordingModes(uint8_t modes) : previous_(recording_modes()) { set_recording_modes(modes); }
+  ~RecordingModes() { set_recording_modes(previous_); }
+  RecordingModes(const RecordingModes&) = delete;
 
  private:
-  bool previous_;
+  uint8_t previous_;
+};
+
+class NoRecording : RecordingModes {  // for what an operator does inside
+ public:
+  NoRecording() : RecordingModes(0) {}
 };
 
 template <class... Tensors>
 inline bool recording(const Tensors&... inputs) {
-  return ((inputs.defined() && inputs.requires_grad()) || ...) && grad_enabled();
+  return ((inputs.defined() && inputs.tracked()) || ...) && recording_enabled();
 }
 
 using TensorList = std::initializer_list<const Tensor*>;

@@ -33,6 +33,7 @@ class FLAMBEAU_API TensorImpl {
   Dtype dtype = Dtype::float32;
   bool contiguous = true;
   bool requires_grad = false;    // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
+  bool dual = false;             // derived from `autograd`: it carries tangents
   bool unrecorded_view = false;  // a view made with grad mode off: it does not follow its base's history
   bool wrapped_number = false;   // a Python number in tensor's clothing: it has no say in promotion within its category
 
@@ -65,6 +66,10 @@ class Tensor {
   bool requires_grad() const {
     return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && !impl_->unrecorded_view);
   }
+  // Forward mode: it carries tangents; a view shows those of its base.
+  bool dual() const { return impl_->dual || (impl_->base && impl_->base->dual); }
+  // What an operator does with it may have to be recorded.
+  bool tracked() const { return (impl_->requires_grad | impl_->dual) || (impl_->base && (requires_grad() || dual())); }
   Storage& storage() const { return *impl_->storage; }
   int64_t offset() const { return impl_->offset; }
 

@@ -173,7 +173,7 @@ struct PointwiseDerivative {
     for (int i = 0; i < arity; ++i) {
       if (!context.needs(i) || !row.expression[i]) continue;
       const Dtype in = type(row, context.gradient(), values);
-      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && !grad_enabled())
+      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && !recording_enabled())
         context.set(i, fused(row, i, kernel, in, context.gradient(), values));
       else
         context.set(i, expression(row, i, context.gradient(), values));
@@ -225,7 +225,7 @@ void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* re
   PointwiseDerivative derivative{op, 0, {}, {}};
   for (int i = 0; i < arity; ++i) {
     const Tensor* t = operands[i].tensor;
-    const bool needs = t && t->requires_grad() && row.expression[i];
+    const bool needs = t && t->tracked() && row.expression[i];
     inputs[i] = needs ? t : &undefined;
     if (needs) derivative.saved_mask |= row.reads[i];
     derivative.is_scalar[i] = !t;
@@ -239,15 +239,15 @@ void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* re
   if (derivative.saved_mask >> arity & 1) saved[count++] = &result;
   const Tensor* outputs[] = {&result};
   Recording recording{row.node_name, kind, outputs, 1, inputs, arity, saved, count, std::move(derivative)};
+  recording.elementwise = true;
   autograd_hooks->record(recording);
 }
 
 bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   if (!row.differentiable) return false;
   bool needs = false;
-  for (int i = 0; i < row.arity; ++i)
-    needs |= operands[i].tensor && operands[i].tensor->requires_grad() && row.expression[i];
-  return needs && grad_enabled();
+  for (int i = 0; i < row.arity; ++i) needs |= operands[i].tensor && operands[i].tensor->tracked() && row.expression[i];
+  return needs && recording_enabled();
 }
 
 // Before `self` is overwritten: the operands as their derivatives will read them, copies (with their history) of those
@@ -256,7 +256,7 @@ void keep_originals(const PointwiseRow& row, const Operand* operands, const Tens
                     Operand* read) {
   uint8_t needed = 0;
   for (int i = 0; i < row.arity; ++i)
-    if (operands[i].tensor && operands[i].tensor->requires_grad()) needed |= row.reads[i];
+    if (operands[i].tensor && operands[i].tensor->tracked()) needed |= row.reads[i];
   for (int i = 0; i < row.arity; ++i) {
     read[i] = operands[i];
     const Tensor* t = operands[i].tensor;
@@ -272,7 +272,7 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
   if (operand->offset() == written.offset() && operand->strides() == written.strides() &&
       operand->shape() == written.shape() && operand->dtype() == written.dtype())
     return operand;
-  GradMode off(false);
+  NoRecording off;
   copy = clone(*operand);
   return &copy;
 }
@@ -302,7 +302,7 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
   if (FLAMBEAU_UNLIKELY(divides(op))) check_divisor(row, operands[1], types.in);
   const bool recorded = needs_recording(row, operands);
   if (FLAMBEAU_UNLIKELY(out != nullptr)) {
-    require(!recorded && !(out->requires_grad() && grad_enabled()), row.name,
+    require(!recorded && !recording(*out), row.name,
             "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
             "requires grad.");
     require(can_cast(types.out, out->dtype()), "result type ", types.out, " can't be cast to the desired output type ",

@@ -14,12 +14,12 @@ FLAMBEAU_API extern const PythonInterface* python_interface;
 const PythonInterface* python_interface = nullptr;  // python.h; set by the extension module
 
 namespace {
-thread_local bool grad_mode __attribute__((tls_model("initial-exec"))) = true;
+thread_local uint8_t modes_of_thread __attribute__((tls_model("initial-exec"))) = modes::kGraph;
 thread_local Dtype default_type __attribute__((tls_model("initial-exec"))) = Dtype::float32;
 }  // namespace
 
-bool grad_enabled() { return grad_mode; }
-void set_grad_enabled(bool enabled) { grad_mode = enabled; }
+uint8_t recording_modes() { return modes_of_thread; }
+void set_recording_modes(uint8_t modes) { modes_of_thread = modes; }
 Dtype default_dtype() { return default_type; }
 void set_default_dtype(Dtype d) {
   require<TypeError>(is_floating(d), "only floating-point types are supported as the default type, got ", d);

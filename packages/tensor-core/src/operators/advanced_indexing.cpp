@@ -80,7 +80,7 @@ void add_offsets(int64_t* offsets, const Tensor& index, const Tensor& t, int64_t
 }
 
 Advanced advanced(const Tensor& t, const Tensors& given) {
-  GradMode off(false);
+  NoRecording off;
   const Tensors indices = expand_masks(t, given);
   const Shape index_shape = broadcast_indices(indices);
   Shape dims;
@@ -164,7 +164,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
   const Advanced a = advanced(copy, given);
   Tensor from;
   {
-    GradMode off(false);
+    NoRecording off;
     try {
       from = expand(values, a.shape);
     } catch (const Error&) {

@@ -232,7 +232,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   const Dtype type = query.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   Tensor out, logarithms;
   {
-    GradMode off(false);
+    NoRecording off;
     forward(g, Mask(mask, batch, g, type), flat(query, batch, type), flat(key, batch, type), flat(value, batch, type),
             out, logarithms);
     out = to(reshape(out, with(batch, g.queries, g.width)), query.dtype());
@@ -240,7 +240,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   if (recording(query, key, value))
     record("ScaledDotProductAttention", out, {&query, &key, &value}, {&query, &key, &value, &mask, &out, &logarithms},
            [g, batch, type](const Context& c) {
-             if (grad_enabled()) return differentiable_backward(c, g);
+             if (recording_enabled()) return differentiable_backward(c, g);
              const Tensor qkv[] = {flat(c.saved(0), batch, type), flat(c.saved(1), batch, type),
                                    flat(c.saved(2), batch, type)};
              const Gradients all = backward(g, Mask(c.saved(3), batch, g, type), qkv, flat(c.gradient(), batch, type),

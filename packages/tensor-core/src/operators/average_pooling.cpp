@@ -47,7 +47,7 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
   }
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(input, type));
     out = empty(shape, type);

@@ -247,7 +247,7 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
                       input.shape());
   Normalized result;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = normalization_type(input);
     const Channels x(input, type);
     result.statistics = count == 0 ? zeros({channels, 2}, Dtype::float64)
@@ -260,7 +260,7 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   if (recording(input, weight, bias))
     record("NativeBatchNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
            [eps, training](const Context& c) {
-             if (grad_enabled()) return differentiable_batch_backward(c, eps, training);
+             if (recording_enabled()) return differentiable_batch_backward(c, eps, training);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
              const Channels values(x, type);
@@ -295,7 +295,7 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tens
       batch_norm(reshape(input, flat), means, variances, each(weight), each(bias), use_input_stats, momentum, eps)
           .values;
   if (use_input_stats && samples > 0) {
-    GradMode off(false);
+    NoRecording off;
     const Tensor* const pairs[][2] = {{&running_mean, &means}, {&running_var, &variances}};
     for (const auto& [running, all] : pairs)
       if (running->defined()) copy_(*running, mean(reshape(*all, {samples, channels}), Shape{0}, false, std::nullopt));

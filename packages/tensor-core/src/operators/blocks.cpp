@@ -12,7 +12,7 @@ namespace flambeau {
 Tensor index_tensor(const Tensor& index, const char* name) {
   require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0, name,
           "(): Expected dtype int32/int64 for index, got ", index.dtype());
-  GradMode off(false);
+  NoRecording off;
   return to(index, Dtype::int64);
 }
 
@@ -30,7 +30,7 @@ template <class E>
 template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
   if (index.numel() == 0) return false;
-  GradMode off(false);
+  NoRecording off;
   const Tensor i = contiguous(index);
   const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
   std::atomic<bool> any_negative = false;
@@ -49,7 +49,7 @@ template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, 
 template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
 
 Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read) {
-  GradMode off(false);
+  NoRecording off;
   if (write == Write::Fresh) return {clone(t), t, Recording::kFresh};
   for (const Tensor* other : read) refuse_overlap(t, *other);
   set_grad_enabled(true);  // for the checks of leaves
@@ -58,7 +58,7 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
 }
 
 Tensor settled(const Tensor& source, const Tensor& target) {
-  GradMode off(false);
+  NoRecording off;
   return source.impl()->storage.get() == target.impl()->storage.get() ? clone(source) : contiguous(source);
 }
 

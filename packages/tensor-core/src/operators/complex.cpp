@@ -88,7 +88,7 @@ Tensor complex(const Tensor& re, const Tensor& im) {
   require_parts(re, im, "complex");
   Tensor out = empty(broadcast(re.shape(), im.shape()), to_complex(re.dtype()));
   {
-    GradMode off(false);
+    NoRecording off;
     copy_values(real(out), re);
     copy_values(imag(out), im);
   }

@@ -135,7 +135,7 @@ Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& gra
 Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = input_gradient_values(g, grad, weight);
   }
   if (recording(grad, weight))
@@ -149,7 +149,7 @@ Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weigh
 Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = weight_gradient_values(g, input, grad);
   }
   if (recording(input, grad))
@@ -163,7 +163,7 @@ Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& gra
 Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = forward_values(g, input, weight, bias);
   }
   if (recording(input, weight, bias))

@@ -140,7 +140,7 @@ void forget_history(const Tensor& self, const char* name) {
 }
 
 void adopt_history(const Tensor& self, const Tensor& result) {
-  if (result.requires_grad() && grad_enabled())
+  if (recording(result))
     record("Identity", self, {&result}, {}, [](const Context& c) { c.set(0, c.gradient()); }, Recording::kInPlace);
 }
 

@@ -41,7 +41,7 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
   const Shape shape = broadcast(input.shape(), other.shape());
   Tensor out = empty(shape, in);
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor a = contiguous(expand(to(input, in), shape)), b = contiguous(expand(to(other, in), shape));
     int64_t inner = 1;
     for (int i = int(dim) + 1; i < out.dim(); ++i) inner *= shape[size_t(i)];

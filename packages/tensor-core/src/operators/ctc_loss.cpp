@@ -174,7 +174,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
   Tensor logs, alpha, losses, out;
   const int64_t grain = std::max<int64_t>(1, 2000 / (q->steps * q->states + 1));
   {
-    GradMode off(false);
+    NoRecording off;
     logs = contiguous(to(log_probs, type));
     alpha = empty({q->batch, q->steps, q->row()}, type);
     losses = empty({q->batch}, type);
@@ -190,7 +190,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
   }
   if (recording(log_probs))
     record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses}, [q, type, grain, zero_infinity](const Context& c) {
-      require<NotImplementedError>(!grad_enabled() || !c.gradient().requires_grad(),
+      require<NotImplementedError>(!recording(c.gradient()),
                                    "the derivative of ctc_loss's derivative is not implemented");
       const Tensor &logs = c.saved(0), &alpha = c.saved(1), &losses = c.saved(2);
       const Tensor scale = contiguous(to(c.gradient(), type));

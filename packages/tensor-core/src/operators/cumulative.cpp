@@ -74,7 +74,7 @@ void scan_row(const kernels::ScanKernels& k, bool product, const char* in, char*
 }
 
 Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
-  GradMode off(false);
+  NoRecording off;
   const Dtype in = type == Dtype::int32 ? Dtype::int64 : dtype_of(compute_type(type));
   const Lines l(t, dim, in);
   const int64_t size = item_size(in);
@@ -145,7 +145,8 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
     record("Cumprod", out, {&x}, {&x, &out}, [dim](const Context& c) {
       const Tensor &g = c.gradient(), &x = c.saved(0);
       if (x.dim() == 0) return c.set(0, g);
-      c.set(0, grad_enabled() ? cumprod_gradient_of_any_order(g, x, dim) : cumprod_gradient(g, x, c.saved(1), dim));
+      c.set(0,
+            recording_enabled() ? cumprod_gradient_of_any_order(g, x, dim) : cumprod_gradient(g, x, c.saved(1), dim));
     });
   return out;
 }
@@ -155,7 +156,7 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
   require<NotImplementedError>(is_inexact(t.dtype()), "\"logcumsumexp\" not implemented for '", t.dtype(), "'");
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype in = dtype_of(compute_type(t.dtype()));
     const Lines l(t, dim, in);
     const int64_t size = item_size(in);
@@ -197,7 +198,7 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
   const auto kernel = (largest ? table.cummax : table.cummin)[int(compute_type(in))];
   TensorPair out{{}, empty(t.shape(), Dtype::int64)};
   {
-    GradMode off(false);
+    NoRecording off;
     const Lines l(t, dim, in);
     Tensor values = empty(t.shape(), in);
     l.each([&](int64_t at, int64_t columns) {

@@ -46,7 +46,7 @@ Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {
 }  // namespace
 
 Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
   const Tensor out = empty(batch_shape(lu), lu.dtype());
   dispatch_all(lu.dtype(), [&](auto tag) {
@@ -62,7 +62,7 @@ Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
 }
 
 LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
   const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), to_real(lu.dtype()));
   dispatch_all(lu.dtype(), [&](auto tag) {
@@ -84,7 +84,7 @@ LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivot
 }
 
 Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
-  GradMode off(false);
+  NoRecording off;
   require_pivots("lu_permutation", pivots);
   require(rows >= 0, "lu_permutation: the rows must not be negative, got ", rows);
   const Tensor steps = contiguous(pivots), order = empty(joined(batch_shape(pivots, 1), {rows}), Dtype::int64);

@@ -123,7 +123,7 @@ Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
   if (p != 2) return vector_norm(differences_of(a, b), p, Shape{-1}, false);
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const bool product = way == Euclidean::ByProduct ||
                          (way == Euclidean::ByProductIfLarge && std::max(a.size(-2), b.size(-2)) > kLarge);
     out = product ? euclidean_by_product(a, b) : vector_norm(differences_of(a, b), 2, Shape{-1}, false);

@@ -12,7 +12,7 @@ namespace {
 Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(t, type));
     out = empty(t.shape(), type);

@@ -179,7 +179,7 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& of
   auto bags = std::make_shared<Bags>(checked(weight, indices, begins, mode, padding));
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = forward(*bags, weight, per_sample);
   }
   if (recording(weight, per_sample)) {

@@ -29,7 +29,7 @@ Tensor extreme(bool largest, const Tensor& t, const OptionalDims& dim, bool keep
     require_any(t, name);
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = to(reduce(largest ? Reduce::Max : Reduce::Min, t, dim, keepdim), t.dtype());
   }
   if (recording(t)) record_shared(node, out, t, kept_shape(t, dim));
@@ -70,7 +70,7 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
 }
 
 Tensor arg_reduce(bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor x = contiguous(t);
   int64_t outer = 1, length = 1, inner = 1;
   const int64_t d = dim ? t.wrap_dim(*dim) : 0;
@@ -86,7 +86,7 @@ TensorPair extreme_dim(bool largest, const Tensor& t, int64_t dim, bool keepdim,
   require_elements(t, Shape{dim}, largest ? "max" : "min");
   TensorPair out;
   {
-    GradMode off(false);
+    NoRecording off;
     out.indices = arg_reduce(largest, t, dim, true);
     out.values = t.dim() ? gather(t, dim, out.indices) : clone(t);
     if (!keepdim && t.dim()) {
@@ -112,7 +112,7 @@ Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bo
 }
 
 Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor out = reduce(op, t, dim, keepdim);
   return t.dtype() == Dtype::uint8 ? to(out, Dtype::uint8) : out;
 }
@@ -132,7 +132,7 @@ Tensor hash_tensor(const Tensor& t, const OptionalDims& dim, bool keepdim, int64
     require_elements(t, dim, "hash_tensor");
   else
     require_any(t, "hash_tensor");
-  GradMode off(false);
+  NoRecording off;
   const bool direct = kernels::table().reduce[int(Reduce::Xor)][int(t.dtype())].run;
   const Tensor x = direct ? t : to(t, is_floating(t.dtype()) ? Dtype::float32 : Dtype::int64);
   return to(reduce(Reduce::Xor, x, dim, keepdim), Dtype::uint64);

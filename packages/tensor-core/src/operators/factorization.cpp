@@ -314,7 +314,7 @@ Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // B, once for every 
 }  // namespace
 
 LuFactors lu_factor(const Tensor& a) {
-  GradMode off(false);
+  NoRecording off;
   require_matrices("lu_factor", a);
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n);
@@ -329,7 +329,7 @@ LuFactors lu_factor(const Tensor& a) {
 }
 
 Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint) {
-  GradMode off(false);
+  NoRecording off;
   require_system("lu_solve", lu, b);
   require_pivots("lu_solve", pivots);
   const Batch out(broadcast_copy(lu, b));
@@ -357,14 +357,14 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
 }
 
 Inverse inverse(const Tensor& a) {
-  GradMode off(false);
+  NoRecording off;
   require_square("inverse", a);
   const LuFactors f = lu_factor(a);
   return {lu_solve(f.lu, f.pivots, eye(a.size(-1), a.size(-1), a.dtype()), false), f.info};
 }
 
 CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
-  GradMode off(false);
+  NoRecording off;
   require_square("cholesky_factor", a);
   const Batch batch(copy_of(upper ? a : transpose(conj(a), -1, -2)));
   const Tensor info = empty(batch_shape(a), Dtype::int32);
@@ -378,7 +378,7 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
 }
 
 Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit) {
-  GradMode off(false);
+  NoRecording off;
   require_system("solve_triangular", a, b);
   const Batch out(broadcast_copy(a, b));
   solve_into(a, out, upper, unit);
@@ -386,7 +386,7 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit)
 }
 
 QrFactors qr_factor(const Tensor& a) {
-  GradMode off(false);
+  NoRecording off;
   require_matrices("qr_factor", a);
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n), size = item_size(a.dtype());
@@ -420,7 +420,7 @@ void require_reflectors(const char* function, const Tensor& reflectors, const Te
 }  // namespace
 
 Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t columns) {
-  GradMode off(false);
+  NoRecording off;
   require_reflectors("householder_product", reflectors, tau);
   require(columns >= tau.size(-1) && columns <= reflectors.size(-2), "householder_product: expected from ",
           tau.size(-1), " to ", reflectors.size(-2), " columns, got ", columns);
@@ -430,7 +430,7 @@ Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t 
 }
 
 Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tensor& c, bool adjoint) {
-  GradMode off(false);
+  NoRecording off;
   require_reflectors("apply_reflectors", reflectors, tau);
   require_matrices("apply_reflectors", c);
   require(

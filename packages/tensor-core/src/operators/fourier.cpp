@@ -239,7 +239,7 @@ Shape all_but_last(const Shape& dims) { return Shape(dims.begin(), dims.end() - 
 Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = dims.empty() ? clone(t) : complex_over(t, dims, inverse, scale);
   }
   if (recording(t))
@@ -252,7 +252,7 @@ Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, do
   const int64_t last = dims.back(), n = t.size(last);
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor half = half_along(contiguous(t), last, inverse, scale);
     out = complex_over(half, all_but_last(dims), inverse, 1);
   }
@@ -267,7 +267,7 @@ Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool 
   const int64_t last = dims.back();
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = real_along(complex_over(t, all_but_last(dims), inverse, 1), last, n, inverse, scale);
   }
   if (recording(t))

@@ -57,7 +57,7 @@ Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample) {
           " and ", sample.shape());
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor alphas = contiguous(to(concentration, Dtype::float64)),
                  samples = contiguous(to(sample, Dtype::float64));
     const Tensor slopes = empty(sample.shape(), Dtype::float64);

@@ -320,7 +320,7 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
   if (!include_self) store_value(target.out, s, neutral(fold, t.dtype()), Combine::Assign);
   store_source(target.out, s, source, combine_of(fold));
   if (fold == Fold::Mean && index.numel() > 0) {
-    GradMode off(false);
+    NoRecording off;
     const Tensor n = counts(t.shape(), t.dtype(), s.dim, s.index, include_self);
     copy_values(target.out, is_inexact(t.dtype()) ? div(target.out, n) : floor_divide(target.out, n));
   }

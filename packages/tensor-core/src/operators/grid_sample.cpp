@@ -134,7 +134,7 @@ Layout layout_of(const Tensor& input, const Tensor& grid, const GridSampling& o)
 namespace {
 
 Tensor values(const Layout& layout, const Tensor& input, const Tensor& grid) {
-  GradMode off(false);
+  NoRecording off;
   return to(forward(layout, prepared(input), prepared(grid)), input.dtype());
 }
 

@@ -117,7 +117,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
   const GroupGeometry g{ChannelLayout::of(input), groups};
   Normalized result;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = normalization_type(input);
     result.statistics =
         group_forward(g, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, result.values);
@@ -126,7 +126,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
   if (recording(input, weight, bias))
     record("NativeGroupNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
            [g, eps](const Context& c) {
-             if (grad_enabled()) return differentiable_group_backward(c, g, eps);
+             if (recording_enabled()) return differentiable_group_backward(c, g, eps);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
              set_affine(c,

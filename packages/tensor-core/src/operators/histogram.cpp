@@ -17,7 +17,7 @@ Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
 }  // namespace
 
 Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
-  GradMode off(false);
+  NoRecording off;
   require<NotImplementedError>(category(t.dtype()) == Category::Integer, "\"bincount\" not implemented for '",
                                t.dtype(), "'");
   require(minlength >= 0, "minlength should be >= 0, got ", minlength);
@@ -44,7 +44,7 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
 }
 
 Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
-  GradMode off(false);
+  NoRecording off;
   require<NotImplementedError>(is_floating(t.dtype()), "\"histogram\" not implemented for '", t.dtype(), "'");
   require(bins > 0, "histc(): bins must be > 0, but got ", bins);
   if (low == high && t.numel() > 0) {

@@ -84,7 +84,7 @@ Tensor as_density(const Tensor& counts, const Tensors& edges) {
 
 Histogram histogramdd(const char* name, const Tensor& given, const std::vector<Bins>& bins,
                       const std::vector<double>& limits, const Tensor& weight, bool density) {
-  GradMode off(false);
+  NoRecording off;
   require<NotImplementedError>(given.dtype() == Dtype::float32 || given.dtype() == Dtype::float64, "\"", name,
                                "\" not implemented for '", given.dtype(), "'");
   const Tensor points = contiguous(given);

@@ -169,7 +169,7 @@ void each(int64_t count, int64_t n, Dtype dtype, F&& body) {
 }  // namespace
 
 LuFactors ldl_factor(const Tensor& a, bool hermitian) {
-  GradMode off(false);
+  NoRecording off;
   require_square("ldl_factor", a);
   const Tensor ld = contiguous(tril(a, 0));
   const int64_t n = a.size(-1);
@@ -184,7 +184,7 @@ LuFactors ldl_factor(const Tensor& a, bool hermitian) {
 }
 
 Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool hermitian) {
-  GradMode off(false);
+  NoRecording off;
   require_system("ldl_solve", ld, b);
   require(category(pivots.dtype()) == Category::Integer, "ldl_solve: expected pivots of integers, got ",
           pivots.dtype());

@@ -121,7 +121,7 @@ Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Opera
   check_range<IndexError>(i, length_of(t, dim), Negative::FromEnd, "", dim);
   const Target target = target_of(t, write, "index_fill_", {&index});
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor one =
         value.tensor ? settled(to(*value.tensor, t.dtype()), target.out) : scalar_tensor(value.scalar, t.dtype());
     store_blocks(target.out, slices(target.out, dim, i), one, Combine::Assign);

@@ -19,7 +19,7 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
   shape[dim] = 0;
   bool needs = false;
   for (const Tensor& t : tensors) {
-    needs |= t.requires_grad();
+    needs |= t.tracked();
     if (skipped(t)) continue;
     require(t.dim() == model->dim(), "Tensors must have same number of dimensions: got ", model->dim(), " and ",
             t.dim());
@@ -31,7 +31,7 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
   }
   Tensor out = empty(shape, dtype);
   {
-    GradMode off(false);
+    NoRecording off;
     int64_t at = 0;
     for (const Tensor& t : tensors) {
       if (skipped(t)) continue;
@@ -39,7 +39,7 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
       at += t.shape()[dim];
     }
   }
-  if (needs && grad_enabled()) {
+  if (needs && recording_enabled()) {
     std::vector<const Tensor*> inputs;
     Shape sizes;
     for (const Tensor& t : tensors) {

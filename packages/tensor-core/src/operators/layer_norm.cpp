@@ -126,7 +126,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   const Rows rows{count, length, centred};
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = normalization_type(input);
     statistics = forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
     out = to(out, input.dtype());
@@ -134,7 +134,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   if (recording(input, weight, bias))
     record(node, out, {&input, &weight, &bias}, {&input, &weight, &statistics},
            [rows, dims, eps, shape = normalized](const Context& c) {
-             if (grad_enabled()) return differentiable_backward(c, rows, dims, eps);
+             if (recording_enabled()) return differentiable_backward(c, rows, dims, eps);
              const Tensor &x = c.saved(0), &w = c.saved(1);
              const Dtype type = normalization_type(x);
              const Gradients g = backward(rows, prepared(c.gradient(), type), prepared(x, type), prepared(w, type),

@@ -107,7 +107,7 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   Tensor scores, logarithms, losses, out;
   double scale = 1;
   {
-    GradMode off(false);
+    NoRecording off;
     scores = contiguous(input);
     logarithms = empty(l->labels.shape(), type);
     losses = empty(l->labels.shape(), type);
@@ -135,7 +135,7 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   if (recording(input))
     record("CrossEntropy", out, {&input}, {&input, &logarithms}, [l, ignore_index, scale](const Context& c) {
       const Tensor &x = c.saved(0), &g = c.gradient();
-      if (grad_enabled()) {
+      if (recording_enabled()) {
         const int64_t dim = x.dim() == 1 ? 0 : 1;
         const Tensor factors = unsqueeze(l->weights * g * Scalar(scale), dim);
         return c.set(0, (softmax(x, dim, std::nullopt) - one_hot_of(x, l->labels, ignore_index)) * factors);
@@ -172,7 +172,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
       std::make_shared<const Labelled>(input, target, weight, ignore_index, narrow ? Dtype::float32 : input.dtype());
   Tensor losses;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor scores = contiguous(to(input, l->weights.dtype()));
     losses = empty(l->labels.shape(), scores.dtype());
     dispatch_real(scores.dtype(), [&](auto tag) {
@@ -256,7 +256,7 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
   Tensor out;
   double scale = 1;
   {
-    GradMode off(false);
+    NoRecording off;
     out = _squared_error(input, target);
     if (reduction == Reduction::Mean) scale = 1.0 / double(out.numel());
     out = reduced(out, reduction);

@@ -133,7 +133,7 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
                                "'");
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = finished(margin_losses(Rows(input, target), p, margin, weight), input.dim() < 2 && target.dim() == 0,
                    input.dtype(), reduction);
   }
@@ -157,7 +157,7 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reducti
   Tensor out, slopes;
   const bool wanted = recording(input);
   {
-    GradMode off(false);
+    NoRecording off;
     const Rows r(input, target);
     if (wanted) slopes = zeros(r.scores.shape(), r.scores.dtype());
     out = finished(labels_losses(r, slopes), input.dim() < 2, input.dtype(), reduction);

@@ -56,7 +56,7 @@ void write_position(int64_t* to, int64_t position, const Shape& shape) {
 }  // namespace
 
 Tensor nonzero(const Tensor& t) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor mask = as_mask(t);
   const Chunks chunks(mask);
   const Tensor out = empty({chunks.count(), t.dim()}, Dtype::int64);
@@ -83,7 +83,7 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
   const Shape shape = broadcast(t.shape(), mask.shape());
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor from = contiguous(expand(t, shape)), flags = contiguous(expand(mask, shape));
     const Chunks chunks(flags);
     out = empty({chunks.count()}, t.dtype());
@@ -111,7 +111,7 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
   }
   Tensor flags, values;
   {
-    GradMode off(false);
+    NoRecording off;
     flags = contiguous(expand(mask, t.shape()));
     values = settled(source, t);
   }
@@ -120,7 +120,7 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
           " and ", chunks.count());
   begin_inplace(t, "masked_scatter_");
   const Tensor out = t.is_contiguous() ? t : [&] {
-    GradMode off(false);
+    NoRecording off;
     return clone(t);
   }();
   dispatch_size(item_size(t.dtype()), [&](auto tag) {
@@ -160,7 +160,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
           " doesn't match the broadcast shape of the mask ", mask.shape());
   begin_inplace(t, "masked_fill_");
   {
-    GradMode off(false);
+    NoRecording off;
     copy_values(t, where(mask, filling, t));
   }
   if (recording(t, filling))

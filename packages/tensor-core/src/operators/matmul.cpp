@@ -94,7 +94,7 @@ namespace {
 
 Tensor mm_values(const Tensor& a, const Tensor& b) {
   const Dtype type = product_type(a.dtype());
-  GradMode off(false);
+  NoRecording off;
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
   if (out.numel() > 0) {
@@ -134,7 +134,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   const int64_t batch = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
   Tensor out = empty({batch, m, n}, type);
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor x = to(a, type), y = to(b, type);
     const int64_t size = item_size(type);
     if (out.numel() > 0) {
@@ -243,7 +243,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   shape.back() = out_features;
   Tensor out = empty(shape, type);
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor x = contiguous(to(input, type)), w = to(weight, type);
     if (bias.defined()) copy_values(out, to(bias, type));
     if (out.numel() > 0)

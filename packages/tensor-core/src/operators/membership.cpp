@@ -37,7 +37,7 @@ Tensor searched(const Tensor& elements, const Tensor& tests, bool invert) {
 }  // namespace
 
 Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
-  GradMode off(false);
+  NoRecording off;
   for (const Tensor* t : {&elements, &test_elements})
     require(t->dtype() != Dtype::bool_, "Unsupported input type encountered for isin(): bool");
   const Dtype type = promote(elements.dtype(), test_elements.dtype()), in = dtype_of(compute_type(type));

@@ -75,7 +75,7 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   const int64_t categories = weights.shape()[size_t(weights.dim() - 1)];
   require(replacement || draws <= categories,
           "cannot sample n_sample > prob_dist.size(-1) samples without replacement: ", draws, " of ", categories);
-  GradMode off(false);
+  NoRecording off;
   const bool single = weights.dim() == 1;
   const Tensor rows = contiguous(to(single ? unsqueeze(weights, 0) : weights, Dtype::float64));
   check_weights(rows);

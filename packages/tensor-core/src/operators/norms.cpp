@@ -12,7 +12,7 @@ using kernels::Reduce;
 
 // Without history: one pass over the elements where there is a kernel for the power.
 Tensor norm_value(const Tensor& x, double p, const OptionalDims& dim, bool keepdim) {
-  GradMode off(false);
+  NoRecording off;
   const Dtype type = to_real(x.dtype());
   if (p == 2) return to(sqrt(reduce(Reduce::SquareSum, x, dim, keepdim)), type);
   if (p == 1) return to(reduce(Reduce::AbsSum, x, dim, keepdim), type);
@@ -66,7 +66,7 @@ Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
 }
 
 Tensor logsumexp_value(const Tensor& x, const Shape& dim, bool keepdim) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
   const uint64_t mask = dim_mask(x, dim);
   const int64_t length = reduced_count(x, dim);

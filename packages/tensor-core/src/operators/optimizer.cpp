@@ -88,7 +88,7 @@ const OptimizerRule* optimizer_rule(std::string_view name) {
 }
 
 void optimizer_step(const OptimizerRule& rule, const double* options, const std::vector<OptimizerTarget>& targets) {
-  GradMode off(false);
+  NoRecording off;
   begin(rule, targets);
   for (const OptimizerTarget& t : targets) {
     double coefficients[OptimizerRule::kCoefficients] = {};

@@ -207,7 +207,7 @@ struct Rows {
   int64_t count = 1, length = 1;
 
   Rows(const Tensor& t, int64_t dim) {
-    GradMode off(false);
+    NoRecording off;
     input = contiguous(t.dim() ? transpose(t, dim, -1) : t);
     length = t.dim() ? input.shape().back() : 1;
     count = length ? input.numel() / length : input.numel();

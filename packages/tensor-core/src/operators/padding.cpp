@@ -82,7 +82,7 @@ void copy_runs(T* to, const T* from, const std::vector<Run>& runs) {
 }
 
 Tensor padded(const Tensor& input, const Sources& sources) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor x = contiguous(input);
   const size_t leading = x.shape().size() - sources.size();
   Shape shape = x.shape();

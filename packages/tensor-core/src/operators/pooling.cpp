@@ -137,7 +137,7 @@ int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype
 template <class F>
 TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, F&& run) {
   TensorPair result;
-  GradMode off(false);
+  NoRecording off;
   const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
                      : input.dtype() == Dtype::float64 ? Dtype::float64
                                                        : Dtype::float32;

@@ -251,7 +251,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
                                p.dtype());
   Tensor wanted;
   {
-    GradMode off(false);
+    NoRecording off;
     require(p.numel() == 0 || item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth(),
             "Expected p_in >= 0 && p_in <= 1 to be true: the probabilities must lie in [0, 1]");
     wanted = contiguous(expand(to(p, Dtype::float64), t.shape()));

@@ -69,7 +69,7 @@ Tensor roll(const Tensor& t, const Shape& given_shifts, const Shape& given_dims)
   normalize_shifts(t, shifts, dims);
   const Tensor out = empty(t.shape(), t.dtype());
   {
-    GradMode off(false);
+    NoRecording off;
     if (t.numel() > 0) roll_values(out, t, shifts, dims, 0);
   }
   if (recording(t))
@@ -153,7 +153,7 @@ Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
     to = narrow(to, d, kept ? std::max<int64_t>(0, left) : 0, kept);
   }
   {
-    GradMode off(false);
+    NoRecording off;
     copy_values(to, from);
   }
   if (recording(t))

@@ -48,7 +48,7 @@ Layout layout(const Tensor& t, uint64_t mask) {
   if (t.is_contiguous()) {
     l.input = t;
   } else {
-    GradMode off(false);
+    NoRecording off;
     Shape order(size_t(t.dim()));
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return t.strides()[a] > t.strides()[b]; });
@@ -80,7 +80,7 @@ Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mas
     resize(flat, shape);
     return flat;
   }
-  GradMode off(false);
+  NoRecording off;
   Shape sizes, kept, where(size_t(t.dim()));  // the kept dimensions in memory order, and where each of them is there
   for (int64_t d : l.order)
     if (!(mask >> d & 1)) {

@@ -132,7 +132,7 @@ Qr qr(const Tensor& a, std::string_view mode_name) {
   const int64_t m = a.size(-2), k = std::min(m, a.size(-1));
   Qr out;
   {
-    GradMode off(false);
+    NoRecording off;
     const QrFactors f = qr_factor(a);
     out.q = mode == Mode::R ? empty({0}, a.dtype())
                             : flambeau::householder_product(f.reflectors, f.tau, mode == Mode::Complete ? m : k);

@@ -154,7 +154,7 @@ void record_resampling(const char* name, std::shared_ptr<const Resampling> map, 
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = values(*map, input);
   }
   if (recording(input)) record_resampling(name, std::move(map), input, out);

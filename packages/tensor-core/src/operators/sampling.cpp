@@ -31,7 +31,7 @@ Tensor sample_each(const Shape& shape, Dtype dtype, Generator* generator, F&& sa
 }
 
 Tensor in_double(const Tensor& t) {
-  GradMode off(false);
+  NoRecording off;
   return contiguous(to(t, Dtype::float64));
 }
 

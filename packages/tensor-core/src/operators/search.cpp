@@ -66,7 +66,7 @@ void check_sorter(const Tensor& sorter, const Tensor& sequence) {
 }  // namespace
 
 Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, const Tensor& sorter, bool int32) {
-  GradMode off(false);
+  NoRecording off;
   check_shapes(sequence, values);
   const Operand operands[] = {sequence, values};
   const Dtype type = result_type(operands, 2), in = dtype_of(compute_type(type));

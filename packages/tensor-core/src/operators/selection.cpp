@@ -66,7 +66,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
   dim = t.wrap_dim(dim);
   TensorPair out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Rows rows(t, dim);
     const int64_t n = rows.length;
     out = {rows.result(1, t.dtype()), rows.result(1, Dtype::int64)};
@@ -131,7 +131,7 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
           " of a tensor of shape ", t.shape());
   TensorPair out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Rows rows(t, dim);
     const int64_t n = rows.length;
     const bool few = k <= kSmall && k <= n / 8;

@@ -28,7 +28,7 @@ void sort_into(const BitsOf<T>* in, int64_t n, bool descending, BitsOf<T>* value
 // Values (undefined where not wanted) and indices.
 TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values) {
   dim = t.wrap_dim(dim);
-  GradMode off(false);
+  NoRecording off;
   const Rows rows(t, dim);
   const int64_t n = rows.length;
   require<NotImplementedError>(n < int64_t(1) << 32, "sort(): rows of more than 2**32 - 1 elements are not supported");

@@ -23,7 +23,7 @@ Tensor gaps(const Tensor& values) {
 }
 
 void require_no_phase(const char* name, const char* what, const Tensor& phases) {
-  GradMode off(false);
+  NoRecording off;
   require(item(all(le(abs(phases), Scalar(1e-2)), std::nullopt, false)).truth(), name, "_backward: The ", what,
           " in the complex case are specified up to multiplication by e^{i phi}. The specified loss function depends "
           "on this quantity, so it is ill-defined.");

@@ -46,7 +46,7 @@ bool finite(const Tensor& values, int64_t i, int64_t k) {
 }  // namespace
 
 Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors) {
-  GradMode off(false);
+  NoRecording off;
   require_square("eigen_hermitian", a);
   const Sizes s(a);
   const Tensor whole = empty(a.shape(), a.dtype());
@@ -62,7 +62,7 @@ Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors) {
 }
 
 SingularValues singular_values(const Tensor& a, bool full, bool vectors) {
-  GradMode off(false);
+  NoRecording off;
   require_matrices("singular_values", a);
   const Sizes s(a);
   const bool wide = s.m < s.n;  // then the columns of A^H

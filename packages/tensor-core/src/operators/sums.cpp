@@ -17,7 +17,7 @@ Tensor suited(Reduce op, const Tensor& t, Dtype type) {
 }
 
 Tensor reduced(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type) {
-  GradMode off(false);
+  NoRecording off;
   return to(reduce(op, suited(op, t, type), dim, keepdim), type);
 }
 
@@ -54,7 +54,7 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
   const double count = double(reduced_count(t, dim));
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     out = reduce(Reduce::Sum, suited(Reduce::Sum, t, type), dim, keepdim);
     divide_in_place(out, count);
     out = to(out, type);
@@ -108,7 +108,8 @@ Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
     record("Prod", out, {&x}, {&x, &out}, [kept = kept_shape(x, dim), dim](const Context& c) {
       const Tensor &x = c.saved(0), g = reshape(c.gradient(), kept), result = reshape(c.saved(1), kept);
       if (!item(any(eq(detach(x), 0), {}, false)).truth()) return c.set(0, g * conj(result) / conj(x));
-      c.set(0, g * conj(grad_enabled() ? product_of_others_of_any_order(x, dim) : product_of_others(x, result, dim)));
+      c.set(0,
+            g * conj(recording_enabled() ? product_of_others_of_any_order(x, dim) : product_of_others(x, result, dim)));
     });
   return out;
 }

@@ -14,7 +14,7 @@ Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
           t.shape());
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor from = contiguous(t);
     out = empty(t.shape(), t.dtype());
     const int64_t rows = t.size(-2), columns = t.size(-1), item = item_size(t.dtype()), width = columns * item;

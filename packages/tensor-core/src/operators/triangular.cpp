@@ -44,7 +44,7 @@ Tensor twice_symmetric_part(const Tensor& t) { return t + adjoint(t); }
 Tensor solve_factored(const Tensor& b, const Tensor& factor, bool upper) {
   Tensor x;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor lower = upper ? adjoint(factor) : factor;
     x = flambeau::solve_triangular(adjoint(lower), flambeau::solve_triangular(lower, b, false, false), true, false);
   }
@@ -97,7 +97,7 @@ Tensor cholesky_inverse(const Tensor& factor, bool upper) {
   check_square("cholesky_inverse", factor, "input");
   Tensor inverse;
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor lower = upper ? adjoint(factor) : factor,
                  identity = eye(factor.size(-1), factor.size(-1), factor.dtype());
     const Tensor root = flambeau::solve_triangular(lower, identity, false, false);

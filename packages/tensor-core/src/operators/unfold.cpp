@@ -26,7 +26,7 @@ Tensor fold_batch(const Window& w, const Tensor& columns);
 Tensor unfold_batch(const Window& w, const Tensor& image) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = working_type(image.dtype());
     const Tensor x = contiguous(to(image, type));
     const Patches& p = w.patches;
@@ -47,7 +47,7 @@ Tensor unfold_batch(const Window& w, const Tensor& image) {
 Tensor fold_batch(const Window& w, const Tensor& columns) {
   Tensor out;
   {
-    GradMode off(false);
+    NoRecording off;
     const Dtype type = working_type(columns.dtype());
     const Tensor x = contiguous(to(columns, type));
     const Patches& p = w.patches;

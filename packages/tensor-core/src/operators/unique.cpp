@@ -78,7 +78,7 @@ struct KeyRows {
 }  // namespace
 
 Unique unique(const Tensor& t, bool inverse, bool counts) {
-  GradMode off(false);
+  NoRecording off;
   Unique out;
   dispatch_ordered(t.dtype(), "unique",
                    [&](auto tag) { out = unique_of<typename decltype(tag)::type>(t, inverse, counts); });
@@ -86,7 +86,7 @@ Unique unique(const Tensor& t, bool inverse, bool counts) {
 }
 
 Unique unique_consecutive(const Tensor& t, bool inverse, bool counts) {
-  GradMode off(false);
+  NoRecording off;
   Unique out;
   dispatch_ordered(t.dtype(), "unique",
                    [&](auto tag) { out = consecutive_of<typename decltype(tag)::type>(t, inverse, counts); });
@@ -94,7 +94,7 @@ Unique unique_consecutive(const Tensor& t, bool inverse, bool counts) {
 }
 
 Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts) {
-  GradMode off(false);
+  NoRecording off;
   const int64_t n = t.size(dim);
   dim = t.wrap_dim(dim);
   if (t.numel() == 0) {

@@ -14,7 +14,7 @@ struct Places {  // the last dimensions of images, as one
 };
 
 Tensor unpooled(const Tensor& input, const Tensor& indices, const Places& p) {
-  GradMode off(false);
+  NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
   const int64_t* place = at.data<int64_t>();
   for (int64_t i = 0; i < at.numel(); ++i)

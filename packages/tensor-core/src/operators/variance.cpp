@@ -62,7 +62,7 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
 
 // Of groups of n elements each: the squares of a union are those within the groups and n times those of their means.
 Moments moments(const Tensor& t, const OptionalDims& dims) {
-  GradMode off(false);
+  NoRecording off;
   const uint64_t mask = dim_mask(t, dims);
   const Layout l = layout(t, mask);
   Moments m;

@@ -13,7 +13,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   const Dtype type = product_type(a.dtype());
   Tensor out = empty({}, type);
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor x = to(a, type), y = to(b, type);
     gemm(1, 1, a.numel(), 1, {x.bytes(), 0, x.strides()[0]}, {y.bytes(), y.strides()[0], 0}, 0, out.bytes(), 1, type);
     out = to(out, a.dtype());
@@ -37,7 +37,7 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
   const int64_t rows = matrix.shape()[0];
   Tensor out = empty({rows}, type);
   {
-    GradMode off(false);
+    NoRecording off;
     const Tensor a = to(matrix, type), x = to(vector, type);
     if (rows > 0)
       gemm(rows, 1, vector.numel(), 1, {a.bytes(), a.strides()[0], a.strides()[1]}, {x.bytes(), x.strides()[0], 1}, 0,

@@ -20,6 +20,7 @@ void become(const Tensor& self, const Tensor& view) {
     to.autograd->grad_fn = meta_of(view).grad_fn;
     to.autograd->output_index = meta_of(view).output_index;
   }
+  if (FLAMBEAU_UNLIKELY(to.dual)) autograd_hooks->adopt_tangents(self, view);
   to.shape = from.shape;
   to.strides = from.strides;
   to.offset = from.offset;

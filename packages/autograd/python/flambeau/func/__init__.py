@@ -1,7 +1,8 @@
 """Transforms of functions: their gradients, products with their Jacobians, Jacobians, Hessians."""
 
+from flambeau.func._forward import jvp, linearize
 from flambeau.func._functionalize import functionalize
-from flambeau.func._jacobians import hessian, jacrev
+from flambeau.func._jacobians import hessian, jacfwd, jacrev
 from flambeau.func._modules import functional_call, stack_module_state
 from flambeau.func._reverse import grad, grad_and_value, vjp
 from flambeau.func._vmap import vmap
@@ -12,7 +13,10 @@ __all__ = [
     "grad",
     "grad_and_value",
     "hessian",
+    "jacfwd",
     "jacrev",
+    "jvp",
+    "linearize",
     "stack_module_state",
     "vjp",
     "vmap",

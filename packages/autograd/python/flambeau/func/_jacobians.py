@@ -8,6 +8,7 @@ from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, choose
+from flambeau.func._forward import Linearization
 from flambeau.func._pytree import tree_flatten, tree_unflatten
 from flambeau.func._reverse import detached, with_aux
 
@@ -59,6 +60,52 @@ def jacrev(
         return (tree, aux if depends else detached(aux)) if has_aux else tree
 
     return jacobian
+
+
+def jacfwd(
+    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable[..., Any]:
+    """A function that computes the Jacobian of ``func`` column by column: a run for each element of the arguments.
+
+    Cheaper than :func:`jacrev` where there are fewer elements in the arguments than in the result. ``func`` is
+    evaluated once and linearized.
+
+    Args:
+        func, argnums, has_aux: as in :func:`jacrev`.
+        randomness: accepted for compatibility; ``func`` draws random numbers once, the same for every column.
+    Returns: as :func:`jacrev`.
+
+    >>> import flambeau
+    >>> flambeau.func.jacfwd(lambda x: x**2)(flambeau.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    if randomness not in ("error", "same", "different"):
+        raise RuntimeError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness}")
+
+    @functools.wraps(func)
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        linear = Linearization("jacfwd", func, argnums, has_aux, args, kwargs)
+        last = len(linear.products) - 1
+        columns = [
+            _engine.jacobian(product, linear.cotangents, linear.depends, i < last)
+            for i, product in enumerate(linear.products)
+        ]
+        dims = [p.dim() for p in linear.products]
+        blocks = [
+            tree_unflatten([_transposed(c[k], d) for c, d in zip(columns, dims, strict=True)], linear.spec)
+            for k in range(len(linear.cotangents))
+        ]
+        tree = tree_unflatten(blocks, linear.output_spec)
+        return (tree, linear.aux) if has_aux else tree
+
+    return jacobian
+
+
+def _transposed(block: Tensor, dims: int) -> Tensor:
+    """A block with its first dimensions, those of the input, last."""
+    order = [*range(dims, block.dim()), *range(dims)]
+    return block.permute(order).contiguous()
 
 
 def _check_tensors(name: str, outputs: list[Any]) -> None:

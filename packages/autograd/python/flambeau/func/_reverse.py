@@ -22,7 +22,7 @@ from flambeau.func._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_u
 
 def detached(tree: Any) -> Any:
     """The tree with its tensors without history."""
-    return tree_map(lambda t: t.detach() if isinstance(t, Tensor) and t.requires_grad else t, tree)
+    return tree_map(lambda t: _engine.detached(t) if isinstance(t, Tensor) and t.requires_grad else t, tree)
 
 
 def with_aux(name: str, output: Any) -> tuple[Any, Any]:
@@ -93,7 +93,7 @@ def _grad_and_value(
     finally:
         _set_grad_enabled(outer)
     if not depends:
-        value, aux = value.detach(), detached(aux) if has_aux else None
+        value, aux = _engine.detached(value), detached(aux) if has_aux else None
     tree = gradients[0] if spec is LEAF else tree_unflatten(gradients, spec)
     return tree, (value, aux) if has_aux else value
 

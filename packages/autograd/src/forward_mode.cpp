@@ -1,0 +1,318 @@
+#include "forward_mode.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "place.h"
+
+namespace flambeau::autograd {
+
+namespace {
+
+struct Carried;
+
+struct Level {
+  std::unordered_set<Carried*> carriers;
+  Level() = default;
+  Level(const Level&) = delete;
+  ~Level();
+};
+
+struct Carried final : Tangents {  // the tangents of one tensor
+  explicit Carried(TensorImpl* tensor) : owner(tensor) {}
+  ~Carried() override {
+    for (const auto& [level, tangent] : entries) level->carriers.erase(this);
+  }
+  Tensor take(const Level* level) {
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (entries[i].first != level) continue;
+      const Tensor tangent = std::move(entries[i].second);
+      entries.erase(entries.begin() + std::ptrdiff_t(i));
+      owner->dual = !entries.empty();
+      return tangent;
+    }
+    return Tensor();
+  }
+  TensorImpl* owner;
+  std::vector<std::pair<Level*, Tensor>> entries;
+};
+
+Level::~Level() {
+  std::vector<Tensor> dropped;  // together at the end: a tensor that goes may carry tangents itself
+  for (Carried* carried : carriers) dropped.push_back(carried->take(this));
+  carriers.clear();
+}
+
+thread_local std::vector<std::unique_ptr<Level>> levels;
+thread_local size_t visible = 0;
+
+void show(size_t count) {
+  visible = count;
+  const uint8_t graph = recording_modes() & modes::kGraph;
+  set_recording_modes(uint8_t(graph | (count > 0 ? modes::kTangents : 0)));
+}
+
+class OuterLevels {  // in sight, for a scope: those outside of a level
+ public:
+  explicit OuterLevels(size_t level) : modes_(recording_modes()), previous_(visible) { show(level); }
+  ~OuterLevels() { visible = previous_; }
+  OuterLevels(const OuterLevels&) = delete;
+
+ private:
+  RecordingModes modes_;  // restores them
+  size_t previous_;
+};
+
+Carried* carried_by(const TensorImpl& t) {
+  return t.autograd ? static_cast<Carried*>(t.autograd->tangents.get()) : nullptr;
+}
+
+Tensor own_tangent(const TensorImpl& t, size_t level) {
+  if (const Carried* carried = carried_by(t))
+    for (const auto& [at, tangent] : carried->entries)
+      if (at == levels[level].get()) return tangent;
+  return Tensor();
+}
+
+void drop_tangent(const Tensor& t, size_t level) {
+  if (Carried* carried = carried_by(*t.impl())) {
+    carried->take(levels[level].get());
+    levels[level]->carriers.erase(carried);
+  }
+}
+
+void set_own_tangent(const Tensor& t, size_t level, const Tensor& tangent) {
+  AutogradMeta& meta = meta_of(t);
+  if (!meta.tangents) meta.tangents = std::make_unique<Carried>(t.impl());
+  auto& carried = static_cast<Carried&>(*meta.tangents);
+  drop_tangent(t, level);
+  carried.entries.push_back({levels[level].get(), tangent});
+  levels[level]->carriers.insert(&carried);
+  t.impl()->dual = true;
+}
+
+}  // namespace
+
+size_t open_level() {
+  levels.push_back(std::make_unique<Level>());
+  show(levels.size());
+  return levels.size() - 1;
+}
+
+void close_level() {
+  const std::unique_ptr<Level> closed = std::move(levels.back());
+  levels.pop_back();
+  show(levels.size());
+}
+
+size_t open_levels() { return levels.size(); }
+size_t visible_levels() { return visible; }
+
+Tensor tangent_of(const Tensor& t, size_t level) {
+  const TensorImpl* base = t.impl()->base.get();
+  if (!base) return own_tangent(*t.impl(), level);
+  Tensor whole = own_tangent(*base, level);
+  if (!whole.defined()) return whole;
+  const Place place = Place::of(t, Tensor(t.impl()->base));
+  if (!(whole.strides() == base->strides)) whole = place.copy(whole);
+  return place.in(whole);
+}
+
+void set_tangent(const Tensor& t, size_t level, const Tensor& tangent) {
+  if (!t.impl()->base) return set_own_tangent(t, level, tangent);
+  const Tensor base(t.impl()->base), former = own_tangent(*base.impl(), level);
+  const Place place = Place::of(t, base);
+  const OuterLevels outer(level);
+  const Tensor whole = former.defined() ? place.copy(former) : place.blank();
+  copy_(place.in(whole), tangent);
+  set_own_tangent(base, level, whole);
+}
+
+void copy_tangents(const Tensor& from, const Tensor& to) {
+  if (FLAMBEAU_LIKELY(!from.dual())) return;
+  for (size_t level = 0; level < visible; ++level)
+    if (const Tensor tangent = tangent_of(from, level); tangent.defined()) set_tangent(to, level, tangent);
+}
+
+void adopt_tangents(const Tensor& self, const Tensor& source) {
+  if (self.impl()->base) return;  // it shows those of its base
+  for (size_t level = 0; level < visible; ++level) {
+    const Tensor tangent = tangent_of(source, level);
+    tangent.defined() ? set_own_tangent(self, level, tangent) : drop_tangent(self, level);
+  }
+}
+
+namespace {
+
+using TensorVector = SmallVector<Tensor, 4>;
+
+// The tangents of the inputs at one level.
+struct Inputs {
+  Inputs(const Recording& recording, size_t level) : tangents(size_t(recording.input_count)), r(recording) {
+    for (int i = 0; i < r.input_count; ++i) {
+      const Tensor& t = *r.inputs[i];
+      if (t.defined() && t.dual() && is_inexact(t.dtype())) tangents[size_t(i)] = tangent_of(t, level);
+      any |= tangents[size_t(i)].defined();
+    }
+  }
+  // Runs the derivative of the inputs that have a tangent (or of one of them).
+  TensorVector pull_back(Derivative& derivative, const Tensor* gradients, int only = -1) const {
+    const size_t n = tangents.size();
+    TensorVector results(n);
+    SmallVector<Tensor, 4> saved;
+    SmallVector<bool, 8> needs(n);
+    for (int i = 0; i < r.saved_count; ++i) saved.push_back(*r.saved[i]);
+    for (size_t i = 0; i < n; ++i) needs[i] = tangents[i].defined() && (only < 0 || size_t(only) == i);
+    derivative(Context(gradients, saved.data(), results.data(), needs.data()));
+    return results;
+  }
+  bool has_history() const {
+    for (const Tensor& t : tangents)
+      if (t.defined() && t.requires_grad()) return true;
+    for (int i = 0; i < r.saved_count; ++i)
+      if (r.saved[i]->defined() && r.saved[i]->requires_grad()) return true;
+    for (int i = 0; i < r.input_count; ++i)
+      if (r.inputs[i]->defined() && r.inputs[i]->requires_grad()) return true;
+    return false;
+  }
+
+  TensorVector tangents;
+  const Recording& r;
+  bool any = false;
+};
+
+bool is_real_elementwise(const Recording& r) {
+  if (!r.elementwise || is_complex(r.outputs[0]->dtype())) return false;
+  for (int i = 0; i < r.input_count; ++i)
+    if (r.inputs[i]->defined() && is_complex(r.inputs[i]->dtype())) return false;
+  return true;
+}
+
+Tensor elementwise(const Inputs& inputs, Derivative& derivative) {
+  const Tensor& output = *inputs.r.outputs[0];
+  Tensor total;
+  for (size_t i = 0; i < inputs.tangents.size(); ++i) {
+    if (!inputs.tangents[i].defined()) continue;
+    const Tensor direction = expand(to(inputs.tangents[i], output.dtype()), output.shape());
+    const Tensor part = inputs.pull_back(derivative, &direction, int(i))[i];
+    if (part.defined()) total = total.defined() ? add(total, part) : part;
+  }
+  return total;
+}
+
+bool is_zero(const Tensor& t) {
+  const NoRecording off;
+  return !item(any(ne(t, Scalar(0)), {}, false)).truth();
+}
+
+// Leaves like the outputs. They are ones, so that a derivative which does not lead back to them is noticed.
+std::vector<Tensor> trial_gradients(const Recording& r) {
+  std::vector<Tensor> out;
+  for (int k = 0; k < r.output_count; ++k) {
+    const Tensor& t = *r.outputs[k];
+    out.push_back(full(t.shape(), Scalar(1), t.dtype()));
+    if (is_inexact(t.dtype())) set_requires_grad(out.back(), true);
+  }
+  return out;
+}
+
+std::vector<Tensor> transposed(const Inputs& inputs, Derivative& derivative) {
+  const Recording& r = inputs.r;
+  RunOptions options;
+  options.create_graph = grad_enabled() && inputs.has_history();
+  const std::vector<Tensor> gradients = trial_gradients(r);
+  std::vector<Root> roots;
+  {
+    const RecordingModes on(recording_modes() | modes::kGraph);
+    const TensorVector results = inputs.pull_back(derivative, gradients.data());
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (!inputs.tangents[i].defined() || !results[i].defined()) continue;
+      const OutputInfo input{r.inputs[i]->shape(), r.inputs[i]->dtype()};
+      require(reduces_to(results[i].shape(), input.shape), r.name, " returned an invalid gradient at index ", i,
+              " - got ", results[i].shape(), " but expected shape compatible with ", input.shape);
+      const Tensor w = fit(results[i], input, nullptr, i);
+      if (w.requires_grad())
+        roots.push_back({w, inputs.tangents[i]});
+      else
+        require<NotImplementedError>(is_zero(w), "Trying to use forward AD with ", r.name,
+                                     " that does not support it: its derivative cannot be differentiated");
+    }
+  }
+  for (const Tensor& u : gradients)
+    if (u.requires_grad()) options.inputs.push_back(u);
+  std::vector<Tensor> found(size_t(r.output_count));
+  if (roots.empty()) return found;
+  const std::vector<Tensor> captured = run_backward(roots, options);
+  for (size_t k = 0, next = 0; k < found.size(); ++k)
+    if (gradients[k].requires_grad()) found[k] = captured[next++];
+  return found;
+}
+
+void set_output(const Recording& r, const Tensor& output, size_t level, const Tensor& tangent) {
+  if (!is_inexact(output.dtype())) return;
+  if (r.kind == Recording::kView && output.impl()->base) return;  // it shows the tangent of its base
+  if (tangent.defined())
+    set_tangent(output, level, tangent);
+  else if (r.kind == Recording::kInPlace && output.impl()->base && tangent_of(output, level).defined())
+    set_tangent(output, level, zeros(output.shape(), output.dtype()));
+  else
+    drop_tangent(output, level);
+}
+
+}  // namespace
+
+void push_forward(const Recording& r, Derivative& derivative) {
+  if (r.kind == Recording::kFresh)
+    for (int k = 0; k < r.output_count; ++k) r.outputs[k]->impl()->base = Ref<TensorImpl>();  // of the operator's own
+  for (size_t level = 0; level < visible; ++level) {
+    const Inputs inputs(r, level);
+    if (!inputs.any && r.kind != Recording::kInPlace) continue;
+    std::vector<Tensor> tangents(size_t(r.output_count));
+    if (inputs.any) {
+      const OuterLevels outer(level);
+      if (is_real_elementwise(r))
+        tangents[0] = elementwise(inputs, derivative);
+      else if (r.kind != Recording::kView || !r.outputs[0]->impl()->base)
+        tangents = transposed(inputs, derivative);
+    }
+    for (int k = 0; k < r.output_count; ++k) set_output(r, *r.outputs[k], level, tangents[size_t(k)]);
+  }
+}
+
+void record_alias(const Tensor& result, const Tensor& t) {
+  record("Alias", result, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
+}
+
+namespace {
+
+Tensor seen_from(size_t level, const Tensor& t) {  // another tensor with what the levels outside know of it
+  const OuterLevels outer(level);
+  const Tensor out = alias(t);
+  if (recording(t)) record_alias(out, t);
+  return out;
+}
+
+}  // namespace
+
+Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
+  require(!tangent_of(primal, level).defined(),
+          "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level ", level,
+          " is not supported.");
+  require(primal.shape() == tangent.shape(),
+          "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+          "supported. Tensor is of size ",
+          primal.shape(), " while the given forward gradient is of size ", tangent.shape(), ".");
+  require(primal.dtype() == tangent.dtype(),
+          "Trying to set a forward gradient that has a different dtype than that of the original Tensor, this is not "
+          "supported. Tensor is of dtype ",
+          primal.dtype(), " while the given forward gradient is of dtype ", tangent.dtype(), ".");
+  const Tensor dual = seen_from(level, primal);
+  set_tangent(dual, level, tangent);
+  return dual;
+}
+
+std::pair<Tensor, Tensor> unpack_dual(const Tensor& t, size_t level) {
+  return {seen_from(level, t), tangent_of(t, level)};
+}
+
+}  // namespace flambeau::autograd
