@@ -294,6 +294,16 @@ Tensor seen_from(size_t level, const Tensor& t) {  // another tensor with what t
 
 }  // namespace
 
+namespace {
+
+bool repeats(const Tensor& t) {  // elements, as what was expanded does
+  for (size_t i = 0; i < t.shape().size(); ++i)
+    if (t.strides()[i] == 0 && t.shape()[i] > 1) return true;
+  return false;
+}
+
+}  // namespace
+
 Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
   require(!tangent_of(primal, level).defined(),
           "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level ", level,
@@ -306,7 +316,7 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
           "Trying to set a forward gradient that has a different dtype than that of the original Tensor, this is not "
           "supported. Tensor is of dtype ",
           primal.dtype(), " while the given forward gradient is of dtype ", tangent.dtype(), ".");
-  const Tensor dual = seen_from(level, primal);
+  const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);  // a tangent repeats nothing
   set_tangent(dual, level, tangent);
   return dual;
 }

@@ -65,6 +65,9 @@ void bind_autograd() {
         return Py_NewRef(self);
       });
   def("is_grad_enabled()", kFunction, "Whether operations are recorded in this thread.", [] { return grad_enabled(); });
+  def("_recording(tensor=None)", kPrivate,
+      "Whether an operation on the tensor is recorded, for the graph or in forward mode; without one, whether any is.",
+      [](const Tensor& tensor) { return tensor.defined() ? recording(tensor) : recording_enabled(); });
   def("_set_grad_enabled(mode)", kPrivate, "Sets grad mode of this thread; returns the former mode.", [](bool mode) {
     const bool former = grad_enabled();
     set_grad_enabled(mode);

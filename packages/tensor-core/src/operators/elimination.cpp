@@ -117,7 +117,7 @@ Solution solve_matrices(const Tensor& a, const Tensor& b) {
   const Tensor x = flambeau::lu_solve(f.lu, f.pivots, b, false);
   if (recording(a, b))
     record("LinalgSolveEx", x, {&a, &b}, {&a, &x}, [f](const Context& c) {
-      const Tensor grad_b = grad_enabled() ? solve_matrices(adjoint(c.saved(0)), c.gradient()).result
+      const Tensor grad_b = recording_enabled() ? solve_matrices(adjoint(c.saved(0)), c.gradient()).result
                                            : flambeau::lu_solve(f.lu, f.pivots, c.gradient(), true);
       if (c.needs(0)) c.set(0, -matmul(grad_b, adjoint(c.saved(1))));
       if (c.needs(1)) c.set(1, grad_b);

@@ -151,7 +151,7 @@ Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling&
   if (recording(input, grid))
     record("GridSampler", out, {&input, &grid}, {&input, &grid}, [options](const Context& c) {
       const Tensor &grad = c.gradient(), &input = c.saved(0), &grid = c.saved(1);
-      const TensorPair g = grad_enabled()
+      const TensorPair g = recording_enabled()
                                ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
                                : gradients(layout_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
       if (c.needs(0)) c.set(0, g.values);

@@ -26,9 +26,7 @@ NO_LEVEL = (
     "`with forward_ad.dual_level(): ...`."
 )
 NESTED = "Nested forward mode AD is not supported at the moment; nest flambeau.func.jvp instead."
-NOT_THE_LAST = (
-    "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
-)
+NOT_THE_LAST = "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
 
 
 class _Open(threading.local):

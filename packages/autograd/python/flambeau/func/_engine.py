@@ -6,7 +6,18 @@ The answers are in ``_batching/differentiation.py``.
 from flambeau._core import _interceptable
 from flambeau.autograd import _engine
 
-__all__ = ["close", "depends_on_others", "gradients", "jacobian", "leaf"]
+__all__ = [
+    "close",
+    "close_level",
+    "depends_on_others",
+    "detached",
+    "gradients",
+    "jacobian",
+    "leaf",
+    "make_dual",
+    "open_level",
+    "unpack_dual",
+]
 
 leaf = _interceptable(
     _engine.leaf, True
@@ -15,3 +26,8 @@ gradients = _interceptable(_engine.gradients)
 depends_on_others = _interceptable(_engine.depends_on_others)
 close = _interceptable(_engine.close)
 jacobian = _interceptable(_engine.jacobian)
+detached = _interceptable(_engine.detached)
+make_dual = _interceptable(_engine.make_dual)
+unpack_dual = _interceptable(_engine.unpack_dual)
+open_level = _engine.open_level
+close_level = _engine.close_level

@@ -102,3 +102,23 @@ def close(leaves: Any) -> Any:
 
 def _bare(tensors: Any) -> list[Any]:
     return [without_placeholders(t) for t in tensors]
+
+
+@batching("autograd._engine.detached")
+def detached(call: Call) -> Tensor:
+    """The values without their history."""
+    return _engine.detached(call.batch(call.values[0]))
+
+
+@batching("autograd._engine.make_dual")
+def make_dual(call: Call) -> Tensor:
+    """The values, dual: a batch if the value or the tangent is one."""
+    primal, tangent, level = call.values
+    return _engine.make_dual(call.batch(primal), call.batch(tangent), level)
+
+
+@batching("autograd._engine.unpack_dual")
+def unpack_dual(call: Call) -> Any:
+    """The values and their tangents."""
+    t, level = call.values
+    return _engine.unpack_dual(call.batch(t), level)

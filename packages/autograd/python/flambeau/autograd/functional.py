@@ -1,0 +1,320 @@
+"""Jacobians, Hessians and products with them, of functions of tensors.
+
+The transforms of ``flambeau.func`` do the same as functions of functions, for trees of arguments.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, enable_grad
+from flambeau.autograd import _engine
+from flambeau.autograd._backward import grad
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+Tensors = Tensor | tuple[Tensor, ...]
+Function = Callable[..., Any]
+
+FORWARD_NEEDS_VECTORIZE = (
+    "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for `vectorize=True`."
+)
+NO_STRICT_VECTORIZE = "{name}: `strict=True` and `vectorize=True` are not supported together; set vectorize=False."
+
+
+def _tuple(value: Any, what: str, name: str) -> tuple[Tensor, ...]:
+    values = value if isinstance(value, tuple) else (value,)
+    for i, item in enumerate(values):
+        if not isinstance(item, Tensor):
+            where = f" at index {i}" if isinstance(value, tuple) else ""
+            raise TypeError(
+                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the value{where} has "
+                f"type {type(item)}."
+            )
+    return values
+
+
+def _like(original: Any, values: Sequence[Any]) -> Any:
+    return tuple(values) if isinstance(original, tuple) else values[0]
+
+
+class _Problem:
+    """A function evaluated at leaves: with a history that leads out, if ``create_graph`` asks for one."""
+
+    def __init__(self, name: str, func: Function, inputs: Any, create_graph: bool, strict: bool) -> None:
+        self.inputs = _tuple(inputs, "inputs", name)
+        pairs = [_engine.leaf(t if create_graph else t.detach()) for t in self.inputs]
+        self.leaves = [leaf for leaf, _ in pairs]
+        self.result = func(*(given for _, given in pairs))
+        self.outputs = _tuple(self.result, "outputs of the user-provided function", name)
+        self.create_graph = create_graph
+        if strict:
+            for i, t in enumerate(self.outputs):
+                if not t.requires_grad:
+                    raise RuntimeError(
+                        f"Output {i} of the user-provided function does not require gradients. The outputs must be "
+                        "computed in a differentiable manner from the input when running in strict mode."
+                    )
+
+    def values(self) -> Any:
+        """The function's result, without history unless that leads out."""
+        return _like(self.result, self.outputs if self.create_graph else [t.detach() for t in self.outputs])
+
+    def gradients(self, outputs: Sequence[Tensor], directions: Any, create_graph: bool) -> list[Tensor | None]:
+        """Of the outputs that have a history; None for a leaf that none of them depends on."""
+        chosen = [(t, v) for t, v in zip(outputs, directions, strict=True) if t.requires_grad]
+        if not chosen:
+            return [None] * len(self.leaves)
+        tensors, vectors = zip(*chosen, strict=True)
+        return list(grad(tensors, self.leaves, vectors, create_graph=create_graph, allow_unused=True))
+
+    def filled(self, gradients: Sequence[Tensor | None], what: str, strict: bool) -> list[Tensor]:
+        """The gradients with zeros for None, which strict mode refuses."""
+        for i, g in enumerate(gradients):
+            if strict and g is None:
+                raise RuntimeError(
+                    f"The {what} of the user-provided function is independent of input {i}. This is not allowed in "
+                    "strict mode."
+                )
+            if strict and self.create_graph and g is not None and not g.requires_grad:
+                raise RuntimeError(
+                    f"The derivative of the {what} of the user-provided function is independent of input {i}. This is "
+                    "not allowed in strict mode when create_graph=True."
+                )
+        return [
+            flambeau.zeros_like(t.detach()) if g is None else g for g, t in zip(gradients, self.inputs, strict=True)
+        ]
+
+    def scalar(self, name: str) -> Tensor:
+        """The only output, of one element."""
+        if isinstance(self.result, tuple):
+            raise RuntimeError(f"The function given to {name} should return a single Tensor")
+        (output,) = self.outputs
+        if output.numel() != 1:
+            raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
+        return output
+
+
+def _directions(v: Any, targets: Sequence[Tensor], name: str, single: str) -> list[Tensor]:
+    """The vectors of a product, one for each target."""
+    if v is None:
+        if len(targets) != 1 or targets[0].numel() != 1:
+            raise RuntimeError(f"The vector v can only be None if {single}.")
+        return [flambeau.ones_like(targets[0].detach())]
+    vectors = _tuple(v, "vector v", name)
+    if len(vectors) != len(targets):
+        raise RuntimeError(f"v is a tuple of invalid length: should be {len(targets)} but got {len(vectors)}.")
+    for i, (vector, t) in enumerate(zip(vectors, targets, strict=True)):
+        if vector.shape != t.shape:
+            raise RuntimeError(
+                f"Entry {i} in v has invalid size: should be {list(t.shape)} but got {list(vector.shape)}."
+            )
+    return list(vectors)
+
+
+RETURNS_ONE = "the user-provided function returns a single Tensor with a single element"
+TAKES_ONE = "the input to the user-provided function is a single Tensor with a single element"
+
+
+def vjp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The value of ``func``, and the product of a vector with its Jacobian.
+
+    Args:
+        func: takes tensors, returns a tensor or a tuple of them.
+        inputs: the arguments, a tensor or a tuple of them.
+        v: the vector, in the structure and shapes of the outputs; None means 1 for a single number.
+        create_graph: record value and product, so that they can be differentiated.
+        strict: RuntimeError where a result does not depend on an argument, instead of zeros.
+    Returns: ``(outputs, product)``, the product in the structure of ``inputs``.
+
+    >>> import flambeau
+    >>> flambeau.autograd.functional.vjp(lambda x: x**2, flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
+    (tensor([1., 4.]), tensor([2., 4.]))
+    """
+    with enable_grad():
+        problem = _Problem("vjp", func, inputs, create_graph, strict)
+        vectors = _directions(v, problem.outputs, "vjp", RETURNS_ONE)
+        found = problem.gradients(problem.outputs, vectors, create_graph)
+        product = problem.filled(found, "output", strict)
+    return problem.values(), _like(inputs, product)
+
+
+def jvp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The value of ``func``, and the product of its Jacobian with a vector, by forward mode.
+
+    Args:
+        func, inputs, create_graph, strict: as in :func:`vjp`.
+        v: the vector, in the structure and shapes of ``inputs``; None means 1 for a single number.
+    Returns: ``(outputs, product)``, the product in the structure of the outputs.
+
+    >>> import flambeau
+    >>> flambeau.autograd.functional.jvp(lambda x: x**2, flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
+    (tensor([1., 4.]), tensor([2., 4.]))
+    """
+    vectors = _directions(v, _tuple(inputs, "inputs", "jvp"), "jvp", TAKES_ONE)
+    if not create_graph:
+        vectors = [t.detach() for t in vectors]
+    level = _engine.open_level()
+    try:
+        with flambeau.set_grad_enabled(create_graph):
+            values = _tuple(inputs, "inputs", "jvp")
+            duals = [_engine.make_dual(t, w, level) for t, w in zip(values, vectors, strict=True)]
+            result = func(*duals)
+            pairs = [
+                _engine.unpack_dual(t, level) for t in _tuple(result, "outputs of the user-provided function", "jvp")
+            ]
+    finally:
+        _engine.close_level()
+    for i, (_, tangent) in enumerate(pairs):
+        if strict and tangent is None:
+            raise RuntimeError(
+                f"Output {i} of the user-provided function is independent of the inputs. This is not allowed in strict "
+                "mode."
+            )
+    tangents = [flambeau.zeros_like(t.detach()) if tangent is None else tangent for t, tangent in pairs]
+    return _like(result, [t for t, _ in pairs]), _like(result, tangents)
+
+
+def jacobian(
+    func: Function,
+    inputs: Tensors,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
+    """The Jacobian of ``func``.
+
+    Args:
+        func, inputs, create_graph, strict: as in :func:`vjp`.
+        vectorize: accepted for compatibility; the rows are computed in one native call either way.
+        strategy: ``"reverse-mode"``: a run for each element of the outputs; ``"forward-mode"`` (which asks for
+            ``vectorize``): one for each element of the inputs.
+    Returns: for an output of shape ``(*out)`` and an input of shape ``(*in)`` a tensor ``(*out, *in)``; a tuple of them
+        where there are several inputs or outputs, a tuple of tuples by output and input where there are both.
+
+    >>> import flambeau
+    >>> flambeau.autograd.functional.jacobian(lambda x: x**2, flambeau.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    _check_strategy("jacobian", strict, vectorize, strategy)
+    if strategy == "forward-mode":
+        return _forward_jacobian(func, inputs, create_graph)
+    with enable_grad():
+        problem = _Problem("jacobian", func, inputs, create_graph, strict)
+        if strict:
+            _check_rows(problem)
+        last = len(problem.outputs) - 1
+        rows = [_engine.jacobian(t, problem.leaves, create_graph, i < last) for i, t in enumerate(problem.outputs)]
+    return _like(problem.result, [_like(inputs, row) for row in rows])
+
+
+def _check_strategy(name: str, strict: bool, vectorize: bool, strategy: str) -> None:
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise ValueError(
+            f"Expected strategy to be either 'forward-mode' or 'reverse-mode', but got '{strategy}'. Hint: If your "
+            "function has more outputs than inputs, 'forward-mode' tends to be more performant."
+        )
+    if strict and (vectorize or strategy == "forward-mode"):
+        raise RuntimeError(NO_STRICT_VECTORIZE.format(name=name))
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(FORWARD_NEEDS_VECTORIZE)
+
+
+def _check_rows(problem: _Problem) -> None:
+    for i, t in enumerate(problem.outputs):
+        ones = flambeau.ones_like(t.detach())
+        found = grad(t, problem.leaves, ones, retain_graph=True, create_graph=problem.create_graph, allow_unused=True)
+        problem.filled(found, f"output {i}", strict=True)
+
+
+def _forward_jacobian(func: Function, inputs: Tensors, create_graph: bool) -> Any:
+    values = _tuple(inputs, "inputs", "jacobian")
+    given = values if create_graph else tuple(t.detach() for t in values)
+
+    def checked(*args: Tensor) -> Any:
+        result = func(*args)
+        _tuple(result, "outputs of the user-provided function", "jacobian")
+        return result
+
+    columns = flambeau.func.jacfwd(checked, argnums=tuple(range(len(given))))(*given)
+    if isinstance(inputs, tuple):
+        return columns
+    return tuple(row[0] for row in columns) if isinstance(columns[0], tuple) else columns[0]
+
+
+def hessian(
+    func: Function,
+    inputs: Tensors,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
+    """The Hessian of ``func``, which returns a single number: the Jacobian of its gradient.
+
+    Args: as in :func:`jacobian`; ``outer_jacobian_strategy`` is the ``strategy`` of the second derivative.
+    Returns: ``(*in, *in)``; a tuple of tuples of ``(*in_i, *in_j)`` where ``inputs`` is a tuple.
+
+    >>> import flambeau
+    >>> flambeau.autograd.functional.hessian(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    _check_strategy("hessian", strict, vectorize, outer_jacobian_strategy)
+
+    def gradient(*args: Tensor) -> Any:
+        problem = _Problem("hessian", func, args, True, strict)
+        output = problem.scalar("hessian")
+        found = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
+        return _like(inputs, problem.filled(found, "output", strict))
+
+    return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
+
+
+def _hessian_product(
+    name: str, func: Function, inputs: Tensors, v: Tensors | None, create_graph: bool, strict: bool
+) -> tuple[Any, Any]:
+    with enable_grad():
+        problem = _Problem(name, func, inputs, create_graph, strict)
+        vectors = _directions(v, problem.inputs, name, TAKES_ONE)
+        output = problem.scalar(name)
+        gradients = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
+        first = problem.filled(gradients, "output", strict)
+        found = problem.gradients(first, vectors, create_graph)
+        product = problem.filled(found, "jacobian", strict)
+    return problem.values(), _like(inputs, product)
+
+
+def hvp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The value of ``func``, which returns a single number, and the product of its Hessian with a vector.
+
+    Args: as in :func:`vjp`, with ``v`` in the structure and shapes of ``inputs``.
+    Returns: ``(output, product)``, the product in the structure of ``inputs``.
+
+    >>> import flambeau
+    >>> flambeau.autograd.functional.hvp(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
+    (tensor(9.), tensor([ 6., 12.]))
+    """
+    return _hessian_product("hvp", func, inputs, v, create_graph, strict)
+
+
+def vhp(
+    func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """The value of ``func``, which returns a single number, and the product of a vector with its Hessian.
+
+    The Hessian is symmetric: the same as :func:`hvp`.
+
+    >>> import flambeau
+    >>> flambeau.autograd.functional.vhp(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]), flambeau.ones(2))
+    (tensor(9.), tensor([ 6., 12.]))
+    """
+    return _hessian_product("vhp", func, inputs, v, create_graph, strict)

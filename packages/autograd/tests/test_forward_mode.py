@@ -1,0 +1,212 @@
+"""Dual tensors, func.jvp, jacfwd, linearize: closed forms, agreement of the modes, in-place changes, errors."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import func
+from flambeau.autograd import forward_ad
+
+X = np.array([0.3, -1.2, 2.0, 0.7])
+V = np.array([1.0, 0.5, -2.0, 3.0])
+
+
+def tensor(values):
+    return fb.tensor(values, dtype=fb.float64)
+
+
+def close(actual, expected, tolerance=1e-12):
+    np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=tolerance, atol=tolerance)
+
+
+def changed_views(x):
+    y = x.clone()
+    part = y[1:3]
+    part.mul_(x[0])
+    y[0].zero_()
+    y.view(2, 2).add_(x.flip(0).view(2, 2))
+    rows = fb.zeros(2, 4, dtype=fb.float64)
+    rows[0] = y
+    rows[1, 2:].copy_(x[:2])
+    return fb.cat([rows.reshape(-1), part, y])
+
+
+FUNCTIONS = {
+    "pointwise": lambda x: (x.sin() * x).exp() / (x + 3),
+    "reductions": lambda x: x.prod() * x.std() + x.logsumexp(0) + x.max(),
+    "products": lambda x: fb.outer(x, x) @ x,
+    "views": lambda x: x[1:3] * x.view(4, 1)[2] + x.expand(3, 4).t()[:2, 0],
+    "in place": lambda x: (x * 2).mul_(x).add_(1).pow_(3),
+    "changed views": changed_views,
+    "changed shapes": lambda x: (x * 1).view(4, 1).squeeze_(1).unsqueeze_(0).t_() * x,
+    "sorting": lambda x: fb.sort(x)[0] * x,
+    "joining": lambda x: fb.cat([x, x.flip(0) * x]),
+    "running": lambda x: x.cumsum(0) * x.cumprod(0),
+    "indexing": lambda x: x[[0, 2, 2]] * 3,
+    "selection": lambda x: fb.where(x > 0, x * x, x.exp()),
+    "softmax": lambda x: fb.softmax(x, 0),
+    "solve": lambda x: fb.linalg.solve(fb.outer(x, x) + fb.eye(4, dtype=fb.float64), x),
+    "constant": lambda x: x * 0 + 3,
+}
+
+
+def columns(f, x, v, eps=1e-6):
+    return (f(tensor(x + eps * v)).numpy() - f(tensor(x - eps * v)).numpy()) / (2 * eps)
+
+
+@pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+class TestAgreement:
+    def test_with_differences(self, f):
+        value, tangent = func.jvp(f, (tensor(X),), (tensor(V),))
+        close(value, f(tensor(X)).numpy())
+        close(tangent, columns(f, X, V), 1e-7)
+        assert not value.requires_grad and not tangent.requires_grad
+
+    def test_of_both_modes(self, f):
+        expected = func.jacrev(f)(tensor(X)).numpy()
+        close(func.jacfwd(f)(tensor(X)), expected)
+        close(func.jvp(f, (tensor(X),), (tensor(V),))[1], expected @ V)
+        close(func.linearize(f, tensor(X))[1](tensor(V)), expected @ V)
+
+    def test_of_second_derivatives(self, f):
+        def square(x):
+            return (f(x) ** 2).sum()
+
+        x, v = tensor(X), tensor(V)
+        expected = func.hessian(square)(x).numpy() @ V
+        close(expected := fb.tensor(expected), columns(func.grad(square), X, V), 1e-5)
+        close(func.jvp(func.grad(square), (x,), (v,))[1], expected.numpy(), 1e-10)
+        close(func.grad(lambda x: func.jvp(square, (x,), (v,))[1])(x), expected.numpy(), 1e-10)
+        twice = func.jvp(lambda x: func.jvp(square, (x,), (v,))[1], (x,), (v,))[1]
+        close(twice, V @ expected.numpy(), 1e-10)
+
+
+def test_perturbations_are_not_confused():
+    def inner(x):
+        return func.jvp(lambda y: x + y, (tensor(1.0),), (tensor(1.0),))[1]
+
+    assert func.jvp(lambda x: x * inner(x), (tensor(3.0),), (tensor(1.0),))[1].item() == 1.0
+
+
+def test_directions_that_depend_on_the_point():
+    # d/dx (3 x**2 * x**2) = 12 x**3
+    f = func.grad(lambda x: func.jvp(lambda y: y**3, (x,), (x * x,))[1])
+    assert f(tensor(2.0)).item() == 96.0
+
+
+def test_history_leads_out_of_tangents():
+    w = tensor(X).requires_grad_()
+    value, tangent = func.jvp(lambda x: x * x * w, (tensor(V),), (w,))
+    (value.sum() + tangent.sum()).backward()
+    close(w.grad, V * V + 4 * V * X)
+
+
+def test_structures():
+    (value, tangent, aux) = func.jvp(
+        lambda p, y: ({"sum": p["a"] + y, "product": p["a"] * y}, p["a"]),
+        ({"a": tensor(2.0)}, tensor(3.0)),
+        ({"a": tensor(1.0)}, tensor(10.0)),
+        has_aux=True,
+    )
+    assert (value["sum"].item(), value["product"].item(), aux.item()) == (5.0, 6.0, 2.0)
+    assert (tangent["sum"].item(), tangent["product"].item()) == (11.0, 23.0)
+    assert not aux.requires_grad
+
+
+def test_complex_functions_that_are_not_holomorphic():
+    z, dz = 1.0 + 2.0j, 0.5 - 1.0j
+    _, tangent = func.jvp(lambda z: z.abs() * z.conj() ** 2, (fb.tensor(z),), (fb.tensor(dz),))
+    eps = 1e-4
+    f = lambda z: abs(z) * np.conj(z) ** 2  # noqa: E731
+    assert tangent.item() == pytest.approx((f(z + eps * dz) - f(z - eps * dz)) / (2 * eps), rel=1e-5)
+
+
+class TestDualTensors:
+    def test_tangents_pass_through_no_grad(self):
+        with forward_ad.dual_level(), fb.no_grad():
+            x = forward_ad.make_dual(tensor(X), tensor(V))
+            primal, tangent = forward_ad.unpack_dual(x * x)
+        close(primal, X * X)
+        close(tangent, 2 * X * V)
+
+    def test_they_end_with_the_level(self):
+        with forward_ad.dual_level():
+            x = forward_ad.make_dual(tensor(X), tensor(V))
+            y = x * 2
+        with forward_ad.dual_level():
+            assert forward_ad.unpack_dual(y).tangent is None
+            assert forward_ad.unpack_dual(y * x).tangent is None
+        assert forward_ad.unpack_dual(y) == (y, None)
+
+    def test_detach_drops_them(self):
+        with forward_ad.dual_level():
+            x = forward_ad.make_dual(tensor(X), tensor(V))
+            assert forward_ad.unpack_dual(x.detach()).tangent is None
+
+    def test_views_made_before_a_change_see_it(self):
+        with forward_ad.dual_level():
+            base = tensor(np.zeros(4))
+            part = base[:2]
+            base.add_(forward_ad.make_dual(tensor(X), tensor(V)))
+            close(forward_ad.unpack_dual(part).tangent, V[:2])
+            part.mul_(2)
+            close(forward_ad.unpack_dual(base).tangent, [2, 1, -2, 3])
+            base.fill_(1.0)
+            assert not (forward_ad.unpack_dual(base).tangent is not None and part.isnan().any())
+
+    def test_memory_is_freed(self, allocated):
+        with forward_ad.dual_level():
+            x = forward_ad.make_dual(tensor(X).requires_grad_(), tensor(V))
+            y = x.exp()
+            del x
+        del y
+        assert allocated() == 0
+
+    @pytest.mark.parametrize(
+        ("call", "kind", "text"),
+        [
+            (lambda x: forward_ad.make_dual(x, x[:2]), RuntimeError, "different size"),
+            (lambda x: forward_ad.make_dual(x, x.float()), RuntimeError, "different dtype"),
+            (lambda x: forward_ad.make_dual(x.long(), x.long()), ValueError, "floating point or complex"),
+            (lambda x: forward_ad.make_dual(forward_ad.make_dual(x, x), x), RuntimeError, "same level"),
+            (lambda x: forward_ad.enter_dual_level(), RuntimeError, "Nested"),
+            (lambda x: forward_ad.exit_dual_level(level=7), RuntimeError, "last one"),
+        ],
+    )
+    def test_errors(self, call, kind, text):
+        with forward_ad.dual_level(), pytest.raises(kind, match=text):
+            call(tensor(X))
+
+    def test_no_level(self):
+        with pytest.raises(RuntimeError, match="no level exists"):
+            forward_ad.make_dual(tensor(X), tensor(V))
+        with pytest.raises(RuntimeError, match="last one"):
+            forward_ad.exit_dual_level()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda x: func.jvp(lambda x: x, x, x), "to be a tuple"),
+        (lambda x: func.jvp(lambda x: x, (x,), (x, x)), "structure"),
+        (lambda x: func.jvp(lambda x: x, (), ()), "at least one"),
+        (lambda x: func.jvp(lambda x: x, (x,), (x[:2],)), "different size"),
+        (lambda x: func.jvp(lambda x: 1, (x,), (x,)), "only tensors"),
+        (lambda x: func.jvp(lambda x: fb.ones(2), (x,), (x,), strict=True), "independent"),
+        (lambda x: func.linearize(lambda x: x, x)[1](x[:2]), "tangent of shape"),
+    ],
+)
+def test_errors(call, text):
+    with pytest.raises(RuntimeError, match=text):
+        call(tensor(X))
+
+
+def test_a_derivative_that_cannot_be_differentiated_is_named():
+    log_probs = fb.randn(5, 1, 3, dtype=fb.float64).log_softmax(2)
+
+    def loss(x):
+        return fb.nn.functional.ctc_loss(x, fb.tensor([[1, 2]]), fb.tensor([5]), fb.tensor([2]))
+
+    pytest.importorskip("flambeau.nn")
+    with pytest.raises(NotImplementedError, match="ctc_loss"):
+        func.jvp(loss, (log_probs,), (log_probs,))
