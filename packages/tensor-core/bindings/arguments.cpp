@@ -312,7 +312,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
             from.shape());
     require(can_cast(from.dtype(), to.dtype()), "result type ", from.dtype(),
             " can't be cast to the desired output type ", to.dtype());
-    begin_inplace(to, b.name.c_str());
+    begin_inplace(to, b.name.c_str(), from.requires_grad());
     copy_values(to, from);
     adopt_history(to, from);
     return Py_NewRef(self);

@@ -76,7 +76,8 @@ FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
 FLAMBEAU_GET(is_leaf, PyBool_FromLong(!t.requires_grad() || (t.impl()->requires_grad && !meta(self)->grad_fn)))
 FLAMBEAU_GET(grad, meta(self) ? wrap_tensor(meta(self)->grad) : Py_NewRef(Py_None))
 FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
-FLAMBEAU_GET(version, PyLong_FromUnsignedLong(t.storage().version()))
+FLAMBEAU_GET(version, (require(!t.storage().inference(), "Inference tensors do not track version counter."),
+                       PyLong_FromUnsignedLong(t.storage().version())))
 FLAMBEAU_GET(data, wrap_tensor(alias(t)))
 FLAMBEAU_GET(transposed, wrap_tensor(reversed(t)))
 FLAMBEAU_GET(matrix_transposed,

@@ -95,24 +95,24 @@ Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
   require(t.dim() > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with ", t.dim(),
           " dims");
   const int64_t total = t.size(dim);
-  Tensors parts;
+  Shape sizes;
   if (cuts.sections) {
     const int64_t n = *cuts.sections;
     require(n > 0, "number of sections must be larger than 0, got ", n);
-    for (int64_t i = 0, start = 0; i < n; ++i) {
-      const int64_t size = total / n + (i < total % n);
-      parts.push_back(narrow(t, dim, start, size));
-      start += size;
-    }
-    return parts;
+    for (int64_t i = 0; i < n; ++i) sizes.push_back(total / n + (i < total % n));
+    return split(t, sizes, dim);
   }
-  int64_t start = 0;
+  Shape ends;
+  bool in_order = true;
   for (size_t i = 0; i <= cuts.positions.size(); ++i) {
-    int64_t end = i < cuts.positions.size() ? cuts.positions[i] : total;
-    end = std::clamp<int64_t>(end < 0 ? end + total : end, 0, total);
-    parts.push_back(narrow(t, dim, start, std::max<int64_t>(0, end - start)));
-    start = end;
+    const int64_t end = i < cuts.positions.size() ? cuts.positions[i] : total, before = ends.empty() ? 0 : ends.back();
+    ends.push_back(std::clamp<int64_t>(end < 0 ? end + total : end, 0, total));
+    sizes.push_back(std::max<int64_t>(0, ends.back() - before));
+    in_order &= ends.back() >= before;
   }
+  if (in_order) return split(t, sizes, dim);
+  Tensors parts;
+  for (size_t i = 0; i < sizes.size(); ++i) parts.push_back(narrow(t, dim, i ? ends[i - 1] : 0, sizes[i]));
   return parts;
 }
 

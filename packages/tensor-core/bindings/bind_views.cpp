@@ -20,6 +20,12 @@ Tensors split_by(const Tensor& t, PyObject* sizes, int64_t dim) {
   return split(t, parts, dim);
 }
 
+Tensors changeable(Tensors parts) {
+  for (const Tensor& part : parts)
+    if (part.impl()->view_kind == ViewKind::OneOfSeveral) part.impl()->view_kind = ViewKind::Recorded;
+  return parts;
+}
+
 Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
   require(t.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   require(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
@@ -217,12 +223,16 @@ void bind_views() {
       "A view with the given sizes, strides and offset, in elements of the storage.", as_strided);
   def("split(tensor, split_size_or_sections, dim=0)", kBoth | kCopy,
       "Parts of one size, or of the given sizes, along a dimension; views.", split_by);
-  def("unsafe_split(tensor, split_size, dim=0)", kBoth, "split.", split_by);
+  def("unsafe_split(tensor, split_size, dim=0)", kBoth, "split, of which each part may be changed in place.",
+      [](const Tensor& t, PyObject* sizes, int64_t dim) { return changeable(split_by(t, sizes, dim)); });
   def("split_with_sizes(input, split_sizes, dim=0)", kBoth | kCopy, "Parts of the given sizes; views.", split);
-  def("unsafe_split_with_sizes(input, split_sizes, dim=0)", kBoth, "split_with_sizes.", split);
-  for (const char* name : {"chunk", "unsafe_chunk"})
-    def(std::string(name) + "(input, chunks, dim=0)", kBoth,
-        "At most `chunks` parts of equal size (the last may be smaller); views.", chunk);
+  def("unsafe_split_with_sizes(input, split_sizes, dim=0)", kBoth,
+      "split_with_sizes, of which each part may be changed in place.",
+      [](const Tensor& t, const Shape& sizes, int64_t dim) { return changeable(split(t, sizes, dim)); });
+  def("chunk(input, chunks, dim=0)", kBoth, "At most `chunks` parts of equal size (the last may be smaller); views.",
+      chunk);
+  def("unsafe_chunk(input, chunks, dim=0)", kBoth, "chunk, of which each part may be changed in place.",
+      [](const Tensor& t, int64_t chunks, int64_t dim) { return changeable(chunk(t, chunks, dim)); });
   def("unbind(input, dim=0)", kBoth | kCopy, "The slices along a dimension; views.", unbind);
 }
 

@@ -222,8 +222,9 @@ inline void record(const char* name, const Tensor& output, TensorList inputs, Te
   record(name, {&output}, inputs, saved, std::move(derivative), kind);
 }
 
-// To be called before `self` is written in place: refuses what cannot be undone, and counts the change.
-FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation);
+// To be called before `self` is written in place: refuses what cannot be undone, and counts the change. `recorded`:
+// whether another operand requires a gradient, so that `self` will have a history.
+FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation, bool recorded = false);
 // Records that an in-place operation has overwritten `self`, whatever it was: its former history gets no gradient.
 FLAMBEAU_API void forget_history(const Tensor& self, const char* name);
 // Makes the history of `result`, a fresh tensor computed from `self`, the history of `self`, which now holds its

@@ -66,6 +66,10 @@ class Ref {  // an intrusive reference: T has retain() and release()
   T* p_ = nullptr;
 };
 
+// Inference mode of this thread: memory made while it is on never takes part in a graph, and counts no changes.
+FLAMBEAU_API bool inference_mode();
+FLAMBEAU_API void set_inference_mode(bool enabled);
+
 // A block of memory shared by the tensors that view it. The header and the data it owns are one allocation.
 class FLAMBEAU_API Storage {
  public:
@@ -76,6 +80,7 @@ class FLAMBEAU_API Storage {
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
+  bool inference() const { return inference_; }  // made in inference mode
   // Counts in-place changes; see Note [Versions] in autograd.h.
   uint32_t version() const { return version_; }
   void bump_version() { ++version_; }
@@ -97,6 +102,7 @@ class FLAMBEAU_API Storage {
   void (*deleter_)(void*) = nullptr;
   void* context_ = nullptr;
   bool writable_ = true;
+  bool inference_ = inference_mode();
 };
 
 }  // namespace flambeau

@@ -12,6 +12,15 @@ struct AutogradMeta;  // autograd.h
 
 inline constexpr int kMaxDims = 64;
 
+// How a view was made, which decides whether it may be changed in place. Views of views take it over.
+enum class ViewKind : uint8_t {
+  Recorded,
+  OneOfSeveral,  // of the outputs of one operator, such as unbind: their histories cannot be told apart
+  OfFunction,    // by a user's autograd.Function, whose derivative knows nothing of a base
+  NoGrad,        // with grad mode off: it does not follow its base's history
+  Inference      // in inference mode: nor does it
+};
+
 class FLAMBEAU_API TensorImpl {
  public:
   static TensorImpl* create();
@@ -32,10 +41,10 @@ class FLAMBEAU_API TensorImpl {
   void* python_object = nullptr;  // borrowed: the Python object that stands for this tensor, while it lives
   Dtype dtype = Dtype::float32;
   bool contiguous = true;
-  bool requires_grad = false;    // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
-  bool dual = false;             // derived from `autograd`: it carries tangents
-  bool unrecorded_view = false;  // a view made with grad mode off: it does not follow its base's history
-  bool wrapped_number = false;   // a Python number in tensor's clothing: it has no say in promotion within its category
+  bool requires_grad = false;  // derived from `autograd`: a leaf that asks for a gradient, or a result with a history
+  bool dual = false;           // derived from `autograd`: it carries tangents
+  ViewKind view_kind = ViewKind::Recorded;
+  bool wrapped_number = false;  // a Python number in tensor's clothing: it has no say in promotion within its category
 
  private:
   TensorImpl() = default;
@@ -64,7 +73,7 @@ class Tensor {
   bool is_contiguous() const { return impl_->contiguous; }
   // A view made before its base got a history follows it.
   bool requires_grad() const {
-    return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && !impl_->unrecorded_view);
+    return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && impl_->view_kind < ViewKind::NoGrad);
   }
   // Forward mode: it carries tangents; a view shows those of its base.
   bool dual() const { return impl_->dual || (impl_->base && impl_->base->dual); }

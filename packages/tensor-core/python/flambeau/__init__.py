@@ -29,7 +29,6 @@ from flambeau._formatting import set_printoptions
 from flambeau._grad_mode import (
     enable_grad,
     inference_mode,
-    is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
 )

@@ -2,24 +2,31 @@
 
 import functools
 import inspect
-import threading
+import types
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from flambeau._core import _set_grad_enabled
+from flambeau._core import _set_grad_enabled, _set_inference_mode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _GradMode:
-    """Sets grad mode for a ``with`` block or, as a decorator, for every call of a function or step of a generator."""
+    """Sets grad mode for a ``with`` block or, as a decorator, for every call of a function.
+
+    Of a generator and of a coroutine the steps run in the mode, and what happens between them does not.
+    """
 
     __slots__ = ("_former", "mode")
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
         self._former: list[bool] = []
+
+    def clone(self) -> "_GradMode":
+        """Another context of the same mode."""
+        return _GradMode(self.mode)
 
     def __enter__(self) -> None:
         self._former.append(_set_grad_enabled(self.mode))
@@ -30,38 +37,45 @@ class _GradMode:
         _set_grad_enabled(self._former.pop())
 
     def __call__(self, function: F) -> F:
-        if inspect.isgeneratorfunction(function):
-            return _wrap_generator(self.mode, function)
-
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(self.mode):
+            with self.clone():
                 return function(*args, **kwargs)
 
-        return wrapper  # type: ignore[return-value]
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            return (yield from self._steps(function(*args, **kwargs)))
 
+        @functools.wraps(function)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            return await _awaitable(self._steps(function(*args, **kwargs)))
 
-def _wrap_generator(mode: bool, function: F) -> F:
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        generator = function(*args, **kwargs)
-        step, value = generator.send, None
+        if inspect.iscoroutinefunction(function):
+            return coroutine  # type: ignore[return-value]
+        return generator if inspect.isgeneratorfunction(function) else wrapper  # type: ignore[return-value]
+
+    def _steps(self, steps: Any) -> Any:
+        """Goes through a generator or coroutine, every step in the mode."""
+        step, value = steps.send, None
         while True:
             try:
-                with _GradMode(mode):
+                with self.clone():
                     item = step(value)
             except StopIteration as stop:
                 return stop.value
             try:
-                step, value = generator.send, (yield item)
+                step, value = steps.send, (yield item)
             except GeneratorExit:
-                with _GradMode(mode):
-                    generator.close()
+                with self.clone():
+                    steps.close()
                 raise
             except BaseException as error:
-                step, value = generator.throw, error
+                step, value = steps.throw, error
 
-    return wrapper  # type: ignore[return-value]
+
+@types.coroutine
+def _awaitable(steps: Any) -> Any:
+    return (yield from steps)
 
 
 class no_grad(_GradMode):
@@ -120,23 +134,19 @@ class set_grad_enabled(_GradMode):
         return super().__call__(function)
 
 
-class _InferenceDepth(threading.local):
-    modes: tuple[bool, ...] = ()
-
-
-_inference = _InferenceDepth()
-
-
 class inference_mode(_GradMode):
-    """As ``no_grad``; ``inference_mode(False)`` records.
+    """As ``no_grad``, and what is made inside never takes part in a graph, nor counts its changes in place.
+
+    ``inference_mode(False)`` records. A tensor made inside can be read everywhere, but not changed in place outside, and
+    not saved for a derivative: RuntimeError. ``clone()`` outside makes an ordinary tensor of it.
 
     >>> import flambeau
     >>> with flambeau.inference_mode():
-    ...     flambeau.is_inference_mode_enabled()
+    ...     flambeau.zeros(2).is_inference()
     True
     """
 
-    __slots__ = ("inference",)
+    __slots__ = ("_formerly", "inference")
 
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
         if isinstance(mode, bool):
@@ -146,18 +156,17 @@ class inference_mode(_GradMode):
     def __init__(self, mode: bool = True) -> None:
         super().__init__(not mode)
         self.inference = mode
+        self._formerly: list[bool] = []
 
     def __enter__(self) -> None:
         super().__enter__()
-        _inference.modes += (self.inference,)
+        self._formerly.append(_set_inference_mode(self.inference))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _inference.modes = _inference.modes[:-1]
+        _set_inference_mode(self._formerly.pop())
         super().__exit__(kind, value, trace)
 
-
-def is_inference_mode_enabled() -> bool:
-    """Whether ``inference_mode`` is on in this thread."""
-    return bool(_inference.modes) and _inference.modes[-1]
+    def clone(self) -> "inference_mode":
+        return inference_mode(self.inference)

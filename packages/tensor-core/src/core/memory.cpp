@@ -209,6 +209,12 @@ size_t allocated_bytes() {
 }
 
 namespace {
+thread_local bool inference __attribute__((tls_model("initial-exec"))) = false;
+}  // namespace
+bool inference_mode() { return inference; }
+void set_inference_mode(bool enabled) { inference = enabled; }
+
+namespace {
 constexpr size_t kHeader = 64;  // the storage object, before the data it owns
 }
 

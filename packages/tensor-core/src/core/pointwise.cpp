@@ -339,7 +339,7 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands) {
   Tensor originals[kMaxOperands];
   Operand read[kMaxOperands] = {0, 0, 0};
   if (recorded) keep_originals(row, operands, self, originals, read);
-  begin_inplace(self, row.name);
+  begin_inplace(self, row.name, recorded);
   run_into(op, types, operands, self);
   if (recorded)
     record_pointwise(op, operands, read, self, Recording::kInPlace);

@@ -175,28 +175,76 @@ Scalar item(const Tensor& t) {
   });
 }
 
-void begin_inplace(const Tensor& self, const char* operation) {
-  require(self.storage().writable(), operation,
-          ": the tensor's memory is read-only (it was made from a read-only buffer); clone() it first");
+namespace {
+
+constexpr const char kInferenceWrite[] =
+    "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+    "tensor before doing inplace update.";
+constexpr const char kUnrecordedView[] =
+    " mode and is being modified inplace with grad mode enabled. Make the view where grad mode is on, or change it "
+    "under no_grad().";
+constexpr const char kSeveralViews[] =
+    " is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such "
+    "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one.";
+constexpr const char kFunctionView[] =
+    " is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
+    "returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with "
+    "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the "
+    "output of the custom Function.";
+
+void check_overlap(const Tensor& self) {
   for (int i = 0; i < self.dim(); ++i)
     require(self.strides()[i] != 0 || self.shape()[i] <= 1 || self.numel() == 0,
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
             "(shape ",
             self.shape(), ", strides ", self.strides(),
             "). Please clone() the tensor before performing the operation.");
-  if (self.impl()->requires_grad && grad_enabled()) {
-    const AutogradMeta* meta = self.impl()->autograd;
-    require(bool(meta->grad_fn), "a leaf Variable that requires grad is being used in an in-place operation (",
-            operation, " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
+}
+
+// Whether a view's changes can be recorded as changes of its base.
+void check_view(const Tensor& view, const TensorImpl& base, const char* operation) {
+  require(!base.requires_grad || base.autograd->grad_fn,
+          "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
+          " on a tensor of shape ", view.shape(), "); do it under no_grad(), or on a clone()");
+  const AutogradMeta* meta = view.impl()->autograd;
+  const bool known = meta && meta->grad_fn;
+  auto refuse = [&](const char* why) {
+    require(false, "Output ", known ? meta->output_index : 0, " of ", known ? meta->grad_fn->name() : operation, why);
+  };
+  switch (view.impl()->view_kind) {
+    case ViewKind::Recorded:
+      return;
+    case ViewKind::OneOfSeveral:
+      return refuse(kSeveralViews);
+    case ViewKind::OfFunction:
+      return refuse(kFunctionView);
+    case ViewKind::NoGrad:
+      return require(false, operation, ": a view was created in no_grad", kUnrecordedView);
+    case ViewKind::Inference:
+      return require(false, operation, ": a view was created in inference", kUnrecordedView);
   }
-  if (const TensorImpl* base = self.impl()->base.get(); base && base->requires_grad && grad_enabled()) {
-    require(bool(base->autograd->grad_fn),
-            "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
+}
+
+}  // namespace
+
+void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
+  Storage& storage = self.storage();
+  require(storage.writable(), operation,
+          ": the tensor's memory is read-only (it was made from a read-only buffer); clone() it first");
+  check_overlap(self);
+  if (FLAMBEAU_UNLIKELY(storage.inference())) {
+    require(inference_mode(), kInferenceWrite);
+    return;
+  }
+  if (grad_enabled()) {
+    const TensorImpl &impl = *self.impl(), *base = impl.base.get();
+    require(!impl.requires_grad || impl.autograd->grad_fn,
+            "a leaf Variable that requires grad is being used in an in-place operation (", operation,
             " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
-    require(self.requires_grad(), "a view was created in no_grad mode and is being modified in place (", operation,
-            ") with grad mode enabled; make the view where grad mode is on, or change it under no_grad()");
+    if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
   }
-  self.storage().bump_version();
+  storage.bump_version();
 }
 
 uint64_t library_memory_layout() { return memory_layout(); }

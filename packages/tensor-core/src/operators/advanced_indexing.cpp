@@ -174,7 +174,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
     from = values.numel() == 1 ? reshape(values, {}) : from;
     from = settled(from, copy);
   }
-  begin_inplace(copy, "index_put_");
+  begin_inplace(copy, "index_put_", values.requires_grad());
   store_blocks(copy, a.blocks, from, accumulate ? Combine::Add : Combine::Assign);
   if (recording(copy, values))
     record_saving("IndexPut", {copy, copy, Recording::kInPlace}, {&copy, &values}, defined_of(given),

@@ -49,11 +49,16 @@ template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, 
 template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
 
 Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read) {
-  NoRecording off;
-  if (write == Write::Fresh) return {clone(t), t, Recording::kFresh};
-  for (const Tensor* other : read) refuse_overlap(t, *other);
-  set_grad_enabled(true);  // for the checks of leaves
-  begin_inplace(t, name);
+  if (write == Write::Fresh) {
+    NoRecording off;
+    return {clone(t), t, Recording::kFresh};
+  }
+  bool recorded = false;
+  for (const Tensor* other : read) {
+    refuse_overlap(t, *other);
+    recorded |= other->defined() && other->requires_grad();
+  }
+  begin_inplace(t, name, recorded);
   return {t, t, Recording::kInPlace};
 }
 

@@ -33,7 +33,7 @@ void copy_values(const Tensor& destination, const Tensor& source) {
 Tensor copy_(const Tensor& self, const Tensor& source) {
   require(broadcast(self.shape(), source.shape()) == self.shape(), "copy_: shape ", source.shape(),
           " cannot be broadcast to the destination's shape ", self.shape());
-  begin_inplace(self, "copy_");
+  begin_inplace(self, "copy_", source.requires_grad());
   copy_values(self, source);
   if (recording(self, source))
     record(

@@ -118,7 +118,7 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
   const Chunks chunks(flags);
   require(chunks.count() <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(),
           " and ", chunks.count());
-  begin_inplace(t, "masked_scatter_");
+  begin_inplace(t, "masked_scatter_", source.requires_grad());
   const Tensor out = t.is_contiguous() ? t : [&] {
     NoRecording off;
     return clone(t);
@@ -158,7 +158,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
   if (write == Write::Fresh) return where(mask, filling, t);
   require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),
           " doesn't match the broadcast shape of the mask ", mask.shape());
-  begin_inplace(t, "masked_fill_");
+  begin_inplace(t, "masked_fill_", filling.requires_grad());
   {
     NoRecording off;
     copy_values(t, where(mask, filling, t));

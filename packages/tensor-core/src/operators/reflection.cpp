@@ -85,7 +85,7 @@ Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
 Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool turned) {
   if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, turned);
   const int64_t k = tau.size(-1);
-  if (k == 0) return c.requires_grad() ? clone(c) : constant(clone(c), a, tau);
+  if (k == 0) return recording(c) ? clone(c) : constant(clone(c), a, tau);
   const Tensor vectors = vectors_of(a, k), factors = turned ? conj(tau) : tau;
   for (int64_t s = 0; s < k; ++s) {
     const int64_t i = turned ? s : k - 1 - s;

@@ -8,7 +8,9 @@ namespace flambeau {
 Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype) {
   Tensor view = from_storage(t.impl()->storage, shape, strides, offset, dtype);
   view.impl()->base = t.impl()->base ? t.impl()->base : t.ref();
-  view.impl()->unrecorded_view = !grad_enabled();
+  view.impl()->view_kind = !grad_enabled()  ? (inference_mode() ? ViewKind::Inference : ViewKind::NoGrad)
+                           : t.impl()->base ? t.impl()->view_kind
+                                            : ViewKind::Recorded;
   return view;
 }
 
@@ -301,6 +303,37 @@ Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
                   });
 }
 
+namespace {
+
+// The parts as outputs of one node: their gradients are put together at once, instead of each into a tensor of zeros.
+template <class F>
+Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joined) {
+  if (!grad_enabled()) return parts;
+  for (const Tensor& part : parts)
+    if (part.impl()->view_kind == ViewKind::Recorded) part.impl()->view_kind = ViewKind::OneOfSeveral;
+  if (!t.requires_grad() || parts.empty()) return parts;
+  const Tensor* input = &t;
+  std::vector<const Tensor*> outputs;
+  for (const Tensor& part : parts) outputs.push_back(&part);
+  Recording r{name,
+              Recording::kView,
+              outputs.data(),
+              int(parts.size()),
+              &input,
+              1,
+              nullptr,
+              0,
+              [n = parts.size(), joined](const Context& c) {
+                Tensors gradients;
+                for (size_t i = 0; i < n; ++i) gradients.push_back(c.gradient(int(i)));
+                c.set(0, joined(gradients));
+              }};
+  autograd_hooks->record(r);
+  return parts;
+}
+
+}  // namespace
+
 Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
   dim = t.wrap_dim(dim);
   int64_t total = 0;
@@ -313,18 +346,27 @@ Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
   Tensors parts;
   int64_t start = 0;
   for (int64_t s : sizes) {
-    parts.push_back(slice(t, dim, start, start + s, 1));
+    Shape shape = t.shape();
+    shape[dim] = s;
+    parts.push_back(make_view(t, shape, t.strides(), t.offset() + start * t.stride(dim)));
     start += s;
   }
-  return parts;
+  return recorded_parts("Split", t, std::move(parts), [dim](const Tensors& g) { return cat(g, dim); });
 }
 
 Tensors unbind(const Tensor& t, int64_t dim) {
   require<IndexError>(t.dim() > 0, "Dimension specified as ", dim, " but tensor has no dimensions");
   dim = t.wrap_dim(dim);
+  Shape shape, strides;
+  for (int i = 0; i < t.dim(); ++i) {
+    if (i == dim) continue;
+    shape.push_back(t.shape()[i]);
+    strides.push_back(t.strides()[i]);
+  }
   Tensors parts;
-  for (int64_t i = 0; i < t.size(dim); ++i) parts.push_back(select(t, dim, i));
-  return parts;
+  for (int64_t i = 0; i < t.size(dim); ++i)
+    parts.push_back(make_view(t, shape, strides, t.offset() + i * t.stride(dim)));
+  return recorded_parts("Unbind", t, std::move(parts), [dim](const Tensors& g) { return stack(g, dim); });
 }
 
 Tensor sum_to(const Tensor& t, const Shape& shape) {
