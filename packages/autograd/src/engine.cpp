@@ -10,32 +10,44 @@
 // Gradients are added to the leaves after everything else has run, so that a run which fails (a graph that was freed, a
 // changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks to be called after
 // accumulation are the exception: these exist to consume gradients early.
+#include <pybind11/pybind11.h>
+
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "node.h"
 
+namespace py = pybind11;
+
 namespace flambeau::autograd {
 
 using Gradients = SmallVector<Tensor, 1>;
 
+// A gradient that a tensor which is not a leaf keeps, once the run has come to its end.
+struct RetainedGradient {
+  Ref<Node> node;
+  uint32_t output;
+  AutogradMeta* meta;  // of the tensor, if the node still lists it
+  Tensor gradient;
+};
+
 struct Run {
-  explicit Run(const RunOptions& o) : options(o) {}
-  ~Run() {  // after an exception: leave no node waiting
-    for (const auto& waiting_nodes : {heap, leaves})
-      for (Node* node : waiting_nodes)
-        if (node->run == this) {
-          node->run = nullptr;
-          node->pending.clear();
-        }
-  }
+  explicit Run(const RunOptions& o);
+  ~Run();
 
   const RunOptions& options;
+  const int64_t number;
+  Run* const outer;
+  Node* at_work = nullptr;
+  std::vector<Edge> starts;
   std::vector<Node*> heap, leaves;  // Note [Leaves last]
+  std::vector<std::pair<Node*, Tensor>> accumulations;
+  std::vector<RetainedGradient> retained;
   std::unordered_map<Node*, Gradients> overflow;
   std::unordered_set<Node*> needed;  // only if `selective`
   bool selective = false;
+  std::unordered_set<Node*> reached;                                             // only if somebody asked
   std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;  // output, position in the result
   std::vector<Tensor> captured;
 
@@ -43,16 +55,40 @@ struct Run {
   Gradients& waiting(Node* node);
   Gradients& enter(Node* node, Gradients& gradients);
   void deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index);
+  Gradients take(Node* node);
   void step(Node* node);
+  void evaluate(Node* node, Gradients& gradients, const char*& doing);
+  void compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& needs, const char*& doing);
+  void accumulate(Node* leaf, const Tensor& gradient);
+  void retain(Node* node, const Gradients& gradients);
+  void finish();
   void loop();
   void select();
 };
 
 namespace {
 
+thread_local Run* running = nullptr;
+int64_t next_run = 0;  // under the interpreter's lock
+
 bool later(const Node* a, const Node* b) { return a->sequence < b->sequence; }
 
 }  // namespace
+
+Run::Run(const RunOptions& o) : options(o), number(next_run++), outer(std::exchange(running, this)) {}
+
+Run::~Run() {
+  running = outer;
+  for (const auto* waiting_nodes : {&heap, &leaves})  // after an exception: leave no node waiting
+    for (Node* node : *waiting_nodes)
+      if (node->run == this) {
+        node->run = nullptr;
+        node->pending.clear();
+      }
+}
+
+int64_t current_run() { return running ? running->number : -1; }
+Node* current_node() { return running ? running->at_work : nullptr; }
 
 bool reduces_to(const Shape& from, const Shape& to) {
   if (to.size() > from.size()) return false;
@@ -113,13 +149,18 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
 
 namespace {
 
-void check_replacement(PyObject* hook, const Tensor& gradient, const Tensor& replaced) {
-  if (replaced.shape() == gradient.shape() && replaced.dtype() == gradient.dtype()) return;
+std::string name_of(PyObject* hook) {
   PyObject* attribute = PyObject_GetAttrString(hook, "__name__");
   if (!attribute) PyErr_Clear();
   const char* text = attribute && PyUnicode_Check(attribute) ? PyUnicode_AsUTF8(attribute) : nullptr;
   const std::string name = text ? text : Py_TYPE(hook)->tp_name;
   Py_XDECREF(attribute);
+  return name;
+}
+
+void check_replacement(PyObject* hook, const Tensor& gradient, const Tensor& replaced) {
+  if (replaced.shape() == gradient.shape() && replaced.dtype() == gradient.dtype()) return;
+  const std::string name = name_of(hook);
   require(replaced.shape() == gradient.shape(), "hook '", name, "' has changed the size of value: it was given shape ",
           gradient.shape(), " and returned ", replaced.shape());
   require(false, "hook '", name, "' has changed the type of value (was ", gradient.dtype(), " got ", replaced.dtype(),
@@ -162,49 +203,64 @@ PyObject* as_tuple(const Tensor* tensors, size_t n) {
 void call_node_hook(PyObject* function, Tensor* tensors, size_t n, const Tensor* outputs, size_t output_count) {
   PyObject* first = as_tuple(tensors, n);
   PyObject* second = outputs ? as_tuple(outputs, output_count) : nullptr;
-  PyObject* result = PyObject_CallFunctionObjArgs(function, first, second, nullptr);
-  Py_DECREF(first);
-  Py_XDECREF(second);
-  if (!result) throw PythonError();
-  if (result != Py_None) {
-    PyObject* items = PyTuple_Check(result) ? Py_NewRef(result) : PyTuple_Pack(1, result);
-    const bool fits = size_t(PyTuple_GET_SIZE(items)) == n;
-    for (size_t i = 0; fits && i < n; ++i)
-      if (const Tensor* t = python_interface->unwrap(PyTuple_GET_ITEM(items, Py_ssize_t(i)))) tensors[i] = *t;
-    Py_DECREF(items);
-    Py_DECREF(result);
-    require(fits, "a node's hook must return as many gradients as it was given (", n, ")");
-    return;
+  const py::object arguments[] = {py::reinterpret_steal<py::object>(first), py::reinterpret_steal<py::object>(second)};
+  PyObject* returned = PyObject_CallFunctionObjArgs(function, first, second, nullptr);
+  if (!returned) throw PythonError();
+  const py::object result = py::reinterpret_steal<py::object>(returned);
+  if (result.is_none()) return;
+  const py::tuple items = py::isinstance<py::tuple>(result) ? py::tuple(result) : py::make_tuple(result);
+  require(items.size() == n, "hook '", name_of(function), "' has returned an incorrect number of values (got ",
+          items.size(), ", but expected ", n, ")");
+  for (size_t i = 0; i < n; ++i) {
+    PyObject* item = PyTuple_GET_ITEM(items.ptr(), Py_ssize_t(i));
+    const Tensor* t = python_interface->unwrap(item);
+    require<TypeError>(t || item == Py_None, "hooks must return None or Tensors, got ", Py_TYPE(item)->tp_name);
+    if (t) {
+      require(tensors[i].defined(), "can't replace a None gradient with a non-None value");
+      check_replacement(function, tensors[i], *t);
+    }
+    tensors[i] = t ? *t : Tensor();
   }
-  Py_DECREF(result);
 }
 
-void call_hooks_before(Node* node, Gradients& gradients) {
-  if (auto* leaf = dynamic_cast<AccumulateGrad*>(node)) {
+// A hook may also have changed them in place.
+void check_unchanged(const Node& node, const Gradients& gradients) {
+  for (size_t i = 0; i < gradients.size(); ++i)
+    require(!gradients[i].defined() ||
+                (gradients[i].shape() == node.outputs[i].shape && gradients[i].dtype() == node.outputs[i].dtype),
+            "a hook of ", node, " has changed the size or type of gradient ", i, ": it was ", node.outputs[i].dtype,
+            " ", node.outputs[i].shape, " and is ", gradients[i].dtype(), " ", gradients[i].shape());
+}
+
+void call_tensor_hooks(Node* node, Gradients& gradients) {
+  if (AccumulateGrad* leaf = node->edges.empty() ? dynamic_cast<AccumulateGrad*>(node) : nullptr) {
     if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()))
       gradients[0] = call_gradient_hooks(hooks->gradient, gradients[0]);
+    check_unchanged(*node, gradients);
   }
   NodeHooks* hooks = node->hooks.get();
   if (!hooks) return;
   for (size_t i = 0; i < hooks->gradient.size(); ++i)
     if (gradients[i].defined() && !hooks->gradient[i].empty())
       gradients[i] = call_gradient_hooks(hooks->gradient[i], gradients[i]);
-  for (auto& [index, meta] : hooks->retained)
-    if (gradients[index].defined())
-      meta->grad = meta->grad.defined() ? add(meta->grad, gradients[index])
-                                        : (grad_enabled() ? gradients[index] : clone(gradients[index]));
-  for (const Callback& c : HeldCallbacks(hooks->pre))
+  check_unchanged(*node, gradients);
+}
+
+void call_prehooks(Node* node, Gradients& gradients) {
+  for (const Callback& c : HeldCallbacks(node->hooks->pre))
     call_node_hook(c.function, gradients.data(), gradients.size(), nullptr, 0);
-  for (size_t i = 0; i < gradients.size(); ++i)
-    require(!gradients[i].defined() ||
-                (gradients[i].shape() == node->outputs[i].shape && gradients[i].dtype() == node->outputs[i].dtype),
-            "a hook of ", *node, " has changed the size or type of gradient ", i, ": it was ", node->outputs[i].dtype,
-            " ", node->outputs[i].shape, " and is ", gradients[i].dtype(), " ", gradients[i].shape());
+  check_unchanged(*node, gradients);
 }
 
 }  // namespace
 
-void Run::step(Node* node) {
+void Run::retain(Node* node, const Gradients& gradients) {
+  if (!node->hooks) return;
+  for (auto& [index, meta] : node->hooks->retained)
+    if (gradients[index].defined()) retained.push_back({Ref<Node>(node), index, meta, gradients[index]});
+}
+
+Gradients Run::take(Node* node) {
   Gradients gradients;
   if (node->run == this) {
     gradients = std::move(node->pending);
@@ -214,29 +270,105 @@ void Run::step(Node* node) {
     gradients = std::move(overflow.at(node));
     overflow.erase(node);
   }
+  return gradients;
+}
+
+namespace {
+
+// Tells the observer of a node at work, if there is one.
+class Watched {
+ public:
+  explicit Watched(const Node& node) : observer_(call_observer) {
+    if (FLAMBEAU_UNLIKELY(observer_)) observer_->begin(node.name());
+  }
+  ~Watched() {
+    if (FLAMBEAU_UNLIKELY(observer_ && observer_ == call_observer)) observer_->end("", nullptr);
+  }
+  Watched(const Watched&) = delete;
+
+ private:
+  CallObserver* const observer_;
+};
+
+}  // namespace
+
+void Run::step(Node* node) {
+  Gradients gradients = take(node);
   const Ref<Node> alive(node);
-  call_hooks_before(node, gradients);
-  if (auto at = captures.find(node); at != captures.end()) {
-    for (auto [output, position] : at->second) captured[position] = gradients[output];
-    if (node->edges.empty()) return;  // a leaf: captured instead of accumulated
+  const Watched watched(*node);
+  const char* doing = "in a hook of";
+  at_work = node;
+  try {
+    evaluate(node, gradients, doing);
+  } catch (...) {
+    rethrow_with_note(*node, doing);
+  }
+  at_work = nullptr;
+}
+
+void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
+  call_tensor_hooks(node, gradients);
+  retain(node, gradients);
+  if (selective) {
+    if (auto at = captures.find(node); at != captures.end()) {
+      for (auto [output, position] : at->second) captured[position] = gradients[output];
+      if (node->edges.empty()) return;  // a leaf: captured instead of accumulated
+    }
   }
   const size_t n = node->edges.size();
   SmallVector<bool, 8> needs(n);
   bool any = n == 0;
   for (size_t i = 0; i < n; ++i) any |= needs[i] = node->edges[i].node && wants(node->edges[i].node.get());
   if (!any) return;
+  if (node->hooks) call_prehooks(node, gradients);
+  const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
+  if (leaf && !leaf->is_observed()) {
+    if (gradients[0].defined()) accumulations.push_back({node, std::move(gradients[0])});
+    return;
+  }
   for (size_t i = 0; node->wants_zeros && i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = zeros(node->outputs[i].shape, node->outputs[i].dtype);
+  compute(node, gradients, needs, doing);
+}
+
+void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& needs, const char*& doing) {
+  const size_t n = needs.size();
   SmallVector<Tensor, 4> results(n);
+  doing = "in the backward of";
   node->apply(gradients.data(), results.data(), needs.data());
   if (NodeHooks* hooks = node->hooks.get(); hooks && !hooks->post.empty()) {
+    for (size_t i = 0; i < n; ++i)
+      if (needs[i] && results[i].defined())
+        results[i] = fit(results[i], node->edges[i].node->outputs[node->edges[i].index], node, i);
+    doing = "in a hook of";
     for (const Callback& c : HeldCallbacks(hooks->post))
       call_node_hook(c.function, results.data(), n, gradients.data(), gradients.size());
+    doing = "in the backward of";
   }
+  if (FLAMBEAU_UNLIKELY(anomaly_mode && anomaly_checks_nan)) check_nan(*node, results.data(), n);
   gradients.clear();
   if (!options.keep_graph) node->release_saved();
   for (size_t i = 0; i < n; ++i)
     if (needs[i] && results[i].defined()) deliver(node->edges[i], std::move(results[i]), node, i);
+}
+
+void Run::accumulate(Node* leaf, const Tensor& gradient) {
+  leaf->apply(&gradient, nullptr, nullptr);
+  if (!leaf->hooks) return;
+  for (const Callback& c : HeldCallbacks(leaf->hooks->post)) call_node_hook(c.function, nullptr, 0, &gradient, 1);
+}
+
+// Nothing fails from here on, but for hooks that are called after accumulation.
+void Run::finish() {
+  for (RetainedGradient& r : retained) {
+    const auto& listed = r.node->hooks->retained;
+    if (std::find(listed.begin(), listed.end(), std::pair(r.output, r.meta)) == listed.end()) continue;
+    r.meta->grad = r.meta->grad.defined() ? add(r.meta->grad, r.gradient) : std::move(r.gradient);
+  }
+  for (auto& [leaf, gradient] : accumulations) {
+    const Tensor last = std::move(gradient);
+    accumulate(leaf, last);
+  }
 }
 
 void Run::loop() {
@@ -247,6 +379,7 @@ void Run::loop() {
     step(node);
   }
   for (size_t i = 0; i < leaves.size(); ++i) step(leaves[i]);
+  finish();
 }
 
 // Finds the nodes that lead to the inputs asked for, by a depth-first search without recursion.
@@ -254,13 +387,29 @@ void Run::select() {
   selective = true;
   captured.resize(options.inputs.size());
   for (size_t i = 0; i < options.inputs.size(); ++i) {
-    const Edge edge = gradient_edge(options.inputs[i]);
+    const Edge& edge = options.inputs[i];
     needed.insert(edge.node.get());
-    if (!options.accumulate_inputs)
-      captures[edge.node.get()].push_back({edge.index, i});
-    else if (meta_of(options.inputs[i]).grad_fn)
-      retain_grad(options.inputs[i]);
+    if (!options.accumulate_inputs) captures[edge.node.get()].push_back({edge.index, i});
   }
+}
+
+bool run_is_selective() { return running && running->selective; }
+
+bool run_reaches(Node* node) {
+  if (!running) return false;
+  if (running->selective) return running->needed.count(node) > 0;
+  std::unordered_set<Node*>& reached = running->reached;
+  std::vector<Node*> open;
+  if (reached.empty())
+    for (const Edge& start : running->starts)
+      if (reached.insert(start.node.get()).second) open.push_back(start.node.get());
+  while (!open.empty()) {
+    const Node* next = open.back();
+    open.pop_back();
+    for (const Edge& e : next->edges)
+      if (e.node && reached.insert(e.node.get()).second) open.push_back(e.node.get());
+  }
+  return reached.count(node) > 0;
 }
 
 void find_needed(Run& run, const std::vector<Edge>& starts) {
@@ -286,16 +435,13 @@ void find_needed(Run& run, const std::vector<Edge>& starts) {
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options) {
   const uint8_t forward = recording_modes() & modes::kTangents;
   const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
-  std::vector<Ref<Node>> kept;  // accumulators that only the captures refer to
-  for (const Tensor& t : options.inputs) kept.push_back(gradient_edge(t).node);
-  std::vector<Edge> starts;  // they outlive the run, which leaves no node waiting
-  for (const Root& root : roots) starts.push_back(gradient_edge(root.tensor));
   Run run(options);
+  for (const Root& root : roots) run.starts.push_back(root.edge);
   if (!options.inputs.empty()) {
     run.select();
-    find_needed(run, starts);
+    find_needed(run, run.starts);
   }
-  for (size_t i = 0; i < roots.size(); ++i) run.deliver(starts[i], roots[i].gradient, starts[i].node.get(), i);
+  for (size_t i = 0; i < roots.size(); ++i) run.deliver(roots[i].edge, roots[i].gradient, roots[i].edge.node.get(), i);
   run.loop();
   return std::move(run.captured);
 }

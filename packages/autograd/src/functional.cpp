@@ -94,7 +94,7 @@ std::vector<Tensor> jacobian(const Tensor& output, const std::vector<Tensor>& le
     if (!create_graph) out.push_back(zeros(joined({rows}, leaf.shape()), leaf.dtype()));
   RunOptions options;
   options.create_graph = create_graph;
-  options.inputs = leaves;
+  options.inputs = gradient_edges(leaves);
   for (int64_t row = 0; row < rows; ++row) {
     options.keep_graph = create_graph || keep_graph || row + 1 < rows;
     const std::vector<Tensor> gradients = run_backward({{output, unit(output, row)}}, options);

@@ -1,6 +1,8 @@
 // Nodes: making, saving, dropping.
 #include "node.h"
 
+#include <unordered_map>
+
 #include "forward_mode.h"
 
 namespace flambeau::autograd {
@@ -9,10 +11,28 @@ namespace {
 
 uint64_t next_sequence = 0;  // under the interpreter's lock
 
+int64_t next_callback = 0;
+std::unordered_map<int64_t, CallbackOwner*>& callback_owners() {
+  static auto* owners = new std::unordered_map<int64_t, CallbackOwner*>;
+  return *owners;
+}
+
 void drop(Callbacks& callbacks) {
   const Callbacks dropped = std::move(callbacks);
   callbacks.clear();
+  for (const Callback& c : dropped) callback_owners().erase(c.id);
   for (const Callback& c : dropped) Py_DECREF(c.function);
+}
+
+bool take_off(Callbacks& callbacks, int64_t id) {
+  for (size_t i = 0; i < callbacks.size(); ++i)
+    if (callbacks[i].id == id) {
+      PyObject* function = callbacks[i].function;
+      callbacks.erase(callbacks.begin() + std::ptrdiff_t(i));
+      Py_DECREF(function);
+      return true;
+    }
+  return false;
 }
 
 int visit(const Callbacks& callbacks, VisitObject visit_one, void* argument) {
@@ -21,19 +41,40 @@ int visit(const Callbacks& callbacks, VisitObject visit_one, void* argument) {
   return 0;
 }
 
-// The hooks on what a tensor was computed by, if nothing else can reach them.
-NodeHooks* owned_node_hooks(const AutogradMeta& meta) {
-  Node* node = static_cast<Node*>(meta.grad_fn.get());
-  return node && node->use_count() == 1 ? node->hooks.get() : nullptr;
+// What a tensor was computed by, if nothing else can reach it.
+const Node* owned_node(const AutogradMeta& meta) {
+  const Node* node = static_cast<Node*>(meta.grad_fn.get());
+  return node && node->use_count() == 1 ? node : nullptr;
 }
 
 }  // namespace
+
+int64_t add_callback(CallbackOwner& owner, Callbacks& callbacks, PyObject* function) {
+  Py_INCREF(function);
+  callbacks.push_back({next_callback, function});
+  callback_owners()[next_callback] = &owner;
+  return next_callback++;
+}
+void remove_callback(int64_t id) {
+  const auto at = callback_owners().find(id);
+  if (at == callback_owners().end()) return;
+  CallbackOwner* owner = at->second;
+  callback_owners().erase(at);
+  owner->remove(id);
+}
+void NodeHooks::remove(int64_t id) {
+  for (Callbacks& c : gradient)
+    if (take_off(c, id)) return;
+  take_off(pre, id) || take_off(post, id);
+}
+void LeafHooks::remove(int64_t id) { take_off(gradient, id) || take_off(post_accumulate, id); }
 
 NodeHooks::~NodeHooks() { drop_callbacks(); }
 void NodeHooks::drop_callbacks() {
   for (Callbacks& c : gradient) drop(c);
   drop(pre);
   drop(post);
+  Py_CLEAR(metadata);
 }
 LeafHooks::~LeafHooks() { drop_callbacks(); }
 void LeafHooks::drop_callbacks() {
@@ -47,7 +88,10 @@ const char* Node::name() const {
 }
 std::ostream& operator<<(std::ostream& out, const Node& node) { return out << node.name(); }
 
-void Node::take_number() { sequence = ++next_sequence; }
+void Node::take_number() {
+  sequence = ++next_sequence;
+  if (FLAMBEAU_UNLIKELY(anomaly_mode)) remember_call(*this);
+}
 
 // Dropping a node drops the nodes it leads to: by a list instead of by recursion, so that a chain of a million nodes
 // goes on any stack.
@@ -71,6 +115,14 @@ void Node::destroy() {
 
 namespace {
 
+constexpr const char kInferenceSaved[] =
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+    "computation "
+    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or "
+    "use `flambeau.no_grad()` instead of `flambeau.inference_mode()`.";
+const std::string kAnomalyHint =
+    " Hint: enable anomaly detection to find where it was called, with autograd.set_detect_anomaly(True).";
+
 // A number that is another for another shape or dtype. Assigning to .data and resize_ change these, and a derivative
 // relies on them.
 uint64_t geometry_of(const Tensor& t) {
@@ -85,10 +137,12 @@ uint64_t geometry_of(const Tensor& t) {
 }  // namespace
 
 void OperatorNode::save(const Tensor& t, int output) {
-  if (!t.defined()) return saved_.push_back({t, 0, -1, 0});
+  if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
+  require(!t.storage().inference(), kInferenceSaved);
   // Assigning to an index tensor's .data is not to bring in places that nobody has checked.
   const bool apart = output >= 0 || !is_inexact(t.dtype());
-  saved_.push_back({apart ? alias(t) : t, t.storage().version(), output, geometry_of(t)});
+  saved_.push_back({apart ? alias(t) : t, t.storage().version(), output, geometry_of(t), nullptr});
+  if (FLAMBEAU_UNLIKELY(hooked_threads)) pack(saved_.back(), t);
 }
 
 int64_t OperatorNode::saved_bytes() const {
@@ -110,16 +164,26 @@ void OperatorNode::share_tangents(const Tensor* const* outputs) {
     if (s.output >= 0 && s.tensor.defined()) copy_tangents(*outputs[s.output], s.tensor);
 }
 
+namespace {
+
+[[noreturn, gnu::cold]] void refuse_changed(const OperatorNode& node, const SavedTensor& s, size_t i) {
+  require(false,
+          "one of the variables needed for gradient computation has been modified by an inplace operation: [flambeau.",
+          s.tensor.dtype(), " ", s.tensor.shape(), "], which ", node, " saved (",
+          s.output >= 0 ? "its output " : "its saved tensor ", s.output >= 0 ? size_t(s.output) : i,
+          "), is at version ", s.tensor.storage().version(), "; expected version ", s.version,
+          " instead. Use the out-of-place form of the operation that changed it, or change a clone().",
+          anomaly_mode ? call_text(node) : kAnomalyHint);
+  __builtin_unreachable();
+}
+
+}  // namespace
+
 Tensor OperatorNode::unpack(size_t i) {
   const SavedTensor& s = saved_[i];
+  if (FLAMBEAU_UNLIKELY(s.packed != nullptr)) return autograd::unpack(s, this);
   if (!s.tensor.defined()) return s.tensor;
-  const uint32_t version = s.tensor.storage().version();
-  require(version == s.version,
-          "one of the variables needed for gradient computation has been modified by an inplace operation: [flambeau.",
-          s.tensor.dtype(), " ", s.tensor.shape(), "], which ", *this, " saved (",
-          s.output >= 0 ? "its output " : "its saved tensor ", s.output >= 0 ? size_t(s.output) : i,
-          "), is at version ", version, "; expected version ", s.version,
-          " instead. Use the out-of-place form of the operation that changed it, or change a clone().");
+  if (FLAMBEAU_UNLIKELY(s.tensor.storage().version() != s.version)) refuse_changed(*this, s, i);
   require(geometry_of(s.tensor) == s.geometry, "a tensor that ", *this,
           " saved for gradient computation has been given another shape or dtype since: it is [flambeau.",
           s.tensor.dtype(), " ", s.tensor.shape(), "] now. Change a clone() instead.");
@@ -134,7 +198,9 @@ void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* n
   require(
       !released_, "Trying to backward through the graph a second time (", *this,
       " has freed its saved tensors). Saved intermediate values of the graph are freed when you call .backward() or "
-      "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time.");
+      "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you "
+      "need "
+      "to access saved tensors after calling backward.");
   SmallVector<Tensor, 4> saved;
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
   derivative_(Context(gradients, saved.data(), results, needs));
@@ -186,6 +252,12 @@ void accumulate_into(Tensor& slot, const Tensor& gradient) {
   pointwise_(PointwiseOp::add, operands);
 }
 
+std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors) {
+  std::vector<Edge> out;
+  for (const Tensor& t : tensors) out.push_back(gradient_edge(t));
+  return out;
+}
+
 void stop_retaining(AutogradMeta& meta) {
   if (!std::exchange(meta.retains_grad, false) || !meta.grad_fn) return;
   if (NodeHooks* hooks = static_cast<Node*>(meta.grad_fn.get())->hooks.get())
@@ -211,16 +283,22 @@ int visit_callbacks(AutogradMeta* meta, VisitObject visit_one, void* argument) {
     stop = visit(hooks->gradient, visit_one, argument);
     if (!stop) stop = visit(hooks->post_accumulate, visit_one, argument);
   }
-  if (const NodeHooks* hooks = owned_node_hooks(*meta)) {
+  const Node* node = owned_node(*meta);
+  if (!node || stop) return stop;
+  if (PyObject* context = node->function_context()) stop = visit_one(context, argument);
+  if (const NodeHooks* hooks = node->hooks.get()) {
     for (const Callbacks& c : hooks->gradient)
       if (!stop) stop = visit(c, visit_one, argument);
+    for (const Callbacks* c : {&hooks->pre, &hooks->post})
+      if (!stop) stop = visit(*c, visit_one, argument);
+    if (!stop && hooks->metadata) stop = visit_one(hooks->metadata, argument);
   }
   return stop;
 }
 
 void drop_callbacks(AutogradMeta* meta) {
   if (auto* hooks = static_cast<LeafHooks*>(meta->hooks.get())) hooks->drop_callbacks();
-  if (NodeHooks* hooks = owned_node_hooks(*meta)) hooks->drop_callbacks();
+  if (const Node* node = owned_node(*meta); node && node->hooks) node->hooks->drop_callbacks();
 }
 
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index) {
@@ -239,6 +317,8 @@ void set_requires_grad(const Tensor& t, bool requires_grad) {
   require(!requires_grad || is_inexact(t.dtype()),
           "only Tensors of floating point and complex dtype can require gradients, got ", t.dtype(),
           "; convert first, e.g. x.float()");
+  require(!requires_grad || inference_mode() || !t.storage().inference(),
+          "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   AutogradMeta& meta = meta_of(t);
   require(!meta.grad_fn || requires_grad,
           "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "

@@ -26,11 +26,24 @@ struct Edge {
   uint32_t index = 0;  // which output of that node
 };
 
+// What hooks (saved_tensors_hooks) made of a saved tensor. saved_hooks.cpp
+struct PackedTensor {
+  PyObject *packed, *unpack;  // owned
+  Edge edge;                  // where the gradient of the unpacked tensor goes
+  PackedTensor(PyObject* packed, PyObject* unpack, Edge edge) : packed(packed), unpack(unpack), edge(std::move(edge)) {}
+  ~PackedTensor() {
+    Py_DECREF(packed);
+    Py_DECREF(unpack);
+  }
+  PackedTensor(const PackedTensor&) = delete;
+};
+
 struct SavedTensor {
-  Tensor tensor;
+  Tensor tensor;  // undefined where hooks packed it
   uint32_t version;
   int output;  // which output of the saving node it is, or -1: then `tensor` is an alias without history
   uint64_t geometry;
+  std::unique_ptr<PackedTensor> packed;
 };
 
 struct OutputInfo {
@@ -60,16 +73,35 @@ class HeldCallbacks {  // a copy to be called: the callbacks may take themselves
   const Callbacks callbacks_;
 };
 
-struct NodeHooks {
+struct CallbackOwner {  // found by the ids of its callbacks, so that a handle need not hold it
+  virtual void remove(int64_t id) = 0;
+
+ protected:
+  ~CallbackOwner() = default;
+};
+int64_t add_callback(CallbackOwner& owner, Callbacks& callbacks, PyObject* function);  // its id
+void remove_callback(int64_t id);                                                      // if it is still there
+
+struct CallSite {                                 // the Python frames at a moment, innermost first. anomaly.cpp
+  std::vector<std::pair<PyObject*, int>> frames;  // code objects, owned, and the instruction
+  Ref<Node> parent;                               // the node in whose derivative it happened
+  ~CallSite();
+};
+
+struct NodeHooks final : CallbackOwner {  // what few nodes have
   ~NodeHooks();
+  void remove(int64_t id) override;
   void drop_callbacks();
   std::vector<Callbacks> gradient;                           // by output: called with its gradient, may replace it
   Callbacks pre, post;                                       // of the node: (grad_outputs), (grad_inputs, grad_outputs)
   std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // tensors that keep their gradient
+  PyObject* metadata = nullptr;                              // a dict for the user
+  std::unique_ptr<CallSite> call_site;                       // in anomaly mode
 };
 
-struct LeafHooks : TensorHooks {
+struct LeafHooks final : TensorHooks, CallbackOwner {
   ~LeafHooks() override;
+  void remove(int64_t id) override;
   void drop_callbacks();
   Callbacks gradient, post_accumulate;
 };
@@ -82,7 +114,8 @@ class Node : public GraphNode {
   // Gradients of the outputs to those of the inputs; `results` has one slot for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
   virtual void release_saved() {}
-  void take_number();  // Note [Order]
+  virtual PyObject* function_context() const { return nullptr; }  // of a call of an autograd.Function; borrowed
+  void take_number();                                             // Note [Order]
 
   SmallVector<Edge, 3> edges;
   SmallVector<OutputInfo, 1> outputs;
@@ -105,7 +138,7 @@ class Node : public GraphNode {
 
 std::ostream& operator<<(std::ostream& out, const Node& node);  // its name
 
-class OperatorNode final : public Node {
+class OperatorNode : public Node {
  public:
   OperatorNode(const char* operator_name, Derivative derivative)
       : Node(operator_name), derivative_(std::move(derivative)) {}
@@ -116,16 +149,22 @@ class OperatorNode final : public Node {
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   void release_saved() override;
   void save(const Tensor& t, int output);
+  size_t saved_count() const { return saved_.size(); }
+  int saved_output(size_t i) const { return saved_[i].output; }
+  const Tensor& saved_tensor(size_t i) const { return saved_[i].tensor; }
+  bool released() const { return released_; }
   void holds_tensors() { holds_tensors_ = true; }  // in its derivative: it is to be freed like what was saved
   int64_t saved_bytes() const;
   Tensor unpack(size_t i);  // RuntimeError if it was freed or changed in place
   Derivative& derivative() { return derivative_; }
   void share_tangents(const Tensor* const* outputs);  // with the saved outputs
 
- private:
-  Derivative derivative_;
+ protected:
   SmallVector<SavedTensor, 3> saved_;
   bool released_ = false, holds_tensors_ = false;
+
+ private:
+  Derivative derivative_;
 };
 
 class AccumulateGrad final : public Node {  // adds to a leaf's .grad
@@ -146,6 +185,18 @@ Ref<T> make_node(Args&&... args) {
   return Ref<T>::adopt(new (allocate(sizeof(T))) T(std::forward<Args>(args)...));
 }
 
+// Whether a thread has hooks installed; if this one has, `saved` becomes what they make of `t`.
+extern int hooked_threads;
+void pack(SavedTensor& saved, const Tensor& t);
+Tensor unpack(const SavedTensor& saved, Node* node);
+
+extern bool anomaly_mode, anomaly_checks_nan;
+void remember_call(Node& node);
+// Adds a note that names the node to the exception being handled, and rethrows it as a Python one.
+[[noreturn]] void rethrow_with_note(const Node& node, const char* doing);
+void check_nan(const Node& node, const Tensor* results, size_t count);
+std::string call_text(const Node& node);  // the forward call, indented lines; empty where it was not remembered
+
 Edge gradient_edge(const Tensor& t);  // where the gradient of t goes; none if it requires none
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
 NodeHooks& node_hooks(Node& node);  // made if they are missing
@@ -157,6 +208,7 @@ void record(Recording& recording);
 void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
                    const Tensor* const* inputs, int count);
 void set_requires_grad(const Tensor& t, bool requires_grad);
+void track(const Tensor& t);  // by the garbage collector
 int visit_callbacks(AutogradMeta* meta, VisitObject visit, void* argument);
 void drop_callbacks(AutogradMeta* meta);
 void* wrap_grad_fn(const Tensor& t);
@@ -170,14 +222,23 @@ void accumulate_into(Tensor& slot, const Tensor& gradient);
 Tensor call_gradient_hooks(const Callbacks& hooks, Tensor gradient);
 
 struct Root {
-  Tensor tensor, gradient;
+  Edge edge;
+  Tensor gradient;
+  Root(Edge e, Tensor g) : edge(std::move(e)), gradient(std::move(g)) {}
+  Root(const Tensor& t, Tensor g) : Root(gradient_edge(t), std::move(g)) {}
 };
+std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors);
 struct RunOptions {
   bool keep_graph = false, create_graph = false;
-  std::vector<Tensor> inputs;      // if any: only what leads to them runs
+  std::vector<Edge> inputs;        // if any: only what leads to them runs
   bool accumulate_inputs = false;  // backward(inputs=...): into their .grad, instead of returning the gradients
 };
 // The gradients of options.inputs, undefined where they were not reached.
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options);
+// Of this thread: the number of the run, -1 outside of one; the node at work, or null; whether the run reaches a node.
+int64_t current_run();
+Node* current_node();
+bool run_reaches(Node* node);
+bool run_is_selective();  // it runs only what leads to given inputs
 
 }  // namespace flambeau::autograd

@@ -27,7 +27,6 @@ void give_place(const Tensor& view, const Tensor& base) {
   const Ref<Node> node = place_node(Place::of(view, base), gradient_edge(base));
   node->outputs.push_back({view.shape(), view.dtype()});
   set_history(view, node, 0);
-  view.impl()->view_kind = ViewKind::Recorded;
   meta_of(view).base_history = meta_of(base).history;
 }
 
@@ -71,7 +70,7 @@ void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* in
 
 bool out_of_date(const Tensor& t) {
   const TensorImpl* base = t.impl()->base.get();
-  return base && base->requires_grad && t.impl()->view_kind < ViewKind::NoGrad &&
+  return base && base->requires_grad && t.impl()->view_kind <= ViewKind::OneOfSeveral &&
          (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
 }
 

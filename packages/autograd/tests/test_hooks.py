@@ -152,7 +152,7 @@ def test_a_node_hook_of_the_wrong_length(x):
     y = x * 2
     with (
         y.grad_fn.register_hook(lambda inputs, outputs: (None, None, None)),
-        pytest.raises(RuntimeError, match="as many"),
+        pytest.raises(RuntimeError, match=r"incorrect number of values \(got 3, but expected"),
     ):
         y.sum().backward()
 
@@ -178,10 +178,10 @@ def test_no_hook_changes_the_shape_of_a_gradient(shape):
     x = fb.ones(2, 3, requires_grad=True)
     y = x.exp()
     y.grad_fn.register_prehook(lambda gradients: (fb.ones(shape),))
-    with pytest.raises(RuntimeError, match="size or type"):
+    with pytest.raises(RuntimeError, match="changed the size of value"):
         y.sum().backward()
     z = x.exp()
     z.register_hook(lambda gradient: setattr(gradient, "data", fb.ones(shape)))
-    with pytest.raises(RuntimeError, match="size or type"):
+    with pytest.raises(RuntimeError, match="changed the size or type"):
         z.backward(fb.ones(2, 3))
     assert x.grad is None

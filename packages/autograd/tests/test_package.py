@@ -13,7 +13,6 @@ import pytest
 
 import flambeau
 from flambeau import autograd, func
-from flambeau.autograd import _backward, _function, _gradcheck, function
 
 BLOCKED = """
     import sys
@@ -77,12 +76,14 @@ def test_public_names_exist_and_are_documented(module):
     assert all(getattr(module, name).__doc__ for name in module.__all__)
 
 
-FUNC = [importlib.import_module(m.name) for m in pkgutil.iter_modules(func.__path__, "flambeau.func.")]
+MODULES = [
+    importlib.import_module(found.name)
+    for package in (autograd, func)
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 
 
-@pytest.mark.parametrize(
-    "module", [autograd, _backward, _function, _gradcheck, function, *FUNC], ids=lambda m: m.__name__
-)
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
 def test_examples(module):
     examples = doctest.DocTestFinder().find(module, extraglobs={"flambeau": flambeau})
     for example in examples:

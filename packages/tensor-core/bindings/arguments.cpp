@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "intercept.h"
+#include "watch.h"
 
 namespace flambeau::python {
 
@@ -279,7 +280,7 @@ PyObject* copied(PyObject* result) {
 
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
-  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+  return watched(b.name.c_str(), [&]() -> PyObject* {
     PyObject* answer;
     if (intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
     if (b.form == Binding::InPlace && (b.flags & kRow) &&

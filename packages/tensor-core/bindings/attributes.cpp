@@ -76,6 +76,7 @@ FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
 FLAMBEAU_GET(is_leaf, PyBool_FromLong(!t.requires_grad() || (t.impl()->requires_grad && !meta(self)->grad_fn)))
 FLAMBEAU_GET(grad, meta(self) ? wrap_tensor(meta(self)->grad) : Py_NewRef(Py_None))
 FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
+FLAMBEAU_GET(output_number, PyLong_FromUnsignedLong(meta(self) ? meta(self)->output_index : 0))
 FLAMBEAU_GET(version, (require(!t.storage().inference(), "Inference tensors do not track version counter."),
                        PyLong_FromUnsignedLong(t.storage().version())))
 FLAMBEAU_GET(data, wrap_tensor(alias(t)))
@@ -235,6 +236,7 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("grad", get_grad, asked_to_set<set_grad>, "The accumulated gradient, or None."),
     FLAMBEAU_ATTRIBUTE("grad_fn", get_grad_fn, nullptr, "The graph node that made this tensor, or None."),
     FLAMBEAU_ATTRIBUTE("retains_grad", get_retains_grad, nullptr, "Whether a non-leaf keeps its gradient."),
+    FLAMBEAU_ATTRIBUTE("output_nr", get_output_number, nullptr, "Which output of grad_fn this is."),
     FLAMBEAU_ATTRIBUTE("_version", get_version, nullptr, "How often the memory was changed in place."),
     FLAMBEAU_ATTRIBUTE("_base", get_base, nullptr, "Of a view, the tensor it views."),
     FLAMBEAU_ATTRIBUTE("data", get_data, asked_to_set<set_data>, "The same elements without history."),

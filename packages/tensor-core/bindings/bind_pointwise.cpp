@@ -1,6 +1,7 @@
 // The rows as Python callables: name, name_ and out=, without a line for any of them.
 #include "bind.h"
 #include "intercept.h"
+#include "watch.h"
 
 namespace flambeau::python {
 
@@ -40,7 +41,7 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
 const Binding& binding_of(PyObject* self) { return *reinterpret_cast<OperatorObject*>(self)->binding; }
 
 PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  return guarded<PyObject*>(nullptr, [&] {
+  return watched(binding_of(self).name.c_str(), [&] {
     const size_t count = size_t(PyVectorcall_NARGS(nargsf));
     PyObject* answer;
     if (intercepted(self, args, count, kwnames, answer)) return answer;
@@ -48,7 +49,7 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* k
   });
 }
 PyObject* call_in_place(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  return guarded<PyObject*>(nullptr, [&] {
+  return watched(binding_of(self).name.c_str(), [&] {
     const size_t count = size_t(PyVectorcall_NARGS(nargsf));
     PyObject* answer;
     if (intercepted(self, args, count, kwnames, answer)) return answer;

@@ -1,5 +1,6 @@
 // tensor[key] and tensor[key] = value: integers, slices, None, Ellipsis, masks and index tensors.
 #include "intercept.h"
+#include "watch.h"
 
 namespace flambeau::python {
 
@@ -128,7 +129,7 @@ Tensor trim_leading(Tensor source, int dims) {
 }  // namespace
 
 PyObject* get_item(PyObject* self, PyObject* key) {
-  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+  return watched("__getitem__", [&]() -> PyObject* {
     if (PyObject* answer; method_intercepted("__getitem__", answer, self, key)) return answer;
     const Tensor& t = tensor_of(self);
     if (PyLong_CheckExact(key)) return wrap_tensor(select(t, 0, as_int(key)));
@@ -143,11 +144,8 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     PyErr_SetString(PyExc_TypeError, "Tensor does not support deleting items");
     return -1;
   }
-  return guarded<int>(-1, [&]() -> int {
-    if (PyObject* answer; method_intercepted("__setitem__", answer, self, key, value)) {
-      const Object owner(answer);
-      return answer ? 0 : -1;
-    }
+  const Object done(watched("__setitem__", [&]() -> PyObject* {
+    if (PyObject* answer; method_intercepted("__setitem__", answer, self, key, value)) return answer;
     const Tensor& t = tensor_of(self);
     const Indexed r = resolve(t, key);
     Operand operand(0);
@@ -159,15 +157,16 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     }
     if (!r.is_advanced && !operand.tensor) {
       fill_(r.view, operand.scalar);
-      return 0;
+      Py_RETURN_NONE;
     }
     const Tensor source = operand.tensor ? *operand.tensor : scalar_tensor(operand.scalar, t.dtype());
     if (r.is_advanced)
       index_put(r.view, r.advanced, to(source, t.dtype()), false, Write::InPlace);
     else
       copy_(r.view, trim_leading(source, r.view.dim()));
-    return 0;
-  });
+    Py_RETURN_NONE;
+  }));
+  return done ? 0 : -1;
 }
 
 }  // namespace flambeau::python

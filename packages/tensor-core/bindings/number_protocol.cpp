@@ -1,6 +1,7 @@
 // Python's operators on tensors, straight from the type's slots to the rows.
 #include "intercept.h"
 #include "tensor_type.h"
+#include "watch.h"
 
 namespace flambeau::python {
 
@@ -14,7 +15,7 @@ PyObject* binary(PyObject* a, PyObject* b) {
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NOTIMPLEMENTED;
   }
-  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(pointwise(op, operands)); });
+  return watched(row_of(op).name, [&] { return wrap_tensor(pointwise(op, operands)); });
 }
 
 template <PointwiseOp op>
@@ -26,7 +27,7 @@ PyObject* in_place(PyObject* a, PyObject* b) {
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NOTIMPLEMENTED;
   }
-  return guarded<PyObject*>(nullptr, [&] {
+  return watched(name.c_str(), [&] {
     pointwise_(op, operands);
     return Py_NewRef(a);
   });
@@ -35,7 +36,7 @@ PyObject* in_place(PyObject* a, PyObject* b) {
 template <PointwiseOp op>
 PyObject* unary(PyObject* a) {
   if (PyObject* answer; method_intercepted(row_of(op).name, answer, a)) return answer;
-  return guarded<PyObject*>(nullptr, [&] {
+  return watched(row_of(op).name, [&] {
     const Operand operand(tensor_of(a));
     return wrap_tensor(pointwise(op, &operand));
   });
@@ -53,7 +54,7 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NOTIMPLEMENTED;
   }
-  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(power(operands[0], operands[1])); });
+  return watched("pow", [&] { return wrap_tensor(power(operands[0], operands[1])); });
 }
 
 PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<PointwiseOp::pow>(a, b); }
@@ -61,7 +62,7 @@ PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
   if (PyObject* answer; method_intercepted("matmul", answer, a, b)) return answer;
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
-  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
+  return watched("matmul", [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
 }
 
 PyObject* positive(PyObject* a) {

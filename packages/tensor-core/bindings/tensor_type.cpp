@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "intercept.h"
+#include "watch.h"
 
 #include <structmember.h>
 
@@ -217,7 +218,7 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NOTIMPLEMENTED;
   }
-  return guarded<PyObject*>(nullptr, [&] { return wrap_tensor(pointwise(table[op], operands)); });
+  return watched(row_of(table[op]).name, [&] { return wrap_tensor(pointwise(table[op], operands)); });
 }
 
 PyMethodDef methods[] = {

@@ -19,6 +19,17 @@ struct PythonInterface {
 // Set by flambeau._core when it is imported.
 FLAMBEAU_API extern const PythonInterface* python_interface;
 
+// Told of every call of an operator from Python, before and after; calls nest.
+struct CallObserver {
+  virtual void begin(const char* name) = 0;
+  // The result, or null where an exception is set; returns what the caller gets.
+  virtual PyObject* end(const char* name, PyObject* result) = 0;
+
+ protected:
+  ~CallObserver() = default;
+};
+FLAMBEAU_API extern CallObserver* call_observer;  // null but for a while
+
 // Thrown where the Python error indicator is already set.
 struct FLAMBEAU_API PythonError : std::exception {
   const char* what() const noexcept override { return "a Python exception is set"; }

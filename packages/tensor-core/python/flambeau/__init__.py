@@ -103,7 +103,15 @@ if TYPE_CHECKING:
     from flambeau import array_api, cuda, fft, linalg, overrides, signal, special, testing
 
 # Modules of this package that load when they are first used.
-_MODULES = ("array_api", "cuda", "fft", "linalg", "overrides", "return_types", "signal", "special", "testing")
+_MODULES = ("array_api", "cuda", "fft", "linalg", "overrides", "return_types", "signal", "special", "testing", "utils")
+
+# Functions of other modules that are public here, too.
+_ELSEWHERE = {
+    "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
+    "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",
+    "set_anomaly_enabled": "flambeau.autograd.anomaly_mode",
+    "vmap": "flambeau.func",
+}
 
 # Subpackages that other distributions bring, and those distributions.
 _DISTRIBUTIONS = {
@@ -111,6 +119,7 @@ _DISTRIBUTIONS = {
     "func": "flambeau-autograd",
     "nn": "flambeau-nn",
     "optim": "flambeau-optim",
+    "profiler": "flambeau-autograd",
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }
@@ -127,12 +136,12 @@ def __getattr__(name: str) -> Any:
                 f"flambeau.{name} is not installed; it comes with the distribution {_DISTRIBUTIONS[name]}: "
                 f"pip install {_DISTRIBUTIONS[name]}"
             ) from None
-    if name == "vmap":
-        return importlib.import_module("flambeau.func").vmap
     if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DISTRIBUTIONS, *_MODULES})
+    return sorted({*globals(), *_DISTRIBUTIONS, *_ELSEWHERE, *_MODULES})

@@ -137,8 +137,8 @@ class set_grad_enabled(_GradMode):
 class inference_mode(_GradMode):
     """As ``no_grad``, and what is made inside never takes part in a graph, nor counts its changes in place.
 
-    ``inference_mode(False)`` records. A tensor made inside can be read everywhere, but not changed in place outside, and
-    not saved for a derivative: RuntimeError. ``clone()`` outside makes an ordinary tensor of it.
+    ``inference_mode(False)`` records. A tensor made inside can be read everywhere, but not changed in place outside,
+    and not saved for a derivative: RuntimeError. ``clone()`` outside makes an ordinary tensor of it.
 
     >>> import flambeau
     >>> with flambeau.inference_mode():

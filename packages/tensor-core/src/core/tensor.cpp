@@ -12,6 +12,9 @@ const AutogradHooks* autograd_hooks = nullptr;
 struct PythonInterface;
 FLAMBEAU_API extern const PythonInterface* python_interface;
 const PythonInterface* python_interface = nullptr;  // python.h; set by the extension module
+struct CallObserver;
+FLAMBEAU_API extern CallObserver* call_observer;
+CallObserver* call_observer = nullptr;  // python.h
 
 namespace {
 thread_local uint8_t modes_of_thread __attribute__((tls_model("initial-exec"))) = modes::kGraph;

@@ -1,10 +1,13 @@
 """``backward`` and ``grad`` over several outputs and inputs."""
 
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import flambeau
 from flambeau import Tensor
 from flambeau.autograd import _engine
+from flambeau.autograd._nodes import GradientEdge
 
 # Given where an input of grad() did not take part in the outputs.
 UNUSED_INPUT = (
@@ -12,53 +15,74 @@ UNUSED_INPUT = (
     "Set allow_unused=True if this is the desired behavior."
 )
 
-Tensors = Tensor | Sequence[Tensor]
+Tensors = Tensor | GradientEdge | Sequence[Tensor | GradientEdge]
+Gradients = Tensor | Sequence[Tensor | None] | None
 
 
-def _listed(tensors: Tensors) -> list[Tensor]:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+def _listed(tensors: Tensors) -> list[Any]:
+    return [tensors] if isinstance(tensors, (Tensor, GradientEdge)) else list(tensors)
 
 
-def _gradients(given: Tensor | Sequence[Tensor | None] | None, count: int) -> list[Tensor | None]:
+def _gradients(given: Gradients, count: int) -> list[Tensor | None]:
     if given is None:
         return [None] * count
     gradients: list[Tensor | None] = [given] if isinstance(given, Tensor) else list(given)
     if len(gradients) != count:
         raise RuntimeError(f"got {count} tensors and {len(gradients)} gradients")
+    for gradient in gradients:
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     return gradients
+
+
+def _shape(source: Any) -> tuple[int, ...]:
+    return source.node._output_sizes[source.output_nr][0] if isinstance(source, GradientEdge) else tuple(source.shape)
 
 
 def backward(
     tensors: Tensors,
-    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    grad_tensors: Gradients = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Gradients = None,
     inputs: Tensors | None = None,
 ) -> None:
     """Adds the gradients of ``tensors`` to ``.grad`` of the leaves (or of ``inputs``).
 
     Args:
-        tensors: what to differentiate; scalars, unless ``grad_tensors`` gives a gradient for each.
+        tensors: what to differentiate, tensors or gradient edges; scalars, unless ``grad_tensors`` gives a gradient for
+            each.
         grad_tensors: the gradients to start from, of the tensors' shapes; None means 1 for a scalar.
+            ``grad_variables`` is an older name of it.
         retain_graph: keep what the graph saved, for another run; by default as ``create_graph``.
         create_graph: record the run itself, for higher derivatives.
-        inputs: only these tensors receive gradients.
-    Raises: RuntimeError for a tensor without history, a missing or misshapen gradient, a graph already freed.
+        inputs: only these receive gradients; one that is not a leaf keeps its gradient, as after ``retain_grad()``.
+    Raises: RuntimeError for a tensor without history, a missing or misshapen gradient, a graph already freed. A run
+        that fails changes no ``.grad``.
     """
+    if grad_variables is not None:
+        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. "
+                "Please only use `grad_tensors`."
+            )
+        grad_tensors = grad_variables
     outputs = _listed(tensors)
     keep = create_graph if retain_graph is None else retain_graph
     chosen = None if inputs is None else _listed(inputs)
     if chosen is not None and not chosen:
-        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     _engine.run(outputs, _gradients(grad_tensors, len(outputs)), keep, create_graph, chosen, True)
 
 
 def grad(
     outputs: Tensors,
     inputs: Tensors,
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    grad_outputs: Gradients = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -67,8 +91,11 @@ def grad(
 
     Args:
         outputs, grad_outputs, retain_graph, create_graph: as in :func:`backward`.
-        inputs: tensors that require grad, leaves or not.
+        inputs: tensors that require grad, leaves or not, or gradient edges.
+        only_inputs: must be True.
         allow_unused: give None for an input that does not take part, instead of an error.
+        is_grads_batched: ``grad_outputs`` have one dimension more, in front: one run for each entry of it, and the
+            gradients stacked.
         materialize_grads: give zeros instead of None.
     Returns: one gradient for each input.
 
@@ -77,21 +104,41 @@ def grad(
     >>> flambeau.autograd.grad(x * x, x)
     (tensor(6.),)
     """
-    if is_grads_batched:
-        raise NotImplementedError("grad(is_grads_batched=True) is not implemented.")
+    if not only_inputs:
+        raise ValueError("only_inputs=False is not supported: grad() never adds to the .grad of other leaves")
     if allow_unused is False and materialize_grads:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got False.")
     results, sources = _listed(outputs), _listed(inputs)
     if not sources:
         raise ValueError("grad requires non-empty inputs.")
+    if materialize_grads and any(isinstance(source, GradientEdge) for source in sources):
+        raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+    seeds = _gradients(grad_outputs, len(results))
     keep = create_graph if retain_graph is None else retain_graph
-    found: tuple[Tensor | None, ...] = _engine.run(
-        results, _gradients(grad_outputs, len(results)), keep, create_graph, sources, False
-    )
+    if is_grads_batched:
+        found = _batched(results, sources, seeds, keep, create_graph)
+    else:
+        found = _engine.run(results, seeds, keep, create_graph, sources, False)
     if materialize_grads:
         return tuple(flambeau.zeros_like(t) if g is None else g for g, t in zip(found, sources, strict=True))
     if not allow_unused:
         for index, g in enumerate(found):
             if g is None:
-                raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(sources[index].shape)))
+                raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(sources[index]))))
     return found
+
+
+def _batched(
+    results: list[Any], sources: list[Any], seeds: list[Tensor | None], keep: bool, create_graph: bool
+) -> tuple[Tensor | None, ...]:
+    sizes = {None if seed is None else seed.shape[0] if seed.dim() else 0 for seed in seeds}
+    if len(sizes) != 1 or not (size := sizes.pop()):
+        raise RuntimeError(
+            "If `is_grads_batched=True`, every grad_output must be given and have the same first dimension, which "
+            f"must not be empty; got shapes {[None if s is None else list(s.shape) for s in seeds]}"
+        )
+    rows = []
+    for i in range(size):
+        row = [seed[i] for seed in seeds if seed is not None]
+        rows.append(_engine.run(results, row, keep or i + 1 < size, create_graph, sources, False))
+    return tuple(None if column[0] is None else flambeau.stack(column) for column in zip(*rows, strict=True))

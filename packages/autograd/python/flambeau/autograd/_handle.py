@@ -1,22 +1,24 @@
 """Handles that take hooks off again."""
 
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
+
+from flambeau.autograd import _engine
 
 
 class RemovableHandle:
-    """Returned by the functions that register hooks; ``remove()`` takes the hook off, as does leaving its ``with``."""
+    """Returned by the functions that register hooks; ``remove()`` takes the hook off, as does leaving its ``with``.
 
-    __slots__ = ("_owner", "_remove", "id")
+    It keeps neither the tensor nor the graph alive.
+    """
 
-    def __init__(self, remove: Callable[[Any, int], None], owner: Any, identifier: int) -> None:
-        self._remove, self._owner, self.id = remove, owner, identifier
+    __slots__ = ("id",)
+
+    def __init__(self, identifier: int) -> None:
+        self.id = identifier
 
     def remove(self) -> None:
         """Takes the hook off; a second call does nothing."""
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            self._remove(owner, self.id)
+        _engine.remove_hook(self.id)
 
     def __enter__(self) -> Self:
         return self

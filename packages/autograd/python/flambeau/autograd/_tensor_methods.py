@@ -12,12 +12,12 @@ backward = _engine.backward
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     """Calls ``hook(grad)`` when the gradient is known; a tensor it returns replaces the gradient."""
-    return RemovableHandle(_engine.remove_hook, self, _engine.register_hook(self, _callable(hook)))
+    return RemovableHandle(_engine.register_hook(self, _callable(hook)))
 
 
 def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
     """Calls ``hook(tensor)`` after ``.grad`` of this leaf was added to."""
-    return RemovableHandle(_engine.remove_hook, self, _engine.register_post_accumulate_grad_hook(self, _callable(hook)))
+    return RemovableHandle(_engine.register_post_accumulate_grad_hook(self, _callable(hook)))
 
 
 def retain_grad(self: Tensor) -> None:

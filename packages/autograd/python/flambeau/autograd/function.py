@@ -6,7 +6,8 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.autograd._function import Function, FunctionCtx
+from flambeau.autograd._engine import FunctionCtx
+from flambeau.autograd._function import Function
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 

@@ -1,30 +1,26 @@
-"""The graph as objects."""
+"""The graph as objects, hooks on what it saves and on several gradients at once, and a drawing of it."""
 
-from collections.abc import Callable
-from typing import Any
-
-from flambeau import Tensor
-from flambeau.autograd import _engine
+from flambeau.autograd._draw import Drawing, draw
 from flambeau.autograd._engine import Node
-from flambeau.autograd._handle import RemovableHandle
+from flambeau.autograd._multi_grad import register_multi_grad_hook
+from flambeau.autograd._nodes import GradientEdge, get_gradient_edge, increment_version
+from flambeau.autograd._saved import (
+    allow_mutation_on_saved_tensors,
+    disable_saved_tensors_hooks,
+    save_on_cpu,
+    saved_tensors_hooks,
+)
 
-__all__ = ["Node", "increment_version"]
-
-
-def increment_version(tensor: Tensor) -> None:
-    """Counts an in-place change that was made behind the library's back."""
-    _engine.bump_version(tensor)
-
-
-def _register_hook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
-    """Calls ``fn(grad_inputs, grad_outputs)`` after the node has run; a tuple it returns replaces ``grad_inputs``."""
-    return RemovableHandle(Node._remove_hook, self, self._register_hook(fn))
-
-
-def _register_prehook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
-    """Calls ``fn(grad_outputs)`` before the node runs; a tuple it returns replaces ``grad_outputs``."""
-    return RemovableHandle(Node._remove_hook, self, self._register_prehook(fn))
-
-
-Node.register_hook = _register_hook
-Node.register_prehook = _register_prehook
+__all__ = [
+    "Drawing",
+    "GradientEdge",
+    "Node",
+    "allow_mutation_on_saved_tensors",
+    "disable_saved_tensors_hooks",
+    "draw",
+    "get_gradient_edge",
+    "increment_version",
+    "register_multi_grad_hook",
+    "save_on_cpu",
+    "saved_tensors_hooks",
+]

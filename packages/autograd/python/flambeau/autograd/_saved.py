@@ -1,0 +1,76 @@
+"""Hooks on what the graph saves for its derivatives."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import flambeau
+from flambeau import Tensor
+from flambeau.autograd import _engine
+
+
+class saved_tensors_hooks:
+    """Inside, ``pack_hook(tensor)`` says what is kept instead of a tensor that an operator saves.
+
+    ``unpack_hook`` is given that when the derivative runs, and returns a tensor of the same values. Of nested pairs the
+    innermost counts. Both run without recording; ``pack_hook`` must not change its argument in place (RuntimeError).
+
+    >>> import flambeau
+    >>> x = flambeau.tensor(3.0, requires_grad=True)
+    >>> with flambeau.autograd.graph.saved_tensors_hooks(lambda t: t.item(), flambeau.tensor):
+    ...     y = x.exp()
+    >>> y.backward()
+    >>> x.grad
+    tensor(20.0855)
+    """
+
+    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+
+    def __enter__(self) -> Self:
+        _engine.push_saved_hooks(self.pack_hook, self.unpack_hook)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _engine.pop_saved_hooks()
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Keeps saved tensors in the host's memory and brings them back to their device: copies, as PyTorch makes them.
+
+    ``pin_memory`` needs a GPU: RuntimeError if it is on.
+    """
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        if pin_memory:
+            raise RuntimeError("save_on_cpu(pin_memory=True) needs a GPU, and tensors live on the CPU")
+        super().__init__(lambda t: (t.device, t.clone()), lambda packed: packed[1].to(packed[0]))
+
+
+@contextlib.contextmanager
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+    """Inside, installing hooks on saved tensors raises RuntimeError with this message; so does having some already."""
+    former = _engine.refuse_saved_hooks(error_message)
+    try:
+        yield
+    finally:
+        _engine.refuse_saved_hooks(former)
+
+
+@contextlib.contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[None]:
+    """Inside, tensors that the graph saves may be changed in place: it keeps copies of them, at the cost of the memory.
+
+    >>> import flambeau
+    >>> with flambeau.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     x = flambeau.tensor([2.0, 3.0], requires_grad=True).clone()
+    ...     y = x.square().sum()
+    ...     _ = x.zero_()
+    ...     flambeau.autograd.grad(y, x.grad_fn.next_functions and x, allow_unused=True)
+    (None,)
+    """
+    with saved_tensors_hooks(flambeau.clone, lambda copy: copy):
+        yield

@@ -1,0 +1,205 @@
+"""Checkpointing with hooks on saved tensors.
+
+The first run gives the graph a Slot for each tensor that it saves. When a derivative asks for one, the function runs
+again, with hooks that put what is saved then into the slots, in the same order. A slot gives its tensor away: what was
+computed again is freed as it is used.
+"""
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.autograd import _engine
+from flambeau.autograd._function import Function
+from flambeau.autograd._saved import saved_tensors_hooks
+
+MISMATCH = (
+    "checkpoint: A different number of tensors was saved during the original forward and recomputation.\n"
+    "Number of tensors saved during forward: {forward}\n"
+    "Number of tensors saved during recomputation: {again}.{debug}"
+)
+METADATA = (
+    "checkpoint: Recomputed values for the following tensors have different metadata than during the forward pass.\n"
+    "{lines}{debug}"
+)
+ALREADY_UNPACKED = (
+    "checkpoint: Unpack is being triggered for a tensor that was already unpacked once. If you are calling "
+    "ctx.saved_tensors in backward, make sure to do so only once."
+)
+
+_debug_enabled: bool | None = None
+_early_stop_enabled = True
+
+
+class CheckpointError(RuntimeError):
+    """The second run of a checkpointed function did not do what the first did."""
+
+
+class _EnoughError(Exception):
+    """Ends the second run."""
+
+
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
+    """Inside, checkpoints are debugged or not, whatever they say; None leaves it to them."""
+    global _debug_enabled
+    former, _debug_enabled = _debug_enabled, enabled
+    try:
+        yield
+    finally:
+        _debug_enabled = former
+
+
+@contextlib.contextmanager
+def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
+    """Inside, whether checkpoints may end the second run early."""
+    global _early_stop_enabled
+    former, _early_stop_enabled = _early_stop_enabled, enable
+    try:
+        yield
+    finally:
+        _early_stop_enabled = former
+
+
+class _Slot:
+    """Stands for a saved tensor. ``values``: what was computed again, by backward run; None once it was taken."""
+
+    __slots__ = ("__weakref__", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[int, Tensor | None] = {}
+
+
+class _SavedInputs(Function):
+    """A node that keeps the arguments, so that enclosing hooks see them and a change in place is noticed."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Any:
+        ctx.save_for_backward(*tensors)
+        return flambeau.empty(0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        raise AssertionError("nothing is computed from this node")
+
+
+class _Frame:
+    """One checkpointed call."""
+
+    def __init__(self, run: Callable[..., Any], check: str, debug: bool, early_stop: bool) -> None:
+        self.run, self.check, self.debug, self.early_stop = run, check, debug, early_stop
+        self.inputs: Any = None  # returns the arguments
+        self.slots: list[weakref.ref[_Slot]] = []
+        self.metadata: list[str] = []
+        self.recomputed: set[int] = set()  # runs
+
+    def pack(self, tensor: Tensor) -> _Slot:
+        slot = _Slot()
+        self.slots.append(weakref.ref(slot))
+        self.metadata.append(_metadata(tensor))
+        return slot
+
+    def unpack(self, slot: _Slot) -> Tensor:
+        run = _engine.current_run()
+        if run < 0 or run not in self.recomputed:
+            self._recompute(run)
+        if slot.values.get(run) is None:
+            raise CheckpointError(ALREADY_UNPACKED)
+        value = slot.values.pop(run)
+        if run >= 0:
+            slot.values[run] = None
+        assert value is not None
+        return value
+
+    def _recompute(self, run: int) -> None:
+        found: list[str] = []
+
+        def pack(tensor: Tensor) -> Tensor:
+            if len(found) < len(self.slots) and (slot := self.slots[len(found)]()) is not None:
+                slot.values[run] = tensor
+            found.append(_metadata(tensor))
+            if self.early_stop and len(found) == len(self.slots):
+                raise _EnoughError
+            return tensor
+
+        with (
+            flambeau.enable_grad(),
+            saved_tensors_hooks(pack, lambda tensor: tensor),
+            contextlib.suppress(_EnoughError),
+        ):
+            self.run(*self.inputs())
+        self._compare(found)
+        if run >= 0:
+            self.recomputed.add(run)
+
+    def _compare(self, found: list[str]) -> None:
+        listing = "" if not self.debug else f"\nsaved in forward: {self.metadata}\nsaved in recomputation: {found}"
+        if len(found) != len(self.metadata):
+            raise CheckpointError(MISMATCH.format(forward=len(self.metadata), again=len(found), debug=listing))
+        if self.check == "none":
+            return
+        lines = [
+            f"tensor at position {i}:\nsaved metadata: {a}\nrecomputed metadata: {b}"
+            for i, (a, b) in enumerate(zip(self.metadata, found, strict=True))
+            if a != b
+        ]
+        if lines:
+            raise CheckpointError(METADATA.format(lines="\n".join(lines), debug=listing))
+
+
+def _metadata(tensor: Tensor) -> str:
+    return f"{{'shape': {list(tensor.shape)}, 'dtype': {tensor.dtype}, 'device': {tensor.device}}}"
+
+
+def _keep(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
+    """A function that returns the arguments; the tensors among them are kept by a node."""
+    positions = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+    others = [None if isinstance(a, Tensor) else a for a in args]
+    anchor = flambeau.empty(0, requires_grad=True)
+    with flambeau.enable_grad():
+        node = _SavedInputs.apply(anchor, *(args[i] for i in positions)).grad_fn
+
+    def inputs() -> tuple[Any, ...]:
+        values = list(others)
+        for i, tensor in zip(positions, node.saved_tensors, strict=True):
+            values[i] = tensor.detach().requires_grad_(tensor.requires_grad)
+        return tuple(values)
+
+    return inputs
+
+
+def run_recording(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    preserve_rng_state: bool,
+    context_fn: Callable[[], Any],
+    determinism_check: str,
+    debug: bool,
+    early_stop: bool,
+) -> Any:
+    """The variant ``use_reentrant=False`` of ``checkpoint``."""
+    if determinism_check not in ("default", "none"):
+        raise ValueError(f"determinism_check should be one of ['default', 'none'], but got {determinism_check}")
+    forward_context, recompute_context = context_fn()
+    names = list(kwargs)
+    state = flambeau.get_rng_state() if preserve_rng_state else None
+
+    def run_again(*values: Any) -> None:
+        positional, named = values[: len(args)], dict(zip(names, values[len(args) :], strict=True))
+        with flambeau.random.fork_rng(enabled=state is not None), recompute_context:
+            if state is not None:
+                flambeau.set_rng_state(state)
+            function(*positional, **named)
+
+    if not flambeau.is_grad_enabled():
+        with forward_context:
+            return function(*args, **kwargs)
+    debugged = debug if _debug_enabled is None else _debug_enabled
+    frame = _Frame(run_again, determinism_check, debugged, early_stop and _early_stop_enabled)
+    frame.inputs = _keep((*args, *kwargs.values()))
+    with saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
+        return function(*args, **kwargs)

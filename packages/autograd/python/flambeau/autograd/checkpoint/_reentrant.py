@@ -1,0 +1,58 @@
+"""Checkpointing by a node whose derivative runs the function again, and a backward pass of its own through that."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.autograd import _engine
+from flambeau.autograd._backward import backward
+from flambeau.autograd._function import Function
+
+SELECTIVE = (
+    "When use_reentrant=True, checkpoint is incompatible with .grad() or passing an `inputs` parameter to .backward(). "
+    "To resolve this error, you can either set use_reentrant=False, or call .backward() without passing the `inputs` "
+    "argument."
+)
+UNNECESSARY = "none of output has requires_grad=True, this checkpoint() is not necessary"
+NO_INPUT = "None of the inputs have requires_grad=True. Gradients will be None"
+
+
+class _Reentrant(Function):
+    @staticmethod
+    def forward(ctx: Any, function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        ctx.function, ctx.state = function, flambeau.get_rng_state() if preserve else None
+        ctx.others = [None if isinstance(a, Tensor) else a for a in args]
+        ctx.save_for_backward(*(a if isinstance(a, Tensor) else None for a in args))
+        return function(*args)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        if _engine.run_is_selective():
+            raise RuntimeError(SELECTIVE)
+        inputs = [
+            other if tensor is None else tensor.detach().requires_grad_(tensor.requires_grad)
+            for tensor, other in zip(ctx.saved_tensors, ctx.others, strict=True)
+        ]
+        with flambeau.enable_grad(), flambeau.random.fork_rng(enabled=ctx.state is not None):
+            if ctx.state is not None:
+                flambeau.set_rng_state(ctx.state)
+            outputs = ctx.function(*inputs)
+        listed = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+        pairs = [
+            (o, g)
+            for o, g in zip(listed, gradients, strict=True)
+            if isinstance(o, Tensor) and o.requires_grad and g is not None
+        ]
+        if not pairs:
+            raise RuntimeError(UNNECESSARY)
+        backward([o for o, _ in pairs], [g for _, g in pairs])
+        return None, None, *(t.grad if isinstance(t, Tensor) else None for t in inputs)
+
+
+def run_reentrant(function: Callable[..., Any], args: tuple[Any, ...], preserve_rng_state: bool) -> Any:
+    """The variant ``use_reentrant=True`` of ``checkpoint``."""
+    if flambeau.is_grad_enabled() and not any(isinstance(a, Tensor) and a.requires_grad for a in args):
+        warnings.warn(NO_INPUT, stacklevel=3)
+    return _Reentrant.apply(function, preserve_rng_state, *args)

@@ -1,0 +1,244 @@
+"""Where the time goes: every call of an operator, every node of a backward run, and parts that a program names itself.
+
+Off, it costs one branch a call.
+"""
+
+import enum
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from flambeau.autograd import _engine
+
+__all__ = ["Average", "Averages", "Event", "ProfilerActivity", "profile", "record_function"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ProfilerActivity(enum.Enum):
+    """What a profiler can look at: the processor, here."""
+
+    CPU = "cpu"
+
+
+class Event(NamedTuple):
+    """One call. Times in nanoseconds; ``bytes``: of tensors, more after it than before."""
+
+    name: str
+    start: int
+    duration: int
+    self_time: int
+    bytes: int
+    parent: int
+    thread: int
+
+
+class Average(NamedTuple):
+    """All calls of one name. Times in microseconds. Within calls of the same name only the outermost count as total."""
+
+    key: str
+    count: int
+    cpu_time_total: float
+    self_cpu_time_total: float
+    cpu_memory_usage: int
+
+    @property
+    def cpu_time(self) -> float:
+        """Microseconds a call."""
+        return self.cpu_time_total / self.count
+
+
+# What table() can sort by: a field of Average. Both of PyTorch's spellings are accepted.
+_ORDERS = ("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage")
+
+
+class Averages(list[Average]):
+    """Averages of several names, as a list with a ``table()``."""
+
+    def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
+        """A text table: name, self time and its share, total time, time a call, bytes, calls.
+
+        Args:
+            sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"`` or
+                ``"count"``, largest first; ``"key"`` by name; None: as they came. ValueError for others.
+            row_limit: at most so many rows; -1 for all.
+        """
+        whole = sum(a.self_cpu_time_total for a in self) or 1.0
+        rows = [
+            (
+                a.key,
+                _time(a.self_cpu_time_total),
+                f"{100 * a.self_cpu_time_total / whole:.1f}%",
+                _time(a.cpu_time_total),
+                _time(a.cpu_time),
+                _bytes(a.cpu_memory_usage),
+                str(a.count),
+            )
+            for a in self._sorted(sort_by)[: None if row_limit < 0 else row_limit]
+        ]
+        heading = ("Name", "Self CPU", "Self CPU %", "CPU total", "CPU time avg", "CPU Mem", "# of Calls")
+        widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+        rule = "  ".join("-" * w for w in widths)
+        lines = [
+            "  ".join(
+                text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(r, widths, strict=True))
+            )
+            for r in (heading, *rows)
+        ]
+        return "\n".join([rule, lines[0], rule, *lines[1:], rule, f"Self CPU time total: {_time(whole)}"]) + "\n"
+
+    def _sorted(self, sort_by: str | None) -> list[Average]:
+        if sort_by is None:
+            return list(self)
+        if sort_by not in _ORDERS:
+            raise ValueError(f"table(): sort_by must be one of {', '.join(_ORDERS)} or None, got {sort_by!r}")
+        return sorted(self, key=lambda a: getattr(a, sort_by), reverse=sort_by != "key")
+
+
+class profile:
+    """Notes every call of an operator inside the ``with`` block, in all threads.
+
+    Forward calls have the operator's name (``mul``), backward ones that of the node (``MulBackward0``). PyTorch's other
+    arguments are accepted; ``profile_memory``, ``record_shapes`` and the like change nothing.
+
+    >>> import flambeau
+    >>> x = flambeau.ones(100, requires_grad=True)
+    >>> with flambeau.autograd.profiler.profile() as profiled:
+    ...     (x * x).sum().backward()
+    >>> sorted(average.key for average in profiled.key_averages())
+    ['AccumulateGrad', 'MulBackward0', 'SumBackward0', 'mul', 'sum']
+    """
+
+    def __init__(self, enabled: bool = True, **options: Any) -> None:
+        self.enabled = enabled
+        self._events: list[Event] = []
+
+    def __enter__(self) -> Self:
+        if self.enabled:
+            _engine.start_profile()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.enabled:
+            self._events = [Event(*e) for e in _engine.stop_profile()]
+
+    start = __enter__
+
+    def stop(self) -> None:
+        """Ends what ``start()`` began."""
+        self.__exit__(None, None, None)
+
+    def step(self) -> None:
+        """Nothing: there is no schedule. For programs written for torch.profiler."""
+
+    @property
+    def function_events(self) -> list[Event]:
+        """Every call, in the order of their beginnings."""
+        return self._events
+
+    def events(self) -> list[Event]:
+        """``function_events``."""
+        return self._events
+
+    def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> Averages:
+        """The calls by name. NotImplementedError for other groups."""
+        if group_by_input_shape or group_by_stack_n:
+            raise NotImplementedError("key_averages() groups by name only.")
+        sums: dict[str, list[int]] = {}
+        for event in self._events:
+            entry = sums.setdefault(event.name, [0, 0, 0, 0])
+            outermost = all(e.name != event.name for e in self._around(event))
+            entry[0] += 1
+            entry[1] += event.duration if outermost else 0
+            entry[2] += event.self_time
+            entry[3] += event.bytes if outermost else 0
+        return Averages(Average(k, n, total / 1e3, own / 1e3, size) for k, (n, total, own, size) in sums.items())
+
+    def _around(self, event: Event) -> Iterator[Event]:
+        while event.parent >= 0:
+            event = self._events[event.parent]
+            yield event
+
+    def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
+        """``key_averages().table(...)``."""
+        return self.key_averages().table(sort_by, row_limit)
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """Microseconds in all calls together."""
+        return sum(e.self_time for e in self._events) / 1e3
+
+    def export_chrome_trace(self, path: str | Path) -> None:
+        """Writes the calls as JSON for chrome://tracing and Perfetto."""
+        process = os.getpid()
+        events = [
+            {
+                "name": e.name,
+                "ph": "X",
+                "ts": e.start / 1e3,
+                "dur": e.duration / 1e3,
+                "pid": process,
+                "tid": e.thread,
+                "cat": "cpu_op",
+                "args": {"bytes": e.bytes},
+            }
+            for e in self._events
+        ]
+        Path(path).write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}), encoding="utf-8")
+
+    def __str__(self) -> str:
+        return self.table() if self._events else "<unfinished profiler.profile>"
+
+
+class record_function:
+    """Names a part of a program for the profiler: a context manager, or a decorator. Costs little without a profiler.
+
+    >>> import flambeau
+    >>> with flambeau.autograd.profiler.profile() as profiled, flambeau.autograd.profiler.record_function("mine"):
+    ...     _ = flambeau.ones(2) + 1
+    >>> [event.name for event in profiled.function_events]
+    ['mine', 'ones', 'add']
+    """
+
+    def __init__(self, name: str, args: str | None = None) -> None:
+        self.name = name
+        self._entered = False
+
+    def __enter__(self) -> Self:
+        self._entered = _engine.enter_profiled(self.name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._entered:
+            _engine.leave_profiled()
+
+    def __call__(self, function: F) -> F:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            with record_function(self.name):
+                return function(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+
+def _time(microseconds: float) -> str:
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if microseconds >= size:
+            return f"{microseconds / size:.3f}{unit}"
+    return f"{microseconds:.3f}us"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("b", "Kb", "Mb"):
+        if abs(count) < 1024:
+            return f"{count:.2f} {unit}" if unit != "b" else f"{count:.0f} b"
+        count /= 1024
+    return f"{count:.2f} Gb"

@@ -1,0 +1,37 @@
+// The parts of the extension module, one function for each file. Internal.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <pybind11/pybind11.h>
+
+#include "node.h"
+
+PYBIND11_DECLARE_HOLDER_TYPE(T, flambeau::Ref<T>, true)
+
+#include "flambeau/python.h"
+
+namespace flambeau::autograd {
+
+void bind_nodes(pybind11::module_& m);        // nodes.cpp: the graph as objects
+void bind_hooks(pybind11::module_& m);        // hooks.cpp
+void bind_function(pybind11::module_& m);     // function.cpp: autograd.Function
+void bind_saved_hooks(pybind11::module_& m);  // saved_hooks.cpp
+void bind_anomaly(pybind11::module_& m);      // anomaly.cpp
+void bind_profiler(pybind11::module_& m);     // profiler.cpp
+pybind11::list traceback_lines(const Node& node);
+
+// Runs body, turning exceptions into a Python error and null: for functions of CPython's own calling conventions.
+template <class F>
+PyObject* guarded(F&& body) {
+  try {
+    return body();
+  } catch (const PythonError&) {
+  } catch (pybind11::error_already_set& e) {
+    e.restore();
+  } catch (const std::exception& e) {
+    python_interface->set_error(e);
+  }
+  return nullptr;
+}
+
+}  // namespace flambeau::autograd

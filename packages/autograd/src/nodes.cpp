@@ -1,0 +1,152 @@
+// The graph as Python objects.
+#include "bind.h"
+
+#include <pybind11/stl.h>
+
+namespace py = pybind11;
+
+namespace flambeau::autograd {
+
+namespace {
+
+constexpr const char kFreed[] =
+    "Trying to access saved tensors after they have already been freed: run backward with retain_graph=True to keep "
+    "them.";
+
+const OperatorNode* operator_node(const Node& n) { return dynamic_cast<const OperatorNode*>(&n); }
+
+py::object wrapped(const Tensor& t) {
+  return t.defined() ? py::reinterpret_steal<py::object>(wrap(t)) : py::object(py::none());
+}
+
+py::tuple next_functions(const Node& n) {
+  py::tuple out(n.edges.size());
+  for (size_t i = 0; i < n.edges.size(); ++i)
+    out[i] = py::make_tuple(n.edges[i].node ? py::cast(n.edges[i].node) : py::object(py::none()), n.edges[i].index);
+  return out;
+}
+
+// Which input a saved tensor is, by where its gradient goes; -1 if that does not tell.
+int input_of(const Node& node, const Tensor& saved) {
+  if (!saved.defined() || !saved.requires_grad()) return -1;
+  const Edge edge = gradient_edge(saved);
+  for (size_t i = 0; i < node.edges.size(); ++i)
+    if (node.edges[i].node == edge.node && node.edges[i].index == edge.index) return int(i);
+  return -1;
+}
+
+// For each saved tensor: the input that it is, or -1; the output that it is, or -1; the tensor.
+py::list saved_parts(Node& n) {
+  py::list out;
+  auto* node = dynamic_cast<OperatorNode*>(&n);
+  if (!node) return out;
+  require(!node->released(), kFreed);
+  for (size_t i = 0; i < node->saved_count(); ++i) {
+    const int output = node->saved_output(i);
+    const Tensor t = node->unpack(i);
+    out.append(py::make_tuple(output < 0 ? input_of(n, t) : -1, output, wrapped(t)));
+  }
+  return out;
+}
+
+// For each saved tensor its shape, dtype and bytes, without unpacking it.
+py::list saved_sizes(const Node& n) {
+  py::list out;
+  const OperatorNode* node = operator_node(n);
+  for (size_t i = 0; node && i < node->saved_count(); ++i)
+    if (const Tensor& t = node->saved_tensor(i); t.defined()) {
+      const py::object tensor = wrapped(alias(t));
+      out.append(py::make_tuple(tensor.attr("shape"), tensor.attr("dtype"), t.numel() * item_size(t.dtype())));
+    }
+  return out;
+}
+
+py::tuple output_sizes(const Node& n) {  // of its outputs: shape and dtype
+  py::tuple out(n.outputs.size());
+  for (size_t i = 0; i < n.outputs.size(); ++i) {
+    const py::object example = wrapped(empty({0}, n.outputs[i].dtype));
+    out[i] =
+        py::make_tuple(py::tuple(py::cast(std::vector<int64_t>(n.outputs[i].shape.begin(), n.outputs[i].shape.end()))),
+                       example.attr("dtype"));
+  }
+  return out;
+}
+
+py::object metadata(Node& n) {
+  PyObject*& held = node_hooks(n).metadata;
+  if (!held) {
+    py::dict made;
+    if (n.hooks->call_site) {
+      made["traceback_"] = traceback_lines(n);
+      if (n.hooks->call_site->parent) made["parent_"] = py::cast(n.hooks->call_site->parent);
+    }
+    held = made.release().ptr();
+  }
+  return py::reinterpret_borrow<py::object>(held);
+}
+
+Tensor variable(const Node& n) {
+  const auto* leaf = dynamic_cast<const AccumulateGrad*>(&n);
+  if (!leaf) throw py::attribute_error("only AccumulateGrad nodes have a variable");
+  return leaf->leaf();
+}
+
+py::object context(const Node& n) {
+  PyObject* held = n.function_context();
+  return held ? py::reinterpret_borrow<py::object>(held) : py::object(py::none());
+}
+
+std::string repr(const py::object& self) {
+  return "<" + std::string(self.cast<Node&>().name()) + " object at " +
+         py::str(py::module_::import("builtins").attr("hex")(reinterpret_cast<size_t>(&self.cast<Node&>())))
+             .cast<std::string>() +
+         ">";
+}
+
+}  // namespace
+
+void* wrap_grad_fn(const Tensor& t) {
+  const Edge edge = gradient_edge(t);
+  if (!edge.node || !meta_of(t).grad_fn) return py::object(py::none()).release().ptr();
+  return py::cast(edge.node).release().ptr();
+}
+
+void bind_nodes(py::module_& m) {
+  py::class_<Node, Ref<Node>>(m, "Node", "A node of the recorded graph: an operation that can be differentiated.")
+      .def_static("__new__",
+                  [](const py::args&, const py::kwargs&) -> py::object {  // copy.copy and the like find no other way
+                    throw py::type_error("nodes are made by recording operations, not by calling or copying");
+                  })
+      .def(
+          "name", [](const Node& n) { return std::string(n.name()); }, "The operator's name with the suffix Backward0.")
+      .def("__repr__", &repr)
+      .def_property_readonly("next_functions", &next_functions,
+                             "The nodes its gradients flow to, each with the number of the output.")
+      .def_property_readonly("metadata", &metadata, "A dict for whatever one wants to keep with the node.")
+      .def_property_readonly("variable", &variable, "Of an AccumulateGrad node: the leaf.")
+      .def_property_readonly("_sequence_nr", [](const Node& n) { return n.sequence; })
+      .def_property_readonly("_saved_bytes",
+                             [](const Node& n) {
+                               const OperatorNode* node = operator_node(n);
+                               return node ? node->saved_bytes() : 0;
+                             })
+      .def_property_readonly("_saved_parts", &saved_parts)
+      .def_property_readonly("_saved_sizes", &saved_sizes)
+      .def_property_readonly("_output_sizes", &output_sizes)
+      .def_property_readonly("_function_context", &context);
+  m.def("gradient_edge", [](const Tensor& t) {
+    const Edge edge = gradient_edge(t);
+    require(bool(edge.node),
+            "It is not possible to get the gradient edge for a Tensor that does not require gradients");
+    return py::make_tuple(py::cast(edge.node), edge.index);
+  });
+  m.def("current_run", &current_run);
+  m.def("run_is_selective", &run_is_selective);
+  m.def("run_reaches", [](Node& n) { return run_reaches(&n); });
+  m.def("current_node", [] {
+    Node* node = current_node();
+    return node ? py::cast(Ref<Node>(node)) : py::object(py::none());
+  });
+}
+
+}  // namespace flambeau::autograd

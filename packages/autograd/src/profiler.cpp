@@ -1,0 +1,178 @@
+// What watches calls of operators: the profiler, and the search for the first number that is not finite.
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <unordered_set>
+
+#include "bind.h"
+
+namespace py = pybind11;
+
+namespace flambeau::autograd {
+
+namespace {
+
+int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+const char* lasting(const std::string& name) {
+  static auto* names = new std::unordered_set<std::string>;
+  return names->insert(name).first->c_str();
+}
+
+struct Event {
+  const char* name;
+  int64_t start, end, within;  // nanoseconds; `within`: those of the events inside of it
+  int64_t bytes;               // of tensors, more at its end than at its start
+  int64_t parent;              // its position, or -1
+  unsigned long thread;
+};
+
+// The events that are open in a thread. They belong to one recorder: another one starts anew.
+struct OpenEvents {
+  int64_t recorder = -1;
+  std::vector<size_t> positions;
+};
+OpenEvents& open_events() {
+  static thread_local OpenEvents open;
+  return open;
+}
+
+class Recorder final : public CallObserver {
+ public:
+  Recorder() : number_(next_number++) {}
+  void begin(const char* name) override { enter(lasting(name)); }
+  void enter(const char* name) {
+    std::vector<size_t>& open = opened();
+    events.push_back({name, now(), 0, 0, -int64_t(allocated_bytes()), open.empty() ? -1 : int64_t(open.back()),
+                      PyThread_get_thread_ident()});
+    open.push_back(events.size() - 1);
+  }
+  PyObject* end(const char*, PyObject* result) override {
+    std::vector<size_t>& open = opened();
+    if (open.empty()) return result;  // it began before the recorder did
+    Event& event = events[open.back()];
+    open.pop_back();
+    event.end = now();
+    event.bytes += int64_t(allocated_bytes());
+    if (event.parent >= 0) events[size_t(event.parent)].within += event.end - event.start;
+    return result;
+  }
+  std::vector<Event> events;
+
+ private:
+  std::vector<size_t>& opened() {
+    OpenEvents& open = open_events();
+    if (std::exchange(open.recorder, number_) != number_) open.positions.clear();
+    return open.positions;
+  }
+  static int64_t next_number;
+  const int64_t number_;
+};
+int64_t Recorder::next_number = 0;
+
+// Raises at the operator whose result is the first that holds a NaN or an infinity.
+class FiniteCheck final : public CallObserver {
+ public:
+  FiniteCheck(PyObject* error, bool nan, bool infinity) : error_(Py_NewRef(error)), nan_(nan), infinity_(infinity) {}
+  virtual ~FiniteCheck() { Py_DECREF(error_); }
+  void begin(const char*) override {}
+  PyObject* end(const char* name, PyObject* result) override {
+    if (!result || std::string_view(name).find("empty") != std::string_view::npos) return result;  // says nothing yet
+    return guarded([&]() -> PyObject* {
+      CallObserver* const self = std::exchange(call_observer, nullptr);
+      std::string found;
+      if (PyTuple_Check(result)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result) && found.empty(); ++i)
+          found = describe(PyTuple_GET_ITEM(result, i));
+      } else {
+        found = describe(result);
+      }
+      call_observer = self;
+      if (found.empty()) return result;
+      Py_DECREF(result);
+      PyErr_SetString(error_, (std::string(name) + found + place()).c_str());
+      return nullptr;
+    });
+  }
+
+ private:
+  // What is wrong with a tensor; empty where nothing is. A view shows what another operator wrote.
+  std::string describe(PyObject* o) const {
+    const Tensor* t = python_interface->unwrap(o);
+    if (!t || !is_inexact(t->dtype()) || t->impl()->base || t->numel() == 0) return "";
+    GradMode off(false);
+    const py::object values = py::reinterpret_steal<py::object>(wrap(alias(*t)));
+    for (const char* kind : {"isnan", "isinf"}) {
+      if (!(kind[2] == 'n' ? nan_ : infinity_)) continue;
+      const py::object bad = values.attr(kind)();
+      const int64_t count = bad.attr("sum")().attr("item")().cast<int64_t>();
+      if (!count) continue;
+      const py::object index = bad.attr("nonzero")().attr("__getitem__")(0).attr("tolist")();
+      return std::string(" gave ") + (kind[2] == 'n' ? "nan" : "inf") + " in " + std::to_string(count) + " of the " +
+             std::to_string(t->numel()) + " elements of its result of shape " +
+             py::str(py::list(values.attr("shape"))).cast<std::string>() + " and dtype " +
+             py::str(values.attr("dtype")).cast<std::string>() + ", first at index " +
+             py::str(index).cast<std::string>();
+    }
+    return "";
+  }
+  static std::string place() {
+    PyFrameObject* frame = PyEval_GetFrame();
+    if (!frame) return "";
+    const py::object code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
+    return ", called in " + code.attr("co_filename").cast<std::string>() + ", line " +
+           std::to_string(PyFrame_GetLineNumber(frame));
+  }
+
+  PyObject* error_;
+  const bool nan_, infinity_;
+};
+
+std::unique_ptr<Recorder> recorder;
+std::vector<std::unique_ptr<FiniteCheck>> checks;  // nested
+
+void start_profile() {
+  require(!call_observer, "a profiler or detect_nonfinite is running already");
+  recorder = std::make_unique<Recorder>();
+  call_observer = recorder.get();
+}
+
+py::list stop_profile() {
+  call_observer = nullptr;
+  py::list out;
+  const int64_t end = now();
+  for (const Event& e : recorder->events) {
+    const int64_t duration = (e.end ? e.end : end) - e.start;
+    out.append(py::make_tuple(e.name, e.start, duration, duration - e.within, e.end ? e.bytes : 0, e.parent, e.thread));
+  }
+  recorder.reset();
+  return out;
+}
+
+}  // namespace
+
+void bind_profiler(py::module_& m) {
+  m.def("start_profile", &start_profile);
+  m.def("stop_profile", &stop_profile, "(name, start, duration, self time, bytes, parent, thread) of every call.");
+  m.def("enter_profiled", [](const std::string& name) {
+    if (recorder) recorder->enter(lasting(name));
+    return bool(recorder);
+  });
+  m.def("leave_profiled", [] {
+    if (recorder) recorder->end("", nullptr);
+  });
+  m.def("start_finite_check", [](const py::object& error, bool nan, bool infinity) {
+    require(!recorder, "a profiler is running already");
+    checks.push_back(std::make_unique<FiniteCheck>(error.ptr(), nan, infinity));
+    call_observer = checks.back().get();
+  });
+  m.def("stop_finite_check", [] {
+    checks.pop_back();
+    call_observer = checks.empty() ? nullptr : checks.back().get();
+  });
+}
+
+}  // namespace flambeau::autograd

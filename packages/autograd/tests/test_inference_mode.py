@@ -1,0 +1,116 @@
+"""Inference mode, and the tensors made in it."""
+
+import asyncio
+
+import pytest
+
+import flambeau as fb
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([1.0, 2.0], requires_grad=True)
+
+
+@pytest.fixture
+def made():
+    with fb.inference_mode():
+        return fb.tensor([3.0, 4.0])
+
+
+def test_what_is_made_inside_is_marked(x, made):
+    assert made.is_inference() and fb.is_inference(made) and not x.is_inference()
+    with fb.inference_mode():
+        assert (x * 2).is_inference() and not x[0].is_inference() and not (x * 2).requires_grad
+        assert not fb.is_grad_enabled()
+    assert made[0].is_inference() and made.view(2, 1).is_inference()
+    assert not made.clone().is_inference() and not (made * 2).is_inference()
+
+
+def test_changes_inside_are_not_counted(made):
+    with fb.inference_mode():
+        made.add_(1)
+        made[0] = 7.0
+    assert made.tolist() == [7, 5]
+    with pytest.raises(RuntimeError, match="Inference tensors do not track version counter"):
+        made._version  # noqa: B018
+
+
+@pytest.mark.parametrize("change", [lambda t: t.add_(1), lambda t: t[0].mul_(2), lambda t: t.view(2, 1).zero_()])
+def test_changes_outside_are_refused(made, change):
+    for mode in (fb.enable_grad, fb.no_grad):
+        with mode(), pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode"):
+            change(made)
+    assert made.tolist() == [3, 4]
+
+
+def test_it_is_not_saved_for_a_derivative(x, made):
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
+        x * made
+    assert (x + made).requires_grad  # which saves nothing
+    assert (x * made.clone()).requires_grad
+    with fb.no_grad():
+        assert (x * made).tolist() == [3, 8]
+
+
+def test_it_asks_for_no_gradient_outside(made):
+    with pytest.raises(RuntimeError, match="requires_grad=True on inference tensor outside InferenceMode"):
+        made.requires_grad_()
+    with fb.inference_mode():
+        assert fb.ones(2, requires_grad=True).requires_grad
+
+
+def test_a_view_made_inside_of_a_tensor_from_outside(x):
+    y = x * 1
+    with fb.inference_mode():
+        view = y[0]
+        view.add_(1)
+    assert not view.is_inference() and y.tolist() == [2, 2] and y._version == 1
+    with pytest.raises(RuntimeError, match="view was created in inference mode"):
+        view.add_(1)
+
+
+def test_it_nests_and_restores(x):
+    with fb.inference_mode():
+        with fb.inference_mode(False):
+            assert not fb.is_inference_mode_enabled() and (x * 2).requires_grad and not fb.ones(1).is_inference()
+        assert fb.is_inference_mode_enabled() and fb.ones(1).is_inference()
+    assert not fb.is_inference_mode_enabled() and not fb.ones(1).is_inference()
+
+
+@pytest.mark.parametrize("decorate", [fb.inference_mode, fb.inference_mode()])
+def test_decorated_functions_and_generators(x, decorate):
+    @decorate
+    def double(t):
+        return t * 2
+
+    @decorate
+    def steps():
+        yield fb.ones(1)
+        yield fb.ones(1)
+
+    assert double(x).is_inference() and not fb.is_inference_mode_enabled()
+    for made in steps():
+        assert made.is_inference() and not fb.ones(1).is_inference()
+
+
+def test_decorated_coroutines(x):
+    modes = []
+
+    @fb.no_grad()
+    async def first():
+        modes.append(fb.is_grad_enabled())
+        await asyncio.sleep(0)
+        modes.append(fb.is_grad_enabled())
+        return 3
+
+    async def second():
+        modes.append(fb.is_grad_enabled())
+        await asyncio.sleep(0)
+        modes.append(fb.is_grad_enabled())
+
+    async def both():
+        return await asyncio.gather(first(), second())
+
+    assert asyncio.run(both()) == [3, None] and modes == [False, True, False, True]
+    assert fb.is_grad_enabled()

@@ -1,0 +1,192 @@
+"""Hooks on what the graph saves."""
+
+import gc
+import weakref
+
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import Function, grad, graph
+
+HOOKS = graph.saved_tensors_hooks
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([1.0, 2.0], dtype=fb.float64, requires_grad=True)
+
+
+def test_what_is_saved_passes_through_the_hooks(x):
+    packed, unpacked = [], []
+    with HOOKS(lambda t: packed.append(t.tolist()) or t.numpy().copy(), lambda a: unpacked.append(1) or fb.tensor(a)):
+        y = (x.exp() * fb.tensor([3.0, 4.0], dtype=fb.float64)).sum()
+    assert len(packed) == 2 and not unpacked
+    y.backward()
+    assert len(unpacked) == 2
+    assert x.grad.tolist() == pytest.approx([3 * 2.718281828, 4 * 7.389056099])
+
+
+def test_the_innermost_pair_counts_and_only_inside(x):
+    calls = []
+
+    def pair(name):
+        return HOOKS(lambda t: calls.append(name) or t, lambda t: t)
+
+    with pair("outer"):
+        x.sin()
+        with pair("inner"):
+            x.sin()
+        x.sin()
+    x.sin()
+    assert calls == ["outer", "inner", "outer"]
+
+
+def test_hooks_run_without_recording_and_see_no_history(x):
+    seen = []
+    with HOOKS(lambda t: seen.append((fb.is_grad_enabled(), t.requires_grad)) or t, lambda t: t):
+        x.exp()
+    assert seen == [(False, False)]
+
+
+def test_higher_derivatives_through_packed_inputs_and_outputs(x):
+    for function, second in ((fb.exp, fb.exp), (lambda t: t**3, lambda t: 6 * t)):
+        with HOOKS(lambda t: t.clone(), lambda t: t.clone()):
+            y = function(x * 1)
+            (first,) = grad(y.sum(), x, create_graph=True)
+            (got,) = grad(first.sum(), x)
+        assert got.tolist() == pytest.approx(second(x).tolist())
+
+
+def test_packed_tensors_may_be_changed_afterwards(x):
+    y = x * 1
+    with HOOKS(lambda t: t.clone(), lambda t: t):
+        z = (y * y).sum()
+    y.zero_()
+    assert grad(z, x)[0].tolist() == [2, 4]
+
+
+def test_functions_save_through_the_hooks(x):
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, t):
+            ctx.save_for_backward(t, None)
+            return t * t
+
+        @staticmethod
+        def backward(ctx, gradient):
+            t, nothing = ctx.saved_tensors
+            assert nothing is None
+            return 2 * t * gradient
+
+    with HOOKS(lambda t: t * 10, lambda t: t):
+        y = Square.apply(x).sum()
+    assert grad(y, x)[0].tolist() == [20, 40]
+
+
+def test_a_pack_hook_must_not_change_its_input(x):
+    with (
+        HOOKS(lambda t: t.mul_(2), lambda t: t),
+        pytest.raises(RuntimeError, match="pack hook is modifying its input in place"),
+    ):
+        x.exp()
+
+
+def test_an_unpack_hook_returns_a_tensor(x):
+    with HOOKS(lambda t: t, lambda t: 3):
+        y = x.exp().sum()
+    with pytest.raises(TypeError, match="unpack_hook expected to be a Tensor but got result of type int"):
+        y.backward()
+    assert x.grad is None
+
+
+def test_exceptions_in_hooks_arrive(x):
+    with HOOKS(lambda t: 1 / 0, lambda t: t), pytest.raises(ZeroDivisionError):
+        x.exp()
+    with HOOKS(lambda t: t, lambda t: 1 / 0):
+        y = x.exp().sum()
+    with pytest.raises(ZeroDivisionError) as caught:
+        y.backward()
+    assert "ExpBackward0" in "".join(caught.value.__notes__)
+    x.exp().sum().backward()
+
+
+def test_disabled(x):
+    with graph.disable_saved_tensors_hooks("not here"):
+        with pytest.raises(RuntimeError, match="not here"), HOOKS(lambda t: t, lambda t: t):
+            pass
+        x.exp()
+    refused = pytest.raises(RuntimeError, match="too late")
+    with HOOKS(lambda t: t, lambda t: t), refused, graph.disable_saved_tensors_hooks("too late"):
+        pass
+    with HOOKS(lambda t: t, lambda t: t):
+        pass
+
+
+def test_save_on_cpu(x):
+    with graph.save_on_cpu():
+        y = (x * x).sum()
+    assert grad(y, x)[0].tolist() == [2, 4]
+    with pytest.raises(RuntimeError, match="needs a GPU"):
+        graph.save_on_cpu(pin_memory=True)
+
+
+def test_allow_mutation(x):
+    with graph.allow_mutation_on_saved_tensors():
+        y = x * 1
+        z = y.square().sum()
+        y.zero_()
+        assert grad(z, x)[0].tolist() == [2, 4]
+
+
+def test_what_hooks_keep_goes_with_the_run(x):
+    class Kept:
+        pass
+
+    kept = []
+
+    def pack(tensor):
+        made = Kept()
+        kept.append(weakref.ref(made))
+        return made
+
+    with HOOKS(pack, lambda made: fb.ones(2, dtype=fb.float64)):
+        y = x.exp().sum()
+        x.exp()  # dropped at once
+    gc.collect()
+    assert kept[0]() is not None and kept[1]() is None
+    y.backward()
+    assert kept[0]() is None
+
+
+def test_hooks_belong_to_their_thread(x):
+    import threading
+
+    calls = []
+    with HOOKS(lambda t: calls.append(1) or t, lambda t: t):
+        thread = threading.Thread(target=lambda: x.exp())
+        thread.start()
+        thread.join()
+    assert not calls
+
+
+def test_what_a_node_saved_can_be_read(x):
+    y = x * 2
+    node = (y * x).grad_fn
+    assert node._saved_other is x and node._saved_self.tolist() == [2, 4]
+    assert x.exp().grad_fn._saved_result.tolist() == pytest.approx(x.exp().tolist())
+    assert [t.tolist() for t in node.saved_tensors] == [[2, 4], [1, 2]]
+    with pytest.raises(AttributeError, match="MulBackward0 has no attribute '_saved_weight0'"):
+        node._saved_weight0  # noqa: B018
+    z = x.exp().sum()
+    z.backward()
+    with pytest.raises(RuntimeError, match="already been freed"):
+        z.grad_fn.next_functions[0][0].saved_tensors  # noqa: B018
+
+
+def test_increment_version(x):
+    y = x * 1
+    z = (y * y).sum()
+    graph.increment_version([y, y])
+    assert y._version == 2
+    with pytest.raises(RuntimeError, match=r"version 2; expected version 0"):
+        z.backward()

@@ -1,0 +1,119 @@
+"""Views that may not be changed in place, and what is left as it was when that is tried."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import Function, grad, gradcheck
+
+PARTS = {
+    "unbind": lambda t: t.unbind(),
+    "split": lambda t: t.split(1),
+    "split_with_sizes": lambda t: t.split([1, 1, 1]),
+    "chunk": lambda t: t.chunk(3),
+    "tensor_split": lambda t: t.tensor_split(3),
+    "hsplit": lambda t: t.hsplit(3),
+    "iteration": lambda t: tuple(t),
+}
+
+
+@pytest.fixture
+def y():
+    return fb.tensor([1.0, 2.0, 3.0], dtype=fb.float64, requires_grad=True) * 1
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_one_of_several_views(y, parts):
+    part = parts(y)[1]
+    name = part.grad_fn.name()
+    with pytest.raises(
+        RuntimeError, match=f"Output 1 of {name} is a view and is being modified inplace.*multiple views"
+    ):
+        part.mul_(2)
+    with pytest.raises(RuntimeError, match="multiple views"):
+        part.view(-1).zero_()
+    assert y.tolist() == [1, 2, 3] and y._version == 0 and part.grad_fn.name() == name
+    with fb.no_grad():
+        part.mul_(2)
+    assert y.tolist() == [1, 4, 3]
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_parts_of_a_tensor_without_history(parts):
+    base = fb.ones(3)
+    for part in parts(base):
+        part.add_(1)
+    assert base.tolist() == [2, 2, 2]
+    with pytest.raises(RuntimeError, match="multiple views"):
+        parts(base)[0].mul_(fb.ones(1, requires_grad=True)[0])
+    assert base.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_the_derivative_of_parts(parts):
+    def function(t):
+        first, _, third = parts(t)
+        return first * third + t
+
+    assert gradcheck(function, fb.tensor([1.0, 2.0, 3.0], dtype=fb.float64, requires_grad=True))
+
+
+def test_parts_are_outputs_of_one_node(y):
+    rows = y.unbind()
+    assert {part.grad_fn for part in rows} == {rows[0].grad_fn} and [p.output_nr for p in rows] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("parts", [lambda t: t.unsafe_split(1), lambda t: t.unsafe_chunk(3)])
+def test_unsafe_parts_may_be_changed(y, parts):
+    part = parts(y)[0]
+    part.mul_(5)
+    assert grad(y.sum() + part.sum(), y, allow_unused=True) is not None
+
+
+def test_a_view_made_without_recording(y):
+    with fb.no_grad():
+        view = y[0]
+    for changed in (view, view.view(1)):
+        with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+            changed.add_(1)
+    base = fb.zeros(2)
+    with fb.no_grad():
+        view = base[0]
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        view.copy_(fb.ones((), requires_grad=True))
+    assert base.tolist() == [0, 0]
+    view.fill_(3)
+    assert base.tolist() == [3, 0]
+
+
+class Same(Function):
+    @staticmethod
+    def forward(ctx, t):
+        return t
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Reshaped(Same):
+    @staticmethod
+    def forward(ctx, t):
+        return t.view(-1, 1)
+
+
+@pytest.mark.parametrize("function", [Same, Reshaped])
+def test_a_view_made_by_a_function(y, function):
+    z = function.apply(y)
+    with pytest.raises(RuntimeError, match=f"Output 0 of {function.__name__}Backward.*custom Function"):
+        z.mul_(2)
+    function.apply(fb.ones(3)).mul_(2)
+
+
+def test_scatters_change_leaves_under_no_grad():
+    x = fb.zeros(3, requires_grad=True)
+    with fb.no_grad():
+        x.scatter_(0, fb.tensor([1]), fb.ones(1))
+        x.index_add_(0, fb.tensor([2]), fb.ones(1))
+    assert x.tolist() == [0, 1, 1] and x.is_leaf
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        x.scatter_(0, fb.tensor([1]), fb.ones(1))

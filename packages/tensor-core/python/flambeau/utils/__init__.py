@@ -1,0 +1,16 @@
+"""Modules that PyTorch keeps in ``torch.utils``; other distributions bring theirs. Each loads when it is used."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+__path__ = pkgutil.extend_path(__path__, __name__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
