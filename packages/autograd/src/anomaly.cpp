@@ -53,7 +53,7 @@ std::string call_text(const Node& node) {
 void check_nan(const Node& node, const Tensor* results, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     if (!results[i].defined() || !is_inexact(results[i].dtype())) continue;
-    GradMode off(false);
+    NoRecording off;
     require(!item(any(ne(results[i], results[i]), {}, false)).truth(), "Function '", node,
             "' returned nan values in its ", i, "th output.");
   }

@@ -323,7 +323,7 @@ py::object FunctionCall::run_forward() const {
   PyObject* cls = reinterpret_cast<PyObject*>(function);
   const py::object forward = owned(PyObject_GetAttr(cls, names().forward)),
                    setup = owned(PyObject_GetAttr(cls, names().setup_context));
-  GradMode off(false);
+  NoRecording off;
   SmallVector<PyObject*, 8> values;
   if (setup.is_none()) values.push_back(reinterpret_cast<PyObject*>(context));
   for (size_t i = 0; i < count; ++i) values.push_back(arguments[i]);

@@ -103,7 +103,7 @@ class FiniteCheck final : public CallObserver {
   std::string describe(PyObject* o) const {
     const Tensor* t = python_interface->unwrap(o);
     if (!t || !is_inexact(t->dtype()) || t->impl()->base || t->numel() == 0) return "";
-    GradMode off(false);
+    NoRecording off;
     const py::object values = py::reinterpret_steal<py::object>(wrap(alias(*t)));
     for (const char* kind : {"isnan", "isinf"}) {
       if (!(kind[2] == 'n' ? nan_ : infinity_)) continue;

@@ -35,7 +35,7 @@ void pack(SavedTensor& saved, const Tensor& t) {
   const HookStack& stack = hook_stack();
   if (stack.pairs.empty()) return;
   const HookPair hooks = stack.pairs.back();
-  GradMode off(false);
+  NoRecording off;
   const Tensor given = alias(t);
   const uint32_t version = given.storage().version();
   const py::object packed = hooks.pack(py::reinterpret_steal<py::object>(wrap(given)));

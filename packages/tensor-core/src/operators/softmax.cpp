@@ -28,7 +28,30 @@ Tensor last(const Tensor& t, int64_t dim, Dtype in) {
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 
-Tensor forward(const kernels::RowKernel (&kernel)[2], const Tensor& t, int64_t dim) {
+// A dimension before others: its columns where they lie, a number of them for each thread.
+Tensor down_columns(kernels::ScanKernel kernel, const Tensor& t, int64_t dim, Dtype in) {
+  constexpr int64_t kColumns = 128;
+  int64_t outer = 1, inner = 1;
+  for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : t.shape()[i];
+  const int64_t length = t.size(dim), size = item_size(in), tiles = (inner + kColumns - 1) / kColumns;
+  const Tensor x = contiguous(to(t, in)), out = empty(t.shape(), in);
+  parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * kColumns)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t column = i % tiles * kColumns, at = (i / tiles * length * inner + column) * size;
+      kernel(out.bytes() + at, x.bytes() + at, length, inner, std::min(kColumns, inner - column));
+    }
+  });
+  return out;
+}
+// Whether columns are so many that they fill vectors.
+bool has_columns(const Tensor& t, int64_t dim) {
+  int64_t inner = 1;
+  for (int64_t i = dim + 1; i < t.dim(); ++i) inner *= t.shape()[i];
+  return t.numel() > 0 && inner >= 16;
+}
+
+Tensor forward(const kernels::RowKernel (&rows_kernel)[2], const kernels::ScanKernel (&columns_kernel)[2],
+               const Tensor& t, int64_t dim) {
   NoRecording off;
   const Dtype in = working_type(t);
   if (has_columns(t, dim)) return to(down_columns(columns_kernel[in == Dtype::float64], t, dim, in), t.dtype());
