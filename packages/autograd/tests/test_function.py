@@ -1,5 +1,7 @@
 """autograd.Function."""
 
+import gc
+
 import pytest
 
 import flambeau as fb
@@ -222,3 +224,84 @@ def test_once_differentiable(x):
     (g,) = grad(Once.apply(x), x, seed, create_graph=True)
     with pytest.raises(RuntimeError, match="@once_differentiable"):
         g.sum().backward()
+
+
+def test_keywords_and_defaults_where_forward_has_no_context(x):
+    class Scaled(Function):
+        @staticmethod
+        def forward(t, scale=2.0):
+            return t * scale
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.scale = inputs[1]
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * ctx.scale, None
+
+    assert Scaled.apply(x, scale=3.0).tolist() == (x * 3).tolist()
+    assert grad(Scaled.apply(x, scale=3.0).sum(), x)[0].tolist() == [3.0] * x.numel()
+
+
+def test_vjp_is_another_name_of_backward(x):
+    class Double(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return t * 2
+
+        @staticmethod
+        def vjp(ctx, gradient):
+            return gradient * 2
+
+    assert grad(Double.apply(x).sum(), x)[0].tolist() == [2.0] * x.numel()
+
+    class Both(Double):
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    with pytest.raises(RuntimeError, match="both 'backward' and 'vjp'"):
+        Both.apply(x).sum().backward()
+
+
+def test_the_node_of_a_call_shows_its_context(x):
+    class Noted(Function):
+        @staticmethod
+        def forward(ctx, t):
+            ctx.note = "mine"
+            ctx.save_for_backward(t)
+            return t * 1
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    y = Noted.apply(x)
+    assert y.grad_fn.name() == "NotedBackward" and y.grad_fn.note == "mine"
+    assert y.grad_fn.saved_tensors == (x,)
+    with pytest.raises(AttributeError):
+        y.grad_fn.other  # noqa: B018
+
+
+def test_a_context_that_refers_to_the_result_is_collected(allocated):
+    class Referring(Function):
+        @staticmethod
+        def forward(ctx, t):
+            ctx.result = t * 2
+            return ctx.result
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 2
+
+    Referring.apply(fb.ones(1 << 16, requires_grad=True))
+    gc.collect()
+    assert allocated() < 64 * 1024
+
+
+def test_functions_are_not_instantiated():
+    with pytest.warns(DeprecationWarning, match="should not be instantiated"):
+        made = Function()
+    with pytest.raises(RuntimeError, match="Legacy autograd function"):
+        made(fb.ones(1))

@@ -2,6 +2,7 @@
 
 from ..workload import Workload
 from . import (
+    autograd,
     convolutions,
     elementwise,
     every_pointwise,
@@ -17,6 +18,7 @@ from . import (
 
 WORKLOADS: tuple[Workload, ...] = (
     *small_operators.ROWS,
+    *autograd.ROWS,
     *training.ROWS,
     *mapping.ROWS,
     *matrices.ROWS,

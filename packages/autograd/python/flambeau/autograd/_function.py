@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from flambeau._core import _interceptable
 from flambeau.autograd import _engine
 
 # Given where a Function is made into an object, which nothing calls.
@@ -46,7 +47,7 @@ class Function:
     setup_context: Any = None
     vjp: Any = None
 
-    apply = classmethod(_engine.apply)
+    apply = classmethod(_interceptable(_engine.apply))  # func.vmap answers for a batch
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(NOT_INSTANTIATED.format(name=type(self).__name__), DeprecationWarning, stacklevel=2)

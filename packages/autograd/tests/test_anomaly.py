@@ -1,0 +1,122 @@
+"""What errors say: the node they passed through, and in anomaly mode the forward call; the first NaN of either pass."""
+
+import pytest
+
+import flambeau as fb
+from flambeau import autograd
+from flambeau.autograd import Function
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([1.0, -2.0], requires_grad=True)
+
+
+def notes(caught):
+    return "\n".join(caught.value.__notes__)
+
+
+def the_forward_line(t):
+    return t.sqrt()
+
+
+def test_the_forward_line_of_a_nan(x):
+    with autograd.detect_anomaly():
+        y = the_forward_line(x)
+        with pytest.raises(
+            RuntimeError, match=r"Function 'SqrtBackward0' returned nan values in its 0th output"
+        ) as caught:
+            y.sum().backward()
+    assert "in the_forward_line\n    return t.sqrt()" in notes(caught)
+    assert x.grad is None and not fb.is_anomaly_enabled()
+    with autograd.detect_anomaly(check_nan=False):
+        the_forward_line(x).sum().backward()
+
+
+def test_the_mode_as_a_function(x):
+    fb.set_anomaly_enabled(True, check_nan=False)
+    assert fb.is_anomaly_enabled() and not fb.is_anomaly_check_nan_enabled()
+    fb.set_anomaly_enabled(False)
+    assert not fb.is_anomaly_enabled() and fb.is_anomaly_check_nan_enabled()
+    with autograd.set_detect_anomaly(True):
+        assert fb.is_anomaly_enabled()
+        node = (x * 2).grad_fn
+    assert not fb.is_anomaly_enabled()
+    assert "x * 2" in node.metadata["traceback_"][-1]
+
+
+def test_a_node_made_in_a_backward_pass_names_the_one_that_made_it(x):
+    with autograd.detect_anomaly():
+        y = the_forward_line(x.abs() + 1)
+        (g,) = autograd.grad(y.sum(), x, create_graph=True)
+    assert g.grad_fn.metadata["parent_"].name() == "AbsBackward0"
+
+
+def test_a_changed_saved_tensor_names_the_call(x):
+    def changed():
+        y = x * 1
+        z = y.exp()
+        z.add_(1)
+        return z.sum()
+
+    with pytest.raises(RuntimeError, match="Hint: enable anomaly detection"):
+        changed().backward()
+    with autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"ExpBackward0[\s\S]*z = y\.exp\(\)"):
+        changed().backward()
+
+
+def test_exceptions_arrive_as_they_are_with_a_note(x):
+    error = KeyError("mine")
+
+    def fail(gradient):
+        raise error
+
+    y = x.exp()
+    with y.register_hook(fail), pytest.raises(KeyError) as caught:
+        y.sum().backward(retain_graph=True)
+    assert caught.value is error and notes(caught) == "in a hook of ExpBackward0"
+    assert autograd.grad(y.sum(), x)[0].tolist() == y.tolist()
+
+
+class Failing(Function):
+    @staticmethod
+    def forward(ctx, t):
+        return t * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise ZeroDivisionError("in backward")
+
+
+def test_no_gradient_changes_in_a_run_that_fails(x):
+    w = fb.ones(2, requires_grad=True)
+    y = w * 3
+    y.retain_grad()
+    with pytest.raises(ZeroDivisionError) as caught:
+        (y + Failing.apply(x)).sum().backward()
+    assert notes(caught) == "in the backward of FailingBackward"
+    assert w.grad is None and x.grad is None and y.grad is None
+    with x.register_hook(lambda g: 1 / 0), pytest.raises(ZeroDivisionError):
+        (w * x).sum().backward()
+    assert w.grad is None and x.grad is None
+
+
+def test_the_first_nonfinite_result_of_a_forward_pass(x):
+    def compute():
+        with autograd.detect_nonfinite():
+            y = x.abs() + 1
+            return y * x.log()
+
+    with pytest.raises(
+        autograd.NonfiniteError, match=r"log gave nan in 1 of the 2 elements of its result of shape \[2\]"
+    ):
+        compute()
+    with pytest.raises(
+        autograd.NonfiniteError, match=rf"first at index \[1\], called in .*{__file__.rsplit('/', 1)[-1]}"
+    ):
+        compute()
+    assert x.log()[1].isnan()
+    with autograd.detect_nonfinite(inf=False):
+        x / 0
+    with autograd.detect_nonfinite(), pytest.raises(autograd.NonfiniteError, match="div gave inf in 2"):
+        x / 0

@@ -1,0 +1,186 @@
+"""Checkpointing: the same values and gradients, less memory, and errors where the second run differs."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import Function, grad
+from flambeau.utils.checkpoint import (
+    CheckpointError,
+    checkpoint,
+    checkpoint_sequential,
+    set_checkpoint_debug_enabled,
+    set_checkpoint_early_stop,
+)
+
+N = 64 * 1024
+
+
+@pytest.fixture
+def x():
+    return fb.tensor([0.5, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
+
+
+@pytest.fixture
+def w():
+    return fb.tensor([1.5, -1.0, 0.3], dtype=fb.float64, requires_grad=True)
+
+
+def noisy(t, scale):
+    return (fb.dropout(t.sin(), 0.5, True) * scale).exp()
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_gradients_and_random_numbers_are_those_of_a_plain_call(x, w, reentrant):
+    fb.manual_seed(1)
+    expected = grad(noisy(x, w).sum(), [x, w])
+    after = fb.rand(1)
+    fb.manual_seed(1)
+    y = checkpoint(noisy, x, w, use_reentrant=reentrant)
+    y.sum().backward()
+    assert fb.equal(fb.rand(1), after)
+    assert x.grad.tolist() == expected[0].tolist() and w.grad.tolist() == expected[1].tolist()
+
+
+def test_the_function_runs_twice_and_no_further_than_it_must(x):
+    calls = []
+
+    def function(t):
+        calls.append("begin")
+        t = t.exp().sin()
+        calls.append("end")
+        return t
+
+    checkpoint(function, x, use_reentrant=False).sum().backward()
+    assert calls == ["begin", "end", "begin"]
+    with set_checkpoint_early_stop(False):
+        checkpoint(function, x, use_reentrant=False).sum().backward()
+    checkpoint(function, x, use_reentrant=False, early_stop=False).sum().backward()
+    assert calls[3:] == ["begin", "end"] * 4
+    with fb.no_grad():
+        assert not checkpoint(function, x, use_reentrant=False).requires_grad
+
+
+def test_nested_and_higher_derivatives_and_keywords(x, w):
+    def inner(t, *, scale):
+        return (t * scale).sin()
+
+    def outer(t, scale):
+        return checkpoint(inner, t.exp(), scale=scale, use_reentrant=False) * t
+
+    def plain(t, scale):
+        return inner(t.exp(), scale=scale) * t
+
+    results = []
+    for function in (plain, lambda t, s: checkpoint(outer, t, s, use_reentrant=False)):
+        first = grad(function(x, w).sum(), [x, w], create_graph=True)
+        results.append([*first, *grad((first[0] * first[1]).sum(), [x, w])])
+    for expected, got in zip(*results, strict=True):
+        assert got.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+def test_it_keeps_the_arguments_only(allocated):
+    x = fb.ones(N, requires_grad=True)
+
+    def deep(t):
+        for _ in range(10):
+            t = t.sin()
+        return t
+
+    y = checkpoint(deep, x, use_reentrant=False)
+    assert allocated() < 2 * 4 * N + 64 * 1024  # x and y, of float32
+    y.sum().backward()
+    del y
+    assert allocated() < 2 * 4 * N + 64 * 1024  # x and its gradient
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_sequential(x, reentrant):
+    functions = [fb.sin, fb.exp, fb.tanh, fb.cos, fb.sigmoid]
+    y = x
+    for function in functions:
+        y = function(y)
+    (expected,) = grad(y.sum(), x)
+    checkpoint_sequential(functions, 2, x, use_reentrant=reentrant).sum().backward()
+    assert x.grad.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    with pytest.raises(ValueError, match="6 segments of 5 functions"):
+        checkpoint_sequential(functions, 6, x, use_reentrant=reentrant)
+
+
+def test_contexts_of_both_runs(x):
+    entered = []
+
+    class Context:
+        def __init__(self, name):
+            self.name = name
+
+        def __enter__(self):
+            entered.append(self.name)
+
+        def __exit__(self, *exception):
+            pass
+
+    y = checkpoint(fb.exp, x, use_reentrant=False, context_fn=lambda: (Context("forward"), Context("again")))
+    assert entered == ["forward"]
+    y.sum().backward()
+    assert entered == ["forward", "again"]
+
+
+def differing(first, second):
+    functions = iter([first, second])
+    return lambda t: next(functions)(t)
+
+
+def test_a_second_run_that_differs_is_refused(x):
+    y = checkpoint(differing(lambda t: t.exp().sin(), lambda t: t + 1), x, use_reentrant=False)
+    with pytest.raises(
+        CheckpointError, match="saved during forward: 2\nNumber of tensors saved during recomputation: 0"
+    ):
+        y.sum().backward()
+    shapes = differing(lambda t: t.exp().sum(), lambda t: t[:2].exp().sum())
+    y = checkpoint(shapes, x, use_reentrant=False)
+    with pytest.raises(CheckpointError, match=r"different metadata[\s\S]*'shape': \[3\][\s\S]*'shape': \[2\]"):
+        y.backward()
+    assert x.grad is None
+    with set_checkpoint_debug_enabled(True):
+        y = checkpoint(differing(lambda t: t.exp(), lambda t: t + 1), x, use_reentrant=False)
+    with pytest.raises(CheckpointError, match="saved in forward"):
+        y.sum().backward()
+
+
+def test_a_changed_argument_is_refused(x):
+    y = x * 1
+    z = checkpoint(fb.exp, y, use_reentrant=False)
+    y.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+def test_a_saved_tensor_can_be_read_once(x):
+    class Twice(Function):
+        @staticmethod
+        def forward(ctx, t):
+            ctx.save_for_backward(t)
+            return t * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return ctx.saved_tensors[0] * ctx.saved_tensors[0]
+
+    y = checkpoint(lambda t: Twice.apply(t.exp()), x, use_reentrant=False)
+    with pytest.raises(CheckpointError, match="already unpacked once"):
+        y.sum().backward()
+
+
+def test_arguments_that_do_not_go_together(x):
+    with pytest.warns(UserWarning, match="use_reentrant parameter should be passed explicitly"):
+        checkpoint(fb.exp, x)
+    with pytest.raises(ValueError, match="Unexpected keyword arguments: scale"):
+        checkpoint(fb.exp, x, use_reentrant=True, scale=3)
+    with pytest.raises(ValueError, match="only supported when use_reentrant=False"):
+        checkpoint(fb.exp, x, use_reentrant=True, debug=True)
+    with pytest.raises(ValueError, match="determinism_check"):
+        checkpoint(fb.exp, x, use_reentrant=False, determinism_check="some")
+    with pytest.raises(RuntimeError, match=r"incompatible with \.grad"):
+        grad(checkpoint(fb.exp, x, use_reentrant=True).sum(), x)
+    with pytest.warns(UserWarning, match="None of the inputs have requires_grad=True"):
+        checkpoint(fb.exp, x.detach(), use_reentrant=True)
