@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from tools.parity.cells import KINDS, Cell
 
@@ -43,12 +44,12 @@ def failures(cells: list[Cell], each: int = 1) -> str:
     )
 
 
-def summary(cells: list[Cell]) -> str:
+def summary(cells: list[Cell], kinds: Sequence[str] = KINDS) -> str:
     """How many cells pass, of each kind and of all."""
     lines = []
-    for kind in (*KINDS, "all"):
+    for kind in (*kinds, "all"):
         own = [c for c in cells if kind in (c.kind, "all")]
         if own:
             passed = sum(not c.failures for c in own)
-            lines.append(f"{kind:9} {passed:6} of {len(own):6}  {100 * passed / len(own):6.2f} %")
+            lines.append(f"{kind:10} {passed:6} of {len(own):6}  {100 * passed / len(own):6.2f} %")
     return "\n".join(lines)

@@ -1,56 +1,109 @@
-"""Neural networks: modules, layers, losses, and the functions behind them."""
+"""Neural networks: modules, layers, losses, and the functions behind them.
 
-from . import functional, init, utils
-from ._activations import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from ._containers import ModuleDict, ModuleList, Sequential
-from ._convolution import Conv2d
-from ._dropout import Dropout
-from ._flatten import Flatten, Unflatten
-from ._linear import Identity, Linear
-from ._losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
-from ._module import Module
-from ._normalization import BatchNorm1d, BatchNorm2d
-from ._pooling import AvgPool2d, MaxPool2d
-from .parameter import Buffer, Parameter
+A family of layers is loaded when one of it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .modules.module import Module
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+
+if TYPE_CHECKING:
+    from . import functional as functional
+    from . import init as init
+    from . import modules as modules
+    from . import parallel as parallel
+    from . import utils as utils
+    from .modules.activation import *
+    from .modules.adaptive import *
+    from .modules.batchnorm import *
+    from .modules.channelshuffle import *
+    from .modules.container import *
+    from .modules.conv import *
+    from .modules.distance import *
+    from .modules.dropout import *
+    from .modules.flatten import *
+    from .modules.fold import *
+    from .modules.instancenorm import *
+    from .modules.lazy import *
+    from .modules.linear import *
+    from .modules.loss import *
+    from .modules.normalization import *
+    from .modules.padding import *
+    from .modules.pixelshuffle import *
+    from .modules.pooling import *
+    from .modules.rnn import *
+    from .modules.sparse import *
+    from .modules.transformer import *
+    from .modules.upsampling import *
+    from .parallel import *
+
+_SUBMODULES = ("functional", "init", "modules", "parallel", "utils")
+
+# The public names, by the module that defines them.
+_NAMES = {
+    "modules.container": "Container ModuleDict ModuleList ParameterDict ParameterList Sequential",
+    "modules.linear": "Bilinear Identity Linear",
+    "modules.conv": "Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d",
+    "modules.pooling": """
+        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
+        AvgPool1d AvgPool2d AvgPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d LPPool2d LPPool3d
+        MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d""",
+    "modules.padding": """
+        CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d
+        ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d
+        ZeroPad1d ZeroPad2d ZeroPad3d""",
+    "modules.activation": """
+        CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid LogSoftmax Mish
+        MultiheadAttention PReLU RReLU ReLU ReLU6 SELU SiLU Sigmoid Softmax Softmax2d Softmin Softplus Softshrink
+        Softsign Tanh Tanhshrink Threshold""",
+    "modules.batchnorm": "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm",
+    "modules.instancenorm": "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    "modules.normalization": "CrossMapLRN2d GroupNorm LayerNorm LocalResponseNorm RMSNorm",
+    "modules.dropout": "AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout",
+    "modules.sparse": "Embedding EmbeddingBag",
+    "modules.rnn": "GRU GRUCell LSTM LSTMCell RNN RNNBase RNNCell RNNCellBase",
+    "modules.transformer": """
+        Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer""",
+    "modules.flatten": "Flatten Unflatten",
+    "modules.fold": "Fold Unfold",
+    "modules.channelshuffle": "ChannelShuffle",
+    "modules.pixelshuffle": "PixelShuffle PixelUnshuffle",
+    "modules.upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
+    "modules.distance": "CosineSimilarity PairwiseDistance",
+    "modules.loss": """
+        BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
+        HuberLoss KLDivLoss L1Loss LinearCrossEntropyLoss LinearCrossEntropyOptions MSELoss MarginRankingLoss
+        MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss NLLLoss NLLLoss2d PoissonNLLLoss SmoothL1Loss
+        SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss""",
+    "modules.adaptive": "AdaptiveLogSoftmaxWithLoss",
+    "modules.lazy": """
+        LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
+        LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear""",
+    "parallel": "DataParallel",
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    # the tree
     "Module",
     "Parameter",
     "Buffer",
-    "Sequential",
-    "ModuleList",
-    "ModuleDict",
-    # layers
-    "Identity",
-    "Linear",
-    "Conv2d",
-    "MaxPool2d",
-    "AvgPool2d",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "Dropout",
-    "Flatten",
-    "Unflatten",
-    # activations
-    "ReLU",
-    "LeakyReLU",
-    "GELU",
-    "SiLU",
-    "Softplus",
-    "Sigmoid",
-    "Tanh",
-    "Softmax",
-    "LogSoftmax",
-    # losses
-    "CrossEntropyLoss",
-    "NLLLoss",
-    "MSELoss",
-    "L1Loss",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    # submodules
-    "functional",
-    "init",
-    "utils",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    *_HOME,
+    *_SUBMODULES,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f".{name}", __name__)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

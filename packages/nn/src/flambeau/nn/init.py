@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
-from flambeau import Tensor, no_grad
+from flambeau import Tensor, linalg, no_grad, randperm
 
 __all__ = [
     "calculate_fan",
     "calculate_gain",
+    "constant",
     "constant_",
+    "dirac",
+    "dirac_",
+    "eye",
     "eye_",
+    "kaiming_normal",
     "kaiming_normal_",
+    "kaiming_uniform",
     "kaiming_uniform_",
+    "normal",
     "normal_",
     "ones_",
+    "orthogonal",
+    "orthogonal_",
+    "sparse",
+    "sparse_",
+    "trunc_normal_",
+    "uniform",
     "uniform_",
+    "xavier_normal",
     "xavier_normal_",
+    "xavier_uniform",
     "xavier_uniform_",
     "zeros_",
 ]
@@ -115,6 +132,91 @@ def eye_(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Make the weight of a convolution of three to five dimensions pass its inputs on unchanged.
+
+    In each of ``groups`` groups as many channels are passed on as inputs and outputs both have.
+
+    Raises: ValueError for other numbers of dimensions, or outputs that the groups do not divide.
+
+    >>> nn.init.dirac_(fb.empty(2, 2, 3))[1]
+    tensor([[0., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    outputs, inputs, *window = tensor.shape
+    if outputs % groups:
+        raise ValueError(f"dim 0 must be divisible by groups, got {outputs} and {groups}")
+    each = outputs // groups
+    middle = tuple(side // 2 for side in window)
+    with no_grad():
+        tensor.zero_()
+        for group in range(groups):
+            for channel in range(min(each, inputs)):
+                tensor[(group * each + channel, channel, *middle)] = 1.0
+    return tensor
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+) -> Tensor:
+    """Draw from the normal distribution, restricted to ``[a, b]``.
+
+    The inverse of the distribution function, at uniform numbers between its values at both limits.
+
+    >>> bool((nn.init.trunc_normal_(fb.empty(100)).abs() <= 2).all())
+    True
+    """
+    if not a - 2 * std <= mean <= b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    low, high = (math.erf((limit - mean) / (std * math.sqrt(2.0))) for limit in (a, b))
+    with no_grad():
+        tensor.uniform_(low, high, **_options(generator))
+        return tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """Make the rows (or, where there are fewer, the columns) of ``tensor.flatten(1)`` orthonormal, times ``gain``.
+
+    Raises: ValueError for fewer than 2 dimensions.
+    Source: Saxe, McClelland, Ganguli 2013, arXiv:1312.6120.
+
+    >>> weight = nn.init.orthogonal_(fb.empty(2, 3))
+    >>> fb.allclose(weight @ weight.T, fb.eye(2), atol=1e-6)
+    True
+    """
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    with no_grad():
+        rows, columns = tensor.flatten(1).shape
+        drawn = tensor.detach().new_empty(max(rows, columns), min(rows, columns)).normal_(0, 1, **_options(generator))
+        q, r = linalg.qr(drawn)
+        q = q * r.diagonal().sign()  # so that the distribution is uniform
+        return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape)).mul_(gain)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """Draw a matrix from ``N(0, std**2)``, and set a fraction ``sparsity`` of each column to 0.
+
+    Raises: ValueError unless it has 2 dimensions. Source: Martens 2010, "Deep learning via Hessian-free optimization".
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        tensor.normal_(0, std, **_options(generator))
+        for column in range(columns):
+            tensor[randperm(rows, **_options(generator))[:zeros], column] = 0
+    return tensor
+
+
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Draw from ``U(-a, a)`` with ``a = gain * sqrt(6 / (fan_in + fan_out))``.
 
@@ -175,3 +277,31 @@ def _nothing_to_fill(tensor: Tensor) -> Tensor:
 
 def _options(generator: Any) -> dict[str, Any]:
     return {} if generator is None else {"generator": generator}
+
+
+def _older(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function by its name without the underscore, which warns."""
+    name = function.__name__.removesuffix("_")
+
+    @functools.wraps(function)
+    def older(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    older.__name__ = older.__qualname__ = name
+    older.__doc__ = f"`{name}_` by its older name, which warns."
+    return older
+
+
+constant = _older(constant_)
+dirac = _older(dirac_)
+eye = _older(eye_)
+kaiming_normal = _older(kaiming_normal_)
+kaiming_uniform = _older(kaiming_uniform_)
+normal = _older(normal_)
+orthogonal = _older(orthogonal_)
+sparse = _older(sparse_)
+uniform = _older(uniform_)
+xavier_normal = _older(xavier_normal_)
+xavier_uniform = _older(xavier_uniform_)
+_calculate_fan_in_and_fan_out = calculate_fan

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from flambeau import Tensor, empty
+from flambeau import Size, Tensor, empty
 from flambeau.overrides import _disabled_torch_function_impl
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
 class Parameter(Tensor):
@@ -58,7 +58,7 @@ class Buffer(Tensor):
     ['scale']
     """
 
-    persistent: bool
+    persistent: bool = True
     __torch_function__ = _disabled_torch_function_impl
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
@@ -76,3 +76,73 @@ class Buffer(Tensor):
 
 def _rebuild_buffer(kind: type[Buffer], data: Tensor, persistent: bool) -> Buffer:
     return kind(data, persistent=persistent)
+
+
+NO_SHAPE_YET = """\
+Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when \
+trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before \
+accessing their attributes."""
+
+
+class UninitializedTensorMixin(Tensor):
+    """A tensor whose shape is not known yet: the first input of a lazy module tells it."""
+
+    cls_to_become: ClassVar[type[Tensor]]
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary parameter or buffer of ``shape``, not initialised.
+
+        Args:
+            shape: sizes.
+            device, dtype: those it has already if None.
+        """
+        data = empty(*shape, device=device or self.device, dtype=dtype or self.dtype)
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
+        self.data = data
+
+    @property
+    def shape(self) -> Size:  # type: ignore[override]
+        """Raises RuntimeError: there is none."""
+        raise RuntimeError(NO_SHAPE_YET)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(*_arguments(self))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return type(self), _arguments(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def _arguments(tensor: UninitializedTensorMixin) -> tuple[Any, ...]:
+    return tensor.requires_grad, tensor.device, tensor.dtype
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter of a lazy module, until `materialize` gives it a shape.
+
+    >>> nn.UninitializedParameter()
+    <UninitializedParameter>
+    """
+
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Self:
+        parameter: Self = Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        return parameter
+
+
+class UninitializedBuffer(UninitializedTensorMixin):
+    """A buffer of a lazy module, until `materialize` gives it a shape."""
+
+    cls_to_become = Buffer
+
+    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> Self:
+        buffer: Self = Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        return buffer
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether a parameter or buffer has no shape yet."""
+    return isinstance(param, UninitializedTensorMixin)

@@ -1,6 +1,55 @@
-"""Tools for gradients and parameters."""
+"""Tools for gradients, parameters and sequences."""
 
-from ._gradients import clip_grad_norm_, clip_grad_value_
-from ._vectors import parameters_to_vector, vector_to_parameters
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+if TYPE_CHECKING:
+    from . import clip_grad as clip_grad
+    from . import convert_parameters as convert_parameters
+    from . import fusion as fusion
+    from . import init as init
+    from . import memory_format as memory_format
+    from . import parametrizations as parametrizations
+    from . import parametrize as parametrize
+    from . import prune as prune
+    from . import rnn as rnn
+    from . import stateless as stateless
+    from ._spectral_norm import *
+    from ._weight_norm import *
+    from .clip_grad import *
+    from .convert_parameters import *
+    from .fusion import *
+    from .init import *
+    from .memory_format import *
+
+# The public names, by the module that defines them; those of other modules are reached through the module.
+_NAMES = {
+    "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm",
+    "convert_parameters": "parameters_to_vector vector_to_parameters",
+    "fusion": "fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights",
+    "init": "skip_init",
+    "memory_format": "convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
+    "_spectral_norm": "remove_spectral_norm spectral_norm",
+    "_weight_norm": "remove_weight_norm weight_norm",
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+_SUBMODULES = (
+    *("clip_grad", "convert_parameters", "fusion", "init", "memory_format"),
+    *("parametrizations", "parametrize", "prune", "rnn", "stateless"),
+)
+
+__all__ = [*_HOME, *_SUBMODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in _SUBMODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

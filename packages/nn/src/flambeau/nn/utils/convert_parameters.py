@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from flambeau import Tensor, cat
 
+__all__ = ["parameters_to_vector", "vector_to_parameters"]
+
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """Return the elements of all parameters, one after the other, as one vector.

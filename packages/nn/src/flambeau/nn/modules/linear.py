@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from flambeau import Tensor, empty, linear
+from flambeau import Tensor, bilinear, empty, linear
 
-from . import init
-from ._module import Module
-from .parameter import Parameter
+from .. import init
+from ..parameter import Parameter
+from .module import Module
+from .utils import options_of
 
 
 class Identity(Module):
@@ -63,6 +64,58 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class Bilinear(Module):
+    """``y[k] = x1 @ weight[k] @ x2 + bias[k]``.
+
+    Shapes: ``(*, in1_features)`` and ``(*, in2_features)`` to ``(*, out_features)``.
+    Parameters: ``weight`` ``(out_features, in1_features, in2_features)`` and ``bias`` ``(out_features,)``, both uniform
+        in ``±1/sqrt(in1_features)``.
+    Raises: ValueError unless ``in1_features`` is positive.
+
+    >>> tuple(nn.Bilinear(2, 3, 4)(fb.zeros(5, 2), fb.zeros(5, 3)).shape)
+    (5, 4)
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got {in1_features}")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        for parameter in (self.weight, self.bias):
+            if parameter is not None:
+                init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        features = options_of(self, "in1_features", "in2_features", "out_features")
+        return f"{features}, bias={self.bias is not None}"
+
+
 def reset_weight_and_bias(weight: Tensor, bias: Tensor | None) -> None:
     """Initialise a linear or convolutional layer: ``U(-1/sqrt(fan_in), 1/sqrt(fan_in))`` for both.
 
@@ -74,3 +127,7 @@ def reset_weight_and_bias(weight: Tensor, bias: Tensor | None) -> None:
         fan_in, _ = init.calculate_fan(weight)
         bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
         init.uniform_(bias, -bound, bound)
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear`, by the name that the output of `MultiheadAttention` has."""

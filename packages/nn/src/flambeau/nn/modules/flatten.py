@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flambeau import Tensor
 
-from ._module import Module
+from .module import Module
 
 
 class Flatten(Module):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flambeau import Tensor
 
-from .parameter import Buffer, Parameter
+from ..parameter import Buffer, Parameter
 
 if TYPE_CHECKING:
-    from ._module import Module
+    from .module import Module
 
 INIT_FORGOTTEN = """\
-{name}.__init__() was not called before {name} was used: Module.__init__() creates the registries of parameters, \
-buffers and submodules, and must run first.
+cannot assign {kind} before Module.__init__() call: {name}.__init__() did not call it, and it creates the registries \
+of parameters, buffers and submodules.
 
     class {name}(nn.Module):
         def __init__(self):
@@ -26,10 +25,17 @@ buffers and submodules, and must run first.
 class _CreatedByInit:
     """Explains a registry that is read before ``Module.__init__`` created it; the instance's own then hides this."""
 
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        raise AttributeError(INIT_FORGOTTEN.format(name=owner.__name__))
+        raise AttributeError(INIT_FORGOTTEN.format(name=owner.__name__, kind=self.kind))
+
+
+# Called as hook(module, name, value) when something is registered; what they return takes its place.
+REGISTRATION_HOOKS: dict[str, dict[int, Callable[..., Any]]] = {"_parameters": {}, "_buffers": {}, "_modules": {}}
 
 
 class Tree:
@@ -40,25 +46,32 @@ class Tree:
     the ``register_*`` methods keep the two in step; nothing else writes to a registry.
     """
 
-    _parameters: dict[str, Parameter | None] = _CreatedByInit()  # type: ignore[assignment]
-    _buffers: dict[str, Tensor | None] = _CreatedByInit()  # type: ignore[assignment]
-    _modules: dict[str, Any] = _CreatedByInit()  # type: ignore[assignment]
-    _non_persistent_buffers_set: set[str] = _CreatedByInit()  # type: ignore[assignment]
+    _parameters: dict[str, Parameter | None] = _CreatedByInit("parameters")  # type: ignore[assignment]
+    _buffers: dict[str, Tensor | None] = _CreatedByInit("buffers")  # type: ignore[assignment]
+    _modules: dict[str, Any] = _CreatedByInit("module")  # type: ignore[assignment]
+    _non_persistent_buffers_set: set[str] = _CreatedByInit("buffers")  # type: ignore[assignment]
 
-    def __init__(self) -> None:
+    call_super_init: bool = False  # whether __init__ goes on to the classes behind Module in a multiple inheritance
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and (args or kwargs):
+            given = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else "positional arguments"
+            raise TypeError(f"{type(self).__name__}.__init__() got {given}")
         for registry in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, registry, {})
         object.__setattr__(self, "_non_persistent_buffers_set", set())
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     # Registration
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
-            self._enter(self._parameters, name, value)
+            self._enter("_parameters", name, value)
         elif isinstance(value, Tree):
-            self._enter(self._modules, name, value)
+            self._enter("_modules", name, value)
         elif isinstance(value, Buffer):
-            self._enter(self._buffers, name, value)
+            self._enter("_buffers", name, value)
             self._set_persistence(name, value.persistent)
         else:
             self._set_plain(name, value)
@@ -76,8 +89,12 @@ class Tree:
                 registries[registry][name] = value
         object.__setattr__(self, name, value)
 
-    def _enter(self, registry: dict[str, Any], name: str, value: Any) -> None:
-        """Put ``value`` into ``registry`` and the attribute, and take the name out of the other registries."""
+    def _enter(self, kind: str, name: str, value: Any) -> None:
+        """Put ``value`` into the registry ``kind`` and the attribute, and take the name out of the other registries."""
+        for hook in tuple(REGISTRATION_HOOKS[kind].values()):
+            replaced = hook(self, name, value)
+            value = value if replaced is None else replaced
+        registry: dict[str, Any] = getattr(self, kind)
         if name not in registry:
             self._check_name(name, type(value).__name__, replaces=vars(self))
             for other in (self._parameters, self._buffers, self._modules):
@@ -118,7 +135,7 @@ class Tree:
                 f"cannot assign a non-leaf Tensor to parameter {name!r}: a parameter is no result of a computation. "
                 f"To express {name!r} as a function of another Tensor, compute the value in forward()."
             )
-        self._enter(self._parameters, name, param)
+        self._enter("_parameters", name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is part of the module's state without being trained, such as a running mean.
@@ -134,7 +151,7 @@ class Tree:
             raise TypeError(
                 f"cannot assign {type(tensor).__name__!r} object to buffer {name!r} (Tensor or None required)"
             )
-        self._enter(self._buffers, name, tensor)
+        self._enter("_buffers", name, tensor)
         self._set_persistence(name, persistent)
 
     def _set_persistence(self, name: str, persistent: bool) -> None:
@@ -148,13 +165,16 @@ class Tree:
         if module is not None and not isinstance(module, Tree):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name(name, "module", replaces=self._modules)
-        self._enter(self._modules, name, module)
+        self._enter("_modules", name, module)
 
     add_module = register_module
 
     def __getstate__(self) -> dict[str, Any]:
         # A shallow copy must not share its registries with the original: see Note [Registries].
         return {name: value.copy() if name in _REGISTRY_NAMES else value for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     # Walking
 
@@ -240,6 +260,28 @@ class Tree:
             module = module._modules[name]
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a dotted path, where one stands or (unless ``strict``) where none does.
+
+        Raises: ValueError for the empty path or what is no module; AttributeError naming the step that fails.
+
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU()))
+        >>> model.set_submodule("1.0", nn.Tanh())
+        >>> model[1]
+        Sequential(
+          (0): Tanh()
+        )
+        """
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Tree):
+            raise ValueError(f'"module" is not an nn.Module, found {type(module)}')
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and name not in parent._modules:
+            parent._no_such("submodule", name, parent._modules)
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """Return the parameter at a dotted path. Raises: AttributeError naming the step that fails."""
         path, _, name = target.rpartition(".")
@@ -257,9 +299,16 @@ class Tree:
         return module._buffers[name]  # type: ignore[return-value]
 
     def _no_such(self, kind: str, name: str, registry: Mapping[str, Any]) -> NoReturn:
-        matches = get_close_matches(name, [key for key, value in registry.items() if value is not None], n=1)
-        suggestion = f"; did you mean `{matches[0]}`?" if matches else ""
+        match = nearest(name, [key for key, value in registry.items() if value is not None])
+        suggestion = f"; did you mean `{match}`?" if match else ""
         raise AttributeError(f"{type(self).__name__} has no {kind} `{name}`{suggestion}")
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that looks most like ``name``, if one does."""
+    from difflib import get_close_matches  # loads slowly, and only an error needs it
+
+    return next(iter(get_close_matches(name, candidates, n=1)), None)
 
 
 _REGISTRY_NAMES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from ._module import Module
+    from ._calls import Caller
 
 
 class Hook(NamedTuple):
@@ -32,7 +32,7 @@ class RemovableHandle:
 
     _next_id = itertools.count()
 
-    def __init__(self, table: dict[int, Hook]) -> None:
+    def __init__(self, table: dict[int, Any]) -> None:
         self.id = next(self._next_id)
         self._table = table
 
@@ -47,29 +47,50 @@ class RemovableHandle:
         self.remove()
 
 
+def new_handle(table: dict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
+    """Register ``hook`` at the end of ``table``, or at its beginning."""
+    handle = RemovableHandle(table)
+    later = dict(table) if prepend else {}
+    if prepend:
+        table.clear()
+    table[handle.id] = hook
+    table.update(later)
+    return handle
+
+
 class Hooks:
-    """The four tables of one module's hooks, in the order in which they run."""
+    """The tables of hooks around calls, in the order in which they run."""
 
     def __init__(self) -> None:
         self.forward_pre: dict[int, Hook] = {}
         self.forward: dict[int, Hook] = {}
         self.backward_pre: dict[int, Hook] = {}
         self.backward: dict[int, Hook] = {}
+        self.node: dict[int, Hook] = {}  # of the last operation: what `register_backward_hook` registers
 
-    @staticmethod
-    def add(table: dict[int, Hook], hook: Hook, prepend: bool) -> RemovableHandle:
-        """Register ``hook`` at the end of ``table``, or at its beginning."""
-        handle = RemovableHandle(table)
-        later = dict(table) if prepend else {}
-        if prepend:
-            table.clear()
-        table[handle.id] = hook
-        table.update(later)
-        return handle
+    def before(self, others: Hooks | None) -> Hooks:
+        """All hooks, these first."""
+        both = Hooks()
+        for name, table in vars(self).items():
+            vars(both)[name].update(table)
+            vars(both)[name].update(getattr(others, name, {}))
+        return both
 
 
-def call_with_hooks(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run ``module.forward`` between its hooks."""
+# The hooks of every module; empty as long as none was registered.
+EVERYWHERE: list[Hooks] = []
+
+
+def hooks_everywhere() -> Hooks:
+    """The hooks of every module."""
+    if not EVERYWHERE:
+        EVERYWHERE.append(Hooks())
+    return EVERYWHERE[0]
+
+
+def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run ``module.forward`` between its hooks and those of every module."""
+    hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()
     pending = dict(hooks.forward)
     result = None
     try:
@@ -84,6 +105,10 @@ def call_with_hooks(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs:
         for identity, hook in hooks.forward.copy().items():
             pending.pop(identity, None)
             result = _run_forward_hook(module, hook, args, kwargs, result)
+        if hooks.node:
+            from ._backward_hooks import watch_last_operation
+
+            watch_last_operation(module, result, tuple(hooks.node.values()))
         return result if boundary is None else boundary.watch_outputs(result)
     except Exception:
         _run_always_called(module, pending, args, kwargs, result)
@@ -91,7 +116,7 @@ def call_with_hooks(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs:
 
 
 def _run_pre_hooks(
-    module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: Caller, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     for hook in tuple(hooks.forward_pre.values()):
         if not hook.with_kwargs:
@@ -110,13 +135,13 @@ def _run_pre_hooks(
     return args, kwargs
 
 
-def _run_forward_hook(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+def _run_forward_hook(module: Caller, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
     replaced = hook.function(module, args, kwargs, result) if hook.with_kwargs else hook.function(module, args, result)
     return result if replaced is None else replaced
 
 
 def _run_always_called(
-    module: Module, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    module: Caller, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:
     for hook in pending.values():
         if hook.always_call:

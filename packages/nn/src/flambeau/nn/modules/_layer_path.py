@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from ._module import Module
+    from .module import Module
 
 
 class LayerNote(str):

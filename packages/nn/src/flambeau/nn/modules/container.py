@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Self
 
-from ._module import Module, indent
+from ._parameters import ParameterDict as ParameterDict
+from ._parameters import ParameterList as ParameterList
+from .module import Module, indent
 
 
 class _Numbered(Module):
@@ -211,3 +214,17 @@ class ModuleDict(Module):
         """Remove all modules."""
         for key in list(self):
             del self[key]
+
+
+class Container(Module):
+    """A module with the given submodules, by its older name: subclass `Module` instead, as a warning says."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        warnings.warn(
+            "nn.Container is deprecated. All of its functionality is now implemented in nn.Module. Subclass that "
+            "instead.",
+            stacklevel=2,
+        )
+        for name, module in kwargs.items():
+            self.add_module(name, module)

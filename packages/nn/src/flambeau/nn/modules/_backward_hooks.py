@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flambeau import Tensor
@@ -111,3 +112,15 @@ def _replaced(replacement: Any, gradients: Gradients, hook: str, name: str) -> G
             f"got {len(replacement)}, but expected {len(gradients)}"
         )
     return tuple(replacement)
+
+
+def watch_last_operation(module: Any, result: Any, hooks: tuple[Hook, ...]) -> None:
+    """Call ``hooks`` with the gradients at the operation that gave the module's first output."""
+    while not isinstance(result, Tensor):
+        if not result or not isinstance(result, (tuple, list, dict)):
+            return
+        result = next(iter(result.values() if isinstance(result, dict) else result))
+    if result.grad_fn is None:
+        return
+    for hook in hooks:
+        result.grad_fn.register_hook(partial(hook.function, module))

@@ -1,0 +1,108 @@
+"""Calling a module, and the functions that run around a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._hooks import EVERYWHERE, Hook, Hooks, RemovableHandle, call_with_hooks, new_handle
+from ._layer_path import add_layer_path
+from ._tree import Tree
+
+FORWARD_MISSING = """\
+Module [{name}] is missing the required "forward" function:
+
+    class {name}(nn.Module):
+        def forward(self, input):
+            return ..."""
+
+BOTH_KINDS = (
+    "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
+)
+
+
+class Caller(Tree):
+    """The part of `Module` that is called."""
+
+    _hooks: Hooks | None = None
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every subclass defines it. Call the module itself, which also runs the hooks."""
+        raise NotImplementedError(FORWARD_MISSING.format(name=type(self).__name__))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if self._hooks is None and not EVERYWHERE:
+                return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
+            return call_with_hooks(self, args, kwargs)
+        except Exception as error:
+            add_layer_path(error, self)
+            raise
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            object.__setattr__(self, "_hooks", Hooks())
+        return self._hooks  # type: ignore[return-value]
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before ``forward``; a value it returns replaces the arguments.
+
+        With ``with_kwargs`` it is called as ``hook(module, args, kwargs)`` and may return both.
+        """
+        return new_handle(self._own_hooks().forward_pre, Hook(hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after ``forward``; a value it returns replaces the output.
+
+        With ``with_kwargs`` it is called as ``hook(module, args, kwargs, output)``; with ``always_call`` also when
+        ``forward`` raises.
+        """
+        return new_handle(self._own_hooks().forward, Hook(hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before the gradients pass the module; a returned tuple replaces them."""
+        return new_handle(self._own_hooks().backward_pre, Hook(hook), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` once the gradients of the inputs are there.
+
+        Both are tuples, with None for what is no tensor or needs no gradient; a returned tuple replaces ``grad_input``.
+
+        Raises: RuntimeError beside a hook of `register_backward_hook`.
+        """
+        if self._own_hooks().node:
+            raise RuntimeError(BOTH_KINDS)
+        return new_handle(self._own_hooks().backward, Hook(hook), prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` with the gradients at the module's last operation.
+
+        Prefer `register_full_backward_hook`, which sees those of the module's inputs.
+
+        Raises: RuntimeError beside a hook of that kind.
+        """
+        if self._own_hooks().backward:
+            raise RuntimeError(BOTH_KINDS)
+        return new_handle(self._own_hooks().node, Hook(hook))
+
+    # The tables by PyTorch's names.
+
+    @property
+    def _forward_pre_hooks(self) -> dict[int, Hook]:
+        return self._own_hooks().forward_pre
+
+    @property
+    def _forward_hooks(self) -> dict[int, Hook]:
+        return self._own_hooks().forward
+
+    @property
+    def _backward_pre_hooks(self) -> dict[int, Hook]:
+        return self._own_hooks().backward_pre
+
+    @property
+    def _backward_hooks(self) -> dict[int, Hook]:
+        return self._own_hooks().node or self._own_hooks().backward

@@ -1,0 +1,110 @@
+"""Moving and converting the tensors that a module holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import flambeau
+from flambeau import Tensor, empty_like, no_grad
+
+from ..parameter import Parameter, is_lazy
+from ._tree import Tree
+
+
+class Convertible(Tree):
+    """The part of `Module` that replaces the values of all its tensors."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Replace the value of every parameter, its gradient, and every buffer by ``fn`` of it."""
+        for module in self._modules.values() if recurse else ():
+            if module is not None:
+                module._apply(fn)
+        with no_grad():
+            for parameter in self._parameters.values():
+                if parameter is not None:
+                    _convert_parameter(parameter, fn)
+            for name, buffer in self._buffers.items():
+                if is_lazy(buffer):
+                    buffer.data = fn(buffer.detach())
+                elif buffer is not None:
+                    setattr(self, name, fn(buffer))
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move to a device, convert to a floating or complex dtype, or both; a tensor stands for its own of both.
+
+        Parameters stay the same objects, so an optimizer keeps working; integers and booleans keep their dtype.
+
+        Raises: TypeError for a dtype that is neither floating nor complex.
+
+        >>> nn.Linear(2, 1).to(fb.float64).weight.dtype == fb.float64
+        True
+        """
+        device, dtype = _parse_to(*args, **kwargs)
+
+        def convert(tensor: Tensor) -> Tensor:
+            wanted: dict[str, Any] = {} if device is None else {"device": device}
+            if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()):
+                wanted["dtype"] = dtype
+            return tensor.to(**wanted) if wanted else tensor
+
+        return self._apply(convert)
+
+    def type(self, dst_type: Any) -> Self:
+        """Convert every parameter and buffer to one dtype."""
+        return self._apply(lambda tensor: tensor.to(dst_type))
+
+    def float(self) -> Self:
+        """Convert floating parameters and buffers to float32."""
+        return self._apply(lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+
+    def double(self) -> Self:
+        """Convert floating parameters and buffers to float64."""
+        return self._apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+    def half(self) -> Self:
+        """Convert floating parameters and buffers to float16."""
+        return self._apply(lambda tensor: tensor.half() if tensor.is_floating_point() else tensor)
+
+    def bfloat16(self) -> Self:
+        """Convert floating parameters and buffers to bfloat16."""
+        return self._apply(lambda tensor: tensor.bfloat16() if tensor.is_floating_point() else tensor)
+
+    def cpu(self) -> Self:
+        """Move to the processor's memory."""
+        return self.to(device="cpu")
+
+    def cuda(self, device: int | str | None = None) -> Self:
+        """Move to a GPU, the current one by default."""
+        return self.to(device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Move to a device without the values: those there are not initialised."""
+        return self._apply(lambda tensor: empty_like(tensor, device=device), recurse)
+
+    def share_memory(self) -> Self:
+        """Move every parameter and buffer to memory that other processes can share."""
+        return self._apply(lambda tensor: tensor.share_memory_())
+
+
+def _convert_parameter(parameter: Parameter, fn: Callable[[Tensor], Tensor]) -> None:
+    gradient = parameter.grad
+    value, gradient = fn(parameter.detach()), None if gradient is None else fn(gradient)
+    parameter.grad = None
+    parameter.data = value
+    parameter.grad = gradient
+
+
+def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> tuple[Any, Any]:
+    """Sort the arguments of ``Module.to`` into a device and a dtype."""
+    for argument in args:
+        if isinstance(argument, Tensor):
+            device, dtype = argument.device, argument.dtype
+        elif isinstance(argument, flambeau.dtype):
+            dtype = argument
+        elif not isinstance(argument, bool) and argument is not None:
+            device = argument
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+    return device, dtype

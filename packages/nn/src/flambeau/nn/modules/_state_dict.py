@@ -1,0 +1,363 @@
+"""A module's state by path: saving it, and loading it back.
+
+Note [Loading in two phases]: `Module._load_from_state_dict` checks what a module is to be given and puts the writes on
+a list, which ``local_metadata`` carries; they are done when every module of the tree has been asked and nothing is left
+to complain about. So one error tells all that does not fit, and a module is either loaded or as it was. Hooks that run
+after loading come behind the writes, and may take keys out of the lists of what is missing or unexpected.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flambeau import Tensor, no_grad
+
+from ..parameter import Parameter, is_lazy
+from ._hooks import RemovableHandle, new_handle
+from ._tree import Tree, nearest
+
+if TYPE_CHECKING:
+    from .module import Module
+
+# Comparing every missing key with every unexpected one is quadratic: beyond this many pairs no candidates are sought.
+MOST_COMPARED_PAIRS = 40_000
+EXTRA_STATE = "_extra_state"
+
+
+class _Keys(NamedTuple):
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class IncompatibleKeys(_Keys):
+    """What ``load_state_dict(strict=False)`` found missing in the dictionary, and what it had no use for."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return super().__repr__() if any(self) else "<All keys matched successfully>"
+
+    __str__ = __repr__
+
+
+class StateHooks:
+    """The tables of the hooks around saving and loading."""
+
+    def __init__(self) -> None:
+        self.before_saving: dict[int, Callable[..., Any]] = {}
+        self.after_saving: dict[int, Callable[..., Any]] = {}
+        self.before_loading: dict[int, Callable[..., Any]] = {}
+        self.after_loading: dict[int, Callable[..., Any]] = {}
+
+
+class Stateful(Tree):
+    """The part of `Module` that saves and loads its state."""
+
+    _version: int = 1
+    _state_hooks: StateHooks | None = None
+
+    # Saving
+
+    def state_dict(
+        self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """Return parameters and persistent buffers by path. The tensors share storage with the module's.
+
+        Args:
+            args: the following by position.
+            destination: a dictionary to fill instead of a fresh one.
+            prefix: goes in front of every key.
+            keep_vars: True returns the parameters themselves instead of detached tensors.
+
+        >>> list(nn.Linear(2, 3).state_dict())
+        ['weight', 'bias']
+        """
+        if args:
+            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
+        local_metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = local_metadata
+        hooks = self._state_hooks
+        for before in tuple(hooks.before_saving.values()) if hooks else ():
+            before(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for after in tuple(hooks.after_saving.values()) if hooks else ():
+            replaced = after(self, destination, prefix, local_metadata)
+            destination = destination if replaced is None else replaced
+        return destination
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Put what this module itself holds into ``destination``; a subclass may add to it."""
+        for name, tensor in self._own_state():
+            destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        if type(self).get_extra_state is not Stateful.get_extra_state:
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
+
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters and persistent buffers that the module itself holds."""
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                yield name, parameter
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._non_persistent_buffers_set:
+                yield name, buffer
+
+    def get_extra_state(self) -> Any:
+        """Return what else belongs to the state, for a subclass that defines it; it must pickle.
+
+        Raises: RuntimeError where the subclass does not.
+        """
+        raise RuntimeError(
+            "Reached a code path in Module.get_extra_state() that should never be called: define get_extra_state() "
+            f"in {type(self).__name__} together with set_extra_state()."
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` returned. Raises: RuntimeError where a subclass does not define it."""
+        raise RuntimeError(
+            "Reached a code path in Module.set_extra_state() that should never be called: define set_extra_state() "
+            f"in {type(self).__name__} together with get_extra_state()."
+        )
+
+    # Loading
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy the values of ``state_dict`` into this module and its submodules.
+
+        Args:
+            state_dict: tensors by path, as ``state_dict()`` returns them.
+            strict: False tolerates missing and unexpected keys, which are returned.
+            assign: True puts the given tensors in place instead of copying their values.
+        Returns: the missing and the unexpected keys.
+        Raises: RuntimeError that names every missing, unexpected and misshapen key; the module is then unchanged.
+
+        >>> nn.Linear(2, 3).load_state_dict(nn.Linear(2, 3).state_dict())
+        <All keys matched successfully>
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        loading = _Loading(getattr(state_dict, "_metadata", {}), assign)
+        loading.visit(self, dict(state_dict), "")
+        return loading.finish(type(self).__name__, strict)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Load what this module itself holds; a subclass may first bring ``state_dict`` into today's form.
+
+        Args:
+            state_dict: values by path, of which those under ``prefix`` are this module's. It may be changed.
+            prefix: the module's path and a dot.
+            local_metadata: what `state_dict` noted of the module, above all its ``version``.
+            strict: whether keys that are missing or unexpected are noted.
+            missing_keys, unexpected_keys, error_msgs: are added to.
+        """
+        hooks = self._state_hooks
+        for before in tuple(hooks.before_loading.values()) if hooks else ():
+            before(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        assign = local_metadata.get("assign_to_params_buffers", False)
+        writes: list[Callable[[], Any]] = []
+        own = dict(self._own_state())
+        for name, current in own.items():
+            key = prefix + name
+            if key not in state_dict:
+                missing_keys.extend([key] if strict else [])
+                continue
+            value = _as_once(state_dict[key], current)
+            misfits = list(_misfit(key, current, value))
+            error_msgs.extend(misfits)
+            if not misfits:
+                writes.append(partial(_fill, self, name, current, value, assign))
+        extra = prefix + EXTRA_STATE
+        takes_extra = type(self).set_extra_state is not Stateful.set_extra_state
+        if takes_extra and extra in state_dict:
+            writes.append(partial(self.set_extra_state, state_dict[extra]))
+        elif takes_extra and strict:
+            missing_keys.append(extra)
+        if strict:
+            known = {*own, *self._modules, *((EXTRA_STATE,) if takes_extra else ())}
+            unexpected_keys.extend(key for key in state_dict if not _is_known(key, prefix, known, self._modules))
+        deferred = local_metadata.get("deferred")  # see Note [Loading in two phases]
+        if deferred is not None:
+            deferred.extend(writes)
+        else:
+            _do(writes)
+
+    # Hooks
+
+    def _own_state_hooks(self) -> StateHooks:
+        if self._state_hooks is None:
+            object.__setattr__(self, "_state_hooks", StateHooks())
+        return self._state_hooks  # type: ignore[return-value]
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before the state is gathered."""
+        return new_handle(self._own_state_hooks().before_saving, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)``, which may change the dictionary, afterwards."""
+
+        def without_result(*args: Any) -> None:
+            if hook(*args) is not None:
+                raise RuntimeError("state_dict post-hook must return None")
+
+        return new_handle(self._own_state_hooks().after_saving, without_result)
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """As `register_state_dict_post_hook`, and a dictionary that it returns takes the place of the other."""
+        return new_handle(self._own_state_hooks().after_saving, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
+        before this module is loaded; it may change the dictionary."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        before = partial(hook, self) if with_module else hook
+        return new_handle(self._own_state_hooks().before_loading, before)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` once all is loaded; keys it removes are not complained about."""
+        return new_handle(self._own_state_hooks().after_loading, hook)
+
+
+class _Loading:
+    """One call of ``load_state_dict``: what was found, and what is to be done if nothing is wrong."""
+
+    def __init__(self, metadata: Mapping[str, Any], assign: bool) -> None:
+        self.metadata = metadata
+        self.assign = assign
+        self.keys = IncompatibleKeys([], [])
+        self.errors: list[str] = []
+        self.writes: list[Callable[[], Any]] = []
+        self.afterwards: list[Callable[[], Any]] = []
+
+    def visit(self, module: Stateful, state: dict[str, Any], prefix: str) -> None:
+        """Ask ``module`` and all below it."""
+        local_metadata = {**self.metadata.get(prefix[:-1], {}), "deferred": self.writes}
+        if self.assign:
+            local_metadata["assign_to_params_buffers"] = True
+        module._load_from_state_dict(state, prefix, local_metadata, True, *self.keys, self.errors)
+        for name, child in module._modules.items():
+            if child is not None:
+                start = f"{prefix}{name}."
+                self.visit(child, {key: value for key, value in state.items() if key.startswith(start)}, start)
+        if module._state_hooks:
+            hooks = module._state_hooks.after_loading.values()
+            self.afterwards += [partial(_after_loading, hook, module, self.keys) for hook in hooks]
+
+    def finish(self, name: str, strict: bool) -> IncompatibleKeys:
+        """Write, or complain."""
+        if not self.errors and (self.afterwards or not strict or not any(self.keys)):
+            _do(self.writes)
+            _do(self.afterwards)
+        if self.errors or (strict and any(self.keys)):
+            problems = (_key_problems(*self.keys) if strict else []) + self.errors
+            raise RuntimeError(f"Error(s) in loading state_dict for {name}:\n\t" + "\n\t".join(problems))
+        return self.keys
+
+
+def _after_loading(hook: Callable[..., Any], module: Stateful, keys: IncompatibleKeys) -> None:
+    if hook(module, keys) is not None:
+        raise AssertionError(
+            "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values: "
+            "change the incompatible_keys in place"
+        )
+
+
+def _do(actions: list[Callable[[], Any]]) -> None:
+    with no_grad():
+        for action in actions:
+            action()
+
+
+def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]) -> bool:
+    """Whether a key is none of this module's, or names something it has."""
+    if not key.startswith(prefix):
+        return True
+    name, dot, _ = key[len(prefix) :].partition(".")
+    return name in modules if dot else name in known
+
+
+def _as_once(value: Any, current: Tensor) -> Any:
+    """A value of one element as the scalar that the state holds: early versions of PyTorch saved those as vectors."""
+    alone = isinstance(value, Tensor) and not is_lazy(current) and current.ndim == 0 and tuple(value.shape) == (1,)
+    return value[0] if alone else value
+
+
+def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
+    if not isinstance(value, Tensor):
+        yield f'"{key}": expected a Tensor from the checkpoint but received {type(value).__name__}'
+    elif is_lazy(value) and not is_lazy(current):
+        yield f'"{key}" is not initialised in the checkpoint, but is in the current model'
+    elif not is_lazy(current) and tuple(value.shape) != tuple(current.shape):
+        yield (
+            f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
+            f"the shape in current model is {tuple(current.shape)}."
+        )
+
+
+def _fill(module: Module, name: str, current: Tensor, value: Tensor, assign: bool) -> None:
+    if is_lazy(value):
+        return
+    if not assign:
+        current.copy_(value)
+    elif not isinstance(current, Parameter):
+        setattr(module, name, value)
+    elif isinstance(value, Parameter):
+        setattr(module, name, value.requires_grad_(current.requires_grad))
+    else:
+        setattr(module, name, Parameter(value, current.requires_grad))
+
+
+def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
+    prefix = _extra_prefix(missing, unexpected)
+    if prefix is not None:
+        return [
+            f'Every unexpected key is a missing one behind the prefix "{prefix}" ({unexpected[0]!r}); remove it with '
+            f"{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
+        ]
+    problems = []
+    if missing:
+        problems.append(f"Missing key(s) in state_dict: {_with_candidates(missing, unexpected)}.")
+    if unexpected:
+        problems.append(f"Unexpected key(s) in state_dict: {_with_candidates(unexpected, missing)}.")
+    return problems
+
+
+def _extra_prefix(missing: list[str], unexpected: list[str]) -> str | None:
+    """Return the prefix that a wrapper (such as data parallelism) left in front of every key, if there is one."""
+    if not missing or len(missing) != len(unexpected) or not unexpected[0].endswith(missing[0]):
+        return None
+    prefix = unexpected[0].removesuffix(missing[0])
+    return prefix if prefix and set(unexpected) == {prefix + key for key in missing} else None
+
+
+def _with_candidates(keys: list[str], candidates: list[str]) -> str:
+    if len(keys) * len(candidates) > MOST_COMPARED_PAIRS:
+        candidates = []
+    described = []
+    for key in keys:
+        match = nearest(key, candidates)
+        described.append(f'"{key}" (nearest: "{match}")' if match else f'"{key}"')
+    return ", ".join(described)

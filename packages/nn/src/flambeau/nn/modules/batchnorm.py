@@ -1,0 +1,123 @@
+"""Layers that normalise with statistics of the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor, batch_norm
+
+from ._norm import _NormBase as _NormBase
+from .module import Module
+
+
+class _BatchNorm(_NormBase):
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        counted = self.num_batches_tracked if self.training and self.track_running_stats else None
+        momentum = self.momentum
+        if momentum is None and counted is not None:
+            momentum = 1.0 / (counted.item() + 1)
+        ignores_running = self.training and not self.track_running_stats
+        result = batch_norm(
+            input,
+            None if ignores_running else self.running_mean,
+            None if ignores_running else self.running_var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            0.0 if momentum is None else momentum,
+            self.eps,
+        )
+        if counted is not None:
+            counted.add_(1)
+        return result
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalise each feature of ``(N, C)`` or channel of ``(N, C, L)``.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. While training, mean and (biased) variance are those of the
+    batch, and ``running_mean`` and ``running_var`` (unbiased) move towards them by ``momentum``; in evaluation the
+    running statistics are used.
+
+    Args:
+        num_features: C.
+        eps: added to the variance.
+        momentum: weight of the current batch in the running statistics; None for their plain average.
+        affine: False leaves ``weight`` and ``bias`` out.
+        track_running_stats: False always uses the statistics of the batch.
+        device, dtype: of parameters and statistics.
+        bias: False leaves only the bias out.
+    Raises: ValueError for an input of the wrong number of dimensions or, while training, with one value per channel.
+    Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
+
+    >>> nn.BatchNorm1d(1)(fb.tensor([[1.0], [3.0]])).detach()
+    tensor([[-1.0000],
+            [ 1.0000]])
+    """
+
+    dimensions = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalise each channel of ``(N, C, H, W)``. Arguments and behaviour are those of `BatchNorm1d`.
+
+    >>> tuple(nn.BatchNorm2d(3).eval()(fb.zeros(1, 3, 2, 2)).shape)
+    (1, 3, 2, 2)
+    """
+
+    dimensions = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Normalise each channel of ``(N, C, D, H, W)``. Arguments and behaviour are those of `BatchNorm1d`."""
+
+    dimensions = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """`BatchNorm1d` for any number of dimensions, with the statistics of the batches of all processes.
+
+    In a single process it is plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` says whose
+    statistics are joined.
+
+    Raises: ValueError for an input of fewer than two dimensions; NotImplementedError for a process group, which the
+    library does not have.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        if process_group is not None:
+            raise NotImplementedError("SyncBatchNorm: there are no process groups; leave process_group out")
+        options = (eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, *options, bias=bias)
+        self.process_group = None
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """Return ``module`` with every batch normalisation in it replaced by one of this class, its state kept."""
+        result = module
+        if isinstance(module, _BatchNorm):
+            options = (module.eps, module.momentum, module.affine, module.track_running_stats, process_group)
+            result = cls(module.num_features, *options, bias=module.bias is not None)
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                setattr(result, name, getattr(module, name))
+            result.training = module.training
+        for name, child in module.named_children():
+            result.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return result

@@ -1,0 +1,277 @@
+"""Convolutions and transposed convolutions over one to three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from flambeau import (
+    Tensor,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    empty,
+)
+
+from .. import functional as F
+from ..parameter import Parameter
+from .linear import reset_weight_and_bias
+from .module import Module
+from .utils import Size, _reverse_repeat_tuple, repeated
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class _ConvNd(Module):
+    """What convolutions share; a subclass says over how many ``dimensions`` and with which ``function``."""
+
+    dimensions: ClassVar[int]
+    function: ClassVar[Callable[..., Tensor]]
+    transposed: ClassVar[bool] = False
+
+    weight: Tensor
+    bias: Tensor | None
+    output_padding: tuple[int, ...]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: str | Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        count = self.dimensions
+        _check_channels(in_channels, out_channels, groups)
+        _check_padding(padding, repeated(stride, count), padding_mode)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = repeated(kernel_size, count)
+        self.stride = repeated(stride, count)
+        self.padding = padding if isinstance(padding, str) else repeated(padding, count)
+        self.dilation = repeated(dilation, count)
+        self.output_padding = (0,) * count
+        self.groups = groups
+        self.padding_mode = padding_mode
+        channels = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        shape = (channels[0], channels[1] // groups, *self.kernel_size)
+        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again."""
+        reset_weight_and_bias(self.weight, self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        function = type(self).function
+        if self.padding_mode == "zeros":
+            return function(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        padded = F.pad(input, self._both_sides(), self.padding_mode)
+        return function(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
+
+    def _both_sides(self) -> tuple[int, ...]:
+        """The padding as `functional.pad` takes it; ``"same"`` puts the odd one of an even kernel behind."""
+        if self.padding == "valid":
+            return (0,) * (2 * self.dimensions)
+        if self.padding == "same":
+            totals = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            return tuple(amount for total in reversed(totals) for amount in (total // 2, total - total // 2))
+        return _reverse_repeat_tuple(self.padding, 2)  # type: ignore[arg-type]
+
+    def extra_repr(self) -> str:
+        count = self.dimensions
+        usual = {"padding": (0,) * count, "dilation": (1,) * count, "output_padding": (0,) * count, "groups": 1}
+        parts = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        if self.bias is None:
+            parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
+        fixed = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        return ", ".join([fixed, *parts])
+
+
+class Conv1d(_ConvNd):
+    """Slide ``out_channels`` filters along a sequence. Arguments as in `Conv2d`.
+
+    Shapes: ``(N, in_channels, L)`` or ``(in_channels, L)``.
+
+    >>> tuple(nn.Conv1d(3, 16, 3, padding=1)(fb.zeros(1, 3, 8)).shape)
+    (1, 16, 8)
+    """
+
+    dimensions = 1
+    function = conv1d
+
+
+class Conv2d(_ConvNd):
+    """Slide ``out_channels`` filters over an image (cross-correlation).
+
+    Args:
+        in_channels, out_channels: numbers of channels; both divisible by ``groups``.
+        kernel_size, stride, dilation: one int or one for each dimension.
+        padding: how far the input goes on at each side, as an int or one for each dimension, or ``"valid"`` (not at
+            all) or ``"same"`` (the output has the input's size; needs stride 1).
+        groups: the channels are split into this many groups that do not mix.
+        bias: False leaves the bias out.
+        padding_mode: what it goes on with: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        device, dtype: of the parameters.
+    Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
+        ``(side + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`` pixels.
+    Parameters: ``weight`` ``(out_channels, in_channels / groups, *kernel_size)`` and ``bias`` ``(out_channels,)``, both
+        uniform in ``±1/sqrt(in_channels / groups * kernel_height * kernel_width)``.
+    Raises: ValueError for channels that ``groups`` does not divide and for unknown paddings.
+
+    >>> tuple(nn.Conv2d(3, 16, 3, padding=1)(fb.zeros(1, 3, 8, 8)).shape)
+    (1, 16, 8, 8)
+    """
+
+    dimensions = 2
+    function = conv2d
+
+
+class Conv3d(_ConvNd):
+    """Slide ``out_channels`` filters through a volume. Arguments as in `Conv2d`.
+
+    Shapes: ``(N, in_channels, D, H, W)`` or ``(in_channels, D, H, W)``.
+
+    >>> tuple(nn.Conv3d(1, 2, 3)(fb.zeros(1, 1, 4, 4, 4)).shape)
+    (1, 2, 2, 2, 2)
+    """
+
+    dimensions = 3
+    function = conv3d
+
+
+class _ConvTransposeNd(_ConvNd):
+    """The gradient of a convolution with respect to its input, as a layer."""
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}, got {padding_mode!r}')
+        if isinstance(padding, str):
+            raise TypeError(f"padding of {type(self).__name__} must be an int or one for each dimension: {padding!r}")
+        options = (groups, bias, padding_mode, device, dtype)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, *options)
+        self.output_padding = repeated(output_padding, self.dimensions)
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        extra = self.output_padding if output_size is None else self._output_padding(input, output_size)
+        options = (self.stride, self.padding, extra, self.groups, self.dilation)
+        return type(self).function(input, self.weight, self.bias, *options)
+
+    def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
+        """How much must be added to one side of the output to make it of ``output_size``.
+
+        Raises: ValueError for a size that no amount smaller than the stride gives.
+        """
+        count = self.dimensions
+        leading = 2 if input.ndim == count + 2 else 1
+        sizes = list(output_size)[-count:] if len(output_size) == count + leading else list(output_size)
+        if len(sizes) != count:
+            raise ValueError(
+                f"{type(self).__name__}: for {input.ndim}D input, output_size must have {count} or {count + leading} "
+                f"elements (got {len(output_size)})"
+            )
+        window = zip(input.shape[leading:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        smallest = [(side - 1) * s - 2 * int(p) + d * (k - 1) + 1 for side, s, p, d, k in window]
+        largest = [low + step - 1 for low, step in zip(smallest, self.stride, strict=True)]
+        if any(not low <= size <= high for low, size, high in zip(smallest, sizes, largest, strict=True)):
+            raise ValueError(
+                f"requested an output size of {sizes}, but valid sizes range from {smallest} to {largest} "
+                f"(for an input of {list(input.shape[leading:])})"
+            )
+        return tuple(size - low for size, low in zip(sizes, smallest, strict=True))
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """`ConvTranspose2d` along a sequence.
+
+    Shapes: ``(N, in_channels, L)`` or ``(in_channels, L)``.
+    """
+
+    dimensions = 1
+    function = conv_transpose1d
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """Spread each pixel over a window of ``kernel_size``: what takes the output of a `Conv2d` back to its input's size.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, groups, bias, dilation: as in `Conv2d`.
+        padding: pixels cut off at each side of the output.
+        output_padding: pixels added at one side of the output, which the stride alone leaves open.
+        padding_mode: ``"zeros"``.
+    Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
+        ``(side - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`` pixels. ``forward``
+        takes an ``output_size`` instead of ``output_padding``.
+    Parameters: ``weight`` ``(in_channels, out_channels / groups, *kernel_size)`` and ``bias`` ``(out_channels,)``.
+    Raises: ValueError for an ``output_size`` that cannot be.
+
+    >>> upsample = nn.ConvTranspose2d(3, 1, 3, stride=2, padding=1)
+    >>> tuple(upsample(fb.zeros(1, 3, 6, 6)).shape), tuple(upsample(fb.zeros(1, 3, 6, 6), output_size=[12, 12]).shape)
+    ((1, 1, 11, 11), (1, 1, 12, 12))
+    """
+
+    dimensions = 2
+    function = conv_transpose2d
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """`ConvTranspose2d` through a volume.
+
+    Shapes: ``(N, in_channels, D, H, W)`` or ``(in_channels, D, H, W)``.
+    """
+
+    dimensions = 3
+    function = conv_transpose3d
+
+
+def _check_channels(in_channels: int, out_channels: int, groups: int) -> None:
+    if groups <= 0:
+        raise ValueError("groups must be a positive integer")
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if channels % groups:
+            raise ValueError(f"{name} must be divisible by groups, got {name}={channels} and groups={groups}")
+
+
+def _check_padding(padding: str | Size, stride: tuple[int, ...], padding_mode: str) -> None:
+    if padding_mode not in PADDING_MODES:
+        raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode={padding_mode!r}")
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"Invalid padding string {padding!r}, should be one of 'valid', 'same'")
+        if padding == "same" and any(step != 1 for step in stride):
+            raise ValueError(f"padding='same' is not supported for strided convolutions, got stride={stride}")

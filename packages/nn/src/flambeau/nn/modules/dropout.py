@@ -1,0 +1,75 @@
+"""Layers that drop values at random while training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from flambeau import Tensor
+
+from .. import functional as F
+from .module import Module
+from .utils import options_of
+
+
+class _DropoutNd(Module):
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        self.p = p
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, self.p, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "p", "inplace")
+
+
+class Dropout(_DropoutNd):
+    """While training, set each value to zero with probability ``p`` and multiply the others by ``1 / (1 - p)``.
+
+    Raises: ValueError for ``p`` outside [0, 1].
+    Source: Srivastava et al. 2014, JMLR 15.
+
+    >>> nn.Dropout(0.5).eval()(fb.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+    function = F.dropout
+
+
+class Dropout1d(_DropoutNd):
+    """`Dropout` of whole channels of ``(N, C, L)`` or ``(C, L)``. Source: Tompson et al. 2015, arXiv:1411.4280."""
+
+    function = F.dropout1d
+
+
+class Dropout2d(_DropoutNd):
+    """`Dropout` of whole channels of ``(N, C, H, W)``."""
+
+    function = F.dropout2d
+
+
+class Dropout3d(_DropoutNd):
+    """`Dropout` of whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+
+    function = F.dropout3d
+
+
+class AlphaDropout(_DropoutNd):
+    """Dropout for `SELU`: values are set to what SELU tends to, and mean and variance are kept.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
+
+    function = F.alpha_dropout
+
+
+class FeatureAlphaDropout(_DropoutNd):
+    """`AlphaDropout` of whole channels."""
+
+    function = F.feature_alpha_dropout

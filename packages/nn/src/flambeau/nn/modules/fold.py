@@ -1,0 +1,50 @@
+"""Windows of an image as columns, and back."""
+
+from __future__ import annotations
+
+from flambeau import Tensor
+
+from .. import functional as F
+from .module import Module
+from .utils import Size, options_of
+
+
+class Unfold(Module):
+    """Every window of ``(N, C, H, W)`` as a column: ``(N, C * kernel_height * kernel_width, windows)``.
+
+    >>> tuple(nn.Unfold(2)(fb.zeros(1, 3, 4, 4)).shape)
+    (1, 12, 9)
+    """
+
+    def __init__(self, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "kernel_size", "dilation", "padding", "stride")
+
+
+class Fold(Module):
+    """The sum of columns as windows of an image of ``output_size``: the transpose of `Unfold`."""
+
+    def __init__(
+        self, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
+    ) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "output_size", "kernel_size", "dilation", "padding", "stride")

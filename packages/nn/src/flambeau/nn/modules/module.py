@@ -1,0 +1,156 @@
+"""The base class of every layer and model, and the hooks that see every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from ._calls import Caller
+from ._conversion import Convertible
+from ._hooks import Hook, RemovableHandle, hooks_everywhere, new_handle
+from ._state_dict import Stateful
+from ._tree import REGISTRATION_HOOKS
+
+__all__ = [
+    "Module",
+    "register_module_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
+
+
+class Module(Caller, Stateful, Convertible):
+    """A computation with parameters: subclass it, assign layers in ``__init__``, compute in ``forward``.
+
+    Parameters, buffers and modules assigned to attributes are registered, so that ``parameters()``, ``state_dict()``,
+    ``to()`` and ``train()`` reach them through any depth. An exception raised in ``forward`` carries the layer's path
+    as a note: ``in Model.encoder.2.fc1 (Linear(in_features=64, out_features=10, bias=True))``.
+
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = nn.Parameter(fb.tensor(2.0))
+    ...
+    ...     def forward(self, input):
+    ...         return input * self.factor
+    >>> [name for name, _ in Scale().named_parameters()]
+    ['factor']
+    """
+
+    training: bool = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        object.__setattr__(self, "training", True)
+        super().__init__(*args, **kwargs)
+
+    # Modes
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, which dropout and batch normalisation depend on, in the whole tree."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Set evaluation mode in the whole tree."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze (False) or thaw (True) all parameters."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = parameter.grad.detach().zero_()
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call ``fn`` with every module of the tree, children first: the place for an initialisation of one's own."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    # Representation
+
+    def extra_repr(self) -> str:
+        """Return what ``repr`` shows between the parentheses: a subclass's sizes and options."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        if len(lines) <= 1 and not self._modules:
+            return f"{self._get_name()}({extra})"
+        lines += [f"({name}): {indent(repr(module))}" for name, module in self._modules.items()]
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in super().__dir__() if not name[0].isdigit())
+
+
+def indent(text: str) -> str:
+    """Indent every line but the first by two spaces; blank lines stay blank."""
+    first, *rest = text.split("\n")
+    return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
+
+
+# Hooks of every module
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_forward_pre_hook` for every module; such hooks run before a module's own."""
+    return new_handle(hooks_everywhere().forward_pre, Hook(hook))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """`Module.register_forward_hook` for every module."""
+    return new_handle(hooks_everywhere().forward, Hook(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_full_backward_pre_hook` for every module."""
+    return new_handle(hooks_everywhere().backward_pre, Hook(hook))
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_full_backward_hook` for every module."""
+    return new_handle(hooks_everywhere().backward, Hook(hook))
+
+
+def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`Module.register_backward_hook` for every module."""
+    return new_handle(hooks_everywhere().node, Hook(hook))
+
+
+def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, parameter)`` at every registration; a parameter it returns takes the other's place."""
+    return new_handle(REGISTRATION_HOOKS["_parameters"], hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, buffer)`` at every registration; a buffer it returns takes the other's place."""
+    return new_handle(REGISTRATION_HOOKS["_buffers"], hook)
+
+
+def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, submodule)`` at every registration; a module it returns takes the other's place."""
+    return new_handle(REGISTRATION_HOOKS["_modules"], hook)

@@ -1,0 +1,169 @@
+"""Layers that put values around the input."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from flambeau import Tensor
+
+from .. import functional as F
+from .module import Module
+from .utils import Size, repeated
+
+
+class _PadNd(Module):
+    """Padding of the last ``dimensions`` dimensions; a negative amount takes values away."""
+
+    dimensions: ClassVar[int]
+    mode: ClassVar[str]
+    value: float | None = None
+
+    def __init__(self, padding: Size) -> None:
+        super().__init__()
+        self.padding = repeated(padding, 2 * self.dimensions)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding, self.mode, self.value)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class _ConstantPadNd(_PadNd):
+    mode = "constant"
+
+    def __init__(self, padding: Size, value: float) -> None:
+        super().__init__(padding)
+        self.value = value
+
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPadNd):
+    """Put ``value`` before and after the last dimension.
+
+    Args:
+        padding: an amount for both sides, or (left, right).
+        value: what is put there.
+
+    >>> nn.ConstantPad1d((1, 2), 7)(fb.zeros(1, 1))
+    tensor([[7., 0., 7., 7.]])
+    """
+
+    dimensions = 1
+
+
+class ConstantPad2d(_ConstantPadNd):
+    """Put ``value`` around an image. ``padding``: one amount, or (left, right, top, bottom)."""
+
+    dimensions = 2
+
+
+class ConstantPad3d(_ConstantPadNd):
+    """Put ``value`` around a volume. ``padding``: one amount, or (left, right, top, bottom, front, back)."""
+
+    dimensions = 3
+
+
+class _ZeroPadNd(_PadNd):
+    mode = "constant"
+    value = 0.0
+
+
+class ZeroPad1d(_ZeroPadNd):
+    """Put zeros before and after the last dimension."""
+
+    dimensions = 1
+
+
+class ZeroPad2d(_ZeroPadNd):
+    """Put zeros around an image."""
+
+    dimensions = 2
+
+
+class ZeroPad3d(_ZeroPadNd):
+    """Put zeros around a volume."""
+
+    dimensions = 3
+
+
+class _ReflectionPadNd(_PadNd):
+    mode = "reflect"
+
+
+class ReflectionPad1d(_ReflectionPadNd):
+    """Continue ``(N, C, L)`` or ``(C, L)`` mirrored at its edge, which is not repeated.
+
+    Raises: RuntimeError for an amount that is not smaller than the input.
+
+    >>> nn.ReflectionPad1d(2)(fb.arange(3.0).reshape(1, 3))
+    tensor([[2., 1., 0., 1., 2., 1., 0.]])
+    """
+
+    dimensions = 1
+
+
+class ReflectionPad2d(_ReflectionPadNd):
+    """`ReflectionPad1d` around an image."""
+
+    dimensions = 2
+
+
+class ReflectionPad3d(_ReflectionPadNd):
+    """`ReflectionPad1d` around a volume."""
+
+    dimensions = 3
+
+
+class _ReplicationPadNd(_PadNd):
+    mode = "replicate"
+
+
+class ReplicationPad1d(_ReplicationPadNd):
+    """Continue ``(N, C, L)`` or ``(C, L)`` with the values at its edge.
+
+    >>> nn.ReplicationPad1d(1)(fb.arange(3.0).reshape(1, 3))
+    tensor([[0., 0., 1., 2., 2.]])
+    """
+
+    dimensions = 1
+
+
+class ReplicationPad2d(_ReplicationPadNd):
+    """`ReplicationPad1d` around an image."""
+
+    dimensions = 2
+
+
+class ReplicationPad3d(_ReplicationPadNd):
+    """`ReplicationPad1d` around a volume."""
+
+    dimensions = 3
+
+
+class _CircularPadNd(_PadNd):
+    mode = "circular"
+
+
+class CircularPad1d(_CircularPadNd):
+    """Continue ``(N, C, L)`` or ``(C, L)`` with its values from the other end.
+
+    >>> nn.CircularPad1d(1)(fb.arange(3.0).reshape(1, 3))
+    tensor([[2., 0., 1., 2., 0.]])
+    """
+
+    dimensions = 1
+
+
+class CircularPad2d(_CircularPadNd):
+    """`CircularPad1d` around an image."""
+
+    dimensions = 2
+
+
+class CircularPad3d(_CircularPadNd):
+    """`CircularPad1d` around a volume."""
+
+    dimensions = 3

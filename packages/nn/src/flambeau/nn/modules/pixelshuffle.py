@@ -1,0 +1,42 @@
+"""Moving pixels between channels and places."""
+
+from __future__ import annotations
+
+from flambeau import Tensor
+
+from .. import functional as F
+from .module import Module
+from .utils import options_of
+
+
+class PixelShuffle(Module):
+    """``(*, C * r**2, H, W)`` to ``(*, C, H * r, W * r)`` with the factor r. Source: Shi et al. 2016, arXiv:1609.05158.
+
+    >>> nn.PixelShuffle(2)(fb.arange(4.0).reshape(1, 4, 1, 1))
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "upscale_factor")
+
+
+class PixelUnshuffle(Module):
+    """``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)`` with the factor r: what `PixelShuffle` undoes."""
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "downscale_factor")

@@ -1,0 +1,369 @@
+"""Layers that summarise windows of a sequence, an image or a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from flambeau import Tensor, adaptive_avg_pool1d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+
+from .. import functional as F
+from .module import Module
+from .utils import Size, options_of, repeated
+
+OutputSize = int | Sequence[int | None] | None
+
+
+class _MaxPoolNd(Module):
+    function: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        pool = type(self).function
+        window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        return pool(input, *window, return_indices=True) if self.return_indices else pool(input, *window)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+
+class MaxPool1d(_MaxPoolNd):
+    """The largest value in each window of ``(N, C, L)`` or ``(C, L)``. Arguments as in `MaxPool2d`."""
+
+    function = max_pool1d
+
+
+class MaxPool2d(_MaxPoolNd):
+    """The largest value in each window.
+
+    Args:
+        kernel_size: window, as an int or one for each dimension.
+        stride: step between windows; the window's size by default.
+        padding: -inf on each side, at most half the window.
+        dilation: step between the pixels of a window.
+        return_indices: True gives also where in its plane each maximum stands.
+        ceil_mode: True keeps windows that reach over the edge.
+    Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> nn.MaxPool2d(2)(fb.arange(4.0).reshape(1, 1, 2, 2)).item()
+    3.0
+    """
+
+    function = max_pool2d
+
+
+class MaxPool3d(_MaxPoolNd):
+    """The largest value in each window of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Arguments as in `MaxPool2d`."""
+
+    function = max_pool3d
+
+
+class _MaxUnpoolNd(Module):
+    dimensions: ClassVar[int]
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        self.kernel_size = repeated(kernel_size, self.dimensions)
+        self.stride = repeated(kernel_size if stride is None else stride, self.dimensions)
+        self.padding = repeated(padding, self.dimensions)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        return type(self).function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "kernel_size", "stride", "padding")
+
+
+class MaxUnpool1d(_MaxUnpoolNd):
+    """`MaxUnpool2d` along a sequence."""
+
+    dimensions = 1
+    function = F.max_unpool1d
+
+
+class MaxUnpool2d(_MaxUnpoolNd):
+    """Put each maximum back where it stood, zeros elsewhere.
+
+    Args: those of the `MaxPool2d` that gave the input and, with ``return_indices=True``, the positions.
+    Shapes: ``forward`` takes values, positions and, where the pool cut pixels off, the ``output_size``.
+    Raises: ValueError for an ``output_size`` that the pool cannot have had.
+
+    >>> values, places = nn.MaxPool2d(2, return_indices=True)(fb.arange(4.0).reshape(1, 1, 2, 2))
+    >>> nn.MaxUnpool2d(2)(values, places)
+    tensor([[[[0., 0.],
+              [0., 3.]]]])
+    """
+
+    dimensions = 2
+    function = F.max_unpool2d
+
+
+class MaxUnpool3d(_MaxUnpoolNd):
+    """`MaxUnpool2d` through a volume."""
+
+    dimensions = 3
+    function = F.max_unpool3d
+
+
+class AvgPool1d(Module):
+    """The mean of each window of ``(N, C, L)`` or ``(C, L)``. Arguments as in `AvgPool2d`."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = repeated(kernel_size, 1)
+        self.stride = repeated(kernel_size if stride is None else stride, 1)
+        self.padding = repeated(padding, 1)
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def forward(self, input: Tensor) -> Tensor:
+        window = (self.kernel_size, self.stride, self.padding)
+        return avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "kernel_size", "stride", "padding")
+
+
+class _AvgPoolNd(Module):
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, input: Tensor) -> Tensor:
+        window = (self.kernel_size, self.stride, self.padding)
+        return type(self).function(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "kernel_size", "stride", "padding")
+
+
+class AvgPool2d(_AvgPoolNd):
+    """The mean of each window.
+
+    Args:
+        kernel_size: window, as an int or one for each dimension.
+        stride: step between windows; the window's size by default.
+        padding: zeros on each side, at most half the window.
+        ceil_mode: True keeps windows that reach over the edge.
+        count_include_pad: whether padded zeros count in the mean.
+        divisor_override: divides the window's sum instead of its size.
+    Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> nn.AvgPool2d(2)(fb.arange(4.0).reshape(1, 1, 2, 2)).item()
+    1.5
+    """
+
+    function = avg_pool2d
+
+
+class AvgPool3d(_AvgPoolNd):
+    """The mean of each window of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Arguments as in `AvgPool2d`."""
+
+    function = avg_pool3d
+
+
+class _LPPoolNd(Module):
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(
+        self, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "norm_type", "kernel_size", "stride", "ceil_mode")
+
+
+class LPPool1d(_LPPoolNd):
+    """``sum(x**p)**(1 / p)`` of each window of ``(N, C, L)`` or ``(C, L)``, with ``p`` the ``norm_type``."""
+
+    function = F.lp_pool1d
+
+
+class LPPool2d(_LPPoolNd):
+    """`LPPool1d` over ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> nn.LPPool2d(2, (1, 2))(fb.tensor([[[3.0, 4.0]]]))
+    tensor([[[5.]]])
+    """
+
+    function = F.lp_pool2d
+
+
+class LPPool3d(_LPPoolNd):
+    """`LPPool1d` over ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+
+    function = F.lp_pool3d
+
+
+class _AdaptivePoolNd(Module):
+    function: ClassVar[Callable[..., Any]]
+
+    def __init__(self, output_size: OutputSize) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self).function(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return options_of(self, "output_size")
+
+
+class AdaptiveAvgPool1d(_AdaptivePoolNd):
+    """The means of windows that divide the last dimension into ``output_size`` parts."""
+
+    function = adaptive_avg_pool1d
+
+
+class AdaptiveAvgPool2d(_AdaptivePoolNd):
+    """The means of windows that divide an image into ``output_size`` parts, one number or one for each dimension.
+
+    None keeps the size of a dimension. Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    >>> nn.AdaptiveAvgPool2d(1)(fb.arange(4.0).reshape(1, 1, 2, 2)).item()
+    1.5
+    """
+
+    function = F.adaptive_avg_pool2d
+
+
+class AdaptiveAvgPool3d(_AdaptivePoolNd):
+    """`AdaptiveAvgPool2d` of a volume."""
+
+    function = F.adaptive_avg_pool3d
+
+
+class _AdaptiveMaxPoolNd(_AdaptivePoolNd):
+    def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        return type(self).function(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
+    """The largest values of windows that divide the last dimension into ``output_size`` parts."""
+
+    function = F.adaptive_max_pool1d
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
+    """The largest values of windows that divide an image into ``output_size`` parts; with ``return_indices`` also where
+    they stand."""
+
+    function = F.adaptive_max_pool2d
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
+    """`AdaptiveMaxPool2d` of a volume."""
+
+    function = F.adaptive_max_pool3d
+
+
+class _FractionalMaxPoolNd(Module):
+    dimensions: ClassVar[int]
+    function: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        output_size: Size | None = None,
+        output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        count = self.dimensions
+        kernel = repeated(kernel_size, count)
+        if len(kernel) != count or any(not isinstance(side, int) or side <= 0 for side in kernel):
+            raise ValueError(f"kernel_size must be {count} positive integers, but got {kernel_size}")
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(
+                f"{type(self).__name__} requires exactly one of output_size and output_ratio, got {output_size} and "
+                f"{output_ratio}"
+            )
+        self.kernel_size = kernel
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else repeated(output_size, count)
+        self.output_ratio = None if output_ratio is None else repeated(output_ratio, count)
+        if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input: Tensor) -> Any:
+        sizes = (self.kernel_size, self.output_size, self.output_ratio)
+        return type(self).function(input, *sizes, self.return_indices, _random_samples=self._random_samples)
+
+
+class FractionalMaxPool2d(_FractionalMaxPoolNd):
+    """The largest values of windows that are spread at random over an image, as many as asked for.
+
+    Args:
+        kernel_size: of the windows.
+        output_size: how many windows there are, or
+        output_ratio: how many for each pixel, between 0 and 1.
+        return_indices: True gives also where in its plane each maximum stands.
+    Raises: ValueError for neither or both of size and ratio.
+    Source: Graham 2014, arXiv:1412.6071.
+
+    >>> tuple(nn.FractionalMaxPool2d(2, output_ratio=0.5)(fb.zeros(1, 1, 10, 8)).shape)
+    (1, 1, 5, 4)
+    """
+
+    dimensions = 2
+    function = F.fractional_max_pool2d
+
+
+class FractionalMaxPool3d(_FractionalMaxPoolNd):
+    """`FractionalMaxPool2d` of a volume."""
+
+    dimensions = 3
+    function = F.fractional_max_pool3d

@@ -1,0 +1,410 @@
+"""Recurrent layers over whole sequences."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flambeau import Tensor, addmm, cat, empty, linear, stack
+
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
+from ..utils.rnn import PackedSequence
+from ._cells import GRUCell as GRUCell
+from ._cells import LSTMCell as LSTMCell
+from ._cells import RNNCell as RNNCell
+from ._cells import RNNCellBase as RNNCellBase
+from .module import Module
+
+State = tuple[Tensor, ...]
+Step = Callable[[Tensor, State], State]
+
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
+
+
+class RNNBase(Module):
+    """What `RNN`, `LSTM` and `GRU` share: their parameters, and the walk through layers, directions and time.
+
+    Note [Recurrence]: the inputs of all times are projected at once; a step adds what the state gives. The steps of a
+    packed batch see fewer and fewer rows (or, backwards, more and more), so that nothing is computed for padding.
+
+    Parameters: for each layer k ``weight_ih_lk`` ``(gates * hidden_size, inputs)``, ``weight_hh_lk``
+    ``(gates * hidden_size, outputs)``, ``bias_ih_lk`` and ``bias_hh_lk`` ``(gates * hidden_size,)``, with ``proj_size``
+    also ``weight_hr_lk``; those of the other direction end in ``_reverse``. All are uniform in
+    ``±1/sqrt(hidden_size)``.
+    """
+
+    states: ClassVar[tuple[str, ...]] = ("hx",)
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        _check_sizes(hidden_size, num_layers, proj_size)
+        _check_dropout(dropout, num_layers)
+        if mode not in GATES:
+            raise ValueError(f"Unrecognized RNN mode: {mode}")
+        self.mode = mode
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self._directions = 2 if bidirectional else 1
+        self._output_size = proj_size or hidden_size
+        for layer in range(num_layers):
+            for suffix in ("", "_reverse")[: self._directions]:
+                self._add_weights(layer, suffix, {"device": device, "dtype": dtype})
+        self.reset_parameters()
+
+    def _add_weights(self, layer: int, suffix: str, options: dict[str, Any]) -> None:
+        rows = GATES[self.mode] * self.hidden_size
+        inputs = self.input_size if layer == 0 else self._output_size * self._directions
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, inputs), "weight_hh": (rows, self._output_size)}
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        for name, shape in shapes.items():
+            setattr(self, f"{name}_l{layer}{suffix}", Parameter(empty(shape, **options)))
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again."""
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: it asks for a layout that only GPU libraries have."""
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """The parameters of each layer and direction."""
+        kinds = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
+        kinds += ["weight_hr"] if self.proj_size else []
+        suffixes = ("", "_reverse")[: self._directions]
+        places = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
+        return [[self._parameters[kind + place] for kind in kinds] for place in places]  # type: ignore[misc]
+
+    # One step
+
+    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
+        """The function that makes the state of a time out of its projected input and the state before."""
+        raise NotImplementedError
+
+    def _input_bias(self, b_ih: Tensor | None, b_hh: Tensor | None) -> Tensor | None:
+        """What is added to the projected inputs, ``b_hh`` with it where the step does not need it by itself."""
+        return None if b_ih is None or b_hh is None else b_ih + b_hh
+
+    # The walk
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        if isinstance(input, PackedSequence):
+            return self._of_packed(input, hx)
+        batched = self._is_batched(input)
+        hx = self._with_batch(hx, batched)
+        x = input.unsqueeze(1) if not batched else input.transpose(0, 1) if self.batch_first else input
+        state = self._initial(x, x.shape[1], hx)
+        output, final = self._through_layers(x.flatten(0, 1), [x.shape[1]] * x.shape[0], state)
+        output = output.unflatten(0, x.shape[:2])
+        if not batched:
+            return output.squeeze(1), self._as_hidden(tuple(part.squeeze(1) for part in final))
+        return output.transpose(0, 1) if self.batch_first else output, self._as_hidden(final)
+
+    def _of_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        data, batch_sizes, order, back = input
+        state = None if hx is None else self._parts(hx)
+        if state is not None and order is not None:
+            state = tuple(part.index_select(1, order) for part in state)
+        sizes = batch_sizes.tolist()
+        output, final = self._through_layers(data, sizes, self._initial(data, sizes[0], state))
+        if back is not None:
+            final = tuple(part.index_select(1, back) for part in final)
+        return PackedSequence(output, batch_sizes, order, back), self._as_hidden(final)
+
+    def _through_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
+        """All layers over the rows ``x`` of all times, of which ``sizes`` says how many there are at each."""
+        finals: list[State] = []
+        weights = iter(self.all_weights)
+        places = iter(zip(*(part.unbind(0) for part in state), strict=True))
+        for layer in range(self.num_layers):
+            outputs = []
+            for backwards in (False, True)[: self._directions]:
+                w_ih, w_hh, *rest = next(weights)
+                b_ih, b_hh = rest[:2] if self.bias else (None, None)
+                step = self._step(w_hh, b_hh, rest[-1] if self.proj_size else None)
+                projected = linear(x, w_ih, self._input_bias(b_ih, b_hh)).split(sizes)
+                output, final = _scan(step, projected, sizes, next(places), backwards)
+                outputs.append(output)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
+            if self.dropout and self.training and layer < self.num_layers - 1:
+                x = F.dropout(x, self.dropout)
+        return x, tuple(stack(parts) for parts in zip(*finals, strict=True))
+
+    # Checks
+
+    def _is_batched(self, input: Tensor) -> bool:
+        if input.ndim not in (2, 3):
+            raise ValueError(f"{self._get_name()}: Expected input to be 2D or 3D, got {input.ndim}D instead")
+        return input.ndim == 3
+
+    def _with_batch(self, hx: Any, batched: bool) -> State | None:
+        """The initial state as a tuple of tensors (layers, N, size), whether the input has a batch or not."""
+        if hx is None:
+            return None
+        parts = self._parts(hx)
+        dims = 3 if batched else 2
+        if any(part.ndim != dims for part in parts):
+            kind = "batched" if batched else "unbatched"
+            got = ", ".join(f"{part.ndim}-D" for part in parts)
+            raise RuntimeError(
+                f"For {kind} {dims}-D input, {' and '.join(self.states)} should also be {dims}-D but got {got}"
+            )
+        return parts if batched else tuple(part.unsqueeze(1) for part in parts)
+
+    def _initial(self, x: Tensor, batch: int, state: State | None) -> State:
+        """The state before the first step, zeros if None is given. Raises: RuntimeError for sizes that do not fit."""
+        if x.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
+            )
+        sizes = (self._output_size, self.hidden_size)[: len(self.states)]
+        shapes = [(self.num_layers * self._directions, batch, size) for size in sizes]
+        if state is None:
+            return tuple(x.new_zeros(shape) for shape in shapes)
+        for index, (part, shape) in enumerate(zip(state, shapes, strict=True)):
+            if tuple(part.shape) != shape:
+                name = f"hidden[{index}]" if len(shapes) > 1 else "hidden"
+                raise RuntimeError(f"Expected {name} size {shape}, got {list(part.shape)}")
+        return state
+
+    def _parts(self, hx: Any) -> State:
+        return (hx,)
+
+    def _as_hidden(self, state: State) -> Any:
+        return state[0]
+
+    def extra_repr(self) -> str:
+        usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        parts += [f"proj_size={self.proj_size}"] if self.proj_size else []
+        parts += [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join(parts)
+
+
+def _scan(
+    step: Step, projected: tuple[Tensor, ...], sizes: list[int], initial: State, backwards: bool
+) -> tuple[Tensor, State]:
+    """Walk through time; return the outputs of all times as rows, and the state of each sequence at its end."""
+    outputs: list[Any] = [None] * len(sizes)
+    finished: list[State] = []
+    times = range(len(sizes))[:: -1 if backwards else 1]
+    rows = sizes[times[0]]
+    state = initial if rows == len(initial[0]) else tuple(part[:rows] for part in initial)
+    for time in times:
+        if sizes[time] < rows:
+            finished.append(tuple(part[sizes[time] :] for part in state))
+            state = tuple(part[: sizes[time]] for part in state)
+        elif sizes[time] > rows:
+            state = tuple(cat([part, new[rows : sizes[time]]]) for part, new in zip(state, initial, strict=True))
+        rows = sizes[time]
+        state = step(projected[time], state)
+        outputs[time] = state[0]
+    if finished:
+        state = tuple(cat(parts) for parts in zip(state, *reversed(finished), strict=True))
+    return cat(outputs), state
+
+
+def _check_sizes(hidden_size: int, num_layers: int, proj_size: int) -> None:
+    for name, size in (("hidden_size", hidden_size), ("num_layers", num_layers)):
+        if not isinstance(size, int):
+            raise TypeError(f"{name} should be of type int, got: {type(size).__name__}")
+        if size <= 0:
+            raise ValueError(f"{name} must be greater than zero, got {size}")
+    if not 0 <= proj_size < hidden_size:
+        raise ValueError(
+            f"proj_size should be a positive integer or zero to disable projections, and smaller than hidden_size, "
+            f"got {proj_size}"
+        )
+
+
+def _check_dropout(dropout: float, num_layers: int) -> None:
+    if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        raise ValueError(
+            "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, got "
+            f"{dropout}"
+        )
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
+            f"greater than 1, but got dropout={dropout} and num_layers=1",
+            stacklevel=4,
+        )
+
+
+class RNN(RNNBase):
+    """``h = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)`` at each time (Elman).
+
+    Args:
+        input_size, hidden_size: of the input and the state at each time.
+        num_layers: each takes the outputs of the one below.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
+        bias: False leaves the biases out.
+        batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
+        dropout: of what goes from layer to layer.
+        bidirectional: also walk from the end; the outputs of both stand side by side.
+        device, dtype: of the parameters.
+    Shapes: input ``(L, N, input_size)``, ``(L, input_size)`` or a `PackedSequence`, and the first state
+        ``(num_layers * directions, N, hidden_size)``; to outputs ``(L, N, directions * hidden_size)`` and the last
+        state.
+    Raises: ValueError or RuntimeError for sizes that do not fit. Parameters are those of `RNNBase`.
+
+    >>> output, state = nn.RNN(3, 5, num_layers=2)(fb.zeros(7, 4, 3))
+    >>> tuple(output.shape), tuple(state.shape)
+    ((7, 4, 5), (2, 4, 5))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        options = (num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, *options)
+        self.nonlinearity = nonlinearity
+
+    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
+        weight = w_hh.t()
+        activation = Tensor.tanh if self.nonlinearity == "tanh" else Tensor.relu
+        return lambda x, state: (activation(addmm(x, state[0], weight)),)
+
+
+class LSTM(RNNBase):
+    """Long short-term memory, at each time::
+
+        i, f, g, o = w_ih @ x + b_ih + w_hh @ h + b_hh
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        h = sigmoid(o) * tanh(c)
+
+    Args:
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in `RNN`.
+        proj_size: where not 0, ``h`` is multiplied by a matrix to have this size.
+    Shapes: as in `RNN`; the state is a pair of ``h`` and ``c``.
+    Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; projections: Sak, Senior, Beaufays 2014,
+        arXiv:1402.1128.
+
+    >>> output, (h, c) = nn.LSTM(3, 5)(fb.zeros(7, 4, 3))
+    >>> tuple(output.shape), tuple(c.shape)
+    ((7, 4, 5), (1, 4, 5))
+    """
+
+    states = ("hx", "cx")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        options = (num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype)
+        super().__init__("LSTM", input_size, hidden_size, *options)
+
+    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
+        weight = w_hh.t()
+
+        def step(x: Tensor, state: State) -> State:
+            i, f, g, o = addmm(x, state[0], weight).chunk(4, 1)
+            cell = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+            hidden = o.sigmoid() * cell.tanh()
+            return (hidden if w_hr is None else linear(hidden, w_hr)), cell
+
+        return step
+
+    def _parts(self, hx: Any) -> State:
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            raise RuntimeError(f"LSTM expects two hidden states, (h, c), got {type(hx).__name__}")
+        return tuple(hx)
+
+    def _as_hidden(self, state: State) -> State:
+        return state
+
+
+class GRU(RNNBase):
+    """Gated recurrent units, at each time::
+
+        r, z = sigmoid(w_i* @ x + b_i* + w_h* @ h + b_h*)
+        n = tanh(w_in @ x + b_in + r * (w_hn @ h + b_hn))
+        h = (1 - z) * n + z * h
+
+    Arguments and shapes are those of `RNN`. Source: Cho et al. 2014, arXiv:1406.1078.
+
+    >>> output, state = nn.GRU(3, 5, batch_first=True, bidirectional=True)(fb.zeros(4, 7, 3))
+    >>> tuple(output.shape), tuple(state.shape)
+    ((4, 7, 10), (2, 4, 5))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        options = (num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
+        super().__init__("GRU", input_size, hidden_size, *options)
+
+    def _input_bias(self, b_ih: Tensor | None, b_hh: Tensor | None) -> Tensor | None:
+        return b_ih
+
+    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
+        size = self.hidden_size
+
+        def step(x: Tensor, state: State) -> State:
+            x_gates, x_new = x.split((2 * size, size), 1)
+            h_gates, h_new = linear(state[0], w_hh, b_hh).split((2 * size, size), 1)
+            reset, update = (x_gates + h_gates).sigmoid().chunk(2, 1)
+            new = (x_new + reset * h_new).tanh()
+            return (new + update * (state[0] - new),)
+
+        return step

@@ -1,0 +1,214 @@
+"""Tables whose rows are looked up."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from flambeau import Tensor, empty, no_grad
+
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
+from .module import Module
+
+
+class _Table(Module):
+    """A weight of ``num_embeddings`` rows of ``embedding_dim`` values, drawn from the normal distribution."""
+
+    unusual: ClassVar[dict[str, Any]]  # the values of options that repr leaves out
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        weight: Tensor | None,
+        requires_grad: bool,
+        device: Any,
+        dtype: Any,
+    ) -> None:
+        super().__init__()
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = _row(padding_idx, num_embeddings)
+        shape = (num_embeddings, embedding_dim)
+        if weight is not None and tuple(weight.shape) != shape:
+            raise AssertionError(
+                f"Shape of weight does not match num_embeddings and embedding_dim: {tuple(weight.shape)} and {shape}"
+            )
+        made = empty(shape, device=device, dtype=dtype) if weight is None else weight
+        self.weight = Parameter(made, requires_grad)
+        if weight is None:
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table again; the row of ``padding_idx`` is zeros."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        for name, usual in self.unusual.items():
+            value = getattr(self, name)
+            if value != usual:
+                parts.append(f"{name}={value!r}" if name == "mode" else f"{name}={value}")
+        return ", ".join(parts)
+
+
+def _row(padding_idx: int | None, rows: int) -> int | None:
+    if padding_idx is None:
+        return None
+    if not -rows <= padding_idx < rows:
+        raise AssertionError(f"padding_idx must be within num_embeddings, got {padding_idx} of {rows}")
+    return padding_idx % rows
+
+
+def _size_of(embeddings: Tensor) -> tuple[int, int]:
+    if embeddings.ndim != 2:
+        raise AssertionError(f"Embeddings parameter is expected to be 2-dimensional, got {embeddings.ndim}")
+    rows, width = embeddings.shape
+    return rows, width
+
+
+class Embedding(_Table):
+    """The rows of a table by their indices.
+
+    Args:
+        num_embeddings, embedding_dim: rows and width of the table.
+        padding_idx: a row of zeros that is not trained; may count from the end.
+        max_norm: rows that are used and longer are shortened to it, in place.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: a row's gradient is divided by how often it is used.
+        sparse: must be False: gradients are dense.
+        device, dtype: of the table.
+    Shapes: indices ``(*)`` to ``(*, embedding_dim)``.
+    Parameters: ``weight`` ``(num_embeddings, embedding_dim)``, standard normal.
+    Raises: IndexError for an index that there is not.
+
+    >>> tuple(nn.Embedding(10, 3)(fb.tensor([[1, 2], [4, 9]])).shape)
+    (2, 2, 3)
+    """
+
+    unusual: ClassVar = {
+        "padding_idx": None,
+        "max_norm": None,
+        "norm_type": 2,
+        "scale_grad_by_freq": False,
+        "sparse": False,
+    }
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, not _freeze, device, dtype)
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
+        """Make a layer around a table that there is; ``freeze`` keeps it from being trained.
+
+        >>> nn.Embedding.from_pretrained(fb.eye(3))(fb.tensor([2]))
+        tensor([[0., 0., 1.]])
+        """
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return cls(*_size_of(embeddings), *options, _weight=embeddings, _freeze=freeze)
+
+    def forward(self, input: Tensor) -> Tensor:
+        options = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
+        return F.embedding(input, self.weight, *options)
+
+
+class EmbeddingBag(_Table):
+    """Sums, means or largest values over bags of rows of a table.
+
+    Args:
+        num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, sparse: as in `Embedding`.
+        mode: ``"sum"``, ``"mean"`` or ``"max"``.
+        include_last_offset: the offsets have one more entry, the end.
+        padding_idx: a row that does not count.
+        device, dtype: of the table.
+    Shapes: bags ``(B, N)``, or indices ``(N,)`` with the offsets ``(B,)`` where bags begin, to ``(B, embedding_dim)``.
+
+    >>> nn.EmbeddingBag.from_pretrained(fb.eye(3), mode="sum")(fb.tensor([[0, 2]]))
+    tensor([[1., 0., 1.]])
+    """
+
+    unusual: ClassVar = {
+        "max_norm": None,
+        "norm_type": 2,
+        "scale_grad_by_freq": False,
+        "mode": None,
+        "padding_idx": None,
+    }
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, _weight, True, device, dtype)
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.mode = mode
+        self.sparse = sparse
+        self.include_last_offset = include_last_offset
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> Self:
+        """Make a layer around a table that there is; ``freeze`` keeps it from being trained."""
+        options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
+        bag = cls(*_size_of(embeddings), *options)
+        bag.weight.requires_grad_(not freeze)
+        return bag
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        norm = (self.max_norm, self.norm_type, self.scale_grad_by_freq)
+        options = (self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx)
+        return F.embedding_bag(input, self.weight, offsets, *norm, *options)

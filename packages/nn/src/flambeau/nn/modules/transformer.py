@@ -1,0 +1,328 @@
+"""Encoders and decoders made of attention."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+from flambeau import Tensor, full
+
+from .. import functional as F
+from .. import init
+from ._attention import MultiheadAttention
+from .container import ModuleList
+from .dropout import Dropout
+from .linear import Linear
+from .module import Module
+from .normalization import LayerNorm
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class _Layer(Module):
+    """What the layers of encoder and decoder share: attention to themselves, and two linear layers.
+
+    Note [Residuals]: every part is ``x + dropout(part(x))``, with a normalisation behind it, or with ``norm_first``
+    before the part.
+    """
+
+    attentions = ("self_attn",)
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        options = {"bias": bias, "device": device, "dtype": dtype}
+        for name in self.attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, dropout, batch_first=batch_first, **options))
+        self.linear1 = Linear(d_model, dim_feedforward, **options)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, **options)
+        self.norm_first = norm_first
+        parts = range(1, len(self.attentions) + 2)
+        for number in parts:
+            setattr(self, f"norm{number}", LayerNorm(d_model, layer_norm_eps, **options))
+        for number in parts:
+            setattr(self, f"dropout{number}", Dropout(dropout))
+        self.activation = _get_activation_fn(activation) if isinstance(activation, str) else activation
+
+    def _with_residual(self, number: int, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """See Note [Residuals]."""
+        norm, dropout = getattr(self, f"norm{number}"), getattr(self, f"dropout{number}")
+        return x + dropout(part(norm(x))) if self.norm_first else norm(x + dropout(part(x)))
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+
+class TransformerEncoderLayer(_Layer):
+    """Attention of a sequence to itself, and two linear layers for each place.
+
+    Args:
+        d_model: size of the last dimension of input and output.
+        nhead: heads of the attention.
+        dim_feedforward: size between the linear layers.
+        dropout: the probability of dropping a value while training.
+        activation: between the linear layers: ``"relu"``, ``"gelu"`` or a function.
+        layer_norm_eps: of the normalisations.
+        batch_first: batches are ``(N, L, d_model)`` instead of ``(L, N, d_model)``.
+        norm_first: normalise before each part instead of behind it.
+        bias: False leaves all biases out.
+        device, dtype: of the parameters.
+    Shapes: ``(L, N, d_model)`` or ``(L, d_model)``; masks as in `MultiheadAttention`.
+    Source: Vaswani et al. 2017, arXiv:1706.03762; ``norm_first``: Xiong et al. 2020, arXiv:2002.04745.
+
+    >>> layer = nn.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16)
+    >>> tuple(layer(fb.zeros(5, 3, 8)).shape)
+    (5, 3, 8)
+    """
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        attend = _attention(self.self_attn, None, src_mask, src_key_padding_mask, is_causal)
+        return self._with_residual(2, self._with_residual(1, src, attend), self._feed_forward)
+
+
+class TransformerDecoderLayer(_Layer):
+    """Attention of a sequence to itself and to a memory, and two linear layers for each place.
+
+    Arguments are those of `TransformerEncoderLayer`. Shapes: target ``(T, N, d_model)`` and memory ``(S, N, d_model)``,
+    or both without N.
+
+    >>> layer = nn.TransformerDecoderLayer(d_model=8, nhead=2, dim_feedforward=16)
+    >>> tuple(layer(fb.zeros(4, 3, 8), fb.zeros(5, 3, 8)).shape)
+    (4, 3, 8)
+    """
+
+    attentions = ("self_attn", "multihead_attn")
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        to_itself = _attention(self.self_attn, None, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+        to_memory = _attention(self.multihead_attn, memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+        x = self._with_residual(2, self._with_residual(1, tgt, to_itself), to_memory)
+        return self._with_residual(3, x, self._feed_forward)
+
+
+def _attention(
+    layer: Any, memory: Tensor | None, mask: Tensor | None, padding: Tensor | None, is_causal: bool
+) -> Callable[[Tensor], Tensor]:
+    """The function of queries that attends to ``memory``, or to the queries themselves."""
+    masks = {"attn_mask": mask, "key_padding_mask": padding, "is_causal": is_causal, "need_weights": False}
+
+    def attend(x: Tensor) -> Tensor:
+        output: Tensor = layer(x, *((x, x) if memory is None else (memory, memory)), **masks)[0]
+        return output
+
+    return attend
+
+
+class TransformerEncoder(Module):
+    """``num_layers`` copies of a layer, one after the other.
+
+    Args:
+        encoder_layer: what is copied.
+        num_layers: how often.
+        norm: a normalisation behind the last one, or None.
+        enable_nested_tensor, mask_check: accepted; they choose between ways to the same result.
+
+    >>> layer = nn.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16)
+    >>> tuple(nn.TransformerEncoder(layer, num_layers=2)(fb.zeros(5, 3, 8)).shape)
+    (5, 3, 8)
+    """
+
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
+        super().__init__()
+        self.layers = _get_clones(encoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+        self.enable_nested_tensor = enable_nested_tensor
+        self.mask_check = mask_check
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool | None = None,
+    ) -> Tensor:
+        causal = bool(is_causal) and mask is not None
+        for layer in self.layers:
+            src = layer(src, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask)
+        return src if self.norm is None else self.norm(src)
+
+
+class TransformerDecoder(Module):
+    """``num_layers`` copies of a layer, one after the other, each with the same memory. See `TransformerEncoder`."""
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        super().__init__()
+        self.layers = _get_clones(decoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        causal = bool(tgt_is_causal) and tgt_mask is not None
+        for layer in self.layers:
+            tgt = layer(
+                tgt,
+                memory,
+                tgt_mask=tgt_mask,
+                memory_mask=memory_mask,
+                tgt_key_padding_mask=tgt_key_padding_mask,
+                memory_key_padding_mask=memory_key_padding_mask,
+                tgt_is_causal=causal,
+                memory_is_causal=memory_is_causal,
+            )
+        return tgt if self.norm is None else self.norm(tgt)
+
+
+class Transformer(Module):
+    """An encoder, and a decoder whose memory is what the encoder makes of the source.
+
+    Args:
+        num_encoder_layers, num_decoder_layers: how many layers each has; the others as in `TransformerEncoderLayer`.
+        custom_encoder, custom_decoder: take the place of the encoder, of the decoder.
+    Shapes: source ``(S, N, d_model)`` and target ``(T, N, d_model)``, or both without N; to ``(T, N, d_model)``.
+    Raises: RuntimeError for batches or features that differ.
+    Source: Vaswani et al. 2017, arXiv:1706.03762.
+
+    >>> model = nn.Transformer(d_model=8, nhead=2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16)
+    >>> tuple(model(fb.zeros(5, 3, 8), fb.zeros(4, 3, 8)).shape)
+    (4, 3, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Activation = F.relu,
+        custom_encoder: Any = None,
+        custom_decoder: Any = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        options = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first)
+        rest = {"bias": bias, "device": device, "dtype": dtype}
+        if custom_encoder is not None:
+            self.encoder = custom_encoder
+        else:
+            layer = TransformerEncoderLayer(*options, **rest)
+            self.encoder = TransformerEncoder(layer, num_encoder_layers, LayerNorm(d_model, layer_norm_eps, **rest))
+        if custom_decoder is not None:
+            self.decoder = custom_decoder
+        else:
+            layer_of_decoder = TransformerDecoderLayer(*options, **rest)
+            norm = LayerNorm(d_model, layer_norm_eps, **rest)
+            self.decoder = TransformerDecoder(layer_of_decoder, num_decoder_layers, norm)
+        self._reset_parameters()
+        self.d_model = d_model
+        self.nhead = nhead
+        self.batch_first = batch_first
+
+    def _reset_parameters(self) -> None:
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                init.xavier_uniform_(parameter)
+
+    def forward(
+        self,
+        src: Tensor,
+        tgt: Tensor,
+        src_mask: Tensor | None = None,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        batch = 0 if self.batch_first else 1
+        if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
+            raise RuntimeError(
+                f"the batch number of src and tgt must be equal, got {list(src.shape)} and {list(tgt.shape)}"
+            )
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
+            raise RuntimeError(
+                f"the feature number of src and tgt must be equal to d_model ({self.d_model}), got {list(src.shape)} "
+                f"and {list(tgt.shape)}"
+            )
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
+        masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal, memory_is_causal)
+        output: Tensor = self.decoder(tgt, memory, *masks)
+        return output
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+        """Return the mask that hides what comes later: -inf above the diagonal of ``(sz, sz)``, 0 elsewhere.
+
+        >>> nn.Transformer.generate_square_subsequent_mask(2)
+        tensor([[0., -inf],
+                [0., 0.]])
+        """
+        return full((sz, sz), -math.inf, device=device, dtype=dtype).triu(1)
+
+
+def _get_clones(module: Module, count: int) -> ModuleList:
+    return ModuleList([copy.deepcopy(module) for _ in range(count)])
+
+
+def _get_activation_fn(activation: str) -> Activation:
+    if activation not in ("relu", "gelu"):
+        raise RuntimeError(f"activation should be relu/gelu, not {activation}")
+    return F.relu if activation == "relu" else F.gelu

@@ -1,0 +1,71 @@
+"""Layers that resize sequences, images and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flambeau import Tensor
+
+from .. import functional as F
+from .module import Module
+from .utils import options_of
+
+Scale = float | Sequence[float]
+
+
+class Upsample(Module):
+    """Resize the spatial dimensions of ``(N, C, *)``, one to three of them.
+
+    Args:
+        size: the output's, one number or one for each dimension, or
+        scale_factor: the output's size over the input's.
+        mode: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"bilinear"``, ``"bicubic"``, ``"trilinear"`` or
+            ``"area"``.
+        align_corners: the centres of the corner pixels coincide, not their outer edges.
+        recompute_scale_factor: the scale is the quotient of the sizes, rounded down as they are.
+
+    >>> nn.Upsample(scale_factor=2)(fb.tensor([[[1.0, 2.0]]]))
+    tensor([[[1., 1., 2., 2.]]])
+    """
+
+    scale_factor: Scale | None
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: Scale | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        if isinstance(scale_factor, Sequence):
+            self.scale_factor = tuple(float(factor) for factor in scale_factor)
+        else:
+            self.scale_factor = float(scale_factor) if scale_factor else None
+        self.mode = mode
+        self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        options = (self.mode, self.align_corners, self.recompute_scale_factor)
+        return F.interpolate(input, self.size, self.scale_factor, *options)
+
+    def extra_repr(self) -> str:
+        shown = "size" if self.scale_factor is None else "scale_factor"
+        return f"{options_of(self, shown)}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` of ``(N, C, H, W)`` by repeating pixels."""
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale_factor: Scale | None = None) -> None:
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` of ``(N, C, H, W)`` with ``mode="bilinear"`` and ``align_corners=True``."""
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale_factor: Scale | None = None) -> None:
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

@@ -1,0 +1,92 @@
+"""Spectral normalisation by hooks. `parametrizations.spectral_norm` is the one to prefer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor, no_grad
+
+from .. import functional as F
+from ..modules.module import Module
+from ..parameter import Parameter
+from ._weight_norm import find_hook
+from .parametrizations import matrix_of
+
+__all__ = ["remove_spectral_norm", "spectral_norm"]
+
+
+class SpectralNorm:
+    """The hook that divides ``<name>_orig`` by its largest singular value before each call."""
+
+    def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
+        if n_power_iterations <= 0:
+            raise ValueError(
+                f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
+            )
+        self.name = name
+        self.n_power_iterations = n_power_iterations
+        self.dim = dim
+        self.eps = eps
+
+    def compute_weight(self, module: Module, do_power_iteration: bool) -> Tensor:
+        """Return the weight, after the steps of the power iteration if asked to."""
+        weight = getattr(module, self.name + "_orig")
+        u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
+        matrix = matrix_of(weight, self.dim)
+        if do_power_iteration:
+            with no_grad():
+                for _ in range(self.n_power_iterations):
+                    v.copy_(F.normalize(matrix.T @ u, dim=0, eps=self.eps))
+                    u.copy_(F.normalize(matrix @ v, dim=0, eps=self.eps))
+        normalized: Tensor = weight / (u.clone() @ (matrix @ v.clone()))
+        return normalized
+
+    def __call__(self, module: Module, inputs: Any) -> None:
+        setattr(module, self.name, self.compute_weight(module, module.training))
+
+
+def spectral_norm(
+    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> Module:
+    """Divide a weight by its largest singular value.
+
+    Args:
+        module: the module, which is changed and returned.
+        name: of the weight.
+        n_power_iterations: steps of the power iteration at each training pass.
+        eps: keeps norms from 0.
+        dim: of the outputs; 0, or 1 for transposed convolutions, if None.
+    Raises: RuntimeError for a weight that has a normalisation already.
+    Source: Miyato et al. 2018, arXiv:1802.05957.
+
+    >>> list(nn.utils.spectral_norm(nn.Linear(4, 3)).state_dict())
+    ['bias', 'weight_orig', 'weight_u', 'weight_v']
+    """
+    if find_hook(module, SpectralNorm, name) is not None:
+        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
+    if dim is None:
+        dim = 1 if getattr(module, "transposed", False) else 0
+    hook = SpectralNorm(name, n_power_iterations, dim, eps)
+    weight = getattr(module, name)
+    rows, columns = matrix_of(weight.detach(), dim).shape
+    delattr(module, name)
+    module.register_parameter(name + "_orig", weight)
+    setattr(module, name, weight.detach())
+    for suffix, size in (("_u", rows), ("_v", columns)):
+        module.register_buffer(name + suffix, F.normalize(weight.detach().new_empty(size).normal_(), dim=0, eps=eps))
+    module.register_forward_pre_hook(hook)
+    return module
+
+
+def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
+    """Make the weight an ordinary parameter again. Raises: ValueError where it has no normalisation."""
+    key = find_hook(module, SpectralNorm, name)
+    if key is None:
+        raise ValueError(f"spectral_norm of '{name}' not found in {module}")
+    with no_grad():
+        weight = module._forward_pre_hooks[key].function.compute_weight(module, False)
+    for attribute in (name, name + "_u", name + "_v", name + "_orig"):
+        delattr(module, attribute)
+    module.register_parameter(name, Parameter(weight.detach()))
+    del module._forward_pre_hooks[key]
+    return module

@@ -1,0 +1,76 @@
+"""Weight normalisation by hooks. `parametrizations.weight_norm` is the one to prefer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor
+
+from ..modules.module import Module
+from ..parameter import Parameter
+from .parametrizations import norm_except_dim
+
+__all__ = ["remove_weight_norm", "weight_norm"]
+
+
+class WeightNorm:
+    """The hook that computes the weight from ``<name>_g`` and ``<name>_v`` before each call."""
+
+    def __init__(self, name: str, dim: int | None) -> None:
+        self.name = name
+        self.dim = -1 if dim is None else dim
+
+    def compute_weight(self, module: Module) -> Tensor:
+        """Return the weight."""
+        g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
+        weight: Tensor = v * (g / norm_except_dim(v, self.dim))
+        return weight
+
+    def __call__(self, module: Module, inputs: Any) -> None:
+        setattr(module, self.name, self.compute_weight(module))
+
+
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+    """Train norm (``<name>_g``) and direction (``<name>_v``) of a weight apart from each other.
+
+    Args:
+        module: the module, which is changed and returned.
+        name: of the weight.
+        dim: there is a norm for each place along it; one norm of all if None.
+    Raises: RuntimeError for a weight that has a normalisation already.
+    Source: Salimans, Kingma 2016, arXiv:1602.07868.
+
+    >>> list(nn.utils.weight_norm(nn.Linear(4, 3)).state_dict())
+    ['bias', 'weight_g', 'weight_v']
+    """
+    if find_hook(module, WeightNorm, name) is not None:
+        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+    hook = WeightNorm(name, dim)
+    weight = getattr(module, name)
+    delattr(module, name)
+    module.register_parameter(name + "_g", Parameter(norm_except_dim(weight.detach(), hook.dim)))
+    module.register_parameter(name + "_v", Parameter(weight.detach()))
+    setattr(module, name, hook.compute_weight(module))
+    module.register_forward_pre_hook(hook)
+    return module
+
+
+def remove_weight_norm(module: Module, name: str = "weight") -> Module:
+    """Make the weight an ordinary parameter again. Raises: ValueError where it has no normalisation."""
+    key = find_hook(module, WeightNorm, name)
+    if key is None:
+        raise ValueError(f"weight_norm of '{name}' not found in {module}")
+    weight = module._forward_pre_hooks[key].function.compute_weight(module)
+    for attribute in (name, name + "_g", name + "_v"):
+        delattr(module, attribute)
+    setattr(module, name, Parameter(weight.detach()))
+    del module._forward_pre_hooks[key]
+    return module
+
+
+def find_hook(module: Module, kind: type, name: str) -> int | None:
+    """The key of the hook of a kind that a module has for the weight ``name``."""
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook.function, kind) and hook.function.name == name:  # type: ignore[attr-defined]
+            return key
+    return None

@@ -1,0 +1,121 @@
+"""Limits the size of gradients before an optimizer's step."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+
+from flambeau import Tensor, no_grad, stack, tensor
+
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+NONFINITE_NORM = (
+    "The total norm of order {order} for gradients from `parameters` is non-finite, so it cannot be clipped. "
+    "To disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+)
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Return the norm of all elements of all tensors.
+
+    Args:
+        tensors: one or several.
+        norm_type: order of the norm; ``inf`` for the largest magnitude.
+        error_if_nonfinite: raise instead of returning NaN or inf.
+        foreach: accepted; there is one way to compute it.
+    Raises: RuntimeError for a norm of NaN or inf, if asked to.
+
+    >>> nn.utils.get_total_norm([fb.tensor([3.0]), fb.tensor([4.0])])
+    tensor(5.)
+    """
+    order = float(norm_type)
+    with no_grad():
+        total = _norm([tensors] if isinstance(tensors, Tensor) else list(tensors), order)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(NONFINITE_NORM.format(order=order))
+    return total
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scale all gradients by ``max_norm / (total_norm + 1e-6)``, where that is below 1. Arguments as in
+    `clip_grad_norm_`."""
+    with no_grad():
+        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        for gradient in _gradients(parameters):
+            gradient.mul_(factor.to(gradient.dtype))
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale all gradients by one factor, so that their common norm is at most ``max_norm``.
+
+    Args:
+        parameters: one tensor or several; those without a gradient do not count.
+        max_norm: the largest norm to leave.
+        norm_type: order of the norm; ``inf`` for the largest magnitude.
+        error_if_nonfinite: raise instead of scaling by NaN or 0.
+        foreach: accepted; there is one way to compute it.
+    Returns: the norm before scaling.
+    Raises: RuntimeError for a norm of NaN or inf, if asked to.
+
+    >>> weight = nn.Parameter(fb.zeros(2))
+    >>> weight.grad = fb.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm_([weight], max_norm=1.0)
+    tensor(5.)
+    >>> weight.grad
+    tensor([0.6000, 0.8000])
+    """
+    held = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    total = get_total_norm(_gradients(held), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(held, max_norm, total)
+    return total
+
+
+def clip_grad_norm(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """`clip_grad_norm_` by its older name, which warns."""
+    warnings.warn(
+        "`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Limit every element of every gradient to ``[-clip_value, clip_value]``."""
+    limit = float(clip_value)
+    with no_grad():
+        for gradient in _gradients(parameters):
+            gradient.copy_(gradient.clamp(-limit, limit))
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    candidates = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [parameter.grad for parameter in candidates if parameter.grad is not None]
+
+
+def _norm(tensors: list[Tensor], order: float) -> Tensor:
+    """Return the norm of all elements of all tensors."""
+    magnitudes = [each.detach().abs() for each in tensors if each.numel()]
+    if not magnitudes:
+        return tensor(0.0)
+    if order == math.inf:
+        return stack([each.max() for each in magnitudes]).max()
+    if order == 2.0:
+        return stack([(each * each).sum() for each in magnitudes]).sum().sqrt()
+    return stack([(each**order).sum() for each in magnitudes]).sum() ** (1.0 / order)

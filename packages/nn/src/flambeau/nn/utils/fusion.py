@@ -1,0 +1,90 @@
+"""Fusing batch normalisation in evaluation into the layer before it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+from flambeau import Tensor, ones_like, zeros_like
+
+from ..modules.module import Module
+from ..parameter import Parameter
+
+__all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
+
+M = TypeVar("M", bound=Module)
+
+
+def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
+    """Return one convolution that does what ``conv`` and the batch normalisation ``bn`` do in evaluation.
+
+    ``transpose`` says that it is a transposed convolution. Raises: AssertionError for modules in training.
+
+    >>> conv, bn = nn.Conv2d(1, 2, 3).eval(), nn.BatchNorm2d(2).eval()
+    >>> x = fb.ones(1, 1, 4, 4)
+    >>> fb.allclose(nn.utils.fuse_conv_bn_eval(conv, bn)(x), bn(conv(x)), atol=1e-6)
+    True
+    """
+    return _fused(conv, bn, transpose)
+
+
+def fuse_linear_bn_eval(linear: M, bn: Module) -> M:
+    """Return one linear layer that does what ``linear`` and the batch normalisation ``bn`` do in evaluation.
+
+    Raises: AssertionError for modules in training, or features that differ and are not 1.
+    """
+    features = (linear.out_features, bn.num_features)
+    if features[0] != features[1] and features[1] != 1:
+        raise AssertionError(f"To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got {features}")
+    return _fused(linear, bn, False)
+
+
+def _fused(layer: Any, bn: Any, transpose: bool) -> Any:
+    if layer.training or bn.training:
+        raise AssertionError("Fusion only for eval!")
+    fused = copy.deepcopy(layer)
+    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    fused.weight, fused.bias = fuse_conv_bn_weights(fused.weight, fused.bias, *statistics, transpose)
+    return fused
+
+
+def fuse_conv_bn_weights(
+    conv_w: Tensor,
+    conv_b: Tensor | None,
+    bn_rm: Tensor,
+    bn_rv: Tensor,
+    bn_eps: float,
+    bn_w: Tensor | None,
+    bn_b: Tensor | None,
+    transpose: bool = False,
+) -> tuple[Parameter, Parameter]:
+    """Return the weight and the bias of the fused layer.
+
+    Args:
+        conv_w, conv_b: of the layer; no bias if None.
+        bn_rm, bn_rv, bn_eps: running mean and variance, and what is added to the variance.
+        bn_w, bn_b: of the normalisation; 1 and 0 if None.
+        transpose: the outputs are dimension 1 of the weight.
+    """
+    bias = zeros_like(bn_rm) if conv_b is None else conv_b
+    scale = (ones_like(bn_rm) if bn_w is None else bn_w) * (bn_rv + bn_eps).rsqrt()
+    shape = [1, -1] if transpose else [-1, 1]
+    weight = conv_w * scale.reshape(shape + [1] * (conv_w.ndim - 2)).to(conv_w.dtype)
+    shifted = (bias - bn_rm) * scale + (0 if bn_b is None else bn_b)
+    return (
+        Parameter(weight.detach(), conv_w.requires_grad),
+        Parameter(shifted.detach().to(bias.dtype), bias.requires_grad or conv_w.requires_grad),
+    )
+
+
+def fuse_linear_bn_weights(
+    linear_w: Tensor,
+    linear_b: Tensor | None,
+    bn_rm: Tensor,
+    bn_rv: Tensor,
+    bn_eps: float,
+    bn_w: Tensor,
+    bn_b: Tensor,
+) -> tuple[Parameter, Parameter]:
+    """Return the weight and the bias of the fused layer. Arguments as in `fuse_conv_bn_weights`."""
+    return fuse_conv_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b)

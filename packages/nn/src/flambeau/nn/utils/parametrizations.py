@@ -1,0 +1,229 @@
+"""Parametrizations of weights: normalised, orthogonal, of unit spectral norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, eye, no_grad
+from flambeau.linalg import householder_product, matrix_exp, qr, solve
+
+from .. import functional as F
+from ..modules.module import Module
+from . import parametrize
+
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
+
+
+def norm_except_dim(v: Tensor, dim: int) -> Tensor:
+    """The norms over all dimensions but ``dim`` (over all if -1), kept as sizes of 1."""
+    if dim == -1:
+        return v.square().sum().sqrt()
+    others = [d for d in range(v.ndim) if d != dim % v.ndim]
+    return v.square().sum(others, keepdim=True).sqrt() if others else v.abs()
+
+
+class _WeightNorm(Module):
+    """``g * v / |v|``."""
+
+    def __init__(self, dim: int | None = 0) -> None:
+        super().__init__()
+        self.dim = -1 if dim is None else dim
+
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
+        return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The norm and the weight itself."""
+        return norm_except_dim(weight, self.dim), weight
+
+
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+    """Train the norms (``original0``) and the direction (``original1``) of a weight apart from each other.
+
+    Args:
+        module: the module, which is changed and returned.
+        name: of the weight.
+        dim: there is a norm for each place along it; one norm of all if None.
+    Source: Salimans, Kingma 2016, arXiv:1602.07868.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
+    >>> [tuple(p.shape) for p in layer.parametrizations.weight.originals()]
+    [(3, 1), (3, 4)]
+    """
+    return parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+
+
+def matrix_of(weight: Tensor, dim: int) -> Tensor:
+    """The weight as a matrix whose rows are the places along ``dim``."""
+    return (weight if dim == 0 else weight.movedim(dim, 0)).flatten(1)
+
+
+class _SpectralNorm(Module):
+    """``w / sigma`` with the largest singular value found by power iteration."""
+
+    def __init__(self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
+        super().__init__()
+        if n_power_iterations <= 0:
+            raise ValueError(
+                f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
+            )
+        if not -max(weight.ndim, 1) <= dim < max(weight.ndim, 1):
+            raise IndexError(f"Dimension out of range for a weight of {weight.ndim} dimensions, but got {dim}")
+        self.dim = dim % max(weight.ndim, 1)
+        self.eps = eps
+        self.n_power_iterations = n_power_iterations
+        if weight.ndim > 1:
+            with no_grad():
+                matrix = matrix_of(weight, self.dim)
+                rows, columns = matrix.shape
+                for name, size in (("_u", rows), ("_v", columns)):
+                    self.register_buffer(name, F.normalize(matrix.new_empty(size).normal_(), dim=0, eps=eps))
+                self._iterate(matrix, 15)
+
+    def _iterate(self, matrix: Tensor, count: int) -> None:
+        with no_grad():
+            for _ in range(count):
+                self._u.copy_(F.normalize(matrix @ self._v, dim=0, eps=self.eps))
+                self._v.copy_(F.normalize(matrix.T @ self._u, dim=0, eps=self.eps))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        if weight.ndim == 1:
+            return F.normalize(weight, dim=0, eps=self.eps)
+        matrix = matrix_of(weight, self.dim)
+        if self.training:
+            self._iterate(matrix.detach(), self.n_power_iterations)
+        return weight / (self._u.clone() @ (matrix @ self._v.clone()))
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        """The value: a weight of any norm gives it up to its norm."""
+        return value
+
+
+def spectral_norm(
+    module: Module, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> Module:
+    """Divide a weight by its largest singular value.
+
+    Args:
+        module: the module, which is changed and returned.
+        name: of the weight.
+        n_power_iterations: steps of the power iteration at each training pass.
+        eps: keeps norms from 0.
+        dim: of the outputs; 0, or 1 for transposed convolutions, if None.
+    Source: Miyato et al. 2018, arXiv:1802.05957.
+    """
+    dim = _output_dim(module) if dim is None else dim
+    weight = getattr(module, name)
+    return parametrize.register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps))
+
+
+def _output_dim(module: Module) -> int:
+    return 1 if getattr(module, "transposed", False) else 0
+
+
+class _Orthogonal(Module):
+    """An orthogonal (or unitary) matrix from one without constraints, of which ``base`` keeps the starting point."""
+
+    def __init__(self, weight: Tensor, map_name: str, use_trivialization: bool) -> None:
+        super().__init__()
+        if weight.is_complex() and map_name == "householder":
+            raise ValueError("The householder parametrization does not support complex tensors.")
+        self.shape = weight.shape
+        self.map_name = map_name
+        self.use_trivialization = use_trivialization
+        self.register_buffer("base", None)
+
+    def forward(self, X: Tensor) -> Tensor:
+        rows, columns = X.shape[-2:]
+        tall = X if rows >= columns else X.mT
+        Q = self._householder(tall) if self.map_name == "householder" else self._skew(tall)
+        if self.base is not None:
+            Q = self.base @ Q
+        return Q if rows >= columns else Q.mT
+
+    def _skew(self, X: Tensor) -> Tensor:
+        """The exponential or Cayley map of the skew-Hermitian matrix that the lower triangle stands for."""
+        rows, columns = X.shape[-2:]
+        lower = X.tril()
+        if rows != columns:
+            lower = flambeau.cat([lower, lower.new_zeros(*X.shape[:-2], rows, rows - columns)], -1)
+        skew = lower - lower.mH
+        if self.map_name == "matrix_exp":
+            Q = matrix_exp(skew)
+        else:
+            one = eye(rows, dtype=X.dtype)
+            Q = solve(one + skew / 2, one - skew / 2)
+        return Q[..., :columns]
+
+    def _householder(self, X: Tensor) -> Tensor:
+        reflections = X.tril(-1)
+        tau = 2.0 / (1.0 + (reflections * reflections).sum(-2))
+        Q = householder_product(reflections, tau)
+        return Q * X.diagonal(dim1=-2, dim2=-1).int().unsqueeze(-2)
+
+    def right_inverse(self, Q: Tensor) -> Tensor:
+        """What gives ``Q``. Raises: NotImplementedError for the maps whose inverse is not unique."""
+        if tuple(Q.shape) != tuple(self.shape):
+            raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got {Q.shape}.")
+        if self.use_trivialization:
+            self.base = _orthonormal(Q)
+            start = flambeau.zeros_like(Q)
+            start.diagonal(dim1=-2, dim2=-1).fill_(-1)  # which every map takes to the identity
+            return start
+        if self.map_name != "householder":
+            raise NotImplementedError(
+                "It is not possible to assign to the matrix exponential or the Cayley parametrizations when "
+                "use_trivialization=False."
+            )
+        tall = Q if Q.shape[-2] >= Q.shape[-1] else Q.mT
+        factors, tau = flambeau.geqrf(tall)
+        diagonal = factors.diagonal(dim1=-2, dim2=-1)
+        # LAPACK's reflection is the identity where tau is 0; the map's own never is.
+        diagonal.copy_(flambeau.where(tau == 0, -diagonal.sign(), diagonal.sign()))
+        return factors if Q.shape[-2] >= Q.shape[-1] else factors.mT
+
+
+def _orthonormal(X: Tensor) -> Tensor:
+    """A square orthogonal matrix whose first columns are those nearest to X's, completed at random."""
+    tall = X if X.shape[-2] >= X.shape[-1] else X.mT
+    rows, columns = tall.shape[-2:]
+    if rows != columns:
+        filling = tall.new_empty(*tall.shape[:-2], rows, rows - columns).normal_()
+        tall = flambeau.cat([tall, filling], -1)
+    Q, R = qr(tall)
+    return Q * R.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+
+
+def orthogonal(
+    module: Module, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
+) -> Module:
+    """Keep a weight orthogonal: its columns, or if there are more columns than rows its rows, are orthonormal.
+
+    Args:
+        module: the module, which is changed and returned.
+        name: of a weight of at least two dimensions; the last two are the matrix.
+        orthogonal_map: ``"matrix_exp"``, ``"cayley"`` or ``"householder"``; the first for square and complex matrices,
+            the last for others if None.
+        use_trivialization: keep the weight one begins with as a fixed factor.
+    Raises: ValueError for other maps or weights of fewer dimensions.
+    Source: Lezcano-Casado 2019, arXiv:1909.09501.
+
+    >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
+    >>> fb.allclose(layer.weight @ layer.weight.T, fb.eye(3), atol=1e-5)
+    True
+    """
+    weight: Any = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.ndim < 2:
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions.")
+    if orthogonal_map is None:
+        square = weight.shape[-2] == weight.shape[-1]
+        orthogonal_map = "matrix_exp" if square or weight.is_complex() else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(
+            f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}'
+        )
+    parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization)
+    return parametrize.register_parametrization(module, name, parametrization, unsafe=True)

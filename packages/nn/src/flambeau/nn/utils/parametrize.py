@@ -1,0 +1,293 @@
+"""Parameters that are functions of other parameters.
+
+Note [Parametrization]: a parametrized module gets a class of its own, derived from the one it had, in which the
+parameter's name is a property: reading it computes the value, assigning to it goes through ``right_inverse``. What is
+trained is ``module.parametrizations.<name>.original``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flambeau import Tensor, no_grad
+
+from ..modules.container import ModuleDict, ModuleList
+from ..modules.module import Module
+from ..parameter import Parameter
+
+__all__ = [
+    "ParametrizationList",
+    "cached",
+    "is_parametrized",
+    "register_parametrization",
+    "remove_parametrizations",
+    "transfer_parametrizations_and_params",
+    "type_before_parametrizations",
+]
+
+_depth_of_cached = 0
+_cache: dict[tuple[int, str], Tensor] = {}
+
+
+@contextmanager
+def cached() -> Iterator[None]:
+    """Compute every parametrized value once within the block."""
+    global _depth_of_cached
+    _depth_of_cached += 1
+    try:
+        yield
+    finally:
+        _depth_of_cached -= 1
+        if not _depth_of_cached:
+            _cache.clear()
+
+
+class ParametrizationList(ModuleList):
+    """The parametrizations of one parameter, applied one after the other to the ``original`` (or to several of them).
+
+    Args:
+        modules: the parametrizations.
+        original: the parameter or buffer.
+        unsafe: do not check that shape and dtype are kept.
+    """
+
+    def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
+        if not modules:
+            raise ValueError("ParametrizationList requires one or more modules.")
+        super().__init__(modules)
+        self.unsafe = unsafe
+        value = original
+        with no_grad():
+            for module in reversed(list(modules)):
+                value = _inverse(module, value)
+        self.is_tensor = isinstance(value, Tensor)
+        values = [value] if self.is_tensor else list(value)
+        self.ntensors = len(values)
+        before = original.detach()
+        for index, each in enumerate(values):
+            if not isinstance(each, Tensor):
+                raise ValueError(f"right_inverse must return a Tensor or Tensors, got {type(each).__name__}")
+            self._hold(self._name(index), each.detach(), original)
+        if not unsafe:
+            _check_kept(self(), before, "Registering a parametrization may not change")
+
+    def _hold(self, name: str, value: Tensor, original: Tensor) -> None:
+        """Keep a value to be trained; a single one in the tensor that was there, which an optimizer may hold."""
+        if not isinstance(original, Parameter):
+            self.register_buffer(name, value)
+        elif not self.is_tensor:
+            self.register_parameter(name, Parameter(value, original.requires_grad))
+        else:
+            if original.dtype != value.dtype:
+                raise ValueError(
+                    "When `right_inverse` outputs one tensor, it may not change the dtype: it was "
+                    f"{original.dtype}, and became {value.dtype}"
+                )
+            original.data = value
+            self.register_parameter(name, original)
+
+    def _name(self, index: int) -> str:
+        return "original" if self.is_tensor else f"original{index}"
+
+    def originals(self) -> list[Tensor]:
+        """Return what is trained."""
+        return [getattr(self, self._name(index)) for index in range(self.ntensors)]
+
+    def right_inverse(self, value: Tensor) -> None:
+        """Set what is trained such that the parametrized value becomes ``value``.
+
+        Raises: RuntimeError for a parametrization without ``right_inverse``; ValueError for another number of tensors.
+        """
+        with no_grad():
+            inverted: Any = value
+            for module in reversed(list(self)):
+                if not hasattr(module, "right_inverse"):
+                    raise RuntimeError(f"parametrization {type(module).__name__} does not implement right_inverse.")
+                inverted = module.right_inverse(inverted)
+            values = [inverted] if isinstance(inverted, Tensor) else list(inverted)
+            if len(values) != self.ntensors:
+                raise ValueError(f"right_inverse must return {self.ntensors} tensors, got {len(values)}")
+            for original, new in zip(self.originals(), values, strict=True):
+                _check_kept(new, original, "right_inverse may not change")
+                original.data = new.detach()
+
+    def forward(self) -> Tensor:
+        modules = iter(self)
+        value = next(modules)(*self.originals())
+        for module in modules:
+            value = module(value)
+        return value  # type: ignore[no-any-return]
+
+
+def _inverse(module: Module, value: Any) -> Any:
+    """``right_inverse`` where a parametrization has one; the value itself where it has none."""
+    return module.right_inverse(value) if hasattr(module, "right_inverse") else value  # type: ignore[operator]
+
+
+def _check_kept(value: Tensor, original: Tensor, rule: str) -> None:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"A parametrization must return a tensor. Got {type(value).__name__}.")
+    for what in ("dtype", "shape"):
+        before, after = getattr(original, what), getattr(value, what)
+        if before != after:
+            raise ValueError(f"{rule} the {what} of the tensor: it was {before}, and became {after}")
+
+
+def _property(name: str) -> property:
+    def read(self: Module) -> Tensor:
+        if not _depth_of_cached:
+            value: Tensor = self.parametrizations[name]()
+            return value
+        key = (id(self), name)
+        if key not in _cache:
+            _cache[key] = self.parametrizations[name]()
+        return _cache[key]
+
+    def write(self: Module, value: Tensor) -> None:
+        self.parametrizations[name].right_inverse(value)
+
+    return property(read, write)
+
+
+def _parametrized_class(module: Module) -> type[Module]:
+    base = type(module)
+
+    def forbid_pickling(self: Module) -> Any:
+        raise RuntimeError(
+            "Serialization of parametrized modules is only supported through state_dict(): save module.state_dict()"
+        )
+
+    def deepcopied(self: Module, memo: dict[int, Any]) -> Module:
+        twin = self.__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        twin.__class__ = type(f"Parametrized{base.__name__}", (base,), dict(vars(type(self))))
+        return twin
+
+    def assign(self: Module, name: str, value: Any) -> None:
+        place = getattr(type(self), name, None)
+        if isinstance(place, property):
+            place.__set__(self, value)
+        else:
+            base.__setattr__(self, name, value)
+
+    members = {"__getstate__": forbid_pickling, "__deepcopy__": deepcopied, "__setattr__": assign}
+    return type(f"Parametrized{base.__name__}", (base,), members)
+
+
+def register_parametrization(
+    module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
+) -> Module:
+    """Make ``module.<tensor_name>`` the value of ``parametrization`` at what is trained in its place.
+
+    Args:
+        module: the module, which is changed and returned.
+        tensor_name: of a parameter or buffer, possibly parametrized already.
+        parametrization: a module whose ``forward`` gives the value; a ``right_inverse`` makes assignment possible.
+        unsafe: do not check that shape and dtype are kept.
+    Raises: ValueError for a name that there is not, or a parametrization that changes shape or dtype.
+
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return x.triu() + x.triu(1).T
+    >>> layer = nn.utils.parametrize.register_parametrization(nn.Linear(3, 3), "weight", Symmetric())
+    >>> bool((layer.weight == layer.weight.T).all())
+    True
+    """
+    parametrization.train(module.training)
+    if is_parametrized(module, tensor_name):
+        _add(module, tensor_name, parametrization, unsafe)
+        return module
+    held = module._parameters.get(tensor_name)
+    original = module._buffers.get(tensor_name) if held is None else held
+    if original is None:
+        raise ValueError(
+            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name "
+            f"'{tensor_name}'"
+        )
+    parametrizations = ParametrizationList([parametrization], original, unsafe)
+    delattr(module, tensor_name)
+    if not is_parametrized(module):
+        module.__class__ = _parametrized_class(module)
+        module.parametrizations = ModuleDict()
+    module.parametrizations[tensor_name] = parametrizations
+    setattr(type(module), tensor_name, _property(tensor_name))
+    return module
+
+
+def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
+    """One more parametrization of what has one: it acts on the value so far, which it may first have to invert."""
+    held = module.parametrizations[name]
+    if not unsafe:
+        value = getattr(module, name)
+        _check_kept(parametrization(value), value, "Registering a parametrization may not change")
+    if hasattr(parametrization, "right_inverse"):
+        with no_grad():
+            held.right_inverse(parametrization.right_inverse(getattr(module, name)))
+    held.append(parametrization)
+
+
+def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
+    """Whether a module has parametrizations, or one of ``tensor_name``."""
+    held = vars(module).get("parametrizations")
+    if not isinstance(held, ModuleDict):
+        return False
+    return len(held) > 0 if tensor_name is None else tensor_name in held
+
+
+def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
+    """Make ``module.<tensor_name>`` an ordinary parameter again: of the value it has, or of the ``original``.
+
+    Raises: ValueError for what is not parametrized, or where ``leave_parametrized=False`` and there are several
+    originals.
+    """
+    if not is_parametrized(module, tensor_name):
+        raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
+    held = module.parametrizations[tensor_name]
+    original = held.originals()[0]
+    if not leave_parametrized and not held.is_tensor:
+        raise ValueError("Cannot leave unparametrized (`leave_parametrized=False`) a tensor of several originals.")
+    if leave_parametrized:
+        with no_grad():
+            value = getattr(module, tensor_name).detach()
+        if held.is_tensor:
+            original.data = value
+        else:
+            kind = isinstance(original, Parameter)
+            original = Parameter(value, original.requires_grad) if kind else value
+    delattr(type(module), tensor_name)
+    del module.parametrizations[tensor_name]
+    if not is_parametrized(module):
+        del module.parametrizations
+        module.__class__ = type(module).__bases__[0]
+    if isinstance(original, Parameter):
+        module.register_parameter(tensor_name, original)
+    else:
+        module.register_buffer(tensor_name, original)
+    return module
+
+
+def type_before_parametrizations(module: Module) -> type[Module]:
+    """The class that a module has without its parametrizations."""
+    return type(module).__bases__[0] if is_parametrized(module) else type(module)
+
+
+def transfer_parametrizations_and_params(
+    from_module: Module, to_module: Module, tensor_name: str | None = None
+) -> Module:
+    """Give ``to_module`` copies of the parametrizations of ``from_module`` and of what they train."""
+    names = [tensor_name] if tensor_name is not None else list(getattr(from_module, "parametrizations", ()))
+    for name in names:
+        if not is_parametrized(from_module, name):
+            raise ValueError(f"Module {from_module} does not have a parametrization on {name}")
+        held = from_module.parametrizations[name]
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))
+        for parametrization in held:
+            register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=True)
+        for own, other in zip(to_module.parametrizations[name].originals(), held.originals(), strict=True):
+            own.data = other.detach().clone()
+    return to_module

@@ -1,0 +1,396 @@
+"""Setting the least important weights to zero, and keeping them there.
+
+A pruned parameter is a product: ``<name>_orig``, which is trained, times the buffer ``<name>_mask``.
+"""
+
+from __future__ import annotations
+
+import numbers
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from flambeau import Tensor, cat, ones_like, rand_like
+
+from ..modules.module import Module
+from ..parameter import Parameter
+
+__all__ = [
+    "BasePruningMethod",
+    "PruningContainer",
+    "Identity",
+    "RandomUnstructured",
+    "L1Unstructured",
+    "RandomStructured",
+    "LnStructured",
+    "CustomFromMask",
+    "identity",
+    "random_unstructured",
+    "l1_unstructured",
+    "random_structured",
+    "ln_structured",
+    "global_unstructured",
+    "custom_from_mask",
+    "remove",
+    "is_pruned",
+]
+
+
+class BasePruningMethod(ABC):
+    """A way to choose what is pruned: `compute_mask` says what stays.
+
+    ``PRUNING_TYPE`` is ``"unstructured"`` (single values), ``"structured"`` (slices along ``dim``) or ``"global"``.
+    """
+
+    PRUNING_TYPE: ClassVar[str]
+    _tensor_name: str
+
+    def __call__(self, module: Module, inputs: Any) -> None:
+        setattr(module, self._tensor_name, self.apply_mask(module))
+
+    @abstractmethod
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """Return 0 for what is pruned of ``t`` and 1 for what stays; what ``default_mask`` prunes is pruned already."""
+
+    def apply_mask(self, module: Module) -> Tensor:
+        """Return the pruned parameter."""
+        mask = getattr(module, self._tensor_name + "_mask")
+        original: Tensor = getattr(module, self._tensor_name + "_orig")
+        return mask.to(original.dtype) * original
+
+    @classmethod
+    def apply(
+        cls, module: Module, name: str, *args: Any, importance_scores: Tensor | None = None, **kwargs: Any
+    ) -> BasePruningMethod:
+        """Prune the parameter ``name`` of ``module``, on top of what is pruned already.
+
+        Args:
+            module: the module, which is changed.
+            name: of the parameter.
+            args, kwargs: of the method.
+            importance_scores: of the parameter's shape, what is compared instead of its values.
+        """
+        previous = _hook_of(module, name)
+        method: BasePruningMethod = cls(*args, **kwargs)
+        method._tensor_name = name
+        if previous is not None:
+            held = module._forward_pre_hooks.pop(previous).function
+            container = held if isinstance(held, PruningContainer) else PruningContainer(held)
+            container.add_pruning_method(method)
+            method = container
+            original, default = getattr(module, name + "_orig"), getattr(module, name + "_mask")
+        else:
+            original = getattr(module, name)
+            default = ones_like(original).detach()
+        scores = original if importance_scores is None else importance_scores
+        if scores.shape != original.shape:
+            raise AssertionError(
+                f"importance_scores should have the same shape as parameter {name} of {module}, got "
+                f"{list(scores.shape)} and {list(original.shape)}"
+            )
+        if previous is None:
+            _check_parameter(module, name)
+        mask = method.compute_mask(scores.detach(), default)
+        if previous is None:
+            module.register_parameter(name + "_orig", original)
+            delattr(module, name)
+        module.register_buffer(name + "_mask", mask)
+        setattr(module, name, method.apply_mask(module))
+        module.register_forward_pre_hook(method)
+        return method
+
+    def prune(self, t: Tensor, default_mask: Tensor | None = None, importance_scores: Tensor | None = None) -> Tensor:
+        """Return ``t`` with zeros for what is pruned."""
+        scores = t if importance_scores is None else importance_scores
+        if scores.shape != t.shape:
+            raise AssertionError("importance_scores should have the same shape as tensor t")
+        default = ones_like(t) if default_mask is None else default_mask
+        return t * self.compute_mask(scores, default)
+
+    def remove(self, module: Module) -> None:
+        """Make the parameter an ordinary one again, with the zeros."""
+        name = self._tensor_name
+        weight = self.apply_mask(module)
+        for attribute in (name, name + "_mask"):
+            delattr(module, attribute)
+        original = getattr(module, name + "_orig")
+        original.data = weight.detach()
+        delattr(module, name + "_orig")
+        module.register_parameter(name, original)
+
+
+def _check_parameter(module: Module, name: str) -> None:
+    if not isinstance(module._parameters.get(name), Parameter):
+        raise AttributeError(f"{type(module).__name__} has no parameter `{name}` to prune")
+
+
+def _hook_of(module: Module, name: str) -> int | None:
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook.function, BasePruningMethod) and hook.function._tensor_name == name:
+            return key
+    return None
+
+
+class PruningContainer(BasePruningMethod):
+    """Several prunings of one parameter, each of what the ones before left."""
+
+    def __init__(self, *args: BasePruningMethod) -> None:
+        self._pruning_methods: tuple[BasePruningMethod, ...] = ()
+        for method in args:
+            self.add_pruning_method(method)
+
+    def add_pruning_method(self, method: BasePruningMethod) -> None:
+        """Add one. Raises: TypeError for what is none; ValueError for one of another parameter."""
+        if not isinstance(method, BasePruningMethod):
+            raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
+        if self._pruning_methods and self._tensor_name != method._tensor_name:
+            raise ValueError(
+                "Can only add pruning methods acting on the parameter named "
+                f"'{self._tensor_name}' to PruningContainer {self}. Found '{method._tensor_name}'"
+            )
+        self._tensor_name = method._tensor_name
+        self._pruning_methods += (method,)
+
+    def __len__(self) -> int:
+        return len(self._pruning_methods)
+
+    def __iter__(self) -> Any:
+        return iter(self._pruning_methods)
+
+    def __getitem__(self, index: int) -> BasePruningMethod:
+        return self._pruning_methods[index]
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """What the last one leaves of what the others left."""
+        method = self._pruning_methods[-1]
+        mask = default_mask.to(t.dtype)
+        if method.PRUNING_TYPE == "unstructured":
+            return _only(method, t, mask, mask == 1)
+        if method.PRUNING_TYPE == "structured":
+            dim = method.dim % t.ndim  # type: ignore[attr-defined]
+            alive = mask.movedim(dim, 0).flatten(1).sum(1).nonzero().squeeze(1)
+            part = method.compute_mask(t.index_select(dim, alive), ones_like(mask.index_select(dim, alive)))
+            return mask * mask.index_copy(dim, alive, part)
+        return method.compute_mask(t, mask)
+
+
+def _only(method: BasePruningMethod, t: Tensor, mask: Tensor, alive: Tensor) -> Tensor:
+    result = mask.clone()
+    result[alive] = method.compute_mask(t[alive], ones_like(mask[alive]))
+    return result
+
+
+class _Amount(BasePruningMethod):
+    """A method that prunes an ``amount``: a number of values or slices, or a fraction of them."""
+
+    def __init__(self, amount: float) -> None:
+        if not isinstance(amount, numbers.Real) or isinstance(amount, bool):
+            raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
+        if amount < 0 or (not isinstance(amount, numbers.Integral) and amount > 1.0):
+            raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
+        self.amount = amount
+
+    def _count(self, size: int) -> int:
+        """How many of ``size`` are pruned."""
+        if not isinstance(self.amount, numbers.Integral):
+            return round(self.amount * size)
+        if self.amount > size:
+            raise ValueError(f"amount={self.amount} should be smaller than the number of parameters to prune={size}")
+        return int(self.amount)
+
+
+class Identity(BasePruningMethod):
+    """Prune nothing, but bring the parameter into the form of a pruned one."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """The mask there is."""
+        return default_mask
+
+
+class _Unstructured(_Amount):
+    PRUNING_TYPE = "unstructured"
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """Zeros for the values of the lowest rank."""
+        mask = default_mask.clone()
+        count = self._count(t.numel())
+        if count:
+            lowest = self._rank(t).reshape(-1).topk(count, largest=False).indices
+            mask = mask.reshape(-1).index_fill(0, lowest, 0).reshape(mask.shape)
+        return mask
+
+    def _rank(self, t: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class RandomUnstructured(_Unstructured):
+    """Prune values at random."""
+
+    def _rank(self, t: Tensor) -> Tensor:
+        return rand_like(t)
+
+
+class L1Unstructured(_Unstructured):
+    """Prune the values of the smallest magnitude."""
+
+    def _rank(self, t: Tensor) -> Tensor:
+        return t.abs()
+
+
+class _Structured(_Amount):
+    PRUNING_TYPE = "structured"
+
+    def __init__(self, amount: float, dim: int = -1) -> None:
+        super().__init__(amount)
+        self.dim = dim
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """Zeros for the slices along ``dim`` of the lowest rank."""
+        if t.ndim <= 1:
+            raise ValueError(
+                f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
+                f"{list(t.shape)} with {t.ndim} dims"
+            )
+        if not -t.ndim <= self.dim < t.ndim:
+            raise IndexError(f"Invalid index {self.dim} for tensor of size {list(t.shape)}")
+        count = self._count(t.shape[self.dim])
+        if not count:
+            return default_mask
+        slices = t.movedim(self.dim, 0).flatten(1)
+        return default_mask.index_fill(self.dim, self._rank(slices).topk(count, largest=False).indices, 0)
+
+    def _rank(self, slices: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class RandomStructured(_Structured):
+    """Prune slices along ``dim`` at random."""
+
+    def _rank(self, slices: Tensor) -> Tensor:
+        return rand_like(slices[:, 0])
+
+
+class LnStructured(_Structured):
+    """Prune the slices along ``dim`` of the smallest ``n``-norm."""
+
+    def __init__(self, amount: float, n: float | str, dim: int = -1) -> None:
+        super().__init__(amount, dim)
+        self.n = n
+
+    def _rank(self, slices: Tensor) -> Tensor:
+        return slices.norm(self.n, 1)
+
+
+class CustomFromMask(BasePruningMethod):
+    """Prune what a mask says."""
+
+    PRUNING_TYPE = "global"
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        """What both masks leave."""
+        if default_mask.shape != self.mask.shape:
+            raise AssertionError(f"the mask has shape {list(self.mask.shape)}, the tensor {list(default_mask.shape)}")
+        return default_mask * self.mask.to(default_mask.dtype)
+
+
+def identity(module: Module, name: str) -> Module:
+    """Bring a parameter into the form of a pruned one, with nothing pruned. Returns ``module``."""
+    Identity.apply(module, name)
+    return module
+
+
+def random_unstructured(module: Module, name: str, amount: float) -> Module:
+    """Prune an ``amount`` of the values of a parameter at random: a number, or a fraction. Returns ``module``."""
+    RandomUnstructured.apply(module, name, amount)
+    return module
+
+
+def l1_unstructured(module: Module, name: str, amount: float, importance_scores: Tensor | None = None) -> Module:
+    """Prune an ``amount`` of the values of a parameter: those of the smallest magnitude. Returns ``module``.
+
+    >>> layer = nn.Linear(4, 1)
+    >>> int((nn.utils.prune.l1_unstructured(layer, "weight", amount=3).weight == 0).sum())
+    3
+    """
+    L1Unstructured.apply(module, name, amount, importance_scores=importance_scores)
+    return module
+
+
+def random_structured(module: Module, name: str, amount: float, dim: int) -> Module:
+    """Prune an ``amount`` of the slices along ``dim`` at random. Returns ``module``."""
+    RandomStructured.apply(module, name, amount, dim)
+    return module
+
+
+def ln_structured(
+    module: Module, name: str, amount: float, n: float | str, dim: int, importance_scores: Tensor | None = None
+) -> Module:
+    """Prune an ``amount`` of the slices along ``dim``: those of the smallest ``n``-norm. Returns ``module``."""
+    LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
+    return module
+
+
+def custom_from_mask(module: Module, name: str, mask: Tensor) -> Module:
+    """Prune where ``mask`` is 0. Returns ``module``."""
+    CustomFromMask.apply(module, name, mask)
+    return module
+
+
+def global_unstructured(
+    parameters: Iterable[tuple[Module, str]],
+    pruning_method: type[BasePruningMethod],
+    importance_scores: dict[tuple[Module, str], Tensor] | None = None,
+    **kwargs: Any,
+) -> None:
+    """Prune several parameters as if they were one.
+
+    Args:
+        parameters: pairs of module and name.
+        pruning_method: one for single values, such as `L1Unstructured`.
+        importance_scores: by pair, what is compared instead of the values.
+        kwargs: of the method.
+    Raises: TypeError for a method that does not prune single values.
+    """
+    pairs = list(parameters)
+    scores = importance_scores or {}
+    method = pruning_method(**kwargs)
+    if method.PRUNING_TYPE != "unstructured":
+        raise TypeError(
+            'Only "unstructured" PRUNING_TYPE is supported for the `pruning_method`. Found method '
+            f"{pruning_method} of type {method.PRUNING_TYPE}"
+        )
+    values = [scores.get((module, name), getattr(module, name)).detach() for module, name in pairs]
+    default = [
+        getattr(module, name + "_mask", ones_like(value)) for (module, name), value in zip(pairs, values, strict=True)
+    ]
+    method._tensor_name = "temp_name"
+    container = PruningContainer(method)
+    joint = container.compute_mask(
+        cat([each.reshape(-1) for each in values]), cat([each.reshape(-1) for each in default])
+    )
+    parts = joint.split([value.numel() for value in values])
+    for (module, name), value, mask in zip(pairs, values, parts, strict=True):
+        custom_from_mask(module, name, mask.reshape(value.shape))
+
+
+def remove(module: Module, name: str) -> Module:
+    """Make a pruned parameter an ordinary one again, with the zeros. Raises: ValueError where it is not pruned."""
+    key = _hook_of(module, name)
+    if key is None:
+        raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
+    module._forward_pre_hooks.pop(key).function.remove(module)  # type: ignore[attr-defined]
+    return module
+
+
+def is_pruned(module: Module) -> bool:
+    """Whether a parameter of the module, or of one below it, is pruned."""
+    return any(
+        isinstance(hook.function, BasePruningMethod)
+        for each in module.modules()
+        for hook in each._forward_pre_hooks.values()
+    )

@@ -1,0 +1,250 @@
+"""Sequences of different lengths as one batch: padded to the longest, or packed without padding.
+
+Note [Packing]: a packed batch holds the rows of time 0, then those of time 1, and so on, the longest sequence first;
+``batch_sizes`` says how many sequences are still there at each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, Self
+
+from flambeau import Tensor, arange, cat, empty_like, int64, stack, tensor
+
+from .. import functional as F
+
+__all__ = [
+    "PackedSequence",
+    "invert_permutation",
+    "pack_padded_sequence",
+    "pad_packed_sequence",
+    "pad_sequence",
+    "unpad_sequence",
+    "pack_sequence",
+    "unpack_sequence",
+]
+
+
+class _Fields(NamedTuple):
+    data: Tensor
+    batch_sizes: Tensor
+    sorted_indices: Tensor | None
+    unsorted_indices: Tensor | None
+
+
+class PackedSequence(_Fields):
+    """The rows of several sequences without padding, made by `pack_padded_sequence` and `pack_sequence`.
+
+    Args:
+        data: the rows, see Note [Packing].
+        batch_sizes: how many sequences there are at each time, on the CPU.
+        sorted_indices: where each sequence of the pack stood before they were sorted by length.
+        unsorted_indices: the permutation back.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        data: Tensor,
+        batch_sizes: Tensor,
+        sorted_indices: Tensor | None = None,
+        unsorted_indices: Tensor | None = None,
+    ) -> Self:
+        if unsorted_indices is None:
+            unsorted_indices = invert_permutation(sorted_indices)
+        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Convert or move ``data``; the other fields keep their dtype."""
+        data = self.data.to(*args, **kwargs)
+        return self if data is self.data else type(self)(data, *self[1:])
+
+    def cpu(self) -> Self:
+        """Move to the processor's memory."""
+        return self.to("cpu")
+
+    def cuda(self, device: Any = "cuda") -> Self:
+        """Move to a GPU."""
+        return self.to(device)
+
+    def double(self) -> Self:
+        """Convert to float64."""
+        return type(self)(self.data.double(), *self[1:])
+
+    def float(self) -> Self:
+        """Convert to float32."""
+        return type(self)(self.data.float(), *self[1:])
+
+    def half(self) -> Self:
+        """Convert to float16."""
+        return type(self)(self.data.half(), *self[1:])
+
+    def long(self) -> Self:
+        """Convert to int64."""
+        return type(self)(self.data.long(), *self[1:])
+
+    def int(self) -> Self:
+        """Convert to int32."""
+        return type(self)(self.data.int(), *self[1:])
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether ``data`` is on a GPU."""
+        return self.data.is_cuda
+
+    def is_pinned(self) -> bool:
+        """Whether ``data`` is in pinned memory."""
+        return self.data.is_pinned()
+
+
+def invert_permutation(permutation: Tensor | None) -> Tensor | None:
+    """The permutation that undoes ``permutation``."""
+    if permutation is None:
+        return None
+    places = arange(permutation.numel(), dtype=permutation.dtype)
+    return empty_like(permutation).scatter_(0, permutation, places)
+
+
+def pack_padded_sequence(
+    input: Tensor, lengths: Tensor | Sequence[int], batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
+    """Pack sequences that were padded to the longest.
+
+    Args:
+        input: ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
+        lengths: of the sequences.
+        batch_first: see ``input``.
+        enforce_sorted: False sorts the sequences by length, longest first, which the caller has done otherwise.
+    Raises: RuntimeError for lengths that are not positive, not as many as sequences, longer than T, or not sorted.
+
+    >>> batch = fb.tensor([[1, 2, 3], [4, 5, 0]])
+    >>> nn.utils.rnn.pack_padded_sequence(batch, [3, 2], batch_first=True).data
+    tensor([1, 4, 2, 5, 3])
+    """
+    counts: list[int] = lengths.tolist() if isinstance(lengths, Tensor) else [int(length) for length in lengths]
+    order = None
+    if not enforce_sorted:
+        order = tensor(counts, dtype=int64).argsort(descending=True, stable=True)
+        counts = [counts[place] for place in order.tolist()]
+        input = input.index_select(0 if batch_first else 1, order)
+    steps = input.transpose(0, 1) if batch_first else input
+    _check_lengths(counts, steps)
+    sizes = [sum(count > time for count in counts) for time in range(counts[0])]
+    pieces = [steps[start:stop, :size].flatten(0, 1) for start, stop, size in _runs(sizes)]
+    return PackedSequence(cat(pieces), tensor(sizes, dtype=int64), order, None)
+
+
+def _check_lengths(lengths: list[int], steps: Tensor) -> None:
+    if len(lengths) != steps.shape[1]:
+        raise RuntimeError(
+            f"Expected `len(lengths)` to be equal to batch_size, but got {len(lengths)} (batch_size={steps.shape[1]})"
+        )
+    if not lengths or min(lengths) <= 0:
+        raise RuntimeError(
+            "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
+        )
+    if lengths != sorted(lengths, reverse=True):
+        raise RuntimeError(
+            "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
+            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement"
+        )
+    if lengths[0] > steps.shape[0]:
+        raise RuntimeError(f"a sequence of length {lengths[0]} does not fit into {steps.shape[0]} steps")
+
+
+def _runs(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
+    """The stretches of time (start, stop) over which as many sequences are there."""
+    start = 0
+    for size, same in groupby(sizes):
+        stop = start + len(list(same))
+        yield start, stop, size
+        start = stop
+
+
+def pad_packed_sequence(
+    sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Undo `pack_padded_sequence`: return ``(T, N, *)`` (or ``(N, T, *)``) and the lengths.
+
+    Args:
+        sequence: what was packed.
+        batch_first: see above.
+        padding_value: what is put behind the shorter ones.
+        total_length: T, instead of the longest length.
+    Raises: ValueError for a ``total_length`` below the longest.
+    """
+    data, batch_sizes, _, back = sequence
+    sizes = batch_sizes.tolist()
+    if total_length is not None and total_length < len(sizes):
+        raise ValueError(
+            "Expected total_length to be at least the length of the longest sequence in input, but got total_length="
+            f"{total_length} and max sequence length being {len(sizes)}"
+        )
+    batch, trailing = sizes[0], (0, 0) * (data.ndim - 1)
+    rows = data.split([(stop - start) * size for start, stop, size in _runs(sizes)])
+    steps = cat(
+        [
+            F.pad(part.unflatten(0, (stop - start, size)), (*trailing, 0, batch - size), value=padding_value)
+            for part, (start, stop, size) in zip(rows, _runs(sizes), strict=True)
+        ]
+    )
+    if total_length is not None:
+        steps = F.pad(steps, (*trailing, 0, 0, 0, total_length - len(sizes)), value=padding_value)
+    lengths = tensor([sum(size > place for size in sizes) for place in range(batch)], dtype=int64)
+    if back is not None:
+        steps, lengths = steps.index_select(1, back), lengths[back]
+    return (steps.transpose(0, 1) if batch_first else steps), lengths
+
+
+def pad_sequence(
+    sequences: Tensor | Iterable[Tensor],
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    padding_side: str = "right",
+) -> Tensor:
+    """Stack sequences ``(L, *)`` of different lengths into ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
+
+    Raises: RuntimeError for a side that is not ``"left"`` or ``"right"``, or no sequences.
+
+    >>> nn.utils.rnn.pad_sequence([fb.ones(3), fb.ones(1)], batch_first=True)
+    tensor([[1., 1., 1.],
+            [1., 0., 0.]])
+    """
+    if padding_side not in ("left", "right"):
+        raise RuntimeError(f'Expected padding_side to be one of "left" or "right", but got {padding_side}.')
+    if not isinstance(sequences, Iterable):
+        raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got {type(sequences).__name__}")
+    parts = list(sequences.unbind(0)) if isinstance(sequences, Tensor) else list(sequences)
+    if not parts:
+        raise RuntimeError("received an empty list of sequences")
+    longest = max(len(part) for part in parts)
+    padded = []
+    for part in parts:
+        missing = longest - len(part)
+        sides = (missing, 0) if padding_side == "left" else (0, missing)
+        padded.append(F.pad(part, ((0, 0) * (part.ndim - 1)) + sides, value=padding_value))
+    return stack(padded, 0 if batch_first else 1)
+
+
+def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
+    """Undo `pad_sequence`: the sequences, each of its length."""
+    batch = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
+    return [sequence[:length] for sequence, length in zip(batch.unbind(0), lengths.tolist(), strict=True)]
+
+
+def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
+    """Pack sequences ``(L, *)`` of different lengths; see `pack_padded_sequence`.
+
+    >>> nn.utils.rnn.pack_sequence([fb.tensor([1, 2]), fb.tensor([3])]).batch_sizes
+    tensor([2, 1])
+    """
+    lengths = [len(sequence) for sequence in sequences]
+    return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
+    """Undo `pack_sequence`."""
+    padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
+    return unpad_sequence(padded, lengths, batch_first=True)

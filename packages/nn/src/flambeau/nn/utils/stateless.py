@@ -1,0 +1,33 @@
+"""Calling a module with other parameters, by its older name: see `flambeau.func.functional_call`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from flambeau import Tensor
+
+from ..modules.module import Module
+
+__all__ = ["functional_call"]
+
+
+def functional_call(
+    module: Module,
+    parameters_and_buffers: dict[str, Tensor],
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """`flambeau.func.functional_call`, with a warning to use that."""
+    from flambeau import func
+
+    warnings.warn(
+        "nn.utils.stateless.functional_call is deprecated. Please use func.functional_call instead.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    options = {"tie_weights": tie_weights, "strict": strict}
+    return func.functional_call(module, parameters_and_buffers, () if args is None else args, kwargs, **options)
