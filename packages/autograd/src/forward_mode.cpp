@@ -239,7 +239,7 @@ std::vector<Tensor> transposed(const Inputs& inputs, Derivative& derivative) {
     }
   }
   for (const Tensor& u : gradients)
-    if (u.requires_grad()) options.inputs.push_back(u);
+    if (u.requires_grad()) options.inputs.push_back(gradient_edge(u));
   std::vector<Tensor> found(size_t(r.output_count));
   if (roots.empty()) return found;
   const std::vector<Tensor> captured = run_backward(roots, options);

@@ -21,7 +21,7 @@ def x():
         (lambda y: y * y, "MulBackward0"),
         (lambda y: y.exp().add_(1), "ExpBackward0"),
         (lambda y: y.sin(), "SinBackward0"),
-        (lambda y: y @ y, "MmBackward0|BmmBackward0|MulBackward0"),
+        (lambda y: y @ y, "DotBackward0|MmBackward0|BmmBackward0|MulBackward0"),
         (lambda y: y.std(), "StdBackward0"),
     ],
 )
