@@ -19,7 +19,7 @@ from torch.testing._internal.common_methods_invocations import op_db
 from tqdm import tqdm
 
 from tools.parity import report
-from tools.parity.cells import KINDS, Cell, Variant, errors
+from tools.parity.cells import FURTHER_KINDS, KINDS, Cell, Variant, errors
 from tools.parity.scope import DTYPES, OUT_OF_SCOPE, reason_to_skip, title
 
 
@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="parity", description=__doc__)
     parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
     parser.add_argument("--dtypes", default=",".join(DTYPES), help="only these, separated by commas")
-    parser.add_argument("--kinds", default=",".join(KINDS), help=f"only these: {', '.join(KINDS)}")
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"only these: {', '.join((*KINDS, *FURTHER_KINDS))}")
     parser.add_argument("--samples", type=int, help="at most so many samples a cell")
     parser.add_argument("--json", metavar="FILE", help="write every cell there")
     parser.add_argument("--at-least", type=float, default=0, metavar="PERCENT", help="fail below this share of cells")

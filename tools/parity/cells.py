@@ -15,10 +15,12 @@ import torch
 import flambeau as fb
 from tools.parity.bridge import clone, flat, tensor_to_flambeau, to_flambeau, to_numpy
 from tools.parity.compare import difference
+from tools.parity.forward_ad import tangents_differ
 from tools.parity.rebind import rebind, unseeded
 from tools.parity.scope import expected_to_fail, is_uninitialised, title
 
 KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "gradcheck", "gradgradcheck", "errors")
+FURTHER_KINDS = ("forward_ad",)  # tried where they are asked for
 WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
 
 
@@ -74,6 +76,23 @@ class Variant:
             tested = self._has_gradient() and not expected_to_fail(self.op, self.torch_dtype, kind, skips=True)
             if kind in self.kinds and tested and (kind == "gradcheck" or self._has_second()):
                 yield from self._checks(kind, check)
+
+        if "forward_ad" in self.kinds and self.op.supports_forward_ad and self._has_gradient():
+            yield from self._forward_ad()
+
+    def _forward_ad(self) -> Iterator[Cell]:
+        cell = Cell(title(self.op), self.dtype, "forward_ad")
+        for sample in self.samples(requires_grad=True):
+            expected = self._expected(self.call, sample, False)
+            if expected is None:
+                continue
+            with _noting(cell, sample), contextlib.suppress(LookupError), quiet():
+                problem = tangents_differ(self.call, rebind(self.call, self.op.name), sample, expected[1])
+                cell.samples += 1
+                if problem:
+                    raise AssertionError(problem)
+        if cell.samples or cell.failures:
+            yield cell
 
     def _has_gradient(self) -> bool:
         wide = self.dtype in ("float64", "complex128")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tools.parity.cells import KINDS, Cell
+from tools.parity.cells import FURTHER_KINDS, KINDS, Cell
 
 MARKS = {
     "forward": "f",
@@ -17,6 +17,7 @@ MARKS = {
     "gradcheck": "c",
     "gradgradcheck": "h",
     "errors": "e",
+    "forward_ad": "d",
 }
 
 
@@ -44,7 +45,7 @@ def failures(cells: list[Cell], each: int = 1) -> str:
     )
 
 
-def summary(cells: list[Cell], kinds: Sequence[str] = KINDS) -> str:
+def summary(cells: list[Cell], kinds: Sequence[str] = (*KINDS, *FURTHER_KINDS)) -> str:
     """How many cells pass, of each kind and of all."""
     lines = []
     for kind in (*kinds, "all"):
