@@ -1,0 +1,121 @@
+"""autograd.functional: closed forms, structures, histories, strict mode, errors."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.autograd import functional
+
+X = np.array([0.3, -1.2, 2.0])
+V = np.array([1.0, 0.5, -2.0])
+
+
+def tensor(values):
+    return fb.tensor(values, dtype=fb.float64)
+
+
+def close(actual, expected):
+    np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+STRATEGIES = [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mode"}]
+
+
+@pytest.mark.parametrize("options", STRATEGIES, ids=str)
+class TestJacobian:
+    def test_one_input_one_output(self, options):
+        got = functional.jacobian(lambda x: x**2, tensor(X), **options)
+        close(got, np.diag(2 * X))
+        assert not got.requires_grad
+
+    def test_structures(self, options):
+        got = functional.jacobian(lambda x, y: (x * y, x.sum()), (tensor(X), tensor(V)), **options)
+        close(got[0][0], np.diag(V))
+        close(got[0][1], np.diag(X))
+        close(got[1][0], np.ones(3))
+        close(got[1][1], np.zeros(3))
+        (only,) = functional.jacobian(lambda x: x**2, (tensor(X),), **options)
+        close(only, np.diag(2 * X))
+        (only,) = functional.jacobian(lambda x: (x**2,), tensor(X), **options)
+        close(only, np.diag(2 * X))
+
+    def test_history(self, options):
+        x = tensor(X).requires_grad_()
+        functional.jacobian(lambda x: x**3, x, create_graph=True, **options).sum().backward()
+        close(x.grad, 6 * X)
+        assert not functional.jacobian(lambda x: x**3, x, **options).requires_grad
+
+
+@pytest.mark.parametrize("options", [{}, {"vectorize": True, "outer_jacobian_strategy": "forward-mode"}], ids=str)
+class TestHessian:
+    def test_one_input(self, options):
+        close(functional.hessian(lambda x: (x**3).sum(), tensor(X), **options), np.diag(6 * X))
+
+    def test_blocks(self, options):
+        got = functional.hessian(lambda x, y: (x**2 * y).sum(), (tensor(X), tensor(V)), **options)
+        close(got[0][0], np.diag(2 * V))
+        close(got[0][1], np.diag(2 * X))
+        close(got[1][0], np.diag(2 * X))
+        close(got[1][1], np.zeros((3, 3)))
+
+
+class TestProducts:
+    def test_of_the_jacobian(self):
+        value, product = functional.vjp(lambda x: x**2, tensor(X), tensor(V))
+        close(value, X**2)
+        close(product, 2 * X * V)
+        value, product = functional.jvp(lambda x: (x**2, x.sum()), tensor(X), tensor(V))
+        close(product[0], 2 * X * V)
+        close(product[1], V.sum())
+        assert not any(t.requires_grad for t in (*value, *product))
+
+    @pytest.mark.parametrize("function", [functional.hvp, functional.vhp])
+    def test_of_the_hessian(self, function):
+        value, (first, second) = function(
+            lambda x, y: (x**2 * y).sum(), (tensor(X), tensor(V)), (tensor(V), tensor(np.ones(3)))
+        )
+        close(value, (X**2 * V).sum())
+        close(first, 2 * V * V + 2 * X)
+        close(second, 2 * X * V)
+
+    @pytest.mark.parametrize("function", [functional.vjp, functional.jvp])
+    def test_history(self, function):
+        x, v = tensor(X).requires_grad_(), tensor(V).requires_grad_()
+        function(lambda x: x**3, x, v, create_graph=True)[1].sum().backward()
+        close(x.grad, 6 * X * V)
+        close(v.grad, 3 * X**2)
+
+    def test_without_a_vector(self):
+        assert functional.vjp(lambda x: x.sum(), tensor(X))[1].tolist() == [1, 1, 1]
+        assert functional.jvp(lambda x: x**2, tensor(3.0))[1].item() == 6.0
+
+    def test_without_influence(self):
+        close(functional.vjp(lambda x: fb.ones(2), tensor(X), fb.ones(2))[1], np.zeros(3))
+        close(functional.jvp(lambda x: fb.ones(2), tensor(X), tensor(V))[1], np.zeros(2))
+        close(functional.hvp(lambda x: x.sum(), tensor(X), tensor(V))[1], np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda f, x: f.vjp(lambda x: 2, x), TypeError, "outputs of the user-provided function given to vjp"),
+        (lambda f, x: f.vjp(lambda x: x, [x]), TypeError, "inputs given to vjp"),
+        (lambda f, x: f.vjp(lambda x: x, x), RuntimeError, "can only be None"),
+        (lambda f, x: f.jvp(lambda x: x, x), RuntimeError, "can only be None"),
+        (lambda f, x: f.vjp(lambda x: x, x, x[:2]), RuntimeError, r"should be \[3\] but got \[2\]"),
+        (lambda f, x: f.vjp(lambda x: x, x, (x, x)), RuntimeError, "should be 1 but got 2"),
+        (lambda f, x: f.hessian(lambda x: x, x), RuntimeError, "single element"),
+        (lambda f, x: f.hvp(lambda x: (x, x), x, x), RuntimeError, "single Tensor"),
+        (lambda f, x: f.jacobian(lambda x: x, x, strategy="forward-mode"), NotImplementedError, "vectorize=True"),
+        (lambda f, x: f.jacobian(lambda x: x, x, strategy="sideways"), ValueError, "sideways"),
+        (lambda f, x: f.jacobian(lambda x: x, x, strict=True, vectorize=True), RuntimeError, "together"),
+        (lambda f, x: f.jacobian(lambda x: fb.ones(2), x, strict=True), RuntimeError, "does not require gradients"),
+        (lambda f, x: f.jacobian(lambda x, y: x, (x, x), strict=True), RuntimeError, "independent of input 1"),
+        (lambda f, x: f.vjp(lambda x, y: x, (x, x), x, strict=True), RuntimeError, "independent of input 1"),
+        (lambda f, x: f.jvp(lambda x: fb.ones(2), x, x, strict=True), RuntimeError, "independent"),
+        (lambda f, x: f.hvp(lambda x: x.sum(), x, x, strict=True), RuntimeError, "does not require|independent"),
+    ],
+)
+def test_errors(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call(functional, tensor(X))
