@@ -52,17 +52,6 @@ void show(size_t count) {
   set_recording_modes(uint8_t(graph | (count > 0 ? modes::kTangents : 0)));
 }
 
-class OuterLevels {  // in sight, for a scope: those outside of a level
- public:
-  explicit OuterLevels(size_t level) : modes_(recording_modes()), previous_(visible) { show(level); }
-  ~OuterLevels() { visible = previous_; }
-  OuterLevels(const OuterLevels&) = delete;
-
- private:
-  RecordingModes modes_;  // restores them
-  size_t previous_;
-};
-
 Carried* carried_by(const TensorImpl& t) {
   return t.autograd ? static_cast<Carried*>(t.autograd->tangents.get()) : nullptr;
 }
@@ -92,6 +81,9 @@ void set_own_tangent(const Tensor& t, size_t level, const Tensor& tangent) {
 }
 
 }  // namespace
+
+OuterLevels::OuterLevels(size_t level) : modes_(recording_modes()), previous_(visible) { show(level); }
+OuterLevels::~OuterLevels() { visible = previous_; }
 
 size_t open_level() {
   levels.push_back(std::make_unique<Level>());

@@ -22,6 +22,17 @@ void close_level();   // the innermost one, whose tangents go
 size_t open_levels();
 size_t visible_levels();  // those that the operations at hand reach
 
+class OuterLevels {  // in sight, for a scope: those outside of a level
+ public:
+  explicit OuterLevels(size_t level);
+  ~OuterLevels();
+  OuterLevels(const OuterLevels&) = delete;
+
+ private:
+  RecordingModes modes_;  // restores them
+  size_t previous_;
+};
+
 // Undefined where t has none.
 Tensor tangent_of(const Tensor& t, size_t level);
 // Of a view: its place in the tangent of its base.

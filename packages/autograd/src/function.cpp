@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "forward_mode.h"
+
 namespace py = pybind11;
 
 namespace flambeau::autograd {
@@ -29,7 +31,8 @@ PyObject* interceptor = nullptr;  // called as (cls, args) before anything else;
 
 struct Names {
   PyObject *forward = PyUnicode_InternFromString("forward"), *backward = PyUnicode_InternFromString("backward"),
-           *vjp = PyUnicode_InternFromString("vjp"), *setup_context = PyUnicode_InternFromString("setup_context");
+           *vjp = PyUnicode_InternFromString("vjp"), *jvp = PyUnicode_InternFromString("jvp"),
+           *setup_context = PyUnicode_InternFromString("setup_context");
 };
 const Names& names() {
   static const Names* all = new Names;
@@ -305,6 +308,7 @@ struct FunctionCall {
   void check_dirty(const FunctionNode& node, PyObject* const* outputs, size_t n) const;
   void save(FunctionNode& node, PyObject* const* outputs) const;
   py::object record(const py::object& output) const;
+  void push_forward(const py::object& output) const;
 };
 
 bool FunctionCall::note_needs() const {
@@ -415,6 +419,38 @@ py::object FunctionCall::record(const py::object& output) const {
   return several ? py::object(results) : results[0];
 }
 
+// Gives the results the tangents that the class's jvp computes from those of the arguments, level by level.
+void FunctionCall::push_forward(const py::object& output) const {
+  const py::tuple results = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
+  for (size_t level = 0; level < visible_levels(); ++level) {
+    py::tuple values(count + 1);
+    values[0] = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(context));
+    bool any = false;
+    for (size_t i = 0; i < count; ++i) {
+      const Tensor* t = tensor_in(arguments[i]);
+      const Tensor tangent = t && t->dual() ? tangent_of(*t, level) : Tensor();
+      any |= tangent.defined();
+      values[i + 1] = tangent.defined() ? py::cast(tangent) : py::object(py::none());
+    }
+    if (!any) continue;
+    const OuterLevels outer(level);
+    const py::object jvp = owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(function), names().jvp)),
+                     returned = owned(PyObject_CallObject(jvp.ptr(), values.ptr()));
+    const py::tuple tangents = PyTuple_Check(returned.ptr()) ? py::tuple(returned) : py::make_tuple(returned);
+    require(tangents.size() == results.size(), function->tp_name,
+            ".jvp returned an incorrect number of tangents (expected ", results.size(), ", got ", tangents.size(), ")");
+    for (size_t k = 0; k < results.size(); ++k) {
+      const Tensor *t = tensor_in(PyTuple_GET_ITEM(results.ptr(), Py_ssize_t(k))),
+                   *tangent = tensor_in(PyTuple_GET_ITEM(tangents.ptr(), Py_ssize_t(k)));
+      if (!t || !tangent) continue;
+      require(t->shape() == tangent->shape() && t->dtype() == tangent->dtype(), function->tp_name,
+              ".jvp returned a tangent of shape ", tangent->shape(), " and dtype ", tangent->dtype(),
+              " for an output of ", t->shape(), " and ", t->dtype());
+      set_tangent(*t, level, *tangent);
+    }
+  }
+}
+
 constexpr const char kNoKeywords[] =
     "apply() takes no keyword arguments where forward takes ctx; define setup_context and leave ctx out of forward's "
     "parameters to use them";
@@ -440,7 +476,9 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
   py::object output = call.run_forward();
   for (Py_ssize_t i = 0; call.context->dirty && i < PyTuple_GET_SIZE(call.context->dirty); ++i)
     if (const Tensor* t = tensor_in(PyTuple_GET_ITEM(call.context->dirty, i))) t->storage().bump_version();
-  return needed && grad_enabled() ? call.record(output) : output;
+  if (needed && grad_enabled()) output = call.record(output);
+  if (FLAMBEAU_UNLIKELY(recording_modes() & modes::kTangents)) call.push_forward(output);
+  return output;
 }
 
 // apply(cls, *args): what Function.apply is.

@@ -210,3 +210,42 @@ def test_a_derivative_that_cannot_be_differentiated_is_named():
     pytest.importorskip("flambeau.nn")
     with pytest.raises(NotImplementedError, match="ctc_loss"):
         func.jvp(loss, (log_probs,), (log_probs,))
+
+
+class Cube(fb.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+        return factor * x**3
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return ctx.factor * 3 * x * x * grad, None
+
+    @staticmethod
+    def jvp(ctx, tangent, _):
+        (x,) = ctx.saved_tensors
+        return ctx.factor * 3 * x * x * tangent
+
+
+def test_a_function_gives_its_own_tangents():
+    value, tangent = func.jvp(lambda x: Cube.apply(x, 2), (tensor(X),), (tensor(V),))
+    close(value, 2 * X**3)
+    close(tangent, 6 * X**2 * V)
+
+    def inner(x):
+        return func.jvp(lambda x: Cube.apply(x, 2).sum(), (x,), (tensor(V),))[1]
+
+    close(func.grad(inner)(tensor(X)), 12 * X * V)
+    close(func.jvp(inner, (tensor(X),), (tensor(V),))[1], (12 * X * V * V).sum())
+
+
+def test_a_function_without_tangents_says_so():
+    class Backward(Cube):
+        jvp = fb.autograd.Function.jvp
+
+    with pytest.raises(NotImplementedError, match="jvp"):
+        func.jvp(lambda x: Backward.apply(x, 2), (tensor(X),), (tensor(V),))
