@@ -210,6 +210,7 @@ def parity(session: nox.Session) -> None:
     install(session, *PACKAGES, requirements=group("parity"))
     if not session.posargs:
         session.run("pytest", "tests/parity")
+        session.run("python", "-m", "tools.parity.modules", "--at-least", "99.5")
     session.run("python", "-m", "tools.parity", *(session.posargs or ("--at-least", "99")))
 
 

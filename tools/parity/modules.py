@@ -119,7 +119,7 @@ def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
 def problems(info: ModuleInfo, sample: ModuleInput, training: bool) -> Iterator[tuple[str, str | None]]:
     """What each kind of check says of a sample: a message, or None where both agree."""
     made = sample.constructor_input
-    theirs = info.module_cls(*made.args, **made.kwargs).to(torch.float64).train(training)
+    theirs = seeded(info.module_cls, *made.args, **made.kwargs).to(torch.float64).train(training)
     first = sample.forward_input
     args, kwargs = clone(first.args), clone(first.kwargs)
     own_args, own_kwargs = to_flambeau(args, rebind, copy=True), to_flambeau(kwargs, rebind, copy=True)
@@ -191,9 +191,11 @@ def rebuilt(layer: torch.nn.Module) -> Any:
     if isinstance(layer, torch.nn.TransformerEncoderLayer):
         attention = layer.self_attn
         sizes = (attention.embed_dim, attention.num_heads, layer.linear1.out_features, layer.dropout.p)
-        return cls(*sizes, batch_first=attention.batch_first, norm_first=layer.norm_first)
+        options = {"batch_first": attention.batch_first, "norm_first": layer.norm_first}
+        activation = rebind(layer.activation)
+        return cls(*sizes, activation, layer.norm1.eps, bias=layer.linear1.bias is not None, **options)
     if isinstance(layer, torch.nn.LayerNorm):
-        return cls(layer.normalized_shape, layer.eps)
+        return cls(layer.normalized_shape, layer.eps, bias=layer.bias is not None)
     raise TypeError(f"a {type(layer).__name__} cannot be built from its attributes")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import modules as modules
     from . import parallel as parallel
     from . import utils as utils
+    from ._summary import *
     from .modules.activation import *
     from .modules.adaptive import *
     from .modules.batchnorm import *
@@ -82,6 +83,7 @@ _NAMES = {
         LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d
         LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear""",
     "parallel": "DataParallel",
+    "_summary": "summary",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

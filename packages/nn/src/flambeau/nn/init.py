@@ -170,7 +170,8 @@ def trunc_normal_(
     """
     if not a - 2 * std <= mean <= b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
             stacklevel=2,
         )
     low, high = (math.erf((limit - mean) / (std * math.sqrt(2.0))) for limit in (a, b))

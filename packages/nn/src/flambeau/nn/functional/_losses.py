@@ -56,9 +56,10 @@ def mse_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        input, target = same_size(input, target)
     if weight is None:
         return flambeau.mse_loss(input, target, reduction)
-    input, target = same_size(input, target)
     return _weighted((input - target).square(), weight, chosen(reduction))
 
 

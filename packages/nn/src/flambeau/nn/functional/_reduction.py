@@ -7,8 +7,12 @@ import warnings
 from flambeau import Tensor, broadcast_tensors
 
 SIZES_DIFFER = """\
-Using a target size ({target}) that is different to the input size ({input}): the two are broadcast, which compares \
-every prediction with every target if one is [N] and the other [N, 1]. Give both the same shape."""
+Using a target size ({target}) that is different to the input size ({input}): the two are broadcast. Give both \
+the same shape."""
+
+SIZES_MULTIPLY = """\
+Using a target size ({target}) with the input size ({input}) would broadcast both to {both}, and compare every \
+prediction with every target. Give both the same shape: target.reshape(input.shape)."""
 
 
 def chosen(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
@@ -35,10 +39,15 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 
 def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, broadcast with a warning where their shapes differ."""
+    """Both, broadcast with a warning where their shapes differ.
+
+    Raises: ValueError where each would be broadcast against the other, as ``(N, 1)`` and ``(N,)`` would.
+    """
     if input.shape == target.shape:
         return input, target
-    text = SIZES_DIFFER.format(target=list(target.shape), input=list(input.shape))
-    warnings.warn(text, stacklevel=3)
     both = broadcast_tensors(input, target)
+    sizes = {"target": list(target.shape), "input": list(input.shape)}
+    if both[0].shape not in (input.shape, target.shape):
+        raise ValueError(SIZES_MULTIPLY.format(both=list(both[0].shape), **sizes))
+    warnings.warn(SIZES_DIFFER.format(**sizes), stacklevel=3)
     return both[0], both[1]
