@@ -34,6 +34,88 @@ def pool2d(summary, x, size, stride, padding=0, fill=0.0):
     return summary(sliding_window_view(x, size, axis=(2, 3))[:, :, ::stride, ::stride], axis=(4, 5))
 
 
+def windows(x, size, stride=1):
+    """Every window over the last ``len(size)`` dimensions, as so many dimensions more."""
+    axes = tuple(range(-len(size), 0))
+    steps = tuple(slice(None, None, stride) for _ in size)
+    return sliding_window_view(x, size, axis=axes)[(..., *steps, *(slice(None),) * len(size))]
+
+
+def pool(summary, x, size, stride=1):
+    return summary(windows(x, size, stride), axis=tuple(range(-len(size), 0)))
+
+
+def adaptive(summary, x, parts):
+    """The summary of the windows that divide the last dimension into ``parts``."""
+    size = x.shape[-1]
+    ends = [(i * size // parts, -((-(i + 1) * size) // parts)) for i in range(parts)]
+    return np.stack([summary(x[..., start:stop], axis=-1) for start, stop in ends], axis=-1)
+
+
+def conv(x, weight, bias=0.0, pad="constant", width=0):
+    """Cross-correlation of (N, C, *) over any number of dimensions."""
+    dims = weight.ndim - 2
+    x = np.pad(x, [(0, 0)] * 2 + [(width, width)] * dims, mode=pad)
+    patches = np.moveaxis(windows(x, weight.shape[2:]), 1, dims + 1)  # (N, *places, C, *window)
+    out = np.tensordot(patches, weight, (range(dims + 1, 2 * dims + 2), range(1, dims + 2)))
+    return np.moveaxis(out, -1, 1) + np.reshape(bias, (-1,) + (1,) * dims)
+
+
+def conv_transpose(x, weight, bias=0.0, stride=1, padding=0, extra=0):
+    """Each value of (N, C, *) spread over a window, by plain loops."""
+    dims, kernel = weight.ndim - 2, weight.shape[2:]
+    sides = [(n - 1) * stride + k + extra for n, k in zip(x.shape[2:], kernel, strict=True)]
+    out = np.zeros((len(x), weight.shape[1], *sides))
+    for place in np.ndindex(x.shape[2:]):
+        window = tuple(slice(p * stride, p * stride + k) for p, k in zip(place, kernel, strict=True))
+        out[(..., *window)] += np.tensordot(x[(..., *place)], weight, 1)
+    cut = tuple(slice(padding, n - padding) for n in sides)
+    return out[(..., *cut)] + np.reshape(bias, (-1,) + (1,) * dims)
+
+
+def normalized(x, axes, weight=1.0, bias=0.0):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-5) * weight + bias
+
+
+def by_channel(values, x):
+    return np.reshape(values, (1, -1) + (1,) * (x.ndim - 2))
+
+
+def group_norm(x, groups, weight, bias):
+    grouped = normalized(x.reshape(len(x), groups, -1), 2).reshape(x.shape)
+    return grouped * by_channel(weight, x) + by_channel(bias, x)
+
+
+def local_response(x, size, alpha, beta, k):
+    squares = np.pad(x**2, ((0, 0), (size // 2, (size - 1) // 2), (0, 0), (0, 0)))
+    means = np.stack([squares[:, c : c + size].sum(1) / size for c in range(x.shape[1])], axis=1)
+    return x / (k + alpha * means) ** beta
+
+
+def padded(mode, dims, *amounts, **options):
+    """np.pad of the last dimensions by amounts as the layers take them: the last dimension first."""
+    pairs = list(zip(amounts[::2], amounts[1::2], strict=True))[::-1]
+    return lambda x: np.pad(x, [(0, 0)] * (x.ndim - dims) + pairs, mode=mode, **options)
+
+
+def nearest(x, factor):
+    return x.repeat(factor, axis=2).repeat(factor, axis=3)
+
+
+def unfolded(x, size):
+    patches = windows(x, (size, size))  # (N, C, H, W, size, size)
+    return patches.transpose(0, 1, 4, 5, 2, 3).reshape(len(x), x.shape[1] * size * size, -1)
+
+
+def pixel_shuffle(x, r):
+    n, c, h, w = x.shape
+    blocks = x.reshape(n, c // r**2, r, r, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(n, c // r**2, h * r, w * r)
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+
+
 def batch_norm(x, weight, bias, mean, var):
     shape = (1, -1) + (1,) * (x.ndim - 2)
     mean, var, weight, bias = (np.reshape(each, shape) for each in (mean, var, weight, bias))
@@ -169,6 +251,304 @@ LAYERS = [
     Layer("Tanh()", lambda: nn.Tanh(), (3, 4), np.tanh),
     Layer("Softmax(dim=1)", lambda: nn.Softmax(dim=1), (3, 4, 2), lambda x: scipy.special.softmax(x, axis=1)),
     Layer("LogSoftmax(dim=-1)", lambda: nn.LogSoftmax(-1), (3, 4), lambda x: scipy.special.log_softmax(x, axis=-1)),
+    # activations
+    Layer("ReLU6()", lambda: nn.ReLU6(), (3, 4), lambda x: np.clip(x, 0, 6)),
+    Layer("ELU(alpha=1.5)", lambda: nn.ELU(1.5), (3, 4), lambda x: np.where(x > 0, x, 1.5 * np.expm1(x))),
+    Layer("CELU(alpha=2.0)", lambda: nn.CELU(2.0), (3, 4), lambda x: np.where(x > 0, x, 2 * np.expm1(x / 2))),
+    Layer("SELU()", lambda: nn.SELU(), (3, 4), lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(x))),
+    Layer("Mish()", lambda: nn.Mish(), (3, 4), lambda x: x * np.tanh(np.logaddexp(0, x))),
+    Layer("LogSigmoid()", lambda: nn.LogSigmoid(), (3, 4), lambda x: -np.logaddexp(0, -x)),
+    Layer("Tanhshrink()", lambda: nn.Tanhshrink(), (3, 4), lambda x: x - np.tanh(x)),
+    Layer("Softsign()", lambda: nn.Softsign(), (3, 4), lambda x: x / (1 + abs(x))),
+    Layer("Hardsigmoid()", lambda: nn.Hardsigmoid(), (3, 4), lambda x: np.clip(x + 3, 0, 6) / 6),
+    Layer("Hardswish()", lambda: nn.Hardswish(), (3, 4), lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    Layer("Hardshrink(0.3)", lambda: nn.Hardshrink(0.3), (3, 4), lambda x: np.where(abs(x) > 0.3, x, 0)),
+    Layer("Softshrink(0.3)", lambda: nn.Softshrink(0.3), (3, 4), lambda x: np.sign(x) * np.maximum(abs(x) - 0.3, 0)),
+    Layer("Hardtanh(min_val=-0.5, max_val=2.0)", lambda: nn.Hardtanh(-0.5, 2.0), (3, 4), lambda x: np.clip(x, -0.5, 2)),
+    Layer(
+        "Threshold(threshold=0.1, value=20)", lambda: nn.Threshold(0.1, 20), (3, 4), lambda x: np.where(x > 0.1, x, 20)
+    ),
+    Layer(
+        "RReLU(lower=0.1, upper=0.3)",
+        lambda: nn.RReLU(0.1, 0.3).eval(),
+        (3, 4),
+        lambda x: np.where(x > 0, x, 0.2 * x),
+    ),
+    Layer("PReLU(num_parameters=1)", lambda: nn.PReLU(), (3, 4), lambda x, weight: np.where(x > 0, x, weight * x)),
+    Layer(
+        "PReLU(num_parameters=4)",
+        lambda: nn.PReLU(4),
+        (3, 4, 2),
+        lambda x, weight: np.where(x > 0, x, weight[:, None] * x),
+    ),
+    Layer("Softmin(dim=1)", lambda: nn.Softmin(1), (3, 4), lambda x: scipy.special.softmax(-x, axis=1)),
+    Layer("Softmax2d()", lambda: nn.Softmax2d(), (2, 3, 2, 2), lambda x: scipy.special.softmax(x, axis=1)),
+    Layer("GLU(dim=-1)", lambda: nn.GLU(), (3, 4), lambda x: x[:, :2] * scipy.special.expit(x[:, 2:])),
+    # convolutions
+    Layer("Conv1d(2, 3, kernel_size=(3,), stride=(1,))", lambda: nn.Conv1d(2, 3, 3), (2, 2, 6), conv),
+    Layer(
+        "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=(2, 2), padding_mode=reflect)",
+        lambda: nn.Conv2d(1, 2, 3, padding=2, padding_mode="reflect"),
+        (2, 1, 4, 3),
+        lambda x, **state: conv(x, **state, pad="reflect", width=2),
+    ),
+    Layer(
+        "Conv1d(1, 2, kernel_size=(3,), stride=(1,), padding=(2,), padding_mode=circular)",
+        lambda: nn.Conv1d(1, 2, 3, padding=2, padding_mode="circular"),
+        (2, 1, 4),
+        lambda x, **state: conv(x, **state, pad="wrap", width=2),
+    ),
+    Layer(
+        "Conv1d(1, 2, kernel_size=(3,), stride=(1,), padding=same, padding_mode=replicate)",
+        lambda: nn.Conv1d(1, 2, 3, padding="same", padding_mode="replicate"),
+        (2, 1, 4),
+        lambda x, **state: conv(x, **state, pad="edge", width=1),
+    ),
+    Layer("Conv3d(2, 3, kernel_size=(2, 2, 2), stride=(1, 1, 1))", lambda: nn.Conv3d(2, 3, 2), (1, 2, 3, 4, 2), conv),
+    Layer(
+        "ConvTranspose1d(2, 3, kernel_size=(3,), stride=(2,), output_padding=(1,))",
+        lambda: nn.ConvTranspose1d(2, 3, 3, stride=2, output_padding=1),
+        (2, 2, 4),
+        lambda x, **state: conv_transpose(x, **state, stride=2, extra=1),
+    ),
+    Layer(
+        "ConvTranspose2d(2, 3, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1))",
+        lambda: nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1),
+        (2, 2, 3, 2),
+        lambda x, **state: conv_transpose(x, **state, stride=2, padding=1),
+    ),
+    Layer(
+        "ConvTranspose3d(2, 1, kernel_size=(2, 2, 2), stride=(1, 1, 1), bias=False)",
+        lambda: nn.ConvTranspose3d(2, 1, 2, bias=False),
+        (1, 2, 2, 2, 3),
+        conv_transpose,
+    ),
+    # pools
+    Layer(
+        "MaxPool1d(kernel_size=3, stride=2, padding=0, dilation=1, ceil_mode=False)",
+        lambda: nn.MaxPool1d(3, 2),
+        (2, 3, 7),
+        lambda x: pool(np.max, x, (3,), 2),
+    ),
+    Layer(
+        "MaxPool3d(kernel_size=2, stride=1, padding=0, dilation=1, ceil_mode=False)",
+        lambda: nn.MaxPool3d(2, 1),
+        (1, 2, 3, 4, 3),
+        lambda x: pool(np.max, x, (2, 2, 2)),
+    ),
+    Layer(
+        "AvgPool1d(kernel_size=(3,), stride=(2,), padding=(0,))",
+        lambda: nn.AvgPool1d(3, 2),
+        (2, 3, 7),
+        lambda x: pool(np.mean, x, (3,), 2),
+    ),
+    Layer(
+        "AvgPool3d(kernel_size=2, stride=1, padding=0)",
+        lambda: nn.AvgPool3d(2, 1),
+        (1, 2, 3, 4, 3),
+        lambda x: pool(np.mean, x, (2, 2, 2)),
+    ),
+    Layer(
+        "LPPool1d(norm_type=2, kernel_size=3, stride=2, ceil_mode=False)",
+        lambda: nn.LPPool1d(2, 3, stride=2),
+        (2, 3, 7),
+        lambda x: np.sqrt(pool(np.sum, x**2, (3,), 2)),
+    ),
+    Layer(
+        "AdaptiveAvgPool1d(output_size=3)",
+        lambda: nn.AdaptiveAvgPool1d(3),
+        (2, 3, 7),
+        lambda x: adaptive(np.mean, x, 3),
+    ),
+    Layer(
+        "AdaptiveAvgPool2d(output_size=(None, 2))",
+        lambda: nn.AdaptiveAvgPool2d((None, 2)),
+        (2, 3, 4, 5),
+        lambda x: adaptive(np.mean, x, 2),
+    ),
+    Layer(
+        "AdaptiveMaxPool1d(output_size=3)",
+        lambda: nn.AdaptiveMaxPool1d(3),
+        (2, 3, 7),
+        lambda x: adaptive(np.max, x, 3),
+    ),
+    # paddings
+    Layer(
+        "ConstantPad1d(padding=(1, 2), value=3.5)",
+        lambda: nn.ConstantPad1d((1, 2), 3.5),
+        (2, 3, 4),
+        padded("constant", 1, 1, 2, constant_values=3.5),
+    ),
+    Layer(
+        "ConstantPad2d(padding=(1, 1, 1, 1), value=-1)",
+        lambda: nn.ConstantPad2d(1, -1),
+        (2, 3, 4),
+        padded("constant", 2, 1, 1, 1, 1, constant_values=-1),
+    ),
+    Layer(
+        "ConstantPad3d(padding=(1, 0, 2, 0, 0, 1), value=2)",
+        lambda: nn.ConstantPad3d((1, 0, 2, 0, 0, 1), 2),
+        (2, 2, 3, 2),
+        padded("constant", 3, 1, 0, 2, 0, 0, 1, constant_values=2),
+    ),
+    Layer("ZeroPad1d((2, 2))", lambda: nn.ZeroPad1d(2), (2, 3, 4), padded("constant", 1, 2, 2)),
+    Layer("ZeroPad2d((0, 1, 2, 0))", lambda: nn.ZeroPad2d((0, 1, 2, 0)), (2, 3, 4), padded("constant", 2, 0, 1, 2, 0)),
+    Layer("ZeroPad3d((1, 1, 1, 1, 1, 1))", lambda: nn.ZeroPad3d(1), (2, 2, 2, 2), padded("constant", 3, *[1] * 6)),
+    Layer("ReflectionPad1d((2, 1))", lambda: nn.ReflectionPad1d((2, 1)), (2, 3, 4), padded("reflect", 1, 2, 1)),
+    Layer(
+        "ReflectionPad2d((1, 1, 2, 0))",
+        lambda: nn.ReflectionPad2d((1, 1, 2, 0)),
+        (1, 2, 3, 4),
+        padded("reflect", 2, 1, 1, 2, 0),
+    ),
+    Layer(
+        "ReflectionPad3d((1, 1, 1, 1, 1, 1))",
+        lambda: nn.ReflectionPad3d(1),
+        (1, 2, 2, 3, 2),
+        padded("reflect", 3, *[1] * 6),
+    ),
+    Layer("ReplicationPad1d((2, 1))", lambda: nn.ReplicationPad1d((2, 1)), (2, 3, 2), padded("edge", 1, 2, 1)),
+    Layer(
+        "ReplicationPad2d((1, 1, 2, 0))",
+        lambda: nn.ReplicationPad2d((1, 1, 2, 0)),
+        (1, 2, 3, 4),
+        padded("edge", 2, 1, 1, 2, 0),
+    ),
+    Layer(
+        "ReplicationPad3d((1, 1, 1, 1, 1, 1))",
+        lambda: nn.ReplicationPad3d(1),
+        (1, 2, 2, 3, 2),
+        padded("edge", 3, *[1] * 6),
+    ),
+    Layer("CircularPad1d((2, 1))", lambda: nn.CircularPad1d((2, 1)), (2, 3, 4), padded("wrap", 1, 2, 1)),
+    Layer(
+        "CircularPad2d((1, 1, 2, 0))",
+        lambda: nn.CircularPad2d((1, 1, 2, 0)),
+        (1, 2, 3, 4),
+        padded("wrap", 2, 1, 1, 2, 0),
+    ),
+    Layer(
+        "CircularPad3d((1, 1, 1, 1, 1, 1))", lambda: nn.CircularPad3d(1), (1, 2, 2, 3, 2), padded("wrap", 3, *[1] * 6)
+    ),
+    # normalisations
+    Layer(
+        "BatchNorm3d(2, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)",
+        lambda: nn.BatchNorm3d(2),
+        (3, 2, 2, 2, 1),
+        batch_norm_of_batch,
+    ),
+    Layer(
+        "SyncBatchNorm(2, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)",
+        lambda: nn.SyncBatchNorm(2),
+        (3, 2, 4),
+        batch_norm_of_batch,
+    ),
+    Layer(
+        "LayerNorm((3, 4), eps=1e-05, elementwise_affine=True, bias=True)",
+        lambda: nn.LayerNorm((3, 4)),
+        (2, 3, 4),
+        lambda x, weight, bias: normalized(x, (1, 2), weight, bias),
+    ),
+    Layer(
+        "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=False)",
+        lambda: nn.LayerNorm(4, bias=False),
+        (2, 3, 4),
+        lambda x, weight: normalized(x, 2, weight),
+    ),
+    Layer(
+        "RMSNorm((4,), eps=1e-06, elementwise_affine=True)",
+        lambda: nn.RMSNorm(4, eps=1e-6),
+        (2, 3, 4),
+        lambda x, weight: x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * weight,
+    ),
+    Layer(
+        "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)",
+        lambda: nn.GroupNorm(2, 4),
+        (2, 4, 3),
+        lambda x, weight, bias: group_norm(x, 2, weight, bias),
+    ),
+    Layer(
+        "InstanceNorm1d(3, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=False)",
+        lambda: nn.InstanceNorm1d(3),
+        (2, 3, 4),
+        lambda x: normalized(x, 2),
+    ),
+    Layer(
+        "InstanceNorm2d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=False)",
+        lambda: nn.InstanceNorm2d(3, affine=True),
+        (3, 2, 4),
+        lambda x, weight, bias: normalized(x, (1, 2), weight[:, None, None], bias[:, None, None]),
+    ),
+    Layer(
+        "InstanceNorm3d(2, eps=1e-05, momentum=0.1, affine=False, bias=False, track_running_stats=True)",
+        lambda: nn.InstanceNorm3d(2, track_running_stats=True).eval(),
+        (2, 2, 2, 1, 3),
+        lambda x, running_mean, running_var, **state: (
+            (x - by_channel(running_mean, x)) / np.sqrt(by_channel(running_var, x) + 1e-5)
+        ),
+    ),
+    Layer(
+        "LocalResponseNorm(3, alpha=0.5, beta=0.75, k=1.0)",
+        lambda: nn.LocalResponseNorm(3, alpha=0.5),
+        (2, 4, 2, 2),
+        lambda x: local_response(x, 3, 0.5, 0.75, 1.0),
+    ),
+    Layer(
+        "CrossMapLRN2d(2, alpha=0.5, beta=0.75, k=2)",
+        lambda: nn.CrossMapLRN2d(2, alpha=0.5, k=2),
+        (2, 4, 2, 2),
+        lambda x: local_response(x, 2, 0.5, 0.75, 2),
+    ),
+    # shapes
+    Layer("PixelShuffle(upscale_factor=2)", lambda: nn.PixelShuffle(2), (1, 8, 2, 3), lambda x: pixel_shuffle(x, 2)),
+    Layer(
+        "PixelUnshuffle(downscale_factor=2)",
+        lambda: nn.PixelUnshuffle(2),
+        (1, 2, 4, 6),
+        lambda x: x.reshape(1, 2, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(1, 8, 2, 3),
+    ),
+    Layer(
+        "ChannelShuffle(groups=2)",
+        lambda: nn.ChannelShuffle(2),
+        (2, 6, 3),
+        lambda x: x.reshape(2, 2, 3, 3).swapaxes(1, 2).reshape(2, 6, 3),
+    ),
+    Layer(
+        "Upsample(scale_factor=2.0, mode='nearest')",
+        lambda: nn.Upsample(scale_factor=2),
+        (1, 2, 3, 2),
+        lambda x: nearest(x, 2),
+    ),
+    Layer(
+        "UpsamplingNearest2d(size=(6, 4), mode='nearest')",
+        lambda: nn.UpsamplingNearest2d((6, 4)),
+        (1, 2, 3, 2),
+        lambda x: nearest(x, 2),
+    ),
+    Layer(
+        "UpsamplingBilinear2d(size=(1, 5), mode='bilinear')",
+        lambda: nn.UpsamplingBilinear2d((1, 5)),
+        (1, 2, 1, 3),
+        lambda x: np.stack([x[..., 0], x[..., :2].mean(-1), x[..., 1], x[..., 1:].mean(-1), x[..., 2]], -1),
+    ),
+    Layer(
+        "Unfold(kernel_size=2, dilation=1, padding=0, stride=1)",
+        lambda: nn.Unfold(2),
+        (2, 3, 4, 3),
+        lambda x: unfolded(x, 2),
+    ),
+    Layer(
+        "Fold(output_size=(2, 4), kernel_size=2, dilation=1, padding=0, stride=2)",
+        lambda: nn.Fold((2, 4), 2, stride=2),
+        (1, 4, 2),
+        lambda x: x.reshape(1, 1, 2, 2, 2).transpose(0, 1, 2, 4, 3).reshape(1, 1, 2, 4),
+    ),
+    # what drops nothing in evaluation
+    Layer("Dropout3d(p=0.5, inplace=False)", lambda: nn.Dropout3d().eval(), (2, 3, 2, 2, 2), lambda x: x),
+    Layer("AlphaDropout(p=0.5, inplace=False)", lambda: nn.AlphaDropout().eval(), (2, 3), lambda x: x),
+    Layer("FeatureAlphaDropout(p=0.5, inplace=False)", lambda: nn.FeatureAlphaDropout().eval(), (2, 3, 4), lambda x: x),
+    Layer("Dropout1d(p=0.5, inplace=False)", lambda: nn.Dropout1d().eval(), (2, 3, 4), lambda x: x),
+    Layer("Dropout2d(p=0.5, inplace=False)", lambda: nn.Dropout2d().eval(), (2, 3, 2, 2), lambda x: x),
 ]
 
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.text)
