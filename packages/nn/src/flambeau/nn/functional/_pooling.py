@@ -171,5 +171,7 @@ def _fractional(
     if samples is None:
         leading = (1, *input.shape[:1]) if input.ndim == dims + 1 else input.shape[:2]
         samples = flambeau.rand(*leading, dims, dtype=input.dtype)
+    elif samples.ndim == 3:  # those of further samples in a batch are not needed
+        samples = samples[: 1 if input.ndim == dims + 1 else input.shape[0]]
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
     return pool(input, kernel_size, windows, samples)

@@ -1,0 +1,216 @@
+"""Recurrent layers and cells against plain loops in NumPy; packed sequences against each sequence by itself."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.nn.utils import rnn
+
+sigmoid = scipy.special.expit
+random = np.random.default_rng(11)
+
+
+def tanh_step(x, state, w):
+    return (np.tanh(x @ w["weight_ih"].T + w.get("bias_ih", 0) + state[0] @ w["weight_hh"].T + w.get("bias_hh", 0)),)
+
+
+def relu_step(x, state, w):
+    return (np.maximum(x @ w["weight_ih"].T + w["bias_ih"] + state[0] @ w["weight_hh"].T + w["bias_hh"], 0),)
+
+
+def lstm_step(x, state, w):
+    gates = x @ w["weight_ih"].T + w["bias_ih"] + state[0] @ w["weight_hh"].T + w["bias_hh"]
+    i, f, g, o = np.split(gates, 4, axis=-1)
+    cell = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
+    hidden = sigmoid(o) * np.tanh(cell)
+    return (hidden @ w["weight_hr"].T if "weight_hr" in w else hidden), cell
+
+
+def gru_step(x, state, w):
+    a, b = x @ w["weight_ih"].T + w["bias_ih"], state[0] @ w["weight_hh"].T + w["bias_hh"]
+    (ar, az, an), (br, bz, bn) = np.split(a, 3, axis=-1), np.split(b, 3, axis=-1)
+    z = sigmoid(az + bz)
+    return ((1 - z) * np.tanh(an + sigmoid(ar + br) * bn) + z * state[0],)
+
+
+def run(step, module, x, state):
+    """x is (L, N, inputs), the parts of the state (layers * directions, N, size)."""
+    weights = {name: p.detach().numpy() for name, p in module.named_parameters()}
+    finals = []
+    for layer in range(module.num_layers):
+        outputs = []
+        for suffix in ["", "_reverse"][: 2 if module.bidirectional else 1]:
+            ending = f"_l{layer}{suffix}"
+            own = {name.removesuffix(ending): w for name, w in weights.items() if name.endswith(ending)}
+            now = tuple(part[len(finals)] for part in state)
+            order = range(len(x))[:: -1 if suffix else 1]
+            out = [None] * len(x)
+            for t in order:
+                now = step(x[t], now, own)
+                out[t] = now[0]
+            finals.append(now)
+            outputs.append(np.stack(out))
+        x = np.concatenate(outputs, -1)
+    return x, tuple(np.stack(parts) for parts in zip(*finals, strict=True))
+
+
+LAYERS = [
+    (tanh_step, lambda: nn.RNN(3, 4, dtype=fb.float64)),
+    (tanh_step, lambda: nn.RNN(3, 4, bias=False, num_layers=2, dtype=fb.float64)),
+    (relu_step, lambda: nn.RNN(3, 4, nonlinearity="relu", bidirectional=True, dtype=fb.float64)),
+    (lstm_step, lambda: nn.LSTM(3, 4, dtype=fb.float64)),
+    (lstm_step, lambda: nn.LSTM(3, 4, num_layers=2, bidirectional=True, dtype=fb.float64)),
+    (lstm_step, lambda: nn.LSTM(3, 5, num_layers=2, proj_size=2, dtype=fb.float64)),
+    (gru_step, lambda: nn.GRU(3, 4, num_layers=2, bidirectional=True, dtype=fb.float64)),
+]
+each_layer = pytest.mark.parametrize(("step", "make"), LAYERS)
+
+
+def initial(module, batch):
+    places = module.num_layers * (2 if module.bidirectional else 1)
+    sizes = [module.proj_size or module.hidden_size, module.hidden_size][: 2 if module.mode == "LSTM" else 1]
+    return tuple(random.standard_normal((places, batch, size)) for size in sizes)
+
+
+def tensors(state):
+    parts = tuple(fb.from_numpy(part) for part in state)
+    return parts if len(parts) > 1 else parts[0]
+
+
+def arrays(state):
+    return [part.detach().numpy() for part in (state if isinstance(state, tuple) else (state,))]
+
+
+@each_layer
+def test_values(step, make):
+    module, x = make(), random.standard_normal((5, 2, 3))
+    state = initial(module, 2)
+    expected, finals = run(step, module, x, state)
+    output, final = module(fb.from_numpy(x), tensors(state))
+    np.testing.assert_allclose(output.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+    for got, want in zip(arrays(final), finals, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+
+
+@each_layer
+def test_gradients(step, make):
+    module = make()
+    x = fb.from_numpy(random.standard_normal((3, 2, 3))).requires_grad_()
+    names = [name for name, _ in module.named_parameters()]
+    values = [p.detach().clone().requires_grad_() for p in module.parameters()]
+
+    def outputs(x, *values):
+        for name, value in zip(names, values, strict=True):
+            delattr(module, name)
+            setattr(module, name, value)
+        module._parameters.update(zip(names, values, strict=True))
+        output, final = module(x)
+        return (output, *(final if isinstance(final, tuple) else (final,)))
+
+    assert fb.autograd.gradcheck(outputs, (x, *values))
+
+
+@each_layer
+def test_a_batch_first_and_a_sequence_alone(step, make):
+    module, x = make(), fb.from_numpy(random.standard_normal((5, 2, 3)))
+    output, final = module(x)
+    alone, own = module(x[:, 1])
+    np.testing.assert_allclose(alone.detach().numpy(), output[:, 1].detach().numpy(), rtol=1e-12)
+    for got, want in zip(arrays(own), arrays(final), strict=True):
+        np.testing.assert_allclose(got, want[:, 1], rtol=1e-12)
+    module.batch_first = True
+    np.testing.assert_allclose(
+        module(x.transpose(0, 1))[0].detach().numpy(), output.transpose(0, 1).detach().numpy(), rtol=1e-12
+    )
+
+
+@each_layer
+def test_packed_sequences_are_each_by_itself(step, make):
+    module = make()
+    lengths = [2, 4, 1, 4]
+    sequences = [fb.from_numpy(random.standard_normal((length, 3))) for length in lengths]
+    state = initial(module, len(lengths))
+    output, final = module(rnn.pack_sequence(sequences, enforce_sorted=False), tensors(state))
+    parts = rnn.unpack_sequence(output)
+    for place, sequence in enumerate(sequences):
+        own_state = tuple(np.ascontiguousarray(part[:, place]) for part in state)
+        alone, own = module(sequence, tensors(own_state))
+        np.testing.assert_allclose(parts[place].detach().numpy(), alone.detach().numpy(), rtol=1e-12)
+        for got, want in zip(arrays(final), arrays(own), strict=True):
+            np.testing.assert_allclose(got[:, place], want, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "cell"),
+    [
+        (tanh_step, nn.RNNCell(3, 4, dtype=fb.float64)),
+        (relu_step, nn.RNNCell(3, 4, nonlinearity="relu", dtype=fb.float64)),
+        (lstm_step, nn.LSTMCell(3, 4, dtype=fb.float64)),
+        (gru_step, nn.GRUCell(3, 4, dtype=fb.float64)),
+    ],
+    ids=lambda v: repr(v) if isinstance(v, nn.Module) else "",
+)
+def test_cells(step, cell):
+    x = random.standard_normal((2, 3))
+    state = tuple(random.standard_normal((2, 4)) for _ in range(2 if step is lstm_step else 1))
+    weights = {name: p.detach().numpy() for name, p in cell.named_parameters()}
+    for got, want in zip(arrays(cell(fb.from_numpy(x), tensors(state))), step(x, state, weights), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    zeros = tuple(np.zeros((2, 4)) for _ in state)
+    np.testing.assert_allclose(arrays(cell(fb.from_numpy(x)))[0], step(x, zeros, weights)[0], rtol=1e-12)
+
+
+def test_dropout_between_layers_only_in_training():
+    module = nn.LSTM(3, 4, num_layers=2, dropout=1.0)
+    x = fb.ones(5, 2, 3)
+    top = nn.LSTM(4, 4)
+    top.load_state_dict({k.replace("_l1", "_l0"): v for k, v in module.state_dict().items() if k.endswith("_l1")})
+    np.testing.assert_allclose(
+        module(x)[0].detach().numpy(), top(fb.zeros(5, 2, 4))[0].detach().numpy(), rtol=1e-5, atol=1e-7
+    )
+    assert abs(module.eval()(x)[0] - module.train()(x)[0]).max() > 1e-3
+
+
+def test_reprs():
+    assert repr(nn.LSTM(3, 5, 2, proj_size=2, batch_first=True)) == (
+        "LSTM(3, 5, proj_size=2, num_layers=2, batch_first=True)"
+    )
+    assert repr(nn.GRU(3, 5, bias=False, bidirectional=True)) == "GRU(3, 5, bias=False, bidirectional=True)"
+    assert repr(nn.RNNCell(3, 5, bias=False, nonlinearity="relu")) == "RNNCell(3, 5, bias=False, nonlinearity=relu)"
+
+
+def test_packing_and_padding():
+    batch = fb.tensor([[1, 2, 0], [3, 0, 0], [4, 5, 6]])
+    packed = rnn.pack_padded_sequence(batch, [2, 1, 3], batch_first=True, enforce_sorted=False)
+    assert packed.data.tolist() == [4, 1, 3, 5, 2, 6]
+    assert packed.batch_sizes.tolist() == [3, 2, 1]
+    assert packed.sorted_indices.tolist() == [2, 0, 1]
+    padded, lengths = rnn.pad_packed_sequence(packed, batch_first=True, padding_value=-1, total_length=4)
+    assert padded.tolist() == [[1, 2, -1, -1], [3, -1, -1, -1], [4, 5, 6, -1]]
+    assert lengths.tolist() == [2, 1, 3]
+    assert rnn.pad_sequence([fb.tensor([1, 2]), fb.tensor([3])], padding_side="left").tolist() == [[1, 0], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nn.LSTM(3, 4)(fb.zeros(5, 2, 2)), RuntimeError, "Expected 3, got 2"),
+        (lambda: nn.LSTM(3, 4)(fb.zeros(5, 2, 3, 1)), ValueError, "to be 2D or 3D, got 4D"),
+        (lambda: nn.GRU(3, 4)(fb.zeros(5, 2, 3), fb.zeros(1, 3, 4)), RuntimeError, r"Expected hidden size \(1, 2, 4\)"),
+        (lambda: nn.GRU(3, 4)(fb.zeros(5, 2, 3), fb.zeros(1, 4)), RuntimeError, "hx should also be 3-D but got 2-D"),
+        (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "Unknown nonlinearity 'sin'"),
+        (lambda: nn.LSTM(3, 4, proj_size=4), ValueError, "proj_size"),
+        (lambda: nn.LSTM(3, 0), ValueError, "hidden_size must be greater than zero"),
+        (lambda: nn.LSTM(3, 4.0), TypeError, "hidden_size should be of type int"),
+        (lambda: nn.LSTMCell(3, 4)(fb.zeros(2, 2, 3)), ValueError, "to be 1D or 2D, got 3D"),
+        (lambda: rnn.pack_padded_sequence(fb.zeros(3, 2), [1, 3]), RuntimeError, "sorted in decreasing order"),
+        (lambda: rnn.pack_padded_sequence(fb.zeros(3, 2), [4, 3]), RuntimeError, "length 4 does not fit into 3 steps"),
+        (lambda: rnn.pack_padded_sequence(fb.zeros(3, 2), [1, 0]), RuntimeError, "greater than 0"),
+        (lambda: rnn.pack_padded_sequence(fb.zeros(3, 2), [1]), RuntimeError, "equal to batch_size"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
