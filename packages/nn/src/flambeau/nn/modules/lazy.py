@@ -262,10 +262,10 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Give parameters and statistics their shapes."""
-        if not self.has_uninitialized_params():
-            return
         self._check_input_dim(input)
         self.num_features = input.shape[self._channel_dim(input)]
+        if not self.has_uninitialized_params():
+            return
         for tensor in (self.weight, self.bias, self.running_mean, self.running_var):
             _materialize(tensor, (self.num_features,))
         self.reset_parameters()

@@ -123,8 +123,13 @@ class ParametrizationList(ModuleList):
 
 
 def _inverse(module: Module, value: Any) -> Any:
-    """``right_inverse`` where a parametrization has one; the value itself where it has none."""
-    return module.right_inverse(value) if hasattr(module, "right_inverse") else value  # type: ignore[operator]
+    """``right_inverse`` where a parametrization has one; the value itself where it has none for it."""
+    if not hasattr(module, "right_inverse"):
+        return value
+    try:
+        return module.right_inverse(value)  # type: ignore[operator]
+    except NotImplementedError:
+        return value
 
 
 def _check_kept(value: Tensor, original: Tensor, rule: str) -> None:

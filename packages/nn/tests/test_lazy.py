@@ -1,0 +1,91 @@
+"""Lazy layers: what they are before the first input, and after."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.nn.parameter import is_lazy
+
+LAZY = [
+    (lambda: nn.LazyLinear(3), lambda: nn.Linear(5, 3), (2, 5)),
+    (lambda: nn.LazyConv1d(4, 3, groups=2), lambda: nn.Conv1d(2, 4, 3, groups=2), (1, 2, 5)),
+    (lambda: nn.LazyConv2d(4, 3, bias=False), lambda: nn.Conv2d(2, 4, 3, bias=False), (2, 5, 5)),
+    (lambda: nn.LazyConv3d(4, 2), lambda: nn.Conv3d(2, 4, 2), (1, 2, 3, 3, 3)),
+    (lambda: nn.LazyConvTranspose1d(4, 3), lambda: nn.ConvTranspose1d(2, 4, 3), (1, 2, 5)),
+    (lambda: nn.LazyConvTranspose2d(4, 3), lambda: nn.ConvTranspose2d(2, 4, 3), (1, 2, 3, 3)),
+    (lambda: nn.LazyConvTranspose3d(4, 2), lambda: nn.ConvTranspose3d(2, 4, 2), (1, 2, 2, 2, 2)),
+    (lambda: nn.LazyBatchNorm1d(), lambda: nn.BatchNorm1d(3), (4, 3)),
+    (lambda: nn.LazyBatchNorm2d(affine=False), lambda: nn.BatchNorm2d(3, affine=False), (4, 3, 2, 2)),
+    (lambda: nn.LazyBatchNorm3d(), lambda: nn.BatchNorm3d(3), (4, 3, 2, 2, 2)),
+    (lambda: nn.LazyInstanceNorm1d(), lambda: nn.InstanceNorm1d(3, affine=True, track_running_stats=True), (3, 4)),
+    (
+        lambda: nn.LazyInstanceNorm2d(track_running_stats=False),
+        lambda: nn.InstanceNorm2d(3, affine=True),
+        (2, 3, 4, 4),
+    ),
+    (
+        lambda: nn.LazyInstanceNorm3d(),
+        lambda: nn.InstanceNorm3d(3, affine=True, track_running_stats=True),
+        (2, 3, 2, 2, 2),
+    ),
+]
+each = pytest.mark.parametrize(("lazy", "ready", "shape"), LAZY)
+
+
+@each
+def test_the_first_input_makes_the_layer(lazy, ready, shape):
+    module, expected = lazy(), ready()
+    assert type(module).__name__ == f"Lazy{type(expected).__name__}"
+    assert module.has_uninitialized_params() == any(map(is_lazy, module.state_dict().values()))
+    output = module(fb.ones(shape))
+    assert type(module) is type(expected)
+    assert repr(module) == repr(expected)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == {
+        k: tuple(v.shape) for k, v in expected.state_dict().items()
+    }
+    assert tuple(output.shape) == tuple(expected(fb.ones(shape)).shape)
+    assert module._hooks is None
+
+
+@each
+def test_a_state_that_is_loaded_makes_the_layer(lazy, ready, shape):
+    module, expected = lazy(), ready()
+    module.load_state_dict(expected.state_dict())
+    x = fb.randn(shape)
+    np.testing.assert_array_equal(module(x).detach().numpy(), expected(x).detach().numpy())
+    assert repr(module) == repr(expected)
+
+
+@each
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_copies_are_lazy_as_well(lazy, ready, shape, duplicate):
+    module = lazy().double()
+    twin = duplicate(module)
+    twin.load_state_dict(module.state_dict())
+    twin(fb.ones(shape, dtype=fb.float64))
+    assert type(twin) is type(ready())
+    assert all(p.dtype == fb.float64 for p in twin.parameters())
+    assert type(module) is not type(twin)
+
+
+def test_lazy_parameters_have_no_shape():
+    parameter = nn.LazyLinear(3).weight
+    with pytest.raises(RuntimeError, match="Can't access the shape of an uninitialized parameter"):
+        parameter.shape  # noqa: B018
+    parameter.materialize((2, 3))
+    assert type(parameter) is nn.Parameter
+    assert tuple(parameter.shape) == (2, 3)
+
+
+def test_an_initialised_layer_takes_no_uninitialised_state():
+    with pytest.raises(RuntimeError, match='"weight" is not initialised in the checkpoint'):
+        nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
+
+
+def test_a_convolution_says_which_inputs_it_takes():
+    with pytest.raises(RuntimeError, match=r"Expected 3D \(unbatched\) or 4D \(batched\) input to LazyConv2d"):
+        nn.LazyConv2d(4, 3)(fb.zeros(2, 2))

@@ -1,0 +1,225 @@
+"""Parametrizations, weight and spectral norm, pruning: what a parameter is made of."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.nn.utils import parametrizations, parametrize, prune
+
+
+class Symmetric(nn.Module):
+    def forward(self, x):
+        return x.triu() + x.triu(1).T
+
+    def right_inverse(self, x):
+        return x.triu()
+
+
+class Scaled(nn.Module):
+    def forward(self, x):
+        return 2 * x
+
+
+def test_a_parametrized_weight_is_computed_and_trained():
+    layer = nn.Linear(3, 3)
+    original = layer.weight
+    before = original.detach().clone()
+    assert parametrize.register_parametrization(layer, "weight", Symmetric()) is layer
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), (before.triu() + before.triu(1).T).numpy())
+    assert layer.parametrizations.weight.original is original
+    assert [name for name, _ in layer.named_parameters()] == ["bias", "parametrizations.weight.original"]
+    assert parametrize.is_parametrized(layer, "weight")
+    assert not parametrize.is_parametrized(layer, "bias")
+    layer(fb.ones(1, 3)).sum().backward()
+    assert original.grad is not None
+    assert np.all(np.tril(original.grad.numpy(), -1) == 0)
+    layer.weight = fb.ones(3, 3)
+    np.testing.assert_array_equal(original.detach().numpy(), np.triu(np.ones((3, 3))))
+    assert type(layer).__name__ == "ParametrizedLinear"
+    assert isinstance(layer, nn.Linear)
+
+
+def test_parametrizations_are_chained_and_removed():
+    layer = nn.Linear(2, 2, bias=False)
+    before = layer.weight.detach().clone()
+    parametrize.register_parametrization(layer, "weight", Scaled())
+    parametrize.register_parametrization(layer, "weight", Scaled())
+    np.testing.assert_allclose(layer.weight.detach().numpy(), 4 * before.numpy())
+    plain = copy.deepcopy(layer)
+    parametrize.remove_parametrizations(layer, "weight")
+    assert type(layer) is nn.Linear
+    assert isinstance(layer.weight, nn.Parameter)
+    np.testing.assert_allclose(layer.weight.detach().numpy(), 4 * before.numpy())
+    parametrize.remove_parametrizations(plain, "weight", leave_parametrized=False)
+    np.testing.assert_allclose(plain.weight.detach().numpy(), before.numpy())
+
+
+def test_cached_computes_once():
+    calls = []
+
+    class Counted(nn.Module):
+        def forward(self, x):
+            calls.append(1)
+            return x
+
+    layer = parametrize.register_parametrization(nn.Linear(2, 2), "weight", Counted(), unsafe=True)
+    with parametrize.cached():
+        assert layer.weight is layer.weight
+    assert len(calls) == 1
+    assert layer.weight is not layer.weight or len(calls) > 2
+
+
+def test_a_parametrized_module_is_copied_and_not_pickled():
+    layer = parametrize.register_parametrization(nn.Linear(2, 2), "weight", Symmetric())
+    twin = copy.deepcopy(layer)
+    twin.weight = fb.zeros(2, 2)
+    assert abs(layer.weight).sum() > 0
+    parametrize.remove_parametrizations(twin, "weight")
+    assert parametrize.is_parametrized(layer, "weight")
+    assert abs(layer.weight).sum() > 0
+    with pytest.raises(RuntimeError, match="state_dict"):
+        pickle.dumps(layer)
+    other = parametrize.register_parametrization(nn.Linear(2, 2), "weight", Symmetric())
+    other.load_state_dict(layer.state_dict())
+    np.testing.assert_array_equal(other.weight.detach().numpy(), layer.weight.detach().numpy())
+
+
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("kind", ["hook", "parametrization"])
+def test_weight_norm(dim, kind):
+    layer = nn.Linear(4, 3)
+    before = layer.weight.detach().numpy().copy()
+    norm = nn.utils.weight_norm if kind == "hook" else parametrizations.weight_norm
+    norm(layer, dim=dim)
+    np.testing.assert_allclose(layer.weight.detach().numpy(), before, rtol=1e-5)
+    g = layer.weight_g if kind == "hook" else layer.parametrizations.weight.original0
+    axes = None if dim is None else tuple({0, 1} - {dim})
+    lengths = np.sqrt((before**2).sum(axes, keepdims=dim is not None))
+    np.testing.assert_allclose(g.detach().numpy(), lengths, rtol=1e-5)
+    with fb.no_grad():
+        g.mul_(2)
+    layer(fb.ones(1, 4)).sum().backward()
+    assert g.grad is not None
+    np.testing.assert_allclose(layer.weight.detach().numpy(), 2 * before, rtol=1e-5)
+    if kind == "hook":
+        nn.utils.remove_weight_norm(layer)
+    else:
+        parametrize.remove_parametrizations(layer, "weight")
+    assert list(layer.state_dict()) == (["bias", "weight"])
+    np.testing.assert_allclose(layer.weight.detach().numpy(), 2 * before, rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.spectral_norm, parametrizations.spectral_norm])
+def test_spectral_norm(norm):
+    fb.manual_seed(0)
+    layer = norm(nn.Linear(5, 4), n_power_iterations=50)
+    layer(fb.ones(1, 5)).sum().backward()
+    assert np.linalg.norm(layer.weight.detach().numpy(), 2) == pytest.approx(1, rel=1e-4)
+    layer.eval()
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), layer.weight.detach().numpy())
+    convolution = norm(nn.ConvTranspose2d(2, 3, 2), n_power_iterations=100)
+    convolution(fb.ones(1, 2, 2, 2))
+    matrix = convolution.weight.detach().numpy().swapaxes(0, 1).reshape(3, -1)
+    assert np.linalg.norm(matrix, 2) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (3, 5)])
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("trivialization", [True, False])
+def test_orthogonal(shape, orthogonal_map, trivialization):
+    fb.manual_seed(1)
+    layer = nn.Linear(shape[1], shape[0], dtype=fb.float64)
+    parametrizations.orthogonal(layer, "weight", orthogonal_map, use_trivialization=trivialization)
+    with fb.no_grad():
+        for _ in range(2):
+            weight = layer.weight.detach().numpy()
+            product = weight.T @ weight if shape[0] >= shape[1] else weight @ weight.T
+            np.testing.assert_allclose(product, np.eye(min(shape)), atol=1e-10)
+            if orthogonal_map != "householder":
+                layer.parametrizations.weight.original.add_(fb.rand(*shape, dtype=fb.float64))
+    if trivialization:
+        target = np.linalg.qr(np.random.default_rng(0).standard_normal((max(shape), min(shape))))[0]
+        target = target if shape[0] >= shape[1] else target.T
+        layer.weight = fb.from_numpy(target.copy())
+        np.testing.assert_allclose(layer.weight.detach().numpy(), target, atol=1e-10)
+
+
+def test_pruning_keeps_the_largest():
+    layer = nn.Linear(4, 2)
+    before = layer.weight.detach().numpy().copy()
+    prune.l1_unstructured(layer, "weight", amount=0.5)
+    kept = abs(before) >= np.sort(abs(before).ravel())[4]
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), before * kept)
+    np.testing.assert_array_equal(layer.weight_mask.numpy(), kept)
+    assert list(layer.state_dict()) == ["bias", "weight_orig", "weight_mask"]
+    layer(fb.ones(1, 4)).sum().backward()
+    np.testing.assert_array_equal(layer.weight_orig.grad.numpy() != 0, np.broadcast_to(kept, (2, 4)))
+    assert prune.is_pruned(layer)
+    prune.remove(layer, "weight")
+    assert not prune.is_pruned(layer)
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), before * kept)
+
+
+def test_prunings_of_one_parameter_add_up():
+    layer = nn.Conv2d(3, 4, 2)
+    prune.ln_structured(layer, "weight", amount=1, n=2, dim=0)
+    norms = np.sqrt((layer.weight_orig.detach().numpy() ** 2).sum((1, 2, 3)))
+    pruned = layer.weight.detach().numpy()
+    assert (abs(pruned).sum((1, 2, 3)) == 0).nonzero()[0].tolist() == [norms.argmin()]
+    prune.random_unstructured(layer, "weight", amount=6)
+    assert int((layer.weight == 0).sum()) == 12 + 6
+    prune.random_structured(layer, "weight", amount=1, dim=0)
+    alive = abs(layer.weight.detach().numpy()).sum((1, 2, 3)) > 0
+    assert alive.sum() == 2
+
+
+def test_global_pruning_compares_all():
+    small, large = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    nn.init.constant_(small.weight, 0.1)
+    nn.init.constant_(large.weight, 1.0)
+    prune.global_unstructured([(small, "weight"), (large, "weight")], prune.L1Unstructured, amount=4)
+    assert small.weight.tolist() == [[0, 0], [0, 0]]
+    assert large.weight.tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: parametrize.register_parametrization(nn.Linear(2, 2), "w", Scaled()), ValueError, "with name 'w'"),
+        (
+            lambda: parametrize.register_parametrization(nn.Linear(2, 3), "weight", nn.Flatten(0)),
+            ValueError,
+            r"may not change the shape",
+        ),
+        (
+            lambda: parametrize.remove_parametrizations(nn.Linear(2, 2), "weight"),
+            ValueError,
+            "parametrization on weight",
+        ),
+        (lambda: parametrizations.orthogonal(nn.Linear(2, 2), "bias"), ValueError, "Expected a matrix"),
+        (lambda: nn.utils.remove_weight_norm(nn.Linear(2, 2)), ValueError, "weight_norm of 'weight' not found"),
+        (lambda: nn.utils.remove_spectral_norm(nn.Linear(2, 2)), ValueError, "spectral_norm of 'weight' not found"),
+        (lambda: prune.l1_unstructured(nn.Linear(2, 2), "weight", 1.5), ValueError, "range"),
+        (lambda: prune.l1_unstructured(nn.Linear(2, 2), "weight", 5), ValueError, "prune=4"),
+        (lambda: prune.remove(nn.Linear(2, 2), "weight"), ValueError, "has to be pruned before"),
+        (lambda: prune.random_structured(nn.Linear(2, 2), "bias", 1, 0), ValueError, "multidimensional"),
+    ],
+)
+def test_bad_input_leaves_modules_as_they_were(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_refused_parametrization_changes_nothing():
+    layer = nn.Linear(2, 3)
+    before = list(layer.state_dict())
+    with pytest.raises(ValueError, match="shape"):
+        parametrize.register_parametrization(layer, "weight", nn.Flatten(0))
+    with pytest.raises(ValueError, match="prune=6"):
+        prune.l1_unstructured(layer, "weight", 7)
+    assert list(layer.state_dict()) == before
+    assert type(layer) is nn.Linear
