@@ -161,7 +161,9 @@ class Forgetful(nn.Module):
     ],
 )
 def test_forgotten_init_is_explained(use):
-    with pytest.raises(AttributeError, match=r"(?s)Forgetful\.__init__\(\) was not called.*super\(\).__init__\(\)"):
+    with pytest.raises(
+        AttributeError, match=r"(?s)before Module\.__init__\(\) call: Forgetful.*super\(\).__init__\(\)"
+    ):
         use()
 
 

@@ -334,7 +334,7 @@ def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
     prefix = _extra_prefix(missing, unexpected)
     if prefix is not None:
         return [
-            f'Every unexpected key is a missing one behind the prefix "{prefix}" ({unexpected[0]!r}); remove it with '
+            f'Every missing key is there behind the prefix "{prefix}" ({unexpected[0]!r}); remove it with '
             f"{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
         ]
     problems = []
@@ -347,10 +347,13 @@ def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
 
 def _extra_prefix(missing: list[str], unexpected: list[str]) -> str | None:
     """Return the prefix that a wrapper (such as data parallelism) left in front of every key, if there is one."""
-    if not missing or len(missing) != len(unexpected) or not unexpected[0].endswith(missing[0]):
+    if not missing or not unexpected or not unexpected[0].endswith(missing[0]):
         return None
     prefix = unexpected[0].removesuffix(missing[0])
-    return prefix if prefix and set(unexpected) == {prefix + key for key in missing} else None
+    explained = {prefix + key for key in missing} <= set(unexpected) and all(
+        key.startswith(prefix) for key in unexpected
+    )
+    return prefix if prefix and explained else None
 
 
 def _with_candidates(keys: list[str], candidates: list[str]) -> str:
