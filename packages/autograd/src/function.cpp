@@ -27,7 +27,6 @@ struct FunctionContext {
 };
 
 PyTypeObject* context_type = nullptr;
-PyObject* interceptor = nullptr;  // called as (cls, args) before anything else; NotImplemented lets the call go on
 
 struct Names {
   PyObject *forward = PyUnicode_InternFromString("forward"), *backward = PyUnicode_InternFromString("backward"),
@@ -493,12 +492,6 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kw
       args = PySequence_Fast_ITEMS(bound.ptr());
       count = Py_ssize_t(bound.size());
     }
-    if (FLAMBEAU_UNLIKELY(interceptor != nullptr)) {
-      py::tuple given{size_t(count)};
-      for (size_t i = 0; i < size_t(count); ++i) given[i] = py::reinterpret_borrow<py::object>(args[i]);
-      const py::object answer = owned(PyObject_CallFunctionObjArgs(interceptor, cls, given.ptr(), nullptr));
-      if (answer.ptr() != Py_NotImplemented) return Py_NewRef(answer.ptr());
-    }
     return call_function(cls, args, size_t(count)).release().ptr();
   });
 }
@@ -511,11 +504,7 @@ PyMethodDef apply_definition = {"apply", reinterpret_cast<PyCFunction>(reinterpr
 void bind_function(py::module_& m) {
   make_context_type();
   m.attr("FunctionCtx") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(context_type));
-  PyModule_AddObject(m.ptr(), "apply", PyCFunction_New(&apply_definition, nullptr));
-  m.def(
-      "set_function_interceptor",
-      [](const py::object& f) { Py_XSETREF(interceptor, f.is_none() ? nullptr : f.inc_ref().ptr()); },
-      "Calls f(cls, args) before each apply; what it returns is the result, unless it is NotImplemented.");
+  PyModule_AddObject(m.ptr(), "apply", PyCFunction_NewEx(&apply_definition, nullptr, m.attr("__name__").ptr()));
 }
 
 }  // namespace flambeau::autograd

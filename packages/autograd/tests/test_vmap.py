@@ -1,6 +1,9 @@
 """vmap: a mapped function against a loop over the batch, its dimensions, randomness, nesting and refusals."""
 
+import gc
 import pickle
+import threading
+import weakref
 
 import pytest
 
@@ -229,6 +232,38 @@ def test_an_exception_inside_leaves_nothing_behind():
         vmap(lambda t: 1 / 0)(fb.ones(3))
     assert fb.rand(2).shape == (2,)
     assert fb.equal(vmap(lambda t: t + 1)(fb.ones(3)), fb.full((3,), 2.0))
+
+
+def test_dtypes_are_those_of_one_element():
+    zero_dim, vector = fb.ones(3, dtype=fb.float64), fb.ones(3, 2)
+    assert vmap(lambda a, b: a * b)(zero_dim, vector).dtype is fb.float32
+    assert vmap(lambda a: a * fb.ones((), dtype=fb.float64))(fb.ones(3)).dtype is fb.float64
+    assert vmap(lambda a: a / 2)(fb.ones(3, dtype=fb.int64)).dtype is fb.float32
+    assert vmap(lambda a, b: fb.result_type(a, b) is fb.float32 and a + b)(zero_dim, vector).dtype is fb.float32
+
+
+def test_threads_map_on_their_own():
+    def work(k):
+        x = fb.full((4, 3), float(k))
+        for _ in range(50):
+            results[k] = vmap(lambda t: vmap(lambda s: s * k)(t).sum())(x)
+
+    results = {}
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for k in range(4):
+        assert fb.equal(results[k], fb.full((4,), 3.0 * k * k))
+
+
+def test_nothing_keeps_the_batch_alive():
+    x = fb.ones(3, 2)
+    kept = []
+    vmap(lambda t: kept.append(weakref.ref(t)) or (t * 2).sum())(x)
+    gc.collect()
+    assert kept[0]() is None
 
 
 def test_an_operator_without_a_rule_runs_once_for_each_element():

@@ -22,7 +22,7 @@ def for_operator(callable_: Any, name: str) -> Answer:
     if name.endswith("_") and not name.endswith("__") and (fresh := _fresh_form(name[:-1])) is not None:
         return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
     loop = _warning_loop(name)
-    definition = getattr(callable_, "__wrapped__", None)
+    definition = getattr(callable_, "__wrapped__", None) if hasattr(callable_, "parameters") else None
     if definition is None:
         return loop
     starred = bool(definition.__code__.co_flags & 0x04)

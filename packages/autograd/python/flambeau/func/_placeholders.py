@@ -11,6 +11,7 @@ Maps nest: levels count from one, outermost first, and the value of a placeholde
 A rule answers for the highest level among the arguments, and runs as if only the lower ones existed.
 """
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -106,7 +107,6 @@ Rule = Callable[[Call], Any]
 
 _rules: dict[str, Rule] = {}  # by the operator's name, with its module where that is not flambeau
 _compositions: dict[str, Callable[..., Any]] = {}  # what an operator is made of; called with its arguments as they are
-_draw: list[Callable[[Any, tuple[Any, ...]], Any]] = []
 _resolved: dict[Any, Callable[[Any, Any, int], Any]] = {}  # by the callable, filled as they are met
 
 
@@ -130,29 +130,28 @@ def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return register
 
 
-def drawing(answer: Callable[[Any, tuple[Any, ...]], Any]) -> None:
-    """The function given answers for every operator that draws random numbers: those that take a generator."""
-    _draw.append(answer)
-
-
 def name_of(callable_: Any) -> str:
     """The name rules know a callable by: ``linalg.det``; of an attribute ``T.__get__``."""
     descriptor = getattr(callable_, "__self__", None)
     if descriptor is not None and hasattr(descriptor, "__objclass__"):
         return f"{descriptor.__name__}.{callable_.__name__}"
     module = (getattr(callable_, "__module__", None) or "").removeprefix("flambeau").removeprefix(".")
+    module = module.removeprefix("nn.functional")  # the same operators, under another name
     return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
 
 
 def _resolve(callable_: Any) -> Callable[[Any, Any, int], Any]:
-    from flambeau.func import _batching, _fallback  # noqa: F401
+    from flambeau.func import _fallback
+    from flambeau.func._batching import random
 
     name = name_of(callable_)
     if "generator" in getattr(callable_, "parameters", ()):
-        return lambda _, values, level: _draw[0](callable_, values)
+        return random.drawn
     if name in _compositions:
         function = _compositions[name]
-        return _fallback.or_loop(name, lambda _, values, level: function(*values))
+        if hasattr(callable_, "parameters"):
+            return _fallback.or_loop(name, lambda _, values, level: function(*values))
+        return lambda given, values, level: function(*values, **getattr(given, "keywords", {}))
     if name in _rules:
         return _fallback.or_loop(name, applied(_rules[name]))
     return _fallback.for_operator(callable_, name)
@@ -178,10 +177,15 @@ def wrapped(result: Any, level: int) -> Any:
         return result
     if isinstance(result, Tensor):
         return _placeholder(result, level)
-    if isinstance(result, (tuple, list)):
-        items = [wrapped(item, level) for item in result]
-        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
-    return result
+    return each(result, lambda item: wrapped(item, level)) if isinstance(result, (tuple, list)) else result
+
+
+def each(result: Any, change: Callable[[Any], Any]) -> Any:
+    """A tensor changed, or a tuple (named or not) or list with every item changed."""
+    if isinstance(result, Tensor):
+        return change(result)
+    items = [change(item) for item in result]
+    return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
 
 
 def highest_level(values: Any) -> int:
@@ -203,14 +207,15 @@ OUT = (
 
 def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
     """The result of a call with placeholders among its arguments (or of an operator that draws random numbers)."""
-    if out is not None:
-        if hasattr(callable_, "parameters"):
-            raise RuntimeError(OUT.format(name=name_of(callable_)))
-        raise TypeError(f"vmap: {name_of(callable_)} takes no keyword arguments inside of a mapped function")
     resolved = _resolved.get(callable_)
     if resolved is None:
         resolved = _resolved[callable_] = _resolve(callable_)
-    return resolved(callable_, values, highest_level(values))
+    if out is None:
+        return resolved(callable_, values, highest_level(values))
+    if hasattr(callable_, "parameters"):
+        raise RuntimeError(OUT.format(name=name_of(callable_)))
+    # Of what is no operator these are the keyword arguments.
+    return resolved(functools.partial(callable_, **out), values, highest_level((*values, *out.values())))
 
 
 _core._define_placeholder(BatchedTensor, answer)

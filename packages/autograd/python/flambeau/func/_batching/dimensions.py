@@ -5,7 +5,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _become
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition
+from flambeau.func._placeholders import Call, UnbatchableError, batching, composition, each
 
 # What parameters that count dimensions are called.
 _NAMES = frozenset(
@@ -62,7 +62,7 @@ def along(call: Call) -> Any:
     result = _run(call, values, 1)
     if call.operator.__name__.startswith("unfold"):
         return result.squeeze(1)
-    return result if grows else _each(result, lambda t: t.reshape(call.size) if reduces or t.ndim == 2 else t)
+    return result if grows else each(result, lambda t: t.reshape(call.size) if reduces or t.ndim == 2 else t)
 
 
 def _permuted(call: Call, x: Any) -> Any:
@@ -73,13 +73,6 @@ def _permuted(call: Call, x: Any) -> Any:
     dims = shifted(given, x.ndim)
     values[at] = [0, *dims] if call.operator.__name__.startswith("permute") else dims
     return call.run(values)
-
-
-def _each(result: Any, change: Any) -> Any:
-    if isinstance(result, Tensor):
-        return change(result)
-    items = [change(t) for t in result]
-    return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
 
 
 @batching("permute_copy")

@@ -1,5 +1,6 @@
 """``autograd.Function`` inside of a map: its own ``vmap``, or one made of its other methods."""
 
+import inspect
 from typing import Any, NamedTuple
 
 from flambeau import Tensor
@@ -9,12 +10,11 @@ from flambeau.func._placeholders import composition, highest_level, is_batched_a
 from flambeau.func._vmap import vmap
 
 BOTH = (
-    "You tried to vmap over {name}, but it has both generate_vmap_rule=True and an overriden vmap staticmethod. Please "
-    "set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity."
+    "vmap over {name}, which has both generate_vmap_rule=True and an overridden vmap staticmethod: which of them is "
+    "meant is ambiguous. Leave out one of them."
 )
 NEITHER = (
-    "You tried to vmap over {name}, but it does not have vmap support. Please override and implement the vmap "
-    "staticmethod or set generate_vmap_rule=True."
+    "vmap over {name}, which does not have vmap support: override the vmap staticmethod or set generate_vmap_rule=True."
 )
 SETUP = "vmap: {name} needs a setup_context staticmethod; its forward then takes no ctx."
 DIMENSIONS = (
@@ -31,8 +31,12 @@ class VmapInfo(NamedTuple):
 
 
 @composition("autograd._engine.apply")
-def apply(cls: type[Function], *args: Any) -> Any:
+def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
     """Calls the Function's ``vmap`` with the values, or maps over its methods."""
+    if kwargs:
+        bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        args = bound.args
     has_own = getattr(cls, "vmap", None) is not getattr(Function, "vmap", None)
     generates = getattr(cls, "generate_vmap_rule", False)
     if has_own and generates:

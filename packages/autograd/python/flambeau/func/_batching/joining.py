@@ -29,7 +29,10 @@ def stack(call: Call) -> Any:
 
 
 def _tensors(given: Any) -> list[Tensor]:
-    return [given] if isinstance(given, Tensor) else list(given)
+    """What a starred parameter was given: one tensor, several, or a sequence of them."""
+    if isinstance(given, Tensor):
+        return [given]
+    return list(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else list(given)
 
 
 def _at_least(t: Tensor, rank: int) -> Tensor:
@@ -42,7 +45,7 @@ def _at_least(t: Tensor, rank: int) -> Tensor:
 
 
 def _all_at_least(tensors: Any, rank: int) -> Any:
-    listed = _tensors(tensors[0] if isinstance(tensors, (tuple, list)) and len(tensors) == 1 else tensors)
+    listed = _tensors(tensors)
     results = tuple(_at_least(t, rank) for t in listed)
     return results if len(results) > 1 else results[0]
 
@@ -88,7 +91,7 @@ def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
     """The coordinates of a grid; with 'xy' the first two dimensions are exchanged."""
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
-    listed = [t.reshape(-1) for t in _tensors(tensors[0] if len(tensors) == 1 else tensors)]
+    listed = [t.reshape(-1) for t in _tensors(tensors)]
     shape = [t.shape[0] for t in listed]
     last = len(listed) - 1
     grids = [t.reshape(-1, *(1,) * (last - i)).expand(shape) for i, t in enumerate(listed)]
@@ -98,6 +101,6 @@ def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
 @composition("cartesian_prod")
 def cartesian_prod(tensors: Any) -> Tensor:
     """Every choice of an element of each tensor."""
-    listed = _tensors(tensors[0] if len(tensors) == 1 else tensors)
+    listed = _tensors(tensors)
     grids = meshgrid(tuple(listed), "ij")
     return flambeau.stack(grids, -1).reshape(-1, len(listed)) if len(listed) > 1 else listed[0].clone()

@@ -1,5 +1,6 @@
 """linalg: its operators take batches of matrices in front; the map's batch becomes one of them."""
 
+import functools
 from typing import Any
 
 import flambeau
@@ -38,7 +39,15 @@ def lstsq(call: Call) -> Any:
     right = call.batch(b).unsqueeze(-1) if is_vector else call.batch(b)
     rank = max(a.ndim, right.ndim - 1)
     result = call.run((aligned(call.batch(a), rank), aligned(right, rank), *rest))
-    return type(result)((result[0].squeeze(-1), *result[1:])) if is_vector else result
+    solution = result[0].squeeze(-1) if is_vector else result[0]
+    left_out = (t.new_empty(call.size, 0) if t.shape == (0,) else t for t in result[1:])
+    return type(result)((solution, *left_out))
+
+
+@composition("linalg.multi_dot", "chain_matmul")
+def multi_dot(tensors: Any) -> Any:
+    """One product after the other."""
+    return functools.reduce(flambeau.matmul, tensors)
 
 
 @composition("cross", "linalg.cross")

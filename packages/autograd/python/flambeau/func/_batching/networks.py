@@ -5,14 +5,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.pointwise import aligned
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition
-
-
-def _each(result: Any, change: Any) -> Any:
-    if isinstance(result, Tensor):
-        return change(result)
-    items = [change(t) for t in result]
-    return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+from flambeau.func._placeholders import Call, UnbatchableError, batching, composition, each
 
 
 def folded(call: Call, dims: int, tensors: int = 1) -> Any:
@@ -31,7 +24,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
         )
     count = call.values[0].shape[0]
     result = call.run((*(t.reshape(call.size * count, *t.shape[2:]) for t in given), *rest))
-    return _each(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
+    return each(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
 
 
 def _folded(dims: int, tensors: int = 1) -> Any:
@@ -62,7 +55,7 @@ def _pooled_by_samples(call: Call, dims: int) -> Any:
     elif chosen.ndim == 4:  # of one example
         chosen = chosen.flatten(0, 1)
     result = call.run((value, kernel_size, output_size, chosen))
-    return _each(result, lambda t: t.reshape(call.size, *x.shape[: x.ndim - dims], *t.shape[-dims:]))
+    return each(result, lambda t: t.reshape(call.size, *x.shape[: x.ndim - dims], *t.shape[-dims:]))
 
 
 @batching("constant_pad_nd", "pixel_shuffle", "pixel_unshuffle")

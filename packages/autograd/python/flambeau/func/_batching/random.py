@@ -7,7 +7,7 @@ from flambeau import Tensor
 from flambeau._core import _running_maps
 from flambeau.func._batching.pointwise import pointwise
 from flambeau.func._fallback import loop
-from flambeau.func._placeholders import Call, drawing, running, wrapped
+from flambeau.func._placeholders import Call, running, wrapped
 
 REFUSED = (
     "vmap: called random operation {name} while in randomness error mode. Please either use the 'same' or 'different' "
@@ -19,7 +19,7 @@ WRITES_ONE = (
 )
 
 
-def random(callable_: Any, values: tuple[Any, ...]) -> Any:
+def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
     """A sampler, by the mode of the innermost map, which it concerns even where none of its arguments is a batch."""
     level = _running_maps(0)
     try:
@@ -95,6 +95,3 @@ def _multinomial(call: Call) -> Any:
     value = call.batch(x)
     drawn = call.run((value.reshape(-1, value.shape[-1]), *rest))
     return drawn.reshape(*value.shape[:-1], drawn.shape[-1])
-
-
-drawing(random)

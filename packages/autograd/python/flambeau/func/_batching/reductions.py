@@ -5,7 +5,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import shifted
-from flambeau.func._placeholders import Call, batching
+from flambeau.func._placeholders import Call, batching, each
 
 
 @batching(
@@ -32,17 +32,9 @@ def reduction(call: Call) -> Any:
         result = call.run(values.values())
         if single and call.operator.__name__ in ("max", "min", "median", "nanmedian"):
             result = result[0]
-        return _kept(result, rank) if keepdim else result
+        return each(result, lambda t: t.reshape(call.size, *(1,) * rank)) if keepdim else result
     values.update({names[0]: value, "dim": shifted(values["dim"], rank)})
     return call.run(values.values())
-
-
-def _kept(result: Any, rank: int) -> Any:
-    """The dimensions that were reduced, of size one."""
-    if isinstance(result, Tensor):
-        return result.reshape(result.shape[0], *(1,) * rank)
-    items = [_kept(t, rank) for t in result]
-    return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
 
 
 def _elementwise_extreme(call: Call) -> Any:
