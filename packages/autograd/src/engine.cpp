@@ -225,18 +225,20 @@ void call_node_hook(PyObject* function, Tensor* tensors, size_t n, const Tensor*
 
 // A hook may also have changed them in place.
 void check_unchanged(const Node& node, const Gradients& gradients) {
-  for (size_t i = 0; i < gradients.size(); ++i)
-    require(!gradients[i].defined() ||
-                (gradients[i].shape() == node.outputs[i].shape && gradients[i].dtype() == node.outputs[i].dtype),
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    require(gradients[i].shape() == node.outputs[i].shape && gradients[i].dtype() == node.outputs[i].dtype,
             "a hook of ", node, " has changed the size or type of gradient ", i, ": it was ", node.outputs[i].dtype,
             " ", node.outputs[i].shape, " and is ", gradients[i].dtype(), " ", gradients[i].shape());
+  }
 }
 
 void call_tensor_hooks(Node* node, Gradients& gradients) {
   if (AccumulateGrad* leaf = node->edges.empty() ? dynamic_cast<AccumulateGrad*>(node) : nullptr) {
-    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()))
+    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()); hooks && gradients[0].defined()) {
       gradients[0] = call_gradient_hooks(hooks->gradient, gradients[0]);
-    check_unchanged(*node, gradients);
+      check_unchanged(*node, gradients);
+    }
   }
   NodeHooks* hooks = node->hooks.get();
   if (!hooks) return;

@@ -23,7 +23,7 @@ def test_an_edge_stands_for_its_tensor(x):
     assert grad(z, edge, retain_graph=True)[0].tolist() == [3, 3, 3]
     assert grad(z, leaf, retain_graph=True)[0].tolist() == [6, 12, 18]
     del y
-    assert grad(edge, x, fb.ones(3, dtype=fb.float64))[0].tolist() == [2, 4, 6]
+    assert grad(edge, x, fb.ones(3, dtype=fb.float64), retain_graph=True)[0].tolist() == [2, 4, 6]
     backward(graph.get_gradient_edge(z * 1), inputs=leaf)
     assert x.grad.tolist() == [6, 12, 18]
 
