@@ -325,6 +325,7 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   if (node->hooks) call_prehooks(node, gradients);
   const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
   if (leaf && !leaf->is_observed()) {
+    leaf->check(gradients[0]);
     if (gradients[0].defined()) accumulations.push_back({node, std::move(gradients[0])});
     return;
   }

@@ -477,6 +477,7 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
     if (const Tensor* t = tensor_in(PyTuple_GET_ITEM(call.context->dirty, i))) t->storage().bump_version();
   if (needed && grad_enabled()) output = call.record(output);
   if (FLAMBEAU_UNLIKELY(recording_modes() & modes::kTangents)) call.push_forward(output);
+  Py_CLEAR(call.context->saved_for_forward);
   return output;
 }
 

@@ -229,6 +229,13 @@ void AccumulateGrad::apply(const Tensor* gradients, Tensor*, const bool*) {
   }
 }
 
+void AccumulateGrad::check(const Tensor& gradient) const {
+  const AutogradMeta* meta = leaf_.impl()->autograd;
+  if (!meta || !meta->grad.defined() || !gradient.defined()) return;
+  require(meta->grad.shape() == gradient.shape(), "a gradient of shape ", gradient.shape(),
+          " cannot be added to the .grad of a leaf, which has shape ", meta->grad.shape());
+}
+
 bool AccumulateGrad::is_observed() const {
   const AutogradMeta* meta = leaf_.impl()->autograd;
   return meta && meta->hooks && !static_cast<LeafHooks*>(meta->hooks.get())->post_accumulate.empty();

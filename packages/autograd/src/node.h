@@ -174,7 +174,8 @@ class AccumulateGrad final : public Node {  // adds to a leaf's .grad
   size_t bytes() const override { return sizeof(*this); }
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   const Tensor& leaf() const { return leaf_; }
-  bool is_observed() const;  // has hooks to be called after accumulation
+  bool is_observed() const;                  // has hooks to be called after accumulation
+  void check(const Tensor& gradient) const;  // that it can be added to .grad
 
  private:
   Tensor leaf_;
