@@ -82,9 +82,9 @@ template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   for (int64_t first = 0; first < n; first += kSearched) {
     const int64_t end = std::min(first + kSearched, n);
-    bool positive = true;
-    for (int64_t i = first; i < end; ++i) positive &= x[i] > V(0);
-    if (positive) {
+    int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
+    for (int64_t i = first; i < end; ++i) others += !(x[i] > V(0));
+    if (others == 0) {
 #pragma GCC ivdep
       for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Positive<V>>(x[i], more[i]...).value;
     } else {
