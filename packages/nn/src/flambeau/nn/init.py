@@ -199,7 +199,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         drawn = tensor.detach().new_empty(max(rows, columns), min(rows, columns)).normal_(0, 1, **_options(generator))
         q, r = linalg.qr(drawn)
         q = q * r.diagonal().sign()  # so that the distribution is uniform
-        return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape)).mul_(gain)
+        return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape) * gain)
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:

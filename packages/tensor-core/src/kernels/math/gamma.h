@@ -59,12 +59,22 @@ inline double special_zeta(double s, double q) {
   const double fraction = -q - std::floor(-q), sign = std::fmod(s, 2) == 0 ? 1 : -1;
   return sign * (zeta_positive(s, fraction) - zeta_positive(s, 1 - q)) + zeta_positive(s, 1 - fraction);
 }
+inline double trigamma_positive(double x) {  // sum of (x + k)**-2: terms, then Euler and Maclaurin's rest
+  double sum = 0;
+  for (; x < 12; x += 1) sum += 1 / (x * x);
+  constexpr double factors[] = {7.0 / 6, -691.0 / 2730, 5.0 / 66, -1.0 / 30, 1.0 / 42, -1.0 / 30, 1.0 / 6};
+  const double inverse = 1 / x, square = inverse * inverse;
+  double rest = 0;
+  for (const double factor : factors) rest = rest * square + factor;
+  return sum + (inverse + square * (0.5 + inverse * rest));
+}
 inline double _polygamma(double x, double n) {
   if (n == 0) return digamma(x);
   if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection: the sum would cancel
     const double angle = 3.141592653589793 * (x - std::rint(x)), s = 3.141592653589793 / std::sin(angle);
-    return s * s - zeta_positive(2, 1 - x);
+    return s * s - trigamma_positive(1 - x);
   }
+  if (n == 1 && x >= 0.5) return trigamma_positive(x);
   const double y = std::exp(lgamma(n + 1)) * special_zeta(n + 1, x);
   return std::fmod(n, 2) == 0 ? -y : y;
 }

@@ -177,7 +177,7 @@ FLAMBEAU_INLINE V sinh(V x) {
   const V a = std::fabs(x), half = half_exp(a), t = expm1(a < V(1) ? a : V(1));
   const bool near = a < V(1);  // one division serves both
   const V quotient = (near ? t : V(-0.5)) / (near ? t + V(1) : half);
-  return x != x ? x : std::copysign(V(0.5) * quotient + (near ? V(0.5) * t : half), x);
+  return x != x ? x : std::copysign(near ? V(0.5) * (quotient + t) : V(0.5) * quotient + half, x);
 }
 FLAMBEAU_INLINE float tanh(float x) {
   constexpr float q[] = {-3.333333091e-01f, 1.333320975e-01f,  -5.394720329e-02f,
