@@ -22,7 +22,9 @@ Tensor gaps(const Tensor& values) {
   return masked_fill(unsqueeze(values, -2) - unsqueeze(values, -1), eye(n, n, Dtype::bool_), Scalar(1));
 }
 
-void require_no_phase(const char* name, const char* what, const Tensor& phases) {
+// Of the gradient of a loss; one that is differentiated itself may be any direction, as in forward mode.
+void require_no_phase(const char* name, const char* what, const Tensor& phases, const Tensor& gradient) {
+  if (recording(gradient)) return;
   NoRecording off;
   require(item(all(le(abs(phases), Scalar(1e-2)), std::nullopt, false)).truth(), name, "_backward: The ", what,
           " in the complex case are specified up to multiplication by e^{i phi}. The specified loss function depends "
@@ -45,7 +47,8 @@ Tensor eigh_gradient(const Tensor& values, const Tensor& vectors, const Tensor& 
   const Tensor turned = adjoint(vectors);
   if (!grad_vectors.defined()) return symmetric_part(matmul(vectors * unsqueeze(grad_values, -2), turned));
   const Tensor inner = matmul(turned, grad_vectors);
-  if (is_complex(inner.dtype())) require_no_phase("linalg_eigh", "eigenvectors", imag(diagonal_of(inner)));
+  if (is_complex(inner.dtype()))
+    require_no_phase("linalg_eigh", "eigenvectors", imag(diagonal_of(inner)), grad_vectors);
   Tensor middle = without_diagonal(inner / gaps(values));
   if (grad_values.defined()) middle = middle + on_diagonal(grad_values);
   return symmetric_part(matmul(matmul(vectors, middle), turned));
@@ -58,7 +61,7 @@ Tensor eig_gradient(const Tensor& values, const Tensor& vectors, const Tensor& g
   const auto solved = [&](const Tensor& right) { return solve_ex(turned, right, true, false).result; };
   if (!grad_vectors.defined()) return solved(unsqueeze(grad_values, -1) * turned);
   const Tensor inner = matmul(turned, grad_vectors), on = diagonal_of(inner);
-  require_no_phase("linalg_eig", "eigenvectors", imag(on));
+  require_no_phase("linalg_eig", "eigenvectors", imag(on), grad_vectors);
   Tensor middle = inner - matmul(turned, vectors) * unsqueeze(real(on), -2);
   middle = without_diagonal(middle / conj(gaps(values)));
   if (grad_values.defined()) middle = middle + on_diagonal(grad_values);
@@ -78,7 +81,9 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
   if (grad.u.defined()) turn_u = skew(matmul(adjoint(f.u), grad.u));
   if (grad.vh.defined()) turn_v = skew(matmul(f.vh, adjoint(grad.vh)));
   const auto phase = [&](const Tensor& turn) { return turn.defined() ? imag(diagonal_of(turn)) : Tensor(); };
-  if (complex) require_no_phase("svd", "singular vectors", plus(phase(turn_u), phase(turn_v)));
+  if (complex)
+    require_no_phase("svd", "singular vectors", plus(phase(turn_u), phase(turn_v)),
+                     grad.u.defined() ? grad.u : grad.vh);
   const Tensor apart = gaps(f.s * f.s);
   if (turn_u.defined()) {
     middle = without_diagonal(turn_u / apart) * unsqueeze(f.s, -2);
