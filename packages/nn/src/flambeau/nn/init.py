@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau import Tensor, linalg, no_grad, randperm
+from flambeau import eye as identity
 
 __all__ = [
     "calculate_fan",
@@ -126,10 +127,7 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        tensor.zero_()
-        for index in range(min(tensor.shape)):
-            tensor[index, index] = 1.0
-    return tensor
+        return tensor.copy_(identity(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -151,11 +149,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     each = outputs // groups
     middle = tuple(side // 2 for side in window)
     with no_grad():
-        tensor.zero_()
+        made = tensor.new_zeros(tensor.shape)
         for group in range(groups):
             for channel in range(min(each, inputs)):
-                tensor[(group * each + channel, channel, *middle)] = 1.0
-    return tensor
+                made[(group * each + channel, channel, *middle)] = 1.0
+        return tensor.copy_(made)
 
 
 def trunc_normal_(
@@ -176,8 +174,8 @@ def trunc_normal_(
         )
     low, high = (math.erf((limit - mean) / (std * math.sqrt(2.0))) for limit in (a, b))
     with no_grad():
-        tensor.uniform_(low, high, **_options(generator))
-        return tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
+        drawn = tensor.new_empty(tensor.shape).uniform_(low, high, **_options(generator))
+        return tensor.copy_(drawn.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b))
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
@@ -212,10 +210,10 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with no_grad():
-        tensor.normal_(0, std, **_options(generator))
+        drawn = tensor.new_empty(tensor.shape).normal_(0, std, **_options(generator))
         for column in range(columns):
-            tensor[randperm(rows, **_options(generator))[:zeros], column] = 0
-    return tensor
+            drawn[randperm(rows, **_options(generator))[:zeros], column] = 0
+        return tensor.copy_(drawn)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
