@@ -140,7 +140,9 @@ def svd_lowrank(A: Tensor, q: int = 6, niter: int = 2, M: Tensor | None = None) 
 
 
 @operator()
-def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+def pca_lowrank(
+    A: Tensor, q: int | None = None, center: bool | int = True, niter: int = 2
+) -> tuple[Tensor, Tensor, Tensor]:
     """Principal components: svd_lowrank of A ``(*, m, n)``, whose columns are centred first where ``center``.
 
     ``q`` is the smaller of 6, m and n by default. Returns ``(U, S, V)``: the columns of V are the principal directions.

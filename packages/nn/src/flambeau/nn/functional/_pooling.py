@@ -30,17 +30,17 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
 
 def adaptive_max_pool1d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """The largest value of windows that divide the last dimension into ``output_size`` parts; also its position."""
-    return _core._adaptive_max_pool1d(input, output_size, return_indices)
+    return _core._adaptive_max_pool1d(input, output_size, bool(return_indices))
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """`adaptive_max_pool1d` over two dimensions; positions count through the image."""
-    return _core._adaptive_max_pool2d(input, output_size, return_indices)
+    return _core._adaptive_max_pool2d(input, output_size, bool(return_indices))
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: OptionalSize, return_indices: bool = False) -> Any:
     """`adaptive_max_pool1d` over three dimensions."""
-    return _core._adaptive_max_pool3d(input, output_size, return_indices)
+    return _core._adaptive_max_pool3d(input, output_size, bool(return_indices))
 
 
 def _with_indices(pool: Callable[..., Any], position: int) -> Callable[..., tuple[Tensor, Tensor]]:
