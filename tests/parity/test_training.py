@@ -1,9 +1,8 @@
-"""Modules and optimizers, over PyTorch's own tables of samples, with PyTorch as the oracle."""
+"""Optimizers, over PyTorch's own table of samples, with PyTorch as the oracle."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the samples go where both l
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what PyTorch's test modules do on import is theirs
-    from torch.testing._internal.common_modules import ModuleInfo, ModuleInput, module_db
     from torch.testing._internal.common_optimizers import OptimizerInfo, OptimizerInput, optim_db
 
-MODULES = [info for info in module_db if hasattr(fb.nn, info.module_cls.__name__)]
 OPTIMIZERS = [info for info in optim_db if hasattr(fb.optim, info.optim_cls.__name__)]
 # Ways of PyTorch to run the same update.
 IMPLEMENTATIONS = {"foreach", "fused", "capturable", "differentiable"}
 
 
-def id_of(info: ModuleInfo | OptimizerInfo) -> str:
-    return info.name.removeprefix("nn.")
+def id_of(info: OptimizerInfo) -> str:
+    return str(info.name)
 
 
 def convert(value: Any) -> Any:
@@ -46,57 +43,6 @@ def assert_same(ours: Any, expected: torch.Tensor | None) -> None:
     else:
         actual = torch.from_numpy(np.array(ours.detach().numpy()))
         torch.testing.assert_close(actual, expected.detach(), equal_nan=True)
-
-
-def build_both(info: ModuleInfo, sample: ModuleInput) -> tuple[Any, Any]:
-    """The module of flambeau and PyTorch's, with the same state."""
-    arguments = sample.constructor_input
-    theirs = info.module_cls(*arguments.args, **arguments.kwargs).to(torch.float64)
-    kwargs = {key: convert(value) for key, value in arguments.kwargs.items()}
-    ours = getattr(fb.nn, info.module_cls.__name__)(*convert(arguments.args), **kwargs).to(fb.float64)
-    assert repr(ours) == repr(theirs)
-    ours.load_state_dict({key: convert(value) for key, value in theirs.state_dict().items()})
-    return ours, theirs
-
-
-def call(module: Any, arguments: list[Any], names: Collection[str]) -> Any:
-    """The module's output for arguments of which the last have names."""
-    positional = len(arguments) - len(names)
-    return module(*arguments[:positional], **dict(zip(names, arguments[positional:], strict=True)))
-
-
-def module_samples(info: ModuleInfo, training: bool) -> list[ModuleInput]:
-    torch.manual_seed(0)
-    every = info.module_inputs_func(info, device="cpu", dtype=torch.float64, requires_grad=True, training=training)
-    return [sample for sample in every if sample.forward_input is not None]
-
-
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("info", MODULES, ids=id_of)
-def test_modules(info: ModuleInfo, training: bool) -> None:
-    for sample in module_samples(info, training):
-        ours, theirs = build_both(info, sample)
-        ours.train(training)
-        theirs.train(training)
-        names = sample.forward_input.kwargs.keys()
-        arguments = [*sample.forward_input.args, *sample.forward_input.kwargs.values()]
-        arguments = [value.detach().requires_grad_(value.requires_grad) for value in arguments]
-        own_arguments = [convert(value) for value in arguments]
-        result, expected = call(ours, own_arguments, names), call(theirs, arguments, names)
-        if isinstance(expected, tuple):
-            assert_same(result[1], expected[1])
-            result, expected = result[0], expected[0]
-        assert_same(result, expected)
-        if expected.requires_grad:
-            weight = np.random.default_rng(0).standard_normal(expected.shape)
-            result.backward(fb.tensor(weight))
-            expected.backward(torch.tensor(weight))
-            for own, other in zip(own_arguments, arguments, strict=True):
-                assert_same(own.grad, other.grad)
-            for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-                assert_same(own.grad, other.grad)
-        for own, other in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
-            assert_same(own, other)
 
 
 def optimizer_samples(info: OptimizerInfo) -> list[OptimizerInput]:

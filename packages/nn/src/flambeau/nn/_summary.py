@@ -51,7 +51,7 @@ class Summary:
         self.output_bytes = sum(row.output_bytes for row in rows)
 
     def __str__(self) -> str:
-        table = [("Layer", "Output", "Parameters", "Multiply-adds", "Bytes")]
+        table: list[tuple[str, ...]] = [("Layer", "Output", "Parameters", "Multiply-adds", "Bytes")]
         for row in self.rows:
             depth, name = row.path.count(".") + bool(row.path), row.path.rpartition(".")[2]
             label = "  " * depth + (f"{name}: {row.kind}" if name else row.kind)

@@ -25,7 +25,8 @@ class Parameter(Tensor):
     tensor([1., 2.], requires_grad=True)
     """
 
-    __torch_function__ = _disabled_torch_function_impl  # what is computed from a parameter is a plain tensor
+    # What is computed from a parameter is a plain tensor.
+    __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
         parameter: Self = Tensor._make_subclass(cls, empty(0) if data is None else data, requires_grad)
@@ -59,7 +60,7 @@ class Buffer(Tensor):
     """
 
     persistent: bool = True
-    __torch_function__ = _disabled_torch_function_impl
+    __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
         source = empty(0) if data is None else data
@@ -101,7 +102,7 @@ class UninitializedTensorMixin(Tensor):
         self.data = data
 
     @property
-    def shape(self) -> Size:  # type: ignore[override]
+    def shape(self) -> Size:
         """Raises RuntimeError: there is none."""
         raise RuntimeError(NO_SHAPE_YET)
 

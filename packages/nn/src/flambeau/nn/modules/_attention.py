@@ -42,6 +42,9 @@ class MultiheadAttention(Module):
 
     in_proj_weight: Tensor | None
     in_proj_bias: Tensor | None
+    q_proj_weight: Tensor | None
+    k_proj_weight: Tensor | None
+    v_proj_weight: Tensor | None
     bias_k: Tensor | None
     bias_v: Tensor | None
 

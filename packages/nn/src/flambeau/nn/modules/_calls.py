@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._hooks import EVERYWHERE, Hook, Hooks, RemovableHandle, call_with_hooks, new_handle
 from ._layer_path import add_layer_path
 from ._tree import Tree
+
+if TYPE_CHECKING:
+    from .module import Module
 
 FORWARD_MISSING = """\
 Module [{name}] is missing the required "forward" function:
@@ -36,7 +39,7 @@ class Caller(Tree):
                 return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
             return call_with_hooks(self, args, kwargs)
         except Exception as error:
-            add_layer_path(error, self)
+            add_layer_path(error, cast("Module", self))
             raise
 
     def _own_hooks(self) -> Hooks:

@@ -45,7 +45,8 @@ class RNNCellBase(Module):
         if hx is None:
             hx = input.new_zeros(*input.shape[:-1], self.hidden_size)
         self._check_dims("hidden", hx)
-        return self._function()(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        state: Tensor = self._function()(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return state
 
     def _function(self) -> Callable[..., Any]:
         return type(self).function

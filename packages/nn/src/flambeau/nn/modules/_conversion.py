@@ -25,7 +25,7 @@ class Convertible(Tree):
                 if parameter is not None:
                     _convert_parameter(parameter, fn)
             for name, buffer in self._buffers.items():
-                if is_lazy(buffer):
+                if buffer is not None and is_lazy(buffer):
                     buffer.data = fn(buffer.detach())
                 elif buffer is not None:
                     setattr(self, name, fn(buffer))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flambeau import Tensor, no_grad
 
@@ -76,7 +76,8 @@ class Stateful(Tree):
         ['weight', 'bias']
         """
         if args:
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            given: list[Any] = [*args, *(destination, prefix, keep_vars)[len(args) :]]
+            destination, prefix, keep_vars = given
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()  # type: ignore[attr-defined]
@@ -185,7 +186,7 @@ class Stateful(Tree):
             misfits = list(_misfit(key, current, value))
             error_msgs.extend(misfits)
             if not misfits:
-                writes.append(partial(_fill, self, name, current, value, assign))
+                writes.append(partial(_fill, cast("Module", self), name, current, value, assign))
         extra = prefix + EXTRA_STATE
         takes_extra = type(self).set_extra_state is not Stateful.set_extra_state
         if takes_extra and extra in state_dict:

@@ -51,7 +51,7 @@ class ReLU(_Inplace):
 class LeakyReLU(_Inplace):
     """``x`` where positive, ``negative_slope * x`` elsewhere."""
 
-    shown = ("negative_slope",)
+    shown: ClassVar[tuple[str, ...]] = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -100,7 +100,7 @@ class RReLU(_Inplace):
     Source: Xu et al. 2015, arXiv:1505.00853.
     """
 
-    shown = ("lower", "upper")
+    shown: ClassVar[tuple[str, ...]] = ("lower", "upper")
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -114,7 +114,7 @@ class RReLU(_Inplace):
 class Hardtanh(_Inplace):
     """``x`` limited to ``[min_val, max_val]``. Raises: ValueError unless ``min_val < max_val``."""
 
-    shown = ("min_val", "max_val")
+    shown: ClassVar[tuple[str, ...]] = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -130,7 +130,7 @@ class Hardtanh(_Inplace):
 class ReLU6(Hardtanh):
     """``min(max(x, 0), 6)``."""
 
-    shown = ()
+    shown: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -139,7 +139,7 @@ class ReLU6(Hardtanh):
 class Threshold(_Inplace):
     """``x`` where it is above ``threshold``, ``value`` elsewhere."""
 
-    shown = ("threshold", "value")
+    shown: ClassVar[tuple[str, ...]] = ("threshold", "value")
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -156,7 +156,7 @@ class Threshold(_Inplace):
 class ELU(_Inplace):
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289."""
 
-    shown = ("alpha",)
+    shown: ClassVar[tuple[str, ...]] = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -215,7 +215,7 @@ class GELU(_Activation):
 class Softplus(_Activation):
     """``log(1 + exp(beta * x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x > threshold``."""
 
-    shown = ("beta", "threshold")
+    shown: ClassVar[tuple[str, ...]] = ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -315,7 +315,7 @@ class Softshrink(_Shrink):
 class _AlongDim(_Activation):
     """A function over the dimension ``dim``, which is guessed with a warning where it is None."""
 
-    shown = ("dim",)
+    shown: ClassVar[tuple[str, ...]] = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -359,7 +359,7 @@ class Softmax2d(_Activation):
 class GLU(_Activation):
     """``a * sigmoid(b)`` of the two halves of ``dim``. Source: Dauphin et al. 2016, arXiv:1612.08083."""
 
-    shown = ("dim",)
+    shown: ClassVar[tuple[str, ...]] = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()

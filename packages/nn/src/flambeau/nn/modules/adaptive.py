@@ -125,7 +125,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def predict(self, input: Tensor) -> Tensor:
         """Return the most probable class of each row; rare ones are computed where they can be it."""
-        best = self.head(input).argmax(1)
+        best: Tensor = self.head(input).argmax(1)
         rare = (best >= self.shortlist_size).nonzero().squeeze(1)
         if rare.numel():
             best[rare] = self.log_prob(input.index_select(0, rare)).argmax(1)

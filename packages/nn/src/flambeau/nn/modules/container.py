@@ -49,7 +49,7 @@ class _Numbered(Module):
         return self._modules[self._name_at(index)]
 
     def _slice(self, index: slice) -> Self:
-        return type(self)(list(self)[index])  # type: ignore[call-arg]
+        return type(self)(list(self)[index])
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._name_at(index), module)

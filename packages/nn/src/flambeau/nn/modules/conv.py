@@ -170,7 +170,7 @@ class _ConvTransposeNd(_ConvNd):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Size = 0,
+        padding: Any = 0,
         output_padding: Size = 0,
         groups: int = 1,
         bias: bool = True,

@@ -69,7 +69,7 @@ def _initialize(module: LazyModuleMixin, args: tuple[Any, ...], kwargs: dict[str
     del module._initialize_hook, module._load_hook
     object.__setattr__(module, "_hooks", module._hooks if any(vars(module._own_hooks()).values()) else None)
     if module.cls_to_become is not None:
-        module.__class__ = module.cls_to_become
+        module.__class__ = module.cls_to_become  # type: ignore[assignment]
 
 
 def _make_room(module: LazyModuleMixin, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:

@@ -197,7 +197,12 @@ class MultiMarginLoss(_WeightedLoss):
         self.margin = margin
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        options = {"p": self.p, "margin": self.margin, "weight": self.weight, "reduction": self.reduction}
+        options: dict[str, Any] = {
+            "p": self.p,
+            "margin": self.margin,
+            "weight": self.weight,
+            "reduction": self.reduction,
+        }
         return F.multi_margin_loss(input, target, **options)
 
 
@@ -324,7 +329,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        weights = {"weight": self.weight, "pos_weight": self.pos_weight}
+        weights: dict[str, Any] = {"weight": self.weight, "pos_weight": self.pos_weight}
         return F.binary_cross_entropy_with_logits(input, target, reduction=self.reduction, **weights)
 
 
@@ -372,7 +377,7 @@ class PoissonNLLLoss(_Loss):
         self.eps = eps
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
-        options = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
+        options: dict[str, Any] = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
         return F.poisson_nll_loss(log_input, target, reduction=self.reduction, **options)
 
 
@@ -474,7 +479,7 @@ class TripletMarginLoss(_Loss):
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        options = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
+        options: dict[str, Any] = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
         return F.triplet_margin_loss(anchor, positive, negative, reduction=self.reduction, **options)
 
 
@@ -496,7 +501,7 @@ class TripletMarginWithDistanceLoss(_Loss):
         self.swap = swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        options = {"margin": self.margin, "swap": self.swap, "reduction": self.reduction}
+        options: dict[str, Any] = {"margin": self.margin, "swap": self.swap, "reduction": self.reduction}
         distance = self.distance_function
         return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=distance, **options)
 

@@ -310,6 +310,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
 
 class _FractionalMaxPoolNd(Module):
     dimensions: ClassVar[int]
+    _random_samples: Tensor | None
     function: ClassVar[Callable[..., Any]]
 
     def __init__(

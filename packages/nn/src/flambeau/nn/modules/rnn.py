@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -248,7 +247,7 @@ def _check_sizes(hidden_size: int, num_layers: int, proj_size: int) -> None:
 
 
 def _check_dropout(dropout: float, num_layers: int) -> None:
-    if not isinstance(dropout, numbers.Number) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
+    if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, got "
             f"{dropout}"

@@ -135,11 +135,18 @@ class Embedding(_Table):
         >>> nn.Embedding.from_pretrained(fb.eye(3))(fb.tensor([2]))
         tensor([[0., 0., 1.]])
         """
-        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-        return cls(*_size_of(embeddings), *options, _weight=embeddings, _freeze=freeze)
+        rows, width = _size_of(embeddings)
+        options = (max_norm, norm_type, scale_grad_by_freq, sparse)
+        return cls(rows, width, padding_idx, *options, _weight=embeddings, _freeze=freeze)
 
     def forward(self, input: Tensor) -> Tensor:
-        options = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
+        options: tuple[Any, ...] = (
+            self.padding_idx,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.sparse,
+        )
         return F.embedding(input, self.weight, *options)
 
 
@@ -203,12 +210,18 @@ class EmbeddingBag(_Table):
         padding_idx: int | None = None,
     ) -> Self:
         """Make a layer around a table that there is; ``freeze`` keeps it from being trained."""
-        options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset, padding_idx)
-        bag = cls(*_size_of(embeddings), *options)
+        options: tuple[Any, ...] = (max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings)
+        bag = cls(*_size_of(embeddings), *options, include_last_offset, padding_idx)  # type: ignore[call-arg]
         bag.weight.requires_grad_(not freeze)
         return bag
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
-        norm = (self.max_norm, self.norm_type, self.scale_grad_by_freq)
-        options = (self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx)
+        norm: tuple[Any, ...] = (self.max_norm, self.norm_type, self.scale_grad_by_freq)
+        options: tuple[Any, ...] = (
+            self.mode,
+            self.sparse,
+            per_sample_weights,
+            self.include_last_offset,
+            self.padding_idx,
+        )
         return F.embedding_bag(input, self.weight, offsets, *norm, *options)

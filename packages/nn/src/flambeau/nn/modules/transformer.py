@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from flambeau import Tensor, full
 
@@ -28,7 +28,9 @@ class _Layer(Module):
     before the part.
     """
 
-    attentions = ("self_attn",)
+    attentions: ClassVar[tuple[str, ...]] = ("self_attn",)
+    self_attn: MultiheadAttention
+    multihead_attn: MultiheadAttention
 
     def __init__(
         self,
@@ -62,10 +64,12 @@ class _Layer(Module):
     def _with_residual(self, number: int, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         """See Note [Residuals]."""
         norm, dropout = getattr(self, f"norm{number}"), getattr(self, f"dropout{number}")
-        return x + dropout(part(norm(x))) if self.norm_first else norm(x + dropout(part(x)))
+        result: Tensor = x + dropout(part(norm(x))) if self.norm_first else norm(x + dropout(part(x)))
+        return result
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        result: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return result
 
 
 class TransformerEncoderLayer(_Layer):

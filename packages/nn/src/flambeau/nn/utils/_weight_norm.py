@@ -60,7 +60,8 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     key = find_hook(module, WeightNorm, name)
     if key is None:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
-    weight = module._forward_pre_hooks[key].function.compute_weight(module)
+    hook: Any = module._forward_pre_hooks[key].function
+    weight = hook.compute_weight(module)
     for attribute in (name, name + "_g", name + "_v"):
         delattr(module, attribute)
     setattr(module, name, Parameter(weight.detach()))

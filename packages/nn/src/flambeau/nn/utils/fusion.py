@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from flambeau import Tensor, ones_like, zeros_like
 
+from ..modules._norm import _NormBase
+from ..modules.linear import Linear
 from ..modules.module import Module
 from ..parameter import Parameter
 
@@ -28,7 +30,7 @@ def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
     return _fused(conv, bn, transpose)
 
 
-def fuse_linear_bn_eval(linear: M, bn: Module) -> M:
+def fuse_linear_bn_eval(linear: Linear, bn: _NormBase) -> Linear:
     """Return one linear layer that does what ``linear`` and the batch normalisation ``bn`` do in evaluation.
 
     Raises: AssertionError for modules in training, or features that differ and are not 1.
@@ -39,13 +41,14 @@ def fuse_linear_bn_eval(linear: M, bn: Module) -> M:
     return _fused(linear, bn, False)
 
 
-def _fused(layer: Any, bn: Any, transpose: bool) -> Any:
+def _fused(layer: M, bn: Module, transpose: bool) -> M:
     if layer.training or bn.training:
         raise AssertionError("Fusion only for eval!")
-    fused = copy.deepcopy(layer)
-    statistics = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+    fused: Any = copy.deepcopy(layer)
+    norm: Any = bn
+    statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
     fused.weight, fused.bias = fuse_conv_bn_weights(fused.weight, fused.bias, *statistics, transpose)
-    return fused
+    return fused  # type: ignore[no-any-return]
 
 
 def fuse_conv_bn_weights(

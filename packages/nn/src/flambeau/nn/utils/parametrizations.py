@@ -62,6 +62,9 @@ def matrix_of(weight: Tensor, dim: int) -> Tensor:
 class _SpectralNorm(Module):
     """``w / sigma`` with the largest singular value found by power iteration."""
 
+    _u: Tensor
+    _v: Tensor
+
     def __init__(self, weight: Tensor, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
         super().__init__()
         if n_power_iterations <= 0:
@@ -125,6 +128,8 @@ def _output_dim(module: Module) -> int:
 class _Orthogonal(Module):
     """An orthogonal (or unitary) matrix from one without constraints, of which ``base`` keeps the starting point."""
 
+    base: Tensor | None
+
     def __init__(self, weight: Tensor, map_name: str, use_trivialization: bool) -> None:
         super().__init__()
         if weight.is_complex() and map_name == "householder":
@@ -177,6 +182,7 @@ class _Orthogonal(Module):
                 "use_trivialization=False."
             )
         tall = Q if Q.shape[-2] >= Q.shape[-1] else Q.mT
+        factors: Tensor
         factors, tau = flambeau.geqrf(tall)
         diagonal = factors.diagonal(dim1=-2, dim2=-1)
         # LAPACK's reflection is the identity where tau is 0; the map's own never is.
@@ -191,8 +197,10 @@ def _orthonormal(X: Tensor) -> Tensor:
     if rows != columns:
         filling = tall.new_empty(*tall.shape[:-2], rows, rows - columns).normal_()
         tall = flambeau.cat([tall, filling], -1)
+    Q: Tensor
     Q, R = qr(tall)
-    return Q * R.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+    signs: Tensor = R.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
+    return Q * signs
 
 
 def orthogonal(

@@ -127,7 +127,7 @@ def _inverse(module: Module, value: Any) -> Any:
     if not hasattr(module, "right_inverse"):
         return value
     try:
-        return module.right_inverse(value)  # type: ignore[operator]
+        return module.right_inverse(value)
     except NotImplementedError:
         return value
 
@@ -144,15 +144,15 @@ def _check_kept(value: Tensor, original: Tensor, rule: str) -> None:
 def _property(name: str) -> property:
     def read(self: Module) -> Tensor:
         if not _depth_of_cached:
-            value: Tensor = self.parametrizations[name]()
+            value: Tensor = _lists(self)[name]()
             return value
         key = (id(self), name)
         if key not in _cache:
-            _cache[key] = self.parametrizations[name]()
+            _cache[key] = _lists(self)[name]()
         return _cache[key]
 
     def write(self: Module, value: Tensor) -> None:
-        self.parametrizations[name].right_inverse(value)
+        _lists(self)[name].right_inverse(value)
 
     return property(read, write)
 
@@ -217,15 +217,15 @@ def register_parametrization(
     delattr(module, tensor_name)
     if not is_parametrized(module):
         module.__class__ = _parametrized_class(module)
-        module.parametrizations = ModuleDict()
-    module.parametrizations[tensor_name] = parametrizations
+        module.add_module("parametrizations", ModuleDict())
+    _lists(module)[tensor_name] = parametrizations
     setattr(type(module), tensor_name, _property(tensor_name))
     return module
 
 
 def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
     """One more parametrization of what has one: it acts on the value so far, which it may first have to invert."""
-    held = module.parametrizations[name]
+    held = _lists(module)[name]
     if not unsafe:
         value = getattr(module, name)
         _check_kept(parametrization(value), value, "Registering a parametrization may not change")
@@ -233,6 +233,12 @@ def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> No
         with no_grad():
             held.right_inverse(parametrization.right_inverse(getattr(module, name)))
     held.append(parametrization)
+
+
+def _lists(module: Module) -> ModuleDict:
+    """The parametrizations of a module, by parameter."""
+    held: ModuleDict = module.parametrizations  # type: ignore[attr-defined]
+    return held
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
@@ -251,7 +257,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
-    held = module.parametrizations[tensor_name]
+    held = _lists(module)[tensor_name]
     original = held.originals()[0]
     if not leave_parametrized and not held.is_tensor:
         raise ValueError("Cannot leave unparametrized (`leave_parametrized=False`) a tensor of several originals.")
@@ -264,9 +270,9 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
             kind = isinstance(original, Parameter)
             original = Parameter(value, original.requires_grad) if kind else value
     delattr(type(module), tensor_name)
-    del module.parametrizations[tensor_name]
+    del _lists(module)[tensor_name]
     if not is_parametrized(module):
-        del module.parametrizations
+        delattr(module, "parametrizations")
         module.__class__ = type(module).__bases__[0]
     if isinstance(original, Parameter):
         module.register_parameter(tensor_name, original)
@@ -288,11 +294,11 @@ def transfer_parametrizations_and_params(
     for name in names:
         if not is_parametrized(from_module, name):
             raise ValueError(f"Module {from_module} does not have a parametrization on {name}")
-        held = from_module.parametrizations[name]
+        held = _lists(from_module)[name]
         if not hasattr(to_module, name):
             setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))
         for parametrization in held:
             register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=True)
-        for own, other in zip(to_module.parametrizations[name].originals(), held.originals(), strict=True):
+        for own, other in zip(_lists(to_module)[name].originals(), held.originals(), strict=True):
             own.data = other.detach().clone()
     return to_module

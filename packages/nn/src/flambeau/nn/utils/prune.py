@@ -5,7 +5,6 @@ A pruned parameter is a product: ``<name>_orig``, which is trained, times the bu
 
 from __future__ import annotations
 
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -56,7 +55,8 @@ class BasePruningMethod(ABC):
         """Return the pruned parameter."""
         mask = getattr(module, self._tensor_name + "_mask")
         original: Tensor = getattr(module, self._tensor_name + "_orig")
-        return mask.to(original.dtype) * original
+        pruned: Tensor = mask.to(original.dtype) * original
+        return pruned
 
     @classmethod
     def apply(
@@ -74,7 +74,7 @@ class BasePruningMethod(ABC):
         method: BasePruningMethod = cls(*args, **kwargs)
         method._tensor_name = name
         if previous is not None:
-            held = module._forward_pre_hooks.pop(previous).function
+            held: Any = module._forward_pre_hooks.pop(previous).function
             container = held if isinstance(held, PruningContainer) else PruningContainer(held)
             container.add_pruning_method(method)
             method = container
@@ -184,15 +184,15 @@ class _Amount(BasePruningMethod):
     """A method that prunes an ``amount``: a number of values or slices, or a fraction of them."""
 
     def __init__(self, amount: float) -> None:
-        if not isinstance(amount, numbers.Real) or isinstance(amount, bool):
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
             raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-        if amount < 0 or (not isinstance(amount, numbers.Integral) and amount > 1.0):
+        if amount < 0 or (isinstance(amount, float) and amount > 1.0):
             raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
-        self.amount = amount
+        self.amount: int | float = amount
 
     def _count(self, size: int) -> int:
         """How many of ``size`` are pruned."""
-        if not isinstance(self.amount, numbers.Integral):
+        if isinstance(self.amount, float):
             return round(self.amount * size)
         if self.amount > size:
             raise ValueError(f"amount={self.amount} should be smaller than the number of parameters to prune={size}")
