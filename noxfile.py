@@ -196,11 +196,8 @@ def lint(session: nox.Session) -> None:
 def merged_sources(folder: Path) -> Path:
     """One folder that shows the packages' sources as they lie once installed, which is the layout mypy understands."""
     shutil.rmtree(folder)
-    merged = folder / "flambeau"
-    merged.mkdir(parents=True)
     for top in (*ROOT.glob("packages/*/src/flambeau"), *ROOT.glob("packages/*/python/flambeau")):
-        for path in top.iterdir():
-            (merged / path.name).symlink_to(path)
+        shutil.copytree(top, folder / "flambeau", dirs_exist_ok=True)  # some folders are shared: flambeau.utils
     return folder
 
 

@@ -1,7 +1,7 @@
 """Automatic differentiation: the recorded graph, the engine that runs it backwards, checks by finite differences."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph, variable
@@ -43,7 +43,12 @@ __all__ = [
 _MODULES = ("checkpoint", "profiler")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"flambeau.autograd.{name}")
-    raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")
+if TYPE_CHECKING:
+    from flambeau.autograd import checkpoint as checkpoint
+    from flambeau.autograd import profiler as profiler
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"flambeau.autograd.{name}")
+        raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")

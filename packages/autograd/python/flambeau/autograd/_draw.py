@@ -89,7 +89,8 @@ def draw(outputs: Tensor | GradientEdge | Iterable[Tensor | GradientEdge]) -> Dr
     listed = [outputs] if isinstance(outputs, (Tensor, GradientEdge)) else list(outputs)
     roots = [o.node if isinstance(o, GradientEdge) else _engine.gradient_edge(o)[0] for o in listed]
     numbers: dict[Any, int] = {}
-    order, edges = [], []
+    order: list[Any] = []
+    edges: list[tuple[int, int]] = []
     stack = list(reversed(roots))
     while stack:
         node = stack.pop()

@@ -47,7 +47,7 @@ class Function:
     setup_context: Any = None
     vjp: Any = None
 
-    apply = classmethod(_interceptable(_engine.apply))  # func.vmap answers for a batch
+    apply: Any = classmethod(_interceptable(_engine.apply))  # func.vmap answers for a batch
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(NOT_INSTANTIATED.format(name=type(self).__name__), DeprecationWarning, stacklevel=2)

@@ -14,7 +14,7 @@ class _Handles(RemovableHandle):
 
     __slots__ = ("handles",)
 
-    def __init__(self, handles: tuple[RemovableHandle, ...]) -> None:
+    def __init__(self, handles: tuple[Any, ...]) -> None:
         self.handles = handles
 
     def remove(self) -> None:

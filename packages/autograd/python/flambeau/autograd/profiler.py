@@ -8,6 +8,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -37,7 +38,8 @@ class Event(NamedTuple):
     thread: int
 
 
-class Average(NamedTuple):
+@dataclass(frozen=True)
+class Average:
     """All calls of one name. Times in microseconds. Within calls of the same name only the outermost count as total."""
 
     key: str
