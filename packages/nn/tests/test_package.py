@@ -24,3 +24,32 @@ def test_examples(name):
 def test_public_names_exist_and_are_documented(module):
     for name in module.__all__:
         assert getattr(module, name).__doc__, name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "activation.MultiheadAttention",
+        "batchnorm._BatchNorm",
+        "container.ParameterList",
+        "conv._ConvNd",
+        "instancenorm._InstanceNorm",
+        "lazy.LazyModuleMixin",
+        "linear.NonDynamicallyQuantizableLinear",
+        "loss._WeightedLoss",
+        "module.register_module_forward_hook",
+        "rnn.RNNBase",
+        "utils._pair",
+    ],
+)
+def test_bases_stand_where_programs_look_for_them(path):
+    module, _, name = path.partition(".")
+    assert hasattr(importlib.import_module(f"flambeau.nn.modules.{module}"), name)
+    assert hasattr(getattr(nn.modules, module), name)
+
+
+def test_classes_say_where_they_are():
+    assert nn.Conv2d.__module__ == "flambeau.nn.modules.conv"
+    assert nn.modules.Conv2d is nn.Conv2d
+    with pytest.raises(AttributeError, match="has no attribute 'Convolution'"):
+        nn.Convolution  # noqa: B018
