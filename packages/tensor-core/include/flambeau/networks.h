@@ -53,8 +53,8 @@ FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode
 FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
-// The values of a max pool put back to their positions, zeros elsewhere (operators/unpooling.cpp); the image's sizes are
-// the usual ones unless given, alone or in its whole shape.
+// The values of a max pool put back to their positions, zeros elsewhere (operators/unpooling.cpp); the image's sizes
+// are the usual ones unless given, alone or in its whole shape.
 FLAMBEAU_API Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
                                const OptionalDims& output_size);
 

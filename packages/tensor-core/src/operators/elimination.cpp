@@ -118,7 +118,7 @@ Solution solve_matrices(const Tensor& a, const Tensor& b) {
   if (recording(a, b))
     record("LinalgSolveEx", x, {&a, &b}, {&a, &x}, [f](const Context& c) {
       const Tensor grad_b = recording_enabled() ? solve_matrices(adjoint(c.saved(0)), c.gradient()).result
-                                           : flambeau::lu_solve(f.lu, f.pivots, c.gradient(), true);
+                                                : flambeau::lu_solve(f.lu, f.pivots, c.gradient(), true);
       if (c.needs(0)) c.set(0, -matmul(grad_b, adjoint(c.saved(1))));
       if (c.needs(1)) c.set(1, grad_b);
     });

@@ -72,7 +72,7 @@ class LBFGS(Optimizer):
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
-    def _step(self, closure: Callable[[], Any] | None) -> Any:
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         if closure is None:
             raise TypeError("LBFGS.step() missing 1 required positional argument: 'closure'")
         group = self.param_groups[0]
@@ -181,7 +181,7 @@ def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
         steps.append(step)
         weights.append(1.0 / curvature)
         state["H_diag"] = curvature / (change @ change)
-    result = -gradient
+    result: Tensor = -gradient
     shares = []
     for change, step, weight in zip(reversed(changes), reversed(steps), reversed(weights), strict=True):
         shares.append((step @ result) * weight)

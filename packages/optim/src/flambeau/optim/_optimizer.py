@@ -169,7 +169,8 @@ class Optimizer(Hooked):
         """
         self._call_hooks("state_dict_pre")
         saved = _state_dict.save(self.state, self.param_groups)
-        return self._replaced("state_dict_post", saved)
+        replaced: dict[str, Any] = self._replaced("state_dict_post", saved)
+        return replaced
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over state and options from what ``state_dict()`` of an optimizer of the same parameters returned.

@@ -148,7 +148,7 @@ def pca_lowrank(
     ``q`` is the smaller of 6, m and n by default. Returns ``(U, S, V)``: the columns of V are the principal directions.
     Gradient: A.
     """
-    return flambeau.linalg._lowrank.pca_lowrank(A, q, center, niter)
+    return flambeau.linalg._lowrank.pca_lowrank(A, q, bool(center), niter)
 
 
 @operator()

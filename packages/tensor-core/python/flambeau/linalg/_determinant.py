@@ -23,7 +23,8 @@ def _adjugate_adjoint(A: Tensor) -> Tensor:
     n = S.size(-1)
     others = _core.where(_core.eye(n, dtype=_core.bool), S.new_ones(()), S.unsqueeze(-2).expand(*S.shape, n)).prod(-1)
     turn = conjugate(det(U) * det(Vh))
-    return (U * (turn.unsqueeze(-1) * others).unsqueeze(-2)) @ Vh
+    result: Tensor = (U * (turn.unsqueeze(-1) * others).unsqueeze(-2)) @ Vh
+    return result
 
 
 @operator(out=True)

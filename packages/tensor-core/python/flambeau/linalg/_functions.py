@@ -73,7 +73,8 @@ def _pade(A: Tensor, degree: int) -> Tensor:
             powers.append(powers[-1] @ A2)
         even, odd = combined(0, (degree + 1) // 2), combined(1, (degree + 1) // 2)
     odd = A @ odd
-    return solve_ex(even - odd, even + odd)[0]
+    result: Tensor = solve_ex(even - odd, even + odd)[0]
+    return result
 
 
 def _exponential(A: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ def pseudo_inverse(A: Tensor, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
         A, P = saved
         return (_gradient(A, P, grads[0]),)
 
-    return recorded("LinalgPinv", P, inputs=(A,), saved=(A, P), derivative=derivative)
+    inverse: Tensor = P
+    return recorded("LinalgPinv", inverse, inputs=(A,), saved=(A, P), derivative=derivative)
 
 
 def _gradient(A: Tensor, P: Tensor, grad: Tensor) -> Tensor:

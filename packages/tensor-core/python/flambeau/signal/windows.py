@@ -46,7 +46,7 @@ def _window(
     dtype = _core.get_default_dtype() if dtype is None else dtype
     if dtype not in (_core.float32, _core.float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
-    return window(size, sym, dtype, requires_grad, shape)
+    return window(size, bool(sym), dtype, requires_grad, shape)
 
 
 @operator()

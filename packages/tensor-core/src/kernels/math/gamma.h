@@ -283,7 +283,8 @@ inline double incomplete_gamma(double a, double x, bool upper, double tolerance)
     const double above = gamma_fraction(a, x, tolerance);
     return upper ? above : 1 - above;
   }
-  if (upper && x <= 1.1 && a < 0.5) {  // 1 - x**a / Gamma(a + 1) * (...), where both are near 1: DLMF 8.7.3 term by term
+  if (upper && x <= 1.1 &&
+      a < 0.5) {  // 1 - x**a / Gamma(a + 1) * (...), where both are near 1: DLMF 8.7.3 term by term
     double term = 1, sum = 0;
     for (int n = 1; n < 200 && std::fabs(term) > DBL_EPSILON / 8; ++n) {
       term *= -x / n;

@@ -107,14 +107,16 @@ def _bare(tensors: Any) -> list[Any]:
 @batching("autograd._engine.detached")
 def detached(call: Call) -> Tensor:
     """The values without their history."""
-    return _engine.detached(call.batch(call.values[0]))
+    values: Tensor = _engine.detached(call.batch(call.values[0]))
+    return values
 
 
 @batching("autograd._engine.make_dual")
 def make_dual(call: Call) -> Tensor:
     """The values, dual: a batch if the value or the tangent is one."""
     primal, tangent, level = call.values
-    return _engine.make_dual(call.batch(primal), call.batch(tangent), level)
+    dual: Tensor = _engine.make_dual(call.batch(primal), call.batch(tangent), level)
+    return dual
 
 
 @batching("autograd._engine.unpack_dual")

@@ -53,7 +53,7 @@ def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
     try:
         info = VmapInfo(map_.size, map_.randomness)
         if has_own:
-            return _placed(cls, cls.vmap(info, dims, *values), level)  # type: ignore[attr-defined]
+            return _placed(cls, cls.vmap(info, dims, *values), level)
         return wrapped(_generated(cls, info, dims).apply(*values), level)
     finally:
         _running_maps(former)
@@ -117,7 +117,7 @@ def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]
             ctx.element = _Context(ctx.needs_input_grad)
 
             def save(inputs: Any, output: Any) -> Any:
-                cls.setup_context(ctx.element, inputs, output)  # type: ignore[misc]
+                cls.setup_context(ctx.element, inputs, output)
                 return tuple(t for t in ctx.element.saved_tensors if t is not None)
 
             kept = iter(mapped(save, (dims, 0))(tuple(inputs), output))

@@ -71,7 +71,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         """Go on to the next epoch, or to ``epoch``, which may be a fraction."""
-        self._advance(epoch)  # type: ignore[arg-type]
+        self._advance(epoch)
 
     def _advance(self, epoch: float | None = None) -> None:
         if epoch is None and self.last_epoch < 0:

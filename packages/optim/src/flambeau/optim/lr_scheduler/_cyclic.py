@@ -176,7 +176,7 @@ class OneCycleLR(_WithMomentum):
         else:
             ends.append((self.total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
         names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(names, phase, strict=True)) for phase in ends]
+        self._schedule_phases: list[dict[str, Any]] = [dict(zip(names, phase, strict=True)) for phase in ends]
         if last_epoch == -1:
             for rate, group in zip(each_group(optimizer, "max_lr", max_lr), optimizer.param_groups, strict=True):
                 group["initial_lr"] = rate / div_factor
