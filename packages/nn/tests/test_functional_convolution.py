@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.nn import functional as F
 
@@ -215,3 +216,18 @@ def test_transposed_convolutions_of_half_types_are_rounded_once(dims, dtype):
     )
     want = transposed(x.float(), w.float(), b.float()).to(dtype)
     assert transposed(x, w, b).equal(want)
+
+
+def test_gradients_as_functions():
+    x, weight = fb.randn(2, 3, 5, 4), fb.randn(6, 1, 2, 2)
+    options = {"stride": 2, "padding": 1, "groups": 3}
+    x.requires_grad_(), weight.requires_grad_()
+    out = nn.functional.conv2d(x, weight, **options)
+    given = fb.randn(out.shape)
+    out.backward(given)
+    np.testing.assert_allclose(
+        nn.grad.conv2d_input(x.shape, weight, given, **options).numpy(), x.grad.numpy(), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        nn.grad.conv2d_weight(x, weight.shape, given, **options).numpy(), weight.grad.numpy(), rtol=1e-5, atol=1e-6
+    )

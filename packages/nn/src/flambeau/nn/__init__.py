@@ -11,6 +11,7 @@ from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedPara
 
 if TYPE_CHECKING:
     from . import functional as functional
+    from . import grad as grad
     from . import init as init
     from . import modules as modules
     from . import parallel as parallel
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from .modules.upsampling import *
     from .parallel import *
 
-_SUBMODULES = ("functional", "init", "modules", "parallel", "utils")
+_SUBMODULES = ("functional", "grad", "init", "modules", "parallel", "utils")
 
 # The public names, by the module that defines them.
 _NAMES = {
