@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any, Literal
 
 import flambeau
-from flambeau import Tensor, nn, no_grad, tensor
+from flambeau import Tensor, no_grad, tensor
 
 from ._optimizer import Optimizer
 from .lr_scheduler import LRScheduler
@@ -88,7 +88,7 @@ def _towards(mean: Tensor, value: Tensor, share: float) -> None:
         mean.add_(((value - mean) * share).to(mean.dtype))
 
 
-class AveragedModel(nn.Module):
+class AveragedModel(flambeau.nn.Module):  # type: ignore[misc]
     """A copy of a model whose parameters are averages of the model's.
 
     ``update_parameters(model)`` after a step, or after an epoch, takes the model's values in.
@@ -116,7 +116,7 @@ class AveragedModel(nn.Module):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         device: Any = None,
         avg_fn: OneByOne | None = None,
         multi_avg_fn: Together | None = None,
@@ -136,11 +136,11 @@ class AveragedModel(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
 
-    def _averaged(self, model: nn.Module) -> list[Tensor]:
+    def _averaged(self, model: Any) -> list[Tensor]:
         buffers: Iterable[Tensor] = model.buffers() if self.use_buffers else ()
         return [value.detach() for value in itertools.chain(model.parameters(), buffers)]
 
-    def update_parameters(self, model: nn.Module) -> None:
+    def update_parameters(self, model: Any) -> None:
         """Take the values of ``model`` into the averages."""
         means = self._averaged(self.module)
         values = [value.to(mean.device) for value, mean in zip(self._averaged(model), means, strict=True)]
@@ -160,7 +160,7 @@ class AveragedModel(nn.Module):
 
 
 @no_grad()
-def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:
+def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
     """Compute the running statistics of a model's batch normalisations anew, in one pass over a loader.
 
     Args:
