@@ -222,7 +222,7 @@ def overhead(session: nox.Session) -> None:
 def reference(session: nox.Session) -> None:
     """Write the reference, made of what the operators say of themselves, as Markdown into dist/reference."""
     install(session, *PACKAGES)
-    session.run("python", "-m", "tools.reference", *(session.posargs or [DIST / "reference"]))
+    session.run("python", "-m", "tools.reference", *(session.posargs or [str(DIST / "reference")]))
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)

@@ -37,7 +37,7 @@ fb::Tensor squared_relu(const fb::Tensor& input, const fb::Tensor& bias) {
               bias.shape(), " does not fit an input of shape ", input.shape());
   fb::Tensor out;
   {
-    fb::GradMode off(false);  // what happens inside is not recorded
+    fb::NoRecording off;  // what happens inside is not recorded
     const fb::Tensor x = fb::contiguous(input), b = fb::contiguous(bias);
     out = x.dtype() == fb::Dtype::float64 ? forward<double>(x, b) : forward<float>(x, b);
   }
