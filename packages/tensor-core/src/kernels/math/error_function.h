@@ -182,9 +182,13 @@ FLAMBEAU_INLINE V special_entr(V x) {
 }
 
 // Phi(x), absolutely rather than relatively exact: for GELU, where the error counts relative to x.
-template <class V>
-FLAMBEAU_INLINE V _normal_cdf(V x) {
-  return V(0.5) + V(0.5) * erf(x * V(0.7071067811865476));
+FLAMBEAU_INLINE float _normal_cdf(float x) {
+  constexpr float q[] = {1.151108861e+00f, 4.591643214e-01f, 5.266664177e-02f, -7.363173179e-03f,
+                         4.070123541e-04f, 5.768690244e-05f, -8.857201465e-06f};
+  const float a = std::fabs(x), near = a < 5.6f ? a : 5.6f;
+  const float beyond = a > 5.6f ? 0.0f : 0.5f * exp2(-near * polynomial(near, q));  // 1 - Phi(|x|)
+  return x != x ? x : (x > 0.0f ? 1.0f - beyond : beyond);
 }
+FLAMBEAU_INLINE double _normal_cdf(double x) { return 0.5 + 0.5 * erf(x * 0.7071067811865476); }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
