@@ -1,6 +1,7 @@
 // Every optimizer as its paper has it. Note [Optimizer rules] in flambeau/optimizer.h
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "kernels/table.h"
 
@@ -349,6 +350,7 @@ OptimizerRule rule() {
 void fill_optimizer(Table& table) {
   const OptimizerRule rules[] = {rule<Adadelta>(), rule<Adagrad>(), rule<Adam>(),    rule<Adamax>(), rule<Asgd>(),
                                  rule<Nadam>(),    rule<Radam>(),   rule<RmsProp>(), rule<Rprop>(),  rule<Sgd>()};
+  static_assert(std::size(rules) == kOptimizers);
   std::copy(std::begin(rules), std::end(rules), table.optimizers);
 }
 

@@ -105,9 +105,6 @@ class ReduceLROnPlateau(LRScheduler):
         return self.cooldown_counter > 0
 
     def _is_better(self, a: float, best: float) -> bool:
-        gain = abs(best) * self.threshold if self.threshold_mode == "rel" and math.isfinite(best) else self.threshold
-        if self.threshold_mode == "rel":
-            bound = best * (1 - self.threshold) if self.mode == "min" else best * (1 + self.threshold)
-        else:
-            bound = best - gain if self.mode == "min" else best + gain
+        margin = -self.threshold if self.mode == "min" else self.threshold
+        bound = best * (1 + margin) if self.threshold_mode == "rel" else best + margin
         return a < bound if self.mode == "min" else a > bound
