@@ -45,6 +45,8 @@ OPERATORS = [
     (lambda x, y: F.binary_cross_entropy(x.sigmoid(), y.sigmoid()), (4,), (4,)),
     (lambda x, y: F.kl_div(x.log_softmax(0), y.softmax(0), reduction="sum"), (4,), (4,)),
     (lambda q, k, v: F.scaled_dot_product_attention(q, k, v), (2, 4, 3), (2, 5, 3), (2, 5, 3)),
+    (F.prelu, (), (1,)),
+    (F.prelu, (2, 3, 4), (3,)),
     (lambda x, w: F.prelu(x, w) + F.gelu(x) + F.elu(x) + F.glu(x).sum(), (2, 4), (1,)),
 ]
 

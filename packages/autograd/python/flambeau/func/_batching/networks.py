@@ -232,10 +232,10 @@ def attention(call: Call) -> Any:
 @composition("prelu")
 def prelu(input: Tensor, weight: Tensor) -> Any:
     """One slope, or one for each channel."""
-    if weight.ndim and weight.shape[0] != 1:
-        weight = (
-            weight.reshape(*(() if input.ndim < 2 else (-1,)), *(1,) * (input.ndim - 2)) if input.ndim > 1 else weight
-        )
+    if weight.numel() == 1:
+        weight = weight.reshape(())
+    elif input.ndim > 1:
+        weight = weight.reshape(-1, *(1,) * (input.ndim - 2))
     return flambeau.where(input >= 0, input, weight * input)
 
 
