@@ -12,7 +12,7 @@ inline void record_chosen(const char* name, const TensorPair& chosen, const Tens
     if (shape.empty()) return c.set(0, c.gradient());
     const Tensor g = keepdim ? c.gradient() : unsqueeze(c.gradient(), dim),
                  i = keepdim ? c.saved(0) : unsqueeze(c.saved(0), dim);
-    c.set(0, scatter_add(zeros(shape, g.dtype()), dim, i, g));
+    c.set(0, scatter_add(zeros(shape, g.dtype()), dim, i, g, Write::InPlace));
   });
 }
 

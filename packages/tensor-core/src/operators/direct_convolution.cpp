@@ -134,50 +134,67 @@ Tensor direct_input_gradient(const Geometry& g, const Tensor& grad, const Tensor
   return out;
 }
 
+namespace {
+
+// Operands of the weight's gradient as the kernel reads them: padded images, and gradients in rows as long as theirs
+// with zeros in the garbage columns. Item i is sample i / groups, group i % groups.
+template <class T>
+void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* input, const T* grad, int64_t first,
+               int64_t last, T* images, T* grads) {
+  const int64_t each = std::max<int64_t>(1, 32768 / (flat.image_size() + flat.rows * columns));
+  parallel_items(last - first, each, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      flat.pad(input + (first + i) * flat.channels * product(flat.size), images + i * flat.image_size());
+      const T* from = grad + (first + i) * flat.rows * positions;
+      T* to = grads + i * flat.rows * columns;
+      std::fill(to, to + flat.rows * columns, T(0));
+      for (int64_t r = 0; r < flat.rows; ++r)
+        flat.each_line([&](int64_t column, int64_t at) {
+          std::memcpy(to + r * columns + column, from + r * positions + at, size_t(flat.out[2]) * sizeof(T));
+        });
+    }
+  });
+}
+
+}  // namespace
+
 // Samples are summed in a few parts, each large enough that adding up the lanes at its end does not count; the parts
-// and blocks of filters are what the threads share.
+// and blocks of filters are what the threads share. Only the parts in work at one time have padded copies.
 Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   const Flat flat = forward_flat(g);
   constexpr int64_t kPositions = 4096, kRowBlock = 12;
-  const int64_t columns = (flat.columns() + 15) / 16 * 16, items = g.batch * g.groups;
+  const int64_t columns = (flat.columns() + 15) / 16 * 16;
   const int64_t parts = std::clamp<int64_t>(g.batch * columns / kPositions, 1, std::min(kConvolutionParts, g.batch));
+  const int64_t together = std::min<int64_t>(parts, std::max(4, num_threads()));
+  const int64_t items = ((g.batch + parts - 1) / parts) * together * g.groups;  // at most
   const int64_t weights = g.filters * flat.taps, row_blocks = (flat.rows + kRowBlock - 1) / kRowBlock,
                 size = item_size(input.dtype());
+  const int64_t work = g.batch / parts * columns * flat.taps * std::min(kRowBlock, flat.rows);
   Tensor partial = empty({parts, weights}, input.dtype());
   const Block images(items * flat.image_size() * size), grads(items * flat.rows * columns * size);
+  const auto first_of = [&](int64_t part) { return g.batch * part / parts * g.groups; };
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    parallel_items(items, std::max<int64_t>(1, 32768 / (flat.image_size() + flat.rows * columns)),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       flat.pad(input.data<T>() + i * flat.channels * product(flat.size),
-                                reinterpret_cast<T*>(images.get()) + i * flat.image_size());
-                       const T* from = grad.data<T>() + i * flat.rows * g.positions();
-                       T* to = reinterpret_cast<T*>(grads.get()) + i * flat.rows * columns;
-                       std::fill(to, to + flat.rows * columns, T(0));
-                       for (int64_t r = 0; r < flat.rows; ++r)
-                         flat.each_line([&](int64_t column, int64_t at) {
-                           std::memcpy(to + r * columns + column, from + r * g.positions() + at,
-                                       size_t(g.out[2]) * sizeof(T));
-                         });
-                     }
-                   });
     const auto kernel = kernels::table().direct_weight[sizeof(T) == 8];
-    const int64_t work = g.batch / parts * columns * flat.taps * std::min(kRowBlock, flat.rows);
-    parallel_items(
-        parts * g.groups * row_blocks, std::max<int64_t>(1, 300000 / (work + 1)), [&](int64_t begin, int64_t end) {
-          for (int64_t task = begin; task < end; ++task) {
-            const int64_t block = task % row_blocks, group = task / row_blocks % g.groups,
-                          part = task / row_blocks / g.groups;
-            const int64_t first = g.batch * part / parts, count = g.batch * (part + 1) / parts - first;
-            const int64_t row = block * kRowBlock, item = first * g.groups + group;
-            kernel({std::min(kRowBlock, flat.rows - row), flat.taps, columns, count, g.groups * flat.rows * columns,
-                    g.groups * flat.image_size()},
-                   grads.get() + (item * flat.rows + row) * columns * size,
-                   images.get() + item * flat.image_size() * size, flat.offsets.data(),
-                   reinterpret_cast<char*>(partial.data<T>() + part * weights + (group * flat.rows + row) * flat.taps));
-          }
-        });
+    for (int64_t part = 0; part < parts; part += together) {
+      const int64_t count = std::min(together, parts - part), origin = first_of(part);
+      pad_items(flat, g.positions(), columns, input.data<T>(), grad.data<T>(), origin, first_of(part + count),
+                reinterpret_cast<T*>(images.get()), reinterpret_cast<T*>(grads.get()));
+      const auto run = [&](int64_t task) {
+        const int64_t row = task % row_blocks * kRowBlock, group = task / row_blocks % g.groups,
+                      own = part + task / row_blocks / g.groups, item = first_of(own) + group - origin;
+        kernel(
+            {std::min(kRowBlock, flat.rows - row), flat.taps, columns, (first_of(own + 1) - first_of(own)) / g.groups,
+             g.groups * flat.rows * columns, g.groups * flat.image_size()},
+            grads.get() + (item * flat.rows + row) * columns * size, images.get() + item * flat.image_size() * size,
+            flat.offsets.data(),
+            reinterpret_cast<char*>(partial.data<T>() + own * weights + (group * flat.rows + row) * flat.taps));
+      };
+      parallel_items(count * g.groups * row_blocks, std::max<int64_t>(1, 300000 / (work + 1)),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t task = begin; task < end; ++task) run(task);
+                     });
+    }
   });
   return reshape(parts == 1 ? partial : sum(partial, Shape{0}, false, std::nullopt), g.weight_shape());
 }

@@ -173,7 +173,7 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
     });
   if (recording(t))
     record("Gather", out, {&t}, {&i}, [shape = t.shape(), dim](const Context& c) {
-      c.set(0, scatter_add(zeros(shape, c.gradient().dtype()), dim, c.saved(0), c.gradient()));
+      c.set(0, scatter_add(zeros(shape, c.gradient().dtype()), dim, c.saved(0), c.gradient(), Write::InPlace));
     });
   return out;
 }

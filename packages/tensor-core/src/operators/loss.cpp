@@ -188,7 +188,8 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
            [l, ignore_index, dim, shape = input.shape(), type = input.dtype()](const Context& c) {
              const Tensor safe = where(ne(l->labels, Scalar(ignore_index)), l->labels, Scalar(0));
              const Tensor share = unsqueeze(-(c.gradient() * l->weights), dim);
-             c.set(0, to(scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share), type));
+             c.set(0, to(scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace),
+                         type));
            });
   if (reduction == Reduction::None) return to(losses, input.dtype());
   const Tensor total = sum(losses, {}, false, std::nullopt);

@@ -168,8 +168,9 @@ TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair 
       }
       flat.push_back(places);
       pooled.push_back(windows);
-      c.set(0,
-            reshape(scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled)), shape));
+      const Tensor sums =
+          scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled), Write::InPlace);
+      c.set(0, reshape(sums, shape));
     });
   return result;
 }
