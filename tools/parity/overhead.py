@@ -9,8 +9,9 @@ import argparse
 import contextlib
 import re
 import statistics
-import time
-from collections.abc import Callable, Iterator
+import timeit
+import types
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from tools.parity.bridge import flat, to_flambeau
 from tools.parity.cells import quiet
-from tools.parity.rebind import rebind, unseeded
+from tools.parity.rebind import rebind
 from tools.parity.scope import reason_to_skip, title
 
 BATCH = 2e-3  # seconds
@@ -51,16 +52,27 @@ def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
     dtype = torch.float32 if torch.float32 in dtypes else min(dtypes, key=str)
     with quiet():
         for sample in smallest_first(op, dtype):
-            theirs = bound(unseeded(op.op), [sample.input, *sample.args], sample.kwargs)
             try:
-                theirs()
-                args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
-                ours = bound(rebind(unseeded(op.op), op.name), args, to_flambeau(sample.kwargs, rebind))
-                ours()
+                call, args, kwargs = without_seed(op.op, sample)
+                theirs = statement(call, op.name, args, kwargs)
+                theirs.timeit(1)
+                ours_args = [to_flambeau(a, rebind, copy=True) for a in args]
+                ours = statement(rebind(call, op.name), op.name, ours_args, to_flambeau(kwargs, rebind))
+                ours.timeit(1)
             except Exception:
                 continue
             return by_turns(title(op), ours, theirs, batches)
     return None
+
+
+def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, Any]]:
+    """The call that a function of the table makes after seeding PyTorch's generator, or the function's own."""
+    args = [sample.input, *sample.args]
+    code = getattr(function, "__code__", None)
+    if code is None or "wrapper_set_seed" not in code.co_names:
+        return function, args, sample.kwargs
+    told = {**function.__globals__, "wrapper_set_seed": lambda call, *args, **kwargs: (call, [*args], kwargs)}
+    return types.FunctionType(code, told, "", function.__defaults__, function.__closure__)(*args, **sample.kwargs)
 
 
 def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
@@ -76,37 +88,29 @@ def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
     return iter(sorted((s for s in samples if 0 < size(s) <= SMALL), key=size))
 
 
-def bound(call: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Callable[[], Any]:
-    """The call without arguments, as a statement of a program would make it."""
+def statement(call: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> timeit.Timer:
+    """The call as a program would write it: where the table has a lambda around a method, the method's."""
     names = {"call": call, **{f"a{i}": a for i, a in enumerate(args)}, **{f"k_{k}": v for k, v in kwargs.items()}}
     listed = [*(f"a{i}" for i in range(len(args))), *(f"{k}=k_{k}" for k in kwargs)]
-    return eval(f"lambda: call({', '.join(listed)})", names)
+    only_method = getattr(getattr(call, "__code__", None), "co_names", None) == (name,)
+    text = f"a0.{name}({', '.join(listed[1:])})" if only_method else f"call({', '.join(listed)})"
+    return timeit.Timer(text, globals=names)
 
 
-def by_turns(
-    name: str, ours: Callable[[], Any], theirs: Callable[[], Any], batches: int
-) -> tuple[float, str, float, float]:
+def by_turns(name: str, ours: timeit.Timer, theirs: timeit.Timer, batches: int) -> tuple[float, str, float, float]:
     """The quickest batch of each, taken by turns."""
     best = [float("inf")] * 2
-    counts = [repeats(call) for call in (ours, theirs)]
+    counts = [repeats(timer) for timer in (ours, theirs)]
     for _ in range(batches):
-        for k, call in enumerate((ours, theirs)):
-            best[k] = min(best[k], timed(call, counts[k]) / counts[k])
+        for k, timer in enumerate((ours, theirs)):
+            best[k] = min(best[k], timer.timeit(counts[k]) / counts[k])
     return best[0] / best[1], name, best[0], best[1]
 
 
-def repeats(call: Callable[[], Any]) -> int:
+def repeats(timer: timeit.Timer) -> int:
     """How many calls fill a batch."""
-    timed(call, 3)
-    return max(1, int(BATCH / (timed(call, 5) / 5)))
-
-
-def timed(call: Callable[[], Any], count: int) -> float:
-    """Seconds for some calls."""
-    begin = time.perf_counter()
-    for _ in range(count):
-        call()
-    return time.perf_counter() - begin
+    timer.timeit(3)
+    return max(1, int(BATCH / (timer.timeit(5) / 5)))
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ class UninitializedTensorMixin(Tensor):
     """A tensor whose shape is not known yet: the first input of a lazy module tells it."""
 
     cls_to_become: ClassVar[type[Tensor]]
+    __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Become an ordinary parameter or buffer of ``shape``, not initialised.
