@@ -35,6 +35,16 @@ def test_values_and_in_place(name):
     np.testing.assert_allclose(x.numpy(), want, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_in_place_on_a_result_has_the_gradient(name):
+    """By central differences; a layer's result may be overwritten though the derivative reads what stood there."""
+    call, _ = CALLS[name]
+    x, step = fb.tensor(X, requires_grad=True), 1e-6
+    call(x * 1, inplace=True).sum().backward()
+    slope = (call(x.detach() + step) - call(x.detach() - step)) / (2 * step)
+    np.testing.assert_allclose(x.grad.numpy(), slope.numpy(), rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "celu", "selu", "hardtanh", "rrelu"])
 def test_names_that_end_in_an_underscore(name):
     x = fb.tensor(X)

@@ -10,10 +10,6 @@ import flambeau
 from flambeau import Tensor
 
 
-def _in_place(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
-    return input.copy_(result) if inplace else result
-
-
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(x, 0)``.
 
@@ -25,12 +21,12 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * sigmoid(x)``, also known as swish."""
-    return _in_place(input, flambeau.silu(input), inplace)
+    return flambeau.silu_(input) if inplace else flambeau.silu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``x`` where positive, ``negative_slope * x`` elsewhere."""
-    return _in_place(input, flambeau.leaky_relu(input, negative_slope), inplace)
+    return flambeau.leaky_relu_(input, negative_slope) if inplace else flambeau.leaky_relu(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -45,12 +41,12 @@ def relu_(input: Tensor) -> Tensor:
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(x, 0), 6)``."""
-    return _in_place(input, flambeau.relu6(input), inplace)
+    return flambeau.relu6_(input) if inplace else flambeau.relu6(input)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289."""
-    return _in_place(input, flambeau.elu(input, alpha), inplace)
+    return flambeau.elu_(input, alpha) if inplace else flambeau.elu(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -60,7 +56,7 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483."""
-    return _in_place(input, flambeau.celu(input, alpha), inplace)
+    return flambeau.celu_(input, alpha) if inplace else flambeau.celu(input, alpha)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -71,7 +67,7 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """`elu` with the scale and the alpha that keep mean 0 and variance 1. Source: Klambauer et al. 2017,
     arXiv:1706.02515."""
-    return _in_place(input, flambeau.selu(input), inplace)
+    return flambeau.selu_(input) if inplace else flambeau.selu(input)
 
 
 def selu_(input: Tensor) -> Tensor:
@@ -88,7 +84,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise ValueError(f"min_val cannot be greater than max_val, got {min_val} and {max_val}")
     if input.dtype is flambeau.uint8 and (min_val < 0 or max_val < 0):
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return _in_place(input, flambeau.hardtanh(input, min_val, max_val), inplace)
+    return flambeau.hardtanh_(input, min_val, max_val) if inplace else flambeau.hardtanh(input, min_val, max_val)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -98,27 +94,27 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244."""
-    return _in_place(input, flambeau.hardswish(input), inplace)
+    return flambeau.hardswish_(input) if inplace else flambeau.hardswish(input)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
-    return _in_place(input, flambeau.hardsigmoid(input), inplace)
+    return flambeau.hardsigmoid_(input) if inplace else flambeau.hardsigmoid(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681."""
-    return _in_place(input, flambeau.mish(input), inplace)
+    return flambeau.mish_(input) if inplace else flambeau.mish(input)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where it is above ``threshold``, ``value`` elsewhere."""
-    return _in_place(input, flambeau.threshold(input, threshold, value), inplace)
+    return flambeau.threshold_(input, threshold, value) if inplace else flambeau.threshold(input, threshold, value)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """`threshold` in place."""
-    return _in_place(input, flambeau.threshold(input, threshold, value), True)
+    return flambeau.threshold_(input, threshold, value)
 
 
 def rrelu(
@@ -136,7 +132,8 @@ def rrelu(
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slopes = flambeau.empty_like(input.detach()).uniform_(lower, upper)
-    return _in_place(input, flambeau.where(input > 0, input, input * slopes), inplace)
+    result = flambeau.where(input > 0, input, input * slopes)
+    return input.copy_(result) if inplace else result
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
