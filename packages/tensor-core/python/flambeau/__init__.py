@@ -103,7 +103,19 @@ if TYPE_CHECKING:
     from flambeau import array_api, cuda, fft, linalg, overrides, signal, special, testing
 
 # Modules of this package that load when they are first used.
-_MODULES = ("array_api", "cuda", "fft", "linalg", "overrides", "return_types", "signal", "special", "testing", "utils")
+_MODULES = (
+    "array_api",
+    "cuda",
+    "fft",
+    "linalg",
+    "overrides",
+    "return_types",
+    "signal",
+    "special",
+    "testing",
+    "torch",
+    "utils",
+)
 
 # Functions of other modules that are public here, too.
 _ELSEWHERE = {

@@ -1,0 +1,160 @@
+"""The import hook: ``torch`` and ``torchvision`` name flambeau's modules."""
+
+import functools
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flambeau
+from flambeau.torch import _missing
+from flambeau.torch._places import ROOTS, place_of
+from flambeau.torch.version import __version__
+
+# A folder with a `torch` and a `torchvision` that install the hook: processes that multiprocessing starts inherit
+# sys.path, but not the hook.
+_PATH = str(Path(__file__).parent / "_path")
+
+# The modules that answer for missing names, and the __getattr__ each had before.
+_answering: dict[ModuleType, Callable[[str], Any] | None] = {}
+
+
+def _exists(name: str) -> bool:
+    """Whether flambeau has a module that stands for PyTorch's module ``name``."""
+    try:
+        return importlib.util.find_spec(place_of(name)) is not None
+    except ModuleNotFoundError:  # what stands above it is missing, or is no package
+        return False
+
+
+def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, name: str) -> Any:
+    """What ``module`` answers for a name that is not among its variables; ``path`` is its name in PyTorch."""
+    if name.startswith("__"):
+        raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)
+    if ask is not None:
+        try:
+            value = ask(name)
+        except AttributeError:
+            pass
+        else:
+            _answer_below(value, f"{path}.{name}")
+            return value
+    if _exists(f"{path}.{name}"):
+        return importlib.import_module(f"{path}.{name}")
+    raise _missing.attribute_error(module, path, name)
+
+
+def _answer(module: ModuleType, path: str) -> None:
+    """Let a module, and those below it, answer for missing names as PyTorch's module ``path``."""
+    if module in _answering:
+        return
+    ask = _answering[module] = vars(module).get("__getattr__")
+    # A module's own __getattr__ is asked only for what it lacks: what it has costs no more than before.
+    vars(module)["__getattr__"] = functools.partial(_attribute, module, path, ask)
+    for name, value in list(vars(module).items()):
+        if not name.startswith("_"):
+            _answer_below(value, f"{path}.{name}")
+
+
+def _answer_below(value: Any, path: str) -> None:
+    if isinstance(value, ModuleType) and value.__name__ == place_of(path):
+        _answer(value, path)
+
+
+def _facade(name: str, version: str) -> ModuleType:
+    """The module ``torch`` or ``torchvision``: all that its package of flambeau has, with a version of its own."""
+    package = importlib.import_module(ROOTS[name])
+    module = ModuleType(name, package.__doc__)
+    variables = vars(module)
+    variables.update({key: value for key, value in vars(package).items() if not key.startswith("__")})
+    variables.update(__version__=version, __file__=package.__file__, __path__=[])
+    variables["__all__"] = [
+        key for key, value in variables.items() if not key.startswith("_") and not isinstance(value, ModuleType)
+    ]
+
+    def ask(attribute: str) -> Any:
+        value = variables[attribute] = getattr(package, attribute)
+        return value
+
+    variables["__getattr__"] = ask
+    _answer(module, name)
+    return module
+
+
+class _Loader(importlib.abc.Loader):
+    """Gives a module of flambeau under its name in PyTorch."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        if spec.name in ROOTS:
+            return _facade(spec.name, __version__ if spec.name == "torch" else f"0.28.0+flambeau{flambeau.__version__}")
+        module = importlib.import_module(place_of(spec.name))
+        # The import system is about to set it to the alias's: the module remains what it was.
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None and spec.name not in ROOTS:
+            module.__spec__ = spec.loader_state
+            _answer(module, spec.name)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Answers for ``torch``, ``torchvision`` and what is below them."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
+        if name.partition(".")[0] not in ROOTS:
+            return None
+        if not _exists(name):
+            if (top := place_of(name).split(".")[1]) in flambeau._DISTRIBUTIONS:
+                getattr(flambeau, top)  # if its distribution is absent, this says so
+            above, _, last = name.rpartition(".")
+            raise ModuleNotFoundError(str(_missing.remember(sys.modules.get(above), above, last)), name=name)
+        return ModuleSpec(name, _Loader(), is_package=True)
+
+
+_FINDER = _Finder()
+
+
+def install() -> None:
+    """Let ``import torch`` and ``import torchvision`` give flambeau, in this process and those it starts.
+
+    Nothing happens where that is so already. What a program reads is flambeau's own: ``torch.nn is flambeau.nn``,
+    ``torch.Tensor is flambeau.Tensor``; only ``torch`` and ``torchvision`` themselves are modules of their own, with a
+    ``__version__`` that names the PyTorch whose interface flambeau follows.
+
+    Raises: RuntimeError if PyTorch was imported before.
+    """
+    if _FINDER in sys.meta_path:
+        return
+    for root in ROOTS:
+        if root in sys.modules:
+            raise RuntimeError(
+                f"{root} is already imported (from {getattr(sys.modules[root], '__file__', None)}): call "
+                "flambeau.torch.install() before anything imports it."
+            )
+    sys.meta_path.insert(0, _FINDER)
+    if _PATH not in sys.path:
+        sys.path.insert(1, _PATH)
+
+
+def uninstall() -> None:
+    """Undo ``install``: the next ``import torch`` gives what is installed under that name."""
+    if _FINDER not in sys.meta_path:
+        return
+    sys.meta_path.remove(_FINDER)
+    sys.path.remove(_PATH)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ROOTS]:
+        del sys.modules[name]
+    for module, ask in _answering.items():
+        if ask is None:
+            del vars(module)["__getattr__"]
+        else:
+            vars(module)["__getattr__"] = ask
+    _answering.clear()
+    _missing.forget()

@@ -1,0 +1,34 @@
+"""Where flambeau keeps what programs look for in ``torch``."""
+
+ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision"}
+
+_OPTIMIZER_FILES = (
+    *("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "nadam", "optimizer", "radam", "rmsprop"),
+    *("rprop", "sgd"),
+)
+
+# Modules that stand elsewhere, with all that is below them. PyTorch's single files are found in the package that has
+# their names.
+_MOVED = {
+    "torch.functional": "flambeau",
+    "torch.torch_version": "flambeau.torch.version",
+    "torch.version": "flambeau.torch.version",
+    "torch.utils.data": "flambeau.data",
+    "torch.utils.data.dataloader": "flambeau.data",
+    "torch.utils.data.distributed": "flambeau.data",
+    "torch.utils.data._utils.collate": "flambeau.data",
+    **{f"torch.optim.{name}": "flambeau.optim" for name in _OPTIMIZER_FILES},
+}
+
+
+def place_of(name: str) -> str:
+    """The name of the module of flambeau that stands for a module of PyTorch.
+
+    >>> place_of("torch.nn.functional"), place_of("torch.utils.data.sampler")
+    ('flambeau.nn.functional', 'flambeau.data.sampler')
+    """
+    above, below = name, ""
+    while above not in _MOVED and above not in ROOTS:
+        above, _, last = above.rpartition(".")
+        below = f".{last}{below}"
+    return (_MOVED.get(above) or ROOTS[above]) + below

@@ -1,0 +1,50 @@
+"""The version that programs see as ``torch.__version__``: the PyTorch whose interface flambeau follows."""
+
+import flambeau
+
+__all__ = ["TorchVersion", "__version__", "cuda", "debug", "git_version", "hip", "xpu"]
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: (2, 13, 0) of "2.13.0+cpu"."""
+    numbers = []
+    for part in version.partition("+")[0].split("."):
+        if not part.isdecimal():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)
+
+
+class TorchVersion(str):
+    """A version as text that compares as a version, with text and with tuples.
+
+    >>> TorchVersion("2.13.0+cpu") > "2.2"
+    True
+    >>> TorchVersion("2.13.0") >= (2, 13)
+    True
+    """
+
+    def _compared(self, other: object) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        theirs = tuple(other) if isinstance(other, tuple) else _release(str(other))
+        own, length = _release(self), max(len(_release(self)), len(theirs))
+        return own + (0,) * (length - len(own)), theirs + (0,) * (length - len(theirs))
+
+    def __lt__(self, other: object) -> bool:
+        own, theirs = self._compared(other)
+        return own < theirs
+
+    def __le__(self, other: object) -> bool:
+        own, theirs = self._compared(other)
+        return own <= theirs
+
+    def __gt__(self, other: object) -> bool:
+        return not self <= other
+
+    def __ge__(self, other: object) -> bool:
+        return not self < other
+
+
+__version__ = TorchVersion(f"2.13.0+flambeau{flambeau.__version__}")
+cuda = hip = xpu = None
+debug = False
+git_version = "unknown"

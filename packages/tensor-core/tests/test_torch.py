@@ -1,0 +1,195 @@
+"""Programs that import torch get flambeau: ``python -m flambeau.torch`` and ``flambeau.torch.install``."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import flambeau as fb
+from flambeau.torch import _places, version
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a program with ``python -m flambeau.torch``; gives what it printed, both streams together."""
+
+    def run(program, *arguments, options=(), status=0):
+        path = tmp_path / "program.py"
+        path.write_text(textwrap.dedent(program))
+        command = [sys.executable, "-W", "error", "-m", "flambeau.torch", *options, str(path), *arguments]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    return run
+
+
+def test_torch_is_flambeau(run):
+    printed = run(
+        """
+        import sys
+        import torch
+        import torch.linalg as linalg
+        from torch import fft, tensor
+        import flambeau
+        assert torch.Tensor is flambeau.Tensor and torch.float32 is flambeau.float32
+        assert torch.linalg is linalg is flambeau.linalg and fft is flambeau.fft
+        assert flambeau.linalg.__name__ == flambeau.linalg.__spec__.name == "flambeau.linalg"
+        assert torch.functional.einsum is flambeau.einsum
+        assert sys.argv[1:] == ["--seed", "3"] and __name__ == "__main__"
+        print(torch.__version__, tensor([1.0]).pow(2))
+    """,
+        "--seed",
+        "3",
+    )
+    assert printed == f"2.13.0+flambeau{fb.__version__} tensor([1.])\n"
+
+
+def test_star_import_gives_functions_and_types(run):
+    run("""
+        from torch import *
+        assert is_tensor(zeros(2, dtype=int64)) and Tensor is not None
+        assert "linalg" not in globals()
+    """)
+
+
+def test_a_missing_name_is_an_attribute_error_that_names_the_nearest(run):
+    printed = run("""
+        import torch
+        try:
+            torch.linalg.choleski
+        except AttributeError as error:
+            print(error)
+        try:
+            torch.solve
+        except AttributeError as error:
+            print(error)
+        print(hasattr(torch, "no_such_thing_anywhere"), hasattr(torch.Tensor, "add"))
+    """)
+    assert printed.splitlines() == [
+        "flambeau has no torch.linalg.choleski; the nearest there is: torch.linalg.cholesky, torch.linalg.cholesky_ex",
+        "flambeau has no torch.solve; the nearest there is: torch.linalg.solve, torch.lu_solve, torch.save",
+        "False True",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "error", "text"),
+    [
+        ("from torch import add_up", "ImportError", "flambeau has no torch.add_up"),
+        ("from torch.linalg import q_r", "ImportError", "no torch.linalg.q_r; the nearest there is: torch.linalg.qr"),
+        ("import torch.nowhere", "ModuleNotFoundError", "flambeau has no torch.nowhere"),
+        ("from torch.nowhere import name", "ModuleNotFoundError", "flambeau has no torch.nowhere"),
+    ],
+)
+def test_a_missing_import_is_an_import_error(run, statement, error, text):
+    printed = run(f"try:\n    {statement}\nexcept ImportError as error:\n    print(type(error).__name__, error)")
+    assert printed.startswith(error) and text in printed
+
+
+def test_the_report_lists_what_was_asked_for_in_vain(run):
+    program = """
+        import torch
+        if hasattr(torch, "nonsense"):
+            print("impossible")
+        torch.zeros(2).mull(3)
+    """
+    printed = run(program, options=["--report"], status=1)
+    report = printed.partition("Missing in flambeau:\n")[2].splitlines()
+    assert [line.split()[0] for line in report if line.startswith("  torch.")] == [
+        "torch.nonsense",
+        "torch.Tensor.mull",
+    ]
+    assert "program.py:3" in report[0] and "program.py:5" in report[1] and "torch.Tensor.mul" in report[1]
+    assert run("import torch", options=["--report"]) == "flambeau has every name the program asked for.\n"
+
+
+def test_exit_status_and_traceback_are_the_programs_own(run):
+    assert run("import sys\nsys.exit(7)", status=7) == ""
+    assert "ZeroDivisionError" in run("1 / 0", status=1)
+
+
+def test_a_module_runs_too(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__main__.py").write_text("import sys, torch\nprint(torch.ones(2), sys.argv[1:])")
+    command = [sys.executable, "-m", "flambeau.torch", "-m", "package", "--flag"]
+    assert subprocess.check_output(command, cwd=tmp_path, text=True) == "tensor([1., 1.]) ['--flag']\n"
+
+
+def test_without_a_program_it_says_how_to_call_it():
+    done = subprocess.run([sys.executable, "-m", "flambeau.torch"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "name the program to run" in done.stderr
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_processes_that_the_program_starts_have_torch_too(run, method):
+    run(f"""
+        import multiprocessing
+        import torch
+
+        def double(x):
+            import torchless_check
+            return torch.__version__, (2 * x).tolist()
+
+        if __name__ == "__main__":
+            import pathlib
+            pathlib.Path(__file__).with_name("torchless_check.py").write_text("import torch; torch.linalg.qr")
+            with multiprocessing.get_context({method!r}).Pool(1) as pool:
+                assert pool.map(double, [torch.ones(2)]) == [(torch.__version__, [2.0, 2.0])]
+    """)
+
+
+def test_pickles_name_flambeau_and_what_pytorch_pickled_by_name_is_found(run):
+    run("""
+        import pickle
+        import torch
+        assert b"torch" not in pickle.dumps(torch.Size([2])).replace(b"flambeau", b"")
+        assert pickle.loads(b"ctorch\\nSize\\n.") is torch.Size
+    """)
+
+
+def test_install_and_uninstall(run):
+    run("""
+        import sys
+        import flambeau.torch
+        flambeau.torch.install()
+        import torch
+        assert sys.modules["torch"] is torch and hasattr(torch, "linalg") and not hasattr(torch.linalg, "foo")
+        assert [entry.name for entry in flambeau.torch.missing()] == ["torch.linalg.foo"]
+        flambeau.torch.uninstall()
+        flambeau.torch.uninstall()
+        assert "torch" not in sys.modules and "__getattr__" not in vars(flambeau.linalg)
+        assert flambeau.torch.missing() == []
+        sys.modules["torch"] = sys
+        try:
+            flambeau.torch.install()
+        except RuntimeError as error:
+            assert "torch is already imported" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
+def test_the_version_compares_as_a_version():
+    ours = version.TorchVersion("2.13.0+flambeau0.1.0")
+    assert ours >= "2.2" and ours > "2.9.1" and ours < "3" and ours <= "2.13" and ours >= (2, 13) and not ours > (2, 13)
+    assert ours == "2.13.0+flambeau0.1.0" and ours.split("+")[0] == "2.13.0"
+    assert version.TorchVersion("2.13.0a1") < "2.13.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("torch", "flambeau"),
+        ("torch.nn.functional", "flambeau.nn.functional"),
+        ("torch.utils.data", "flambeau.data"),
+        ("torch.utils.data.sampler", "flambeau.data.sampler"),
+        ("torch.optim.adam", "flambeau.optim"),
+        ("torchvision.transforms", "flambeau.vision.transforms"),
+    ],
+)
+def test_places(name, place):
+    assert _places.place_of(name) == place
