@@ -36,6 +36,7 @@ class RandomShift:
         self.pixels = pixels
 
     def __call__(self, image):
+        image = np.asarray(image)
         height, width = image.shape
         border = int(self.pixels) + 1
         padded = np.zeros((height + 2 * border, width + 2 * border), dtype=np.float32)

@@ -68,13 +68,34 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-def idx(array: np.ndarray) -> bytes:
-    """The bytes of an idx file of uint8 elements, as its specification has them."""
-    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    return header + array.astype(np.uint8).tobytes()
+def idx(array: np.ndarray, code: int = 0x08) -> bytes:
+    """The bytes of an idx file of uint8 (8) or int32 (0x0C) elements, as its specification has them."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
+    return header + array.astype({0x08: "u1", 0x0C: ">i4"}[code]).tobytes()
 
 
 Writer = Callable[..., Path]
+
+
+@pytest.fixture
+def write_idx() -> Writer:
+    """Write an idx file and return its path."""
+
+    def write(path: Path, array: np.ndarray, code: int = 0x08) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(idx(array, code))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with files as they were published, where there is one beside the repository."""
+    folder = Path(__file__).resolve().parents[4] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no published files beside the repository")
+    return folder
 
 
 @pytest.fixture

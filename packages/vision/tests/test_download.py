@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +104,35 @@ def test_mirrors_that_do_not_answer_are_all_named(path: Path, monkeypatch: pytes
     with pytest.raises(RuntimeError, match=r"could not download file\.gz:\n.*/a: .*refused.*\n.*/b: .*refused"):
         download(urls, path, MD5)
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_full_disk_is_an_error_that_names_the_file_and_asks_no_other_mirror(server, path: Path) -> None:
+    server.files.update(a=CONTENT, b=CONTENT)
+    path.parent.mkdir()
+    part_of(path).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file.gz.part'") as caught:
+        download([f"{server.url}/a", f"{server.url}/b"], path, MD5)
+    assert caught.value.errno == errno.ENOSPC
+    assert [name for name, _ in server.requests] == ["a"] and not path.exists()
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder that this process may not write into, even where it is root's."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        if user == 0:
+            os.seteuid(65534)
+        yield Path(folder)
+        os.seteuid(user)
+        os.chmod(folder, 0o755)
+
+
+def test_a_read_only_folder_is_named(server, read_only: Path) -> None:
+    server.files["file.gz"] = CONTENT
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*/file.gz.part'"):
+        download([f"{server.url}/file.gz"], read_only / "file.gz", MD5)
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*/folder'"):
+        download([f"{server.url}/file.gz"], read_only / "folder" / "file.gz", MD5)
+    assert list(read_only.iterdir()) == []

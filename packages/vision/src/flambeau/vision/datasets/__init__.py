@@ -1,6 +1,25 @@
-"""Image datasets. A sample is ``(image, label)``: a uint8 array ``(H, W)`` and an int, each through its transform."""
+"""Image datasets. A sample is ``(image, label)``: a PIL image and an int, each through its transform."""
 
+from .cifar import CIFAR10, CIFAR100
 from .digits import Digits
-from .mnist import MNIST
+from .emnist import EMNIST
+from .fakedata import FakeData
+from .folder import DatasetFolder, ImageFolder
+from .mnist import KMNIST, MNIST, FashionMNIST
+from .qmnist import QMNIST
+from .vision import VisionDataset
 
-__all__ = ["MNIST", "Digits"]
+__all__ = [
+    "MNIST",
+    "FashionMNIST",
+    "KMNIST",
+    "EMNIST",
+    "QMNIST",
+    "CIFAR10",
+    "CIFAR100",
+    "Digits",
+    "FakeData",
+    "DatasetFolder",
+    "ImageFolder",
+    "VisionDataset",
+]

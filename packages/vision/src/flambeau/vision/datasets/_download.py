@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http.client import HTTPException, HTTPResponse
+from io import FileIO
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -27,7 +29,7 @@ def download(urls: Sequence[str], path: Path, md5: str, timeout: float = 30.0) -
         urls: the same file on several mirrors.
         md5: of the whole file, in hexadecimal.
         timeout: seconds without a byte after which a mirror counts as dead.
-    Raises: RuntimeError saying what each mirror did, if none delivers.
+    Raises: RuntimeError saying what each mirror did, if none delivers; OSError naming the file that cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -35,12 +37,33 @@ def download(urls: Sequence[str], path: Path, md5: str, timeout: float = 30.0) -
     for url in urls:
         try:
             _fetch_checked(url, part, md5, timeout)
+        except _DiskError:
+            raise  # another mirror would not help
         except (OSError, HTTPException) as error:
             failures.append(f"  {url}: {error or type(error).__name__}")
         else:
             part.replace(path)
             return
     raise RuntimeError(_FAILED.format(name=path.name, failures="\n".join(failures)))
+
+
+class _DiskError(OSError):
+    """The file could not be written."""
+
+
+@contextlib.contextmanager
+def _writing(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _DiskError(error.errno, error.strerror, str(part)) from error
+
+
+def _write(file: FileIO, chunk: bytes) -> None:
+    """All of a chunk: without a buffer, whose last bytes would be lost in an exception where the disk is full."""
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _fetch_checked(url: str, part: Path, md5: str, timeout: float) -> None:
@@ -81,12 +104,15 @@ def _receive(response: HTTPResponse, part: Path, have: int) -> None:
     length = response.headers["Content-Length"]
     total = None if length is None else have + int(length)
     name = part.name.removesuffix(".part")
+    with _writing(part):
+        file = part.open("ab" if have else "wb", buffering=0)
     with (
-        part.open("ab" if have else "wb") as file,
+        file,
         tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, unit_divisor=1024) as bar,
     ):
         while chunk := response.read(_CHUNK):
-            file.write(chunk)
+            with _writing(part):
+                _write(file, chunk)
             bar.update(len(chunk))
             have += len(chunk)
     if total is not None and have < total:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import math
 import struct
 import zlib
@@ -13,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-_GZIP_MAGIC = b"\x1f\x8b"
+_PACKED = {b"\x1f\x8b": ("gzip", gzip.decompress), b"\xfd7zXZ\0": ("xz", lzma.decompress)}
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in an idx file, plain or gzipped.
+    """The array in an idx file, plain, gzipped or xz-compressed.
 
     Raises: ValueError naming the file and what is wrong, if it is damaged, truncated, too long or something else.
     """
@@ -39,9 +40,10 @@ def read_idx(path: Path) -> np.ndarray:
 
 def _read_unpacked(path: Path) -> bytes:
     content = path.read_bytes()
-    if not content.startswith(_GZIP_MAGIC):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is a damaged or truncated gzip file: {error}") from error
+    for magic, (name, decompress) in _PACKED.items():
+        if content.startswith(magic):
+            try:
+                return decompress(content)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+                raise ValueError(f"{path} is a damaged or truncated {name} file: {error}") from error
+    return content

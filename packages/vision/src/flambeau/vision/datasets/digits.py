@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import gzip
 import importlib.resources
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from ._images import ImageDataset, Transform
+import flambeau as fb
+
+from .vision import Transform, VisionDataset
 
 _TRAIN_SIZE = 1437
 _SPLIT_SEED = 0
 _LARGEST_COUNT = 16
 
 
-class Digits(ImageDataset):
+class Digits(VisionDataset):
     """1,797 handwritten digits of 8x8 pixels, real and small enough to need no download.
 
     1,437 are for training and 360 for testing: the first and the rest in the order of
     ``numpy.random.RandomState(0).permutation(1797)``, which NumPy guarantees never to change.
     The published pixels are counts of 0 to 16; here they are spread over 0..255 (``count * 255 / 16``, rounded), and so
-    transform and display like those of any other image.
+    transform and display like those of any other image. ``data`` (N, 8, 8) is uint8, ``targets`` (N,) int64.
 
     Args:
         root: not used, as nothing is read from it; there so that Digits and MNIST take the same arguments.
@@ -33,11 +38,11 @@ class Digits(ImageDataset):
 
     >>> dataset = Digits(train=False)
     >>> image, label = dataset[0]
-    >>> len(dataset), image.shape, label
-    (360, (8, 8), 7)
+    >>> len(dataset), image.mode, image.size, label
+    (360, 'L', (8, 8), 7)
     """
 
-    classes = tuple("0123456789")
+    classes: Sequence[str] = list("0123456789")
 
     def __init__(
         self,
@@ -46,13 +51,25 @@ class Digits(ImageDataset):
         transform: Transform = None,
         target_transform: Transform = None,
     ) -> None:
-        super().__init__(root, train, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.train = train
         rows = _read()
         order = np.random.RandomState(_SPLIT_SEED).permutation(len(rows))
         rows = rows[order[:_TRAIN_SIZE] if train else order[_TRAIN_SIZE:]]
         counts = rows[:, :-1].reshape(-1, 8, 8)
-        self.data = np.rint(counts * (255 / _LARGEST_COUNT)).astype(np.uint8)
-        self.targets = rows[:, -1].astype(np.int64)
+        self.data = fb.from_numpy(np.rint(counts * (255 / _LARGEST_COUNT)).astype(np.uint8))
+        self.targets = fb.from_numpy(rows[:, -1].astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(Image.fromarray(np.asarray(self.data[index])), int(self.targets[index]))
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: number for number, name in enumerate(self.classes)}
 
 
 def _read() -> np.ndarray:

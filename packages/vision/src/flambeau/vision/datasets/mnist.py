@@ -1,27 +1,32 @@
-"""MNIST, from its published files."""
+"""MNIST and the datasets published in its format."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from PIL import Image
+
+import flambeau as fb
 
 from ._idx import read_idx
-from ._images import ImageDataset, Transform
+from .vision import Transform, VisionDataset
 
 _NOT_FOUND = (
-    "MNIST: {name} is neither in {root} nor in {folder}, plain or gzipped. "
-    "Pass download=True to fetch it, or root= the folder where it lies."
+    "Dataset not found. {dataset}: {name} is neither in {folder} nor in {root}, plain or compressed. "
+    "You can use download=True to download it, or root= the folder where it lies."
 )
+_PACKED = ("", ".gz", ".xz")
 
 
-class MNIST(ImageDataset):
+class MNIST(VisionDataset):
     """Handwritten digits of 28x28 pixels: 60,000 for training, 10,000 for testing.
 
-    The idx files are found in ``root`` or, as PyTorch leaves them, in ``root/MNIST/raw``, plain or gzipped. They may
-    hold any number of images, as long as their headers are right.
+    The idx files are found in ``root/MNIST/raw`` or in ``root`` itself, plain or compressed. They may hold any number
+    of images, as long as their headers are right. A sample is ``(image, label)``, a PIL image of mode L and an int;
+    ``data`` (N, H, W) is uint8, ``targets`` (N,) int64.
 
     Args:
         root: the folder of the files.
@@ -36,24 +41,23 @@ class MNIST(ImageDataset):
     Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition.
     """
 
-    classes = tuple("0123456789")
+    classes: Sequence[str] = [
+        *("0 - zero", "1 - one", "2 - two", "3 - three", "4 - four"),
+        *("5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine"),
+    ]
     mirrors: ClassVar[Sequence[str]] = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     )
-    # The files of each split, images and labels, with the MD5 of what the mirrors hold (name + ".gz").
-    resources: ClassVar[dict[bool, dict[str, str]]] = {
-        True: {
-            "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
-        },
-        False: {
-            "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
-            "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
-        },
-    }
+    # Images and labels for training, images and labels for testing, with the MD5 of what the mirrors hold.
+    resources: ClassVar[Sequence[tuple[str, str]]] = (
+        ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+    )
 
-    root: Path
+    root: str | Path
 
     def __init__(
         self,
@@ -63,44 +67,104 @@ class MNIST(ImageDataset):
         target_transform: Transform = None,
         download: bool = False,
     ) -> None:
-        super().__init__(root, train, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.train = train
         if download:
             self.download()
         self.data, self.targets = self._load()
 
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(Image.fromarray(np.asarray(self.data[index])), int(self.targets[index]))
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: number for number, name in enumerate(self.classes)}
+
     @property
     def raw_folder(self) -> Path:
         """Where downloads go."""
-        return self.root / "MNIST" / "raw"
+        return Path(self.root) / type(self).__name__ / "raw"
 
     def download(self) -> None:
         """Fetch the files of this split that are not there."""
-        missing = [name for name in self.resources[self.train] if self._find(name) is None]
+        missing = [(name, md5) for name, md5 in self._files() if self._find(name) is None]
         if missing:
             from ._download import download  # here, because importing an HTTP client takes longer than reading MNIST
 
-            for name in missing:
-                urls = [f"{mirror}{name}.gz" for mirror in self.mirrors]
-                download(urls, self.raw_folder / f"{name}.gz", self.resources[self.train][name])
+            for name, md5 in missing:
+                download([mirror + name for mirror in self.mirrors], self.raw_folder / name, md5)
+
+    def _files(self) -> Sequence[tuple[str, str]]:
+        """The file of this split's images and that of its labels."""
+        return self.resources[:2] if self.train else self.resources[2:]
 
     def _find(self, name: str) -> Path | None:
-        candidates = [folder / f"{name}{end}" for folder in (self.root, self.raw_folder) for end in ("", ".gz")]
+        stem = Path(name).stem
+        candidates = [folder / f"{stem}{end}" for folder in (self.raw_folder, Path(self.root)) for end in _PACKED]
         return next((path for path in candidates if path.is_file()), None)
 
-    def _load(self) -> tuple[np.ndarray, np.ndarray]:
+    def _load(self) -> tuple[fb.Tensor, fb.Tensor]:
         paths = []
-        for name in self.resources[self.train]:
+        for name, _ in self._files():
             path = self._find(name)
             if path is None:
-                raise RuntimeError(_NOT_FOUND.format(name=name, root=self.root, folder=self.raw_folder))
+                missing = {"dataset": type(self).__name__, "name": Path(name).stem}
+                raise RuntimeError(_NOT_FOUND.format(**missing, root=self.root, folder=self.raw_folder))
             paths.append(path)
         images, labels = map(read_idx, paths)
-        for path, array, kind, dimensions in zip(paths, (images, labels), ("images", "labels"), (3, 1), strict=True):
-            if array.ndim != dimensions or array.dtype != np.uint8:
-                found = f"{array.dtype} elements in {array.ndim} dimensions"
-                raise ValueError(f"{path} does not hold {kind} (uint8 in {dimensions} dimensions) but {found}")
+        check_elements(paths[0], images, "images", 3, np.uint8)
+        labels = self._labels(paths[1], labels)
         if len(images) != len(labels):
             raise ValueError(f"{paths[0]} holds {len(images)} images, but {paths[1]} {len(labels)} labels")
+        return fb.from_numpy(images), fb.from_numpy(labels.astype(np.int64))
+
+    def _labels(self, path: Path, labels: np.ndarray) -> np.ndarray:
+        check_elements(path, labels, "labels", 1, np.uint8)
         if len(labels) and labels.max() >= len(self.classes):
-            raise ValueError(f"{paths[1]} holds the label {labels.max()}; there are {len(self.classes)} classes")
-        return images, labels.astype(np.int64)
+            raise ValueError(f"{path} holds the label {labels.max()}; there are {len(self.classes)} classes")
+        return labels
+
+
+def check_elements(path: Path, array: np.ndarray, kind: str, dimensions: int, dtype: type[np.generic]) -> None:
+    if array.ndim != dimensions or array.dtype != dtype:
+        wanted = f"{kind} ({np.dtype(dtype)} in {dimensions} dimensions)"
+        raise ValueError(f"{path} does not hold {wanted} but {array.dtype} elements in {array.ndim} dimensions")
+
+
+class FashionMNIST(MNIST):
+    """Articles of clothing, 28x28 pixels: as large as :class:`MNIST`, in its format, with its arguments, and harder.
+
+    Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
+    """
+
+    classes: Sequence[str] = [
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ]
+    mirrors = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
+    resources = (
+        ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    )
+
+
+class KMNIST(MNIST):
+    """Cursive Japanese characters, 28x28 pixels: as large as :class:`MNIST`, in its format, with its arguments.
+
+    Source: Clanuwat et al. 2018, arXiv:1812.01718.
+    """
+
+    classes: Sequence[str] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+    mirrors = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    resources = (
+        ("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
+        ("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
+        ("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
+        ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
+    )

@@ -1,0 +1,58 @@
+"""Images of noise, for trying a program before there is data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+
+import flambeau as fb
+
+from .vision import Transform, VisionDataset
+
+
+class FakeData(VisionDataset):
+    """Random images with random labels, the same for an index on every run.
+
+    Args:
+        size: how many there are.
+        image_size: their channels (1 or 3), height and width.
+        num_classes: of the labels.
+        transform, target_transform: applied to each image, to each label.
+        random_offset: added to the index, gives other images.
+    Raises: ValueError for another number of channels; IndexError beyond the size.
+
+    >>> image, label = FakeData(size=3, image_size=(3, 4, 5))[2]
+    >>> image.mode, image.size, 0 <= label < 10
+    ('RGB', (5, 4), True)
+    """
+
+    def __init__(
+        self,
+        size: int = 1000,
+        image_size: tuple[int, int, int] = (3, 224, 224),
+        num_classes: int = 10,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        random_offset: int = 0,
+    ) -> None:
+        super().__init__(transform=transform, target_transform=target_transform)
+        if image_size[0] not in (1, 3):
+            raise ValueError(f"image_size is (channels, height, width) with 1 or 3 channels; got {image_size}")
+        self.size = size
+        self.num_classes = num_classes
+        self.image_size = image_size
+        self.random_offset = random_offset
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not -self.size <= index < self.size:
+            raise IndexError(f"FakeData index {index} is out of range: there are {self.size} images")
+        generator = fb.Generator().manual_seed(index % self.size + self.random_offset)
+        channels, height, width = self.image_size
+        pixels = fb.randint(0, 256, (height, width, channels), generator=generator, dtype=fb.uint8)
+        target = fb.randint(0, self.num_classes, (1,), generator=generator).item()
+        array = pixels.numpy()
+        return self._transformed(Image.fromarray(array[..., 0] if channels == 1 else array), target)
+
+    def __len__(self) -> int:
+        return self.size

@@ -1,0 +1,185 @@
+"""Images that lie in one folder for each class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .vision import Transform, VisionDataset
+
+IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+Extensions = str | Sequence[str] | None
+Check = Callable[[str], bool] | None
+
+
+def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -> bool:
+    """Whether a name ends, in whatever case, with one of some lower-case extensions.
+
+    >>> has_file_allowed_extension("a/B.PNG", (".png", ".jpg"))
+    True
+    """
+    return filename.lower().endswith(extensions if isinstance(extensions, str) else tuple(extensions))
+
+
+def is_image_file(filename: str) -> bool:
+    """Whether a name ends like that of an image, ``IMG_EXTENSIONS``."""
+    return has_file_allowed_extension(filename, IMG_EXTENSIONS)
+
+
+def find_classes(directory: str | Path) -> tuple[list[str], dict[str, int]]:
+    """The folders in a folder, sorted, and the number of each.
+
+    Raises: FileNotFoundError if there is none.
+    """
+    with os.scandir(directory) as entries:
+        classes = sorted(entry.name for entry in entries if entry.is_dir())
+    if not classes:
+        raise FileNotFoundError(f"Couldn't find any class folder in {directory}.")
+    return classes, {name: number for number, name in enumerate(classes)}
+
+
+def make_dataset(
+    directory: str | Path,
+    class_to_idx: dict[str, int] | None = None,
+    extensions: Extensions = None,
+    is_valid_file: Check = None,
+    allow_empty: bool = False,
+) -> list[tuple[str, int]]:
+    """The files below the folders of some classes, each with its class's number, sorted.
+
+    Raises: ValueError unless exactly one of ``extensions`` and ``is_valid_file`` is given; FileNotFoundError for a
+        class without a file, unless ``allow_empty``.
+    """
+    directory = os.path.expanduser(directory)
+    if class_to_idx is None:
+        _, class_to_idx = find_classes(directory)
+    elif not class_to_idx:
+        raise ValueError("'class_to_index' must have at least one entry to collect any samples.")
+    if (extensions is None) == (is_valid_file is None):
+        raise ValueError("Both extensions and is_valid_file cannot be None or not None at the same time")
+
+    samples: list[tuple[str, int]] = []
+    empty = []
+    for name in sorted(class_to_idx):
+        files = _files_below(os.path.join(directory, name))
+        if is_valid_file is not None:
+            chosen = [path for path in files if is_valid_file(path)]
+        else:
+            chosen = [path for path in files if has_file_allowed_extension(path, extensions or ())]
+        samples += [(path, class_to_idx[name]) for path in chosen]
+        if not chosen:
+            empty.append(name)
+    if empty and not allow_empty:
+        message = f"Found no valid file for the classes {', '.join(empty)}. "
+        if extensions is not None:
+            message += (
+                f"Supported extensions are: {extensions if isinstance(extensions, str) else ', '.join(extensions)}"
+            )
+        raise FileNotFoundError(message)
+    return samples
+
+
+def _files_below(directory: str) -> list[str]:
+    folders = sorted(os.walk(directory, followlinks=True))
+    return [os.path.join(folder, name) for folder, _, names in folders for name in sorted(names)]
+
+
+def pil_loader(path: str | Path) -> Image.Image:
+    """An image file, decoded into RGB.
+
+    Raises: OSError naming the file, if it is missing, damaged or none of the formats that Pillow knows.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise OSError(f"{path} cannot be decoded as an image: {error}") from error
+
+
+default_loader = pil_loader
+
+
+class DatasetFolder(VisionDataset):
+    """Files in one folder for each class, loaded by a function of one's own.
+
+    Args:
+        root: the folder of the classes' folders, which may hold folders themselves.
+        loader: the sample in a file, from its path.
+        extensions: of the files to take, in lower case, or
+        is_valid_file: whether to take the file of a path.
+        transform, target_transform: applied to each sample, to each class's number.
+        allow_empty: a folder may be without files.
+    Raises: as :func:`make_dataset` and :func:`find_classes`; IndexError for a sample that is not there.
+
+    ``classes`` are the folders' names, sorted, ``class_to_idx`` their numbers, ``samples`` the pairs of path and
+    number, ``targets`` the numbers alone.
+    """
+
+    root: str | Path
+
+    def __init__(
+        self,
+        root: str | Path,
+        loader: Callable[[str], Any],
+        extensions: Extensions = None,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        is_valid_file: Check = None,
+        allow_empty: bool = False,
+    ) -> None:
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.loader = loader
+        self.extensions = extensions
+        self.classes, self.class_to_idx = self.find_classes(self.root)
+        self.samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
+        self.targets = [target for _, target in self.samples]
+
+    @staticmethod
+    def make_dataset(
+        directory: str | Path,
+        class_to_idx: dict[str, int],
+        extensions: Extensions = None,
+        is_valid_file: Check = None,
+        allow_empty: bool = False,
+    ) -> list[tuple[str, int]]:
+        """The samples; for a subclass to replace."""
+        return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """The classes and their numbers; for a subclass to replace."""
+        return find_classes(directory)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        path, target = self.samples[index]
+        return self._transformed(self.loader(path), target)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+class ImageFolder(DatasetFolder):
+    """Images in one folder for each class: ``root/cat/1.png``, ``root/dog/x/2.jpg``.
+
+    Args: as :class:`DatasetFolder`'s, with Pillow for ``loader`` (RGB) and the usual extensions of images.
+    ``imgs`` is another name for ``samples``.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        loader: Callable[[str], Any] = default_loader,
+        is_valid_file: Check = None,
+        allow_empty: bool = False,
+    ) -> None:
+        extensions = IMG_EXTENSIONS if is_valid_file is None else None
+        super().__init__(root, loader, extensions, transform, target_transform, is_valid_file, allow_empty)
+        self.imgs = self.samples

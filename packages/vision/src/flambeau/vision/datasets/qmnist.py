@@ -1,0 +1,71 @@
+"""QMNIST: MNIST made anew, with what is known of each digit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from .mnist import MNIST, check_elements
+
+
+class QMNIST(MNIST):
+    """MNIST made anew from its sources, with 60,000 test images and the writer of each digit.
+
+    Args:
+        what: ``"train"``, ``"test"``, ``"test10k"`` (those of MNIST), ``"test50k"`` (the others) or ``"nist"`` (all
+            402,953); None leaves it to ``train``.
+        compat: the target is the digit; otherwise an int64 tensor (8,) of all that is known about it.
+        train, transform, target_transform, download: as for :class:`MNIST`.
+    Raises: ValueError for another ``what``; as :class:`MNIST`.
+
+    Source: Yadav and Bottou 2019, arXiv:1905.10498.
+    """
+
+    subsets: ClassVar[dict[str, str]] = {
+        "train": "train", "test": "test", "test10k": "test", "test50k": "test", "nist": "nist",
+    }  # fmt: skip
+    mirrors = ("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",)
+    archives: ClassVar[dict[str, Sequence[tuple[str, str]]]] = {
+        "train": (
+            ("qmnist-train-images-idx3-ubyte.gz", "ed72d4157d28c017586c42bc6afe6370"),
+            ("qmnist-train-labels-idx2-int.gz", "0058f8dd561b90ffdd0f734c6a30e5e4"),
+        ),
+        "test": (
+            ("qmnist-test-images-idx3-ubyte.gz", "1394631089c404de565df7b7aeaf9412"),
+            ("qmnist-test-labels-idx2-int.gz", "5b5b05890a5e13444e108efe57b788aa"),
+        ),
+        "nist": (
+            ("xnist-images-idx3-ubyte.xz", "7f124b3b8ab81486c9d8c2749c17f834"),
+            ("xnist-labels-idx2-int.xz", "5ed0e788978e45d4a8bd4b7caec3d79d"),
+        ),
+    }
+
+    def __init__(
+        self, root: str | Path, what: str | None = None, compat: bool = True, train: bool = True, **kwargs: Any
+    ) -> None:
+        self.what = what or ("train" if train else "test")
+        if self.what not in self.subsets:
+            raise ValueError(f"Unknown value '{what}' for argument what. Valid values are {set(self.subsets)}.")
+        self.compat = compat
+        super().__init__(root, train, **kwargs)
+        part = {"test10k": slice(10_000), "test50k": slice(10_000, None)}.get(self.what, slice(None))
+        self.data, self.targets = self.data[part], self.targets[part]
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        target = self.targets[index]
+        image = Image.fromarray(np.asarray(self.data[index]))
+        return self._transformed(image, int(target[0]) if self.compat else target)
+
+    def _files(self) -> Sequence[tuple[str, str]]:
+        return self.archives[self.subsets[self.what]]
+
+    def _labels(self, path: Path, labels: np.ndarray) -> np.ndarray:
+        check_elements(path, labels, "labels", 2, np.int32)
+        return labels
+
+    def extra_repr(self) -> str:
+        return f"Split: {self.what}"

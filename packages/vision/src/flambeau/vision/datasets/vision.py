@@ -1,0 +1,90 @@
+"""What all image datasets share: a root, transforms and a description of themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from flambeau.data import Dataset
+
+Transform: TypeAlias = Callable[[Any], Any] | None
+Transforms: TypeAlias = Callable[[Any, Any], tuple[Any, Any]] | None
+
+
+class VisionDataset(Dataset[tuple[Any, Any]]):
+    """The base of a dataset of images: ``__getitem__`` and ``__len__`` are for the subclass to give.
+
+    Args:
+        root: the folder of the files, None if there are none.
+        transforms: of an image and its target together, or
+        transform, target_transform: of each by itself.
+    Raises: ValueError if both kinds of transform are given.
+    """
+
+    train: bool
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        transforms: Transforms = None,
+        transform: Transform = None,
+        target_transform: Transform = None,
+    ) -> None:
+        separate = transform is not None or target_transform is not None
+        if transforms is not None and separate:
+            raise ValueError("Only transforms or transform/target_transform can be passed as argument")
+        self.root = os.path.expanduser(root) if isinstance(root, str) else root
+        self.transform = transform
+        self.target_transform = target_transform
+        self.transforms = StandardTransform(transform, target_transform) if separate else transforms
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} has no __len__")
+
+    def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
+        # Not through `transforms`, because programs exchange a dataset's `transform` after it is made.
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return image, target
+
+    def __repr__(self) -> str:
+        lines = [f"Dataset {type(self).__name__}", f"Number of datapoints: {len(self)}"]
+        if self.root is not None:
+            lines.append(f"Root location: {self.root}")
+        lines += self.extra_repr().splitlines()
+        if self.transforms is not None:
+            lines.append(repr(self.transforms))
+        return "\n    ".join(lines)
+
+    def extra_repr(self) -> str:
+        """Further lines of the description, by default the split of a dataset that has one."""
+        return f"Split: {'Train' if self.train else 'Test'}" if hasattr(self, "train") else ""
+
+
+class StandardTransform:
+    """A transform of the image and one of the target, as one of both."""
+
+    def __init__(self, transform: Transform = None, target_transform: Transform = None) -> None:
+        self.transform = transform
+        self.target_transform = target_transform
+
+    def __call__(self, input: Any, target: Any) -> tuple[Any, Any]:
+        if self.transform is not None:
+            input = self.transform(input)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return input, target
+
+    def __repr__(self) -> str:
+        lines = [type(self).__name__]
+        for head, transform in (("Transform: ", self.transform), ("Target transform: ", self.target_transform)):
+            if transform is not None:
+                lines.append(head + repr(transform).replace("\n", "\n" + " " * len(head)))
+        return "\n".join(lines)

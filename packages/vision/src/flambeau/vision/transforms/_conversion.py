@@ -1,0 +1,188 @@
+"""Between PIL images, arrays and tensors, and between their dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+from flambeau import nn
+
+from ._image import white
+
+_DTYPES = {"I": np.int32, "I;16": np.uint16, "F": np.float32, "1": np.uint8}
+
+
+def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
+    """An image as a tensor ``(C, H, W)``; uint8 becomes float in 0..1.
+
+    Other dtypes keep their values and their dtype, as do PIL's modes I (int32), I;16 (uint16) and F (float32).
+
+    Args:
+        pic: a PIL image, or an array ``(H, W)`` or ``(H, W, C)``.
+    Raises: TypeError for anything else, ValueError for an array of other than 2 or 3 dimensions.
+
+    >>> import numpy
+    >>> to_tensor(numpy.array([[0, 255]], dtype=numpy.uint8))
+    tensor([[[0., 1.]]])
+    """
+    array = _as_array(pic)
+    planes = _planes(array)
+    if array.dtype == np.uint8:
+        return fb.div(planes, 255, out=fb.empty(planes.shape))
+    return planes.clone(memory_format=fb.contiguous_format)
+
+
+def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
+    """A PIL image as a tensor ``(C, H, W)`` of the same numbers: uint8 for most modes.
+
+    Raises: TypeError for anything but a PIL image.
+    """
+    if not isinstance(pic, Image.Image):
+        raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
+    return _planes(_as_array(pic)).clone(memory_format=fb.contiguous_format)
+
+
+def _as_array(pic: Any) -> np.ndarray:
+    if isinstance(pic, Image.Image):
+        array = np.asarray(pic, dtype=_DTYPES.get(pic.mode, np.uint8))
+        return array * np.uint8(255) if pic.mode == "1" else array
+    if not isinstance(pic, np.ndarray):
+        raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
+    if pic.ndim not in (2, 3):
+        raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions, shape {pic.shape}.")
+    return pic
+
+
+def _planes(array: np.ndarray) -> fb.Tensor:
+    if min(array.strides, default=0) < 0:
+        array = np.ascontiguousarray(array)
+    tensor = fb.from_numpy(array)
+    return tensor[None] if array.ndim == 2 else tensor.permute(2, 0, 1)
+
+
+def convert_image_dtype(image: fb.Tensor, dtype: fb.dtype = fb.float32) -> fb.Tensor:
+    """A tensor in another dtype, with white kept white: 1 in floats, the largest number in integers.
+
+    Args:
+        image: of any shape.
+        dtype: floating or integer.
+    Raises: RuntimeError for a float to an integer dtype that cannot hold its precision.
+
+    >>> convert_image_dtype(fb.tensor([0, 51, 255], dtype=fb.uint8))
+    tensor([0.0000, 0.2000, 1.0000])
+    """
+    if image.dtype is dtype:
+        return image
+    if image.dtype.is_floating_point:
+        return image.to(dtype) if dtype.is_floating_point else _quantized(image, dtype)
+    largest = white(image.dtype)
+    if dtype.is_floating_point:
+        return image.to(dtype) / largest
+    goal = white(dtype)
+    if largest > goal:
+        return fb.div(image, (largest + 1) // (goal + 1), rounding_mode="trunc").to(dtype)
+    return image.to(dtype) * ((goal + 1) // (largest + 1))
+
+
+def _quantized(image: fb.Tensor, dtype: fb.dtype) -> fb.Tensor:
+    too_fine = (fb.int32, fb.int64) if image.dtype is not fb.float64 else (fb.int64,)
+    if dtype in too_fine:
+        raise RuntimeError(f"The cast from {image.dtype} to {dtype} cannot be performed safely.")
+    # A little less than one more than the largest: each integer gets an equal share of 0..1.
+    return (image * (white(dtype) + 1.0 - 1e-3)).to(dtype)
+
+
+def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.Image:
+    """A tensor ``(C, H, W)`` or ``(H, W)``, or an array ``(H, W, C)`` or ``(H, W)``, as a PIL image.
+
+    Args:
+        pic: of 1 to 4 channels; a tensor's floats, 0..1, are spread over 0..255 unless the mode is F.
+        mode: of the image; None for L, LA, RGB or RGBA by the number of channels, and I, I;16 and F by one's dtype.
+    Raises: TypeError for another dtype or kind, ValueError for another shape or a mode that does not fit.
+
+    >>> to_pil_image(fb.ones(3, 4, 5)).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    array = _channels_last(pic, mode)
+    channels = array.shape[2]
+    if channels == 1:
+        array = array[..., 0]
+        found = {"uint8": "L", "int16": "I;16", "uint16": "I;16", "int32": "I", "float32": "F"}.get(array.dtype.name)
+        if found is None:
+            raise TypeError(f"Input type {array.dtype} is not supported")
+        if mode is not None and mode != found and not (mode in ("1", "P") and found == "L"):
+            raise ValueError(f"Incorrect mode ({mode}) supplied for input type {array.dtype}. Should be {found}")
+        return Image.fromarray(array.view(np.uint16) if found == "I;16" else array)
+    if array.dtype != np.uint8:
+        raise TypeError(f"Input type {array.dtype} is not supported")
+    permitted = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}[channels]
+    if mode is not None and mode not in permitted:
+        raise ValueError(f"Only modes {list(permitted)} are supported for {channels}-channel inputs; got {mode}")
+    return Image.frombytes(mode or permitted[0], (array.shape[1], array.shape[0]), array.tobytes())
+
+
+def _channels_last(pic: Any, mode: str | None) -> np.ndarray:
+    if not isinstance(pic, fb.Tensor | np.ndarray):
+        raise TypeError(f"pic should be Tensor or ndarray. Got {type(pic)}.")
+    if pic.ndim not in (2, 3):
+        raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+    if isinstance(pic, fb.Tensor):
+        planes = pic.detach().cpu() if pic.ndim == 3 else pic.detach().cpu()[None]
+        if planes.dtype.is_floating_point and mode != "F":
+            planes = (planes * 255).to(fb.uint8)
+        array = planes.permute(1, 2, 0).numpy()
+    else:
+        array = pic if pic.ndim == 3 else pic[:, :, None]
+    if array.shape[2] not in (1, 2, 3, 4):
+        raise ValueError(f"pic should have 1 to 4 channels. Got {array.shape[2]} channels.")
+    return np.ascontiguousarray(array)
+
+
+class ToTensor:
+    """An image as a tensor ``(C, H, W)``, uint8 as float in 0..1: :func:`~functional.to_tensor`."""
+
+    def __call__(self, pic: Image.Image | np.ndarray) -> fb.Tensor:
+        return to_tensor(pic)
+
+    def __repr__(self) -> str:
+        return "ToTensor()"
+
+
+class PILToTensor:
+    """A PIL image as a tensor ``(C, H, W)`` of the same numbers: :func:`~functional.pil_to_tensor`."""
+
+    def __call__(self, pic: Image.Image) -> fb.Tensor:
+        return pil_to_tensor(pic)
+
+    def __repr__(self) -> str:
+        return "PILToTensor()"
+
+
+class ConvertImageDtype(nn.Module):
+    """A tensor in another dtype, with white kept white: :func:`~functional.convert_image_dtype`."""
+
+    def __init__(self, dtype: fb.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, image: fb.Tensor) -> fb.Tensor:
+        return convert_image_dtype(image, self.dtype)
+
+    def extra_repr(self) -> str:
+        return f"dtype={self.dtype}"
+
+
+class ToPILImage:
+    """A tensor or an array as a PIL image: :func:`~functional.to_pil_image`."""
+
+    def __init__(self, mode: str | None = None) -> None:
+        self.mode = mode
+
+    def __call__(self, pic: fb.Tensor | np.ndarray) -> Image.Image:
+        return to_pil_image(pic, self.mode)
+
+    def __repr__(self) -> str:
+        return f"ToPILImage({'' if self.mode is None else f'mode={self.mode}'})"

@@ -1,0 +1,93 @@
+"""What counts as an image here, and how one function serves all three kinds of them.
+
+An image is a PIL image, a NumPy array ``(H, W)`` or ``(H, W, C)``, or a tensor ``(..., H, W)``, of which leading
+dimensions beyond the channels are a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+
+ImageT = TypeVar("ImageT", Image.Image, np.ndarray, fb.Tensor)
+
+
+def is_pil(image: Any) -> bool:
+    return isinstance(image, Image.Image)
+
+
+def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
+    """Apply a function of tensors ``(..., H, W)`` to a tensor, or to an array ``(H, W)`` or ``(H, W, C)``.
+
+    Raises: TypeError for anything else, and for tensors and arrays of other than 2 or 3, and 2 or more, dimensions.
+    """
+    if isinstance(image, fb.Tensor):
+        if image.ndim < 2:
+            raise TypeError(f"a tensor that is an image should be (..., H, W); got shape {tuple(image.shape)}")
+        return function(image)
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"img should be a PIL image, a NumPy array or a tensor. Got {type(image)}")
+    if image.ndim not in (2, 3):
+        raise TypeError(f"an array that is an image should be (H, W) or (H, W, C); got shape {image.shape}")
+    if image.ndim == 2:
+        return function(fb.from_numpy(image)).numpy()
+    return np.ascontiguousarray(function(fb.from_numpy(image.transpose(2, 0, 1))).numpy().transpose(1, 2, 0))
+
+
+def get_dimensions(img: Any) -> list[int]:
+    """``[channels, height, width]`` of an image.
+
+    >>> import flambeau
+    >>> get_dimensions(flambeau.zeros(8, 3, 4, 5))
+    [3, 4, 5]
+    """
+    if isinstance(img, Image.Image):
+        return [len(img.getbands()), img.height, img.width]
+    if isinstance(img, np.ndarray) and img.ndim in (2, 3):
+        return [1 if img.ndim == 2 else img.shape[2], img.shape[0], img.shape[1]]
+    if isinstance(img, fb.Tensor) and img.ndim >= 2:
+        return [1 if img.ndim == 2 else img.shape[-3], img.shape[-2], img.shape[-1]]
+    found = f"shape {tuple(img.shape)}" if isinstance(img, fb.Tensor | np.ndarray) else str(type(img))
+    raise TypeError(f"an image is a PIL image, an array (H, W) or (H, W, C), or a tensor (..., H, W). Got {found}")
+
+
+def get_image_size(img: Any) -> list[int]:
+    """``[width, height]`` of an image."""
+    _, height, width = get_dimensions(img)
+    return [width, height]
+
+
+def get_image_num_channels(img: Any) -> int:
+    """How many channels an image has."""
+    return get_dimensions(img)[0]
+
+
+def white(dtype: fb.dtype) -> int:
+    """What stands for white: 1 for floats, the largest number of an integer dtype."""
+    return 1 if dtype.is_floating_point else int(fb.iinfo(dtype).max)
+
+
+def through_float(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor], clamp: bool = False) -> fb.Tensor:
+    """Compute in floating point; round and, if asked to, clamp the result back into an integer dtype."""
+    if planes.dtype.is_floating_point:
+        return function(planes)
+    result = function(planes.to(fb.float32)).round()
+    if clamp:
+        result = result.clamp(fb.iinfo(planes.dtype).min, fb.iinfo(planes.dtype).max)
+    return result.to(planes.dtype)
+
+
+def as_batch(planes: fb.Tensor) -> fb.Tensor:
+    """``(..., H, W)`` as ``(N, C, H, W)``."""
+    return planes.reshape(-1, *([1] * max(0, 3 - planes.ndim)), *planes.shape[-3:])
+
+
+def on_batch(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor]) -> fb.Tensor:
+    """Apply a function of ``(N, C, H, W)`` that may change the last two dimensions to ``(..., H, W)``."""
+    result = function(as_batch(planes))
+    return result.reshape(*planes.shape[:-2], *result.shape[-2:])

@@ -1,0 +1,106 @@
+"""Bringing the numbers of a tensor image to a common scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import flambeau as fb
+from flambeau import nn
+
+
+def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> fb.Tensor:
+    """``(tensor - mean) / std``, per channel.
+
+    Args:
+        tensor: ``(..., C, H, W)``, floating.
+        mean, std: one value per channel, or one for all; ``std`` without zeros.
+        inplace: write into ``tensor`` itself.
+    Raises: TypeError if it is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions or
+        another number of channels.
+
+    >>> normalize(fb.ones(2, 1, 1), mean=[1.0, 0.0], std=[2.0, 1.0]).flatten()
+    tensor([0., 1.])
+    """
+    if not isinstance(tensor, fb.Tensor):
+        raise TypeError(f"img should be Tensor Image. Got {type(tensor)}. Put ToTensor() before it.")
+    if not tensor.dtype.is_floating_point:
+        raise TypeError(f"Input tensor should be a float tensor. Got {tensor.dtype}. Put ToTensor() before it.")
+    if tensor.ndim < 3:
+        shape = tuple(tensor.shape)
+        raise ValueError(f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {shape}")
+    channels = tensor.shape[-3]
+    if any(len(values) not in (1, channels) for values in (mean, std)):
+        values = f"{len(mean)} means and {len(std)} standard deviations"
+        raise ValueError(f"normalize has {values}, which do not fit an image of shape {tuple(tensor.shape)}")
+    center, scale = _columns(tuple(mean), tuple(std), tensor.dtype, tensor.device)
+    return (tensor.sub_(center) if inplace else tensor - center).div_(scale)
+
+
+@lru_cache(maxsize=64)
+def _columns(
+    mean: tuple[float, ...], std: tuple[float, ...], dtype: fb.dtype, device: fb.device
+) -> tuple[fb.Tensor, fb.Tensor]:
+    """Mean and standard deviation as ``(C, 1, 1)``, kept because making them takes longer than using them."""
+    center, scale = (fb.tensor([float(x) for x in xs], dtype=dtype, device=device).view(-1, 1, 1) for xs in (mean, std))
+    if not scale.all():
+        raise ValueError(f"std evaluated to zero after conversion to {dtype}, leading to division by zero: {list(std)}")
+    return center, scale
+
+
+class Normalize(nn.Module):
+    """``(image - mean) / std``, per channel: :func:`~functional.normalize`.
+
+    Args:
+        mean, std: one value per channel, or one for all; ``std`` without zeros.
+        inplace: write into the image itself.
+    Raises: ValueError if ``std`` holds a zero; as :func:`~functional.normalize` when called.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
+        super().__init__()
+        if not all(std):
+            raise ValueError(f"std must hold no zeros; got {list(std)}")
+        self.mean = mean
+        self.std = std
+        self.inplace = inplace
+
+    def forward(self, tensor: fb.Tensor) -> fb.Tensor:
+        return normalize(tensor, self.mean, self.std, self.inplace)
+
+    def __repr__(self) -> str:
+        return f"Normalize(mean={self.mean}, std={self.std})"
+
+
+class LinearTransformation(nn.Module):
+    """``(flattened image - mean_vector) @ transformation_matrix``, such as whitening.
+
+    Args:
+        transformation_matrix: ``(D, D)`` with D = C * H * W.
+        mean_vector: ``(D,)``.
+    Raises: ValueError for shapes, and images, that do not fit.
+    """
+
+    def __init__(self, transformation_matrix: fb.Tensor, mean_vector: fb.Tensor) -> None:
+        super().__init__()
+        rows, columns = transformation_matrix.shape
+        if rows != columns:
+            raise ValueError(f"transformation_matrix should be square. Got [{rows} x {columns}] rectangular matrix.")
+        if mean_vector.shape[0] != rows:
+            raise ValueError(f"mean_vector should have the length {rows} of the matrix. Got {mean_vector.shape[0]}")
+        self.transformation_matrix = transformation_matrix
+        self.mean_vector = mean_vector
+
+    def forward(self, tensor: fb.Tensor) -> fb.Tensor:
+        size = tensor.shape[-3] * tensor.shape[-2] * tensor.shape[-1]
+        if size != len(self.mean_vector):
+            raise ValueError(
+                f"Input tensor and transformation matrix have incompatible shape: {tuple(tensor.shape)} and "
+                f"{tuple(self.transformation_matrix.shape)}"
+            )
+        flat = tensor.reshape(-1, size) - self.mean_vector
+        return (flat @ self.transformation_matrix).reshape(tensor.shape)
+
+    def __repr__(self) -> str:
+        matrix, mean = self.transformation_matrix.tolist(), self.mean_vector.tolist()
+        return f"LinearTransformation(transformation_matrix={matrix}, mean_vector={mean})"
