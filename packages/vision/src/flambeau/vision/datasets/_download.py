@@ -37,8 +37,8 @@ def download(urls: Sequence[str], path: Path, md5: str, timeout: float = 30.0) -
     for url in urls:
         try:
             _fetch_checked(url, part, md5, timeout)
-        except _DiskError:
-            raise  # another mirror would not help
+        except _DiskError as failure:  # another mirror would not help
+            raise OSError(failure.error.errno, failure.error.strerror, str(part)) from failure
         except (OSError, HTTPException) as error:
             failures.append(f"  {url}: {error or type(error).__name__}")
         else:
@@ -47,16 +47,20 @@ def download(urls: Sequence[str], path: Path, md5: str, timeout: float = 30.0) -
     raise RuntimeError(_FAILED.format(name=path.name, failures="\n".join(failures)))
 
 
-class _DiskError(OSError):
-    """The file could not be written."""
+class _DiskError(Exception):
+    """The file could not be written. Not an OSError, as what a mirror does wrong is one."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @contextlib.contextmanager
-def _writing(part: Path) -> Iterator[None]:
+def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _DiskError(error.errno, error.strerror, str(part)) from error
+        raise _DiskError(error) from error
 
 
 def _write(file: FileIO, chunk: bytes) -> None:
@@ -104,14 +108,14 @@ def _receive(response: HTTPResponse, part: Path, have: int) -> None:
     length = response.headers["Content-Length"]
     total = None if length is None else have + int(length)
     name = part.name.removesuffix(".part")
-    with _writing(part):
+    with _writing():
         file = part.open("ab" if have else "wb", buffering=0)
     with (
         file,
         tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, unit_divisor=1024) as bar,
     ):
         while chunk := response.read(_CHUNK):
-            with _writing(part):
+            with _writing():
                 _write(file, chunk)
             bar.update(len(chunk))
             have += len(chunk)
