@@ -154,11 +154,6 @@ def test_options_that_make_no_sense_are_refused(dataset: Any, options: dict[str,
         DataLoader(dataset, **options)
 
 
-def test_workers_are_refused() -> None:
-    with pytest.raises(NotImplementedError, match=r"pass num_workers=0 instead of 2\."):
-        DataLoader(range(3), num_workers=2)
-
-
 def test_an_error_in_the_dataset_reaches_the_caller() -> None:
     class Broken(Dataset[int]):
         def __len__(self) -> int:

@@ -4,8 +4,19 @@ NumPy is all this package needs. Where ``flambeau-tensor-core`` is installed bat
 they are NumPy arrays.
 """
 
+from ._worker import WorkerInfo, get_worker_info
 from .collate import default_collate, default_convert
-from .dataset import Batch, ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .dataset import (
+    Batch,
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from .loader import DataLoader
 from .sampler import (
     BatchSampler,
@@ -19,6 +30,7 @@ from .sampler import (
 __all__ = [
     "Batch",
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -26,11 +38,14 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "default_collate",
     "default_convert",
+    "get_worker_info",
     "random_split",
 ]

@@ -48,8 +48,13 @@ def begin_draw(generator: np.random.Generator | TensorGenerator | None) -> np.ra
     flambeau's default generator (``flambeau.manual_seed`` decides) or, without tensor-core, NumPy's global state
     (``numpy.random.seed`` decides).
     """
+    return generator if isinstance(generator, np.random.Generator) else np.random.default_rng(draw_seed(generator))
+
+
+def draw_seed(generator: np.random.Generator | TensorGenerator | None) -> int:
+    """One number to seed an epoch with."""
     if isinstance(generator, np.random.Generator):
-        return generator
+        return int(generator.integers(_SEEDS))
     if HAS_TENSORS:
-        return np.random.default_rng(draw_integer(_SEEDS, generator))
-    return np.random.default_rng(np.random.randint(_SEEDS, dtype=np.int64))
+        return draw_integer(_SEEDS, generator)
+    return int(np.random.randint(_SEEDS, dtype=np.int64))

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from . import _shared_memory
+
 # Imported by name, so that type checkers need no tensor-core either.
 _flambeau: Any = importlib.import_module("flambeau")
 
@@ -22,6 +24,10 @@ Column: TypeAlias = Any
 # For isinstance: nothing is a tensor where tensor-core is absent.
 TENSOR_TYPES: tuple[type, ...] = (_flambeau.Tensor,) if HAS_TENSORS else ()
 
+ARRAY_TYPES = (np.ndarray, *TENSOR_TYPES)
+
+default_generator: Any = _flambeau.default_generator if HAS_TENSORS else None
+
 
 def from_array(array: np.ndarray) -> Column:
     """The array as a tensor where there are tensors: sharing its memory if that may be written, else a copy."""
@@ -32,17 +38,58 @@ def from_array(array: np.ndarray) -> Column:
 
 
 def stack(columns: Sequence[Column]) -> Column:
-    if isinstance(columns[0], TENSOR_TYPES):
-        return _flambeau.stack(list(columns))
-    return from_array(np.stack(columns))
+    """The columns along a leading dimension; in a worker, in memory that the loader reads."""
+    first = columns[0]
+    if isinstance(first, TENSOR_TYPES):
+        memory = None if any(column.requires_grad for column in columns) else _memory(len(columns), first)
+        return _flambeau.stack(list(columns)) if memory is None else _flambeau.stack(list(columns), out=memory)
+    alike = all(column.dtype == first.dtype for column in columns)
+    dtype: np.dtype[Any] = first.dtype if alike else np.result_type(*(column.dtype for column in columns))
+    return from_array(np.stack(columns, out=_shared_memory.empty((len(columns), *first.shape), dtype)))
 
 
 def take(column: Column, indices: Sequence[int]) -> Column:
-    """The rows at ``indices``, by one indexing operation."""
+    """The rows at ``indices``, by one indexing operation; in a worker, in memory that the loader reads.
+
+    Raises: IndexError for an index out of range.
+    """
     rows: Any = np.asarray(indices, dtype=np.int64)
-    return column[_flambeau.from_numpy(rows) if isinstance(column, TENSOR_TYPES) else rows]
+    if isinstance(column, TENSOR_TYPES):
+        return column[_flambeau.from_numpy(rows)]
+    memory = _shared_memory.empty((len(rows), *column.shape[1:]), column.dtype)
+    return column[rows] if memory is None else np.take(column, rows, axis=0, out=memory)
+
+
+def _memory(count: int, like: Column) -> Column | None:
+    """Memory of a worker's for ``count`` tensors like one, if there is any."""
+    if like.device.type != "cpu" or like.dtype is _flambeau.bfloat16:
+        return None
+    values = like.detach().numpy()
+    array = _shared_memory.empty((count, *values.shape), values.dtype)
+    return None if array is None else _flambeau.from_numpy(array)
+
+
+def take_apart(tensor: Column) -> Any:
+    """How to pickle a tensor: a function and its arguments, one of which is an array over the tensor's memory."""
+    if tensor.__dict__ or tensor.device.type != "cpu":
+        return NotImplemented
+    values = tensor.detach().contiguous()
+    half = values.dtype is _flambeau.bfloat16
+    return _put_together, ((values.view(_flambeau.int16) if half else values).numpy(), half, tensor.requires_grad)
+
+
+def _put_together(values: np.ndarray, half: bool, requires_grad: bool) -> Column:
+    tensor = _flambeau.from_numpy(values)
+    tensor = tensor.view(_flambeau.bfloat16) if half else tensor
+    return tensor.requires_grad_() if requires_grad else tensor
 
 
 def draw_integer(high: int, generator: object) -> int:
     """One number in ``[0, high)`` from a ``flambeau.Generator``, or from flambeau's default one if None."""
     return int(_flambeau.randint(0, high, (1,), generator=generator).item())
+
+
+def use_one_thread() -> None:
+    """Leave the other cores to the other workers."""
+    if HAS_TENSORS:
+        _flambeau.set_num_threads(1)

@@ -53,6 +53,9 @@ class IterableDataset(Dataset[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__(self)")
 
+    def __add__(self, other: Dataset[Any]) -> Any:
+        return ChainDataset([self, other])
+
 
 class Batch(Sequence[tuple[Any, ...]]):
     """Samples fetched together: reads like the list of them, holds their columns already stacked.
@@ -137,6 +140,71 @@ class ConcatDataset(Dataset[T_co]):
         start = self.cumulative_sizes[which - 1] if which else 0
         sample: T_co = self.datasets[which][position - start]
         return sample
+
+
+class StackDataset(Dataset[Any]):
+    """Datasets side by side: a sample is the tuple of theirs, or the dict where they were given by name.
+
+    Args:
+        args, kwargs: at least one dataset, all of one length, either by position or by name.
+    Raises: ValueError if there is none, if they are given in both ways or their lengths differ.
+
+    >>> StackDataset("ab", [1, 2])[1]
+    ('b', 2)
+    >>> StackDataset(letter="ab", number=[1, 2])[0]
+    {'letter': 'a', 'number': 1}
+    """
+
+    datasets: tuple[Any, ...] | dict[str, Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            found = "both" if args else "none"
+            raise ValueError(f"StackDataset wants datasets either by position or by name; got {found}")
+        self.datasets = args or kwargs
+        lengths = [len(part) for part in self.parts]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset wants datasets of one length; got lengths {lengths}")
+
+    @property
+    def parts(self) -> list[Any]:
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._named([part[index] for part in self.parts])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        columns = [fetch_many(part, indices) for part in self.parts]
+        return [self._named(values) for values in zip(*columns, strict=True)]
+
+    def _named(self, values: Sequence[Any]) -> Any:
+        return dict(zip(self.datasets, values, strict=True)) if isinstance(self.datasets, dict) else tuple(values)
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """Streams one after the other; ``a + b`` of two streams is one.
+
+    Raises: TypeError, while iterating, for anything but an IterableDataset.
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[T_co]:
+        for dataset in self._checked():
+            yield from dataset
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self._checked())  # type: ignore[misc, arg-type]
+
+    def _checked(self) -> Iterator[IterableDataset[Any]]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                raise TypeError(f"ChainDataset wants IterableDatasets; got {type(dataset).__name__}")
+            yield dataset
 
 
 class Subset(Dataset[T_co]):

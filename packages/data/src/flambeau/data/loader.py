@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from . import _random
+from . import _options, _random
+from ._fetch import Recipe
+from ._iterators import ParallelPass, Pass, SerialPass, Workers
+from ._seeds import Seeds
 from .collate import default_collate, default_convert
-from .dataset import IterableDataset, fetch_many
-from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count, batched, check_positive
-
-_EXCLUDES = "DataLoader: {option} and {other} exclude each other, because {reason}"
-
+from .dataset import IterableDataset
+from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count, check_positive
 
 T_co = TypeVar("T_co", covariant=True)
 
+_NO_GPU = "pin_memory=True has no effect: there is no GPU to copy pinned memory to"
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
 
 class DataLoader(Generic[T_co]):
-    """Batches of a dataset, in one process.
+    """Batches of a dataset, read in the calling thread or by workers.
 
-    Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. The order is decided
-    by ``generator`` alone: two loaders given the same seed yield the same batches.
+    Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. Samples, order and
+    random augmentations are decided by ``generator`` alone, for any number of workers: before a sample is read, the
+    generators of Python, NumPy and flambeau are seeded from the pass and the sample's index.
 
     Args:
         dataset: anything with ``__getitem__`` and ``__len__``, or an IterableDataset.
@@ -29,18 +36,35 @@ class DataLoader(Generic[T_co]):
         sampler: an iterable of indices, instead of ``shuffle``.
         batch_sampler: an iterable of lists of indices, instead of ``batch_size``, ``shuffle``, ``sampler`` and
             ``drop_last``.
-        num_workers: 0; samples are read in the calling process.
+        num_workers: how many read ahead; 0 reads in the calling thread.
         collate_fn: makes a batch from a list of samples; :func:`default_collate` if None
             (:func:`default_convert`, of one sample, where ``batch_size`` is None).
+        pin_memory: for GPUs; a warning where there is none.
         drop_last: leave out a last batch that is not full.
+        timeout: seconds to wait for a batch from the workers; 0 waits for ever. (A worker that dies is an error
+            within seconds in any case.)
+        worker_init_fn: called in each worker with its id before it reads.
+        multiprocessing_context: a start method or a context of ``multiprocessing``; None is ``fork`` where there is it.
         generator: None (``flambeau.manual_seed`` decides, or ``numpy.random.seed`` where tensor-core is absent), an int
             seed, a ``numpy.random.Generator`` or a ``flambeau.Generator``.
-    Raises: ValueError for options that exclude each other, NotImplementedError for ``num_workers > 0``.
+        prefetch_factor: how many batches each worker prepares ahead; 2 if None.
+        persistent_workers: keep the workers for further passes.
+        pin_memory_device: no effect, as ``pin_memory``.
+        in_order: whether batches come in their order, or each as soon as it is ready.
+        workers: ``"process"``, or ``"thread"`` for datasets whose reading releases Python's lock.
+    Raises:
+        ValueError: for options that exclude each other.
+        RuntimeError: while iterating, when a worker dies or ``timeout`` is over.
+
+    What a dataset raises in a worker is raised here in its own type, with the worker's traceback as its cause and the
+    sample's index as a note.
 
     >>> loader = DataLoader(range(5), batch_size=2)
     >>> len(loader), [batch.tolist() for batch in loader]
     (3, [[0, 1], [2, 3], [4]])
     """
+
+    _ready = False
 
     def __init__(
         self,
@@ -51,31 +75,60 @@ class DataLoader(Generic[T_co]):
         batch_sampler: Iterable[Any] | None = None,
         num_workers: int = 0,
         collate_fn: Callable[[Any], Any] | None = None,
-        *,
+        pin_memory: bool = False,
         drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
         generator: _random.Generator = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+        workers: str = "process",
     ) -> None:
-        _check_workers(num_workers)
+        _options.check_workers(
+            num_workers, workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context
+        )
+        if multiprocessing_context is not None:
+            multiprocessing_context = _options.context_named(multiprocessing_context)
         streaming = isinstance(dataset, IterableDataset)
         if streaming:
             reason = "it has no indices"
-            _exclude("an IterableDataset", reason, shuffle=shuffle, sampler=sampler, batch_sampler=batch_sampler)
+            _options.exclude(
+                "an IterableDataset", reason, shuffle=shuffle, sampler=sampler, batch_sampler=batch_sampler
+            )
         if sampler is not None:
-            _exclude("sampler", "a sampler already decides the order", shuffle=shuffle)
+            _options.exclude("sampler", "a sampler already decides the order", shuffle=shuffle)
         if batch_sampler is not None:
             sized = batch_size != 1 and f"batch_size={batch_size}"
             reason = "a batch_sampler already decides the batches"
-            _exclude("batch_sampler", reason, batch_size=sized, shuffle=shuffle, sampler=sampler, drop_last=drop_last)
+            _options.exclude(
+                "batch_sampler", reason, batch_size=sized, shuffle=shuffle, sampler=sampler, drop_last=drop_last
+            )
             batch_size, drop_last = None, False
         elif batch_size is None:
-            _exclude("batch_size=None", "there are no batches then", drop_last=drop_last)
+            _options.exclude("batch_size=None", "there are no batches then", drop_last=drop_last)
         else:
             check_positive("batch_size", batch_size)
+        _options.check_dataset(dataset, needs_length=not streaming and sampler is None and batch_sampler is None)
+        if pin_memory:
+            warnings.warn(_NO_GPU, UserWarning, stacklevel=2)
 
         self.dataset = dataset
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.num_workers = num_workers
+        self.workers = workers
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.prefetch_factor = 2 if prefetch_factor is None and num_workers else prefetch_factor
+        self.persistent_workers = persistent_workers
+        self.in_order = in_order
         self.generator = _random.keep_generator(generator)
         if sampler is None and not streaming:
             sampler = RandomSampler(dataset, generator=self.generator) if shuffle else SequentialSampler(dataset)
@@ -85,9 +138,35 @@ class DataLoader(Generic[T_co]):
         self.batch_sampler = batch_sampler
         one_by_one = batch_size is None and batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if one_by_one else default_collate)
+        self._seeds = Seeds(guest=True)
+        self._workers: Workers | None = None  # that outlive a pass
+        self._pass: weakref.ref[Pass] | None = None
+        self._ready = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._ready and name in _FIXED:
+            raise ValueError(f"{name} of a DataLoader is fixed: make another loader instead of setting it")
+        super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[Any]:
-        return _LoaderIterator(self)
+        epoch_seed = _random.draw_seed(self.generator)
+        requests = self._requests()
+        current: Pass
+        if self.num_workers == 0:
+            current = SerialPass(self._recipe().fetcher(self._seeds), requests, epoch_seed)
+        else:
+            current = ParallelPass(
+                self._take_workers(),
+                requests,
+                epoch_seed,
+                ahead=self.num_workers * (self.prefetch_factor or 2),
+                in_order=self.in_order,
+                timeout=self.timeout or None,
+                persistent=self.persistent_workers,
+            )
+        current.length = self.__len__
+        self._pass = weakref.ref(current)
+        return current
 
     def __len__(self) -> int:
         """The number of batches. TypeError where the dataset or the sampler has no length."""
@@ -96,40 +175,32 @@ class DataLoader(Generic[T_co]):
         samples = len(self.dataset)  # type: ignore[arg-type]
         return samples if self.batch_size is None else batch_count(samples, self.batch_size, self.drop_last)
 
-    def _samples(self) -> Iterator[Any]:
-        """What is to be collated, item by item: lists of samples, or single samples where there are no batches."""
+    def _recipe(self) -> Recipe:
+        batched = self.batch_sampler is not None
+        return Recipe(self.dataset, self.collate_fn, batched, self.batch_size, self.drop_last)
+
+    def _requests(self) -> Iterator[Any]:
+        """What to fetch, one item a batch: lists of indices, single indices, or for a stream None again and again."""
         if isinstance(self.dataset, IterableDataset):
-            if self.batch_size is None:
-                return iter(self.dataset)
-            return batched(self.dataset, self.batch_size, self.drop_last)
-        if self.batch_sampler is None:
-            return (self.dataset[index] for index in self.sampler)  # type: ignore[union-attr]
-        return (fetch_many(self.dataset, indices) for indices in self.batch_sampler)
+            return itertools.repeat(None)
+        return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
+    def _take_workers(self) -> Workers:
+        """The workers of the last pass, if they outlive passes, else others."""
+        if self._workers is not None and not self._workers.stopped:
+            last = self._pass and self._pass()
+            if isinstance(last, ParallelPass):
+                last.supersede()
+            return self._workers
+        workers = self._make_workers()
+        if self.persistent_workers:
+            self._workers = workers
+            weakref.finalize(self, workers.stop).atexit = False
+        return workers
 
-class _LoaderIterator(Iterator[Any]):
-    """One pass over a loader."""
+    def _make_workers(self) -> Workers:
+        from ._processes import WorkerProcesses  # multiprocessing takes a while to import
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self._loader = loader
-        self._batches = map(loader.collate_fn, loader._samples())
-
-    def __next__(self) -> Any:
-        return next(self._batches)
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-
-def _check_workers(num_workers: int) -> None:
-    if num_workers < 0:
-        raise ValueError(f"num_workers must not be negative; got {num_workers}")
-    if num_workers > 0:
-        raise NotImplementedError(f"DataLoader reads in one process: pass num_workers=0 instead of {num_workers}.")
-
-
-def _exclude(other: str, reason: str, **options: object) -> None:
-    for name, value in options.items():
-        if value is not None and value is not False:
-            option = value if isinstance(value, str) else name
-            raise ValueError(_EXCLUDES.format(option=option, other=other, reason=reason))
+        ahead = self.prefetch_factor or 2
+        context = _options.context_named(self.multiprocessing_context)
+        return WorkerProcesses(self._recipe(), self.num_workers, ahead, self.worker_init_fn, context)

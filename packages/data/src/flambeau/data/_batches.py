@@ -1,0 +1,90 @@
+"""Batches as messages: their structure pickled, the contents of their arrays in shared memory."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _tensors
+from ._shared_memory import Reader, Segment, Writer
+
+_SMALL = 16384  # bytes in all below which a segment is not worth the trouble
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves the contents of arrays and tensors out, as buffers."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is np.ndarray and not obj.dtype.hasobject:
+            if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
+                return np.ascontiguousarray(obj).__reduce_ex__(5)
+        elif type(obj) in _tensors.TENSOR_TYPES:
+            return _tensors.take_apart(obj)
+        return NotImplemented
+
+
+def _dump(batch: Any) -> tuple[bytes, list[np.ndarray]]:
+    """The structure, and the contents of each array as an array of bytes over the same memory."""
+    file = io.BytesIO()
+    buffers: list[np.ndarray] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> None:
+        buffers.append(np.frombuffer(buffer.raw(), dtype=np.uint8))
+
+    _Pickler(file, protocol=5, buffer_callback=keep).dump(batch)
+    return file.getvalue(), buffers
+
+
+class Sender:
+    """The worker's side."""
+
+    def __init__(self) -> None:
+        self._writer: Writer | None = Writer()
+        self._refusal: str | None = None
+
+    def release(self, numbers: Sequence[int]) -> None:
+        if self._writer is not None:
+            self._writer.release(numbers)
+
+    def begin(self) -> None:
+        """Prepare for a batch: what is collated from now on is written where the loader can read it."""
+        if self._writer is not None:
+            try:
+                self._writer.begin()
+            except OSError as error:
+                self._give_up(error)
+
+    def pack(self, batch: list[Any]) -> tuple[Any, Segment | None]:
+        """A picklable description of the one batch in the list, which is emptied, and the segment it refers to."""
+        structure, buffers = _dump(batch.pop())
+        placed = None
+        if self._writer is not None and sum(buffer.nbytes for buffer in buffers) >= _SMALL:
+            try:
+                placed = self._writer.place(buffers)
+            except OSError as error:
+                self._give_up(error)
+        if placed is None or self._writer is None:
+            return (structure, [buffer.tobytes() for buffer in buffers], self._refusal), None
+        buffers.clear()  # so that the writer sees whether anybody else holds on to its memory
+        segment = self._writer.finish()
+        dropped, self._writer.dropped = self._writer.dropped, []
+        return (structure, placed, segment.number, segment.size, dropped), segment
+
+    def _give_up(self, error: OSError) -> None:
+        """Do without shared memory from now on."""
+        self._writer = None
+        self._refusal = str(error)
+
+
+def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[Any, str | None]:
+    """The batch that ``Sender.pack`` described, and why the worker does without shared memory, if it does."""
+    if len(description) == 3:
+        structure, contents, refusal = description
+        return pickle.loads(structure, buffers=[bytearray(content) for content in contents]), refusal
+    structure, layout, number, size, dropped = description
+    reader.open(number, descriptor, size, dropped)
+    return pickle.loads(structure, buffers=reader.buffers(number, layout)), None

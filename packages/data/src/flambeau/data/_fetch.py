@@ -1,0 +1,150 @@
+"""From indices to a batch, the same way in the program's process, in a worker process and in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import _seeds, _tensors
+from .collate import default_collate, default_convert
+from .dataset import ConcatDataset, IterableDataset, StackDataset, Subset, TensorDataset
+from .sampler import batched
+
+
+class Fetcher(Protocol):
+    """Makes one batch after the other, on request."""
+
+    def begin(self, epoch_seed: int) -> None:
+        """An epoch begins."""
+
+    def __call__(self, indices: Any) -> Any:
+        """The batch of these indices. StopIteration at the end of a stream, which ignores the indices."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the batches of a loader are made: what a worker needs to know."""
+
+    dataset: Any
+    collate_fn: Callable[[Any], Any]
+    batched: bool  # whether samples are put together into batches
+    batch_size: int | None  # of a stream
+    drop_last: bool  # of a stream
+
+    def fetcher(self, seeds: _seeds.Seeds) -> Fetcher:
+        return StreamFetcher(self) if isinstance(self.dataset, IterableDataset) else IndexFetcher(self, seeds)
+
+
+class IndexFetcher:
+    """Reads samples by index."""
+
+    def __init__(self, recipe: Recipe, seeds: _seeds.Seeds) -> None:
+        self._recipe = recipe
+        self._epoch_seed = 0
+        self._indices: Any = None
+        pure = _draws_nothing(recipe.dataset) and recipe.collate_fn in (default_collate, default_convert)
+        self._seeds = None if pure else seeds
+
+    def begin(self, epoch_seed: int) -> None:
+        self._epoch_seed = epoch_seed
+
+    def __call__(self, indices: Any) -> Any:
+        self._indices = indices
+        if self._seeds is None:
+            return self._make(_seeds.ignore)
+        return self._seeds.run(self._make, self._epoch_seed)
+
+    def _make(self, seed: _seeds.SeedSample) -> Any:
+        recipe, indices = self._recipe, self._indices
+        if not recipe.batched:
+            return recipe.collate_fn(_read(recipe.dataset, [indices], [indices], seed)[0])
+        samples = _read_many(recipe.dataset, indices, seed)
+        try:
+            return recipe.collate_fn(samples)
+        except Exception as error:
+            error.add_note(f"while collating the samples at indices {_shortened(indices)} of the dataset")
+            raise
+
+
+def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) -> Sequence[Any]:
+    """The samples at ``indices``, all at once where the dataset offers that; seeded one by one where it does not."""
+    places = indices
+    while type(dataset) is Subset:
+        dataset, places = dataset.dataset, [dataset.indices[place] for place in places]
+    fetch = getattr(dataset, "__getitems__", None)
+    if fetch is None:
+        return _read(dataset, places, indices, seed)
+    seed(indices[0] if len(indices) else 0)
+    try:
+        samples: Sequence[Any] = fetch(places)
+    except StopIteration as error:
+        raise RuntimeError(_STOPPED.format(dataset=type(dataset).__name__, method="__getitems__")) from error
+    except Exception as error:
+        error.add_note(f"while reading the samples at indices {_shortened(indices)} of the dataset")
+        raise
+    if len(samples) != len(places):
+        found = f"{len(samples)} samples for {len(places)} indices"
+        raise ValueError(f"{type(dataset).__name__}.__getitems__ returned {found}")
+    return samples
+
+
+def _read(dataset: Any, places: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
+    """The samples one by one; ``indices`` are what the sampler said, ``places`` where they lie in this dataset."""
+    samples: list[Any] = []
+    read, keep = dataset.__getitem__, samples.append
+    position = 0
+    try:
+        if seed is _seeds.ignore:
+            for position, place in enumerate(places):  # noqa: B007, the handlers read it
+                keep(read(place))
+        else:
+            for position, place in enumerate(places):
+                seed(indices[position])
+                keep(read(place))
+    except StopIteration as error:
+        raise RuntimeError(_STOPPED.format(dataset=type(dataset).__name__, method="__getitem__")) from error
+    except Exception as error:
+        error.add_note(f"while reading the sample at index {indices[position]!r} of the dataset")
+        raise
+    return samples
+
+
+_STOPPED = "{dataset}.{method} raised StopIteration, which would end the epoch early; raise IndexError or another error"
+
+
+def _shortened(indices: Sequence[Any], most: int = 64) -> str:
+    listed = list(indices)
+    return str(listed) if len(listed) <= most else f"{str(listed[:most])[:-1]}, ... {len(listed)} in all]"
+
+
+def _draws_nothing(dataset: Any) -> bool:
+    """Whether reading a dataset is known to draw no random numbers."""
+    if type(dataset) is Subset:
+        return _draws_nothing(dataset.dataset)
+    if type(dataset) is ConcatDataset:
+        return all(_draws_nothing(part) for part in dataset.datasets)
+    if type(dataset) is StackDataset:
+        return all(_draws_nothing(part) for part in dataset.parts)
+    return type(dataset) in (TensorDataset, range, list, tuple, str, *_tensors.ARRAY_TYPES)
+
+
+class StreamFetcher:
+    """Reads the samples as they come."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._items: Iterator[Any] | None = None
+
+    def begin(self, epoch_seed: int) -> None:
+        self._items = None
+
+    def __call__(self, indices: Any) -> Any:
+        recipe = self._recipe
+        if self._items is None:
+            stream = recipe.dataset
+            if recipe.batch_size is None:
+                self._items = iter(stream)
+            else:
+                self._items = batched(stream, recipe.batch_size, recipe.drop_last)
+        return recipe.collate_fn(next(self._items))

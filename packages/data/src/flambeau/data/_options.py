@@ -1,0 +1,81 @@
+"""The arguments of a DataLoader that make sense together, and messages for those that do not."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from .dataset import IterableDataset
+
+_EXCLUDES = "DataLoader: {option} and {other} exclude each other, because {reason}"
+_NEEDS_WORKERS = "DataLoader: {option} is for workers: pass num_workers=1 or more, or leave it out"
+
+
+def exclude(other: str, reason: str, **options: object) -> None:
+    """ValueError for the first option that is given beside ``other``; a string says how it was given."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            option = value if isinstance(value, str) else name
+            raise ValueError(_EXCLUDES.format(option=option, other=other, reason=reason))
+
+
+def check_workers(
+    num_workers: Any, workers: str, timeout: float, prefetch_factor: Any, persistent_workers: bool, context: Any
+) -> None:
+    """ValueError or TypeError for options of workers that make no sense."""
+    if not isinstance(num_workers, int) or isinstance(num_workers, bool):
+        raise TypeError(f"num_workers must be an int; got {num_workers!r}")
+    if num_workers < 0:
+        raise ValueError(f"num_workers must not be negative (0 reads in the calling thread); got {num_workers}")
+    if workers not in ("process", "thread"):
+        raise ValueError(f"workers must be 'process' or 'thread'; got {workers!r}")
+    if not timeout >= 0:
+        raise ValueError(f"timeout must not be negative (0 waits for ever); got {timeout}")
+    if num_workers == 0:
+        given = {
+            "prefetch_factor": prefetch_factor is not None,
+            "persistent_workers": persistent_workers,
+            "multiprocessing_context": context is not None,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise ValueError(_NEEDS_WORKERS.format(option=option))
+    if prefetch_factor is not None and (not isinstance(prefetch_factor, int) or prefetch_factor <= 0):
+        raise ValueError(f"prefetch_factor must be a positive int; got {prefetch_factor!r}")
+    if workers == "thread" and context is not None:
+        raise ValueError("multiprocessing_context is for workers='process'; threads need none")
+
+
+def context_named(context: Any) -> BaseContext:
+    """The multiprocessing context a user asked for; None is ``fork``, where the system has that.
+
+    A fork starts within milliseconds, and needs neither a picklable dataset nor a main guard. The thread pool of
+    tensor-core, OpenBLAS and Python's own locks are made anew in a forked process.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    if context is None:
+        return multiprocessing.get_context("fork" if "fork" in methods else None)
+    if isinstance(context, str):
+        if context not in methods:
+            raise ValueError(f"multiprocessing_context must be one of {methods} on this system; got {context!r}")
+        return multiprocessing.get_context(context)
+    if not isinstance(context, BaseContext):
+        kind = type(context).__name__
+        raise TypeError(f"multiprocessing_context must be the name of a start method or a context; got {kind}")
+    return context
+
+
+def check_dataset(dataset: Any, needs_length: bool) -> None:
+    """TypeError for what cannot be read by index, or has no length where one is needed."""
+    kind = dataset.__qualname__ if isinstance(dataset, type) else type(dataset).__name__
+    if isinstance(dataset, type):
+        raise TypeError(f"DataLoader wants a dataset; got the class {kind} itself: write {kind}(...)")
+    if isinstance(dataset, IterableDataset):
+        return
+    if not hasattr(dataset, "__getitem__") and not hasattr(dataset, "__getitems__"):
+        streams = hasattr(dataset, "__iter__")
+        remedy = "derive it from flambeau.data.IterableDataset to read it as a stream" if streams else "define it"
+        raise TypeError(f"the dataset ({kind}) has no __getitem__: {remedy}")
+    if needs_length and not hasattr(dataset, "__len__"):
+        raise TypeError(f"the dataset ({kind}) has no __len__: define it, or pass sampler=... to say what to read")

@@ -1,0 +1,270 @@
+"""Worker processes, as the loader sees them."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import pickle
+import select
+import signal
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from . import _worker
+from ._batches import unpack
+from ._channel import Channel
+from ._errors import rebuild
+from ._fetch import Recipe
+from ._results import Batch, End, Failure, Result
+from ._shared_memory import Reader
+
+_GRACE = 1.0  # seconds for a worker to finish what it is at, once the loader wants no more
+_LOOK = 2000  # milliseconds between two looks whether all workers live
+_BATCHES_HELD = 8  # per worker, beyond those it may have prepared; see Reader
+
+_NOT_PICKLABLE = (
+    "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r} dataset, collate_fn and "
+    "worker_init_fn must be picklable: define their classes and functions at the top level of a module, without "
+    "lambdas and open files{alternative}."
+)
+_NO_MAIN_GUARD = (
+    "this script starts DataLoader workers while a worker is importing it. With start method {method!r} every worker "
+    "imports the main script, so what it runs must stand under a guard:\n\n"
+    "    def main():\n        for batch in loader: ...\n\n"
+    "    if __name__ == '__main__':\n        main()"
+)
+_NO_SHARED_MEMORY = (
+    "DataLoader workers have no room for shared memory ({reason}): batches are copied through sockets, which is "
+    "slower. In a container, give it more memory (docker run --shm-size=...)."
+)
+
+
+class WorkerProcesses:
+    """Starts, feeds, hears and ends the worker processes of one loader.
+
+    Args:
+        recipe: how batches are made.
+        count: of workers.
+        ahead: of how many batches a worker may be ahead of the program.
+        worker_init_fn: called in each with its id.
+        context: of multiprocessing.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        count: int,
+        ahead: int,
+        worker_init_fn: Callable[[int], None] | None,
+        context: BaseContext,
+    ) -> None:
+        self.count = count
+        self.posted = 0
+        self.stopped = False
+        self._recipe = recipe
+        self._worker_init_fn = worker_init_fn
+        self._context = context
+        self._method = context.get_start_method()
+        self._channels: list[Channel] = []
+        self._processes: list[Any] = []
+        self._ended: set[int] = set()  # workers that will send no more
+        self._dismissed = False
+        self._readers = [Reader(ahead + _BATCHES_HELD) for _ in range(count)]
+        self._pending: list[set[int]] = [set() for _ in range(count)]
+        self._poller = select.poll()
+        self._warned = False
+        _check_main_guard(self._method)
+        _pools.add(self)
+
+    def begin_epoch(self, epoch_seed: int) -> None:
+        message = pickle.dumps(("epoch", epoch_seed))
+        for worker in range(self.count):
+            if worker == len(self._channels):
+                self._add_channel()
+            self._channels[worker].post(message)
+
+    def _add_channel(self) -> None:
+        channel, end = Channel.pair()
+        self._channels.append(channel)
+        self._processes.append(end)  # until it is started
+
+    def start(self) -> None:
+        """Start the processes. Requests that were posted before wait for them in their sockets."""
+        for worker, process in enumerate(self._processes):
+            if not isinstance(process, multiprocessing.process.BaseProcess):
+                with process as end:
+                    self._processes[worker] = self._start(worker, end)
+
+    def _start(self, worker: int, end: Any) -> Any:
+        forked = self._method == "fork"
+        parent = 0 if self._method == "forkserver" else os.getpid()
+        assignment = _worker.Assignment(worker, self.count, self._recipe, self._worker_init_fn, forked, parent)
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=_worker.main, args=(assignment, end), name=f"DataLoader worker {worker}", daemon=True
+        )
+        try:
+            _start_process(process, forked)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            self.stop(at_once=True)
+            raise self._explain(error) from error
+        return process
+
+    def _explain(self, error: Exception) -> Exception:
+        parts = {"dataset": self._recipe.dataset, "collate_fn": self._recipe.collate_fn}
+        if self._worker_init_fn is not None:
+            parts["worker_init_fn"] = self._worker_init_fn
+        guilty = [f"its {name} ({_name_of(part)})" for name, part in parts.items() if not _picklable(part)]
+        if not guilty:
+            return error
+        fork = "fork" in multiprocessing.get_all_start_methods()
+        alternative = ", or pass multiprocessing_context='fork'" if fork else ""
+        what = " and ".join(guilty)
+        message = _NOT_PICKLABLE.format(what=what, reason=error, method=self._method, alternative=alternative)
+        return pickle.PicklingError(message)
+
+    def post(self, worker: int, indices: Any) -> None:
+        """Ask a worker for a batch; requests are numbered through."""
+        number = self.posted
+        self.posted += 1
+        self._pending[worker].add(number)
+        released = self._readers[worker].take_released()
+        self._channels[worker].post(pickle.dumps(("fetch", number, indices, released), protocol=5))
+
+    def dismiss(self) -> None:
+        """Let the workers go once they have answered what was posted."""
+        self._dismissed = True
+        for channel in self._channels:
+            if channel.events() == select.POLLIN:  # nothing left to write
+                channel.end_of_messages()
+
+    def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
+        """Wait for answers, by number.
+
+        Raises: RuntimeError if a worker ended before its time, TimeoutError after ``timeout`` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            waiting = {}
+            for worker, channel in enumerate(self._channels):
+                if worker not in self._ended:
+                    self._poller.register(channel.fileno(), channel.events())
+                    waiting[channel.fileno()] = worker
+            left = _LOOK if deadline is None else max(0, min(_LOOK, int((deadline - time.monotonic()) * 1000) + 1))
+            ready = self._poller.poll(left)
+            for descriptor in waiting:
+                self._poller.unregister(descriptor)
+            answers = [answer for at, events in ready for answer in self._hear(waiting[at], events)]
+            if answers:
+                return answers
+            if not ready:
+                self._check_alive()
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError
+
+    def _hear(self, worker: int, events: int) -> list[tuple[int, Result]]:
+        channel = self._channels[worker]
+        if events & select.POLLOUT:
+            channel.flush()
+            if self._dismissed:
+                self.dismiss()
+        if not events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+            return []
+        try:
+            payload, descriptor = channel.receive()
+        except (EOFError, ConnectionResetError):
+            self._ended.add(worker)
+            if self._pending[worker]:
+                raise self._death_of(worker) from None
+            return []
+        number, kind, content = pickle.loads(payload)
+        self._pending[worker].discard(number)
+        if kind == "error":
+            return [(number, Failure(rebuild(content)))]
+        if kind == "end":
+            return [(number, End(worker))]
+        batch, refusal = unpack(content, descriptor, self._readers[worker])
+        if refusal is not None and not self._warned:
+            self._warned = True
+            warnings.warn(_NO_SHARED_MEMORY.format(reason=refusal), RuntimeWarning, stacklevel=4)
+        return [(number, Batch(batch))]
+
+    def _check_alive(self) -> None:
+        for worker, process in enumerate(self._processes):
+            if self._pending[worker] and not process.is_alive():
+                self._ended.add(worker)
+                raise self._death_of(worker)
+
+    def _death_of(self, worker: int) -> RuntimeError:
+        process = self._processes[worker]
+        process.join(_GRACE)
+        code, who = process.exitcode, f"DataLoader worker {worker} (pid {process.pid})"
+        if code is not None and code < 0:
+            hint = " The system may have run out of memory." if -code == signal.SIGKILL else ""
+            return RuntimeError(f"{who} was killed by signal {signal.Signals(-code).name}.{hint}")
+        hint = "" if self._method == "fork" else f" If its traceback asks for it: {_main_guard(self._method)}"
+        return RuntimeError(f"{who} exited unexpectedly with exit code {code}.{hint}")
+
+    def stop(self, at_once: bool = False) -> None:
+        """End all workers and wait until they are gone: idle ones now, busy ones after a moment or ``at_once``."""
+        self.stopped = True
+        _pools.discard(self)
+        processes = [process for process in self._processes if isinstance(process, multiprocessing.process.BaseProcess)]
+        if not at_once:
+            for channel in self._channels:
+                channel.end_of_messages()
+            deadline = time.monotonic() + _GRACE
+            for process in processes:
+                process.join(max(0.0, deadline - time.monotonic()))
+        for channel in self._channels:
+            channel.close()
+        for process in processes:
+            if process.exitcode is None:
+                process.kill()
+        for process in processes:
+            process.join()
+            process.close()
+        self._channels, self._processes = [], []
+
+
+def _start_process(process: Any, forked: bool) -> None:
+    with warnings.catch_warnings():
+        if forked:  # the threads that Python counts are the tensor library's, which survive a fork
+            warnings.filterwarnings("ignore", message=".*use of fork.*", category=DeprecationWarning)
+        process.start()
+
+
+def _check_main_guard(method: str) -> None:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(_main_guard(method))
+
+
+def _main_guard(method: str) -> str:
+    return _NO_MAIN_GUARD.format(method=method)
+
+
+def _picklable(part: Any) -> bool:
+    try:
+        pickle.dumps(part)
+    except Exception:  # any class's own code runs here; whatever it raises, the answer is no
+        return False
+    return True
+
+
+def _name_of(part: Any) -> str:
+    return getattr(part, "__qualname__", type(part).__qualname__)
+
+
+_pools: weakref.WeakSet[WorkerProcesses] = weakref.WeakSet()
+
+
+def _stop_all() -> None:
+    for pool in list(_pools):
+        pool.stop(at_once=True)
+
+
+atexit.register(_stop_all)

@@ -1,0 +1,237 @@
+"""Worker processes: what they deliver, and how they end."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flambeau.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
+
+IMAGES = np.arange(40 * 1200, dtype=np.float32).reshape(40, 30, 40)
+SECONDS = 60  # that nothing here ever takes: a test that waits longer has failed
+
+
+class Augmented(Dataset[Any]):
+    """Samples of every kind, with random numbers of every generator."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        info = get_worker_info()
+        return {
+            "image": IMAGES[index],
+            "index": index,
+            "python": random.random(),
+            "numpy": np.random.rand(),
+            "name": f"sample {index}",
+            "worker": -1 if info is None else info.id,
+        }
+
+
+class Share(IterableDataset[int]):
+    """Every worker reads its share."""
+
+    def __iter__(self) -> Iterator[int]:
+        info = get_worker_info()
+        first, step = (0, 1) if info is None else (info.id, info.num_workers)
+        return iter(range(first, 20, step))
+
+
+def read(num_workers: int, dataset: Any = None, **options: Any) -> list[dict[str, Any]]:
+    loader = DataLoader(
+        Augmented() if dataset is None else dataset,
+        batch_size=8,
+        shuffle=True,
+        generator=3,
+        num_workers=num_workers,
+        timeout=SECONDS if num_workers else 0,
+        **options,
+    )
+    return list(loader)
+
+
+def plain(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Batches as lists, without who read them."""
+    return [{key: np.asarray(value).tolist() for key, value in b.items() if key != "worker"} for b in batches]
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[dict[str, Any]]:
+    return plain(read(0))
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_process() -> Iterator[None]:
+    yield
+    gc.collect()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 5])
+def test_the_same_samples_for_any_number_of_workers(num_workers: int, expected: list[dict[str, Any]]) -> None:
+    batches = read(num_workers)
+    assert plain(batches) == expected
+    assert [batch["worker"].tolist()[0] for batch in batches] == [number % num_workers for number in range(5)]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_every_start_method(method: str, expected: list[dict[str, Any]]) -> None:
+    assert plain(read(2, multiprocessing_context=method)) == expected
+
+
+def test_batches_stay_as_they_are_for_as_long_as_they_are_kept() -> None:
+    loader = DataLoader(TensorDataset(IMAGES), batch_size=2, num_workers=2, timeout=SECONDS)
+    kept = [images for (images,) in loader]  # more than there are segments for
+    assert (np.concatenate([np.asarray(images) for images in kept]) == IMAGES).all()
+
+
+def test_a_batch_can_be_written_to() -> None:
+    for (images,) in DataLoader(TensorDataset(IMAGES), batch_size=10, num_workers=1, timeout=SECONDS):
+        images += 1
+        images *= 0
+    assert IMAGES.any()
+
+
+class Keeping:
+    """A collate function that keeps the batch before and hands out both."""
+
+    def __init__(self) -> None:
+        self.before = np.zeros((4, 30, 40), dtype=np.float32)
+
+    def __call__(self, samples: Any) -> Any:
+        from flambeau.data import default_collate
+
+        batch = default_collate([sample[0] for sample in samples])
+        before, self.before = self.before, batch
+        return batch, before
+
+
+def test_what_a_worker_keeps_is_not_overwritten() -> None:
+    loader = DataLoader(TensorDataset(IMAGES), batch_size=4, num_workers=1, collate_fn=Keeping(), timeout=SECONDS)
+    previous = np.zeros((4, 30, 40), dtype=np.float32)
+    for number, (batch, before) in enumerate(loader):
+        assert (np.asarray(before) == previous).all()
+        previous = IMAGES[4 * number : 4 * number + 4]
+        assert (np.asarray(batch) == previous).all()
+        batch *= 0  # the program's own
+
+
+def test_persistent_workers_are_started_once() -> None:
+    class Process(Dataset[int]):
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, index: int) -> int:
+            return os.getpid()
+
+    loader = DataLoader(Process(), num_workers=2, persistent_workers=True, timeout=SECONDS)
+    first, second = ({int(pid) for pid in loader} for _ in range(2))
+    assert len(first) == 2 and first == second and os.getpid() not in first
+    assert len({int(pid) for pid in DataLoader(Process(), num_workers=2, timeout=SECONDS)} | first) == 4
+
+
+def test_a_pass_left_early_does_not_leak_into_the_next() -> None:
+    loader = DataLoader(range(20), batch_size=2, num_workers=2, persistent_workers=True, timeout=SECONDS)
+    left = iter(loader)
+    assert next(left).tolist() == [0, 1]
+    assert [batch.tolist() for batch in loader] == [[i, i + 1] for i in range(0, 20, 2)]
+    with pytest.raises(RuntimeError, match="ended by the one begun after it"):
+        next(left)
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 3])
+def test_streams(num_workers: int) -> None:
+    batches = [batch.tolist() for batch in DataLoader(Share(), 3, num_workers=num_workers, timeout=SECONDS)]
+    assert sorted(index for batch in batches for index in batch) == list(range(20))
+    for number, batch in enumerate(batches[:num_workers]):
+        assert batch == [number, number + num_workers, number + 2 * num_workers]
+
+
+class Broken(Dataset[int]):
+    """Fails at one index, in a way to choose."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> int:
+        if index == 5:
+            raise self.error
+        return index
+
+
+class TwoPartError(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def test_an_exception_comes_in_its_own_type_with_its_story() -> None:
+    class LocalError(ValueError):
+        pass
+
+    for error in (IndexError("out"), KeyError("key"), TwoPartError("a", "b"), LocalError("here"), OSError(2, "gone")):
+        with pytest.raises(type(error)) as caught:
+            list(DataLoader(Broken(error), num_workers=2, timeout=SECONDS))
+        assert type(caught.value) is type(error) and str(caught.value) == str(error)
+        notes = caught.value.__notes__
+        assert notes[0] == "while reading the sample at index 5 of the dataset" and "in worker 1" in notes[1]
+        assert "in __getitem__" in str(caught.value.__cause__)
+
+
+def test_a_pass_goes_on_after_an_exception() -> None:
+    batches = iter(DataLoader(Broken(ValueError("five")), num_workers=2, timeout=SECONDS))
+    seen = []
+    for _ in range(8):
+        try:
+            seen.append(int(next(batches)))
+        except ValueError:
+            seen.append(-1)
+    assert seen == [0, 1, 2, 3, 4, -1, 6, 7] and next(batches, None) is None
+
+
+class Killed(Dataset[int]):
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> int:
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+
+def test_a_killed_worker_is_named() -> None:
+    with pytest.raises(RuntimeError, match=r"DataLoader worker 1 \(pid \d+\) was killed by signal SIGKILL"):
+        list(DataLoader(Killed(), num_workers=2))
+
+
+class Slow(Dataset[int]):
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(SECONDS)
+        return index
+
+
+def test_a_timeout_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.2 seconds"):
+        next(iter(DataLoader(Slow(), num_workers=2, timeout=0.2)))
+
+
+def test_leaving_early_does_not_wait_for_what_is_under_way() -> None:
+    begun = time.monotonic()
+    batches = iter(DataLoader(Slow(), num_workers=2))
+    del batches
+    assert time.monotonic() - begun < SECONDS / 2
