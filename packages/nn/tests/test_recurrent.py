@@ -6,6 +6,7 @@ import scipy.special
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.nn.utils import rnn
 
 sigmoid = scipy.special.expit
@@ -193,9 +194,66 @@ def test_packing_and_padding():
     assert rnn.pad_sequence([fb.tensor([1, 2]), fb.tensor([3])], padding_side="left").tolist() == [[1, 0], [2, 3]]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        (nn.LSTM, {"num_layers": 2}),
+        (nn.LSTM, {"proj_size": 2, "bidirectional": True}),
+        (nn.GRU, {"bidirectional": True}),
+        (nn.GRU, {"bias": False}),
+        (nn.RNN, {"nonlinearity": "tanh", "bidirectional": True}),
+        (nn.RNN, {"nonlinearity": "relu", "bias": False}),
+    ],
+)
+def test_derivatives(layer, options, packed):
+    """First and second ones of all inputs, states and parameters, by finite differences."""
+    fb.manual_seed(1)
+    module = layer(2, 3, dtype=fb.float64, **options)
+    names = [name for name, _ in module.named_parameters()]
+    x = fb.randn(3, 2, 2, dtype=fb.float64)
+    _, state = module(x)
+    states = state if isinstance(state, tuple) else (state,)
+
+    def call(x, *others):
+        hx, parameters = others[: len(states)], dict(zip(names, others[len(states) :], strict=True))
+        input = rnn.pack_padded_sequence(x, [3, 1]) if packed else x
+        output, final = fb.func.functional_call(module, parameters, (input, hx if len(hx) > 1 else hx[0]))
+        return (output.data if packed else output, *(final if isinstance(final, tuple) else (final,)))
+
+    inputs = [t.detach().clone().requires_grad_() for t in (x, *states, *module.parameters())]
+    assert gradcheck(call, inputs)
+    assert gradgradcheck(call, inputs, fast_mode=True)
+
+
+def test_the_functions_agree_with_the_layers():
+    fb.manual_seed(0)
+    x, lengths = fb.randn(4, 3, 2), [4, 2, 1]
+    packed = rnn.pack_padded_sequence(x, lengths)
+    for layer, function in ((nn.LSTM, fb.lstm), (nn.GRU, fb.gru), (nn.RNN, fb.rnn_tanh)):
+        module = layer(2, 5, num_layers=2, bidirectional=True)
+        hx = fb.randn(4, 3, 5)
+        state = (hx, fb.randn(4, 3, 5)) if layer is nn.LSTM else hx
+        weights, options = list(module.parameters()), (True, 2, 0.0, False, True)
+        output, final = module(x, state)
+        found = function(x, state, weights, *options, False)
+        assert fb.equal(found[0], output)
+        assert fb.equal(found[1], final[0] if layer is nn.LSTM else final)
+        assert fb.equal(function(x.transpose(0, 1), state, weights, *options, True)[0], output.transpose(0, 1))
+        assert fb.equal(
+            function(packed.data, packed.batch_sizes, state, weights, *options)[0], module(packed, state)[0].data
+        )
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: nn.LSTM(3, 4)(fb.zeros(0, 2, 3)), RuntimeError, "sequence length to be larger than 0"),
+        (
+            lambda: fb.gru(fb.zeros(1, 2, 3), fb.zeros(1, 2, 4), [fb.zeros(12, 3)], True, 1, 0, False, False, False),
+            RuntimeError,
+            "got 1 parameters, which are not 4 for each layer",
+        ),
         (lambda: nn.LSTM(3, 4)(fb.zeros(5, 2, 2)), RuntimeError, "Expected 3, got 2"),
         (lambda: nn.LSTM(3, 4)(fb.zeros(5, 2, 3, 1)), ValueError, "to be 2D or 3D, got 4D"),
         (lambda: nn.GRU(3, 4)(fb.zeros(5, 2, 3), fb.zeros(1, 3, 4)), RuntimeError, r"Expected hidden size \(1, 2, 4\)"),

@@ -20,6 +20,7 @@ void bind_structure();         // bind_structure.cpp: products
 void bind_indexing();          // bind_indexing.cpp
 void bind_joining();           // bind_joining.cpp
 void bind_networks();          // bind_networks.cpp: losses, normalisation
+void bind_recurrent();         // bind_recurrent.cpp
 void bind_optimizer();         // bind_optimizer.cpp: an optimizer's step
 void bind_distances();         // bind_distances.cpp
 void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of

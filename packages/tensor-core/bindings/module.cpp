@@ -144,6 +144,7 @@ PYBIND11_MODULE(_core, m) {
   bind_indexing();
   bind_joining();
   bind_networks();
+  bind_recurrent();
   bind_optimizer();
   bind_distances();
   bind_linear_algebra();

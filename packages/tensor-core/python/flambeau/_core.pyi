@@ -1159,6 +1159,19 @@ def _optimizer_step(
 def _overrides_heeded(heeded: _bool) -> _bool: ...
 def _recorded(name: str, result: _Any, inputs: tuple[_Any, ...], saved: tuple[_Any, ...], derivative: _Any) -> _Any: ...
 def _recording(tensor: Tensor | None = None) -> Tensor: ...
+def _recurrent_layer(
+    mode: str,
+    input: Tensor,
+    sizes: _Shape,
+    backwards: _bool,
+    hidden: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    projection: Tensor | None = None,
+    state: Tensor | None = None,
+) -> tuple[Tensor, ...]: ...
 def _return_type(name: str, fields: _Sequence[str]) -> _Any: ...
 def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tensor: ...
 def _scaled_dot_product_attention(
@@ -1728,6 +1741,17 @@ def group_norm(
     eps: _float = 1e-05,
     cudnn_enabled: _bool = True,
 ) -> Tensor: ...
+def gru(
+    input: Tensor,
+    hx: _Any,
+    params: _Any,
+    has_biases: _Any,
+    num_layers: _Any,
+    dropout: _Any,
+    train: _Any,
+    bidirectional: _Any,
+    batch_first: _Any = False,
+) -> tuple[Tensor, Tensor]: ...
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor: ...
@@ -2069,6 +2093,17 @@ def logspace(
     out: _Optional = None,
 ) -> Tensor: ...
 def logsumexp(input: Tensor, dim: _Dims, keepdim: _bool = False, *, out: _Optional = None) -> Tensor: ...
+def lstm(
+    input: Tensor,
+    hx: _Any,
+    params: _Any,
+    has_biases: _Any,
+    num_layers: _Any,
+    dropout: _Any,
+    train: _Any,
+    bidirectional: _Any,
+    batch_first: _Any = False,
+) -> tuple[Tensor, Tensor, Tensor]: ...
 def lstm_cell(
     input: Tensor,
     hx: _Sequence[Tensor],
@@ -2454,9 +2489,31 @@ def rfftn(
     input: Tensor, s: _Number | None = None, dim: _Dims | None = None, norm: str | None = None, *, out: _Optional = None
 ) -> Tensor: ...
 def rms_norm(input: Tensor, normalized_shape: _Dims, weight: _Optional = None, eps: _float | None = None) -> Tensor: ...
+def rnn_relu(
+    input: Tensor,
+    hx: _Any,
+    params: _Any,
+    has_biases: _Any,
+    num_layers: _Any,
+    dropout: _Any,
+    train: _Any,
+    bidirectional: _Any,
+    batch_first: _Any = False,
+) -> tuple[Tensor, Tensor]: ...
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor: ...
+def rnn_tanh(
+    input: Tensor,
+    hx: _Any,
+    params: _Any,
+    has_biases: _Any,
+    num_layers: _Any,
+    dropout: _Any,
+    train: _Any,
+    bidirectional: _Any,
+    batch_first: _Any = False,
+) -> tuple[Tensor, Tensor]: ...
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor: ...
@@ -3108,6 +3165,7 @@ __all__ = [
     "grid_sampler_2d",
     "grid_sampler_3d",
     "group_norm",
+    "gru",
     "gru_cell",
     "gt",
     "gt_",
@@ -3230,6 +3288,7 @@ __all__ = [
     "logsigmoid_",
     "logspace",
     "logsumexp",
+    "lstm",
     "lstm_cell",
     "lt",
     "lt_",
@@ -3360,7 +3419,9 @@ __all__ = [
     "resolve_neg",
     "result_type",
     "rms_norm",
+    "rnn_relu",
     "rnn_relu_cell",
+    "rnn_tanh",
     "rnn_tanh_cell",
     "roll",
     "rot90",

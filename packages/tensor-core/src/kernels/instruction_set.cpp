@@ -30,6 +30,7 @@ void fill_factorization(Table&);
 void fill_jacobi(Table&);
 void fill_fourier(Table&);
 void fill_pools(NetworkTable&);
+void fill_recurrent(NetworkTable&);
 void fill_resample(NetworkTable&);
 void fill_normalize(NetworkTable&);
 void fill_attention(NetworkTable&);
@@ -40,6 +41,7 @@ const NetworkTable* network_table() {
   static const NetworkTable table = [] {
     NetworkTable t{};
     fill_pools(t);
+    fill_recurrent(t);
     fill_resample(t);
     fill_normalize(t);
     fill_attention(t);

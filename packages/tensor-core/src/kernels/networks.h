@@ -65,7 +65,27 @@ struct Taps {  // of a block of points; an index of -1 reads a zero
   T slope[3][kMaxTaps][kPoints];  // the weights' derivatives by the grid's coordinates, x first
 };
 
+// One sequence at one time in a recurrent network, see recurrent_cells.def. Gates are rows of `size` units one after
+// the other; what a cell does not have may be null.
+struct CellRow {
+  int64_t size;
+  void* gates;
+  const void* own;
+  void *state, *hidden;
+};
+struct CellGradientRow {
+  int64_t size;
+  const void *gates, *own;  // own: the last gate's only
+  const void *previous_state, *state, *previous_hidden;
+  void *grad, *state_grad, *gate_grads, *own_grads;
+};
+inline constexpr int kCells = 4;
+
 struct NetworkTable {
+  // In the order of Cell in flambeau/recurrent.h.
+  void (*cell[kCells][2])(const CellRow& row);
+  void (*cell_backward[kCells][2])(const CellGradientRow& row);
+
   // out[o * inner + i] = sum over the taps of row o of weight * in[index * inner + i]
   void (*resample[3])(const Sparse& matrix, const char* in, char* out, int64_t inner);
 

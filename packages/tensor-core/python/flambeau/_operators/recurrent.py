@@ -1,18 +1,29 @@
-"""One step of recurrent networks."""
+"""Recurrent networks: one step of them, and whole layers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
 
+State = tuple[Tensor, ...]
+Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
-def _gates(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """What input and state contribute to the gates."""
+
+def _cell(
+    mode: str,
+    input: Tensor,
+    state: State,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None,
+    b_hh: Tensor | None,
+) -> State:
+    """One step, as a layer over one time: of a batch (N, in), or of one sequence (in,)."""
+    hx = state[0]
     if input.ndim not in (1, 2) or input.shape[-1] != w_ih.shape[1]:
         raise RuntimeError(f"input has inconsistent input_size: got {list(input.shape)}, expected (*, {w_ih.shape[1]})")
     if hx.ndim != input.ndim or hx.shape[:-1] != input.shape[:-1] or hx.shape[-1] != w_hh.shape[1]:
@@ -20,7 +31,12 @@ def _gates(
             f"hidden state has inconsistent size: got {list(hx.shape)} for input {list(input.shape)} and a weight for "
             f"{w_hh.shape[1]}"
         )
-    return _core.linear(input, w_ih, b_ih), _core.linear(hx, w_hh, b_hh)
+    if input.ndim == 1:
+        rows = _cell(mode, input.unsqueeze(0), tuple(part.unsqueeze(0) for part in state), w_ih, w_hh, b_ih, b_hh)
+        return tuple(part.squeeze(0) for part in rows)
+    cell = state[1] if len(state) > 1 else None
+    made = _core._recurrent_layer(mode, input, (len(input),), False, hx, w_ih, w_hh, b_ih, b_hh, None, cell)
+    return made[1:]
 
 
 @operator()
@@ -28,8 +44,7 @@ def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
     """tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh): (N, in), (N, hidden) give (N, hidden). Gradient: all."""
-    x, h = _gates(input, hx, w_ih, w_hh, b_ih, b_hh)
-    return (x + h).tanh()
+    return _cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
 @operator()
@@ -37,8 +52,7 @@ def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
     """max(w_ih @ input + b_ih + w_hh @ hx + b_hh, 0): (N, in), (N, hidden) give (N, hidden). Gradient: all."""
-    x, h = _gates(input, hx, w_ih, w_hh, b_ih, b_hh)
-    return (x + h).relu()
+    return _cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
 
 
 @operator()
@@ -56,11 +70,7 @@ def lstm_cell(
     """
     if len(hx) != 2:
         raise RuntimeError(f"lstm_cell expects two hidden states, got {len(hx)}")
-    state, cell = hx
-    x, h = _gates(input, state, w_ih, w_hh, b_ih, b_hh)
-    write, forget, value, read = (x + h).chunk(4, -1)
-    cell = forget.sigmoid() * cell + write.sigmoid() * value.tanh()
-    return read.sigmoid() * cell.tanh(), cell
+    return _cell("LSTM", input, tuple(hx), w_ih, w_hh, b_ih, b_hh)  # type: ignore[return-value]
 
 
 @operator()
@@ -71,9 +81,165 @@ def gru_cell(
 
     Source: Cho et al. 2014, arXiv:1406.1078.
     """
-    x, h = _gates(input, hx, w_ih, w_hh, b_ih, b_hh)
-    x_reset, x_update, x_new = x.chunk(3, -1)
-    h_reset, h_update, h_new = h.chunk(3, -1)
-    new = (x_new + (x_reset + h_reset).sigmoid() * h_new).tanh()
-    update = (x_update + h_update).sigmoid()
-    return new + update * (hx - new)
+    return _cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+def recurrent_layers(
+    mode: str,
+    rows: Tensor,
+    sizes: Sequence[int],
+    state: State,
+    weights: Sequence[Weights],
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+) -> tuple[Tensor, State]:
+    """All layers over the rows of all times, of which ``sizes`` says how many there are at each.
+
+    Args:
+        mode: ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``.
+        state: where each layer and direction begins, ``(layers * directions, N, hidden)`` each; an LSTM has two.
+        weights: for each layer and direction ``w_ih, w_hh, b_ih, b_hh, w_hr``, the last three or None.
+        dropout: of what goes from layer to layer.
+    Returns: the outputs of the last layer as rows, and the state of each sequence at its end.
+    Raises: RuntimeError for sequences without a single time.
+    """
+    if not sizes:
+        raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    directions = 2 if bidirectional else 1
+    finals: list[State] = []
+    starts = list(zip(*(part.unbind(0) for part in state), strict=True))
+    for first in range(0, len(weights), directions):
+        outputs = []
+        for place in range(first, first + directions):
+            start = starts[place]
+            cell = start[1] if len(start) > 1 else None
+            output, *final = _core._recurrent_layer(mode, rows, sizes, place > first, start[0], *weights[place], cell)
+            outputs.append(output)
+            finals.append(tuple(final))
+        rows = outputs[0] if directions == 1 else _core.cat(outputs, -1)
+        if dropout and first + directions < len(weights):
+            rows = _core.dropout(rows, dropout, True)
+    return rows, tuple(_core.stack(parts) for parts in zip(*finals, strict=True))
+
+
+def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: bool) -> list[Weights]:
+    """Parameters one after the other as `recurrent_layers` wants them."""
+    each = 2 + 2 * has_biases + projected
+    if len(params) % each:
+        raise RuntimeError(f"got {len(params)} parameters, which are not {each} for each layer and direction")
+    made: list[Weights] = []
+    for first in range(0, len(params), each):
+        w_ih, w_hh, *rest = params[first : first + each]
+        b_ih, b_hh = rest[:2] if has_biases else (None, None)
+        made.append((w_ih, w_hh, b_ih, b_hh, rest[-1] if projected else None))
+    return made
+
+
+def _called(mode: str, input: Tensor, *arguments: Any) -> State:
+    """What `lstm` and the like do: all layers, over a batch or (where the second argument is its sizes) packed rows."""
+    batch_sizes, batch_first = None, False
+    if isinstance(arguments[2], (list, tuple)):
+        batch_sizes, *arguments = arguments  # type: ignore[assignment]
+    else:
+        *arguments, batch_first = arguments  # type: ignore[assignment]
+    hx, params, has_biases, num_layers, dropout, train, bidirectional = arguments
+    state = tuple(hx) if mode == "LSTM" else (hx,)
+    weights = weights_of_layers(params, has_biases, mode == "LSTM" and state[0].shape[-1] != state[1].shape[-1])
+    if len(weights) != num_layers * (1 + bool(bidirectional)):
+        raise RuntimeError(f"got the parameters of {len(weights)} layers and directions for num_layers={num_layers}")
+    options = (weights, dropout if train else 0.0, bool(bidirectional))
+    if batch_sizes is not None:
+        output, final = recurrent_layers(mode, input, batch_sizes.tolist(), state, *options)
+        return output, *final
+    unbatched = input.ndim == 2
+    x = input.unsqueeze(1) if unbatched else input.transpose(0, 1) if batch_first else input
+    state = tuple(part.unsqueeze(1) for part in state) if unbatched else state
+    times, batch = x.shape[:2]
+    rows, final = recurrent_layers(mode, x.flatten(0, 1), [batch] * times, state, *options)
+    output = rows.unflatten(0, (times, batch))
+    if unbatched:
+        return output.squeeze(1), *(part.squeeze(1) for part in final)
+    return output.transpose(0, 1) if batch_first else output, *final
+
+
+@operator()
+def lstm(
+    input: Tensor,
+    hx: Any,
+    params: Any,
+    has_biases: Any,
+    num_layers: Any,
+    dropout: Any,
+    train: Any,
+    bidirectional: Any,
+    batch_first: Any = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A long short-term memory of several layers: output, hidden state and cell state.
+
+    input (times, N, inputs), hx = (h, c), params those of ``nn.LSTM`` in their order. The other form, for a packed
+    sequence: ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
+
+    Gradient: all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+    """
+    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _called("LSTM", input, hx, params, *options)  # type: ignore[return-value]
+
+
+@operator()
+def gru(
+    input: Tensor,
+    hx: Any,
+    params: Any,
+    has_biases: Any,
+    num_layers: Any,
+    dropout: Any,
+    train: Any,
+    bidirectional: Any,
+    batch_first: Any = False,
+) -> tuple[Tensor, Tensor]:
+    """Gated recurrent units of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+
+    Gradient: all tensors. Source: Cho et al. 2014, arXiv:1406.1078.
+    """
+    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _called("GRU", input, hx, params, *options)  # type: ignore[return-value]
+
+
+@operator()
+def rnn_tanh(
+    input: Tensor,
+    hx: Any,
+    params: Any,
+    has_biases: Any,
+    num_layers: Any,
+    dropout: Any,
+    train: Any,
+    bidirectional: Any,
+    batch_first: Any = False,
+) -> tuple[Tensor, Tensor]:
+    """A recurrent network with tanh of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+
+    Gradient: all tensors. Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
+    """
+    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _called("RNN_TANH", input, hx, params, *options)  # type: ignore[return-value]
+
+
+@operator()
+def rnn_relu(
+    input: Tensor,
+    hx: Any,
+    params: Any,
+    has_biases: Any,
+    num_layers: Any,
+    dropout: Any,
+    train: Any,
+    bidirectional: Any,
+    batch_first: Any = False,
+) -> tuple[Tensor, Tensor]:
+    """A recurrent network with relu of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+
+    Gradient: all tensors.
+    """
+    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _called("RNN_RELU", input, hx, params, *options)  # type: ignore[return-value]

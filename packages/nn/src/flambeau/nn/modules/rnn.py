@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flambeau import Tensor, addmm, cat, empty, linear, stack
+from flambeau import Tensor, empty
+from flambeau._operators.recurrent import recurrent_layers, weights_of_layers
 
-from .. import functional as F
 from .. import init
 from ..parameter import Parameter
 from ..utils.rnn import PackedSequence
@@ -20,16 +19,12 @@ from ._cells import RNNCellBase as RNNCellBase
 from .module import Module
 
 State = tuple[Tensor, ...]
-Step = Callable[[Tensor, State], State]
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
 class RNNBase(Module):
-    """What `RNN`, `LSTM` and `GRU` share: their parameters, and the walk through layers, directions and time.
-
-    Note [Recurrence]: the inputs of all times are projected at once; a step adds what the state gives. The steps of a
-    packed batch see fewer and fewer rows (or, backwards, more and more), so that nothing is computed for padding.
+    """What `RNN`, `LSTM` and `GRU` share: their parameters, and what they do with batches and packed sequences.
 
     Parameters: for each layer k ``weight_ih_lk`` ``(gates * hidden_size, inputs)``, ``weight_hh_lk``
     ``(gates * hidden_size, outputs)``, ``bias_ih_lk`` and ``bias_hh_lk`` ``(gates * hidden_size,)``, with ``proj_size``
@@ -103,18 +98,6 @@ class RNNBase(Module):
         places = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
         return [[self._parameters[kind + place] for kind in kinds] for place in places]  # type: ignore[misc]
 
-    # One step
-
-    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
-        """The function that makes the state of a time out of its projected input and the state before."""
-        raise NotImplementedError
-
-    def _input_bias(self, b_ih: Tensor | None, b_hh: Tensor | None) -> Tensor | None:
-        """What is added to the projected inputs, ``b_hh`` with it where the step does not need it by itself."""
-        return None if b_ih is None or b_hh is None else b_ih + b_hh
-
-    # The walk
-
     def forward(self, input: Any, hx: Any = None) -> Any:
         if isinstance(input, PackedSequence):
             return self._of_packed(input, hx)
@@ -141,23 +124,10 @@ class RNNBase(Module):
 
     def _through_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
         """All layers over the rows ``x`` of all times, of which ``sizes`` says how many there are at each."""
-        finals: list[State] = []
-        weights = iter(self.all_weights)
-        places = iter(zip(*(part.unbind(0) for part in state), strict=True))
-        for layer in range(self.num_layers):
-            outputs = []
-            for backwards in (False, True)[: self._directions]:
-                w_ih, w_hh, *rest = next(weights)
-                b_ih, b_hh = rest[:2] if self.bias else (None, None)
-                step = self._step(w_hh, b_hh, rest[-1] if self.proj_size else None)
-                projected = linear(x, w_ih, self._input_bias(b_ih, b_hh)).split(sizes)
-                output, final = _scan(step, projected, sizes, next(places), backwards)
-                outputs.append(output)
-                finals.append(final)
-            x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
-            if self.dropout and self.training and layer < self.num_layers - 1:
-                x = F.dropout(x, self.dropout)
-        return x, tuple(stack(parts) for parts in zip(*finals, strict=True))
+        parameters = [parameter for group in self.all_weights for parameter in group]
+        weights = weights_of_layers(parameters, self.bias, self.proj_size > 0)
+        dropout = self.dropout if self.training else 0.0
+        return recurrent_layers(self.mode, x, sizes, state, weights, dropout, self.bidirectional)
 
     # Checks
 
@@ -208,29 +178,6 @@ class RNNBase(Module):
         parts += [f"proj_size={self.proj_size}"] if self.proj_size else []
         parts += [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
         return ", ".join(parts)
-
-
-def _scan(
-    step: Step, projected: tuple[Tensor, ...], sizes: list[int], initial: State, backwards: bool
-) -> tuple[Tensor, State]:
-    """Walk through time; return the outputs of all times as rows, and the state of each sequence at its end."""
-    outputs: list[Any] = [None] * len(sizes)
-    finished: list[State] = []
-    times = range(len(sizes))[:: -1 if backwards else 1]
-    rows = sizes[times[0]]
-    state = initial if rows == len(initial[0]) else tuple(part[:rows] for part in initial)
-    for time in times:
-        if sizes[time] < rows:
-            finished.append(tuple(part[sizes[time] :] for part in state))
-            state = tuple(part[: sizes[time]] for part in state)
-        elif sizes[time] > rows:
-            state = tuple(cat([part, new[rows : sizes[time]]]) for part, new in zip(state, initial, strict=True))
-        rows = sizes[time]
-        state = step(projected[time], state)
-        outputs[time] = state[0]
-    if finished:
-        state = tuple(cat(parts) for parts in zip(state, *reversed(finished), strict=True))
-    return cat(outputs), state
 
 
 def _check_sizes(hidden_size: int, num_layers: int, proj_size: int) -> None:
@@ -301,11 +248,6 @@ class RNN(RNNBase):
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, *options)
         self.nonlinearity = nonlinearity
 
-    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
-        weight = w_hh.t()
-        activation = Tensor.tanh if self.nonlinearity == "tanh" else Tensor.relu
-        return lambda x, state: (activation(addmm(x, state[0], weight)),)
-
 
 class LSTM(RNNBase):
     """Long short-term memory, at each time::
@@ -344,17 +286,6 @@ class LSTM(RNNBase):
         options = (num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype)
         super().__init__("LSTM", input_size, hidden_size, *options)
 
-    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
-        weight = w_hh.t()
-
-        def step(x: Tensor, state: State) -> State:
-            i, f, g, o = addmm(x, state[0], weight).chunk(4, 1)
-            cell = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-            hidden = o.sigmoid() * cell.tanh()
-            return (hidden if w_hr is None else linear(hidden, w_hr)), cell
-
-        return step
-
     def _parts(self, hx: Any) -> State:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise RuntimeError(f"LSTM expects two hidden states, (h, c), got {type(hx).__name__}")
@@ -392,18 +323,3 @@ class GRU(RNNBase):
     ) -> None:
         options = (num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
         super().__init__("GRU", input_size, hidden_size, *options)
-
-    def _input_bias(self, b_ih: Tensor | None, b_hh: Tensor | None) -> Tensor | None:
-        return b_ih
-
-    def _step(self, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None) -> Step:
-        size = self.hidden_size
-
-        def step(x: Tensor, state: State) -> State:
-            x_gates, x_new = x.split((2 * size, size), 1)
-            h_gates, h_new = linear(state[0], w_hh, b_hh).split((2 * size, size), 1)
-            reset, update = (x_gates + h_gates).sigmoid().chunk(2, 1)
-            new = (x_new + reset * h_new).tanh()
-            return (new + update * (state[0] - new),)
-
-        return step
