@@ -27,6 +27,10 @@ enum Flags : int {
   kBecome = 128,    // of a view: also name_, which turns the tensor itself into the view
   kFactory = 256,   // of its dtype: that of out= unless given
   kExactOut = 512,  // whose out= has to have the result's dtype
+  // In which dtype autocast has it compute. Note [Autocast]
+  kLowerPrecision = 1024,
+  kFloat32 = 2048,
+  kWidest = 4096,
 };
 
 struct Parameter {

@@ -32,6 +32,7 @@ void bind_construction();      // bind_construction.cpp
 void bind_random();            // bind_random.cpp
 void bind_interop();           // interop.cpp
 void bind_autograd();          // bind_autograd.cpp
+void bind_autocast();          // autocast.cpp
 void bind_python_operators();  // python_operators.cpp: those written in Python
 void publish_return_types(PyObject* module);
 // A tuple type of an operator that is written in Python.

@@ -60,7 +60,7 @@ void bind_activations() {
       "The first half of a dimension times the sigmoid of the second.\n\nSource: Dauphin et al. 2016, "
       "arXiv:1612.08083.",
       glu);
-  def("prelu(input, weight)", kFunction | kMethod,
+  def("prelu(input, weight)", kFunction | kMethod | kLowerPrecision,
       "input where positive, else weight * input, weight of one element or of one a channel (the second dimension). "
       "Gradient: both.\n\nSource: He et al. 2015, arXiv:1502.01852.",
       prelu);

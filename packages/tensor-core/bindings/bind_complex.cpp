@@ -10,7 +10,7 @@ constexpr int kBoth = kFunction | kMethod;
 void bind_complex() {
   def("complex(real, imag)", kFunction | kOut,
       "real + i * imag, of two float32 or two float64 tensors. Gradient: both, any order.", complex);
-  def("polar(abs, angle)", kFunction | kOut,
+  def("polar(abs, angle)", kFunction | kOut | kFloat32,
       "abs * (cos(angle) + i * sin(angle)), of two float32 or two float64 tensors. Gradient: both, any order.", polar);
   def("real(input)", kFunction, "The real parts, a view; a real tensor itself. Gradient: a real one.",
       [](PyObject* t) -> PyObject* {
@@ -20,7 +20,7 @@ void bind_complex() {
       });
   def("imag(input)", kFunction, "The imaginary parts of a complex tensor, a view. Gradient: an imaginary one.", imag);
   def("view_as_real(input)", kFunction, "A complex tensor as pairs of real numbers, (*, 2): a view.", view_as_real);
-  def("view_as_complex(input)", kFunction,
+  def("view_as_complex(input)", kFunction | kFloat32,
       "Pairs of real numbers, (*, 2) with the pairs next to each other, as complex numbers: a view.", view_as_complex);
   def("conj(input)", kBoth,
       "The complex conjugate, a copy; a real tensor itself. Gradient: the conjugate.\n\nThere are no tensors that are "

@@ -35,7 +35,7 @@ tensor([0.9600]))",
 
 Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: input, any order.)",
       pdist);
-  def("cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')", kFunction,
+  def("cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')", kFunction | kFloat32,
       R"(The p-norm distances between the rows of x1 (..., n, m) and those of x2 (..., k, m): (..., n, k).
 
 Args:

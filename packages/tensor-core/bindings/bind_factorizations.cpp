@@ -31,7 +31,7 @@ Gradient: both, any order.
 tensor([[1.],
         [1.]]))",
              linalg::solve_triangular);
-  def("triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)", kOlder,
+  def("triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)", kOlder | kFloat32,
       R"(The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
 
 Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
@@ -43,8 +43,9 @@ Gradient: both, any order. flambeau.linalg.solve_triangular is the modern form.)
 }
 
 void bind_cholesky() {
-  def_linalg("cholesky_ex(A, *, upper=False, check_errors=False)",
-             R"(The Cholesky factor of a Hermitian positive-definite matrix, and what went wrong instead of an error.
+  def_linalg(
+      "cholesky_ex(A, *, upper=False, check_errors=False)",
+      R"(The Cholesky factor of a Hermitian positive-definite matrix, and what went wrong instead of an error.
 
 Args:
     A: ``(*, n, n)``; only its lower triangle is read (its upper one with ``upper``).
@@ -52,9 +53,10 @@ Args:
     check_errors: raise LinAlgError after all.
 Returns: a named tuple ``(L, info)``; info, int32, is 0 or the order of the first minor that is not positive definite.
 Gradient: A, any order.)",
-             [](const Tensor& a, bool upper, bool check_errors) {
-               return named("linalg_cholesky_ex", linalg::cholesky_ex(a, upper, check_errors));
-             });
+      [](const Tensor& a, bool upper, bool check_errors) {
+        return named("linalg_cholesky_ex", linalg::cholesky_ex(a, upper, check_errors));
+      },
+      kOut | kFloat32);
   def_linalg("cholesky(A, *, upper=False)",
              R"(The Cholesky factor: lower triangular L with ``A = L L^H``, or U with ``A = U^H U``.
 
@@ -66,10 +68,10 @@ Gradient: A, any order. Source of the derivative: Murray 2016, arXiv:1602.07527.
 >>> flambeau.linalg.cholesky(flambeau.tensor([[4.0, 2.0], [2.0, 10.0]]))
 tensor([[2., 0.],
         [1., 3.]]))",
-             linalg::cholesky);
-  def("cholesky(input, upper=False)", kOlder, "The Cholesky factor of every matrix, as flambeau.linalg.cholesky.",
-      linalg::cholesky);
-  def("cholesky_solve(input, input2, upper=False)", kOlder,
+             linalg::cholesky, kOut | kFloat32);
+  def("cholesky(input, upper=False)", kOlder | kFloat32,
+      "The Cholesky factor of every matrix, as flambeau.linalg.cholesky.", linalg::cholesky);
+  def("cholesky_solve(input, input2, upper=False)", kOlder | kFloat32,
       R"(The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
 
 Args:
@@ -77,7 +79,7 @@ Args:
     input2: ``(*, n, n)``; the batches broadcast.
 Gradient: both, any order.)",
       linalg::cholesky_solve);
-  def("cholesky_inverse(input, upper=False)", kOlder,
+  def("cholesky_inverse(input, upper=False)", kOlder | kFloat32,
       R"(The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
 
 Gradient: input, any order.)",
@@ -130,7 +132,7 @@ Args:
     adjoint: solve with ``A^H`` in place of A.
 Gradient: LU and B, any order.)",
              linalg::lu_solve);
-  def("lu_solve(input, LU_data, LU_pivots)", kOlder,
+  def("lu_solve(input, LU_data, LU_pivots)", kOlder | kFloat32,
       "The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve.",
       [](const Tensor& b, const Tensor& lu, const Tensor& pivots) {
         return linalg::lu_solve(lu, pivots, b, true, false);
@@ -214,17 +216,19 @@ Gradient: A and B, any order. Source of the derivative: Giles 2008, section 2.3.
 >>> A = flambeau.tensor([[3.0, 1.0], [1.0, 2.0]])
 >>> flambeau.linalg.solve(A, flambeau.tensor([9.0, 8.0]))
 tensor([2., 3.]))",
-             linalg::solve);
-  def_linalg("inv_ex(A, *, check_errors=False)",
-             R"(The inverse, and what went wrong instead of an error.
+             linalg::solve, kOut | kFloat32);
+  def_linalg(
+      "inv_ex(A, *, check_errors=False)",
+      R"(The inverse, and what went wrong instead of an error.
 
 Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
     from 1: the inverse is of no use then.
 Gradient: A, any order.)",
-             [](const Tensor& a, bool check_errors) {
-               const Inverse i = linalg::inv_ex(a, check_errors);
-               return named_tuple("linalg_inv_ex", {i.inverse, i.info});
-             });
+      [](const Tensor& a, bool check_errors) {
+        const Inverse i = linalg::inv_ex(a, check_errors);
+        return named_tuple("linalg_inv_ex", {i.inverse, i.info});
+      },
+      kOut | kFloat32);
   def_linalg("inv(A)",
              R"(The inverse of every matrix ``(*, n, n)``. To solve a system, solve is quicker and more accurate.
 
@@ -234,13 +238,14 @@ Gradient: A, any order.
 >>> flambeau.linalg.inv(flambeau.tensor([[2.0, 0.0], [0.0, 4.0]]))
 tensor([[0.5000, 0.0000],
         [0.0000, 0.2500]]))",
-             linalg::inv);
-  def("inverse(input)", kOlder, "The inverse of every matrix, as flambeau.linalg.inv.", linalg::inv);
+             linalg::inv, kOut | kFloat32);
+  def("inverse(input)", kOlder | kFloat32, "The inverse of every matrix, as flambeau.linalg.inv.", linalg::inv);
 }
 
 void bind_qr() {
-  def_linalg("qr(A, mode='reduced')",
-             R"(``A = QR``: orthonormal columns times an upper triangular matrix, by Householder's reflections.
+  def_linalg(
+      "qr(A, mode='reduced')",
+      R"(``A = QR``: orthonormal columns times an upper triangular matrix, by Householder's reflections.
 
 Args:
     A: ``(*, m, n)``; k is the smaller of m and n.
@@ -249,11 +254,11 @@ Args:
 Returns: a named tuple ``(Q, R)``. The diagonal of R may be negative.
 Gradient: A, any order, where the leading k columns of A are independent; not of "r", nor of "complete" with more rows
     than columns. Source: Walter, Lehmann 2010, arXiv:1009.6112; Roberts, Roberts 2020, arXiv:2009.10071.)",
-             [](const Tensor& a, std::string_view mode) { return named("linalg_qr", linalg::qr(a, mode)); });
-  def("qr(input, some=True)", kOlder,
+      [](const Tensor& a, std::string_view mode) { return named("linalg_qr", linalg::qr(a, mode)); }, kOut | kFloat32);
+  def("qr(input, some=True)", kOlder | kFloat32,
       "``input = QR``, as flambeau.linalg.qr in the mode \"reduced\", or \"complete\" where not ``some``.",
       [](const Tensor& a, bool some) { return named("linalg_qr", linalg::qr(a, some ? "reduced" : "complete")); });
-  def("geqrf(input)", kOlder,
+  def("geqrf(input)", kOlder | kFloat32,
       R"(What a QR factorization leaves: R above, Householder's reflectors below the diagonal, and their factors.
 
 Args:
@@ -271,10 +276,10 @@ Args:
     input: ``(*, m, n)``, m >= n: v_i lies in column i below the diagonal, its leading 1 left out.
     tau: ``(*, k)``, k <= n.
 Gradient: both, any order.)",
-             linalg::householder_product);
-  def("orgqr(input, input2)", kOlder, "The columns of Q from its reflectors, as flambeau.linalg.householder_product.",
-      linalg::householder_product);
-  def("ormqr(input, tau, other, left=True, transpose=False)", kOlder,
+             linalg::householder_product, kOut | kFloat32);
+  def("orgqr(input, input2)", kOlder | kFloat32,
+      "The columns of Q from its reflectors, as flambeau.linalg.householder_product.", linalg::householder_product);
+  def("ormqr(input, tau, other, left=True, transpose=False)", kOlder | kFloat32,
       R"(``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
 
 Args:

@@ -69,7 +69,7 @@ Binding* in_fft(Binding* binding) {
 
 template <class Function>
 void def_transform(const Transform& t, const char* arguments, Function function) {
-  in_fft(def(std::string(t.name) + arguments, kPrivate | kOut, t.doc, function));
+  in_fft(def(std::string(t.name) + arguments, kPrivate | kOut | kFloat32, t.doc, function));
 }
 
 template <size_t... i>

@@ -43,14 +43,14 @@ constexpr int kBoth = kFunction | kMethod, kUsual = kBoth | kOut;
 
 // name(...) as F(Write::Fresh, ...), with out=, and the method name_(...) as F(Write::InPlace, ...).
 template <auto F, class... Arguments>
-void def_pair(std::string signature, const char* doc, Tensor (*)(Write, Arguments...)) {
-  def(signature, kUsual, doc, +[](Arguments... arguments) -> Tensor { return F(Write::Fresh, arguments...); });
+void def_pair(std::string signature, int flags, const char* doc, Tensor (*)(Write, Arguments...)) {
+  def(signature, kUsual | flags, doc, +[](Arguments... arguments) -> Tensor { return F(Write::Fresh, arguments...); });
   signature.insert(signature.find('('), "_");
   def(signature, kMethod, doc, +[](Arguments... arguments) -> Tensor { return F(Write::InPlace, arguments...); });
 }
 template <auto F>
-void writing(const char* signature, const char* doc) {
-  def_pair<F>(signature, doc, +F);
+void writing(const char* signature, const char* doc, int flags = 0) {
+  def_pair<F>(signature, flags, doc, +F);
 }
 
 Tensor scatter_any(Write write, const Tensor& t, int64_t dim, const Tensor& index, PyObject* src, PyObject* value,
@@ -129,7 +129,7 @@ void bind_slices() {
   writing<[](Write write, const Tensor& t, int64_t dim, const Tensor& i, const Tensor& source) {
     return index_copy(t, dim, i, source, write);
   }>("index_copy(input, dim, index, source)",
-     "input with the slices `index` along a dimension replaced by source's. Gradient: input and source.");
+     "input with the slices `index` along a dimension replaced by source's. Gradient: input and source.", kWidest);
   writing<[](Write write, const Tensor& t, int64_t dim, const Tensor& i, const Operand& value) {
     return index_fill(t, dim, i, value, write);
   }>("index_fill(input, dim, index, value)",

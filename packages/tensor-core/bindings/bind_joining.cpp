@@ -44,7 +44,7 @@ void bind_triangles() {
       });
   def("diagflat(input, offset=0)", kBoth, "All elements as the diagonal of a matrix.",
       [](const Tensor& t, int64_t offset) { return diag_embed(reshape(t, {t.numel()}), offset, 0, 1); });
-  def("trace(input)", kBoth, "The sum of the diagonal of a matrix.", [](const Tensor& t) {
+  def("trace(input)", kBoth | kFloat32, "The sum of the diagonal of a matrix.", [](const Tensor& t) {
     require(t.dim() == 2, "trace: expected a matrix, but got a tensor of shape ", t.shape());
     return sum(diagonal(t, 0, 0, 1), {}, false, {});
   });
@@ -105,8 +105,9 @@ tensor([[2, 4],
 
 void bind_joining() {
   for (const char* signature : {"cat(tensors, dim=0)", "concat(tensors, dim=0)", "concatenate(tensors, dim=0)"})
-    def(signature, kFunction | kOut, "Tensors joined along a dimension. Gradient: each its part.", cat);
-  def("stack(tensors, dim=0)", kFunction | kOut, "Tensors of one shape joined along a fresh dimension.", stack);
+    def(signature, kFunction | kOut | kWidest, "Tensors joined along a dimension. Gradient: each its part.", cat);
+  def("stack(tensors, dim=0)", kFunction | kOut | kWidest, "Tensors of one shape joined along a fresh dimension.",
+      stack);
   def("flip(input, *dims)", kBoth, "The order of the elements reversed along the dimensions; a copy. Gradient: input.",
       flip);
   def("fliplr(input)", kBoth, "flip(1).", [](const Tensor& t) {

@@ -49,7 +49,7 @@ void bind_linear_algebra() {
       "dtypes differ. Gradient: both, any order.\n\n"
       ">>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))\n"
       "tensor([-1., -1.])",
-      vecdot);
+      vecdot, kOut | kLowerPrecision);
   def("vdot(input, other)", kFunction | kMethod | kOut,
       "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both.",
       [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); });
@@ -66,7 +66,7 @@ void bind_linear_algebra() {
       [](const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
         return cross(a, b, dim ? *dim : dimension_of_three(a));
       });
-  def_linalg("matmul(input, other)", "The matrix product, as flambeau.matmul.", matmul);
+  def_linalg("matmul(input, other)", "The matrix product, as flambeau.matmul.", matmul, kOut | kLowerPrecision);
   def_linalg("diagonal(A, *, offset=0, dim1=-2, dim2=-1)",
              "The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view.", diagonal, 0);
   def("_lu_factor(input)", kPrivate, "LU and pivots of every matrix, and info.", [](const Tensor& a) {

@@ -123,7 +123,7 @@ Tensor grid_sampler_of(const Tensor& input, const Tensor& grid, int64_t mode, in
 }
 
 void bind_sampling() {
-  def("grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction,
+  def("grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction | kFloat32,
       R"(Reads an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).
 
 The coordinates -1 and 1 are the image's edges. Modes: 0 bilinear, 1 nearest, 2 bicubic; paddings: 0 zeros, 1 border,
@@ -131,27 +131,28 @@ The coordinates -1 and 1 are the image's edges. Modes: 0 bilinear, 1 nearest, 2 
 
 Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
       grid_sampler_of<0>);
-  def("grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction,
+  def("grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction | kFloat32,
       "`grid_sampler` of images ``(N, C, H, W)``; RuntimeError for another rank.", grid_sampler_of<4>);
-  def("grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction,
+  def("grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners)", kFunction | kFloat32,
       "`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank.", grid_sampler_of<5>);
 }
 
 }  // namespace
 
 void bind_networks() {
-  def("linear(input, weight, bias=None)", kFunction | kOut,
+  def("linear(input, weight, bias=None)", kFunction | kOut | kLowerPrecision,
       "input @ weight.T + bias: (*, in), (out, in), (out) give (*, out). Gradient: all three.", linear);
   bind_normalizations();
-  def("cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)", kFunction,
+  def("cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
+      kFunction | kFloat32,
       "The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's "
       "shape.\n\n"
       "Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.",
       cross_entropy);
-  def("nll_loss(input, target, weight=None, ignore_index=-100, reduction='mean')", kFunction,
+  def("nll_loss(input, target, weight=None, ignore_index=-100, reduction='mean')", kFunction | kFloat32,
       "The negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). Gradient: input.",
       nll_loss);
-  def("mse_loss(input, target, reduction='mean')", kFunction,
+  def("mse_loss(input, target, reduction='mean')", kFunction | kFloat32,
       "The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them.\n\n"
       "Warns if the shapes differ and broadcast. Gradient: both, any order.",
       [](const Tensor& input, const Tensor& target, Reduction reduction) {
@@ -169,16 +170,17 @@ void bind_networks() {
   def("_huber(input, target, delta)", kPrivate,
       "d**2 / 2 where d = abs(x - y) is below delta, else delta * (d - delta / 2). Gradient: both, any order.",
       [](const Tensor& x, const Tensor& y, Scalar delta) { return _huber(x, y, delta); });
-  def("_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)", kPrivate,
+  def("_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)",
+      kPrivate | kLowerPrecision,
       "softmax(query @ key.T * scale + mask) @ value, by blocks. Gradient: query, key, value, any order.",
       scaled_dot_product_attention);
-  def("_multi_margin_loss(input, target, p, margin, weight, reduction)", kPrivate,
+  def("_multi_margin_loss(input, target, p, margin, weight, reduction)", kPrivate | kFloat32,
       "sum over j != y of max(0, margin - x[y] + x[j])**p / C, times weight[y]. Gradient: input, any order.",
       [](const Tensor& input, const Tensor& target, int64_t p, double margin, PyObject* weight, Reduction reduction) {
         return multi_margin_loss(input, target, p, margin, tensor_or_none("multi_margin_loss", "weight", weight),
                                  reduction);
       });
-  def("_multilabel_margin_loss(input, target, reduction)", kPrivate,
+  def("_multilabel_margin_loss(input, target, reduction)", kPrivate | kFloat32,
       "sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C. Gradient: input, any order.",
       multilabel_margin_loss);
   bind_sampling();
@@ -192,7 +194,7 @@ void bind_networks() {
         require<ValueError>(mode >= 0 && mode <= 2, "embedding_bag: mode must be 0, 1 or 2, got ", mode);
         return embedding_bag(weight, indices, offsets, last_given, BagMode(mode), per_sample, padding, by_frequency);
       });
-  def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate,
+  def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate | kFloat32,
       "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.", ctc_loss);
   def("dropout(input, p=0.5, training=True, *, generator=None)", kFunction,
       "Each element 0 with probability p, else divided by 1 - p; input itself outside training.\n\nThe mask is not "

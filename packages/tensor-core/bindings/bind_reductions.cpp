@@ -72,7 +72,7 @@ void bind_reductions() {
       "The mean over all or the given dimensions.\n\nRaises RuntimeError for integers. Gradient: the result's, shared "
       "evenly.",
       mean);
-  def("prod(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
+  def("prod(input, dim=None, keepdim=False, *, dtype=None)", kUsual | kFloat32,
       "The product over all or the given dimensions. Gradient: right where there are zeros, too.", prod);
   def("nansum(input, dim=None, keepdim=False, *, dtype=None)", kUsual,
       "The sum of the elements that are not NaN. Gradient: those elements.", nansum);

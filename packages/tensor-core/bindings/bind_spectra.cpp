@@ -80,8 +80,9 @@ void require_no_driver(const char* name, PyObject* driver) {
 }
 
 void bind_eigenvalues() {
-  def_linalg("eigh(A, UPLO='L')",
-             R"(``A = V diag(L) V^H`` of a symmetric or Hermitian matrix.
+  def_linalg(
+      "eigh(A, UPLO='L')",
+      R"(``A = V diag(L) V^H`` of a symmetric or Hermitian matrix.
 
 Args:
     A: ``(*, n, n)``.
@@ -91,19 +92,22 @@ Returns: a named tuple ``(eigenvalues, eigenvectors)``, the eigenvalues real and
 Raises: LinAlgError without convergence.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Giles 2008, section 3.1.)",
-             [](const Tensor& a, std::string_view triangle) {
-               const Eigen e = hermitian("eigh", a, triangle, true);
-               return named_tuple("linalg_eigh", {e.values, e.vectors});
-             });
+      [](const Tensor& a, std::string_view triangle) {
+        const Eigen e = hermitian("eigh", a, triangle, true);
+        return named_tuple("linalg_eigh", {e.values, e.vectors});
+      },
+      kOut | kFloat32);
   def_linalg(
       "eigvalsh(A, UPLO='L')",
       R"(The eigenvalues of a symmetric or Hermitian matrix ``(*, n, n)``, real and ascending.
 
 ``UPLO``, "L" or "U", names the triangle that is read. Raises LinAlgError without convergence.
 Gradient: A, any order, of repeated eigenvalues as well.)",
-      [](const Tensor& a, std::string_view triangle) { return hermitian("eigvalsh", a, triangle, false).values; });
-  def_linalg("eig(A)",
-             R"(``A = V diag(L) V^-1`` of a general square matrix.
+      [](const Tensor& a, std::string_view triangle) { return hermitian("eigvalsh", a, triangle, false).values; },
+      kOut | kFloat32);
+  def_linalg(
+      "eig(A)",
+      R"(``A = V diag(L) V^-1`` of a general square matrix.
 
 Args:
     A: ``(*, n, n)``, finite.
@@ -112,16 +116,18 @@ Returns: a named tuple ``(eigenvalues, eigenvectors)``, complex, the eigenvector
 Raises: RuntimeError for infinities and NaNs; LinAlgError without convergence.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Boeddeker et al. 2017, arXiv:1701.00392.)",
-             [](const Tensor& a) {
-               const Eigen e = general("eig", a, true);
-               return named_tuple("linalg_eig", {e.values, e.vectors});
-             });
-  def_linalg("eigvals(A)",
-             R"(The eigenvalues of a general square matrix ``(*, n, n)``, complex, in no particular order.
+      [](const Tensor& a) {
+        const Eigen e = general("eig", a, true);
+        return named_tuple("linalg_eig", {e.values, e.vectors});
+      },
+      kOut | kFloat32);
+  def_linalg(
+      "eigvals(A)",
+      R"(The eigenvalues of a general square matrix ``(*, n, n)``, complex, in no particular order.
 
 Raises: RuntimeError for infinities and NaNs; LinAlgError without convergence.
 Gradient: A, any order.)",
-             [](const Tensor& a) { return general("eigvals", a, false).values; });
+      [](const Tensor& a) { return general("eigvals", a, false).values; }, kOut | kFloat32);
 }
 
 Tensor square_zeros(const Tensor& a, int64_t n) {  // of every matrix
@@ -132,8 +138,9 @@ Tensor square_zeros(const Tensor& a, int64_t n) {  // of every matrix
 }
 
 void bind_singular_values() {
-  def_linalg("svd(A, full_matrices=True, *, driver=None)",
-             R"(``A = U diag(S) V^H``: orthonormal columns, singular values, orthonormal rows.
+  def_linalg(
+      "svd(A, full_matrices=True, *, driver=None)",
+      R"(``A = U diag(S) V^H``: orthonormal columns, singular values, orthonormal rows.
 
 Args:
     A: ``(*, m, n)``; k is the smaller of m and n.
@@ -145,11 +152,12 @@ Raises: LinAlgError without convergence.
 Gradient: A, any order, where the singular values are distinct and, with U or Vh, not 0; RuntimeError if the loss depends
     on a phase. Of what full_matrices adds there is none. Source: Giles 2008, section 3.2; Wan, Zhang 2019,
     arXiv:1909.02659.)",
-             [](const Tensor& a, bool full, PyObject* driver) {
-               require_no_driver("svd", driver);
-               const SingularValues s = decomposed("svd", a, full, true);
-               return named_tuple("linalg_svd", {s.u, s.values, s.vh});
-             });
+      [](const Tensor& a, bool full, PyObject* driver) {
+        require_no_driver("svd", driver);
+        const SingularValues s = decomposed("svd", a, full, true);
+        return named_tuple("linalg_svd", {s.u, s.values, s.vh});
+      },
+      kOut | kFloat32);
   def_linalg(
       "svdvals(A, *, driver=None)",
       R"(The singular values of every matrix ``(*, m, n)``, descending, real. Raises LinAlgError without convergence.
@@ -158,8 +166,9 @@ Gradient: A, any order.)",
       [](const Tensor& a, PyObject* driver) {
         require_no_driver("svdvals", driver);
         return decomposed("svdvals", a, false, false).values;
-      });
-  def("svd(input, some=True, compute_uv=True)", kFunction | kMethod | kOut,
+      },
+      kOut | kFloat32);
+  def("svd(input, some=True, compute_uv=True)", kFunction | kMethod | kOut | kFloat32,
       R"(``input = U diag(S) V^H``, as flambeau.linalg.svd, but with V in place of its conjugate transpose.
 
 Args:

@@ -45,10 +45,11 @@ Tensor summed_bmm(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 void bind_structure() {
-  def("matmul(input, other)", kUsual,
+  def("matmul(input, other)", kUsual | kLowerPrecision,
       "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both, any order.", matmul);
-  def("mm(input, mat2)", kUsual, "The product of two matrices.", mm);
-  def("bmm(input, mat2)", kUsual, "The products of two batches of matrices, (b, n, m) and (b, m, p).", bmm);
+  def("mm(input, mat2)", kUsual | kLowerPrecision, "The product of two matrices.", mm);
+  def("bmm(input, mat2)", kUsual | kLowerPrecision, "The products of two batches of matrices, (b, n, m) and (b, m, p).",
+      bmm);
   def("mv(input, vec)", kUsual, "Matrix times vector.", mv);
   def("dot(input, tensor)", kUsual, "The inner product of two vectors.", dot);
   def("inner(input, other)", kUsual,
@@ -65,7 +66,7 @@ void bind_structure() {
       "The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.\n\n"
       ">>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))\ntensor([ 2,  3, 20, 30])",
       kron);
-  def("tensordot(a, b, dims=2)", kFunction | kOut,
+  def("tensordot(a, b, dims=2)", kFunction | kOut | kLowerPrecision,
       R"(Sums of products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or pairs of lists.
 
 Args:
@@ -94,15 +95,15 @@ Returns: ``(*, K)``.)",
 Args:
     tensors: matrices; the first and the last may be vectors, a row and a column.
 Gradient: every one, any order.)",
-             multi_dot);
-  def("addmm(input, mat1, mat2, *, beta=1, alpha=1)", kUsual | kInPlace,
+             multi_dot, kOut | kLowerPrecision);
+  def("addmm(input, mat1, mat2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
       "beta * input + alpha * mat1 @ mat2. Gradient: all three.", addmm);
-  def("baddbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace,
+  def("baddbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
       "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three.",
       [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
         return add_product("baddbmm", i, a, b, beta, alpha, bmm);
       });
-  def("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace,
+  def("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", kUsual | kInPlace | kLowerPrecision,
       "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
       [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
         return add_product("addbmm", i, a, b, beta, alpha, summed_bmm);

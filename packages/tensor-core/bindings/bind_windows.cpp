@@ -97,21 +97,21 @@ void bind_convolutions() {
   constexpr const char* kConvolution =
       "Cross-correlation: input (N, C, *) or (C, *), weight (F, C / groups, *). Numbers stand for every dimension; "
       "padding may be 'valid' or 'same'.\n\nGradient: all three, any order.";
-  def("conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction, kConvolution,
-      convolve<1>);
-  def("conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction, kConvolution,
-      convolve<2>);
-  def("conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction, kConvolution,
-      convolve<3>);
+  def("conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction | kLowerPrecision,
+      kConvolution, convolve<1>);
+  def("conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction | kLowerPrecision,
+      kConvolution, convolve<2>);
+  def("conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)", kFunction | kLowerPrecision,
+      kConvolution, convolve<3>);
   constexpr const char* kTransposed =
       "The transpose of a convolution, in input (N, C, *) or (C, *), with weight (C, F / groups, *): what a "
       "convolution's derivative does to the gradient.\n\nGradient: all three, any order.";
   def("conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
-      kFunction, kTransposed, convolve_transposed<1>);
+      kFunction | kLowerPrecision, kTransposed, convolve_transposed<1>);
   def("conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
-      kFunction, kTransposed, convolve_transposed<2>);
+      kFunction | kLowerPrecision, kTransposed, convolve_transposed<2>);
   def("conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
-      kFunction, kTransposed, convolve_transposed<3>);
+      kFunction | kLowerPrecision, kTransposed, convolve_transposed<3>);
   def("_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)", kPrivate,
       "The sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: their sum at each place.",
       unfold_windows);
@@ -129,7 +129,7 @@ void bind_pools() {
   def("max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
       kFunction, kMax, pool_max<2>);
   def("max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
-      kFunction, kMax, pool_max<3>);
+      kFunction | kFloat32, kMax, pool_max<3>);
   constexpr const char* kAverage =
       "The mean of each window, its sum divided by divisor_override where that is given. Gradient: shared evenly.";
   def("avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True)", kFunction,
@@ -142,31 +142,32 @@ void bind_pools() {
       kFunction | kOut, kAverage, pool_average<2>);
   def("avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
       "divisor_override=None)",
-      kFunction | kOut, kAverage, pool_average<3>);
+      kFunction | kOut | kFloat32, kAverage, pool_average<3>);
   constexpr const char* kAdaptive =
       "The mean of windows that divide the image into output_size parts, as even as they can be; None keeps a size. "
       "Gradient: shared evenly.";
   def("adaptive_avg_pool1d(input, output_size)", kFunction, kAdaptive, pool_adaptive_average<1>);
   def("_adaptive_avg_pool2d(input, output_size)", kPrivate, kAdaptive, pool_adaptive_average<2>);
-  def("_adaptive_avg_pool3d(input, output_size)", kPrivate, kAdaptive, pool_adaptive_average<3>);
+  def("_adaptive_avg_pool3d(input, output_size)", kPrivate | kFloat32, kAdaptive, pool_adaptive_average<3>);
   constexpr const char* kAdaptiveMax =
       "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to it.";
   def("_adaptive_max_pool1d(input, output_size, return_indices=False)", kPrivate, kAdaptiveMax, pool_adaptive_max<1>);
   def("_adaptive_max_pool2d(input, output_size, return_indices=False)", kPrivate, kAdaptiveMax, pool_adaptive_max<2>);
-  def("_adaptive_max_pool3d(input, output_size, return_indices=False)", kPrivate, kAdaptiveMax, pool_adaptive_max<3>);
+  def("_adaptive_max_pool3d(input, output_size, return_indices=False)", kPrivate | kFloat32, kAdaptiveMax,
+      pool_adaptive_max<3>);
   constexpr const char* kFractional =
       "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in [0, "
       "1), and its position. Source: Graham 2014, arXiv:1412.6071.";
-  def("_fractional_max_pool2d(input, kernel_size, output_size, samples)", kPrivate, kFractional,
+  def("_fractional_max_pool2d(input, kernel_size, output_size, samples)", kPrivate | kFloat32, kFractional,
       pool_fractional_max<2>);
-  def("_fractional_max_pool3d(input, kernel_size, output_size, samples)", kPrivate, kFractional,
+  def("_fractional_max_pool3d(input, kernel_size, output_size, samples)", kPrivate | kFloat32, kFractional,
       pool_fractional_max<3>);
 }
 
 // Functions of flambeau.nn.functional, which takes them from here as nn_<name>.
 template <class F>
-void def_functional(std::string_view signature, const char* doc, F function) {
-  Binding* binding = def(signature, kPrivate, doc, function);
+void def_functional(std::string_view signature, const char* doc, F function, int flags = 0) {
+  Binding* binding = def(signature, kPrivate | flags, doc, function);
   binding->module = "flambeau.nn.functional";
   binding->attribute = "nn_" + binding->name;
 }
@@ -181,11 +182,11 @@ Args:
     output_size: the shape before the pool where they do not say it.
 Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
 Gradient: input, any order.)",
-                 unpool_max<1>);
+                 unpool_max<1>, kFloat32);
   def_functional("max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
-                 "`max_unpool1d` over two dimensions.", unpool_max<2>);
+                 "`max_unpool1d` over two dimensions.", unpool_max<2>, kFloat32);
   def_functional("max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
-                 "`max_unpool1d` over three dimensions.", unpool_max<3>);
+                 "`max_unpool1d` over three dimensions.", unpool_max<3>, kFloat32);
 }
 
 std::optional<PadMode> edge_mode(std::string_view mode) {

@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include "autocast.h"
 #include "bind.h"
 
 namespace flambeau::python {
@@ -110,6 +111,7 @@ struct Interceptable {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* function;
   bool always;  // inside of a map it is answered for without a placeholder among its arguments, too
+  int policy;   // Note [Autocast]
 };
 
 PyTypeObject* interceptable_type = nullptr;
@@ -125,6 +127,17 @@ bool concerns_maps(PyObject* callable) {
   return false;
 }
 
+// What autocast wants of a call; nothing of one that writes its result somewhere.
+int policy_of(PyObject* callable, PyObject* kwnames) {
+  if (Py_TYPE(callable) != operator_type) return 0;
+  const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
+  const int policy = b.form == Binding::Own ? autocast_policy(b.flags) : 0;
+  static PyObject* const out = PyUnicode_InternFromString("out");
+  for (Py_ssize_t i = 0; policy && kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
+    if (PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, i), out) == 0) return 0;
+  return policy;
+}
+
 }  // namespace
 
 bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result) {
@@ -138,8 +151,13 @@ bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObjec
     }
     bool found = running_maps > 0 && concerns_maps(callable);
     if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
-    if (found) result = ask_handler(callable, args, count, kwnames);
-    return found;
+    if (found) {
+      result = ask_handler(callable, args, count, kwnames);
+      return true;
+    }
+    const int policy = policy_of(callable, kwnames);
+    if (policy) result = call_autocast(callable, policy, args, count, kwnames);
+    return policy != 0;
   });
 }
 
@@ -276,6 +294,13 @@ PyObject* call_interceptable(PyObject* self, PyObject* const* args, size_t nargs
   if (PyObject* answer; intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
   return PyObject_Vectorcall(reinterpret_cast<Interceptable*>(self)->function, args, nargsf, kwnames);
 }
+PyObject* call_autocasting(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  const Interceptable& o = *reinterpret_cast<Interceptable*>(self);
+  if (const int policy = FLAMBEAU_UNLIKELY(interceptions) ? autocast_policy(o.policy) : 0)
+    return guarded<PyObject*>(
+        nullptr, [&] { return call_autocast(o.function, policy, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames); });
+  return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
+}
 PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__, ...: the function's own
   PyObject* function = reinterpret_cast<Interceptable*>(self)->function;
   if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(function);
@@ -300,7 +325,15 @@ PyObject* make_interceptable(PyObject* function, bool always) {  // lives as lon
   o->vectorcall = call_interceptable;
   o->function = Py_NewRef(function);
   o->always = always;
+  o->policy = 0;
   return reinterpret_cast<PyObject*>(o);
+}
+
+PyObject* make_autocasting(PyObject* function, int64_t policy) {
+  PyObject* out = make_interceptable(function, false);
+  reinterpret_cast<Interceptable*>(out)->vectorcall = call_autocasting;
+  reinterpret_cast<Interceptable*>(out)->policy = int(policy);
+  return out;
 }
 
 }  // namespace
@@ -321,6 +354,8 @@ void bind_interception(PyObject* module) {
       define_placeholder);
   def("_interceptable(function, always=False)", kPrivate,
       "A function that placeholders and derived classes can answer for.", make_interceptable);
+  def("_autocasting(function, policy)", kPrivate, "A function whose tensors autocast casts, as those of an operator.",
+      make_autocasting);
 }
 
 }  // namespace flambeau::python

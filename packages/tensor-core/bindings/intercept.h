@@ -1,14 +1,15 @@
 // Calls that somebody else answers than the operator called.
 //
 // Note [Interception]
-// Two things may stand between a call from Python and an operator:
+// Three things may stand between a call from Python and an operator:
 //   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
 //     kwargs), which is PyTorch's protocol (flambeau.overrides).
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
 //     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
 //     vmap has registered answers for it.
+//   - Autocast calls the operator again with other tensors. Note [Autocast]
 // No operator computes on a placeholder by mistake: is_tensor() denies it, and the type's own slots, which see it as
-// self, ask here first. Where neither is in use, all this costs is reading one word.
+// self, ask here first. Where none is in use, all this costs is reading one word.
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@
 
 namespace flambeau::python {
 
-// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders that live.
+// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders that live, threads in
+// autocast.
 extern int interceptions;
 
 // If somebody else answers for callable(*args), true; `result` is the answer, null where an exception is set.

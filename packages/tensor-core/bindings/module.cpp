@@ -156,6 +156,7 @@ PYBIND11_MODULE(_core, m) {
   bind_random();
   bind_interop();
   bind_autograd();
+  bind_autocast();
   bind_python_operators();
   bind_interception(m.ptr());
   publish(m.ptr());

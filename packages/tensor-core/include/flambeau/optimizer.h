@@ -49,5 +49,7 @@ FLAMBEAU_API const OptimizerRule* optimizer_rule(std::string_view name);  // nul
 // Steps every target, or refuses all with nothing changed.
 FLAMBEAU_API void optimizer_step(const OptimizerRule& rule, const double* options,
                                  const std::vector<OptimizerTarget>& targets);
+// Multiplies gradients in place; whether all of their elements were finite.
+FLAMBEAU_API bool scale_gradients(const std::vector<Tensor>& gradients, double factor);
 
 }  // namespace flambeau

@@ -100,11 +100,13 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 
 if TYPE_CHECKING:
-    from flambeau import array_api, cuda, fft, linalg, overrides, signal, special, testing
+    from flambeau import amp, array_api, cpu, cuda, fft, linalg, overrides, signal, special, testing
 
 # Modules of this package that load when they are first used.
 _MODULES = (
+    "amp",
     "array_api",
+    "cpu",
     "cuda",
     "fft",
     "linalg",
@@ -119,6 +121,28 @@ _MODULES = (
 
 # Functions of other modules that are public here, too.
 _ELSEWHERE = {
+    **dict.fromkeys(
+        (
+            "autocast",
+            "autocast_decrement_nesting",
+            "autocast_increment_nesting",
+            "clear_autocast_cache",
+            "get_autocast_cpu_dtype",
+            "get_autocast_dtype",
+            "get_autocast_gpu_dtype",
+            "is_autocast_cache_enabled",
+            "is_autocast_cpu_enabled",
+            "is_autocast_enabled",
+            "set_autocast_cache_enabled",
+            "set_autocast_cpu_dtype",
+            "set_autocast_cpu_enabled",
+            "set_autocast_dtype",
+            "set_autocast_enabled",
+            "set_autocast_gpu_dtype",
+        ),
+        "flambeau.amp.autocast_mode",
+    ),
+    "GradScaler": "flambeau.amp",
     "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
     "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",
     "set_anomaly_enabled": "flambeau.autograd.anomaly_mode",

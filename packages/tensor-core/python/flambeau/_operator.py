@@ -14,6 +14,7 @@ Definition = TypeVar("Definition", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 _FUNCTION, _METHOD, _IN_PLACE, _OUT = 1, 2, 4, 8  # Flags in bindings/arguments.h
+_AUTOCAST = {"": 0, "lower_precision": 1024, "float32": 2048, "widest": 4096}
 _KINDS = {"Tensor": 1, "None": 2, "NoneType": 2, "bool": 4, "int": 8, "float": 16, "str": 32}  # Kind in bindings
 
 
@@ -24,6 +25,7 @@ def operator(
     in_place: bool = False,
     out: bool = False,
     aliases: tuple[str, ...] = (),
+    autocast: str = "",
 ) -> Callable[[Definition], Definition]:
     """Makes an operator of a function; its name, parameters, annotations and docstring serve everywhere.
 
@@ -39,12 +41,15 @@ def operator(
         in_place: also ``Tensor.<name>_``, which writes the result back.
         out: also take ``out=``, a tensor (or a tuple of them, as the results are) that receives the result.
         aliases: further names, in the same places.
+        autocast: the dtype that floating-point tensors are cast to inside of ``flambeau.autocast``:
+            ``"lower_precision"`` for the region's, ``"float32"``, or ``"widest"`` for the widest among the arguments.
     Returns: a decorator that returns the operator, to be called like the function.
     """
 
     def define(definition: Definition) -> Definition:
         module = definition.__module__.partition("._")[0]  # a private family publishes where its package does
         flags = function * (module == "flambeau") * _FUNCTION + method * _METHOD + in_place * _IN_PLACE + out * _OUT
+        flags += _AUTOCAST[autocast]
         parameters = _parameters(definition)
         text = _text(parameters)
         doc = definition.__doc__ or ""
@@ -56,6 +61,16 @@ def operator(
         return made
 
     return define
+
+
+def autocasts(policy: str) -> Callable[[Definition], Definition]:
+    """Makes autocast heed a function that is no operator, such as a loss made of several; see `operator`."""
+
+    def wrap(function: Definition) -> Definition:
+        wrapped: Definition = _core._autocasting(function, _AUTOCAST[policy])
+        return wrapped
+
+    return wrap
 
 
 def recorded(

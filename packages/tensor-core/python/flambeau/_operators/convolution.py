@@ -7,7 +7,7 @@ from flambeau._core import Tensor
 from flambeau._operator import operator
 
 
-@operator()
+@operator(autocast="lower_precision")
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
     """`conv1d` with time first: input ``(T, N, C)``, weight ``(K, C, F)``, bias ``(F,)``."""
     if input.ndim != 3 or weight.ndim != 3 or bias.ndim != 1:

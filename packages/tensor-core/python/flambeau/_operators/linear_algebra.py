@@ -40,13 +40,13 @@ def logdet(input: Tensor) -> Tensor:
     return _core.where(sign == -1, flambeau.nan, logarithm)
 
 
-@operator(method=True)
+@operator(method=True, autocast="float32")
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of every matrix, as flambeau.linalg.matrix_exp."""
     return flambeau.linalg.matrix_exp(input)
 
 
-@operator(method=True)
+@operator(method=True, autocast="float32")
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudo-inverse of every matrix, as flambeau.linalg.pinv; singular values up to rcond times the largest count
     as zero.

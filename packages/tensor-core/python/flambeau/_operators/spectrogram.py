@@ -20,7 +20,7 @@ _ENVELOPE = (
 )
 
 
-@operator(method=True)
+@operator(method=True, autocast="float32")
 def stft(
     input: Tensor,
     n_fft: int,

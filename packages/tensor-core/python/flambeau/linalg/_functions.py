@@ -101,7 +101,7 @@ _HALF = frozenset((_core.float16, _core.bfloat16))
 _DOUBLE = frozenset(getattr(_core, name) for name in ("float64", "complex128") if hasattr(_core, name))
 
 
-@operator()
+@operator(autocast="float32")
 def matrix_exp(A: Tensor) -> Tensor:
     """The exponential ``1 + A + A^2 / 2 + ...`` of every matrix ``(*, n, n)``.
 

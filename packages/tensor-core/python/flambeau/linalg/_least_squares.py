@@ -90,7 +90,7 @@ def _smallest(A: Tensor, B: Tensor, rcond: float) -> tuple[Tensor, Tensor, Tenso
     return X, (threshold.unsqueeze(-1) < S).sum(-1), S
 
 
-@operator(out=True)
+@operator(out=True, autocast="float32")
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X that makes ``norm(A X - B)`` smallest; among several the smallest X, unless the driver is "gels".
 

@@ -148,7 +148,7 @@ def norm(
     return vector_norm(A, ord, dims, keepdim, dtype=dtype)
 
 
-@operator(out=True)
+@operator(out=True, autocast="float32")
 def cond(A: Tensor, p: Order = None) -> Tensor:
     """The condition number ``norm(A, p) * norm(A^-1, p)`` of every matrix.
 
@@ -196,7 +196,7 @@ def thresholds(name: str, S: Tensor, A: Tensor, atol: Any, rtol: Any) -> Tensor:
     return _core.maximum(rtol * largest, absolute).to(S.dtype)
 
 
-@operator(out=True)
+@operator(out=True, autocast="float32")
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
     """How many singular values lie above ``max(atol, rtol * largest)``.
 

@@ -38,7 +38,7 @@ def _count(sizes: Sequence[int]) -> int:
     return total
 
 
-@operator(out=True)
+@operator(out=True, autocast="float32")
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of A for tensordot: of the linear map from its last dimensions to its first ``ind`` ones.
 
@@ -59,7 +59,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     return inv(A.reshape(_count(rows), _count(columns))).reshape(*columns, *rows)
 
 
-@operator(out=True)
+@operator(out=True, autocast="float32")
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """The X with ``tensordot(A, X, X.dim()) == B``.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import flambeau
 from flambeau import Tensor, pairwise_distance
+from flambeau._operator import autocasts
 
 from ._reduction import chosen, reduced
 
@@ -20,6 +21,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, o
     return flambeau.div(input, length) if out is None else flambeau.div(input, length, out=out)
 
 
+@autocasts("float32")
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -52,6 +54,7 @@ def cosine_embedding_loss(
     return reduced(loss, reduction)
 
 
+@autocasts("float32")
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -71,6 +74,7 @@ def margin_ranking_loss(
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
+@autocasts("float32")
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

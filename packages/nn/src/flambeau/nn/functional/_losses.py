@@ -6,6 +6,7 @@ import math
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau._operator import autocasts
 from flambeau._operators.queries import _holds
 
 from ._reduction import chosen, reduced, same_size
@@ -16,6 +17,7 @@ SOFTPLUS_IS_LINEAR = 40.0
 _SIZES_MUST_AGREE = "Target size {target} must be the same as input size {input}"
 
 
+@autocasts("float32")
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -41,6 +43,7 @@ def l1_loss(
     return _weighted(_distance(input, target), weight, reduction)
 
 
+@autocasts("float32")
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -78,6 +81,7 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
 
 
+@autocasts("float32")
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -102,6 +106,7 @@ def smooth_l1_loss(
     return reduced(_core._huber(input, target, beta) / beta, reduction)
 
 
+@autocasts("float32")
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -116,6 +121,7 @@ def huber_loss(
     return _weighted(_core._huber(input, target, delta), weight, reduction)
 
 
+@autocasts("float32")
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -139,6 +145,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@autocasts("float32")
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -176,6 +183,7 @@ def binary_cross_entropy_with_logits(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@autocasts("float32")
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -203,6 +211,7 @@ def _divergence(input: Tensor, target: Tensor, log_target: bool) -> Tensor:
     return flambeau.xlogy(target, target) - target * input
 
 
+@autocasts("float32")
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -266,6 +275,7 @@ def gaussian_nll_loss(
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+@autocasts("float32")
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -281,6 +291,7 @@ def hinge_embedding_loss(
     return reduced(loss, reduction)
 
 
+@autocasts("float32")
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,

@@ -1,0 +1,281 @@
+"""Scaling of a loss, so that gradients which float16 cannot hold do not vanish."""
+
+from __future__ import annotations
+
+import enum
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+_NOT_SCALED = (
+    "Attempted {name} but _scale is None.  This may indicate your script did not use scaler.scale(loss or outputs) "
+    "earlier in the iteration."
+)
+_NEW_SCALE = "new_scale should be a float or a 1-element flambeau.FloatTensor with requires_grad=False."
+
+
+class OptState(enum.Enum):
+    """What was done with an optimizer since the last ``update()``."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
+
+
+class GradScaler:
+    """Multiplies a loss by a factor before ``backward()`` and divides the gradients by it before a step.
+
+    A step whose gradients hold an infinity or NaN is left out, and ``update()`` makes the factor smaller; after
+    ``growth_interval`` steps without one it makes it larger.
+
+    Args:
+        device: ``"cpu"``; ``"cuda"`` warns and does nothing without a GPU.
+        init_scale: the first factor.
+        growth_factor: multiplies it, above 1.
+        backoff_factor: multiplies it after an infinity, below 1.
+        growth_interval: how many good steps in a row it takes to grow.
+        enabled: False makes every method do nothing, and ``step`` an ordinary step.
+    Source: Micikevicius et al. 2018, arXiv:1710.03740.
+    """
+
+    def __init__(
+        self,
+        device: str = "cuda",
+        init_scale: float = 2.0**16,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        self._device = device
+        self._enabled = enabled
+        if enabled and device == "cuda":
+            warnings.warn(
+                "flambeau.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
+                UserWarning,
+                stacklevel=2,
+            )
+            self._enabled = False
+        if not self._enabled:
+            return
+        if not growth_factor > 1.0:
+            raise AssertionError("The growth factor must be > 1.0.")
+        if not backoff_factor < 1.0:
+            raise AssertionError("The backoff factor must be < 1.0.")
+        self._init_scale = init_scale
+        self._scale: Tensor | None = None
+        self._growth_factor = growth_factor
+        self._backoff_factor = backoff_factor
+        self._growth_interval = growth_interval
+        self._init_growth_tracker = 0
+        self._growth_tracker: Tensor | None = None
+        self._states: dict[int, OptState] = {}
+        self._found_inf: dict[int, Tensor] = {}
+
+    # An iteration
+
+    def scale(self, outputs: Any) -> Any:
+        """A tensor, or tensors in lists and tuples, times the factor."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, Tensor):
+            return outputs * self._made_scale()
+        if isinstance(outputs, Iterable):
+            scaled = map(self.scale, outputs)
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+
+    def unscale_(self, optimizer: Any) -> None:
+        """Divides an optimizer's gradients by the factor, for what reads them before its step, such as clipping.
+
+        Raises: RuntimeError if that was done already since the last ``update()``; ValueError for float16 gradients.
+        """
+        if not self._enabled:
+            return
+        scale, _ = self._checked("unscale_")
+        state = self._states.get(id(optimizer), OptState.READY)
+        if state is OptState.UNSCALED:
+            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+        if state is OptState.STEPPED:
+            raise RuntimeError("unscale_() is being called after step().")
+        self._unscale(optimizer, 1.0 / scale.item(), allow_float16=False)
+        self._states[id(optimizer)] = OptState.UNSCALED
+
+    def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        """``optimizer.step(*args, **kwargs)``, unless a gradient holds an infinity or NaN; unscales before it, once.
+
+        Returns: what the step returns, or None where it was left out.
+        Raises: RuntimeError for a closure, or a second step before ``update()``; AssertionError if no parameter has a
+            gradient.
+        """
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        self._checked("step")
+        if self._states.get(id(optimizer)) is OptState.STEPPED:
+            raise RuntimeError("step() has already been called since the last update().")
+        if self._states.get(id(optimizer), OptState.READY) is OptState.READY:
+            self.unscale_(optimizer)
+        if id(optimizer) not in self._found_inf:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
+        stepped = None if self._found_inf[id(optimizer)].item() else optimizer.step(*args, **kwargs)
+        self._states[id(optimizer)] = OptState.STEPPED
+        return stepped
+
+    def update(self, new_scale: float | Tensor | None = None) -> None:
+        """Ends an iteration: the factor shrinks, grows or stays, or becomes ``new_scale``.
+
+        Raises: AssertionError if no step was tried since the last time.
+        """
+        if not self._enabled:
+            return
+        scale, tracker = self._checked("update")
+        if new_scale is not None:
+            self._set_scale(scale, new_scale)
+        else:
+            if not self._found_inf:
+                raise AssertionError("No inf checks were recorded prior to update.")
+            self._adapt(scale, tracker, any(found.item() for found in self._found_inf.values()))
+        self._states.clear()
+        self._found_inf.clear()
+
+    def _adapt(self, scale: Tensor, tracker: Tensor, found_inf: bool) -> None:
+        """One step of the factor: back off, count, or grow if the result is finite."""
+        if found_inf:
+            scale.mul_(self._backoff_factor)
+            tracker.zero_()
+            return
+        tracker.add_(1)
+        if tracker.item() >= self._growth_interval:
+            grown = scale * self._growth_factor
+            scale.copy_(grown if grown.isfinite() else scale)
+            tracker.zero_()
+
+    def _unscale(self, optimizer: Any, factor: float, allow_float16: bool) -> None:
+        gradients = [
+            p.grad for group in optimizer.param_groups for p in group["params"] if getattr(p, "grad", None) is not None
+        ]
+        if not allow_float16 and any(g.dtype is _core.float16 for g in gradients):
+            raise ValueError("Attempting to unscale FP16 gradients.")
+        if gradients:
+            finite = _core._scale_gradients(gradients, factor)
+            self._found_inf[id(optimizer)] = _core.tensor(float(not finite), dtype=_core.float32)
+
+    def _check_inf_per_device(self, optimizer: Any) -> dict[_core.device, Tensor]:
+        """Whether an optimizer's gradients hold an infinity or NaN, as 1.0 or 0.0 for each device."""
+        self._checked("_check_inf_per_device")
+        self._unscale(optimizer, 1.0, allow_float16=True)
+        return self._found_inf_per_device(optimizer)
+
+    def _found_inf_per_device(self, optimizer: Any) -> dict[_core.device, Tensor]:
+        found = self._found_inf.get(id(optimizer))
+        return {} if found is None else {_core.device("cpu"): found}
+
+    def _made_scale(self) -> Tensor:
+        if self._scale is None:
+            self._scale = _core.tensor(self._init_scale, dtype=_core.float32)
+            self._growth_tracker = _core.tensor(self._init_growth_tracker, dtype=_core.int32)
+        return self._scale
+
+    def _checked(self, name: str) -> tuple[Tensor, Tensor]:
+        if self._scale is None or self._growth_tracker is None:
+            raise AssertionError(_NOT_SCALED.format(name=name))
+        return self._scale, self._growth_tracker
+
+    def _set_scale(self, scale: Tensor, new_scale: float | Tensor) -> None:
+        if isinstance(new_scale, Tensor) and (new_scale.numel() != 1 or new_scale.requires_grad):
+            raise AssertionError(_NEW_SCALE)
+        if not isinstance(new_scale, (float, Tensor)):
+            raise AssertionError(_NEW_SCALE)
+        scale.fill_(float(new_scale))
+
+    # What it is set to
+
+    def get_scale(self) -> float:
+        """The factor; 1.0 of a scaler that is not enabled."""
+        if not self._enabled:
+            return 1.0
+        return self._init_scale if self._scale is None else self._scale.item()
+
+    def get_growth_factor(self) -> float:
+        """What the factor is multiplied by to grow."""
+        return self._growth_factor
+
+    def set_growth_factor(self, new_factor: float) -> None:
+        """Sets it."""
+        self._growth_factor = new_factor
+
+    def get_backoff_factor(self) -> float:
+        """What the factor is multiplied by after an infinity."""
+        return self._backoff_factor
+
+    def set_backoff_factor(self, new_factor: float) -> None:
+        """Sets it."""
+        self._backoff_factor = new_factor
+
+    def get_growth_interval(self) -> int:
+        """How many good steps in a row it takes to grow."""
+        return self._growth_interval
+
+    def set_growth_interval(self, new_interval: int) -> None:
+        """Sets it."""
+        self._growth_interval = new_interval
+
+    def _get_growth_tracker(self) -> int:
+        """How many good steps there were in a row."""
+        if not self._enabled:
+            return 0
+        return self._init_growth_tracker if self._growth_tracker is None else int(self._growth_tracker.item())
+
+    def is_enabled(self) -> bool:
+        """Whether it does anything."""
+        return self._enabled
+
+    def state_dict(self) -> dict[str, Any]:
+        """The factor, its settings and the count of good steps, as numbers; empty if it is not enabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self.get_scale(),
+            "growth_factor": self._growth_factor,
+            "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval,
+            "_growth_tracker": self._get_growth_tracker(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a state. Raises: RuntimeError for an empty one, which a disabled scaler writes."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError(
+                "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
+            )
+        self._init_scale = float(state_dict["scale"])
+        self._growth_factor = state_dict["growth_factor"]
+        self._backoff_factor = state_dict["backoff_factor"]
+        self._growth_interval = state_dict["growth_interval"]
+        self._init_growth_tracker = state_dict["_growth_tracker"]
+        if self._scale is not None and self._growth_tracker is not None:
+            self._scale.fill_(self._init_scale)
+            self._growth_tracker.fill_(self._init_growth_tracker)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        if not self._enabled:
+            return state
+        if self._states:
+            raise AssertionError(
+                "A GradScaler instance may only be pickled at the beginning of an iteration, or at the end after "
+                "scaler.update()."
+            )
+        state["_init_scale"], state["_init_growth_tracker"] = self.get_scale(), self._get_growth_tracker()
+        state["_scale"] = state["_growth_tracker"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
