@@ -20,7 +20,7 @@ Cell cell_of(std::string_view mode) {
 void bind_recurrent() {
   def("_recurrent_layer(mode, input, sizes, backwards, hidden, weight_ih, weight_hh, bias_ih=None, bias_hh=None, "
       "projection=None, state=None)",
-      kPrivate,
+      kPrivate | kLowerPrecision,
       "One layer in one direction over the rows of all times, sizes of them at each: their outputs, and the hidden "
       "state and (of an LSTM) the state of each sequence at its end. Gradient: all tensors.",
       [](std::string_view mode, const Tensor& input, const Shape& sizes, bool backwards, const Tensor& hidden,
