@@ -33,14 +33,12 @@ PyObject* number(const T* value) {
 }
 
 template <class T>
-PyObject* list_from(const Tensor& t, const T* data, int dim) {
-  if (dim == t.dim()) return number(data);
-  const int64_t size = t.shape()[size_t(dim)], stride = t.strides()[size_t(dim)];
+PyObject* list_from(const Tensor& t, const T* data, size_t dim) {
+  const int64_t size = t.shape()[dim], stride = t.strides()[dim];
   Object list(checked(PyList_New(Py_ssize_t(size))));
-  const bool innermost = dim + 1 == t.dim();
-  for (int64_t i = 0; i < size; ++i)
-    PyList_SET_ITEM(list.get(), Py_ssize_t(i),
-                    checked(innermost ? number(data + i * stride) : list_from(t, data + i * stride, dim + 1)));
+  const bool innermost = dim + 1 == t.shape().size();
+  for (int64_t i = 0; i < size; ++i, data += stride)
+    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(data) : list_from(t, data, dim + 1)));
   return list.release();
 }
 
@@ -218,7 +216,10 @@ int asked_to_set(PyObject* self, PyObject* value, void* name) {
 
 PyObject* to_list(const Tensor& given) {
   const Tensor t = alias(given);  // what the garbage collector runs in between may give the tensor other memory
-  return dispatch_all(t.dtype(), [&](auto tag) { return list_from(t, t.data<typename decltype(tag)::type>(), 0); });
+  return dispatch_all(t.dtype(), [&](auto tag) {
+    const auto* data = t.data<typename decltype(tag)::type>();
+    return t.dim() ? list_from(t, data, 0) : number(data);
+  });
 }
 
 #define FLAMBEAU_ATTRIBUTE(name, get, set, doc) {name, asked<get>, set, doc, const_cast<char*>(name)}

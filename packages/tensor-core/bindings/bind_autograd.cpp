@@ -78,12 +78,6 @@ void bind_autograd() {
       [](const Tensor& t) { return t.storage().inference(); });
   def("is_inference_mode_enabled()", kFunction, "Whether inference mode is on in this thread.",
       [] { return inference_mode(); });
-  def("_set_inference_mode(mode)", kPrivate, "Sets inference mode of this thread; returns the former mode.",
-      [](bool mode) {
-        const bool former = inference_mode();
-        set_inference_mode(mode);
-        return former;
-      });
   forwarded<0>("backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)",
                "Adds the gradients of this tensor to .grad of the leaves it was computed from.");
   forwarded<1>(

@@ -1,4 +1,6 @@
 // Reductions.
+#include <cstring>
+
 #include "bind.h"
 
 namespace flambeau::python {
@@ -122,7 +124,9 @@ void bind_reductions() {
   def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.",
       [](const Tensor& a, const Tensor& b) {
         NoRecording off;
-        return a.shape() == b.shape() && item(all(eq(a, b), {}, false)).truth();
+        if (!(a.shape() == b.shape())) return false;
+        const Tensor same = eq(a, b);
+        return same.numel() == 0 || !std::memchr(same.bytes(), 0, size_t(same.numel()));
       });
 }
 

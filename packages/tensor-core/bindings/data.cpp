@@ -80,6 +80,7 @@ bool is_sequence(PyObject* o) {
 // An array-like that knows its own element type: a tensor, or an exporter of the buffer protocol (NumPy's arrays,
 // scalars).
 bool is_array(PyObject* o) {
+  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) return false;  // a missing __array__ costs an exception
   return is_tensor(o) || (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) ||
          PyObject_HasAttrString(o, "__array__");
 }

@@ -8,6 +8,9 @@ namespace flambeau::python {
 
 namespace {
 
+constexpr const char kNoBuffer[] =
+    "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first";
+
 // The struct-module letter of each dtype; bfloat16 has none.
 const char* format_of(Dtype d) {
   constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "H", "I", "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
@@ -57,8 +60,9 @@ void release_py_buffer(void* context) {  // a storage's deleter; may run in any 
 // What a consumer of the buffer protocol reads: it outlives whatever becomes of the tensor.
 struct BufferExport {
   Ref<Storage> storage;
-  std::vector<Py_ssize_t> shape, strides;
+  Shape shape, strides;  // in bytes
 };
+static_assert(sizeof(Py_ssize_t) == sizeof(int64_t));
 
 Tensor transposed(const Tensor& t) {
   NoRecording off;
@@ -78,15 +82,14 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded<int>(-1, [&]() -> int {
     const char* format = format_of(t.dtype());
-    require<TypeError>(
-        format,
-        "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first");
+    require<TypeError>(format, kNoBuffer);
     require(!(t.requires_grad() && grad_enabled()),
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
     const auto refuses = [&](int order, bool has) { return (flags & order & ~PyBUF_STRIDES) && !has; };
-    const bool by_columns = t.dim() < 2 ? t.is_contiguous() : transposed(t).is_contiguous();
-    if (refuses(PyBUF_C_CONTIGUOUS, t.is_contiguous()) || refuses(PyBUF_F_CONTIGUOUS, by_columns) ||
-        refuses(PyBUF_ANY_CONTIGUOUS, t.is_contiguous() || by_columns)) {
+    const bool asks = flags & (PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS) & ~PyBUF_STRIDES;
+    const bool by_columns = asks && (t.dim() < 2 ? t.is_contiguous() : transposed(t).is_contiguous());
+    if (asks && (refuses(PyBUF_C_CONTIGUOUS, t.is_contiguous()) || refuses(PyBUF_F_CONTIGUOUS, by_columns) ||
+                 refuses(PyBUF_ANY_CONTIGUOUS, t.is_contiguous() || by_columns))) {
       PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous in the order asked for");
       throw PythonError();
     }
@@ -100,12 +103,9 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
       PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous");
       throw PythonError();
     }
-    auto exported = std::make_unique<BufferExport>(BufferExport{t.impl()->storage, {}, {}});
-    const Shape strides = t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides();
-    for (int i = 0; i < t.dim(); ++i) {
-      exported->shape.push_back(Py_ssize_t(t.shape()[i]));
-      exported->strides.push_back(Py_ssize_t(strides[i] * item_size(t.dtype())));
-    }
+    auto exported = std::make_unique<BufferExport>(
+        BufferExport{t.impl()->storage, t.shape(), t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides()});
+    for (int64_t& stride : exported->strides) stride *= item_size(t.dtype());
     view->buf = t.bytes();
     view->obj = Py_NewRef(self);
     view->len = Py_ssize_t(t.numel() * item_size(t.dtype()));
@@ -113,8 +113,9 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     view->readonly = !writable;
     view->ndim = t.dim();
     view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format) : nullptr;
-    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? exported->shape.data() : nullptr;
-    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? exported->strides.data() : nullptr;
+    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? reinterpret_cast<Py_ssize_t*>(exported->shape.data()) : nullptr;
+    view->strides =
+        (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? reinterpret_cast<Py_ssize_t*>(exported->strides.data()) : nullptr;
     view->suboffsets = nullptr;
     view->internal = exported.release();
     return 0;
@@ -317,7 +318,29 @@ Tensor import_dlpack(PyObject* source) {
 
 }  // namespace
 
+namespace {
+
+// NumPy reads the memory by the buffer protocol.
+PyObject* to_numpy(const Tensor& t, bool force) {
+  static PyObject* asarray = nullptr;
+  if (!asarray) {
+    const Object numpy(checked(PyImport_ImportModule("numpy")));
+    asarray = checked(PyObject_GetAttrString(numpy.get(), "asarray"));
+  }
+  require(force || !t.requires_grad(),
+          "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+  require<TypeError>(format_of(t.dtype()), kNoBuffer);
+  const Object exporter(checked(wrap_tensor(t.requires_grad() ? detach(t) : t)));
+  return PyObject_CallOneArg(asarray, exporter.get());
+}
+
+}  // namespace
+
 void bind_interop() {
+  def("numpy(input, *, force=False)", kMethod,
+      "The elements as a NumPy array over the same memory.\n\n"
+      "Raises RuntimeError for a tensor that requires grad (force=True detaches), TypeError for bfloat16.",
+      to_numpy);
   def("from_numpy(ndarray)", kFunction,
       "A tensor over the memory of a NumPy array (or any exporter of the buffer protocol), without a copy.\n\n"
       "Changes on either side are seen on the other. A read-only array gives a read-only tensor.\n"

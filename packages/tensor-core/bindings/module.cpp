@@ -124,6 +124,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__all__") = py::list();
   create_small_types(m.ptr());
   create_tensor_type();
+  create_grad_modes(m.ptr());
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
   m.attr("_LinAlgError") = py::reinterpret_borrow<py::object>(linear_algebra_error());
   bind_device(m);

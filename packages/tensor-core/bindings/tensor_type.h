@@ -9,5 +9,6 @@ void add_number_slots(PyType_Slot*& slot);  // number_protocol.cpp
 extern PyGetSetDef tensor_attributes[];     // attributes.cpp
 void create_tensor_type();                  // tensor_type.cpp
 void create_small_types(PyObject* module);  // small_types.cpp: dtype and Size
+void create_grad_modes(PyObject* module);   // grad_mode.cpp
 
 }  // namespace flambeau::python

@@ -4,37 +4,23 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from flambeau._core import _set_grad_enabled, _set_inference_mode
+from flambeau._core import _EnableGrad, _InferenceMode, _NoGrad, _SetGradEnabled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _GradMode:
-    """Sets grad mode for a ``with`` block or, as a decorator, for every call of a function.
+class _Decorator:
+    """A grad mode that, called with a function, sets itself for every call of it.
 
     Of a generator and of a coroutine the steps run in the mode, and what happens between them does not.
     """
 
-    __slots__ = ("_former", "mode")
+    __slots__ = ()
 
-    def __init__(self, mode: bool) -> None:
-        self.mode = mode
-        self._former: list[bool] = []
-
-    def clone(self) -> "_GradMode":
-        """Another context of the same mode."""
-        return _GradMode(self.mode)
-
-    def __enter__(self) -> None:
-        self._former.append(_set_grad_enabled(self.mode))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _set_grad_enabled(self._former.pop())
+    clone: Callable[[], AbstractContextManager[None]]
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -78,7 +64,7 @@ def _awaitable(steps: Any) -> Any:
     return (yield from steps)
 
 
-class no_grad(_GradMode):
+class no_grad(_NoGrad, _Decorator):
     """Nothing is recorded inside; as a context manager or a decorator, with or without parentheses.
 
     >>> import flambeau
@@ -89,52 +75,24 @@ class no_grad(_GradMode):
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        super().__init__(False)
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        instance = super().__new__(cls)
-        if function is None:
-            return instance
-        _GradMode.__init__(instance, False)
-        return instance(function)
-
-
-class enable_grad(_GradMode):
+class enable_grad(_EnableGrad, _Decorator):
     """Operations are recorded inside, even within ``no_grad``."""
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        super().__init__(True)
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        instance = super().__new__(cls)
-        if function is None:
-            return instance
-        _GradMode.__init__(instance, True)
-        return instance(function)
-
-
-class set_grad_enabled(_GradMode):
+class set_grad_enabled(_SetGradEnabled, _Decorator):
     """Sets grad mode at once, and back again if used as a context manager."""
 
     __slots__ = ()
 
-    def __init__(self, mode: bool) -> None:
-        super().__init__(mode)
-        self._former.append(_set_grad_enabled(mode))
-
-    def __enter__(self) -> None:
-        if not self._former:
-            super().__enter__()
-
     def __call__(self, function: F) -> F:
-        _set_grad_enabled(self._former.pop())
+        self.__exit__(None, None, None)  # the mode is the function's
         return super().__call__(function)
 
 
-class inference_mode(_GradMode):
+class inference_mode(_InferenceMode, _Decorator):
     """As ``no_grad``, and what is made inside never takes part in a graph, nor counts its changes in place.
 
     ``inference_mode(False)`` records. A tensor made inside can be read everywhere, but not changed in place outside,
@@ -146,27 +104,4 @@ class inference_mode(_GradMode):
     True
     """
 
-    __slots__ = ("_formerly", "inference")
-
-    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
-        if isinstance(mode, bool):
-            return super().__new__(cls)
-        return cls()(mode)  # as a decorator without parentheses
-
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode)
-        self.inference = mode
-        self._formerly: list[bool] = []
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._formerly.append(_set_inference_mode(self.inference))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _set_inference_mode(self._formerly.pop())
-        super().__exit__(kind, value, trace)
-
-    def clone(self) -> "inference_mode":
-        return inference_mode(self.inference)
+    __slots__ = ()

@@ -8,24 +8,10 @@ from flambeau._core import Tensor
 from flambeau._tensor_types import dtype_named, legacy_construct, name_of, tensortype
 
 
-def numpy(self: Tensor, *, force: bool = False) -> Any:
-    """The elements as a NumPy array over the same memory.
-
-    Raises RuntimeError for a tensor that requires grad (``force=True`` detaches), TypeError for bfloat16.
-    """
-    import numpy as np
-
-    if force:
-        self = self.detach()
-    elif self.requires_grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-    return np.asarray(memoryview(self))
-
-
 def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:  # noqa: N807
     import numpy as np
 
-    array = numpy(self)
+    array = self.numpy()
     if dtype is not None and array.dtype != dtype:
         if copy is False:
             raise ValueError(f"a copy is needed to convert {self.dtype} to {dtype}, but copy=False")
@@ -35,7 +21,7 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
 
 def _array_interface(self: Tensor) -> dict[str, Any]:
     """NumPy's description of the memory, version 3."""
-    interface: dict[str, Any] = numpy(self).__array_interface__
+    interface: dict[str, Any] = self.numpy().__array_interface__
     return interface
 
 
@@ -65,7 +51,7 @@ def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
     values = self.detach().contiguous()
     if values.dtype is _core.bfloat16:
         values = values.view(_core.int16)
-    return _rebuild, (type(self), numpy(values), self.dtype, self.requires_grad, _attributes(self))
+    return _rebuild, (type(self), values.numpy(), self.dtype, self.requires_grad, _attributes(self))
 
 
 def __copy__(self: Tensor) -> Tensor:  # noqa: N807
@@ -173,7 +159,7 @@ def __dir__(self: Tensor) -> list[str]:
 
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
-    methods = (numpy, __array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
+    methods = (__array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]

@@ -146,6 +146,72 @@ void run_range(const Plan& plan, PointwiseKernel kernel, const Tensor& output, D
   }
 }
 
+constexpr int64_t kShortRow = 32;  // elements: a call of the kernel costs more than copying shorter rows together
+
+template <class T>
+void copy_row(char* to, const char* from, int64_t stride, int64_t n) {
+  T* const out = reinterpret_cast<T*>(to);
+  if (stride == 0) {
+    const T value = *reinterpret_cast<const T*>(from);
+    for (int64_t i = 0; i < n; ++i) out[i] = value;
+  } else if (stride == sizeof(T)) {
+    for (int64_t i = 0; i < n; ++i) out[i] = reinterpret_cast<const T*>(from)[i];
+  } else {
+    for (int64_t i = 0; i < n; ++i, from += stride) out[i] = *reinterpret_cast<const T*>(from);
+  }
+}
+
+// Elements [begin, begin + n) of an operand in row-major order, one after the other and converted, to `to`.
+void gather(const Plan& plan, int k, Dtype dtype, Dtype in, int64_t begin, int64_t n, char* to) {
+  const int64_t size = item_size(in), *stride = plan.stride[k];
+  const int last = plan.dims - 1;
+  const auto copy = dtype != in ? nullptr : size == 4 ? copy_row<uint32_t> : size == 8 ? copy_row<uint64_t> : nullptr;
+  const auto cast = kernels::table().cast[int(in)][int(dtype)];
+  const char* from = plan.base[k];
+  int64_t position[kMaxDims];
+  for (int d = last; d >= 0; --d) {
+    position[d] = begin % plan.size[d];
+    begin /= plan.size[d];
+    from += position[d] * stride[d];
+  }
+  while (n > 0) {
+    const int64_t row = std::min(plan.size[last] - position[last], n);
+    copy ? copy(to, from, stride[last], row) : cast(to, size, from, stride[last], row);
+    to += row * size;
+    n -= row;
+    position[last] += row;
+    from += row * stride[last];
+    for (int d = last; d > 0 && position[d] == plan.size[d]; --d) {
+      from += stride[d - 1] - position[d] * stride[d];
+      position[d] = 0;
+      ++position[d - 1];
+    }
+  }
+}
+
+// As run_range where rows are short and the output is contiguous: blocks of many rows.
+void run_blocks(const Plan& plan, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
+                int count, Dtype in, int64_t begin, int64_t end) {
+  Buffers buffers;
+  const int64_t block = std::min(block_of(in, from), end - begin), in_size = item_size(in);
+  char* at[kMaxPointers];
+  bool dense[kMaxPointers];
+  for (int k = 0; k < count; ++k) {
+    const Tensor* t = operands[k].tensor;
+    dense[k] = t && t->dtype() == in && t->is_contiguous() && t->numel() == output.numel();
+    if (!t) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, block);
+  }
+  for (; begin < end; begin += block) {
+    const int64_t n = std::min(block, end - begin);
+    for (int k = 0; k < count; ++k) {
+      at[k + 1] = dense[k] ? plan.base[k + 1] + begin * in_size : buffers.bytes[k + 1];
+      if (operands[k].tensor && !dense[k]) gather(plan, k + 1, operands[k].tensor->dtype(), in, begin, n, at[k + 1]);
+    }
+    at[0] = output.bytes() + begin * item_size(from);
+    kernel(at, n);
+  }
+}
+
 }  // namespace
 
 void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
@@ -167,9 +233,10 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
       std::memset(plan.stride[k + 1], 0, sizeof(int64_t) * size_t(plan.dims));
   }
   coalesce(plan, count + 1);
-  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    run_range(plan, kernel, output, from, operands, count, in, begin, end);
-  });
+  const bool short_rows = plan.dims > 1 && plan.size[plan.dims - 1] < kShortRow;
+  const auto run = short_rows && output.is_contiguous() && output.dtype() == from ? run_blocks : run_range;
+  parallel_for(output.numel(), kGrain,
+               [&](int64_t begin, int64_t end) { run(plan, kernel, output, from, operands, count, in, begin, end); });
 }
 
 }  // namespace flambeau

@@ -37,6 +37,26 @@ Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool inclu
   return out;
 }
 
+std::shared_ptr<Resampling> average_map(const std::vector<PoolAxis>& axes, bool include, std::optional<int64_t> divisor,
+                                        bool whole) {
+  auto map = std::make_shared<Resampling>();
+  for (const PoolAxis& a : axes) {
+    const bool last = &a == &axes.back();
+    if (a.kernel == 1 && a.stride == 1 && !(last && divisor)) {
+      map->axes.push_back(nullptr);
+      continue;
+    }
+    auto m = std::make_unique<SparseMatrix>(a.size, a.out, true);
+    for (int64_t o = 0; o < a.out; ++o) {
+      const Stretch s = stretch(a, o, include);
+      const double share = divisor ? (last ? 1.0 / double(*divisor) : 1.0) : 1.0 / double(s.count);
+      m->add_row(s.first, s.last, whole ? 1.0 : share);
+    }
+    map->axes.push_back(std::move(m));
+  }
+  return map;
+}
+
 // The mean over the last `dims` dimensions, which are kept.
 Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
   Shape shape = input.shape();
@@ -65,43 +85,10 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
   return out;
 }
 
-}  // namespace
-
-Tensor average_pool(int dims, const Tensor& input, const PoolOptions& options, bool include,
-                    std::optional<int64_t> divisor) {
-  const char* name = kNames[dims - 1];
-  const std::vector<PoolAxis> axes = pool_axes(name, dims, input, options);
-  require(!divisor || *divisor != 0, "divisor must be not zero");
-  const bool whole = !is_floating(input.dtype());
-  require<NotImplementedError>(!whole || input.dtype() == Dtype::int64, "\"", name, "\" not implemented for '",
-                               input.dtype(), "'");
+std::shared_ptr<Resampling> adaptive_map(const Shape& from, const Shape& to) {
   auto map = std::make_shared<Resampling>();
-  for (const PoolAxis& a : axes) {
-    const bool last = &a == &axes.back();
-    if (a.kernel == 1 && a.stride == 1 && !(last && divisor)) {
-      map->axes.push_back(nullptr);
-      continue;
-    }
-    auto m = std::make_unique<SparseMatrix>(a.size, a.out, true);
-    for (int64_t o = 0; o < a.out; ++o) {
-      const Stretch s = stretch(a, o, include);
-      const double share = divisor ? (last ? 1.0 / double(*divisor) : 1.0) : 1.0 / double(s.count);
-      m->add_row(s.first, s.last, whole ? 1.0 : share);
-    }
-    map->axes.push_back(std::move(m));
-  }
-  const Tensor out = resample(kNodes[dims - 1], std::move(map), input);
-  return whole ? divided(out, axes, include, divisor) : out;
-}
-
-Tensor adaptive_average_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {
-  const char* name = kAdaptiveNames[dims - 1];
-  const Shape sizes = adaptive_sizes(name, dims, input, output);
-  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
-  if (product(sizes) == 1) return mean_of_planes(kAdaptiveNodes[dims - 1], dims, input);
-  auto map = std::make_shared<Resampling>();
-  for (int i = 0; i < dims; ++i) {
-    const int64_t size = input.size(i - dims), out = sizes[size_t(i)];
+  for (size_t i = 0; i < from.size(); ++i) {
+    const int64_t size = from[i], out = to[i];
     if (size == out) {
       map->axes.push_back(nullptr);
       continue;
@@ -113,7 +100,36 @@ Tensor adaptive_average_pool(int dims, const Tensor& input, const std::vector<st
     }
     map->axes.push_back(std::move(m));
   }
-  return resample(kAdaptiveNodes[dims - 1], std::move(map), input);
+  return map;
+}
+
+}  // namespace
+
+Tensor average_pool(int dims, const Tensor& input, const PoolOptions& options, bool include,
+                    std::optional<int64_t> divisor) {
+  const char* name = kNames[dims - 1];
+  const std::vector<PoolAxis> axes = pool_axes(name, dims, input, options);
+  require(!divisor || *divisor != 0, "divisor must be not zero");
+  const bool whole = !is_floating(input.dtype());
+  require<NotImplementedError>(!whole || input.dtype() == Dtype::int64, "\"", name, "\" not implemented for '",
+                               input.dtype(), "'");
+  MapKey key{whole, include, divisor.has_value(), divisor.value_or(0)};
+  for (const PoolAxis& a : axes)
+    for (int64_t n : {a.size, a.out, a.kernel, a.stride, a.padding}) key.push_back(n);
+  const auto make = [&] { return average_map(axes, include, divisor, whole); };
+  const Tensor out = resample(kNodes[dims - 1], key, make, input);
+  return whole ? divided(out, axes, include, divisor) : out;
+}
+
+Tensor adaptive_average_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {
+  const char* name = kAdaptiveNames[dims - 1];
+  const Shape sizes = adaptive_sizes(name, dims, input, output);
+  require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  if (product(sizes) == 1) return mean_of_planes(kAdaptiveNodes[dims - 1], dims, input);
+  const Shape from(input.shape().end() - dims, input.shape().end());
+  MapKey key(from.begin(), from.end());
+  key.append(sizes.begin(), sizes.end());
+  return resample(kAdaptiveNodes[dims - 1], key, [&] { return adaptive_map(from, sizes); }, input);
 }
 
 }  // namespace flambeau

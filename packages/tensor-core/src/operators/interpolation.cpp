@@ -1,5 +1,6 @@
 // Interpolation on a regular grid: maps of Note [Resampling].
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "operators/resampling.h"
@@ -133,17 +134,24 @@ Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<dou
   const bool nearest = mode <= Interpolation::NearestExact;
   require<NotImplementedError>(is_floating(input.dtype()) || (input.dtype() == Dtype::uint8 && (nearest || dims == 2)),
                                "\"interpolate\" not implemented for '", input.dtype(), "'");
-  auto map = std::make_shared<Resampling>();
+  MapKey key{align_corners, antialias};
   for (int i = 0; i < dims; ++i) {
     const int64_t in = input.size(i + 2), out = size[size_t(i)];
     require(in > 0 && out > 0, "Input and output sizes should be greater than 0, but got input ", input.shape(),
             " and output sizes ", size);
     require(out < (int64_t(1) << 31), "interpolate: output sizes must be below 2**31, got ", size);
-    map->axes.push_back(matrix_of(grid_of(in, out, scales[size_t(i)], align_corners), mode, antialias));
+    key.push_back(in), key.push_back(out), key.push_back(std::bit_cast<int64_t>(scales[size_t(i)]));
   }
+  const auto make = [&] {
+    auto map = std::make_shared<Resampling>();
+    for (size_t i = 0; i < size.size(); ++i)
+      map->axes.push_back(
+          matrix_of(grid_of(input.size(int(i) + 2), size[i], scales[i], align_corners), mode, antialias));
+    return map;
+  };
   const char* name = kNodes[size_t(mode)];
-  if (is_floating(input.dtype()) || nearest) return resample(name, std::move(map), input);
-  return interpolate_bytes(name, std::move(*map), input);
+  if (is_floating(input.dtype()) || nearest) return resample(name, key, make, input);
+  return interpolate_bytes(name, std::move(*make()), input);
 }
 
 }  // namespace flambeau

@@ -84,7 +84,7 @@ struct Pass {  // along one dimension of a plane
   int64_t outer, inner, in, out;
 };
 
-std::vector<Pass> passes_of(const Resampling& map, Shape sizes, Dtype type) {
+std::vector<Pass> make_passes(const Resampling& map, Shape sizes, Dtype type) {
   std::vector<Pass> passes;
   for (size_t axis : order_of(map)) {
     const SparseMatrix& m = *map.axes[axis];
@@ -97,6 +97,31 @@ std::vector<Pass> passes_of(const Resampling& map, Shape sizes, Dtype type) {
   return passes;
 }
 
+struct Recent {
+  const char* name;
+  MapKey key;
+  std::shared_ptr<const Resampling> map;
+  Dtype type;
+  std::shared_ptr<const std::vector<Pass>> passes;  // null before the map was applied
+};
+constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // larger ones cost less than what they do
+
+struct RecentMaps {
+  std::vector<Recent> maps;
+  size_t next = 0;  // to be overwritten
+};
+thread_local RecentMaps recent;
+
+std::shared_ptr<const std::vector<Pass>> passes_of(const Resampling& map, const Shape& sizes, Dtype type) {
+  const auto make = [&] { return std::make_shared<const std::vector<Pass>>(make_passes(map, sizes, type)); };
+  for (Recent& r : recent.maps) {
+    if (r.map.get() != &map) continue;
+    if (!r.passes || r.type != type) r.passes = make(), r.type = type;
+    return r.passes;
+  }
+  return make();
+}
+
 Tensor values(const Resampling& map, const Tensor& input) {
   const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
                      : input.dtype() == Dtype::float64 ? Dtype::float64
@@ -106,7 +131,8 @@ Tensor values(const Resampling& map, const Tensor& input) {
   Shape shape = x.shape();
   for (size_t i = 0; i < dims; ++i)
     if (map.axes[i]) shape[leading + i] = map.axes[i]->rows();
-  const std::vector<Pass> passes = passes_of(map, Shape(x.shape().begin() + leading, x.shape().end()), type);
+  const auto kept = passes_of(map, Shape(x.shape().begin() + leading, x.shape().end()), type);
+  const std::vector<Pass>& passes = *kept;
   if (passes.empty()) return clone(input);
   Tensor out = empty(shape, type);
   if (out.numel() == 0) return to(out, input.dtype());
@@ -144,6 +170,23 @@ std::shared_ptr<const Resampling> transposed(const Resampling& map) {
 }
 
 }  // namespace
+
+std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key) {
+  for (const Recent& r : recent.maps)
+    if (r.name == name && r.key == key) return r.map;
+  return nullptr;
+}
+
+void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map) {
+  size_t taps = 0;
+  for (const auto& axis : map->axes) taps += axis ? axis->taps() : 0;
+  if (taps > kMostTaps) return;
+  Recent made{name, key, map, {}, nullptr};
+  if (recent.maps.size() < kRecent)
+    recent.maps.push_back(std::move(made));
+  else
+    recent.maps[recent.next++ % kRecent] = std::move(made);
+}
 
 void record_resampling(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input,
                        const Tensor& out) {

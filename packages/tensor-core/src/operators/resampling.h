@@ -35,6 +35,7 @@ class SparseMatrix {
 
   int64_t rows() const { return int64_t(ends_.size()); }
   int64_t columns() const { return columns_; }
+  size_t taps() const { return index_.size(); }
   std::vector<double>& weights() { return weight_; }
   SparseMatrix transposed() const;
 
@@ -52,8 +53,23 @@ struct Resampling {
   std::vector<std::unique_ptr<SparseMatrix>> axes;
 };
 
+// Note [Recent maps]
+// A layer that is called over and over would make its map anew every time, which costs more than applying a small one.
+// Each thread keeps the few it used last, with the matrices as the kernels read them, by the numbers they are made
+// from.
+using MapKey = SmallVector<int64_t, 24>;
+std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // null if it is not among them
+void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map);
+
 // Applies the map to the last axes.size() dimensions of a floating tensor, or of an integer one in int64.
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input);
+// The map that make() gives, or a recent one made from the same numbers.
+template <class F>
+Tensor resample(const char* name, const MapKey& key, F&& make, const Tensor& input) {
+  std::shared_ptr<const Resampling> map = recent_map(name, key);
+  if (!map) keep_map(name, key, map = make());
+  return resample(name, std::move(map), input);
+}
 // The derivative of `out`, which that map gave.
 void record_resampling(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input, const Tensor& out);
 
