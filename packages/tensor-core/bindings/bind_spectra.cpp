@@ -1,4 +1,4 @@
-// Eigenvalues and singular values: of small matrices by Jacobi's rotations, else by LAPACK, which
+// Eigenvalues and singular values: of small matrices by Jacobi's rotations and by shifted QR, else by LAPACK, which
 // flambeau.linalg._lapack reaches through NumPy.
 #include <algorithm>
 
@@ -9,7 +9,11 @@ namespace flambeau::python {
 
 namespace {
 
-constexpr int64_t kSmall = 10;  // rows and columns up to which rotations are quicker than LAPACK
+constexpr int64_t kSmall = 10;         // rows and columns up to which rotations are quicker than LAPACK
+constexpr int64_t kSmallGeneral = 24;  // and shifted QR
+
+constexpr const char kNotConverged[] =
+    "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite.";
 
 // The tensors that a function of flambeau.linalg._lapack gives.
 Tensors by_lapack(const char* function, const Tensor& a, std::initializer_list<bool> options) {
@@ -44,13 +48,24 @@ Eigen hermitian(const char* name, const Tensor& a, std::string_view triangle, bo
   return out;
 }
 
+void check_general(const char* name, bool finite, bool converged) {
+  require(finite, "linalg.", name, ": input tensor should not contain infs or NaNs.");
+  require<linalg::LinAlgError>(converged, "linalg.", name, ": ", kNotConverged);
+}
+
 Eigen general(const char* name, const Tensor& a, bool vectors) {
   linalg::check_square(name, a);
-  require(item(all(isfinite(detach(a)), std::nullopt, false)).truth(), "linalg.", name,
-          ": input tensor should not contain infs or NaNs.");
   const bool both = vectors || recording(a);
-  const Tensors found = by_lapack("eig", a, {both});
-  const Eigen out{found[0], both ? found[1] : Tensor()};
+  Eigen out;
+  if (a.size(-1) <= kSmallGeneral) {
+    const GeneralEigen found = eigen_general(a, both);
+    check_general(name, !found.not_finite, !found.not_converged);
+    out = {found.values, found.vectors};
+  } else {
+    check_general(name, item(all(isfinite(detach(a)), std::nullopt, false)).truth(), true);
+    const Tensors found = by_lapack("eig", a, {both});
+    out = {found[0], both ? found[1] : Tensor()};
+  }
   linalg::record_eig(a, out.values, out.vectors);
   return out;
 }
@@ -63,9 +78,7 @@ SingularValues decomposed(const char* name, const Tensor& a, bool full, bool vec
     out = singular_values(a, full, all);
     const int32_t* info = out.info.data<int32_t>();
     require<linalg::LinAlgError>(std::all_of(info, info + out.info.numel(), [](int32_t i) { return i == 0; }),
-                                 "linalg.", name,
-                                 ": The algorithm failed to converge, because the input matrix is ill-conditioned or "
-                                 "not finite.");
+                                 "linalg.", name, ": ", kNotConverged);
   } else {
     const Tensors found = by_lapack("svd", a, {full, all});
     out.values = found[all];

@@ -129,6 +129,40 @@ def test_eig(shape, dtype):
     assert linalg.eig(fb.eye(2)).eigenvalues.is_complex()
 
 
+SCALED = np.diag(10.0 ** np.arange(6))
+SPECIAL = {
+    "zero": np.zeros((4, 4)),
+    "identity": np.eye(5),
+    "nilpotent": np.eye(4, k=1),
+    "a cycle": np.eye(4, k=1) + np.eye(4, k=-3),
+    "of rank 1": np.ones((5, 5)),
+    "triangular": np.tril(np.arange(1.0, 26).reshape(5, 5)),
+    "a rotation": np.array([[0.6, -0.8], [0.8, 0.6]]),
+    "symmetric": hermitian((6, 6), "float64"),
+    "badly scaled": SCALED @ draw((6, 6)) @ np.linalg.inv(SCALED),
+    "huge": draw((5, 5)) * 1e200,
+    "tiny": draw((5, 5)) * 1e-200,
+    "24 rows": draw((24, 24)),
+    "25 rows": draw((25, 25)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("a", SPECIAL.values(), ids=SPECIAL)
+def test_eig_of_special_matrices(a, dtype):
+    L, V = (t.numpy() for t in linalg.eig(fb.from_numpy(a.astype(dtype))))
+    size = np.abs(a).max() or 1
+    assert np.abs((a / size) @ V - V * (L / size)).max() < 1e-13 * len(a)
+    assert np.allclose(np.linalg.norm(V, axis=0), 1, rtol=0, atol=1e-14 * len(a))
+    close(np.sum(L) / size, np.trace(a) / size, "float64", 10)
+
+
+def test_real_matrices_have_real_eigenvalues_or_conjugate_pairs():
+    assert not linalg.eigvals(fb.from_numpy(SPECIAL["symmetric"])).imag.any()
+    L, V = (t.numpy() for t in linalg.eig(fb.from_numpy(draw((9, 9)))))
+    assert set(L) == set(L.conj()) and np.all(V[:, L.imag == 0].imag == 0)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", RECTANGLES)
 def test_pinv(shape, dtype):
