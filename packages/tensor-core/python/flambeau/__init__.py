@@ -35,7 +35,6 @@ from flambeau._grad_mode import (
 from flambeau._methods import install as _install_methods
 from flambeau._numbers import finfo, iinfo
 from flambeau._operators.broadcasting import broadcast_shapes
-from flambeau._operators.storage import UntypedStorage
 from flambeau._settings import (
     are_deterministic_algorithms_enabled,
     get_default_device,
@@ -54,6 +53,7 @@ from flambeau._settings import (
 from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
 from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from flambeau.serialization import load, save
+from flambeau.storage import TypedStorage, UntypedStorage
 
 __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = "0.1.0"
@@ -79,8 +79,8 @@ def is_tensor(obj: Any) -> builtins.bool:
 
 
 def is_storage(obj: Any) -> builtins.bool:
-    """Whether ``obj`` is an UntypedStorage."""
-    return isinstance(obj, UntypedStorage)
+    """Whether ``obj`` is an UntypedStorage or a TypedStorage."""
+    return isinstance(obj, UntypedStorage | TypedStorage)
 
 
 def typename(obj: Any, /) -> str:

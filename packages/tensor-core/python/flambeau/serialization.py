@@ -1,88 +1,223 @@
-"""Saving and loading: tensors and structures of them, in safetensors files.
+"""Saving and loading: tensors and structures of them, in safetensors files and in those of PyTorch.
 
-Any safetensors reader can read the tensors; how a nested structure belongs together is written in the file's metadata.
-Loading never runs code from the file.
+Any safetensors reader can read the tensors of the former; PyTorch reads the latter, and what it writes is read here.
+Loading runs no code from a file unless it is told to (``weights_only=False``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
-import flambeau
-
-from ._serialization import atomic, safetensors, structure
+from ._serialization.errors import ForeignFormatError, FormatError, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from flambeau import device
+    from ._serialization.globals import (
+        add_safe_globals as add_safe_globals,
+    )
+    from ._serialization.globals import (
+        clear_safe_globals as clear_safe_globals,
+    )
+    from ._serialization.globals import (
+        get_safe_globals as get_safe_globals,
+    )
+    from ._serialization.globals import (
+        safe_globals as safe_globals,
+    )
 
-__all__ = ["load", "save"]
+__all__ = [
+    "add_safe_globals",
+    "clear_safe_globals",
+    "get_safe_globals",
+    "get_unsafe_globals_in_checkpoint",
+    "load",
+    "safe_globals",
+    "save",
+]
 
 STRUCTURE = "flambeau.structure"
+DEFAULT_PROTOCOL = 2
+
+# How the names of PyTorch's files end, and those of safetensors files.
+PYTORCH_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pkl", ".pickle")
+SAFETENSORS_ENDINGS = (".safetensors", ".st")
+
+Format = Literal["pt", "safetensors"]
 
 
-def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
-    """Save tensors, alone or in nested dictionaries, lists and tuples, to a safetensors file.
+def save(
+    obj: Any,
+    f: str | os.PathLike[str] | IO[bytes],
+    pickle_module: Any = None,
+    pickle_protocol: int = DEFAULT_PROTOCOL,
+    _use_new_zipfile_serialization: bool = True,
+    *,
+    format: Format | None = None,
+) -> None:
+    """Save tensors, alone or in any structure, to a safetensors file or one that PyTorch can load.
 
-    A file of that name is replaced at once when everything is written; if saving fails it stays as it was. A
-    dictionary of tensors (a module's ``state_dict()``) is what other safetensors readers see; other structures appear
-    to them as tensors named by their path, such as ``model.fc.weight``.
+    A file of that name is replaced at once when everything is written; if saving fails it stays as it was.
+
+    ``"safetensors"`` holds tensors in dictionaries (keys: strings, numbers, None, tuples of these), lists and tuples,
+    numbers, strings, bools and None. A dictionary of tensors is what other safetensors readers see; other structures
+    appear to them as tensors named by their path, such as ``model.fc.weight``. Tensors are stored contiguous, each with
+    its own elements only and without ``requires_grad``; subclasses of dict as dict.
+
+    ``"pt"`` is PyTorch's own format and holds whatever can be pickled. Tensors that share memory share it when they are
+    loaded, and their strides, ``requires_grad`` and attributes are kept. `load` takes tensors and plain values out of
+    it, and objects of other classes (a whole module) only with ``weights_only=False``.
 
     Args:
-        obj: tensors, dictionaries (keys: strings, numbers, None, tuples of these), lists, tuples, numbers, strings,
-            bools, None, nested up to 100 levels. Tensors are stored contiguous, each with its own elements only, and
-            without their graph; subclasses of dict are stored as dict.
+        obj: what to save; ``module.state_dict()`` and ``optimizer.state_dict()`` are what moves between programs.
         f: path, or a file opened for writing bytes.
-    Raises: TypeError naming the place and type of what cannot be stored; OSError if writing fails.
+        pickle_module: as PyTorch has it; other modules than ``pickle`` are not supported.
+        pickle_protocol: of the pickle in PyTorch's format; PyTorch itself reads 2 without ``weights_only=False``.
+        format: None takes what the ending of the path says (.pt, .pth, .ckpt, .bin, .tar: ``"pt"``; .safetensors), and
+            without such an ending safetensors for a dictionary of tensors that share no memory, else ``"pt"``.
+    Raises: TypeError naming what cannot be stored; OSError if writing fails.
 
     >>> flambeau.save({"weight": flambeau.ones(2), "epoch": 3}, path)
     >>> flambeau.load(path)
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
-    tensors, described = structure.flatten(obj)
-    # Other libraries take "pt" to mean that weights are laid out as PyTorch lays them out, and so they are.
-    metadata = {"format": "pt"} if described is None else {"format": "pt", STRUCTURE: described}
+    _check_pickle_module("save", pickle_module)
+    if not _use_new_zipfile_serialization:
+        raise NotImplementedError("save: files in the format of PyTorch before 1.6 can be loaded, not written")
+    chosen = _format_for(obj, f, format)
     with _to_write(f) as file:
-        safetensors.write(file, tensors, metadata)
+        if chosen == "safetensors":
+            _save_safetensors(obj, file)
+        else:
+            from ._serialization import pickling
+
+            pickling.save(obj, file, pickle_protocol, root=_stem(f))
 
 
 def load(
-    f: str | os.PathLike[str] | IO[bytes], map_location: str | device | None = None, weights_only: bool = True
+    f: str | os.PathLike[str] | IO[bytes],
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **pickle_load_args: Any,
 ) -> Any:
-    """Load what ``save`` saved, or the dictionary of tensors in any safetensors file.
+    """Load what ``save`` or PyTorch saved, or the dictionary of tensors in any safetensors file.
 
     Args:
         f: path, or a file opened for reading bytes, which is read from where it stands to its end.
-        map_location: device to put the tensors on; None is the CPU.
-        weights_only: accepted for PyTorch's sake; the format holds no code, so loading is safe either way.
-    Returns: a structure of tensors that own their memory and require no grad.
-    Raises: RuntimeError naming the file and what is wrong with it, if it is truncated, damaged or no safetensors
-        file; NotImplementedError if it is a PyTorch ``.pt`` file; FileNotFoundError.
+        map_location: where to put the tensors: a device, a dictionary from devices in the file to devices, or a
+            function of a storage and its device in the file that returns the storage to use, or None to let it be.
+        pickle_module: as PyTorch has it; allowed with ``weights_only=False`` only.
+        weights_only: False lets a PyTorch file use any class and function, and so run any code: for files one trusts.
+            Otherwise it is read by a machine that knows tensors, parameters, dictionaries, lists, tuples, sets,
+            numbers, strings, bytes, shapes, dtypes, devices, NumPy's numbers and arrays, and what has been allowed with
+            ``flambeau.serialization.add_safe_globals``.
+        mmap: True leaves the elements in the file, which must have a path, until they are used. Changing such a
+            tensor changes a private copy, never the file; the file must not be cut short meanwhile.
+        pickle_load_args: ``encoding`` and ``errors`` of strings written by Python 2.
+    Raises: pickle.UnpicklingError naming what the file refers to and must not; RuntimeError naming the file and what is
+        wrong with it, if it is truncated, damaged or of another kind; NotImplementedError for what flambeau does not
+        have, such as sparse tensors; FileNotFoundError.
 
     >>> flambeau.save([flambeau.arange(3), float("inf")], path)
     >>> flambeau.load(path)
     [tensor([0, 1, 2]), inf]
     """
-    if callable(map_location) or isinstance(map_location, dict):
-        raise TypeError(f"load: map_location must be a device such as 'cpu' or 'cuda:0', got {map_location!r}")
-    place = None if map_location is None else flambeau.device(map_location)
+    if weights_only is not False and pickle_module is not None:
+        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
+    _check_pickle_module("load", pickle_module)
+    if mmap and not isinstance(f, str | os.PathLike):
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    with _naming(f), _to_read(f) as file:
+        return _load(file, map_location, bool(mmap), weights_only is not False, pickle_load_args)
+
+
+def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> list[str]:
+    """The full names that a PyTorch file refers to and that `load` refuses, without loading it.
+
+    Args:
+        f: path, or a file opened for reading bytes.
+    """
+    with _naming(f), _to_read(f) as file:
+        from ._serialization import pytorch
+
+        return pytorch.refused_names(file)
+
+
+def _load(file: IO[bytes], map_location: Any, mapped: bool, weights_only: bool, arguments: dict[str, Any]) -> Any:
+    from ._serialization import pytorch, safetensors, structure
+    from ._serialization.locations import Locations
+
+    opening = file.read(16)
+    file.seek(-len(opening), io.SEEK_CUR)
+    if pytorch.is_pytorch(opening):
+        return pytorch.load(file, pytorch.Options(map_location, mapped, weights_only, arguments))
+    locations = Locations(map_location)
+    tensors, metadata = safetensors.read(file, mapped)
+    placed = {name: locations.place_tensor(tensor) for name, tensor in tensors.items()}
+    return structure.unflatten(placed, metadata.get(STRUCTURE))
+
+
+def _save_safetensors(obj: Any, file: IO[bytes]) -> None:
+    from ._serialization import safetensors, structure
+
+    tensors, described = structure.flatten(obj)
+    # Other libraries take "pt" to mean that weights are laid out as PyTorch lays them out, and so they are.
+    metadata = {"format": "pt"} if described is None else {"format": "pt", STRUCTURE: described}
+    safetensors.write(file, tensors, metadata)
+
+
+def _check_pickle_module(function: str, module: Any) -> None:
+    if module is not None and getattr(module, "__name__", None) != "pickle":
+        raise NotImplementedError(f"{function}: pickle_module={module!r}; only Python's pickle is supported")
+
+
+def _format_for(obj: Any, f: Any, format: str | None) -> str:
+    if format is not None:
+        if format not in ("pt", "safetensors"):
+            raise ValueError(f"save: format must be 'pt', 'safetensors' or None, got {format!r}")
+        return format
+    name = os.fspath(f) if isinstance(f, str | os.PathLike) else ""
+    if name.endswith((*PYTORCH_ENDINGS, *SAFETENSORS_ENDINGS)):
+        return "pt" if name.endswith(PYTORCH_ENDINGS) else "safetensors"
+    from ._serialization import structure
+
+    return "safetensors" if structure.loses_nothing(obj) else "pt"
+
+
+def _stem(f: Any) -> str:
+    """The name of the folder in the archive: the file's, as PyTorch names it."""
+    name = os.path.basename(os.fspath(f)) if isinstance(f, str | os.PathLike) else ""
+    return os.path.splitext(name)[0] or "archive"
+
+
+@contextlib.contextmanager
+def _naming(f: Any) -> Iterator[None]:
+    """Turn errors about what is in a file into those that name the file."""
     try:
-        with _to_read(f) as file:
-            tensors, metadata = safetensors.read(file)
-        if place is not None:
-            tensors = {name: tensor.to(place) for name, tensor in tensors.items()}
-        return structure.unflatten(tensors, metadata.get(STRUCTURE))
-    except safetensors.FormatError as error:
-        kind = NotImplementedError if isinstance(error, NotImplementedError) else RuntimeError
+        yield
+    except FormatError as error:
+        kind: type[Exception] = RuntimeError
+        if isinstance(error, ForeignFormatError):
+            kind = NotImplementedError
+        elif isinstance(error, RefusedError):
+            import pickle
+
+            kind = pickle.UnpicklingError
         name = os.fspath(f) if isinstance(f, str | os.PathLike) else getattr(f, "name", type(f).__name__)
         raise kind(f"cannot load {name!r}: {error}") from None
 
 
 def _to_write(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     if isinstance(f, str | os.PathLike):
+        from ._serialization import atomic
+
         return atomic.replacing(f)
     if not hasattr(f, "write"):
         raise TypeError(f"save: f must be a path or a binary file, got {type(f).__name__}")
@@ -94,4 +229,14 @@ def _to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO
         return open(f, "rb")
     if not hasattr(f, "read"):
         raise TypeError(f"load: f must be a path or a binary file, got {type(f).__name__}")
+    if not (hasattr(f, "readinto") and f.seekable()):
+        return io.BytesIO(f.read())
     return contextlib.nullcontext(f)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from ._serialization import globals
+
+        return getattr(globals, name)
+    raise AttributeError(f"module 'flambeau.serialization' has no attribute {name!r}")

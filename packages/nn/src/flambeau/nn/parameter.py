@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, ClassVar, Self
 
 from flambeau import Size, Tensor, empty
+from flambeau._serialization import names
 from flambeau.overrides import _disabled_torch_function_impl
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
@@ -36,15 +38,25 @@ class Parameter(Tensor):
         return type(self)(self.detach().clone(), self.requires_grad)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return _rebuild_parameter, (type(self), self.detach(), self.requires_grad)
+        return _rebuild_parameter, (type(self), self.detach(), self.requires_grad, self.__dict__ or None)
+
+    def _reduce_for_pytorch(self, plain: tuple[Any, tuple[Any, ...]]) -> tuple[Any, ...]:
+        contents: tuple[Any, ...] = (self.detach(), self.requires_grad, OrderedDict())
+        if not self.__dict__:
+            return names.REBUILD_PARAMETER, contents
+        return names.REBUILD_PARAMETER_WITH_STATE, (*contents, self.__dict__)
 
     def __repr__(self) -> str:
         plain = self.detach().requires_grad_(self.requires_grad)
         return f"Parameter containing:\n{plain!r}"
 
 
-def _rebuild_parameter(kind: type[Parameter], data: Tensor, requires_grad: bool) -> Parameter:
-    return kind(data, requires_grad)
+def _rebuild_parameter(
+    kind: type[Parameter], data: Tensor, requires_grad: bool, attributes: dict[str, Any] | None = None
+) -> Parameter:
+    parameter = kind(data, requires_grad)
+    parameter.__dict__.update(attributes or {})
+    return parameter
 
 
 class Buffer(Tensor):
@@ -73,6 +85,10 @@ class Buffer(Tensor):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _rebuild_buffer, (type(self), self.detach(), self.persistent)
+
+    def _reduce_for_pytorch(self, plain: tuple[Any, tuple[Any, ...]]) -> tuple[Any, ...]:
+        rebuild, arguments = plain
+        return names.REBUILD_FROM_TYPE, (rebuild, names.TENSOR, arguments, {**self.__dict__, "_is_buffer": True})
 
 
 def _rebuild_buffer(kind: type[Buffer], data: Tensor, persistent: bool) -> Buffer:

@@ -16,7 +16,12 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
 
+from .archive_reader import fill, map_file
+from .archive_writer import write_all
+from .errors import FormatError
+
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Mapping
 
     from flambeau import Tensor
@@ -49,17 +54,6 @@ DTYPES = {
     "C64": Stored("complex64", 8),
 }
 CODES = {stored.name: code for code, stored in DTYPES.items()}
-
-# How files of other kinds begin that people are likely to pass: a .pt file since PyTorch 1.6, and one from before.
-PYTORCH_MAGICS = (b"PK\x03\x04", b"\x80\x02\x8a\x0a")
-
-
-class FormatError(RuntimeError):
-    """The bytes are not what the format says; the message says where, the caller adds the file's name."""
-
-
-class ForeignFormatError(FormatError, NotImplementedError):
-    """The bytes are in a format that is known but cannot be read."""
 
 
 class Entry(NamedTuple):
@@ -98,10 +92,10 @@ def write(file: IO[bytes], tensors: Mapping[str, Tensor], metadata: Mapping[str,
             f"the names and structure take {len(encoded):,} bytes, more than the {MAX_HEADER_BYTES:,} allowed"
         )
 
-    _write_all(file, len(encoded).to_bytes(8, "little") + encoded)
+    write_all(file, len(encoded).to_bytes(8, "little") + encoded)
     for name in order:
         if tensors[name].numel():
-            _write_all(file, _bytes_of(tensors[name].detach().cpu().contiguous()))
+            write_all(file, _bytes_of(tensors[name].detach().cpu().contiguous()))
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
@@ -114,39 +108,53 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     return memoryview(flat.numpy()).cast("B")
 
 
-def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
-    """Write everything even where ``file`` is unbuffered and takes a part at a time."""
-    left = memoryview(data)
-    while left:
-        written = file.write(left)
-        left = left[len(left) if written is None else written :]
-
-
 # --- reading ---
 
 
-def read(file: IO[bytes]) -> tuple[dict[str, Tensor], dict[str, str]]:
+class Contents:
+    """What the file has from its current position to its end: ``entries`` by name, in the order of the header.
+
+    Args:
+        mapped: leave the elements in the file until they are touched.
+    """
+
+    def __init__(self, file: IO[bytes], mapped: bool = False) -> None:
+        start = file.tell()
+        size = file.seek(0, io.SEEK_END) - start
+        file.seek(start)
+        header, data_size = _read_header(file, size)
+        self.metadata = _read_metadata(header.pop(METADATA, {}))
+        self.entries = {name: _read_entry(name, fields) for name, fields in header.items()}
+        _check_ranges(self.in_file(), data_size)
+        self._file = file
+        self._start = start + size - data_size
+        self._map = map_file(file) if mapped else None
+
+    def in_file(self) -> list[Entry]:
+        """The entries in the order of their elements."""
+        return sorted(self.entries.values(), key=lambda entry: (entry.begin, entry.end))
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of that name."""
+        entry = self.entries[name]
+        start = self._start + entry.begin
+        if self._map is not None and entry.begin < entry.end and start % entry.dtype.itemsize == 0:
+            return _mapped_tensor(self._map, start, entry)
+        self._file.seek(start)
+        return _read_tensor(self._file, entry)
+
+
+def read(file: IO[bytes], mapped: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors, in the order of the header, and metadata of the file from its current position to its end."""
-    if not (hasattr(file, "readinto") and file.seekable()):
-        file = io.BytesIO(file.read())
-    start = file.tell()
-    size = file.seek(0, io.SEEK_END) - start
-    file.seek(start)
-    header, data_size = _read_header(file, size)
-    metadata = _read_metadata(header.pop(METADATA, {}))
-    entries = [_read_entry(name, fields) for name, fields in header.items()]
-    in_file = sorted(entries, key=lambda entry: (entry.begin, entry.end))
-    _check_ranges(in_file, data_size)
-    tensors = {entry.name: _read_tensor(file, entry) for entry in in_file}
-    return {entry.name: tensors[entry.name] for entry in entries}, metadata
+    contents = Contents(file, mapped)
+    tensors = {entry.name: contents.tensor(entry.name) for entry in contents.in_file()}
+    return {name: tensors[name] for name in contents.entries}, contents.metadata
 
 
 def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
     """The header, and how many bytes the file has after it."""
     prefix = bytearray(min(9, size))
-    _fill(file, memoryview(prefix))
-    if prefix.startswith(PYTORCH_MAGICS):
-        raise ForeignFormatError("this is a PyTorch .pt file, and only safetensors files can be loaded")
+    fill(file, memoryview(prefix))
     if size < 8:
         raise FormatError(f"not a safetensors file: it has {size} bytes, and the shortest one has 10")
     length, opening = int.from_bytes(prefix[:8], "little"), bytes(prefix[8:])
@@ -160,7 +168,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
     if length > size - 8:
         raise FormatError(f"truncated: the header takes {length:,} bytes but only {size - 8:,} follow its length")
     encoded = bytearray(opening) + bytearray(length - 1)
-    _fill(file, memoryview(encoded)[1:])
+    fill(file, memoryview(encoded)[1:])
     try:
         return json.loads(encoded.decode(), object_pairs_hook=_without_duplicates), size - 8 - length
     except (ValueError, RecursionError) as error:
@@ -220,13 +228,13 @@ def _read_tensor(file: IO[bytes], entry: Entry) -> Tensor:
     is_bool = entry.dtype.name == "bool"
     tensor = flambeau.empty(entry.shape, dtype=getattr(flambeau, "uint8" if is_bool else entry.dtype.name))
     if tensor.numel():
-        _fill(file, _bytes_of(tensor))
+        fill(file, _bytes_of(tensor))
     return tensor != 0 if is_bool else tensor
 
 
-def _fill(file: IO[bytes], view: memoryview) -> None:
-    while view:
-        got = file.readinto(view)  # type: ignore[attr-defined]
-        if not got:
-            raise FormatError(f"truncated: the file ended {len(view):,} bytes early while it was read")
-        view = view[got:]
+def _mapped_tensor(mapping: mmap.mmap, start: int, entry: Entry) -> Tensor:
+    if entry.dtype.name == "bool":  # as above
+        numbers = flambeau.frombuffer(mapping, dtype=flambeau.uint8, count=entry.end - entry.begin, offset=start)
+        return (numbers != 0).reshape(entry.shape)
+    dtype = getattr(flambeau, entry.dtype.name)
+    return flambeau.frombuffer(mapping, dtype=dtype, count=math.prod(entry.shape), offset=start).reshape(entry.shape)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import flambeau
 
-from .safetensors import DTYPES, METADATA, FormatError, code_of
+from .errors import FormatError
+from .safetensors import DTYPES, METADATA, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def flatten(obj: Any) -> tuple[dict[str, Tensor], str | None]:
     """Named tensors of ``obj``, and the JSON that says how they belong together, None if ``obj`` is just them."""
     tensors: dict[str, Tensor] = {}
     tree = _encode(obj, (), tensors)
-    if _is_plain(obj):
+    if is_plain(obj):
         return dict(obj), None
     return tensors, json.dumps({"version": VERSION, "object": tree}, separators=(",", ":"))
 
@@ -50,7 +51,8 @@ def unflatten(tensors: dict[str, Tensor], structure: str | None) -> Any:
     raise FormatError(f"its structure has version {version!r}, and this flambeau reads version {VERSION}")
 
 
-def _is_plain(obj: Any) -> bool:
+def is_plain(obj: Any) -> bool:
+    """Whether ``obj`` is a dictionary of tensors with nothing about it that the format cannot say of such."""
     return isinstance(obj, dict) and all(
         type(name) is str
         and name == _printed(name) != METADATA
@@ -58,6 +60,14 @@ def _is_plain(obj: Any) -> bool:
         and value.dtype is not flambeau.complex128
         for name, value in obj.items()
     )
+
+
+def loses_nothing(obj: Any) -> bool:
+    """Whether a dictionary of tensors comes back as it was: they share no memory and require no grad."""
+    if not is_plain(obj) or any(value.requires_grad or value.device.type != "cpu" for value in obj.values()):
+        return False
+    places = {value.untyped_storage().data_ptr() for value in obj.values()}
+    return len(places) == len(obj)
 
 
 def _printed(name: str) -> str:

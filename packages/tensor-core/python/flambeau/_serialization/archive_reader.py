@@ -1,0 +1,125 @@
+"""The container of a .pt file: a zip archive whose entries lie in it as they are, so that they can be mapped.
+
+Entries are found through the archive's directory and read at their place. What the directory says is checked against
+the length of the file; the entries' checksums are not looked at, as PyTorch can be told to leave them out.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+import zipfile
+from typing import IO, TYPE_CHECKING
+
+import flambeau
+from flambeau.storage import UntypedStorage
+
+from .errors import ForeignFormatError, FormatError
+
+if TYPE_CHECKING:
+    from flambeau import Tensor
+
+MAGIC = b"PK\x03\x04"
+LOCAL_HEADER = struct.Struct("<4s22xHH")
+MAX_PICKLE_BYTES = 2 << 30
+_DAMAGED = (zipfile.BadZipFile, ValueError, OverflowError, EOFError, OSError, NotImplementedError, struct.error)
+WIDEST_ELEMENT = 16
+
+
+def map_file(file: IO[bytes]) -> mmap.mmap:
+    """The file as memory that is read when it is touched. Writing to it makes a private copy of the page."""
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """The memory of a non-empty vector of bytes."""
+    return memoryview(tensor.numpy())
+
+
+def fill(file: IO[bytes], view: memoryview) -> None:
+    """Read as many bytes as the view has."""
+    while view:
+        got = file.readinto(view)  # type: ignore[attr-defined]
+        if not got:
+            raise FormatError(f"truncated: the file ended {len(view):,} bytes early while it was read")
+        view = view[got:]
+
+
+def read_bytes(file: IO[bytes], count: int) -> UntypedStorage:
+    """The next bytes of the file in memory of their own. The caller knows that there are that many."""
+    tensor = flambeau.empty(count, dtype=flambeau.uint8)
+    if count:
+        fill(file, bytes_of(tensor))
+    return UntypedStorage(tensor)
+
+
+class ArchiveReader:
+    """An archive that is read: from a file, or from its mapping.
+
+    Args:
+        file: binary, with ``seek`` and ``readinto``.
+        mapped: leave the elements in the file until they are touched.
+    """
+
+    def __init__(self, file: IO[bytes], mapped: bool) -> None:
+        self._file = file
+        self._size = file.seek(0, io.SEEK_END)
+        self._map = map_file(file) if mapped else None
+        self._entries = {entry.filename: entry for entry in _directory(file)}
+        pickles = [name for name in self._entries if name == "data.pkl" or name.endswith("/data.pkl")]
+        if not pickles:
+            raise FormatError("it is a zip archive without data.pkl, which a .pt file has")
+        self._root = min(pickles, key=len).removesuffix("data.pkl")
+        if self.has("constants.pkl"):
+            raise ForeignFormatError("it is a TorchScript program, not a checkpoint; save the module's state_dict()")
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an entry."""
+        return self._root + name in self._entries
+
+    def read(self, name: str, most: int = MAX_PICKLE_BYTES) -> bytes:
+        """The bytes of an entry."""
+        start, count = self._place(name)
+        if count > most:
+            raise FormatError(f"its entry {name!r} has {count:,} bytes, and at most {most:,} are read")
+        self._file.seek(start)
+        content = bytearray(count)
+        fill(self._file, memoryview(content))
+        return bytes(content)
+
+    def storage(self, name: str, count: int) -> UntypedStorage:
+        """The first bytes of an entry as a storage."""
+        start, found = self._place(name)
+        if not 0 <= count <= found:
+            raise FormatError(f"its entry {name!r} has {found:,} bytes, and a storage of {count:,} is said to be there")
+        if self._map is not None and count and start % WIDEST_ELEMENT == 0:
+            return UntypedStorage(flambeau.frombuffer(self._map, dtype=flambeau.uint8, count=count, offset=start))
+        self._file.seek(start)
+        return read_bytes(self._file, count)
+
+    def _place(self, name: str) -> tuple[int, int]:
+        """Where the bytes of an entry begin, and how many they are."""
+        entry = self._entries.get(self._root + name)
+        if entry is None:
+            raise FormatError(f"damaged: the archive has no entry {name!r}")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise FormatError(f"its entry {name!r} is compressed or encrypted, which no .pt file's is")
+        header = bytearray(LOCAL_HEADER.size)
+        if not 0 <= entry.header_offset <= self._size - len(header):
+            raise FormatError(f"damaged: its entry {name!r} lies outside of the file")
+        self._file.seek(entry.header_offset)
+        fill(self._file, memoryview(header))
+        magic, name_length, extra_length = LOCAL_HEADER.unpack(header)
+        start = entry.header_offset + len(header) + name_length + extra_length
+        if magic != MAGIC or start + entry.file_size > self._size:
+            raise FormatError(f"damaged: its entry {name!r} does not lie where the directory says")
+        return start, entry.file_size
+
+
+def _directory(file: IO[bytes]) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.infolist()
+    except _DAMAGED as error:
+        raise FormatError(f"truncated or damaged: the archive's directory cannot be read ({error})") from None

@@ -1,0 +1,101 @@
+"""The container of a .pt file, written from front to back: a zip archive of aligned entries that lie in it as they are.
+
+Source: PKWARE, APPNOTE.TXT 6.3.10, .ZIP File Format Specification.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import IO, NamedTuple
+
+ALIGNMENT = 64
+PADDING_FIELD = 0x4246  # the extra field of a local header that moves the entry to an aligned place
+LONG_FIELD = 0x0001  # the extra field with numbers that take more than 32 bits
+LIMIT = 0xFFFFFFFF
+MOST_ENTRIES = 0xFFFF
+UTF8_NAMES = 0x800
+FIRST_OF_1980 = 0x0021
+LONG_VERSION = 45  # of the format, from which on there are long fields
+
+LOCAL = struct.Struct("<4sHHHHHLLLHH")
+CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
+END = struct.Struct("<4sHHHHLLH")
+LONG_END = struct.Struct("<4sQHHLLQQQQ")
+LONG_END_LOCATOR = struct.Struct("<4sLQL")
+
+
+class _Entry(NamedTuple):
+    name: bytes
+    checksum: int
+    size: int
+    place: int
+
+    def description(self) -> tuple[int, ...]:
+        size = min(self.size, LIMIT)
+        return LONG_VERSION, UTF8_NAMES, 0, 0, FIRST_OF_1980, self.checksum, size, size, len(self.name)
+
+
+class ArchiveWriter:
+    """An archive that is written, all of its entries in one folder.
+
+    Args:
+        file: binary; it is only written to.
+        folder: its name.
+    """
+
+    def __init__(self, file: IO[bytes], folder: str) -> None:
+        self._file = file
+        self._folder = folder
+        self._entries: list[_Entry] = []
+        self._position = 0
+
+    def write(self, name: str, content: bytes | memoryview) -> None:
+        """Add an entry."""
+        encoded = f"{self._folder}/{name}".encode("utf-8", "backslashreplace")
+        entry = _Entry(encoded, zlib.crc32(content), len(content), self._position)
+        extra = _long_field(*[entry.size] * 2) if entry.size >= LIMIT else b""
+        padding = -(self._position + LOCAL.size + len(encoded) + len(extra) + 4) % ALIGNMENT
+        extra += struct.pack("<HH", PADDING_FIELD, padding) + bytes(padding)
+        self._put(LOCAL.pack(b"PK\3\4", *entry.description(), len(extra)) + encoded + extra)
+        self._put(content)
+        self._entries.append(entry)
+
+    def digest(self) -> bytes:
+        """40 digits that tell whether two archives have the same contents so far."""
+        places = repr([(entry.name, entry.size) for entry in self._entries]).encode()
+        checksums = repr([entry.checksum for entry in self._entries]).encode()
+        return f"{zlib.crc32(places):020}{zlib.crc32(checksums):020}".encode()
+
+    def close(self) -> None:
+        """Write the directory."""
+        start = self._position
+        for entry in self._entries:
+            long = [number for number in (entry.size, entry.size, entry.place) if number >= LIMIT]
+            extra = _long_field(*long) if long else b""
+            place = min(entry.place, LIMIT)
+            header = CENTRAL.pack(b"PK\1\2", 0, *entry.description(), len(extra), 0, 0, 0, 0, place)
+            self._put(header + entry.name + extra)
+        count, size = len(self._entries), self._position - start
+        if count >= MOST_ENTRIES or start >= LIMIT:
+            end = self._position
+            self._put(LONG_END.pack(b"PK\6\6", LONG_END.size - 12, 45, 45, 0, 0, count, count, size, start))
+            self._put(LONG_END_LOCATOR.pack(b"PK\6\7", 0, end, 1))
+        shown = min(count, MOST_ENTRIES)
+        self._put(END.pack(b"PK\5\6", 0, 0, shown, shown, min(size, LIMIT), min(start, LIMIT), 0))
+
+    def _put(self, data: bytes | memoryview) -> None:
+        write_all(self._file, data)
+        self._position += len(data)
+
+
+def _long_field(*numbers: int) -> bytes:
+    return struct.pack(f"<HH{len(numbers)}Q", LONG_FIELD, 8 * len(numbers), *numbers)
+
+
+def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write everything even where ``file`` is unbuffered and takes a part at a time."""
+    left = memoryview(data)
+    while left:
+        written = file.write(left)
+        left = left[len(left) if written is None else written :]

@@ -1,0 +1,348 @@
+"""A machine for pickles that can run nothing but the functions of its table.
+
+A pickle is a program for a machine with a stack. Python's own finds any function of any module and calls it. This one
+knows the names in `globals`, and of the instructions those that build plain values; whatever else a file says is an
+error that names it.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+from argparse import Namespace
+from collections import OrderedDict
+from typing import IO, TYPE_CHECKING, Any
+
+from flambeau import Tensor
+
+from . import globals, rebuild
+from .errors import ForeignFormatError, FormatError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MARK = object()
+NEWEST_PROTOCOL = 5
+
+_REFUSED = (
+    "it refers to {name}, which is no part of a checkpoint's plain values (not an allowed global by default), and "
+    "nothing of it was run. If you trust the file, allow that name with "
+    "flambeau.serialization.safe_globals([{short}]), or everything with weights_only=False, which lets it run any "
+    "code.{advice}"
+)
+_MODULES_ADVICE = " It seems to hold a whole module; model.state_dict() loads without any of this."
+
+
+# Warning: where warnings are errors, an odd escape in a text is one.
+_DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RuntimeError, Warning)
+_LIKE_A_DTYPE = r"torch\.(q?u?int|float|complex|bits)[0-9a-z_]+|torch\.(storage\.|cuda\.)?\w+Storage"
+
+
+def run(
+    pickle: bytes | IO[bytes], persistent_load: Callable[[Any], Any], encoding: str = "utf-8", errors: str = "strict"
+) -> Any:
+    """The value that a pickle describes.
+
+    Args:
+        pickle: bytes, or a file which is read up to the end of the pickle.
+        persistent_load: what gives the value of a persistent id, such as a storage.
+        encoding, errors: of the strings that Python 2 wrote; "bytes" leaves them bytes.
+    Raises: RefusedError naming what is not in the table; FormatError if the pickle is damaged.
+    """
+    machine = _Machine(persistent_load, encoding, errors)
+    try:
+        return machine.run(pickle)
+    except FormatError:
+        raise
+    except MemoryError:
+        raise FormatError("the pickle in it is damaged: it asks for more memory than there is") from None
+    except _DAMAGED as error:
+        raise FormatError(f"the pickle in it is damaged, at byte {machine.position}: {error}") from None
+
+
+def names_in(pickle: bytes) -> set[str]:
+    """The full names that a pickle refers to. Raises FormatError if it is damaged."""
+    names, strings = set(), ["", ""]
+    try:
+        for opcode, argument, _ in pickletools.genops(pickle):
+            if opcode.name == "GLOBAL":
+                module, _, name = str(argument).partition(" ")
+                names.add(globals.full_name(module, name))
+            elif opcode.name == "STACK_GLOBAL":
+                names.add(globals.full_name(*strings[-2:]))
+            elif isinstance(argument, str):
+                strings.append(argument)
+    except (ValueError, TypeError) as error:
+        raise FormatError(f"the pickle in it is damaged: {error}") from None
+    return names
+
+
+class _Machine:
+    """The stack, with marks on it, and what was put by for later."""
+
+    def __init__(self, persistent_load: Callable[[Any], Any], encoding: str, errors: str) -> None:
+        self.persistent_load = persistent_load
+        self.encoding, self.errors = encoding, errors
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.calls: dict[int, Callable[..., Any]] = {}  # by the id of what the table has under a name the file used
+        self.position = 0
+
+    def run(self, pickle: bytes | IO[bytes]) -> Any:
+        for opcode, argument, position in pickletools.genops(pickle):
+            self.position = position or 0
+            name = opcode.name
+            if name in _PUSH:
+                self.stack.append(argument)
+            elif (constant := _CONSTANTS.get(name)) is not None:
+                self.stack.append(constant[0])
+            elif (do := getattr(self, f"do_{name.lower()}", None)) is not None:
+                do(argument)
+            else:
+                raise RefusedError(f"the pickle in it uses the instruction {name}, which no checkpoint needs")
+        return self.pop()
+
+    def pop(self) -> Any:
+        if not self.stack or (value := self.stack.pop()) is MARK:
+            raise FormatError("the stack is empty")
+        return value
+
+    def top(self) -> Any:
+        if not self.stack or self.stack[-1] is MARK:
+            raise FormatError("the stack is empty")
+        return self.stack[-1]
+
+    def popped(self, count: int) -> tuple[Any, ...]:
+        return tuple(reversed([self.pop() for _ in range(count)]))
+
+    def since_mark(self) -> list[Any]:
+        stack = self.stack
+        start = len(stack)
+        while start and stack[start - 1] is not MARK:
+            start -= 1
+        if not start:
+            raise FormatError("there is no mark on the stack")
+        items = stack[start:]
+        del stack[start - 1 :]
+        return items
+
+    def do_proto(self, version: int) -> None:
+        if version > NEWEST_PROTOCOL:
+            raise FormatError(f"protocol {version} is not known")
+
+    def do_frame(self, length: int) -> None:
+        pass
+
+    def do_stop(self, _: None) -> None:
+        pass
+
+    def do_mark(self, _: None) -> None:
+        self.stack.append(MARK)
+
+    def do_pop(self, _: None) -> None:
+        del self.stack[-1]
+
+    def do_pop_mark(self, _: None) -> None:
+        self.since_mark()
+
+    def do_dup(self, _: None) -> None:
+        self.stack.append(self.top())
+
+    # Strings of Python 2
+
+    def do_string(self, text: str) -> None:
+        content = text.encode("latin-1")
+        self.stack.append(content if self.encoding == "bytes" else content.decode(self.encoding, self.errors))
+
+    do_binstring = do_short_binstring = do_string
+
+    # Containers
+
+    def do_tuple(self, _: None) -> None:
+        self.stack.append(tuple(self.since_mark()))
+
+    def do_tuple1(self, _: None) -> None:
+        self.stack.append(self.popped(1))
+
+    def do_tuple2(self, _: None) -> None:
+        self.stack.append(self.popped(2))
+
+    def do_tuple3(self, _: None) -> None:
+        self.stack.append(self.popped(3))
+
+    def do_empty_list(self, _: None) -> None:
+        self.stack.append([])
+
+    def do_empty_dict(self, _: None) -> None:
+        self.stack.append({})
+
+    def do_empty_set(self, _: None) -> None:
+        self.stack.append(set())
+
+    def do_list(self, _: None) -> None:
+        self.stack.append(self.since_mark())
+
+    def do_dict(self, _: None) -> None:
+        self.stack.append(dict(_pairs(self.since_mark())))
+
+    def do_frozenset(self, _: None) -> None:
+        self.stack.append(frozenset(self.since_mark()))
+
+    def do_append(self, _: None) -> None:
+        self.append([self.pop()])
+
+    def do_appends(self, _: None) -> None:
+        self.append(self.since_mark())
+
+    def append(self, items: list[Any]) -> None:
+        self.container(list).extend(items)
+
+    def do_setitem(self, _: None) -> None:
+        self.set_items([self.popped(2)])
+
+    def do_setitems(self, _: None) -> None:
+        self.set_items(_pairs(self.since_mark()))
+
+    def set_items(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        target = self.container(dict)
+        for key, value in pairs:
+            target[key] = value
+
+    def do_additems(self, _: None) -> None:
+        items = self.since_mark()
+        self.container(set).update(items)
+
+    def container(self, kind: type) -> Any:
+        """The container to fill: of ``kind``, or of a class that the user allowed."""
+        target = self.top()
+        if not isinstance(target, kind) and not globals.is_added(type(target)):
+            raise FormatError(f"{type(target).__name__} is filled as if it were a {kind.__name__}")
+        return target
+
+    # What was put by
+
+    def do_memoize(self, _: None) -> None:
+        self.memo[len(self.memo)] = self.top()
+
+    def do_put(self, index: int) -> None:
+        self.memo[index] = self.top()
+
+    do_binput = do_long_binput = do_put
+
+    def do_get(self, index: int) -> None:
+        if index not in self.memo:
+            raise FormatError(f"there is no value number {index}")
+        self.stack.append(self.memo[index])
+
+    do_binget = do_long_binget = do_get
+
+    # Names, calls, attributes
+
+    def do_global(self, names: str) -> None:
+        module, _, name = names.partition(" ")
+        self.stack.append(self.named(module, name))
+
+    def do_stack_global(self, _: None) -> None:
+        module, name = self.popped(2)
+        if type(module) is not str or type(name) is not str:
+            raise FormatError("a name that is no string")
+        self.stack.append(self.named(module, name))
+
+    def named(self, module: str, name: str) -> Any:
+        full = globals.full_name(module, name)
+        entry = globals.find(full)
+        if entry is None and re.fullmatch(_LIKE_A_DTYPE, full):
+            raise ForeignFormatError(f"it refers to {full}, which flambeau does not have")
+        if entry is None:
+            advice = _MODULES_ADVICE if module.startswith(("torch.nn.modules", "flambeau.nn.modules")) else ""
+            raise RefusedError(_REFUSED.format(name=full, short=name, advice=advice))
+        if entry.call is not None:
+            self.calls[id(entry.value)] = entry.call
+        return entry.value
+
+    def do_reduce(self, _: None) -> None:
+        function, arguments = self.popped(2)
+        self.stack.append(self.call(function, arguments))
+
+    def call(self, function: Any, arguments: Any) -> Any:
+        call = self.calls.get(id(function))
+        if call is None:
+            raise RefusedError(f"the pickle in it calls {function!r}, which is not to be called")
+        if type(arguments) is not tuple:
+            raise FormatError("a call without a tuple of arguments")
+        if call is rebuild.from_type:
+            self.check_type(*arguments[:2])
+        return call(*arguments)
+
+    def check_type(self, rebuild_function: Any, kind: Any) -> None:
+        if id(rebuild_function) not in self.calls:
+            raise RefusedError(f"the pickle in it calls {rebuild_function!r}, which is not to be called")
+        known = kind is Tensor or kind is rebuild.parameter_type() or globals.is_added(kind)
+        if not known:
+            raise FormatError(f"a tensor of the type {kind!r}")
+
+    def do_newobj(self, _: None) -> None:
+        kind, arguments = self.popped(2)
+        self.stack.append(self.new(kind, arguments, {}))
+
+    def do_newobj_ex(self, _: None) -> None:
+        self.stack.append(self.new(*self.popped(3)))
+
+    def new(self, kind: Any, arguments: Any, keywords: Any) -> Any:
+        if kind is Namespace:
+            return Namespace()
+        if globals.is_added(kind) and isinstance(kind, type):
+            return kind.__new__(kind, *arguments, **keywords)
+        return self.call(kind, arguments)
+
+    def do_build(self, _: None) -> None:
+        state = self.pop()
+        made = self.top()
+        if globals.is_added(type(made)):
+            _set_state(made, state)
+        elif type(made) is OrderedDict or type(made) is Namespace:
+            made.__dict__.update(rebuild.names(state))
+        elif type(made).__module__.partition(".")[0] == "numpy":
+            self.set_array_state(made, state)
+        else:
+            raise RefusedError(f"the pickle in it sets the state of {type(made).__name__}, which has none to set")
+
+    def set_array_state(self, made: Any, state: Any) -> None:
+        from . import arrays
+
+        if type(made) is arrays.np.ndarray:
+            arrays.set_array(made, state)
+        else:
+            arrays.set_dtype(made, state)
+
+    def do_binpersid(self, _: None) -> None:
+        self.stack.append(self.persistent_load(self.pop()))
+
+
+def _pairs(items: list[Any]) -> Iterable[tuple[Any, Any]]:
+    if len(items) % 2:
+        raise FormatError("a key without a value")
+    return zip(items[::2], items[1::2], strict=True)
+
+
+def _set_state(made: Any, state: Any) -> None:
+    if hasattr(made, "__setstate__"):
+        made.__setstate__(state)
+        return
+    slots = None
+    if isinstance(state, tuple) and len(state) == 2:
+        state, slots = state
+    if state:
+        made.__dict__.update(state)
+    for name, value in (slots or {}).items():
+        setattr(made, name, value)
+
+
+_PUSH = frozenset(
+    (
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+        *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    )
+)
+_CONSTANTS = {"NONE": (None,), "NEWTRUE": (True,), "NEWFALSE": (False,), "EMPTY_TUPLE": ((),)}

@@ -1,0 +1,107 @@
+"""The files of PyTorch before 1.6: pickles one after the other, and the storages behind them."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import IO, TYPE_CHECKING, Any
+
+import flambeau
+from flambeau.storage import UntypedStorage
+
+from . import archive_reader
+from .errors import FormatError
+from .interpreter import run as run_restricted
+from .rebuild import UnreadStorage
+from .storages import storage_of, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .locations import Locations
+    from .rebuild import StorageType
+
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+PROTOCOL_VERSION = 1001
+OPENING = b"\x80\x02\x8a\x0a" + MAGIC_NUMBER.to_bytes(10, "little")
+COUNT = struct.Struct("<q")
+
+
+def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_arguments: dict[str, Any]) -> Any:
+    """What is in the file, which is read from where it stands."""
+    source = io.BytesIO(file.read())
+    header = [run_restricted(source, _nothing) for _ in range(3)]
+    if header[:2] != [MAGIC_NUMBER, PROTOCOL_VERSION] or not isinstance(header[2], dict):
+        raise FormatError(f"its version of PyTorch's old format, {header[1]!r}, is not known")
+    if header[2].get("little_endian") is not True:
+        raise FormatError("it was written on a machine of another byte order")
+    storages = _Storages(locations, most=len(source.getbuffer()))
+    result = run(source, storages.persistent_load, **pickle_arguments)
+    keys = run_restricted(source, _nothing)
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.roots):
+        raise FormatError("damaged: the list of its storages")
+    for key in keys:
+        storages.read(key, source)
+    for storage in storages.every():
+        for action in storage.afterwards:
+            action()
+    return result
+
+
+def _nothing(identifier: Any) -> Any:
+    raise FormatError("damaged: a storage where none belongs")
+
+
+class _Storages:
+    """The storages that the pickle names: their elements come after it."""
+
+    def __init__(self, locations: Locations, most: int) -> None:
+        self.locations = locations
+        self.left = most
+        self.roots: dict[str, tuple[UntypedStorage, StorageType]] = {}
+        self.views: dict[str, UntypedStorage] = {}
+
+    def persistent_load(self, identifier: Any) -> Any:
+        kind, key, location, numel = storage_of(identifier)
+        if key not in self.roots:
+            count = numel * kind.itemsize
+            self.left -= count
+            if self.left < 0:
+                raise FormatError(f"truncated: a storage of {count:,} bytes is said to be there")
+            storage = UnreadStorage(flambeau.empty(count, dtype=flambeau.uint8))
+            self.roots[key] = self.locations.place(storage, location), kind
+        root, known_kind = self.roots[key]
+        if kind is not known_kind:
+            raise FormatError(f"damaged: the storage {key!r} has two types")
+        view = identifier[5] if len(identifier) > 5 else None
+        return typed(root if view is None else self.view(root, kind, view), kind)
+
+    def view(self, root: UntypedStorage, kind: StorageType, description: Any) -> UntypedStorage:
+        """A part of a storage that was a storage itself."""
+        key, offset, length = description
+        if key not in self.views:
+            start, count = offset * kind.itemsize, length * kind.itemsize
+            if start < 0 or count < 0 or start + count > root.nbytes():
+                raise FormatError(f"damaged: {length} elements from {offset} on, of a storage of {root.nbytes()} bytes")
+            part = root._bytes[start : start + count]
+            self.views[key] = _part(part)
+        return self.views[key]
+
+    def every(self) -> Iterator[UnreadStorage]:
+        """The storages with something left to do once all are read."""
+        for storage in (*(root for root, _ in self.roots.values()), *self.views.values()):
+            if isinstance(storage, UnreadStorage):
+                yield storage
+
+    def read(self, key: str, source: io.BytesIO) -> None:
+        storage, kind = self.roots[key]
+        header = source.read(COUNT.size)
+        if len(header) < COUNT.size or COUNT.unpack(header)[0] * kind.itemsize != storage.nbytes():
+            raise FormatError(f"truncated or damaged: the storage {key!r} is not what was announced")
+        if storage.nbytes():
+            archive_reader.fill(source, archive_reader.bytes_of(storage._bytes))
+
+
+def _part(part: Any) -> UnreadStorage:
+    """A storage over a part of another's memory."""
+    return UnreadStorage(flambeau.frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone())

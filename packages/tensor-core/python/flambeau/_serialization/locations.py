@@ -1,0 +1,65 @@
+"""Where a file's tensors were, and where they are to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.storage import UntypedStorage
+
+from .errors import FormatError
+
+_NO_GPU = (
+    "it holds tensors of the device {location}, and there is none here: "
+    "load it with map_location='cpu', or map_location={{{location!r}: 'cpu'}}"
+)
+
+
+class Locations:
+    """What becomes of each storage: ``map_location`` as `load` takes it."""
+
+    def __init__(self, map_location: Any) -> None:
+        if map_location is not None and not callable(map_location) and not isinstance(map_location, dict):
+            map_location = flambeau.device(map_location)
+        self.map_location = map_location
+
+    def device(self, location: str) -> Any:
+        """The device for what was at ``location``, None where a function decides."""
+        target = self.map_location
+        if target is None:
+            return self._present(location)
+        if isinstance(target, dict):
+            return self._present(str(target.get(location, location)))
+        return None if callable(target) else self._present(str(target))
+
+    def _present(self, location: str) -> Any:
+        try:
+            device = flambeau.device(location)
+        except RuntimeError as error:
+            raise FormatError(f"it holds tensors of an unknown device: {error}") from None
+        if device.type not in ("cpu", "meta"):
+            raise FormatError(_NO_GPU.format(location=location))
+        return device
+
+    def place(self, storage: UntypedStorage, location: str) -> UntypedStorage:
+        """The storage to use instead of one that was read onto the CPU and has been at ``location``."""
+        if not callable(self.map_location) or isinstance(self.map_location, flambeau.device):
+            self.device(location)
+            return storage
+        placed = self.map_location(storage, location)
+        if placed is None:
+            self._present(location)
+            return storage
+        placed = placed.untyped() if hasattr(placed, "untyped") else placed
+        if not isinstance(placed, UntypedStorage):
+            raise TypeError(f"map_location must return a storage or None, got {type(placed).__name__}")
+        return placed
+
+    def place_tensor(self, tensor: Tensor) -> Tensor:
+        """The tensor, whose memory is its own and on the CPU, in its place."""
+        storage = tensor.untyped_storage()
+        placed = self.place(storage, "cpu")
+        if placed is storage:
+            return tensor
+        return flambeau.empty(0, dtype=tensor.dtype).set_(placed, 0, tensor.shape)

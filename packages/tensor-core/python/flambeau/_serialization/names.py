@@ -1,0 +1,64 @@
+"""What things are called in PyTorch's files, for reading and for writing."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NoReturn
+
+import flambeau
+
+
+class Name:
+    """A name in a pickle for which there need be nothing here. `of` gives the same object for the same name."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module = module
+        self.name = name
+
+    @staticmethod
+    @cache
+    def of(module: str, name: str) -> Name:
+        return Name(module, name)
+
+    def __call__(self, *args: Any) -> NoReturn:  # the pickler wants what it is to write as a call to be callable
+        raise TypeError(f"{self.module}.{self.name} can be written, not called")
+
+
+REBUILD_TENSOR = Name.of("torch._utils", "_rebuild_tensor_v2")
+REBUILD_TENSOR_OF_DTYPE = Name.of("torch._utils", "_rebuild_tensor_v3")
+REBUILD_ON_META = Name.of("torch._utils", "_rebuild_meta_tensor_no_storage")
+REBUILD_PARAMETER = Name.of("torch._utils", "_rebuild_parameter")
+REBUILD_PARAMETER_WITH_STATE = Name.of("torch._utils", "_rebuild_parameter_with_state")
+REBUILD_FROM_TYPE = Name.of("torch._tensor", "_rebuild_from_type_v2")
+TENSOR = Name.of("torch", "Tensor")
+SIZE = Name.of("torch", "Size")
+DEVICE = Name.of("torch", "device")
+UNTYPED_STORAGE = Name.of("torch.storage", "UntypedStorage")
+
+# The types of storages; PyTorch has none for the other dtypes, which it keeps as bytes.
+STORAGES = {
+    "DoubleStorage": flambeau.float64,
+    "FloatStorage": flambeau.float32,
+    "HalfStorage": flambeau.float16,
+    "BFloat16Storage": flambeau.bfloat16,
+    "LongStorage": flambeau.int64,
+    "IntStorage": flambeau.int32,
+    "ShortStorage": flambeau.int16,
+    "CharStorage": flambeau.int8,
+    "ByteStorage": flambeau.uint8,
+    "BoolStorage": flambeau.bool,
+    "ComplexDoubleStorage": flambeau.complex128,
+    "ComplexFloatStorage": flambeau.complex64,
+}
+STORAGE_OF = {dtype: Name.of("torch", name) for name, dtype in STORAGES.items()}
+
+_DTYPES = (
+    *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+)
+DTYPES: dict[str, Any] = {name: getattr(flambeau, name) for name in _DTYPES}
+
+
+def of_dtype(dtype: Any) -> Name:
+    """``torch.float32`` for ``flambeau.float32``."""
+    return Name.of("torch", str(dtype).rpartition(".")[2])

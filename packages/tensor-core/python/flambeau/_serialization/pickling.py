@@ -1,0 +1,132 @@
+"""Writing what PyTorch can read: a pickle under PyTorch's names, and the storages that it refers to."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import IO, Any, ClassVar
+
+import flambeau
+from flambeau import Size, Tensor
+from flambeau.storage import TypedStorage, UntypedStorage
+
+from . import names
+from .archive_reader import bytes_of
+from .archive_writer import ALIGNMENT, ArchiveWriter
+from .names import Name
+
+FORMAT_VERSION = b"3\n"
+
+
+class _Reference:
+    """A storage as it stands in the pickle."""
+
+    def __init__(self, storage: UntypedStorage, dtype: Any) -> None:
+        self.storage = storage
+        self.dtype = dtype
+
+
+# Python's own that is written in Python: it alone can write names for which there is nothing here.
+_PythonPickler: Any = pickle._Pickler
+
+
+class _Pickler(_PythonPickler):  # type: ignore[misc]
+    dispatch: ClassVar[dict[type, Callable[[Any, Any], None]]] = dict(_PythonPickler.dispatch)
+
+    def __init__(self, file: IO[bytes], protocol: int) -> None:
+        super().__init__(file, protocol)
+        self.storages: list[UntypedStorage] = []
+        self._seen: dict[tuple[int, int], tuple[str, Any]] = {}
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, _Reference):
+            return self._refer(obj.storage, obj.dtype)
+        if isinstance(obj, UntypedStorage):
+            return self._refer(obj, None)
+        if isinstance(obj, TypedStorage):
+            return self._refer(obj.untyped(), obj.dtype)
+        return None
+
+    def _refer(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
+        place = storage.data_ptr(), storage.nbytes()
+        key, known_dtype = self._seen.setdefault(place, (str(len(self.storages)), dtype))
+        if known_dtype is not dtype:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types: "
+                f"{known_dtype} and {dtype}; save a clone() of one of them"
+            )
+        if int(key) == len(self.storages):
+            self.storages.append(storage)
+        kind = names.STORAGE_OF.get(dtype, names.UNTYPED_STORAGE)
+        return "storage", kind, key, "cpu", storage.nbytes() // (dtype.itemsize if dtype in names.STORAGE_OF else 1)
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor):
+            return _reduce_tensor(obj)
+        reduce = _REDUCERS.get(type(obj))
+        return NotImplemented if reduce is None else reduce(obj)
+
+    def save_name(self, obj: Name) -> None:
+        self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())
+        self.memoize(obj)
+
+    dispatch[Name] = save_name
+
+    def save_dtype(self, obj: Any) -> None:
+        self.save(names.of_dtype(obj))
+
+    dispatch[flambeau.dtype] = save_dtype
+
+
+def _reduce_tensor(tensor: Tensor) -> Any:
+    reduce = getattr(tensor, "_reduce_for_pytorch", None)  # parameters and buffers know what PyTorch calls them
+    if reduce is not None:
+        return reduce(_reduce_plain(tensor))
+    if type(tensor) is not Tensor:
+        return tensor.__reduce_ex__(2)
+    plain = _reduce_plain(tensor)
+    return (names.REBUILD_FROM_TYPE, (plain[0], names.TENSOR, plain[1], tensor.__dict__)) if tensor.__dict__ else plain
+
+
+def _reduce_plain(tensor: Tensor) -> Any:
+    shape, stride = tuple(tensor.shape), tuple(tensor.stride())
+    if tensor.device.type == "meta":
+        return names.REBUILD_ON_META, (tensor.dtype, shape, stride, tensor.requires_grad)
+    storage = tensor.untyped_storage()
+    view: tuple[Any, ...] = (tensor.storage_offset(), shape, stride, tensor.requires_grad, OrderedDict())
+    if tensor.dtype in names.STORAGE_OF:
+        return names.REBUILD_TENSOR, (_Reference(storage, tensor.dtype), *view)
+    return names.REBUILD_TENSOR_OF_DTYPE, (_Reference(storage, None), *view, tensor.dtype)
+
+
+_REDUCERS: dict[Any, Callable[[Any], Any]] = {
+    Size: lambda size: (names.SIZE, (tuple(size),)),
+    flambeau.device: lambda device: (
+        names.DEVICE,
+        (device.type,) if device.index is None else (device.type, device.index),
+    ),
+}
+
+
+def save(obj: Any, file: IO[bytes], protocol: int, root: str) -> None:
+    """Write ``obj`` to the file.
+
+    Args:
+        root: the name of the folder in the archive.
+    """
+    pickled = io.BytesIO()
+    pickler = _Pickler(pickled, protocol)
+    pickler.dump(obj)
+    archive = ArchiveWriter(file, root)
+    archive.write("data.pkl", pickled.getbuffer())
+    archive.write(".format_version", b"1")
+    archive.write(".storage_alignment", str(ALIGNMENT).encode())
+    archive.write("byteorder", sys.byteorder.encode())
+    for key, storage in enumerate(pickler.storages):
+        archive.write(f"data/{key}", bytes_of(storage._bytes) if storage.nbytes() else b"")
+    archive.write("version", FORMAT_VERSION)
+    archive.write(".data/serialization_id", archive.digest())
+    archive.close()

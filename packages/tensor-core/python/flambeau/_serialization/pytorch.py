@@ -1,0 +1,75 @@
+"""Files as PyTorch writes them: a pickle of everything but the elements of the tensors, and those."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from . import interpreter, legacy
+from .archive_reader import MAGIC, ArchiveReader
+from .errors import FormatError
+from .globals import find
+from .locations import Locations
+from .storages import storage_of, swap_bytes, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flambeau.storage import UntypedStorage
+
+
+class Options(NamedTuple):
+    """How a file is to be read."""
+
+    map_location: Any
+    mapped: bool
+    weights_only: bool
+    pickle_arguments: dict[str, Any]
+
+
+def is_pytorch(opening: bytes) -> bool:
+    """Whether a file that begins so is one of PyTorch's."""
+    return opening.startswith((MAGIC, legacy.OPENING))
+
+
+def load(file: IO[bytes], options: Options) -> Any:
+    """What is in the file. Raises FormatError."""
+    run = interpreter.run if options.weights_only else _run_trusted
+    locations = Locations(options.map_location)
+    opening = file.read(len(MAGIC))
+    file.seek(-len(opening), io.SEEK_CUR)
+    if opening == MAGIC:
+        return _load_archive(ArchiveReader(file, options.mapped), locations, run, options.pickle_arguments)
+    if options.mapped:
+        raise FormatError("mmap=True wants a file of PyTorch 1.6 or later, a zip archive; this is an older one")
+    return legacy.load(file, locations, run, options.pickle_arguments)
+
+
+def refused_names(file: IO[bytes]) -> list[str]:
+    """The names that an archive's pickle refers to and must not."""
+    return sorted(name for name in interpreter.names_in(ArchiveReader(file, False).read("data.pkl")) if not find(name))
+
+
+def _load_archive(
+    archive: ArchiveReader, locations: Locations, run: Callable[..., Any], pickle_arguments: dict[str, Any]
+) -> Any:
+    swapped = archive.has("byteorder") and archive.read("byteorder", 16).decode("latin-1") != sys.byteorder
+    loaded: dict[str, UntypedStorage] = {}
+
+    def persistent_load(identifier: Any) -> Any:
+        kind, key, location, numel = storage_of(identifier)
+        if key not in loaded:
+            storage = archive.storage(f"data/{key}", numel * kind.itemsize)
+            if swapped:
+                swap_bytes(storage, kind)
+            loaded[key] = locations.place(storage, location)
+        return typed(loaded[key], kind)
+
+    return run(archive.read("data.pkl"), persistent_load, **pickle_arguments)
+
+
+def _run_trusted(*args: Any, **kwargs: Any) -> Any:
+    from . import trusted
+
+    return trusted.run(*args, **kwargs)

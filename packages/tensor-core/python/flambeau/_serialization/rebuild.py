@@ -1,0 +1,261 @@
+"""What the calls in a PyTorch file stand for: each builds a value from values, and can do nothing else.
+
+A file may call them with anything. So they check what they are given, and raise FormatError, TypeError or ValueError.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import flambeau
+from flambeau import Size, Tensor
+from flambeau.storage import TypedStorage, UntypedStorage
+
+from .errors import ForeignFormatError, FormatError
+
+
+class StorageType:
+    """A type of storages as a file names it: ``dtype`` is None for bytes."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+
+    @property
+    def itemsize(self) -> int:
+        return 1 if self.dtype is None else self.dtype.itemsize
+
+
+class UnreadStorage(UntypedStorage):
+    """A storage whose elements are read later, and what is to be done then."""
+
+    def __init__(self, data: Tensor) -> None:
+        super().__init__(data)
+        self.afterwards: list[Callable[[], Any]] = []
+
+
+@cache
+def _can_record() -> bool:
+    return importlib.util.find_spec("flambeau.autograd") is not None
+
+
+def _once_read(storage: UntypedStorage, action: Callable[[], Any]) -> None:
+    if isinstance(storage, UnreadStorage):
+        storage.afterwards.append(action)
+    else:
+        action()
+
+
+def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
+    if not isinstance(storage, UntypedStorage):
+        raise FormatError(f"a tensor over {type(storage).__name__} where a storage belongs")
+    if not isinstance(dtype, flambeau.dtype):
+        raise FormatError(f"a tensor with the dtype {dtype!r}")
+    made = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
+    if dtype is flambeau.bool:
+        _once_read(storage, partial(_mend_bools, storage))
+    if isinstance(metadata, dict) and (metadata.get("conj") or metadata.get("neg")):
+        stored, made = made, flambeau.empty_like(made)
+        _once_read(storage, partial(_show, stored, made, metadata))
+    if requires_grad and _can_record():
+        made.requires_grad_()
+    return made
+
+
+def _mend_bools(storage: UntypedStorage) -> None:
+    """Make every byte 0 or 1: others mean True, and as elements of a bool tensor they are undefined."""
+    numbers = storage._bytes
+    if bool((numbers > 1).any()):
+        numbers.copy_(numbers != 0)
+
+
+def _show(stored: Tensor, made: Tensor, metadata: dict[str, Any]) -> None:
+    """Fill in what a lazy view of PyTorch's shows, of which there is none here."""
+    values = stored.conj() if metadata.get("conj") else stored
+    with flambeau.no_grad():
+        made.copy_(-values if metadata.get("neg") else values)
+
+
+def tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
+    """`_rebuild_tensor`, of PyTorch before 0.4."""
+    return tensor_v2(storage, offset, size, stride, False)
+
+
+def tensor_v2(
+    storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any = None, metadata: Any = None
+) -> Tensor:
+    """A tensor over a storage of its dtype."""
+    if not isinstance(storage, TypedStorage):
+        raise FormatError(f"a tensor over {type(storage).__name__} where a storage belongs")
+    return _tensor(storage.untyped(), storage.dtype, offset, size, stride, requires_grad, metadata)
+
+
+def tensor_v3(
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: Any,
+    hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
+) -> Tensor:
+    """A tensor over a storage of bytes."""
+    return _tensor(storage, dtype, offset, size, stride, requires_grad, metadata)
+
+
+def tensor_on_meta(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+    """A tensor without elements, of the device meta."""
+    made: Tensor = flambeau.empty_strided(size, stride, dtype=dtype, device="meta")
+    if requires_grad and _can_record():
+        made.requires_grad_()
+    return made
+
+
+def parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Tensor:
+    """A Parameter where flambeau-nn is installed, else the tensor."""
+    if not isinstance(data, Tensor):
+        raise FormatError(f"a Parameter of {type(data).__name__}")
+    kind = parameter_type()
+    made: Tensor = data if kind is Tensor else kind(data, bool(requires_grad))
+    return made
+
+
+def parameter_with_state(data: Any, requires_grad: Any, hooks: Any, state: Any) -> Tensor:
+    """A Parameter with attributes of its own."""
+    return _with_attributes(parameter(data, requires_grad), state)
+
+
+def parameter_type() -> Any:
+    """flambeau.nn.Parameter, or Tensor where flambeau-nn is not installed."""
+    return _nn("Parameter")
+
+
+def buffer_type() -> Any:
+    """flambeau.nn.Buffer, or Tensor where flambeau-nn is not installed."""
+    return _nn("Buffer")
+
+
+@cache
+def _nn(name: str) -> Any:
+    if importlib.util.find_spec("flambeau.nn") is None:
+        return Tensor
+    return getattr(importlib.import_module("flambeau.nn.parameter"), name)
+
+
+def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
+    """A tensor of a subclass, or with attributes of its own. The caller has seen to it that both may be used."""
+    made: Tensor = rebuild(*args)
+    if isinstance(state, dict) and state.get("_is_buffer") is True:
+        persistent = bool(state.get("persistent", True))
+        return made if buffer_type() is Tensor else as_buffer(made, persistent)
+    if kind is not Tensor and type(made) is not kind:
+        made = Tensor._make_subclass(kind, made, made.requires_grad)
+    return _with_attributes(made, state)
+
+
+def as_buffer(data: Tensor, persistent: bool) -> Tensor:
+    """A Buffer, where flambeau-nn is installed."""
+    made: Tensor = buffer_type()(data, persistent=persistent)
+    return made
+
+
+def _with_attributes(made: Tensor, state: Any) -> Tensor:
+    if isinstance(state, tuple) and len(state) == 2:
+        state = state[0]
+    if state is not None:
+        made.__dict__.update(names(state))
+    return made
+
+
+def names(state: Any) -> dict[str, Any]:
+    """``state``, if it may become the attributes of an object."""
+    if not isinstance(state, dict) or not all(type(name) is str for name in state):
+        raise FormatError(f"attributes that are {type(state).__name__}, not a dictionary with names as keys")
+    return state
+
+
+def size(dimensions: Any = ()) -> Size:
+    """A shape."""
+    if not all(type(length) is int and 0 <= length < 2**63 for length in dimensions):
+        raise FormatError(f"a shape with the sizes {dimensions!r}")
+    return Size(dimensions)
+
+
+def device(*args: Any) -> Any:
+    """A device."""
+    return flambeau.device(*args)
+
+
+def layout(name: Any) -> Any:
+    """A layout of tensors."""
+    if name != "torch.strided":
+        raise ForeignFormatError(f"it holds tensors of the layout {name!r}; flambeau has strided tensors")
+    return flambeau.strided
+
+
+def encoded(text: Any, encoding: Any) -> bytes:
+    """Bytes, which the protocol that PyTorch uses writes as text."""
+    if type(text) is not str or encoding not in ("latin1", "latin-1"):
+        raise FormatError("bytes that are not written as text in latin1")
+    return text.encode("latin1")
+
+
+def byte_array(content: Any = b"", encoding: Any = "latin1") -> bytearray:
+    """A bytearray of bytes; a number would ask for that much memory."""
+    return bytearray(content if type(content) is bytes else encoded(content, encoding))
+
+
+def ordered_dict(items: Any = ()) -> OrderedDict[Any, Any]:
+    """An OrderedDict."""
+    return OrderedDict(items)
+
+
+def counter(items: Any = None) -> Counter[Any]:
+    """A Counter."""
+    if not (items is None or isinstance(items, dict)):
+        raise FormatError(f"a Counter of {type(items).__name__}")
+    return Counter(items or {})
+
+
+FACTORIES = (dict, float, int, list, set, str, bool, tuple, OrderedDict)
+
+
+def default_dict(factory: Any = None, items: Any = ()) -> defaultdict[Any, Any]:
+    """A defaultdict of containers or numbers."""
+    if factory is not None and not any(factory is kind for kind in FACTORIES):
+        raise FormatError(f"a defaultdict whose entries are made by {factory!r}")
+    return defaultdict(factory, items)
+
+
+def set_of(items: Any = ()) -> set[Any]:
+    """A set."""
+    return set(items)
+
+
+def frozenset_of(items: Any = ()) -> frozenset[Any]:
+    """A frozenset."""
+    return frozenset(items)
+
+
+def number(real: Any, imaginary: Any) -> complex:
+    """A complex number."""
+    return complex(float(real), float(imaginary))
+
+
+def quantized(*args: Any) -> Any:
+    """Raises: flambeau has no quantized tensors."""
+    raise ForeignFormatError("it holds quantized tensors, which flambeau does not have")
+
+
+def sparse(*args: Any) -> Any:
+    """Raises: flambeau has no sparse tensors."""
+    raise ForeignFormatError("it holds sparse tensors, which flambeau does not have; save tensor.to_dense() instead")
+
+
+def nested(*args: Any) -> Any:
+    """Raises: flambeau has no nested tensors."""
+    raise ForeignFormatError("it holds nested tensors, which flambeau does not have")

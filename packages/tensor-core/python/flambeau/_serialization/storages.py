@@ -1,0 +1,37 @@
+"""How a pickle refers to storages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.storage import TypedStorage, UntypedStorage
+
+from .errors import FormatError
+from .rebuild import StorageType
+
+
+def storage_of(identifier: Any) -> tuple[StorageType, str, str, int]:
+    """The type, key, location and number of elements in a persistent id."""
+    if not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage":
+        raise FormatError(f"damaged: {identifier!r} does not say which storage is meant")
+    _, kind, key, location, numel = identifier[:5]
+    if not isinstance(kind, StorageType) or type(key) is not str or type(location) is not str:
+        raise FormatError(f"damaged: {identifier!r} does not say which storage is meant")
+    if type(numel) is not int or not 0 <= numel < 2**60:
+        raise FormatError(f"damaged: a storage of {numel!r} elements")
+    return kind, key, location, numel
+
+
+def typed(storage: UntypedStorage, kind: StorageType) -> TypedStorage | UntypedStorage:
+    """The storage as the file's pickle knows it."""
+    return storage if kind.dtype is None else TypedStorage(wrap_storage=storage, dtype=kind.dtype)
+
+
+def swap_bytes(storage: UntypedStorage, kind: StorageType) -> None:
+    """Turn round the bytes of each element: the file was written on a machine of the other byte order."""
+    if kind.dtype is None:
+        raise FormatError("its unsigned integers were written on a machine of another byte order")
+    size = kind.itemsize // 2 if kind.dtype.is_complex else kind.itemsize
+    if size > 1:
+        elements = storage._bytes.numpy().view(f"u{size}")
+        elements.byteswap(inplace=True)

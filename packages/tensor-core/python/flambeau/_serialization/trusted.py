@@ -1,0 +1,55 @@
+"""Pickles from somebody one trusts: they may use every name, and so run any code."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+from typing import IO, TYPE_CHECKING, Any
+
+from . import globals
+from .errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Unpickler(pickle.Unpickler):
+    """Python's own, which takes PyTorch's names for those of this library."""
+
+    def __init__(self, file: IO[bytes], load: Callable[[Any], Any], **arguments: Any) -> None:
+        super().__init__(file, **arguments)
+        self._load = load
+
+    def persistent_load(self, identifier: Any) -> Any:
+        return self._load(identifier)
+
+    def find_class(self, module: str, name: str) -> Any:
+        entry = globals.find(globals.full_name(module, name))
+        if entry is not None and module.partition(".")[0] == "torch":
+            return entry.value if isinstance(entry.value, type) or entry.call is None else entry.call
+        if module.partition(".")[0] == "torch":
+            return _counterpart(module, name)
+        return super().find_class(module, name)
+
+
+def _counterpart(module: str, name: str) -> Any:
+    """What this library has under a name of PyTorch's: in the module of that name, or in one that contains it."""
+    parts = ["flambeau", *module.split(".")[1:]]
+    while parts:
+        try:
+            found = importlib.import_module(".".join(parts))
+        except ImportError:
+            found = None
+        if hasattr(found, name):
+            return getattr(found, name)
+        parts.pop()
+    raise FormatError(f"it refers to {module}.{name}, which flambeau does not have; let PyTorch save a state_dict()")
+
+
+def run(
+    source: bytes | IO[bytes], persistent_load: Callable[[Any], Any], encoding: str = "utf-8", errors: str = "strict"
+) -> Any:
+    """The value that a pickle describes. It can run any code."""
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    return _Unpickler(file, persistent_load, encoding=encoding, errors=errors).load()

@@ -1,0 +1,172 @@
+"""The block of memory that a tensor and its views share, as an object: of bytes, or of elements of one dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+__all__ = ["TypedStorage", "UntypedStorage"]
+
+
+class UntypedStorage:
+    """The bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor show them.
+
+    Args:
+        size: a number of bytes, which are zero; or the ``uint8`` vector whose memory this is.
+
+    >>> flambeau.zeros(2, 3)[0].untyped_storage().nbytes()
+    24
+    """
+
+    is_cuda = is_sparse = False
+
+    def __init__(self, size: int | Tensor = 0) -> None:
+        self._bytes = size if isinstance(size, Tensor) else _core.zeros(size, dtype=_core.uint8)
+
+    def nbytes(self) -> int:
+        """How many bytes there are."""
+        return self._bytes.numel()
+
+    size = __len__ = nbytes
+
+    def element_size(self) -> int:
+        """1: the elements are bytes."""
+        return 1
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return self._bytes.data_ptr()
+
+    def tolist(self) -> list[int]:
+        """The bytes, as a list of integers."""
+        return self._bytes.tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._bytes[index])
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._bytes[index] = value
+
+    def fill_(self, value: int) -> UntypedStorage:
+        """Set every byte."""
+        self._bytes.fill_(value)
+        return self
+
+    def copy_(self, source: UntypedStorage, non_blocking: bool = False) -> UntypedStorage:
+        """Take over the bytes of a storage of the same size."""
+        self._bytes.copy_(source._bytes)
+        return self
+
+    def clone(self) -> UntypedStorage:
+        """A copy in memory of its own."""
+        return UntypedStorage(self._bytes.clone())
+
+    def cpu(self) -> UntypedStorage:
+        """The storage on the CPU: itself."""
+        return self
+
+    def untyped(self) -> UntypedStorage:
+        """The storage itself."""
+        return self
+
+    def is_pinned(self, device: Any = None) -> bool:
+        """Whether the memory is locked in place for a GPU: False."""
+        return False
+
+    @property
+    def device(self) -> Any:
+        """Where the memory is."""
+        return self._bytes.device
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UntypedStorage:
+        return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UntypedStorage, (self._bytes,)
+
+    def __repr__(self) -> str:
+        return f"flambeau.{type(self).__name__}(device={self.device}) of size {self.nbytes()}"
+
+
+class TypedStorage:
+    """A storage's bytes as elements of one dtype: what ``tensor.storage()`` returns.
+
+    >>> flambeau.tensor([1.0, 2.0]).storage().tolist()
+    [1.0, 2.0]
+    """
+
+    is_cuda = is_sparse = False
+
+    def __init__(self, *, wrap_storage: UntypedStorage, dtype: Any) -> None:
+        self._untyped_storage = wrap_storage
+        self.dtype = dtype
+
+    @property
+    def _bytes(self) -> Tensor:
+        return self._untyped_storage._bytes
+
+    def _elements(self) -> Tensor:
+        return _core.empty(0, dtype=self.dtype).set_(self._untyped_storage)
+
+    def untyped(self) -> UntypedStorage:
+        """The same memory as bytes."""
+        return self._untyped_storage
+
+    def element_size(self) -> int:
+        """How many bytes an element has."""
+        return self.dtype.itemsize  # type: ignore[no-any-return]
+
+    def size(self) -> int:
+        """How many elements there are."""
+        return self.nbytes() // self.element_size()
+
+    __len__ = size
+
+    def nbytes(self) -> int:
+        """How many bytes there are."""
+        return self._untyped_storage.nbytes()
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self._untyped_storage.data_ptr()
+
+    def tolist(self) -> list[Any]:
+        """The elements, as a list of numbers."""
+        return self._elements().tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: int) -> Any:
+        return self._elements()[index].item()
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._elements()[index] = value
+
+    def fill_(self, value: Any) -> TypedStorage:
+        """Set every element."""
+        self._elements().fill_(value)
+        return self
+
+    def copy_(self, source: TypedStorage, non_blocking: bool = False) -> TypedStorage:
+        """Take over the elements of a storage of the same size."""
+        self._elements().copy_(source._elements())
+        return self
+
+    def clone(self) -> TypedStorage:
+        """A copy in memory of its own."""
+        return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
+
+    def cpu(self) -> TypedStorage:
+        """The storage on the CPU: itself."""
+        return self
+
+    @property
+    def device(self) -> Any:
+        """Where the memory is."""
+        return self._untyped_storage.device
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TypedStorage:
+        return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"flambeau.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}"
