@@ -260,7 +260,7 @@ class BackSubstitution {
 
   template <class E>
   E above(E x) const {
-    return size_of(x) < small_ ? E(small_ == 0 ? 1 : small_) : x;
+    return size_of(x) <= small_ ? E(small_ == 0 ? 1 : small_) : x;
   }
   template <class E>
   E sum(int64_t row, int64_t begin, int64_t end, const E* x) const {
@@ -277,7 +277,7 @@ class BackSubstitution {
         const E a = E(t(i - 1, i - 1)) - value, b(t(i - 1, i)), c(t(i, i - 1)), d = E(t(i, i)) - value;
         const E first = sum(i - 1, i + 1, end, x), second = sum(i, i + 1, end, x);
         E determinant = a * d - b * c;
-        if (size_of(determinant) < small_ * small_) determinant = E(small_ * small_);
+        if (size_of(determinant) <= small_ * small_) determinant = E(small_ * small_);
         x[i - 1] = (first * d - b * second) / determinant;
         x[i] = (a * second - first * c) / determinant;
         --i;
