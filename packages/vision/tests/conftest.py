@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 
 class Server:
@@ -116,3 +117,22 @@ def write_mnist(tmp_path: Path) -> Writer:
         return tmp_path
 
     return write
+
+
+def smooth_image(height: int = 33, width: int = 47) -> np.ndarray:
+    """Waves of three colours, uint8 (H, W, 3): few pixels are far from what their neighbours say."""
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 60 * np.sin(x / 5 + phase) + 60 * np.cos(y / 7 + phase) for phase in range(3)]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    """A PIL image of soft colours."""
+    return Image.fromarray(smooth_image())
+
+
+@pytest.fixture
+def noise() -> Image.Image:
+    """A PIL image of random pixels."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8))

@@ -6,22 +6,64 @@ repeatable, and ``flambeau.manual_seed`` does so elsewhere.
 """
 
 from . import functional
+from ._augmentation_policies import AutoAugmentPolicy
+from ._blur import GaussianBlur, RandomAdjustSharpness
+from ._colour import ColorJitter, Grayscale, RandomGrayscale
 from ._composition import Compose, Lambda, RandomApply, RandomChoice, RandomOrder, RandomTransforms
 from ._conversion import ConvertImageDtype, PILToTensor, ToPILImage, ToTensor
+from ._crop import CenterCrop, FiveCrop, RandomCrop, RandomResizedCrop, TenCrop
+from ._erase import RandomErasing
+from ._flip import RandomHorizontalFlip, RandomVerticalFlip
+from ._geometry import ElasticTransform, RandomAffine, RandomPerspective, RandomRotation
+from ._interpolation import InterpolationMode
 from ._normalization import LinearTransformation, Normalize
+from ._pad import Pad
+from ._resize import Resize
+from ._tone import RandomAutocontrast, RandomEqualize, RandomInvert, RandomPosterize, RandomSolarize
+from .autoaugment import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 
 __all__ = [
+    "AugMix",
+    "AutoAugment",
+    "AutoAugmentPolicy",
+    "CenterCrop",
+    "ColorJitter",
     "Compose",
     "ConvertImageDtype",
+    "ElasticTransform",
+    "FiveCrop",
+    "GaussianBlur",
+    "Grayscale",
+    "InterpolationMode",
     "Lambda",
     "LinearTransformation",
     "Normalize",
     "PILToTensor",
+    "Pad",
+    "RandAugment",
+    "RandomAdjustSharpness",
+    "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
     "RandomChoice",
+    "RandomCrop",
+    "RandomEqualize",
+    "RandomErasing",
+    "RandomGrayscale",
+    "RandomHorizontalFlip",
+    "RandomInvert",
     "RandomOrder",
+    "RandomPerspective",
+    "RandomPosterize",
+    "RandomResizedCrop",
+    "RandomRotation",
+    "RandomSolarize",
     "RandomTransforms",
+    "RandomVerticalFlip",
+    "Resize",
+    "TenCrop",
     "ToPILImage",
     "ToTensor",
+    "TrivialAugmentWide",
     "functional",
 ]

@@ -7,18 +7,12 @@ dimensions beyond the channels are a batch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import flambeau as fb
-
-ImageT = TypeVar("ImageT", Image.Image, np.ndarray, fb.Tensor)
-
-
-def is_pil(image: Any) -> bool:
-    return isinstance(image, Image.Image)
 
 
 def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
@@ -54,6 +48,14 @@ def get_dimensions(img: Any) -> list[int]:
         return [1 if img.ndim == 2 else img.shape[-3], img.shape[-2], img.shape[-1]]
     found = f"shape {tuple(img.shape)}" if isinstance(img, fb.Tensor | np.ndarray) else str(type(img))
     raise TypeError(f"an image is a PIL image, an array (H, W) or (H, W, C), or a tensor (..., H, W). Got {found}")
+
+
+def height_and_width(img: Any) -> tuple[int, int]:
+    """``(height, width)`` of an image."""
+    if isinstance(img, Image.Image):
+        return img.height, img.width
+    _, height, width = get_dimensions(img)
+    return height, width
 
 
 def get_image_size(img: Any) -> list[int]:

@@ -1,0 +1,135 @@
+"""Blurred and sharpened images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+import flambeau as fb
+from flambeau import nn
+
+from . import _random
+from ._arguments import check_probability
+from ._image import as_batch, on_planes, through_float, white
+
+
+def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: float | Sequence[float] | None = None) -> Any:
+    """An image, mirrored at its border, under a Gaussian.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        kernel_size: along x and along y or both, odd and positive.
+        sigma: the standard deviation along x and y or both, in pixels; None for 0.15 * kernel_size + 0.35.
+    Raises: TypeError or ValueError for other arguments.
+    """
+    widths = _pair(kernel_size, "kernel_size", int)
+    if any(width % 2 == 0 or width < 1 for width in widths):
+        raise ValueError(f"kernel_size should have odd and positive integers. Got {list(widths)}")
+    deviations = tuple(0.15 * width + 0.35 for width in widths) if sigma is None else _pair(sigma, "sigma", float)
+    if any(deviation <= 0.0 for deviation in deviations):
+        raise ValueError(f"sigma should have positive values. Got {list(deviations)}")
+    if isinstance(img, Image.Image):
+        return Image.fromarray(gaussian_blur(np.asarray(img), kernel_size, sigma))
+    return on_planes(img, lambda planes: through_float(planes, lambda image: _blurred(image, widths, deviations)))
+
+
+def _pair(value: Any, name: str, kind: type) -> tuple[Any, Any]:
+    values = value if isinstance(value, tuple | list) else (value,)
+    if not all(isinstance(each, int | float) for each in values):
+        raise TypeError(f"{name} should be a number or a sequence of numbers. Got {value!r}")
+    if len(values) not in (1, 2):
+        raise ValueError(f"If {name} is a sequence its length should be 2. Got {len(values)}")
+    return kind(values[0]), kind(values[-1])
+
+
+def _blurred(image: fb.Tensor, widths: tuple[int, int], deviations: tuple[float, float]) -> fb.Tensor:
+    batch = as_batch(image)
+    x, y = (width // 2 for width in widths)
+    planes = nn.functional.pad(batch.flatten(0, 1)[:, None], [x, x, y, y], mode="reflect")
+    for width, deviation, shape in zip(widths, deviations, ((1, 1, 1, -1), (1, 1, -1, 1)), strict=True):
+        distances = fb.arange(width, dtype=fb.float32) - width // 2
+        weights = fb.exp(-0.5 * (distances / deviation) ** 2)
+        planes = nn.functional.conv2d(planes, (weights / weights.sum()).reshape(shape).to(image))
+    return planes.reshape(image.shape)
+
+
+def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
+    """An image blurred (below 1) or sharpened (above 1), as Pillow's ``ImageEnhance.Sharpness`` does.
+
+    Raises: ValueError for a negative factor.
+    """
+    if sharpness_factor < 0:
+        raise ValueError(f"sharpness_factor ({sharpness_factor}) is not non-negative.")
+    if isinstance(img, Image.Image):
+        return ImageEnhance.Sharpness(img).enhance(sharpness_factor)
+    return on_planes(img, lambda planes: _sharpened(planes, float(sharpness_factor)))
+
+
+def _sharpened(planes: fb.Tensor, factor: float) -> fb.Tensor:
+    if min(planes.shape[-2:]) <= 2:
+        return planes.clone()
+    smooth = planes.clone()
+    smooth[..., 1:-1, 1:-1] = through_float(planes, _smoothed)
+    return blend(planes, smooth, factor)
+
+
+def _smoothed(image: fb.Tensor) -> fb.Tensor:
+    """The mean of the pixel, with weight 5, and of its eight neighbours."""
+    weights = fb.ones(1, 1, 3, 3)
+    weights[..., 1, 1] = 5.0
+    batch = as_batch(image).flatten(0, 1)[:, None]
+    result = nn.functional.conv2d(batch, (weights / 13.0).to(image))
+    return result.reshape(*image.shape[:-2], *result.shape[-2:])
+
+
+def blend(image: fb.Tensor, other: fb.Tensor, share: float) -> fb.Tensor:
+    """``share * image + (1 - share) * other`` in the dtype of the first, within black and white."""
+    return (share * image + (1.0 - share) * other).clamp(0, white(image.dtype)).to(image.dtype)
+
+
+class GaussianBlur(nn.Module):
+    """An image under a Gaussian of random width: :func:`~functional.gaussian_blur`.
+
+    Args:
+        kernel_size: along x and along y or both, odd and positive.
+        sigma: the least and the greatest standard deviation, or the only one.
+    """
+
+    def __init__(self, kernel_size: int | Sequence[int], sigma: float | Sequence[float] = (0.1, 2.0)) -> None:
+        super().__init__()
+        self.kernel_size = _pair(kernel_size, "kernel_size", int)
+        if any(width % 2 == 0 or width < 1 for width in self.kernel_size):
+            raise ValueError(f"Kernel size value should be an odd and positive number; got {kernel_size}")
+        self.sigma = _pair(sigma, "sigma", float)
+        if not 0.0 < self.sigma[0] <= self.sigma[1]:
+            raise ValueError(f"sigma values should be positive and of the form (min, max). Got {sigma}")
+
+    @staticmethod
+    def get_params(sigma_min: float, sigma_max: float) -> float:
+        """A random standard deviation between two."""
+        return _random.uniform(sigma_min, sigma_max)
+
+    def forward(self, img: Any) -> Any:
+        sigma = self.get_params(*self.sigma)
+        return gaussian_blur(img, self.kernel_size, [sigma, sigma])
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, sigma={self.sigma}"
+
+
+class RandomAdjustSharpness(nn.Module):
+    """:func:`~functional.adjust_sharpness` with probability ``p``."""
+
+    def __init__(self, sharpness_factor: float, p: float = 0.5) -> None:
+        super().__init__()
+        self.sharpness_factor = sharpness_factor
+        self.p = check_probability(p)
+
+    def forward(self, img: Any) -> Any:
+        return adjust_sharpness(img, self.sharpness_factor) if _random.happens(self.p) else img
+
+    def extra_repr(self) -> str:
+        return f"sharpness_factor={self.sharpness_factor},p={self.p}"

@@ -1,0 +1,60 @@
+"""Mirrored images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+
+from flambeau import nn
+
+from . import _random
+from ._arguments import check_probability
+from ._image import on_planes
+
+
+def hflip(img: Any) -> Any:
+    """An image with left and right exchanged.
+
+    >>> import flambeau
+    >>> hflip(flambeau.tensor([[1, 2, 3]]))
+    tensor([[3, 2, 1]])
+    """
+    if isinstance(img, Image.Image):
+        return img.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return on_planes(img, lambda planes: planes.flip(-1))
+
+
+def vflip(img: Any) -> Any:
+    """An image upside down."""
+    if isinstance(img, Image.Image):
+        return img.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return on_planes(img, lambda planes: planes.flip(-2))
+
+
+class RandomHorizontalFlip(nn.Module):
+    """Left and right exchanged, with probability ``p``."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = check_probability(p)
+
+    def forward(self, img: Any) -> Any:
+        return hflip(img) if _random.happens(self.p) else img
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class RandomVerticalFlip(nn.Module):
+    """Upside down, with probability ``p``."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = check_probability(p)
+
+    def forward(self, img: Any) -> Any:
+        return vflip(img) if _random.happens(self.p) else img
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

@@ -1,0 +1,92 @@
+"""How pixels are computed from their neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+
+
+class InterpolationMode(Enum):
+    """The ways of interpolation, by torchvision's names.
+
+    Both kinds of nearest are the same for PIL images; on tensors the first has the rounding of old. Box, Hamming and
+    Lanczos are Pillow's.
+    """
+
+    NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    BOX = "box"
+    HAMMING = "hamming"
+    LANCZOS = "lanczos"
+
+
+_PILLOW = {
+    InterpolationMode.NEAREST: Image.Resampling.NEAREST,
+    InterpolationMode.NEAREST_EXACT: Image.Resampling.NEAREST,
+    InterpolationMode.BILINEAR: Image.Resampling.BILINEAR,
+    InterpolationMode.BICUBIC: Image.Resampling.BICUBIC,
+    InterpolationMode.BOX: Image.Resampling.BOX,
+    InterpolationMode.HAMMING: Image.Resampling.HAMMING,
+    InterpolationMode.LANCZOS: Image.Resampling.LANCZOS,
+}
+_BY_NUMBER = {mode.value: name for name, mode in _PILLOW.items() if name is not InterpolationMode.NEAREST_EXACT}
+
+
+def interpolation_mode(interpolation: Any) -> InterpolationMode:
+    """The mode that was meant, which may be given as Pillow's number.
+
+    Raises: TypeError for anything else.
+    """
+    if isinstance(interpolation, int):
+        interpolation = _BY_NUMBER.get(int(interpolation), interpolation)
+    if not isinstance(interpolation, InterpolationMode):
+        raise TypeError(
+            f"Argument interpolation should be a InterpolationMode or a corresponding Pillow integer constant; "
+            f"got {interpolation!r}"
+        )
+    return interpolation
+
+
+def pillow_mode(interpolation: Any) -> Image.Resampling:
+    """Pillow's constant for a mode."""
+    return _PILLOW[interpolation_mode(interpolation)]
+
+
+def _hamming(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sinc(x) * (0.54 + 0.46 * np.cos(math.pi * x)))
+
+
+def _lanczos(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sinc(x) * np.sinc(x / 3))
+
+
+# Of Pillow's filters those that tensors do not have an operator for: the radius and the weight at a distance.
+_FILTERS: dict[InterpolationMode, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
+    InterpolationMode.BOX: (0.5, np.ones_like),
+    InterpolationMode.HAMMING: (1.0, _hamming),
+    InterpolationMode.LANCZOS: (3.0, _lanczos),
+}
+
+
+@lru_cache(maxsize=32)
+def resampling_weights(mode: InterpolationMode, size: int, goal: int) -> fb.Tensor:
+    """The matrix ``(goal, size)`` that resizes one dimension by one of Pillow's filters, widened where it shrinks."""
+    radius, weight = _FILTERS[mode]
+    scale = size / goal
+    stretch = max(scale, 1.0)
+    centers = (np.arange(goal) + 0.5)[:, None] * scale
+    distances = ((np.arange(size) + 0.5 - centers) / stretch).round(12)
+    # Open at its lower end, as Pillow's: a pixel between two boxes belongs to one of them.
+    inside = (distances > -radius) & (distances <= radius)
+    weights = np.where(inside, weight(distances), 0.0)
+    return fb.from_numpy((weights / weights.sum(1, keepdims=True)).astype(np.float32))

@@ -1,0 +1,128 @@
+"""Borders around an image."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+import flambeau as fb
+from flambeau import nn
+
+from ._image import on_planes
+
+_MODES = ("constant", "edge", "reflect", "symmetric")
+
+
+def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> Any:
+    """An image with a border; a negative border takes away.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        padding: one number for all sides, ``(left and right, top and bottom)`` or ``(left, top, right, bottom)``.
+        fill: a number, or one per channel, of the border in mode ``"constant"``.
+        padding_mode: ``"constant"``, ``"edge"`` (the last pixel repeated), ``"reflect"`` (mirrored without the last
+            pixel) or ``"symmetric"`` (mirrored with it).
+    Raises: TypeError or ValueError for other arguments.
+
+    >>> pad(fb.tensor([[1, 2]]), (1, 0), padding_mode="symmetric")
+    tensor([[1, 1, 2, 2]])
+    """
+    left, top, right, bottom = _sides(padding)
+    if not isinstance(fill, numbers.Number | tuple | list):
+        raise TypeError(f"Got inappropriate fill arg {fill!r}: a number or one per channel is wanted")
+    if padding_mode not in _MODES:
+        raise ValueError(f"Padding mode should be either constant, edge, reflect or symmetric. Got {padding_mode!r}")
+    if isinstance(img, Image.Image):
+        return _pad_pil(img, (left, top, right, bottom), fill, padding_mode)
+    return on_planes(img, lambda planes: _pad_planes(planes, (left, top, right, bottom), fill, padding_mode))
+
+
+def _sides(padding: Any) -> tuple[int, int, int, int]:
+    if isinstance(padding, numbers.Number):
+        padding = (padding,)
+    if not isinstance(padding, tuple | list):
+        raise TypeError(f"Got inappropriate padding arg {padding!r}: an int or a sequence of ints is wanted")
+    if len(padding) not in (1, 2, 4):
+        raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple")
+    left, top, right, bottom = (int(side) for side in tuple(padding) * (4 // len(padding)))
+    return left, top, right, bottom
+
+
+def fill_of(img: Image.Image, fill: Any) -> Any:
+    """A colour as Pillow wants it: one number, or one for each of several bands."""
+    bands = len(img.getbands())
+    if fill is None:
+        fill = 0
+    if isinstance(fill, tuple | list):
+        if len(fill) not in (1, bands):
+            raise ValueError(
+                f"The number of elements in 'fill' does not match that of the image's bands: {fill}, {bands}"
+            )
+        return fill[0] if bands == 1 else tuple(fill) * (bands // len(fill))
+    whole = fill if img.mode == "F" else int(fill)
+    return whole if bands == 1 else (whole,) * bands
+
+
+def _pad_pil(img: Image.Image, sides: tuple[int, int, int, int], fill: Any, mode: str) -> Image.Image:
+    if min(sides) < 0:
+        left, top, right, bottom = (-min(side, 0) for side in sides)
+        img = img.crop((left, top, img.width - right, img.height - bottom))
+        sides = tuple(max(side, 0) for side in sides)  # type: ignore[assignment]
+    if mode == "constant":
+        return ImageOps.expand(img, border=sides, fill=fill_of(img, fill) if img.mode != "P" else fill)
+    left, top, right, bottom = sides
+    pixels = np.asarray(img)
+    widths = ((top, bottom), (left, right), *([(0, 0)] * (pixels.ndim - 2)))
+    padded = Image.fromarray(np.pad(pixels, widths, mode=mode))  # type: ignore[call-overload]
+    if img.mode == "P":
+        padded.putpalette(img.getpalette() or [])
+    return padded
+
+
+def _pad_planes(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Any, mode: str) -> fb.Tensor:
+    left, top, right, bottom = sides
+    if mode == "constant":
+        if isinstance(fill, tuple | list) and len(fill) > 1:
+            return _pad_colour(planes, sides, fill)
+        value = fill[0] if isinstance(fill, tuple | list) else fill
+        return nn.functional.pad(planes, [left, right, top, bottom], value=value)
+    rows, columns = (
+        fb.from_numpy(np.pad(np.arange(max(-before, 0), size - max(-after, 0)), widths, mode=mode))  # type: ignore[call-overload]
+        for size, before, after, widths in (
+            (planes.shape[-2], top, bottom, (max(top, 0), max(bottom, 0))),
+            (planes.shape[-1], left, right, (max(left, 0), max(right, 0))),
+        )
+    )
+    return planes.index_select(-2, rows).index_select(-1, columns)
+
+
+def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Sequence[float]) -> fb.Tensor:
+    channels = planes.shape[-3] if planes.ndim > 2 else 1
+    if len(fill) != channels:
+        raise ValueError(f"The number of elements in 'fill' does not match that of the channels: {fill}, {channels}")
+    padded = [
+        _pad_planes(plane, sides, value, "constant") for plane, value in zip(planes.unbind(-3), fill, strict=True)
+    ]
+    return fb.stack(padded, -3)
+
+
+class Pad(nn.Module):
+    """An image with a border: :func:`~functional.pad`."""
+
+    def __init__(self, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> None:
+        super().__init__()
+        pad(fb.zeros(1, 1), 0, fill, padding_mode)
+        _sides(padding)
+        self.padding = padding
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def forward(self, img: Any) -> Any:
+        return pad(img, self.padding, self.fill, self.padding_mode)
+
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode}"

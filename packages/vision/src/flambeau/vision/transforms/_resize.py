@@ -1,0 +1,128 @@
+"""Images of another size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+import flambeau as fb
+from flambeau import nn
+
+from ._image import height_and_width, on_batch, on_planes, through_float
+from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode, resampling_weights
+
+_OPERATORS = (
+    InterpolationMode.NEAREST,
+    InterpolationMode.NEAREST_EXACT,
+    InterpolationMode.BILINEAR,
+    InterpolationMode.BICUBIC,
+)
+
+
+def resize(
+    img: Any,
+    size: int | Sequence[int] | None,
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    max_size: int | None = None,
+    antialias: bool | None = True,
+) -> Any:
+    """An image of another size.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        size: ``(height, width)``, or one number for the shorter side, the other keeping the proportions.
+        interpolation: one of :class:`InterpolationMode`.
+        max_size: a bound of the longer side, where ``size`` is one number; alone (``size=None``) that side's size.
+        antialias: of tensors and arrays, where they shrink bilinearly or cubically; the other ways of Pillow, and PIL
+            images, always are.
+    Raises: TypeError for another interpolation or size; ValueError for sizes that do not go together.
+
+    >>> resize(fb.zeros(3, 20, 10), 5).shape
+    flambeau.Size([3, 10, 5])
+    """
+    mode = interpolation_mode(interpolation)
+    height, width = _goal(height_and_width(img), size, max_size)
+    if isinstance(img, Image.Image):
+        return img if (width, height) == img.size else img.resize((width, height), pillow_mode(mode))
+    return on_planes(img, lambda planes: _resize_planes(planes, (height, width), mode, bool(antialias)))
+
+
+def _resize_planes(planes: fb.Tensor, size: tuple[int, int], mode: InterpolationMode, antialias: bool) -> fb.Tensor:
+    if tuple(planes.shape[-2:]) == size:
+        return planes
+    if mode not in _OPERATORS:
+        return through_float(planes, lambda image: _resample(image, size, mode), clamp=True)
+    if mode in (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT):
+        return on_batch(planes, lambda batch: nn.functional.interpolate(batch, size, mode=mode.value))
+
+    def interpolated(batch: fb.Tensor) -> fb.Tensor:
+        return nn.functional.interpolate(batch, size, mode=mode.value, align_corners=False, antialias=antialias)
+
+    return through_float(planes, lambda image: on_batch(image, interpolated), clamp=mode is InterpolationMode.BICUBIC)
+
+
+def _resample(image: fb.Tensor, size: tuple[int, int], mode: InterpolationMode) -> fb.Tensor:
+    rows, columns = (resampling_weights(mode, image.shape[dim], size[dim]).to(image) for dim in (-2, -1))
+    return rows @ (image @ columns.T)
+
+
+def _goal(found: tuple[int, int], size: Any, max_size: int | None) -> tuple[int, int]:
+    """The height and the width that a size means for an image."""
+    if size is not None and not isinstance(size, int):
+        if not isinstance(size, Sequence) or len(size) not in (1, 2):
+            raise (ValueError if isinstance(size, Sequence) else TypeError)(
+                f"Size should be an int or a sequence of 1 or 2 ints. Got {size!r}"
+            )
+        if len(size) == 2:
+            if max_size is not None:
+                raise ValueError(
+                    "max_size should only be passed if size specifies the length of the smaller edge, i.e. size should "
+                    f"be an int or a sequence of length 1. Got size={size}."
+                )
+            return int(size[0]), int(size[1])
+        size = size[0]
+    if size is None and max_size is None:
+        raise ValueError("max_size must be an integer when size is None, but got None instead.")
+    short, long = sorted(found)
+    if size is None:
+        new_short, new_long = int(max_size * short / long), max_size  # type: ignore[operator]
+    else:
+        new_short, new_long = size, int(size * long / short)
+        if max_size is not None and max_size <= size:
+            raise ValueError(
+                f"max_size = {max_size} must be strictly greater than the requested size for the smaller edge "
+                f"size = {size}"
+            )
+        if max_size is not None and new_long > max_size:
+            new_short, new_long = int(max_size * new_short / new_long), max_size
+    return (new_short, new_long) if found[0] <= found[1] else (new_long, new_short)  # type: ignore[return-value]
+
+
+class Resize(nn.Module):
+    """An image of another size: :func:`~functional.resize`."""
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None,
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        max_size: int | None = None,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        if size is not None and not isinstance(size, int | Sequence):
+            raise TypeError(f"Size should be int or sequence. Got {type(size)}")
+        if isinstance(size, Sequence) and len(size) not in (1, 2):
+            raise ValueError("If size is a sequence, it should have 1 or 2 values")
+        self.size = size
+        self.interpolation = interpolation_mode(interpolation)
+        self.max_size = max_size
+        self.antialias = antialias
+
+    def forward(self, img: Any) -> Any:
+        return resize(img, self.size, self.interpolation, self.max_size, self.antialias)
+
+    def extra_repr(self) -> str:
+        mode = self.interpolation.value
+        return f"size={self.size}, interpolation={mode}, max_size={self.max_size}, antialias={self.antialias}"

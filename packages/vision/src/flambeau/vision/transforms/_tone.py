@@ -1,0 +1,167 @@
+"""Point by point changes of brightness: inverted, posterized, solarized, stretched and equalised images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+import flambeau as fb
+from flambeau import nn
+
+from . import _random
+from ._arguments import check_probability
+from ._image import on_planes, white
+
+
+def invert(img: Any) -> Any:
+    """An image with black and white exchanged.
+
+    >>> invert(fb.tensor([[0, 255]], dtype=fb.uint8))
+    tensor([[255,   0]], dtype=flambeau.uint8)
+    """
+    if isinstance(img, Image.Image):
+        return ImageOps.invert(img)
+    return on_planes(img, lambda planes: white(planes.dtype) - planes)
+
+
+def posterize(img: Any, bits: int) -> Any:
+    """An image of which each channel keeps its first bits.
+
+    Raises: TypeError for a tensor or an array of another dtype than uint8, ValueError for bits beyond 0 to 8.
+    """
+    if not 0 <= bits <= 8:
+        raise ValueError(f"The number if bits should be between 0 and 8. Got {bits}")
+    if isinstance(img, Image.Image):
+        return ImageOps.posterize(img, bits) if bits else img.point([0] * (256 * len(img.getbands())))
+    return on_planes(img, lambda planes: _bytes(planes) & (256 - 2 ** (8 - bits)))
+
+
+def _bytes(planes: fb.Tensor) -> fb.Tensor:
+    if planes.dtype is not fb.uint8:
+        raise TypeError(f"Only uint8 image tensors are supported, but found {planes.dtype}")
+    return planes
+
+
+def solarize(img: Any, threshold: float) -> Any:
+    """An image whose pixels from a threshold on are inverted.
+
+    Raises: TypeError for a threshold above white.
+    """
+    if isinstance(img, Image.Image):
+        return ImageOps.solarize(img, threshold)  # type: ignore[arg-type]
+
+    def solarized(planes: fb.Tensor) -> fb.Tensor:
+        if threshold > white(planes.dtype):
+            raise TypeError(f"Threshold should be less than bound of img: {white(planes.dtype)}. Got {threshold}")
+        return fb.where(planes >= threshold, white(planes.dtype) - planes, planes)
+
+    return on_planes(img, solarized)
+
+
+def autocontrast(img: Any) -> Any:
+    """An image of which each channel is stretched so that its darkest pixel is black and its lightest white."""
+    if isinstance(img, Image.Image):
+        return ImageOps.autocontrast(img)
+    return on_planes(img, _stretched)
+
+
+def _stretched(planes: fb.Tensor) -> fb.Tensor:
+    bound = white(planes.dtype)
+    floats = planes if planes.is_floating_point() else planes.to(fb.float32)
+    low, high = (extreme(floats, (-2, -1), keepdim=True) for extreme in (fb.amin, fb.amax))
+    flat = high == low
+    scale = fb.where(flat, 1.0, bound / fb.where(flat, 1.0, high - low))
+    return ((floats - fb.where(flat, 0.0, low)) * scale).clamp(0, bound).to(planes.dtype)
+
+
+def equalize(img: Any) -> Any:
+    """An image of which each channel's histogram is made flat, as Pillow's ``ImageOps.equalize`` does.
+
+    Raises: TypeError for a tensor or an array of another dtype than uint8.
+    """
+    if isinstance(img, Image.Image):
+        return ImageOps.equalize(img)
+    return on_planes(img, _equalized)
+
+
+def _equalized(planes: fb.Tensor) -> fb.Tensor:
+    channels = _bytes(planes).reshape(-1, planes.shape[-2] * planes.shape[-1])
+    return fb.stack([_flattened(channel) for channel in channels]).reshape(planes.shape)
+
+
+def _flattened(channel: fb.Tensor) -> fb.Tensor:
+    counts = np.bincount(channel.numpy(), minlength=256)
+    step = int(counts[counts > 0][:-1].sum()) // 255
+    if step == 0:
+        return channel
+    below = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    table = np.clip((below + step // 2) // step, 0, 255).astype(np.uint8)
+    return fb.from_numpy(table)[channel.to(fb.int64)]
+
+
+class _WithProbability(nn.Module):
+    """Applies one function with a probability."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = check_probability(p)
+
+    def change(self, img: Any) -> Any:
+        raise NotImplementedError
+
+    def forward(self, img: Any) -> Any:
+        return self.change(img) if _random.happens(self.p) else img
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class RandomInvert(_WithProbability):
+    """:func:`~functional.invert` with probability ``p``."""
+
+    def change(self, img: Any) -> Any:
+        return invert(img)
+
+
+class RandomAutocontrast(_WithProbability):
+    """:func:`~functional.autocontrast` with probability ``p``."""
+
+    def change(self, img: Any) -> Any:
+        return autocontrast(img)
+
+
+class RandomEqualize(_WithProbability):
+    """:func:`~functional.equalize` with probability ``p``."""
+
+    def change(self, img: Any) -> Any:
+        return equalize(img)
+
+
+class RandomPosterize(_WithProbability):
+    """:func:`~functional.posterize` with probability ``p``."""
+
+    def __init__(self, bits: int, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.bits = bits
+
+    def change(self, img: Any) -> Any:
+        return posterize(img, self.bits)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits},p={self.p}"
+
+
+class RandomSolarize(_WithProbability):
+    """:func:`~functional.solarize` with probability ``p``."""
+
+    def __init__(self, threshold: float, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.threshold = threshold
+
+    def change(self, img: Any) -> Any:
+        return solarize(img, self.threshold)
+
+    def extra_repr(self) -> str:
+        return f"threshold={self.threshold},p={self.p}"

@@ -1,0 +1,269 @@
+"""Images under a map of the plane: rotated, affinely or projectively mapped, or moved point by point.
+
+Positions are those of the edges of pixels: the middle of the first pixel is (0.5, 0.5). A map says where in the source
+the pixel of the result comes from, as Pillow's do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+from flambeau import nn
+
+from ._image import as_batch, get_dimensions, height_and_width, on_planes, through_float
+from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode
+from ._pad import fill_of
+
+_SAMPLED = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
+
+
+def rotate(
+    img: Any,
+    angle: float,
+    interpolation: InterpolationMode = InterpolationMode.NEAREST,
+    expand: bool = False,
+    center: Sequence[float] | None = None,
+    fill: Any = None,
+) -> Any:
+    """An image turned counter-clockwise.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        angle: in degrees.
+        interpolation: nearest, bilinear or bicubic.
+        expand: make the result large enough for the whole image, turned around its middle.
+        center: ``(x, y)`` of the point that stays, from the upper left corner; None for the middle.
+        fill: a number, or one per channel, of what lies outside; None for 0.
+    Raises: TypeError or ValueError for other arguments.
+
+    >>> rotate(fb.tensor([[[1, 2], [3, 4]]]), 90)
+    tensor([[[2, 4],
+             [1, 3]]])
+    """
+    if not isinstance(angle, int | float):
+        raise TypeError(f"Argument angle should be int or float, got {angle!r}")
+    mode = _sampling_mode(interpolation)
+    _check_point(center, "center")
+    if isinstance(img, Image.Image):
+        turned_around = None if center is None else (float(center[0]), float(center[1]))
+        fillcolor = fill_of(img, fill) if img.mode != "P" else fill
+        return img.rotate(angle, pillow_mode(mode), bool(expand), turned_around, fillcolor=fillcolor)
+    height, width = height_and_width(img)
+    linear = _rotation(-float(angle))
+    inverse = _inverse_about(linear, center or (width / 2, height / 2))
+    size = (height, width)
+    if expand:
+        corners = np.linalg.solve(
+            inverse[:, :2], np.array([[0, width, width, 0], [0, 0, height, height]]) - inverse[:, 2:]
+        )
+        low, high = np.floor(corners.min(1).round(9)), np.ceil(corners.max(1).round(9))
+        new_width, new_height = (high - low).astype(int).tolist()
+        moved = np.array([width - new_width, height - new_height]) / 2
+        inverse = np.concatenate([inverse[:, :2], inverse[:, 2:] + inverse[:, :2] @ moved[:, None]], axis=1)
+        size = (new_height, new_width)
+    return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], size, mode, fill)
+
+
+def affine(
+    img: Any,
+    angle: float,
+    translate: Sequence[int],
+    scale: float,
+    shear: float | Sequence[float],
+    interpolation: InterpolationMode = InterpolationMode.NEAREST,
+    fill: Any = None,
+    center: Sequence[float] | None = None,
+) -> Any:
+    """An image turned clockwise, sheared, scaled and moved, its middle staying where it is before it is moved.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        angle: in degrees.
+        translate: ``(x, y)`` in pixels.
+        scale: positive.
+        shear: in degrees, along x, or along x and along y.
+        interpolation, fill, center: as for :func:`rotate`.
+    Raises: TypeError or ValueError for other arguments.
+    """
+    if not isinstance(angle, int | float):
+        raise TypeError(f"Argument angle should be int or float, got {angle!r}")
+    _check_point(translate, "translate", required=True)
+    _check_point(center, "center")
+    if scale <= 0.0:
+        raise ValueError(f"Argument scale should be positive, got {scale}")
+    if isinstance(shear, int | float):
+        shear = (float(shear), 0.0)
+    elif not isinstance(shear, tuple | list) or len(shear) not in (1, 2):
+        raise ValueError(f"Shear should be a number or a sequence of 1 or 2 numbers. Got {shear!r}")
+    shear_x, shear_y = float(shear[0]), float(shear[-1] if len(shear) == 2 else shear[0])
+    mode = _sampling_mode(interpolation)
+    height, width = height_and_width(img)
+    linear = float(scale) * _rotation(float(angle)) @ _shear(shear_x, shear_y)
+    inverse = _inverse_about(linear, center or (width / 2, height / 2), translate)
+    if isinstance(img, Image.Image):
+        coefficients = tuple(inverse.ravel().tolist())
+        return img.transform(
+            img.size, Image.Transform.AFFINE, coefficients, pillow_mode(mode), fillcolor=fill_of(img, fill)
+        )
+    return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], (height, width), mode, fill)
+
+
+def perspective(
+    img: Any,
+    startpoints: Sequence[Sequence[int]],
+    endpoints: Sequence[Sequence[int]],
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> Any:
+    """An image mapped so that four points come to lie on four others.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        startpoints, endpoints: ``[x, y]`` four times each, of which no three are on a line.
+        interpolation, fill: as for :func:`rotate`.
+    Raises: ValueError for another number of points, or points on a line.
+    """
+    a, b, c, d, e, f, g, h = coefficients = _perspective_coefficients(startpoints, endpoints)
+    mode = _sampling_mode(interpolation)
+    if isinstance(img, Image.Image):
+        return img.transform(
+            img.size, Image.Transform.PERSPECTIVE, coefficients, pillow_mode(mode), fillcolor=fill_of(img, fill)
+        )
+
+    def source(points: np.ndarray) -> np.ndarray:
+        x, y = points
+        depth = g * x + h * y + 1
+        return np.asarray([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth])
+
+    return _sample(img, source, height_and_width(img), mode, fill)
+
+
+def elastic_transform(
+    img: Any,
+    displacement: fb.Tensor,
+    interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+    fill: Any = None,
+) -> Any:
+    """An image whose pixels are taken from displaced positions.
+
+    Args:
+        img: a PIL image, an array or a tensor.
+        displacement: ``(1, H, W, 2)``, x and y, of which 2 is the image's width or height.
+        interpolation, fill: as for :func:`rotate`.
+    Raises: TypeError or ValueError for another displacement.
+    """
+    if not isinstance(displacement, fb.Tensor):
+        raise TypeError(f"Argument displacement should be a Tensor, got {type(displacement)}")
+    _, height, width = get_dimensions(img)
+    if tuple(displacement.shape) != (1, height, width, 2):
+        found = tuple(displacement.shape)
+        raise ValueError(f"Argument displacement shape should be {(1, height, width, 2)}, but given {found}")
+    mode = _sampling_mode(interpolation)
+    moved = displacement[0].permute(2, 0, 1).reshape(2, -1).numpy() * (np.array([[width], [height]]) / 2)
+    if isinstance(img, Image.Image):
+        pixels = _sample(np.asarray(img), lambda points: points + moved, (height, width), mode, fill)
+        return Image.fromarray(pixels)
+    return _sample(img, lambda points: points + moved, (height, width), mode, fill)
+
+
+def _sampling_mode(interpolation: Any) -> InterpolationMode:
+    mode = interpolation_mode(interpolation)
+    mode = InterpolationMode.NEAREST if mode is InterpolationMode.NEAREST_EXACT else mode
+    if mode not in _SAMPLED:
+        raise ValueError(f"an image is mapped with interpolation nearest, bilinear or bicubic; got {mode.value}")
+    return mode
+
+
+def _check_point(point: Any, name: str, required: bool = False) -> None:
+    if point is None and not required:
+        return
+    if not isinstance(point, tuple | list):
+        raise TypeError(f"Argument {name} should be a sequence, got {point!r}")
+    if len(point) != 2:
+        raise ValueError(f"Argument {name} should have 2 numbers, got {point!r}")
+
+
+def _rotation(degrees: float) -> np.ndarray:
+    """The matrix that turns clockwise, where y grows downwards."""
+    angle = math.radians(degrees)
+    cosine, sine = round(math.cos(angle), 15), round(math.sin(angle), 15)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def _shear(x_degrees: float, y_degrees: float) -> np.ndarray:
+    along_x = np.array([[1.0, -math.tan(math.radians(x_degrees))], [0.0, 1.0]])
+    along_y = np.array([[1.0, 0.0], [-math.tan(math.radians(y_degrees)), 1.0]])
+    return np.asarray(along_y @ along_x)
+
+
+def _inverse_about(linear: np.ndarray, center: Sequence[float], translate: Sequence[float] = (0, 0)) -> np.ndarray:
+    """``(2, 3)``, where the points come from that ``linear`` about a center, and then a translation, maps."""
+    (a, b), (c, d) = linear
+    inverse = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    middle = np.array(center, dtype=float)
+    return np.concatenate([inverse, (middle - inverse @ (middle + np.array(translate, dtype=float)))[:, None]], axis=1)
+
+
+def _perspective_coefficients(startpoints: Any, endpoints: Any) -> tuple[float, ...]:
+    """Of the map from the end points to the start points, ``(ax + by + c, dx + ey + f) / (gx + hy + 1)``."""
+    start, end = (np.asarray(points, dtype=float) for points in (startpoints, endpoints))
+    if start.shape != (4, 2) or end.shape != (4, 2):
+        raise ValueError(f"Please provide exactly four corners each, got {startpoints!r} and {endpoints!r}")
+    rows = []
+    for (u, v), (x, y) in zip(start, end, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+    try:
+        return tuple(np.linalg.solve(np.array(rows), start.ravel()).tolist())
+    except np.linalg.LinAlgError:
+        raise ValueError(f"no map leads from {endpoints!r} to {startpoints!r}: three are on a line") from None
+
+
+def _sample(
+    img: Any,
+    source: Callable[[np.ndarray], np.ndarray],
+    size: tuple[int, int],
+    mode: InterpolationMode,
+    fill: Any,
+) -> Any:
+    """The pixels of an array or a tensor at the positions where those of the result come from.
+
+    Args:
+        source: of positions ``(2, H * W)``, x and y, of the result those in the image.
+        size: of the result.
+    """
+    height, width = size
+    y, x = np.divmod(np.arange(height * width), width)
+    positions = source(np.stack([x + 0.5, y + 0.5]))
+    rows, columns = height_and_width(img)
+    grid = (positions * (np.array([[2.0 / columns], [2.0 / rows]])) - 1.0).T.reshape(1, height, width, 2)
+
+    def sampled(planes: fb.Tensor) -> fb.Tensor:
+        batch = as_batch(planes)
+        points = fb.from_numpy(grid).to(batch).expand(len(batch), -1, -1, -1)
+        result = _read(batch, points, mode.value, fill)
+        return result.reshape(*planes.shape[:-2], height, width)
+
+    clamp = mode is InterpolationMode.BICUBIC
+    return on_planes(img, lambda planes: through_float(planes, sampled, clamp))
+
+
+def _read(batch: fb.Tensor, points: fb.Tensor, mode: str, fill: Any) -> fb.Tensor:
+    def read(image: fb.Tensor) -> fb.Tensor:
+        return nn.functional.grid_sample(image, points, mode=mode, padding_mode="zeros", align_corners=False)
+
+    result = read(batch)
+    if fill is None or (isinstance(fill, int | float) and fill == 0):
+        return result
+    colours = fb.tensor([float(x) for x in (fill if isinstance(fill, tuple | list) else (fill,))]).to(batch)
+    if len(colours) not in (1, batch.shape[1]):
+        raise ValueError(f"fill has {len(colours)} numbers for an image of {batch.shape[1]} channels")
+    inside = read(fb.ones_like(batch[:, :1]))
+    if mode == "nearest":
+        return fb.where(inside < 0.5, colours.view(1, -1, 1, 1), result)
+    return result + (1 - inside) * colours.view(1, -1, 1, 1)

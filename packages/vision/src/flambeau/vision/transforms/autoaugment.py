@@ -1,0 +1,285 @@
+"""Augmentation by policies: AutoAugment, RandAugment, TrivialAugment and AugMix.
+
+Each draws from one table of operations, whose strength is a share of a range that the policy gives. Tensors and arrays
+are uint8, of 1 or 3 channels; PIL images of mode L or RGB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+from flambeau import nn
+
+from . import _random
+from ._augmentation_policies import POLICIES, AutoAugmentPolicy
+from ._blur import adjust_sharpness
+from ._colour import adjust_brightness, adjust_contrast, adjust_saturation
+from ._conversion import pil_to_tensor, to_pil_image
+from ._image import height_and_width
+from ._interpolation import InterpolationMode, interpolation_mode
+from ._tone import autocontrast, equalize, invert, posterize, solarize
+from ._warp import affine, rotate
+
+Operation = Callable[[Any, float, InterpolationMode, Any], Any]
+
+
+def _sheared(along_x: bool) -> Operation:
+    def operation(img: Any, strength: float, mode: InterpolationMode, fill: Any) -> Any:
+        degrees = math.degrees(math.atan(strength))
+        shear = [degrees, 0.0] if along_x else [0.0, degrees]
+        return affine(img, 0.0, [0, 0], 1.0, shear, mode, fill, center=[0, 0])
+
+    return operation
+
+
+def _moved(along_x: bool) -> Operation:
+    def operation(img: Any, strength: float, mode: InterpolationMode, fill: Any) -> Any:
+        translate = [int(strength), 0] if along_x else [0, int(strength)]
+        return affine(img, 0.0, translate, 1.0, [0.0, 0.0], mode, fill)
+
+    return operation
+
+
+OPERATIONS: dict[str, Operation] = {
+    "Identity": lambda img, strength, mode, fill: img,
+    "ShearX": _sheared(along_x=True),
+    "ShearY": _sheared(along_x=False),
+    "TranslateX": _moved(along_x=True),
+    "TranslateY": _moved(along_x=False),
+    "Rotate": lambda img, strength, mode, fill: rotate(img, strength, mode, fill=fill),
+    "Brightness": lambda img, strength, mode, fill: adjust_brightness(img, 1.0 + strength),
+    "Color": lambda img, strength, mode, fill: adjust_saturation(img, 1.0 + strength),
+    "Contrast": lambda img, strength, mode, fill: adjust_contrast(img, 1.0 + strength),
+    "Sharpness": lambda img, strength, mode, fill: adjust_sharpness(img, 1.0 + strength),
+    "Posterize": lambda img, strength, mode, fill: posterize(img, int(strength)),
+    "Solarize": lambda img, strength, mode, fill: solarize(img, strength),
+    "AutoContrast": lambda img, strength, mode, fill: autocontrast(img),
+    "Equalize": lambda img, strength, mode, fill: equalize(img),
+    "Invert": lambda img, strength, mode, fill: invert(img),
+}
+
+# Name to the strengths at the ends of the range; those that begin at 0 take either sign, None are without strength.
+Ranges = dict[str, tuple[float, float] | None]
+_IDENTITY: Ranges = {"Identity": None}
+
+
+def _ranges(
+    shear: float, moves: tuple[float, float], angle: float, colour: float | None, posterize: tuple[float, float]
+) -> Ranges:
+    ranges: Ranges = {
+        "ShearX": (0.0, shear),
+        "ShearY": (0.0, shear),
+        "TranslateX": (0.0, moves[0]),
+        "TranslateY": (0.0, moves[1]),
+        "Rotate": (0.0, angle),
+    }
+    if colour is not None:
+        ranges |= dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), (0.0, colour))
+    return ranges | {"Posterize": posterize, "Solarize": (255.0, 0.0), "AutoContrast": None, "Equalize": None}
+
+
+def _strength(ranges: Ranges, name: str, share: float, negative: bool) -> float:
+    bounds = ranges[name]
+    if bounds is None:
+        return 0.0
+    strength = bounds[0] + (bounds[1] - bounds[0]) * share
+    if name == "Posterize":
+        return round(strength)
+    return -strength if negative and bounds[0] == 0.0 else strength
+
+
+class _Augmentation(nn.Module):
+    """Holds how what lies outside of the image is made, and draws from a table of ranges."""
+
+    def __init__(self, interpolation: InterpolationMode, fill: Any) -> None:
+        super().__init__()
+        self.interpolation = interpolation_mode(interpolation)
+        self.fill = fill
+
+    def _one_of(self, img: Any, ranges: Ranges, share: float) -> Any:
+        """One random operation, of either sign."""
+        name = list(ranges)[_random.integer(0, len(ranges))]
+        return self._applied(img, name, _strength(ranges, name, share, _random.happens(0.5)))
+
+    def _applied(self, img: Any, name: str, strength: float) -> Any:
+        return OPERATIONS[name](img, strength, self.interpolation, self.fill)
+
+
+class AutoAugment(_Augmentation):
+    """Two operations after a policy that a search found.
+
+    Args:
+        policy: the data it was found for, an :class:`AutoAugmentPolicy`.
+        interpolation, fill: as for :func:`~functional.affine`.
+
+    Source: Cubuk et al. 2018, arXiv:1805.09501.
+    """
+
+    def __init__(
+        self,
+        policy: AutoAugmentPolicy = AutoAugmentPolicy.IMAGENET,
+        interpolation: InterpolationMode = InterpolationMode.NEAREST,
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        if policy not in POLICIES:
+            raise ValueError(f"The provided policy {policy} is not recognized.")
+        self.policy = policy
+        self.policies = POLICIES[policy]
+
+    def forward(self, img: Any) -> Any:
+        height, width = height_and_width(img)
+        ranges = _ranges(0.3, (150 / 331 * width, 150 / 331 * height), 30.0, 0.9, (8.0, 4.0)) | {"Invert": None}
+        for name, probability, tenth in self.policies[_random.integer(0, len(self.policies))]:
+            if _random.happens(probability):
+                strength = _strength(ranges, name, (tenth or 0) / 9, _random.happens(0.5))
+                img = self._applied(img, name, strength)
+        return img
+
+    def __repr__(self) -> str:
+        return f"AutoAugment(policy={self.policy}, fill={self.fill})"
+
+
+class RandAugment(_Augmentation):
+    """Some random operations, all of one strength.
+
+    Args:
+        num_ops: how many.
+        magnitude: their strength, below
+        num_magnitude_bins: the number of strengths.
+        interpolation, fill: as for :func:`~functional.affine`.
+    Raises: ValueError for a strength beyond the number of them.
+
+    Source: Cubuk et al. 2019, arXiv:1909.13719.
+    """
+
+    def __init__(
+        self,
+        num_ops: int = 2,
+        magnitude: int = 9,
+        num_magnitude_bins: int = 31,
+        interpolation: InterpolationMode = InterpolationMode.NEAREST,
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        if not 0 <= magnitude < num_magnitude_bins:
+            raise ValueError(f"magnitude should be from 0 to below {num_magnitude_bins}; got {magnitude}")
+        self.num_ops = num_ops
+        self.magnitude = magnitude
+        self.num_magnitude_bins = num_magnitude_bins
+
+    def forward(self, img: Any) -> Any:
+        height, width = height_and_width(img)
+        moves = (150 / 331 * width, 150 / 331 * height)
+        ranges = _IDENTITY | _ranges(0.3, moves, 30.0, 0.9, (8.0, 4.0))
+        for _ in range(self.num_ops):
+            img = self._one_of(img, ranges, self.magnitude / max(1, self.num_magnitude_bins - 1))
+        return img
+
+    def __repr__(self) -> str:
+        return (
+            f"RandAugment(num_ops={self.num_ops}, magnitude={self.magnitude}, "
+            f"num_magnitude_bins={self.num_magnitude_bins}, interpolation={self.interpolation}, fill={self.fill})"
+        )
+
+
+class TrivialAugmentWide(_Augmentation):
+    """One random operation of random strength, from wide ranges.
+
+    Args:
+        num_magnitude_bins: the number of strengths.
+        interpolation, fill: as for :func:`~functional.affine`.
+
+    Source: Müller and Hutter 2021, arXiv:2103.10158.
+    """
+
+    def __init__(
+        self,
+        num_magnitude_bins: int = 31,
+        interpolation: InterpolationMode = InterpolationMode.NEAREST,
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        self.num_magnitude_bins = num_magnitude_bins
+
+    def forward(self, img: Any) -> Any:
+        ranges = _IDENTITY | _ranges(0.99, (32.0, 32.0), 135.0, 0.99, (8.0, 2.0))
+        share = _random.integer(0, self.num_magnitude_bins) / max(1, self.num_magnitude_bins - 1)
+        return self._one_of(img, ranges, share)
+
+    def __repr__(self) -> str:
+        return (
+            f"TrivialAugmentWide(num_magnitude_bins={self.num_magnitude_bins}, interpolation={self.interpolation}, "
+            f"fill={self.fill})"
+        )
+
+
+_SEVEREST = 10
+
+
+class AugMix(_Augmentation):
+    """A random mixture of the image and of several chains of random operations on it.
+
+    Args:
+        severity: of the operations, 1 to 10.
+        mixture_width: the number of chains.
+        chain_depth: operations in a chain; negative for 1 to 3 at random.
+        alpha: of the Dirichlet distributions of the weights.
+        all_ops: changes of colour too.
+        interpolation, fill: as for :func:`~functional.affine`.
+    Raises: ValueError for another severity.
+
+    Source: Hendrycks et al. 2019, arXiv:1912.02781.
+    """
+
+    def __init__(
+        self,
+        severity: int = 3,
+        mixture_width: int = 3,
+        chain_depth: int = -1,
+        alpha: float = 1.0,
+        all_ops: bool = True,
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        fill: Any = None,
+    ) -> None:
+        super().__init__(interpolation, fill)
+        if not 1 <= severity <= _SEVEREST:
+            raise ValueError(f"The severity must be between [1, {_SEVEREST}]. Got {severity} instead.")
+        self.severity = severity
+        self.mixture_width = mixture_width
+        self.chain_depth = chain_depth
+        self.alpha = alpha
+        self.all_ops = all_ops
+
+    def forward(self, img: Any) -> Any:
+        if isinstance(img, Image.Image):
+            return to_pil_image(self._mixed(pil_to_tensor(img)))
+        if isinstance(img, np.ndarray):
+            planes = fb.from_numpy(img if img.ndim == 3 else img[:, :, None]).permute(2, 0, 1)
+            return self._mixed(planes).permute(1, 2, 0).numpy().reshape(img.shape)
+        return self._mixed(img)
+
+    def _mixed(self, planes: fb.Tensor) -> fb.Tensor:
+        height, width = height_and_width(planes)
+        ranges = _ranges(0.3, (width / 3, height / 3), 30.0, 0.9 if self.all_ops else None, (4.0, 0.0))
+        kept, changed = fb._sample_dirichlet(fb.full((2,), self.alpha)).tolist()
+        weights = fb._sample_dirichlet(fb.full((self.mixture_width,), self.alpha)).tolist()
+        mixture: fb.Tensor = kept * planes
+        for weight in weights:
+            augmented = planes
+            for _ in range(self.chain_depth if self.chain_depth > 0 else _random.integer(1, 4)):
+                augmented = self._one_of(augmented, ranges, _random.integer(0, self.severity) / (_SEVEREST - 1))
+            mixture = mixture + changed * weight * augmented
+        return mixture.to(planes.dtype)
+
+    def __repr__(self) -> str:
+        return (
+            f"AugMix(severity={self.severity}, mixture_width={self.mixture_width}, chain_depth={self.chain_depth}, "
+            f"alpha={self.alpha}, all_ops={self.all_ops}, interpolation={self.interpolation}, fill={self.fill})"
+        )

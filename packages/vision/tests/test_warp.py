@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import flambeau as fb
+from flambeau.vision import transforms
+from flambeau.vision.transforms import InterpolationMode, functional
+from flambeau.vision.transforms.functional import pil_to_tensor
+
+NEAREST, BILINEAR, BICUBIC = InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC
+START = [[0, 0], [46, 0], [46, 32], [0, 32]]
+END = [[3, 4], [40, 2], [45, 30], [2, 25]]
+
+
+def pixels(tensor: fb.Tensor) -> np.ndarray:
+    return tensor.permute(1, 2, 0).numpy()
+
+
+def check(name: str, picture: Image.Image, noise: Image.Image, *args: object, **options: object) -> None:
+    """Tensors and arrays are as Pillow's images: exactly where a pixel is taken, nearly where it is computed."""
+    function = getattr(functional, name)
+    expected = np.asarray(function(noise, *args, interpolation=NEAREST, **options))
+    result = pixels(function(pil_to_tensor(noise), *args, interpolation=NEAREST, **options))
+    assert result.shape == expected.shape and (result != expected).mean() < 1e-3  # positions on an edge, rounded
+    array = function(np.asarray(noise), *args, interpolation=NEAREST, **options)
+    assert (array == result).all()
+
+    expected = np.asarray(function(picture, *args, interpolation=BILINEAR, **options)).astype(int)
+    result = pixels(function(pil_to_tensor(picture), *args, interpolation=BILINEAR, **options)).astype(int)
+    assert result.shape == expected.shape
+    # At the rim Pillow repeats the last pixel and a tensor fades into what lies outside.
+    inside = pixels(function(fb.ones(3, 33, 47), *args, interpolation=BILINEAR, **options)) > 0.999
+    assert inside.mean() > 0.2 and np.abs(result - expected)[inside].max() <= 1
+
+
+@pytest.mark.parametrize("angle", [0, 13.7, 90, -44, 180, 270, 359])
+@pytest.mark.parametrize("expand", [False, True])
+def test_rotation(picture: Image.Image, noise: Image.Image, angle: float, expand: bool) -> None:
+    check("rotate", picture, noise, angle, expand=expand)
+
+
+def test_a_quarter_is_that_of_numpy(noise: Image.Image) -> None:
+    turned = functional.rotate(np.asarray(noise), 90, expand=True)
+    np.testing.assert_array_equal(turned, np.rot90(np.asarray(noise)))
+
+
+def test_rotation_about_a_point(picture: Image.Image, noise: Image.Image) -> None:
+    check("rotate", picture, noise, 20, center=[3, 5])
+
+
+@pytest.mark.parametrize(
+    ("angle", "translate", "scale", "shear"),
+    [
+        (0, [0, 0], 1.0, 0.0),
+        (31, [3, -4], 1.2, [10.0]),
+        (10, (0, 5), 0.7, [10.0, 20.0]),
+        (-77, [1, 1], 2.0, [0.0, -15.0]),
+    ],
+)
+@pytest.mark.parametrize("center", [None, [0, 0]])
+def test_affine_maps(picture, noise, angle, translate, scale, shear, center) -> None:
+    if center is None:
+        check("affine", picture, noise, angle, translate, scale, shear)
+    expected = np.asarray(functional.affine(noise, angle, translate, scale, shear, center=center))
+    result = pixels(functional.affine(pil_to_tensor(noise), angle, translate, scale, shear, center=center))
+    assert (result != expected).mean() < 1e-3
+
+
+def test_a_shear_is_that_of_scipy(picture: Image.Image) -> None:
+    """x' = x - tan(30 degrees) * y about the middle, so the pixel (y, x) comes from (y, x + tan * (y - middle))."""
+    plane = np.asarray(picture)[..., 0].astype(float)
+    result = functional.affine(fb.from_numpy(plane)[None], 0, [0, 0], 1.0, [30.0, 0.0], interpolation=BILINEAR)[
+        0
+    ].numpy()
+    tangent = math.tan(math.radians(30))
+    offset = [0.0, tangent * (0.5 - 33 / 2)]
+    expected = ndimage.affine_transform(plane, [[1, 0], [tangent, 1]], offset=offset, order=1, cval=np.nan)
+    known = ~np.isnan(expected)
+    assert known.mean() > 0.5
+    np.testing.assert_allclose(result[known], expected[known], atol=1e-2)
+
+
+def test_perspective(picture: Image.Image, noise: Image.Image) -> None:
+    check("perspective", picture, noise, START, END)
+
+
+def test_perspective_takes_points_to_points() -> None:
+    image = fb.zeros(1, 40, 40)
+    image[0, 9:12, 19:22] = 1
+    corners = [[0, 0], [40, 0], [40, 40], [0, 40]]
+    result = functional.perspective(image, corners, [[2 * x, 2 * y] for x, y in corners], InterpolationMode.NEAREST)
+    assert result[0, 20, 40 - 1] == 1 and result.sum() == 6 * 2  # of twice the size, half of it outside
+
+
+@pytest.mark.parametrize("name", ["rotate", "affine", "perspective"])
+def test_what_lies_outside_has_the_colour_given(noise: Image.Image, name: str) -> None:
+    arguments = {"rotate": (20,), "affine": (20, [3, 4], 0.7, 0.0), "perspective": (START, END)}[name]
+    function = getattr(functional, name)
+    for image in (noise, pil_to_tensor(noise)):
+        results = [function(image, *arguments, interpolation=NEAREST, fill=fill) for fill in (None, 7, (1, 2, 3))]
+        plain, gray, colour = (pixels(r) if isinstance(r, fb.Tensor) else np.asarray(r) for r in results)
+        outside = (gray == 7).all(-1) & (plain == 0).all(-1)
+        assert 0.05 < outside.mean() < 0.7
+        assert (colour[outside] == [1, 2, 3]).all() and (colour[~outside] == plain[~outside]).all()
+
+
+def test_an_image_of_the_fill_s_colour_has_no_rim() -> None:
+    for mode in (NEAREST, BILINEAR, BICUBIC):
+        result = functional.rotate(fb.full((3, 20, 20), 100, dtype=fb.uint8), 30, mode, fill=100)
+        assert (result == 100).all()
+
+
+def test_batches_are_mapped_alike(noise: Image.Image) -> None:
+    image = pil_to_tensor(noise)
+    batch = fb.stack([image, image.flip(-2)])
+    result = functional.affine(batch, 10, [1, 2], 1.1, 5.0, fill=(1, 2, 3))
+    for index in range(2):
+        assert (result[index] == functional.affine(batch[index], 10, [1, 2], 1.1, 5.0, fill=(1, 2, 3))).all()
+    assert tuple(functional.rotate(image[0], 30).shape) == (33, 47)
+
+
+def test_elastic_displacement(noise: Image.Image) -> None:
+    displacement = fb.zeros(1, 33, 47, 2)
+    displacement[..., 0] = 2 * 3 / 47  # 2 is the width: three pixels
+    expected = np.zeros_like(np.asarray(noise))
+    expected[:, :-3] = np.asarray(noise)[:, 3:]
+    for image in (noise, np.asarray(noise)):
+        np.testing.assert_array_equal(np.asarray(functional.elastic_transform(image, displacement)), expected)
+    np.testing.assert_array_equal(pixels(functional.elastic_transform(pil_to_tensor(noise), displacement)), expected)
+    with pytest.raises(ValueError, match=r"displacement shape should be \(1, 33, 47, 2\), but given \(1, 2, 2, 2\)"):
+        functional.elastic_transform(noise, fb.zeros(1, 2, 2, 2))
+
+
+def test_random_maps_stay_within_their_bounds() -> None:
+    fb.manual_seed(0)
+    drawn = [
+        transforms.RandomAffine.get_params([-10, 10], (0.1, 0.3), (0.5, 2.0), [-5, 5, 0, 3], [100, 50])
+        for _ in range(300)
+    ]
+    angles, moves, scales, shears = zip(*drawn, strict=True)
+    for values, low, high in (
+        (angles, -10, 10),
+        ([x for x, _ in moves], -10, 10),
+        ([y for _, y in moves], -15, 15),
+        (scales, 0.5, 2),
+        ([x for x, _ in shears], -5, 5),
+        ([y for _, y in shears], 0, 3),
+    ):
+        assert low <= min(values) < low + 0.1 * (high - low) and high - 0.1 * (high - low) < max(values) <= high
+    assert transforms.RandomAffine.get_params([0, 0], None, None, None, [5, 5]) == (0.0, (0, 0), 1.0, (0.0, 0.0))
+    corners, moved = transforms.RandomPerspective.get_params(47, 33, 0.5)
+    assert corners == START and all(
+        abs(x - u) <= 11 and abs(y - v) <= 8 for (x, y), (u, v) in zip(corners, moved, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        transforms.RandomRotation(30),
+        transforms.RandomAffine(30, (0.1, 0.1), (0.8, 1.2), 5),
+        transforms.RandomPerspective(p=1),
+        transforms.ElasticTransform(),
+    ],
+    ids=lambda transform: type(transform).__name__,
+)
+def test_random_maps_are_repeated_by_their_seed(noise: Image.Image, transform) -> None:
+    for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
+        runs = []
+        for _ in range(2):
+            fb.manual_seed(1)
+            runs.append([np.asarray(transform(image)) for _ in range(2)])
+        assert all((a == b).all() for a, b in zip(*runs, strict=True)) and (runs[0][0] != runs[0][1]).any()
+        assert runs[0][0].shape == np.asarray(image).shape
+
+
+def test_descriptions() -> None:
+    assert repr(transforms.RandomRotation(30)) == (
+        "RandomRotation(degrees=[-30.0, 30.0], interpolation=nearest, expand=False, fill=0)"
+    )
+    assert repr(transforms.RandomAffine((0, 10), (0.1, 0.2), (1, 2), 5)) == (
+        "RandomAffine(degrees=[0.0, 10.0], translate=(0.1, 0.2), scale=(1, 2), shear=[-5.0, 5.0])"
+    )
+    assert repr(transforms.RandomPerspective()) == "RandomPerspective(p=0.5)"
+
+
+def test_arguments_that_are_refused(noise: Image.Image) -> None:
+    with pytest.raises(TypeError, match="angle should be int or float, got '3'"):
+        functional.rotate(noise, "3")
+    with pytest.raises(ValueError, match="center should have 2 numbers"):
+        functional.rotate(noise, 3, center=[1, 2, 3])
+    with pytest.raises(ValueError, match="interpolation nearest, bilinear or bicubic; got lanczos"):
+        functional.rotate(noise, 3, InterpolationMode.LANCZOS)
+    with pytest.raises(ValueError, match="scale should be positive, got 0"):
+        functional.affine(noise, 0, [0, 0], 0.0, 0.0)
+    with pytest.raises(TypeError, match="translate should be a sequence, got 3"):
+        functional.affine(noise, 0, 3, 1.0, 0.0)
+    with pytest.raises(ValueError, match="1 or 2 numbers"):
+        functional.affine(noise, 0, [0, 0], 1.0, [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="exactly four corners"):
+        functional.perspective(noise, START[:3], END)
+    with pytest.raises(ValueError, match="three are on a line"):
+        functional.perspective(noise, START, [[0, 0], [1, 1], [2, 2], [5, 0]])
+    with pytest.raises(ValueError, match="fill has 2 numbers for an image of 3 channels"):
+        functional.rotate(pil_to_tensor(noise), 3, fill=(1, 2))
+    with pytest.raises(ValueError, match="single number, it must be non negative"):
+        transforms.RandomRotation(-3)
+    with pytest.raises(ValueError, match="translation values should be between 0 and 1"):
+        transforms.RandomAffine(0, (2, 0))
+    with pytest.raises(ValueError, match="scale values should be positive"):
+        transforms.RandomAffine(0, scale=(0, 1))
+    with pytest.raises(ValueError, match="distortion_scale should be between 0 and 1"):
+        transforms.RandomPerspective(2)
