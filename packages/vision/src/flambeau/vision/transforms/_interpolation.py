@@ -85,8 +85,10 @@ def resampling_weights(mode: InterpolationMode, size: int, goal: int) -> fb.Tens
     scale = size / goal
     stretch = max(scale, 1.0)
     centers = (np.arange(goal) + 0.5)[:, None] * scale
-    distances = ((np.arange(size) + 0.5 - centers) / stretch).round(12)
-    # Open at its lower end, as Pillow's: a pixel between two boxes belongs to one of them.
-    inside = (distances > -radius) & (distances <= radius)
+    pixels = np.arange(size)
+    # In the order of Pillow's operations, for pixels on the edge of a filter are in or out by their rounding.
+    first, end = (centers - radius * stretch + 0.5).astype(int), (centers + radius * stretch + 0.5).astype(int)
+    distances = (pixels - centers + 0.5) * (1.0 / stretch)
+    inside = (pixels >= first) & (pixels < end) & (distances > -radius) & (distances <= radius)
     weights = np.where(inside, weight(distances), 0.0)
     return fb.from_numpy((weights / weights.sum(1, keepdims=True)).astype(np.float32))
