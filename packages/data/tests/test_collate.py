@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+import dataclasses
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pytest
 
-from flambeau.data import Batch, default_collate, default_convert
+from flambeau.data import Batch, default_collate, default_collate_fn_map, default_convert
+from flambeau.data.collate import collate
 
 Same: TypeAlias = Callable[[Any, np.ndarray], bool]
 
@@ -57,6 +59,65 @@ def test_tuples_become_a_list_and_a_mapping_keeps_its_type(same: Same) -> None:
     assert type(batch) is OrderedDict and same(batch["a"], np.array([1, 1])) and ordered == {"a": 1}
 
 
+@dataclasses.dataclass(frozen=True)
+class Record:
+    x: Any
+    name: str
+
+
+def test_dataclasses_stay_what_they_are(same: Same) -> None:
+    batch = default_collate([Record(1.0, "a"), Record(2.0, "b")])
+    assert type(batch) is Record and same(batch.x, np.array([1.0, 2.0])) and batch.name == ["a", "b"]
+    with pytest.raises(TypeError, match=r"cannot collate NoneType at sample\.x"):
+        default_collate([Record(None, "a")])
+
+
+def test_other_sequences(same: Same) -> None:
+    batch = default_collate([deque([1, "a"]), deque([2, "b"])])
+    assert type(batch) is deque and same(batch[0], np.array([1, 2])) and batch[1] == ["a", "b"]
+    assert [column.tolist() for column in default_collate([range(2), range(2)])] == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3), ()])
+def test_arrays_without_elements_or_dimensions(shape: tuple[int, ...], same: Same) -> None:
+    assert same(default_collate([np.ones(shape, np.float32)] * 3), np.ones((3, *shape), np.float32))
+
+
+class Shout(str):
+    """A string that is collated in a way of its own."""
+
+
+def joined(batch: Sequence[str], *, collate_fn_map: Any) -> str:
+    return "!".join(batch)
+
+
+def count(batch: Sequence[Any], *, collate_fn_map: Any) -> int:
+    return len(batch)
+
+
+def test_types_of_ones_own(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
+    mapped = collate([(Shout("a"), 1), (Shout("b"), 2)], collate_fn_map={(Shout, bytes): joined, int: count})
+    assert mapped == ["a!b", 2]
+    with pytest.raises(TypeError, match=r"cannot collate int at sample\[1\]"):
+        collate([(Shout("a"), 1)], collate_fn_map={Shout: joined})
+    monkeypatch.setitem(default_collate_fn_map, Shout, joined)
+    assert default_collate([{"a": Shout("a")}, {"a": Shout("b")}]) == {"a": "a!b"}
+    assert default_collate(["a", "b"]) == ["a", "b"]
+
+
+def test_the_functions_of_the_table_by_themselves(same: Same) -> None:
+    assert same(default_collate_fn_map[int]([1, 2]), np.array([1, 2]))
+    assert same(default_collate_fn_map[float]([1.5, 2]), np.array([1.5, 2.0]))
+    assert same(default_collate_fn_map[np.ndarray]([np.ones(2)]), np.ones((1, 2)))
+    assert same(default_collate_fn_map[np.generic]([np.float16(1)]), np.ones(1, np.float16))
+    assert default_collate_fn_map[str](("a",)) == ["a"]
+
+
+def test_ragged_samples_are_listed_by_shape() -> None:
+    with pytest.raises(RuntimeError, match=r"\(2,\) \(in the batch at 0, 2\); \(3,\) \(in the batch at 1, 3\)"):
+        default_collate([np.ones(2 + i % 2) for i in range(4)])
+
+
 def test_columns_are_taken_as_they_are(same: Same) -> None:
     images, labels = np.ones((4, 2)), np.arange(4)
     batch = default_collate(Batch([images, labels]))
@@ -96,7 +157,7 @@ def test_what_cannot_be_collated_is_named(batch: list[Any], message: str) -> Non
     [
         (
             [(np.ones(2), 0), (np.ones(3), 0)],
-            r"shapes \(2,\) and \(3,\) \(samples 0 and 1 of the batch\) at sample\[0\]",
+            r"different shapes at sample\[0\]: \(2,\) \(in the batch at 0\); \(3,\) \(in the batch at 1\)",
         ),
         ([(1, 2), (1, 2), (1,)], r"different lengths: 2 and 1 \(samples 0 and 2"),
         ([{"a": 1}, {"b": 1}], r"different keys: \['a'\] and \['b'\]"),

@@ -6,6 +6,7 @@
 
 #include "arguments.h"
 #include "bind_objects.h"
+#include "flambeau/thread_generator.h"
 
 namespace py = pybind11;
 
@@ -95,6 +96,9 @@ void bind_generator(py::module_& m) {
                         g.set_state(t[0].cast<uint64_t>(), t[1].cast<uint64_t>());
                         return g;
                       }));
+  m.def(
+      "_seed_this_thread", [](const py::object& seed) { seed_this_thread(seed_of(seed)); }, py::arg("seed"),
+      "Gives the calling thread a generator of its own, with this seed, for where no generator is named.");
   m.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
 }
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -206,3 +207,24 @@ def test_results_written_out():
     with pytest.raises(RuntimeError, match=r"float32.*float64"):
         fb.rand(2, dtype=fb.float32, out=fb.zeros(2, dtype=fb.float64))
     assert fb.randperm(5, out=fb.empty(0, dtype=fb.float32)).dtype is fb.float32
+
+
+def test_a_thread_can_draw_from_a_generator_of_its_own():
+    fb.manual_seed(3)
+    expected = fb.rand(4).tolist()
+    fb.manual_seed(3)
+    drawn = []
+
+    def draw():
+        fb._core._seed_this_thread(3)
+        drawn.append(fb.rand(4).tolist())
+        fb._core._seed_this_thread(-1)
+        drawn.append(fb.rand(4).tolist())
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    thread.join()
+    assert drawn[0] == expected != drawn[1]
+    assert fb.rand(4).tolist() == expected  # the program's generator has not moved
+    with pytest.raises(RuntimeError, match="expected an int, but got str"):
+        fb._core._seed_this_thread("3")

@@ -6,13 +6,26 @@
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "flambeau/thread_generator.h"
 #include "kernels/table.h"
 
 namespace flambeau {
 
+namespace {
+
+thread_local Generator own_generator;
+thread_local bool has_own_generator = false;
+
+}  // namespace
+
 Generator& default_generator() {
   static Generator generator;
-  return generator;
+  return has_own_generator ? own_generator : generator;
+}
+
+void seed_this_thread(uint64_t seed) {
+  own_generator.set_state(seed, 0);
+  has_own_generator = true;
 }
 
 namespace {

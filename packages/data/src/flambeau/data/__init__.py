@@ -5,7 +5,7 @@ they are NumPy arrays.
 """
 
 from ._worker import WorkerInfo, get_worker_info
-from .collate import default_collate, default_convert
+from .collate import default_collate, default_collate_fn_map, default_convert
 from .dataset import (
     Batch,
     ChainDataset,
@@ -17,6 +17,7 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
+from .distributed import DistributedSampler
 from .loader import DataLoader
 from .sampler import (
     BatchSampler,
@@ -34,6 +35,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
@@ -45,6 +47,7 @@ __all__ = [
     "WeightedRandomSampler",
     "WorkerInfo",
     "default_collate",
+    "default_collate_fn_map",
     "default_convert",
     "get_worker_info",
     "random_split",

@@ -15,6 +15,8 @@ from .sampler import batched
 class Fetcher(Protocol):
     """Makes one batch after the other, on request."""
 
+    seeded: bool  # whether samples are seeded one by one
+
     def begin(self, epoch_seed: int) -> None:
         """An epoch begins."""
 
@@ -45,6 +47,7 @@ class IndexFetcher:
         self._indices: Any = None
         pure = _draws_nothing(recipe.dataset) and recipe.collate_fn in (default_collate, default_convert)
         self._seeds = None if pure else seeds
+        self.seeded = not pure
 
     def begin(self, epoch_seed: int) -> None:
         self._epoch_seed = epoch_seed
@@ -131,6 +134,8 @@ def _draws_nothing(dataset: Any) -> bool:
 
 class StreamFetcher:
     """Reads the samples as they come."""
+
+    seeded = False
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ._fetch import Fetcher
 from ._results import End, Failure, Result
+from ._state import Beginning
 
 _ANOTHER_PASS = (
     "this pass over the DataLoader was ended by the one begun after it: with persistent_workers=True the workers make "
@@ -31,16 +32,29 @@ class Workers(Protocol):
 
 
 class Pass(Iterator[Any]):
-    """One pass over a loader; ``delivered`` counts the batches it has given."""
+    """One pass over a loader.
+
+    Attributes:
+        delivered: how many batches it has given, those before it was resumed included.
+        finished: whether it has given all.
+        beginning: to begin it again.
+        length: of the loader.
+    """
 
     delivered = 0
+    finished = False
+    beginning: Beginning
     length: Callable[[], int]
 
     def __len__(self) -> int:
         return self.length()
 
     def __next__(self) -> Any:
-        batch = self._next()
+        try:
+            batch = self._next()
+        except StopIteration:
+            self.finished = True
+            raise
         self.delivered += 1
         return batch
 
@@ -96,7 +110,8 @@ class ParallelPass(Pass):
         self._active = list(range(workers.count))
         self._turn = 0
         self._exhausted = False
-        self._over: BaseException | None = None
+        self._over = False
+        self._superseded = False
         self._finalizer = None if persistent else weakref.finalize(self, workers.stop)
         if self._finalizer is not None:
             self._finalizer.atexit = False  # the workers see to that themselves, without patience
@@ -126,7 +141,7 @@ class ParallelPass(Pass):
         self._waiting_for += 1
 
     def _next(self) -> Any:
-        while self._over is None:
+        while not self._over:
             answer = self._take()
             if answer is None:
                 self._end()
@@ -135,10 +150,13 @@ class ParallelPass(Pass):
                 self._retire(answer.worker)
             self._post()
             if isinstance(answer, Failure):
-                raise answer.error
+                try:
+                    raise answer.error
+                finally:
+                    del answer  # which its traceback would hold for as long as the other way round
             if not isinstance(answer, End):
                 return answer.content
-        raise StopIteration if self._over is None else self._over
+        raise RuntimeError(_ANOTHER_PASS) if self._superseded else StopIteration
 
     def _take(self) -> Result | None:
         """The next answer; None where no more are to come."""
@@ -172,7 +190,7 @@ class ParallelPass(Pass):
             self._turn = self._turn % len(self._active) if self._active else 0
 
     def _end(self, at_once: bool = False) -> None:
-        self._over = StopIteration()
+        self._over = True
         self._answers.clear()
         if at_once or not self._persistent:
             self._workers.stop(at_once)
@@ -181,6 +199,6 @@ class ParallelPass(Pass):
 
     def supersede(self) -> None:
         """Another pass takes the workers over."""
-        if self._over is None:
-            self._over = RuntimeError(_ANOTHER_PASS)
+        if not self._over:
+            self._over = self._superseded = True
             self._answers.clear()

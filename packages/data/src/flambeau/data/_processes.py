@@ -72,6 +72,7 @@ class WorkerProcesses:
         self._method = context.get_start_method()
         self._channels: list[Channel] = []
         self._processes: list[Any] = []
+        self._early: dict[int, list[bytes]] = {worker: [] for worker in range(count)}  # for workers not yet started
         self._ended: set[int] = set()  # workers that will send no more
         self._dismissed = False
         self._readers = [Reader(ahead + _BATCHES_HELD) for _ in range(count)]
@@ -84,21 +85,25 @@ class WorkerProcesses:
     def begin_epoch(self, epoch_seed: int) -> None:
         message = pickle.dumps(("epoch", epoch_seed))
         for worker in range(self.count):
-            if worker == len(self._channels):
-                self._add_channel()
-            self._channels[worker].post(message)
-
-    def _add_channel(self) -> None:
-        channel, end = Channel.pair()
-        self._channels.append(channel)
-        self._processes.append(end)  # until it is started
+            self._send(worker, message)
 
     def start(self) -> None:
-        """Start the processes. Requests that were posted before wait for them in their sockets."""
-        for worker, process in enumerate(self._processes):
-            if not isinstance(process, multiprocessing.process.BaseProcess):
-                with process as end:
-                    self._processes[worker] = self._start(worker, end)
+        """Start the processes, each with what was posted before, so that it reads while the next one starts."""
+        for worker in range(len(self._processes), self.count):
+            channel, end = Channel.pair()
+            self._channels.append(channel)
+            for message in self._early.pop(worker):
+                channel.post(message)
+            if self._dismissed:
+                self._dismiss(channel)
+            with end:  # closed here before the next process is forked, which would inherit it
+                self._processes.append(self._start(worker, end))
+
+    def _send(self, worker: int, message: bytes) -> None:
+        if worker < len(self._channels):
+            self._channels[worker].post(message)
+        else:
+            self._early[worker].append(message)
 
     def _start(self, worker: int, end: Any) -> Any:
         forked = self._method == "fork"
@@ -133,14 +138,17 @@ class WorkerProcesses:
         self.posted += 1
         self._pending[worker].add(number)
         released = self._readers[worker].take_released()
-        self._channels[worker].post(pickle.dumps(("fetch", number, indices, released), protocol=5))
+        self._send(worker, pickle.dumps(("fetch", number, indices, released), protocol=5))
 
     def dismiss(self) -> None:
         """Let the workers go once they have answered what was posted."""
         self._dismissed = True
         for channel in self._channels:
-            if channel.events() == select.POLLIN:  # nothing left to write
-                channel.end_of_messages()
+            self._dismiss(channel)
+
+    def _dismiss(self, channel: Channel) -> None:
+        if channel.events() == select.POLLIN:  # nothing left to write
+            channel.end_of_messages()
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
         """Wait for answers, by number.
@@ -171,7 +179,7 @@ class WorkerProcesses:
         if events & select.POLLOUT:
             channel.flush()
             if self._dismissed:
-                self.dismiss()
+                self._dismiss(channel)
         if not events & (select.POLLIN | select.POLLHUP | select.POLLERR):
             return []
         try:
@@ -213,7 +221,7 @@ class WorkerProcesses:
         """End all workers and wait until they are gone: idle ones now, busy ones after a moment or ``at_once``."""
         self.stopped = True
         _pools.discard(self)
-        processes = [process for process in self._processes if isinstance(process, multiprocessing.process.BaseProcess)]
+        processes = self._processes
         if not at_once:
             for channel in self._channels:
                 channel.end_of_messages()

@@ -6,7 +6,7 @@ import _random
 import ctypes
 import random
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ._tensors import default_generator
 # lies at its id. Marks are compared and read, never written to; where the memory does not look as expected, a mark is
 # the state itself.
 _PYTHON: Any = getattr(random, "_inst")  # noqa: B009, the one behind random.random()
+Mark: TypeAlias = tuple[Any, Any, Any]  # of Python's generator, of NumPy's, of flambeau's
 _HEADER = object.__basicsize__
 _WORDS = 624
 
@@ -65,7 +66,7 @@ def _tensor_state() -> Any:
     return None if default_generator is None else (default_generator.initial_seed(), default_generator.get_offset())
 
 
-def mark() -> tuple[Any, Any, Any]:
+def mark() -> Mark:
     """Something that compares equal to another mark if nobody drew in between."""
     return _python_mark(), _numpy_mark(), _tensor_state()
 
@@ -85,7 +86,12 @@ def restore(saved: tuple[Any, Any, Any]) -> None:
         default_generator.set_offset(offset)
 
 
-def save_from(marked: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+def shared_mark() -> tuple[Any, Any]:
+    """The mark of those that all threads share."""
+    return _python_mark(), _numpy_mark()
+
+
+def save_from(marked: Mark) -> tuple[Any, Any, Any]:
     """The state at a mark, less a second normal number that NumPy may have had in store."""
     python, arrays, tensors = marked
     if _READS_MEMORY:

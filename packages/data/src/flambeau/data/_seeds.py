@@ -45,6 +45,13 @@ class Seeds:
     def __init__(self, guest: bool) -> None:
         self._guest = guest
         self._draws: bool | None = None
+        self.moves_shared: bool | None = None  # whether Python's or NumPy's generator was drawn from
+
+    @classmethod
+    def of_nothing_drawn(cls) -> Seeds:
+        seeds = cls(guest=True)
+        seeds._draws = seeds.moves_shared = False
+        return seeds
 
     def run(self, make: Callable[[SeedSample], T], epoch_seed: int) -> T:
         """``make(seed_sample)``, which is to call ``seed_sample`` with the index of each sample before it is read."""
@@ -64,33 +71,39 @@ class Seeds:
 
     def _run_seeded(self, make: Callable[[SeedSample], T], epoch_seed: int) -> T:
         saved = _random_state.save() if self._guest else None
-        seeded = _Seeded(epoch_seed, watch=self._draws is None)
-        self._draws = True
+        seeded = _Seeded(epoch_seed, watch=not self._draws)
         try:
-            result = make(seeded)
-            self._draws = seeded.drew()
+            return make(seeded)
         finally:
+            self._draws, moves_shared = seeded.drew()
+            self.moves_shared = self.moves_shared or moves_shared
             if saved is not None:
                 _random_state.restore(saved)
-        return result
 
 
 class _Seeded:
-    """Seeds each sample; finds out whether anybody drew, if asked to."""
+    """Seeds each sample; finds out whether anybody drew, where that is not known yet."""
 
     def __init__(self, epoch_seed: int, watch: bool) -> None:
         self._epoch_seed = epoch_seed
-        self._mark: Any = None
         self._watch = watch
+        self._mark: _random_state.Mark | None = None
         self._drew = not watch
+        self._moved_shared = False
 
     def __call__(self, index: Any) -> None:
-        self.drew()
+        self._look()
         _random_state.seed_all(mix(self._epoch_seed, index))
         if self._watch:
             self._mark = _random_state.mark()
 
-    def drew(self) -> bool:
-        if self._watch and self._mark is not None and not self._drew:
-            self._drew = _random_state.mark() != self._mark
-        return self._drew
+    def _look(self) -> None:
+        if self._mark is not None:
+            now = _random_state.mark()
+            self._drew |= now != self._mark
+            self._moved_shared |= now[:2] != self._mark[:2]
+
+    def drew(self) -> tuple[bool, bool]:
+        """Whether anybody drew, and whether from a generator that threads share."""
+        self._look()
+        return self._drew, self._moved_shared

@@ -26,6 +26,13 @@ TENSOR_TYPES: tuple[type, ...] = (_flambeau.Tensor,) if HAS_TENSORS else ()
 
 ARRAY_TYPES = (np.ndarray, *TENSOR_TYPES)
 
+# What tensors are made of, by NumPy's name for it.
+_DTYPES: dict[np.dtype[Any], Any] = (
+    {np.dtype(name): getattr(_flambeau, name) for name in ("float32", "float64", "uint8", "int64")}
+    if HAS_TENSORS
+    else {}
+)
+
 default_generator: Any = _flambeau.default_generator if HAS_TENSORS else None
 
 
@@ -37,15 +44,36 @@ def from_array(array: np.ndarray) -> Column:
     return _flambeau.from_numpy(array if shareable else array.copy())
 
 
+def wrap(array: np.ndarray) -> Column:
+    """An array that nobody else has, as a tensor where there are tensors."""
+    return _flambeau.from_numpy(array) if HAS_TENSORS else array
+
+
 def stack(columns: Sequence[Column]) -> Column:
     """The columns along a leading dimension; in a worker, in memory that the loader reads."""
     first = columns[0]
     if isinstance(first, TENSOR_TYPES):
         memory = None if any(column.requires_grad for column in columns) else _memory(len(columns), first)
         return _flambeau.stack(list(columns)) if memory is None else _flambeau.stack(list(columns), out=memory)
-    alike = all(column.dtype == first.dtype for column in columns)
-    dtype: np.dtype[Any] = first.dtype if alike else np.result_type(*(column.dtype for column in columns))
-    return from_array(np.stack(columns, out=_shared_memory.empty((len(columns), *first.shape), dtype)))
+    dtypes = {column.dtype for column in columns}
+    dtype: np.dtype[Any] = first.dtype if len(dtypes) == 1 else np.result_type(*dtypes)
+    result, array = _empty((len(columns), *first.shape), dtype)
+    if first.ndim:
+        joined = array.reshape(len(columns) * first.shape[0], *first.shape[1:])
+        np.concatenate(columns, out=joined)  # half the overhead of numpy.stack
+    else:
+        np.stack(columns, out=array)
+    return result
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, np.ndarray]:
+    """A column to be filled, and the array over its memory: in a worker, memory that the loader reads."""
+    array = _shared_memory.empty(shape, dtype)
+    if array is None and dtype in _DTYPES:
+        column = _flambeau.empty(shape, dtype=_DTYPES[dtype])  # used again, where NumPy's are fresh from the system
+        return column, column.numpy()
+    array = np.empty(shape, dtype) if array is None else array
+    return wrap(array), array
 
 
 def take(column: Column, indices: Sequence[int]) -> Column:
@@ -54,10 +82,11 @@ def take(column: Column, indices: Sequence[int]) -> Column:
     Raises: IndexError for an index out of range.
     """
     rows: Any = np.asarray(indices, dtype=np.int64)
-    if isinstance(column, TENSOR_TYPES):
+    if type(column) in TENSOR_TYPES:
         return column[_flambeau.from_numpy(rows)]
-    memory = _shared_memory.empty((len(rows), *column.shape[1:]), column.dtype)
-    return column[rows] if memory is None else np.take(column, rows, axis=0, out=memory)
+    values = np.asarray(column)
+    memory = _shared_memory.empty((len(rows), *values.shape[1:]), values.dtype)
+    return values[rows] if memory is None else np.take(values, rows, axis=0, out=memory)
 
 
 def _memory(count: int, like: Column) -> Column | None:
@@ -87,6 +116,12 @@ def _put_together(values: np.ndarray, half: bool, requires_grad: bool) -> Column
 def draw_integer(high: int, generator: object) -> int:
     """One number in ``[0, high)`` from a ``flambeau.Generator``, or from flambeau's default one if None."""
     return int(_flambeau.randint(0, high, (1,), generator=generator).item())
+
+
+def seed_this_thread(seed: int) -> None:
+    """Let flambeau's random numbers in the calling thread begin here, and nowhere else."""
+    if HAS_TENSORS:
+        _flambeau._core._seed_this_thread(seed)
 
 
 def use_one_thread() -> None:

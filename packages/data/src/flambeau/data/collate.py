@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from . import _tensors
 from .dataset import Batch
 
+FunctionMap: TypeAlias = dict[type | tuple[type, ...], Callable[..., Any]]
+Samples: TypeAlias = Sequence[Any]
+
 _CANNOT_COLLATE = (
-    "cannot collate {found}{where}: a sample may hold tensors, NumPy arrays, numbers, strings, and dicts, tuples or "
-    "lists of these. Pass collate_fn=... to the DataLoader to make the batch yourself."
+    "cannot collate {found}{where}: a sample may hold tensors, NumPy arrays, numbers, strings, and dicts, tuples, "
+    "lists or dataclasses of these. Pass collate_fn=... to the DataLoader to make the batch yourself."
+)
+_RAGGED = (
+    "cannot stack samples of different shapes{where}: {shapes}. A batch wants samples of one shape: resize or pad "
+    "them, or pass collate_fn=... to the DataLoader."
 )
 _STRINGS = (str, bytes)
 _ARRAYS = (np.ndarray, np.generic)
-_NUMBERS = (bool, int, float, np.number)
-_SEQUENCES = (tuple, list)
+_NUMBERS = (bool, int, float, np.number, np.bool_)
 _NO_NUMBERS = "OSUV"  # kinds of dtypes that hold objects, strings, records
 
-_RAGGED = (
-    "cannot stack shapes {first} and {other} (samples 0 and {position} of the batch){where}: a batch wants samples of "
-    "one shape. Resize or pad them, or pass collate_fn=... to the DataLoader."
-)
 
-
-def default_collate(batch: Sequence[Any]) -> Any:
+def default_collate(batch: Samples) -> Any:
     """Stack a list of samples into a batch.
 
     ============================== ==================================================================
@@ -39,7 +41,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
     str or bytes                   the list of them
     dicts                          a dict of batches
     tuples, lists                  a list of batches; a namedtuple stays one
+    dataclasses                    one of them, of batches
+    other sequences                one of their type, of batches, or a list
     ============================== ==================================================================
+
+    Types of one's own are added to :data:`default_collate_fn_map`.
 
     Args:
         batch: at least one sample, all of the same structure.
@@ -51,9 +57,25 @@ def default_collate(batch: Sequence[Any]) -> Any:
     >>> batch["name"], batch["x"].tolist()
     (['a', 'b'], [1.0, 2.0])
     """
+    return collate(batch, collate_fn_map=default_collate_fn_map)
+
+
+def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """As :func:`default_collate`, with functions of one's own.
+
+    Args:
+        batch: at least one sample.
+        collate_fn_map: what makes a batch of samples of a type (or of one of a tuple of types, or of their subclasses),
+            called as ``function(samples, collate_fn_map=collate_fn_map)``. Structures not in it are collated inside
+            out; other types that are not in it are refused.
+
+    >>> longest = {str: lambda texts, *, collate_fn_map: max(texts, key=len)}
+    >>> collate([("a", "bcd"), ("ef", "")], collate_fn_map=longest)
+    ['ef', 'bcd']
+    """
     if len(batch) == 0:
         raise ValueError("cannot collate an empty batch")
-    return _collate(batch, "")
+    return _collate(batch, "", collate_fn_map or {})
 
 
 def default_convert(sample: Any) -> Any:
@@ -67,67 +89,158 @@ def default_convert(sample: Any) -> Any:
         return sample if array.dtype.kind in _NO_NUMBERS else _tensors.from_array(array)
     if isinstance(sample, Mapping):
         return _rebuild_mapping(sample, {key: default_convert(value) for key, value in sample.items()})
-    if isinstance(sample, _SEQUENCES):
+    if isinstance(sample, tuple | list):
         return _rebuild_sequence(sample, [default_convert(value) for value in sample])
     return sample
 
 
-def _collate(batch: Sequence[Any], path: str) -> Any:
+def collate_tensor_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """Stack tensors."""
+    return _collate_tensors(batch, "")
+
+
+def collate_numpy_array_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """Stack arrays."""
+    return _collate_arrays(batch, "")
+
+
+def collate_numpy_scalar_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """NumPy's numbers, in their dtype."""
+    return _collate_arrays(batch, "")
+
+
+def collate_float_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """Python's numbers, as float64."""
+    return _collate_numbers(batch, "")
+
+
+def collate_int_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """Python's numbers, as int64, bool, or float64 if there is a float among them."""
+    return _collate_numbers(batch, "")
+
+
+def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
+    """Strings stay a list."""
+    return _collate_strings(batch, "")
+
+
+default_collate_fn_map: FunctionMap = {
+    **dict.fromkeys(_tensors.TENSOR_TYPES, collate_tensor_fn),
+    np.ndarray: collate_numpy_array_fn,
+    np.generic: collate_numpy_scalar_fn,
+    float: collate_float_fn,
+    int: collate_int_fn,
+    str: collate_str_fn,
+    bytes: collate_str_fn,
+}
+"""What :func:`default_collate` makes of samples by their type; entries of one's own hold for every DataLoader."""
+
+
+def _collate(batch: Samples, path: str, functions: FunctionMap) -> Any:
+    """``path`` says where in the sample this is, for messages."""
     if isinstance(batch, Batch):
         return [_tensors.from_array(column) if isinstance(column, np.ndarray) else column for column in batch.columns]
     first = batch[0]
-    if isinstance(first, _STRINGS):
-        return list(_check_kind(batch, _STRINGS, path))
-    if isinstance(first, _ARRAYS):
-        return _stack([np.asarray(value) for value in _check_kind(batch, _ARRAYS + _NUMBERS, path)], path)
-    if isinstance(first, _tensors.TENSOR_TYPES):
-        return _stack(_check_kind(batch, _tensors.TENSOR_TYPES, path), path)
-    if isinstance(first, _NUMBERS):
-        return _tensors.from_array(_numbers(_check_kind(batch, _NUMBERS, path)))
+    if (function := _function_for(type(first), functions)) is not None:
+        own = _WITH_PATH.get(function)
+        return function(batch, collate_fn_map=functions) if own is None else own(batch, path)
     if isinstance(first, Mapping):
-        return _collate_mappings(_check_kind(batch, (Mapping,), path), path)
-    if isinstance(first, _SEQUENCES):
-        return _collate_sequences(_check_kind(batch, _SEQUENCES, path), path)
+        return _collate_mappings(batch, path, functions)
+    if dataclasses.is_dataclass(first):
+        return _collate_dataclasses(batch, path, functions)
+    if isinstance(first, Sequence) and not isinstance(first, _STRINGS):
+        return _collate_sequences(batch, path, functions)
     raise _cannot_collate(type(first).__name__, path)
 
 
-def _numbers(batch: Sequence[Any]) -> np.ndarray:
+def _function_for(kind: type, functions: FunctionMap) -> Callable[..., Any] | None:
+    if kind in functions:
+        return functions[kind]
+    matching = (function for key, function in functions.items() if issubclass(kind, key))
+    return next(matching, None)
+
+
+def _collate_strings(batch: Samples, path: str) -> Any:
+    return list(_check_kind(batch, _STRINGS, path))
+
+
+def _collate_tensors(batch: Samples, path: str) -> Any:
+    return _stack(_check_kind(batch, _tensors.TENSOR_TYPES, path), path)
+
+
+def _collate_arrays(batch: Samples, path: str) -> Any:
+    kind = type(batch[0])
+    if kind is not np.ndarray and all(type(value) is kind for value in batch) and batch[0].dtype.kind in "biufc":
+        return _tensors.wrap(np.array(batch, dtype=batch[0].dtype))
+    arrays = [np.asarray(value) for value in _check_kind(batch, _ARRAYS + _NUMBERS, path)]
+    for array in arrays:
+        if array.dtype.kind in _NO_NUMBERS:
+            raise _cannot_collate(f"an array of dtype {array.dtype}", path)
+    return _stack(arrays, path)
+
+
+def _collate_numbers(batch: Samples, path: str) -> Any:
+    _check_kind(batch, _NUMBERS, path)
     if all(isinstance(value, bool) for value in batch):
-        return np.array(batch, dtype=np.bool_)
+        return _tensors.wrap(np.array(batch, dtype=np.bool_))
     real = any(isinstance(value, (float, np.floating)) for value in batch)
-    return np.array(batch, dtype=np.float64 if real else np.int64)
+    return _tensors.wrap(np.array(batch, dtype=np.float64 if real else np.int64))
 
 
-def _stack(batch: Sequence[Any], path: str) -> Any:
-    first = tuple(batch[0].shape)
-    for position, value in enumerate(batch):
-        if tuple(value.shape) != first:
-            where = _where(path)
-            raise RuntimeError(_RAGGED.format(first=first, other=tuple(value.shape), position=position, where=where))
-        if isinstance(value, np.ndarray) and value.dtype.kind in _NO_NUMBERS:
-            raise _cannot_collate(f"an array of dtype {value.dtype}", path)
+_WITH_PATH: dict[Callable[..., Any], Callable[[Samples, str], Any]] = {
+    collate_tensor_fn: _collate_tensors,
+    collate_numpy_array_fn: _collate_arrays,
+    collate_numpy_scalar_fn: _collate_arrays,
+    collate_float_fn: _collate_numbers,
+    collate_int_fn: _collate_numbers,
+    collate_str_fn: _collate_strings,
+}
+
+
+def _stack(batch: Samples, path: str) -> Any:
+    if len({value.shape for value in batch}) > 1:
+        raise RuntimeError(_RAGGED.format(where=_where(path), shapes=_by_shape(batch)))
     return _tensors.stack(batch)
 
 
-def _collate_mappings(batch: Sequence[Mapping[Any, Any]], path: str) -> Any:
-    first = batch[0]
+def _by_shape(batch: Samples) -> str:
+    positions: dict[tuple[int, ...], list[int]] = {}
+    for position, value in enumerate(batch):
+        positions.setdefault(tuple(value.shape), []).append(position)
+    of = {shape: ", ".join(map(str, found)) for shape, found in positions.items()}
+    return "; ".join(f"{shape} (in the batch at {listed})" for shape, listed in of.items())
+
+
+def _collate_mappings(batch: Samples, path: str, functions: FunctionMap) -> Any:
+    first = _check_kind(batch, (Mapping,), path)[0]
     for position, sample in enumerate(batch):
         if sample.keys() != first.keys():
             keys = f"{list(first)} and {list(sample)} (samples 0 and {position} of the batch)"
             raise RuntimeError(f"cannot collate dicts with different keys{_where(path)}: {keys}")
-    return _rebuild_mapping(first, {key: _collate([s[key] for s in batch], f"{path}[{key!r}]") for key in first})
+    content = {key: _collate([s[key] for s in batch], f"{path}[{key!r}]", functions) for key in first}
+    return _rebuild_mapping(first, content)
 
 
-def _collate_sequences(batch: Sequence[Sequence[Any]], path: str) -> Any:
-    first = batch[0]
-    for position, sample in enumerate(batch):
-        if len(sample) != len(first):
-            lengths = f"{len(first)} and {len(sample)} (samples 0 and {position} of the batch)"
-            raise RuntimeError(f"cannot collate sequences of different lengths{_where(path)}: {lengths}")
+def _collate_dataclasses(batch: Samples, path: str, functions: FunctionMap) -> Any:
+    first = _check_kind(batch, (type(batch[0]),), path)[0]
+    result = copy.copy(first)
+    for field in dataclasses.fields(first):
+        column = _collate([getattr(sample, field.name) for sample in batch], f"{path}.{field.name}", functions)
+        object.__setattr__(result, field.name, column)  # frozen ones, too
+    return result
+
+
+def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Any:
+    first = _check_kind(batch, (Sequence,), path)[0]
+    if len(set(map(len, batch))) > 1:
+        position, length = next((p, len(s)) for p, s in enumerate(batch) if len(s) != len(first))
+        lengths = f"{len(first)} and {length} (samples 0 and {position} of the batch)"
+        raise RuntimeError(f"cannot collate sequences of different lengths{_where(path)}: {lengths}")
     names = getattr(first, "_fields", range(len(first)))
     places = [f"{path}.{name}" if isinstance(name, str) else f"{path}[{name}]" for name in names]
-    columns = [_collate(column, place) for column, place in zip(zip(*batch, strict=True), places, strict=True)]
-    return columns if type(first) is tuple else _rebuild_sequence(first, columns)
+    columns = zip(zip(*batch, strict=True), places, strict=True)
+    content = [_collate(column, place, functions) for column, place in columns]
+    return content if type(first) is tuple else _rebuild_sequence(first, content)
 
 
 def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Any:
@@ -142,11 +255,16 @@ def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Any:
 def _rebuild_sequence(like: Sequence[Any], content: list[Any]) -> Any:
     if hasattr(like, "_fields"):
         return type(like)(*content)
-    return tuple(content) if isinstance(like, tuple) else content
+    if isinstance(like, tuple):
+        return tuple(content)
+    try:
+        return content if type(like) is list else type(like)(content)  # type: ignore[call-arg]
+    except TypeError:  # a sequence that is not made from a list, such as a range
+        return content
 
 
-def _check_kind(batch: Sequence[Any], kinds: tuple[type, ...], path: str) -> Sequence[Any]:
-    for position, value in enumerate(batch):
+def _check_kind(batch: Samples, kinds: tuple[type, ...], path: str) -> Samples:
+    for position, value in enumerate(batch if len(set(map(type, batch))) > 1 else batch[:1]):
         if not isinstance(value, kinds):
             both = f"{type(batch[0]).__name__} and {type(value).__name__} together (samples 0 and {position})"
             raise _cannot_collate(both, path)

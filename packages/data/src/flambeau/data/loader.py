@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from . import _options, _random
+from . import _options, _random, _state
 from ._fetch import Recipe
 from ._iterators import ParallelPass, Pass, SerialPass, Workers
 from ._seeds import Seeds
@@ -140,6 +140,7 @@ class DataLoader(Generic[T_co]):
         self.collate_fn = collate_fn or (default_convert if one_by_one else default_collate)
         self._seeds = Seeds(guest=True)
         self._workers: Workers | None = None  # that outlive a pass
+        self._resumed: dict[str, Any] | None = None
         self._pass: weakref.ref[Pass] | None = None
         self._ready = True
 
@@ -149,8 +150,8 @@ class DataLoader(Generic[T_co]):
         super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[Any]:
-        epoch_seed = _random.draw_seed(self.generator)
-        requests = self._requests()
+        state, self._resumed = self._resumed, None
+        beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Pass
         if self.num_workers == 0:
             current = SerialPass(self._recipe().fetcher(self._seeds), requests, epoch_seed)
@@ -164,7 +165,11 @@ class DataLoader(Generic[T_co]):
                 timeout=self.timeout or None,
                 persistent=self.persistent_workers,
             )
-        current.length = self.__len__
+        current.length, current.beginning = self.__len__, beginning
+        if isinstance(self.dataset, IterableDataset):
+            for _ in range(delivered):
+                next(current)
+        current.delivered = delivered
         self._pass = weakref.ref(current)
         return current
 
@@ -174,6 +179,67 @@ class DataLoader(Generic[T_co]):
             return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
         samples = len(self.dataset)  # type: ignore[arg-type]
         return samples if self.batch_size is None else batch_count(samples, self.batch_size, self.drop_last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands: in the middle of a pass, or between two.
+
+        Loaded into a loader made like this one, the next pass delivers what is left of this one; further passes are
+        those that would have followed, where ``generator`` decides (else the generators of the process do, which are
+        the program's to restore). Nothing that was delivered is read again, except in a stream, whose first batches
+        are read and dropped.
+
+        Returns: a dict of numbers, strings and lists, for any file format.
+
+        >>> loader = DataLoader(range(6), batch_size=2, shuffle=True, generator=0)
+        >>> batches = iter(loader)
+        >>> first, state, rest = next(batches).tolist(), loader.state_dict(), [b.tolist() for b in batches]
+        >>> other = DataLoader(range(6), batch_size=2, shuffle=True, generator=7)
+        >>> other.load_state_dict(state)
+        >>> [batch.tolist() for batch in other] == rest
+        True
+        """
+        if self._resumed is not None:
+            return self._resumed
+        current = self._current()
+        if current is None or current.finished:
+            return _state.between_passes(self._generators(), self._length())
+        return current.beginning.state(current.delivered, self._length())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next pass go on where :meth:`state_dict` was called.
+
+        Raises: TypeError for anything else than its result, ValueError for that of another kind of loader.
+        """
+        _state.check(state_dict, self._generators(), self._length())
+        self._resumed = state_dict
+
+    def _current(self) -> Pass | None:
+        """The last pass, if somebody still holds it."""
+        return None if self._pass is None else self._pass()
+
+    def _generators(self) -> list[Any]:
+        inner = getattr(self.batch_sampler, "sampler", None)
+        return _state.generators_of(self, self.sampler, self.batch_sampler, inner)
+
+    def _length(self) -> int | None:
+        try:
+            return len(self)
+        except TypeError:  # of a stream, or a sampler, that does not say
+            return None
+
+    def _begin(self) -> tuple[int, Iterator[Any]]:
+        return _random.draw_seed(self.generator), self._requests()
+
+    def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.Beginning, int, int, Iterator[Any]]:
+        """The beginning of a pass, what of it was delivered before, its seed and what is to be fetched."""
+        generators = self._generators()
+        if state is not None:
+            _state.set_generators(generators, state)
+            if state["process"] is not None:
+                beginning = _state.Beginning(state["generators"], state["process"])
+                skipped = 0 if isinstance(self.dataset, IterableDataset) else state["delivered"]
+                return beginning, state["delivered"], *beginning.again(self._begin, skipped)
+        return _state.Beginning.here(generators), 0, *self._begin()
 
     def _recipe(self) -> Recipe:
         batched = self.batch_sampler is not None
@@ -188,7 +254,7 @@ class DataLoader(Generic[T_co]):
     def _take_workers(self) -> Workers:
         """The workers of the last pass, if they outlive passes, else others."""
         if self._workers is not None and not self._workers.stopped:
-            last = self._pass and self._pass()
+            last = self._current()
             if isinstance(last, ParallelPass):
                 last.supersede()
             return self._workers
@@ -199,6 +265,10 @@ class DataLoader(Generic[T_co]):
         return workers
 
     def _make_workers(self) -> Workers:
+        if self.workers == "thread":
+            from ._threads import WorkerThreads
+
+            return WorkerThreads(self._recipe(), self.num_workers, self.worker_init_fn, self._seeds)
         from ._processes import WorkerProcesses  # multiprocessing takes a while to import
 
         ahead = self.prefetch_factor or 2

@@ -31,7 +31,11 @@ class SequentialSampler(Sampler[int]):
         self.data_source = data_source
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.data_source)))
+        return iter(self.order())
+
+    def order(self) -> range:
+        """All indices at once."""
+        return range(len(self.data_source))
 
     def __len__(self) -> int:
         return len(self.data_source)
@@ -81,6 +85,13 @@ class RandomSampler(Sampler[int]):
             drawn = rng.integers(size, size=count) if self.replacement else rng.permutation(size)[:count]
             yield from drawn.tolist()
             left -= count
+
+    def order(self) -> np.ndarray | None:
+        """All indices at once; None where they are drawn piece by piece."""
+        size = len(self.data_source)
+        if self.replacement or self.num_samples > size:
+            return None
+        return _random.begin_draw(self.generator).permutation(size)[: self.num_samples]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -159,10 +170,35 @@ class BatchSampler(Sampler[list[int]]):
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
+        if type(self.sampler) in (SequentialSampler, RandomSampler):
+            order = self.sampler.order()  # type: ignore[attr-defined]
+            if order is not None:
+                return Slices(order, self.batch_size, self.drop_last)
         return batched(self.sampler, self.batch_size, self.drop_last)
 
     def __len__(self) -> int:
         return batch_count(len(self.sampler), self.batch_size, self.drop_last)  # type: ignore[arg-type]
+
+
+class Slices(Iterator[list[int]]):
+    """The batches of an order that is known as a whole."""
+
+    def __init__(self, order: range | np.ndarray, batch_size: int, drop_last: bool) -> None:
+        self._order = order
+        self._size = batch_size
+        self._end = len(order) - len(order) % batch_size if drop_last else len(order)
+        self._start = 0
+
+    def __next__(self) -> list[int]:
+        if self._start >= self._end:
+            raise StopIteration
+        batch = self._order[self._start : self._start + self._size]
+        self._start += self._size
+        return batch.tolist() if isinstance(batch, np.ndarray) else list(batch)
+
+    def skip(self, batches: int) -> None:
+        """Leave out the next ones."""
+        self._start += batches * self._size
 
 
 def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[list[Any]]:

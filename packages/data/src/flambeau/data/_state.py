@@ -1,0 +1,127 @@
+"""Where a loader stands in its pass, so that a program that was interrupted goes on with the next batch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import _random, _random_state
+from .sampler import Slices
+
+State: TypeAlias = dict[str, Any]
+_KEYS = {"delivered", "generators", "process", "length"}
+
+
+def generator_state(generator: Any) -> Any:
+    """What there is to know of a generator, in Python's types."""
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return [generator.initial_seed(), generator.get_offset()]
+
+
+def _set_generator_state(generator: Any, state: Any) -> None:
+    """Raises: ValueError if the state is that of another kind of generator."""
+    if isinstance(generator, np.random.Generator) != isinstance(state, dict):
+        raise ValueError(
+            f"the state of the DataLoader has another kind of generator than its {type(generator).__name__}"
+        )
+    if isinstance(state, dict):
+        generator.bit_generator.state = state
+    else:
+        seed, offset = state
+        generator.manual_seed(seed).set_offset(offset)
+
+
+class Beginning:
+    """The random state in which a pass began.
+
+    Args:
+        generators: the states of those of the loader and its samplers.
+        process: the state of those of the process, which decide where there are no others.
+    """
+
+    def __init__(self, generators: list[Any], process: Any) -> None:
+        self._generators = generators
+        self._process = process
+
+    @classmethod
+    def here(cls, generators: list[Any]) -> Beginning:
+        return cls([generator_state(generator) for generator in generators], _plain(_random_state.save()))
+
+    def state(self, delivered: int, length: int | None) -> State:
+        return {
+            "delivered": delivered,
+            "length": length,
+            "generators": self._generators,
+            "process": self._process,
+        }
+
+    def again(self, begin: Callable[[], tuple[int, Iterator[Any]]], delivered: int) -> tuple[int, Iterator[Any]]:
+        """Begin once more and skip what was delivered; the process's generators stay as they are.
+
+        Args:
+            begin: draws the seed of a pass and makes its requests.
+        """
+        saved = _random_state.save()
+        try:
+            _random_state.restore(_from_plain(self._process))
+            epoch_seed, requests = begin()
+            if isinstance(requests, Slices):
+                requests.skip(delivered)
+                return epoch_seed, requests
+            # Samplers draw when they are first asked, so they are asked here.
+            first = list(itertools.islice(requests, delivered, delivered + 1))
+        finally:
+            _random_state.restore(saved)
+        return epoch_seed, itertools.chain(first, requests)
+
+
+def between_passes(generators: list[Any], length: int | None) -> State:
+    """The state of a loader that is about to begin a pass."""
+    return Beginning([generator_state(generator) for generator in generators], None).state(0, length)
+
+
+def set_generators(generators: list[Any], state: State) -> None:
+    for generator, its_state in zip(generators, state["generators"], strict=True):
+        _set_generator_state(generator, its_state)
+
+
+def check(state: Any, generators: list[Any], length: int | None) -> None:
+    """Raises: TypeError for what is no state, ValueError for the state of a loader that differs from this one."""
+    if not isinstance(state, dict) or not state.keys() >= _KEYS:
+        raise TypeError(f"load_state_dict wants what state_dict() of a DataLoader returned; got {_shortened(state)}")
+    if state["length"] != length:
+        raise ValueError(f"the state is of a DataLoader of {state['length']} batches; this one has {length}")
+    if len(state["generators"]) != len(generators):
+        found = f"{len(state['generators'])} generators; this one has {len(generators)}"
+        raise ValueError(f"the state is of a DataLoader with {found}")
+
+
+def _plain(saved: tuple[Any, Any, Any]) -> Any:
+    """In Python's types alone, which any file format keeps."""
+    python, (name, words, position, has_gauss, gauss), tensors = saved
+    version, numbers, gauss_next = python
+    own = None if tensors is None else list(tensors)
+    return [[version, list(numbers), gauss_next], [name, words.tolist(), position, has_gauss, gauss], own]
+
+
+def _from_plain(plain: Any) -> tuple[Any, Any, Any]:
+    (version, numbers, gauss_next), (name, words, position, has_gauss, gauss), tensors = plain
+    arrays = (name, np.array(words, dtype=np.uint32), position, has_gauss, gauss)
+    return (version, tuple(numbers), gauss_next), arrays, tensors
+
+
+def _shortened(value: Any) -> str:
+    return f"a dict with {sorted(map(str, value))}" if isinstance(value, dict) else type(value).__name__
+
+
+def generators_of(*owners: Any) -> list[Any]:
+    """The generators that these own, each once."""
+    found = [owner.generator for owner in owners if getattr(owner, "generator", None) is not None]
+    known = [g for g in found if isinstance(g, np.random.Generator | _random.TensorGenerator)]
+    return [
+        generator for place, generator in enumerate(known) if not any(generator is other for other in known[:place])
+    ]

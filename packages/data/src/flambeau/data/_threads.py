@@ -1,0 +1,215 @@
+"""Worker threads, as the loader sees them.
+
+Note [Random numbers in threads]
+~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+A thread has a flambeau generator of its own, seeded for every sample. Python's and NumPy's generators belong to the
+whole process: a batch whose making moved them is made again, seeded, by the thread that iterates over the loader, and
+so are all that follow. Whether it moves them, the first batch shows, which is made there in any case.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from . import _random_state, _seeds, _tensors, _worker
+from ._fetch import Fetcher, Recipe
+from ._results import Batch, End, Failure, Result
+
+T = TypeVar("T")
+_GRACE = 1.0  # seconds for a worker to finish what it is at, once the loader wants no more
+
+_SERIAL = (
+    "reading this dataset draws from the generators of Python's random or of numpy.random, which all threads share: so "
+    "that they can be repeated, batches are made in the calling thread. Use worker processes, or draw from flambeau."
+)
+
+
+class _SharedDraw(Exception):  # noqa: N818, it never leaves this module
+    """Making the batch moved a generator of the whole process."""
+
+
+class _ThreadSeeds(_seeds.Seeds):
+    """Seeds for a thread that is not alone."""
+
+    def run(self, make: Callable[[_seeds.SeedSample], T], epoch_seed: int) -> T:
+        def seed(index: Any) -> None:
+            _tensors.seed_this_thread(_seeds.mix(epoch_seed, index))
+
+        before = _random_state.shared_mark()
+        try:
+            result = make(seed)
+        except Exception:
+            if _random_state.shared_mark() != before:
+                raise _SharedDraw from None
+            raise
+        if _random_state.shared_mark() != before:
+            raise _SharedDraw
+        return result
+
+
+class WorkerThreads:
+    """Starts, feeds, hears and ends the worker threads of one loader.
+
+    Args:
+        recipe: how batches are made.
+        count: of workers.
+        worker_init_fn: called in each with its id.
+        seeds: of the loader, for what is made in the calling thread.
+    """
+
+    def __init__(
+        self, recipe: Recipe, count: int, worker_init_fn: Callable[[int], None] | None, seeds: _seeds.Seeds
+    ) -> None:
+        self.count = count
+        self.posted = 0
+        self.stopped = False
+        self._here = recipe.fetcher(seeds)
+        if not self._here.seeded:
+            seeds = _seeds.Seeds.of_nothing_drawn()
+        self._seeds = seeds
+        self._undecided: list[tuple[int, int]] = []  # workers and numbers, until it is known who is to answer
+        self._requests: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
+        self._answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._indices: dict[int, Any] = {}  # of the requests under way, should they have to be made here
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=_work,
+                args=(worker, count, recipe, worker_init_fn, self._requests[worker], self._answers, self._stop),
+                name=f"DataLoader worker {worker}",
+                daemon=True,
+            )
+            for worker in range(count)
+        ]
+        self._started = False
+        self._dismissed = False
+
+    def begin_epoch(self, epoch_seed: int) -> None:
+        self._here.begin(epoch_seed)
+        for requests in self._requests:
+            requests.put(("epoch", epoch_seed))
+
+    def post(self, worker: int, indices: Any) -> None:
+        """Ask a worker for a batch; requests are numbered through."""
+        number = self.posted
+        self.posted += 1
+        self._indices[number] = indices
+        if self._started and self._seeds.moves_shared is not None:
+            self._assign(worker, number)
+        else:
+            self._undecided.append((worker, number))
+
+    def _assign(self, worker: int, number: int) -> None:
+        if self._seeds.moves_shared:
+            self._answers.put((number, _SharedDraw()))
+        else:
+            self._requests[worker].put(("fetch", number, self._indices[number]))
+
+    def start(self) -> None:
+        """Start the threads, after the first batch was made here if it has to tell whether they are of use."""
+        if self._undecided and self._seeds.moves_shared is None:
+            _, first = self._undecided.pop(0)
+            self._answers.put((first, self._make_here(first)))
+        if not self._started:
+            self._started = True
+            for thread in self._threads:
+                thread.start()
+        for worker, number in self._undecided:
+            self._assign(worker, number)
+        self._undecided.clear()
+        if self._dismissed:
+            self._say_goodbye()
+
+    def dismiss(self) -> None:
+        """Let the workers go once they have answered what was posted."""
+        self._dismissed = True
+        if self._started and not self._undecided:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        for requests in self._requests:
+            requests.put(None)
+
+    def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
+        """Wait for answers, by number. Raises TimeoutError after ``timeout`` seconds."""
+        try:
+            answers = [self._answers.get(timeout=timeout)]
+        except queue.Empty:
+            raise TimeoutError from None
+        return [(number, self._settle(number, answer)) for number, answer in answers]
+
+    def _settle(self, number: int, answer: Any) -> Result:
+        """The answer, made here where it could not be made by a thread."""
+        result: Result = self._make_here(number) if isinstance(answer, _SharedDraw) else answer
+        self._indices.pop(number, None)
+        return result
+
+    def _make_here(self, number: int) -> Result:
+        knew = self._seeds.moves_shared
+        try:
+            return Batch(self._here(self._indices[number]))
+        except Exception as error:
+            return Failure(error)
+        finally:
+            if self._seeds.moves_shared and not knew:
+                warnings.warn(_SERIAL, RuntimeWarning, stacklevel=5)
+
+    def stop(self, at_once: bool = False) -> None:
+        """End all workers: none begins another sample; ``at_once`` does not wait for the ones they are reading."""
+        self.stopped = True
+        self._stop.set()
+        self._say_goodbye()
+        deadline = time.monotonic() + (0 if at_once else _GRACE)
+        for thread in self._threads:
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _work(
+    worker: int,
+    count: int,
+    recipe: Recipe,
+    worker_init_fn: Callable[[int], None] | None,
+    requests: queue.SimpleQueue[Any],
+    answers: queue.SimpleQueue[tuple[int, Any]],
+    stop: threading.Event,
+) -> None:
+    """The life of a worker thread."""
+    fetcher = recipe.fetcher(_ThreadSeeds(guest=True))
+    refusal: Exception | None = None
+    started = False
+    while (request := requests.get()) is not None and not stop.is_set():
+        kind, *details = request
+        if kind == "epoch":
+            seed = details[0] + worker
+            _worker.set_worker_info(_worker.WorkerInfo(worker, count, seed, recipe.dataset))
+            _tensors.seed_this_thread(seed)
+            fetcher.begin(details[0])
+            if not started and worker_init_fn is not None:
+                try:
+                    worker_init_fn(worker)
+                except Exception as error:
+                    error.add_note("raised by worker_init_fn")
+                    refusal = error
+            started = True
+        else:
+            number, indices = details
+            answers.put((number, Failure(refusal) if refusal else _answer(worker, fetcher, indices)))
+            refusal = None
+
+
+def _answer(worker: int, fetcher: Fetcher, indices: Any) -> Any:
+    try:
+        return Batch(fetcher(indices))
+    except StopIteration:
+        return End(worker)
+    except _SharedDraw as draw:
+        return draw
+    except Exception as error:
+        error.add_note(f"in worker thread {worker}")
+        return Failure(error)
