@@ -65,7 +65,7 @@ class Boundary:
 
     def _at_outputs(self, grad_output: Gradients) -> Gradients:
         for hook in self.pre_hooks:
-            grad_output = _replaced(hook.function(self.module, grad_output), grad_output, "pre hook", "grad_output")
+            grad_output = _replaced(hook(self.module, grad_output), grad_output, "pre hook", "grad_output")
         self.grad_output = grad_output
         if not self.watches_inputs:
             self._at_inputs((None,) * self.input_count)
@@ -75,7 +75,7 @@ class Boundary:
         if self.grad_output is None:  # the gradient came by a way around the outputs, as in double backward
             return grad_input
         for hook in self.hooks:
-            replacement = hook.function(self.module, grad_input, self.grad_output)
+            replacement = hook(self.module, grad_input, self.grad_output)
             grad_input = _replaced(replacement, grad_input, "hook", "grad_input")
         self.grad_output = None
         return grad_input
@@ -123,4 +123,4 @@ def watch_last_operation(module: Any, result: Any, hooks: tuple[Hook, ...]) -> N
     if result.grad_fn is None:
         return
     for hook in hooks:
-        result.grad_fn.register_hook(partial(hook.function, module))
+        result.grad_fn.register_hook(partial(hook, module))

@@ -54,7 +54,7 @@ class Caller(Tree):
 
         With ``with_kwargs`` it is called as ``hook(module, args, kwargs)`` and may return both.
         """
-        return new_handle(self._own_hooks().forward_pre, Hook(hook, with_kwargs), prepend)
+        return self._own_hooks().add_forward_pre(hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
@@ -64,11 +64,11 @@ class Caller(Tree):
         With ``with_kwargs`` it is called as ``hook(module, args, kwargs, output)``; with ``always_call`` also when
         ``forward`` raises.
         """
-        return new_handle(self._own_hooks().forward, Hook(hook, with_kwargs, always_call), prepend)
+        return self._own_hooks().add_forward(hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the gradients pass the module; a returned tuple replaces them."""
-        return new_handle(self._own_hooks().backward_pre, Hook(hook), prepend)
+        return new_handle(self._own_hooks().backward_pre, hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` once the gradients of the inputs are there.
@@ -79,7 +79,7 @@ class Caller(Tree):
         """
         if self._own_hooks().node:
             raise RuntimeError(BOTH_KINDS)
-        return new_handle(self._own_hooks().backward, Hook(hook), prepend)
+        return new_handle(self._own_hooks().backward, hook, prepend)
 
     def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` with the gradients at the module's last operation.
@@ -90,7 +90,7 @@ class Caller(Tree):
         """
         if self._own_hooks().backward:
             raise RuntimeError(BOTH_KINDS)
-        return new_handle(self._own_hooks().node, Hook(hook))
+        return new_handle(self._own_hooks().node, hook)
 
     # The tables by PyTorch's names.
 

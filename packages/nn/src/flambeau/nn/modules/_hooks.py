@@ -5,18 +5,13 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from ._calls import Caller
 
 
-class Hook(NamedTuple):
-    """A registered function and how it wants to be called."""
-
-    function: Callable[..., Any]
-    with_kwargs: bool = False
-    always_call: bool = False
+Hook = Callable[..., Any]
 
 
 class RemovableHandle:
@@ -59,7 +54,7 @@ def new_handle(table: dict[int, Any], hook: Any, prepend: bool = False) -> Remov
 
 
 class Hooks:
-    """The tables of hooks around calls, in the order in which they run."""
+    """The tables of hooks around calls, in the order in which they run, and which of them want more than others."""
 
     def __init__(self) -> None:
         self.forward_pre: dict[int, Hook] = {}
@@ -67,6 +62,18 @@ class Hooks:
         self.backward_pre: dict[int, Hook] = {}
         self.backward: dict[int, Hook] = {}
         self.node: dict[int, Hook] = {}  # of the last operation: what `register_backward_hook` registers
+        self.with_kwargs: dict[int, bool] = {}
+        self.always_call: dict[int, bool] = {}
+
+    def add_forward_pre(self, hook: Hook, prepend: bool, with_kwargs: bool) -> RemovableHandle:
+        handle = new_handle(self.forward_pre, hook, prepend)
+        self.with_kwargs[handle.id] = with_kwargs
+        return handle
+
+    def add_forward(self, hook: Hook, prepend: bool, with_kwargs: bool, always_call: bool) -> RemovableHandle:
+        handle = new_handle(self.forward, hook, prepend)
+        self.with_kwargs[handle.id], self.always_call[handle.id] = with_kwargs, always_call
+        return handle
 
     def before(self, others: Hooks | None) -> Hooks:
         """All hooks, these first."""
@@ -104,27 +111,27 @@ def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any
         result = module.forward(*args, **kwargs)
         for identity, hook in hooks.forward.copy().items():
             pending.pop(identity, None)
-            result = _run_forward_hook(module, hook, args, kwargs, result)
+            result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
         if hooks.node:
             from ._backward_hooks import watch_last_operation
 
             watch_last_operation(module, result, tuple(hooks.node.values()))
         return result if boundary is None else boundary.watch_outputs(result)
     except Exception:
-        _run_always_called(module, pending, args, kwargs, result)
+        _run_always_called(module, hooks, pending, args, kwargs, result)
         raise
 
 
 def _run_pre_hooks(
     module: Caller, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    for hook in tuple(hooks.forward_pre.values()):
-        if not hook.with_kwargs:
-            replaced = hook.function(module, args)
+    for identity, hook in tuple(hooks.forward_pre.items()):
+        if not hooks.with_kwargs[identity]:
+            replaced = hook(module, args)
             if replaced is not None:
                 args = replaced if isinstance(replaced, tuple) else (replaced,)
             continue
-        replaced = hook.function(module, args, kwargs)
+        replaced = hook(module, args, kwargs)
         if replaced is None:
             continue
         if not (isinstance(replaced, tuple) and len(replaced) == 2):
@@ -135,18 +142,20 @@ def _run_pre_hooks(
     return args, kwargs
 
 
-def _run_forward_hook(module: Caller, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-    replaced = hook.function(module, args, kwargs, result) if hook.with_kwargs else hook.function(module, args, result)
+def _run_forward_hook(
+    module: Caller, hook: Hook, with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> Any:
+    replaced = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
     return result if replaced is None else replaced
 
 
 def _run_always_called(
-    module: Caller, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    module: Caller, hooks: Hooks, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:
-    for hook in pending.values():
-        if hook.always_call:
+    for identity, hook in pending.items():
+        if hooks.always_call[identity]:
             try:
-                result = _run_forward_hook(module, hook, args, kwargs, result)
+                result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
             except Exception as error:
                 warnings.warn(
                     "module forward hook with ``always_call=True`` raised an exception that was silenced as another "

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from ._calls import Caller
 from ._conversion import Convertible
-from ._hooks import Hook, RemovableHandle, hooks_everywhere, new_handle
+from ._hooks import RemovableHandle, hooks_everywhere, new_handle
 from ._state_dict import Stateful
 from ._tree import REGISTRATION_HOOKS
 
@@ -116,29 +116,29 @@ def indent(text: str) -> str:
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """`Module.register_forward_pre_hook` for every module; such hooks run before a module's own."""
-    return new_handle(hooks_everywhere().forward_pre, Hook(hook))
+    return hooks_everywhere().add_forward_pre(hook, prepend=False, with_kwargs=False)
 
 
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """`Module.register_forward_hook` for every module."""
-    return new_handle(hooks_everywhere().forward, Hook(hook, with_kwargs, always_call))
+    return hooks_everywhere().add_forward(hook, False, with_kwargs, always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """`Module.register_full_backward_pre_hook` for every module."""
-    return new_handle(hooks_everywhere().backward_pre, Hook(hook))
+    return new_handle(hooks_everywhere().backward_pre, hook)
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """`Module.register_full_backward_hook` for every module."""
-    return new_handle(hooks_everywhere().backward, Hook(hook))
+    return new_handle(hooks_everywhere().backward, hook)
 
 
 def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """`Module.register_backward_hook` for every module."""
-    return new_handle(hooks_everywhere().node, Hook(hook))
+    return new_handle(hooks_everywhere().node, hook)
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:

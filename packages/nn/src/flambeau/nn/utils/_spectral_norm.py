@@ -84,7 +84,7 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     if key is None:
         raise ValueError(f"spectral_norm of '{name}' not found in {module}")
     with no_grad():
-        hook: Any = module._forward_pre_hooks[key].function
+        hook: Any = module._forward_pre_hooks[key]
         weight = hook.compute_weight(module, False)
     for attribute in (name, name + "_u", name + "_v", name + "_orig"):
         delattr(module, attribute)

@@ -60,7 +60,7 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     key = find_hook(module, WeightNorm, name)
     if key is None:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
-    hook: Any = module._forward_pre_hooks[key].function
+    hook: Any = module._forward_pre_hooks[key]
     weight = hook.compute_weight(module)
     for attribute in (name, name + "_g", name + "_v"):
         delattr(module, attribute)
@@ -72,6 +72,6 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
 def find_hook(module: Module, kind: type, name: str) -> int | None:
     """The key of the hook of a kind that a module has for the weight ``name``."""
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, kind) and hook.function.name == name:  # type: ignore[attr-defined]
+        if isinstance(hook, kind) and hook.name == name:  # type: ignore[attr-defined]
             return key
     return None

@@ -74,7 +74,7 @@ class BasePruningMethod(ABC):
         method: BasePruningMethod = cls(*args, **kwargs)
         method._tensor_name = name
         if previous is not None:
-            held: Any = module._forward_pre_hooks.pop(previous).function
+            held: Any = module._forward_pre_hooks.pop(previous)
             container = held if isinstance(held, PruningContainer) else PruningContainer(held)
             container.add_pruning_method(method)
             method = container
@@ -126,7 +126,7 @@ def _check_parameter(module: Module, name: str) -> None:
 
 def _hook_of(module: Module, name: str) -> int | None:
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.function, BasePruningMethod) and hook.function._tensor_name == name:
+        if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             return key
     return None
 
@@ -383,14 +383,12 @@ def remove(module: Module, name: str) -> Module:
     key = _hook_of(module, name)
     if key is None:
         raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
-    module._forward_pre_hooks.pop(key).function.remove(module)  # type: ignore[attr-defined]
+    module._forward_pre_hooks.pop(key).remove(module)  # type: ignore[attr-defined]
     return module
 
 
 def is_pruned(module: Module) -> bool:
     """Whether a parameter of the module, or of one below it, is pruned."""
     return any(
-        isinstance(hook.function, BasePruningMethod)
-        for each in module.modules()
-        for hook in each._forward_pre_hooks.values()
+        isinstance(hook, BasePruningMethod) for each in module.modules() for hook in each._forward_pre_hooks.values()
     )
