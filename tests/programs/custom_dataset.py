@@ -118,7 +118,7 @@ def main():
         assert batches[workers][0]["landmarks"].dtype == torch.float64
     assert all(torch.equal(a["image"], b["image"]) for a, b in zip(batches[0], batches[2]))
 
-    assert sorted(x.item() for x in DataLoader(Count(3, 20), batch_size=None, num_workers=2)) == list(range(3, 20))
+    assert sorted(DataLoader(Count(3, 20), batch_size=None, num_workers=2)) == list(range(3, 20))
     assert torch.cat(list(DataLoader(Count(0, 5), batch_size=2))).tolist() == [0, 1, 2, 3, 4]
 
     generator = torch.Generator().manual_seed(42)

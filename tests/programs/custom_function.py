@@ -1,4 +1,4 @@
-"""Functions with a backward of one's own: Legendre's polynomial, straight-through rounding, gradient reversal, gradcheck."""
+"""Functions with a backward of one's own: a polynomial, straight-through rounding, gradient reversal, gradcheck."""
 
 import math
 
@@ -97,7 +97,9 @@ assert loss.item() < 15
 
 double = dict(dtype=torch.double, requires_grad=True)
 assert gradcheck(P3, (torch.randn(4, **double),)) and gradgradcheck(P3, (torch.randn(4, **double),))
-assert gradcheck(LinearFunction.apply, (torch.randn(3, 4, **double), torch.randn(2, 4, **double), torch.randn(2, **double)))
+assert gradcheck(
+    LinearFunction.apply, (torch.randn(3, 4, **double), torch.randn(2, 4, **double), torch.randn(2, **double))
+)
 assert gradgradcheck(Exp.apply, (torch.randn(3, **double),))
 
 x = torch.tensor([-2.0, -0.5, 0.5, 2.0], requires_grad=True)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 NAMES = {
     "Italian": "Rossi Bianchi Esposito Romano Colombo Ricci Marino Greco Gallo Conti Mancini Lombardi Moretti Barbieri",
     "Russian": "Ivanov Smirnov Kuznetsov Popov Sokolov Lebedev Kozlov Novikov Morozov Petrov Volkov Solovyov Vasilyev",
-    "Japanese": "Sato Suzuki Takahashi Tanaka Watanabe Yamamoto Nakamura Kobayashi Kato Yoshida Yamada Sasaki Matsumoto",
+    "Japanese": "Sato Suzuki Takahashi Tanaka Watanabe Yamamoto Nakamura Kobayashi Kato Yoshida Yamada Sasaki",
     "Irish": "O'Brien O'Connor O'Neill O'Reilly O'Sullivan O'Donnell O'Keefe O'Leary O'Shea O'Rourke O'Hara O'Dea",
 }
 ALL_LETTERS = string.ascii_letters + " .,;'"

@@ -94,7 +94,9 @@ def sample(category, first, max_length=12):
     return word
 
 
-made = {category: [sample(category, first) for first in sorted({w[0] for w in WORDS[category]})] for category in categories}
+made = {
+    category: [sample(category, first) for first in sorted({w[0] for w in WORDS[category]})] for category in categories
+}
 print(made)
 right = sum(word in WORDS[category] for category, words in made.items() for word in words)
 assert right >= 0.8 * sum(map(len, made.values()))

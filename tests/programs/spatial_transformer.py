@@ -64,9 +64,9 @@ class Net(nn.Module):
 
 
 model = Net()
-optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+optimizer = optim.Adam(model.parameters(), lr=4e-3)
 model.train()
-for step in range(150):
+for step in range(200):
     data, target = pictures(48)
     optimizer.zero_grad()
     loss = F.nll_loss(model(data), target)

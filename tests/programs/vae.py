@@ -82,8 +82,11 @@ for epoch in range(1, args.epochs + 1):
         train_loss += loss.item()
         optimizer.step()
         if batch_idx % args.log_interval == 0:
+            b = len(data)
             done, share = batch_idx * len(data), 100.0 * batch_idx / len(train_loader)
-            print(f"Train Epoch: {epoch} [{done}/{len(train_loader.dataset)} ({share:.0f}%)]\tLoss: {loss.item() / len(data):.6f}")
+            print(
+                f"Train Epoch: {epoch} [{done}/{len(train_loader.dataset)} ({share:.0f}%)]\tLoss: {loss.item() / b:.6f}"
+            )
     model.eval()
     with torch.no_grad():
         recon, mu, logvar = model(test)

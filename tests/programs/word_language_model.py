@@ -9,8 +9,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 SENTENCES = """the cat sat on the mat <eos> the dog sat on the log <eos> a cat saw a dog <eos> a dog saw the cat <eos>
-the bird sang in the tree <eos> a bird saw the mat <eos> the cat saw the bird in the tree <eos> the dog ran to the log <eos>
-the cat ran to the tree <eos> a bird sat on a log <eos>""".split()
+the bird sang in the tree <eos> a bird saw the mat <eos> the cat saw the bird in the tree <eos>
+the dog ran to the log <eos> the cat ran to the tree <eos> a bird sat on a log <eos>""".split()
 
 
 class Dictionary:
