@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "flambeau/memory.h"
+#include "kernels/scratch.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
 
@@ -97,8 +97,8 @@ void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64
     const T* from = b + j * column;
     if (column == 1 && width == W) {
       for (int64_t p = 0; p < depth; ++p) std::memcpy(to + p * W, from + p * row, W * sizeof(T));
-    } else if (row == 1 && sizeof(T) == 4) {
-      transpose(reinterpret_cast<float*>(to), W, reinterpret_cast<const float*>(from), column, width, depth);
+    } else if (row == 1) {
+      transpose(to, W, from, column, width, depth);
       for (int64_t p = 0; width < W && p < depth; ++p) std::fill(to + p * W + width, to + p * W + W, T(0));
     } else {
       for (int64_t p = 0; p < depth; ++p) {
@@ -116,9 +116,10 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   for (int64_t i = 0; i < rows; i += kRows) {
     const int64_t height = rows - i < kRows ? rows - i : kRows;
     const T* from = a + i * row;
-    if (row == 1) {
-      for (int64_t p = 0; p < depth; ++p)
-        for (int64_t r = 0; r < height; ++r) to[p * height + r] = from[p * column + r];
+    if (row == 1 && height == kRows) {
+      for (int64_t p = 0; p < depth; ++p) std::memcpy(to + p * kRows, from + p * column, kRows * sizeof(T));
+    } else if (column == 1) {
+      transpose(to, height, from, row, height, depth);
     } else {
       for (int64_t r = 0; r < height; ++r)
         for (int64_t p = 0; p < depth; ++p) to[p * height + r] = from[r * row + p * column];
@@ -126,22 +127,6 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
     to += depth * height;
   }
 }
-
-struct Scratch {  // one thread's packing buffers, kept
-  ~Scratch() {
-    if (data) deallocate(data, bytes);
-  }
-  void* get(size_t wanted) {
-    if (wanted > bytes) {
-      if (data) deallocate(data, bytes);
-      data = allocate(wanted);
-      bytes = wanted;
-    }
-    return data;
-  }
-  void* data = nullptr;
-  size_t bytes = 0;
-};
 
 template <class T>
 void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs, T beta,

@@ -100,9 +100,9 @@ struct Table {
   void (*gemm[2])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
   Jacobi jacobi[4];
-  // The image as a matrix (channels * taps, output positions), and the transpose of that, which adds.
-  void (*unfold[3])(const Patches& patches, const char* image, char* columns);
-  void (*fold[3])(const Patches& patches, const char* columns, char* image);
+  // The image as a matrix (channels * taps, output positions) with rows `row` apart, and the transpose, which adds.
+  void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);
+  void (*fold[3])(const Patches& patches, const char* columns, char* image, int64_t row);
   void (*direct[2])(int64_t rows, int64_t taps, int64_t columns, const char* weights, const char* image,
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
   void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,

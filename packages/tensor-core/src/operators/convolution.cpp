@@ -3,8 +3,8 @@
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
-// two. With stride 1 they run directly (direct_convolution.cpp); otherwise all three unfold a sample into a matrix
-// (taps, output positions) and multiply. The transposed convolution is dx(x, w) plus a bias.
+// two. With stride 1 they run directly (direct_convolution.cpp); otherwise all three unfold samples into a matrix
+// (taps, output positions) and multiply (unfolded_convolution.cpp). The transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution.h"
 #include "flambeau/parallel.h"
 #include "operators/products.h"
@@ -16,112 +16,6 @@ namespace flambeau {
 namespace {
 
 using Geometry = ConvolutionGeometry;
-
-Dtype working_type(const Tensor& t) {
-  if (!is_floating(t.dtype())) return Dtype::int64;
-  return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
-}
-Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
-
-// Unfolding copies and folding adds: float32, float64 and int64.
-int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
-template <class F>
-void dispatch_working(Dtype type, F&& f) {
-  if (type == Dtype::int64)
-    f(TypeTag<int64_t>{});
-  else
-    dispatch_real(type, f);
-}
-
-Tensor forward_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  const Dtype type = working_type(input);
-  const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
-  Tensor out = empty(g.output_shape(), type);
-  if (out.numel() == 0) return to(out, input.dtype());
-  if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
-  dispatch_working(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const auto unfold = kernels::table().unfold[kernel_index(type)];
-    const kernels::Patches patches = g.patches();
-    parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
-      const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
-      for (int64_t n = begin; n < end; ++n)
-        for (int64_t group = 0; group < g.groups; ++group) {
-          const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * product(g.size);
-          T* to = out.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
-          if (b.defined())
-            for (int64_t f = 0; f < g.group_filters(); ++f)
-              std::fill(to + f * g.positions(), to + (f + 1) * g.positions(),
-                        b.data<T>()[group * g.group_filters() + f]);
-          if (!g.plain()) unfold(patches, reinterpret_cast<const char*>(image), columns.get());
-          gemm(g.group_filters(), g.positions(), g.taps(), 1,
-               {w.data<T>() + group * g.group_filters() * g.taps(), g.taps(), 1},
-               {g.plain() ? static_cast<const void*>(image) : columns.get(), g.positions(), 1}, b.defined() ? 1 : 0,
-               reinterpret_cast<char*>(to), g.positions(), type);
-        }
-    });
-  });
-  return to(out, input.dtype());
-}
-
-Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight) {
-  const Dtype type = working_type(grad);
-  const Tensor dy = prepared(grad, type), w = prepared(weight, type);
-  if (product(g.input_shape()) == 0 || dy.numel() == 0) return to(zeros(g.input_shape(), type), grad.dtype());
-  if (is_floating(type) && g.direct()) return to(direct_input_gradient(g, dy, w), grad.dtype());
-  Tensor out = g.plain() ? empty(g.input_shape(), type) : zeros(g.input_shape(), type);
-  dispatch_working(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const auto fold = kernels::table().fold[kernel_index(type)];
-    const kernels::Patches patches = g.patches();
-    parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
-      const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
-      for (int64_t n = begin; n < end; ++n)
-        for (int64_t group = 0; group < g.groups; ++group) {
-          T* image = out.data<T>() + (n * g.channels + group * g.group_channels()) * product(g.size);
-          const T* from = dy.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
-          gemm(g.taps(), g.positions(), g.group_filters(), 1,
-               {w.data<T>() + group * g.group_filters() * g.taps(), 1, g.taps()}, {from, g.positions(), 1}, 0,
-               g.plain() ? reinterpret_cast<char*>(image) : columns.get(), g.positions(), type);
-          if (!g.plain()) fold(patches, columns.get(), reinterpret_cast<char*>(image));
-        }
-    });
-  });
-  return to(out, grad.dtype());
-}
-
-Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
-  const Dtype type = working_type(input);
-  const Tensor x = prepared(input, type), dy = prepared(grad, type);
-  if (x.numel() == 0 || dy.numel() == 0) return to(zeros(g.weight_shape(), type), input.dtype());
-  if (is_floating(type) && g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
-  const int64_t parts = std::min(kConvolutionParts, g.batch), weights = g.filters * g.taps();
-  Tensor partial = empty({parts, weights}, type);
-  dispatch_working(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const auto unfold = kernels::table().unfold[kernel_index(type)];
-    const kernels::Patches patches = g.patches();
-    const int64_t grain = std::max<int64_t>(1, sample_grain(g) * parts / g.batch);
-    parallel_items(parts, grain, [&](int64_t begin, int64_t end) {
-      const Block columns(g.plain() ? 0 : g.taps() * g.positions() * int64_t(sizeof(T)));
-      for (int64_t part = begin; part < end; ++part) {
-        const int64_t first = g.batch * part / parts, last = g.batch * (part + 1) / parts;
-        for (int64_t n = first; n < last; ++n)
-          for (int64_t group = 0; group < g.groups; ++group) {
-            const T* image = x.data<T>() + (n * g.channels + group * g.group_channels()) * product(g.size);
-            const T* from = dy.data<T>() + (n * g.filters + group * g.group_filters()) * g.positions();
-            if (!g.plain()) unfold(patches, reinterpret_cast<const char*>(image), columns.get());
-            T* to = partial.data<T>() + part * weights + group * g.group_filters() * g.taps();
-            gemm(g.group_filters(), g.taps(), g.positions(), 1, {from, g.positions(), 1},
-                 {g.plain() ? static_cast<const void*>(image) : columns.get(), 1, g.positions()}, n == first ? 0 : 1,
-                 reinterpret_cast<char*>(to), g.taps(), type);
-          }
-      }
-    });
-  });
-  return to(reshape(parts == 1 ? partial : sum(partial, Shape{0}, false, std::nullopt), g.weight_shape()),
-            input.dtype());
-}
 
 Shape all_but_channels(const Geometry& g) {
   Shape dims{0};
@@ -164,7 +58,7 @@ Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, co
   Tensor out;
   {
     NoRecording off;
-    out = forward_values(g, input, weight, bias);
+    out = convolution_values(g, input, weight, bias);
   }
   if (recording(input, weight, bias))
     record("Convolution", out, {&input, &weight, &bias}, {&input, &weight}, [g](const Context& c) {

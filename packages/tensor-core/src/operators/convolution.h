@@ -26,8 +26,26 @@ struct ConvolutionGeometry {
   bool plain() const {  // a 1x1 convolution: the image already is the matrix
     return product(kernel) == 1 && product(stride) == 1 && padding == Sizes{0, 0, 0};
   }
-  // Whether Note [Direct convolution] in kernels/direct_convolution.cpp applies.
-  bool direct() const {
+  bool whole() const {  // the kernel covers the image: one position, a product of flat images
+    return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
+  }
+  // Whether Note [Direct convolution] in kernels/direct_convolution.cpp applies, and does not compute much more than is
+  // asked for: positions come in steps, rows at the width of the padded image.
+  bool direct() const { return unit() && lanes(out, size[2] + 2 * padding[2]) <= 2.5 * double(positions()); }
+  bool direct_gradient() const {
+    return unit() && lanes(size, out[2] + 2 * (reach(2) - padding[2])) <= 4.0 * double(positions());
+  }
+  kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
+  Shape input_shape() const { return shape(batch, channels, size); }
+  Shape weight_shape() const { return shape(filters, group_channels(), kernel); }
+  Shape output_shape() const { return shape(batch, filters, out); }
+
+ private:
+  static double lanes(const Sizes& positions, int64_t width) {
+    constexpr int64_t kStep = 48;
+    return double((positions[0] * positions[1] * width + kStep - 1) / kStep * kStep);
+  }
+  bool unit() const {  // stride 1, and an image and weights that fit
     if (product(stride) != 1 || plain()) return false;
     double image = double(group_channels()), gradient = double(group_filters());
     for (int i = 0; i < 3; ++i) {
@@ -38,12 +56,6 @@ struct ConvolutionGeometry {
     }
     return std::max(image, gradient) < double(1 << 30);
   }
-  kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
-  Shape input_shape() const { return shape(batch, channels, size); }
-  Shape weight_shape() const { return shape(filters, group_channels(), kernel); }
-  Shape output_shape() const { return shape(batch, filters, out); }
-
- private:
   Shape shape(int64_t first, int64_t second, const Sizes& sizes) const {
     Shape s{first, second};
     s.append(sizes.end() - dims, sizes.end());
@@ -78,6 +90,11 @@ inline constexpr int64_t kConvolutionParts = 16;
 inline int64_t sample_grain(const ConvolutionGeometry& g) {
   return std::max<int64_t>(1, 300000 / (g.filters * g.taps() * g.positions() + 1));
 }
+
+// The values of Note [Convolution]'s three functions, by whichever way is quicker (unfolded_convolution.cpp).
+Tensor convolution_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
+Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
 // For contiguous float32 or float64 operands and geometries with direct(). Nothing is recorded.
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);

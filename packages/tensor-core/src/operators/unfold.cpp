@@ -35,7 +35,7 @@ Tensor unfold_batch(const Window& w, const Tensor& image) {
     const int64_t size = item_size(type);
     parallel_items(x.size(0), std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
-        unfold(p, x.bytes() + n * w.image() * size, out.bytes() + n * w.columns() * size);
+        unfold(p, x.bytes() + n * w.image() * size, out.bytes() + n * w.columns() * size, product(p.out));
     });
     out = to(out, image.dtype());
   }
@@ -56,7 +56,7 @@ Tensor fold_batch(const Window& w, const Tensor& columns) {
     const int64_t size = item_size(type);
     parallel_items(x.size(0), std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
-        fold(p, x.bytes() + n * w.columns() * size, out.bytes() + n * w.image() * size);
+        fold(p, x.bytes() + n * w.columns() * size, out.bytes() + n * w.image() * size, product(p.out));
     });
     out = to(out, columns.dtype());
   }

@@ -1,0 +1,237 @@
+// Convolutions by unfolding, and their gradients: the values, of every real dtype.
+//
+// Note [Unfolding]
+// A sample becomes a matrix (taps, output positions), and the convolution a product with the weight (filters, taps). A
+// product wants columns: where a sample has few positions, several samples stand side by side in one matrix. How many
+// depends on the geometry alone, so results do not depend on the number of threads.
+#include <algorithm>
+#include <cstring>
+
+#include "flambeau/parallel.h"
+#include "operators/convolution.h"
+#include "operators/products.h"
+
+namespace flambeau {
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
+
+Dtype working_type(const Tensor& t) {
+  if (!is_floating(t.dtype())) return Dtype::int64;
+  return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+}
+Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
+
+// Unfolding copies and folding adds: float32, float64 and int64.
+int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
+template <class F>
+void dispatch_working(Dtype type, F&& f) {
+  if (type == Dtype::int64)
+    f(TypeTag<int64_t>{});
+  else
+    dispatch_real(type, f);
+}
+
+// The matrices of one group of a few samples, [first, first + count).
+template <class T>
+class Unfolded {
+ public:
+  Unfolded(const Geometry& g, int kernel, int64_t most)
+      : g(g),
+        kernel(kernel),
+        in_place(g.plain() && most == 1),
+        alone(most == 1),
+        columns_(in_place ? 1 : g.taps() * most * g.positions() * int64_t(sizeof(T))),
+        rows_(alone ? 1 : g.group_filters() * most * g.positions() * int64_t(sizeof(T))) {}
+
+  // (taps, count * positions) of images; without a copy where the image already is the matrix.
+  const T* unfold(const T* input, int64_t group, int64_t first, int64_t count) {
+    if (in_place) return image(input, group, first);
+    const int64_t grain = std::max<int64_t>(1, 50000 / (g.taps() * g.positions() + 1));
+    parallel_items(count, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        kernels::table().unfold[kernel](
+            g.patches(), reinterpret_cast<const char*>(image(input, group, first + i)),
+            reinterpret_cast<char*>(columns_.get()) + i * g.positions() * int64_t(sizeof(T)), count * g.positions());
+    });
+    return reinterpret_cast<const T*>(columns_.get());
+  }
+  // Where to write such a matrix, and adding it to the images then.
+  T* columns(T* input, int64_t group, int64_t first) {
+    return in_place ? image(input, group, first) : reinterpret_cast<T*>(columns_.get());
+  }
+  void fold(T* input, int64_t group, int64_t first, int64_t count) {
+    if (in_place) return;
+    for (int64_t i = 0; i < count; ++i)
+      kernels::table().fold[kernel](g.patches(), columns_.get() + i * g.positions() * int64_t(sizeof(T)),
+                                    reinterpret_cast<char*>(image(input, group, first + i)), count * g.positions());
+  }
+
+  // (filters, count * positions) of outputs; where to write such a matrix, and taking it apart then.
+  const T* gather(const T* output, int64_t group, int64_t first, int64_t count) {
+    if (alone) return line(output, group, first, 0);
+    each_line(count, [&](int64_t i, int64_t filter, T* row) {
+      std::memcpy(row, line(output, group, first + i, filter), size_t(g.positions()) * sizeof(T));
+    });
+    return reinterpret_cast<const T*>(rows_.get());
+  }
+  T* rows(T* output, int64_t group, int64_t first) {
+    return alone ? line(output, group, first, 0) : reinterpret_cast<T*>(rows_.get());
+  }
+  void scatter(T* output, int64_t group, int64_t first, int64_t count) {
+    if (alone) return;
+    each_line(count, [&](int64_t i, int64_t filter, const T* row) {
+      std::memcpy(line(output, group, first + i, filter), row, size_t(g.positions()) * sizeof(T));
+    });
+  }
+
+ private:
+  template <class P>
+  P* image(P* input, int64_t group, int64_t sample) const {
+    return input + (sample * g.channels + group * g.group_channels()) * product(g.size);
+  }
+  template <class P>
+  P* line(P* output, int64_t group, int64_t sample, int64_t filter) const {
+    return output + (sample * g.filters + group * g.group_filters() + filter) * g.positions();
+  }
+  template <class F>
+  void each_line(int64_t count, F&& f) {
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t filter = 0; filter < g.group_filters(); ++filter)
+        f(i, filter, reinterpret_cast<T*>(rows_.get()) + (filter * count + i) * g.positions());
+  }
+
+  const Geometry& g;
+  const int kernel;
+  const bool in_place, alone;
+  const Block columns_, rows_;
+};
+
+// Samples side by side, for about that many columns.
+int64_t samples_together(const Geometry& g, int64_t columns) {
+  return std::clamp<int64_t>(columns / g.positions(), 1, std::max<int64_t>(g.batch, 1));
+}
+
+// Calls part(matrices, group, first, count) for every few samples, in parallel.
+template <class T, class F>
+void each_part(const Geometry& g, Dtype type, F&& part) {
+  constexpr int64_t kColumns = 128;
+  const int64_t together = samples_together(g, kColumns), parts = (g.batch + together - 1) / together;
+  parallel_items(parts, std::max<int64_t>(1, sample_grain(g) / together), [&](int64_t begin, int64_t end) {
+    Unfolded<T> matrices(g, kernel_index(type), together);
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t group = 0; group < g.groups; ++group)
+        part(matrices, group, i * together, std::min(together, g.batch - i * together));
+  });
+}
+
+// The three functions where the kernel covers the image.
+template <class T>
+void whole_forward(const Geometry& g, const T* x, const T* w, const T* bias, T* out, Dtype type) {
+  const int64_t filters = g.group_filters(), taps = g.taps();
+  if (bias)
+    for (int64_t n = 0; n < g.batch; ++n) std::copy(bias, bias + g.filters, out + n * g.filters);
+  for (int64_t group = 0; group < g.groups; ++group)
+    gemm(g.batch, filters, taps, 1, {x + group * taps, g.groups * taps, 1}, {w + group * filters * taps, 1, taps},
+         bias ? 1 : 0, reinterpret_cast<char*>(out + group * filters), g.filters, type);
+}
+template <class T>
+void whole_input_gradient(const Geometry& g, const T* dy, const T* w, T* out, Dtype type) {
+  const int64_t filters = g.group_filters(), taps = g.taps();
+  for (int64_t group = 0; group < g.groups; ++group)
+    gemm(g.batch, taps, filters, 1, {dy + group * filters, g.filters, 1}, {w + group * filters * taps, taps, 1}, 0,
+         reinterpret_cast<char*>(out + group * taps), g.groups * taps, type);
+}
+template <class T>
+void whole_weight_gradient(const Geometry& g, const T* x, const T* dy, T* out, Dtype type) {
+  const int64_t filters = g.group_filters(), taps = g.taps();
+  for (int64_t group = 0; group < g.groups; ++group)
+    gemm(filters, taps, g.batch, 1, {dy + group * filters, 1, g.filters}, {x + group * taps, g.groups * taps, 1}, 0,
+         reinterpret_cast<char*>(out + group * filters * taps), taps, type);
+}
+
+}  // namespace
+
+Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const Dtype type = working_type(input);
+  const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
+  Tensor out = empty(g.output_shape(), type);
+  if (out.numel() == 0) return to(out, input.dtype());
+  if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
+  dispatch_working(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (g.whole())
+      return whole_forward(g, x.data<T>(), w.data<T>(), b.defined() ? b.data<T>() : nullptr, out.data<T>(), type);
+    each_part<T>(g, type, [&](Unfolded<T>& matrices, int64_t group, int64_t first, int64_t count) {
+      const int64_t filters = g.group_filters(), width = count * g.positions();
+      T* to = matrices.rows(out.data<T>(), group, first);
+      if (b.defined())
+        for (int64_t f = 0; f < filters; ++f)
+          std::fill(to + f * width, to + (f + 1) * width, b.data<T>()[group * filters + f]);
+      gemm(filters, width, g.taps(), 1, {w.data<T>() + group * filters * g.taps(), g.taps(), 1},
+           {matrices.unfold(x.data<T>(), group, first, count), width, 1}, b.defined() ? 1 : 0,
+           reinterpret_cast<char*>(to), width, type);
+      matrices.scatter(out.data<T>(), group, first, count);
+    });
+  });
+  return to(out, input.dtype());
+}
+
+Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight) {
+  const Dtype type = working_type(grad);
+  const Tensor dy = prepared(grad, type), w = prepared(weight, type);
+  if (product(g.input_shape()) == 0 || dy.numel() == 0) return to(zeros(g.input_shape(), type), grad.dtype());
+  if (is_floating(type) && g.direct_gradient()) return to(direct_input_gradient(g, dy, w), grad.dtype());
+  Tensor out = zeros(g.input_shape(), type);
+  dispatch_working(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (g.whole()) return whole_input_gradient(g, dy.data<T>(), w.data<T>(), out.data<T>(), type);
+    each_part<T>(g, type, [&](Unfolded<T>& matrices, int64_t group, int64_t first, int64_t count) {
+      const int64_t filters = g.group_filters(), width = count * g.positions();
+      gemm(g.taps(), width, filters, 1, {w.data<T>() + group * filters * g.taps(), 1, g.taps()},
+           {matrices.gather(dy.data<T>(), group, first, count), width, 1}, 0,
+           reinterpret_cast<char*>(matrices.columns(out.data<T>(), group, first)), width, type);
+      matrices.fold(out.data<T>(), group, first, count);
+    });
+  });
+  return to(out, grad.dtype());
+}
+
+// Samples are summed in a few parts, which threads share, unless the weights are so many that adding the parts up would
+// count: then the threads share each product.
+Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
+  constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
+  const Dtype type = working_type(input);
+  const Tensor x = prepared(input, type), dy = prepared(grad, type);
+  if (x.numel() == 0 || dy.numel() == 0) return to(zeros(g.weight_shape(), type), input.dtype());
+  if (is_floating(type) && g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
+  const int64_t filters = g.group_filters(), weights = g.filters * g.taps();
+  const int64_t parts =
+      g.whole() ? 1 : std::clamp<int64_t>(kPartialSums / weights, 1, std::min(kConvolutionParts, g.batch));
+  const int64_t together = std::min(samples_together(g, kColumns), (g.batch + parts - 1) / parts);
+  Tensor partial = empty({parts, weights}, type);
+  dispatch_working(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (g.whole()) return whole_weight_gradient(g, x.data<T>(), dy.data<T>(), partial.data<T>(), type);
+    const auto sum_part = [&](int64_t part, Unfolded<T>& matrices) {
+      const int64_t first = g.batch * part / parts, last = g.batch * (part + 1) / parts;
+      for (int64_t n = first; n < last; n += together)
+        for (int64_t group = 0; group < g.groups; ++group) {
+          const int64_t count = std::min(together, last - n), width = count * g.positions();
+          T* to = partial.data<T>() + part * weights + group * filters * g.taps();
+          gemm(filters, g.taps(), width, 1, {matrices.gather(dy.data<T>(), group, n, count), width, 1},
+               {matrices.unfold(x.data<T>(), group, n, count), 1, width}, n == first ? 0 : 1,
+               reinterpret_cast<char*>(to), g.taps(), type);
+        }
+    };
+    parallel_items(parts, std::max<int64_t>(1, sample_grain(g) * parts / g.batch), [&](int64_t begin, int64_t end) {
+      Unfolded<T> matrices(g, kernel_index(type), together);
+      for (int64_t part = begin; part < end; ++part) sum_part(part, matrices);
+    });
+  });
+  return to(reshape(parts == 1 ? partial : sum(partial, Shape{0}, false, std::nullopt), g.weight_shape()),
+            input.dtype());
+}
+
+}  // namespace flambeau
