@@ -1,0 +1,135 @@
+"""A model as a graph of TensorBoard: the nodes that autograd records, each in the scope of the layer that made it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from tensorboardX.proto.attr_value_pb2 import AttrValue
+from tensorboardX.proto.graph_pb2 import GraphDef
+from tensorboardX.proto.node_def_pb2 import NodeDef
+from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboardX.proto.versions_pb2 import VersionDef
+
+import flambeau
+from flambeau import Tensor
+
+
+def graph_of(model: Any, arguments: Any) -> GraphDef:
+    """The graph of ``model(*arguments)``. Raises: RuntimeError if no output requires grad."""
+    given = arguments if isinstance(arguments, (tuple, list)) else () if arguments is None else (arguments,)
+    inputs = [_watched(value) for value in given]
+    layers = _Layers(model)
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with flambeau.enable_grad(), layers:
+            outputs = [value for value in _tensors(model(*inputs)) if value.requires_grad]
+    finally:
+        for module in training:
+            module.training = True
+    if not outputs:
+        raise RuntimeError("add_graph: no output of the model requires grad, so that nothing of it is recorded")
+    leaves = {id(p): (f"{layers.top}/{name.replace('.', '/')}", "Parameter") for name, p in model.named_parameters()}
+    leaves |= {id(x): (f"input/{i}", "Input") for i, x in enumerate(inputs) if isinstance(x, Tensor)}
+    return _Drawing(layers, leaves).draw(outputs)
+
+
+def _watched(value: Any) -> Any:
+    """A tensor that autograd sees where it can: so the inputs are nodes of the graph, too."""
+    if isinstance(value, Tensor):
+        copy = value.detach()
+        return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
+    return value
+
+
+def _tensors(value: Any) -> Iterable[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(each)
+
+
+class _Layers:
+    """While it is entered, notes which layer of a model made each node: the innermost."""
+
+    def __init__(self, model: Any) -> None:
+        self.top = type(model).__name__
+        self.scopes: dict[Any, str] = {}
+        self._model = model
+        self._starts: list[int] = []
+        self._handles: list[Any] = []
+        self._probe = flambeau.ones(1, requires_grad=True)
+
+    def __enter__(self) -> None:
+        for name, module in self._model.named_modules():
+            scope = "/".join([self.top, *filter(None, name.split("."))])
+            self._handles.append(module.register_forward_pre_hook(lambda module, args: self._enter()))
+            self._handles.append(module.register_forward_hook(lambda module, args, out, s=scope: self._leave(out, s)))
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _enter(self) -> None:
+        self._starts.append((self._probe * 1).grad_fn._sequence_nr)
+
+    def _leave(self, result: Any, scope: str) -> None:
+        start = self._starts.pop()
+        waiting = [tensor.grad_fn for tensor in _tensors(result)]
+        while waiting:
+            node: Any = waiting.pop()
+            if node is None or node in self.scopes or node.name() == "AccumulateGrad" or node._sequence_nr < start:
+                continue
+            self.scopes[node] = scope
+            waiting += [following for following, _ in node.next_functions]
+
+
+class _Drawing:
+    """Turns nodes into NodeDefs with names of their own."""
+
+    def __init__(self, layers: _Layers, leaves: dict[int, tuple[str, str]]) -> None:
+        self._layers, self._leaves = layers, leaves
+        self._names: dict[Any, str] = {}
+        self._used: Counter[str] = Counter()
+        self._graph = GraphDef(versions=VersionDef(producer=22))
+
+    def draw(self, outputs: list[Tensor]) -> GraphDef:
+        edges = [flambeau.autograd.graph.get_gradient_edge(output) for output in outputs]
+        order = _inputs_first([edge.node for edge in edges])
+        for node in order:
+            self._add(node)
+        for place, edge in enumerate(edges):
+            self._graph.node.append(NodeDef(name=f"output/{place}", op="Output", input=[self._names[edge.node]]))
+        return self._graph
+
+    def _add(self, node: Any) -> None:
+        if node.name() == "AccumulateGrad":
+            name, operator = self._leaves.get(id(node.variable), (f"{self._layers.top}/constant", "Constant"))
+        else:
+            operator = node.name().removesuffix("Backward0")
+            name = f"{self._layers.scopes.get(node, self._layers.top)}/{operator}"
+        self._used[name] += 1
+        self._names[node] = name if self._used[name] == 1 else f"{name}_{self._used[name] - 1}"
+        inputs = [self._names[following] for following, _ in node.next_functions if following is not None]
+        shapes = [
+            TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in shape]) for shape, _ in node._output_sizes
+        ]
+        attributes = {"_output_shapes": AttrValue(list=AttrValue.ListValue(shape=shapes))}
+        self._graph.node.append(NodeDef(name=self._names[node], op=operator, input=inputs, attr=attributes))
+
+
+def _inputs_first(roots: list[Any]) -> list[Any]:
+    """The nodes that lead to ``roots``, each after those it takes its inputs from."""
+    order: dict[Any, None] = {}
+    stack = [(root, False) for root in roots]
+    while stack:
+        node, entered = stack.pop()
+        if node in order:
+            continue
+        if entered:
+            order[node] = None
+            continue
+        stack.append((node, True))
+        stack += [(following, False) for following, _ in node.next_functions if following is not None]
+    return list(order)

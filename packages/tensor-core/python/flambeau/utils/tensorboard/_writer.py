@@ -1,0 +1,113 @@
+"""tensorboardX's SummaryWriter, to which tensors are arrays."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorboardX
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.writer import FileWriter
+
+import flambeau
+from flambeau import Tensor
+from flambeau.utils.tensorboard._graph import graph_of
+
+__all__ = ["FileWriter", "SummaryWriter"]
+
+
+def _as_array(value: Any) -> Any:
+    """``value`` with its tensors, also those in lists, tuples and dicts, as arrays."""
+    if isinstance(value, Tensor):
+        # NumPy has no bfloat16.
+        return (value.float() if value.dtype is flambeau.bfloat16 else value).detach().cpu().numpy()
+    if type(value) in (list, tuple):
+        return type(value)(map(_as_array, value))
+    if type(value) is dict:
+        return {key: _as_array(each) for key, each in value.items()}
+    return value
+
+
+def _taking_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(self, *map(_as_array, args), **_as_array(kwargs))
+
+    return call
+
+
+class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
+    """Writes scalars, images, histograms, text, figures, embeddings, hyperparameters and graphs for TensorBoard.
+
+    The methods are tensorboardX's, with PyTorch's signatures: ``add_scalar(tag, value, step)`` and so on. Where they
+    take arrays they take tensors, of any dtype and with or without history.
+
+    Args:
+        log_dir: the folder; by default one below ``runs`` named after the time, the host and ``comment``.
+        comment: appended to the default folder's name.
+        purge_step: steps from this one on that stand in earlier event files of the folder are forgotten.
+        max_queue: events that wait at most before they are written.
+        flush_secs: seconds that they wait at most.
+        filename_suffix: appended to the name of the event file.
+    """
+
+    def __init__(
+        self,
+        log_dir: Any = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,
+        flush_secs: int = 120,
+        filename_suffix: str = "",
+        **options: Any,
+    ) -> None:
+        log_dir = None if log_dir is None else str(log_dir)
+        super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix, **options)
+        self.log_dir = self.logdir
+
+    def get_logdir(self) -> str:
+        """The folder of the event file."""
+        return str(self.logdir)
+
+    def add_graph(
+        self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
+    ) -> None:
+        """Add what ``model`` computes: its operators, grouped by layer, with shapes, parameters and inputs.
+
+        The model runs once, in evaluation mode, and what autograd records of it is what is drawn.
+
+        Args:
+            model: a Module.
+            input_to_model: its argument, or a tuple of its arguments.
+            verbose: whether to print the graph.
+            use_strict_trace: has no effect.
+        Raises: RuntimeError if no output requires grad.
+        """
+        graph = graph_of(model, input_to_model)
+        if verbose:
+            print(graph)
+        self._get_file_writer().add_event(Event(graph_def=graph.SerializeToString()))
+
+    def add_hparams(
+        self,
+        hparam_dict: dict[str, Any],
+        metric_dict: dict[str, Any],
+        hparam_domain_discrete: dict[str, Any] | None = None,
+        run_name: str | None = None,
+        global_step: int | None = None,
+    ) -> None:
+        """Add hyperparameters and the metrics they led to, as a run of its own in the folder ``run_name``.
+
+        ``hparam_domain_discrete`` has no effect: TensorBoard finds the values that occur.
+        """
+        parameters, metrics = ({k: _plain(v) for k, v in each.items()} for each in (hparam_dict, metric_dict))
+        super().add_hparams(parameters, metrics, run_name or str(time.time()), global_step)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value
+
+
+for _name in dir(tensorboardX.SummaryWriter):
+    if _name.startswith("add_") and _name not in vars(SummaryWriter):
+        setattr(SummaryWriter, _name, _taking_tensors(getattr(tensorboardX.SummaryWriter, _name)))
