@@ -1,0 +1,37 @@
+"""How the models' weights begin."""
+
+from __future__ import annotations
+
+from flambeau import nn
+
+
+def init_convolutional(model: nn.Module, linear_std: float | None = 0.01) -> None:
+    """The layers of a network with ReLU: convolutions by their outputs, normalisations as the identity.
+
+    Args:
+        linear_std: of the linear layers' weights, which are normal, with biases of 0; None leaves them as they are.
+    Source: He et al. 2015, arXiv:1502.01852.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            if module.weight is not None and module.bias is not None:
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear) and linear_std is not None:
+            nn.init.normal_(module.weight, 0, linear_std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def make_divisible(value: float, divisor: int, min_value: int | None = None) -> int:
+    """The multiple of a divisor nearest to a number of channels, which is not below nine tenths of it.
+
+    >>> make_divisible(30, 8), make_divisible(33, 8), make_divisible(11, 8)
+    (32, 32, 16)
+    """
+    rounded = max(min_value or divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded

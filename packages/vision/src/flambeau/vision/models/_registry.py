@@ -1,0 +1,90 @@
+"""The models by name, and what their builders share."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import flambeau as fb
+from flambeau import nn
+
+M = TypeVar("M", bound=nn.Module)
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+
+_NO_WEIGHTS = (
+    "flambeau does not publish weights ({asked!r}). Fetch the file that torchvision publishes for {name} once and pass "
+    'its path, {name}(weights="{name}.pth"), or load it: model.load_state_dict(flambeau.load("{name}.pth"))'
+)
+
+
+def register_model(builder: Callable[..., M]) -> Callable[..., M]:
+    """Put a builder on the list, and give it the arguments that all have.
+
+    ``weights`` is None for random ones or the path of a saved ``state_dict``, PyTorch's ``.pth`` included.
+    ``pretrained`` is the older name for asking for published ones; ``progress`` is accepted and not used.
+    """
+
+    @functools.wraps(builder)
+    def build(*, weights: Any = None, pretrained: bool = False, progress: bool = True, **options: Any) -> M:
+        path = _path_of(builder.__name__, True if weights is None and pretrained else weights)
+        model = builder(**options)
+        if path is not None:
+            model.load_state_dict(fb.load(path))
+        return model
+
+    _BUILDERS[builder.__name__] = build
+    return build
+
+
+def _path_of(name: str, weights: Any) -> Any:
+    if weights is None or weights is False:
+        return None
+    if isinstance(weights, os.PathLike) or (isinstance(weights, str) and os.path.exists(weights)):
+        return weights
+    if isinstance(weights, str) and (os.sep in weights or os.path.splitext(weights)[1]):
+        raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
+    raise NotImplementedError(_NO_WEIGHTS.format(name=name, asked=weights))
+
+
+def list_models(include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[str]:
+    """The names of the models, sorted.
+
+    Args:
+        include, exclude: patterns such as ``"resnet*"``, one or several.
+
+    >>> list_models("resnet*", exclude="*1*")
+    ['resnet34', 'resnet50']
+    """
+
+    def matching(patterns: str | Iterable[str]) -> set[str]:
+        listed = [patterns] if isinstance(patterns, str) else patterns
+        return {name for pattern in listed for name in fnmatch.filter(_BUILDERS, pattern)}
+
+    names = set(_BUILDERS) if include is None else matching(include)
+    return sorted(names - matching(exclude or ()))
+
+
+def get_model_builder(name: str) -> Callable[..., nn.Module]:
+    """The function that builds a model.
+
+    Raises: ValueError if there is none of this name.
+    """
+    try:
+        return _BUILDERS[name.lower()]
+    except KeyError:
+        raise ValueError(f"Unknown model {name}. There are: {', '.join(list_models())}") from None
+
+
+def get_model(name: str, **config: Any) -> nn.Module:
+    """A model by its name, with the arguments of its builder.
+
+    Raises: ValueError if there is none of this name.
+
+    >>> get_model("resnet18", num_classes=10).fc
+    Linear(in_features=512, out_features=10, bias=True)
+    """
+    return get_model_builder(name)(**config)

@@ -1,0 +1,89 @@
+"""The two networks of DCGAN, with the keys of PyTorch's example."""
+
+from __future__ import annotations
+
+import flambeau as fb
+from flambeau import nn
+
+
+def _stages(image_size: int) -> int:
+    stages = image_size.bit_length() - 3
+    if image_size < 8 or image_size != 4 << stages:
+        raise ValueError(f"image_size should be a power of two from 8 on; got {image_size}")
+    return stages
+
+
+def _initialize(model: nn.Module) -> None:
+    """Normal weights of deviation 0.02, as in the paper; those of the normalisations about 1."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)  # type: ignore[arg-type]
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+
+class DCGANGenerator(nn.Module):
+    """Noise into images, by transposed convolutions that double them.
+
+    Args:
+        latent_size: channels of the noise, nz.
+        features: channels before the image's own, ngf; each stage before has twice as many.
+        channels: of the image, nc.
+        image_size: its height and width, a power of two.
+    Raises: ValueError for another image size.
+
+    Shapes: ``(N, latent_size, 1, 1)`` to ``(N, channels, image_size, image_size)`` in -1..1.
+    Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.
+
+    >>> tuple(DCGANGenerator(features=8, image_size=16)(fb.randn(2, 100, 1, 1)).shape)
+    (2, 3, 16, 16)
+    """
+
+    def __init__(self, latent_size: int = 100, features: int = 64, channels: int = 3, image_size: int = 64) -> None:
+        super().__init__()
+        width = features << (_stages(image_size) - 1)
+        first = nn.ConvTranspose2d(latent_size, width, 4, 1, 0, bias=False)
+        layers: list[nn.Module] = [first, nn.BatchNorm2d(width), nn.ReLU(True)]
+        while width > features:
+            doubling = nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)
+            layers += [doubling, nn.BatchNorm2d(width // 2), nn.ReLU(True)]
+            width //= 2
+        self.main = nn.Sequential(*layers, nn.ConvTranspose2d(features, channels, 4, 2, 1, bias=False), nn.Tanh())
+        _initialize(self)
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        images: fb.Tensor = self.main(input)
+        return images
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images into the probability that they are real, by convolutions that halve them.
+
+    Args:
+        features: channels after the first convolution, ndf; each stage after has twice as many.
+        channels: of the image, nc.
+        image_size: its height and width, a power of two.
+    Raises: ValueError for another image size.
+
+    Shapes: ``(N, channels, image_size, image_size)`` to ``(N,)`` in 0..1.
+    Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.
+
+    >>> tuple(DCGANDiscriminator(features=8, image_size=16)(fb.zeros(2, 3, 16, 16)).shape)
+    (2,)
+    """
+
+    def __init__(self, features: int = 64, channels: int = 3, image_size: int = 64) -> None:
+        super().__init__()
+        width = features
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
+        for _ in range(_stages(image_size) - 1):
+            halving = nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False)
+            layers += [halving, nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2, inplace=True)]
+            width *= 2
+        self.main = nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 0, bias=False), nn.Sigmoid())
+        _initialize(self)
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        probabilities: fb.Tensor = self.main(input)
+        return probabilities.view(-1)

@@ -1,0 +1,235 @@
+"""MobileNet V2 and V3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import flambeau as fb
+from flambeau import nn
+
+from ..ops._layers import Conv2dNormActivation, SqueezeExcitation
+from ._initialization import init_convolutional, make_divisible
+from ._registry import register_model
+
+Norm = Callable[[int], nn.Module]
+
+
+class InvertedResidual(nn.Module):
+    """V2's block: to more channels, a depthwise convolution, to few channels, beside the input where they fit."""
+
+    def __init__(self, inp: int, oup: int, stride: int, expand_ratio: float, norm_layer: Norm = nn.BatchNorm2d) -> None:
+        super().__init__()
+        if stride not in (1, 2):
+            raise ValueError(f"stride should be 1 or 2 instead of {stride}")
+        hidden = round(inp * expand_ratio)
+        activated = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
+        layers: list[nn.Module] = [] if expand_ratio == 1 else [activated(inp, hidden, kernel_size=1)]
+        layers += [
+            activated(hidden, hidden, stride=stride, groups=hidden),
+            nn.Conv2d(hidden, oup, 1, 1, 0, bias=False),
+            norm_layer(oup),
+        ]
+        self.use_res_connect = stride == 1 and inp == oup
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = x + self.conv(x) if self.use_res_connect else self.conv(x)
+        return result
+
+
+# Expansion, channels, repetitions, stride of the first: table 2 of the paper.
+_V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
+class MobileNetV2(nn.Module):
+    """Inverted residuals with linear bottlenecks.
+
+    Args:
+        num_classes: how many scores come out.
+        width_mult: times as many channels in each layer.
+        inverted_residual_setting: expansion, channels, repetitions and stride of each stage.
+        round_nearest: the channels are multiples of it.
+        norm_layer: BatchNorm2d by default.
+        dropout: before the last layer.
+
+    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Source: Sandler et al. 2018, arXiv:1801.04381.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        width_mult: float = 1.0,
+        inverted_residual_setting: Sequence[Sequence[int]] | None = None,
+        round_nearest: int = 8,
+        norm_layer: Norm | None = None,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        norm = norm_layer or nn.BatchNorm2d
+        setting = _V2 if inverted_residual_setting is None else inverted_residual_setting
+        if len(setting) == 0 or len(setting[0]) != 4:
+            raise ValueError(f"inverted_residual_setting should be a list of 4-element lists, got {setting}")
+        channels = make_divisible(32 * width_mult, round_nearest)
+        self.last_channel = make_divisible(1280 * max(1.0, width_mult), round_nearest)
+        activated = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=nn.ReLU6)
+        features: list[nn.Module] = [activated(3, channels, stride=2)]
+        for expansion, width, repetitions, stride in setting:
+            outputs = make_divisible(width * width_mult, round_nearest)
+            for repetition in range(repetitions):
+                features.append(InvertedResidual(channels, outputs, 1 if repetition else stride, expansion, norm))
+                channels = outputs
+        features.append(activated(channels, self.last_channel, kernel_size=1))
+        self.features = nn.Sequential(*features)
+        self.classifier = nn.Sequential(nn.Dropout(p=dropout), nn.Linear(self.last_channel, num_classes))
+        init_convolutional(self)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        pooled = nn.functional.adaptive_avg_pool2d(self.features(x), (1, 1))
+        scores: fb.Tensor = self.classifier(fb.flatten(pooled, 1))
+        return scores
+
+
+class BlockConfig(NamedTuple):
+    """A row of V3's tables: what a block's channels, kernel, activation (RE or HS) and stride are."""
+
+    input_channels: int
+    kernel: int
+    expanded_channels: int
+    out_channels: int
+    use_se: bool
+    activation: str
+    stride: int
+    dilation: int = 1
+
+
+class _InvertedResidualV3(nn.Module):
+    """V3's block: as V2's, with squeeze and excitation and hard swish where its table has them."""
+
+    def __init__(self, config: BlockConfig, norm_layer: Norm) -> None:
+        super().__init__()
+        inputs, expanded, outputs = config.input_channels, config.expanded_channels, config.out_channels
+        activation = nn.Hardswish if config.activation == "HS" else nn.ReLU
+        activated = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=activation)
+        layers: list[nn.Module] = [] if expanded == inputs else [activated(inputs, expanded, kernel_size=1)]
+        stride = 1 if config.dilation > 1 else config.stride
+        layers.append(
+            activated(
+                expanded, expanded, kernel_size=config.kernel, stride=stride, groups=expanded, dilation=config.dilation
+            )
+        )
+        if config.use_se:
+            squeezed = make_divisible(expanded // 4, 8)
+            layers.append(SqueezeExcitation(expanded, squeezed, scale_activation=nn.Hardsigmoid))
+        layers.append(
+            Conv2dNormActivation(expanded, outputs, kernel_size=1, norm_layer=norm_layer, activation_layer=None)
+        )
+        self.use_res_connect = config.stride == 1 and inputs == outputs
+        self.block = nn.Sequential(*layers)
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = self.block(input)
+        return result + input if self.use_res_connect else result
+
+
+# Kernel, expanded and output channels, squeeze and excitation, activation, stride: tables 1 and 2 of the paper.
+_V3 = {
+    "large": (
+        1280,
+        (
+            *((3, 16, 16, 0, "RE", 1), (3, 64, 24, 0, "RE", 2), (3, 72, 24, 0, "RE", 1), (5, 72, 40, 1, "RE", 2)),
+            *((5, 120, 40, 1, "RE", 1), (5, 120, 40, 1, "RE", 1), (3, 240, 80, 0, "HS", 2), (3, 200, 80, 0, "HS", 1)),
+            *((3, 184, 80, 0, "HS", 1), (3, 184, 80, 0, "HS", 1), (3, 480, 112, 1, "HS", 1), (3, 672, 112, 1, "HS", 1)),
+            *((5, 672, 160, 1, "HS", 2), (5, 960, 160, 1, "HS", 1), (5, 960, 160, 1, "HS", 1)),
+        ),
+    ),
+    "small": (
+        1024,
+        (
+            *((3, 16, 16, 1, "RE", 2), (3, 72, 24, 0, "RE", 2), (3, 88, 24, 0, "RE", 1), (5, 96, 40, 1, "HS", 2)),
+            *((5, 240, 40, 1, "HS", 1), (5, 240, 40, 1, "HS", 1), (5, 120, 48, 1, "HS", 1), (5, 144, 48, 1, "HS", 1)),
+            *((5, 288, 96, 1, "HS", 2), (5, 576, 96, 1, "HS", 1), (5, 576, 96, 1, "HS", 1)),
+        ),
+    ),
+}
+
+
+class MobileNetV3(nn.Module):
+    """Blocks found by a search.
+
+    Args:
+        inverted_residual_setting: the blocks.
+        last_channel: of the layer before the last.
+        num_classes: how many scores come out.
+        norm_layer: by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
+        dropout: before the last layer.
+
+    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Source: Howard et al. 2019, arXiv:1905.02244.
+    """
+
+    def __init__(
+        self,
+        inverted_residual_setting: Sequence[BlockConfig],
+        last_channel: int,
+        num_classes: int = 1000,
+        norm_layer: Norm | None = None,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if not inverted_residual_setting:
+            raise ValueError("The inverted_residual_setting should not be empty")
+        norm = norm_layer or partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
+        activated = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=nn.Hardswish)
+        first, last = inverted_residual_setting[0].input_channels, inverted_residual_setting[-1].out_channels
+        self.features = nn.Sequential(
+            activated(3, first, stride=2),
+            *(_InvertedResidualV3(config, norm) for config in inverted_residual_setting),
+            activated(last, 6 * last, kernel_size=1),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(
+            nn.Linear(6 * last, last_channel),
+            nn.Hardswish(inplace=True),
+            nn.Dropout(p=dropout, inplace=True),
+            nn.Linear(last_channel, num_classes),
+        )
+        init_convolutional(self)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        scores: fb.Tensor = self.classifier(fb.flatten(self.avgpool(self.features(x)), 1))
+        return scores
+
+
+def _v3(size: str, width_mult: float = 1.0, **options: Any) -> MobileNetV3:
+    def channels(count: int) -> int:
+        return make_divisible(count * width_mult, 8)
+
+    last_channel, rows = _V3[size]
+    inputs = channels(16)
+    blocks = []
+    for kernel, expanded, outputs, squeezes, activation, stride in rows:
+        block = BlockConfig(inputs, kernel, channels(expanded), channels(outputs), bool(squeezes), activation, stride)
+        blocks.append(block)
+        inputs = block.out_channels
+    return MobileNetV3(blocks, channels(last_channel), **options)
+
+
+@register_model
+def mobilenet_v2(**options: Any) -> MobileNetV2:
+    """:class:`MobileNetV2`, 3,504,872 parameters."""
+    return MobileNetV2(**options)
+
+
+@register_model
+def mobilenet_v3_large(**options: Any) -> MobileNetV3:
+    """:class:`MobileNetV3`, 5,483,032 parameters; takes ``width_mult`` too."""
+    return _v3("large", **options)
+
+
+@register_model
+def mobilenet_v3_small(**options: Any) -> MobileNetV3:
+    """:class:`MobileNetV3`, 2,542,856 parameters; takes ``width_mult`` too."""
+    return _v3("small", **options)

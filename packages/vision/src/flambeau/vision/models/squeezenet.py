@@ -1,0 +1,91 @@
+"""SqueezeNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ._registry import register_model
+
+
+class Fire(nn.Module):
+    """A 1x1 convolution to few channels, then a 1x1 and a 3x3 convolution side by side."""
+
+    def __init__(self, inplanes: int, squeeze_planes: int, expand1x1_planes: int, expand3x3_planes: int) -> None:
+        super().__init__()
+        self.inplanes = inplanes
+        self.squeeze = nn.Conv2d(inplanes, squeeze_planes, kernel_size=1)
+        self.squeeze_activation = nn.ReLU(inplace=True)
+        self.expand1x1 = nn.Conv2d(squeeze_planes, expand1x1_planes, kernel_size=1)
+        self.expand1x1_activation = nn.ReLU(inplace=True)
+        self.expand3x3 = nn.Conv2d(squeeze_planes, expand3x3_planes, kernel_size=3, padding=1)
+        self.expand3x3_activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        x = self.squeeze_activation(self.squeeze(x))
+        sides = [self.expand1x1_activation(self.expand1x1(x)), self.expand3x3_activation(self.expand3x3(x))]
+        return fb.cat(sides, 1)
+
+
+# Squeezed and expanded channels (twice those) of each module in turn; M is a pooling.
+_FIRES = {
+    "1_0": ((96, 7), "M 16,64 16,64 32,128 M 32,128 48,192 48,192 64,256 M 64,256"),
+    "1_1": ((64, 3), "M 16,64 16,64 M 32,128 32,128 M 48,192 48,192 64,256 64,256"),
+}
+
+
+class SqueezeNet(nn.Module):
+    """AlexNet's accuracy with a fiftieth of its parameters.
+
+    Args:
+        version: ``"1_0"``, the paper's, or ``"1_1"``, a third of its work.
+        num_classes: how many scores come out.
+        dropout: before the last convolution.
+
+    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Source: Iandola et al. 2016, arXiv:1602.07360.
+    """
+
+    def __init__(self, version: str = "1_0", num_classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        if version not in _FIRES:
+            raise ValueError(f"Unsupported SqueezeNet version {version}: 1_0 or 1_1 expected")
+        self.num_classes = num_classes
+        (channels, kernel_size), modules = _FIRES[version]
+        layers: list[nn.Module] = [nn.Conv2d(3, channels, kernel_size=kernel_size, stride=2), nn.ReLU(inplace=True)]
+        for entry in modules.split():
+            if entry == "M":
+                layers.append(nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True))
+                continue
+            squeezed, expanded = map(int, entry.split(","))
+            layers.append(Fire(channels, squeezed, expanded, expanded))
+            channels = 2 * expanded
+        self.features = nn.Sequential(*layers)
+        final = nn.Conv2d(512, num_classes, kernel_size=1)
+        self.classifier = nn.Sequential(
+            nn.Dropout(p=dropout), final, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d((1, 1))
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                if module is final:
+                    nn.init.normal_(module.weight, mean=0.0, std=0.01)
+                else:
+                    nn.init.kaiming_uniform_(module.weight)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        return fb.flatten(self.classifier(self.features(x)), 1)
+
+
+@register_model
+def squeezenet1_0(**options: Any) -> SqueezeNet:
+    """:class:`SqueezeNet` of the paper, 1,248,424 parameters."""
+    return SqueezeNet("1_0", **options)
+
+
+@register_model
+def squeezenet1_1(**options: Any) -> SqueezeNet:
+    """:class:`SqueezeNet` with less work, 1,235,496 parameters."""
+    return SqueezeNet("1_1", **options)

@@ -1,0 +1,125 @@
+"""VGG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ._initialization import init_convolutional
+from ._registry import register_model
+
+# Channels of 3x3 convolutions; M is a pooling that halves the image. The names are the columns of the paper's table 1.
+_CONFIGURATIONS = {
+    "A": "64 M 128 M 256 256 M 512 512 M 512 512 M",
+    "B": "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",
+    "D": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
+    "E": "64 64 M 128 128 M 256 256 256 256 M 512 512 512 512 M 512 512 512 512 M",
+}
+
+
+class VGG(nn.Module):
+    """Convolutions, then three linear layers.
+
+    Args:
+        features: the convolutions, which leave 512 channels; see :func:`make_layers`.
+        num_classes: how many scores come out.
+        init_weights: as torchvision does, instead of each layer's own way.
+        dropout: after the first two linear layers.
+
+    Shapes: ``(N, 3, H, W)`` with H and W of at least 32, 224 in the paper, to ``(N, num_classes)``.
+    Source: Simonyan and Zisserman 2014, arXiv:1409.1556.
+    """
+
+    def __init__(
+        self, features: nn.Module, num_classes: int = 1000, init_weights: bool = True, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * 7 * 7, 4096),
+            nn.ReLU(True),
+            nn.Dropout(p=dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(True),
+            nn.Dropout(p=dropout),
+            nn.Linear(4096, num_classes),
+        )
+        if init_weights:
+            init_convolutional(self)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        features = self.avgpool(self.features(x))
+        scores: fb.Tensor = self.classifier(fb.flatten(features, 1))
+        return scores
+
+
+def make_layers(cfg: Sequence[str | int], batch_norm: bool = False) -> nn.Sequential:
+    """The convolutions of a configuration: numbers of channels, and "M" for a pooling."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for entry in cfg:
+        if entry == "M":
+            layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+            continue
+        layers.append(nn.Conv2d(channels, int(entry), kernel_size=3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(int(entry)))
+        layers.append(nn.ReLU(inplace=True))
+        channels = int(entry)
+    return nn.Sequential(*layers)
+
+
+def _vgg(configuration: str, batch_norm: bool = False, **options: Any) -> VGG:
+    return VGG(make_layers(_CONFIGURATIONS[configuration].split(), batch_norm), **options)
+
+
+@register_model
+def vgg11(**options: Any) -> VGG:
+    """:class:`VGG` with 8 convolutions, 132,863,336 parameters."""
+    return _vgg("A", **options)
+
+
+@register_model
+def vgg11_bn(**options: Any) -> VGG:
+    """:class:`VGG` with 8 convolutions and batch normalisation, 132,868,840 parameters."""
+    return _vgg("A", batch_norm=True, **options)
+
+
+@register_model
+def vgg13(**options: Any) -> VGG:
+    """:class:`VGG` with 10 convolutions, 133,047,848 parameters."""
+    return _vgg("B", **options)
+
+
+@register_model
+def vgg13_bn(**options: Any) -> VGG:
+    """:class:`VGG` with 10 convolutions and batch normalisation, 133,053,736 parameters."""
+    return _vgg("B", batch_norm=True, **options)
+
+
+@register_model
+def vgg16(**options: Any) -> VGG:
+    """:class:`VGG` with 13 convolutions, 138,357,544 parameters."""
+    return _vgg("D", **options)
+
+
+@register_model
+def vgg16_bn(**options: Any) -> VGG:
+    """:class:`VGG` with 13 convolutions and batch normalisation, 138,365,992 parameters."""
+    return _vgg("D", batch_norm=True, **options)
+
+
+@register_model
+def vgg19(**options: Any) -> VGG:
+    """:class:`VGG` with 16 convolutions, 143,667,240 parameters."""
+    return _vgg("E", **options)
+
+
+@register_model
+def vgg19_bn(**options: Any) -> VGG:
+    """:class:`VGG` with 16 convolutions and batch normalisation, 143,678,248 parameters."""
+    return _vgg("E", batch_norm=True, **options)

@@ -1,0 +1,183 @@
+"""The vision transformer."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ..ops._layers import MLP
+from ._registry import register_model
+
+Norm = Callable[[int], nn.Module]
+_LAYER_NORM: Norm = partial(nn.LayerNorm, eps=1e-6)
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention and a perceptron, each after a normalisation and beside its input."""
+
+    def __init__(
+        self,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int,
+        dropout: float,
+        attention_dropout: float,
+        norm_layer: Norm = _LAYER_NORM,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.ln_1 = norm_layer(hidden_dim)
+        self.self_attention = nn.MultiheadAttention(hidden_dim, num_heads, dropout=attention_dropout, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.ln_2 = norm_layer(hidden_dim)
+        self.mlp = MLP(hidden_dim, [mlp_dim, hidden_dim], activation_layer=nn.GELU, dropout=dropout)
+        for module in self.mlp.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.normal_(module.bias, std=1e-6)  # type: ignore[arg-type]
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        if input.ndim != 3:
+            raise ValueError(f"Expected (batch_size, seq_length, hidden_dim) got {tuple(input.shape)}")
+        normal = self.ln_1(input)
+        attended, _ = self.self_attention(normal, normal, normal, need_weights=False)
+        x = self.dropout(attended) + input
+        result: fb.Tensor = x + self.mlp(self.ln_2(x))
+        return result
+
+
+class Encoder(nn.Module):
+    """Positions added to the patches, then blocks, then a normalisation."""
+
+    def __init__(
+        self,
+        seq_length: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int,
+        dropout: float,
+        attention_dropout: float,
+        norm_layer: Norm = _LAYER_NORM,
+    ) -> None:
+        super().__init__()
+        self.pos_embedding = nn.Parameter(fb.empty(1, seq_length, hidden_dim))
+        nn.init.normal_(self.pos_embedding, std=0.02)
+        self.dropout = nn.Dropout(dropout)
+        sizes = (num_heads, hidden_dim, mlp_dim, dropout, attention_dropout)
+        self.layers = nn.Sequential(
+            OrderedDict((f"encoder_layer_{i}", EncoderBlock(*sizes, norm_layer)) for i in range(num_layers))
+        )
+        self.ln = norm_layer(hidden_dim)
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = self.ln(self.layers(self.dropout(input + self.pos_embedding)))
+        return result
+
+
+class VisionTransformer(nn.Module):
+    """A transformer over the patches of an image and one token more, whose end is classified.
+
+    Args:
+        image_size, patch_size: heights and widths in pixels, the first a multiple of the second.
+        num_layers, num_heads, hidden_dim, mlp_dim: of the encoder.
+        dropout, attention_dropout: their probabilities.
+        num_classes: how many scores come out.
+        representation_size: of a layer more before the scores; None for none.
+        norm_layer: LayerNorm with ``eps=1e-6`` by default.
+    Raises: ValueError for sizes that do not fit, of the model and of images.
+
+    Shapes: ``(N, 3, image_size, image_size)`` to ``(N, num_classes)``.
+    Source: Dosovitskiy et al. 2020, arXiv:2010.11929.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        patch_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        num_classes: int = 1000,
+        representation_size: int | None = None,
+        norm_layer: Norm = _LAYER_NORM,
+    ) -> None:
+        super().__init__()
+        if image_size % patch_size:
+            raise ValueError(f"Input shape indivisible by patch size! {image_size} is no multiple of {patch_size}")
+        self.image_size = image_size
+        self.patch_size = patch_size
+        self.hidden_dim = hidden_dim
+        self.conv_proj = nn.Conv2d(3, hidden_dim, kernel_size=patch_size, stride=patch_size)
+        self.seq_length = (image_size // patch_size) ** 2 + 1
+        self.class_token = nn.Parameter(fb.zeros(1, 1, hidden_dim))
+        shape = (num_layers, num_heads, hidden_dim, mlp_dim, dropout, attention_dropout)
+        self.encoder = Encoder(self.seq_length, *shape, norm_layer)
+        head = nn.Linear(representation_size or hidden_dim, num_classes)
+        heads: OrderedDict[str, nn.Module] = OrderedDict()
+        if representation_size is not None:
+            heads["pre_logits"] = nn.Linear(hidden_dim, representation_size)
+            heads["act"] = nn.Tanh()
+            _truncated(heads["pre_logits"], hidden_dim)
+        heads["head"] = head
+        self.heads = nn.Sequential(heads)
+        _truncated(self.conv_proj, 3 * patch_size * patch_size)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        if tuple(x.shape[-2:]) != (self.image_size, self.image_size):
+            size = f"{x.shape[-2]}x{x.shape[-1]}"
+            raise ValueError(f"Wrong image size! Expected {self.image_size}x{self.image_size} but got {size}!")
+        patches = self.conv_proj(x).flatten(2).transpose(1, 2)
+        tokens = fb.cat([self.class_token.expand(len(x), -1, -1), patches], dim=1)
+        scores: fb.Tensor = self.heads(self.encoder(tokens)[:, 0])
+        return scores
+
+
+def _truncated(layer: Any, fan_in: int) -> None:
+    nn.init.trunc_normal_(layer.weight, std=math.sqrt(1 / fan_in))
+    nn.init.zeros_(layer.bias)
+
+
+def _vit(patch: int, layers: int, heads: int, hidden: int, mlp: int, **options: Any) -> VisionTransformer:
+    return VisionTransformer(options.pop("image_size", 224), patch, layers, heads, hidden, mlp, **options)
+
+
+@register_model
+def vit_b_16(**options: Any) -> VisionTransformer:
+    """:class:`VisionTransformer`, base, of patches of 16 pixels, 86,567,656 parameters."""
+    return _vit(16, 12, 12, 768, 3072, **options)
+
+
+@register_model
+def vit_b_32(**options: Any) -> VisionTransformer:
+    """:class:`VisionTransformer`, base, of patches of 32 pixels, 88,224,232 parameters."""
+    return _vit(32, 12, 12, 768, 3072, **options)
+
+
+@register_model
+def vit_l_16(**options: Any) -> VisionTransformer:
+    """:class:`VisionTransformer`, large, of patches of 16 pixels, 304,326,632 parameters."""
+    return _vit(16, 24, 16, 1024, 4096, **options)
+
+
+@register_model
+def vit_l_32(**options: Any) -> VisionTransformer:
+    """:class:`VisionTransformer`, large, of patches of 32 pixels, 306,535,400 parameters."""
+    return _vit(32, 24, 16, 1024, 4096, **options)
+
+
+@register_model
+def vit_h_14(**options: Any) -> VisionTransformer:
+    """:class:`VisionTransformer`, huge, of patches of 14 pixels, 632,045,800 parameters."""
+    return _vit(14, 32, 16, 1280, 5120, **options)

@@ -1,0 +1,182 @@
+"""Layers that many vision models are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+Layer = Callable[..., nn.Module]
+
+
+class Conv2dNormActivation(nn.Sequential):
+    """A convolution that keeps the image's size (at stride 1), a normalisation and an activation.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, groups, dilation: of the convolution; padding None for
+            as much as keeps the size.
+        norm_layer, activation_layer: made for the output's channels; None for none.
+        inplace: of the activation; None leaves it to the activation.
+        bias: of the convolution; None for one where no normalisation follows.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+        norm_layer: Layer | None = nn.BatchNorm2d,
+        activation_layer: Layer | None = nn.ReLU,
+        dilation: int = 1,
+        inplace: bool | None = True,
+        bias: bool | None = None,
+    ) -> None:
+        padding = (kernel_size - 1) // 2 * dilation if padding is None else padding
+        bias = norm_layer is None if bias is None else bias
+        geometry = (kernel_size, stride, padding, dilation, groups)
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, *geometry, bias=bias)]
+        if norm_layer is not None:
+            layers.append(norm_layer(out_channels))
+        if activation_layer is not None:
+            layers.append(activation_layer() if inplace is None else activation_layer(inplace=inplace))
+        super().__init__(*layers)
+        self.out_channels = out_channels
+
+
+class SqueezeExcitation(nn.Module):
+    """Channels weighted by what all of the image says: ``input * scale(fc2(activation(fc1(mean(input)))))``.
+
+    Source: Hu et al. 2017, arXiv:1709.01507.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        squeeze_channels: int,
+        activation: Layer = nn.ReLU,
+        scale_activation: Layer = nn.Sigmoid,
+    ) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(input_channels, squeeze_channels, 1)
+        self.fc2 = nn.Conv2d(squeeze_channels, input_channels, 1)
+        self.activation = activation()
+        self.scale_activation = scale_activation()
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        squeezed = self.activation(self.fc1(self.avgpool(input)))
+        scaled: fb.Tensor = input * self.scale_activation(self.fc2(squeezed))
+        return scaled
+
+
+class MLP(nn.Sequential):
+    """Linear layers with a normalisation, an activation and a dropout after each but the last, which has the dropout.
+
+    Args:
+        in_channels: of the input.
+        hidden_channels: of each layer's output.
+        norm_layer, activation_layer: None for no normalisation.
+        inplace: of activation and dropouts; None leaves it to them.
+        bias: whether the layers have one.
+        dropout: its probability.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: Sequence[int],
+        norm_layer: Layer | None = None,
+        activation_layer: Layer | None = nn.ReLU,
+        inplace: bool | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        options: dict[str, Any] = {} if inplace is None else {"inplace": inplace}
+        layers: list[nn.Module] = []
+        for channels in hidden_channels[:-1]:
+            layers.append(nn.Linear(in_channels, channels, bias=bias))
+            if norm_layer is not None:
+                layers.append(norm_layer(channels))
+            if activation_layer is not None:
+                layers.append(activation_layer(**options))
+            layers.append(nn.Dropout(dropout, **options))
+            in_channels = channels
+        layers += [nn.Linear(in_channels, hidden_channels[-1], bias=bias), nn.Dropout(dropout, **options)]
+        super().__init__(*layers)
+
+
+class Permute(nn.Module):
+    """The dimensions in another order."""
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        return x.permute(*self.dims)
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch normalisation whose statistics and affine map stay as they are, being buffers."""
+
+    weight: fb.Tensor
+    bias: fb.Tensor
+    running_mean: fb.Tensor
+    running_var: fb.Tensor
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, fb.full((num_features,), value))
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        shift = self.bias - self.running_mean * scale
+        result: fb.Tensor = x * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
+        return result
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, eps={self.eps}"
+
+
+def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = True) -> fb.Tensor:
+    """Zeroes a whole input, or whole rows of it, with probability ``p``, and scales the rest by ``1 / (1 - p)``.
+
+    Args:
+        input: ``(N, ...)``.
+        p: from 0 to below 1, or 1, which zeroes all.
+        mode: ``"batch"`` for all of the input at once, ``"row"`` for each of its N rows by itself.
+        training: whether to do anything.
+    Raises: ValueError for another mode or probability.
+    Source: Huang et al. 2016, arXiv:1603.09382.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
+    if mode not in ("batch", "row"):
+        raise ValueError(f"mode has to be either 'batch' or 'row', but got {mode}")
+    if not training or p == 0.0:
+        return input
+    shape = [1 if mode == "batch" else len(input), *([1] * (input.ndim - 1))]
+    kept = fb.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1.0 - p)
+    return input * (kept / (1.0 - p) if p < 1.0 else kept)
+
+
+class StochasticDepth(nn.Module):
+    """:func:`stochastic_depth` as a layer, which acts in training."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        self.p = p
+        self.mode = mode
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        return stochastic_depth(input, self.p, self.mode, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, mode={self.mode}"

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.vision import models
+
+
+@pytest.fixture
+def uninitialized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights stay as they are allocated: no memory is touched, so that the largest models take no time."""
+    for name in dir(nn.init):
+        if name.endswith("_") and not name.startswith("_"):
+            monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
+
+
+# As torchvision publishes them, with the keys of some of their tensors and the shapes of those.
+PUBLISHED = {
+    "alexnet": (61_100_840, {"features.0.weight": (64, 3, 11, 11), "classifier.6.bias": (1000,)}),
+    "densenet121": (7_978_856, {"features.denseblock4.denselayer16.conv2.weight": (32, 128, 3, 3)}),
+    "densenet161": (28_681_000, {"features.transition1.conv.weight": (192, 384, 1, 1)}),
+    "densenet169": (14_149_480, {"features.norm5.running_mean": (1664,)}),
+    "densenet201": (20_013_928, {"classifier.weight": (1000, 1920)}),
+    "mobilenet_v2": (3_504_872, {"features.1.conv.0.0.weight": (32, 1, 3, 3), "features.18.1.weight": (1280,)}),
+    "mobilenet_v3_large": (5_483_032, {"features.4.block.2.fc1.weight": (24, 72, 1, 1), "classifier.3.bias": (1000,)}),
+    "mobilenet_v3_small": (2_542_856, {"features.1.block.1.fc2.bias": (16,), "classifier.0.weight": (1024, 576)}),
+    "resnet18": (11_689_512, {"layer2.0.downsample.0.weight": (128, 64, 1, 1), "fc.weight": (1000, 512)}),
+    "resnet34": (21_797_672, {"layer3.5.bn2.num_batches_tracked": ()}),
+    "resnet50": (25_557_032, {"layer1.0.conv3.weight": (256, 64, 1, 1), "fc.weight": (1000, 2048)}),
+    "resnet101": (44_549_160, {"layer3.22.bn3.running_var": (1024,)}),
+    "resnet152": (60_192_808, {"layer3.35.conv1.weight": (256, 1024, 1, 1)}),
+    "resnext50_32x4d": (25_028_904, {"layer1.0.conv2.weight": (128, 4, 3, 3)}),
+    "resnext101_32x8d": (88_791_336, {"layer1.0.conv2.weight": (256, 8, 3, 3)}),
+    "resnext101_64x4d": (83_455_272, {"layer4.2.conv2.weight": (2048, 32, 3, 3)}),
+    "squeezenet1_0": (1_248_424, {"features.3.squeeze.weight": (16, 96, 1, 1), "classifier.1.bias": (1000,)}),
+    "squeezenet1_1": (1_235_496, {"features.12.expand3x3.weight": (256, 64, 3, 3)}),
+    "vgg11": (132_863_336, {"features.18.weight": (512, 512, 3, 3), "classifier.0.weight": (4096, 25088)}),
+    "vgg11_bn": (132_868_840, {"features.26.running_mean": (512,)}),
+    "vgg13": (133_047_848, {"features.22.bias": (512,)}),
+    "vgg13_bn": (133_053_736, {"features.32.weight": (512,)}),
+    "vgg16": (138_357_544, {"features.28.weight": (512, 512, 3, 3)}),
+    "vgg16_bn": (138_365_992, {"features.41.running_var": (512,)}),
+    "vgg19": (143_667_240, {"features.34.weight": (512, 512, 3, 3)}),
+    "vgg19_bn": (143_678_248, {"features.50.weight": (512,)}),
+    "vit_b_16": (86_567_656, {"class_token": (1, 1, 768), "encoder.pos_embedding": (1, 197, 768)}),
+    "vit_b_32": (88_224_232, {"encoder.layers.encoder_layer_11.self_attention.in_proj_weight": (2304, 768)}),
+    "vit_l_16": (304_326_632, {"encoder.layers.encoder_layer_23.mlp.3.weight": (1024, 4096)}),
+    "vit_l_32": (306_535_400, {"conv_proj.weight": (1024, 3, 32, 32)}),
+    "vit_h_14": (632_045_800, {"heads.head.weight": (1000, 1280)}),
+    "wide_resnet50_2": (68_883_240, {"layer1.0.conv2.weight": (128, 128, 3, 3)}),
+    "wide_resnet101_2": (126_886_696, {"layer3.22.conv2.weight": (512, 512, 3, 3)}),
+}
+
+
+@pytest.mark.parametrize("name", models.list_models())
+@pytest.mark.usefixtures("uninitialized")
+def test_parameters_are_those_published(name: str) -> None:
+    count, shapes = PUBLISHED[name]
+    model = models.get_model(name)
+    assert sum(parameter.numel() for parameter in model.parameters()) == count
+    state = model.state_dict()
+    assert {key: tuple(state[key].shape) for key in shapes} == shapes
+    assert f"{count:,} parameters" in (getattr(models, name).__doc__ or "")
+
+
+SMALL: dict[str, Callable[[], nn.Module]] = {
+    "resnet18": lambda: models.resnet18(num_classes=7),
+    "resnet50": lambda: models.ResNet(
+        models.resnet.Bottleneck, [1, 1, 1, 1], num_classes=7, groups=2, width_per_group=32
+    ),
+    "dilated": lambda: models.ResNet(
+        models.resnet.Bottleneck, [1, 1, 2, 1], num_classes=7, replace_stride_with_dilation=(False, True, True)
+    ),
+    "mobilenet_v2": lambda: models.mobilenet_v2(num_classes=7, width_mult=0.35),
+    "mobilenet_v3_small": lambda: models.mobilenet_v3_small(num_classes=7, width_mult=0.5),
+    "squeezenet1_0": lambda: models.squeezenet1_0(num_classes=7),
+    "squeezenet1_1": lambda: models.squeezenet1_1(num_classes=7),
+    "densenet": lambda: models.DenseNet(8, (2, 2, 2), 16, num_classes=7, drop_rate=0.1),
+    "vgg": lambda: models.VGG(models.vgg.make_layers(["M", 8, "M", "M", 512, "M"], batch_norm=True), num_classes=7),
+    "vit": lambda: models.VisionTransformer(64, 16, 2, 4, 32, 64, num_classes=7, representation_size=16),
+    "alexnet": lambda: models.alexnet(num_classes=7),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_scores_come_out_and_gradients_reach_every_weight(name: str) -> None:
+    fb.manual_seed(0)
+    model = SMALL[name]()
+    if name == "vit":
+        nn.init.normal_(model.heads.head.weight)  # which begins at zero
+    scores = model(fb.randn(2, 3, 64, 64))
+    assert tuple(scores.shape) == (2, 7) and scores.isfinite().all()
+    scores.square().sum().backward()
+    without = [
+        key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.isfinite().all()
+    ]
+    assert without == []
+    model.eval()
+    with fb.no_grad():
+        image = fb.randn(1, 3, 64, 64)
+        np.testing.assert_allclose(
+            model(fb.cat([image, image.flip(-1)])).numpy()[0], model(image).numpy()[0], rtol=1e-3, atol=1e-4
+        )
+
+
+def test_dilation_keeps_the_size() -> None:
+    model = SMALL["dilated"]()
+    features = model.layer4(model.layer3(model.layer2(model.layer1(fb.zeros(1, 64, 16, 16)))))
+    assert tuple(features.shape) == (1, 2048, 8, 8)
+    assert [model.layer3[1].conv2.dilation, model.layer4[0].conv2.dilation] == [(2, 2), (2, 2)]
+
+
+def test_initialization() -> None:
+    fb.manual_seed(0)
+    model = models.resnet18(zero_init_residual=True)
+    assert not any(block.bn2.weight.any() for block in model.layer3) and (model.layer3[0].bn1.weight == 1).all()
+    weight = model.layer4[1].conv2.weight
+    assert abs(weight.std().item() / (2 / (512 * 9)) ** 0.5 - 1) < 0.01  # He, by the outputs
+    model = models.VGG(models.vgg.make_layers([8, "M", 512]), num_classes=7)
+    assert abs(model.classifier[6].weight.std().item() / 0.01 - 1) < 0.05 and not model.classifier[6].bias.any()
+    model = SMALL["vit"]()
+    assert not model.heads.head.weight.any() and abs(model.encoder.pos_embedding.std().item() / 0.02 - 1) < 0.1
+
+
+@pytest.mark.parametrize("image_size", [8, 32, 64])
+def test_dcgan(image_size: int) -> None:
+    fb.manual_seed(0)
+    generator = models.DCGANGenerator(latent_size=5, features=4, channels=1, image_size=image_size)
+    discriminator = models.DCGANDiscriminator(features=4, channels=1, image_size=image_size)
+    images = generator(fb.randn(3, 5, 1, 1))
+    assert tuple(images.shape) == (3, 1, image_size, image_size) and images.abs().max() <= 1
+    probabilities = discriminator(images)
+    assert tuple(probabilities.shape) == (3,) and ((probabilities > 0) & (probabilities < 1)).all()
+
+
+@pytest.mark.usefixtures("uninitialized")
+def test_dcgan_has_the_weights_of_pytorch_s_example() -> None:
+    generator, discriminator = models.DCGANGenerator().state_dict(), models.DCGANDiscriminator().state_dict()
+    assert {key: tuple(generator[key].shape) for key in generator if key.endswith("weight")} == {
+        "main.0.weight": (100, 512, 4, 4),
+        "main.1.weight": (512,),
+        "main.3.weight": (512, 256, 4, 4),
+        "main.4.weight": (256,),
+        "main.6.weight": (256, 128, 4, 4),
+        "main.7.weight": (128,),
+        "main.9.weight": (128, 64, 4, 4),
+        "main.10.weight": (64,),
+        "main.12.weight": (64, 3, 4, 4),
+    }
+    assert {key: tuple(discriminator[key].shape) for key in discriminator if key.endswith("weight")} == {
+        "main.0.weight": (64, 3, 4, 4),
+        "main.2.weight": (128, 64, 4, 4),
+        "main.3.weight": (128,),
+        "main.5.weight": (256, 128, 4, 4),
+        "main.6.weight": (256,),
+        "main.8.weight": (512, 256, 4, 4),
+        "main.9.weight": (512,),
+        "main.11.weight": (1, 512, 4, 4),
+    }
+    with pytest.raises(ValueError, match="a power of two from 8 on; got 28"):
+        models.DCGANGenerator(image_size=28)
+
+
+def test_models_by_name() -> None:
+    names = models.list_models()
+    assert names == sorted(names) and {"resnet18", "vgg16", "alexnet", "mobilenet_v2", "vit_b_16"} <= set(names)
+    assert models.list_models("vgg*", exclude=["*_bn", "*19*"]) == ["vgg11", "vgg13", "vgg16"]
+    assert models.get_model_builder("ResNet18") is models.resnet18
+    with pytest.raises(ValueError, match=r"Unknown model resnet19. There are: alexnet, "):
+        models.get_model("resnet19")
+
+
+def test_weights_come_from_a_file(tmp_path: Path) -> None:
+    model = models.squeezenet1_1(num_classes=3)
+    path = tmp_path / "squeezenet1_1.safetensors"
+    fb.save(model.state_dict(), path)
+    loaded = models.squeezenet1_1(num_classes=3, weights=str(path))
+    assert all((a == b).all() for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    assert models.squeezenet1_1(num_classes=3, weights=path).classifier[1].out_channels == 3
+    with pytest.raises(FileNotFoundError, match=r"there is no file 'other.pth' of weights"):
+        models.squeezenet1_1(weights="other.pth")
+
+
+@pytest.mark.parametrize("options", [{"weights": "DEFAULT"}, {"weights": "IMAGENET1K_V1"}, {"pretrained": True}])
+def test_weights_that_nobody_has_are_explained(options: dict) -> None:
+    with pytest.raises(
+        NotImplementedError, match=r"publishes for resnet18 once .* resnet18\(weights=\"resnet18.pth\"\)"
+    ):
+        models.resnet18(**options)
+
+
+def test_images_and_arguments_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="Expected 64x64 but got 32x64"):
+        SMALL["vit"]()(fb.zeros(1, 3, 32, 64))
+    with pytest.raises(ValueError, match="30 is no multiple of 16"):
+        models.VisionTransformer(30, 16, 1, 1, 8, 8)
+    with pytest.raises(ValueError, match="BasicBlock only supports groups=1"):
+        models.resnet18(groups=2)
+    with pytest.raises(ValueError, match="None or a 3-element tuple"):
+        models.resnet50(replace_stride_with_dilation=[True])
+    with pytest.raises(ValueError, match="Unsupported SqueezeNet version 2"):
+        models.SqueezeNet("2")
