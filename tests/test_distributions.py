@@ -82,7 +82,10 @@ def test_the_licence_travels_with_wheel_and_sdist(root: Path, wheel: zipfile.Zip
 
 
 # The folders of a package that are not called like it, or are shared.
-FOLDERS = {"autograd": ("flambeau/autograd/", "flambeau/func/", "flambeau/profiler/", "flambeau/utils/checkpoint")}
+FOLDERS = {
+    "autograd": ("flambeau/autograd/", "flambeau/func/", "flambeau/profiler/", "flambeau/utils/checkpoint"),
+    "data": ("flambeau/data/", "flambeau/utils/data/"),
+}
 
 
 def test_the_wheel_keeps_to_its_own_part_of_the_namespace(

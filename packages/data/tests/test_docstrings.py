@@ -22,3 +22,11 @@ def test_importing_needs_numpy_alone() -> None:
     code = "import sys, flambeau.data; print(*(m for m in ('scipy', 'tqdm', 'flambeau.vision') if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == []
+
+
+def test_the_name_that_programs_for_pytorch_know() -> None:
+    alias = importlib.import_module("flambeau.utils.data")
+    assert all(getattr(alias, name) is getattr(flambeau.data, name) for name in flambeau.data.__all__)
+    for module in pkgutil.iter_modules(alias.__path__, "flambeau.utils.data."):
+        part = importlib.import_module(module.name)
+        assert all(getattr(part, name) is getattr(flambeau.data, name) for name in part.__all__)

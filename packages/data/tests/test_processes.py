@@ -135,9 +135,9 @@ def test_persistent_workers_are_started_once() -> None:
             return os.getpid()
 
     loader = DataLoader(Process(), num_workers=2, persistent_workers=True, timeout=SECONDS)
-    first, second = ({int(pid) for pid in loader} for _ in range(2))
+    first, second = ({pid.item() for pid in loader} for _ in range(2))
     assert len(first) == 2 and first == second and os.getpid() not in first
-    assert len({int(pid) for pid in DataLoader(Process(), num_workers=2, timeout=SECONDS)} | first) == 4
+    assert len({pid.item() for pid in DataLoader(Process(), num_workers=2, timeout=SECONDS)} | first) == 4
 
 
 def test_a_pass_left_early_does_not_leak_into_the_next() -> None:
@@ -195,7 +195,7 @@ def test_a_pass_goes_on_after_an_exception() -> None:
     seen = []
     for _ in range(8):
         try:
-            seen.append(int(next(batches)))
+            seen.append(next(batches).item())
         except ValueError:
             seen.append(-1)
     assert seen == [0, 1, 2, 3, 4, -1, 6, 7] and next(batches, None) is None

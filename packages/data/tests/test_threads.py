@@ -99,7 +99,7 @@ def test_persistent_threads() -> None:
             return threading.get_ident()
 
     loader = DataLoader(Thread(), num_workers=2, workers="thread", persistent_workers=True, timeout=SECONDS)
-    first, second = ([int(ident) for ident in loader][1:] for _ in range(2))
+    first, second = ([ident.item() for ident in loader][1:] for _ in range(2))
     assert first == second and len(set(first)) == 2
 
 

@@ -4,7 +4,6 @@ NumPy is all this package needs. Where ``flambeau-tensor-core`` is installed bat
 they are NumPy arrays.
 """
 
-from ._worker import WorkerInfo, get_worker_info
 from .collate import default_collate, default_collate_fn_map, default_convert
 from .dataset import (
     Batch,
@@ -19,6 +18,7 @@ from .dataset import (
 )
 from .distributed import DistributedSampler
 from .loader import DataLoader
+from .packed import PackedList
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -27,6 +27,7 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "Batch",
@@ -37,6 +38,7 @@ __all__ = [
     "Dataset",
     "DistributedSampler",
     "IterableDataset",
+    "PackedList",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from . import _seeds, _tensors
 from .collate import default_collate, default_convert
 from .dataset import ConcatDataset, IterableDataset, StackDataset, Subset, TensorDataset
+from .packed import PackedList
 from .sampler import batched
 
 
@@ -129,7 +130,7 @@ def _draws_nothing(dataset: Any) -> bool:
         return all(_draws_nothing(part) for part in dataset.datasets)
     if type(dataset) is StackDataset:
         return all(_draws_nothing(part) for part in dataset.parts)
-    return type(dataset) in (TensorDataset, range, list, tuple, str, *_tensors.ARRAY_TYPES)
+    return type(dataset) in (TensorDataset, PackedList, range, list, tuple, str, *_tensors.ARRAY_TYPES)
 
 
 class StreamFetcher:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from multiprocessing.context import BaseContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .dataset import IterableDataset
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
 
 _EXCLUDES = "DataLoader: {option} and {other} exclude each other, because {reason}"
 _NEEDS_WORKERS = "DataLoader: {option} is for workers: pass num_workers=1 or more, or leave it out"
@@ -53,6 +54,8 @@ def context_named(context: Any) -> BaseContext:
     A fork starts within milliseconds, and needs neither a picklable dataset nor a main guard. The thread pool of
     tensor-core, OpenBLAS and Python's own locks are made anew in a forked process.
     """
+    import multiprocessing  # which takes a while, and is for those who ask for workers
+
     methods = multiprocessing.get_all_start_methods()
     if context is None:
         return multiprocessing.get_context("fork" if "fork" in methods else None)
@@ -60,7 +63,7 @@ def context_named(context: Any) -> BaseContext:
         if context not in methods:
             raise ValueError(f"multiprocessing_context must be one of {methods} on this system; got {context!r}")
         return multiprocessing.get_context(context)
-    if not isinstance(context, BaseContext):
+    if not isinstance(context, multiprocessing.context.BaseContext):
         kind = type(context).__name__
         raise TypeError(f"multiprocessing_context must be the name of a start method or a context; got {kind}")
     return context

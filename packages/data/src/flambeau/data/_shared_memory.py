@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
@@ -59,11 +58,13 @@ class Segment:
             self._descriptor = None
 
 
-def _create_file(size: int) -> int:
+def create_file(size: int) -> int:
     """The descriptor of a file of ``size`` bytes without a name. OSError where there is no room."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("flambeau-batch", os.MFD_CLOEXEC)
     else:
+        import tempfile
+
         descriptor, path = tempfile.mkstemp(dir=FOLDER if os.path.isdir(FOLDER) else None)
         os.unlink(path)
     try:
@@ -174,7 +175,7 @@ class Writer:
                 self._drop(self._free.pop())
             rounded = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
             self._count += 1
-            self._open = Segment(self._count, _create_file(rounded), rounded)
+            self._open = Segment(self._count, create_file(rounded), rounded)
         self._root = self._open.array()
 
     def _drop(self, segment: Segment) -> None:

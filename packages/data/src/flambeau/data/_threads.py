@@ -16,9 +16,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import _random_state, _seeds, _tensors, _worker
+from . import _random_state, _seeds, _tensors
 from ._fetch import Fetcher, Recipe
 from ._results import Batch, End, Failure, Result
+from .worker import WorkerInfo, set_worker_info
 
 T = TypeVar("T")
 _GRACE = 1.0  # seconds for a worker to finish what it is at, once the loader wants no more
@@ -187,7 +188,7 @@ def _work(
         kind, *details = request
         if kind == "epoch":
             seed = details[0] + worker
-            _worker.set_worker_info(_worker.WorkerInfo(worker, count, seed, recipe.dataset))
+            set_worker_info(WorkerInfo(worker, count, seed, recipe.dataset))
             _tensors.seed_this_thread(seed)
             fetcher.begin(details[0])
             if not started and worker_init_fn is not None:

@@ -1,0 +1,42 @@
+"""Who is reading: what a dataset may ask for in a worker."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What :func:`get_worker_info` tells.
+
+    Attributes:
+        id: 0 to ``num_workers - 1``.
+        num_workers: of the loader.
+        seed: of this worker in this epoch.
+        dataset: this process's copy of the dataset (in a thread, the dataset).
+    """
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+_local = threading.local()
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """Which worker is asking; None outside of workers.
+
+    An IterableDataset reads it to give each worker a share of the stream.
+
+    >>> get_worker_info() is None
+    True
+    """
+    return getattr(_local, "info", None)
+
+
+def set_worker_info(info: WorkerInfo) -> None:
+    _local.info = info

@@ -1,0 +1,205 @@
+"""However a program ends, it leaves no process and no shared memory; whatever it lacks, it is told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flambeau.data import DataLoader, Dataset, TensorDataset, _shared_memory
+
+SECONDS = 60  # that nothing here ever takes
+
+SCRIPT = """
+    import os, sys, time
+    import numpy as np
+    from flambeau.data import DataLoader, Dataset, get_worker_info
+
+    class Images(Dataset):
+        def __len__(self):
+            return 100
+
+        def __getitem__(self, index):
+            if index >= 4 and "slow" in sys.argv:
+                time.sleep({seconds})
+            return np.zeros((100, 100)), os.getpid()
+
+    if __name__ == "__main__":
+        batches = iter(DataLoader(Images(), 1, num_workers=2))
+        print(*(next(batches)[1].item() for _ in range(2)), flush=True)
+        {then}
+"""
+
+
+def script(then: str, *arguments: str) -> subprocess.Popen[str]:
+    code = textwrap.dedent(SCRIPT).format(then=then, seconds=SECONDS)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], **pipes, start_new_session=True)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    assert process.stdout is not None
+    return [int(pid) for pid in process.stdout.readline().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process that has not ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS / 2
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_shared_memory() -> Iterator[None]:
+    before = set(os.listdir("/dev/shm"))
+    yield
+    assert not {name for name in set(os.listdir("/dev/shm")) - before if "flambeau" in name or name.startswith("tmp")}
+
+
+@pytest.mark.parametrize("arguments", [[], ["slow"]])
+def test_workers_end_with_a_killed_loader(arguments: list[str]) -> None:
+    process = script("time.sleep(1000)", *arguments)
+    workers = workers_of(process)
+    assert len(workers) == 2 and all(map(is_running, workers))
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not any(map(is_running, workers)))
+
+
+@pytest.mark.parametrize("then", ["time.sleep(1000)", "list(batches)"])
+def test_ctrl_c_ends_at_once(then: str) -> None:
+    process = script(then, "slow")
+    workers = workers_of(process)
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=SECONDS / 2)
+    assert process.returncode == -signal.SIGINT and errors.rstrip().endswith("KeyboardInterrupt")
+    assert errors.count("Traceback") == 1
+    assert not any(map(is_running, workers))
+
+
+@pytest.mark.parametrize("then", ["sys.exit(3)", "raise SystemExit(3)", "list(batches); sys.exit(3)"])
+def test_an_exit_ends_the_workers(then: str) -> None:
+    process = script(then, *(["slow"] if "list" not in then else []))
+    workers = workers_of(process)
+    _, errors = process.communicate(timeout=SECONDS / 2)
+    assert (process.returncode, errors) == (3, "")
+    assert not any(map(is_running, workers))
+
+
+class Images(Dataset[Any]):
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.full((100, 100), index, dtype=np.float32)
+
+
+def no_room(descriptor: int, offset: int, size: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_without_room_for_shared_memory_there_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.warns(RuntimeWarning, match="no room for shared memory .*No space left") as caught:
+        batches = list(DataLoader(Images(), 2, num_workers=2, timeout=SECONDS))
+    assert len(caught) == 1
+    assert [batch[:, 0, 0].tolist() for batch in batches] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    for batch in batches:
+        batch += 1
+
+
+def test_where_there_are_no_anonymous_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(_shared_memory, "FOLDER", str(tmp_path))
+    batches = iter(DataLoader(Images(), 2, num_workers=2, timeout=SECONDS))
+    assert next(batches)[1, 0, 0].item() == 1
+    assert list(tmp_path.iterdir()) == []
+    assert [batch[0, 0, 0].item() for batch in batches] == [2, 4, 6]
+
+
+def test_what_cannot_be_sent_to_workers_is_named() -> None:
+    class Local(Dataset[int]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> int:
+            return index
+
+    loader = DataLoader(Local(), num_workers=1, multiprocessing_context="spawn")
+    with pytest.raises(pickle.PicklingError, match=r"its dataset \(.*Local\) to its workers: .*or pass multiproc"):
+        iter(loader)
+    loader = DataLoader(range(4), num_workers=1, multiprocessing_context="spawn", collate_fn=lambda batch: batch)
+    with pytest.raises(pickle.PicklingError, match=r"its collate_fn \(.*<lambda>\) to its workers"):
+        iter(loader)
+    assert list(DataLoader(Local(), num_workers=1))[3].item() == 3  # a fork sends nothing
+
+
+def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        "from flambeau.data import DataLoader\n"
+        "for batch in DataLoader(range(4), num_workers=1, multiprocessing_context='spawn'):\n"
+        "    print(batch)\n"
+    )
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert "what it runs must stand under a guard" in done.stderr and "if __name__ == '__main__':" in done.stderr
+    assert "DataLoader worker 0 (pid" in done.stderr and "exited unexpectedly with exit code 1" in done.stderr
+
+
+def test_memory_of_workers_stays_flat() -> None:
+    rows = np.zeros((256, 100_000 // 8), dtype=np.float64)
+
+    def resident(worker: int) -> int:
+        fields = Path(f"/proc/{worker}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGESIZE")
+
+    loader = DataLoader(TensorDataset(rows), 8, num_workers=2, shuffle=True, persistent_workers=True, timeout=SECONDS)
+    sizes = []
+    for _ in range(10):
+        for _ in loader:
+            pass
+        sizes.append([resident(process.pid) for process in loader._workers._processes])
+    first, last = np.array(sizes[1]), np.array(sizes[-1])
+    assert (last <= 1.05 * first).all(), sizes
+
+
+def test_a_fork_beside_the_thread_pool(fb: Any) -> None:
+    class Products(Dataset[Any]):
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, index: int) -> Any:
+            x = fb.full((300, 300), float(index))
+            return (x @ x)[0, 0]
+
+    threads = fb.get_num_threads()
+    fb.set_num_threads(4)
+    try:
+        x = fb.ones(300, 300)
+        for _ in range(3):
+            assert (x @ x)[0, 0].item() == 300  # the pool is at work here, too
+            corners = [batch.item() for batch in DataLoader(Products(), num_workers=2, timeout=SECONDS)]
+            assert corners == [index * index * 300.0 for index in range(8)]
+    finally:
+        fb.set_num_threads(threads)

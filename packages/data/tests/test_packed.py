@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from flambeau.data import DataLoader, Dataset, PackedList
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        ["a", "", "ä\udcff\0", "longer"],
+        [b"a", b"", b"\xff"],
+        [("path/a.png", 1), ("path/b.png", 2)],
+        ["a", b"b", None, {"c": [1.5]}],
+        [1, 2, 3],
+    ],
+)
+def test_it_reads_like_the_list(items: list[Any]) -> None:
+    packed = PackedList(items)
+    assert len(packed) == len(items) and list(packed) == items
+    for index in range(-len(items), len(items)):
+        assert packed[index] == items[index] and type(packed[index]) is type(items[index])
+    assert packed[1:] == items[1:] and packed[::-2] == items[::-2]
+    for index in (len(items), -len(items) - 1):
+        with pytest.raises(IndexError, match=f"index {index} is out of range for a PackedList of {len(items)} items"):
+            packed[index]
+    assert packed == items and packed == PackedList(items) and packed != [*items, 0]
+    assert pickle.loads(pickle.dumps(packed)) == packed == copy.deepcopy(packed)
+
+
+def test_it_cannot_be_changed() -> None:
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        PackedList([1])[0] = 2  # type: ignore[index]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(PackedList([1]))
+
+
+class Names(Dataset[str]):
+    def __init__(self) -> None:
+        self.names = PackedList(f"{number}.png" for number in range(100))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[str, int]:
+        return self.names[index], index
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_the_same_memory(method: str) -> None:
+    loader = DataLoader(Names(), 50, num_workers=1, multiprocessing_context=method, timeout=60)
+    names = [name for batch in loader for name in batch[0]]
+    assert names == [f"{number}.png" for number in range(100)]
+    assert names == list(loader.dataset.names)
