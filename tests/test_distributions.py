@@ -85,6 +85,7 @@ def test_the_licence_travels_with_wheel_and_sdist(root: Path, wheel: zipfile.Zip
 FOLDERS = {
     "autograd": ("flambeau/autograd/", "flambeau/func/", "flambeau/profiler/", "flambeau/utils/checkpoint"),
     "data": ("flambeau/data/", "flambeau/utils/data/"),
+    "nn": ("flambeau/nn/", "flambeau/distributions/"),
 }
 
 

@@ -221,12 +221,12 @@ def test_missing_packages_are_named():
 import sys, importlib.abc
 class Absent(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name in ("flambeau.autograd", "flambeau.nn"):
+        if name in ("flambeau.autograd", "flambeau.nn", "flambeau.distributions"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 import flambeau as fb
 uses = {
-    "flambeau-nn": [lambda: fb.nn],
+    "flambeau-nn": [lambda: fb.nn, lambda: fb.distributions],
     "flambeau-autograd": [
         lambda: fb.zeros(2, requires_grad=True), lambda: fb.zeros(2).requires_grad_(), lambda: fb.zeros(2).backward()
     ],

@@ -156,6 +156,7 @@ _DISTRIBUTIONS = {
     "nn": "flambeau-nn",
     "optim": "flambeau-optim",
     "profiler": "flambeau-autograd",
+    "distributions": "flambeau-nn",
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }

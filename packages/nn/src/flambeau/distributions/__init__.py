@@ -1,0 +1,131 @@
+"""Probability distributions: sampling, densities, and gradients through both.
+
+A distribution has a ``batch_shape`` (independent, not identical ones) and an ``event_shape`` (of one draw);
+``sample(s)`` has the shape ``s + batch_shape + event_shape`` and ``log_prob`` drops the event. ``rsample`` carries a
+gradient to the parameters where ``has_rsample`` is true; the score function ``log_prob(x).backward()`` does for all.
+
+Each distribution is one module, loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .distribution import Distribution
+
+if TYPE_CHECKING:
+    from . import constraints as constraints
+    from . import transforms as transforms
+    from .bernoulli import *
+    from .beta import *
+    from .binomial import *
+    from .categorical import *
+    from .cauchy import *
+    from .chi2 import *
+    from .constraint_registry import *
+    from .continuous_bernoulli import *
+    from .dirichlet import *
+    from .exp_family import *
+    from .exponential import *
+    from .fishersnedecor import *
+    from .gamma import *
+    from .generalized_pareto import *
+    from .geometric import *
+    from .gumbel import *
+    from .half_cauchy import *
+    from .half_normal import *
+    from .independent import *
+    from .inverse_gamma import *
+    from .kl import *
+    from .kumaraswamy import *
+    from .laplace import *
+    from .lkj_cholesky import *
+    from .log_normal import *
+    from .logistic_normal import *
+    from .lowrank_multivariate_normal import *
+    from .mixture_same_family import *
+    from .multinomial import *
+    from .multivariate_normal import *
+    from .negative_binomial import *
+    from .normal import *
+    from .one_hot_categorical import *
+    from .pareto import *
+    from .poisson import *
+    from .relaxed_bernoulli import *
+    from .relaxed_categorical import *
+    from .studentT import *
+    from .transformed_distribution import *
+    from .transforms import *
+    from .uniform import *
+    from .von_mises import *
+    from .weibull import *
+    from .wishart import *
+
+_SUBMODULES = ("constraints", "distribution", "utils")
+
+# The public names, by the module that defines them.
+_NAMES = {
+    "bernoulli": "Bernoulli",
+    "beta": "Beta",
+    "binomial": "Binomial",
+    "categorical": "Categorical",
+    "cauchy": "Cauchy",
+    "chi2": "Chi2",
+    "constraint_registry": "biject_to transform_to",
+    "continuous_bernoulli": "ContinuousBernoulli",
+    "dirichlet": "Dirichlet",
+    "exp_family": "ExponentialFamily",
+    "exponential": "Exponential",
+    "fishersnedecor": "FisherSnedecor",
+    "gamma": "Gamma",
+    "generalized_pareto": "GeneralizedPareto",
+    "geometric": "Geometric",
+    "gumbel": "Gumbel",
+    "half_cauchy": "HalfCauchy",
+    "half_normal": "HalfNormal",
+    "independent": "Independent",
+    "inverse_gamma": "InverseGamma",
+    "kl": "kl_divergence register_kl",
+    "kumaraswamy": "Kumaraswamy",
+    "laplace": "Laplace",
+    "lkj_cholesky": "LKJCholesky",
+    "log_normal": "LogNormal",
+    "logistic_normal": "LogisticNormal",
+    "lowrank_multivariate_normal": "LowRankMultivariateNormal",
+    "mixture_same_family": "MixtureSameFamily",
+    "multinomial": "Multinomial",
+    "multivariate_normal": "MultivariateNormal",
+    "negative_binomial": "NegativeBinomial",
+    "normal": "Normal",
+    "one_hot_categorical": "OneHotCategorical OneHotCategoricalStraightThrough",
+    "pareto": "Pareto",
+    "poisson": "Poisson",
+    "relaxed_bernoulli": "RelaxedBernoulli",
+    "relaxed_categorical": "RelaxedOneHotCategorical",
+    "studentT": "StudentT",
+    "transformed_distribution": "TransformedDistribution",
+    "transforms": """
+        AbsTransform AffineTransform CatTransform ComposeTransform CorrCholeskyTransform
+        CumulativeDistributionTransform ExpTransform IndependentTransform LowerCholeskyTransform
+        PositiveDefiniteTransform PowerTransform ReshapeTransform SigmoidTransform SoftmaxTransform SoftplusTransform
+        StackTransform StickBreakingTransform TanhTransform Transform identity_transform""",
+    "uniform": "Uniform",
+    "von_mises": "VonMises",
+    "weibull": "Weibull",
+    "wishart": "Wishart",
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = ["Distribution", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        return value
+    if name in _NAMES or name in _SUBMODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_NAMES, *_SUBMODULES})

@@ -1,0 +1,166 @@
+"""Divergences between different families over numbers: ``-H(p) - E_p[log q(x)]``, by what the second one asks for."""
+
+import math
+from typing import Any
+
+import flambeau as fb
+from flambeau import Tensor
+
+from .beta import Beta
+from .continuous_bernoulli import ContinuousBernoulli
+from .distribution import Distribution
+from .exponential import Exponential
+from .gamma import Gamma
+from .gumbel import Gumbel
+from .kl import register_kl
+from .laplace import Laplace
+from .normal import Normal
+from .pareto import Pareto
+from .uniform import Uniform
+from .utils import euler_constant
+
+# What draws values that another cannot.
+_OUTSIDE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
+    Beta: (Pareto,),
+    ContinuousBernoulli: (Pareto,),
+    Exponential: (Beta, ContinuousBernoulli, Pareto, Uniform),
+    Gamma: (Beta, ContinuousBernoulli, Pareto, Uniform),
+    Gumbel: (Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform),
+    Laplace: (Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform),
+    Normal: (Beta, ContinuousBernoulli, Exponential, Gamma, Pareto, Uniform),
+    Pareto: (Beta, ContinuousBernoulli, Uniform),
+}
+
+
+def _infinite(p: Distribution, q: Distribution) -> Tensor:
+    mean = p.mean
+    shape = fb.broadcast_shapes(p.batch_shape, q.batch_shape)
+    return fb.full(shape, fb.inf, dtype=mean.dtype, device=mean.device)
+
+
+for _p, _others in _OUTSIDE.items():
+    for _q in _others:
+        register_kl(_p, _q)(_infinite)
+
+
+def _mean_log(p: Any) -> Tensor:
+    """``E[log x]``."""
+    if isinstance(p, Beta):
+        return p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma()
+    if isinstance(p, Exponential):
+        return -euler_constant - p.rate.log()
+    if isinstance(p, Pareto):
+        return p.scale.log() + p.alpha.reciprocal()
+    return _uniform_mean_log(p.low, p.high)
+
+
+def _uniform_mean_log(low: Tensor, high: Tensor) -> Tensor:
+    return (fb.xlogy(high, high) - fb.xlogy(low, low)) / (high - low) - 1
+
+
+def _mean_exp(p: Any, t: Tensor) -> Tensor:
+    """``E[exp(-t x)]`` for positive ``t``."""
+    if isinstance(p, Exponential):
+        return p.rate / (p.rate + t)
+    if isinstance(p, Gamma):
+        return (p.rate / (p.rate + t)).pow(p.concentration)
+    if isinstance(p, Normal):
+        return (0.5 * (t * p.scale).square() - t * p.loc).exp()
+    return ((-t * p.low).exp() - (-t * p.high).exp()) / (t * (p.high - p.low))
+
+
+def _unless(possible: Tensor, kl: Tensor) -> Tensor:
+    """Infinite unless all that is drawn is possible."""
+    return fb.where(possible, kl, fb.inf)
+
+
+def _in_unit_interval(p: Uniform) -> Tensor:
+    return (p.low >= 0) & (p.high <= 1)
+
+
+@register_kl(Beta, Normal)
+@register_kl(ContinuousBernoulli, Normal)
+@register_kl(Exponential, Normal)
+@register_kl(Gamma, Normal)
+@register_kl(Gumbel, Normal)
+@register_kl(Laplace, Normal)
+@register_kl(Pareto, Normal)
+@register_kl(Uniform, Normal)
+def _to_normal(p: Distribution, q: Normal) -> Tensor:
+    square = (p.mean - q.loc).square() + p.variance
+    kl = square / (2 * q.variance) + q.scale.log() + 0.5 * math.log(2 * math.pi) - p.entropy()
+    return _unless(p.variance < fb.inf, kl)
+
+
+@register_kl(Beta, Exponential)
+@register_kl(ContinuousBernoulli, Exponential)
+@register_kl(Gamma, Exponential)
+@register_kl(Pareto, Exponential)
+def _to_exponential(p: Distribution, q: Exponential) -> Tensor:
+    return q.rate * p.mean - q.rate.log() - p.entropy()
+
+
+@register_kl(Uniform, Exponential)
+def _uniform_exponential(p: Uniform, q: Exponential) -> Tensor:
+    return _unless(p.low >= 0, _to_exponential(p, q))
+
+
+@register_kl(Beta, Gamma)
+@register_kl(Exponential, Gamma)
+@register_kl(Pareto, Gamma)
+def _to_gamma(p: Distribution, q: Gamma) -> Tensor:
+    a = q.concentration
+    return q.rate * p.mean - (a - 1) * _mean_log(p) - a * q.rate.log() + a.lgamma() - p.entropy()
+
+
+@register_kl(Uniform, Gamma)
+def _uniform_gamma(p: Uniform, q: Gamma) -> Tensor:
+    return _unless(p.low >= 0, _to_gamma(p, q))
+
+
+@register_kl(Exponential, Gumbel)
+@register_kl(Gamma, Gumbel)
+@register_kl(Normal, Gumbel)
+@register_kl(Uniform, Gumbel)
+def _to_gumbel(p: Distribution, q: Gumbel) -> Tensor:
+    tail = (q.loc / q.scale).exp() * _mean_exp(p, q.scale.reciprocal())
+    return (p.mean - q.loc) / q.scale + tail + q.scale.log() - p.entropy()
+
+
+@register_kl(Normal, Laplace)
+def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
+    """By the mean of the folded normal distribution."""
+    shift = p.loc - q.loc
+    z = shift / (math.sqrt(2) * p.scale)
+    distance = p.scale * math.sqrt(2 / math.pi) * (-z.square()).exp() + shift * z.erf()
+    return distance / q.scale + (2 * q.scale).log() - p.entropy()
+
+
+@register_kl(Beta, ContinuousBernoulli)
+def _to_continuous_bernoulli(p: Distribution, q: ContinuousBernoulli) -> Tensor:
+    return -p.entropy() - p.mean * q.logits - (-q.probs).log1p() - q._cont_bern_log_norm()
+
+
+@register_kl(Uniform, ContinuousBernoulli)
+def _uniform_continuous_bernoulli(p: Uniform, q: ContinuousBernoulli) -> Tensor:
+    return _unless(_in_unit_interval(p), _to_continuous_bernoulli(p, q))
+
+
+@register_kl(Beta, Uniform)
+@register_kl(ContinuousBernoulli, Uniform)
+def _unit_interval_uniform(p: Distribution, q: Uniform) -> Tensor:
+    return _unless((q.low <= 0) & (q.high >= 1), (q.high - q.low).log() - p.entropy())
+
+
+@register_kl(Uniform, Beta)
+def _uniform_beta(p: Uniform, q: Beta) -> Tensor:
+    a, b = q.concentration1, q.concentration0
+    mean_log, mean_log_rest = _uniform_mean_log(p.low, p.high), _uniform_mean_log(1 - p.high, 1 - p.low)
+    kl = q._log_normalizer(a, b) - (a - 1) * mean_log - (b - 1) * mean_log_rest - p.entropy()
+    return _unless(_in_unit_interval(p), kl)
+
+
+@register_kl(Uniform, Pareto)
+def _uniform_pareto(p: Uniform, q: Pareto) -> Tensor:
+    kl = (q.alpha + 1) * _mean_log(p) - q.alpha.log() - q.alpha * q.scale.log() - p.entropy()
+    return _unless(p.low >= q.scale, kl)

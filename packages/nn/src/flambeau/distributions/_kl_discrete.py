@@ -1,0 +1,66 @@
+"""Divergences between discrete distributions."""
+
+import flambeau as fb
+from flambeau import Tensor
+
+from .bernoulli import Bernoulli
+from .binomial import Binomial
+from .categorical import Categorical
+from .geometric import Geometric
+from .kl import register_kl
+from .one_hot_categorical import OneHotCategorical
+from .poisson import Poisson
+
+
+def _weighted(weight: Tensor, log_ratio: Tensor, other: Tensor) -> Tensor:
+    """``weight * log_ratio``: 0 where the weight is, else infinite where the ``other`` probability is 0."""
+    term = (weight * log_ratio).masked_fill(other == 0, fb.inf)
+    return term.masked_fill((weight == 0).expand(term.shape), 0)
+
+
+@register_kl(Bernoulli, Bernoulli)
+def _bernoullis(p: Bernoulli, q: Bernoulli) -> Tensor:
+    ones = _weighted(p.probs, fb.softplus(-q.logits) - fb.softplus(-p.logits), q.probs)
+    zeros = _weighted(1 - p.probs, fb.softplus(q.logits) - fb.softplus(p.logits), 1 - q.probs)
+    return ones + zeros
+
+
+@register_kl(Binomial, Binomial)
+def _binomials(p: Binomial, q: Binomial) -> Tensor:
+    """That of one trial as often as there are trials."""
+    if (p.total_count < q.total_count).any():
+        raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
+    kl = p.total_count * (p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p())
+    return kl.masked_fill(p.total_count > q.total_count, fb.inf)
+
+
+@register_kl(Categorical, Categorical)
+def _categoricals(p: Categorical, q: Categorical) -> Tensor:
+    return _weighted(p.probs, p.logits - q.logits, q.probs).sum(-1)
+
+
+@register_kl(OneHotCategorical, OneHotCategorical)
+def _one_hots(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
+    return _categoricals(p._categorical, q._categorical)
+
+
+@register_kl(Geometric, Geometric)
+def _geometrics(p: Geometric, q: Geometric) -> Tensor:
+    return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(Poisson, Poisson)
+def _poissons(p: Poisson, q: Poisson) -> Tensor:
+    return fb.xlogy(p.rate, p.rate) - fb.xlogy(p.rate, q.rate) - (p.rate - q.rate)
+
+
+@register_kl(Bernoulli, Poisson)
+def _bernoulli_poisson(p: Bernoulli, q: Poisson) -> Tensor:
+    return q.rate - fb.xlogy(p.probs, q.rate) - p.entropy()
+
+
+@register_kl(Poisson, Bernoulli)
+@register_kl(Poisson, Binomial)
+def _poisson_bounded(p: Poisson, q: Bernoulli | Binomial) -> Tensor:
+    """A Poisson number can be larger than any count of trials."""
+    return fb.full(fb.broadcast_shapes(p.rate.shape, q._param.shape), fb.inf, dtype=p.rate.dtype, device=p.rate.device)

@@ -1,0 +1,34 @@
+"""Divergences between distributions over vectors."""
+
+from flambeau import Tensor
+
+from .dirichlet import Dirichlet
+from .kl import register_kl
+from .lowrank_multivariate_normal import LowRankMultivariateNormal
+from .multivariate_normal import MultivariateNormal
+
+MultivariateNormals = MultivariateNormal | LowRankMultivariateNormal
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _dirichlets(p: Dirichlet, q: Dirichlet) -> Tensor:
+    a, b = p.concentration, q.concentration
+    total = a.sum(-1)
+    normalizers = total.lgamma() - b.sum(-1).lgamma() - (a.lgamma() - b.lgamma()).sum(-1)
+    return normalizers + ((a - b) * (a.digamma() - total.digamma().unsqueeze(-1))).sum(-1)
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+def _multivariate_normals(p: MultivariateNormals, q: MultivariateNormals) -> Tensor:
+    """Half of: the log ratio of determinants, the trace of ``C_q**-1 C_p``, the distance of the means, and ``-N``."""
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot be computed: "
+            f"{p.event_shape} and {q.event_shape}"
+        )
+    trace = q._mahalanobis(p._covariance_factor())
+    distance = q._mahalanobis((q.loc - p.loc).unsqueeze(-1))
+    return q._half_log_det() - p._half_log_det() + 0.5 * (trace + distance - p.event_shape[0])

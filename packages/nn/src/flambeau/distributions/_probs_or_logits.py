@@ -1,0 +1,46 @@
+"""Distributions whose probabilities are given as such or by their logits; the other form is computed when read."""
+
+from typing import Any
+
+from flambeau import Size, Tensor
+
+from .distribution import Distribution
+from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+
+
+def exactly_one(probs: Any, logits: Any) -> None:
+    """Raises ValueError unless one of both is None."""
+    if (probs is None) == (logits is None):
+        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+
+
+class Binary(Distribution):
+    """Successes with probability ``probs = sigmoid(logits)``."""
+
+    def _set(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
+        """Sets what was given of both, broadcast with the other parameters, which are returned."""
+        exactly_one(probs, logits)
+        broadcast = broadcast_all(logits if probs is None else probs, *others)
+        self.__dict__["logits" if probs is None else "probs"] = broadcast[0]
+        return broadcast[1:]
+
+    @property
+    def _param(self) -> Tensor:
+        """The one that was given."""
+        given: Tensor | None = self.__dict__.get("probs")
+        return self.logits if given is None else given
+
+    @lazy_property
+    def logits(self) -> Tensor:
+        """The log odds."""
+        return probs_to_logits(self.probs, is_binary=True)
+
+    @lazy_property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return logits_to_probs(self.logits, is_binary=True)
+
+    @property
+    def param_shape(self) -> Size:
+        """The shape of ``probs`` and ``logits``."""
+        return self._param.shape

@@ -1,0 +1,229 @@
+"""The protocol of all distributions."""
+
+import warnings
+from typing import Any, TypeVar
+
+from flambeau import Size, Tensor, no_grad
+
+from .constraints import Constraint, _Dependent
+from .utils import lazy_property
+
+__all__ = ["Distribution"]
+
+D = TypeVar("D", bound="Distribution")
+Shape = tuple[int, ...] | list[int]
+
+_NO_CONSTRAINTS = (
+    "{} does not define `arg_constraints`. Please set `arg_constraints = {{}}` or initialize the distribution with "
+    "`validate_args=False` to turn off validation."
+)
+_NO_SUPPORT = (
+    "{} does not define `support` to enable sample validation. Please initialize the distribution with "
+    "`validate_args=False` to turn off validation."
+)
+_NO_EXPAND = "Subclass {} of {} that defines a custom __init__ method must also define a custom .expand() method."
+
+
+class Distribution:
+    """What every distribution can do; a subclass says how.
+
+    A subclass sets its parameters, calls ``super().__init__`` with its shapes, and defines ``arg_constraints``,
+    ``support``, ``expand``, ``sample`` or ``rsample`` (with ``has_rsample = True``), ``log_prob``, and what it knows of
+    ``mean``, ``mode``, ``variance``, ``cdf``, ``icdf``, ``entropy``, ``enumerate_support``.
+
+    Args:
+        batch_shape: of the parameters, each of which is a distribution of its own.
+        event_shape: of a single draw.
+        validate_args: whether parameters and values are checked against their constraints; None: as the class says.
+    Raises: ValueError for a parameter outside of its constraint, naming it and its values.
+    """
+
+    has_rsample: Any = False
+    has_enumerate_support: Any = False
+    _validate_args = __debug__
+
+    _batch_shape: Size
+    _event_shape: Size
+
+    @staticmethod
+    def set_default_validate_args(value: bool) -> None:
+        """Whether distributions check their parameters and values where they are not told by ``validate_args``."""
+        if value not in (True, False):
+            raise ValueError(f"set_default_validate_args takes True or False, got {value!r}")
+        Distribution._validate_args = value
+
+    def __init__(
+        self, batch_shape: Shape = Size(), event_shape: Shape = Size(), validate_args: bool | None = None
+    ) -> None:
+        self._batch_shape = batch_shape if isinstance(batch_shape, Size) else Size(batch_shape)
+        self._event_shape = event_shape if isinstance(event_shape, Size) else Size(event_shape)
+        if validate_args is not None:
+            self._validate_args = validate_args
+        if self._validate_args:
+            self._validate_parameters()
+
+    def _validate_parameters(self) -> None:
+        try:
+            constraints = self.arg_constraints
+        except NotImplementedError:
+            warnings.warn(_NO_CONSTRAINTS.format(type(self)), stacklevel=4)
+            return
+        given = self.__dict__
+        for name, constraint in constraints.items():
+            if name in given:
+                value = given[name]
+            elif isinstance(constraint, _Dependent) or isinstance(getattr(type(self), name, None), lazy_property):
+                continue  # computed from what was given
+            else:
+                value = getattr(self, name)
+            if not isinstance(constraint, _Dependent) and not constraint.check(value).all():
+                raise ValueError(
+                    f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
+                    f"{self!r} to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
+                )
+
+    def expand(self, batch_shape: Shape, _instance: Any = None) -> "Distribution":
+        """The same distributions with their parameters broadcast to ``batch_shape``, without a copy."""
+        raise NotImplementedError(f"{type(self)} does not implement expand")
+
+    @property
+    def batch_shape(self) -> Size:
+        """The shape of the parameters."""
+        return self._batch_shape
+
+    @property
+    def event_shape(self) -> Size:
+        """The shape of one draw of one distribution."""
+        return self._event_shape
+
+    @property
+    def arg_constraints(self) -> dict[str, Constraint]:
+        """The constraints of the parameters by name."""
+        raise NotImplementedError(f"{type(self)} does not define arg_constraints")
+
+    @property
+    def support(self) -> Any:
+        """The constraint that draws satisfy."""
+        raise NotImplementedError(f"{type(self)} does not define its support")
+
+    @property
+    def mean(self) -> Tensor:
+        """The expectation."""
+        raise NotImplementedError(f"{type(self)} does not implement mean")
+
+    @property
+    def mode(self) -> Tensor:
+        """The most likely value."""
+        raise NotImplementedError(f"{type(self)} does not implement mode")
+
+    @property
+    def variance(self) -> Tensor:
+        """The expected square of the distance to the mean."""
+        raise NotImplementedError(f"{type(self)} does not implement variance")
+
+    @property
+    def stddev(self) -> Tensor:
+        """The square root of the variance."""
+        return self.variance.sqrt()
+
+    def sample(self, sample_shape: Shape = Size()) -> Tensor:
+        """Draws without gradient, of shape ``sample_shape + batch_shape + event_shape``."""
+        with no_grad():
+            return self.rsample(sample_shape)
+
+    def rsample(self, sample_shape: Shape = Size()) -> Tensor:
+        """Draws that are differentiable in the parameters, of shape ``sample_shape + batch_shape + event_shape``."""
+        raise NotImplementedError(f"{type(self)} has no reparameterised samples")
+
+    def sample_n(self, n: int) -> Tensor:
+        """``sample((n,))``."""
+        warnings.warn("`sample_n(n)` will be deprecated. Use `sample((n,))` instead.", FutureWarning, stacklevel=2)
+        return self.sample((n,))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density, or probability, at ``value``, which broadcasts with the shapes."""
+        raise NotImplementedError(f"{type(self)} does not implement log_prob")
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of a draw not above ``value``."""
+        raise NotImplementedError(f"{type(self)} does not implement cdf")
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The quantile: the inverse of ``cdf``, at probabilities ``value``."""
+        raise NotImplementedError(f"{type(self)} does not implement icdf")
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All values of a discrete distribution along a first dimension; ``expand``: for each of the batch."""
+        raise NotImplementedError(f"{type(self)} does not enumerate its support")
+
+    def entropy(self) -> Tensor:
+        """The expected ``-log_prob``, in nats, of shape ``batch_shape``."""
+        raise NotImplementedError(f"{type(self)} does not implement entropy")
+
+    def perplexity(self) -> Tensor:
+        """``exp(entropy())``."""
+        return self.entropy().exp()
+
+    def _extended_shape(self, sample_shape: Shape = Size()) -> Size:
+        """The shape of a sample."""
+        if not isinstance(sample_shape, Size):
+            sample_shape = Size(sample_shape)
+        return sample_shape + self._batch_shape + self._event_shape
+
+    def _validate_sample(self, value: Tensor) -> None:
+        """Raises ValueError unless ``value`` fits the shapes and lies in the support."""
+        if not isinstance(value, Tensor):
+            raise ValueError("The value argument to log_prob must be a Tensor")
+        if value.shape != self._batch_shape + self._event_shape:
+            self._validate_shape(value)
+        try:
+            support = self.support
+        except NotImplementedError:
+            warnings.warn(_NO_SUPPORT.format(type(self)), stacklevel=4)
+            return
+        if not support.check(value).all():
+            raise ValueError(
+                f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be within the "
+                f"support ({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"
+            )
+
+    def _validate_shape(self, value: Tensor) -> None:
+        start = value.dim() - len(self._event_shape)
+        if start < 0 or value.shape[start:] != self._event_shape:
+            raise ValueError(
+                f"The right-most size of value must match event_shape: {value.shape} vs {self._event_shape}."
+            )
+        expected = self._batch_shape + self._event_shape
+        for i, j in zip(reversed(value.shape), reversed(expected), strict=False):
+            if i not in (1, j) and j != 1:
+                raise ValueError(
+                    f"Value is not broadcastable with batch_shape+event_shape: {value.shape} vs {expected}."
+                )
+
+    def _get_checked_instance(self, cls: type[D], _instance: Any = None) -> D:
+        """An object for ``expand`` of ``cls`` to fill; NotImplementedError if a subclass has to define its own."""
+        if _instance is None and type(self).__init__ != cls.__init__:
+            raise NotImplementedError(_NO_EXPAND.format(type(self).__name__, cls.__name__))
+        made: Any = object.__new__(type(self)) if _instance is None else _instance
+        return made
+
+    def _expanded(self, cls: type[D], batch_shape: Shape, _instance: Any) -> D:
+        """``expand`` for a class ``cls`` whose state is the parameters that ``arg_constraints`` names."""
+        new = self._get_checked_instance(cls, _instance)
+        batch_shape = Size(batch_shape)
+        for name, constraint in self.arg_constraints.items():
+            value = self.__dict__.get(name)
+            if value is not None:
+                event = value.shape[value.dim() - constraint.event_dim :]
+                new.__dict__[name] = value.expand(batch_shape + event)
+        Distribution.__init__(new, batch_shape, self._event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def __repr__(self) -> str:
+        shown = []
+        for name in self.arg_constraints:
+            value = self.__dict__.get(name)
+            if value is not None:
+                shown.append(f"{name}: {value if value.numel() == 1 else value.shape}")
+        return f"{type(self).__name__}({', '.join(shown)})"

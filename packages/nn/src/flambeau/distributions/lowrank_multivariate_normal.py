@@ -1,0 +1,155 @@
+"""The multivariate normal distribution with a covariance of low rank plus a diagonal."""
+
+import math
+from typing import Any
+
+import flambeau as fb
+from flambeau import Size, Tensor
+
+from . import constraints
+from .distribution import Distribution, Shape
+from .utils import lazy_property
+
+__all__ = ["LowRankMultivariateNormal"]
+
+
+class LowRankMultivariateNormal(Distribution):
+    """Normal vectors with covariance ``C = W W^T + diag(d)``, in time linear in their dimension N.
+
+    Args:
+        loc: mean, ``(*, N)``.
+        cov_factor: ``W``, ``(*, N, M)``.
+        cov_diag: ``d``, ``(*, N)``, positive.
+    Support: vectors ``(N,)``. Gradient: ``rsample`` is ``loc + W epsilon + sqrt(d) epsilon'``.
+    Source: Woodbury's identity and the matrix determinant lemma, with the capacitance ``I + W^T diag(d)**-1 W``.
+
+    >>> LowRankMultivariateNormal(fb.zeros(2), fb.ones(2, 1), fb.ones(2)).covariance_matrix
+    tensor([[2., 1.],
+            [1., 2.]])
+    """
+
+    arg_constraints = {
+        "loc": constraints.real_vector,
+        "cov_factor": constraints.independent(constraints.real, 2),
+        "cov_diag": constraints.independent(constraints.positive, 1),
+    }
+    support = constraints.real_vector
+    has_rsample = True
+
+    loc: Tensor
+    cov_factor: Tensor
+    cov_diag: Tensor
+
+    def __init__(self, loc: Tensor, cov_factor: Tensor, cov_diag: Tensor, validate_args: bool | None = None) -> None:
+        batch_shape = _batch_shape(loc, cov_factor, cov_diag)
+        event_shape = loc.shape[-1:]
+        self.loc = loc.expand(batch_shape + event_shape)
+        self.cov_factor = cov_factor.expand(batch_shape + cov_factor.shape[-2:])
+        self.cov_diag = cov_diag.expand(batch_shape + event_shape)
+        self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag = cov_factor, cov_diag
+        super().__init__(batch_shape, event_shape, validate_args=validate_args)
+        weighted = cov_factor.mT / cov_diag.unsqueeze(-2)
+        identity = fb.eye(cov_factor.shape[-1], dtype=loc.dtype, device=loc.device)
+        self._capacitance_tril = fb.linalg.cholesky(identity + weighted @ cov_factor)
+
+    def expand(self, batch_shape: Shape, _instance: Any = None) -> "LowRankMultivariateNormal":
+        new = self._expanded(LowRankMultivariateNormal, batch_shape, _instance)
+        for name in ("_unbroadcasted_cov_factor", "_unbroadcasted_cov_diag", "_capacitance_tril"):
+            setattr(new, name, getattr(self, name))
+        return new
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def mode(self) -> Tensor:
+        return self.loc
+
+    @lazy_property
+    def variance(self) -> Tensor:
+        variance = self._unbroadcasted_cov_factor.square().sum(-1) + self._unbroadcasted_cov_diag
+        return variance.expand(self.loc.shape)
+
+    @property
+    def _matrix_shape(self) -> Size:
+        return self._batch_shape + self._event_shape + self._event_shape
+
+    @lazy_property
+    def covariance_matrix(self) -> Tensor:
+        """``W W^T + diag(d)``."""
+        factor = self._unbroadcasted_cov_factor
+        return (factor @ factor.mT + self._unbroadcasted_cov_diag.diag_embed()).expand(self._matrix_shape)
+
+    @lazy_property
+    def scale_tril(self) -> Tensor:
+        """The lower Cholesky factor of the covariance."""
+        root = self._unbroadcasted_cov_diag.sqrt().unsqueeze(-1)
+        scaled = self._unbroadcasted_cov_factor / root
+        identity = fb.eye(self.loc.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
+        return (root * fb.linalg.cholesky(identity + scaled @ scaled.mT)).expand(self._matrix_shape)
+
+    @lazy_property
+    def precision_matrix(self) -> Tensor:
+        """The inverse of the covariance."""
+        solved = self._solved(self._unbroadcasted_cov_diag.reciprocal().diag_embed())
+        precision = self._unbroadcasted_cov_diag.reciprocal().diag_embed() - solved.mT @ solved
+        return precision.expand(self._matrix_shape)
+
+    def _solved(self, weighted: Tensor) -> Tensor:
+        """``L**-1 W^T`` times columns ``(*, N, K)``, with the capacitance's factor ``L``."""
+        columns = self._unbroadcasted_cov_factor.mT @ weighted
+        factor = self._capacitance_tril.expand(columns.shape[:-2] + self._capacitance_tril.shape[-2:])
+        return fb.linalg.solve_triangular(factor, columns, upper=False)
+
+    def _mahalanobis(self, columns: Tensor) -> Tensor:
+        """The sum of ``c^T C**-1 c`` over columns ``(*, N, K)``."""
+        weighted = columns / self._unbroadcasted_cov_diag.unsqueeze(-1)
+        return (columns * weighted).sum((-2, -1)) - self._solved(weighted).square().sum((-2, -1))
+
+    def _half_log_det(self) -> Tensor:
+        diagonal = self._capacitance_tril.diagonal(dim1=-2, dim2=-1)
+        return diagonal.log().sum(-1) + 0.5 * self._unbroadcasted_cov_diag.log().sum(-1)
+
+    def _covariance_factor(self) -> Tensor:
+        """``F`` with ``C = F F^T``."""
+        diagonal = self._unbroadcasted_cov_diag.sqrt().diag_embed()
+        batch = fb.broadcast_shapes(diagonal.shape[:-2], self._unbroadcasted_cov_factor.shape[:-2])
+        parts = (self._unbroadcasted_cov_factor, diagonal)
+        return fb.cat([part.expand(batch + part.shape[-2:]) for part in parts], -1)
+
+    def rsample(self, sample_shape: Shape = Size()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        rank = self.cov_factor.shape[-1:]
+        options: Any = {"dtype": self.loc.dtype, "device": self.loc.device}
+        common = self._unbroadcasted_cov_factor @ fb.randn(shape[:-1] + rank, **options).unsqueeze(-1)
+        own = self._unbroadcasted_cov_diag.sqrt() * fb.randn(shape, **options)
+        return self.loc + common.squeeze(-1) + own
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        distance = self._mahalanobis((value - self.loc).unsqueeze(-1))
+        return -0.5 * (self.loc.shape[-1] * math.log(2 * math.pi) + distance) - self._half_log_det()
+
+    def entropy(self) -> Tensor:
+        entropy = 0.5 * self.loc.shape[-1] * (1 + math.log(2 * math.pi)) + self._half_log_det()
+        return entropy.expand(self._batch_shape)
+
+
+def _batch_shape(loc: Tensor, cov_factor: Tensor, cov_diag: Tensor) -> Size:
+    if loc.dim() < 1:
+        raise ValueError("loc must be at least one-dimensional.")
+    n = loc.shape[-1]
+    if cov_factor.dim() < 2:
+        raise ValueError("cov_factor must be at least two-dimensional, with optional leading batch dimensions")
+    if cov_factor.shape[-2] != n:
+        raise ValueError(f"cov_factor must be a batch of matrices with shape {n} x m, got {cov_factor.shape}")
+    if cov_diag.dim() < 1 or cov_diag.shape[-1] != n:
+        raise ValueError(f"cov_diag must be a batch of vectors with shape {(n,)}, got {cov_diag.shape}")
+    try:
+        return fb.broadcast_shapes(loc.shape[:-1], cov_factor.shape[:-2], cov_diag.shape[:-1])
+    except RuntimeError:
+        raise ValueError(
+            f"Incompatible batch shapes: loc {loc.shape}, cov_factor {cov_factor.shape}, cov_diag {cov_diag.shape}"
+        ) from None

@@ -1,0 +1,39 @@
+"""Functions that move distributions, with their inverses and the logarithms of their Jacobians' determinants."""
+
+from ._base import Transform
+from ._compose import ComposeTransform, IndependentTransform, ReshapeTransform, identity_transform
+from ._joint import CatTransform, CumulativeDistributionTransform, StackTransform
+from ._matrices import CorrCholeskyTransform, LowerCholeskyTransform, PositiveDefiniteTransform
+from ._pointwise import (
+    AbsTransform,
+    AffineTransform,
+    ExpTransform,
+    PowerTransform,
+    SigmoidTransform,
+    SoftplusTransform,
+    TanhTransform,
+)
+from ._simplex import SoftmaxTransform, StickBreakingTransform
+
+__all__ = [
+    "AbsTransform",
+    "AffineTransform",
+    "CatTransform",
+    "ComposeTransform",
+    "CorrCholeskyTransform",
+    "CumulativeDistributionTransform",
+    "ExpTransform",
+    "IndependentTransform",
+    "LowerCholeskyTransform",
+    "PositiveDefiniteTransform",
+    "PowerTransform",
+    "ReshapeTransform",
+    "SigmoidTransform",
+    "SoftplusTransform",
+    "TanhTransform",
+    "SoftmaxTransform",
+    "StackTransform",
+    "StickBreakingTransform",
+    "Transform",
+    "identity_transform",
+]

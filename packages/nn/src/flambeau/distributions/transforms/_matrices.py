@@ -1,0 +1,88 @@
+"""Transforms to triangular and positive definite matrices."""
+
+import math
+from collections.abc import Sequence
+
+import flambeau as fb
+from flambeau import Size, Tensor
+
+from .. import constraints
+from ..utils import tril_matrix_to_vec, vec_to_tril_matrix
+from ._base import Parameterless
+
+
+class CorrCholeskyTransform(Parameterless):
+    """``D (D - 1) / 2`` numbers to the ``(D, D)`` Cholesky factor of a correlation matrix.
+
+    With ``r = tanh(x)``, the partial correlations, by rows below the diagonal: ``L_ij = r_ij sqrt(prod_{k<j}
+    (1 - r_ik**2))``, and the diagonal makes each row of length 1. Source: Lewandowski, Kurowicka, Joe 2009.
+    """
+
+    domain = constraints.real_vector
+    codomain = constraints.corr_cholesky
+    bijective = True
+
+    def _call(self, x: Tensor) -> Tensor:
+        eps = fb.finfo(x.dtype).eps
+        r = vec_to_tril_matrix(x.tanh().clamp(-1 + eps, 1 - eps), diag=-1)
+        rest = (1 - r.square()).sqrt().cumprod(-1)[..., :-1]
+        before = fb.cat([fb.ones_like(r[..., :1]), rest], -1)
+        return (r + fb.eye(r.shape[-1], dtype=r.dtype, device=r.device)) * before
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        used = y.square().cumsum(-1)[..., :-1]
+        before = fb.cat([fb.ones_like(y[..., :1]), 1 - used], -1)
+        r = tril_matrix_to_vec(y, -1) / tril_matrix_to_vec(before, -1).sqrt()
+        return r.atanh()
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """The slope of tanh, times ``sqrt(1 - r_ik**2)`` for each entry of row i between column k and the diagonal."""
+        d = y.shape[-1]
+        rows, columns = fb.tril_indices(d, d, -1, device=x.device).unbind()
+        exponents = 1 + (rows - columns - 1).to(x.dtype) / 2
+        log_slopes = 2 * (math.log(2.0) - x - fb.softplus(-2 * x))
+        return (log_slopes * exponents).sum(-1)
+
+    def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
+        if len(shape) < 1:
+            raise ValueError("Too few dimensions on input")
+        n = shape[-1]
+        d = round((0.25 + 2 * n) ** 0.5 + 0.5)
+        if d * (d - 1) // 2 != n:
+            raise ValueError(f"Input is not a flattened lower-diagonal number: {n} is no D * (D - 1) / 2")
+        return Size((*shape[:-1], d, d))
+
+    def inverse_shape(self, shape: Sequence[int]) -> Sequence[int]:
+        if len(shape) < 2:
+            raise ValueError("Too few dimensions on input")
+        if shape[-2] != shape[-1]:
+            raise ValueError(f"Input is not square: {tuple(shape)}")
+        d = shape[-1]
+        return Size((*shape[:-2], d * (d - 1) // 2))
+
+
+class LowerCholeskyTransform(Parameterless):
+    """Square matrices to lower triangular ones with a positive diagonal, the exponential of theirs."""
+
+    domain = constraints.independent(constraints.real, 2)
+    codomain = constraints.lower_cholesky
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x.tril(-1) + x.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+
+
+class PositiveDefiniteTransform(Parameterless):
+    """Square matrices to positive definite ones: ``L L^T`` of the lower Cholesky transform."""
+
+    domain = constraints.independent(constraints.real, 2)
+    codomain = constraints.positive_definite
+
+    def _call(self, x: Tensor) -> Tensor:
+        factor = LowerCholeskyTransform()(x)
+        return factor @ factor.mT
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return LowerCholeskyTransform().inv(fb.linalg.cholesky(y))

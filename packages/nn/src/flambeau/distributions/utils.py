@@ -1,0 +1,139 @@
+"""What programs that define distributions of their own build them from."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
+
+import flambeau as fb
+from flambeau import Tensor
+
+__all__ = [
+    "broadcast_all",
+    "clamp_probs",
+    "lazy_property",
+    "logits_to_probs",
+    "probs_to_logits",
+    "tril_matrix_to_vec",
+    "vec_to_tril_matrix",
+]
+
+Value = TypeVar("Value")
+
+euler_constant = 0.57721566490153286060
+
+
+def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
+    """Tensors of one shape from tensors and numbers.
+
+    Numbers take the dtype and device of the tensors, or the default dtype where there are none.
+
+    Raises: ValueError for what is neither.
+
+    >>> broadcast_all(fb.zeros(2), 1.0)
+    (tensor([0., 0.]), tensor([1., 1.]))
+    """
+    like: Tensor | None = None
+    numbers = False
+    for value in values:
+        if isinstance(value, Tensor):
+            like = like if like is not None else value
+        elif isinstance(value, (int, float)):
+            numbers = True
+        else:
+            raise ValueError(
+                f"Input arguments must all be instances of Number or flambeau.Tensor, got {type(value).__name__}."
+            )
+    if like is None:
+        return tuple([fb.tensor(value, dtype=fb.get_default_dtype()) for value in values])
+    tensors: Any = values
+    if numbers:
+        dtype, device = like.dtype, like.device
+        tensors = tuple([v if isinstance(v, Tensor) else fb.tensor(v, dtype=dtype, device=device) for v in values])
+    shape = like.shape
+    for tensor in tensors:
+        if tensor.shape != shape:
+            return tuple(fb.broadcast_tensors(*tensors))
+    return tensors
+
+
+def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
+    """The probabilities of log odds (``is_binary``), or of unnormalised log probabilities along the last dimension."""
+    return fb.sigmoid(logits) if is_binary else fb.softmax(logits, -1)
+
+
+def clamp_probs(probs: Tensor) -> Tensor:
+    """``probs``, away from 0 and 1 by the dtype's resolution, so that their logarithms are finite."""
+    eps = fb.finfo(probs.dtype).eps
+    return probs.clamp(eps, 1 - eps)
+
+
+def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
+    """The log odds of probabilities (``is_binary``), or their logarithms; those of 0 and 1 stay finite."""
+    probs = clamp_probs(probs)
+    return probs.log() - (-probs).log1p() if is_binary else probs.log()
+
+
+class lazy_property(Generic[Value]):
+    """A property that is computed when it is first read, with its gradient, and then an attribute of the object."""
+
+    def __init__(self, wrapped: Callable[[Any], Value]) -> None:
+        self.wrapped = wrapped
+        self.__doc__ = wrapped.__doc__
+        self.__name__ = wrapped.__name__
+
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> "lazy_property[Value]": ...
+
+    @overload
+    def __get__(self, instance: object, owner: Any = None) -> Value: ...
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        if fb.is_grad_enabled():
+            value = self.wrapped(instance)
+        else:
+            with fb.enable_grad():
+                value = self.wrapped(instance)
+        instance.__dict__[self.__name__] = value
+        return value
+
+
+def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
+    """The lower triangular matrices ``(*, D, D)`` with the elements ``(*, N)``, by rows, down from diagonal ``diag``.
+
+    >>> vec_to_tril_matrix(fb.tensor([1.0, 2.0, 3.0]))
+    tensor([[1., 0.],
+            [2., 3.]])
+    """
+    n = int((-(1 + 2 * diag) + ((1 + 2 * diag) ** 2 + 8 * vec.shape[-1] + 4 * abs(diag) * (diag + 1)) ** 0.5) / 2)
+    rows, columns = fb.tril_indices(n, n, diag).unbind()
+    if len(rows) != vec.shape[-1]:
+        raise RuntimeError(
+            f"shape mismatch: {vec.shape[-1]} elements do not fill the {len(rows)} places of a {n} x {n} triangle"
+        )
+    matrix = vec.new_zeros(vec.shape[:-1] + (n * n,))
+    return matrix.index_copy(-1, rows * n + columns, vec).reshape(vec.shape[:-1] + (n, n))
+
+
+def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
+    """The elements of matrices ``(*, D, D)`` on and below diagonal ``diag``, by rows: ``(*, N)``.
+
+    Raises: ValueError for a diagonal outside of the matrix.
+
+    >>> tril_matrix_to_vec(fb.tensor([[1.0, 0.0], [2.0, 3.0]]))
+    tensor([1., 2., 3.])
+    """
+    n = mat.shape[-1]
+    if not -n <= diag < n:
+        raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}].")
+    rows, columns = fb.tril_indices(n, n, diag).unbind()
+    return mat[..., rows, columns]
+
+
+def _standard_normal(shape: tuple[int, ...], dtype: fb.dtype, device: Any) -> Tensor:
+    return fb.randn(shape, dtype=dtype, device=device)
+
+
+def _sum_rightmost(value: Tensor, dim: int) -> Tensor:
+    """The sum over the last ``dim`` dimensions."""
+    return value.sum(list(range(-dim, 0))) if dim else value

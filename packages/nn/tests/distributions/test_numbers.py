@@ -1,0 +1,345 @@
+"""Distributions over numbers, one line each against SciPy: densities, moments, quantiles, samples, gradients."""
+
+import numpy as np
+import pytest
+import scipy.stats as st
+
+import flambeau as fb
+from flambeau import distributions as D
+from flambeau.autograd import gradcheck
+
+A, B, C = np.array([0.6, 2.0, 7.5]), np.array([1.5, 0.7, 3.0]), np.array([-1.0, 0.3, 2.0])
+P = np.array([0.15, 0.5, 0.85])
+
+# name: parameters, the same distribution of SciPy (or None where it has none with that parameter)
+CONTINUOUS = {
+    "Beta": ((A, B), st.beta(A, B)),
+    "Cauchy": ((C, B), st.cauchy(C, B)),
+    "Chi2": ((A,), st.chi2(A)),
+    "Exponential": ((A,), st.expon(scale=1 / A)),
+    "FisherSnedecor": ((A + 2, B + 4), st.f(A + 2, B + 4)),
+    "Gamma": ((A, B), st.gamma(A, scale=1 / B)),
+    "GeneralizedPareto": ((C, B, np.array([0.2, 0.0, -0.4])), st.genpareto([0.2, 0.0, -0.4], C, B)),
+    "Gumbel": ((C, B), st.gumbel_r(C, B)),
+    "HalfCauchy": ((B,), st.halfcauchy(scale=B)),
+    "HalfNormal": ((B,), st.halfnorm(scale=B)),
+    "InverseGamma": ((A + 2, B), st.invgamma(A + 2, scale=B)),
+    "Laplace": ((C, B), st.laplace(C, B)),
+    "LogNormal": ((C, B), st.lognorm(B, scale=np.exp(C))),
+    "Normal": ((C, B), st.norm(C, B)),
+    "Pareto": ((B, A + 2), st.pareto(A + 2, scale=B)),
+    "StudentT": ((A + 2, C, B), st.t(A + 2, C, B)),
+    "Uniform": ((C, C + B), st.uniform(C, B)),
+    "VonMises": ((C, B), st.vonmises(B, C)),
+    "Weibull": ((A, B), st.weibull_min(B, scale=A)),
+}
+DISCRETE = {
+    "Bernoulli": ((P,), st.bernoulli(P)),
+    "Binomial": ((9, P), st.binom(9, P)),
+    "Geometric": ((P,), st.geom(P, loc=-1)),
+    "NegativeBinomial": ((A, P), st.nbinom(A, 1 - P)),
+    "Poisson": ((A,), st.poisson(A)),
+}
+CASES = CONTINUOUS | DISCRETE
+# Counts from zero on of the discrete ones, quantiles of the others.
+QUANTILES = np.array([[0.03], [0.4], [0.8], [0.97]])
+
+
+def make(name, dtype=fb.float64):
+    parameters, _ = CASES[name]
+    parameters = [fb.tensor(p, dtype=dtype) if isinstance(p, np.ndarray) else p for p in parameters]
+    return getattr(D, name)(*parameters)
+
+
+def values(name):
+    """Some of the support, of shape (4, 3)."""
+    _, reference = CASES[name]
+    x = reference.ppf(QUANTILES)
+    if name == "VonMises":
+        return (x + np.pi) % (2 * np.pi) - np.pi
+    return np.ascontiguousarray(np.broadcast_to(x, (4, 3)))
+
+
+def close(actual, expected, tolerance=1e-9):
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_log_prob(name):
+    reference, x = CASES[name][1], values(name)
+    expected = reference.logpdf(x) if name in CONTINUOUS else reference.logpmf(x)
+    close(make(name).log_prob(fb.from_numpy(x)), expected)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_log_prob_in_float32(name):
+    x = values(name).astype(np.float32)
+    result = make(name, fb.float32).log_prob(fb.from_numpy(x))
+    assert result.dtype == fb.float32
+    close(result, make(name).log_prob(fb.from_numpy(x.astype(np.float64))), 2e-4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_moments(name):
+    distribution, reference = make(name), CASES[name][1]
+    if name not in ("VonMises", "Cauchy", "HalfCauchy"):  # moments of directions, below; and none
+        close(distribution.mean, reference.mean())
+        close(distribution.variance, reference.var())
+    close(distribution.stddev, np.sqrt(distribution.variance.numpy()))
+
+
+def test_the_variance_of_von_mises_is_that_of_directions():
+    x = np.linspace(-np.pi, np.pi, 4001)[:-1, None]
+    density = st.vonmises(B, 0).pdf(x)
+    expected = 1 - (density * np.cos(x)).sum(0) / density.sum(0)
+    close(make("VonMises").variance, expected)
+    close(make("VonMises").mean, C)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_mode_is_the_most_likely_value(name):
+    distribution = make(name)
+    if name == "Uniform":
+        assert distribution.mode.isnan().all()
+        return
+    reference = CASES[name][1]
+    density = reference.pdf if name in CONTINUOUS else reference.pmf
+    levels = np.linspace(1e-3, 1 - 1e-3, 501)[:, None]
+    grid = reference.ppf(levels) if name != "VonMises" else (2 * levels - 1) * np.pi
+    mode = distribution.mode.numpy()
+    inner = ~np.isnan(mode)  # a fair coin has none
+    with np.errstate(divide="ignore"):
+        assert (density(mode) >= density(grid).max(0) * (1 - 1e-9))[inner].all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_entropy(name):
+    if name in ("FisherSnedecor", "NegativeBinomial", "Poisson", "VonMises"):
+        with pytest.raises(NotImplementedError):
+            make(name).entropy()
+        return
+    close(make(name).entropy(), CASES[name][1].entropy(), 1e-7)
+
+
+WITHOUT_CDF = {"Beta", "FisherSnedecor", "StudentT", "VonMises", *DISCRETE}
+WITHOUT_ICDF = WITHOUT_CDF | {"Chi2", "Gamma", "InverseGamma"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cdf(name):
+    distribution, x = make(name), fb.from_numpy(values(name))
+    if name in WITHOUT_CDF:
+        with pytest.raises(NotImplementedError):
+            distribution.cdf(x)
+    else:
+        close(distribution.cdf(x), CASES[name][1].cdf(values(name)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_icdf(name):
+    distribution, p = make(name), fb.from_numpy(np.ascontiguousarray(np.broadcast_to(QUANTILES, (4, 3))))
+    if name in WITHOUT_ICDF:
+        with pytest.raises(NotImplementedError):
+            distribution.icdf(p)
+    else:
+        close(distribution.icdf(p), CASES[name][1].ppf(QUANTILES))
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_samples_follow_the_distribution(name):
+    fb.manual_seed(7)
+    samples = make(name).sample((4000,)).numpy()
+    for i in range(3):
+        parameters = [p[i] if isinstance(p, np.ndarray) else p for p in CASES[name][0]]
+        cdf = _cdf(name, parameters)
+        assert st.kstest(samples[:, i], cdf).pvalue > 1e-3, parameters
+
+
+def _cdf(name, parameters):
+    """The distribution function of one of the batch."""
+    if name == "VonMises":  # SciPy's is unrolled around the mean
+        loc, concentration = parameters
+        frozen = st.vonmises(concentration)
+        start = frozen.cdf(-np.pi - loc)
+        return lambda x: frozen.cdf(x - loc) - start
+    frozen = CASES[name][1]
+    pick = {float(p): i for i, p in enumerate(CASES[name][0][0])}
+    column = pick[float(parameters[0])]
+    return lambda x: frozen.cdf(np.repeat(x[:, None], 3, 1))[:, column]
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_counts_follow_the_distribution(name):
+    fb.manual_seed(3)
+    n = 6000
+    samples = make(name).sample((n,)).numpy()
+    top = int(samples.max()) + 1
+    expected = n * CASES[name][1].pmf(np.arange(top)[:, None])
+    for i in range(3):
+        observed = np.bincount(samples[:, i].astype(int), minlength=top).astype(float)
+        likely = expected[:, i] >= 5
+        observed = np.append(observed[likely], n - observed[likely].sum())
+        wanted = np.append(expected[likely, i], max(n - expected[likely, i].sum(), 1e-9))
+        if wanted[-1] < 5:  # too rare to be judged by itself
+            observed, wanted = np.append(observed[:-2], observed[-2:].sum()), np.append(wanted[:-2], wanted[-2:].sum())
+        assert st.chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradient_of_log_prob(name):
+    x = fb.from_numpy(values(name))
+    parameters = [p for p in CASES[name][0] if isinstance(p, np.ndarray)]
+    if name == "GeneralizedPareto":
+        parameters[2] = np.array([0.2, 0.1, -0.4])
+        x = fb.from_numpy(st.genpareto(parameters[2], C, B).ppf(QUANTILES))
+    fixed = [p for p in CASES[name][0] if not isinstance(p, np.ndarray)]
+    inputs = [fb.tensor(p, requires_grad=True) for p in parameters]
+
+    def log_prob(*parameters):
+        return getattr(D, name)(*fixed, *parameters).log_prob(x)
+
+    assert gradcheck(log_prob, inputs)
+    if name in CONTINUOUS:
+        distribution = getattr(D, name)(*fixed, *(fb.tensor(p) for p in parameters))
+        assert gradcheck(distribution.log_prob, [x[1:].clone().requires_grad_()])  # steeper than a step is small, else
+
+
+SMOOTH = [name for name in CONTINUOUS if make(name).has_rsample]
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradient_of_rsample(name):
+    """``dx/dtheta = -(dF/dtheta)(x) / p(x)``: what holds for whatever way the draws are made of fixed noise."""
+    fb.manual_seed(1)
+    parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
+    sample = getattr(D, name)(*parameters).rsample()
+    gradients = fb.autograd.grad(sample.sum(), parameters)
+    x, step = sample.detach().numpy(), 1e-5
+    for k, gradient in enumerate(gradients):
+        if name in ("Beta", "FisherSnedecor", "StudentT"):
+            continue  # two numbers of noise: test_vectors.py and below
+        moved = []
+        for sign in (1, -1):
+            shifted = [p.copy() for p in CASES[name][0]]
+            shifted[k] = shifted[k] + sign * step
+            moved.append(REFERENCES[name](*shifted).cdf(x))
+        slope = -(moved[0] - moved[1]) / (2 * step) / REFERENCES[name](*CASES[name][0]).pdf(x)
+        close(gradient, slope, 1e-5)
+
+
+REFERENCES = {
+    "Cauchy": st.cauchy,
+    "Chi2": st.chi2,
+    "Exponential": lambda rate: st.expon(scale=1 / rate),
+    "Gamma": lambda a, rate: st.gamma(a, scale=1 / rate),
+    "GeneralizedPareto": lambda loc, scale, k: st.genpareto(k, loc, scale),
+    "Gumbel": st.gumbel_r,
+    "HalfCauchy": lambda scale: st.halfcauchy(scale=scale),
+    "HalfNormal": lambda scale: st.halfnorm(scale=scale),
+    "InverseGamma": lambda a, rate: st.invgamma(a, scale=rate),
+    "Laplace": st.laplace,
+    "LogNormal": lambda loc, scale: st.lognorm(scale, scale=np.exp(loc)),
+    "Normal": st.norm,
+    "Pareto": lambda scale, alpha: st.pareto(alpha, scale=scale),
+    "Uniform": lambda low, high: st.uniform(low, high - low),
+    "Weibull": lambda scale, k: st.weibull_min(k, scale=scale),
+}
+
+
+@pytest.mark.parametrize("name", ["Beta", "FisherSnedecor", "StudentT"])
+def test_gradient_of_rsample_in_the_mean(name):
+    """The mean gradient of ``log(1 + x**2)`` is the gradient of its mean, which SciPy's density gives."""
+    fb.manual_seed(5)
+    parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
+    sample = getattr(D, name)(*parameters).rsample((40_000,))
+    gradients = fb.autograd.grad(sample.square().log1p().mean(0).sum(), parameters)
+    reference = {"Beta": st.beta, "FisherSnedecor": st.f, "StudentT": st.t}[name]
+    for k, gradient in enumerate(gradients):
+        for i in range(3):
+            means = []
+            for sign in (1, -1):
+                shifted = [p[i] + sign * 1e-4 * (k == j) for j, p in enumerate(CASES[name][0])]
+                means.append(reference(*shifted).expect(lambda x: np.log1p(x * x), epsabs=1e-10))
+            assert abs(gradient[i].item() - (means[0] - means[1]) / 2e-4) < 0.02, (k, i)
+
+
+@pytest.mark.parametrize("name", ["Beta", "Gamma", "Laplace", "Normal", "StudentT", "Bernoulli", "Geometric"])
+def test_gradient_of_entropy(name):
+    inputs = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
+    assert gradcheck(lambda *parameters: getattr(D, name)(*parameters).entropy(), inputs)
+
+
+@pytest.mark.parametrize("name", ["Bernoulli", "Binomial", "Geometric", "NegativeBinomial", "ContinuousBernoulli"])
+def test_logits_say_the_same_as_probs(name):
+    fixed = {"Binomial": (9,), "NegativeBinomial": (2.5,)}.get(name, ())
+    kind = getattr(D, name)
+    by_probs, by_logits = kind(*fixed, probs=fb.tensor(P)), kind(*fixed, logits=fb.tensor(np.log(P / (1 - P))))
+    x = fb.tensor([[0.0, 1.0, 1.0]], dtype=fb.float64)
+    close(by_logits.log_prob(x), by_probs.log_prob(x).numpy())
+    close(by_logits.probs, P)
+    close(by_probs.logits, np.log(P / (1 - P)))
+    assert by_logits.param_shape == by_probs.param_shape == (3,)
+
+
+def test_heavy_tails_have_infinite_moments_or_none():
+    inf, nan = fb.inf, fb.nan
+    close(D.StudentT(fb.tensor([0.5, 1.5, 3.0])).mean, [nan, 0, 0])
+    close(D.StudentT(fb.tensor([0.5, 1.5, 3.0])).variance, [nan, inf, 3])
+    close(D.Pareto(2.0, fb.tensor([0.5, 1.5, 3.0])).mean, [inf, 6, 3], 1e-6)
+    close(D.Pareto(2.0, fb.tensor([0.5, 1.5, 3.0])).variance, [inf, inf, 3], 1e-6)
+    close(D.InverseGamma(fb.tensor([0.5, 1.5, 3.0]), 2.0).mean, [inf, 4, 1], 1e-6)
+    close(D.FisherSnedecor(2.0, fb.tensor([1.0, 3.0])).mean, [nan, 3], 1e-6)
+    close(D.GeneralizedPareto(0.0, 1.0, fb.tensor([0.2, 0.7, 1.5])).mean, [1.25, 1 / 0.3, inf], 1e-6)
+    close(D.GeneralizedPareto(0.0, 1.0, fb.tensor([0.7, 1.5])).variance, [inf, inf])
+    assert D.HalfCauchy(1.0).mean == inf
+
+
+def test_generalized_pareto_passes_smoothly_through_the_exponential():
+    x = fb.tensor([0.5, 2.0], dtype=fb.float64)
+    k = fb.zeros(2, dtype=fb.float64, requires_grad=True)
+    distribution = D.GeneralizedPareto(fb.zeros(2, dtype=fb.float64), 1.0, k)
+    (gradient,) = fb.autograd.grad(distribution.log_prob(x).sum(), [k])
+    close(gradient, (x.square() / 2 - x).numpy())
+    (gradient,) = fb.autograd.grad(distribution.icdf(fb.tensor([0.1, 0.9], dtype=fb.float64)).sum(), [k])
+    close(gradient, np.log1p([-0.1, -0.9]) ** 2 / 2)
+    close(distribution.log_cdf(x).detach(), np.log(-np.expm1(-x.numpy())))
+    close(distribution.log_survival_function(x).detach(), -x.numpy())
+
+
+def test_kumaraswamy_and_continuous_bernoulli_by_integration():
+    grid = np.linspace(0, 1, 200_001)
+    middle = fb.from_numpy((grid[1:] + grid[:-1]) / 2)
+    for distribution in (
+        D.Kumaraswamy(2.0, 3.0),
+        D.Kumaraswamy(1.5, 1.2),
+        *map(D.ContinuousBernoulli, (0.1, 0.5, 0.8)),
+    ):
+        density = distribution.log_prob(middle).exp().numpy() / len(middle)
+        mean = (density * middle.numpy()).sum()
+        assert abs(density.sum() - 1) < 1e-6
+        assert abs(distribution.mean.item() - mean) < 1e-5
+        assert abs(distribution.variance.item() - (density * (middle.numpy() - mean) ** 2).sum()) < 1e-5
+        entropy = -(density * np.log(density * len(middle))).sum()
+        assert abs(distribution.entropy().item() - entropy) < 1e-5
+        cdf = distribution.cdf(middle[::1000].float()).numpy()
+        np.testing.assert_allclose(cdf, density.cumsum()[::1000], atol=1e-5)
+        np.testing.assert_allclose(distribution.icdf(fb.from_numpy(cdf)).numpy(), middle[::1000].numpy(), atol=1e-4)
+        fb.manual_seed(2)
+        assert (
+            st.kstest(
+                distribution.sample((3000,)).numpy(), lambda x, d=distribution: d.cdf(fb.from_numpy(x)).numpy()
+            ).pvalue
+            > 1e-3
+        )
+    close(D.Kumaraswamy(2.0, 3.0).mode, 0.2**0.5, 1e-6)
+
+
+def test_probabilities_of_zero_and_one():
+    certain = D.Bernoulli(probs=fb.tensor([0.0, 1.0]))
+    assert certain.sample((5,)).tolist() == [[0.0, 1.0]] * 5
+    assert (certain.log_prob(fb.tensor([0.0, 1.0])) > -1e-6).all()
+    probs = fb.tensor([1.0], requires_grad=True)
+    D.Geometric(probs=probs).log_prob(fb.tensor([0.0])).sum().backward()
+    assert probs.grad.tolist() == [1.0]
+    assert D.Poisson(fb.tensor([0.0])).log_prob(fb.tensor([0.0, 1.0])).tolist() == [0.0, -fb.inf]
+    assert D.Binomial(3, fb.tensor(1.0)).sample() == 3

@@ -1,0 +1,44 @@
+"""The facade: every public name is documented and loads where it is said to be; the examples in docstrings run."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import flambeau as fb
+from flambeau import distributions
+
+MODULES = [
+    "flambeau.distributions",
+    *(module.name for module in pkgutil.walk_packages(distributions.__path__, "flambeau.distributions.")),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    module = importlib.import_module(name)
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    for example in finder.find(module, extraglobs={"fb": fb}):
+        assert runner.run(example).failed == 0, example.name
+
+
+@pytest.mark.parametrize("name", distributions.__all__)
+def test_public_names_are_documented(name):
+    value = getattr(distributions, name)
+    assert value.__doc__
+    if isinstance(value, type):
+        assert value.__module__.startswith("flambeau.distributions.")
+
+
+def test_modules_are_attributes():
+    for name in ("constraints", "kl", "normal", "transforms", "utils"):
+        assert getattr(distributions, name).__name__ == f"flambeau.distributions.{name}"
+    with pytest.raises(AttributeError, match="has no attribute 'Gauss'"):
+        distributions.Gauss  # noqa: B018
+
+
+def test_every_module_is_in_the_facade():
+    listed = {*distributions._NAMES, *distributions._SUBMODULES}
+    found = {module.name for module in pkgutil.iter_modules(distributions.__path__) if not module.name.startswith("_")}
+    assert listed == found
