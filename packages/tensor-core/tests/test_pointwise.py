@@ -510,3 +510,94 @@ def test_blocks_of_positive_numbers_among_others(name, dtype):
     inner = x / alpha if name == "celu" else x
     want = scale * np.where(x > 0, x, alpha * np.expm1(inner))
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == np.float32 else 1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8", "bool", "complex128"])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((700, 1, 5), (11, 5)),
+        ((1,), (3000, 5, 1), (1, 5)),
+        ((40, 70, 3), (40, 1, 3)),
+        ((300, 7), (300, 1)),
+        ((2, 65, 130), (65, 1), (130,)),
+        ((130, 1), (1, 90)),
+    ],
+)
+def test_broadcast_rows_short_and_long(shapes, dtype):
+    operands = [np.random.default_rng(7).integers(0, 90, shape).astype(dtype) for shape in shapes]
+    got = fb.add(*tensors(operands)) if len(shapes) == 2 else fb.where(*tensors([operands[0] != 0, *operands[1:]]))
+    want = operands[0] + operands[1] if len(shapes) == 2 else np.where(operands[0] != 0, *operands[1:])
+    assert np.array_equal(got.numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "complex64"])
+def test_strides_of_every_kind(dtype):
+    x = np.random.default_rng(3).integers(0, 60, (150, 90, 4)).astype(dtype)
+    t = fb.tensor(x)
+    for view, own in (
+        (lambda a: a[::2], t[::2]),
+        (lambda a: a[:, ::2, 1:], t[:, ::2, 1:]),
+        (lambda a: a[:, :, ::-1], t.flip(2)),
+        (lambda a: a.transpose(2, 1, 0), t.permute(2, 1, 0)),
+        (lambda a: a.transpose(1, 0, 2)[::3], t.transpose(0, 1)[::3]),
+        (lambda a: a[:, 0], t[:, 0]),
+    ):
+        assert np.array_equal((own + 1).numpy(), view(x) + np.array(1, dtype))
+        assert np.array_equal((own + own.clone(memory_format=fb.contiguous_format)).numpy(), view(x) + view(x))
+        changed = own.clone()
+        changed.mul_(2)
+        assert np.array_equal(changed.numpy(), view(x) * np.array(2, dtype))
+
+
+def test_in_place_on_parts_of_rows():
+    x = np.arange(4000.0).reshape(400, 10)
+    t = fb.tensor(x)
+    t[:, 2:5] *= fb.tensor([[2.0], [3.0]] * 200)
+    t.t()[7:] += fb.tensor(x).t()[7:]
+    x[:, 2:5] *= np.array([[2.0], [3.0]] * 200)
+    x[:, 7:] *= 2
+    assert np.array_equal(t.numpy(), x)
+
+
+def test_numbers_that_no_byte_holds():
+    x = np.arange(256, dtype=np.uint8)
+    t = fb.tensor(x)
+    for number in (-1, 0, 255, 256, 300):
+        for compare in (operator.eq, operator.lt, operator.ge):
+            assert np.array_equal(compare(t, number).numpy(), compare(x.astype(int), number))
+        assert np.array_equal((t + number).numpy(), (x.astype(int) + number).astype(np.uint8))
+        assert np.array_equal(t.maximum(t.flip(0)).numpy(), np.maximum(x, x[::-1]))
+
+
+def test_a_foreign_true_may_be_any_byte():
+    mask = np.array([0, 1, 2, 255], np.uint8).view(bool)
+    t, other = fb.from_numpy(mask), fb.tensor([True, True, True, True])
+    assert (t & other).tolist() == (t == other).tolist() == [False, True, True, True]
+    assert (t ^ other).tolist() == (~t).tolist() == [True, False, False, False]
+
+
+def test_a_result_lies_in_memory_as_its_first_operand():
+    x = fb.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
+    column, row = fb.ones(2, 1), fb.ones(())
+    for result in (x.exp(), x + 1, x * x, x + column, x.clamp(1, 2), x > row):
+        assert result.stride() == x.stride()
+    assert x[::2].neg().stride() == (1, 6, 2)
+    assert (x + x.contiguous()).is_contiguous()
+    assert fb.ones(3, 1).expand(3, 4).neg().is_contiguous()
+    assert np.array_equal(x.neg().numpy(), -x.numpy())
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_frexp_of_every_size(dtype):
+    tiny = np.finfo(dtype).smallest_subnormal
+    x = np.array([0.0, -0.0, 1.0, -3.5, 1e-30, tiny, -7 * tiny, np.finfo(dtype).max, np.inf, -np.inf, np.nan], dtype)
+    mantissa, exponent = fb.frexp(fb.tensor(x))
+    want, powers = np.frexp(x)
+    assert np.array_equal(mantissa.numpy(), want, equal_nan=True)
+    assert np.array_equal(exponent.numpy(), np.where(np.isfinite(x), powers, 0))
+
+
+def test_conj_physical_of_real_numbers_is_the_tensor_itself():
+    x = fb.ones(3)
+    assert x.conj_physical().data_ptr() == x.data_ptr()

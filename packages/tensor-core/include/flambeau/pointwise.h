@@ -18,8 +18,9 @@ enum class Domain : uint8_t {
 };
 
 // Kernels exist for these types; every other dtype is converted on the way in and out, a cache-sized block at a time.
-enum class Compute : uint8_t { i32, i64, u64, f32, f64, c64, c128 };
-inline constexpr int kComputeCount = 7;
+// u8: for booleans and uint8, of the rows that have such a kernel.
+enum class Compute : uint8_t { i32, i64, u64, f32, f64, c64, c128, u8 };
+inline constexpr int kComputeCount = 8;
 inline Compute compute_type(Dtype d) {
   switch (d) {
     case Dtype::int64:
@@ -38,8 +39,8 @@ inline Compute compute_type(Dtype d) {
   }
 }
 inline Dtype dtype_of(Compute c) {
-  constexpr Dtype table[] = {Dtype::int32,   Dtype::int64,     Dtype::uint64,    Dtype::float32,
-                             Dtype::float64, Dtype::complex64, Dtype::complex128};
+  constexpr Dtype table[] = {Dtype::int32,   Dtype::int64,     Dtype::uint64,     Dtype::float32,
+                             Dtype::float64, Dtype::complex64, Dtype::complex128, Dtype::uint8};
   return table[static_cast<int>(c)];
 }
 

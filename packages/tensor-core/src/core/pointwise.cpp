@@ -1,6 +1,7 @@
 // The pointwise operators: promotion, derivatives, recording, in-place and out= forms.
 #include "flambeau/pointwise.h"
 
+#include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
 #include "kernels/table.h"
 
@@ -79,6 +80,18 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
   refuse(row, given);
 }
 
+// Whether the row has a kernel for bytes that gives what the one for int32 would.
+bool takes_bytes(const PointwiseRow& row, const Operand* operands) {
+  bool fits = kernels::table().pointwise[&row - pointwise_rows][int(Compute::u8)];
+  for (int k = 0; k < row.arity; ++k)
+    fits &= operands[k].tensor || (operands[k].scalar.real() >= 0 && operands[k].scalar.real() < 256);
+  return fits;
+}
+
+PointwiseKernel kernel_of(PointwiseOp op, Dtype in) {
+  return kernels::table().pointwise[int(op)][int(in == Dtype::uint8 ? Compute::u8 : compute_type(in))];
+}
+
 Types types_of(const PointwiseRow& row, const Operand* operands) {
   const int arity = row.has_parameters ? 1 : row.arity;
   Dtype dtype;
@@ -117,6 +130,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   // As doubles, no element of uint64 is negative.
   if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
   types.in = dtype_of(compute_type(dtype));
+  if ((dtype == Dtype::bool_ || dtype == Dtype::uint8) && takes_bytes(row, operands)) types.in = Dtype::uint8;
   types.out = gives_mask ? Dtype::bool_ : dtype;
   types.from = gives_mask ? Dtype::bool_ : types.in;
   if (FLAMBEAU_UNLIKELY(is_complex(dtype))) {
@@ -285,8 +299,28 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
     safe[k] = operands[k];
     safe[k].tensor = without_overlap(operands[k].tensor, target, copies[k]);
   }
-  run_kernel(kernels::table().pointwise[int(op)][int(compute_type(types.in))], target, types.from, safe, arity,
-             types.in);
+  run_kernel(kernel_of(op, types.in), target, types.from, safe, arity, types.in);
+}
+
+// A result lies in memory as its first operand does, if no other of that size disagrees.
+bool keeps_order(const PointwiseRow& row, const Operand* operands, const Shape& shape) {
+  const Tensor* first = operands[0].tensor;
+  if (!first || first->is_contiguous() || !(first->shape() == shape)) return false;
+  bool agree = true;
+  for (int k = 1; k < row.arity; ++k)
+    if (const Tensor* t = operands[k].tensor) agree &= t->numel() < first->numel() || t->strides() == first->strides();
+  return agree;
+}
+
+Tensor new_result(const PointwiseRow& row, const Operand* operands, Dtype dtype) {
+  const Tensor* first = operands[0].tensor;
+  const bool same =
+      first &&
+      (row.arity == 1 || (row.arity == 2 && (!operands[1].tensor || operands[1].tensor->shape() == first->shape())));
+  if (FLAMBEAU_LIKELY(same && first->is_contiguous())) return empty(first->shape(), dtype);
+  const Shape shape = same ? first->shape() : shape_of(row, operands);
+  if (!keeps_order(row, operands, shape)) return empty(shape, dtype);
+  return empty_strided(shape, strides_like(*first, MemoryFormat::Preserve), dtype);
 }
 
 bool divides(PointwiseOp op) {
@@ -300,6 +334,7 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
   const PointwiseRow& row = row_of(op);
   const Types types = types_of(row, operands);
   if (FLAMBEAU_UNLIKELY(divides(op))) check_divisor(row, operands[1], types.in);
+  if (FLAMBEAU_UNLIKELY(op == PointwiseOp::conj_physical) && !out && !is_complex(types.in)) return *operands[0].tensor;
   const bool recorded = needs_recording(row, operands);
   if (FLAMBEAU_UNLIKELY(out != nullptr)) {
     require(!recorded && !recording(*out), row.name,
@@ -313,13 +348,8 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
     run_into(op, types, operands, *out);
     return *out;
   }
-  const Tensor* first = operands[0].tensor;
-  const bool same =
-      first &&
-      (row.arity == 1 || (row.arity == 2 && (!operands[1].tensor || operands[1].tensor->shape() == first->shape())));
-  Tensor result = same ? empty(first->shape(), types.out) : empty(shape_of(row, operands), types.out);
-  run_kernel(kernels::table().pointwise[int(op)][int(compute_type(types.in))], result, types.from, operands, row.arity,
-             types.in);
+  const Tensor result = new_result(row, operands, types.out);
+  run_kernel(kernel_of(op, types.in), result, types.from, operands, row.arity, types.in);
   if (recorded) record_pointwise(op, operands, operands, result, Recording::kFresh);
   return result;
 }

@@ -1,7 +1,7 @@
 // Runs a pointwise kernel over tensors of any layout and dtype: broadcasting, blocks through the cache, threads.
 #include "flambeau/pointwise.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -21,16 +21,14 @@ struct alignas(64) Buffers {
 };
 
 int64_t block_of(Dtype in, Dtype from) {  // elements
-  return kBlockBytes / std::max<int64_t>({8, item_size(in), item_size(from)});
+  return kBlockBytes / std::max(item_size(in), item_size(from));
 }
 
 void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if constexpr (sizeof(T) >= 4) {
-      const T v = value.to<T>();
-      for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = v;
-    }
+    const T v = value.to<T>();
+    std::fill_n(reinterpret_cast<T*>(to), n, v);
   });
 }
 
@@ -63,153 +61,193 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   });
 }
 
-// Shapes and byte strides of the output (0) and the operands (1...), neighbouring dimensions merged where they can be.
-struct Plan {
-  int dims = 0;
-  int64_t size[kMaxDims];
-  int64_t stride[kMaxPointers][kMaxDims];
-  char* base[kMaxPointers];
+// How the elements of a tensor lie, in the order in which the output's lie in memory: its dimensions, neighbours merged
+// where they lie as one. Strides are in bytes.
+struct Walk {
+  char* base;
+  Dtype dtype;
+  int last;
+  int64_t size[kMaxDims], stride[kMaxDims];
+
+  int64_t row() const { return size[last]; }
+  int64_t step() const { return stride[last]; }
+  bool is_constant() const { return last == 0 && stride[0] == 0; }
 };
 
-void add_strides(Plan& plan, int k, const Tensor& t, const Shape& shape) {
-  const size_t shift = shape.size() - t.shape().size();
-  for (size_t i = 0; i < shape.size(); ++i)
-    plan.stride[k][i] = i < shift || t.shape()[i - shift] == 1 ? 0 : t.strides()[i - shift] * item_size(t.dtype());
-  plan.base[k] = t.bytes();
-}
-
-void coalesce(Plan& plan, int pointers) {
-  int kept = 0;
-  for (int i = 0; i < plan.dims; ++i) {
-    if (plan.size[i] == 1) continue;
-    bool merge = kept > 0;
-    for (int k = 0; k < pointers && merge; ++k) merge = plan.stride[k][kept - 1] == plan.stride[k][i] * plan.size[i];
-    if (!merge) ++kept;
-    plan.size[kept - 1] = merge ? plan.size[kept - 1] * plan.size[i] : plan.size[i];
-    for (int k = 0; k < pointers; ++k) plan.stride[k][kept - 1] = plan.stride[k][i];
-  }
-  if (kept == 0) {
-    kept = 1;
-    plan.size[0] = 1;
-    for (int k = 0; k < pointers; ++k) plan.stride[k][0] = 0;
-  }
-  plan.dims = kept;
-}
-
-// Elements [begin, end) of the plan in row-major order.
-void run_range(const Plan& plan, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
-               int count, Dtype in, int64_t begin, int64_t end) {
-  Buffers buffers;
-  const auto& cast = kernels::table().cast;
-  const int64_t block = block_of(in, from);
-  const int64_t in_size = item_size(in), from_size = item_size(from), out_size = item_size(output.dtype());
-  const int last = plan.dims - 1;
-  int64_t position[kMaxDims], rest = begin;
-  for (int d = last; d >= 0; --d) {
-    position[d] = rest % plan.size[d];
-    rest /= plan.size[d];
-  }
-  for (int k = 0; k < count; ++k)
-    if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(block, end - begin));
-  char* at[kMaxPointers];
-  while (begin < end) {
-    const int64_t n = std::min({plan.size[last] - position[last], end - begin, block});
-    for (int k = 0; k < count; ++k) {
-      if (!operands[k].tensor) {
-        at[k + 1] = buffers.bytes[k + 1];
-        continue;
-      }
-      char* source = plan.base[k + 1];
-      for (int d = 0; d <= last; ++d) source += position[d] * plan.stride[k + 1][d];
-      const int64_t stride = plan.stride[k + 1][last];
-      const Dtype dtype = operands[k].tensor->dtype();
-      if (dtype == in && stride == in_size) {
-        at[k + 1] = source;
-      } else {
-        at[k + 1] = buffers.bytes[k + 1];
-        cast[int(in)][int(dtype)](at[k + 1], in_size, source, stride, n);
-      }
-    }
-    char* target = plan.base[0];
-    for (int d = 0; d <= last; ++d) target += position[d] * plan.stride[0][d];
-    const int64_t out_stride = plan.stride[0][last];
-    const bool direct = output.dtype() == from && (out_stride == out_size || n == 1);
-    at[0] = direct ? target : buffers.bytes[0];
-    kernel(at, n);
-    if (!direct) cast[int(output.dtype())][int(from)](target, out_stride, buffers.bytes[0], from_size, n);
-    begin += n;
-    position[last] += n;
-    for (int d = last; d > 0 && position[d] == plan.size[d]; --d) {
-      position[d] = 0;
-      ++position[d - 1];
-    }
+void plan_walk(Walk& walk, const Tensor& t, const Shape& shape, const Shape& order) {
+  walk.base = t.bytes();
+  walk.dtype = t.dtype();
+  walk.last = 0;
+  walk.size[0] = 1;
+  walk.stride[0] = item_size(t.dtype());
+  const int64_t shift = int64_t(shape.size() - t.shape().size());
+  bool any = false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const int64_t d = order.empty() ? int64_t(i) : order[i], n = shape[size_t(d)], own = d - shift;
+    if (n == 1) continue;
+    const bool repeats = own < 0 || t.shape()[size_t(own)] == 1;
+    const int64_t step = repeats ? 0 : t.strides()[size_t(own)] * item_size(t.dtype());
+    if (any && walk.step() == step * n)
+      walk.size[walk.last] *= n;
+    else
+      walk.size[walk.last += any] = n;
+    walk.stride[walk.last] = step;
+    any = true;
   }
 }
 
-constexpr int64_t kShortRow = 32;  // elements: a call of the kernel costs more than copying shorter rows together
-
-template <class T>
-void copy_row(char* to, const char* from, int64_t stride, int64_t n) {
-  T* const out = reinterpret_cast<T*>(to);
-  if (stride == 0) {
-    const T value = *reinterpret_cast<const T*>(from);
-    for (int64_t i = 0; i < n; ++i) out[i] = value;
-  } else if (stride == sizeof(T)) {
-    for (int64_t i = 0; i < n; ++i) out[i] = reinterpret_cast<const T*>(from)[i];
-  } else {
-    for (int64_t i = 0; i < n; ++i, from += stride) out[i] = *reinterpret_cast<const T*>(from);
-  }
-}
-
-// Elements [begin, begin + n) of an operand in row-major order, one after the other and converted, to `to`.
-void gather(const Plan& plan, int k, Dtype dtype, Dtype in, int64_t begin, int64_t n, char* to) {
-  const int64_t size = item_size(in), *stride = plan.stride[k];
-  const int last = plan.dims - 1;
-  const auto copy = dtype != in ? nullptr : size == 4 ? copy_row<uint32_t> : size == 8 ? copy_row<uint64_t> : nullptr;
-  const auto cast = kernels::table().cast[int(in)][int(dtype)];
-  const char* from = plan.base[k];
+struct Cursor {
+  const Walk* walk;
+  char* at;
   int64_t position[kMaxDims];
-  for (int d = last; d >= 0; --d) {
-    position[d] = begin % plan.size[d];
-    begin /= plan.size[d];
-    from += position[d] * stride[d];
+
+  void start(const Walk& over, int64_t element) {
+    walk = &over;
+    at = over.base;
+    for (int d = over.last; d >= 0; --d) {
+      position[d] = element % over.size[d];
+      at += position[d] * over.stride[d];
+      element /= over.size[d];
+    }
   }
-  while (n > 0) {
-    const int64_t row = std::min(plan.size[last] - position[last], n);
-    copy ? copy(to, from, stride[last], row) : cast(to, size, from, stride[last], row);
-    to += row * size;
-    n -= row;
-    position[last] += row;
-    from += row * stride[last];
-    for (int d = last; d > 0 && position[d] == plan.size[d]; --d) {
-      from += stride[d - 1] - position[d] * stride[d];
+  int64_t left() const { return walk->row() - position[walk->last]; }  // in the row
+  void advance(int64_t n) { move(walk->last, n); }                     // n <= left()
+  void move(int d, int64_t n) {
+    position[d] += n;
+    at += n * walk->stride[d];
+    for (; d > 0 && position[d] == walk->size[d]; --d) {
       position[d] = 0;
+      at += walk->stride[d - 1] - walk->size[d] * walk->stride[d];
       ++position[d - 1];
+    }
+  }
+};
+
+// copy(where the row is, how far apart its elements are, how many, how many came before) for the next n elements;
+// whole rows of a plane in an inner loop.
+template <class F>
+FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy) {
+  const Walk& walk = *cursor.walk;
+  const int last = walk.last;
+  for (int64_t done = 0; done < n;) {
+    if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
+      const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
+      for (int64_t r = 0; r < rows; ++r)
+        copy(cursor.at + r * walk.stride[last - 1], walk.step(), walk.row(), done + r * walk.row());
+      cursor.move(last - 1, rows);
+      done += rows * walk.row();
+    } else {
+      const int64_t m = std::min(n - done, cursor.left());
+      copy(cursor.at, walk.step(), m, done);
+      cursor.advance(m);
+      done += m;
     }
   }
 }
 
-// As run_range where rows are short and the output is contiguous: blocks of many rows.
-void run_blocks(const Plan& plan, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
-                int count, Dtype in, int64_t begin, int64_t end) {
+constexpr int64_t kShortRow = 64;  // rows below this are not worth a call each
+
+// f(a word of that size)
+template <class F>
+FLAMBEAU_INLINE void with_word(int64_t size, F&& f) {
+  if (size == 4) return f(uint32_t());
+  if (size == 8) return f(uint64_t());
+  f(uint8_t());
+}
+
+// The next n elements side by side in `dtype`: where they lie, or brought into `buffer`.
+char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
+  const Walk& walk = *cursor.walk;
+  const int64_t item = item_size(dtype);
+  const bool same = walk.dtype == dtype;
+  if (same && walk.step() == item && n <= cursor.left()) {
+    char* at = cursor.at;
+    cursor.advance(n);
+    return at;
+  }
+  if (same && walk.row() < kShortRow && item <= 8)
+    with_word(item, [&]<class T>(T) {
+      each_row(cursor, n, [&](const char* from, int64_t step, int64_t m, int64_t done) {
+        T* to = reinterpret_cast<T*>(buffer) + done;
+        for (int64_t j = 0; j < m; ++j) to[j] = *reinterpret_cast<const T*>(from + j * step);
+      });
+    });
+  else
+    each_row(cursor, n,
+             [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const char* from, int64_t step, int64_t m,
+                                                                            int64_t done) {
+               cast(buffer + done * item, item, from, step, m);
+             });
+  return buffer;
+}
+
+void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
+  const int64_t item = item_size(dtype);
+  each_row(cursor, n,
+           [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](
+               char* to, int64_t step, int64_t m, int64_t done) { cast(to, step, buffer + done * item, item, m); });
+}
+
+// What a kernel is run over; walks[0] is the output's.
+struct Plan {
+  PointwiseKernel kernel;
+  Dtype in, from;
+  const Operand* operands;
+  int count;
+  int64_t row;  // the length of the rows that are rows of every tensor
+  Walk walks[kMaxPointers];
+};
+
+// Elements [begin, end). Long rows are read and written where they lie; short ones by the block.
+void run_range(const Plan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
-  const int64_t block = std::min(block_of(in, from), end - begin), in_size = item_size(in);
+  Cursor cursors[kMaxPointers];
   char* at[kMaxPointers];
-  bool dense[kMaxPointers];
-  for (int k = 0; k < count; ++k) {
-    const Tensor* t = operands[k].tensor;
-    dense[k] = t && t->dtype() == in && t->is_contiguous() && t->numel() == output.numel();
-    if (!t) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, block);
+  const int64_t block = std::min(block_of(plan.in, plan.from), end - begin);
+  bool moves[kMaxPointers];
+  cursors[0].start(plan.walks[0], begin);
+  for (int k = 1; k <= plan.count; ++k) {
+    moves[k] = plan.operands[k - 1].tensor && !plan.walks[k].is_constant();
+    if (plan.operands[k - 1].tensor) cursors[k].start(plan.walks[k], begin);
+    if (!plan.operands[k - 1].tensor)
+      fill_block(at[k] = buffers.bytes[k], plan.operands[k - 1].scalar, plan.in, block);
+    else if (!moves[k])
+      at[k] = fetch(cursors[k], block, buffers.bytes[k], plan.in);
   }
-  for (; begin < end; begin += block) {
-    const int64_t n = std::min(block, end - begin);
-    for (int k = 0; k < count; ++k) {
-      at[k + 1] = dense[k] ? plan.base[k + 1] + begin * in_size : buffers.bytes[k + 1];
-      if (operands[k].tensor && !dense[k]) gather(plan, k + 1, operands[k].tensor->dtype(), in, begin, n, at[k + 1]);
-    }
-    at[0] = output.bytes() + begin * item_size(from);
-    kernel(at, n);
+  Cursor& out = cursors[0];
+  const bool direct = out.walk->dtype == plan.from && out.walk->step() == item_size(plan.from);
+  while (begin < end) {
+    int64_t n = std::min(block, end - begin);
+    if (plan.row >= kShortRow) n = std::min(n, plan.row - begin % plan.row);
+    for (int k = 1; k <= plan.count; ++k)
+      if (moves[k]) at[k] = fetch(cursors[k], n, buffers.bytes[k], plan.in);
+    const bool lies = direct && n <= out.left();
+    at[0] = lies ? out.at : buffers.bytes[0];
+    plan.kernel(at, n);
+    lies ? out.advance(n) : put(out, n, buffers.bytes[0], plan.from);
+    begin += n;
   }
+}
+
+// The dimensions from the outermost in memory to the innermost; none where that is their own order.
+Shape nesting(const Tensor& t) {
+  Shape order;
+  if (t.is_contiguous()) return order;
+  for (int64_t d = 0; d < t.dim(); ++d) order.push_back(d);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return t.strides()[a] > t.strides()[b]; });
+  return order;
+}
+
+// Whether what lies side by side in memory is far apart in row-major order.
+bool is_turned(const Tensor& t) {
+  if (t.is_contiguous() || t.numel() < kGrain / 4) return false;
+  const int64_t step = t.strides()[size_t(t.dim() - 1)];
+  bool turned = false;
+  for (int d = 0; d < t.dim(); ++d) {
+    if (t.shape()[d] > 1 && t.strides()[d] <= 0) return false;
+    turned |= t.shape()[d] >= 8 && t.strides()[d] < step;
+  }
+  return turned && t.shape()[t.dim() - 1] >= 8;
 }
 
 }  // namespace
@@ -223,20 +261,27 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
       direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
   if (direct) return run_direct(kernel, output, from, operands, count, in);
   Plan plan;
-  plan.dims = output.dim();
-  for (int d = 0; d < plan.dims; ++d) plan.size[d] = output.shape()[d];
-  add_strides(plan, 0, output, output.shape());
+  plan.kernel = kernel;
+  plan.in = in;
+  plan.from = from;
+  plan.operands = operands;
+  plan.count = count;
+  const Shape order = nesting(output);
+  plan_walk(plan.walks[0], output, output.shape(), order);
+  plan.row = plan.walks[0].row();
+  Tensor turned[kMaxPointers];
   for (int k = 0; k < count; ++k) {
-    if (operands[k].tensor)
-      add_strides(plan, k + 1, *operands[k].tensor, output.shape());
-    else
-      std::memset(plan.stride[k + 1], 0, sizeof(int64_t) * size_t(plan.dims));
+    const Tensor* t = operands[k].tensor;
+    if (!t) continue;
+    if (order.empty() && is_turned(*t)) {  // a copy goes through the cache in squares
+      turned[k] = empty(t->shape(), t->dtype());
+      copy_values(turned[k], *t);
+      t = &turned[k];
+    }
+    plan_walk(plan.walks[k + 1], *t, output.shape(), order);
+    plan.row = std::min(plan.row, plan.walks[k + 1].row());
   }
-  coalesce(plan, count + 1);
-  const bool short_rows = plan.dims > 1 && plan.size[plan.dims - 1] < kShortRow;
-  const auto run = short_rows && output.is_contiguous() && output.dtype() == from ? run_blocks : run_range;
-  parallel_for(output.numel(), kGrain,
-               [&](int64_t begin, int64_t end) { run(plan, kernel, output, from, operands, count, in, begin, end); });
+  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
 }
 
 }  // namespace flambeau

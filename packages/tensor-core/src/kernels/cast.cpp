@@ -30,6 +30,16 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
     auto* out = reinterpret_cast<Stored<To>*>(to);
     const auto value = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
     for (int64_t i = 0; i < n; ++i) out[i] = value;
+  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == -from_size) {  // turned round
+    auto* out = reinterpret_cast<Stored<To>*>(to);
+    auto* in = reinterpret_cast<const Stored<From>*>(from);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = convert_stored<To, From>(in[-i]);
+  } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == 2 * from_size) {  // every second one
+    auto* out = reinterpret_cast<Stored<To>*>(to);
+    auto* in = reinterpret_cast<const Stored<From>*>(from);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = convert_stored<To, From>(in[2 * i]);
   } else {
     for (int64_t i = 0; i < n; ++i)
       *reinterpret_cast<Stored<To>*>(to + i * to_stride) =

@@ -196,23 +196,41 @@ FLAMBEAU_INLINE bool signbit(V x) {
   else
     return x < 0;
 }
+// The two parts by their bits; of subnormal numbers after they are made normal.
+template <class V>
+struct BinaryParts {
+  using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;
+  static constexpr int kDigits = std::numeric_limits<V>::digits - 1, kBias = std::numeric_limits<V>::max_exponent - 2;
+  static constexpr Bits kExponent = Bits(2 * kBias + 3) << kDigits;
+  bool plain, small;
+  Bits bits;
+  FLAMBEAU_INLINE BinaryParts(V x) {
+    plain = isfinite(x) & (x != V(0));
+    small = std::fabs(x) < std::numeric_limits<V>::min();
+    bits = bit_cast<Bits>(x * (small ? V(Bits(1) << kDigits) : V(1)));
+  }
+};
 template <class V>
 FLAMBEAU_INLINE V frexp_mantissa(V x) {
-  int exponent;
-  return std::frexp(x, &exponent);
+  using Parts = BinaryParts<V>;
+  const Parts parts(x);
+  const V half = bit_cast<V>((parts.bits & ~Parts::kExponent) | typename Parts::Bits(Parts::kBias) << Parts::kDigits);
+  return parts.plain ? half : x;
 }
 template <class V>
 FLAMBEAU_INLINE V _frexp_exponent(V x) {
-  int exponent = 0;
-  if (isfinite(x)) std::frexp(x, &exponent);
-  return V(exponent);
+  using Parts = BinaryParts<V>;
+  const Parts parts(x);
+  const auto exponent = int32_t((parts.bits & Parts::kExponent) >> Parts::kDigits) - Parts::kBias;
+  return parts.plain ? V(exponent - (parts.small ? Parts::kDigits : 0)) : V(0);
 }
 
 template <class V>
 FLAMBEAU_INLINE V logit(V x) {
-  const V odds = x / (V(1) - x);
-  // About one half the odds are near 1; what is over 1 is exact there.
-  return std::fabs(x - V(0.5)) <= V(0.25) ? log1p((x + x - V(1)) / (V(1) - x)) : log(odds);
+  // About one half the odds are near 1; what is over 1 is exact there, and what the sum loses of it is made good.
+  const bool near = std::fabs(x - V(0.5)) <= V(0.25);
+  const V over = (x + x - V(1)) / (V(1) - x), odds = near ? V(1) + over : x / (V(1) - x);
+  return log(odds) + (near ? (over - (odds - V(1))) / odds : V(0));
 }
 template <class V>
 FLAMBEAU_INLINE V logaddexp(V x, V y) {

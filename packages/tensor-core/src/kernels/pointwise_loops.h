@@ -178,9 +178,21 @@ void fill_derivative(Table& table) {
   }
 }
 
+// Whether bytes are worth a kernel of their own: what is done with masks and images.
+template <class Row>
+constexpr bool takes_bytes() {
+  if (Row::kDomain == Domain::Select || Row::kDomain == Domain::Integral) return true;
+  if (Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical)
+    return Row::kArity == 2 || !names(Row::kValue, "isinf");
+  for (const char* value : {"x + y", "x - y", "x * y", "maximum(x, y)", "minimum(x, y)"})
+    if (Row::kValue == value) return true;
+  return false;
+}
+
 template <class Row>
 void fill_row(Table& table) {
   auto& slots = table.pointwise[Row::kId];
+  if constexpr (takes_bytes<Row>()) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
   if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
     slots[int(Compute::i64)] = forward_loop<Row, int64_t>;

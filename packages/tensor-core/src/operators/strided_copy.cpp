@@ -93,14 +93,8 @@ void copy_rows(const Copy& c, char* out, const char* in, int64_t rows) {
     });
   else if (to == 1 && from == 0)
     each_row<T>(c, out, in, rows, [n](T* a, const T* b) { std::fill_n(a, n, *b); });
-  else if (to == 1 && from == -1)
-    each_row<T>(c, out, in, rows, [n](T* a, const T* b) {
-      for (int64_t j = 0; j < n; ++j) a[j] = b[-j];
-    });
-  else if (to == 1 && from == 2)
-    each_row<T>(c, out, in, rows, [n](T* a, const T* b) {
-      for (int64_t j = 0; j < n; ++j) a[j] = b[2 * j];
-    });
+  else if (to == 1 && n >= 16 && (from == -1 || from == 2))
+    each_row<char>(c, out, in, rows, [&](char* a, const char* b) { c.cast(a, item, b, from * item, n); });
   else
     each_row<T>(c, out, in, rows, [n, to, from](T* a, const T* b) {
       for (int64_t j = 0; j < n; ++j) a[j * to] = b[j * from];
