@@ -318,3 +318,28 @@ def test_large_writes_run_in_parallel():
     assert np.array_equal(fb.zeros(1000).double().scatter_add(0, fb.tensor(flat), fb.tensor(values)).numpy(), counts)
     got = fb.zeros(1000).double().index_put((fb.tensor(flat),), fb.tensor(values), accumulate=True)
     assert np.array_equal(got.numpy(), counts)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_an_expanded_index_takes_whole_slices(dim):
+    array, entries = draw((4, 5, 6)), np.array([1, 3, 0, 3])
+    shape = [4, 5, 6]
+    shape[dim] = len(entries)
+    source, along = draw(tuple(shape), seed=2), [1, 1, 1]
+    along[dim] = -1
+    wide = np.broadcast_to(entries.reshape(along), shape)
+    x, index, values = fb.tensor(array), fb.tensor(entries).reshape(along).expand(shape), fb.tensor(source)
+    assert np.array_equal(x.gather(dim, index).numpy(), np.take_along_axis(array, wide, dim))
+    want = array.copy()
+    np.add.at(want, positions(wide, dim), source)
+    assert np.allclose(x.scatter_add(dim, index, values).numpy(), want)
+    assert np.allclose(x.mT.contiguous().mT.scatter_add(dim, index, values.mT.contiguous().mT).numpy(), want)
+    for how in ("prod", "mean", "amax", "amin"):
+        folds = (
+            x.scatter_reduce(dim, index, values, how).numpy(),
+            x.index_reduce(dim, fb.tensor(entries), values, how).numpy(),
+        )
+        for got in folds:
+            assert np.allclose(got, folded(array, positions(wide, dim), source, how, True))
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        x.scatter_add(dim, index + 9, values)

@@ -25,13 +25,21 @@ template <class E>
   detail::raise<E>(prefix, "index ", *wrong, " is out of bounds for dimension ", dim, " with size ", size);
 }
 
+// What is repeated along a dimension, once.
+Tensor without_repeats(const Tensor& t) {
+  Shape shape = t.shape();
+  for (int d = 0; d < t.dim(); ++d)
+    if (t.strides()[d] == 0) shape[d] = 1;
+  return from_storage(t.impl()->storage, shape, t.strides(), t.offset(), t.dtype());
+}
+
 }  // namespace
 
 template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
   if (index.numel() == 0) return false;
   NoRecording off;
-  const Tensor i = contiguous(index);
+  const Tensor i = index.is_contiguous() ? index : contiguous(without_repeats(index));
   const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
   std::atomic<bool> any_negative = false;
   parallel_for(i.numel(), 65536, [&](int64_t begin, int64_t end) {
@@ -179,16 +187,20 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
   const bool whole = b.inner_size.size() == 1 && b.inner_stride[0] == 1;
   const int64_t bytes = b.inner * item;
   parallel_items(b.outer * b.count, std::max<int64_t>(1, 65536 / bytes), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t base = offset_at(i / b.count, b.outer_size, b.outer_stride) + offsets[i % b.count];
-      const char* from = t.bytes() + base * item;
-      char* to = out.bytes() + i * bytes;
-      if (whole)
-        std::memcpy(to, from, size_t(bytes));
-      else
-        for_rows(b, [&](int64_t offset, int64_t position, int64_t length, int64_t stride) {
-          copy(to + position * item, item, from + offset * item, stride * item, length);
-        });
+    char* to = out.bytes() + begin * bytes;
+    for (int64_t i = begin; i < end;) {
+      const int64_t o = i / b.count, first = i - o * b.count, n = std::min(b.count - first, end - i);
+      const char* outer = t.bytes() + offset_at(o, b.outer_size, b.outer_stride) * item;
+      for (int64_t k = first; k < first + n; ++k, to += bytes) {
+        const char* from = outer + offsets[k] * item;
+        if (whole)
+          std::memcpy(to, from, size_t(bytes));
+        else
+          for_rows(b, [&](int64_t offset, int64_t position, int64_t length, int64_t stride) {
+            copy(to + position * item, item, from + offset * item, stride * item, length);
+          });
+      }
+      i += n;
     }
   });
 }

@@ -143,7 +143,25 @@ Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const
   return s;
 }
 
+// The entries as a vector where every slice has the same ones: an index that was expanded.
+Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
+  if (t.dim() < 2 || index.numel() == 0) return {};
+  for (int64_t d = 0; d < t.dim(); ++d)
+    if (d != dim && (index.shape()[d] != t.shape()[d] || (t.shape()[d] > 1 && index.strides()[d] != 0))) return {};
+  return from_storage(index.impl()->storage, {index.shape()[dim]}, {index.strides()[dim]}, index.offset(),
+                      Dtype::int64);
+}
+
+Blocks blocks_at(const Tensor& t, int64_t dim, const Tensor& entries) {
+  Blocks b = blocks_around(t, dim, dim);
+  pick(b, t, dim, entries);
+  return b;
+}
+
 void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c) {
+  if (source.shape() == s.index.shape())
+    if (const Tensor entries = shared_entries(out, s.dim, s.index); entries.defined())
+      return store_blocks(out, blocks_at(out, s.dim, entries), settled(source, out), c);
   const Tensor from = source.impl()->storage.get() == out.impl()->storage.get() ? settled(source, out) : source;
   store(out, s.dim, s.index, from, from.strides(), c);
 }
@@ -161,7 +179,9 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   const Tensor i = index_tensor(index, "gather");
   check_range<Error>(i, t.dim() ? t.shape()[dim] : 1, Negative::Refused, "", dim);
   Tensor out = empty(index.shape(), t.dtype());
-  if (index.numel() > 0)
+  if (const Tensor entries = shared_entries(t, dim, i); entries.defined())
+    load_blocks(t, blocks_at(t, dim, entries), out);
+  else if (index.numel() > 0)
     dispatch_size(item_size(t.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       const Walk w = walk_over(t, dim, i, out.strides());
@@ -250,7 +270,12 @@ Combine combine_of(Fold r) {
 }
 
 // How many values each element of a mean is made of; 1 where there is none.
-Tensor counts(const Shape& shape, Dtype dtype, int64_t dim, const Tensor& index, bool include_self) {
+Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
+  for (size_t d = 0; d < index.shape().size(); ++d)
+    if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {
+      index = narrow(index, int64_t(d), 0, 1);  // what is repeated is counted once
+      shape[d] = 1;
+    }
   const Tensor start = include_self ? ones(shape, dtype) : zeros(shape, dtype);
   return clamp_min(scatter_add(start, dim, index, ones(index.shape(), dtype)), Scalar(1));
 }

@@ -29,9 +29,9 @@ FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
   else if constexpr (!requires { a < b; })
     detail::raise<NotImplementedError>("numbers without an order have no maximum");
   else if constexpr (c == Combine::Max)
-    return a > b || a != a ? a : b;
+    return (a > b) | (a != a) ? a : b;
   else
-    return a < b || a != a ? a : b;
+    return (a < b) | (a != a) ? a : b;
 }
 
 // f(TypeTag<T>, std::integral_constant<Combine, c>)
