@@ -204,3 +204,18 @@ def test_derivatives(dims):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 1), (5, 4)])
+@pytest.mark.parametrize("shape", [(2, 3, 7, 9), (1, 2, 30, 41), (3, 1, 5, 600)])
+def test_adaptive_max_pool_takes_the_first_of_equal_values(shape, size):
+    x = np.random.default_rng(0).integers(0, 9, shape).astype(np.float64)
+    values, indices = F.adaptive_max_pool2d(fb.tensor(x), size, return_indices=True)
+    edges = [[(o * n // k, -(-(o + 1) * n // k)) for o in range(k)] for n, k in zip(shape[2:], size, strict=True)]
+    for i, (top, bottom) in enumerate(edges[0]):
+        for j, (left, right) in enumerate(edges[1]):
+            window = x[:, :, top:bottom, left:right].reshape(*shape[:2], -1)
+            first = window.argmax(-1)
+            assert np.array_equal(values[:, :, i, j].numpy(), window.max(-1))
+            row, column = np.divmod(first, right - left)
+            assert np.array_equal(indices[:, :, i, j].numpy(), (top + row) * shape[3] + left + column)

@@ -95,8 +95,9 @@ struct NetworkTable {
 
   // out[r] = scale * the sum of row r
   void (*row_sums[2])(const char* in, int64_t rows, int64_t length, char* out, double scale);
-  // out += factor * in
-  void (*add_scaled_row[2])(char* out, const char* in, int64_t n, double factor);
+  // out = the sum of the table's rows (of some width) at the indices, times their weights, which may be null
+  void (*sum_rows[2])(const char* table, const int64_t* indices, const char* weights, int64_t count, int64_t width,
+                      char* out);
 
   // Normalisation, see Note [Normalisation] in normalize.cpp. Weights and biases may be null.
   void (*moments[2])(const char* in, int64_t n, double* sum, double* square_sum, double centre);

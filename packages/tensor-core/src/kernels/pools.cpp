@@ -1,7 +1,9 @@
 // Max pooling: the largest value of each window and where it stands; and sums of rows, which other pools are made of.
 #include <cstring>
 #include <limits>
+#include <vector>
 
+#include "kernels/fold.h"
 #include "kernels/math.h"
 #include "kernels/networks.h"
 #include "kernels/simd.h"
@@ -34,28 +36,52 @@ FLAMBEAU_INLINE void clear(T* best, Index* at, int64_t count) {
   }
 }
 
+// Whether a value with its place comes before the best so far: it is larger, or as large and stands before it. The
+// last NaN stays.
+template <class T, class Index>
+FLAMBEAU_INLINE bool is_better(T v, Index at, T best, Index best_at) {
+  return (v > best) | ((v == best) & (at < best_at)) | ((v != v) & ((best == best) | (at > best_at)));
+}
+
+// First down the columns of the rows that a row of windows covers, whole rows at a time, then along each window.
 template <class T>
 void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int64_t* indices) {
   const T* in = reinterpret_cast<const T*>(in_bytes);
   T* out = reinterpret_cast<T*>(out_bytes);
   const auto &deep = w.axes[0], &high = w.axes[1], &wide = w.axes[2];
-  int64_t most = 0;
-  for (int64_t o = 0; o < wide.out; ++o) most = maximum(most, wide.count[o]);
+  const int64_t width = wide.size;
+  T few[kBlock];
+  int64_t few_rows[kBlock];
+  std::vector<T> many(size_t(width > kBlock ? width : 0));
+  std::vector<int64_t> many_rows(many.size());
+  T* best = many.empty() ? few : many.data();
+  int64_t* rows = many.empty() ? few_rows : many_rows.data();
   for (int64_t od = 0; od < deep.out; ++od)
     for (int64_t oh = 0; oh < high.out; ++oh, out += wide.out, indices += wide.out) {
-      clear(out, indices, wide.out);
+      clear(best, rows, width);
       for (int64_t kd = 0; kd < deep.count[od]; ++kd)
         for (int64_t kh = 0; kh < high.count[oh]; ++kh) {
-          const int64_t z = deep.start[od] + kd * deep.step, y = high.start[oh] + kh * high.step;
-          const int64_t row = (z * high.size + y) * wide.size;
-          for (int64_t kw = 0; kw < most; ++kw)
-            take_larger(
-                out, indices, in, 0, wide.out,
-                [&](int64_t o) __attribute__((always_inline)) {
-                  return row + wide.start[o] + (kw < wide.count[o] ? kw * wide.step : 0);
-                },
-                [&](int64_t o) __attribute__((always_inline)) { return kw < wide.count[o]; });
+          const int64_t row = (deep.start[od] + kd * deep.step) * high.size + high.start[oh] + kh * high.step;
+          const T* from = in + row * width;
+#pragma GCC ivdep
+          for (int64_t i = 0; i < width; ++i) {
+            const bool better = (from[i] > best[i]) | (from[i] != from[i]) | (rows[i] < 0);
+            best[i] = better ? from[i] : best[i];
+            rows[i] = better ? row : rows[i];
+          }
         }
+      for (int64_t o = 0; o < wide.out; ++o) {
+        int64_t i = wide.start[o];
+        out[o] = best[i];
+        indices[o] = rows[i] * width + i;
+        for (int64_t k = 1; k < wide.count[o]; ++k) {
+          const T v = best[i += wide.step];
+          const int64_t at = rows[i] * width + i;
+          const bool better = is_better(v, at, out[o], indices[o]);
+          out[o] = better ? v : out[o];
+          indices[o] = better ? at : indices[o];
+        }
+      }
     }
 }
 
@@ -163,22 +189,44 @@ void row_sums(const char* in_bytes, int64_t rows, int64_t length, char* out_byte
     typename S::Vector total = {};
     int64_t i = 0;
     for (; i + S::kLanes <= length; i += S::kLanes) total += S::load(in + i);
-    T rest[S::kLanes] = {};
-    std::memcpy(rest, in + i, size_t(length - i) * sizeof(T));
-    total += S::load(rest);
-    S::store(rest, total);
-    T sum = 0;
-    for (int l = 0; l < S::kLanes; ++l) sum += rest[l];
-    out[r] = sum * T(scale);
+    T lanes[S::kLanes] = {};
+    if (i < length) {
+      std::memcpy(lanes, in + i, size_t(length - i) * sizeof(T));
+      total += S::load(lanes);
+    }
+    S::store(lanes, total);
+    halve_lanes<Add, S::kLanes, 1>(lanes);
+    out[r] = lanes[0] * T(scale);
   }
 }
 
+// Columns [first, first + Vectors * lanes), which stay in registers.
+template <class T, int Vectors>
+FLAMBEAU_INLINE void sum_columns(const T* table, const int64_t* indices, const T* weights, int64_t count, int64_t width,
+                                 int64_t first, T* out) {
+  using S = Simd<T>;
+  typename S::Vector sums[Vectors] = {};
+  for (int64_t i = 0; i < count; ++i) {
+    const T* row = table + indices[i] * width + first;
+    const T factor = weights ? weights[i] : T(1);
+    for (int v = 0; v < Vectors; ++v) sums[v] += factor * S::load(row + v * S::kLanes);
+  }
+  for (int v = 0; v < Vectors; ++v) S::store(out + first + v * S::kLanes, sums[v]);
+}
+
 template <class T>
-void add_scaled_row(char* out_bytes, const char* in_bytes, int64_t n, double factor) {
-  T* __restrict out = reinterpret_cast<T*>(out_bytes);
-  const T* __restrict in = reinterpret_cast<const T*>(in_bytes);
-  const T f = T(factor);
-  for (int64_t i = 0; i < n; ++i) out[i] += f * in[i];
+void sum_rows(const char* table_bytes, const int64_t* indices, const char* weight_bytes, int64_t count, int64_t width,
+              char* out_bytes) {
+  constexpr int64_t kLanes = Simd<T>::kLanes;
+  const T *table = reinterpret_cast<const T*>(table_bytes), *weights = reinterpret_cast<const T*>(weight_bytes);
+  T* out = reinterpret_cast<T*>(out_bytes);
+  int64_t first = 0;
+  for (; first + 4 * kLanes <= width; first += 4 * kLanes)
+    sum_columns<T, 4>(table, indices, weights, count, width, first, out);
+  for (; first + kLanes <= width; first += kLanes) sum_columns<T, 1>(table, indices, weights, count, width, first, out);
+  for (int64_t d = first; d < width; ++d) out[d] = T(0);
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t d = first; d < width; ++d) out[d] += (weights ? weights[i] : T(1)) * table[indices[i] * width + d];
 }
 
 }  // namespace
@@ -192,8 +240,8 @@ void fill_pools(NetworkTable& table) {
   table.max_equal_windows[2] = max_equal_windows<int64_t>;
   table.row_sums[0] = row_sums<float>;
   table.row_sums[1] = row_sums<double>;
-  table.add_scaled_row[0] = add_scaled_row<float>;
-  table.add_scaled_row[1] = add_scaled_row<double>;
+  table.sum_rows[0] = sum_rows<float>;
+  table.sum_rows[1] = sum_rows<double>;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,5 +1,6 @@
 // Sums, means and largest values over bags of a table's rows, without the rows themselves.
-#include <cstring>
+#include <algorithm>
+#include <vector>
 
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
@@ -22,29 +23,53 @@ struct Bags {
   bool counts(int64_t i) const { return indices.data<int64_t>()[i] != padding; }
 };
 
+template <class T>
+void fill_largest(const Bags& bags, int64_t begin, int64_t end, const T* table, T* out, int64_t* extremes) {
+  const int64_t* index = bags.indices.data<int64_t>();
+  std::fill(out, out + bags.width, T(0));
+  bool first = true;
+  for (int64_t i = begin; i < end; ++i) {
+    if (!bags.counts(i)) continue;
+    const T* row = table + index[i] * bags.width;
+    for (int64_t d = 0; d < bags.width; ++d)
+      if (first || row[d] > out[d]) {
+        out[d] = row[d];
+        extremes[d] = index[i];
+      }
+    first = false;
+  }
+}
+
+// add(first, last, sums) for the stretches between the padding.
+template <class T, class F>
+void add_unpadded(const Bags& bags, int64_t begin, int64_t end, int64_t width, T* out, F&& add) {
+  std::fill(out, out + width, T(0));
+  std::vector<T> sums(size_t(width), T(0));
+  for (int64_t i = begin; i < end; ++i) {
+    if (!bags.counts(i)) continue;
+    const int64_t first = i;
+    while (i < end && bags.counts(i)) ++i;
+    add(first, i, sums.data());
+    for (int64_t d = 0; d < width; ++d) out[d] += sums[size_t(d)];
+  }
+}
+
 // The values of bag b; `weights` may be null.
 template <class T>
 void fill_bag(const Bags& bags, int64_t b, const T* table, const T* weights, T* out, int64_t* extremes) {
   const int64_t *index = bags.indices.data<int64_t>(), *begins = bags.begins.data<int64_t>();
-  const int64_t width = bags.width;
-  const auto add = kernels::networks().add_scaled_row[sizeof(T) == 8];
-  std::fill(out, out + width, T(0));
-  bool first = true;
-  for (int64_t i = begins[b]; i < begins[b + 1]; ++i) {
-    if (!bags.counts(i)) continue;
-    const T* row = table + index[i] * width;
-    if (bags.mode == BagMode::Max) {
-      for (int64_t d = 0; d < width; ++d)
-        if (first || row[d] > out[d]) {
-          out[d] = row[d];
-          extremes[d] = index[i];
-        }
-    } else {
-      add(reinterpret_cast<char*>(out), reinterpret_cast<const char*>(row), width, weights ? double(weights[i]) : 1.0);
-    }
-    first = false;
-  }
+  const int64_t width = bags.width, begin = begins[b], end = begins[b + 1];
+  if (bags.mode == BagMode::Max) return fill_largest(bags, begin, end, table, out, extremes);
+  const auto add = [&](int64_t first, int64_t last, T* sums) {
+    kernels::networks().sum_rows[sizeof(T) == 8](reinterpret_cast<const char*>(table), index + first,
+                                                 reinterpret_cast<const char*>(weights ? weights + first : nullptr),
+                                                 last - first, width, reinterpret_cast<char*>(sums));
+  };
   const int64_t size = bags.sizes.data<int64_t>()[b];
+  if (size == end - begin)
+    add(begin, end, out);
+  else
+    add_unpadded(bags, begin, end, width, out, add);
   if (bags.mode == BagMode::Mean && size > 1)
     for (int64_t d = 0; d < width; ++d) out[d] /= T(size);
 }

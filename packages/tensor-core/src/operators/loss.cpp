@@ -1,4 +1,5 @@
 // Losses.
+#include <algorithm>
 #include <cmath>
 
 #include "flambeau/networks.h"
@@ -30,11 +31,12 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
             target.shape());
   }
   const Tensor t = contiguous(to(target, Dtype::int64));
-  for (int64_t i = 0; i < t.numel(); ++i) {
-    const int64_t label = t.data<int64_t>()[i];
-    require<IndexError>(label == ignore_index || (label >= 0 && label < classes), "Target ", label,
-                        " is out of bounds: the input has ", classes, " classes (0 to ", classes - 1, ")");
-  }
+  const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
+  const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };
+  int64_t count = 0;
+  for (const int64_t* label = labels; label < end; ++label) count += outside(*label);
+  require<IndexError>(count == 0, "Target ", count ? *std::find_if(labels, end, outside) : 0,
+                      " is out of bounds: the input has ", classes, " classes (0 to ", classes - 1, ")");
 }
 
 void check_weight(const Tensor& weight, int64_t classes) {
@@ -53,20 +55,26 @@ struct Labelled {
     batch = input.dim() == 1 ? 1 : input.size(0);
     classes = input.size(input.dim() == 1 ? 0 : 1);
     inner = batch ? labels.numel() / batch : 0;
-    const Tensor each = weight.defined() ? contiguous(to(detach(weight), type)) : Tensor();
+    const Tensor each = weight.defined() ? contiguous(to(detach(weight), type)) : weight;
     weights = empty(labels.shape(), type);
     dispatch_real(type, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for (int64_t i = 0; i < labels.numel(); ++i) {
-        const int64_t label = labels.data<int64_t>()[i];
-        weights.data<T>()[i] = label == ignore_index ? T(0) : each.defined() ? each.data<T>()[label] : T(1);
-      }
+      const int64_t* all = labels.data<int64_t>();
+      T* out = weights.data<T>();
+      if (const T* of_class = weight.defined() ? each.data<T>() : nullptr)
+        for (int64_t i = 0; i < labels.numel(); ++i) out[i] = all[i] == ignore_index ? T(0) : of_class[all[i]];
+      else
+        for (int64_t i = 0; i < labels.numel(); ++i) out[i] = all[i] == ignore_index ? T(0) : T(1);
     });
   }
-  // The place of label i among the scores; that of class 0 where the label is ignored.
-  int64_t place(int64_t i, int64_t ignore_index) const {
-    const int64_t label = labels.data<int64_t>()[i];
-    return (i / inner * classes + (label == ignore_index ? 0 : label)) * inner + i % inner;
+  // f(i, the place of label i among the scores) for the labels of the samples [begin, end); the place is that of class
+  // 0 where the label is ignored.
+  template <class F>
+  FLAMBEAU_INLINE void each(int64_t begin, int64_t end, int64_t ignore_index, F&& f) const {
+    const int64_t* all = labels.data<int64_t>();
+    for (int64_t n = begin; n < end; ++n)
+      for (int64_t i = n * inner, at = n * classes * inner; i < (n + 1) * inner; ++i, ++at)
+        f(i, at + (all[i] == ignore_index ? 0 : all[i]) * inner);
   }
 };
 
@@ -92,8 +100,8 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
       for (int64_t n = begin; n < end; ++n)
         kernel(reinterpret_cast<char*>(out.data<T>() + n * step), bytes(scores.data<T>() + n * step), l.classes,
                l.inner, l.inner, bytes(logarithms.data<T>() + n * l.inner), bytes(factors.data<T>() + n * l.inner));
-      for (int64_t i = begin * l.inner; i < end * l.inner; ++i)
-        out.data<T>()[l.place(i, ignore_index)] -= factors.data<T>()[i];
+      l.each(begin, end, ignore_index,
+             [to = out.data<T>(), by = factors.data<T>()](int64_t i, int64_t place) { to[place] -= by[i]; });
     });
   });
   return out;
@@ -120,12 +128,12 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
           kernel(reinterpret_cast<const char*>(scores.data<T>() + n * step), l->classes, l->inner, l->inner,
                  reinterpret_cast<char*>(logarithms.data<T>() + n * l->inner),
                  reinterpret_cast<char*>(losses.data<T>() + n * l->inner));
-        for (int64_t i = begin * l->inner; i < end * l->inner; ++i) {
+        l->each(begin, end, ignore_index, [&](int64_t i, int64_t place) {
           T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
-          const T loss = rest + (largest - scores.data<T>()[l->place(i, ignore_index)]), w = l->weights.data<T>()[i];
+          const T loss = rest + (largest - scores.data<T>()[place]), w = l->weights.data<T>()[i];
           largest += rest;  // the logarithm as a whole, for the derivative
           losses.data<T>()[i] = l->labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
-        }
+        });
       });
     });
     if (reduction == Reduction::Mean) scale = 1.0 / total_of(l->weights);
@@ -177,10 +185,11 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
     losses = empty(l->labels.shape(), scores.dtype());
     dispatch_real(scores.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      for (int64_t i = 0; i < losses.numel(); ++i) {
-        const bool counts = l->labels.data<int64_t>()[i] != ignore_index;
-        losses.data<T>()[i] = counts ? -scores.data<T>()[l->place(i, ignore_index)] * l->weights.data<T>()[i] : T(0);
-      }
+      const auto *from = scores.data<T>(), *weights = l->weights.data<T>();
+      const int64_t* labels = l->labels.data<int64_t>();
+      l->each(0, l->batch, ignore_index, [=, to = losses.data<T>()](int64_t i, int64_t place) {
+        to[i] = labels[i] == ignore_index ? T(0) : -from[place] * weights[i];
+      });
     });
   }
   if (recording(input))

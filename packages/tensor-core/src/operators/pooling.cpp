@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
@@ -149,7 +150,7 @@ TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, 
   if (result.values.numel())
     parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p)
-        run(kernel_index(type), p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
+        run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
             result.indices.data<int64_t>() + p * outputs);
     });
   result.values = to(result.values, input.dtype());
@@ -175,12 +176,23 @@ TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair 
   return result;
 }
 
+// One window: the whole plane.
+TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
+  const int64_t places = windows.places();
+  return recorded(name, dims, input,
+                  over_planes(input, windows.output_shape(input.shape()), places,
+                              [&](Dtype type, int64_t, const char* in, char* out, int64_t* index) {
+                                kernels::table().argmax[int(type)](index, in, 1, places, 1, 1);
+                                std::memcpy(out, in + *index * item_size(type), size_t(item_size(type)));
+                              }));
+}
+
 TensorPair max_windows(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const kernels::MaxWindows w = windows.view();
   return recorded(name, dims, input,
                   over_planes(input, windows.output_shape(input.shape()), windows.places(),
-                              [&](int kind, int64_t, const char* in, char* out, int64_t* indices) {
-                                kernels::networks().max_windows[kind](w, in, out, indices);
+                              [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+                                kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
                               }));
 }
 
@@ -214,8 +226,8 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
   }
   return recorded(
       kNodes[dims - 1], dims, input,
-      over_planes(input, shape, places, [&](int kind, int64_t, const char* in, char* out, int64_t* indices) {
-        kernels::networks().max_equal_windows[kind](w, in, out, indices);
+      over_planes(input, shape, places, [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
+        kernels::networks().max_equal_windows[kernel_index(type)](w, in, out, indices);
       }));
 }
 
@@ -233,7 +245,8 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
     }
     windows.push_back(std::move(w));
   }
-  return max_windows(kAdaptiveNodes[dims - 1], dims, input, Windows(std::move(windows)));
+  return (product(sizes) == 1 ? max_of_planes : max_windows)(kAdaptiveNodes[dims - 1], dims, input,
+                                                             Windows(std::move(windows)));
 }
 
 namespace {
@@ -280,7 +293,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
   const Tensor uniform = contiguous(to(samples, Dtype::float64));
   return recorded(
       dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D", dims, input,
-      over_planes(input, shape, places, [&](int kind, int64_t plane, const char* in, char* out, int64_t* indices) {
+      over_planes(input, shape, places, [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
         std::vector<Windows::Axis> axes;
         for (int i = 0; i < dims; ++i) {
           // The samples of a plane are in the order width, height, depth in two dimensions.
@@ -291,7 +304,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
                                                          : fractional_axis(size, sizes[i], kernels[i], float(sample)));
         }
         const Windows windows(std::move(axes));
-        kernels::networks().max_windows[kind](windows.view(), in, out, indices);
+        kernels::networks().max_windows[kernel_index(type)](windows.view(), in, out, indices);
       }));
 }
 
