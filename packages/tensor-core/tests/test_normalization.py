@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import flambeau as fb
 
@@ -115,3 +116,25 @@ def test_dropout_that_does_nothing():
     assert fb.equal(fb.dropout(x, 0.0), x)
     assert fb.dropout(x, 1.0).tolist() == [0] * 10
     assert fb.dropout(fb.zeros(0, 3), 0.5).shape == (0, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("length", [1, 2, 7, 15, 16, 17, 33, 55, 511, 512, 513, 1000])
+def test_softmax_of_rows_of_every_length(length, dtype):
+    x = (np.random.default_rng(length).standard_normal((5, length)) * 20).astype(dtype)
+    x[3] = -np.inf
+    x[4, length // 2] = np.nan
+    t, tolerance = fb.tensor(x), 3e-6 if dtype == "float32" else 1e-13
+    with np.errstate(invalid="ignore"):
+        want = special.softmax(x.astype(np.float64), 1), special.log_softmax(x.astype(np.float64), 1)
+    np.testing.assert_allclose(t.softmax(1).numpy(), want[0], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(t.log_softmax(1).numpy()[:3], want[1][:3], rtol=tolerance, atol=tolerance)
+    assert t.log_softmax(1)[3:].isnan().all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 31, 33, 70])
+def test_layer_norm_of_short_rows(length):
+    x = np.random.default_rng(length).standard_normal((6, length)) + 3
+    want = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    got = fb.native_layer_norm(fb.tensor(x), [length], None, None, 1e-5)[0]
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)

@@ -447,3 +447,25 @@ def test_softmax_down_columns(shape, dtype):
             got.numpy()[:, ordinary], want[:, ordinary], rtol=1e-5 if dtype == "float32" else 1e-12
         )
         assert np.isnan(got.numpy()[..., [3, 5, 7]]).any(0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(1000, 10), (517, 3), (2000, 64), (700, 65), (64, 7), (1, 5)])
+def test_positions_of_extremes_down_few_columns(shape, dtype):
+    x = np.random.default_rng(5).integers(0, 40, shape).astype(dtype)
+    t = fb.tensor(x)
+    for largest, own, reference in ((True, t.max(0), np.argmax), (False, t.min(0), np.argmin)):
+        assert np.array_equal(own.indices.numpy(), reference(x, 0)), largest
+        assert np.array_equal(own.values.numpy(), x.max(0) if largest else x.min(0))
+    if dtype.startswith("float"):
+        x[[shape[0] // 3, shape[0] // 2], 1] = np.nan
+        assert fb.tensor(x).max(0).indices[1] == shape[0] // 3
+        assert fb.tensor(x).argmin(0)[1] == shape[0] // 3
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint16"])
+@pytest.mark.parametrize("n", [1, 15, 63, 64, 65, 255, 256, 300, 5000])
+def test_extremes_of_narrow_integers(n, dtype):
+    limits = np.iinfo(dtype)
+    x = np.random.default_rng(n).integers(limits.min, limits.max + 1, n).astype(dtype)
+    assert (int(fb.tensor(x).amax()), int(fb.tensor(x).amin())) == (x.max(), x.min())

@@ -224,3 +224,17 @@ def test_segment_reduce(reduce, initial):
     close(rows, want.T)
     with pytest.raises(RuntimeError, match="sum to 6"):
         fb.segment_reduce(x, reduce, lengths=fb.tensor([2, 2]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int16", "uint8"])
+def test_isin_large_sets(dtype):
+    rng = np.random.default_rng(11)
+    x, members = rng.integers(0, 200, 3000).astype(dtype), rng.integers(0, 250, 97).astype(dtype)
+    if dtype.startswith("float"):
+        x[:4], members[:3] = [np.nan, 0.0, -0.0, np.inf], [np.nan, -0.0, np.nan]
+    assert np.array_equal(fb.isin(fb.tensor(x), fb.tensor(members)).numpy(), np.isin(x, members))
+    assert np.array_equal(fb.isin(fb.tensor(x), fb.tensor(members), invert=True).numpy(), ~np.isin(x, members))
+
+
+def test_isin_of_a_set_of_nothing_but_nan():
+    assert not fb.isin(fb.tensor([1.0, float("nan")]), fb.full((40,), float("nan"))).any()

@@ -79,13 +79,13 @@ void scan_blocks(char* out_bytes, const char* in_bytes, const char* before, int6
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   const State* start = reinterpret_cast<const State*>(before);
-  constexpr int64_t kChains = 8;
+  constexpr int64_t kChains = 4;  // with more of them the reads and writes get in each other's way
   int64_t b = 0;
   for (; b + kChains <= blocks; b += kChains, in += kChains * n, out += kChains * n) {
     State state[kChains];
     for (int64_t j = 0; j < kChains; ++j) state[j] = start[b + j];
     for (int64_t i = 0; i < n; ++i)
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int64_t j = 0; j < kChains; ++j) {
         state[j] = Op::join(state[j], convert<State>(in[j * n + i]));
         out[j * n + i] = convert<T>(state[j]);

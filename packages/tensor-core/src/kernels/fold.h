@@ -164,29 +164,27 @@ T fold(int64_t begin, int64_t n, F f) {
 // The extreme of a row as it lies in memory: elements looked at twice do no harm.
 template <class Join, class T>
 T extreme_of_row(const T* in, int64_t n) {
-  if constexpr (sizeof(T) >= 4) {
-    constexpr int64_t kWidth = Simd<T>::kLanes;
-    const auto at = [in](int64_t i) __attribute__((always_inline)) { return Simd<T>::load(in + i); };
-    if (n >= kWidth) {
-      auto best = at(n - kWidth);
-      int64_t i = 0;
-      if (n >= 4 * kWidth) {
-        auto a = at(0), b = at(kWidth), c = at(2 * kWidth), d = at(3 * kWidth);
-        for (i = 4 * kWidth; i + 4 * kWidth <= n; i += 4 * kWidth) {
-          a = Join::join(a, at(i));
-          b = Join::join(b, at(i + kWidth));
-          c = Join::join(c, at(i + 2 * kWidth));
-          d = Join::join(d, at(i + 3 * kWidth));
-        }
-        best = Join::join(best, Join::join(Join::join(a, b), Join::join(c, d)));
+  constexpr int64_t kWidth = Simd<T>::kLanes;
+  const auto at = [in](int64_t i) __attribute__((always_inline)) { return Simd<T>::load(in + i); };
+  if (n >= kWidth) {
+    auto best = at(n - kWidth);
+    int64_t i = 0;
+    if (n >= 4 * kWidth) {
+      auto a = at(0), b = at(kWidth), c = at(2 * kWidth), d = at(3 * kWidth);
+      for (i = 4 * kWidth; i + 4 * kWidth <= n; i += 4 * kWidth) {
+        a = Join::join(a, at(i));
+        b = Join::join(b, at(i + kWidth));
+        c = Join::join(c, at(i + 2 * kWidth));
+        d = Join::join(d, at(i + 3 * kWidth));
       }
-      for (; i + kWidth < n; i += kWidth) best = Join::join(best, at(i));
-      T lanes[kWidth];
-      Simd<T>::store(lanes, best);
-      if constexpr (kWidth > 4) halve_lanes<Join, kWidth, 4>(lanes);
-      halve_lanes<Join, (kWidth > 4 ? 4 : kWidth), 1>(lanes);
-      return lanes[0];
+      best = Join::join(best, Join::join(Join::join(a, b), Join::join(c, d)));
     }
+    for (; i + kWidth < n; i += kWidth) best = Join::join(best, at(i));
+    T lanes[kWidth];
+    Simd<T>::store(lanes, best);
+    if constexpr (kWidth > 4) halve_lanes<Join, kWidth, 4>(lanes);
+    halve_lanes<Join, (kWidth > 4 ? 4 : kWidth), 1>(lanes);
+    return lanes[0];
   }
   return fold<Join, T>(0, n, [in](int64_t i) __attribute__((always_inline)) { return in[i]; });
 }

@@ -3,24 +3,30 @@
 // number (a channel's) or one for each place. With h = (x - mean) * rstd and g' = grad * weight, the gradient of a row
 // is rstd * (g' - mean(g') - h * mean(g' * h)): two sums, and then one pass that is linear in grad and x. Sums are kept
 // in double over blocks in the row's own type.
-#include "kernels/math.h"
+#include "kernels/fold.h"
 #include "kernels/networks.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kLanes = 32, kBlock = 4096;
+constexpr int64_t kWide = 32, kFew = 8, kBlock = 4096;
 
 // total += f(0) + ... + f(n - 1), for several f at a time: f(i, sums) adds its terms.
 template <class T, int Count, class F>
 FLAMBEAU_INLINE void add_up(int64_t n, double (&totals)[Count], F f) {
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const int64_t end = begin + kBlock < n ? begin + kBlock : n;
-    T lanes[Count][kLanes] = {};
+    T lanes[Count][kWide] = {};
     int64_t i = begin;
-    for (; i + kLanes <= end; i += kLanes)
-      for (int64_t l = 0; l < kLanes; ++l) {
+    for (; i + kWide <= end; i += kWide)
+      for (int64_t l = 0; l < kWide; ++l) {
+        T terms[Count];
+        f(i + l, terms);
+        for (int c = 0; c < Count; ++c) lanes[c][l] += terms[c];
+      }
+    for (; i + kFew <= end; i += kFew)
+      for (int64_t l = 0; l < kFew; ++l) {
         T terms[Count];
         f(i + l, terms);
         for (int c = 0; c < Count; ++c) lanes[c][l] += terms[c];
@@ -31,9 +37,10 @@ FLAMBEAU_INLINE void add_up(int64_t n, double (&totals)[Count], F f) {
       for (int c = 0; c < Count; ++c) lanes[c][0] += terms[c];
     }
     for (int c = 0; c < Count; ++c) {
-      double total = 0;
-      for (int64_t l = 0; l < kLanes; ++l) total += double(lanes[c][l]);
-      totals[c] += total;
+      double wide[kWide];
+      for (int64_t l = 0; l < kWide; ++l) wide[l] = double(lanes[c][l]);
+      if (n >= kFew) halve_lanes<Add, kWide, 1>(wide);
+      totals[c] += wide[0];
     }
   }
 }

@@ -343,12 +343,36 @@ void arg_reduce_columns(int64_t* out, const typename Element<T>::Stored* in, int
   }
 }
 
+// Few columns: several rows side by side are one row of more columns.
+template <class Join, class T>
+void arg_reduce_narrow(int64_t* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
+  using V = ValueOf<T>;
+  const int64_t together = kTile / inner, rows = length / together;
+  int64_t places[kTile];
+  arg_reduce_columns<Join, T>(places, in, rows, together * inner, together * inner);
+  for (int64_t i = 0; i < inner; ++i) {
+    int64_t best = places[i] * together;
+    const auto consider = [&](int64_t row) {
+      const V value = Element<T>::value(in[row * inner + i]), kept = Element<T>::value(in[best * inner + i]);
+      const bool earlier = row < best, equal = (value == kept) | ((value != value) & (kept != kept));
+      if ((equal & earlier) | (!equal & (kept == kept) & (Join::join(value, kept) != kept))) best = row;
+    };
+    for (int64_t k = 1; k < together; ++k) consider(places[k * inner + i] * together + k);
+    for (int64_t row = rows * together; row < length; ++row) consider(row);
+    out[i] = best;
+  }
+}
+
 template <class Join, class T>
 void arg_reduce(int64_t* out, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
   if (inner == 1) return arg_reduce_rows<Join, T>(out, in, outer, length);
+  const bool narrow = width == inner && inner <= kTile / 4 && length >= 2 * (kTile / inner);
   for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner)
-    arg_reduce_columns<Join, T>(out, in, length, inner, width);
+    if (narrow)
+      arg_reduce_narrow<Join, T>(out, in, length, inner);
+    else
+      arg_reduce_columns<Join, T>(out, in, length, inner, width);
 }
 
 template <class T>

@@ -17,7 +17,9 @@ inline constexpr int kVectorBytes = 16;
 
 template <class T>
 struct Simd {
-  using Integer = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  using Integer = std::conditional_t<
+      sizeof(T) == 1, int8_t,
+      std::conditional_t<sizeof(T) == 2, int16_t, std::conditional_t<sizeof(T) == 4, int32_t, int64_t>>>;
   typedef T Vector __attribute__((vector_size(kVectorBytes), aligned(sizeof(T)), may_alias));
   typedef Integer Mask __attribute__((vector_size(kVectorBytes)));
   static constexpr int kLanes = kVectorBytes / sizeof(T);

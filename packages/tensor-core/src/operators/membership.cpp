@@ -1,5 +1,6 @@
 // Which elements are in a set.
-#include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
@@ -20,6 +21,37 @@ Tensor marked(const Tensor& elements, bool invert, F contains) {
   return out;
 }
 
+// A set by open addressing. An empty slot holds the first element, which is looked for nowhere else.
+template <class T>
+class HashSet {
+ public:
+  HashSet(const T* first, int64_t count) : first_(*first) {
+    int bits = 1;
+    while ((int64_t(1) << bits) < 2 * count) ++bits;
+    shift_ = 64 - bits;
+    slots_.assign(size_t(1) << bits, first_);
+    for (const T* t = first; t < first + count; ++t)
+      if (*t == *t) slots_[find(*t)] = *t;  // NaN is equal to nothing
+  }
+  bool contains(T v) const { return slots_[find(v)] == v; }
+
+ private:
+  // Where it is, or the empty slot where it would be.
+  size_t find(T v) const {
+    size_t at = hash(v) >> shift_;
+    while (slots_[at] != v && slots_[at] != first_) at = (at + 1) & (slots_.size() - 1);
+    return at;
+  }
+  static uint64_t hash(T v) {
+    uint64_t bits = 0;
+    if (v != T(0)) std::memcpy(&bits, &v, sizeof(T));  // both zeros are equal
+    return (bits ^ bits >> 32) * 0x9E3779B97F4A7C15;
+  }
+  std::vector<T> slots_;
+  T first_;
+  int shift_;
+};
+
 template <class T>
 Tensor searched(const Tensor& elements, const Tensor& tests, bool invert) {
   const T* first = tests.data<T>();
@@ -30,8 +62,10 @@ Tensor searched(const Tensor& elements, const Tensor& tests, bool invert) {
       for (const T* t = first; t < last; ++t) found |= *t == v;
       return found;
     });
-  while (last > first && last[-1] != last[-1]) --last;  // NaN comes last, and is equal to nothing
-  return marked<T>(elements, invert, [=](T v) { return v == v && std::binary_search(first, last, v); });
+  while (first < last && *first != *first) ++first;
+  if (first == last) return full(elements.shape(), Scalar(invert), Dtype::bool_);
+  const HashSet<T> set(first, last - first);
+  return marked<T>(elements, invert, [&set](T v) { return set.contains(v); });
 }
 
 }  // namespace
@@ -41,8 +75,7 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
   for (const Tensor* t : {&elements, &test_elements})
     require(t->dtype() != Dtype::bool_, "Unsupported input type encountered for isin(): bool");
   const Dtype type = promote(elements.dtype(), test_elements.dtype()), in = dtype_of(compute_type(type));
-  const Tensor x = contiguous(to(elements, in)), flat = reshape(to(test_elements, in), {test_elements.numel()});
-  const Tensor tests = contiguous(flat.numel() > kFew ? sort(flat, 0, false).values : flat);
+  const Tensor x = contiguous(to(elements, in)), tests = contiguous(to(test_elements, in));
   Tensor out;
   dispatch_all(in, [&](auto tag) {
     using T = typename decltype(tag)::type;
