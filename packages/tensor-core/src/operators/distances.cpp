@@ -78,6 +78,107 @@ Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
   return sqrt(clamp_min(squares - matmul(a, turned) * Scalar(2.0), Scalar(0.0)));
 }
 
+// Pairs of matrices of rows, (..., n, m) and (..., k, m), over the batches that both are expanded to.
+struct RowPairs {
+  Tensor x, y;
+  Shape batch;
+  int64_t count, n, k, m;
+
+  RowPairs(const Tensor& a, const Tensor& b, Dtype type)
+      : batch(broadcast(Shape(a.shape().begin(), a.shape().end() - 2), Shape(b.shape().begin(), b.shape().end() - 2))),
+        count(product(batch)),
+        n(a.size(-2)),
+        k(b.size(-2)),
+        m(a.size(-1)) {
+    x = contiguous(to(expand(a, shape(n, m)), type));
+    y = contiguous(to(expand(b, shape(k, m)), type));
+  }
+  Shape shape(int64_t rows, int64_t columns) const {
+    Shape s = batch;
+    s.push_back(rows);
+    s.push_back(columns);
+    return s;
+  }
+  int64_t grain() const { return std::max<int64_t>(1, 40000 / (k * (m + 1) + 1)); }
+};
+
+Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
+
+Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
+  NoRecording off;
+  const RowPairs r(a, b, working_type(a));
+  const Tensor out = empty(r.shape(r.n, r.k), r.x.dtype());
+  dispatch_real(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t j = 0; j < r.k; ++j)
+          out.data<T>()[i * r.k + j] =
+              distance(r.x.data<T>() + i * r.m, r.y.data<T>() + (i / r.n * r.k + j) * r.m, r.m, p);
+    });
+  });
+  return to(out, a.dtype());
+}
+
+// sums += g * the derivative of the distance d of x and y by x.
+template <class T>
+void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) {
+  const auto each = [&](auto size) {
+    for (int64_t i = 0; i < m; ++i) {
+      const T difference = x[i] - y[i], amount = size(std::abs(difference));
+      sums[i] += difference > 0 ? amount : difference < 0 ? -amount : T(0);
+    }
+  };
+  if (p == 0 || d == 0) return;
+  if (p == 1) return each([g](T) { return g; });
+  if (p == 2) return each([share = g / d](T size) { return share * size; });
+  if (std::isinf(p)) return each([g, d](T size) { return size == d ? g : T(0); });
+  each([=](T size) { return g * std::pow(size / d, T(p - 1)); });
+}
+
+// The gradient of a from that of distances (..., n, k).
+Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, const Tensor& distances, double p) {
+  const RowPairs r(a, b, working_type(a));
+  const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
+  const Tensor out = zeros(r.shape(r.n, r.m), r.x.dtype());
+  dispatch_real(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        for (int64_t j = 0; j < r.k; ++j)
+          add_slopes(r.x.data<T>() + i * r.m, r.y.data<T>() + (i / r.n * r.k + j) * r.m, r.m, p,
+                     g.data<T>()[i * r.k + j], d.data<T>()[i * r.k + j], out.data<T>() + i * r.m);
+    });
+  });
+  return sum_to(to(out, a.dtype()), a.shape());
+}
+
+// The same of both with the operators of tensors, to be differentiated again.
+void differentiable_gradient(const Context& c, double p) {
+  const Tensor difference = differences_of(c.saved(0), c.saved(1)), d = unsqueeze(c.saved(2), -1);
+  const Tensor none = eq(difference, Scalar(0)), size = abs(difference);
+  Tensor slope = sgn(difference);
+  if (p == 0) slope = slope * Scalar(0.0);
+  if (std::isinf(p)) slope = slope * to(eq(size, d), slope.dtype());
+  if (p != 0 && p != 1 && !std::isinf(p))
+    slope = slope * pow(where(none, Scalar(1.0), size) / where(none, Scalar(1.0), d), Scalar(p - 1));
+  const Tensor shares = slope * unsqueeze(c.gradient(), -1);
+  if (c.needs(0)) c.set(0, sum_to(sum(shares, Shape{-2}, false, {}), c.saved(0).shape()));
+  if (c.needs(1)) c.set(1, sum_to(-sum(shares, Shape{-3}, false, {}), c.saved(1).shape()));
+}
+
+Tensor cdist_pair_by_pair(const Tensor& a, const Tensor& b, double p) {
+  const Tensor out = distances_of_pairs(a, b, p);
+  if (recording(a, b))
+    record("Cdist", out, {&a, &b}, {&a, &b, &out}, [p](const Context& c) {
+      if (recording_enabled()) return differentiable_gradient(c, p);
+      const Tensor &a = c.saved(0), &b = c.saved(1), &d = c.saved(2), &g = c.gradient();
+      if (c.needs(0)) c.set(0, gradient_of_pairs(a, b, g, d, p));
+      if (c.needs(1)) c.set(1, gradient_of_pairs(b, a, transpose(g, -1, -2), transpose(d, -1, -2), p));
+    });
+  return out;
+}
+
 // From d distance[i, j] / d x[i] = (x[i] - y[j]) / distance[i, j]; `share` the gradient over the distance.
 Tensor euclidean_gradient(const Tensor& x, const Tensor& y, const Tensor& share) {
   return sum_to(x * sum(share, Shape{-1}, true, {}) - matmul(share, y), x.shape());
@@ -120,13 +221,13 @@ Tensor pdist(const Tensor& input, double p) {
 Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
   constexpr int64_t kLarge = 25;  // rows beyond which the matrix product is used
   check_rows(a, b, p);
-  if (p != 2) return vector_norm(differences_of(a, b), p, Shape{-1}, false);
+  if (p != 2) return cdist_pair_by_pair(a, b, p);
   Tensor out;
   {
     NoRecording off;
     const bool product = way == Euclidean::ByProduct ||
                          (way == Euclidean::ByProductIfLarge && std::max(a.size(-2), b.size(-2)) > kLarge);
-    out = product ? euclidean_by_product(a, b) : vector_norm(differences_of(a, b), 2, Shape{-1}, false);
+    out = product ? euclidean_by_product(a, b) : distances_of_pairs(a, b, 2);
   }
   if (recording(a, b))
     record("Cdist", out, {&a, &b}, {&a, &b, &out}, [](const Context& c) {

@@ -18,8 +18,9 @@ Tensor norm_value(const Tensor& x, double p, const OptionalDims& dim, bool keepd
   if (p == 1) return to(reduce(Reduce::AbsSum, x, dim, keepdim), type);
   if (p == 0) return to(reduce(Reduce::Count, x, dim, keepdim), type);
   if (std::isinf(p)) return to(reduce(p > 0 ? Reduce::AbsMax : Reduce::AbsMin, x, dim, keepdim), type);
+  if (reduced_count(x, dim) == 1 && x.numel() > 0) return reshape(abs(x), reduced_shape(x, dim, keepdim));
   const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
-  return to(pow(sum(pow(abs(wide), Scalar(p)), dim, keepdim, {}), Scalar(1 / p)), type);
+  return to(power(sum(power(abs(wide), Scalar(p)), dim, keepdim, {}), Scalar(1 / p)), type);
 }
 
 }  // namespace

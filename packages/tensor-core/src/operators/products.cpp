@@ -54,6 +54,8 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   const Shape shape{a.numel(), b.numel()};
   require(broadcast(input.shape(), shape) == shape, "addr: the input's shape ", input.shape(), " does not expand to ",
           shape);
+  if (is_floating(dtype) && item_size(dtype) > 2 && input.dtype() == dtype && !beta.equals(0))
+    return addcmul(beta.equals(1) ? input : input * beta, unsqueeze(alpha.equals(1) ? a : a * alpha, 1), b);
   if (dtype != Dtype::float16 && dtype != Dtype::bfloat16) return scaled_sum(input, unsqueeze(a, 1) * b, beta, alpha);
   const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // rounded once
   return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);

@@ -32,6 +32,10 @@ Tensor positions(const Geometry& g, int64_t first) {
 // The gradient of the memory is what all elements of the view that show it sum to; an input that itself shows a place
 // several times shares it out evenly.
 Tensor strided_gradient(const Tensor& g, const Geometry& input, const Geometry& view) {
+  const int64_t count = product(input.size), end = view.offset + reach(view);
+  if (input.stride == contiguous_strides(input.size) && view.offset >= input.offset && end < input.offset + count)
+    return reshape(index_add(zeros({count}, g.dtype()), 0, positions(view, input.offset), reshape(g, {g.numel()})),
+                   input.size);
   const int64_t first = std::min(input.offset, view.offset);
   const int64_t extent = std::max(input.offset + reach(input), view.offset + reach(view)) + 1 - first;
   const Tensor own = positions(input, first);
