@@ -75,7 +75,7 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Gr
   constexpr int kind = sizeof(T) == 8;
   const auto gemm = kernels::table().gemm[kind];
   const auto kernel = kernels::networks().cell_backward[int(cell)][kind];
-  const auto add = kernels::networks().add_scaled_row[kind];
+  const auto add = kernels::table().pointwise[int(PointwiseOp::add)][int(compute_type(dtype_of<T>()))];
   const int64_t width = w.gates * w.size, size = w.size, outputs = w.outputs;
   const Tensor& projection = c.saved(kProjection);
   const Block of_shown(projection.defined() ? (end - begin) * size * int64_t(sizeof(T)) : 1);
@@ -84,9 +84,11 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Gr
     if (n <= 0) continue;
     const int64_t first = w.offsets[size_t(t)] + begin;
     T *grad = row_of<T>(g.hidden, begin), *state_grad = row_of<T>(g.state, begin), *shown_grad = grad;
-    if (c.gradient(0).defined())
-      add(reinterpret_cast<char*>(grad), reinterpret_cast<const char*>(row_of<T>(c.gradient(0), first)), n * outputs,
-          1);
+    if (c.gradient(0).defined()) {
+      char* const sum = reinterpret_cast<char*>(grad);
+      char* const operands[] = {sum, sum, reinterpret_cast<char*>(row_of<T>(c.gradient(0), first))};
+      add(operands, n * outputs);
+    }
     if (projection.defined()) {
       std::memcpy(row_of<T>(g.outputs, first), grad, size_t(n * outputs) * sizeof(T));
       shown_grad = reinterpret_cast<T*>(of_shown.get());
