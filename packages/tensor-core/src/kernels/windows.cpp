@@ -24,9 +24,7 @@ struct Phases {
     data = static_cast<T*>(scratch.get(size_t(rows() * row) * sizeof(T)));
   }
   int64_t rows() const { return g.channels * g.size[0] * g.size[1]; }
-  T* tap(int64_t row_index, int64_t shift) const {
-    return data + row_index * row + shift % stride * width + shift / stride;
-  }
+  int64_t tap(int64_t shift) const { return shift % stride * width + shift / stride; }  // where it begins in a row
 
   // Calls f(the phase's element, the image's) for all that are in the image.
   template <int64_t Stride, class P, class F>
@@ -48,23 +46,25 @@ struct Phases {
   }
 };
 
-// Calls line(place in the matrix, row of the image or -1 where it is beyond, shift of the tap) for every row of output
-// positions of every tap. Rows of the matrix are `length` apart.
-template <class F>
-FLAMBEAU_INLINE void each_line(const Patches& g, int64_t length, F&& line) {
+// Calls line(place in the matrix, place among the phases or -1 beyond the image) for every row of output positions of
+// every tap. Rows of the matrix are `length` apart.
+template <class T, class F>
+FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
+  const Patches& g = phases.g;
   const auto [depth, height, width] = g.size;
   int64_t tap = 0;
   for (int64_t ch = 0; ch < g.channels; ++ch)
     for (int64_t kd = 0; kd < g.kernel[0]; ++kd)
       for (int64_t kh = 0; kh < g.kernel[1]; ++kh)
         for (int64_t kw = 0; kw < g.kernel[2]; ++kw, tap += length) {
+          const int64_t shift = phases.tap(kw * g.dilation[2]);
           int64_t at = tap;
           for (int64_t od = 0; od < g.out[0]; ++od) {
             const int64_t z = od * g.stride[0] + kd * g.dilation[0] - g.padding[0];
             for (int64_t oh = 0; oh < g.out[1]; ++oh, at += g.out[2]) {
               const int64_t y = oh * g.stride[1] + kh * g.dilation[1] - g.padding[1];
               const bool beyond = (z < 0) | (z >= depth) | (y < 0) | (y >= height);
-              line(at, beyond ? -1 : (ch * depth + z) * height + y, kw * g.dilation[2]);
+              line(at, beyond ? -1 : ((ch * depth + z) * height + y) * phases.row + shift);
             }
           }
         }
@@ -86,10 +86,10 @@ void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   const Phases<T> phases(g);
   std::fill(phases.data, phases.data + phases.rows() * phases.row, T(0));
   phases.each(reinterpret_cast<const T*>(image), [](T& own, const T& value) { own = value; });
-  each_line(g, length, [&, width = g.out[2]](int64_t at, int64_t row, int64_t shift) {
+  each_line(phases, length, [&, width = g.out[2]](int64_t at, int64_t place) {
     T* __restrict to = reinterpret_cast<T*>(matrix) + at;
-    if (row < 0) return in_pieces(width, [&](auto n, int64_t i) { std::memset(to + i, 0, n * sizeof(T)); });
-    const T* __restrict from = phases.tap(row, shift);
+    if (place < 0) return in_pieces(width, [&](auto n, int64_t i) { std::memset(to + i, 0, n * sizeof(T)); });
+    const T* __restrict from = phases.data + place;
     in_pieces(width, [&](auto n, int64_t i) { std::memcpy(to + i, from + i, n * sizeof(T)); });
   });
 }
@@ -98,10 +98,10 @@ template <class T>
 void fold(const Patches& g, const char* matrix, char* image, int64_t length) {
   const Phases<T> phases(g);
   std::fill(phases.data, phases.data + phases.rows() * phases.row, T(0));
-  each_line(g, length, [&, width = g.out[2]](int64_t at, int64_t row, int64_t shift) {
-    if (row < 0) return;
+  each_line(phases, length, [&, width = g.out[2]](int64_t at, int64_t place) {
+    if (place < 0) return;
     const T* __restrict from = reinterpret_cast<const T*>(matrix) + at;
-    T* __restrict to = phases.tap(row, shift);
+    T* __restrict to = phases.data + place;
     in_pieces(width, [&](auto n, int64_t i) {
       for (int k = 0; k < n; ++k) to[i + k] += from[i + k];
     });

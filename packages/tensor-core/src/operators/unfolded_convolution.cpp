@@ -116,7 +116,7 @@ int64_t samples_together(const Geometry& g, int64_t columns) {
 // Calls part(matrices, group, first, count) for every few samples, in parallel.
 template <class T, class F>
 void each_part(const Geometry& g, Dtype type, F&& part) {
-  constexpr int64_t kColumns = 128;
+  constexpr int64_t kColumns = 192;
   const int64_t together = samples_together(g, kColumns), parts = (g.batch + together - 1) / together;
   parallel_items(parts, std::max<int64_t>(1, sample_grain(g) / together), [&](int64_t begin, int64_t end) {
     Unfolded<T> matrices(g, kernel_index(type), together);
