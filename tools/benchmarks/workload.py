@@ -39,6 +39,10 @@ class Library:
         return import_module(f"{self.name}.optim")
 
     @cached_property
+    def data(self) -> Any:
+        return import_module(f"{self.name}.utils.data")
+
+    @cached_property
     def autograd(self) -> Any:
         return import_module(f"{self.name}.autograd")
 

@@ -4,6 +4,7 @@ from ..workload import Workload
 from . import (
     autograd,
     convolutions,
+    data,
     elementwise,
     every_pointwise,
     footprint,
@@ -32,6 +33,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *reductions.ROWS,
     *sorting.ROWS,
     *movement.ROWS,
+    *data.ROWS,
     *footprint.ROWS,
 )
 

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _tensors
-from ._shared_memory import Reader, Segment, Writer
-
-_SMALL = 16384  # bytes in all below which a segment is not worth the trouble
+from ._shared_memory import SMALL, Reader, Segment, Writer
 
 
 class _Pickler(pickle.Pickler):
@@ -62,7 +60,7 @@ class Sender:
         """A picklable description of the one batch in the list, which is emptied, and the segment it refers to."""
         structure, buffers = _dump(batch.pop())
         placed = None
-        if self._writer is not None and sum(buffer.nbytes for buffer in buffers) >= _SMALL:
+        if self._writer is not None and sum(buffer.nbytes for buffer in buffers) >= SMALL:
             try:
                 placed = self._writer.place(buffers)
             except OSError as error:

@@ -84,12 +84,18 @@ class Channel:
             if not self._unsent[0]:
                 self._unsent.popleft()
 
+    def is_deserted(self) -> bool:
+        """Whether the other side has called ``desert``, or has gone."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLRDHUP)
+        return bool(poller.poll(0))
+
     def events(self) -> int:
         """What to poll this end for."""
         return select.POLLIN | (select.POLLOUT if self._unsent else 0)
 
-    def end_of_messages(self) -> None:
-        """Tell the other side that no more will come: its ``receive`` raises EOFError after the last one."""
+    def desert(self) -> None:
+        """Tell the other side that nobody listens any more: what it has not read yet no longer counts."""
         with contextlib.suppress(OSError):  # the other side has gone already
             self._socket.shutdown(socket.SHUT_WR)
 

@@ -74,7 +74,6 @@ class WorkerProcesses:
         self._processes: list[Any] = []
         self._early: dict[int, list[bytes]] = {worker: [] for worker in range(count)}  # for workers not yet started
         self._ended: set[int] = set()  # workers that will send no more
-        self._dismissed = False
         self._readers = [Reader(ahead + _BATCHES_HELD) for _ in range(count)]
         self._pending: list[set[int]] = [set() for _ in range(count)]
         self._poller = select.poll()
@@ -94,8 +93,6 @@ class WorkerProcesses:
             self._channels.append(channel)
             for message in self._early.pop(worker):
                 channel.post(message)
-            if self._dismissed:
-                self._dismiss(channel)
             with end:  # closed here before the next process is forked, which would inherit it
                 self._processes.append(self._start(worker, end))
 
@@ -142,13 +139,8 @@ class WorkerProcesses:
 
     def dismiss(self) -> None:
         """Let the workers go once they have answered what was posted."""
-        self._dismissed = True
-        for channel in self._channels:
-            self._dismiss(channel)
-
-    def _dismiss(self, channel: Channel) -> None:
-        if channel.events() == select.POLLIN:  # nothing left to write
-            channel.end_of_messages()
+        for worker in range(self.count):
+            self._send(worker, pickle.dumps(("end",)))
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
         """Wait for answers, by number.
@@ -178,8 +170,6 @@ class WorkerProcesses:
         channel = self._channels[worker]
         if events & select.POLLOUT:
             channel.flush()
-            if self._dismissed:
-                self._dismiss(channel)
         if not events & (select.POLLIN | select.POLLHUP | select.POLLERR):
             return []
         try:
@@ -224,7 +214,7 @@ class WorkerProcesses:
         processes = self._processes
         if not at_once:
             for channel in self._channels:
-                channel.end_of_messages()
+                channel.desert()
             deadline = time.monotonic() + _GRACE
             for process in processes:
                 process.join(max(0.0, deadline - time.monotonic()))

@@ -13,6 +13,7 @@ that by a weak reference to the one array that all arrays in a segment are views
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
 import os
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = "/dev/shm"
+SMALL = 16384  # bytes in all below which a segment is not worth the trouble
 _ALIGNMENT = 64
 _local = threading.local()
 
@@ -107,6 +109,9 @@ class Writer:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
         """An array in the open segment, or None where that has no room."""
         size = math.prod(shape) * dtype.itemsize
+        if self._open is None and not self._expected and size >= SMALL and not dtype.hasobject:
+            with contextlib.suppress(OSError):  # no room, which will be found out again when the batch is placed
+                self._open_segment(size + 4 * SMALL)  # for the first batch, of unknown size
         start = self._used
         if self._root is None or not size or dtype.hasobject or start + size > len(self._root):
             return None

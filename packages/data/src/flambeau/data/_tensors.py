@@ -36,6 +36,10 @@ _DTYPES: dict[np.dtype[Any], Any] = (
 default_generator: Any = _flambeau.default_generator if HAS_TENSORS else None
 
 
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, TENSOR_TYPES)
+
+
 def from_array(array: np.ndarray) -> Column:
     """The array as a tensor where there are tensors: sharing its memory if that may be written, else a copy."""
     if not HAS_TENSORS:
@@ -76,13 +80,12 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, np.nda
     return wrap(array), array
 
 
-def take(column: Column, indices: Sequence[int]) -> Column:
-    """The rows at ``indices``, by one indexing operation; in a worker, in memory that the loader reads.
+def take(column: Column, rows: np.ndarray) -> Column:
+    """The rows at these indices, by one indexing operation; in a worker, in memory that the loader reads.
 
     Raises: IndexError for an index out of range.
     """
-    rows: Any = np.asarray(indices, dtype=np.int64)
-    if type(column) in TENSOR_TYPES:
+    if is_tensor(column):
         return column[_flambeau.from_numpy(rows)]
     values = np.asarray(column)
     memory = _shared_memory.empty((len(rows), *values.shape[1:]), values.dtype)

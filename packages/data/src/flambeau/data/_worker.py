@@ -66,6 +66,8 @@ def _serve(assignment: Assignment, channel: Channel) -> None:
     while True:
         payload, _ = channel.receive()
         kind, *details = pickle.loads(payload)
+        if kind == "end" or channel.is_deserted():
+            return
         if kind == "epoch":
             begin_epoch(assignment.id, assignment.num_workers, assignment.recipe, fetcher, details[0])
             if not started and assignment.worker_init_fn is not None:

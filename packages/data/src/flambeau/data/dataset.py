@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from . import _random, _tensors
 
 T_co = TypeVar("T_co", covariant=True)
@@ -103,7 +105,8 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
         return tuple(tensor[index] for tensor in self.tensors)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        return Batch([_tensors.take(tensor, indices) for tensor in self.tensors])
+        rows = np.asarray(indices, dtype=np.int64)
+        return Batch([_tensors.take(tensor, rows) for tensor in self.tensors])
 
     def __len__(self) -> int:
         return len(self.tensors[0])
