@@ -1,5 +1,17 @@
-"""Operators on boxes, and layers that vision models are made of."""
+"""Operators on boxes and regions, and layers that vision models are made of."""
 
+from ._boxes import (
+    batched_nms,
+    box_area,
+    box_convert,
+    box_iou,
+    clip_boxes_to_image,
+    generalized_box_iou,
+    masks_to_boxes,
+    nms,
+    remove_small_boxes,
+)
+from ._focal_loss import sigmoid_focal_loss
 from ._layers import (
     MLP,
     Conv2dNormActivation,
@@ -9,13 +21,26 @@ from ._layers import (
     StochasticDepth,
     stochastic_depth,
 )
+from ._roi_align import RoIAlign, roi_align
 
 __all__ = [
     "MLP",
     "Conv2dNormActivation",
     "FrozenBatchNorm2d",
     "Permute",
+    "RoIAlign",
     "SqueezeExcitation",
     "StochasticDepth",
+    "batched_nms",
+    "box_area",
+    "box_convert",
+    "box_iou",
+    "clip_boxes_to_image",
+    "generalized_box_iou",
+    "masks_to_boxes",
+    "nms",
+    "remove_small_boxes",
+    "roi_align",
+    "sigmoid_focal_loss",
     "stochastic_depth",
 ]

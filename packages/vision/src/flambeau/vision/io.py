@@ -1,0 +1,127 @@
+"""Image files as tensors ``(C, H, W)`` of bytes, through Pillow."""
+
+from __future__ import annotations
+
+import io
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+
+
+class ImageReadMode(Enum):
+    """The channels to decode into: those of the file, or these."""
+
+    UNCHANGED = None
+    GRAY = "L"
+    GRAY_ALPHA = "LA"
+    RGB = "RGB"
+    RGB_ALPHA = "RGBA"
+
+
+_AS_THEY_ARE = ("L", "LA", "RGB", "RGBA")
+
+
+def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
+    """The image in a file, of any format that Pillow knows.
+
+    Args:
+        path: of the file.
+        mode: an :class:`ImageReadMode` or its name.
+    Returns: uint8 ``(1 to 4, H, W)``.
+    Raises: FileNotFoundError, or RuntimeError naming a file that is damaged or no image.
+    """
+    return decode_image(read_file(path), mode, name=str(path))
+
+
+def decode_image(
+    input: fb.Tensor | str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED, *, name: str = "the bytes"
+) -> fb.Tensor:
+    """The image in the bytes of a file: a tensor uint8 ``(length,)``, or the file's path. As :func:`read_image`."""
+    if not isinstance(input, fb.Tensor):
+        return read_image(input, mode)
+    if input.dtype is not fb.uint8 or input.ndim != 1 or input.numel() == 0:
+        found = f"{input.dtype}, {tuple(input.shape)}"
+        raise RuntimeError(f"Expected a non empty 1-dimensional tensor of uint8 with the bytes of a file; got {found}")
+    wanted = ImageReadMode[mode] if isinstance(mode, str) else mode
+    try:
+        with Image.open(io.BytesIO(input.numpy().tobytes())) as image:
+            image.load()
+            channels = wanted.value or (image.mode if image.mode in _AS_THEY_ARE else "RGB")
+            pixels = np.array(image.convert(channels))
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise RuntimeError(f"{name} cannot be decoded as an image: {error}") from error
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return fb.from_numpy(planes.copy())
+
+
+def decode_png(input: fb.Tensor, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
+    """:func:`decode_image` by torchvision's name for PNG."""
+    return decode_image(input, mode)
+
+
+def decode_jpeg(input: fb.Tensor, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
+    """:func:`decode_image` by torchvision's name for JPEG."""
+    return decode_image(input, mode)
+
+
+def encode_png(input: fb.Tensor, compression_level: int = 6) -> fb.Tensor:
+    """The bytes of a PNG file, a tensor uint8 ``(length,)``.
+
+    Args:
+        input: uint8, ``(1, H, W)`` or ``(3, H, W)``.
+        compression_level: 0 to 9.
+    Raises: RuntimeError for another tensor or level.
+    """
+    if not 0 <= compression_level <= 9:
+        raise RuntimeError(f"Compression level should be between 0 and 9, got {compression_level}")
+    return _encoded(input, "PNG", compress_level=compression_level)
+
+
+def encode_jpeg(input: fb.Tensor, quality: int = 75) -> fb.Tensor:
+    """The bytes of a JPEG file, a tensor uint8 ``(length,)``.
+
+    Args:
+        input: uint8, ``(1, H, W)`` or ``(3, H, W)``.
+        quality: 1 to 100.
+    Raises: ValueError for another quality, RuntimeError for another tensor.
+    """
+    if not 1 <= quality <= 100:
+        raise ValueError(f"Image quality should be a positive number between 1 and 100, got {quality}")
+    return _encoded(input, "JPEG", quality=quality)
+
+
+def _encoded(input: fb.Tensor, format: str, **options: Any) -> fb.Tensor:
+    if input.dtype is not fb.uint8 or input.ndim != 3 or input.shape[0] not in (1, 3):
+        found = f"{input.dtype}, {tuple(input.shape)}"
+        raise RuntimeError(f"Expected a tensor of uint8 (1, H, W) or (3, H, W) to encode; got {found}")
+    pixels = np.ascontiguousarray(input.cpu().permute(1, 2, 0).numpy())
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if len(input) == 1 else pixels).save(buffer, format, **options)
+    return fb.from_numpy(np.frombuffer(buffer.getvalue(), np.uint8).copy())
+
+
+def write_png(input: fb.Tensor, filename: str | Path, compression_level: int = 6) -> None:
+    """Write an image into a PNG file, as :func:`encode_png` makes it."""
+    write_file(filename, encode_png(input, compression_level))
+
+
+def write_jpeg(input: fb.Tensor, filename: str | Path, quality: int = 75) -> None:
+    """Write an image into a JPEG file, as :func:`encode_jpeg` makes it."""
+    write_file(filename, encode_jpeg(input, quality))
+
+
+def read_file(path: str | Path) -> fb.Tensor:
+    """The bytes of a file, a tensor uint8 ``(length,)``."""
+    return fb.from_numpy(np.frombuffer(Path(path).read_bytes(), np.uint8).copy())
+
+
+def write_file(filename: str | Path, data: fb.Tensor) -> None:
+    """Write a tensor of bytes into a file. Raises: RuntimeError for another dtype."""
+    if data.dtype is not fb.uint8:
+        raise RuntimeError(f"Input tensor elements should be uint8; got {data.dtype}")
+    Path(filename).write_bytes(data.cpu().numpy().tobytes())

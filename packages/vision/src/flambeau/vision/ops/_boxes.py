@@ -1,0 +1,152 @@
+"""Boxes in images, ``(N, 4)`` of ``(x1, y1, x2, y2)`` with ``x1 <= x2`` and ``y1 <= y2``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import flambeau as fb
+
+_FORMATS = ("xyxy", "xywh", "cxcywh")
+
+
+def _check(boxes: fb.Tensor, name: str = "boxes") -> None:
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"{name} should be (N, 4), x1, y1, x2, y2 in each row; got shape {tuple(boxes.shape)}")
+
+
+def box_area(boxes: fb.Tensor) -> fb.Tensor:
+    """The area of each box, ``(N,)``.
+
+    >>> box_area(fb.tensor([[0.0, 0.0, 2.0, 3.0]]))
+    tensor([6.])
+    """
+    _check(boxes)
+    wide = boxes if boxes.is_floating_point() else boxes.to(fb.int64)
+    return (wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])
+
+
+def _overlaps(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+    """The areas of the intersections and of the unions of all pairs, ``(N, M)``."""
+    _check(boxes1, "boxes1")
+    _check(boxes2, "boxes2")
+    low = fb.maximum(boxes1[:, None, :2], boxes2[:, :2])
+    high = fb.minimum(boxes1[:, None, 2:], boxes2[:, 2:])
+    sides = (high - low).clamp(min=0)
+    intersection = sides[..., 0] * sides[..., 1]
+    return intersection, box_area(boxes1)[:, None] + box_area(boxes2) - intersection
+
+
+def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
+    """The intersection over the union of all pairs of boxes.
+
+    Args:
+        boxes1: ``(N, 4)``.
+        boxes2: ``(M, 4)``.
+    Returns: ``(N, M)`` in 0..1. Gradient: both.
+
+    >>> box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[1.0, 0.0, 3.0, 2.0]]))
+    tensor([[0.3333]])
+    """
+    intersection, union = _overlaps(boxes1, boxes2)
+    return intersection / union
+
+
+def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
+    """:func:`box_iou` less the share of the smallest box about both that neither fills, ``(N, M)`` in -1..1.
+
+    Source: Rezatofighi et al. 2019, arXiv:1902.09630.
+    """
+    intersection, union = _overlaps(boxes1, boxes2)
+    low = fb.minimum(boxes1[:, None, :2], boxes2[:, :2])
+    high = fb.maximum(boxes1[:, None, 2:], boxes2[:, 2:])
+    hull = (high - low)[..., 0] * (high - low)[..., 1]
+    return intersection / union - (hull - union) / hull
+
+
+def box_convert(boxes: fb.Tensor, in_fmt: str, out_fmt: str) -> fb.Tensor:
+    """Boxes ``(..., 4)`` in another format: ``"xyxy"``, ``"xywh"`` (corner and size) or ``"cxcywh"`` (middle and size).
+
+    Raises: ValueError for another format.
+
+    >>> box_convert(fb.tensor([[1.0, 2.0, 4.0, 6.0]]), "xyxy", "cxcywh")
+    tensor([[2.5000, 4.0000, 3.0000, 4.0000]])
+    """
+    if in_fmt not in _FORMATS or out_fmt not in _FORMATS:
+        raise ValueError(f"Unsupported Bounding Box Conversions for given in_fmt {in_fmt} and out_fmt {out_fmt}")
+    if in_fmt == out_fmt:
+        return boxes.clone()
+    a, b, c, d = boxes.unbind(-1)
+    if in_fmt == "xywh":
+        a, b, c, d = a, b, a + c, b + d
+    elif in_fmt == "cxcywh":
+        a, b, c, d = a - 0.5 * c, b - 0.5 * d, a + 0.5 * c, b + 0.5 * d
+    if out_fmt == "xywh":
+        a, b, c, d = a, b, c - a, d - b
+    elif out_fmt == "cxcywh":
+        a, b, c, d = (a + c) / 2, (b + d) / 2, c - a, d - b
+    return fb.stack((a, b, c, d), -1)
+
+
+def clip_boxes_to_image(boxes: fb.Tensor, size: tuple[int, int]) -> fb.Tensor:
+    """Boxes ``(..., 4)`` cut off at the edges of an image of ``(height, width)``."""
+    height, width = size
+    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
+    return fb.stack((x, y), -1).reshape(boxes.shape)
+
+
+def remove_small_boxes(boxes: fb.Tensor, min_size: float) -> fb.Tensor:
+    """The indices of the boxes that are at least so wide and so high."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return fb.where((sides >= min_size).all(1))[0]
+
+
+def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
+    """Non-maximum suppression: of boxes that overlap by more than a threshold the one of the highest score.
+
+    Args:
+        boxes: ``(N, 4)``.
+        scores: ``(N,)``.
+        iou_threshold: a box is left out if its :func:`box_iou` with one that was taken is greater.
+    Returns: the indices of the boxes taken, int64, from the highest score down.
+    Raises: ValueError for shapes that do not fit. Gradient: none.
+
+    >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
+    >>> nms(boxes, fb.tensor([0.5, 0.9, 0.7]), 0.5)
+    tensor([1, 2])
+    """
+    _check(boxes)
+    if tuple(scores.shape) != (len(boxes),):
+        raise ValueError(f"scores should be ({len(boxes)},), one for each box; got shape {tuple(scores.shape)}")
+    x1, y1, x2, y2 = boxes.detach().cpu().double().numpy().T
+    areas = (x2 - x1) * (y2 - y1)
+    waiting = np.argsort(-scores.detach().cpu().double().numpy(), kind="stable")
+    taken = []
+    while len(waiting):
+        best, rest = waiting[0], waiting[1:]
+        taken.append(best)
+        widths = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
+        heights = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
+        shared = np.clip(widths, 0, None) * np.clip(heights, 0, None)
+        waiting = rest[~(shared > iou_threshold * (areas[best] + areas[rest] - shared))]
+    return fb.tensor(np.array(taken, dtype=np.int64), device=boxes.device)
+
+
+def batched_nms(boxes: fb.Tensor, scores: fb.Tensor, idxs: fb.Tensor, iou_threshold: float) -> fb.Tensor:
+    """:func:`nms` within each class: boxes of different ``idxs`` leave each other alone."""
+    if len(boxes) == 0:
+        return fb.empty(0, dtype=fb.int64)
+    # Each class is moved to a place of its own, where it overlaps no other.
+    apart = (boxes.max() - boxes.min() + 1) * idxs.to(boxes)
+    return nms(boxes + apart[:, None], scores, iou_threshold)
+
+
+def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:
+    """The box about each mask ``(N, H, W)``, by the first and the last pixel in it: ``(N, 4)`` float32."""
+    if masks.ndim != 3:
+        raise ValueError(f"masks should be (N, H, W); got shape {tuple(masks.shape)}")
+    boxes = np.zeros((len(masks), 4), dtype=np.float32)
+    for index, mask in enumerate(masks.cpu().numpy() != 0):
+        y, x = np.nonzero(mask)
+        if len(x):
+            boxes[index] = x.min(), y.min(), x.max(), y.max()
+    return fb.from_numpy(boxes)

@@ -1,0 +1,32 @@
+"""The loss of detectors with many easy negatives."""
+
+from __future__ import annotations
+
+import flambeau as fb
+from flambeau import nn
+
+
+def sigmoid_focal_loss(
+    inputs: fb.Tensor, targets: fb.Tensor, alpha: float = 0.25, gamma: float = 2, reduction: str = "none"
+) -> fb.Tensor:
+    """Binary cross-entropy times ``(1 - p_t)**gamma``, which weakens what is already classified well.
+
+    Args:
+        inputs: scores before the sigmoid.
+        targets: of the same shape, 0 or 1 in a floating dtype.
+        alpha: weight of the positives against ``1 - alpha`` of the negatives; negative for neither.
+        gamma: how much is weakened.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+    Raises: ValueError for another alpha or reduction. Gradient: inputs, any order.
+    Source: Lin et al. 2017, arXiv:1708.02002.
+    """
+    if not (0 <= alpha <= 1) and alpha != -1:
+        raise ValueError(f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore.")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"Invalid Value for arg 'reduction': '{reduction}'. Supported: 'none', 'mean', 'sum'")
+    entropy = nn.functional.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
+    p = fb.sigmoid(inputs)
+    loss = entropy * (p * (1 - targets) + (1 - p) * targets) ** gamma
+    if alpha >= 0:
+        loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
+    return loss if reduction == "none" else (loss.mean() if reduction == "mean" else loss.sum())
