@@ -10,7 +10,7 @@ namespace {
 
 // Where little, but not one value, lies between one channel's values and the next, the channels go first: every stretch
 // is long then.
-constexpr int64_t kShortStretch = 16;
+constexpr int64_t kShortStretch = 32;
 
 struct Channels {
   Tensor values;  // contiguous; as they came, or (1, C, N, ...)
