@@ -4,11 +4,46 @@
 #include <type_traits>
 
 #include "kernels/scratch.h"
+#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
+
+template <class T>
+struct Pairs {  // four numbers, and how pairs of fours are turned
+  typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef typename Simd<T>::Integer Index __attribute__((vector_size(4 * sizeof(T))));
+  static Four& at(T* p) { return *reinterpret_cast<Four*>(p); }
+  static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
+};
+
+// The even and the odd numbers of a line apart, and added to it again.
+template <class T>
+FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) {
+  using P = Pairs<T>;
+  using Index = typename P::Index;
+  int64_t i = 0;
+  for (; i + 4 <= pairs; i += 4) {
+    const auto a = P::at(line + 2 * i), b = P::at(line + 2 * i + 4);
+    P::at(even + i) = __builtin_shuffle(a, b, Index{0, 2, 4, 6});
+    P::at(odd + i) = __builtin_shuffle(a, b, Index{1, 3, 5, 7});
+  }
+  for (; i < pairs; ++i) even[i] = line[2 * i], odd[i] = line[2 * i + 1];
+}
+template <class T>
+FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pairs) {
+  using P = Pairs<T>;
+  using Index = typename P::Index;
+  int64_t i = 0;
+  for (; i + 4 <= pairs; i += 4) {
+    const auto a = P::at(even + i), b = P::at(odd + i);
+    P::at(line + 2 * i) += __builtin_shuffle(a, b, Index{0, 4, 1, 5});
+    P::at(line + 2 * i + 4) += __builtin_shuffle(a, b, Index{2, 6, 3, 7});
+  }
+  for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
+}
 
 // An image's rows, padded at both ends, with the columns that are a stride apart side by side: what a tap reads for a
 // row of output positions is then one stretch.
@@ -26,23 +61,44 @@ struct Phases {
   int64_t rows() const { return g.channels * g.size[0] * g.size[1]; }
   int64_t tap(int64_t shift) const { return shift % stride * width + shift / stride; }  // where it begins in a row
 
-  // Calls f(the phase's element, the image's) for all that are in the image.
-  template <int64_t Stride, class P, class F>
-  FLAMBEAU_INLINE void each(P* image, F&& f) const {
-    const int64_t step = Stride ? Stride : stride, size = g.size[2], padding = g.padding[2];
-    for (int64_t r = 0; r < rows(); ++r, image += size)
-      for (int64_t phase = 0; phase < step; ++phase) {
-        const int64_t shift = phase - padding, first = shift >= 0 ? 0 : (-shift + step - 1) / step,
-                      last = size - shift <= 0 ? 0 : (size - shift + step - 1) / step;
-        T* __restrict own = data + r * row + phase * width;
-        P* __restrict line = image + shift;
-        for (int64_t i = first; i < last; ++i) f(own[i], line[i * step]);
-      }
+  void fill(const T* image) const {
+    std::fill(data, data + rows() * row, T(0));
+    each(
+        image,
+        [](T* own, const T* line, int64_t n, int64_t step) {
+          for (int64_t i = 0; i < n; ++i) own[i] = line[i * step];
+        },
+        split_pairs<T>);
   }
-  template <class P, class F>
-  void each(P* image, F f) const {
-    if (stride == 1) return each<1>(image, f);
-    stride == 2 ? each<2>(image, f) : each<0>(image, f);
+  void add_to(T* image) const {
+    each(
+        image,
+        [](const T* own, T* line, int64_t n, int64_t step) {
+          for (int64_t i = 0; i < n; ++i) line[i * step] += own[i];
+        },
+        add_pairs<T>);
+  }
+
+ private:
+  // For every row, one(a phase's elements, the image's first of them, their number, the stride), or with stride 2
+  // both(those of even and of odd columns, the image's, pairs).
+  template <class P, class One, class Both>
+  FLAMBEAU_INLINE void each(P* image, One one, Both both) const {
+    const int64_t size = g.size[2], padding = g.padding[2];
+    for (int64_t r = 0; r < rows(); ++r, image += size) {
+      T* own = data + r * row;
+      if (stride == 2) {
+        T *even = own + tap(padding), *odd = own + tap(padding + 1);
+        both(even, odd, image, size / 2);
+        if (size % 2) one(even + size / 2, image + size - 1, 1, 2);
+        continue;
+      }
+      for (int64_t phase = 0; phase < stride; ++phase) {
+        const int64_t shift = phase - padding, first = shift >= 0 ? 0 : (-shift + stride - 1) / stride,
+                      last = size - shift <= 0 ? 0 : (size - shift + stride - 1) / stride;
+        if (first < last) one(own + phase * width + first, image + shift + first * stride, last - first, stride);
+      }
+    }
   }
 };
 
@@ -84,8 +140,7 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   const Phases<T> phases(g);
-  std::fill(phases.data, phases.data + phases.rows() * phases.row, T(0));
-  phases.each(reinterpret_cast<const T*>(image), [](T& own, const T& value) { own = value; });
+  phases.fill(reinterpret_cast<const T*>(image));
   each_line(phases, length, [&, width = g.out[2]](int64_t at, int64_t place) {
     T* __restrict to = reinterpret_cast<T*>(matrix) + at;
     if (place < 0) return in_pieces(width, [&](auto n, int64_t i) { std::memset(to + i, 0, n * sizeof(T)); });
@@ -106,7 +161,7 @@ void fold(const Patches& g, const char* matrix, char* image, int64_t length) {
       for (int k = 0; k < n; ++k) to[i + k] += from[i + k];
     });
   });
-  phases.each(reinterpret_cast<T*>(image), [](const T& own, T& value) { value += own; });
+  phases.add_to(reinterpret_cast<T*>(image));
 }
 
 }  // namespace
