@@ -358,17 +358,17 @@ class _Symmetric(_Square):
 class _PositiveSemidefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
-        if not symmetric.all():
+        if value.shape[-1] != value.shape[-2]:
             return symmetric
-        return fb.linalg.eigvalsh(value).ge(0).all(-1)
+        return symmetric & fb.linalg.eigvalsh(value).ge(0).all(-1)
 
 
 class _PositiveDefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         symmetric = super().check(value)
-        if not symmetric.all():
+        if value.shape[-1] != value.shape[-2]:
             return symmetric
-        return fb.linalg.cholesky_ex(value).info.eq(0)
+        return symmetric & fb.linalg.cholesky_ex(value).info.eq(0)
 
 
 class _Joint(Constraint):

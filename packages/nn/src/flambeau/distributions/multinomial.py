@@ -1,5 +1,6 @@
 """The multinomial distribution: counts of K outcomes in a number of trials."""
 
+import math
 from typing import Any
 
 import flambeau as fb
@@ -95,4 +96,4 @@ class Multinomial(Distribution):
         counts = Binomial(n, self.probs)
         values = counts.enumerate_support(expand=False)
         factorials = (counts.log_prob(values).exp() * (values + 1).lgamma()).sum((0, -1))
-        return n * self._categorical.entropy() - fb.tensor(n + 1.0).lgamma() + factorials
+        return n * self._categorical.entropy() - math.lgamma(n + 1) + factorials
