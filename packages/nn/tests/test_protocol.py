@@ -1,5 +1,6 @@
 """What programs hook into: states of older versions, extra state, hooks of every module, lists of parameters."""
 
+import os
 import warnings
 
 import numpy as np
@@ -160,8 +161,19 @@ def test_memory_is_taken_anew():
     assert layer.weight.data_ptr() != before
     with pytest.raises(NotImplementedError, match="meta"):
         layer.to_empty(device="meta")
-    with pytest.raises(NotImplementedError, match="shared between processes"):
-        layer.share_memory()
+
+
+def test_memory_is_shared_with_processes_that_are_forked():
+    layer = nn.BatchNorm1d(2)
+    assert layer.share_memory() is layer
+    assert all(tensor.is_shared() for tensor in layer.state_dict().values())
+    child = os.fork()
+    if child == 0:
+        with fb.no_grad():
+            layer.weight.fill_(3.0)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert layer.weight.tolist() == [3, 3]
 
 
 def test_keyword_arguments_that_nobody_takes():

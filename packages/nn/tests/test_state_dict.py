@@ -123,6 +123,64 @@ def test_a_prefix_on_every_key_is_recognised():
         model().load_state_dict(state)
 
 
+def prefixed(prefix):
+    return {prefix + name: value for name, value in model().state_dict().items()}
+
+
+def inner(state, wrapper):
+    return {name.replace(".", f".{wrapper}.", 1): value for name, value in state.items()}
+
+
+MISTAKES = {
+    "data parallel": (lambda: prefixed("module."), r'behind the prefix "module\." \(.*\), which DataParallel leaves'),
+    "compiled": (lambda: prefixed("_orig_mod."), r'"_orig_mod\.".*compile\(\) leaves.*removeprefix\(\'_orig_mod\.\'\)'),
+    "attribute": (lambda: prefixed("model."), r'"model\.".*attribute of a larger one.*removeprefix\(\'model\.\'\)'),
+    "other prefix": (lambda: prefixed("net.body."), r"removeprefix\('net\.body\.'\)"),
+    "compiled inside": (
+        lambda: inner(model().state_dict(), "_orig_mod"),
+        r'with "_orig_mod\." inside \(\'0\._orig_mod\.weight\'\).*key\.replace\(\'_orig_mod\.\', \'\'\)',
+    ),
+    "whole checkpoint": (
+        lambda: {"epoch": 3, "state_dict": model().state_dict(), "optimizer": {}},
+        r"under 'state_dict' \(beside 'epoch', 'optimizer'\).*load_state_dict\(checkpoint\['state_dict'\]\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_common_mistakes_are_explained_with_their_mend(what):
+    state, message = MISTAKES[what]
+    target = model()
+    before = values(target)
+    with pytest.raises(RuntimeError, match=message) as caught:
+        target.load_state_dict(state())
+    assert "key(s)" not in str(caught.value)
+    for name, value in values(target).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_prefix_that_is_lacking():
+    wrapped = nn.Module()
+    wrapped.module = model()
+    with pytest.raises(RuntimeError, match=r"without the prefix \"module\.\" .*'module\.' \+ key.*module's 'module'"):
+        wrapped.load_state_dict(model().state_dict())
+    wrapped.load_state_dict({"module." + key: value for key, value in model().state_dict().items()})
+
+
+def test_what_a_prefix_does_not_explain_is_named_as_well():
+    state = {**prefixed("model."), "loss.scale": fb.ones(1)}
+    with pytest.raises(RuntimeError, match=r'prefix "model\.".*\n\tUnexpected key\(s\) in state_dict: "loss\.scale"'):
+        model().load_state_dict(state)
+
+
+def test_a_few_like_keys_are_no_prefix():
+    state = model().state_dict()
+    state["x.0.weight"] = state.pop("0.weight")
+    state["y.3.bias"] = state.pop("3.bias")
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "0\.weight" \(nearest: "x\.0\.weight"\)'):
+        model().load_state_dict(state)
+
+
 def test_a_state_dict_is_a_mapping():
     with pytest.raises(TypeError, match="Expected state_dict to be dict-like, got <class 'list'>"):
         model().load_state_dict([])

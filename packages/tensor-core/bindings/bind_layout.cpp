@@ -72,6 +72,18 @@ void bind_strides() {
       [](const Tensor& t) {
         return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);
       });
+  def("_share_memory(input)", kPrivate, "Moves the tensor's storage to memory that other processes can have.",
+      [](const Tensor& t) {
+        t.storage().share();
+        return t;
+      });
+  def("_shared_descriptor(input)", kPrivate, "The descriptor of the memory that the storage shares; -1: it does not.",
+      [](const Tensor& t) { return int64_t(t.storage().shared_descriptor()); });
+  def("_from_shared(descriptor, nbytes)", kPrivate, "The bytes of shared memory, by its descriptor.",
+      [](int64_t descriptor, int64_t nbytes) {
+        require<ValueError>(nbytes >= 0, "_from_shared(): nbytes must not be negative, got ", nbytes);
+        return from_storage(Storage::map_shared(int(descriptor), size_t(nbytes)), {nbytes}, {1}, 0, Dtype::uint8);
+      });
   def("set_(input, source=None, storage_offset=0, size=None, stride=None)", kMethod,
       "Makes the tensor show the memory of another tensor or of a storage; without one, an empty one.", shared_with);
 }

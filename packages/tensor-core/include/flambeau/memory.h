@@ -76,6 +76,13 @@ class FLAMBEAU_API Storage {
   static Ref<Storage> create(size_t bytes);
   // Memory owned by somebody else; `deleter(context)` runs when the last view is gone.
   static Ref<Storage> wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable = true);
+  // Memory that another process shares through a descriptor (shared_descriptor there); it is duplicated.
+  static Ref<Storage> map_shared(int descriptor, size_t bytes);
+
+  // Moves the contents to memory that other processes can have, too: children see each other's changes, others map its
+  // descriptor. It has no name, so nothing is left of it when the last process that has it ends, however it ends.
+  void share();
+  int shared_descriptor() const;  // -1: the memory is this process's own
 
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
@@ -99,6 +106,7 @@ class FLAMBEAU_API Storage {
   uint32_t version_ = 0;
   void* data_ = nullptr;
   size_t bytes_ = 0;
+  size_t own_bytes_ = 0;  // behind the header
   void (*deleter_)(void*) = nullptr;
   void* context_ = nullptr;
   bool writable_ = true;

@@ -100,7 +100,7 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 
 if TYPE_CHECKING:
-    from flambeau import amp, array_api, cpu, cuda, fft, linalg, overrides, signal, special, testing
+    from flambeau import amp, array_api, cpu, cuda, fft, linalg, multiprocessing, overrides, signal, special, testing
 
 # Modules of this package that load when they are first used.
 _MODULES = (
@@ -111,6 +111,7 @@ _MODULES = (
     "fft",
     "linalg",
     "overrides",
+    "multiprocessing",
     "return_types",
     "signal",
     "special",

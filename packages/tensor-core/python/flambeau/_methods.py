@@ -30,28 +30,47 @@ def __reversed__(self: Tensor) -> Tensor:  # noqa: N807
     return self.flip(0) if self.dim() else self
 
 
-def _rebuild(kind: type, data: Any, dtype: Any, requires_grad: bool, attributes: dict[str, Any] | None) -> Tensor:
+def _rebuild(data: Any, dtype: Any, requires_grad: bool, attributes: dict[str, Any] | None) -> Tensor:
     tensor = _core.tensor(data)
     if tensor.dtype is not dtype:
         tensor = tensor.view(dtype)
-    if kind is not Tensor:
-        tensor = Tensor._make_subclass(kind, tensor, requires_grad)
-    elif requires_grad:
+    if requires_grad:
         tensor.requires_grad_()
     if attributes:
         tensor.__dict__.update(attributes)
     return tensor
 
 
+def _rebuild_subclass(kind: type, tensor: Tensor, requires_grad: bool, attributes: dict[str, Any] | None) -> Any:
+    made = Tensor._make_subclass(kind, tensor, requires_grad)
+    if attributes:
+        made.__dict__.update(attributes)
+    return made
+
+
 def _attributes(tensor: Tensor) -> dict[str, Any] | None:
     return tensor.__dict__ or None
 
 
+def plain(tensor: Tensor) -> Tensor:
+    """The same elements as a Tensor without attributes, where ``tensor`` is of a subclass."""
+    if type(tensor) is Tensor:
+        return tensor
+    from flambeau.overrides import DisableTorchFunctionSubclass
+
+    with DisableTorchFunctionSubclass():
+        same = tensor.detach()
+        made: Tensor = Tensor._make_subclass(Tensor, same, tensor.requires_grad)
+        return made
+
+
 def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
+    if type(self) is not Tensor:  # the plain tensor by itself: where memory is shared between processes, its own is
+        return _rebuild_subclass, (type(self), plain(self).detach(), self.requires_grad, _attributes(self))
     values = self.detach().contiguous()
     if values.dtype is _core.bfloat16:
         values = values.view(_core.int16)
-    return _rebuild, (type(self), values.numpy(), self.dtype, self.requires_grad, _attributes(self))
+    return _rebuild, (values.numpy(), self.dtype, self.requires_grad, _attributes(self))
 
 
 def __copy__(self: Tensor) -> Tensor:  # noqa: N807

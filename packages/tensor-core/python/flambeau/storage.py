@@ -71,6 +71,15 @@ class UntypedStorage:
         """The storage itself."""
         return self
 
+    def is_shared(self) -> bool:
+        """Whether the memory is shared with other processes."""
+        return self._bytes.is_shared()
+
+    def share_memory_(self) -> UntypedStorage:
+        """Move to memory that other processes can have. See ``Tensor.share_memory_``."""
+        self._bytes.share_memory_()
+        return self
+
     def is_pinned(self, device: Any = None) -> bool:
         """Whether the memory is locked in place for a GPU: False."""
         return False
@@ -155,6 +164,15 @@ class TypedStorage:
     def clone(self) -> TypedStorage:
         """A copy in memory of its own."""
         return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
+
+    def is_shared(self) -> bool:
+        """Whether the memory is shared with other processes."""
+        return self._untyped_storage.is_shared()
+
+    def share_memory_(self) -> TypedStorage:
+        """Move to memory that other processes can have. See ``Tensor.share_memory_``."""
+        self._untyped_storage.share_memory_()
+        return self
 
     def cpu(self) -> TypedStorage:
         """The storage on the CPU: itself."""

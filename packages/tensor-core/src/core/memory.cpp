@@ -222,7 +222,7 @@ Ref<Storage> Storage::create(size_t bytes) {
   static_assert(sizeof(Storage) <= kHeader);
   Storage* storage = new (allocate(kHeader + bytes)) Storage;
   storage->data_ = reinterpret_cast<char*>(storage) + kHeader;
-  storage->bytes_ = bytes;
+  storage->bytes_ = storage->own_bytes_ = bytes;
   return Ref<Storage>::adopt(storage);
 }
 
@@ -238,7 +238,7 @@ Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), voi
 
 void Storage::destroy() {
   if (deleter_) deleter_(context_);
-  const size_t size = kHeader + (deleter_ ? 0 : bytes_);
+  const size_t size = kHeader + own_bytes_;
   this->~Storage();
   deallocate(this, size);
 }

@@ -3,6 +3,7 @@
 from typing import Any
 
 import flambeau
+from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
 
@@ -33,14 +34,18 @@ def pin_memory(input: Tensor, device: Any = None) -> Tensor:
 
 @operator(function=False, method=True)
 def is_shared(input: Tensor) -> bool:
-    """Whether the memory is shared with other processes: False."""
-    return False
+    """Whether the memory is shared with other processes: see `share_memory_`."""
+    return _core._shared_descriptor(input) >= 0
 
 
 @operator(function=False, method=True)
 def share_memory_(input: Tensor) -> Tensor:
-    """Raises NotImplementedError: memory shared between processes is not there yet."""
-    raise NotImplementedError("share_memory_(): memory shared between processes is not there yet")
+    """Moves the storage, with all tensors that view it, to memory that other processes can have.
+
+    Processes that are forked then see each other's changes; others receive it through `flambeau.multiprocessing`. The
+    memory has no name, so nothing is left of it when the last of them ends.
+    """
+    return _core._share_memory(input)
 
 
 @operator(method=True)

@@ -11,6 +11,7 @@ from typing import IO, Any, ClassVar
 
 import flambeau
 from flambeau import Size, Tensor
+from flambeau._methods import plain
 from flambeau.storage import TypedStorage, UntypedStorage
 
 from . import names
@@ -85,10 +86,14 @@ def _reduce_tensor(tensor: Tensor) -> Any:
     reduce = getattr(tensor, "_reduce_for_pytorch", None)  # parameters and buffers know what PyTorch calls them
     if reduce is not None:
         return reduce(_reduce_plain(tensor))
-    if type(tensor) is not Tensor:
+    kind = type(tensor)
+    if kind is not Tensor and kind.__reduce_ex__ is not Tensor.__reduce_ex__:
         return tensor.__reduce_ex__(2)
-    plain = _reduce_plain(tensor)
-    return (names.REBUILD_FROM_TYPE, (plain[0], names.TENSOR, plain[1], tensor.__dict__)) if tensor.__dict__ else plain
+    rebuild, arguments = _reduce_plain(plain(tensor))
+    if kind is Tensor and not tensor.__dict__:
+        return rebuild, arguments
+    name = names.TENSOR if kind is Tensor else kind
+    return names.REBUILD_FROM_TYPE, (rebuild, name, arguments, tensor.__dict__ or None)
 
 
 def _reduce_plain(tensor: Tensor) -> Any:

@@ -17,13 +17,12 @@ from flambeau import Tensor, no_grad
 
 from ..parameter import Parameter, is_lazy
 from ._hooks import RemovableHandle, new_handle
-from ._tree import Tree, nearest
+from ._key_advice import problems as key_problems
+from ._tree import Tree
 
 if TYPE_CHECKING:
     from .module import Module
 
-# Comparing every missing key with every unexpected one is quadratic: beyond this many pairs no candidates are sought.
-MOST_COMPARED_PAIRS = 40_000
 EXTRA_STATE = "_extra_state"
 
 
@@ -148,7 +147,7 @@ class Stateful(Tree):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        loading = _Loading(getattr(state_dict, "_metadata", {}), assign)
+        loading = _Loading(state_dict, assign)
         loading.visit(self, dict(state_dict), "")
         return loading.finish(type(self).__name__, strict)
 
@@ -245,8 +244,9 @@ class Stateful(Tree):
 class _Loading:
     """One call of ``load_state_dict``: what was found, and what is to be done if nothing is wrong."""
 
-    def __init__(self, metadata: Mapping[str, Any], assign: bool) -> None:
-        self.metadata = metadata
+    def __init__(self, state: Mapping[str, Any], assign: bool) -> None:
+        self.state = state
+        self.metadata = getattr(state, "_metadata", {})
         self.assign = assign
         self.keys = IncompatibleKeys([], [])
         self.errors: list[str] = []
@@ -273,7 +273,7 @@ class _Loading:
             _do(self.writes)
             _do(self.afterwards)
         if self.errors or (strict and any(self.keys)):
-            problems = (_key_problems(*self.keys) if strict else []) + self.errors
+            problems = (key_problems(*self.keys, self.state) if strict else []) + self.errors
             raise RuntimeError(f"Error(s) in loading state_dict for {name}:\n\t" + "\n\t".join(problems))
         return self.keys
 
@@ -329,39 +329,3 @@ def _fill(module: Module, name: str, current: Tensor, value: Tensor, assign: boo
         setattr(module, name, value.requires_grad_(current.requires_grad))
     else:
         setattr(module, name, Parameter(value, current.requires_grad))
-
-
-def _key_problems(missing: list[str], unexpected: list[str]) -> list[str]:
-    prefix = _extra_prefix(missing, unexpected)
-    if prefix is not None:
-        return [
-            f'Every missing key is there behind the prefix "{prefix}" ({unexpected[0]!r}); remove it with '
-            f"{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
-        ]
-    problems = []
-    if missing:
-        problems.append(f"Missing key(s) in state_dict: {_with_candidates(missing, unexpected)}.")
-    if unexpected:
-        problems.append(f"Unexpected key(s) in state_dict: {_with_candidates(unexpected, missing)}.")
-    return problems
-
-
-def _extra_prefix(missing: list[str], unexpected: list[str]) -> str | None:
-    """Return the prefix that a wrapper (such as data parallelism) left in front of every key, if there is one."""
-    if not missing or not unexpected or not unexpected[0].endswith(missing[0]):
-        return None
-    prefix = unexpected[0].removesuffix(missing[0])
-    explained = {prefix + key for key in missing} <= set(unexpected) and all(
-        key.startswith(prefix) for key in unexpected
-    )
-    return prefix if prefix and explained else None
-
-
-def _with_candidates(keys: list[str], candidates: list[str]) -> str:
-    if len(keys) * len(candidates) > MOST_COMPARED_PAIRS:
-        candidates = []
-    described = []
-    for key in keys:
-        match = nearest(key, candidates)
-        described.append(f'"{key}" (nearest: "{match}")' if match else f'"{key}"')
-    return ", ".join(described)

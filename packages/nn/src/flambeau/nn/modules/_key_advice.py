@@ -1,0 +1,122 @@
+"""What is said of a state dictionary whose keys are not the module's: the likely mistakes by name, with their mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ._tree import nearest
+
+# Comparing every missing key with every unexpected one is quadratic: beyond this many pairs no candidates are sought.
+MOST_COMPARED_PAIRS = 40_000
+
+# What wraps a module and shows in its keys: data parallelism, compilation, sharding, checkpointing of activations.
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+
+NESTED = (
+    "The module's state is one level down, under {key!r} (beside {others}): this is a whole checkpoint. Load it with "
+    "load_state_dict(checkpoint[{key!r}])"
+)
+EXTRA_PREFIX = (
+    'Every missing key is there behind the prefix "{prefix}" ({example!r}){reason}; remove it with '
+    "{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
+)
+LACKING_PREFIX = (
+    'Every missing key is there without the prefix "{prefix}" ({example!r}){reason}; add it with '
+    "{{{prefix!r} + key: value for key, value in state.items()}}, or load into the module's {attribute!r}"
+)
+WRAPPED_INSIDE = (
+    'Every missing key is there with "{wrapper}." inside ({example!r}), which a wrapper left there; remove it with '
+    "{{key.replace({wrapper_dot!r}, ''): value for key, value in state.items()}}"
+)
+REASONS = {
+    "module.": ", which DataParallel leaves there",
+    "_orig_mod.": ", which compile() leaves there",
+    "model.": ", as where the module was an attribute of a larger one",
+}
+
+
+class _Explained(NamedTuple):
+    """Advice, and the keys that need no more words."""
+
+    advice: str
+    missing: set[str]
+    unexpected: set[str]
+
+
+def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]) -> list[str]:
+    """A line for each problem: first the mistake that explains most of the keys, if there is one."""
+    explained = (
+        _nested(missing, state)
+        or _extra_prefix(missing, unexpected)
+        or _lacking_prefix(missing, unexpected)
+        or _wrapped_inside(missing, unexpected)
+    )
+    lines = []
+    if explained is not None:
+        lines.append(explained.advice)
+        missing = [key for key in missing if key not in explained.missing]
+        unexpected = [key for key in unexpected if key not in explained.unexpected]
+    if missing:
+        lines.append(f"Missing key(s) in state_dict: {_with_candidates(missing, unexpected)}.")
+    if unexpected:
+        lines.append(f"Unexpected key(s) in state_dict: {_with_candidates(unexpected, missing)}.")
+    return lines
+
+
+def _nested(missing: list[str], state: Mapping[str, Any]) -> _Explained | None:
+    for key, value in state.items():
+        if missing and isinstance(value, Mapping) and all(name in value for name in missing):
+            others = ", ".join(map(repr, [other for other in state if other != key][:4])) or "nothing"
+            return _Explained(NESTED.format(key=key, others=others), set(missing), set(state))
+    return None
+
+
+def _extra_prefix(missing: list[str], unexpected: list[str]) -> _Explained | None:
+    for prefix in _prefixes(missing[:1], unexpected):
+        if {prefix + key for key in missing} <= set(unexpected):
+            example, reason = prefix + missing[0], REASONS.get(prefix, "")
+            advice = EXTRA_PREFIX.format(prefix=prefix, example=example, reason=reason)
+            return _Explained(advice, set(missing), {key for key in unexpected if key.startswith(prefix)})
+    return None
+
+
+def _lacking_prefix(missing: list[str], unexpected: list[str]) -> _Explained | None:
+    for prefix in _prefixes(unexpected, missing[:1]):
+        stripped = [key.removeprefix(prefix) for key in missing if key.startswith(prefix)]
+        if len(stripped) == len(missing) and set(stripped) <= set(unexpected):
+            advice = LACKING_PREFIX.format(
+                prefix=prefix, example=stripped[0], reason=REASONS.get(prefix, ""), attribute=prefix.removesuffix(".")
+            )
+            return _Explained(advice, set(missing), set(unexpected))
+    return None
+
+
+def _prefixes(shorter: Iterable[str], longer: Iterable[str]) -> Iterator[str]:
+    """What stands before a shorter key in a longer one, where that ends with a dot; the shortest first."""
+    pairs = sorted(
+        ((short, long) for short in shorter for long in longer), key=lambda pair: len(pair[1]) - len(pair[0])
+    )
+    for short, long in pairs:
+        if long.endswith(f".{short}"):
+            yield long.removesuffix(short)
+
+
+def _wrapped_inside(missing: list[str], unexpected: list[str]) -> _Explained | None:
+    for wrapper in WRAPPERS:
+        stripped = {key.replace(f"{wrapper}.", ""): key for key in unexpected if f".{wrapper}." in f".{key}"}
+        if missing and stripped and all(key in stripped for key in missing):
+            example = stripped[missing[0]]
+            advice = WRAPPED_INSIDE.format(wrapper=wrapper, wrapper_dot=f"{wrapper}.", example=example)
+            return _Explained(advice, set(missing), set(stripped.values()))
+    return None
+
+
+def _with_candidates(keys: list[str], candidates: list[str]) -> str:
+    if len(keys) * len(candidates) > MOST_COMPARED_PAIRS:
+        candidates = []
+    described = []
+    for key in keys:
+        match = nearest(str(key), candidates)
+        described.append(f'"{key}" (nearest: "{match}")' if match else f'"{key}"')
+    return ", ".join(described)

@@ -1,0 +1,61 @@
+"""How a tensor travels to another process: as the descriptor of its memory, and what it shows of it."""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.reduction import DupFd, ForkingPickler
+from typing import Any
+
+from flambeau import Tensor, _core
+from flambeau.storage import UntypedStorage
+
+__all__ = ["install", "rebuild_tensor", "reduce_tensor"]
+
+_NO_GRAPH = (
+    "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support crossing "
+    "process boundaries. If you just want to transfer the data, call detach() on the tensor before serializing "
+    "(e.g., putting it on the queue)."
+)
+
+
+def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
+    """What pickle is to write for a tensor, whose memory becomes shared.
+
+    Raises: RuntimeError if the tensor has a history.
+    """
+    if tensor.requires_grad and not tensor.is_leaf:
+        raise RuntimeError(_NO_GRAPH)
+    if not tensor.numel():
+        view: tuple[Any, ...] = (0, tuple(tensor.shape), tuple(tensor.stride()))
+        return rebuild_tensor, (None, 0, tensor.dtype, view, tensor.requires_grad, tensor.__dict__)
+    tensor.share_memory_()
+    handle = DupFd(_core._shared_descriptor(tensor))
+    view = (tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride()))
+    size = tensor.untyped_storage().nbytes()
+    return rebuild_tensor, (handle, size, tensor.dtype, view, tensor.requires_grad, tensor.__dict__)
+
+
+def rebuild_tensor(
+    handle: Any, size: int, dtype: Any, view: tuple[Any, ...], requires_grad: bool, attributes: dict[str, Any]
+) -> Tensor:
+    """The tensor that `reduce_tensor` described, over the same memory."""
+    tensor = _core.empty(0, dtype=dtype).set_(UntypedStorage(_received(handle, size)), *view)
+    if requires_grad:
+        tensor.requires_grad_()
+    tensor.__dict__.update(attributes)
+    return tensor
+
+
+def _received(handle: Any, size: int) -> Tensor:
+    if handle is None:
+        return _core.empty(0, dtype=_core.uint8)
+    descriptor = handle.detach()
+    try:
+        return _core._from_shared(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def install() -> None:
+    """Teach the pickler of queues, pipes and processes."""
+    ForkingPickler.register(Tensor, reduce_tensor)

@@ -1,0 +1,84 @@
+// Memory that several processes have, as a file without a name that lives as long as one of them has it.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "flambeau/errors.h"
+#include "flambeau/memory.h"
+
+namespace flambeau {
+
+namespace {
+
+struct SharedBlock {
+  int descriptor = -1;
+  void* data = MAP_FAILED;
+  size_t bytes = 0;
+  // What the storage had before. Somebody may still point into it, so it stays as long as the storage.
+  void (*earlier_deleter)(void*) = nullptr;
+  void* earlier_context = nullptr;
+
+  ~SharedBlock() {
+    if (data != MAP_FAILED) munmap(data, bytes);
+    if (descriptor >= 0) close(descriptor);
+    if (earlier_deleter) earlier_deleter(earlier_context);
+  }
+};
+
+void drop_block(void* context) { delete static_cast<SharedBlock*>(context); }
+
+[[noreturn]] void fail(const char* what, size_t bytes, int error) {
+  detail::raise<Error>("shared memory of ", bytes, " bytes: ", what, " failed: ", std::strerror(error),
+                       error == EMFILE ? " (each shared storage takes one of the files a process may have open; "
+                                         "`ulimit -n` tells how many)"
+                                       : "");
+}
+
+void map(SharedBlock& block, size_t bytes) {
+  block.bytes = bytes ? bytes : 1;
+  block.data = mmap(nullptr, block.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, block.descriptor, 0);
+  if (block.data == MAP_FAILED) fail("mmap", bytes, errno);
+}
+
+}  // namespace
+
+void Storage::share() {
+  if (shared_descriptor() >= 0) return;
+  auto block = std::make_unique<SharedBlock>();
+  block->descriptor = memfd_create("flambeau", MFD_CLOEXEC);
+  if (block->descriptor < 0) fail("memfd_create", bytes_, errno);
+  // The pages are taken here: later, a lack of memory would end the process.
+  if (const int error = posix_fallocate(block->descriptor, 0, off_t(bytes_ ? bytes_ : 1)))
+    fail("posix_fallocate", bytes_, error);
+  map(*block, bytes_);
+  if (bytes_) std::memcpy(block->data, data_, bytes_);
+  block->earlier_deleter = deleter_;
+  block->earlier_context = context_;
+  data_ = block->data;
+  deleter_ = drop_block;
+  context_ = block.release();
+}
+
+int Storage::shared_descriptor() const {
+  return deleter_ == drop_block ? static_cast<SharedBlock*>(context_)->descriptor : -1;
+}
+
+Ref<Storage> Storage::map_shared(int descriptor, size_t bytes) {
+  struct stat status;
+  if (fstat(descriptor, &status) < 0) fail("fstat", bytes, errno);
+  require(status.st_size >= 0 && size_t(status.st_size) >= bytes, "shared memory of ", bytes,
+          " bytes: what the descriptor names has ", int64_t(status.st_size));
+  auto block = std::make_unique<SharedBlock>();
+  block->descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (block->descriptor < 0) fail("dup", bytes, errno);
+  map(*block, bytes);
+  void* data = block->data;
+  return wrap(data, bytes, drop_block, block.release());
+}
+
+}  // namespace flambeau
