@@ -116,7 +116,7 @@ class ProcessContext:
             return True
         ready = multiprocessing.connection.wait(self.sentinels, timeout=timeout)
         for sentinel in ready:
-            index = self._running.pop(sentinel)  # type: ignore[call-overload]
+            index = self._running.pop(sentinel)
             self.processes[index].join()
             if self.processes[index].exitcode != 0:
                 self._end_all(grace_period)
