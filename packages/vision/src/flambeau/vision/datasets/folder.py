@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from flambeau.data import PackedList
+
 from .vision import Transform, VisionDataset
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -138,7 +140,9 @@ class DatasetFolder(VisionDataset):
         self.loader = loader
         self.extensions = extensions
         self.classes, self.class_to_idx = self.find_classes(self.root)
-        self.samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
+        samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
+        # Packed, so that worker processes read one copy of a million paths instead of making their own.
+        self.samples: Sequence[tuple[str, int]] = PackedList(samples)
         self.targets = [target for _, target in self.samples]
 
     @staticmethod

@@ -5,6 +5,9 @@ batch. Chance comes from flambeau's default generator: a loader that seeds it fo
 repeatable, and ``flambeau.manual_seed`` does so elsewhere.
 """
 
+import importlib
+from types import ModuleType
+
 from . import functional
 from ._augmentation_policies import AutoAugmentPolicy
 from ._blur import GaussianBlur, RandomAdjustSharpness
@@ -21,6 +24,13 @@ from ._pad import Pad
 from ._resize import Resize
 from ._tone import RandomAutocontrast, RandomEqualize, RandomInvert, RandomPosterize, RandomSolarize
 from .autoaugment import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name == "v2":  # made of all the others, and seldom used beside them
+        return importlib.import_module(f"{__name__}.v2")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "AugMix",
@@ -66,4 +76,5 @@ __all__ = [
     "ToTensor",
     "TrivialAugmentWide",
     "functional",
+    "v2",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import flambeau as fb
@@ -10,9 +10,23 @@ from flambeau import nn
 
 from . import _random
 
+Transforms = Sequence[Callable[..., Any]]
+
+
+def _in_turn(transforms: Iterable[Callable[..., Any]], img: Any, parts: tuple[Any, ...]) -> Any:
+    """An image, or an image and the other parts of its sample, through one transform after the other."""
+    if not parts:
+        for transform in transforms:
+            img = transform(img)
+        return img
+    sample = (img, *parts)
+    for transform in transforms:
+        sample = transform(*sample)
+    return sample
+
 
 class Compose:
-    """Transforms one after the other.
+    """Transforms one after the other, each of an image or of all parts of a sample (``v2``).
 
     >>> import numpy
     >>> from flambeau.vision.transforms import Normalize, ToTensor
@@ -26,13 +40,11 @@ class Compose:
     tensor([[[-1., -1.]]])
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+    def __init__(self, transforms: Transforms) -> None:
         self.transforms = transforms
 
-    def __call__(self, img: Any) -> Any:
-        for transform in self.transforms:
-            img = transform(img)
-        return img
+    def __call__(self, img: Any, *parts: Any) -> Any:
+        return _in_turn(self.transforms, img, parts)
 
     def __repr__(self) -> str:
         return _listed("Compose", map(repr, self.transforms))
@@ -69,12 +81,12 @@ class RandomTransforms:
     Raises: TypeError if it is given no sequence.
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+    def __init__(self, transforms: Transforms) -> None:
         if not isinstance(transforms, Sequence):
             raise TypeError("Argument transforms should be a sequence")
         self.transforms = transforms
 
-    def __call__(self, img: Any) -> Any:
+    def __call__(self, img: Any, *parts: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
     def __repr__(self) -> str:
@@ -89,16 +101,13 @@ class RandomApply(nn.Module):
         p: the probability.
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: float = 0.5) -> None:
+    def __init__(self, transforms: Transforms, p: float = 0.5) -> None:
         super().__init__()
         self.transforms = transforms
         self.p = p
 
-    def forward(self, img: Any) -> Any:
-        if _random.happens(self.p):
-            for transform in self.transforms:
-                img = transform(img)
-        return img
+    def forward(self, img: Any, *parts: Any) -> Any:
+        return _in_turn(self.transforms if _random.happens(self.p) else (), img, parts)
 
     def __repr__(self) -> str:
         return _listed("RandomApply", [f"p={self.p}", *map(repr, self.transforms)])
@@ -107,10 +116,9 @@ class RandomApply(nn.Module):
 class RandomOrder(RandomTransforms):
     """All of a list of transforms, in random order."""
 
-    def __call__(self, img: Any) -> Any:
-        for index in fb.randperm(len(self.transforms)).tolist():
-            img = self.transforms[index](img)
-        return img
+    def __call__(self, img: Any, *parts: Any) -> Any:
+        order = fb.randperm(len(self.transforms)).tolist()
+        return _in_turn([self.transforms[index] for index in order], img, parts)
 
 
 class RandomChoice(RandomTransforms):
@@ -122,7 +130,7 @@ class RandomChoice(RandomTransforms):
     Raises: TypeError if ``p`` is no sequence, ValueError if its length is another.
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: Sequence[float] | None = None) -> None:
+    def __init__(self, transforms: Transforms, p: Sequence[float] | None = None) -> None:
         super().__init__(transforms)
         if p is not None and not isinstance(p, Sequence):
             raise TypeError("Argument p should be a sequence")
@@ -130,9 +138,9 @@ class RandomChoice(RandomTransforms):
             raise ValueError(f"p has {len(p)} probabilities for {len(transforms)} transforms")
         self.p = p
 
-    def __call__(self, img: Any) -> Any:
+    def __call__(self, img: Any, *parts: Any) -> Any:
         weights = fb.ones(len(self.transforms)) if self.p is None else fb.tensor([float(p) for p in self.p])
-        return self.transforms[int(fb.multinomial(weights, 1).item())](img)
+        return self.transforms[int(fb.multinomial(weights, 1).item())](img, *parts)
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}(p={self.p})"

@@ -1,0 +1,256 @@
+"""What v2 has more than the other transforms: mixtures of a batch's images, noise, and more chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import flambeau as fb
+from flambeau import nn
+
+from .. import _random
+from .. import functional as F
+from .._arguments import check_probability
+from .._colour import ColorJitter
+from .._image import height_and_width, on_planes, white
+from .._interpolation import InterpolationMode
+from ._transform import Transform
+
+
+class _Mixture(nn.Module):
+    """Images and labels of a batch, mixed with those of the batch turned by one.
+
+    Args:
+        alpha: of the Beta distribution of the share that stays, both its parameters.
+        num_classes: of the labels; may be None where they are one-hot or probabilities already.
+    """
+
+    def __init__(self, *, alpha: float = 1.0, num_classes: int | None = None) -> None:
+        super().__init__()
+        if alpha <= 0:
+            raise ValueError(f"alpha should be positive; got {alpha}")
+        self.alpha = alpha
+        self.num_classes = num_classes
+
+    def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
+        """The images, and the share of the first of each two that they have."""
+        raise NotImplementedError
+
+    def forward(self, images: fb.Tensor, labels: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+        if not isinstance(images, fb.Tensor) or images.ndim != 4:
+            found = tuple(images.shape) if isinstance(images, fb.Tensor) else type(images)
+            raise ValueError(f"{type(self).__name__} wants a batch of images (N, C, H, W); got {found}")
+        if len(labels) != len(images) or labels.ndim not in (1, 2):
+            raise ValueError(
+                f"labels should be ({len(images)},) or ({len(images)}, classes); got {tuple(labels.shape)}"
+            )
+        if labels.ndim == 1 and self.num_classes is None:
+            raise ValueError("num_classes must be passed if the labels are index-based (0 to num_classes - 1)")
+        share = float(fb._sample_dirichlet(fb.full((2,), self.alpha))[0])
+        images, share = self.mixed(images, share)
+        if labels.ndim == 1:
+            labels = nn.functional.one_hot(labels, self.num_classes or -1).to(fb.get_default_dtype())
+        return images, labels * share + labels.roll(1, 0) * (1.0 - share)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}, num_classes={self.num_classes}"
+
+
+class MixUp(_Mixture):
+    """Images and labels of a batch, each blended with another of it.
+
+    Args: as above: ``alpha`` of the Beta distribution of the share, ``num_classes`` of labels that are indices.
+    Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
+    Source: Zhang et al. 2017, arXiv:1710.09412.
+    """
+
+    def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
+        return images * share + images.roll(1, 0) * (1.0 - share), share
+
+
+class CutMix(_Mixture):
+    """Images of a batch, each with a rectangle of another of it, and their labels by the areas.
+
+    Args: as above: ``alpha`` of the Beta distribution of the share, ``num_classes`` of labels that are indices.
+    Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
+    Source: Yun et al. 2019, arXiv:1905.04899.
+    """
+
+    def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
+        height, width = images.shape[-2:]
+        x, y = _random.integer(0, width), _random.integer(0, height)
+        half = 0.5 * (1.0 - share) ** 0.5
+        left, right = max(x - int(half * width), 0), min(x + int(half * width), width)
+        top, bottom = max(y - int(half * height), 0), min(y + int(half * height), height)
+        result = images.clone()
+        result[..., top:bottom, left:right] = images.roll(1, 0)[..., top:bottom, left:right]
+        return result, 1.0 - (right - left) * (bottom - top) / (width * height)
+
+
+class GaussianNoise(Transform):
+    """Normal noise added to tensors and arrays of floats in 0..1, or of bytes in its 255th parts.
+
+    Args:
+        mean, sigma: of the noise.
+        clip: keep within black and white.
+    Raises: ValueError for a negative ``sigma``; TypeError for PIL images.
+    """
+
+    def __init__(self, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> None:
+        super().__init__()
+        if sigma < 0:
+            raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
+        self.mean = mean
+        self.sigma = sigma
+        self.clip = clip
+
+    def transform(self, image: Any) -> Any:
+        if isinstance(image, Image.Image):
+            raise TypeError("GaussianNoise wants a tensor or an array; put ToImage() before it")
+        return on_planes(image, self._noisy)
+
+    def _noisy(self, planes: fb.Tensor) -> fb.Tensor:
+        bound = white(planes.dtype)
+        floats = planes if planes.is_floating_point() else planes.to(fb.float32)
+        noisy = floats + (fb.randn_like(floats) * self.sigma + self.mean) * bound
+        return (noisy.clamp(0, bound) if self.clip else noisy).to(planes.dtype)
+
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, sigma={self.sigma}, clip={self.clip}"
+
+
+class RandomChannelPermutation(Transform):
+    """The channels in random order."""
+
+    def transform(self, image: Any) -> Any:
+        order = fb.randperm(F.get_image_num_channels(image))
+        if isinstance(image, Image.Image):
+            bands = image.split()
+            return Image.merge(image.mode, [bands[index] for index in order.tolist()])
+        if isinstance(image, np.ndarray):
+            return image if image.ndim == 2 else image[..., order.numpy()]
+        return image.index_select(-3, order)
+
+
+class RandomPhotometricDistort(Transform):
+    """Brightness, contrast, saturation, hue and the order of the channels, each changed with probability ``p``.
+
+    Args:
+        brightness, contrast, saturation, hue: the bounds of each, as for :class:`ColorJitter`.
+        p: the probability.
+    Source: Liu et al. 2015, arXiv:1512.02325.
+    """
+
+    def __init__(
+        self,
+        brightness: tuple[float, float] = (0.875, 1.125),
+        contrast: tuple[float, float] = (0.5, 1.5),
+        saturation: tuple[float, float] = (0.5, 1.5),
+        hue: tuple[float, float] = (-0.05, 0.05),
+        p: float = 0.5,
+    ) -> None:
+        super().__init__()
+        bounds = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
+        self.steps = [ColorJitter(**{name: value}) for name, value in bounds.items()]
+        self.permute = RandomChannelPermutation()
+        self.p = check_probability(p)
+
+    def transform(self, image: Any) -> Any:
+        brightness, contrast, saturation, hue = self.steps
+        contrast_first = _random.happens(0.5)
+        colours = [contrast, saturation, hue] if contrast_first else [saturation, hue, contrast]
+        for step in (brightness, *colours, self.permute):
+            if _random.happens(self.p):
+                image = step(image)
+        return image
+
+    def extra_repr(self) -> str:
+        names = ("brightness", "contrast", "saturation", "hue")
+        bounds = ", ".join(f"{name}={getattr(step, name)}" for name, step in zip(names, self.steps, strict=True))
+        return f"{bounds}, p={self.p}"
+
+
+class RandomResize(Transform):
+    """Images of a random size: the shorter side from ``min_size`` to below ``max_size``."""
+
+    def __init__(
+        self,
+        min_size: int,
+        max_size: int,
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        self.min_size = min_size
+        self.max_size = max_size
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def transform(self, image: Any) -> Any:
+        size = _random.integer(self.min_size, self.max_size)
+        return F.resize(image, size, self.interpolation, antialias=self.antialias)
+
+    def extra_repr(self) -> str:
+        return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
+
+
+class RandomShortestSize(Transform):
+    """Images whose shorter side is one of some sizes, and the longer one at most ``max_size``."""
+
+    def __init__(
+        self,
+        min_size: int | Sequence[int],
+        max_size: int | None = None,
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        self.min_size = [min_size] if isinstance(min_size, int) else list(min_size)
+        self.max_size = max_size
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def transform(self, image: Any) -> Any:
+        height, width = height_and_width(image)
+        ratio = self.min_size[_random.integer(0, len(self.min_size))] / min(height, width)
+        if self.max_size is not None:
+            ratio = min(ratio, self.max_size / max(height, width))
+        size = (int(height * ratio), int(width * ratio))
+        return F.resize(image, size, self.interpolation, antialias=self.antialias)
+
+    def extra_repr(self) -> str:
+        return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
+
+
+class RandomZoomOut(Transform):
+    """Images at a random place of a larger one, with probability ``p``.
+
+    Args:
+        fill: a number or one per channel, of what lies around.
+        side_range: the least and the greatest side of the larger image over the smaller's.
+        p: the probability.
+    Source: Liu et al. 2015, arXiv:1512.02325.
+    """
+
+    def __init__(self, fill: Any = 0, side_range: Sequence[float] = (1.0, 4.0), p: float = 0.5) -> None:
+        super().__init__()
+        if not 1.0 <= side_range[0] <= side_range[1]:
+            raise ValueError(f"Invalid side range provided {side_range}.")
+        self.fill = fill
+        self.side_range = side_range
+        self.p = check_probability(p)
+
+    def transform(self, image: Any) -> Any:
+        if not _random.happens(self.p):
+            return image
+        height, width = height_and_width(image)
+        ratio = _random.uniform(*self.side_range)
+        wide, high = int(width * ratio), int(height * ratio)
+        left, top = int((wide - width) * _random.uniform()), int((high - height) * _random.uniform())
+        return F.pad(image, [left, top, wide - (left + width), high - (top + height)], self.fill)
+
+    def extra_repr(self) -> str:
+        return f"fill={self.fill}, side_range={self.side_range}, p={self.p}"

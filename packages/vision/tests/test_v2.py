@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import pickle
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import flambeau as fb
+from flambeau.vision import transforms
+from flambeau.vision.transforms import v2
+from flambeau.vision.transforms.functional import pil_to_tensor
+
+
+class Pair(NamedTuple):
+    image: object
+    name: str
+
+
+def test_every_image_of_a_sample_is_transformed_alike(noise: Image.Image) -> None:
+    fb.manual_seed(0)
+    crop = v2.RandomCrop(8)
+    tensor, array = pil_to_tensor(noise), np.asarray(noise)
+    result = crop({"image": noise, "more": [array, (tensor, 3, "cat")], "pair": Pair(tensor[:1], "mask")}, 5)
+    sample, label = result
+    assert label == 5 and sample["more"][1][1:] == (3, "cat") and sample["pair"].name == "mask"
+    expected = np.asarray(sample["image"])
+    np.testing.assert_array_equal(sample["more"][0], expected)
+    np.testing.assert_array_equal(sample["more"][1][0].permute(1, 2, 0).numpy(), expected)
+    np.testing.assert_array_equal(sample["pair"].image[0].numpy(), expected[..., 0])
+    assert (np.asarray(crop(noise)) != expected).any()  # the next call draws anew
+
+
+def test_one_image_is_one_image(noise: Image.Image) -> None:
+    for seed in range(3):
+        fb.manual_seed(seed)
+        mine = v2.RandomResizedCrop(10)(noise)
+        fb.manual_seed(seed)
+        assert mine.tobytes() == transforms.RandomResizedCrop(10)(noise).tobytes()
+
+
+def test_samples_go_through_compositions() -> None:
+    image = fb.tensor([[[0, 255]]], dtype=fb.uint8)
+    steps = [v2.ToImage(), v2.RandomHorizontalFlip(p=1), v2.ToDtype(fb.float32, scale=True), v2.Normalize([0.5], [0.5])]
+    for compose in (v2.Compose(steps), v2.RandomApply(steps, p=1), v2.Compose([v2.RandomChoice([v2.Compose(steps)])])):
+        result, label = compose(image, 7)
+        assert result.tolist() == [[[1, -1]]] and label == 7
+        assert compose(image).tolist() == [[[1, -1]]]
+    assert v2.RandomApply(steps, p=0)(image, 7) == (image, 7)
+    assert v2.RandomOrder([v2.Identity(), v2.ToPureTensor()])(image, 7) == (image, 7)
+
+
+def test_every_transform_has_its_second_self() -> None:
+    missing = set(transforms.__all__) - set(v2.__all__) - {"RandomTransforms", "v2"}
+    assert missing == set()
+    assert repr(v2.Resize(3)) == repr(transforms.Resize(3)) and isinstance(v2.Resize(3), transforms.Resize)
+    for transform in (v2.RandomCrop(3), v2.ToTensor(), v2.MixUp(num_classes=3)):
+        assert repr(pickle.loads(pickle.dumps(transform))) == repr(transform)
+
+
+def test_steps_to_tensors(noise: Image.Image) -> None:
+    expected = pil_to_tensor(noise)
+    for image in (noise, np.asarray(noise), expected):
+        assert (v2.functional.to_image(image) == expected).all()
+    assert tuple(v2.functional.to_image(np.zeros((4, 5))).shape) == (1, 4, 5)
+    assert tuple(v2.functional.to_image(fb.zeros(4, 5)).shape) == (1, 4, 5)
+    with pytest.raises(TypeError, match="but got <class 'str'>"):
+        v2.functional.to_image("cat.png")
+    scaled, plain = v2.ToDtype(fb.float32, scale=True)(expected), v2.ToDtype(fb.float32)(expected)
+    assert scaled.max() <= 1 and plain.max() > 200 and v2.ToDtype(fb.float32)((expected, 3))[1] == 3
+    assert repr(v2.ToDtype(fb.float32)) == "ToDtype(dtype=flambeau.float32, scale=False)"
+    assert v2.functional.horizontal_flip is transforms.functional.hflip
+    for gray in (noise.convert("L"), pil_to_tensor(noise)[:1]):
+        assert transforms.functional.get_image_num_channels(v2.RGB()(gray)) == 3
+
+
+def test_mixtures_of_a_batch() -> None:
+    fb.manual_seed(0)
+    images = fb.arange(4.0)[:, None, None, None].expand(4, 3, 20, 30)
+    labels = fb.arange(4)
+    blended, shares = v2.MixUp(num_classes=5)(images, labels)
+    assert tuple(shares.shape) == (4, 5) and shares.sum(1).tolist() == pytest.approx([1] * 4)
+    share = shares[1, 1].item()
+    assert 0 < share < 1 and shares[1, 0].item() == pytest.approx(1 - share)
+    np.testing.assert_allclose(blended[1].numpy(), share, rtol=1e-5)  # of 1 and of 0
+
+    seen = set()
+    for _ in range(20):
+        cut, shares = v2.CutMix(num_classes=5)(images, labels)
+        of_itself = (cut[1] == 1).float().mean().item()
+        assert shares[1, 1].item() == pytest.approx(of_itself, abs=1e-6)
+        assert ((cut[1] == 1) | (cut[1] == 0)).all()
+        seen.add(round(of_itself, 3))
+    assert len(seen) > 10
+    soft = v2.MixUp()(images, shares)[1]
+    assert tuple(soft.shape) == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((fb.zeros(3, 4, 4), fb.zeros(3)), r"a batch of images \(N, C, H, W\); got \(3, 4, 4\)"),
+        ((fb.zeros(2, 3, 4, 4), fb.zeros(3)), r"labels should be \(2,\) or \(2, classes\); got \(3,\)"),
+        ((fb.zeros(2, 3, 4, 4), fb.zeros(2, dtype=fb.int64)), "num_classes must be passed"),
+    ],
+)
+def test_mixtures_that_do_not_fit(arguments: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        v2.CutMix()(*arguments)
+    with pytest.raises(ValueError, match="alpha should be positive; got 0"):
+        v2.MixUp(alpha=0)
+
+
+def test_noise() -> None:
+    fb.manual_seed(0)
+    gray = fb.full((1, 100, 100), 0.5)
+    noisy = v2.GaussianNoise(0.1, 0.05)(gray)
+    assert noisy.mean().item() == pytest.approx(0.6, abs=0.01) and noisy.std().item() == pytest.approx(0.05, abs=0.005)
+    assert v2.GaussianNoise(2.0)(gray).max() == 1 and v2.GaussianNoise(2.0, clip=False)(gray).min() > 1
+    of_bytes = v2.GaussianNoise(sigma=0.05)(fb.full((1, 100, 100), 128, dtype=fb.uint8))
+    assert of_bytes.dtype is fb.uint8 and of_bytes.float().std().item() == pytest.approx(12.75, abs=1.5)
+    with pytest.raises(TypeError, match=r"put ToImage\(\) before it"):
+        v2.GaussianNoise()(Image.new("L", (2, 2)))
+
+
+def test_channels_and_colours(noise: Image.Image) -> None:
+    fb.manual_seed(0)
+    image = pil_to_tensor(noise)
+    for kind in (noise, np.asarray(noise), image):
+        orders = set()
+        for _ in range(40):
+            permuted = v2.functional.to_image(v2.RandomChannelPermutation()(kind))
+            orders.add(tuple(next(n for n in range(3) if (channel == image[n]).all()) for channel in permuted))
+        assert len(orders) == 6
+        distorted = [v2.functional.to_image(v2.RandomPhotometricDistort()(kind)) for _ in range(20)]
+        assert sum((result != image).any().item() for result in distorted) > 10
+        assert v2.RandomPhotometricDistort(p=0)(kind) is kind
+
+
+def test_random_sizes(noise: Image.Image) -> None:
+    fb.manual_seed(0)
+    heights = {v2.RandomResize(5, 9)(noise).height for _ in range(60)}
+    assert heights == {5, 6, 7, 8}
+    sizes = {v2.RandomShortestSize([10, 20], max_size=25)(noise).size for _ in range(30)}
+    assert sizes == {(14, 10), (25, 17)}
+    for _ in range(20):
+        wide = v2.RandomZoomOut(fill=9, p=1)(pil_to_tensor(noise))
+        assert 33 <= wide.shape[1] <= 132 and 47 <= wide.shape[2] <= 188
+        outside = (wide == 9).all(0)
+        assert (~outside).sum() <= 33 * 47
+    assert v2.RandomZoomOut(p=0)(noise) is noise
+    with pytest.raises(ValueError, match="Invalid side range"):
+        v2.RandomZoomOut(side_range=(0.5, 2))
+
+
+def test_a_transform_of_one_s_own() -> None:
+    class Darker(v2.Transform):
+        def transform(self, image: fb.Tensor) -> fb.Tensor:
+            return image // 2
+
+    image, label = Darker()(fb.full((1, 2), 8), 3)
+    assert image.tolist() == [[4, 4]] and label == 3
+    with pytest.raises(NotImplementedError, match="Transform has no transform"):
+        v2.Transform()(fb.zeros(2, 2))
