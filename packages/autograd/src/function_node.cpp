@@ -1,0 +1,221 @@
+// What a Function's node does in backward, and its context as a Python type. Note [Function contexts]
+#include "function_node.h"
+
+#include <structmember.h>
+
+namespace py = pybind11;
+
+namespace flambeau::autograd {
+
+py::tuple FunctionNode::saved_tensors() {
+  require(
+      !released_,
+      "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+      "been freed), in ",
+      *this,
+      ". Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+      "retain_graph=True if you need to backward through the graph a second time or if you need to access saved "
+      "tensors after calling backward.");
+  py::tuple out(kept.size());
+  size_t next = 0;
+  for (size_t i = 0; i < kept.size(); ++i)
+    out[i] = kept[i] ? py::reinterpret_steal<py::object>(wrap(unpack(next++))) : py::object(py::none());
+  return out;
+}
+
+namespace {
+
+constexpr const char kBothBackwards[] =
+    "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of "
+    "them.";
+
+// The class's vjp, if it has one of its own, or its backward.
+py::object derivative_of(PyTypeObject* function) {
+  PyObject* cls = reinterpret_cast<PyObject*>(function);
+  py::object backward = owned(PyObject_GetAttr(cls, names().backward)), vjp = owned(PyObject_GetAttr(cls, names().vjp));
+  if (vjp.is_none()) return backward;
+  static PyObject* const none =
+      owned(PyObject_GetAttrString(py::module_::import("flambeau.autograd").attr("Function").ptr(), "backward"))
+          .release()
+          .ptr();
+  require(backward.ptr() == none, kBothBackwards);
+  return vjp;
+}
+
+}  // namespace
+
+void FunctionNode::apply(const Tensor* gradients, Tensor* results, const bool* needs) {
+  const py::object backward = derivative_of(function_);
+  SmallVector<PyObject*, 6> arguments;
+  arguments.push_back(reinterpret_cast<PyObject*>(context_));
+  for (int output : returned)
+    arguments.push_back(output < 0 || !gradients[output].defined() ? Py_NewRef(Py_None) : wrap(gradients[output]));
+  PyObject* result = PyObject_Vectorcall(backward.ptr(), arguments.data(), arguments.size(), nullptr);
+  for (size_t i = 1; i < arguments.size(); ++i) Py_DECREF(arguments[i]);
+  const py::object gradient = owned(result);
+  if (!PyTuple_Check(result) && !PyList_Check(result) && given.size() == 1) {
+    const py::object one = owned(PyTuple_Pack(1, result));
+    return take(one.ptr(), results, needs);
+  }
+  take(result, results, needs);
+}
+
+void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) const {
+  const bool several = PyTuple_Check(values) || PyList_Check(values);
+  const size_t expected = given.size(), count = several ? size_t(PySequence_Fast_GET_SIZE(values)) : 1;
+  PyObject** items = several ? PySequence_Fast_ITEMS(values) : &values;
+  bool extra = false;  // values other than None beyond those expected
+  for (size_t i = expected; i < count; ++i) extra |= items[i] != Py_None;
+  require(count >= expected && !extra, "function ", *this, " returned an incorrect number of gradients (expected ",
+          expected, ", got ", count, ")");
+  for (size_t i = 0; i < expected; ++i) {
+    if (items[i] == Py_None) continue;
+    const Tensor* t = tensor_in(items[i]);
+    require<TypeError>(t, "function ", *this, " returned a ", Py_TYPE(items[i])->tp_name, " at position ", i + 1,
+                       ", expected a Tensor or None");
+    require(given[i], "function ", *this, " returned a gradient different from None at position ", i + 1,
+            ", but the corresponding forward input was not a Variable");
+    if (needs[i]) results[i] = *t;
+  }
+}
+
+// ---- the context's Python side
+
+namespace {
+
+template <PyObject* FunctionContext::* field>
+PyObject* set_tuple(PyObject* self, PyObject* tensors) {
+  Py_XSETREF(context_of(self)->*field, Py_NewRef(tensors));
+  Py_RETURN_NONE;
+}
+
+void require_tensors(PyObject* values, const char* method) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(values, i);
+    require<TypeError>(item == Py_None || tensor_in(item), method, " can only save variables, but argument ", i,
+                       " is of type ", Py_TYPE(item)->tp_name);
+  }
+}
+PyObject* save_for_backward(PyObject* self, PyObject* tensors) {
+  return guarded([&] {
+    require_tensors(tensors, "save_for_backward");
+    return set_tuple<&FunctionContext::to_save>(self, tensors);
+  });
+}
+PyObject* save_for_forward(PyObject* self, PyObject* tensors) {
+  return guarded([&] {
+    require_tensors(tensors, "save_for_forward");
+    return set_tuple<&FunctionContext::saved_for_forward>(self, tensors);
+  });
+}
+PyObject* set_materialize_grads(PyObject* self, PyObject* value) {
+  const int wanted = PyObject_IsTrue(value);
+  if (wanted < 0) return nullptr;
+  context_of(self)->materialize = wanted;
+  if (context_of(self)->node) context_of(self)->node->wants_zeros = wanted;
+  Py_RETURN_NONE;
+}
+
+PyObject* saved_tensors(PyObject* self, void*) {
+  return guarded([&]() -> PyObject* {
+    FunctionContext* c = context_of(self);
+    if (c->saved_for_forward) return Py_NewRef(c->saved_for_forward);
+    if (c->node) return c->node->saved_tensors().release().ptr();
+    return c->to_save ? Py_NewRef(c->to_save) : PyTuple_New(0);
+  });
+}
+PyObject* get_node(PyObject* self, void*) {
+  FunctionNode* node = context_of(self)->node;
+  return guarded([&] { return node ? py::cast(Ref<Node>(node)).release().ptr() : Py_NewRef(Py_None); });
+}
+template <PyObject* FunctionContext::* field>
+PyObject* get_tuple(PyObject* self, void*) {
+  PyObject* value = context_of(self)->*field;
+  return value ? Py_NewRef(value) : PyTuple_New(0);
+}
+template <PyObject* FunctionContext::* field>
+int put_tuple(PyObject* self, PyObject* value, void*) {
+  Py_XSETREF(context_of(self)->*field, Py_XNewRef(value));
+  return 0;
+}
+PyObject* get_materialize(PyObject* self, void*) { return PyBool_FromLong(context_of(self)->materialize); }
+
+PyObject* make_context(PyTypeObject* type, PyObject*, PyObject*) {
+  auto* c = context_of(type->tp_alloc(type, 0));
+  if (c) c->materialize = true;
+  return reinterpret_cast<PyObject*>(c);
+}
+constexpr PyObject* FunctionContext::* kFields[] = {&FunctionContext::dict,    &FunctionContext::needs_input_grad,
+                                                    &FunctionContext::to_save, &FunctionContext::saved_for_forward,
+                                                    &FunctionContext::dirty,   &FunctionContext::non_differentiable};
+int traverse_context(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  for (const auto field : kFields) Py_VISIT(context_of(self)->*field);
+  return 0;
+}
+int clear_context(PyObject* self) {
+  for (const auto field : kFields) Py_CLEAR(context_of(self)->*field);
+  return 0;
+}
+void delete_context(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  if (context_of(self)->weak_references) PyObject_ClearWeakRefs(self);
+  clear_context(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMethodDef context_methods[] = {
+    {"save_for_backward", save_for_backward, METH_VARARGS,
+     "Keeps tensors (or None) for backward, which reads them from saved_tensors."},
+    {"save_for_forward", save_for_forward, METH_VARARGS, "Keeps tensors for jvp, which reads them from saved_tensors."},
+    {"mark_dirty", set_tuple<&FunctionContext::dirty>, METH_VARARGS,
+     "Says which inputs forward changed in place; it has to return them."},
+    {"mark_non_differentiable", set_tuple<&FunctionContext::non_differentiable>, METH_VARARGS,
+     "Says which outputs have no gradient."},
+    {"set_materialize_grads", set_materialize_grads, METH_O,
+     "Whether backward is given zeros for an output without a gradient, or None."},
+    {}};
+PyGetSetDef context_attributes[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {"needs_input_grad", get_tuple<&FunctionContext::needs_input_grad>, put_tuple<&FunctionContext::needs_input_grad>,
+     "For each argument of forward, whether it requires a gradient.", nullptr},
+    {"saved_tensors", saved_tensors, nullptr, "What save_for_backward kept.", nullptr},
+    {"to_save", get_tuple<&FunctionContext::to_save>, put_tuple<&FunctionContext::to_save>, "To be saved.", nullptr},
+    {"saved_for_forward", get_tuple<&FunctionContext::saved_for_forward>,
+     put_tuple<&FunctionContext::saved_for_forward>, "What save_for_forward kept.", nullptr},
+    {"dirty_tensors", get_tuple<&FunctionContext::dirty>, nullptr, "What mark_dirty was given.", nullptr},
+    {"non_differentiable", get_tuple<&FunctionContext::non_differentiable>, nullptr,
+     "What mark_non_differentiable was given.", nullptr},
+    {"materialize_grads", get_materialize, nullptr, "Whether undefined gradients become zeros.", nullptr},
+    {"_node", get_node, nullptr, "The node of the graph, once there is one.", nullptr},
+    {}};
+PyMemberDef context_members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(FunctionContext, dict), READONLY, nullptr},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(FunctionContext, weak_references), READONLY, nullptr},
+    {}};
+const char kContextDoc[] = "What forward and backward share: saved tensors, flags, and any attribute they like.";
+
+}  // namespace
+
+PyTypeObject* context_type = nullptr;
+
+PyObject* new_context() { return make_context(context_type, nullptr, nullptr); }
+
+void make_context_type() {
+  PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make_context)},
+                         {Py_tp_dealloc, reinterpret_cast<void*>(delete_context)},
+                         {Py_tp_traverse, reinterpret_cast<void*>(traverse_context)},
+                         {Py_tp_clear, reinterpret_cast<void*>(clear_context)},
+                         {Py_tp_methods, context_methods},
+                         {Py_tp_getset, context_attributes},
+                         {Py_tp_members, context_members},
+                         {Py_tp_doc, const_cast<char*>(kContextDoc)},
+                         {0, nullptr}};
+  PyType_Spec spec = {"flambeau.autograd.function.FunctionCtx", sizeof(FunctionContext), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+  context_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
+}
+
+}  // namespace flambeau::autograd

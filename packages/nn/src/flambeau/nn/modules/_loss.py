@@ -1,0 +1,37 @@
+"""What the losses share."""
+
+from __future__ import annotations
+
+from flambeau import Tensor
+
+from ..functional._reduction import chosen
+from .module import Module
+
+
+class _Loss(Module):
+    """A loss with a ``reduction``: ``"mean"`` or ``"sum"`` over the elements, or ``"none"``.
+
+    ``size_average`` and ``reduce`` are older spellings of it.
+    """
+
+    reduction: str
+
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = chosen(reduction, size_average, reduce)
+
+
+class _WeightedLoss(_Loss):
+    """A loss with a weight for each class or element, kept as a buffer so that it moves with the module."""
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)

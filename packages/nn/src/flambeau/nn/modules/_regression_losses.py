@@ -1,0 +1,162 @@
+"""Losses of numbers and distributions against targets of the same shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor
+
+from .. import functional as F
+from ._loss import _Loss, _WeightedLoss
+
+
+class MSELoss(_Loss):
+    """``(x - y)**2``.
+
+    Raises: ValueError for shapes that would be broadcast against each other, such as ``(N, 1)`` and ``(N,)``.
+
+    >>> nn.MSELoss()(fb.tensor([1.0, 2.0]), fb.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class L1Loss(_Loss):
+    """``|x - y|``."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.l1_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """``(x - y)**2 / (2 * beta)`` where ``|x - y| < beta``, ``|x - y| - beta / 2`` elsewhere.
+
+    Source: Girshick 2015, arXiv:1504.08083.
+    """
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        beta: float = 1.0,
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """``(x - y)**2 / 2`` where ``|x - y| < delta``, ``delta * (|x - y| - delta / 2)`` elsewhere.
+
+    Source: Huber 1964, doi:10.1214/aoms/1177703732.
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class BCELoss(_WeightedLoss):
+    """``-(y * log(p) + (1 - y) * log(1 - p))``, from probabilities. Prefer `BCEWithLogitsLoss`."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_WeightedLoss):
+    """The binary cross-entropy of ``sigmoid(x)``, exact for any ``x``.
+
+    Args:
+        weight: multiplies each element's loss.
+        size_average, reduce: older spellings of ``reduction``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
+        pos_weight: multiplies the loss of the positive class.
+    """
+
+    pos_weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Tensor | None = None,
+    ) -> None:
+        super().__init__(weight, size_average, reduce, reduction)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        weights: dict[str, Any] = {"weight": self.weight, "pos_weight": self.pos_weight}
+        return F.binary_cross_entropy_with_logits(input, target, reduction=self.reduction, **weights)
+
+
+class KLDivLoss(_Loss):
+    """``y * (log(y) - x)`` from log-probabilities ``x``; with ``log_target`` the target is given as its logarithm.
+
+    ``reduction="batchmean"``, the sum over the size of the batch, is what the divergence is; ``"mean"`` is over all
+    elements.
+    """
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:
+        super().__init__(size_average, reduce, "mean" if reduction == "batchmean" else reduction)
+        if reduction == "batchmean":
+            self.reduction = reduction
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(_Loss):
+    """``exp(x) - y * x`` (``x - y * log(x + eps)`` without ``log_input``) for counts ``y``.
+
+    ``full`` adds Stirling's approximation of ``log(y!)``.
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: bool | None = None,
+        eps: float = 1e-8,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        options: dict[str, Any] = {"log_input": self.log_input, "full": self.full, "eps": self.eps}
+        return F.poisson_nll_loss(log_input, target, reduction=self.reduction, **options)
+
+
+class GaussianNLLLoss(_Loss):
+    """``(log(max(var, eps)) + (x - y)**2 / max(var, eps)) / 2`` for a predicted mean ``x`` and variance.
+
+    ``full`` adds the constant ``log(2 * pi) / 2``. Source: Nix, Weigend 1994, doi:10.1109/ICNN.1994.374138.
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return F.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
