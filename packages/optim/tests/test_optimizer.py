@@ -238,6 +238,26 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
     assert optimizer.param_groups[0]["lr"] == 0.1
 
 
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        ({}, KeyError, "this dictionary has nothing"),
+        ({"weight": fb.ones(1)}, KeyError, r"has 'weight': it seems to be a module's, for module\.load_state_dict"),
+        (
+            {"model": {}, "optimizer": {"state": {}, "param_groups": []}},
+            KeyError,
+            r"has 'model', 'optimizer': it is a whole checkpoint.*load_state_dict\(checkpoint\['optimizer'\]\)",
+        ),
+        ([], TypeError, "Expected state_dict to be dict-like, got <class 'list'>"),
+    ],
+)
+def test_what_is_no_optimizers_state(state, error, message):
+    optimizer = stepped(optim.Adam, lr=0.1)
+    with pytest.raises(error, match=message):
+        optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
 def test_copies_own_their_parameters(duplicate):
     optimizer = stepped(optim.Adam, lr=0.1)

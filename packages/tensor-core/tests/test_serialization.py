@@ -618,7 +618,7 @@ def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
 def test_examples_in_docstrings(tmp_path):
     finder = doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner()
-    for function in (serialization.save, serialization.load):
+    for function in (serialization.save, serialization.load, serialization.safe_open, serialization.add_safe_globals):
         for example in finder.find(function, globs={"flambeau": flambeau, "path": tmp_path / "x.safetensors"}):
             assert example.examples
             runner.run(example)

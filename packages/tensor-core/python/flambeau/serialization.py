@@ -11,24 +11,13 @@ import io
 import os
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from ._serialization.errors import ForeignFormatError, FormatError, RefusedError
+from ._serialization.errors import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from ._serialization.globals import (
-        add_safe_globals as add_safe_globals,
-    )
-    from ._serialization.globals import (
-        clear_safe_globals as clear_safe_globals,
-    )
-    from ._serialization.globals import (
-        get_safe_globals as get_safe_globals,
-    )
-    from ._serialization.globals import (
-        safe_globals as safe_globals,
-    )
+    from ._serialization.globals import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
+    from ._serialization.lazy import safe_open
 
 __all__ = [
     "add_safe_globals",
@@ -37,6 +26,7 @@ __all__ = [
     "get_unsafe_globals_in_checkpoint",
     "load",
     "safe_globals",
+    "safe_open",
     "save",
 ]
 
@@ -134,7 +124,7 @@ def load(
     _check_pickle_module("load", pickle_module)
     if mmap and not isinstance(f, str | os.PathLike):
         raise ValueError("f must be a file path in order to use the mmap argument")
-    with _naming(f), _to_read(f) as file:
+    with naming(f), _to_read(f) as file:
         return _load(file, map_location, bool(mmap), weights_only is not False, pickle_load_args)
 
 
@@ -144,7 +134,7 @@ def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> l
     Args:
         f: path, or a file opened for reading bytes.
     """
-    with _naming(f), _to_read(f) as file:
+    with naming(f), _to_read(f) as file:
         from ._serialization import pytorch
 
         return pytorch.refused_names(file)
@@ -197,23 +187,6 @@ def _stem(f: Any) -> str:
     return os.path.splitext(name)[0] or "archive"
 
 
-@contextlib.contextmanager
-def _naming(f: Any) -> Iterator[None]:
-    """Turn errors about what is in a file into those that name the file."""
-    try:
-        yield
-    except FormatError as error:
-        kind: type[Exception] = RuntimeError
-        if isinstance(error, ForeignFormatError):
-            kind = NotImplementedError
-        elif isinstance(error, RefusedError):
-            import pickle
-
-            kind = pickle.UnpicklingError
-        name = os.fspath(f) if isinstance(f, str | os.PathLike) else getattr(f, "name", type(f).__name__)
-        raise kind(f"cannot load {name!r}: {error}") from None
-
-
 def _to_write(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     if isinstance(f, str | os.PathLike):
         from ._serialization import atomic
@@ -235,6 +208,10 @@ def _to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO
 
 
 def __getattr__(name: str) -> Any:
+    if name == "safe_open":
+        from ._serialization.lazy import safe_open
+
+        return safe_open
     if name in __all__:
         from ._serialization import globals
 

@@ -177,8 +177,11 @@ class Optimizer(Hooked):
 
         State tensors are copied and converted to the parameters' dtypes. A dictionary saved by PyTorch will do.
 
-        Raises: ValueError if groups or shapes differ; nothing is changed then.
+        Raises: ValueError if groups or shapes differ, KeyError if it is no optimizer's state, with what it seems to be;
+            nothing is changed then.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         state_dict = self._replaced("load_state_dict_pre", dict(state_dict))
         numbers = {"step", *(_core._optimizer_scalars(self._rule) if self._rule else ())}
         policy = _state_dict.Policy(numbers, self._state_has_its_shape)

@@ -40,6 +40,7 @@ def load(
     saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], policy: Policy
 ) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
     """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are."""
+    _check_kind(saved)
     saved_groups = saved["param_groups"]
     _check_sizes(groups, saved_groups)
     params = {
@@ -59,6 +60,20 @@ def load(
     ]
 
 
+def _check_kind(saved: Mapping[str, Any]) -> None:
+    """Raise KeyError if this is no optimizer's state, with what it seems to be."""
+    if "param_groups" in saved and "state" in saved:
+        return
+    keys = ", ".join(repr(key) for key in list(saved)[:4]) or "nothing"
+    message = f"an optimizer's state has 'state' and 'param_groups'; this dictionary has {keys}"
+    inside = [key for key, value in saved.items() if isinstance(value, Mapping) and "param_groups" in value]
+    if inside:
+        message += f": it is a whole checkpoint. Load it with load_state_dict(checkpoint[{inside[0]!r}])"
+    elif saved and all(isinstance(value, Tensor) for value in saved.values()):
+        message += ": it seems to be a module's, for module.load_state_dict"
+    raise KeyError(message)
+
+
 def _check_sizes(groups: list[Group], saved_groups: list[Group]) -> None:
     if len(groups) != len(saved_groups):
         raise ValueError(
@@ -69,7 +84,8 @@ def _check_sizes(groups: list[Group], saved_groups: list[Group]) -> None:
         if len(group["params"]) != len(saved_group["params"]):
             raise ValueError(
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                f"group {number} has {len(saved_group['params'])} parameters, the optimizer's {len(group['params'])}"
+                f"group {number} has {len(saved_group['params'])} parameters, the optimizer's {len(group['params'])}; "
+                "it must be made of the same parameters in the same order (were some frozen, added or tied since?)"
             )
 
 

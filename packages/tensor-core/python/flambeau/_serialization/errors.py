@@ -1,4 +1,13 @@
-"""What is wrong with a file, before it is known how the file is called."""
+"""What is wrong with a file, and how that is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class FormatError(RuntimeError):
@@ -11,3 +20,20 @@ class ForeignFormatError(FormatError, NotImplementedError):
 
 class RefusedError(FormatError):
     """The file asks for something that could run code."""
+
+
+@contextlib.contextmanager
+def naming(f: Any) -> Iterator[None]:
+    """Turn errors about what is in a file into those that name the file."""
+    try:
+        yield
+    except FormatError as error:
+        kind: type[Exception] = RuntimeError
+        if isinstance(error, ForeignFormatError):
+            kind = NotImplementedError
+        elif isinstance(error, RefusedError):
+            import pickle
+
+            kind = pickle.UnpicklingError
+        name = os.fspath(f) if isinstance(f, str | os.PathLike) else getattr(f, "name", type(f).__name__)
+        raise kind(f"cannot load {name!r}: {error}") from None

@@ -138,8 +138,10 @@ class Contents:
         """The tensor of that name."""
         entry = self.entries[name]
         start = self._start + entry.begin
-        if self._map is not None and entry.begin < entry.end and start % entry.dtype.itemsize == 0:
+        if self._map is not None and entry.begin < entry.end:
             return _mapped_tensor(self._map, start, entry)
+        if entry.begin == entry.end:
+            return flambeau.empty(entry.shape, dtype=getattr(flambeau, entry.dtype.name))
         self._file.seek(start)
         return _read_tensor(self._file, entry)
 
@@ -233,8 +235,8 @@ def _read_tensor(file: IO[bytes], entry: Entry) -> Tensor:
 
 
 def _mapped_tensor(mapping: mmap.mmap, start: int, entry: Entry) -> Tensor:
+    numbers = flambeau.frombuffer(mapping, dtype=flambeau.uint8, count=entry.end - entry.begin, offset=start)
     if entry.dtype.name == "bool":  # as above
-        numbers = flambeau.frombuffer(mapping, dtype=flambeau.uint8, count=entry.end - entry.begin, offset=start)
         return (numbers != 0).reshape(entry.shape)
-    dtype = getattr(flambeau, entry.dtype.name)
-    return flambeau.frombuffer(mapping, dtype=dtype, count=math.prod(entry.shape), offset=start).reshape(entry.shape)
+    aligned = numbers if start % entry.dtype.itemsize == 0 else numbers.clone()
+    return aligned.view(getattr(flambeau, entry.dtype.name)).reshape(entry.shape)

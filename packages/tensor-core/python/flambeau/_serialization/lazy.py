@@ -1,0 +1,92 @@
+"""Reading single tensors, or parts of them, out of a safetensors file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+import flambeau
+
+from . import safetensors
+from .errors import naming
+
+if TYPE_CHECKING:
+    from flambeau import Tensor
+
+
+class safe_open:
+    """A safetensors file whose tensors are read one by one: the names are known at once, the elements when used.
+
+    The file is mapped: a tensor's pages are read when they are touched, and writing to it changes a private copy.
+    Tensors stay valid after the context has ended.
+
+    Args:
+        filename: path.
+        framework: as the safetensors package has it; tensors are flambeau's.
+        device: where to put the tensors.
+    Raises: RuntimeError naming the file and what is wrong with it; FileNotFoundError.
+
+    >>> flambeau.save({"a": flambeau.arange(6).reshape(2, 3), "b": flambeau.ones(1)}, path, format="safetensors")
+    >>> with flambeau.serialization.safe_open(path) as file:
+    ...     print(file.keys(), file.get_slice("a").get_shape())
+    ...     print(file.get_slice("a")[:, 1])
+    ['a', 'b'] [2, 3]
+    tensor([1, 4])
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], framework: str = "pt", device: Any = "cpu") -> None:
+        self._device = flambeau.device(device)
+        with naming(filename), open(filename, "rb") as file:
+            self._contents = safetensors.Contents(file, mapped=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def keys(self) -> list[str]:
+        """The names of the tensors, in the order of the file's header."""
+        return list(self._contents.entries)
+
+    def offset_keys(self) -> list[str]:
+        """The names of the tensors, in the order in which their elements lie in the file."""
+        return [entry.name for entry in self._contents.in_file()]
+
+    def metadata(self) -> dict[str, str] | None:
+        """The file's metadata, None if it has none."""
+        return self._contents.metadata or None
+
+    def get_tensor(self, name: str) -> Tensor:
+        """The tensor of that name. Raises KeyError if there is none."""
+        return self._contents.tensor(self._known(name)).to(self._device)
+
+    def get_slice(self, name: str) -> Slice:
+        """What gives parts of the tensor of that name by indexing. Raises KeyError if there is none."""
+        return Slice(self._contents, self._known(name), self._device)
+
+    def _known(self, name: str) -> str:
+        if name not in self._contents.entries:
+            raise KeyError(f"the file has no tensor {name!r}; it has {self.keys()}")
+        return name
+
+
+class Slice:
+    """A tensor in a file: indexing it reads the part that is asked for."""
+
+    def __init__(self, contents: safetensors.Contents, name: str, device: Any) -> None:
+        self._contents = contents
+        self._entry = contents.entries[name]
+        self._device = device
+
+    def get_shape(self) -> list[int]:
+        """The shape."""
+        return list(self._entry.shape)
+
+    def get_dtype(self) -> str:
+        """The dtype, as the format names it: ``"F32"``."""
+        return safetensors.CODES[self._entry.dtype.name]
+
+    def __getitem__(self, index: Any) -> Tensor:
+        part: Tensor = self._contents.tensor(self._entry.name)[index]
+        return part.to(self._device)

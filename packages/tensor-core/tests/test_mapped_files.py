@@ -1,0 +1,152 @@
+"""Files that are mapped: their elements are read when they are touched, and never changed."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import flambeau as fb
+from flambeau import serialization
+
+ENDINGS = ["pt", "safetensors"]
+DTYPES = [fb.bool, fb.int8, fb.bfloat16, fb.float32, fb.float64, fb.complex64]
+
+
+@pytest.fixture(params=ENDINGS)
+def path(tmp_path, request):
+    return tmp_path / f"x.{request.param}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values(path, dtype):
+    saved = {"a": fb.tensor([[0, 1], [1, 1]]).to(dtype), "empty": fb.empty(0, 3), "odd": fb.ones(3, dtype=fb.uint8)}
+    fb.save(saved, path)
+    loaded = fb.load(path, mmap=True)
+    assert {name: tensor.tolist() for name, tensor in loaded.items()} == {k: v.tolist() for k, v in saved.items()}
+    assert [tensor.dtype for tensor in loaded.values()] == [tensor.dtype for tensor in saved.values()]
+    assert loaded["empty"].shape == (0, 3)
+
+
+def test_writing_changes_a_private_copy(path):
+    fb.save({"a": fb.zeros(10_000), "b": fb.ones(10)}, path)
+    content = path.read_bytes()
+    first, second = fb.load(path, mmap=True), fb.load(path, mmap=True)
+    first["a"].fill_(7)
+    first["b"].mul_(2)
+    assert not second["a"].any()
+    assert path.read_bytes() == content
+    assert first["a"].sum() == 70_000
+
+
+def test_tensors_outlive_the_file_and_each_other(path):
+    fb.save({"a": fb.arange(1000), "b": fb.ones(10)}, path)
+    loaded = fb.load(path, mmap=True)
+    path.unlink()
+    part = loaded.pop("a")[10:20]
+    del loaded
+    assert part.tolist() == list(range(10, 20))
+
+
+def test_saving_over_a_mapped_file_leaves_the_mapping(path):
+    fb.save({"a": fb.zeros(10_000)}, path)
+    loaded = fb.load(path, mmap=True)
+    fb.save({"a": fb.ones(10_000)}, path)
+    assert not loaded["a"].any()
+    loaded = fb.load(path, mmap=True)
+    fb.save(loaded, path)  # the source of what is written
+    assert fb.load(path)["a"].all()
+
+
+def test_shared_memory_stays_shared(tmp_path):
+    base = fb.arange(6)
+    fb.save([base, base[2:]], tmp_path / "x.pt")
+    loaded, part = fb.load(tmp_path / "x.pt", mmap=True)
+    loaded.zero_()
+    assert not part.any()
+
+
+MEASURE = """
+    import sys, flambeau
+
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    flambeau.save({"a": flambeau.ones(2)}, sys.argv[2])
+    flambeau.load(sys.argv[2], mmap=True)["a"].sum()  # everything that is imported is
+    before = resident()
+    state = flambeau.load(sys.argv[1], mmap=True)
+    print(resident() - before)
+    state["a"][:1000].sum()
+    print(resident() - before)
+    state["a"].sum()
+    print(resident() - before)
+"""
+
+
+def test_the_file_is_not_read_before_it_is_used(path, tmp_path):
+    size = 64 << 20
+    fb.save({"a": fb.ones(size // 4)}, path)
+    command = [sys.executable, "-c", textwrap.dedent(MEASURE), str(path), str(tmp_path / f"small{path.suffix}")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    loaded, touched, whole = map(int, result.stdout.split())
+    assert loaded < size / 16
+    assert touched < size / 4  # the system reads ahead
+    assert whole > size * 0.9
+
+
+def test_older_files_of_pytorch_cannot_be_mapped(tmp_path):
+    path = tmp_path / "old.pt"
+    path.write_bytes(bytes.fromhex("80028a0a6cfc9c46f9206aa850192e"))
+    with pytest.raises(RuntimeError, match=r"mmap=True wants a file of PyTorch 1\.6 or later"):
+        fb.load(path, mmap=True)
+
+
+# --- safe_open ---
+
+
+def test_safe_open(tmp_path):
+    path = tmp_path / "x.safetensors"
+    fb.save({"narrow": fb.ones(3, dtype=fb.int8), "wide": fb.arange(12.0).reshape(3, 4)}, path)
+    with serialization.safe_open(path, framework="pt", device="cpu") as file:
+        assert file.keys() == ["narrow", "wide"]
+        assert file.offset_keys() == ["wide", "narrow"]
+        assert file.metadata() == {"format": "pt"}
+        part = file.get_slice("wide")
+        assert (part.get_shape(), part.get_dtype()) == ([3, 4], "F32")
+        assert part[1:, ::2].tolist() == [[4, 6], [8, 10]]
+        tensor = file.get_tensor("wide")
+        with pytest.raises(KeyError, match=r"the file has no tensor 'other'; it has \['narrow', 'wide'\]"):
+            file.get_tensor("other")
+    assert tensor.sum() == 66
+
+
+def test_safe_open_of_what_is_no_safetensors_file(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"")
+    with pytest.raises(RuntimeError, match=r"cannot load '.*x\.safetensors': not a safetensors file: it has 0 bytes"):
+        serialization.safe_open(path)
+    with pytest.raises(FileNotFoundError):
+        serialization.safe_open(tmp_path / "absent")
+
+
+def test_unaligned_elements(tmp_path):
+    header = (
+        b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[1,9]},"y":{"dtype":"I8","shape":[],"data_offsets":[0,1]}}'
+    )
+    path = tmp_path / "x.safetensors"
+    content = fb.tensor([1.5, -2.0]).numpy().tobytes()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\xff" + content)
+    loaded = fb.load(path, mmap=True)
+    assert loaded["x"].tolist() == [1.5, -2.0]
+    assert loaded["y"].item() == -1
+
+
+def test_descriptors_are_given_back(path):
+    fb.save({"a": fb.ones(10)}, path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        fb.load(path, mmap=True)
+    assert len(os.listdir("/proc/self/fd")) == before
