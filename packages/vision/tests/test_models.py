@@ -22,10 +22,26 @@ def uninitialized(monkeypatch: pytest.MonkeyPatch) -> None:
 # As torchvision publishes them, with the keys of some of their tensors and the shapes of those.
 PUBLISHED = {
     "alexnet": (61_100_840, {"features.0.weight": (64, 3, 11, 11), "classifier.6.bias": (1000,)}),
+    "convnext_tiny": (28_589_128, {"features.1.0.layer_scale": (96, 1, 1), "classifier.2.weight": (1000, 768)}),
+    "convnext_small": (50_223_688, {"features.5.26.block.3.weight": (1536, 384)}),
+    "convnext_base": (88_591_464, {"features.0.0.weight": (128, 3, 4, 4)}),
+    "convnext_large": (197_767_336, {"features.6.1.weight": (1536, 768, 2, 2)}),
     "densenet121": (7_978_856, {"features.denseblock4.denselayer16.conv2.weight": (32, 128, 3, 3)}),
     "densenet161": (28_681_000, {"features.transition1.conv.weight": (192, 384, 1, 1)}),
     "densenet169": (14_149_480, {"features.norm5.running_mean": (1664,)}),
     "densenet201": (20_013_928, {"classifier.weight": (1000, 1920)}),
+    "efficientnet_b0": (5_288_548, {"features.2.0.block.2.fc1.weight": (4, 96, 1, 1), "classifier.1.bias": (1000,)}),
+    "efficientnet_b1": (7_794_184, {"features.8.0.weight": (1280, 320, 1, 1)}),
+    "efficientnet_b2": (9_109_994, {"features.8.0.weight": (1408, 352, 1, 1)}),
+    "efficientnet_b3": (12_233_232, {"features.0.0.weight": (40, 3, 3, 3)}),
+    "efficientnet_b4": (19_341_616, {"features.7.1.block.3.1.running_mean": (448,)}),
+    "efficientnet_b5": (30_389_784, {"classifier.1.weight": (1000, 2048)}),
+    "efficientnet_b6": (43_040_704, {"classifier.1.weight": (1000, 2304)}),
+    "efficientnet_b7": (66_347_960, {"features.6.12.block.0.0.weight": (2304, 384, 1, 1)}),
+    "efficientnet_v2_s": (21_458_488, {"features.1.1.block.0.0.weight": (24, 24, 3, 3)}),
+    "efficientnet_v2_m": (54_139_356, {"features.2.0.block.1.0.weight": (48, 96, 1, 1)}),
+    "efficientnet_v2_l": (118_515_272, {"features.8.0.weight": (1280, 640, 1, 1)}),
+    "googlenet": (13_004_888, {"inception4a.branch3.1.conv.weight": (48, 16, 3, 3), "aux1.fc1.weight": (1024, 2048)}),
     "mobilenet_v2": (3_504_872, {"features.1.conv.0.0.weight": (32, 1, 3, 3), "features.18.1.weight": (1280,)}),
     "mobilenet_v3_large": (5_483_032, {"features.4.block.2.fc1.weight": (24, 72, 1, 1), "classifier.3.bias": (1000,)}),
     "mobilenet_v3_small": (2_542_856, {"features.1.block.1.fc2.bias": (16,), "classifier.0.weight": (1024, 576)}),
@@ -37,6 +53,10 @@ PUBLISHED = {
     "resnext50_32x4d": (25_028_904, {"layer1.0.conv2.weight": (128, 4, 3, 3)}),
     "resnext101_32x8d": (88_791_336, {"layer1.0.conv2.weight": (256, 8, 3, 3)}),
     "resnext101_64x4d": (83_455_272, {"layer4.2.conv2.weight": (2048, 32, 3, 3)}),
+    "shufflenet_v2_x0_5": (1_366_792, {"stage2.0.branch1.0.weight": (24, 1, 3, 3), "fc.weight": (1000, 1024)}),
+    "shufflenet_v2_x1_0": (2_278_604, {"stage3.7.branch2.5.weight": (116, 116, 1, 1)}),
+    "shufflenet_v2_x1_5": (3_503_624, {"conv5.0.weight": (1024, 704, 1, 1)}),
+    "shufflenet_v2_x2_0": (7_393_996, {"conv1.0.weight": (24, 3, 3, 3)}),
     "squeezenet1_0": (1_248_424, {"features.3.squeeze.weight": (16, 96, 1, 1), "classifier.1.bias": (1000,)}),
     "squeezenet1_1": (1_235_496, {"features.12.expand3x3.weight": (256, 64, 3, 3)}),
     "vgg11": (132_863_336, {"features.18.weight": (512, 512, 3, 3), "classifier.0.weight": (4096, 25088)}),
@@ -81,9 +101,20 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "squeezenet1_0": lambda: models.squeezenet1_0(num_classes=7),
     "squeezenet1_1": lambda: models.squeezenet1_1(num_classes=7),
     "densenet": lambda: models.DenseNet(8, (2, 2, 2), 16, num_classes=7, drop_rate=0.1),
-    "vgg": lambda: models.VGG(models.vgg.make_layers(["M", 8, "M", "M", 512, "M"], batch_norm=True), num_classes=7),
     "vit": lambda: models.VisionTransformer(64, 16, 2, 4, 32, 64, num_classes=7, representation_size=16),
     "alexnet": lambda: models.alexnet(num_classes=7),
+    "convnext": lambda: models.ConvNeXt([8, 16], [1, 2], 0.1, layer_scale=1.0, num_classes=7),
+    "efficientnet": lambda: models.EfficientNet(
+        [
+            models.efficientnet.StageConfig(4, 3, 2, 8, 8, 2, fused=True),
+            models.efficientnet.StageConfig(1, 3, 1, 8, 8, 1, fused=True),
+            models.efficientnet.StageConfig(6, 5, 2, 8, 16, 2),
+        ],
+        0.2,
+        num_classes=7,
+    ),
+    "googlenet": lambda: models.GoogLeNet(num_classes=7, aux_logits=False, transform_input=True, init_weights=False),
+    "shufflenet": lambda: models.shufflenet_v2_x0_5(num_classes=7),
 }
 
 
@@ -121,10 +152,23 @@ def test_initialization() -> None:
     assert not any(block.bn2.weight.any() for block in model.layer3) and (model.layer3[0].bn1.weight == 1).all()
     weight = model.layer4[1].conv2.weight
     assert abs(weight.std().item() / (2 / (512 * 9)) ** 0.5 - 1) < 0.01  # He, by the outputs
-    model = models.VGG(models.vgg.make_layers([8, "M", 512]), num_classes=7)
-    assert abs(model.classifier[6].weight.std().item() / 0.01 - 1) < 0.05 and not model.classifier[6].bias.any()
+    model = models.mobilenet_v3_small()
+    assert abs(model.classifier[3].weight.std().item() / 0.01 - 1) < 0.05 and not model.classifier[3].bias.any()
     model = SMALL["vit"]()
     assert not model.heads.head.weight.any() and abs(model.encoder.pos_embedding.std().item() / 0.02 - 1) < 0.1
+
+
+def test_layers_of_vgg() -> None:
+    layers = models.vgg.make_layers([8, "M", 16, 16, "M"], batch_norm=True)
+    assert tuple(layers(fb.zeros(1, 3, 8, 12)).shape) == (1, 16, 2, 3)
+    assert [len(models.vgg.make_layers([8, "M", 16], batch_norm=norm)) for norm in (False, True)] == [5, 7]
+
+
+def test_heads_on_the_way_score_in_training() -> None:
+    model = models.googlenet(num_classes=7, init_weights=False)
+    outputs = model(fb.zeros(2, 3, 64, 64))
+    assert [tuple(scores.shape) for scores in outputs] == [(2, 7)] * 3 and outputs.logits is outputs[0]
+    assert tuple(model.eval()(fb.zeros(1, 3, 64, 64)).shape) == (1, 7)
 
 
 @pytest.mark.parametrize("image_size", [8, 32, 64])

@@ -2,8 +2,24 @@
 
 from ._registry import get_model, get_model_builder, list_models
 from .alexnet import AlexNet, alexnet
+from .convnext import ConvNeXt, convnext_base, convnext_large, convnext_small, convnext_tiny
 from .dcgan import DCGANDiscriminator, DCGANGenerator
 from .densenet import DenseNet, densenet121, densenet161, densenet169, densenet201
+from .efficientnet import (
+    EfficientNet,
+    efficientnet_b0,
+    efficientnet_b1,
+    efficientnet_b2,
+    efficientnet_b3,
+    efficientnet_b4,
+    efficientnet_b5,
+    efficientnet_b6,
+    efficientnet_b7,
+    efficientnet_v2_l,
+    efficientnet_v2_m,
+    efficientnet_v2_s,
+)
+from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .lenet import LeNet
 from .mobilenet import MobileNetV2, MobileNetV3, mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 from .resnet import (
@@ -19,29 +35,51 @@ from .resnet import (
     wide_resnet50_2,
     wide_resnet101_2,
 )
+from .shufflenetv2 import ShuffleNetV2, shufflenet_v2_x0_5, shufflenet_v2_x1_0, shufflenet_v2_x1_5, shufflenet_v2_x2_0
 from .squeezenet import SqueezeNet, squeezenet1_0, squeezenet1_1
 from .vgg import VGG, vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 from .vision_transformer import VisionTransformer, vit_b_16, vit_b_32, vit_h_14, vit_l_16, vit_l_32
 
 __all__ = [
     "AlexNet",
+    "ConvNeXt",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DenseNet",
+    "EfficientNet",
+    "GoogLeNet",
+    "GoogLeNetOutputs",
     "LeNet",
     "MobileNetV2",
     "MobileNetV3",
     "ResNet",
+    "ShuffleNetV2",
     "SqueezeNet",
     "VGG",
     "VisionTransformer",
     "alexnet",
+    "convnext_base",
+    "convnext_large",
+    "convnext_small",
+    "convnext_tiny",
     "densenet121",
     "densenet161",
     "densenet169",
     "densenet201",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_b5",
+    "efficientnet_b6",
+    "efficientnet_b7",
+    "efficientnet_v2_l",
+    "efficientnet_v2_m",
+    "efficientnet_v2_s",
     "get_model",
     "get_model_builder",
+    "googlenet",
     "list_models",
     "mobilenet_v2",
     "mobilenet_v3_large",
@@ -54,6 +92,10 @@ __all__ = [
     "resnext101_32x8d",
     "resnext101_64x4d",
     "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5",
+    "shufflenet_v2_x2_0",
     "squeezenet1_0",
     "squeezenet1_1",
     "vgg11",

@@ -1,0 +1,129 @@
+"""ConvNeXt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ..ops._layers import Conv2dNormActivation, Permute, StochasticDepth
+from ._registry import register_model
+
+Norm = Callable[[int], nn.Module]
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of ``(N, C, H, W)``."""
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+_NORM: Norm = partial(LayerNorm2d, eps=1e-6)
+
+
+class CNBlock(nn.Module):
+    """A depthwise 7x7 convolution and a perceptron at each pixel, scaled and beside the input."""
+
+    def __init__(self, dim: int, layer_scale: float, stochastic_depth_prob: float) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.Conv2d(dim, dim, kernel_size=7, padding=3, groups=dim, bias=True),
+            Permute([0, 2, 3, 1]),
+            nn.LayerNorm(dim, eps=1e-6),
+            nn.Linear(dim, 4 * dim),
+            nn.GELU(),
+            nn.Linear(4 * dim, dim),
+            Permute([0, 3, 1, 2]),
+        )
+        self.layer_scale = nn.Parameter(fb.full((dim, 1, 1), layer_scale))
+        self.stochastic_depth = StochasticDepth(stochastic_depth_prob, "row")
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = self.stochastic_depth(self.layer_scale * self.block(input)) + input
+        return result
+
+
+class ConvNeXt(nn.Module):
+    """A convolutional network with the proportions of a vision transformer.
+
+    Args:
+        channels: of each stage.
+        layers: how many blocks each has.
+        stochastic_depth_prob: with which the last block is left out; those before it with less.
+        layer_scale: what each block's result is scaled by at the beginning.
+        num_classes: how many scores come out.
+        norm_layer: LayerNorm over the channels by default.
+
+    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Source: Liu et al. 2022, arXiv:2201.03545.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        layers: Sequence[int],
+        stochastic_depth_prob: float = 0.0,
+        layer_scale: float = 1e-6,
+        num_classes: int = 1000,
+        norm_layer: Norm | None = None,
+    ) -> None:
+        super().__init__()
+        if len(channels) != len(layers) or not channels:
+            raise ValueError(f"one number of layers for each stage's channels, got {layers} for {channels}")
+        norm = norm_layer or _NORM
+        stem = {"kernel_size": 4, "stride": 4, "padding": 0}
+        parts: list[nn.Module] = [
+            Conv2dNormActivation(3, channels[0], norm_layer=norm, activation_layer=None, bias=True, **stem)  # type: ignore[arg-type]
+        ]
+        total, done = sum(layers), 0
+        for index, (width, count) in enumerate(zip(channels, layers, strict=True)):
+            if index:
+                halving = nn.Conv2d(channels[index - 1], width, kernel_size=2, stride=2)
+                parts.append(nn.Sequential(norm(channels[index - 1]), halving))
+            drops = [stochastic_depth_prob * (done + i) / (total - 1.0) for i in range(count)]
+            parts.append(nn.Sequential(*(CNBlock(width, layer_scale, drop) for drop in drops)))
+            done += count
+        self.features = nn.Sequential(*parts)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(norm(channels[-1]), nn.Flatten(1), nn.Linear(channels[-1], num_classes))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        scores: fb.Tensor = self.classifier(self.avgpool(self.features(x)))
+        return scores
+
+
+def _convnext(channels: int, layers: Sequence[int], drop: float, **options: Any) -> ConvNeXt:
+    widths = [channels << stage for stage in range(4)]
+    return ConvNeXt(widths, layers, options.pop("stochastic_depth_prob", drop), **options)
+
+
+@register_model
+def convnext_tiny(**options: Any) -> ConvNeXt:
+    """:class:`ConvNeXt`, tiny, 28,589,128 parameters."""
+    return _convnext(96, (3, 3, 9, 3), 0.1, **options)
+
+
+@register_model
+def convnext_small(**options: Any) -> ConvNeXt:
+    """:class:`ConvNeXt`, small, 50,223,688 parameters."""
+    return _convnext(96, (3, 3, 27, 3), 0.4, **options)
+
+
+@register_model
+def convnext_base(**options: Any) -> ConvNeXt:
+    """:class:`ConvNeXt`, base, 88,591,464 parameters."""
+    return _convnext(128, (3, 3, 27, 3), 0.5, **options)
+
+
+@register_model
+def convnext_large(**options: Any) -> ConvNeXt:
+    """:class:`ConvNeXt`, large, 197,767,336 parameters."""
+    return _convnext(192, (3, 3, 27, 3), 0.5, **options)
