@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flambeau import _core
@@ -162,84 +162,59 @@ def _called(mode: str, input: Tensor, *arguments: Any) -> State:
     return output.transpose(0, 1) if batch_first else output, *final
 
 
-@operator()
-def lstm(
-    input: Tensor,
-    hx: Any,
-    params: Any,
-    has_biases: Any,
-    num_layers: Any,
-    dropout: Any,
-    train: Any,
-    bidirectional: Any,
-    batch_first: Any = False,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _layers(mode: str, name: str, doc: str) -> Callable[..., State]:
+    """The operator of a mode."""
+
+    def layers(
+        input: Tensor,
+        hx: Any,
+        params: Any,
+        has_biases: Any,
+        num_layers: Any,
+        dropout: Any,
+        train: Any,
+        bidirectional: Any,
+        batch_first: Any = False,
+    ) -> tuple[Tensor, ...]:
+        options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
+        return _called(mode, input, hx, params, *options)
+
+    layers.__name__, layers.__doc__ = name, doc
+    return operator()(layers)
+
+
+lstm = _layers(
+    "LSTM",
+    "lstm",
     """A long short-term memory of several layers: output, hidden state and cell state.
 
     input (times, N, inputs), hx = (h, c), params those of ``nn.LSTM`` in their order. The other form, for a packed
     sequence: ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
 
     Gradient: all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
-    """
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _called("LSTM", input, hx, params, *options)  # type: ignore[return-value]
-
-
-@operator()
-def gru(
-    input: Tensor,
-    hx: Any,
-    params: Any,
-    has_biases: Any,
-    num_layers: Any,
-    dropout: Any,
-    train: Any,
-    bidirectional: Any,
-    batch_first: Any = False,
-) -> tuple[Tensor, Tensor]:
-    """Gated recurrent units of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+    """,
+)
+gru = _layers(
+    "GRU",
+    "gru",
+    """A gated recurrent network of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
     Gradient: all tensors. Source: Cho et al. 2014, arXiv:1406.1078.
-    """
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _called("GRU", input, hx, params, *options)  # type: ignore[return-value]
-
-
-@operator()
-def rnn_tanh(
-    input: Tensor,
-    hx: Any,
-    params: Any,
-    has_biases: Any,
-    num_layers: Any,
-    dropout: Any,
-    train: Any,
-    bidirectional: Any,
-    batch_first: Any = False,
-) -> tuple[Tensor, Tensor]:
+    """,
+)
+rnn_tanh = _layers(
+    "RNN_TANH",
+    "rnn_tanh",
     """A recurrent network with tanh of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
     Gradient: all tensors. Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
-    """
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _called("RNN_TANH", input, hx, params, *options)  # type: ignore[return-value]
-
-
-@operator()
-def rnn_relu(
-    input: Tensor,
-    hx: Any,
-    params: Any,
-    has_biases: Any,
-    num_layers: Any,
-    dropout: Any,
-    train: Any,
-    bidirectional: Any,
-    batch_first: Any = False,
-) -> tuple[Tensor, Tensor]:
+    """,
+)
+rnn_relu = _layers(
+    "RNN_RELU",
+    "rnn_relu",
     """A recurrent network with relu of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
     Gradient: all tensors.
-    """
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _called("RNN_RELU", input, hx, params, *options)  # type: ignore[return-value]
+    """,
+)
