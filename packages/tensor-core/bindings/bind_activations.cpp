@@ -38,6 +38,12 @@ Tensor prelu(const Tensor& t, const Tensor& weight) {
 }  // namespace
 
 void bind_activations() {
+  def("_rrelu(input, lower, upper)", kPrivate, "`leaky_relu` with slopes drawn from [lower, upper].",
+      [](const Tensor& t, double lower, double upper) {
+        Tensor slopes = empty(t.shape(), t.dtype());
+        fill_uniform(slopes, lower, upper, nullptr);
+        return where(gt(t, Scalar(0)), t, mul(t, slopes));
+      });
   def("gelu(input, *, approximate='none')", kFunction | kOut,
       "input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.\n\nSource: "
       "Hendrycks, Gimpel 2016, arXiv:1606.08415.",

@@ -32,9 +32,30 @@ int64_t dimension_of_three(const Tensor& t) {
   detail::raise<Error>("no dimension of size 3 in input of shape ", t.shape());
 }
 
+Tensor vander(const Tensor& given, std::optional<int64_t> count) {
+  const int64_t powers = count.value_or(given.dim() ? given.size(-1) : 1);
+  require(powers > 1, "linalg.vander: N must be greater than 1, got ", powers);
+  require(given.dtype() != Dtype::bool_,
+          "linalg.vander supports floating point, complex, and integer tensors, but got bool");
+  const Tensor x = is_inexact(given.dtype()) ? given : to(given, Dtype::int64);
+  const Tensor column = unsqueeze(x.dim() ? x : reshape(x, {1}), -1);
+  Shape shape = column.shape();
+  const Tensor ones_ = ones(shape, column.dtype());
+  shape.back() = powers - 1;
+  return cat({ones_, powers == 2 ? column : cumprod(expand(column, shape), -1, {})}, -1);
+}
+
 }  // namespace
 
 void bind_linear_algebra() {
+  def_linalg("vander(x, *, N=None)",
+             R"(The powers ``x^0 ... x^(N - 1)`` of every element, along a last dimension: Vandermonde's matrix.
+
+Args:
+    x: ``(*, n)``; a 0-d tensor counts as ``(1,)``.
+    N: how many; n if it is None.
+Gradient: x.)",
+             vander, 0);
   def_linalg(
       "vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
       "The norm of vectors: sum(abs(x)**ord)**(1 / ord); the largest and the smallest absolute value for inf and -inf, "

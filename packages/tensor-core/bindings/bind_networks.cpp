@@ -184,6 +184,13 @@ void bind_networks() {
       "sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C. Gradient: input, any order.",
       multilabel_margin_loss);
   bind_sampling();
+  def("embedding_renorm_(input, indices, max_norm, norm_type)", kFunction,
+      "Scales the rows of input that are in indices and whose norm is above max_norm to it, in place; no gradient.\n\n"
+      "Raises IndexError for an index that there is not.",
+      [](Self self, const Tensor& indices, double max_norm, double norm_type) {
+        embedding_renorm_(tensor_of(self), indices, max_norm, norm_type);
+        return Py_NewRef(self);
+      });
   def("_embedding_bag(weight, indices, offsets=None, include_last_offset=False, mode=0, per_sample_weights=None, "
       "padding_idx=-1, scale_grad_by_freq=False)",
       kPrivate,

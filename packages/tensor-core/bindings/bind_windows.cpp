@@ -84,7 +84,11 @@ PyObject* pool_adaptive_max(const Tensor& input, PyObject* output_size, bool ind
 }
 template <int Dims>
 TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const Shape& output, const Tensor& samples) {
-  return fractional_max_pool(Dims, input, kernel, output, samples);
+  if (samples.defined()) return fractional_max_pool(Dims, input, kernel, output, samples);
+  const bool batched = input.dim() == Dims + 2;
+  const Tensor drawn = empty({batched ? input.size(0) : 1, input.dim() ? input.size(batched) : 0, Dims}, input.dtype());
+  if (is_floating(input.dtype())) fill_uniform(drawn, 0, 1, nullptr);
+  return fractional_max_pool(Dims, input, kernel, output, drawn);
 }
 
 template <int Dims>
@@ -158,9 +162,9 @@ void bind_pools() {
   constexpr const char* kFractional =
       "The largest value of output_size windows whose starts are spread by random samples (N, C, dimensions) in [0, "
       "1), and its position. Source: Graham 2014, arXiv:1412.6071.";
-  def("_fractional_max_pool2d(input, kernel_size, output_size, samples)", kPrivate | kFloat32, kFractional,
+  def("_fractional_max_pool2d(input, kernel_size, output_size, samples=None)", kPrivate | kFloat32, kFractional,
       pool_fractional_max<2>);
-  def("_fractional_max_pool3d(input, kernel_size, output_size, samples)", kPrivate | kFloat32, kFractional,
+  def("_fractional_max_pool3d(input, kernel_size, output_size, samples=None)", kPrivate | kFloat32, kFractional,
       pool_fractional_max<3>);
 }
 

@@ -379,3 +379,24 @@ def test_fill_diagonal_wants_a_diagonal():
     for shape in ((3,), (3, 3, 2)):
         with pytest.raises(RuntimeError, match="fill_diagonal_"):
             fb.zeros(shape).fill_diagonal_(1)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
+def test_rows_of_a_table_are_shortened(p, dtype):
+    """Those that are used and too long, to the norm that is allowed; often used ones once."""
+    rows = np.random.default_rng(0).standard_normal((6, 5)) * 3
+    table = fb.tensor(rows, dtype=dtype)
+    before = table.double().numpy()
+    result = fb.embedding_renorm_(table, fb.tensor([[0, 2], [2, 5]]), 1.5, p)
+    assert result is table
+    lengths = np.linalg.norm(before, p, axis=1)
+    want = before * np.where(np.isin(np.arange(6), [0, 2, 5]) & (lengths > 1.5), 1.5 / lengths, 1)[:, None]
+    np.testing.assert_allclose(table.double().numpy(), want, rtol=2 * fb.finfo(dtype).eps, atol=1e-6)
+    turned = fb.tensor(before).t().contiguous().t()
+    fb.embedding_renorm_(turned, fb.tensor([1]), 1.5, p)
+    np.testing.assert_allclose(np.linalg.norm(turned[1].numpy(), p), min(1.5, lengths[1]), rtol=1e-6)
+    with pytest.raises(IndexError):
+        fb.embedding_renorm_(table, fb.tensor([6]), 1.0, p)
+    with pytest.raises(RuntimeError, match="matrix"):
+        fb.embedding_renorm_(fb.zeros(3), fb.tensor([0]), 1.0, p)

@@ -70,6 +70,8 @@ FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const 
 enum class BagMode : uint8_t { Sum, Mean, Max };
 FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given,
                                   BagMode mode, const Tensor& per_sample, int64_t padding, bool by_frequency);
+// Shortens the rows that are used and whose p-norm is above max_norm to it, in place (operators/embedding_renorm.cpp).
+FLAMBEAU_API Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max_norm, double p);
 
 // Attention (operators/attention.cpp): query (*, L, E), key (*, S, E), value (*, S, V); the mask may be undefined
 FLAMBEAU_API Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,

@@ -1,5 +1,6 @@
 """Settings of the process that programs make: determinism, precision, warnings, the default device and tensor type."""
 
+import warnings
 from typing import Any
 
 from flambeau import _core
@@ -9,6 +10,7 @@ _determinism = {"mode": False, "warn_only": False}
 _DEBUG_MODES = ("default", "warn", "error")
 _precision = "highest"
 _warn_always = False
+_told: set[str] = set()  # the warnings that were given
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -71,6 +73,13 @@ def set_warn_always(b: bool) -> None:
 def is_warn_always_enabled() -> bool:
     """What ``set_warn_always`` set."""
     return _warn_always
+
+
+def warn_once(message: str) -> None:
+    """Warns the caller's caller, once in the process unless ``set_warn_always`` asks for more."""
+    if _warn_always or message not in _told:
+        _told.add(message)
+        warnings.warn(message, stacklevel=3)
 
 
 def get_num_interop_threads() -> int:

@@ -128,6 +128,26 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   }
 }
 
+// B has at most as many columns as a vector has lanes, and few rows: they fit into a block of whole vectors.
+constexpr int64_t kNarrowDepth = 32;
+template <class T>
+void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
+            T beta, T* c, int64_t ldc) {
+  using Vector = typename Simd<T>::Vector;
+  constexpr int L = Simd<T>::kLanes;
+  alignas(64) T rows[kNarrowDepth][L];
+  std::memset(rows, 0, size_t(k) * sizeof(rows[0]));
+  for (int64_t p = 0; p < k; ++p)
+    for (int64_t j = 0; j < n; ++j) rows[p][j] = b[p * bs.row + j * bs.column];
+  for (int64_t i = 0; i < m; ++i) {
+    Vector sum = {};
+    for (int64_t p = 0; p < k; ++p) sum += a[i * as.row + p * as.column] * *reinterpret_cast<const Vector*>(rows[p]);
+    alignas(64) T line[L];
+    *reinterpret_cast<Vector*>(line) = sum * alpha;
+    for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == T(0) ? line[j] : line[j] + beta * c[i * ldc + j];
+  }
+}
+
 template <class T>
 void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs, T beta,
            T* c, int64_t ldc) {
@@ -230,6 +250,8 @@ template <class T>
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, double beta, void* c_data, int64_t ldc) {
   T* c = static_cast<T*>(c_data);
   const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
+  if (m > 1 && n > 1 && n <= Simd<T>::kLanes && k >= 4 && k <= kNarrowDepth && m * n * k <= 4096)
+    return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
   if (k == 0 || m * n * k <= 512) return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
   if (m == 1 && as.column == 1 && bs.row == 1) return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
   if (n == 1 && bs.row == 1 && as.column == 1) return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);

@@ -27,7 +27,8 @@ struct Rotation {
   // Makes the pair's coupling zero; high - low is the difference of the diagonal.
   Rotation(T coupling, Real<T> size, Real<T> low, Real<T> high) : phase(coupling / T(size)) {
     const Real<T> cotangent = (high - low) / (2 * size);
-    const Real<T> t = std::copysign(1 / (std::fabs(cotangent) + std::hypot(Real<T>(1), cotangent)), cotangent);
+    const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // no overflow
+    const Real<T> t = std::copysign(1 / (a + root), cotangent);
     c = 1 / std::sqrt(t * t + 1);
     s = t * c;
   }
@@ -136,7 +137,8 @@ void singular(int64_t n, int64_t m, int64_t rows, void* columns, void* right, vo
   for (int64_t i = 0; i < n * m; ++i) largest = std::max(largest, Parts<T>::modulus(w[i]));
   const Real<T> scale = largest > 0 ? largest : Real<T>(1);
   for (int64_t i = 0; i < n * m; ++i) w[i] = w[i] / T(scale);
-  constexpr Real<T> kNegligible = std::numeric_limits<Real<T>>::epsilon();
+  constexpr Real<T> kEps = std::numeric_limits<Real<T>>::epsilon();
+  const Real<T> negligible = kEps * (1 + Real<T>(m) / 2);  // what rounding leaves of an inner product
   bool rotated = true;
   for (int sweep = 0; rotated && sweep < kSweeps; ++sweep) {
     rotated = false;
@@ -146,7 +148,7 @@ void singular(int64_t n, int64_t m, int64_t rows, void* columns, void* right, vo
         const T coupling = inner(x, y, m);
         const Real<T> low = Parts<T>::real(inner(x, x, m)), high = Parts<T>::real(inner(y, y, m)),
                       size = Parts<T>::modulus(coupling);
-        if (!(size > kNegligible * std::sqrt(low) * std::sqrt(high)) || size < std::numeric_limits<Real<T>>::min())
+        if (!(size > negligible * std::sqrt(low) * std::sqrt(high)) || size < std::numeric_limits<Real<T>>::min())
           continue;
         rotated = true;
         const Rotation<T> turn(coupling, size, low, high);
@@ -164,7 +166,7 @@ void singular(int64_t n, int64_t m, int64_t rows, void* columns, void* right, vo
     }
   }
   for (int64_t i = 0; v && i < rows; ++i) {
-    if (i < n && values[i] > std::numeric_limits<Real<T>>::min() / kNegligible)
+    if (i < n && values[i] > std::numeric_limits<Real<T>>::min() / kEps)
       for (int64_t j = 0; j < m; ++j) w[i * m + j] = w[i * m + j] * (1 / values[i]);
     else
       complete(w, m, i);

@@ -1,7 +1,31 @@
 // Joining tensors.
+#include <cstring>
+
 #include "flambeau/operators.h"
 
 namespace flambeau {
+
+namespace {
+
+constexpr int64_t kFew = 32768;  // elements that one thread copies before another could have begun
+
+// Contiguous tensors of one dtype beside each other: each gives a row to every row of `out`.
+bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
+  if (out.numel() > kFew) return false;
+  for (const Tensor& t : tensors)
+    if (!t.is_contiguous() || t.dtype() != out.dtype()) return false;
+  const int64_t size = item_size(out.dtype()), stride = rows ? out.numel() / rows * size : 0;
+  char* to = out.bytes();
+  for (const Tensor& t : tensors) {
+    const int64_t length = rows ? t.numel() / rows * size : 0;
+    for (int64_t row = 0; length && row < rows; ++row)
+      std::memcpy(to + row * stride, t.bytes() + row * length, size_t(length));
+    to += length;
+  }
+  return true;
+}
+
+}  // namespace
 
 Tensor cat(const Tensors& tensors, int64_t dim) {
   require<ValueError>(!tensors.empty(), "cat(): expected a non-empty list of Tensors");
@@ -30,7 +54,8 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
     shape[dim] += t.shape()[dim];
   }
   Tensor out = empty(shape, dtype);
-  {
+  const bool copied = copy_rows(out, tensors, product(Shape(shape.begin(), shape.begin() + dim)));
+  if (!copied) {
     NoRecording off;
     int64_t at = 0;
     for (const Tensor& t : tensors) {
@@ -74,12 +99,21 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
 Tensor stack(const Tensors& tensors, int64_t dim) {
   require(!tensors.empty(), "stack expects a non-empty TensorList");
   dim = Tensor::wrap_dim(dim, tensors[0].dim() + 1);
-  Tensors raised;
+  bool tracked = false;
   for (const Tensor& t : tensors) {
     require(t.shape() == tensors[0].shape(), "stack expects each tensor to be equal size, but got ", tensors[0].shape(),
             " at entry 0 and ", t.shape(), " at entry ", &t - tensors.data());
-    raised.push_back(unsqueeze(t, dim));
+    tracked |= t.tracked();
   }
+  if (!tracked || !recording_enabled()) {
+    Shape shape = tensors[0].shape();
+    const int64_t rows = product(Shape(shape.begin(), shape.begin() + dim));
+    shape.insert(size_t(dim), int64_t(tensors.size()));
+    const Tensor out = empty(shape, tensors[0].dtype());
+    if (copy_rows(out, tensors, rows)) return out;
+  }
+  Tensors raised;
+  for (const Tensor& t : tensors) raised.push_back(unsqueeze(t, dim));
   return cat(raised, dim);
 }
 

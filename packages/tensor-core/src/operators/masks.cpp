@@ -208,7 +208,12 @@ Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accu
       source.numel(), ", index.numel() = ", index.numel());
   const Tensor i = flat_index(t, index, "put_");
   if (write == Write::InPlace) refuse_overlap(t, source);
-  const Tensor out = write == Write::Fresh ? clone(t) : t, values = reshape(source, {source.numel()});
+  const Tensor out = write == Write::Fresh ? clone(t) : t;
+  if (index.numel() == 0 && !recording(t, source)) {  // nothing moves
+    if (write == Write::InPlace) begin_inplace(t, "put_");
+    return out;
+  }
+  const Tensor values = reshape(source, {source.numel()});
   if (out.is_contiguous())
     index_put(view(out, {out.numel()}), {i}, values, accumulate, Write::InPlace);
   else

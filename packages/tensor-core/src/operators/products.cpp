@@ -62,7 +62,7 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
 }
 
 Tensor kron(const Tensor& a, const Tensor& b) {
-  constexpr int64_t kLarge = 4096;
+  constexpr int64_t kLarge = 1 << 16;
   const int dims = std::max(a.dim(), b.dim());
   Shape apart, inside, result;
   for (int d = 0; d < dims; ++d) {

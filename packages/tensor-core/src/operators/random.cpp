@@ -1,6 +1,7 @@
 // Random fills and permutations.
 #include "flambeau/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -259,15 +260,27 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
   });
 }
 
+namespace {
+
+bool all_probabilities(const Tensor& p) {
+  if (!p.is_contiguous() || p.numel() > 4096)
+    return p.numel() == 0 || item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth();
+  const double* values = p.data<double>();
+  return std::all_of(values, values + p.numel(), [](double v) { return v >= 0 && v <= 1; });
+}
+
+}  // namespace
+
 void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   require<NotImplementedError>(is_floating(p.dtype()), "bernoulli_: the probabilities must be floating, got ",
                                p.dtype());
   Tensor wanted;
   {
     NoRecording off;
-    require(p.numel() == 0 || item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth(),
+    const Tensor wide = to(p, Dtype::float64);
+    require(all_probabilities(wide),
             "Expected p_in >= 0 && p_in <= 1 to be true: the probabilities must lie in [0, 1]");
-    wanted = contiguous(expand(to(p, Dtype::float64), t.shape()));
+    wanted = p.shape() == t.shape() ? contiguous(wide) : contiguous(expand(wide, t.shape()));
   }
   in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
     dispatch(same_bits(out.dtype()), [&](auto tag) {

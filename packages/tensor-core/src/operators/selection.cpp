@@ -182,7 +182,18 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   if (t.numel() == 0)
     return full({}, is_floating(t.dtype()) ? Scalar(nan) : Scalar(std::numeric_limits<int64_t>::min()), t.dtype());
-  const Tensor out = median(reshape(detach(t), {-1}), 0, false, ignore_nan).values;
+  Tensor out;
+  {
+    NoRecording off;
+    const Tensor x = contiguous(t);
+    out = empty({}, t.dtype());
+    dispatch_ordered(t.dtype(), "median", [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      const Room<Item<Key<T>>> items(x.numel());
+      const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
+      *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, items.data())];
+    });
+  }
   if (recording(t)) record_shared("Median", out, t, {});
   return out;
 }

@@ -75,13 +75,15 @@ def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Ten
         raise RuntimeError(
             f"gradient expected each dimension size to be at least edge_order+1, but dimension {dim} has size {n}"
         )
-    t = t.movedim(dim, -1)
+    if dim != t.dim() - 1:
+        return _along(t.movedim(dim, -1), t.dim() - 1, spacing, edge_order).movedim(-1, dim)
     if isinstance(spacing, Tensor) and spacing.dim() == 1:
         inside, first, last = _uneven(t, spacing.to(t.dtype), edge_order)
     else:
         inside, first, last = _even(t, edge_order)
-        inside, first, last = inside / spacing, first / spacing, last / spacing
-    return _core.cat([first, inside, last], -1).movedim(-1, dim)
+        if isinstance(spacing, Tensor) or spacing != 1:
+            inside, first, last = inside / spacing, first / spacing, last / spacing
+    return _core.cat([first, inside, last], -1)
 
 
 def _even(t: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,7 @@ import warnings
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
+from flambeau._settings import warn_once
 
 _REAL_INPUT = (
     "stft requires the return_complex parameter be given for real inputs: return_complex=True gives a complex tensor, "
@@ -77,15 +78,18 @@ def stft(
         raise RuntimeError(f"stft: expected 0 < n_fft <= {length}, but got n_fft={n_fft}")
     if hop_length <= 0:
         raise RuntimeError(f"stft: expected hop_length > 0, but got hop_length={hop_length}")
-    frame_window = _frame_window("stft", window, n_fft, win_length, input)
+    whole = window is None and win_length == n_fft
+    frame_window = None if whole else _frame_window("stft", window, n_fft, win_length, input)
     if window is None:
-        warnings.warn(_NO_WINDOW, stacklevel=2)
+        warn_once(_NO_WINDOW)
     if align_to_window:
         left = (n_fft - win_length) // 2
         x = _core.cat([x.new_zeros(x.size(0), left), x, x.new_zeros(x.size(0), n_fft - win_length - left)], 1)
     frames = 1 + (x.size(1) - n_fft) // hop_length
     x = x.contiguous()
-    pieces = x.as_strided((x.size(0), frames, n_fft), (x.size(1), hop_length, 1)) * frame_window
+    pieces = x.as_strided((x.size(0), frames, n_fft), (x.size(1), hop_length, 1))
+    if frame_window is not None:
+        pieces = pieces * frame_window
     spectrum = _spectrum(pieces, onesided, "ortho" if normalized else "backward").transpose(1, 2)
     spectrum = spectrum if input.dim() == 2 else spectrum.squeeze(0)
     return spectrum if return_complex else _core.view_as_real(spectrum)
@@ -147,7 +151,7 @@ def istft(
         raise RuntimeError("Complex windows are incompatible with return_complex=False")
     frame_window = _frame_window("istft", window, n_fft, win_length, input)
     if window is None:
-        warnings.warn(_NO_WINDOW, stacklevel=2)
+        warn_once(_NO_WINDOW)
     pieces = _signal(x.transpose(1, 2), n_fft, onesided, return_complex, "ortho" if normalized else "backward")
     frames = pieces.size(1)
     total = n_fft + hop_length * (frames - 1)

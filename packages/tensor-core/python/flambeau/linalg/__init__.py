@@ -32,6 +32,7 @@ from flambeau._core import linalg_solve_ex as solve_ex
 from flambeau._core import linalg_solve_triangular as solve_triangular
 from flambeau._core import linalg_svd as svd
 from flambeau._core import linalg_svdvals as svdvals
+from flambeau._core import linalg_vander as vander
 from flambeau._core import linalg_vecdot as vecdot
 from flambeau._core import linalg_vector_norm as vector_norm
 from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (what the top level calls)
@@ -40,7 +41,7 @@ from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp
 from flambeau.linalg._least_squares import lstsq, pinv
 from flambeau.linalg._norms import cond, matrix_norm, matrix_rank, norm
-from flambeau.linalg._products import tensorinv, tensorsolve, vander
+from flambeau.linalg._products import tensorinv, tensorsolve
 
 __all__ = [
     "LinAlgError",

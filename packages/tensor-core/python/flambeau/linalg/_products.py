@@ -2,33 +2,10 @@
 
 from collections.abc import Sequence
 
-from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._core import linalg_inv as inv
 from flambeau._core import linalg_solve as solve
 from flambeau._operator import operator
-
-
-@operator()
-def vander(x: Tensor, *, N: int | None = None) -> Tensor:
-    """The powers ``x^0 ... x^(N - 1)`` of every element, along a last dimension: Vandermonde's matrix.
-
-    Args:
-        x: ``(*, n)``; a 0-d tensor counts as ``(1,)``.
-        N: how many; n if it is None.
-    Gradient: x.
-    """
-    if N is None:
-        N = x.size(-1) if x.dim() else 1
-    if N <= 1:
-        raise RuntimeError(f"linalg.vander: N must be greater than 1, got {N}")
-    if x.dtype is _core.bool:
-        raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got bool")
-    if not (x.dtype.is_floating_point or x.dtype.is_complex):
-        x = x.to(_core.int64)
-    x = x.reshape(1) if not x.dim() else x
-    x = x.unsqueeze(-1)
-    return _core.cat([_core.ones_like(x), x.expand(*x.shape[:-1], N - 1).cumprod(-1)], -1)
 
 
 def _count(sizes: Sequence[int]) -> int:

@@ -169,7 +169,20 @@ FLAMBEAU_INLINE float special_ndtr(float x) {
   const double tail = 0.5 * exp_falling(-0.5 * a * a) * erfcx_single(a * 0.7071067811865476);
   return x != x ? x : static_cast<float>(x > 0.0f ? 1.0 - tail : tail);
 }
-FLAMBEAU_BY_DOUBLE(erfinv)
+// Giles 2010: erfinv(x) / x is smooth in w = -log(1 - x**2), and for large w in its root. The polynomials are what is
+// left beside 1 and 2.
+FLAMBEAU_INLINE float erfinv(float x) {
+  constexpr float near[] = {5.01409360e-01f,  2.466402785e-01f,  -4.177388474e-03f, -1.252725227e-03f,
+                            2.183458868e-04f, -4.973069668e-06f, -3.463093070e-06f, 4.682669734e-07f,
+                            2.326480012e-08f, -8.941414069e-09f};
+  constexpr float far[] = {9.51328561e-01f,   1.003619742e+00f, 7.160967065e-03f,  -5.408049079e-03f, 3.870244601e-03f,
+                           -2.574225042e-03f, 1.326519118e-03f, -3.163766922e-04f, -1.820414753e-04f, 1.309702929e-04f};
+  const float w = -log((1.0f - x) * (1.0f + x)), bounded = w < 16.0f ? w : 16.0f;
+  const bool small = w < 5.0f;
+  const float rest = small ? polynomial(w - 2.5f, near) : polynomial(std::sqrt(bounded) - 3.118034f, far);
+  const float y = x * (small ? 1.0f : 2.0f) + x * rest;
+  return std::fabs(x) < 1.0f ? y : (x == 1.0f ? INFINITY : (x == -1.0f ? -INFINITY : NAN));
+}
 FLAMBEAU_BY_DOUBLE(special_erfcx)
 FLAMBEAU_BY_DOUBLE(special_log_ndtr)
 FLAMBEAU_BY_DOUBLE(special_ndtri)

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -131,8 +131,7 @@ def rrelu(
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    slopes = flambeau.empty_like(input.detach()).uniform_(lower, upper)
-    result = flambeau.where(input > 0, input, input * slopes)
+    result = _core._rrelu(input, lower, upper)
     return input.copy_(result) if inplace else result
 
 

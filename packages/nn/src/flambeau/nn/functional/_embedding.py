@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import flambeau
-from flambeau import Tensor, _core, no_grad
+from flambeau import Tensor, _core
 
 _MODES = {"sum": 0, "mean": 1, "max": 2}
 
@@ -50,7 +50,7 @@ def embedding(
         raise NotImplementedError("embedding: gradients are dense; pass sparse=False")
     padding = _padding_row("embedding", padding_idx, weight)
     if max_norm is not None:
-        _shorten_rows(weight, input, max_norm, norm_type)
+        flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
     return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
 
 
@@ -61,15 +61,6 @@ def _padding_row(name: str, padding_idx: int | None, weight: Tensor) -> int:
     if not -rows <= padding_idx < rows:
         raise AssertionError(f"{name}: padding_idx must be within num_embeddings: got {padding_idx} of {rows}")
     return padding_idx % rows
-
-
-def _shorten_rows(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> None:
-    """Scales the rows that are used and longer than ``max_norm`` to it."""
-    with no_grad():
-        rows = indices.reshape(-1)
-        used = weight[rows]
-        lengths = flambeau.norm(used, norm_type, 1, True)
-        weight[rows] = flambeau.where(lengths > max_norm, used * (max_norm / (lengths + 1e-7)), used)
 
 
 def embedding_bag(
@@ -123,7 +114,7 @@ def embedding_bag(
         )
     padding = _padding_row("embedding_bag", padding_idx, weight)
     if max_norm is not None:
-        _shorten_rows(weight, input, max_norm, norm_type)
+        flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
     return _core._embedding_bag(
         weight, input, offsets, include_last_offset, _MODES[mode], per_sample_weights, padding, scale_grad_by_freq
     )

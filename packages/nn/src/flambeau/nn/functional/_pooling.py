@@ -7,7 +7,6 @@ from functools import wraps
 from math import prod
 from typing import Any
 
-import flambeau
 from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
 Size = int | Sequence[int]
@@ -168,10 +167,7 @@ def _fractional(
         if not all(0 < r < 1 for r in ratios):
             raise ValueError(f"{name} requires output_ratio to be between 0 and 1, got {output_ratio}")
         windows = [int(s * r) for s, r in zip(input.shape[-dims:], ratios, strict=True)]
-    if samples is None:
-        leading = (1, *input.shape[:1]) if input.ndim == dims + 1 else input.shape[:2]
-        samples = flambeau.rand(*leading, dims, dtype=input.dtype)
-    elif samples.ndim == 3:  # those of further samples in a batch are not needed
+    if samples is not None and samples.ndim == 3:  # those of further samples in a batch are not needed
         samples = samples[: 1 if input.ndim == dims + 1 else input.shape[0]]
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
     return pool(input, kernel_size, windows, samples)
