@@ -72,8 +72,13 @@ class Code:
     compare: bool = True
 
     def result(self) -> Any:
-        """Run once and return the value."""
-        return eval(self.statement, dict(self.names)) if isinstance(self.statement, str) else self.statement()
+        """Run once and return the value, None where there is no value to compare."""
+        if not isinstance(self.statement, str):
+            return self.statement()
+        if self.compare:
+            return eval(self.statement, dict(self.names))
+        exec(self.statement, dict(self.names))
+        return None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from . import (
     data,
     elementwise,
     every_pointwise,
+    everyday,
     footprint,
     functional,
     mapping,
@@ -21,6 +22,7 @@ from . import (
 
 WORKLOADS: tuple[Workload, ...] = (
     *small_operators.ROWS,
+    *everyday.ROWS,
     *autograd.ROWS,
     *training.ROWS,
     *models.ROWS,
