@@ -147,11 +147,89 @@ def test_a_stream_is_batched() -> None:
         (Stream(), {"batch_size": 0}, "batch_size must be a positive int; got 0"),
         (range(3), {"batch_size": 2.5}, "batch_size must be a positive int; got 2.5"),
         (range(3), {"num_workers": -1}, "num_workers must not be negative"),
+        (range(3), {"timeout": -1}, "timeout must not be negative"),
+        (range(3), {"timeout": float("nan")}, "timeout must not be negative"),
+        (range(3), {"prefetch_factor": 2}, "prefetch_factor is for workers"),
+        (range(3), {"persistent_workers": True}, "persistent_workers is for workers"),
+        (range(3), {"multiprocessing_context": "fork"}, "multiprocessing_context is for workers"),
+        (range(3), {"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor must be a positive int; got 0"),
+        (range(3), {"num_workers": 1, "multiprocessing_context": "spoon"}, "must be one of .*; got 'spoon'"),
+        (range(3), {"num_workers": 1, "workers": "fiber"}, "workers must be 'process' or 'thread'; got 'fiber'"),
+        (range(3), {"num_workers": 1, "workers": "thread", "multiprocessing_context": "fork"}, "threads need none"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DataLoader(dataset, **options)
+
+
+class Bare:
+    pass
+
+
+class Streaming(Bare):
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+
+class Indexed(Bare):
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        (Bare(), {}, r"the dataset \(Bare\) has no __getitem__: define it"),
+        (
+            Streaming(),
+            {},
+            r"the dataset \(Streaming\) has no __getitem__: derive it from flambeau.data.IterableDataset",
+        ),
+        (Indexed(), {}, r"the dataset \(Indexed\) has no __len__: define it, or pass sampler="),
+        (Indexed, {}, r"wants a dataset; got the class Indexed itself"),
+        (range(3), {"num_workers": 1.0}, "num_workers must be an int; got 1.0"),
+        (
+            range(3),
+            {"num_workers": 1, "multiprocessing_context": 3},
+            "name of a start method or a context; got int",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        DataLoader(dataset, **options)
+
+
+def test_a_dataset_without_a_length_beside_a_sampler() -> None:
+    assert [batch.tolist() for batch in DataLoader(Indexed(), 2, sampler=[5, 9, 7])] == [[5, 9], [7]]
+
+
+def test_getitems_must_return_all() -> None:
+    class Short(Dataset[int]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitems__(self, indices: Sequence[int]) -> list[int]:
+            return [0]
+
+    with pytest.raises(ValueError, match=r"Short.__getitems__ returned 1 samples for 3 indices"):
+        next(iter(DataLoader(Short(), batch_size=3)))
+
+
+def test_pinned_memory_without_a_gpu_is_one_warning() -> None:
+    with pytest.warns(UserWarning, match="pin_memory=True has no effect") as caught:
+        list(DataLoader(range(3), pin_memory=True))
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_what_is_fixed_cannot_be_set() -> None:
+    loader: DataLoader[int] = DataLoader(range(3))
+    for name in ("batch_size", "dataset", "sampler", "batch_sampler", "drop_last", "persistent_workers"):
+        with pytest.raises(ValueError, match=f"{name} of a DataLoader is fixed"):
+            setattr(loader, name, None)
+    loader.timeout = 3
+    assert loader.timeout == 3
 
 
 def test_an_error_in_the_dataset_reaches_the_caller() -> None:

@@ -235,3 +235,132 @@ def test_leaving_early_does_not_wait_for_what_is_under_way() -> None:
     batches = iter(DataLoader(Slow(), num_workers=2))
     del batches
     assert time.monotonic() - begun < SECONDS / 2
+
+
+def test_batches_as_they_are_done() -> None:
+    class Uneven(Dataset[int]):
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, index: int) -> int:
+            time.sleep(1.0 if index == 0 else 0.0)
+            return index
+
+    order = [batch.item() for batch in DataLoader(Uneven(), num_workers=2, in_order=False, timeout=SECONDS)]
+    assert sorted(order) == list(range(6)) and order[0] != 0
+    order = [batch.item() for batch in DataLoader(Uneven(), num_workers=2, timeout=SECONDS)]
+    assert order == list(range(6))
+
+
+def test_segments_are_used_again() -> None:
+    loader = DataLoader(TensorDataset(IMAGES), 4, num_workers=2, persistent_workers=True, timeout=SECONDS)
+    counts = []
+    for _ in range(4):
+        for _ in loader:
+            pass
+        segments = [len(reader._segments) for reader in loader._workers._readers]  # type: ignore[union-attr]
+        counts.append((segments, len(os.listdir("/proc/self/fd"))))
+    assert max(counts[-1][0]) <= 6 and counts[1] == counts[-1]
+
+
+def test_samples_may_grow_and_shrink() -> None:
+    class Growing(Dataset[Any]):
+        def __len__(self) -> int:
+            return 30
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            return np.full((index % 7 + 1, 5000), index, dtype=np.int16)[:, ::-1]
+
+    for number, batch in enumerate(DataLoader(Growing(), num_workers=2, timeout=SECONDS)):
+        assert tuple(batch.shape) == (1, number % 7 + 1, 5000) and (np.asarray(batch) == number).all()
+
+
+def test_samples_of_any_kind() -> None:
+    class Anything(Dataset[Any]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> Any:
+            return {index, frozenset("a")}, np.array(["x", None]), np.asfortranarray(np.ones((50, 60, 3)))
+
+    for number, (kept, objects, ordered) in enumerate(
+        DataLoader(Anything(), batch_size=None, num_workers=1, collate_fn=tuple, timeout=SECONDS)
+    ):
+        assert kept == {number, frozenset("a")} and objects.tolist() == ["x", None]
+        assert ordered.flags.f_contiguous and ordered.shape == (50, 60, 3) and ordered.flags.writeable
+
+
+def note(worker: int) -> None:
+    info = get_worker_info()
+    assert info is not None and info.id == worker and info.num_workers == 2 and len(info.dataset) == 4
+    random.noted = worker  # type: ignore[attr-defined]
+
+
+class Noted(Dataset[int]):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> int:
+        return random.noted  # type: ignore[attr-defined, no-any-return]
+
+
+def refuse(worker: int) -> None:
+    raise OSError("not today")
+
+
+def test_worker_init_fn() -> None:
+    loader = DataLoader(Noted(), num_workers=2, worker_init_fn=note, timeout=SECONDS)
+    assert [batch.item() for batch in loader] == [0, 1, 0, 1]
+    with pytest.raises(OSError, match="not today") as caught:
+        next(iter(DataLoader(Noted(), num_workers=1, worker_init_fn=refuse, timeout=SECONDS)))
+    assert caught.value.__notes__[0] == "raised by worker_init_fn"
+
+
+def test_the_program_sees_no_worker() -> None:
+    assert get_worker_info() is None
+    assert read(0)[0]["worker"].tolist() == [-1] * 8
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_empty_datasets(num_workers: int) -> None:
+    for dataset in ([], TensorDataset(np.zeros((0, 3)))):
+        for shuffle in (False, True):
+            assert list(DataLoader(dataset, 4, shuffle=shuffle, num_workers=num_workers)) == []
+
+
+def test_stop_iteration_in_a_dataset_does_not_end_the_pass() -> None:
+    for num_workers in (0, 1):
+        with pytest.raises(RuntimeError, match=r"Broken.__getitem__ raised StopIteration"):
+            list(DataLoader(Broken(StopIteration()), num_workers=num_workers))
+
+
+def test_an_error_of_collation_names_the_samples() -> None:
+    class Ragged(Dataset[Any]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            return np.zeros(2 + index % 2)
+
+    for num_workers in (0, 1):
+        with pytest.raises(
+            RuntimeError, match=r"\(2,\) \(in the batch at 1\); |\(3,\) \(in the batch at 0\)"
+        ) as caught:
+            list(DataLoader(Ragged(), batch_sampler=[[3, 2]], num_workers=num_workers))
+        assert caught.value.__notes__[0] == "while collating the samples at indices [3, 2] of the dataset"
+
+
+def test_tensors_come_as_they_are(fb: Any) -> None:
+    class Tensors(Dataset[Any]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> Any:
+            return fb.full((100, 100), index), fb.tensor([1.5], dtype=fb.bfloat16), fb.ones(3, requires_grad=True)
+
+    for number, (whole, half, leaf) in enumerate(DataLoader(Tensors(), batch_size=None, num_workers=2)):
+        assert whole.shape == (100, 100) and (whole == number).all() and whole.dtype == fb.int64
+        assert half.dtype == fb.bfloat16 and half.item() == 1.5
+        assert leaf.requires_grad and leaf.is_leaf
+    for batch in DataLoader(TensorDataset(fb.arange(40000).view(4, 10000)), 2, num_workers=1):
+        assert batch[0].shape == (2, 10000)

@@ -1,0 +1,138 @@
+"""Random numbers of samples: from the pass and the index, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flambeau.data import DataLoader, Dataset, Subset, TensorDataset
+
+
+class Drawing(Dataset[Any]):
+    """Samples of their index and random numbers, from some index on."""
+
+    def __init__(self, draw: Callable[[], float], first: int = 0) -> None:
+        self.draw = draw
+        self.first = first
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, index: int) -> tuple[int, float]:
+        self.read.append(index)
+        return index, self.draw() if index >= self.first else 0.0
+
+
+DRAWS = [random.random, np.random.rand, lambda: np.random.randn() + random.gauss()]
+
+
+def by_index(loader: DataLoader[Any]) -> dict[int, float]:
+    columns = [(indices.tolist(), numbers.tolist()) for indices, numbers in loader]
+    return {index: number for batch in columns for index, number in zip(*batch, strict=True)}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("first", [0, 5, 17])
+def test_neither_order_nor_batches_nor_workers_matter(draw: Callable[[], float], first: int) -> None:
+    expected = by_index(DataLoader(Drawing(draw, first), 1, generator=3))
+    assert len(set(expected.values())) == 24 - first + (first > 0)
+    for options in ({"batch_size": 5}, {"batch_size": 4, "shuffle": True}, {"batch_size": 3, "num_workers": 2}):
+        assert by_index(DataLoader(Drawing(draw, first), generator=3, **options)) == expected
+
+
+def test_flambeau_numbers(fb: ModuleType) -> None:
+    expected = by_index(DataLoader(Drawing(lambda: fb.rand(()).item()), 1, generator=3))
+    assert len(set(expected.values())) == 24
+    loader = DataLoader(Drawing(lambda: fb.rand(()).item()), 5, generator=3, num_workers=2, shuffle=True)
+    assert by_index(loader) == expected
+
+
+def test_a_pass_differs_from_the_next_and_from_another_seed() -> None:
+    loader = DataLoader(Drawing(random.random), 4, generator=3)
+    first, second = by_index(loader), by_index(loader)
+    third = by_index(DataLoader(Drawing(random.random), 4, generator=4))
+    assert not set(first.values()) & set(second.values()) and not set(first.values()) & set(third.values())
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("first", [0, 5])
+def test_the_generators_of_the_program_are_left_alone(draw: Callable[[], float], first: int) -> None:
+    def numbers() -> tuple[float, float, float]:
+        return random.random(), np.random.rand(), random.gauss(0, 1)
+
+    random.seed(1)
+    np.random.seed(1)
+    expected = [numbers() for _ in range(7)]
+    random.seed(1)
+    np.random.seed(1)
+    found = [numbers()] + [numbers() for _ in DataLoader(Drawing(draw, first), 4, generator=0)]
+    assert found == expected
+
+
+def test_what_draws_nothing_is_read_once() -> None:
+    dataset = Drawing(lambda: 0.0)
+    list(DataLoader(dataset, 4))
+    assert dataset.read == list(range(24))
+
+
+def test_what_draws_from_the_beginning_is_read_once() -> None:
+    dataset = Drawing(random.random)
+    list(DataLoader(dataset, 4))
+    assert dataset.read == list(range(24))
+
+
+def test_what_draws_later_is_read_again_from_that_batch_on() -> None:
+    dataset = Drawing(random.random, first=10)
+    loader = DataLoader(dataset, 4)
+    list(loader)
+    assert dataset.read == [*range(12), *range(8, 24)]
+    dataset.read.clear()
+    list(loader)
+    assert dataset.read == list(range(24))
+
+
+def test_a_collate_function_that_draws() -> None:
+    def mix(samples: Sequence[Any]) -> list[float]:
+        return [len(samples), random.random()]
+
+    expected = list(DataLoader(TensorDataset(np.arange(9)), 2, collate_fn=mix, generator=1))
+    assert len({number for _, number in expected}) == 5
+    assert list(DataLoader(TensorDataset(np.arange(9)), 2, collate_fn=mix, generator=1, num_workers=2)) == expected
+
+
+def test_a_subset_counts_by_its_own_indices() -> None:
+    subset = Subset(Drawing(random.random), [7, 3, 5])
+    expected = list(by_index(DataLoader(Drawing(random.random), 1, generator=2)).values())[:3]
+    assert list(by_index(DataLoader(subset, 3, generator=2)).values()) == expected
+
+
+def test_an_error_while_drawing_is_raised_with_the_numbers_of_its_sample() -> None:
+    class Failing(Drawing):
+        def __getitem__(self, index: int) -> Any:
+            if index == 9:
+                raise ValueError(str(random.random()))
+            return index, 0.0
+
+    messages = set()
+    for options in ({"batch_size": 1}, {"batch_size": 4}, {"batch_size": 4, "num_workers": 2}):
+        with pytest.raises(ValueError, match=r"0\.\d+") as caught:
+            list(DataLoader(Failing(random.random), generator=2, **options))
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+def test_keys_of_any_type() -> None:
+    class Keyed(Dataset[Any]):
+        def __getitem__(self, key: str) -> tuple[int, float]:
+            return ord(key), random.random()
+
+    def read(num_workers: int) -> dict[int, float]:
+        return by_index(DataLoader(Keyed(), 2, sampler=list("abcd"), generator=1, num_workers=num_workers))
+
+    assert read(0) == read(2) and len(set(read(0).values())) == 4
