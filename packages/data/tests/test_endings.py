@@ -81,8 +81,8 @@ def test_workers_end_with_a_killed_loader(arguments: list[str]) -> None:
     workers = workers_of(process)
     assert len(workers) == 2 and all(map(is_running, workers))
     process.kill()
-    process.communicate()
     wait_until(lambda: not any(map(is_running, workers)))
+    process.communicate()
 
 
 @pytest.mark.parametrize("then", ["time.sleep(1000)", "list(batches)"])

@@ -57,3 +57,7 @@ def test_workers_read_the_same_memory(method: str) -> None:
     names = [name for batch in loader for name in batch[0]]
     assert names == [f"{number}.png" for number in range(100)]
     assert names == list(loader.dataset.names)
+    batches = iter(loader)
+    loader.dataset.names._items[0] = ord("X")  # behind its back: whoever reads the same memory sees it
+    loader.dataset.names._items[-5] = ord("X")
+    assert [name for batch in batches for name in batch[0]][-1] == "9X.png"

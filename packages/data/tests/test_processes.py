@@ -181,7 +181,15 @@ def test_an_exception_comes_in_its_own_type_with_its_story() -> None:
     class LocalError(ValueError):
         pass
 
-    for error in (IndexError("out"), KeyError("key"), TwoPartError("a", "b"), LocalError("here"), OSError(2, "gone")):
+    undecodable = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
+    for error in (
+        IndexError("out"),
+        KeyError("key"),
+        TwoPartError("a", "b"),
+        LocalError("here"),
+        OSError(2, "gone"),
+        undecodable,
+    ):
         with pytest.raises(type(error)) as caught:
             list(DataLoader(Broken(error), num_workers=2, timeout=SECONDS))
         assert type(caught.value) is type(error) and str(caught.value) == str(error)
@@ -261,6 +269,15 @@ def test_segments_are_used_again() -> None:
         segments = [len(reader._segments) for reader in loader._workers._readers]  # type: ignore[union-attr]
         counts.append((segments, len(os.listdir("/proc/self/fd"))))
     assert max(counts[-1][0]) <= 6 and counts[1] == counts[-1]
+
+
+def test_no_descriptor_is_left_open() -> None:
+    def count() -> int:
+        list(DataLoader(TensorDataset(IMAGES), 4, num_workers=2, timeout=SECONDS))
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    assert count() == count() == count()
 
 
 def test_samples_may_grow_and_shrink() -> None:

@@ -1,0 +1,126 @@
+"""Segments: how they are filled, handed over, read and used again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flambeau.data import _shared_memory
+from flambeau.data._shared_memory import Reader, Writer
+
+FLOAT = np.dtype(np.float64)
+
+
+@pytest.fixture
+def writer() -> Iterator[Writer]:
+    yield Writer()
+    del _shared_memory._local.writer
+
+
+def bytes_of(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1).view(np.uint8)
+
+
+def hand_over(writer: Writer, buffers: list[np.ndarray], reader: Reader) -> tuple[int, list[np.ndarray]]:
+    """Place buffers, emptying the list, and read them on the other side."""
+    layout = writer.place(buffers)
+    buffers.clear()
+    segment = writer.finish()
+    descriptor = None if segment.descriptor is None else os.dup(segment.descriptor)
+    segment.close_descriptor()
+    dropped, writer.dropped = writer.dropped, []
+    reader.open(segment.number, descriptor, segment.size, dropped)
+    return segment.number, reader.buffers(segment.number, layout)
+
+
+def test_what_is_written_is_read(writer: Writer) -> None:
+    reader = Reader(4)
+    for number in range(3):
+        writer.begin()
+        inside = writer.empty((100, 50), FLOAT)
+        assert inside is not None
+        inside[...] = number
+        outside = np.arange(10) + number
+        empty = np.zeros((0,), np.uint8)
+        buffers = [bytes_of(outside), bytes_of(inside), empty]
+        del inside
+        _, found = hand_over(writer, buffers, reader)
+        assert found[0].view(np.int64).tolist() == outside.tolist() and len(found[2]) == 0
+        assert (found[1].view(np.float64) == number).all()
+        assert all(buffer.ctypes.data % 64 == 0 for buffer in found[:2])
+
+
+def test_a_segment_is_used_again_when_nobody_reads_it(writer: Writer) -> None:
+    reader, numbers, held = Reader(4), [], []
+    for _ in range(6):
+        writer.release(reader.take_released())
+        writer.begin()
+        number, found = hand_over(writer, [np.ones(50000, np.uint8)], reader)
+        numbers.append(number)
+        held = [*held, found][-2:]
+    assert numbers == [1, 2, 3, 1, 2, 3] or sorted(set(numbers)) == [1, 2, 3]
+    view = held[-1][0][10:20]
+    held.clear()
+    del found
+    assert numbers[-1] not in reader.take_released()  # a view of it lives
+    del view
+    assert numbers[-1] in reader.take_released()
+
+
+def test_what_the_worker_keeps_is_not_shared(writer: Writer) -> None:
+    reader = Reader(4)
+    writer.begin()
+    kept = writer.empty((100, 50), FLOAT)
+    assert kept is not None
+    kept[...] = 1
+    _, (found,) = hand_over(writer, [bytes_of(kept)], reader)
+    assert (found.view(np.float64) == 1).all()
+    found[...] = 0
+    assert (kept == 1).all()
+
+
+def test_beyond_what_may_be_held_batches_are_copied(writer: Writer) -> None:
+    reader, held = Reader(2), []
+    for number in range(5):
+        writer.release(reader.take_released())
+        writer.begin()
+        held.append(hand_over(writer, [np.full(50000, number, np.uint8)], reader)[1][0])
+    assert [array.base is None for array in held] == [False, False, True, True, True]
+    assert [array[0] for array in held] == [0, 1, 2, 3, 4] and len(reader._segments) == 3
+
+
+def test_segments_grow_with_the_batches(writer: Writer) -> None:
+    reader = Reader(4)
+    for size in (20000, 500000, 20000, 500000):
+        writer.release(reader.take_released())
+        writer.begin()
+        _, (found,) = hand_over(writer, [np.ones(size, np.uint8)], reader)
+        assert len(found) == size and found.all()
+        del found
+    assert len(reader._segments) == 1  # the small one was dropped on both sides
+
+
+def test_a_batch_that_fails_costs_nothing(writer: Writer) -> None:
+    reader = Reader(4)
+    for _ in range(3):
+        writer.begin()
+        assert writer.empty((100, 50), FLOAT) is not None
+    number, _ = hand_over(writer, [np.ones(40000, np.uint8)], reader)
+    assert number == 1
+
+
+def test_without_room_there_is_an_error(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    writer.begin()
+    assert writer.empty((100, 50), FLOAT) is None
+    with pytest.raises(OSError, match="No space left"):
+        writer.place([np.ones(40000, np.uint8)])
+    assert len(os.listdir("/proc/self/fd")) == descriptors
