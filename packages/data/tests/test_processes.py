@@ -182,14 +182,8 @@ def test_an_exception_comes_in_its_own_type_with_its_story() -> None:
         pass
 
     undecodable = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text")
-    for error in (
-        IndexError("out"),
-        KeyError("key"),
-        TwoPartError("a", "b"),
-        LocalError("here"),
-        OSError(2, "gone"),
-        undecodable,
-    ):
+    own = TwoPartError("a", "b"), LocalError("here")
+    for error in (IndexError("out"), KeyError("key"), *own, OSError(2, "gone"), undecodable):
         with pytest.raises(type(error)) as caught:
             list(DataLoader(Broken(error), num_workers=2, timeout=SECONDS))
         assert type(caught.value) is type(error) and str(caught.value) == str(error)
