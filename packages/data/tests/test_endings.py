@@ -32,25 +32,30 @@ SCRIPT = """
 
         def __getitem__(self, index):
             if index >= 4 and "slow" in sys.argv:
+                print(os.getpid(), flush=True)
                 time.sleep({seconds})
             return np.zeros((100, 100)), os.getpid()
 
     if __name__ == "__main__":
         batches = iter(DataLoader(Images(), 1, num_workers=2))
-        print(*(next(batches)[1].item() for _ in range(2)), flush=True)
+        for _ in range(2):
+            worker = next(batches)[1].item()
+            if "slow" not in sys.argv:
+                print(worker, flush=True)
         {then}
 """
 
 
 def script(then: str, *arguments: str) -> subprocess.Popen[str]:
     code = textwrap.dedent(SCRIPT).format(then=then, seconds=SECONDS)
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True}
     return subprocess.Popen([sys.executable, "-c", code, *arguments], **pipes, start_new_session=True)
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The process ids of both, when they are asleep in the middle of a sample if that is slow."""
     assert process.stdout is not None
-    return [int(pid) for pid in process.stdout.readline().split()]
+    return [int(process.stdout.readline()) for _ in range(2)]
 
 
 def is_running(pid: int) -> bool:
@@ -89,7 +94,6 @@ def test_workers_end_with_a_killed_loader(arguments: list[str]) -> None:
 def test_ctrl_c_ends_at_once(then: str) -> None:
     process = script(then, "slow")
     workers = workers_of(process)
-    time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=SECONDS / 2)
     assert process.returncode == -signal.SIGINT and errors.rstrip().endswith("KeyboardInterrupt")
@@ -97,11 +101,14 @@ def test_ctrl_c_ends_at_once(then: str) -> None:
     assert not any(map(is_running, workers))
 
 
-@pytest.mark.parametrize("then", ["sys.exit(3)", "raise SystemExit(3)", "list(batches); sys.exit(3)"])
-def test_an_exit_ends_the_workers(then: str) -> None:
-    process = script(then, *(["slow"] if "list" not in then else []))
+@pytest.mark.parametrize(
+    ("then", "arguments"),
+    [("sys.exit(3)", []), ("list(batches); sys.exit(3)", []), ("sys.stdin.readline(); sys.exit(3)", ["slow"])],
+)
+def test_an_exit_ends_the_workers(then: str, arguments: list[str]) -> None:
+    process = script(then, *arguments)
     workers = workers_of(process)
-    _, errors = process.communicate(timeout=SECONDS / 2)
+    _, errors = process.communicate("\n", timeout=SECONDS / 2)
     assert (process.returncode, errors) == (3, "")
     assert not any(map(is_running, workers))
 
