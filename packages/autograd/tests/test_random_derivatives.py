@@ -5,6 +5,7 @@ import pytest
 from scipy import special
 
 import flambeau as fb
+from flambeau._core import _standard_log_gamma
 
 
 def moved(concentration, sample, step):
@@ -23,6 +24,24 @@ def test_standard_gamma(concentration):
     usable = z > 1e-200
     want = np.array([(moved(concentration, v, h) - moved(concentration, v, -h)) / (2 * h) for v in z])
     np.testing.assert_allclose(alpha.grad.numpy()[usable], want[usable], rtol=2e-6)
+
+
+@pytest.mark.parametrize("concentration", [1e-3, 0.5, 3.0, 300.0, 3e4])
+def test_logarithms_of_gamma_numbers(concentration):
+    """As that of the number itself, divided by it; tiny ones have the distribution function ``z**a / gamma(a + 1)``."""
+    alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
+    sample = _standard_log_gamma(alpha)
+    sample.sum().backward()
+    log_z = sample.detach().numpy()
+    if concentration < 0.01:
+        want = (special.digamma(concentration + 1) - log_z) / concentration
+        np.testing.assert_allclose(alpha.grad.numpy()[log_z < -30], want[log_z < -30], rtol=1e-9)
+    else:
+        z = np.exp(log_z)
+        h = 1e-5 * concentration
+        want = np.array([(moved(concentration, v, h) - moved(concentration, v, -h)) / (2 * h * v) for v in z])
+        usable = z > 1e-200
+        np.testing.assert_allclose(alpha.grad.numpy()[usable], want[usable], rtol=2e-6)
 
 
 def test_dirichlet_sums_to_one_whatever_the_concentrations():

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "factory.h"
+#include "flambeau/gamma_variates.h"
 
 namespace flambeau::python {
 
@@ -170,12 +171,13 @@ void bind_samplers() {
       standard_gamma);
   def("_sample_dirichlet(input, generator=None)", kPrivate,
       "Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.\n\n"
+      "No coordinate is 0 or 1, however small the concentrations.\n\n"
       "Gradient: that of the gamma numbers they are made of.",
-      [](const Tensor& concentration, Generator* g) {
-        require(concentration.dim() > 0, "_sample_dirichlet: the concentrations need a dimension");
-        const Tensor weights = standard_gamma(concentration, g);
-        return div(weights, sum(weights, Shape{-1}, true, {}));
-      });
+      sample_dirichlet);
+  def("_standard_log_gamma(input, generator=None)", kPrivate,
+      "The logarithms of gamma numbers with the concentrations in input and rate 1; float64.\n\n"
+      "They do not underflow where the concentration is small.\n\nGradient: implicit reparameterisation.",
+      standard_log_gamma);
 }
 
 // Fills and returns the tensor it is the method of.

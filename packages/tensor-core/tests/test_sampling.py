@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 import flambeau as fb
+from flambeau._core import _standard_log_gamma
 
 N = 60_000
 
@@ -89,6 +90,26 @@ def test_binomial_at_the_ends():
 def test_standard_gamma(concentration):
     x = fb._standard_gamma(fb.full((N,), concentration, dtype=fb.float64), generator=generator()).numpy()
     assert stats.kstest(x, stats.gamma(concentration).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("concentration", [1e-4, 0.3, 1.0, 60.0, 5e3])
+def test_logarithms_of_gamma_numbers(concentration):
+    """``gamma(a) = gamma(a + 1) u**(1 / a)``: of a small one nearly all that counts is ``log(u) / a``."""
+    concentrations = fb.full((N,), concentration)
+    x = _standard_log_gamma(concentrations, generator=generator()).numpy()
+    assert x.dtype == np.float64
+    if concentration < 1e-3:
+        assert stats.kstest(-x * concentration, stats.expon.cdf).pvalue > 1e-3
+    else:
+        assert stats.kstest(np.exp(x), stats.gamma(concentrations[0].item()).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.bfloat16])
+def test_dirichlet_of_tiny_concentrations_draws_corners(dtype):
+    x = fb._sample_dirichlet(fb.full((N, 3), 1e-3, dtype=dtype), generator=generator())
+    assert x.dtype == dtype and x.min() > 0 and x.max() < 1
+    assert (x.max(-1).values > 0.98).double().mean() > 0.98
+    assert stats.chisquare(np.bincount(x.argmax(-1).numpy())).pvalue > 1e-3
 
 
 def test_dirichlet():

@@ -1,5 +1,7 @@
 """Limits of the numeric types: ``finfo`` and ``iinfo``."""
 
+from typing import Any, Self
+
 from flambeau import _core
 
 # bits, mantissa bits (without the hidden one), largest exponent
@@ -22,6 +24,9 @@ def _require_dtype(function: str, dtype: object) -> None:
         )
 
 
+_MADE: dict[_core.dtype, Any] = {}
+
+
 class finfo:
     """Limits of a floating dtype or a complex one's parts: bits, eps, max, min, tiny, smallest_normal, resolution.
 
@@ -30,13 +35,29 @@ class finfo:
     1.1920928955078125e-07
     """
 
-    def __init__(self, type: _core.dtype | None = None) -> None:
+    bits: int
+    eps: float
+    max: float
+    min: float
+    tiny: float
+    smallest_normal: float
+    resolution: float
+    dtype: str
+
+    def __new__(cls, type: _core.dtype | None = None) -> Self:
+        """One object for each dtype: it is asked for in inner loops."""
         if type is None:
             type = _core.get_default_dtype()
         _require_dtype("finfo", type)
-        if not (type.is_floating_point or type.is_complex):
-            raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
-        real = type.to_real()
+        made = _MADE.get(type)
+        if made is None:
+            if not (type.is_floating_point or type.is_complex):
+                raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
+            made = _MADE[type] = super().__new__(cls)
+            made._measure(type.to_real())
+        return made
+
+    def _measure(self, real: _core.dtype) -> None:
         self.bits, mantissa, exponent = _FLOATS[real]
         self.eps = 2.0**-mantissa
         self.max = (2.0 - self.eps) * 2.0**exponent
@@ -44,6 +65,9 @@ class finfo:
         self.tiny = self.smallest_normal = 2.0 ** (1 - exponent)
         self.resolution = float(f"1e-{int(mantissa * 0.30103)}")
         self.dtype = _name(real)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return finfo, (getattr(_core, self.dtype),)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, finfo) and self.dtype == other.dtype

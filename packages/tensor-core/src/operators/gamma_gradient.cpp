@@ -2,6 +2,7 @@
 // reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498), dz/da = -(dP/da)(a, z) / density(a, z).
 #include <cmath>
 
+#include "flambeau/gamma_variates.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 
@@ -16,10 +17,10 @@ double digamma(double x) {  // x >= 1: recurrence to 10 and beyond, then the asy
   return shift + std::log(x) - 0.5 / x - s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240 - s / 132))));
 }
 
-// P = e**-z sum z**(a + k) / gamma(a + k + 1), differentiated term by term and divided by the density.
-double by_series(double a, double z) {
-  const double log_z = std::log(z);
-  double weight = z / a, psi = digamma(a + 1), sum = 0;
+// d log z / da. P = e**-z sum z**(a + k) / gamma(a + k + 1), differentiated term by term, divided by z and the density.
+double by_series(double a, double log_z) {
+  const double z = std::exp(log_z);
+  double weight = 1 / a, psi = digamma(a + 1), sum = 0;
   for (int k = 0; k < 100'000; ++k) {
     const double term = weight * (log_z - psi);
     sum += term;
@@ -32,8 +33,8 @@ double by_series(double a, double z) {
 
 // For large a, z = a lambda(eta) with eta = eta0 + epsilon(eta0) / a and eta0 sqrt(a) fixed: Temme 1992, "Asymptotic
 // inversion of incomplete gamma functions", to first order.
-double by_inversion(double a, double z) {
-  const double lambda = z / a, mu = lambda - 1;
+double by_inversion(double a, double log_z) {
+  const double lambda = std::exp(log_z) / a, mu = lambda - 1;
   double half_square = mu - std::log1p(mu);
   if (std::abs(mu) < 0.02) {  // without the cancellation
     half_square = 0;
@@ -47,32 +48,45 @@ double by_inversion(double a, double z) {
   double eta0 = eta;
   for (int step = 0; step < 3; ++step) eta0 = eta - epsilon(eta0) / a;
   const double slope = -eta0 / (2 * a) * (1 + (1.0 / 36 + eta0 / 810) / a) - epsilon(eta0) / (a * a);
-  return lambda + a * lambda * ratio * slope;
+  return 1 / a + ratio * slope;
 }
 
-}  // namespace
+double log_slope(double a, double log_z) { return a > 1000 ? by_inversion(a, log_z) : by_series(a, log_z); }
 
-Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample) {
-  require(concentration.shape() == sample.shape(), "_standard_gamma_grad: the shapes differ: ", concentration.shape(),
-          " and ", sample.shape());
+// slope(concentration, sample) of each element, in float64; recorded so that differentiating it raises.
+template <class F>
+Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sample, F&& slope) {
+  require(concentration.shape() == sample.shape(), name, ": the shapes differ: ", concentration.shape(), " and ",
+          sample.shape());
   Tensor out;
   {
     NoRecording off;
     const Tensor alphas = contiguous(to(concentration, Dtype::float64)),
                  samples = contiguous(to(sample, Dtype::float64));
-    const Tensor slopes = empty(sample.shape(), Dtype::float64);
+    const Tensor result = empty(sample.shape(), Dtype::float64);
     const double *a = alphas.data<double>(), *z = samples.data<double>();
-    double* to_ = slopes.data<double>();
-    parallel_for(slopes.numel(), 256, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to_[i] = a[i] > 1000 ? by_inversion(a[i], z[i]) : by_series(a[i], z[i]);
+    double* to_ = result.data<double>();
+    parallel_for(result.numel(), 256, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to_[i] = slope(a[i], z[i]);
     });
-    out = to(slopes, sample.dtype());
+    out = to(result, sample.dtype());
   }
   if (recording(concentration, sample))
-    record("StandardGammaGrad", out, {&concentration, &sample}, {}, [](const Context&) {
-      detail::raise<NotImplementedError>("the derivative of _standard_gamma is not differentiable itself");
+    record("StandardGammaGrad", out, {&concentration, &sample}, {}, [name](const Context&) {
+      detail::raise<NotImplementedError>("the derivative of ", name, " is not differentiable itself");
     });
   return out;
+}
+
+}  // namespace
+
+Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample) {
+  return slopes("_standard_gamma", concentration, sample,
+                [](double a, double z) { return z * log_slope(a, std::log(z)); });
+}
+
+Tensor standard_log_gamma_grad(const Tensor& concentration, const Tensor& log_sample) {
+  return slopes("_standard_log_gamma", concentration, log_sample, log_slope);
 }
 
 }  // namespace flambeau

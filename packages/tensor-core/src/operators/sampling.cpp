@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "flambeau/gamma_variates.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/random_stream.h"
@@ -109,20 +110,36 @@ double binomial_one(ElementStream& stream, double n, double p) {
   return k;
 }
 
-// Marsaglia and Tsang 2000, "A simple method for generating gamma variables"; below 1 by gamma(a + 1) * u**(1 / a).
-double gamma_one(ElementStream& stream, double concentration) {
-  if (std::isnan(concentration) || concentration <= 0) return concentration;
-  if (std::isinf(concentration)) return concentration;
-  const bool below = concentration < 1;
-  const double scale = below ? std::pow(stream.uniform(), 1 / concentration) : 1, d = concentration + below - 1.0 / 3,
-               c = 1 / std::sqrt(9 * d);
+// Marsaglia and Tsang 2000, "A simple method for generating gamma variables", for concentrations of at least 1.
+double gamma_from_one(ElementStream& stream, double concentration) {
+  const double d = concentration - 1.0 / 3, c = 1 / std::sqrt(9 * d);
   for (;;) {
     const double x = stream.normal(), w = 1 + c * x;
     if (w <= 0) continue;
     const double v = w * w * w, u = stream.uniform(), square = x * x;
-    if (u < 1 - 0.0331 * square * square || std::log(u) < 0.5 * square + d * (1 - v + std::log(v)))
-      return d * v * scale;
+    if (u < 1 - 0.0331 * square * square || std::log(u) < 0.5 * square + d * (1 - v + std::log(v))) return d * v;
   }
+}
+
+// Below 1 by gamma(a + 1) * u**(1 / a).
+double gamma_one(ElementStream& stream, double concentration) {
+  if (std::isnan(concentration) || concentration <= 0 || std::isinf(concentration)) return concentration;
+  if (concentration >= 1) return gamma_from_one(stream, concentration);
+  const double scale = std::pow(stream.uniform(), 1 / concentration);
+  return scale * gamma_from_one(stream, concentration + 1);
+}
+
+double log_gamma_one(ElementStream& stream, double concentration) {
+  if (!(concentration > 0 && std::isfinite(concentration))) return std::log(concentration);
+  if (concentration >= 1) return std::log(gamma_from_one(stream, concentration));
+  const double log_scale = std::log(stream.uniform()) / concentration;
+  return log_scale + std::log(gamma_from_one(stream, concentration + 1));
+}
+
+// The smallest positive number that dtype holds with all its digits.
+double smallest_normal(Dtype dtype) {
+  if (dtype == Dtype::float64) return std::numeric_limits<double>::min();
+  return dtype == Dtype::float16 ? 0x1p-14 : double(std::numeric_limits<float>::min());
 }
 
 }  // namespace
@@ -165,9 +182,7 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
                                concentration.dtype());
   const Tensor alphas = in_double(concentration);
   const double* a = alphas.data<double>();
-  const double tiny = concentration.dtype() == Dtype::float64   ? std::numeric_limits<double>::min()
-                      : concentration.dtype() == Dtype::float16 ? 0x1p-14
-                                                                : double(std::numeric_limits<float>::min());
+  const double tiny = smallest_normal(concentration.dtype());
   Tensor out =
       sample_each(concentration.shape(), concentration.dtype(), generator, [=](ElementStream& stream, int64_t i) {
         const double value = gamma_one(stream, a[i]);
@@ -177,6 +192,32 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
     record("StandardGamma", out, {&concentration}, {&concentration, &out},
            [](const Context& c) { c.set(0, mul(c.gradient(), standard_gamma_grad(c.saved(0), c.saved(1)))); });
   return out;
+}
+
+Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
+  require<NotImplementedError>(is_floating(concentration.dtype()),
+                               "_standard_log_gamma is implemented for floating-point tensors, got ",
+                               concentration.dtype());
+  const Tensor alphas = to(concentration, Dtype::float64), drawn = in_double(concentration);
+  const double* a = drawn.data<double>();
+  Tensor out = sample_each(concentration.shape(), Dtype::float64, generator,
+                           [=](ElementStream& stream, int64_t i) { return log_gamma_one(stream, a[i]); });
+  if (recording(alphas))
+    record("StandardLogGamma", out, {&alphas}, {&alphas, &out},
+           [](const Context& c) { c.set(0, mul(c.gradient(), standard_log_gamma_grad(c.saved(0), c.saved(1)))); });
+  return out;
+}
+
+Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
+  require(concentration.dim() > 0, "_sample_dirichlet: the concentrations need a dimension");
+  const Dtype dtype = concentration.dtype();
+  const Tensor point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
+  // Where a density may be infinite or none: not at 0, and not at 1 but for its last digit.
+  const double last = dtype == Dtype::float64   ? 0x1p-53
+                      : dtype == Dtype::float32 ? 0x1p-24
+                      : dtype == Dtype::float16 ? 0x1p-11
+                                                : 0x1p-8;
+  return clamp_max(clamp_min(point, smallest_normal(dtype)), 1 - last);
 }
 
 }  // namespace flambeau

@@ -46,18 +46,18 @@ class LKJCholesky(Distribution):
         new.dim = self.dim
         return new
 
-    @no_grad()
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
         """Row i is a direction in i dimensions times the root of a beta number, completed to length 1."""
-        shape = self._extended_shape(sample_shape)
-        eta = self.concentration.unsqueeze(-1)
-        below = fb.arange(1, self.dim, dtype=eta.dtype, device=eta.device)
-        square = Beta(below / 2, eta + (self.dim - 1 - below) / 2, validate_args=False).sample(sample_shape)
-        normal = fb.randn(shape, dtype=eta.dtype, device=eta.device).tril(-1)[..., 1:, :]
-        rows = square.sqrt().unsqueeze(-1) * normal / normal.norm(dim=-1, keepdim=True)
-        rows = fb.cat([fb.zeros_like(rows[..., :1, :]), rows], -2)
-        rest = (1 - rows.square().sum(-1)).clamp(min=fb.finfo(rows.dtype).tiny)
-        return rows + rest.sqrt().diag_embed()
+        with no_grad():
+            shape = self._extended_shape(sample_shape)
+            eta = self.concentration.unsqueeze(-1)
+            below = fb.arange(1, self.dim, dtype=eta.dtype, device=eta.device)
+            square = Beta(below / 2, eta + (self.dim - 1 - below) / 2, validate_args=False).sample(sample_shape)
+            normal = fb.randn(shape, dtype=eta.dtype, device=eta.device).tril(-1)[..., 1:, :]
+            rows = square.sqrt().unsqueeze(-1) * normal / normal.norm(dim=-1, keepdim=True)
+            rows = fb.cat([fb.zeros_like(rows[..., :1, :]), rows], -2)
+            rest = (1 - rows.square().sum(-1)).clamp(min=fb.finfo(rows.dtype).tiny)
+            return rows + rest.sqrt().diag_embed()
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -97,14 +97,14 @@ class MixtureSameFamily(Distribution):
         log_probs = self._component_distribution.log_prob(self._spread(value))
         return (log_probs + self._mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
-    @no_grad()
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        component = self._mixture_distribution.sample(sample_shape)
-        values = self._component_distribution.sample(sample_shape)
-        index = component.reshape(component.shape + (1,) * (1 + self._event_ndims))
-        dim = -1 - self._event_ndims
-        index = index.expand(component.shape + (1,) + self._event_shape)
-        return values.gather(values.dim() + dim, index).squeeze(dim)
+        with no_grad():
+            component = self._mixture_distribution.sample(sample_shape)
+            values = self._component_distribution.sample(sample_shape)
+            index = component.reshape(component.shape + (1,) * (1 + self._event_ndims))
+            dim = -1 - self._event_ndims
+            index = index.expand(component.shape + (1,) + self._event_shape)
+            return values.gather(values.dim() + dim, index).squeeze(dim)
 
     def __repr__(self) -> str:
         return f"MixtureSameFamily(\n  {self._mixture_distribution},\n  {self._component_distribution})"

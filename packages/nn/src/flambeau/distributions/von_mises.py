@@ -60,11 +60,11 @@ class VonMises(Distribution):
         excess = (value - self.loc).cos() - 1
         return self.concentration * excess - math.log(2 * math.pi) - fb.special.i0e(self.concentration).log()
 
-    @no_grad()
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        shape = self._extended_shape(sample_shape)
-        angle = _centred(self.concentration.double().expand(shape)) + self.loc.double()
-        return ((angle + math.pi) % (2 * math.pi) - math.pi).to(self.loc.dtype)
+        with no_grad():
+            shape = self._extended_shape(sample_shape)
+            angle = _centred(self.concentration.double().expand(shape)) + self.loc.double()
+            return ((angle + math.pi) % (2 * math.pi) - math.pi).to(self.loc.dtype)
 
 
 def _centred(concentration: Tensor) -> Tensor:
