@@ -447,6 +447,15 @@ def test_whole_modules_are_refused_with_advice():
         load(THEIRS["module"])
 
 
+def test_whole_modules_are_loaded_where_they_are_trusted():
+    nn = pytest.importorskip("flambeau.nn")
+    model = load(THEIRS["module"], weights_only=False)
+    assert type(model) is nn.Sequential
+    assert repr(model) == repr(nn.Sequential(nn.Linear(1, 1), nn.ReLU()))
+    assert model(fb.tensor([[1.0], [0.25]])).tolist() == [[1.0], [0.0]]
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+
+
 # --- damage ---
 
 

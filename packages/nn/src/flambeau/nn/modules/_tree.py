@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from flambeau import Tensor
 
 from ..parameter import Buffer, Parameter
+from ._foreign_state import is_foreign, translated
 
 if TYPE_CHECKING:
     from .module import Module
@@ -174,7 +175,7 @@ class Tree:
         return {name: value.copy() if name in _REGISTRY_NAMES else value for name, value in vars(self).items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        vars(self).update(translated(self, state) if is_foreign(state) else state)
 
     # Walking
 

@@ -62,12 +62,18 @@ class RNNBase(Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self._directions = 2 if bidirectional else 1
-        self._output_size = proj_size or hidden_size
         for layer in range(num_layers):
             for suffix in ("", "_reverse")[: self._directions]:
                 self._add_weights(layer, suffix, {"device": device, "dtype": dtype})
         self.reset_parameters()
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def _output_size(self) -> int:
+        return self.proj_size or self.hidden_size
 
     def _add_weights(self, layer: int, suffix: str, options: dict[str, Any]) -> None:
         rows = GATES[self.mode] * self.hidden_size

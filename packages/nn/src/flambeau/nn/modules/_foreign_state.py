@@ -1,0 +1,41 @@
+"""The attributes of a module that PyTorch pickled whole, as the module here has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
+_HOOK_TABLES = (
+    *("_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks"),
+    *("_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"),
+)
+_OF_HOOKS = (
+    *("_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs"),
+    "_is_full_backward_hook",
+)
+
+HAS_HOOKS = (
+    "{kind}: PyTorch pickled it with hooks ({table}), which are not taken over; save its state_dict() there, or remove "
+    "the hooks first"
+)
+
+
+def is_foreign(state: dict[str, Any]) -> bool:
+    """Whether the attributes are those of one of PyTorch's modules."""
+    return "_parameters" in state and "_backward_hooks" in state
+
+
+def translated(module: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes as the module here has them: registered values are attributes as well, hooks are elsewhere.
+
+    Raises: RuntimeError if there are hooks, which cannot be taken over.
+    """
+    for table in _HOOK_TABLES:
+        if state.get(table):
+            raise RuntimeError(HAS_HOOKS.format(kind=type(module).__name__, table=table))
+    own = {name: value for name, value in state.items() if name not in (*_HOOK_TABLES, *_OF_HOOKS)}
+    for registry in _REGISTRIES:
+        own[registry] = dict(own[registry])
+        own.update(own[registry])
+    own["_non_persistent_buffers_set"] = set(own.get("_non_persistent_buffers_set", ()))
+    return own
