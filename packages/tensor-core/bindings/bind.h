@@ -25,7 +25,8 @@ void bind_optimizer();         // bind_optimizer.cpp: an optimizer's step
 void bind_distances();         // bind_distances.cpp
 void bind_linear_algebra();    // bind_linear_algebra.cpp: what flambeau.linalg is made of
 void bind_factorizations();    // bind_factorizations.cpp: systems, factorizations
-void bind_spectra();           // bind_spectra.cpp: eigenvalues, singular values
+void bind_spectra();
+void bind_least_squares();           // bind_spectra.cpp: eigenvalues, singular values
 void bind_windows();           // bind_windows.cpp: convolutions, pools, interpolation
 void bind_conversion();        // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();      // bind_construction.cpp

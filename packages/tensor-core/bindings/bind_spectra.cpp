@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bind.h"
+#include "decompositions.h"
 #include "flambeau/linalg.h"
 
 namespace flambeau::python {
@@ -34,20 +35,6 @@ bool upper_of(std::string_view triangle) {
   return upper;
 }
 
-Eigen hermitian(const char* name, const Tensor& a, std::string_view triangle, bool vectors) {
-  linalg::check_square(name, a);
-  const bool upper = upper_of(triangle), both = vectors || recording(a);
-  Eigen out;
-  if (a.size(-1) <= kSmall) {
-    out = eigen_hermitian(a, upper, both);
-  } else {
-    const Tensors found = by_lapack("eigh", a, {upper, both});
-    out = {found[0], both ? found[1] : Tensor()};
-  }
-  linalg::record_eigh(a, out.values, out.vectors);
-  return out;
-}
-
 void check_general(const char* name, bool finite, bool converged) {
   require(finite, "linalg.", name, ": input tensor should not contain infs or NaNs.");
   require<linalg::LinAlgError>(converged, "linalg.", name, ": ", kNotConverged);
@@ -70,7 +57,23 @@ Eigen general(const char* name, const Tensor& a, bool vectors) {
   return out;
 }
 
-SingularValues decomposed(const char* name, const Tensor& a, bool full, bool vectors) {
+}  // namespace
+
+Eigen hermitian_eigen(const char* name, const Tensor& a, std::string_view triangle, bool vectors) {
+  linalg::check_square(name, a);
+  const bool upper = upper_of(triangle), both = vectors || recording(a);
+  Eigen out;
+  if (a.size(-1) <= kSmall) {
+    out = eigen_hermitian(a, upper, both);
+  } else {
+    const Tensors found = by_lapack("eigh", a, {upper, both});
+    out = {found[0], both ? found[1] : Tensor()};
+  }
+  linalg::record_eigh(a, out.values, out.vectors);
+  return out;
+}
+
+SingularValues singular_decomposition(const char* name, const Tensor& a, bool full, bool vectors) {
   linalg::check_matrix(name, a);
   const bool all = vectors || recording(a);
   SingularValues out;
@@ -87,6 +90,8 @@ SingularValues decomposed(const char* name, const Tensor& a, bool full, bool vec
   linalg::record_svd(a, out.u, out.values, out.vh);
   return out;
 }
+
+namespace {
 
 void require_no_driver(const char* name, PyObject* driver) {
   require(driver == Py_None, "linalg.", name, ": keyword argument `driver=` is only supported on CUDA inputs");
@@ -106,7 +111,7 @@ Raises: LinAlgError without convergence.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Giles 2008, section 3.1.)",
       [](const Tensor& a, std::string_view triangle) {
-        const Eigen e = hermitian("eigh", a, triangle, true);
+        const Eigen e = hermitian_eigen("eigh", a, triangle, true);
         return named_tuple("linalg_eigh", {e.values, e.vectors});
       },
       kOut | kFloat32);
@@ -116,7 +121,7 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
 
 ``UPLO``, "L" or "U", names the triangle that is read. Raises LinAlgError without convergence.
 Gradient: A, any order, of repeated eigenvalues as well.)",
-      [](const Tensor& a, std::string_view triangle) { return hermitian("eigvalsh", a, triangle, false).values; },
+      [](const Tensor& a, std::string_view triangle) { return hermitian_eigen("eigvalsh", a, triangle, false).values; },
       kOut | kFloat32);
   def_linalg(
       "eig(A)",
@@ -167,7 +172,7 @@ Gradient: A, any order, where the singular values are distinct and, with U or Vh
     arXiv:1909.02659.)",
       [](const Tensor& a, bool full, PyObject* driver) {
         require_no_driver("svd", driver);
-        const SingularValues s = decomposed("svd", a, full, true);
+        const SingularValues s = singular_decomposition("svd", a, full, true);
         return named_tuple("linalg_svd", {s.u, s.values, s.vh});
       },
       kOut | kFloat32);
@@ -178,7 +183,7 @@ Gradient: A, any order, where the singular values are distinct and, with U or Vh
 Gradient: A, any order.)",
       [](const Tensor& a, PyObject* driver) {
         require_no_driver("svdvals", driver);
-        return decomposed("svdvals", a, false, false).values;
+        return singular_decomposition("svdvals", a, false, false).values;
       },
       kOut | kFloat32);
   def("svd(input, some=True, compute_uv=True)", kFunction | kMethod | kOut | kFloat32,
@@ -190,7 +195,7 @@ Args:
 Returns: a named tuple ``(U, S, V)``.
 Gradient: input, as flambeau.linalg.svd.)",
       [](const Tensor& a, bool some, bool compute_uv) {
-        const SingularValues s = decomposed("svd", a, !some && compute_uv, compute_uv);
+        const SingularValues s = singular_decomposition("svd", a, !some && compute_uv, compute_uv);
         if (compute_uv) return named_tuple("svd", {s.u, s.values, linalg::adjoint(s.vh)});
         return named_tuple("svd", {square_zeros(a, a.size(-2)), s.values, square_zeros(a, a.size(-1))});
       });

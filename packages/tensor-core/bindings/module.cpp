@@ -151,6 +151,7 @@ PYBIND11_MODULE(_core, m) {
   bind_linear_algebra();
   bind_factorizations();
   bind_spectra();
+  bind_least_squares();
   bind_windows();
   bind_conversion();
   bind_construction();

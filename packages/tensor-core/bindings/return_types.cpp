@@ -11,7 +11,7 @@ namespace {
 
 struct ReturnType {
   const char* name;
-  const char* fields[3];
+  const char* fields[4];
 };
 constexpr const char *kValues = "values", *kIndices = "indices";
 constexpr ReturnType kReturnTypes[] = {
@@ -39,6 +39,7 @@ constexpr ReturnType kReturnTypes[] = {
     {"linalg_inv_ex", {"inverse", "info"}},
     {"linalg_ldl_factor", {"LD", "pivots"}},
     {"linalg_ldl_factor_ex", {"LD", "pivots", "info"}},
+    {"linalg_lstsq", {"solution", "residuals", "rank", "singular_values"}},
     {"linalg_lu", {"P", "L", "U"}},
     {"linalg_lu_factor", {"LU", "pivots"}},
     {"linalg_lu_factor_ex", {"LU", "pivots", "info"}},

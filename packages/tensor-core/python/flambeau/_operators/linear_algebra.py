@@ -46,14 +46,6 @@ def matrix_exp(input: Tensor) -> Tensor:
     return flambeau.linalg.matrix_exp(input)
 
 
-@operator(method=True, autocast="float32")
-def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
-    """The pseudo-inverse of every matrix, as flambeau.linalg.pinv; singular values up to rcond times the largest count
-    as zero.
-    """
-    return flambeau.linalg.pinv(input, rcond)
-
-
 @operator(method=True, out=True)
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """A norm: of vectors for a number p, "fro" for the root of the sum of squares, "nuc" for the singular values' sum.

@@ -19,13 +19,16 @@ from flambeau._core import linalg_inv_ex as inv_ex
 from flambeau._core import linalg_ldl_factor as ldl_factor
 from flambeau._core import linalg_ldl_factor_ex as ldl_factor_ex
 from flambeau._core import linalg_ldl_solve as ldl_solve
+from flambeau._core import linalg_lstsq as lstsq
 from flambeau._core import linalg_lu as lu
 from flambeau._core import linalg_lu_factor as lu_factor
 from flambeau._core import linalg_lu_factor_ex as lu_factor_ex
 from flambeau._core import linalg_lu_solve as lu_solve
 from flambeau._core import linalg_matmul as matmul
 from flambeau._core import linalg_matrix_power as matrix_power
+from flambeau._core import linalg_matrix_rank as matrix_rank
 from flambeau._core import linalg_multi_dot as multi_dot
+from flambeau._core import linalg_pinv as pinv
 from flambeau._core import linalg_qr as qr
 from flambeau._core import linalg_solve as solve
 from flambeau._core import linalg_solve_ex as solve_ex
@@ -39,8 +42,7 @@ from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (what the top le
 from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp
-from flambeau.linalg._least_squares import lstsq, pinv
-from flambeau.linalg._norms import cond, matrix_norm, matrix_rank, norm
+from flambeau.linalg._norms import cond, matrix_norm, norm
 from flambeau.linalg._products import tensorinv, tensorsolve
 
 __all__ = [

@@ -9,7 +9,6 @@ from flambeau._grad_mode import no_grad
 from flambeau._numbers import finfo
 from flambeau._operator import recorded
 from flambeau.linalg import _checks
-from flambeau.linalg._least_squares import pseudo_inverse
 from flambeau.linalg._matrices import adjoint, symmetric_part
 
 
@@ -98,7 +97,8 @@ def lobpcg(
         total = _core.zeros_like(A) if grad_E is None else (V * grad_E.unsqueeze(-2)) @ adjoint(V)
         if grad_V is not None:
             shifted = E.unsqueeze(-1).unsqueeze(-1) * _core.eye(n, dtype=A.dtype) - symmetric_part(A).unsqueeze(-3)
-            moved = pseudo_inverse(shifted, None, 1e3 * finfo(A.dtype).eps ** 0.5, True) @ grad_V.mT.unsqueeze(-1)
+            inverse = _core.linalg_pinv(shifted, hermitian=True, rtol=1e3 * finfo(A.dtype).eps ** 0.5)
+            moved = inverse @ grad_V.mT.unsqueeze(-1)
             total = total + moved.squeeze(-1).mT @ adjoint(V)
         return (symmetric_part(total),)
 

@@ -6,11 +6,9 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau._core import linalg_eigvalsh as eigvalsh
 from flambeau._core import linalg_inv_ex as inv_ex
 from flambeau._core import linalg_svdvals as svdvals
 from flambeau._core import linalg_vector_norm as vector_norm
-from flambeau._numbers import finfo
 from flambeau._operator import operator
 from flambeau.linalg import _checks
 
@@ -177,45 +175,3 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
     inverse, info = inv_ex(A)
     result = matrix_norm(A, p) * matrix_norm(inverse, p)
     return _core.where(info == 0, result, math.inf)
-
-
-def thresholds(name: str, S: Tensor, A: Tensor, atol: Any, rtol: Any) -> Tensor:
-    """Below which singular values count as zero: max(atol, rtol * largest), one for each matrix."""
-    for what, value in (("atol", atol), ("rtol", rtol)):
-        if isinstance(value, Tensor) and value.dtype.is_complex:
-            raise RuntimeError(f"linalg.{name}: {what} tensor of complex type is not supported. Got {value.dtype}")
-    largest = S.amax(-1) if S.size(-1) else S.new_zeros(S.shape[:-1])
-    usual = finfo(A.dtype).eps * max(A.size(-2), A.size(-1))
-    if not isinstance(atol, Tensor) and not isinstance(rtol, Tensor):
-        if not atol:
-            return largest * (usual if rtol is None else rtol)
-        return (largest * (rtol or 0.0)).clamp(atol)
-    absolute = _core.as_tensor(0.0 if atol is None else atol).to(S.dtype)
-    if rtol is None:
-        return _core.where(absolute > 0, absolute, usual * largest)
-    return _core.maximum(rtol * largest, absolute).to(S.dtype)
-
-
-@operator(out=True, autocast="float32")
-def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Tensor:
-    """How many singular values lie above ``max(atol, rtol * largest)``.
-
-    Args:
-        A: ``(*, m, n)``.
-        tol: an older name of atol with rtol 0.
-        hermitian: A is Hermitian, and only its lower triangle is read: the absolute eigenvalues serve.
-        atol, rtol: numbers or tensors that broadcast to the batch; by default 0, and (if atol is 0 as well) the larger
-            of m and n times the dtype's eps.
-    Returns: int64, of the shape of the batch. No gradient.
-
-    >>> flambeau.linalg.matrix_rank(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]]))
-    tensor(1)
-    """
-    (_checks.square if hermitian else _checks.matrix)("matrix_rank", A)
-    if tol is not None:
-        atol, rtol = tol, 0.0
-    if not A.numel():
-        return _core.zeros(A.shape[:-2], dtype=_core.int64)
-    A = A.detach()
-    S = eigvalsh(A).abs() if hermitian else svdvals(A)
-    return (thresholds("matrix_rank", S, A, atol, rtol).unsqueeze(-1) < S).sum(-1)
