@@ -13,7 +13,7 @@ CASES = [
     (constraints.one_hot, [0.0, 1.0], [1.0, 1.0], True, 1, "OneHot()"),
     (constraints.nonnegative_integer, 0.0, -1.0, True, 0, "IntegerGreaterThan(lower_bound=0)"),
     (constraints.positive_integer, 1.0, 1.5, True, 0, "IntegerGreaterThan(lower_bound=1)"),
-    (constraints._IntegerLessThan(3), 3.0, 4.0, True, 0, "IntegerLessThan(upper_bound=3)"),
+    (constraints._numbers._IntegerLessThan(3), 3.0, 4.0, True, 0, "IntegerLessThan(upper_bound=3)"),
     (constraints.integer_interval(0, 2), 2.0, 0.5, True, 0, "IntegerInterval(lower_bound=0, upper_bound=2)"),
     (constraints.integer_interval(0, 2), 2, 3, True, 0, "IntegerInterval(lower_bound=0, upper_bound=2)"),
     (constraints.real, -5.0, NAN, False, 0, "Real()"),

@@ -1,6 +1,8 @@
 """Divergences against the integral, or sum, of ``p (log p - log q)``; and how a formula is found."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -270,3 +272,17 @@ def test_own_formulas_are_preferred_and_ambiguity_is_told():
         register_kl(int, D.Normal)
     with pytest.raises(TypeError, match="type_q"):
         register_kl(D.Normal, "Normal")
+
+
+def test_a_formula_registered_first_stays():
+    code = """
+import flambeau as fb
+from flambeau.distributions import Normal, kl_divergence, register_kl
+
+@register_kl(Normal, Normal)
+def squared(p, q):
+    return (p.loc - q.loc).square()
+
+assert kl_divergence(Normal(0.0, 1.0), Normal(3.0, 2.0)) == 9
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

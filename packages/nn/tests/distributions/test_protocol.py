@@ -369,3 +369,7 @@ def test_vectors_and_triangles():
     with pytest.raises(ValueError, match=r"diag \(3\) provided is outside \[-3, 2\]"):
         utils.tril_matrix_to_vec(matrix, 3)
     np.testing.assert_allclose(utils.clamp_probs(fb.tensor([0.0, 1.0])).numpy(), [0, 1], atol=2e-7)
+
+
+def test_scalars_of_numpy_are_numbers():
+    assert D.Normal(np.float32(1.0), np.int64(2)).scale == 2

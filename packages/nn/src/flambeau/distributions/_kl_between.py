@@ -12,7 +12,7 @@ from .distribution import Distribution
 from .exponential import Exponential
 from .gamma import Gamma
 from .gumbel import Gumbel
-from .kl import register_kl
+from .kl import formula
 from .laplace import Laplace
 from .normal import Normal
 from .pareto import Pareto
@@ -40,7 +40,7 @@ def _infinite(p: Distribution, q: Distribution) -> Tensor:
 
 for _p, _others in _OUTSIDE.items():
     for _q in _others:
-        register_kl(_p, _q)(_infinite)
+        formula(_p, _q)(_infinite)
 
 
 def _mean_log(p: Any) -> Tensor:
@@ -78,56 +78,56 @@ def _in_unit_interval(p: Uniform) -> Tensor:
     return (p.low >= 0) & (p.high <= 1)
 
 
-@register_kl(Beta, Normal)
-@register_kl(ContinuousBernoulli, Normal)
-@register_kl(Exponential, Normal)
-@register_kl(Gamma, Normal)
-@register_kl(Gumbel, Normal)
-@register_kl(Laplace, Normal)
-@register_kl(Pareto, Normal)
-@register_kl(Uniform, Normal)
+@formula(Beta, Normal)
+@formula(ContinuousBernoulli, Normal)
+@formula(Exponential, Normal)
+@formula(Gamma, Normal)
+@formula(Gumbel, Normal)
+@formula(Laplace, Normal)
+@formula(Pareto, Normal)
+@formula(Uniform, Normal)
 def _to_normal(p: Distribution, q: Normal) -> Tensor:
     square = (p.mean - q.loc).square() + p.variance
     kl = square / (2 * q.variance) + q.scale.log() + 0.5 * math.log(2 * math.pi) - p.entropy()
     return _unless(p.variance < fb.inf, kl)
 
 
-@register_kl(Beta, Exponential)
-@register_kl(ContinuousBernoulli, Exponential)
-@register_kl(Gamma, Exponential)
-@register_kl(Pareto, Exponential)
+@formula(Beta, Exponential)
+@formula(ContinuousBernoulli, Exponential)
+@formula(Gamma, Exponential)
+@formula(Pareto, Exponential)
 def _to_exponential(p: Distribution, q: Exponential) -> Tensor:
     return q.rate * p.mean - q.rate.log() - p.entropy()
 
 
-@register_kl(Uniform, Exponential)
+@formula(Uniform, Exponential)
 def _uniform_exponential(p: Uniform, q: Exponential) -> Tensor:
     return _unless(p.low >= 0, _to_exponential(p, q))
 
 
-@register_kl(Beta, Gamma)
-@register_kl(Exponential, Gamma)
-@register_kl(Pareto, Gamma)
+@formula(Beta, Gamma)
+@formula(Exponential, Gamma)
+@formula(Pareto, Gamma)
 def _to_gamma(p: Distribution, q: Gamma) -> Tensor:
     a = q.concentration
     return q.rate * p.mean - (a - 1) * _mean_log(p) - a * q.rate.log() + a.lgamma() - p.entropy()
 
 
-@register_kl(Uniform, Gamma)
+@formula(Uniform, Gamma)
 def _uniform_gamma(p: Uniform, q: Gamma) -> Tensor:
     return _unless(p.low >= 0, _to_gamma(p, q))
 
 
-@register_kl(Exponential, Gumbel)
-@register_kl(Gamma, Gumbel)
-@register_kl(Normal, Gumbel)
-@register_kl(Uniform, Gumbel)
+@formula(Exponential, Gumbel)
+@formula(Gamma, Gumbel)
+@formula(Normal, Gumbel)
+@formula(Uniform, Gumbel)
 def _to_gumbel(p: Distribution, q: Gumbel) -> Tensor:
     tail = (q.loc / q.scale).exp() * _mean_exp(p, q.scale.reciprocal())
     return (p.mean - q.loc) / q.scale + tail + q.scale.log() - p.entropy()
 
 
-@register_kl(Normal, Laplace)
+@formula(Normal, Laplace)
 def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
     """By the mean of the folded normal distribution."""
     shift = p.loc - q.loc
@@ -136,23 +136,23 @@ def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
     return distance / q.scale + (2 * q.scale).log() - p.entropy()
 
 
-@register_kl(Beta, ContinuousBernoulli)
+@formula(Beta, ContinuousBernoulli)
 def _to_continuous_bernoulli(p: Distribution, q: ContinuousBernoulli) -> Tensor:
     return -p.entropy() - p.mean * q.logits - (-q.probs).log1p() - q._cont_bern_log_norm()
 
 
-@register_kl(Uniform, ContinuousBernoulli)
+@formula(Uniform, ContinuousBernoulli)
 def _uniform_continuous_bernoulli(p: Uniform, q: ContinuousBernoulli) -> Tensor:
     return _unless(_in_unit_interval(p), _to_continuous_bernoulli(p, q))
 
 
-@register_kl(Beta, Uniform)
-@register_kl(ContinuousBernoulli, Uniform)
+@formula(Beta, Uniform)
+@formula(ContinuousBernoulli, Uniform)
 def _unit_interval_uniform(p: Distribution, q: Uniform) -> Tensor:
     return _unless((q.low <= 0) & (q.high >= 1), (q.high - q.low).log() - p.entropy())
 
 
-@register_kl(Uniform, Beta)
+@formula(Uniform, Beta)
 def _uniform_beta(p: Uniform, q: Beta) -> Tensor:
     a, b = q.concentration1, q.concentration0
     mean_log, mean_log_rest = _uniform_mean_log(p.low, p.high), _uniform_mean_log(1 - p.high, 1 - p.low)
@@ -160,7 +160,7 @@ def _uniform_beta(p: Uniform, q: Beta) -> Tensor:
     return _unless(_in_unit_interval(p), kl)
 
 
-@register_kl(Uniform, Pareto)
+@formula(Uniform, Pareto)
 def _uniform_pareto(p: Uniform, q: Pareto) -> Tensor:
     kl = (q.alpha + 1) * _mean_log(p) - q.alpha.log() - q.alpha * q.scale.log() - p.entropy()
     return _unless(p.low >= q.scale, kl)

@@ -5,12 +5,12 @@ from flambeau import Tensor
 from .exp_family import ExponentialFamily
 from .half_normal import HalfNormal
 from .independent import Independent
-from .kl import kl_divergence, register_kl
+from .kl import formula, kl_divergence
 from .transformed_distribution import TransformedDistribution
 from .utils import _sum_rightmost
 
 
-@register_kl(ExponentialFamily, ExponentialFamily)
+@formula(ExponentialFamily, ExponentialFamily)
 def _exponential_families(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
     """The Bregman divergence ``F(q) - F(p) - <q - p, grad F(p)>`` of the log normaliser."""
     if type(p) is not type(q):
@@ -27,7 +27,7 @@ def _exponential_families(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
     return result
 
 
-@register_kl(Independent, Independent)
+@formula(Independent, Independent)
 def _independent(p: Independent, q: Independent) -> Tensor:
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError(
@@ -37,7 +37,7 @@ def _independent(p: Independent, q: Independent) -> Tensor:
     return _sum_rightmost(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
 
 
-@register_kl(TransformedDistribution, TransformedDistribution)
+@formula(TransformedDistribution, TransformedDistribution)
 def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
     """A bijection moves both alike."""
     if p.transforms != q.transforms or p.event_shape != q.event_shape:
@@ -45,6 +45,6 @@ def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tens
     return kl_divergence(p.base_dist, q.base_dist)
 
 
-@register_kl(HalfNormal, HalfNormal)
+@formula(HalfNormal, HalfNormal)
 def _half_normals(p: HalfNormal, q: HalfNormal) -> Tensor:
     return kl_divergence(p.base_dist, q.base_dist)

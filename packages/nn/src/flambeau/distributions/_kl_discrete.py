@@ -7,7 +7,7 @@ from .bernoulli import Bernoulli
 from .binomial import Binomial
 from .categorical import Categorical
 from .geometric import Geometric
-from .kl import register_kl
+from .kl import formula
 from .one_hot_categorical import OneHotCategorical
 from .poisson import Poisson
 
@@ -18,14 +18,14 @@ def _weighted(weight: Tensor, log_ratio: Tensor, other: Tensor) -> Tensor:
     return term.masked_fill((weight == 0).expand(term.shape), 0)
 
 
-@register_kl(Bernoulli, Bernoulli)
+@formula(Bernoulli, Bernoulli)
 def _bernoullis(p: Bernoulli, q: Bernoulli) -> Tensor:
     ones = _weighted(p.probs, fb.softplus(-q.logits) - fb.softplus(-p.logits), q.probs)
     zeros = _weighted(1 - p.probs, fb.softplus(q.logits) - fb.softplus(p.logits), 1 - q.probs)
     return ones + zeros
 
 
-@register_kl(Binomial, Binomial)
+@formula(Binomial, Binomial)
 def _binomials(p: Binomial, q: Binomial) -> Tensor:
     """That of one trial as often as there are trials."""
     if (p.total_count < q.total_count).any():
@@ -34,33 +34,33 @@ def _binomials(p: Binomial, q: Binomial) -> Tensor:
     return kl.masked_fill(p.total_count > q.total_count, fb.inf)
 
 
-@register_kl(Categorical, Categorical)
+@formula(Categorical, Categorical)
 def _categoricals(p: Categorical, q: Categorical) -> Tensor:
     return _weighted(p.probs, p.logits - q.logits, q.probs).sum(-1)
 
 
-@register_kl(OneHotCategorical, OneHotCategorical)
+@formula(OneHotCategorical, OneHotCategorical)
 def _one_hots(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
     return _categoricals(p._categorical, q._categorical)
 
 
-@register_kl(Geometric, Geometric)
+@formula(Geometric, Geometric)
 def _geometrics(p: Geometric, q: Geometric) -> Tensor:
     return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
 
 
-@register_kl(Poisson, Poisson)
+@formula(Poisson, Poisson)
 def _poissons(p: Poisson, q: Poisson) -> Tensor:
     return fb.xlogy(p.rate, p.rate) - fb.xlogy(p.rate, q.rate) - (p.rate - q.rate)
 
 
-@register_kl(Bernoulli, Poisson)
+@formula(Bernoulli, Poisson)
 def _bernoulli_poisson(p: Bernoulli, q: Poisson) -> Tensor:
     return q.rate - fb.xlogy(p.probs, q.rate) - p.entropy()
 
 
-@register_kl(Poisson, Bernoulli)
-@register_kl(Poisson, Binomial)
+@formula(Poisson, Bernoulli)
+@formula(Poisson, Binomial)
 def _poisson_bounded(p: Poisson, q: Bernoulli | Binomial) -> Tensor:
     """A Poisson number can be larger than any count of trials."""
     return fb.full(fb.broadcast_shapes(p.rate.shape, q._param.shape), fb.inf, dtype=p.rate.dtype, device=p.rate.device)

@@ -3,14 +3,14 @@
 from flambeau import Tensor
 
 from .dirichlet import Dirichlet
-from .kl import register_kl
+from .kl import formula
 from .lowrank_multivariate_normal import LowRankMultivariateNormal
 from .multivariate_normal import MultivariateNormal
 
 MultivariateNormals = MultivariateNormal | LowRankMultivariateNormal
 
 
-@register_kl(Dirichlet, Dirichlet)
+@formula(Dirichlet, Dirichlet)
 def _dirichlets(p: Dirichlet, q: Dirichlet) -> Tensor:
     a, b = p.concentration, q.concentration
     total = a.sum(-1)
@@ -18,10 +18,10 @@ def _dirichlets(p: Dirichlet, q: Dirichlet) -> Tensor:
     return normalizers + ((a - b) * (a.digamma() - total.digamma().unsqueeze(-1))).sum(-1)
 
 
-@register_kl(MultivariateNormal, MultivariateNormal)
-@register_kl(MultivariateNormal, LowRankMultivariateNormal)
-@register_kl(LowRankMultivariateNormal, MultivariateNormal)
-@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@formula(MultivariateNormal, MultivariateNormal)
+@formula(MultivariateNormal, LowRankMultivariateNormal)
+@formula(LowRankMultivariateNormal, MultivariateNormal)
+@formula(LowRankMultivariateNormal, LowRankMultivariateNormal)
 def _multivariate_normals(p: MultivariateNormals, q: MultivariateNormals) -> Tensor:
     """Half of: the log ratio of determinants, the trace of ``C_q**-1 C_p``, the distance of the means, and ``-N``."""
     if p.event_shape != q.event_shape:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ Formula = TypeVar("Formula", bound=Callable[..., Tensor])
 
 _KL_REGISTRY: dict[tuple[type, type], Callable[..., Tensor]] = {}
 _KL_MEMOIZE: dict[tuple[type, type], Callable[..., Tensor]] = {}
+
+# The modules whose formulas are registered before any other pair, and before one is looked for.
 _FORMULAS = ("_kl_composite", "_kl_discrete", "_kl_continuous", "_kl_vectors", "_kl_between")
 
 
@@ -22,20 +25,32 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
     """A decorator that registers a formula for ``kl_divergence`` between a pair of classes and their subclasses.
 
     The formula of the nearest pair of base classes is used; where two are equally near, that of the nearer class on
-    the left, with a RuntimeWarning.
+    the left, with a RuntimeWarning. A pair that has a formula gets this one instead.
 
     Raises: TypeError for what is not a subclass of Distribution.
     """
+    _load_formulas()
     for name, kind in (("type_p", type_p), ("type_q", type_q)):
         if not (isinstance(kind, type) and issubclass(kind, Distribution)):
             raise TypeError(f"Expected {name} to be a Distribution subclass but got {kind}")
+    return formula(type_p, type_q)
 
-    def register(formula: Formula) -> Formula:
-        _KL_REGISTRY[type_p, type_q] = formula
+
+def formula(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
+    """``register_kl`` for the formulas of this package, which come before all others."""
+
+    def register(function: Formula) -> Formula:
+        _KL_REGISTRY[type_p, type_q] = function
         _KL_MEMOIZE.clear()
-        return formula
+        return function
 
     return register
+
+
+@cache
+def _load_formulas() -> None:
+    for name in _FORMULAS:
+        import_module(f".{name}", __package__)
 
 
 def _dispatch_kl(type_p: type, type_q: type) -> Callable[..., Tensor]:
@@ -73,9 +88,8 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     tensor(0.5000)
     """
     pair = type(p), type(q)
-    formula = _KL_MEMOIZE.get(pair)
-    if formula is None:
-        for name in _FORMULAS:
-            import_module(f".{name}", __package__)
-        formula = _KL_MEMOIZE[pair] = _dispatch_kl(*pair)
-    return formula(p, q)
+    function = _KL_MEMOIZE.get(pair)
+    if function is None:
+        _load_formulas()
+        function = _KL_MEMOIZE[pair] = _dispatch_kl(*pair)
+    return function(p, q)

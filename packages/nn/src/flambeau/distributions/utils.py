@@ -1,5 +1,6 @@
 """What programs that define distributions of their own build them from."""
 
+import numbers
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
@@ -32,12 +33,12 @@ def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
     (tensor([0., 0.]), tensor([1., 1.]))
     """
     like: Tensor | None = None
-    numbers = False
+    plain = False
     for value in values:
         if isinstance(value, Tensor):
             like = like if like is not None else value
-        elif isinstance(value, (int, float)):
-            numbers = True
+        elif isinstance(value, (int, float, numbers.Number)):
+            plain = True
         else:
             raise ValueError(
                 f"Input arguments must all be instances of Number or flambeau.Tensor, got {type(value).__name__}."
@@ -45,7 +46,7 @@ def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
     if like is None:
         return tuple([fb.tensor(value, dtype=fb.get_default_dtype()) for value in values])
     tensors: Any = values
-    if numbers:
+    if plain:
         dtype, device = like.dtype, like.device
         tensors = tuple([v if isinstance(v, Tensor) else fb.tensor(v, dtype=dtype, device=device) for v in values])
     shape = like.shape
