@@ -55,8 +55,7 @@ def load(
         else:
             state[number] = deepcopy(entries)
     return state, [
-        {**defaults, **_names(group), **deepcopy(dict(saved_group)), "params": group["params"]}
-        for group, saved_group in zip(groups, saved_groups, strict=True)
+        _restored(group, saved_group, defaults) for group, saved_group in zip(groups, saved_groups, strict=True)
     ]
 
 
@@ -72,6 +71,12 @@ def _check_kind(saved: Mapping[str, Any]) -> None:
     elif saved and all(isinstance(value, Tensor) for value in saved.values()):
         message += ": it seems to be a module's, for module.load_state_dict"
     raise KeyError(message)
+
+
+def _restored(group: Group, saved_group: Mapping[str, Any], defaults: Mapping[str, Any]) -> Group:
+    """The saved options, in their order: saving them again gives the same file."""
+    options = {**_names(group), **deepcopy(dict(saved_group)), "params": group["params"]}
+    return options | {name: value for name, value in defaults.items() if name not in options}
 
 
 def _check_sizes(groups: list[Group], saved_groups: list[Group]) -> None:
