@@ -13,7 +13,7 @@ from typing import Any
 
 import flambeau
 from flambeau.torch import _missing
-from flambeau.torch._places import ROOTS, place_of
+from flambeau.torch._places import ROOTS, is_moved, place_of
 from flambeau.torch.version import __version__
 
 # A folder with a `torch` and a `torchvision` that install the hook: processes that multiprocessing starts inherit
@@ -36,7 +36,7 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
     """What ``module`` answers for a name that is not among its variables; ``path`` is its name in PyTorch."""
     if name.startswith("__"):
         raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)
-    if ask is not None:
+    if ask is not None and not is_moved(f"{path}.{name}"):
         try:
             value = ask(name)
         except AttributeError:

@@ -21,6 +21,11 @@ _MOVED = {
 }
 
 
+def is_moved(name: str) -> bool:
+    """Whether what PyTorch calls ``name`` stands elsewhere than below what stands for the module above it."""
+    return name in _MOVED
+
+
 def place_of(name: str) -> str:
     """The name of the module of flambeau that stands for a module of PyTorch.
 
