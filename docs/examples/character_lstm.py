@@ -1,0 +1,165 @@
+"""Train an LSTM to write, letter by letter, like a text file.
+
+    python character_lstm.py shakespeare.txt
+    python character_lstm.py shakespeare.txt --resume
+
+The text is read in parallel streams, whose states go on from one chunk to the next. Each epoch ends with a checkpoint
+and the bits a letter of the last tenth of the text, which is not trained on, costs. At the end the folder ``--output``
+also holds ``sample.txt``, what the model writes, and ``learning.png``.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import flambeau as fb
+from flambeau import nn
+
+
+class CharacterLSTM(nn.Module):
+    def __init__(self, vocabulary, hidden, layers, dropout):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, hidden)
+        self.lstm = nn.LSTM(hidden, hidden, layers, dropout=dropout if layers > 1 else 0.0)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden, vocabulary)
+
+    def forward(self, letters, state=None):
+        """Scores of each next letter (L, N, vocabulary), and the state after the last."""
+        features, state = self.lstm(self.dropout(self.embedding(letters)), state)
+        return self.output(self.dropout(features)), state
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description="Train an LSTM to write like a text file.")
+    parser.add_argument("text", type=Path, help="a text file in UTF-8")
+    parser.add_argument("--letters", type=int, help="read this many of its letters (default: all)")
+    parser.add_argument("--epochs", type=int, default=15, help="passes over the text (default: %(default)s)")
+    parser.add_argument("--hidden", type=int, default=192, help="width of the LSTM (default: %(default)s)")
+    parser.add_argument("--layers", type=int, default=2, help="its layers (default: %(default)s)")
+    parser.add_argument("--dropout", type=float, default=0.1, help="default: %(default)s")
+    parser.add_argument("--length", type=int, default=64, help="letters a step looks back (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=32, help="parallel streams of text (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=4e-3, help="learning rate at the start (default: %(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.8, help="how freely to write (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--output", type=Path, default=Path("runs/character-lstm"), help="default: %(default)s")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    return parser.parse_args(argv)
+
+
+def streams(letters, count):
+    """``letters`` as ``count`` columns of consecutive text."""
+    length = len(letters) // count
+    return letters[: length * count].view(count, length).t().contiguous()
+
+
+def chunks(columns, length):
+    """Pairs of inputs and the letters that follow them, ``length`` rows each."""
+    for start in range(0, len(columns) - 1, length):
+        stop = min(start + length, len(columns) - 1)
+        yield columns[start:stop], columns[start + 1 : stop + 1]
+
+
+def train_epoch(model, columns, length, optimizer, description):
+    model.train()
+    state, total, count = None, 0.0, 0
+    steps = math.ceil((len(columns) - 1) / length)
+    progress = tqdm(chunks(columns, length), total=steps, desc=description, unit="chunk", leave=False, disable=None)
+    for letters, following in progress:
+        scores, state = model(letters, state)
+        loss = nn.functional.cross_entropy(scores.flatten(0, 1), following.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        state = tuple(part.detach() for part in state)  # gradients stop at the chunk's beginning
+        total += loss.item() * following.numel()
+        count += following.numel()
+        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    return total / count
+
+
+@fb.no_grad()
+def bits_per_letter(model, columns, length):
+    model.eval()
+    state, total, count = None, 0.0, 0
+    for letters, following in chunks(columns, length):
+        scores, state = model(letters, state)
+        total += nn.functional.cross_entropy(scores.flatten(0, 1), following.flatten(), reduction="sum").item()
+        count += following.numel()
+    return total / count / math.log(2)
+
+
+@fb.no_grad()
+def write(model, vocabulary, start, count, temperature):
+    """``count`` letters that follow ``start``, drawn one after another."""
+    model.eval()
+    codes = [vocabulary.index(letter) for letter in start if letter in vocabulary] or [0]
+    letters, state = fb.tensor(codes).view(-1, 1), None
+    for _ in range(count):
+        scores, state = model(letters, state)
+        letters = fb.multinomial((scores[-1] / temperature).softmax(-1), 1)
+        codes.append(letters.item())
+    return "".join(vocabulary[code] for code in codes)
+
+
+def draw(history, path):
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.add_subplot(xlabel="epoch", ylabel="bits a letter")
+    for name, values in history.items():
+        axis.plot(range(1, len(values) + 1), values, ".-", label=name)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    text = args.text.read_text(encoding="utf-8")[: args.letters]
+    vocabulary = sorted(set(text))
+    code = {letter: number for number, letter in enumerate(vocabulary)}
+    letters = fb.tensor([code[letter] for letter in text])
+    boundary = len(letters) * 9 // 10
+    train, test = streams(letters[:boundary], args.batch_size), streams(letters[boundary:], args.batch_size)
+
+    fb.manual_seed(args.seed)
+    model = CharacterLSTM(len(vocabulary), args.hidden, args.layers, args.dropout)
+    optimizer = fb.optim.Adam(model.parameters(), lr=args.lr)
+    scheduler = fb.optim.lr_scheduler.CosineAnnealingLR(optimizer, args.epochs, eta_min=args.lr / 20)
+    history = {"training": [], "test": []}
+    args.output.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.output / "checkpoint.safetensors"
+    if args.resume:
+        state = fb.load(checkpoint)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        history = state["history"]
+        print(f"Resuming after epoch {len(history['test'])}, from {checkpoint}")
+
+    for epoch in range(len(history["test"]) + 1, args.epochs + 1):
+        fb.manual_seed(1000 * args.seed + epoch)
+        description = f"Epoch {epoch:{len(str(args.epochs))}}/{args.epochs}"
+        loss = train_epoch(model, train, args.length, optimizer, description)
+        scheduler.step()
+        history["training"].append(loss / math.log(2))
+        history["test"].append(bits_per_letter(model, test, args.length))
+        print(f"{description}  bits a letter: training {history['training'][-1]:.3f}, test {history['test'][-1]:.3f}")
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+        fb.save({**state, "history": history}, checkpoint)
+
+    fb.manual_seed(args.seed)
+    sample = write(model, vocabulary, "\n", 500, args.temperature)
+    (args.output / "sample.txt").write_text(sample, encoding="utf-8")
+    draw(history, args.output / "learning.png")
+    print(sample)
+    print(f"Test: {history['test'][-1]:.3f} bits a letter; without a model it takes {math.log2(len(vocabulary)):.3f}")
+
+
+if __name__ == "__main__":
+    main()

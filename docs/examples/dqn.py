@@ -1,0 +1,164 @@
+"""Balance a pole on a cart by deep Q-learning: estimate what each push is worth, and push accordingly.
+
+    python dqn.py
+    python dqn.py --resume --steps 40000
+
+The estimate is trained on a memory of past pushes, against a slowly following copy of itself; which push the copy
+evaluates the estimate chooses (double Q-learning). The folder ``--output`` holds the checkpoint, memory included, and
+``rewards.png``. Needs gymnasium.
+Source: Mnih et al. 2015, doi:10.1038/nature14236; van Hasselt, Guez and Silver 2015, arXiv:1509.06461.
+"""
+
+import argparse
+import copy
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import flambeau as fb
+from flambeau import nn
+
+
+class Memory:
+    """The last ``capacity`` transitions, in arrays."""
+
+    def __init__(self, capacity):
+        self.observations = fb.zeros(capacity, 4)
+        self.following = fb.zeros(capacity, 4)
+        self.actions = fb.zeros(capacity, dtype=fb.int64)
+        self.rewards = fb.zeros(capacity)
+        self.ended = fb.zeros(capacity, dtype=fb.bool)
+        self.count = 0
+
+    def add(self, observation, action, reward, following, ended):
+        place = self.count % len(self.actions)
+        self.observations[place] = fb.from_numpy(observation)
+        self.following[place] = fb.from_numpy(following)
+        self.actions[place], self.rewards[place], self.ended[place] = action, reward, ended
+        self.count += 1
+
+    def sample(self, size):
+        rows = fb.randint(min(self.count, len(self.actions)), (size,))
+        return tuple(
+            table[rows] for table in (self.observations, self.actions, self.rewards, self.following, self.ended)
+        )
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description="Balance a pole on a cart by deep Q-learning.")
+    parser.add_argument("--steps", type=int, default=20_000, help="pushes to learn from (default: %(default)s)")
+    parser.add_argument("--hidden", type=int, default=96, help="width of the network (default: %(default)s)")
+    parser.add_argument("--memory", type=int, default=10_000, help="pushes remembered (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=64, help="pushes a step (default: %(default)s)")
+    parser.add_argument("--gamma", type=float, default=0.99, help="what a later reward is worth (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate (default: %(default)s)")
+    parser.add_argument("--follow", type=float, default=0.01, help="how fast the copy follows (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=2000, help="steps between checkpoints (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--output", type=Path, default=Path("runs/dqn"), help="default: %(default)s")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    return parser.parse_args(argv)
+
+
+@fb.no_grad()
+def choose(network, observation, exploration):
+    if exploration > 0 and fb.rand(()).item() < exploration:
+        return fb.randint(2, ()).item()
+    return network(fb.from_numpy(observation)).argmax().item()
+
+
+def learn(network, target, optimizer, memory, args):
+    observations, actions, rewards, following, ended = memory.sample(args.batch_size)
+    with fb.no_grad():
+        best = network(following).argmax(1, keepdim=True)
+        future = target(following).gather(1, best).squeeze(1).masked_fill(ended, 0.0)
+    worth = network(observations).gather(1, actions[:, None]).squeeze(1)
+    loss = nn.functional.smooth_l1_loss(worth, rewards + args.gamma * future)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+    optimizer.step()
+    with fb.no_grad():
+        for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
+            slow.lerp_(fast, args.follow)
+
+
+def test(network, seeds):
+    """The mean reward of episodes without exploration."""
+    environment = gymnasium.make("CartPole-v1")
+    total = 0.0
+    for seed in seeds:
+        observation, _ = environment.reset(seed=seed)
+        over = False
+        while not over:
+            observation, reward, terminated, truncated, _ = environment.step(choose(network, observation, 0.0))
+            total += float(reward)
+            over = terminated or truncated
+    return total / len(seeds)
+
+
+def draw(rewards, path):
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.add_subplot(xlabel="episode", ylabel="reward")
+    axis.plot(rewards, ".-", linewidth=0.5)
+    axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    environment = gymnasium.make("CartPole-v1")
+    fb.manual_seed(args.seed)
+    network = nn.Sequential(nn.Linear(4, args.hidden), nn.ReLU(), nn.Linear(args.hidden, args.hidden), nn.ReLU())
+    network.append(nn.Linear(args.hidden, 2))
+    target = copy.deepcopy(network)
+    optimizer = fb.optim.Adam(network.parameters(), lr=args.lr)
+    memory = Memory(args.memory)
+    step, rewards, best = 0, [], -1.0
+    args.output.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.output / "checkpoint.safetensors"
+    if args.resume:
+        state = fb.load(checkpoint)
+        network.load_state_dict(state["network"])
+        target.load_state_dict(state["target"])
+        optimizer.load_state_dict(state["optimizer"])
+        vars(memory).update(state["memory"])
+        step, rewards, best = state["step"], state["rewards"], state["best"]
+        print(f"Resuming after step {step}, from {checkpoint}")
+
+    progress = tqdm(total=args.steps, initial=step, unit="step", leave=False, disable=None)
+    while step < args.steps:
+        # Episodes begin anew after a checkpoint, so that a resumed run equals an uninterrupted one.
+        fb.manual_seed(1_000_003 * args.seed + step)
+        observation, _ = environment.reset(seed=args.seed + step)
+        episode, stop = 0.0, min(step + args.every, args.steps)
+        while step < stop:
+            action = choose(network, observation, max(0.05, 1 - step / 5000))
+            following, reward, terminated, truncated, _ = environment.step(action)
+            memory.add(observation, action, reward, following, terminated)
+            observation, episode, step = following, episode + float(reward), step + 1
+            if terminated or truncated:
+                rewards.append(episode)
+                observation, episode = environment.reset()[0], 0.0
+            if memory.count >= 500:
+                learn(network, target, optimizer, memory, args)
+            progress.update()
+        result = test(network, range(10_000, 10_005))
+        print(f"Step {step}/{args.steps}  mean reward of five tests {result:.1f}", flush=True)
+        if result >= best:
+            best = result
+            fb.save(network.state_dict(), args.output / "best.safetensors")
+        state = {"network": network.state_dict(), "target": target.state_dict(), "optimizer": optimizer.state_dict()}
+        fb.save({**state, "memory": vars(memory), "step": step, "rewards": rewards, "best": best}, checkpoint)
+    progress.close()
+
+    network.load_state_dict(fb.load(args.output / "best.safetensors"))
+    draw(np.array(rewards), args.output / "rewards.png")
+    print(f"Mean reward of ten episodes of the best network: {test(network, range(20_000, 20_010)):.1f} of 500")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The programs of docs/examples, as a user runs them, small: what they learn, what they leave, and that they resume."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import flambeau as fb
+from flambeau.vision import models
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+SHAKESPEARE, MNIST, CIFAR = DATA / "text" / "tinyshakespeare.txt", DATA / "mnist", DATA / "cifar-10-batches-py"
+needs_cifar = pytest.mark.skipif(not CIFAR.exists(), reason="needs files of CIFAR-10 in ../shared/data")
+needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason="needs files of MNIST in ../shared/data")
+
+
+def command(name: str, *arguments: object) -> list[str]:
+    program = ROOT / "docs" / "examples" / f"{name}.py"
+    return [sys.executable, "-W", "error", str(program), *map(str, arguments)]
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run an example with a folder for its output and some arguments; gives what it prints."""
+
+    def run(name: str, *arguments: object) -> str:
+        done = subprocess.run(
+            command(name, "--output", tmp_path / name, *arguments),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """A text: Shakespeare's where it is at hand, else a rhyme over and over."""
+    path = tmp_path / "text.txt"
+    rhyme = "Humpty Dumpty sat on a wall,\nHumpty Dumpty had a great fall.\n" * 600
+    path.write_text(SHAKESPEARE.read_text()[:40_000] if SHAKESPEARE.exists() else rhyme)
+    return path
+
+
+def number(printed: str, before: str) -> float:
+    """The last number that follows ``before`` in what was printed."""
+    return float(re.findall(re.escape(before) + r"\s*(-?[\d.]+\d)", printed)[-1])
+
+
+def is_picture(path: Path) -> bool:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L")).std() > 0
+
+
+def test_character_lstm(run, text: Path, tmp_path: Path) -> None:
+    options = ["--epochs", 3, "--hidden", 64, "--layers", 1, "--batch-size", 16, "--length", 32, "--lr", 0.01]
+    printed = run("character_lstm", text, *options)
+    assert number(printed, "Test:") < 0.75 * number(printed, "without a model it takes")
+    folder = tmp_path / "character_lstm"
+    sample = (folder / "sample.txt").read_text()
+    assert len(sample) == 501 and set(sample) <= set(text.read_text())
+    assert is_picture(folder / "learning.png")
+
+
+def test_gpt(run, text: Path, tmp_path: Path) -> None:
+    printed = run(
+        "gpt", text, "--steps", 300, "--every", 150, "--width", 48, "--layers", 2, "--length", 32, "--lr", 0.005
+    )
+    untrained = np.log(len(set(text.read_text())))
+    assert number(printed, "Test loss:") < 0.7 * untrained
+    assert len((tmp_path / "gpt" / "sample.txt").read_text()) == 501
+    assert is_picture(tmp_path / "gpt" / "learning.png")
+
+
+def test_pendulum(run, tmp_path: Path) -> None:
+    printed = run("pendulum")
+    assert abs(number(printed, "Length:") - 0.7) < 0.01 and abs(number(printed, "friction:") - 0.15) < 0.03
+    assert is_picture(tmp_path / "pendulum" / "pendulum.png")
+
+
+def test_pendulum_reads_measurements(run, tmp_path: Path) -> None:
+    times = np.linspace(0, 2, 40)
+    angles = 0.05 * np.cos(np.sqrt(9.81 / 1.2) * times)  # a small swing without friction, in closed form
+    np.savetxt(tmp_path / "angles.csv", np.stack([times, angles], 1), delimiter=",")
+    printed = run("pendulum", "--measurements", tmp_path / "angles.csv")
+    assert abs(number(printed, "Length:") - 1.2) < 0.05
+
+
+def test_matrix_factorisation(run, tmp_path: Path) -> None:
+    printed = run("matrix_factorisation", "--epochs", 12)
+    assert number(printed, "Test error:") < 0.45 * number(printed, "guessing the mean:")
+    assert is_picture(tmp_path / "matrix_factorisation" / "ratings.png")
+
+
+def test_vae(run, tmp_path: Path) -> None:
+    printed = run("vae", "--epochs", 12)
+    first, last = re.findall(r"test ([\d.]+)", printed)[0], number(printed, "Test loss:")
+    assert last < 26.5 and last < float(first) - 1
+    assert all(is_picture(tmp_path / "vae" / f"{name}.png") for name in ("reconstructions", "samples", "between"))
+
+
+def test_reinforce(run, tmp_path: Path) -> None:
+    pytest.importorskip("gymnasium")
+    printed = run("reinforce", "--episodes", 160, "--every", 40)
+    assert number(printed, "without chance:") > 150
+    folder = tmp_path / "reinforce"
+    with Image.open(folder / "episode.gif") as animation:
+        assert animation.n_frames > 50
+    assert is_picture(folder / "returns.png")
+
+
+def test_dqn(run, tmp_path: Path) -> None:
+    pytest.importorskip("gymnasium")
+    printed = run("dqn", "--steps", 6000, "--every", 1000)
+    assert number(printed, "best network:") > 100
+    assert is_picture(tmp_path / "dqn" / "rewards.png")
+
+
+@needs_cifar
+def test_cifar_resnet(run, tmp_path: Path) -> None:
+    printed = run("cifar_resnet", "--root", DATA, "--epochs", 3, "--width", 8, "--blocks", 1)
+    assert number(printed, "Test accuracy:") > 25  # a tenth by chance
+    assert is_picture(tmp_path / "cifar_resnet" / "cifar.png")
+
+
+def test_fine_tune(run, tmp_path: Path) -> None:
+    fb.manual_seed(0)
+    given = models.resnet18(num_classes=7).state_dict()
+    fb.save(given, tmp_path / "resnet18.pth")
+    printed = run("fine_tune", "--weights", tmp_path / "resnet18.pth", "--head-epochs", 1, "--epochs", 1)
+    assert "120 of 122 tensors" in printed and "begun at random: fc.weight, fc.bias" in printed
+    accuracies = [float(found) for found in re.findall(r"accuracy ([\d.]+) %", printed)]
+    assert accuracies[0] > 30 and accuracies[-1] > 60 and accuracies[-1] > accuracies[0]
+    result = fb.load(tmp_path / "fine_tune" / "model.pth")
+    assert list(result) == list(given) and result["fc.weight"].shape == (10, 512)
+    assert is_picture(tmp_path / "fine_tune" / "predictions.png")
+
+
+def test_fine_tuning_another_network_is_refused(tmp_path: Path) -> None:
+    fb.save(models.LeNet().state_dict(), tmp_path / "lenet.pth")
+    done = subprocess.run(
+        command("fine_tune", "--weights", tmp_path / "lenet.pth"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "lenet.pth is not a resnet18" in done.stderr
+
+
+RESUMED = {
+    "character_lstm": ["TEXT", "--epochs", 3, "--hidden", 32, "--layers", 2, "--batch-size", 16, "--letters", 20_000],
+    "gpt": ["TEXT", "--steps", 30, "--every", 10, "--width", 32, "--layers", 1, "--dropout", 0.1, "--letters", 20_000],
+    "pendulum": ["--steps", 75],
+    "matrix_factorisation": ["--epochs", 3],
+    "vae": ["--epochs", 3, "--hidden", 64],
+    "reinforce": ["--episodes", 24, "--every", 8],
+    "dqn": ["--steps", 1800, "--every", 600],
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_killed_run_goes_on_to_the_same_end(name: str, text: Path, tmp_path: Path) -> None:
+    if name in ("reinforce", "dqn"):
+        pytest.importorskip("gymnasium")
+    options = [text if option == "TEXT" else option for option in RESUMED[name]]
+    quiet = {"cwd": tmp_path, "stdout": subprocess.DEVNULL}
+    subprocess.run(command(name, "--output", "whole", *options), check=True, timeout=300, **quiet)
+
+    checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
+    process = subprocess.Popen(command(name, "--output", "killed", *options), **quiet)
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert checkpoint.exists()
+    subprocess.run(command(name, "--output", "killed", *options, "--resume"), check=True, timeout=300, **quiet)
+    assert checkpoint.read_bytes() == (tmp_path / "whole" / "checkpoint.safetensors").read_bytes()
