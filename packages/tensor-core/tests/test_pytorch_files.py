@@ -8,7 +8,11 @@ import importlib.util
 import io
 import json
 import pickle
+import signal
 import struct
+import subprocess
+import sys
+import textwrap
 import zipfile
 import zlib
 from pathlib import Path
@@ -362,6 +366,17 @@ def test_map_location(map_location):
     assert load(elsewhere(b"cuda:1"), map_location=map_location).tolist() == [0, 1, 2]
 
 
+def test_a_device_without_elements():
+    try:
+        expected = fb.empty(3, device="meta")
+    except NotImplementedError:
+        with pytest.raises(NotImplementedError, match="meta"):
+            load(saved(fb.ones(3)), map_location="meta")
+    else:
+        loaded = load(saved(fb.ones(3)), map_location="meta")
+        assert (loaded.device, loaded.shape, loaded.dtype) == (expected.device, expected.shape, expected.dtype)
+
+
 @pytest.mark.parametrize("map_location", [None, "cuda:1", {"cuda:0": "cpu"}, lambda storage, location: None])
 def test_absent_devices(map_location):
     with pytest.raises(RuntimeError, match=r"it holds tensors of the device cuda:1, .*map_location='cpu'"):
@@ -454,6 +469,53 @@ def test_whole_modules_are_loaded_where_they_are_trusted():
     assert repr(model) == repr(nn.Sequential(nn.Linear(1, 1), nn.ReLU()))
     assert model(fb.tensor([[1.0], [0.25]])).tolist() == [[1.0], [0.0]]
     assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias"]
+
+
+# --- interrupted saves ---
+
+
+class Unwilling:
+    """Fails when half of what it is in is written."""
+
+    def __reduce__(self):
+        raise ValueError("not to be saved")
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_failing_save_changes_nothing(tmp_path, monkeypatch, old):
+    path = tmp_path / "x.pt"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(ValueError, match="not to be saved"):
+        fb.save([fb.ones(3), Unwilling()], path)
+    calls = []
+
+    def failing(self, data):
+        calls.append(len(data))
+        if len(data) == 400_000:
+            raise KeyboardInterrupt
+        self._position += self._file.write(data)
+
+    monkeypatch.setattr("flambeau._serialization.archive_writer.ArchiveWriter._put", failing)
+    with pytest.raises(KeyboardInterrupt):
+        fb.save([fb.ones(100_000)], path)
+    assert len(calls) > 5
+    assert [entry.name for entry in tmp_path.iterdir()] == ([path.name] if old else [])
+    assert old is None or path.read_bytes() == old
+
+
+def test_a_killed_save_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / "x.pt"
+    fb.save([1], path)
+    program = """
+        import os, signal, sys, flambeau
+        from flambeau._serialization.archive_writer import ArchiveWriter
+        ArchiveWriter.close = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+        flambeau.save([flambeau.zeros(100_000)], sys.argv[1])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    assert subprocess.run(command, timeout=120).returncode == -signal.SIGKILL
+    assert fb.load(path) == [1]
 
 
 # --- damage ---
@@ -610,6 +672,17 @@ def test_truncated_files(tmp_path, length):
     for mapped in (False, True):
         with pytest.raises(RuntimeError, match=r"cannot load '.*x\.pt': "):
             fb.load(path, mmap=mapped)
+
+
+@pytest.mark.parametrize("which", ["ours", "legacy"])
+def test_damage_where_the_file_is_trusted(which):
+    data = EVERY[which]
+    start = data.index(b"q\x00")
+    with pytest.raises(RuntimeError, match=r"cannot load 'BytesIO': .*pickle"):
+        load(data[:start] + b"\xff\xff" + data[start + 2 :], weights_only=False)
+    program = b"\x80\x02cnowhere\nname\n."
+    with pytest.raises(RuntimeError, match="refers to something that is not here: No module named 'nowhere'"):
+        load(file_of(program), weights_only=False)
 
 
 @pytest.mark.parametrize("length", range(0, len(EVERY["legacy"]), 97))

@@ -542,6 +542,12 @@ def test_a_full_disk_changes_nothing(tmp_path):
     assert flambeau.load(path) == [1]
 
 
+@pytest.mark.parametrize("format", ["pt", "safetensors"])
+def test_a_full_disk_is_named(format):
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        flambeau.save({"a": flambeau.zeros(100_000)}, "/dev/full", format=format)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_save_leaves_the_old_file_whole(tmp_path):
     path = tmp_path / "x.safetensors"

@@ -25,8 +25,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     target = os.path.realpath(path)
     exists = os.path.exists(target)
     if exists and not os.path.isfile(target):
-        with open(target, "wb") as file:
-            yield file
+        try:
+            with open(target, "wb") as file:
+                yield file
+        except OSError as error:
+            raise _named(error, path) from None
         return
     if exists and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
@@ -44,10 +47,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.filename == temporary:
-            error.filename = os.fspath(path)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            raise _named(error, path) from None
         raise
     _flush_folder(folder)
+
+
+def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The error with the path that the caller gave: writing to a full disk names none."""
+    if error.errno is None:
+        return error
+    return type(error)(error.errno, os.strerror(error.errno), os.fspath(path))
 
 
 def _flush_folder(folder: str) -> None:

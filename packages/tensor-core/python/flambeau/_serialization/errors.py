@@ -36,4 +36,4 @@ def naming(f: Any) -> Iterator[None]:
 
             kind = pickle.UnpicklingError
         name = os.fspath(f) if isinstance(f, str | os.PathLike) else getattr(f, "name", type(f).__name__)
-        raise kind(f"cannot load {name!r}: {error}") from None
+        raise kind(f"cannot load {name!r}: {error}") from error.__cause__

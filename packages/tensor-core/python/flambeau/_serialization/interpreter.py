@@ -54,6 +54,8 @@ def run(
         return machine.run(pickle)
     except FormatError:
         raise
+    except NotImplementedError as error:
+        raise ForeignFormatError(str(error)) from None
     except MemoryError:
         raise FormatError("the pickle in it is damaged: it asks for more memory than there is") from None
     except _DAMAGED as error:

@@ -98,7 +98,9 @@ class _Storages:
         header = source.read(COUNT.size)
         if len(header) < COUNT.size or COUNT.unpack(header)[0] * kind.itemsize != storage.nbytes():
             raise FormatError(f"truncated or damaged: the storage {key!r} is not what was announced")
-        if storage.nbytes():
+        if storage.device.type == "meta":
+            source.seek(storage.nbytes(), io.SEEK_CUR)
+        elif storage.nbytes():
             archive_reader.fill(source, archive_reader.bytes_of(storage._bytes))
 
 

@@ -31,7 +31,7 @@ class Locations:
             return self._present(location)
         if isinstance(target, dict):
             return self._present(str(target.get(location, location)))
-        return None if callable(target) else self._present(str(target))
+        return self._present(str(target)) if isinstance(target, flambeau.device) else None
 
     def _present(self, location: str) -> Any:
         try:
@@ -42,10 +42,16 @@ class Locations:
             raise FormatError(_NO_GPU.format(location=location))
         return device
 
+    def on_meta(self, location: str) -> bool:
+        """Whether what was at ``location`` goes where there are no elements, so that none need be read."""
+        device = self.device(location)
+        return device is not None and device.type == "meta"
+
     def place(self, storage: UntypedStorage, location: str) -> UntypedStorage:
         """The storage to use instead of one that was read onto the CPU and has been at ``location``."""
-        if not callable(self.map_location) or isinstance(self.map_location, flambeau.device):
-            self.device(location)
+        if self.on_meta(location):
+            return UntypedStorage(flambeau.empty(storage.nbytes(), dtype=flambeau.uint8, device="meta"))
+        if self.device(location) is not None:
             return storage
         placed = self.map_location(storage, location)
         if placed is None:
@@ -58,6 +64,8 @@ class Locations:
 
     def place_tensor(self, tensor: Tensor) -> Tensor:
         """The tensor, whose memory is its own and on the CPU, in its place."""
+        if self.on_meta("cpu"):
+            return tensor.to("meta")
         storage = tensor.untyped_storage()
         placed = self.place(storage, "cpu")
         if placed is storage:

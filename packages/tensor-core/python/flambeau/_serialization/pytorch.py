@@ -6,6 +6,9 @@ import io
 import sys
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+import flambeau
+from flambeau.storage import UntypedStorage
+
 from . import interpreter, legacy
 from .archive_reader import MAGIC, ArchiveReader
 from .errors import FormatError
@@ -15,8 +18,6 @@ from .storages import storage_of, swap_bytes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from flambeau.storage import UntypedStorage
 
 
 class Options(NamedTuple):
@@ -60,10 +61,15 @@ def _load_archive(
     def persistent_load(identifier: Any) -> Any:
         kind, key, location, numel = storage_of(identifier)
         if key not in loaded:
-            storage = archive.storage(f"data/{key}", numel * kind.itemsize)
-            if swapped:
-                swap_bytes(storage, kind)
-            loaded[key] = locations.place(storage, location)
+            count = numel * kind.itemsize
+            if locations.on_meta(location):
+                storage = UntypedStorage(flambeau.empty(count, dtype=flambeau.uint8, device="meta"))
+            else:
+                storage = archive.storage(f"data/{key}", count)
+                if swapped:
+                    swap_bytes(storage, kind)
+                storage = locations.place(storage, location)
+            loaded[key] = storage
         return typed(loaded[key], kind)
 
     return run(archive.read("data.pkl"), persistent_load, **pickle_arguments)

@@ -54,6 +54,8 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
         raise FormatError(f"a tensor over {type(storage).__name__} where a storage belongs")
     if not isinstance(dtype, flambeau.dtype):
         raise FormatError(f"a tensor with the dtype {dtype!r}")
+    if storage.device.type == "meta":
+        return tensor_on_meta(dtype, size, stride, requires_grad)
     made = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
     if dtype is flambeau.bool:
         _once_read(storage, partial(_mend_bools, storage))

@@ -50,6 +50,14 @@ def _counterpart(module: str, name: str) -> Any:
 def run(
     source: bytes | IO[bytes], persistent_load: Callable[[Any], Any], encoding: str = "utf-8", errors: str = "strict"
 ) -> Any:
-    """The value that a pickle describes. It can run any code."""
+    """The value that a pickle describes. It can run any code.
+
+    Raises: FormatError if the pickle is damaged, or refers to what is not here.
+    """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    return _Unpickler(file, persistent_load, encoding=encoding, errors=errors).load()
+    try:
+        return _Unpickler(file, persistent_load, encoding=encoding, errors=errors).load()
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise FormatError(f"the pickle in it is damaged: {error}") from error
+    except (ImportError, AttributeError) as error:
+        raise FormatError(f"it refers to something that is not here: {error}") from error
