@@ -113,6 +113,30 @@ def test_an_exit_ends_the_workers(then: str, arguments: list[str]) -> None:
     assert not any(map(is_running, workers))
 
 
+FORK = """
+    child = os.fork()
+    if not child:
+        try:
+            next(batches)
+        except RuntimeError as error:
+            print(error, flush=True)
+        sys.exit()
+    os.waitpid(child, 0)
+    print(len(list(batches)))
+"""
+
+
+def test_a_fork_of_the_program_leaves_the_workers_alone() -> None:
+    process = script(textwrap.indent(textwrap.dedent(FORK), "    ").strip())
+    workers_of(process)
+    output, errors = process.communicate(timeout=SECONDS)
+    assert output.splitlines() == [
+        "this pass over the DataLoader belongs to the process that this one was forked from",
+        "98",
+    ]
+    assert errors == ""
+
+
 class Images(Dataset[Any]):
     def __len__(self) -> int:
         return 8

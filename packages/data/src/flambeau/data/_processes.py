@@ -65,6 +65,7 @@ class WorkerProcesses:
     ) -> None:
         self.count = count
         self.posted = 0
+        self._owner = os.getpid()
         self.stopped = False
         self._recipe = recipe
         self._worker_init_fn = worker_init_fn
@@ -147,6 +148,8 @@ class WorkerProcesses:
 
         Raises: RuntimeError if a worker ended before its time, TimeoutError after ``timeout`` seconds.
         """
+        if os.getpid() != self._owner:
+            raise RuntimeError("this pass over the DataLoader belongs to the process that this one was forked from")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             waiting = {}
@@ -211,6 +214,8 @@ class WorkerProcesses:
         """End all workers and wait until they are gone: idle ones now, busy ones after a moment or ``at_once``."""
         self.stopped = True
         _pools.discard(self)
+        if os.getpid() != self._owner:  # a fork of the program: the workers are not its own
+            return
         processes = self._processes
         if not at_once:
             for channel in self._channels:
@@ -266,3 +271,14 @@ def _stop_all() -> None:
 
 
 atexit.register(_stop_all)
+
+
+def _disown() -> None:
+    """In a fork of the program: multiprocessing would end the program's workers when the fork exits."""
+    children: set[Any] = getattr(multiprocessing.process, "_children", set())
+    for pool in _pools:
+        children.difference_update(pool._processes)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown)

@@ -16,7 +16,7 @@ _MOVED = {
     "torch.utils.data": "flambeau.data",
     "torch.utils.data.dataloader": "flambeau.data",
     "torch.utils.data.distributed": "flambeau.data",
-    "torch.utils.data._utils.collate": "flambeau.data",
+    "torch.utils.data._utils.collate": "flambeau.data.collate",
     **{f"torch.optim.{name}": "flambeau.optim" for name in _OPTIMIZER_FILES},
 }
 
