@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -14,6 +15,8 @@ _ANOTHER_PASS = (
     "this pass over the DataLoader was ended by the one begun after it: with persistent_workers=True the workers make "
     "one pass at a time"
 )
+
+_FORKED = "this pass over the DataLoader belongs to the process that this one was forked from"
 
 
 class Workers(Protocol):
@@ -99,6 +102,7 @@ class ParallelPass(Pass):
         timeout: float | None,
         persistent: bool,
     ) -> None:
+        self._owner = os.getpid()
         self._workers = workers
         self._requests = requests
         self._in_order = in_order
@@ -141,6 +145,8 @@ class ParallelPass(Pass):
         self._waiting_for += 1
 
     def _next(self) -> Any:
+        if os.getpid() != self._owner:
+            raise RuntimeError(_FORKED)
         while not self._over:
             answer = self._take()
             if answer is None:

@@ -148,8 +148,6 @@ class WorkerProcesses:
 
         Raises: RuntimeError if a worker ended before its time, TimeoutError after ``timeout`` seconds.
         """
-        if os.getpid() != self._owner:
-            raise RuntimeError("this pass over the DataLoader belongs to the process that this one was forked from")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             waiting = {}
