@@ -11,9 +11,11 @@ from types import ModuleType
 __all__ = ["datasets", "io", "models", "ops", "transforms", "utils"]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> ModuleType | str:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "__version__":  # all packages have one
+        return importlib.import_module("flambeau").__version__  # type: ignore[no-any-return]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -19,7 +19,7 @@ _PARTIAL_CONTENT = 206
 _FAILED = "could not download {name}:\n{failures}\nWhat has arrived is kept, and the next try goes on from there."
 
 
-def download(urls: Sequence[str], path: Path, md5: str, timeout: float = 30.0) -> None:
+def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 30.0) -> None:
     """Fetch ``path`` from the first of ``urls`` that has it.
 
     The bytes gather in ``path`` + ``.part``, which survives an interruption; ``path`` appears once they are all there
@@ -27,7 +27,7 @@ def download(urls: Sequence[str], path: Path, md5: str, timeout: float = 30.0) -
 
     Args:
         urls: the same file on several mirrors.
-        md5: of the whole file, in hexadecimal.
+        md5: of the whole file, in hexadecimal; None to believe what arrives.
         timeout: seconds without a byte after which a mirror counts as dead.
     Raises: RuntimeError saying what each mirror did, if none delivers; OSError naming the file that cannot be written.
     """
@@ -70,17 +70,22 @@ def _write(file: FileIO, chunk: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _fetch_checked(url: str, part: Path, md5: str, timeout: float) -> None:
+def _fetch_checked(url: str, part: Path, md5: str | None, timeout: float) -> None:
     resumed = part.exists()
     _fetch(url, part, timeout)
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found == md5:
+    found = checksum(part)
+    if md5 in (found, None):
         return
     part.unlink()
     if not resumed:
         raise OSError(f"the file is corrupt (expected MD5 {md5}, found {found}) and was removed")
     _fetch_checked(url, part, md5, timeout)  # what was there before may have been at fault: once more from the start
+
+
+def checksum(path: Path) -> str:
+    """The MD5 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _fetch(url: str, part: Path, timeout: float) -> None:
