@@ -32,7 +32,6 @@ TARGETED = (
     "fb.as_tensor(array)",
     "fb.from_numpy(array)",
     "fb.arange(10)",
-    "fb.zeros(4, 4)",
     "fb.zeros_like(a)",
     "fb.rand(4)",
     "fb.randint(0, 10, (4,))",

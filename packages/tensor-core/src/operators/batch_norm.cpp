@@ -167,6 +167,17 @@ void differentiable_batch_backward(const Context& c, double eps, bool training) 
 void update_running(const Tensor& running, const double* values, double momentum) {
   if (!running.defined()) return;
   begin_inplace(running, "batch_norm");
+  if (running.dim() == 1) {
+    dispatch_all(running.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if constexpr (!is_complex_type<T> && !std::is_same_v<T, bool>)
+        for (int64_t i = 0; i < running.numel(); ++i) {
+          T& value = running.data<T>()[i * running.strides()[0]];
+          value = convert<T>(convert<double>(value) * (1 - momentum) + values[i] * momentum);
+        }
+    });
+    return;
+  }
   Tensor batch = empty({running.numel()}, Dtype::float64);
   std::copy(values, values + running.numel(), batch.data<double>());
   copy_values(running, to(add(mul(to(running, Dtype::float64), 1 - momentum), mul(batch, momentum)), running.dtype()));

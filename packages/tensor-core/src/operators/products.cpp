@@ -61,17 +61,55 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);
 }
 
+namespace {
+
+// The Kronecker product over the dimensions from d on, of sizes m and n.
+template <class T>
+void multiply_each(const Shape& m, const Shape& n, size_t d, const T* a, const T* b, T* out) {
+  if (d == m.size()) {
+    *out = *a * *b;
+  } else if (d + 1 == m.size()) {
+    for (int64_t i = 0; i < m[d]; ++i, out += n[d])
+      for (int64_t k = 0; k < n[d]; ++k) out[k] = a[i] * b[k];
+  } else {
+    const int64_t a_step = product(Shape(m.begin() + d + 1, m.end())),
+                  b_step = product(Shape(n.begin() + d + 1, n.end()));
+    for (int64_t i = 0; i < m[d]; ++i)
+      for (int64_t k = 0; k < n[d]; ++k, out += a_step * b_step)
+        multiply_each(m, n, d + 1, a + i * a_step, b + k * b_step, out);
+  }
+}
+
+// Small products in one pass; undefined where another way serves.
+Tensor small_kron(const Tensor& a, const Tensor& b, const Shape& m, const Shape& n, const Shape& shape) {
+  constexpr int64_t kSmall = 32768;  // elements
+  const Dtype type = a.dtype();
+  const bool whole = a.is_contiguous() && b.is_contiguous() && b.dtype() == type && !recording(a, b);
+  if (!whole || !is_inexact(type) || item_size(to_real(type)) < 4 || a.numel() * b.numel() > kSmall) return Tensor();
+  const Tensor out = empty(shape, type);
+  dispatch_all(type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_floating_point_v<T> || is_complex_type<T>)
+      if (out.numel()) multiply_each(m, n, 0, a.data<T>(), b.data<T>(), out.data<T>());
+  });
+  return out;
+}
+
+}  // namespace
+
 Tensor kron(const Tensor& a, const Tensor& b) {
-  constexpr int64_t kLarge = 1 << 16;
+  constexpr int64_t kLarge = 4096;
   const int dims = std::max(a.dim(), b.dim());
-  Shape apart, inside, result;
+  Shape apart, inside, result, first, second;
   for (int d = 0; d < dims; ++d) {
     const int i = d - (dims - a.dim()), j = d - (dims - b.dim());
     const int64_t m = i < 0 ? 1 : a.shape()[size_t(i)], n = j < 0 ? 1 : b.shape()[size_t(j)];
     apart.push_back(m), apart.push_back(1);
     inside.push_back(1), inside.push_back(n);
     result.push_back(m * n);
+    first.push_back(m), second.push_back(n);
   }
+  if (const Tensor out = small_kron(a, b, first, second, result)) return out;
   Tensor x = reshape(a, apart), y = reshape(b, inside);
   if (dims && x.numel() * y.numel() > kLarge) {  // so that the product runs along whole rows
     apart.back() = inside.back();

@@ -54,26 +54,27 @@ def stft(
         another ``pad_mode``.
     Gradient: input and window, any order.
     """
-    complex_values = input.is_complex() or (window is not None and window.is_complex())
+    dtype, dims = input.dtype, input.ndim
+    complex_values = dtype.is_complex or (window is not None and window.is_complex())
     if return_complex is None:
         if not complex_values:
             raise RuntimeError(_REAL_INPUT)
         return_complex = True
     if align_to_window is not None and center:
         raise RuntimeError("stft align_to_window should only be set when center = false")
-    if input.dim() not in (1, 2):
+    if dims not in (1, 2):
         raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
-    if not (input.is_floating_point() or input.is_complex()):
-        raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype}")
+    if not (dtype.is_floating_point or dtype.is_complex):
+        raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {dtype}")
     hop_length = n_fft // 4 if hop_length is None else hop_length
     win_length = n_fft if win_length is None else win_length
     onesided = not complex_values if onesided is None else onesided
     if onesided and complex_values:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
-    x = input if input.dim() == 2 else input.unsqueeze(0)
+    x = input if dims == 2 else input.unsqueeze(0)
     if center:
         x = _padded(x, n_fft // 2, pad_mode)
-    length = x.size(1)
+    batch, length = x.shape
     if not 0 < n_fft <= length:
         raise RuntimeError(f"stft: expected 0 < n_fft <= {length}, but got n_fft={n_fft}")
     if hop_length <= 0:
@@ -84,14 +85,15 @@ def stft(
         warn_once(_NO_WINDOW)
     if align_to_window:
         left = (n_fft - win_length) // 2
-        x = _core.cat([x.new_zeros(x.size(0), left), x, x.new_zeros(x.size(0), n_fft - win_length - left)], 1)
-    frames = 1 + (x.size(1) - n_fft) // hop_length
-    x = x.contiguous()
-    pieces = x.as_strided((x.size(0), frames, n_fft), (x.size(1), hop_length, 1))
+        x = _core.cat([x.new_zeros(batch, left), x, x.new_zeros(batch, n_fft - win_length - left)], 1)
+        length += n_fft - win_length
+    frames = 1 + (length - n_fft) // hop_length
+    pieces = x.contiguous().as_strided((batch, frames, n_fft), (length, hop_length, 1))
     if frame_window is not None:
         pieces = pieces * frame_window
     spectrum = _spectrum(pieces, onesided, "ortho" if normalized else "backward").transpose(1, 2)
-    spectrum = spectrum if input.dim() == 2 else spectrum.squeeze(0)
+    if dims == 1:
+        spectrum = spectrum.squeeze(0)
     return spectrum if return_complex else _core.view_as_real(spectrum)
 
 
@@ -207,18 +209,14 @@ def _padded(x: Tensor, pad: int, mode: str) -> Tensor:
 
 
 def _spectrum(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
-    from flambeau import fft
-
-    return fft.rfft(pieces, norm=norm) if onesided else fft.fft(pieces, norm=norm)
+    return _core.rfft(pieces, norm=norm) if onesided else _core.fft(pieces, norm=norm)
 
 
 def _signal(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
     """The pieces; of a real signal half of the spectrum says all."""
-    from flambeau import fft
-
     if complex_result:
-        return fft.ifft(spectrum, norm=norm)
-    return fft.irfft(spectrum if onesided else spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)
+        return _core.ifft(spectrum, norm=norm)
+    return _core.irfft(spectrum if onesided else spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)
 
 
 def _overlapped(pieces: Tensor, positions: Tensor, length: int) -> Tensor:
