@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +62,30 @@ def test_workers_read_the_same_memory(method: str) -> None:
     loader.dataset.names._items[0] = ord("X")  # behind its back: whoever reads the same memory sees it
     loader.dataset.names._items[-5] = ord("X")
     assert [name for batch in batches for name in batch[0]][-1] == "9X.png"
+
+
+class Long(Dataset[int]):
+    def __init__(self) -> None:
+        self.names = PackedList(f"{number:050d}.png" for number in range(200_000))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> int:
+        return len(self.names[index])
+
+
+def test_reading_it_does_not_copy_it_into_the_worker() -> None:
+    loader = DataLoader(Long(), 1000, num_workers=1, persistent_workers=True, timeout=60)
+
+    def private() -> int:
+        """Bytes that the worker shares with nobody."""
+        (process,) = loader._workers._processes  # type: ignore[union-attr]
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private"))
+
+    batches = iter(loader)
+    next(batches)
+    before = private()
+    assert all((batch == 54).all() for batch in batches)
+    assert private() - before < 4e6 < 0.4 * loader.dataset.names._bytes.nbytes

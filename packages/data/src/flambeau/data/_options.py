@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .dataset import IterableDataset
+from .sampler import check_positive
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -13,7 +14,26 @@ _EXCLUDES = "DataLoader: {option} and {other} exclude each other, because {reaso
 _NEEDS_WORKERS = "DataLoader: {option} is for workers: pass num_workers=1 or more, or leave it out"
 
 
-def exclude(other: str, reason: str, **options: object) -> None:
+def check_order(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
+    """ValueError for options that contradict each other, TypeError for what is no dataset."""
+    streaming = isinstance(dataset, IterableDataset)
+    if streaming:
+        reason = "it has no indices"
+        _exclude("an IterableDataset", reason, shuffle=shuffle, sampler=sampler, batch_sampler=batch_sampler)
+    if sampler is not None:
+        _exclude("sampler", "a sampler already decides the order", shuffle=shuffle)
+    if batch_sampler is not None:
+        sized = batch_size != 1 and f"batch_size={batch_size}"
+        reason = "a batch_sampler already decides the batches"
+        _exclude("batch_sampler", reason, batch_size=sized, shuffle=shuffle, sampler=sampler, drop_last=drop_last)
+    elif batch_size is None:
+        _exclude("batch_size=None", "there are no batches then", drop_last=drop_last)
+    else:
+        check_positive("batch_size", batch_size)
+    _check_dataset(dataset, needs_length=not streaming and sampler is None and batch_sampler is None)
+
+
+def _exclude(other: str, reason: str, **options: object) -> None:
     """ValueError for the first option that is given beside ``other``; a string says how it was given."""
     for name, value in options.items():
         if value is not None and value is not False:
@@ -69,7 +89,7 @@ def context_named(context: Any) -> BaseContext:
     return context
 
 
-def check_dataset(dataset: Any, needs_length: bool) -> None:
+def _check_dataset(dataset: Any, needs_length: bool) -> None:
     """TypeError for what cannot be read by index, or has no length where one is needed."""
     kind = dataset.__qualname__ if isinstance(dataset, type) else type(dataset).__name__
     if isinstance(dataset, type):

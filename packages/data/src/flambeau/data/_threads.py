@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from . import _random_state, _seeds, _tensors
 from ._fetch import Fetcher, Recipe
 from ._results import Batch, End, Failure, Result
-from .worker import WorkerInfo, set_worker_info
+from .worker import Introduction, WorkerInfo, set_worker_info
 
 T = TypeVar("T")
 _GRACE = 1.0  # seconds for a worker to finish what it is at, once the loader wants no more
@@ -182,30 +182,23 @@ def _work(
 ) -> None:
     """The life of a worker thread."""
     fetcher = recipe.fetcher(_ThreadSeeds(guest=True))
-    refusal: Exception | None = None
-    started = False
+    introduction = Introduction(worker, worker_init_fn)
     while (request := requests.get()) is not None and not stop.is_set():
         kind, *details = request
         if kind == "epoch":
-            seed = details[0] + worker
-            set_worker_info(WorkerInfo(worker, count, seed, recipe.dataset))
-            _tensors.seed_this_thread(seed)
-            fetcher.begin(details[0])
-            if not started and worker_init_fn is not None:
-                try:
-                    worker_init_fn(worker)
-                except Exception as error:
-                    error.add_note("raised by worker_init_fn")
-                    refusal = error
-            started = True
+            (epoch_seed,) = details
+            set_worker_info(WorkerInfo(worker, count, epoch_seed + worker, recipe.dataset))
+            _tensors.seed_this_thread(epoch_seed + worker)
+            fetcher.begin(epoch_seed)
+            introduction.run()
         else:
             number, indices = details
-            answers.put((number, Failure(refusal) if refusal else _answer(worker, fetcher, indices)))
-            refusal = None
+            answers.put((number, _answer(worker, introduction, fetcher, indices)))
 
 
-def _answer(worker: int, fetcher: Fetcher, indices: Any) -> Any:
+def _answer(worker: int, introduction: Introduction, fetcher: Fetcher, indices: Any) -> Any:
     try:
+        introduction.check()
         return Batch(fetcher(indices))
     except StopIteration:
         return End(worker)

@@ -17,9 +17,9 @@ from typing import Any
 from . import _errors, _random_state, _tensors
 from ._batches import Sender
 from ._channel import Channel
-from ._fetch import Fetcher, Recipe
+from ._fetch import Recipe
 from ._seeds import Seeds
-from .worker import WorkerInfo, set_worker_info
+from .worker import Introduction, WorkerInfo, set_worker_info
 
 _PATIENCE = 2000  # milliseconds between two looks whether the loader's process is still there
 
@@ -45,7 +45,7 @@ def main(assignment: Assignment, end: socket.socket) -> None:
     threading.Thread(target=_end_with_the_loader, args=(end, assignment), daemon=True).start()
     channel = Channel(end)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the loader wants no more
-        _serve(assignment, channel)
+        _Server(assignment, channel).run()
 
 
 def _end_with_the_loader(end: socket.socket, assignment: Assignment) -> None:
@@ -58,61 +58,49 @@ def _end_with_the_loader(end: socket.socket, assignment: Assignment) -> None:
     os._exit(1)
 
 
-def _serve(assignment: Assignment, channel: Channel) -> None:
-    sender = Sender()
-    fetcher = assignment.recipe.fetcher(Seeds(guest=False))
-    refusal: BaseException | None = None  # what worker_init_fn raised: the answer to the first request
-    started = False
-    while True:
-        payload, _ = channel.receive()
-        kind, *details = pickle.loads(payload)
-        if kind == "end" or channel.is_deserted():
-            return
-        if kind == "epoch":
-            begin_epoch(assignment.id, assignment.num_workers, assignment.recipe, fetcher, details[0])
-            if not started and assignment.worker_init_fn is not None:
-                try:
-                    assignment.worker_init_fn(assignment.id)
-                except Exception as error:
-                    error.add_note("raised by worker_init_fn")
-                    refusal = error
-            started = True
-        else:
-            number, indices, released = details
-            sender.release(released)
-            _answer(assignment, channel, sender, fetcher, number, indices, refusal)
-            refusal = None
+class _Server:
+    """Answers the loader's messages one by one."""
 
+    def __init__(self, assignment: Assignment, channel: Channel) -> None:
+        self._assignment = assignment
+        self._channel = channel
+        self._sender = Sender()
+        self._fetcher = assignment.recipe.fetcher(Seeds(guest=False))
+        self._introduction = Introduction(assignment.id, assignment.worker_init_fn)
 
-def begin_epoch(worker: int, num_workers: int, recipe: Recipe, fetcher: Fetcher, epoch_seed: int) -> None:
-    """What comes before the first batch of an epoch in a process of its own: seeds."""
-    seed = epoch_seed + worker
-    set_worker_info(WorkerInfo(worker, num_workers, seed, recipe.dataset))
-    _random_state.seed_all(seed)
-    fetcher.begin(epoch_seed)
+    def run(self) -> None:
+        while True:
+            payload, _ = self._channel.receive()
+            kind, *details = pickle.loads(payload)
+            if kind == "end" or self._channel.is_deserted():
+                return
+            if kind == "epoch":
+                self._begin_epoch(*details)
+            else:
+                self._answer(*details)
 
+    def _begin_epoch(self, epoch_seed: int) -> None:
+        assignment = self._assignment
+        seed = epoch_seed + assignment.id
+        set_worker_info(WorkerInfo(assignment.id, assignment.num_workers, seed, assignment.recipe.dataset))
+        _random_state.seed_all(seed)
+        self._fetcher.begin(epoch_seed)
+        self._introduction.run()
 
-def _answer(
-    assignment: Assignment,
-    channel: Channel,
-    sender: Sender,
-    fetcher: Fetcher,
-    number: int,
-    indices: Any,
-    refusal: BaseException | None,
-) -> None:
-    """Make a batch and send it, or say why there is none."""
-    segment = None
-    try:
-        if refusal is not None:
-            raise refusal
-        sender.begin()
-        description, segment = sender.pack([fetcher(indices)])
-        message = (number, "batch", description)
-    except StopIteration:
-        message = (number, "end", None)
-    except Exception as error:
-        message = (number, "error", _errors.describe(error, f"worker {assignment.id} (pid {os.getpid()})"))
-    channel.send(pickle.dumps(message, protocol=5), None if segment is None else segment.descriptor)
-    if segment is not None:
-        segment.close_descriptor()
+    def _answer(self, number: int, indices: Any, released: list[int]) -> None:
+        """Make a batch and send it, or say why there is none."""
+        self._sender.release(released)
+        segment = None
+        try:
+            self._introduction.check()
+            self._sender.begin()
+            description, segment = self._sender.pack([self._fetcher(indices)])
+            message = (number, "batch", description)
+        except StopIteration:
+            message = (number, "end", None)
+        except Exception as error:
+            worker = f"worker {self._assignment.id} (pid {os.getpid()})"
+            message = (number, "error", _errors.describe(error, worker))
+        self._channel.send(pickle.dumps(message, protocol=5), None if segment is None else segment.descriptor)
+        if segment is not None:
+            segment.close_descriptor()

@@ -14,7 +14,7 @@ from ._iterators import ParallelPass, Pass, SerialPass, Workers
 from ._seeds import Seeds
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
-from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count, check_positive
+from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -94,25 +94,9 @@ class DataLoader(Generic[T_co]):
         if multiprocessing_context is not None:
             multiprocessing_context = _options.context_named(multiprocessing_context)
         streaming = isinstance(dataset, IterableDataset)
-        if streaming:
-            reason = "it has no indices"
-            _options.exclude(
-                "an IterableDataset", reason, shuffle=shuffle, sampler=sampler, batch_sampler=batch_sampler
-            )
-        if sampler is not None:
-            _options.exclude("sampler", "a sampler already decides the order", shuffle=shuffle)
+        _options.check_order(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
-            sized = batch_size != 1 and f"batch_size={batch_size}"
-            reason = "a batch_sampler already decides the batches"
-            _options.exclude(
-                "batch_sampler", reason, batch_size=sized, shuffle=shuffle, sampler=sampler, drop_last=drop_last
-            )
             batch_size, drop_last = None, False
-        elif batch_size is None:
-            _options.exclude("batch_size=None", "there are no batches then", drop_last=drop_last)
-        else:
-            check_positive("batch_size", batch_size)
-        _options.check_dataset(dataset, needs_length=not streaming and sampler is None and batch_sampler is None)
         if pin_memory:
             warnings.warn(_NO_GPU, UserWarning, stacklevel=2)
 

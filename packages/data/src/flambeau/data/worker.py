@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,3 +41,26 @@ def get_worker_info() -> WorkerInfo | None:
 
 def set_worker_info(info: WorkerInfo) -> None:
     _local.info = info
+
+
+class Introduction:
+    """The call of ``worker_init_fn``, once in a worker's life; what it raises is the answer to the first request."""
+
+    def __init__(self, worker: int, worker_init_fn: Callable[[int], None] | None) -> None:
+        self._worker = worker
+        self._function = worker_init_fn
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            try:
+                function(self._worker)
+            except Exception as error:
+                error.add_note("raised by worker_init_fn")
+                self._error = error
+
+    def check(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
