@@ -438,6 +438,8 @@ void find_needed(Run& run, const std::vector<Edge>& starts) {
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options) {
   const uint8_t forward = recording_modes() & modes::kTangents;
   const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
+  const bool on_meta = !roots.empty() && roots[0].gradient.defined() && roots[0].gradient.is_meta();
+  const OnDevice scope(on_meta ? DeviceType::Meta : OnDevice::current(), on_meta ? "backward" : nullptr);
   Run run(options);
   for (const Root& root : roots) run.starts.push_back(root.edge);
   if (!options.inputs.empty()) {

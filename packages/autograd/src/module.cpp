@@ -41,6 +41,7 @@ Root make_root(Edge edge, const Shape& shape, Dtype dtype, const Tensor* gradien
 
 Root make_root(const Tensor& t, const Tensor* gradient, size_t position) {
   require(t.requires_grad(), "element ", position, " of tensors does not require grad and does not have a grad_fn");
+  const OnDevice beside(t.device());
   return make_root(gradient_edge(t), t.shape(), t.dtype(), gradient, position);
 }
 

@@ -31,6 +31,7 @@ enum Flags : int {
   kLowerPrecision = 1024,
   kFloat32 = 2048,
   kWidest = 4096,
+  kAnyDevice = 8192,  // whose tensors may be on different devices
 };
 
 struct Parameter {
@@ -255,10 +256,14 @@ struct From<MemoryFormat> {
     return MemoryFormat(reinterpret_cast<ConstantObject*>(o)->value);
   }
 };
-struct CpuDevice {};  // a device argument, checked
+struct Placement {  // a device argument
+  std::optional<DeviceType> given;
+  DeviceType of_fresh() const;  // what is made of nothing: on the default device unless one is given
+  DeviceType like(const Tensor& t) const { return given.value_or(t.device()); }
+};
 template <>
-struct From<CpuDevice> {
-  static CpuDevice get(const Call& call, PyObject* o);
+struct From<Placement> {
+  static Placement get(const Call& call, PyObject* o);
 };
 template <>
 struct From<Generator*> {

@@ -67,7 +67,10 @@ AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
   }
 FLAMBEAU_GET(shape, wrap_size(t.shape()))
 FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
-FLAMBEAU_GET(device, Py_NewRef(device_cpu))
+FLAMBEAU_GET(device, Py_NewRef(device_object(t.device())))
+FLAMBEAU_GET(is_cpu, PyBool_FromLong(t.device() == DeviceType::Cpu))
+FLAMBEAU_GET(none, Py_NewRef(Py_None))
+FLAMBEAU_GET(is_meta, PyBool_FromLong(t.is_meta()))
 FLAMBEAU_GET(layout, Py_NewRef(strided_layout()))
 FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
 FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
@@ -96,7 +99,6 @@ FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))
 FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
 FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
 FLAMBEAU_GET(false, Py_NewRef(Py_False))
-FLAMBEAU_GET(true, Py_NewRef(Py_True))
 #undef FLAMBEAU_GET
 
 PyObject* get_grad_fn(PyObject* self, void*) {
@@ -185,8 +187,8 @@ int set_data(PyObject* self, PyObject* value, void*) {
 
 // What a placeholder shows of the tensors it stands for. Note [Interception]
 bool is_metadata(getter get) {
-  constexpr getter shown[] = {get_shape,    get_dtype,  get_device, get_layout, get_ndim,
-                              get_itemsize, get_nbytes, get_false,  get_true};
+  constexpr getter shown[] = {get_shape,  get_dtype, get_device, get_layout,  get_ndim, get_itemsize,
+                              get_nbytes, get_false, get_is_cpu, get_is_meta, get_none};
   return std::find(std::begin(shown), std::end(shown), get) != std::end(shown);
 }
 
@@ -251,8 +253,14 @@ PyGetSetDef tensor_attributes[] = {
                        "The imaginary parts of a complex tensor, a view."),
     FLAMBEAU_ATTRIBUTE("itemsize", get_itemsize, nullptr, "Bytes of an element."),
     FLAMBEAU_ATTRIBUTE("nbytes", get_nbytes, nullptr, "Bytes of all elements."),
-    FLAMBEAU_ATTRIBUTE("is_cpu", get_true, nullptr, "Whether the memory is the processor's: True."),
+    FLAMBEAU_ATTRIBUTE("is_cpu", get_is_cpu, nullptr, "Whether the memory is the processor's."),
     FLAMBEAU_ATTRIBUTE("is_cuda", get_false, nullptr, "Whether the memory is a GPU's."),
+    FLAMBEAU_ATTRIBUTE("is_ipu", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_maia", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_mtia", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_vulkan", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_xla", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("name", get_none, nullptr, "None: tensors have no names."),
     FLAMBEAU_ATTRIBUTE("is_nested", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_sparse_csr", get_false, nullptr, "Always False: there are only dense tensors."),
     FLAMBEAU_ATTRIBUTE("is_mkldnn", get_false, nullptr, "Always False."),
@@ -260,7 +268,7 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("is_xpu", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_sparse", get_false, nullptr, "Always False: there are only dense tensors."),
     FLAMBEAU_ATTRIBUTE("is_quantized", get_false, nullptr, "Always False."),
-    FLAMBEAU_ATTRIBUTE("is_meta", get_false, nullptr, "Always False."),
+    FLAMBEAU_ATTRIBUTE("is_meta", get_is_meta, nullptr, "Whether there is a shape and a dtype, and no memory."),
     {}};
 #undef FLAMBEAU_ATTRIBUTE
 

@@ -15,14 +15,25 @@ Tensor with_grad(Tensor t, bool requires_grad) {
 
 namespace {
 
-PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype) {
-  if (is_tensor(data))
-    return dtype && *dtype != tensor_of(data).dtype() ? wrap_tensor(to(tensor_of(data), *dtype)) : Py_NewRef(data);
-  if (PyObject_CheckBuffer(data) && !PyBytes_Check(data)) {
-    const Tensor t = tensor_from_buffer(data, false);
-    return wrap_tensor(dtype ? to(t, *dtype) : t);
+// What is made of data gets its values first, then its device.
+Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
+  const DeviceType device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
+  const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
+  return to(tensor_from_data(data, dtype), device);
+}
+
+PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
+  if (is_tensor(data)) {
+    const Tensor &own = tensor_of(data), moved = to(own, place.like(own));
+    const OnDevice scope(moved.device());
+    const Tensor out = to(moved, dtype.value_or(own.dtype()));
+    return out.same(own) ? Py_NewRef(data) : wrap_tensor(out);
   }
-  return wrap_tensor(tensor_from_data(data, dtype));
+  if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, place));
+  const DeviceType device = place.of_fresh();
+  const OnDevice scope(DeviceType::Cpu);
+  const Tensor t = tensor_from_buffer(data, false);
+  return wrap_tensor(to(to(t, dtype.value_or(t.dtype())), device));
 }
 
 // Of an end of a range: a number, or a tensor of one.
@@ -42,16 +53,18 @@ void bind_conversions() {
   def("tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)", kFunction,
       "A tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nFloats give the default dtype, "
       "integers int64, booleans bool; arrays keep theirs. Raises ValueError for ragged sequences.",
-      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice, bool grad, Unpinned) {
-        return with_grad(tensor_from_data(data, dtype), grad);
+      [](PyObject* data, std::optional<Dtype> dtype, Placement place, bool grad, Unpinned) {
+        return with_grad(placed_from_data(data, dtype, place), grad);
       });
   def("as_tensor(data, dtype=None, device=None)", kFunction,
       "A tensor over `data`, without a copy where it is a tensor or array of that dtype.",
-      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice) { return as_tensor(data, dtype); });
+      [](PyObject* data, std::optional<Dtype> dtype, Placement place) { return as_tensor(data, dtype, place); });
   def("asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False)", kFunction,
       "A tensor over the memory of a tensor, an array or another exporter of the buffer protocol, else a copy.\n\n"
       "copy=True always copies, copy=False raises ValueError where a copy is needed.",
-      [](PyObject* data, std::optional<Dtype> dtype, CpuDevice, std::optional<bool> copy, bool grad) {
+      [](PyObject* data, std::optional<Dtype> dtype, Placement place, std::optional<bool> copy, bool grad) {
+        const DeviceType device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
+        const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
         const bool shared = is_tensor(data) || PyObject_CheckBuffer(data);
         require<ValueError>(shared || copy.value_or(true),
                             "asarray(): can't alias an arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
@@ -61,7 +74,7 @@ void bind_conversions() {
         const Dtype type = dtype.value_or(t.dtype());
         require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias a tensor of dtype ",
                             t.dtype(), " into dtype ", type);
-        Tensor out = to(t, type);
+        Tensor out = to(to(t, type), device);
         if (out.same(t) && copy.value_or(false)) out = clone(t);
         if (grad && out.same(t)) out = alias(t);
         return with_grad(out, grad);
@@ -73,7 +86,9 @@ void bind_conversions() {
 void bind_filled() {
   def("empty(*size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)",
       kFunction | kOut | kFactory, "Uninitialised memory.",
-      [](const Shape& size, Dtype dtype, Strided, CpuDevice, bool grad, Unpinned, std::optional<MemoryFormat> format) {
+      [](const Shape& size, Dtype dtype, Strided, Placement place, bool grad, Unpinned,
+         std::optional<MemoryFormat> format) {
+        const OnDevice scope(place.of_fresh());
         require(format != MemoryFormat::Preserve, "empty(): unsupported memory format Preserve");
         if (!format || format == MemoryFormat::Contiguous) return with_grad(empty(size, dtype), grad);
         return with_grad(empty_strided(size, strides_in(*format, size), dtype), grad);

@@ -10,6 +10,7 @@ constexpr const char* kName = "to";
 // What the positional arguments of to() say: (dtype | other | [device, [dtype]], non_blocking, copy).
 struct Wanted {
   std::optional<Dtype> dtype;
+  std::optional<DeviceType> device;
   bool copy = false;
 };
 
@@ -30,11 +31,12 @@ Wanted read_positional(PyObject* packed) {
   const Py_ssize_t count = PyTuple_Check(packed) ? PyTuple_GET_SIZE(packed) : 1;
   Py_ssize_t next = 0;
   if (count > 0 && is_tensor(items[0])) {
-    wanted.dtype = tensor_of(items[next++]).dtype();
+    const Tensor& other = tensor_of(items[next++]);
+    wanted.dtype = other.dtype(), wanted.device = other.device();
   } else if (count > 0 && is_dtype(items[0])) {
     wanted.dtype = From<Dtype>::get({kName, &names[0], 0}, items[next++]);
   } else if (count > 0) {
-    From<CpuDevice>::get({kName, &names[1], 0}, items[next++]);
+    wanted.device = From<Placement>::get({kName, &names[1], 0}, items[next++]).given;
     if (next < count && items[next] != Py_True && items[next] != Py_False)
       wanted.dtype = From<std::optional<Dtype>>::get({kName, &names[0], int(next)}, items[next]), ++next;
   }
@@ -45,13 +47,14 @@ Wanted read_positional(PyObject* packed) {
   return wanted;
 }
 
-// The tensor itself where dtype and order of memory are right, unless a copy is asked for.
-PyObject* converted(Self self, Dtype dtype, bool copy, std::optional<MemoryFormat> format) {
-  const Tensor& t = tensor_of(self);
+// The tensor itself where device, dtype and order of memory are right, unless a copy is asked for.
+PyObject* converted(Self self, DeviceType device, Dtype dtype, bool copy, std::optional<MemoryFormat> format) {
+  const Tensor &own = tensor_of(self), t = to(own, device);
+  const OnDevice scope(device);
   const bool in_order = !format || *format == MemoryFormat::Preserve || is_contiguous(t, *format);
-  if (t.dtype() == dtype && in_order && !copy) return Py_NewRef(self);
+  if (t.same(own) && t.dtype() == dtype && in_order && !copy) return Py_NewRef(self);
   const Tensor out = to(t, dtype);
-  if (!out.same(t) && in_order) return wrap_tensor(out);
+  if (!out.same(own) && in_order) return wrap_tensor(out);
   return wrap_tensor(clone(out, format.value_or(MemoryFormat::Preserve)));
 }
 
@@ -59,7 +62,9 @@ template <Dtype dtype>
 void bind_as(const char* name) {
   def(std::string(name) + "(input, memory_format=None)", kMethod,
       "The tensor converted to the dtype; itself if it already has it. Gradient: converted back.",
-      [](Self self, std::optional<MemoryFormat> format) { return converted(self, dtype, false, format); });
+      [](Self self, std::optional<MemoryFormat> format) {
+        return converted(self, tensor_of(self).device(), dtype, false, format);
+      });
 }
 
 }  // namespace
@@ -81,21 +86,25 @@ void bind_conversion() {
       [](const Tensor& t, std::optional<MemoryFormat> format) {
         return format ? is_contiguous(t, *format) : t.is_contiguous();
       });
-  def("to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None)", kMethod,
+  def("to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None)",
+      kMethod | kAnyDevice,
       "to(dtype), to(device, dtype), to(other): the tensor converted; itself where nothing changes and copy is "
       "False.\n\nAfter these, non_blocking and copy may follow without their names. Gradient: converted back.",
-      [](Self self, PyObject* args, std::optional<Dtype> dtype, CpuDevice, bool, bool copy,
+      [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement place, bool, bool copy,
          std::optional<MemoryFormat> format) {
         const Wanted wanted = read_positional(args);
         require<TypeError>(!(wanted.dtype && dtype), "to() got multiple values for argument 'dtype'");
-        const Dtype own = tensor_of(self).dtype();
-        return converted(self, dtype.value_or(wanted.dtype.value_or(own)), copy || wanted.copy, format);
+        require<TypeError>(!(wanted.device && place.given), "to() got multiple values for argument 'device'");
+        const Tensor& own = tensor_of(self);
+        const DeviceType device = wanted.device.value_or(place.like(own));
+        return converted(self, device, dtype.value_or(wanted.dtype.value_or(own.dtype())), copy || wanted.copy, format);
       });
-  def("type_as(input, other)", kMethod, "The tensor converted to other's dtype.",
-      [](Self self, const Tensor& other) { return converted(self, other.dtype(), false, {}); });
-  def("cpu(input, memory_format=None)", kMethod, "The tensor itself: it is on the CPU.",
+  def("type_as(input, other)", kMethod | kAnyDevice, "The tensor converted to other's dtype, on its device.",
+      [](Self self, const Tensor& other) { return converted(self, other.device(), other.dtype(), false, {}); });
+  def("cpu(input, memory_format=None)", kMethod,
+      "The tensor itself where it is on the CPU; NotImplementedError for a meta tensor, which has nothing to copy.",
       [](Self self, std::optional<MemoryFormat> format) {
-        return converted(self, tensor_of(self).dtype(), false, format);
+        return converted(self, DeviceType::Cpu, tensor_of(self).dtype(), false, format);
       });
   def("cuda(input, device=None, non_blocking=False, memory_format=None)", kMethod,
       "Raises NotImplementedError: tensors live on the CPU.",

@@ -17,7 +17,7 @@ Tensor repeat_interleaved(const Tensor& t, PyObject* repeats, std::optional<int6
   static const Parameter parameter{PyUnicode_InternFromString("repeats")};
   const int64_t count = From<int64_t>::get({"repeat_interleave", &parameter, 1}, repeats);
   require(count >= 0, "Repeats must be non-negative, got ", count);
-  return repeat_interleave(t, full({1}, Scalar(count), Dtype::int64), dim, output_size);
+  return repeat_interleave(t, scalar_tensor(Scalar(count), Dtype::int64), dim, output_size);
 }
 
 Dtype index_dtype(std::optional<Dtype> dtype) { return dtype.value_or(Dtype::int64); }
@@ -27,12 +27,14 @@ void bind_triangles() {
   def("triu(input, diagonal=0)", kUsual | kInPlace, "The upper triangle, zeros below. Gradient: input.", triu);
   def("tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)", kFunction,
       "The positions in the lower triangle of a (row, col) matrix, (2, n).",
-      [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, CpuDevice, PyObject*) {
+      [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, Placement place, PyObject*) {
+        const OnDevice scope(place.of_fresh());
         return triangle_indices(rows, columns, offset, true, index_dtype(dtype));
       });
   def("triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None)", kFunction,
       "The positions in the upper triangle of a (row, col) matrix, (2, n).",
-      [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, CpuDevice, PyObject*) {
+      [](int64_t rows, int64_t columns, int64_t offset, std::optional<Dtype> dtype, Placement place, PyObject*) {
+        const OnDevice scope(place.of_fresh());
         return triangle_indices(rows, columns, offset, false, index_dtype(dtype));
       });
   def("diag_embed(input, offset=0, dim1=-2, dim2=-1)", kBoth,

@@ -39,7 +39,8 @@ void bind_strides() {
   def("empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, "
       "pin_memory=False)",
       kFunction, "An uninitialised tensor whose dimensions lie in memory in the order physical_layout, without gaps.",
-      [](const Shape& size, const Shape& order, Dtype dtype, PyObject*, CpuDevice, bool requires_grad, bool) {
+      [](const Shape& size, const Shape& order, Dtype dtype, PyObject*, Placement place, bool requires_grad, bool) {
+        const OnDevice scope(place.of_fresh());
         require(order.size() == size.size(),
                 "Number of dimensions in size does not match the length of the "
                 "physical_layout; i.e. len(size) = ",

@@ -71,8 +71,8 @@ Tensor filled(const Tensor& t, const Operand& value) {
 
 void bind_copies() {
   def("detach(input)", kBoth | kCopy, "The same elements without history.", detach);
-  def("copy_(input, src, non_blocking=False)", kMethod, "Writes src, broadcast and converted, into the tensor.",
-      [](Self self, const Operand& source, bool) -> PyObject* {
+  def("copy_(input, src, non_blocking=False)", kMethod | kAnyDevice,
+      "Writes src, broadcast and converted, into the tensor.", [](Self self, const Operand& source, bool) -> PyObject* {
         const Tensor& t = tensor_of(self);
         copy_(t, source.tensor ? *source.tensor : scalar_tensor(source.scalar, t.dtype()));
         return Py_NewRef(self);
@@ -115,11 +115,11 @@ void bind_queries() {
   def("storage_offset(input)", kMethod, "Where the first element lies in the storage, in elements.",
       [](const Tensor& t) { return t.offset(); });
   def("data_ptr(input)", kMethod, "The address of the first element.",
-      [](const Tensor& t) { return int64_t(reinterpret_cast<intptr_t>(t.bytes())); });
+      [](const Tensor& t) { return t.is_meta() ? 0 : int64_t(reinterpret_cast<intptr_t>(t.bytes())); });
   def("is_floating_point(input)", kBoth, "Whether the dtype is a floating one.",
       [](const Tensor& t) { return is_floating(t.dtype()); });
   def("is_nonzero(input)", kBoth, "Whether the single element is not 0.",
-      [](const Tensor& t) { return item(t).truth(); });
+      [](const Tensor& t) { return read_item(t).truth(); });
   def("is_same_size(input, other)", kMethod, "Whether the shapes are equal.",
       [](const Tensor& t, const Tensor& o) { return t.shape() == o.shape(); });
   def("is_set_to(input, tensor)", kMethod, "Whether both are the same view of the same memory.",
@@ -127,9 +127,11 @@ void bind_queries() {
         return t.bytes() == o.bytes() && t.shape() == o.shape() && t.strides() == o.strides();
       });
   def("item(input)", kMethod, "The single element as a Python number.",
-      [](const Tensor& t) { return scalar_object(item(t)); });
-  def("tolist(input)", kMethod, "The elements as nested lists of Python numbers.",
-      [](const Tensor& t) { return to_list(t); });
+      [](const Tensor& t) { return scalar_object(read_item(t)); });
+  def("tolist(input)", kMethod, "The elements as nested lists of Python numbers.", [](const Tensor& t) {
+    require<NotImplementedError>(!t.is_meta(), "Cannot copy out of meta tensor; no data!");
+    return to_list(t);
+  });
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Devices. Tensors live on the CPU; the others can be named, so that programs that ask for one get an answer.
+// Devices. Tensors live on the CPU or, without memory, on meta; the others can be named, so that programs that ask for
+// one get an answer.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -54,7 +55,20 @@ struct Device {
   bool operator==(const Device& o) const { return type == o.type && index == o.index; }
 };
 
+// Where this thread makes tensors of nothing: the last one counts. The first is what set_default_device set, the others
+// are contexts that were entered.
+thread_local std::vector<DeviceType> default_devices{DeviceType::Cpu};
+
+DeviceType device_type_of(const char* function, PyObject* o) {
+  static const Parameter parameter{PyUnicode_InternFromString("device")};
+  return From<Placement>::get({function, &parameter, 0}, o).given.value_or(DeviceType::Cpu);
+}
+
+PyObject* device_meta = nullptr;
+
 }  // namespace
+
+PyObject* device_object(DeviceType device) { return device == DeviceType::Meta ? device_meta : device_cpu; }
 
 void bind_device(py::module_& m) {
   py::class_<Device>(m, "device",
@@ -75,18 +89,26 @@ void bind_device(py::module_& m) {
       .def("__hash__", [](const Device& d) { return py::hash(py::str(d.str())); })
       .def("__enter__",
            [](py::object self) {
-             static const Parameter parameter{PyUnicode_InternFromString("device")};
-             From<CpuDevice>::get({"device.__enter__", &parameter, 0}, self.ptr());
+             default_devices.push_back(device_type_of("device.__enter__", self.ptr()));
              return self;
            })
-      .def("__exit__", [](const Device&, const py::args&) {})
+      .def("__exit__",
+           [](const Device&, const py::args&) {
+             if (default_devices.size() > 1) default_devices.pop_back();
+           })
       .def(py::pickle([](const Device& d) { return py::make_tuple(d.str()); },
                       [](const py::tuple& t) { return Device::parse(t[0].cast<std::string>()); }));
   device_cpu = py::cast(Device{"cpu", {}}).release().ptr();
+  device_meta = py::cast(Device{"meta", {}}).release().ptr();
+  def("_set_default_device(device)", kPrivate, "Where this thread makes tensors of nothing; the CPU for None.",
+      [](PyObject* device) { default_devices.front() = device_type_of("set_default_device", device); });
+  def("_get_default_device()", kPrivate, "Where this thread makes tensors of nothing.",
+      [] { return Py_NewRef(device_object(default_devices.back())); });
 }
 
-CpuDevice From<CpuDevice>::get(const Call& call, PyObject* o) {
-  if (o == Py_None || o == device_cpu) return {};
+Placement From<Placement>::get(const Call& call, PyObject* o) {
+  if (o == Py_None) return {};
+  if (o == device_cpu) return {DeviceType::Cpu};
   std::optional<Device> device;
   if (PyUnicode_Check(o))
     device = Device::parse(std::string(text_of(o)));
@@ -97,9 +119,15 @@ CpuDevice From<CpuDevice>::get(const Call& call, PyObject* o) {
                          " would be a GPU, and there is no backend for one");
   else
     wrong_argument(call, "flambeau.device or str", o);
-  require<NotImplementedError>(device->type == "cpu", "tensors live on the CPU: the device '", device->str(),
-                               "' is not supported");
-  return {};
+  for (const DeviceType known : {DeviceType::Cpu, DeviceType::Meta})
+    if (device->type == name(known)) return {known};
+  detail::raise<NotImplementedError>("tensors live on the CPU, or on meta: the device '", device->str(),
+                                     "' is not supported");
+}
+
+DeviceType Placement::of_fresh() const {
+  if (given) return *given;
+  return OnDevice::current() == DeviceType::Cpu ? default_devices.back() : OnDevice::current();
 }
 
 }  // namespace flambeau::python

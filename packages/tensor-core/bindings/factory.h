@@ -5,14 +5,25 @@
 
 namespace flambeau::python {
 
+// Where a constructor makes its result: beside the tensor that it is a method of, if it is one.
+template <class... Args>
+DeviceType device_of(const Placement& place, const Tensor& t, const Args&...) {
+  return place.like(t);
+}
+template <class... Args>
+DeviceType device_of(const Placement& place, const Args&...) {
+  return place.of_fresh();
+}
+
 // def_factory("zeros(*size", flags, doc, F): `construct` gets the parameters before and at last the dtype, which may be
-// missing; layout, device and pin_memory are checked and requires_grad is obeyed here. Signatures with nothing
+// missing; layout and pin_memory are checked, device and requires_grad are obeyed here. Signatures with nothing
 // keyword-only before end in ", *".
 template <class F, class... Args>
 void def_factory(const char* head, int flags, const char* doc, F, Tensor (F::*)(Args...) const) {
   def(
       std::string(head) + ", dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)",
-      flags | kFactory, doc, +[](Args... arguments, Strided, CpuDevice, bool requires_grad, Unpinned) {
+      flags | kFactory, doc, +[](Args... arguments, Strided, Placement place, bool requires_grad, Unpinned) {
+        const OnDevice scope(device_of(place, arguments...));
         return with_grad(F{}(static_cast<Args>(arguments)...), requires_grad);
       });
 }
@@ -29,8 +40,9 @@ void def_like(const char* head, int flags, const char* doc, F, void (F::*)(const
       std::string(head) +
           ", dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)",
       flags, doc,
-      +[](const Tensor& t, Args... arguments, std::optional<Dtype> dtype, Strided, CpuDevice, bool requires_grad,
+      +[](const Tensor& t, Args... arguments, std::optional<Dtype> dtype, Strided, Placement place, bool requires_grad,
           Unpinned, std::optional<MemoryFormat> format) {
+        const OnDevice scope(place.like(t));
         const Shape strides = strides_like(t, format.value_or(MemoryFormat::Preserve));
         const Tensor out = empty_strided(t.shape(), strides, dtype.value_or(t.dtype()));
         F{}(out, static_cast<Args>(arguments)...);

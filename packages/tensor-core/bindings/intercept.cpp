@@ -8,10 +8,11 @@
 
 namespace flambeau::python {
 
-int interceptions = 0;
+std::atomic<int> interceptions{0};
 
 namespace {
 
+std::atomic<int> meta_tensors{0};           // storages on meta
 thread_local int running_maps = 0;          // how many levels of vmap the code that runs now is inside of
 thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
 PyObject* placeholder_handler = nullptr;    // handler(callable, arguments, out)
@@ -127,6 +128,28 @@ bool concerns_maps(PyObject* callable) {
   return false;
 }
 
+// Note [Meta]
+bool any_on_meta(PyObject* const* args, size_t count) {
+  bool found = false;
+  for_each(args, count, [&](PyObject* o) { found |= is_tensor(o) && tensor_of(o).is_meta(); });
+  return found;
+}
+
+PyObject* call_on_meta(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  const char* name = nullptr;
+  if (Py_TYPE(callable) == operator_type) {
+    const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
+    name = b.name.c_str();
+    if (!(b.flags & kAnyDevice))
+      for_each(args, count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0), [](PyObject* o) {
+        require(!is_tensor(o) || tensor_of(o).is_meta() || tensor_of(o).dim() == 0,
+                "Tensor on device cpu is not on the expected device meta!");
+      });
+  }
+  const OnDevice scope(DeviceType::Meta, name);
+  return PyObject_Vectorcall(callable, args, count, kwnames);
+}
+
 // What autocast wants of a call; nothing of one that writes its result somewhere.
 int policy_of(PyObject* callable, PyObject* kwnames) {
   if (Py_TYPE(callable) != operator_type) return 0;
@@ -153,6 +176,11 @@ bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObjec
     if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
     if (found) {
       result = ask_handler(callable, args, count, kwnames);
+      return true;
+    }
+    if (meta_tensors.load(std::memory_order_relaxed) && OnDevice::current() != DeviceType::Meta &&
+        any_on_meta(args, all)) {
+      result = call_on_meta(callable, args, count, kwnames);
       return true;
     }
     const int policy = policy_of(callable, kwnames);
@@ -185,6 +213,7 @@ Tensor shell_of(PyObject* value) {
   require(t.dim() > 0, "a batch needs a dimension");
   static Tensor elements[kDtypeCount];  // one of each dtype: what the placeholders' strides of zero point at
   Tensor& element = elements[int(t.dtype())];
+  const OnDevice cpu(DeviceType::Cpu);
   if (!element.defined()) element = zeros({}, t.dtype());
   const Shape shape(t.shape().begin() + 1, t.shape().end());
   Shape strides;
@@ -344,6 +373,7 @@ void note_subclass(PyObject* type) {
 }
 
 void bind_interception(PyObject* module) {
+  meta_storages_changed = [](int by) { interceptions += by, meta_tensors += by; };
   disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
   PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();

@@ -1,26 +1,28 @@
 // Calls that somebody else answers than the operator called.
 //
 // Note [Interception]
-// Three things may stand between a call from Python and an operator:
+// Four things may stand between a call from Python and an operator:
 //   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
 //     kwargs), which is PyTorch's protocol (flambeau.overrides).
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
 //     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
 //     vmap has registered answers for it.
+//   - A call with a meta tensor among its arguments makes what it makes on meta. Note [Meta]
 //   - Autocast calls the operator again with other tensors. Note [Autocast]
 // No operator computes on a placeholder by mistake: is_tensor() denies it, and the type's own slots, which see it as
 // self, ask here first. Where none is in use, all this costs is reading one word.
 #pragma once
 
 #include <array>
+#include <atomic>
 
 #include "object.h"
 
 namespace flambeau::python {
 
-// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders that live, threads in
-// autocast.
-extern int interceptions;
+// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders and meta tensors that
+// live, threads in autocast.
+extern std::atomic<int> interceptions;
 
 // If somebody else answers for callable(*args), true; `result` is the answer, null where an exception is set.
 bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result);
@@ -28,11 +30,12 @@ bool ask_others(const char* method, PyObject* const* args, size_t count, PyObjec
 bool ask_others_for_attribute(PyObject* self, const char* name, PyObject* value, PyObject*& result);
 
 inline bool intercepted(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result) {
-  return FLAMBEAU_UNLIKELY(interceptions) && ask_others(callable, args, count, kwnames, result);
+  return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
+         ask_others(callable, args, count, kwnames, result);
 }
 template <class... Arguments>
 inline bool method_intercepted(const char* name, PyObject*& result, Arguments*... args) {
-  if (FLAMBEAU_LIKELY(!interceptions)) return false;
+  if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;
   const std::array<PyObject*, sizeof...(Arguments)> all{args...};
   return ask_others(name, all.data(), all.size(), result);
 }

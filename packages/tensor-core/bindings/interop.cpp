@@ -95,6 +95,10 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     }
     const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
     const bool writable = t.storage().writable();
+    if (t.is_meta()) {
+      PyErr_SetString(PyExc_BufferError, "a tensor on the meta device has no memory to share");
+      throw PythonError();
+    }
     if (wants_write && !writable) {
       PyErr_SetString(PyExc_BufferError, "the tensor's memory is read-only");
       throw PythonError();
@@ -259,6 +263,10 @@ PyObject* export_dlpack(const Tensor& t, PyObject*, PyObject* max_version, PyObj
     PyErr_SetString(PyExc_BufferError, "Can't export tensors that require gradient, use tensor.detach()");
     throw PythonError();
   }
+  if (t.is_meta()) {
+    PyErr_SetString(PyExc_BufferError, "Cannot pack tensors on meta");
+    throw PythonError();
+  }
   int major = 0, minor = 0;
   for (PyObject* pair : {max_version, device})
     require<TypeError>(pair == Py_None || PyTuple_Check(pair), "__dlpack__: max_version and dl_device must be pairs");
@@ -327,6 +335,9 @@ PyObject* to_numpy(const Tensor& t, bool force) {
     const Object numpy(checked(PyImport_ImportModule("numpy")));
     asarray = checked(PyObject_GetAttrString(numpy.get(), "asarray"));
   }
+  require<TypeError>(!t.is_meta(),
+                     "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                     "memory first.");
   require(force || !t.requires_grad(),
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
@@ -388,9 +399,9 @@ void bind_interop() {
       [](const Tensor&) { return Py_BuildValue("(ii)", int(kDLCPU), 0); });
   def("from_dlpack(ext_tensor, *, device=None, copy=None)", kFunction,
       "A tensor over the memory of any object with __dlpack__, or a DLPack capsule; without a copy unless copy=True.",
-      [](PyObject* source, CpuDevice, std::optional<bool> copy) {
-        const Tensor t = import_dlpack(source);
-        return copy.value_or(false) ? clone(t) : t;
+      [](PyObject* source, Placement place, std::optional<bool> copy) {
+        const Tensor t = to(import_dlpack(source), place.given.value_or(DeviceType::Cpu));
+        return copy.value_or(false) && !t.is_meta() ? clone(t) : t;
       });
   def("to_dlpack(input)", kFunction, "A DLPack capsule of the tensor, for libraries from before __dlpack__.",
       [](const Tensor& t) { return export_dlpack(t, Py_None, Py_None, Py_None, Py_None); });

@@ -79,7 +79,7 @@ int truth(PyObject* a) {
     const Tensor& t = tensor_of(a);
     require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
             " is ambiguous");
-    return item(t).truth();
+    return read_item(t).truth();
   });
 }
 
@@ -89,7 +89,7 @@ PyObject* number(PyObject* a, const char* what, F&& convert_scalar) {
     const Tensor& t = tensor_of(a);
     require<ValueError>(t.numel() == 1, "only one element tensors can be converted to Python scalars (", what,
                         "), got shape ", t.shape());
-    return convert_scalar(item(t));
+    return convert_scalar(read_item(t));
   });
 }
 void require_real(Scalar s, const char* what) {

@@ -33,6 +33,7 @@ extern PyTypeObject* memory_format_type;
 extern PyTypeObject* dtype_type;
 extern PyTypeObject* size_type;
 extern PyObject* device_cpu;
+PyObject* device_object(DeviceType device);  // borrowed
 
 extern PyTypeObject* placeholder_type;  // null until vmap is used. Note [Interception]
 inline bool is_tensor(PyObject* o) {
@@ -46,6 +47,10 @@ PyObject* dtype_object(Dtype d);  // borrowed
 PyObject* strided_layout();       // borrowed
 PyObject* scalar_object(Scalar s);
 PyObject* to_list(const Tensor& t);
+inline Scalar read_item(const Tensor& t) {  // for a program that asks for the value
+  require(!t.is_meta() || t.numel() != 1, "Tensor.item() cannot be called on meta tensors");
+  return item(t);
+}
 
 // Sets the Python error for the exception being handled.
 void translate_exception();

@@ -112,18 +112,19 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     Object arguments(Py_NewRef(args));
     PyObject *name, *value;
+    Placement place;
     for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);) {
       static const Parameter device{PyUnicode_InternFromString("device")};
       const std::string_view keyword = text_of(name);
       if (keyword == "device") {
-        From<CpuDevice>::get({"Tensor", &device, 1}, value);
+        place = From<Placement>::get({"Tensor", &device, 1}, value);
       } else {
         require<TypeError>(keyword == "data" && PyTuple_GET_SIZE(args) == 0, "Tensor() takes no keyword argument '",
                            keyword, "'; use flambeau.tensor(data, dtype=...)");
         arguments = Object(checked(PyTuple_Pack(1, value)));
       }
     }
-    const Tensor made = from_arguments(arguments.get());
+    const Tensor made = to(from_arguments(arguments.get()), place.of_fresh());
     TensorObject* o = new_object(type);  // nobody is to see one without a tensor
     o->tensor = made;
     o->tensor.impl()->python_object = o;

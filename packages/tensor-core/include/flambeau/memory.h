@@ -66,6 +66,32 @@ class Ref {  // an intrusive reference: T has retain() and release()
   T* p_ = nullptr;
 };
 
+// Where memory is.
+//
+// Note [Meta]
+// A tensor on the meta device has a shape, strides and a dtype, and no memory: an operator gives the shape and dtype of
+// its result, and computes nothing. Fresh memory is made on the device that the thread is set to (OnDevice), which a
+// call from Python with a meta tensor among its arguments sets for its duration; so an operator needs no word about it
+// but where it reaches for elements: there it returns what it has made if that is on meta. One that has no such line
+// raises NotImplementedError, because the pointer of a meta storage is not given out.
+enum class DeviceType : uint8_t { Cpu, Meta };
+FLAMBEAU_API const char* name(DeviceType device);
+
+class FLAMBEAU_API OnDevice {  // where this thread makes memory, for a scope
+ public:
+  // `operation` is what an error calls the one that reached for elements of a meta tensor.
+  explicit OnDevice(DeviceType device, const char* operation = nullptr);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+  static DeviceType current();
+
+ private:
+  DeviceType former_;
+  const char* former_operation_;
+};
+// Told of every meta storage that is made (1) or gone (-1); null until somebody wants to know.
+FLAMBEAU_API extern void (*meta_storages_changed)(int by);
+
 // Inference mode of this thread: memory made while it is on never takes part in a graph, and counts no changes.
 FLAMBEAU_API bool inference_mode();
 FLAMBEAU_API void set_inference_mode(bool enabled);
@@ -73,7 +99,7 @@ FLAMBEAU_API void set_inference_mode(bool enabled);
 // A block of memory shared by the tensors that view it. The header and the data it owns are one allocation.
 class FLAMBEAU_API Storage {
  public:
-  static Ref<Storage> create(size_t bytes);
+  static Ref<Storage> create(size_t bytes);  // on the device that the thread is set to
   // Memory owned by somebody else; `deleter(context)` runs when the last view is gone.
   static Ref<Storage> wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable = true);
   // Memory that another process shares through a descriptor (shared_descriptor there); it is duplicated.
@@ -84,8 +110,12 @@ class FLAMBEAU_API Storage {
   void share();
   int shared_descriptor() const;  // -1: the memory is this process's own
 
-  void* data() const { return data_; }
+  void* data() const {
+    if (FLAMBEAU_UNLIKELY(device_ != DeviceType::Cpu)) refuse_access();
+    return data_;
+  }
   size_t bytes() const { return bytes_; }
+  DeviceType device() const { return device_; }
   bool writable() const { return writable_; }
   bool inference() const { return inference_; }  // made in inference mode
   // Counts in-place changes; see Note [Versions] in autograd.h.
@@ -100,6 +130,8 @@ class FLAMBEAU_API Storage {
 
  private:
   Storage() = default;
+  static Ref<Storage> create_meta(size_t bytes);
+  [[noreturn, gnu::cold]] static void refuse_access();
   void destroy();
 
   ReferenceCount count_;
@@ -111,6 +143,7 @@ class FLAMBEAU_API Storage {
   void* context_ = nullptr;
   bool writable_ = true;
   bool inference_ = inference_mode();
+  DeviceType device_ = DeviceType::Cpu;
 };
 
 }  // namespace flambeau

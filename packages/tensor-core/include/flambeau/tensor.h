@@ -80,6 +80,8 @@ class Tensor {
   // What an operator does with it may have to be recorded.
   bool tracked() const { return (impl_->requires_grad | impl_->dual) || (impl_->base && (requires_grad() || dual())); }
   Storage& storage() const { return *impl_->storage; }
+  DeviceType device() const { return impl_->storage->device(); }
+  bool is_meta() const { return device() == DeviceType::Meta; }
   int64_t offset() const { return impl_->offset; }
 
   char* bytes() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * item_size(impl_->dtype); }

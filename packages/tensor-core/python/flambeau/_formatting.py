@@ -84,7 +84,7 @@ def format_tensor(tensor: Tensor) -> str:
     options = _options
     kind = type(tensor).__name__
     opening = "tensor(" if kind in ("Tensor", "Parameter") else f"{kind}("
-    content = _content(tensor, options, len(opening)) if tensor.numel() else "[]"
+    content = _content(tensor, options, len(opening))
     return _append_suffixes(opening + content, _suffixes(tensor, options), len(opening), options.linewidth) + ")"
 
 
@@ -93,9 +93,9 @@ def _suffixes(tensor: Tensor, options: PrintOptions) -> list[str]:
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
     evident: tuple[Any, ...] = (flambeau.get_default_dtype(),)
-    if tensor.numel():
+    if tensor.numel() and not tensor.is_meta:
         evident += (flambeau.int64, flambeau.bool, flambeau.get_default_dtype().to_complex())
-    if tensor.dim() != 1 if tensor.numel() == 0 else options.edgeitems == 0:
+    if tensor.is_meta or (tensor.dim() != 1 if tensor.numel() == 0 else options.edgeitems == 0):
         suffixes.append(f"size={tuple(tensor.shape)}")
     if tensor.dtype not in evident:
         suffixes.append(f"dtype={tensor.dtype}")
@@ -120,6 +120,8 @@ def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int
 
 
 def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
+    if tensor.is_meta or not tensor.numel():
+        return "..." if tensor.is_meta else "[]"
     summarised = tensor.dim() > 0 and tensor.numel() > options.threshold
     edge = options.edgeitems if summarised else tensor.numel()
     if edge == 0:

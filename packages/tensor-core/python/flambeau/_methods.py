@@ -52,6 +52,10 @@ def _attributes(tensor: Tensor) -> dict[str, Any] | None:
     return tensor.__dict__ or None
 
 
+def _rebuild_meta(shape: Any, strides: Any, dtype: Any, requires_grad: bool) -> Tensor:
+    return _core.empty_strided(shape, strides, dtype=dtype, device="meta", requires_grad=requires_grad)
+
+
 def plain(tensor: Tensor) -> Tensor:
     """The same elements as a Tensor without attributes, where ``tensor`` is of a subclass."""
     if type(tensor) is Tensor:
@@ -67,6 +71,8 @@ def plain(tensor: Tensor) -> Tensor:
 def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
     if type(self) is not Tensor:  # the plain tensor by itself: where memory is shared between processes, its own is
         return _rebuild_subclass, (type(self), plain(self).detach(), self.requires_grad, _attributes(self))
+    if self.is_meta:
+        return _rebuild_meta, (tuple(self.shape), self.stride(), self.dtype, self.requires_grad)
     values = self.detach().contiguous()
     if values.dtype is _core.bfloat16:
         values = values.view(_core.int16)

@@ -88,13 +88,16 @@ def get_num_interop_threads() -> int:
 
 
 def set_default_device(device: Any) -> None:
-    """Sets where tensors are made; None and the CPU are the choices. Raises NotImplementedError for other devices."""
-    _core.empty(0, device=device)
+    """Sets where this thread makes tensors that it does not make of others; None is the CPU.
+
+    ``with flambeau.device("meta"):`` sets it for a block. Raises: NotImplementedError for a device without a backend.
+    """
+    _core._set_default_device(device)
 
 
 def get_default_device() -> _core.device:
-    """Where tensors are made: the CPU."""
-    return _core.device("cpu")
+    """Where this thread makes tensors that it does not make of others."""
+    return _core._get_default_device()
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -84,7 +84,7 @@ def fftfreq(
     """
     count = _count("fftfreq", n, d, dtype)
     values = [*range((count + 1) // 2), *range(-(count // 2), 0)]
-    return _frequencies(values, count, d, dtype, requires_grad)
+    return _frequencies(values, count, d, dtype, device, requires_grad)
 
 
 @operator(out=True)
@@ -103,7 +103,7 @@ def rfftfreq(
     tensor([0.0000, 0.2500, 0.5000])
     """
     count = _count("rfftfreq", n, d, dtype)
-    return _frequencies(range(count // 2 + 1), count, d, dtype, requires_grad)
+    return _frequencies(range(count // 2 + 1), count, d, dtype, device, requires_grad)
 
 
 def _count(name: str, n: int, d: float, dtype: Any) -> int:
@@ -114,7 +114,12 @@ def _count(name: str, n: int, d: float, dtype: Any) -> int:
     return n
 
 
-def _frequencies(values: Sequence[int], n: int, d: float, dtype: Any, requires_grad: bool) -> Tensor:
-    counts = _core.tensor(values, dtype=_core.float64)
+def _frequencies(values: Sequence[int], n: int, d: float, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    counts = _core.tensor(values, dtype=_core.float64, device="cpu")
     dtype = _core.get_default_dtype() if dtype is None else dtype
-    return (counts / _core.tensor(n * d, dtype=_core.float64)).to(dtype).requires_grad_(requires_grad)
+    device = _core._get_default_device() if device is None else device
+    return (
+        (counts / _core.tensor(n * d, dtype=_core.float64, device="cpu"))
+        .to(device, dtype)
+        .requires_grad_(requires_grad)
+    )

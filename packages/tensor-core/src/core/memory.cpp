@@ -218,8 +218,45 @@ namespace {
 constexpr size_t kHeader = 64;  // the storage object, before the data it owns
 }
 
+// Note [Meta]
+namespace {
+thread_local DeviceType device_of_thread __attribute__((tls_model("initial-exec"))) = DeviceType::Cpu;
+thread_local const char* operation_of_thread = nullptr;
+}  // namespace
+void (*meta_storages_changed)(int by) = nullptr;
+
+const char* name(DeviceType device) { return device == DeviceType::Meta ? "meta" : "cpu"; }
+
+OnDevice::OnDevice(DeviceType device, const char* operation)
+    : former_(std::exchange(device_of_thread, device)), former_operation_(operation_of_thread) {
+  if (operation && !former_operation_) operation_of_thread = operation;
+}
+OnDevice::~OnDevice() {
+  device_of_thread = former_;
+  operation_of_thread = former_operation_;
+}
+DeviceType OnDevice::current() { return device_of_thread; }
+
+Ref<Storage> Storage::create_meta(size_t bytes) {
+  Storage* storage = new (allocate(kHeader)) Storage;
+  storage->bytes_ = bytes;
+  storage->device_ = DeviceType::Meta;
+  storage->deleter_ = [](void*) {
+    if (meta_storages_changed) meta_storages_changed(-1);
+  };
+  if (meta_storages_changed) meta_storages_changed(1);
+  return Ref<Storage>::adopt(storage);
+}
+
+void Storage::refuse_access() {
+  detail::raise<NotImplementedError>(operation_of_thread ? operation_of_thread : "an operator",
+                                     ": needs the values of a tensor on the meta device, which has none, only a shape "
+                                     "and a dtype");
+}
+
 Ref<Storage> Storage::create(size_t bytes) {
   static_assert(sizeof(Storage) <= kHeader);
+  if (FLAMBEAU_UNLIKELY(device_of_thread != DeviceType::Cpu)) return create_meta(bytes);
   Storage* storage = new (allocate(kHeader + bytes)) Storage;
   storage->data_ = reinterpret_cast<char*>(storage) + kHeader;
   storage->bytes_ = storage->own_bytes_ = bytes;

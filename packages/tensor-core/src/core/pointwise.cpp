@@ -156,7 +156,7 @@ Shape shape_of(const PointwiseRow& row, const Operand* operands) {
 }
 
 void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
-  if (is_inexact(in)) return;
+  if (is_inexact(in) || (divisor.tensor && divisor.tensor->is_meta())) return;
   const bool zero = divisor.tensor ? item(any(eq(*divisor.tensor, 0), {}, false)).truth() : !divisor.scalar.truth();
   require(!zero, "ZeroDivisionError: ", row.name, " of integers by zero");
 }

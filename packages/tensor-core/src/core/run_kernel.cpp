@@ -254,7 +254,7 @@ bool is_turned(const Tensor& t) {
 
 void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {
-  if (output.numel() == 0) return;
+  if (output.numel() == 0 || output.is_meta()) return;
   bool direct = output.is_contiguous() && output.dtype() == from;
   for (int k = 0; k < count && direct; ++k)
     if (const Tensor* t = operands[k].tensor)

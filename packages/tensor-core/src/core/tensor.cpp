@@ -132,6 +132,7 @@ Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
 }
 
 Tensor scalar_tensor(Scalar value, Dtype dtype) {
+  const OnDevice cpu(DeviceType::Cpu);  // goes with tensors of any device
   Tensor t = empty({}, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;

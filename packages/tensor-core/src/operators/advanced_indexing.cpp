@@ -103,7 +103,8 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
   a.blocks.count = product(index_shape);
   a.blocks.offsets = zeros({a.blocks.count}, Dtype::int64);
   for (int64_t d : dims)
-    add_offsets(a.blocks.offsets.data<int64_t>(), contiguous(expand(indices[size_t(d)], index_shape)), t, d);
+    if (!t.is_meta())
+      add_offsets(a.blocks.offsets.data<int64_t>(), contiguous(expand(indices[size_t(d)], index_shape)), t, d);
   a.shape.append(view.shape().begin(), view.shape().begin() + first);
   a.shape.append(index_shape.begin(), index_shape.end());
   a.shape.append(view.shape().begin() + last + 1, view.shape().end());

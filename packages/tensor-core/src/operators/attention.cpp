@@ -102,6 +102,7 @@ void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor&
   const Dtype type = q.dtype();
   out = empty({g.batch, g.queries, g.width}, type);
   logarithms = empty({g.batch, g.queries}, type);
+  if (out.is_meta()) return;
   const int64_t blocks = (g.queries + kQueries - 1) / kQueries;
   const int64_t work = std::min(kQueries, g.queries) * g.keys * (g.depth + g.width);
   dispatch_real(type, [&](auto tag) {
@@ -240,7 +241,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   if (recording(query, key, value))
     record("ScaledDotProductAttention", out, {&query, &key, &value}, {&query, &key, &value, &mask, &out, &logarithms},
            [g, batch, type](const Context& c) {
-             if (recording_enabled()) return differentiable_backward(c, g);
+             if (recording_enabled() || c.gradient().is_meta()) return differentiable_backward(c, g);
              const Tensor qkv[] = {flat(c.saved(0), batch, type), flat(c.saved(1), batch, type),
                                    flat(c.saved(2), batch, type)};
              const Gradients all = backward(g, Mask(c.saved(3), batch, g, type), qkv, flat(c.gradient(), batch, type),

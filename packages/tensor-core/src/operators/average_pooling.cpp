@@ -26,6 +26,7 @@ Stretch stretch(const PoolAxis& a, int64_t o, bool count_include_pad) {
 // Sums of int64 windows are divided at the end, towards zero.
 Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool include, std::optional<int64_t> divisor) {
   if (divisor) return _trunc_divide(sums, Scalar(*divisor));
+  if (sums.is_meta()) return sums;
   Tensor out = sums;
   for (size_t i = 0; i < axes.size(); ++i) {
     Shape shape(axes.size(), 1);
@@ -71,8 +72,8 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(input, type));
     out = empty(shape, type);
-    const int64_t size = item_size(type);
-    parallel_items(out.numel(), std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
+    const int64_t size = item_size(type), count = out.is_meta() ? 0 : out.numel();
+    parallel_items(count, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
       kernels::networks().row_sums[type == Dtype::float64](x.bytes() + begin * places * size, end - begin, places,
                                                            out.bytes() + begin * size, 1.0 / double(places));
     });

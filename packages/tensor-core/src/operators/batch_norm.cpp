@@ -261,17 +261,21 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
     NoRecording off;
     const Dtype type = normalization_type(input);
     const Channels x(input, type);
-    result.statistics = count == 0 ? zeros({channels, 2}, Dtype::float64)
-                        : training ? batch_statistics(x, running_mean, running_var, momentum, eps)
-                                   : running_statistics(running_mean, running_var, channels, eps);
-    const Tensor out = batch_forward(x, reinterpret_cast<const kernels::Moments*>(result.statistics.bytes()),
-                                     prepared(weight, type), prepared(bias, type));
-    result.values = x.restored(out, input.dtype());
+    if (input.is_meta()) {
+      result = {empty(input.shape(), input.dtype()), empty({channels, 2}, Dtype::float64)};
+    } else {
+      result.statistics = count == 0 ? zeros({channels, 2}, Dtype::float64)
+                          : training ? batch_statistics(x, running_mean, running_var, momentum, eps)
+                                     : running_statistics(running_mean, running_var, channels, eps);
+      const Tensor out = batch_forward(x, reinterpret_cast<const kernels::Moments*>(result.statistics.bytes()),
+                                       prepared(weight, type), prepared(bias, type));
+      result.values = x.restored(out, input.dtype());
+    }
   }
   if (recording(input, weight, bias))
     record("NativeBatchNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
            [eps, training](const Context& c) {
-             if (recording_enabled()) return differentiable_batch_backward(c, eps, training);
+             if (recording_enabled() || c.gradient().is_meta()) return differentiable_batch_backward(c, eps, training);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
              const Channels values(x, type);

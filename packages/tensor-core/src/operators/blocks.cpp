@@ -37,7 +37,7 @@ Tensor without_repeats(const Tensor& t) {
 
 template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
-  if (index.numel() == 0) return false;
+  if (index.numel() == 0 || index.is_meta()) return false;
   NoRecording off;
   const Tensor i = index.is_contiguous() ? index : contiguous(without_repeats(index));
   const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
@@ -171,6 +171,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index) {
   const Tensor i = contiguous(index);
   b.count = i.numel();
   b.offsets = empty({b.count}, Dtype::int64);
+  if (b.offsets.is_meta()) return;
   const int64_t size = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
   const int64_t* entries = i.data<int64_t>();
   int64_t* offsets = b.offsets.data<int64_t>();
@@ -178,7 +179,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index) {
 }
 
 void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
-  if (out.numel() == 0) return;
+  if (out.numel() == 0 || out.is_meta()) return;
   const int64_t item = item_size(t.dtype());
   if (b.inner == 1)
     return dispatch_size(item, [&](auto tag) { load_elements<typename decltype(tag)::type>(t, b, out); });
@@ -256,7 +257,7 @@ void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t
 }  // namespace
 
 void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combine c) {
-  if (b.outer * b.count * b.inner == 0) return;
+  if (b.outer * b.count * b.inner == 0 || t.is_meta()) return;
   const int64_t grain = 32768, work = b.count * b.inner;
   dispatch_combine(t.dtype(), c, [&]<class Tag>(Tag, auto how) {
     using T = typename Tag::type;

@@ -12,6 +12,7 @@ namespace {
 // out[i] = value(i) for a contiguous tensor, in double.
 template <class F>
 void sequence(const Tensor& out, F value) {
+  if (out.is_meta()) return;
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
@@ -31,6 +32,7 @@ void sequence(const Tensor& out, F value) {
 
 // out[i] = first + i * step in integers, several sums side by side.
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
+  if (out.is_meta()) return;
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
@@ -51,7 +53,7 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
 // A number as a dtype holds it: the ends of a range of integers are integers.
 Scalar rounded(Scalar s, Dtype dtype) {
   require(s.imaginary() == 0, "complex ", s, " can't be cast to ", dtype);
-  return item(full({}, s, dtype));
+  return item(scalar_tensor(s, dtype));
 }
 
 __int128 exactly(Scalar s) { return s.wide() ? __int128(s.unsigned_integer()) : __int128(s.integer()); }
@@ -129,6 +131,7 @@ Tensor logspace(Scalar start, Scalar end, int64_t steps, double base, Dtype dtyp
 Tensor eye(int64_t n, int64_t m, Dtype dtype) {
   require(n >= 0 && m >= 0, "n and m must be non-negative, got ", n, " and ", m);
   Tensor out = zeros({n, m}, dtype);
+  if (out.is_meta()) return out;
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     for (int64_t i = 0; i < std::min(n, m); ++i) out.data<T>()[i * (m + 1)] = convert<T>(1.0);

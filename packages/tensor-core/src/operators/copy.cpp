@@ -17,8 +17,13 @@ bool may_overlap(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
+namespace {
+constexpr const char kNoData[] = "Cannot copy out of meta tensor; no data!";
+}  // namespace
+
 void copy_values(const Tensor& destination, const Tensor& source) {
-  if (destination.numel() == 0) return;
+  if (destination.numel() == 0 || destination.is_meta()) return;
+  require<NotImplementedError>(!source.is_meta(), kNoData);
   if (may_overlap(destination, source)) {
     if (destination.offset() == source.offset() && destination.strides() == source.strides() &&
         destination.dtype() == source.dtype() && destination.shape() == source.shape())
@@ -46,10 +51,9 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
   return self;
 }
 
-Tensor fill_(const Tensor& self, Scalar value) {
-  require(fits(value, self.dtype()), "value ", value, " cannot be converted to type ", self.dtype(),
-          " without overflow");
-  begin_inplace(self, "fill_");
+namespace {
+
+void fill_values(const Tensor& self, Scalar value) {
   dispatch_all(self.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T v = value.to<T>();
@@ -61,8 +65,27 @@ Tensor fill_(const Tensor& self, Scalar value) {
       copy_strided(self, one);
     }
   });
+}
+
+}  // namespace
+
+Tensor fill_(const Tensor& self, Scalar value) {
+  require(fits(value, self.dtype()), "value ", value, " cannot be converted to type ", self.dtype(),
+          " without overflow");
+  begin_inplace(self, "fill_");
+  if (!self.is_meta()) fill_values(self, value);
   forget_history(self, "Fill");
   return self;
+}
+
+Tensor to(const Tensor& t, DeviceType device) {
+  if (t.device() == device) return t;
+  require<NotImplementedError>(device == DeviceType::Meta, kNoData);
+  const OnDevice scope(device);
+  const Tensor out = empty_strided(t.shape(), strides_like(t, MemoryFormat::Preserve), t.dtype());
+  if (is_inexact(t.dtype()) && recording(t))
+    record("ToCopy", out, {&t}, {}, [](const Context& c) { c.set(0, to(c.gradient(), DeviceType::Cpu)); });
+  return out;
 }
 
 Tensor to(const Tensor& t, Dtype dtype) {

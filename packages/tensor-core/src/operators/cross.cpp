@@ -48,7 +48,8 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
     dispatch_all(in, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if constexpr (!std::is_same_v<T, bool> && !std::is_same_v<T, float16> && !std::is_same_v<T, bfloat16>)
-        if (out.numel() > 0) cross_values(a.data<T>(), b.data<T>(), out.data<T>(), out.numel() / (3 * inner), inner);
+        if (out.numel() > 0 && !out.is_meta())
+          cross_values(a.data<T>(), b.data<T>(), out.data<T>(), out.numel() / (3 * inner), inner);
     });
     out = to(out, dtype);
   }

@@ -22,7 +22,7 @@ struct Lines {
   template <class F>
   void each(F&& body) const {
     const int64_t step = length * inner;
-    if (step == 0) return;
+    if (step == 0 || input.is_meta()) return;
     if (outer > 1 || inner < 128)
       return parallel_items(outer, std::max<int64_t>(1, 32768 / step), [&](int64_t begin, int64_t end) {
         for (int64_t o = begin; o < end; ++o) body(o * step, inner);
@@ -80,7 +80,7 @@ Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
   const int64_t size = item_size(in);
   const auto& k = kernels::table().scan[int(op)][int(compute_type(in))];
   Tensor out = empty(t.shape(), in);
-  if (l.inner == 1 && l.length <= kLongRow && l.outer >= kGroup) {
+  if (!out.is_meta() && l.inner == 1 && l.length <= kLongRow && l.outer >= kGroup) {
     scan_rows(k, op == kernels::Scan::Prod, l, out.bytes(), in);
     return to(out, type);
   }

@@ -20,7 +20,8 @@ Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
     const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
     const double scale = p < 1 ? 1 / (1 - p) : 0;
     constexpr int64_t kGroups = 16;  // of words drawn at a time
-    const int64_t chunk = kGroups * kernels::kGroup, chunks = (t.numel() + chunk - 1) / chunk, size = item_size(type);
+    const int64_t chunk = kGroups * kernels::kGroup, size = item_size(type),
+                  chunks = t.is_meta() ? 0 : (t.numel() + chunk - 1) / chunk;
     const auto& table = kernels::table();
     parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
       alignas(64) uint32_t bits[kGroups * kernels::kGroup];

@@ -45,6 +45,7 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
   const int64_t size = item_size(in.dtype()), rows = block_length(outer, length, inner);
   require<NotImplementedError>(rows < int64_t(1) << 31 || inner == 1,
                                "positions along 2**31 or more elements of several columns are not supported");
+  if (in.is_meta()) return empty({outer * inner}, Dtype::int64);
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, Dtype::int64);
   if (blocks == 1) {

@@ -158,9 +158,9 @@ Tensor bluestein(const Tensor& t, int64_t dim, bool inverse, double scale) {
 // Along one dimension of a contiguous complex tensor.
 Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   const int64_t n = t.size(dim);
-  if (!smooth(n) && t.numel() > 0) return bluestein(t, dim, inverse, scale);
+  if (t.numel() == 0 || t.is_meta()) return empty(t.shape(), t.dtype());
+  if (!smooth(n)) return bluestein(t, dim, inverse, scale);
   const Tensor out = empty(t.shape(), t.dtype());
-  if (t.numel() == 0) return out;
   const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
   by_precision(t.dtype(), [&](auto zero) {
     transform_middle<decltype(zero)>(t.bytes(), out.bytes(), outer, n, inner, inverse, scale);
@@ -183,7 +183,7 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   const int64_t n = t.size(dim), half = n / 2 + 1;
   Shape shape = t.shape();
   shape[dim] = half;
-  if (t.numel() == 0) return empty(shape, to_complex(t.dtype()));
+  if (t.numel() == 0 || t.is_meta()) return empty(shape, to_complex(t.dtype()));
   if (!real_kernel(n, t.numel() / n))
     return contiguous(narrow(complex_along(to(t, to_complex(t.dtype())), dim, inverse, scale), dim, 0, half));
   const Tensor out = empty(shape, to_complex(t.dtype()));
@@ -209,7 +209,7 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   const int64_t half = t.size(dim);
   Shape shape = t.shape();
   shape[dim] = n;
-  if (t.numel() == 0) return empty(shape, to_real(t.dtype()));
+  if (t.numel() == 0 || t.is_meta()) return empty(shape, to_real(t.dtype()));
   if (!real_kernel(n, t.numel() / half))
     return contiguous(real(complex_along(whole_spectrum(t, dim, n), dim, inverse, scale)));
   const Tensor out = empty(shape, to_real(t.dtype()));

@@ -98,7 +98,7 @@ Tensor grown(const Tensor& t, const Shape& shape) {
 
 // Writes combine(element, value) at every entry, in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
-  if (index.numel() == 0) return;
+  if (index.numel() == 0 || out.is_meta()) return;
   const Walk w = walk_over(out, dim, index, strides);
   const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1;
   dispatch_combine(out.dtype(), c, [&]<class Tag>(Tag, auto how) {
@@ -181,7 +181,7 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   Tensor out = empty(index.shape(), t.dtype());
   if (const Tensor entries = shared_entries(t, dim, i); entries.defined())
     load_blocks(t, blocks_at(t, dim, entries), out);
-  else if (index.numel() > 0)
+  else if (index.numel() > 0 && !out.is_meta())
     dispatch_size(item_size(t.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       const Walk w = walk_over(t, dim, i, out.strides());

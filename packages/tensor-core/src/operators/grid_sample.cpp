@@ -36,6 +36,7 @@ void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t batch
 
 Tensor forward(const Layout& l, const Tensor& input, const Tensor& grid) {
   Tensor out = empty(l.out_shape, input.dtype());
+  if (out.is_meta()) return out;
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto sample = kernels::networks().sample[sizeof(T) == 8];

@@ -32,6 +32,7 @@ Tensor group_forward(const GroupGeometry& g, const Tensor& x, const Tensor& weig
   const int64_t size = item_size(type), inner = g.layout.inner;
   out = empty(x.shape(), type);
   Tensor statistics = empty({g.rows(), 2}, Dtype::float64);
+  if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
   const auto& table = kernels::networks();
   parallel_items(g.rows(), g.layout.grain(g.length()), [&](int64_t begin, int64_t end) {
@@ -126,7 +127,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
   if (recording(input, weight, bias))
     record("NativeGroupNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
            [g, eps](const Context& c) {
-             if (recording_enabled()) return differentiable_group_backward(c, g, eps);
+             if (recording_enabled() || c.gradient().is_meta()) return differentiable_group_backward(c, g, eps);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
              set_affine(c,

@@ -38,6 +38,7 @@ Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tenso
   const int kind = type == Dtype::float64;
   out = empty(x.shape(), type);
   Tensor statistics = empty({r.count, 2}, Dtype::float64);
+  if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
   const auto normalize = kernels::networks().normalize_row[kind];
   parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
@@ -134,7 +135,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   if (recording(input, weight, bias))
     record(node, out, {&input, &weight, &bias}, {&input, &weight, &statistics},
            [rows, dims, eps, shape = normalized](const Context& c) {
-             if (recording_enabled()) return differentiable_backward(c, rows, dims, eps);
+             if (recording_enabled() || c.gradient().is_meta()) return differentiable_backward(c, rows, dims, eps);
              const Tensor &x = c.saved(0), &w = c.saved(1);
              const Dtype type = normalization_type(x);
              const Gradients g = backward(rows, prepared(c.gradient(), type), prepared(x, type), prepared(w, type),

@@ -30,6 +30,7 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
     require(false, name, ": the input of shape ", input.shape(), " needs a target of shape ", expected, ", got ",
             target.shape());
   }
+  if (target.is_meta()) return;
   const Tensor t = contiguous(to(target, Dtype::int64));
   const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
   const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };
@@ -43,6 +44,13 @@ void check_weight(const Tensor& weight, int64_t classes) {
   require(!weight.defined() || (weight.dim() == 1 && weight.size(0) == classes),
           "weight tensor should be defined either for all ", classes,
           " classes or no classes but got weight tensor of shape: ", weight.defined() ? weight.shape() : Shape());
+}
+
+// On the meta device, from log-probabilities: the shapes and the history, without the labels' values.
+Tensor loss_on_meta(const Tensor& logarithms, const Tensor& target, Reduction reduction) {
+  const int64_t dim = logarithms.dim() == 1 ? 0 : 1;
+  const Tensor picked = gather(logarithms, dim, unsqueeze(to(target, Dtype::int64), dim));
+  return reduced(-squeeze(picked, Shape{dim}), reduction);
 }
 
 // Class scores (N, C, ...) and their labels, one at each of the inner places of a sample.
@@ -110,6 +118,8 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
 // All but smoothing in one operator, over the logarithms of the sums of exponentials: the softmax is never written.
 Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
+  if (input.is_meta())
+    return loss_on_meta(log_softmax(input, input.dim() == 1 ? 0 : 1, std::nullopt), target, reduction);
   const Dtype type = input.dtype();
   const auto l = std::make_shared<const Labelled>(input, target, weight, ignore_index, type);
   Tensor scores, logarithms, losses, out;
@@ -174,6 +184,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   const int64_t dim = input.dim() == 1 ? 0 : 1;
   check_weight(weight, input.size(dim));
   require<NotImplementedError>(is_floating(input.dtype()), "\"nll_loss\" not implemented for '", input.dtype(), "'");
+  if (input.is_meta()) return loss_on_meta(input, target, reduction);
   if (recording(weight)) return nll_loss_of_weights(input, target, weight, ignore_index, reduction);
   const bool narrow = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
   const auto l =

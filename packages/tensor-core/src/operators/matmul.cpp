@@ -97,7 +97,7 @@ Tensor mm_values(const Tensor& a, const Tensor& b) {
   NoRecording off;
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
-  if (out.numel() > 0) {
+  if (out.numel() > 0 && !out.is_meta()) {
     gemm(x.size(0), y.size(1), x.size(1), 1, matrix_of(x), matrix_of(y), 0, out.bytes(), out.size(1), type);
   }
   return to(out, a.dtype());
@@ -137,7 +137,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
     NoRecording off;
     const Tensor x = to(a, type), y = to(b, type);
     const int64_t size = item_size(type);
-    if (out.numel() > 0) {
+    if (out.numel() > 0 && !out.is_meta()) {
       auto one = [&](int64_t i) {
         Matrix p = matrix_of(x), q = matrix_of(y);
         p.data = x.bytes() + i * x.stride(0) * size;
@@ -246,7 +246,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     NoRecording off;
     const Tensor x = contiguous(to(input, type)), w = to(weight, type);
     if (bias.defined()) copy_values(out, to(bias, type));
-    if (out.numel() > 0)
+    if (out.numel() > 0 && !out.is_meta())
       gemm(rows, out_features, in, 1, {x.bytes(), in, 1}, {w.bytes(), w.stride(1), w.stride(0)}, bias.defined() ? 1 : 0,
            out.bytes(), out_features, type);
     out = to(out, input.dtype());

@@ -58,6 +58,7 @@ namespace {
 // Over the last dimensions of a contiguous tensor, row by row.
 Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
   const Tensor out = empty(shape, x.dtype());
+  if (out.is_meta()) return out;
   const int64_t size = item_size(x.dtype());
   parallel_items(out.numel(), std::max<int64_t>(1, 8192 / length), [&](int64_t begin, int64_t end) {
     kernels::table().logsumexp[x.dtype() == Dtype::float64](out.bytes() + begin * size,

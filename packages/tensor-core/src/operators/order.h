@@ -203,14 +203,14 @@ I select_item(I* items, int64_t n, int64_t k, Digits d) {
 
 // A tensor's elements in rows along one dimension.
 struct Rows {
-  Tensor input;  // contiguous, the dimension last
-  int64_t count = 1, length = 1;
+  Tensor input;                   // contiguous, the dimension last
+  int64_t count = 1, length = 1;  // no rows to work on where there are no values
 
   Rows(const Tensor& t, int64_t dim) {
     NoRecording off;
     input = contiguous(t.dim() ? transpose(t, dim, -1) : t);
     length = t.dim() ? input.shape().back() : 1;
-    count = length ? input.numel() / length : input.numel();
+    count = input.is_meta() ? 0 : length ? input.numel() / length : input.numel();
   }
   template <class T>
   const BitsOf<T>* row(int64_t r) const {

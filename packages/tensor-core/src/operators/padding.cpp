@@ -88,7 +88,7 @@ Tensor padded(const Tensor& input, const Sources& sources) {
   Shape shape = x.shape();
   for (size_t i = 0; i < sources.size(); ++i) shape[leading + i] = int64_t(sources[i].size());
   const Tensor out = empty(shape, x.dtype());
-  if (out.numel() == 0) return out;
+  if (out.numel() == 0 || out.is_meta()) return out;
   const std::vector<Run> runs = runs_of(sources.back());
   const int64_t to_row = shape[shape.size() - 1], from_row = x.shape()[shape.size() - 1];
   dispatch_size(item_size(x.dtype()), [&](auto tag) {

@@ -147,7 +147,7 @@ TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, 
   result.indices = empty(shape, Dtype::int64);
   const int64_t planes = x.numel() / places, outputs = planes ? result.values.numel() / planes : 0,
                 size = item_size(type);
-  if (result.values.numel())
+  if (result.values.numel() && !x.is_meta())
     parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p)
         run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,

@@ -55,12 +55,10 @@ void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
 template <class F>
 void in_place(const Tensor& t, const char* name, const char* node, F&& body) {
   begin_inplace(t, name);
-  if (t.is_contiguous()) {
-    body(t);
-  } else {
-    const Tensor buffer = empty(t.shape(), t.dtype());
+  if (!t.is_meta()) {
+    const Tensor buffer = t.is_contiguous() ? t : empty(t.shape(), t.dtype());
     body(buffer);
-    copy_values(t, buffer);
+    if (!buffer.same(t)) copy_values(t, buffer);
   }
   forget_history(t, node);
 }
@@ -278,7 +276,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   {
     NoRecording off;
     const Tensor wide = to(p, Dtype::float64);
-    require(all_probabilities(wide),
+    require(p.is_meta() || all_probabilities(wide),
             "Expected p_in >= 0 && p_in <= 1 to be true: the probabilities must lie in [0, 1]");
     wanted = p.shape() == t.shape() ? contiguous(wide) : contiguous(expand(wide, t.shape()));
   }
@@ -323,6 +321,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
   require(n <= largest && (n == 0 || fits(Scalar(n), dtype)), "randperm: n=", n, " is too large for ", dtype);
   Tensor out = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
+  if (out.is_meta()) return to(out, dtype);
   int64_t* order = out.data<int64_t>();
   const Tensor numbers = empty({n}, Dtype::int64);
   uint64_t* random = numbers.data<uint64_t>();

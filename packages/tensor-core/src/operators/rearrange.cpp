@@ -124,9 +124,11 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
   }
   require(!output_size || *output_size == total,
           "allocated size does not match required size: ", output_size.value_or(0), " and ", total);
+  const OnDevice beside(counts.device());
   const Tensor index = empty({total}, Dtype::int64);
   int64_t* at = index.data<int64_t>();
   for (int64_t i = 0; i < size; ++i) at = std::fill_n(at, each[i * step], i);
+  const OnDevice there(input.device());
   return index_select(input.dim() ? input : reshape(input, {1}), along, index);
 }
 

@@ -111,6 +111,7 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Gr
 // The hidden states before those of all times, as rows.
 Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
   Tensor before = empty(output.shape(), output.dtype());
+  if (before.is_meta()) return before;
   const size_t bytes = size_t(w.outputs * item_size(output.dtype()));
   for (int64_t t = 0; t < w.times(); ++t)
     for (int64_t r = 0; r < w.sizes[size_t(t)]; ++r) {
@@ -139,9 +140,10 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   Tensor saved[kShown + 1];
   for (int i = 0; i <= kShown; ++i) saved[i] = c.saved(i).defined() ? contiguous(c.saved(i)) : Tensor();
   const Context inner(gradients, saved, nullptr, nullptr);
+  const int64_t sequences = gates.is_meta() ? 0 : w.batch;
   dispatch_real(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    parallel_items(w.batch, row_grain(w),
+    parallel_items(sequences, row_grain(w),
                    [&](int64_t begin, int64_t end) { walk_backward<T>(cell, w, inner, g, begin, end); });
   });
   const Tensor& own = w.separate ? g.own : g.gates;
@@ -212,6 +214,7 @@ Buffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor
   const Tensor weight = contiguous(transpose(p.weight_hh, 0, 1)),
                bias = p.bias_hh.defined() && w.separate ? contiguous(p.bias_hh) : Tensor(),
                projection = p.projection.defined() ? contiguous(p.projection) : Tensor();
+  if (input.is_meta()) return b;
   dispatch_real(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     parallel_items(w.batch, row_grain(w), [&](int64_t begin, int64_t end) {

@@ -135,7 +135,7 @@ Tensor values(const Resampling& map, const Tensor& input) {
   const std::vector<Pass>& passes = *kept;
   if (passes.empty()) return clone(input);
   Tensor out = empty(shape, type);
-  if (out.numel() == 0) return to(out, input.dtype());
+  if (out.numel() == 0 || out.is_meta()) return to(out, input.dtype());
   int64_t planes = 1, largest = 0, work = 0;
   for (size_t i = 0; i < leading; ++i) planes *= shape[i];
   for (const Pass& p : passes) {

@@ -78,6 +78,7 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, co
           "searchsorted(): the size of boundaries' last dimension should be less than 2147483647, but we got ", n);
   const int64_t queries = sequence.dim() == 1 ? v.numel() : v.shape().back();
   const Tensor out = empty(v.shape(), Dtype::int64);
+  if (out.is_meta()) return int32 ? to(out, Dtype::int32) : out;
   dispatch_all(in, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_arithmetic_v<T>) {

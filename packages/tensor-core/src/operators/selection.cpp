@@ -187,12 +187,13 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
     NoRecording off;
     const Tensor x = contiguous(t);
     out = empty({}, t.dtype());
-    dispatch_ordered(t.dtype(), "median", [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      const Room<Item<Key<T>>> items(x.numel());
-      const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
-      *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, items.data())];
-    });
+    if (!out.is_meta())
+      dispatch_ordered(t.dtype(), "median", [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        const Room<Item<Key<T>>> items(x.numel());
+        const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
+        *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, items.data())];
+      });
   }
   if (recording(t)) record_shared("Median", out, t, {});
   return out;

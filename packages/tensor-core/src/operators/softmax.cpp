@@ -14,7 +14,7 @@ Tensor along_last(const Tensor& shape_of, int64_t dim, Dtype in, F&& kernel) {
   Shape shape = shape_of.shape();
   if (shape_of.dim()) std::swap(shape[dim], shape[shape.size() - 1]);
   Tensor out = empty(shape, in);
-  const int64_t rows = length ? out.numel() / length : 0;
+  const int64_t rows = length && !out.is_meta() ? out.numel() / length : 0;
   parallel_items(rows, std::max<int64_t>(1, 8192 / (length + 1)), [&](int64_t begin, int64_t end) {
     kernel(out.bytes() + begin * length * item_size(in), begin * length * item_size(in), end - begin, length);
   });
@@ -35,6 +35,7 @@ Tensor down_columns(kernels::ScanKernel kernel, const Tensor& t, int64_t dim, Dt
   for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : t.shape()[i];
   const int64_t length = t.size(dim), size = item_size(in), tiles = (inner + kColumns - 1) / kColumns;
   const Tensor x = contiguous(to(t, in)), out = empty(t.shape(), in);
+  if (out.is_meta()) return out;
   parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * kColumns)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t column = i % tiles * kColumns, at = (i / tiles * length * inner + column) * size;

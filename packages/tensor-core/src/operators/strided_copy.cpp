@@ -185,6 +185,7 @@ void copy_contiguous(const Tensor& to, const Tensor& from) {
 }  // namespace
 
 void copy_strided(const Tensor& to, const Tensor& from) {
+  if (to.is_meta()) return;
   if (to.is_contiguous() && from.is_contiguous() && to.shape() == from.shape()) return copy_contiguous(to, from);
   const Copy c = plan_copy(to, from);
   const bool transposes =

@@ -18,7 +18,7 @@ Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
     const Tensor from = contiguous(t);
     out = empty(t.shape(), t.dtype());
     const int64_t rows = t.size(-2), columns = t.size(-1), item = item_size(t.dtype()), width = columns * item;
-    const int64_t total = columns ? t.numel() / columns : 0;
+    const int64_t total = columns && !out.is_meta() ? t.numel() / columns : 0;
     parallel_items(total, std::max<int64_t>(1, 65536 / (width + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t limit = std::clamp(diagonal, -columns - rows, columns + rows);
@@ -48,8 +48,10 @@ Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lo
   require(columns >= 0, name, ": col must be non-negative, got ", columns);
   require(category(dtype) == Category::Integer && item_size(dtype) >= 4, "\"", name, "\" not implemented for '", dtype,
           "'");
+  const DeviceType device = OnDevice::current();
+  const OnDevice cpu(DeviceType::Cpu);  // how many there are says the mask
   const Tensor whole = ones({rows, columns}, Dtype::bool_);
-  return to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype);
+  return to(to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype), device);
 }
 
 }  // namespace flambeau

@@ -32,8 +32,8 @@ Tensor unfold_batch(const Window& w, const Tensor& image) {
     const Patches& p = w.patches;
     out = empty({x.size(0), p.channels * product(p.kernel), product(p.out)}, type);
     const auto unfold = kernels::table().unfold[kernel_index(type)];
-    const int64_t size = item_size(type);
-    parallel_items(x.size(0), std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
+    const int64_t size = item_size(type), batch = x.is_meta() ? 0 : x.size(0);
+    parallel_items(batch, std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
         unfold(p, x.bytes() + n * w.image() * size, out.bytes() + n * w.columns() * size, product(p.out));
     });
@@ -53,8 +53,8 @@ Tensor fold_batch(const Window& w, const Tensor& columns) {
     const Patches& p = w.patches;
     out = zeros({x.size(0), p.channels, p.size[1], p.size[2]}, type);
     const auto fold = kernels::table().fold[kernel_index(type)];
-    const int64_t size = item_size(type);
-    parallel_items(x.size(0), std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
+    const int64_t size = item_size(type), batch = x.is_meta() ? 0 : x.size(0);
+    parallel_items(batch, std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
         fold(p, x.bytes() + n * w.columns() * size, out.bytes() + n * w.image() * size, product(p.out));
     });

@@ -157,7 +157,7 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
   Tensor out = empty(g.output_shape(), type);
-  if (out.numel() == 0) return to(out, input.dtype());
+  if (out.numel() == 0 || out.is_meta()) return to(out, input.dtype());
   if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
   dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -181,7 +181,8 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
 Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight) {
   const Dtype type = working_type(grad);
   const Tensor dy = prepared(grad, type), w = prepared(weight, type);
-  if (product(g.input_shape()) == 0 || dy.numel() == 0) return to(zeros(g.input_shape(), type), grad.dtype());
+  if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
+    return to(zeros(g.input_shape(), type), grad.dtype());
   if (is_floating(type) && g.direct_gradient()) return to(direct_input_gradient(g, dy, w), grad.dtype());
   Tensor out = zeros(g.input_shape(), type);
   dispatch_working(type, [&](auto tag) {
@@ -204,7 +205,7 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
   constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);
-  if (x.numel() == 0 || dy.numel() == 0) return to(zeros(g.weight_shape(), type), input.dtype());
+  if (x.numel() == 0 || dy.numel() == 0 || dy.is_meta()) return to(zeros(g.weight_shape(), type), input.dtype());
   if (is_floating(type) && g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
   const int64_t filters = g.group_filters(), weights = g.filters * g.taps();
   const int64_t parts =

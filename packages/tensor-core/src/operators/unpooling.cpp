@@ -16,6 +16,7 @@ struct Places {  // the last dimensions of images, as one
 Tensor unpooled(const Tensor& input, const Tensor& indices, const Places& p) {
   NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
+  if (out.is_meta()) return out;
   const int64_t* place = at.data<int64_t>();
   for (int64_t i = 0; i < at.numel(); ++i)
     require(place[i] >= 0 && place[i] < p.places, "max_unpool: found an invalid max index ", place[i],

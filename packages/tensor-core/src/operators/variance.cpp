@@ -36,6 +36,7 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const int64_t in_size = item_size(in.dtype()), size = item_size(type), rows = block_length(outer, length, inner);
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   const auto room = [&](int64_t n) { return Moments{empty({n}, type), empty({n}, type)}; };
+  if (in.is_meta()) return room(outer * inner);
   const Moments parts = room(outer * blocks * inner);
   const auto run = [&](int64_t to, int64_t from, int64_t count, int64_t columns) {
     kernel(parts.mean.bytes() + to * size, parts.squares.bytes() + to * size, in.bytes() + from * in_size, count, inner,
@@ -116,6 +117,7 @@ Tensor deviation_gradient(const Tensor& g, const Tensor& result, const Tensor& x
 }
 
 void take_roots(const Tensor& t) {
+  if (t.is_meta()) return;
   const auto root = [&](auto* values) {
     for (int64_t i = 0; i < t.numel(); ++i) values[i] = std::sqrt(values[i]);
   };

@@ -15,7 +15,8 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   {
     NoRecording off;
     const Tensor x = to(a, type), y = to(b, type);
-    gemm(1, 1, a.numel(), 1, {x.bytes(), 0, x.strides()[0]}, {y.bytes(), y.strides()[0], 0}, 0, out.bytes(), 1, type);
+    if (!out.is_meta())
+      gemm(1, 1, a.numel(), 1, {x.bytes(), 0, x.strides()[0]}, {y.bytes(), y.strides()[0], 0}, 0, out.bytes(), 1, type);
     out = to(out, a.dtype());
   }
   if (recording(a, b))
@@ -39,7 +40,7 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
   {
     NoRecording off;
     const Tensor a = to(matrix, type), x = to(vector, type);
-    if (rows > 0)
+    if (rows > 0 && !out.is_meta())
       gemm(rows, 1, vector.numel(), 1, {a.bytes(), a.strides()[0], a.strides()[1]}, {x.bytes(), x.strides()[0], 1}, 0,
            out.bytes(), 1, type);
     out = to(out, matrix.dtype());

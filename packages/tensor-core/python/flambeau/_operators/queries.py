@@ -104,7 +104,16 @@ def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
     return target.copy_(flambeau.tensor(values, dtype=target.dtype).reshape(target.shape))
 
 
+@operator(function=False, method=True)
+def to_dense(input: Tensor, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
+    """The tensor itself, which is dense, or converted to a dtype."""
+    return input if dtype is None else input.to(dtype)
+
+
 @operator(function=False)
 def _holds(condition: Tensor) -> bool:
-    """Whether a condition is true everywhere: for checks of what a user gave, which vmap makes for the whole batch."""
-    return bool(condition.all())
+    """Whether a condition is true everywhere: for checks of what a user gave, which vmap makes for the whole batch.
+
+    Nothing is known of values on the meta device: there it is taken for true.
+    """
+    return condition.is_meta or bool(condition.all())

@@ -13,7 +13,7 @@ HANN, BLACKMAN = (0.5, 0.5), (0.42, 0.5, 0.08)
 
 
 def window(
-    size: int, symmetric: bool, dtype: Any, requires_grad: bool, shape: Callable[[Tensor, int], Tensor]
+    size: int, symmetric: bool, dtype: Any, device: Any, requires_grad: bool, shape: Callable[[Tensor, int], Tensor]
 ) -> Tensor:
     """The window whose value at the positions t from -1 to 1 is ``shape(t, n)``, n their number, computed in float64.
 
@@ -21,12 +21,13 @@ def window(
     """
     count = size + (not symmetric)
     if size < 2:
-        values = _core.ones(size, dtype=_core.float64)
+        values = _core.ones(size, dtype=_core.float64, device="cpu")
     else:
-        positions = _core.arange(1 - count, count, 2, dtype=_core.float64) / (count - 1)
+        positions = _core.arange(1 - count, count, 2, dtype=_core.float64, device="cpu") / (count - 1)
         values = shape(positions, count)[:size]
     dtype = _core.get_default_dtype() if dtype is None else dtype
-    return values.to(dtype).requires_grad_(requires_grad)
+    device = _core._get_default_device() if device is None else device
+    return values.to(device, dtype).requires_grad_(requires_grad)
 
 
 def cosine_sum(coefficients: Sequence[float]) -> Callable[[Tensor, int], Tensor]:
@@ -49,13 +50,13 @@ def kaiser_shape(beta: float) -> Callable[[Tensor, int], Tensor]:
     return shape
 
 
-def _window(name: str, size: int, periodic: bool, dtype: Any, requires_grad: bool, shape: Any) -> Tensor:
+def _window(name: str, size: int, periodic: bool, dtype: Any, device: Any, requires_grad: bool, shape: Any) -> Tensor:
     size = python_operator.index(size)
     if size < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={size}")
     if dtype is not None and not dtype.is_floating_point:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {dtype}")
-    return window(size, not periodic, dtype, requires_grad, shape)
+    return window(size, not periodic, dtype, device, requires_grad, shape)
 
 
 @operator()
@@ -76,7 +77,7 @@ def hann_window(
     >>> flambeau.hann_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    return _window("hann_window", window_length, periodic, dtype, requires_grad, cosine_sum(HANN))
+    return _window("hann_window", window_length, periodic, dtype, device, requires_grad, cosine_sum(HANN))
 
 
 @operator()
@@ -96,7 +97,7 @@ def hamming_window(
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
-    return _window("hamming_window", window_length, periodic, dtype, requires_grad, cosine_sum((alpha, beta)))
+    return _window("hamming_window", window_length, periodic, dtype, device, requires_grad, cosine_sum((alpha, beta)))
 
 
 @operator()
@@ -114,7 +115,7 @@ def blackman_window(
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
-    return _window("blackman_window", window_length, periodic, dtype, requires_grad, cosine_sum(BLACKMAN))
+    return _window("blackman_window", window_length, periodic, dtype, device, requires_grad, cosine_sum(BLACKMAN))
 
 
 @operator()
@@ -132,7 +133,9 @@ def bartlett_window(
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
-    return _window("bartlett_window", window_length, periodic, dtype, requires_grad, lambda t, count: 1 - t.abs())
+    return _window(
+        "bartlett_window", window_length, periodic, dtype, device, requires_grad, lambda t, count: 1 - t.abs()
+    )
 
 
 @operator()
@@ -151,4 +154,4 @@ def kaiser_window(
 
     Raises RuntimeError for a negative length or a dtype that is not floating.
     """
-    return _window("kaiser_window", window_length, periodic, dtype, requires_grad, kaiser_shape(beta))
+    return _window("kaiser_window", window_length, periodic, dtype, device, requires_grad, kaiser_shape(beta))

@@ -35,6 +35,7 @@ def _window(
     sym: bool | int,
     dtype: Any,
     layout: Any,
+    device: Any,
     requires_grad: bool,
     shape: Callable[[Tensor, int], Tensor],
 ) -> Tensor:
@@ -46,7 +47,7 @@ def _window(
     dtype = _core.get_default_dtype() if dtype is None else dtype
     if dtype not in (_core.float32, _core.float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
-    return window(size, bool(sym), dtype, requires_grad, shape)
+    return window(size, bool(sym), dtype, device, requires_grad, shape)
 
 
 @operator()
@@ -60,7 +61,7 @@ def bartlett(
     requires_grad: bool = False,
 ) -> Tensor:
     """The triangle that is 0 at both ends and 1 in the middle."""
-    return _window("bartlett", M, sym, dtype, layout, requires_grad, lambda t, count: 1 - t.abs())
+    return _window("bartlett", M, sym, dtype, layout, device, requires_grad, lambda t, count: 1 - t.abs())
 
 
 @operator()
@@ -74,7 +75,7 @@ def blackman(
     requires_grad: bool = False,
 ) -> Tensor:
     """0.42 - 0.5 cos(2 pi k / N) + 0.08 cos(4 pi k / N)"""
-    return _window("blackman", M, sym, dtype, layout, requires_grad, cosine_sum(BLACKMAN))
+    return _window("blackman", M, sym, dtype, layout, device, requires_grad, cosine_sum(BLACKMAN))
 
 
 @operator()
@@ -89,7 +90,14 @@ def cosine(
 ) -> Tensor:
     """Half a period of the sine: sin(pi (k + 0.5) / M), for the symmetric window."""
     return _window(
-        "cosine", M, sym, dtype, layout, requires_grad, lambda t, count: (math.pi / 2 * (count - 1) / count * t).cos()
+        "cosine",
+        M,
+        sym,
+        dtype,
+        layout,
+        device,
+        requires_grad,
+        lambda t, count: (math.pi / 2 * (count - 1) / count * t).cos(),
     )
 
 
@@ -119,7 +127,7 @@ def exponential(
         middle = (count - 1) / 2
         return (((t + 1) * middle - (middle if center is None else center)).abs() / -tau).exp()
 
-    return _window("exponential", M, sym, dtype, layout, requires_grad, shape)
+    return _window("exponential", M, sym, dtype, layout, device, requires_grad, shape)
 
 
 @operator()
@@ -142,6 +150,7 @@ def gaussian(
         sym,
         dtype,
         layout,
+        device,
         requires_grad,
         lambda t, count: ((t * ((count - 1) / 2 / std)).square() / -2).exp(),
     )
@@ -163,7 +172,7 @@ def general_cosine(
         raise TypeError("Coefficients must be a list/tuple")
     if not a:
         raise ValueError("Coefficients cannot be empty")
-    return _window("general_cosine", M, sym, dtype, layout, requires_grad, cosine_sum([float(c) for c in a]))
+    return _window("general_cosine", M, sym, dtype, layout, device, requires_grad, cosine_sum([float(c) for c in a]))
 
 
 @operator()
@@ -179,7 +188,7 @@ def general_hamming(
 ) -> Tensor:
     """alpha - (1 - alpha) cos(2 pi k / N)"""
     alpha = float(alpha)
-    return _window("general_hamming", M, sym, dtype, layout, requires_grad, cosine_sum((alpha, 1 - alpha)))
+    return _window("general_hamming", M, sym, dtype, layout, device, requires_grad, cosine_sum((alpha, 1 - alpha)))
 
 
 @operator()
@@ -193,7 +202,7 @@ def hamming(
     requires_grad: bool = False,
 ) -> Tensor:
     """0.54 - 0.46 cos(2 pi k / N)"""
-    return _window("hamming", M, sym, dtype, layout, requires_grad, cosine_sum((0.54, 0.46)))
+    return _window("hamming", M, sym, dtype, layout, device, requires_grad, cosine_sum((0.54, 0.46)))
 
 
 @operator()
@@ -211,7 +220,7 @@ def hann(
     >>> flambeau.signal.windows.hann(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
-    return _window("hann", M, sym, dtype, layout, requires_grad, cosine_sum(HANN))
+    return _window("hann", M, sym, dtype, layout, device, requires_grad, cosine_sum(HANN))
 
 
 @operator()
@@ -228,7 +237,7 @@ def kaiser(
     """I0(beta sqrt(1 - t**2)) / I0(beta), t from -1 to 1, I0 the modified Bessel function of order 0."""
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
-    return _window("kaiser", M, sym, dtype, layout, requires_grad, kaiser_shape(beta))
+    return _window("kaiser", M, sym, dtype, layout, device, requires_grad, kaiser_shape(beta))
 
 
 @operator()
@@ -246,4 +255,4 @@ def nuttall(
     Source: A. H. Nuttall, IEEE Transactions on Acoustics, Speech and Signal Processing 29 (1981), 84-91.
     """
     terms = (0.3635819, 0.4891775, 0.1365995, 0.0106411)
-    return _window("nuttall", M, sym, dtype, layout, requires_grad, cosine_sum(terms))
+    return _window("nuttall", M, sym, dtype, layout, device, requires_grad, cosine_sum(terms))

@@ -66,7 +66,7 @@ def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, s
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:
-        mask = flambeau.ones(query.shape[-2], key.shape[-2], dtype=flambeau.bool).tril()
+        mask = flambeau.ones(query.shape[-2], key.shape[-2], dtype=flambeau.bool, device=query.device).tril()
     if mask is not None:
         scores = flambeau.where(mask, scores, -math.inf) if mask.dtype is flambeau.bool else scores + mask
     hidden = scores.detach().amax(-1, keepdim=True) == -math.inf
@@ -229,7 +229,7 @@ def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
         return mask
     if mask.dtype is not flambeau.bool:
         raise AssertionError(f"only bool and floating types of masks are supported, got {mask.dtype}")
-    return flambeau.zeros(mask.shape, dtype=dtype).masked_fill(mask, -math.inf)
+    return flambeau.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(mask, -math.inf)
 
 
 def _one_more(mask: Tensor | None) -> Tensor | None:

@@ -82,17 +82,17 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
     batch, sizes = size[0], size[2:]
-    points = flambeau.ones(*sizes, dims + 1, dtype=theta.dtype)
+    points = flambeau.ones(*sizes, dims + 1, dtype=theta.dtype, device=theta.device)
     for d, n in enumerate(sizes):
-        line = _line(n, align_corners, theta.dtype)
+        line = _line(n, align_corners, theta)
         points[..., dims - 1 - d] = line.reshape([-1 if i == d else 1 for i in range(dims)])
     flat = points.reshape(1, -1, dims + 1).expand(batch, -1, -1)
     return (flat @ theta.transpose(1, 2)).reshape(batch, *sizes, dims)
 
 
-def _line(count: int, align_corners: bool, dtype: flambeau.dtype) -> Tensor:
+def _line(count: int, align_corners: bool, like: Tensor) -> Tensor:
     """The centres of ``count`` pixels between -1 and 1."""
     if count <= 1:
-        return flambeau.zeros(count, dtype=dtype)
-    line = flambeau.linspace(-1, 1, count, dtype=dtype)
+        return like.new_zeros(count)
+    line = flambeau.linspace(-1, 1, count, dtype=like.dtype, device=like.device)
     return line if align_corners else line * ((count - 1) / count)

@@ -11,6 +11,11 @@ from flambeau import Tensor, empty_like, no_grad
 from ..parameter import Parameter, is_lazy
 from ._tree import Tree
 
+NO_DATA = (
+    "Cannot copy out of meta tensor; no data! Please use flambeau.nn.Module.to_empty() instead of "
+    "flambeau.nn.Module.to() when moving module from meta to a different device."
+)
+
 
 class Convertible(Tree):
     """The part of `Module` that replaces the values of all its tensors."""
@@ -45,6 +50,8 @@ class Convertible(Tree):
 
         def convert(tensor: Tensor) -> Tensor:
             wanted: dict[str, Any] = {} if device is None else {"device": device}
+            if tensor.is_meta and device is not None and flambeau.device(device).type != "meta":
+                raise NotImplementedError(NO_DATA)
             if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()):
                 wanted["dtype"] = dtype
             return tensor.to(**wanted) if wanted else tensor

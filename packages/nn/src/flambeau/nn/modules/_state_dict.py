@@ -8,6 +8,7 @@ after loading come behind the writes, and may take keys out of the lists of what
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from .module import Module
 
 EXTRA_STATE = "_extra_state"
+
+NO_OPERATION = (
+    "for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is "
+    "a no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key "
+    "in the module instead of copying them in place?)"
+)
 
 
 class _Keys(NamedTuple):
@@ -184,6 +191,8 @@ class Stateful(Tree):
             value = _as_once(state_dict[key], current)
             misfits = list(_misfit(key, current, value))
             error_msgs.extend(misfits)
+            if not misfits and current.is_meta and not assign and not is_lazy(current) and not value.is_meta:
+                warnings.warn(NO_OPERATION.format(key=key), stacklevel=2)
             if not misfits:
                 writes.append(partial(_fill, cast("Module", self), name, current, value, assign))
         extra = prefix + EXTRA_STATE
