@@ -37,16 +37,21 @@ from flambeau._numbers import finfo, iinfo
 from flambeau._operators.broadcasting import broadcast_shapes
 from flambeau._settings import (
     are_deterministic_algorithms_enabled,
+    compiled_with_cxx11_abi,
     get_default_device,
     get_deterministic_debug_mode,
+    get_device_module,
     get_float32_matmul_precision,
     get_num_interop_threads,
     is_deterministic_algorithms_warn_only_enabled,
+    is_vulkan_available,
     is_warn_always_enabled,
     set_default_device,
     set_default_tensor_type,
     set_deterministic_debug_mode,
     set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
     set_warn_always,
     use_deterministic_algorithms,
 )
@@ -68,6 +73,7 @@ short = _core.int16
 cfloat = _core.complex64
 cdouble = _core.complex128
 legacy_contiguous_format = _core.contiguous_format
+as_strided_, detach_, index_put_ = Tensor.as_strided_, Tensor.detach_, Tensor.index_put_
 # Last, because they shadow Python's own names.
 int = _core.int32
 bool = _core.bool
@@ -100,16 +106,41 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 
 if TYPE_CHECKING:
-    from flambeau import amp, array_api, cpu, cuda, fft, linalg, multiprocessing, overrides, signal, special, testing
+    from flambeau import (
+        accelerator,
+        amp,
+        array_api,
+        backends,
+        compiler,
+        cpu,
+        cuda,
+        fft,
+        jit,
+        linalg,
+        mps,
+        multiprocessing,
+        overrides,
+        signal,
+        special,
+        testing,
+        version,
+        xpu,
+    )
+    from flambeau.compiler import compile
 
 # Modules of this package that load when they are first used.
 _MODULES = (
+    "accelerator",
     "amp",
     "array_api",
+    "backends",
+    "compiler",
     "cpu",
     "cuda",
     "fft",
+    "jit",
     "linalg",
+    "mps",
     "overrides",
     "multiprocessing",
     "return_types",
@@ -118,6 +149,8 @@ _MODULES = (
     "testing",
     "torch",
     "utils",
+    "version",
+    "xpu",
 )
 
 # Functions of other modules that are public here, too.
@@ -143,7 +176,43 @@ _ELSEWHERE = {
         ),
         "flambeau.amp.autocast_mode",
     ),
+    **dict.fromkeys(
+        (
+            "cond",
+            "sym_float",
+            "sym_int",
+            "sym_ite",
+            "sym_max",
+            "sym_min",
+            "sym_not",
+            "sym_sqrt",
+            "sym_sum",
+            "while_loop",
+        ),
+        "flambeau._control_flow",
+    ),
+    **dict.fromkeys(
+        (
+            "adaptive_max_pool1d",
+            "affine_grid_generator",
+            "binary_cross_entropy_with_logits",
+            "cosine_embedding_loss",
+            "ctc_loss",
+            "dropout_",
+            "hinge_embedding_loss",
+            "kl_div",
+            "margin_ranking_loss",
+            "max_pool1d_with_indices",
+            "norm_except_dim",
+            "poisson_nll_loss",
+            "rrelu",
+            "rrelu_",
+            "triplet_margin_loss",
+        ),
+        "flambeau.nn.functional._of_torch",
+    ),
     "GradScaler": "flambeau.amp",
+    "compile": "flambeau.compiler",
     "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
     "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",
     "set_anomaly_enabled": "flambeau.autograd.anomaly_mode",

@@ -1,6 +1,8 @@
 """Settings of the process that programs make: determinism, precision, warnings, the default device and tensor type."""
 
+import importlib
 import warnings
+from types import ModuleType
 from typing import Any
 
 from flambeau import _core
@@ -85,6 +87,42 @@ def warn_once(message: str) -> None:
 def get_num_interop_threads() -> int:
     """Operators run one after another: 1."""
     return 1
+
+
+def set_num_interop_threads(n: int) -> None:
+    """Asks for operators side by side; they run one after another, whatever ``n`` is."""
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"set_num_interop_threads expects an int, but got {type(n).__name__}")
+    if n <= 0:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Asks for numbers too small to be normal to be taken for 0. Returns: False, they never are."""
+    if not isinstance(mode, bool):
+        raise TypeError(f"set_flush_denormal expects a bool, but got {type(mode).__name__}")
+    return False
+
+
+def compiled_with_cxx11_abi() -> bool:
+    """Whether the library uses C++11's strings: True."""
+    return True
+
+
+def is_vulkan_available() -> bool:
+    """Whether tensors can live on Vulkan: False."""
+    return False
+
+
+def get_device_module(device: Any = None) -> ModuleType:
+    """The module of a type of device: ``flambeau.cpu`` unless it is another one.
+
+    Raises: RuntimeError for a device without one.
+    """
+    name = _core.device("cpu" if device is None else device).type
+    if name not in ("cpu", "cuda", "mps", "xpu"):
+        raise RuntimeError(f"Device '{name}' does not have a corresponding module registered as 'flambeau.{name}'.")
+    return importlib.import_module(f"flambeau.{name}")
 
 
 def set_default_device(device: Any) -> None:

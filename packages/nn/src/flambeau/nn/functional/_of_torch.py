@@ -1,0 +1,152 @@
+"""Functions as PyTorch's main namespace has them beside ``nn.functional``: reductions are numbers there (0 none, 1
+mean, 2 sum), and some return more or work in place. ``flambeau.kl_div`` and its neighbours are these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from . import _activations, _distances, _dropout, _losses, _pooling, _sampling
+from ._ctc import ctc_loss as _ctc_loss
+
+__all__ = [
+    "adaptive_max_pool1d",
+    "affine_grid_generator",
+    "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
+    "ctc_loss",
+    "dropout_",
+    "hinge_embedding_loss",
+    "kl_div",
+    "margin_ranking_loss",
+    "max_pool1d_with_indices",
+    "norm_except_dim",
+    "poisson_nll_loss",
+    "rrelu",
+    "rrelu_",
+    "triplet_margin_loss",
+]
+
+max_pool1d_with_indices = _pooling.max_pool1d_with_indices
+
+
+def _named(reduction: int) -> str:
+    """The name of a reduction. Raises: ValueError for a number that is none's."""
+    if reduction not in (0, 1, 2):
+        raise ValueError(f"reduction must be 0 (none), 1 (mean) or 2 (sum), got {reduction!r}")
+    return ("none", "mean", "sum")[reduction]
+
+
+def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
+    """`nn.functional.kl_div`."""
+    return _losses.kl_div(input, target, reduction=_named(reduction), log_target=log_target)
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: int = 1,
+    zero_infinity: bool = False,
+) -> Tensor:
+    """`nn.functional.ctc_loss`."""
+    return _ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _named(reduction), zero_infinity)
+
+
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+) -> Tensor:
+    """`nn.functional.cosine_embedding_loss`."""
+    return _distances.cosine_embedding_loss(input1, input2, target, margin, reduction=_named(reduction))
+
+
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+) -> Tensor:
+    """`nn.functional.margin_ranking_loss`."""
+    return _distances.margin_ranking_loss(input1, input2, target, margin, reduction=_named(reduction))
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: int = 1,
+) -> Tensor:
+    """`nn.functional.triplet_margin_loss`."""
+    options: dict[str, Any] = {"margin": margin, "p": p, "eps": eps, "swap": swap}
+    return _distances.triplet_margin_loss(anchor, positive, negative, **options, reduction=_named(reduction))
+
+
+def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 1) -> Tensor:
+    """`nn.functional.hinge_embedding_loss`."""
+    return _losses.hinge_embedding_loss(input, target, margin, reduction=_named(reduction))
+
+
+def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int) -> Tensor:
+    """`nn.functional.poisson_nll_loss`."""
+    return _losses.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_named(reduction))
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    pos_weight: Tensor | None = None,
+    reduction: int = 1,
+) -> Tensor:
+    """`nn.functional.binary_cross_entropy_with_logits`."""
+    return _losses.binary_cross_entropy_with_logits(
+        input, target, weight, reduction=_named(reduction), pos_weight=pos_weight
+    )
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """`nn.functional.adaptive_max_pool1d` with the positions of the values."""
+    values, indices = _pooling.adaptive_max_pool1d(input, output_size, True)
+    return values, indices
+
+
+def rrelu(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
+) -> Tensor:
+    """`nn.functional.rrelu`."""
+    _default_generator_only("rrelu", generator)
+    return _activations.rrelu(input, lower, upper, training)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
+) -> Tensor:
+    """`nn.functional.rrelu` in place."""
+    _default_generator_only("rrelu_", generator)
+    return _activations.rrelu(input, lower, upper, training, True)
+
+
+def _default_generator_only(name: str, generator: Any) -> None:
+    if generator is not None:
+        raise NotImplementedError(f"{name}: only the default generator can be used")
+
+
+def dropout_(input: Tensor, p: float, train: bool) -> Tensor:
+    """`nn.functional.dropout` in place."""
+    return _dropout.dropout(input, p, train, True)
+
+
+def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
+    """`nn.functional.affine_grid`."""
+    return _sampling.affine_grid(theta, list(size), align_corners)
+
+
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norm over all dimensions but one, which are kept with size 1; over all for ``dim=-1``."""
+    others = [d for d in range(v.ndim) if d != dim]
+    return v.norm(pow) if dim == -1 else flambeau.linalg.vector_norm(v, pow, others, True)

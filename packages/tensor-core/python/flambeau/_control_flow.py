@@ -1,0 +1,73 @@
+"""Control flow and arithmetic that PyTorch keeps apart for its compilers; here Python's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flambeau._core import Tensor
+
+
+def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Any] = ()) -> Any:
+    """``true_fn(*operands)`` or ``false_fn(*operands)``.
+
+    Raises: RuntimeError for a condition that is no bool and no boolean tensor of one element.
+
+    >>> import flambeau
+    >>> flambeau.cond(flambeau.tensor(True), lambda x: x + 1, lambda x: x - 1, (flambeau.tensor(1),))
+    tensor(2)
+    """
+    if not isinstance(pred, (bool, Tensor)) or (isinstance(pred, Tensor) and pred.numel() != 1):
+        raise RuntimeError(f"Expected pred to be bool or tensor of one element, but got {pred}.")
+    return true_fn(*operands) if pred else false_fn(*operands)
+
+
+def while_loop(
+    cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: Sequence[Any]
+) -> tuple[Any, ...]:
+    """Replaces the inputs by ``body_fn(*inputs)`` as long as ``cond_fn(*inputs)`` is true."""
+    carried = tuple(carried_inputs)
+    while cond_fn(*carried):
+        carried = tuple(body_fn(*carried))
+    return carried
+
+
+def sym_int(a: Any) -> int:
+    """``int(a)``."""
+    return int(a)
+
+
+def sym_float(a: Any) -> float:
+    """``float(a)``."""
+    return float(a)
+
+
+def sym_not(a: Any) -> bool:
+    """``not a``."""
+    return not a
+
+
+def sym_max(a: Any, b: Any) -> Any:
+    """The larger one, a float where one of them is."""
+    return float(max(a, b)) if isinstance(a, float) or isinstance(b, float) else max(a, b)
+
+
+def sym_min(a: Any, b: Any) -> Any:
+    """The smaller one, a float where one of them is."""
+    return float(min(a, b)) if isinstance(a, float) or isinstance(b, float) else min(a, b)
+
+
+def sym_sum(args: Sequence[Any]) -> Any:
+    """The sum."""
+    return sum(args)
+
+
+def sym_sqrt(a: Any) -> float:
+    """The square root."""
+    return math.sqrt(a)
+
+
+def sym_ite(b: bool, t: Any, f: Any) -> Any:
+    """``t if b else f``."""
+    return t if b else f

@@ -1,0 +1,26 @@
+"""What computes, and the switches that programs set for it.
+
+Products, attention and transforms are the library's own on the CPU; the other backends are not there, and their
+switches are kept without effect.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flambeau.backends import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum
+
+__all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"flambeau.backends.{name}")
+    raise AttributeError(f"module 'flambeau.backends' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

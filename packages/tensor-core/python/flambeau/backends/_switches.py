@@ -1,0 +1,21 @@
+"""Switches without effect that are set for a block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+
+@contextlib.contextmanager
+def switched(module: ModuleType, **switches: Any) -> Iterator[None]:
+    """Sets attributes of a module, and puts them back."""
+    former = {name: getattr(module, name) for name in switches}
+    for name, value in switches.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            setattr(module, name, value)

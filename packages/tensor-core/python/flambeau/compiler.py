@@ -1,0 +1,86 @@
+"""Compilation, which programs ask for and which there is none of: operators run when they are called.
+
+Functions and models come back as they are, so that a program written for a compiler runs unchanged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from flambeau._settings import warn_once
+
+F = TypeVar("F")
+
+_AS_IT_IS = "flambeau does not compile: every operator runs when it is called. compile() returns what it is given."
+
+
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: str | Callable[..., Any] = "inductor",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Any:
+    """Returns the function or model that it is given, and warns of it once. A decorator, too.
+
+    Raises: RuntimeError for both ``mode`` and ``options``, as PyTorch does.
+    """
+    if mode is not None and options is not None:
+        raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+    if not disable:
+        warn_once(_AS_IT_IS)
+    if model is None:
+        return partial(compile, mode=mode, options=options)
+    return model
+
+
+def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    """Returns the function: nothing is compiled. Also a decorator with arguments."""
+    return _same if fn is None else fn
+
+
+def allow_in_graph(fn: F) -> F:
+    """Returns the function."""
+    return fn
+
+
+def assume_constant_result(fn: F) -> F:
+    """Returns the function."""
+    return fn
+
+
+def _same(fn: F) -> F:
+    return fn
+
+
+def is_compiling() -> bool:
+    """Whether a compiler is looking on: False."""
+    return False
+
+
+is_dynamo_compiling = is_exporting = is_compiling
+
+
+def reset() -> None:
+    """Forgets what was compiled: nothing."""
+
+
+def cudagraph_mark_step_begin() -> None:
+    """Marks the beginning of a step; does nothing."""
+
+
+def list_backends(exclude_tags: tuple[str, ...] = ("debug", "experimental")) -> list[str]:
+    """The compilers that there are: none."""
+    return []
+
+
+@contextlib.contextmanager
+def set_stance(stance: str = "default", **options: Any) -> Iterator[None]:
+    """For a block, how a compiler behaves; there is none."""
+    yield

@@ -1,0 +1,244 @@
+"""Names that programs written for PyTorch reach for on a machine without a GPU or a compiler."""
+
+import contextlib
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import flambeau as fb
+
+ANSWERS = {
+    "cuda.is_available()": False,
+    "cuda.is_initialized()": False,
+    "cuda.device_count()": 0,
+    "cuda.is_bf16_supported()": False,
+    "cuda.is_tf32_supported()": False,
+    "cuda.get_arch_list()": [],
+    "cuda.get_gencode_flags()": "",
+    "cuda.memory_allocated()": 0,
+    "cuda.max_memory_allocated('cuda:0')": 0,
+    "cuda.memory_reserved()": 0,
+    "cuda.memory_stats()": {},
+    "cuda.empty_cache()": None,
+    "cuda.ipc_collect()": None,
+    "cuda.manual_seed_all(1)": None,
+    "cuda.seed()": None,
+    "cuda.reset_peak_memory_stats()": None,
+    "cuda.get_rng_state_all()": [],
+    "cuda.set_rng_state_all([])": None,
+    "cpu.is_available()": True,
+    "cpu.is_initialized()": True,
+    "cpu.device_count()": 1,
+    "cpu.current_device()": "cpu",
+    "cpu.synchronize()": None,
+    "cpu.set_device('cpu')": None,
+    "cpu.current_stream().synchronize()": None,
+    "mps.is_available()": False,
+    "mps.device_count()": 0,
+    "mps.manual_seed(1)": None,
+    "xpu.is_available()": False,
+    "xpu.is_initialized()": False,
+    "xpu.device_count()": 0,
+    "xpu.is_bf16_supported()": False,
+    "xpu.empty_cache()": None,
+    "xpu.memory_allocated()": 0,
+    "xpu.manual_seed_all(1)": None,
+    "accelerator.is_available()": False,
+    "accelerator.current_accelerator()": None,
+    "accelerator.device_count()": 0,
+    "backends.cuda.is_built()": False,
+    "backends.cuda.matmul.allow_tf32": False,
+    "backends.cuda.flash_sdp_enabled()": True,
+    "backends.cuda.is_flash_attention_available()": False,
+    "backends.cudnn.is_available()": False,
+    "backends.cudnn.version()": None,
+    "backends.cudnn.is_acceptable(None)": False,
+    "backends.cudnn.enabled": True,
+    "backends.cudnn.benchmark": False,
+    "backends.mps.is_available()": False,
+    "backends.mps.is_built()": False,
+    "backends.mps.is_macos_or_newer(13, 0)": False,
+    "backends.mkl.is_available()": False,
+    "backends.mkldnn.is_available()": False,
+    "backends.openmp.is_available()": False,
+    "backends.opt_einsum.is_available()": False,
+    "version.cuda": None,
+    "version.hip": None,
+    "version.__version__": fb.__version__,
+    "jit.is_scripting()": False,
+    "jit.is_tracing()": False,
+    "compiler.is_compiling()": False,
+    "compiler.is_dynamo_compiling()": False,
+    "compiler.list_backends()": [],
+    "compiler.reset()": None,
+    "compiler.cudagraph_mark_step_begin()": None,
+    "compiled_with_cxx11_abi()": True,
+    "is_vulkan_available()": False,
+    "set_flush_denormal(True)": False,
+    "set_num_interop_threads(2)": None,
+    "get_num_interop_threads()": 1,
+    "sym_int(2.5)": 2,
+    "sym_float(2)": 2.0,
+    "sym_not(0)": True,
+    "sym_max(1, 2.0)": 2.0,
+    "sym_min(1, 2)": 1,
+    "sym_sum([1, 2])": 3,
+    "sym_sqrt(4)": 2.0,
+    "sym_ite(False, 1, 2)": 2,
+    "zeros(1).is_xla": False,
+    "zeros(1).is_vulkan": False,
+    "zeros(1).is_mtia": False,
+    "zeros(1).is_maia": False,
+    "zeros(1).is_ipu": False,
+    "zeros(1).name": None,
+}
+
+
+@pytest.mark.parametrize("expression", ANSWERS)
+def test_what_programs_ask(expression):
+    answer = eval(f"fb.{expression}")
+    assert answer == ANSWERS[expression] and isinstance(answer, type(ANSWERS[expression]))
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        *((f"cuda.{name}()", AssertionError) for name in ("synchronize", "init", "current_device", "current_stream")),
+        *((f"cuda.{name}()", AssertionError) for name in ("get_device_name", "get_device_properties", "mem_get_info")),
+        *((f"cuda.{name}()", AssertionError) for name in ("get_device_capability", "get_rng_state", "initial_seed")),
+        ("cuda.set_device(0)", AssertionError),
+        ("cuda.stream(1)", AssertionError),
+        ("cuda.set_rng_state_all([fb.zeros(1)])", AssertionError),
+        ("cuda.Stream()", NotImplementedError),
+        ("xpu.synchronize()", AssertionError),
+        ("mps.synchronize()", RuntimeError),
+        ("accelerator.synchronize()", RuntimeError),
+        ("jit.save(None, 'f')", NotImplementedError),
+        ("jit.load('f')", NotImplementedError),
+        ("set_num_interop_threads(0)", RuntimeError),
+        ("set_num_interop_threads('1')", TypeError),
+        ("set_flush_denormal(1)", TypeError),
+        ("get_device_module('meta')", RuntimeError),
+        ("cond(3, min, max)", RuntimeError),
+        ("backends.foo", AttributeError),
+        ("cpu.foo", AttributeError),
+    ],
+)
+def test_what_would_use_a_device_is_refused(call, error):
+    with pytest.raises(error):
+        eval(f"fb.{call}")
+
+
+def test_streams_of_the_cpu_change_nothing():
+    stream = fb.cpu.Stream()
+    with fb.cpu.stream(stream), fb.cuda.stream(None):
+        stream.wait_stream(fb.cpu.current_stream())
+    assert fb.get_device_module() is fb.cpu and fb.get_device_module("cuda:1") is fb.cuda
+
+
+@pytest.mark.parametrize("name", ["cudnn", "mkldnn", "opt_einsum"])
+def test_switches_are_kept_for_a_block(name):
+    module = importlib.import_module(f"flambeau.backends.{name}")
+    assert module.enabled
+    with module.flags(enabled=False):
+        assert not module.enabled
+    assert module.enabled
+
+
+def test_switches_of_attention():
+    cuda = fb.backends.cuda
+    with cuda.sdp_kernel(enable_flash=False, enable_cudnn=False):
+        assert not cuda.flash_sdp_enabled() and not cuda.cudnn_sdp_enabled() and cuda.math_sdp_enabled()
+    for name in ("flash", "mem_efficient", "math", "cudnn"):
+        enable, enabled = getattr(cuda, f"enable_{name}_sdp"), getattr(cuda, f"{name}_sdp_enabled")
+        enable(False)
+        assert not enabled()
+        enable(True)
+        assert enabled()
+    assert fb.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
+
+
+@pytest.mark.parametrize("module", ["compiler", "jit"])
+def test_what_comes_back_as_it_is_warns_once(module):
+    script = f"""
+import warnings
+import flambeau as fb
+def f(x): return x
+give = fb.compile if {module == "compiler"} else fb.jit.script
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    assert give(f) is f and give(f) is f
+assert [w.category for w in caught] == [UserWarning], caught
+assert caught[0].filename == "<string>", caught[0].filename
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
+
+
+def test_compile_is_a_decorator():
+    with contextlib.suppress(UserWarning):
+        fb.compile(len)
+
+    @fb.compile(mode="reduce-overhead", fullgraph=True)
+    def f(x):
+        return x + 1
+
+    assert f(1) == 2
+    with pytest.raises(RuntimeError, match="Either mode or options"):
+        fb.compile(f, mode="default", options={})
+    assert fb.compiler.disable(f) is f and fb.compiler.disable(reason="slow")(f) is f
+    assert fb.compiler.allow_in_graph(f) is f and fb.compiler.assume_constant_result(f) is f
+    with fb.compiler.set_stance("force_eager"):
+        pass
+
+
+def test_marks_for_scripts_do_nothing():
+    def f(x):
+        return x + 1
+
+    with contextlib.suppress(UserWarning):
+        fb.jit.script(f)
+    assert fb.jit.trace(f, fb.ones(1)) is f and fb.jit.trace_module(f, {}) is f
+    jit = fb.jit
+    for mark in (jit.ignore, jit.unused, jit.export, jit.interface, jit.freeze, jit.script_if_tracing):
+        assert mark(f) is f
+    assert fb.jit.ignore(drop=True)(f) is f and fb.jit.optimize_for_inference(f) is f
+    assert fb.jit.annotate(int, 3) == 3 and fb.jit.Attribute(3, int).value == 3
+    future = fb.jit.fork(f, 1)
+    assert future.done() and fb.jit.wait(future) == 2
+    with fb.jit.optimized_execution(True), fb.jit.fuser("fuser1"):
+        fb.jit.enable_onednn_fusion(True)
+        fb.jit.set_fusion_strategy([("STATIC", 2)])
+
+
+def test_control_flow():
+    x = fb.tensor(3.0)
+    assert fb.cond(x > 2, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 4
+    assert fb.cond(False, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 2
+    count, total = fb.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), (fb.tensor(0), fb.tensor(0)))
+    assert (count.item(), total.item()) == (4, 6)
+
+
+def test_in_place_forms_that_are_functions_too():
+    x = fb.arange(6.0)
+    assert fb.as_strided_(x.clone(), (2, 2), (1, 2)).equal(x.as_strided((2, 2), (1, 2)))
+    assert fb.index_put_(x, (fb.tensor([1]),), fb.tensor([7.0])) is x and x[1] == 7
+    assert fb.detach_(x) is x and x.to_dense() is x and x.to_dense(fb.int64).dtype is fb.int64
+
+
+def test_the_names_are_listed():
+    names = {
+        "accelerator",
+        "amp",
+        "autocast",
+        "backends",
+        "compile",
+        "compiler",
+        "jit",
+        "kl_div",
+        "mps",
+        "version",
+        "xpu",
+    }
+    assert names <= set(dir(fb))
