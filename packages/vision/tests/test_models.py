@@ -230,11 +230,45 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
         models.squeezenet1_1(weights="other.pth")
 
 
+def test_names_of_old_are_loaded() -> None:
+    """Published files of DenseNet and ViT call some layers otherwise, and older ones count no batches."""
+    dense, vit = SMALL["densenet"](), SMALL["vit"]()
+    renamed = {
+        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value
+        for key, value in dense.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in renamed
+    loaded = SMALL["densenet"]()
+    loaded.load_state_dict(renamed)
+    assert all((a == b).all() for a, b in zip(loaded.parameters(), dense.parameters(), strict=True))
+    renamed = {
+        key.replace("mlp.0", "mlp.linear_1").replace("mlp.3", "mlp.linear_2"): value
+        for key, value in vit.state_dict().items()
+    }
+    loaded = SMALL["vit"]()
+    loaded.load_state_dict(renamed)
+    assert all((a == b).all() for a, b in zip(loaded.parameters(), vit.parameters(), strict=True))
+
+
+def test_weights_that_pytorch_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    model = models.squeezenet1_1()
+    fb.save(model.state_dict(), folder / "squeezenet1_1-b8a52dc0.pth")
+    for options in ({"weights": "DEFAULT"}, {"pretrained": True}):
+        loaded = models.squeezenet1_1(**options)
+        assert all((a == b).all() for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    (folder / "squeezenet1_1-another.pth").touch()
+    with pytest.raises(ValueError, match=r"which weights are meant by 'DEFAULT'\? .* squeezenet1_1-another.pth, sq"):
+        models.squeezenet1_1(weights="DEFAULT")
+
+
 @pytest.mark.parametrize("options", [{"weights": "DEFAULT"}, {"weights": "IMAGENET1K_V1"}, {"pretrained": True}])
-def test_weights_that_nobody_has_are_explained(options: dict) -> None:
-    with pytest.raises(
-        NotImplementedError, match=r"publishes for resnet18 once .* resnet18\(weights=\"resnet18.pth\"\)"
-    ):
+def test_weights_that_nobody_has_are_explained(options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(NotImplementedError, match=r"none for resnet18 in .* resnet18\(weights=\"resnet18.pth\"\)"):
         models.resnet18(**options)
 
 

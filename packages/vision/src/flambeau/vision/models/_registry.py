@@ -6,6 +6,7 @@ import fnmatch
 import functools
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import flambeau as fb
@@ -16,16 +17,17 @@ M = TypeVar("M", bound=nn.Module)
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
 _NO_WEIGHTS = (
-    "flambeau does not publish weights ({asked!r}). Fetch the file that torchvision publishes for {name} once and pass "
-    'its path, {name}(weights="{name}.pth"), or load it: model.load_state_dict(flambeau.load("{name}.pth"))'
+    "flambeau does not publish weights ({asked!r}), and PyTorch has left none for {name} in {folder}. Fetch the file "
+    'that torchvision publishes and pass its path, {name}(weights="{name}.pth")'
 )
 
 
 def register_model(builder: Callable[..., M]) -> Callable[..., M]:
     """Put a builder on the list, and give it the arguments that all have.
 
-    ``weights`` is None for random ones or the path of a saved ``state_dict``, PyTorch's ``.pth`` included.
-    ``pretrained`` is the older name for asking for published ones; ``progress`` is accepted and not used.
+    ``weights`` is None for random ones or the path of a saved ``state_dict``, PyTorch's ``.pth`` included. Another
+    text, such as "DEFAULT", asks for what torchvision publishes and has left in its cache on this machine.
+    ``pretrained`` is the older name for asking for that; ``progress`` is accepted and not used.
     """
 
     @functools.wraps(builder)
@@ -47,7 +49,15 @@ def _path_of(name: str, weights: Any) -> Any:
         return weights
     if isinstance(weights, str) and (os.sep in weights or os.path.splitext(weights)[1]):
         raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
-    raise NotImplementedError(_NO_WEIGHTS.format(name=name, asked=weights))
+    cache = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
+    folder = Path(cache).expanduser() / "hub" / "checkpoints"
+    found = sorted(folder.glob(f"{name}-*.pth"))
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ValueError(f"{name}: which weights are meant by {weights!r}? Pass the path of one in {folder}: {names}")
+    if not found:
+        raise NotImplementedError(_NO_WEIGHTS.format(name=name, asked=weights, folder=folder))
+    return found[0]
 
 
 def list_models(include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[str]:

@@ -25,6 +25,14 @@ class _DenseLayer(nn.Module):
         self.conv2 = nn.Conv2d(bn_size * growth_rate, growth_rate, kernel_size=3, padding=1, bias=False)
         self.drop_rate = drop_rate
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Published files have names of old: norm.1.weight for norm1.weight.
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            part, _, name = key.removeprefix(prefix).partition(".")
+            if part in ("norm", "conv") and name[:2] in ("1.", "2."):
+                state_dict[f"{prefix}{part}{name}"] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def forward(self, features: list[fb.Tensor]) -> fb.Tensor:
         bottleneck = self.conv1(self.relu1(self.norm1(fb.cat(features, 1))))
         result: fb.Tensor = self.conv2(self.relu2(self.norm2(bottleneck)))

@@ -18,6 +18,17 @@ Norm = Callable[[int], nn.Module]
 _LAYER_NORM: Norm = partial(nn.LayerNorm, eps=1e-6)
 
 
+class _Perceptron(MLP):
+    """The block's perceptron, which also loads the names that published files have."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for number, old in enumerate(("linear_1", "linear_2")):
+            for name in ("weight", "bias"):
+                if f"{prefix}{old}.{name}" in state_dict:
+                    state_dict[f"{prefix}{3 * number}.{name}"] = state_dict.pop(f"{prefix}{old}.{name}")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
 class EncoderBlock(nn.Module):
     """Self-attention and a perceptron, each after a normalisation and beside its input."""
 
@@ -36,7 +47,7 @@ class EncoderBlock(nn.Module):
         self.self_attention = nn.MultiheadAttention(hidden_dim, num_heads, dropout=attention_dropout, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.ln_2 = norm_layer(hidden_dim)
-        self.mlp = MLP(hidden_dim, [mlp_dim, hidden_dim], activation_layer=nn.GELU, dropout=dropout)
+        self.mlp = _Perceptron(hidden_dim, [mlp_dim, hidden_dim], activation_layer=nn.GELU, dropout=dropout)
         for module in self.mlp.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
