@@ -5,7 +5,6 @@
 
 namespace flambeau::python {
 
-void bind_device(pybind11::module_& m);
 void bind_generator(pybind11::module_& m);
 
 }  // namespace flambeau::python

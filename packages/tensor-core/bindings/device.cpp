@@ -1,59 +1,121 @@
 // Devices. Tensors live on the CPU or, without memory, on meta; the others can be named, so that programs that ask for
 // one get an answer.
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
 #include <algorithm>
+#include <string>
 
 #include "arguments.h"
-#include "bind_objects.h"
-
-namespace py = pybind11;
+#include "tensor_type.h"
 
 namespace flambeau::python {
 
 namespace {
 
-constexpr const char* kTypes[] = {"cpu", "cuda", "mps", "xpu", "xla", "meta"};
+constexpr std::string_view kTypes[] = {"cpu", "cuda", "mps", "xpu", "xla", "meta"};
 
-struct Device {
-  std::string type;
-  std::optional<int> index;
+constexpr int kNoIndex = -1;
 
-  // pybind11 constructs nothing where a program calls __new__ alone: what it finds then is the CPU.
-  static void* operator new(size_t size) { return ::new (::operator new(size)) Device{"cpu", {}}; }
-  static void* operator new(size_t, void* place) { return place; }
-  static void operator delete(void* place) { ::operator delete(place); }
-
-  static Device parse(const std::string& text) {
-    require(!text.empty(), "Device string must not be empty");
-    const size_t colon = text.find(':');
-    Device d{text.substr(0, colon), {}};
-    require(std::find(std::begin(kTypes), std::end(kTypes), d.type) != std::end(kTypes),
-            "Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text);
-    if (colon != text.npos) {
-      const std::string digits = text.substr(colon + 1);
-      require(!digits.empty() && digits.size() < 4 && digits.find_first_not_of("0123456789") == digits.npos &&
-                  (digits.size() == 1 || digits[0] != '0'),
-              "Invalid device string: '", text, "'");
-      d.index = std::stoi(digits);
-    }
-    return d;
-  }
-  static Device of(const std::string& type, std::optional<int> index) {
-    Device d = parse(type);
-    if (!index) return d;
-    require(!d.index, "type (string) must not include an index because index was passed explicitly: ", type);
-    require(*index >= 0, "Device index must not be negative, got ", *index);
-    d.index = index;
-    return d;
-  }
-  std::string repr() const {
-    return "device(type='" + type + "'" + (index ? ", index=" + std::to_string(*index) : "") + ")";
-  }
-  std::string str() const { return index ? type + ":" + std::to_string(*index) : type; }
-  bool operator==(const Device& o) const { return type == o.type && index == o.index; }
+struct DeviceObject {
+  PyObject_HEAD uint8_t type;  // of kTypes
+  int16_t index;
 };
+
+PyTypeObject* device_class = nullptr;
+
+const DeviceObject& device_of(PyObject* o) { return *reinterpret_cast<DeviceObject*>(o); }
+bool is_device(PyObject* o) { return PyObject_TypeCheck(o, device_class); }
+
+struct Named {  // what a text says
+  uint8_t type;
+  int index = kNoIndex;
+};
+
+Named parse(std::string_view text) {
+  require(!text.empty(), "Device string must not be empty");
+  const size_t colon = text.find(':');
+  const auto known = std::find(std::begin(kTypes), std::end(kTypes), text.substr(0, colon));
+  require(known != std::end(kTypes),
+          "Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text);
+  Named out{uint8_t(known - std::begin(kTypes))};
+  if (colon == text.npos) return out;
+  const std::string_view digits = text.substr(colon + 1);
+  require(!digits.empty() && digits.size() < 4 && digits.find_first_not_of("0123456789") == digits.npos &&
+              (digits.size() == 1 || digits[0] != '0'),
+          "Invalid device string: '", text, "'");
+  out.index = 0;
+  for (char digit : digits) out.index = out.index * 10 + (digit - '0');
+  return out;
+}
+
+std::string text_of_device(const DeviceObject& d) {
+  const std::string type(kTypes[d.type]);
+  return d.index == kNoIndex ? type : type + ":" + std::to_string(d.index);
+}
+
+PyObject* make_device(PyTypeObject* type, Named named) {
+  static PyObject* whole[std::size(kTypes)] = {};  // those without an index are one object each
+  PyObject*& kept = whole[named.type];
+  const bool keep = type == device_class && named.index == kNoIndex;
+  if (keep && kept) return Py_NewRef(kept);
+  PyObject* o = checked(type->tp_alloc(type, 0));
+  reinterpret_cast<DeviceObject*>(o)->type = named.type;
+  reinterpret_cast<DeviceObject*>(o)->index = int16_t(named.index);
+  if (keep) kept = Py_NewRef(o);
+  return o;
+}
+
+// device("cuda:0"), device("cuda", 0), device(another)
+PyObject* construct_device(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    static const char* names[] = {"type", "index", nullptr};
+    static const Parameter parameters[] = {{PyUnicode_InternFromString("type")}, {PyUnicode_InternFromString("index")}};
+    PyObject *given = nullptr, *index = Py_None;
+    if (!kwargs && PyTuple_GET_SIZE(args) == 1)
+      given = PyTuple_GET_ITEM(args, 0);
+    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:device", const_cast<char**>(names), &given, &index))
+      return nullptr;
+    if (given && is_device(given) && index == Py_None)
+      return make_device(type, {device_of(given).type, device_of(given).index});
+    require<TypeError>(given, "device() missing 1 required positional arguments: \"type\"");
+    if (PyLong_Check(given) && !PyBool_Check(given))
+      detail::raise<Error>("device(", From<int64_t>::get({"device", &parameters[0], 0}, given),
+                           "): a number names a GPU, and there is no backend for one");
+    if (!PyUnicode_Check(given)) wrong_argument({"device", &parameters[0], 0}, "str or flambeau.device", given);
+    Named named = parse(text_of(given));
+    if (index == Py_None) return make_device(type, named);
+    require(named.index == kNoIndex,
+            "type (string) must not include an index because index was passed explicitly: ", text_of(given));
+    const int64_t number = From<int64_t>::get({"device", &parameters[1], 1}, index);
+    require(number >= 0 && number < 1000, "Device index must lie between 0 and 999, got ", number);
+    named.index = int(number);
+    return make_device(type, named);
+  });
+}
+
+PyObject* device_repr(PyObject* self) {
+  const DeviceObject& d = device_of(self);
+  return d.index == kNoIndex ? PyUnicode_FromFormat("device(type='%s')", kTypes[d.type].data())
+                             : PyUnicode_FromFormat("device(type='%s', index=%d)", kTypes[d.type].data(), int(d.index));
+}
+PyObject* device_str(PyObject* self) {
+  return guarded<PyObject*>(nullptr, [&] { return PyUnicode_FromString(text_of_device(device_of(self)).c_str()); });
+}
+Py_hash_t device_hash(PyObject* self) { return device_of(self).type * 1024 + device_of(self).index + 1; }
+PyObject* device_compare(PyObject* a, PyObject* b, int op) {
+  if ((op != Py_EQ && op != Py_NE) || !is_device(b)) Py_RETURN_NOTIMPLEMENTED;
+  const bool same = device_of(a).type == device_of(b).type && device_of(a).index == device_of(b).index;
+  return PyBool_FromLong(same == (op == Py_EQ));
+}
+PyObject* get_device_type(PyObject* self, void*) {
+  static PyObject* names[std::size(kTypes)] = {};
+  PyObject*& name = names[device_of(self).type];
+  if (!name) name = PyUnicode_InternFromString(kTypes[device_of(self).type].data());
+  return Py_XNewRef(name);
+}
+PyObject* get_device_index(PyObject* self, void*) {
+  if (device_of(self).index == kNoIndex) Py_RETURN_NONE;
+  return PyLong_FromLong(device_of(self).index);
+}
+PyObject* device_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(N)", device_class, device_str(self)); }
 
 // Where this thread makes tensors of nothing: the last one counts. The first is what set_default_device set, the others
 // are contexts that were entered.
@@ -66,40 +128,45 @@ DeviceType device_type_of(const char* function, PyObject* o) {
 
 PyObject* device_meta = nullptr;
 
+PyObject* enter_device(PyObject* self, PyObject*) {
+  return guarded<PyObject*>(nullptr, [&] {
+    default_devices.push_back(device_type_of("device.__enter__", self));
+    return Py_NewRef(self);
+  });
+}
+PyObject* leave_device(PyObject*, PyObject*) {
+  if (default_devices.size() > 1) default_devices.pop_back();
+  Py_RETURN_NONE;
+}
+
+PyGetSetDef device_attributes[] = {{"type", get_device_type, nullptr, "What kind of device it is.", nullptr},
+                                   {"index", get_device_index, nullptr, "Which of its kind, or None.", nullptr},
+                                   {}};
+PyMethodDef device_methods[] = {{"__enter__", enter_device, METH_NOARGS, nullptr},
+                                {"__exit__", leave_device, METH_VARARGS, nullptr},
+                                {"__reduce__", device_reduce, METH_NOARGS, nullptr},
+                                {}};
+constexpr char kDeviceDoc[] = "Where a tensor's memory is: device('cpu'). As a context manager, the default device.";
+PyType_Slot device_slots[] = {{Py_tp_new, reinterpret_cast<void*>(construct_device)},
+                              {Py_tp_repr, reinterpret_cast<void*>(device_repr)},
+                              {Py_tp_str, reinterpret_cast<void*>(device_str)},
+                              {Py_tp_hash, reinterpret_cast<void*>(device_hash)},
+                              {Py_tp_richcompare, reinterpret_cast<void*>(device_compare)},
+                              {Py_tp_getset, device_attributes},
+                              {Py_tp_methods, device_methods},
+                              {Py_tp_doc, const_cast<char*>(kDeviceDoc)},
+                              {0, nullptr}};
+PyType_Spec device_spec = {"flambeau.device", sizeof(DeviceObject), 0, Py_TPFLAGS_DEFAULT, device_slots};
+
 }  // namespace
 
 PyObject* device_object(DeviceType device) { return device == DeviceType::Meta ? device_meta : device_cpu; }
 
-void bind_device(py::module_& m) {
-  py::class_<Device>(m, "device",
-                     "Where a tensor's memory is: device('cpu'). As a context manager, the default device.")
-      .def(py::init([](const Device& d) { return d; }), py::arg("type"))
-      .def(py::init([](const std::string& type, std::optional<int> index) { return Device::of(type, index); }),
-           py::arg("type"), py::arg("index") = py::none())
-      .def(py::init([](int index) -> Device {
-             detail::raise<Error>("device(", index, "): a number names a GPU, and there is no backend for one");
-           }),
-           py::arg("index"))
-      .def_readonly("type", &Device::type)
-      .def_property_readonly("index", [](const Device& d) { return d.index; })
-      .def("__repr__", &Device::repr)
-      .def("__str__", &Device::str)
-      .def("__eq__", [](const Device& a,
-                        const py::object& b) { return py::isinstance<Device>(b) && a == b.cast<const Device&>(); })
-      .def("__hash__", [](const Device& d) { return py::hash(py::str(d.str())); })
-      .def("__enter__",
-           [](py::object self) {
-             default_devices.push_back(device_type_of("device.__enter__", self.ptr()));
-             return self;
-           })
-      .def("__exit__",
-           [](const Device&, const py::args&) {
-             if (default_devices.size() > 1) default_devices.pop_back();
-           })
-      .def(py::pickle([](const Device& d) { return py::make_tuple(d.str()); },
-                      [](const py::tuple& t) { return Device::parse(t[0].cast<std::string>()); }));
-  device_cpu = py::cast(Device{"cpu", {}}).release().ptr();
-  device_meta = py::cast(Device{"meta", {}}).release().ptr();
+void bind_device(PyObject* module) {
+  device_class = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&device_spec)));
+  PyModule_AddObjectRef(module, "device", reinterpret_cast<PyObject*>(device_class));
+  device_cpu = make_device(device_class, {0});
+  device_meta = make_device(device_class, {std::size(kTypes) - 1});
   def("_set_default_device(device)", kPrivate, "Where this thread makes tensors of nothing; the CPU for None.",
       [](PyObject* device) { default_devices.front() = device_type_of("set_default_device", device); });
   def("_get_default_device()", kPrivate, "Where this thread makes tensors of nothing.",
@@ -109,19 +176,15 @@ void bind_device(py::module_& m) {
 Placement From<Placement>::get(const Call& call, PyObject* o) {
   if (o == Py_None) return {};
   if (o == device_cpu) return {DeviceType::Cpu};
-  std::optional<Device> device;
-  if (PyUnicode_Check(o))
-    device = Device::parse(std::string(text_of(o)));
-  else if (py::isinstance<Device>(o))
-    device = py::cast<Device>(py::handle(o));
-  else if (PyLong_Check(o) && !PyBool_Check(o))
+  if (PyLong_Check(o) && !PyBool_Check(o))
     detail::raise<Error>(call.function, "(): the device ", From<int64_t>::get(call, o),
                          " would be a GPU, and there is no backend for one");
-  else
-    wrong_argument(call, "flambeau.device or str", o);
+  if (!PyUnicode_Check(o) && !is_device(o)) wrong_argument(call, "flambeau.device or str", o);
+  const uint8_t type = is_device(o) ? device_of(o).type : parse(text_of(o)).type;
   for (const DeviceType known : {DeviceType::Cpu, DeviceType::Meta})
-    if (device->type == name(known)) return {known};
-  detail::raise<NotImplementedError>("tensors live on the CPU, or on meta: the device '", device->str(),
+    if (kTypes[type] == name(known)) return {known};
+  detail::raise<NotImplementedError>("tensors live on the CPU, or on meta: the device '",
+                                     is_device(o) ? text_of_device(device_of(o)) : std::string(text_of(o)),
                                      "' is not supported");
 }
 

@@ -127,7 +127,7 @@ PYBIND11_MODULE(_core, m) {
   create_grad_modes(m.ptr());
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
   m.attr("_LinAlgError") = py::reinterpret_borrow<py::object>(linear_algebra_error());
-  bind_device(m);
+  bind_device(m.ptr());
   bind_generator(m);
   bind_controls(m);
   bind_arithmetic();

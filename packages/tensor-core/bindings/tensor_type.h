@@ -10,5 +10,6 @@ extern PyGetSetDef tensor_attributes[];     // attributes.cpp
 void create_tensor_type();                  // tensor_type.cpp
 void create_small_types(PyObject* module);  // small_types.cpp: dtype and Size
 void create_grad_modes(PyObject* module);   // grad_mode.cpp
+void bind_device(PyObject* module);         // device.cpp
 
 }  // namespace flambeau::python

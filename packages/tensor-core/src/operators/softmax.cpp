@@ -18,12 +18,11 @@ Tensor along_last(const Tensor& shape_of, int64_t dim, Dtype in, F&& kernel) {
   parallel_items(rows, std::max<int64_t>(1, 8192 / (length + 1)), [&](int64_t begin, int64_t end) {
     kernel(out.bytes() + begin * length * item_size(in), begin * length * item_size(in), end - begin, length);
   });
-  return shape_of.dim() ? contiguous(transpose(out, dim, -1)) : out;
+  return dim + 1 < shape_of.dim() ? contiguous(transpose(out, dim, -1)) : out;
 }
 
 Tensor last(const Tensor& t, int64_t dim, Dtype in) {
-  const Tensor moved = t.dim() ? transpose(t, dim, -1) : t;
-  return contiguous(to(moved, in));
+  return contiguous(to(dim + 1 < t.dim() ? transpose(t, dim, -1) : t, in));
 }
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
