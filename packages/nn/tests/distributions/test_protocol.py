@@ -147,6 +147,7 @@ def test_values_are_checked(name):
         (lambda: D.Categorical(fb.tensor([1.0, -0.5])), r"probs .*Simplex\(\)"),
         (lambda: D.Categorical(logits=fb.tensor([1.0, fb.nan])), "logits "),
         (lambda: D.Binomial(2.5, fb.tensor(0.5)), "total_count "),
+        (lambda: D.Multinomial(-2, fb.ones(2)), "total_count to be a nonnegative int, got -2"),
         (lambda: D.Geometric(0.0), "to be positive but found invalid values"),
         (lambda: D.NegativeBinomial(2, fb.tensor(1.0)), "HalfOpenInterval"),
         (lambda: D.Chi2(fb.tensor(-1.0)), "df "),

@@ -49,6 +49,11 @@ def test_log_prob_of_categories_broadcasts_both_ways():
     assert D.Categorical(fb.ones(1, 3)).log_prob(fb.zeros(4, dtype=fb.int64)).shape == (4,)
 
 
+def test_integer_weights_and_logits():
+    assert D.Categorical(logits=fb.tensor([1, 1])).probs.tolist() == [0.5, 0.5]
+    assert D.Categorical(fb.tensor([1, 3])).probs.tolist() == [0.25, 0.75]
+
+
 def test_categories_that_cannot_be():
     distribution = D.Categorical(logits=fb.tensor([0.0, -fb.inf]))
     assert distribution.log_prob(fb.tensor([0, 1])).tolist() == [0.0, -fb.inf]

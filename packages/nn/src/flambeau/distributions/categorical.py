@@ -36,7 +36,7 @@ class Categorical(Distribution):
         if given.dim() < 1:
             raise ValueError(f"`{'logits' if probs is None else 'probs'}` parameter must be at least one-dimensional.")
         if probs is None:
-            self.logits = given.log_softmax(-1)
+            self.logits = (given if given.is_floating_point() else given.to(fb.get_default_dtype())).log_softmax(-1)
         else:
             self.probs = given / given.sum(-1, True)
         self._num_events = given.shape[-1]
