@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
-from flambeau.data import Batch, ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from flambeau.data import (
+    Batch,
+    ChainDataset,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 
 
 def rows() -> TensorDataset:
@@ -95,3 +108,41 @@ def test_a_dataset_without_its_methods_says_which() -> None:
         Empty()[0]
     with pytest.raises(NotImplementedError, match=r"Silent must define __iter__"):
         iter(Silent())
+
+
+def test_datasets_side_by_side() -> None:
+    stacked = StackDataset(rows(), list("abcdef"))
+    (values, label), letter = stacked[2]
+    assert (values.tolist(), int(label), letter) == ([4.0, 5.0], 2, "c") and len(stacked) == 6
+    named = StackDataset(row=rows(), letter="abcdef")
+    assert [sample["letter"] for sample in named.__getitems__([5, 0])] == ["f", "a"] and named[1]["letter"] == "b"
+    batch = next(iter(DataLoader(named, 3)))
+    assert batch["letter"] == ["a", "b", "c"] and batch["row"][1].tolist() == [0, 1, 2]
+
+
+def test_datasets_side_by_side_must_fit() -> None:
+    with pytest.raises(ValueError, match=r"one length; got lengths \[6, 2\]"):
+        StackDataset(rows(), "ab")
+    with pytest.raises(ValueError, match="either by position or by name; got none"):
+        StackDataset()
+    with pytest.raises(ValueError, match="either by position or by name; got both"):
+        StackDataset("ab", c="cd")
+
+
+class Letters(IterableDataset[str]):
+    def __init__(self, letters: str) -> None:
+        self.letters = letters
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.letters)
+
+    def __len__(self) -> int:
+        return len(self.letters)
+
+
+def test_streams_one_after_the_other() -> None:
+    chain = Letters("ab") + Letters("c")
+    assert isinstance(chain, ChainDataset) and list(chain) == list(chain) == ["a", "b", "c"] and len(chain) == 3
+    assert list(DataLoader(chain, 2)) == [["a", "b"], ["c"]]
+    with pytest.raises(TypeError, match="ChainDataset wants IterableDatasets; got list"):
+        list(ChainDataset([Letters("a"), ["b"]]))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -254,3 +256,13 @@ def test_a_dataset_of_tensors(fb: ModuleType, same: Same) -> None:
     dataset = TensorDataset(fb.from_numpy(IMAGES), fb.from_numpy(LABELS))
     for images, labels in DataLoader(dataset, batch_size=4, shuffle=True, generator=0):
         assert same(images, IMAGES[np.asarray(labels)])
+
+
+def test_a_loader_can_be_copied_and_pickled() -> None:
+    loader: DataLoader[Any] = DataLoader(TensorDataset(IMAGES, LABELS), 4, shuffle=True, generator=3)
+    batches = iter(loader)
+    next(batches)
+    for copied in (copy.deepcopy(loader), pickle.loads(pickle.dumps(loader))):
+        assert [labels.tolist() for _, labels in copied] == [labels.tolist() for _, labels in copy.deepcopy(loader)]
+        with pytest.raises(ValueError, match="is fixed"):
+            copied.batch_size = 3

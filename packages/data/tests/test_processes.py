@@ -335,8 +335,9 @@ def test_the_program_sees_no_worker() -> None:
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_empty_datasets(num_workers: int) -> None:
     for dataset in ([], TensorDataset(np.zeros((0, 3)))):
-        for shuffle in (False, True):
-            assert list(DataLoader(dataset, 4, shuffle=shuffle, num_workers=num_workers)) == []
+        assert list(DataLoader(dataset, 4, num_workers=num_workers)) == []
+        with pytest.raises(ValueError, match="nothing to shuffle"):
+            DataLoader(dataset, 4, shuffle=True, num_workers=num_workers)
 
 
 def test_stop_iteration_in_a_dataset_does_not_end_the_pass() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
+from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from flambeau.data import (
     BatchSampler,
     DataLoader,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -79,7 +82,8 @@ def test_more_samples_than_there_are_come_as_one_shuffle_after_the_other() -> No
 
 
 def test_an_empty_source() -> None:
-    assert list(RandomSampler([])) == []
+    with pytest.raises(ValueError, match="nothing to shuffle: the dataset is empty"):
+        RandomSampler([])
     with pytest.raises(ValueError, match="cannot draw 2 samples from an empty"):
         list(RandomSampler([], num_samples=2))
 
@@ -129,3 +133,54 @@ def test_a_size_that_is_no_positive_int_is_refused(size: object) -> None:
 def test_a_sampler_without_an_order_says_so() -> None:
     with pytest.raises(NotImplementedError, match="Sampler must define __iter__"):
         iter(Sampler())
+
+
+def test_a_sampler_of_ones_own_may_pass_its_data_on() -> None:
+    class Backwards(Sampler[int]):
+        def __init__(self, data_source: str) -> None:
+            super().__init__(data_source)
+            self.size = len(data_source)
+
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(self.size - 1, -1, -1))
+
+    assert [batch.tolist() for batch in DataLoader(range(4), 2, sampler=Backwards("abcd"))] == [[3, 2], [1, 0]]
+
+
+def test_replacement_is_a_bool() -> None:
+    with pytest.raises(TypeError, match="replacement must be True or False; got 3"):
+        RandomSampler(range(3), 3)  # type: ignore[arg-type]
+
+
+def shares(size: int, **options: Any) -> list[list[int]]:
+    samplers = [DistributedSampler(range(size), 3, rank, **options) for rank in range(3)]
+    assert all(len(sampler) == len(list(sampler)) for sampler in samplers)
+    return [list(sampler) for sampler in samplers]
+
+
+def test_every_process_has_a_share() -> None:
+    assert shares(7, shuffle=False) == [[0, 3, 6], [1, 4, 0], [2, 5, 1]]
+    assert shares(7, shuffle=False, drop_last=True) == [[0, 3], [1, 4], [2, 5]]
+    assert shares(2, shuffle=False) == [[0], [1], [0]]
+    shuffled = shares(30)
+    assert sorted(index for share in shuffled for index in share) == list(range(30)) and shuffled != shares(30, seed=1)
+
+
+def test_an_epoch_has_an_order_of_its_own() -> None:
+    sampler = DistributedSampler(range(50), 2, 0)
+    first = list(sampler)
+    assert list(sampler) == first
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+    sampler.set_epoch(0)
+    assert list(sampler) == first
+
+
+def test_which_process_this_is_must_be_said() -> None:
+    with pytest.raises(RuntimeError, match=r"DistributedSampler needs num_replicas=\.\.\. .* and rank=\.\.\."):
+        DistributedSampler(range(4))
+    for rank in (-1, 2):
+        with pytest.raises(ValueError, match=f"Invalid rank {rank}, rank should be in the interval"):
+            DistributedSampler(range(4), 2, rank)
+    with pytest.raises(ValueError, match="num_replicas must be a positive int"):
+        DistributedSampler(range(4), 0, 0)

@@ -78,20 +78,20 @@ def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any
     return _collate(batch, "", collate_fn_map or {})
 
 
-def default_convert(sample: Any) -> Any:
-    """A sample with its NumPy arrays turned into tensors where tensor-core is installed, all else as it is.
+def default_convert(data: Any) -> Any:
+    """Data with its NumPy arrays turned into tensors where tensor-core is installed, all else as it is.
 
     >>> default_convert({"name": "a"})
     {'name': 'a'}
     """
-    if isinstance(sample, _ARRAYS):
-        array = np.asarray(sample)
-        return sample if array.dtype.kind in _NO_NUMBERS else _tensors.from_array(array)
-    if isinstance(sample, Mapping):
-        return _rebuild_mapping(sample, {key: default_convert(value) for key, value in sample.items()})
-    if isinstance(sample, tuple | list):
-        return _rebuild_sequence(sample, [default_convert(value) for value in sample])
-    return sample
+    if isinstance(data, _ARRAYS):
+        array = np.asarray(data)
+        return data if array.dtype.kind in _NO_NUMBERS else _tensors.from_array(array)
+    if isinstance(data, Mapping):
+        return _rebuild_mapping(data, {key: default_convert(value) for key, value in data.items()})
+    if isinstance(data, tuple | list):
+        return _rebuild_sequence(data, [default_convert(value) for value in data])
+    return data
 
 
 def collate_tensor_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:

@@ -133,6 +133,13 @@ class DataLoader(Generic[T_co]):
             raise ValueError(f"{name} of a DataLoader is fixed: make another loader instead of setting it")
         super().__setattr__(name, value)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the pass that is under way and its workers: a copy begins its own."""
+        return {**self.__dict__, "_pass": None, "_workers": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def __iter__(self) -> Iterator[Any]:
         state, self._resumed = self._resumed, None
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)

@@ -14,7 +14,14 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Sampler(Generic[T_co]):
-    """An order of indices: subclass it and write ``__iter__``, and ``__len__`` where the length is known."""
+    """An order of indices: subclass it and write ``__iter__``, and ``__len__`` where the length is known.
+
+    Args:
+        data_source: not used; programs for early PyTorch pass it.
+    """
+
+    def __init__(self, data_source: Sized | None = None) -> None:
+        pass
 
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} must define __iter__(self)")
@@ -51,7 +58,7 @@ class RandomSampler(Sampler[int]):
             takes one shuffle after the other.
         generator: what decides: None (flambeau's default generator, NumPy's where tensor-core is absent), a seed, a
             NumPy or a flambeau generator.
-    Raises: ValueError if ``num_samples`` is not a positive int.
+    Raises: ValueError if ``num_samples`` is not a positive int, or is None and ``data_source`` empty.
 
     >>> sorted(RandomSampler("abc"))
     [0, 1, 2]
@@ -64,8 +71,12 @@ class RandomSampler(Sampler[int]):
         num_samples: int | None = None,
         generator: _random.Generator = None,
     ) -> None:
+        if not isinstance(replacement, bool):
+            raise TypeError(f"replacement must be True or False; got {replacement!r}")
         if num_samples is not None:
             check_positive("num_samples", num_samples)
+        elif not len(data_source):
+            raise ValueError("there is nothing to shuffle: the dataset is empty")
         self.data_source = data_source
         self.replacement = replacement
         self.generator = _random.keep_generator(generator)
