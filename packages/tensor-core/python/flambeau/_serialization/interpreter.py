@@ -91,6 +91,7 @@ class _Machine:
         self.position = 0
 
     def run(self, pickle: bytes | IO[bytes]) -> Any:
+        instructions = {each.name: getattr(self, f"do_{each.name.lower()}", None) for each in pickletools.opcodes}
         for opcode, argument, position in pickletools.genops(pickle):
             self.position = position or 0
             name = opcode.name
@@ -98,7 +99,7 @@ class _Machine:
                 self.stack.append(argument)
             elif (constant := _CONSTANTS.get(name)) is not None:
                 self.stack.append(constant[0])
-            elif (do := getattr(self, f"do_{name.lower()}", None)) is not None:
+            elif (do := instructions[name]) is not None:
                 do(argument)
             else:
                 raise RefusedError(f"the pickle in it uses the instruction {name}, which no checkpoint needs")

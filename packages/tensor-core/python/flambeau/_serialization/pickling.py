@@ -22,6 +22,11 @@ from .names import Name
 FORMAT_VERSION = b"3\n"
 
 
+# What most of a pickle is, and needs no looking at.
+_PLAIN = frozenset((str, int, float, bool, tuple, dict, list, OrderedDict, Name))
+_STORAGES = (UntypedStorage, TypedStorage)
+
+
 class _Reference:
     """A storage as it stands in the pickle."""
 
@@ -43,12 +48,10 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
         self._seen: dict[tuple[int, int], tuple[str, Any]] = {}
 
     def persistent_id(self, obj: Any) -> Any:
-        if isinstance(obj, _Reference):
+        if type(obj) is _Reference:
             return self._refer(obj.storage, obj.dtype)
-        if isinstance(obj, UntypedStorage):
-            return self._refer(obj, None)
-        if isinstance(obj, TypedStorage):
-            return self._refer(obj.untyped(), obj.dtype)
+        if isinstance(obj, _STORAGES):
+            return self._refer(obj.untyped(), obj.dtype if isinstance(obj, TypedStorage) else None)
         return None
 
     def _refer(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
@@ -65,9 +68,12 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
         return "storage", kind, key, "cpu", storage.nbytes() // (dtype.itemsize if dtype in names.STORAGE_OF else 1)
 
     def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind in _PLAIN:
+            return NotImplemented
         if isinstance(obj, Tensor):
             return _reduce_tensor(obj)
-        reduce = _REDUCERS.get(type(obj))
+        reduce = _REDUCERS.get(kind)
         return NotImplemented if reduce is None else reduce(obj)
 
     def save_name(self, obj: Name) -> None:
