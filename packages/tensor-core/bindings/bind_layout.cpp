@@ -83,6 +83,7 @@ void bind_strides() {
   def("_from_shared(descriptor, nbytes)", kPrivate, "The bytes of shared memory, by its descriptor.",
       [](int64_t descriptor, int64_t nbytes) {
         require<ValueError>(nbytes >= 0, "_from_shared(): nbytes must not be negative, got ", nbytes);
+        require<ValueError>(descriptor == int(descriptor), "_from_shared(): ", descriptor, " is no descriptor");
         return from_storage(Storage::map_shared(int(descriptor), size_t(nbytes)), {nbytes}, {1}, 0, Dtype::uint8);
       });
   def("set_(input, source=None, storage_offset=0, size=None, stride=None)", kMethod,

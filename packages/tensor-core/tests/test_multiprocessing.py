@@ -95,6 +95,8 @@ def test_bad_descriptors():
     x = fb.ones(2).share_memory_()
     with pytest.raises(RuntimeError, match="shared memory of 9 bytes: what the descriptor names has 8"):
         fb._core._from_shared(fb._core._shared_descriptor(x), 9)
+    with pytest.raises(ValueError, match="1099511627776 is no descriptor"):
+        fb._core._from_shared(2**40, 1)
     with pytest.raises(ValueError, match="must not be negative"):
         fb._core._from_shared(0, -1)
 

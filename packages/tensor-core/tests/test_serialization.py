@@ -411,15 +411,15 @@ def structured(description):
 
 
 DAMAGED = {
-    "empty": (b"", "not a safetensors file: it has 0 bytes"),
-    "short": (b"abc", "not a safetensors file: it has 3 bytes"),
+    "empty": (b"", "neither a PyTorch nor a safetensors file: it has 0 bytes"),
+    "short": (b"abc", "neither a PyTorch nor a safetensors file: it has 3 bytes"),
     "text": (
         b"Lorem ipsum dolor sit amet",
-        "not a safetensors file: its first 8 bytes announce a header of 8,100,",
+        "neither a PyTorch nor a safetensors file: its first 8 bytes announce a header of 8,100,",
     ),
     "huge header": ((100_000_001).to_bytes(8, "little") + b"{", "header of 100,000,001 bytes, and at most 100,000,000"),
-    "no header": (bytes(16), "not a safetensors file: there is no header"),
-    "other header": (file_of(b"[1, 2]"), "not a safetensors file: there is no header"),
+    "no header": (bytes(16), "neither a PyTorch nor a safetensors file: there is no header"),
+    "other header": (file_of(b"[1, 2]"), "neither a PyTorch nor a safetensors file: there is no header"),
     "only a length": ((16).to_bytes(8, "little"), "truncated: the header takes 16 bytes but only 0 follow"),
     "part of a header": (file_of({"t": entry()})[:20], "truncated: the header takes .* bytes but only 12 follow"),
     "no JSON": (file_of(b"{nonsense}"), "the header is not valid JSON: Expecting property name"),
@@ -476,7 +476,7 @@ WHOLE = saved({"a": [flambeau.arange(3), True, (0.5,)], "b": flambeau.ones(2, dt
 
 @pytest.mark.parametrize("length", range(len(WHOLE)))
 def test_every_truncation_is_noticed(length):
-    with pytest.raises(RuntimeError, match=r"truncated|not a safetensors file"):
+    with pytest.raises(RuntimeError, match=r"truncated|neither a PyTorch nor a safetensors file"):
         flambeau.load(io.BytesIO(WHOLE[:length]))
 
 

@@ -158,15 +158,15 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
     prefix = bytearray(min(9, size))
     fill(file, memoryview(prefix))
     if size < 8:
-        raise FormatError(f"not a safetensors file: it has {size} bytes, and the shortest one has 10")
+        raise FormatError(f"neither a PyTorch nor a safetensors file: it has {size} bytes, and the shortest one has 10")
     length, opening = int.from_bytes(prefix[:8], "little"), bytes(prefix[8:])
     if length > MAX_HEADER_BYTES:
         raise FormatError(
-            f"not a safetensors file: its first 8 bytes announce a header of {length:,} bytes, "
+            f"neither a PyTorch nor a safetensors file: its first 8 bytes announce a header of {length:,} bytes, "
             f"and at most {MAX_HEADER_BYTES:,} are allowed"
         )
     if length == 0 or opening not in (b"{", b""):
-        raise FormatError("not a safetensors file: there is no header that begins with '{' at byte 8")
+        raise FormatError("neither a PyTorch nor a safetensors file: there is no header that begins with '{' at byte 8")
     if length > size - 8:
         raise FormatError(f"truncated: the header takes {length:,} bytes but only {size - 8:,} follow its length")
     encoded = bytearray(opening) + bytearray(length - 1)
