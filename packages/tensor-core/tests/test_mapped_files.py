@@ -126,7 +126,9 @@ def test_safe_open(tmp_path):
 def test_safe_open_of_what_is_no_safetensors_file(tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(b"")
-    with pytest.raises(RuntimeError, match=r"cannot load '.*x\.safetensors': neither a PyTorch nor a safetensors file: it has 0 bytes"):
+    with pytest.raises(
+        RuntimeError, match=r"cannot load '.*': neither a PyTorch nor a safetensors file: it has 0 bytes"
+    ):
         serialization.safe_open(path)
     with pytest.raises(FileNotFoundError):
         serialization.safe_open(tmp_path / "absent")
@@ -142,6 +144,34 @@ def test_unaligned_elements(tmp_path):
     loaded = fb.load(path, mmap=True)
     assert loaded["x"].tolist() == [1.5, -2.0]
     assert loaded["y"].item() == -1
+
+
+# --- files of nothing but elements ---
+
+
+@pytest.mark.parametrize("dtype", [fb.uint8, fb.bfloat16, fb.float64])
+def test_from_file(tmp_path, dtype):
+    path = tmp_path / "x"
+    shared = fb.from_file(path, shared=True, size=5, dtype=dtype)
+    assert path.stat().st_size == 5 * dtype.itemsize
+    shared.fill_(3)
+    private = fb.from_file(str(path), size=4, dtype=dtype)
+    assert private.tolist() == [3, 3, 3, 3]
+    private.zero_()
+    assert fb.from_file(path, shared=False, size=5, dtype=dtype).tolist() == [3, 3, 3, 3, 3]
+    assert fb.UntypedStorage.from_file(path, nbytes=3).nbytes() == 3
+    assert fb.from_file(path).shape == (0,)
+
+
+def test_from_file_with_too_few_bytes(tmp_path):
+    (tmp_path / "x").write_bytes(bytes(7))
+    with pytest.raises(RuntimeError, match=r"from_file: 2 elements of flambeau\.float32 take 8 bytes, and '.*' has 7"):
+        fb.from_file(tmp_path / "x", size=2)
+    with pytest.raises(FileNotFoundError):
+        fb.from_file(tmp_path / "absent", size=2)
+    with pytest.raises(ValueError, match="from_file: size must not be negative, got -1"):
+        fb.from_file(tmp_path / "x", size=-1)
+    assert (tmp_path / "x").read_bytes() == bytes(7)
 
 
 def test_descriptors_are_given_back(path):

@@ -58,7 +58,7 @@ from flambeau._settings import (
 from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
 from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from flambeau.serialization import load, save
-from flambeau.storage import TypedStorage, UntypedStorage
+from flambeau.storage import TypedStorage, UntypedStorage, from_file
 
 __path__ = pkgutil.extend_path(__path__, __name__)
 __version__ = "0.1.0"

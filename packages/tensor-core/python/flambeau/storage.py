@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
 
-__all__ = ["TypedStorage", "UntypedStorage"]
+__all__ = ["TypedStorage", "UntypedStorage", "from_file"]
+
+
+def from_file(
+    filename: str | os.PathLike[str], shared: bool | None = None, size: int = 0, *, dtype: Any = None
+) -> Tensor:
+    """The elements that a file consists of, read when they are used.
+
+    Args:
+        filename: path.
+        shared: True writes changes of the tensor to the file, which is made or lengthened where it is too short;
+            otherwise they stay with the tensor.
+        size: the number of elements.
+        dtype: the default dtype if None.
+    Returns: ``(size,)``.
+    Raises: RuntimeError if the file is too short; FileNotFoundError.
+    """
+    kind = _core.get_default_dtype() if dtype is None else dtype
+    if size < 0:
+        raise ValueError(f"from_file: size must not be negative, got {size}")
+    needed = size * kind.itemsize
+    descriptor = os.open(filename, os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY, 0o666)
+    try:
+        found = os.fstat(descriptor).st_size
+        if found < needed:
+            if not shared:
+                raise RuntimeError(
+                    f"from_file: {size} elements of {kind} take {needed} bytes, and {os.fspath(filename)!r} has {found}"
+                )
+            os.ftruncate(descriptor, needed)
+        if not needed:
+            return _core.empty(0, dtype=kind)
+        mapping = mmap.mmap(descriptor, needed, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
+    finally:
+        os.close(descriptor)
+    return _core.frombuffer(mapping, dtype=_core.uint8).view(kind)
 
 
 class UntypedStorage:
@@ -24,6 +61,11 @@ class UntypedStorage:
 
     def __init__(self, size: int | Tensor = 0) -> None:
         self._bytes = size if isinstance(size, Tensor) else _core.zeros(size, dtype=_core.uint8)
+
+    @classmethod
+    def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The bytes of a file. See `from_file`."""
+        return cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
 
     def nbytes(self) -> int:
         """How many bytes there are."""
