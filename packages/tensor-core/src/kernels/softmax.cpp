@@ -14,53 +14,38 @@ constexpr int64_t kSide = 16;  // short rows reduced side by side
 constexpr int64_t kShort = 512;  // rows up to here are filled up to whole vectors: a rest of single exponentials costs
                                  // more than they do
 
-// A row, filled up with -inf, becomes exp(x - the largest of it).
+// exp(in - shift), filled up with zeros to whole vectors: to as many terms as it returns.
 template <class T>
-struct ShortRow {
-  T terms[kShort];
-  T largest, total;
+FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift) {
+  const int64_t whole = (length + kSide - 1) / kSide * kSide;
+  for (int64_t i = length; i < whole; ++i) terms[i] = -std::numeric_limits<T>::infinity();
+  std::memcpy(terms, in, size_t(length) * sizeof(T));
+  for (int64_t i = 0; i < whole; ++i) terms[i] = exp(terms[i] - shift);
+  return whole;
+}
 
-  ShortRow(const T* in, int64_t length) {
-    const int64_t whole = (length + kSide - 1) / kSide * kSide;
-    for (int64_t j = 0; j < kSide; ++j) terms[whole - kSide + j] = -std::numeric_limits<T>::infinity();
-    std::memcpy(terms, in, size_t(length) * sizeof(T));
-    T lanes[kSide];
-    for (int64_t j = 0; j < kSide; ++j) lanes[j] = terms[j];
-    for (int64_t i = kSide; i < whole; i += kSide) join_arrays<Larger, kSide>(lanes, terms + i);
-    halve_lanes<Larger, kSide, 1>(lanes);
-    largest = lanes[0];
-    T sums[kSide] = {};
-    for (int64_t i = 0; i < whole; i += kSide)
-      for (int64_t j = 0; j < kSide; ++j) sums[j] += terms[i + j] = exp(terms[i + j] - largest);
-    halve_lanes<Add, kSide, 1>(sums);
-    total = sums[0];
-  }
-};
-
-// f(i) for every i < n, which may be called twice: what is left over is the end of one more vector.
-template <class F>
-FLAMBEAU_INLINE void in_vectors(int64_t n, F f) {
-  int64_t i = 0;
-  for (; i + kSide <= n; i += kSide)
-    for (int64_t j = 0; j < kSide; ++j) f(i + j);
-  if (n >= kSide && i < n)
-    for (int64_t j = 0; j < kSide; ++j) f(n - kSide + j);
-  else
-    for (; i < n; ++i) f(i);
+// The sum of exp(in - largest) over a short row, with the terms.
+template <class T>
+FLAMBEAU_INLINE T short_sum(T* terms, const T* in, int64_t length, T largest) {
+  const int64_t whole = short_exp(terms, in, length, largest);
+  T sums[kSide] = {};
+  for (int64_t i = 0; i < whole; i += kSide) join_arrays<Add, kSide>(sums, terms + i);
+  halve_lanes<Add, kSide, 1>(sums);
+  return sums[0];
 }
 
 template <class T>
 void softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length) {
   T* __restrict out = reinterpret_cast<T*>(out_bytes);
   const T* __restrict in = reinterpret_cast<const T*>(in_bytes);
+  T terms[kShort];
   for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
+    const T largest = extreme_of_row<Larger>(in, length);
     if (length <= kShort) {
-      const ShortRow<T> row(in, length);
-      const T scale = T(1) / row.total;
-      in_vectors(length, [&](int64_t i) __attribute__((always_inline)) { out[i] = row.terms[i] * scale; });
+      const T scale = T(1) / short_sum(terms, in, length, largest);
+      for (int64_t i = 0; i < length; ++i) out[i] = terms[i] * scale;
       continue;
     }
-    const T largest = extreme_of_row<Larger>(in, length);
     const T total = fold<Add, T>(0, length, [in, out, largest](int64_t i) __attribute__((always_inline)) {
       return out[i] = exp(in[i] - largest);
     });
@@ -73,19 +58,15 @@ template <class T>
 void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t length) {
   T* __restrict out = reinterpret_cast<T*>(out_bytes);
   const T* __restrict in = reinterpret_cast<const T*>(in_bytes);
+  T terms[kShort];
   for (int64_t r = 0; r < rows; ++r, in += length, out += length) {
-    T largest, total;
-    if (length <= kShort) {
-      const ShortRow<T> row(in, length);
-      largest = row.largest;
-      total = row.total;
-    } else {
-      largest = extreme_of_row<Larger>(in, length);
-      total = fold<Add, T>(0, length,
-                           [in, largest](int64_t i) __attribute__((always_inline)) { return exp(in[i] - largest); });
-    }
+    const T largest = extreme_of_row<Larger>(in, length);
+    const T total = length <= kShort ? short_sum(terms, in, length, largest)
+                                     : fold<Add, T>(0, length, [in, largest](int64_t i) __attribute__((always_inline)) {
+                                         return exp(in[i] - largest);
+                                       });
     const T shift = std::log(total);
-    in_vectors(length, [=](int64_t i) __attribute__((always_inline)) { out[i] = (in[i] - largest) - shift; });
+    for (int64_t i = 0; i < length; ++i) out[i] = (in[i] - largest) - shift;
   }
 }
 
@@ -153,7 +134,7 @@ void softmax_backward(char* out_bytes, const char* grad_bytes, const char* resul
   for (int64_t r = 0; r < rows; ++r, grad += length, result += length, out += length) {
     const T dot =
         fold<Add, T>(0, length, [=](int64_t i) __attribute__((always_inline)) { return grad[i] * result[i]; });
-    in_vectors(length, [=](int64_t i) __attribute__((always_inline)) { out[i] = (grad[i] - dot) * result[i]; });
+    for (int64_t i = 0; i < length; ++i) out[i] = (grad[i] - dot) * result[i];
   }
 }
 
@@ -163,9 +144,15 @@ void log_softmax_backward(char* out_bytes, const char* grad_bytes, const char* r
   T* __restrict out = reinterpret_cast<T*>(out_bytes);
   const T* __restrict grad = reinterpret_cast<const T*>(grad_bytes);
   const T* __restrict result = reinterpret_cast<const T*>(result_bytes);
+  T terms[kShort];
   for (int64_t r = 0; r < rows; ++r, grad += length, result += length, out += length) {
     const T total = fold<Add, T>(0, length, [=](int64_t i) __attribute__((always_inline)) { return grad[i]; });
-    in_vectors(length, [=](int64_t i) __attribute__((always_inline)) { out[i] = grad[i] - exp(result[i]) * total; });
+    if (length <= kShort) {
+      short_exp(terms, result, length, T(0));
+      for (int64_t i = 0; i < length; ++i) out[i] = grad[i] - terms[i] * total;
+    } else {
+      for (int64_t i = 0; i < length; ++i) out[i] = grad[i] - exp(result[i]) * total;
+    }
   }
 }
 
