@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "kernels/parts.h"
 #include "kernels/table.h"
@@ -74,23 +75,34 @@ void solve_triangular(int64_t n, int64_t columns, const Triangle& t, void* data,
   }
 }
 
+constexpr int64_t kLanes = 32;
+
+// f(lane, i) for all i < n, the lanes side by side: sums that do not wait for each other.
+template <class F>
+FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) f(j, i + j);
+  for (; i < n; ++i) f(int64_t(0), i);
+}
+
 // The 2-norm of m elements `step` apart, without overflow on the way.
 template <class T>
 Real<T> norm(const T* x, int64_t step, int64_t m) {
-  double largest = 0;
-  for (int64_t i = 0; i < m; ++i) {
+  double most[kLanes] = {}, sums[kLanes] = {}, largest = 0, total = 0;
+  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
     const double re = std::fabs(double(Parts<T>::real(x[i * step]))),
-                 im = std::fabs(double(Parts<T>::imaginary(x[i * step])));
-    largest = re > largest ? re : largest;
-    largest = im > largest ? im : largest;
-  }
+                 im = std::fabs(double(Parts<T>::imaginary(x[i * step]))), size = re > im ? re : im;
+    most[j] = size > most[j] ? size : most[j];
+  });
+  for (const double lane : most) largest = lane > largest ? lane : largest;
   const double scale = largest > 1e-140 && largest < 1e140 ? 1.0 : (largest > 0 ? largest : 1.0);
-  double total = 0;
-  for (int64_t i = 0; i < m; ++i) {
+  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
     const double re = double(Parts<T>::real(x[i * step])) / scale,
                  im = double(Parts<T>::imaginary(x[i * step])) / scale;
-    total += re * re + im * im;
-  }
+    sums[j] += re * re + im * im;
+  });
+  for (const double lane : sums) total += lane;
   return Real<T>(scale * std::sqrt(total));
 }
 
@@ -124,9 +136,52 @@ void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, in
   }
 }
 
+// The same where the columns of C, and v, are contiguous.
+template <class T>
+void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc) {
+  for (int64_t column = 0; column < n; ++column, c += ldc) {
+    T sums[kLanes] = {}, total = c[0];
+    in_lanes(m - 1, [&](int64_t j, int64_t i)
+                        __attribute__((always_inline)) { sums[j] += Parts<T>::conjugate(v[i + 1]) * c[i + 1]; });
+    for (const T lane : sums) total += lane;
+    const T share = tau * total;
+    c[0] -= share;
+    subtract(c + 1, v + 1, share, m - 1);
+  }
+}
+
+// Of a tall matrix with a few columns these are made contiguous first: rows of them are too short for vectors.
+constexpr bool is_tall(int64_t m, int64_t n) { return n <= 16 && m >= 16 * n; }
+
+template <class T>
+class Columns {
+ public:
+  Columns(int64_t m, int64_t n, const T* a, int64_t ld) : m_(m), n_(n), values_(size_t(m * n)) {
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) values_[size_t(j * m + i)] = a[i * ld + j];
+  }
+  T* at(int64_t i, int64_t j) { return values_.data() + j * m_ + i; }
+  void store(T* a, int64_t ld) const {
+    for (int64_t i = 0; i < m_; ++i)
+      for (int64_t j = 0; j < n_; ++j) a[i * ld + j] = values_[size_t(j * m_ + i)];
+  }
+
+ private:
+  int64_t m_, n_;
+  std::vector<T> values_;
+};
+
 template <class T>
 void qr(int64_t m, int64_t n, void* data, int64_t ld, void* factors) {
   T *a = static_cast<T*>(data), *tau = static_cast<T*>(factors);
+  if (is_tall(m, n)) {
+    Columns<T> c(m, n, a, ld);
+    for (int64_t k = 0; k < n; ++k) {
+      tau[k] = reflector(c.at(k, k), 1, m - k);
+      reflect_columns(m - k, n - k - 1, c.at(k, k), Parts<T>::conjugate(tau[k]), c.at(k, k) + m, m);
+    }
+    return c.store(a, ld);
+  }
   for (int64_t k = 0; k < (m < n ? m : n); ++k) {
     T* corner = a + k * ld + k;
     tau[k] = reflector(corner, ld, m - k);
@@ -139,10 +194,17 @@ void reflect(int64_t m, int64_t n, int64_t k, const void* reflectors, int64_t ld
              void* data, int64_t ldc) {
   const T *v = static_cast<const T*>(reflectors), *tau = static_cast<const T*>(factors);
   T* c = static_cast<T*>(data);
+  const bool tall = is_tall(m, n) && is_tall(m, k);
+  Columns<T> vectors(tall ? m : 0, k, v, ldv), columns(tall ? m : 0, n, c, ldc);
   for (int64_t s = 0; s < k; ++s) {
     const int64_t i = adjoint ? s : k - 1 - s;
-    reflect_one(m - i, n, v + i * ldv + i, ldv, adjoint ? Parts<T>::conjugate(tau[i]) : tau[i], c + i * ldc, ldc);
+    const T factor = adjoint ? Parts<T>::conjugate(tau[i]) : tau[i];
+    if (tall)
+      reflect_columns(m - i, n, vectors.at(i, i), factor, columns.at(i, 0), m);
+    else
+      reflect_one(m - i, n, v + i * ldv + i, ldv, factor, c + i * ldc, ldc);
   }
+  if (tall) columns.store(c, ldc);
 }
 
 template <class T>
