@@ -51,7 +51,8 @@ void over_rows(const ChannelLayout& l, F&& body) {
 }
 
 // Numbers for each channel, in the type of the kernels.
-Tensor per_channel(const Channels& x, const std::function<double(int64_t)>& value) {
+template <class F>
+Tensor per_channel(const Channels& x, F&& value) {
   Tensor out = empty({x.layout.channels}, Dtype::float64);
   for (int64_t c = 0; c < x.layout.channels; ++c) out.data<double>()[c] = value(c);
   return to(out, x.values.dtype());

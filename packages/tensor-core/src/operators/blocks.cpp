@@ -36,6 +36,18 @@ Tensor without_repeats(const Tensor& t) {
 }  // namespace
 
 template <class E>
+bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim) {
+  int64_t signs = 0, outside = 0;  // the sign bit says it: adds and ors are what every processor has vectors for
+  for (int64_t k = 0; k < n; ++k) {
+    signs |= entries[k];
+    outside |= (entries[k] - low) | (size - 1 - entries[k]);
+  }
+  if (FLAMBEAU_UNLIKELY(outside < 0)) refuse_first<E>(entries, n, low, size, prefix, dim);
+  return signs < 0;
+}
+template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
+
+template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
   if (index.numel() == 0 || index.is_meta()) return false;
   NoRecording off;
@@ -43,13 +55,7 @@ bool check_range(const Tensor& index, int64_t size, Negative negative, const cha
   const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
   std::atomic<bool> any_negative = false;
   parallel_for(i.numel(), 65536, [&](int64_t begin, int64_t end) {
-    int64_t signs = 0, outside = 0;  // the sign bit says it: adds and ors are what every processor has vectors for
-    for (int64_t k = begin; k < end; ++k) {
-      signs |= entries[k];
-      outside |= (entries[k] - low) | (size - 1 - entries[k]);
-    }
-    if (FLAMBEAU_UNLIKELY(outside < 0)) refuse_first<E>(entries + begin, end - begin, low, size, prefix, dim);
-    if (signs < 0) any_negative = true;
+    if (check_entries<E>(entries + begin, end - begin, low, size, prefix, dim)) any_negative = true;
   });
   return any_negative;
 }

@@ -177,18 +177,26 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
           "gather(): Expected dtype int32/int64 for index, got ", index.dtype());
   check_index(t, dim, index);
   const Tensor i = index_tensor(index, "gather");
-  check_range<Error>(i, t.dim() ? t.shape()[dim] : 1, Negative::Refused, "", dim);
+  const int64_t length = t.dim() ? t.shape()[dim] : 1;
+  const bool by_rows =
+      i.is_contiguous() && i.dim() > 1 && i.size(0) >= 16;  // checked a row at a time, while it is in the cache
+  if (!by_rows) check_range<Error>(i, length, Negative::Refused, "", dim);
   Tensor out = empty(index.shape(), t.dtype());
-  if (const Tensor entries = shared_entries(t, dim, i); entries.defined())
+  if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)
     load_blocks(t, blocks_at(t, dim, entries), out);
   else if (index.numel() > 0 && !out.is_meta())
     dispatch_size(item_size(t.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       const Walk w = walk_over(t, dim, i, out.strides());
-      const int64_t along = largest(w.size, -1);
-      parallel_items(w.size[along], grain_of(w.size, along), [&](int64_t begin, int64_t end) {
-        visit(w, along, begin, end,
-              [from = t.data<T>(), to = out.data<T>()](int64_t at, int64_t other) { to[other] = from[at]; });
+      const int64_t along = by_rows ? 0 : largest(w.size, -1), rows = w.size[along], row = i.numel() / rows;
+      const int64_t step = by_rows ? std::max<int64_t>(1, 4096 / std::max<int64_t>(1, row)) : rows;
+      parallel_items(rows, grain_of(w.size, along), [&](int64_t begin, int64_t end) {
+        for (; begin < end; begin += step) {
+          const int64_t stop = std::min(end, begin + step);
+          if (by_rows) check_entries<Error>(w.index + begin * row, (stop - begin) * row, 0, length, "", dim);
+          visit(w, along, begin, stop,
+                [from = t.data<T>(), to = out.data<T>()](int64_t at, int64_t other) { to[other] = from[at]; });
+        }
       });
     });
   if (recording(t))

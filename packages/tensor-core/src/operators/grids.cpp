@@ -71,12 +71,26 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
 Tensor block_diag(const Tensors& given) {
   if (given.empty()) return empty({1, 0}, default_dtype());
   Tensors rows = given;
-  int64_t width = 0, left = 0;
+  int64_t width = 0, height = 0, left = 0;
+  bool uniform = true;
   for (size_t i = 0; i < rows.size(); ++i) {
     require(rows[i].dim() <= 2, "block_diag: Input tensors must have 2 or fewer dimensions. Input ", i, " has ",
             rows[i].dim(), " dimensions");
     if (rows[i].dim() < 2) rows[i] = reshape(rows[i], {1, rows[i].numel()});
     width += rows[i].shape()[1];
+    height += rows[i].shape()[0];
+    uniform &= rows[i].dtype() == rows[0].dtype() && !recording(rows[i]);
+  }
+  if (uniform) {
+    const Tensor out = zeros({height, width}, rows[0].dtype());
+    int64_t top = 0;
+    for (const Tensor& row : rows) {
+      const int64_t m = row.shape()[0], n = row.shape()[1];
+      copy_values(narrow(narrow(out, 0, top, m), 1, left, n), row);
+      top += m;
+      left += n;
+    }
+    return out;
   }
   for (Tensor& row : rows) {
     const int64_t own = row.shape()[1];

@@ -1,6 +1,7 @@
 // What the operators that read and write at computed positions share. Internal.
 #pragma once
 
+#include <bit>
 #include <initializer_list>
 
 #include "flambeau/operators.h"
@@ -10,6 +11,18 @@ namespace flambeau {
 // A boolean as it lies in memory: a byte, with any value in it where the memory is somebody else's.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+
+// keep ? a : b, of floating numbers in bits: to be chosen by a branch, values in no order cost a guess each.
+template <class T>
+FLAMBEAU_INLINE T chosen(bool keep, T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    const Bits mask = Bits(0) - Bits(keep);
+    return std::bit_cast<T>((std::bit_cast<Bits>(a) & mask) | (std::bit_cast<Bits>(b) & ~mask));
+  } else {
+    return keep ? a : b;
+  }
+}
 
 // How what is written and what was there become one.
 enum class Combine : uint8_t { Assign, Add, Multiply, Max, Min };
@@ -29,9 +42,9 @@ FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
   else if constexpr (!requires { a < b; })
     detail::raise<NotImplementedError>("numbers without an order have no maximum");
   else if constexpr (c == Combine::Max)
-    return (a > b) | (a != a) ? a : b;
+    return chosen((a > b) | (a != a), a, b);
   else
-    return (a < b) | (a != a) ? a : b;
+    return chosen((a < b) | (a != a), a, b);
 }
 
 // f(TypeTag<T>, std::integral_constant<Combine, c>)
@@ -84,6 +97,11 @@ template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim);
 extern template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
 extern template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
+
+// The same of n entries from `low` on, by the thread that is about to use them.
+template <class E>
+bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim);
+extern template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
 
 // What a writing operator writes into: the tensor itself, or a copy of it.
 struct Target {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <numeric>
 
 #include "flambeau/parallel.h"
 #include "operators/indexing.h"
@@ -54,20 +53,25 @@ int64_t source(const Padding& p, PadMode mode, int64_t o) {
   }
 }
 
-// Where each place of the last dimensions comes from.
-using Sources = std::vector<std::vector<int64_t>>;
+// Of the last dimensions.
+struct Paddings {
+  PadMode mode;
+  std::vector<Padding> dims;
+};
 
 struct Run {  // places of a row that come from neighbours
   int64_t to, from, count;
 };
-std::vector<Run> runs_of(const std::vector<int64_t>& sources) {
+std::vector<Run> runs_of(const Padding& p, PadMode mode) {
   std::vector<Run> runs;
-  for (int64_t o = 0; o < int64_t(sources.size()); ++o) {
-    const int64_t from = sources[size_t(o)];
+  const int64_t inside = std::max<int64_t>(p.before, 0), outside = std::min(p.out(), p.before + p.size);
+  for (int64_t o = 0; o < p.out(); ++o) {
+    const int64_t from = source(p, mode, o), count = o == inside && o < outside ? outside - o : 1;
     if (!runs.empty() && runs.back().from + runs.back().count == from)
-      ++runs.back().count;
+      runs.back().count += count;
     else
-      runs.push_back({o, from, 1});
+      runs.push_back({o, from, count});
+    o += count - 1;
   }
   return runs;
 }
@@ -81,15 +85,16 @@ void copy_runs(T* to, const T* from, const std::vector<Run>& runs) {
       std::memcpy(to + run.to, from + run.from, size_t(run.count) * sizeof(T));
 }
 
-Tensor padded(const Tensor& input, const Sources& sources) {
+Tensor padded(const Tensor& input, const Paddings& paddings) {
   NoRecording off;
   const Tensor x = contiguous(input);
-  const size_t leading = x.shape().size() - sources.size();
+  const auto& [mode, dims] = paddings;
+  const size_t leading = x.shape().size() - dims.size();
   Shape shape = x.shape();
-  for (size_t i = 0; i < sources.size(); ++i) shape[leading + i] = int64_t(sources[i].size());
+  for (size_t i = 0; i < dims.size(); ++i) shape[leading + i] = dims[i].out();
   const Tensor out = empty(shape, x.dtype());
   if (out.numel() == 0 || out.is_meta()) return out;
-  const std::vector<Run> runs = runs_of(sources.back());
+  const std::vector<Run> runs = runs_of(dims.back(), mode);
   const int64_t to_row = shape[shape.size() - 1], from_row = x.shape()[shape.size() - 1];
   dispatch_size(item_size(x.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -98,11 +103,10 @@ Tensor padded(const Tensor& input, const Sources& sources) {
     parallel_items(out.numel() / to_row, std::max<int64_t>(1, 32768 / to_row), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         int64_t at = 0, step = 1, rest = row;
-        for (size_t i = sources.size() - 1; i-- > 0;) {
-          const int64_t size = int64_t(sources[i].size());
-          at += sources[i][size_t(rest % size)] * step;
-          step *= x.shape()[leading + i];
-          rest /= size;
+        for (size_t i = dims.size() - 1; i-- > 0;) {
+          at += source(dims[i], mode, rest % dims[i].out()) * step;
+          step *= dims[i].size;
+          rest /= dims[i].out();
         }
         copy_runs(to + row * to_row, from + (at + rest * step) * from_row, runs);
       }
@@ -111,12 +115,14 @@ Tensor padded(const Tensor& input, const Sources& sources) {
   return out;
 }
 
-std::shared_ptr<const Resampling> map_of(const Tensor& input, const Sources& sources) {
+std::shared_ptr<const Resampling> map_of(const Paddings& paddings) {
   auto map = std::make_shared<Resampling>();
-  for (size_t i = 0; i < sources.size(); ++i) {
-    const int64_t size = input.size(int64_t(i) - int64_t(sources.size()));
-    auto m = std::make_unique<SparseMatrix>(size, int64_t(sources[i].size()), true);
-    for (int64_t from : sources[i]) m->add_row(from, from + 1, 1);
+  for (const Padding& p : paddings.dims) {
+    auto m = std::make_unique<SparseMatrix>(p.size, p.out(), true);
+    for (int64_t o = 0; o < p.out(); ++o) {
+      const int64_t from = source(p, paddings.mode, o);
+      m->add_row(from, from + 1, 1);
+    }
     map->axes.push_back(std::move(m));
   }
   return map;
@@ -130,7 +136,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
           "pad: expected a pair of amounts for some of the last ", input.dim(), " dimensions, got ", amounts);
   if (is_complex(input.dtype()))
     return complex(pad_edges(real(input), amounts, mode), pad_edges(imag(input), amounts, mode));
-  Sources sources(dims);
+  Paddings paddings{mode, {}};
   for (size_t i = 0; i < dims; ++i) {
     const int64_t dim = input.dim() - int64_t(dims - i);
     constexpr int64_t kLargest = int64_t(1) << 31;
@@ -139,17 +145,11 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
             "pad: amounts must be below 2**31, got ", amounts);
     const Padding p{input.size(dim), amounts[at], amounts[at + 1]};
     check(p, mode, dim, input);
-    sources[i].resize(size_t(p.size));
-    if (p.before == 0 && p.after == 0) {
-      std::iota(sources[i].begin(), sources[i].end(), 0);
-      continue;
-    }
-    sources[i].resize(size_t(p.out()));
-    for (int64_t o = 0; o < p.out(); ++o) sources[i][size_t(o)] = source(p, mode, o);
+    paddings.dims.push_back(p);
   }
   if (dims == 0) return clone(input);
-  const Tensor out = padded(input, sources);
-  if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(input, sources), input, out);
+  const Tensor out = padded(input, paddings);
+  if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);
   return out;
 }
 
