@@ -70,4 +70,5 @@ ROWS = (
     *_rows(),
     Workload("convolutions", "max_pool2d 2, 64x16x32x32", expression("F.max_pool2d(x, 2)", x=IMAGES)),
     Workload("convolutions", "avg_pool2d 2, 64x16x32x32", expression("F.avg_pool2d(x, 2)", x=IMAGES)),
+    Workload("convolutions", "adaptive_max_pool2d 1, 64x16x32x32", expression("F.adaptive_max_pool2d(x, 1)", x=IMAGES)),
 )

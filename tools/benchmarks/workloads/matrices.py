@@ -17,6 +17,9 @@ ROWS = (
     ),
     Workload(GROUP, "bmm 64 of 128x128", expression("fb.bmm(a, b)", a=(64, 128, 128), b=(64, 128, 128))),
     Workload(GROUP, "bmm 1024 of 16x16", expression("fb.bmm(a, b)", a=(1024, 16, 16), b=(1024, 16, 16))),
+    Workload(GROUP, "qr of 60000x5", expression("fb.linalg.qr(a)[1].abs()", a=(60_000, 5))),
+    Workload(GROUP, "cdist of 500x64, order 1", expression("fb.cdist(a, b, p=1.0)", a=(500, 64), b=(500, 64))),
+    Workload(GROUP, "nuclear norm of 300x300", expression("fb.linalg.matrix_norm(a, 'nuc')", a=(300, 300))),
     *(
         Workload(EINSUM, equation, expression(f"fb.einsum('{equation}', {', '.join(shapes)})", **shapes), at_most=1.0)
         for equation, shapes in (
