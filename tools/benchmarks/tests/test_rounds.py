@@ -87,7 +87,7 @@ def test_rounds_take_turns_and_skip_what_is_missing(side: Side) -> None:
 def test_the_command_reports_and_judges(side: Side, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     same = ["--subject", side.library, "--baseline", side.library, "--output", str(output), "--quick", "--rounds", "1"]
-    assert main([*same, "--only", "zeros.4, 4"]) == NOT_ALL_MET
+    assert main([*same, "--only", "operators: zeros.4, 4"]) == NOT_ALL_MET
     result = json.loads((output / "results.json").read_text())
     assert [row["status"] for row in result["workloads"]] == ["missed"]
     assert "0 of 1 targets met" in capsys.readouterr().out
