@@ -104,8 +104,9 @@ void bind_queries() {
   def("stride(input, dim=None)", kMethod, "The strides in elements, or one.",
       [](const Tensor& t, std::optional<int64_t> dim) -> PyObject* {
         if (dim) return to_python(t.stride(*dim));
-        const Object size(checked(wrap_size(t.strides())));
-        return PyTuple_GetSlice(size.get(), 0, PyTuple_GET_SIZE(size.get()));  // a plain tuple
+        PyObject* out = checked(PyTuple_New(t.dim()));
+        for (int i = 0; i < t.dim(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(t.strides()[size_t(i)]));
+        return out;
       });
   def("dim(input)", kMethod, "The number of dimensions.", [](const Tensor& t) { return int64_t(t.dim()); });
   def("ndimension(input)", kMethod, "The number of dimensions.", [](const Tensor& t) { return int64_t(t.dim()); });

@@ -113,11 +113,20 @@ PyObject* as_size(PyObject* tuple) {  // steals
   if (!tuple || !PyTuple_Check(tuple)) return owned ? Py_NewRef(tuple) : nullptr;
   return PyObject_CallOneArg(reinterpret_cast<PyObject*>(size_type), tuple);
 }
+// Of items that come from a Size: they are ints.
+PyObject* from_items(PyObject* tuple) {  // steals
+  const Object owned(tuple);
+  if (!tuple) return nullptr;
+  const Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+  PyObject* size = size_type->tp_alloc(size_type, n);
+  for (Py_ssize_t i = 0; size && i < n; ++i) PyTuple_SET_ITEM(size, i, Py_NewRef(PyTuple_GET_ITEM(tuple, i)));
+  return size;
+}
 PyObject* size_item(PyObject* self, PyObject* key) {
   PyObject* item = PyTuple_Type.tp_as_mapping->mp_subscript(self, key);
-  return item && PySlice_Check(key) ? as_size(item) : item;
+  return item && PySlice_Check(key) ? from_items(item) : item;
 }
-PyObject* size_repeat(PyObject* a, Py_ssize_t n) { return as_size(PyTuple_Type.tp_as_sequence->sq_repeat(a, n)); }
+PyObject* size_repeat(PyObject* a, Py_ssize_t n) { return from_items(PyTuple_Type.tp_as_sequence->sq_repeat(a, n)); }
 // Either side may be the Size: what is added to one becomes one.
 PyObject* size_add(PyObject* a, PyObject* b) {
   if (!PyTuple_Check(a) || !PyTuple_Check(b)) Py_RETURN_NOTIMPLEMENTED;

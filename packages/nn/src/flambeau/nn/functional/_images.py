@@ -89,7 +89,7 @@ def _output_sizes(
         return ([size] * dims if isinstance(size, int) else list(size)), [0.0] * dims
     if scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
-    factors = [scale_factor] * dims if isinstance(scale_factor, int | float) else list(scale_factor)
+    factors = [scale_factor] * dims if isinstance(scale_factor, (int, float)) else list(scale_factor)
     if len(factors) != dims:
         raise ValueError(
             f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
