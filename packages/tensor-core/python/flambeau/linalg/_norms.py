@@ -46,8 +46,8 @@ def _extreme(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
 
 
 def _singular_norm(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool) -> Tensor:
-    matrices = A.movedim(dims, (-2, -1))
-    S = svdvals(matrices)
+    last = A.ndim - 1
+    S = svdvals(A if dims == (last - 1, last) else A.movedim(dims, (-2, -1)))
     result = S.sum(-1) if ord == "nuc" else _extreme(S, -1, ord, False)
     if keepdim:
         for d in sorted(dims):
