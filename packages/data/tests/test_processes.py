@@ -376,3 +376,41 @@ def test_tensors_come_as_they_are(fb: Any) -> None:
         assert leaf.requires_grad and leaf.is_leaf
     for batch in DataLoader(TensorDataset(fb.arange(40000).view(4, 10000)), 2, num_workers=1):
         assert batch[0].shape == (2, 10000)
+
+
+def test_messages_of_any_size_both_ways() -> None:
+    class Large(Dataset[Any]):
+        """Long lists of indices in, long strings out: more than sockets take while nobody reads."""
+
+        def __len__(self) -> int:
+            return 100_000
+
+        def __getitems__(self, indices: list[int]) -> list[str]:
+            return ["x" * 20] * len(indices)
+
+    loader = DataLoader(
+        Large(),
+        batch_sampler=[list(range(100_000))] * 8,
+        collate_fn="".join,
+        num_workers=2,
+        prefetch_factor=4,
+        timeout=SECONDS,
+    )
+    assert [len(batch) for batch in loader] == [2_000_000] * 8
+
+
+def test_an_error_of_the_sampler_ends_the_workers() -> None:
+    def sampler() -> Iterator[int]:
+        yield from range(5)
+        raise LookupError("no more")
+
+    batches = iter(DataLoader(range(9), 1, sampler=sampler(), num_workers=1, prefetch_factor=2))
+    with pytest.raises(LookupError, match="no more"):
+        list(batches)
+
+
+def test_workers_that_were_lost_are_replaced() -> None:
+    loader = DataLoader(Killed(), num_workers=2, persistent_workers=True)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="was killed by signal SIGKILL"):
+            list(loader)
