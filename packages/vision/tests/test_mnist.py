@@ -51,6 +51,14 @@ def test_transforms_are_applied(write_mnist) -> None:
     assert dataset[0] == ((IMAGES[0].min(), IMAGES[0].max()), 4)
 
 
+def test_data_can_be_exchanged(write_mnist) -> None:
+    dataset = MNIST(write_mnist(IMAGES, LABELS))
+    dataset.data, dataset.targets = dataset.data[1:4].transpose(1, 2), dataset.targets[1:4]
+    assert len(dataset) == 3 and (np.asarray(dataset[2][0]) == IMAGES[3].T).all() and dataset[2][1] == 1
+    dataset.data = dataset.data.float() / 2
+    assert dataset[0][0].mode == "F" and (np.asarray(dataset[0][0]) == IMAGES[1].T / 2).all()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"train-images-idx3-ubyte is neither in .* You can use download=True"):
         MNIST(tmp_path)

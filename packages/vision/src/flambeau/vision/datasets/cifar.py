@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
 from ._cifar_pickles import read_pickle
-from .vision import Transform, VisionDataset
+from .vision import Transform, VisionDataset, as_image
 
 _NOT_FOUND = (
     "Dataset not found. {dataset}: {name} is not in {folder}. "
@@ -74,7 +73,7 @@ class CIFAR10(VisionDataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._transformed(Image.fromarray(self.data[index]), self.targets[index])
+        return self._transformed(as_image(self.data[index]), self.targets[index])
 
     @property
     def _folder(self) -> Path:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 import flambeau as fb
 
-from .vision import Transform, VisionDataset
+from .vision import Transform, VisionDataset, as_image
 
 _TRAIN_SIZE = 1437
 _SPLIT_SEED = 0
@@ -64,7 +63,7 @@ class Digits(VisionDataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._transformed(Image.fromarray(np.asarray(self.data[index])), int(self.targets[index]))
+        return self._transformed(as_image(self.data[index]), int(self.targets[index]))
 
     @property
     def class_to_idx(self) -> dict[str, int]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from PIL import Image
-
 import flambeau as fb
 
-from .vision import Transform, VisionDataset
+from .vision import Transform, VisionDataset, as_image
 
 
 class FakeData(VisionDataset):
@@ -52,7 +50,7 @@ class FakeData(VisionDataset):
         pixels = fb.randint(0, 256, (height, width, channels), generator=generator, dtype=fb.uint8)
         target = fb.randint(0, self.num_classes, (1,), generator=generator).item()
         array = pixels.numpy()
-        return self._transformed(Image.fromarray(array[..., 0] if channels == 1 else array), target)
+        return self._transformed(as_image(array[..., 0] if channels == 1 else array), target)
 
     def __len__(self) -> int:
         return self.size

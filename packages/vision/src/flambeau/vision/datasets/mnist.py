@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
 import flambeau as fb
 
 from ._idx import read_idx
-from .vision import Transform, VisionDataset
+from .vision import Transform, VisionDataset, as_image
 
 _NOT_FOUND = (
     "Dataset not found. {dataset}: {name} is neither in {folder} nor in {root}, plain or compressed. "
@@ -77,7 +76,7 @@ class MNIST(VisionDataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._transformed(Image.fromarray(np.asarray(self.data[index])), int(self.targets[index]))
+        return self._transformed(as_image(self.data[index]), int(self.targets[index]))
 
     @property
     def class_to_idx(self) -> dict[str, int]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
 from .mnist import MNIST, check_elements
+from .vision import as_image
 
 
 class QMNIST(MNIST):
@@ -57,7 +57,7 @@ class QMNIST(MNIST):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         target = self.targets[index]
-        image = Image.fromarray(np.asarray(self.data[index]))
+        image = as_image(self.data[index])
         return self._transformed(image, int(target[0]) if self.compat else target)
 
     def _files(self) -> Sequence[tuple[str, str]]:
