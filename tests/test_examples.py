@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import flambeau as fb
-from flambeau.vision import models
+from flambeau.vision import datasets, models
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -111,6 +111,19 @@ def test_vae(run, tmp_path: Path) -> None:
     first, last = re.findall(r"test ([\d.]+)", printed)[0], number(printed, "Test loss:")
     assert last < 26.5 and last < float(first) - 1
     assert all(is_picture(tmp_path / "vae" / f"{name}.png") for name in ("reconstructions", "samples", "between"))
+
+
+def test_dcgan(run, tmp_path: Path) -> None:
+    printed = run("dcgan", "--epochs", 4, "--features", 16)
+    assert "Epoch 4/4" in printed
+    folder = tmp_path / "dcgan"
+    assert all(is_picture(folder / f"epoch-00{epoch}.png") for epoch in range(1, 5))
+    with Image.open(folder / "training.gif") as animation:
+        assert animation.n_frames == 4
+    drawn, digits = (folder / "epoch-004.png"), datasets.Digits(train=True).data
+    with Image.open(drawn) as image:
+        brightness = np.asarray(image.convert("L")).mean()
+    assert abs(brightness / 255 - digits.float().mean().item() / digits.max().item()) < 0.15
 
 
 def test_reinforce(run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorboardX
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.writer import FileWriter
@@ -87,6 +88,12 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         if verbose:
             print(graph)
         self._get_file_writer().add_event(Event(graph_def=graph.SerializeToString()))
+
+    def add_embedding(self, *args: Any, **kwargs: Any) -> None:
+        """Add points with labels and images: ``add_embedding(mat, metadata, label_img, global_step, tag, ...)``."""
+        # tensorboardX leaves the places of the picture that no image takes as they lie in memory, and converts them.
+        with np.errstate(all="ignore"):
+            super().add_embedding(*map(_as_array, args), **_as_array(kwargs))
 
     def add_hparams(
         self,
