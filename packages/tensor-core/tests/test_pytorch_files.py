@@ -7,6 +7,7 @@ import fractions
 import importlib.util
 import io
 import json
+import mmap
 import pickle
 import signal
 import struct
@@ -153,6 +154,22 @@ def test_the_other_byte_order(theirs):
     assert number.tolist() == [4 + 5j]
 
 
+def test_the_byte_order_of_files_that_do_not_say_it():
+    entries = entries_of(saved(fb.zeros(2)))
+    del entries["byteorder"]
+    data = archive_of({**entries, "data/0": struct.pack(">2f", 1.0, 2.0)})
+    try:
+        serialization.set_default_load_endianness(serialization.LoadEndianness.BIG)
+        assert load(data).tolist() == [1, 2]
+        serialization.set_default_load_endianness(serialization.LoadEndianness.LITTLE)
+        assert load(data).tolist() != [1, 2]
+    finally:
+        serialization.set_default_load_endianness(None)
+    assert serialization.get_default_load_endianness() is None
+    with pytest.raises(TypeError, match="Invalid argument type"):
+        serialization.set_default_load_endianness("big")
+
+
 # --- files for PyTorch ---
 
 
@@ -202,6 +219,32 @@ def test_entries_are_those_of_pytorch_and_aligned(tmp_path):
         name_length, extra_length = struct.unpack_from("<HH", content, info.header_offset + 26)
         assert (info.header_offset + 30 + name_length + extra_length) % 64 == 0
     assert saved(OURS) == saved(OURS)
+
+
+def test_checksums_can_be_left_out():
+    try:
+        serialization.set_crc32_options(False)
+        data = saved(OURS)
+    finally:
+        serialization.set_crc32_options(True)
+    assert serialization.get_crc32_options()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() == "archive/data.pkl"
+    assert load(data)["base"].tolist() == OURS["base"].tolist()
+
+
+def test_mapping_is_always_private():
+    assert serialization.get_default_mmap_options() == mmap.MAP_PRIVATE
+    serialization.set_default_mmap_options(mmap.MAP_PRIVATE)
+    with pytest.raises(NotImplementedError, match=r"only mmap\.MAP_PRIVATE is supported"):
+        serialization.set_default_mmap_options(mmap.MAP_SHARED)
+
+
+def test_every_public_name_is_there():
+    for name in serialization.__all__:
+        assert getattr(serialization, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        _ = serialization.absent
 
 
 def test_round_trip():

@@ -18,16 +18,32 @@ if TYPE_CHECKING:
 
     from ._serialization.globals import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
     from ._serialization.lazy import safe_open
+    from ._serialization.options import (
+        LoadEndianness,
+        get_crc32_options,
+        get_default_load_endianness,
+        get_default_mmap_options,
+        set_crc32_options,
+        set_default_load_endianness,
+        set_default_mmap_options,
+    )
 
 __all__ = [
+    "LoadEndianness",
     "add_safe_globals",
     "clear_safe_globals",
+    "get_crc32_options",
+    "get_default_load_endianness",
+    "get_default_mmap_options",
     "get_safe_globals",
     "get_unsafe_globals_in_checkpoint",
     "load",
     "safe_globals",
     "safe_open",
     "save",
+    "set_crc32_options",
+    "set_default_load_endianness",
+    "set_default_mmap_options",
 ]
 
 STRUCTURE = "flambeau.structure"
@@ -208,12 +224,10 @@ def _to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO
 
 
 def __getattr__(name: str) -> Any:
-    if name == "safe_open":
-        from ._serialization.lazy import safe_open
-
-        return safe_open
     if name in __all__:
-        from ._serialization import globals
+        from ._serialization import globals, lazy, options
 
-        return getattr(globals, name)
+        for module in (globals, options, lazy):
+            if hasattr(module, name):
+                return getattr(module, name)
     raise AttributeError(f"module 'flambeau.serialization' has no attribute {name!r}")

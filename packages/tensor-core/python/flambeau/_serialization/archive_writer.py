@@ -9,6 +9,8 @@ import struct
 import zlib
 from typing import IO, NamedTuple
 
+from .options import get_crc32_options
+
 ALIGNMENT = 64
 PADDING_FIELD = 0x4246  # the extra field of a local header that moves the entry to an aligned place
 LONG_FIELD = 0x0001  # the extra field with numbers that take more than 32 bits
@@ -53,7 +55,8 @@ class ArchiveWriter:
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Add an entry."""
         encoded = f"{self._folder}/{name}".encode("utf-8", "backslashreplace")
-        entry = _Entry(encoded, zlib.crc32(content), len(content), self._position)
+        checksum = zlib.crc32(content) if get_crc32_options() else 0
+        entry = _Entry(encoded, checksum, len(content), self._position)
         extra = _long_field(*[entry.size] * 2) if entry.size >= LIMIT else b""
         padding = -(self._position + LOCAL.size + len(encoded) + len(extra) + 4) % ALIGNMENT
         extra += struct.pack("<HH", PADDING_FIELD, padding) + bytes(padding)

@@ -14,6 +14,7 @@ from .archive_reader import MAGIC, ArchiveReader
 from .errors import FormatError
 from .globals import find
 from .locations import Locations
+from .options import unsaid_byte_order
 from .storages import storage_of, swap_bytes, typed
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def refused_names(file: IO[bytes]) -> list[str]:
 def _load_archive(
     archive: ArchiveReader, locations: Locations, run: Callable[..., Any], pickle_arguments: dict[str, Any]
 ) -> Any:
-    swapped = archive.has("byteorder") and archive.read("byteorder", 16).decode("latin-1") != sys.byteorder
+    said = archive.read("byteorder", 16).decode("latin-1") if archive.has("byteorder") else unsaid_byte_order()
+    swapped = said != sys.byteorder
     loaded: dict[str, UntypedStorage] = {}
 
     def persistent_load(identifier: Any) -> Any:
