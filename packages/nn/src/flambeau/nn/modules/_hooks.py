@@ -75,6 +75,10 @@ class Hooks:
         self.with_kwargs[handle.id], self.always_call[handle.id] = with_kwargs, always_call
         return handle
 
+    def registered(self) -> bool:
+        """Whether there is a hook; what was said of those that are gone does not count."""
+        return any((self.forward_pre, self.forward, self.backward_pre, self.backward, self.node))
+
     def before(self, others: Hooks | None) -> Hooks:
         """All hooks, these first."""
         both = Hooks()

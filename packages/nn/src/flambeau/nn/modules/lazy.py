@@ -67,7 +67,8 @@ def _initialize(module: LazyModuleMixin, args: tuple[Any, ...], kwargs: dict[str
     module._initialize_hook.remove()
     module._load_hook.remove()
     del module._initialize_hook, module._load_hook
-    object.__setattr__(module, "_hooks", module._hooks if any(vars(module._own_hooks()).values()) else None)
+    hooks = module._own_hooks()
+    object.__setattr__(module, "_hooks", hooks if hooks.registered() else None)
     if module.cls_to_become is not None:
         module.__class__ = module.cls_to_become  # type: ignore[assignment]
 
