@@ -24,3 +24,31 @@ def test_program(program: Path, tmp_path: Path) -> None:
 def test_a_program_knows_nothing_of_flambeau(program: Path) -> None:
     text = program.read_text()
     assert "flambeau" not in text and "import torch" in text and "assert" in text
+
+
+def test_what_stands_for_torch_is_flambeau(tmp_path: Path) -> None:
+    program = """
+import pickle
+import flambeau, flambeau.data, flambeau.nn, flambeau.optim, flambeau.vision
+import torch, torch.nn as nn, torch.nn.functional as F
+import torchvision.transforms as transforms
+from torch.optim.lr_scheduler import StepLR
+from torch.optim.adam import Adam
+from torch.utils.data.dataloader import DataLoader, default_collate
+from torch.utils.data.sampler import RandomSampler
+assert nn is torch.nn is flambeau.nn and F is flambeau.nn.functional and torch.optim is flambeau.optim
+assert torch.utils.data is flambeau.data and DataLoader is flambeau.data.DataLoader
+assert transforms is flambeau.vision.transforms and Adam is flambeau.optim.Adam
+assert isinstance(nn.Linear(1, 1), flambeau.nn.Module) and torch.autograd.Variable is not None
+again = pickle.loads(pickle.dumps(nn.Linear(2, 2)))
+assert type(again) is flambeau.nn.Linear and flambeau.nn.__spec__.name == "flambeau.nn"
+try:
+    nn.Linaer
+except AttributeError as error:
+    assert "torch.nn.Linear" in str(error)
+else:
+    raise AssertionError
+"""
+    path = tmp_path / "program.py"
+    path.write_text(program)
+    subprocess.run([sys.executable, "-W", "error", "-m", "flambeau.torch", str(path)], check=True, timeout=60)
