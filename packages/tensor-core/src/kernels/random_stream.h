@@ -20,12 +20,19 @@ class ElementStream {
     const uint64_t high = word(), low = word();
     return (double((high << 32 | low) >> 12) + 0.5) * 0x1p-52;
   }
-  double normal() {  // Box and Muller 1958
-    const double radius = std::sqrt(-2 * std::log(uniform()));
-    return radius * std::cos(6.283185307179586 * uniform());
+
+  // A normal number (Box and Muller 1958) and a uniform one, of a single group of words: 52 bits for the radius, 32 for
+  // the angle and 32 for the other. Rejections want both quickly.
+  struct Trial {
+    double normal, uniform;
+  };
+  Trial trial() {
+    const double radius = std::sqrt(-2 * std::log(uniform())), turn = short_uniform();
+    return {radius * std::cos(6.283185307179586 * turn), short_uniform()};
   }
 
  private:
+  double short_uniform() { return (double(word()) + 0.5) * 0x1p-32; }
   uint32_t word() {
     if (left_ == 0) refill();
     return words_[--left_];

@@ -114,9 +114,10 @@ double binomial_one(ElementStream& stream, double n, double p) {
 double gamma_from_one(ElementStream& stream, double concentration) {
   const double d = concentration - 1.0 / 3, c = 1 / std::sqrt(9 * d);
   for (;;) {
-    const double x = stream.normal(), w = 1 + c * x;
+    const auto [x, u] = stream.trial();
+    const double w = 1 + c * x;
     if (w <= 0) continue;
-    const double v = w * w * w, u = stream.uniform(), square = x * x;
+    const double v = w * w * w, square = x * x;
     if (u < 1 - 0.0331 * square * square || std::log(u) < 0.5 * square + d * (1 - v + std::log(v))) return d * v;
   }
 }

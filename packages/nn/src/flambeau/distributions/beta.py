@@ -4,6 +4,7 @@ from typing import Any
 
 import flambeau as fb
 from flambeau import Size, Tensor
+from flambeau._core import _standard_log_gamma
 
 from . import constraints
 from .distribution import Shape
@@ -59,8 +60,11 @@ class Beta(ExponentialFamily):
         return self.concentration1 * self.concentration0 / (total.square() * (total + 1))
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        both = fb.stack([self.concentration1, self.concentration0], -1)
-        return fb._sample_dirichlet(both.expand(self._extended_shape(sample_shape) + (2,))).select(-1, 0)
+        """Two gamma numbers' ratio to their sum, by their logarithms: exact for tiny ones; never 0 or 1."""
+        shape, dtype = self._extended_shape(sample_shape), self.concentration1.dtype
+        one, zero = (_standard_log_gamma(c.expand(shape)) for c in (self.concentration1, self.concentration0))
+        finfo = fb.finfo(dtype)
+        return (one - zero).sigmoid().to(dtype).clamp(finfo.tiny, 1 - finfo.eps / 2)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import flambeau as fb
 from flambeau import Size, Tensor
 
 from . import constraints
@@ -55,10 +54,10 @@ class Laplace(Distribution):
         return 2**0.5 * self.scale
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """An exponential number with a fair sign."""
-        size = self.loc.new_empty(self._extended_shape(sample_shape)).exponential_()
-        sign = fb.empty_like(size).bernoulli_() * 2 - 1
-        return self.loc + self.scale * (sign * size)
+        """The difference of two exponential numbers."""
+        shape = self._extended_shape(sample_shape)
+        difference = self.loc.new_empty(shape).exponential_() - self.loc.new_empty(shape).exponential_()
+        return self.loc + self.scale * difference
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
