@@ -641,6 +641,16 @@ BAD_PICKLES = {
     "a text without end": b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\x7fa.",
     "no UTF-8": b"\x80\x02X\x01\0\0\0\xff.",
     "a bytearray of a number": b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\0\0\0\0\x7f\x85R.",
+    "a tensor that is a bytearray": (
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(c__builtin__\nbytearray\nctorch\nTensor\n"
+        b"\x8a\x06\0\0\0\0\0\x01\x85NtR."
+    ),
+    "a tensor that is a set": (
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(c__builtin__\nset\nctorch\nTensor\n)NtR."
+    ),
+    "the state of a NumPy number": (
+        b"\x80\x02cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\0\0\0f8\x85RC\x08" + bytes(8) + b"\x86R)b."
+    ),
     "an encoding": b"\x80\x02c_codecs\nencode\nX\x01\0\0\0aX\x03\0\0\0zip\x86R.",
     "too many arguments": b"\x80\x02ctorch\nSize\n(K\x01K\x01K\x01tR.",
     "a shape of texts": b"\x80\x02ctorch\nSize\n(X\x01\0\0\0aX\x01\0\0\0at\x85R.",

@@ -274,15 +274,18 @@ class _Machine:
         if type(arguments) is not tuple:
             raise FormatError("a call without a tuple of arguments")
         if call is rebuild.from_type:
-            self.check_type(*arguments[:2])
+            arguments = (self.rebuild_function(*arguments[:2]), *arguments[1:])
         return call(*arguments)
 
-    def check_type(self, rebuild_function: Any, kind: Any) -> None:
-        if id(rebuild_function) not in self.calls:
-            raise RefusedError(f"the pickle in it calls {rebuild_function!r}, which is not to be called")
+    def rebuild_function(self, named: Any, kind: Any) -> Callable[..., Any]:
+        """What a call of the function runs that a tensor of a subclass is made with: see `rebuild.from_type`."""
+        call = self.calls.get(id(named))
+        if call is None:
+            raise RefusedError(f"the pickle in it calls {named!r}, which is not to be called")
         known = kind is Tensor or kind is rebuild.parameter_type() or globals.is_added(kind)
         if not known:
             raise FormatError(f"a tensor of the type {kind!r}")
+        return call
 
     def do_newobj(self, _: None) -> None:
         kind, arguments = self.popped(2)

@@ -150,7 +150,9 @@ def _nn(name: str) -> Any:
 
 def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
     """A tensor of a subclass, or with attributes of its own. The caller has seen to it that both may be used."""
-    made: Tensor = rebuild(*args)
+    made = rebuild(*args)
+    if not isinstance(made, Tensor):
+        raise FormatError(f"{type(made).__name__} where a tensor belongs")
     if isinstance(state, dict) and state.get("_is_buffer") is True:
         persistent = bool(state.get("persistent", True))
         return made if buffer_type() is Tensor else as_buffer(made, persistent)
