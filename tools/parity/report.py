@@ -18,6 +18,8 @@ MARKS = {
     "gradgradcheck": "h",
     "errors": "e",
     "forward_ad": "d",
+    "autocast": "a",
+    "meta": "t",
 }
 
 
