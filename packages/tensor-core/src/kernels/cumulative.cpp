@@ -71,21 +71,21 @@ void scan_total(char* total, const char* in_bytes, int64_t n) {
   *reinterpret_cast<State*>(total) = lanes[0];
 }
 
-// ... then, with the totals before each of them, several blocks at once, since one is a chain in which every step waits
-// for the last.
+// ... then, with the totals before each of them, one block after the other: memory comes quickest in one stream. Where
+// the state is wider than the elements two blocks go together, since each is a chain in which every step waits.
 template <class Op, class T>
 void scan_blocks(char* out_bytes, const char* in_bytes, const char* before, int64_t blocks, int64_t n) {
   using State = typename Op::State;
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   const State* start = reinterpret_cast<const State*>(before);
-  constexpr int64_t kChains = 4;  // with more of them the reads and writes get in each other's way
+  constexpr int64_t kChains = sizeof(State) > sizeof(T) ? 2 : 1;
   int64_t b = 0;
   for (; b + kChains <= blocks; b += kChains, in += kChains * n, out += kChains * n) {
     State state[kChains];
     for (int64_t j = 0; j < kChains; ++j) state[j] = start[b + j];
     for (int64_t i = 0; i < n; ++i)
-#pragma GCC unroll 4
+#pragma GCC unroll 2
       for (int64_t j = 0; j < kChains; ++j) {
         state[j] = Op::join(state[j], convert<State>(in[j * n + i]));
         out[j * n + i] = convert<T>(state[j]);

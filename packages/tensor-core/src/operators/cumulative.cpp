@@ -33,7 +33,7 @@ struct Lines {
 };
 
 constexpr int64_t kLongRow = 4096;  // elements of a row that is worth cutting
-constexpr int64_t kGroup = 8;       // blocks that the kernel takes side by side
+constexpr int64_t kGroup = 8;       // blocks that the kernel takes at a time
 
 Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
