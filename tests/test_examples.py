@@ -114,8 +114,10 @@ def test_vae(run, tmp_path: Path) -> None:
 
 
 def test_dcgan(run, tmp_path: Path) -> None:
-    printed = run("dcgan", "--epochs", 4, "--features", 16)
-    assert "Epoch 4/4" in printed
+    run("lenet", "--epochs", 3)
+    judge = tmp_path / "lenet" / "checkpoint.safetensors"
+    printed = run("dcgan", "--epochs", 4, "--features", 16, "--judge", judge)
+    assert "Epoch 4/4" in printed and 0.1 < number(printed, "with probability") < 1
     folder = tmp_path / "dcgan"
     assert all(is_picture(folder / f"epoch-00{epoch}.png") for epoch in range(1, 5))
     with Image.open(folder / "training.gif") as animation:
