@@ -85,6 +85,10 @@ bool is_array(PyObject* o) {
          PyObject_HasAttrString(o, "__array__");
 }
 
+bool is_numpy_array(PyObject* o) {
+  return PyObject_CheckBuffer(o) && !is_tensor(o) && PyObject_HasAttrString(o, "__array_interface__");
+}
+
 namespace {
 
 Tensor from_array(PyObject* o) {

@@ -7,14 +7,25 @@ namespace flambeau::python {
 
 namespace {
 
+// An operator of a tensor and a NumPy array is that of two tensors; of anything else it is left to the other's type.
+template <auto operation>
+PyObject* beside_array(PyObject* a, PyObject* b) {
+  if (PyErr_Occurred()) return nullptr;
+  PyObject** array = is_numpy_array(a) ? &a : is_numpy_array(b) ? &b : nullptr;
+  if (!array) Py_RETURN_NOTIMPLEMENTED;
+  const Object made(guarded<PyObject*>(nullptr, [&] { return wrap_tensor(tensor_from_buffer(*array, false)); }));
+  if (!made.get()) return nullptr;
+  *array = made.get();
+  if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
+  return operation(a, b);
+}
+
 template <PointwiseOp op>
 PyObject* binary(PyObject* a, PyObject* b) {
   if (PyObject* answer; method_intercepted(row_of(op).name, answer, a, b)) return answer;
   Operand operands[2] = {0, 0};
-  if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1]))) {
-    if (PyErr_Occurred()) return nullptr;
-    Py_RETURN_NOTIMPLEMENTED;
-  }
+  if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1])))
+    return beside_array<binary<op>>(a, b);
   return watched(row_of(op).name, [&] { return wrap_tensor(pointwise(op, operands)); });
 }
 
@@ -23,10 +34,8 @@ PyObject* in_place(PyObject* a, PyObject* b) {
   static const std::string name = std::string(row_of(op).name) + '_';
   if (PyObject* answer; method_intercepted(name.c_str(), answer, a, b)) return answer;
   Operand operands[2] = {0, 0};
-  if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1])) {
-    if (PyErr_Occurred()) return nullptr;
-    Py_RETURN_NOTIMPLEMENTED;
-  }
+  if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1]))
+    return beside_array<in_place<op>>(a, b);
   return watched(name.c_str(), [&] {
     pointwise_(op, operands);
     return Py_NewRef(a);
@@ -50,10 +59,8 @@ PyObject* invert(PyObject* a) {
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
   if (PyObject* answer; method_intercepted("pow", answer, a, b)) return answer;
   Operand operands[2] = {0, 0};
-  if (!to_operand(a, operands[0]) || !to_operand(b, operands[1])) {
-    if (PyErr_Occurred()) return nullptr;
-    Py_RETURN_NOTIMPLEMENTED;
-  }
+  if (!to_operand(a, operands[0]) || !to_operand(b, operands[1]))
+    return beside_array<[](PyObject* x, PyObject* y) { return power(x, y, Py_None); }>(a, b);
   return watched("pow", [&] { return wrap_tensor(power(operands[0], operands[1])); });
 }
 
@@ -61,7 +68,7 @@ PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<
 
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
   if (PyObject* answer; method_intercepted("matmul", answer, a, b)) return answer;
-  if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
+  if (!is_tensor(a) || !is_tensor(b)) return beside_array<multiply_matrices>(a, b);
   return watched("matmul", [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
 }
 

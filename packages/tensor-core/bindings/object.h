@@ -105,6 +105,7 @@ bool to_scalar(PyObject* o, Scalar& out);
 // Interop (interop.cpp, construct.cpp)
 bool is_sequence(PyObject* o);  // but no string
 bool is_array(PyObject* o);
+bool is_numpy_array(PyObject* o);
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype);
 Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted);
 int get_buffer(PyObject* self, Py_buffer* view, int flags);

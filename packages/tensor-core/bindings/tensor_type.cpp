@@ -217,7 +217,9 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
   Operand operands[2] = {tensor_of(self), 0};
   if (!to_operand(other, operands[1])) {
     if (PyErr_Occurred()) return nullptr;
-    Py_RETURN_NOTIMPLEMENTED;
+    if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
+    const Object array(guarded<PyObject*>(nullptr, [&] { return wrap_tensor(tensor_from_buffer(other, false)); }));
+    return array.get() ? compare(self, array.get(), op) : nullptr;
   }
   return watched(row_of(table[op]).name, [&] { return wrap_tensor(pointwise(table[op], operands)); });
 }

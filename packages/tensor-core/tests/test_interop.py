@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import gc
+import operator
 import pickle
 import sys
 import weakref
@@ -347,3 +348,26 @@ def test_a_view_finds_no_object_that_is_being_taken_down():
     del t
     assert [base.tolist() for base in seen] == [[1, 1, 1]] * 2
     assert view._base is seen[-1]
+
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.matmul]
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+
+
+@pytest.mark.parametrize("operation", OPERATORS + COMPARISONS)
+def test_operators_of_a_tensor_and_an_array_give_a_tensor(operation):
+    x, y = np.array([1.0, 2.0, 3.0], np.float32), np.array([3.0, 2.0, 5.0], np.float32)
+    want = operation(x, y)
+    for result in (operation(fb.tensor(x), y), operation(x, fb.tensor(y))):
+        assert isinstance(result, fb.Tensor)
+        np.testing.assert_allclose(result.numpy(), want)
+
+
+def test_an_array_in_place_and_arrays_of_objects():
+    t = fb.ones(3)
+    same = t
+    t -= np.array([1.0, 2.0, 3.0], np.float32)
+    assert t is same and t.tolist() == [0.0, -1.0, -2.0]
+    with pytest.raises(TypeError):
+        fb.ones(2) + np.array([None, "a"])
+    assert not isinstance(np.ones(2) == "a", fb.Tensor)
