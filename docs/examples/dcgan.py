@@ -8,7 +8,8 @@ On the UCI digits, which come with flambeau, or on MNIST:
 
 Each epoch ends with a checkpoint and a picture of digits from the same noise, ``epoch-NNN.png``; at the end
 ``training.gif`` shows them one after another. With ``--judge runs/lenet-mnist/checkpoint.safetensors``, which lenet.py
-has written, LeNet says how sure it is of what it reads in the digits.
+has written, LeNet says how sure it is of what it reads in the digits; train it with ``--label-smoothing 0``, or it has
+been taught to doubt.
 Source: Radford, Metz and Chintala 2015, arXiv:1511.06434.
 """
 

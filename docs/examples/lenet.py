@@ -56,6 +56,9 @@ def parse_arguments(argv=None):
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--batch-size", type=int, help="images per step")
     parser.add_argument("--lr", type=float, help="learning rate at the start")
+    parser.add_argument(
+        "--label-smoothing", type=float, default=0.1, help="share of doubt taught (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
     parser.add_argument(
         "--output", type=Path, help="folder of the checkpoint and the picture (default: runs/lenet-DATA)"
@@ -145,7 +148,7 @@ def main(argv=None):
     model = models.LeNet(image_size=train.data.shape[-1])
     optimizer = fb.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.1)
     scheduler = fb.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, args.epochs // 4), gamma=0.4)
-    loss_function = nn.CrossEntropyLoss(label_smoothing=0.1)
+    loss_function = nn.CrossEntropyLoss(label_smoothing=args.label_smoothing)
     history = {"loss": [], "accuracy": []}
 
     args.output.mkdir(parents=True, exist_ok=True)
