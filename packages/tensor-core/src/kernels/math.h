@@ -145,12 +145,25 @@ template <class V>
 FLAMBEAU_INLINE bool is_minus_one(V y) {  // by which the least integer cannot be divided
   return std::is_signed_v<V> && y == V(-1);
 }
+// x / y without its fraction, 0 where y is 0; the smallest number by -1 is itself. Numbers of 32 bits are divided as
+// doubles, which vectors can do: the quotient is at least 2**-31 of itself from the next whole number.
+template <class V>
+FLAMBEAU_INLINE V whole_quotient(V x, V y) {
+  const bool odd = (y == 0) | is_minus_one(y);
+  const V divisor = odd ? V(1) : y;
+  V whole;
+  if constexpr (sizeof(V) == 4)
+    whole = V(double(x) / double(divisor));
+  else
+    whole = x / divisor;
+  return odd ? (y == 0 ? V(0) : V(-x)) : whole;
+}
 template <class V>
 FLAMBEAU_INLINE V fmod(V x, V y) {
   if constexpr (is_real<V>)
     return std::fmod(x, y);
   else
-    return y == 0 || is_minus_one(y) ? V(0) : x % y;
+    return y == 0 || is_minus_one(y) ? V(0) : V(x - whole_quotient(x, y) * y);
 }
 template <class V>
 FLAMBEAU_INLINE V remainder(V x, V y) {
@@ -162,7 +175,7 @@ FLAMBEAU_INLINE V _trunc_divide(V x, V y) {
   if constexpr (is_real<V>)
     return std::trunc(x / y);
   else
-    return y == 0 ? V(0) : (is_minus_one(y) ? -x : x / y);
+    return whole_quotient(x, y);
 }
 template <class V>
 FLAMBEAU_INLINE V floor_divide(V x, V y) {
@@ -173,7 +186,8 @@ FLAMBEAU_INLINE V floor_divide(V x, V y) {
     const V down = std::floor(quotient);
     return quotient == V(0) ? std::copysign(V(0), x / y) : (quotient - down > V(0.5) ? down + V(1) : down);
   } else {
-    return _trunc_divide(x, y) - V(fmod(x, y) != V(0) && (x < V(0)) != (y < V(0)));
+    const V whole = whole_quotient(x, y), rest = x - whole * y;
+    return whole - V((y != 0) & (rest != V(0)) & ((x < V(0)) != (y < V(0))));
   }
 }
 
