@@ -29,6 +29,7 @@ void fill_direct_convolution(Table&);
 void fill_factorization(Table&);
 void fill_jacobi(Table&);
 void fill_fourier(Table&);
+void fill_distances(NetworkTable&);
 void fill_pools(NetworkTable&);
 void fill_recurrent(NetworkTable&);
 void fill_resample(NetworkTable&);
@@ -40,6 +41,7 @@ void fill_cross_entropy(NetworkTable&);
 const NetworkTable* network_table() {
   static const NetworkTable table = [] {
     NetworkTable t{};
+    fill_distances(t);
     fill_pools(t);
     fill_recurrent(t);
     fill_resample(t);

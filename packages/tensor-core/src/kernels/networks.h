@@ -93,6 +93,9 @@ struct NetworkTable {
   void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
   void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
 
+  // out[r] = the p-norm of the difference between a row and row r of others, all of n numbers
+  void (*distances[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, char* out);
+
   // out[r] = scale * the sum of row r
   void (*row_sums[2])(const char* in, int64_t rows, int64_t length, char* out, double scale);
   // out = the sum of the table's rows (of some width) at the indices, times their weights, which may be null

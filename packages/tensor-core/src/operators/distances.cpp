@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "flambeau/parallel.h"
+#include "kernels/networks.h"
 #include "operators/convolution.h"
 
 namespace flambeau {
@@ -15,46 +16,18 @@ void require_inexact_difference(const char* name, const Tensor& difference) {
           difference.dtype());
 }
 
-// The p-norm of x - y, in sums of kLanes.
-template <class T>
-T distance(const T* x, const T* y, int64_t n, double p) {
-  constexpr int64_t kLanes = 8;
-  const auto total = [&](auto term) {
-    T lanes[kLanes] = {}, rest = 0;
-    int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes)
-      for (int64_t j = 0; j < kLanes; ++j) lanes[j] += term(std::abs(x[i + j] - y[i + j]));
-    for (; i < n; ++i) rest += term(std::abs(x[i] - y[i]));
-    for (const T lane : lanes) rest += lane;
-    return rest;
-  };
-  if (p == 2) return std::sqrt(total([](T d) { return d * d; }));
-  if (p == 1) return total([](T d) { return d; });
-  if (p == 0) return total([](T d) { return T(d != 0); });
-  if (!std::isinf(p)) return std::pow(total([p](T d) { return std::pow(d, T(p)); }), T(1 / p));
-  T largest = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const T d = std::abs(x[i] - y[i]);
-    if (!(d <= largest)) largest = std::isnan(largest) ? largest : d;
-  }
-  return largest;
-}
-
 // Of every two rows, without history.
 Tensor distances_of_rows(const Tensor& input, double p) {
   const int64_t n = input.shape()[0], m = input.shape()[1];
   if (n < 2) return empty({0}, input.dtype());
   const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   const Tensor rows = contiguous(to(input, type)), out = empty({n * (n - 1) / 2}, type);
-  dispatch_real(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const T* x = rows.data<T>();
-    parallel_items(n - 1, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        T* to = out.data<T>() + i * (n - 1) - i * (i - 1) / 2;
-        for (int64_t j = i + 1; j < n; ++j) *to++ = distance(x + i * m, x + j * m, m, p);
-      }
-    });
+  const auto distances = kernels::networks().distances[type == Dtype::float64];
+  const int64_t size = item_size(type);
+  parallel_items(n - 1, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
+                out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
   });
   return to(out, input.dtype());
 }
@@ -108,14 +81,12 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   NoRecording off;
   const RowPairs r(a, b, working_type(a));
   const Tensor out = empty(r.shape(r.n, r.k), r.x.dtype());
-  dispatch_real(out.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        for (int64_t j = 0; j < r.k; ++j)
-          out.data<T>()[i * r.k + j] =
-              distance(r.x.data<T>() + i * r.m, r.y.data<T>() + (i / r.n * r.k + j) * r.m, r.m, p);
-    });
+  const auto distances = kernels::networks().distances[out.dtype() == Dtype::float64];
+  const int64_t size = item_size(out.dtype());
+  parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      distances(r.x.bytes() + i * r.m * size, r.y.bytes() + i / r.n * r.k * r.m * size, r.k, r.m, p,
+                out.bytes() + i * r.k * size);
   });
   return to(out, a.dtype());
 }
