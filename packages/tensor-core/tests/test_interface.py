@@ -282,3 +282,13 @@ def test_out_is_written_whole_or_not_at_all():
     assert values.tolist() == [0.0] * 3
     with pytest.raises(RuntimeError, match=r"gather\(\): Expected out tensor to have dtype"):
         fb.gather(fb.ones(3), 0, fb.tensor([0, 1, 2]), out=indices.double())
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("zeross", "zeros"), ("Tesnor", "Tensor"), ("flot32", "float32")])
+def test_a_wrong_name_is_answered_with_the_nearest(typed, meant):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import flambeau; flambeau.{typed}"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        f"AttributeError: module 'flambeau' has no attribute '{typed}'. Did you mean: '{meant}'?"
+    )

@@ -232,6 +232,16 @@ _DISTRIBUTIONS = {
 }
 
 
+class _Nearby:
+    """Where Python looks for what a wrong name may have meant: it compares with 750 names at most, of all here."""
+
+    def __init__(self, name: str) -> None:
+        self._initial = name[:1].lower()
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(sys.modules[__name__]) if name[:1].lower() == self._initial]
+
+
 def __getattr__(name: str) -> Any:
     if name in _DISTRIBUTIONS:
         try:
@@ -247,7 +257,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"flambeau.{name}")
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), name)
-    raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
+    raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=_Nearby(name))
 
 
 def __dir__() -> list[str]:
