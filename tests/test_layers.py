@@ -18,6 +18,9 @@ import pytest
 
 LAYER = {"tensor-core": 0, "autograd": 1, "nn": 2, "optim": 2, "data": 2, "vision": 3}
 
+# Distributions that are imported under another name.
+IMPORTED_AS = {"pillow": "PIL"}
+
 
 def python_files(root: Path, package: str) -> list[Path]:
     return [*(root / "packages" / package).glob("src/**/*.py"), *(root / "packages" / package).glob("python/**/*.py")]
@@ -65,7 +68,10 @@ def test_nothing_imports_upward(root: Path, package: str) -> None:
 
 
 def test_other_peoples_packages_are_declared(root: Path, projects: dict[str, Any], package: str) -> None:
-    declared = {re.split(r"[<>=!~\[; ]", name)[0] for name in projects[package]["project"].get("dependencies", [])}
+    project = projects[package]["project"]
+    wanted = sum(project.get("optional-dependencies", {}).values(), project.get("dependencies", []))
+    names = [re.split(r"[<>=!~\[; ]", name)[0] for name in wanted]
+    declared = {IMPORTED_AS.get(name, name) for name in names}
     imported = {
         name.partition(".")[0]: path.name
         for path in python_files(root, package)

@@ -22,7 +22,7 @@ from flambeau.data import DataLoader, Dataset, TensorDataset, _shared_memory
 SECONDS = 60  # that nothing here ever takes
 
 SCRIPT = """
-    import os, sys, time
+    import os, signal, sys, time
     import numpy as np
     from flambeau.data import DataLoader, Dataset, get_worker_info
 
@@ -32,11 +32,12 @@ SCRIPT = """
 
         def __getitem__(self, index):
             if index >= 4 and "slow" in sys.argv:
-                print(os.getpid(), flush=True)
+                os.write(1, f"{{os.getpid()}}\\n".encode())  # at once: both workers write to one pipe
                 time.sleep({seconds})
             return np.zeros((100, 100)), os.getpid()
 
     if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
         batches = iter(DataLoader(Images(), 1, num_workers=2))
         for _ in range(2):
             worker = next(batches)[1].item()

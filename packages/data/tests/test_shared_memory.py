@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -117,6 +118,7 @@ def test_without_room_there_is_an_error(writer: Writer, monkeypatch: pytest.Monk
     def no_room(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    gc.collect()  # what others left open is not to close in between
     descriptors = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     writer.begin()

@@ -224,7 +224,9 @@ def test_in_place_forms_that_are_functions_too():
     x = fb.arange(6.0)
     assert fb.as_strided_(x.clone(), (2, 2), (1, 2)).equal(x.as_strided((2, 2), (1, 2)))
     assert fb.index_put_(x, (fb.tensor([1]),), fb.tensor([7.0])) is x and x[1] == 7
-    assert fb.detach_(x) is x and x.to_dense() is x and x.to_dense(fb.int64).dtype is fb.int64
+    assert x.to_dense() is x and x.to_dense(fb.int64).dtype is fb.int64
+    pytest.importorskip("flambeau.autograd")
+    assert fb.detach_(x) is x
 
 
 def test_the_names_are_listed():
