@@ -5,6 +5,7 @@
 // product wants columns: where a sample has few positions, several samples stand side by side in one matrix. How many
 // depends on the geometry alone, so results do not depend on the number of threads.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "flambeau/parallel.h"
@@ -113,11 +114,15 @@ int64_t samples_together(const Geometry& g, int64_t columns) {
   return std::clamp<int64_t>(columns / g.positions(), 1, std::max<int64_t>(g.batch, 1));
 }
 
-// Calls part(matrices, group, first, count) for every few samples, in parallel.
+// Calls part(matrices, group, first, count) for every few samples, in parallel: as many parts as a power of two, which
+// threads share evenly.
 template <class T, class F>
 void each_part(const Geometry& g, Dtype type, F&& part) {
   constexpr int64_t kColumns = 192;
-  const int64_t together = samples_together(g, kColumns), parts = (g.batch + together - 1) / together;
+  const int64_t wanted = (g.batch + samples_together(g, kColumns) - 1) / samples_together(g, kColumns);
+  const int64_t even = int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(wanted, 1))));
+  const int64_t together = std::max<int64_t>(1, (g.batch + even - 1) / even),
+                parts = (g.batch + together - 1) / together;
   parallel_items(parts, std::max<int64_t>(1, sample_grain(g) / together), [&](int64_t begin, int64_t end) {
     Unfolded<T> matrices(g, kernel_index(type), together);
     for (int64_t i = begin; i < end; ++i)
