@@ -1,0 +1,96 @@
+// Copies and fills. Ranges of device memory are checked at the call, and once more when it runs.
+#include <cstring>
+
+#include "state.h"
+
+using namespace emulated;
+
+namespace {
+
+using Address = unsigned long long;
+
+struct Side {
+  char* start;
+  Context* context;  // null for the host
+  static Side host(const void* start) { return {static_cast<char*>(const_cast<void*>(start)), nullptr}; }
+  static Side device(Address address) {
+    char* start = reinterpret_cast<char*>(address);
+    return {start, context_of(start)};
+  }
+  bool valid(size_t bytes) const { return context && context->memory.contains(start, bytes); }
+};
+
+bool pinned(const char* address) {
+  auto& memory = state().host_memory;
+  auto it = memory.upper_bound(const_cast<char*>(address));
+  return it != memory.begin() && size_t(address - (--it)->first) < it->second;
+}
+
+void copy_now(Side to, Side from, size_t bytes) {
+  for (const Side& side : {to, from})
+    if (side.context && !side.valid(bytes))
+      return device_failure(*side.context, kIllegalAddress, "a copy reached memory that has been freed");
+  std::optional<Access> opened_to, opened_from;
+  if (to.context) opened_to.emplace(to.context->memory);
+  if (from.context) opened_from.emplace(from.context->memory);
+  std::memmove(to.start, from.start, bytes);
+}
+
+// As the real driver, it has read pageable memory when the call returns, or has written it.
+int submit_copy(const Call& call, Side to, Side from, size_t bytes, Stream* handle) {
+  const auto stream = find_stream(call, handle);
+  if (!stream) return kInvalidHandle;
+  if (bytes == 0) return kSuccess;
+  const bool late = deferred() && !stream->capture;
+  if (late && !from.context && !pinned(from.start)) {
+    auto staged = std::make_shared<std::vector<char>>(from.start, from.start + bytes);
+    return submit(stream, [to, staged, bytes] { copy_now(to, Side::host(staged->data()), bytes); });
+  }
+  const int error = submit(stream, [to, from, bytes] { copy_now(to, from, bytes); });
+  if (late && !to.context && !pinned(to.start)) run(*stream, stream->submitted);
+  return error;
+}
+
+}  // namespace
+
+EMULATED_API int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, Stream* stream) {
+  EMULATED_CALL();
+  if (bytes && (!Side::device(to).valid(bytes) || context_of(from))) return kInvalidValue;
+  return submit_copy(call, Side::device(to), Side::host(from), bytes, stream);
+}
+
+EMULATED_API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, Stream* stream) {
+  EMULATED_CALL();
+  if (bytes && (!Side::device(from).valid(bytes) || context_of(to))) return kInvalidValue;
+  return submit_copy(call, Side::host(to), Side::device(from), bytes, stream);
+}
+
+EMULATED_API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream* stream) {
+  EMULATED_CALL();
+  if (bytes && (!Side::device(to).valid(bytes) || !Side::device(from).valid(bytes))) return kInvalidValue;
+  return submit_copy(call, Side::device(to), Side::device(from), bytes, stream);
+}
+
+EMULATED_API int cuMemcpyPeerAsync(Address to, Context* to_context, Address from, Context* from_context, size_t bytes,
+                                   Stream* stream) {
+  EMULATED_CALL();
+  const Side target = Side::device(to), source = Side::device(from);
+  if (bytes && (!target.valid(bytes) || !source.valid(bytes))) return kInvalidValue;
+  if (bytes && (target.context != to_context || source.context != from_context)) return kInvalidContext;
+  return submit_copy(call, target, source, bytes, stream);
+}
+
+EMULATED_API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, Stream* handle) {
+  EMULATED_CALL();
+  const auto stream = find_stream(call, handle);
+  if (!stream) return kInvalidHandle;
+  const Side target = Side::device(to);
+  if (bytes && !target.valid(bytes)) return kInvalidValue;
+  return submit(stream, [target, value, bytes] {
+    if (bytes == 0) return;
+    if (!target.valid(bytes))
+      return device_failure(*target.context, kIllegalAddress, "a fill reached memory that has been freed");
+    const Access access(target.context->memory);
+    std::memset(target.start, value, bytes);
+  });
+}

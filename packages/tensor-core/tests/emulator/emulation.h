@@ -1,0 +1,147 @@
+// The prelude of every kernel's source: what NVRTC knows without a header, for a host compiler. Kernels are declared
+// with the macros of flambeau/device/kernel.h, which see FLAMBEAU_EMULATED.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cfloat>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <math.h>
+#include <stdint.h>
+
+#include "kernel_interface.h"
+
+#define FLAMBEAU_EMULATED 1
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __launch_bounds__(...)
+#define __grid_constant__
+#define __restrict__ __restrict
+#define __align__(n) __attribute__((aligned(n)))
+#define __shared__ static  // one block runs at a time
+#define __constant__ __attribute__((visibility("default")))
+
+extern "C" {
+#pragma GCC visibility push(default)
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+const emulated::Services* emulated_services;
+#pragma GCC visibility pop
+
+[[gnu::visibility("hidden"), noreturn]] void __assert_fail(const char* text, const char*, unsigned,
+                                                           const char*) noexcept {
+  emulated_services->fail(710, text);
+  __builtin_unreachable();
+}
+}
+constexpr int warpSize = emulated::kWarpSize;
+
+namespace emulated {
+
+template <class Arguments, void (*body)(const Arguments&)>
+void call(const void* arguments) {
+  body(*static_cast<const Arguments*>(arguments));
+}
+
+template <class To, class From>
+inline To bits(From value) {
+  static_assert(sizeof(To) == sizeof(From));
+  To result;
+  std::memcpy(&result, &value, sizeof result);
+  return result;
+}
+
+template <class T>
+inline T shuffle(unsigned mask, T value, unsigned source, Place place) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8);
+  unsigned long long word = 0;
+  std::memcpy(&word, &value, sizeof value);
+  word = emulated_services->warp(WarpOperation::kShuffle, mask, word, source, place);
+  std::memcpy(&value, &word, sizeof value);
+  return value;
+}
+
+inline unsigned lane() { return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % kWarpSize; }
+
+}  // namespace emulated
+
+// Every place where threads meet is known by its line.
+#define EMULATED_PLACE_PARAMETERS const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+inline void __syncthreads(EMULATED_PLACE_PARAMETERS) { emulated_services->barrier(false, {file, line}); }
+inline int __syncthreads_count(int predicate, EMULATED_PLACE_PARAMETERS) {
+  return int(emulated_services->barrier(predicate, {file, line}));
+}
+inline int __syncthreads_or(int predicate, EMULATED_PLACE_PARAMETERS) {
+  return emulated_services->barrier(predicate, {file, line}) != 0;
+}
+inline int __syncthreads_and(int predicate, EMULATED_PLACE_PARAMETERS) {
+  return emulated_services->barrier(!predicate, {file, line}) == 0;
+}
+inline void __syncwarp(unsigned mask = 0xffffffff, EMULATED_PLACE_PARAMETERS) {
+  emulated_services->warp(emulated::WarpOperation::kSynchronize, mask, 0, 0, {file, line});
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate, EMULATED_PLACE_PARAMETERS) {
+  return unsigned(emulated_services->warp(emulated::WarpOperation::kBallot, mask, predicate != 0, 0, {file, line}));
+}
+inline int __any_sync(unsigned mask, int predicate, EMULATED_PLACE_PARAMETERS) {
+  return __ballot_sync(mask, predicate, file, line) != 0;
+}
+inline int __all_sync(unsigned mask, int predicate, EMULATED_PLACE_PARAMETERS) {
+  return __ballot_sync(mask, !predicate, file, line) == 0;
+}
+template <class T>
+inline unsigned __match_any_sync(unsigned mask, T value, EMULATED_PLACE_PARAMETERS) {
+  unsigned long long word = 0;
+  std::memcpy(&word, &value, sizeof value);
+  return unsigned(emulated_services->warp(emulated::WarpOperation::kMatch, mask, word, 0, {file, line}));
+}
+// Which threads happen to run together is for the hardware to choose: here none do.
+inline unsigned __activemask() { return 1u << emulated::lane(); }
+
+// Lanes beyond the end of their part of `width` lanes keep their own value.
+template <class T>
+inline T __shfl_sync(unsigned mask, T value, int source, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+  const unsigned lane = emulated::lane(), first = lane & ~unsigned(width - 1);
+  return emulated::shuffle(mask, value, first + (unsigned(source) & (width - 1)), {file, line});
+}
+template <class T>
+inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+  const unsigned lane = emulated::lane(), source = lane ^ unsigned(lanes), end = (lane | unsigned(width - 1)) + 1;
+  return emulated::shuffle(mask, value, source < end ? source : lane, {file, line});
+}
+template <class T>
+inline T __shfl_down_sync(unsigned mask, T value, unsigned lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+  const unsigned lane = emulated::lane(), end = (lane | unsigned(width - 1)) + 1;
+  return emulated::shuffle(mask, value, lane + lanes < end ? lane + lanes : lane, {file, line});
+}
+template <class T>
+inline T __shfl_up_sync(unsigned mask, T value, unsigned lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+  const unsigned lane = emulated::lane(), within = lane & unsigned(width - 1);
+  return emulated::shuffle(mask, value, within >= lanes ? lane - lanes : lane, {file, line});
+}
+
+[[noreturn]] inline void __trap() {
+  emulated_services->fail(719, "__trap()");
+  __builtin_unreachable();
+}
+inline void __nanosleep(unsigned) { emulated_services->yield(); }
+inline void __threadfence() {}
+inline void __threadfence_block() {}
+inline void __threadfence_system() {}
+
+#include "emulated_functions.h"

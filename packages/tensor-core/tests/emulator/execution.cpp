@@ -1,0 +1,281 @@
+#include "execution.h"
+
+#include <setjmp.h>
+#include <signal.h>
+
+#include <cstring>
+#include <vector>
+
+#include "errors.h"
+#include "fiber.h"
+#include "order.h"
+
+namespace emulated {
+namespace {
+
+enum class State { kReady, kBarrier, kWarp, kEnded };
+
+struct Thread {
+  void* stack_pointer;
+  State state;
+  Place place;  // where it waits
+  // What it brought to a warp operation, or to a barrier, and what it gets.
+  WarpOperation operation;
+  unsigned mask, source;
+  unsigned long long value, result;
+};
+
+struct Launch {
+  const Kernel* kernel;
+  ModuleVariables variables;
+  const void* arguments;
+  dim3 grid, block;
+};
+
+Launch launch;
+std::vector<Thread> threads;
+unsigned current, waiting, ended;  // the thread that runs; how many wait at the barrier, how many have ended
+Place meeting;                     // the barrier that they wait at
+bool in_fiber;
+void* scheduler;
+Failure failure;
+sigjmp_buf recovery;
+thread_local bool executing = false;
+
+uint3 coordinates(unsigned long long index, dim3 size) {
+  return {unsigned(index % size.x), unsigned(index / size.x % size.y), unsigned(index / size.x / size.y)};
+}
+
+std::string name(unsigned thread) {
+  const uint3 c = coordinates(thread, launch.block), b = *launch.variables.block_index;
+  const auto text = [](uint3 v) {
+    return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ")";
+  };
+  return "thread " + text(c) + " of block " + text(b);
+}
+
+std::string name(Place place) {
+  const char* slash = std::strrchr(place.file, '/');
+  return std::string(slash ? slash + 1 : place.file) + ":" + std::to_string(place.line);
+}
+
+[[noreturn]] void fail(int error, std::string message) {
+  failure = {error, std::move(message)};
+  siglongjmp(recovery, 1);
+}
+
+void switch_away() { emulated_switch(&threads[current].stack_pointer, scheduler); }
+
+bool same(Place a, Place b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
+
+void need_fibers(const char* what, Place place) {
+  if (!in_fiber)
+    fail(kLaunchFailed, std::string(what) + " at " + name(place) + " in a kernel that is not a cooperative one");
+}
+
+unsigned barrier(bool predicate, Place place) {
+  need_fibers("a barrier", place);
+  Thread& self = threads[current];
+  if (ended) fail(kLaunchFailed, name(current) + " waits at " + name(place) + ", but other threads have ended");
+  if (waiting && !same(meeting, place))
+    fail(kLaunchFailed, name(current) + " waits at " + name(place) + ", others of its block at " + name(meeting));
+  self.place = meeting = place;
+  self.value = predicate;
+  if (++waiting == threads.size()) {
+    unsigned count = 0;
+    for (const Thread& thread : threads) count += thread.value != 0;
+    for (Thread& thread : threads) thread.result = count, thread.state = State::kReady;
+    waiting = 0;
+  } else {
+    self.state = State::kBarrier;
+    switch_away();
+  }
+  return unsigned(self.result);
+}
+
+struct Warp {  // the threads of the current one's
+  unsigned first, lanes;
+  Warp() : first(current / kWarpSize * kWarpSize) {
+    const unsigned left = unsigned(threads.size()) - first;
+    lanes = left < kWarpSize ? left : kWarpSize;
+  }
+  Thread& operator[](unsigned lane) const { return threads[first + lane]; }
+  bool has(unsigned lane, unsigned mask) const { return lane < lanes && (mask >> lane & 1); }
+};
+
+constexpr unsigned long long kUndefined = 0xA5A5A5A5A5A5A5A5;
+
+// Fills the results of the lanes in `mask`, which have all arrived.
+void complete(const Warp& warp, WarpOperation operation, unsigned mask) {
+  unsigned votes = 0;
+  for (unsigned lane = 0; lane < warp.lanes; ++lane)
+    if (warp.has(lane, mask) && warp[lane].value) votes |= 1u << lane;
+  for (unsigned lane = 0; lane < warp.lanes; ++lane) {
+    if (!warp.has(lane, mask)) continue;
+    Thread& thread = warp[lane];
+    if (operation == WarpOperation::kShuffle) {
+      thread.result = warp.has(thread.source, mask) ? warp[thread.source].value : kUndefined;
+    } else if (operation == WarpOperation::kMatch) {
+      thread.result = 0;
+      for (unsigned other = 0; other < warp.lanes; ++other)
+        if (warp.has(other, mask) && warp[other].value == thread.value) thread.result |= 1u << other;
+    } else {
+      thread.result = votes;
+    }
+    thread.state = State::kReady;
+  }
+}
+
+unsigned long long warp_operation(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
+                                  Place place) {
+  need_fibers("a warp operation", place);
+  const Warp warp;
+  Thread& self = threads[current];
+  const unsigned own = current - warp.first;
+  if (!(mask >> own & 1)) fail(kLaunchFailed, name(current) + " is not in its own mask at " + name(place));
+  self.operation = operation, self.mask = mask, self.value = value, self.source = source, self.place = place;
+  bool all = true;
+  for (unsigned lane = 0; lane < warp.lanes; ++lane) {
+    if (lane == own || !warp.has(lane, mask)) continue;
+    const Thread& other = warp[lane];
+    if (other.state == State::kEnded)
+      fail(kLaunchFailed, name(current) + " waits at " + name(place) + " for a lane that has ended");
+    if (other.state != State::kWarp || other.mask != mask) {  // it may be with others first
+      all = false;
+    } else if (other.operation != operation || !same(other.place, place)) {
+      fail(kLaunchFailed, name(current) + " and " + name(warp.first + lane) +
+                              " meet in different warp operations, at " + name(place) + " and " + name(other.place));
+    }
+  }
+  if (all) {
+    complete(warp, operation, mask);
+  } else {
+    self.state = State::kWarp;
+    switch_away();
+  }
+  return self.result;
+}
+
+void yield() {
+  if (in_fiber) switch_away();
+}
+
+void fail_with(int error, const char* message) { fail(error, name(current) + ": " + message); }
+
+// Where each fiber begins.
+void run_thread() {
+  launch.kernel->body(launch.arguments);
+  if (waiting) fail(kLaunchFailed, name(current) + " ended while others of its block wait at a barrier");
+  threads[current].state = State::kEnded;
+  ++ended;
+  const Warp warp;
+  for (unsigned lane = 0; lane < warp.lanes; ++lane)
+    if (warp[lane].state == State::kWarp && (warp[lane].mask >> (current - warp.first) & 1))
+      fail(kLaunchFailed, name(current) + " ended, but a lane waits for it at " + name(warp[lane].place));
+  switch_away();
+}
+
+[[noreturn]] void report_deadlock() {
+  for (unsigned i = 0; i < threads.size(); ++i)
+    if (threads[i].state == State::kWarp)
+      fail(kLaunchFailed, name(i) + " waits at " + name(threads[i].place) + " for lanes that never come");
+  fail(kLaunchFailed, "a block's threads wait for each other");
+}
+
+void run_cooperative_block(const Order& order) {
+  waiting = ended = 0;
+  for (unsigned i = 0; i < threads.size(); ++i) {
+    threads[i].state = State::kReady;
+    threads[i].stack_pointer = new_fiber(i, run_thread);
+  }
+  while (ended < threads.size()) {
+    bool progress = false;
+    for (unsigned i = 0; i < threads.size(); ++i) {
+      current = unsigned(order[i]);
+      if (threads[current].state != State::kReady) continue;
+      progress = true;
+      *launch.variables.thread_index = coordinates(current, launch.block);
+      emulated_switch(&scheduler, threads[current].stack_pointer);
+    }
+    if (!progress) report_deadlock();
+  }
+}
+
+void run_block(const Order& order) {
+  for (unsigned i = 0; i < threads.size(); ++i) {
+    current = unsigned(order[i]);
+    *launch.variables.thread_index = coordinates(current, launch.block);
+    launch.kernel->body(launch.arguments);
+  }
+}
+
+void run_grid() {
+  const Order blocks((unsigned long long)launch.grid.x * launch.grid.y * launch.grid.z);
+  const Order order(threads.size());
+  for (unsigned long long i = 0; i < blocks.size(); ++i) {
+    *launch.variables.block_index = coordinates(blocks[i], launch.grid);
+    if (in_fiber)
+      run_cooperative_block(order);
+    else
+      run_block(order);
+  }
+}
+
+// While a kernel runs, its faults are the emulated device's; those of other threads are handled as ever.
+class Faults {
+ public:
+  Faults() {
+    stack_t stack{};
+    stack.ss_sp = alternate_stack;
+    stack.ss_size = sizeof alternate_stack;
+    sigaltstack(&stack, &previous_stack);
+    struct sigaction action{};
+    action.sa_sigaction = handle;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    for (int i = 0; i < kSignals; ++i) sigaction(signals[i], &action, &previous[i]);
+    executing = true;
+  }
+  ~Faults() {
+    executing = false;
+    for (int i = 0; i < kSignals; ++i) sigaction(signals[i], &previous[i], nullptr);
+    sigaltstack(&previous_stack, nullptr);
+  }
+
+ private:
+  static constexpr int kSignals = 4;
+  static constexpr int signals[kSignals] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  static inline char alternate_stack[64 << 10];
+  static inline struct sigaction previous[kSignals];
+  stack_t previous_stack{};
+
+  static void handle(int signal, siginfo_t* information, void*) {
+    if (!executing) {
+      for (int i = 0; i < kSignals; ++i)
+        if (signals[i] == signal) sigaction(signal, &previous[i], nullptr);
+      return;  // the instruction is tried again, and faults for the handler that was there before
+    }
+    if (signal == SIGFPE) fail(kLaunchFailed, name(current) + " divided an integer by zero");
+    if (signal == SIGILL) fail(kIllegalInstruction, name(current) + " ran an illegal instruction");
+    char address[32];
+    snprintf(address, sizeof address, "%p", information->si_addr);
+    fail(kIllegalAddress, name(current) + " accessed the illegal address " + address);
+  }
+};
+
+}  // namespace
+
+const Services kServices = {barrier, warp_operation, yield, fail_with};
+
+Failure execute(const Kernel& kernel, const ModuleVariables& variables, const void* arguments, dim3 grid, dim3 block) {
+  launch = {&kernel, variables, arguments, grid, block};
+  threads.assign(block.x * block.y * block.z, Thread{});
+  *variables.block_size = block;
+  *variables.grid_size = grid;
+  failure = {};
+  in_fiber = kernel.cooperative;
+  const Faults faults;
+  if (sigsetjmp(recovery, 1) == 0) run_grid();
+  return failure;
+}
+
+}  // namespace emulated

@@ -1,0 +1,42 @@
+// What a compiled kernel and the emulated driver know of each other; part of every kernel's prelude.
+#pragma once
+
+struct uint3 {
+  unsigned x, y, z;
+};
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+  constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
+  constexpr operator uint3() const { return {x, y, z}; }
+};
+
+namespace emulated {
+
+inline constexpr int kWarpSize = 32;
+
+// The place in a kernel's source where threads meet.
+struct Place {
+  const char* file;
+  int line;
+};
+
+enum class WarpOperation : int { kSynchronize, kShuffle, kBallot, kMatch };
+
+// What the driver does for a running kernel.
+struct Services {
+  unsigned (*barrier)(bool predicate, Place place);  // how many threads of the block brought a true predicate
+  unsigned long long (*warp)(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
+                             Place place);
+  void (*yield)();
+  void (*fail)(int error, const char* message);  // does not return
+};
+
+struct Kernel {
+  void (*body)(const void* arguments);
+  unsigned long argument_bytes;
+  unsigned threads;  // at most, of a block
+  bool cooperative;
+};
+
+}  // namespace emulated
