@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <ostream>
 #include <type_traits>
 
 #include "flambeau/macros.h"
@@ -35,7 +34,6 @@ struct Complex {
   FLAMBEAU_INLINE Complex& operator+=(Complex b) { return *this = *this + b; }
   FLAMBEAU_INLINE Complex& operator-=(Complex b) { return *this = *this - b; }
   FLAMBEAU_INLINE Complex& operator*=(Complex b) { return *this = *this * b; }
-  friend std::ostream& operator<<(std::ostream& out, Complex a) { return out << "(" << a.re << "," << a.im << ")"; }
 };
 
 // About 1 / x, for x that is not negative.

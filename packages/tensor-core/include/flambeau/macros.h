@@ -1,4 +1,4 @@
-// Visibility and branch hints; nothing else belongs here.
+// Visibility, branch hints and where the code runs; nothing else belongs here.
 #pragma once
 
 #if defined(_WIN32)
@@ -16,3 +16,8 @@
 
 // For what kernels share: an out-of-line copy compiled for one instruction set must never serve another.
 #define FLAMBEAU_INLINE inline __attribute__((always_inline))
+
+// What is compiled for a GPU, or for the emulation of one.
+#if defined(__CUDACC__) || defined(FLAMBEAU_EMULATED)
+#define FLAMBEAU_DEVICE
+#endif

@@ -2,20 +2,9 @@
 #pragma once
 
 #include "flambeau/autograd.h"
+#include "flambeau/row_domain.h"
 
 namespace flambeau {
-
-enum class Domain : uint8_t {
-  Floating,    // integers and booleans are taken to the default floating dtype
-  Real,        // the floating dtypes, and complex ones where there is a kernel, kept; others are refused
-  Number,      // every dtype but bool, kept
-  Any,         // every dtype, kept
-  Integral,    // bool and the integers, kept
-  Whole,       // the integers, kept
-  Comparison,  // every dtype in, bool out
-  Logical,     // every dtype in, bool out; the operands need not promote
-  Select,      // the first operand is a condition; the others promote and keep their dtype
-};
 
 // Kernels exist for these types; every other dtype is converted on the way in and out, a cache-sized block at a time.
 // u8: for booleans and uint8, of the rows that have such a kernel.

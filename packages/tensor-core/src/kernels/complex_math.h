@@ -7,9 +7,12 @@
 // Branch cuts, infinities and NaN are those of C99's annex G.
 #pragma once
 
-#include <string_view>
-
 #include "kernels/math.h"
+#ifdef FLAMBEAU_DEVICE
+#include "kernels/math/complex_elementary.h"
+#else
+#include "kernels/math/complex_library.h"
+#endif
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
@@ -22,8 +25,6 @@ struct None {  // the derivative of what has none
   }
 };
 inline constexpr None none{}, zero{};
-template <class V>
-void accepts(V);  // to ask whether an expression gives a V
 
 template <class V>
 FLAMBEAU_INLINE constexpr V c(double v) {
@@ -37,33 +38,6 @@ template <class T>
 FLAMBEAU_INLINE Complex<T> where(bool mask, Complex<T> a, None) {
   return {mask ? a.re : T(0), mask ? a.im : T(0)};
 }
-
-// The C library's functions; through GCC's own complex type, since std::complex's templates would leave copies compiled
-// for one instruction set for others to link.
-FLAMBEAU_INLINE __complex__ float native(Complex<float> x) { return real::bit_cast<__complex__ float>(x); }
-FLAMBEAU_INLINE __complex__ double native(Complex<double> x) { return real::bit_cast<__complex__ double>(x); }
-FLAMBEAU_INLINE Complex<float> own(__complex__ float x) { return {__real__ x, __imag__ x}; }
-FLAMBEAU_INLINE Complex<double> own(__complex__ double x) { return {__real__ x, __imag__ x}; }
-
-#define FLAMBEAU_LIBRARY(name)                                                                           \
-  FLAMBEAU_INLINE Complex<float> name(Complex<float> x) { return own(__builtin_c##name##f(native(x))); } \
-  FLAMBEAU_INLINE Complex<double> name(Complex<double> x) { return own(__builtin_c##name(native(x))); }
-FLAMBEAU_LIBRARY(exp)
-FLAMBEAU_LIBRARY(log)
-FLAMBEAU_LIBRARY(sqrt)
-FLAMBEAU_LIBRARY(sin)
-FLAMBEAU_LIBRARY(cos)
-FLAMBEAU_LIBRARY(tan)
-FLAMBEAU_LIBRARY(asin)
-FLAMBEAU_LIBRARY(acos)
-FLAMBEAU_LIBRARY(atan)
-FLAMBEAU_LIBRARY(sinh)
-FLAMBEAU_LIBRARY(cosh)
-FLAMBEAU_LIBRARY(tanh)
-FLAMBEAU_LIBRARY(asinh)
-FLAMBEAU_LIBRARY(acosh)
-FLAMBEAU_LIBRARY(atanh)
-#undef FLAMBEAU_LIBRARY
 
 // Neither overflows nor branches: see divide() in complex.h. Infinite if either part is.
 FLAMBEAU_INLINE float abs(Complex<float> x) {

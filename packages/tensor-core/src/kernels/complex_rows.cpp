@@ -4,101 +4,7 @@
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
 namespace {
-#define UNARY(name, domain, accuracy, doc, reference, expression, dx)                                               \
-  struct name##_row {                                                                                               \
-    FLAMBEAU_ROW_HEAD(name, domain, 1)                                                                              \
-    static constexpr std::string_view kValue = #expression;                                                         \
-    static constexpr std::string_view kDerivatives[] = {#dx};                                                       \
-    template <class V>                                                                                              \
-    static constexpr bool supports() {                                                                              \
-      return requires([[maybe_unused]] V x) { expression; };                                                        \
-    }                                                                                                               \
-    template <int I, class V>                                                                                       \
-    static constexpr bool differentiates() {                                                                        \
-      return requires(V grad, V x, V result) { accepts<V>(dx); };                                                   \
-    }                                                                                                               \
-    template <class V>                                                                                              \
-    static FLAMBEAU_INLINE auto value([[maybe_unused]] V x) {                                                       \
-      return expression;                                                                                            \
-    }                                                                                                               \
-    template <class V>                                                                                              \
-    static auto example(V x) {                                                                                      \
-      return value(x);                                                                                              \
-    }                                                                                                               \
-    template <int I, class V>                                                                                       \
-    static FLAMBEAU_INLINE V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V result) { \
-      return dx;                                                                                                    \
-    }                                                                                                               \
-  };
-#define BINARY(name, domain, accuracy, doc, reference, expression, dx, dy)                                   \
-  struct name##_row {                                                                                        \
-    FLAMBEAU_ROW_HEAD(name, domain, 2)                                                                       \
-    static constexpr std::string_view kDerivatives[] = {#dx, #dy};                                           \
-    template <class V>                                                                                       \
-    static constexpr bool supports() {                                                                       \
-      return requires(V x, V y) { expression; };                                                             \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static constexpr bool differentiates() {                                                                 \
-      if constexpr (I == 0)                                                                                  \
-        return requires(V grad, V x, V y, V result) { accepts<V>(dx); };                                     \
-      else                                                                                                   \
-        return requires(V grad, V x, V y, V result) { accepts<V>(dy); };                                     \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static FLAMBEAU_INLINE auto value(V x, V y) {                                                            \
-      return expression;                                                                                     \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static auto example(V x) {                                                                               \
-      return value(x, x);                                                                                    \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static FLAMBEAU_INLINE V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V y, \
-                                        [[maybe_unused]] V result) {                                         \
-      if constexpr (I == 0)                                                                                  \
-        return dx;                                                                                           \
-      else                                                                                                   \
-        return dy;                                                                                           \
-    }                                                                                                        \
-  };
-#define TERNARY(name, domain, accuracy, doc, reference, expression, dx, dy, dz)                              \
-  struct name##_row {                                                                                        \
-    FLAMBEAU_ROW_HEAD(name, domain, 3)                                                                       \
-    static constexpr std::string_view kDerivatives[] = {#dx, #dy, #dz};                                      \
-    template <class V>                                                                                       \
-    static constexpr bool supports() {                                                                       \
-      return requires(V x, V y, V z) { expression; };                                                        \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static constexpr bool differentiates() {                                                                 \
-      if constexpr (I == 0)                                                                                  \
-        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dx); };                                \
-      else if constexpr (I == 1)                                                                             \
-        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dy); };                                \
-      else                                                                                                   \
-        return requires(V grad, V x, V y, V z, V result) { accepts<V>(dz); };                                \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static FLAMBEAU_INLINE auto value(V x, V y, V z) {                                                       \
-      return expression;                                                                                     \
-    }                                                                                                        \
-    template <class V>                                                                                       \
-    static auto example(V x) {                                                                               \
-      return value(x, x, x);                                                                                 \
-    }                                                                                                        \
-    template <int I, class V>                                                                                \
-    static FLAMBEAU_INLINE V derivative([[maybe_unused]] V grad, [[maybe_unused]] V x, [[maybe_unused]] V y, \
-                                        [[maybe_unused]] V z, [[maybe_unused]] V result) {                   \
-      if constexpr (I == 0)                                                                                  \
-        return dx;                                                                                           \
-      else if constexpr (I == 1)                                                                             \
-        return dy;                                                                                           \
-      else                                                                                                   \
-        return dz;                                                                                           \
-    }                                                                                                        \
-  };
-#include "flambeau/pointwise.def"
+#include "kernels/row_structs.h"
 }  // namespace
 
 }  // namespace flambeau::complex_rows::FLAMBEAU_ISA
@@ -106,9 +12,12 @@ namespace {
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 void fill_complex_rows(Table& table) {
-#define UNARY(name, ...) complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table);
-#define BINARY(name, ...) complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table);
-#define TERNARY(name, ...) complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table);
+#define UNARY(name, ...) \
+  complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table, int(PointwiseOp::name));
+#define BINARY(name, ...) \
+  complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table, int(PointwiseOp::name));
+#define TERNARY(name, ...) \
+  complex_rows::FLAMBEAU_ISA::fill_row<complex_rows::FLAMBEAU_ISA::name##_row>(table, int(PointwiseOp::name));
 #include "flambeau/pointwise.def"
 }
 

@@ -23,34 +23,34 @@ struct Turned : Row {
 };
 
 template <class Row, class V, int I = 0>
-void fill_derivatives(Table& table, int column) {
+void fill_derivatives(Table& table, int row, int column) {
   if constexpr (I < Row::kArity) {
     using T = typename V::Real;
     if constexpr (exists(Row::kDerivatives[I]) && Row::template differentiates<I, Lanes<T>>())
-      table.derivative[Row::kId][I][column] = derivative_lanes<Row, I, T>;
+      table.derivative[row][I][column] = derivative_lanes<Row, I, T>;
     else if constexpr (exists(Row::kDerivatives[I]) && Row::template differentiates<I, V>())
-      table.derivative[Row::kId][I][column] = real::derivative_loop<Row, I, V>;
-    fill_derivatives<Row, V, I + 1>(table, column);
+      table.derivative[row][I][column] = real::derivative_loop<Row, I, V>;
+    fill_derivatives<Row, V, I + 1>(table, row, column);
   }
 }
 
 template <class Row, class V>
-void fill_type(Table& table, Compute compute) {
+void fill_type(Table& table, int row, Compute compute) {
   if constexpr (Row::template supports<V>()) {
     constexpr bool gives_real = std::is_floating_point_v<decltype(Row::example(V(0)))>;
     if constexpr (Row::template supports<Lanes<typename V::Real>>())
-      table.pointwise[Row::kId][int(compute)] = forward_lanes<Row, typename V::Real>;
+      table.pointwise[row][int(compute)] = forward_lanes<Row, typename V::Real>;
     else
-      table.pointwise[Row::kId][int(compute)] = real::forward_loop<Row, V>;
-    table.gives_real[Row::kId] = gives_real;
-    fill_derivatives<Turned<Row, !gives_real>, V>(table, int(compute) - int(Compute::f32));
+      table.pointwise[row][int(compute)] = real::forward_loop<Row, V>;
+    table.gives_real[row] = gives_real;
+    fill_derivatives<Turned<Row, !gives_real>, V>(table, row, int(compute) - int(Compute::f32));
   }
 }
 
 template <class Row>
-void fill_row(Table& table) {
-  fill_type<Row, Complex<float>>(table, Compute::c64);
-  fill_type<Row, Complex<double>>(table, Compute::c128);
+void fill_row(Table& table, int row) {
+  fill_type<Row, Complex<float>>(table, row, Compute::c64);
+  fill_type<Row, Complex<double>>(table, row, Compute::c128);
 }
 
 }  // namespace flambeau::complex_rows::FLAMBEAU_ISA

@@ -12,7 +12,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "flambeau/dtype.h"
+#include "flambeau/element.h"
 #include "kernels/math/error_function.h"
 #include "kernels/math/power.h"
 #include "kernels/math/trigonometric.h"

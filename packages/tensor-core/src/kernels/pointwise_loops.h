@@ -4,10 +4,7 @@
 #include <algorithm>
 
 #include "kernels/math.h"
-#include "kernels/math/division.h"
-#include "kernels/math/log_gamma.h"
-#include "kernels/math/unbounded.h"
-#include "kernels/row_traits.h"
+#include "kernels/row_paths.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -24,27 +21,11 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-// Whether an expression has arguments that its vectorised functions leave to the C library: then blocks with such
-// numbers take the loop over Unbounded ones.
-template <class V>
-constexpr bool reduces_angles(std::string_view expression) {
-  for (const char* name : {"sin", "cos", "tan", "special_bessel_j0", "special_bessel_j1", "special_bessel_y0",
-                           "special_bessel_y1", "special_spherical_bessel_j0"})
-    if (names(expression, name)) return std::is_floating_point_v<V>;
-  return false;
-}
-template <class V>
-constexpr bool takes_log_gamma(std::string_view expression) {
-  return std::is_floating_point_v<V> && names(expression, "lgamma");
-}
 template <class Row, class V>
 bool any_unusual(const V* x, int64_t n) {
-  if constexpr (takes_log_gamma<V>(Row::kValue)) {
-    bool below = false;
-    for (int64_t i = 0; i < n; ++i) below |= x[i] < V(kLeastLogGamma);
-    return below;
-  }
-  return any_unbounded(x, n);
+  bool any = false;
+  for (int64_t i = 0; i < n; ++i) any |= is_unusual<Row>(x[i]);
+  return any;
 }
 
 constexpr int64_t kSearched = 512;  // numbers looked at first: a few unusual ones do not slow down the rest
@@ -94,13 +75,6 @@ void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   }
 }
 
-// Whether it is what a division leaves over: then quotients that are not very large take the loop over Near numbers.
-template <class V>
-constexpr bool divides_with_rest(std::string_view expression) {
-  return has_near_division<V> &&
-         (names(expression, "fmod") || names(expression, "remainder") || names(expression, "floor_divide"));
-}
-
 template <class Row, class V>
 void division_loop(V* out, const V* x, const V* y, int64_t n) {
   for (int64_t first = 0; first < n; first += kSearched) {
@@ -120,8 +94,7 @@ void forward_loop(char* const* pointers, int64_t n) {
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x);
-    if constexpr (reduces_angles<V>(Row::kValue) || takes_log_gamma<V>(Row::kValue))
-      return unusual_loop<Row>(static_cast<V*>(out), x, n);
+    if constexpr (has_unusual<Row, V>()) return unusual_loop<Row>(static_cast<V*>(out), x, n);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i]);
   } else if constexpr (Row::kArity == 2) {
@@ -168,30 +141,19 @@ void derivative_loop(char* const* pointers, int64_t n) {
 }
 
 template <class Row, int I>
-void fill_derivative(Table& table) {
+void fill_derivatives(Table& table, int row) {
   if constexpr (I < Row::kArity) {
     if constexpr (exists(Row::kDerivatives[I])) {
-      table.derivative[Row::kId][I][0] = derivative_loop<Row, I, float>;
-      table.derivative[Row::kId][I][1] = derivative_loop<Row, I, double>;
+      table.derivative[row][I][0] = derivative_loop<Row, I, float>;
+      table.derivative[row][I][1] = derivative_loop<Row, I, double>;
     }
-    fill_derivative<Row, I + 1>(table);
+    fill_derivatives<Row, I + 1>(table, row);
   }
 }
 
-// Whether bytes are worth a kernel of their own: what is done with masks and images.
 template <class Row>
-constexpr bool takes_bytes() {
-  if (Row::kDomain == Domain::Select || Row::kDomain == Domain::Integral) return true;
-  if (Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical)
-    return Row::kArity == 2 || !names(Row::kValue, "isinf");
-  for (const char* value : {"x + y", "x - y", "x * y", "maximum(x, y)", "minimum(x, y)"})
-    if (Row::kValue == value) return true;
-  return false;
-}
-
-template <class Row>
-void fill_row(Table& table) {
-  auto& slots = table.pointwise[Row::kId];
+void fill_row(Table& table, int row) {
+  auto& slots = table.pointwise[row];
   if constexpr (takes_bytes<Row>()) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
   if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
@@ -202,13 +164,7 @@ void fill_row(Table& table) {
     slots[int(Compute::f32)] = forward_loop<Row, float>;
     slots[int(Compute::f64)] = forward_loop<Row, double>;
   }
-  fill_derivative<Row, 0>(table);
+  fill_derivatives<Row, 0>(table, row);
 }
-
-#define FLAMBEAU_ROW_HEAD(name, domain, arity)                    \
-  static constexpr const char* kName = #name;                     \
-  static constexpr int kId = static_cast<int>(PointwiseOp::name); \
-  static constexpr Domain kDomain = Domain::domain;               \
-  static constexpr int kArity = arity;
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

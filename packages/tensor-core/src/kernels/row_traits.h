@@ -1,9 +1,10 @@
 // What can be read off a row's text at compile time: which names its derivatives use. Note [Rows]
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
-#include "flambeau/pointwise.h"
+#include "flambeau/row_domain.h"
 
 namespace flambeau {
 
@@ -29,5 +30,18 @@ constexpr uint8_t reads(std::string_view derivative, int arity) {
   return mask;
 }
 constexpr bool exists(std::string_view derivative) { return derivative != "none"; }
+// Whether bytes are worth a kernel of their own: what is done with masks and images.
+template <class Row>
+constexpr bool takes_bytes() {
+  constexpr bool mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
+  bool of_images = false;
+  for (const char* value : {"x + y", "x - y", "x * y", "maximum(x, y)", "minimum(x, y)"})
+    of_images |= Row::kValue == value;
+  return Row::kDomain == Domain::Select || Row::kDomain == Domain::Integral ||
+         (mask && (Row::kArity == 2 || !names(Row::kValue, "isinf"))) || of_images;
+}
+
+template <class V>
+void accepts(V);  // to ask whether an expression gives a V
 
 }  // namespace flambeau

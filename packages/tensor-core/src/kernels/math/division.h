@@ -60,12 +60,16 @@ template <>
 inline constexpr bool has_near_division<double> = true;
 #endif
 
+// Whether the quotient is that small. Two bits less than what is exact: so far floor_divide agrees with the formula for
+// all others, which rounds.
+template <class V>
+FLAMBEAU_INLINE bool is_near(V x, V y) {
+  return std::fabs(x / y) < V(int64_t(1) << (std::numeric_limits<V>::digits - 2));
+}
 template <class V>
 bool all_near(const V* x, const V* y, int64_t n) {
-  // Two bits less than what is exact: so far floor_divide agrees with the formula for all others, which rounds.
-  constexpr V kLimit = V(int64_t(1) << (std::numeric_limits<V>::digits - 2));
   int far = 0;
-  for (int64_t i = 0; i < n; ++i) far |= !(std::fabs(x[i] / y[i]) < kLimit);
+  for (int64_t i = 0; i < n; ++i) far |= !is_near(x[i], y[i]);
   return !far;
 }
 

@@ -16,7 +16,7 @@ FLAMBEAU_INLINE Pair fast_sum(double a, double b) {  // |a| >= |b|
 #ifdef __FMA__
 FLAMBEAU_INLINE Pair product(double a, double b) {
   const double p = a * b;
-  return {p, __builtin_fma(a, b, -p)};
+  return {p, std::fma(a, b, -p)};
 }
 #else
 FLAMBEAU_INLINE Pair product(double a, double b) {  // Dekker 1971

@@ -6,7 +6,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Sine and cosine reduce arguments up to this one; for larger ones see Unbounded in pointwise_loops.h.
+// Sine and cosine reduce arguments up to this one; for larger ones see unbounded.h.
 template <class V>
 inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e8) : V(1e6);
 

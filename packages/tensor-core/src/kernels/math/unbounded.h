@@ -29,11 +29,15 @@ Unbounded<T> tan(Unbounded<T> x) {
   return std::tan(x.value);
 }
 
-// Whether some angle is finite, but larger than the vectorised functions reduce: a row may take it times pi.
+// Whether an angle is finite, but larger than the vectorised functions reduce: a row may take it times pi.
+template <class T>
+FLAMBEAU_INLINE bool is_unbounded(T x) {
+  return (std::fabs(x) > kLargestAngle<T> / 4) & (std::fabs(x) < T(INFINITY));
+}
 template <class T>
 bool any_unbounded(const T* x, int64_t n) {
   bool large = false;
-  for (int64_t i = 0; i < n; ++i) large |= (std::fabs(x[i]) > kLargestAngle<T> / 4) & (std::fabs(x[i]) < T(INFINITY));
+  for (int64_t i = 0; i < n; ++i) large |= is_unbounded(x[i]);
   return large;
 }
 

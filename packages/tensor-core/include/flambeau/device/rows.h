@@ -1,0 +1,143 @@
+// The rows for kernels of a GPU: the family's in FLAMBEAU_FAMILY, or every one. Note [Rows] in flambeau/pointwise.def
+//
+//   flambeau::device::exp_row              a row
+//   value_of<Row>(V...)                    its value for one element, of type Result<Row, V>
+//   derivative_of<Row, I>(grad, V..., r)   what the gradient becomes for operand I; r is the row's result
+//   takes<Row, V>, differentiates<Row, I, V>   whether the row has a kernel for V, and a derivative
+//   read_by<Row, I>                        which operands that derivative reads: bit i, and bit Row::kArity for the
+//   result
+#pragma once
+
+#include "flambeau/row_domain.h"
+#include "kernels/complex_math.h"
+#include "kernels/math.h"
+#include "kernels/math/bessel.h"
+#include "kernels/math/oscillating_bessel.h"
+#include "kernels/row_paths.h"
+#include "kernels/special_scalar.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+namespace {  // what nothing refers to, the rows' texts among it, is then left out
+#include "kernels/row_structs.h"
+}
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
+namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace {
+#include "kernels/row_structs.h"
+}
+}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
+
+namespace flambeau::device {
+
+namespace real = kernels::FLAMBEAU_ISA;
+namespace complex = complex_rows::FLAMBEAU_ISA;
+
+namespace {
+#define FLAMBEAU_ROW(name)                                                                     \
+  struct name##_row {                                                                          \
+    static constexpr int kArity = real::name##_row::kArity;                                    \
+    static constexpr Domain kDomain = real::name##_row::kDomain;                               \
+    template <class V>                                                                         \
+    using For = std::conditional_t<is_complex_type<V>, complex::name##_row, real::name##_row>; \
+  };
+#define UNARY(name, ...) FLAMBEAU_ROW(name)
+#define BINARY(name, ...) FLAMBEAU_ROW(name)
+#define TERNARY(name, ...) FLAMBEAU_ROW(name)
+#include "flambeau/pointwise.def"
+#undef FLAMBEAU_ROW
+}  // namespace
+
+template <class Row>
+inline constexpr bool gives_mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
+template <class Row, class V>
+inline constexpr bool gives_real = false;
+template <class Row, class T>
+inline constexpr bool gives_real<Row, Complex<T>> =
+    std::is_floating_point_v<decltype(Row::template For<Complex<T>>::example(Complex<T>(0)))>;
+
+// Bytes are what a mask is stored as.
+template <class Row, class V>
+struct ResultOf : std::conditional<gives_mask<Row>, uint8_t, V> {};
+template <class Row, class T>
+  requires(!gives_mask<Row>)
+struct ResultOf<Row, Complex<T>> : std::conditional<gives_real<Row, Complex<T>>, T, Complex<T>> {};
+template <class Row, class V>
+using Result = typename ResultOf<Row, V>::type;
+
+template <class Row, class V>
+constexpr bool has_kernel() {
+  if constexpr (is_complex_type<V>)
+    return Row::template For<V>::template supports<V>();
+  else if constexpr (sizeof(V) == 1)
+    return takes_bytes<typename Row::template For<V>>();
+  else if constexpr (std::is_integral_v<V>)
+    return Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real;
+  else
+    return Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole;
+}
+template <class Row, class V>
+inline constexpr bool takes = has_kernel<Row, V>();
+
+template <class Row, int I>
+inline constexpr uint8_t read_by = reads(Row::template For<float>::kDerivatives[I], Row::kArity);
+template <class Row, int I, class V>
+constexpr bool has_derivative() {
+  if constexpr (I >= Row::kArity || std::is_integral_v<V>)
+    return false;
+  else if constexpr (is_complex_type<V>)
+    return takes<Row, V> && exists(Row::template For<V>::kDerivatives[I]) &&
+           Row::template For<V>::template differentiates<I, V>();
+  else
+    return exists(Row::template For<V>::kDerivatives[I]);
+}
+template <class Row, int I, class V>
+inline constexpr bool differentiates = has_derivative<Row, I, V>();
+
+// The value as the row's expression gives it, by the path that serves these operands.
+template <class R, class V>
+FLAMBEAU_INLINE auto plain_value(V x) {
+  if constexpr (!is_complex_type<V>)
+    if constexpr (real::has_unusual<R, V>())
+      if (real::is_unusual<R>(x)) return R::template value<real::Unbounded<V>>(x).value;
+  return R::template value<V>(x);
+}
+template <class R, class V>
+FLAMBEAU_INLINE auto plain_value(V x, V y) {
+  if constexpr (real::divides_with_rest<V>(R::kValue))
+    if (real::is_near(x, y)) return R::template value<real::Near<V>>(x, y).value;
+  return R::template value<V>(x, y);
+}
+template <class R, class V>
+FLAMBEAU_INLINE auto plain_value(V x, V y, V z) {
+  return R::template value<V>(x, y, z);
+}
+template <class Row, class V, class... More>
+FLAMBEAU_INLINE Result<Row, V> value_of(V x, More... more) {
+  const auto value = plain_value<typename Row::template For<V>>(x, V(more)...);
+  if constexpr (gives_mask<Row>)
+    return value != 0;
+  else
+    return static_cast<Result<Row, V>>(value);
+}
+
+// Note [Complex derivatives] in core/pointwise.cpp
+template <class Row, int I, class V, class... Operands>
+FLAMBEAU_INLINE V derivative_of(V grad, Operands... operands) {
+  using R = typename Row::template For<V>;
+  if constexpr (is_complex_type<V>) {
+    using complex::conj;
+    if constexpr (gives_real<Row, V>)
+      return R::template derivative<I, V>(grad, operands...);
+    else
+      return conj(static_cast<V>(R::template derivative<I, V>(conj(grad), operands...)));
+  } else {
+    if constexpr (Row::kArity == 1 && real::reduces_angles<V>(R::kDerivatives[I])) {
+      const V of_first[] = {operands...};
+      if (real::is_unbounded(of_first[0]))
+        return R::template derivative<I, real::Unbounded<V>>(grad, operands...).value;
+    }
+    return R::template derivative<I, V>(grad, operands...);
+  }
+}
+
+}  // namespace flambeau::device

@@ -1,0 +1,40 @@
+// Elementary functions of complex numbers: the C library's.
+#pragma once
+
+#include "flambeau/complex.h"
+#include "kernels/math/bits.h"
+
+namespace flambeau::complex_rows::FLAMBEAU_ISA {
+
+// Through GCC's own complex type, since std::complex's templates would leave copies compiled
+// for one instruction set for others to link.
+FLAMBEAU_INLINE __complex__ float native(Complex<float> x) {
+  return kernels::FLAMBEAU_ISA::bit_cast<__complex__ float>(x);
+}
+FLAMBEAU_INLINE __complex__ double native(Complex<double> x) {
+  return kernels::FLAMBEAU_ISA::bit_cast<__complex__ double>(x);
+}
+FLAMBEAU_INLINE Complex<float> own(__complex__ float x) { return {__real__ x, __imag__ x}; }
+FLAMBEAU_INLINE Complex<double> own(__complex__ double x) { return {__real__ x, __imag__ x}; }
+
+#define FLAMBEAU_LIBRARY(name)                                                                           \
+  FLAMBEAU_INLINE Complex<float> name(Complex<float> x) { return own(__builtin_c##name##f(native(x))); } \
+  FLAMBEAU_INLINE Complex<double> name(Complex<double> x) { return own(__builtin_c##name(native(x))); }
+FLAMBEAU_LIBRARY(exp)
+FLAMBEAU_LIBRARY(log)
+FLAMBEAU_LIBRARY(sqrt)
+FLAMBEAU_LIBRARY(sin)
+FLAMBEAU_LIBRARY(cos)
+FLAMBEAU_LIBRARY(tan)
+FLAMBEAU_LIBRARY(asin)
+FLAMBEAU_LIBRARY(acos)
+FLAMBEAU_LIBRARY(atan)
+FLAMBEAU_LIBRARY(sinh)
+FLAMBEAU_LIBRARY(cosh)
+FLAMBEAU_LIBRARY(tanh)
+FLAMBEAU_LIBRARY(asinh)
+FLAMBEAU_LIBRARY(acosh)
+FLAMBEAU_LIBRARY(atanh)
+#undef FLAMBEAU_LIBRARY
+
+}  // namespace flambeau::complex_rows::FLAMBEAU_ISA

@@ -1,0 +1,73 @@
+"""Every row compiles for GPUs, without a warning: its value and its derivatives, for each type it takes."""
+
+import nvrtc
+import pytest
+
+LIBRARY = nvrtc.find()
+pytestmark = pytest.mark.skipif(LIBRARY is None, reason="NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
+
+FAMILIES = sorted(path.stem for path in (nvrtc.include() / "flambeau" / "rows").glob("*.def"))
+# Machine code of one generation; of the others PTX, which takes a third of the time: what is made of it there is the
+# assembler's affair.
+ARCHITECTURES = ["compute_75", "sm_80", "compute_90", "compute_100"]
+
+UNIT = """
+#define FLAMBEAU_FAMILY "flambeau/rows/%s.def"
+#include "flambeau/device/rows.h"
+
+namespace flambeau::device {
+
+template <class Row, class V>
+void value(void* out, const V* x) {
+  if constexpr (takes<Row, V>) {
+    auto& to = *static_cast<Result<Row, V>*>(out);
+    if constexpr (Row::kArity == 1) to = value_of<Row>(x[0]);
+    if constexpr (Row::kArity == 2) to = value_of<Row>(x[0], x[1]);
+    if constexpr (Row::kArity == 3) to = value_of<Row>(x[0], x[1], x[2]);
+  }
+}
+template <class Row, int I, class V>
+void derivative(V* out, const V* x) {
+  if constexpr (differentiates<Row, I, V>) {
+    if constexpr (Row::kArity == 1) out[I] = derivative_of<Row, I>(x[0], x[1], x[2]);
+    if constexpr (Row::kArity == 2) out[I] = derivative_of<Row, I>(x[0], x[1], x[2], x[3]);
+    if constexpr (Row::kArity == 3) out[I] = derivative_of<Row, I>(x[0], x[1], x[2], x[3], x[4]);
+  }
+}
+
+#define KERNEL(name, number, V)                                                                              \\
+  extern "C" __global__ void name##_##number(void* out, const V* x) { value<name##_row>(out, x); }           \\
+  extern "C" __global__ void d_##name##_##number(V* out, const V* x) {                                       \\
+    derivative<name##_row, 0>(out, x), derivative<name##_row, 1>(out, x), derivative<name##_row, 2>(out, x); \\
+  }
+#define KERNELS(name)             \\
+  KERNEL(name, u8, uint8_t)       \\
+  KERNEL(name, i32, int32_t)      \\
+  KERNEL(name, i64, int64_t)      \\
+  KERNEL(name, u64, uint64_t)     \\
+  KERNEL(name, f32, float)        \\
+  KERNEL(name, f64, double)       \\
+  KERNEL(name, c64, Complex<float>) \\
+  KERNEL(name, c128, Complex<double>)
+#define UNARY(name, ...) KERNELS(name)
+#define BINARY(name, ...) KERNELS(name)
+#define TERNARY(name, ...) KERNELS(name)
+#include "flambeau/pointwise.def"
+
+}  // namespace flambeau::device
+"""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_compile(family, architecture):
+    assert nvrtc.compile(LIBRARY, UNIT % family, architecture) == ""
+
+
+def test_all_families_in_one_unit():
+    assert nvrtc.compile(LIBRARY, '#include "flambeau/device/rows.h"\n', "compute_80") == ""
+
+
+def test_errors_are_seen():
+    wrong = '#include "flambeau/device/rows.h"\nvoid f() { flambeau::kernels::gpu::sine(1.0f); }\n'
+    assert "sine" in nvrtc.compile(LIBRARY, wrong, "compute_80")
