@@ -1,12 +1,70 @@
 """Every row compiles for GPUs, without a warning: its value and its derivatives, for each type it takes."""
 
-import nvrtc
+import ctypes
+import glob
+import os
+import site
+import sys
+from pathlib import Path
+
 import pytest
 
-LIBRARY = nvrtc.find()
+import flambeau as fb
+
+
+def candidates():
+    """Where it may lie: in NVIDIA's wheel, then in a CUDA toolkit."""
+    for folder in dict.fromkeys([*site.getsitepackages(), *sys.path]):
+        yield from sorted(glob.glob(f"{folder}/nvidia/**/libnvrtc.so.*", recursive=True), reverse=True)
+    for toolkit in (os.environ.get("CUDA_HOME"), "/usr/local/cuda"):
+        if toolkit:
+            yield from sorted(glob.glob(f"{toolkit}/lib64/libnvrtc.so.*"), reverse=True)
+    yield from ("libnvrtc.so.13", "libnvrtc.so.12")
+
+
+def find():
+    """NVIDIA's run-time compiler, which needs neither a GPU nor a driver; None if it is not here."""
+    for path in candidates():
+        try:
+            return ctypes.CDLL(path)
+        except OSError:
+            continue
+    return None
+
+
+INCLUDE = Path(fb._core.__file__).parent / "include"  # of the installed headers
+OPTIONS = [
+    "-std=c++20",
+    "-default-device",
+    "-DFLAMBEAU_ISA=gpu",
+    "-D__FMA__",
+    f"-I{INCLUDE}",
+    f"-I{INCLUDE / 'flambeau' / 'device' / 'standard'}",
+]
+
+
+def compile(library, source, architecture):
+    """What the compiler says about a unit for `sm_80` (to machine code) or `compute_80` (to PTX): nothing, if well."""
+    options = [f"--gpu-architecture={architecture}", *OPTIONS]
+    program = ctypes.c_void_p()
+    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"unit.cu", 0, None, None)
+    try:
+        failed = library.nvrtcCompileProgram(
+            program, len(options), (ctypes.c_char_p * len(options))(*map(str.encode, options))
+        )
+        size = ctypes.c_size_t()
+        library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value)
+        library.nvrtcGetProgramLog(program, log)
+        return log.value.decode().strip() or ("failed without a word" if failed else "")
+    finally:
+        library.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+LIBRARY = find()
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
 
-FAMILIES = sorted(path.stem for path in (nvrtc.include() / "flambeau" / "rows").glob("*.def"))
+FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
 # Machine code of one generation; of the others PTX, which takes a third of the time: what is made of it there is the
 # assembler's affair.
 ARCHITECTURES = ["compute_75", "sm_80", "compute_90", "compute_100"]
@@ -61,13 +119,13 @@ void derivative(V* out, const V* x) {
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_compile(family, architecture):
-    assert nvrtc.compile(LIBRARY, UNIT % family, architecture) == ""
+    assert compile(LIBRARY, UNIT % family, architecture) == ""
 
 
 def test_all_families_in_one_unit():
-    assert nvrtc.compile(LIBRARY, '#include "flambeau/device/rows.h"\n', "compute_80") == ""
+    assert compile(LIBRARY, '#include "flambeau/device/rows.h"\n', "compute_80") == ""
 
 
 def test_errors_are_seen():
     wrong = '#include "flambeau/device/rows.h"\nvoid f() { flambeau::kernels::gpu::sine(1.0f); }\n'
-    assert "sine" in nvrtc.compile(LIBRARY, wrong, "compute_80")
+    assert "sine" in compile(LIBRARY, wrong, "compute_80")

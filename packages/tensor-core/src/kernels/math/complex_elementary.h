@@ -12,15 +12,15 @@ namespace flambeau::complex_rows::FLAMBEAU_ISA {
 template <class T>
 inline constexpr T kLargestExponent = sizeof(T) == 4 ? T(88) : T(709);  // e to this is finite
 
-// (e**a) * {c, s}, where the power may overflow and the products not.
+// weight * e**a * {c, s}, where the power may overflow and the products not.
 template <class T>
-inline Complex<T> times_exp(T a, T c, T s) {
+inline Complex<T> times_exp(T a, T c, T s, T weight = T(1)) {
   if (!(a > kLargestExponent<T>)) {
-    const T e = std::exp(a);
+    const T e = std::exp(a) * weight;
     return {e * c, e * s};
   }
-  const T half = std::exp(a * T(0.5));
-  return {(half * c) * half, (half * s) * half};
+  const T half = std::exp(a < T(2) * kLargestExponent<T> ? a * T(0.5) : kLargestExponent<T>), other = half * weight;
+  return {(half * c) * other, (half * s) * other};
 }
 template <class T>
 inline Complex<T> exp(Complex<T> z) {
@@ -44,7 +44,7 @@ inline Complex<T> sinh(Complex<T> z) {
   const T c = std::cos(z.im), s = std::sin(z.im), a = std::fabs(z.re);
   if (z.re == T(0)) return {std::copysign(T(0), z.re) * c, s};
   if (a <= kLargestExponent<T>) return {std::sinh(z.re) * c, std::cosh(z.re) * s};
-  const Complex<T> e = times_exp(a, T(0.5) * c, T(0.5) * s);
+  const Complex<T> e = times_exp(a, c, s, T(0.5));
   return {std::copysign(T(1), z.re) * e.re, e.im};
 }
 template <class T>
@@ -58,7 +58,7 @@ inline Complex<T> cosh(Complex<T> z) {
   const T c = std::cos(z.im), s = std::sin(z.im), a = std::fabs(z.re);
   if (z.re == T(0)) return {c, z.re * s};
   if (a <= kLargestExponent<T>) return {std::cosh(z.re) * c, std::sinh(z.re) * s};
-  const Complex<T> e = times_exp(a, T(0.5) * c, T(0.5) * s);
+  const Complex<T> e = times_exp(a, c, s, T(0.5));
   return {e.re, std::copysign(T(1), z.re) * e.im};
 }
 // Kahan 1987: with t = tan y, beta = 1 + t**2, s = sinh x and rho = sqrt(1 + s**2), (beta rho s + i t) / (1 + beta
@@ -113,13 +113,19 @@ inline T square_less_one(T a, T b) {
 }
 template <class T>
 inline T log_modulus(Complex<T> z) {
-  constexpr T kLow = T(sizeof(T) == 4 ? 0x1p-50 : 0x1p-500), kHigh = T(sizeof(T) == 4 ? 0x1p50 : 0x1p500);
-  const T x = std::fabs(z.re), y = std::fabs(z.im), a = x > y ? x : y, b = x > y ? y : x;
+  constexpr int kSteps = sizeof(T) == 4 ? 100 : 700;  // by so many powers of two are those scaled whose squares leave T
+  constexpr T kUp = T(sizeof(T) == 4 ? 0x1p100 : 0x1p700), kDown = T(1) / kUp;
+  constexpr T kLow = T(sizeof(T) == 4 ? 0x1p-50 : 0x1p-500), kHigh = T(1) / kLow;
+  const T x = std::fabs(z.re), y = std::fabs(z.im);
+  T a = x > y ? x : y, b = x > y ? y : x, steps = T(0);
   if (a == T(INFINITY) || b == T(INFINITY)) return T(INFINITY);
-  if (!(a > kLow && a < kHigh && (b > kLow || b == T(0)))) return std::log(std::hypot(x, y));
+  if (a < kLow || a > kHigh) {
+    const T factor = a < kLow ? kUp : kDown;
+    steps = a < kLow ? T(-kSteps) : T(kSteps), a *= factor, b *= factor;
+  }
   const T square = a * a + b * b;
   if (square > T(0.5) && square < T(3)) return T(0.5) * std::log1p(square_less_one(a, b));
-  return T(0.5) * std::log(square);
+  return T(0.5) * std::log(square) + steps * T(0.6931471805599453);
 }
 template <class T>
 inline Complex<T> log(Complex<T> z) {

@@ -5,11 +5,12 @@
 
 #include <cmath>
 
-#include "kernels/math/bits.h"
+#include "kernels/math/oscillating_bessel.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr double kLongRecurrence = 100000;
+inline double bessel_j0(double x) { return special_bessel_j0(Unbounded<double>(x)).value; }
 
 // q(k + 1) = step(k, q(k), q(k - 1)) up to q(n).
 template <class Step>
@@ -64,7 +65,7 @@ inline double special_hermite_polynomial_he(double x, double n) {
   return by_recurrence(n, 1, x, [x](double k, double q, double p) { return x * q - k * p; });
 }
 inline double special_laguerre_polynomial_l(double x, double n) {
-  if (n > kLongRecurrence && x > 0) return std::exp(0.5 * x) * ::j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
+  if (n > kLongRecurrence && x > 0) return std::exp(0.5 * x) * bessel_j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
   if (n > kLongRecurrence) return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
   return by_recurrence(n, 1, 1 - x,
                        [x](double k, double q, double p) { return ((2 * k + 1 - x) * q - k * p) / (k + 1); });
@@ -72,7 +73,7 @@ inline double special_laguerre_polynomial_l(double x, double n) {
 inline double special_legendre_polynomial_p(double x, double n) {
   if (n > kLongRecurrence && std::fabs(x) < 1) {
     const double m = std::trunc(n), angle = std::acos(std::fabs(x)), sign = x < 0 && std::fmod(m, 2) != 0 ? -1 : 1;
-    return sign * std::sqrt(angle == 0 ? 1 : angle / std::sin(angle)) * ::j0((m + 0.5) * angle);
+    return sign * std::sqrt(angle == 0 ? 1 : angle / std::sin(angle)) * bessel_j0((m + 0.5) * angle);
   }
   if (n > kLongRecurrence && std::fabs(x) == 1) return x < 0 && std::fmod(std::trunc(n), 2) != 0 ? -1 : 1;
   return by_recurrence(n, 1, x, [x](double k, double q, double p) { return ((2 * k + 1) * x * q - k * p) / (k + 1); });

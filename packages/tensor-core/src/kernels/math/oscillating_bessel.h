@@ -78,18 +78,23 @@ FLAMBEAU_INLINE double near_wave(double square) {
 struct Waves {  // of the first and of the second kind
   double first, second;
 };
-// At x >= 8: order 0 lags by pi/4, order 1 by 3 pi/4.
+// At x >= 8, given its sine and cosine: order 0 lags by pi/4, order 1 by 3 pi/4.
 template <class V, const auto& in_phase, const auto& out_of_phase>
-FLAMBEAU_INLINE Waves far_waves(double x, int order) {
+FLAMBEAU_INLINE Waves waves(double x, int order, double sine, double cosine) {
   const double inverse = 1.0 / x, t = 128.0 * inverse * inverse - 1.0;
   const double p = powers<V, in_phase>(t), q = powers<V, out_of_phase>(t) * inverse;
+  const double c = order == 0 ? sine + cosine : sine - cosine,
+               d = order == 0 ? sine - cosine : -(sine + cosine);  // sqrt(2) times cosine and sine
+  const double size = std::sqrt(inverse * 0.3183098861837907);
+  return {size * (p * c - q * d), size * (p * d + q * c)};
+}
+template <class V, const auto& in_phase, const auto& out_of_phase>
+FLAMBEAU_INLINE Waves far_waves(double x, int order) {
   const auto reduced = reduce_half_pi(x);
   const double s = sin_reduced(reduced), k = cos_reduced(reduced);
   const double sine = reduced.quadrant & 1 ? k : s, cosine = reduced.quadrant & 1 ? s : k;
-  const double u = reduced.quadrant & 2 ? -sine : sine, v = (reduced.quadrant + 1) & 2 ? -cosine : cosine;
-  const double c = order == 0 ? u + v : u - v, d = order == 0 ? u - v : -(u + v);  // sqrt(2) times cosine and sine
-  const double size = std::sqrt(inverse * 0.3183098861837907);
-  return {size * (p * c - q * d), size * (p * d + q * c)};
+  return waves<V, in_phase, out_of_phase>(x, order, reduced.quadrant & 2 ? -sine : sine,
+                                          (reduced.quadrant + 1) & 2 ? -cosine : cosine);
 }
 // What the far ones see of arguments near 0, infinite ones and those the reduction cannot do.
 template <class V>
@@ -110,7 +115,7 @@ FLAMBEAU_INLINE double special_bessel_j1(double x) {
   const double near = inside * near_wave<V, j1_near, j1_zeros, j1_zeros_rest>(inside * inside);
   const double far = far_waves<V, p1, q1>(far_argument<V>(a), 1).first;
   const double y = a < 8.0 ? near : (a == INFINITY ? 0.0 : far);
-  return x != x ? x : (x < 0.0 ? -y : y);
+  return x != x ? x : (negative_bit(x) ? -y : y);
 }
 template <class V>
 FLAMBEAU_INLINE double special_bessel_y0(double x) {
@@ -122,7 +127,7 @@ FLAMBEAU_INLINE double special_bessel_y0(double x) {
 }
 template <class V>
 FLAMBEAU_INLINE double special_bessel_y1(double x) {
-  const double inside = within(x, 0.0, 8.0), t = inside * inside * 0.03125 - 1.0;
+  const double inside = within(x, 0.0, 8.0) + 0.0, t = inside * inside * 0.03125 - 1.0;
   const double smooth =
       inside * (chebyshev<V, y1_near>(t) + 0.6366197723675814 * log(0.5 * at_least(inside, 1e-300)) *
                                                near_wave<V, j1_near, j1_zeros, j1_zeros_rest>(inside * inside));
@@ -145,21 +150,33 @@ FLAMBEAU_BY_SERIES(special_bessel_y0)
 FLAMBEAU_BY_SERIES(special_bessel_y1)
 FLAMBEAU_BY_SERIES(special_spherical_bessel_j0)
 
+// Beyond the reach of the reduction the phase is the C library's.
+namespace series {
+template <class V, const auto& in_phase, const auto& out_of_phase>
+Waves unbounded_waves(double x, int order) {
+  return waves<V, in_phase, out_of_phase>(x, order, std::sin(x), std::cos(x));
+}
+}  // namespace series
 template <class T>
 Unbounded<T> special_bessel_j0(Unbounded<T> x) {
-  return T(::j0(x.value));
+  if (!is_unbounded(x.value)) return special_bessel_j0(x.value);
+  return T(series::unbounded_waves<T, series::p0, series::q0>(std::fabs(x.value), 0).first);
 }
 template <class T>
 Unbounded<T> special_bessel_j1(Unbounded<T> x) {
-  return T(::j1(x.value));
+  if (!is_unbounded(x.value)) return special_bessel_j1(x.value);
+  const T y = T(series::unbounded_waves<T, series::p1, series::q1>(std::fabs(x.value), 1).first);
+  return x.value < 0 ? -y : y;
 }
 template <class T>
 Unbounded<T> special_bessel_y0(Unbounded<T> x) {
-  return x.value < 0 ? T(NAN) : (x.value == 0 ? -T(INFINITY) : T(::y0(x.value)));
+  if (!is_unbounded(x.value) || x.value < 0) return special_bessel_y0(x.value);
+  return T(series::unbounded_waves<T, series::p0, series::q0>(x.value, 0).second);
 }
 template <class T>
 Unbounded<T> special_bessel_y1(Unbounded<T> x) {
-  return x.value < 0 ? T(NAN) : (x.value == 0 ? -T(INFINITY) : T(::y1(x.value)));
+  if (!is_unbounded(x.value) || x.value < 0) return special_bessel_y1(x.value);
+  return T(series::unbounded_waves<T, series::p1, series::q1>(x.value, 1).second);
 }
 template <class T>
 Unbounded<T> special_spherical_bessel_j0(Unbounded<T> x) {

@@ -1,0 +1,190 @@
+"""The rows as a GPU computes them, element by element, give what the CPU's kernels give.
+
+The headers that NVRTC compiles are compiled here for the host instead, with the host's standard library.
+"""
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import special
+
+import flambeau as fb
+
+COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler")
+
+INCLUDE = Path(fb._core.__file__).parent / "include"  # of the installed headers
+ROWS = {row["name"]: row for row in fb._core.pointwise_rows()}
+FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
+INTEGERS = ["uint8", "int32", "int64", "uint64"]
+FLOATS = ["float32", "float64"]
+COMPLEX = ["complex64", "complex128"]
+
+UNIT = """
+#define FLAMBEAU_FAMILY "flambeau/rows/%s.def"
+#include "flambeau/device/rows.h"
+
+namespace flambeau::device {
+
+template <class Row, class V>
+int values(int64_t n, void* out, const V* const* x) {
+  if constexpr (takes<Row, V>) {
+    auto* to = static_cast<Result<Row, V>*>(out);
+    for (int64_t i = 0; i < n; ++i) {
+      if constexpr (Row::kArity == 1) to[i] = value_of<Row>(x[0][i]);
+      if constexpr (Row::kArity == 2) to[i] = value_of<Row>(x[0][i], x[1][i]);
+      if constexpr (Row::kArity == 3) to[i] = value_of<Row>(x[0][i], x[1][i], x[2][i]);
+    }
+    return int(sizeof(*to));
+  }
+  return 0;
+}
+
+#define TYPE(name, dtype, V) \\
+  extern "C" int name##_##dtype(int64_t n, void* out, const V* const* x) { return values<name##_row, V>(n, out, x); }
+#define TYPES(name)                    \\
+  TYPE(name, uint8, uint8_t)           \\
+  TYPE(name, int32, int32_t)           \\
+  TYPE(name, int64, int64_t)           \\
+  TYPE(name, uint64, uint64_t)         \\
+  TYPE(name, float32, float)           \\
+  TYPE(name, float64, double)          \\
+  TYPE(name, complex64, Complex<float>) \\
+  TYPE(name, complex128, Complex<double>)
+#define UNARY(name, ...) TYPES(name)
+#define BINARY(name, ...) TYPES(name)
+#define TERNARY(name, ...) TYPES(name)
+#include "flambeau/pointwise.def"
+
+}  // namespace flambeau::device
+"""
+
+
+def build(family, folder):
+    """The family's rows as a library of functions over arrays."""
+    source, library = folder / f"{family}.cpp", folder / f"{family}.so"
+    source.write_text(UNIT % family)
+    fused = ["-mfma"] if platform.machine() == "x86_64" and fb._core.instruction_set() != "baseline" else []
+    command = [COMPILER, "-std=c++20", "-O1", "-fwrapv", "-ffp-contract=fast", *fused, "-shared", "-fPIC"]
+    command += ["-DFLAMBEAU_EMULATED", "-DFLAMBEAU_ISA=gpu", f"-I{INCLUDE}", source, "-o", library]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return ctypes.CDLL(str(library))
+
+
+def on_device(library, row, operands, dtype):
+    """The result, in its own dtype; None where the row has no kernel for that of the operands."""
+    call = getattr(library, f"{row['name']}_{dtype}")
+    pointers = (ctypes.c_void_p * len(operands))(*(a.ctypes.data for a in operands))
+    out = np.empty(operands[0].size, np.complex128)  # of the largest element
+    size = call(ctypes.c_int64(operands[0].size), ctypes.c_void_p(out.ctypes.data), pointers)
+    if not size:
+        return None
+    if row["domain"] in ("Comparison", "Logical"):
+        result = np.dtype(bool)
+    elif dtype in COMPLEX and size < np.dtype(dtype).itemsize:
+        result = np.empty(0, dtype).real.dtype
+    else:
+        result = np.dtype(dtype)
+    assert size == result.itemsize
+    return out.view(result)[: operands[0].size]
+
+
+def numbers(dtype, limits):
+    """What to try: a few of every size, zeros, infinities and NaN; the smallest and the largest if asked for."""
+    rng = np.random.default_rng(0)
+    if dtype in INTEGERS:
+        info = np.iinfo(dtype)
+        edges = np.array([0, 1, 2, 3, 5, 7, 31, 63, info.max, info.max - 1, info.min], dtype)
+        return np.concatenate([edges, rng.integers(0 if info.min == 0 else -100, 100, 12).astype(dtype)])
+    info = np.finfo(dtype)
+    edges = [0.0, 1, 0.5, 2, 3, 10, 20, 88.5, 709.5, 1e5, 3e7, 1e15, np.inf]
+    few = np.concatenate([rng.uniform(0, 4, 10), np.exp(rng.uniform(-30, 30, 12))])
+    values = np.concatenate([edges, few, [info.max, info.tiny, info.smallest_subnormal] if limits else []])
+    return np.concatenate([values, -values, [np.nan]]).astype(info.dtype)
+
+
+def grid(row, dtype):
+    """Every combination of the numbers for one or two operands, many for three.
+
+    Where a fused product decides whether a sum overflows or vanishes, kernels may differ: of several operands and of
+    parts the extremes are left out.
+    """
+    arity = row["arity"]
+    values = numbers(dtype, limits=arity == 1 and dtype not in COMPLEX)
+    if dtype in COMPLEX:
+        real, imaginary = (a.ravel() for a in np.meshgrid(values, values))
+        first = real.astype(dtype)
+        first.imag = imaginary
+        first = first[~(np.isinf(first) & (np.isnan(real) | np.isnan(imaginary)))]
+        return [np.roll(first, 1007 * k) for k in range(arity)]
+    if arity < 3:
+        operands = [a.ravel() for a in np.meshgrid(*[values] * arity)]
+    else:
+        operands = list(np.random.default_rng(1).choice(values, (arity, 4000)))
+    if row["name"] == "_binary_cross_entropy":
+        operands[1] = operands[1] % 1  # a probability
+    if dtype in INTEGERS and row["name"] in ("floor_divide", "remainder", "fmod", "_trunc_divide"):
+        operands = [a[operands[1] != 0] for a in operands]
+    return [np.ascontiguousarray(a) for a in operands]
+
+
+def allowed(row, operands, want):
+    """Twice what the row allows, since either may be off by that, in units of the result or of the row's scale."""
+    single, double, scale = row["accuracy"]
+    units = 2 * (single if want.dtype in (np.float32, np.complex64) else double)
+    wide = [a.astype(np.complex128 if a.dtype.kind == "c" else np.float64) for a in operands]
+    size = np.abs(want)
+    if scale:
+        size = np.fmax(size, np.abs(eval(scale, {"np": np, "special": special}, dict(zip("xyz", wide, strict=False)))))
+    if wide[0].dtype.kind == "c":  # of complex numbers rows state nothing
+        units = max(units, 16)
+        if row["name"] == "pow":
+            size = size * (1 + np.abs(wide[1] * np.log(wide[0])))
+    limits = np.finfo(want.dtype)
+    return units * (limits.eps * size + limits.smallest_subnormal)
+
+
+def same(row, operands, got, want):
+    """Where the two agree: in all bits but a NaN's if the row is exact, else within its accuracy."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if want.dtype.kind == "c":  # beside a NaN, and of a complex infinity, signs are not specified
+            parts = same(row, operands, np.abs(got.real), np.abs(want.real))
+            parts &= same(row, operands, np.abs(got.imag), np.abs(want.imag))
+            near = np.abs(got - want) <= allowed(row, operands, want)
+            return near | (got == want) | ((np.isnan(want) | np.isinf(want)) & parts)
+        equal = got == want
+        if want.dtype.kind != "f":
+            return equal
+        equal = (equal & ((want != 0) | (np.signbit(got) == np.signbit(want)))) | (np.isnan(got) & np.isnan(want))
+        return equal | ((np.abs(got - want) <= allowed(row, operands, want)) & np.isfinite(want) & (want != 0))
+
+
+def differences(library, row, dtype):
+    """Where a row's two kernels differ: operands, the device's result, the CPU's; a few of them."""
+    operands = grid(row, dtype)
+    got = on_device(library, row, operands, dtype)
+    assert (got is not None) == row["complex"] or dtype not in COMPLEX
+    if got is None:
+        return []
+    want = fb._core._rows[row["name"]](*map(fb.from_numpy, operands)).numpy()
+    assert got.dtype == want.dtype
+    wrong = np.flatnonzero(~same(row, operands, got, want))
+    return [(row["name"], dtype, [a[i] for a in operands], got[i], want[i]) for i in wrong[:4]]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_values(family, tmp_path):
+    library = build(family, tmp_path)
+    own = [row for row in ROWS.values() if hasattr(library, f"{row['name']}_float32")]
+    assert own
+    dtypes = INTEGERS + FLOATS + COMPLEX
+    assert [found for row in own for dtype in dtypes for found in differences(library, row, dtype)] == []
