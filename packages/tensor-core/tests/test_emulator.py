@@ -92,6 +92,17 @@ FLAMBEAU_KERNEL(asserting, Arguments) { assert(a.n < 0); }
 FLAMBEAU_COOPERATIVE_KERNEL(trapping, Arguments, 64) { if (threadIdx.x == 40) __trap(); }
 FLAMBEAU_KERNEL(writing_null, Arguments) { *(volatile float*)a.out = 1; }
 FLAMBEAU_KERNEL(writing_past_the_end, Arguments) { a.out[a.n] = 1; }
+FLAMBEAU_KERNEL(misaligned, Arguments) { *(float4*)(a.out + a.n) = {}; }
+FLAMBEAU_COOPERATIVE_KERNEL(beyond_an_array, Arguments, 64) {
+  __shared__ volatile float values[32];
+  values[threadIdx.x] = 0;
+}
+FLAMBEAU_KERNEL(shift, Arguments) { a.counts[0] = 1u << a.n; }
+FLAMBEAU_COOPERATIVE_KERNEL(shared_memory_unset, Arguments, 64) {
+  __shared__ unsigned values[64];
+  if (threadIdx.x != 5) values[threadIdx.x] = threadIdx.x;
+  a.counts[threadIdx.x] = values[threadIdx.x];
+}
 
 __constant__ float factor;
 FLAMBEAU_KERNEL(scale, Arguments) { a.out[threadIdx.x] = a.x[threadIdx.x] * factor; }
@@ -282,6 +293,7 @@ def test_a_missing_barrier_shows_in_another_order(machine, image, monkeypatch):
         ("asserting", ASSERT, "a.n < 0"),
         ("trapping", LAUNCH_FAILED, r"thread (40, 0, 0) of block (0, 0, 0): __trap()"),
         ("writing_null", ILLEGAL_ADDRESS, "illegal address"),
+        ("beyond_an_array", ILLEGAL_ADDRESS, "thread (32, 0, 0) of block (0, 0, 0): index beyond the end of an array"),
     ],
 )
 def test_a_failing_kernel_spoils_its_context(machine, module, kernel, error, message):
@@ -300,6 +312,22 @@ def test_writing_past_the_end_of_an_allocation(machine, module):
     assert machine.launch(module, "writing_past_the_end", 1, 1, out=machine.allocate(4), n=1) == 0
     assert machine.cuCtxSynchronize() == ILLEGAL_ADDRESS
     assert b"writing_past_the_end" in machine.emulated_message()
+
+
+@pytest.mark.parametrize(("kernel", "error"), [("misaligned", 716), ("shift", LAUNCH_FAILED)])
+def test_what_the_host_would_let_pass(machine, module, kernel, error):
+    memory = machine.allocate(256)
+    for n in (4, 35):
+        assert machine.launch(module, kernel, 1, 1, out=memory, counts=memory, n=n) == 0
+        assert machine.cuCtxSynchronize() == (0 if n == 4 else error)
+
+
+def test_shared_memory_is_unset(machine, module):
+    counts = machine.allocate(256)
+    for _ in range(2):
+        assert machine.launch(module, "shared_memory_unset", 1, 64, counts=counts) == 0
+        expected = np.where(np.arange(64) == 5, 0xA5A5A5A5, np.arange(64))
+        np.testing.assert_array_equal(machine.to_host(counts, 64, np.uint32), expected)
 
 
 def test_graph(machine, module):

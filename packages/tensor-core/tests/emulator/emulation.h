@@ -32,7 +32,7 @@
 #define __grid_constant__
 #define __restrict__ __restrict
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ static  // one block runs at a time
+#define __shared__ static __thread  // a block runs on one thread of the host, and one block at a time
 #define __constant__ __attribute__((visibility("default")))
 
 extern "C" {
@@ -42,11 +42,33 @@ dim3 blockDim, gridDim;
 const emulated::Services* emulated_services;
 #pragma GCC visibility pop
 
-[[gnu::visibility("hidden"), noreturn]] void __assert_fail(const char* text, const char*, unsigned,
-                                                           const char*) noexcept {
-  emulated_services->fail(710, text);
+// Some of the shared memory, by which the driver finds all of it.
+[[gnu::visibility("default")]] void* emulated_shared_memory() {
+  static __thread char some;
+  return &some;
+}
+
+// What g++ calls for an assertion, and for the mistakes that it looks for (build.py). A GPU stops at a misaligned
+// access where this processor does not, writes where an index beyond an array leads it, and shifts by too much in its
+// own way.
+#pragma GCC visibility push(hidden)
+[[noreturn]] void __assert_fail(const char* text, const char* file, unsigned line, const char*) noexcept {
+  emulated_services->fail(710, text, {file, int(line)});
   __builtin_unreachable();
 }
+[[noreturn]] void __ubsan_handle_type_mismatch_v1_abort(const emulated::Place* place, unsigned long) {
+  emulated_services->fail(716, "misaligned access", *place);
+  __builtin_unreachable();
+}
+[[noreturn]] void __ubsan_handle_out_of_bounds_abort(const emulated::Place* place, unsigned long) {
+  emulated_services->fail(700, "index beyond the end of an array", *place);
+  __builtin_unreachable();
+}
+[[noreturn]] void __ubsan_handle_shift_out_of_bounds_abort(const emulated::Place* place, unsigned long, unsigned long) {
+  emulated_services->fail(719, "shift by a negative number, or by as many bits as there are", *place);
+  __builtin_unreachable();
+}
+#pragma GCC visibility pop
 }
 constexpr int warpSize = emulated::kWarpSize;
 
@@ -135,8 +157,8 @@ inline T __shfl_up_sync(unsigned mask, T value, unsigned lanes, int width = warp
   return emulated::shuffle(mask, value, within >= lanes ? lane - lanes : lane, {file, line});
 }
 
-[[noreturn]] inline void __trap() {
-  emulated_services->fail(719, "__trap()");
+[[noreturn]] inline void __trap(EMULATED_PLACE_PARAMETERS) {
+  emulated_services->fail(719, "__trap()", {file, line});
   __builtin_unreachable();
 }
 inline void __nanosleep(unsigned) { emulated_services->yield(); }

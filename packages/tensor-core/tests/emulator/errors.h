@@ -19,6 +19,7 @@ namespace emulated {
   X(kContextDestroyed, 709, "CUDA_ERROR_CONTEXT_IS_DESTROYED", "context is destroyed")                    \
   X(kAssert, 710, "CUDA_ERROR_ASSERT", "device-side assert triggered")                                    \
   X(kIllegalInstruction, 715, "CUDA_ERROR_ILLEGAL_INSTRUCTION", "an illegal instruction was encountered") \
+  X(kMisalignedAddress, 716, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address")                       \
   X(kLaunchFailed, 719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure")                         \
   X(kNotPermitted, 800, "CUDA_ERROR_NOT_PERMITTED", "operation not permitted")                            \
   X(kNotSupported, 801, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported")                            \

@@ -3,6 +3,8 @@
 #include <setjmp.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -16,6 +18,7 @@ namespace {
 enum class State { kReady, kBarrier, kWarp, kEnded };
 
 struct Thread {
+  uint3 index;
   void* stack_pointer;
   State state;
   Place place;  // where it waits
@@ -34,6 +37,7 @@ struct Launch {
 
 Launch launch;
 std::vector<Thread> threads;
+std::vector<unsigned> turns;       // the order in which the threads take turns
 unsigned current, waiting, ended;  // the thread that runs; how many wait at the barrier, how many have ended
 Place meeting;                     // the barrier that they wait at
 bool in_fiber;
@@ -47,7 +51,7 @@ uint3 coordinates(unsigned long long index, dim3 size) {
 }
 
 std::string name(unsigned thread) {
-  const uint3 c = coordinates(thread, launch.block), b = *launch.variables.block_index;
+  const uint3 c = threads[thread].index, b = *launch.variables.block_index;
   const auto text = [](uint3 v) {
     return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ")";
   };
@@ -66,7 +70,7 @@ std::string name(Place place) {
 
 void switch_away() { emulated_switch(&threads[current].stack_pointer, scheduler); }
 
-bool same(Place a, Place b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
+bool same(Place a, Place b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
 
 void need_fibers(const char* what, Place place) {
   if (!in_fiber)
@@ -93,63 +97,75 @@ unsigned barrier(bool predicate, Place place) {
   return unsigned(self.result);
 }
 
-struct Warp {  // the threads of the current one's
-  unsigned first, lanes;
-  Warp() : first(current / kWarpSize * kWarpSize) {
-    const unsigned left = unsigned(threads.size()) - first;
-    lanes = left < kWarpSize ? left : kWarpSize;
-  }
-  Thread& operator[](unsigned lane) const { return threads[first + lane]; }
-  bool has(unsigned lane, unsigned mask) const { return lane < lanes && (mask >> lane & 1); }
-};
-
 constexpr unsigned long long kUndefined = 0xA5A5A5A5A5A5A5A5;
 
-// Fills the results of the lanes in `mask`, which have all arrived.
-void complete(const Warp& warp, WarpOperation operation, unsigned mask) {
+// A warp, and which of its lanes exist, wait in a warp operation, and have ended, as bits.
+struct Warp {
+  Thread* threads;
+  unsigned lanes, waiting, ended;
+  unsigned first() const;
+  void complete(WarpOperation operation, unsigned mask);
+  bool agree(const Thread& self, unsigned others) const;
+};
+std::vector<Warp> warps;
+
+unsigned Warp::first() const { return unsigned(threads - emulated::threads.data()); }
+
+struct Lanes {  // for (unsigned lane : Lanes{mask})
+  unsigned mask;
+  unsigned operator*() const { return unsigned(std::countr_zero(mask)); }
+  void operator++() { mask &= mask - 1; }
+  bool operator!=(Lanes other) const { return mask != other.mask; }
+  Lanes begin() const { return *this; }
+  Lanes end() const { return {0}; }
+};
+
+// Gives the lanes in `mask`, which have all arrived, their results.
+void Warp::complete(WarpOperation operation, unsigned mask) {
   unsigned votes = 0;
-  for (unsigned lane = 0; lane < warp.lanes; ++lane)
-    if (warp.has(lane, mask) && warp[lane].value) votes |= 1u << lane;
-  for (unsigned lane = 0; lane < warp.lanes; ++lane) {
-    if (!warp.has(lane, mask)) continue;
-    Thread& thread = warp[lane];
+  for (unsigned lane : Lanes{mask}) votes |= unsigned(threads[lane].value != 0) << lane;
+  for (unsigned lane : Lanes{mask}) {
+    Thread& thread = threads[lane];
+    thread.state = State::kReady;
+    thread.result = votes;
     if (operation == WarpOperation::kShuffle) {
-      thread.result = warp.has(thread.source, mask) ? warp[thread.source].value : kUndefined;
+      const bool there = thread.source < kWarpSize && (mask >> thread.source & 1);
+      thread.result = there ? threads[thread.source].value : kUndefined;
     } else if (operation == WarpOperation::kMatch) {
       thread.result = 0;
-      for (unsigned other = 0; other < warp.lanes; ++other)
-        if (warp.has(other, mask) && warp[other].value == thread.value) thread.result |= 1u << other;
-    } else {
-      thread.result = votes;
+      for (unsigned other : Lanes{mask})
+        thread.result |= (unsigned long long)(threads[other].value == thread.value) << other;
     }
-    thread.state = State::kReady;
   }
+  waiting &= ~mask;
+}
+
+// Whether the others, which wait in warp operations, wait in this one: they may be with different lanes first.
+bool Warp::agree(const Thread& self, unsigned others) const {
+  for (unsigned lane : Lanes{others}) {
+    const Thread& other = threads[lane];
+    if (other.mask != self.mask) return false;
+    if (other.operation != self.operation || !same(other.place, self.place))
+      fail(kLaunchFailed, name(current) + " and " + name(first() + lane) + " meet in different warp operations, at " +
+                              name(self.place) + " and " + name(other.place));
+  }
+  return true;
 }
 
 unsigned long long warp_operation(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
                                   Place place) {
   need_fibers("a warp operation", place);
-  const Warp warp;
+  Warp& warp = warps[current / kWarpSize];
   Thread& self = threads[current];
-  const unsigned own = current - warp.first;
-  if (!(mask >> own & 1)) fail(kLaunchFailed, name(current) + " is not in its own mask at " + name(place));
+  const unsigned own = 1u << current % kWarpSize;
+  if (!(mask & own)) fail(kLaunchFailed, name(current) + " is not in its own mask at " + name(place));
+  if (mask & warp.ended) fail(kLaunchFailed, name(current) + " waits at " + name(place) + " for a lane that has ended");
   self.operation = operation, self.mask = mask, self.value = value, self.source = source, self.place = place;
-  bool all = true;
-  for (unsigned lane = 0; lane < warp.lanes; ++lane) {
-    if (lane == own || !warp.has(lane, mask)) continue;
-    const Thread& other = warp[lane];
-    if (other.state == State::kEnded)
-      fail(kLaunchFailed, name(current) + " waits at " + name(place) + " for a lane that has ended");
-    if (other.state != State::kWarp || other.mask != mask) {  // it may be with others first
-      all = false;
-    } else if (other.operation != operation || !same(other.place, place)) {
-      fail(kLaunchFailed, name(current) + " and " + name(warp.first + lane) +
-                              " meet in different warp operations, at " + name(place) + " and " + name(other.place));
-    }
-  }
-  if (all) {
-    complete(warp, operation, mask);
+  const unsigned others = mask & warp.lanes & ~own;
+  if ((warp.waiting & others) == others && warp.agree(self, others)) {
+    warp.complete(operation, mask & warp.lanes);
   } else {
+    warp.waiting |= own;
     self.state = State::kWarp;
     switch_away();
   }
@@ -160,7 +176,9 @@ void yield() {
   if (in_fiber) switch_away();
 }
 
-void fail_with(int error, const char* message) { fail(error, name(current) + ": " + message); }
+void fail_with(int error, const char* message, Place place) {
+  fail(error, name(current) + ": " + message + (place.file ? " at " + name(place) : ""));
+}
 
 // Where each fiber begins.
 void run_thread() {
@@ -168,10 +186,11 @@ void run_thread() {
   if (waiting) fail(kLaunchFailed, name(current) + " ended while others of its block wait at a barrier");
   threads[current].state = State::kEnded;
   ++ended;
-  const Warp warp;
-  for (unsigned lane = 0; lane < warp.lanes; ++lane)
-    if (warp[lane].state == State::kWarp && (warp[lane].mask >> (current - warp.first) & 1))
-      fail(kLaunchFailed, name(current) + " ended, but a lane waits for it at " + name(warp[lane].place));
+  Warp& warp = warps[current / kWarpSize];
+  warp.ended |= 1u << current % kWarpSize;
+  for (unsigned lane : Lanes{warp.waiting})
+    if (warp.threads[lane].mask & warp.ended)
+      fail(kLaunchFailed, name(current) + " ended, but a lane waits for it at " + name(warp.threads[lane].place));
   switch_away();
 }
 
@@ -182,29 +201,32 @@ void run_thread() {
   fail(kLaunchFailed, "a block's threads wait for each other");
 }
 
-void run_cooperative_block(const Order& order) {
+void run_cooperative_block() {
   waiting = ended = 0;
+  char* shared = static_cast<char*>(launch.variables.shared_memory()) - launch.variables.shared_offset;
+  std::memset(shared, 0xA5, launch.variables.shared_bytes);
   for (unsigned i = 0; i < threads.size(); ++i) {
     threads[i].state = State::kReady;
     threads[i].stack_pointer = new_fiber(i, run_thread);
   }
+  for (Warp& warp : warps) warp.waiting = warp.ended = 0;
   while (ended < threads.size()) {
     bool progress = false;
-    for (unsigned i = 0; i < threads.size(); ++i) {
-      current = unsigned(order[i]);
-      if (threads[current].state != State::kReady) continue;
+    for (unsigned i : turns) {
+      if (threads[i].state != State::kReady) continue;
       progress = true;
-      *launch.variables.thread_index = coordinates(current, launch.block);
+      current = i;
+      *launch.variables.thread_index = threads[i].index;
       emulated_switch(&scheduler, threads[current].stack_pointer);
     }
     if (!progress) report_deadlock();
   }
 }
 
-void run_block(const Order& order) {
-  for (unsigned i = 0; i < threads.size(); ++i) {
-    current = unsigned(order[i]);
-    *launch.variables.thread_index = coordinates(current, launch.block);
+void run_block() {
+  for (unsigned i : turns) {
+    current = i;
+    *launch.variables.thread_index = threads[i].index;
     launch.kernel->body(launch.arguments);
   }
 }
@@ -212,12 +234,14 @@ void run_block(const Order& order) {
 void run_grid() {
   const Order blocks((unsigned long long)launch.grid.x * launch.grid.y * launch.grid.z);
   const Order order(threads.size());
+  turns.clear();
+  for (unsigned i = 0; i < threads.size(); ++i) turns.push_back(unsigned(order[i]));
   for (unsigned long long i = 0; i < blocks.size(); ++i) {
     *launch.variables.block_index = coordinates(blocks[i], launch.grid);
     if (in_fiber)
-      run_cooperative_block(order);
+      run_cooperative_block();
     else
-      run_block(order);
+      run_block();
   }
 }
 
@@ -269,6 +293,12 @@ const Services kServices = {barrier, warp_operation, yield, fail_with};
 Failure execute(const Kernel& kernel, const ModuleVariables& variables, const void* arguments, dim3 grid, dim3 block) {
   launch = {&kernel, variables, arguments, grid, block};
   threads.assign(block.x * block.y * block.z, Thread{});
+  for (unsigned i = 0; i < threads.size(); ++i) threads[i].index = coordinates(i, block);
+  warps.clear();
+  for (unsigned i = 0; i < threads.size(); i += kWarpSize) {
+    const size_t lanes = std::min<size_t>(kWarpSize, threads.size() - i);
+    warps.push_back({&threads[i], ~0u >> (kWarpSize - lanes), 0, 0});
+  }
   *variables.block_size = block;
   *variables.grid_size = grid;
   failure = {};

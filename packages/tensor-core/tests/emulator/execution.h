@@ -12,6 +12,9 @@ struct ModuleVariables {
   uint3 *thread_index, *block_index;
   dim3 *block_size, *grid_size;
   const Services** services;
+  // The block of the host's thread-local variables in which shared memory lies: by one address in it.
+  void* (*shared_memory)();
+  size_t shared_offset, shared_bytes;
 };
 
 struct Failure {

@@ -72,13 +72,13 @@ emulated_switch:
 namespace emulated {
 namespace {
 
-constexpr size_t kStackBytes = 256 << 10, kPage = 4096;
+constexpr size_t kStackBytes = 256 << 10, kUntouchable = 4096;
 
 // A page that cannot be touched lies below each stack.
 char* new_stack() {
   void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  mprotect(memory, kPage, PROT_NONE);
+  mprotect(memory, kUntouchable, PROT_NONE);
   return static_cast<char*>(memory);
 }
 

@@ -29,7 +29,7 @@ struct Services {
   unsigned long long (*warp)(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
                              Place place);
   void (*yield)();
-  void (*fail)(int error, const char* message);  // does not return
+  void (*fail)(int error, const char* message, Place place);  // does not return; the place's file may be null
 };
 
 struct Kernel {

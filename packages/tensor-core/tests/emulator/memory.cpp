@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -11,7 +12,8 @@
 namespace emulated {
 namespace {
 
-constexpr size_t kAlignment = 512, kGuard = 256, kPage = 4096;
+constexpr size_t kAlignment = 512, kGuard = 256;
+constexpr size_t kPage = 2 << 20;      // a large one: rights of many small ones are slow to change
 constexpr unsigned char kFill = 0xA5;  // of memory that nobody has written, or that was freed
 
 size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -25,14 +27,17 @@ bool protection() {
 }  // namespace
 
 // More addresses than bytes, so that gaps between allocations do not count.
-DeviceMemory::DeviceMemory(size_t total) : total_(total), reserved_(round_up(4 * total + (64 << 20), kPage)) {
-  const int rights = protection() ? PROT_NONE : PROT_READ | PROT_WRITE;
-  void* region = mmap(nullptr, reserved_, rights, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+DeviceMemory::DeviceMemory(size_t total)
+    : protected_(protection()), total_(total), reserved_(round_up(4 * total + (64 << 20), kPage)) {
+  const int rights = protected_ ? PROT_NONE : PROT_READ | PROT_WRITE;
+  void* region = mmap(nullptr, reserved_ + kPage, rights, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) throw std::bad_alloc();
-  base_ = static_cast<char*>(region);
+  region_ = static_cast<char*>(region);
+  base_ = reinterpret_cast<char*>(round_up(reinterpret_cast<uintptr_t>(region), kPage));
+  madvise(base_, reserved_, MADV_HUGEPAGE);
 }
 
-DeviceMemory::~DeviceMemory() { munmap(base_, reserved_); }
+DeviceMemory::~DeviceMemory() { munmap(region_, reserved_ + kPage); }
 
 size_t DeviceMemory::extent() const {
   if (live_.empty()) return 0;
@@ -41,7 +46,7 @@ size_t DeviceMemory::extent() const {
 }
 
 void DeviceMemory::open() {
-  if (depth_++ || !protection()) return;
+  if (depth_++ || !protected_) return;
   opened_ = extent();
   if (opened_) mprotect(base_, opened_, PROT_READ | PROT_WRITE);
 }

@@ -40,7 +40,8 @@ class DeviceMemory {
   void close();
   size_t extent() const;  // how much of the region may have been handed out
 
-  char* base_;
+  bool protected_;
+  char *region_, *base_;
   size_t total_, reserved_, used_ = 0, opened_ = 0;
   int depth_ = 0;
   std::map<char*, size_t> live_, variables_;

@@ -43,6 +43,22 @@ bool look_up(void* library, const char* name, T*& address) {
   return address != nullptr;
 }
 
+// Where the library's thread-local variables of this thread lie, and their size.
+bool find_shared_memory(void* library, ModuleVariables& variables) {
+  variables.shared_memory = reinterpret_cast<void* (*)()>(dlsym(library, "emulated_shared_memory"));
+  if (!variables.shared_memory) return false;
+  char* some = static_cast<char*>(variables.shared_memory());
+  char* start = nullptr;
+  link_map* map = nullptr;
+  if (dlinfo(library, RTLD_DI_TLS_DATA, &start) != 0 || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return false;
+  const auto* elf = reinterpret_cast<const ElfW(Ehdr)*>(map->l_addr);
+  const auto* segments = reinterpret_cast<const ElfW(Phdr)*>(map->l_addr + elf->e_phoff);
+  for (int i = 0; i < elf->e_phnum; ++i)
+    if (segments[i].p_type == PT_TLS) variables.shared_bytes = segments[i].p_memsz;
+  variables.shared_offset = size_t(some - start);
+  return variables.shared_offset < variables.shared_bytes;
+}
+
 int load(const void* image, std::shared_ptr<Module>& module) {
   const char* folder = std::getenv("TMPDIR");
   std::string path = std::string(folder ? folder : "/tmp") + "/emulated-XXXXXX";
@@ -56,7 +72,7 @@ int load(const void* image, std::shared_ptr<Module>& module) {
   ModuleVariables& variables = module->variables;
   if (!look_up(library, "threadIdx", variables.thread_index) || !look_up(library, "blockIdx", variables.block_index) ||
       !look_up(library, "blockDim", variables.block_size) || !look_up(library, "gridDim", variables.grid_size) ||
-      !look_up(library, "emulated_services", variables.services))
+      !look_up(library, "emulated_services", variables.services) || !find_shared_memory(library, variables))
     return kInvalidImage;
   *variables.services = &kServices;
   return kSuccess;
@@ -152,11 +168,13 @@ EMULATED_API int cuFuncGetAttribute(int* value, int attribute, Function* handle)
       *value = int(function->kernel->threads);
       return kSuccess;
     case 1:
+      *value = int(function->module->variables.shared_bytes);  // of all the module's kernels together
+      return kSuccess;
     case 2:
     case 3:
     case 7:
-      *value = 0;
-      return kSuccess;  // shared, constant, local bytes
+      *value = 0;  // constant, local bytes
+      return kSuccess;
     case 4:
       *value = 32;
       return kSuccess;  // registers

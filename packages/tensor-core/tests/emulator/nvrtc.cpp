@@ -172,10 +172,11 @@ EMULATED_API int nvrtcDestroyProgram(Program** handle) {
 EMULATED_API int nvrtcCompileProgram(Program* handle, int count, const char* const* options) {
   FIND_PROGRAM;
   const TemporaryFolder folder;
-  const auto source = folder.path / "kernel.cpp", library = folder.path / "kernel.so", log = folder.path / "log";
+  const auto source = folder.path / "kernel.cpp", object = folder.path / "kernel.o",
+             library = folder.path / "kernel.so", log = folder.path / "log";
   const char* compiler = std::getenv("CXX");
   // The first options are those of the precompiled prelude (build.py).
-  std::vector<std::string> command = {compiler && *compiler ? compiler : "g++", EMULATED_KERNEL_OPTIONS, "-shared"};
+  std::vector<std::string> command = {compiler && *compiler ? compiler : "g++", EMULATED_KERNEL_OPTIONS, "-c"};
   command.insert(command.end(), {"-include", own_folder() / "emulation.h", "-I" + folder.path.string()});
   if (!translate(count, options, command, program->log)) return kInvalidOption;
   for (const auto& [name, text] : program->headers) {
@@ -183,9 +184,12 @@ EMULATED_API int nvrtcCompileProgram(Program* handle, int count, const char* con
     std::ofstream(folder.path / name) << text;
   }
   std::ofstream(source) << "#line 1 \"" << program->name << "\"\n" << program->source << "\n";
-  command.insert(command.end(), {source, "-o", library});
-  const int status = run_command(command, log);
+  command.insert(command.end(), {source, "-o", object});
+  int status = run_command(command, log);
   program->log = read(log);
+  if (status != 0) return kCompilation;
+  status = run_command({command[0], "-shared", "-Wl,-Bsymbolic", object, "-o", library}, log);
+  program->log += read(log);
   if (status != 0) return kCompilation;
   program->image = make_image(read(library));
   program->ptx = "// emulated\n";
