@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ ILLEGAL_ADDRESS, ASSERT, LAUNCH_FAILED = 700, 710, 719
 COMPILATION, INVALID_OPTION = 6, 5
 
 pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or not shutil.which(os.environ.get("CXX", "g++")),
+    not sys.platform.startswith("linux") or not shutil.which("g++"),
     reason="the emulator needs Linux and g++",
 )
 
@@ -92,6 +93,9 @@ FLAMBEAU_KERNEL(asserting, Arguments) { assert(a.n < 0); }
 FLAMBEAU_COOPERATIVE_KERNEL(trapping, Arguments, 64) { if (threadIdx.x == 40) __trap(); }
 FLAMBEAU_KERNEL(writing_null, Arguments) { *(volatile float*)a.out = 1; }
 FLAMBEAU_KERNEL(writing_past_the_end, Arguments) { a.out[a.n] = 1; }
+FLAMBEAU_KERNEL(without_end, Arguments) {
+  for (volatile int i = 0; i >= 0;) i = threadIdx.x;
+}
 FLAMBEAU_KERNEL(misaligned, Arguments) { *(float4*)(a.out + a.n) = {}; }
 FLAMBEAU_COOPERATIVE_KERNEL(beyond_an_array, Arguments, 64) {
   __shared__ volatile float values[32];
@@ -199,11 +203,11 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory):
+def library():
     spec = importlib.util.spec_from_file_location("build_emulator", HERE / "emulator" / "build.py")
     builder = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(builder)
-    return builder.build(tmp_path_factory.mktemp("emulator"))
+    return builder.build()
 
 
 @pytest.fixture(scope="session")
@@ -322,6 +326,12 @@ def test_what_the_host_would_let_pass(machine, module, kernel, error):
         assert machine.cuCtxSynchronize() == (0 if n == 4 else error)
 
 
+def test_a_kernel_without_end(machine, module, monkeypatch):
+    monkeypatch.setenv("FLAMBEAU_EMULATED_TIMEOUT", "0.1")
+    assert machine.launch(module, "without_end", 1, 64) == 0
+    assert machine.cuCtxSynchronize() == 702
+
+
 def test_shared_memory_is_unset(machine, module):
     counts = machine.allocate(256)
     for _ in range(2):
@@ -421,6 +431,30 @@ def test_deferred_operations_wait_for_what_they_were_told(machine, monkeypatch):
     assert seen[0] == 2
     assert machine.cuMemFreeHost(pinned) == 0
     assert machine.cuMemFreeHost(pinned) == INVALID_VALUE
+
+
+def test_threads(machine, module):
+    context, failures = ctypes.c_void_p(), []
+    assert machine.cuCtxGetCurrent(ctypes.byref(context)) == 0
+
+    def work(number):
+        try:
+            assert machine.cuCtxSetCurrent(context) == 0
+            stream = machine.stream()
+            for _ in range(20):
+                x, out = machine.to_device(np.full(500, number, np.float32), stream), machine.allocate(2000)
+                assert machine.launch(module, "add", 4, 128, stream=stream, x=x, y=x, out=out, n=500) == 0
+                assert (machine.to_host(out, 500) == 2 * number).all()
+                assert machine.cuMemFree_v2(ctypes.c_uint64(x)) == machine.cuMemFree_v2(ctypes.c_uint64(out)) == 0
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
 
 
 def test_memory(machine, monkeypatch):
