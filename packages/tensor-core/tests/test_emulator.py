@@ -300,7 +300,8 @@ def test_a_missing_barrier_shows_in_another_order(machine, image, monkeypatch):
         ("beyond_an_array", ILLEGAL_ADDRESS, "thread (32, 0, 0) of block (0, 0, 0): index beyond the end of an array"),
     ],
 )
-def test_a_failing_kernel_spoils_its_context(machine, module, kernel, error, message):
+def test_a_failing_kernel_spoils_its_context(machine, module, monkeypatch, kernel, error, message):
+    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", "forward")
     assert machine.launch(module, kernel, 2, 64) == 0  # the failure comes after the launch
     assert machine.cuCtxSynchronize() == error
     assert machine.cuCtxSynchronize() == error
@@ -444,6 +445,7 @@ def test_threads(machine, module):
             for _ in range(20):
                 x, out = machine.to_device(np.full(500, number, np.float32), stream), machine.allocate(2000)
                 assert machine.launch(module, "add", 4, 128, stream=stream, x=x, y=x, out=out, n=500) == 0
+                assert machine.cuStreamSynchronize(stream) == 0
                 assert (machine.to_host(out, 500) == 2 * number).all()
                 assert machine.cuMemFree_v2(ctypes.c_uint64(x)) == machine.cuMemFree_v2(ctypes.c_uint64(out)) == 0
         except BaseException as error:
@@ -538,6 +540,7 @@ def test_devices(machine, monkeypatch):
     assert machine.cuDeviceGet(ctypes.byref(value), 2) == 101
     x = numbers(8)
     source, second = machine.to_device(x), ctypes.c_void_p()
+    assert machine.cuCtxSynchronize() == 0
     assert machine.cuDevicePrimaryCtxRetain(ctypes.byref(second), 1) == 0
     assert machine.cuCtxSetCurrent(second) == 0
     target = machine.allocate(32)
