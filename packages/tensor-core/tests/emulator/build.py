@@ -26,11 +26,11 @@ def build(folder=None):
     """The path of libemulatedcuda.so, compiled if there is none of these sources in ``folder`` yet.
 
     Processes may share a folder: the first compiles. By default it is one of the user's among the temporary files.
-    FLAMBEAU_CUDA_DRIVER and FLAMBEAU_NVRTC name the library to flambeau.
+    FLAMBEAU_CUDA_DRIVER and FLAMBEAU_NVRTC name the library to flambeau. It runs what it compiled itself only.
     """
     folder = Path(folder or Path(tempfile.gettempdir()) / f"flambeau-emulator-{os.getuid()}").resolve()
     digest = hashlib.sha256(repr(KERNEL_OPTIONS).encode())
-    for path in sorted(path for path in HERE.iterdir() if path.is_file()):
+    for path in (*sorted(HERE.glob("*.cpp")), *sorted(HERE.glob("*.h")), Path(__file__)):
         digest.update(path.read_bytes())
     folder = folder / digest.hexdigest()[:16]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def compile_into(folder, library):
     driver.write_text("".join(f'#include "{name}.cpp"\n' for name in DRIVER))
     options = ", ".join(f'"{option}"' for option in KERNEL_OPTIONS)
     common = ["g++", "-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", f"-I{HERE}"]
-    common.append(f"-DEMULATED_KERNEL_OPTIONS={options}")
+    common += [f"-DEMULATED_KERNEL_OPTIONS={options}", f'-DEMULATED_BUILD="{folder.name}"']
     objects = {source: str(folder / f"{source.stem}.o") for source in (driver, *OTHERS)}
     commands = [[*common, "-c", str(source), "-o", object] for source, object in objects.items()]
     # A compiler takes the precompiled prelude only with the options that it was made with.
