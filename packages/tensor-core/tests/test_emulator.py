@@ -222,7 +222,7 @@ def machine(library):
     machine = Machine(library)
     machine.start()
     yield machine
-    machine.emulated_restart()
+    Machine(library).emulated_restart()
 
 
 @pytest.fixture
@@ -509,6 +509,17 @@ def test_a_source_that_does_not_compile(machine):
     assert result == INVALID_OPTION and "--gpu-architecture" in log
 
 
+@pytest.mark.parametrize("compiler", ["emulated", "NVIDIA's"])
+def test_vocabulary(machine, compiler):
+    if compiler == "NVIDIA's":
+        found = [path for folder in sys.path for path in Path(folder).glob("nvidia/*/lib/libnvrtc.so.*")]
+        if not found:
+            pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
+        machine.library = ctypes.CDLL(str(found[0]))
+    result, log, _ = machine.compile((HERE / "emulator" / "vocabulary.cu").read_text())
+    assert result == 0, log
+
+
 def test_variables_of_a_module(machine, module):
     address, bytes = ctypes.c_uint64(), ctypes.c_size_t()
     assert machine.cuModuleGetGlobal_v2(ctypes.byref(address), ctypes.byref(bytes), module, b"factor") == 0
@@ -559,6 +570,13 @@ def test_errors_asked_for(machine):
     text = ctypes.c_char_p()
     assert machine.cuGetErrorName(2, ctypes.byref(text)) == 0 and text.value == b"CUDA_ERROR_OUT_OF_MEMORY"
     assert machine.cuGetErrorName(12345, ctypes.byref(text)) == INVALID_VALUE
+
+
+def test_a_forked_process_has_no_device(machine):
+    child = os.fork()
+    if child == 0:
+        os._exit(machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3  # not initialized
 
 
 def test_the_host_cannot_touch_device_memory(library):
