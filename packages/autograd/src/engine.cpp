@@ -13,9 +13,11 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "flambeau/cuda.h"
 #include "node.h"
 
 namespace py = pybind11;
@@ -30,6 +32,22 @@ struct RetainedGradient {
   uint32_t output;
   AutogradMeta* meta;  // of the tensor, if the node still lists it
   Tensor gradient;
+};
+
+// Note [Devices]: what becomes of a gradient is made where it is.
+class Placed {
+ public:
+  Placed(const Tensor* gradients, size_t count, const Node& node) {
+    const Tensor* first = std::find_if(gradients, gradients + count, [](const Tensor& g) { return g.defined(); });
+    if (first == gradients + count) return;
+    if (FLAMBEAU_LIKELY((first->device() == DeviceType::Cpu) & (OnDevice::current() == DeviceType::Cpu))) return;
+    device_.emplace(first->device(), node.name());
+    call_.emplace();
+  }
+
+ private:
+  std::optional<OnDevice> device_;
+  std::optional<cuda::Call> call_;
 };
 
 struct Run {
@@ -137,6 +155,7 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
     slot = std::move(g);
     return;
   }
+  const Placed placed(&g, 1, *node);
   const bool owned = !recording_enabled() && slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 &&
                      slot.is_contiguous() && !slot.impl()->base;
   if (!owned) {
@@ -309,6 +328,7 @@ void Run::step(Node* node) {
 }
 
 void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
+  const Placed placed(gradients.data(), gradients.size(), *node);
   call_tensor_hooks(node, gradients);
   retain(node, gradients);
   if (selective) {
@@ -356,6 +376,7 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
 }
 
 void Run::accumulate(Node* leaf, const Tensor& gradient) {
+  const Placed placed(&gradient, 1, *leaf);
   leaf->apply(&gradient, nullptr, nullptr);
   if (!leaf->hooks) return;
   for (const Callback& c : HeldCallbacks(leaf->hooks->post)) call_node_hook(c.function, nullptr, 0, &gradient, 1);
@@ -366,6 +387,7 @@ void Run::finish() {
   for (RetainedGradient& r : retained) {
     const auto& listed = r.node->hooks->retained;
     if (std::find(listed.begin(), listed.end(), std::pair(r.output, r.meta)) == listed.end()) continue;
+    const Placed placed(&r.gradient, 1, *r.node);
     r.meta->grad = r.meta->grad.defined() ? add(r.meta->grad, r.gradient) : std::move(r.gradient);
   }
   for (auto& [leaf, gradient] : accumulations) {
@@ -438,8 +460,8 @@ void find_needed(Run& run, const std::vector<Edge>& starts) {
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options) {
   const uint8_t forward = recording_modes() & modes::kTangents;
   const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
-  const bool on_meta = !roots.empty() && roots[0].gradient.defined() && roots[0].gradient.is_meta();
-  const OnDevice scope(on_meta ? DeviceType::Meta : OnDevice::current(), on_meta ? "backward" : nullptr);
+  const bool given = !roots.empty() && roots[0].gradient.defined();
+  const OnDevice scope(given ? roots[0].gradient.device() : OnDevice::current());
   Run run(options);
   for (const Root& root : roots) run.starts.push_back(root.edge);
   if (!options.inputs.empty()) {

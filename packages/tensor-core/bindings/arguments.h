@@ -257,14 +257,16 @@ struct From<MemoryFormat> {
   }
 };
 struct Placement {  // a device argument
-  std::optional<DeviceType> given;
-  DeviceType of_fresh() const;  // what is made of nothing: on the default device unless one is given
-  DeviceType like(const Tensor& t) const { return given.value_or(t.device()); }
+  std::optional<Device> given;
+  Device of_fresh() const;  // what is made of nothing: on the default device unless one is given
+  Device like(const Tensor& t) const { return given.value_or(t.device()); }
 };
 template <>
 struct From<Placement> {
   static Placement get(const Call& call, PyObject* o);
 };
+// The GPU that an argument names: a device, its text, a number, or None for the current one.
+Device gpu_of(const char* function, PyObject* o);
 template <>
 struct From<Generator*> {
   static Generator* get(const Call& call, PyObject* o);

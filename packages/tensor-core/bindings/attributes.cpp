@@ -70,6 +70,7 @@ FLAMBEAU_GET(dtype, Py_NewRef(dtype_object(t.dtype())))
 FLAMBEAU_GET(device, Py_NewRef(device_object(t.device())))
 FLAMBEAU_GET(is_cpu, PyBool_FromLong(t.device() == DeviceType::Cpu))
 FLAMBEAU_GET(none, Py_NewRef(Py_None))
+FLAMBEAU_GET(is_cuda, PyBool_FromLong(t.is_cuda()))
 FLAMBEAU_GET(is_meta, PyBool_FromLong(t.is_meta()))
 FLAMBEAU_GET(layout, Py_NewRef(strided_layout()))
 FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
@@ -217,7 +218,9 @@ int asked_to_set(PyObject* self, PyObject* value, void* name) {
 }  // namespace
 
 PyObject* to_list(const Tensor& given) {
-  const Tensor t = alias(given);  // what the garbage collector runs in between may give the tensor other memory
+  const Tensor t = given.is_cuda()
+                       ? to(detach(given), DeviceType::Cpu)
+                       : alias(given);  // what the garbage collector runs in between may give the tensor other memory
   return dispatch_all(t.dtype(), [&](auto tag) {
     const auto* data = t.data<typename decltype(tag)::type>();
     return t.dim() ? list_from(t, data, 0) : number(data);
@@ -254,7 +257,7 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("itemsize", get_itemsize, nullptr, "Bytes of an element."),
     FLAMBEAU_ATTRIBUTE("nbytes", get_nbytes, nullptr, "Bytes of all elements."),
     FLAMBEAU_ATTRIBUTE("is_cpu", get_is_cpu, nullptr, "Whether the memory is the processor's."),
-    FLAMBEAU_ATTRIBUTE("is_cuda", get_false, nullptr, "Whether the memory is a GPU's."),
+    FLAMBEAU_ATTRIBUTE("is_cuda", get_is_cuda, nullptr, "Whether the memory is a GPU's."),
     FLAMBEAU_ATTRIBUTE("is_ipu", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_maia", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_mtia", get_false, nullptr, "Always False."),

@@ -32,6 +32,7 @@ void bind_conversion();        // bind_conversion.cpp: copies in another dtype o
 void bind_construction();      // bind_construction.cpp
 void bind_random();            // bind_random.cpp
 void bind_interop();           // interop.cpp
+void bind_cuda();              // bind_cuda.cpp: what flambeau.cuda is made of
 void bind_autograd();          // bind_autograd.cpp
 void bind_autocast();          // autocast.cpp
 void bind_python_operators();  // python_operators.cpp: those written in Python
@@ -43,6 +44,7 @@ PyObject* describe_rows();
 
 // What a starred parameter collected: tensors given one by one, or as one sequence (bind_parts.cpp).
 Tensors given_tensors(const char* function, PyObject* given);
+PyObject* out_of_memory_error();   // flambeau.OutOfMemoryError; borrowed
 PyObject* linear_algebra_error();  // flambeau.linalg.LinAlgError; borrowed
 
 // A function of flambeau.linalg. flambeau itself has others of many of their names: _core calls this one linalg_<name>.

@@ -17,7 +17,7 @@ namespace {
 
 // What is made of data gets its values first, then its device.
 Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
-  const DeviceType device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
+  const Device device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
   const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
   return to(tensor_from_data(data, dtype), device);
 }
@@ -30,7 +30,7 @@ PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement&
     return out.same(own) ? Py_NewRef(data) : wrap_tensor(out);
   }
   if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, place));
-  const DeviceType device = place.of_fresh();
+  const Device device = place.of_fresh();
   const OnDevice scope(DeviceType::Cpu);
   const Tensor t = tensor_from_buffer(data, false);
   return wrap_tensor(to(to(t, dtype.value_or(t.dtype())), device));
@@ -63,7 +63,7 @@ void bind_conversions() {
       "A tensor over the memory of a tensor, an array or another exporter of the buffer protocol, else a copy.\n\n"
       "copy=True always copies, copy=False raises ValueError where a copy is needed.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place, std::optional<bool> copy, bool grad) {
-        const DeviceType device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
+        const Device device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
         const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
         const bool shared = is_tensor(data) || PyObject_CheckBuffer(data);
         require<ValueError>(shared || copy.value_or(true),

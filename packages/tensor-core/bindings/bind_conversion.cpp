@@ -10,7 +10,7 @@ constexpr const char* kName = "to";
 // What the positional arguments of to() say: (dtype | other | [device, [dtype]], non_blocking, copy).
 struct Wanted {
   std::optional<Dtype> dtype;
-  std::optional<DeviceType> device;
+  std::optional<Device> device;
   bool copy = false;
 };
 
@@ -48,7 +48,7 @@ Wanted read_positional(PyObject* packed) {
 }
 
 // The tensor itself where device, dtype and order of memory are right, unless a copy is asked for.
-PyObject* converted(Self self, DeviceType device, Dtype dtype, bool copy, std::optional<MemoryFormat> format) {
+PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optional<MemoryFormat> format) {
   const Tensor &own = tensor_of(self), t = to(own, device);
   const OnDevice scope(device);
   const bool in_order = !format || *format == MemoryFormat::Preserve || is_contiguous(t, *format);
@@ -96,20 +96,22 @@ void bind_conversion() {
         require<TypeError>(!(wanted.dtype && dtype), "to() got multiple values for argument 'dtype'");
         require<TypeError>(!(wanted.device && place.given), "to() got multiple values for argument 'device'");
         const Tensor& own = tensor_of(self);
-        const DeviceType device = wanted.device.value_or(place.like(own));
+        const Device device = wanted.device.value_or(place.like(own));
         return converted(self, device, dtype.value_or(wanted.dtype.value_or(own.dtype())), copy || wanted.copy, format);
       });
   def("type_as(input, other)", kMethod | kAnyDevice, "The tensor converted to other's dtype, on its device.",
       [](Self self, const Tensor& other) { return converted(self, other.device(), other.dtype(), false, {}); });
-  def("cpu(input, memory_format=None)", kMethod,
-      "The tensor itself where it is on the CPU; NotImplementedError for a meta tensor, which has nothing to copy.",
+  def("cpu(input, memory_format=None)", kMethod | kAnyDevice,
+      "The tensor on the CPU: itself where it is there. NotImplementedError for a meta tensor, which has nothing to "
+      "copy. Gradient: copied back.",
       [](Self self, std::optional<MemoryFormat> format) {
         return converted(self, DeviceType::Cpu, tensor_of(self).dtype(), false, format);
       });
-  def("cuda(input, device=None, non_blocking=False, memory_format=None)", kMethod,
-      "Raises NotImplementedError: tensors live on the CPU.",
-      [](const Tensor&, PyObject*, bool, std::optional<MemoryFormat>) -> PyObject* {
-        detail::raise<NotImplementedError>("cuda(): tensors live on the CPU; there is no CUDA backend");
+  def("cuda(input, device=None, non_blocking=False, memory_format=None)", kMethod | kAnyDevice,
+      "The tensor on a GPU, the current one unless another is named: itself where it is there.\n\nRaises RuntimeError, "
+      "saying what is missing, where CUDA is not available. Gradient: copied back.",
+      [](Self self, PyObject* device, bool, std::optional<MemoryFormat> format) {
+        return converted(self, gpu_of("cuda", device), tensor_of(self).dtype(), false, format);
       });
   bind_as<Dtype::float32>("float");
   bind_as<Dtype::float64>("double");

@@ -115,8 +115,9 @@ void bind_queries() {
   def("element_size(input)", kMethod, "Bytes of an element.", [](const Tensor& t) { return item_size(t.dtype()); });
   def("storage_offset(input)", kMethod, "Where the first element lies in the storage, in elements.",
       [](const Tensor& t) { return t.offset(); });
-  def("data_ptr(input)", kMethod, "The address of the first element.",
-      [](const Tensor& t) { return t.is_meta() ? 0 : int64_t(reinterpret_cast<intptr_t>(t.bytes())); });
+  def("data_ptr(input)", kMethod, "The address of the first element.", [](const Tensor& t) {
+    return t.is_meta() ? 0 : int64_t(reinterpret_cast<intptr_t>(t.is_cuda() ? t.device_bytes() : t.bytes()));
+  });
   def("is_floating_point(input)", kBoth, "Whether the dtype is a floating one.",
       [](const Tensor& t) { return is_floating(t.dtype()); });
   def("is_nonzero(input)", kBoth, "Whether the single element is not 0.",
@@ -125,7 +126,8 @@ void bind_queries() {
       [](const Tensor& t, const Tensor& o) { return t.shape() == o.shape(); });
   def("is_set_to(input, tensor)", kMethod, "Whether both are the same view of the same memory.",
       [](const Tensor& t, const Tensor& o) {
-        return t.bytes() == o.bytes() && t.shape() == o.shape() && t.strides() == o.strides();
+        return t.impl()->storage == o.impl()->storage && t.offset() == o.offset() && t.shape() == o.shape() &&
+               t.strides() == o.strides();
       });
   def("item(input)", kMethod, "The single element as a Python number.",
       [](const Tensor& t) { return scalar_object(read_item(t)); });

@@ -1,9 +1,10 @@
-// Devices. Tensors live on the CPU or, without memory, on meta; the others can be named, so that programs that ask for
-// one get an answer.
+// Devices. Tensors live on the CPU, on a GPU or, without memory, on meta; the others can be named, so that programs
+// that ask for one get an answer.
 #include <algorithm>
 #include <string>
 
 #include "arguments.h"
+#include "flambeau/cuda.h"
 #include "tensor_type.h"
 
 namespace flambeau::python {
@@ -13,6 +14,7 @@ namespace {
 constexpr std::string_view kTypes[] = {"cpu", "cuda", "mps", "xpu", "xla", "meta"};
 
 constexpr int kNoIndex = -1;
+constexpr uint8_t kCuda = 1;  // in kTypes
 
 struct DeviceObject {
   PyObject_HEAD uint8_t type;  // of kTypes
@@ -63,7 +65,12 @@ PyObject* make_device(PyTypeObject* type, Named named) {
   return o;
 }
 
-// device("cuda:0"), device("cuda", 0), device(another)
+int gpu_number(int64_t number) {
+  require(number >= 0 && number < 128, "Device index must lie between 0 and 127, got ", number);
+  return int(number);
+}
+
+// device("cuda:0"), device("cuda", 0), device(0), device(another)
 PyObject* construct_device(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     static const char* names[] = {"type", "index", nullptr};
@@ -76,17 +83,15 @@ PyObject* construct_device(PyTypeObject* type, PyObject* args, PyObject* kwargs)
     if (given && is_device(given) && index == Py_None)
       return make_device(type, {device_of(given).type, device_of(given).index});
     require<TypeError>(given, "device() missing 1 required positional arguments: \"type\"");
-    if (PyLong_Check(given) && !PyBool_Check(given))
-      detail::raise<Error>("device(", From<int64_t>::get({"device", &parameters[0], 0}, given),
-                           "): a number names a GPU, and there is no backend for one");
+    if (PyLong_Check(given) && !PyBool_Check(given) && index == Py_None)
+      return make_device(type, {kCuda, gpu_number(From<int64_t>::get({"device", &parameters[0], 0}, given))});
     if (!PyUnicode_Check(given)) wrong_argument({"device", &parameters[0], 0}, "str or flambeau.device", given);
     Named named = parse(text_of(given));
     if (index == Py_None) return make_device(type, named);
     require(named.index == kNoIndex,
             "type (string) must not include an index because index was passed explicitly: ", text_of(given));
     const int64_t number = From<int64_t>::get({"device", &parameters[1], 1}, index);
-    require(number >= 0 && number < 1000, "Device index must lie between 0 and 999, got ", number);
-    named.index = int(number);
+    named.index = gpu_number(number);
     return make_device(type, named);
   });
 }
@@ -119,18 +124,18 @@ PyObject* device_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(N)"
 
 // Where this thread makes tensors of nothing: the last one counts. The first is what set_default_device set, the others
 // are contexts that were entered.
-thread_local std::vector<DeviceType> default_devices{DeviceType::Cpu};
+thread_local std::vector<Device> default_devices{Device()};
 
-DeviceType device_type_of(const char* function, PyObject* o) {
+Device device_given_as(const char* function, PyObject* o) {
   static const Parameter parameter{PyUnicode_InternFromString("device")};
-  return From<Placement>::get({function, &parameter, 0}, o).given.value_or(DeviceType::Cpu);
+  return From<Placement>::get({function, &parameter, 0}, o).given.value_or(Device());
 }
 
 PyObject* device_meta = nullptr;
 
 PyObject* enter_device(PyObject* self, PyObject*) {
   return guarded<PyObject*>(nullptr, [&] {
-    default_devices.push_back(device_type_of("device.__enter__", self));
+    default_devices.push_back(device_given_as("device.__enter__", self));
     return Py_NewRef(self);
   });
 }
@@ -160,7 +165,12 @@ PyType_Spec device_spec = {"flambeau.device", sizeof(DeviceObject), 0, Py_TPFLAG
 
 }  // namespace
 
-PyObject* device_object(DeviceType device) { return device == DeviceType::Meta ? device_meta : device_cpu; }
+PyObject* device_object(Device device) {
+  if (device.type != DeviceType::Cuda) return device == DeviceType::Meta ? device_meta : device_cpu;
+  static std::vector<PyObject*> gpus;  // one object each
+  while (int(gpus.size()) <= device.index) gpus.push_back(make_device(device_class, {kCuda, int(gpus.size())}));
+  return gpus[size_t(device.index)];
+}
 
 void bind_device(PyObject* module) {
   device_class = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&device_spec)));
@@ -168,27 +178,42 @@ void bind_device(PyObject* module) {
   device_cpu = make_device(device_class, {0});
   device_meta = make_device(device_class, {std::size(kTypes) - 1});
   def("_set_default_device(device)", kPrivate, "Where this thread makes tensors of nothing; the CPU for None.",
-      [](PyObject* device) { default_devices.front() = device_type_of("set_default_device", device); });
+      [](PyObject* device) { default_devices.front() = device_given_as("set_default_device", device); });
   def("_get_default_device()", kPrivate, "Where this thread makes tensors of nothing.",
       [] { return Py_NewRef(device_object(default_devices.back())); });
 }
 
+namespace {
+// RuntimeError, with what is missing, where there is no such GPU.
+Device gpu(int index) {
+  if (index == kNoIndex) index = cuda::current_device();
+  cuda::properties(index);
+  return {DeviceType::Cuda, index};
+}
+}  // namespace
+
 Placement From<Placement>::get(const Call& call, PyObject* o) {
   if (o == Py_None) return {};
   if (o == device_cpu) return {DeviceType::Cpu};
-  if (PyLong_Check(o) && !PyBool_Check(o))
-    detail::raise<Error>(call.function, "(): the device ", From<int64_t>::get(call, o),
-                         " would be a GPU, and there is no backend for one");
+  if (PyLong_Check(o) && !PyBool_Check(o)) return {gpu(gpu_number(From<int64_t>::get(call, o)))};
   if (!PyUnicode_Check(o) && !is_device(o)) wrong_argument(call, "flambeau.device or str", o);
-  const uint8_t type = is_device(o) ? device_of(o).type : parse(text_of(o)).type;
+  const Named named = is_device(o) ? Named{device_of(o).type, device_of(o).index} : parse(text_of(o));
+  if (named.type == kCuda) return {gpu(named.index)};
   for (const DeviceType known : {DeviceType::Cpu, DeviceType::Meta})
-    if (kTypes[type] == name(known)) return {known};
-  detail::raise<NotImplementedError>("tensors live on the CPU, or on meta: the device '",
-                                     is_device(o) ? text_of_device(device_of(o)) : std::string(text_of(o)),
-                                     "' is not supported");
+    if (kTypes[named.type] == name(known)) return {known};
+  detail::raise<NotImplementedError>("tensors live on the CPU, on NVIDIA's GPUs (cuda), or on meta: the device '",
+                                     kTypes[named.type], "' is not supported");
 }
 
-DeviceType Placement::of_fresh() const {
+Device gpu_of(const char* function, PyObject* o) {
+  if (o == Py_None) return gpu(kNoIndex);
+  static const Parameter parameter{PyUnicode_InternFromString("device")};
+  const Device device = *From<Placement>::get({function, &parameter, 0}, o).given;
+  require<ValueError>(device == DeviceType::Cuda, function, "(): expected a CUDA device, got ", device);
+  return device;
+}
+
+Device Placement::of_fresh() const {
   if (given) return *given;
   return OnDevice::current() == DeviceType::Cpu ? default_devices.back() : OnDevice::current();
 }

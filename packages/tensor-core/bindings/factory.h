@@ -7,11 +7,11 @@ namespace flambeau::python {
 
 // Where a constructor makes its result: beside the tensor that it is a method of, if it is one.
 template <class... Args>
-DeviceType device_of(const Placement& place, const Tensor& t, const Args&...) {
+Device device_of(const Placement& place, const Tensor& t, const Args&...) {
   return place.like(t);
 }
 template <class... Args>
-DeviceType device_of(const Placement& place, const Args&...) {
+Device device_of(const Placement& place, const Args&...) {
   return place.of_fresh();
 }
 

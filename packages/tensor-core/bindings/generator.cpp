@@ -49,7 +49,7 @@ void restore(Generator& g, const py::object& state) {
 Generator on_cpu(const py::object& device) {
   static const Parameter parameter{PyUnicode_InternFromString("device")};
   const Placement place = From<Placement>::get({"Generator", &parameter, 0}, device.ptr());
-  require<NotImplementedError>(place.given.value_or(DeviceType::Cpu) == DeviceType::Cpu,
+  require<NotImplementedError>(place.given.value_or(Device()) == DeviceType::Cpu,
                                "Generator(): random numbers come from the CPU; the meta device has no values");
   return Generator();
 }

@@ -5,6 +5,7 @@
 
 #include "autocast.h"
 #include "bind.h"
+#include "flambeau/cuda.h"
 
 namespace flambeau::python {
 
@@ -12,7 +13,8 @@ std::atomic<int> interceptions{0};
 
 namespace {
 
-std::atomic<int> meta_tensors{0};           // storages on meta
+std::atomic<int> foreign_storages{0};       // elsewhere than on the CPU
+thread_local bool let_through = false;      // the next call has its device's scope
 thread_local int running_maps = 0;          // how many levels of vmap the code that runs now is inside of
 thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
 PyObject* placeholder_handler = nullptr;    // handler(callable, arguments, out)
@@ -128,26 +130,39 @@ bool concerns_maps(PyObject* callable) {
   return false;
 }
 
-// Note [Meta]
-bool any_on_meta(PyObject* const* args, size_t count) {
-  bool found = false;
-  for_each(args, count, [&](PyObject* o) { found |= is_tensor(o) && tensor_of(o).is_meta(); });
+// Note [Devices]: of the first argument that is not on the CPU.
+Device device_among(PyObject* const* args, size_t count) {
+  Device found;
+  for_each(args, count, [&](PyObject* o) {
+    if (found == DeviceType::Cpu && is_tensor(o)) found = tensor_of(o).device();
+  });
   return found;
 }
 
-PyObject* call_on_meta(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+void check_together(PyObject* o, Device device) {
+  if (!is_tensor(o) || tensor_of(o).device() == device || tensor_of(o).dim() == 0) return;
+  const Device other = tensor_of(o).device();
+  if (device == DeviceType::Meta || other == DeviceType::Meta)
+    detail::raise<Error>("Tensor on device ", other, " is not on the expected device ", device, "!");
+  detail::raise<Error>("Expected all tensors to be on the same device, but found at least two devices, ", device,
+                       " and ", other, "! .to(device) moves a tensor");
+}
+
+PyObject* call_elsewhere(Device device, PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const char* name = nullptr;
   if (Py_TYPE(callable) == operator_type) {
     const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
     name = b.name.c_str();
     if (!(b.flags & kAnyDevice))
-      for_each(args, count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0), [](PyObject* o) {
-        require(!is_tensor(o) || tensor_of(o).is_meta() || tensor_of(o).dim() == 0,
-                "Tensor on device cpu is not on the expected device meta!");
-      });
+      for_each(args, count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0),
+               [device](PyObject* o) { check_together(o, device); });
   }
-  const OnDevice scope(DeviceType::Meta, name);
-  return PyObject_Vectorcall(callable, args, count, kwnames);
+  const OnDevice scope(device, name);
+  const cuda::Call call;
+  let_through = true;
+  PyObject* result = PyObject_Vectorcall(callable, args, count, kwnames);
+  let_through = false;
+  return result;
 }
 
 // What autocast wants of a call; nothing of one that writes its result somewhere.
@@ -178,10 +193,12 @@ bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObjec
       result = ask_handler(callable, args, count, kwnames);
       return true;
     }
-    if (meta_tensors.load(std::memory_order_relaxed) && OnDevice::current() != DeviceType::Meta &&
-        any_on_meta(args, all)) {
-      result = call_on_meta(callable, args, count, kwnames);
-      return true;
+    if (foreign_storages.load(std::memory_order_relaxed) && !std::exchange(let_through, false)) {
+      const Device device = device_among(args, all);
+      if (device.type != DeviceType::Cpu) {
+        result = call_elsewhere(device, callable, args, count, kwnames);
+        return true;
+      }
     }
     const int policy = policy_of(callable, kwnames);
     if (policy) result = call_autocast(callable, policy, args, count, kwnames);
@@ -373,7 +390,7 @@ void note_subclass(PyObject* type) {
 }
 
 void bind_interception(PyObject* module) {
-  meta_storages_changed = [](int by) { interceptions += by, meta_tensors += by; };
+  foreign_storages_changed = [](int by) { interceptions += by, foreign_storages += by; };
   disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
   PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();

@@ -7,7 +7,7 @@
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
 //     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
 //     vmap has registered answers for it.
-//   - A call with a meta tensor among its arguments makes what it makes on meta. Note [Meta]
+//   - A call with a tensor of another device than the CPU among its arguments makes what it makes there. Note [Devices]
 //   - Autocast calls the operator again with other tensors. Note [Autocast]
 // No operator computes on a placeholder by mistake: is_tensor() denies it, and the type's own slots, which see it as
 // self, ask here first. Where none is in use, all this costs is reading one word.
@@ -20,8 +20,8 @@
 
 namespace flambeau::python {
 
-// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders and meta tensors that
-// live, threads in autocast.
+// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders that live and tensors of
+// other devices than the CPU, threads in autocast.
 extern std::atomic<int> interceptions;
 
 // If somebody else answers for callable(*args), true; `result` is the answer, null where an exception is set.

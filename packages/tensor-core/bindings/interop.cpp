@@ -95,8 +95,9 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     }
     const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
     const bool writable = t.storage().writable();
-    if (t.is_meta()) {
-      PyErr_SetString(PyExc_BufferError, "a tensor on the meta device has no memory to share");
+    if (t.device().type != DeviceType::Cpu) {
+      PyErr_SetString(PyExc_BufferError, t.is_meta() ? "a tensor on the meta device has no memory to share"
+                                                     : "the tensor's memory is a GPU's; .cpu() copies it to the host");
       throw PythonError();
     }
     if (wants_write && !writable) {
@@ -335,9 +336,9 @@ PyObject* to_numpy(const Tensor& t, bool force) {
     const Object numpy(checked(PyImport_ImportModule("numpy")));
     asarray = checked(PyObject_GetAttrString(numpy.get(), "asarray"));
   }
-  require<TypeError>(!t.is_meta(),
-                     "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
-                     "memory first.");
+  if (force && t.is_cuda()) return to_numpy(to(detach(t), DeviceType::Cpu), true);
+  require<TypeError>(t.device() == DeviceType::Cpu, "can't convert ", t.device(),
+                     " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
   require(force || !t.requires_grad(),
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
@@ -400,7 +401,7 @@ void bind_interop() {
   def("from_dlpack(ext_tensor, *, device=None, copy=None)", kFunction,
       "A tensor over the memory of any object with __dlpack__, or a DLPack capsule; without a copy unless copy=True.",
       [](PyObject* source, Placement place, std::optional<bool> copy) {
-        const Tensor t = to(import_dlpack(source), place.given.value_or(DeviceType::Cpu));
+        const Tensor t = to(import_dlpack(source), place.given.value_or(Device()));
         return copy.value_or(false) && !t.is_meta() ? clone(t) : t;
       });
   def("to_dlpack(input)", kFunction, "A DLPack capsule of the tensor, for libraries from before __dlpack__.",

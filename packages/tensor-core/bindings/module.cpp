@@ -22,6 +22,7 @@ PyObject* error_type(const std::exception& e) {
   if (dynamic_cast<const IndexError*>(&e)) return PyExc_IndexError;
   if (dynamic_cast<const NotImplementedError*>(&e)) return PyExc_NotImplementedError;
   if (dynamic_cast<const linalg::LinAlgError*>(&e)) return linear_algebra_error();
+  if (dynamic_cast<const OutOfMemoryError*>(&e)) return out_of_memory_error();
   return PyExc_RuntimeError;
 }
 
@@ -126,6 +127,7 @@ PYBIND11_MODULE(_core, m) {
   create_tensor_type();
   create_grad_modes(m.ptr());
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(tensor_type));
+  m.attr("OutOfMemoryError") = py::reinterpret_borrow<py::object>(out_of_memory_error());
   m.attr("_LinAlgError") = py::reinterpret_borrow<py::object>(linear_algebra_error());
   bind_device(m.ptr());
   bind_generator(m);
@@ -157,6 +159,7 @@ PYBIND11_MODULE(_core, m) {
   bind_construction();
   bind_random();
   bind_interop();
+  bind_cuda();
   bind_autograd();
   bind_autocast();
   bind_python_operators();

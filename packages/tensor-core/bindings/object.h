@@ -33,7 +33,7 @@ extern PyTypeObject* memory_format_type;
 extern PyTypeObject* dtype_type;
 extern PyTypeObject* size_type;
 extern PyObject* device_cpu;
-PyObject* device_object(DeviceType device);  // borrowed
+PyObject* device_object(Device device);  // borrowed
 
 extern PyTypeObject* placeholder_type;  // null until vmap is used. Note [Interception]
 inline bool is_tensor(PyObject* o) {

@@ -25,6 +25,10 @@ class FLAMBEAU_API IndexError : public Error {
  public:
   using Error::Error;
 };
+class FLAMBEAU_API OutOfMemoryError : public Error {  // flambeau.OutOfMemoryError, a RuntimeError: of a GPU
+ public:
+  using Error::Error;
+};
 class FLAMBEAU_API NotImplementedError : public Error {
  public:
   using Error::Error;

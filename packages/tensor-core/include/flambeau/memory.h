@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <utility>
 
 #include "flambeau/macros.h"
@@ -68,40 +69,63 @@ class Ref {  // an intrusive reference: T has retain() and release()
 
 // Where memory is.
 //
-// Note [Meta]
-// A tensor on the meta device has a shape, strides and a dtype, and no memory: an operator gives the shape and dtype of
-// its result, and computes nothing. Fresh memory is made on the device that the thread is set to (OnDevice), which a
-// call from Python with a meta tensor among its arguments sets for its duration; so an operator needs no word about it
-// but where it reaches for elements: there it returns what it has made if that is on meta. One that has no such line
-// raises NotImplementedError, because the pointer of a meta storage is not given out.
-enum class DeviceType : uint8_t { Cpu, Meta };
-FLAMBEAU_API const char* name(DeviceType device);
+// Note [Devices]
+// Fresh memory is made on the device that the thread is set to (OnDevice), which a call from Python with a tensor of
+// another device than the CPU among its arguments sets for its duration. So an operator needs no word about devices but
+// where it reaches for elements.
+//
+// A tensor on meta has a shape, strides and a dtype, and no memory: an operator gives the shape and dtype of its
+// result, and computes nothing. Where it would reach for elements it returns what it has made; one that has no such
+// line raises NotImplementedError, because the pointer of a meta storage is not given out.
+//
+// A CUDA storage has its memory on a GPU. What an operator has a kernel there for is done there (cuda::takes in
+// cuda.h); one that asks for the host's pointer instead gets it: the contents move to the host, and move back when they
+// are next needed on the GPU. Note [Two memories] in src/cuda/storage.cpp
+enum class DeviceType : uint8_t { Cpu, Cuda, Meta };
+FLAMBEAU_API const char* name(DeviceType type);
+
+struct Device {
+  DeviceType type = DeviceType::Cpu;
+  int8_t index = 0;  // which GPU; 0 of other types
+
+  constexpr Device() = default;
+  constexpr Device(DeviceType type, int index = 0) : type(type), index(int8_t(index)) {}
+  friend constexpr bool operator==(Device a, Device b) { return a.type == b.type && a.index == b.index; }
+  friend constexpr bool operator==(Device a, DeviceType type) { return a.type == type; }
+};
+FLAMBEAU_API std::ostream& operator<<(std::ostream& out, Device device);  // cpu, cuda:0, meta
 
 class FLAMBEAU_API OnDevice {  // where this thread makes memory, for a scope
  public:
-  // `operation` is what an error calls the one that reached for elements of a meta tensor.
-  explicit OnDevice(DeviceType device, const char* operation = nullptr);
+  // `operation` is what errors call the one that is at work.
+  explicit OnDevice(Device device, const char* operation = nullptr);
   ~OnDevice();
   OnDevice(const OnDevice&) = delete;
-  static DeviceType current();
+  static Device current();
+  static const char* operation();  // never null
 
  private:
-  DeviceType former_;
+  Device former_;
   const char* former_operation_;
 };
-// Told of every meta storage that is made (1) or gone (-1); null until somebody wants to know.
-FLAMBEAU_API extern void (*meta_storages_changed)(int by);
+// Told of every storage that is made (1) or gone (-1) elsewhere than on the CPU; null until somebody wants to know.
+FLAMBEAU_API extern void (*foreign_storages_changed)(int by);
 
 // Inference mode of this thread: memory made while it is on never takes part in a graph, and counts no changes.
 FLAMBEAU_API bool inference_mode();
 FLAMBEAU_API void set_inference_mode(bool enabled);
+
+namespace cuda {
+struct StreamHandle;
+}
 
 // A block of memory shared by the tensors that view it. The header and the data it owns are one allocation.
 class FLAMBEAU_API Storage {
  public:
   static Ref<Storage> create(size_t bytes);  // on the device that the thread is set to
   // Memory owned by somebody else; `deleter(context)` runs when the last view is gone.
-  static Ref<Storage> wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable = true);
+  static Ref<Storage> wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable = true,
+                           Device device = {});
   // Memory that another process shares through a descriptor (shared_descriptor there); it is duplicated.
   static Ref<Storage> map_shared(int descriptor, size_t bytes);
 
@@ -110,14 +134,20 @@ class FLAMBEAU_API Storage {
   void share();
   int shared_descriptor() const;  // -1: the memory is this process's own
 
-  void* data() const {
-    if (FLAMBEAU_UNLIKELY(device_ != DeviceType::Cpu)) refuse_access();
+  void* data() const {  // for the host
+    if (FLAMBEAU_UNLIKELY(device_.type != DeviceType::Cpu)) return reach();
+    return data_;
+  }
+  void* device_data() const {  // of a CUDA storage: for its GPU
+    if (FLAMBEAU_UNLIKELY(!on_device_)) move_to_device();
     return data_;
   }
   size_t bytes() const { return bytes_; }
-  DeviceType device() const { return device_; }
+  Device device() const { return device_; }
   bool writable() const { return writable_; }
-  bool inference() const { return inference_; }  // made in inference mode
+  bool inference() const { return inference_; }          // made in inference mode
+  void record_stream(cuda::StreamHandle* stream) const;  // cuda::record_stream
+
   // Counts in-place changes; see Note [Versions] in autograd.h.
   uint32_t version() const { return version_; }
   void bump_version() { ++version_; }
@@ -130,20 +160,28 @@ class FLAMBEAU_API Storage {
 
  private:
   Storage() = default;
-  static Ref<Storage> create_meta(size_t bytes);
-  [[noreturn, gnu::cold]] static void refuse_access();
+  static Ref<Storage> create_elsewhere(size_t bytes);
+  [[gnu::cold]] void* reach() const;  // where the storage is not the host's
+  void allocate_on_device();
+  void move_to_device() const;
+  void* move_to_host() const;
+  void drop_host() const;
   void destroy();
+  void destroy_on_device();
 
   ReferenceCount count_;
   uint32_t version_ = 0;
-  void* data_ = nullptr;
+  mutable void* data_ = nullptr;
   size_t bytes_ = 0;
   size_t own_bytes_ = 0;  // behind the header
   void (*deleter_)(void*) = nullptr;
   void* context_ = nullptr;
   bool writable_ = true;
   bool inference_ = inference_mode();
-  DeviceType device_ = DeviceType::Cpu;
+  Device device_;
+  mutable bool on_device_ = false;  // of a CUDA storage: where its contents are; on neither side before the first use
+  mutable bool on_host_ = false;
+  mutable void* host_ = nullptr;
 };
 
 }  // namespace flambeau

@@ -63,8 +63,8 @@ FLAMBEAU_API Tensor complex(const Tensor& real, const Tensor& imag);
 FLAMBEAU_API Tensor polar(const Tensor& abs, const Tensor& angle);
 
 // Copies and conversions (operators/copy.cpp)
-FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);        // t itself if it has that dtype
-FLAMBEAU_API Tensor to(const Tensor& t, DeviceType device);  // t itself if it is there
+FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype);    // t itself if it has that dtype
+FLAMBEAU_API Tensor to(const Tensor& t, Device device);  // t itself if it is there
 FLAMBEAU_API Tensor clone(const Tensor& t);
 FLAMBEAU_API Tensor contiguous(const Tensor& t);
 FLAMBEAU_API Tensor detach(const Tensor& t);

@@ -80,11 +80,15 @@ class Tensor {
   // What an operator does with it may have to be recorded.
   bool tracked() const { return (impl_->requires_grad | impl_->dual) || (impl_->base && (requires_grad() || dual())); }
   Storage& storage() const { return *impl_->storage; }
-  DeviceType device() const { return impl_->storage->device(); }
-  bool is_meta() const { return device() == DeviceType::Meta; }
+  Device device() const { return impl_->storage->device(); }
+  bool is_meta() const { return device().type == DeviceType::Meta; }
+  bool is_cuda() const { return device().type == DeviceType::Cuda; }
   int64_t offset() const { return impl_->offset; }
 
   char* bytes() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * item_size(impl_->dtype); }
+  char* device_bytes() const {  // of a CUDA tensor: on its GPU
+    return static_cast<char*>(impl_->storage->device_data()) + impl_->offset * item_size(impl_->dtype);
+  }
   template <class T>
   T* data() const {
     return reinterpret_cast<T*>(bytes());

@@ -1,6 +1,7 @@
 // The pointwise operators: promotion, derivatives, recording, in-place and out= forms.
 #include "flambeau/pointwise.h"
 
+#include "cuda/operators.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
 #include "kernels/table.h"
@@ -156,7 +157,7 @@ Shape shape_of(const PointwiseRow& row, const Operand* operands) {
 }
 
 void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
-  if (is_inexact(in) || (divisor.tensor && divisor.tensor->is_meta())) return;
+  if (is_inexact(in) || (divisor.tensor && divisor.tensor->device().type != DeviceType::Cpu)) return;
   const bool zero = divisor.tensor ? item(any(eq(*divisor.tensor, 0), {}, false)).truth() : !divisor.scalar.truth();
   require(!zero, "ZeroDivisionError: ", row.name, " of integers by zero");
 }
@@ -224,7 +225,10 @@ struct PointwiseDerivative {
       }
     const Dtype in = dtype_of(compute_type(type));
     Tensor out = empty(shape, type);
-    run_kernel(kernel, out, in, read, count, in);
+    if (cuda::takes(out))
+      cuda::pointwise(op, i, out, in, read, count, in);
+    else
+      run_kernel(kernel, out, in, read, count, in);
     return out;
   }
 };
@@ -299,6 +303,7 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
     safe[k] = operands[k];
     safe[k].tensor = without_overlap(operands[k].tensor, target, copies[k]);
   }
+  if (cuda::takes(target)) return cuda::pointwise(op, cuda::kValue, target, types.from, safe, arity, types.in);
   run_kernel(kernel_of(op, types.in), target, types.from, safe, arity, types.in);
 }
 
@@ -349,7 +354,10 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
     return *out;
   }
   const Tensor result = new_result(row, operands, types.out);
-  run_kernel(kernel_of(op, types.in), result, types.from, operands, row.arity, types.in);
+  if (cuda::takes(result))
+    cuda::pointwise(op, cuda::kValue, result, types.from, operands, row.arity, types.in);
+  else
+    run_kernel(kernel_of(op, types.in), result, types.from, operands, row.arity, types.in);
   if (recorded) record_pointwise(op, operands, operands, result, Recording::kFresh);
   return result;
 }

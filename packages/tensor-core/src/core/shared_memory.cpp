@@ -49,6 +49,8 @@ void map(SharedBlock& block, size_t bytes) {
 
 void Storage::share() {
   if (shared_descriptor() >= 0) return;
+  require<NotImplementedError>(device_ == DeviceType::Cpu, "share_memory_(): the memory of a tensor on ", device_,
+                               " cannot be shared with other processes; move it to the CPU first");
   auto block = std::make_unique<SharedBlock>();
   block->descriptor = memfd_create("flambeau", MFD_CLOEXEC);
   if (block->descriptor < 0) fail("memfd_create", bytes_, errno);

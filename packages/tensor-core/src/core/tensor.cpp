@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "cuda/operators.h"
 #include "flambeau/autograd.h"
 #include "flambeau/operators.h"
 
@@ -164,6 +165,7 @@ Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape()
 
 Scalar item(const Tensor& t) {
   require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
+  if (cuda::takes(t)) return cuda::item(t);
   return dispatch_all(t.dtype(), [&](auto tag) -> Scalar {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool>)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cuda/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/strided_copy.h"
 
@@ -24,6 +25,7 @@ constexpr const char kNoData[] = "Cannot copy out of meta tensor; no data!";
 void copy_values(const Tensor& destination, const Tensor& source) {
   if (destination.numel() == 0 || destination.is_meta()) return;
   require<NotImplementedError>(!source.is_meta(), kNoData);
+  if (FLAMBEAU_UNLIKELY(destination.is_cuda() | source.is_cuda()) && cuda::copy(destination, source)) return;
   if (may_overlap(destination, source)) {
     if (destination.offset() == source.offset() && destination.strides() == source.strides() &&
         destination.dtype() == source.dtype() && destination.shape() == source.shape())
@@ -73,18 +75,22 @@ Tensor fill_(const Tensor& self, Scalar value) {
   require(fits(value, self.dtype()), "value ", value, " cannot be converted to type ", self.dtype(),
           " without overflow");
   begin_inplace(self, "fill_");
-  if (!self.is_meta()) fill_values(self, value);
+  if (cuda::takes(self))
+    cuda::fill(self, value);
+  else if (!self.is_meta())
+    fill_values(self, value);
   forget_history(self, "Fill");
   return self;
 }
 
-Tensor to(const Tensor& t, DeviceType device) {
+Tensor to(const Tensor& t, Device device) {
   if (t.device() == device) return t;
-  require<NotImplementedError>(device == DeviceType::Meta, kNoData);
+  require<NotImplementedError>(!t.is_meta(), kNoData);
   const OnDevice scope(device);
   const Tensor out = empty_strided(t.shape(), strides_like(t, MemoryFormat::Preserve), t.dtype());
+  copy_values(out, t);
   if (is_inexact(t.dtype()) && recording(t))
-    record("ToCopy", out, {&t}, {}, [](const Context& c) { c.set(0, to(c.gradient(), DeviceType::Cpu)); });
+    record("ToCopy", out, {&t}, {}, [from = t.device()](const Context& c) { c.set(0, to(c.gradient(), from)); });
   return out;
 }
 
@@ -130,9 +136,9 @@ bool is_dense(const Tensor& t) {
 void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
   if (!read.defined() || !may_overlap(written, read) || read.numel() == 0) return;
   if (!is_dense(written) || !is_dense(read)) return;
-  const char *first = written.bytes(), *second = read.bytes();
-  const char *end = first + written.numel() * item_size(written.dtype()),
-             *other_end = second + read.numel() * item_size(read.dtype());
+  const int64_t first = written.offset() * item_size(written.dtype()), second = read.offset() * item_size(read.dtype()),
+                end = first + written.numel() * item_size(written.dtype()),
+                other_end = second + read.numel() * item_size(read.dtype());
   const bool same = first == second && end == other_end && written.strides() == read.strides();
   require(end <= second || other_end <= first || (partly && same),
           "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "

@@ -48,7 +48,7 @@ Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lo
   require(columns >= 0, name, ": col must be non-negative, got ", columns);
   require(category(dtype) == Category::Integer && item_size(dtype) >= 4, "\"", name, "\" not implemented for '", dtype,
           "'");
-  const DeviceType device = OnDevice::current();
+  const Device device = OnDevice::current();
   const OnDevice cpu(DeviceType::Cpu);  // how many there are says the mask
   const Tensor whole = ones({rows, columns}, Dtype::bool_);
   return to(to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype), device);

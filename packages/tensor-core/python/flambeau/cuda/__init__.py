@@ -10,6 +10,7 @@ import importlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from flambeau import _core
 from flambeau._core import Tensor
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ _NO_GPU = "flambeau.cuda.{name} needs a GPU, and flambeau has no CUDA backend ye
 
 
 def is_available() -> bool:
-    """Whether tensors can live on a GPU: False."""
-    return False
+    """Whether tensors can live on a GPU."""
+    return _core._cuda_device_count() > 0
 
 
 def is_initialized() -> bool:
@@ -39,8 +40,8 @@ def is_tf32_supported() -> bool:
 
 
 def device_count() -> int:
-    """The number of GPUs that can be used: 0."""
-    return 0
+    """The number of GPUs that can be used."""
+    return _core._cuda_device_count()
 
 
 def get_arch_list() -> list[str]:

@@ -1,0 +1,69 @@
+// GPUs: which there are, their streams, their memory, and which calls they serve. Nothing here needs CUDA to build;
+// where there is no driver, device_count() is 0 and obstacle() says why.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "flambeau/tensor.h"
+
+namespace flambeau::cuda {
+
+struct Properties {
+  std::string name;
+  size_t total_memory = 0;
+  int major = 0, minor = 0, multiprocessors = 0, threads_per_multiprocessor = 0, shared_memory_per_block = 0,
+      l2_cache = 0, warp_size = 32, registers_per_multiprocessor = 0, integrated = 0;
+  std::array<unsigned char, 16> uuid{};
+};
+
+FLAMBEAU_API bool is_available();
+FLAMBEAU_API int device_count();
+FLAMBEAU_API const std::string& obstacle();  // why there is no GPU, in a sentence; empty where there is one
+FLAMBEAU_API int current_device();           // of this thread
+FLAMBEAU_API void set_device(int device);
+FLAMBEAU_API const Properties& properties(int device);
+
+// Work that is done in its order, beside that of other streams.
+FLAMBEAU_API StreamHandle* current_stream(int device);  // of this thread; null: the default stream
+FLAMBEAU_API void set_stream(int device, StreamHandle* stream);
+FLAMBEAU_API StreamHandle* create_stream(int device, int priority);
+FLAMBEAU_API void destroy_stream(int device, StreamHandle* stream);
+// Waits for the work so far, then raises what kernels have reported meanwhile (report.h).
+FLAMBEAU_API void synchronize(int device);
+FLAMBEAU_API void synchronize(int device, StreamHandle* stream);
+
+struct MemoryStatistics {
+  size_t allocated, reserved, peak_allocated, peak_reserved;  // bytes
+  size_t largest_free;                                        // of what is reserved
+  int64_t allocations, frees, segments, retries, out_of_memory;
+};
+FLAMBEAU_API MemoryStatistics memory_statistics(int device);
+FLAMBEAU_API void reset_peak_memory(int device);
+FLAMBEAU_API void release_cached_memory();  // gives what is reserved and not in use back to the driver
+FLAMBEAU_API std::pair<size_t, size_t> free_and_total_memory(int device);
+// The storage is also used by another stream: its memory is not reused before that stream has come to here.
+FLAMBEAU_API void record_stream(const Storage& storage, StreamHandle* stream);
+
+// The running call, for its duration. Note [Two memories]
+class FLAMBEAU_API Call {
+ public:
+  Call();
+  ~Call();
+  Call(const Call&) = delete;
+
+ private:
+  bool formerly_on_host_;
+};
+// Whether the running call has gone over to the host, since it reached for elements there.
+FLAMBEAU_API bool on_host();
+// Whether what is done to a tensor is to be done by a kernel of its GPU.
+inline bool takes(const Tensor& t) { return FLAMBEAU_UNLIKELY(t.is_cuda()) && !on_host(); }
+// How often calls have gone over to the host, by the operator's name.
+FLAMBEAU_API std::vector<std::pair<std::string, int64_t>> host_calls();
+FLAMBEAU_API void forget_host_calls();
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,34 @@
+// What a pointwise kernel is told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+namespace flambeau::cuda {
+
+inline constexpr int kPointers = 6;  // the output, and what a derivative reads: grad, three operands, the result
+inline constexpr int kLoopDims = 12;
+
+// n / divisor for n < 2**31, by a multiplication (Granlund, Montgomery 1994): the high word of n * multiplier, plus n,
+// shifted.
+struct Divider {
+  uint32_t divisor = 1, multiplier = 0, shift = 0;
+
+  Divider() = default;
+  explicit Divider(uint32_t d) : divisor(d) {
+    while (shift < 31 && (uint32_t(1) << shift) < d) ++shift;
+    multiplier = uint32_t(((uint64_t(1) << 32) * ((uint64_t(1) << shift) - d)) / d + 1);
+  }
+  uint32_t quotient(uint32_t n) const { return uint32_t((((uint64_t(n) * multiplier) >> 32) + n) >> shift); }
+};
+
+struct PointwiseArguments {
+  int64_t count;
+  char* pointers[kPointers];     // [0]: the output's
+  double numbers[kPointers][2];  // operands that are numbers: real and imaginary part, or the bits of an integer
+  // For tensors that do not lie side by side: dimensions from the innermost, strides in bytes.
+  int dims;
+  Divider sizes[kLoopDims];
+  int64_t strides[kPointers][kLoopDims];
+};
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,261 @@
+// Note [Stream order]
+#include "cuda/allocator.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "cuda/devices.h"
+#include "flambeau/errors.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+struct BySize {
+  using is_transparent = void;
+  bool operator()(const Block* a, const Block* b) const {
+    return a->size != b->size ? a->size < b->size : a->address < b->address;
+  }
+  bool operator()(const Block* a, size_t size) const { return a->size < size; }
+};
+
+struct Pool {  // what is free for one stream
+  std::set<Block*, BySize> small, large;
+  std::set<Block*, BySize>& of(bool is_small) { return is_small ? small : large; }
+};
+
+struct Pending {  // given back, but used by other streams that have not come so far
+  Block* block;
+  std::vector<EventHandle*> events;
+};
+
+struct Megabytes {
+  size_t bytes;
+  friend std::ostream& operator<<(std::ostream& out, Megabytes m) {
+    return out << std::fixed << std::setprecision(1) << double(m.bytes) / (1 << 20) << " MiB";
+  }
+};
+
+class Allocator {
+ public:
+  explicit Allocator(int device) : device_(device) {}
+
+  Block* allocate(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const Driver& d = activate(device_);
+    require(bytes <= size_t(1) << 60, "CUDA out of memory. Tried to allocate ", bytes, " bytes");
+    collect_pending(d, false);
+    const size_t size = rounded_request(bytes);
+    const bool small = size <= kSmallBlock;
+    StreamHandle* stream = current_stream(device_);
+    Block* block = take_free(size, small, stream);
+    if (!block) block = take_segment(d, size, small, stream);
+    if (!block) refuse(d, bytes);
+    cut(block, size);
+    block->used = true;
+    count(allocated_, peak_allocated_, block->size);
+    ++statistics_.allocations;
+    return block;
+  }
+
+  void free(Block* block) {
+    const std::lock_guard lock(mutex_);
+    allocated_ -= block->size;
+    ++statistics_.frees;
+    if (block->other_streams.empty()) return give_back(block);
+    const Driver& d = activate(device_);
+    Pending pending{block, {}};
+    for (StreamHandle* stream : block->other_streams) {
+      EventHandle* event = nullptr;
+      check(d.cuEventCreate(&event, kNoTiming), "creating an event");
+      check(d.cuEventRecord(event, stream), "recording an event");
+      pending.events.push_back(event);
+    }
+    block->other_streams.clear();
+    pending_.push_back(std::move(pending));
+  }
+
+  void release() {
+    const std::lock_guard lock(mutex_);
+    const Driver& d = activate(device_);
+    collect_pending(d, true);
+    release_segments(d);
+  }
+
+  MemoryStatistics statistics() {
+    const std::lock_guard lock(mutex_);
+    MemoryStatistics out = statistics_;
+    out.allocated = allocated_, out.reserved = reserved_;
+    out.peak_allocated = peak_allocated_, out.peak_reserved = peak_reserved_;
+    for (auto& [stream, pool] : pools_)
+      for (const auto* blocks : {&pool.small, &pool.large})
+        if (!blocks->empty()) out.largest_free = std::max(out.largest_free, (*blocks->rbegin())->size);
+    return out;
+  }
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    peak_allocated_ = allocated_, peak_reserved_ = reserved_;
+  }
+  void use(Block* block, StreamHandle* stream) {
+    const std::lock_guard lock(mutex_);
+    auto& streams = block->other_streams;
+    if (stream != block->stream && std::find(streams.begin(), streams.end(), stream) == streams.end())
+      streams.push_back(stream);
+  }
+
+ private:
+  static constexpr unsigned kNoTiming = 2;
+
+  static void count(size_t& total, size_t& peak, size_t bytes) {
+    total += bytes;
+    peak = std::max(peak, total);
+  }
+
+  Block* take_free(size_t size, bool small, StreamHandle* stream) {
+    auto& blocks = pools_[stream].of(small);
+    const auto found = blocks.lower_bound(size);
+    if (found == blocks.end()) return nullptr;
+    Block* block = *found;
+    blocks.erase(found);
+    return block;
+  }
+
+  Block* take_segment(const Driver& d, size_t size, bool small, StreamHandle* stream) {
+    const size_t bytes = segment_size(size);
+    DevicePointer address = 0;
+    int code = d.cuMemAlloc_v2(&address, bytes);
+    if (code == code::kOutOfMemory) {  // what is cached may be in the way
+      ++statistics_.retries;
+      collect_pending(d, true);
+      release_segments(d);
+      code = d.cuMemAlloc_v2(&address, bytes);
+    }
+    if (code == code::kOutOfMemory) return nullptr;
+    check(code, "allocating memory");
+    count(reserved_, peak_reserved_, bytes);
+    ++statistics_.segments;
+    return new Block{address, bytes, stream, device_, small};
+  }
+
+  // Leaves `size` of a block and gives the rest back, where the rest can serve anybody.
+  void cut(Block* block, size_t size) {
+    const size_t rest = block->size - size;
+    if (rest < (block->small ? kBlockUnit : kSmallBlock)) return;
+    Block* tail = new Block{block->address + size, rest, block->stream, device_, block->small};
+    tail->before = block, tail->after = block->after;
+    if (tail->after) tail->after->before = tail;
+    block->after = tail;
+    block->size = size;
+    pools_[block->stream].of(block->small).insert(tail);
+  }
+
+  void give_back(Block* block) {
+    auto& blocks = pools_[block->stream].of(block->small);
+    block->used = false;
+    if (Block* b = block->before; b && !b->used) {
+      blocks.erase(b);
+      block = absorb(b);
+    }
+    if (Block* a = block->after; a && !a->used) {
+      blocks.erase(a);
+      absorb(block);
+    }
+    blocks.insert(block);
+  }
+  static Block* absorb(Block* block) {  // the block after it
+    Block* gone = block->after;
+    block->size += gone->size;
+    block->after = gone->after;
+    if (block->after) block->after->before = block;
+    delete gone;
+    return block;
+  }
+
+  void collect_pending(const Driver& d, bool wait) {
+    std::erase_if(pending_, [&](Pending& p) {
+      for (EventHandle* event : p.events) {
+        if (wait) check(d.cuEventSynchronize(event), "waiting for an event");
+        const int code = d.cuEventQuery(event);
+        if (code == code::kNotReady) return false;
+        check(code, "asking for an event");
+      }
+      for (EventHandle* event : p.events) check(d.cuEventDestroy_v2(event), "ending an event");
+      give_back(p.block);
+      return true;
+    });
+  }
+
+  void release_segments(const Driver& d) {
+    for (auto& [stream, pool] : pools_)
+      for (auto* blocks : {&pool.small, &pool.large})
+        std::erase_if(*blocks, [&](Block* block) {
+          if (block->before || block->after) return false;
+          check(d.cuMemFree_v2(block->address), "giving memory back");
+          reserved_ -= block->size;
+          --statistics_.segments;
+          delete block;
+          return true;
+        });
+  }
+
+  [[noreturn]] void refuse(const Driver& d, size_t bytes) {
+    ++statistics_.out_of_memory;
+    size_t free = 0, total = 0, largest = 0;
+    d.cuMemGetInfo_v2(&free, &total);
+    for (auto& [stream, pool] : pools_)
+      for (const auto* blocks : {&pool.small, &pool.large})
+        if (!blocks->empty()) largest = std::max(largest, (*blocks->rbegin())->size);
+    detail::raise<OutOfMemoryError>(
+        "CUDA out of memory. Tried to allocate ", Megabytes{bytes}, ". GPU ", device_, " has a total capacity of ",
+        Megabytes{total}, " of which ", Megabytes{free}, " is free. Tensors hold ", Megabytes{allocated_}, "; another ",
+        Megabytes{reserved_ - allocated_}, " is reserved and not in use, in pieces of at most ", Megabytes{largest},
+        ". Smaller batches, flambeau.no_grad() where no gradient is needed, and del of what is no "
+        "longer used take less.");
+  }
+
+  const int device_;
+  std::mutex mutex_;
+  std::map<StreamHandle*, Pool> pools_;
+  std::vector<Pending> pending_;
+  size_t allocated_ = 0, reserved_ = 0, peak_allocated_ = 0, peak_reserved_ = 0;
+  MemoryStatistics statistics_{};
+};
+
+Allocator& allocator(int device) {
+  static std::mutex mutex;
+  static Allocator* all[kMaxDevices] = {};  // never destroyed: memory may be given back during exit
+  const std::lock_guard lock(mutex);
+  if (!all[device]) all[device] = new Allocator(device);
+  return *all[device];
+}
+
+}  // namespace
+
+Block* allocate_block(int device, size_t bytes) { return allocator(device).allocate(bytes); }
+void free_block(Block* block) noexcept try {
+  allocator(block->device).free(block);
+} catch (const Error&) {  // the process ends, was forked, or its GPU has failed: the memory is gone with it
+}
+
+MemoryStatistics memory_statistics(int device) {
+  check_device(device);
+  return allocator(device).statistics();
+}
+void reset_peak_memory(int device) {
+  check_device(device);
+  allocator(device).reset_peak();
+}
+void release_cached_memory() {
+  for (int device = 0; device < device_count(); ++device) allocator(device).release();
+}
+std::pair<size_t, size_t> free_and_total_memory(int device) {
+  size_t free = 0, total = 0;
+  check(activate(device).cuMemGetInfo_v2(&free, &total), "asking for free memory");
+  return {free, total};
+}
+void use_block(Block* block, StreamHandle* stream) { allocator(block->device).use(block, stream); }
+
+}  // namespace flambeau::cuda

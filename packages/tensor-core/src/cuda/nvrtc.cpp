@@ -1,0 +1,83 @@
+#include "cuda/nvrtc.h"
+
+#include "cuda/library.h"
+#include "flambeau/errors.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+struct ProgramHandle;
+
+#define FLAMBEAU_NVRTC_FUNCTIONS(X)                                                                               \
+  X(nvrtcGetNumSupportedArchs, (int*))                                                                            \
+  X(nvrtcGetSupportedArchs, (int*))                                                                               \
+  X(nvrtcCreateProgram, (ProgramHandle**, const char*, const char*, int, const char* const*, const char* const*)) \
+  X(nvrtcCompileProgram, (ProgramHandle*, int, const char* const*))                                               \
+  X(nvrtcGetProgramLogSize, (ProgramHandle*, size_t*))                                                            \
+  X(nvrtcGetProgramLog, (ProgramHandle*, char*))                                                                  \
+  X(nvrtcGetCUBINSize, (ProgramHandle*, size_t*))                                                                 \
+  X(nvrtcGetCUBIN, (ProgramHandle*, char*))                                                                       \
+  X(nvrtcGetPTXSize, (ProgramHandle*, size_t*))                                                                   \
+  X(nvrtcGetPTX, (ProgramHandle*, char*))                                                                         \
+  X(nvrtcDestroyProgram, (ProgramHandle**))
+
+struct Nvrtc {
+#define FLAMBEAU_DECLARE(name, parameters) int(*name) parameters = nullptr;
+  FLAMBEAU_NVRTC_FUNCTIONS(FLAMBEAU_DECLARE)
+#undef FLAMBEAU_DECLARE
+  std::vector<int> architectures;
+
+  Nvrtc() {
+    std::string tried;
+    void* library = open_library("FLAMBEAU_NVRTC", {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}, tried);
+    require(library, "NVRTC, which compiles flambeau's kernels for the GPU, was not found (looked for ", tried,
+            "); pip install nvidia-cuda-nvrtc, or flambeau-tensor-core[cuda]");
+#define FLAMBEAU_LOAD(name, parameters)                                    \
+  name = reinterpret_cast<int(*) parameters>(find_symbol(library, #name)); \
+  require(name, "NVRTC is too old: it lacks " #name "; pip install nvidia-cuda-nvrtc");
+    FLAMBEAU_NVRTC_FUNCTIONS(FLAMBEAU_LOAD)
+#undef FLAMBEAU_LOAD
+    int count = 0;
+    nvrtcGetNumSupportedArchs(&count);
+    architectures.resize(size_t(count));
+    nvrtcGetSupportedArchs(architectures.data());
+  }
+};
+const Nvrtc& nvrtc() {
+  static const Nvrtc* once = new Nvrtc;
+  return *once;
+}
+
+// size, then contents: how NVRTC gives every text.
+template <class Size, class Get>
+std::string text_of(ProgramHandle* program, Size size, Get get) {
+  size_t bytes = 0;
+  if (size(program, &bytes) != 0) return {};
+  std::string out(bytes, '\0');
+  return get(program, out.data()) == 0 ? out : std::string();
+}
+
+}  // namespace
+
+const std::vector<int>& compilable_architectures() { return nvrtc().architectures; }
+
+Compilation compile(const std::string& name, const std::string& source, const std::vector<std::string>& options,
+                    bool to_binary) {
+  const Nvrtc& n = nvrtc();
+  ProgramHandle* program = nullptr;
+  require(n.nvrtcCreateProgram(&program, source.c_str(), name.c_str(), 0, nullptr, nullptr) == 0,
+          "NVRTC could not begin to compile ", name);
+  std::vector<const char*> texts;
+  for (const std::string& option : options) texts.push_back(option.c_str());
+  Compilation out;
+  out.succeeded = n.nvrtcCompileProgram(program, int(texts.size()), texts.data()) == 0;
+  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog);
+  if (out.succeeded)
+    out.code = to_binary ? text_of(program, n.nvrtcGetCUBINSize, n.nvrtcGetCUBIN)
+                         : text_of(program, n.nvrtcGetPTXSize, n.nvrtcGetPTX);
+  n.nvrtcDestroyProgram(&program);
+  return out;
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,19 @@
+// NVRTC, NVIDIA's compiler at run time, opened when it is first needed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace flambeau::cuda {
+
+struct Compilation {
+  bool succeeded;
+  std::string code, log;
+};
+// RuntimeError that says what to install where there is no NVRTC.
+Compilation compile(const std::string& name, const std::string& source, const std::vector<std::string>& options,
+                    bool to_binary);
+// The architectures that it knows, ascending: 75 is sm_75.
+const std::vector<int>& compilable_architectures();
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,114 @@
+// Storages on a GPU.
+//
+// Note [Two memories]
+// The contents of a CUDA storage are on its GPU until an operator asks for the host's pointer (Storage::data). Then
+// they are copied to the host and stay there, since nobody knows what is written through the pointer, until the GPU's
+// pointer is next asked for (Storage::device_data), which takes them back. So every operator serves CUDA tensors, those
+// with kernels at the GPU's speed and the others at the price of the copies; host_calls() tells which these were.
+//
+// An operator that has reached for elements on the host may hold pointers to them until it returns. Therefore the rest
+// of the call stays on the host (on_host, which cuda::takes asks): no part of it moves a storage back under those
+// pointers. A Call is the scope of that: one call from Python, one node of a graph that runs backwards.
+#include <map>
+#include <mutex>
+
+#include "cuda/allocator.h"
+#include "cuda/devices.h"
+
+namespace flambeau {
+
+namespace {
+
+thread_local int running_calls = 0;
+thread_local bool call_on_host = false;
+
+std::mutex counts_mutex;
+std::map<std::string, int64_t>& counts() {
+  static auto* once = new std::map<std::string, int64_t>;
+  return *once;
+}
+
+void go_to_host() {
+  if (!running_calls || call_on_host) return;
+  call_on_host = true;
+  const std::lock_guard lock(counts_mutex);
+  ++counts()[OnDevice::operation()];
+}
+
+}  // namespace
+
+namespace cuda {
+
+Call::Call() : formerly_on_host_(call_on_host) { ++running_calls; }
+Call::~Call() {
+  --running_calls;
+  call_on_host = formerly_on_host_;
+}
+bool on_host() { return call_on_host; }
+
+std::vector<std::pair<std::string, int64_t>> host_calls() {
+  const std::lock_guard lock(counts_mutex);
+  return {counts().begin(), counts().end()};
+}
+void forget_host_calls() {
+  const std::lock_guard lock(counts_mutex);
+  counts().clear();
+}
+
+void record_stream(const Storage& storage, StreamHandle* stream) { storage.record_stream(stream); }
+
+}  // namespace cuda
+
+void Storage::allocate_on_device() {
+  if (bytes_ == 0) return;
+  cuda::Block* block = cuda::allocate_block(device_.index, bytes_);
+  context_ = block;
+  data_ = reinterpret_cast<void*>(block->address);
+}
+
+void Storage::record_stream(cuda::StreamHandle* stream) const {
+  if (device_ == DeviceType::Cuda && !deleter_ && context_)
+    cuda::use_block(static_cast<cuda::Block*>(context_), stream);
+}
+
+void* Storage::move_to_host() const {
+  go_to_host();
+  if (on_host_) return host_;
+  void* host = allocate(bytes_);
+  if (on_device_ && bytes_) {
+    const cuda::Driver& d = cuda::activate(device_.index);
+    cuda::StreamHandle* stream = cuda::current_stream(device_.index);
+    const int code = d.cuMemcpyDtoHAsync_v2(host, reinterpret_cast<cuda::DevicePointer>(data_), bytes_, stream);
+    if (code) deallocate(host, bytes_);
+    cuda::check(code, "copying to the host");
+    host_ = host, on_host_ = true, on_device_ = false;
+    cuda::synchronize(device_.index, stream);
+  }
+  host_ = host, on_host_ = true;
+  return host_;
+}
+
+void Storage::move_to_device() const {
+  if (on_host_ && bytes_) {
+    const cuda::Driver& d = cuda::activate(device_.index);
+    // From memory that is not pinned: the driver has taken the contents when it returns.
+    cuda::check(d.cuMemcpyHtoDAsync_v2(reinterpret_cast<cuda::DevicePointer>(data_), host_, bytes_,
+                                       cuda::current_stream(device_.index)),
+                "copying to the GPU");
+  }
+  drop_host();
+  on_device_ = true;
+}
+
+void Storage::drop_host() const {
+  if (on_host_) deallocate(host_, bytes_);
+  on_host_ = false;
+  host_ = nullptr;
+}
+
+void Storage::destroy_on_device() {
+  drop_host();
+  if (!deleter_ && context_) cuda::free_block(static_cast<cuda::Block*>(context_));
+}
+
+}  // namespace flambeau

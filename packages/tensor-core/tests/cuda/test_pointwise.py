@@ -1,0 +1,57 @@
+"""Rows on the GPU give what they give on the CPU."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+UNARY = ["exp", "log1p", "tanh", "sigmoid", "erf", "lgamma", "sin", "sqrt", "floor", "sign", "isnan", "neg", "abs"]
+BINARY = ["add", "mul", "div", "pow", "maximum", "atan2", "lt", "eq", "remainder"]
+OF_FLOATS, OF_TENSORS = ("atan2", "pow"), ("maximum", "atan2")
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
+@pytest.mark.parametrize("name", UNARY)
+def test_unary(name, dtype, host_calls):
+    x = fb.linspace(-3, 40, 1003).to(dtype)
+    assert_close(getattr(fb, name)(x.cuda()).cpu(), getattr(fb, name)(x), equal_nan=True)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [(name, fb.float32) for name in BINARY] + [(name, fb.int64) for name in BINARY if name not in OF_FLOATS],
+)
+def test_binary_of_broadcast_and_strided_operands(name, dtype, host_calls):
+    x, y = (fb.randn(7, 5, 3) * 4).to(dtype).transpose(0, 2), (fb.randn(5, 1) * 3).abs().to(dtype) + 1
+    assert_close(getattr(fb, name)(x.cuda(), y.cuda()).cpu(), getattr(fb, name)(x, y), equal_nan=True)
+    if name not in OF_TENSORS:
+        assert_close(getattr(fb, name)(x.cuda(), 3).cpu(), getattr(fb, name)(x, 3), equal_nan=True)
+    assert not host_calls()
+
+
+def test_mixed_dtypes_promote_and_store(host_calls):
+    x, y = fb.arange(10, dtype=fb.int32), fb.linspace(0, 1, 10, dtype=fb.float64)
+    assert_close((x.cuda() + y.cuda()).cpu(), x + y)
+    out = fb.empty(10, device="cuda", dtype=fb.float16)
+    fb.mul(x.cuda(), 2.5, out=out)
+    assert_close(out.cpu(), (x * 2.5).half())
+    z = fb.arange(5, device="cuda", dtype=fb.uint8)
+    z += 250
+    assert z.tolist() == [250, 251, 252, 253, 254]
+    host_calls()
+
+
+def test_complex_numbers(host_calls):
+    x = fb.randn(20, dtype=fb.complex64)
+    for name in ("exp", "abs", "conj_physical", "sqrt", "angle"):
+        assert_close(getattr(fb, name)(x.cuda()).cpu(), getattr(fb, name)(x))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (), (3, 0, 2), (1, 1, 1), (2,) * 14])
+def test_odd_shapes(shape):
+    x = fb.randn(shape)
+    assert_close((x.cuda() * 2 + 1).cpu(), x * 2 + 1)
+    if x.dim() > 1:
+        assert_close((x.cuda().mT + x.cuda().mT).cpu(), x.mT * 2)

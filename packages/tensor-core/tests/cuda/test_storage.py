@@ -1,0 +1,90 @@
+"""Memory on the GPU: copies, the two memories of a storage, the allocator."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+
+def on_gpu(values):
+    return fb.tensor(values).cuda()
+
+
+def test_there_and_back():
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    t = fb.from_numpy(x).to("cuda")
+    assert t.device == fb.device("cuda:0") and t.is_cuda and not t.is_cpu
+    np.testing.assert_array_equal(t.cpu().numpy(), x)
+    np.testing.assert_array_equal(t.t().cpu().numpy(), x.T)
+
+
+@pytest.mark.parametrize("source", ["contiguous", "transposed", "sliced", "expanded"])
+@pytest.mark.parametrize("target", [fb.float32, fb.float64, fb.int64, fb.bool, fb.float16, fb.complex64])
+def test_copies_of_every_layout(source, target, host_calls):
+    x = fb.arange(24, dtype=fb.float32).reshape(4, 6) - 7
+    views = {
+        "contiguous": lambda t: t,
+        "transposed": lambda t: t.t(),
+        "sliced": lambda t: t[1::2, 1:5:3],
+        "expanded": lambda t: t[:, :1].expand(4, 5),
+    }
+    there = views[source](x.cuda()).to(target)
+    assert there.is_cuda
+    assert fb.equal(there.cpu(), views[source](x).to(target))
+    assert not host_calls()
+
+
+def test_writing_through_views(host_calls):
+    x, y = fb.zeros(5, 6), fb.zeros(5, 6).cuda()
+    for t in (x, y):
+        t[1:4, ::2] = fb.arange(9, dtype=fb.float32).reshape(3, 3).to(t.device)
+        t[0].fill_(7)
+        t[:, 1].copy_(fb.arange(5).to(t.device))
+    assert fb.equal(x, y.cpu())
+
+
+def test_an_operator_of_the_host_goes_over_and_comes_back(host_calls):
+    x = fb.randn(4, 4)
+    t = x.cuda()
+    inverse = fb.linalg.inv(t)
+    assert inverse.is_cuda
+    assert host_calls() == {"inv": 1}
+    np.testing.assert_array_equal((inverse * 2).cpu().numpy(), (fb.linalg.inv(x) * 2).numpy())
+    np.testing.assert_array_equal(t.cpu().numpy(), x.numpy())
+
+
+def test_devices_do_not_mix():
+    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device.*cuda:0 and cpu"):
+        fb.ones(3).cuda() + fb.ones(3)
+    assert fb.equal((fb.ones(3).cuda() + fb.tensor(2.0)).cpu(), fb.full((3,), 3.0))
+
+
+def test_items():
+    t = on_gpu([[1.5, 2.0], [3.0, 4.0]])
+    assert t[1, 0].item() == 3.0 and bool(t[0, 0]) and t.tolist() == [[1.5, 2.0], [3.0, 4.0]]
+    assert repr(on_gpu([1.5])) == "tensor([1.5000], device='cuda:0')"
+    with pytest.raises(TypeError, match="cpu"):
+        t.numpy()
+
+
+def test_fresh_tensors():
+    assert fb.zeros(3, device="cuda").tolist() == [0.0] * 3
+    assert fb.full((2,), 7, device="cuda:0").tolist() == [7, 7]
+    assert fb.ones_like(on_gpu([1, 2])).tolist() == [1, 1]
+    assert fb.tensor([1, 2], device="cuda").is_cuda
+    with fb.device("cuda"):
+        assert fb.zeros(2).is_cuda
+
+
+def test_memory_is_reused():
+    before = fb._core._cuda_memory_statistics(0)
+    for _ in range(10):
+        fb.empty(1 << 20, device="cuda")
+    after = fb._core._cuda_memory_statistics(0)
+    assert after["allocated"] == before["allocated"] and after["segments"] <= before["segments"] + 1
+
+
+def test_out_of_memory_says_what_is_free():
+    with pytest.raises(fb.OutOfMemoryError, match=r"Tried to allocate .* MiB.*total capacity of .* reserved"):
+        fb.empty(1 << 45, device="cuda")
+    assert fb.ones(3, device="cuda").sum().item() == 3

@@ -1,0 +1,42 @@
+"""What tests of the CUDA backend share: they run on a GPU, or with ``--emulated-gpu`` on the emulator beside this."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--emulated-gpu", action="store_true", help="run on the emulated GPU")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The driver is opened once in a process: which one it is has to be said before flambeau asks for it."""
+    if not config.getoption("--emulated-gpu"):
+        return
+    import build
+
+    folder = Path(tempfile.gettempdir()) / f"flambeau-emulator-{os.getuid()}"
+    library = build.build(folder)
+    os.environ["FLAMBEAU_CUDA_DRIVER"] = os.environ["FLAMBEAU_NVRTC"] = str(library)
+    os.environ["FLAMBEAU_CACHE"] = str(folder / "cache")
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> None:
+    import flambeau
+
+    if not flambeau.cuda.is_available():
+        pytest.skip("needs a GPU, or --emulated-gpu")
+
+
+@pytest.fixture
+def host_calls():
+    """Which operators have gone over to the host since the test began: none, where kernels are tested."""
+    import flambeau
+
+    flambeau._core._cuda_forget_host_calls()
+    return flambeau._core._cuda_host_calls

@@ -1,0 +1,38 @@
+"""Graphs of tensors on the GPU."""
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+
+def test_derivatives(host_calls):
+    x = fb.randn(50)
+    results = []
+    for device in ("cpu", "cuda"):
+        t = x.to(device).requires_grad_()
+        (gradient,) = fb.autograd.grad((fb.tanh(t) * fb.exp(-t)).cos().sum(), t)
+        assert gradient.device.type == device
+        results.append(gradient.cpu())
+    assert_close(*results)
+    assert not host_calls()
+
+
+def test_a_graph_over_two_devices():
+    x = fb.randn(5).requires_grad_()
+    loss = (x.cuda() * 2).sum().cpu() * 3 + x.sum()
+    loss.backward()
+    assert_close(x.grad, fb.full((5,), 7.0))
+
+
+def test_a_linear_model_learns():
+    fb.manual_seed(0)
+    x, weight = fb.randn(64, 3).cuda(), fb.tensor([[1.0], [-2.0], [0.5]]).cuda()
+    y = x @ weight
+    model = fb.nn.Linear(3, 1).cuda()
+    optimizer = fb.optim.SGD(model.parameters(), lr=0.2)
+    for _ in range(40):
+        loss = fb.nn.functional.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert model.weight.is_cuda and model.weight.grad.is_cuda
+    assert loss.item() < 1e-3
