@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ ILLEGAL_ADDRESS, ASSERT, LAUNCH_FAILED = 700, 710, 719
 COMPILATION, INVALID_OPTION = 6, 5
 
 pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or not shutil.which(os.environ.get("CXX", "g++")),
+    not sys.platform.startswith("linux") or not shutil.which("g++"),
     reason="the emulator needs Linux and g++",
 )
 
@@ -92,6 +93,9 @@ FLAMBEAU_KERNEL(asserting, Arguments) { assert(a.n < 0); }
 FLAMBEAU_COOPERATIVE_KERNEL(trapping, Arguments, 64) { if (threadIdx.x == 40) __trap(); }
 FLAMBEAU_KERNEL(writing_null, Arguments) { *(volatile float*)a.out = 1; }
 FLAMBEAU_KERNEL(writing_past_the_end, Arguments) { a.out[a.n] = 1; }
+FLAMBEAU_KERNEL(without_end, Arguments) {
+  for (volatile int i = 0; i >= 0;) i = threadIdx.x;
+}
 FLAMBEAU_KERNEL(misaligned, Arguments) { *(float4*)(a.out + a.n) = {}; }
 FLAMBEAU_COOPERATIVE_KERNEL(beyond_an_array, Arguments, 64) {
   __shared__ volatile float values[32];
@@ -199,11 +203,11 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory):
+def library():
     spec = importlib.util.spec_from_file_location("build_emulator", HERE / "emulator" / "build.py")
     builder = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(builder)
-    return builder.build(tmp_path_factory.mktemp("emulator"))
+    return builder.build()
 
 
 @pytest.fixture(scope="session")
@@ -218,7 +222,7 @@ def machine(library):
     machine = Machine(library)
     machine.start()
     yield machine
-    machine.emulated_restart()
+    Machine(library).emulated_restart()
 
 
 @pytest.fixture
@@ -296,7 +300,8 @@ def test_a_missing_barrier_shows_in_another_order(machine, image, monkeypatch):
         ("beyond_an_array", ILLEGAL_ADDRESS, "thread (32, 0, 0) of block (0, 0, 0): index beyond the end of an array"),
     ],
 )
-def test_a_failing_kernel_spoils_its_context(machine, module, kernel, error, message):
+def test_a_failing_kernel_spoils_its_context(machine, module, monkeypatch, kernel, error, message):
+    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", "forward")
     assert machine.launch(module, kernel, 2, 64) == 0  # the failure comes after the launch
     assert machine.cuCtxSynchronize() == error
     assert machine.cuCtxSynchronize() == error
@@ -320,6 +325,12 @@ def test_what_the_host_would_let_pass(machine, module, kernel, error):
     for n in (4, 35):
         assert machine.launch(module, kernel, 1, 1, out=memory, counts=memory, n=n) == 0
         assert machine.cuCtxSynchronize() == (0 if n == 4 else error)
+
+
+def test_a_kernel_without_end(machine, module, monkeypatch):
+    monkeypatch.setenv("FLAMBEAU_EMULATED_TIMEOUT", "0.1")
+    assert machine.launch(module, "without_end", 1, 64) == 0
+    assert machine.cuCtxSynchronize() == 702
 
 
 def test_shared_memory_is_unset(machine, module):
@@ -423,6 +434,31 @@ def test_deferred_operations_wait_for_what_they_were_told(machine, monkeypatch):
     assert machine.cuMemFreeHost(pinned) == INVALID_VALUE
 
 
+def test_threads(machine, module):
+    context, failures = ctypes.c_void_p(), []
+    assert machine.cuCtxGetCurrent(ctypes.byref(context)) == 0
+
+    def work(number):
+        try:
+            assert machine.cuCtxSetCurrent(context) == 0
+            stream = machine.stream()
+            for _ in range(20):
+                x, out = machine.to_device(np.full(500, number, np.float32), stream), machine.allocate(2000)
+                assert machine.launch(module, "add", 4, 128, stream=stream, x=x, y=x, out=out, n=500) == 0
+                assert machine.cuStreamSynchronize(stream) == 0
+                assert (machine.to_host(out, 500) == 2 * number).all()
+                assert machine.cuMemFree_v2(ctypes.c_uint64(x)) == machine.cuMemFree_v2(ctypes.c_uint64(out)) == 0
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
 def test_memory(machine, monkeypatch):
     monkeypatch.setenv("FLAMBEAU_EMULATED_MEMORY", str(1 << 20))
     machine.start()
@@ -473,6 +509,17 @@ def test_a_source_that_does_not_compile(machine):
     assert result == INVALID_OPTION and "--gpu-architecture" in log
 
 
+@pytest.mark.parametrize("compiler", ["emulated", "NVIDIA's"])
+def test_vocabulary(machine, compiler):
+    if compiler == "NVIDIA's":
+        found = [path for folder in sys.path for path in Path(folder).glob("nvidia/*/lib/libnvrtc.so.*")]
+        if not found:
+            pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
+        machine.library = ctypes.CDLL(str(found[0]))
+    result, log, _ = machine.compile((HERE / "emulator" / "vocabulary.cu").read_text())
+    assert result == 0, log
+
+
 def test_variables_of_a_module(machine, module):
     address, bytes = ctypes.c_uint64(), ctypes.c_size_t()
     assert machine.cuModuleGetGlobal_v2(ctypes.byref(address), ctypes.byref(bytes), module, b"factor") == 0
@@ -504,6 +551,7 @@ def test_devices(machine, monkeypatch):
     assert machine.cuDeviceGet(ctypes.byref(value), 2) == 101
     x = numbers(8)
     source, second = machine.to_device(x), ctypes.c_void_p()
+    assert machine.cuCtxSynchronize() == 0
     assert machine.cuDevicePrimaryCtxRetain(ctypes.byref(second), 1) == 0
     assert machine.cuCtxSetCurrent(second) == 0
     target = machine.allocate(32)
@@ -522,6 +570,14 @@ def test_errors_asked_for(machine):
     text = ctypes.c_char_p()
     assert machine.cuGetErrorName(2, ctypes.byref(text)) == 0 and text.value == b"CUDA_ERROR_OUT_OF_MEMORY"
     assert machine.cuGetErrorName(12345, ctypes.byref(text)) == INVALID_VALUE
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_no_device(machine):
+    child = os.fork()
+    if child == 0:
+        os._exit(machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3  # not initialized
 
 
 def test_the_host_cannot_touch_device_memory(library):

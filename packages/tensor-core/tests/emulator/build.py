@@ -1,66 +1,64 @@
 """Builds the emulated CUDA driver and NVRTC: one shared library, with the prelude of the kernels beside it."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LIBRARY = "libemulatedcuda.so"
 DRIVER = ("state", "memory", "devices", "copies", "streams", "graphs", "modules")
 OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber"))
 PRELUDE = ("emulation.h", "emulated_functions.h", "kernel_interface.h")
-KERNEL_OPTIONS = ["-std=c++20", "-O1", "-fPIC", "-w", "-fno-exceptions", "-ffp-contract=off"]
+KERNEL_OPTIONS = ["-std=c++20", "-O1", "-fPIC", "-w", "-fno-exceptions"]
+KERNEL_OPTIONS += ["-fwrapv", "-ffp-contract=fast"]  # as a GPU computes
 KERNEL_OPTIONS += ["-fno-gnu-unique", "-fvisibility=hidden"]  # modules share nothing
-KERNEL_OPTIONS += [
-    "-fsanitize=alignment,bounds,shift-exponent",
-    "-fno-sanitize-recover=all",
-]  # emulation.h reports them
+KERNEL_OPTIONS += ["-fsanitize=alignment,bounds,shift-exponent", "-fno-sanitize-recover=all"]  # see emulation.h
 if " fma " in Path("/proc/cpuinfo").read_text():  # the functions of fused products are then instructions, as on a GPU
     KERNEL_OPTIONS.append("-mfma")
 
 
-def build(folder):
-    """The path of libemulatedcuda.so in ``folder``, compiled there if its sources are newer.
+def build(folder=None):
+    """The path of libemulatedcuda.so, compiled if there is none of these sources in ``folder`` yet.
 
-    Processes may share a folder: the first compiles. FLAMBEAU_CUDA_DRIVER and FLAMBEAU_NVRTC name the library to
-    flambeau.
+    Processes may share a folder: the first compiles. By default it is one of the user's among the temporary files.
+    FLAMBEAU_CUDA_DRIVER and FLAMBEAU_NVRTC name the library to flambeau. It runs what it compiled itself only.
     """
-    folder = Path(folder).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(folder or Path(tempfile.gettempdir()) / f"flambeau-emulator-{os.getuid()}").resolve()
+    digest = hashlib.sha256(repr(KERNEL_OPTIONS).encode())
+    for path in (*sorted(HERE.glob("*.cpp")), *sorted(HERE.glob("*.h")), Path(__file__)):
+        digest.update(path.read_bytes())
+    folder = folder / digest.hexdigest()[:16]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    library = folder / "libemulatedcuda.so"
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return compile_into(folder)
+        if not library.exists():
+            compile_into(folder, library)
+    return library
 
 
-def compile_into(folder):
-    library = folder / LIBRARY
-    newest = max(path.stat().st_mtime for path in HERE.iterdir() if path.is_file())
-    if library.exists() and library.stat().st_mtime > newest:
-        return library
-    compiler = os.environ.get("CXX") or "g++"
+def compile_into(folder, library):
     for name in PRELUDE:
         shutil.copy2(HERE / name, folder)
     # Compiled together the driver's files take a third of the time, most of which goes into the same headers.
     driver = folder / "driver.cpp"
     driver.write_text("".join(f'#include "{name}.cpp"\n' for name in DRIVER))
     options = ", ".join(f'"{option}"' for option in KERNEL_OPTIONS)
-    common = [compiler, "-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", f"-I{HERE}"]
-    common.append(f"-DEMULATED_KERNEL_OPTIONS={options}")
-    objects = [str(folder / f"{source.stem}.o") for source in (driver, *OTHERS)]
-    commands = [
-        [*common, "-c", str(source), "-o", object] for source, object in zip((driver, *OTHERS), objects, strict=True)
-    ]
+    common = ["g++", "-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", f"-I{HERE}"]
+    common += [f"-DEMULATED_KERNEL_OPTIONS={options}", f'-DEMULATED_BUILD="{folder.name}"']
+    objects = {source: str(folder / f"{source.stem}.o") for source in (driver, *OTHERS)}
+    commands = [[*common, "-c", str(source), "-o", object] for source, object in objects.items()]
     # A compiler takes the precompiled prelude only with the options that it was made with.
     prelude = folder / "emulation.h"
-    commands.insert(1, [compiler, *KERNEL_OPTIONS, "-x", "c++-header", str(prelude), "-o", f"{prelude}.gch"])
+    commands.insert(1, ["g++", *KERNEL_OPTIONS, "-x", "c++-header", str(prelude), "-o", f"{prelude}.gch"])
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, commands))
-    run([compiler, "-shared", *objects, "-o", str(library), "-ldl", "-pthread"])
-    return library
+    run(["g++", "-shared", *objects.values(), "-o", str(library), "-ldl", "-pthread"])
 
 
 def run(command):
@@ -70,4 +68,4 @@ def run(command):
 
 
 if __name__ == "__main__":
-    print(build(sys.argv[1]))
+    print(build(*sys.argv[1:]))

@@ -44,18 +44,30 @@ inline unsigned short atomicCAS(unsigned short* address, unsigned short compare,
 #undef EMULATED_INTEGER_ATOMICS
 #undef EMULATED_ATOMIC
 
-template <class T>
-inline T __ldg(const T* address) {
-  return *address;
-}
-template <class T>
-inline T __ldcs(const T* address) {
-  return *address;
-}
-template <class T>
-inline void __stcs(T* address, T value) {
-  *address = value;
-}
+// Loads and stores that say how the cache should keep the value.
+#define EMULATED_LOAD(name)         \
+  template <class T>                \
+  inline T name(const T* address) { \
+    return *address;                \
+  }
+EMULATED_LOAD(__ldg)
+EMULATED_LOAD(__ldca)
+EMULATED_LOAD(__ldcg)
+EMULATED_LOAD(__ldcs)
+EMULATED_LOAD(__ldlu)
+EMULATED_LOAD(__ldcv)
+#undef EMULATED_LOAD
+#define EMULATED_STORE(name)              \
+  template <class T>                      \
+  inline void name(T* address, T value) { \
+    *address = value;                     \
+  }
+EMULATED_STORE(__stwb)
+EMULATED_STORE(__stcg)
+EMULATED_STORE(__stcs)
+EMULATED_STORE(__stwt)
+#undef EMULATED_STORE
+#define __builtin_assume(condition) ((void)0)
 
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }

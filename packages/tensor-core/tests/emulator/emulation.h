@@ -76,6 +76,7 @@ namespace emulated {
 
 template <class Arguments, void (*body)(const Arguments&)>
 void call(const void* arguments) {
+  static_assert(sizeof(Arguments) <= 32764, "the arguments of a kernel are too large");
   body(*static_cast<const Arguments*>(arguments));
 }
 
@@ -87,9 +88,12 @@ inline To bits(From value) {
   return result;
 }
 
+// What lanes can exchange: numbers, the small ones as int. Structs only look like it.
 template <class T>
+concept Exchangeable = std::is_arithmetic_v<T> && sizeof(T) <= 8;
+
+template <Exchangeable T>
 inline T shuffle(unsigned mask, T value, unsigned source, Place place) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   unsigned long long word = 0;
   std::memcpy(&word, &value, sizeof value);
   word = emulated_services->warp(WarpOperation::kShuffle, mask, word, source, place);
@@ -126,7 +130,7 @@ inline int __any_sync(unsigned mask, int predicate, EMULATED_PLACE_PARAMETERS) {
 inline int __all_sync(unsigned mask, int predicate, EMULATED_PLACE_PARAMETERS) {
   return __ballot_sync(mask, !predicate, file, line) == 0;
 }
-template <class T>
+template <emulated::Exchangeable T>
 inline unsigned __match_any_sync(unsigned mask, T value, EMULATED_PLACE_PARAMETERS) {
   unsigned long long word = 0;
   std::memcpy(&word, &value, sizeof value);
@@ -136,25 +140,25 @@ inline unsigned __match_any_sync(unsigned mask, T value, EMULATED_PLACE_PARAMETE
 inline unsigned __activemask() { return 1u << emulated::lane(); }
 
 // Lanes beyond the end of their part of `width` lanes keep their own value.
-template <class T>
-inline T __shfl_sync(unsigned mask, T value, int source, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+template <emulated::Exchangeable T>
+inline auto __shfl_sync(unsigned mask, T value, int source, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
   const unsigned lane = emulated::lane(), first = lane & ~unsigned(width - 1);
-  return emulated::shuffle(mask, value, first + (unsigned(source) & (width - 1)), {file, line});
+  return emulated::shuffle(mask, +value, first + (unsigned(source) & (width - 1)), {file, line});
 }
-template <class T>
-inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+template <emulated::Exchangeable T>
+inline auto __shfl_xor_sync(unsigned mask, T value, int lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
   const unsigned lane = emulated::lane(), source = lane ^ unsigned(lanes), end = (lane | unsigned(width - 1)) + 1;
-  return emulated::shuffle(mask, value, source < end ? source : lane, {file, line});
+  return emulated::shuffle(mask, +value, source < end ? source : lane, {file, line});
 }
-template <class T>
-inline T __shfl_down_sync(unsigned mask, T value, unsigned lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+template <emulated::Exchangeable T>
+inline auto __shfl_down_sync(unsigned mask, T value, unsigned lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
   const unsigned lane = emulated::lane(), end = (lane | unsigned(width - 1)) + 1;
-  return emulated::shuffle(mask, value, lane + lanes < end ? lane + lanes : lane, {file, line});
+  return emulated::shuffle(mask, +value, lane + lanes < end ? lane + lanes : lane, {file, line});
 }
-template <class T>
-inline T __shfl_up_sync(unsigned mask, T value, unsigned lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
+template <emulated::Exchangeable T>
+inline auto __shfl_up_sync(unsigned mask, T value, unsigned lanes, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
   const unsigned lane = emulated::lane(), within = lane & unsigned(width - 1);
-  return emulated::shuffle(mask, value, within >= lanes ? lane - lanes : lane, {file, line});
+  return emulated::shuffle(mask, +value, within >= lanes ? lane - lanes : lane, {file, line});
 }
 
 [[noreturn]] inline void __trap(EMULATED_PLACE_PARAMETERS) {

@@ -16,6 +16,7 @@ namespace emulated {
   X(kNotFound, 500, "CUDA_ERROR_NOT_FOUND", "named symbol not found")                                     \
   X(kNotReady, 600, "CUDA_ERROR_NOT_READY", "device not ready")                                           \
   X(kIllegalAddress, 700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered")       \
+  X(kLaunchTimeout, 702, "CUDA_ERROR_LAUNCH_TIMEOUT", "the launch timed out and was terminated")          \
   X(kContextDestroyed, 709, "CUDA_ERROR_CONTEXT_IS_DESTROYED", "context is destroyed")                    \
   X(kAssert, 710, "CUDA_ERROR_ASSERT", "device-side assert triggered")                                    \
   X(kIllegalInstruction, 715, "CUDA_ERROR_ILLEGAL_INSTRUCTION", "an illegal instruction was encountered") \

@@ -1,10 +1,16 @@
+// Its check of longjmp takes the switch from a fiber back to the stack of a thread for a mistake.
+#undef _FORTIFY_SOURCE
+
 #include "execution.h"
 
 #include <setjmp.h>
 #include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -257,20 +263,38 @@ class Faults {
     action.sa_sigaction = handle;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     for (int i = 0; i < kSignals; ++i) sigaction(signals[i], &action, &previous[i]);
+    sigevent expiry{};
+    expiry.sigev_notify = SIGEV_THREAD_ID;
+    expiry.sigev_signo = SIGVTALRM;
+    expiry._sigev_un._tid = gettid();
+    timer_create(CLOCK_THREAD_CPUTIME_ID, &expiry, &timer_);
     executing = true;
+    const double seconds = time_limit();
+    itimerspec limit{};
+    limit.it_value.tv_sec = time_t(seconds);
+    limit.it_value.tv_nsec = long((seconds - double(time_t(seconds))) * 1e9);
+    timer_settime(timer_, 0, &limit, nullptr);
   }
   ~Faults() {
     executing = false;
+    timer_delete(timer_);
     for (int i = 0; i < kSignals; ++i) sigaction(signals[i], &previous[i], nullptr);
     sigaltstack(&previous_stack, nullptr);
   }
 
  private:
-  static constexpr int kSignals = 4;
-  static constexpr int signals[kSignals] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  static constexpr int kSignals = 5;
+  static constexpr int signals[kSignals] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGVTALRM};
   static inline char alternate_stack[64 << 10];
   static inline struct sigaction previous[kSignals];
   stack_t previous_stack{};
+  timer_t timer_{};
+
+  // Of the processor's time; a kernel that takes longer is taken to have no end.
+  static double time_limit() {
+    const char* text = std::getenv("FLAMBEAU_EMULATED_TIMEOUT");
+    return text && *text ? std::atof(text) : 60;
+  }
 
   static void handle(int signal, siginfo_t* information, void*) {
     if (!executing) {
@@ -278,6 +302,7 @@ class Faults {
         if (signals[i] == signal) sigaction(signal, &previous[i], nullptr);
       return;  // the instruction is tried again, and faults for the handler that was there before
     }
+    if (signal == SIGVTALRM) fail(kLaunchTimeout, name(current) + " was running when the time was up");
     if (signal == SIGFPE) fail(kLaunchFailed, name(current) + " divided an integer by zero");
     if (signal == SIGILL) fail(kIllegalInstruction, name(current) + " ran an illegal instruction");
     char address[32];

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -19,10 +17,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     import build
 
-    folder = Path(tempfile.gettempdir()) / f"flambeau-emulator-{os.getuid()}"
-    library = build.build(folder)
+    library = build.build()
     os.environ["FLAMBEAU_CUDA_DRIVER"] = os.environ["FLAMBEAU_NVRTC"] = str(library)
-    os.environ["FLAMBEAU_CACHE"] = str(folder / "cache")
+    os.environ["FLAMBEAU_CACHE"] = str(library.parent / "cache")
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,5 @@
-// What stands for a cubin: a shared library followed by a trailer, by which a damaged one is recognised.
+// What stands for a cubin: a shared library followed by a trailer, by which one that is damaged, or of another
+// emulator, is recognised.
 #pragma once
 
 #include <elf.h>
@@ -11,15 +12,15 @@
 namespace emulated {
 
 struct ImageTrailer {
-  char magic[8] = {'e', 'm', 'u', 'l', 'a', 't', 'e', 'd'};
-  uint64_t checksum = 0;
-};
+  char build[16];                          // of the emulator that compiled it
+  uint64_t checksum = 0xcbf29ce484222325;  // FNV-1a
 
-inline uint64_t checksum(std::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (unsigned char byte : bytes) hash = (hash ^ byte) * 0x100000001b3;
-  return hash;
-}
+  explicit ImageTrailer(std::string_view library) {
+    static_assert(sizeof EMULATED_BUILD == sizeof build + 1);
+    std::memcpy(build, EMULATED_BUILD, sizeof build);
+    for (unsigned char byte : library) checksum = (checksum ^ byte) * 0x100000001b3;
+  }
+};
 
 // Where the library ends by its own account: the table of its sections comes last. 0 if it is none.
 inline size_t library_bytes(const char* header) {
@@ -31,8 +32,7 @@ inline size_t library_bytes(const char* header) {
 
 inline std::string make_image(std::string library) {
   library.resize(library_bytes(library.data()));
-  ImageTrailer trailer;
-  trailer.checksum = checksum(library);
+  const ImageTrailer trailer(library);
   library.append(reinterpret_cast<const char*>(&trailer), sizeof trailer);
   return library;
 }

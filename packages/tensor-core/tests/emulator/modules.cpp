@@ -31,10 +31,8 @@ bool write_image(int file, const void* image) {
   if (bytes < sizeof header || !copy(image, bytes + sizeof(ImageTrailer))) return false;
   std::string content(bytes + sizeof(ImageTrailer), 0);
   if (read(file, content.data(), content.size()) != ssize_t(content.size())) return false;
-  ImageTrailer expected, trailer;
-  expected.checksum = checksum({content.data(), bytes});
-  std::memcpy(&trailer, content.data() + bytes, sizeof trailer);
-  return std::memcmp(&trailer, &expected, sizeof trailer) == 0;
+  const ImageTrailer expected({content.data(), bytes});
+  return std::memcmp(content.data() + bytes, &expected, sizeof expected) == 0;
 }
 
 template <class T>

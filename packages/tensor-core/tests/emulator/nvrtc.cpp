@@ -1,4 +1,4 @@
-// The emulated NVRTC: kernels are compiled for the host by g++, or by the compiler that CXX names.
+// The emulated NVRTC: kernels are compiled for the host by g++.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -115,6 +115,8 @@ bool translate(int count, const char* const* options, std::vector<std::string>& 
         log = "nvrtc: error: invalid value for --gpu-architecture (-arch)\n";
         return false;
       }
+    } else if (option == "--fmad=false" || option == "-fmad=false") {
+      command.push_back("-ffp-contract=off");
     } else if (option.starts_with("-I")) {
       if (std::filesystem::path(option.substr(2)).filename() != "standard") command.push_back(option);
     } else if (option.starts_with("-D")) {
@@ -174,9 +176,8 @@ EMULATED_API int nvrtcCompileProgram(Program* handle, int count, const char* con
   const TemporaryFolder folder;
   const auto source = folder.path / "kernel.cpp", object = folder.path / "kernel.o",
              library = folder.path / "kernel.so", log = folder.path / "log";
-  const char* compiler = std::getenv("CXX");
   // The first options are those of the precompiled prelude (build.py).
-  std::vector<std::string> command = {compiler && *compiler ? compiler : "g++", EMULATED_KERNEL_OPTIONS, "-c"};
+  std::vector<std::string> command = {"g++", EMULATED_KERNEL_OPTIONS, "-c"};
   command.insert(command.end(), {"-include", own_folder() / "emulation.h", "-I" + folder.path.string()});
   if (!translate(count, options, command, program->log)) return kInvalidOption;
   for (const auto& [name, text] : program->headers) {

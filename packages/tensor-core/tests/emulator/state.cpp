@@ -46,7 +46,12 @@ Context::Context(int device, size_t bytes) : device(device), memory(bytes) {
   legacy->blocking = true;
 }
 
-Call::Call(const char* function, Needs needs) : lock_(state().mutex) {
+Call::Call(const char* function, Needs needs) {
+  if (process && process != getpid()) {  // a forked process has no devices, and perhaps a lock that nobody releases
+    error = kNotInitialized;
+    return;
+  }
+  lock_ = std::unique_lock(state().mutex);
   error = count_call(function);
   context = current_context;
   if (error) {
@@ -55,7 +60,7 @@ Call::Call(const char* function, Needs needs) : lock_(state().mutex) {
     error = kNotPermitted;
   } else if (needs == kNothing) {
     error = kSuccess;
-  } else if (!state().initialized || process != getpid()) {
+  } else if (!state().initialized) {
     error = kNotInitialized;
   } else if (needs == kContext) {
     error = !context ? kInvalidContext : !context->retained ? kContextDestroyed : context->sticky;
@@ -97,7 +102,7 @@ EMULATED_API int cuInit(unsigned flags) {
   EMULATED_CALL(Call::kNothing);
   if (flags) return kInvalidValue;
   State& s = state();
-  if (s.initialized) return process == getpid() ? kSuccess : kNotInitialized;
+  if (s.initialized) return kSuccess;
   const int devices = int(number("FLAMBEAU_EMULATED_DEVICES", 1));
   if (devices == 0) return kNoDevice;
   for (int i = 0; i < devices; ++i)

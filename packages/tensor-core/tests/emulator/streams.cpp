@@ -106,6 +106,12 @@ EMULATED_API int cuStreamCreateWithPriority(Stream** handle, unsigned flags, int
   return kSuccess;
 }
 
+EMULATED_API int cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+  EMULATED_CALL();
+  *least = 0, *greatest = -5;
+  return kSuccess;
+}
+
 EMULATED_API int cuStreamCreate(Stream** handle, unsigned flags) {
   return cuStreamCreateWithPriority(handle, flags, 0);
 }
