@@ -116,9 +116,20 @@ void derivative(V* out, const V* x) {
 """
 
 
+def supported(library):
+    """The architectures that the compiler knows, as 80, 90, ..."""
+    count = ctypes.c_int()
+    library.nvrtcGetNumSupportedArchs(ctypes.byref(count))
+    numbers = (ctypes.c_int * count.value)()
+    library.nvrtcGetSupportedArchs(numbers)
+    return list(numbers)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_compile(family, architecture):
+    if int(architecture.partition("_")[2]) not in supported(LIBRARY):
+        pytest.skip(f"this NVRTC knows no {architecture}")
     assert compile(LIBRARY, UNIT % family, architecture) == ""
 
 

@@ -23,9 +23,9 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
 
 template <class Row, class V>
 bool any_unusual(const V* x, int64_t n) {
-  bool any = false;
-  for (int64_t i = 0; i < n; ++i) any |= is_unusual<Row>(x[i]);
-  return any;
+  int32_t unusual = 0;  // counted, since the vectoriser adds where it does not join truth values
+  for (int64_t i = 0; i < n; ++i) unusual += is_unusual<Row>(x[i]);
+  return unusual != 0;
 }
 
 constexpr int64_t kSearched = 512;  // numbers looked at first: a few unusual ones do not slow down the rest
@@ -56,14 +56,14 @@ struct Positive {
 template <class Row, class V>
 constexpr bool chooses_by_sign() {
   if constexpr (std::is_floating_point_v<V>)
-    return Row::kValue.starts_with("where(x > c<V>(0), ") && names(Row::kValue, "expm1");
+    return Row::value_text().starts_with("where(x > c<V>(0), ") && names(Row::value_text(), "expm1");
   return false;
 }
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   for (int64_t first = 0; first < n; first += kSearched) {
     const int64_t end = std::min(first + kSearched, n);
-    int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
+    int32_t others = 0;
     for (int64_t i = first; i < end; ++i) others += !(x[i] > V(0));
     if (others == 0) {
 #pragma GCC ivdep
@@ -100,7 +100,7 @@ void forward_loop(char* const* pointers, int64_t n) {
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     if constexpr (is_real<V>)
-      if constexpr (divides_with_rest<V>(Row::kValue)) return division_loop<Row>(static_cast<V*>(out), x, y, n);
+      if constexpr (divides_with_rest<V>(Row::value_text())) return division_loop<Row>(static_cast<V*>(out), x, y, n);
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i]);
@@ -117,14 +117,14 @@ void forward_loop(char* const* pointers, int64_t n) {
 // touched.
 template <class Row, int I, class V>
 void derivative_loop(char* const* pointers, int64_t n) {
-  constexpr uint8_t mask = reads(Row::kDerivatives[I], Row::kArity);
+  constexpr uint8_t mask = reads(Row::template derivative_text<I>(), Row::kArity);
   V* out = reinterpret_cast<V*>(pointers[0]);
   const V* grad = reinterpret_cast<const V*>(pointers[1]);
   const V* read[4] = {grad, grad, grad, grad};  // unread ones stay harmless
   for (int i = 0, next = 2; i <= Row::kArity; ++i)
     if (mask >> i & 1) read[i] = reinterpret_cast<const V*>(pointers[next++]);
   const V *a = read[0], *b = read[1], *d = read[2], *e = read[3];
-  if constexpr (Row::kArity == 1 && reduces_angles<V>(Row::kDerivatives[I]))
+  if constexpr (Row::kArity == 1 && reduces_angles<V>(Row::template derivative_text<I>()))
     if (any_unbounded(a, n)) {
       for (int64_t i = 0; i < n; ++i) out[i] = Row::template derivative<I, Unbounded<V>>(grad[i], a[i], b[i]).value;
       return;
@@ -143,7 +143,7 @@ void derivative_loop(char* const* pointers, int64_t n) {
 template <class Row, int I>
 void fill_derivatives(Table& table, int row) {
   if constexpr (I < Row::kArity) {
-    if constexpr (exists(Row::kDerivatives[I])) {
+    if constexpr (exists(Row::template derivative_text<I>())) {
       table.derivative[row][I][0] = derivative_loop<Row, I, float>;
       table.derivative[row][I][1] = derivative_loop<Row, I, double>;
     }

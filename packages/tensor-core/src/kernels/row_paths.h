@@ -24,11 +24,11 @@ constexpr bool takes_log_gamma(std::string_view expression) {
 // Whether a row of one operand has such arguments, and whether x is one.
 template <class Row, class V>
 constexpr bool has_unusual() {
-  return Row::kArity == 1 && (reduces_angles<V>(Row::kValue) || takes_log_gamma<V>(Row::kValue));
+  return Row::kArity == 1 && (reduces_angles<V>(Row::value_text()) || takes_log_gamma<V>(Row::value_text()));
 }
 template <class Row, class V>
 FLAMBEAU_INLINE bool is_unusual(V x) {
-  if constexpr (takes_log_gamma<V>(Row::kValue))
+  if constexpr (takes_log_gamma<V>(Row::value_text()))
     return x < V(kLeastLogGamma);
   else
     return is_unbounded(x);

@@ -2,17 +2,19 @@
 // whether they compile for a type. Included in the namespace whose functions the expressions are to find; once in each,
 // so there is no guard. Note [Rows]
 //
+//   kDomain, kArity; value_text(), derivative_text<I>()
 //   value(V...)                              the value
 //   derivative<I>(grad, V..., result)        what the gradient becomes for operand I
 //   supports<V>(), differentiates<I, V>()    whether every function that they name is there for V
 //   example(V)                               to ask for the type of the value
 
 #define UNARY(name, domain, accuracy, doc, reference, expression, dx)                                               \
-  struct name##_row {                                                                                               \
-    static constexpr Domain kDomain = Domain::domain;                                                               \
-    static constexpr int kArity = 1;                                                                                \
-    static constexpr std::string_view kValue = #expression;                                                         \
-    static constexpr std::string_view kDerivatives[] = {#dx};                                                       \
+  struct name##_row : RowKind<Domain::domain, 1> {                                                                  \
+    static constexpr std::string_view value_text() { return #expression; }                                          \
+    template <int I>                                                                                                \
+    static constexpr std::string_view derivative_text() {                                                           \
+      return #dx;                                                                                                   \
+    }                                                                                                               \
     template <class V>                                                                                              \
     static constexpr bool supports() {                                                                              \
       return requires([[maybe_unused]] V x) { expression; };                                                        \
@@ -35,11 +37,12 @@
     }                                                                                                               \
   };
 #define BINARY(name, domain, accuracy, doc, reference, expression, dx, dy)                                   \
-  struct name##_row {                                                                                        \
-    static constexpr Domain kDomain = Domain::domain;                                                        \
-    static constexpr int kArity = 2;                                                                         \
-    static constexpr std::string_view kValue = #expression;                                                  \
-    static constexpr std::string_view kDerivatives[] = {#dx, #dy};                                           \
+  struct name##_row : RowKind<Domain::domain, 2> {                                                           \
+    static constexpr std::string_view value_text() { return #expression; }                                   \
+    template <int I>                                                                                         \
+    static constexpr std::string_view derivative_text() {                                                    \
+      return I == 0 ? #dx : #dy;                                                                             \
+    }                                                                                                        \
     template <class V>                                                                                       \
     static constexpr bool supports() {                                                                       \
       return requires(V x, V y) { expression; };                                                             \
@@ -69,11 +72,12 @@
     }                                                                                                        \
   };
 #define TERNARY(name, domain, accuracy, doc, reference, expression, dx, dy, dz)                              \
-  struct name##_row {                                                                                        \
-    static constexpr Domain kDomain = Domain::domain;                                                        \
-    static constexpr int kArity = 3;                                                                         \
-    static constexpr std::string_view kValue = #expression;                                                  \
-    static constexpr std::string_view kDerivatives[] = {#dx, #dy, #dz};                                      \
+  struct name##_row : RowKind<Domain::domain, 3> {                                                           \
+    static constexpr std::string_view value_text() { return #expression; }                                   \
+    template <int I>                                                                                         \
+    static constexpr std::string_view derivative_text() {                                                    \
+      return I == 0 ? #dx : I == 1 ? #dy : #dz;                                                              \
+    }                                                                                                        \
     template <class V>                                                                                       \
     static constexpr bool supports() {                                                                       \
       return requires(V x, V y, V z) { expression; };                                                        \

@@ -30,15 +30,23 @@ constexpr uint8_t reads(std::string_view derivative, int arity) {
   return mask;
 }
 constexpr bool exists(std::string_view derivative) { return derivative != "none"; }
+// What a row is, beside its expressions. Here and in functions, since a constant in the row's own struct would become
+// one in the memory of a GPU.
+template <Domain domain, int arity>
+struct RowKind {
+  static constexpr Domain kDomain = domain;
+  static constexpr int kArity = arity;
+};
+
 // Whether bytes are worth a kernel of their own: what is done with masks and images.
 template <class Row>
 constexpr bool takes_bytes() {
   constexpr bool mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
   bool of_images = false;
   for (const char* value : {"x + y", "x - y", "x * y", "maximum(x, y)", "minimum(x, y)"})
-    of_images |= Row::kValue == value;
+    of_images |= Row::value_text() == value;
   return Row::kDomain == Domain::Select || Row::kDomain == Domain::Integral ||
-         (mask && (Row::kArity == 2 || !names(Row::kValue, "isinf"))) || of_images;
+         (mask && (Row::kArity == 2 || !names(Row::value_text(), "isinf"))) || of_images;
 }
 
 template <class V>

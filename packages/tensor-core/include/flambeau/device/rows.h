@@ -8,6 +8,10 @@
 //   result
 #pragma once
 
+#ifdef __CUDACC__
+#pragma nv_diag_suppress 186  // a row's expression may ask an unsigned number whether it is negative
+#endif
+
 #include "flambeau/row_domain.h"
 #include "kernels/complex_math.h"
 #include "kernels/math.h"
@@ -17,7 +21,7 @@
 #include "kernels/special_scalar.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
-namespace {  // what nothing refers to, the rows' texts among it, is then left out
+namespace {
 #include "kernels/row_structs.h"
 }
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
@@ -33,16 +37,14 @@ namespace real = kernels::FLAMBEAU_ISA;
 namespace complex = complex_rows::FLAMBEAU_ISA;
 
 namespace {
-#define FLAMBEAU_ROW(name)                                                                     \
-  struct name##_row {                                                                          \
-    static constexpr int kArity = real::name##_row::kArity;                                    \
-    static constexpr Domain kDomain = real::name##_row::kDomain;                               \
+#define FLAMBEAU_ROW(name, domain, arity)                                                      \
+  struct name##_row : RowKind<Domain::domain, arity> {                                         \
     template <class V>                                                                         \
     using For = std::conditional_t<is_complex_type<V>, complex::name##_row, real::name##_row>; \
   };
-#define UNARY(name, ...) FLAMBEAU_ROW(name)
-#define BINARY(name, ...) FLAMBEAU_ROW(name)
-#define TERNARY(name, ...) FLAMBEAU_ROW(name)
+#define UNARY(name, domain, ...) FLAMBEAU_ROW(name, domain, 1)
+#define BINARY(name, domain, ...) FLAMBEAU_ROW(name, domain, 2)
+#define TERNARY(name, domain, ...) FLAMBEAU_ROW(name, domain, 3)
 #include "flambeau/pointwise.def"
 #undef FLAMBEAU_ROW
 }  // namespace
@@ -79,16 +81,16 @@ template <class Row, class V>
 inline constexpr bool takes = has_kernel<Row, V>();
 
 template <class Row, int I>
-inline constexpr uint8_t read_by = reads(Row::template For<float>::kDerivatives[I], Row::kArity);
+inline constexpr uint8_t read_by = reads(Row::template For<float>::template derivative_text<I>(), Row::kArity);
 template <class Row, int I, class V>
 constexpr bool has_derivative() {
   if constexpr (I >= Row::kArity || std::is_integral_v<V>)
     return false;
   else if constexpr (is_complex_type<V>)
-    return takes<Row, V> && exists(Row::template For<V>::kDerivatives[I]) &&
+    return takes<Row, V> && exists(Row::template For<V>::template derivative_text<I>()) &&
            Row::template For<V>::template differentiates<I, V>();
   else
-    return exists(Row::template For<V>::kDerivatives[I]);
+    return exists(Row::template For<V>::template derivative_text<I>());
 }
 template <class Row, int I, class V>
 inline constexpr bool differentiates = has_derivative<Row, I, V>();
@@ -103,7 +105,7 @@ FLAMBEAU_INLINE auto plain_value(V x) {
 }
 template <class R, class V>
 FLAMBEAU_INLINE auto plain_value(V x, V y) {
-  if constexpr (real::divides_with_rest<V>(R::kValue))
+  if constexpr (real::divides_with_rest<V>(R::value_text()))
     if (real::is_near(x, y)) return R::template value<real::Near<V>>(x, y).value;
   return R::template value<V>(x, y);
 }
@@ -131,7 +133,7 @@ FLAMBEAU_INLINE V derivative_of(V grad, Operands... operands) {
     else
       return conj(static_cast<V>(R::template derivative<I, V>(conj(grad), operands...)));
   } else {
-    if constexpr (Row::kArity == 1 && real::reduces_angles<V>(R::kDerivatives[I])) {
+    if constexpr (Row::kArity == 1 && real::reduces_angles<V>(R::template derivative_text<I>())) {
       const V of_first[] = {operands...};
       if (real::is_unbounded(of_first[0]))
         return R::template derivative<I, real::Unbounded<V>>(grad, operands...).value;

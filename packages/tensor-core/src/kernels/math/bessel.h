@@ -8,6 +8,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace series {
 
+// The coefficients are templates of the type that needs them, so that what does not use them does not hold them: a
+// constant becomes one in the memory of a GPU.
+template <class V>
 inline constexpr double i0e_small[] = {
     3.3839763720473804e-1,  -3.046826723431984e-1,   1.7162090152220878e-1,  -9.4901097048047644e-2,
     4.9305284239670708e-2,  -2.3737414805899469e-2,  1.0546460394594998e-2,  -4.3243099950505759e-3,
@@ -17,6 +20,7 @@ inline constexpr double i0e_small[] = {
     9.6758090353732369e-11, -1.7268262914415557e-11, 2.9550526631296398e-12, -4.8564467831119295e-13,
     7.6761854986049356e-14, -1.1685332877993452e-14, 1.715391285555133e-15,  -2.4312798465479547e-16,
     3.3307945188222381e-17, -4.4153416464793394e-18, 5.6691780069214962e-19};
+template <class V>
 inline constexpr double i0e_large[] = {
     4.0224520550705442e-1,   3.3691164782556941e-3,   6.889758346916824e-5,    2.8913705208347565e-6,
     2.0489185894690637e-7,   2.2666689904981781e-8,   3.3962320257083863e-9,   4.9406023882249696e-10,
@@ -25,6 +29,7 @@ inline constexpr double i0e_large[] = {
     -9.5548466988283076e-15, 3.8116806693526224e-15,  1.7725601330565264e-15,  -3.4254856196772191e-16,
     -2.8276239805165835e-16, 3.4612228676974611e-17,  4.46562142029676e-17,    -4.8305044859441821e-18,
     -7.233180487874754e-18,  9.9214754121736986e-19,  1.1936508908459821e-18};
+template <class V>
 inline constexpr double i1e_small[] = {
     1.2629359322181683e-1,  -1.7641651835783406e-1,  1.026436586898471e-1,   -5.2945981208094991e-2,
     2.4726449030626517e-2,  -1.0564084894626198e-2,  4.1564229443128882e-3,  -1.5135724506312531e-3,
@@ -34,6 +39,7 @@ inline constexpr double i1e_small[] = {
     1.1736186298890902e-11, -1.9839743977649437e-12, 3.2237933659455747e-13, -5.0421855047279117e-14,
     7.6006842947354069e-15, -1.1055969477353863e-15, 1.5536319577362005e-16, -2.1114212143581661e-17,
     2.7779141127610464e-18, -3.5415817725421362e-19};
+template <class V>
 inline constexpr double i1e_large[] = {
     3.8928811750914006e-1,   -9.7610974913614684e-3,  -1.1058893876262372e-4,  -3.8825648088776904e-6,
     -2.5122362378702089e-7,  -2.6314688468895195e-8,  -3.835380385964237e-9,   -5.5897434621965838e-10,
@@ -42,10 +48,12 @@ inline constexpr double i1e_large[] = {
     1.0420276984128803e-14,  -3.8144030724370078e-15, -1.8803547755107824e-15, 3.3082023109209283e-16,
     2.9626289976459501e-16,  -3.209525921993424e-17,  -4.6503053684893583e-17, 4.4143483230717079e-18,
     7.5172963108421048e-18,  -9.3141788673268834e-19, -1.242193275194891e-18};
+template <class V>
 inline constexpr double k0_small[] = {-2.6766369661695138e-1, 3.4428989992462849e-1,  3.5979936515361502e-2,
                                       1.2646154114469259e-3,  2.2862121031194518e-5,  2.5347910790261495e-7,
                                       1.9045163772202089e-9,  1.0349695257633625e-11, 4.2598161427910826e-14,
                                       1.3744654358807509e-16, 3.5708965285083736e-19};
+template <class V>
 inline constexpr double k0e_large[] = {
     1.2201515410329777,     -3.1448101311964501e-2,  1.5698838857300534e-3,  -1.2849549581627803e-4,
     1.3949813718876499e-5,  -1.8317555227191195e-6,  2.7668136394450151e-7,  -4.6604898976879476e-8,
@@ -54,10 +62,12 @@ inline constexpr double k0e_large[] = {
     8.0328907750683741e-14, -2.2275133267462963e-14, 6.3400764762766457e-15, -1.8485933779209071e-15,
     5.5120559994043331e-16, -1.6782311257549006e-16, 5.2103917776435539e-17, -1.6475805939842632e-17,
     5.3004337711773355e-18, -1.7331712005820999e-18};
+template <class V>
 inline constexpr double k1_small[] = {7.6265011366947389e-1,   -3.5315596077654488e-1,  -1.2261118082265715e-1,
                                       -6.9757238596398644e-3,  -1.7302889575130521e-4,  -2.4334061415659682e-6,
                                       -2.2133876307347259e-8,  -1.4114883926335278e-10, -6.666901694199329e-13,
                                       -2.4274498505193659e-15, -7.0238634793862876e-18};
+template <class V>
 inline constexpr double k1e_large[] = {
     1.3603130952422213,      1.0392373657681724e-1,  -2.8578168596227794e-3,  1.9521551847135163e-4,
     -1.9361979741660829e-5,  2.4064849478372171e-6,  -3.5019606030878125e-7,  5.7410841254500492e-8,
@@ -70,15 +80,15 @@ inline constexpr double k1e_large[] = {
 template <class V>
 FLAMBEAU_INLINE double special_i0e(double x) {
   const double a = std::fabs(x), inside = a < 8.0 ? a : 8.0, outside = a < 8.0 ? 8.0 : a;
-  const double near = chebyshev<V, i0e_small>(inside * 0.25 - 1.0);
-  const double far = chebyshev<V, i0e_large>(16.0 / outside - 1.0) / std::sqrt(outside);
+  const double near = chebyshev<V, i0e_small<V>>(inside * 0.25 - 1.0);
+  const double far = chebyshev<V, i0e_large<V>>(16.0 / outside - 1.0) / std::sqrt(outside);
   return a < 8.0 ? near : far;
 }
 template <class V>
 FLAMBEAU_INLINE double special_i1e(double x) {
   const double a = std::fabs(x), inside = a < 8.0 ? x : 8.0, outside = a < 8.0 ? 8.0 : a;
-  const double near = inside * chebyshev<V, i1e_small>(std::fabs(inside) * 0.25 - 1.0);
-  const double far = chebyshev<V, i1e_large>(16.0 / outside - 1.0) / std::sqrt(outside);
+  const double near = inside * chebyshev<V, i1e_small<V>>(std::fabs(inside) * 0.25 - 1.0);
+  const double far = chebyshev<V, i1e_large<V>>(16.0 / outside - 1.0) / std::sqrt(outside);
   return a < 8.0 ? near : std::copysign(far, x);
 }
 FLAMBEAU_INLINE double by_exponential(double scaled, double x) {  // scaled * e**|x|, without overflow on the way
@@ -100,8 +110,8 @@ FLAMBEAU_INLINE double special_i1(double x) {
 template <class V>
 FLAMBEAU_INLINE double special_scaled_modified_bessel_k0(double x) {
   const double inside = x < 2.0 ? x : 2.0, outside = x < 2.0 ? 2.0 : x;
-  const double near = chebyshev<V, k0_small>(inside * inside * 0.5 - 1.0) - log(0.5 * inside) * i0<V>(inside);
-  const double far = chebyshev<V, k0e_large>(4.0 / outside - 1.0) / std::sqrt(outside);
+  const double near = chebyshev<V, k0_small<V>>(inside * inside * 0.5 - 1.0) - log(0.5 * inside) * i0<V>(inside);
+  const double far = chebyshev<V, k0e_large<V>>(4.0 / outside - 1.0) / std::sqrt(outside);
   const double y = x < 2.0 ? near * exp(inside) : far;
   return x == 0.0 ? INFINITY : (x < 0.0 ? NAN : y);
 }
@@ -109,8 +119,8 @@ template <class V>
 FLAMBEAU_INLINE double special_scaled_modified_bessel_k1(double x) {
   const double inside = x < 2.0 ? x : 2.0, outside = x < 2.0 ? 2.0 : x;
   const double near =
-      chebyshev<V, k1_small>(inside * inside * 0.5 - 1.0) / inside + log(0.5 * inside) * special_i1<V>(inside);
-  const double far = chebyshev<V, k1e_large>(4.0 / outside - 1.0) / std::sqrt(outside);
+      chebyshev<V, k1_small<V>>(inside * inside * 0.5 - 1.0) / inside + log(0.5 * inside) * special_i1<V>(inside);
+  const double far = chebyshev<V, k1e_large<V>>(4.0 / outside - 1.0) / std::sqrt(outside);
   const double y = x < 2.0 ? near * exp(inside) : far;
   return x == 0.0 ? INFINITY : (x < 0.0 ? NAN : y);
 }

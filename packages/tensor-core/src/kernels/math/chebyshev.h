@@ -30,9 +30,11 @@ FLAMBEAU_INLINE double chebyshev(double t) {
   return chebyshev_part<needed_terms<V>(coefficients) - 1>(t, 0.0, 0.0, coefficients);
 }
 
-// A function of namespace `series` in both types.
-#define FLAMBEAU_BY_SERIES(name)                                                             \
-  FLAMBEAU_INLINE float name(float x) { return static_cast<float>(series::name<float>(x)); } \
-  FLAMBEAU_INLINE double name(double x) { return series::name<double>(x); }
+// A function of namespace `series` for both types.
+#define FLAMBEAU_BY_SERIES(name)               \
+  template <class V>                           \
+  FLAMBEAU_INLINE V name(V x) {                \
+    return static_cast<V>(series::name<V>(x)); \
+  }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
