@@ -47,8 +47,27 @@ int values(int64_t n, void* out, const V* const* x) {
   return 0;
 }
 
-#define TYPE(name, dtype, V) \\
-  extern "C" int name##_##dtype(int64_t n, void* out, const V* const* x) { return values<name##_row, V>(n, out, x); }
+template <class Row, int I, class V>
+bool derivative(V* out, const V* x) {
+  if constexpr (differentiates<Row, I, V>) {
+    if constexpr (Row::kArity == 1) out[I] = derivative_of<Row, I>(x[0], x[1], x[2]);
+    if constexpr (Row::kArity == 2) out[I] = derivative_of<Row, I>(x[0], x[1], x[2], x[3]);
+    if constexpr (Row::kArity == 3) out[I] = derivative_of<Row, I>(x[0], x[1], x[2], x[3], x[4]);
+    return true;
+  }
+  return false;
+}
+// Of all operands, x being the gradient, the operands and the result; which there are as bits.
+template <class Row, class V>
+int derivatives(V* out, const V* x) {
+  return derivative<Row, 0>(out, x) | derivative<Row, 1>(out, x) << 1 | derivative<Row, 2>(out, x) << 2;
+}
+
+#define TYPE(name, dtype, V)                                                              \\
+  extern "C" int name##_##dtype(int64_t n, void* out, const V* const* x) {                \\
+    return values<name##_row, V>(n, out, x);                                              \\
+  }                                                                                       \\
+  extern "C" int d_##name##_##dtype(V* out, const V* x) { return derivatives<name##_row>(out, x); }
 #define TYPES(name)                    \\
   TYPE(name, uint8, uint8_t)           \\
   TYPE(name, int32, int32_t)           \\
@@ -67,8 +86,10 @@ int values(int64_t n, void* out, const V* const* x) {
 """
 
 
-def build(family, folder):
-    """The family's rows as a library of functions over arrays."""
+@pytest.fixture(scope="module", params=FAMILIES)
+def library(request, tmp_path_factory):
+    """The rows of a family as a library of functions over arrays."""
+    family, folder = request.param, tmp_path_factory.mktemp("rows")
     source, library = folder / f"{family}.cpp", folder / f"{family}.so"
     source.write_text(UNIT % family)
     fused = ["-mfma"] if platform.machine() == "x86_64" and fb._core.instruction_set() != "baseline" else []
@@ -181,10 +202,68 @@ def differences(library, row, dtype):
     return [(row["name"], dtype, [a[i] for a in operands], got[i], want[i]) for i in wrong[:4]]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_values(family, tmp_path):
-    library = build(family, tmp_path)
+def test_values(library):
     own = [row for row in ROWS.values() if hasattr(library, f"{row['name']}_float32")]
     assert own
     dtypes = INTEGERS + FLOATS + COMPLEX
     assert [found for row in own for dtype in dtypes for found in differences(library, row, dtype)] == []
+
+
+def slope(row, point, k):
+    """By central differences of the CPU's values: of a complex operand as said in Note [Complex derivatives]."""
+
+    def values(step):
+        moved = [np.array([a + (step if j == k else 0)], a.dtype) for j, a in enumerate(point)]
+        return fb._core._rows[row["name"]](*map(fb.from_numpy, moved)).numpy().real[0]
+
+    steps = [1e-6, 1e-6j] if point[k].dtype.kind == "c" else [1e-6]
+    return sum((values(h) - values(-h)) / 2e-6 * (h / abs(h)) for h in steps)
+
+
+POINTS = {"_polygamma": [(2.5, 2.0), (0.7, 1.0)], "special_zeta": [(2.5, 0.7), (4.0, 3.1)]}
+USUAL = [
+    (0.31, 0.72, 1.4),
+    (0.83, 0.27, 0.4),
+    (2.3, 1.7, 0.61),
+    (-0.47, 0.35, 0.9),
+    (-2.6, 1.37, -0.7),
+    (1.2, -1.9, 2.2),
+]
+
+
+def test_derivatives(library):
+    for row in ROWS.values():
+        if not hasattr(library, f"{row['name']}_float64"):
+            continue
+        for dtype in ("float64", "complex128") if row["complex"] else ("float64",):
+            for numbers in POINTS.get(row["name"], USUAL):
+                point = list(np.array(numbers[: row["arity"]], dtype))
+                if dtype == "complex128":
+                    point = [a + (0.3 - 0.7 * k) * 1j for k, a in enumerate(point)]
+                check_derivatives(library, row, point, dtype)
+
+
+def check_derivatives(library, row, point, dtype):
+    operands = [np.array([a]) for a in point]
+    result = on_device(library, row, operands, dtype)
+    if result is None or not np.isfinite(result[0]):
+        return
+    given = np.array([1, *point, result[0]], dtype)
+    out = np.full(3, np.nan, dtype)
+    call = getattr(library, f"d_{row['name']}_{dtype}")
+    exist = call(ctypes.c_void_p(out.ctypes.data), ctypes.c_void_p(given.ctypes.data))
+    stated = sum(1 << k for k, text in enumerate(row["derivatives"]) if text != "none")
+    assert exist == stated or (dtype == "complex128" and exist & ~stated == 0), row["name"]
+    for k in range(row["arity"]):
+        if exist >> k & 1:
+            assert out[k] == pytest.approx(slope(row, point, k), rel=2e-5, abs=2e-7), (row["name"], point, k)
+
+
+@pytest.mark.parametrize("library", ["trigonometric"], indirect=True)
+def test_slopes_of_large_angles(library):
+    for name, expected in (("sin", np.cos), ("cos", lambda x: -np.sin(x)), ("tan", lambda x: 1 / np.cos(x) ** 2)):
+        for x in (1e8, 3e15, -1e300):
+            given = np.array([1, x, np.tan(x)])
+            out = np.empty(3)
+            getattr(library, f"d_{name}_float64")(ctypes.c_void_p(out.ctypes.data), ctypes.c_void_p(given.ctypes.data))
+            assert out[0] == pytest.approx(expected(x), rel=1e-14)
