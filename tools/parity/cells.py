@@ -16,12 +16,12 @@ import flambeau as fb
 from tools.parity.bridge import clone, flat, tensor_to_flambeau, to_flambeau, to_numpy
 from tools.parity.compare import difference
 from tools.parity.forward_ad import tangents_differ
-from tools.parity.modes import autocast_differs, meta_differs
+from tools.parity.modes import autocast_differs, cuda_differs, meta_differs
 from tools.parity.rebind import rebind, unseeded
 from tools.parity.scope import expected_to_fail, is_uninitialised, title
 
 KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "gradcheck", "gradgradcheck", "errors")
-FURTHER_KINDS = ("forward_ad", "autocast", "meta")  # tried where they are asked for
+FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # tried where they are asked for
 WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
 
 
@@ -81,11 +81,13 @@ class Variant:
         if "forward_ad" in self.kinds and self.op.supports_forward_ad and self._has_gradient():
             yield from self._forward_ad()
         if "autocast" in self.kinds:
-            yield from self._without_values("autocast", functools.partial(autocast_differs, self.call))
+            yield from self._beside_values("autocast", functools.partial(autocast_differs, self.call))
         if "meta" in self.kinds:
-            yield from self._without_values("meta", meta_differs)
+            yield from self._beside_values("meta", meta_differs)
+        if "cuda" in self.kinds:
+            yield from self._beside_values("cuda", cuda_differs)
 
-    def _without_values(self, kind: str, differs: Callable[[Any, Any], str | None]) -> Iterator[Cell]:
+    def _beside_values(self, kind: str, differs: Callable[[Any, Any], str | None]) -> Iterator[Cell]:
         cell = Cell(title(self.op), self.dtype, kind)
         counterpart = rebind(self.call, self.op.name)
         for sample in self.samples():

@@ -1,4 +1,4 @@
-"""Two cells without values: the dtypes of results inside of autocast, and what operators give on the meta device."""
+"""Cells beside PyTorch's values: dtypes inside of autocast, what operators give on the meta device and on a GPU."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 import flambeau as fb
+from flambeau.testing import assert_close
 from tools.parity.bridge import flat, to_flambeau
 from tools.parity.rebind import rebind
 
@@ -34,7 +35,7 @@ def meta_differs(counterpart: Any, sample: Any) -> str | None:
     arguments, options = _arguments(sample)
     wanted = _geometry(counterpart(*arguments, **options))
     try:
-        given = _geometry(counterpart(*_on_meta(arguments), **_on_meta(options)))
+        given = _geometry(counterpart(*_on(arguments, "meta"), **_on(options, "meta")))
     except NotImplementedError as error:
         raise LookupError from error
     except RuntimeError as error:
@@ -42,6 +43,39 @@ def meta_differs(counterpart: Any, sample: Any) -> str | None:
             raise LookupError from error
         raise
     return None if given == wanted else f"{given} on meta instead of {wanted}"
+
+
+def cuda_differs(counterpart: Any, sample: Any) -> str | None:
+    """How results and gradients on a GPU (or the emulated one) differ from those of the CPU.
+
+    Samples that name a device are left out.
+    """
+    if "device" in sample.kwargs or isinstance(sample.input, (list, tuple)) and not sample.input:
+        raise LookupError
+    wanted, wanted_gradients = _outcome(counterpart, sample, "cpu")
+    given, given_gradients = _outcome(counterpart, sample, "cuda")
+    for name, ours, theirs in (("results", given, wanted), ("gradients", given_gradients, wanted_gradients)):
+        if len(ours) != len(theirs):
+            return f"{len(ours)} {name} instead of {len(theirs)}"
+        for a, b in zip(ours, theirs, strict=True):
+            assert_close(a.cpu() if isinstance(a, fb.Tensor) else a, b, equal_nan=True)
+    return None
+
+
+def _outcome(counterpart: Any, sample: Any, device: str) -> tuple[list[Any], list[Any]]:
+    arguments, options = (_on(value, device) for value in _arguments(sample))
+    leaves = [t.requires_grad_() for t in flat((arguments, list(options.values()))) if _is_double(t)]
+    fb.manual_seed(0)
+    results = [r for r in flat(counterpart(*arguments, **options)) if isinstance(r, (fb.Tensor, int, float))]
+    tracked = [r for r in results if isinstance(r, fb.Tensor) and r.requires_grad]
+    gradients: list[Any] = []
+    if tracked and leaves:
+        gradients = list(fb.autograd.grad([r.sum() for r in tracked], leaves, allow_unused=True))
+    return [r.detach() if isinstance(r, fb.Tensor) else r for r in results], [g for g in gradients if g is not None]
+
+
+def _is_double(value: Any) -> bool:
+    return isinstance(value, fb.Tensor) and value.dtype == fb.float64
 
 
 def _arguments(sample: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -56,9 +90,9 @@ def _geometry(result: Any) -> list[tuple[tuple[int, ...], str]]:
     return [(tuple(r.shape), str(r.dtype)) for r in flat(result) if isinstance(r, fb.Tensor)]
 
 
-def _on_meta(value: Any) -> Any:
+def _on(value: Any, device: str) -> Any:
     if isinstance(value, fb.Tensor):
-        return value.to("meta")
+        return value.detach().to(device)
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_on_meta, value))
-    return {k: _on_meta(v) for k, v in value.items()} if isinstance(value, dict) else value
+        return type(value)(_on(v, device) for v in value)
+    return {k: _on(v, device) for k, v in value.items()} if isinstance(value, dict) else value
