@@ -50,7 +50,7 @@ def cuda_differs(counterpart: Any, sample: Any) -> str | None:
 
     Samples that name a device are left out.
     """
-    if "device" in sample.kwargs or isinstance(sample.input, (list, tuple)) and not sample.input:
+    if "device" in sample.kwargs or (isinstance(sample.input, (list, tuple)) and not sample.input):
         raise LookupError
     wanted, wanted_gradients = _outcome(counterpart, sample, "cpu")
     given, given_gradients = _outcome(counterpart, sample, "cuda")

@@ -20,6 +20,7 @@ MARKS = {
     "forward_ad": "d",
     "autocast": "a",
     "meta": "t",
+    "cuda": "u",
 }
 
 

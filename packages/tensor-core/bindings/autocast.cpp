@@ -11,7 +11,7 @@ namespace flambeau::python {
 namespace {
 
 constexpr const char* kDevices[] = {"cpu", "cuda"};
-constexpr int kCpu = 0;
+constexpr int kCpu = 0, kCuda = 1;
 
 struct Cast {
   Tensor source, result;
@@ -27,6 +27,9 @@ struct Region {
   std::unordered_map<const TensorImpl*, Cast> casts;
 };
 thread_local Region region;
+
+// Of the running call: Note [Devices].
+int kind() { return OnDevice::current() == DeviceType::Cuda ? kCuda : kCpu; }
 
 struct Suspended {
   bool former = std::exchange(region.suspended, true);
@@ -47,8 +50,8 @@ bool current(const Cast& cast) {
 }
 
 Tensor cast(const Tensor& t, Dtype dtype) {
-  const bool kept = region.caching && region.depth > 0 && dtype == region.dtype[kCpu] && t.dtype() == Dtype::float32 &&
-                    is_parameter(t);
+  const bool kept = region.caching && region.depth > 0 && dtype == region.dtype[kind()] &&
+                    t.dtype() == Dtype::float32 && is_parameter(t);
   if (!kept) return to(t, dtype);
   const auto found = region.casts.find(t.impl());
   if (found != region.casts.end() && current(found->second)) return found->second.result;
@@ -86,7 +89,7 @@ void widen(Dtype& widest, PyObject* o) {
 
 Dtype wanted(int policy, PyObject* const* args, size_t count) {
   if (policy == kFloat32) return Dtype::float32;
-  Dtype dtype = region.dtype[kCpu];
+  Dtype dtype = region.dtype[kind()];
   if (policy == kWidest)
     for (size_t i = 0; i < count; ++i) widen(dtype, args[i]);
   return dtype;
@@ -100,7 +103,7 @@ int device_of(std::string_view name) {
 
 bool set_enabled(std::string_view device, bool enabled) {
   const int i = device_of(device);
-  if (i == kCpu) interceptions += int(enabled) - int(region.enabled[i]);
+  interceptions += int(enabled) - int(region.enabled[i]);
   return std::exchange(region.enabled[i], enabled);
 }
 
@@ -119,7 +122,7 @@ int64_t change_depth(int64_t by) {
 }  // namespace
 
 int autocast_policy(int flags) {
-  return region.enabled[kCpu] && !region.suspended ? flags & (kLowerPrecision | kFloat32 | kWidest) : 0;
+  return region.enabled[kind()] && !region.suspended ? flags & (kLowerPrecision | kFloat32 | kWidest) : 0;
 }
 
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames) {

@@ -1,5 +1,6 @@
 // Copies of a tensor in another dtype or order of memory.
 #include "bind.h"
+#include "flambeau/cuda.h"
 
 namespace flambeau::python {
 
@@ -11,7 +12,7 @@ constexpr const char* kName = "to";
 struct Wanted {
   std::optional<Dtype> dtype;
   std::optional<Device> device;
-  bool copy = false;
+  bool non_blocking = false, copy = false;
 };
 
 bool is_dtype(PyObject* o) {
@@ -40,7 +41,7 @@ Wanted read_positional(PyObject* packed) {
     if (next < count && items[next] != Py_True && items[next] != Py_False)
       wanted.dtype = From<std::optional<Dtype>>::get({kName, &names[0], int(next)}, items[next]), ++next;
   }
-  if (next < count) From<bool>::get({kName, &names[2], int(next)}, items[next]), ++next;
+  if (next < count) wanted.non_blocking = From<bool>::get({kName, &names[2], int(next)}, items[next]), ++next;
   if (next < count) wanted.copy = From<bool>::get({kName, &names[3], int(next)}, items[next]), ++next;
   require<TypeError>(next == count, "to() takes (dtype | other | device, dtype), non_blocking and copy, but got ",
                      count, " positional arguments");
@@ -90,13 +91,14 @@ void bind_conversion() {
       kMethod | kAnyDevice,
       "to(dtype), to(device, dtype), to(other): the tensor converted; itself where nothing changes and copy is "
       "False.\n\nAfter these, non_blocking and copy may follow without their names. Gradient: converted back.",
-      [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement place, bool, bool copy,
+      [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement place, bool non_blocking, bool copy,
          std::optional<MemoryFormat> format) {
         const Wanted wanted = read_positional(args);
         require<TypeError>(!(wanted.dtype && dtype), "to() got multiple values for argument 'dtype'");
         require<TypeError>(!(wanted.device && place.given), "to() got multiple values for argument 'device'");
         const Tensor& own = tensor_of(self);
         const Device device = wanted.device.value_or(place.like(own));
+        const cuda::NonBlocking scope(non_blocking || wanted.non_blocking);
         return converted(self, device, dtype.value_or(wanted.dtype.value_or(own.dtype())), copy || wanted.copy, format);
       });
   def("type_as(input, other)", kMethod | kAnyDevice, "The tensor converted to other's dtype, on its device.",
@@ -110,7 +112,8 @@ void bind_conversion() {
   def("cuda(input, device=None, non_blocking=False, memory_format=None)", kMethod | kAnyDevice,
       "The tensor on a GPU, the current one unless another is named: itself where it is there.\n\nRaises RuntimeError, "
       "saying what is missing, where CUDA is not available. Gradient: copied back.",
-      [](Self self, PyObject* device, bool, std::optional<MemoryFormat> format) {
+      [](Self self, PyObject* device, bool non_blocking, std::optional<MemoryFormat> format) {
+        const cuda::NonBlocking scope(non_blocking);
         return converted(self, gpu_of("cuda", device), tensor_of(self).dtype(), false, format);
       });
   bind_as<Dtype::float32>("float");

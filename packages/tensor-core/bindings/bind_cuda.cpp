@@ -40,6 +40,91 @@ void bind_work() {
   def("_cuda_forget_host_calls()", kPrivate, "Sets these counts to zero.", [] { cuda::forget_host_calls(); });
 }
 
+template <class Handle>
+Handle* handle(int64_t number) {
+  return reinterpret_cast<Handle*>(number);
+}
+template <class Handle>
+int64_t number_of(Handle* handle) {
+  return reinterpret_cast<int64_t>(handle);
+}
+using Stream = cuda::StreamHandle;
+using Event = cuda::EventHandle;
+using Graph = cuda::GraphExecutableHandle;
+
+// Streams, events and graphs are numbers in Python; 0 is the default stream.
+void bind_streams() {
+  def("_cuda_create_stream(device, priority)", kPrivate, "A stream.",
+      [](int64_t device, int64_t priority) { return number_of(cuda::create_stream(int(device), int(priority))); });
+  def("_cuda_destroy_stream(device, stream)", kPrivate, "Ends it.",
+      [](int64_t device, int64_t stream) { cuda::destroy_stream(int(device), handle<Stream>(stream)); });
+  def("_cuda_current_stream(device)", kPrivate, "This thread's.",
+      [](int64_t device) { return number_of(cuda::current_stream(int(device))); });
+  def("_cuda_set_stream(device, stream)", kPrivate, "Chooses this thread's.",
+      [](int64_t device, int64_t stream) { cuda::set_stream(int(device), handle<Stream>(stream)); });
+  def("_cuda_query_stream(device, stream)", kPrivate, "Whether all of its work is done.",
+      [](int64_t device, int64_t stream) { return cuda::query_stream(int(device), handle<Stream>(stream)); });
+  def("_cuda_synchronize_stream(device, stream)", kPrivate, "Waits for it, then raises what kernels have reported.",
+      [](int64_t device, int64_t stream) { cuda::synchronize(int(device), handle<Stream>(stream)); });
+  def("_cuda_record_stream(input, device, stream)", kPrivate, "The stream uses the tensor's memory, too.",
+      [](const Tensor& t, int64_t, int64_t stream) { cuda::record_stream(t.storage(), handle<Stream>(stream)); });
+}
+
+void bind_events() {
+  def("_cuda_create_event(device, timing)", kPrivate, "An event.",
+      [](int64_t device, bool timing) { return number_of(cuda::create_event(int(device), timing)); });
+  def("_cuda_destroy_event(device, event)", kPrivate, "Ends it.",
+      [](int64_t device, int64_t event) { cuda::destroy_event(int(device), handle<Event>(event)); });
+  def("_cuda_record_event(device, event, stream)", kPrivate, "Puts it behind the stream's work so far.",
+      [](int64_t device, int64_t event, int64_t stream) {
+        cuda::record_event(int(device), handle<Event>(event), handle<Stream>(stream));
+      });
+  def("_cuda_query_event(device, event)", kPrivate, "Whether the stream has come to it.",
+      [](int64_t device, int64_t event) { return cuda::query_event(int(device), handle<Event>(event)); });
+  def("_cuda_synchronize_event(device, event)", kPrivate, "Waits until the stream has come to it.",
+      [](int64_t device, int64_t event) { cuda::synchronize_event(int(device), handle<Event>(event)); });
+  def("_cuda_wait_event(device, stream, event)", kPrivate, "Makes a stream wait for it.",
+      [](int64_t device, int64_t stream, int64_t event) {
+        cuda::wait_event(int(device), handle<Stream>(stream), handle<Event>(event));
+      });
+  def("_cuda_elapsed_time(device, first, second)", kPrivate, "Milliseconds between two events.",
+      [](int64_t device, int64_t first, int64_t second) {
+        return double(cuda::elapsed_milliseconds(int(device), handle<Event>(first), handle<Event>(second)));
+      });
+}
+
+void bind_graphs() {
+  def("_cuda_begin_capture(device, stream)", kPrivate, "Notes the stream's work from now on; the number of its memory.",
+      [](int64_t device, int64_t stream) { return cuda::begin_capture(int(device), handle<Stream>(stream)); });
+  def("_cuda_end_capture(device, stream)", kPrivate, "The graph of what was noted.",
+      [](int64_t device, int64_t stream) { return number_of(cuda::end_capture(int(device), handle<Stream>(stream))); });
+  def("_cuda_launch_graph(device, graph, stream)", kPrivate, "Does its work.",
+      [](int64_t device, int64_t graph, int64_t stream) {
+        cuda::launch_graph(int(device), handle<Graph>(graph), handle<Stream>(stream));
+      });
+  def("_cuda_destroy_graph(device, graph, pool)", kPrivate, "Ends it and gives its memory back.",
+      [](int64_t device, int64_t graph, int64_t pool) {
+        cuda::destroy_graph(int(device), handle<Graph>(graph), pool);
+      });
+  def("_cuda_is_capturing(device, stream)", kPrivate, "Whether the stream's work is being noted.",
+      [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
+}
+
+void bind_pinned() {
+  def("_cuda_pin_memory(input)", kPrivate, "A copy in pinned memory; the tensor itself where it is that.",
+      [](Self self) -> PyObject* {
+        const Tensor& t = tensor_of(self);
+        require(t.device() == DeviceType::Cpu, "cannot pin '", t.device(), "': only CPU memory can be pinned");
+        if (cuda::is_pinned(t.storage())) return Py_NewRef(self);
+        const Tensor out = from_storage(cuda::pinned_storage(size_t(t.numel() * item_size(t.dtype()))), t.shape(),
+                                        contiguous_strides(t.shape()), 0, t.dtype());
+        copy_values(out, t);
+        return wrap_tensor(out);
+      });
+  def("_cuda_is_pinned(input)", kPrivate, "Whether the memory is pinned.",
+      [](const Tensor& t) { return cuda::is_pinned(t.storage()); });
+}
+
 void bind_memory() {
   def("_cuda_memory_statistics(device)", kPrivate, "What the allocator counts, as a dictionary.", [](int64_t device) {
     const cuda::MemoryStatistics s = cuda::memory_statistics(int(device));
@@ -64,6 +149,10 @@ void bind_memory() {
 void bind_cuda() {
   bind_gpus();
   bind_work();
+  bind_streams();
+  bind_events();
+  bind_graphs();
+  bind_pinned();
   bind_memory();
 }
 

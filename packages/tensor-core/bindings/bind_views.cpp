@@ -1,5 +1,6 @@
 // Views, copies and conversions.
 #include "bind.h"
+#include "flambeau/cuda.h"
 
 namespace flambeau::python {
 
@@ -72,8 +73,10 @@ Tensor filled(const Tensor& t, const Operand& value) {
 void bind_copies() {
   def("detach(input)", kBoth | kCopy, "The same elements without history.", detach);
   def("copy_(input, src, non_blocking=False)", kMethod | kAnyDevice,
-      "Writes src, broadcast and converted, into the tensor.", [](Self self, const Operand& source, bool) -> PyObject* {
+      "Writes src, broadcast and converted, into the tensor.",
+      [](Self self, const Operand& source, bool non_blocking) -> PyObject* {
         const Tensor& t = tensor_of(self);
+        const cuda::NonBlocking scope(non_blocking);
         copy_(t, source.tensor ? *source.tensor : scalar_tensor(source.scalar, t.dtype()));
         return Py_NewRef(self);
       });

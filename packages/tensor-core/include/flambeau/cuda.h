@@ -32,9 +32,42 @@ FLAMBEAU_API StreamHandle* current_stream(int device);  // of this thread; null:
 FLAMBEAU_API void set_stream(int device, StreamHandle* stream);
 FLAMBEAU_API StreamHandle* create_stream(int device, int priority);
 FLAMBEAU_API void destroy_stream(int device, StreamHandle* stream);
+FLAMBEAU_API bool query_stream(int device, StreamHandle* stream);  // whether all of its work is done
 // Waits for the work so far, then raises what kernels have reported meanwhile (report.h).
 FLAMBEAU_API void synchronize(int device);
 FLAMBEAU_API void synchronize(int device, StreamHandle* stream);
+
+// A point in the work of a stream.
+struct EventHandle;
+FLAMBEAU_API EventHandle* create_event(int device, bool timing);
+FLAMBEAU_API void destroy_event(int device, EventHandle* event);
+FLAMBEAU_API void record_event(int device, EventHandle* event, StreamHandle* stream);
+FLAMBEAU_API bool query_event(int device, EventHandle* event);
+FLAMBEAU_API void synchronize_event(int device, EventHandle* event);
+FLAMBEAU_API void wait_event(int device, StreamHandle* stream, EventHandle* event);
+FLAMBEAU_API float elapsed_milliseconds(int device, EventHandle* first, EventHandle* second);
+
+// Work that is launched as a whole, time and again. What is done on the stream between begin_capture and end_capture is
+// noted instead of done; the memory it takes meanwhile belongs to the graph, by the number that begin_capture returns.
+struct GraphExecutableHandle;
+FLAMBEAU_API int64_t begin_capture(int device, StreamHandle* stream);
+FLAMBEAU_API GraphExecutableHandle* end_capture(int device, StreamHandle* stream);
+FLAMBEAU_API void launch_graph(int device, GraphExecutableHandle* graph, StreamHandle* stream);
+FLAMBEAU_API void destroy_graph(int device, GraphExecutableHandle* graph, int64_t pool);
+FLAMBEAU_API bool is_capturing(int device, StreamHandle* stream);
+
+// Memory of the host that GPUs reach, so that copies run beside other work.
+FLAMBEAU_API Ref<Storage> pinned_storage(size_t bytes);
+FLAMBEAU_API bool is_pinned(const Storage& storage);
+class FLAMBEAU_API NonBlocking {  // for a scope: copies from and to pinned memory do not wait
+ public:
+  explicit NonBlocking(bool wanted);
+  ~NonBlocking();
+  NonBlocking(const NonBlocking&) = delete;
+
+ private:
+  bool former_;
+};
 
 struct MemoryStatistics {
   size_t allocated, reserved, peak_allocated, peak_reserved;  // bytes

@@ -51,8 +51,10 @@ class Allocator {
     const size_t size = rounded_request(bytes);
     const bool small = size <= kSmallBlock;
     StreamHandle* stream = current_stream(device_);
-    Block* block = take_free(size, small, stream);
-    if (!block) block = take_segment(d, size, small, stream);
+    const auto capture = captures_.find(stream);
+    const int64_t pool = capture == captures_.end() ? 0 : capture->second;
+    Block* block = take_free(size, small, stream, pool);
+    if (!block) block = take_segment(d, size, small, stream, pool);
     if (!block) refuse(d, bytes);
     cut(block, size);
     block->used = true;
@@ -90,7 +92,7 @@ class Allocator {
     MemoryStatistics out = statistics_;
     out.allocated = allocated_, out.reserved = reserved_;
     out.peak_allocated = peak_allocated_, out.peak_reserved = peak_reserved_;
-    for (auto& [stream, pool] : pools_)
+    for (auto& [owner, pool] : pools_)
       for (const auto* blocks : {&pool.small, &pool.large})
         if (!blocks->empty()) out.largest_free = std::max(out.largest_free, (*blocks->rbegin())->size);
     return out;
@@ -98,6 +100,29 @@ class Allocator {
   void reset_peak() {
     const std::lock_guard lock(mutex_);
     peak_allocated_ = allocated_, peak_reserved_ = reserved_;
+  }
+  int64_t begin_pool(StreamHandle* stream) {
+    const std::lock_guard lock(mutex_);
+    graphs_.insert(++last_graph_);
+    return captures_[stream] = last_graph_;
+  }
+  void end_pool(StreamHandle* stream) {
+    const std::lock_guard lock(mutex_);
+    captures_.erase(stream);
+  }
+  void release_pool(int64_t number) {
+    const std::lock_guard lock(mutex_);
+    graphs_.erase(number);
+    for (auto at = pools_.begin(); at != pools_.end();) {
+      if (at->first.second != number) {
+        ++at;
+        continue;
+      }
+      Pool& common = pools_[{at->first.first, 0}];
+      common.small.merge(at->second.small);
+      common.large.merge(at->second.large);
+      at = pools_.erase(at);
+    }
   }
   void use(Block* block, StreamHandle* stream) {
     const std::lock_guard lock(mutex_);
@@ -114,8 +139,12 @@ class Allocator {
     peak = std::max(peak, total);
   }
 
-  Block* take_free(size_t size, bool small, StreamHandle* stream) {
-    auto& blocks = pools_[stream].of(small);
+  std::set<Block*, BySize>& free_blocks(const Block* block) {
+    return pools_[{block->stream, graphs_.contains(block->pool) ? block->pool : 0}].of(block->small);
+  }
+
+  Block* take_free(size_t size, bool small, StreamHandle* stream, int64_t pool) {
+    auto& blocks = pools_[{stream, pool}].of(small);
     const auto found = blocks.lower_bound(size);
     if (found == blocks.end()) return nullptr;
     Block* block = *found;
@@ -123,7 +152,7 @@ class Allocator {
     return block;
   }
 
-  Block* take_segment(const Driver& d, size_t size, bool small, StreamHandle* stream) {
+  Block* take_segment(const Driver& d, size_t size, bool small, StreamHandle* stream, int64_t pool) {
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
     int code = d.cuMemAlloc_v2(&address, bytes);
@@ -137,7 +166,9 @@ class Allocator {
     check(code, "allocating memory");
     count(reserved_, peak_reserved_, bytes);
     ++statistics_.segments;
-    return new Block{address, bytes, stream, device_, small};
+    Block* block = new Block{address, bytes, stream, device_, small};
+    block->pool = pool;
+    return block;
   }
 
   // Leaves `size` of a block and gives the rest back, where the rest can serve anybody.
@@ -145,15 +176,16 @@ class Allocator {
     const size_t rest = block->size - size;
     if (rest < (block->small ? kBlockUnit : kSmallBlock)) return;
     Block* tail = new Block{block->address + size, rest, block->stream, device_, block->small};
+    tail->pool = block->pool;
     tail->before = block, tail->after = block->after;
     if (tail->after) tail->after->before = tail;
     block->after = tail;
     block->size = size;
-    pools_[block->stream].of(block->small).insert(tail);
+    free_blocks(block).insert(tail);
   }
 
   void give_back(Block* block) {
-    auto& blocks = pools_[block->stream].of(block->small);
+    auto& blocks = free_blocks(block);
     block->used = false;
     if (Block* b = block->before; b && !b->used) {
       blocks.erase(b);
@@ -189,7 +221,7 @@ class Allocator {
   }
 
   void release_segments(const Driver& d) {
-    for (auto& [stream, pool] : pools_)
+    for (auto& [owner, pool] : pools_)
       for (auto* blocks : {&pool.small, &pool.large})
         std::erase_if(*blocks, [&](Block* block) {
           if (block->before || block->after) return false;
@@ -205,7 +237,7 @@ class Allocator {
     ++statistics_.out_of_memory;
     size_t free = 0, total = 0, largest = 0;
     d.cuMemGetInfo_v2(&free, &total);
-    for (auto& [stream, pool] : pools_)
+    for (auto& [owner, pool] : pools_)
       for (const auto* blocks : {&pool.small, &pool.large})
         if (!blocks->empty()) largest = std::max(largest, (*blocks->rbegin())->size);
     detail::raise<OutOfMemoryError>(
@@ -218,7 +250,10 @@ class Allocator {
 
   const int device_;
   std::mutex mutex_;
-  std::map<StreamHandle*, Pool> pools_;
+  std::map<std::pair<StreamHandle*, int64_t>, Pool> pools_;  // of a stream, and of a graph or 0
+  std::map<StreamHandle*, int64_t> captures_;                // graphs that are being captured
+  std::set<int64_t> graphs_;                                 // whose memory is theirs alone
+  int64_t last_graph_ = 0;
   std::vector<Pending> pending_;
   size_t allocated_ = 0, reserved_ = 0, peak_allocated_ = 0, peak_reserved_ = 0;
   MemoryStatistics statistics_{};
@@ -256,6 +291,9 @@ std::pair<size_t, size_t> free_and_total_memory(int device) {
   check(activate(device).cuMemGetInfo_v2(&free, &total), "asking for free memory");
   return {free, total};
 }
+int64_t begin_pool(int device, StreamHandle* stream) { return allocator(device).begin_pool(stream); }
+void end_pool(int device, StreamHandle* stream) { allocator(device).end_pool(stream); }
+void release_pool(int device, int64_t pool) { allocator(device).release_pool(pool); }
 void use_block(Block* block, StreamHandle* stream) { allocator(block->device).use(block, stream); }
 
 }  // namespace flambeau::cuda

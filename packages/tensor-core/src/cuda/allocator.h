@@ -31,6 +31,11 @@ Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
 void use_block(Block* block, StreamHandle* stream);  // that stream uses it, too
 
+// Memory of a graph: what the stream takes between begin_pool and end_pool serves nobody else until release_pool.
+int64_t begin_pool(int device, StreamHandle* stream);
+void end_pool(int device, StreamHandle* stream);
+void release_pool(int device, int64_t pool);
+
 // Requests are rounded up to multiples of this.
 inline constexpr size_t kBlockUnit = 512;
 inline constexpr size_t kSmallBlock = size_t(1) << 20, kSmallSegment = size_t(2) << 20,

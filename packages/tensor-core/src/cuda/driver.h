@@ -5,17 +5,15 @@
 #include <cstdint>
 #include <string>
 
-#include "flambeau/memory.h"  // StreamHandle
+#include "flambeau/cuda.h"  // the handles that are public
 
 namespace flambeau::cuda {
 
 using DevicePointer = unsigned long long;
 struct ContextHandle;
-struct EventHandle;
 struct ModuleHandle;
 struct FunctionHandle;
 struct GraphHandle;
-struct GraphExecutableHandle;
 
 // Every function that is used: its result is always an error code, 0 for success.
 #define FLAMBEAU_DRIVER_FUNCTIONS(X)                                                                          \

@@ -11,7 +11,8 @@ namespace flambeau::cuda {
 // done on the host (copy.cpp).
 bool copy(const Tensor& destination, const Tensor& source);
 void fill(const Tensor& t, Scalar value);
-Scalar item(const Tensor& t);  // of one element
+bool waits(const Storage& host);  // whether a copy from or to it is done before the call returns (pinned.cpp)
+Scalar item(const Tensor& t);     // of one element
 
 // A row's value, or its derivative for an operand: over grad and what that reads (pointwise.cpp).
 inline constexpr int kValue = -1;

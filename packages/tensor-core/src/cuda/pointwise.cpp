@@ -209,6 +209,8 @@ void from_host(const Tensor& to, const Tensor& from) {
   check(activate(device).cuMemcpyHtoDAsync_v2(reinterpret_cast<DevicePointer>(to.device_bytes()), source.bytes(),
                                               bytes_of(to), current_stream(device)),
         "copying to the GPU");
+  // From memory that is not pinned the driver has taken the contents when it returns.
+  if (is_pinned(source.storage()) && waits(source.storage())) synchronize(device, current_stream(device));
 }
 
 void to_host(const Tensor& to, const Tensor& from) {
@@ -223,7 +225,7 @@ void to_host(const Tensor& to, const Tensor& from) {
   check(activate(device).cuMemcpyDtoHAsync_v2(to.bytes(), reinterpret_cast<DevicePointer>(source.device_bytes()),
                                               bytes_of(to), current_stream(device)),
         "copying to the host");
-  synchronize(device, current_stream(device));
+  if (waits(to.storage())) synchronize(device, current_stream(device));
 }
 
 void between(const Tensor& to, const Tensor& from) {

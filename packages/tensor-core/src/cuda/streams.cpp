@@ -1,6 +1,7 @@
-// Streams: which one a thread works on, and waiting for them.
+// Streams, events and graphs of captured work.
 #include <memory>
 
+#include "cuda/allocator.h"
 #include "cuda/devices.h"
 #include "cuda/report.h"
 
@@ -10,6 +11,13 @@ namespace {
 // One of each GPU, once a thread has chosen any. Static room for threads is scarce: a library that a program loads gets
 // what is left of it.
 thread_local std::unique_ptr<StreamHandle*[]> streams_of_thread;
+
+// For a query: 0 done, kNotReady not yet.
+bool done(int code, const char* what) {
+  if (code == code::kNotReady) return false;
+  check(code, what);
+  return true;
+}
 }  // namespace
 
 StreamHandle* current_stream(int device) { return streams_of_thread ? streams_of_thread[size_t(device)] : nullptr; }
@@ -28,6 +36,9 @@ StreamHandle* create_stream(int device, int priority) {
 void destroy_stream(int device, StreamHandle* stream) {
   check(activate(device).cuStreamDestroy_v2(stream), "ending a stream");
 }
+bool query_stream(int device, StreamHandle* stream) {
+  return done(activate(device).cuStreamQuery(stream), "asking for a stream");
+}
 
 void synchronize(int device) {
   check(activate(device).cuCtxSynchronize(), "waiting for a GPU");
@@ -36,6 +47,65 @@ void synchronize(int device) {
 void synchronize(int device, StreamHandle* stream) {
   check(activate(device).cuStreamSynchronize(stream), "waiting for a stream");
   raise_reports(device);
+}
+
+EventHandle* create_event(int device, bool timing) {
+  constexpr unsigned kNoTiming = 2;
+  EventHandle* event = nullptr;
+  check(activate(device).cuEventCreate(&event, timing ? 0 : kNoTiming), "creating an event");
+  return event;
+}
+void destroy_event(int device, EventHandle* event) {
+  check(activate(device).cuEventDestroy_v2(event), "ending an event");
+}
+void record_event(int device, EventHandle* event, StreamHandle* stream) {
+  check(activate(device).cuEventRecord(event, stream), "recording an event");
+}
+bool query_event(int device, EventHandle* event) {
+  return done(activate(device).cuEventQuery(event), "asking for an event");
+}
+void synchronize_event(int device, EventHandle* event) {
+  check(activate(device).cuEventSynchronize(event), "waiting for an event");
+  raise_reports(device);
+}
+void wait_event(int device, StreamHandle* stream, EventHandle* event) {
+  check(activate(device).cuStreamWaitEvent(stream, event, 0), "making a stream wait");
+}
+float elapsed_milliseconds(int device, EventHandle* first, EventHandle* second) {
+  float out = 0;
+  check(activate(device).cuEventElapsedTime(&out, first, second), "measuring the time between events");
+  return out;
+}
+
+int64_t begin_capture(int device, StreamHandle* stream) {
+  constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile
+  require(stream,
+          "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
+  check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
+  return begin_pool(device, stream);
+}
+GraphExecutableHandle* end_capture(int device, StreamHandle* stream) {
+  const Driver& d = activate(device);
+  end_pool(device, stream);
+  GraphHandle* graph = nullptr;
+  check(d.cuStreamEndCapture(stream, &graph), "capturing a graph");
+  GraphExecutableHandle* executable = nullptr;
+  const int code = d.cuGraphInstantiateWithFlags(&executable, graph, 0);
+  check(d.cuGraphDestroy(graph), "ending a graph");
+  check(code, "preparing a graph");
+  return executable;
+}
+void launch_graph(int device, GraphExecutableHandle* graph, StreamHandle* stream) {
+  check(activate(device).cuGraphLaunch(graph, stream), "launching a graph");
+}
+void destroy_graph(int device, GraphExecutableHandle* graph, int64_t pool) {
+  check(activate(device).cuGraphExecDestroy(graph), "ending a graph");
+  release_pool(device, pool);
+}
+bool is_capturing(int device, StreamHandle* stream) {
+  int status = 0;
+  check(activate(device).cuStreamIsCapturing(stream, &status), "asking for a capture");
+  return status != 0;
 }
 
 }  // namespace flambeau::cuda

@@ -1,0 +1,73 @@
+"""Streams, events, captured graphs and pinned memory, as the C++ side offers them."""
+
+import pytest
+
+import flambeau as fb
+from flambeau import _core
+
+
+@pytest.fixture
+def stream():
+    made = _core._cuda_create_stream(0, 0)
+    yield made
+    _core._cuda_set_stream(0, 0)
+    _core._cuda_destroy_stream(0, made)
+
+
+def test_work_on_a_stream(stream):
+    _core._cuda_set_stream(0, stream)
+    x = fb.arange(1000, device="cuda") * 2
+    event = _core._cuda_create_event(0, True)
+    _core._cuda_record_event(0, event, stream)
+    _core._cuda_wait_event(0, 0, event)
+    _core._cuda_set_stream(0, 0)
+    y = x + 1
+    _core._cuda_synchronize_event(0, event)
+    assert _core._cuda_query_event(0, event) and _core._cuda_elapsed_time(0, event, event) >= 0
+    assert y[-1].item() == 1999
+    _core._cuda_destroy_event(0, event)
+
+
+def test_memory_used_by_another_stream_is_not_reused_too_early(stream):
+    x = fb.ones(1 << 18, device="cuda")
+    _core._cuda_record_stream(x, 0, stream)
+    address = x.data_ptr()
+    del x
+    _core._cuda_synchronize_stream(0, stream)
+    assert fb.ones(1 << 18, device="cuda").data_ptr() == address  # it has come so far, so the memory is free again
+
+
+def test_a_captured_graph_is_replayed(stream):
+    x = fb.ones(1000, device="cuda")
+    y = x * 3 + 1  # compiles the kernels
+    _core._cuda_set_stream(0, stream)
+    pool = _core._cuda_begin_capture(0, stream)
+    assert _core._cuda_is_capturing(0, stream)
+    y = x * 3 + 1
+    graph = _core._cuda_end_capture(0, stream)
+    for value in (2.0, 5.0):
+        x.fill_(value)
+        _core._cuda_launch_graph(0, graph, stream)
+        assert y[0].item() == value * 3 + 1
+    # What the graph has taken is its own until it ends.
+    other = [fb.zeros(1000, device="cuda") for _ in range(8)]
+    _core._cuda_launch_graph(0, graph, stream)
+    assert all(t.sum().item() == 0 for t in other)
+    _core._cuda_destroy_graph(0, graph, pool)
+
+
+def test_graphs_need_a_stream_of_their_own():
+    with pytest.raises(RuntimeError, match="non-default stream"):
+        _core._cuda_begin_capture(0, 0)
+
+
+def test_pinned_memory():
+    x = fb.arange(10.0)
+    pinned = _core._cuda_pin_memory(x)
+    assert _core._cuda_is_pinned(pinned) and not _core._cuda_is_pinned(x) and fb.equal(pinned, x)
+    there = pinned.to("cuda", non_blocking=True)
+    assert fb.equal(there.cpu(), x)
+    back = _core._cuda_pin_memory(fb.zeros(10))
+    back.copy_(there * 2, non_blocking=True)
+    _core._cuda_synchronize(0)
+    assert fb.equal(back, x * 2)
