@@ -1,6 +1,7 @@
 // Constructors.
 #include <algorithm>
 
+#include "dlpack.h"
 #include "factory.h"
 
 namespace flambeau::python {
@@ -17,6 +18,11 @@ namespace {
 
 // What is made of data gets its values first, then its device.
 Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
+  if (has_gpu_memory(data)) {
+    const Tensor t = tensor_from_gpu_memory(data);
+    const OnDevice scope(t.device());
+    return to(clone(to(t, dtype.value_or(t.dtype()))), place.like(t));
+  }
   const Device device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
   const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
   return to(tensor_from_data(data, dtype), device);
@@ -28,6 +34,11 @@ PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement&
     const OnDevice scope(moved.device());
     const Tensor out = to(moved, dtype.value_or(own.dtype()));
     return out.same(own) ? Py_NewRef(data) : wrap_tensor(out);
+  }
+  if (has_gpu_memory(data)) {
+    const Tensor t = tensor_from_gpu_memory(data), moved = to(t, place.like(t));
+    const OnDevice scope(moved.device());
+    return wrap_tensor(to(moved, dtype.value_or(t.dtype())));
   }
   if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, place));
   const Device device = place.of_fresh();
@@ -63,14 +74,15 @@ void bind_conversions() {
       "A tensor over the memory of a tensor, an array or another exporter of the buffer protocol, else a copy.\n\n"
       "copy=True always copies, copy=False raises ValueError where a copy is needed.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place, std::optional<bool> copy, bool grad) {
-        const Device device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
-        const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
-        const bool shared = is_tensor(data) || PyObject_CheckBuffer(data);
+        const Tensor own = is_tensor(data)        ? tensor_of(data)
+                           : has_gpu_memory(data) ? tensor_from_gpu_memory(data)
+                                                  : Tensor();
+        const Device device = own ? place.like(own) : place.of_fresh();
+        const OnDevice scope(own ? own.device() : Device());
+        const bool shared = own || PyObject_CheckBuffer(data);
         require<ValueError>(shared || copy.value_or(true),
                             "asarray(): can't alias an arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
-        const Tensor t = is_tensor(data) ? tensor_of(data)
-                         : shared        ? tensor_from_buffer(data, false)
-                                         : tensor_from_data(data, dtype);
+        const Tensor t = own ? own : shared ? tensor_from_buffer(data, false) : tensor_from_data(data, dtype);
         const Dtype type = dtype.value_or(t.dtype());
         require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias a tensor of dtype ",
                             t.dtype(), " into dtype ", type);

@@ -1,7 +1,20 @@
-// The DLPack 1.1 structures, as the standard lays them out (https://dmlc.github.io/dlpack). Internal.
+// Memory shared with others (dlpack.cpp), and the DLPack 1.1 structures, as the standard lays them out
+// (https://dmlc.github.io/dlpack). Internal.
 #pragma once
 
 #include <cstdint>
+
+#include "object.h"
+
+namespace flambeau::python {
+
+// Whether it is another library's array with the CUDA array interface, and a tensor over its memory.
+bool has_gpu_memory(PyObject* o);
+Tensor tensor_from_gpu_memory(PyObject* o);
+
+void bind_dlpack();
+
+}  // namespace flambeau::python
 
 extern "C" {
 

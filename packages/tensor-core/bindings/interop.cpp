@@ -1,8 +1,7 @@
-// Memory shared with others: the buffer protocol (and with it NumPy) and DLPack.
+// Memory shared with others: the buffer protocol, and with it NumPy.
 #include <cstring>
 
 #include "arguments.h"
-#include "dlpack.h"
 
 namespace flambeau::python {
 
@@ -172,163 +171,6 @@ Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted) {
 
 namespace {
 
-DLDataType dlpack_type(Dtype d) {
-  uint8_t code = category(d) == Category::Floating ? kDLFloat : kDLInt;
-  if (is_unsigned(d)) code = kDLUInt;
-  if (d == Dtype::bool_) code = kDLBool;
-  if (d == Dtype::bfloat16) code = kDLBfloat;
-  if (is_complex(d)) code = kDLComplex;
-  return {code, uint8_t(item_size(d) * 8), 1};
-}
-
-Dtype dtype_from_dlpack(DLDataType type) {
-  for (int i = 0; i < kDtypeCount; ++i) {
-    const DLDataType own = dlpack_type(Dtype(i));
-    if (own.code == type.code && own.bits == type.bits && type.lanes == 1) return Dtype(i);
-  }
-  detail::raise<TypeError>("from_dlpack: unsupported element type (code ", int(type.code), ", ", int(type.bits),
-                           " bits, ", type.lanes, " lanes)");
-}
-
-// The export's context: the memory, and the sizes the consumer reads.
-template <class Managed>
-struct Export {
-  Managed managed;
-  Ref<Storage> storage;
-  Shape shape, strides;
-};
-
-template <class Managed>
-Managed* make_export(const Tensor& t) {
-  auto* e = new Export<Managed>{{}, t.impl()->storage, t.shape(), t.strides()};
-  DLTensor& dl = e->managed.dl_tensor;
-  dl.data = t.numel() ? t.bytes() : nullptr;
-  dl.device = {kDLCPU, 0};
-  dl.ndim = t.dim();
-  dl.dtype = dlpack_type(t.dtype());
-  dl.shape = e->shape.data();
-  dl.strides = e->strides.data();
-  dl.byte_offset = 0;
-  e->managed.manager_ctx = e;
-  e->managed.deleter = [](Managed* m) { delete static_cast<Export<Managed>*>(m->manager_ctx); };
-  return &e->managed;
-}
-
-template <class Managed>
-void drop_capsule(PyObject* capsule, const char* name) {  // of a capsule nobody consumed
-  if (!PyCapsule_IsValid(capsule, name)) return;
-  auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, name));
-  if (m && m->deleter) m->deleter(m);
-}
-
-// Takes over what the capsule holds, once nothing can be refused any more.
-template <class Managed>
-Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool read_only) {
-  const DLTensor& dl = m->dl_tensor;
-  require<NotImplementedError>(dl.device.device_type == kDLCPU || dl.device.device_type == kDLCUDAHost,
-                               "from_dlpack: only CPU memory can be imported, got device type ",
-                               int(dl.device.device_type));
-  const Dtype dtype = dtype_from_dlpack(dl.dtype);
-  require<ValueError>(dl.ndim >= 0 && dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are too many");
-  const Shape shape(dl.shape, dl.shape + dl.ndim);
-  const Shape strides = dl.strides ? Shape(dl.strides, dl.strides + dl.ndim) : contiguous_strides(shape);
-  char* data = static_cast<char*>(dl.data) + dl.byte_offset;
-  require<ValueError>(reinterpret_cast<size_t>(data) % size_t(item_size(dtype)) == 0,
-                      "from_dlpack: the memory is not aligned for ", dtype);
-  bool empty = false;
-  for (int i = 0; i < dl.ndim; ++i) {
-    require<ValueError>(shape[i] >= 0, "from_dlpack: negative size in ", shape);
-    require<ValueError>(strides[i] >= 0, "from_dlpack: negative strides are not supported");
-    empty |= shape[i] == 0;
-  }
-  int64_t reach = empty ? 0 : item_size(dtype);
-  for (int i = 0; !empty && i < dl.ndim; ++i) reach += (shape[i] - 1) * strides[i] * item_size(dtype);
-  Tensor t = from_storage(Storage::create(0), shape, strides, 0, dtype);
-  t.impl()->storage = Storage::wrap(
-      data, size_t(reach),
-      [](void* context) {
-        auto* managed = static_cast<Managed*>(context);
-        const PyGILState_STATE state = PyGILState_Ensure();
-        if (managed->deleter) managed->deleter(managed);
-        PyGILState_Release(state);
-      },
-      m, !read_only);
-  PyCapsule_SetName(capsule, used_name);
-  return t;
-}
-
-constexpr const char kVersioned[] = "dltensor_versioned", kPlain[] = "dltensor";
-
-PyObject* export_dlpack(const Tensor& t, PyObject*, PyObject* max_version, PyObject* device, PyObject* copy) {
-  if (t.requires_grad()) {
-    PyErr_SetString(PyExc_BufferError, "Can't export tensors that require gradient, use tensor.detach()");
-    throw PythonError();
-  }
-  if (t.is_meta()) {
-    PyErr_SetString(PyExc_BufferError, "Cannot pack tensors on meta");
-    throw PythonError();
-  }
-  int major = 0, minor = 0;
-  for (PyObject* pair : {max_version, device})
-    require<TypeError>(pair == Py_None || PyTuple_Check(pair), "__dlpack__: max_version and dl_device must be pairs");
-  if (max_version != Py_None && !PyArg_ParseTuple(max_version, "i|i", &major, &minor)) throw PythonError();
-  if (device != Py_None) {
-    int type = kDLCPU, id = 0;
-    if (!PyArg_ParseTuple(device, "ii", &type, &id)) throw PythonError();
-    if (type != kDLCPU) {
-      PyErr_SetString(PyExc_BufferError, "__dlpack__: only CPU memory can be exported");
-      throw PythonError();
-    }
-  }
-  const Tensor out = copy == Py_True ? clone(t) : t;
-  if (major >= 1) {
-    auto* m = make_export<DLManagedTensorVersioned>(out);
-    m->version = {1, 1};
-    m->flags = (out.storage().writable() ? 0 : kReadOnlyFlag) | (copy == Py_True ? kCopiedFlag : 0);
-    return PyCapsule_New(m, kVersioned, [](PyObject* c) { drop_capsule<DLManagedTensorVersioned>(c, kVersioned); });
-  }
-  if (!out.storage().writable()) {
-    PyErr_SetString(PyExc_BufferError, "__dlpack__: read-only memory needs DLPack 1.0; pass max_version=(1, 0)");
-    throw PythonError();
-  }
-  return PyCapsule_New(make_export<DLManagedTensor>(out), kPlain,
-                       [](PyObject* c) { drop_capsule<DLManagedTensor>(c, kPlain); });
-}
-
-Tensor import_dlpack(PyObject* source) {
-  Object capsule;
-  if (PyCapsule_CheckExact(source)) {
-    capsule = Object(Py_NewRef(source));
-  } else {
-    require<TypeError>(PyObject_HasAttrString(source, "__dlpack__"),
-                       "from_dlpack: expected an object with __dlpack__ or a DLPack capsule, got ",
-                       Py_TYPE(source)->tp_name);
-    const Object method(checked(PyObject_GetAttrString(source, "__dlpack__")));
-    const Object kwargs(checked(Py_BuildValue("{s:(ii)}", "max_version", 1, 1))), none(checked(PyTuple_New(0)));
-    capsule = Object(PyObject_Call(method.get(), none.get(), kwargs.get()));
-    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // an exporter from before DLPack 1.0
-      PyErr_Clear();
-      capsule = Object(PyObject_CallNoArgs(method.get()));
-    }
-    checked(capsule.get());
-  }
-  if (PyCapsule_IsValid(capsule.get(), kVersioned)) {
-    auto* m = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.get(), kVersioned));
-    require<NotImplementedError>(m->version.major == 1, "from_dlpack: DLPack version ", m->version.major,
-                                 " is not supported");
-    return import_managed(capsule.get(), "used_dltensor_versioned", m, m->flags & kReadOnlyFlag);
-  }
-  require<ValueError>(PyCapsule_IsValid(capsule.get(), kPlain),
-                      "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, "
-                      "so you might have already constructed a tensor from it once.");
-  auto* m = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.get(), kPlain));
-  return import_managed(capsule.get(), "used_dltensor", m, false);
-}
-
-}  // namespace
-
-namespace {
-
 // NumPy reads the memory by the buffer protocol.
 PyObject* to_numpy(const Tensor& t, bool force) {
   static PyObject* asarray = nullptr;
@@ -394,18 +236,6 @@ void bind_interop() {
         }
         return t;
       });
-  def("__dlpack__(input, *, stream=None, max_version=None, dl_device=None, copy=None)", kMethod,
-      "The DLPack capsule of this tensor; versioned where the consumer asks for 1.0 or later.", export_dlpack);
-  def("__dlpack_device__(input)", kMethod, "The DLPack device: (1, 0), the CPU.",
-      [](const Tensor&) { return Py_BuildValue("(ii)", int(kDLCPU), 0); });
-  def("from_dlpack(ext_tensor, *, device=None, copy=None)", kFunction,
-      "A tensor over the memory of any object with __dlpack__, or a DLPack capsule; without a copy unless copy=True.",
-      [](PyObject* source, Placement place, std::optional<bool> copy) {
-        const Tensor t = to(import_dlpack(source), place.given.value_or(Device()));
-        return copy.value_or(false) && !t.is_meta() ? clone(t) : t;
-      });
-  def("to_dlpack(input)", kFunction, "A DLPack capsule of the tensor, for libraries from before __dlpack__.",
-      [](const Tensor& t) { return export_dlpack(t, Py_None, Py_None, Py_None, Py_None); });
 }
 
 }  // namespace flambeau::python

@@ -5,6 +5,7 @@
 
 #include "bind.h"
 #include "bind_objects.h"
+#include "dlpack.h"
 #include "flambeau/linalg.h"
 #include "flambeau/parallel.h"
 #include "intercept.h"
@@ -159,6 +160,7 @@ PYBIND11_MODULE(_core, m) {
   bind_construction();
   bind_random();
   bind_interop();
+  bind_dlpack();
   bind_cuda();
   bind_autograd();
   bind_autocast();

@@ -26,6 +26,7 @@ FLAMBEAU_API const std::string& obstacle();  // why there is no GPU, in a senten
 FLAMBEAU_API int current_device();           // of this thread
 FLAMBEAU_API void set_device(int device);
 FLAMBEAU_API const Properties& properties(int device);
+FLAMBEAU_API int device_of(int64_t address);  // whose memory that is; ValueError for memory of no GPU
 
 // Work that is done in its order, beside that of other streams.
 FLAMBEAU_API StreamHandle* current_stream(int device);  // of this thread; null: the default stream

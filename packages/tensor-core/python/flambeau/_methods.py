@@ -190,5 +190,6 @@ def install() -> None:
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
     Tensor.type = type_  # type: ignore[method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
+    Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # NumPy's operators give way to ours
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))

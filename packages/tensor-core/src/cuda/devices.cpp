@@ -96,6 +96,14 @@ void set_device(int device) {
 const Properties& properties(int device) { return opened(device).properties; }
 ContextHandle* context_of(int device) { return opened(device).context; }
 
+int device_of(int64_t address) {
+  constexpr int kDeviceOrdinal = 9;
+  int device = -1;
+  const int code = activate(current_device()).cuPointerGetAttribute(&device, kDeviceOrdinal, DevicePointer(address));
+  require<ValueError>(code == 0 && device >= 0, "the address ", address, " is not memory of a GPU");
+  return device;
+}
+
 const Driver& activate(int device) {
   ContextHandle *wanted = context_of(device), *current = nullptr;
   const Driver& d = driver();

@@ -34,6 +34,7 @@ struct GraphHandle;
   X(cuMemGetInfo_v2, (size_t*, size_t*))                                                                      \
   X(cuMemAlloc_v2, (DevicePointer*, size_t))                                                                  \
   X(cuMemFree_v2, (DevicePointer))                                                                            \
+  X(cuPointerGetAttribute, (void*, int, DevicePointer))                                                       \
   X(cuMemHostAlloc, (void**, size_t, unsigned))                                                               \
   X(cuMemFreeHost, (void*))                                                                                   \
   X(cuMemcpyHtoDAsync_v2, (DevicePointer, const void*, size_t, StreamHandle*))                                \

@@ -1,0 +1,46 @@
+"""Arrays of other libraries in a GPU's memory, by the CUDA array interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+_DTYPES = {
+    **{f"|{kind}1": dtype for kind, dtype in {"b": _core.bool, "u": _core.uint8, "i": _core.int8}.items()},
+    **{"<i2": _core.int16, "<i4": _core.int32, "<i8": _core.int64},
+    **{"<u2": _core.uint16, "<u4": _core.uint32, "<u8": _core.uint64},
+    **{"<f2": _core.float16, "<f4": _core.float32, "<f8": _core.float64, "<c8": _core.complex64},
+    "<c16": _core.complex128,
+}
+
+
+def from_interface(array: Any) -> Tensor:
+    """A tensor over the memory of an object with ``__cuda_array_interface__``, without a copy.
+
+    Raises: TypeError for an element type or a mask that tensors do not have, ValueError for memory of no GPU and for
+    strides that are negative or no multiples of the elements' size.
+    """
+    interface = array.__cuda_array_interface__
+    dtype = _DTYPES.get(interface["typestr"])
+    if dtype is None:
+        raise TypeError(f"elements of type {interface['typestr']!r} have no dtype")
+    if interface.get("mask") is not None:
+        raise TypeError("an array with a mask cannot become a tensor")
+    shape = tuple(interface["shape"])
+    address, read_only = interface["data"]
+    size = dtype.itemsize
+    strides = interface.get("strides")
+    if strides is None:
+        strides, step = [], size
+        for length in reversed(shape):
+            strides.insert(0, step)
+            step *= max(length, 1)
+    if any(stride % size for stride in strides):
+        raise ValueError(f"strides of {tuple(strides)} bytes are no multiples of the {size} bytes of an element")
+    device = _core._cuda_device_of(address) if address else _core._cuda_current_device()
+    in_elements = [stride // size for stride in strides]
+    return _core._cuda_wrap(
+        array, address or 0, shape, in_elements, dtype, device, not read_only, interface.get("stream")
+    )
