@@ -133,7 +133,7 @@ def test_devices():
         lambda: fb.set_default_device("cuda"),
         lambda: fb.device("cuda").__enter__(),
     ):
-        with pytest.raises(RuntimeError, match="CUDA is not available: .* install"):
+        with pytest.raises(RuntimeError, match=r"CUDA is not available: .* install"):
             call()
     with pytest.raises(TypeError, match="float"):
         fb.zeros(1, device=1.5)

@@ -8,11 +8,13 @@ from flambeau import _core
 from flambeau._core import Tensor
 
 _DTYPES = {
-    **{f"|{kind}1": dtype for kind, dtype in {"b": _core.bool, "u": _core.uint8, "i": _core.int8}.items()},
-    **{"<i2": _core.int16, "<i4": _core.int32, "<i8": _core.int64},
-    **{"<u2": _core.uint16, "<u4": _core.uint32, "<u8": _core.uint64},
-    **{"<f2": _core.float16, "<f4": _core.float32, "<f8": _core.float64, "<c8": _core.complex64},
-    "<c16": _core.complex128,
+    "|b1": _core.bool,
+    "|u1": _core.uint8,
+    "|i1": _core.int8,
+    **{f"<i{dtype.itemsize}": dtype for dtype in (_core.int16, _core.int32, _core.int64)},
+    **{f"<u{dtype.itemsize}": dtype for dtype in (_core.uint16, _core.uint32, _core.uint64)},
+    **{f"<f{dtype.itemsize}": dtype for dtype in (_core.float16, _core.float32, _core.float64)},
+    **{f"<c{dtype.itemsize}": dtype for dtype in (_core.complex64, _core.complex128)},
 }
 
 

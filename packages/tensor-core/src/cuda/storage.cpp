@@ -14,6 +14,7 @@
 
 #include "cuda/allocator.h"
 #include "cuda/devices.h"
+#include "cuda/report.h"
 
 namespace flambeau {
 
@@ -21,6 +22,7 @@ namespace {
 
 thread_local int running_calls = 0;
 thread_local bool call_on_host = false;
+std::mutex moving;
 
 std::mutex counts_mutex;
 std::map<std::string, int64_t>& counts() {
@@ -71,20 +73,26 @@ void Storage::record_stream(cuda::StreamHandle* stream) const {
     cuda::use_block(static_cast<cuda::Block*>(context_), stream);
 }
 
+// Threads that share a loop may all be the first to ask.
 void* Storage::move_to_host() const {
   go_to_host();
+  if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
+  const std::lock_guard lock(moving);
   if (on_host_) return host_;
   void* host = allocate(bytes_);
   if (on_device_ && bytes_) {
     const cuda::Driver& d = cuda::activate(device_.index);
     cuda::StreamHandle* stream = cuda::current_stream(device_.index);
-    const int code = d.cuMemcpyDtoHAsync_v2(host, reinterpret_cast<cuda::DevicePointer>(data_), bytes_, stream);
+    int code = running_calls ? 0 : d.cuCtxSynchronize();  // another thread's stream may be at work on it
+    if (!code) code = d.cuMemcpyDtoHAsync_v2(host, reinterpret_cast<cuda::DevicePointer>(data_), bytes_, stream);
+    if (!code) code = d.cuStreamSynchronize(stream);
     if (code) deallocate(host, bytes_);
     cuda::check(code, "copying to the host");
-    host_ = host, on_host_ = true, on_device_ = false;
-    cuda::synchronize(device_.index, stream);
   }
-  host_ = host, on_host_ = true;
+  host_ = host;
+  on_device_ = false;
+  __atomic_store_n(&on_host_, true, __ATOMIC_RELEASE);
+  if (running_calls) cuda::raise_reports(device_.index);
   return host_;
 }
 

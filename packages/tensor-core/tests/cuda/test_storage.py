@@ -54,7 +54,7 @@ def test_an_operator_of_the_host_goes_over_and_comes_back(host_calls):
 
 
 def test_devices_do_not_mix():
-    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device.*cuda:0 and cpu"):
+    with pytest.raises(RuntimeError, match=r"Expected all tensors to be on the same device.*cuda:0 and cpu"):
         fb.ones(3).cuda() + fb.ones(3)
     assert fb.equal((fb.ones(3).cuda() + fb.tensor(2.0)).cpu(), fb.full((3,), 3.0))
 
