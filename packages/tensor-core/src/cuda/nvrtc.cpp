@@ -72,7 +72,7 @@ Compilation compile(const std::string& name, const std::string& source, const st
   for (const std::string& option : options) texts.push_back(option.c_str());
   Compilation out;
   out.succeeded = n.nvrtcCompileProgram(program, int(texts.size()), texts.data()) == 0;
-  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog);
+  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog).c_str();  // it ends with a zero
   if (out.succeeded)
     out.code = to_binary ? text_of(program, n.nvrtcGetCUBINSize, n.nvrtcGetCUBIN)
                          : text_of(program, n.nvrtcGetPTXSize, n.nvrtcGetPTX);

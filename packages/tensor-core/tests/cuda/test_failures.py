@@ -1,0 +1,200 @@
+"""What goes wrong: the cache of kernels, memory, launches. The process and the CPU's side go on working."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    "FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="failures are injected into the emulator"
+)
+
+PRELUDE = """
+import ctypes, os
+import flambeau as fb
+emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+fail = lambda name, error, after=1: emulator.emulated_fail(name.encode(), error, after)
+counts = lambda name: emulator.emulated_counts(name.encode())
+"""
+COMPUTE = "print((fb.arange(5.0, device='cuda') * 2 + 1).tolist(), counts('nvrtcCompileProgram'))"
+RESULT = "[1.0, 3.0, 5.0, 7.0, 9.0]"
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + code],
+        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def compiled(output):
+    values, _, count = output.rpartition(" ")
+    assert values == RESULT
+    return int(count)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def test_kernels_are_kept_on_disk(cache):
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) > 0
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
+
+
+@pytest.mark.parametrize("damage", [b"", b"flambeau", None])
+def test_a_damaged_file_is_compiled_again(cache, damage):
+    count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
+    files = sorted(cache.glob("kernels/*.cubin"))
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-100] + bytes(100) if damage is None else damage)
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == count == len(files)
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
+
+
+def test_processes_share_the_cache(cache):
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(lambda _: run(COMPUTE, FLAMBEAU_CACHE=cache), range(4)))
+    assert all(compiled(output) >= 0 for output in outputs)
+    assert {file.suffix for file in cache.glob("kernels/*")} == {".cubin"}  # no drafts are left
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
+
+
+def test_a_cache_that_cannot_be_written_is_done_without():
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE="/dev/null/nowhere")) > 0
+
+
+def test_a_kernel_that_does_not_compile(cache):
+    output = run(
+        """
+fail("nvrtcCompileProgram", 6)
+try:
+    fb.ones(3, device="cuda")
+except RuntimeError as error:
+    print(error)
+print((fb.ones(3, device="cuda") + fb.ones(3, device="cuda")).tolist(), fb.ones(2).tolist())
+""",
+        FLAMBEAU_CACHE=cache,
+    )
+    assert "the kernel copy does not compile for sm_90" in output and "FLAMBEAU_POINTWISE" in output
+    assert output.endswith("[2.0, 2.0, 2.0] [1.0, 1.0]")
+
+
+def test_memory_that_is_cached_makes_room():
+    output = run(
+        """
+fb.ones(1 << 20, device="cuda")  # given back, kept
+before = fb._core._cuda_memory_statistics(0)
+fail("cuMemAlloc_v2", 2)
+x = fb.ones(1 << 24, device="cuda")
+after = fb._core._cuda_memory_statistics(0)
+print(x.sum().item(), after["retries"] - before["retries"], after["out_of_memory"])
+"""
+    )
+    assert output == f"{float(1 << 24)} 1 0"
+
+
+def test_out_of_memory_leaves_everything_as_it_was():
+    output = run(
+        """
+x = fb.ones(1000, device="cuda")
+try:
+    fb.empty(1 << 30, device="cuda")
+except fb.OutOfMemoryError as error:
+    print(error)
+print(x.sum().item(), (x + 1).sum().item())
+""",
+        FLAMBEAU_EMULATED_MEMORY=1 << 28,
+    )
+    assert "Tried to allocate 4096.0 MiB. GPU 0 has a total capacity of 256.0 MiB" in output
+    assert output.endswith("1000.0 2000.0")
+
+
+def test_a_gpu_that_fails():
+    output = run(
+        """
+x = fb.ones(3, device="cuda")
+fail("cuLaunchKernel", 719)
+for _ in range(2):
+    try:
+        (x + 1).tolist()
+    except RuntimeError as error:
+        print(str(error).partition(":")[0])
+print((fb.ones(3) + 1).tolist())
+"""
+    )
+    assert output.splitlines()[0].startswith("CUDA error while")
+    assert output.splitlines()[-1] == "[2.0, 2.0, 2.0]"
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"FLAMBEAU_EMULATED_CAPABILITY": 70}, "has compute capability 7.0; flambeau needs 7.5 or later"),
+        ({"FLAMBEAU_NVRTC": "/nowhere/libnvrtc.so"}, "pip install nvidia-cuda-nvrtc"),
+    ],
+)
+def test_what_cannot_be_used(environment, message, cache):
+    output = run(
+        """
+try:
+    fb.ones(3, device="cuda")
+except RuntimeError as error:
+    print(error)
+print(fb.ones(2).tolist())
+""",
+        FLAMBEAU_CACHE=cache,
+        **environment,
+    )
+    assert message in output and output.endswith("[1.0, 1.0]")
+
+
+def test_two_gpus():
+    output = run(
+        """
+x = fb.arange(4.0, device="cuda:1")
+y = x.to("cuda:0")
+print((x + 1).device, y.device, y.tolist(), fb.cuda.device_count())
+try:
+    x + y
+except RuntimeError as error:
+    print(error)
+try:
+    fb.ones(1, device="cuda:2")
+except RuntimeError as error:
+    print(error)
+""",
+        FLAMBEAU_EMULATED_DEVICES=2,
+    ).splitlines()
+    assert output[0] == "cuda:1 cuda:0 [0.0, 1.0, 2.0, 3.0] 2"
+    assert "cuda:1 and cuda:0" in output[1]
+    assert "there is no GPU 2; their number is 2" in output[2]
+
+
+def test_a_forked_process_is_told():
+    output = run(
+        """
+import os
+x = fb.ones(3, device="cuda")
+child = os.fork()
+if child == 0:
+    try:
+        x + 1
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print((x + 1).tolist())
+"""
+    )
+    assert "forked subprocess" in output and output.endswith("[2.0, 2.0, 2.0]")
