@@ -11,6 +11,14 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
+// For long functions of single numbers: on a GPU they are called, or a kernel would hold, and wait for the compiler to
+// make, a copy for each of the elements that a thread takes.
+#ifdef FLAMBEAU_DEVICE
+#define FLAMBEAU_SCALAR inline __attribute__((noinline))
+#else
+#define FLAMBEAU_SCALAR inline
+#endif
+
 template <class To, class From>
 FLAMBEAU_INLINE To bit_cast(From v) {
   To out;

@@ -23,7 +23,7 @@ inline Complex<T> times_exp(T a, T c, T s, T weight = T(1)) {
   return {(half * c) * other, (half * s) * other};
 }
 template <class T>
-inline Complex<T> exp(Complex<T> z) {
+FLAMBEAU_SCALAR Complex<T> exp(Complex<T> z) {
   if (z.im == T(0)) return {std::exp(z.re), z.im};
   if (!(std::fabs(z.im) < T(INFINITY))) {
     if (z.re == -T(INFINITY)) return {T(0), T(0)};
@@ -34,7 +34,7 @@ inline Complex<T> exp(Complex<T> z) {
 }
 
 template <class T>
-inline Complex<T> sinh(Complex<T> z) {
+FLAMBEAU_SCALAR Complex<T> sinh(Complex<T> z) {
   if (z.im == T(0)) return {std::sinh(z.re), z.im};
   if (!(std::fabs(z.im) < T(INFINITY))) {
     const T none = z.im - z.im;
@@ -48,7 +48,7 @@ inline Complex<T> sinh(Complex<T> z) {
   return {std::copysign(T(1), z.re) * e.re, e.im};
 }
 template <class T>
-inline Complex<T> cosh(Complex<T> z) {
+FLAMBEAU_SCALAR Complex<T> cosh(Complex<T> z) {
   if (z.im == T(0)) return {std::cosh(z.re), z.re != z.re ? z.im : z.im * std::copysign(T(1), z.re)};
   if (!(std::fabs(z.im) < T(INFINITY))) {
     const T none = z.im - z.im;
@@ -64,7 +64,7 @@ inline Complex<T> cosh(Complex<T> z) {
 // Kahan 1987: with t = tan y, beta = 1 + t**2, s = sinh x and rho = sqrt(1 + s**2), (beta rho s + i t) / (1 + beta
 // s**2).
 template <class T>
-inline Complex<T> tanh(Complex<T> z) {
+FLAMBEAU_SCALAR Complex<T> tanh(Complex<T> z) {
   constexpr T kFar = sizeof(T) == 4 ? T(11) : T(22);
   const T a = std::fabs(z.re);
   if (a == T(INFINITY)) {
@@ -128,12 +128,12 @@ inline T log_modulus(Complex<T> z) {
   return T(0.5) * std::log(square) + steps * T(0.6931471805599453);
 }
 template <class T>
-inline Complex<T> log(Complex<T> z) {
+FLAMBEAU_SCALAR Complex<T> log(Complex<T> z) {
   return {log_modulus(z), std::atan2(z.im, z.re)};
 }
 
 template <class T>
-inline Complex<T> sqrt(Complex<T> z) {
+FLAMBEAU_SCALAR Complex<T> sqrt(Complex<T> z) {
   constexpr T kHigh = std::numeric_limits<T>::max() / T(4), kLow = std::numeric_limits<T>::min() * T(4);
   if (std::fabs(z.im) == T(INFINITY)) return {T(INFINITY), z.im};
   if (z.re != z.re) return {z.re, z.re};
@@ -168,7 +168,7 @@ struct ArcSine {  // of x + iy, x, y >= 0, for asinh: the real part, and the ima
   double real;
   double sine, cosine;  // in proportion
 };
-inline ArcSine arc_sine(double x, double y) {
+FLAMBEAU_SCALAR ArcSine arc_sine(double x, double y) {
   const double r = std::hypot(x, y + 1), s = std::hypot(x, y - 1);
   const double mean = (r + s) * 0.5, a = mean < 1 ? 1 : mean;
   ArcSine out;
@@ -201,7 +201,7 @@ inline ArcSine arc_sine(double x, double y) {
   return out;
 }
 
-inline Complex<double> asinh(Complex<double> z) {
+FLAMBEAU_SCALAR Complex<double> asinh(Complex<double> z) {
   const double x = std::fabs(z.re), y = std::fabs(z.im);
   if (x != x || y != y) {
     if (x == INFINITY) return z;
@@ -221,11 +221,11 @@ inline Complex<double> asinh(Complex<double> z) {
   }
   return {std::copysign(re, z.re), std::copysign(im, z.im)};
 }
-inline Complex<double> asin(Complex<double> z) {
+FLAMBEAU_SCALAR Complex<double> asin(Complex<double> z) {
   const Complex<double> w = asinh(Complex<double>(z.im, z.re));
   return {w.im, w.re};
 }
-inline Complex<double> acos(Complex<double> z) {
+FLAMBEAU_SCALAR Complex<double> acos(Complex<double> z) {
   const double x = std::fabs(z.re), y = std::fabs(z.im);
   const bool left = std::signbit(z.re), below = std::signbit(z.im);
   if (x != x || y != y) {
@@ -251,7 +251,7 @@ inline Complex<double> acos(Complex<double> z) {
   }
   return {re, below ? im : -im};
 }
-inline Complex<double> acosh(Complex<double> z) {
+FLAMBEAU_SCALAR Complex<double> acosh(Complex<double> z) {
   const Complex<double> w = acos(z);
   if (w.re != w.re && w.im != w.im) return w;
   if (w.re != w.re) return {std::fabs(w.im), w.re};
@@ -266,7 +266,7 @@ inline double real_of_reciprocal(double x, double y) {
   const double scale = reciprocal_power_of_two(larger), a = x * scale, b = y * scale;
   return a / (a * a + b * b) * scale;
 }
-inline Complex<double> atanh(Complex<double> z) {
+FLAMBEAU_SCALAR Complex<double> atanh(Complex<double> z) {
   const double x = std::fabs(z.re), y = std::fabs(z.im);
   if (x != x || y != y) {
     if (x == INFINITY) return {std::copysign(0.0, z.re), y};
@@ -295,7 +295,7 @@ inline Complex<double> atanh(Complex<double> z) {
     im = std::atan2(2 * y, -to_one * (1 + x) - y * y) * 0.5;
   return {std::copysign(re, z.re), std::copysign(im, z.im)};
 }
-inline Complex<double> atan(Complex<double> z) {
+FLAMBEAU_SCALAR Complex<double> atan(Complex<double> z) {
   const Complex<double> w = atanh(Complex<double>(z.im, z.re));
   return {w.im, w.re};
 }

@@ -6,11 +6,11 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline double cot_pi(double x) {  // pi / tan(pi x), the angle reduced first
+FLAMBEAU_SCALAR double cot_pi(double x) {  // pi / tan(pi x), the angle reduced first
   const double angle = 3.141592653589793 * (x - std::rint(x));
   return 3.141592653589793 / std::tan(angle);
 }
-inline double digamma(double x) {
+FLAMBEAU_SCALAR double digamma(double x) {
   if (x == 0) return std::copysign(INFINITY, -x);
   if (x == INFINITY) return x;
   if (x != x || x == -INFINITY || (x < 0 && x == std::floor(x))) return NAN;

@@ -13,7 +13,7 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 // sum of (q + k)**-s over k >= 0, q > 0, s > 1.
-inline double zeta_positive(double s, double q) {
+FLAMBEAU_SCALAR double zeta_positive(double s, double q) {
   constexpr double factors[] = {12.0,
                                 -720.0,
                                 30240.0,
@@ -49,7 +49,7 @@ inline double zeta_positive(double s, double q) {
   }
   return sum;
 }
-inline double special_zeta(double s, double q) {
+FLAMBEAU_SCALAR double special_zeta(double s, double q) {
   if (s == 1) return INFINITY;
   if (!(s > 1) || q != q) return NAN;
   if (q > 0) return zeta_positive(s, q);
@@ -59,7 +59,7 @@ inline double special_zeta(double s, double q) {
   const double fraction = -q - std::floor(-q), sign = std::fmod(s, 2) == 0 ? 1 : -1;
   return sign * (zeta_positive(s, fraction) - zeta_positive(s, 1 - q)) + zeta_positive(s, 1 - fraction);
 }
-inline double trigamma_positive(double x) {  // sum of (x + k)**-2: terms, then Euler and Maclaurin's rest
+FLAMBEAU_SCALAR double trigamma_positive(double x) {  // sum of (x + k)**-2: terms, then Euler and Maclaurin's rest
   double sum = 0;
   for (; x < 12; x += 1) sum += 1 / (x * x);
   constexpr double factors[] = {7.0 / 6, -691.0 / 2730, 5.0 / 66, -1.0 / 30, 1.0 / 42, -1.0 / 30, 1.0 / 6};
@@ -68,7 +68,7 @@ inline double trigamma_positive(double x) {  // sum of (x + k)**-2: terms, then 
   for (const double factor : factors) rest = rest * square + factor;
   return sum + (inverse + square * (0.5 + inverse * rest));
 }
-inline double _polygamma(double x, double n) {
+FLAMBEAU_SCALAR double _polygamma(double x, double n) {
   if (n == 0) return digamma(x);
   if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection: the sum would cancel
     const double angle = 3.141592653589793 * (x - std::rint(x)), s = 3.141592653589793 / std::sin(angle);
@@ -80,13 +80,13 @@ inline double _polygamma(double x, double n) {
 }
 
 // x**a e**-x / Gamma(a + 1)
-inline double gamma_prefix(double a, double x) {
+FLAMBEAU_SCALAR double gamma_prefix(double a, double x) {
   if (a < 20) return std::exp(a * std::log(x) - x - lgamma(a + 1));
   const double mu = (x - a) / a;  // a large: by the excess of x over a, and Stirling's series
   const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
   return std::exp(a * (std::log1p(mu) - mu) - stirling) / std::sqrt(6.283185307179586 * a);
 }
-inline double gamma_series(double a, double x, double tolerance) {  // the lower function
+FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // the lower function
   double sum = 1, term = 1;
   for (double n = a + 1; term > tolerance / 4 * sum && n < a + 2000; n += 1) {
     term *= x / n;
@@ -94,7 +94,8 @@ inline double gamma_series(double a, double x, double tolerance) {  // the lower
   }
   return gamma_prefix(a, x) * sum;
 }
-inline double gamma_fraction(double a, double x, double tolerance) {  // the upper function, by Lentz's algorithm
+FLAMBEAU_SCALAR double gamma_fraction(double a, double x,
+                                      double tolerance) {  // the upper function, by Lentz's algorithm
   double b = x + 1 - a, c = 1 / 1e-300, d = 1 / b, y = d;
   for (int i = 1; i < 2000; ++i) {
     const double an = -i * (i - a);
@@ -108,7 +109,7 @@ inline double gamma_fraction(double a, double x, double tolerance) {  // the upp
 }
 
 // The upper function for large a and x near it: the normal distribution's, with a correction.
-inline double gamma_uniform(double a, double x, bool upper) {
+FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper) {
   // Temme's coefficients, powers of eta for each power of 1 / a: exact rationals, rounded.
   static constexpr double kTemme[][20] = {
       {-0.3333333333333333,    0.08333333333333333,    -0.014814814814814815,   0.0011574074074074073,
@@ -274,7 +275,7 @@ inline double gamma_uniform(double a, double x, bool upper) {
 inline bool takes_fraction(double a, double x, bool upper) {
   return x > a && x > (upper ? (a >= 1 ? 3 : a >= 0.5 ? 2 : 1.1) : 3);
 }
-inline double incomplete_gamma(double a, double x, bool upper, double tolerance) {
+FLAMBEAU_SCALAR double incomplete_gamma(double a, double x, bool upper, double tolerance) {
   if (!(a >= 0) || !(x >= 0) || (a == 0 && x == 0)) return NAN;
   if (a == 0 || x == INFINITY) return a == INFINITY ? NAN : (upper ? 0 : 1);
   if (x == 0 || a == INFINITY) return upper ? 1 : 0;
@@ -296,9 +297,9 @@ inline double incomplete_gamma(double a, double x, bool upper, double tolerance)
   const double below = gamma_series(a, x, tolerance);
   return upper ? 1 - below : below;
 }
-inline double igamma(double a, double x) { return incomplete_gamma(a, x, false, DBL_EPSILON); }
-inline double igammac(double a, double x) { return incomplete_gamma(a, x, true, DBL_EPSILON); }
-inline float igamma(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, false, 1e-10)); }
-inline float igammac(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, true, 1e-10)); }
+FLAMBEAU_SCALAR double igamma(double a, double x) { return incomplete_gamma(a, x, false, DBL_EPSILON); }
+FLAMBEAU_SCALAR double igammac(double a, double x) { return incomplete_gamma(a, x, true, DBL_EPSILON); }
+FLAMBEAU_SCALAR float igamma(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, false, 1e-10)); }
+FLAMBEAU_SCALAR float igammac(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, true, 1e-10)); }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -10,7 +10,7 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr double kLongRecurrence = 100000;
-inline double bessel_j0(double x) { return special_bessel_j0(Unbounded<double>(x)).value; }
+FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<double>(x)).value; }
 
 // q(k + 1) = step(k, q(k), q(k - 1)) up to q(n).
 template <class Step>
@@ -54,23 +54,31 @@ double chebyshev_polynomial(double x, double n) {
   }
   return by_recurrence(n, 1, second, [x](double, double q, double p) { return 2 * x * q - p; });
 }
-inline double special_chebyshev_polynomial_t(double x, double n) { return chebyshev_polynomial<Kind::T>(x, n); }
-inline double special_chebyshev_polynomial_u(double x, double n) { return chebyshev_polynomial<Kind::U>(x, n); }
-inline double special_chebyshev_polynomial_v(double x, double n) { return chebyshev_polynomial<Kind::V>(x, n); }
-inline double special_chebyshev_polynomial_w(double x, double n) { return chebyshev_polynomial<Kind::W>(x, n); }
-inline double special_hermite_polynomial_h(double x, double n) {
+FLAMBEAU_SCALAR double special_chebyshev_polynomial_t(double x, double n) {
+  return chebyshev_polynomial<Kind::T>(x, n);
+}
+FLAMBEAU_SCALAR double special_chebyshev_polynomial_u(double x, double n) {
+  return chebyshev_polynomial<Kind::U>(x, n);
+}
+FLAMBEAU_SCALAR double special_chebyshev_polynomial_v(double x, double n) {
+  return chebyshev_polynomial<Kind::V>(x, n);
+}
+FLAMBEAU_SCALAR double special_chebyshev_polynomial_w(double x, double n) {
+  return chebyshev_polynomial<Kind::W>(x, n);
+}
+FLAMBEAU_SCALAR double special_hermite_polynomial_h(double x, double n) {
   return by_recurrence(n, 1, 2 * x, [x](double k, double q, double p) { return 2 * x * q - 2 * k * p; });
 }
-inline double special_hermite_polynomial_he(double x, double n) {
+FLAMBEAU_SCALAR double special_hermite_polynomial_he(double x, double n) {
   return by_recurrence(n, 1, x, [x](double k, double q, double p) { return x * q - k * p; });
 }
-inline double special_laguerre_polynomial_l(double x, double n) {
+FLAMBEAU_SCALAR double special_laguerre_polynomial_l(double x, double n) {
   if (n > kLongRecurrence && x > 0) return std::exp(0.5 * x) * bessel_j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
   if (n > kLongRecurrence) return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
   return by_recurrence(n, 1, 1 - x,
                        [x](double k, double q, double p) { return ((2 * k + 1 - x) * q - k * p) / (k + 1); });
 }
-inline double special_legendre_polynomial_p(double x, double n) {
+FLAMBEAU_SCALAR double special_legendre_polynomial_p(double x, double n) {
   if (n > kLongRecurrence && std::fabs(x) < 1) {
     const double m = std::trunc(n), angle = std::acos(std::fabs(x)), sign = x < 0 && std::fmod(m, 2) != 0 ? -1 : 1;
     return sign * std::sqrt(angle == 0 ? 1 : angle / std::sin(angle)) * bessel_j0((m + 0.5) * angle);
@@ -80,7 +88,7 @@ inline double special_legendre_polynomial_p(double x, double n) {
 }
 
 // By auxiliary functions of the phase z = 2/3 |x|**(3/2) far from 0, by the Maclaurin series near it.
-inline double special_airy_ai(double x) {
+FLAMBEAU_SCALAR double special_airy_ai(double x) {
   constexpr double an[] = {3.46538101525629032477e-01, 1.20075952739645805542e+01, 7.62796053615234516538e+01,
                            1.68089224934630576269e+02, 1.59756391350164413639e+02, 7.05360906840444183113e+01,
                            1.40264691163389668864e+01, 9.99999999999999995305e-01};
