@@ -46,6 +46,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--lr", type=float, default=4e-3, help="learning rate at the start (default: %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.8, help="how freely to write (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/character-lstm"), help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     return parser.parse_args(argv)
@@ -120,6 +121,7 @@ def draw(history, path):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    fb.set_default_device(args.device)
     text = args.text.read_text(encoding="utf-8")[: args.letters]
     vocabulary = sorted(set(text))
     code = {letter: number for number, letter in enumerate(vocabulary)}

@@ -69,6 +69,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--lr", type=float, default=0.2, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read images (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/cifar-resnet"), help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the last test is below this")
@@ -88,6 +89,7 @@ def train_epoch(model, loader, loss_function, optimizer, scheduler, description)
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)
     for images, labels in progress:
+        images, labels = images.to(fb.get_default_device()), labels.to(fb.get_default_device())
         optimizer.zero_grad()
         loss = loss_function(model(images), labels)
         loss.backward()
@@ -104,6 +106,7 @@ def evaluate(model, loader):
     model.eval()
     correct = 0
     for images, labels in loader:
+        images, labels = images.to(fb.get_default_device()), labels.to(fb.get_default_device())
         correct += (model(images).argmax(1) == labels).sum().item()
     return 100 * correct / len(loader.dataset)
 
@@ -112,7 +115,7 @@ def evaluate(model, loader):
 def draw(model, test, history, path, count=8):
     model.eval()
     images, labels = zip(*(test[index] for index in range(count)), strict=True)
-    predictions = model(fb.stack(images)).argmax(1).tolist()
+    predictions = model(fb.stack(images).to(fb.get_default_device())).argmax(1).tolist()
     figure = Figure(figsize=(10, 5), layout="constrained")
     grid = figure.add_gridspec(2, count, height_ratios=[3, 1])
     for half, (name, values) in enumerate(history.items()):
@@ -129,6 +132,7 @@ def draw(model, test, history, path, count=8):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    fb.set_default_device(args.device)
     train, test = load_data(args)
     options = {"num_workers": args.workers, "persistent_workers": args.workers > 0}
     train_loader = DataLoader(train, batch_size=args.batch_size, shuffle=True, **options)

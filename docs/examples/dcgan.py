@@ -42,6 +42,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--batch-size", type=int, default=64, help="images per step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=5e-4, help="learning rate of both (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="default: runs/dcgan-DATA")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     parser.add_argument("--judge", type=Path, metavar="CHECKPOINT", help="a LeNet of lenet.py that reads the digits")
@@ -69,6 +70,7 @@ def train_epoch(generator, discriminator, loader, optimizers, latent, descriptio
     totals = [0.0, 0.0]
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)
     for real, _ in progress:
+        real = real.to(fb.get_default_device())
         ones, zeros = fb.ones(len(real)), fb.zeros(len(real))
         fake = generator(fb.randn(len(real), latent, 1, 1))
 
@@ -114,6 +116,7 @@ def write_gif(folder, epochs):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    fb.set_default_device(args.device)
     image_size = RECIPES[args.data]["image_size"]
     loader = DataLoader(load_data(args), batch_size=args.batch_size, shuffle=True, drop_last=True)
 

@@ -84,6 +84,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.8, help="how freely to write (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/gpt"), help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     return parser.parse_args(argv)
@@ -137,6 +138,7 @@ def draw(history, path):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    fb.set_default_device(args.device)
     letters = args.text.read_text(encoding="utf-8")[: args.letters]
     vocabulary = sorted(set(letters))
     code = {letter: number for number, letter in enumerate(vocabulary)}

@@ -60,6 +60,7 @@ def parse_arguments(argv=None):
         "--label-smoothing", type=float, default=0.1, help="share of doubt taught (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
     parser.add_argument(
         "--output", type=Path, help="folder of the checkpoint and the picture (default: runs/lenet-DATA)"
     )
@@ -92,6 +93,7 @@ def train_epoch(model, loader, loss_function, optimizer, description):
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)  # None: only on a terminal
     for images, labels in progress:
+        images, labels = images.to(fb.get_default_device()), labels.to(fb.get_default_device())
         optimizer.zero_grad()
         loss = loss_function(model(images), labels)
         loss.backward()
@@ -107,6 +109,7 @@ def evaluate(model, loader):
     model.eval()
     correct = 0
     for images, labels in loader:
+        images, labels = images.to(fb.get_default_device()), labels.to(fb.get_default_device())
         correct += (model(images).argmax(1) == labels).sum().item()
     return 100 * correct / len(loader.dataset)
 
@@ -116,7 +119,7 @@ def draw(model, test, history, path, count=10):
     """A picture of the learning curve and of the first predictions."""
     model.eval()
     images, labels = zip(*(test[index] for index in range(count)), strict=True)
-    predictions = model(fb.stack(images)).argmax(1).tolist()
+    predictions = model(fb.stack(images).to(fb.get_default_device())).argmax(1).tolist()
 
     figure = Figure(figsize=(10, 5), layout="constrained")
     grid = figure.add_gridspec(2, count, height_ratios=[3, 1])
@@ -139,6 +142,7 @@ def draw(model, test, history, path, count=10):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    fb.set_default_device(args.device)
     train, test = load_data(args)
     # The order is drawn from flambeau's default generator, which each epoch seeds.
     train_loader = DataLoader(train, batch_size=args.batch_size, shuffle=True)

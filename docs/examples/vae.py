@@ -63,6 +63,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--batch-size", type=int, default=64, help="images per step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3, help="learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="default: runs/vae-DATA")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     args = parser.parse_args(argv)
@@ -92,6 +93,7 @@ def train_epoch(model, loader, optimizer, description):
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)
     for images, _ in progress:
+        images = images.to(fb.get_default_device())
         logits, mean, log_variance = model(images)
         loss = loss_of(logits, images, mean, log_variance)
         optimizer.zero_grad()
@@ -107,6 +109,7 @@ def evaluate(model, loader):
     model.eval()
     total = 0.0
     for images, _ in loader:
+        images = images.to(fb.get_default_device())
         logits, mean, log_variance = model(images)
         total += loss_of(logits, images, mean, log_variance).item() * len(images)
     return total / len(loader.dataset)
@@ -117,7 +120,7 @@ def draw(images, path):
     rows, columns, _, height, width = images.shape
     figure = Figure(figsize=(columns * 0.6, rows * 0.6))
     axis = figure.add_axes((0, 0, 1, 1))
-    axis.imshow(images[:, :, 0].permute(0, 2, 1, 3).reshape(rows * height, columns * width), cmap="gray_r")
+    axis.imshow(images.cpu()[:, :, 0].permute(0, 2, 1, 3).reshape(rows * height, columns * width), cmap="gray_r")
     axis.axis("off")
     figure.savefig(path, dpi=120)
 
@@ -125,7 +128,7 @@ def draw(images, path):
 @fb.no_grad()
 def draw_all(model, test, latent, folder, count=12):
     model.eval()
-    images = fb.stack([test[index][0] for index in range(count)])
+    images = fb.stack([test[index][0] for index in range(count)]).to(fb.get_default_device())
     codes = model.encode(images)[0]
     draw(fb.stack([images, model.decoder(codes).sigmoid()]), folder / "reconstructions.png")
     samples = model.decoder(fb.randn(5 * count, latent)).sigmoid()
@@ -137,6 +140,7 @@ def draw_all(model, test, latent, folder, count=12):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    fb.set_default_device(args.device)
     train, test = load_data(args)
     train_loader = DataLoader(train, batch_size=args.batch_size, shuffle=True)
     test_loader = DataLoader(test, batch_size=500)

@@ -61,6 +61,8 @@ def cuda_differs(counterpart: Any, sample: Any) -> str | None:
         if len(ours) != len(theirs):
             return f"{len(ours)} {name} instead of {len(theirs)}"
         for a, b in zip(ours, theirs, strict=True):
+            if isinstance(a, fb.Tensor) and not a.is_cuda:
+                return f"{name} on {a.device}"
             assert_close(a.cpu() if isinstance(a, fb.Tensor) else a, b, equal_nan=True)
     return None
 
