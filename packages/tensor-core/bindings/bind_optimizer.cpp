@@ -74,7 +74,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
   OptimizerTarget out;
   out.parameter = tensor_of(parameter), out.gradient = tensor_of(gradient);
   const Names& names = names_of(rule);
-  const auto number = [](double value) { return full({}, Scalar(value), Dtype::float32); };
+  const auto number = [](double value) { return scalar_tensor(Scalar(value), Dtype::float32); };  // on the CPU, as read
   if (rule.counts) out.number = state_of(state, step, made, [&] { return number(0); });
   for (size_t i = 0; i < names.scalars.size(); ++i)
     out.scalars[i] =

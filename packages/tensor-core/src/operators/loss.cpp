@@ -147,7 +147,8 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
       });
     });
     if (reduction == Reduction::Mean) scale = 1.0 / total_of(l->weights);
-    out = reduction == Reduction::None ? losses : scalar_tensor(Scalar(total_of(losses) * scale), type);
+    out = reduction == Reduction::None ? losses
+                                       : to(scalar_tensor(Scalar(total_of(losses) * scale), type), losses.device());
     if (std::isinf(scale)) scale = 0;  // no label counts: the mean is NaN, its gradient 0
   }
   if (recording(input))

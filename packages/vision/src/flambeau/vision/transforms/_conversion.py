@@ -32,7 +32,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
     array = _as_array(pic)
     planes = _planes(array)
     if array.dtype == np.uint8:
-        return fb.div(planes, 255, out=fb.empty(planes.shape))
+        return fb.div(planes, 255, out=fb.empty(planes.shape, device=planes.device))
     return planes.clone(memory_format=fb.contiguous_format)
 
 
