@@ -10,12 +10,14 @@
 // a gradient are kept until the outermost region of the thread ends, so that a weight is cast once.
 #pragma once
 
+#include <string_view>
+
 #include "object.h"
 
 namespace flambeau::python {
 
 // What the current thread's region wants of an operator with these flags: one of the three, or 0.
-int autocast_policy(int flags);
+int autocast_policy(int flags, std::string_view name = {});
 // callable(*args) with the tensors among the arguments cast.
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames);
 

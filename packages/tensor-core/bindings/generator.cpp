@@ -46,11 +46,12 @@ void restore(Generator& g, const py::object& state) {
   g.set_state(words[0], words[1]);
 }
 
-Generator on_cpu(const py::object& device) {
+// One stream serves every device.
+Generator for_device(const py::object& device) {
   static const Parameter parameter{PyUnicode_InternFromString("device")};
   const Placement place = From<Placement>::get({"Generator", &parameter, 0}, device.ptr());
-  require<NotImplementedError>(place.given.value_or(Device()) == DeviceType::Cpu,
-                               "Generator(): random numbers come from the CPU; the meta device has no values");
+  require<NotImplementedError>(!(place.given.value_or(Device()) == DeviceType::Meta),
+                               "Generator(): the meta device has no values");
   return Generator();
 }
 
@@ -59,7 +60,7 @@ Generator on_cpu(const py::object& device) {
 void bind_generator(py::module_& m) {
   py::class_<Generator>(m, "Generator",
                         "A source of random numbers (Philox 4x32-10): a seed and a position in its stream.")
-      .def(py::init(&on_cpu), py::arg("device") = py::none())
+      .def(py::init(&for_device), py::arg("device") = py::none())
       .def(
           "manual_seed",
           [](const py::object& self, const py::object& seed) {

@@ -169,7 +169,7 @@ PyObject* call_elsewhere(Device device, PyObject* callable, PyObject* const* arg
 int policy_of(PyObject* callable, PyObject* kwnames) {
   if (Py_TYPE(callable) != operator_type) return 0;
   const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
-  const int policy = b.form == Binding::Own ? autocast_policy(b.flags) : 0;
+  const int policy = b.form == Binding::Own ? autocast_policy(b.flags, b.name) : 0;
   static PyObject* const out = PyUnicode_InternFromString("out");
   for (Py_ssize_t i = 0; policy && kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
     if (PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, i), out) == 0) return 0;

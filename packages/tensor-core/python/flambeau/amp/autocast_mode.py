@@ -69,7 +69,7 @@ class autocast:
         self.device = device_type
         self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
         self._cache_enabled = is_autocast_cache_enabled() if cache_enabled is None else cache_enabled
-        if enabled and device_type == "cuda":
+        if enabled and device_type == "cuda" and not _core._cuda_device_count():
             warnings.warn(
                 "User provided device_type of 'cuda', but CUDA is not available. Disabling", UserWarning, stacklevel=2
             )

@@ -52,7 +52,7 @@ class GradScaler:
     ) -> None:
         self._device = device
         self._enabled = enabled
-        if enabled and device == "cuda":
+        if enabled and device == "cuda" and not _core._cuda_device_count():
             warnings.warn(
                 "flambeau.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
                 UserWarning,
