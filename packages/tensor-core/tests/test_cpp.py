@@ -42,4 +42,5 @@ def test_library(tmp_path):
     )
     run(tool("cmake"), "--build", str(tmp_path))
     # Blocks in the allocator's caches are reachable until the process ends.
-    assert run(str(tmp_path / "library_test"), ASAN_OPTIONS="detect_leaks=0") == "ok\n"
+    for test in ("library_test", "geometry_test"):
+        assert run(str(tmp_path / test), ASAN_OPTIONS="detect_leaks=0") == "ok\n"

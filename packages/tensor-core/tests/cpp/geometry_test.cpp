@@ -1,0 +1,150 @@
+// The arithmetic of launches, over hostile shapes, on the host: src/cuda/geometry.cpp and what goes with it, which are
+// no part of the library's interface and are compiled into this program.
+#include <cstdio>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "cuda/allocator.h"
+#include "cuda/geometry.cpp"
+#include "cuda/launch.h"
+#include "flambeau/operators.h"
+
+using namespace flambeau;
+using namespace flambeau::cuda;
+
+namespace {
+
+int failures = 0;
+
+void check(bool condition, const char* text, int line) {
+  if (condition) return;
+  std::fprintf(stderr, "line %d: %s\n", line, text);
+  ++failures;
+}
+#define CHECK(condition) check(condition, #condition, __LINE__)
+
+void dividers() {
+  std::mt19937_64 random(0);
+  std::vector<uint32_t> divisors = {1, 2, 3, 5, 7, 9, 10, 641, 65535, 65536, 65537, 0x7FFFFFFF, 0x40000000, 0x40000001};
+  for (int i = 0; i < 500; ++i) divisors.push_back(uint32_t(random() % 0x7FFFFFFF) + 1);
+  for (const uint32_t d : divisors) {
+    const Divider divider(d);
+    std::vector<uint64_t> numbers = {0, 1, 0x7FFFFFFF, 0x7FFFFFFE, d, d - 1, 2ull * d, 2ull * d - 1};
+    for (int i = 0; i < 200; ++i) numbers.push_back(random() % 0x80000000);
+    for (const uint64_t n : numbers)
+      if (n < 0x80000000) CHECK(divider.quotient(uint32_t(n)) == n / d);
+  }
+}
+
+// Where the loop over a layout goes, tensor by tensor, as the kernel computes it.
+std::vector<std::vector<int64_t>> walk(const Layout& part) {
+  std::vector<std::vector<int64_t>> out;
+  for (int64_t i = 0; i < part.count(); ++i) {
+    std::vector<int64_t> offsets(part.offset, part.offset + part.pointers);
+    uint32_t left = uint32_t(i);
+    for (int d = 0; d < part.dims; ++d) {
+      const uint32_t next = d + 1 < part.dims ? Divider(uint32_t(part.size[d])).quotient(left) : 0;
+      for (int k = 0; k < part.pointers; ++k)
+        offsets[size_t(k)] += part.stride[k][d] * int64_t(left - next * uint32_t(part.size[d]));
+      left = next;
+    }
+    out.push_back(offsets);
+  }
+  return out;
+}
+
+// Every element of the first tensor once, with the elements of the others that broadcasting gives it.
+void check_walk(const Tensor& first, const Tensor& second) {
+  const Tensor* tensors[] = {&first, &second};
+  const Tensor spread = expand(second, first.shape());
+  std::map<int64_t, int64_t> expected;
+  for (int64_t i = 0; i < first.numel(); ++i) {
+    int64_t a = 0, b = 0, rest = i;
+    for (int d = first.dim() - 1; d >= 0; --d) {
+      const int64_t at = rest % first.shape()[size_t(d)];
+      rest /= first.shape()[size_t(d)];
+      a += at * first.strides()[size_t(d)], b += at * spread.strides()[size_t(d)];
+    }
+    expected[a * item_size(first.dtype())] = b * item_size(second.dtype());
+  }
+  std::map<int64_t, int64_t> given;
+  each_part(layout_of(tensors, 2), [&](const Layout& part) {
+    CHECK(part.dims <= kLoopDims && part.count() < kMostElements);
+    for (const auto& offsets : walk(part)) given[offsets[0]] = offsets[1];
+  });
+  CHECK(given == expected);
+}
+
+void layouts() {
+  const Tensor x = zeros({4, 3, 5}, Dtype::float32);
+  check_walk(x, zeros({3, 5}, Dtype::float64));
+  check_walk(x, zeros({}, Dtype::int8));
+  check_walk(x, zeros({4, 1, 1}, Dtype::float32));
+  check_walk(transpose(x, 0, 2), zeros({5, 3, 4}, Dtype::float32));
+  check_walk(slice(x, 2, 0, 5, 2), zeros({3, 1}, Dtype::float16));
+  check_walk(zeros({}, Dtype::float32), zeros({}, Dtype::float32));
+  check_walk(zeros({1, 1, 7, 1}, Dtype::float32), zeros({7, 1}, Dtype::float32));
+}
+
+// More dimensions than a kernel loops over, none of which merge.
+void many_dimensions() {
+  Shape doubled;
+  for (int i = 0; i < 14; ++i) doubled.push_back(2);
+  Tensor x = zeros(doubled, Dtype::int8);
+  for (int i = 0; i < 7; ++i) x = transpose(x, i, 13 - i);
+  check_walk(x, zeros(doubled, Dtype::float32));
+}
+
+// Nothing is allocated for these: only their geometry counts.
+Layout huge(std::vector<int64_t> sizes) {
+  Layout l;
+  l.pointers = 1;
+  int64_t stride = 4;
+  for (const int64_t size : sizes) {
+    l.size[l.dims] = size;
+    l.stride[0][l.dims++] = stride;
+    stride *= 2 * size;
+  }
+  return l;
+}
+void many_elements() {
+  for (const auto& sizes :
+       {std::vector<int64_t>{int64_t(1) << 33}, {3, int64_t(1) << 31}, {int64_t(1) << 31, 5}, {70000, 70001}}) {
+    const Layout whole = huge(sizes);
+    int64_t covered = 0, end = 0;
+    each_part(whole, [&](const Layout& part) {
+      CHECK(part.count() > 0 && part.count() < kMostElements);
+      covered += part.count();
+      int64_t last = part.offset[0];
+      for (int d = 0; d < part.dims; ++d) last += (part.size[d] - 1) * part.stride[0][d];
+      end = std::max(end, last);
+    });
+    int64_t last = 0;
+    for (int d = 0; d < whole.dims; ++d) last += (whole.size[d] - 1) * whole.stride[0][d];
+    CHECK(covered == whole.count() && end == last);
+  }
+}
+
+void segments() {
+  for (size_t bytes : {size_t(0), size_t(1), size_t(511), size_t(512), size_t(513), kSmallBlock, kSmallBlock + 1,
+                       kLargeBlock, kLargeBlock + 1, (size_t(1) << 40) + 3}) {
+    const size_t request = rounded_request(bytes);
+    CHECK(request >= bytes && request >= kBlockUnit && request % kBlockUnit == 0 && request - bytes <= kBlockUnit);
+    CHECK(segment_size(request) >= request && segment_size(request) % kBlockUnit == 0);
+  }
+  CHECK(divide_up(0, 256) == 0 && divide_up(1, 256) == 1 && divide_up(256, 256) == 1 && divide_up(257, 256) == 2);
+  CHECK(divide_up(INT64_MAX, 2) == INT64_MAX / 2 + 1);
+}
+
+}  // namespace
+
+int main() {
+  dividers();
+  layouts();
+  many_dimensions();
+  many_elements();
+  segments();
+  if (!failures) std::puts("ok");
+  return failures != 0;
+}
