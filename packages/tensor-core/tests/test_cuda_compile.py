@@ -133,6 +133,26 @@ def test_rows_compile(family, architecture):
     assert compile(LIBRARY, UNIT % family, architecture) == ""
 
 
+KERNELS = [  # family; function, type of computation, of the result and of the operands
+    ("arithmetic", "VALUE(add), float, flambeau::float16, flambeau::float16, flambeau::cuda::Number"),
+    ("arithmetic", "DERIVATIVE(div, 1, 6), double, double, double, double, double"),
+    ("exponential", "VALUE(pow), flambeau::Complex<float>, flambeau::Complex<float>, bool, flambeau::Complex<float>"),
+    ("logic", "VALUE(lt), uint64_t, bool, uint64_t, int8_t"),
+    ("selection", "VALUE(where), flambeau::Complex<double>, flambeau::Complex<double>, bool, double, int64_t"),
+    ("special_scalar", "DERIVATIVE(digamma, 0, 1), float, flambeau::bfloat16, flambeau::bfloat16, float"),
+]
+
+
+@pytest.mark.parametrize(("family", "kernel"), KERNELS)
+def test_loops_compile(family, kernel):
+    unit = f"""
+#define FLAMBEAU_FAMILY "flambeau/rows/{family}.def"
+#include "flambeau/device/pointwise.h"
+FLAMBEAU_POINTWISE({kernel})
+"""
+    assert compile(LIBRARY, unit, "sm_80") == ""
+
+
 def test_all_families_in_one_unit():
     assert compile(LIBRARY, '#include "flambeau/device/rows.h"\n', "compute_80") == ""
 
