@@ -68,20 +68,20 @@ struct Lines {
 // place(x) of every point's coordinate in pixels, without and with padding: the loops over points vectorise where it
 // does.
 template <class T, class Place>
-FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int dims, int64_t points, int64_t size, Place place) {
+FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, Place place) {
   l.count = 1;
   for (int64_t p = 0; p < points; ++p) {
-    l.at[0][p] = inside(whole(std::nearbyint(place(grid[p * dims]).place)), size);
+    l.at[0][p] = inside(whole(std::nearbyint(place(grid[p]).place)), size);
     l.weight[0][p] = T(1);
     l.slope[0][p] = T(0);
   }
 }
 
 template <class T, class Place>
-FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int dims, int64_t points, int64_t size, Place place) {
+FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, Place place) {
   l.count = 2;
   for (int64_t p = 0; p < points; ++p) {
-    const Coordinate<T> c = place(grid[p * dims]);
+    const Coordinate<T> c = place(grid[p]);
     const T floor = std::floor(c.place), share = c.place - floor;
     const int32_t at = whole(floor);
     l.at[0][p] = inside(at, size);
@@ -95,11 +95,11 @@ FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int dims, int64_t 
 
 // Keys 1981 with a = -0.75: weights and slopes of the distances 1 + t, t, 1 - t, 2 - t. Each tap is padded by itself.
 template <class T>
-void cubic_lines(Lines<T>& l, const T* grid, int dims, int64_t points, int64_t size, const Sampling& s) {
+void cubic_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const Sampling& s) {
   const T a = T(-0.75);
   l.count = 4;
   for (int64_t p = 0; p < points; ++p) {
-    const Coordinate<T> c = pixels(grid[p * dims], size, s.align_corners);
+    const Coordinate<T> c = pixels(grid[p], size, s.align_corners);
     const T floor = std::floor(c.place), t = c.place - floor;
     const int32_t at = whole(floor);
     for (int k = 0; k < 4; ++k) {
@@ -118,11 +118,11 @@ template <class T>
 void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const Sampling& s) {
   const bool corners = s.align_corners;
   const auto by_mode = [&](auto place) __attribute__((always_inline)) {
-    (s.mode == Sampling::Nearest) ? nearest_lines(l, grid, s.dims, points, size, place)
-                                  : linear_lines(l, grid, s.dims, points, size, place);
+    (s.mode == Sampling::Nearest) ? nearest_lines(l, grid, points, size, place)
+                                  : linear_lines(l, grid, points, size, place);
   };
   if (s.mode == Sampling::Bicubic)
-    cubic_lines(l, grid, s.dims, points, size, s);
+    cubic_lines(l, grid, points, size, s);
   else if (s.padding == Sampling::Zeros)
     by_mode([=](T x) __attribute__((always_inline)) { return pixels(x, size, corners); });
   else if (s.padding == Sampling::Border)
@@ -133,12 +133,22 @@ void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const 
     });
 }
 
+// The coordinates of the points apart.
+template <int Dims, class T>
+void split(T (&to)[3][kPoints], const T* grid, int64_t points) {
+  for (int64_t p = 0; p < points; ++p)
+    for (int d = 0; d < Dims; ++d) to[d][p] = grid[p * Dims + d];
+}
+
 template <class T>
 void place_taps(const Sampling& s, const char* grid_bytes, int64_t points, void* taps_, bool slopes) {
   const T* grid = reinterpret_cast<const T*>(grid_bytes);
   Taps<T>& taps = *static_cast<Taps<T>*>(taps_);
+  T coordinates[3][kPoints] = {};
+  s.dims == 2 ? split<2>(coordinates, grid, points) : split<3>(coordinates, grid, points);
+  points = (points + 15) / 16 * 16;  // whole vectors
   Lines<T> lines[3];  // x, y, z
-  for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], grid + d, points, s.size[2 - d], s);
+  for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], coordinates[d], points, s.size[2 - d], s);
   if (s.dims == 2) {
     lines[2].count = 1;
     for (int64_t p = 0; p < points; ++p) {
@@ -176,9 +186,12 @@ void sample(const Sampling& s, int64_t points, const void* taps_, const char* im
   const Taps<T>& taps = *static_cast<const Taps<T>*>(taps_);
   const T* image = reinterpret_cast<const T*>(image_bytes);
   T* __restrict out = reinterpret_cast<T*>(out_bytes);
+#pragma GCC ivdep
   for (int64_t p = 0; p < points; ++p) out[p] = taps.weight[0][p] * read(image, taps.index[0][p]);
-  for (int t = 1; t < s.taps(); ++t)
+  for (int t = 1; t < s.taps(); ++t) {
+#pragma GCC ivdep
     for (int64_t p = 0; p < points; ++p) out[p] += taps.weight[t][p] * read(image, taps.index[t][p]);
+  }
 }
 
 template <class T>
@@ -193,9 +206,10 @@ void sample_backward(const Sampling& s, int64_t points, const void* taps_, const
       for (int64_t p = 0; p < points; ++p)
         if (taps.index[t][p] >= 0) image_grad[taps.index[t][p]] += grad[p] * taps.weight[t][p];
     if (point_grad)
-      for (int64_t p = 0; p < points; ++p) {
-        const T share = grad[p] * read(image, taps.index[t][p]);
-        for (int d = 0; d < s.dims; ++d) point_grad[d * kPoints + p] += share * taps.slope[d][t][p];
+      for (int d = 0; d < s.dims; ++d) {
+#pragma GCC ivdep
+        for (int64_t p = 0; p < points; ++p)
+          point_grad[d * kPoints + p] += grad[p] * read(image, taps.index[t][p]) * taps.slope[d][t][p];
       }
   }
 }
