@@ -144,8 +144,7 @@ void bind_sorting() {
   def("argsort(input, dim=-1, descending=False, stable=False)", kFunction | kMethod,
       "The indices that sort along a dimension, int64, as sort() gives them.",
       [](const Tensor& t, int64_t dim, bool descending, bool) { return argsort(t, dim, descending); });
-  def("msort(input)", kUsual, "The elements in order along the first dimension. Gradient: input.",
-      [](const Tensor& t) { return sort(t, 0, false).values; });
+  def("msort(input)", kUsual, "The elements in order along the first dimension. Gradient: input.", msort);
   def("topk(input, k, dim=-1, largest=True, sorted=True)", kUsual,
       "The k largest (or smallest) elements along a dimension, as (values, indices); NaN counts as largest, and of "
       "equal elements the first come first.\n\nRaises RuntimeError where k is out of range. Gradient: input.",

@@ -69,7 +69,7 @@ def test_bfloat16():
     assert fb.median(x).item() == sorted(x.tolist())[249]
 
 
-@pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 5), (0, 3), (3, 0), (300, 3), (3, 300)])
+@pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 5), (0, 3), (3, 0), (4, 17, 3), (100, 3), (300, 3), (3, 300)])
 def test_dimensions(shape):
     a = draw(shape, "float64", specials=False)
     for dim in range(-max(a.ndim, 1), max(a.ndim, 1)):

@@ -8,6 +8,7 @@ namespace flambeau {
 // Along a dimension, stable; NaN counts as largest (operators/sorting.cpp, selection.cpp)
 FLAMBEAU_API TensorPair sort(const Tensor& t, int64_t dim, bool descending);
 FLAMBEAU_API Tensor argsort(const Tensor& t, int64_t dim, bool descending);
+FLAMBEAU_API Tensor msort(const Tensor& t);  // the values alone, along the first dimension
 FLAMBEAU_API TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sorted);
 FLAMBEAU_API TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim);
 FLAMBEAU_API Tensor median_all(const Tensor& t, bool ignore_nan);

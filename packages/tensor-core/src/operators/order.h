@@ -122,6 +122,7 @@ class Room {
   Tensor memory_;
 };
 
+inline constexpr int64_t kFew = 16;       // items for which inserting is quicker than std::sort
 inline constexpr int64_t kSmall = 200;    // items for which comparing is quicker than counting
 inline constexpr int64_t kMedium = 8192;  // items for which digits of 8 bits are
 inline constexpr int kDigitBits = 11;
@@ -284,6 +285,17 @@ void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> differing
   use(Sorted<T, K>{sort_items(items.data(), scratch.data(), n, digits(K(differing >> low)), chunks), common, low});
 }
 
+template <class I>
+FLAMBEAU_INLINE void sort_small(I* items, int64_t n) {
+  if (n > kFew) return std::sort(items, items + n);
+  for (int64_t i = 1; i < n; ++i) {
+    const I item = items[i];
+    int64_t j = i;
+    for (; j > 0 && item < items[j - 1]; --j) items[j] = items[j - 1];
+    items[j] = item;
+  }
+}
+
 // Sorts a row, on several threads where it is long, and calls use(sorted). Keys of eight bytes that differ in no more
 // than four of them are sorted by these.
 template <class T, class Use>
@@ -292,7 +304,7 @@ void sort_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Use&& use) {
   if (n <= kSmall) {
     Item<K> items[kSmall];
     make_items<T, K>(in, 0, n, flip, 0, items);
-    std::sort(items, items + n);
+    sort_small(items, n);
     return use(Sorted<T, K>{items, 0, 0});
   }
   constexpr int64_t kChunk = 32768;

@@ -10,55 +10,93 @@ namespace {
 
 using namespace order;
 
-// The positions of one row in order, and its values where `values` is given.
+// Where the values and the positions of one row go; null where they are not wanted.
 template <class T>
-void sort_into(const BitsOf<T>* in, int64_t n, bool descending, BitsOf<T>* values, int64_t* indices) {
-  const Key<T> flip = descending ? Key<T>(~Key<T>(0)) : Key<T>(0);
-  sort_row<T>(in, n, flip, [=](const auto& sorted) {
-    parallel_for(n, 32768, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) indices[i] = sorted.index(i);
-      for (int64_t i = begin; values && i < end; ++i) {
-        const Key<T> key = sorted.key(i) ^ flip;
-        values[i] = ambiguous<T>(key) ? in[indices[i]] : bits_of<T>(key);
-      }
-    });
+struct Target {
+  BitsOf<T>* values;
+  int64_t* indices;
+  int64_t stride;
+
+  template <class Row>
+  FLAMBEAU_INLINE void put(const Row& sorted, Key<T> flip, const BitsOf<T>* in, int64_t begin, int64_t end) const {
+    for (int64_t i = begin; indices && i < end; ++i) indices[i * stride] = sorted.index(i);
+    for (int64_t i = begin; values && i < end; ++i) {
+      const Key<T> key = sorted.key(i) ^ flip;
+      values[i * stride] = ambiguous<T>(key) ? in[sorted.index(i) * stride] : bits_of<T>(key);
+    }
+  }
+};
+
+// A row of at most kSmall elements, which lie as the target's do.
+template <class T>
+void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
+  using K = Key<T>;
+  Item<K> items[kSmall];
+  for (int64_t i = 0; i < n; ++i) items[i] = pack(K(key_of<T>(in[i * target.stride]) ^ flip), i);
+  sort_small(items, n);
+  target.put(Sorted<T, K>{items, 0, 0}, flip, in, 0, n);
+}
+
+template <class T>
+void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
+  sort_row<T>(in, n, flip, [&](const auto& sorted) {
+    parallel_for(n, 32768, [&](int64_t begin, int64_t end) { target.put(sorted, flip, in, begin, end); });
   });
 }
 
-// Values (undefined where not wanted) and indices.
-TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values) {
+constexpr int64_t kNear = 64;  // elements of a row whose lines stay in the cache from one row to the next
+
+// Values and indices, undefined where not wanted. Rows of few elements are read and written where they lie.
+TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values, bool with_indices) {
   dim = t.wrap_dim(dim);
   NoRecording off;
-  const Rows rows(t, dim);
-  const int64_t n = rows.length;
+  const int64_t n = t.dim() ? t.size(dim) : 1;
   require<NotImplementedError>(n < int64_t(1) << 32, "sort(): rows of more than 2**32 - 1 elements are not supported");
-  TensorPair out{with_values ? rows.result(n, t.dtype()) : Tensor(), rows.result(n, Dtype::int64)};
+  const bool turns = n > kNear && dim < t.dim() - 1;
+  const Tensor input = contiguous(turns ? transpose(t, dim, -1) : t);
+  const TensorPair out{with_values ? empty(input.shape(), t.dtype()) : Tensor(),
+                       with_indices ? empty(input.shape(), Dtype::int64) : Tensor()};
+  int64_t stride = 1;
+  for (int64_t d = dim + 1; d < t.dim() && !turns; ++d) stride *= t.size(d);
+  const int64_t count = input.is_meta() || n == 0 ? 0 : input.numel() / n;
   dispatch_ordered(t.dtype(), "sort", [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto sort_rows = [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r)
-        sort_into<T>(rows.row<T>(r), n, descending,
-                     with_values ? reinterpret_cast<BitsOf<T>*>(out.values.bytes()) + r * n : nullptr,
-                     out.indices.data<int64_t>() + r * n);
+      const Key<T> flip = descending ? Key<T>(~Key<T>(0)) : Key<T>(0);
+      const auto* in = reinterpret_cast<const BitsOf<T>*>(input.bytes());
+      auto* values = with_values ? reinterpret_cast<BitsOf<T>*>(out.values.bytes()) : nullptr;
+      int64_t* indices = with_indices ? out.indices.data<int64_t>() : nullptr;
+      for (int64_t r = begin; r < end; ++r) {
+        const int64_t at = r / stride * (n * stride) + r % stride;
+        (n <= kSmall ? sort_short<T>
+                     : sort_long<T>)(in + at, n, flip,
+                                     {values ? values + at : nullptr, indices ? indices + at : nullptr, stride});
+      }
     };
-    if (n == 0) return;
-    if (rows.count < num_threads())  // the threads share each row
-      sort_rows(0, rows.count);
+    if (count == 0) return;
+    if (count < num_threads())  // the threads share each row
+      sort_rows(0, count);
     else
-      parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), sort_rows);
+      parallel_items(count, std::max<int64_t>(1, 4096 / n), sort_rows);
   });
-  const auto back = [&](const Tensor& x) { return x.defined() && t.dim() ? contiguous(transpose(x, dim, -1)) : x; };
+  const auto back = [&](const Tensor& x) { return x.defined() && turns ? contiguous(transpose(x, dim, -1)) : x; };
   return {back(out.values), back(out.indices)};
 }
 
 }  // namespace
 
 TensorPair sort(const Tensor& t, int64_t dim, bool descending) {
-  TensorPair out = sorted_pair(t, dim, descending, true);
+  TensorPair out = sorted_pair(t, dim, descending, true, true);
   record_chosen("Sort", out, t, t.wrap_dim(dim), true);
   return out;
 }
 
-Tensor argsort(const Tensor& t, int64_t dim, bool descending) { return sorted_pair(t, dim, descending, false).indices; }
+Tensor argsort(const Tensor& t, int64_t dim, bool descending) {
+  return sorted_pair(t, dim, descending, false, true).indices;
+}
+
+Tensor msort(const Tensor& t) {
+  return recording(t) ? sort(t, 0, false).values : sorted_pair(t, 0, false, true, false).values;
+}
 
 }  // namespace flambeau

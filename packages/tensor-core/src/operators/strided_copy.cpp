@@ -82,9 +82,9 @@ FLAMBEAU_INLINE void each_row(const Copy& c, char* out, const char* in, int64_t 
 
 // Rows of elements of one size, by how far apart they lie.
 template <class T>
-void copy_rows(const Copy& c, char* out, const char* in, int64_t rows) {
+void copy_rows(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
   constexpr int64_t item = sizeof(T);
-  const int64_t n = c.columns.size, to = c.columns.to / item, from = c.columns.from / item;
+  const int64_t to = c.columns.to / item, from = c.columns.from / item;
   if (to == 1 && from == 1 && n * item > 128)
     each_row<T>(c, out, in, rows, [n](T* a, const T* b) { std::memcpy(a, b, size_t(n) * item); });
   else if (to == 1 && from == 1)
@@ -101,6 +101,13 @@ void copy_rows(const Copy& c, char* out, const char* in, int64_t rows) {
     });
 }
 
+// Of a plane, the next rows as far as the n-th column.
+void copy_block(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
+  if (c.plain)
+    return dispatch_size(c.to_size, [&](auto tag) { copy_rows<typename decltype(tag)::type>(c, out, in, rows, n); });
+  for (int64_t r = 0; r < rows; ++r) c.cast(out + r * c.rows.to, c.columns.to, in + r * c.rows.from, c.columns.from, n);
+}
+
 void run_rows(const Copy& c) {
   const int64_t rows = c.rows.size, grain = std::max<int64_t>(1, 32768 / c.columns.size);
   parallel_items(c.plane_count() * rows, grain, [&](int64_t begin, int64_t end) {
@@ -109,11 +116,7 @@ void run_rows(const Copy& c) {
       char* out = c.out + row * c.rows.to;
       const char* in = c.in + row * c.rows.from;
       enter(c, plane, out, in);
-      if (c.plain)
-        dispatch_size(c.to_size, [&](auto tag) { copy_rows<typename decltype(tag)::type>(c, out, in, n); });
-      else
-        for (int64_t r = 0; r < n; ++r)
-          c.cast(out + r * c.rows.to, c.columns.to, in + r * c.rows.from, c.columns.from, c.columns.size);
+      copy_block(c, out, in, n, c.columns.size);
       begin += n;
     }
   });
@@ -162,8 +165,7 @@ void run_transposed(const Copy& c) {
                        if (squares)
                          turn_square(c, to, from, height, width);
                        else
-                         for (int64_t i = 0; i < height; ++i)
-                           c.cast(to + i * c.rows.to, c.columns.to, from + i * c.rows.from, c.columns.from, width);
+                         copy_block(c, to, from, height, width);
                      }
                    }
                  });
