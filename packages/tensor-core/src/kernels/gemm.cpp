@@ -250,9 +250,12 @@ template <class T>
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, double beta, void* c_data, int64_t ldc) {
   T* c = static_cast<T*>(c_data);
   const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
-  if (m > 1 && n > 1 && n <= Simd<T>::kLanes && k >= 4 && k <= kNarrowDepth && m * n * k <= 4096)
+  const int64_t work = m * n * k;
+  const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
+  if (k == 0 || work <= 48 || (column && work <= 512))
+    return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
+  if (n > 1 && n <= Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096)
     return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
-  if (k == 0 || m * n * k <= 512) return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
   if (m == 1 && as.column == 1 && bs.row == 1) return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
   if (n == 1 && bs.row == 1 && as.column == 1) return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
   multiply<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);

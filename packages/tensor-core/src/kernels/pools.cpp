@@ -127,6 +127,49 @@ void max_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
       }
 }
 
+constexpr int64_t kNarrow = 8;  // outputs of a row below which each window is taken by itself
+
+// Where a window stands along an axis: its first place in the image, and its places there.
+struct Stretch {
+  int64_t start, count;
+};
+Stretch stretch(const EqualWindows& w, int axis, int64_t o) {
+  const int64_t step = w.dilation[axis], begin = o * w.stride[axis] - w.padding[axis];
+  const int64_t skipped = begin >= 0 ? 0 : step == 1 ? -begin : (-begin + step - 1) / step;
+  const int64_t start = begin + skipped * step, room = w.size[axis] - start;
+  const int64_t places = room <= 0 ? 0 : step == 1 ? room : (room + step - 1) / step;
+  return {start, minimum(w.kernel[axis] - skipped, places)};
+}
+
+template <class T>
+void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
+  Stretch columns[kNarrow];
+  for (int64_t ow = 0; ow < w.out[2]; ++ow) columns[ow] = stretch(w, 2, ow);
+  for (int64_t od = 0; od < w.out[0]; ++od) {
+    const Stretch z = stretch(w, 0, od);
+    for (int64_t oh = 0; oh < w.out[1]; ++oh) {
+      const Stretch y = stretch(w, 1, oh);
+      for (int64_t ow = 0; ow < w.out[2]; ++ow) {
+        const Stretch x = columns[ow];
+        T best = std::numeric_limits<T>::lowest();
+        int64_t at = -1;
+        for (int64_t kd = 0; kd < z.count; ++kd)
+          for (int64_t kh = 0; kh < y.count; ++kh) {
+            const int64_t row = (z.start + kd * w.dilation[0]) * w.size[1] + y.start + kh * w.dilation[1];
+            for (int64_t kw = 0, i = row * w.size[2] + x.start; kw < x.count; ++kw, i += w.dilation[2]) {
+              const T v = in[i];
+              const bool better = (v > best) | (v != v) | (at < 0);
+              best = better ? v : best;
+              at = better ? i : at;
+            }
+          }
+        *out++ = best;
+        *indices++ = at < 0 ? 0 : at;
+      }
+    }
+  }
+}
+
 // The usual 2x2 window with stride 2, without borders: of equal values the first, as above.
 template <class T>
 FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* indices, int64_t row, int64_t width) {
@@ -177,7 +220,9 @@ void max_equal_windows(const EqualWindows& w, const char* in, char* out, int64_t
   for (int i = 1; i < 3; ++i)
     usual &=
         w.kernel[i] == 2 && w.stride[i] == 2 && w.padding[i] == 0 && w.dilation[i] == 1 && 2 * w.out[i] <= w.size[i];
-  (usual ? max_2x2<T> : max_rows<T>)(w, reinterpret_cast<const T*>(in), reinterpret_cast<T*>(out), indices);
+  (usual                ? max_2x2<T>
+   : w.out[2] < kNarrow ? max_narrow_rows<T>
+                        : max_rows<T>)(w, reinterpret_cast<const T*>(in), reinterpret_cast<T*>(out), indices);
 }
 
 template <class T>
