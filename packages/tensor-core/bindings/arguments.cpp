@@ -391,10 +391,11 @@ PyType_Slot operator_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcal
                                 {Py_tp_methods, operator_methods},
                                 {Py_tp_members, operator_members},
                                 {0, nullptr}};
-PyType_Spec operator_spec = {
-    "flambeau._core.Operator", sizeof(OperatorObject), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    operator_slots};
+// The interpreter specialises calls of methods only where their type is immutable.
+PyType_Spec operator_spec = {"flambeau._core.Operator", sizeof(OperatorObject), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL |
+                                 Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                             operator_slots};
 
 }  // namespace
 

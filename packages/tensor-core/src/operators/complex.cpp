@@ -1,6 +1,8 @@
 // Complex numbers: their parts as views, and what makes them of real numbers. Conjugation is done when it is asked for:
 // there is no flag on tensors that every kernel would have to mind.
 #include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "operators/convolution.h"
 #include "operators/view.h"
 
 namespace flambeau {
@@ -82,12 +84,29 @@ void require_parts(const Tensor& a, const Tensor& b, const char* name) {
           b.dtype(), " for second argument");
 }
 
+void interleave(const Tensor& out, const Tensor& re, const Tensor& im) {
+  dispatch_real(re.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T *first = re.data<T>(), *second = im.data<T>();
+    T* to = reinterpret_cast<T*>(out.bytes());
+    parallel_for(re.numel(), 65536, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        to[2 * i] = first[i];
+        to[2 * i + 1] = second[i];
+      }
+    });
+  });
+}
+
 }  // namespace
 
 Tensor complex(const Tensor& re, const Tensor& im) {
   require_parts(re, im, "complex");
   Tensor out = empty(broadcast(re.shape(), im.shape()), to_complex(re.dtype()));
-  {
+  if (out.is_meta()) {
+  } else if (re.is_contiguous() && im.is_contiguous() && re.shape() == im.shape()) {
+    interleave(out, re, im);
+  } else {
     NoRecording off;
     copy_values(real(out), re);
     copy_values(imag(out), im);

@@ -74,7 +74,7 @@ Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
   require(size >= 0, "nonzero_static: 'size' must be an non-negative integer, got ", size);
   const Tensor out = full({size, t.dim()}, Scalar(fill_value), Dtype::int64), found = nonzero(t);
   const int64_t n = std::min(size, found.shape()[0]);
-  copy_values(narrow(out, 0, 0, n), narrow(found, 0, 0, n));
+  if (n > 0) copy_values(narrow(out, 0, 0, n), narrow(found, 0, 0, n));
   return out;
 }
 
@@ -183,7 +183,7 @@ Tensor flat_index(const Tensor& t, const Tensor& index, const char* name) {
   require(index.dtype() == Dtype::int64, name, "(): Expected a long tensor for index, but got ", index.dtype());
   const int64_t n = t.numel();
   require<IndexError>(n > 0 || index.numel() == 0, name, "(): tried to take from an empty tensor");
-  const Tensor i = reshape(index, {index.numel()});
+  const Tensor i = index.dim() == 1 ? index : reshape(index, {index.numel()});
   try {
     if (!check_range<IndexError>(i, n, Negative::FromEnd, "", 0)) return i;
   } catch (const IndexError& e) {
@@ -195,7 +195,8 @@ Tensor flat_index(const Tensor& t, const Tensor& index, const char* name) {
 }  // namespace
 
 Tensor take(const Tensor& t, const Tensor& index) {
-  return reshape(index_select(reshape(t, {t.numel()}), 0, flat_index(t, index, "take")), index.shape());
+  const Tensor taken = index_select(t.dim() == 1 ? t : reshape(t, {t.numel()}), 0, flat_index(t, index, "take"));
+  return index.dim() == 1 ? taken : reshape(taken, index.shape());
 }
 
 Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accumulate, Write write) {
