@@ -103,8 +103,8 @@ void interleave(const Tensor& out, const Tensor& re, const Tensor& im) {
 Tensor complex(const Tensor& re, const Tensor& im) {
   require_parts(re, im, "complex");
   Tensor out = empty(broadcast(re.shape(), im.shape()), to_complex(re.dtype()));
-  if (out.is_meta()) {
-  } else if (re.is_contiguous() && im.is_contiguous() && re.shape() == im.shape()) {
+  const bool on_host = !out.is_meta() && !re.is_cuda() && !im.is_cuda();
+  if (on_host && re.is_contiguous() && im.is_contiguous() && re.shape() == im.shape()) {
     interleave(out, re, im);
   } else {
     NoRecording off;
