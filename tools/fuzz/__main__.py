@@ -40,13 +40,15 @@ class Attack:
     memory: int
     patience: float
     end: float
+    device: str
 
     def process(self, share: list[str], folder: Path) -> str | None:
         """Runs until the share is through (None) or something is wrong with a call (what)."""
         journal, errors = folder / "journal", folder / "errors"
         journal.write_text("")
         command = [sys.executable, str(HOSTILE), "--journal", str(journal), "--seed", str(self.seed)]
-        command += ["--calls", str(self.calls), "--memory", str(self.memory), "--only", *share]
+        command += ["--calls", str(self.calls), "--memory", str(self.memory)]
+        command += ["--device", self.device, "--only", *share]
         environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
         with errors.open("w") as file:
             running = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
@@ -88,12 +90,13 @@ def main() -> int:
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB of each process; 0: none")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     parser.add_argument("--patience", type=float, default=100, help="seconds that one call may take")
+    parser.add_argument("--device", default="cpu", help="where most tensors are (default: %(default)s)")
     o = parser.parse_args()
     end, seed, failures = time.monotonic() + 60 * o.minutes, o.seed, 0
     chosen = [name for name in names() if not o.only or o.only in name]
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end:
-            attack = Attack(seed, o.calls, o.memory, o.patience, end)
+            attack = Attack(seed, o.calls, o.memory, o.patience, end, o.device)
             failures += sum(
                 map(len, pool.map(attack.share, [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]))
             )

@@ -243,20 +243,32 @@ def protocol_arguments(function: Callable[..., Any], rng: Random) -> Call:
     return [tensor(rng) if i == 0 and rng.integers(3) else value(rng) for i in range(len(names))], {}
 
 
-def make(name: str, function: Callable[..., Any], seed: int, number: int) -> None:
+def moved(x: Any, device: str, rng: Random) -> Any:
+    """Most tensors on a device, and all of them most of the time."""
+    if type(x) in (list, tuple):
+        return type(x)(moved(item, device, rng) for item in x)
+    return x.to(device) if isinstance(x, fb.Tensor) and rng.integers(16) else x
+
+
+def make(name: str, function: Callable[..., Any], seed: int, number: int, device: str) -> None:
     """Makes the call that these name."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
     if name in PROTOCOLS:
-        attack(function, protocol_arguments(function, rng), False, rng)
+        args, kwargs = protocol_arguments(function, rng)
+        attack(function, (args if device == "cpu" else moved(args, device, rng), kwargs), False, rng)
         return
     call: Call | None = arguments(function, rng)
     watch = bool(rng.integers(2))
     while call:
+        if device != "cpu":
+            call = moved(call[0], device, rng), {key: moved(x, device, rng) for key, x in call[1].items()}
         meddled = any(isinstance(x, Meddles | slice) for x in leaves([*call[0], *call[1].values()]))
         call = attack(function, call, watch and not meddled, rng)
 
 
-def run(seed: int, calls: int, part: int, parts: int, only: list[str], first: int, journal: Path | None) -> None:
+def run(
+    seed: int, calls: int, part: int, parts: int, only: list[str], first: int, journal: Path | None, device: str
+) -> None:
     every: dict[str, Callable[..., Any]] = {**targets(), **PROTOCOLS}
     chosen = only or [name for i, name in enumerate(every) if i % parts == part]
     with journal.open("r+b", buffering=0) if journal else contextlib.nullcontext() as file:
@@ -266,7 +278,7 @@ def run(seed: int, calls: int, part: int, parts: int, only: list[str], first: in
                     file.seek(0)
                     file.write(json.dumps({"only": name, "seed": seed, "first": number}).encode().ljust(200))
                 started = time.monotonic()
-                make(name, every[name], seed, number)
+                make(name, every[name], seed, number, device)
                 if (seconds := time.monotonic() - started) > 30:
                     raise AssertionError(f"the call took {seconds:.0f} seconds")
     if not only:
@@ -282,13 +294,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="the names of operators; otherwise all of them")
     parser.add_argument("--first", type=int, default=0, help="the number of the first call")
     parser.add_argument("--journal", type=Path)
+    parser.add_argument("--device", default="cpu", help="where most tensors are (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB; 0: none")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.memory:
         resource.setrlimit(resource.RLIMIT_AS, (options.memory << 30,) * 2)
     o = options
-    run(o.seed, o.calls, o.part, o.parts, o.only, o.first, o.journal)
+    run(o.seed, o.calls, o.part, o.parts, o.only, o.first, o.journal, o.device)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""Calls that nobody should make, with tensors on the GPU: see test_hostile_arguments.py beside this folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOSTILE = Path(__file__).parents[1] / "hostile.py"
+PARTS = 8
+
+
+@pytest.mark.parametrize("part", range(0, PARTS, 4))
+def test_the_process_survives(part, tmp_path):
+    journal = tmp_path / "journal"
+    journal.touch()
+    command = [sys.executable, HOSTILE, "--device", "cuda", "--calls", "2", "--part", str(part), "--parts", str(PARTS)]
+    # An emulated GPU in reach of the host is quicker, and what reaches for it there is found by the other tests.
+    environment = {**os.environ, "FLAMBEAU_EMULATED_PROTECTION": "0", "PYTHONFAULTHANDLER": "1"}
+    done = subprocess.run(
+        [*command, "--journal", journal, "--memory", "0"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, f"{journal.read_text()}\n{done.stderr[-3000:]}"
