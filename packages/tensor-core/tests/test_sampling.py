@@ -279,7 +279,7 @@ def test_streams_of_elements_do_not_meet():
         (lambda x: fb.rand(), TypeError, "size"),
         (lambda x: fb.manual_seed(2**64), ValueError, "2\\*\\*64"),
         (lambda x: fb.Generator().manual_seed(1.5), RuntimeError, "float"),
-        (lambda x: fb.Generator("cuda"), NotImplementedError, "cuda"),
+        (lambda x: fb.Generator("cuda"), RuntimeError, "CUDA is not available"),
         (lambda x: fb.Generator().set_state(5), TypeError, "int"),
     ],
 )
