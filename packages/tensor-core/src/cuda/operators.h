@@ -19,4 +19,8 @@ inline constexpr int kValue = -1;
 void pointwise(PointwiseOp op, int derivative, const Tensor& out, Dtype from, const Operand* operands, int count,
                Dtype in);
 
+// out = a * b, of matrices or of batches of them, in the operands' dtype; `bias`, where it is defined, is added to every
+// row. Halves are accumulated in float32. (product.cpp)
+void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& bias = Tensor());
+
 }  // namespace flambeau::cuda

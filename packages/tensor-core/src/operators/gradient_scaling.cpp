@@ -2,6 +2,8 @@
 #include <atomic>
 #include <cmath>
 
+#include "cuda/optimizer.h"
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
 #include "flambeau/optimizer.h"
 #include "flambeau/parallel.h"
@@ -44,11 +46,18 @@ bool scale_gradients(const std::vector<Tensor>& gradients, double factor) {
     require<NotImplementedError>(is_inexact(g.dtype()), "gradients must be floating-point or complex, got ", g.dtype());
   for (const Tensor& g : gradients) begin_inplace(g, "unscale_");
   bool finite = true;
+  std::vector<Tensor> parts, used, there;
   for (const Tensor& g : gradients) {
-    const Tensor parts = is_complex(g.dtype()) ? view_as_real(g) : g, used = contiguous(parts);
-    finite &= scale_tensor(used, factor);
-    if (!used.same(parts)) copy_values(parts, used);
+    parts.push_back(is_complex(g.dtype()) ? view_as_real(g) : g);
+    used.push_back(contiguous(parts.back()));
+    if (cuda::takes(g))
+      there.push_back(used.back());
+    else
+      finite &= scale_tensor(used.back(), factor);
   }
+  finite &= cuda::scale(there, factor);
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (!used[i].same(parts[i])) copy_values(parts[i], used[i]);
   return finite;
 }
 

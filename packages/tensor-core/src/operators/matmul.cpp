@@ -1,4 +1,5 @@
 // Matrix products and their derivatives.
+#include "cuda/operators.h"
 #include "flambeau/add_product.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -92,9 +93,16 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
 
 namespace {
 
+Tensor product_there(const Shape& shape, const Tensor& a, const Tensor& b, const Tensor& bias) {
+  Tensor out = empty(shape, a.dtype());
+  cuda::multiply(out, a, b, bias);
+  return out;
+}
+
 Tensor mm_values(const Tensor& a, const Tensor& b) {
-  const Dtype type = product_type(a.dtype());
   NoRecording off;
+  if (cuda::takes(a)) return product_there({a.size(0), b.size(1)}, a, b, Tensor());
+  const Dtype type = product_type(a.dtype());
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
   if (out.numel() > 0 && !out.is_meta()) {
@@ -132,8 +140,12 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   require_same_dtype(a, b, "bmm");
   const Dtype type = product_type(a.dtype());
   const int64_t batch = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
-  Tensor out = empty({batch, m, n}, type);
-  {
+  Tensor out;
+  if (cuda::takes(a)) {
+    NoRecording off;
+    out = product_there({batch, m, n}, a, b, Tensor());
+  } else {
+    out = empty({batch, m, n}, type);
     NoRecording off;
     const Tensor x = to(a, type), y = to(b, type);
     const int64_t size = item_size(type);
@@ -209,7 +221,8 @@ Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const
     beta = beta.integer();
     alpha = alpha.integer();
   }
-  const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
+  // A GPU multiplies halves as they are.
+  const bool half = (dtype == Dtype::float16 || dtype == Dtype::bfloat16) && !cuda::takes(a);
   const auto wide = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
   Tensor out = product(wide(a), wide(b));
   require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
@@ -241,8 +254,12 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   const Dtype type = product_type(input.dtype());
   Shape shape = input.shape();
   shape.back() = out_features;
-  Tensor out = empty(shape, type);
-  {
+  Tensor out;
+  if (cuda::takes(input)) {
+    NoRecording off;
+    out = reshape(product_there({rows, out_features}, reshape(input, {rows, in}), transpose(weight, 0, 1), bias), shape);
+  } else {
+    out = empty(shape, type);
     NoRecording off;
     const Tensor x = contiguous(to(input, type)), w = to(weight, type);
     if (bias.defined()) copy_values(out, to(bias, type));

@@ -1,6 +1,8 @@
 // Optimizer steps over the parameters of a group.
 #include "flambeau/optimizer.h"
 
+#include "cuda/optimizer.h"
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -50,8 +52,15 @@ Tensor working(const Tensor& t) {  // contiguous, float32 or float64; t itself i
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
+double counted(const Tensor& number) {
+  if (!number.is_cuda()) return double(*number.data<float>() += 1);
+  const double next = item(number).real() + 1;
+  fill_(number, Scalar(next));
+  return next;
+}
+
 void coefficients_of(const OptimizerRule& rule, const double* options, const OptimizerTarget& t, double* out) {
-  const double number = rule.counts ? double(*t.number.data<float>() += 1) : 0;
+  const double number = rule.counts ? counted(t.number) : 0;
   double scalars[OptimizerRule::kScalars] = {};
   bool single = true;
   for (int i = 0; rule.scalars[i]; ++i) {
@@ -60,6 +69,13 @@ void coefficients_of(const OptimizerRule& rule, const double* options, const Opt
   }
   rule.prepare({options, number, t.first, scalars, single}, out);
   for (int i = 0; rule.scalars[i]; ++i) fill_(t.scalars[i], Scalar(scalars[i]));
+}
+
+// What was stepped elsewhere than where it is.
+void write_back(const OptimizerTarget& t, const Tensor* used) {
+  for (int i = 0; i < kTensors; ++i)
+    if (const Tensor given = like_parameter(t, i); i != 1 && given.defined() && !used[i].same(given))
+      copy_values(parts(given), used[i]);
 }
 
 void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* coefficients) {
@@ -74,9 +90,18 @@ void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* co
       if (used[i].defined()) at[i] = used[i].bytes() + first * size;
     rule.apply[wide](at, last - first, coefficients);
   });
-  for (int i = 0; i < kTensors; ++i)
-    if (const Tensor given = like_parameter(t, i); i != 1 && given.defined() && !used[i].same(given))
-      copy_values(parts(given), used[i]);
+  write_back(t, used);
+}
+
+// On a GPU, all parameters together.
+void apply_there(const OptimizerRule& rule, const std::vector<const OptimizerTarget*>& targets,
+                 std::vector<cuda::OptimizerWork>& work) {
+  for (size_t k = 0; k < targets.size(); ++k)
+    for (int i = 0; i < kTensors; ++i)
+      if (const Tensor given = like_parameter(*targets[k], i); given.defined())
+        work[k].at[i] = contiguous(parts(given));
+  cuda::optimizer_step(rule, work);
+  for (size_t k = 0; k < targets.size(); ++k) write_back(*targets[k], work[k].at);
 }
 
 }  // namespace
@@ -90,11 +115,19 @@ const OptimizerRule* optimizer_rule(std::string_view name) {
 void optimizer_step(const OptimizerRule& rule, const double* options, const std::vector<OptimizerTarget>& targets) {
   NoRecording off;
   begin(rule, targets);
+  std::vector<const OptimizerTarget*> there;
+  std::vector<cuda::OptimizerWork> work;
   for (const OptimizerTarget& t : targets) {
     double coefficients[OptimizerRule::kCoefficients] = {};
     coefficients_of(rule, options, t, coefficients);
-    apply(rule, t, coefficients);
+    if (!cuda::takes(t.parameter)) {
+      apply(rule, t, coefficients);
+      continue;
+    }
+    there.push_back(&t);
+    std::copy_n(coefficients, OptimizerRule::kCoefficients, work.emplace_back().coefficients);
   }
+  if (!there.empty()) apply_there(rule, there, work);
 }
 
 }  // namespace flambeau

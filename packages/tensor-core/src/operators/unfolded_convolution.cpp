@@ -8,6 +8,8 @@
 #include <bit>
 #include <cstring>
 
+#include "cuda/convolution.h"
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "operators/convolution.h"
 #include "operators/products.h"
@@ -159,6 +161,11 @@ void whole_weight_gradient(const Geometry& g, const T* x, const T* dy, T* out, D
 }  // namespace
 
 Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  if (cuda::takes(input) && cuda::convolves(g)) {
+    const Tensor out = empty(g.output_shape(), input.dtype());
+    if (out.numel()) cuda::convolve(g, out, input, weight, bias);
+    return out;
+  }
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
   Tensor out = empty(g.output_shape(), type);
@@ -184,6 +191,11 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
 }
 
 Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight) {
+  if (cuda::takes(grad) && cuda::convolves(g)) {
+    const Tensor out = empty(g.input_shape(), grad.dtype());
+    if (out.numel()) cuda::convolution_input_gradient(g, out, grad, weight);
+    return out;
+  }
   const Dtype type = working_type(grad);
   const Tensor dy = prepared(grad, type), w = prepared(weight, type);
   if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
@@ -207,6 +219,11 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
 // Samples are summed in a few parts, which threads share, unless the weights are so many that adding the parts up would
 // count: then the threads share each product.
 Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
+  if (cuda::takes(input) && cuda::convolves(g)) {
+    const Tensor out = empty(g.weight_shape(), input.dtype());
+    if (out.numel()) cuda::convolution_weight_gradient(g, out, input, grad);
+    return out;
+  }
   constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);

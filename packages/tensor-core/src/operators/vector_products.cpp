@@ -1,4 +1,5 @@
 // Products with vectors.
+#include "cuda/operators.h"
 #include "flambeau/products.h"
 #include "operators/products.h"
 
@@ -11,8 +12,13 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   require(a.dtype() == b.dtype(), "dot : expected both vectors to have same dtype, but found ", a.dtype(), " and ",
           b.dtype());
   const Dtype type = product_type(a.dtype());
-  Tensor out = empty({}, type);
-  {
+  Tensor out;
+  if (cuda::takes(a)) {
+    NoRecording off;
+    out = empty({}, a.dtype());
+    cuda::multiply(flambeau::view(out, {1, 1}), unsqueeze(a, 0), unsqueeze(b, 1));
+  } else {
+    out = empty({}, type);
     NoRecording off;
     const Tensor x = to(a, type), y = to(b, type);
     if (!out.is_meta())
@@ -36,8 +42,13 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
   require_same_dtype(matrix, vector, "mv");
   const Dtype type = product_type(matrix.dtype());
   const int64_t rows = matrix.shape()[0];
-  Tensor out = empty({rows}, type);
-  {
+  Tensor out;
+  if (cuda::takes(matrix)) {
+    NoRecording off;
+    out = empty({rows}, matrix.dtype());
+    cuda::multiply(unsqueeze(out, 1), matrix, unsqueeze(vector, 1));
+  } else {
+    out = empty({rows}, type);
     NoRecording off;
     const Tensor a = to(matrix, type), x = to(vector, type);
     if (rows > 0 && !out.is_meta())

@@ -1,0 +1,33 @@
+// What the kernels of matrix products are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+namespace flambeau::cuda {
+
+// How a product (m x k) * (k x n) is divided: every block computes a tile of the result, over a part of k.
+struct Division {
+  int64_t m, n, k, batch;
+  int64_t rows, columns;        // tiles
+  int64_t parts, part_length;   // of k
+  int64_t blocks() const { return rows * columns * batch * parts; }
+  int64_t elements() const { return m * n * batch; }
+};
+
+// Element (i, j) of matrix b at data + b * batch + i * row + j * column; strides in elements.
+struct Operand2D {
+  const char* data;
+  int64_t row, column, batch;
+};
+
+struct ProductArguments {
+  Division division;
+  char* partial;  // sums of the parts, (parts, batch, m, n); null where there is one part
+  Operand2D left, right;
+  char* out;
+  int64_t out_row, out_column, out_batch;
+  const char* bias;  // by column; null: none
+  int64_t bias_stride;
+};
+
+}  // namespace flambeau::cuda

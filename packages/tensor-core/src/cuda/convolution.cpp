@@ -1,0 +1,85 @@
+// Convolutions on a GPU: three functions, each a product of matrices that are not made.
+#include "cuda/convolution.h"
+
+#include "cuda/division.h"
+#include "cuda/units.h"
+#include "flambeau/device/convolution_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+using Geometry = ConvolutionGeometry;
+
+enum Function { kForward, kInputGradient, kWeightGradient };
+
+Unit& unit_of(Function function, Dtype dtype, int64_t tile) {
+  static constexpr const char* names[] = {"Forward", "InputGradient", "WeightGradient"};
+  static auto* units = new Units;
+  return units->find((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile), [&] {
+    std::string source = "#include \"flambeau/device/convolution.h\"\nFLAMBEAU_CONVOLUTION(";
+    source += std::string(names[function]) + ", " + type_name(dtype) + ", " + std::to_string(tile) + ")\n";
+    return std::make_unique<Unit>("convolution", source, kTileKernels);
+  });
+}
+
+ConvolutionArguments arguments_of(const Geometry& g) {
+  ConvolutionArguments a{};
+  a.groups = g.groups, a.channels = g.group_channels(), a.filters = g.group_filters();
+  for (size_t i = 0; i < 3; ++i) {
+    a.size[i] = g.size[i], a.positions[i] = g.out[i];
+    a.stride[i] = g.stride[i], a.padding[i] = g.padding[i], a.dilation[i] = g.dilation[i];
+    a.by_stride[i] = Divider(uint32_t(g.stride[i]));
+  }
+  a.area = product(g.kernel), a.volume = product(g.size), a.places = product(g.out);
+  a.by_area = Divider(uint32_t(a.area)), a.by_plane = Divider(uint32_t(g.kernel[1] * g.kernel[2]));
+  a.by_row = Divider(uint32_t(g.kernel[2])), a.by_places = Divider(uint32_t(a.places));
+  a.by_out_plane = Divider(uint32_t(g.out[1] * g.out[2])), a.by_out_row = Divider(uint32_t(g.out[2]));
+  return a;
+}
+
+void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t m, int64_t n, int64_t k, Dtype dtype) {
+  a.out = out.device_bytes();
+  const int64_t tile = tile_of(m, n, a.groups, accumulator_size(dtype));
+  a.division = division_of(m, n, k, a.groups, tile);
+  run_tiles(out.device().index, unit_of(function, dtype, tile), a, dtype);
+}
+
+}  // namespace
+
+bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
+  constexpr double kMost = double(int64_t(1) << 31);
+  double padded = 1;
+  for (size_t i = 0; i < 3; ++i) padded = std::max(padded, double(g.size[i]) + double(g.padding[i]));
+  const double area = double(g.kernel[0]) * double(g.kernel[1]) * double(g.kernel[2]),
+               places = double(g.out[0]) * double(g.out[1]) * double(g.out[2]);
+  return padded < kMost && area * double(std::max(g.group_channels(), g.group_filters())) < kMost &&
+         places * double(std::max<int64_t>(g.batch, 1)) < kMost;
+}
+
+void convolve(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const OnDevice there(out.device());
+  const Tensor x = contiguous(input), w = contiguous(weight), b = bias.defined() ? contiguous(bias) : bias;
+  ConvolutionArguments a = arguments_of(g);
+  a.input = x.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
+  run(kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
+}
+
+void convolution_input_gradient(const Geometry& g, const Tensor& out, const Tensor& grad, const Tensor& weight) {
+  const OnDevice there(out.device());
+  const Tensor dy = contiguous(grad), w = contiguous(weight);
+  ConvolutionArguments a = arguments_of(g);
+  a.grad = dy.device_bytes(), a.weight = w.device_bytes();
+  run(kInputGradient, out, a, g.group_channels(), g.batch * product(g.size), g.group_filters() * product(g.kernel),
+      out.dtype());
+}
+
+void convolution_weight_gradient(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& grad) {
+  const OnDevice there(out.device());
+  const Tensor x = contiguous(input), dy = contiguous(grad);
+  ConvolutionArguments a = arguments_of(g);
+  a.input = x.device_bytes(), a.grad = dy.device_bytes();
+  run(kWeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
+}
+
+}  // namespace flambeau::cuda

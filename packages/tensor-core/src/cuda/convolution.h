@@ -1,0 +1,16 @@
+// A convolution's three functions on a GPU: operators/convolution.h has their geometry. Results are made and not empty.
+#pragma once
+
+#include "operators/convolution.h"
+
+namespace flambeau::cuda {
+
+bool convolves(const ConvolutionGeometry& g);  // whether the kernels' numbers are large enough for it
+void convolve(const ConvolutionGeometry& g, const Tensor& out, const Tensor& input, const Tensor& weight,
+              const Tensor& bias);
+void convolution_input_gradient(const ConvolutionGeometry& g, const Tensor& out, const Tensor& grad,
+                                const Tensor& weight);
+void convolution_weight_gradient(const ConvolutionGeometry& g, const Tensor& out, const Tensor& input,
+                                 const Tensor& grad);
+
+}  // namespace flambeau::cuda
