@@ -1,6 +1,7 @@
 // What flambeau.cuda is made of.
 #include "bind.h"
 #include "flambeau/cuda.h"
+#include "flambeau/tf32.h"
 
 namespace flambeau::python {
 
@@ -29,6 +30,8 @@ void bind_gpus() {
 void bind_work() {
   def("_cuda_synchronize(device)", kPrivate, "Waits for a GPU, then raises what its kernels have reported.",
       [](int64_t device) { cuda::synchronize(int(device)); });
+  def("_cuda_allow_tf32(allowed)", kPrivate, "Whether products of float32 may round their operands to TF32.",
+      [](bool allowed) { cuda::allow_tf32(allowed); });
   def("_cuda_host_calls()", kPrivate, "How often operators have gone over to the host, by name.", [] {
     Object out(checked(PyDict_New()));
     for (const auto& [name, count] : cuda::host_calls()) {

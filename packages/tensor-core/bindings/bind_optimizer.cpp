@@ -85,6 +85,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
         out.first = true;
         NoRecording off;
         const Tensor& p = out.parameter;
+        const OnDevice there(p.device());
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
         fill_(value, Scalar(rule.initial(int(i), options)));
         return value;

@@ -160,3 +160,28 @@ def test_all_families_in_one_unit():
 def test_errors_are_seen():
     wrong = '#include "flambeau/device/rows.h"\nvoid f() { flambeau::kernels::gpu::sine(1.0f); }\n'
     assert "sine" in compile(LIBRARY, wrong, "compute_80")
+
+
+FLOAT, DOUBLE, HALF, BRAIN = "float", "double", "::flambeau::float16", "::flambeau::bfloat16"
+PRODUCT_UNITS = [
+    *(("product", f"FLAMBEAU_PRODUCT({t}, {t}, 64)") for t in (FLOAT, HALF, "::flambeau::Complex<double>", "int64_t")),
+    ("product", f"FLAMBEAU_PRODUCT({FLOAT}, {FLOAT}, 128)"),
+    ("product", f"FLAMBEAU_PRODUCT({BRAIN}, {FLOAT}, 64)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(Forward, {FLOAT}, 128)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(InputGradient, {HALF}, 64)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(WeightGradient, {DOUBLE}, 64)"),
+    *(
+        ("optimizer", f"FLAMBEAU_OPTIMIZER({rule}, {FLOAT})")
+        for rule in "Adadelta Adagrad Adam Adamax Asgd Nadam Radam Rmsprop Rprop Sgd".split()
+    ),
+    ("optimizer", f"FLAMBEAU_OPTIMIZER(Adam, {BRAIN})"),
+    ("optimizer", f"FLAMBEAU_SCALE({DOUBLE})"),
+    *(("pool", f"FLAMBEAU_MAX_POOL({t})") for t in (FLOAT, HALF, "int64_t")),
+    *(("resample", f"FLAMBEAU_RESAMPLE({t}, {v})") for t, v in ((FLOAT, FLOAT), (BRAIN, FLOAT), ("bool", "int64_t"))),
+]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("header", "unit"), PRODUCT_UNITS)
+def test_products_compile(header, unit, architecture):
+    assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{unit}\n', architecture) == ""

@@ -52,11 +52,12 @@ def get_deterministic_debug_mode() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """``"highest"``, ``"high"`` or ``"medium"``. Products of float32 are computed in float32 whatever it is."""
+    """``"highest"``, ``"high"`` or ``"medium"``. What is not ``"highest"`` allows GPUs to multiply in TF32."""
     global _precision
     if precision not in ("highest", "high", "medium"):
         raise RuntimeError(f"precision must be 'highest', 'high' or 'medium', but got {precision!r}")
     _precision = precision
+    _core._cuda_allow_tf32(precision != "highest")
 
 
 def get_float32_matmul_precision() -> str:

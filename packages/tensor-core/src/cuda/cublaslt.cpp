@@ -11,6 +11,7 @@
 #include "cuda/devices.h"
 #include "cuda/library.h"
 #include "flambeau/operators.h"
+#include "flambeau/tf32.h"
 
 namespace flambeau::cuda {
 
@@ -33,21 +34,21 @@ struct Heuristic {
 };
 static_assert(sizeof(Heuristic) == 96, "as cublasLtMatmulHeuristicResult_t");
 
-#define FLAMBEAU_CUBLASLT_FUNCTIONS(X)                                                                                \
-  X(cublasLtCreate, (LibraryHandle**))                                                                                \
-  X(cublasLtMatmulDescCreate, (OperationHandle**, int compute, int scale))                                            \
-  X(cublasLtMatmulDescSetAttribute, (OperationHandle*, int, const void*, size_t))                                     \
-  X(cublasLtMatmulDescDestroy, (OperationHandle*))                                                                    \
-  X(cublasLtMatrixLayoutCreate, (LayoutHandle**, int type, uint64_t rows, uint64_t columns, int64_t leading))         \
-  X(cublasLtMatrixLayoutSetAttribute, (LayoutHandle*, int, const void*, size_t))                                      \
-  X(cublasLtMatrixLayoutDestroy, (LayoutHandle*))                                                                     \
-  X(cublasLtMatmulPreferenceCreate, (PreferenceHandle**))                                                             \
-  X(cublasLtMatmulPreferenceSetAttribute, (PreferenceHandle*, int, const void*, size_t))                              \
-  X(cublasLtMatmulPreferenceDestroy, (PreferenceHandle*))                                                             \
-  X(cublasLtMatmulAlgoGetHeuristic, (LibraryHandle*, OperationHandle*, LayoutHandle*, LayoutHandle*, LayoutHandle*,   \
-                                     LayoutHandle*, PreferenceHandle*, int wanted, Heuristic*, int* found))           \
+#define FLAMBEAU_CUBLASLT_FUNCTIONS(X)                                                                                 \
+  X(cublasLtCreate, (LibraryHandle**))                                                                                 \
+  X(cublasLtMatmulDescCreate, (OperationHandle**, int compute, int scale))                                             \
+  X(cublasLtMatmulDescSetAttribute, (OperationHandle*, int, const void*, size_t))                                      \
+  X(cublasLtMatmulDescDestroy, (OperationHandle*))                                                                     \
+  X(cublasLtMatrixLayoutCreate, (LayoutHandle**, int type, uint64_t rows, uint64_t columns, int64_t leading))          \
+  X(cublasLtMatrixLayoutSetAttribute, (LayoutHandle*, int, const void*, size_t))                                       \
+  X(cublasLtMatrixLayoutDestroy, (LayoutHandle*))                                                                      \
+  X(cublasLtMatmulPreferenceCreate, (PreferenceHandle**))                                                              \
+  X(cublasLtMatmulPreferenceSetAttribute, (PreferenceHandle*, int, const void*, size_t))                               \
+  X(cublasLtMatmulPreferenceDestroy, (PreferenceHandle*))                                                              \
+  X(cublasLtMatmulAlgoGetHeuristic, (LibraryHandle*, OperationHandle*, LayoutHandle*, LayoutHandle*, LayoutHandle*,    \
+                                     LayoutHandle*, PreferenceHandle*, int wanted, Heuristic*, int* found))            \
   X(cublasLtMatmul, (LibraryHandle*, OperationHandle*, const void* alpha, const void* a, LayoutHandle*, const void* b, \
-                     LayoutHandle*, const void* beta, const void* c, LayoutHandle*, void* d, LayoutHandle*,           \
+                     LayoutHandle*, const void* beta, const void* c, LayoutHandle*, void* d, LayoutHandle*,            \
                      const Algorithm*, void* workspace, size_t, StreamHandle*))
 
 namespace number {
@@ -86,18 +87,25 @@ std::atomic<bool> tf32{false};
 
 int data_type(Dtype d) {
   switch (d) {
-    case Dtype::float32: return number::kReal32;
-    case Dtype::float64: return number::kReal64;
-    case Dtype::float16: return number::kReal16;
-    case Dtype::bfloat16: return number::kBrain16;
-    case Dtype::complex64: return number::kComplex32;
-    case Dtype::complex128: return number::kComplex64;
-    default: return -1;
+    case Dtype::float32:
+      return number::kReal32;
+    case Dtype::float64:
+      return number::kReal64;
+    case Dtype::float16:
+      return number::kReal16;
+    case Dtype::bfloat16:
+      return number::kBrain16;
+    case Dtype::complex64:
+      return number::kComplex32;
+    case Dtype::complex128:
+      return number::kComplex64;
+    default:
+      return -1;
   }
 }
 // Of the factors of the product, which are also those of what it is accumulated in.
 int scale_type(Dtype d) { return item_size(d) == 2 ? int(number::kReal32) : data_type(d); }
-int compute_type(Dtype d) {
+int precision_of(Dtype d) {
   if (d == Dtype::float64 || d == Dtype::complex128) return number::kCompute64;
   return tf32 && (d == Dtype::float32 || d == Dtype::complex64) ? number::kComputeTf32 : number::kCompute32;
 }
@@ -144,10 +152,28 @@ class Planner {
                left = library_layout(d.m, d.k, a.left.row, a.left.column);
     if (!right || !left || a.out_column != 1 || (d.m > 1 && a.out_row < d.n) || (a.bias && a.bias_stride != 1))
       return false;
-    const Key key{d.m, d.n, d.k, d.batch, int64_t(in), int64_t(out), compute_type(in), right->transposed,
-                  right->leading, right->rows, left->transposed, left->leading, left->rows, a.right.batch, a.left.batch,
-                  a.out_batch, a.out_row, a.bias != nullptr, alignment(a.right.data), alignment(a.left.data),
-                  alignment(a.out), a.bias ? alignment(a.bias) : 0};
+    const Key key{d.m,
+                  d.n,
+                  d.k,
+                  d.batch,
+                  int64_t(in),
+                  int64_t(out),
+                  precision_of(in),
+                  right->transposed,
+                  right->leading,
+                  right->rows,
+                  left->transposed,
+                  left->leading,
+                  left->rows,
+                  a.right.batch,
+                  a.left.batch,
+                  a.out_batch,
+                  a.out_row,
+                  a.bias != nullptr,
+                  alignment(a.right.data),
+                  alignment(a.left.data),
+                  alignment(a.out),
+                  a.bias ? alignment(a.bias) : 0};
     const std::lock_guard lock(mutex_);  // a plan's bias is set and used by one thread at a time
     const auto [found, fresh] = plans_.try_emplace(key);
     Plan& plan = found->second;
@@ -179,7 +205,7 @@ class Planner {
     p.out = layout(data_type(out), d.n, d.m, d.m == 1 ? d.n : a.out_row, d, a.out_batch);
     PreferenceHandle* preference = nullptr;
     if (!p.right || !p.left || !p.out ||
-        l.cublasLtMatmulDescCreate(&p.operation, compute_type(in), scale_type(in)) != 0 ||
+        l.cublasLtMatmulDescCreate(&p.operation, precision_of(in), scale_type(in)) != 0 ||
         l.cublasLtMatmulPreferenceCreate(&preference) != 0)
       return;
     set(p.operation, number::kTransposeA, right.transposed ? number::kTransposed : 0);

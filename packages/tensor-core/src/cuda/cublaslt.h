@@ -8,8 +8,8 @@
 
 namespace flambeau::cuda {
 
-// A matrix (rows, columns) of any strides, as the library reads its transpose: by columns `leading` apart. The transpose
-// itself lies so where `transposed` is false. Nothing where neither stride is 1.
+// A matrix (rows, columns) of any strides, as the library reads its transpose: by columns `leading` apart. The
+// transpose itself lies so where `transposed` is false. Nothing where neither stride is 1.
 struct LibraryLayout {
   bool transposed;
   int64_t rows, columns, leading;
@@ -27,7 +27,5 @@ constexpr std::optional<LibraryLayout> library_layout(int64_t rows, int64_t colu
 bool library_multiplies(Dtype d);
 // False, with nothing done, where it does not do this one. `in` and `out` are the elements' types.
 bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out);
-// Whether float32 may be rounded to ten bits of mantissa (TF32) before it is multiplied.
-void allow_tf32(bool allowed);
 
 }  // namespace flambeau::cuda

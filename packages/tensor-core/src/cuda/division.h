@@ -13,7 +13,7 @@ inline constexpr int64_t kTile = 64, kLargeTile = 128;
 
 // Of numbers that are accumulated in so many bytes. Large tiles read the matrices half as often, where there are enough
 // of them for every multiprocessor.
-constexpr int64_t tile_of(int64_t m, int64_t n, int64_t batch, int64_t bytes) {
+inline int64_t tile_of(int64_t m, int64_t n, int64_t batch, int64_t bytes) {
   constexpr int64_t kEnough = 128;
   return bytes == 4 && m >= kLargeTile && n >= kLargeTile &&
                  divide_up(m, kLargeTile) * divide_up(n, kLargeTile) * batch >= kEnough
@@ -21,11 +21,11 @@ constexpr int64_t tile_of(int64_t m, int64_t n, int64_t batch, int64_t bytes) {
              : kTile;
 }
 
-constexpr Division division_of(int64_t m, int64_t n, int64_t k, int64_t batch, int64_t tile) {
+inline Division division_of(int64_t m, int64_t n, int64_t k, int64_t batch, int64_t tile) {
   constexpr int64_t kEnough = 256, kShortest = 512, kStep = 16;
   Division d{m, n, k, batch, divide_up(m, tile), divide_up(n, tile), 1, std::max<int64_t>(k, 1)};
-  const int64_t wanted = std::clamp<int64_t>(kEnough / std::max<int64_t>(d.blocks(), 1), 1,
-                                             std::max<int64_t>(k / kShortest, 1));
+  const int64_t wanted =
+      std::clamp<int64_t>(kEnough / std::max<int64_t>(d.blocks(), 1), 1, std::max<int64_t>(k / kShortest, 1));
   if (wanted == 1) return d;
   d.part_length = divide_up(divide_up(k, wanted), kStep) * kStep;
   d.parts = divide_up(k, d.part_length);
@@ -41,7 +41,7 @@ inline constexpr std::initializer_list<const char*> kTileKernels = {"tiles", "co
 enum TileKernel { kTiles, kCombine, kElements, kSums };
 
 // How a product is computed: by tiles unless the result is narrower than a quarter of one.
-constexpr TileKernel way_of(const Division& d) {
+inline TileKernel way_of(const Division& d) {
   constexpr int64_t kNarrow = kTile / 4, kLong = 256, kMostSums = 65536;
   if (d.m >= kNarrow && d.n >= kNarrow) return kTiles;
   return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;

@@ -33,8 +33,16 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
   const Dtype in = a.dtype();
   const OnDevice there(out.device());
   const int64_t m = out.size(d - 2), n = out.size(d - 1), k = a.size(d - 1), batch = d == 3 ? out.size(0) : 1;
-  ProductArguments p{{m, n, k, batch, 0, 0, 1, k}, nullptr, matrix_of(a), matrix_of(b), out.device_bytes(),
-                     out.stride(d - 2), out.stride(d - 1), d == 3 ? out.stride(0) : 0, nullptr, 0};
+  ProductArguments p{{m, n, k, batch, 0, 0, 1, k},
+                     nullptr,
+                     matrix_of(a),
+                     matrix_of(b),
+                     out.device_bytes(),
+                     out.stride(d - 2),
+                     out.stride(d - 1),
+                     d == 3 ? out.stride(0) : 0,
+                     nullptr,
+                     0};
   if (bias.defined()) p.bias = bias.device_bytes(), p.bias_stride = bias.stride(0);
   if (library_multiplies(in)) {  // it reads along rows or along columns
     const bool left = library_layout(m, k, p.left.row, p.left.column).has_value(),

@@ -14,7 +14,9 @@ inline double sign_of(double maximize) { return maximize != 0 ? -1 : 1; }
 
 // A scalar as it will be read at the next step.
 template <class Step>
-double kept(const Step& s, double value) { return s.single ? double(float(value)) : value; }
+double kept(const Step& s, double value) {
+  return s.single ? double(float(value)) : value;
+}
 
 // What most rules have in common.
 struct Usual {

@@ -1,6 +1,8 @@
 // Average pooling, plain and adaptive: maps of Note [Resampling].
 #include <algorithm>
 
+#include "flambeau/cuda.h"
+#include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/pooling.h"
 #include "operators/resampling.h"
@@ -31,6 +33,7 @@ Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool inclu
   for (size_t i = 0; i < axes.size(); ++i) {
     Shape shape(axes.size(), 1);
     shape[i] = axes[i].out;
+    const OnDevice cpu{DeviceType::Cpu};
     Tensor counts = empty(shape, Dtype::int64);
     for (int64_t o = 0; o < axes[i].out; ++o) counts.data<int64_t>()[o] = stretch(axes[i], o, include).count;
     out = _trunc_divide(out, counts);
@@ -71,12 +74,18 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
     NoRecording off;
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(input, type));
-    out = empty(shape, type);
-    const int64_t size = item_size(type), count = out.is_meta() ? 0 : out.numel();
-    parallel_items(count, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
-      kernels::networks().row_sums[type == Dtype::float64](x.bytes() + begin * places * size, end - begin, places,
-                                                           out.bytes() + begin * size, 1.0 / double(places));
-    });
+    if (cuda::takes(x)) {
+      Shape flat(shape.begin(), shape.end() - dims);
+      flat.push_back(places);
+      out = reshape(sum(reshape(x, flat), Shape{-1}, false, std::nullopt), shape) * Scalar(1.0 / double(places));
+    } else {
+      out = empty(shape, type);
+      const int64_t size = item_size(type), count = out.is_meta() ? 0 : out.numel();
+      parallel_items(count, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
+        kernels::networks().row_sums[type == Dtype::float64](x.bytes() + begin * places * size, end - begin, places,
+                                                             out.bytes() + begin * size, 1.0 / double(places));
+      });
+    }
     out = to(out, input.dtype());
   }
   if (recording(input))

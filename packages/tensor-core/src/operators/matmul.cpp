@@ -257,7 +257,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   Tensor out;
   if (cuda::takes(input)) {
     NoRecording off;
-    out = reshape(product_there({rows, out_features}, reshape(input, {rows, in}), transpose(weight, 0, 1), bias), shape);
+    out =
+        reshape(product_there({rows, out_features}, reshape(input, {rows, in}), transpose(weight, 0, 1), bias), shape);
   } else {
     out = empty(shape, type);
     NoRecording off;

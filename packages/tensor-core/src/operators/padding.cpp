@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "operators/indexing.h"
 #include "operators/resampling.h"
@@ -148,7 +149,8 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
     paddings.dims.push_back(p);
   }
   if (dims == 0) return clone(input);
-  const Tensor out = padded(input, paddings);
+  const bool there = cuda::takes(input) && dims <= 3;  // as a map with one tap a place
+  const Tensor out = there ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input)) : padded(input, paddings);
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);
   return out;
 }

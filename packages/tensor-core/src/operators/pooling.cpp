@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "cuda/pool.h"
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 
@@ -157,22 +159,42 @@ TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, 
   return result;
 }
 
-TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair result) {
+// On a GPU: windows of equal size, or adaptive ones.
+TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
+  NoRecording off;
+  TensorPair result;
+  result.values = empty(shape, input.dtype());
+  result.indices = empty(shape, Dtype::int64);
+  cuda::max_pool(windows, result.values, result.indices, contiguous(input));
+  return result;
+}
+
+Tensor derivative_there(const cuda::PoolWindows& windows, const Shape& shape, const Tensor& indices, const Tensor& g) {
+  const Tensor out = empty(shape, g.dtype());
+  cuda::max_pool_derivative(windows, out, contiguous(indices), contiguous(g));
+  return out;
+}
+
+TensorPair recorded(const char* name, int dims, const Tensor& input, TensorPair result,
+                    const std::optional<cuda::PoolWindows>& windows = {}) {
   if (recording(input))
-    record(name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape()](const Context& c) {
-      const Tensor& g = c.gradient();
-      Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
-      int64_t places = 1, windows = 1;
-      for (int i = 0; i < dims; ++i) {
-        places *= shape[shape.size() - 1 - size_t(i)];
-        windows *= g.size(-1 - i);
-      }
-      flat.push_back(places);
-      pooled.push_back(windows);
-      const Tensor sums =
-          scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled), Write::InPlace);
-      c.set(0, reshape(sums, shape));
-    });
+    record(
+        name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape(), windows](const Context& c) {
+          const Tensor& g = c.gradient();
+          if (windows && cuda::takes(g) && !recording_enabled())
+            return c.set(0, derivative_there(*windows, shape, c.saved(0), g));
+          Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
+          int64_t places = 1, windows = 1;
+          for (int i = 0; i < dims; ++i) {
+            places *= shape[shape.size() - 1 - size_t(i)];
+            windows *= g.size(-1 - i);
+          }
+          flat.push_back(places);
+          pooled.push_back(windows);
+          const Tensor sums =
+              scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled), Write::InPlace);
+          c.set(0, reshape(sums, shape));
+        });
   return result;
 }
 
@@ -219,6 +241,14 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     w.dilation[at] = a.dilation;
     places *= a.size;
   }
+  if (cuda::takes(input)) {
+    cuda::PoolWindows there{{}, {}, {}, {}, {}, {}, false};
+    for (size_t i = 0; i < 3; ++i) {
+      there.size[i] = w.size[i], there.out[i] = w.out[i], there.kernel[i] = w.kernel[i];
+      there.stride[i] = w.stride[i], there.padding[i] = w.padding[i], there.dilation[i] = w.dilation[i];
+    }
+    return recorded(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+  }
   if (places >= (int64_t(1) << 30)) {  // places are 32-bit numbers in the kernel for equal windows
     std::vector<Windows::Axis> windows;
     for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
@@ -235,6 +265,15 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   const char* name = kAdaptiveNames[dims - 1];
   const Shape sizes = adaptive_sizes(name, dims, input, output);
   require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
+  if (cuda::takes(input)) {
+    cuda::PoolWindows there{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, true};
+    Shape shape = input.shape();
+    for (int i = 0; i < dims; ++i) {
+      there.size[3 - dims + i] = input.size(i - dims);
+      there.out[3 - dims + i] = shape[shape.size() - size_t(dims - i)] = sizes[size_t(i)];
+    }
+    return recorded(kAdaptiveNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+  }
   std::vector<Windows::Axis> windows;
   for (int i = 0; i < dims; ++i) {
     Windows::Axis w{input.size(i - dims), 1, {}, {}};

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "cuda/pool.h"
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "operators/convolution.h"
 
@@ -103,6 +105,7 @@ struct Recent {
   std::shared_ptr<const Resampling> map;
   Dtype type;
   std::shared_ptr<const std::vector<Pass>> passes;  // null before the map was applied
+  std::shared_ptr<const cuda::DeviceMap> there;     // null before it was applied on a GPU
 };
 constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // larger ones cost less than what they do
 
@@ -122,12 +125,31 @@ std::shared_ptr<const std::vector<Pass>> passes_of(const Resampling& map, const 
   return make();
 }
 
+std::shared_ptr<const cuda::DeviceMap> map_there(const Resampling& map, const Shape& sizes, Dtype type, Device device) {
+  const auto make = [&] { return std::make_shared<const cuda::DeviceMap>(cuda::device_map(map, sizes, type, device)); };
+  for (Recent& r : recent.maps) {
+    if (r.map.get() != &map) continue;
+    if (!r.there || r.there->type != type || !(r.there->device == device)) r.there = make();
+    return r.there;
+  }
+  return make();
+}
+
 Tensor values(const Resampling& map, const Tensor& input) {
   const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
                      : input.dtype() == Dtype::float64 ? Dtype::float64
                                                        : Dtype::float32;
+  const size_t dims = map.axes.size(), leading = input.shape().size() - dims;
+  if (cuda::takes(input) && dims <= 3) {
+    Shape shape = input.shape();
+    for (size_t i = 0; i < dims; ++i)
+      if (map.axes[i]) shape[leading + i] = map.axes[i]->rows();
+    const Tensor out = empty(shape, input.dtype());
+    const Shape sizes(input.shape().begin() + leading, input.shape().end());
+    cuda::resample(*map_there(map, sizes, type, input.device()), out, contiguous(input));
+    return out;
+  }
   const Tensor x = contiguous(to(input, type));
-  const size_t dims = map.axes.size(), leading = x.shape().size() - dims;
   Shape shape = x.shape();
   for (size_t i = 0; i < dims; ++i)
     if (map.axes[i]) shape[leading + i] = map.axes[i]->rows();
@@ -181,7 +203,7 @@ void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const R
   size_t taps = 0;
   for (const auto& axis : map->axes) taps += axis ? axis->taps() : 0;
   if (taps > kMostTaps) return;
-  Recent made{name, key, map, {}, nullptr};
+  Recent made{name, key, map, {}, nullptr, nullptr};
   if (recent.maps.size() < kRecent)
     recent.maps.push_back(std::move(made));
   else

@@ -37,6 +37,9 @@ class SparseMatrix {
   int64_t columns() const { return columns_; }
   size_t taps() const { return index_.size(); }
   std::vector<double>& weights() { return weight_; }
+  const std::vector<double>& weights() const { return weight_; }
+  const std::vector<int64_t>& ends() const { return ends_; }
+  const std::vector<int32_t>& index() const { return index_; }
   SparseMatrix transposed() const;
 
  private:

@@ -18,7 +18,8 @@ def pytest_configure(config: pytest.Config) -> None:
     import build
 
     library = build.build()
-    os.environ["FLAMBEAU_CUDA_DRIVER"] = os.environ["FLAMBEAU_NVRTC"] = str(library)
+    for name in ("CUDA_DRIVER", "NVRTC", "CUBLASLT"):  # it does without the last, and no other one is to be found
+        os.environ[f"FLAMBEAU_{name}"] = str(library)
     os.environ["FLAMBEAU_CACHE"] = str(library.parent / "cache")
 
 

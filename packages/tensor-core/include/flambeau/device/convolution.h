@@ -19,7 +19,9 @@ inline Place unravel(uint32_t n, const Divider& by_plane, const Divider& by_row)
   const uint32_t z = by_plane.quotient(n), rest = n - z * by_plane.divisor, y = by_row.quotient(rest);
   return {z, y, rest - y * by_row.divisor};
 }
-inline Place unravel(int64_t n, const int64_t (&size)[3]) { return {n / size[2] / size[1], n / size[2] % size[1], n % size[2]}; }
+inline Place unravel(int64_t n, const int64_t (&size)[3]) {
+  return {n / size[2] / size[1], n / size[2] % size[1], n % size[2]};
+}
 inline bool inside(int64_t at, int64_t size) { return uint64_t(at) < uint64_t(size); }
 
 struct Tap {

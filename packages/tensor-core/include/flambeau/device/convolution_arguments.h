@@ -15,9 +15,9 @@ struct ConvolutionArguments {
   int64_t groups, channels, filters;  // of the latter as many as one group has
   int64_t size[3], positions[3];      // of the input and of the output
   int64_t stride[3], padding[3], dilation[3];
-  int64_t area, volume, places;  // products of the kernel's, the input's and the output's sizes
-  Divider by_area, by_plane, by_row;                    // of a tap's number: the kernel's area, height * width, width
-  Divider by_places, by_out_plane, by_out_row;          // of a place's number in a batch of outputs
+  int64_t area, volume, places;                 // products of the kernel's, the input's and the output's sizes
+  Divider by_area, by_plane, by_row;            // of a tap's number: the kernel's area, height * width, width
+  Divider by_places, by_out_plane, by_out_row;  // of a place's number in a batch of outputs
   Divider by_stride[3];
 };
 

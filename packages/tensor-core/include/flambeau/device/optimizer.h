@@ -71,9 +71,9 @@ inline void scale_elements(const ScaleArguments& a) {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_OPTIMIZER(rule, T)                                                           \
-  FLAMBEAU_KERNEL(step, flambeau::cuda::OptimizerArguments) {                                 \
-    flambeau::cuda::OptimizerLoop<flambeau::kernels::FLAMBEAU_ISA::rule, T>::run(a);          \
+#define FLAMBEAU_OPTIMIZER(rule, T)                                                  \
+  FLAMBEAU_KERNEL(step, flambeau::cuda::OptimizerArguments) {                        \
+    flambeau::cuda::OptimizerLoop<flambeau::kernels::FLAMBEAU_ISA::rule, T>::run(a); \
   }
 #define FLAMBEAU_SCALE(T) \
   FLAMBEAU_KERNEL(scale, flambeau::cuda::ScaleArguments) { flambeau::cuda::scale_elements<T>(a); }

@@ -79,8 +79,8 @@ struct Tile {
   using V = typename Problem::V;
   using Arguments = typename Problem::Arguments;
   static constexpr int kRows = Problem::kRows, kColumns = Problem::kColumns;
-  static constexpr int kDepth = sizeof(V) > 8 ? 8 : 16;              // of k, a step
-  static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;    // squares of 4 x 4 that a thread has
+  static constexpr int kDepth = sizeof(V) > 8 ? 8 : 16;            // of k, a step
+  static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;  // squares of 4 x 4 that a thread has
   static constexpr int kPad = 4;
   static constexpr int kLeft = kRows * kDepth / kTileThreads, kRight = kColumns * kDepth / kTileThreads;
 
@@ -207,7 +207,8 @@ struct Tile {
     const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= d.elements()) return;
     V sum = V(0);
-    for (int64_t part = 0; part < d.parts; ++part) sum += reinterpret_cast<const V*>(a.partial)[part * d.elements() + at];
+    for (int64_t part = 0; part < d.parts; ++part)
+      sum += reinterpret_cast<const V*>(a.partial)[part * d.elements() + at];
     Problem::store(a, at / d.n / d.m, at / d.n % d.m, at % d.n, sum);
   }
 
@@ -242,9 +243,9 @@ struct Tile {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_TILES(...)                                                                            \
-  using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                   \
+#define FLAMBEAU_TILES(...)                                                                                 \
+  using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                        \
   FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads) { TilesOf::run(a); } \
-  FLAMBEAU_KERNEL(combine, TilesOf::Arguments) { TilesOf::combine(a); }                                \
-  FLAMBEAU_KERNEL(elements, TilesOf::Arguments) { TilesOf::elements(a); }                              \
+  FLAMBEAU_KERNEL(combine, TilesOf::Arguments) { TilesOf::combine(a); }                                     \
+  FLAMBEAU_KERNEL(elements, TilesOf::Arguments) { TilesOf::elements(a); }                                   \
   FLAMBEAU_COOPERATIVE_KERNEL(sums, TilesOf::Arguments, flambeau::cuda::kTileThreads) { TilesOf::sums(a); }

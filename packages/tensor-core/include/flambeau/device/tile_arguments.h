@@ -8,8 +8,8 @@ namespace flambeau::cuda {
 // How a product (m x k) * (k x n) is divided: every block computes a tile of the result, over a part of k.
 struct Division {
   int64_t m, n, k, batch;
-  int64_t rows, columns;        // tiles
-  int64_t parts, part_length;   // of k
+  int64_t rows, columns;       // tiles
+  int64_t parts, part_length;  // of k
   int64_t blocks() const { return rows * columns * batch * parts; }
   int64_t elements() const { return m * n * batch; }
 };

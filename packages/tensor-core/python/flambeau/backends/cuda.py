@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+from .._settings import get_float32_matmul_precision, set_float32_matmul_precision
+
 __all__ = [
     "cudnn_sdp_enabled",
     "enable_cudnn_sdp",
@@ -21,8 +23,19 @@ __all__ = [
     "sdp_kernel",
 ]
 
-matmul = SimpleNamespace(
-    allow_tf32=False,
+
+class _Products(SimpleNamespace):
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether products of float32 may be computed in TF32: ``set_float32_matmul_precision`` in other words."""
+        return get_float32_matmul_precision() != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        set_float32_matmul_precision("high" if allowed else "highest")
+
+
+matmul = _Products(
     allow_fp16_reduced_precision_reduction=True,
     allow_bf16_reduced_precision_reduction=True,
     allow_fp16_accumulation=False,

@@ -1,0 +1,51 @@
+"""Convolutions on the GPU give what they give on the CPU; the transposed ones are the gradients of the input."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+CASES = [  # dims, input, weight, options
+    (1, (2, 3, 20), (4, 3, 5), {}),
+    (1, (1, 16, 600), (16, 16, 1), {"padding": 2, "stride": 3}),
+    (2, (2, 4, 9, 8), (20, 4, 3, 2), {"padding": 1}),
+    (2, (2, 20, 7, 9), (20, 20, 3, 3), {"stride": (2, 3), "padding": (2, 1), "dilation": (1, 2)}),
+    (2, (3, 6, 8, 8), (12, 1, 3, 3), {"groups": 6, "padding": 1}),
+    (2, (1, 40, 6, 6), (36, 20, 3, 3), {"groups": 2}),
+    (2, (1, 2, 5, 5), (3, 2, 5, 5), {}),
+    (2, (0, 2, 5, 5), (3, 2, 2, 2), {}),
+    (3, (1, 2, 5, 4, 6), (3, 2, 2, 3, 2), {"padding": 1, "stride": 2}),
+]
+
+
+def both(function, *tensors, tolerance=1e-4, **options):
+    there = function(*(t.cuda() for t in tensors), **options)
+    assert_close(there.cpu(), function(*tensors, **options), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dims", "input", "weight", "options"), CASES)
+def test_convolution(dims, input, weight, options, host_calls):
+    both(getattr(fb, f"conv{dims}d"), fb.randn(input), fb.randn(weight), fb.randn(weight[0]), **options)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize(("dims", "input", "weight", "options"), CASES)
+def test_transposed_convolution(dims, input, weight, options, host_calls):
+    weight = (input[1], weight[0] // options.get("groups", 1), *weight[2:])
+    if "stride" in options:
+        options = {**options, "output_padding": 1}
+    both(getattr(fb, f"conv_transpose{dims}d"), fb.randn(input), fb.randn(weight), **options)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float64, fb.float16, fb.bfloat16, fb.int64, fb.uint8])
+def test_dtypes(dtype, host_calls):
+    x, w, bias = ((fb.randn(shape, dtype=fb.float64) * 3).to(dtype) for shape in [(2, 3, 6, 7), (5, 3, 2, 2), (5,)])
+    both(fb.conv2d, x, w, bias, tolerance=2e-2 if dtype.itemsize == 2 else 1e-10)
+    assert not host_calls()
+
+
+def test_views_and_padding_to_the_same_size(host_calls):
+    x, w = fb.randn(8, 7, 3, 2).permute(3, 2, 0, 1), fb.randn(4, 3, 4, 2).mT
+    both(fb.conv2d, x, w, padding="same")
+    host_calls()

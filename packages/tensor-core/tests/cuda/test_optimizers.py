@@ -1,0 +1,89 @@
+"""A step of every optimizer on the GPU gives what it gives on the CPU."""
+
+import pytest
+
+import flambeau as fb
+from flambeau import _core
+from flambeau.testing import assert_close
+
+BETAS = {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "maximize": False}
+GROUPS = {
+    "sgd": {"lr": 0.5, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1, "nesterov": False, "maximize": True},
+    "adam": {**BETAS, "lr": 0.01, "amsgrad": True, "decoupled_weight_decay": False},
+    "adadelta": {"lr": 0.5, "rho": 0.9, "eps": 1e-3, "weight_decay": 0.1, "maximize": False},
+    "adagrad": {
+        "lr": 0.5,
+        "lr_decay": 0.1,
+        "eps": 1e-3,
+        "weight_decay": 0.1,
+        "initial_accumulator_value": 0.1,
+        "maximize": False,
+    },
+    "adamax": {**BETAS, "lr": 0.01},
+    "asgd": {"lr": 0.1, "lambd": 0.1, "alpha": 0.7, "t0": 1.0, "weight_decay": 0.1, "maximize": False},
+    "nadam": {**BETAS, "lr": 0.01, "momentum_decay": 0.01, "decoupled_weight_decay": True},
+    "radam": {**BETAS, "lr": 0.01, "decoupled_weight_decay": False},
+    "rmsprop": {
+        "lr": 0.1,
+        "alpha": 0.9,
+        "eps": 1e-2,
+        "weight_decay": 0.1,
+        "momentum": 0.9,
+        "centered": True,
+        "maximize": False,
+    },
+    "rprop": {"lr": 0.1, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0), "maximize": False},
+}
+
+
+def steps(rule, values, grads, device):
+    params, states = [v.clone().to(device) for v in values], [{} for _ in values]
+    for grad in grads:
+        group = dict(zip(params, states, strict=True))
+        _core._optimizer_step(rule, GROUPS[rule], params, [g.to(device) for g in grad], group)
+    return params, states
+
+
+@pytest.mark.parametrize("rule", list(GROUPS))
+def test_every_rule(rule, host_calls):
+    shapes = [(3, 4), (5,), (), (0,), (5000,)]
+    values, grads = [fb.randn(s) for s in shapes], [[fb.randn(s) for s in shapes] for _ in range(3)]
+    here, of_here = steps(rule, values, grads, "cpu")
+    there, of_there = steps(rule, values, grads, "cuda")
+    assert not host_calls()
+    for p, q, s, t in zip(here, there, of_here, of_there, strict=True):
+        assert q.is_cuda
+        assert_close(q.cpu(), p, rtol=1e-4, atol=1e-5)
+        assert s.keys() == t.keys()
+        for name in s:
+            assert t[name].is_cuda == (s[name].dim() == p.dim() and name not in ("step", "eta", "mu", "mu_product"))
+            assert_close(t[name].cpu(), s[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [fb.float64, fb.bfloat16, fb.complex64])
+def test_dtypes_and_many_parameters(dtype, host_calls):
+    values, grads = [fb.randn(i % 7 + 1, dtype=dtype) for i in range(70)], []
+    grads = [[fb.randn(v.shape, dtype=dtype) for v in values] for _ in range(2)]
+    for p, q in zip(steps("adam", values, grads, "cpu")[0], steps("adam", values, grads, "cuda")[0], strict=True):
+        assert_close(
+            q.cpu(), p, rtol=2e-2 if dtype == fb.bfloat16 else 1e-4, atol=1e-2 if dtype == fb.bfloat16 else 1e-5
+        )
+    assert not host_calls()
+
+
+def test_strided_parameters(host_calls):
+    values, grads = [fb.randn(6, 5).mT], [[fb.randn(5, 6)]]
+    (p,), (q,) = (steps("adam", values, grads, device)[0] for device in ("cpu", "cuda"))
+    assert_close(q.cpu(), p, rtol=1e-4, atol=1e-5)
+    assert not host_calls()
+
+
+def test_gradients_are_scaled_and_looked_through(host_calls):
+    grads = [fb.randn(shape).cuda() for shape in [(5000,), (3, 4), (0,)]]
+    want = [g.cpu() * 0.25 for g in grads]
+    assert _core._scale_gradients(grads, 0.25)
+    for g, w in zip(grads, want, strict=True):
+        assert_close(g.cpu(), w)
+    grads[0][4999] = float("inf")
+    assert not _core._scale_gradients(grads, 1.0)
+    assert not host_calls()
