@@ -166,7 +166,7 @@ struct Adamax : Usual {
                     const T* c) {
     const T rate = c[0], rest1 = c[1], beta2 = c[2], eps = c[3], decay = c[4], sign = c[5];
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i], here = std::abs(g) + eps, before = beta2 * norm[i];
+      const T g = sign * grad[i] + decay * p[i], here = std::fabs(g) + eps, before = beta2 * norm[i];
       m[i] += rest1 * (g - m[i]);
       norm[i] = before > here ? before : here;
       p[i] -= rate * m[i] / norm[i];

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <limits>
 
+#include "cuda/attention.h"
+#include "flambeau/cuda.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
@@ -167,16 +169,21 @@ Gradients backward(const Geometry& g, const Mask& mask, const Tensor (&qkv)[3], 
   return result;
 }
 
-// With the operators of tensors, to be differentiated again. The saved tensors: q, k, v, mask.
-void differentiable_backward(const Context& c, const Geometry& g) {
-  const Tensor &q = c.saved(0), &k = c.saved(1), &v = c.saved(2), &mask = c.saved(3), &grad = c.gradient();
+// The softmax of the scores, as a matrix.
+Tensor weights_of(const Geometry& g, const Tensor& q, const Tensor& k, const Tensor& mask) {
   const double lowest = -std::numeric_limits<double>::infinity();
   Tensor scores = matmul(q, transpose(k, -2, -1)) * Scalar(g.scale);
   if (mask.defined())
     scores = mask.dtype() == Dtype::bool_ ? where(mask, scores, Scalar(lowest)) : scores + to(mask, scores.dtype());
   if (g.causal) scores = where(tril(ones({g.queries, g.keys}, Dtype::bool_), 0), scores, Scalar(lowest));
   const Tensor empty_rows = eq(amax(scores, Shape{-1}, true), Scalar(lowest));
-  const Tensor p = where(empty_rows, Scalar(0.0), softmax(where(empty_rows, Scalar(0.0), scores), -1, std::nullopt));
+  return where(empty_rows, Scalar(0.0), softmax(where(empty_rows, Scalar(0.0), scores), -1, std::nullopt));
+}
+
+// With the operators of tensors, to be differentiated again. The saved tensors: q, k, v, mask.
+void differentiable_backward(const Context& c, const Geometry& g) {
+  const Tensor &q = c.saved(0), &k = c.saved(1), &v = c.saved(2), &mask = c.saved(3), &grad = c.gradient();
+  const Tensor p = weights_of(g, q, k, mask);
   if (c.needs(2)) c.set(2, sum_to(matmul(transpose(p, -2, -1), grad), v.shape()));
   if (!c.needs(0) && !c.needs(1)) return;
   const Tensor dp = matmul(grad, transpose(v, -2, -1));
@@ -197,6 +204,59 @@ Shape with(Shape batch, int64_t rows, int64_t columns) {
 Tensor flat(const Tensor& t, const Shape& batch, Dtype type) {
   const int64_t rows = t.size(-2), columns = t.size(-1);
   return reshape(contiguous(to(expand(t, with(batch, rows, columns)), type)), {product(batch), rows, columns});
+}
+
+// The saved tensors: q, k, v, mask, the output, the logarithms.
+Gradients backward_here(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
+  const Tensor qkv[] = {flat(c.saved(0), batch, type), flat(c.saved(1), batch, type), flat(c.saved(2), batch, type)};
+  return backward(g, Mask(c.saved(3), batch, g, type), qkv, flat(c.gradient(), batch, type),
+                  flat(c.saved(4), batch, type), c.saved(5));
+}
+
+// On a GPU: what the kernels are told beside the matrices. The mask is kept while they run.
+struct ThereMask {
+  cuda::AttentionArguments arguments{};
+  Tensor mask;
+};
+ThereMask arguments_there(const Geometry& g, const Shape& batch, const Tensor& given, Dtype type) {
+  ThereMask out;
+  cuda::AttentionArguments& a = out.arguments;
+  a.batch = g.batch, a.queries = g.queries, a.keys = g.keys, a.depth = g.depth, a.width = g.width;
+  a.scale = g.scale, a.causal = g.causal;
+  if (!given.defined()) return out;
+  out.mask = given.dtype() == Dtype::bool_ ? given : to(given, type);
+  const Tensor spread = expand(out.mask, with(batch, g.queries, g.keys));
+  a.mask = spread.device_bytes();
+  a.boolean_mask = given.dtype() == Dtype::bool_;
+  a.mask_dims = int(batch.size());
+  for (size_t d = 0; d < batch.size(); ++d) a.mask_size[d] = batch[d], a.mask_stride[d] = spread.strides()[d];
+  a.mask_row = spread.stride(-2), a.mask_column = spread.stride(-1);
+  return out;
+}
+
+bool attends_there(const Geometry& g, const Shape& batch, const Tensor& query, bool derivative) {
+  return batch.size() <= size_t(cuda::kAttentionDims) && cuda::attends(query.dtype(), g.depth, g.width, derivative);
+}
+
+// False where the rows are too long for the kernels.
+bool forward_there(const Geometry& g, const Shape& batch, const Tensor& q, const Tensor& k, const Tensor& v,
+                   const Tensor& mask, Dtype type, Tensor& out, Tensor& logarithms) {
+  const Dtype dtype = q.dtype();
+  if (!attends_there(g, batch, q, false)) return false;
+  out = empty({g.batch, g.queries, g.width}, dtype);
+  logarithms = empty({g.batch, g.queries}, type);
+  const ThereMask masked = arguments_there(g, batch, mask, type);
+  cuda::attend(masked.arguments, flat(q, batch, dtype), flat(k, batch, dtype), flat(v, batch, dtype), out, logarithms);
+  return true;
+}
+
+Gradients backward_there(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
+  const Dtype dtype = c.saved(0).dtype();
+  const ThereMask masked = arguments_there(g, batch, c.saved(3), type);
+  const cuda::AttentionGradients all = cuda::attend_derivative(
+      masked.arguments, flat(c.saved(0), batch, dtype), flat(c.saved(1), batch, dtype), flat(c.saved(2), batch, dtype),
+      flat(c.saved(4), batch, dtype), c.saved(5), flat(c.gradient(), batch, dtype));
+  return {all.query, all.key, all.value};
 }
 
 }  // namespace
@@ -234,18 +294,21 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   Tensor out, logarithms;
   {
     NoRecording off;
-    forward(g, Mask(mask, batch, g, type), flat(query, batch, type), flat(key, batch, type), flat(value, batch, type),
-            out, logarithms);
+    if (!cuda::takes(query))
+      forward(g, Mask(mask, batch, g, type), flat(query, batch, type), flat(key, batch, type), flat(value, batch, type),
+              out, logarithms);
+    else if (!forward_there(g, batch, query, key, value, mask, type, out, logarithms))
+      out = matmul(weights_of(g, query, key, mask), value);
     out = to(reshape(out, with(batch, g.queries, g.width)), query.dtype());
   }
   if (recording(query, key, value))
     record("ScaledDotProductAttention", out, {&query, &key, &value}, {&query, &key, &value, &mask, &out, &logarithms},
            [g, batch, type](const Context& c) {
-             if (recording_enabled() || c.gradient().is_meta()) return differentiable_backward(c, g);
-             const Tensor qkv[] = {flat(c.saved(0), batch, type), flat(c.saved(1), batch, type),
-                                   flat(c.saved(2), batch, type)};
-             const Gradients all = backward(g, Mask(c.saved(3), batch, g, type), qkv, flat(c.gradient(), batch, type),
-                                            flat(c.saved(4), batch, type), c.saved(5));
+             const bool there = cuda::takes(c.gradient());
+             if (recording_enabled() || c.gradient().is_meta() ||
+                 (there && (!c.saved(5).defined() || !attends_there(g, batch, c.saved(0), true))))
+               return differentiable_backward(c, g);
+             const Gradients all = there ? backward_there(c, g, batch, type) : backward_here(c, g, batch, type);
              const Tensor* const parts[] = {&all.query, &all.key, &all.value};
              for (int i = 0; i < 3; ++i) {
                if (!c.needs(i)) continue;

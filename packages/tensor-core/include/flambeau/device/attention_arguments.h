@@ -1,0 +1,29 @@
+// What the kernels of attention are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+namespace flambeau::cuda {
+
+inline constexpr int kAttentionDims = 8;  // of a batch
+
+// A batch of contiguous matrices: queries and outputs (queries, depth or width), keys and values (keys, ...).
+struct AttentionArguments {
+  int64_t batch, queries, keys, depth, width;
+  double scale;
+  bool causal;
+  const char *query, *key, *value;
+  char* out;
+  char* logarithms;  // of the sums: (batch, queries) in what is computed in
+  // Added to the scores; of booleans false hides. null: none. Its batch is that of the matrices, in its own dimensions.
+  const char* mask;
+  bool boolean_mask;
+  int mask_dims;
+  int64_t mask_size[kAttentionDims], mask_stride[kAttentionDims], mask_row, mask_column;
+  // Of the derivative: `out` and `logarithms` are read, too.
+  const char* grad;
+  char* means;  // of the gradient times the output: (batch, queries)
+  char *grad_query, *grad_key, *grad_value;
+};
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,83 @@
+"""Derivatives of layers on the GPU are those on the CPU."""
+
+import pytest
+
+import flambeau as fb
+import flambeau.nn.functional as F
+from flambeau.testing import assert_close
+
+
+def derivatives(function, tensors, device):
+    leaves = [t.detach().to(device).requires_grad_() for t in tensors]
+    out = function(*leaves)
+    weights = fb.linspace(-1, 1, out.numel(), dtype=out.dtype).reshape(out.shape)
+    return [g.cpu() for g in fb.autograd.grad(out, leaves, weights.to(device))]
+
+
+def both(function, *tensors, tolerance=1e-4):
+    for here, there in zip(*(derivatives(function, tensors, d) for d in ("cpu", "cuda")), strict=True):
+        assert_close(there, here, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, w, b: F.conv2d(x, w, b, padding=1),
+        lambda x, w, b: F.conv2d(x, w, b, stride=(2, 1), padding=(0, 2), dilation=(1, 2)),
+        lambda x, w, b: F.conv2d(x[:, :2].repeat(1, 2, 1, 1), w[:, :2], b, groups=2),
+        lambda x, w, b: F.conv2d(x, w[:, :1], b[:8], groups=4),
+        lambda x, w, b: F.conv_transpose2d(x, w[:4], b[:4], stride=2, padding=1, output_padding=1),
+    ],
+)
+def test_convolution(function):
+    both(function, fb.randn(3, 4, 9, 10), fb.randn(8, 4, 3, 2), fb.randn(8))
+
+
+def test_convolution_of_wide_layers():
+    both(lambda x, w: F.conv2d(x, w), fb.randn(6, 20, 12, 12), fb.randn(18, 20, 3, 3), tolerance=1e-3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.max_pool2d(x, 3, 2, 1),
+        lambda x: F.max_pool2d(x, 2, 1, dilation=2),
+        lambda x: F.adaptive_max_pool2d(x, (4, 3)),
+        lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+        lambda x: F.adaptive_avg_pool2d(x, (4, 3)),
+        lambda x: F.interpolate(x, (5, 20), mode="bilinear"),
+        lambda x: F.interpolate(x, scale_factor=2),
+        lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"),
+    ],
+)
+def test_pools(function):
+    both(function, fb.randn(2, 3, 9, 10))
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "depth", "width", "options"),
+    [
+        (9, 7, 8, 4, {}),
+        (40, 70, 40, 24, {"is_causal": True}),
+        (20, 34, 100, 20, {"scale": 0.2}),
+        (3, 4, 260, 5, {}),
+    ],
+)
+def test_attention(queries, keys, depth, width, options):
+    both(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **options),
+        fb.randn(2, 2, queries, depth),
+        fb.randn(2, 2, keys, depth),
+        fb.randn(2, keys, width),
+    )
+
+
+def test_attention_with_masks():
+    tensors = fb.randn(2, 3, 9, 16), fb.randn(2, 3, 20, 16), fb.randn(2, 3, 20, 8)
+    for mask in (fb.randn(2, 1, 9, 20), fb.randn(9, 20) > 1.5, fb.randn(1, 20) > 0):
+        both(lambda q, k, v, mask=mask: F.scaled_dot_product_attention(q, k, v, mask.to(q.device)), *tensors)
+
+
+def test_products():
+    both(F.linear, fb.randn(2, 20, 17), fb.randn(33, 17), fb.randn(33))
+    both(fb.matmul, fb.randn(2, 20, 17), fb.randn(2, 17, 18))
