@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "bind.h"
+#include "flambeau/extremes.h"
 
 namespace flambeau::python {
 
@@ -58,8 +59,7 @@ PyObject* both_extremes(const Tensor& t, std::optional<int64_t> dim, bool keepdi
   require(dim || t.numel() > 0,
           "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity, got shape ",
           t.shape());
-  const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
-  return named_tuple("aminmax", {amin(t, dims, keepdim), amax(t, dims, keepdim)});
+  return named_tuple("aminmax", aminmax(t, dim, keepdim));
 }
 
 }  // namespace

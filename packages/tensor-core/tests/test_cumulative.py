@@ -118,3 +118,29 @@ def test_dimensions_out_of_range(name, dim):
 def test_integers_have_no_logcumsumexp():
     with pytest.raises(NotImplementedError, match="int64"):
         fb.logcumsumexp(fb.tensor([1, 2]), 0)
+
+
+@pytest.mark.parametrize("at", [0, 20, 47, 48, 49, 500, 999])
+def test_nothing_but_nan_follows_nan_in_a_running_extreme(at):
+    x = np.random.default_rng(at).standard_normal(1000)
+    x[at] = np.nan
+    for got, ufunc in ((fb.tensor(x).cummax(0), np.maximum), (fb.tensor(x).cummin(0), np.minimum)):
+        np.testing.assert_array_equal(got.values.numpy(), ufunc.accumulate(x))
+        assert got.indices[at:].tolist() == [at] * (1000 - at)
+        np.testing.assert_array_equal(x[got.indices.numpy()], got.values.numpy())
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod"])
+@pytest.mark.parametrize("n", [4097, 8320, 100_001])
+def test_a_long_running_sum_does_not_depend_on_the_number_of_threads(name, n):
+    x = fb.tensor(1 + np.random.default_rng(n).standard_normal(n) / n)
+    threads = fb.get_num_threads()
+    try:
+        got = []
+        for count in (1, 2):
+            fb.set_num_threads(count)
+            got.append(getattr(x, name)(0).numpy())
+    finally:
+        fb.set_num_threads(threads)
+    np.testing.assert_array_equal(*got)
+    np.testing.assert_allclose(got[0], getattr(np, name)(x.numpy()), rtol=1e-12)

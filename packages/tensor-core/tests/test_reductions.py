@@ -469,3 +469,23 @@ def test_extremes_of_narrow_integers(n, dtype):
     limits = np.iinfo(dtype)
     x = np.random.default_rng(n).integers(limits.min, limits.max + 1, n).astype(dtype)
     assert (int(fb.tensor(x).amax()), int(fb.tensor(x).amin())) == (x.max(), x.min())
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 9, 31, 33, 100, 1000, 20_001])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_sums_of_complex_rows(length, dtype):
+    rng = np.random.default_rng(length)
+    x = (rng.standard_normal((3, length)) + 1j * rng.standard_normal((3, length))).astype(dtype)
+    want = x.astype(np.complex128).sum(1)
+    np.testing.assert_allclose(fb.tensor(x).sum(1).numpy(), want, atol=(1e-4 if dtype == np.complex64 else 1e-12))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+def test_both_extremes_of_many_elements(dtype):
+    x = (100 * np.random.default_rng(3).random(300_001)).astype(dtype)
+    t = fb.tensor(x)
+    low, high = t.aminmax()
+    assert (low.item(), high.item(), low.dtype, high.dtype) == (x.min(), x.max(), t.dtype, t.dtype)
+    if dtype.startswith("float"):
+        t[200_000] = np.nan
+        assert all(value.isnan() for value in t.aminmax())

@@ -228,10 +228,35 @@ void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length
   }
 }
 
-// A sum of complex numbers is two sums of real ones, in alternating columns.
+// A sum of complex numbers is two sums of real ones, in alternating columns; in a row, in alternating lanes.
+template <class R>
+void sum_parts_of_row(R* out, const R* in, int64_t n) {
+  if (n > kLeaf) {
+    const int64_t half = (n / 2 + kLeaf - 1) / kLeaf * kLeaf;
+    R high[2];
+    sum_parts_of_row(out, in, half);
+    sum_parts_of_row(high, in + half, n - half);
+    out[0] += high[0];
+    out[1] += high[1];
+    return;
+  }
+  R lanes[kLanes] = {};
+  const auto at = [in](int64_t i) __attribute__((always_inline)) { return in[i]; };
+  int64_t i = 0;
+  if (n >= kLanes) {
+    join_lanes<Add, kLanes>(lanes, i, n, at);
+    halve_lanes<Add, kLanes, 16>(lanes);
+  }
+  join_lanes<Add, 16>(lanes, i, n, at);
+  halve_lanes<Add, 16, 4>(lanes);
+  join_lanes<Add, 4>(lanes, i, n, at);
+  for (int64_t j = 0; j < 2; ++j) out[j] = (lanes[j] + lanes[2 + j]) + (i < n ? in[i + j] : R(0));
+}
 template <class R>
 void sum_parts(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width) {
-  reduce<SumOf<R>, R>(out, in, outer, length, 2 * inner, 2 * width);
+  if (inner != 1) return reduce<SumOf<R>, R>(out, in, outer, length, 2 * inner, 2 * width);
+  for (int64_t o = 0; o < outer; ++o)
+    sum_parts_of_row(reinterpret_cast<R*>(out) + 2 * o, reinterpret_cast<const R*>(in) + 2 * o * length, 2 * length);
 }
 
 // Positions are as wide as the values they belong to, so that both are vectors of as many lanes.

@@ -24,11 +24,23 @@ FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift
   return whole;
 }
 
-// The sum of exp(in - largest) over a short row, with the terms.
+// The sum of exp(in - largest) over a short row, with the terms. The last vector overlaps the one before.
 template <class T>
 FLAMBEAU_INLINE T short_sum(T* terms, const T* in, int64_t length, T largest) {
-  const int64_t whole = short_exp(terms, in, length, largest);
   T sums[kSide] = {};
+  int64_t whole = length / kSide * kSide;
+  if (whole == 0) {
+    whole = short_exp(terms, in, length, largest);
+  } else {
+    for (int64_t i = 0; i < whole; ++i) terms[i] = exp(in[i] - largest);
+    if (whole < length) {
+      const int64_t last = length - kSide;
+      T rest[kSide];
+      for (int64_t j = 0; j < kSide; ++j) rest[j] = exp(in[last + j] - largest);
+      for (int64_t j = 0; j < kSide; ++j) terms[last + j] = rest[j];
+      for (int64_t j = 0; j < kSide; ++j) sums[j] = last + j < whole ? T(0) : rest[j];
+    }
+  }
   for (int64_t i = 0; i < whole; i += kSide) join_arrays<Add, kSide>(sums, terms + i);
   halve_lanes<Add, kSide, 1>(sums);
   return sums[0];

@@ -51,23 +51,30 @@ void scan_rows(const kernels::ScanKernels& k, bool product, const Lines& l, char
                  });
 }
 
-// A long row in blocks: their totals, the totals before each, and then all the blocks by themselves.
+// A long row in blocks: their totals, the totals before each, and then all the blocks by themselves. On one thread some
+// blocks after the others, so that they are read once from memory.
 void scan_row(const kernels::ScanKernels& k, bool product, const char* in, char* out, int64_t n, Dtype dtype) {
   constexpr int64_t kBlock = 1040;  // not a power of two: blocks side by side would share their cache lines' sets
   const int64_t size = item_size(dtype), blocks = (n + kBlock - 1) / kBlock, whole = n / kBlock;
   const Dtype wide = state_type(dtype);
   const Tensor totals = empty({blocks}, wide), before = empty({blocks + 1}, wide);
-  parallel_items(blocks, 32, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      k.total(totals.bytes() + b * k.state, in + b * kBlock * size, std::min(kBlock, n - b * kBlock));
-  });
   copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
   const auto& wide_scan = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
-  wide_scan[int(compute_type(wide))].blocks(before.bytes() + k.state, totals.bytes(), before.bytes(), 1, blocks);
-  parallel_items((whole + kGroup - 1) / kGroup, 4, [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * kGroup, count = std::min(whole, end * kGroup) - first;
-    k.blocks(out + first * kBlock * size, in + first * kBlock * size, before.bytes() + first * k.state, count, kBlock);
-  });
+  const int64_t together = num_threads() == 1 ? kGroup : blocks;
+  for (int64_t from = 0; from < blocks; from += together) {
+    const int64_t count = std::min(together, blocks - from), full = std::min(count, whole - from);
+    parallel_items(count, 32, [&](int64_t begin, int64_t end) {
+      for (int64_t b = from + begin; b < from + end; ++b)
+        k.total(totals.bytes() + b * k.state, in + b * kBlock * size, std::min(kBlock, n - b * kBlock));
+    });
+    wide_scan[int(compute_type(wide))].blocks(before.bytes() + (from + 1) * k.state, totals.bytes() + from * k.state,
+                                              before.bytes() + from * k.state, 1, count);
+    parallel_items((full + kGroup - 1) / kGroup, 4, [&](int64_t begin, int64_t end) {
+      const int64_t first = from + begin * kGroup, last = std::min(from + full, from + end * kGroup);
+      k.blocks(out + first * kBlock * size, in + first * kBlock * size, before.bytes() + first * k.state, last - first,
+               kBlock);
+    });
+  }
   if (whole < blocks)
     k.blocks(out + whole * kBlock * size, in + whole * kBlock * size, before.bytes() + whole * k.state, 1,
              n - whole * kBlock);

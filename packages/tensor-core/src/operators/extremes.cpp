@@ -1,4 +1,6 @@
 // Largest and smallest elements, where they are, whether any or all are not 0, and all the bits together.
+#include "flambeau/extremes.h"
+
 #include "operators/chosen.h"
 #include "operators/reduction.h"
 
@@ -122,6 +124,13 @@ Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) 
 
 Tensor amax(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(true, t, dim, keepdim, "Amax"); }
 Tensor amin(const Tensor& t, const OptionalDims& dim, bool keepdim) { return extreme(false, t, dim, keepdim, "Amin"); }
+TensorPair aminmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  const OptionalDims dims = dim ? OptionalDims(Shape{*dim}) : OptionalDims();
+  if (dim || keepdim || recording(t)) return {amin(t, dims, keepdim), amax(t, dims, keepdim)};
+  require_order(t, "aminmax");
+  const auto [smallest, largest] = reduce_both(Reduce::Min, Reduce::Max, t);
+  return {to(smallest, t.dtype()), to(largest, t.dtype())};
+}
 Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
 Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
 TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }

@@ -176,4 +176,21 @@ Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim
   return placed(x, l, t, mask, keepdim);
 }
 
+TensorPair reduce_both(Reduce first, Reduce second, const Tensor& t) {
+  const Tensor x = layout(t, ~uint64_t(0)).input;
+  const int64_t n = x.numel(), rows = block_length(1, n, 1), blocks = rows < n ? (n + rows - 1) / rows : 1;
+  if (blocks == 1 || x.is_meta()) return {reduce(first, t, {}, false), reduce(second, t, {}, false)};
+  const Reduce ops[] = {first, second};
+  Tensor out[2];
+  for (int k = 0; k < 2; ++k) out[k] = empty({blocks}, entry_of(ops[k], x.dtype()).result);
+  parallel_items(blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int k = 0; k < 2; ++k)
+        entry_of(ops[k], x.dtype())
+            .run(out[k].bytes() + i * item_size(out[k].dtype()), x.bytes() + i * rows * item_size(x.dtype()), 1,
+                 std::min(rows, n - i * rows), 1, 1);
+  });
+  return {reduce(join_of(first), out[0], {}, false), reduce(join_of(second), out[1], {}, false)};
+}
+
 }  // namespace flambeau

@@ -38,6 +38,9 @@ Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mas
 // The reduction without history, in the dtype it is accumulated in.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
 
+// Two reductions of all elements, which are read once from memory.
+TensorPair reduce_both(kernels::Reduce first, kernels::Reduce second, const Tensor& t);
+
 // A fresh tensor of an accumulator's dtype divided by a number.
 void divide_in_place(const Tensor& t, double divisor);
 
