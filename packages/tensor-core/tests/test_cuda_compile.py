@@ -176,6 +176,7 @@ PRODUCT_UNITS = [
     ),
     ("optimizer", f"FLAMBEAU_OPTIMIZER(Adam, {BRAIN})"),
     ("optimizer", f"FLAMBEAU_SCALE({DOUBLE})"),
+    *(("windows", f"FLAMBEAU_WINDOWS({t})") for t in (FLOAT, BRAIN, "bool")),
     *(("pool", f"FLAMBEAU_MAX_POOL({t})") for t in (FLOAT, HALF, "int64_t")),
     *(
         ("attention", f"FLAMBEAU_ATTENTION({t}, {d}, {d}, {tile})")

@@ -82,4 +82,35 @@ void convolution_weight_gradient(const Geometry& g, const Tensor& out, const Ten
   run(kWeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
 }
 
+namespace {
+
+enum WindowsKernel { kUnfolded, kFolded };
+
+void run_windows(WindowsKernel kernel, const Tensor& out, ConvolutionArguments& a) {
+  static auto* units = new Units;
+  if (out.numel() == 0) return;
+  Unit& unit = units->find(uint64_t(out.dtype()), [&] {
+    const std::string source =
+        std::string("#include \"flambeau/device/windows.h\"\nFLAMBEAU_WINDOWS(") + type_name(out.dtype()) + ")\n";
+    return std::make_unique<Unit>("sliding windows", source, std::initializer_list<const char*>{"unfolded", "folded"});
+  });
+  a.out = out.device_bytes();
+  a.division = {1, out.numel(), 1, 1, 1, 1, 1, 1};
+  launch(out.device().index, unit, kernel, {unsigned(divide_up(out.numel(), kThreads))}, kThreads, a);
+}
+
+}  // namespace
+
+void unfold(const Geometry& g, const Tensor& out, const Tensor& image) {
+  ConvolutionArguments a = arguments_of(g);
+  a.input = image.device_bytes();
+  run_windows(kUnfolded, out, a);
+}
+
+void fold(const Geometry& g, const Tensor& out, const Tensor& columns) {
+  ConvolutionArguments a = arguments_of(g);
+  a.grad = columns.device_bytes();
+  run_windows(kFolded, out, a);
+}
+
 }  // namespace flambeau::cuda

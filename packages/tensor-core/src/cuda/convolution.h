@@ -13,4 +13,8 @@ void convolution_input_gradient(const ConvolutionGeometry& g, const Tensor& out,
 void convolution_weight_gradient(const ConvolutionGeometry& g, const Tensor& out, const Tensor& input,
                                  const Tensor& grad);
 
+// Windows of all channels (one group) as columns, and what columns add up to.
+void unfold(const ConvolutionGeometry& g, const Tensor& out, const Tensor& image);
+void fold(const ConvolutionGeometry& g, const Tensor& out, const Tensor& columns);
+
 }  // namespace flambeau::cuda

@@ -1,4 +1,6 @@
 // Sliding windows as columns, and back: unfold and fold, each the other's derivative.
+#include "cuda/convolution.h"
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "operators/convolution.h"
 
@@ -22,17 +24,26 @@ struct Window {
 
 Tensor fold_batch(const Window& w, const Tensor& columns);
 
+// As a convolution of one group whose filters do not count.
+ConvolutionGeometry geometry_of(const Window& w, int64_t batch) {
+  const Patches& p = w.patches;
+  return {batch, p.channels, 1, 1, 2, p.size, p.kernel, p.out, p.stride, p.padding, p.dilation};
+}
+bool there(const Window& w, const Tensor& t) { return cuda::takes(t) && cuda::convolves(geometry_of(w, t.size(0))); }
+
 // Both take and give (N, ...), contiguous or not.
 Tensor unfold_batch(const Window& w, const Tensor& image) {
   Tensor out;
   {
     NoRecording off;
-    const Dtype type = working_type(image.dtype());
-    const Tensor x = contiguous(to(image, type));
     const Patches& p = w.patches;
+    const bool on_gpu = there(w, image);
+    const Dtype type = on_gpu ? image.dtype() : working_type(image.dtype());
+    const Tensor x = contiguous(to(image, type));
     out = empty({x.size(0), p.channels * product(p.kernel), product(p.out)}, type);
+    if (on_gpu) cuda::unfold(geometry_of(w, x.size(0)), out, x);
     const auto unfold = kernels::table().unfold[kernel_index(type)];
-    const int64_t size = item_size(type), batch = x.is_meta() ? 0 : x.size(0);
+    const int64_t size = item_size(type), batch = x.is_meta() || on_gpu ? 0 : x.size(0);
     parallel_items(batch, std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
         unfold(p, x.bytes() + n * w.image() * size, out.bytes() + n * w.columns() * size, product(p.out));
@@ -48,12 +59,14 @@ Tensor fold_batch(const Window& w, const Tensor& columns) {
   Tensor out;
   {
     NoRecording off;
-    const Dtype type = working_type(columns.dtype());
-    const Tensor x = contiguous(to(columns, type));
     const Patches& p = w.patches;
+    const bool on_gpu = there(w, columns);
+    const Dtype type = on_gpu ? columns.dtype() : working_type(columns.dtype());
+    const Tensor x = contiguous(to(columns, type));
     out = zeros({x.size(0), p.channels, p.size[1], p.size[2]}, type);
+    if (on_gpu) cuda::fold(geometry_of(w, x.size(0)), out, x);
     const auto fold = kernels::table().fold[kernel_index(type)];
-    const int64_t size = item_size(type), batch = x.is_meta() ? 0 : x.size(0);
+    const int64_t size = item_size(type), batch = x.is_meta() || on_gpu ? 0 : x.size(0);
     parallel_items(batch, std::max<int64_t>(1, 30000 / (w.columns() + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
         fold(p, x.bytes() + n * w.columns() * size, out.bytes() + n * w.image() * size, product(p.out));

@@ -3,6 +3,7 @@
 import pytest
 
 import flambeau as fb
+from flambeau import _core
 from flambeau.testing import assert_close
 
 CASES = [  # dims, input, weight, options
@@ -49,3 +50,13 @@ def test_views_and_padding_to_the_same_size(host_calls):
     x, w = fb.randn(8, 7, 3, 2).permute(3, 2, 0, 1), fb.randn(4, 3, 4, 2).mT
     both(fb.conv2d, x, w, padding="same")
     host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64])
+def test_windows_as_columns(dtype, host_calls):
+    x, options = (fb.randn(2, 3, 7, 8) * 9).to(dtype), {"dilation": (1, 2), "padding": (2, 1), "stride": (2, 1)}
+    both(_core._unfold_windows, x, kernel_size=(3, 2), **options)
+    columns = (_core._unfold_windows(x, (3, 2), **options).mT.contiguous() + 1).mT
+    both(_core._fold_windows, columns, output_size=(7, 8), kernel_size=(3, 2), **options, tolerance=1e-2)
+    both(_core._unfold_windows, x[:0], kernel_size=2)
+    assert not host_calls()

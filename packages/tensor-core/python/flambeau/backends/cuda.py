@@ -1,4 +1,4 @@
-"""NVIDIA's libraries: not there. The switches of products and of attention are kept without effect."""
+"""NVIDIA's libraries. Whether products may use TF32 counts on GPUs; the other switches are kept without effect."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+// Sliding windows as columns, (samples, channels * taps, places), and back. Each element gathers what it is made of. A
+// unit says FLAMBEAU_WINDOWS(T).
+#pragma once
+
+#include "flambeau/device/convolution.h"
+
+namespace flambeau::cuda {
+
+template <class T>
+inline void unfold(const ConvolutionArguments& a) {
+  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (at >= a.division.elements()) return;
+  const int64_t column = at / a.places, row = column % (a.channels * a.area), sample = column / (a.channels * a.area);
+  const typename Forward<T, 64>::Right window(a, 0, sample * a.places + at % a.places);
+  reinterpret_cast<T*>(a.out)[at] = convert<T>(window.at(a, row));
+}
+
+template <class T>
+inline void fold(const ConvolutionArguments& a) {
+  using Gradient = InputGradient<T, 64>;
+  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (at >= a.division.elements()) return;
+  const int64_t image = at / a.volume;  // of a sample's channel
+  const T* columns = reinterpret_cast<const T*>(a.grad) + image * a.area * a.places;
+  const Place place = unravel(at % a.volume, a.size);
+  typename Gradient::V sum = 0;
+  for (int64_t t = 0; t < a.area; ++t, columns += a.places) {
+    const Tap tap(a, t);
+    Place o;
+    if (Gradient::Right::window(a, 0, place.z + a.padding[0] - tap.place.z * a.dilation[0], o.z) &&
+        Gradient::Right::window(a, 1, place.y + a.padding[1] - tap.place.y * a.dilation[1], o.y) &&
+        Gradient::Right::window(a, 2, place.x + a.padding[2] - tap.place.x * a.dilation[2], o.x))
+      sum += convert<typename Gradient::V>(columns[(o.z * a.positions[1] + o.y) * a.positions[2] + o.x]);
+  }
+  reinterpret_cast<T*>(a.out)[at] = convert<T>(sum);
+}
+
+}  // namespace flambeau::cuda
+
+#define FLAMBEAU_WINDOWS(T)                                                                      \
+  FLAMBEAU_KERNEL(unfolded, flambeau::cuda::ConvolutionArguments) { flambeau::cuda::unfold<T>(a); } \
+  FLAMBEAU_KERNEL(folded, flambeau::cuda::ConvolutionArguments) { flambeau::cuda::fold<T>(a); }
