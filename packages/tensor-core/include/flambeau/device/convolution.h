@@ -58,6 +58,7 @@ struct Forward : Convolution<T> {
   using Base = Convolution<T>;
   using typename Base::Arguments, typename Base::V;
   static constexpr int kRows = kSize, kColumns = kSize;
+  static constexpr bool kColumnsOnly = true;
   static bool left_along_k(const Arguments&) { return true; }
   static bool right_along_k(const Arguments&) { return false; }
 
@@ -93,6 +94,7 @@ struct InputGradient : Convolution<T> {
   using Base = Convolution<T>;
   using typename Base::Arguments, typename Base::V;
   static constexpr int kRows = kSize, kColumns = kSize;
+  static constexpr bool kColumnsOnly = true;
   static bool left_along_k(const Arguments&) { return true; }
   static bool right_along_k(const Arguments&) { return false; }
 
@@ -146,6 +148,7 @@ struct WeightGradient : Convolution<T> {
   using Base = Convolution<T>;
   using typename Base::Arguments, typename Base::V;
   static constexpr int kRows = kSize, kColumns = kSize;
+  static constexpr bool kColumnsOnly = false;
   static bool left_along_k(const Arguments&) { return true; }
   static bool right_along_k(const Arguments&) { return true; }
 

@@ -10,6 +10,7 @@ struct Product {
   using V = typename Accumulator<In>::type;
   using Arguments = ProductArguments;
   static constexpr int kRows = kSize, kColumns = kSize;
+  static constexpr bool kColumnsOnly = false;
 
   static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
   static bool left_along_k(const Arguments& a) { return magnitude(a.left.column) < magnitude(a.left.row); }

@@ -12,6 +12,7 @@
 //   kRows, kColumns        of a tile
 //   Left(a, batch, i)      a place in a row of the left matrix; at(a, p) gives its element
 //   Right(a, batch, j)     the same in a column of the right one
+//   kColumnsOnly           whether right_along_k() is always false
 //   left_along_k(a), right_along_k(a)   whether neighbours in memory are neighbours along k
 //   store(a, batch, i, j, value)
 //
@@ -79,8 +80,8 @@ struct Tile {
   using V = typename Problem::V;
   using Arguments = typename Problem::Arguments;
   static constexpr int kRows = Problem::kRows, kColumns = Problem::kColumns;
-  static constexpr int kDepth = sizeof(V) > 8 ? 8 : 16;            // of k, a step
-  static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;  // squares of 4 x 4 that a thread has
+  static constexpr int kDepth = sizeof(V) > 8 || kRows > 64 ? 8 : 16;  // of k, a step
+  static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;      // squares of 4 x 4 that a thread has
   static constexpr int kPad = 4;
   static constexpr int kLeft = kRows * kDepth / kTileThreads, kRight = kColumns * kDepth / kTileThreads;
 
@@ -108,16 +109,20 @@ struct Tile {
     return k_first ? e % kDepth : e / kSize;
   }
 
-  template <class Place, int kSize, int kCount>
-  struct Stream {  // one matrix's elements, on their way to shared memory
-    Place places[kCount];
+  // One matrix's elements, on their way to shared memory. Where it never goes along k first, a thread's are all of one
+  // row or column (kOne).
+  template <class Place, int kSize, int kCount, bool kOne>
+  struct Stream {
+    static constexpr int kPlaces = kOne ? 1 : kCount;
+    static_assert(!kOne || kTileThreads % kSize == 0);
+    Place places[kPlaces];
     V values[kCount];
-    bool k_first, inside[kCount];
+    bool k_first, inside[kPlaces];
 
     void begin(const Arguments& a, int64_t batch, int64_t first, int64_t size, bool first_k) {
-      k_first = first_k;
+      k_first = !kOne && first_k;
 #pragma unroll
-      for (int s = 0; s < kCount; ++s) {
+      for (int s = 0; s < kPlaces; ++s) {
         const int64_t i = first + along<kSize>(k_first, s);
         inside[s] = i < size;
         places[s] = Place(a, batch, inside[s] ? i : 0);
@@ -127,7 +132,8 @@ struct Tile {
 #pragma unroll
       for (int s = 0; s < kCount; ++s) {
         const int64_t p = k + deep<kSize>(k_first, s);
-        values[s] = inside[s] && p < end ? places[s].at(a, p) : V(0);
+        const int which = kOne ? 0 : s;
+        values[s] = inside[which] && p < end ? places[which].at(a, p) : V(0);
       }
     }
     template <class Row>
@@ -169,8 +175,8 @@ struct Tile {
     const int64_t first_row = block.row * kRows, first_column = block.column * kColumns;
     int64_t k = block.part * d.part_length;
     const int64_t end = k + d.part_length < d.k ? k + d.part_length : d.k;
-    Stream<typename Problem::Left, kRows, kLeft> left;
-    Stream<typename Problem::Right, kColumns, kRight> right;
+    Stream<typename Problem::Left, kRows, kLeft, false> left;
+    Stream<typename Problem::Right, kColumns, kRight, Problem::kColumnsOnly> right;
     left.begin(a, block.batch, first_row, d.m, Problem::left_along_k(a));
     right.begin(a, block.batch, first_column, d.n, Problem::right_along_k(a));
     V sums[kHigh * 4][kWide * 4];

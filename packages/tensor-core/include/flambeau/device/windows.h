@@ -37,6 +37,6 @@ inline void fold(const ConvolutionArguments& a) {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_WINDOWS(T)                                                                      \
+#define FLAMBEAU_WINDOWS(T)                                                                         \
   FLAMBEAU_KERNEL(unfolded, flambeau::cuda::ConvolutionArguments) { flambeau::cuda::unfold<T>(a); } \
   FLAMBEAU_KERNEL(folded, flambeau::cuda::ConvolutionArguments) { flambeau::cuda::fold<T>(a); }
