@@ -1,6 +1,7 @@
 // What flambeau.cuda is made of.
 #include "bind.h"
 #include "flambeau/cuda.h"
+#include "flambeau/cuda_installation.h"
 #include "flambeau/tf32.h"
 
 namespace flambeau::python {
@@ -25,6 +26,24 @@ void bind_gpus() {
                                  p.registers_per_multiprocessor, "is_integrated", p.integrated, "uuid",
                                  reinterpret_cast<const char*>(p.uuid.data()), Py_ssize_t(p.uuid.size())));
   });
+}
+
+void bind_installation() {
+  def("_cuda_driver_version()", kPrivate, "13010 is CUDA 13.1.", [] { return int64_t(cuda::driver_version()); });
+  def("_cuda_compiler_version()", kPrivate, "NVRTC's version, as two numbers.", [] {
+    const auto [major, minor] = cuda::compiler_version();
+    return checked(Py_BuildValue("ii", major, minor));
+  });
+  def("_cuda_architectures()", kPrivate, "Those that NVRTC compiles for: 75 is sm_75.", [] {
+    Object out(checked(PyList_New(0)));
+    for (const int each : cuda::architectures()) {
+      const Object number(checked(PyLong_FromLong(each)));
+      if (PyList_Append(out.get(), number.get()) < 0) throw PythonError();
+    }
+    return out.release();
+  });
+  def("_cuda_cache_folder()", kPrivate, "Where compiled kernels are kept; empty where there is no place for them.",
+      [] { return PyUnicode_FromString(cuda::cache_folder().c_str()); });
 }
 
 void bind_work() {
@@ -151,6 +170,7 @@ void bind_memory() {
 
 void bind_cuda() {
   bind_gpus();
+  bind_installation();
   bind_work();
   bind_streams();
   bind_events();

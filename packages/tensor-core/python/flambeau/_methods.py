@@ -5,7 +5,7 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau._tensor_types import dtype_named, legacy_construct, name_of, tensortype
+from flambeau._tensor_types import legacy_construct, name_of, tensortype, type_named
 
 
 def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:  # noqa: N807
@@ -30,10 +30,13 @@ def __reversed__(self: Tensor) -> Tensor:  # noqa: N807
     return self.flip(0) if self.dim() else self
 
 
-def _rebuild(data: Any, dtype: Any, requires_grad: bool, attributes: dict[str, Any] | None) -> Tensor:
-    tensor = _core.tensor(data)
+def _rebuild(
+    data: Any, dtype: Any, requires_grad: bool, attributes: dict[str, Any] | None, device: str = "cpu"
+) -> Tensor:
+    tensor = _core.tensor(data, device="cpu")
     if tensor.dtype is not dtype:
         tensor = tensor.view(dtype)
+    tensor = tensor.to(device)
     if requires_grad:
         tensor.requires_grad_()
     if attributes:
@@ -73,10 +76,10 @@ def __reduce_ex__(self: Tensor, protocol: int) -> Any:  # noqa: N807
         return _rebuild_subclass, (type(self), plain(self).detach(), self.requires_grad, _attributes(self))
     if self.is_meta:
         return _rebuild_meta, (tuple(self.shape), self.stride(), self.dtype, self.requires_grad)
-    values = self.detach().contiguous()
+    values = self.detach().cpu().contiguous()
     if values.dtype is _core.bfloat16:
         values = values.view(_core.int16)
-    return _rebuild, (values.numpy(), self.dtype, self.requires_grad, _attributes(self))
+    return _rebuild, (values.numpy(), self.dtype, self.requires_grad, _attributes(self), str(self.device))
 
 
 def __copy__(self: Tensor) -> Tensor:  # noqa: N807
@@ -128,14 +131,17 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     tensor([0, 0])
     """
     if dtype is None:
-        return name_of(self.dtype)
+        return name_of(self)
+    on_gpu = self.is_cuda
     if isinstance(dtype, str):
-        dtype = dtype_named(dtype)
+        dtype, on_gpu = type_named(dtype)
     elif isinstance(dtype, tensortype):
-        dtype = dtype.dtype
+        dtype, on_gpu = dtype.dtype, dtype.is_cuda
     elif not isinstance(dtype, _core.dtype):
         raise TypeError(f"dtype must be a flambeau.dtype, a tensor type or the name of one, got {dtype!r}")
-    return self.to(dtype)
+    if on_gpu == self.is_cuda:
+        return self.to(dtype, non_blocking=non_blocking)
+    return self.to("cuda" if on_gpu else "cpu", dtype, non_blocking=non_blocking)
 
 
 def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:

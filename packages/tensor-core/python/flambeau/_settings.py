@@ -116,11 +116,13 @@ def is_vulkan_available() -> bool:
 
 
 def get_device_module(device: Any = None) -> ModuleType:
-    """The module of a type of device: ``flambeau.cpu`` unless it is another one.
+    """The module of a type of device; of the machine's accelerator, where there is one, if None.
 
     Raises: RuntimeError for a device without one.
     """
-    name = _core.device("cpu" if device is None else device).type
+    if device is None:
+        device = "cuda" if _core._cuda_device_count() else "cpu"
+    name = _core.device(device).type
     if name not in ("cpu", "cuda", "mps", "xpu"):
         raise RuntimeError(f"Device '{name}' does not have a corresponding module registered as 'flambeau.{name}'.")
     return importlib.import_module(f"flambeau.{name}")
@@ -140,13 +142,14 @@ def get_default_device() -> _core.device:
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Sets the default dtype by an older name for it: ``flambeau.DoubleTensor`` or ``"flambeau.DoubleTensor"``."""
-    from flambeau._tensor_types import dtype_named, tensortype
+    """Sets the default dtype and device by an older name for both: ``flambeau.DoubleTensor`` or its name as text."""
+    from flambeau._tensor_types import tensortype, type_named
 
     if isinstance(t, str):
-        dtype = dtype_named(t)
+        dtype, on_gpu = type_named(t)
     elif isinstance(t, tensortype):
-        dtype = t.dtype
+        dtype, on_gpu = t.dtype, t.is_cuda
     else:
         raise TypeError(f"invalid type object: expected a tensor type such as flambeau.FloatTensor, got {t!r}")
+    _core._set_default_device("cuda" if on_gpu else None)
     _core.set_default_dtype(dtype)

@@ -26,7 +26,7 @@ _NAME_OF = {dtype: name for name, dtype in _NAMES.items()}
 
 
 class tensortype:
-    """Stands for the tensors of one dtype: makes them as ``Tensor`` does, and knows them by ``isinstance``.
+    """Stands for the tensors of one dtype on the CPU or on GPUs: makes them, and knows them by ``isinstance``.
 
     >>> import flambeau
     >>> flambeau.LongTensor([1, 2])
@@ -35,12 +35,13 @@ class tensortype:
     True
     """
 
-    is_cuda = is_sparse = False
+    is_sparse = False
 
-    def __init__(self, name: str, dtype: _core.dtype) -> None:
+    def __init__(self, name: str, dtype: _core.dtype, is_cuda: bool = False) -> None:
         self.__name__ = self.__qualname__ = name
-        self.__module__ = "flambeau"
+        self.__module__ = "flambeau.cuda" if is_cuda else "flambeau"
         self.dtype = dtype
+        self.is_cuda = is_cuda
 
     @property
     def layout(self) -> Any:
@@ -48,13 +49,13 @@ class tensortype:
         return _core.strided
 
     def __call__(self, *args: Any, device: Any = None) -> Tensor:
-        return legacy_construct(self.dtype, args, device)
+        return legacy_construct(self.dtype, args, "cuda" if self.is_cuda and device is None else device)
 
     def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, Tensor) and instance.dtype is self.dtype
+        return isinstance(instance, Tensor) and instance.dtype is self.dtype and instance.is_cuda == self.is_cuda
 
     def __repr__(self) -> str:
-        return f"<class 'flambeau.{self.__name__}'>"
+        return f"<class '{self.__module__}.{self.__name__}'>"
 
     def __reduce__(self) -> str:
         return self.__name__
@@ -81,16 +82,17 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
 # The others are names only, as in PyTorch.
 _WITHOUT_TYPE = ("UInt16Tensor", "UInt32Tensor", "UInt64Tensor", "ComplexFloatTensor", "ComplexDoubleTensor")
 TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if name not in _WITHOUT_TYPE}
+CUDA_TENSOR_TYPES = {name: tensortype(name, kind.dtype, True) for name, kind in TENSOR_TYPES.items()}
 
 
-def name_of(dtype: _core.dtype) -> str:
-    """``flambeau.FloatTensor`` of float32."""
-    return f"flambeau.{_NAME_OF[dtype]}"
+def name_of(tensor: Tensor) -> str:
+    """``flambeau.FloatTensor`` of float32 on the CPU."""
+    return f"flambeau.{'cuda.' if tensor.is_cuda else ''}{_NAME_OF[tensor.dtype]}"
 
 
-def dtype_named(name: str) -> _core.dtype:
-    """The dtype of ``"flambeau.FloatTensor"``; ValueError for other names."""
+def type_named(name: str) -> tuple[_core.dtype, bool]:
+    """The dtype of ``"flambeau.FloatTensor"``, and whether it is on GPUs; ValueError for other names."""
     module, _, short = name.rpartition(".")
-    if module != "flambeau" or short not in _NAMES:
+    if module not in ("flambeau", "flambeau.cuda") or short not in _NAMES:
         raise ValueError(f"invalid type: {name!r}")
-    return _NAMES[short]
+    return _NAMES[short], module == "flambeau.cuda"

@@ -62,7 +62,7 @@ def fork_rng(
 ) -> Iterator[None]:
     """Restores the default generator's state at the end of the ``with`` block, where ``enabled``.
 
-    ``devices`` and ``device_type`` name the GPUs whose generators would be restored as well: there are none.
+    ``devices`` and ``device_type`` name GPUs whose generators are restored as well: theirs is the default generator.
     """
     state = get_rng_state()
     try:

@@ -52,15 +52,16 @@ class UntypedStorage:
 
     Args:
         size: a number of bytes, which are zero; or the ``uint8`` vector whose memory this is.
+        device: where the bytes are to be, if ``size`` is a number.
 
     >>> flambeau.zeros(2, 3)[0].untyped_storage().nbytes()
     24
     """
 
-    is_cuda = is_sparse = False
+    is_sparse = False
 
-    def __init__(self, size: int | Tensor = 0) -> None:
-        self._bytes = size if isinstance(size, Tensor) else _core.zeros(size, dtype=_core.uint8)
+    def __init__(self, size: int | Tensor = 0, *, device: Any = None) -> None:
+        self._bytes = size if isinstance(size, Tensor) else _core.zeros(size, dtype=_core.uint8, device=device or "cpu")
 
     @classmethod
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0) -> UntypedStorage:
@@ -105,9 +106,20 @@ class UntypedStorage:
         """A copy in memory of its own."""
         return UntypedStorage(self._bytes.clone())
 
+    def _on(self, there: Tensor) -> UntypedStorage:
+        return self if there is self._bytes else type(self)(there)
+
     def cpu(self) -> UntypedStorage:
-        """The storage on the CPU: itself."""
-        return self
+        """The storage on the CPU: itself where it is there."""
+        return self._on(self._bytes.cpu())
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> UntypedStorage:
+        """The storage on a GPU, the current one unless another is named: itself where it is there."""
+        return self._on(self._bytes.cuda(device, non_blocking))
+
+    def to(self, *, device: Any, non_blocking: bool = False) -> UntypedStorage:
+        """The storage on a device: itself where it is there."""
+        return self._on(self._bytes.to(device, non_blocking=non_blocking))
 
     def untyped(self) -> UntypedStorage:
         """The storage itself."""
@@ -123,8 +135,21 @@ class UntypedStorage:
         return self
 
     def is_pinned(self, device: Any = None) -> bool:
-        """Whether the memory is locked in place for a GPU: False."""
-        return False
+        """Whether the memory is locked in place for a GPU."""
+        return self._bytes.is_pinned()
+
+    def pin_memory(self, device: Any = None) -> UntypedStorage:
+        """A copy in memory that is locked in place for a GPU; itself where it is that."""
+        return self._on(self._bytes.pin_memory())
+
+    def get_device(self) -> int:
+        """The number of the GPU that the memory is on; -1: it is on the CPU."""
+        return self._bytes.get_device()
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory is on a GPU."""
+        return self._bytes.is_cuda
 
     @property
     def device(self) -> Any:
@@ -148,7 +173,7 @@ class TypedStorage:
     [1.0, 2.0]
     """
 
-    is_cuda = is_sparse = False
+    is_sparse = False
 
     def __init__(self, *, wrap_storage: UntypedStorage, dtype: Any) -> None:
         self._untyped_storage = wrap_storage
@@ -205,7 +230,10 @@ class TypedStorage:
 
     def clone(self) -> TypedStorage:
         """A copy in memory of its own."""
-        return TypedStorage(wrap_storage=self._untyped_storage.clone(), dtype=self.dtype)
+        return self._over(self._untyped_storage.clone())
+
+    def _over(self, storage: UntypedStorage) -> TypedStorage:
+        return self if storage is self._untyped_storage else TypedStorage(wrap_storage=storage, dtype=self.dtype)
 
     def is_shared(self) -> bool:
         """Whether the memory is shared with other processes."""
@@ -217,8 +245,29 @@ class TypedStorage:
         return self
 
     def cpu(self) -> TypedStorage:
-        """The storage on the CPU: itself."""
-        return self
+        """The storage on the CPU: itself where it is there."""
+        return self._over(self._untyped_storage.cpu())
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> TypedStorage:
+        """The storage on a GPU, the current one unless another is named: itself where it is there."""
+        return self._over(self._untyped_storage.cuda(device, non_blocking))
+
+    def is_pinned(self, device: Any = None) -> bool:
+        """Whether the memory is locked in place for a GPU."""
+        return self._untyped_storage.is_pinned()
+
+    def pin_memory(self, device: Any = None) -> TypedStorage:
+        """A copy in memory that is locked in place for a GPU; itself where it is that."""
+        return self._over(self._untyped_storage.pin_memory())
+
+    def get_device(self) -> int:
+        """The number of the GPU that the memory is on; -1: it is on the CPU."""
+        return self._untyped_storage.get_device()
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory is on a GPU."""
+        return self._untyped_storage.is_cuda
 
     @property
     def device(self) -> Any:

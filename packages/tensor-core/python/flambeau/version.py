@@ -5,6 +5,16 @@ import flambeau
 __all__ = ["__version__", "cuda", "debug", "git_version", "hip", "xpu"]
 
 __version__ = flambeau.__version__
-cuda = hip = xpu = None
+cuda: str | None  # see __getattr__
+hip = xpu = None
 debug = False
 git_version = "unknown"
+
+
+def __getattr__(name: str) -> str | None:
+    if name != "cuda":
+        raise AttributeError(f"module 'flambeau.version' has no attribute '{name}'")
+    from flambeau import _core
+
+    # For programs that choose by it: the CUDA that kernels are compiled with, None where there is no GPU.
+    return "{}.{}".format(*_core._cuda_compiler_version()) if _core._cuda_device_count() else None

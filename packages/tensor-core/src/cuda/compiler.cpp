@@ -167,6 +167,8 @@ std::mutex loading;
 
 }  // namespace
 
+std::string kernel_cache() { return cache_folder().string(); }
+
 std::string compiled(const std::string& name, const std::string& source, const std::string& architecture) {
   const fs::path path = cache_path(source, architecture);
   if (std::string code = read_cached(path); !code.empty()) return code;

@@ -35,6 +35,9 @@ class Unit {
   std::vector<std::atomic<FunctionHandle*>> functions_;  // of every device, one after the other
 };
 
+// Where compiled code is kept; empty where there is no place for it.
+std::string kernel_cache();
+
 // Compiled code of a unit for an architecture, as sm_90 or compute_90, from the disk or from NVRTC. RuntimeError with
 // the compiler's words where it does not compile.
 std::string compiled(const std::string& name, const std::string& source, const std::string& architecture);

@@ -10,6 +10,7 @@ namespace {
 struct ProgramHandle;
 
 #define FLAMBEAU_NVRTC_FUNCTIONS(X)                                                                               \
+  X(nvrtcVersion, (int*, int*))                                                                                   \
   X(nvrtcGetNumSupportedArchs, (int*))                                                                            \
   X(nvrtcGetSupportedArchs, (int*))                                                                               \
   X(nvrtcCreateProgram, (ProgramHandle**, const char*, const char*, int, const char* const*, const char* const*)) \
@@ -61,6 +62,11 @@ std::string text_of(ProgramHandle* program, Size size, Get get) {
 }  // namespace
 
 const std::vector<int>& compilable_architectures() { return nvrtc().architectures; }
+std::pair<int, int> nvrtc_version() {
+  std::pair<int, int> version;
+  nvrtc().nvrtcVersion(&version.first, &version.second);
+  return version;
+}
 
 Compilation compile(const std::string& name, const std::string& source, const std::vector<std::string>& options,
                     bool to_binary) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace flambeau::cuda {
@@ -15,5 +16,6 @@ Compilation compile(const std::string& name, const std::string& source, const st
                     bool to_binary);
 // The architectures that it knows, ascending: 75 is sm_75.
 const std::vector<int>& compilable_architectures();
+std::pair<int, int> nvrtc_version();
 
 }  // namespace flambeau::cuda

@@ -99,7 +99,7 @@ void launch_graph(int device, GraphExecutableHandle* graph, StreamHandle* stream
   check(activate(device).cuGraphLaunch(graph, stream), "launching a graph");
 }
 void destroy_graph(int device, GraphExecutableHandle* graph, int64_t pool) {
-  check(activate(device).cuGraphExecDestroy(graph), "ending a graph");
+  if (graph) check(activate(device).cuGraphExecDestroy(graph), "ending a graph");
   release_pool(device, pool);
 }
 bool is_capturing(int device, StreamHandle* stream) {

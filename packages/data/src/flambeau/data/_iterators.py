@@ -64,6 +64,9 @@ class Pass(Iterator[Any]):
     def _next(self) -> Any:
         raise NotImplementedError
 
+    def supersede(self) -> None:
+        """Another pass takes over what this one reads with: nothing that two passes could not share."""
+
 
 class SerialPass(Pass):
     """Reads in the calling thread."""

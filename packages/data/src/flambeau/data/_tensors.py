@@ -127,6 +127,13 @@ def seed_this_thread(seed: int) -> None:
         _flambeau._core._seed_this_thread(seed)
 
 
+def obstacle_to_pinning() -> str:
+    """Why batches cannot lie in pinned memory; empty where they can."""
+    if not HAS_TENSORS:
+        return "flambeau-tensor-core is not installed"
+    return "" if _flambeau.cuda.is_available() else str(_flambeau._core._cuda_obstacle())
+
+
 def use_one_thread() -> None:
     """Leave the other cores to the other workers."""
     if HAS_TENSORS:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from . import _options, _random, _state
+from . import _options, _random, _state, _tensors
 from ._fetch import Recipe
 from ._iterators import ParallelPass, Pass, SerialPass, Workers
 from ._seeds import Seeds
@@ -18,7 +18,7 @@ from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count
 
 T_co = TypeVar("T_co", covariant=True)
 
-_NO_GPU = "pin_memory=True has no effect: there is no GPU to copy pinned memory to"
+_NO_GPU = "pin_memory=True has no effect: there is no GPU to copy pinned memory to ({obstacle})"
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
@@ -39,7 +39,9 @@ class DataLoader(Generic[T_co]):
         num_workers: how many read ahead; 0 reads in the calling thread.
         collate_fn: makes a batch from a list of samples; :func:`default_collate` if None
             (:func:`default_convert`, of one sample, where ``batch_size`` is None).
-        pin_memory: for GPUs; a warning where there is none.
+        pin_memory: put batches into memory from which GPUs copy beside their other work
+            (``batch.to("cuda", non_blocking=True)``); with workers a thread does so for the batch after the one that is
+            given, which is thus waited for, too. A warning where there is no GPU.
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a batch from the workers; 0 waits for ever. (A worker that dies is an error
             within seconds in any case.)
@@ -49,7 +51,7 @@ class DataLoader(Generic[T_co]):
             seed, a ``numpy.random.Generator`` or a ``flambeau.Generator``.
         prefetch_factor: how many batches each worker prepares ahead; 2 if None.
         persistent_workers: keep the workers for further passes.
-        pin_memory_device: no effect, as ``pin_memory``.
+        pin_memory_device: no effect: pinned memory serves every GPU.
         in_order: whether batches come in their order, or each as soon as it is ready.
         workers: ``"process"``, or ``"thread"`` for datasets whose reading releases Python's lock.
     Raises:
@@ -97,8 +99,8 @@ class DataLoader(Generic[T_co]):
         _options.check_order(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
             batch_size, drop_last = None, False
-        if pin_memory:
-            warnings.warn(_NO_GPU, UserWarning, stacklevel=2)
+        if pin_memory and (obstacle := _tensors.obstacle_to_pinning()):
+            warnings.warn(_NO_GPU.format(obstacle=obstacle), UserWarning, stacklevel=2)
 
         self.dataset = dataset
         self.batch_size = batch_size
@@ -160,6 +162,11 @@ class DataLoader(Generic[T_co]):
         if isinstance(self.dataset, IterableDataset):
             for _ in range(delivered):
                 next(current)
+        if self.pin_memory and not _tensors.obstacle_to_pinning():
+            from ._pinning import PinnedPass
+
+            current = PinnedPass(current, ahead=self.num_workers > 0)
+            current.length, current.beginning = self.__len__, beginning
         current.delivered = delivered
         self._pass = weakref.ref(current)
         return current
@@ -245,8 +252,7 @@ class DataLoader(Generic[T_co]):
     def _take_workers(self) -> Workers:
         """The workers of the last pass, if they outlive passes, else others."""
         if self._workers is not None and not self._workers.stopped:
-            last = self._current()
-            if isinstance(last, ParallelPass):
+            if (last := self._current()) is not None:
                 last.supersede()
             return self._workers
         workers = self._make_workers()

@@ -22,14 +22,29 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 @operator(function=False, method=True)
 def is_pinned(input: Tensor, device: Any = None) -> bool:
-    """Whether the memory is locked in place for a GPU: False."""
-    return False
+    """Whether the memory is locked in place, so that a GPU copies from it and to it beside its other work."""
+    return _core._cuda_is_pinned(input)
 
 
 @operator(function=False, method=True)
 def pin_memory(input: Tensor, device: Any = None) -> Tensor:
-    """Raises RuntimeError: pinned memory is a GPU's, and tensors live on the CPU."""
-    raise RuntimeError("pin_memory() needs a GPU, and tensors live on the CPU")
+    """A copy in memory that is locked in place: `to` a GPU with ``non_blocking=True`` then does not wait.
+
+    The tensor itself where it is there already. Raises RuntimeError for a tensor of another device, and where there is
+    no GPU, saying what is missing. Gradient: none.
+    """
+    if not _core._cuda_device_count():
+        raise RuntimeError(f"pin_memory() needs a GPU: {_core._cuda_obstacle()}")
+    return _core._cuda_pin_memory(input)
+
+
+@operator(function=False, method=True)
+def record_stream(input: Tensor, stream: Any) -> None:
+    """Says that a stream uses the tensor's memory, besides the one that it was made on.
+
+    The memory is not used again before that stream has come to where it stands when the last tensor over it is gone.
+    """
+    _core._cuda_record_stream(input, stream.device_index, stream.cuda_stream)
 
 
 @operator(function=False, method=True)
@@ -56,8 +71,9 @@ def is_distributed(input: Tensor) -> bool:
 
 @operator(method=True)
 def get_device(input: Tensor) -> int:
-    """The index of the GPU that the tensor is on; -1: it is on the CPU."""
-    return -1
+    """The number of the GPU that the tensor is on; -1: it is on the CPU."""
+    index = input.device.index
+    return -1 if index is None else index
 
 
 @operator(function=False, method=True)

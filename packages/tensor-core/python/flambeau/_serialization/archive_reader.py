@@ -48,7 +48,7 @@ def fill(file: IO[bytes], view: memoryview) -> None:
 
 def read_bytes(file: IO[bytes], count: int) -> UntypedStorage:
     """The next bytes of the file in memory of their own. The caller knows that there are that many."""
-    tensor = flambeau.empty(count, dtype=flambeau.uint8)
+    tensor = flambeau.empty(count, dtype=flambeau.uint8, device="cpu")
     if count:
         fill(file, bytes_of(tensor))
     return UntypedStorage(tensor)

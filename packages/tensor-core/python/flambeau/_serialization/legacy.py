@@ -68,7 +68,7 @@ class _Storages:
             self.left -= count
             if self.left < 0:
                 raise FormatError(f"truncated: a storage of {count:,} bytes is said to be there")
-            storage = UnreadStorage(flambeau.empty(count, dtype=flambeau.uint8))
+            storage = UnreadStorage(flambeau.empty(count, dtype=flambeau.uint8, device="cpu"))
             self.roots[key] = self.locations.place(storage, location), kind
         root, known_kind = self.roots[key]
         if kind is not known_kind:
@@ -83,6 +83,8 @@ class _Storages:
             start, count = offset * kind.itemsize, length * kind.itemsize
             if start < 0 or count < 0 or start + count > root.nbytes():
                 raise FormatError(f"damaged: {length} elements from {offset} on, of a storage of {root.nbytes()} bytes")
+            if root.device.type != "cpu":
+                raise FormatError("its storages are parts of others: load it with map_location='cpu'")
             part = root._bytes[start : start + count]
             self.views[key] = _part(part)
         return self.views[key]
@@ -101,7 +103,10 @@ class _Storages:
         if storage.device.type == "meta":
             source.seek(storage.nbytes(), io.SEEK_CUR)
         elif storage.nbytes():
-            archive_reader.fill(source, archive_reader.bytes_of(storage._bytes))
+            elements = storage._bytes.cpu()
+            archive_reader.fill(source, archive_reader.bytes_of(elements))
+            if elements is not storage._bytes:
+                storage._bytes.copy_(elements)
 
 
 def _part(part: Any) -> UnreadStorage:

@@ -10,8 +10,8 @@ from flambeau.storage import UntypedStorage
 
 from .errors import FormatError
 
-_NO_GPU = (
-    "it holds tensors of the device {location}, and there is none here: "
+_NO_SUCH_DEVICE = (
+    "it holds tensors of the device {location}, and there is none here{why}: "
     "load it with map_location='cpu', or map_location={{{location!r}: 'cpu'}}"
 )
 
@@ -38,8 +38,11 @@ class Locations:
             device = flambeau.device(location)
         except RuntimeError as error:
             raise FormatError(f"it holds tensors of an unknown device: {error}") from None
-        if device.type not in ("cpu", "meta"):
-            raise FormatError(_NO_GPU.format(location=location))
+        if device.type not in ("cpu", "cuda", "meta"):
+            raise FormatError(_NO_SUCH_DEVICE.format(location=location, why=""))
+        if device.type == "cuda" and not (device.index or 0) < flambeau.cuda.device_count():
+            obstacle = flambeau._core._cuda_obstacle()
+            raise FormatError(_NO_SUCH_DEVICE.format(location=location, why=f" ({obstacle})" if obstacle else ""))
         return device
 
     def on_meta(self, location: str) -> bool:
@@ -49,14 +52,12 @@ class Locations:
 
     def place(self, storage: UntypedStorage, location: str) -> UntypedStorage:
         """The storage to use instead of one that was read onto the CPU and has been at ``location``."""
-        if self.on_meta(location):
-            return UntypedStorage(flambeau.empty(storage.nbytes(), dtype=flambeau.uint8, device="meta"))
-        if self.device(location) is not None:
-            return storage
+        device = self.device(location)
+        if device is not None:
+            return storage.to(device=device)
         placed = self.map_location(storage, location)
         if placed is None:
-            self._present(location)
-            return storage
+            return storage.to(device=self._present(location))
         placed = placed.untyped() if hasattr(placed, "untyped") else placed
         if not isinstance(placed, UntypedStorage):
             raise TypeError(f"map_location must return a storage or None, got {type(placed).__name__}")

@@ -65,7 +65,8 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
         if int(key) == len(self.storages):
             self.storages.append(storage)
         kind = names.STORAGE_OF.get(dtype, names.UNTYPED_STORAGE)
-        return "storage", kind, key, "cpu", storage.nbytes() // (dtype.itemsize if dtype in names.STORAGE_OF else 1)
+        count = storage.nbytes() // (dtype.itemsize if dtype in names.STORAGE_OF else 1)
+        return "storage", kind, key, str(storage.device), count
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -137,7 +138,7 @@ def save(obj: Any, file: IO[bytes], protocol: int, root: str) -> None:
     archive.write(".storage_alignment", str(ALIGNMENT).encode())
     archive.write("byteorder", sys.byteorder.encode())
     for key, storage in enumerate(pickler.storages):
-        archive.write(f"data/{key}", bytes_of(storage._bytes) if storage.nbytes() else b"")
+        archive.write(f"data/{key}", bytes_of(storage._bytes.cpu()) if storage.nbytes() else b"")
     archive.write("version", FORMAT_VERSION)
     archive.write(".data/serialization_id", archive.digest())
     archive.close()

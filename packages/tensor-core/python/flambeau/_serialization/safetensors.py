@@ -141,7 +141,7 @@ class Contents:
         if self._map is not None and entry.begin < entry.end:
             return _mapped_tensor(self._map, start, entry)
         if entry.begin == entry.end:
-            return flambeau.empty(entry.shape, dtype=getattr(flambeau, entry.dtype.name))
+            return flambeau.empty(entry.shape, dtype=getattr(flambeau, entry.dtype.name), device="cpu")
         self._file.seek(start)
         return _read_tensor(self._file, entry)
 
@@ -228,7 +228,8 @@ def _check_ranges(in_file: list[Entry], data_size: int) -> None:
 def _read_tensor(file: IO[bytes], entry: Entry) -> Tensor:
     # Bytes other than 0 and 1 mean True; as elements of a bool tensor they would be undefined.
     is_bool = entry.dtype.name == "bool"
-    tensor = flambeau.empty(entry.shape, dtype=getattr(flambeau, "uint8" if is_bool else entry.dtype.name))
+    dtype = flambeau.uint8 if is_bool else getattr(flambeau, entry.dtype.name)
+    tensor = flambeau.empty(entry.shape, dtype=dtype, device="cpu")
     if tensor.numel():
         fill(file, _bytes_of(tensor))
     return tensor != 0 if is_bool else tensor

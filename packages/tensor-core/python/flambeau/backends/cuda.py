@@ -1,4 +1,4 @@
-"""NVIDIA's libraries. Whether products may use TF32 counts on GPUs; the other switches are kept without effect."""
+"""What computes on GPUs. Whether products may use TF32 counts; the other switches are kept without effect."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _attention = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
 
 
 def is_built() -> bool:
-    """Whether there is a CUDA backend: False."""
-    return False
+    """Whether there is a CUDA backend: True, in every installation. ``flambeau.cuda.is_available`` asks for a GPU."""
+    return True
 
 
 def is_flash_attention_available() -> bool:

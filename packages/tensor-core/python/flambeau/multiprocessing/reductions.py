@@ -19,12 +19,14 @@ _NO_GRAPH = (
 
 
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
-    """What pickle is to write for a tensor, whose memory becomes shared.
+    """What pickle is to write for a tensor, whose memory becomes shared; of another device than the CPU, a copy.
 
     Raises: RuntimeError if the tensor has a history.
     """
     if tensor.requires_grad and not tensor.is_leaf:
         raise RuntimeError(_NO_GRAPH)
+    if tensor.device.type != "cpu":
+        return tensor.__reduce_ex__(2)  # type: ignore[return-value]
     if not tensor.numel():
         view: tuple[Any, ...] = (0, tuple(tensor.shape), tuple(tensor.stride()))
         return rebuild_tensor, (None, 0, tensor.dtype, view, tensor.requires_grad, tensor.__dict__)
@@ -48,7 +50,7 @@ def rebuild_tensor(
 
 def _received(handle: Any, size: int) -> Tensor:
     if handle is None:
-        return _core.empty(0, dtype=_core.uint8)
+        return _core.empty(0, dtype=_core.uint8, device="cpu")
     descriptor = handle.detach()
     try:
         return _core._from_shared(descriptor, size)

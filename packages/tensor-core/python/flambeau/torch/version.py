@@ -45,6 +45,13 @@ class TorchVersion(str):
 
 
 __version__ = TorchVersion(f"2.13.0+flambeau{flambeau.__version__}")
-cuda = hip = xpu = None
+cuda: str | None  # see __getattr__
+hip = xpu = None
 debug = False
 git_version = "unknown"
+
+
+def __getattr__(name: str) -> str | None:
+    if name != "cuda":
+        raise AttributeError(f"module 'torch.version' has no attribute '{name}'")
+    return flambeau.version.cuda

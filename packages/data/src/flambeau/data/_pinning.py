@@ -1,0 +1,85 @@
+"""Batches in pinned memory, from which GPUs copy beside their other work."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from . import _tensors
+from ._iterators import Pass
+
+
+class PinnedPass(Pass):
+    """Another pass, with its batches in pinned memory.
+
+    Args:
+        unpinned: the other pass.
+        ahead: whether a thread pins the batch after the one that the program works on, which is taken from the other
+            pass that much earlier; else each is pinned when it is asked for.
+    """
+
+    def __init__(self, unpinned: Pass, ahead: bool) -> None:
+        self._unpinned = unpinned
+        self._wanted = 2 if ahead else 1
+        self._thread = ThreadPoolExecutor(1, "flambeau-pin-memory") if ahead else None
+        self._pinned: deque[Future[Any]] = deque()
+        self._exhausted = False
+
+    def _next(self) -> Any:
+        while len(self._pinned) < self._wanted and not self._exhausted:
+            self._pinned.append(self._pin_next())
+        if not self._pinned:
+            raise StopIteration
+        result = self._pinned.popleft()
+        try:
+            return result.result()
+        except _EndOfPass:
+            raise StopIteration from None
+        finally:
+            del result  # which the traceback of an error would hold for as long as the other way round
+
+    def _pin_next(self) -> Future[Any]:
+        """The next batch, which may still be under way; an error is raised when it is that batch's turn."""
+        done: Future[Any] = Future()
+        try:
+            batch = next(self._unpinned)
+            if self._thread is not None:
+                return self._thread.submit(pin, batch)
+            done.set_result(pin(batch))
+        except StopIteration:
+            self._exhausted = True
+            done.set_exception(_EndOfPass())
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def supersede(self) -> None:
+        """Another pass takes the workers over; what was pinned by then is still given."""
+        self._unpinned.supersede()
+
+
+class _EndOfPass(Exception):  # noqa: N818, it never leaves this module
+    """Stands for StopIteration, which a future does not raise well."""
+
+
+def pin(batch: Any) -> Any:
+    """The batch with its tensors in pinned memory, and whatever else has ``pin_memory``. Arrays stay where they are."""
+    if _tensors.is_tensor(batch) or hasattr(batch, "pin_memory"):
+        return batch.pin_memory()
+    if isinstance(batch, Mapping):
+        content = {key: pin(value) for key, value in batch.items()}
+        if type(batch) is dict or not isinstance(batch, MutableMapping):
+            return content
+        same = copy.copy(batch)
+        same.update(content)
+        return same
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*map(pin, batch))
+    if isinstance(batch, tuple):
+        return tuple(map(pin, batch))
+    if type(batch) is list:
+        return [pin(value) for value in batch]
+    return batch

@@ -1,0 +1,70 @@
+"""What of CUDA is found on this machine, or what to install: ``python -m flambeau.cuda``.
+
+``python -m flambeau.cuda warm`` compiles the kernels that programs commonly use, so that they start at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from flambeau import _core, cuda
+
+
+def report() -> bool:
+    """Prints what is found, line by line. Returns: whether kernels can run and be compiled."""
+    if not cuda.is_available():
+        print(f"GPU      none: {_core._cuda_obstacle()}")
+    else:
+        version = _core._cuda_driver_version()
+        print(f"driver   for CUDA {version // 1000}.{version % 1000 // 10}")
+        for index in range(cuda.device_count()):
+            print(f"GPU {index}    {_described(index)}")
+    compiler = _compiler()
+    print(f"compiler {compiler or 'none'}")
+    print(f"cache    {_core._cuda_cache_folder() or 'none: neither FLAMBEAU_CACHE nor HOME is set'}")
+    return cuda.is_available() and compiler.startswith("NVRTC")
+
+
+def _described(index: int) -> str:
+    try:
+        known = cuda.get_device_properties(index)
+    except RuntimeError as error:
+        return str(error)
+    return (
+        f"{known.name}, {known.total_memory / 2**30:.0f} GiB, compute capability {known.major}.{known.minor}, "
+        f"{known.multi_processor_count} multiprocessors"
+    )
+
+
+def _compiler() -> str:
+    try:
+        version = _core._cuda_compiler_version()
+        known = _core._cuda_architectures()
+    except RuntimeError as error:
+        return str(error)
+    return "NVRTC {}.{}".format(*version) + f", for compute capability {_spelled(known[0])} to {_spelled(known[-1])}"
+
+
+def _spelled(number: int) -> str:
+    return f"{number // 10}.{number % 10}"
+
+
+def main() -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m flambeau.cuda", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=["report", "warm"], default="report", help="report by default")
+    ready = report()
+    if parser.parse_args().command == "report":
+        return 0
+    if not ready:
+        print("There is nothing to compile kernels with, or for.", file=sys.stderr)
+        return 1
+    from ._warm import warm
+
+    warm()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

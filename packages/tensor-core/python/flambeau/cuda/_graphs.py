@@ -1,0 +1,155 @@
+"""Graphs: work of a GPU that is noted once and then launched as a whole, time and again."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import weakref
+from typing import Any, NoReturn
+
+from flambeau import _core
+
+from ._devices import index_of, synchronize
+from ._memory import empty_cache
+from ._streams import Stream, StreamContext, current_stream
+
+_pools = itertools.count(1)
+
+_NO_CALLABLES = (
+    "flambeau.cuda.make_graphed_callables is not supported: capture the whole step, forward, backward and the "
+    "optimizer's, with flambeau.cuda.graph"
+)
+
+
+class CUDAGraph:
+    """Noted work, which `replay` does: the same kernels with the same memory, without Python.
+
+    Tensors that were made during the capture belong to the graph: each replay writes them anew. New input is copied
+    into the tensors that were read. Work must be captured on another stream than the default one, as `graph` sees to,
+    and must not wait for the GPU or go over to the CPU (``item()``, operators of `host_calls`).
+
+    >>> x = flambeau.zeros(3, device="cuda")
+    >>> y = x + 1  # compiled before it is captured
+    >>> g = flambeau.cuda.CUDAGraph()
+    >>> with flambeau.cuda.graph(g):
+    ...     y = x + 1
+    >>> _ = x.fill_(4)
+    >>> g.replay()
+    >>> y
+    tensor([5., 5., 5.], device='cuda:0')
+    """
+
+    def __init__(self, keep_graph: bool = False) -> None:
+        self._stream: Stream | None = None  # of the capture, while it is under way
+        self._memory = 0
+        self._device = 0
+        self._graph = 0
+        self._end: Any = None
+        self._pool = graph_pool_handle()
+
+    def capture_begin(
+        self, pool: Any = None, capture_error_mode: str = "global", check_input_liveness: bool = False
+    ) -> None:
+        """Begins to note the work of the current stream instead of doing it.
+
+        Args:
+            pool: whose memory to take, as PyTorch has it: a graph has memory of its own, whatever is said.
+            capture_error_mode, check_input_liveness: as PyTorch has them; no effect.
+        Raises: RuntimeError on the default stream.
+        """
+        if self._graph or self._stream is not None:
+            raise RuntimeError("This CUDAGraph instance already owns a captured graph. Call reset() first.")
+        stream = current_stream()
+        if not stream.cuda_stream:
+            raise RuntimeError("CUDA graphs must be captured on a non-default stream. (flambeau.cuda.graph takes one.)")
+        self._memory = _core._cuda_begin_capture(stream.device_index, stream.cuda_stream)
+        self._device, self._stream = stream.device_index, stream
+
+    def capture_end(self) -> None:
+        """Ends the capture. RuntimeError where something was done meanwhile that cannot be noted."""
+        if self._stream is None:
+            raise RuntimeError("capture_end() called without capture_begin()")
+        stream, self._stream = self._stream, None
+        try:
+            self._graph = _core._cuda_end_capture(self._device, stream.cuda_stream)
+        except RuntimeError:
+            _destroy(self._device, 0, self._memory)
+            raise
+        self._end = weakref.finalize(self, _destroy, self._device, self._graph, self._memory)
+        self._end.atexit = False
+
+    def replay(self) -> None:
+        """Does the work, on the current stream."""
+        if not self._graph:
+            raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
+        _core._cuda_launch_graph(self._device, self._graph, current_stream(self._device).cuda_stream)
+
+    def reset(self) -> None:
+        """Forgets the work and gives its memory back."""
+        if self._graph:
+            self._end()
+            self._graph = 0
+
+    def pool(self) -> tuple[int, int]:
+        """What other graphs can name as ``pool``."""
+        return self._pool
+
+
+def _destroy(device: int, graph: int, pool: int) -> None:
+    with contextlib.suppress(RuntimeError):  # in a process that was forked: the graph is the parent's
+        _core._cuda_destroy_graph(device, graph, pool)
+
+
+def graph_pool_handle() -> tuple[int, int]:
+    """What graphs can name as ``pool``; each has memory of its own all the same."""
+    return 0, next(_pools)
+
+
+class graph:
+    """A block whose work is noted in a `CUDAGraph`.
+
+    Args:
+        cuda_graph: what notes it.
+        pool, capture_error_mode: see `CUDAGraph.capture_begin`.
+        stream: on which; None takes one of its own.
+    """
+
+    def __init__(
+        self,
+        cuda_graph: CUDAGraph,
+        pool: Any = None,
+        stream: Stream | None = None,
+        capture_error_mode: str = "global",
+        enable_annotations: bool = False,
+        check_input_liveness: bool = False,
+    ) -> None:
+        index_of()
+        self.cuda_graph = cuda_graph
+        self.pool = pool
+        self.capture_stream = Stream() if stream is None else stream
+        self.capture_error_mode = capture_error_mode
+        self._context = StreamContext(self.capture_stream)
+
+    def __enter__(self) -> None:
+        synchronize()
+        empty_cache()
+        self._context.__enter__()
+        try:
+            self.cuda_graph.capture_begin(self.pool, self.capture_error_mode)
+        except BaseException:
+            self._context.__exit__()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        # What ending the capture has to say follows from an error of the block.
+        expected = contextlib.nullcontext() if kind is None else contextlib.suppress(RuntimeError)
+        try:
+            with expected:
+                self.cuda_graph.capture_end()
+        finally:
+            self._context.__exit__()
+
+
+def make_graphed_callables(*args: Any, **kwargs: Any) -> NoReturn:
+    """Raises NotImplementedError: whole steps can be captured, not single modules within autograd."""
+    raise NotImplementedError(_NO_CALLABLES)
