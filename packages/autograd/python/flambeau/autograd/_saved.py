@@ -41,13 +41,21 @@ class saved_tensors_hooks:
 class save_on_cpu(saved_tensors_hooks):
     """Keeps saved tensors in the host's memory and brings them back to their device: copies, as PyTorch makes them.
 
-    ``pin_memory`` needs a GPU: RuntimeError if it is on.
+    ``pin_memory`` puts them into memory that GPUs copy from beside their other work; RuntimeError without a GPU.
     """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        if pin_memory:
-            raise RuntimeError("save_on_cpu(pin_memory=True) needs a GPU, and tensors live on the CPU")
-        super().__init__(lambda t: (t.device, t.clone()), lambda packed: packed[1].to(packed[0]))
+        if pin_memory and not flambeau.cuda.is_available():
+            raise RuntimeError(f"save_on_cpu(pin_memory=True) needs a GPU: {flambeau._core._cuda_obstacle()}")
+
+        def pack(tensor: Tensor) -> tuple[Any, Tensor]:
+            kept = tensor.cpu().pin_memory() if pin_memory else tensor.cpu()
+            return tensor.device, kept.clone() if kept is tensor else kept
+
+        def unpack(packed: tuple[Any, Tensor]) -> Tensor:
+            return packed[1].to(packed[0], non_blocking=pin_memory)
+
+        super().__init__(pack, unpack)
 
 
 @contextlib.contextmanager

@@ -49,8 +49,8 @@ def record_stream(input: Tensor, stream: Any) -> None:
 
 @operator(function=False, method=True)
 def is_shared(input: Tensor) -> bool:
-    """Whether the memory is shared with other processes: see `share_memory_`."""
-    return _core._shared_descriptor(input) >= 0
+    """Whether the memory is shared with other processes (see `share_memory_`), or on a GPU."""
+    return input.is_cuda or _core._shared_descriptor(input) >= 0
 
 
 @operator(function=False, method=True)
@@ -58,9 +58,10 @@ def share_memory_(input: Tensor) -> Tensor:
     """Moves the storage, with all tensors that view it, to memory that other processes can have.
 
     Processes that are forked then see each other's changes; others receive it through `flambeau.multiprocessing`. The
-    memory has no name, so nothing is left of it when the last of them ends.
+    memory has no name, so nothing is left of it when the last of them ends. On a GPU this does nothing: other processes
+    receive copies.
     """
-    return _core._share_memory(input)
+    return input if input.is_cuda else _core._share_memory(input)
 
 
 @operator(method=True)

@@ -20,10 +20,13 @@ def report() -> bool:
         print(f"driver   for CUDA {version // 1000}.{version % 1000 // 10}")
         for index in range(cuda.device_count()):
             print(f"GPU {index}    {_described(index)}")
-    compiler = _compiler()
-    print(f"compiler {compiler or 'none'}")
+    try:
+        compiler, ready = _compiler(), cuda.is_available()
+    except RuntimeError as error:
+        compiler, ready = str(error), False
+    print(f"compiler {compiler}")
     print(f"cache    {_core._cuda_cache_folder() or 'none: neither FLAMBEAU_CACHE nor HOME is set'}")
-    return cuda.is_available() and compiler.startswith("NVRTC")
+    return ready
 
 
 def _described(index: int) -> str:
@@ -38,16 +41,8 @@ def _described(index: int) -> str:
 
 
 def _compiler() -> str:
-    try:
-        version = _core._cuda_compiler_version()
-        known = _core._cuda_architectures()
-    except RuntimeError as error:
-        return str(error)
-    return "NVRTC {}.{}".format(*version) + f", for compute capability {_spelled(known[0])} to {_spelled(known[-1])}"
-
-
-def _spelled(number: int) -> str:
-    return f"{number // 10}.{number % 10}"
+    known = [f"{number // 10}.{number % 10}" for number in _core._cuda_architectures()]
+    return "NVRTC {}.{}".format(*_core._cuda_compiler_version()) + f", for compute capability {known[0]} to {known[-1]}"
 
 
 def main() -> int:
