@@ -55,8 +55,8 @@ def test_which_gpu_is_meant():
     assert not cuda.can_device_access_peer(0, 0)
 
 
-def test_two_gpus():
-    pytest.importorskip("build", reason="needs the emulator")
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs two emulated GPUs")
+def test_two_gpus(tmp_path):
     code = """
 import flambeau as fb
 from flambeau import cuda
@@ -90,14 +90,10 @@ fb.save([x], "PATH")
 assert fb.load("PATH")[0].device == x.device
 assert fb.load("PATH", map_location={"cuda:1": "cuda:0"})[0].device == fb.device("cuda:0")
 """
-    folder = os.path.dirname(os.environ["FLAMBEAU_CACHE"])
-    run(code.replace("PATH", f"{folder}/two-{os.getpid()}.pt"), FLAMBEAU_EMULATED_DEVICES="2")
-    script = "import flambeau; flambeau.load('PATH')".replace("PATH", f"{folder}/two-{os.getpid()}.pt")
-    try:
-        with pytest.raises(AssertionError, match="tensors of the device cuda:1, and there is none here"):
-            run(script, FLAMBEAU_EMULATED_DEVICES="1")
-    finally:
-        os.unlink(f"{folder}/two-{os.getpid()}.pt")
+    path = str(tmp_path / "two.pt")
+    run(code.replace("PATH", path), FLAMBEAU_EMULATED_DEVICES="2")
+    with pytest.raises(AssertionError, match="tensors of the device cuda:1, and there is none here"):
+        run(f"import flambeau; flambeau.load({path!r})", FLAMBEAU_EMULATED_DEVICES="1")
 
 
 def test_streams():
@@ -229,7 +225,7 @@ def test_a_capture_that_fails_says_why_and_leaves_nothing_behind():
     _ = x + 1
     cuda.empty_cache()
     reserved = cuda.memory_reserved()
-    with pytest.raises(RuntimeError, match=r"while copying to the host.*capturing"), cuda.graph(cuda.CUDAGraph()):
+    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"), cuda.graph(cuda.CUDAGraph()):
         (x + 1).tolist()
     with pytest.raises(ZeroDivisionError), cuda.graph(cuda.CUDAGraph()):
         fb.ones(1 << 22, device="cuda").add_(1 // 0)

@@ -13,7 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The driver is opened once in a process: which one it is has to be said before flambeau asks for it."""
-    if not config.getoption("--emulated-gpu"):
+    if not config.getoption("--emulated-gpu", default=False):
         return
     import build
 

@@ -45,6 +45,7 @@ class Stream:
         self.device_type = _CUDA
         self.priority = priority
         self.cuda_stream = self.stream_id = int(handle)
+        self._entered: list[StreamContext] = []
 
     @staticmethod
     def priority_range() -> tuple[int, int]:
@@ -84,15 +85,12 @@ class Stream:
         return 0, self.cuda_stream
 
     def __enter__(self) -> Self:
-        self._contexts().append(StreamContext(self))
-        self._contexts()[-1].__enter__()
+        self._entered.append(StreamContext(self))
+        self._entered[-1].__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._contexts().pop().__exit__(*error)
-
-    def _contexts(self) -> list[StreamContext]:
-        return self.__dict__.setdefault("_entered", [])
+        self._entered.pop().__exit__(*error)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Stream):
@@ -220,7 +218,7 @@ class StreamContext:
             set_stream(stream)
 
 
-def stream(stream: Stream | None) -> StreamContext:
+def stream(stream: Any) -> StreamContext:
     """A block whose work goes to a stream; None changes nothing.
 
     >>> side = flambeau.cuda.Stream()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +58,27 @@ def everything() -> Iterator[tuple[str, Callable[[], Any]]]:
                 yield f"{str(dtype).removeprefix('flambeau.')} {name}, with its gradient", function
 
 
+def _call(name: str, *arguments: Any) -> Any:
+    return getattr(flambeau, name)(*arguments)
+
+
 def operators(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Operators of one dtype."""
     floating = dtype.is_floating_point
     x = flambeau.ones(8, 12, device="cuda").to(dtype)
     index = flambeau.arange(4, device="cuda")
     for name in UNARY if floating else ():
-        yield name, lambda name=name: getattr(flambeau, name)(x)
+        yield name, partial(_call, name, x)
     for name in (*ARITHMETIC, *COMPARISONS):
-        yield name, lambda name=name: (getattr(flambeau, name)(x, x), getattr(flambeau, name)(x, 2))
-        yield f"{name} of rows", lambda name=name: getattr(flambeau, name)(x.t(), x[:, :1].t())
+        yield name, partial(_call, name, x, x)
+        yield f"{name} of a number", partial(_call, name, x, 2)
+        yield f"{name} of rows", partial(_call, name, x.t(), x[:, :1].t())
     for name in REDUCTIONS if floating else REDUCTIONS_OF_INTEGERS:
-        yield name, lambda name=name: getattr(flambeau, name)(x, 1)
-        yield f"{name} of columns", lambda name=name: getattr(flambeau, name)(x, 0)
+        yield name, partial(_call, name, x, 1)
+        yield f"{name} of columns", partial(_call, name, x, 0)
     yield "sum of all", lambda: (x.sum(), x.any(), x.all())
     for target in (*FLOATING, *INTEGERS):
-        yield f"to {target}", lambda target=target: x.to(target)
+        yield f"to {target}", partial(x.to, target)
     yield "copies", lambda: (x.t().contiguous(), flambeau.cat([x, x]), flambeau.stack([x, x], 1), x.repeat(2, 1))
     yield "indexing", lambda: (x[index], x.index_select(1, index), x.gather(0, index.expand(4, 4)), x[x > 0])
     yield "where", lambda: (flambeau.where(x > 0, x, x), x.masked_fill(x > 0, 0), x.clamp(0, 1), x.tril())
@@ -105,7 +111,7 @@ def layers(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "average pool", lambda: trained(nn.AdaptiveAvgPool2d(1), 2, 3, 8, 8)
     yield "dropout", lambda: differentiated(functional.dropout)
     for name in ACTIVATIONS:
-        yield name, lambda name=name: differentiated(getattr(functional, name))
+        yield name, partial(differentiated, getattr(functional, name))
     yield (
         "attention",
         lambda: differentiated(lambda x: functional.scaled_dot_product_attention(*(x.view(1, 2, 4, 12),) * 3)),
