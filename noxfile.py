@@ -163,7 +163,7 @@ def tests(session: nox.Session, package: str) -> None:
     # 5: no test was chosen, as -k may have it for some packages.
     allowed = [0, 5] if session.posargs else [0]
     session.run("pytest", *paths, f"--ignore={of_gpus}", *session.posargs, success_codes=allowed)
-    if Path(of_gpus).exists():  # in a process of their own, which has the emulated GPU from its beginning to its end
+    if (ROOT / of_gpus).exists():  # in a process of their own, which has the emulated GPU from its beginning to its end
         session.run("pytest", of_gpus, "--emulated-gpu", *session.posargs, success_codes=allowed)
 
 

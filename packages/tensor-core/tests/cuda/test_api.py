@@ -334,6 +334,20 @@ def test_the_report():
     assert lines["compiler"].startswith("NVRTC ") and lines["cache"].endswith("kernels")
 
 
+def test_warming_up(monkeypatch, capsys):
+    from flambeau.cuda import _warm
+
+    x = fb.ones(2, device="cuda")
+    work = [("add", lambda: x + 1), ("wrong", lambda: x.reshape(3))]
+    monkeypatch.setattr(_warm, "everything", lambda: work)
+    _warm.warm()
+    output, progress = capsys.readouterr()
+    assert output.startswith("compiled ") and f"are in {os.environ['FLAMBEAU_CACHE']}" in output
+    assert "[1/2] add" in progress and "failed: wrong: " in progress
+    names = [name for name, _ in _warm.operators(fb.float32)]
+    assert {"exp", "add of a number", "sum of columns", "products"} <= set(names)
+
+
 def test_names():
     assert set(dir(cuda)) <= {*cuda.__all__} and all(hasattr(cuda, name) for name in cuda.__all__)
     assert not hasattr(cuda, "no_such_name")

@@ -19,7 +19,8 @@ UNARY = (
     *("neg", "abs", "exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "sign", "sin", "cos", "tanh", "sigmoid"),
     *("erf", "relu", "isnan", "isfinite", "floor", "clone"),
 )
-ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
+ARITHMETIC = ("add", "sub", "mul", "div", "pow")
+OF_TENSORS = ("maximum", "minimum")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "var", "std", "argmax", "logsumexp", "softmax", "log_softmax")
 REDUCTIONS_OF_INTEGERS = ("sum", "amax", "amin", "argmax", "all", "any", "cumsum", "sort")
@@ -31,15 +32,18 @@ def warm() -> None:
     work = list(everything())
     folder = Path(_core._cuda_cache_folder())
     before = _kernels(folder)
+    failed = []
     for count, (name, function) in enumerate(work, 1):
         print(f"\r[{count:{len(str(len(work)))}}/{len(work)}] {name:40.40}", end="", flush=True, file=sys.stderr)
         try:
             function()
-        except (RuntimeError, TypeError, AttributeError):  # not of every dtype: nothing is lost
-            continue
+        except Exception as error:
+            failed.append(f"{name}: {str(error).partition(chr(10))[0]}")
     flambeau.cuda.synchronize()
     print(file=sys.stderr)
     print(f"compiled {_kernels(folder) - before} units; {_kernels(folder)} are in {folder}")
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
 
 
 def _kernels(folder: Path) -> int:
@@ -69,9 +73,11 @@ def operators(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     index = flambeau.arange(4, device="cuda")
     for name in UNARY if floating else ():
         yield name, partial(_call, name, x)
-    for name in (*ARITHMETIC, *COMPARISONS):
-        yield name, partial(_call, name, x, x)
+    with_numbers = (*(ARITHMETIC if dtype is not flambeau.bool else ()), *COMPARISONS)
+    for name in with_numbers:
         yield f"{name} of a number", partial(_call, name, x, 2)
+    for name in (*with_numbers, *OF_TENSORS):
+        yield name, partial(_call, name, x, x)
         yield f"{name} of rows", partial(_call, name, x.t(), x[:, :1].t())
     for name in REDUCTIONS if floating else REDUCTIONS_OF_INTEGERS:
         yield name, partial(_call, name, x, 1)
