@@ -8,6 +8,13 @@ namespace flambeau::python {
 
 namespace {
 
+struct Unlocked {  // for a scope that waits: Python's other threads run meanwhile
+  PyThreadState* state = PyEval_SaveThread();
+  Unlocked() = default;
+  Unlocked(const Unlocked&) = delete;
+  ~Unlocked() { PyEval_RestoreThread(state); }
+};
+
 void bind_gpus() {
   def("_cuda_device_count()", kPrivate, "The number of GPUs that can be used.",
       [] { return int64_t(cuda::device_count()); });
@@ -48,7 +55,10 @@ void bind_installation() {
 
 void bind_work() {
   def("_cuda_synchronize(device)", kPrivate, "Waits for a GPU, then raises what its kernels have reported.",
-      [](int64_t device) { cuda::synchronize(int(device)); });
+      [](int64_t device) {
+        const Unlocked scope;
+        cuda::synchronize(int(device));
+      });
   def("_cuda_allow_tf32(allowed)", kPrivate, "Whether products of float32 may round their operands to TF32.",
       [](bool allowed) { cuda::allow_tf32(allowed); });
   def("_cuda_host_calls()", kPrivate, "How often operators have gone over to the host, by name.", [] {
@@ -87,7 +97,10 @@ void bind_streams() {
   def("_cuda_query_stream(device, stream)", kPrivate, "Whether all of its work is done.",
       [](int64_t device, int64_t stream) { return cuda::query_stream(int(device), handle<Stream>(stream)); });
   def("_cuda_synchronize_stream(device, stream)", kPrivate, "Waits for it, then raises what kernels have reported.",
-      [](int64_t device, int64_t stream) { cuda::synchronize(int(device), handle<Stream>(stream)); });
+      [](int64_t device, int64_t stream) {
+        const Unlocked scope;
+        cuda::synchronize(int(device), handle<Stream>(stream));
+      });
   def("_cuda_record_stream(input, device, stream)", kPrivate, "The stream uses the tensor's memory, too.",
       [](const Tensor& t, int64_t, int64_t stream) { cuda::record_stream(t.storage(), handle<Stream>(stream)); });
 }
@@ -104,7 +117,10 @@ void bind_events() {
   def("_cuda_query_event(device, event)", kPrivate, "Whether the stream has come to it.",
       [](int64_t device, int64_t event) { return cuda::query_event(int(device), handle<Event>(event)); });
   def("_cuda_synchronize_event(device, event)", kPrivate, "Waits until the stream has come to it.",
-      [](int64_t device, int64_t event) { cuda::synchronize_event(int(device), handle<Event>(event)); });
+      [](int64_t device, int64_t event) {
+        const Unlocked scope;
+        cuda::synchronize_event(int(device), handle<Event>(event));
+      });
   def("_cuda_wait_event(device, stream, event)", kPrivate, "Makes a stream wait for it.",
       [](int64_t device, int64_t stream, int64_t event) {
         cuda::wait_event(int(device), handle<Stream>(stream), handle<Event>(event));
@@ -138,9 +154,15 @@ void bind_pinned() {
         const Tensor& t = tensor_of(self);
         require(t.device() == DeviceType::Cpu, "cannot pin '", t.device(), "': only CPU memory can be pinned");
         if (cuda::is_pinned(t.storage())) return Py_NewRef(self);
-        const Tensor out = from_storage(cuda::pinned_storage(size_t(t.numel() * item_size(t.dtype()))), t.shape(),
-                                        contiguous_strides(t.shape()), 0, t.dtype());
-        copy_values(out, t);
+        const Tensor out = [&] {
+          const NoRecording off;
+          const Unlocked scope;
+          const size_t bytes = size_t(t.numel() * item_size(t.dtype()));
+          Tensor made =
+              from_storage(cuda::pinned_storage(bytes), t.shape(), contiguous_strides(t.shape()), 0, t.dtype());
+          copy_values(made, t);
+          return made;
+        }();
         return wrap_tensor(out);
       });
   def("_cuda_is_pinned(input)", kPrivate, "Whether the memory is pinned.",
