@@ -81,3 +81,4 @@ def test_attention_with_masks():
 def test_products():
     both(F.linear, fb.randn(2, 20, 17), fb.randn(33, 17), fb.randn(33))
     both(fb.matmul, fb.randn(2, 20, 17), fb.randn(2, 17, 18))
+    both(fb.addmm, *(fb.randn(s).bfloat16() for s in ((18,), (20, 17), (17, 18))), tolerance=5e-2)

@@ -33,10 +33,13 @@ Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool inclu
   for (size_t i = 0; i < axes.size(); ++i) {
     Shape shape(axes.size(), 1);
     shape[i] = axes[i].out;
-    const OnDevice cpu{DeviceType::Cpu};
-    Tensor counts = empty(shape, Dtype::int64);
-    for (int64_t o = 0; o < axes[i].out; ++o) counts.data<int64_t>()[o] = stretch(axes[i], o, include).count;
-    out = _trunc_divide(out, counts);
+    Tensor counts;
+    {
+      const OnDevice cpu{DeviceType::Cpu};
+      counts = empty(shape, Dtype::int64);
+      for (int64_t o = 0; o < axes[i].out; ++o) counts.data<int64_t>()[o] = stretch(axes[i], o, include).count;
+    }
+    out = _trunc_divide(out, to(counts, out.device()));
   }
   return out;
 }

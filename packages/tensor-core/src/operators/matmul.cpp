@@ -113,11 +113,27 @@ Tensor mm_values(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-Tensor mm(const Tensor& a, const Tensor& b) {
+namespace {
+
+void check_matrices(const Tensor& a, const Tensor& b) {
   require(a.dim() == 2 && b.dim() == 2, "mm: expected two matrices, got shapes ", a.shape(), " and ", b.shape());
   require(a.size(1) == b.size(0), "mat1 and mat2 shapes cannot be multiplied (", a.size(0), "x", a.size(1), " and ",
           b.size(0), "x", b.size(1), ")");
   require_same_dtype(a, b, "mm");
+}
+
+void check_batches(const Tensor& a, const Tensor& b) {
+  require(a.dim() == 3 && b.dim() == 3, "batch1 and batch2 must be 3D tensors, got shapes ", a.shape(), " and ",
+          b.shape());
+  require(a.size(0) == b.size(0) && a.size(2) == b.size(1), "bmm: expected size for batch2 to be [", a.size(0), ", ",
+          a.size(2), ", *], got ", b.shape());
+  require_same_dtype(a, b, "bmm");
+}
+
+}  // namespace
+
+Tensor mm(const Tensor& a, const Tensor& b) {
+  check_matrices(a, b);
   Tensor out = mm_values(a, b);
   if (recording(a, b))
     record("Mm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
@@ -133,11 +149,7 @@ int64_t grain_of(double work) { return std::max<int64_t>(1, int64_t(200000 / (wo
 }  // namespace
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
-  require(a.dim() == 3 && b.dim() == 3, "batch1 and batch2 must be 3D tensors, got shapes ", a.shape(), " and ",
-          b.shape());
-  require(a.size(0) == b.size(0) && a.size(2) == b.size(1), "bmm: expected size for batch2 to be [", a.size(0), ", ",
-          a.size(2), ", *], got ", b.shape());
-  require_same_dtype(a, b, "bmm");
+  check_batches(a, b);
   const Dtype type = product_type(a.dtype());
   const int64_t batch = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
   Tensor out;
@@ -209,6 +221,26 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return reshape(out, batch);
 }
 
+namespace {
+
+// Of halves on a GPU, with the sums as they are accumulated.
+Tensor unrounded_product(const Tensor& a, const Tensor& b, Tensor (*product)(const Tensor&, const Tensor&)) {
+  (product == mm ? check_matrices : check_batches)(a, b);
+  Shape shape = a.shape();
+  shape.back() = b.size(-1);
+  const Tensor out = empty(shape, Dtype::float32);
+  cuda::multiply(out, a, b);
+  if (recording(a, b))
+    record(product == mm ? "Mm" : "Bmm", out, {&a, &b}, {&a, &b}, [product](const Context& c) {
+      const Tensor g = to(c.gradient(), c.saved(0).dtype());
+      if (c.needs(0)) c.set(0, product(g, adjoint(c.saved(1))));
+      if (c.needs(1)) c.set(1, product(adjoint(c.saved(0)), g));
+    });
+  return out;
+}
+
+}  // namespace
+
 Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha,
                    Tensor (*product)(const Tensor&, const Tensor&)) {
   const Dtype dtype = a.dtype();
@@ -221,10 +253,10 @@ Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const
     beta = beta.integer();
     alpha = alpha.integer();
   }
-  // A GPU multiplies halves as they are.
-  const bool half = (dtype == Dtype::float16 || dtype == Dtype::bfloat16) && !cuda::takes(a);
+  const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
   const auto wide = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
-  Tensor out = product(wide(a), wide(b));
+  const bool as_they_are = half && cuda::takes(a) && (product == mm || product == bmm);
+  Tensor out = as_they_are ? unrounded_product(a, b, product) : product(wide(a), wide(b));
   require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
           " does not expand to ", out.shape());
   if (!alpha.equals(1)) out = mul(out, alpha);

@@ -64,6 +64,13 @@ def test_average_pools(dtype, host_calls):
     assert not host_calls()
 
 
+def test_average_pools_of_integers(host_calls):
+    x = fb.randint(-50, 50, (2, 3, 9, 8))
+    both(fb.avg_pool2d, x, (3, 2), 2, 1, ceil_mode=True)
+    assert fb.avg_pool2d(x.cuda(), 3).is_cuda
+    assert not host_calls()
+
+
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [(5, 7), (17, 12), (9, 11)])
 def test_interpolation(mode, size, host_calls):

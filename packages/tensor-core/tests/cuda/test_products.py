@@ -87,6 +87,18 @@ def test_added_terms(dtype, host_calls):
     assert not host_calls()
 
 
+def test_sums_of_halves_are_rounded_once(host_calls):
+    """The product and the term cancel but for what a rounded product would lose."""
+    a, b = fb.full((1, 1), 1.0 + 2**-7, dtype=fb.bfloat16), fb.full((1, 1), 1.0 + 2**-7, dtype=fb.bfloat16)
+    term = fb.full((1, 1), -1.0, dtype=fb.bfloat16)
+    assert fb.addmm(term.cuda(), a.cuda(), b.cuda()).item() == fb.addmm(term, a, b).item() == 2**-6 + 2**-14
+    batch = [t.unsqueeze(0).cuda() for t in (term, a, b)]
+    assert fb.baddbmm(*batch).item() == 2**-6 + 2**-14
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        fb.addmm(term.cuda(), a.cuda(), fb.ones(2, 1, dtype=fb.bfloat16).cuda())
+    assert not host_calls()
+
+
 def test_not_a_number_stays_in_its_row(host_calls):
     a = fb.randn(20, 20)
     a[3, 4] = float("nan")
