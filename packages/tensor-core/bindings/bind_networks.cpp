@@ -23,10 +23,7 @@ const Tensor& tensor_or_none(const char* function, const char* names, PyObject* 
 
 // Column 0 of the statistics is the mean, column 1 one over the deviation.
 Tensor statistic(const Normalized& n, int column, const Shape& shape) {
-  const Tensor out = empty(shape, Dtype::float64);
-  const double* from = n.statistics.data<double>() + column;
-  for (int64_t i = 0; i < out.numel(); ++i) out.data<double>()[i] = from[2 * i];
-  return to(out, n.values.dtype());
+  return to(reshape(select(n.statistics, 1, column), shape), n.values.dtype());
 }
 
 // The mean and one over the deviation of rows, which a group normalisation has computed: on the graph where x is.

@@ -153,6 +153,56 @@ FLAMBEAU_POINTWISE({kernel})
     assert compile(LIBRARY, unit, "sm_80") == ""
 
 
+REDUCTIONS = [
+    "Sum",
+    "Prod",
+    "Max",
+    "Min",
+    "Any",
+    "All",
+    "Count",
+    "NanSum",
+    "AbsSum",
+    "SquareSum",
+    "AbsMax",
+    "AbsMin",
+    "Xor",
+    "ArgMax",
+    "ArgMin",
+    "Moments",
+    "Dot",
+]
+LINES = ["Softmax", "LogSoftmax", "SoftmaxBackward", "LogSoftmaxBackward"]
+NORMALIZED_ROWS = ["LayerNorm", "RmsNorm", "LayerNormBackward", "RmsNormBackward"]
+COMPLEX = "::flambeau::Complex<double>"
+UNITS = [
+    *(("reduce", f"FLAMBEAU_REDUCTION({op}<float>)") for op in REDUCTIONS),
+    *(
+        ("reduce", f"FLAMBEAU_REDUCTION(Sum<{t}>)")
+        for t in ("bool", "int8_t", "uint64_t", "::flambeau::float16", COMPLEX)
+    ),
+    *(("reduce", f"FLAMBEAU_REDUCTION({op}<{COMPLEX}>)") for op in ("Prod", "AbsMax", "Dot")),
+    *(("softmax", f"FLAMBEAU_LINES({op}<{t}>)") for op in LINES for t in ("float", "::flambeau::bfloat16")),
+    ("softmax", "FLAMBEAU_REDUCTION(LogSumExp<double>)"),
+    ("losses", "FLAMBEAU_LOSSES(float)"),
+    *(("normalize", f"FLAMBEAU_LINES({op}<{t}>)") for op in NORMALIZED_ROWS for t in ("double", "::flambeau::float16")),
+    *(("normalize", f"FLAMBEAU_REDUCTION({op}<float>)") for op in ("RowsWeights", "ChannelMoments", "ChannelSums")),
+    ("normalize", "FLAMBEAU_CHANNELS(::flambeau::float16)"),
+    *(("scan", f"FLAMBEAU_SCAN({op}<float>)") for op in ("Sum", "Prod", "Max", "Min", "LogSumExp")),
+    ("scan", f"FLAMBEAU_SCAN(ComplexLogSumExp<{COMPLEX}>)"),
+]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("family", sorted({family for family, _ in UNITS}))
+def test_units_compile(family, architecture):
+    if int(architecture.partition("_")[2]) not in supported(LIBRARY):
+        pytest.skip(f"this NVRTC knows no {architecture}")
+    for header, kernels in UNITS:
+        if header == family:
+            assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{kernels}\n', architecture) == "", kernels
+
+
 def test_all_families_in_one_unit():
     assert compile(LIBRARY, '#include "flambeau/device/rows.h"\n', "compute_80") == ""
 

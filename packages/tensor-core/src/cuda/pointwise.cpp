@@ -1,13 +1,11 @@
 // Rows and copies on a GPU: a unit for each combination of operator and dtypes. Note [Units]
 #include <algorithm>
-#include <memory>
-#include <mutex>
 #include <sstream>
-#include <unordered_map>
 
 #include "cuda/geometry.h"
 #include "cuda/launch.h"
 #include "cuda/operators.h"
+#include "cuda/units.h"
 #include "flambeau/operators.h"
 
 namespace flambeau::cuda {
@@ -15,13 +13,6 @@ namespace flambeau::cuda {
 namespace {
 
 enum Kernel { kVectors, kElements, kStrided };
-
-const char* type_name(Dtype d) {
-#define FLAMBEAU_NAME(name, type, category) #type,
-  static constexpr const char* names[] = {FLAMBEAU_DTYPES(FLAMBEAU_NAME)};
-#undef FLAMBEAU_NAME
-  return names[int(d)];
-}
 
 // The row families, by operator.
 const char* family_of(PointwiseOp op) {
@@ -78,14 +69,11 @@ struct Wanted {  // a unit
 static_assert(kDtypeCount <= 15, "a dtype and Number fit four bits of a key");
 
 Unit& unit_of(const Wanted& wanted) {
-  static auto* units = new std::unordered_map<uint64_t, std::unique_ptr<Unit>>;
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
-  std::unique_ptr<Unit>& unit = (*units)[wanted.key()];
-  if (!unit)
-    unit = std::make_unique<Unit>(wanted.name(), wanted.source(),
+  static auto* units = new Units;
+  return units->find(wanted.key(), [&] {
+    return std::make_unique<Unit>(wanted.name(), wanted.source(),
                                   std::initializer_list<const char*>{"vectors", "elements", "strided"});
-  return *unit;
+  });
 }
 
 void set_number(double (&parts)[2], Scalar value, Dtype in) {

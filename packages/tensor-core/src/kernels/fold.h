@@ -2,94 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 
-#include "kernels/math.h"
+#include "kernels/joins.h"
 #include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kLanes = 64;    // independent partial results along a row
 inline constexpr int64_t kLeaf = 16384;  // elements below which a row is not split
-
-struct Add {
-  static constexpr bool kPairs = true;  // joined in pairs first, the compiler still makes vectors of it
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return a + b;
-  }
-  template <class T>
-  static T identity() {
-    return T(0);
-  }
-};
-struct Multiply {
-  static constexpr bool kPairs = true;
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return a * b;
-  }
-  template <class T>
-  static T identity() {
-    return T(1);
-  }
-};
-struct Larger {
-  static constexpr bool kPairs = false;
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return maximum(a, b);
-  }
-  template <class T>
-  static T identity() {
-    return is_real<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::min();
-  }
-};
-struct Smaller {
-  static constexpr bool kPairs = false;
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return minimum(a, b);
-  }
-  template <class T>
-  static T identity() {
-    return is_real<T> ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
-  }
-};
-struct Or {
-  static constexpr bool kPairs = true;
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return T(a | b);
-  }
-  template <class T>
-  static T identity() {
-    return T(0);
-  }
-};
-struct Xor {
-  static constexpr bool kPairs = true;
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return a ^ b;
-  }
-  template <class T>
-  static T identity() {
-    return T(0);
-  }
-};
-struct And {
-  static constexpr bool kPairs = true;
-  template <class T>
-  static FLAMBEAU_INLINE T join(T a, T b) {
-    return T(a & b);
-  }
-  template <class T>
-  static T identity() {
-    return T(1);
-  }
-};
 
 // a[j] = join(a[j], b[j]), by vectors: of short arrays the compiler makes branches where a join compares.
 template <class Join, int64_t count, class Part>

@@ -1,8 +1,8 @@
 // Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
 #include <limits>
 
-#include "kernels/complex_math.h"
 #include "kernels/fold.h"
+#include "kernels/reductions.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -12,122 +12,6 @@ namespace {
 constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 constexpr int64_t kSide = 16;      // short rows reduced side by side
-
-// How an element type is stored and what its value is: half types are float32, booleans 0 or 1 whatever their byte.
-template <class T>
-struct Element {
-  using Stored = T;
-  using Value = T;
-  static FLAMBEAU_INLINE Value value(Stored v) { return v; }
-};
-template <>
-struct Element<bool> {
-  using Stored = uint8_t;
-  using Value = uint8_t;
-  static FLAMBEAU_INLINE Value value(Stored v) { return v != 0; }
-};
-template <>
-struct Element<float16> {
-  using Stored = float16;
-  using Value = float;
-  static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
-};
-template <>
-struct Element<bfloat16> {
-  using Stored = bfloat16;
-  using Value = float;
-  static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
-};
-template <class T>
-using ValueOf = typename Element<T>::Value;
-
-// What sums of a value are accumulated in, and what they are within a leaf or a few rows.
-template <class V>
-using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [Same bits]
-template <class V>
-using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t, Total<V>>;
-
-// The reductions: how values are joined, in which types, and what is done with each before.
-template <class V>
-struct SumOf : Add {
-  using Result = Total<V>;
-  using Leaf = Part<V>;
-  static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(v); }
-};
-template <class V>
-struct NanSumOf : SumOf<V> {
-  static FLAMBEAU_INLINE V map(V v) { return v == v ? v : V(0); }
-};
-// A complex number's size and square are real.
-template <class R>
-FLAMBEAU_INLINE R magnitude(R v) {
-  return abs(v);
-}
-template <class R>
-FLAMBEAU_INLINE R magnitude(Complex<R> v) {
-  return complex_rows::FLAMBEAU_ISA::abs(v);
-}
-template <class R>
-FLAMBEAU_INLINE R squared(R v) {
-  return v * v;
-}
-template <class R>
-FLAMBEAU_INLINE R squared(Complex<R> v) {
-  return v.re * v.re + v.im * v.im;
-}
-template <class V>
-using RealOf = decltype(magnitude(V()));
-
-template <class V>
-struct AbsSumOf : SumOf<RealOf<V>> {
-  static FLAMBEAU_INLINE RealOf<V> map(V v) { return magnitude(v); }
-};
-template <class V>
-struct SquareSumOf : SumOf<RealOf<V>> {
-  static FLAMBEAU_INLINE RealOf<V> map(V v) { return squared(v); }
-};
-template <class V>
-struct CountOf : Add {
-  using Result = int64_t;
-  using Leaf = int32_t;
-  static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
-};
-// Of elements as 64 bits: of floating ones as doubles.
-template <class V>
-struct XorOf : Xor {
-  using Result = int64_t;
-  using Leaf = int64_t;
-  static FLAMBEAU_INLINE Leaf map(V v) {
-    if constexpr (is_real<V>)
-      return bit_cast<int64_t>(double(v));
-    else
-      return v;
-  }
-};
-template <class V>
-struct ProdOf : Multiply {
-  using Result = Total<V>;
-  using Leaf = Result;
-  static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(v); }
-};
-template <class V, class Join>
-struct ExtremeOf : Join {
-  static constexpr bool kElements = true;
-  using Result = V;
-  using Leaf = V;
-  static FLAMBEAU_INLINE V map(V v) { return v; }
-};
-template <class V, class Join>
-struct AbsExtremeOf : ExtremeOf<RealOf<V>, Join> {
-  static constexpr bool kElements = false;
-  static FLAMBEAU_INLINE RealOf<V> map(V v) { return magnitude(v); }
-};
-template <class V, class Join>
-struct TruthOf : Join {
-  using Result = uint8_t;
-  using Leaf = uint8_t;
-  static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
-};
 
 // Columns [0, width) of rows `inner` apart, a tile at a time; out has one element for each column.
 template <class Op, class T>

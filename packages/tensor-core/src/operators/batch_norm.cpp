@@ -1,6 +1,7 @@
 // Batch normalisation: matrices (N, C) by columns, all else by the stretches of a channel in each sample.
 #include <cmath>
 
+#include "cuda/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/normalization.h"
 
@@ -143,6 +144,50 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
   return out;
 }
 
+// On a GPU: statistics and per-channel numbers are in the type the kernels compute in.
+void update_running_there(const Tensor& running, const Tensor& values, double momentum) {
+  if (!running.defined()) return;
+  begin_inplace(running, "batch_norm");
+  const Tensor before = to(running, values.dtype());
+  copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
+}
+
+Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                           const Tensor& bias, bool training, double momentum, double eps, Tensor& out) {
+  const ChannelLayout l = ChannelLayout::of(x);
+  const Dtype type = normalization_type(x);
+  Tensor statistics = zeros({l.channels, 2}, type);
+  if (training && x.numel() > 0) {
+    const Tensor running = empty({l.channels, 2}, type);
+    cuda::channel_moments(statistics, running, x, l.batch, l.channels, l.inner, eps);
+    update_running_there(running_mean, select(running, 1, 0), momentum);
+    update_running_there(running_var, select(running, 1, 1), momentum);
+  } else if (!training) {
+    const auto column = [&](const Tensor& t) { return reshape(to(t, type), {l.channels}); };
+    copy_values(select(statistics, 1, 0), column(running_mean));
+    copy_values(select(statistics, 1, 1), rsqrt(add(column(running_var), eps)));
+  }
+  out = empty(x.shape(), x.dtype());
+  cuda::channel_elements(out, x, Tensor(), {statistics, weight, bias, {}, {}}, l.channels, l.inner, 0);
+  return statistics;
+}
+
+Gradients batch_backward_there(const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
+                               bool training) {
+  const ChannelLayout l = ChannelLayout::of(x);
+  Gradients out{empty(x.shape(), x.dtype()), zeros({l.channels}, statistics.dtype()),
+                zeros({l.channels}, statistics.dtype())};
+  cuda::channel_sums(out.bias, out.weight, grad, x, statistics, 1, l.batch, l.channels, l.inner);
+  cuda::ChannelNumbers numbers{statistics, weight, {}, {}, {}};
+  if (training && x.numel() > 0) {
+    const Scalar share(double(l.channels) / double(x.numel()));
+    numbers.grads = (weight.defined() ? out.bias * weight : out.bias) * share;
+    numbers.products = (weight.defined() ? out.weight * weight : out.weight) * share;
+  }
+  cuda::channel_elements(out.input, x, grad, numbers, l.channels, l.inner, 0);
+  return out;
+}
+
 void differentiable_batch_backward(const Context& c, double eps, bool training) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &statistics = c.saved(2), &g = c.gradient();
   const Shape dims = all_but_channel(x), shape = channel_shape(x);
@@ -261,8 +306,10 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   {
     NoRecording off;
     const Dtype type = normalization_type(input);
-    const Channels x(input, type);
-    if (input.is_meta()) {
+    if (cuda::takes(input)) {
+      result.statistics = batch_forward_there(contiguous(input), running_mean, running_var, prepared(weight, type),
+                                              prepared(bias, type), training, momentum, eps, result.values);
+    } else if (const Channels x(input, type); input.is_meta()) {
       result = {empty(input.shape(), input.dtype()), empty({channels, 2}, Dtype::float64)};
     } else {
       result.statistics = count == 0 ? zeros({channels, 2}, Dtype::float64)
@@ -279,6 +326,11 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
              if (recording_enabled() || c.gradient().is_meta()) return differentiable_batch_backward(c, eps, training);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
+             if (cuda::takes(x))
+               return set_affine(c,
+                                 batch_backward_there(prepared(c.gradient(), x.dtype()), contiguous(x),
+                                                      prepared(c.saved(1), type), c.saved(2), training),
+                                 x.dtype());
              const Channels values(x, type);
              Gradients g =
                  batch_backward(Channels(c.gradient(), type), values, prepared(c.saved(1), type), c.saved(2), training);

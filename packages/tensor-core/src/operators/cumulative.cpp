@@ -1,6 +1,7 @@
 // Running sums, products and extremes along a dimension, each with its derivative.
 #include <limits>
 
+#include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -86,6 +87,10 @@ Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
   const Lines l(t, dim, in);
   const int64_t size = item_size(in);
   const auto& k = kernels::table().scan[int(op)][int(compute_type(in))];
+  if (cuda::takes(l.input)) {
+    const auto running = op == kernels::Scan::Prod ? cuda::Scan::Prod : cuda::Scan::Sum;
+    return to(cuda::scan(running, l.input, l.outer, l.length, l.inner), type);
+  }
   Tensor out = empty(t.shape(), in);
   if (!out.is_meta() && l.inner == 1 && l.length <= kLongRow && l.outer >= kGroup) {
     scan_rows(k, op == kernels::Scan::Prod, l, out.bytes(), in);
@@ -167,11 +172,14 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
     const Dtype in = dtype_of(compute_type(t.dtype()));
     const Lines l(t, dim, in);
     const int64_t size = item_size(in);
-    Tensor wide = empty(t.shape(), in);
-    l.each([&](int64_t at, int64_t columns) {
-      kernels::table().logcumsumexp[int(compute_type(in)) - int(Compute::f32)](
-          wide.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
-    });
+    const bool there = cuda::takes(l.input);
+    const Tensor wide =
+        there ? cuda::scan(cuda::Scan::LogSumExp, l.input, l.outer, l.length, l.inner) : empty(t.shape(), in);
+    if (!there)
+      l.each([&](int64_t at, int64_t columns) {
+        kernels::table().logcumsumexp[int(compute_type(in)) - int(Compute::f32)](
+            wide.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
+      });
     out = to(wide, t.dtype());
   }
   if (recording(
@@ -207,11 +215,15 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
   {
     NoRecording off;
     const Lines l(t, dim, in);
-    Tensor values = empty(t.shape(), in);
-    l.each([&](int64_t at, int64_t columns) {
-      kernel(values.bytes() + at * item_size(in), out.indices.data<int64_t>() + at,
-             l.input.bytes() + at * item_size(in), l.length, l.inner, columns);
-    });
+    const auto running = largest ? cuda::Scan::Max : cuda::Scan::Min;
+    const bool there = cuda::takes(l.input);
+    const Tensor values =
+        there ? cuda::scan(running, l.input, l.outer, l.length, l.inner, out.indices) : empty(t.shape(), in);
+    if (!there)
+      l.each([&](int64_t at, int64_t columns) {
+        kernel(values.bytes() + at * item_size(in), out.indices.data<int64_t>() + at,
+               l.input.bytes() + at * item_size(in), l.length, l.inner, columns);
+      });
     out.values = to(values, t.dtype());
   }
   record_chosen(largest ? "Cummax" : "Cummin", out, t, dim, true);

@@ -1,6 +1,7 @@
 // Largest and smallest elements, where they are, whether any or all are not 0, and all the bits together.
 #include "flambeau/extremes.h"
 
+#include "cuda/operators.h"
 #include "operators/chosen.h"
 #include "operators/reduction.h"
 
@@ -48,6 +49,7 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
   require<NotImplementedError>(rows < int64_t(1) << 31 || inner == 1,
                                "positions along 2**31 or more elements of several columns are not supported");
   if (in.is_meta()) return empty({outer * inner}, Dtype::int64);
+  if (cuda::takes(in)) return cuda::extreme_places(largest, in, outer, length, inner);
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, Dtype::int64);
   if (blocks == 1) {

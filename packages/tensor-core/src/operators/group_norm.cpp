@@ -1,6 +1,7 @@
 // Group normalisation: of the channels of a group together.
 #include <cmath>
 
+#include "cuda/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/normalization.h"
 
@@ -92,6 +93,35 @@ Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tenso
   return out;
 }
 
+Tensor group_forward_there(const GroupGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                           double eps, Tensor& out) {
+  const Tensor statistics = empty({g.rows(), 2}, normalization_type(x));
+  out = empty(x.shape(), x.dtype());
+  cuda::channel_moments(statistics, Tensor(), x, 1, g.rows(), g.length(), eps);
+  cuda::channel_elements(out, x, Tensor(), {statistics, weight, bias, {}, {}}, g.layout.channels, g.layout.inner,
+                         g.members());
+  return statistics;
+}
+
+Gradients group_backward_there(const GroupGeometry& g, const Tensor& grad, const Tensor& x, const Tensor& weight,
+                               const Tensor& statistics) {
+  const Dtype type = statistics.dtype();
+  const Shape shape{g.layout.batch, g.layout.channels};
+  const Tensor grads = empty(shape, type), products = empty(shape, type);
+  cuda::channel_sums(grads, products, grad, x, statistics, g.members(), 1, grads.numel(), g.layout.inner);
+  const auto mean_of = [&](const Tensor& sums) {  // over a group
+    const Tensor each = reshape(weight.defined() ? sums * weight : sums, {g.rows(), g.members()});
+    return contiguous(sum(each, Shape{1}, false, std::nullopt) * Scalar(1.0 / double(g.length())));
+  };
+  Gradients out;
+  out.input = empty(x.shape(), x.dtype());
+  cuda::channel_elements(out.input, x, grad, {statistics, weight, {}, mean_of(grads), mean_of(products)},
+                         g.layout.channels, g.layout.inner, g.members());
+  out.bias = sum(grads, Shape{0}, false, std::nullopt);
+  out.weight = sum(products, Shape{0}, false, std::nullopt);
+  return out;
+}
+
 // With the operators of tensors, to be differentiated again.
 void differentiable_group_backward(const Context& c, const GroupGeometry& g, double eps) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &grad = c.gradient();
@@ -120,8 +150,9 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
   {
     NoRecording off;
     const Dtype type = normalization_type(input);
-    result.statistics =
-        group_forward(g, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, result.values);
+    const Tensor w = prepared(weight, type), b = prepared(bias, type);
+    result.statistics = cuda::takes(input) ? group_forward_there(g, contiguous(input), w, b, eps, result.values)
+                                           : group_forward(g, prepared(input, type), w, b, eps, result.values);
     result.values = to(result.values, input.dtype());
   }
   if (recording(input, weight, bias))
@@ -130,6 +161,11 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
              if (recording_enabled() || c.gradient().is_meta()) return differentiable_group_backward(c, g, eps);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
+             if (cuda::takes(x))
+               return set_affine(c,
+                                 group_backward_there(g, prepared(c.gradient(), x.dtype()), contiguous(x),
+                                                      prepared(c.saved(1), type), c.saved(2)),
+                                 x.dtype());
              set_affine(c,
                         group_backward(g, prepared(c.gradient(), type), prepared(x, type), prepared(c.saved(1), type),
                                        c.saved(2)),

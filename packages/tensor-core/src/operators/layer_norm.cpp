@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/operators.h"
 #include "flambeau/parallel.h"
 #include "operators/normalization.h"
 
@@ -49,6 +50,28 @@ Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tenso
     }
   });
   return statistics;
+}
+
+// On a GPU the kernels convert as they read and write, and keep statistics in the type they compute in.
+Tensor forward_there(const Rows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
+                     Tensor& out) {
+  const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
+  out = empty(x.shape(), x.dtype());
+  cuda::normalize_rows(out, statistics, x, prepared(weight, statistics.dtype()), prepared(bias, statistics.dtype()),
+                       r.centred, eps);
+  return statistics;
+}
+Gradients backward_there(const Rows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
+                         const Tensor& statistics, bool columns) {
+  const Tensor x = contiguous(input), grad = prepared(given, x.dtype());
+  Gradients out{empty(x.shape(), x.dtype()), {}, {}};
+  cuda::normalize_rows_backward(out.input, grad, x, prepared(weight, statistics.dtype()), statistics, r.centred);
+  if (columns) {
+    out.weight = empty({r.length}, statistics.dtype());
+    out.bias = empty({r.length}, statistics.dtype());
+    cuda::normalize_rows_weights(out.weight, out.bias, grad, x, statistics);
+  }
+  return out;
 }
 
 // The columns are summed in a fixed number of parts, so that the order of additions does not depend on the threads.
@@ -129,7 +152,9 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   {
     NoRecording off;
     const Dtype type = normalization_type(input);
-    statistics = forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
+    statistics = cuda::takes(input)
+                     ? forward_there(rows, input, weight, bias, eps, out)
+                     : forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
     out = to(out, input.dtype());
   }
   if (recording(input, weight, bias))
@@ -138,8 +163,10 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
              if (recording_enabled() || c.gradient().is_meta()) return differentiable_backward(c, rows, dims, eps);
              const Tensor &x = c.saved(0), &w = c.saved(1);
              const Dtype type = normalization_type(x);
-             const Gradients g = backward(rows, prepared(c.gradient(), type), prepared(x, type), prepared(w, type),
-                                          c.saved(2), c.needs(1) || c.needs(2));
+             const bool columns = c.needs(1) || c.needs(2);
+             const Gradients g = cuda::takes(x) ? backward_there(rows, c.gradient(), x, w, c.saved(2), columns)
+                                                : backward(rows, prepared(c.gradient(), type), prepared(x, type),
+                                                           prepared(w, type), c.saved(2), columns);
              if (c.needs(0)) c.set(0, to(g.input, x.dtype()));
              if (c.needs(1)) c.set(1, to(reshape(g.weight, shape), w.dtype()));
              if (c.needs(2)) c.set(2, to(reshape(g.bias, shape), w.defined() ? w.dtype() : x.dtype()));

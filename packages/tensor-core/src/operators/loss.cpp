@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cuda/operators.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
@@ -30,7 +31,7 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
     require(false, name, ": the input of shape ", input.shape(), " needs a target of shape ", expected, ", got ",
             target.shape());
   }
-  if (target.is_meta()) return;
+  if (target.is_meta() || cuda::takes(target)) return;  // a kernel looks as it reads them
   const Tensor t = contiguous(to(target, Dtype::int64));
   const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
   const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };
@@ -57,6 +58,7 @@ Tensor loss_on_meta(const Tensor& logarithms, const Tensor& target, Reduction re
 struct Labelled {
   int64_t batch, classes, inner;
   Tensor labels, weights;  // int64, and in the scores' type: 0 where a label is ignored
+  Tensor of_class;         // on a GPU, where a kernel makes the weights of these
 
   Labelled(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type)
       : labels(contiguous(to(target, Dtype::int64))) {
@@ -65,6 +67,10 @@ struct Labelled {
     inner = batch ? labels.numel() / batch : 0;
     const Tensor each = weight.defined() ? contiguous(to(detach(weight), type)) : weight;
     weights = empty(labels.shape(), type);
+    if (cuda::takes(labels)) {
+      of_class = each;
+      return;
+    }
     dispatch_real(type, [&](auto tag) {
       using T = typename decltype(tag)::type;
       const int64_t* all = labels.data<int64_t>();
@@ -75,6 +81,7 @@ struct Labelled {
         for (int64_t i = 0; i < labels.numel(); ++i) out[i] = all[i] == ignore_index ? T(0) : T(1);
     });
   }
+  cuda::ClassScores there(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
   // f(i, the place of label i among the scores) for the labels of the samples [begin, end); the place is that of class
   // 0 where the label is ignored.
   template <class F>
@@ -98,6 +105,8 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
 // (softmax - one-hot) * factor, the factor one for each label.
 Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
                               const Tensor& factors) {
+  if (cuda::takes(scores))
+    return cuda::picked_gradient(l.there(ignore_index), scores.shape(), factors, scores, logarithms);
   Tensor out = empty(scores.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -115,6 +124,13 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
   return out;
 }
 
+// The mean on a GPU, where nothing waits for the sum of the weights; `scale` becomes its inverse, 0 where that is 0.
+Tensor mean_there(const Tensor& losses, const Tensor& weights, Tensor& scale) {
+  const Tensor total = sum(weights, {}, false, std::nullopt);
+  scale = where(eq(total, 0), Scalar(0.0), reciprocal(total));
+  return sum(losses, {}, false, std::nullopt) / total;
+}
+
 // All but smoothing in one operator, over the logarithms of the sums of exponentials: the softmax is never written.
 Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
@@ -122,9 +138,15 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
     return loss_on_meta(log_softmax(input, input.dim() == 1 ? 0 : 1, std::nullopt), target, reduction);
   const Dtype type = input.dtype();
   const auto l = std::make_shared<const Labelled>(input, target, weight, ignore_index, type);
-  Tensor scores, logarithms, losses, out;
+  Tensor scores, logarithms, losses, out, scale_there;
   double scale = 1;
-  {
+  if (cuda::takes(input)) {
+    NoRecording off;
+    scores = contiguous(input);
+    logarithms = view(cuda::logsumexp(scores, l->batch, l->classes, l->inner), l->labels.shape());
+    losses = cuda::picked(l->there(ignore_index), scores, logarithms, l->of_class, l->weights);
+    out = reduction == Reduction::Mean ? mean_there(losses, l->weights, scale_there) : reduced(losses, reduction);
+  } else {
     NoRecording off;
     scores = contiguous(input);
     logarithms = empty(l->labels.shape(), type);
@@ -152,17 +174,33 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
     if (std::isinf(scale)) scale = 0;  // no label counts: the mean is NaN, its gradient 0
   }
   if (recording(input))
-    record("CrossEntropy", out, {&input}, {&input, &logarithms}, [l, ignore_index, scale](const Context& c) {
-      const Tensor &x = c.saved(0), &g = c.gradient();
-      if (recording_enabled()) {
-        const int64_t dim = x.dim() == 1 ? 0 : 1;
-        const Tensor factors = unsqueeze(l->weights * g * Scalar(scale), dim);
-        return c.set(0, (softmax(x, dim, std::nullopt) - one_hot_of(x, l->labels, ignore_index)) * factors);
-      }
-      const Tensor factors = contiguous(l->weights * g * Scalar(scale));
-      c.set(0, cross_entropy_gradient(*l, ignore_index, contiguous(x), c.saved(1), factors));
-    });
+    record("CrossEntropy", out, {&input}, {&input, &logarithms},
+           [l, ignore_index, scale, scale_there](const Context& c) {
+             const Tensor &x = c.saved(0), g = scale_there.defined() ? c.gradient() * scale_there : c.gradient();
+             if (recording_enabled()) {
+               const int64_t dim = x.dim() == 1 ? 0 : 1;
+               const Tensor factors = unsqueeze(l->weights * g * Scalar(scale), dim);
+               return c.set(0, (softmax(x, dim, std::nullopt) - one_hot_of(x, l->labels, ignore_index)) * factors);
+             }
+             const Tensor factors = contiguous(l->weights * g * Scalar(scale));
+             c.set(0, cross_entropy_gradient(*l, ignore_index, contiguous(x), c.saved(1), factors));
+           });
   return out;
+}
+
+// Of the labels, times their weights.
+Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_index) {
+  if (cuda::takes(scores)) return cuda::picked(l.there(ignore_index), scores, Tensor(), l.of_class, l.weights);
+  const Tensor losses = empty(l.labels.shape(), scores.dtype());
+  dispatch_real(scores.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto *from = scores.data<T>(), *weights = l.weights.data<T>();
+    const int64_t* labels = l.labels.data<int64_t>();
+    l.each(0, l.batch, ignore_index, [=, to = losses.data<T>()](int64_t i, int64_t place) {
+      to[i] = labels[i] == ignore_index ? T(0) : -from[place] * weights[i];
+    });
+  });
+  return losses;
 }
 
 // With a gradient for the weights of the classes, too.
@@ -193,20 +231,16 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   Tensor losses;
   {
     NoRecording off;
-    const Tensor scores = contiguous(to(input, l->weights.dtype()));
-    losses = empty(l->labels.shape(), scores.dtype());
-    dispatch_real(scores.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      const auto *from = scores.data<T>(), *weights = l->weights.data<T>();
-      const int64_t* labels = l->labels.data<int64_t>();
-      l->each(0, l->batch, ignore_index, [=, to = losses.data<T>()](int64_t i, int64_t place) {
-        to[i] = labels[i] == ignore_index ? T(0) : -from[place] * weights[i];
-      });
-    });
+    losses = negative_scores(*l, contiguous(to(input, l->weights.dtype())), ignore_index);
   }
   if (recording(input))
     record("NllLoss", losses, {&input}, {},
            [l, ignore_index, dim, shape = input.shape(), type = input.dtype()](const Context& c) {
+             if (cuda::takes(l->labels) && !recording_enabled()) {
+               const Tensor factors = contiguous(c.gradient() * l->weights);
+               return c.set(
+                   0, to(cuda::picked_gradient(l->there(ignore_index), shape, factors, Tensor(), Tensor()), type));
+             }
              const Tensor safe = where(ne(l->labels, Scalar(ignore_index)), l->labels, Scalar(0));
              const Tensor share = unsqueeze(-(c.gradient() * l->weights), dim);
              c.set(0, to(scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace),
@@ -215,6 +249,10 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   if (reduction == Reduction::None) return to(losses, input.dtype());
   const Tensor total = sum(losses, {}, false, std::nullopt);
   if (reduction == Reduction::Sum) return to(total, input.dtype());
+  if (cuda::takes(input)) {
+    const Tensor weights = sum(l->weights, {}, false, std::nullopt), none = eq(weights, 0);
+    return to(where(none, Scalar(NAN), total / where(none, Scalar(1.0), weights)), input.dtype());
+  }
   const double weight_sum = total_of(l->weights);
   if (weight_sum == 0)
     return to(total * Scalar(0.0) + Scalar(NAN), input.dtype());  // as PyTorch's, with a gradient of 0

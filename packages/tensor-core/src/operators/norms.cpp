@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/operators.h"
 #include "operators/reduction.h"
 
 namespace flambeau {
@@ -69,12 +70,17 @@ Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
 
 Tensor logsumexp_value(const Tensor& x, const Shape& dim, bool keepdim) {
   NoRecording off;
-  const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
   const uint64_t mask = dim_mask(x, dim);
   const int64_t length = reduced_count(x, dim);
-  if (x.numel() == 0) return to(log(sum(exp(wide), dim, keepdim, {})), x.dtype());
-  bool rows = is_floating(wide.dtype());
+  bool rows = is_floating(x.dtype()) && x.numel() > 0;
   for (int i = 1; i < x.dim(); ++i) rows &= !(mask >> (i - 1) & 1) || (mask >> i & 1);
+  if (rows && cuda::takes(x)) {
+    const Tensor out = cuda::logsumexp(contiguous(x), x.numel() / length, length, 1);
+    resize(out, reduced_shape(x, dim, keepdim));
+    return out;
+  }
+  const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
+  if (x.numel() == 0) return to(log(sum(exp(wide), dim, keepdim, {})), x.dtype());
   if (rows) return to(logsumexp_rows(contiguous(wide), length, reduced_shape(x, dim, keepdim)), x.dtype());
   const Tensor largest = amax(is_complex(wide.dtype()) ? real(wide) : wide, dim, true);
   const Tensor centre = where(isfinite(largest), largest, Scalar(0.0));

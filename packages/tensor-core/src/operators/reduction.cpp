@@ -3,6 +3,8 @@
 
 #include <numeric>
 
+#include "cuda/operators.h"
+
 namespace flambeau {
 
 uint64_t dim_mask(const Tensor& t, const OptionalDims& dims) {
@@ -94,6 +96,10 @@ Tensor placed(const Tensor& flat, const Layout& l, const Tensor& t, uint64_t mas
 
 void divide_in_place(const Tensor& t, double divisor) {
   if (t.is_meta()) return;
+  if (cuda::takes(t)) {
+    const Operand both[] = {t, Scalar(divisor)};
+    return cuda::pointwise(PointwiseOp::div, cuda::kValue, t, t.dtype(), both, 2, t.dtype());
+  }
   const int64_t n = t.numel() * (is_complex(t.dtype()) ? 2 : 1);
   const auto divide = [=](auto* values) {
     for (int64_t i = 0; i < n; ++i) values[i] /= divisor;
@@ -137,6 +143,7 @@ const kernels::ReduceEntry& entry_of(Reduce op, Dtype dtype) {
 Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& entry = entry_of(op, in.dtype());
   if (in.is_meta()) return empty({outer * inner}, entry.result);
+  if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
   const int64_t rows = block_length(outer, length, inner), blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, entry.result);
   const int64_t in_size = item_size(in.dtype()), out_size = item_size(entry.result);

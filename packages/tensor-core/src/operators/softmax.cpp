@@ -1,4 +1,5 @@
 // Softmax and its logarithm along a dimension.
+#include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -50,9 +51,12 @@ bool has_columns(const Tensor& t, int64_t dim) {
   return t.numel() > 0 && inner >= 16;
 }
 
-Tensor forward(const kernels::RowKernel (&rows_kernel)[2], const kernels::ScanKernel (&columns_kernel)[2],
-               const Tensor& t, int64_t dim) {
+Tensor forward(bool logarithm, const Tensor& t, int64_t dim) {
   NoRecording off;
+  if (cuda::takes(t)) return cuda::softmax(logarithm, t, dim);
+  const auto& table = kernels::table();
+  const auto& rows_kernel = logarithm ? table.log_softmax : table.softmax;
+  const auto& columns_kernel = logarithm ? table.log_softmax_columns : table.softmax_columns;
   const Dtype in = working_type(t);
   if (has_columns(t, dim)) return to(down_columns(columns_kernel[in == Dtype::float64], t, dim, in), t.dtype());
   const Tensor rows = last(t, dim, in);
@@ -63,7 +67,9 @@ Tensor forward(const kernels::RowKernel (&rows_kernel)[2], const kernels::ScanKe
             t.dtype());
 }
 
-Tensor backward(const kernels::RowBackwardKernel (&kernel)[2], const Tensor& grad, const Tensor& result, int64_t dim) {
+Tensor backward(bool logarithm, const Tensor& grad, const Tensor& result, int64_t dim) {
+  if (cuda::takes(result)) return cuda::softmax_backward(logarithm, grad, result, dim);
+  const auto& kernel = logarithm ? kernels::table().log_softmax_backward : kernels::table().softmax_backward;
   const Dtype in = working_type(result);
   const Tensor g = last(grad, dim, in), r = last(result, dim, in);
   return to(along_last(result, dim, in,
@@ -85,11 +91,11 @@ Tensor prepared(const Tensor& t, std::optional<Dtype> dtype, const char* name) {
 Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   const Tensor x = prepared(t, dtype, "softmax");
   dim = x.wrap_dim(dim);
-  Tensor out = forward(kernels::table().softmax, kernels::table().softmax_columns, x, dim);
+  Tensor out = forward(false, x, dim);
   if (recording(x))
     record("Softmax", out, {&x}, {&out}, [dim](const Context& c) {
       const Tensor &g = c.gradient(), &y = c.saved(0);
-      if (!recording_enabled()) return c.set(0, backward(kernels::table().softmax_backward, g, y, dim));
+      if (!recording_enabled()) return c.set(0, backward(false, g, y, dim));
       c.set(0, (g - sum(g * y, Shape{dim}, true, std::nullopt)) * y);
     });
   return out;
@@ -98,11 +104,11 @@ Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   const Tensor x = prepared(t, dtype, "log_softmax");
   dim = x.wrap_dim(dim);
-  Tensor out = forward(kernels::table().log_softmax, kernels::table().log_softmax_columns, x, dim);
+  Tensor out = forward(true, x, dim);
   if (recording(x))
     record("LogSoftmax", out, {&x}, {&out}, [dim](const Context& c) {
       const Tensor &g = c.gradient(), &y = c.saved(0);
-      if (!recording_enabled()) return c.set(0, backward(kernels::table().log_softmax_backward, g, y, dim));
+      if (!recording_enabled()) return c.set(0, backward(true, g, y, dim));
       c.set(0, g - exp(y) * sum(g, Shape{dim}, true, std::nullopt));
     });
   return out;

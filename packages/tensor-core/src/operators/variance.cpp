@@ -1,6 +1,7 @@
 // Variances and standard deviations, each with its derivative.
 #include <cmath>
 
+#include "cuda/operators.h"
 #include "operators/reduction.h"
 
 namespace flambeau {
@@ -37,6 +38,11 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   const auto room = [&](int64_t n) { return Moments{empty({n}, type), empty({n}, type)}; };
   if (in.is_meta()) return room(outer * inner);
+  if (cuda::takes(in)) {
+    const Moments out = room(outer * inner);
+    cuda::moments(out.mean, out.squares, in, outer, length, inner);
+    return out;
+  }
   const Moments parts = room(outer * blocks * inner);
   const auto run = [&](int64_t to, int64_t from, int64_t count, int64_t columns) {
     kernel(parts.mean.bytes() + to * size, parts.squares.bytes() + to * size, in.bytes() + from * in_size, count, inner,
@@ -118,6 +124,10 @@ Tensor deviation_gradient(const Tensor& g, const Tensor& result, const Tensor& x
 
 void take_roots(const Tensor& t) {
   if (t.is_meta()) return;
+  if (cuda::takes(t)) {
+    const Operand same(t);
+    return cuda::pointwise(PointwiseOp::sqrt, cuda::kValue, t, t.dtype(), &same, 1, t.dtype());
+  }
   const auto root = [&](auto* values) {
     for (int64_t i = 0; i < t.numel(); ++i) values[i] = std::sqrt(values[i]);
   };

@@ -1,6 +1,8 @@
 // Products with vectors.
 #include "cuda/operators.h"
 #include "flambeau/products.h"
+
+#include "cuda/operators.h"
 #include "operators/products.h"
 
 namespace flambeau {
@@ -12,16 +14,14 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   require(a.dtype() == b.dtype(), "dot : expected both vectors to have same dtype, but found ", a.dtype(), " and ",
           b.dtype());
   const Dtype type = product_type(a.dtype());
-  Tensor out;
-  if (cuda::takes(a)) {
+  Tensor out = empty({}, type);
+  {
     NoRecording off;
-    out = empty({}, a.dtype());
-    cuda::multiply(flambeau::view(out, {1, 1}), unsqueeze(a, 0), unsqueeze(b, 1));
-  } else {
-    out = empty({}, type);
-    NoRecording off;
-    const Tensor x = to(a, type), y = to(b, type);
-    if (!out.is_meta())
+    const Dtype in = cuda::takes(a) && is_floating(a.dtype()) ? a.dtype() : type;  // a kernel widens as it reads
+    const Tensor x = to(a, in), y = to(b, in);
+    if (cuda::takes(a))
+      cuda::dot(out, contiguous(x), contiguous(y));
+    else if (!out.is_meta())
       gemm(1, 1, a.numel(), 1, {x.bytes(), 0, x.strides()[0]}, {y.bytes(), y.strides()[0], 0}, 0, out.bytes(), 1, type);
     out = to(out, a.dtype());
   }

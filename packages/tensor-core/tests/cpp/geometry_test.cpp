@@ -8,6 +8,7 @@
 #include "cuda/allocator.h"
 #include "cuda/geometry.cpp"
 #include "cuda/launch.h"
+#include "cuda/plans.cpp"
 #include "flambeau/operators.h"
 
 using namespace flambeau;
@@ -137,10 +138,49 @@ void segments() {
   CHECK(divide_up(INT64_MAX, 2) == INT64_MAX / 2 + 1);
 }
 
+// Every place of a line is some block's, and every line some threads'.
+template <class Plan>
+void check_parts(const Plan& plan, const Step& s) {
+  CHECK(plan.part >= 1 && plan.parts >= 1 && plan.parts == plan.grid.y);
+  CHECK(plan.part * plan.parts >= s.length && (plan.parts == 1 || plan.part * (plan.parts - 1) < s.length));
+  CHECK(plan.grid.x >= 1 && plan.grid.x < 1u << 31 && plan.grid.y < 65536);
+}
+void check_reduction(const ReducePlan& plan, const Step& s, int64_t item_size) {
+  const int64_t teams = kReduceThreads / (plan.lanes * plan.slots);
+  check_parts(plan, s);
+  CHECK(plan.lanes * plan.slots * teams == kReduceThreads);
+  if (s.inner == 1) {
+    CHECK(plan.kernel == ReducePlan::kLongRows ? plan.grid.x == s.outer : plan.grid.x * teams >= s.outer);
+    return;
+  }
+  const int64_t count = plan.kernel == ReducePlan::kWideColumns ? std::min<int64_t>(4, 16 / item_size) : 1;
+  CHECK(s.inner % count == 0);
+  const int64_t tiles = divide_up(s.inner / count, plan.lanes);
+  CHECK(plan.grid.x == tiles * divide_up(s.outer, teams));
+}
+void plans() {
+  const int64_t sizes[] = {1, 2, 3, 31, 33, 127, 1000, 4096, 65537, 1 << 20, (1 << 24) + 1};
+  for (const int64_t outer : sizes)
+    for (const int64_t length : {int64_t(0), int64_t(1), int64_t(17), int64_t(513), int64_t(100003), int64_t(1) << 33})
+      for (const int64_t inner : sizes) {
+        if (double(outer) * double(length + 1) * double(inner) > 1e12) continue;
+        const Step s{outer, length, inner};
+        for (const int64_t size : {1, 2, 4, 8, 16}) {
+          check_reduction(plan_of(s, size), s, size);
+          check_reduction(plan_of_lines(s, size), s, size);
+          CHECK(plan_of_lines(s, size).parts == 1);
+          if (length == 0) continue;
+          check_parts(scan_plan_of(s, size, false), s);
+          CHECK(scan_plan_of(s, size, true).parts == 1);
+        }
+      }
+}
+
 }  // namespace
 
 int main() {
   dividers();
+  plans();
   layouts();
   many_dimensions();
   many_elements();

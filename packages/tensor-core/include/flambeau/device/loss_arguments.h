@@ -1,0 +1,20 @@
+// What the losses' kernels are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+#include "flambeau/device/report.h"
+
+namespace flambeau::cuda {
+
+inline constexpr int kLossElements = 2048;  // a block's
+
+struct LossArguments {
+  int64_t batch, classes, inner, ignored;
+  const int64_t* labels;
+  const char *scores, *logarithms, *weight, *factors;  // weight: of the classes, or null
+  char *out, *weights;
+  Reporter reporter;
+};
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,53 @@
+// Losses of class scores (batch, classes, inner) and a label for each of (batch, inner). A unit says
+// FLAMBEAU_LOSSES(T), which makes the kernels
+//
+//   pick                the score of the label, as a loss, and its weight
+//   nll_gradient        of the negative scores that were picked
+//   softmax_gradient    of the logarithms of the sums of exponentials less what was picked
+#pragma once
+
+#include "flambeau/device/kernel.h"
+#include "flambeau/device/loss_arguments.h"
+#include "flambeau/element.h"
+#include "kernels/math.h"
+
+namespace flambeau::cuda {
+
+template <class T>
+struct Losses {
+  static T* pointer(char* p) { return reinterpret_cast<T*>(p); }
+  static const T* pointer(const char* p) { return reinterpret_cast<const T*>(p); }
+
+  static void pick(const LossArguments& a) {
+    const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= a.batch * a.inner) return;
+    const bool ignored = a.labels[i] == a.ignored;
+    const int64_t label = ignored ? 0 : checked_index(a.reporter, a.labels[i], a.classes, false);
+    const T score = pointer(a.scores)[(i / a.inner * a.classes + label) * a.inner + i % a.inner];
+    const T weight = ignored ? T(0) : a.weight ? pointer(a.weight)[label] : T(1);
+    pointer(a.weights)[i] = weight;
+    pointer(a.out)[i] = ignored ? T(0) : weight * ((a.logarithms ? pointer(a.logarithms)[i] : T(0)) - score);
+  }
+
+  // A block for kLossElements scores of a sample.
+  template <bool softmax>
+  static void gradient(const LossArguments& a) {
+    const int64_t step = a.classes * a.inner, blocks = (step + kLossElements - 1) / kLossElements;
+    const int64_t sample = blockIdx.x / blocks, first = blockIdx.x % blocks * kLossElements;
+    for (int64_t e = first + threadIdx.x; e < step && e < first + kLossElements; e += blockDim.x) {
+      const int64_t label_class = a.inner == 1 ? e : e / a.inner, i = sample * a.inner + (e - label_class * a.inner);
+      const T factor = pointer(a.factors)[i], mine = a.labels[i] == label_class ? factor : T(0);
+      T term = T(0);
+      if constexpr (softmax)
+        term = kernels::FLAMBEAU_ISA::exp(pointer(a.scores)[sample * step + e] - pointer(a.logarithms)[i]) * factor;
+      pointer(a.out)[sample * step + e] = a.labels[i] == a.ignored ? T(0) : term - mine;
+    }
+  }
+};
+
+}  // namespace flambeau::cuda
+
+#define FLAMBEAU_LOSSES(T)                                                                                        \
+  FLAMBEAU_KERNEL(pick, flambeau::cuda::LossArguments) { flambeau::cuda::Losses<T>::pick(a); }                    \
+  FLAMBEAU_KERNEL(nll_gradient, flambeau::cuda::LossArguments) { flambeau::cuda::Losses<T>::gradient<false>(a); } \
+  FLAMBEAU_KERNEL(softmax_gradient, flambeau::cuda::LossArguments) { flambeau::cuda::Losses<T>::gradient<true>(a); }

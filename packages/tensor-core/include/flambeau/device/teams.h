@@ -1,0 +1,89 @@
+// Threads that make one result together: some lanes of a warp, or a block. What they join is joined in a fixed tree.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace flambeau::cuda {
+
+inline constexpr int kTeam = 256;  // threads of a block of teams
+
+// exchange(word) for what a value consists of: what lanes hand to each other are numbers of four or eight bytes.
+template <class T, class Exchange>
+inline T exchanged(T value, Exchange exchange) {
+  if constexpr (std::is_arithmetic_v<T> && sizeof(T) >= 4)
+    return exchange(value);
+  else if constexpr (std::is_arithmetic_v<T>)
+    return T(exchange(int(value)));
+  else {
+    static_assert(sizeof(T) % 4 == 0);
+    uint32_t words[sizeof(T) / 4];
+    std::memcpy(words, &value, sizeof value);
+#pragma unroll
+    for (uint32_t& word : words) word = exchange(word);
+    std::memcpy(&value, words, sizeof value);
+    return value;
+  }
+}
+// The value of the lane whose number differs by those bits, of the one `steps` lower (where there is none, one's own),
+// of that number. All the warp's lanes take part.
+template <class T>
+inline T of_lane(T value, int bits) {
+  return exchanged(value, [=](auto word) { return __shfl_xor_sync(~0u, word, bits); });
+}
+template <class T>
+inline T of_lower_lane(T value, int steps) {
+  return exchanged(value, [=](auto word) { return __shfl_up_sync(~0u, word, unsigned(steps)); });
+}
+template <class T>
+inline T of_lane_number(T value, int lane) {
+  return exchanged(value, [=](auto word) { return __shfl_sync(~0u, word, lane); });
+}
+
+// Of the `lanes` threads beside this one, a power of two up to 32.
+template <class Op, class State>
+inline State join_lanes(State state, int lanes) {
+  for (int bits = 1; bits < lanes; bits *= 2) state = Op::join(state, of_lane(state, bits));
+  return state;
+}
+
+// Of all threads of a block, which has a multiple of 32; every thread gets the same.
+template <class Op, int threads, class State>
+inline State join_block(State state) {
+  __shared__ State parts[threads / 32];
+  state = join_lanes<Op>(state, 32);
+  __syncthreads();  // whoever read what was there before is done
+  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = state;
+  __syncthreads();
+  state = parts[0];
+  for (int warp = 1; warp < threads / 32; ++warp) state = Op::join(state, parts[warp]);
+  return state;
+}
+
+// 16 bytes of elements, read or written at once where their address allows it.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kWidth = 16 / int(sizeof(T));
+  T values[kWidth];
+};
+inline bool is_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+template <class T>
+inline Pack<T> load(const T* from, bool aligned) {
+  if (aligned) return *reinterpret_cast<const Pack<T>*>(from);
+  Pack<T> pack;
+#pragma unroll
+  for (int j = 0; j < Pack<T>::kWidth; ++j) pack.values[j] = from[j];
+  return pack;
+}
+template <class T>
+inline void store(T* to, const Pack<T>& pack, bool aligned) {
+  if (aligned) {
+    *reinterpret_cast<Pack<T>*>(to) = pack;
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < Pack<T>::kWidth; ++j) to[j] = pack.values[j];
+}
+
+}  // namespace flambeau::cuda

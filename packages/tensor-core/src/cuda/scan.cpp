@@ -1,0 +1,50 @@
+// Running sums, products, extremes and log-sum-exps on a GPU.
+#include "cuda/launch.h"
+#include "cuda/operators.h"
+#include "cuda/plans.h"
+#include "cuda/units.h"
+#include "flambeau/device/scan_arguments.h"
+#include "flambeau/operators.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+Unit& unit_of(Scan op, Dtype in) {
+  static constexpr const char* names[] = {"Sum", "Prod", "Max", "Min", "LogSumExp"};
+  static auto* units = new Units;
+  return units->find(uint64_t(op) * 64 + uint64_t(in), [&] {
+    const std::string name = (op == Scan::LogSumExp && is_complex(in) ? "Complex" : "") + std::string(names[int(op)]);
+    return std::make_unique<Unit>(
+        name, "#include \"flambeau/device/scan.h\"\nFLAMBEAU_SCAN(" + name + "<" + type_name(in) + ">)\n",
+        std::initializer_list<const char*>{"short_rows", "rows", "columns"});
+  });
+}
+
+}  // namespace
+
+Tensor scan(Scan op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, const Tensor& indices) {
+  const Tensor out = empty(in.shape(), in.dtype());
+  if (out.numel() == 0) return out;
+  const int device = in.device().index;
+  const ScanPlan plan =
+      scan_plan_of({outer, length, inner}, item_size(in.dtype()), op == Scan::LogSumExp && is_complex(in.dtype()));
+  ScanArguments a{};
+  a.in = in.device_bytes(), a.out[0] = out.device_bytes();
+  a.out[1] = indices.defined() ? indices.device_bytes() : nullptr;
+  a.outer = outer, a.length = length, a.inner = inner, a.part = plan.part, a.parts = int(plan.parts);
+  Unit& unit = unit_of(op, in.dtype());
+  Tensor totals;
+  if (plan.parts > 1) {
+    constexpr int64_t kLargestState = 16;  // a double and a place, two doubles
+    totals = empty({outer * plan.parts * inner * kLargestState}, Dtype::uint8);
+    a.totals = totals.device_bytes();
+    a.totalling = 1;
+    launch(device, unit, plan.kernel, plan.grid, kScanThreads, a);
+    a.totalling = 0;
+  }
+  launch(device, unit, plan.kernel, plan.grid, kScanThreads, a);
+  return out;
+}
+
+}  // namespace flambeau::cuda

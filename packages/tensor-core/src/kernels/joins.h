@@ -1,0 +1,89 @@
+// How reductions join two values, and what leaves a value as it is. For the kernels of every device.
+#pragma once
+
+#include <limits>
+#include <type_traits>
+
+#include "kernels/math.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+struct Add {
+  static constexpr bool kPairs = true;  // joined in pairs first, the compiler still makes vectors of it
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return a + b;
+  }
+  template <class T>
+  static T identity() {
+    return T(0);
+  }
+};
+struct Multiply {
+  static constexpr bool kPairs = true;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return a * b;
+  }
+  template <class T>
+  static T identity() {
+    return T(1);
+  }
+};
+struct Larger {
+  static constexpr bool kPairs = false;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return maximum(a, b);
+  }
+  template <class T>
+  static T identity() {
+    return is_real<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::min();
+  }
+};
+struct Smaller {
+  static constexpr bool kPairs = false;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return minimum(a, b);
+  }
+  template <class T>
+  static T identity() {
+    return is_real<T> ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::max();
+  }
+};
+struct Or {
+  static constexpr bool kPairs = true;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return T(a | b);
+  }
+  template <class T>
+  static T identity() {
+    return T(0);
+  }
+};
+struct Xor {
+  static constexpr bool kPairs = true;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return a ^ b;
+  }
+  template <class T>
+  static T identity() {
+    return T(0);
+  }
+};
+struct And {
+  static constexpr bool kPairs = true;
+  template <class T>
+  static FLAMBEAU_INLINE T join(T a, T b) {
+    return T(a & b);
+  }
+  template <class T>
+  static T identity() {
+    return T(1);
+  }
+};
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -1,0 +1,51 @@
+"""Normalisations on the GPU give what they give on the CPU."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+DTYPES = [fb.float32, fb.float64, fb.float16]
+
+
+def there(values):
+    return [v.cuda() if isinstance(v, fb.Tensor) else v for v in values]
+
+
+def check(function, *arguments, **more):
+    assert_close(function(*there(arguments), **more).cpu(), function(*arguments, **more), equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (3, 300), (2, 3, 1025), (2, 4096), (4, 1), (0, 4)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows(shape, dtype, host_calls):
+    x, weight, bias = (fb.randn(s).to(dtype) for s in (shape, shape[-1:], shape[-1:]))
+    for w, b in ((None, None), (weight, None), (weight, bias)):
+        check(fb.layer_norm, x + 3, shape[-1:], w, b)
+        check(fb.rms_norm, x, shape[-1:], w)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (3, 6, 5), (2, 6, 8, 8), (1, 12, 2000), (5, 6, 3, 1), (0, 6, 2)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_channels(shape, dtype, host_calls):
+    x, weight, bias = (fb.randn(s).to(dtype) for s in (shape, shape[1:2], shape[1:2]))
+    for w, b in ((None, None), (weight, bias)):
+        check(fb.group_norm, x + 2, 3, w, b)
+        check(fb.group_norm, x, shape[1], w, b)
+    mean, var = fb.randn(shape[1]), fb.rand(shape[1]) + 0.5
+    check(fb.batch_norm, x, mean, var, weight, bias, training=False)
+    check(fb.batch_norm, x, None, None, None, bias, training=True)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+def test_running_statistics(dtype, host_calls):
+    x = fb.randn(4, 6, 50, dtype=dtype) * 2 + 1
+    here, found = ((fb.zeros(6, dtype=dtype), fb.ones(6, dtype=dtype)) for _ in range(2))
+    found = there(found)
+    fb.batch_norm(x, *here, training=True, momentum=0.3)
+    fb.batch_norm(x.cuda(), *found, training=True, momentum=0.3)
+    for a, b in zip(found, here, strict=True):
+        assert_close(a.cpu(), b)
+    assert not host_calls()
