@@ -60,11 +60,13 @@ def test_normalized_rows(shape, dtype, host_calls):
 @pytest.mark.parametrize("shape", [(7, 6), (3, 6, 5), (2, 6, 8, 8), (2, 6, 3000)])
 def test_normalized_channels(shape, dtype, host_calls):
     operands = [values(*s, dtype=dtype) for s in (shape, (6,), (6,))]
-    check(lambda x, w, b: F.group_norm(x, 3, w, b), *operands)
-    check(lambda x: F.group_norm(x, 2), operands[0])
-    check(lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), *operands)
+    # A channel's gradients are sums of so many numbers about 1 of either sign, in another order on each device.
+    rounding = {"rtol": 1e-5, "atol": fb.finfo(dtype).eps * max(100, operands[0].numel() / 6)}
+    check(lambda x, w, b: F.group_norm(x, 3, w, b), *operands, **rounding)
+    check(lambda x: F.group_norm(x, 2), operands[0], **rounding)
+    check(lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), *operands, **rounding)
     mean, var = values(6, dtype=dtype), fb.rand(6, dtype=dtype) + 0.5
-    check(lambda x, w, b: F.batch_norm(x, mean.to(x.device), var.to(x.device), w, b), *operands)
+    check(lambda x, w, b: F.batch_norm(x, mean.to(x.device), var.to(x.device), w, b), *operands, **rounding)
     assert not host_calls()
 
 

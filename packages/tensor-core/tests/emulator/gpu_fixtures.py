@@ -29,6 +29,7 @@ def gpu() -> None:
 
     if not flambeau.cuda.is_available():
         pytest.skip("needs a GPU, or --emulated-gpu")
+    flambeau.manual_seed(0)
 
 
 @pytest.fixture
