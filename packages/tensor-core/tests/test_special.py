@@ -106,6 +106,33 @@ def test_parameters():
     assert special.softmax(fb.tensor(x), 0).sum().item() == pytest.approx(1)
 
 
+def test_degrees_that_differ_from_element_to_element():
+    degree = np.resize([0.0, 3, -2, 7.9, 70, 1, -0.5, 300, 2, nan, 12], 37)
+    x = np.resize(np.linspace(-1, 1, 13), 37)
+    together = special.chebyshev_polynomial_u(fb.tensor(x), fb.tensor(degree)).numpy()
+    alone = [special.chebyshev_polynomial_u(fb.tensor(a), fb.tensor(n)).item() for a, n in zip(x, degree, strict=True)]
+    np.testing.assert_array_equal(together, alone)
+    whole = np.isfinite(degree) & (degree >= 0)
+    np.testing.assert_allclose(together[whole], scipy.eval_chebyu(np.trunc(degree[whole]), x[whole]), atol=1e-9)
+    assert np.isnan(together[np.isnan(degree)]).all()
+
+
+def test_incomplete_gamma_functions_far_out():
+    x = fb.tensor([2e3, 1e100, 1e149, 1e200, 1.7e308], dtype=fb.float64)
+    for a in (0.3, 2.5, 15.0):
+        order = fb.full_like(x, a)
+        assert special.gammainc(order, x).tolist() == [1] * 5 and special.gammaincc(order, x).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_sine_is_above_one(dtype):
+    top = np.pi / 2 + np.arange(0, 300)[:, None] * np.pi + np.linspace(-1e-3, 1e-3, 4001)
+    x = fb.tensor(top.astype(dtype))
+    assert x.sin().abs().max() == 1 and (x - np.pi / 2).cos().abs().max() == 1
+    near = fb.tensor(np.linspace(-1e-3, 1e-3, 1001).astype(dtype))
+    assert near.cos().max() == 1 and fb.tensor(-0.0).sin().signbit() and fb.tensor(-0.0).tan().signbit()
+
+
 def test_sine_of_huge_angles():
     for dtype, angles in (("float32", [1e9, 1e20, 3e38]), ("float64", [1e7, 1e22, 1e300])):
         x = np.array([0.5, *angles], dtype)

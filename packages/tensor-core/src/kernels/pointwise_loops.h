@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/math.h"
+#include "kernels/math/eight.h"
 #include "kernels/row_paths.h"
 #include "kernels/table.h"
 
@@ -88,6 +89,55 @@ void division_loop(V* out, const V* x, const V* y, int64_t n) {
   }
 }
 
+// A power has many limits, none of which matters where the base is above 0 and all is finite.
+template <class V>
+struct Usual {
+  V value;
+  Usual(V v) : value(v) {}
+  friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
+};
+template <class Row, class V>
+constexpr bool is_power() {
+  if constexpr (std::is_floating_point_v<V>) return Row::value_text() == "pow(x, y)";
+  return false;
+}
+template <class Row, class V>
+void power_loop(V* out, const V* x, const V* y, int64_t n) {
+  for (int64_t first = 0; first < n; first += kSearched) {
+    const int64_t end = std::min(first + kSearched, n);
+    int32_t others = 0;
+    for (int64_t i = first; i < end; ++i)
+      others += !((x[i] > V(0)) & (x[i] < V(INFINITY)) & (std::fabs(y[i]) < V(INFINITY)));
+    if (others == 0) {
+#pragma GCC ivdep
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Usual<V>>(x[i], y[i]).value;
+    } else {
+#pragma GCC ivdep
+      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i], y[i]);
+    }
+  }
+}
+
+// Polynomials of some degree at x itself: recurrences of as many steps for eight at a time.
+template <class Row, class V>
+constexpr bool is_polynomial() {
+  if constexpr (std::is_floating_point_v<V>)
+    return Row::value_text().find("_polynomial_") != std::string_view::npos && Row::value_text().ends_with("(x, y)");
+  return false;
+}
+template <class Row, class V>
+void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += 8) {
+    const int64_t count = std::min<int64_t>(8, n - i);
+    const auto load = [count](const V* p) { return count == 8 ? Eight::load(p, 8) : Eight::load(p, count); };
+    const Eight value = Row::template value<Eight>(load(x + i), load(y + i));
+    if (count == 8)
+      value.store(out + i, 8);
+    else
+      value.store(out + i, count);
+  }
+}
+
 template <class Row, class V>
 void forward_loop(char* const* pointers, int64_t n) {
   void* out = pointers[0];
@@ -102,6 +152,8 @@ void forward_loop(char* const* pointers, int64_t n) {
     if constexpr (is_real<V>)
       if constexpr (divides_with_rest<V>(Row::value_text())) return division_loop<Row>(static_cast<V*>(out), x, y, n);
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
+    if constexpr (is_power<Row, V>()) return power_loop<Row>(static_cast<V*>(out), x, y, n);
+    if constexpr (is_polynomial<Row, V>()) return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i]);
   } else {

@@ -1,4 +1,4 @@
-// Kernels of the special functions that no instruction set makes faster: compiled once, in double for both types.
+// Kernels of special functions by series, recurrences and cases: compiled once, in double for both types.
 #include "kernels/special_scalar.h"
 
 #include "kernels/pointwise_loops.h"

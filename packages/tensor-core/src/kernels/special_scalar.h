@@ -12,15 +12,6 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
   }
 FLAMBEAU_BY_DOUBLE(special_airy_ai)
 FLAMBEAU_OF_TWO(_polygamma)
-FLAMBEAU_OF_TWO(special_zeta)
-FLAMBEAU_OF_TWO(special_chebyshev_polynomial_t)
-FLAMBEAU_OF_TWO(special_chebyshev_polynomial_u)
-FLAMBEAU_OF_TWO(special_chebyshev_polynomial_v)
-FLAMBEAU_OF_TWO(special_chebyshev_polynomial_w)
-FLAMBEAU_OF_TWO(special_hermite_polynomial_h)
-FLAMBEAU_OF_TWO(special_hermite_polynomial_he)
-FLAMBEAU_OF_TWO(special_laguerre_polynomial_l)
-FLAMBEAU_OF_TWO(special_legendre_polynomial_p)
 #undef FLAMBEAU_OF_TWO
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

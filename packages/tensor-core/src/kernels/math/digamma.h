@@ -2,13 +2,12 @@
 // Boost.Math (Maddock 2006).
 #pragma once
 
-#include "kernels/math/bits.h"
+#include "kernels/math/trigonometric.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 FLAMBEAU_SCALAR double cot_pi(double x) {  // pi / tan(pi x), the angle reduced first
-  const double angle = 3.141592653589793 * (x - std::rint(x));
-  return 3.141592653589793 / std::tan(angle);
+  return 3.141592653589793 / tan(3.141592653589793 * (x - std::rint(x)));
 }
 FLAMBEAU_SCALAR double digamma(double x) {
   if (x == 0) return std::copysign(INFINITY, -x);

@@ -3,12 +3,19 @@
 // Wichura 1988, Algorithm AS 241, Applied Statistics 37.
 #pragma once
 
-#include "kernels/math/exponential.h"
+#include "kernels/math/power.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
+// A division is slow, so that functions of several ranges choose a fraction first and divide once.
+struct Fraction {
+  double over, under;
+};
+FLAMBEAU_INLINE Fraction blend(bool mask, Fraction a, Fraction b) {
+  return {blend(mask, a.over, b.over), blend(mask, a.under, b.under)};
+}
 // erf(x) / x as a function of z = x**2 <= 1.
-FLAMBEAU_INLINE double erf_series(double z) {
+FLAMBEAU_INLINE Fraction erf_series(double z) {
   constexpr double t[] = {9.60497373987051638749e0, 9.00260197203842689217e1, 2.23200534594684319226e3,
                           7.00332514112805075473e3, 5.55923013010394962768e4};
   constexpr double u[] = {1.0,
@@ -17,10 +24,10 @@ FLAMBEAU_INLINE double erf_series(double z) {
                           4.59432382970980127987e3,
                           2.26290000613890934246e4,
                           4.92673942608635921086e4};
-  return horner(z, t) / horner(z, u);
+  return {horner(z, t), horner(z, u)};
 }
-// e**(x**2) * erfc(x), x >= 1.
-FLAMBEAU_INLINE double erfcx_tail(double x) {
+// e**(x**2) * erfc(x): from 1 to 8, and beyond to 1e40.
+FLAMBEAU_INLINE Fraction erfcx_middle(double x) {
   constexpr double p[] = {2.46196981473530512524e-10, 5.64189564831068821977e-1, 7.46321056442269912687e0,
                           4.86371970985681366614e1,   1.96520832956077098242e2,  5.26445194995477358631e2,
                           9.34528527171957607540e2,   1.02755188689515710272e3,  5.57535335369399327526e2};
@@ -33,58 +40,79 @@ FLAMBEAU_INLINE double erfcx_tail(double x) {
                           2.24633760818710981792e3,
                           1.65666309194161350182e3,
                           5.57535340817727675546e2};
-  // Beyond 8 the asymptotic series in 1 / x**2, economised.
-  constexpr double r[] = {5.6418958354775629e-1, -2.8209479177387452e-1, 4.2314218765313183e-1, -1.0578554628098449,
-                          3.702491472744577,     -1.666057448672644e+1,  9.1539729904989522e+1, -5.8652401863109993e+2,
-                          3.9331437972155834e+3, -1.9269359025840086e+4};
-  const double bounded = x < 8.0 ? x : 8.0, v = 1.0 / (x < 8.0 ? 8.0 : x);
-  const double near = horner(bounded, p) / horner(bounded, q), far = v * polynomial(v * v, r);
-  return x < 8.0 ? near : far;
+  return {horner(x, p), horner(x, q)};
+}
+FLAMBEAU_INLINE Fraction erfcx_far(double x) {
+  constexpr double p[] = {5.64189583547755073984e-1, 1.27536670759978104416e0, 5.01905042251180477414e0,
+                          6.16021097993053585195e0,  7.40974269950448939160e0, 2.97886665372100240670e0};
+  constexpr double q[] = {1.0,
+                          2.26052863220117276590e0,
+                          9.39603524938001434673e0,
+                          1.20489539808096656605e1,
+                          1.70814450747565897222e1,
+                          9.60896809063285878198e0,
+                          3.36907645100081516050e0};
+  return {horner(x, p), horner(x, q)};
+}
+FLAMBEAU_INLINE Fraction erfcx_tail(double x) {
+  const bool far = x >= 8.0;
+  return blend(far, erfcx_far(within(x, 8.0, 1e40)), erfcx_middle(within(x, 1.0, 8.0)));
 }
 // e**(-x**2 * factor), x >= 0, with what rounding the square lost.
 FLAMBEAU_INLINE double exp_minus_square(double x, double factor) {
-  const double bounded = within(x, 0.0, 60.0), high = high_part(bounded), low = bounded - high;
-  const double square = bounded * bounded, lost = ((high * high - square) + 2.0 * high * low) + low * low;
-  const double y = exp(-factor * square);
-  return y - y * factor * lost;
+  const double bounded = within(x, 0.0, 60.0);
+  const Pair square = product(bounded, bounded);
+  const double y = exp_falling(-factor * square.high);
+  return y - y * factor * square.low;
 }
 
 FLAMBEAU_INLINE double erf(double x) {
   const double a = std::fabs(x), inside = a < 1.0 ? a : 1.0, outside = within(a, 1.0, 7.0);
-  const double near = x * erf_series(inside * inside);
-  const double far = 1.0 - exp(-outside * outside) * erfcx_tail(outside);
-  return x != x ? x : (a < 1.0 ? near : std::copysign(far, x));
+  const bool near = a < 1.0;
+  const Fraction series = erf_series(inside * inside), tail = erfcx_middle(outside);
+  const double quotient =
+      (near ? series.over * a : tail.over * exp_falling(-outside * outside)) / (near ? series.under : tail.under);
+  return x != x ? x : std::copysign(near ? quotient : 1.0 - quotient, x);
 }
 FLAMBEAU_INLINE double erfc(double x) {
   const double a = std::fabs(x), inside = a < 1.0 ? x : 1.0, outside = a < 1.0 ? 1.0 : a;
-  const double near = 1.0 - inside * erf_series(inside * inside);
-  const double tail = exp_minus_square(outside, 1.0) * erfcx_tail(outside);
-  const double far = x < 0.0 ? 2.0 - tail : tail;
-  return a < 1.0 ? near : far;
+  const bool near = a < 1.0;
+  const Fraction series = erf_series(inside * inside), tail = erfcx_tail(outside);
+  const double quotient =
+      (near ? inside * series.over : exp_minus_square(outside, 1.0) * tail.over) / (near ? series.under : tail.under);
+  return x != x ? x : (near ? 1.0 - quotient : (x < 0.0 ? 2.0 - quotient : quotient));
+}
+FLAMBEAU_INLINE double erfcx_quotient(double x) {  // at x >= 1
+  const Fraction tail = blend(x < 1e40, erfcx_tail(x), {0.5641895835477563, x});
+  return tail.over / tail.under;
+}
+FLAMBEAU_INLINE double erf_quotient(double z) {
+  const Fraction series = erf_series(z);
+  return series.over / series.under;
 }
 FLAMBEAU_INLINE double special_erfcx(double x) {
-  const double a = std::fabs(x), inside = a < 1.0 ? x : 1.0, tail = erfcx_tail(a < 1.0 ? 1.0 : a);
-  const double near = exp(inside * inside) * (1.0 - inside * erf_series(inside * inside));
-  const double bounded = within(a, 1.0, 27.0), high = high_part(bounded), low = bounded - high;
-  const double square = bounded * bounded, lost = ((high * high - square) + 2.0 * high * low) + low * low;
-  const double y = exp(square), more = y < INFINITY ? y * lost : 0.0, left = 2.0 * (y + more) - tail;
+  const double a = std::fabs(x), inside = a < 1.0 ? x : 1.0, tail = erfcx_quotient(a < 1.0 ? 1.0 : a);
+  const double near = exp(inside * inside) * (1.0 - inside * erf_quotient(inside * inside));
+  const double bounded = within(a, 1.0, 27.0);
+  const Pair square = product(bounded, bounded);
+  const double y = exp(square.high), more = y < INFINITY ? y * square.low : 0.0, left = 2.0 * (y + more) - tail;
   const double far = x < 0.0 ? left : tail;
   return a < 1.0 ? near : far;
 }
 FLAMBEAU_INLINE double special_ndtr(double x) {
-  constexpr double kRoot = 0.7071067811865476;
-  const double t = x * kRoot, a = std::fabs(t), inside = a < 1.0 ? t : 1.0;
-  const double near = 0.5 + 0.5 * inside * erf_series(inside * inside);
-  const double tail = 0.5 * exp_minus_square(std::fabs(x), 0.5) * erfcx_tail(a < 1.0 ? 1.0 : a);
-  const double far = x < 0.0 ? tail : 1.0 - tail;
-  return a < 1.0 ? near : far;
+  const double t = x * 0.7071067811865476, a = std::fabs(t), inside = a < 1.0 ? t : 1.0;
+  const bool near = a < 1.0;
+  const Fraction series = erf_series(inside * inside), tail = erfcx_tail(near ? 1.0 : a);
+  const double quotient = 0.5 * (near ? inside * series.over : exp_minus_square(std::fabs(x), 0.5) * tail.over) /
+                          (near ? series.under : tail.under);
+  return x != x ? x : (near ? 0.5 + quotient : (x < 0.0 ? quotient : 1.0 - quotient));
 }
 FLAMBEAU_INLINE double special_log_ndtr(double x) {
   constexpr double kRoot = 0.7071067811865476;
-  const double a = std::fabs(x) * kRoot, tail = erfcx_tail(a < 1.0 ? 1.0 : a) * 0.5;
+  const double a = std::fabs(x) * kRoot, tail = erfcx_quotient(a < 1.0 ? 1.0 : a) * 0.5;
   const double below = log(tail) - 0.5 * x * x;
-  const double inside = within(x * kRoot, -1.0, 1.0), middle = log(0.5 + 0.5 * inside * erf_series(inside * inside));
-  const double half = 0.5 - 0.5 * inside * erf_series(inside * inside);
+  const double inside = within(x * kRoot, -1.0, 1.0), part = 0.5 * inside * erf_quotient(inside * inside);
+  const double middle = log(0.5 + part), half = 0.5 - part;
   const double above = log1p(-(a < 1.0 ? half : exp_minus_square(std::fabs(x), 0.5) * tail));
   return blend(x < -1.4142135623730951, below, blend(x < 0.0, middle, above));
 }
@@ -124,11 +152,11 @@ FLAMBEAU_INLINE double normal_quantile(double q, double tail) {
                           1.84631831751005468180e-5,
                           1.42151175831644588870e-7,
                           2.04426310338993978564e-15};
-  const double z = 0.180625 - q * q, near = q * polynomial(z, a) / polynomial(z, b);
-  const double r = std::sqrt(-log(tail)), s = r - 1.6, t = r - 5.0;
-  const double middle = polynomial(s, c) / polynomial(s, d), far = polynomial(t, e) / polynomial(t, f);
-  const double outside = blend(tail == 0.0, double(INFINITY), blend(r <= 5.0, middle, far));
-  return blend(std::fabs(q) <= 0.425, near, std::copysign(outside, q));
+  const double z = 0.180625 - q * q, r = std::sqrt(-log(tail)), s = r - 1.6, t = r - 5.0;
+  const Fraction near = {std::fabs(q) * polynomial(z, a), polynomial(z, b)};
+  const Fraction middle = {polynomial(s, c), polynomial(s, d)}, far = {polynomial(t, e), polynomial(t, f)};
+  const Fraction chosen = blend(std::fabs(q) <= 0.425, near, blend(r <= 5.0, middle, far));
+  return std::copysign(blend(tail == 0.0, double(INFINITY), chosen.over / chosen.under), q);
 }
 FLAMBEAU_INLINE double erfinv(double x) {
   const double y = normal_quantile(0.5 * x, 0.5 * (1.0 - std::fabs(x))) * 0.7071067811865476;

@@ -180,9 +180,8 @@ FLAMBEAU_INLINE Logarithm<double> log_parts(double x) {
 }
 template <class V>
 FLAMBEAU_INLINE V log_limits(V x, V y) {
-  y = x == V(0) ? -V(INFINITY) : y;
-  y = x == V(INFINITY) ? V(INFINITY) : y;
-  return (x < V(0)) | (x != x) ? V(NAN) : y;
+  const V at_most_zero = x == V(0) ? -V(INFINITY) : V(NAN), finite = x < V(INFINITY) ? y : x;
+  return x > V(0) ? finite : at_most_zero;
 }
 FLAMBEAU_INLINE float log(float x) {
   const auto p = log_parts(x);

@@ -1,5 +1,5 @@
-// Orthogonal polynomials and Airy's function. Scalar, in double. The degree is a number cut to a
-// whole one; negative degrees give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by
+// Orthogonal polynomials and Airy's function, in double. The degree is a number cut to a whole one; negative degrees
+// give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by
 // closed forms (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
 #pragma once
 
@@ -12,21 +12,23 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 inline constexpr double kLongRecurrence = 100000;
 FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<double>(x)).value; }
 
-// q(k + 1) = step(k, q(k), q(k - 1)) up to q(n).
-template <class Step>
-double by_recurrence(double n, double first, double second, Step step) {
-  n = std::trunc(n);  // -0.5 is degree 0
-  if (n < 0) return 0;
-  if (n == 0) return first;
-  double before = first, value = second;
-  for (double k = 1; k < n && std::isfinite(value); k += 1) {
-    const double next = step(k, value, before);
+// A polynomial P has the values `second` of degree 1 and `step` of degree k + 1 from those of k and k - 1, which are
+// taken up to degree kLongest, and for some `beyond`. Degree 0 is 1.
+template <class P>
+FLAMBEAU_SCALAR double by_recurrence(double x, double n) {
+  if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 is degree 0
+  double before = 1, value = P::second(x);
+  for (double k = 1; k + 1 <= n && std::isfinite(value); k += 1) {
+    const double next = P::step(k, x, value, before);
     before = value;
     value = next;
   }
   return value;
 }
-
+template <class P>
+FLAMBEAU_SCALAR double orthogonal(double x, double n) {
+  return n > P::kLongest ? P::beyond(x, n) : by_recurrence<P>(x, n);
+}
 enum class Kind { T, U, V, W };
 // By the angle inside of [-1, 1], by the hyperbolic one outside.
 template <Kind kind>
@@ -43,48 +45,113 @@ double chebyshev_closed(double x, double n) {
   return sign * sine((n + 0.5) * angle) / sine(0.5 * angle);
 }
 template <Kind kind>
-double chebyshev_polynomial(double x, double n) {
-  if (x != x || n != n) return NAN;
-  if (n > 60 && std::fabs(x) != 1) return chebyshev_closed<kind>(x, std::trunc(n));
-  const double second = kind == Kind::T ? x : (kind == Kind::U ? 2 * x : (kind == Kind::V ? 2 * x - 1 : 2 * x + 1));
-  if (n > 60) {  // at the ends, linear in n or constant
+struct Chebyshev {
+  static constexpr double kLongest = 60;
+  template <class V>
+  static FLAMBEAU_INLINE V second(V x) {
+    return kind == Kind::T ? x : (kind == Kind::U ? 2 * x : (kind == Kind::V ? 2 * x - 1 : 2 * x + 1));
+  }
+  template <class V>
+  static FLAMBEAU_INLINE V step(double, V x, V q, V p) {
+    return 2 * x * q - p;
+  }
+  static double beyond(double x, double n) {
+    if (std::fabs(x) != 1) return chebyshev_closed<kind>(x, std::trunc(n));
+    // At the ends, linear in n or constant.
     const double m = std::trunc(n), end = kind == Kind::T ? 1 : (kind == Kind::U ? m + 1 : 2 * m + 1);
     const bool flat = (kind == Kind::V && x > 0) || (kind == Kind::W && x < 0);
     return (x < 0 && std::fmod(m, 2) != 0 ? -1 : 1) * (flat ? 1 : end);
   }
-  return by_recurrence(n, 1, second, [x](double, double q, double p) { return 2 * x * q - p; });
-}
-FLAMBEAU_SCALAR double special_chebyshev_polynomial_t(double x, double n) {
-  return chebyshev_polynomial<Kind::T>(x, n);
-}
-FLAMBEAU_SCALAR double special_chebyshev_polynomial_u(double x, double n) {
-  return chebyshev_polynomial<Kind::U>(x, n);
-}
-FLAMBEAU_SCALAR double special_chebyshev_polynomial_v(double x, double n) {
-  return chebyshev_polynomial<Kind::V>(x, n);
-}
-FLAMBEAU_SCALAR double special_chebyshev_polynomial_w(double x, double n) {
-  return chebyshev_polynomial<Kind::W>(x, n);
-}
-FLAMBEAU_SCALAR double special_hermite_polynomial_h(double x, double n) {
-  return by_recurrence(n, 1, 2 * x, [x](double k, double q, double p) { return 2 * x * q - 2 * k * p; });
-}
-FLAMBEAU_SCALAR double special_hermite_polynomial_he(double x, double n) {
-  return by_recurrence(n, 1, x, [x](double k, double q, double p) { return x * q - k * p; });
-}
-FLAMBEAU_SCALAR double special_laguerre_polynomial_l(double x, double n) {
-  if (n > kLongRecurrence && x > 0) return std::exp(0.5 * x) * bessel_j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
-  if (n > kLongRecurrence) return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
-  return by_recurrence(n, 1, 1 - x,
-                       [x](double k, double q, double p) { return ((2 * k + 1 - x) * q - k * p) / (k + 1); });
-}
-FLAMBEAU_SCALAR double special_legendre_polynomial_p(double x, double n) {
-  if (n > kLongRecurrence && std::fabs(x) < 1) {
-    const double m = std::trunc(n), angle = std::acos(std::fabs(x)), sign = x < 0 && std::fmod(m, 2) != 0 ? -1 : 1;
-    return sign * std::sqrt(angle == 0 ? 1 : angle / std::sin(angle)) * bessel_j0((m + 0.5) * angle);
+};
+struct Hermite {
+  static constexpr double kLongest = INFINITY;
+  template <class V>
+  static FLAMBEAU_INLINE V second(V x) {
+    return 2 * x;
   }
-  if (n > kLongRecurrence && std::fabs(x) == 1) return x < 0 && std::fmod(std::trunc(n), 2) != 0 ? -1 : 1;
-  return by_recurrence(n, 1, x, [x](double k, double q, double p) { return ((2 * k + 1) * x * q - k * p) / (k + 1); });
+  template <class V>
+  static FLAMBEAU_INLINE V step(double k, V x, V q, V p) {
+    return 2 * x * q - 2 * k * p;
+  }
+  static double beyond(double x, double n) { return by_recurrence<Hermite>(x, n); }
+};
+struct ProbabilistHermite {
+  static constexpr double kLongest = INFINITY;
+  template <class V>
+  static FLAMBEAU_INLINE V second(V x) {
+    return x;
+  }
+  template <class V>
+  static FLAMBEAU_INLINE V step(double k, V x, V q, V p) {
+    return x * q - k * p;
+  }
+  static double beyond(double x, double n) { return by_recurrence<ProbabilistHermite>(x, n); }
+};
+struct Laguerre {
+  static constexpr double kLongest = kLongRecurrence;
+  template <class V>
+  static FLAMBEAU_INLINE V second(V x) {
+    return 1 - x;
+  }
+  template <class V>
+  static FLAMBEAU_INLINE V step(double k, V x, V q, V p) {
+    return ((2 * k + 1 - x) * q - k * p) / (k + 1);
+  }
+  static double beyond(double x, double n) {
+    if (x > 0) return std::exp(0.5 * x) * bessel_j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
+    return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
+  }
+};
+struct Legendre {
+  static constexpr double kLongest = kLongRecurrence;
+  template <class V>
+  static FLAMBEAU_INLINE V second(V x) {
+    return x;
+  }
+  template <class V>
+  static FLAMBEAU_INLINE V step(double k, V x, V q, V p) {
+    return ((2 * k + 1) * x * q - k * p) / (k + 1);
+  }
+  static double beyond(double x, double n) {
+    const bool odd = x < 0 && std::fmod(std::trunc(n), 2) != 0;
+    if (std::fabs(x) < 1) {
+      const double m = std::trunc(n), angle = std::acos(std::fabs(x));
+      return (odd ? -1 : 1) * std::sqrt(angle == 0 ? 1 : angle / std::sin(angle)) * bessel_j0((m + 0.5) * angle);
+    }
+    return std::fabs(x) == 1 ? (odd ? -1 : 1) : by_recurrence<Legendre>(x, n);
+  }
+};
+template <class V>
+V special_chebyshev_polynomial_t(V x, V n) {
+  return V(orthogonal<Chebyshev<Kind::T>>(x, n));
+}
+template <class V>
+V special_chebyshev_polynomial_u(V x, V n) {
+  return V(orthogonal<Chebyshev<Kind::U>>(x, n));
+}
+template <class V>
+V special_chebyshev_polynomial_v(V x, V n) {
+  return V(orthogonal<Chebyshev<Kind::V>>(x, n));
+}
+template <class V>
+V special_chebyshev_polynomial_w(V x, V n) {
+  return V(orthogonal<Chebyshev<Kind::W>>(x, n));
+}
+template <class V>
+V special_hermite_polynomial_h(V x, V n) {
+  return V(orthogonal<Hermite>(x, n));
+}
+template <class V>
+V special_hermite_polynomial_he(V x, V n) {
+  return V(orthogonal<ProbabilistHermite>(x, n));
+}
+template <class V>
+V special_laguerre_polynomial_l(V x, V n) {
+  return V(orthogonal<Laguerre>(x, n));
+}
+template <class V>
+V special_legendre_polynomial_p(V x, V n) {
+  return V(orthogonal<Legendre>(x, n));
 }
 
 // By auxiliary functions of the phase z = 2/3 |x|**(3/2) far from 0, by the Maclaurin series near it.

@@ -103,11 +103,7 @@ FLAMBEAU_INLINE Waves waves(double x, int order, double sine, double cosine) {
 }
 template <class V, const auto& in_phase, const auto& out_of_phase>
 FLAMBEAU_INLINE Waves far_waves(double x, int order) {
-  const auto reduced = reduce_half_pi(x);
-  const double s = sin_reduced(reduced), k = cos_reduced(reduced);
-  const double sine = reduced.quadrant & 1 ? k : s, cosine = reduced.quadrant & 1 ? s : k;
-  return waves<V, in_phase, out_of_phase>(x, order, reduced.quadrant & 2 ? -sine : sine,
-                                          (reduced.quadrant + 1) & 2 ? -cosine : cosine);
+  return waves<V, in_phase, out_of_phase>(x, order, sin(x), cos(x));
 }
 // What the far ones see of arguments near 0, infinite ones and those the reduction cannot do.
 template <class V>

@@ -71,17 +71,17 @@ FLAMBEAU_INLINE V power_limits(V x, V y, V magnitude) {
   return blend((y == V(0)) | (x == V(1)) | ((x == V(-1)) & (std::fabs(y) == infinite)), V(1), m);
 }
 
-FLAMBEAU_INLINE double power(double x, double y) {
-  const double a = std::fabs(x), usual = (a == 0.0) | !(a < INFINITY) ? 1.0 : a;
+// x**y where x is above 0 and both are finite.
+FLAMBEAU_INLINE double usual_power(double x, double y) {
   const double bounded = within(y, -1e300, 1e300);
-  const Pair l = log_pair(usual), e = product(l, bounded);
+  const Pair l = log_pair(x), e = product(l, bounded);
   const double high = within(e.high, -760.0, 710.0), low = high == e.high ? e.low : 0.0;
   auto parts = exp_parts(high);
   parts.rest += low * (1.0 + (parts.first + parts.rest));
-  return power_limits(x, y, scale(one_more(parts), parts.whole));
+  return scale(one_more(parts), parts.whole);
 }
 // In powers of two: minimax polynomials with errors of 1e-10 and 1e-9, so that the result is rounded once.
-FLAMBEAU_INLINE float power(float x, float y) {
+FLAMBEAU_INLINE float usual_power(float x, float y) {
   constexpr double log_of[] = {2.8853900817900482, 9.6179667336823093e-1, 5.7708358300700864e-1, 4.1167268734376856e-1,
                                3.4073299324245587e-1};
   constexpr double power_of[] = {1.0,
@@ -91,12 +91,16 @@ FLAMBEAU_INLINE float power(float x, float y) {
                                  9.6180566785246381e-3,
                                  1.3400428177615838e-3,
                                  1.5461444698569129e-4};
-  const float a = std::fabs(x);
-  const Split parts = split_normal((a == 0.0f) | !(a < INFINITY) ? 1.0f : a);
+  const Split parts = split_normal(x);
   const double s = (parts.mantissa - 1.0) / (parts.mantissa + 1.0);
   const double e = within(double(y) * (parts.exponent + s * polynomial(s * s, log_of)), -200.0, 200.0);
   const double n = nearest(e);
-  return power_limits(x, y, static_cast<float>(polynomial(e - n, power_of) * power_of_two(n)));
+  return static_cast<float>(polynomial(e - n, power_of) * power_of_two(n));
+}
+template <class V>
+FLAMBEAU_INLINE V power(V x, V y) {
+  const V a = std::fabs(x);
+  return power_limits(x, y, usual_power((a == V(0)) | !(a < V(INFINITY)) ? V(1) : a, y));
 }
 
 template <class V>

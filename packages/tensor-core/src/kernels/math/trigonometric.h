@@ -1,74 +1,98 @@
-// Circular and hyperbolic functions and their inverses. Coefficients: sine, cosine and arc sine of float64 from FDLIBM
-// (Sun Microsystems, 1993); arc tangent of both, arc sine of float32 from Cephes (Moshier, 1989).
+// Circular and hyperbolic functions and their inverses. Coefficients: cosine of float64 on an eighth of a turn from
+// FDLIBM (Sun Microsystems, 1993); arc tangent of both, arc sine of float32 from Cephes (Moshier, 1989).
 #pragma once
 
 #include "kernels/math/exponential.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Sine and cosine reduce arguments up to this one; for larger ones see unbounded.h.
+// Sine, cosine and tangent reduce arguments up to this one; for larger ones see unbounded.h.
 template <class V>
-inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e8) : V(1e6);
+inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e5) : V(1e6);
+
+// x - n * pi, n a multiple of 1/2 and x near it: the first difference is exact, the others round what is left. Fused by
+// name, since not every compiler joins products and sums.
+#ifdef __FMA__
+FLAMBEAU_INLINE double less_pi(double x, double n) {
+  return std::fma(n, 2.994769810131746e-33, std::fma(n, -1.2246467991473532e-16, std::fma(n, -3.141592653589793, x)));
+}
+FLAMBEAU_INLINE float less_pi(float x, float n) {
+  return std::fma(n, 3.4302490200117637e-15f,
+                  std::fma(n, 8.742277657347586e-08f, std::fma(n, -3.1415927410125732f, x)));
+}
+#else
+FLAMBEAU_INLINE double less_pi(double x, double n) {  // pi in parts of 33 bits, whose products by such n are exact
+  return (((x - n * 3.1415926534682512) - n * 1.2154201012607932e-10) - n * 4.044532497422333e-21) -
+         n * 1.69568553207378e-31;
+}
+FLAMBEAU_INLINE float less_pi(float x, float n) {
+  return static_cast<float>((double(x) - n * 3.141592651605606) - n * 1.984187159361081e-09);
+}
+#endif
+// The integer whose low bits are n's.
+FLAMBEAU_INLINE int64_t low_bits(double n) { return whole_bits(n); }
+FLAMBEAU_INLINE int32_t low_bits(float n) { return bit_cast<int32_t>(n + 12582912.0f); }
+template <class V>
+FLAMBEAU_INLINE V odd_turns(V y, V n) {  // y, its sign changed where n is odd
+  using Bits = decltype(low_bits(n));
+  constexpr int kSign = 8 * sizeof(V) - 1;
+  return bit_cast<V>(Bits(bit_cast<Bits>(y) ^ Bits(std::make_unsigned_t<Bits>(low_bits(n)) << kSign)));
+}
+
+// (sin(r) - r) / r**3 as a function of z = r**2, |r| <= pi/2: minimax polynomials. The first coefficient comes last,
+// so that the rest is rounded before it is small.
+FLAMBEAU_INLINE float sine_series(float z) {
+  constexpr float q[] = {8.33306834e-3f, -1.98096546e-4f, 2.60572824e-6f};
+  return -1.66666597e-1f + z * polynomial(z, q);
+}
+FLAMBEAU_INLINE double sine_series(double z) {
+  constexpr double q[] = {8.333333333333205e-3,  -1.9841269841211492e-4, 2.755731921135913e-6,  -2.5052106882371803e-8,
+                          1.605893978349463e-10, -7.642985292506555e-13, 2.7210396319252567e-15};
+  return -1.6666666666666666e-1 + z * polynomial(z, q);
+}
+template <class V>
+FLAMBEAU_INLINE V sine_of_half_turn(V r) {
+  const V z = r * r;
+  return within(r + r * z * sine_series(z), V(-1), V(1));
+}
+template <class V>
+FLAMBEAU_INLINE V sine(V x) {
+  const V n = nearest(x * V(0.3183098861837907));
+  return x == V(0) ? x : odd_turns(sine_of_half_turn(less_pi(x, n)), n);  // -0 keeps its sign
+}
+template <class V>
+FLAMBEAU_INLINE V cosine(V x) {  // the sine of a quarter of a turn more
+  const V n = nearest(x * V(0.3183098861837907) + V(0.5));
+  return odd_turns(sine_of_half_turn(less_pi(x, n - V(0.5))), n);
+}
+FLAMBEAU_INLINE float sin(float x) { return sine(x); }
+FLAMBEAU_INLINE double sin(double x) { return sine(x); }
+FLAMBEAU_INLINE float cos(float x) { return cosine(x); }
+FLAMBEAU_INLINE double cos(double x) { return cosine(x); }
 
 template <class V>
-struct Reduced {  // x = quadrant * pi/2 + angle + rest, |angle| <= pi/4
-  V angle, rest;
-  std::conditional_t<sizeof(V) == 4, int32_t, int64_t> quadrant;
+struct Quadrant {  // x = number * pi/2 + angle, |angle| <= pi/4
+  V number, sine, cosine;
 };
-FLAMBEAU_INLINE Reduced<double> reduce_half_pi(double x) {
-  // pi/2 in parts of 33 bits, whose products by whole numbers below 2**20 are exact.
-  constexpr double kFirst = 1.57079632673412561417e+00, kSecond = 6.07710050630396597660e-11,
-                   kThird = 2.02226624871116645580e-21, kTail = 8.47842766036889956997e-32;
-  const double n = nearest(x * 0.6366197723675814);
-  const double a = x - n * kFirst, b = a - n * kSecond, low = n * kThird - ((a - b) - n * kSecond);
-  const double angle = b - low, rest = ((b - angle) - low) - n * kTail;
-  return {angle, rest, whole_bits(n)};
-}
-FLAMBEAU_INLINE Reduced<float> reduce_half_pi(float x) {
-  const double wide = x, n = nearest(wide * 0.6366197723675814);
-  const double angle = (wide - n * 1.57079631090164184570e+00) - n * 1.58932547735281966916e-08;
-  return {static_cast<float>(angle), 0.0f, static_cast<int32_t>(n)};
-}
-FLAMBEAU_INLINE float sin_reduced(Reduced<float> x) {
-  constexpr float q[] = {-1.666666664e-01f, 8.333329144e-03f, -1.983925659e-04f, 2.717564136e-06f};
-  const float r = x.angle;
-  return r + r * (r * r) * polynomial(r * r, q);
-}
-FLAMBEAU_INLINE float cos_reduced(Reduced<float> x) {
+FLAMBEAU_INLINE float cosine_series(float z) {  // (cos(r) - 1 + z / 2) / z**2
   constexpr float q[] = {4.166666662e-02f, -1.388888344e-03f, 2.479943634e-05f, -2.720329880e-07f};
-  const float square = x.angle * x.angle;
-  return 1.0f - square * (0.5f - square * polynomial(square, q));
+  return polynomial(z, q);
 }
-FLAMBEAU_INLINE double sin_reduced(Reduced<double> x) {
-  constexpr double q[] = {8.33333333332248946124e-03, -1.98412698298579493134e-04, 2.75573137070700676789e-06,
-                          -2.50507602534068634195e-08, 1.58969099521155010221e-10};
-  const double z = x.angle * x.angle, v = z * x.angle;
-  return x.angle - ((z * (0.5 * x.rest - v * polynomial(z, q)) - x.rest) - v * -1.66666666666666324348e-01);
-}
-FLAMBEAU_INLINE double cos_reduced(Reduced<double> x) {
+FLAMBEAU_INLINE double cosine_series(double z) {
   constexpr double q[] = {4.16666666666666019037e-02,  -1.38888888888741095749e-03, 2.48015872894767294178e-05,
                           -2.75573143513906633035e-07, 2.08757232129817482790e-09,  -1.13596475577881948265e-11};
-  const double z = x.angle * x.angle, half = 0.5 * z, w = 1.0 - half;
-  return w + (((1.0 - w) - half) + (z * (z * polynomial(z, q)) - x.angle * x.rest));
+  return polynomial(z, q);
 }
 template <class V>
-FLAMBEAU_INLINE V sine_of_quadrant(V x, int shift) {
-  const auto reduced = reduce_half_pi(std::fabs(x) <= kLargestAngle<V> ? x : V(0));
-  const auto quadrant = reduced.quadrant + shift;
-  const V s = sin_reduced(reduced), k = cos_reduced(reduced), value = quadrant & 1 ? k : s;
-  return std::fabs(x) < V(INFINITY) ? (quadrant & 2 ? -value : value) : V(NAN);
+FLAMBEAU_INLINE Quadrant<V> quadrant_of(V x) {
+  const V number = nearest(x * V(0.6366197723675814)), r = less_pi(x, V(0.5) * number), z = r * r;
+  return {number, r + r * z * sine_series(z), V(1) - z * (V(0.5) - z * cosine_series(z))};
 }
-FLAMBEAU_INLINE float sin(float x) { return x == 0.0f ? x : sine_of_quadrant(x, 0); }  // -0 keeps its sign
-FLAMBEAU_INLINE double sin(double x) { return x == 0.0 ? x : sine_of_quadrant(x, 0); }
-FLAMBEAU_INLINE float cos(float x) { return sine_of_quadrant(x, 1); }
-FLAMBEAU_INLINE double cos(double x) { return sine_of_quadrant(x, 1); }
 template <class V>
 FLAMBEAU_INLINE V tan(V x) {
-  const auto reduced = reduce_half_pi(std::fabs(x) <= kLargestAngle<V> ? x : V(0));
-  const V s = sin_reduced(reduced), k = cos_reduced(reduced);
-  const V above = reduced.quadrant & 1 ? -k : s, below = reduced.quadrant & 1 ? s : k;
-  const V y = std::fabs(x) < V(INFINITY) ? above / below : V(NAN);
-  return x == V(0) ? x : y;
+  const auto q = quadrant_of(x);
+  const bool odd = low_bits(q.number) & 1;
+  return x == V(0) ? x : (odd ? -q.cosine : q.sine) / (odd ? q.sine : q.cosine);
 }
 
 // (asin(s) - s) / s as a function of z = s**2 <= 1/4.
@@ -76,12 +100,12 @@ FLAMBEAU_INLINE float asin_series(float z) {
   constexpr float q[] = {1.6666752422e-1f, 7.4953002686e-2f, 4.5470025998e-2f, 2.4181311049e-2f, 4.2163199048e-2f};
   return z * polynomial(z, q);
 }
-FLAMBEAU_INLINE double asin_series(double z) {
-  constexpr double p[] = {1.66666666666666657415e-01,  -3.25565818622400915405e-01, 2.01212532134862925881e-01,
-                          -4.00555345006794114027e-02, 7.91534994289814532176e-04,  3.47933107596021167570e-05};
-  constexpr double q[] = {1.0, -2.40339491173441421878e+00, 2.02094576023350569471e+00, -6.88283971605453293030e-01,
-                          7.70381505559019352791e-02};
-  return z * polynomial(z, p) / polynomial(z, q);
+FLAMBEAU_INLINE double asin_series(double z) {  // minimax
+  constexpr double q[] = {0.1666666666666676,   0.07499999999970625,  0.04464285717478432,  0.030381942699220288,
+                          0.022372215237311373, 0.017351607379102324, 0.0139808778710266,   0.011398429022742898,
+                          0.010783039232854655, 0.003695593257700585, 0.021734458007103684, -0.021038257747279687,
+                          0.03265373400140297};
+  return z * polynomial(z, q);
 }
 template <class V>
 inline constexpr V kHalfPi = V(1.5707963267948966);
