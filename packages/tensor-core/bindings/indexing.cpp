@@ -34,6 +34,7 @@ Object normalized(PyObject* o) {
   const bool plain = PyLong_Check(o) || PySlice_Check(o) || o == Py_None || o == Py_Ellipsis || is_tensor(o);
   if (plain || PyUnicode_Check(o) || is_plain_int(o) || PyFloat_Check(o) || !(is_sequence(o) || is_array(o)))
     return Object(Py_NewRef(o));
+  const OnDevice cpu(DeviceType::Cpu);
   Tensor index = tensor_from_data(o, std::nullopt);
   if (index.numel() == 0 && is_inexact(index.dtype())) index = to(index, Dtype::int64);
   return Object(checked(wrap_tensor(index)));
@@ -152,7 +153,11 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     Tensor held;
     if (!to_operand(value, operand)) {
       if (PyErr_Occurred()) throw PythonError();
-      held = tensor_from_data(value, t.dtype());
+      {
+        const OnDevice cpu(DeviceType::Cpu);
+        held = tensor_from_data(value, t.dtype());
+      }
+      if (t.is_cuda()) held = to(held, t.device());
       operand.tensor = &held;
     }
     if (!r.is_advanced && !operand.tensor) {

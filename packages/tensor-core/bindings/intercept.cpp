@@ -156,6 +156,8 @@ PyObject* call_elsewhere(Device device, PyObject* callable, PyObject* const* arg
     if (!(b.flags & kAnyDevice))
       for_each(args, count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0),
                [device](PyObject* o) { check_together(o, device); });
+  } else if (Py_TYPE(callable) == &PyWrapperDescr_Type) {  // __getitem__ and its like
+    name = PyUnicode_AsUTF8(PyDescr_NAME(callable));
   }
   const OnDevice scope(device, name);
   const cuda::Call call;

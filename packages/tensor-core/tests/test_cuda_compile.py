@@ -190,6 +190,38 @@ UNITS = [
     ("normalize", "FLAMBEAU_CHANNELS(::flambeau::float16)"),
     *(("scan", f"FLAMBEAU_SCAN({op}<float>)") for op in ("Sum", "Prod", "Max", "Min", "LogSumExp")),
     ("scan", f"FLAMBEAU_SCAN(ComplexLogSumExp<{COMPLEX}>)"),
+    ("indexing", "FLAMBEAU_OFFSETS"),
+    *[("indexing", f"FLAMBEAU_WORDS({w})") for w in ("uint8_t", "uint32_t", "flambeau::cuda::Word16")],
+    *[
+        ("indexing", f"FLAMBEAU_COMBINE({t}, Add)")
+        for t in ("bool", "float", "flambeau::float16", "flambeau::Complex<double>")
+    ],
+    *[("indexing", f"FLAMBEAU_COMBINE({t}, Max)") for t in ("uint8_t", "double", "flambeau::bfloat16")],
+    ("indexing", "FLAMBEAU_COMBINE(int64_t, Min)"),
+    ("indexing", "FLAMBEAU_COMBINE(float, Multiply)"),
+    ("indexing", "FLAMBEAU_COMBINE(flambeau::cuda::Word16, Assign)"),
+    ("masks", ""),
+    ("running_sums", "FLAMBEAU_RUNNING_SUMS"),
+    *[("radix", f"FLAMBEAU_RADIX({k})") for k in ("uint32_t", "uint64_t")],
+    *[
+        ("sorting", f"FLAMBEAU_ORDER({t})")
+        for t in ("bool", "int8_t", "flambeau::bfloat16", "float", "double", "uint64_t")
+    ],
+    *[("sorting", f"FLAMBEAU_SEARCH({t})") for t in ("uint8_t", "int64_t", "float")],
+    *[
+        ("random", f"FLAMBEAU_DRAW({kind}, {t})")
+        for kind in ("Uniform", "Normal", "Exponential", "Cauchy", "LogNormal", "Geometric", "BernoulliOf", "Dropout")
+        for t in ("float", "double", "flambeau::float16")
+    ],
+    *[
+        ("random", f"FLAMBEAU_DRAW({kind}, {t})")
+        for kind in ("Bernoulli", "Integers")
+        for t in ("bool", "int64_t", "float")
+    ],
+    *[
+        ("sequences", f"FLAMBEAU_SEQUENCE({t})")
+        for t in ("uint8_t", "int64_t", "flambeau::bfloat16", "flambeau::Complex<float>")
+    ],
 ]
 
 

@@ -97,6 +97,8 @@ void* Storage::move_to_host() const {
 }
 
 void Storage::move_to_device() const {
+  require(device_ == DeviceType::Cuda, OnDevice::operation(),
+          ": Expected all tensors to be on the same device, but found one on ", device_, " among those of a GPU");
   if (on_host_ && bytes_) {
     const cuda::Driver& d = cuda::activate(device_.index);
     // From memory that is not pinned: the driver has taken the contents when it returns.

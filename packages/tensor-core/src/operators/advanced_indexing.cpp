@@ -6,6 +6,9 @@
 // what is left to do is copying blocks, see Note [Blocks].
 #include "operators/indexing.h"
 
+#include <numeric>
+
+#include "cuda/indexing.h"
 #include "flambeau/parallel.h"
 
 namespace flambeau {
@@ -14,13 +17,22 @@ namespace {
 
 bool is_mask(const Tensor& index) { return index.dtype() == Dtype::bool_ || index.dtype() == Dtype::uint8; }
 
+bool only_masks(const Tensors& given) {  // nothing is picked twice
+  for (const Tensor& index : given)
+    if (index.defined() && !is_mask(index)) return false;
+  return true;
+}
+
 struct Advanced {
   Blocks blocks;
   Shape shape;  // of the result
 };
 
-Tensor whole(const Tensor& index) {
-  const Tensor out = to(index, Dtype::int64);
+// The index as int64, where the tensor is.
+Tensor whole(const Tensor& t, const Tensor& index) {
+  require(t.is_cuda() || !index.is_cuda(),
+          "indices should be either on cpu or on the same device as the indexed tensor (", t.device(), ")");
+  const Tensor out = to(to(index, t.device()), Dtype::int64);
   require<IndexError>(index.dtype() != Dtype::uint64 || item(all(ge(out, 0), {}, false)).truth(),
                       "an index of 2**63 or more is out of bounds");
   return out;
@@ -34,7 +46,7 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
       require<IndexError>(!index.defined() || category(index.dtype()) == Category::Integer,
                           "tensors used as indices must be long, int, byte or bool tensors, got ",
                           index.defined() ? index.dtype() : Dtype::int64);
-      out.push_back(index.defined() ? whole(index) : index);
+      out.push_back(index.defined() ? whole(t, index) : index);
       continue;
     }
     for (int d = 0; d < index.dim(); ++d) {
@@ -43,7 +55,7 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
                           " at index ", d, " does not match the shape of the indexed tensor ", t.shape(), " at index ",
                           at);
     }
-    const Tensor positions = nonzero(index);
+    const Tensor positions = nonzero(to(index, t.device()));
     for (int d = 0; d < index.dim(); ++d) out.push_back(select(positions, 1, d));
   }
   require<IndexError>(int(out.size()) <= t.dim(), "too many indices for tensor of dimension ", t.dim());
@@ -67,8 +79,15 @@ Shape broadcast_indices(const Tensors& indices) {
 }
 
 // offsets[i] += index[i] * stride, every entry checked.
-void add_offsets(int64_t* offsets, const Tensor& index, const Tensor& t, int64_t dim) {
-  const int64_t size = t.shape()[dim], stride = t.strides()[dim], *entries = index.data<int64_t>();
+void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t, int64_t dim) {
+  const int64_t size = t.shape()[dim], stride = t.strides()[dim];
+  if (cuda::takes(offsets_of)) {
+    require<IndexError>(size > 0 || index.numel() == 0, "there is no index in bounds for dimension ", dim,
+                        " with size 0");
+    return cuda::pick(offsets_of, index, size, stride, true, true);
+  }
+  const int64_t* entries = index.data<int64_t>();
+  int64_t* offsets = offsets_of.data<int64_t>();
   parallel_for(index.numel(), 32768, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t at = entries[i];
@@ -102,9 +121,14 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
   Advanced a{blocks_around(view, first, last), {}};
   a.blocks.count = product(index_shape);
   a.blocks.offsets = zeros({a.blocks.count}, Dtype::int64);
-  for (int64_t d : dims)
-    if (!t.is_meta())
-      add_offsets(a.blocks.offsets.data<int64_t>(), contiguous(expand(indices[size_t(d)], index_shape)), t, d);
+  a.blocks.step = 0;
+  a.blocks.distinct = only_masks(given);
+  for (int64_t d : dims) {
+    const int64_t stride = t.strides()[size_t(d)];
+    a.blocks.step = std::gcd(a.blocks.step, stride);
+    a.blocks.extent += (t.shape()[size_t(d)] - 1) * stride;
+    if (!t.is_meta()) add_offsets(a.blocks.offsets, contiguous(expand(indices[size_t(d)], index_shape)), t, d);
+  }
   a.shape.append(view.shape().begin(), view.shape().begin() + first);
   a.shape.append(index_shape.begin(), index_shape.end());
   a.shape.append(view.shape().begin() + last + 1, view.shape().end());
@@ -116,12 +140,6 @@ const Tensor* whole_mask(const Tensor& t, const Tensors& given) {
   return given.size() == 1 && given[0].defined() && given[0].dtype() == Dtype::bool_ && given[0].shape() == t.shape()
              ? &given[0]
              : nullptr;
-}
-
-bool only_masks(const Tensors& given) {  // nothing is picked twice
-  for (const Tensor& index : given)
-    if (index.defined() && !is_mask(index)) return false;
-  return true;
 }
 
 // Records with the index tensors among what is saved: a later change of theirs is noticed.
@@ -143,7 +161,7 @@ Derivative with_indices(int64_t count, F derivative) {
 }  // namespace
 
 Tensor index(const Tensor& t, const Tensors& given) {
-  if (const Tensor* mask = whole_mask(t, given)) return masked_select(t, *mask);
+  if (const Tensor* mask = whole_mask(t, given)) return masked_select(t, to(*mask, t.device()));
   const Advanced a = advanced(t, given);
   const Tensor out = empty(a.shape, t.dtype());
   load_blocks(t, a.blocks, out);
@@ -159,8 +177,13 @@ Tensor index(const Tensor& t, const Tensors& given) {
 Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bool accumulate, Write write) {
   require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
           " for the destination and ", values.dtype(), " for the source.");
+  if (t.is_cuda() && values.device() == DeviceType::Cpu && values.dim() == 0)
+    return index_put(t, given, to(values, t.device()), accumulate, write);
+  require(t.is_meta() || values.is_meta() || t.device() == values.device(),
+          "Expected all tensors to be on the same device, but found at least two devices, ", t.device(), " and ",
+          values.device(), "! .to(device) moves a tensor");
   if (const Tensor* mask = whole_mask(t, given); mask && !accumulate && values.dim() == 0)
-    return masked_fill(t, *mask, values, write);
+    return masked_fill(t, to(*mask, t.device()), values, write);
   const Tensor copy = write == Write::Fresh ? clone(t) : t;  // what the offsets are for
   const Advanced a = advanced(copy, given);
   Tensor from;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "cuda/indexing.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 #include "operators/indexing.h"
@@ -13,7 +14,8 @@ Tensor index_tensor(const Tensor& index, const char* name) {
   require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0, name,
           "(): Expected dtype int32/int64 for index, got ", index.dtype());
   NoRecording off;
-  return to(index, Dtype::int64);
+  const bool moves = OnDevice::current() == DeviceType::Cuda;  // a single entry may be the host's
+  return to(moves ? to(index, OnDevice::current()) : index, Dtype::int64);
 }
 
 namespace {
@@ -50,6 +52,10 @@ template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, co
 template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
   if (index.numel() == 0 || index.is_meta()) return false;
+  if (cuda::takes(index)) {
+    require<E>(size > 0, prefix, "there is no index in bounds for dimension ", dim, " with size 0");
+    return true;
+  }
   NoRecording off;
   const Tensor i = index.is_contiguous() ? index : contiguous(without_repeats(index));
   const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
@@ -173,12 +179,15 @@ Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim) {
   return b;
 }
 
-void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index) {
+void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, Negative negative) {
   const Tensor i = contiguous(index);
   b.count = i.numel();
   b.offsets = empty({b.count}, Dtype::int64);
   if (b.offsets.is_meta()) return;
   const int64_t size = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
+  b.step = stride;
+  b.extent = (size - 1) * stride + 1;
+  if (cuda::takes(t)) return cuda::pick(b.offsets, i, size, stride, negative == Negative::FromEnd, false);
   const int64_t* entries = i.data<int64_t>();
   int64_t* offsets = b.offsets.data<int64_t>();
   for (int64_t k = 0; k < b.count; ++k) offsets[k] = (entries[k] + (entries[k] < 0 ? size : 0)) * stride;
@@ -186,6 +195,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index) {
 
 void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
   if (out.numel() == 0 || out.is_meta()) return;
+  if (cuda::takes(out)) return cuda::load_blocks(t, b, out);
   const int64_t item = item_size(t.dtype());
   if (b.inner == 1)
     return dispatch_size(item, [&](auto tag) { load_elements<typename decltype(tag)::type>(t, b, out); });
@@ -264,6 +274,7 @@ void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t
 
 void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combine c) {
   if (b.outer * b.count * b.inner == 0 || t.is_meta()) return;
+  if (cuda::takes(t)) return dispatch_combine(t.dtype(), c, [&](auto, auto) { cuda::store_blocks(t, b, source, c); });
   const int64_t grain = 32768, work = b.count * b.inner;
   dispatch_combine(t.dtype(), c, [&]<class Tag>(Tag, auto how) {
     using T = typename Tag::type;

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cuda/operators.h"
+#include "cuda/random.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 
@@ -9,10 +11,11 @@ namespace flambeau {
 
 namespace {
 
+using cuda::Line;
+
 // out[i] = value(i) for a contiguous tensor, in double.
 template <class F>
 void sequence(const Tensor& out, F value) {
-  if (out.is_meta()) return;
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
@@ -30,9 +33,19 @@ void sequence(const Tensor& out, F value) {
   });
 }
 
+void fill_line(const Tensor& out, const Line& line) {
+  if (out.is_meta()) return;
+  if (cuda::takes(out)) return cuda::sequence(out, line);
+  if (line.half == INFINITY)
+    sequence(out, [=](double i) { return line.first + i * line.step; });
+  else
+    sequence(out, [=](double i) { return line.at(i); });
+}
+
 // out[i] = first + i * step in integers, several sums side by side.
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   if (out.is_meta()) return;
+  if (cuda::takes(out)) return cuda::whole_sequence(out, first, step);
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
@@ -88,7 +101,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   if (whole || (integral && !is_floating(type)))
     whole_sequence(out, type == Dtype::uint64 ? int64_t(start.unsigned_integer()) : start.integer(), step.integer());
   else
-    sequence(out, [=](double i) { return real_first + i * real_step; });
+    fill_line(out, Line{real_first, real_step, INFINITY, 0, 0});
   return out;
 }
 
@@ -101,7 +114,7 @@ Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype) {
   require(steps < 1e15, "range: ", steps, " elements are too many");
   Tensor out = empty({int64_t(std::floor(steps)) + 1}, dtype);
   const double first = start.real(), each = step.real();
-  sequence(out, [=](double i) { return first + i * each; });
+  fill_line(out, Line{first, each, INFINITY, 0, 0});
   return out;
 }
 
@@ -116,9 +129,7 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   const double first = rounded(start, dtype).real(), last = rounded(end, dtype).real();
   const double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
   const double half = double(steps == 1 ? 1 : steps / 2);
-  sequence(out, [=](double i) {  // from both ends, so that the last value is exact
-    return i < half ? first + i * step : last - (double(steps - 1) - i) * step;
-  });
+  fill_line(out, Line{first, step, half, last, double(steps - 1)});  // from both ends, so that the last value is exact
   return out;
 }
 
@@ -132,6 +143,10 @@ Tensor eye(int64_t n, int64_t m, Dtype dtype) {
   require(n >= 0 && m >= 0, "n and m must be non-negative, got ", n, " and ", m);
   Tensor out = zeros({n, m}, dtype);
   if (out.is_meta()) return out;
+  if (cuda::takes(out)) {
+    cuda::fill(from_storage(out.impl()->storage, {std::min(n, m)}, {m + 1}, 0, dtype), Scalar(1));
+    return out;
+  }
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     for (int64_t i = 0; i < std::min(n, m); ++i) out.data<T>()[i * (m + 1)] = convert<T>(1.0);

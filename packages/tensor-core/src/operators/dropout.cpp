@@ -1,4 +1,5 @@
 // Dropout.
+#include "cuda/random.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -11,14 +12,17 @@ namespace {
 // The mask is a function of seed, offset and element, so the derivative draws it again instead of keeping it.
 Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
   Tensor out;
-  {
+  const double cut = p * 4294967296.0, scale = p < 1 ? 1 / (1 - p) : 0;
+  const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
+  if (cuda::takes(t)) {
+    NoRecording off;
+    out = empty(t.shape(), t.dtype());
+    cuda::draw(cuda::Distribution::Dropout, out, contiguous(t), 1, seed, offset, {scale}, threshold, 0);
+  } else {
     NoRecording off;
     const Dtype type = t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(t, type));
     out = empty(t.shape(), type);
-    const double cut = p * 4294967296.0;
-    const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
-    const double scale = p < 1 ? 1 / (1 - p) : 0;
     constexpr int64_t kGroups = 16;  // of words drawn at a time
     const int64_t chunk = kGroups * kernels::kGroup, size = item_size(type),
                   chunks = t.is_meta() ? 0 : (t.numel() + chunk - 1) / chunk;

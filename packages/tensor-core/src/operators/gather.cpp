@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/indexing.h"
 #include "flambeau/parallel.h"
 #include "operators/indexing.h"
 
@@ -99,6 +100,8 @@ Tensor grown(const Tensor& t, const Shape& shape) {
 // Writes combine(element, value) at every entry, in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
+  if (cuda::takes(out))
+    return dispatch_combine(out.dtype(), c, [&](auto, auto) { cuda::scatter(out, dim, index, source, strides, c); });
   const Walk w = walk_over(out, dim, index, strides);
   const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1;
   dispatch_combine(out.dtype(), c, [&]<class Tag>(Tag, auto how) {
@@ -154,7 +157,7 @@ Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
 
 Blocks blocks_at(const Tensor& t, int64_t dim, const Tensor& entries) {
   Blocks b = blocks_around(t, dim, dim);
-  pick(b, t, dim, entries);
+  pick(b, t, dim, entries, Negative::Refused);
   return b;
 }
 
@@ -177,13 +180,15 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
           "gather(): Expected dtype int32/int64 for index, got ", index.dtype());
   check_index(t, dim, index);
   const Tensor i = index_tensor(index, "gather");
-  const int64_t length = t.dim() ? t.shape()[dim] : 1;
-  const bool by_rows =
-      i.is_contiguous() && i.dim() > 1 && i.size(0) >= 16;  // checked a row at a time, while it is in the cache
-  if (!by_rows) check_range<Error>(i, length, Negative::Refused, "", dim);
   Tensor out = empty(index.shape(), t.dtype());
+  const int64_t length = t.dim() ? t.shape()[dim] : 1;
+  const bool on_gpu = cuda::takes(out), by_rows = !on_gpu && i.is_contiguous() && i.dim() > 1 &&
+                                                  i.size(0) >= 16;  // checked a row at a time, while it is in the cache
+  if (!by_rows) check_range<Error>(i, length, Negative::Refused, "", dim);
   if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)
     load_blocks(t, blocks_at(t, dim, entries), out);
+  else if (on_gpu && index.numel() > 0)
+    cuda::gather(t, dim, i, out);
   else if (index.numel() > 0 && !out.is_meta())
     dispatch_size(item_size(t.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;

@@ -1,4 +1,5 @@
 // Counts of elements: by value, and in bins of equal width.
+#include "flambeau/cuda.h"
 #include "flambeau/sorting.h"
 
 namespace flambeau {
@@ -29,8 +30,14 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
           "weights should be 1-d and have the same length as input, got ",
           weights.defined() ? weights.shape() : Shape(), " for an input of shape ", t.shape());
   const Tensor x = contiguous(to(t, Dtype::int64));
-  const int64_t *place = x.data<int64_t>(), n = t.numel();
-  const int64_t bins = std::max(minlength, item(max_all(x)).integer() + 1);
+  const int64_t n = t.numel(), bins = std::max(minlength, item(max_all(x)).integer() + 1);
+  if (cuda::takes(x)) {
+    const Dtype sums = !weights.defined()                  ? Dtype::int64
+                       : weights.dtype() == Dtype::float32 ? Dtype::float32
+                                                           : Dtype::float64;
+    return index_add(zeros({bins}, sums), 0, x, weights.defined() ? to(weights, sums) : ones({n}, sums));
+  }
+  const int64_t* place = x.data<int64_t>();
   if (!weights.defined())
     return added_up<int64_t>(bins, n, Dtype::int64, [=](int64_t* sums, int64_t i) { ++sums[place[i]]; });
   if (weights.dtype() == Dtype::float32) {
@@ -59,6 +66,17 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   }
   const Dtype in = dtype_of(compute_type(t.dtype()));
   const Tensor x = contiguous(to(t, in));
+  if (cuda::takes(x)) {
+    const bool single = in == Dtype::float32;
+    const double first = single ? float(low) : low, last = single ? float(high) : high,
+                 width = single ? float(last) - float(first) : last - first;
+    const Tensor inside = logical_and(ge(x, Scalar(first)), le(x, Scalar(last)));
+    const Tensor steps = div(mul(sub(x, Scalar(first)), Scalar(double(bins))), Scalar(width));
+    const Tensor bin = where(inside, clamp_max(to(steps, Dtype::int64), Scalar(bins - 1)), Scalar(bins));
+    const Tensor counted =
+        index_add(zeros({bins + 1}, Dtype::int64), 0, reshape(bin, {x.numel()}), ones({x.numel()}, Dtype::int64));
+    return to(narrow(counted, 0, 0, bins), t.dtype());
+  }
   const auto count = [&]<class T>(T first, T last) {
     return added_up<int64_t>(bins, x.numel(), Dtype::int64, [=, values = x.data<T>()](int64_t* sums, int64_t i) {
       const T v = values[i];

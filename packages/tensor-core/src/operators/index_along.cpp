@@ -6,9 +6,9 @@ namespace flambeau {
 namespace {
 
 // The slices of `t` along `dim` at the entries of `index`.
-Blocks slices(const Tensor& t, int64_t dim, const Tensor& index) {
+Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, Negative negative = Negative::Refused) {
   Blocks b = blocks_around(t, dim, dim);
-  pick(b, t, dim, index);
+  pick(b, t, dim, index, negative);
   return b;
 }
 
@@ -124,7 +124,7 @@ Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Opera
     NoRecording off;
     const Tensor one =
         value.tensor ? settled(to(*value.tensor, t.dtype()), target.out) : scalar_tensor(value.scalar, t.dtype());
-    store_blocks(target.out, slices(target.out, dim, i), one, Combine::Assign);
+    store_blocks(target.out, slices(target.out, dim, i, Negative::FromEnd), one, Combine::Assign);
   }
   static const Tensor none;
   const Tensor& filling = value.tensor ? *value.tensor : none;

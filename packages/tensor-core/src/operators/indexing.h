@@ -1,51 +1,12 @@
 // What the operators that read and write at computed positions share. Internal.
 #pragma once
 
-#include <bit>
 #include <initializer_list>
 
+#include "flambeau/combine.h"
 #include "flambeau/operators.h"
 
 namespace flambeau {
-
-// A boolean as it lies in memory: a byte, with any value in it where the memory is somebody else's.
-template <class T>
-using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
-
-// keep ? a : b, of floating numbers in bits: to be chosen by a branch, values in no order cost a guess each.
-template <class T>
-FLAMBEAU_INLINE T chosen(bool keep, T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) {
-    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-    const Bits mask = Bits(0) - Bits(keep);
-    return std::bit_cast<T>((std::bit_cast<Bits>(a) & mask) | (std::bit_cast<Bits>(b) & ~mask));
-  } else {
-    return keep ? a : b;
-  }
-}
-
-// How what is written and what was there become one.
-enum class Combine : uint8_t { Assign, Add, Multiply, Max, Min };
-
-template <Combine c, class T>
-FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
-  if constexpr (c == Combine::Assign)
-    return b;
-  else if constexpr (std::is_same_v<T, bool>)
-    return c == Combine::Add || c == Combine::Max ? (a | b) != 0 : a != 0 && b != 0;
-  else if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>)
-    return convert<T>(combine<c, float>(to_float(a), to_float(b)));
-  else if constexpr (c == Combine::Add)
-    return T(a + b);
-  else if constexpr (c == Combine::Multiply)
-    return T(a * b);
-  else if constexpr (!requires { a < b; })
-    detail::raise<NotImplementedError>("numbers without an order have no maximum");
-  else if constexpr (c == Combine::Max)
-    return chosen((a > b) | (a != a), a, b);
-  else
-    return chosen((a < b) | (a != a), a, b);
-}
 
 // f(TypeTag<T>, std::integral_constant<Combine, c>)
 template <class F>
@@ -91,7 +52,8 @@ void dispatch_size(int64_t size, F&& f) {
 
 // The index as int64; an error that names the operator for any other dtype than int32 and int64.
 Tensor index_tensor(const Tensor& index, const char* name);
-// Raises E unless every entry lies in [-size or 0, size); whether any of them is negative.
+// Raises E unless every entry lies in [-size or 0, size); whether any of them is negative. Of a GPU's index it is not
+// known before the kernel that uses it has run (cuda/report.h): then true.
 enum class Negative : uint8_t { Refused, FromEnd };
 template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim);
@@ -125,11 +87,14 @@ void record_saving(const char* name, const Target& target, TensorList inputs, co
 struct Blocks {
   Shape outer_size, outer_stride, inner_size, inner_stride;
   int64_t outer = 1, inner = 1, count = 0;
-  Tensor offsets;  // int64, in elements
+  Tensor offsets;                // int64, in elements
+  int64_t step = 1, extent = 1;  // what all offsets are multiples of; more than the largest of them can be
+  bool distinct = false;         // whether they are known to be different
 };
 Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim);
-// The offsets of `index` along `dim`; every entry is known to be in range, negative ones count from the end.
-void pick(Blocks& blocks, const Tensor& t, int64_t dim, const Tensor& index);
+// The offsets of `index` along `dim`; on the CPU every entry is known to be in range, a GPU looks now. Negative ones
+// count from the end.
+void pick(Blocks& blocks, const Tensor& t, int64_t dim, const Tensor& index, Negative negative);
 // out, contiguous, becomes t's blocks in (outer, count, inner) order.
 void load_blocks(const Tensor& t, const Blocks& blocks, const Tensor& out);
 // t's blocks become combine(what they are, source), in the order of the offsets, with the same result for any number

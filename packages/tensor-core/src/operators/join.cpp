@@ -1,6 +1,7 @@
 // Joining tensors.
 #include <cstring>
 
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
 
 namespace flambeau {
@@ -11,7 +12,7 @@ constexpr int64_t kFew = 32768;  // elements that one thread copies before anoth
 
 // Contiguous tensors of one dtype beside each other: each gives a row to every row of `out`.
 bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
-  if (out.numel() > kFew || out.is_meta()) return false;
+  if (out.numel() > kFew || out.is_meta() || cuda::takes(out)) return false;
   for (const Tensor& t : tensors)
     if (!t.is_contiguous() || t.dtype() != out.dtype()) return false;
   const int64_t size = item_size(out.dtype()), stride = rows ? out.numel() / rows * size : 0;

@@ -1,6 +1,8 @@
 // What is true: its positions, its elements, and writing there.
 #include <cstring>
+#include <optional>
 
+#include "cuda/indexing.h"
 #include "flambeau/parallel.h"
 #include "operators/indexing.h"
 
@@ -45,6 +47,15 @@ struct Chunks {
 
 Tensor as_mask(const Tensor& t) { return contiguous(t.dtype() == Dtype::bool_ ? t : ne(t, Scalar(0))); }
 
+// What is true in a contiguous mask on a GPU, as blocks of one element.
+Blocks true_blocks(const Tensor& mask) {
+  Blocks b;
+  b.offsets = cuda::true_positions(mask, {});
+  b.count = b.offsets.numel();
+  b.distinct = true;
+  return b;
+}
+
 void write_position(int64_t* to, int64_t position, const Shape& shape) {
   for (size_t d = shape.size(); d-- > 0;) {
     const int64_t next = d ? position / shape[d] : 0;
@@ -58,6 +69,7 @@ void write_position(int64_t* to, int64_t position, const Shape& shape) {
 Tensor nonzero(const Tensor& t) {
   NoRecording off;
   const Tensor mask = as_mask(t);
+  if (cuda::takes(mask)) return cuda::coordinates(cuda::true_positions(mask, {}), t.shape());
   const Chunks chunks(mask);
   const Tensor out = empty({chunks.count(), t.dim()}, Dtype::int64);
   int64_t* to = out.data<int64_t>();
@@ -85,12 +97,18 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
   {
     NoRecording off;
     const Tensor from = contiguous(expand(t, shape)), flags = contiguous(expand(mask, shape));
-    const Chunks chunks(flags);
-    out = empty({chunks.count()}, t.dtype());
-    dispatch_size(item_size(t.dtype()), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      chunks.visit([in = from.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[n] = in[position]; });
-    });
+    if (cuda::takes(from)) {
+      const Blocks picked = true_blocks(flags);
+      out = empty({picked.count}, t.dtype());
+      load_blocks(from, picked, out);
+    } else {
+      const Chunks chunks(flags);
+      out = empty({chunks.count()}, t.dtype());
+      dispatch_size(item_size(t.dtype()), [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        chunks.visit([in = from.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[n] = in[position]; });
+      });
+    }
   }
   if (recording(t))
     record("MaskedSelect", out, {&t}, {&mask}, [shape](const Context& c) {
@@ -115,18 +133,24 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
     flags = contiguous(expand(mask, t.shape()));
     values = settled(source, t);
   }
-  const Chunks chunks(flags);
-  require(chunks.count() <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(),
-          " and ", chunks.count());
+  const bool on_gpu = cuda::takes(flags);
+  const std::optional<Chunks> chunks = on_gpu ? std::nullopt : std::optional<Chunks>(flags);
+  const Blocks picked = on_gpu ? true_blocks(flags) : Blocks();
+  const int64_t count = on_gpu ? picked.count : chunks->count();
+  require(count <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(), " and ",
+          count);
   begin_inplace(t, "masked_scatter_", source.requires_grad());
   const Tensor out = t.is_contiguous() ? t : [&] {
     NoRecording off;
     return clone(t);
   }();
-  dispatch_size(item_size(t.dtype()), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    chunks.visit([in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
-  });
+  if (on_gpu)
+    store_blocks(out, picked, values, Combine::Assign);
+  else
+    dispatch_size(item_size(t.dtype()), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      chunks->visit([in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
+    });
   if (!out.same(t)) copy_values(t, out);
   if (recording(t, source))
     record(

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/random.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "flambeau/thread_generator.h"
@@ -34,13 +35,22 @@ namespace {
 constexpr int64_t kGroups = 16;
 constexpr int64_t kWords = kGroups * kernels::kGroup;
 
+// Takes what n elements need out of the stream, a whole number of times kGroups; where that begins.
+struct Stream {
+  uint64_t seed, offset;
+};
+Stream reserve(int64_t n, int64_t words_each, Generator* generator) {
+  Generator& g = generator ? *generator : default_generator();
+  const int64_t chunk = kWords / words_each;
+  return {g.seed(), g.reserve((n + chunk - 1) / chunk * kGroups)};
+}
+
 // Calls block(words, first element, count) for the elements [0, n), where `words_each` words make one element.
 template <class F>
 void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
-  Generator& g = generator ? *generator : default_generator();
   const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
-  const uint64_t seed = g.seed(), offset = g.reserve(chunks * kGroups);
-  parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
+  const auto [seed, offset] = reserve(n, words_each, generator);
+  parallel_items(chunks, 16, [&, seed = seed, offset = offset](int64_t begin, int64_t end) {
     alignas(64) uint32_t words[kWords];
     for (int64_t i = begin; i < end; ++i) {
       const int64_t count = std::min(chunk, n - i * chunk);
@@ -79,6 +89,22 @@ void apply(PointwiseOp op, char* values, int64_t n, Compute type) {
 }
 void apply(PointwiseOp op, float* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f32); }
 void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f64); }
+
+// What numbers of a dtype are computed in: as many words make one.
+bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
+
+// The same on a GPU; `words` words an element.
+void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
+                std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
+                const Tensor& in = {}) {
+  const auto [seed, offset] = reserve(out.numel(), words, generator);
+  cuda::draw(kind, out, in, words, seed, offset, numbers, threshold, range);
+}
+// Of those that compute in what fill() does.
+void draw_there(cuda::Distribution kind, const Tensor& out, Generator* generator,
+                std::initializer_list<double> numbers) {
+  draw_there(kind, out, in_double(out.dtype()) ? 2 : 1, generator, numbers);
+}
 
 // Fills `t` by make(words, values, count), which computes in float, or in double where the dtype holds more.
 template <class F>
@@ -145,6 +171,15 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
   require(high - low <= largest, "uniform_ expects to - from to be at most the largest ", t.dtype(),
           ", but found to=", high, " and from=", low);
   in_place(t, "uniform_", "Uniform", [&, digits = digits](const Tensor& out) {
+    if (cuda::takes(out)) {
+      if (out.dtype() == Dtype::float64)
+        return draw_there(cuda::Distribution::Uniform, out, 2, generator, {low, high - low, high});
+      double end = 0;
+      dispatch(out.dtype(), [&](auto tag) { end = convert<float>(convert<typename decltype(tag)::type>(high)); });
+      return draw_there(cuda::Distribution::Uniform, out, 1, generator,
+                        {double(float(low)), double(std::ldexp(float(high - low), -digits)), end},
+                        uint64_t(32 - digits));
+    }
     if (out.dtype() == Dtype::float64)
       return draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
         double* to = out.data<double>() + first;
@@ -174,6 +209,7 @@ void fill_normal(const Tensor& t, double mean, double std, Generator* generator)
   require_floating(t, "normal_");
   require(std >= 0, "normal expects std >= 0.0, but found std ", std);
   in_place(t, "normal_", "Normal", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::Normal, out, generator, {mean, std});
     fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
       using V = std::decay_t<decltype(*to)>;
       standard_normal(words, to, n);
@@ -187,6 +223,7 @@ void fill_exponential(const Tensor& t, double rate, Generator* generator) {
   require_floating<Error>(t, "exponential_");
   require(rate > 0, "exponential_ expects lambda > 0.0, but found lambda=", rate);
   in_place(t, "exponential_", "Exponential", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::Exponential, out, generator, {1 / rate});
     fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
       using V = std::decay_t<decltype(*to)>;
       constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // where the uniform number rounds to 1
@@ -202,6 +239,7 @@ void fill_cauchy(const Tensor& t, double median, double sigma, Generator* genera
   require_floating<Error>(t, "cauchy_");
   require(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma=", sigma);
   in_place(t, "cauchy_", "Cauchy", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::Cauchy, out, generator, {median, sigma});
     fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
       using V = std::decay_t<decltype(*to)>;
       for (int64_t i = 0; i < n; ++i) {  // pi (u - 1/2), of which the tangent is taken
@@ -220,6 +258,7 @@ void fill_log_normal(const Tensor& t, double mean, double std, Generator* genera
   require_floating(t, "log_normal_");
   require(std > 0, "log_normal_ expects std > 0.0, but found std=", std);
   in_place(t, "log_normal_", "LogNormal", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::LogNormal, out, generator, {mean, std});
     fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
       using V = std::decay_t<decltype(*to)>;
       standard_normal(words, to, n);
@@ -233,6 +272,7 @@ void fill_geometric(const Tensor& t, double p, Generator* generator) {
   require<NotImplementedError>(t.dtype() != Dtype::bool_, "geometric_ is not implemented for bool tensors");
   require(p > 0 && p < 1, "geometric_ expects p to be in (0, 1), but got p=", p);
   in_place(t, "geometric_", "Geometric", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::Geometric, out, generator, {1 / std::log1p(-p)});
     fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
       using V = std::decay_t<decltype(*to)>;
       const V scale = V(1 / std::log1p(-p));
@@ -247,6 +287,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
   require(p >= 0 && p <= 1, "bernoulli_ expects p to be in [0, 1], but got p=", p);
   const uint64_t threshold = uint64_t(p * 0x1p53);
   in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::Bernoulli, out, 2, generator, {}, threshold);
     dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -261,7 +302,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
 namespace {
 
 bool all_probabilities(const Tensor& p) {
-  if (!p.is_contiguous() || p.numel() > 4096)
+  if (!p.is_contiguous() || p.numel() > 4096 || cuda::takes(p))
     return p.numel() == 0 || item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth();
   const double* values = p.data<double>();
   return std::all_of(values, values + p.numel(), [](double v) { return v >= 0 && v <= 1; });
@@ -281,6 +322,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
     wanted = p.shape() == t.shape() ? contiguous(wide) : contiguous(expand(wide, t.shape()));
   }
   in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::BernoulliOf, out, 2, generator, {}, 0, 0, wanted);
     dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -304,6 +346,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
   require(representable(high - 1), "random_: to - 1=", high - 1, " is out of bounds for ", t.dtype());
   const uint64_t range = uint64_t(high) - uint64_t(low);
   in_place(t, "random_", "Random", [&](const Tensor& out) {
+    if (cuda::takes(out)) return draw_there(cuda::Distribution::Integers, out, 2, generator, {}, uint64_t(low), range);
     dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -320,6 +363,10 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   require<NotImplementedError>(dtype != Dtype::bool_, "randperm is not implemented for bool");
   const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
   require(n <= largest && (n == 0 || fits(Scalar(n), dtype)), "randperm: n=", n, " is too large for ", dtype);
+  if (const Device device = OnDevice::current(); device == DeviceType::Cuda) {  // each step needs the one before
+    const OnDevice cpu{DeviceType::Cpu};
+    return to(random_permutation(n, dtype, generator), device);
+  }
   Tensor out = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
   if (out.is_meta()) return to(out, dtype);
   int64_t* order = out.data<int64_t>();

@@ -1,6 +1,7 @@
 // Binary search in sorted sequences.
 #include <algorithm>
 
+#include "cuda/sorting.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 
@@ -58,7 +59,12 @@ void check_sorter(const Tensor& sorter, const Tensor& sequence) {
           " and sorter tensor ", sorter.shape());
   require(sorter.dtype() == Dtype::int64, "searchsorted(): sorter must be a tensor of long dtype but got dtype ",
           sorter.dtype());
-  const int64_t *index = sorter.data<int64_t>(), n = sorter.numel(), length = sorter.dim() ? sorter.shape().back() : 1;
+  const int64_t n = sorter.numel(), length = sorter.dim() ? sorter.shape().back() : 1;
+  if (cuda::takes(sorter))
+    return require(
+        n == 0 || item(all(logical_and(ge(sorter, Scalar(0)), lt(sorter, Scalar(length))), {}, false)).truth(),
+        "searchsorted(): sorter index out of range");
+  const int64_t* index = sorter.data<int64_t>();
   for (int64_t i = 0; i < n; ++i)
     require(index[i] >= 0 && index[i] < length, "searchsorted(): sorter index out of range: ", index[i]);
 }
@@ -82,6 +88,7 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, co
   dispatch_all(in, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_arithmetic_v<T>) {
+      if (cuda::takes(out)) return cuda::search(s, order, v, n, queries, right, out);
       const auto search = right ? places<true, T> : places<false, T>;
       parallel_for(v.numel(), 4096, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {  // rows of queries, each in its own sequence

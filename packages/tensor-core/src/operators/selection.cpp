@@ -1,6 +1,7 @@
 // Selecting along a dimension by rank or frequency, without sorting all of it. Note [Keys]
 #include <limits>
 
+#include "cuda/sorting.h"
 #include "flambeau/sorting.h"
 #include "operators/chosen.h"
 #include "operators/order.h"
@@ -51,6 +52,15 @@ void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<
   }
 }
 
+// On a GPU: `count` elements of every row from the rank `first` on, by sorting the row.
+void sorted_part(const Rows& rows, int64_t first, int64_t count, bool descending, const TensorPair& out) {
+  const Tensor values = empty({rows.count, rows.length}, out.values.dtype());
+  const Tensor indices = empty({rows.count, rows.length}, Dtype::int64);
+  cuda::sort(rows.input, rows.count, rows.length, descending, values, indices);
+  copy_values(out.values, reshape(narrow(values, 1, first, count), out.values.shape()));
+  copy_values(out.indices, reshape(narrow(indices, 1, first, count), out.values.shape()));
+}
+
 TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepdim) {
   const auto move = [&](Tensor x) {
     if (t.dim() == 0) return x;
@@ -60,9 +70,10 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// One element of each row: position(row's elements, n, room for items) says which.
+// One element of each row: position(row's elements, n, room for items) says which. `rank`: the rank it has, if that is
+// known.
 template <class F>
-TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position) {
+TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, int64_t rank = -1) {
   dim = t.wrap_dim(dim);
   TensorPair out;
   {
@@ -72,6 +83,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
     out = {rows.result(1, t.dtype()), rows.result(1, Dtype::int64)};
     dispatch_ordered(t.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
+      if (rank >= 0 && cuda::takes(rows.input)) return sorted_part(rows, rank, 1, false, out);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
         const Room<Item<Key<T>>> items(n);
         for (int64_t r = begin; r < end; ++r) {
@@ -141,6 +153,7 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
       using K = Key<T>;
       const K flip = largest ? K(~K(0)) : K(0);
       if (k == 0) return;
+      if (cuda::takes(rows.input)) return sorted_part(rows, 0, k, largest, out);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
         const Room<Item<K>> items(few ? 0 : n), kept(k);
         for (int64_t r = begin; r < end; ++r) {
@@ -166,16 +179,23 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
   require_length(t, dim, "kthvalue");
   require(k >= 1 && k <= (t.dim() ? t.size(dim) : 1), "kthvalue(): selected number k out of range for dimension ", dim,
           ": k = ", k, ", shape ", t.shape());
-  return one_of_each("Kthvalue", t, dim, keepdim, [k](auto tag, const auto* in, int64_t n, auto* items) {
-    return ranked<typename decltype(tag)::type>(in, n, k - 1, items);
-  });
+  return one_of_each(
+      "Kthvalue", t, dim, keepdim,
+      [k](auto tag, const auto* in, int64_t n, auto* items) {
+        return ranked<typename decltype(tag)::type>(in, n, k - 1, items);
+      },
+      k - 1);
 }
 
 TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
   require_length(t, dim, ignore_nan ? "nanmedian" : "median");
-  return one_of_each("Median", t, dim, keepdim, [ignore_nan](auto tag, const auto* in, int64_t n, auto* items) {
-    return median_of<typename decltype(tag)::type>(in, n, ignore_nan, items);
-  });
+  const int64_t rank = is_floating(t.dtype()) ? -1 : ((t.dim() ? t.size(dim) : 1) - 1) / 2;
+  return one_of_each(
+      "Median", t, dim, keepdim,
+      [ignore_nan](auto tag, const auto* in, int64_t n, auto* items) {
+        return median_of<typename decltype(tag)::type>(in, n, ignore_nan, items);
+      },
+      rank);
 }
 
 Tensor median_all(const Tensor& t, bool ignore_nan) {

@@ -1,6 +1,7 @@
 // Triangles of matrices.
 #include <cstring>
 
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 
@@ -13,7 +14,14 @@ Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
   require(t.dim() >= 2, lower ? "tril" : "triu", ": input tensor must have at least 2 dimensions, got shape ",
           t.shape());
   Tensor out;
-  {
+  if (cuda::takes(t)) {
+    NoRecording off;
+    const int64_t limit = std::clamp(diagonal, -t.size(-1) - t.size(-2), t.size(-1) + t.size(-2));
+    const Tensor row = arange(Scalar(limit), Scalar(limit + t.size(-2)), Scalar(1), Dtype::int64),
+                 column = arange(Scalar(0), Scalar(t.size(-1)), Scalar(1), Dtype::int64);
+    const Tensor kept = lower ? le(column, unsqueeze(row, 1)) : ge(column, unsqueeze(row, 1));
+    out = where(kept, t, zeros({}, t.dtype()));
+  } else {
     NoRecording off;
     const Tensor from = contiguous(t);
     out = empty(t.shape(), t.dtype());

@@ -1,7 +1,10 @@
 // The different elements of a tensor, or its different slices. NaN differs from NaN.
 #include <numeric>
 
+#include "cuda/indexing.h"
+#include "cuda/sorting.h"
 #include "flambeau/sorting.h"
+#include "operators/indexing.h"
 #include "operators/order.h"
 
 namespace flambeau {
@@ -28,9 +31,37 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   return out;
 }
 
+// runs() on a GPU, of elements in order; `position` is undefined where every element stands at its own place.
+Unique runs_on_gpu(const Tensor& sorted, const Tensor& position, const Shape& shape, bool inverse, bool counts) {
+  const int64_t n = sorted.numel();
+  const Tensor run = inverse ? empty({n}, Dtype::int64) : Tensor();
+  const Tensor first = cuda::true_positions(cuda::run_starts(sorted), run);
+  const int64_t count = first.numel();
+  Unique out{index_select(sorted, 0, first), inverse ? empty(shape, Dtype::int64) : Tensor(),
+             counts ? full({count}, Scalar(n), Dtype::int64) : Tensor()};
+  if (inverse && n > 0) {
+    Blocks there;
+    there.offsets = position;
+    there.count = n;
+    there.distinct = true;
+    position.defined() ? store_blocks(out.inverse, there, run, Combine::Assign)
+                       : copy_values(out.inverse, reshape(run, shape));
+  }
+  if (counts && count > 0) {
+    copy_values(narrow(out.counts, 0, 0, count - 1), narrow(first, 0, 1, count - 1));
+    out.counts = sub(out.counts, first);
+  }
+  return out;
+}
+
 template <class T>
 Unique unique_of(const Tensor& t, bool inverse, bool counts) {
-  const Tensor flat = contiguous(t);
+  const Tensor flat = reshape(contiguous(t), {t.numel()});
+  if (cuda::takes(flat)) {
+    const Tensor sorted = empty({t.numel()}, t.dtype()), position = empty({t.numel()}, Dtype::int64);
+    cuda::sort(flat, 1, t.numel(), false, sorted, position);
+    return runs_on_gpu(sorted, position, t.shape(), inverse, counts);
+  }
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   Unique out;
   sort_row<T>(in, t.numel(), 0, [&](const auto& sorted) {
@@ -50,7 +81,8 @@ Unique unique_of(const Tensor& t, bool inverse, bool counts) {
 
 template <class T>
 Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
-  const Tensor flat = contiguous(t);
+  const Tensor flat = reshape(contiguous(t), {t.numel()});
+  if (cuda::takes(flat)) return runs_on_gpu(flat, {}, t.shape(), inverse, counts);
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   return runs(
       t.numel(), t.shape(), t.dtype(), inverse, counts,

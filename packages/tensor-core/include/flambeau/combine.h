@@ -1,0 +1,48 @@
+// How what is written at a computed position and what was there become one: what the kernels of every device compile.
+#pragma once
+
+#include <bit>
+
+#include "flambeau/element.h"
+
+namespace flambeau {
+
+// A boolean as it lies in memory: a byte, with any value in it where the memory is somebody else's.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+
+// keep ? a : b, of floating numbers in bits: to be chosen by a branch, values in no order cost a guess each.
+template <class T>
+FLAMBEAU_INLINE T chosen(bool keep, T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) {
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    const Bits mask = Bits(0) - Bits(keep);
+    return std::bit_cast<T>((std::bit_cast<Bits>(a) & mask) | (std::bit_cast<Bits>(b) & ~mask));
+  } else {
+    return keep ? a : b;
+  }
+}
+
+enum class Combine : uint8_t { Assign, Add, Multiply, Max, Min };
+
+template <Combine c, class T>
+FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
+  if constexpr (c == Combine::Assign)
+    return b;
+  else if constexpr (std::is_same_v<T, bool>)
+    return c == Combine::Add || c == Combine::Max ? (a | b) != 0 : a != 0 && b != 0;
+  else if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>)
+    return convert<T>(combine<c, float>(to_float(a), to_float(b)));
+  else if constexpr (c == Combine::Add)
+    return T(a + b);
+  else if constexpr (c == Combine::Multiply)
+    return T(a * b);
+  else if constexpr (!requires { a < b; })
+    return a;  // dispatch_combine refuses these
+  else if constexpr (c == Combine::Max)
+    return chosen((a > b) | (a != a), a, b);
+  else
+    return chosen((a < b) | (a != a), a, b);
+}
+
+}  // namespace flambeau

@@ -1,0 +1,27 @@
+// What the kernels of random numbers are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+namespace flambeau::cuda {
+
+#define FLAMBEAU_DISTRIBUTIONS(X) \
+  X(Uniform)                      \
+  X(Normal) X(Exponential) X(Cauchy) X(LogNormal) X(Geometric) X(Bernoulli) X(BernoulliOf) X(Integers) X(Dropout)
+
+enum class Distribution : int {
+#define FLAMBEAU_DISTRIBUTION(name) name,
+  FLAMBEAU_DISTRIBUTIONS(FLAMBEAU_DISTRIBUTION)
+#undef FLAMBEAU_DISTRIBUTION
+};
+
+struct DrawArguments {
+  void* out;
+  const void* in;  // the probabilities of BernoulliOf, in double; what Dropout is applied to
+  int64_t count;
+  uint64_t seed, offset;  // in groups of 64 words
+  double numbers[3];
+  uint64_t whole[2];  // a threshold, a shift or where integers begin; how many of these there are
+};
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,261 @@
+// Reading and writing at computed positions on a GPU; the kernels are in flambeau/device/indexing.h.
+#include "cuda/indexing.h"
+
+#include <algorithm>
+
+#include "cuda/geometry.h"
+#include "cuda/launch.h"
+#include "cuda/operators.h"
+#include "cuda/radix.h"
+#include "cuda/report.h"
+#include "cuda/units.h"
+#include "flambeau/device/indexing_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+constexpr int64_t kShort = 16;           // entries that a thread goes over one after the other, however few the threads
+constexpr int64_t kManyColumns = 16384;  // threads that keep a GPU busy, however long each of them takes
+
+enum Offset { kPick, kLocate };
+Unit& offset_unit() {
+  static auto* unit = new Unit("offsets of an index", "#include \"flambeau/device/indexing.h\"\nFLAMBEAU_OFFSETS\n",
+                               {"pick", "locate"});
+  return *unit;
+}
+
+const char* word_name(int64_t bytes) {
+  return bytes == 1   ? "uint8_t"
+         : bytes == 2 ? "uint16_t"
+         : bytes == 4 ? "uint32_t"
+         : bytes == 8 ? "uint64_t"
+                      : "flambeau::cuda::Word16";
+}
+enum Word { kLoad, kStore, kGather };
+Unit& word_unit(int64_t bytes) {
+  static auto* units = new Units;
+  return units->find(uint64_t(bytes), [=] {
+    return std::make_unique<Unit>(
+        "indexing", std::string("#include \"flambeau/device/indexing.h\"\nFLAMBEAU_WORDS(") + word_name(bytes) + ")\n",
+        std::initializer_list<const char*>{"load", "store", "gather"});
+  });
+}
+
+enum Combined { kColumns, kSegments, kWalk };
+Unit& combine_unit(Dtype dtype, Combine c) {
+  static auto* units = new Units;
+  static constexpr const char* names[] = {"Assign", "Add", "Multiply", "Max", "Min"};
+  const bool copies = c == Combine::Assign;
+  const uint64_t key = (copies ? uint64_t(item_size(dtype)) : uint64_t(dtype)) * 8 + uint64_t(c);
+  return units->find(key, [=] {
+    return std::make_unique<Unit>("writing at an index",
+                                  std::string("#include \"flambeau/device/indexing.h\"\nFLAMBEAU_COMBINE(") +
+                                      (copies ? word_name(item_size(dtype)) : type_name(dtype)) + ", " + names[int(c)] +
+                                      ")\n",
+                                  std::initializer_list<const char*>{"columns", "segments", "walk"});
+  });
+}
+
+Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}; }
+
+Extents extents(const Shape& size, const Shape& stride, int64_t item) {
+  Extents e;
+  e.dims = int(size.size());
+  for (int d = 0; d < e.dims; ++d) e.size[d] = size[size_t(d)], e.stride[d] = stride[size_t(d)] * item;
+  return e;
+}
+
+BlockArguments block_arguments(const Tensor& t, const Blocks& b, const Tensor& values) {
+  const int64_t item = item_size(t.dtype());
+  BlockArguments a;
+  a.blocks = t.device_bytes();
+  a.values = values.device_bytes();
+  a.offsets = reinterpret_cast<const int64_t*>(b.offsets.device_bytes());
+  a.positions = nullptr;
+  a.outer = b.outer, a.count = b.count, a.inner = b.inner, a.item = item;
+  a.one = values.numel() == 1;
+  a.outer_dims = extents(b.outer_size, b.outer_stride, item);
+  a.inner_dims = extents(b.inner_size, b.inner_stride, item);
+  return a;
+}
+
+// Takes blocks as words of more bytes than an element has, where they lie so; how many bytes these have.
+int64_t widen(BlockArguments& a, const Blocks& b) {
+  if (a.inner_dims.dims != 1 || a.inner_dims.stride[0] != a.item) return a.item;
+  uint64_t all = uint64_t(a.inner * a.item) | reinterpret_cast<uintptr_t>(a.blocks) | uint64_t(b.step * a.item);
+  if (!a.one) all |= reinterpret_cast<uintptr_t>(a.values);
+  for (int d = 0; d < a.outer_dims.dims; ++d) all |= uint64_t(a.outer_dims.stride[d]);
+  int64_t word = 16;
+  while (word > a.item && all % uint64_t(word)) word /= 2;
+  if (a.one) word = a.item;
+  a.inner = a.inner * a.item / word;
+  a.inner_dims.size[0] = a.inner;
+  a.inner_dims.stride[0] = word;
+  return word;
+}
+
+// A number may be the host's.
+Tensor beside(const Tensor& value, const Tensor& t) {
+  NoRecording off;
+  return value.numel() == 1 ? to(value, t.device()) : value;
+}
+
+// The offsets in order, equal ones as they came, and where they were.
+SortedKeys sorted(const Blocks& b) {
+  int bits = 1;
+  while (bits < 63 && (int64_t(1) << bits) < b.extent) ++bits;
+  return radix_sort(b.offsets, 1, b.count, bits);
+}
+
+// How the entries of an index, the elements of the indexed tensor and the others lie; `along`: whether those along the
+// dimension are the loop's as well.
+Layout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
+  const auto flat = [&](const Tensor& x, bool still) {
+    Shape shape = index.shape(), strides = x.strides();
+    if (!shape.empty() && still) strides[size_t(dim)] = 0;
+    if (!shape.empty() && !along) shape[size_t(dim)] = 1;
+    return from_storage(x.impl()->storage, shape, strides, x.offset(), x.dtype());
+  };
+  const Tensor o = flat(others, false), i = flat(index, false), elements = flat(t, true);
+  const Tensor* tensors[] = {&o, &i, &elements};
+  return layout_of(tensors, 3);
+}
+
+template <class F>
+void walk(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along, F&& run) {
+  const int64_t item = item_size(t.dtype());
+  WalkArguments a;
+  a.elements = t.device_bytes();
+  a.others = others.device_bytes();
+  a.index = index.device_bytes();
+  a.size = t.dim() ? t.shape()[size_t(dim)] : 1;
+  a.stride = (t.dim() ? t.strides()[size_t(dim)] : 1) * item;
+  a.length = along || !index.dim() ? 1 : index.shape()[size_t(dim)];
+  a.other_step = index.dim() ? others.strides()[size_t(dim)] * item_size(others.dtype()) : 0;
+  a.index_step = index.dim() ? index.strides()[size_t(dim)] * 8 : 0;
+  a.item = item;
+  a.reporter = reporter(t.device().index);
+  const Layout whole = walk_layout(t, dim, index, others, along);
+  each_part(whole, [&](const Layout& part) {
+    WalkArguments own = a;
+    own.count = part.count();
+    own.dims = part.dims;
+    own.begin = part.offset[2];
+    own.others += part.offset[0], own.index += part.offset[1], own.elements += part.offset[2];
+    for (int d = 0; d < part.dims; ++d) {
+      own.sizes[d] = Divider(uint32_t(part.size[d]));
+      for (int k = 0; k < 3; ++k) own.strides[k][d] = part.stride[k][d];
+    }
+    run(own);
+  });
+}
+
+}  // namespace
+
+void pick(const Tensor& offsets, const Tensor& index, int64_t size, int64_t stride, bool wraps, bool adds) {
+  if (index.numel() == 0) return;
+  const int device = offsets.device().index;
+  launch(device, offset_unit(), kPick, grid_for(index.numel()), kThreads,
+         PickArguments{reinterpret_cast<const int64_t*>(index.device_bytes()),
+                       reinterpret_cast<int64_t*>(offsets.device_bytes()), index.numel(), size, stride, wraps, adds,
+                       reporter(device)});
+}
+
+void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
+  BlockArguments a = block_arguments(t, b, out);
+  a.one = false;
+  const int64_t word = widen(a, b), total = a.outer * a.count * a.inner;
+  launch(t.device().index, word_unit(word), kLoad, {unsigned(divide_up(total, kThreads * 4))}, kThreads, a);
+}
+
+void store_blocks(const Tensor& t, const Blocks& b, const Tensor& given, Combine c) {
+  const int device = t.device().index;
+  const Tensor source = beside(given, t);
+  const bool copies = c == Combine::Assign, distinct = b.distinct || b.count == 1;
+  BlockArguments a = block_arguments(t, b, source);
+  if (!copies && !distinct && (b.count <= kShort || (b.outer * b.inner >= kManyColumns && b.count <= kManyColumns)))
+    return launch(device, combine_unit(t.dtype(), c), kColumns, grid_for(a.outer * a.inner), kThreads, a);
+  SortedKeys order;
+  if (!distinct && !(copies && a.one)) {
+    order = sorted(b);
+    a.offsets = reinterpret_cast<const int64_t*>(order.keys.device_bytes());
+    a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
+  }
+  Unit& unit = copies ? word_unit(widen(a, b)) : combine_unit(t.dtype(), c);
+  launch(device, unit, copies ? int(kStore) : int(kSegments), grid_for(a.outer * a.count * a.inner), kThreads, a);
+}
+
+void gather(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& out) {
+  Unit& unit = word_unit(item_size(t.dtype()));
+  walk(t, dim, index, out, true,
+       [&](const WalkArguments& a) { launch(t.device().index, unit, kGather, grid_for(a.count), kThreads, a); });
+}
+
+void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& given, const Shape& strides, Combine c) {
+  const int device = t.device().index;
+  const Tensor source = beside(given, t);
+  const int64_t length = index.dim() ? index.shape()[size_t(dim)] : 1, columns = index.numel() / length;
+  if (length <= kShort || columns >= kManyColumns) {
+    const Tensor values = from_storage(source.impl()->storage, index.shape(), index.dim() ? strides : Shape{},
+                                       source.offset(), t.dtype());
+    Unit& unit = combine_unit(t.dtype(), c);
+    return walk(t, dim, index, values, false,
+                [&](const WalkArguments& a) { launch(device, unit, kWalk, grid_for(a.count), kThreads, a); });
+  }
+  // Each entry as a block of one element.
+  Blocks b;
+  b.count = index.numel();
+  b.offsets = empty({b.count}, Dtype::int64);
+  for (int d = 0; d < t.dim(); ++d) b.extent += (t.shape()[size_t(d)] - 1) * t.strides()[size_t(d)];
+  walk(t, dim, index, view(b.offsets, index.shape()), true,
+       [&](const WalkArguments& a) { launch(device, offset_unit(), kLocate, grid_for(a.count), kThreads, a); });
+  const Tensor values = from_storage(source.impl()->storage, index.shape(), strides, source.offset(), t.dtype());
+  const bool one = source.numel() == 1;
+  cuda::store_blocks(t, b, one ? source : contiguous(values), c);
+}
+
+// The positions of what is true.
+
+namespace {
+
+enum Mask { kCount, kWrite, kCoordinates };
+Unit& mask_unit() {
+  static auto* unit =
+      new Unit("positions in a mask", "#include \"flambeau/device/masks.h\"\n", {"count", "write", "coordinates"});
+  return *unit;
+}
+
+}  // namespace
+
+Tensor true_positions(const Tensor& mask, const Tensor& ranks) {
+  const int64_t n = mask.numel(), tiles = divide_up(n, kScanTile);
+  if (n == 0) return empty({0}, Dtype::int64);
+  const int device = mask.device().index;
+  const Tensor before = empty({tiles + 1}, Dtype::int64);
+  cuda::fill(narrow(before, 0, tiles, 1), Scalar(0));
+  MaskArguments a{reinterpret_cast<const uint8_t*>(mask.device_bytes()), n,
+                  reinterpret_cast<int64_t*>(before.device_bytes()), nullptr,
+                  ranks.defined() ? reinterpret_cast<int64_t*>(ranks.device_bytes()) : nullptr};
+  launch(device, mask_unit(), kCount, {unsigned(tiles)}, kThreads, a);
+  running_sums(before);
+  const Tensor out = empty({cuda::item(narrow(before, 0, tiles, 1)).integer()}, Dtype::int64);
+  a.positions = reinterpret_cast<int64_t*>(out.device_bytes());
+  launch(device, mask_unit(), kWrite, {unsigned(tiles)}, kThreads, a);
+  return out;
+}
+
+Tensor coordinates(const Tensor& positions, const Shape& shape) {
+  const Tensor out = empty({positions.numel(), int64_t(shape.size())}, Dtype::int64);
+  if (out.numel() == 0) return out;
+  CoordinateArguments a;
+  a.positions = reinterpret_cast<const int64_t*>(positions.device_bytes());
+  a.to = reinterpret_cast<int64_t*>(out.device_bytes());
+  a.count = positions.numel();
+  a.dims = int(shape.size());
+  std::copy(shape.begin(), shape.end(), a.size);
+  launch(out.device().index, mask_unit(), kCoordinates, grid_for(a.count), kThreads, a);
+  return out;
+}
+
+}  // namespace flambeau::cuda

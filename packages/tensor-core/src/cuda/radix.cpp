@@ -1,0 +1,74 @@
+// Running sums, and stable sorting by digits (flambeau/device/radix.h).
+#include "cuda/radix.h"
+
+#include "cuda/launch.h"
+#include "cuda/units.h"
+#include "flambeau/cuda.h"
+#include "flambeau/device/indexing_arguments.h"
+#include "flambeau/device/sorting_arguments.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+enum Sum { kTiles, kAdd };
+Unit& sum_unit() {
+  static auto* unit = new Unit("running sums", "#include \"flambeau/device/running_sums.h\"\nFLAMBEAU_RUNNING_SUMS\n",
+                               {"tiles", "add"});
+  return *unit;
+}
+
+enum Pass { kCount, kScatter };
+Unit& radix_unit(Dtype keys) {
+  static auto* units = new Units;
+  const bool wide = item_size(keys) == 8;
+  return units->find(wide, [=] {
+    return std::make_unique<Unit>(
+        "sorting",
+        std::string("#include \"flambeau/device/radix.h\"\nFLAMBEAU_RADIX(") + (wide ? "uint64_t" : "uint32_t") + ")\n",
+        std::initializer_list<const char*>{"count", "scatter"});
+  });
+}
+
+}  // namespace
+
+void running_sums(const Tensor& t) {
+  const int64_t n = t.numel(), tiles = divide_up(n, kScanTile);
+  if (n == 0) return;
+  const Tensor sums = empty({tiles}, Dtype::int64);
+  const RunningSumArguments a{reinterpret_cast<int64_t*>(t.device_bytes()),
+                              reinterpret_cast<int64_t*>(sums.device_bytes()), n};
+  const int device = t.device().index;
+  launch(device, sum_unit(), kTiles, {unsigned(tiles)}, kThreads, a);
+  if (tiles == 1) return;
+  running_sums(sums);
+  launch(device, sum_unit(), kAdd, {unsigned(tiles)}, kThreads, a);
+}
+
+SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits) {
+  require<NotImplementedError>(length < int64_t(1) << 32, "rows of more than 2**32 - 1 elements are not sorted");
+  const int64_t tiles = divide_up(length, kScanTile);
+  const Tensor counts = empty({rows * 256 * tiles}, Dtype::int64);
+  SortedKeys from{keys, {}}, to{empty({rows * length}, keys.dtype()), empty({rows * length}, Dtype::uint32)};
+  if (length == 0 || rows == 0) return to;
+  Unit& unit = radix_unit(keys.dtype());
+  const int device = keys.device().index;
+  for (int shift = 0; shift < bits; shift += 8) {
+    RadixArguments a;
+    a.keys = from.keys.device_bytes();
+    a.positions = from.positions.defined() ? reinterpret_cast<const uint32_t*>(from.positions.device_bytes()) : nullptr;
+    a.keys_out = to.keys.device_bytes();
+    a.positions_out = reinterpret_cast<uint32_t*>(to.positions.device_bytes());
+    a.counts = reinterpret_cast<int64_t*>(counts.device_bytes());
+    a.rows = rows, a.length = length, a.tiles = tiles, a.shift = shift;
+    const Grid grid{unsigned(rows * tiles)};
+    launch(device, unit, kCount, grid, kThreads, a);
+    running_sums(counts);
+    launch(device, unit, kScatter, grid, kThreads, a);
+    if (!from.positions.defined()) from.positions = empty({rows * length}, Dtype::uint32);
+    std::swap(from, to);
+  }
+  return from;
+}
+
+}  // namespace flambeau::cuda

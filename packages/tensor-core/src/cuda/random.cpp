@@ -1,0 +1,65 @@
+// Random numbers and sequences on a GPU; the kernels are in flambeau/device/random.h and sequences.h.
+#include "cuda/random.h"
+
+#include <algorithm>
+
+#include "cuda/launch.h"
+#include "cuda/units.h"
+#include "flambeau/operators.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+Unit& draw_unit(Distribution kind, Dtype dtype) {
+  static auto* units = new Units;
+  static constexpr const char* names[] = {
+#define FLAMBEAU_NAME(name) #name,
+      FLAMBEAU_DISTRIBUTIONS(FLAMBEAU_NAME)
+#undef FLAMBEAU_NAME
+  };
+  return units->find(uint64_t(kind) * 16 + uint64_t(dtype), [=] {
+    return std::make_unique<Unit>("random numbers",
+                                  std::string("#include \"flambeau/device/random.h\"\nFLAMBEAU_DRAW(") +
+                                      names[int(kind)] + ", " + type_name(dtype) + ")\n",
+                                  std::initializer_list<const char*>{"draw"});
+  });
+}
+
+Unit& sequence_unit(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "a sequence",
+        std::string("#include \"flambeau/device/sequences.h\"\nFLAMBEAU_SEQUENCE(") + type_name(dtype) + ")\n",
+        std::initializer_list<const char*>{"sequence"});
+  });
+}
+
+Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}; }
+
+void run(SequenceArguments a, const Tensor& out) {
+  a.out = out.device_bytes();
+  a.count = out.numel();
+  if (a.count) launch(out.device().index, sequence_unit(out.dtype()), 0, grid_for(a.count), kThreads, a);
+}
+
+}  // namespace
+
+void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, uint64_t seed, uint64_t offset,
+          std::initializer_list<double> numbers, uint64_t threshold, uint64_t range) {
+  if (out.numel() == 0) return;
+  const Tensor beside = in.defined() ? to(in, out.device()) : in;  // probabilities may be the host's
+  DrawArguments a{out.device_bytes(), in.defined() ? beside.device_bytes() : nullptr, out.numel(), seed, offset, {},
+                  {threshold, range}};
+  std::copy(numbers.begin(), numbers.end(), a.numbers);
+  // A normal number in double precision is drawn together with another: from four neighbouring counters.
+  const bool normal = kind == Distribution::Normal || kind == Distribution::LogNormal;
+  const int64_t counters = normal && words == 2 ? 4 : words, groups = divide_up(a.count * words, 64);
+  launch(out.device().index, draw_unit(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);
+}
+
+void sequence(const Tensor& out, const Line& line) { run({nullptr, 0, line, 0, 0, false}, out); }
+void whole_sequence(const Tensor& out, int64_t first, int64_t step) { run({nullptr, 0, {}, first, step, true}, out); }
+
+}  // namespace flambeau::cuda

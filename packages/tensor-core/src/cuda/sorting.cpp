@@ -1,0 +1,84 @@
+// Sorting and searching on a GPU; the kernels are in flambeau/device/sorting.h.
+#include "cuda/sorting.h"
+
+#include "cuda/launch.h"
+#include "cuda/radix.h"
+#include "cuda/units.h"
+#include "flambeau/device/sorting_arguments.h"
+#include "flambeau/operators.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+constexpr int64_t kBrief = 2048;  // a row that a block sorts at once; the same in flambeau/device/sorting.h
+
+enum Order { kKeys, kPick, kBriefRows, kStarts };
+Unit& order_unit(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "sorting", std::string("#include \"flambeau/device/sorting.h\"\nFLAMBEAU_ORDER(") + type_name(dtype) + ")\n",
+        std::initializer_list<const char*>{"keys", "pick", "brief", "starts"});
+  });
+}
+Unit& search_unit(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "searching", std::string("#include \"flambeau/device/sorting.h\"\nFLAMBEAU_SEARCH(") + type_name(dtype) + ")\n",
+        std::initializer_list<const char*>{"places"});
+  });
+}
+
+Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}; }
+
+}  // namespace
+
+void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const Tensor& values,
+          const Tensor& indices) {
+  if (rows == 0 || length == 0) return;
+  const int device = in.device().index;
+  Unit& unit = order_unit(in.dtype());
+  OrderArguments a{};
+  a.in = in.device_bytes();
+  a.values = values.defined() ? values.device_bytes() : nullptr;
+  a.indices = indices.defined() ? reinterpret_cast<int64_t*>(indices.device_bytes()) : nullptr;
+  a.rows = rows, a.length = length, a.descending = descending;
+  if (length <= kBrief) {
+    a.padded = 2;
+    while (a.padded < length) a.padded *= 2;
+    return launch(device, unit, kBriefRows, {unsigned(divide_up(rows, kBrief / a.padded))}, kThreads, a);
+  }
+  const int64_t size = item_size(in.dtype());
+  const Tensor keys = empty({rows * length}, size == 8 ? Dtype::uint64 : Dtype::uint32);
+  a.keys = keys.device_bytes();
+  launch(device, unit, kKeys, grid_for(rows * length), kThreads, a);
+  // Keys of a small dtype fill their lower bits; reversed ones have ones above.
+  const SortedKeys order = radix_sort(keys, rows, length, in.dtype() == Dtype::bool_ ? 1 : int(size) * 8);
+  a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
+  launch(device, unit, kPick, grid_for(rows * length), kThreads, a);
+}
+
+Tensor run_starts(const Tensor& sorted) {
+  const Tensor out = empty({sorted.numel()}, Dtype::bool_);
+  if (out.numel() == 0) return out;
+  OrderArguments a{};
+  a.in = sorted.device_bytes();
+  a.starts = reinterpret_cast<uint8_t*>(out.device_bytes());
+  a.rows = 1, a.length = sorted.numel();
+  launch(out.device().index, order_unit(sorted.dtype()), kStarts, grid_for(a.length), kThreads, a);
+  return out;
+}
+
+void search(const Tensor& sequence, const Tensor& sorter, const Tensor& values, int64_t length, int64_t queries,
+            bool right, const Tensor& out) {
+  if (out.numel() == 0) return;
+  const Tensor wanted = flambeau::to(values, out.device());  // a single one may be the host's
+  launch(out.device().index, search_unit(sequence.dtype()), 0, grid_for(out.numel()), kThreads,
+         SearchArguments{sequence.device_bytes(), wanted.device_bytes(),
+                         sorter.defined() ? reinterpret_cast<const int64_t*>(sorter.device_bytes()) : nullptr,
+                         reinterpret_cast<int64_t*>(out.device_bytes()), out.numel(), length, queries, right});
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,97 @@
+"""Random numbers of the GPU are the CPU's, of the same seed."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+SIZES = [0, 1, 63, 64, 65, 1023, 1025, 5000]
+FLOATING = [fb.float32, fb.float64, fb.float16, fb.bfloat16]
+
+
+def both(f):
+    """What f(device) gives on either, and where the stream is afterwards."""
+    out = []
+    for device in ("cpu", "cuda"):
+        fb.manual_seed(5)
+        fb.rand(3)  # not at the beginning of the stream
+        out.append((f(device).cpu(), fb.rand(1)))
+    (on_cpu, after), (on_gpu, after_gpu) = out
+    assert_close(after_gpu, after, rtol=0, atol=0)
+    return on_gpu, on_cpu
+
+
+def exact(f):
+    got, expected = both(f)
+    assert_close(got, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", FLOATING)
+def test_uniform(dtype, host_calls):
+    for n in SIZES:
+        exact(lambda d, n=n: fb.rand(n, dtype=dtype, device=d))
+        exact(lambda d, n=n: fb.empty(n, dtype=dtype, device=d).uniform_(-3.1, 7.7))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", FLOATING)
+def test_normal(dtype, host_calls):
+    """To the rounding of the logarithm, sine and cosine, which the CPU takes elsewhere in double precision."""
+    for n in SIZES:
+        for f in (
+            lambda d, n=n: fb.randn(n, dtype=dtype, device=d),
+            lambda d, n=n: fb.empty(n, dtype=dtype, device=d).normal_(2.0, 3.0),
+        ):
+            assert_close(
+                *both(f),
+                rtol=4e-7 if dtype == fb.float32 else 1e-14 if dtype == fb.float64 else 0,
+                atol=1e-6 if dtype == fb.float32 else 1e-14,
+            )
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
+@pytest.mark.parametrize("name", ["exponential_", "cauchy_", "log_normal_", "geometric_"])
+def test_other_distributions(name, dtype, host_calls):
+    arguments = (0.3,) if name == "geometric_" else ()
+    for n in (1, 1025):
+        got, expected = both(lambda d, n=n: getattr(fb.empty(n, dtype=dtype, device=d), name)(*arguments))
+        assert_close(
+            got, expected, rtol=1e-5 if dtype == fb.float32 else 1e-13 if dtype == fb.float64 else 0.01, atol=0
+        )
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.int64, fb.int8, fb.bool, fb.uint8])
+def test_integers_and_trials(dtype, host_calls):
+    for n in SIZES:
+        exact(lambda d, n=n: fb.empty(n, dtype=dtype, device=d).bernoulli_(0.3))
+        if dtype != fb.bool:
+            exact(lambda d, n=n: fb.randint(3, 100, (n,), dtype=dtype, device=d))
+    if dtype == fb.int64:
+        exact(lambda d: fb.empty(99, dtype=dtype, device=d).random_(-(2**62), 2**62))
+    assert not host_calls()
+
+
+def test_probabilities(host_calls):
+    p = fb.linspace(0, 1, 500)
+    exact(lambda d: fb.bernoulli(p.to(d)))
+    host_calls()
+
+
+def test_permutations(host_calls):
+    exact(lambda d: fb.randperm(1000, device=d))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", FLOATING)
+def test_dropout(dtype, host_calls):
+    x = fb.linspace(-2, 2, 5000, dtype=dtype).reshape(50, 100).t()
+    exact(lambda d: fb.dropout(x.to(d), 0.3, True))
+    assert not host_calls()
+
+
+def test_a_layout_of_its_own(host_calls):
+    exact(lambda d: fb.zeros(30, 40, device=d).t()[::2].uniform_())
+    exact(lambda d: fb.rand(33, dtype=fb.complex64, device=d))
+    assert not host_calls()

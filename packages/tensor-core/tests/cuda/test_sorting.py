@@ -1,0 +1,91 @@
+"""Order on the GPU is the CPU's, ties and NaN included."""
+
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+NAN = float("nan")
+
+
+def numbers(shape, dtype=fb.float32):
+    n = fb.empty(shape).numel()
+    x = (fb.arange(n) * 2654435761 % 1000003 % 97 - 40).reshape(shape)
+    if dtype.is_floating_point:
+        y = (x / 7).to(dtype)
+        return fb.where(
+            x % 13 == 5, fb.tensor(NAN, dtype=dtype), fb.where(x % 11 == 3, fb.tensor(-0.0, dtype=dtype), y)
+        )
+    return x.to(dtype)
+
+
+def same(got, expected):
+    got, expected = ([x] if isinstance(x, fb.Tensor) else x for x in (got, expected))
+    for g, e in zip(got, expected, strict=True):
+        assert g.is_cuda
+        assert_close(g.cpu(), e, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.int64, fb.int8, fb.uint8, fb.bool])
+def test_sort(dtype, descending, host_calls):
+    for shape in [(), (0,), (1,), (5,), (700, 3), (2, 129), (2050,), (2, 4500)]:
+        x = numbers(shape, dtype)
+        same(fb.sort(x.cuda(), descending=descending), fb.sort(x, descending=descending))
+    x = numbers((50, 4, 3), dtype)
+    same(fb.sort(x.cuda(), 0, descending), fb.sort(x, 0, descending))
+    same(fb.argsort(x.cuda().transpose(0, 1), 1), fb.argsort(x.transpose(0, 1), 1))
+    assert not host_calls()
+
+
+def test_wide_keys(host_calls):
+    x = fb.tensor([2**62, -(2**63), 2**63 - 1, 0, -1, 2**40]).repeat(500)
+    same(fb.sort(x.cuda()), fb.sort(x))
+    y = fb.tensor([1e300, -1e300, float("inf"), -float("inf"), NAN, 5e-324, -5e-324]).to(fb.float64).repeat(400)
+    same(fb.sort(y.cuda(), descending=True), fb.sort(y, descending=True))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("shape", [(1,), (40,), (3, 300), (3000,)])
+def test_ranks(shape, host_calls):
+    x = numbers(shape)
+    for k in {0, 1, shape[-1] // 2, shape[-1]}:
+        for largest in (False, True):
+            same(fb.topk(x.cuda(), k, largest=largest), fb.topk(x, k, largest=largest))
+        if k:
+            same(fb.kthvalue(x.cuda(), k), fb.kthvalue(x, k))
+    x = numbers(shape, fb.int32)
+    same(fb.median(x.cuda(), -1), fb.median(x, -1))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.int64])
+@pytest.mark.parametrize("n", [0, 1, 50, 3000])
+def test_unique(n, dtype, host_calls):
+    x = numbers((n,), dtype)
+    same(fb.unique(x.cuda()), fb.unique(x))
+    for f in (fb.unique, fb.unique_consecutive):
+        same(f(x.cuda(), return_inverse=True, return_counts=True), f(x, return_inverse=True, return_counts=True))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_searchsorted(right, host_calls):
+    edges, x = fb.linspace(-5, 5, 77), numbers((500,))
+    same(fb.searchsorted(edges.cuda(), x.cuda(), right=right), fb.searchsorted(edges, x, right=right))
+    same(fb.bucketize(x.cuda(), edges.cuda(), right=right), fb.bucketize(x, edges, right=right))
+    rows = fb.stack([edges, edges * 2])
+    same(
+        fb.searchsorted(rows.cuda(), x.cuda().reshape(2, 250), right=right),
+        fb.searchsorted(rows, x.reshape(2, 250), right=right),
+    )
+    assert not host_calls()
+
+
+def test_counts():
+    x = numbers((3000,), fb.int64).abs()
+    same(fb.bincount(x.cuda()), fb.bincount(x))
+    same(fb.bincount(x.cuda(), minlength=200), fb.bincount(x, minlength=200))
+    same(fb.histc(x.cuda() / 3.0, 12, 2.0, 30.0), fb.histc(x / 3.0, 12, 2.0, 30.0))
+    w = fb.linspace(0, 1, 3000)
+    same(fb.bincount(x.cuda(), w.cuda()), fb.bincount(x, w))
