@@ -1,5 +1,7 @@
 """Graphs of tensors on the GPU."""
 
+import pytest
+
 import flambeau as fb
 from flambeau.testing import assert_close
 
@@ -36,3 +38,9 @@ def test_a_linear_model_learns():
         optimizer.step()
     assert model.weight.is_cuda and model.weight.grad.is_cuda
     assert loss.item() < 1e-3
+
+
+def test_memory_with_a_history_is_not_shared():
+    x = fb.ones(3, device="cuda", requires_grad=True)
+    with pytest.raises(RuntimeError, match="detach"):
+        x.__cuda_array_interface__  # noqa: B018

@@ -32,8 +32,6 @@ def test_the_array_interface():
     assert shown["data"] == (x.data_ptr(), False) and shown["version"] == 3 and shown["stream"] == 1
     assert x.__cuda_array_interface__["strides"] is None
     assert not hasattr(fb.ones(3), "__cuda_array_interface__")
-    with pytest.raises(RuntimeError, match="detach"):
-        x.clone().requires_grad_().__cuda_array_interface__  # noqa: B018
 
 
 @pytest.mark.parametrize("make", [fb.as_tensor, fb.asarray])
