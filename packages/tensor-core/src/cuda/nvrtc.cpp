@@ -44,6 +44,10 @@ struct Nvrtc {
   require(name, "NVRTC is too old: it lacks " #name "; pip install nvidia-cuda-nvrtc");
     FLAMBEAU_NVRTC_FUNCTIONS(FLAMBEAU_LOAD)
 #undef FLAMBEAU_LOAD
+    int major = 0, minor = 0;
+    nvrtcVersion(&major, &minor);
+    require(major * 100 + minor >= 1204, "NVRTC ", major, ".", minor,
+            " is too old for flambeau's kernels, which need 12.4; pip install --upgrade nvidia-cuda-nvrtc");
     int count = 0;
     nvrtcGetNumSupportedArchs(&count);
     architectures.resize(size_t(count));
