@@ -147,7 +147,7 @@ void place_taps(const Sampling& s, const char* grid_bytes, int64_t points, void*
   T coordinates[3][kPoints] = {};
   s.dims == 2 ? split<2>(coordinates, grid, points) : split<3>(coordinates, grid, points);
   points = (points + 15) / 16 * 16;  // whole vectors
-  Lines<T> lines[3];  // x, y, z
+  Lines<T> lines[3];                 // x, y, z
   for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], coordinates[d], points, s.size[2 - d], s);
   if (s.dims == 2) {
     lines[2].count = 1;
