@@ -4,7 +4,7 @@
 #include "cuda/operators.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
-#include "kernels/table.h"
+#include "kernels/narrow_table.h"
 
 namespace flambeau {
 
@@ -48,6 +48,7 @@ Dtype result_type(const Operand* operands, int count) {
 namespace {
 
 struct Types {
+  Dtype dtype;          // what the operands promote to
   Dtype in, from, out;  // what the kernel takes, what it gives, what the result is stored as
 };
 
@@ -93,6 +94,31 @@ PointwiseKernel kernel_of(PointwiseOp op, Dtype in) {
   return kernels::table().pointwise[int(op)][int(in == Dtype::uint8 ? Compute::u8 : compute_type(in))];
 }
 
+// Whether the numbers among the operands are elements of a type of one or two bytes.
+bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) {
+  const int bits = dtype == Dtype::bool_ ? 1 : int(8 * item_size(dtype)) - !is_unsigned(dtype);
+  const double end = 1 << bits, least = is_unsigned(dtype) || dtype == Dtype::bool_ ? 0 : -end;
+  bool fit = true;
+  for (int k = 0; k < row.arity; ++k)
+    fit &= operands[k].tensor || (operands[k].scalar.real() >= least && operands[k].scalar.real() < end);
+  return fit;
+}
+
+// The row's kernel over elements of the dtype as they lie in memory, if it has one that gives what the one over
+// converted elements would. Note [Narrow kernels]
+PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dtype) {
+  const PointwiseKernel kernel = kernels::narrow_kernel(op, dtype);
+  if (!kernel) return nullptr;
+  const PointwiseRow& row = row_of(op);
+  if (!is_floating(dtype)) return numbers_fit(row, operands, dtype) ? kernel : nullptr;
+  int numbers = 0;
+  for (int k = 0; k < row.arity; ++k) numbers += !operands[k].tensor;
+  if (numbers == 0) return kernel;
+  return operands[0].tensor && numbers == row.arity - 1
+             ? kernels::narrow_table().with_numbers[int(op)][dtype == Dtype::bfloat16]
+             : nullptr;
+}
+
 Types types_of(const PointwiseRow& row, const Operand* operands) {
   const int arity = row.has_parameters ? 1 : row.arity;
   Dtype dtype;
@@ -130,6 +156,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
   // As doubles, no element of uint64 is negative.
   if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
+  types.dtype = dtype;
   types.in = dtype_of(compute_type(dtype));
   if ((dtype == Dtype::bool_ || dtype == Dtype::uint8) && takes_bytes(row, operands)) types.in = Dtype::uint8;
   types.out = gives_mask ? Dtype::bool_ : dtype;
@@ -295,6 +322,16 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
   return &copy;
 }
 
+void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
+  const int arity = row_of(op).arity;
+  if (cuda::takes(out)) return cuda::pointwise(op, cuda::kValue, out, types.from, operands, arity, types.in);
+  if (item_size(types.dtype) <= 2)
+    if (const PointwiseKernel kernel = narrow_kernel(op, operands, types.dtype))
+      return run_kernel(kernel, out, types.from == Dtype::bool_ ? types.from : types.dtype, operands, arity,
+                        types.dtype);
+  run_kernel(kernel_of(op, types.in), out, types.from, operands, arity, types.in);
+}
+
 void run_into(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& target) {
   const int arity = row_of(op).arity;
   Operand safe[kMaxOperands] = {0, 0, 0};
@@ -303,8 +340,7 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
     safe[k] = operands[k];
     safe[k].tensor = without_overlap(operands[k].tensor, target, copies[k]);
   }
-  if (cuda::takes(target)) return cuda::pointwise(op, cuda::kValue, target, types.from, safe, arity, types.in);
-  run_kernel(kernel_of(op, types.in), target, types.from, safe, arity, types.in);
+  run(op, types, safe, target);
 }
 
 // A result lies in memory as its first operand does, if no other of that size disagrees.
@@ -354,10 +390,7 @@ Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
     return *out;
   }
   const Tensor result = new_result(row, operands, types.out);
-  if (cuda::takes(result))
-    cuda::pointwise(op, cuda::kValue, result, types.from, operands, row.arity, types.in);
-  else
-    run_kernel(kernel_of(op, types.in), result, types.from, operands, row.arity, types.in);
+  run(op, types, operands, result);
   if (recorded) record_pointwise(op, operands, operands, result, Recording::kFresh);
   return result;
 }

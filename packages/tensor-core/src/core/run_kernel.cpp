@@ -5,7 +5,7 @@
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "kernels/table.h"
+#include "kernels/narrow_table.h"
 
 namespace flambeau {
 
@@ -20,8 +20,11 @@ struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes];
 };
 
+// What numbers are given in to a kernel over elements of `in`: in float32 to one over half precision.
+Dtype number_type(Dtype in) { return is_floating(in) ? dtype_of(compute_type(in)) : in; }
+
 int64_t block_of(Dtype in, Dtype from) {  // elements
-  return kBlockBytes / std::max(item_size(in), item_size(from));
+  return kBlockBytes / std::max(item_size(number_type(in)), item_size(from));
 }
 
 void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
@@ -46,11 +49,13 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
     return;
   }
   const int64_t block = block_of(in, from);
+  const Dtype number = number_type(in);
   parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
     Buffers buffers;
     char* at[kMaxPointers];
     for (int k = 0; k < count; ++k)
-      if (!operands[k].tensor) fill_block(buffers.bytes[k + 1], operands[k].scalar, in, std::min(block, end - begin));
+      if (!operands[k].tensor)
+        fill_block(buffers.bytes[k + 1], operands[k].scalar, number, std::min(block, end - begin));
     const int64_t step = any_scalar ? block : end - begin;
     for (int64_t i = begin; i < end; i += step) {
       at[0] = output.bytes() + i * out_size;
@@ -58,6 +63,30 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
         at[k + 1] = operands[k].tensor ? operands[k].tensor->bytes() + i * in_size : buffers.bytes[k + 1];
       kernel(at, std::min(step, end - i));
     }
+  });
+}
+
+// A function of one byte has 256 values: of many bytes they are looked up.
+constexpr int64_t kManyBytes = 2048;
+bool is_of_bytes(const Tensor& output, const Operand* operands, int count, Dtype in) {
+  const Tensor* t = count == 1 ? operands[0].tensor : nullptr;
+  return t && item_size(t->dtype()) == 1 && t->dtype() != in && output.numel() >= kManyBytes &&
+         item_size(output.dtype()) <= 8 && t->is_contiguous() && output.is_contiguous() && t->shape() == output.shape();
+}
+void run_looked_up(PointwiseKernel kernel, const Tensor& output, Dtype from, const Tensor& bytes, Dtype in) {
+  constexpr int64_t kValues = 256, kLargest = sizeof(Complex<double>);
+  alignas(64) char each[kValues], operand[kValues * kLargest], result[kValues * kLargest], values[kValues * kLargest];
+  for (int64_t i = 0; i < kValues; ++i) each[i] = char(i);
+  const auto& cast = kernels::table().cast;
+  cast[int(in)][int(bytes.dtype())](operand, item_size(in), each, 1, kValues);
+  char* const pointers[] = {result, operand};
+  kernel(pointers, kValues);
+  const int64_t size = item_size(output.dtype());
+  cast[int(output.dtype())][int(from)](values, size, result, item_size(from), kValues);
+  const auto look_up = kernels::narrow_table().look_up[__builtin_ctz(unsigned(size))];
+  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    look_up(output.bytes() + begin * size, reinterpret_cast<const uint8_t*>(bytes.bytes()) + begin, values,
+            end - begin);
   });
 }
 
@@ -150,6 +179,7 @@ constexpr int64_t kShortRow = 64;  // rows below this are not worth a call each
 // f(a word of that size)
 template <class F>
 FLAMBEAU_INLINE void with_word(int64_t size, F&& f) {
+  if (size == 2) return f(uint16_t());
   if (size == 4) return f(uint32_t());
   if (size == 8) return f(uint64_t());
   f(uint8_t());
@@ -210,7 +240,7 @@ void run_range(const Plan& plan, int64_t begin, int64_t end) {
     moves[k] = plan.operands[k - 1].tensor && !plan.walks[k].is_constant();
     if (plan.operands[k - 1].tensor) cursors[k].start(plan.walks[k], begin);
     if (!plan.operands[k - 1].tensor)
-      fill_block(at[k] = buffers.bytes[k], plan.operands[k - 1].scalar, plan.in, block);
+      fill_block(at[k] = buffers.bytes[k], plan.operands[k - 1].scalar, number_type(plan.in), block);
     else if (!moves[k])
       at[k] = fetch(cursors[k], block, buffers.bytes[k], plan.in);
   }
@@ -260,6 +290,7 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
     if (const Tensor* t = operands[k].tensor)
       direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
   if (direct) return run_direct(kernel, output, from, operands, count, in);
+  if (is_of_bytes(output, operands, count, in)) return run_looked_up(kernel, output, from, *operands[0].tensor, in);
   Plan plan;
   plan.kernel = kernel;
   plan.in = in;

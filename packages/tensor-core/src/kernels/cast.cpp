@@ -1,6 +1,7 @@
 // Conversions between every two element types, strided or contiguous.
+#include "kernels/halves.h"
+#include "kernels/narrow_table.h"
 #include "kernels/simd.h"
-#include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -18,14 +19,46 @@ FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
     return Stored<To>(convert<To>(v));
 }
 
+// float16 to a machine type or back, by way of float32; of bfloat16 the compiler makes as good a loop by itself.
 template <class To, class From>
-void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n) {
-  constexpr int64_t to_size = sizeof(To), from_size = sizeof(From);
-  if (to_stride == to_size && from_stride == from_size) {
+inline constexpr bool by_tiles = (std::is_same_v<To, float16> && std::is_arithmetic_v<From>) ||
+                                 (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);
+template <class To, class From>
+void cast_tiles(char* const* pointers, int64_t tiles) {
+  auto* out = reinterpret_cast<Stored<To>*>(pointers[0]);
+  auto* in = reinterpret_cast<const Stored<From>*>(pointers[1]);
+  for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile) {
+    float values[kHalfTile];
+    if constexpr (is_half<To> && std::is_same_v<From, float>) {
+      narrow(out + i, in + i);
+    } else if constexpr (is_half<To>) {
+      for (int64_t j = 0; j < kHalfTile; ++j) values[j] = convert_stored<float, From>(in[i + j]);
+      narrow(out + i, values);
+    } else {
+      widen(values, in + i);
+      for (int64_t j = 0; j < kHalfTile; ++j) out[i + j] = convert_stored<To, float>(values[j]);
+    }
+  }
+}
+template <class To, class From>
+void cast_contiguous(char* to, const char* from, int64_t n) {
+  if constexpr (by_tiles<To, From>) {
+    constexpr int64_t sizes[] = {sizeof(To), sizeof(From)};
+    char* pointers[] = {to, const_cast<char*>(from)};
+    run_tiles(cast_tiles<To, From>, pointers, n, sizes, 1);
+  } else {
     auto* out = reinterpret_cast<Stored<To>*>(to);
     auto* in = reinterpret_cast<const Stored<From>*>(from);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) out[i] = convert_stored<To, From>(in[i]);
+  }
+}
+
+template <class To, class From>
+void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n) {
+  constexpr int64_t to_size = sizeof(To), from_size = sizeof(From);
+  if (to_stride == to_size && from_stride == from_size) {
+    cast_contiguous<To, From>(to, from, n);
   } else if (to_stride == to_size && from_stride == 0 && n > 0) {  // one value for all
     auto* out = reinterpret_cast<Stored<To>*>(to);
     const auto value = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
@@ -50,6 +83,7 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
 // The conversion with the same result in bits that serves most pairs. Note [Same bits]
 template <class To, class From>
 constexpr CastKernel shared_cast() {
+  if constexpr (is_half<To> && std::is_same_v<To, From>) return cast<int16_t, int16_t>;
   constexpr bool from_floating = !std::is_integral_v<From>;
   using Target = std::conditional_t<sizeof(To) < 4 || !from_floating, SameBits<To>, To>;
   using Source = std::conditional_t<std::is_integral_v<To> && sizeof(To) <= sizeof(From), SameBits<From>, From>;
@@ -64,14 +98,26 @@ void fill_from(Table& table) {
 #undef FLAMBEAU_CAST
 }
 
+template <class Word>
+void look_up(char* to, const uint8_t* from, const char* values, int64_t n) {
+  auto* out = reinterpret_cast<Word*>(to);
+  auto* of = reinterpret_cast<const Word*>(values);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) out[i] = of[from[i]];
+}
+
 void transpose_words(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns) {
   transpose(reinterpret_cast<float*>(to), to_row, reinterpret_cast<const float*>(from), from_row, rows, columns);
 }
 
 }  // namespace
 
-void fill_cast(Table& table) {
+void fill_cast(Table& table, NarrowTable& narrow) {
   table.transpose_words = transpose_words;
+  narrow.look_up[0] = look_up<uint8_t>;
+  narrow.look_up[1] = look_up<uint16_t>;
+  narrow.look_up[2] = look_up<uint32_t>;
+  narrow.look_up[3] = look_up<uint64_t>;
 #define FLAMBEAU_CAST(name, type, category) fill_from<type>(table);
   FLAMBEAU_DTYPES(FLAMBEAU_CAST)
 #undef FLAMBEAU_CAST

@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "kernels/complex_math.h"
-#include "kernels/table.h"
+#include "kernels/narrow_table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -188,6 +188,11 @@ void fill_arithmetic(Table& table) {
   table.scan[int(Scan::Prod)][C] = {scan<Times<T>, T>, scan_total<Times<T>, T>, scan_blocks<Times<T>, T>,
                                     sizeof(typename Times<T>::State)};
 }
+template <class T>
+void fill_narrow(NarrowTable& table, Narrow type) {
+  table.cummax[int(type)] = scan_extreme<true, T>;
+  table.cummin[int(type)] = scan_extreme<false, T>;
+}
 template <class T, int C>
 void fill_ordered(Table& table) {
   fill_arithmetic<SameBits<T>, C>(table);
@@ -197,12 +202,15 @@ void fill_ordered(Table& table) {
 
 }  // namespace
 
-void fill_cumulative(Table& table) {
+void fill_cumulative(Table& table, NarrowTable& narrow) {
   fill_ordered<int32_t, int(Compute::i32)>(table);
   fill_ordered<int64_t, int(Compute::i64)>(table);
   fill_ordered<uint64_t, int(Compute::u64)>(table);
   fill_ordered<float, int(Compute::f32)>(table);
   fill_ordered<double, int(Compute::f64)>(table);
+  fill_narrow<int8_t>(narrow, Narrow::i8);
+  fill_narrow<uint8_t>(narrow, Narrow::u8);
+  fill_narrow<int16_t>(narrow, Narrow::i16);
   fill_arithmetic<Complex<float>, int(Compute::c64)>(table);
   fill_arithmetic<Complex<double>, int(Compute::c128)>(table);
   table.logcumsumexp[0] = scan_log_sum_exp<float>;

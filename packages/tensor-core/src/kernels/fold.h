@@ -27,12 +27,31 @@ FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   }
 }
 
+// values[j] = f(i + j), by the function's own `read` where it has one.
+template <int64_t count, class Part, class F>
+FLAMBEAU_INLINE void read(Part* values, const F& f, int64_t i) {
+  if constexpr (requires { f.template read<count>(values, i); })
+    f.template read<count>(values, i);
+  else
+    for (int64_t j = 0; j < count; ++j) values[j] = f(i + j);
+}
+template <class F>
+struct Shifted {
+  F f;
+  int64_t begin;
+  FLAMBEAU_INLINE auto operator()(int64_t i) const { return f(begin + i); }
+  template <int64_t count, class Part>
+  FLAMBEAU_INLINE void read(Part* values, int64_t i) const {
+    FLAMBEAU_ISA::read<count>(values, f, begin + i);
+  }
+};
+
 // Joins f(0), ..., in `count` lanes side by side as long as there are that many left of n; i is where it goes on.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
   for (; i + count <= n; i += count) {
     Part values[count];
-    for (int64_t j = 0; j < count; ++j) values[j] = f(i + j);
+    read<count>(values, f, i);
     join_arrays<Join, count>(lanes, values);
   }
 }
@@ -60,7 +79,7 @@ T fold(int64_t begin, int64_t n, F f) {
     const T low = fold<Join, T, Part>(begin, half, f), high = fold<Join, T, Part>(begin + half, n - half, f);
     return Join::join(low, high);
   }
-  const auto at = [begin, f](int64_t i) __attribute__((always_inline)) { return f(begin + i); };
+  const Shifted<F> at{f, begin};
   Part lanes[kLanes];
   int64_t i = 0;
   if (n >= kLanes) {

@@ -1,26 +1,26 @@
-// Gathers one instruction set's kernels into a table.
+// Gathers one instruction set's kernels into the tables.
+#include "kernels/narrow_table.h"
 #include "kernels/networks.h"
-#include "kernels/table.h"
 
 #define FLAMBEAU_TEXT_(x) #x
 #define FLAMBEAU_TEXT(x) FLAMBEAU_TEXT_(x)
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-void fill_activations(Table&);
-void fill_arithmetic(Table&);
-void fill_complex(Table&);
+void fill_activations(Table&, NarrowTable&);
+void fill_arithmetic(Table&, NarrowTable&);
+void fill_complex(Table&, NarrowTable&);
 void fill_complex_rows(Table&);
-void fill_exponential(Table&);
-void fill_logic(Table&);
-void fill_losses(Table&);
-void fill_selection(Table&);
-void fill_special(Table&);
-void fill_trigonometric(Table&);
-void fill_cast(Table&);
+void fill_exponential(Table&, NarrowTable&);
+void fill_logic(Table&, NarrowTable&);
+void fill_losses(Table&, NarrowTable&);
+void fill_selection(Table&, NarrowTable&);
+void fill_special(Table&, NarrowTable&);
+void fill_trigonometric(Table&, NarrowTable&);
+void fill_cast(Table&, NarrowTable&);
 void fill_reduce(Table&);
 void fill_softmax(Table&);
-void fill_cumulative(Table&);
+void fill_cumulative(Table&, NarrowTable&);
 void fill_gemm(Table&);
 void fill_random(Table&);
 void fill_optimizer(Table&);
@@ -54,23 +54,23 @@ const NetworkTable* network_table() {
   return &table;
 }
 
-Table make_table() {
+Table make_table(NarrowTable& narrow) {
   Table table{};
   table.name = FLAMBEAU_TEXT(FLAMBEAU_ISA);
-  fill_activations(table);
-  fill_arithmetic(table);
-  fill_complex(table);
+  fill_activations(table, narrow);
+  fill_arithmetic(table, narrow);
+  fill_complex(table, narrow);
   fill_complex_rows(table);
-  fill_exponential(table);
-  fill_logic(table);
-  fill_losses(table);
-  fill_selection(table);
-  fill_special(table);
-  fill_trigonometric(table);
-  fill_cast(table);
+  fill_exponential(table, narrow);
+  fill_logic(table, narrow);
+  fill_losses(table, narrow);
+  fill_selection(table, narrow);
+  fill_special(table, narrow);
+  fill_trigonometric(table, narrow);
+  fill_cast(table, narrow);
   fill_reduce(table);
   fill_softmax(table);
-  fill_cumulative(table);
+  fill_cumulative(table, narrow);
   fill_gemm(table);
   fill_random(table);
   fill_optimizer(table);

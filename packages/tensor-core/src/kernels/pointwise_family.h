@@ -1,5 +1,5 @@
 // The kernels of one family of rows: a kernel file includes pointwise_loops.h, names the family in FLAMBEAU_FAMILY and
-// the function that puts its kernels into the table in FLAMBEAU_FILL, and includes this.
+// the function that puts its kernels into the tables in FLAMBEAU_FILL, and includes this.
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -7,10 +7,10 @@ namespace {
 #include "kernels/row_structs.h"
 }  // namespace
 
-void FLAMBEAU_FILL(Table& table) {
-#define UNARY(name, ...) fill_row<name##_row>(table, int(PointwiseOp::name));
-#define BINARY(name, ...) fill_row<name##_row>(table, int(PointwiseOp::name));
-#define TERNARY(name, ...) fill_row<name##_row>(table, int(PointwiseOp::name));
+void FLAMBEAU_FILL(Table& table, NarrowTable& narrow) {
+#define UNARY(name, ...) fill_row<name##_row>(table, narrow, int(PointwiseOp::name));
+#define BINARY(name, ...) fill_row<name##_row>(table, narrow, int(PointwiseOp::name));
+#define TERNARY(name, ...) fill_row<name##_row>(table, narrow, int(PointwiseOp::name));
 #include "flambeau/pointwise.def"
 }
 

@@ -3,18 +3,31 @@
 
 #include <algorithm>
 
+#include "kernels/halves.h"
 #include "kernels/math.h"
 #include "kernels/math/eight.h"
+#include "kernels/narrow_rows.h"
+#include "kernels/narrow_table.h"
 #include "kernels/row_paths.h"
-#include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
+// Booleans lie in memory as bytes, true ones as any but 0.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+template <class S>
+FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
+  if constexpr (std::is_same_v<S, bool>)
+    return from[i] != 0;
+  else
+    return from[i];
+}
 // Row: static value(V...) and derivative<i>(grad, V..., result), arity, domain, texts.
-template <class Row, class V, class... Operands>
+template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
+  using V = Stored<S>;
   const auto value = Row::template value<V>(operands...);
-  if constexpr (Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical)
+  if constexpr (gives_mask<Row> || std::is_same_v<S, bool>)
     static_cast<uint8_t*>(out)[i] = value != 0;
   else if constexpr (is_complex_type<V>)
     static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // real for some rows
@@ -138,15 +151,17 @@ void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
   }
 }
 
-template <class Row, class V>
+// Over elements of type S.
+template <class Row, class S>
 void forward_loop(char* const* pointers, int64_t n) {
+  using V = Stored<S>;
   void* out = pointers[0];
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x);
     if constexpr (has_unusual<Row, V>()) return unusual_loop<Row>(static_cast<V*>(out), x, n);
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i]);
+    for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i));
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     if constexpr (is_real<V>)
@@ -155,13 +170,13 @@ void forward_loop(char* const* pointers, int64_t n) {
     if constexpr (is_power<Row, V>()) return power_loop<Row>(static_cast<V*>(out), x, y, n);
     if constexpr (is_polynomial<Row, V>()) return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i]);
+    for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i));
   } else {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     const V* z = reinterpret_cast<const V*>(pointers[3]);
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) store<Row, V>(out, i, x[i], y[i], z[i]);
+    for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i), load<S>(z, i));
   }
 }
 
@@ -203,18 +218,70 @@ void fill_derivatives(Table& table, int row) {
   }
 }
 
+// Operands of type S, those after the first of type Others.
+template <class Row, class S, class Others>
+void half_tiles(char* const* pointers, int64_t tiles) {
+  char* out = pointers[0];
+  auto* first = reinterpret_cast<const S*>(pointers[1]);
+  auto* second = reinterpret_cast<const Others*>(pointers[Row::kArity > 1 ? 2 : 1]);
+  auto* third = reinterpret_cast<const Others*>(pointers[Row::kArity > 2 ? 3 : 1]);
+  for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile) {
+    float x[kHalfTile], y[kHalfTile], z[kHalfTile], result[kHalfTile];
+    widen(x, first + i);
+    if constexpr (Row::kArity > 1) widen(y, second + i);
+    if constexpr (Row::kArity > 2) widen(z, third + i);
+    void* to = gives_mask<Row> ? static_cast<void*>(out + i) : result;
+    for (int64_t j = 0; j < kHalfTile; ++j) {
+      if constexpr (Row::kArity == 1)
+        store<Row, float>(to, j, x[j]);
+      else if constexpr (Row::kArity == 2)
+        store<Row, float>(to, j, x[j], y[j]);
+      else
+        store<Row, float>(to, j, x[j], y[j], z[j]);
+    }
+    if constexpr (!gives_mask<Row>) narrow(reinterpret_cast<S*>(out) + i, result);
+  }
+}
+template <class Row, class S, class Others>
+void half_loop(char* const* pointers, int64_t n) {
+  constexpr int64_t sizes[] = {gives_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Others), sizeof(Others)};
+  run_tiles(half_tiles<Row, S, Others>, pointers, n, sizes, Row::kArity);
+}
+
 template <class Row>
-void fill_row(Table& table, int row) {
+void fill_narrow_integers(NarrowTable& table, int row) {
+  if constexpr (takes_narrow_integers<Row>() && Row::template supports<int8_t>()) {
+    auto& slots = table.pointwise[row];
+    using Unsigned = std::conditional_t<compares(Row::value_text()), uint8_t, int8_t>;  // Note [Same bits]
+    slots[int(Narrow::i8)] = forward_loop<Row, int8_t>;
+    slots[int(Narrow::u8)] = forward_loop<Row, Unsigned>;
+    slots[int(Narrow::i16)] = forward_loop<Row, int16_t>;
+    if constexpr (takes_booleans<Row>()) slots[int(Narrow::mask)] = forward_loop<Row, bool>;
+  }
+}
+template <class Row, class S>
+void fill_halves(NarrowTable& table, int row, Narrow type) {
+  if constexpr (takes_halves<Row>()) {
+    table.pointwise[row][int(type)] = half_loop<Row, S, S>;
+    if constexpr (Row::kArity > 1) table.with_numbers[row][int(type) - int(Narrow::f16)] = half_loop<Row, S, float>;
+  }
+}
+
+template <class Row>
+void fill_row(Table& table, NarrowTable& narrow, int row) {
   auto& slots = table.pointwise[row];
   if constexpr (takes_bytes<Row>()) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
   if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
     slots[int(Compute::i64)] = forward_loop<Row, int64_t>;
     slots[int(Compute::u64)] = forward_loop<Row, uint64_t>;
+    fill_narrow_integers<Row>(narrow, row);
   }
   if constexpr (Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole) {
     slots[int(Compute::f32)] = forward_loop<Row, float>;
     slots[int(Compute::f64)] = forward_loop<Row, double>;
+    fill_halves<Row, float16>(narrow, row, Narrow::f16);
+    fill_halves<Row, bfloat16>(narrow, row, Narrow::bf16);
   }
   fill_derivatives<Row, 0>(table, row);
 }

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "kernels/fold.h"
+#include "kernels/halves.h"
 #include "kernels/reductions.h"
 #include "kernels/table.h"
 
@@ -13,14 +14,58 @@ constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 constexpr int64_t kSide = 16;      // short rows reduced side by side
 
+// map(value) of the elements of a row; of half types vectors are converted at a time.
+template <class T, class Map>
+struct Row {
+  const typename Element<T>::Stored* in;
+  Map map;
+  FLAMBEAU_INLINE auto operator()(int64_t i) const { return map(Element<T>::value(in[i])); }
+  template <int64_t count, class Part>
+    requires(is_half<T> && count % kHalfTile == 0)
+  FLAMBEAU_INLINE void read(Part* values, int64_t i) const {
+    for (int64_t j = 0; j < count; j += kHalfTile) {
+      float tile[kHalfTile];
+      widen(tile, in + i + j);
+      for (int64_t k = 0; k < kHalfTile; ++k) values[j + k] = map(tile[k]);
+    }
+  }
+};
+template <class T, class Map>
+FLAMBEAU_INLINE Row<T, Map> row_of(const typename Element<T>::Stored* in, Map map) {
+  return {in, map};
+}
+// The next `count` values of a row as they are computed with.
+template <class T>
+FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stored* in, int64_t count) {
+  int64_t i = 0;
+  if constexpr (is_half<T>)
+    for (; i + kHalfTile <= count; i += kHalfTile) widen(to + i, in + i);
+  for (; i < count; ++i) to[i] = Element<T>::value(in[i]);
+}
+
 // Columns [0, width) of rows `inner` apart, a tile at a time; out has one element for each column.
 template <class Op, class T>
 void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
                     int64_t width) {
   using Leaf = typename Op::Leaf;
   using Result = typename Op::Result;
-  const auto at = [in, inner](int64_t k, int64_t i)
-                      __attribute__((always_inline)) { return Op::map(Element<T>::value(in[k * inner + i])); };
+  using V = ValueOf<T>;
+  V read[is_half<T> ? 4 : 1][kTile];
+  // Row k from column `first` on, its values at [i - first].
+  const auto row_at = [&](int64_t k, int64_t first, int64_t count, int64_t j) __attribute__((always_inline)) {
+    if constexpr (is_half<T>) {
+      read_values<T>(read[j], in + k * inner + first, count);
+      return static_cast<const V*>(read[j]);
+    } else {
+      return in + k * inner + first;
+    }
+  };
+  const auto map = [](auto v) __attribute__((always_inline)) {
+    if constexpr (is_half<T>)
+      return Op::map(v);
+    else
+      return Op::map(Element<T>::value(v));
+  };
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile;
     Result total[kTile];
@@ -30,12 +75,16 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
       for (int64_t i = 0; i < count; ++i) partial[i] = Op::template identity<Leaf>();
       const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
       int64_t k = row;
-      for (; Op::kPairs && k + 4 <= stop; k += 4)
-        for (int64_t i = first; i < first + count; ++i)
-          partial[i - first] = Op::join(
-              partial[i - first], Op::join(Op::join(at(k, i), at(k + 1, i)), Op::join(at(k + 2, i), at(k + 3, i))));
-      for (; k < stop; ++k)
-        for (int64_t i = first; i < first + count; ++i) partial[i - first] = Op::join(partial[i - first], at(k, i));
+      for (; Op::kPairs && k + 4 <= stop; k += 4) {
+        const auto *a = row_at(k, first, count, 0), *b = row_at(k + 1, first, count, 1),
+                   *c = row_at(k + 2, first, count, 2), *d = row_at(k + 3, first, count, 3);
+        for (int64_t i = 0; i < count; ++i)
+          partial[i] = Op::join(partial[i], Op::join(Op::join(map(a[i]), map(b[i])), Op::join(map(c[i]), map(d[i]))));
+      }
+      for (; k < stop; ++k) {
+        const auto* a = row_at(k, first, count, 0);
+        for (int64_t i = 0; i < count; ++i) partial[i] = Op::join(partial[i], map(a[i]));
+      }
       for (int64_t i = 0; i < count; ++i) total[i] = Op::join(total[i], Result(partial[i]));
     }
     for (int64_t i = 0; i < count; ++i) out[first + i] = total[i];
@@ -104,7 +153,7 @@ void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length
       }
     if (inner == 1)
       out[0] = fold<Op, Result, typename Op::Leaf>(
-          0, length, [in](int64_t i) __attribute__((always_inline)) { return Op::map(Element<T>::value(in[i])); });
+          0, length, row_of<T>(in, [](ValueOf<T> v) __attribute__((always_inline)) { return Op::map(v); }));
     else if (width == inner && inner <= kTile / 2)
       reduce_narrow<Op, T>(out, in, length, inner);
     else
@@ -143,39 +192,42 @@ void sum_parts(char* out, const char* in, int64_t outer, int64_t length, int64_t
     sum_parts_of_row(reinterpret_cast<R*>(out) + 2 * o, reinterpret_cast<const R*>(in) + 2 * o * length, 2 * length);
 }
 
-// Positions are as wide as the values they belong to, so that both are vectors of as many lanes.
+// Positions are as wide as the values they belong to, so that both are vectors of as many lanes; values are at least
+// four bytes wide.
 template <class V>
 using Place = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
+template <class T>
+using Ranked = std::conditional_t<(sizeof(ValueOf<T>) < 4), int32_t, ValueOf<T>>;
+template <class T>
+FLAMBEAU_INLINE void read_ranked(Ranked<T>* to, const typename Element<T>::Stored* in, int64_t count) {
+  if constexpr (is_half<T>)
+    read_values<T>(to, in, count);
+  else
+    for (int64_t i = 0; i < count; ++i) to[i] = Element<T>::value(in[i]);
+}
 
 // Where values[j] is more extreme than best[j], it is the best, at `at`. The first of equal ones and of NaNs stays.
 template <class Join, class V>
 FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Place<V> at) {
-  if constexpr (sizeof(V) == sizeof(Place<V>)) {
-    constexpr int64_t bytes = kSide * sizeof(V) < kVectorBytes ? kSide * sizeof(V) : kVectorBytes;
-    typedef V Values __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
-    typedef Place<V> Places __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
-    for (int64_t j = 0; j < kSide; j += bytes / int64_t(sizeof(V))) {
-      const Values value = *reinterpret_cast<const Values*>(values + j);
-      Values& kept = *reinterpret_cast<Values*>(best + j);
-      Places& where = *reinterpret_cast<Places*>(place + j);
-      const auto better = (kept == kept) & (Join::join(value, kept) != kept);
-      where = better ? Places{} + at : where;
-      kept = better ? value : kept;
-    }
-  } else {
-    for (int64_t j = 0; j < kSide; ++j) {
-      const bool better = (best[j] == best[j]) & (Join::join(values[j], best[j]) != best[j]);
-      place[j] = better ? at : place[j];
-      best[j] = better ? values[j] : best[j];
-    }
+  static_assert(sizeof(V) == sizeof(Place<V>));
+  constexpr int64_t bytes = kSide * sizeof(V) < kVectorBytes ? kSide * sizeof(V) : kVectorBytes;
+  typedef V Values __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
+  typedef Place<V> Places __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
+  for (int64_t j = 0; j < kSide; j += bytes / int64_t(sizeof(V))) {
+    const Values value = *reinterpret_cast<const Values*>(values + j);
+    Values& kept = *reinterpret_cast<Values*>(best + j);
+    Places& where = *reinterpret_cast<Places*>(place + j);
+    const auto better = (kept == kept) & (Join::join(value, kept) != kept);
+    where = better ? Places{} + at : where;
+    kept = better ? value : kept;
   }
 }
 
 // The position of the first extreme value of a row of some length; NaN is extreme.
 template <class Join, class T>
 int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
-  using V = ValueOf<T>;
-  const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
+  using V = Ranked<T>;
+  const auto at = row_of<T>(in, [](ValueOf<T> v) __attribute__((always_inline)) { return v; });
   int64_t i = 0;
   if (length < kSide) {
     for (int64_t k = 1; k < length && at(i) == at(i); ++k)
@@ -185,11 +237,11 @@ int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
   if (length < 512) {  // every lane's best with its position, then the first of the best of them
     V best[kSide], most[kSide];
     Place<V> place[kSide] = {}, first[kSide];
-    for (int64_t j = 0; j < kSide; ++j) best[j] = at(j);
+    read_ranked<T>(best, in, kSide);
     for (i = kSide; i < length; i += kSide) {
       const int64_t from = i + kSide <= length ? i : length - kSide;  // looking twice does no harm
       V values[kSide];
-      for (int64_t j = 0; j < kSide; ++j) values[j] = at(from + j);
+      read_ranked<T>(values, in + from, kSide);
       keep_better<Join>(best, place, values, Place<V>(from));
     }
     for (int64_t j = 0; j < kSide; ++j) most[j] = best[j];
@@ -200,10 +252,12 @@ int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
     halve_lanes<Smaller, kSide, 1>(first);
     return first[0];
   }
-  const V best = fold<Join, V>(0, length, at);
+  const ValueOf<T> best = fold<Join, ValueOf<T>>(0, length, at);
   for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
+    ValueOf<T> values[kLanes];
+    read_values<T>(values, in + i, kLanes);
     int32_t found = 0;
-    for (int64_t j = 0; j < kLanes; ++j) found += (at(i + j) == best) | (at(i + j) != at(i + j));
+    for (int64_t j = 0; j < kLanes; ++j) found += (values[j] == best) | (values[j] != values[j]);
     if (found) break;
   }
   while (!(at(i) == best || at(i) != at(i))) ++i;
@@ -213,7 +267,7 @@ int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
 // The positions in kSide short rows at a time.
 template <class Join, class T>
 void arg_reduce_side_by_side(int64_t* out, const typename Element<T>::Stored* in, int64_t length) {
-  using V = ValueOf<T>;
+  using V = Ranked<T>;
   V best[kSide];
   Place<V> place[kSide] = {};
   for (int64_t j = 0; j < kSide; ++j) best[j] = Element<T>::value(in[j * length]);
@@ -237,7 +291,7 @@ void arg_reduce_rows(int64_t* out, const typename Element<T>::Stored* in, int64_
 template <class Join, class T>
 void arg_reduce_columns(int64_t* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
                         int64_t width) {
-  using V = ValueOf<T>;
+  using V = Ranked<T>;
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile, whole = (count + kSide - 1) / kSide * kSide;
     V best[kTile] = {}, row[kTile] = {};
@@ -245,7 +299,7 @@ void arg_reduce_columns(int64_t* out, const typename Element<T>::Stored* in, int
     for (int64_t i = 0; i < count; ++i) best[i] = Element<T>::value(in[first + i]);
     for (int64_t k = 1; k < length; ++k) {
       const auto* from = in + k * inner + first;
-      for (int64_t i = 0; i < count; ++i) row[i] = Element<T>::value(from[i]);
+      read_ranked<T>(row, from, count);
       for (int64_t i = 0; i < whole; i += kSide) keep_better<Join>(best + i, place + i, row + i, Place<V>(k));
     }
     for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
@@ -255,7 +309,7 @@ void arg_reduce_columns(int64_t* out, const typename Element<T>::Stored* in, int
 // Few columns: several rows side by side are one row of more columns.
 template <class Join, class T>
 void arg_reduce_narrow(int64_t* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
-  using V = ValueOf<T>;
+  using V = Ranked<T>;
   const int64_t together = kTile / inner, rows = length / together;
   int64_t places[kTile];
   arg_reduce_columns<Join, T>(places, in, rows, together * inner, together * inner);
@@ -303,7 +357,7 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
   V *mean = reinterpret_cast<V*>(mean_bytes), *squares = reinterpret_cast<V*>(squares_bytes);
   if (inner == 1) {
-    const auto at = [in](int64_t i) __attribute__((always_inline)) { return Element<T>::value(in[i]); };
+    const auto at = row_of<T>(in, [](V v) __attribute__((always_inline)) { return v; });
     if (length < 16) {  // too short for a tree
       V sum = V(0), deviations = V(0);
       for (int64_t i = 0; i < length; ++i) sum += at(i);
@@ -314,10 +368,10 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
     }
     const V centre = fold<Add, V>(0, length, at) / V(length);
     mean[0] = centre;
-    squares[0] = fold<Add, V>(0, length, [at, centre](int64_t i) __attribute__((always_inline)) {
-      const V d = at(i) - centre;
-      return d * d;
-    });
+    squares[0] = fold<Add, V>(0, length, row_of<T>(in, [centre](V v) __attribute__((always_inline)) {
+                                const V d = v - centre;
+                                return d * d;
+                              }));
     return;
   }
   for (int64_t first = 0; first < width; first += kColumns) {
@@ -331,11 +385,14 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
     for (int64_t row = 0; row < length; row += kTileRows) {
       V partial[kColumns] = {};
       const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
-      for (int64_t k = row; k < stop; ++k)
+      for (int64_t k = row; k < stop; ++k) {
+        V values[kColumns];
+        read_values<T>(values, in + k * inner + first, count);
         for (int64_t i = 0; i < count; ++i) {
-          const V d = Element<T>::value(in[k * inner + first + i]) - mean[first + i];
+          const V d = values[i] - mean[first + i];
           partial[i] += d * d;
         }
+      }
       for (int64_t i = 0; i < count; ++i) sum[i] += partial[i];
     }
     for (int64_t i = 0; i < count; ++i) squares[first + i] = sum[i];

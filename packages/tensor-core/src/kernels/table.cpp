@@ -1,14 +1,14 @@
 // Chooses the instruction set, once.
-#include "kernels/table.h"
+#include "kernels/narrow_table.h"
 
 #include <cstdlib>
 #include <string_view>
 
 namespace flambeau::kernels {
 
-#define FLAMBEAU_DECLARE(isa) \
-  namespace isa {             \
-  Table make_table();         \
+#define FLAMBEAU_DECLARE(isa)            \
+  namespace isa {                        \
+  Table make_table(NarrowTable& narrow); \
   }
 FLAMBEAU_DECLARE(baseline)
 #ifdef FLAMBEAU_AVX2
@@ -19,40 +19,44 @@ FLAMBEAU_DECLARE(avx512)
 #endif
 #undef FLAMBEAU_DECLARE
 namespace scalar {
-void fill_special_scalar(Table& table);
+void fill_special_scalar(Table& table, NarrowTable& narrow);
 }
 
 namespace {
 
 // FLAMBEAU_ISA=baseline|avx2|avx512 asks for a lesser set than the processor has, for tests.
-Table choose() {
+Table choose(NarrowTable& narrow) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
   __builtin_cpu_init();
   const char* variable = std::getenv("FLAMBEAU_ISA");
   const std::string_view wanted = variable ? variable : "";
-  const bool has_avx2 =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("f16c");
 #ifdef FLAMBEAU_AVX512
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (has_avx512 && wanted != "avx2" && wanted != "baseline") return avx512::make_table();
+  if (has_avx512 && wanted != "avx2" && wanted != "baseline") return avx512::make_table(narrow);
 #endif
 #ifdef FLAMBEAU_AVX2
-  if (has_avx2 && wanted != "baseline") return avx2::make_table();
+  if (has_avx2 && wanted != "baseline") return avx2::make_table(narrow);
 #endif
 #endif
-  return baseline::make_table();
+  return baseline::make_table(narrow);
+}
+
+struct Tables {
+  NarrowTable narrow{};
+  Table table;
+  Tables() : table(choose(narrow)) { scalar::fill_special_scalar(table, narrow); }
+};
+const Tables& tables() {
+  static const Tables chosen;
+  return chosen;
 }
 
 }  // namespace
 
-const Table& table() {
-  static const Table chosen = [] {
-    Table best = choose();
-    scalar::fill_special_scalar(best);
-    return best;
-  }();
-  return chosen;
-}
+const Table& table() { return tables().table; }
+const NarrowTable& narrow_table() { return tables().narrow; }
 
 }  // namespace flambeau::kernels

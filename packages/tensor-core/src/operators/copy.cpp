@@ -6,6 +6,7 @@
 
 #include "cuda/operators.h"
 #include "flambeau/parallel.h"
+#include "kernels/table.h"
 #include "operators/strided_copy.h"
 
 namespace flambeau {
@@ -56,17 +57,16 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
 namespace {
 
 void fill_values(const Tensor& self, Scalar value) {
+  if (!self.is_contiguous()) return copy_strided(self, scalar_tensor(value, self.dtype()));
+  char one[sizeof(Complex<double>)];
   dispatch_all(self.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const T v = value.to<T>();
-    if (self.is_contiguous()) {
-      parallel_for(self.numel(), 65536,
-                   [&](int64_t begin, int64_t end) { std::fill(self.data<T>() + begin, self.data<T>() + end, v); });
-    } else {
-      Tensor one = scalar_tensor(value, self.dtype());
-      copy_strided(self, one);
-    }
+    const auto v = value.to<typename decltype(tag)::type>();
+    std::memcpy(one, &v, sizeof(v));
   });
+  const auto copy = kernels::table().cast[int(self.dtype())][int(self.dtype())];
+  const int64_t size = item_size(self.dtype());
+  parallel_for(self.numel(), 65536,
+               [&](int64_t begin, int64_t end) { copy(self.bytes() + begin * size, size, one, 0, end - begin); });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "kernels/table.h"
+#include "kernels/narrow_table.h"
 #include "operators/chosen.h"
 
 namespace flambeau {
@@ -206,11 +206,14 @@ namespace {
 
 TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
   dim = t.wrap_dim(dim);
-  const Dtype in = dtype_of(compute_type(t.dtype()));
+  const auto& table = kernels::table();
+  const auto& narrow = kernels::narrow_table();
+  const bool is_narrow = kernels::narrow_type(t.dtype()) <= kernels::Narrow::i16;
+  const Dtype in = is_narrow ? t.dtype() : dtype_of(compute_type(t.dtype()));
   require<NotImplementedError>(category(t.dtype()) <= Category::Floating, largest ? "\"cummax\"" : "\"cummin\"",
                                " not implemented for '", t.dtype(), "'");
-  const auto& table = kernels::table();
-  const auto kernel = (largest ? table.cummax : table.cummin)[int(compute_type(in))];
+  const auto kernel = is_narrow ? (largest ? narrow.cummax : narrow.cummin)[int(kernels::narrow_type(in))]
+                                : (largest ? table.cummax : table.cummin)[int(compute_type(in))];
   TensorPair out{{}, empty(t.shape(), Dtype::int64)};
   {
     NoRecording off;

@@ -1,0 +1,70 @@
+// Half precision in vectors: rows of float16 and bfloat16 to float32 and back, by the processor's instruction where the
+// set has one.
+#pragma once
+
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+#include "flambeau/dtype.h"
+#include "kernels/simd.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+template <class T>
+inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
+
+inline constexpr int64_t kHalfTile = kVectorBytes / 2;  // elements converted together: a vector of them, two of floats
+
+// to[j] = from[j] for j < kHalfTile, with no loop left: what lies between two of these stays in registers.
+FLAMBEAU_INLINE void widen(float* to, const float* from) {  // by vectors: a plain loop becomes a call of memcpy
+  for (int64_t j = 0; j < kHalfTile; j += Simd<float>::kLanes) Simd<float>::store(to + j, Simd<float>::load(from + j));
+}
+FLAMBEAU_INLINE void widen(float* to, const bfloat16* from) {
+  for (int64_t j = 0; j < kHalfTile; ++j) to[j] = to_float(from[j]);
+}
+FLAMBEAU_INLINE void narrow(bfloat16* to, const float* from) {
+  for (int64_t j = 0; j < kHalfTile; ++j) to[j] = to_bfloat16(from[j]);
+}
+FLAMBEAU_INLINE void widen(float* to, const float16* from) {
+#if defined(__AVX512F__)
+  for (int64_t j = 0; j < kHalfTile; j += 16)
+    _mm512_storeu_ps(to + j,
+                     _mm512_maskz_cvtph_ps(0xFFFF, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + j))));
+#elif defined(__F16C__)
+  for (int64_t j = 0; j < kHalfTile; j += 8)
+    _mm256_storeu_ps(to + j, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + j))));
+#else
+  for (int64_t j = 0; j < kHalfTile; ++j) to[j] = to_float(from[j]);
+#endif
+}
+FLAMBEAU_INLINE void narrow(float16* to, const float* from) {
+#if defined(__AVX512F__)
+  for (int64_t j = 0; j < kHalfTile; j += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + j),
+                        _mm512_maskz_cvtps_ph(0xFFFF, _mm512_loadu_ps(from + j), 0));
+#elif defined(__F16C__)
+  for (int64_t j = 0; j < kHalfTile; j += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j), _mm256_cvtps_ph(_mm256_loadu_ps(from + j), 0));
+#else
+  for (int64_t j = 0; j < kHalfTile; ++j) to[j] = to_float16(from[j]);
+#endif
+}
+
+// n elements by tiles(pointers, how many tiles): pointers[0] is the output, `count` operands follow; sizes are those of
+// their elements. What is left over goes through a tile of its own.
+inline void run_tiles(void (*tiles)(char* const*, int64_t), char* const* pointers, int64_t n, const int64_t* sizes,
+                      int count) {
+  const int64_t whole = n / kHalfTile, rest = n % kHalfTile;
+  if (whole) tiles(pointers, whole);
+  if (!rest) return;
+  constexpr int kMost = 4;
+  alignas(64) char room[kMost][kHalfTile * sizeof(int64_t)] = {};
+  char* at[kMost] = {room[0], room[1], room[2], room[3]};
+  for (int k = 1; k <= count; ++k)
+    std::memcpy(room[k], pointers[k] + whole * kHalfTile * sizes[k], size_t(rest * sizes[k]));
+  tiles(at, 1);
+  std::memcpy(pointers[0] + whole * kHalfTile * sizes[0], room[0], size_t(rest * sizes[0]));
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

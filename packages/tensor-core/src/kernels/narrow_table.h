@@ -1,0 +1,48 @@
+// Kernels over elements of one or two bytes as they lie in memory, beside those of table.h. Note [Narrow kernels]
+#pragma once
+
+#include "kernels/table.h"
+
+namespace flambeau::kernels {
+
+enum class Narrow : uint8_t { i8, u8, i16, mask, f16, bf16, none };
+inline constexpr int kNarrowCount = 6;
+inline Narrow narrow_type(Dtype d) {
+  switch (d) {
+    case Dtype::int8:
+      return Narrow::i8;
+    case Dtype::uint8:
+      return Narrow::u8;
+    case Dtype::int16:
+      return Narrow::i16;
+    case Dtype::bool_:
+      return Narrow::mask;
+    case Dtype::float16:
+      return Narrow::f16;
+    case Dtype::bfloat16:
+      return Narrow::bf16;
+    default:
+      return Narrow::none;
+  }
+}
+
+using RunningExtreme = void (*)(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
+                                int64_t width);
+
+struct NarrowTable {
+  PointwiseKernel pointwise[kPointwiseCount][kNarrowCount];  // null: by way of a wider type
+  PointwiseKernel with_numbers[kPointwiseCount][2];  // f16, bf16: operands after the first are numbers, in float32
+  RunningExtreme cummax[3], cummin[3];               // of integers
+  // to[i] = values[from[i]] of elements of 1, 2, 4 and 8 bytes.
+  void (*look_up[4])(char* to, const uint8_t* from, const char* values, int64_t n);
+};
+
+const NarrowTable& narrow_table();
+
+// The kernel over elements of the dtype as they lie in memory.
+inline PointwiseKernel narrow_kernel(PointwiseOp op, Dtype d) {
+  const Narrow type = narrow_type(d);
+  return type == Narrow::none ? nullptr : narrow_table().pointwise[int(op)][int(type)];
+}
+
+}  // namespace flambeau::kernels
