@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import _core
 
 FLOATING = (flambeau.float32, flambeau.float16, flambeau.bfloat16)
 INTEGERS = (flambeau.int64, flambeau.bool)
@@ -24,7 +25,7 @@ OF_TENSORS = ("maximum", "minimum")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "var", "std", "argmax", "logsumexp", "softmax", "log_softmax")
 REDUCTIONS_OF_INTEGERS = ("sum", "amax", "amin", "argmax", "all", "any", "cumsum", "sort")
-ACTIVATIONS = ("relu", "gelu", "silu", "elu", "leaky_relu", "softplus", "mish")
+BEYOND = ("nn", "optim")  # packages whose module _gpu_work says what is commonly done with them
 
 
 def warm() -> None:
@@ -56,10 +57,13 @@ def everything() -> Iterator[tuple[str, Callable[[], Any]]]:
         kind = str(dtype).removeprefix("flambeau.")
         for name, function in operators(dtype):
             yield f"{kind} {name}", function
-    if importlib.util.find_spec("flambeau.nn") is not None:
+    for package in BEYOND:
+        if importlib.util.find_spec(f"flambeau.{package}") is None:
+            continue
+        work = importlib.import_module(f"flambeau.{package}._gpu_work")
         for dtype in FLOATING:
-            for name, function in layers(dtype):
-                yield f"{str(dtype).removeprefix('flambeau.')} {name}, with its gradient", function
+            for name, function in work.everything(dtype):
+                yield f"{str(dtype).removeprefix('flambeau.')} {name}", function
 
 
 def _call(name: str, *arguments: Any) -> Any:
@@ -91,49 +95,3 @@ def operators(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     if floating:
         yield "random numbers", lambda: (flambeau.rand_like(x), flambeau.randn_like(x), x.bernoulli())
         yield "products", lambda: (x @ x.t(), x.t() @ x, flambeau.bmm(x[None], x.t()[None]), x @ x[0])
-
-
-def layers(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Layers and losses of one dtype, forward and backward, and a step of an optimizer."""
-    from flambeau import nn
-
-    functional = nn.functional
-    target = flambeau.zeros(8, dtype=flambeau.int64, device="cuda")
-
-    def trained(layer: Any, *shape: int) -> None:
-        layer = layer.to("cuda", dtype)
-        x = flambeau.ones(*shape, device="cuda").to(dtype).requires_grad_()
-        layer(x).float().square().mean().backward()
-
-    def differentiated(function: Callable[[Tensor], Tensor]) -> None:
-        x = flambeau.ones(8, 12, device="cuda").to(dtype).requires_grad_()
-        function(x).float().sum().backward()
-
-    yield "linear", lambda: trained(nn.Linear(12, 12), 8, 12)
-    yield "convolution", lambda: trained(nn.Conv2d(3, 4, 3, padding=1), 2, 3, 8, 8)
-    yield "batch norm", lambda: trained(nn.BatchNorm2d(3), 2, 3, 8, 8)
-    yield "layer norm", lambda: trained(nn.LayerNorm(12), 8, 12)
-    yield "max pool", lambda: trained(nn.MaxPool2d(2), 2, 3, 8, 8)
-    yield "average pool", lambda: trained(nn.AdaptiveAvgPool2d(1), 2, 3, 8, 8)
-    yield "dropout", lambda: differentiated(functional.dropout)
-    for name in ACTIVATIONS:
-        yield name, partial(differentiated, getattr(functional, name))
-    yield (
-        "attention",
-        lambda: differentiated(lambda x: functional.scaled_dot_product_attention(*(x.view(1, 2, 4, 12),) * 3)),
-    )
-    yield "embedding", lambda: nn.Embedding(5, 12).to("cuda", dtype)(target).float().sum().backward()
-    yield "cross entropy", lambda: differentiated(lambda x: functional.cross_entropy(x, target))
-    yield "mean squared error", lambda: differentiated(lambda x: functional.mse_loss(x, x.detach()))
-    if importlib.util.find_spec("flambeau.optim") is not None:
-        yield "optimizers", lambda: _optimized(dtype)
-
-
-def _optimized(dtype: Any) -> None:
-    from flambeau import nn, optim
-
-    for kind in (optim.SGD, optim.Adam, optim.AdamW):
-        layer = nn.Linear(12, 12).to("cuda", dtype)
-        optimizer = kind(layer.parameters(), lr=1e-3)
-        layer(flambeau.ones(8, 12, device="cuda").to(dtype)).float().sum().backward()
-        optimizer.step()
