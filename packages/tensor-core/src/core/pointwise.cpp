@@ -253,7 +253,7 @@ struct PointwiseDerivative {
     const Dtype in = dtype_of(compute_type(type));
     Tensor out = empty(shape, type);
     if (cuda::takes(out))
-      cuda::pointwise(op, i, out, in, read, count, in);
+      cuda::pointwise(op, i, out, read, count, in);
     else
       run_kernel(kernel, out, in, read, count, in);
     return out;
@@ -324,7 +324,7 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
 
 void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
   const int arity = row_of(op).arity;
-  if (cuda::takes(out)) return cuda::pointwise(op, cuda::kValue, out, types.from, operands, arity, types.in);
+  if (cuda::takes(out)) return cuda::pointwise(op, cuda::kValue, out, operands, arity, types.in);
   if (item_size(types.dtype) <= 2)
     if (const PointwiseKernel kernel = narrow_kernel(op, operands, types.dtype))
       return run_kernel(kernel, out, types.from == Dtype::bool_ ? types.from : types.dtype, operands, arity,

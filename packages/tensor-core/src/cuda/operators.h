@@ -20,8 +20,9 @@ Scalar item(const Tensor& t);     // of one element
 
 // A row's value, or its derivative for an operand: over grad and what that reads (pointwise.cpp).
 inline constexpr int kValue = -1;
-void pointwise(PointwiseOp op, int derivative, const Tensor& out, Dtype from, const Operand* operands, int count,
-               Dtype in);
+void pointwise(PointwiseOp op, int derivative, const Tensor& out, const Operand* operands, int count, Dtype in);
+// The elements of a tensor of that GPU, or a number, as they are in the dtype `in`, to those of another tensor.
+void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 
 // out = a * b, of matrices or of batches of them, in the operands' dtype; `bias`, where it is defined, is added to
 // every row. Halves are accumulated in float32. (product.cpp)

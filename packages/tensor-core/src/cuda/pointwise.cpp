@@ -139,7 +139,7 @@ void run(const Wanted& wanted, const Tensor& out) {
 
 }  // namespace
 
-void pointwise(PointwiseOp op, int derivative, const Tensor& out, Dtype, const Operand* operands, int count, Dtype in) {
+void pointwise(PointwiseOp op, int derivative, const Tensor& out, const Operand* operands, int count, Dtype in) {
   Operand own[kPointers] = {0, 0, 0, 0, 0, 0};  // tensors of the CPU, of one element, are numbers here
   for (int k = 0; k < count; ++k) {
     own[k] = operands[k];
@@ -149,106 +149,8 @@ void pointwise(PointwiseOp op, int derivative, const Tensor& out, Dtype, const O
   run({int(op), derivative, reads, in, out.dtype(), count, own}, out);
 }
 
-void fill(const Tensor& t, Scalar value) {
-  const Operand number(value);
-  // As the dtype holds it: what is computed in loses nothing of that.
-  const Dtype in = t.dtype() == Dtype::bool_                            ? Dtype::uint8
-                   : is_floating(t.dtype()) && item_size(t.dtype()) < 4 ? Dtype::float32
-                                                                        : t.dtype();
-  run({kCopy, kValue, 0, in, t.dtype(), 1, &number}, t);
-}
-
-namespace {
-
-// On one GPU.
-void copy_there(const Tensor& to, const Tensor& from) {
-  const int device = to.device().index;
-  if (to.dtype() == from.dtype() && to.is_contiguous() && from.is_contiguous() && to.shape() == from.shape()) {
-    check(activate(device).cuMemcpyDtoDAsync_v2(reinterpret_cast<DevicePointer>(to.device_bytes()),
-                                                reinterpret_cast<DevicePointer>(from.device_bytes()),
-                                                size_t(to.numel() * item_size(to.dtype())), current_stream(device)),
-          "copying on the GPU");
-    return;
-  }
-  const Operand source(from);
-  run({kCopy, kValue, 0, from.dtype(), to.dtype(), 1, &source}, to);
-}
-
-size_t bytes_of(const Tensor& t) { return size_t(t.numel() * item_size(t.dtype())); }
-
-// Contiguous, with the elements of `t` in another dtype, broadcast to a shape: itself where it is that already.
-Tensor prepared(const Tensor& t, const Shape& shape, Dtype dtype) {
-  if (t.is_contiguous() && t.dtype() == dtype && t.shape() == shape) return t;
-  const OnDevice there(t.device());
-  const Tensor out = empty(shape, dtype);
-  copy_values(out, t);
-  return out;
-}
-
-void from_host(const Tensor& to, const Tensor& from) {
-  const Tensor source = prepared(from, to.shape(), to.dtype());
-  if (!to.is_contiguous()) {
-    const OnDevice there(to.device());
-    const Tensor room = empty(to.shape(), to.dtype());
-    from_host(room, source);
-    return copy_there(to, room);
-  }
-  const int device = to.device().index;
-  check(activate(device).cuMemcpyHtoDAsync_v2(reinterpret_cast<DevicePointer>(to.device_bytes()), source.bytes(),
-                                              bytes_of(to), current_stream(device)),
-        "copying to the GPU");
-  // From memory that is not pinned the driver has taken the contents when it returns.
-  if (is_pinned(source.storage()) && waits(source.storage())) synchronize(device, current_stream(device));
-}
-
-void to_host(const Tensor& to, const Tensor& from) {
-  const Tensor source = prepared(from, to.shape(), to.dtype());
-  if (!to.is_contiguous()) {
-    const OnDevice cpu{DeviceType::Cpu};
-    const Tensor room = empty(to.shape(), to.dtype());
-    to_host(room, source);
-    return copy_values(to, room);
-  }
-  const int device = from.device().index;
-  check(activate(device).cuMemcpyDtoHAsync_v2(to.bytes(), reinterpret_cast<DevicePointer>(source.device_bytes()),
-                                              bytes_of(to), current_stream(device)),
-        "copying to the host");
-  if (waits(to.storage())) synchronize(device, current_stream(device));
-}
-
-void between(const Tensor& to, const Tensor& from) {
-  const Tensor source = prepared(from, to.shape(), to.dtype());
-  if (!to.is_contiguous()) {
-    const OnDevice there(to.device());
-    const Tensor room = empty(to.shape(), to.dtype());
-    between(room, source);
-    return copy_there(to, room);
-  }
-  const int target = to.device().index, origin = from.device().index;
-  synchronize(target, current_stream(target));  // what is to be overwritten may still be read there
-  check(activate(origin).cuMemcpyPeerAsync(reinterpret_cast<DevicePointer>(to.device_bytes()), context_of(target),
-                                           reinterpret_cast<DevicePointer>(source.device_bytes()), context_of(origin),
-                                           bytes_of(to), current_stream(origin)),
-        "copying from one GPU to another");
-  synchronize(origin, current_stream(origin));
-}
-
-}  // namespace
-
-bool copy(const Tensor& to, const Tensor& from) {
-  if (on_host()) return false;
-  if (from.is_cuda() && to.is_cuda())
-    to.device() == from.device() ? copy_there(to, from) : between(to, from);
-  else
-    to.is_cuda() ? from_host(to, from) : to_host(to, from);
-  return true;
-}
-
-Scalar item(const Tensor& t) {
-  const OnDevice cpu{DeviceType::Cpu};
-  const Tensor one = empty({}, t.dtype());
-  to_host(one, t.dim() ? flambeau::view(alias(t), {}) : t);
-  return flambeau::item(one);
+void convert_elements(const Operand& from, Dtype in, const Tensor& to) {
+  run({kCopy, kValue, 0, in, to.dtype(), 1, &from}, to);
 }
 
 }  // namespace flambeau::cuda

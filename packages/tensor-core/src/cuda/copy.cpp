@@ -1,0 +1,93 @@
+// Copies from and to GPUs, and fills.
+#include "cuda/devices.h"
+#include "cuda/operators.h"
+#include "flambeau/operators.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+size_t bytes_of(const Tensor& t) { return size_t(t.numel() * item_size(t.dtype())); }
+DevicePointer address_of(const Tensor& t) { return reinterpret_cast<DevicePointer>(t.device_bytes()); }
+
+// These are given contiguous tensors of one dtype and as many elements.
+
+void within(int device, const Tensor& to, const Tensor& from) {
+  check(activate(device).cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes_of(to), current_stream(device)),
+        "copying on the GPU");
+}
+
+void from_host(int device, const Tensor& to, const Tensor& from) {
+  check(activate(device).cuMemcpyHtoDAsync_v2(address_of(to), from.bytes(), bytes_of(to), current_stream(device)),
+        "copying to the GPU");
+  // From memory that is not pinned the driver has taken the contents when it returns.
+  if (is_pinned(from.storage()) && waits(from.storage())) synchronize(device, current_stream(device));
+}
+
+void to_host(int device, const Tensor& to, const Tensor& from) {
+  check(activate(device).cuMemcpyDtoHAsync_v2(to.bytes(), address_of(from), bytes_of(to), current_stream(device)),
+        "copying to the host");
+  if (waits(to.storage())) synchronize(device, current_stream(device));
+}
+
+void between(int target, int origin, const Tensor& to, const Tensor& from) {
+  synchronize(target, current_stream(target));  // what is to be overwritten may still be read there
+  check(activate(origin).cuMemcpyPeerAsync(address_of(to), context_of(target), address_of(from), context_of(origin),
+                                           bytes_of(to), current_stream(origin)),
+        "copying from one GPU to another");
+  synchronize(origin, current_stream(origin));
+}
+
+void transfer(const Tensor& to, const Tensor& from) {
+  const Device target = to.device(), origin = from.device();
+  if (target == origin)
+    within(target.index, to, from);
+  else if (origin == DeviceType::Cpu)
+    from_host(target.index, to, from);
+  else if (target == DeviceType::Cpu)
+    to_host(origin.index, to, from);
+  else
+    between(target.index, origin.index, to, from);
+}
+
+bool is_plain(const Tensor& t, const Tensor& like) {
+  return t.is_contiguous() && t.dtype() == like.dtype() && t.shape() == like.shape();
+}
+
+Tensor room_for(const Tensor& t, Device device) {
+  const OnDevice there(device);
+  return empty(t.shape(), t.dtype());
+}
+
+}  // namespace
+
+bool copy(const Tensor& to, const Tensor& from) {
+  if (on_host()) return false;
+  if (to.device() == from.device() && !(is_plain(from, to) && to.is_contiguous())) {
+    convert_elements(from, from.dtype(), to);
+    return true;
+  }
+  // Between devices only whole memory moves: layouts and dtypes change before and after.
+  Tensor source = from;
+  if (!is_plain(from, to)) copy_values(source = room_for(to, from.device()), from);
+  const Tensor target = to.is_contiguous() ? to : room_for(to, to.device());
+  transfer(target, source);
+  if (!to.is_contiguous()) copy_values(to, target);
+  return true;
+}
+
+void fill(const Tensor& t, Scalar value) {
+  // As the dtype holds it: what is computed in loses nothing of that.
+  const Dtype in = t.dtype() == Dtype::bool_                            ? Dtype::uint8
+                   : is_floating(t.dtype()) && item_size(t.dtype()) < 4 ? Dtype::float32
+                                                                        : t.dtype();
+  convert_elements(value, in, t);
+}
+
+Scalar item(const Tensor& t) {
+  const Tensor one = room_for(t, DeviceType::Cpu);
+  to_host(t.device().index, one, t);
+  return flambeau::item(one);
+}
+
+}  // namespace flambeau::cuda
