@@ -241,11 +241,13 @@ template <>
 struct From<Strided> {
   static Strided get(const Call& call, PyObject* o);
 };
-struct Unpinned {};  // a pin_memory argument, checked: pinned memory is a GPU's
+struct Unpinned {};  // a pin_memory argument, which is refused: Tensor.pin_memory() serves
 template <>
 struct From<Unpinned> {
   static Unpinned get(const Call& call, PyObject* o) {
-    require(!From<bool>::get(call, o), call.function, "(): pin_memory=True needs a GPU, and tensors live on the CPU");
+    require<NotImplementedError>(!From<bool>::get(call, o), call.function,
+                                 "(): pin_memory=True is not supported here; .pin_memory() copies the result to pinned "
+                                 "memory");
     return {};
   }
 };
