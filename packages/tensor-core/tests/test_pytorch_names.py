@@ -246,3 +246,9 @@ def test_the_names_are_listed():
         "xpu",
     }
     assert names <= set(dir(fb))
+
+
+def test_a_wrong_name_of_the_gpus_module_is_answered_with_the_nearest():
+    code = "import flambeau; flambeau.cuda.is_availble()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Did you mean: 'is_available'?" in done.stderr

@@ -10,6 +10,7 @@ is first asked for.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flambeau._core import OutOfMemoryError, default_generator
@@ -156,7 +157,8 @@ def __getattr__(name: str) -> Any:
 
     if name in CUDA_TENSOR_TYPES:
         return CUDA_TENSOR_TYPES[name]
-    raise AttributeError(f"module 'flambeau.cuda' has no attribute '{name}'")
+    # Python names the nearest one where it knows of what and what was asked for.
+    raise AttributeError(f"module 'flambeau.cuda' has no attribute '{name}'", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:
