@@ -219,6 +219,11 @@ UNITS = [
         for t in ("bool", "int64_t", "float")
     ],
     *[
+        ("recurrent", f"FLAMBEAU_CELL({cell}, {t})")
+        for cell in ("TanhCell", "ReluCell", "LstmCell", "GruCell")
+        for t in ("float", "double")
+    ],
+    *[
         ("sequences", f"FLAMBEAU_SEQUENCE({t})")
         for t in ("uint8_t", "int64_t", "flambeau::bfloat16", "flambeau::Complex<float>")
     ],

@@ -10,6 +10,8 @@
 
 #include <cstring>
 
+#include "cuda/recurrent.h"
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 #include "operators/convolution.h"
@@ -17,10 +19,6 @@
 namespace flambeau {
 
 namespace {
-
-struct Buffers {  // see RecurrentSaved
-  Tensor gates, states, own, shown, output, hidden, state;
-};
 
 int64_t row_grain(const RecurrentWalk& w) {
   return std::max<int64_t>(1, 200000 / (w.times() * w.gates * w.size * (w.outputs + 8) + 1));
@@ -34,7 +32,7 @@ T* row_of(const Tensor& t, int64_t row) {
 // Walks sequences [begin, end) through all times.
 template <class T>
 void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias, const Tensor& projection,
-                  const Buffers& b, int64_t begin, int64_t end) {
+                  const RecurrentBuffers& b, int64_t begin, int64_t end) {
   constexpr int kind = sizeof(T) == 8;
   const auto gemm = kernels::table().gemm[kind];
   const auto kernel = kernels::networks().cell[int(cell)][kind];
@@ -63,14 +61,8 @@ void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const
   }
 }
 
-struct Gradients {  // gates: with those of what the hidden state gives in `own` where they differ
-  Tensor gates, own, outputs, hidden, state;
-};
-
-// hidden and state: the gradients of the last ones at first, of the initial ones in the end. outputs: with a
-// projection, what reached its result.
 template <class T>
-void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Gradients& g, int64_t begin,
+void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const RecurrentGradients& g, int64_t begin,
                    int64_t end) {
   constexpr int kind = sizeof(T) == 8;
   const auto gemm = kernels::table().gemm[kind];
@@ -108,18 +100,29 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Gr
   }
 }
 
-// The hidden states before those of all times, as rows.
+// The hidden states before those of all times, as rows: those that lie one after the other are taken together.
 Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
-  Tensor before = empty(output.shape(), output.dtype());
-  if (before.is_meta()) return before;
-  const size_t bytes = size_t(w.outputs * item_size(output.dtype()));
-  for (int64_t t = 0; t < w.times(); ++t)
-    for (int64_t r = 0; r < w.sizes[size_t(t)]; ++r) {
-      const int64_t row = w.previous_row(t, r);
-      std::memcpy(before.bytes() + size_t(w.offsets[size_t(t)] + r) * bytes,
-                  row < 0 ? hidden.bytes() + size_t(r) * bytes : output.bytes() + size_t(row) * bytes, bytes);
-    }
-  return before;
+  struct Piece {
+    bool of_output;
+    int64_t begin, end;
+  };
+  std::vector<Piece> pieces;
+  const auto add = [&](bool of_output, int64_t begin, int64_t count) {
+    if (count == 0) return;
+    if (!pieces.empty() && pieces.back().of_output == of_output && pieces.back().end == begin)
+      pieces.back().end += count;
+    else
+      pieces.push_back({of_output, begin, begin + count});
+  };
+  for (int64_t t = 0; t < w.times(); ++t) {
+    const int64_t continued = w.continued(t);
+    add(true, w.previous_row(t, 0), continued);
+    add(false, continued, w.sizes[size_t(t)] - continued);
+  }
+  if (pieces.empty()) return empty(output.shape(), output.dtype());
+  Tensors rows;
+  for (const Piece& p : pieces) rows.push_back(narrow(p.of_output ? output : hidden, 0, p.begin, p.end - p.begin));
+  return cat(rows, 0);
 }
 
 Tensor own_copy(const Tensor& t, const Shape& shape, Dtype dtype) {
@@ -130,7 +133,7 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   const Tensor& gates = c.saved(kGates);
   const Dtype dtype = gates.dtype();
   const Tensor output_grad = c.gradient(0).defined() ? contiguous(c.gradient(0)) : Tensor();
-  Gradients g;
+  RecurrentGradients g;
   g.gates = empty(gates.shape(), dtype);
   if (w.separate) g.own = empty(gates.shape(), dtype);
   if (c.saved(kProjection).defined()) g.outputs = empty(c.saved(kOutput).shape(), dtype);
@@ -141,11 +144,15 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   for (int i = 0; i <= kShown; ++i) saved[i] = c.saved(i).defined() ? contiguous(c.saved(i)) : Tensor();
   const Context inner(gradients, saved, nullptr, nullptr);
   const int64_t sequences = gates.is_meta() ? 0 : w.batch;
-  dispatch_real(dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    parallel_items(sequences, row_grain(w),
-                   [&](int64_t begin, int64_t end) { walk_backward<T>(cell, w, inner, g, begin, end); });
-  });
+  if (cuda::takes(gates)) {
+    cuda::recurrent_backward(cell, w, saved, output_grad, g);
+  } else {
+    dispatch_real(dtype, [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      parallel_items(sequences, row_grain(w),
+                     [&](int64_t begin, int64_t end) { walk_backward<T>(cell, w, inner, g, begin, end); });
+    });
+  }
   const Tensor& own = w.separate ? g.own : g.gates;
   const auto turned = [](const Tensor& t) { return transpose(t, 0, 1); };
   const auto column_sums = [](const Tensor& t) { return sum(t, Shape{0}, false, {}); };
@@ -198,12 +205,12 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
 }
 
 // What the derivative does not read stays undefined if nothing is recorded.
-Buffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
-            const RecurrentWeights& p, bool keep) {
+RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
+                     const RecurrentWeights& p, bool keep) {
   NoRecording off;
   const Dtype dtype = input.dtype();
   const bool joined = p.bias_ih.defined() && p.bias_hh.defined() && !w.separate;
-  Buffers b;
+  RecurrentBuffers b;
   b.gates = linear(input, p.weight_ih, joined ? p.bias_ih + p.bias_hh : p.bias_ih);
   b.output = empty({w.rows(), w.outputs}, dtype);
   b.hidden = clone(contiguous(hidden));
@@ -211,10 +218,14 @@ Buffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor
   if (keep && state.defined()) b.states = empty({w.rows(), w.size}, dtype);
   if (keep && w.separate) b.own = empty({w.rows(), w.size}, dtype);
   if (p.projection.defined()) b.shown = empty({w.rows(), w.size}, dtype);
-  const Tensor weight = contiguous(transpose(p.weight_hh, 0, 1)),
-               bias = p.bias_hh.defined() && w.separate ? contiguous(p.bias_hh) : Tensor(),
-               projection = p.projection.defined() ? contiguous(p.projection) : Tensor();
   if (input.is_meta()) return b;
+  const Tensor bias = p.bias_hh.defined() && w.separate ? contiguous(p.bias_hh) : Tensor();
+  if (cuda::takes(input)) {
+    cuda::recurrent_forward(cell, w, p.weight_hh, bias, p.projection, b);
+    return b;
+  }
+  const Tensor weight = contiguous(transpose(p.weight_hh, 0, 1)),
+               projection = p.projection.defined() ? contiguous(p.projection) : Tensor();
   dispatch_real(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     parallel_items(w.batch, row_grain(w), [&](int64_t begin, int64_t end) {
@@ -242,7 +253,7 @@ RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hi
     return {narrow(r.output), narrow(r.hidden), narrow(r.state)};
   }
   const bool recorded = recording(input, hidden, state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.projection);
-  const Buffers b = run(cell, w, input, hidden, state, p, recorded);
+  const RecurrentBuffers b = run(cell, w, input, hidden, state, p, recorded);
   if (recorded) {
     Recording r{kNodes[int(cell)], Recording::kFresh, nullptr, 0, nullptr, 0, nullptr, 0, {}};
     const Tensor* outputs[] = {&b.output, &b.hidden, &b.state};

@@ -16,11 +16,25 @@ struct RecurrentWalk {
   int64_t times() const { return int64_t(sizes.size()); }
   int64_t rows() const { return times() ? offsets.back() + sizes.back() : 0; }
   int64_t time(int64_t step) const { return backwards ? times() - 1 - step : step; }
+  // How many of the sequences at time t have a time before it in the walk: the first ones.
+  int64_t continued(int64_t t) const {
+    const int64_t before = backwards ? t + 1 : t - 1;
+    return before >= 0 && before < times() ? std::min(sizes[size_t(before)], sizes[size_t(t)]) : 0;
+  }
   // The row of sequence r at the time before t, or -1 where its walk begins at t.
   int64_t previous_row(int64_t t, int64_t r) const {
-    const int64_t before = backwards ? t + 1 : t - 1;
-    return before >= 0 && before < times() && r < sizes[size_t(before)] ? offsets[size_t(before)] + r : -1;
+    return r < continued(t) ? offsets[size_t(backwards ? t + 1 : t - 1)] + r : -1;
   }
+};
+
+struct RecurrentBuffers {  // see RecurrentSaved
+  Tensor gates, states, own, shown, output, hidden, state;
+};
+
+// gates: with those of what the hidden state gives in `own` where they differ. hidden and state: the gradients of the
+// last ones at first, of the initial ones in the end. outputs: with a projection, what reached its result.
+struct RecurrentGradients {
+  Tensor gates, own, outputs, hidden, state;
 };
 
 // What the derivative reads, in this order: what a recording saves.

@@ -32,6 +32,8 @@ def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "layer norm", lambda: trained(nn.LayerNorm(12), 8, 12)
     yield "max pool", lambda: trained(nn.MaxPool2d(2), 2, 3, 8, 8)
     yield "average pool", lambda: trained(nn.AdaptiveAvgPool2d(1), 2, 3, 8, 8)
+    for layer in (nn.RNN, nn.LSTM, nn.GRU):
+        yield layer.__name__, partial(differentiated, lambda x, layer=layer: layer(12, 4).to(x)(x)[0])
     yield "dropout", lambda: differentiated(functional.dropout)
     for name in ACTIVATIONS:
         yield name, partial(differentiated, getattr(functional, name))
