@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "arguments.h"
+#include "flambeau/cuda.h"
 #include "intercept.h"
 #include "tensor_type.h"
 
@@ -55,6 +56,12 @@ Tensor reversed(const Tensor& t) {
   return permute(t, order);
 }
 
+Tensor conjugate(const Tensor& t) {  // of a complex tensor it is one of its own, on the same device
+  const OnDevice there(t.device(), "conj");
+  const cuda::Call call;
+  return conj(t);
+}
+
 AutogradMeta* meta(PyObject* self) { return tensor_of(self).impl()->autograd; }
 
 #define FLAMBEAU_GET(name, expression)                      \
@@ -89,11 +96,11 @@ FLAMBEAU_GET(matrix_transposed,
               wrap_tensor(transpose(t, -2, -1))))
 FLAMBEAU_GET(adjoint, (require(t.dim() == 0 || t.dim() == 2,
                                "tensor.H is only supported on matrices (2-D tensors). Got ", t.dim(), "-D tensor."),
-                       wrap_tensor(t.dim() ? transpose(conj(t), 0, 1) : conj(t))))
+                       wrap_tensor(t.dim() ? transpose(conjugate(t), 0, 1) : conjugate(t))))
 FLAMBEAU_GET(matrix_adjoint,
              (require(t.dim() >= 2, "tensor.mH is only supported on matrices or batches of matrices. Got ", t.dim(),
                       "-D tensor."),
-              wrap_tensor(transpose(conj(t), -2, -1))))
+              wrap_tensor(transpose(conjugate(t), -2, -1))))
 FLAMBEAU_GET(real, is_complex(t.dtype()) ? wrap_tensor(real(t)) : Py_NewRef(self))
 FLAMBEAU_GET(imag, wrap_tensor(imag(t)))
 FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))

@@ -33,6 +33,7 @@ void bind_construction();      // bind_construction.cpp
 void bind_random();            // bind_random.cpp
 void bind_interop();           // interop.cpp
 void bind_cuda();              // bind_cuda.cpp: what flambeau.cuda is made of
+void bind_array_library();     // array_library.cpp: what CuPy does
 void bind_autograd();          // bind_autograd.cpp
 void bind_autocast();          // autocast.cpp
 void bind_python_operators();  // python_operators.cpp: those written in Python

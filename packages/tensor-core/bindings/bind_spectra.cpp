@@ -1,9 +1,10 @@
 // Eigenvalues and singular values: of small matrices by Jacobi's rotations and by shifted QR, else by LAPACK, which
-// flambeau.linalg._lapack reaches through NumPy.
+// flambeau.linalg._lapack reaches through NumPy; on a GPU by CuPy, where it is installed.
 #include <algorithm>
 
 #include "bind.h"
 #include "decompositions.h"
+#include "flambeau/array_library.h"
 #include "flambeau/linalg.h"
 
 namespace flambeau::python {
@@ -16,17 +17,17 @@ constexpr int64_t kSmallGeneral = 24;  // and shifted QR
 constexpr const char kNotConverged[] =
     "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite.";
 
-// The tensors that a function of flambeau.linalg._lapack gives.
-Tensors by_lapack(const char* function, const Tensor& a, std::initializer_list<bool> options) {
-  static PyObject* const module = checked(PyImport_ImportModule("flambeau.linalg._lapack"));
-  const Object callable(checked(PyObject_GetAttrString(module, function)));
-  const Object matrices(checked(wrap_tensor(detach(a))));
-  PyObject* arguments[4] = {matrices.get()};
-  size_t count = 1;
-  for (bool option : options) arguments[count++] = option ? Py_True : Py_False;
-  const Object out(checked(PyObject_Vectorcall(callable.get(), arguments, count, nullptr)));
-  static const Parameter parameter{PyUnicode_InternFromString("result")};
-  return From<const Tensors&>::get({function, &parameter, 0}, out.get());
+Tensors by_lapack(const char* function, const Tensor& a, const std::vector<int64_t>& options) {
+  constexpr const char* module = "flambeau.linalg._lapack";
+  if (!a.is_cuda()) return tensors_of(module, function, nullptr, a, options);
+  a.bytes();  // a call that has gone over to the host, and is counted
+  Tensors found;
+  {
+    const OnDevice here(Device{});
+    found = tensors_of(module, function, nullptr, to(detach(a), DeviceType::Cpu), options);
+  }
+  for (Tensor& t : found) t = to(t, a.device());
+  return found;
 }
 
 bool upper_of(std::string_view triangle) {
@@ -62,11 +63,12 @@ Eigen general(const char* name, const Tensor& a, bool vectors) {
 Eigen hermitian_eigen(const char* name, const Tensor& a, std::string_view triangle, bool vectors) {
   linalg::check_square(name, a);
   const bool upper = upper_of(triangle), both = vectors || recording(a);
+  Tensors found = cuda::by_array_library("eigh", a, {upper, both});
   Eigen out;
-  if (a.size(-1) <= kSmall) {
+  if (found.empty() && a.size(-1) <= kSmall) {
     out = eigen_hermitian(a, upper, both);
   } else {
-    const Tensors found = by_lapack("eigh", a, {upper, both});
+    if (found.empty()) found = by_lapack("eigh", a, {upper, both});
     out = {found[0], both ? found[1] : Tensor()};
   }
   linalg::record_eigh(a, out.values, out.vectors);
@@ -76,14 +78,15 @@ Eigen hermitian_eigen(const char* name, const Tensor& a, std::string_view triang
 SingularValues singular_decomposition(const char* name, const Tensor& a, bool full, bool vectors) {
   linalg::check_matrix(name, a);
   const bool all = vectors || recording(a);
+  Tensors found = cuda::by_array_library("svd", a, {full, all});
   SingularValues out;
-  if (std::max(a.size(-1), a.size(-2)) <= kSmall) {
+  if (found.empty() && std::max(a.size(-1), a.size(-2)) <= kSmall) {
     out = singular_values(a, full, all);
     const int32_t* info = out.info.data<int32_t>();
     require<linalg::LinAlgError>(std::all_of(info, info + out.info.numel(), [](int32_t i) { return i == 0; }),
                                  "linalg.", name, ": ", kNotConverged);
   } else {
-    const Tensors found = by_lapack("svd", a, {full, all});
+    if (found.empty()) found = by_lapack("svd", a, {full, all});
     out.values = found[all];
     if (all) out.u = found[0], out.vh = found[2];
   }

@@ -162,6 +162,7 @@ PYBIND11_MODULE(_core, m) {
   bind_interop();
   bind_dlpack();
   bind_cuda();
+  bind_array_library();
   bind_autograd();
   bind_autocast();
   bind_python_operators();

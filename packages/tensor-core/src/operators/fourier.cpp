@@ -12,6 +12,7 @@
 // 1970, A linear filtering approach to the computation of discrete Fourier transform).
 #include <cmath>
 
+#include "flambeau/array_library.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -168,8 +169,19 @@ Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return out;
 }
 
+// What the array library makes of it, which knows no factors; undefined where it does not.
+Tensor by_library(const char* name, const Tensor& t, std::vector<int64_t> numbers, double scale) {
+  const Tensors found = cuda::by_array_library(name, t, numbers);
+  if (found.empty()) return {};
+  return scale == 1 ? contiguous(found[0]) : contiguous(found[0]) * Scalar(scale);
+}
+
 Tensor complex_over(Tensor t, const Shape& dims, bool inverse, double scale) {
   t = contiguous(t);
+  if (dims.empty()) return t;
+  std::vector<int64_t> numbers{inverse};
+  numbers.insert(numbers.end(), dims.begin(), dims.end());
+  if (const Tensor found = by_library("fft", t, numbers, scale); found.defined()) return found;
   for (size_t i = dims.size(); i-- > 0;) t = complex_along(t, dims[i], inverse, i == 0 ? scale : 1);
   return t;
 }
@@ -184,6 +196,7 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   Shape shape = t.shape();
   shape[dim] = half;
   if (t.numel() == 0 || t.is_meta()) return empty(shape, to_complex(t.dtype()));
+  if (const Tensor found = by_library("rfft", t, {inverse, dim}, scale); found.defined()) return found;
   if (!real_kernel(n, t.numel() / n))
     return contiguous(narrow(complex_along(to(t, to_complex(t.dtype())), dim, inverse, scale), dim, 0, half));
   const Tensor out = empty(shape, to_complex(t.dtype()));
@@ -210,6 +223,7 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   Shape shape = t.shape();
   shape[dim] = n;
   if (t.numel() == 0 || t.is_meta()) return empty(shape, to_real(t.dtype()));
+  if (const Tensor found = by_library("irfft", t, {inverse, dim, n}, scale); found.defined()) return found;
   if (!real_kernel(n, t.numel() / half))
     return contiguous(real(complex_along(whole_spectrum(t, dim, n), dim, inverse, scale)));
   const Tensor out = empty(shape, to_real(t.dtype()));

@@ -1,4 +1,5 @@
 // The QR factorization and Householder's reflectors.
+#include "flambeau/array_library.h"
 #include "flambeau/autograd.h"
 #include "operators/linalg_checks.h"
 
@@ -67,6 +68,17 @@ void record_qr(const Tensor& a, const Qr& f, Mode mode) {
   autograd_hooks->record(recording);
 }
 
+Qr factored(const Tensor& a, Mode mode) {
+  const bool only_r = mode == Mode::R;
+  const Tensor no_q = only_r ? empty({0}, a.dtype()) : Tensor();
+  if (const Tensors found = cuda::by_array_library("qr", a, {mode == Mode::Complete, only_r}); !found.empty())
+    return {only_r ? no_q : found[0], found.back()};
+  const int64_t m = a.size(-2), k = std::min(m, a.size(-1));
+  const QrFactors f = qr_factor(a);
+  return {only_r ? no_q : flambeau::householder_product(f.reflectors, f.tau, mode == Mode::Complete ? m : k),
+          triu(mode == Mode::Complete || k == m ? f.reflectors : narrow(f.reflectors, -2, 0, k), 0)};
+}
+
 // The columns v of the reflectors 1 - tau v v^H that are packed below the diagonal of A.
 Tensor vectors_of(const Tensor& a, int64_t k) { return tril(narrow(a, -1, 0, k), -1) + eye(a.size(-2), k, a.dtype()); }
 
@@ -129,14 +141,10 @@ void check_product(const Tensor& input, const Tensor& tau, const Tensor& other, 
 Qr qr(const Tensor& a, std::string_view mode_name) {
   const Mode mode = mode_of(mode_name);
   check_matrix("qr", a);
-  const int64_t m = a.size(-2), k = std::min(m, a.size(-1));
   Qr out;
   {
     NoRecording off;
-    const QrFactors f = qr_factor(a);
-    out.q = mode == Mode::R ? empty({0}, a.dtype())
-                            : flambeau::householder_product(f.reflectors, f.tau, mode == Mode::Complete ? m : k);
-    out.r = triu(mode == Mode::Complete || k == m ? f.reflectors : narrow(f.reflectors, -2, 0, k), 0);
+    out = factored(a, mode);
   }
   if (recording(a)) record_qr(a, out, mode);
   return out;

@@ -351,3 +351,9 @@ def test_warming_up(monkeypatch, capsys):
 def test_names():
     assert set(dir(cuda)) <= {*cuda.__all__} and all(hasattr(cuda, name) for name in cuda.__all__)
     assert not hasattr(cuda, "no_such_name")
+
+
+@pytest.mark.parametrize("device", ["cuda", "meta"])
+def test_conjugates_stay_on_their_device(device):
+    x = fb.zeros(2, 3, dtype=fb.complex64, device=device)
+    assert x.H.device == x.mH.device == x.conj().device == x.device

@@ -1,0 +1,7 @@
+#include "flambeau/array_library.h"
+
+namespace flambeau::cuda {
+
+ArrayFunction array_function = nullptr;
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,165 @@
+"""Decompositions and Fourier transforms go through CuPy where it is, here a stand-in for it, and else to the host."""
+
+import sys
+
+import cupy_stand_in
+import pytest
+
+import flambeau as fb
+from flambeau.cuda import _arrays
+from flambeau.testing import assert_close
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    cupy_stand_in.install(monkeypatch)
+    return cupy_stand_in
+
+
+@pytest.fixture
+def no_cupy(monkeypatch):
+    monkeypatch.setattr(_arrays, "library", lambda: None)
+
+
+def hermitian(*shape, dtype=fb.float64):
+    x = fb.randn(*shape, shape[-1], dtype=dtype)
+    return x + x.mH
+
+
+def parts(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+def same(function, x, names, cupy, host_calls, tolerance=1e-5):
+    """What depends on no choice of signs is the CPU's; `names` are CuPy's functions that were called."""
+    there = parts(function(x.cuda()))
+    assert all(t.is_cuda for t in there) and not host_calls()
+    assert [name for name, *_ in cupy.calls] == names
+    for t, h in zip(there, parts(function(x)), strict=True):
+        assert t.shape == h.shape and t.dtype == h.dtype
+        assert_close(t.cpu(), h, rtol=tolerance, atol=tolerance)
+    cupy.calls.clear()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.complex64])
+@pytest.mark.parametrize("shape", [(4,), (20,), (2, 3, 12)])
+def test_eigenvalues(shape, dtype, cupy, host_calls):
+    x = hermitian(*shape, dtype=dtype)
+    same(fb.linalg.eigvalsh, x, ["eigvalsh"], cupy, host_calls, 1e-4)
+    same(lambda a: fb.linalg.eigvalsh(a.tril(), "L"), x, ["eigvalsh"], cupy, host_calls, 1e-4)
+    same(lambda a: fb.linalg.eigvalsh(a.triu(), "U"), x, ["eigvalsh"], cupy, host_calls, 1e-4)
+
+    def made(a):
+        values, vectors = fb.linalg.eigh(a)
+        return vectors @ (values.to(a.dtype).unsqueeze(-1) * vectors.mH)
+
+    same(made, x, ["eigh"], cupy, host_calls, 1e-4)
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.complex128])
+@pytest.mark.parametrize("shape", [(4, 3), (9, 20), (2, 20, 12)])
+def test_singular_values(shape, dtype, cupy, host_calls):
+    x = fb.randn(shape, dtype=dtype)
+    same(fb.linalg.svdvals, x, ["svd"], cupy, host_calls, 1e-4)
+    for full in (False, True):
+        same(lambda a, f=full: [abs(t) for t in fb.linalg.svd(a, f)][1], x, ["svd"], cupy, host_calls, 1e-4)
+    u, s, vh = fb.linalg.svd(x.cuda(), False)
+    assert_close((u * s.to(dtype).unsqueeze(-2) @ vh).cpu(), x, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (9, 20), (2, 20, 12)])
+@pytest.mark.parametrize("mode", ["reduced", "complete"])
+def test_qr(shape, mode, cupy, host_calls):
+    x = fb.randn(shape, dtype=fb.float64)
+    same(lambda a: fb.matmul(*fb.linalg.qr(a, mode)), x, ["qr"], cupy, host_calls)
+    same(lambda a: fb.linalg.qr(a, "r")[1].abs(), x, ["qr"], cupy, host_calls)
+    assert fb.linalg.qr(x.cuda(), "r")[0].shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+@pytest.mark.parametrize("norm", ["backward", "forward", "ortho"])
+@pytest.mark.parametrize("n", [None, 8, 7])
+def test_transforms(n, norm, dtype, cupy, host_calls):
+    real, spectrum = fb.randn(3, 9, dtype=dtype), fb.randn(3, 6, dtype=dtype.to_complex())
+    for name, function, x in [
+        ("fftn", fb.fft.fft, spectrum),
+        ("ifftn", fb.fft.ifft, spectrum),
+        ("rfft", fb.fft.rfft, real),
+        ("rfft", fb.fft.ihfft, real),
+        ("irfft", fb.fft.irfft, spectrum),
+        ("irfft", fb.fft.hfft, spectrum),
+    ]:
+        same(lambda a, f=function: f(a, n, norm=norm), x, [name], cupy, host_calls)
+
+
+def test_transforms_over_several_dims(cupy, host_calls):
+    real, spectrum = fb.randn(3, 8, 5, dtype=fb.float64), fb.randn(3, 8, 3, dtype=fb.complex128)
+    same(lambda a: fb.fft.fftn(a, dim=(0, 2)), spectrum, ["fftn"], cupy, host_calls)
+    same(lambda a: fb.fft.ifft2(a.transpose(0, 1)), spectrum, ["ifftn"], cupy, host_calls)
+    same(fb.fft.rfftn, real, ["rfft", "fftn"], cupy, host_calls)
+    same(fb.fft.irfftn, spectrum, ["ifftn", "irfft"], cupy, host_calls)
+
+
+def test_the_memory_and_the_stream(cupy):
+    x = fb.randn(12, dtype=fb.complex64, device="cuda")
+    fb.fft.fft(x)
+    stream = fb.cuda.Stream()
+    with fb.cuda.stream(stream):
+        y = fb.fft.fft(x)
+    assert [call[1] for call in cupy.calls] == [0, stream.cuda_stream]
+    assert cupy.taken == [x.data_ptr()] * 2
+    fb.cuda.synchronize()
+    assert_close(y.cpu(), fb.fft.fft(x.cpu()), rtol=1e-5, atol=1e-5)
+
+
+def test_what_cusolver_fails_at_is_the_hosts(cupy, host_calls):
+    x = hermitian(12) * 1e31
+    assert_close(fb.linalg.eigvalsh(x.cuda()).cpu(), fb.linalg.eigvalsh(x), rtol=1e-6, atol=0)
+    assert host_calls() == {"eigvalsh": 1}
+
+
+@pytest.mark.parametrize("n", [4, 20])
+def test_errors_are_the_hosts(n, cupy):
+    x = fb.full((n, n), float("nan"))
+    texts = []
+    for device in ("cpu", "cuda"):
+        with pytest.raises(fb.linalg.LinAlgError) as error:
+            fb.linalg.svd(x.to(device))
+        texts.append(str(error.value))
+    assert texts[0] == texts[1]
+    assert not cupy.calls
+
+
+@pytest.mark.parametrize("n", [4, 20])
+def test_without_cupy(n, no_cupy, host_calls):
+    x = hermitian(n)
+    for function in (
+        lambda a: fb.linalg.eigh(a)[0],
+        fb.linalg.svdvals,
+        lambda a: fb.linalg.qr(a)[1].abs(),
+        lambda a: fb.fft.fft(a),
+        lambda a: fb.linalg.eigvals(a).abs().sort()[0],
+    ):
+        there = function(x.cuda())
+        assert there.is_cuda
+        assert_close(there.cpu(), function(x), rtol=1e-6, atol=1e-6)
+    assert set(host_calls()) == {"eigh", "svdvals", "qr", "fft", "eigvals"}
+
+
+def test_cupy_is_found_where_it_is_installed(monkeypatch):
+    find = _arrays.library.__wrapped__
+    monkeypatch.setattr(_arrays, "find_spec", lambda name: None)
+    assert find() is None
+    monkeypatch.setattr(_arrays, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, "cupy", cupy_stand_in)
+    assert find() is cupy_stand_in
+
+
+def test_a_cupy_that_does_not_import(monkeypatch):
+    def broken(name):
+        raise ImportError("libcublas.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(_arrays, "find_spec", lambda name: name)
+    monkeypatch.setattr(_arrays, "import_module", broken)
+    with pytest.warns(UserWarning, match=r"does not import.*libcublas"):
+        assert _arrays.library.__wrapped__() is None

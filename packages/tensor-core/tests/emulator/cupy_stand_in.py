@@ -1,0 +1,112 @@
+"""What flambeau asks of CuPy, by NumPy: a stand-in that shows which functions are called, on which stream, with what.
+
+Its arrays have the memory of tensors, which it takes and gives by DLPack alone, as CuPy does.
+"""
+
+import sys
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+
+import flambeau as fb
+from flambeau.cuda import _arrays
+
+calls = []  # of functions: name, stream, shape of the array
+taken = []  # addresses of the memory that arrays were made over
+streams = []  # that are in use, the innermost last
+
+
+class Array:
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __dlpack_device__(self):
+        return self.tensor.__dlpack_device__()
+
+    def __dlpack__(self, stream=None, max_version=None):
+        assert stream == (streams[-1] or 1)  # 1 is the default stream
+        return self.tensor.__dlpack__(stream=stream, max_version=max_version)
+
+    def conj(self):
+        return Array(self.tensor.conj().resolve_conj())
+
+
+def from_dlpack(tensor):
+    array = Array(fb.from_dlpack(tensor))
+    taken.append(array.tensor.data_ptr())
+    return array
+
+
+def function(module, name):
+    """NumPy's of that name, on arrays of a GPU."""
+
+    def call(a, *arguments, **options):
+        calls.append((name, streams[-1], tuple(a.tensor.shape)))
+        result = getattr(module, name)(a.tensor.cpu().numpy(), *arguments, **options)
+        single = a.tensor.dtype in (fb.float32, fb.complex64)
+
+        def given(r):
+            r = r.astype({"f": np.float32, "c": np.complex64}[r.dtype.kind]) if single else r
+            return Array(fb.from_numpy(np.ascontiguousarray(r)).to(a.tensor.device))
+
+        return tuple(map(given, result)) if isinstance(result, tuple) else given(result)
+
+    return call
+
+
+@contextmanager
+def using(stream):
+    streams.append(stream)
+    yield
+    streams.pop()
+
+
+def failing(module, name):
+    """A function that reports what cuSOLVER does, where the first element is the largest number."""
+    good = function(module, name)
+
+    def call(a, *arguments, **options):
+        if a.tensor.numel() and a.tensor.flatten()[0].abs().item() > 1e30:
+            raise np.linalg.LinAlgError(f"Error reported by {name} in cuSOLVER. devInfo = 3.")
+        return good(a, *arguments, **options)
+
+    return call
+
+
+def module():
+    made = ModuleType("cupy")
+    made.from_dlpack = from_dlpack
+    made.linalg = SimpleNamespace(
+        LinAlgError=np.linalg.LinAlgError,
+        **{name: failing(np.linalg, name) for name in ("eigh", "eigvalsh", "svd", "qr")},
+    )
+    made.fft = SimpleNamespace(**{name: function(np.fft, name) for name in ("fftn", "ifftn", "rfft", "irfft")})
+    made.cuda = SimpleNamespace(
+        Device=lambda index: using(streams[-1] if streams else None),
+        ExternalStream=lambda stream, device: using(stream),
+        Stream=DefaultStream(),
+    )
+    return made
+
+
+class DefaultStream:
+    @property
+    def null(self):
+        return using(0)
+
+
+@contextmanager
+def errstate(linalg):
+    assert linalg == "raise"
+    yield
+
+
+def install(monkeypatch):
+    """Flambeau finds these modules until the test is over."""
+    made, extra = module(), ModuleType("cupyx")
+    extra.errstate = errstate
+    monkeypatch.setitem(sys.modules, "cupy", made)
+    monkeypatch.setitem(sys.modules, "cupyx", extra)
+    monkeypatch.setattr(_arrays, "library", lambda: made)
+    calls.clear(), taken.clear()

@@ -1,0 +1,36 @@
+"""Derivatives of decompositions and Fourier transforms on the GPU are the CPU's."""
+
+import cupy_stand_in
+import pytest
+
+import flambeau as fb
+from flambeau.testing import assert_close
+
+
+def gradients(function, x, device):
+    leaf = x.detach().to(device).requires_grad_()
+    out = function(leaf)
+    weights = fb.linspace(-1, 1, out.numel(), dtype=fb.float64).reshape(out.shape).to(out.dtype)
+    return fb.autograd.grad(out, leaf, weights.to(device))[0].cpu()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: fb.linalg.eigvalsh(a @ a.mT),
+        lambda a: fb.linalg.eigh(a @ a.mT)[1].square(),
+        lambda a: fb.linalg.svdvals(a),
+        lambda a: fb.linalg.svd(a, full_matrices=False)[0].square(),
+        lambda a: fb.linalg.qr(a)[0],
+        lambda a: fb.fft.rfftn(a).abs(),
+        lambda a: fb.fft.irfft(fb.fft.fft(a), 9),
+    ],
+)
+@pytest.mark.parametrize("with_cupy", [False, True])
+def test_gradients(function, with_cupy, monkeypatch):
+    if with_cupy:
+        cupy_stand_in.install(monkeypatch)
+    x = fb.randn(4, 4, dtype=fb.float64)
+    assert_close(gradients(function, x, "cuda"), gradients(function, x, "cpu"), rtol=1e-6, atol=1e-8)
+    assert bool(cupy_stand_in.calls) == with_cupy
+    cupy_stand_in.calls.clear()
