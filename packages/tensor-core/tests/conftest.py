@@ -1,9 +1,16 @@
 """Settings of the whole suite: Hypothesis is seeded, and the global state a test changes is put back."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 import flambeau as fb
+
+sys.path.insert(0, str(Path(__file__).parent / "emulator"))
+
+from machine import library, machine  # noqa: F401
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("repeatable")

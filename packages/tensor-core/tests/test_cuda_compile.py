@@ -283,3 +283,26 @@ def test_products_compile(header, unit, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
     assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{unit}\n', architecture) == ""
+
+
+MATRIX_UNITS = [  # type, header, unit
+    *(
+        (t, "matrix_attention", f"FLAMBEAU_MATRIX_ATTENTION({t}, {sizes})")
+        for t, sizes in (
+            (BRAIN, "128, 128, 2, 32, false"),
+            (HALF, "128, 128, 2, 32, true"),
+            (HALF, "64, 64, 1, 64, false"),
+            (BRAIN, "256, 80, 1, 16, true"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("type", "header", "unit"), MATRIX_UNITS)
+def test_matrix_units_compile(type, header, unit, architecture):
+    if int(architecture.partition("_")[2]) not in supported(LIBRARY):
+        pytest.skip(f"this NVRTC knows no {architecture}")
+    if type == BRAIN and architecture == "compute_75":
+        pytest.skip("Turing has no units for bfloat16, and none of these is asked for")
+    assert compile(LIBRARY, f'#include "flambeau/device/{header}.h"\n{unit}\n', architecture) == ""

@@ -1,9 +1,7 @@
 """The emulated CUDA driver and NVRTC (emulator/README.md): what they do and which mistakes they report."""
 
 import ctypes
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,17 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machine import Machine, needs_emulator
 
 HERE = Path(__file__).parent
-INCLUDE = HERE.parent / "include"
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_IMAGE, INVALID_CONTEXT, INVALID_HANDLE, NOT_READY = 1, 2, 200, 201, 400, 600
 ILLEGAL_ADDRESS, ASSERT, LAUNCH_FAILED = 700, 710, 719
 COMPILATION, INVALID_OPTION = 6, 5
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or not shutil.which("g++"),
-    reason="the emulator needs Linux and g++",
-)
+pytestmark = needs_emulator
 
 KERNELS = """
 #include "flambeau/device/kernel.h"
@@ -113,116 +108,11 @@ FLAMBEAU_KERNEL(scale, Arguments) { a.out[threadIdx.x] = a.x[threadIdx.x] * fact
 """
 
 
-class Arguments(ctypes.Structure):
-    _fields_ = [
-        ("x", ctypes.c_uint64),
-        ("y", ctypes.c_uint64),
-        ("out", ctypes.c_uint64),
-        ("counts", ctypes.c_uint64),
-        ("n", ctypes.c_int),
-    ]
-
-
-class Machine:
-    """The library's functions, and the few steps that most tests begin with."""
-
-    def __init__(self, path):
-        self.library = ctypes.CDLL(path)
-        self.library.emulated_message.restype = ctypes.c_char_p
-
-    def __getattr__(self, name):
-        return getattr(self.library, name)
-
-    def start(self):
-        self.emulated_restart()
-        assert self.cuInit(0) == 0
-        context = ctypes.c_void_p()
-        assert self.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0
-        assert self.cuCtxSetCurrent(context) == 0
-        return context
-
-    def compile(self, source, *options):
-        program, bytes = ctypes.c_void_p(), ctypes.c_size_t()
-        assert self.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"test.cu", 0, None, None) == 0
-        options = [f"-I{INCLUDE}", "--gpu-architecture=sm_90", "-std=c++20", "-default-device", *options]
-        texts = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
-        result = self.nvrtcCompileProgram(program, len(options), texts)
-        self.nvrtcGetProgramLogSize(program, ctypes.byref(bytes))
-        log = ctypes.create_string_buffer(bytes.value)
-        self.nvrtcGetProgramLog(program, log)
-        self.nvrtcGetCUBINSize(program, ctypes.byref(bytes))
-        image = ctypes.create_string_buffer(bytes.value)
-        self.nvrtcGetCUBIN(program, image)
-        assert self.nvrtcDestroyProgram(ctypes.byref(program)) == 0
-        return result, log.value.decode(), image.raw
-
-    def load(self, image):
-        module = ctypes.c_void_p()
-        assert self.cuModuleLoadData(ctypes.byref(module), image) == 0
-        return module
-
-    def allocate(self, bytes):
-        address = ctypes.c_uint64()
-        assert self.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(bytes)) == 0
-        return address.value
-
-    def to_device(self, array, stream=None):
-        address = self.allocate(array.nbytes)
-        bytes = ctypes.c_size_t(array.nbytes)
-        assert (
-            self.cuMemcpyHtoDAsync_v2(ctypes.c_uint64(address), array.ctypes.data_as(ctypes.c_void_p), bytes, stream)
-            == 0
-        )
-        return address
-
-    def to_host(self, address, shape, dtype=np.float32):
-        array = np.empty(shape, dtype)
-        bytes = ctypes.c_size_t(array.nbytes)
-        assert (
-            self.cuMemcpyDtoHAsync_v2(array.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint64(address), bytes, None) == 0
-        )
-        assert self.cuCtxSynchronize() == 0
-        return array
-
-    def launch(self, module, name, grid, block, stream=None, **values):
-        function = ctypes.c_void_p()
-        assert self.cuModuleGetFunction(ctypes.byref(function), module, name.encode()) == 0
-        arguments = Arguments(**values)
-        parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
-        return self.cuLaunchKernel(function, grid, 1, 1, block, 1, 1, 0, stream, parameters, None)
-
-    def stream(self, flags=1):
-        stream = ctypes.c_void_p()
-        assert self.cuStreamCreateWithPriority(ctypes.byref(stream), flags, 0) == 0
-        return stream
-
-    def event(self, flags=0):
-        event = ctypes.c_void_p()
-        assert self.cuEventCreate(ctypes.byref(event), flags) == 0
-        return event
-
-
-@pytest.fixture(scope="session")
-def library():
-    spec = importlib.util.spec_from_file_location("build_emulator", HERE / "emulator" / "build.py")
-    builder = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(builder)
-    return builder.build()
-
-
 @pytest.fixture(scope="session")
 def image(library):
     result, log, image = Machine(library).compile(KERNELS)
     assert result == 0, log
     return image
-
-
-@pytest.fixture
-def machine(library):
-    machine = Machine(library)
-    machine.start()
-    yield machine
-    Machine(library).emulated_restart()
 
 
 @pytest.fixture
@@ -505,17 +395,14 @@ def test_a_source_that_does_not_compile(machine):
     result, log, _ = machine.compile("void f() {\n  undeclared();\n}")
     assert result == COMPILATION
     assert "test.cu:2" in log and "undeclared" in log
-    result, log, _ = machine.compile("", "--gpu-architecture=sm_30")
+    result, log, _ = machine.compile("", architecture=30)
     assert result == INVALID_OPTION and "--gpu-architecture" in log
 
 
 @pytest.mark.parametrize("compiler", ["emulated", "NVIDIA's"])
 def test_vocabulary(machine, compiler):
     if compiler == "NVIDIA's":
-        found = [path for folder in sys.path for path in Path(folder).glob("nvidia/*/lib/libnvrtc.so.*")]
-        if not found:
-            pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
-        machine.library = ctypes.CDLL(str(found[0]))
+        machine.by_nvidia()
     result, log, _ = machine.compile((HERE / "emulator" / "vocabulary.cu").read_text())
     assert result == 0, log
 

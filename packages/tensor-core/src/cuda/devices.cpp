@@ -93,6 +93,9 @@ void set_device(int device) {
   check_device(device);
   device_of_thread = device;
 }
+bool has_matrix_units(int device, Dtype dtype) {
+  return dtype == Dtype::float16 || (dtype == Dtype::bfloat16 && properties(device).major >= 8);
+}
 const Properties& properties(int device) { return opened(device).properties; }
 ContextHandle* context_of(int device) { return opened(device).context; }
 

@@ -5,6 +5,7 @@
 
 #include "cuda/driver.h"
 #include "flambeau/cuda.h"
+#include "flambeau/dtype.h"
 
 namespace flambeau::cuda {
 
@@ -15,5 +16,7 @@ ContextHandle* context_of(int device);
 const Driver& activate(int device);
 // RuntimeError unless there is such a GPU.
 void check_device(int device);
+// Whether it multiplies matrices of such elements by units of their own. Note [Matrix units]
+bool has_matrix_units(int device, Dtype dtype);
 
 }  // namespace flambeau::cuda

@@ -1,5 +1,6 @@
 """Attention on the GPU gives what it gives on the CPU; its scores are never in memory as a whole."""
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -55,3 +56,80 @@ def test_long_rows_are_composed():
     q, k, v = fb.randn(1, 3, 300), fb.randn(1, 4, 300), fb.randn(1, 4, 300)
     both(q, k, v)
     both(q, k, v, is_causal=True)
+
+
+HALVES = [fb.float16, fb.bfloat16]
+
+
+def expected(q, k, v, mask=None, *, is_causal=False, scale=None):
+    """In float64, of what the halves are."""
+    q, k, v = (t.double().numpy() for t in (q, k, v))
+    scores = q @ np.swapaxes(k, -1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if mask is not None:
+        scores += np.where(mask.numpy(), 0, -np.inf) if mask.dtype == fb.bool else mask.numpy()
+    if is_causal:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)
+    most = scores.max(-1, keepdims=True, initial=-np.inf)
+    weights = np.exp(scores - np.where(np.isinf(most), 0, most))
+    total = weights.sum(-1, keepdims=True)
+    return weights @ v / np.where(total == 0, 1, total)
+
+
+def close_to_expected(q, k, v, *mask, **options):
+    there = attention(*(t.cuda() for t in (q, k, v, *mask)), **options)
+    assert there.dtype == q.dtype
+    unit = {fb.float16: 2e-3, fb.bfloat16: 1.6e-2}[q.dtype]  # of values of the size of 1, weights are rounded to it
+    np.testing.assert_allclose(there.cpu().double().numpy(), expected(q, k, v, *mask, **options), rtol=unit, atol=unit)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "queries", "keys", "depth", "width"),
+    [
+        (2, 70, 130, 64, 64),
+        (1, 129, 129, 128, 128),
+        (2, 5, 3, 8, 24),
+        (1, 40, 70, 80, 48),
+        (1, 20, 40, 256, 16),
+        (1, 17, 33, 16, 256),
+        (128, 65, 40, 32, 32),  # tiles of 128 queries
+        (1, 64, 200, 96, 112),
+    ],
+)
+def test_halves(batch, queries, keys, depth, width, causal, dtype, host_calls):
+    shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
+    close_to_expected(*(fb.randn(shape).to(dtype) for shape in shapes), is_causal=causal)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("kind", ["bool", "float"])
+@pytest.mark.parametrize("scale", [None, -0.3, 0.0])
+def test_masks_and_scales_of_halves(kind, scale, host_calls):
+    q, k, v = (fb.randn(2, 3, length, 32).to(fb.float16) for length in (20, 90, 90))
+    mask = fb.randn(3, 20, 90) > 0 if kind == "bool" else fb.randn(3, 20, 90)
+    if kind == "bool":
+        mask[1, 4] = False
+    close_to_expected(q, k, v, mask, scale=scale)
+    close_to_expected(q, k, v, scale=scale)
+    assert not host_calls()
+
+
+def test_strange_halves():
+    q, k, v = (fb.randn(2, length, 16).to(fb.bfloat16) for length in (6, 40, 40))
+    k[1, 33, 2] = float("nan")
+    v[0, 3, 1] = float("inf")
+    there = attention(q.cuda(), k.cuda(), v.cuda()).cpu().float()
+    assert there[1].isnan().all() and there[0, :, 1].isinf().all() and there[0, :, 2:].isfinite().all()
+    for empty in ((q, k[:, :0], v[:, :0]), (q[:, :0], k, v), (q[:0], k[:0], v[:0])):
+        both(*empty)
+
+
+def test_halves_that_lie_badly(host_calls):
+    """Rows that are no multiples of 16 bytes, or do not begin at such, are not for the matrix units."""
+    room = fb.randn(1 + 2 * 9 * 16).to(fb.float16)
+    q, k = room[1:].cuda().view(2, 9, 16), fb.randn(2, 12, 16).to(fb.float16)
+    there = attention(q, k.cuda(), k.cuda())
+    assert_close(there.cpu(), attention(q.cpu(), k, k), rtol=2e-3, atol=2e-3)
+    both(*(fb.randn(2, 9, 20).to(fb.float16) for _ in range(3)), tolerance=2e-3)
+    assert not host_calls()

@@ -171,3 +171,4 @@ inline void __threadfence_block() {}
 inline void __threadfence_system() {}
 
 #include "emulated_functions.h"
+#include "emulated_matrix_units.h"

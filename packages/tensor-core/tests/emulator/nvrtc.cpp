@@ -115,6 +115,7 @@ bool translate(int count, const char* const* options, std::vector<std::string>& 
         log = "nvrtc: error: invalid value for --gpu-architecture (-arch)\n";
         return false;
       }
+      command.push_back("-D__CUDA_ARCH__=" + number + "0");
     } else if (option == "--fmad=false" || option == "-fmad=false") {
       command.push_back("-ffp-contract=off");
     } else if (option.starts_with("-I")) {

@@ -5,7 +5,7 @@
 // A unit says FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile): sizes rounded up to multiples of 16.
 #pragma once
 
-#include "flambeau/device/attention_arguments.h"
+#include "flambeau/device/attention_mask.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/element.h"
 
@@ -88,24 +88,6 @@ struct Attention {
     for (int r = 0; r < kRows; ++r)
 #pragma unroll
       for (int c = 0; c < kRows; ++c) to[own_row() + 16 * r][own_column() + 16 * c] = from[r][c];
-  }
-
-  static int64_t mask_offset(const Arguments& a, int64_t batch) {
-    int64_t offset = 0;
-    for (int d = a.mask_dims - 1; d >= 0; --d) {
-      offset += batch % a.mask_size[d] * a.mask_stride[d];
-      batch /= a.mask_size[d];
-    }
-    return offset;
-  }
-  // A score from a product of a query and a key.
-  static V score(const Arguments& a, int64_t mask, int64_t query, int64_t key, V product) {
-    if (query >= a.queries || key >= a.keys || (a.causal && key > query)) return lowest();
-    const V scaled = product * V(a.scale);
-    if (!a.mask) return scaled;
-    const int64_t at = mask + query * a.mask_row + key * a.mask_column;
-    if (a.boolean_mask) return reinterpret_cast<const bool*>(a.mask)[at] ? scaled : lowest();
-    return scaled + reinterpret_cast<const V*>(a.mask)[at];
   }
 
   template <class F>

@@ -5,7 +5,8 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kAttentionDims = 8;  // of a batch
+inline constexpr int kAttentionDims = 8;         // of a batch
+inline constexpr unsigned kMatrixThreads = 128;  // of a block where the matrix units multiply
 
 // A batch of contiguous matrices: queries and outputs (queries, depth or width), keys and values (keys, ...).
 struct AttentionArguments {

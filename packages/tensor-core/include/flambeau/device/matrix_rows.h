@@ -1,0 +1,124 @@
+// Tiles of rows in shared memory, and what a warp's matrix units make of them. Note [Matrix units]
+#pragma once
+
+#include "flambeau/device/matrix_units.h"
+
+namespace flambeau::cuda {
+
+inline int lane() { return int(threadIdx.x) % 32; }
+
+template <class F>
+float over_four(float x, F&& f) {  // among the lanes that have parts of the same rows of sums
+  x = f(x, __shfl_xor_sync(0xffffffffu, x, 1));
+  return f(x, __shfl_xor_sync(0xffffffffu, x, 2));
+}
+
+template <int kHigh, int kWide>
+void clear(float (&sums)[kHigh][kWide][4]) {
+#pragma unroll
+  for (int h = 0; h < kHigh; ++h)
+#pragma unroll
+    for (int w = 0; w < kWide; ++w)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sums[h][w][e] = 0;
+}
+
+template <class T, int kLines, int kSize>
+struct alignas(16) MatrixRows {
+  static constexpr int kChunks = kSize / 8;  // of 16 bytes
+  T elements[kLines][kSize];
+  T* chunk(int r, int c) { return elements[r] + chunk_at<kChunks>(r, c) * 8; }
+  const T* chunk(int r, int c) const { return elements[r] + chunk_at<kChunks>(r, c) * 8; }
+
+  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns) of a batch; zeros beyond it.
+  template <int kThreads>
+  void load(const char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns) {
+    const T* from = reinterpret_cast<const T*>(data) + (batch * rows + first) * columns;
+    const int left = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
+#pragma unroll
+    for (int i = int(threadIdx.x); i < kLines * kChunks; i += kThreads) {
+      const int r = i / kChunks, c = i % kChunks;
+      const bool there = r < left && c * 8 < width;
+      copy_async(chunk(r, c), there ? from + r * width + c * 8 : from, there);
+    }
+  }
+  // Left matrices of 16 rows from r on, and 16 columns, of k, from chunk c on.
+  void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c + lane() / 16)); }
+  // Two right matrices whose columns are the 16 rows from r on; k goes along the rows.
+  void right_of_rows(uint32_t (&words)[4], int r, int c) const {
+    load_matrices(words, chunk(r + lane() % 8 + lane() / 16 * 8, c + lane() / 8 % 2));
+  }
+  // Two right matrices of 16 columns from chunk c on; k goes along the columns, from row r on.
+  void right_of_columns(uint32_t (&words)[4], int r, int c) const {
+    load_transposed(words, chunk(r + lane() % 16, c + lane() / 16));
+  }
+};
+
+// Adds to the sums of kHigh left matrices and 16 columns.
+template <class T, int kHigh, int kWide>
+void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh][4], const uint32_t (&right)[4],
+                   int w) {
+#pragma unroll
+  for (int h = 0; h < kHigh; ++h) {
+    multiply_accumulate<T>(sums[h][w], left[h], right[0], right[1]);
+    multiply_accumulate<T>(sums[h][w + 1], left[h], right[2], right[3]);
+  }
+}
+
+// sums += rows of `left` from `row` on, times the transpose of `right`.
+template <class T, int kDepth, int kHigh, int kWide, class Left, class Right>
+void multiply_rows(float (&sums)[kHigh][kWide][4], const Left& left, int row, const Right& right) {
+#pragma unroll
+  for (int p = 0; p < kDepth / 16; ++p) {
+    uint32_t from_left[kHigh][4], from_right[4];
+#pragma unroll
+    for (int h = 0; h < kHigh; ++h) left.left(from_left[h], row + h * 16, p * 2);
+#pragma unroll
+    for (int w = 0; w < kWide; w += 2) {
+      right.right_of_rows(from_right, w * 8, p * 2);
+      multiply_pair<T>(sums, from_left, from_right, w);
+    }
+  }
+}
+
+// sums += weights * rows, where the weights are sums of products themselves.
+template <class T, int kHigh, int kWide, int kLines, int kSize>
+void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][kLines / 8][4],
+                  const MatrixRows<T, kLines, kSize>& rows) {
+#pragma unroll
+  for (int p = 0; p < kLines / 16; ++p) {
+    uint32_t left[kHigh][4], right[4];
+#pragma unroll
+    for (int h = 0; h < kHigh; ++h)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float* two = &weights[h][p * 2 + i / 2][i % 2 * 2];
+        left[h][i] = pack<T>(two[0], two[1]);
+      }
+#pragma unroll
+    for (int w = 0; w < kWide; w += 2) {
+      rows.right_of_columns(right, p * 16, w);
+      multiply_pair<T>(sums, left, right, w);
+    }
+  }
+}
+
+// A warp's rows from `first` on, of a matrix (rows, columns) of a batch, with an even number of columns.
+template <class T, int kHigh, int kWide>
+void store_rows(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
+                const float (&sums)[kHigh][kWide][4]) {
+  T* to = reinterpret_cast<T*>(data) + batch * rows * columns;
+#pragma unroll
+  for (int h = 0; h < kHigh; ++h)
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int64_t row = first + h * 16 + half * 8 + lane() / 4;
+#pragma unroll
+      for (int w = 0; w < kWide; ++w)
+        if (const int column = w * 8 + lane() % 4 * 2; row < rows && column < columns)
+          *reinterpret_cast<uint32_t*>(to + row * columns + column) =
+              pack<T>(sums[h][w][half * 2], sums[h][w][half * 2 + 1]);
+    }
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,103 @@
+// What a GPU does by instructions of a whole warp on small matrices, and its copies into shared memory that nothing
+// waits for: stand-ins for the PTX of flambeau/device/matrix_units.h. Which lane holds what is written down here from
+// the PTX ISA (sections on mma.m16n8k16, mma.m16n8k8, ldmatrix and cp.async), independently of the kernels.
+#pragma once
+
+namespace emulated {
+
+inline unsigned thread_number() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
+inline void meet(Place place) { emulated_services->warp(WarpOperation::kSynchronize, ~0u, 0, 0, place); }
+
+// use(what each lane of the warp has brought).
+template <class T, class Use>
+inline void exchange(const T& own, Place place, Use&& use) {
+  static T brought[1024 / kWarpSize][kWarpSize];
+  T* lanes = brought[thread_number() / kWarpSize];
+  lanes[lane()] = own;
+  meet(place);
+  use(static_cast<const T*>(lanes));
+  meet(place);
+}
+
+// Of matrices with `kPerWord` elements along k in a word, 4 * kPerWord of them in the first half of k: the word that
+// holds element `k`, and the lane of its group of four.
+template <int kPerWord>
+struct AlongK {
+  int half, lane, within;
+  explicit AlongK(int k) : half(k / (4 * kPerWord)), lane(k % (4 * kPerWord) / kPerWord), within(k % kPerWord) {}
+};
+
+// sums (16 x 8) += left (16 x k) * right (k x 8), k = 8 * kPerWord; value(word, i) is element i of a word.
+template <int kPerWord, class Value>
+inline void multiply_accumulate(float (&sums)[4], const unsigned (&left)[4], const unsigned (&right)[2], Value&& value,
+                                Place place) {
+  struct Words {
+    unsigned left[4], right[2];
+  };
+  const Words own{{left[0], left[1], left[2], left[3]}, {right[0], right[1]}};
+  exchange(own, place, [&](const Words* lanes) {
+    for (int i = 0; i < 4; ++i) {
+      const int row = int(lane()) / 4 + i / 2 * 8, column = int(lane()) % 4 * 2 + i % 2;
+      for (int k = 0; k < 8 * kPerWord; ++k) {
+        const AlongK<kPerWord> at(k);
+        sums[i] = fmaf(value(lanes[row % 8 * 4 + at.lane].left[row / 8 + 2 * at.half], at.within),
+                       value(lanes[column * 4 + at.lane].right[at.half], at.within), sums[i]);
+      }
+    }
+  });
+}
+
+// Lane l names row l % 8, of 16 bytes, of matrix l / 8. The rows of a matrix have to lie in different banks: a GPU
+// would take its time otherwise.
+inline void load_matrices(unsigned (&to)[4], const void* row, bool transposed, Place place) {
+  const auto own = reinterpret_cast<unsigned long long>(row);
+  if (own % 16) emulated_services->fail(716, "misaligned row of a matrix", place);
+  exchange(own, place, [&](const unsigned long long* rows) {
+    for (unsigned matrix = 0; matrix < 4; ++matrix) {
+      unsigned banks = 0;
+      for (unsigned r = 0; r < 8; ++r) banks |= 1u << rows[matrix * 8 + r] / 16 % 8;
+      if (banks != 0xff) emulated_services->fail(719, "rows of a matrix lie in the same banks", place);
+      const unsigned major = lane() / 4, minor = lane() % 4 * 2;
+      const auto element = [&](unsigned r, unsigned c) -> unsigned {
+        return reinterpret_cast<const unsigned short*>(rows[matrix * 8 + r])[c];
+      };
+      to[matrix] = transposed ? element(minor, major) | element(minor + 1, major) << 16
+                              : element(major, minor) | element(major, minor + 1) << 16;
+    }
+  });
+}
+
+// A copy is done at any time between its start and the wait for it: at the first for odd threads, at the last for
+// the others.
+struct Copies {
+  struct Copy {
+    void* to;
+    const void* from;
+    bool there;
+    unsigned group;
+    void run() const { there ? std::memcpy(to, from, 16) : std::memset(to, 0, 16); }
+  };
+  static constexpr unsigned kMost = 256;
+  Copy copies[kMost];
+  unsigned first, last, group;
+  void wait(unsigned pending) {
+    for (; first != last && copies[first % kMost].group + pending < group; ++first) copies[first % kMost].run();
+  }
+};
+inline Copies& own_copies() {
+  static Copies of_thread[1024];
+  return of_thread[thread_number()];
+}
+inline void copy_async(void* to, const void* from, bool there, Place place) {
+  if ((reinterpret_cast<unsigned long long>(to) | reinterpret_cast<unsigned long long>(from)) % 16)
+    emulated_services->fail(716, "misaligned copy", place);
+  Copies& own = own_copies();
+  const Copies::Copy copy{to, from, there, own.group};
+  if (thread_number() % 2) return copy.run();
+  if (own.last - own.first == Copies::kMost) emulated_services->fail(719, "too many copies on their way", place);
+  own.copies[own.last++ % Copies::kMost] = copy;
+}
+inline void commit_copies() { ++own_copies().group; }
+inline void wait_for_copies(unsigned pending) { own_copies().wait(pending); }
+
+}  // namespace emulated

@@ -1,0 +1,180 @@
+"""The matrix units (flambeau/device/matrix_units.h), as the emulated GPU has them, against products by NumPy.
+
+Which lane holds what is put down here as the PTX ISA says it; what a GPU does with the instructions it alone can tell.
+"""
+
+import numpy as np
+import pytest
+from machine import INCLUDE, needs_emulator
+
+pytestmark = needs_emulator
+
+KERNELS = """
+#include "flambeau/device/kernel.h"
+#include "flambeau/device/matrix_rows.h"
+
+using namespace flambeau;
+using namespace flambeau::cuda;
+
+struct Arguments { const uint32_t* x; const uint32_t* y; float* out; unsigned* counts; int n; };
+
+template <class Multiply>
+void with_fragments(const Arguments& a, Multiply&& multiply) {
+  uint32_t left[4];
+  float sums[4] = {1, 1, 1, 1};
+  for (int i = 0; i < 4; ++i) left[i] = a.x[lane() * 4 + i];
+  multiply(sums, left, a.y[lane() * 2], a.y[lane() * 2 + 1]);
+  for (int i = 0; i < 4; ++i) a.out[lane() * 4 + i] = sums[i];
+}
+FLAMBEAU_COOPERATIVE_KERNEL(float16_fragments, Arguments, 32) {
+  with_fragments(a, [](auto& s, auto& l, auto... r) { multiply_accumulate<float16>(s, l, r...); });
+}
+#if __CUDA_ARCH__ >= 800
+FLAMBEAU_COOPERATIVE_KERNEL(bfloat16_fragments, Arguments, 32) {
+  with_fragments(a, [](auto& s, auto& l, auto... r) { multiply_accumulate<bfloat16>(s, l, r...); });
+}
+FLAMBEAU_COOPERATIVE_KERNEL(tf32_fragments, Arguments, 32) {
+  with_fragments(a, [](auto& s, auto& l, auto... r) { multiply_accumulate_tf32(s, l, r...); });
+}
+#endif
+
+// out (32, n) = x (32, 48) * y^T (16, 48), and then that times y, whose last rows of k are not there.
+template <class Rows>
+void show(float* out, int columns, const Rows& sums) {
+  for (int h = 0; h < 2; ++h)
+    for (int w = 0; w < columns / 8; ++w)
+      for (int e = 0; e < 4; ++e)
+        out[(h * 16 + e / 2 * 8 + lane() / 4) * columns + w * 8 + lane() % 4 * 2 + e % 2] = sums[h][w][e];
+}
+FLAMBEAU_COOPERATIVE_KERNEL(rows, Arguments, 32) {
+  __shared__ MatrixRows<float16, 32, 48> left;
+  __shared__ MatrixRows<float16, 16, 48> right;
+  left.load<32>(reinterpret_cast<const char*>(a.x), 0, 0, 32, 40);
+  right.load<32>(reinterpret_cast<const char*>(a.y), 0, 0, 13, 40);
+  commit_copies();
+  wait_for_copies();
+  __syncthreads();
+  float scores[2][2][4], sums[2][6][4];
+  clear(scores), clear(sums);
+  multiply_rows<float16, 48>(scores, left, 0, right);
+  add_weighted(sums, scores, right);
+  show(a.out, 16, scores), show(a.out + 32 * 16, 48, sums);
+}
+"""
+LANES = np.arange(32)
+GROUP, PLACE = LANES // 4, LANES % 4
+
+
+def compile(machine, architecture=80):
+    result, log, image = machine.compile(KERNELS, architecture=architecture)
+    assert result == 0, log
+    return machine.load(image)
+
+
+def small(*shape):
+    return np.random.default_rng(sum(shape)).integers(-4, 5, shape).astype(np.float32)
+
+
+def halves(matrix, kind):
+    """The bits of small whole numbers."""
+    return matrix.astype(np.float16).view(np.uint16) if kind == "float16" else (matrix.view(np.uint32) >> 16)
+
+
+def left_words(matrix, kind):
+    """(16, 16) or, of float32, (16, 8): the four words of every lane."""
+    words = np.empty((32, 4), np.uint32)
+    for i in range(4):
+        row = GROUP + 8 * (i % 2)
+        if kind == "tf32":
+            words[:, i] = matrix.view(np.uint32)[row, PLACE + 4 * (i // 2)]
+        else:
+            k, bits = 2 * PLACE + 8 * (i // 2), halves(matrix, kind).astype(np.uint32)
+            words[:, i] = bits[row, k] | bits[row, k + 1] << 16
+    return words
+
+
+def right_words(matrix, kind):
+    """(16, 8) or, of float32, (8, 8): the two words of every lane."""
+    words = np.empty((32, 2), np.uint32)
+    for i in range(2):
+        if kind == "tf32":
+            words[:, i] = matrix.view(np.uint32)[PLACE + 4 * i, GROUP]
+        else:
+            k, bits = 2 * PLACE + 8 * i, halves(matrix, kind).astype(np.uint32)
+            words[:, i] = bits[k, GROUP] | bits[k + 1, GROUP] << 16
+    return words
+
+
+@pytest.mark.parametrize(("kind", "architecture"), [("float16", 75), ("float16", 80), ("bfloat16", 80), ("tf32", 90)])
+def test_fragments(machine, kind, architecture):
+    module, k = compile(machine, architecture), 8 if kind == "tf32" else 16
+    left, right = small(16, k), small(k, 8)
+    x, y = machine.to_device(left_words(left, kind)), machine.to_device(right_words(right, kind))
+    out = machine.allocate(32 * 4 * 4)
+    assert machine.launch(module, f"{kind}_fragments", 1, 32, x=x, y=y, out=out) == 0
+    sums, expected = machine.to_host(out, (32, 4)), left @ right + 1
+    for i in range(4):
+        np.testing.assert_array_equal(sums[:, i], expected[GROUP + i // 2 * 8, 2 * PLACE + i % 2])
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+def test_rows(machine, monkeypatch, order):
+    """From global memory to shared memory, to fragments and back, with rows and columns that are not there."""
+    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
+    left, right = small(32, 40), small(13, 40)
+    x, y = machine.to_device(left.astype(np.float16)), machine.to_device(right.astype(np.float16))
+    out = machine.allocate(32 * (16 + 48) * 4)
+    assert machine.launch(compile(machine), "rows", 1, 32, x=x, y=y, out=out) == 0
+    both, scores = machine.to_host(out, 32 * 64), left @ right.T
+    np.testing.assert_array_equal(both[:512].reshape(32, 16), np.pad(scores, ((0, 0), (0, 3))))
+    np.testing.assert_array_equal(both[512:].reshape(32, 48), np.pad(scores @ right, ((0, 0), (0, 8))))
+
+
+@pytest.mark.parametrize("chunks", range(2, 33, 2))
+def test_rows_lie_in_different_banks(chunks):
+    """Eight rows of one chunk each, which are read at once; and a row's chunks stay within it."""
+    bits = 3 if chunks % 8 == 0 else 2 if chunks % 4 == 0 else 1
+    row, chunk = np.mgrid[:64, :chunks]
+    at = chunk ^ (row >> (3 - bits) & ((1 << bits) - 1))
+    assert (np.sort(at, 1) == chunk).all()
+    banks = ((row * chunks + at) % 8).reshape(8, 8, chunks)
+    assert (np.sort(banks, 1) == np.arange(8)[:, None]).all()
+
+
+def test_mistakes(machine):
+    """Rows in the same banks, which cost a GPU time, and copies that nothing has waited for."""
+    source = """
+#include "flambeau/device/kernel.h"
+#include "flambeau/device/matrix_units.h"
+struct Arguments { const char* x; const char* y; float* out; unsigned* counts; int n; };
+FLAMBEAU_COOPERATIVE_KERNEL(same_banks, Arguments, 32) {
+  alignas(16) __shared__ char rows[32 * 128];
+  uint32_t words[4];
+  flambeau::cuda::load_matrices(words, rows + threadIdx.x * 128);
+}
+FLAMBEAU_COOPERATIVE_KERNEL(no_wait, Arguments, 32) {
+  alignas(16) __shared__ unsigned words[32 * 4];
+  flambeau::cuda::copy_async(words + threadIdx.x * 4, a.x + threadIdx.x * 16, true);
+  flambeau::cuda::commit_copies();
+  __syncthreads();
+  a.counts[threadIdx.x] = words[threadIdx.x * 4];
+  if (a.n) flambeau::cuda::wait_for_copies();
+}
+"""
+    result, log, image = machine.compile(source)
+    assert result == 0, log
+    module = machine.load(image)
+    x, counts = machine.to_device(np.arange(128, dtype=np.uint32)), machine.allocate(128)
+    assert machine.launch(module, "no_wait", 1, 32, x=x, counts=counts, n=1) == 0
+    arrived = machine.to_host(counts, 32, np.uint32) == LANES * 4
+    assert 0 < arrived.sum() < 32
+    assert machine.launch(module, "same_banks", 1, 32) == 0 or machine.cuCtxSynchronize() != 0
+    assert b"same banks" in machine.emulated_message()
+
+
+@pytest.mark.parametrize("architecture", [75, 80, 90, 100])
+def test_nvidia_compiles_them(machine, architecture):
+    machine.by_nvidia()
+    standard = INCLUDE / "flambeau" / "device" / "standard"
+    result, log, _ = machine.compile(KERNELS, "-DFLAMBEAU_ISA=gpu", f"-I{standard}", architecture=architecture)
+    assert (result, log.strip("\0")) == (0, "")
