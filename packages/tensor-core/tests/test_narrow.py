@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import special
 
 import flambeau as fb
 
@@ -156,6 +157,40 @@ def test_functions_of_many_bytes(dtype):
     np.testing.assert_allclose(fb.sin(many).numpy(), np.sin(many.numpy().astype("float64")), atol=1e-6)
     out = fb.empty(len(many), dtype=fb.float64)
     np.testing.assert_allclose(fb.cos(many, out=out).numpy(), np.cos(many.numpy().astype("float32")), atol=1e-6)
+
+
+FUNCTIONS = {  # of one tensor, with what NumPy or SciPy gives in double precision
+    "sin": (fb.sin, np.sin),
+    "sigmoid": (fb.sigmoid, special.expit),
+    "lgamma": (fb.lgamma, special.gammaln),
+    "erf": (fb.erf, special.erf),
+    "pow": (lambda x: x**0.7, lambda x: np.power(x, 0.7)),
+    "number": (lambda x: fb.pow(0.7, x), lambda x: np.power(0.7, x)),
+    "polynomial": (lambda x: fb.special.chebyshev_polynomial_t(x, 3), lambda x: special.eval_chebyt(3, x)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values_of_many_elements_are_those_of_each(dtype, name):
+    function, reference = FUNCTIONS[name]
+    bits = 8 if dtype.endswith("8") else 16
+    every = fb.from_numpy(np.arange(1 << bits, dtype=f"uint{bits}")[::-1].copy()).view(getattr(fb, dtype))
+    many, values = every.repeat(5 if bits == 16 else 20), every.to(fb.float64).numpy()
+    with np.errstate(all="ignore"):
+        want = reference(values)
+    got = function(many)
+    assert got.dtype == (many.dtype if many.dtype.is_floating_point else fb.float32)
+    usual = np.resize(np.abs(values) < 1000, len(many))  # beyond, references differ in what is not a number
+    wanted = fb.from_numpy(np.resize(want, len(many))).to(got.dtype).to(fb.float64).numpy()
+    tolerance = {"float16": 2**-9, "bfloat16": 2**-6}.get(dtype, 2e-5)
+    np.testing.assert_allclose(got.to(fb.float64).numpy()[usual], wanted[usual], rtol=tolerance, atol=2**-23)
+    threads = fb.get_num_threads()
+    try:
+        fb.set_num_threads(3)
+        np.testing.assert_array_equal(function(many).to(fb.float64).numpy(), got.to(fb.float64).numpy())
+    finally:
+        fb.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -1,6 +1,7 @@
 // The pointwise operators: promotion, derivatives, recording, in-place and out= forms.
 #include "flambeau/pointwise.h"
 
+#include "core/looked_up.h"
 #include "cuda/operators.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
@@ -329,7 +330,9 @@ void run(PointwiseOp op, const Types& types, const Operand* operands, const Tens
     if (const PointwiseKernel kernel = narrow_kernel(op, operands, types.dtype))
       return run_kernel(kernel, out, types.from == Dtype::bool_ ? types.from : types.dtype, operands, arity,
                         types.dtype);
-  run_kernel(kernel_of(op, types.in), out, types.from, operands, arity, types.in);
+  const PointwiseKernel kernel = kernel_of(op, types.in);
+  if (out.numel() >= kLookedUp && run_looked_up(op, kernel, out, types.from, operands, arity, types.in)) return;
+  run_kernel(kernel, out, types.from, operands, arity, types.in);
 }
 
 void run_into(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& target) {

@@ -5,7 +5,7 @@
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "kernels/narrow_table.h"
+#include "kernels/table.h"
 
 namespace flambeau {
 
@@ -63,30 +63,6 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
         at[k + 1] = operands[k].tensor ? operands[k].tensor->bytes() + i * in_size : buffers.bytes[k + 1];
       kernel(at, std::min(step, end - i));
     }
-  });
-}
-
-// A function of one byte has 256 values: of many bytes they are looked up.
-constexpr int64_t kManyBytes = 2048;
-bool is_of_bytes(const Tensor& output, const Operand* operands, int count, Dtype in) {
-  const Tensor* t = count == 1 ? operands[0].tensor : nullptr;
-  return t && item_size(t->dtype()) == 1 && t->dtype() != in && output.numel() >= kManyBytes &&
-         item_size(output.dtype()) <= 8 && t->is_contiguous() && output.is_contiguous() && t->shape() == output.shape();
-}
-void run_looked_up(PointwiseKernel kernel, const Tensor& output, Dtype from, const Tensor& bytes, Dtype in) {
-  constexpr int64_t kValues = 256, kLargest = sizeof(Complex<double>);
-  alignas(64) char each[kValues], operand[kValues * kLargest], result[kValues * kLargest], values[kValues * kLargest];
-  for (int64_t i = 0; i < kValues; ++i) each[i] = char(i);
-  const auto& cast = kernels::table().cast;
-  cast[int(in)][int(bytes.dtype())](operand, item_size(in), each, 1, kValues);
-  char* const pointers[] = {result, operand};
-  kernel(pointers, kValues);
-  const int64_t size = item_size(output.dtype());
-  cast[int(output.dtype())][int(from)](values, size, result, item_size(from), kValues);
-  const auto look_up = kernels::narrow_table().look_up[__builtin_ctz(unsigned(size))];
-  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    look_up(output.bytes() + begin * size, reinterpret_cast<const uint8_t*>(bytes.bytes()) + begin, values,
-            end - begin);
   });
 }
 
@@ -290,7 +266,6 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
     if (const Tensor* t = operands[k].tensor)
       direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
   if (direct) return run_direct(kernel, output, from, operands, count, in);
-  if (is_of_bytes(output, operands, count, in)) return run_looked_up(kernel, output, from, *operands[0].tensor, in);
   Plan plan;
   plan.kernel = kernel;
   plan.in = in;

@@ -98,12 +98,26 @@ void fill_from(Table& table) {
 #undef FLAMBEAU_CAST
 }
 
-template <class Word>
-void look_up(char* to, const uint8_t* from, const char* values, int64_t n) {
+template <class Index, class Word>
+void look_up(char* to, const char* from, const char* values, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
+  auto* at = reinterpret_cast<const Index*>(from);
   auto* of = reinterpret_cast<const Word*>(values);
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) out[i] = of[from[i]];
+  constexpr int64_t kTogether = sizeof(uint64_t) / sizeof(Index);  // read as one word: quicker than gathering
+  int64_t i = 0;
+  for (; i + kTogether <= n; i += kTogether) {
+    uint64_t word;
+    std::memcpy(&word, at + i, sizeof(word));
+    for (int64_t j = 0; j < kTogether; ++j) out[i + j] = of[Index(word >> 8 * sizeof(Index) * j)];
+  }
+  for (; i < n; ++i) out[i] = of[at[i]];
+}
+template <class Index>
+void fill_look_up(decltype(NarrowTable::look_up[0])& by) {
+  by[0] = look_up<Index, uint8_t>;
+  by[1] = look_up<Index, uint16_t>;
+  by[2] = look_up<Index, uint32_t>;
+  by[3] = look_up<Index, uint64_t>;
 }
 
 void transpose_words(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns) {
@@ -114,10 +128,8 @@ void transpose_words(char* to, int64_t to_row, const char* from, int64_t from_ro
 
 void fill_cast(Table& table, NarrowTable& narrow) {
   table.transpose_words = transpose_words;
-  narrow.look_up[0] = look_up<uint8_t>;
-  narrow.look_up[1] = look_up<uint16_t>;
-  narrow.look_up[2] = look_up<uint32_t>;
-  narrow.look_up[3] = look_up<uint64_t>;
+  fill_look_up<uint8_t>(narrow.look_up[0]);
+  fill_look_up<uint16_t>(narrow.look_up[1]);
 #define FLAMBEAU_CAST(name, type, category) fill_from<type>(table);
   FLAMBEAU_DTYPES(FLAMBEAU_CAST)
 #undef FLAMBEAU_CAST

@@ -33,8 +33,9 @@ struct NarrowTable {
   PointwiseKernel pointwise[kPointwiseCount][kNarrowCount];  // null: by way of a wider type
   PointwiseKernel with_numbers[kPointwiseCount][2];  // f16, bf16: operands after the first are numbers, in float32
   RunningExtreme cummax[3], cummin[3];               // of integers
-  // to[i] = values[from[i]] of elements of 1, 2, 4 and 8 bytes.
-  void (*look_up[4])(char* to, const uint8_t* from, const char* values, int64_t n);
+  bool is_slow[kPointwiseCount];                     // its value takes longer than looking it up
+  // to[i] = values[from[i]] by words of 1 and of 2 bytes, of elements of 1, 2, 4 and 8 bytes.
+  void (*look_up[2][4])(char* to, const char* from, const char* values, int64_t n);
 };
 
 const NarrowTable& narrow_table();

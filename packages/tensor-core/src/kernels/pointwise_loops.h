@@ -283,6 +283,7 @@ void fill_row(Table& table, NarrowTable& narrow, int row) {
     fill_halves<Row, float16>(narrow, row, Narrow::f16);
     fill_halves<Row, bfloat16>(narrow, row, Narrow::bf16);
   }
+  narrow.is_slow[row] = !takes_halves<Row>();
   fill_derivatives<Row, 0>(table, row);
 }
 

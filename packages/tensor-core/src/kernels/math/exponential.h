@@ -46,9 +46,12 @@ FLAMBEAU_INLINE V at_least(V x, V low) {
   return x < low ? low : x;
 }
 template <class V>
+FLAMBEAU_INLINE V at_most(V x, V high) {
+  return x > high ? high : x;
+}
+template <class V>
 FLAMBEAU_INLINE V within(V x, V low, V high) {
-  const V bounded = at_least(x, low);
-  return bounded > high ? high : bounded;
+  return at_most(at_least(x, low), high);
 }
 
 // e**r, |r| <= ln(2)/2, and 2**r, |r| <= 1/2. Fused operations keep the error small enough; without them the sum is
@@ -100,27 +103,30 @@ FLAMBEAU_INLINE V exp2_reduced(V r) {
   return exp_reduced(r * V(0.6931471805599453));
 }
 #endif
-// Not a number stays one: the limits let it pass, and so does every operation that follows.
+// e**x down to `least`, below which it is 0 by choice: a product that falls below the smallest number takes the
+// processor a hundred times as long. Not a number stays one: it lets every comparison pass, and so does what follows.
 template <class V>
-FLAMBEAU_INLINE V exp_limited(V x, V log2e, V ln2_high, V ln2_low) {
-  const V scaler = x * log2e + kScaler<V>, n = scaler - kScaler<V>;
-  return times_power(exp_reduced((x - n * ln2_high) - n * ln2_low), scaler);
+FLAMBEAU_INLINE V exp_limited(V x, V least, V log2e, V ln2_high, V ln2_low) {
+  const bool vanishes = x < least;
+  const V bounded = vanishes ? V(0) : x;
+  const V scaler = bounded * log2e + kScaler<V>, n = scaler - kScaler<V>;
+  const V y = times_power(exp_reduced((bounded - n * ln2_high) - n * ln2_low), scaler);
+  return vanishes ? V(0) : y;
 }
-FLAMBEAU_INLINE float exp(float x) { return exp_limited(within(x, -104.0f, 89.0f), kLog2E, kLn2High, kLn2Low); }
-FLAMBEAU_INLINE double exp(double x) { return exp_limited(within(x, -746.0, 710.0), kLog2E64, kLn2High64, kLn2Low64); }
 // For x <= 0, where nothing can overflow.
-FLAMBEAU_INLINE float exp_falling(float x) { return exp_limited(at_least(x, -104.0f), kLog2E, kLn2High, kLn2Low); }
-FLAMBEAU_INLINE double exp_falling(double x) {
-  return exp_limited(at_least(x, -746.0), kLog2E64, kLn2High64, kLn2Low64);
+FLAMBEAU_INLINE float exp_falling(float x) { return exp_limited(x, -104.0f, kLog2E, kLn2High, kLn2Low); }
+FLAMBEAU_INLINE double exp_falling(double x) { return exp_limited(x, -746.0, kLog2E64, kLn2High64, kLn2Low64); }
+FLAMBEAU_INLINE float exp(float x) { return exp_falling(at_most(x, 89.0f)); }
+FLAMBEAU_INLINE double exp(double x) { return exp_falling(at_most(x, 710.0)); }
+template <class V>
+FLAMBEAU_INLINE V exp2_limited(V x, V least) {
+  const bool vanishes = x < least;
+  const V bounded = vanishes ? V(0) : x, scaler = bounded + kScaler<V>;
+  const V y = times_power(exp2_reduced(bounded - (scaler - kScaler<V>)), scaler);
+  return vanishes ? V(0) : y;
 }
-FLAMBEAU_INLINE float exp2(float x) {
-  const float bounded = within(x, -151.0f, 129.0f), scaler = bounded + kScaler<float>;
-  return times_power(exp2_reduced(bounded - (scaler - kScaler<float>)), scaler);
-}
-FLAMBEAU_INLINE double exp2(double x) {
-  const double bounded = within(x, -1076.0, 1025.0), scaler = bounded + kScaler<double>;
-  return times_power(exp2_reduced(bounded - (scaler - kScaler<double>)), scaler);
-}
+FLAMBEAU_INLINE float exp2(float x) { return exp2_limited(at_most(x, 129.0f), -150.0f); }
+FLAMBEAU_INLINE double exp2(double x) { return exp2_limited(at_most(x, 1025.0), -1075.0); }
 FLAMBEAU_INLINE float expm1(float x) {
   constexpr float q[] = {5.000000002e-01f, 1.666666745e-01f, 4.166666026e-02f, 8.333142254e-03f,
                          1.388930528e-03f, 1.997358496e-04f, 2.479080632e-05f};
