@@ -34,3 +34,25 @@ def test_gradients(function, with_cupy, monkeypatch):
     assert_close(gradients(function, x, "cuda"), gradients(function, x, "cpu"), rtol=1e-6, atol=1e-8)
     assert bool(cupy_stand_in.calls) == with_cupy
     cupy_stand_in.calls.clear()
+
+
+@pytest.mark.parametrize("n", [4, 35])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: fb.linalg.inv(a),
+        lambda a: fb.linalg.solve(a, a[:, :2]),
+        lambda a: fb.linalg.det(a / 6),
+        lambda a: fb.linalg.slogdet(a)[1],
+        lambda a: fb.linalg.cholesky(a @ a.mT),
+        lambda a: fb.cholesky_solve(a, fb.linalg.cholesky(a @ a.mT)),
+        lambda a: fb.linalg.lu(a[:, :3])[1],
+        lambda a: fb.linalg.solve_triangular(a.triu(), a, upper=True),
+        lambda a: fb.linalg.lu_solve(*fb.linalg.lu_factor(a), a, adjoint=True),
+    ],
+)
+def test_gradients_of_elimination(function, n, host_calls):
+    x = fb.randn(n, n, dtype=fb.float64) + 6 * fb.eye(n, dtype=fb.float64)
+    there = gradients(function, x, "cuda")
+    assert not host_calls()
+    assert_close(there, gradients(function, x, "cpu"), rtol=1e-6, atol=1e-8)

@@ -218,6 +218,8 @@ UNITS = [
         for kind in ("Bernoulli", "Integers")
         for t in ("bool", "int64_t", "float")
     ],
+    ("elimination", "FLAMBEAU_ORDER_OF_ROWS"),
+    *[("elimination", f"FLAMBEAU_ELIMINATION({t})") for t in ("float", "double", "flambeau::Complex<double>")],
     *[
         ("recurrent", f"FLAMBEAU_CELL({cell}, {t})")
         for cell in ("TanhCell", "ReluCell", "LstmCell", "GruCell")

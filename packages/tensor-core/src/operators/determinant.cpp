@@ -1,6 +1,7 @@
 // What the factors of LU tell: determinants and permutations.
 #include <cmath>
 
+#include "cuda/elimination.h"
 #include "flambeau/factorization.h"
 #include "operators/matrices.h"
 #include "operators/products.h"
@@ -31,6 +32,17 @@ int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body)
   return sign;
 }
 
+// The diagonal of U, and the sign of the permutation in that dtype, on a GPU.
+struct Pivots {
+  Tensor diagonal, sign;
+  Pivots(const Tensor& lu, const Tensor& pivots) : diagonal(contiguous(flambeau::diagonal(lu, 0, -2, -1))) {
+    const int64_t n = lu.size(-1);
+    const Tensor exchanged = ne(pivots, arange(Scalar(1), Scalar(n + 1), Scalar(1), Dtype::int32));
+    const Tensor odd = remainder(sum(exchanged, Shape{-1}, false, Dtype::int64), Scalar(2));
+    sign = to(Scalar(1) - odd * Scalar(2), lu.dtype());
+  }
+};
+
 Tensor square_factors(const char* function, const Tensor& lu) {
   require_square(function, lu);
   return contiguous(lu);
@@ -48,6 +60,10 @@ Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {
 Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
   NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
+  if (cuda::takes(lu)) {
+    const Pivots p(lu, pivots);
+    return prod(p.diagonal, Shape{-1}, false, std::nullopt) * p.sign;
+  }
   const Tensor out = empty(batch_shape(lu), lu.dtype());
   dispatch_all(lu.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -64,6 +80,11 @@ Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
 LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
   NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
+  if (cuda::takes(lu)) {
+    const Pivots p(lu, pivots);
+    const Tensor sizes = abs(p.diagonal), directions = prod(sgn(p.diagonal), Shape{-1}, false, std::nullopt);
+    return {directions * p.sign, sum(log(sizes), Shape{-1}, false, std::nullopt)};
+  }
   const Tensor sign = empty(batch_shape(lu), lu.dtype()), logarithm = empty(batch_shape(lu), to_real(lu.dtype()));
   dispatch_all(lu.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -88,6 +109,10 @@ Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
   require_pivots("lu_permutation", pivots);
   require(rows >= 0, "lu_permutation: the rows must not be negative, got ", rows);
   const Tensor steps = contiguous(pivots), order = empty(joined(batch_shape(pivots, 1), {rows}), Dtype::int64);
+  if (cuda::takes(order)) {
+    cuda::order_of_rows(order, steps);
+    return order;
+  }
   const int64_t k = steps.size(-1), count = product(batch_shape(pivots, 1));
   for (int64_t i = 0; i < count; ++i) {
     int64_t* o = order.data<int64_t>() + i * rows;

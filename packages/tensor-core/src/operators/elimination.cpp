@@ -23,15 +23,7 @@ struct Parts {
 // P of A = P L U as a matrix.
 Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
   const Tensor order = lu_permutation(pivots, rows);  // row i of P^T A is row order[i] of A
-  Shape shape = order.shape();
-  shape.push_back(rows);
-  const Tensor out = zeros(shape, dtype);
-  dispatch_all(dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    for (int64_t i = 0; i < order.numel(); ++i)
-      out.data<T>()[(i / rows * rows + order.data<int64_t>()[i]) * rows + i % rows] = convert<T>(1.0);
-  });
-  return out;
+  return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
 }
 
 // With A = P L U: dL = L tril(L^-1 P^T dA U^-1, -1), dU = triu(...) U; where there are more rows or columns than

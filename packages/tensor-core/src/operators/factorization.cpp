@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "cuda/elimination.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 #include "operators/matrices.h"
@@ -264,6 +265,7 @@ struct Batch {
     count = 1;
     for (int i = 0; i < t.dim() - 2; ++i) count *= t.shape()[i];
   }
+  Tensor matrices() const { return view(tensor, {count, m, n}); }
   Block operator[](int64_t i) const {
     return {tensor.bytes() + i * m * n * item_size(tensor.dtype()), n, tensor.dtype()};
   }
@@ -303,6 +305,10 @@ struct Triangles {
 void solve_into(const Tensor& a, const Batch& b, bool upper, bool unit) {
   if (b.tensor.numel() == 0) return;
   const Triangles triangles(a, batch_shape(b.tensor), upper, unit);
+  if (cuda::takes(b.tensor)) {
+    const Tensor& one = triangles.tensor;
+    return cuda::solve_triangles(one.dim() == 2 ? expand(one, {b.count, b.m, b.m}) : one, b.matrices(), upper, unit);
+  }
   each(b.count, double(b.m) * double(b.m) * double(b.n), [&](int64_t i) { solve_block(b.m, b.n, triangles[i], b[i]); });
 }
 
@@ -320,6 +326,10 @@ LuFactors lu_factor(const Tensor& a) {
   const int64_t steps = std::min(batch.m, batch.n);
   const Tensor pivots = empty(joined(batch_shape(a), {steps}), Dtype::int32),
                info = empty(batch_shape(a), Dtype::int32);
+  if (cuda::takes(batch.tensor)) {
+    cuda::factor_lu(batch.matrices(), pivots, info);
+    return {batch.tensor, pivots, info};
+  }
   each(batch.count, double(batch.m) * double(batch.n) * double(steps), [&](int64_t i) {
     int32_t* p = pivots.data<int32_t>() + i * steps;
     info.data<int32_t>()[i] = int32_t(factor_lu(batch.m, batch.n, batch[i], p));
@@ -336,10 +346,12 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
   if (out.tensor.numel() == 0) return out.tensor;
   const Shape shape = batch_shape(out.tensor);
   const Tensor order = contiguous(expand(pivots, joined(shape, {out.m})));
-  for (int64_t i = 0; i < order.numel(); ++i)
+  const bool on_gpu = cuda::takes(order);
+  for (int64_t i = 0; i < order.numel() && !on_gpu; ++i)
     require(order.data<int32_t>()[i] >= 1 && order.data<int32_t>()[i] <= out.m, "pivots must be between 1 and ", out.m,
             ", got ", order.data<int32_t>()[i]);
   auto exchange = [&](bool back) {
+    if (on_gpu) return cuda::exchange_rows(out.matrices(), order, back);
     each(out.count, double(out.m * out.n), [&](int64_t i) {
       const int32_t* p = order.data<int32_t>() + i * out.m;
       for (int64_t s = 0; s < out.m; ++s) {
@@ -368,13 +380,19 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
   require_square("cholesky_factor", a);
   const Batch batch(copy_of(upper ? a : transpose(conj(a), -1, -2)));
   const Tensor info = empty(batch_shape(a), Dtype::int32);
-  const int64_t size = item_size(a.dtype());
-  each(batch.count, cube(batch.n) / 3, [&](int64_t i) {
-    const Block block = batch[i];
-    info.data<int32_t>()[i] = int32_t(factor_cholesky(batch.n, block));
-    for (int64_t k = 1; k < batch.n; ++k) std::memset(block.at(k, 0), 0, size_t(k * size));
-  });
-  return {upper ? batch.tensor : transpose(conj(batch.tensor), -1, -2), info};
+  Tensor factor = batch.tensor;
+  if (cuda::takes(factor)) {
+    cuda::factor_cholesky(batch.matrices(), info);
+    factor = triu(factor, 0);
+  } else {
+    const int64_t size = item_size(a.dtype());
+    each(batch.count, cube(batch.n) / 3, [&](int64_t i) {
+      const Block block = batch[i];
+      info.data<int32_t>()[i] = int32_t(factor_cholesky(batch.n, block));
+      for (int64_t k = 1; k < batch.n; ++k) std::memset(block.at(k, 0), 0, size_t(k * size));
+    });
+  }
+  return {upper ? factor : transpose(conj(factor), -1, -2), info};
 }
 
 Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool unit) {

@@ -28,7 +28,8 @@ inline void check_fit(const char* name, const Tensor& a, const Tensor& b, bool l
 // LinAlgError about the first matrix of the batch whose info is not 0, which `explain(std::ostream&, info)` explains.
 template <class F>
 void check_info(const char* name, const Tensor& info, F&& explain) {
-  const int32_t* codes = info.data<int32_t>();
+  const Tensor here = info.is_cuda() ? to(info, DeviceType::Cpu) : info;
+  const int32_t* codes = here.data<int32_t>();
   for (int64_t i = 0; i < info.numel(); ++i) {
     if (codes[i] == 0) continue;
     std::ostringstream text;
