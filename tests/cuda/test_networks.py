@@ -37,6 +37,21 @@ def test_convolution_of_wide_layers():
     both(lambda x, w: F.conv2d(x, w), fb.randn(6, 20, 12, 12), fb.randn(18, 20, 3, 3), tolerance=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize("options", [{"padding": 1}, {"stride": (2, 1), "dilation": (1, 2)}, {"groups": 2}])
+def test_convolution_of_halves(dtype, options):
+    """Small whole numbers: the sums are exact, in whatever order, and rounded once."""
+    groups = options.get("groups", 1)
+    x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in [(3, 16 * groups, 9, 10), (18 * groups, 16, 3, 2)])
+    grad = fb.randint(-2, 3, F.conv2d(x, w, **options).shape).to(dtype)
+    results = []
+    for device in ("cpu", "cuda"):
+        leaves = [t.to(device).requires_grad_() for t in (x, w)]
+        out = F.conv2d(*leaves, **options)
+        results.append([g.cpu() for g in fb.autograd.grad(out, leaves, grad.to(device))])
+    assert all(map(fb.equal, *results))
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -253,12 +253,20 @@ def test_errors_are_seen():
 
 FLOAT, DOUBLE, HALF, BRAIN = "float", "double", "::flambeau::float16", "::flambeau::bfloat16"
 PRODUCT_UNITS = [
-    *(("product", f"FLAMBEAU_PRODUCT({t}, {t}, 64)") for t in (FLOAT, HALF, "::flambeau::Complex<double>", "int64_t")),
-    ("product", f"FLAMBEAU_PRODUCT({FLOAT}, {FLOAT}, 128)"),
-    ("product", f"FLAMBEAU_PRODUCT({BRAIN}, {FLOAT}, 64)"),
-    ("convolution", f"FLAMBEAU_CONVOLUTION(Forward, {FLOAT}, 128)"),
-    ("convolution", f"FLAMBEAU_CONVOLUTION(InputGradient, {HALF}, 64)"),
-    ("convolution", f"FLAMBEAU_CONVOLUTION(WeightGradient, {DOUBLE}, 64)"),
+    *(
+        ("product", f"FLAMBEAU_PRODUCT({t}, {t}, 64, false)")
+        for t in (FLOAT, HALF, "::flambeau::Complex<double>", "int64_t")
+    ),
+    ("product", f"FLAMBEAU_PRODUCT({FLOAT}, {FLOAT}, 128, false)"),
+    ("product", f"FLAMBEAU_PRODUCT({BRAIN}, {FLOAT}, 64, false)"),
+    ("product", f"FLAMBEAU_PRODUCT({BRAIN}, {BRAIN}, 128, false)"),
+    ("product", f"FLAMBEAU_PRODUCT({FLOAT}, {FLOAT}, 64, true)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(Forward, {FLOAT}, 128, false)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(Forward, {BRAIN}, 128, false)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(WeightGradient, {HALF}, 128, false)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(WeightGradient, {FLOAT}, 64, true)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(InputGradient, {HALF}, 64, false)"),
+    ("convolution", f"FLAMBEAU_CONVOLUTION(WeightGradient, {DOUBLE}, 64, false)"),
     *(
         ("optimizer", f"FLAMBEAU_OPTIMIZER({rule}, {FLOAT})")
         for rule in ["Adadelta", "Adagrad", "Adam", "Adamax", "Asgd", "Nadam", "Radam", "Rmsprop", "Rprop", "Sgd"]

@@ -34,7 +34,7 @@ FLAMBEAU_COOPERATIVE_KERNEL(bfloat16_fragments, Arguments, 32) {
   with_fragments(a, [](auto& s, auto& l, auto... r) { multiply_accumulate<bfloat16>(s, l, r...); });
 }
 FLAMBEAU_COOPERATIVE_KERNEL(tf32_fragments, Arguments, 32) {
-  with_fragments(a, [](auto& s, auto& l, auto... r) { multiply_accumulate_tf32(s, l, r...); });
+  with_fragments(a, [](auto& s, auto& l, auto... r) { multiply_accumulate<float>(s, l, r...); });
 }
 #endif
 
@@ -56,7 +56,7 @@ FLAMBEAU_COOPERATIVE_KERNEL(rows, Arguments, 32) {
   __syncthreads();
   float scores[2][2][4], sums[2][6][4];
   clear(scores), clear(sums);
-  multiply_rows<float16, 48>(scores, left, 0, right);
+  multiply_rows(scores, left, 0, right);
   add_weighted(sums, scores, right);
   show(a.out, 16, scores), show(a.out + 32 * 16, 48, sums);
 }

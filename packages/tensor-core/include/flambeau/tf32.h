@@ -1,11 +1,12 @@
-// The precision of float32 products on GPUs.
+// The precision of float32 products and convolutions on GPUs.
 #pragma once
 
 #include "flambeau/macros.h"
 
 namespace flambeau::cuda {
 
-// Whether products of float32 may round their operands to ten bits of mantissa (TF32) first; not at first.
+// Whether they may round their operands to ten bits of mantissa (TF32) first; not at first.
 FLAMBEAU_API void allow_tf32(bool allowed);
+FLAMBEAU_API bool tf32_allowed();
 
 }  // namespace flambeau::cuda

@@ -4,6 +4,7 @@
 #include "cuda/division.h"
 #include "cuda/units.h"
 #include "flambeau/device/convolution_arguments.h"
+#include "flambeau/tf32.h"
 
 namespace flambeau::cuda {
 
@@ -13,28 +14,35 @@ using Geometry = ConvolutionGeometry;
 
 enum Function { kForward, kInputGradient, kWeightGradient };
 
-Unit& unit_of(Function function, Dtype dtype, int64_t tile) {
+Unit& unit_of(Function function, Dtype dtype, int64_t tile, bool tf32) {
   static constexpr const char* names[] = {"Forward", "InputGradient", "WeightGradient"};
   static auto* units = new Units;
-  return units->find((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile), [&] {
+  return units->find(((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile)) * 2 + tf32, [&] {
     std::string source = "#include \"flambeau/device/convolution.h\"\nFLAMBEAU_CONVOLUTION(";
-    source += std::string(names[function]) + ", " + type_name(dtype) + ", " + std::to_string(tile) + ")\n";
+    source += std::string(names[function]) + ", " + type_name(dtype) + ", " + std::to_string(tile) +
+              (tf32 ? ", true)\n" : ", false)\n");
     return std::make_unique<Unit>("convolution", source, kTileKernels);
   });
+}
+
+Box box_of(const Sizes& size) {
+  Box box;
+  for (size_t i = 0; i < 3; ++i) box.size[i] = int32_t(size[i]);
+  box.by_row = Divider(uint32_t(size[2])), box.by_plane = Divider(uint32_t(size[1] * size[2]));
+  box.by_box = Divider(uint32_t(product(size)));
+  return box;
 }
 
 ConvolutionArguments arguments_of(const Geometry& g) {
   ConvolutionArguments a{};
   a.groups = g.groups, a.channels = g.group_channels(), a.filters = g.group_filters();
   for (size_t i = 0; i < 3; ++i) {
-    a.size[i] = g.size[i], a.positions[i] = g.out[i];
-    a.stride[i] = g.stride[i], a.padding[i] = g.padding[i], a.dilation[i] = g.dilation[i];
+    a.size[i] = int32_t(g.size[i]), a.stride[i] = int32_t(g.stride[i]);
+    a.padding[i] = int32_t(g.padding[i]), a.dilation[i] = int32_t(g.dilation[i]);
     a.by_stride[i] = Divider(uint32_t(g.stride[i]));
   }
   a.area = product(g.kernel), a.volume = product(g.size), a.places = product(g.out);
-  a.by_area = Divider(uint32_t(a.area)), a.by_plane = Divider(uint32_t(g.kernel[1] * g.kernel[2]));
-  a.by_row = Divider(uint32_t(g.kernel[2])), a.by_places = Divider(uint32_t(a.places));
-  a.by_out_plane = Divider(uint32_t(g.out[1] * g.out[2])), a.by_out_row = Divider(uint32_t(g.out[2]));
+  a.taps = box_of(g.kernel), a.outputs = box_of(g.out);
   return a;
 }
 
@@ -42,18 +50,21 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
   a.out = out.device_bytes();
   const int64_t tile = tile_of(m, n, a.groups, accumulator_size(dtype));
   a.division = division_of(m, n, k, a.groups, tile);
-  run_tiles(out.device().index, unit_of(function, dtype, tile), a, dtype);
+  run_tiles(out.device().index, unit_of(function, dtype, tile, dtype == Dtype::float32 && tf32_allowed()), a, dtype);
 }
 
 }  // namespace
 
 bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
   constexpr double kMost = double(int64_t(1) << 31);
-  double padded = 1;
-  for (size_t i = 0; i < 3; ++i) padded = std::max(padded, double(g.size[i]) + double(g.padding[i]));
+  double longest = 1;
+  for (size_t i = 0; i < 3; ++i)
+    longest =
+        std::max({longest, double(g.size[i]) + 2 * double(g.padding[i]), double(g.stride[i]), double(g.dilation[i])});
   const double area = double(g.kernel[0]) * double(g.kernel[1]) * double(g.kernel[2]),
-               places = double(g.out[0]) * double(g.out[1]) * double(g.out[2]);
-  return padded < kMost && area * double(std::max(g.group_channels(), g.group_filters())) < kMost &&
+               places = double(g.out[0]) * double(g.out[1]) * double(g.out[2]),
+               volume = double(g.size[0]) * double(g.size[1]) * double(g.size[2]);
+  return longest < kMost && volume < kMost && area * double(std::max(g.group_channels(), g.group_filters())) < kMost &&
          places * double(std::max<int64_t>(g.batch, 1)) < kMost;
 }
 

@@ -276,5 +276,6 @@ bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out)
 }
 
 void allow_tf32(bool allowed) { tf32 = allowed; }
+bool tf32_allowed() { return tf32; }
 
 }  // namespace flambeau::cuda

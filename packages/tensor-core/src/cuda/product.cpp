@@ -5,17 +5,19 @@
 #include "cuda/division.h"
 #include "cuda/operators.h"
 #include "cuda/units.h"
+#include "flambeau/tf32.h"
 
 namespace flambeau::cuda {
 
 namespace {
 
-Unit& unit_of(Dtype in, Dtype out, int64_t tile) {
+Unit& unit_of(Dtype in, Dtype out, int64_t tile, bool tf32) {
   static auto* units = new Units;
-  const uint64_t key = (uint64_t(in) * 16 + uint64_t(out)) * 2 + (tile == kLargeTile);
+  const uint64_t key = ((uint64_t(in) * 16 + uint64_t(out)) * 2 + (tile == kLargeTile)) * 2 + tf32;
   return units->find(key, [&] {
     std::string source = "#include \"flambeau/device/product.h\"\nFLAMBEAU_PRODUCT(";
-    source += std::string(type_name(in)) + ", " + type_name(out) + ", " + std::to_string(tile) + ")\n";
+    source += std::string(type_name(in)) + ", " + type_name(out) + ", " + std::to_string(tile) +
+              (tf32 ? ", true)\n" : ", false)\n");
     return std::make_unique<Unit>("matrix product", source, kTileKernels);
   });
 }
@@ -51,7 +53,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
     if (library_product(device, p, in, out.dtype())) return;
   }
   const int64_t tile = tile_of(m, n, batch, accumulator_size(in));
-  Unit& unit = unit_of(in, out.dtype(), tile);
+  Unit& unit = unit_of(in, out.dtype(), tile, in == Dtype::float32 && tf32_allowed());
   const int64_t each = divide_up(m, tile) * divide_up(n, tile),
                 most = std::max<int64_t>(std::numeric_limits<int32_t>::max() / each, 1);
   for (int64_t first = 0; first < batch; first += most) {

@@ -46,6 +46,41 @@ def test_dtypes(dtype, host_calls):
     assert not host_calls()
 
 
+HALVES = [  # as tiles of the matrix units, with steps that end within a stretch, a box or a chunk
+    (1, (2, 24, 40), (20, 24, 3), {"padding": 1}),
+    (2, (2, 20, 9, 8), (36, 20, 3, 3), {"stride": (2, 3), "padding": (2, 1), "dilation": (1, 2)}),
+    (2, (3, 8, 16, 16), (24, 8, 1, 1), {}),
+    (2, (1, 40, 6, 6), (36, 20, 3, 3), {"groups": 2}),
+    (3, (1, 16, 5, 4, 6), (17, 16, 2, 3, 2), {"padding": 1, "stride": 2}),
+]
+
+
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
+def test_halves(dims, input, weight, options, dtype, host_calls):
+    """Small whole numbers: the sums are exact, in whatever order, and rounded once."""
+    x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
+    convolution = getattr(fb, f"conv{dims}d")
+    out = convolution(x, w, **options)
+    assert fb.equal(convolution(x.cuda(), w.cuda(), **options).cpu(), out)
+    if "stride" not in options:
+        transposed = getattr(fb, f"conv_transpose{dims}d")
+        assert fb.equal(transposed(out.cuda(), w.cuda(), **options).cpu(), transposed(out, w, **options))
+    assert not host_calls()
+
+
+def test_tf32(host_calls):
+    """Ten bits of the operands' mantissas are kept, and all of the sums'."""
+    x, w = fb.full((1, 16, 8, 8), 1 + 2**-10 + 2**-13), fb.full((16, 16, 3, 3), 1.0)
+    fb.set_float32_matmul_precision("high")
+    try:
+        assert (fb.conv2d(x.cuda(), w.cuda()).cpu() == 144 * (1 + 2**-10)).all()
+    finally:
+        fb.set_float32_matmul_precision("highest")
+    assert_close(fb.conv2d(x.cuda(), w.cuda()).cpu(), fb.conv2d(x, w), rtol=1e-6, atol=0)
+    assert not host_calls()
+
+
 def test_views_and_padding_to_the_same_size(host_calls):
     x, w = fb.randn(8, 7, 3, 2).permute(3, 2, 0, 1), fb.randn(4, 3, 4, 2).mT
     both(fb.conv2d, x, w, padding="same")

@@ -99,6 +99,27 @@ def test_sums_of_halves_are_rounded_once(host_calls):
     assert not host_calls()
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize(("m", "k", "n"), [(17, 40, 18), (65, 31, 129), (64, 2000, 70), (33, 1, 40)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_halves(m, k, n, transposed, dtype, host_calls):
+    """Small whole numbers: the sums are exact, in whatever order, and rounded once."""
+    a, b = fb.randint(-2, 3, (m, k)).to(dtype).cuda(), fb.randint(-2, 3, (k, n)).to(dtype).cuda()
+    if transposed:
+        a, b = a.mT.contiguous().mT, b.mT.contiguous().mT
+    assert fb.equal(fb.mm(a, b).cpu(), fb.mm(a.cpu(), b.cpu()))
+    large = fb.mm(a[:1].expand(130, k), b[:, :1].expand(k, 130)).cpu()
+    assert (large == fb.mm(a[:1].cpu(), b[:, :1].cpu())).all()
+    assert not host_calls()
+
+
+def test_large_tiles_of_halves(host_calls):
+    a, b = fb.randint(-2, 3, (128, 40)).bfloat16(), fb.randint(-2, 3, (40, 129)).bfloat16()
+    there = fb.bmm(a.cuda().expand(64, 128, 40), b.cuda().expand(64, 40, 129))
+    assert fb.equal(there[-1].cpu(), fb.mm(a, b))
+    assert not host_calls()
+
+
 def test_not_a_number_stays_in_its_row(host_calls):
     a = fb.randn(20, 20)
     a[3, 4] = float("nan")
@@ -110,8 +131,11 @@ def test_tf32_is_one_setting():
     assert not products.allow_tf32
     products.allow_tf32 = True
     assert fb.get_float32_matmul_precision() == "high"
+    a = fb.full((20, 30), 1 + 2**-10 + 2**-13)
+    assert (fb.mm(a.cuda(), fb.ones(30, 20).cuda()).cpu() == 30 * (1 + 2**-10)).all()
     fb.set_float32_matmul_precision("highest")
     assert not products.allow_tf32
+    assert_close(fb.mm(a.cuda(), fb.ones(30, 20).cuda()).cpu(), fb.mm(a, fb.ones(30, 20)), rtol=1e-6, atol=0)
 
 
 LAYOUTS = """

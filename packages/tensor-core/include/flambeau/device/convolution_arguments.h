@@ -6,18 +6,22 @@
 
 namespace flambeau::cuda {
 
-// Depth, height and width in every array. A division's batch goes over the groups.
+// Depth, height and width in every array. Places in a row of boxes are numbered one box after the other.
+struct Box {
+  int32_t size[3];
+  Divider by_box, by_plane, by_row;
+};
+
+// A division's batch goes over the groups.
 struct ConvolutionArguments {
   Division division;
   char* partial;
   const char *input, *weight, *grad, *bias;  // those that the function reads
   char* out;
   int64_t groups, channels, filters;  // of the latter as many as one group has
-  int64_t size[3], positions[3];      // of the input and of the output
-  int64_t stride[3], padding[3], dilation[3];
-  int64_t area, volume, places;                 // products of the kernel's, the input's and the output's sizes
-  Divider by_area, by_plane, by_row;            // of a tap's number: the kernel's area, height * width, width
-  Divider by_places, by_out_plane, by_out_row;  // of a place's number in a batch of outputs
+  int64_t area, volume, places;       // products of the kernel's, the input's and the output's sizes
+  int32_t size[3], stride[3], padding[3], dilation[3];
+  Box taps, outputs;  // the kernel's and the output's places
   Divider by_stride[3];
 };
 

@@ -121,7 +121,7 @@ struct MatrixAttention {
       commit_copies();
       if (sees) {
         clear(s);
-        multiply_rows<T, kDepth>(s, query, own, keys);
+        multiply_rows(s, query, own, keys);
         hide(a, state, key, s);
         weigh(state, s, sums);
       }

@@ -25,10 +25,16 @@ void clear(float (&sums)[kHigh][kWide][4]) {
 
 template <class T, int kLines, int kSize>
 struct alignas(16) MatrixRows {
-  static constexpr int kChunks = kSize / 8;  // of 16 bytes
+  static constexpr int kChunk = 16 / sizeof(T), kChunks = kSize / kChunk;
   T elements[kLines][kSize];
-  T* chunk(int r, int c) { return elements[r] + chunk_at<kChunks>(r, c) * 8; }
-  const T* chunk(int r, int c) const { return elements[r] + chunk_at<kChunks>(r, c) * 8; }
+  T* chunk(int r, int c) { return elements[r] + chunk_at<kChunks>(r, c) * kChunk; }
+  const T* chunk(int r, int c) const { return elements[r] + chunk_at<kChunks>(r, c) * kChunk; }
+
+  void put(int r, int first, const T (&values)[kChunk]) {
+    uint4 words;
+    memcpy(&words, values, 16);
+    *reinterpret_cast<uint4*>(chunk(r, first / kChunk)) = words;
+  }
 
   // Starts to copy rows [first, first + kLines) of a matrix (rows, columns) of a batch; zeros beyond it.
   template <int kThreads>
@@ -38,11 +44,11 @@ struct alignas(16) MatrixRows {
 #pragma unroll
     for (int i = int(threadIdx.x); i < kLines * kChunks; i += kThreads) {
       const int r = i / kChunks, c = i % kChunks;
-      const bool there = r < left && c * 8 < width;
-      copy_async(chunk(r, c), there ? from + r * width + c * 8 : from, there);
+      const bool there = r < left && c * kChunk < width;
+      copy_async(chunk(r, c), there ? from + r * width + c * kChunk : from, there);
     }
   }
-  // Left matrices of 16 rows from r on, and 16 columns, of k, from chunk c on.
+  // A left matrix of 16 rows from r on, and two chunks, along k, from c on.
   void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c + lane() / 16)); }
   // Two right matrices whose columns are the 16 rows from r on; k goes along the rows.
   void right_of_rows(uint32_t (&words)[4], int r, int c) const {
@@ -65,17 +71,18 @@ void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh]
   }
 }
 
-// sums += rows of `left` from `row` on, times the transpose of `right`.
-template <class T, int kDepth, int kHigh, int kWide, class Left, class Right>
-void multiply_rows(float (&sums)[kHigh][kWide][4], const Left& left, int row, const Right& right) {
+// sums += rows of `left` from `row` on, times the transpose of those of `right` from `column` on.
+template <int kHigh, int kWide, class T, int kRows, int kColumns, int kDepth>
+void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kDepth>& left, int row,
+                   const MatrixRows<T, kColumns, kDepth>& right, int column = 0) {
 #pragma unroll
-  for (int p = 0; p < kDepth / 16; ++p) {
+  for (int p = 0; p < left.kChunks / 2; ++p) {
     uint32_t from_left[kHigh][4], from_right[4];
 #pragma unroll
     for (int h = 0; h < kHigh; ++h) left.left(from_left[h], row + h * 16, p * 2);
 #pragma unroll
     for (int w = 0; w < kWide; w += 2) {
-      right.right_of_rows(from_right, w * 8, p * 2);
+      right.right_of_rows(from_right, column + w * 8, p * 2);
       multiply_pair<T>(sums, from_left, from_right, w);
     }
   }

@@ -42,12 +42,13 @@ inline uint32_t word_of(uint16_t low, uint16_t high) { return low | uint32_t(hig
 
 template <class T>
 inline void multiply_accumulate(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
-  const auto value = [](uint32_t word, int i) { return to_float(T{uint16_t(word >> 16 * i)}); };
-  emulated::multiply_accumulate<2>(sums, left, {right0, right1}, value, FLAMBEAU_PLACE);
-}
-inline void multiply_accumulate_tf32(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
-  const auto value = [](uint32_t word, int) { return __uint_as_float(word & 0xffffe000); };
-  emulated::multiply_accumulate<1>(sums, left, {right0, right1}, value, FLAMBEAU_PLACE);
+  const auto value = [](uint32_t word, int i) {
+    if constexpr (std::is_same_v<T, float>)
+      return __uint_as_float(word & 0xffffe000);
+    else
+      return to_float(T{uint16_t(word >> 16 * i)});
+  };
+  emulated::multiply_accumulate<4 / sizeof(T)>(sums, left, {right0, right1}, value, FLAMBEAU_PLACE);
 }
 inline void load_matrices(uint32_t (&to)[4], const void* row) {
   emulated::load_matrices(to, row, false, FLAMBEAU_PLACE);
@@ -68,6 +69,7 @@ inline uint32_t pack(float low, float high) {
   return word_of(convert<T>(low).bits, convert<T>(high).bits);
 }
 inline float quick_exp2(float x) { return exp2f(x); }
+inline float round_to_tf32(float x) { return x == x ? __uint_as_float(__float_as_uint(x) + 0x1000 & 0xffffe000) : x; }
 
 #undef FLAMBEAU_PLACE
 #else
@@ -81,25 +83,22 @@ inline float quick_exp2(float x) { return exp2f(x); }
   FLAMBEAU_MULTIPLY(shape, type, "{%4, %5, %6, %7}", "{%8, %9}", "r"(left[0]), "r"(left[1]), "r"(left[2]), \
                     "r"(left[3]), "r"(right0), "r"(right1))
 
-// sums += left * right
+// sums += left * right; float32 as TF32.
 template <class T>
 inline void multiply_accumulate(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
 #if __CUDA_ARCH__ >= 800
   if constexpr (std::is_same_v<T, float16>)
     FLAMBEAU_MULTIPLY_WHOLE("m16n8k16", "f16");
-  else
+  else if constexpr (std::is_same_v<T, bfloat16>)
     FLAMBEAU_MULTIPLY_WHOLE("m16n8k16", "bf16");
+  else
+    FLAMBEAU_MULTIPLY_WHOLE("m16n8k8", "tf32");
 #else
   static_assert(std::is_same_v<T, float16>);
   FLAMBEAU_MULTIPLY("m16n8k8", "f16", "{%4, %5}", "{%6}", "r"(left[0]), "r"(left[1]), "r"(right0));
   FLAMBEAU_MULTIPLY("m16n8k8", "f16", "{%4, %5}", "{%6}", "r"(left[2]), "r"(left[3]), "r"(right1));
 #endif
 }
-#if __CUDA_ARCH__ >= 800
-inline void multiply_accumulate_tf32(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
-  FLAMBEAU_MULTIPLY_WHOLE("m16n8k8", "tf32");
-}
-#endif
 #undef FLAMBEAU_MULTIPLY_WHOLE
 #undef FLAMBEAU_MULTIPLY
 
@@ -152,6 +151,16 @@ inline uint32_t pack(float low, float high) {
   word = word_of(halves[0], halves[1]);
 #endif
   return word;
+}
+// The nearest number that TF32 has.
+inline float round_to_tf32(float x) {
+#if __CUDA_ARCH__ >= 800
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return __uint_as_float(bits);
+#else
+  return x;
+#endif
 }
 // 2**x to within a few units in the last place; 0 where that is no normal number.
 inline float quick_exp2(float x) {

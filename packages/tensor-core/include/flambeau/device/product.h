@@ -1,4 +1,4 @@
-// The product of matrices of any strides. Note [Tiles]. A unit says FLAMBEAU_PRODUCT(In, Out, tile).
+// The product of matrices of any strides. Note [Tiles]. A unit says FLAMBEAU_PRODUCT(In, Out, tile, tf32).
 #pragma once
 
 #include "flambeau/device/tile.h"
@@ -7,6 +7,7 @@ namespace flambeau::cuda {
 
 template <class In, class Out, int kSize>
 struct Product {
+  using T = In;
   using V = typename Accumulator<In>::type;
   using Arguments = ProductArguments;
   static constexpr int kRows = kSize, kColumns = kSize;
@@ -16,19 +17,26 @@ struct Product {
   static bool left_along_k(const Arguments& a) { return magnitude(a.left.column) < magnitude(a.left.row); }
   static bool right_along_k(const Arguments& a) { return magnitude(a.right.row) < magnitude(a.right.column); }
 
-  struct Left {
-    const In* at_row;
+  struct Line {  // a row or a column
+    const In* first;
+    int64_t step;
+    In at(const Arguments&, int64_t p) const { return first[p * step]; }
+    template <int kCount>
+    void take(const Arguments&, int64_t p, int64_t end, In (&to)[kCount]) const {
+      if (step == 1) return take_contiguous(first + p, end - p, to);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) to[i] = p + i < end ? first[(p + i) * step] : In{};
+    }
+  };
+  struct Left : Line {
     Left() = default;
     Left(const Arguments& a, int64_t batch, int64_t i)
-        : at_row(reinterpret_cast<const In*>(a.left.data) + batch * a.left.batch + i * a.left.row) {}
-    V at(const Arguments& a, int64_t p) const { return convert<V>(at_row[p * a.left.column]); }
+        : Line{reinterpret_cast<const In*>(a.left.data) + batch * a.left.batch + i * a.left.row, a.left.column} {}
   };
-  struct Right {
-    const In* at_column;
+  struct Right : Line {
     Right() = default;
     Right(const Arguments& a, int64_t batch, int64_t j)
-        : at_column(reinterpret_cast<const In*>(a.right.data) + batch * a.right.batch + j * a.right.column) {}
-    V at(const Arguments& a, int64_t p) const { return convert<V>(at_column[p * a.right.row]); }
+        : Line{reinterpret_cast<const In*>(a.right.data) + batch * a.right.batch + j * a.right.column, a.right.row} {}
   };
   static void store(const Arguments& a, int64_t batch, int64_t i, int64_t j, V value) {
     if (a.bias) value += convert<V>(reinterpret_cast<const In*>(a.bias)[j * a.bias_stride]);
@@ -38,4 +46,4 @@ struct Product {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_PRODUCT(In, Out, size) FLAMBEAU_TILES(flambeau::cuda::Product<In, Out, size>)
+#define FLAMBEAU_PRODUCT(In, Out, size, tf32) FLAMBEAU_TILES(flambeau::cuda::Product<In, Out, size>, tf32)

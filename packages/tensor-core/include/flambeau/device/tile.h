@@ -2,15 +2,16 @@
 //
 // Note [Tiles]
 // A block of 256 threads computes a tile of the result. It goes through its part of k in steps: a step's rows and
-// columns lie in shared memory, while those of the next are on their way in registers; every thread multiplies what its
-// own square of the tile needs. Where tiles are few and k is long, k is divided into parts, whose sums are added in
-// their order by a second kernel (`combine`). How a problem is divided depends on its shape alone, so the same numbers
-// come out on every card.
+// columns lie in shared memory, which has room for two steps, while those of the next are on their way in registers.
+// They are multiplied by the matrix units where there are some for the type, else by the threads (`Engine`). Where
+// tiles are few and k is long, k is divided into parts, whose sums are added in their order by a second kernel
+// (`combine`). How a problem is divided depends on its shape alone, so the same numbers come out on every card.
 //
 // A Problem says what is multiplied:
-//   V, Arguments           what is computed in; a struct with division and partial
+//   T, V, Arguments        of elements; what is computed in; a struct with division and partial
 //   kRows, kColumns        of a tile
-//   Left(a, batch, i)      a place in a row of the left matrix; at(a, p) gives its element
+//   Left(a, batch, i)      a place in a row of the left matrix; at(a, p) gives its element, and take(a, p, end, to) the
+//                          elements from p on, with zeros from `end` on
 //   Right(a, batch, j)     the same in a column of the right one
 //   kColumnsOnly           whether right_along_k() is always false
 //   left_along_k(a), right_along_k(a)   whether neighbours in memory are neighbours along k
@@ -20,73 +21,59 @@
 // block, whose threads share k.
 #pragma once
 
-#include "flambeau/device/kernel.h"
-#include "flambeau/device/tile_arguments.h"
-#include "flambeau/element.h"
+#include "flambeau/device/squares.h"
+#include "flambeau/device/unit_tile.h"
 
 namespace flambeau::cuda {
 
-// What products of elements are accumulated in.
-template <class T>
-struct Accumulator {
-  using type = T;
-};
-template <>
-struct Accumulator<float16> {
-  using type = float;
-};
-template <>
-struct Accumulator<bfloat16> {
-  using type = float;
-};
-template <>
-struct Accumulator<bool> {
-  using type = uint64_t;
-};
-template <>
-struct Accumulator<uint8_t> {
-  using type = uint32_t;
-};
-template <>
-struct Accumulator<int8_t> {
-  using type = uint32_t;
-};
-template <>
-struct Accumulator<uint16_t> {
-  using type = uint32_t;
-};
-template <>
-struct Accumulator<int16_t> {
-  using type = uint32_t;
-};
-template <>
-struct Accumulator<int32_t> {
-  using type = uint32_t;
-};
-template <>
-struct Accumulator<int64_t> {
-  using type = uint64_t;
-};
-
-template <class V>
-struct alignas(4 * sizeof(V) < 16 ? 4 * sizeof(V) : 16) Four {
-  V values[4];
-};
-
 inline constexpr int kTileThreads = 256;
 
-template <class Problem>
+template <class T, int kCount>
+struct alignas(16) Chunk {
+  T values[kCount];
+};
+
+// Elements that lie one after the other: at once where they are 16 bytes that begin at a multiple of such.
+template <class T, int kCount>
+void take_contiguous(const T* from, int64_t there, T (&to)[kCount]) {
+  if constexpr (kCount * sizeof(T) == 16)
+    if (there >= kCount && reinterpret_cast<uintptr_t>(from) % 16 == 0) {
+      const auto chunk = *reinterpret_cast<const Chunk<T, kCount>*>(from);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) to[i] = chunk.values[i];
+      return;
+    }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) to[i] = i < there ? from[i] : T{};
+}
+
+// Elements as they are multiplied: halves as they are by the matrix units, float32 rounded for them where kTf32.
+template <class T, class V, bool kTf32>
+struct Kept {
+  static constexpr bool kUnits = kHasUnits<T> || (kTf32 && std::is_same_v<T, float> && kAmpere);
+  using type = std::conditional_t<kUnits, T, V>;
+  static type of(T x) {
+    if constexpr (kUnits && std::is_same_v<T, float>)
+      return round_to_tf32(x);
+    else
+      return convert<type>(x);
+  }
+};
+
+template <class Problem, bool kTf32 = false>
 struct Tile {
+  using T = typename Problem::T;
   using V = typename Problem::V;
   using Arguments = typename Problem::Arguments;
+  using Keep = Kept<T, V, kTf32>;
+  using E = typename Keep::type;
   static constexpr int kRows = Problem::kRows, kColumns = Problem::kColumns;
-  static constexpr int kDepth = sizeof(V) > 8 || kRows > 64 ? 8 : 16;  // of k, a step
-  static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;      // squares of 4 x 4 that a thread has
-  static constexpr int kPad = 4;
-  static constexpr int kLeft = kRows * kDepth / kTileThreads, kRight = kColumns * kDepth / kTileThreads;
+  using Engine = std::conditional_t<Keep::kUnits, UnitTile<E, kRows, kColumns>, Squares<E, kRows, kColumns>>;
+  static constexpr int kDepth = Engine::kDepth, kChunk = Engine::kChunk;
 
   struct Shared {
-    V left[kDepth][kRows + kPad], right[kDepth][kColumns + kPad];
+    typename Engine::Left left;
+    typename Engine::Right right;
   };
   struct Block {
     int64_t row, column, batch, part;
@@ -97,33 +84,31 @@ struct Tile {
       batch = at % d.batch, part = at / d.batch;
     }
   };
-  // Where the element that this thread brings in its turn `s` is in the tile: along the matrix, and along k.
-  template <int kSize>
-  static int along(bool k_first, int s) {
-    const int e = int(threadIdx.x) + s * kTileThreads;
-    return k_first ? e / kDepth : e % kSize;
-  }
-  template <int kSize>
-  static int deep(bool k_first, int s) {
-    const int e = int(threadIdx.x) + s * kTileThreads;
-    return k_first ? e % kDepth : e / kSize;
-  }
 
-  // One matrix's elements, on their way to shared memory. Where it never goes along k first, a thread's are all of one
-  // row or column (kOne).
-  template <class Place, int kSize, int kCount, bool kOne>
+  // One matrix's elements, on their way to shared memory, by chunks along k. Where it never goes along k first, a
+  // thread's are all of one row or column (kOne).
+  template <class Place, int kSize, bool kOne>
   struct Stream {
-    static constexpr int kPlaces = kOne ? 1 : kCount;
+    static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPlaces = kOne ? 1 : kCount;
     static_assert(!kOne || kTileThreads % kSize == 0);
     Place places[kPlaces];
-    V values[kCount];
+    E values[kCount][kChunk];
     bool k_first, inside[kPlaces];
 
+    // Where the chunk that this thread brings in its turn `s` is in the tile: along the matrix, and along k.
+    int along(int s) const {
+      const int chunk = int(threadIdx.x) + s * kTileThreads;
+      return k_first ? chunk / (kDepth / kChunk) : chunk % kSize;
+    }
+    int deep(int s) const {
+      const int chunk = int(threadIdx.x) + s * kTileThreads;
+      return (k_first ? chunk % (kDepth / kChunk) : chunk / kSize) * kChunk;
+    }
     void begin(const Arguments& a, int64_t batch, int64_t first, int64_t size, bool first_k) {
       k_first = !kOne && first_k;
 #pragma unroll
       for (int s = 0; s < kPlaces; ++s) {
-        const int64_t i = first + along<kSize>(k_first, s);
+        const int64_t i = first + along(s);
         inside[s] = i < size;
         places[s] = Place(a, batch, inside[s] ? i : 0);
       }
@@ -131,81 +116,49 @@ struct Tile {
     void fetch(const Arguments& a, int64_t k, int64_t end) {
 #pragma unroll
       for (int s = 0; s < kCount; ++s) {
-        const int64_t p = k + deep<kSize>(k_first, s);
         const int which = kOne ? 0 : s;
-        values[s] = inside[which] && p < end ? places[which].at(a, p) : V(0);
+        T taken[kChunk];
+        places[which].take(a, k + deep(s), inside[which] ? end : 0, taken);
+#pragma unroll
+        for (int i = 0; i < kChunk; ++i) values[s][i] = Keep::of(taken[i]);
       }
     }
-    template <class Row>
-    void put(Row* rows) const {
+    template <class Matrix>
+    void put(Matrix& matrix) const {
 #pragma unroll
-      for (int s = 0; s < kCount; ++s) rows[deep<kSize>(k_first, s)][along<kSize>(k_first, s)] = values[s];
+      for (int s = 0; s < kCount; ++s) matrix.put(along(s), deep(s), values[s]);
     }
   };
 
-  static void multiply(const Shared& shared, V (&sums)[kHigh * 4][kWide * 4]) {
-    const int y = int(threadIdx.x) / 16 * 4, x = int(threadIdx.x) % 16 * 4;
-#pragma unroll
-    for (int p = 0; p < kDepth; ++p) {
-      V left[kHigh * 4], right[kWide * 4];
-#pragma unroll
-      for (int h = 0; h < kHigh; ++h) {
-        const auto four = *reinterpret_cast<const Four<V>*>(&shared.left[p][h * 64 + y]);
-#pragma unroll
-        for (int r = 0; r < 4; ++r) left[h * 4 + r] = four.values[r];
-      }
-#pragma unroll
-      for (int w = 0; w < kWide; ++w) {
-        const auto four = *reinterpret_cast<const Four<V>*>(&shared.right[p][w * 64 + x]);
-#pragma unroll
-        for (int c = 0; c < 4; ++c) right[w * 4 + c] = four.values[c];
-      }
-#pragma unroll
-      for (int r = 0; r < kHigh * 4; ++r)
-#pragma unroll
-        for (int c = 0; c < kWide * 4; ++c) sums[r][c] += left[r] * right[c];
-    }
-  }
-
   static void run(const Arguments& a) {
-    __shared__ __align__(16) char room[sizeof(Shared)];
-    Shared& shared = *reinterpret_cast<Shared*>(room);
+    __shared__ __align__(16) char room[2 * sizeof(Shared)];
+    Shared* const shared = reinterpret_cast<Shared*>(room);
     const Division& d = a.division;
     const Block block(d);
     const int64_t first_row = block.row * kRows, first_column = block.column * kColumns;
     int64_t k = block.part * d.part_length;
     const int64_t end = k + d.part_length < d.k ? k + d.part_length : d.k;
-    Stream<typename Problem::Left, kRows, kLeft, false> left;
-    Stream<typename Problem::Right, kColumns, kRight, Problem::kColumnsOnly> right;
+    Stream<typename Problem::Left, kRows, false> left;
+    Stream<typename Problem::Right, kColumns, Problem::kColumnsOnly> right;
     left.begin(a, block.batch, first_row, d.m, Problem::left_along_k(a));
     right.begin(a, block.batch, first_column, d.n, Problem::right_along_k(a));
-    V sums[kHigh * 4][kWide * 4];
-#pragma unroll
-    for (int r = 0; r < kHigh * 4; ++r)
-#pragma unroll
-      for (int c = 0; c < kWide * 4; ++c) sums[r][c] = V(0);
+    Engine engine;
     left.fetch(a, k, end), right.fetch(a, k, end);
-    for (; k < end; k += kDepth) {
-      left.put(shared.left), right.put(shared.right);
+    for (int turn = 0; k < end; k += kDepth, turn ^= 1) {
+      Shared& own = shared[turn];
+      left.put(own.left), right.put(own.right);
       __syncthreads();
-      left.fetch(a, k + kDepth, end), right.fetch(a, k + kDepth, end);
-      multiply(shared, sums);
-      __syncthreads();
+      if (k + kDepth < end) left.fetch(a, k + kDepth, end), right.fetch(a, k + kDepth, end);
+      engine.multiply(own.left, own.right);
     }
-    const int y = int(threadIdx.x) / 16 * 4, x = int(threadIdx.x) % 16 * 4;
-#pragma unroll
-    for (int r = 0; r < kHigh * 4; ++r) {
-      const int64_t i = first_row + r / 4 * 64 + y + r % 4;
-#pragma unroll
-      for (int c = 0; c < kWide * 4; ++c) {
-        const int64_t j = first_column + c / 4 * 64 + x + c % 4;
-        if (i >= d.m || j >= d.n) continue;
-        if (a.partial)
-          reinterpret_cast<V*>(a.partial)[((block.part * d.batch + block.batch) * d.m + i) * d.n + j] = sums[r][c];
-        else
-          Problem::store(a, block.batch, i, j, sums[r][c]);
-      }
-    }
+    engine.each([&](int row, int column, V sum) {
+      const int64_t i = first_row + row, j = first_column + column;
+      if (i >= d.m || j >= d.n) return;
+      if (a.partial)
+        reinterpret_cast<V*>(a.partial)[((block.part * d.batch + block.batch) * d.m + i) * d.n + j] = sum;
+      else
+        Problem::store(a, block.batch, i, j, sum);
+    });
   }
 
   static void combine(const Arguments& a) {
@@ -222,7 +175,7 @@ struct Tile {
     const typename Problem::Left left(a, batch, i);
     const typename Problem::Right right(a, batch, j);
     V sum = V(0);
-    for (int64_t p = first; p < a.division.k; p += step) sum += left.at(a, p) * right.at(a, p);
+    for (int64_t p = first; p < a.division.k; p += step) sum += convert<V>(left.at(a, p)) * convert<V>(right.at(a, p));
     return sum;
   }
   static void elements(const Arguments& a) {
@@ -249,6 +202,7 @@ struct Tile {
 
 }  // namespace flambeau::cuda
 
+// Of a problem; whether float32 may be multiplied as TF32.
 #define FLAMBEAU_TILES(...)                                                                                 \
   using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                        \
   FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads) { TilesOf::run(a); } \

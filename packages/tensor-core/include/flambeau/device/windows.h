@@ -12,7 +12,7 @@ inline void unfold(const ConvolutionArguments& a) {
   if (at >= a.division.elements()) return;
   const int64_t column = at / a.places, row = column % (a.channels * a.area), sample = column / (a.channels * a.area);
   const typename Forward<T, 64>::Right window(a, 0, sample * a.places + at % a.places);
-  reinterpret_cast<T*>(a.out)[at] = convert<T>(window.at(a, row));
+  reinterpret_cast<T*>(a.out)[at] = window.at(a, row);
 }
 
 template <class T>
@@ -22,16 +22,12 @@ inline void fold(const ConvolutionArguments& a) {
   if (at >= a.division.elements()) return;
   const int64_t image = at / a.volume;  // of a sample's channel
   const T* columns = reinterpret_cast<const T*>(a.grad) + image * a.area * a.places;
-  const Place place = unravel(at % a.volume, a.size);
+  const Place place = Gradient::Outputs::padded(a, int32_t(at % a.volume));
   typename Gradient::V sum = 0;
-  for (int64_t t = 0; t < a.area; ++t, columns += a.places) {
-    const Tap tap(a, t);
-    Place o;
-    if (Gradient::Right::window(a, 0, place.z + a.padding[0] - tap.place.z * a.dilation[0], o.z) &&
-        Gradient::Right::window(a, 1, place.y + a.padding[1] - tap.place.y * a.dilation[1], o.y) &&
-        Gradient::Right::window(a, 2, place.x + a.padding[2] - tap.place.x * a.dilation[2], o.x))
-      sum += convert<typename Gradient::V>(columns[(o.z * a.positions[1] + o.y) * a.positions[2] + o.x]);
-  }
+  Walk tap(a.taps, 0);
+  for (int64_t t = 0; t < a.area; ++t, columns += a.places, tap.next(a.taps))
+    if (const Place o = Gradient::Outputs::window(a, place, tap); o.inside(a.outputs.size))
+      sum += convert<typename Gradient::V>(columns[o.number(a.outputs.size)]);
   reinterpret_cast<T*>(a.out)[at] = convert<T>(sum);
 }
 
