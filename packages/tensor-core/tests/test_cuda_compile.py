@@ -218,6 +218,9 @@ UNITS = [
         for kind in ("Bernoulli", "Integers")
         for t in ("bool", "int64_t", "float")
     ],
+    ("samplers", "FLAMBEAU_GAMMA_SLOPES"),
+    *[("samplers", f"FLAMBEAU_SAMPLE({kind})") for kind in ("Poisson", "Binomial", "Gamma", "LogGamma")],
+    *[("bags", f"FLAMBEAU_BAGS({t})") for t in ("float", "double", "flambeau::bfloat16")],
     ("elimination", "FLAMBEAU_ORDER_OF_ROWS"),
     *[("elimination", f"FLAMBEAU_ELIMINATION({t})") for t in ("float", "double", "flambeau::Complex<double>")],
     *[

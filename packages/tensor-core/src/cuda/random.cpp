@@ -26,6 +26,20 @@ Unit& draw_unit(Distribution kind, Dtype dtype) {
   });
 }
 
+Unit& sample_unit(kernels::Sampler kind) {
+  static auto* units = new Units;
+  static constexpr const char* names[] = {
+#define FLAMBEAU_NAME(name, expression) #name,
+      FLAMBEAU_SAMPLERS(FLAMBEAU_NAME)
+#undef FLAMBEAU_NAME
+  };
+  return units->find(uint64_t(kind), [=] {
+    return std::make_unique<Unit>(
+        "samples", std::string("#include \"flambeau/device/samplers.h\"\nFLAMBEAU_SAMPLE(") + names[int(kind)] + ")\n",
+        std::initializer_list<const char*>{"sample"});
+  });
+}
+
 Unit& sequence_unit(Dtype dtype) {
   static auto* units = new Units;
   return units->find(uint64_t(dtype), [=] {
@@ -36,6 +50,7 @@ Unit& sequence_unit(Dtype dtype) {
   });
 }
 
+double* numbers(const Tensor& t) { return t.defined() ? reinterpret_cast<double*>(t.device_bytes()) : nullptr; }
 Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}; }
 
 void run(SequenceArguments a, const Tensor& out) {
@@ -57,6 +72,21 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
   const bool normal = kind == Distribution::Normal || kind == Distribution::LogNormal;
   const int64_t counters = normal && words == 2 ? 4 : words, groups = divide_up(a.count * words, 64);
   launch(out.device().index, draw_unit(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);
+}
+
+void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, uint64_t seed,
+            uint64_t offset, double least) {
+  if (out.numel() == 0) return;
+  const SampleArguments a{numbers(out), numbers(first), numbers(second), out.numel(), seed, offset, least};
+  launch(out.device().index, sample_unit(kind), 0, grid_for(a.count), kThreads, a);
+}
+
+void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms) {
+  static auto* unit = new Unit("derivatives of gamma variates",
+                               "#include \"flambeau/device/samplers.h\"\nFLAMBEAU_GAMMA_SLOPES\n", {"slopes"});
+  if (out.numel() == 0) return;
+  const GammaSlopeArguments a{numbers(out), numbers(concentration), numbers(sample), out.numel(), logarithms};
+  launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
 }
 
 void sequence(const Tensor& out, const Line& line) { run({nullptr, 0, line, 0, 0, false}, out); }

@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "cuda/bags.h"
+#include "flambeau/cuda.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
+#include "flambeau/sorting.h"
 #include "kernels/networks.h"
 #include "operators/convolution.h"
 
@@ -74,7 +77,35 @@ void fill_bag(const Bags& bags, int64_t b, const T* table, const T* weights, T* 
     for (int64_t d = 0; d < width; ++d) out[d] /= T(size);
 }
 
+// The same on a GPU, of the table's own dtype; finds the bags' sizes as well.
+Tensor forward_on_gpu(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
+  const Tensor table = contiguous(weight), scale = per_sample.defined() ? contiguous(per_sample) : per_sample;
+  const Tensor out = empty({bags.count, bags.width}, weight.dtype());
+  const bool largest = bags.mode == BagMode::Max;
+  if (largest) bags.extremes = empty({bags.count, bags.width}, Dtype::int64);
+  const auto integers = [](const Tensor& t) {
+    return t.defined() ? reinterpret_cast<int64_t*>(t.device_bytes()) : nullptr;
+  };
+  cuda::fill_bags(out.device().index, weight.dtype(),
+                  {table.device_bytes(),
+                   scale.defined() ? scale.device_bytes() : nullptr,
+                   integers(bags.indices),
+                   integers(bags.begins),
+                   out.device_bytes(),
+                   integers(bags.extremes),
+                   integers(bags.sizes),
+                   bags.count,
+                   bags.indices.numel(),
+                   bags.width,
+                   bags.rows,
+                   bags.padding,
+                   bags.mode == BagMode::Mean,
+                   {}});
+  return out;
+}
+
 Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
+  if (cuda::takes(weight)) return forward_on_gpu(bags, weight, per_sample);
   const Dtype type = weight.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   const Tensor table = contiguous(to(weight, type)),
                scale = per_sample.defined() ? contiguous(to(per_sample, type)) : per_sample;
@@ -94,6 +125,10 @@ Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
 }
 
 Tensor bags_of_indices(const Bags& bags) {
+  if (cuda::takes(bags.indices)) {
+    const Tensor places = arange(Scalar(0), Scalar(bags.indices.numel()), Scalar(1), Dtype::int64);
+    return searchsorted(bags.begins, places, true, Tensor(), false) - Scalar(1);
+  }
   Tensor out = empty(bags.indices.shape(), Dtype::int64);
   const int64_t* begins = bags.begins.data<int64_t>();
   for (int64_t b = 0; b < bags.count; ++b)
@@ -132,9 +167,7 @@ Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
     require<ValueError>(!offsets.defined(), "if input is 2D, then offsets has to be None, as input is treated as a ",
                         "mini-batch of fixed length sequences. However, found offsets of shape ",
                         offsets.defined() ? offsets.shape() : Shape());
-    Tensor begins = empty({input.size(0) + 1}, Dtype::int64);
-    for (int64_t b = 0; b <= input.size(0); ++b) begins.data<int64_t>()[b] = b * input.size(1);
-    return begins;
+    return arange(Scalar(0), Scalar(input.size(0) + 1), Scalar(1), Dtype::int64) * Scalar(input.size(1));
   }
   require<ValueError>(offsets.defined(), "offsets has to be a 1D Tensor but got None");
   require<ValueError>(offsets.dim() == 1, "offsets has to be a 1D Tensor, but got shape ", offsets.shape());
@@ -163,13 +196,14 @@ Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, 
             {},
             {},
             {}};
+  bags.sizes = zeros({bags.count}, Dtype::int64);
+  if (cuda::takes(bags.indices)) return bags;  // checked by the kernel, as far as memory is concerned
   const int64_t* index = bags.indices.data<int64_t>();
   uint64_t furthest = 0;
   for (int64_t i = 0; i < indices.numel(); ++i) furthest = std::max(furthest, uint64_t(index[i]));  // of negatives, too
   require<IndexError>(indices.numel() == 0 || furthest < uint64_t(bags.rows),
                       "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ",
                       int64_t(furthest), " for a weight of shape ", weight.shape());
-  bags.sizes = zeros({bags.count}, Dtype::int64);
   const int64_t* at = bags.begins.data<int64_t>();
   require(at[0] == 0,
           "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. ",

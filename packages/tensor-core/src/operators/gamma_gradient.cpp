@@ -1,7 +1,7 @@
-// How a gamma variate moves with its concentration, the underlying uniform number held fixed: implicit
-// reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498), dz/da = -(dP/da)(a, z) / density(a, z).
-#include <cmath>
+// The derivative of gamma variates by their concentration, of which the formulas are in kernels/gamma_slopes.h.
+#include "kernels/gamma_slopes.h"
 
+#include "cuda/random.h"
 #include "flambeau/gamma_variates.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -10,52 +10,8 @@ namespace flambeau {
 
 namespace {
 
-double digamma(double x) {  // x >= 1: recurrence to 10 and beyond, then the asymptotic series
-  double shift = 0;
-  for (; x < 10; ++x) shift -= 1 / x;
-  const double s = 1 / (x * x);
-  return shift + std::log(x) - 0.5 / x - s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240 - s / 132))));
-}
-
-// d log z / da. P = e**-z sum z**(a + k) / gamma(a + k + 1), differentiated term by term, divided by z and the density.
-double by_series(double a, double log_z) {
-  const double z = std::exp(log_z);
-  double weight = 1 / a, psi = digamma(a + 1), sum = 0;
-  for (int k = 0; k < 100'000; ++k) {
-    const double term = weight * (log_z - psi);
-    sum += term;
-    if (a + k > z && std::abs(term) <= 1e-17 * std::abs(sum)) break;
-    psi += 1 / (a + k + 1);
-    weight *= z / (a + k + 1);
-  }
-  return -sum;
-}
-
-// For large a, z = a lambda(eta) with eta = eta0 + epsilon(eta0) / a and eta0 sqrt(a) fixed: Temme 1992, "Asymptotic
-// inversion of incomplete gamma functions", to first order.
-double by_inversion(double a, double log_z) {
-  const double lambda = std::exp(log_z) / a, mu = lambda - 1;
-  double half_square = mu - std::log1p(mu);
-  if (std::abs(mu) < 0.02) {  // without the cancellation
-    half_square = 0;
-    double power = mu;
-    for (int k = 2; k < 14; ++k) half_square += (k % 2 ? -1 : 1) * (power *= mu) / k;
-  }
-  const double eta = std::copysign(std::sqrt(2 * half_square), mu), ratio = mu == 0 ? 1 : eta / mu;
-  const auto epsilon = [&](double e) {
-    return std::abs(e) < 0.02 ? -1.0 / 3 + e / 36 + e * e / 1620 : std::log(ratio) / eta + (e - eta) / 36;
-  };
-  double eta0 = eta;
-  for (int step = 0; step < 3; ++step) eta0 = eta - epsilon(eta0) / a;
-  const double slope = -eta0 / (2 * a) * (1 + (1.0 / 36 + eta0 / 810) / a) - epsilon(eta0) / (a * a);
-  return 1 / a + ratio * slope;
-}
-
-double log_slope(double a, double log_z) { return a > 1000 ? by_inversion(a, log_z) : by_series(a, log_z); }
-
-// slope(concentration, sample) of each element, in float64; recorded so that differentiating it raises.
-template <class F>
-Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sample, F&& slope) {
+// Of each sample, or logarithm of one, in float64; recorded so that differentiating it raises.
+Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sample, bool logarithms) {
   require(concentration.shape() == sample.shape(), name, ": the shapes differ: ", concentration.shape(), " and ",
           sample.shape());
   Tensor out;
@@ -64,11 +20,15 @@ Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sampl
     const Tensor alphas = contiguous(to(concentration, Dtype::float64)),
                  samples = contiguous(to(sample, Dtype::float64));
     const Tensor result = empty(sample.shape(), Dtype::float64);
-    const double *a = alphas.data<double>(), *z = samples.data<double>();
-    double* to_ = result.data<double>();
-    parallel_for(result.numel(), 256, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to_[i] = slope(a[i], z[i]);
-    });
+    if (cuda::takes(result)) {
+      cuda::gamma_slopes(result, alphas, samples, logarithms);
+    } else {
+      const double *a = alphas.data<double>(), *z = samples.data<double>();
+      double* to_ = result.data<double>();
+      parallel_for(result.numel(), 256, [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) to_[i] = kernels::gamma_slope(a[i], z[i], logarithms);
+      });
+    }
     out = to(result, sample.dtype());
   }
   if (recording(concentration, sample))
@@ -81,12 +41,11 @@ Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sampl
 }  // namespace
 
 Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample) {
-  return slopes("_standard_gamma", concentration, sample,
-                [](double a, double z) { return z * log_slope(a, std::log(z)); });
+  return slopes("_standard_gamma", concentration, sample, false);
 }
 
 Tensor standard_log_gamma_grad(const Tensor& concentration, const Tensor& log_sample) {
-  return slopes("_standard_log_gamma", concentration, log_sample, log_slope);
+  return slopes("_standard_log_gamma", concentration, log_sample, true);
 }
 
 }  // namespace flambeau

@@ -4,8 +4,10 @@
 #include <numeric>
 #include <vector>
 
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "flambeau/sorting.h"
 
 namespace flambeau {
 
@@ -51,6 +53,27 @@ void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Gen
   });
 }
 
+// Both on a GPU.
+Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
+  const int64_t rows = weights.size(0), categories = weights.size(1);
+  if (!replacement) {
+    const Tensor keys = empty(weights.shape(), Dtype::float64);
+    fill_exponential(keys, 1, generator);
+    return topk(weights / keys, draws, 1, true, true).indices;
+  }
+  const Tensor uniform = empty({rows, draws}, Dtype::float64);
+  fill_uniform(uniform, 0, 1, generator);
+  const Tensor sums = cumsum(weights, 1, {}), places = arange(Scalar(0), Scalar(categories), Scalar(1), Dtype::int64);
+  const Tensor at = searchsorted(sums, uniform * narrow(sums, 1, categories - 1, 1), true, Tensor(), false);
+  return minimum(at, amax(where(gt(weights, Scalar(0)), places, Scalar(0)), Shape{1}, true));
+}
+
+bool valid_on_gpu(const Tensor& weights) {
+  const Tensor fine = logical_and(isfinite(weights), ge(weights, Scalar(0)));
+  const Tensor rows = logical_and(all(fine, Shape{1}, false), gt(amax(weights, Shape{1}, false), Scalar(0)));
+  return item(all(rows, std::nullopt, false)).truth();
+}
+
 void check_weights(const Tensor& weights) {
   const int64_t categories = weights.shape()[1];
   for (int64_t row = 0; row < weights.shape()[0]; ++row) {
@@ -78,6 +101,10 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   NoRecording off;
   const bool single = weights.dim() == 1;
   const Tensor rows = contiguous(to(single ? unsqueeze(weights, 0) : weights, Dtype::float64));
+  if (cuda::takes(rows) && rows.numel() > 0 && valid_on_gpu(rows)) {
+    const Tensor drawn = drawn_on_gpu(rows, draws, replacement, generator);
+    return single ? squeeze(drawn, Shape{0}) : drawn;
+  }
   check_weights(rows);
   const Tensor out = empty(single ? Shape{draws} : Shape{rows.shape()[0], draws}, Dtype::int64);
   if (out.numel()) (replacement ? with_replacement : without_replacement)(rows, draws, out.data<int64_t>(), generator);

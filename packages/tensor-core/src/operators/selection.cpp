@@ -61,6 +61,36 @@ void sorted_part(const Rows& rows, int64_t first, int64_t count, bool descending
   copy_values(out.indices, reshape(narrow(indices, 1, first, count), out.values.shape()));
 }
 
+// On a GPU: of every row the element of its rank, which `ranks` gives for the sorted rows (count, length) as (count, 1).
+template <class F>
+void ranked_part(const Rows& rows, const TensorPair& out, F&& ranks) {
+  const Tensor values = empty({rows.count, rows.length}, out.values.dtype());
+  const Tensor indices = empty({rows.count, rows.length}, Dtype::int64);
+  cuda::sort(rows.input, rows.count, rows.length, false, values, indices);
+  const Tensor rank = ranks(values);
+  copy_values(out.values, reshape(gather(values, 1, rank), out.values.shape()));
+  copy_values(out.indices, reshape(gather(indices, 1, rank), out.values.shape()));
+}
+
+// Of the median, or of the first NaN where NaN is not ignored.
+Tensor median_ranks(const Tensor& sorted, bool ignore_nan) {
+  const int64_t n = sorted.size(1);
+  const Tensor numbers = Scalar(n) - sum(isnan(sorted), Shape{1}, true, Dtype::int64);
+  const Tensor middle = floor_divide(clamp_min(numbers, Scalar(1)) - Scalar(1), Scalar(2));
+  return ignore_nan ? middle : where(lt(numbers, Scalar(n)), numbers, middle);
+}
+
+// Of the last one of the most frequent elements, of the smallest of these.
+Tensor mode_ranks(const Tensor& sorted) {
+  const int64_t n = sorted.size(1);
+  const Tensor place = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
+  const Tensor here = narrow(sorted, 1, 1, n - 1), before = narrow(sorted, 1, 0, n - 1);
+  const Tensor begins = logical_and(ne(here, before), logical_not(logical_and(isnan(here), isnan(before))));
+  const Tensor starts = where(begins, narrow(place, 0, 1, n - 1), Scalar(0));
+  const Tensor first = cummax(cat({zeros({sorted.size(0), 1}, Dtype::int64), starts}, 1), 1).values;
+  return argmax(place - first, 1, true);
+}
+
 TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepdim) {
   const auto move = [&](Tensor x) {
     if (t.dim() == 0) return x;
@@ -70,10 +100,9 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// One element of each row: position(row's elements, n, room for items) says which. `rank`: the rank it has, if that is
-// known.
-template <class F>
-TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, int64_t rank = -1) {
+// One element of each row: position(row's elements, n, room for items) says which; on a GPU ranks(sorted rows) does.
+template <class F, class R>
+TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, R&& ranks) {
   dim = t.wrap_dim(dim);
   TensorPair out;
   {
@@ -83,7 +112,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
     out = {rows.result(1, t.dtype()), rows.result(1, Dtype::int64)};
     dispatch_ordered(t.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if (rank >= 0 && cuda::takes(rows.input)) return sorted_part(rows, rank, 1, false, out);
+      if (cuda::takes(rows.input)) return ranked_part(rows, out, ranks);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
         const Room<Item<Key<T>>> items(n);
         for (int64_t r = begin; r < end; ++r) {
@@ -184,18 +213,17 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
       [k](auto tag, const auto* in, int64_t n, auto* items) {
         return ranked<typename decltype(tag)::type>(in, n, k - 1, items);
       },
-      k - 1);
+      [k](const Tensor& sorted) { return full({sorted.size(0), 1}, Scalar(k - 1), Dtype::int64); });
 }
 
 TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
   require_length(t, dim, ignore_nan ? "nanmedian" : "median");
-  const int64_t rank = is_floating(t.dtype()) ? -1 : ((t.dim() ? t.size(dim) : 1) - 1) / 2;
   return one_of_each(
       "Median", t, dim, keepdim,
       [ignore_nan](auto tag, const auto* in, int64_t n, auto* items) {
         return median_of<typename decltype(tag)::type>(in, n, ignore_nan, items);
       },
-      rank);
+      [ignore_nan](const Tensor& sorted) { return median_ranks(sorted, ignore_nan); });
 }
 
 Tensor median_all(const Tensor& t, bool ignore_nan) {
@@ -209,6 +237,9 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
     out = empty({}, t.dtype());
     if (!out.is_meta())
       dispatch_ordered(t.dtype(), "median", [&](auto tag) {
+        const auto ranks = [ignore_nan](const Tensor& sorted) { return median_ranks(sorted, ignore_nan); };
+        if (cuda::takes(x))
+          return ranked_part(Rows(reshape(x, {x.numel()}), 0), {out, empty({}, Dtype::int64)}, ranks);
         using T = typename decltype(tag)::type;
         const Room<Item<Key<T>>> items(x.numel());
         const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
@@ -221,9 +252,10 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
 
 TensorPair mode(const Tensor& t, int64_t dim, bool keepdim) {
   require_length(t, dim, "mode");
-  return one_of_each("Mode", t, dim, keepdim, [](auto tag, const auto* in, int64_t n, auto*) {
-    return mode_of<typename decltype(tag)::type>(in, n);
-  });
+  return one_of_each(
+      "Mode", t, dim, keepdim,
+      [](auto tag, const auto* in, int64_t n, auto*) { return mode_of<typename decltype(tag)::type>(in, n); },
+      mode_ranks);
 }
 
 }  // namespace flambeau

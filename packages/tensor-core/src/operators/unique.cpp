@@ -31,11 +31,13 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   return out;
 }
 
-// runs() on a GPU, of elements in order; `position` is undefined where every element stands at its own place.
-Unique runs_on_gpu(const Tensor& sorted, const Tensor& position, const Shape& shape, bool inverse, bool counts) {
+// runs() on a GPU, of elements in order, of which `starts` marks the first of each run; `position` is undefined where
+// every element stands at its own place.
+Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& position, const Shape& shape, bool inverse,
+                   bool counts) {
   const int64_t n = sorted.numel();
   const Tensor run = inverse ? empty({n}, Dtype::int64) : Tensor();
-  const Tensor first = cuda::true_positions(cuda::run_starts(sorted), run);
+  const Tensor first = cuda::true_positions(starts, run);
   const int64_t count = first.numel();
   Unique out{index_select(sorted, 0, first), inverse ? empty(shape, Dtype::int64) : Tensor(),
              counts ? full({count}, Scalar(n), Dtype::int64) : Tensor()};
@@ -60,7 +62,7 @@ Unique unique_of(const Tensor& t, bool inverse, bool counts) {
   if (cuda::takes(flat)) {
     const Tensor sorted = empty({t.numel()}, t.dtype()), position = empty({t.numel()}, Dtype::int64);
     cuda::sort(flat, 1, t.numel(), false, sorted, position);
-    return runs_on_gpu(sorted, position, t.shape(), inverse, counts);
+    return runs_on_gpu(sorted, cuda::run_starts(sorted), position, t.shape(), inverse, counts);
   }
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   Unique out;
@@ -82,7 +84,7 @@ Unique unique_of(const Tensor& t, bool inverse, bool counts) {
 template <class T>
 Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
   const Tensor flat = reshape(contiguous(t), {t.numel()});
-  if (cuda::takes(flat)) return runs_on_gpu(flat, {}, t.shape(), inverse, counts);
+  if (cuda::takes(flat)) return runs_on_gpu(flat, cuda::run_starts(flat), {}, t.shape(), inverse, counts);
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   return runs(
       t.numel(), t.shape(), t.dtype(), inverse, counts,
@@ -106,6 +108,25 @@ struct KeyRows {
     return std::equal(row(a), row(a) + columns, row(b), [this](K x, K y) { return x == y && (nan == 0 || x != nan); });
   }
 };
+
+// The places of rows (n, columns) in lexicographic order: sorted by one column after the other, from the last, each time
+// leaving what is equal in its order.
+Tensor order_of_rows(const Tensor& rows) {
+  Tensor order = arange(Scalar(0), Scalar(rows.size(0)), Scalar(1), Dtype::int64);
+  for (int64_t c = rows.size(1); c-- > 0;)
+    order = index_select(order, 0, argsort(index_select(select(rows, 1, c), 0, order), 0, false));
+  return order;
+}
+
+// On a GPU: the first of each run of equal rows, by their places.
+Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts) {
+  const int64_t n = rows.size(0);
+  const Tensor order = sort ? order_of_rows(rows) : arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
+  const Tensor sorted = sort ? index_select(rows, 0, order) : rows;
+  const Tensor differ = any(ne(narrow(sorted, 0, 1, n - 1), narrow(sorted, 0, 0, n - 1)), Shape{1}, false);
+  const Tensor starts = cat({ones({1}, Dtype::bool_), differ}, 0);
+  return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
+}
 
 }  // namespace
 
@@ -137,6 +158,12 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
   for (int64_t d = 0; d < t.dim(); ++d)
     if (d != dim) dims.push_back(d);
   const Tensor rows = contiguous(permute(t, dims));
+  if (cuda::takes(rows)) {
+    dispatch_ordered(t.dtype(), "unique", [](auto) {});
+    Unique out = row_runs_on_gpu(reshape(rows, {n, t.numel() / n}), sort, inverse, counts);
+    out.values = index_select(t, dim, out.values);
+    return out;
+  }
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   Unique out;

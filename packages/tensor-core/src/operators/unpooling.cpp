@@ -1,6 +1,7 @@
 // The way back from a max pool.
 #include <algorithm>
 
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "operators/pooling.h"
 
@@ -17,6 +18,10 @@ Tensor unpooled(const Tensor& input, const Tensor& indices, const Places& p) {
   NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
   if (out.is_meta()) return out;
+  if (cuda::takes(out)) {  // of values with one place the last is kept, as on the CPU
+    const Shape flat{p.images, p.values};
+    return reshape(scatter(reshape(out, {p.images, p.places}), 1, reshape(at, flat), reshape(values, flat)), p.whole);
+  }
   const int64_t* place = at.data<int64_t>();
   for (int64_t i = 0; i < at.numel(); ++i)
     require(place[i] >= 0 && place[i] < p.places, "max_unpool: found an invalid max index ", place[i],

@@ -84,3 +84,12 @@ def test_interpolation(mode, size, host_calls):
 def test_padding(mode, dtype, host_calls):
     both(_core.nn_pad, (fb.randn(2, 3, 6, 5) * 9).to(dtype), (2, 1, -1, 3), mode=mode)
     assert not host_calls()
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_unpooling(dims, host_calls):
+    x = fb.randn(2, 3, *(6, 8, 4)[:dims])
+    pool, unpool = getattr(fb, f"max_pool{dims}d"), getattr(_core, f"nn_max_unpool{dims}d")
+    values, places = pool(x, 2, return_indices=True)
+    assert_close(unpool(values.cuda(), places.cuda(), 2).cpu(), unpool(values, places, 2), rtol=0, atol=0)
+    assert not host_calls()

@@ -59,6 +59,35 @@ def test_ranks(shape, host_calls):
     assert not host_calls()
 
 
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.int64, fb.bool])
+@pytest.mark.parametrize("shape", [(), (1,), (40,), (7, 5, 3), (3, 3000)])
+def test_medians_and_modes(shape, dtype, host_calls):
+    x = numbers(shape, dtype)
+    for dim in {0, -1} if shape else {0}:
+        for function in (fb.median, fb.nanmedian, fb.mode):
+            same(function(x.cuda(), dim), function(x, dim))
+    same(fb.median(x.cuda()), fb.median(x))
+    same(fb.nanmedian(x.cuda()), fb.nanmedian(x))
+    nan = x[x != x]
+    if nan.numel():
+        for function in (fb.median, fb.nanmedian, fb.mode):
+            same(function(nan.cuda(), 0), function(nan, 0))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.int64, fb.bool])
+def test_unique_slices(dtype, host_calls):
+    x = (fb.arange(600) * 2654435761 % 1000003 % 3 - 1).reshape(300, 2).to(dtype)
+    if dtype.is_floating_point:
+        x[5, 1] = x[7, 0] = NAN
+        x[9] = -0.0
+    for y, dim in [(x, 0), (x.t(), 1), (x.reshape(100, 2, 3), 0), (x[:1], 0)]:
+        for function in (fb.unique, fb.unique_consecutive):
+            there, here = (function(a, return_inverse=True, return_counts=True, dim=dim) for a in (y.cuda(), y))
+            same(there, here)
+    assert not host_calls()
+
+
 @pytest.mark.parametrize("dtype", [fb.float32, fb.int64])
 @pytest.mark.parametrize("n", [0, 1, 50, 3000])
 def test_unique(n, dtype, host_calls):

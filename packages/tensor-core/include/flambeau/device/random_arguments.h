@@ -24,4 +24,19 @@ struct DrawArguments {
   uint64_t whole[2];  // a threshold, a shift or where integers begin; how many of these there are
 };
 
+struct SampleArguments {
+  double* out;
+  const double *first, *second;  // numbers of each element; the second may be null
+  int64_t count;
+  uint64_t seed, offset;
+  double least;  // what is below becomes this
+};
+
+struct GammaSlopeArguments {
+  double* out;
+  const double *concentration, *sample;
+  int64_t count;
+  bool logarithms;  // of samples
+};
+
 }  // namespace flambeau::cuda

@@ -200,7 +200,7 @@ def host_calls() -> dict[str, int]:
     >>> flambeau.cuda.reset_host_calls()
     >>> x = flambeau.linalg.inv(flambeau.eye(3, device="cuda"))
     >>> flambeau.cuda.host_calls()
-    {'inv': 1}
+    {'eig': 1}
     """
     return dict(_core._cuda_host_calls())
 
