@@ -8,6 +8,7 @@ from flambeau.testing import assert_close
 F = fb.nn.functional
 ENTRIES, OFFSETS = fb.tensor([1, 5, 2, 0, 2, 2, 4]), fb.tensor([0, 3, 3])
 FACTORS = fb.linspace(-1, 2, 7, dtype=fb.float64)
+UNIFORM = fb.tensor([[[0.3, 0.8, 0.5]]], dtype=fb.float64)
 
 
 def gradients(function, x, device):
@@ -41,6 +42,10 @@ def bags(table, factors=None, **options):
         lambda x: fb.nanmedian(x),
         lambda x: fb.mode(x.round(), 0)[0] * x.sum(0),
         lambda x: F.max_unpool2d(*F.max_pool2d(x.reshape(1, 1, 6, 4), 2, return_indices=True), 2),
+        lambda x: F.fractional_max_pool2d(
+            x.reshape(1, 1, 6, 4), 2, (3, 2), _random_samples=UNIFORM[..., :2].to(x.device)
+        ),
+        lambda x: F.fractional_max_pool3d(x.reshape(1, 1, 3, 4, 2), 2, (2, 2, 1), _random_samples=UNIFORM.to(x.device)),
         lambda x: fb._standard_gamma(x.abs()),
         lambda x: fb._sample_dirichlet(x.abs()),
         lambda x: fb.poisson(x.abs()) * x,
@@ -51,3 +56,35 @@ def test_gradients(function, host_calls):
     there = gradients(function, x, "cuda")
     assert not host_calls()
     assert_close(there, gradients(function, x, "cpu"), rtol=1e-6, atol=1e-8)
+
+
+def ctc(device, logits, *arguments, **options):
+    leaf = logits.detach().to(device).requires_grad_()
+    losses = F.ctc_loss(leaf.log_softmax(-1), *arguments, reduction="none", **options)
+    weights = fb.linspace(1, 2, losses.numel(), dtype=losses.dtype).to(device)
+    return losses.cpu(), fb.autograd.grad(losses, leaf, weights)[0].cpu()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+@pytest.mark.parametrize("blank", [0, 4])
+@pytest.mark.parametrize("joined", [False, True])
+def test_ctc(dtype, blank, joined, host_calls):
+    labels, times = [6, 0, 3, 1, 5], [20, 7, 20, 0, 4]  # the last two have too few steps
+    targets = fb.randint(0, 4, (5, 6)) + (blank == 0)
+    targets[0, 1] = targets[0, 2] = targets[0, 5]
+    if joined:
+        targets = fb.cat([row[:n] for row, n in zip(targets, labels, strict=True)])
+    logits = fb.randn(20, 5, 7, dtype=dtype)
+    for zero_infinity in (False, True):
+        options = {"blank": blank, "zero_infinity": zero_infinity}
+        here = ctc("cpu", logits, targets, times, labels, **options)
+        there = ctc("cuda", logits, targets.cuda(), times, labels, **options)
+        for h, t in zip(here, there, strict=True):
+            assert_close(t, h, rtol=1e-4, atol=1e-5, equal_nan=True)
+    assert not host_calls()
+
+
+def test_labels_of_ctc_that_are_no_classes():
+    F.ctc_loss(fb.zeros(3, 1, 4, device="cuda"), fb.tensor([[4]], device="cuda"), [3], [1], reduction="none")
+    with pytest.raises(IndexError, match="ctc_loss"):
+        fb.cuda.synchronize()

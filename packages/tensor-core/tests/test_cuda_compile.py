@@ -221,6 +221,7 @@ UNITS = [
     ("samplers", "FLAMBEAU_GAMMA_SLOPES"),
     *[("samplers", f"FLAMBEAU_SAMPLE({kind})") for kind in ("Poisson", "Binomial", "Gamma", "LogGamma")],
     *[("bags", f"FLAMBEAU_BAGS({t})") for t in ("float", "double", "flambeau::bfloat16")],
+    *[("ctc", f"FLAMBEAU_CTC({t})") for t in ("float", "double")],
     ("elimination", "FLAMBEAU_ORDER_OF_ROWS"),
     *[("elimination", f"FLAMBEAU_ELIMINATION({t})") for t in ("float", "double", "flambeau::Complex<double>")],
     *[

@@ -15,7 +15,7 @@ Grid blocks_for(int64_t count) { return {unsigned(divide_up(count, kThreads))}; 
 enum MaxPoolKernel { kValues, kDerivative };
 
 void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor& out, const Tensor& indices,
-                  const Tensor& input) {
+                  const Tensor& input, const Tensor& samples = {}) {
   static auto* units = new Units;
   if (out.numel() == 0) return;
   Unit& unit = units->find(uint64_t(out.dtype()), [&] {
@@ -28,7 +28,14 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
                      out.device_bytes(),
                      reinterpret_cast<int64_t*>(indices.device_bytes()),
                      out.numel(),
-                     {}};
+                     {},
+                     nullptr,
+                     0,
+                     false};
+  if (samples.defined()) {
+    a.samples = reinterpret_cast<const double*>(samples.device_bytes());
+    a.sampled_dims = samples.size(-1), a.turned = a.sampled_dims == 2;  // width, height; but depth, height, width
+  }
   for (int d = 0; d < 3; ++d) a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));
   launch(out.device().index, unit, kernel, blocks_for(a.count), kThreads, a);
 }
@@ -37,6 +44,10 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
 
 void max_pool(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& input) {
   run_max_pool(kValues, windows, out, indices, input);
+}
+void fractional_max_pool(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& input,
+                         const Tensor& samples) {
+  run_max_pool(kValues, windows, out, indices, input, samples);
 }
 void max_pool_derivative(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& grad) {
   run_max_pool(kDerivative, windows, out, indices, grad);

@@ -8,6 +8,9 @@ namespace flambeau::cuda {
 
 // Values and their places in the image, of contiguous images; `windows` are those of the last three dimensions.
 void max_pool(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& input);
+// Windows of the kernel's size, where uniform numbers (planes, dims), contiguous float64, put them.
+void fractional_max_pool(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& input,
+                         const Tensor& samples);
 void max_pool_derivative(const PoolWindows& windows, const Tensor& out, const Tensor& indices, const Tensor& grad);
 
 // A map as the kernel reads it: everything in one block of memory.

@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/ctc.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
@@ -154,7 +155,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
     require(targets.dim() == 2 || at <= targets.numel(), "ctc_loss: target_lengths ", target_lengths,
             " are more than the targets of shape ", targets.shape());
     q.states = std::max(q.states, 2 * labels + 1);
-    for (int64_t i = 0; i < labels; ++i) {
+    for (int64_t i = 0; i < labels && !cuda::takes(q.targets); ++i) {  // a GPU's kernel checks them
       const int64_t label = q.targets.data<int64_t>()[q.first.back() + i];
       require(label >= 0 && label < q.classes, "ctc_loss: target ", label, " is out of range: there are ", q.classes,
               " classes");
@@ -165,6 +166,19 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
   return q;
 }
 
+cuda::CtcTensors run_on_gpu(const Sequences& q, const Tensor& logs) {
+  Tensor lengths;
+  {
+    const OnDevice here(DeviceType::Cpu);
+    lengths = empty({3, q.batch}, Dtype::int64);
+    int64_t* to = lengths.data<int64_t>();
+    for (const auto* numbers : {&q.first, &q.labels, &q.times}) to = std::copy(numbers->begin(), numbers->end(), to);
+  }
+  cuda::CtcTensors c{q.blank, q.states, logs, to(q.targets, logs.device()), to(lengths, logs.device()), {}, {}, {}};
+  cuda::ctc_forward(c);
+  return c;
+}
+
 }  // namespace
 
 Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& input_lengths, const Shape& target_lengths,
@@ -172,42 +186,50 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
   auto q = std::make_shared<const Sequences>(checked(log_probs, targets, input_lengths, target_lengths, blank));
   const Dtype type = log_probs.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   Tensor logs, alpha, losses, out;
+  std::shared_ptr<const cuda::CtcTensors> there;
   const int64_t grain = std::max<int64_t>(1, 2000 / (q->steps * q->states + 1));
   {
     NoRecording off;
     logs = contiguous(to(log_probs, type));
-    alpha = empty({q->batch, q->steps, q->row()}, type);
-    losses = empty({q->batch}, type);
-    dispatch_real(type, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      parallel_items(q->batch, grain, [&](int64_t begin, int64_t end) {
-        for (int64_t n = begin; n < end; ++n)
-          losses.data<T>()[n] = walk_forward<T>(*q, n, logs.data<T>(), alpha.data<T>() + n * q->steps * q->row());
+    if (cuda::takes(logs)) {
+      there = std::make_shared<const cuda::CtcTensors>(run_on_gpu(*q, logs));
+      alpha = there->alpha, losses = there->losses;
+    } else {
+      alpha = empty({q->batch, q->steps, q->row()}, type);
+      losses = empty({q->batch}, type);
+      dispatch_real(type, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        parallel_items(q->batch, grain, [&](int64_t begin, int64_t end) {
+          for (int64_t n = begin; n < end; ++n)
+            losses.data<T>()[n] = walk_forward<T>(*q, n, logs.data<T>(), alpha.data<T>() + n * q->steps * q->row());
+        });
       });
-    });
+    }
     out = zero_infinity ? where(isinf(losses), Scalar(0.0), losses) : losses;
     out = to(out.same(losses) ? clone(losses) : out, log_probs.dtype());
   }
   if (recording(log_probs))
-    record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses}, [q, type, grain, zero_infinity](const Context& c) {
-      require<NotImplementedError>(!recording(c.gradient()),
-                                   "the derivative of ctc_loss's derivative is not implemented");
-      const Tensor &logs = c.saved(0), &alpha = c.saved(1), &losses = c.saved(2);
-      const Tensor scale = contiguous(to(c.gradient(), type));
-      Tensor grad = zeros(logs.shape(), type);
-      dispatch_real(type, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        parallel_items(q->batch, grain, [&](int64_t begin, int64_t end) {
-          for (int64_t n = begin; n < end; ++n) {
-            const T loss = losses.data<T>()[n];
-            if (zero_infinity && std::isinf(loss)) continue;
-            walk_backward<T>(*q, n, logs.data<T>(), alpha.data<T>() + n * q->steps * q->row(), loss, scale.data<T>()[n],
-                             grad.data<T>());
-          }
-        });
-      });
-      c.set(0, grad);
-    });
+    record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses},
+           [q, there, type, grain, zero_infinity](const Context& c) {
+             require<NotImplementedError>(!recording(c.gradient()),
+                                          "the derivative of ctc_loss's derivative is not implemented");
+             const Tensor &logs = c.saved(0), &alpha = c.saved(1), &losses = c.saved(2);
+             const Tensor scale = contiguous(to(c.gradient(), type));
+             if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));
+             Tensor grad = zeros(logs.shape(), type);
+             dispatch_real(type, [&](auto tag) {
+               using T = typename decltype(tag)::type;
+               parallel_items(q->batch, grain, [&](int64_t begin, int64_t end) {
+                 for (int64_t n = begin; n < end; ++n) {
+                   const T loss = losses.data<T>()[n];
+                   if (zero_infinity && std::isinf(loss)) continue;
+                   walk_backward<T>(*q, n, logs.data<T>(), alpha.data<T>() + n * q->steps * q->row(), loss,
+                                    scale.data<T>()[n], grad.data<T>());
+                 }
+               });
+             });
+             c.set(0, grad);
+           });
   return out;
 }
 

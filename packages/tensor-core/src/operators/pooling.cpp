@@ -304,6 +304,19 @@ Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sampl
   return w;
 }
 
+TensorPair fractional_there(int dims, const Tensor& input, const Shape& shape, const Shape& kernel,
+                            const Tensor& samples) {
+  NoRecording off;
+  cuda::PoolWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, false};
+  for (int i = 0; i < dims; ++i) {
+    const size_t at = size_t(3 - dims + i), from = shape.size() - size_t(dims - i);
+    w.size[at] = input.shape()[from], w.out[at] = shape[from], w.kernel[at] = kernel[size_t(i)];
+  }
+  const TensorPair result{empty(shape, input.dtype()), empty(shape, Dtype::int64)};
+  cuda::fractional_max_pool(w, result.values, result.indices, contiguous(input), samples);
+  return result;
+}
+
 }  // namespace
 
 TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
@@ -329,9 +342,11 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
     shape[shape.size() - size_t(dims - i)] = sizes[i];
     places *= size;
   }
+  const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
   const Tensor uniform = contiguous(to(samples, Dtype::float64));
+  if (cuda::takes(input)) return recorded(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
   return recorded(
-      dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D", dims, input,
+      node, dims, input,
       over_planes(input, shape, places, [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
         std::vector<Windows::Axis> axes;
         for (int i = 0; i < dims; ++i) {

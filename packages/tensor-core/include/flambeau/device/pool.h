@@ -31,6 +31,21 @@ inline Taps windows_at(const PoolWindows& w, int d, int64_t place) {
   return {first, last < w.out[d] ? last : w.out[d], 1};
 }
 
+// Graham 2014, arXiv:1412.6071, in the precision that the CPU computes the positions in.
+template <class V>
+inline Taps fractional_window(const MaxPoolArguments& a, int d, int64_t plane, int64_t o) {
+  const PoolWindows& w = a.windows;
+  const int64_t last = w.size[d] - w.kernel[d];
+  int64_t start = last;
+  if (o + 1 < w.out[d]) {
+    const int64_t dim = d - (3 - a.sampled_dims), at = a.turned ? a.sampled_dims - 1 - dim : dim;
+    const V sample = V(a.samples[plane * a.sampled_dims + at]), alpha = V(last) / V(w.out[d] - 1);
+    start = int64_t((V(o) + sample) * alpha) - int64_t(sample * alpha);
+    start = start < 0 ? 0 : start < last ? start : last;
+  }
+  return {start, start + w.kernel[d], 1};
+}
+
 template <class T>
 using Compared = std::conditional_t<std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>, float, T>;
 
@@ -41,7 +56,11 @@ inline void max_pool(const MaxPoolArguments& a) {
   if (at >= a.count) return;
   const PoolWindows& w = a.windows;
   const Places p = places_of(at, a.by);
-  const Taps deep = window_of(w, 0, p.at[0]), high = window_of(w, 1, p.at[1]), wide = window_of(w, 2, p.at[2]);
+  const auto window = [&](int d) {
+    using Position = std::conditional_t<std::is_same_v<T, double>, double, float>;
+    return a.samples ? fractional_window<Position>(a, d, p.plane, p.at[d]) : window_of(w, d, p.at[d]);
+  };
+  const Taps deep = window(0), high = window(1), wide = window(2);
   const T* image = reinterpret_cast<const T*>(a.input) + p.plane * w.size[0] * w.size[1] * w.size[2];
   const auto index = [&](int64_t z, int64_t y, int64_t x) { return (z * w.size[1] + y) * w.size[2] + x; };
   int64_t best_at = index(deep.first, high.first, wide.first);

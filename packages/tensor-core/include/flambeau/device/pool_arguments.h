@@ -18,6 +18,11 @@ struct MaxPoolArguments {
   int64_t* indices;
   int64_t count;  // of what is written
   Divider by[3];  // its sizes
+  // Of fractional pools, whose windows are of equal size and lie where uniform numbers say: those of each plane, its
+  // last dimension's first where `turned`. Null: other pools.
+  const double* samples;
+  int64_t sampled_dims;
+  bool turned;
 };
 
 // Sparse matrices along three dimensions. Row o of one has the taps [ends[o - 1], ends[o]); ends is null where a
