@@ -1,5 +1,6 @@
 """Derivatives of layers on the GPU are those on the CPU."""
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -91,6 +92,53 @@ def test_attention_with_masks():
     tensors = fb.randn(2, 3, 9, 16), fb.randn(2, 3, 20, 16), fb.randn(2, 3, 20, 8)
     for mask in (fb.randn(2, 1, 9, 20), fb.randn(9, 20) > 1.5, fb.randn(1, 20) > 0):
         both(lambda q, k, v, mask=mask: F.scaled_dot_product_attention(q, k, v, mask.to(q.device)), *tensors)
+
+
+def attention_derivatives(q, k, v, grad, mask, scale, causal):
+    """In float64, of what the halves are."""
+    q, k, v, grad = (t.double().numpy() for t in (q, k, v, grad))
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = q @ np.swapaxes(k, -1, -2) * scale
+    if mask is not None:
+        scores += np.where(mask.numpy(), 0, -np.inf) if mask.dtype == fb.bool else mask.numpy()
+    if causal:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)
+    most = scores.max(-1, keepdims=True)
+    weights = np.exp(scores - np.where(np.isinf(most), 0, most))
+    weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-300)
+    products = grad @ np.swapaxes(v, -1, -2)
+    inner = weights * (products - (weights * products).sum(-1, keepdims=True)) * scale
+    return inner @ k, np.swapaxes(inner, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ grad
+
+
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize(
+    ("batch", "queries", "keys", "depth", "width", "options"),
+    [
+        (2, 40, 70, 64, 64, {}),
+        (2, 70, 40, 64, 32, {"is_causal": True}),
+        (1, 130, 130, 128, 128, {"is_causal": True}),
+        (1, 33, 100, 128, 80, {"scale": -0.1}),
+        (3, 5, 3, 8, 24, {"mask": "bool"}),
+        (2, 50, 90, 40, 56, {"mask": "float"}),
+        (128, 65, 70, 16, 16, {"is_causal": True}),  # tiles of 128 rows
+    ],
+)
+def test_attention_of_halves(batch, queries, keys, depth, width, options, dtype):
+    q, k, v, grad = (
+        fb.randn(batch, *shape).to(dtype)
+        for shape in ((queries, depth), (keys, depth), (keys, width), (queries, width))
+    )
+    kind, options = options.get("mask"), {name: value for name, value in options.items() if name != "mask"}
+    mask = {"bool": fb.randn(queries, keys) > 0, "float": fb.randn(queries, keys)}.get(kind)
+    if kind == "bool":
+        mask[2] = False
+    leaves = [t.cuda().requires_grad_() for t in (q, k, v)]
+    out = F.scaled_dot_product_attention(*leaves, None if mask is None else mask.cuda(), **options)
+    expected = attention_derivatives(q, k, v, grad, mask, options.get("scale"), options.get("is_causal", False))
+    unit = {fb.float16: 2.0**-10, fb.bfloat16: 2.0**-7}[dtype]
+    for found, here in zip(fb.autograd.grad(out, leaves, grad.cuda()), expected, strict=True):
+        np.testing.assert_allclose(found.cpu().double().numpy(), here, rtol=unit, atol=unit * np.abs(here).max())
 
 
 def test_products():

@@ -309,6 +309,10 @@ MATRIX_UNITS = [  # type, header, unit
             (BRAIN, "256, 80, 1, 16, true"),
         )
     ),
+    *(
+        (t, "matrix_attention_derivative", f"FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE({t}, {sizes})")
+        for t, sizes in ((BRAIN, "128, 128, 1, 32, false"), (HALF, "64, 64, 2, 32, true"))
+    ),
 ]
 
 

@@ -22,55 +22,92 @@ int64_t tile_rows(int64_t bytes, bool derivative) {
   return bytes <= most ? 32 : bytes <= 2 * most ? 16 : 0;
 }
 
-// How the matrix units go through a problem (device/matrix_attention.h): by its shape alone, so that the same numbers
-// come out on every card. Tiles of 128 queries read keys and values half as often as those of 64, where there are
-// enough of them for every multiprocessor.
-struct MatrixTiles {
-  int64_t depth, width, high, keys;
-  bool general;
-  int64_t rows() const { return 64 * high; }
-};
-MatrixTiles matrix_tiles(const AttentionArguments& a) {
-  constexpr int64_t kStep = 16, kMostHigh = 128, kEnough = 128, kShared = 48 << 10, kMostKeys = 64;
-  MatrixTiles t{divide_up(a.depth, kStep) * kStep, divide_up(a.width, kStep) * kStep, 1, kMostKeys,
-                a.mask || !(float(a.scale) > 0)};
-  if (std::max(t.depth, t.width) <= kMostHigh && a.queries > 64 && a.batch * divide_up(a.queries, 128) >= kEnough)
-    t.high = 2;
-  while ((t.rows() * t.depth + t.keys * (t.depth + t.width)) * 2 > kShared) t.keys /= 2;
-  return t;
-}
-
-// Whether the units take the rows: of whole chunks of 16 bytes, and not longer than what a block has room for.
-bool takes_rows(const Tensor& t, int64_t length) {
-  return length % 8 == 0 && length > 0 && length <= 256 && reinterpret_cast<uintptr_t>(t.device_bytes()) % 16 == 0;
-}
-
-Unit& unit_of(Dtype dtype, const MatrixTiles& t) {
-  static auto* units = new Units;
-  const uint64_t sizes = (uint64_t(t.depth) * 4096 + uint64_t(t.width)) * 4096 + uint64_t(t.keys);
-  return units->find(((sizes * 4 + uint64_t(t.high)) * 2 + t.general) * 32 + uint64_t(dtype), [&] {
-    std::string source = "#include \"flambeau/device/matrix_attention.h\"\nFLAMBEAU_MATRIX_ATTENTION(";
-    source += type_name(dtype);
-    for (const int64_t number : {t.depth, t.width, t.high, t.keys}) source += ", " + std::to_string(number);
-    source += t.general ? ", true)\n" : ", false)\n";
-    return std::make_unique<Unit>("attention", source, std::initializer_list<const char*>{"forward"});
-  });
-}
-
 enum Kernel { kForward = 0, kMeans = 0, kByQueries, kByKeys };
 
+std::unique_ptr<Unit> unit_from(const std::string& header, const std::string& macro, const std::string& parameters,
+                                bool derivative) {
+  const std::string source = "#include \"flambeau/device/" + header + ".h\"\nFLAMBEAU_" + macro +
+                             (derivative ? "_DERIVATIVE(" : "(") + parameters + ")\n";
+  return derivative ? std::make_unique<Unit>("attention's derivative", source,
+                                             std::initializer_list<const char*>{"means", "by_queries", "by_keys"})
+                    : std::make_unique<Unit>("attention", source, std::initializer_list<const char*>{"forward"});
+}
 Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
   static auto* units = new Units;
   const int64_t d = rounded(depth), w = rounded(width), tile = tile_rows(row_bytes(dtype, depth, width), derivative);
   const uint64_t key = ((uint64_t(dtype) * 4096 + uint64_t(d)) * 4096 + uint64_t(w)) * 2 + derivative;
   return units->find(key, [&] {
-    std::string source = "#include \"flambeau/device/attention.h\"\nFLAMBEAU_ATTENTION";
-    source += std::string(derivative ? "_DERIVATIVE(" : "(") + type_name(dtype) + ", " + std::to_string(d) + ", " +
-              std::to_string(w) + ", " + std::to_string(tile) + ")\n";
-    return derivative ? std::make_unique<Unit>("attention's derivative", source,
-                                               std::initializer_list<const char*>{"means", "by_queries", "by_keys"})
-                      : std::make_unique<Unit>("attention", source, std::initializer_list<const char*>{"forward"});
+    return unit_from("attention", "ATTENTION",
+                     std::string(type_name(dtype)) + ", " + std::to_string(d) + ", " + std::to_string(w) + ", " +
+                         std::to_string(tile),
+                     derivative);
   });
+}
+
+// How the matrix units go through a problem (device/matrix_attention.h): by its shape alone, so that the same numbers
+// come out on every card. Tiles of 128 rows read the others half as often as those of 64, where there are enough of
+// them for every multiprocessor.
+struct MatrixTiles {
+  int64_t depth, width, high, others;
+  bool general;
+  int64_t rows() const { return 64 * high; }
+};
+
+int64_t units_size(int64_t length) { return divide_up(length, 16) * 16; }
+int64_t high_tiles(const AttentionArguments& a, int64_t rows, int64_t longest) {
+  constexpr int64_t kEnough = 128;
+  const bool high = std::max(units_size(a.depth), units_size(a.width)) <= longest && rows > 64 &&
+                    a.batch * divide_up(rows, 128) >= kEnough;
+  return high ? 2 : 1;
+}
+constexpr int64_t kSharedElements = (48 << 10) / 2;
+
+MatrixTiles forward_tiles(const AttentionArguments& a) {
+  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, a.queries, 128), 64,
+                a.mask || !(float(a.scale) > 0)};
+  while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
+  return t;
+}
+// One unit has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
+MatrixTiles derivative_tiles(const AttentionArguments& a) {
+  return {units_size(a.depth), units_size(a.width), high_tiles(a, std::min(a.queries, a.keys), 64), 32,
+          a.mask || !(float(a.scale) > 0)};
+}
+
+// Whether the units take the rows: of whole chunks of 16 bytes, and not longer than what a block has room for.
+bool takes_rows(const char* rows, int64_t length, int64_t longest) {
+  return length % 8 == 0 && length > 0 && length <= longest && reinterpret_cast<uintptr_t>(rows) % 16 == 0;
+}
+// Results are made for them, and lie well.
+bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t longest) {
+  if (!has_matrix_units(device, dtype)) return false;
+  return takes_rows(a.query, a.depth, longest) && takes_rows(a.key, a.depth, longest) &&
+         takes_rows(a.value, a.width, longest) && takes_rows(a.grad, a.width, longest);
+}
+
+Unit& unit_of(Dtype dtype, const MatrixTiles& t, bool derivative) {
+  static auto* units = new Units;
+  const uint64_t sizes = (uint64_t(t.depth) * 4096 + uint64_t(t.width)) * 4096 + uint64_t(t.others);
+  return units->find((((sizes * 4 + uint64_t(t.high)) * 2 + t.general) * 2 + derivative) * 32 + uint64_t(dtype), [&] {
+    std::string numbers = type_name(dtype);
+    for (const int64_t number : {t.depth, t.width, t.high, t.others}) numbers += ", " + std::to_string(number);
+    return unit_from(derivative ? "matrix_attention_derivative" : "matrix_attention", "MATRIX_ATTENTION",
+                     numbers + (t.general ? ", true" : ", false"), derivative);
+  });
+}
+
+struct Plan {
+  Unit& unit;
+  int64_t tile;  // rows of one
+  unsigned threads;
+};
+Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, bool derivative) {
+  if (takes_all(device, dtype, a, derivative ? 128 : 256)) {
+    const MatrixTiles tiles = derivative ? derivative_tiles(a) : forward_tiles(a);
+    return {unit_of(dtype, tiles, derivative), tiles.rows(), kMatrixThreads};
+  }
+  const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), derivative);
+  return {unit_of(dtype, a.depth, a.width, derivative), tile, kThreads};
 }
 
 // Blocks for all tiles of `rows` rows of every member of the batch.
@@ -94,15 +131,9 @@ void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const 
             const Tensor& logarithms) {
   if (a.batch * a.queries == 0) return;
   set_operands(a, query, key, value, out, logarithms);
-  const Dtype dtype = query.dtype();
   const int device = query.device().index;
-  if (has_matrix_units(device, dtype) && takes_rows(query, a.depth) && takes_rows(key, a.depth) &&
-      takes_rows(value, a.width)) {
-    const MatrixTiles tiles = matrix_tiles(a);
-    return launch(device, unit_of(dtype, tiles), kForward, blocks_of(a, a.queries, tiles.rows()), kMatrixThreads, a);
-  }
-  const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), false);
-  launch(device, unit_of(dtype, a.depth, a.width, false), kForward, blocks_of(a, a.queries, tile), kThreads, a);
+  const Plan plan = plan_of(device, query.dtype(), a, false);
+  launch(device, plan.unit, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
 }
 
 AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
@@ -115,15 +146,13 @@ AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, 
   a.grad = grad.device_bytes(), a.means = means.device_bytes();
   a.grad_query = result.query.device_bytes(), a.grad_key = result.key.device_bytes(),
   a.grad_value = result.value.device_bytes();
-  const Dtype dtype = query.dtype();
   const int device = query.device().index;
-  const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), true);
-  Unit& unit = unit_of(dtype, a.depth, a.width, true);
+  const Plan plan = plan_of(device, query.dtype(), a, true);
   if (a.batch * a.queries > 0) {
-    launch(device, unit, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
-    launch(device, unit, kByQueries, blocks_of(a, a.queries, tile), kThreads, a);
+    launch(device, plan.unit, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
+    launch(device, plan.unit, kByQueries, blocks_of(a, a.queries, plan.tile), plan.threads, a);
   }
-  if (a.batch * a.keys > 0) launch(device, unit, kByKeys, blocks_of(a, a.keys, tile), kThreads, a);
+  if (a.batch * a.keys > 0) launch(device, plan.unit, kByKeys, blocks_of(a, a.keys, plan.tile), plan.threads, a);
   return result;
 }
 
