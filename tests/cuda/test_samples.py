@@ -7,6 +7,7 @@ from flambeau.testing import assert_close
 
 F = fb.nn.functional
 ENTRIES, OFFSETS = fb.tensor([1, 5, 2, 0, 2, 2, 4]), fb.tensor([0, 3, 3])
+LABELS = fb.tensor([1, 3, 2, 0, 0, 3])
 FACTORS = fb.linspace(-1, 2, 7, dtype=fb.float64)
 UNIFORM = fb.tensor([[[0.3, 0.8, 0.5]]], dtype=fb.float64)
 
@@ -46,6 +47,14 @@ def bags(table, factors=None, **options):
             x.reshape(1, 1, 6, 4), 2, (3, 2), _random_samples=UNIFORM[..., :2].to(x.device)
         ),
         lambda x: F.fractional_max_pool3d(x.reshape(1, 1, 3, 4, 2), 2, (2, 2, 1), _random_samples=UNIFORM.to(x.device)),
+        lambda x: fb.cdist(x, x[:3] + 1, 1),
+        lambda x: fb.cdist(x, x[:3] + 1, 2),
+        lambda x: fb.cdist(x[:2] + 1, x, 3.5),
+        lambda x: fb.pdist(x, 3),
+        lambda x: fb.linalg.cross(x[:, :3], x[:, 1:].exp(), dim=1),
+        lambda x: x.repeat_interleave(OFFSETS.to(x.device).repeat(2), 0),
+        lambda x: F.multi_margin_loss(x, LABELS.to(x.device), reduction="none"),
+        lambda x: F.multi_margin_loss(x, LABELS.to(x.device), p=2, margin=0.7, weight=x[0].detach().abs()),
         lambda x: fb._standard_gamma(x.abs()),
         lambda x: fb._sample_dirichlet(x.abs()),
         lambda x: fb.poisson(x.abs()) * x,
@@ -88,3 +97,35 @@ def test_labels_of_ctc_that_are_no_classes():
     F.ctc_loss(fb.zeros(3, 1, 4, device="cuda"), fb.tensor([[4]], device="cuda"), [3], [1], reduction="none")
     with pytest.raises(IndexError, match="ctc_loss"):
         fb.cuda.synchronize()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("corners", [False, True])
+def test_grid_sample(mode, padding, corners, host_calls):
+    options = {"mode": mode, "padding_mode": padding, "align_corners": corners}
+    cases = [((2, 3, 5, 6), (2, 4, 3, 2))]
+    if mode != "bicubic":
+        cases.append(((2, 2, 3, 4, 5), (2, 2, 3, 2, 3)))
+    for image, grid in cases:
+        x, at = fb.randn(image, dtype=fb.float64), fb.randn(grid, dtype=fb.float64)
+        results = []
+        for device in ("cpu", "cuda"):
+            leaves = [t.detach().to(device).requires_grad_() for t in (x, at)]
+            out = F.grid_sample(*leaves, **options)
+            weights = fb.linspace(-1, 1, out.numel(), dtype=out.dtype).reshape(out.shape).to(device)
+            results.append([out.cpu(), *(g.cpu() for g in fb.autograd.grad(out, leaves, weights))])
+        for h, t in zip(*results, strict=True):
+            assert_close(t, h, rtol=1e-9, atol=1e-9)
+    assert not host_calls()
+
+
+def test_rows_are_kept_short(host_calls):
+    table, entries = fb.randn(6, 40), fb.tensor([[1, 5], [5, 2]])
+    results = [F.embedding(entries.to(d), table.to(d), max_norm=1.5).cpu() for d in ("cpu", "cuda")]
+    assert_close(results[1], results[0], rtol=1e-5, atol=1e-6)
+    there = table.cuda()
+    F.embedding(entries.cuda(), there, max_norm=1.5, norm_type=1)
+    F.embedding(entries, table, max_norm=1.5, norm_type=1)
+    assert_close(there.cpu(), table, rtol=1e-5, atol=1e-6)
+    assert not host_calls()

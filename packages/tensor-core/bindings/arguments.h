@@ -241,15 +241,12 @@ template <>
 struct From<Strided> {
   static Strided get(const Call& call, PyObject* o);
 };
-struct Unpinned {};  // a pin_memory argument, which is refused: Tensor.pin_memory() serves
+struct Pinned {  // a pin_memory argument
+  bool wanted;
+};
 template <>
-struct From<Unpinned> {
-  static Unpinned get(const Call& call, PyObject* o) {
-    require<NotImplementedError>(!From<bool>::get(call, o), call.function,
-                                 "(): pin_memory=True is not supported here; .pin_memory() copies the result to pinned "
-                                 "memory");
-    return {};
-  }
+struct From<Pinned> {
+  static Pinned get(const Call& call, PyObject* o) { return {From<bool>::get(call, o)}; }
 };
 template <>
 struct From<MemoryFormat> {

@@ -56,6 +56,9 @@ void def_linalg(std::string_view signature, const char* doc, F function, int fla
   binding->attribute = "linalg_" + binding->name;
 }
 
+Tensor pinned(const Tensor& t);  // a copy in pinned memory; RuntimeError without a driver (bind_cuda.cpp)
+// A fresh tensor, in pinned memory and a leaf where that is wanted.
+Tensor finished(Tensor t, Pinned pin, bool requires_grad);
 Tensor with_grad(Tensor t, bool requires_grad);  // marks a fresh tensor as a leaf
 
 }  // namespace flambeau::python

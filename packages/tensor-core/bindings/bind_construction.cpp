@@ -6,6 +6,10 @@
 
 namespace flambeau::python {
 
+Tensor finished(Tensor t, Pinned pin, bool requires_grad) {
+  return with_grad(pin.wanted ? pinned(t) : std::move(t), requires_grad);
+}
+
 Tensor with_grad(Tensor t, bool requires_grad) {
   if (requires_grad) {
     ensure_autograd();
@@ -64,8 +68,8 @@ void bind_conversions() {
   def("tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)", kFunction,
       "A tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nFloats give the default dtype, "
       "integers int64, booleans bool; arrays keep theirs. Raises ValueError for ragged sequences.",
-      [](PyObject* data, std::optional<Dtype> dtype, Placement place, bool grad, Unpinned) {
-        return with_grad(placed_from_data(data, dtype, place), grad);
+      [](PyObject* data, std::optional<Dtype> dtype, Placement place, bool grad, Pinned pin) {
+        return finished(placed_from_data(data, dtype, place), pin, grad);
       });
   def("as_tensor(data, dtype=None, device=None)", kFunction,
       "A tensor over `data`, without a copy where it is a tensor or array of that dtype.",
@@ -98,12 +102,12 @@ void bind_conversions() {
 void bind_filled() {
   def("empty(*size, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)",
       kFunction | kOut | kFactory, "Uninitialised memory.",
-      [](const Shape& size, Dtype dtype, Strided, Placement place, bool grad, Unpinned,
+      [](const Shape& size, Dtype dtype, Strided, Placement place, bool grad, Pinned pin,
          std::optional<MemoryFormat> format) {
         const OnDevice scope(place.of_fresh());
         require(format != MemoryFormat::Preserve, "empty(): unsupported memory format Preserve");
-        if (!format || format == MemoryFormat::Contiguous) return with_grad(empty(size, dtype), grad);
-        return with_grad(empty_strided(size, strides_in(*format, size), dtype), grad);
+        if (!format || format == MemoryFormat::Contiguous) return finished(empty(size, dtype), pin, grad);
+        return finished(empty_strided(size, strides_in(*format, size), dtype), pin, grad);
       });
   def_factory("zeros(*size", kFunction | kOut, "Zeros.", [](const Shape& size, std::optional<Dtype> dtype) {
     return zeros(size, dtype.value_or(default_dtype()));

@@ -55,10 +55,7 @@ void bind_installation() {
 
 void bind_work() {
   def("_cuda_synchronize(device)", kPrivate, "Waits for a GPU, then raises what its kernels have reported.",
-      [](int64_t device) {
-        const Unlocked scope;
-        cuda::synchronize(int(device));
-      });
+      [](int64_t device) { cuda::synchronize(int(device)); });
   def("_cuda_allow_tf32(allowed)", kPrivate, "Whether products of float32 may round their operands to TF32.",
       [](bool allowed) { cuda::allow_tf32(allowed); });
   def("_cuda_host_calls()", kPrivate, "How often operators have gone over to the host, by name.", [] {
@@ -97,10 +94,7 @@ void bind_streams() {
   def("_cuda_query_stream(device, stream)", kPrivate, "Whether all of its work is done.",
       [](int64_t device, int64_t stream) { return cuda::query_stream(int(device), handle<Stream>(stream)); });
   def("_cuda_synchronize_stream(device, stream)", kPrivate, "Waits for it, then raises what kernels have reported.",
-      [](int64_t device, int64_t stream) {
-        const Unlocked scope;
-        cuda::synchronize(int(device), handle<Stream>(stream));
-      });
+      [](int64_t device, int64_t stream) { cuda::synchronize(int(device), handle<Stream>(stream)); });
   def("_cuda_record_stream(input, device, stream)", kPrivate, "The stream uses the tensor's memory, too.",
       [](const Tensor& t, int64_t, int64_t stream) { cuda::record_stream(t.storage(), handle<Stream>(stream)); });
 }
@@ -117,10 +111,7 @@ void bind_events() {
   def("_cuda_query_event(device, event)", kPrivate, "Whether the stream has come to it.",
       [](int64_t device, int64_t event) { return cuda::query_event(int(device), handle<Event>(event)); });
   def("_cuda_synchronize_event(device, event)", kPrivate, "Waits until the stream has come to it.",
-      [](int64_t device, int64_t event) {
-        const Unlocked scope;
-        cuda::synchronize_event(int(device), handle<Event>(event));
-      });
+      [](int64_t device, int64_t event) { cuda::synchronize_event(int(device), handle<Event>(event)); });
   def("_cuda_wait_event(device, stream, event)", kPrivate, "Makes a stream wait for it.",
       [](int64_t device, int64_t stream, int64_t event) {
         cuda::wait_event(int(device), handle<Stream>(stream), handle<Event>(event));
@@ -148,22 +139,27 @@ void bind_graphs() {
       [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
 }
 
+}  // namespace
+
+Tensor pinned(const Tensor& t) {
+  require(t.device() == DeviceType::Cpu, "cannot pin '", t.device(), "': only CPU memory can be pinned");
+  const NoRecording off;
+  const Unlocked scope;
+  const Shape strides = strides_like(t, MemoryFormat::Preserve);
+  const size_t bytes = size_t(t.numel() * item_size(t.dtype()));
+  const Tensor made = from_storage(cuda::pinned_storage(bytes), t.shape(), strides, 0, t.dtype());
+  copy_values(made, t);
+  return made;
+}
+
+namespace {
+
 void bind_pinned() {
   def("_cuda_pin_memory(input)", kPrivate, "A copy in pinned memory; the tensor itself where it is that.",
       [](Self self) -> PyObject* {
         const Tensor& t = tensor_of(self);
-        require(t.device() == DeviceType::Cpu, "cannot pin '", t.device(), "': only CPU memory can be pinned");
         if (cuda::is_pinned(t.storage())) return Py_NewRef(self);
-        const Tensor out = [&] {
-          const NoRecording off;
-          const Unlocked scope;
-          const size_t bytes = size_t(t.numel() * item_size(t.dtype()));
-          Tensor made =
-              from_storage(cuda::pinned_storage(bytes), t.shape(), contiguous_strides(t.shape()), 0, t.dtype());
-          copy_values(made, t);
-          return made;
-        }();
-        return wrap_tensor(out);
+        return wrap_tensor(pinned(t));
       });
   def("_cuda_is_pinned(input)", kPrivate, "Whether the memory is pinned.",
       [](const Tensor& t) { return cuda::is_pinned(t.storage()); });
@@ -191,6 +187,8 @@ void bind_memory() {
 }  // namespace
 
 void bind_cuda() {
+  cuda::wait_hooks = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
+                      [](void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }};
   bind_gpus();
   bind_installation();
   bind_work();

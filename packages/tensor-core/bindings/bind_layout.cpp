@@ -39,7 +39,8 @@ void bind_strides() {
   def("empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, "
       "pin_memory=False)",
       kFunction, "An uninitialised tensor whose dimensions lie in memory in the order physical_layout, without gaps.",
-      [](const Shape& size, const Shape& order, Dtype dtype, PyObject*, Placement place, bool requires_grad, bool) {
+      [](const Shape& size, const Shape& order, Dtype dtype, PyObject*, Placement place, bool requires_grad,
+         Pinned pin) {
         const OnDevice scope(place.of_fresh());
         require(order.size() == size.size(),
                 "Number of dimensions in size does not match the length of the "
@@ -57,7 +58,7 @@ void bind_strides() {
           strides[order[i]] = step;
           step *= std::max<int64_t>(1, size[order[i]]);
         }
-        return with_grad(empty_strided(size, strides, dtype), requires_grad);
+        return finished(empty_strided(size, strides, dtype), pin, requires_grad);
       });
   def("resize_(input, *size, memory_format=None)", kMethod,
       "Gives the tensor another shape in place; its storage grows where that is larger, what is added is "

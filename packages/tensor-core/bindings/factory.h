@@ -16,15 +16,15 @@ Device device_of(const Placement& place, const Args&...) {
 }
 
 // def_factory("zeros(*size", flags, doc, F): `construct` gets the parameters before and at last the dtype, which may be
-// missing; layout and pin_memory are checked, device and requires_grad are obeyed here. Signatures with nothing
+// missing; layout is checked, device, requires_grad and pin_memory are obeyed here. Signatures with nothing
 // keyword-only before end in ", *".
 template <class F, class... Args>
 void def_factory(const char* head, int flags, const char* doc, F, Tensor (F::*)(Args...) const) {
   def(
       std::string(head) + ", dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)",
-      flags | kFactory, doc, +[](Args... arguments, Strided, Placement place, bool requires_grad, Unpinned) {
+      flags | kFactory, doc, +[](Args... arguments, Strided, Placement place, bool requires_grad, Pinned pin) {
         const OnDevice scope(device_of(place, arguments...));
-        return with_grad(F{}(static_cast<Args>(arguments)...), requires_grad);
+        return finished(F{}(static_cast<Args>(arguments)...), pin, requires_grad);
       });
 }
 template <class F>
@@ -41,12 +41,12 @@ void def_like(const char* head, int flags, const char* doc, F, void (F::*)(const
           ", dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None)",
       flags, doc,
       +[](const Tensor& t, Args... arguments, std::optional<Dtype> dtype, Strided, Placement place, bool requires_grad,
-          Unpinned, std::optional<MemoryFormat> format) {
+          Pinned pin, std::optional<MemoryFormat> format) {
         const OnDevice scope(place.like(t));
         const Shape strides = strides_like(t, format.value_or(MemoryFormat::Preserve));
         const Tensor out = empty_strided(t.shape(), strides, dtype.value_or(t.dtype()));
         F{}(out, static_cast<Args>(arguments)...);
-        return with_grad(out, requires_grad);
+        return finished(out, pin, requires_grad);
       });
 }
 template <class F>

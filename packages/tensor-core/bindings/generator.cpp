@@ -52,7 +52,7 @@ Generator for_device(const py::object& device) {
   const Placement place = From<Placement>::get({"Generator", &parameter, 0}, device.ptr());
   require<NotImplementedError>(!(place.given.value_or(Device()) == DeviceType::Meta),
                                "Generator(): the meta device has no values");
-  return Generator();
+  return Generator(Generator::kDefaultSeed, place.given.value_or(Device()));
 }
 
 }  // namespace
@@ -92,13 +92,19 @@ void bind_generator(py::module_& m) {
       .def(
           "set_offset", [](Generator& g, uint64_t offset) { g.set_state(g.seed(), offset); }, py::arg("offset"),
           "Goes to a position in the stream.")
-      .def_property_readonly("device", [](const Generator&) { return py::reinterpret_borrow<py::object>(device_cpu); })
-      .def(py::pickle([](const Generator& g) { return py::make_tuple(g.seed(), g.offset()); },
-                      [](const py::tuple& t) {
-                        Generator g;
-                        g.set_state(t[0].cast<uint64_t>(), t[1].cast<uint64_t>());
-                        return g;
-                      }));
+      .def_property_readonly(
+          "device",
+          [](const Generator& g) { return py::reinterpret_steal<py::object>(Py_NewRef(device_object(g.device()))); })
+      .def(py::pickle(
+          [](const Generator& g) {
+            return py::make_tuple(g.seed(), g.offset(), int(g.device().type), int(g.device().index));
+          },
+          [](const py::tuple& t) {
+            const Device device(DeviceType(t[2].cast<int>()), t[3].cast<int>());
+            Generator g(t[0].cast<uint64_t>(), device);
+            g.set_state(g.seed(), t[1].cast<uint64_t>());
+            return g;
+          }));
   m.def(
       "_seed_this_thread", [](const py::object& seed) { seed_this_thread(seed_of(seed)); }, py::arg("seed"),
       "Gives the calling thread a generator of its own, with this seed, for where no generator is named.");

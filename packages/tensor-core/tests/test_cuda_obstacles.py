@@ -32,6 +32,7 @@ USES = [
     "fb.ones(1).cuda()",
     "fb.ones(1).to('cuda:0')",
     "fb.ones(1).pin_memory()",
+    "fb.zeros(1, pin_memory=True)",
     "fb.zeros(1, device='cuda')",
     "fb.set_default_device('cuda')",
     "fb.ones(1).untyped_storage().cuda()",

@@ -154,8 +154,6 @@ def test_layouts_and_memory_formats():
         fb.zeros(2, layout=5)
     with pytest.raises(TypeError, match="str"):
         fb.zeros(2).clone(memory_format="contiguous_format")
-    with pytest.raises(NotImplementedError, match=r"\.pin_memory\(\)"):
-        fb.zeros(2, pin_memory=True)
 
 
 def test_default_tensor_types():

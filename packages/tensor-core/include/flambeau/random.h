@@ -9,7 +9,8 @@ namespace flambeau {
 class FLAMBEAU_API Generator {
  public:
   static constexpr uint64_t kDefaultSeed = 67280421310721ull;  // PyTorch's: programs repeat without a call
-  explicit Generator(uint64_t seed = kDefaultSeed) : seed_(seed) {}
+  explicit Generator(uint64_t seed = kDefaultSeed, Device device = {}) : seed_(seed), device_(device) {}
+  Device device() const { return device_; }  // that it was asked for; its numbers are the same for all
   uint64_t seed() const { return seed_; }
   uint64_t offset() const { return offset_; }
   void set_state(uint64_t seed, uint64_t offset) {
@@ -22,6 +23,7 @@ class FLAMBEAU_API Generator {
  private:
   uint64_t seed_;
   uint64_t offset_ = 0;
+  Device device_;
 };
 
 FLAMBEAU_API Generator& default_generator();

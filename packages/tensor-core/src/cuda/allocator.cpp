@@ -285,6 +285,7 @@ void reset_peak_memory(int device) {
 }
 void release_cached_memory() {
   for (int device = 0; device < device_count(); ++device) allocator(device).release();
+  release_pinned();
 }
 std::pair<size_t, size_t> free_and_total_memory(int device) {
   size_t free = 0, total = 0;

@@ -18,16 +18,29 @@ void within(int device, const Tensor& to, const Tensor& from) {
 }
 
 void from_host(int device, const Tensor& to, const Tensor& from) {
-  check(activate(device).cuMemcpyHtoDAsync_v2(address_of(to), from.bytes(), bytes_of(to), current_stream(device)),
-        "copying to the GPU");
+  const DevicePointer address = address_of(to);
+  const void* const host = from.bytes();
+  const Driver& d = activate(device);
+  StreamHandle* const stream = current_stream(device);
+  {
+    const Waiting scope;
+    check(d.cuMemcpyHtoDAsync_v2(address, host, bytes_of(to), stream), "copying to the GPU");
+  }
   // From memory that is not pinned the driver has taken the contents when it returns.
-  if (is_pinned(from.storage()) && waits(from.storage())) synchronize(device, current_stream(device));
+  if (!is_pinned(from.storage())) return;
+  waits(from.storage()) ? synchronize(device, stream) : use_pinned(from.storage(), device, stream);
 }
 
 void to_host(int device, const Tensor& to, const Tensor& from) {
-  check(activate(device).cuMemcpyDtoHAsync_v2(to.bytes(), address_of(from), bytes_of(to), current_stream(device)),
-        "copying to the host");
-  if (waits(to.storage())) synchronize(device, current_stream(device));
+  const DevicePointer address = address_of(from);
+  void* const host = to.bytes();
+  const Driver& d = activate(device);
+  StreamHandle* const stream = current_stream(device);
+  {
+    const Waiting scope;
+    check(d.cuMemcpyDtoHAsync_v2(host, address, bytes_of(to), stream), "copying to the host");
+  }
+  waits(to.storage()) ? synchronize(device, stream) : use_pinned(to.storage(), device, stream);
 }
 
 void between(int target, int origin, const Tensor& to, const Tensor& from) {

@@ -14,6 +14,21 @@ inline constexpr int kMaxDevices = 64;
 ContextHandle* context_of(int device);
 // Makes the context of a GPU current in this thread, whoever changed it meanwhile; returns the driver.
 const Driver& activate(int device);
+// Pinned memory (pinned.cpp): a stream has a copy from or to it, which nobody waits for; what is free goes back.
+void use_pinned(const Storage& storage, int device, StreamHandle* stream);
+void release_pinned();
+// While a thread waits for a GPU, others may do what only one of them can: it must hold no lock of its own.
+class Waiting {
+ public:
+  Waiting() : state_(wait_hooks.begin ? wait_hooks.begin() : nullptr) {}
+  ~Waiting() {
+    if (state_) wait_hooks.end(state_);
+  }
+  Waiting(const Waiting&) = delete;
+
+ private:
+  void* const state_;
+};
 // RuntimeError unless there is such a GPU.
 void check_device(int device);
 // Whether it multiplies matrices of such elements by units of their own. Note [Matrix units]

@@ -27,6 +27,8 @@ void set_stream(int device, StreamHandle* stream) {
   streams_of_thread[size_t(device)] = stream;
 }
 
+WaitHooks wait_hooks{nullptr, nullptr};
+
 StreamHandle* create_stream(int device, int priority) {
   constexpr unsigned kIndependent = 1;  // of the default stream
   StreamHandle* stream = nullptr;
@@ -41,11 +43,19 @@ bool query_stream(int device, StreamHandle* stream) {
 }
 
 void synchronize(int device) {
-  check(activate(device).cuCtxSynchronize(), "waiting for a GPU");
+  {
+    const Driver& d = activate(device);
+    const Waiting scope;
+    check(d.cuCtxSynchronize(), "waiting for a GPU");
+  }
   raise_reports(device);
 }
 void synchronize(int device, StreamHandle* stream) {
-  check(activate(device).cuStreamSynchronize(stream), "waiting for a stream");
+  {
+    const Driver& d = activate(device);
+    const Waiting scope;
+    check(d.cuStreamSynchronize(stream), "waiting for a stream");
+  }
   raise_reports(device);
 }
 
@@ -65,7 +75,11 @@ bool query_event(int device, EventHandle* event) {
   return done(activate(device).cuEventQuery(event), "asking for an event");
 }
 void synchronize_event(int device, EventHandle* event) {
-  check(activate(device).cuEventSynchronize(event), "waiting for an event");
+  {
+    const Driver& d = activate(device);
+    const Waiting scope;
+    check(d.cuEventSynchronize(event), "waiting for an event");
+  }
   raise_reports(device);
 }
 void wait_event(int device, StreamHandle* stream, EventHandle* event) {

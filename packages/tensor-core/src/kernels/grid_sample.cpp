@@ -4,58 +4,11 @@
 // channels; what remains are gathers and sums. A tap beyond an image with zeros around it has the index -1.
 #include <cmath>
 
-#include "kernels/math.h"
 #include "kernels/networks.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
-
-template <class T>
-struct Coordinate {
-  T place, slope;  // in pixels, and its derivative by the grid's coordinate
-};
-
-template <class T>
-FLAMBEAU_INLINE Coordinate<T> pixels(T x, int64_t size, bool align_corners) {
-  return align_corners ? Coordinate<T>{(x + 1) / 2 * T(size - 1), T(size - 1) / 2}
-                       : Coordinate<T>{((x + 1) * T(size) - 1) / 2, T(size) / 2};
-}
-
-template <class T>
-FLAMBEAU_INLINE Coordinate<T> clipped(Coordinate<T> c, int64_t size) {
-  const T last = T(size - 1);
-  const bool above = c.place > 0, below = c.place < last;
-  return {above ? (below ? c.place : last) : T(0), above & below ? c.slope : T(0)};
-}
-
-// Reflected at the edges: those of the pixels, or their centres where corners are aligned.
-template <class T>
-Coordinate<T> reflected(Coordinate<T> c, int64_t size, bool align_corners) {
-  const T low = align_corners ? T(0) : T(-0.5), span = align_corners ? T(size - 1) : T(size);
-  if (span == 0) return {0, 0};
-  T slope = c.slope, distance = c.place - low;
-  if (distance < 0) {
-    distance = -distance;
-    slope = -slope;
-  }
-  const T extra = std::fmod(distance, span), flips = std::floor(distance / span);
-  return std::fmod(flips, T(2)) == 0 ? Coordinate<T>{extra + low, slope} : Coordinate<T>{span - extra + low, -slope};
-}
-
-template <class T>
-Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampling& s) {
-  if (s.padding == Sampling::Border) return clipped(c, size);
-  if (s.padding == Sampling::Reflection) return clipped(reflected(c, size, s.align_corners), size);
-  return c;
-}
-
-// As a whole number; far outside where it is none.
-template <class T>
-FLAMBEAU_INLINE int32_t whole(T place) {
-  return int32_t(place > T(-1e9) && place < T(1e9) ? place : T(-100));
-}
-FLAMBEAU_INLINE int32_t inside(int32_t i, int64_t size) { return (i >= 0) & (i < int32_t(size)) ? i : -1; }
 
 // The taps of a block of points along one dimension: pixels (-1 beyond the image), weights and slopes.
 template <class T>
@@ -93,23 +46,16 @@ FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int64_t points, in
   }
 }
 
-// Keys 1981 with a = -0.75: weights and slopes of the distances 1 + t, t, 1 - t, 2 - t. Each tap is padded by itself.
 template <class T>
 void cubic_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const Sampling& s) {
-  const T a = T(-0.75);
   l.count = 4;
   for (int64_t p = 0; p < points; ++p) {
     const Coordinate<T> c = pixels(grid[p], size, s.align_corners);
-    const T floor = std::floor(c.place), t = c.place - floor;
-    const int32_t at = whole(floor);
     for (int k = 0; k < 4; ++k) {
-      const T signed_distance = t + T(1 - k), d = std::abs(signed_distance), sign = signed_distance < 0 ? T(-1) : T(1);
-      const bool near = k == 1 || k == 2;
-      l.weight[k][p] = near ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((d - 5) * d + 8) * d * a - 4 * a;
-      l.slope[k][p] = c.slope * sign * (near ? (3 * (a + 2) * d - 2 * (a + 3)) * d : (3 * d - 10) * d * a + 8 * a);
-      const int32_t pixel = at == -100 ? -100 : at - 1 + k;
-      const bool moved = s.padding != Sampling::Zeros;
-      l.at[k][p] = inside(moved ? whole(padded<T>({T(pixel), 1}, size, s).place) : pixel, size);
+      const Tap<T> tap = cubic_tap(k, c, size, s);
+      l.weight[k][p] = tap.weight;
+      l.slope[k][p] = tap.slope;
+      l.at[k][p] = tap.at;
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "kernels/grid_points.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels {
@@ -47,15 +48,6 @@ struct Scores {
   int64_t mask_row;
 };
 
-// How points of a grid read an image, see Note [Sampling] in grid_sample.cpp.
-struct Sampling {
-  enum Mode { Bilinear, Nearest, Bicubic } mode;
-  enum Padding { Zeros, Border, Reflection } padding;
-  bool align_corners;
-  int dims;         // 2 or 3
-  int64_t size[3];  // depth, height, width
-  int taps() const { return mode == Nearest ? 1 : mode == Bicubic ? 16 : dims == 2 ? 4 : 8; }
-};
 inline constexpr int64_t kPoints = 128;  // at most, in a block
 inline constexpr int kMaxTaps = 16;
 template <class T>

@@ -1,6 +1,7 @@
 // The cross product of vectors of three elements.
 #include <algorithm>
 
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 
@@ -26,6 +27,14 @@ void cross_values(const T* a, const T* b, T* out, int64_t outer, int64_t inner) 
   });
 }
 
+Tensor cross_on_gpu(const Tensor& a, const Tensor& b, int64_t dim) {
+  const auto component = [&](int64_t i) {
+    const int64_t j = (i + 1) % 3, k = (i + 2) % 3;
+    return select(a, dim, j) * select(b, dim, k) - select(a, dim, k) * select(b, dim, j);
+  };
+  return stack({component(0), component(1), component(2)}, dim);
+}
+
 }  // namespace
 
 Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
@@ -43,12 +52,13 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
   {
     NoRecording off;
     const Tensor a = contiguous(expand(to(input, in), shape)), b = contiguous(expand(to(other, in), shape));
+    if (cuda::takes(out)) out = cross_on_gpu(a, b, dim);
     int64_t inner = 1;
     for (int i = int(dim) + 1; i < out.dim(); ++i) inner *= shape[size_t(i)];
     dispatch_all(in, [&](auto tag) {
       using T = typename decltype(tag)::type;
       if constexpr (!std::is_same_v<T, bool> && !std::is_same_v<T, float16> && !std::is_same_v<T, bfloat16>)
-        if (out.numel() > 0 && !out.is_meta())
+        if (out.numel() > 0 && out.device() == DeviceType::Cpu)
           cross_values(a.data<T>(), b.data<T>(), out.data<T>(), out.numel() / (3 * inner), inner);
     });
     out = to(out, dtype);

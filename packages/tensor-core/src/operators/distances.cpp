@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "cuda/distances.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
 #include "operators/convolution.h"
@@ -16,12 +17,22 @@ void require_inexact_difference(const char* name, const Tensor& difference) {
           difference.dtype());
 }
 
+Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
+Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }  // of different rows, (2, pairs)
+
 // Of every two rows, without history.
 Tensor distances_of_rows(const Tensor& input, double p) {
   const int64_t n = input.shape()[0], m = input.shape()[1];
   if (n < 2) return empty({0}, input.dtype());
-  const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
-  const Tensor rows = contiguous(to(input, type)), out = empty({n * (n - 1) / 2}, type);
+  const Dtype type = working_type(input);
+  const Tensor rows = contiguous(to(input, type));
+  if (cuda::takes(rows)) {
+    const Tensor all = empty({1, n, n}, type), both = reshape(rows, {1, n, m}), pairs = pairs_of(n);
+    cuda::distances(all, both, both, p);
+    const Tensor places = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
+    return to(index_select(reshape(all, {n * n}), 0, places), input.dtype());
+  }
+  const Tensor out = empty({n * (n - 1) / 2}, type);
   const auto distances = kernels::networks().distances[type == Dtype::float64];
   const int64_t size = item_size(type);
   parallel_items(n - 1, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
@@ -72,15 +83,18 @@ struct RowPairs {
     s.push_back(columns);
     return s;
   }
+  Tensor matrices(const Tensor& t) const { return reshape(t, {count, t.size(-2), m}); }
   int64_t grain() const { return std::max<int64_t>(1, 40000 / (k * (m + 1) + 1)); }
 };
-
-Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 
 Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   NoRecording off;
   const RowPairs r(a, b, working_type(a));
   const Tensor out = empty(r.shape(r.n, r.k), r.x.dtype());
+  if (cuda::takes(out)) {
+    cuda::distances(out, r.matrices(r.x), r.matrices(r.y), p);
+    return to(out, a.dtype());
+  }
   const auto distances = kernels::networks().distances[out.dtype() == Dtype::float64];
   const int64_t size = item_size(out.dtype());
   parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
@@ -112,6 +126,10 @@ Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, c
   const RowPairs r(a, b, working_type(a));
   const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
   const Tensor out = zeros(r.shape(r.n, r.m), r.x.dtype());
+  if (cuda::takes(out)) {
+    cuda::distance_slopes(out, r.matrices(r.x), r.matrices(r.y), g, d, p);
+    return sum_to(to(out, a.dtype()), a.shape());
+  }
   dispatch_real(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
@@ -183,8 +201,7 @@ Tensor pdist(const Tensor& input, double p) {
   require(is_floating(input.dtype()), "pdist only supports floating-point dtypes, got ", input.dtype());
   require(p >= 0, "pdist only supports non-negative p values, got ", p);
   if (!recording(input)) return distances_of_rows(input, p);
-  const int64_t n = input.shape()[0];
-  const Tensor pairs = triangle_indices(n, n, 1, false, Dtype::int64);
+  const Tensor pairs = pairs_of(input.shape()[0]);
   const auto rows = [&](int64_t which) { return index_select(input, 0, select(pairs, 0, which)); };
   return vector_norm(rows(0) - rows(1), p, Shape{1}, false);
 }

@@ -1,6 +1,7 @@
 // Keeping the rows of a table short.
 #include <cmath>
 
+#include "flambeau/cuda.h"
 #include "flambeau/networks.h"
 #include "operators/indexing.h"
 
@@ -21,6 +22,16 @@ double norm_of(const T* row, int64_t n, int64_t stride, double p) {
   return p == 2 ? std::sqrt(sum) : p == 1 || std::isinf(p) ? sum : std::pow(sum, 1 / p);
 }
 
+// A row that occurs several times is written as often, and each time the same.
+Tensor renorm_on_gpu(const Tensor& weight, const Tensor& rows, double max_norm, double p) {
+  NoRecording off;
+  const Tensor index = reshape(rows, {rows.numel()}), values = to(index_select(weight, 0, index), Dtype::float64);
+  const Tensor length = vector_norm(values, p, Shape{1}, true);
+  const Tensor factor = where(gt(length, Scalar(max_norm)), Scalar(max_norm) / (length + Scalar(1e-7)), Scalar(1.0));
+  index_copy(weight, 0, index, to(values * factor, weight.dtype()), Write::InPlace);
+  return weight;
+}
+
 }  // namespace
 
 Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max_norm, double p) {
@@ -31,6 +42,7 @@ Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max
   const Tensor rows = contiguous(index_tensor(indices, "embedding_renorm_"));
   check_range<IndexError>(rows, weight.size(0), Negative::Refused, "embedding_renorm_", 0);
   begin_inplace(weight, "embedding_renorm_");
+  if (cuda::takes(weight)) return renorm_on_gpu(weight, rows, max_norm, p);
   dispatch(weight.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_integral_v<T> || is_complex_type<T>) return;

@@ -1,6 +1,7 @@
 // Reading an image at the points of a grid, Note [Sampling] in kernels/grid_sample.cpp.
 #include <memory>
 
+#include "cuda/grid_sample.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
@@ -37,6 +38,10 @@ void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t batch
 Tensor forward(const Layout& l, const Tensor& input, const Tensor& grid) {
   Tensor out = empty(l.out_shape, input.dtype());
   if (out.is_meta()) return out;
+  if (cuda::takes(out)) {
+    cuda::GridSample(l.sampling, input, grid, false).sample(out);
+    return out;
+  }
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto sample = kernels::networks().sample[sizeof(T) == 8];
@@ -59,6 +64,12 @@ struct Gradients {
 Gradients backward(const Layout& l, const Tensor& grad, const Tensor& input, const Tensor& grid, bool image,
                    bool points) {
   Gradients result;
+  if (cuda::takes(input)) {
+    const cuda::GridSample there(l.sampling, input, grid, points);
+    if (image) result.input = there.image_gradient(grad);
+    if (points) there.point_gradient(result.grid = empty(grid.shape(), grid.dtype()), grad);
+    return result;
+  }
   if (image) result.input = zeros(input.shape(), input.dtype());
   if (points) result.grid = empty(grid.shape(), grid.dtype());
   dispatch_real(input.dtype(), [&](auto tag) {

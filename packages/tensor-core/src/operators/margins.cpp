@@ -1,6 +1,7 @@
 // Losses that ask for a margin between the scores of classes.
 #include <algorithm>
 
+#include "flambeau/cuda.h"
 #include "flambeau/networks.h"
 #include "operators/convolution.h"
 
@@ -50,7 +51,18 @@ T margin_loss(const T* x, int64_t classes, int64_t y, T margin, int64_t p) {
   return total;
 }
 
+Tensor margin_losses_on_gpu(const Rows& r, int64_t p, double margin, const Tensor& weight) {
+  const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
+  const Tensor labels = reshape(r.labels, {rows, 1}), own = gather(r.scores, 1, labels);
+  const Tensor missing = clamp_min(Scalar(margin) - own + r.scores, Scalar(0.0));
+  const Tensor others = ne(labels, arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64));
+  const Tensor each = where(others, p == 1 ? missing : missing * missing, Scalar(0.0));
+  const Tensor losses = sum(each, Shape{1}, false, {}) / Scalar(double(classes));
+  return weight.defined() ? losses * index_select(to(weight, losses.dtype()), 0, r.labels) : losses;
+}
+
 Tensor margin_losses(const Rows& r, int64_t p, double margin, const Tensor& weight) {
+  if (cuda::takes(r.scores)) return margin_losses_on_gpu(r, p, margin, weight);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];
   const Tensor out = empty({rows}, r.scores.dtype());
   const Tensor factors = weight.defined() ? contiguous(to(weight, r.scores.dtype())) : weight;

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <vector>
 
+#include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 
@@ -68,6 +69,17 @@ Tensor searched(const Tensor& elements, const Tensor& tests, bool invert) {
   return marked<T>(elements, invert, [&set](T v) { return set.contains(v); });
 }
 
+Tensor searched_on_gpu(const Tensor& elements, const Tensor& tests, bool invert) {
+  const int64_t count = tests.numel();
+  if (count == 0) return full(elements.shape(), Scalar(invert), Dtype::bool_);
+  const Tensor sorted = sort(reshape(tests, {count}), 0, false).values, flat = reshape(elements, {elements.numel()});
+  // NaN comes last, is equal to nothing, and leads searches astray.
+  const Tensor steps = is_floating(tests.dtype()) ? where(isnan(sorted), Scalar(INFINITY), sorted) : sorted;
+  const Tensor place = clamp_max(searchsorted(steps, flat, false, Tensor(), false), Scalar(count - 1));
+  const Tensor found = reshape(eq(index_select(sorted, 0, place), flat), elements.shape());
+  return invert ? logical_not(found) : found;
+}
+
 }  // namespace
 
 Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
@@ -80,7 +92,7 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
   dispatch_all(in, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_arithmetic_v<T>)
-      out = searched<T>(x, tests, invert);
+      out = cuda::takes(x) ? searched_on_gpu(x, to(tests, x.device()), invert) : searched<T>(x, tests, invert);
     else
       require<NotImplementedError>(false, "\"isin\" not implemented for '", type, "'");
   });

@@ -1,5 +1,7 @@
 // Copies with the elements in other places.
+#include "flambeau/cuda.h"
 #include "flambeau/operators.h"
+#include "flambeau/sorting.h"
 
 namespace flambeau {
 
@@ -105,6 +107,21 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
   return reshape(clone(expand(reshape(t, apart), wide)), out);
 }
 
+namespace {
+
+// Each number below `size` as often as the counts say, or the only one of them.
+Tensor repeated_on_gpu(const Tensor& counts, int64_t size, std::optional<int64_t> output_size) {
+  const int64_t least = item(min_all(counts)).integer();
+  require(least >= 0, "repeats can not be negative, got ", least);
+  const Tensor ends = cumsum(expand(reshape(counts, {counts.numel()}), {size}), 0, {});
+  const int64_t total = item(select(ends, 0, size - 1)).integer();
+  require(!output_size || *output_size == total,
+          "allocated size does not match required size: ", output_size.value_or(0), " and ", total);
+  return searchsorted(ends, arange(Scalar(0), Scalar(total), Scalar(1), Dtype::int64), true, Tensor(), false);
+}
+
+}  // namespace
+
 Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<int64_t> dim,
                          std::optional<int64_t> output_size) {
   require(repeats.dtype() == Dtype::int64 || repeats.dtype() == Dtype::int32,
@@ -116,6 +133,10 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
           "repeats must have the same size as input along dim, but got repeats.size(0) = ", repeats.numel(),
           " and input.size(", along, ") = ", size);
   const Tensor counts = contiguous(to(detach(repeats), Dtype::int64));
+  if (cuda::takes(counts) && size > 0) {
+    const Tensor index = repeated_on_gpu(counts, size, output_size);
+    return index_select(input.dim() ? input : reshape(input, {1}), along, index);
+  }
   const int64_t *each = counts.data<int64_t>(), step = counts.numel() == size && repeats.dim() ? 1 : 0;
   int64_t total = 0;
   for (int64_t i = 0; i < size; ++i) {

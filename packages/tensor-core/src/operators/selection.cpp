@@ -52,43 +52,54 @@ void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<
   }
 }
 
-// On a GPU: `count` elements of every row from the rank `first` on, by sorting the row.
-void sorted_part(const Rows& rows, int64_t first, int64_t count, bool descending, const TensorPair& out) {
-  const Tensor values = empty({rows.count, rows.length}, out.values.dtype());
-  const Tensor indices = empty({rows.count, rows.length}, Dtype::int64);
-  cuda::sort(rows.input, rows.count, rows.length, descending, values, indices);
-  copy_values(out.values, reshape(narrow(values, 1, first, count), out.values.shape()));
-  copy_values(out.indices, reshape(narrow(indices, 1, first, count), out.values.shape()));
+Tensor as_rows(const Rows& rows) { return reshape(rows.input, {rows.count, rows.length}); }
+
+// On a GPU: the elements that stand at `positions` (count, n) of each row.
+void put_chosen(const Rows& rows, const Tensor& positions, const TensorPair& out) {
+  copy_values(out.values, reshape(gather(as_rows(rows), 1, positions), out.values.shape()));
+  copy_values(out.indices, reshape(positions, out.indices.shape()));
 }
 
-// On a GPU: of every row the element of its rank, which `ranks` gives for the sorted rows (count, length) as (count, 1).
-template <class F>
-void ranked_part(const Rows& rows, const TensorPair& out, F&& ranks) {
-  const Tensor values = empty({rows.count, rows.length}, out.values.dtype());
-  const Tensor indices = empty({rows.count, rows.length}, Dtype::int64);
-  cuda::sort(rows.input, rows.count, rows.length, false, values, indices);
-  const Tensor rank = ranks(values);
-  copy_values(out.values, reshape(gather(values, 1, rank), out.values.shape()));
-  copy_values(out.indices, reshape(gather(indices, 1, rank), out.values.shape()));
+// On a GPU: the k first elements of every row, in order.
+void first_part(const Rows& rows, int64_t k, bool descending, const TensorPair& out) {
+  const bool few = rows.length > cuda::kBriefRow && k <= rows.length / 4;
+  const Tensor chosen = few ? cuda::select(rows.input, rows.count, rows.length,
+                                           full({rows.count}, Scalar(k - 1), Dtype::int64), k, descending)
+                            : Tensor();
+  const Tensor candidates = few ? gather(as_rows(rows), 1, chosen) : as_rows(rows);
+  const Tensor order = empty(candidates.shape(), Dtype::int64);
+  cuda::sort(candidates, rows.count, candidates.size(1), descending, Tensor(), order);
+  put_chosen(rows, few ? gather(chosen, 1, order) : narrow(order, 1, 0, k), out);
+}
+
+// On a GPU: of every row the element of its rank, (count, 1).
+void ranked_part(const Rows& rows, const Tensor& ranks, const TensorPair& out) {
+  if (rows.length > cuda::kBriefRow)
+    return put_chosen(rows, cuda::select(rows.input, rows.count, rows.length, ranks, 0, false), out);
+  const Tensor order = empty({rows.count, rows.length}, Dtype::int64);
+  cuda::sort(rows.input, rows.count, rows.length, false, Tensor(), order);
+  put_chosen(rows, gather(order, 1, ranks), out);
 }
 
 // Of the median, or of the first NaN where NaN is not ignored.
-Tensor median_ranks(const Tensor& sorted, bool ignore_nan) {
-  const int64_t n = sorted.size(1);
-  const Tensor numbers = Scalar(n) - sum(isnan(sorted), Shape{1}, true, Dtype::int64);
+Tensor median_ranks(const Rows& rows, bool ignore_nan) {
+  const int64_t n = rows.length;
+  const Tensor numbers = Scalar(n) - sum(isnan(as_rows(rows)), Shape{1}, true, Dtype::int64);
   const Tensor middle = floor_divide(clamp_min(numbers, Scalar(1)) - Scalar(1), Scalar(2));
   return ignore_nan ? middle : where(lt(numbers, Scalar(n)), numbers, middle);
 }
 
-// Of the last one of the most frequent elements, of the smallest of these.
-Tensor mode_ranks(const Tensor& sorted) {
-  const int64_t n = sorted.size(1);
+// On a GPU: the last one of the most frequent elements, the smallest of these.
+void most_frequent_part(const Rows& rows, const TensorPair& out) {
+  const int64_t n = rows.length;
+  const Tensor sorted = empty({rows.count, n}, out.values.dtype()), order = empty({rows.count, n}, Dtype::int64);
+  cuda::sort(rows.input, rows.count, n, false, sorted, order);
   const Tensor place = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
   const Tensor here = narrow(sorted, 1, 1, n - 1), before = narrow(sorted, 1, 0, n - 1);
   const Tensor begins = logical_and(ne(here, before), logical_not(logical_and(isnan(here), isnan(before))));
   const Tensor starts = where(begins, narrow(place, 0, 1, n - 1), Scalar(0));
-  const Tensor first = cummax(cat({zeros({sorted.size(0), 1}, Dtype::int64), starts}, 1), 1).values;
-  return argmax(place - first, 1, true);
+  const Tensor first = cummax(cat({zeros({rows.count, 1}, Dtype::int64), starts}, 1), 1).values;
+  put_chosen(rows, gather(order, 1, argmax(place - first, 1, true)), out);
 }
 
 TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepdim) {
@@ -100,9 +111,9 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// One element of each row: position(row's elements, n, room for items) says which; on a GPU ranks(sorted rows) does.
-template <class F, class R>
-TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, R&& ranks) {
+// One element of each row: position(row's elements, n, room for items) says which; on_gpu(rows, out) finds them there.
+template <class F, class G>
+TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, G&& on_gpu) {
   dim = t.wrap_dim(dim);
   TensorPair out;
   {
@@ -112,7 +123,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
     out = {rows.result(1, t.dtype()), rows.result(1, Dtype::int64)};
     dispatch_ordered(t.dtype(), name, [&](auto tag) {
       using T = typename decltype(tag)::type;
-      if (cuda::takes(rows.input)) return ranked_part(rows, out, ranks);
+      if (cuda::takes(rows.input)) return on_gpu(rows, out);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
         const Room<Item<Key<T>>> items(n);
         for (int64_t r = begin; r < end; ++r) {
@@ -182,7 +193,7 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
       using K = Key<T>;
       const K flip = largest ? K(~K(0)) : K(0);
       if (k == 0) return;
-      if (cuda::takes(rows.input)) return sorted_part(rows, 0, k, largest, out);
+      if (cuda::takes(rows.input)) return first_part(rows, k, largest, out);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
         const Room<Item<K>> items(few ? 0 : n), kept(k);
         for (int64_t r = begin; r < end; ++r) {
@@ -213,7 +224,9 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
       [k](auto tag, const auto* in, int64_t n, auto* items) {
         return ranked<typename decltype(tag)::type>(in, n, k - 1, items);
       },
-      [k](const Tensor& sorted) { return full({sorted.size(0), 1}, Scalar(k - 1), Dtype::int64); });
+      [k](const Rows& rows, const TensorPair& out) {
+        ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
+      });
 }
 
 TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
@@ -223,7 +236,9 @@ TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
       [ignore_nan](auto tag, const auto* in, int64_t n, auto* items) {
         return median_of<typename decltype(tag)::type>(in, n, ignore_nan, items);
       },
-      [ignore_nan](const Tensor& sorted) { return median_ranks(sorted, ignore_nan); });
+      [ignore_nan](const Rows& rows, const TensorPair& out) {
+        ranked_part(rows, median_ranks(rows, ignore_nan), out);
+      });
 }
 
 Tensor median_all(const Tensor& t, bool ignore_nan) {
@@ -237,9 +252,10 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
     out = empty({}, t.dtype());
     if (!out.is_meta())
       dispatch_ordered(t.dtype(), "median", [&](auto tag) {
-        const auto ranks = [ignore_nan](const Tensor& sorted) { return median_ranks(sorted, ignore_nan); };
-        if (cuda::takes(x))
-          return ranked_part(Rows(reshape(x, {x.numel()}), 0), {out, empty({}, Dtype::int64)}, ranks);
+        if (cuda::takes(x)) {
+          const Rows row(reshape(x, {x.numel()}), 0);
+          return ranked_part(row, median_ranks(row, ignore_nan), {out, empty({}, Dtype::int64)});
+        }
         using T = typename decltype(tag)::type;
         const Room<Item<Key<T>>> items(x.numel());
         const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
@@ -255,7 +271,7 @@ TensorPair mode(const Tensor& t, int64_t dim, bool keepdim) {
   return one_of_each(
       "Mode", t, dim, keepdim,
       [](auto tag, const auto* in, int64_t n, auto*) { return mode_of<typename decltype(tag)::type>(in, n); },
-      mode_ranks);
+      most_frequent_part);
 }
 
 }  // namespace flambeau

@@ -198,3 +198,21 @@ print((x + 1).tolist())
 """
     )
     assert "forked subprocess" in output and output.endswith("[2.0, 2.0, 2.0]")
+
+
+def test_pinned_memory_that_is_still_read_is_not_used_again():
+    code = """
+x = fb.zeros(5000).pin_memory()
+address = x.data_ptr()
+x.to('cuda', non_blocking=True)
+fail('cuEventQuery', 600)
+del x
+fail('cuEventQuery', 600)
+y = fb.zeros(5000).pin_memory()
+z = fb.zeros(5000).pin_memory()
+print(y.data_ptr() == address, z.data_ptr() == address, counts('cuMemHostAlloc'))
+del y, z
+fb.cuda.empty_cache()
+print(counts('cuMemFreeHost'))
+"""
+    assert run(code).split() == ["False", "True", "2", "2"]

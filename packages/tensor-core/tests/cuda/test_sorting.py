@@ -46,10 +46,11 @@ def test_wide_keys(host_calls):
     assert not host_calls()
 
 
-@pytest.mark.parametrize("shape", [(1,), (40,), (3, 300), (3000,)])
-def test_ranks(shape, host_calls):
-    x = numbers(shape)
-    for k in {0, 1, shape[-1] // 2, shape[-1]}:
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16, fb.int64, fb.uint8])
+@pytest.mark.parametrize("shape", [(1,), (40,), (3, 300), (3000,), (2, 9000)])
+def test_ranks(shape, dtype, host_calls):
+    x = numbers(shape, dtype)
+    for k in {0, 1, shape[-1] // 7, shape[-1] // 2, shape[-1]}:
         for largest in (False, True):
             same(fb.topk(x.cuda(), k, largest=largest), fb.topk(x, k, largest=largest))
         if k:
@@ -109,6 +110,26 @@ def test_searchsorted(right, host_calls):
         fb.searchsorted(rows, x.reshape(2, 250), right=right),
     )
     assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.int64, fb.uint8])
+@pytest.mark.parametrize("count", [0, 3, 500])
+def test_membership(dtype, count, host_calls):
+    x, tests = numbers((6, 50), dtype), numbers((count,), dtype)
+    for invert in (False, True):
+        same(fb.isin(x.cuda(), tests.cuda(), invert=invert), fb.isin(x, tests, invert=invert))
+    same(fb.isin(x.cuda(), 3), fb.isin(x, 3))
+    assert not host_calls()
+
+
+def test_repeats(host_calls):
+    x, counts = numbers((5, 4)), fb.tensor([2, 0, 3, 1, 0])
+    same(fb.repeat_interleave(x.cuda(), counts.cuda(), 0), fb.repeat_interleave(x, counts, 0))
+    same(fb.repeat_interleave(x.cuda(), fb.tensor(3).cuda(), 1), fb.repeat_interleave(x, fb.tensor(3), 1))
+    same(fb.repeat_interleave(counts.cuda()), fb.repeat_interleave(counts))
+    assert not host_calls()
+    with pytest.raises(RuntimeError, match="can not be negative, got -1"):
+        fb.repeat_interleave(x.cuda(), fb.tensor([1, -1, 1, 1, 1]).cuda(), 0)
 
 
 def test_counts():

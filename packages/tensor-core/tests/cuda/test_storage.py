@@ -46,10 +46,10 @@ def test_writing_through_views(host_calls):
 def test_an_operator_of_the_host_goes_over_and_comes_back(host_calls):
     x = fb.randn(4, 4)
     t = x.cuda()
-    inverse = fb.linalg.inv(t)
-    assert inverse.is_cuda
-    assert host_calls() == {"inv": 1}
-    np.testing.assert_array_equal((inverse * 2).cpu().numpy(), (fb.linalg.inv(x) * 2).numpy())
+    values = fb.linalg.eigvals(t)
+    assert values.is_cuda
+    assert host_calls() == {"eigvals": 1}
+    np.testing.assert_array_equal((values * 2).cpu().numpy(), (fb.linalg.eigvals(x) * 2).numpy())
     np.testing.assert_array_equal(t.cpu().numpy(), x.numpy())
 
 

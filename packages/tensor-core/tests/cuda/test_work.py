@@ -1,5 +1,8 @@
 """Streams, events, captured graphs and pinned memory, as the C++ side offers them."""
 
+import sys
+import threading
+
 import pytest
 
 import flambeau as fb
@@ -71,3 +74,38 @@ def test_pinned_memory():
     back.copy_(there * 2, non_blocking=True)
     _core._cuda_synchronize(0)
     assert fb.equal(back, x * 2)
+
+
+def test_pinned_memory_is_kept(stream):
+    pinned = _core._cuda_pin_memory(fb.zeros(5000))
+    address = pinned.data_ptr()
+    del pinned
+    again = _core._cuda_pin_memory(fb.ones(4990))
+    assert again.data_ptr() == address and _core._cuda_is_pinned(again)
+    _core._cuda_set_stream(0, stream)
+    there = again.to("cuda", non_blocking=True)
+    _core._cuda_synchronize_stream(0, stream)
+    del again
+    assert _core._cuda_pin_memory(fb.zeros(5000)).data_ptr() == address and there.sum().item() == 4990
+
+
+def test_others_run_while_a_thread_waits():
+    x, turns, done = fb.zeros(1 << 24, device="cuda"), [0], threading.Event()
+
+    def count():
+        while not done.wait(0.0005):
+            turns[0] += 1
+
+    former = sys.getswitchinterval()
+    other = threading.Thread(target=count)
+    other.start()
+    sys.setswitchinterval(1000)  # whoever runs goes on until it waits
+    try:
+        before = turns[0]
+        x.cpu()
+        after = turns[0]
+    finally:
+        done.set()
+        sys.setswitchinterval(former)
+        other.join()
+    assert after > before

@@ -36,11 +36,18 @@ struct SearchArguments {
   bool right;
 };
 
-struct CountArguments {
+// Elements by their rank, found digit by digit from the highest on.
+struct SelectionArguments {
   const void* in;
-  unsigned long long* counts;
-  int64_t count, bins;
-  double low, high;
+  int64_t rows, length, tiles;
+  bool descending;
+  int shift;                   // of the digit of 8 bits
+  uint64_t* prefixes;          // of each row: the digits found so far
+  int64_t* ranks;              // of each row: among the elements that have these
+  unsigned long long* counts;  // (rows, 256), zeros between passes
+  int64_t *less, *equal;       // (rows, tiles): how many are less than what was found, or equal to it
+  int64_t* positions;          // (rows, chosen): of all up to that rank, the less before the equal, in their order
+  int64_t chosen;              // 0: only of the one that has the rank, (rows)
 };
 
 }  // namespace flambeau::cuda

@@ -198,7 +198,7 @@ def host_calls() -> dict[str, int]:
     to the CPU's memory and the result back, which waits for the GPU. So this is where to look when a program is slow.
 
     >>> flambeau.cuda.reset_host_calls()
-    >>> x = flambeau.linalg.inv(flambeau.eye(3, device="cuda"))
+    >>> x = flambeau.linalg.eigvals(flambeau.eye(3, device="cuda"))
     >>> flambeau.cuda.host_calls()
     {'eig': 1}
     """

@@ -1,0 +1,18 @@
+// What the kernels of distances are told; both sides include this.
+#pragma once
+
+#include <cstdint>
+
+namespace flambeau::cuda {
+
+inline constexpr int kDistanceTile = 16;  // rows and columns of a block
+
+struct DistanceArguments {  // of x (batch, n, m) and y (batch, k, m)
+  const void *x, *y;
+  void* out;                     // (batch, n, k), or the gradient by x, (batch, n, m)
+  const void *grad, *distances;  // (batch, n, k), for that
+  int64_t batch, n, k, m;
+  double p;
+};
+
+}  // namespace flambeau::cuda

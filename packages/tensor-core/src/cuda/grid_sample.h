@@ -1,0 +1,25 @@
+// Reading images at the points of a grid on a GPU; all tensors are contiguous float32 or float64.
+#pragma once
+
+#include "flambeau/cuda.h"
+#include "flambeau/device/grid_sample_arguments.h"
+
+namespace flambeau::cuda {
+
+class GridSample {
+ public:
+  // image (batch, channels, ...), grid (batch, ..., dims). `slopes`: for point_gradient.
+  GridSample(const kernels::Sampling& sampling, const Tensor& image, const Tensor& grid, bool slopes);
+  void sample(const Tensor& out) const;
+  void point_gradient(const Tensor& out, const Tensor& grad) const;
+  Tensor image_gradient(const Tensor& grad) const;
+
+ private:
+  GridArguments arguments(const Tensor& grad, const Tensor& out) const;
+
+  kernels::Sampling sampling_;
+  Tensor image_, grid_, index_, weight_, slope_;
+  int64_t batch_, channels_, points_, places_;
+};
+
+}  // namespace flambeau::cuda

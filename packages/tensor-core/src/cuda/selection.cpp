@@ -1,0 +1,67 @@
+// Elements by rank on a GPU; the kernels are in flambeau/device/selection.h.
+#include "cuda/launch.h"
+#include "cuda/radix.h"
+#include "cuda/sorting.h"
+#include "cuda/units.h"
+#include "flambeau/device/sorting_arguments.h"
+#include "flambeau/operators.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+enum Kernel { kCount, kChoose, kTally, kCollect };
+
+Unit& unit_of(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "selection",
+        std::string("#include \"flambeau/device/selection.h\"\nFLAMBEAU_SELECTION(") + type_name(dtype) + ")\n",
+        std::initializer_list<const char*>{"count", "choose", "tally", "collect"});
+  });
+}
+
+template <class Number>
+Number* numbers(const Tensor& t) {
+  return reinterpret_cast<Number*>(t.device_bytes());
+}
+
+}  // namespace
+
+Tensor select(const Tensor& in, int64_t rows, int64_t length, const Tensor& ranks, int64_t chosen, bool descending) {
+  const int64_t tiles = divide_up(length, kScanTile), each = std::max<int64_t>(chosen, 1);
+  const Tensor positions = empty({rows, each}, Dtype::int64);
+  if (positions.numel() == 0 || length == 0) return positions;
+  const Tensor left = clone(contiguous(ranks)), prefixes = zeros({rows}, Dtype::int64),
+               counts = zeros({rows * 256}, Dtype::int64), less = empty({rows * tiles}, Dtype::int64),
+               equal = empty({rows * tiles}, Dtype::int64);
+  SelectionArguments a{in.device_bytes(),
+                       rows,
+                       length,
+                       tiles,
+                       descending,
+                       0,
+                       numbers<uint64_t>(prefixes),
+                       numbers<int64_t>(left),
+                       numbers<unsigned long long>(counts),
+                       numbers<int64_t>(less),
+                       numbers<int64_t>(equal),
+                       numbers<int64_t>(positions),
+                       chosen};
+  Unit& unit = unit_of(in.dtype());
+  const auto run = [&](Kernel kernel, int64_t blocks) {
+    launch(in.device().index, unit, kernel, {unsigned(blocks)}, kThreads, a);
+  };
+  for (a.shift = 8 * int(item_size(in.dtype())) - 8; a.shift >= 0; a.shift -= 8) {
+    run(kCount, rows * tiles);
+    run(kChoose, rows);
+  }
+  run(kTally, rows * tiles);
+  running_sums(less);
+  running_sums(equal);
+  run(kCollect, rows * tiles);
+  return positions;
+}
+
+}  // namespace flambeau::cuda
