@@ -1,8 +1,5 @@
-// Scalar functions for the kernels' inner loops: branch-free in float32, so that the compiler vectorises the loop
-// around them; in float64 the C library's. Largest errors in float32 against the exact value, in units in the last
-// place of the rounded result (tests/test_accuracy.py measures them for every instruction set):
-//   sqrt 0.5, log 1, exp and exp2 1.5, expm1, log1p, log2, log10, sin, cos, tanh 2, sigmoid and erf 3.
-// gelu's error is at most 1e-7 times its argument.
+// Scalar functions for the kernels' inner loops: branch-free, so that the compiler vectorises the loop around them.
+// Their largest errors stand in the rows (Note [Rows]); tests/test_accuracy.py measures them for every instruction set.
 // Polynomial coefficients: weighted least squares in 40 digits, reweighted towards the minimax solution.
 #pragma once
 
@@ -117,15 +114,8 @@ FLAMBEAU_INLINE V minimum(V x, V y) {
   return (x > y) | (y != y) ? y : x;
 }
 
-// The C library's functions in both precisions; float32 overloads below replace those that have to be fast.
-#define FLAMBEAU_LIBRARY(name) \
-  FLAMBEAU_INLINE double name(double x) { return std::name(x); }
-#define FLAMBEAU_LIBRARY_BOTH(name) \
-  FLAMBEAU_LIBRARY(name)            \
-  FLAMBEAU_INLINE float name(float x) { return std::name(x); }
-FLAMBEAU_LIBRARY_BOTH(sqrt)
-#undef FLAMBEAU_LIBRARY_BOTH
-#undef FLAMBEAU_LIBRARY
+FLAMBEAU_INLINE float sqrt(float x) { return std::sqrt(x); }
+FLAMBEAU_INLINE double sqrt(double x) { return std::sqrt(x); }
 template <class V>
 FLAMBEAU_INLINE V rsqrt(V x) {
   return V(1) / std::sqrt(x);
@@ -239,12 +229,19 @@ FLAMBEAU_INLINE V _frexp_exponent(V x) {
   return parts.plain ? V(exponent - (parts.small ? Parts::kDigits : 0)) : V(0);
 }
 
+template <class V, class Logarithm>
+FLAMBEAU_INLINE V logit_by(V x, Logarithm logarithm) {
+  // About one half the odds are near 1; what is over 1 is exact there, and what the sum loses of it is made good, with
+  // an inverse of the odds that need not be exact.
+  const V twice = x + x - V(1);
+  const bool near = std::fabs(twice) <= V(0.5);
+  const V quotient = (near ? twice : x) / (V(1) - x), odds = near ? V(1) + quotient : quotient;
+  const V lost = near ? quotient - (odds - V(1)) : V(0), inverse = (V(1) - twice) * (V(1) - twice * (V(1) - twice));
+  return logarithm(odds) + lost * inverse;
+}
 template <class V>
 FLAMBEAU_INLINE V logit(V x) {
-  // About one half the odds are near 1; what is over 1 is exact there, and what the sum loses of it is made good.
-  const bool near = std::fabs(x - V(0.5)) <= V(0.25);
-  const V over = (x + x - V(1)) / (V(1) - x), odds = near ? V(1) + over : x / (V(1) - x);
-  return log(odds) + (near ? (over - (odds - V(1))) / odds : V(0));
+  return logit_by(x, [](V odds) { return log(odds); });
 }
 template <class V>
 FLAMBEAU_INLINE V logaddexp(V x, V y) {

@@ -6,6 +6,7 @@
 #include "kernels/halves.h"
 #include "kernels/math.h"
 #include "kernels/math/eight.h"
+#include "kernels/math/usual.h"
 #include "kernels/narrow_rows.h"
 #include "kernels/narrow_table.h"
 #include "kernels/row_paths.h"
@@ -35,26 +36,50 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-template <class Row, class V>
-bool any_unusual(const V* x, int64_t n) {
-  int32_t unusual = 0;  // counted, since the vectoriser adds where it does not join truth values
-  for (int64_t i = 0; i < n; ++i) unusual += is_unusual<Row>(x[i]);
-  return unusual != 0;
+// The value of a row whose operands are numbers of another kind than V, which stand for numbers of V.
+template <class Row, class Number, class... Operands>
+FLAMBEAU_INLINE auto value_as(Operands... x) {
+  if constexpr (std::is_floating_point_v<Number>)
+    return Row::template value<Number>(x...);
+  else
+    return Row::template value<Number>(x...).value;
 }
-
-constexpr int64_t kSearched = 512;  // numbers looked at first: a few unusual ones do not slow down the rest
-
-template <class Row, class V>
-void unusual_loop(V* out, const V* x, int64_t n) {
-  for (int64_t first = 0; first < n; first += kSearched) {
-    const int64_t end = std::min(first + kSearched, n);
-    if (any_unusual<Row>(x + first, end - first)) {
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Unbounded<V>>(x[i]).value;
-    } else {
-#pragma GCC ivdep
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i]);
+// The range in blocks, the next of which is fetched while one is computed: a long expression holds too few loads in
+// flight to hide the memory behind it.
+template <class V>
+constexpr int64_t kBlock = 1024 / sizeof(V);
+template <class V>
+FLAMBEAU_INLINE void fetch(const V* block) {
+  for (int64_t i = 0; i < kBlock<V>; i += 64 / int64_t(sizeof(V))) __builtin_prefetch(block + i);
+}
+template <class Body, class V, class... Operands>
+FLAMBEAU_INLINE void for_blocks(int64_t n, Body body, const V* x, const Operands*... more) {
+  for (int64_t first = 0; first < n; first += kBlock<V>) {
+    const int64_t end = std::min(first + kBlock<V>, n);
+    if constexpr (!std::is_integral_v<V>) {  // whose expressions are short, or read nothing
+      fetch(x + end);
+      (fetch(more + end), ...);
     }
+    body(first, end);
   }
+}
+// Blocks whose operands all pass are computed as numbers of one kind, the others as numbers of another.
+template <class Row, class Passing, class Other, class V, class Passes, class... Operands>
+void loop_by_block(V* out, int64_t n, Passes passes, const Operands*... x) {
+  for_blocks(
+      n,
+      [&](int64_t first, int64_t end) {
+        int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
+        for (int64_t i = first; i < end; ++i) others += !passes(x[i]...);
+        if (others == 0) {
+#pragma GCC ivdep
+          for (int64_t i = first; i < end; ++i) out[i] = value_as<Row, Passing>(x[i]...);
+        } else {
+#pragma GCC ivdep
+          for (int64_t i = first; i < end; ++i) out[i] = value_as<Row, Other>(x[i]...);
+        }
+      },
+      x...);
 }
 
 // A number known to be above 0: a choice by its sign needs no exponential.
@@ -73,62 +98,21 @@ constexpr bool chooses_by_sign() {
     return Row::value_text().starts_with("where(x > c<V>(0), ") && names(Row::value_text(), "expm1");
   return false;
 }
-template <class Row, class V, class... Operands>
-void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
-  for (int64_t first = 0; first < n; first += kSearched) {
-    const int64_t end = std::min(first + kSearched, n);
-    int32_t others = 0;
-    for (int64_t i = first; i < end; ++i) others += !(x[i] > V(0));
-    if (others == 0) {
-#pragma GCC ivdep
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Positive<V>>(x[i], more[i]...).value;
-    } else {
-#pragma GCC ivdep
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i], more[i]...);
-    }
-  }
-}
-
 template <class Row, class V>
-void division_loop(V* out, const V* x, const V* y, int64_t n) {
-  for (int64_t first = 0; first < n; first += kSearched) {
-    const int64_t end = std::min(first + kSearched, n);
-    if (all_near(x + first, y + first, end - first)) {
-#pragma GCC ivdep
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Near<V>>(x[i], y[i]).value;
-    } else {
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i], y[i]);
-    }
-  }
+constexpr bool has_usual() {
+  return Row::kArity == 1 && usual_range<V>(Row::value_text()).low != usual_range<V>(Row::value_text()).high;
 }
-
 // A power has many limits, none of which matters where the base is above 0 and all is finite.
-template <class V>
-struct Usual {
-  V value;
-  Usual(V v) : value(v) {}
-  friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
-};
 template <class Row, class V>
 constexpr bool is_power() {
   if constexpr (std::is_floating_point_v<V>) return Row::value_text() == "pow(x, y)";
   return false;
 }
-template <class Row, class V>
-void power_loop(V* out, const V* x, const V* y, int64_t n) {
-  for (int64_t first = 0; first < n; first += kSearched) {
-    const int64_t end = std::min(first + kSearched, n);
-    int32_t others = 0;
-    for (int64_t i = first; i < end; ++i)
-      others += !((x[i] > V(0)) & (x[i] < V(INFINITY)) & (std::fabs(y[i]) < V(INFINITY)));
-    if (others == 0) {
-#pragma GCC ivdep
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<Usual<V>>(x[i], y[i]).value;
-    } else {
-#pragma GCC ivdep
-      for (int64_t i = first; i < end; ++i) out[i] = Row::template value<V>(x[i], y[i]);
-    }
-  }
+// Where it is chosen by the sign of x.
+template <class Row, class V, class... Operands>
+void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
+  const auto above = [](V a, auto...) { return a > V(0); };
+  loop_by_block<Row, Positive<V>, V>(out, n, above, x, more...);
 }
 
 // Polynomials of some degree at x itself: recurrences of as many steps for eight at a time.
@@ -159,24 +143,51 @@ void forward_loop(char* const* pointers, int64_t n) {
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x);
-    if constexpr (has_unusual<Row, V>()) return unusual_loop<Row>(static_cast<V*>(out), x, n);
+    if constexpr (has_usual<Row, V>()) {
+      constexpr UsualRange<V> range = usual_range<V>(Row::value_text());
+      const auto usual = [range](V a) { return (a >= range.low) & (a < range.high); };
+      return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x);
+    }
+    if constexpr (has_unusual<Row, V>()) {
+      const auto usual = [](V a) { return !is_unusual<Row>(a); };
+      return loop_by_block<Row, V, Unbounded<V>>(static_cast<V*>(out), n, usual, x);
+    }
+    for_blocks(
+        n,
+        [=](int64_t first, int64_t end) {
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i));
+          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i));
+        },
+        x);
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     if constexpr (is_real<V>)
-      if constexpr (divides_with_rest<V>(Row::value_text())) return division_loop<Row>(static_cast<V*>(out), x, y, n);
+      if constexpr (divides_with_rest<V>(Row::value_text()))
+        return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n, [](V a, V b) { return is_near(a, b); }, x, y);
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
-    if constexpr (is_power<Row, V>()) return power_loop<Row>(static_cast<V*>(out), x, y, n);
+    if constexpr (is_power<Row, V>()) {
+      const auto usual = [](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); };
+      return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x, y);
+    }
     if constexpr (is_polynomial<Row, V>()) return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
+    for_blocks(
+        n,
+        [=](int64_t first, int64_t end) {
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i));
+          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i));
+        },
+        x, y);
   } else {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     const V* z = reinterpret_cast<const V*>(pointers[3]);
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
+    for_blocks(
+        n,
+        [=](int64_t first, int64_t end) {
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i), load<S>(z, i));
+          for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i), load<S>(y, i), load<S>(z, i));
+        },
+        x, y, z);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "flambeau/macros.h"
 
@@ -101,6 +102,21 @@ template <class V>
 FLAMBEAU_INLINE V scale(V y, V n) {
   return times_power(y, n + kScaler<V>);
 }
+// The same where n is at most 60 and nothing overflows: n is given as n + kFallingScaler, and one of the factors is
+// constant.
+template <class V>
+inline constexpr V kFallingScaler = sizeof(V) == 4 ? V(12582912.0 + 127.0 + 64.0) : V(kShifter + 1023.0 + 512.0);
+FLAMBEAU_INLINE float times_falling_power(float y, float scaler) {
+  return y * bit_cast<float>(bit_cast<uint32_t>(scaler) << 23) * 0x1p-64f;
+}
+FLAMBEAU_INLINE double times_falling_power(double y, double scaler) {
+  return y * bit_cast<double>(bit_cast<uint64_t>(scaler) << 52) * 0x1p-512;
+}
+// 2**n of a whole n between the limits of normal numbers, given as n + kExponentShifter.
+template <class V>
+inline constexpr V kExponentShifter = sizeof(V) == 4 ? V(12582912.0 + 127.0) : V(kShifter + 1023.0);
+FLAMBEAU_INLINE float from_exponent(float shifted) { return bit_cast<float>(bit_cast<uint32_t>(shifted) << 23); }
+FLAMBEAU_INLINE double from_exponent(double shifted) { return bit_cast<double>(bit_cast<uint64_t>(shifted) << 52); }
 FLAMBEAU_INLINE double high_part(double x) { return bit_cast<double>(bit_cast<int64_t>(x) & ~0xFFFFFFFFll); }
 
 // The float32 form of a function that is computed in double: rounding is then all its error.

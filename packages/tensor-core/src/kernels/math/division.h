@@ -66,11 +66,5 @@ template <class V>
 FLAMBEAU_INLINE bool is_near(V x, V y) {
   return std::fabs(x / y) < V(int64_t(1) << (std::numeric_limits<V>::digits - 2));
 }
-template <class V>
-bool all_near(const V* x, const V* y, int64_t n) {
-  int far = 0;
-  for (int64_t i = 0; i < n; ++i) far |= !is_near(x[i], y[i]);
-  return !far;
-}
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -6,9 +6,12 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline constexpr float kLog2E = 1.44269504f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
-inline constexpr double kLog2E64 = 1.4426950408889634, kLn2High64 = 6.93147180369123816490e-01,
-                        kLn2Low64 = 1.90821492927058770002e-10;
+template <class V>
+inline constexpr V kLog2E = V(1.4426950408889634);
+template <class V>  // ln(2) in two parts; the first times a whole number is exact
+inline constexpr V kLn2High = sizeof(V) == 4 ? V(0.693359375) : V(6.93147180369123816490e-01);
+template <class V>
+inline constexpr V kLn2Low = sizeof(V) == 4 ? V(-2.12194440e-4) : V(1.90821492927058770002e-10);
 
 template <class V>
 struct Exponential {  // e**x = 2**whole * (1 + first + rest), first the reduced argument
@@ -31,13 +34,13 @@ FLAMBEAU_INLINE double exp_rest(double r) {
   return r * r * polynomial(r, q);
 }
 FLAMBEAU_INLINE Exponential<float> exp_parts(float x) {
-  const float n = nearest(x * kLog2E);
-  const float r = (x - n * kLn2High) - n * kLn2Low;
+  const float n = nearest(x * kLog2E<float>);
+  const float r = (x - n * kLn2High<float>)-n * kLn2Low<float>;
   return {n, r, exp_rest(r)};
 }
 FLAMBEAU_INLINE Exponential<double> exp_parts(double x) {
-  const double n = nearest(x * kLog2E64);
-  const double high = x - n * kLn2High64, low = n * kLn2Low64, r = high - low;
+  const double n = nearest(x * kLog2E<double>);
+  const double high = x - n * kLn2High<double>, low = n * kLn2Low<double>, r = high - low;
   const double lost = (high - r) - low;  // what rounding the reduced argument lost
   return {n, r, exp_rest(r) + lost};
 }
@@ -106,18 +109,43 @@ FLAMBEAU_INLINE V exp2_reduced(V r) {
 // e**x down to `least`, below which it is 0 by choice: a product that falls below the smallest number takes the
 // processor a hundred times as long. Not a number stays one: it lets every comparison pass, and so does what follows.
 template <class V>
-FLAMBEAU_INLINE V exp_limited(V x, V least, V log2e, V ln2_high, V ln2_low) {
-  const bool vanishes = x < least;
-  const V bounded = vanishes ? V(0) : x;
-  const V scaler = bounded * log2e + kScaler<V>, n = scaler - kScaler<V>;
-  const V y = times_power(exp_reduced((bounded - n * ln2_high) - n * ln2_low), scaler);
+inline constexpr V kLeastExponent = sizeof(V) == 4 ? V(-104) : V(-746);
+template <class V>
+FLAMBEAU_INLINE V exp_up_to(V x, V most) {
+  const bool vanishes = x < kLeastExponent<V>;
+  const V bounded = vanishes ? V(0) : at_most(x, most);
+  const V scaler = bounded * kLog2E<V> + kScaler<V>, n = scaler - kScaler<V>, first = bounded - n * kLn2High<V>;
+  const V y = times_power(exp_reduced(first - n * kLn2Low<V>), scaler);
   return vanishes ? V(0) : y;
 }
-// For x <= 0, where nothing can overflow.
-FLAMBEAU_INLINE float exp_falling(float x) { return exp_limited(x, -104.0f, kLog2E, kLn2High, kLn2Low); }
-FLAMBEAU_INLINE double exp_falling(double x) { return exp_limited(x, -746.0, kLog2E64, kLn2High64, kLn2Low64); }
-FLAMBEAU_INLINE float exp(float x) { return exp_falling(at_most(x, 89.0f)); }
-FLAMBEAU_INLINE double exp(double x) { return exp_falling(at_most(x, 710.0)); }
+FLAMBEAU_INLINE float exp(float x) { return exp_up_to(x, 89.0f); }
+FLAMBEAU_INLINE double exp(double x) { return exp_up_to(x, 710.0); }
+// e**(x + rest) = reduced * 2**n, n in scaler, where x is from kLeastExponent to 0 and rest a few units in its last
+// place.
+template <class V>
+struct Falling {
+  V reduced, scaler;
+};
+template <class V>
+FLAMBEAU_INLINE Falling<V> falling_parts(V x, V rest) {
+  const V scaler = x * kLog2E<V> + kFallingScaler<V>, n = scaler - kFallingScaler<V>, first = x - n * kLn2High<V>;
+  return {exp_reduced(rest + (first - n * kLn2Low<V>)), scaler};
+}
+template <class V>
+FLAMBEAU_INLINE V exp_falling(V x) {  // x <= 0
+  const bool vanishes = x < kLeastExponent<V>;
+  const auto parts = falling_parts(vanishes ? V(0) : x, V(0));
+  const V y = times_falling_power(parts.reduced, parts.scaler);
+  return vanishes ? V(0) : y;
+}
+// e**x - 1, exact near 0, for |x| of a few dozen: where the result is large it counts for little in what it is used
+// for.
+template <class V>
+FLAMBEAU_INLINE V moderate_expm1(V x) {
+  const V shifted = x * kLog2E<V> + kExponentShifter<V>, n = shifted - kExponentShifter<V>;
+  const V r = x - n * V(0.6931471805599453), power = from_exponent(shifted);
+  return power * (r + exp_rest(r)) + (power - V(1));
+}
 template <class V>
 FLAMBEAU_INLINE V exp2_limited(V x, V least) {
   const bool vanishes = x < least;
@@ -146,92 +174,96 @@ struct Logarithm {
   V exponent, fraction, half, series;
 };
 FLAMBEAU_INLINE float log_polynomial(float f) {  // (log(1 + f) - f + f**2 / 2) / f**3, f as in log_parts
-  constexpr float q[] = {3.333331260e-01f,  -2.500000962e-01f, 2.000211897e-01f,  -1.666799517e-01f, 1.421954637e-01f,
-                         -1.240559787e-01f, 1.188821176e-01f,  -1.167561536e-01f, 6.746489965e-02f};
-  return polynomial(f, q);
+  constexpr float q[] = {6.746489965e-02f,  -1.167561536e-01f, 1.188821176e-01f,  -1.240559787e-01f, 1.421954637e-01f,
+                         -1.666799517e-01f, 2.000211897e-01f,  -2.500000962e-01f, 3.333331260e-01f};
+  return horner(f, q);
 }
-FLAMBEAU_INLINE Logarithm<float> log_parts(float x) {
-  const bool subnormal = x < 1.17549435e-38f;
-  const uint32_t bits = bit_cast<uint32_t>(subnormal ? x * 8388608.0f : x);
-  const int32_t shifted =
-      static_cast<int32_t>(bits - 0x3F3504F3u);  // sqrt(1/2): the mantissa falls into [0.707, 1.414)
-  const int32_t exponent = (shifted >> 23) - (subnormal ? 23 : 0);
-  const float f = bit_cast<float>((static_cast<uint32_t>(shifted) & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
-  return {static_cast<float>(exponent), f, f * f * 0.5f, f * f * f * log_polynomial(f)};
+FLAMBEAU_INLINE Logarithm<float> normal_log_parts(float x) {
+  const uint32_t bits = bit_cast<uint32_t>(x), shifted = bits - 0x3F3504F3u;  // sqrt(1/2), from which the mantissa is
+  const float f = bit_cast<float>(bits - (shifted & 0xFF800000u)) - 1.0f, square = f * f;
+  return {static_cast<float>(static_cast<int32_t>(shifted) >> 23), f, square * 0.5f, square * f * log_polynomial(f)};
 }
-FLAMBEAU_INLINE double log_series(double f) {  // log(1 + f) - f + f**2 / 2, f from sqrt(1/2) - 1 to sqrt(2) - 1
-  constexpr double q[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
-                          2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
-                          1.479819860511658591e-01};
-  const double s = f / (2.0 + f), z = s * s;
-  return s * (f * f * 0.5 + z * polynomial(z, q));
+// log(1 + f) / s - 2, with s = f / (2 + f), f from sqrt(1/2) - 1 to sqrt(2) - 1.
+FLAMBEAU_INLINE double log_rest(double s) {
+  constexpr double q[] = {1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+                          2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
+                          6.666666666666735130e-01};
+  const double z = s * s;
+  return z * horner(z, q);
+}
+FLAMBEAU_INLINE double log_series(double f) {  // log(1 + f) - f + f**2 / 2
+  const double s = f / (2.0 + f);
+  return s * (f * f * 0.5 + log_rest(s));
 }
 struct Split {  // x = 2**exponent * mantissa, the mantissa from sqrt(1/2) to sqrt(2)
   double exponent, mantissa;
 };
 FLAMBEAU_INLINE Split split_normal(double x) {
-  const int64_t shifted = bit_cast<int64_t>(x) - 0x3FE6A09E667F3BCDll;
-  return {from_whole(int64_t(uint64_t(shifted) >> 52 ^ 0x800) - 0x800),
-          bit_cast<double>((shifted & 0x000FFFFFFFFFFFFFll) + 0x3FE6A09E667F3BCDll)};
+  constexpr uint64_t root = 0x3FE6A09E667F3BCDull, one = 0x3FF0000000000000ull;  // sqrt(1/2)
+  const uint64_t bits = bit_cast<uint64_t>(x),
+                 biased = (bits + (one - root)) >> 52;  // a number in the low bits of 2**52
+  return {bit_cast<double>(biased | 0x4330000000000000ull) - (0x1p52 + 1023.0),
+          bit_cast<double>(bits - ((bits - root) & 0xFFF0000000000000ull))};
 }
 FLAMBEAU_INLINE Split split(double x) {
   const bool subnormal = x < 2.2250738585072014e-308;
   const Split s = split_normal(subnormal ? x * 18014398509481984.0 : x);
   return {s.exponent - (subnormal ? 54.0 : 0.0), s.mantissa};
 }
-FLAMBEAU_INLINE Logarithm<double> log_parts(double x) {
-  const Split s = split(x);
+FLAMBEAU_INLINE Logarithm<double> normal_log_parts(double x) {
+  const Split s = split_normal(x);
   const double f = s.mantissa - 1.0;
   return {s.exponent, f, f * f * 0.5, log_series(f)};
+}
+template <class V>
+FLAMBEAU_INLINE Logarithm<V> log_parts(V x) {
+  constexpr V least = std::numeric_limits<V>::min(), up = sizeof(V) == 4 ? V(0x1p23) : V(0x1p52);
+  auto parts = normal_log_parts(x < least ? x * up : x);
+  parts.exponent -= x < least ? V(sizeof(V) == 4 ? 23 : 52) : V(0);
+  return parts;
+}
+// The logarithms of positive, normal numbers: those that `Usual` numbers take.
+template <class V>
+FLAMBEAU_INLINE V log_of(Logarithm<V> p) {
+  return p.exponent * kLn2High<V> + (p.fraction - (p.half - (p.series + p.exponent * kLn2Low<V>)));
+}
+template <class V>
+FLAMBEAU_INLINE V log2_of(Logarithm<V> p) {
+  return p.exponent + (p.fraction - (p.half - p.series)) * kLog2E<V>;
+}
+template <class V>
+FLAMBEAU_INLINE V log10_of(Logarithm<V> p) {
+  constexpr V high = sizeof(V) == 4 ? V(0.301025391) : V(3.01029995663611771306e-01),
+              low = sizeof(V) == 4 ? V(4.6050390e-6) : V(3.69423907715893078616e-13);
+  return p.exponent * high + ((p.fraction - (p.half - p.series)) * V(0.4342944819032518) + p.exponent * low);
 }
 template <class V>
 FLAMBEAU_INLINE V log_limits(V x, V y) {
   const V at_most_zero = x == V(0) ? -V(INFINITY) : V(NAN), finite = x < V(INFINITY) ? y : x;
   return x > V(0) ? finite : at_most_zero;
 }
-FLAMBEAU_INLINE float log(float x) {
-  const auto p = log_parts(x);
-  return log_limits(x, p.exponent * kLn2High + (p.fraction - (p.half - (p.series + p.exponent * kLn2Low))));
-}
-FLAMBEAU_INLINE double log(double x) {
-  const auto p = log_parts(x);
-  return log_limits(x, p.exponent * kLn2High64 - ((p.half - (p.series + p.exponent * kLn2Low64)) - p.fraction));
-}
-// log(x) / log(base): the logarithm in two parts, times the two parts of 1 / log(base).
-FLAMBEAU_INLINE double log_to_base(double x, double inverse_high, double inverse_low, double two_high, double two_low) {
-  const auto p = log_parts(x);
-  const double high = high_part(p.fraction - p.half), low = (p.fraction - high) - p.half + p.series;
-  const double first = high * inverse_high, second = p.exponent * two_high, sum = second + first;
-  const double rest = p.exponent * two_low + (low + high) * inverse_low + low * inverse_high + ((second - sum) + first);
-  return log_limits(x, rest + sum);
-}
-FLAMBEAU_INLINE double log2(double x) {
-  return log_to_base(x, 1.44269504072144627571e+00, 1.67517131648865118353e-10, 1.0, 0.0);
-}
-FLAMBEAU_INLINE double log10(double x) {
-  return log_to_base(x, 4.34294481878168880939e-01, 2.50829467116452752298e-11, 3.01029995663611771306e-01,
-                     3.69423907715893078616e-13);
-}
-FLAMBEAU_INLINE float log2(float x) {
-  const auto p = log_parts(x);
-  return log_limits(x, p.exponent + (p.fraction - (p.half - p.series)) * kLog2E);
-}
-FLAMBEAU_INLINE float log10(float x) {
-  const auto p = log_parts(x);
-  return log_limits(
-      x, p.exponent * 0.301025391f + ((p.fraction - (p.half - p.series)) * 0.434294482f + p.exponent * 4.6050390e-6f));
-}
+#define FLAMBEAU_LOGARITHM(name)                                                         \
+  template <class V>                                                                     \
+  FLAMBEAU_INLINE V usual_##name(V x) {                                                  \
+    return name##_of(normal_log_parts(x));                                               \
+  }                                                                                      \
+  FLAMBEAU_INLINE float name(float x) { return log_limits(x, name##_of(log_parts(x))); } \
+  FLAMBEAU_INLINE double name(double x) { return log_limits(x, name##_of(log_parts(x))); }
+FLAMBEAU_LOGARITHM(log)
+FLAMBEAU_LOGARITHM(log2)
+FLAMBEAU_LOGARITHM(log10)
+#undef FLAMBEAU_LOGARITHM
 // log(1 + x), 0 <= x <= 1: neither digits are lost nor exponents looked at.
 FLAMBEAU_INLINE float log1p_of_unit(float x) {
   const bool upper = x > 0.41421354f;
   const float f = upper ? x * 0.5f - 0.5f : x, half = f * f * 0.5f;
-  const float low = upper ? kLn2Low : 0.0f, high = upper ? kLn2High : 0.0f;
+  const float low = upper ? kLn2Low<float> : 0.0f, high = upper ? kLn2High<float> : 0.0f;
   return high + (f - (half - (f * f * f * log_polynomial(f) + low)));
 }
 FLAMBEAU_INLINE double log1p_of_unit(double x) {
   const bool upper = x > 0.41421356237309503;
   const double f = upper ? x * 0.5 - 0.5 : x, half = f * f * 0.5;
-  const double low = upper ? kLn2Low64 : 0.0, high = upper ? kLn2High64 : 0.0;
+  const double low = upper ? kLn2Low<double> : 0.0, high = upper ? kLn2High<double> : 0.0;
   return high - ((half - (log_series(f) + low)) - f);
 }
 FLAMBEAU_INLINE float log1p(float x) {
@@ -245,8 +277,8 @@ FLAMBEAU_INLINE double log1p(double x) {
   const bool whole = s.exponent == 0.0;  // then x itself is the fraction
   const double lost = (u >= 2.0 ? 1.0 - (u - x) : x - (u - 1.0)) / u;
   const double f = whole ? x : s.mantissa - 1.0, half = f * f * 0.5;
-  const double low = log_series(f) + s.exponent * kLn2Low64 + (whole | (u == INFINITY) ? 0.0 : lost);
-  const double y = s.exponent * kLn2High64 - ((half - low) - f);
+  const double low = log_series(f) + s.exponent * kLn2Low<double> + (whole | (u == INFINITY) ? 0.0 : lost);
+  const double y = s.exponent * kLn2High<double> - ((half - low) - f);
   return x == 0.0 ? x : log_limits(u, y);
 }
 

@@ -53,9 +53,9 @@ FLAMBEAU_INLINE Pair log_pair(double x) {
   third.low += z * 1.8503717077085943e-17 + z_rest * 0.3333333333333333 + z * z * polynomial(z, q);
   const Pair series = product(fast_sum(third.high, third.low), 2.0 * s), first = fast_sum(2.0 * s, series.high);
   const double first_rest = first.low + series.low + 2.0 * s_rest * (1.0 + third.high);
-  const Pair whole = fast_sum(parts.exponent * kLn2High64, first.high);
+  const Pair whole = fast_sum(parts.exponent * kLn2High<double>, first.high);
   const double high = parts.exponent == 0.0 ? first.high : whole.high, low = parts.exponent == 0.0 ? 0.0 : whole.low;
-  return fast_sum(high, low + (first_rest + parts.exponent * kLn2Low64));
+  return fast_sum(high, low + (first_rest + parts.exponent * kLn2Low<double>));
 }
 
 // The sign of x**y, and its values where x or y is no ordinary number; `magnitude` is |x|**y elsewhere.

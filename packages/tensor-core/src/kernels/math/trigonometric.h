@@ -203,17 +203,11 @@ FLAMBEAU_INLINE V sinh(V x) {
   const V quotient = (near ? t : V(-0.5)) / (near ? t + V(1) : half);
   return x != x ? x : std::copysign(near ? V(0.5) * (quotient + t) : V(0.5) * quotient + half, x);
 }
-FLAMBEAU_INLINE float tanh(float x) {
-  constexpr float q[] = {-3.333333091e-01f, 1.333320975e-01f,  -5.394720329e-02f,
-                         2.170296228e-02f,  -8.182662951e-03f, 2.147527617e-03f};
-  const float a = std::fabs(x);
-  const float near = x + x * (x * x) * polynomial(x * x, q);
-  const float far = 1.0f - 2.0f / (exp(2.0f * a) + 1.0f);
-  return std::copysign(a < 0.625f ? near : far, x);  // -0 keeps its sign
-}
-FLAMBEAU_INLINE double tanh(double x) {
-  const double a = std::fabs(x), t = expm1(a < 20.0 ? 2.0 * a : 40.0);
-  return x != x ? x : std::copysign(a < 20.0 ? t / (t + 2.0) : 1.0, x);
+template <class V>
+FLAMBEAU_INLINE V tanh(V x) {  // 1 beyond the limit; -0 keeps its sign
+  constexpr V limit = sizeof(V) == 4 ? V(18.1) : V(38.2);
+  const V e = moderate_expm1(within(x + x, -limit, limit));
+  return std::copysign(e / (e + V(2)), x);
 }
 
 template <class V>

@@ -1,0 +1,81 @@
+// Numbers in the middle of a function's domain, where it needs no care for its limits: the loops look for the others by
+// the block.
+#pragma once
+
+#include <string_view>
+
+#include "kernels/math.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// Processors take as long for a root in float64, or the inverse of one in float32, as for twenty multiplications. In
+// the middle of their range they are made of these, from a guess by the exponent. The last step of the square root is
+// Markstein's (1990), which rounds as the processor does; it needs fused operations.
+template <class V>
+inline constexpr V kLargestUsualRoot = sizeof(V) == 4 ? V(0x1p60) : V(0x1p500);
+template <int Steps, class V>
+FLAMBEAU_INLINE V root_inverse(V x) {
+  V y;
+  if constexpr (sizeof(V) == 4)
+    y = bit_cast<float>(0x5F375A86u - (bit_cast<uint32_t>(x) >> 1));
+  else
+    y = bit_cast<double>(0x5FE6EB50C7B537A9ull - (bit_cast<uint64_t>(x) >> 1));
+#pragma GCC unroll 3
+  for (int step = 0; step < Steps; ++step) {  // each triples the digits
+    const V lacks = V(1) - x * y * y;
+    y += y * lacks * (V(0.5) + V(0.375) * lacks);
+  }
+  return y;
+}
+FLAMBEAU_INLINE float usual_rsqrt(float x) { return root_inverse<2>(x); }
+FLAMBEAU_INLINE double usual_rsqrt(double x) {
+  const double y = root_inverse<2>(x), lacks = 1.0 - x * y * y;
+  return y + y * lacks * 0.5;
+}
+#ifdef __FMA__
+template <class V>
+inline constexpr bool has_usual_sqrt = sizeof(V) == 8;
+FLAMBEAU_INLINE double usual_sqrt(double x) {
+  const double y = usual_rsqrt(x), root = x * y;
+  return root + (x - root * root) * (0.5 * y);
+}
+#else
+template <class V>
+inline constexpr bool has_usual_sqrt = false;
+#endif
+
+template <class V>
+struct Usual {
+  V value;
+  Usual(V v) : value(v) {}
+  friend Usual log(Usual x) { return usual_log(x.value); }
+  friend Usual log2(Usual x) { return usual_log2(x.value); }
+  friend Usual log10(Usual x) { return usual_log10(x.value); }
+  friend Usual logit(Usual x) {
+    return logit_by(x.value, [](V odds) { return usual_log(odds); });
+  }
+  friend Usual erfinv(Usual x) { return usual_erfinv(x.value); }
+  friend Usual sqrt(Usual x) { return usual_sqrt(x.value); }
+  friend Usual rsqrt(Usual x) { return usual_rsqrt(x.value); }
+  friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
+};
+
+// From `low` on and below `high` the argument of a row of one operand is a usual one; empty where no row asks.
+template <class V>
+struct UsualRange {
+  V low = 0, high = 0;
+};
+template <class V>
+constexpr UsualRange<V> usual_range(std::string_view expression) {
+  if constexpr (std::is_floating_point_v<V>) {
+    constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
+    if (expression == "log(x)" || expression == "log2(x)" || expression == "log10(x)") return {least, infinite};
+    if (expression == "logit(x)") return {least, V(1)};
+    if (expression == "erfinv(x)") return {-kUsualErfinv<V>, kUsualErfinv<V>};
+    if (expression == "rsqrt(x)" || (expression == "sqrt(x)" && has_usual_sqrt<V>))
+      return {1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>};
+  }
+  return {};
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
