@@ -17,7 +17,7 @@ Tensor glu(const Tensor& t, int64_t dim) {
   require(t.dim() > 0, "glu does not support 0-dimensional tensors");
   const int64_t axis = t.wrap_dim(dim), size = t.shape()[size_t(axis)];
   require(size % 2 == 0, "Halving dimension must be even, but dimension ", axis, " is size ", size);
-  return mul(narrow(t, axis, 0, size / 2), sigmoid(narrow(t, axis, size / 2, size / 2)));
+  return _gate(narrow(t, axis, 0, size / 2), narrow(t, axis, size / 2, size / 2));
 }
 
 // The slopes along the second dimension, the channels.

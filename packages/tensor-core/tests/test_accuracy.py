@@ -30,6 +30,7 @@ DOMAINS = {
     "_round_decimals": [(1e-3, 1e3, True), (10, 1e3, False)],
     "_round_tens": [(1e-3, 1e6, True), (10, 1e3, False)],
     "softplus": [(1e-3, 50, True), (0.5, 3, False), (20, 20.5, False)],
+    "_gate": [(1e-3, 1e3, True), (1e-3, 50, True)],
     "celu": [(1e-3, 50, True), (0.5, 3, False)],
     "elu": [(1e-3, 50, True), (0.5, 3, False), (0.5, 3, False)],
     "_binary_cross_entropy": [(1e-3, 0.999, False), (1e-3, 1, False)],

@@ -9,14 +9,15 @@ from ..workload import Workload, expression
 
 GROUP = "every pointwise operator, 10^6"
 MILLION = (1000, 1000)
-TABLE = Path(__file__).parents[3] / "packages" / "tensor-core" / "include" / "flambeau" / "pointwise.def"
+FAMILIES = Path(__file__).parents[3] / "packages" / "tensor-core" / "include" / "flambeau" / "rows"
 ROW = re.compile(r"^(UNARY|BINARY|TERNARY)\(\s*([a-z]\w*),\s*(\w+)", re.MULTILINE)
 OPERANDS = {"UNARY": "x", "BINARY": "x, y", "TERNARY": "x, y, z"}
 
 
 def rows() -> list[Workload]:
     """A workload for each public row that takes floats; the numbers lie in [0.5, 1.5), where most are defined."""
-    return [
+    table = "".join(family.read_text() for family in sorted(FAMILIES.glob("*.def")))
+    found = [
         Workload(
             GROUP,
             name,
@@ -27,9 +28,12 @@ def rows() -> list[Workload]:
             ),
             at_most=1.0,
         )
-        for arity, name, domain in ROW.findall(TABLE.read_text())
-        if domain != "Integral" and not (name == "where" or name.startswith("special_"))
+        for arity, name, domain in ROW.findall(table)
+        if domain not in ("Integral", "Whole") and not (name == "where" or name.startswith("special_"))
     ]
+    if not found:
+        raise FileNotFoundError(f"no rows of operators in {FAMILIES}")
+    return found
 
 
 ROWS = rows()

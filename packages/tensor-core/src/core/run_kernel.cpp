@@ -2,6 +2,7 @@
 #include "flambeau/pointwise.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -256,6 +257,55 @@ bool is_turned(const Tensor& t) {
   return turned && t.shape()[t.dim() - 1] >= 8;
 }
 
+void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count, Dtype in,
+                 const Shape& order) {
+  Plan plan;
+  plan.kernel = kernel;
+  plan.in = in;
+  plan.from = from;
+  plan.operands = operands;
+  plan.count = count;
+  plan_walk(plan.walks[0], output, output.shape(), order);
+  plan.row = plan.walks[0].row();
+  for (int k = 0; k < count; ++k)
+    if (const Tensor* t = operands[k].tensor) {
+      plan_walk(plan.walks[k + 1], *t, output.shape(), order);
+      plan.row = std::min(plan.row, plan.walks[k + 1].row());
+    }
+  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
+}
+
+// Operands that lie across the output are copied, which goes through the cache in squares: as many rows at a time as
+// stay in the second level until the kernel reads them.
+constexpr int64_t kPanelBytes = 1 << 18, kLeastRows = 16;
+void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
+                Dtype in) {
+  const int64_t total = output.shape()[0], width = output.numel() / total;
+  const int64_t rows = std::min(total, std::max(kLeastRows, kPanelBytes / (width * item_size(in))));
+  NoRecording off;
+  Tensor whole[kMaxPointers];
+  std::vector<Operand> all(operands, operands + count);
+  const auto has_rows = [&](const Tensor& t) { return t.dim() == output.dim() && t.shape()[0] == total; };
+  for (int k = 0; k < count; ++k)
+    if (const Tensor* t = all[k].tensor; t && !has_rows(*t) && is_turned(*t))
+      all[k].tensor = &(whole[k] = contiguous(*t));
+  parallel_for((total + rows - 1) / rows, kGrain / (rows * width) + 1, [&](int64_t first, int64_t last) {
+    NoRecording off;
+    for (int64_t begin = first * rows; begin < std::min(last * rows, total); begin += rows) {
+      const int64_t length = std::min(rows, total - begin);
+      Tensor panels[kMaxPointers];
+      std::vector<Operand> parts = all;
+      for (int k = 0; k < count; ++k)
+        if (const Tensor* t = all[k].tensor; t && has_rows(*t)) {
+          panels[k] = narrow(*t, 0, begin, length);
+          if (is_turned(*t)) panels[k] = contiguous(panels[k]);
+          parts[k].tensor = &panels[k];
+        }
+      run_strided(kernel, narrow(output, 0, begin, length), from, parts.data(), count, in, {});
+    }
+  });
+}
+
 }  // namespace
 
 void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
@@ -266,28 +316,11 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
     if (const Tensor* t = operands[k].tensor)
       direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
   if (direct) return run_direct(kernel, output, from, operands, count, in);
-  Plan plan;
-  plan.kernel = kernel;
-  plan.in = in;
-  plan.from = from;
-  plan.operands = operands;
-  plan.count = count;
   const Shape order = nesting(output);
-  plan_walk(plan.walks[0], output, output.shape(), order);
-  plan.row = plan.walks[0].row();
-  Tensor turned[kMaxPointers];
-  for (int k = 0; k < count; ++k) {
-    const Tensor* t = operands[k].tensor;
-    if (!t) continue;
-    if (order.empty() && is_turned(*t)) {  // a copy goes through the cache in squares
-      turned[k] = empty(t->shape(), t->dtype());
-      copy_values(turned[k], *t);
-      t = &turned[k];
-    }
-    plan_walk(plan.walks[k + 1], *t, output.shape(), order);
-    plan.row = std::min(plan.row, plan.walks[k + 1].row());
-  }
-  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
+  bool across = false;
+  for (int k = 0; k < count; ++k) across = across || (operands[k].tensor && is_turned(*operands[k].tensor));
+  if (across && order.empty()) return run_turned(kernel, output, from, operands, count, in);
+  run_strided(kernel, output, from, operands, count, in, order);
 }
 
 }  // namespace flambeau

@@ -97,7 +97,12 @@ FLAMBEAU_SCALAR double _polygamma(double x, double n) {
 
 // x**a e**-x / Gamma(a + 1)
 FLAMBEAU_SCALAR double gamma_prefix(double a, double x) {
-  if (a < 20) return std::exp(a * std::log(x) - x - lgamma(a + 1));
+  if (a < 20) {  // gamma(a + 1) is a product of factors and gamma between 1.5 and 2.5
+    double factors = 1, u = a + 1;
+    if (u < 1.5) factors /= u++;
+    while (u > 2.5) factors *= --u;
+    return std::exp(a * std::log(x) - x - series::lgamma_about_two<double>(u - 2)) / factors;
+  }
   const double mu = (x - a) / a;  // a large: by the excess of x over a, and Stirling's series
   const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
   return std::exp(a * (std::log1p(mu) - mu) - stirling) / std::sqrt(6.283185307179586 * a);
