@@ -8,6 +8,7 @@ from flambeau.testing import assert_close
 F = fb.nn.functional
 ENTRIES, OFFSETS = fb.tensor([1, 5, 2, 0, 2, 2, 4]), fb.tensor([0, 3, 3])
 LABELS = fb.tensor([1, 3, 2, 0, 0, 3])
+SETS = fb.tensor([[1, 3, -1, 0], [2, -1, 1, 1], [-1, 2, 0, 1], [0, 1, 2, 3], [3, 3, -1, 0], [0, -1, -1, -1]])
 FACTORS = fb.linspace(-1, 2, 7, dtype=fb.float64)
 UNIFORM = fb.tensor([[[0.3, 0.8, 0.5]]], dtype=fb.float64)
 
@@ -54,6 +55,7 @@ def bags(table, factors=None, **options):
         lambda x: fb.linalg.cross(x[:, :3], x[:, 1:].exp(), dim=1),
         lambda x: x.repeat_interleave(OFFSETS.to(x.device).repeat(2), 0),
         lambda x: F.multi_margin_loss(x, LABELS.to(x.device), reduction="none"),
+        lambda x: F.multilabel_margin_loss(x, SETS.to(x.device), reduction="none"),
         lambda x: F.multi_margin_loss(x, LABELS.to(x.device), p=2, margin=0.7, weight=x[0].detach().abs()),
         lambda x: fb._standard_gamma(x.abs()),
         lambda x: fb._sample_dirichlet(x.abs()),

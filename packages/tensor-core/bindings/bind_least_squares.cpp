@@ -105,6 +105,11 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
 // For an A of full rank, by QR: least squares, or the smallest exact solution.
 Tensor solve_full_rank(const Tensor& a, const Tensor& b) {
   const int64_t m = a.size(-2), n = a.size(-1);
+  if (a.is_cuda()) {  // there Q is a matrix like others
+    const linalg::Qr f = linalg::qr(m >= n ? a : adjoint(a), "reduced");
+    if (m >= n) return linalg::solve_triangular(f.r, matmul(adjoint(f.q), b), true, true, false);
+    return matmul(f.q, linalg::solve_triangular(adjoint(f.r), b, false, true, false));
+  }
   if (m >= n) {
     const QrFactors f = linalg::geqrf(a);
     const Tensor turned = narrow(linalg::ormqr(f.reflectors, f.tau, b, true, true), -2, 0, n);

@@ -59,13 +59,17 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
   if (r == 0) return empty({0}, input.dtype());
   const int64_t n = input.numel(),
                 count = n == 0 || (r > n && !with_replacement) ? 0 : ways(with_replacement ? n + r - 1 : n, r);
-  const Tensor positions = empty({count * r}, Dtype::int64);
+  Tensor positions;
+  {
+    const OnDevice here(DeviceType::Cpu);  // each depends on the one before
+    positions = empty({count * r}, Dtype::int64);
+  }
   int64_t* row = positions.data<int64_t>();
   for (int64_t k = 0; k < count; ++k, row += r) {
     for (int64_t j = 0; j < r; ++j) row[j] = k ? row[j - r] : with_replacement ? 0 : j;
     if (k) advance(row, r, n, with_replacement);
   }
-  return reshape(index_select(input, 0, positions), {count, r});
+  return reshape(index_select(input, 0, to(positions, input.device())), {count, r});
 }
 
 Tensor block_diag(const Tensors& given) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "flambeau/cuda.h"
 #include "flambeau/sorting.h"
 #include "operators/convolution.h"
 
@@ -69,6 +70,21 @@ void count_points(const Tensor& points, const Tensors& edges, const T* weight, c
   std::transform(sums.begin(), sums.end(), counts, [](double s) { return T(s); });
 }
 
+Tensor counted_on_gpu(const Tensor& points, const Tensors& edges, const Tensor& weights, const Shape& shape) {
+  const int64_t n = points.size(0), total = product(shape);
+  Tensor place = zeros({n}, Dtype::int64), inside = ones({n}, Dtype::bool_);
+  for (size_t d = 0; d < edges.size(); ++d) {
+    const Tensor value = contiguous(select(points, 1, int64_t(d)));
+    const Tensor low = select(edges[d], 0, 0), high = select(edges[d], 0, shape[d]);
+    inside = logical_and(inside, logical_and(ge(value, low), le(value, high)));
+    const Tensor bin = searchsorted(edges[d], value, true, Tensor(), false) - Scalar(1);
+    place = place * Scalar(shape[d]) + clamp_min(clamp_max(bin, Scalar(shape[d] - 1)), Scalar(0));
+  }
+  const Tensor each = weights.defined() ? reshape(to(weights, Dtype::float64), {n}) : ones({n}, Dtype::float64);
+  const Tensor sums = index_add(zeros({total + 1}, Dtype::float64), 0, where(inside, place, Scalar(total)), each);
+  return to(reshape(narrow(sums, 0, 0, total), shape), points.dtype());
+}
+
 // Over the total and the widths of the bins.
 Tensor as_density(const Tensor& counts, const Tensors& edges) {
   Tensor out = counts / sum(counts, {}, false, {});
@@ -98,6 +114,11 @@ Histogram histogramdd(const char* name, const Tensor& given, const std::vector<B
   }
   if (weight.defined()) check_weight(name, points, weight);
   const Tensor weights = weight.defined() ? contiguous(weight) : weight;
+  if (cuda::takes(points) && product(shape) > 0) {
+    out.counts = counted_on_gpu(points, edges, weights, shape);
+    if (density) out.counts = as_density(out.counts, edges);
+    return out;
+  }
   out.counts = empty(shape, points.dtype());
   dispatch_real(points.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;

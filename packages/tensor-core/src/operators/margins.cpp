@@ -109,8 +109,30 @@ T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std
   return total / T(classes);
 }
 
+// The same of all rows, one label of each after the other.
+Tensor labels_losses_on_gpu(const Rows& r, const Tensor& slopes) {
+  const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
+  Tensor losses = zeros({rows}, r.scores.dtype());
+  if (rows == 0) return losses;
+  const Tensor labels = reshape(r.labels, {rows, classes});
+  const Tensor valid = cumprod(to(ge(labels, Scalar(0)), Dtype::int64), 1, {}), known = clamp_min(labels, Scalar(0));
+  const Tensor others = eq(scatter_add(zeros({rows, classes}, Dtype::int64), 1, known, valid), Scalar(0));
+  const int64_t most = item(max_all(sum(valid, Shape{1}, false, {}))).integer();
+  for (int64_t k = 0; k < most; ++k) {
+    const Tensor label = narrow(known, 1, k, 1), here = to(narrow(valid, 1, k, 1), Dtype::bool_);
+    const Tensor missing = Scalar(1.0) - gather(r.scores, 1, label) + r.scores;
+    const Tensor counts = logical_and(logical_and(here, others), logical_not(le(missing, Scalar(0))));
+    losses = losses + sum(where(counts, missing, Scalar(0.0)), Shape{1}, false, {}) / Scalar(double(classes));
+    if (!slopes.defined()) continue;
+    const Tensor shares = to(counts, slopes.dtype()) / Scalar(double(classes));
+    copy_values(slopes, scatter_add(slopes + shares, 1, label, -sum(shares, Shape{1}, true, {})));
+  }
+  return losses;
+}
+
 // The losses of rows; with `slopes` (zeros) also their derivatives by the scores.
 Tensor labels_losses(const Rows& r, const Tensor& slopes) {
+  if (cuda::takes(r.scores)) return labels_losses_on_gpu(r, slopes);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];
   const Tensor out = empty({rows}, r.scores.dtype());
   std::vector<char> is_label(static_cast<size_t>(classes));

@@ -76,6 +76,15 @@ def test_qr(shape, mode, cupy, host_calls):
     assert fb.linalg.qr(x.cuda(), "r")[0].shape == (0,)
 
 
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9), (2, 12, 12)])
+def test_least_squares(shape, cupy, host_calls):
+    a, b = fb.randn(shape, dtype=fb.float64), fb.randn(*shape[:-1], 3, dtype=fb.float64)
+    same(lambda x: fb.linalg.lstsq(x, b.to(x.device)).solution, a, ["svd"], cupy, host_calls)
+    same(lambda x: fb.linalg.lstsq(x, b.to(x.device), driver="gels").solution, a, ["qr"], cupy, host_calls)
+    same(fb.linalg.pinv, a, ["svd"], cupy, host_calls)
+    same(fb.linalg.matrix_rank, a, ["svd"], cupy, host_calls)
+
+
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("norm", ["backward", "forward", "ortho"])
 @pytest.mark.parametrize("n", [None, 8, 7])

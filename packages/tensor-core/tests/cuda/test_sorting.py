@@ -132,6 +132,22 @@ def test_repeats(host_calls):
         fb.repeat_interleave(x.cuda(), fb.tensor([1, -1, 1, 1, 1]).cuda(), 0)
 
 
+def test_histograms(host_calls):
+    x, weight = numbers((500, 2)) % 3, fb.linspace(0, 1, 500)
+    x[4, 1] = NAN
+    for options in ({}, {"weight": weight}, {"density": True}):
+        moved = {k: v.cuda() if isinstance(v, fb.Tensor) else v for k, v in options.items()}
+        limits = [-1.0, 2.0, 0.0, 3.0]
+        there = fb.histogramdd(x.cuda(), [3, 4], range=limits, **moved)
+        here = fb.histogramdd(x, [3, 4], range=limits, **options)
+        same(there.hist, here.hist)
+    edges = fb.tensor([-1.0, 0.0, 0.5, 2.0])
+    same(fb.histogram(x[:, 0].cuda(), edges.cuda()).hist, fb.histogram(x[:, 0], edges).hist)
+    assert fb.equal(edges.cuda(), edges.clone().cuda()) and not fb.equal(edges.cuda(), edges.cuda() + 1)
+    same(fb.combinations(edges.cuda(), 2), fb.combinations(edges, 2))
+    assert not host_calls()
+
+
 def test_counts():
     x = numbers((3000,), fb.int64).abs()
     same(fb.bincount(x.cuda()), fb.bincount(x))
