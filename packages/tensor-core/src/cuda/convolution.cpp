@@ -53,6 +53,12 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
   run_tiles(out.device().index, unit_of(function, dtype, tile, dtype == Dtype::float32 && tf32_allowed()), a, dtype);
 }
 
+// The weight, (groups, filters, channels, places of the kernel), in another order of dimensions.
+Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
+  const Shape shape{g.groups, g.group_filters(), g.group_channels(), product(g.kernel)};
+  return contiguous(permute(reshape(weight, shape), order));
+}
+
 }  // namespace
 
 bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
@@ -70,16 +76,19 @@ bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
 
 void convolve(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   const OnDevice there(out.device());
-  const Tensor x = contiguous(input), w = contiguous(weight), b = bias.defined() ? contiguous(bias) : bias;
+  const Tensor x = contiguous(input), w = as_k_goes(g, weight, {0, 1, 3, 2}),
+               b = bias.defined() ? contiguous(bias) : bias;
   ConvolutionArguments a = arguments_of(g);
+  a.inner = Divider(uint32_t(a.channels));
   a.input = x.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
   run(kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
 }
 
 void convolution_input_gradient(const Geometry& g, const Tensor& out, const Tensor& grad, const Tensor& weight) {
   const OnDevice there(out.device());
-  const Tensor dy = contiguous(grad), w = contiguous(weight);
+  const Tensor dy = contiguous(grad), w = as_k_goes(g, weight, {0, 2, 3, 1});
   ConvolutionArguments a = arguments_of(g);
+  a.inner = Divider(uint32_t(a.filters));
   a.grad = dy.device_bytes(), a.weight = w.device_bytes();
   run(kInputGradient, out, a, g.group_channels(), g.batch * product(g.size), g.group_filters() * product(g.kernel),
       out.dtype());

@@ -7,7 +7,7 @@
 
 #include "flambeau/device/attention_mask.h"
 #include "flambeau/device/kernel.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

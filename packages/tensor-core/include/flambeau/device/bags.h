@@ -4,7 +4,7 @@
 
 #include "flambeau/device/bags_arguments.h"
 #include "flambeau/device/kernel.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

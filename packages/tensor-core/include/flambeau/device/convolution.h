@@ -1,8 +1,9 @@
 // Convolutions as products of matrices that are never made: their elements are found where they are read. Note [Tiles]
 //
-// As in Note [Unfolding] a convolution is weight (filters, taps) * patches (taps, places), group by group. The gradient
-// of the input gathers what every filter's outputs tell it, that of the weight is a product over the places of all
-// samples. A unit says FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
+// As in Note [Unfolding] a convolution is weight (filters, taps) * patches (taps, places), group by group; k goes
+// through the channels of one place of the kernel after the other, which are seen at one place of the image. The
+// gradient of the input gathers what every filter's outputs tell it, in the same way, and that of the weight is a
+// product over the places of all samples. A unit says FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
 #pragma once
 
 #include "flambeau/device/convolution_arguments.h"
@@ -21,39 +22,50 @@ inline Place unravel(int32_t n, const int32_t (&size)[3]) {
   return {n / size[2] / size[1], n / size[2] % size[1], n % size[2]};
 }
 
-// A walk through the places of boxes, from one with a number on.
-struct Walk : Place {
-  uint32_t box;
-  Walk(const Box& b, uint32_t n) : box(b.by_box.quotient(n)) {
-    uint32_t rest = n - box * b.by_box.divisor;
-    const uint32_t plane = b.by_plane.quotient(rest);
-    rest -= plane * b.by_plane.divisor;
-    const uint32_t row = b.by_row.quotient(rest);
-    z = int32_t(plane), y = int32_t(row), x = int32_t(rest - row * b.by_row.divisor);
-  }
-  void next(const Box& b) {
-    if (++x < b.size[2]) return;
-    x = 0;
-    if (++y < b.size[1]) return;
-    y = 0;
-    if (++z < b.size[0]) return;
-    z = 0, ++box;
-  }
-};
+inline Place unravel(uint32_t n, const Box& box) {  // of one box
+  const uint32_t z = box.by_plane.quotient(n), rest = n - z * box.by_plane.divisor, y = box.by_row.quotient(rest);
+  return {int32_t(z), int32_t(y), int32_t(rest - y * box.by_row.divisor)};
+}
 
-// A row or column whose elements are read on a walk: Reading has box(a) and read(a, walk).
-template <class T, class Reading>
-struct Walked : Reading {
-  using Reading::Reading;
-  T at(const ConvolutionArguments& a, int64_t p) const { return this->read(a, Walk(Reading::box(a), uint32_t(p))); }
+// Elements one by one, next(i): a loop that stays one, and hands them on from register to register.
+template <class T, int kCount, class F>
+void take_slowly(T (&to)[kCount], F&& next) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) to[i] = T{};
+#pragma unroll 1
+  for (int n = 0; n < kCount; ++n) {
+#pragma unroll
+    for (int i = 0; i + 1 < kCount; ++i) to[i] = to[i + 1];
+    to[kCount - 1] = next(n);
+  }
+}
+
+// Elements at one place after the other of a kernel, a.inner at each, `jump` apart: Finding has find(a, tap), where the
+// first is or null, and jump(a).
+template <class T, class Finding>
+struct Gathered : Finding {
+  using Finding::Finding;
+  T at(const ConvolutionArguments& a, int64_t p) const {
+    T one[1];
+    return take(a, p, p + 1, one), one[0];
+  }
   template <int kCount>
   void take(const ConvolutionArguments& a, int64_t p, int64_t end, T (&to)[kCount]) const {
-    Walk walk(Reading::box(a), uint32_t(p));
+    const uint32_t inner = a.inner.divisor;
+    uint32_t tap = a.inner.quotient(uint32_t(p)), n = uint32_t(p) - tap * inner;
+    const int64_t jump = this->jump(a);
+    const T* from = p < end ? this->find(a, tap) : nullptr;
+    if (kCount == 1 || (n + kCount <= inner && p + kCount <= end)) {
+      const T* const first = from + n * jump;
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      to[i] = p + i < end ? this->read(a, walk) : T{};
-      if (i + 1 < kCount) walk.next(Reading::box(a));
+      for (int i = 0; i < kCount; ++i) to[i] = from ? first[i * jump] : T{};
+      return;
     }
+    take_slowly(to, [&](int i) {
+      const T value = from && p + i < end ? from[n * jump] : T{};
+      if (++n == inner) n = 0, from = p + i + 1 < end ? this->find(a, ++tap) : nullptr;
+      return value;
+    });
   }
 };
 
@@ -62,11 +74,11 @@ template <class T, int kCount>
 void take_stretches(const T* from, const Divider& length, int64_t jump, int64_t p, int64_t end, T (&to)[kCount]) {
   uint32_t stretch = length.quotient(uint32_t(p)), rest = uint32_t(p) - stretch * length.divisor;
   if (rest + kCount <= length.divisor) return take_contiguous(from + stretch * jump + rest, end - p, to);
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) {
-    to[i] = p + i < end ? from[stretch * jump + rest] : T{};
+  take_slowly(to, [&](int i) {
+    const T value = p + i < end ? from[stretch * jump + rest] : T{};
     if (++rest == length.divisor) rest = 0, ++stretch;
-  }
+    return value;
+  });
 }
 
 template <class Element, int kSize>
@@ -78,17 +90,22 @@ struct Convolution {
   static bool left_along_k(const Arguments&) { return true; }
   static const T* typed(const char* data) { return reinterpret_cast<const T*>(data); }
 
-  // What windows show of an image, at places some steps after the first; zero outside.
-  struct Shown {
-    const T* image;
-    Place first;
-    Shown() = default;
-    Shown(const Arguments& a, const T* image, const Place& at, const int32_t (&step)[3])
-        : image(image),
-          first{at.z * step[0] - a.padding[0], at.y * step[1] - a.padding[1], at.x * step[2] - a.padding[2]} {}
-    T show(const Arguments& a, const Place& after, const int32_t (&step)[3], int64_t offset) const {
-      const Place at{first.z + after.z * step[0], first.y + after.y * step[1], first.x + after.x * step[2]};
-      return at.inside(a.size) ? image[offset + at.number(a.size)] : T{};
+  // Where a window begins, or what is some steps after that.
+  static Place start(const Arguments& a, const Place& o) {
+    return {o.z * a.stride[0] - a.padding[0], o.y * a.stride[1] - a.padding[1], o.x * a.stride[2] - a.padding[2]};
+  }
+  static Place after(const Place& first, const Place& steps, const int32_t (&step)[3]) {
+    return {first.z + steps.z * step[0], first.y + steps.y * step[1], first.x + steps.x * step[2]};
+  }
+  // A row of the weight, which lies as k goes.
+  struct Weights {
+    const T* row;
+    Weights() = default;
+    Weights(const Arguments& a, int64_t number) : row(typed(a.weight) + number * a.inner.divisor * a.area) {}
+    T at(const Arguments&, int64_t p) const { return row[p]; }
+    template <int kCount>
+    void take(const Arguments&, int64_t p, int64_t end, T (&to)[kCount]) const {
+      take_contiguous(row + p, end - p, to);
     }
   };
 };
@@ -100,26 +117,26 @@ struct Forward : Convolution<Element, kSize> {
   static constexpr bool kColumnsOnly = true;
   static bool right_along_k(const Arguments&) { return false; }
 
-  struct Left {
-    const T* filter;
+  struct Left : Base::Weights {
     Left() = default;
-    Left(const Arguments& a, int64_t group, int64_t i)
-        : filter(Base::typed(a.weight) + (group * a.filters + i) * a.channels * a.area) {}
-    T at(const Arguments&, int64_t p) const { return filter[p]; }
-    template <int kCount>
-    void take(const Arguments&, int64_t p, int64_t end, T (&to)[kCount]) const {
-      take_contiguous(filter + p, end - p, to);
+    Left(const Arguments& a, int64_t group, int64_t i) : Base::Weights(a, group * a.filters + i) {}
+  };
+  struct Patch {
+    const T* image;  // the first of the group's channels
+    Place first;
+    Patch() = default;
+    Patch(const Arguments& a, int64_t group, int64_t j) {
+      const uint32_t sample = a.outputs.by_box.quotient(uint32_t(j));
+      image = Base::typed(a.input) + (sample * a.groups + group) * a.channels * a.volume;
+      first = Base::start(a, unravel(uint32_t(j) - sample * a.outputs.by_box.divisor, a.outputs));
+    }
+    static int64_t jump(const Arguments& a) { return a.volume; }
+    const T* find(const Arguments& a, uint32_t tap) const {
+      const Place at = Base::after(first, unravel(tap, a.taps), a.dilation);
+      return at.inside(a.size) ? image + at.number(a.size) : nullptr;
     }
   };
-  struct Patch : Base::Shown {
-    Patch() = default;
-    Patch(const Arguments& a, int64_t group, int64_t j) : Patch(a, group, Walk(a.outputs, uint32_t(j))) {}
-    Patch(const Arguments& a, int64_t group, const Walk& o)
-        : Base::Shown(a, Base::typed(a.input) + (o.box * a.groups + group) * a.channels * a.volume, o, a.stride) {}
-    static const Box& box(const Arguments& a) { return a.taps; }
-    T read(const Arguments& a, const Walk& tap) const { return this->show(a, tap, a.dilation, tap.box * a.volume); }
-  };
-  using Right = Walked<T, Patch>;
+  using Right = Gathered<T, Patch>;
 
   static void store(const Arguments& a, int64_t group, int64_t i, int64_t j, V value) {
     const int64_t filter = group * a.filters + i, sample = a.outputs.by_box.quotient(uint32_t(j));
@@ -136,19 +153,9 @@ struct InputGradient : Convolution<Element, kSize> {
   static constexpr bool kColumnsOnly = true;
   static bool right_along_k(const Arguments&) { return false; }
 
-  struct Left {
-    const T* channel;
+  struct Left : Base::Weights {
     Left() = default;
-    Left(const Arguments& a, int64_t group, int64_t i)
-        : channel(Base::typed(a.weight) + (group * a.filters * a.channels + i) * a.area) {}
-    T at(const Arguments& a, int64_t p) const {
-      T one[1];
-      return take(a, p, p + 1, one), one[0];
-    }
-    template <int kCount>
-    void take(const Arguments& a, int64_t p, int64_t end, T (&to)[kCount]) const {
-      take_stretches(channel, a.taps.by_box, a.channels * a.area, p, end, to);
-    }
+    Left(const Arguments& a, int64_t group, int64_t i) : Base::Weights(a, group * a.channels + i) {}
   };
   struct Outputs {  // those that a place of the image was seen by
     const T* grad;
@@ -161,7 +168,7 @@ struct InputGradient : Convolution<Element, kSize> {
       const Place at = unravel(number, a.size);
       return {at.z + a.padding[0], at.y + a.padding[1], at.x + a.padding[2]};
     }
-    static const Box& box(const Arguments& a) { return a.taps; }
+    static int64_t jump(const Arguments& a) { return a.places; }
     // The number of the output whose window begins that far before; -1: there is none.
     static int32_t window(const Arguments& a, int d, int32_t begin) {
       if (begin < 0 || a.by_stride[d].divisor == 1) return begin;
@@ -172,12 +179,12 @@ struct InputGradient : Convolution<Element, kSize> {
       return {window(a, 0, place.z - tap.z * a.dilation[0]), window(a, 1, place.y - tap.y * a.dilation[1]),
               window(a, 2, place.x - tap.x * a.dilation[2])};
     }
-    T read(const Arguments& a, const Walk& tap) const {
-      const Place o = window(a, place, tap);
-      return o.inside(a.outputs.size) ? grad[tap.box * a.places + o.number(a.outputs.size)] : T{};
+    const T* find(const Arguments& a, uint32_t tap) const {
+      const Place o = window(a, place, unravel(tap, a.taps));
+      return o.inside(a.outputs.size) ? grad + o.number(a.outputs.size) : nullptr;
     }
   };
-  using Right = Walked<T, Outputs>;
+  using Right = Gathered<T, Outputs>;
 
   static void store(const Arguments& a, int64_t group, int64_t i, int64_t j, V value) {
     const int64_t sample = j / a.volume;
@@ -207,17 +214,53 @@ struct WeightGradient : Convolution<Element, kSize> {
       take_stretches(grad, a.outputs.by_box, a.groups * a.filters * a.places, p, end, to);
     }
   };
-  struct Seen : Base::Shown {  // through a tap, by all outputs
-    Seen() = default;
-    Seen(const Arguments& a, int64_t group, int64_t j) : Seen(a, group, Walk(a.taps, uint32_t(j))) {}
-    Seen(const Arguments& a, int64_t group, const Walk& tap)
-        : Base::Shown(a, Base::typed(a.input) + (group * a.channels + tap.box) * a.volume, tap, a.dilation) {}
-    static const Box& box(const Arguments& a) { return a.outputs; }
-    T read(const Arguments& a, const Walk& o) const {
-      return this->show(a, o, a.stride, o.box * a.groups * a.channels * a.volume);
+  struct Right {     // what all outputs see through a tap
+    const T* image;  // the first sample's
+    Place first;     // what the first output sees
+    Right() = default;
+    Right(const Arguments& a, int64_t group, int64_t j) {
+      const uint32_t channel = a.taps.by_box.quotient(uint32_t(j));
+      image = Base::typed(a.input) + (group * a.channels + channel) * a.volume;
+      const Place tap = unravel(uint32_t(j) - channel * a.taps.by_box.divisor, a.taps);
+      first = Base::after(Base::start(a, {0, 0, 0}), tap, a.dilation);
+    }
+    T at(const Arguments& a, int64_t p) const {
+      T one[1];
+      return take(a, p, p + 1, one), one[0];
+    }
+    // The row of the image that a row of outputs sees; null: none.
+    const T* row(const Arguments& a, uint32_t sample, const Place& o) const {
+      const Place at = Base::after(first, {o.z, o.y, 0}, a.stride);
+      if (!Place{at.z, at.y, 0}.inside(a.size)) return nullptr;
+      return image + sample * a.groups * a.channels * a.volume + Place{at.z, at.y, 0}.number(a.size);
+    }
+    template <int kCount>
+    void take(const Arguments& a, int64_t p, int64_t end, T (&to)[kCount]) const {
+      uint32_t sample = a.outputs.by_box.quotient(uint32_t(p));
+      Place o = unravel(uint32_t(p) - sample * a.outputs.by_box.divisor, a.outputs);
+      const T* own = p < end ? row(a, sample, o) : nullptr;
+      const auto seen = [&](int32_t o_x) {
+        const int32_t x = first.x + o_x * a.stride[2];
+        return own && uint32_t(x) < uint32_t(a.size[2]) ? own[x] : T{};
+      };
+      if (kCount == 1 || (o.x + kCount <= a.outputs.size[2] && p + kCount <= end)) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) to[i] = seen(o.x + i);
+        return;
+      }
+      take_slowly(to, [&](int i) {
+        const T value = p + i < end ? seen(o.x) : T{};
+        if (++o.x < a.outputs.size[2]) return value;
+        o.x = 0;
+        if (++o.y == a.outputs.size[1]) {
+          o.y = 0;
+          if (++o.z == a.outputs.size[0]) o.z = 0, ++sample;
+        }
+        own = p + i + 1 < end ? row(a, sample, o) : nullptr;
+        return value;
+      });
     }
   };
-  using Right = Walked<T, Seen>;
 
   static void store(const Arguments& a, int64_t group, int64_t i, int64_t j, V value) {
     reinterpret_cast<T*>(a.out)[(group * a.filters + i) * a.channels * a.area + j] = convert<T>(value);

@@ -22,6 +22,7 @@ struct ConvolutionArguments {
   int64_t area, volume, places;       // products of the kernel's, the input's and the output's sizes
   int32_t size[3], stride[3], padding[3], dilation[3];
   Box taps, outputs;  // the kernel's and the output's places
+  Divider inner;      // what k goes through at each place of the kernel: channels, or filters
   Divider by_stride[3];
 };
 

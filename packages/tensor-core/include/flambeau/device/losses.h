@@ -8,7 +8,7 @@
 
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/loss_arguments.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 #include "kernels/math.h"
 
 namespace flambeau::cuda {

@@ -27,8 +27,10 @@ struct MatrixAttention {
     }
   };
 
-  // Scores to weights, with the sums so far scaled to the same maximum.
+  // Scores to weights, with the sums so far scaled to the same maximum, which seldom grows.
   static void weigh(const Scores& scores, typename Scores::Values& s, Running& running, Sums& sums) {
+    float scales[kHigh * 2];
+    bool grown = false;
 #pragma unroll
     for (int r = 0; r < kHigh * 2; ++r) {
       float largest = running.most[r];
@@ -36,7 +38,8 @@ struct MatrixAttention {
       for (int c = 0; c < kKeys / 4; ++c) largest = fmaxf(largest, Scores::at(s, r, c));
       largest = over_four(largest, [](float x, float y) { return fmaxf(x, y); });
       const float from = largest == kLowest ? 0.0f : largest * scores.factor;
-      const float scale = quick_exp2(running.most[r] * scores.factor - from);
+      const float scale = scales[r] = quick_exp2(running.most[r] * scores.factor - from);
+      grown |= scale != 1;
       float part = 0;
 #pragma unroll
       for (int c = 0; c < kKeys / 4; ++c) {
@@ -45,21 +48,27 @@ struct MatrixAttention {
       }
       running.total[r] = running.total[r] * scale + part;
       running.most[r] = largest;
-#pragma unroll
-      for (int c = 0; c < kWidth / 4; ++c) Scores::at(sums, r, c) *= scale;
     }
+    if (__any_sync(0xffffffffu, grown)) scale_rows(sums, scales);
+  }
+  static void scale_rows(Sums& sums, const float (&scales)[kHigh * 2]) {
+#pragma unroll
+    for (int r = 0; r < kHigh * 2; ++r)
+#pragma unroll
+      for (int c = 0; c < kWidth / 4; ++c) Scores::at(sums, r, c) *= scales[r];
   }
 
   static void finish(const Arguments& a, int64_t batch, const Scores& scores, Running& running, Sums& sums) {
+    float scales[kHigh * 2];
 #pragma unroll
     for (int r = 0; r < kHigh * 2; ++r) {
       const float total = over_four(running.total[r], [](float x, float y) { return x + y; });
-      const float scale = total == 0 ? 0.0f : 1 / total, unit = kGeneral ? 1.0f : float(a.scale);
+      scales[r] = total == 0 ? 0.0f : 1 / total;
       if (const int64_t row = scores.row(r); row < a.queries && lane() % 4 == 0)
-        reinterpret_cast<float*>(a.logarithms)[batch * a.queries + row] = running.most[r] * unit + log(total);
-#pragma unroll
-      for (int c = 0; c < kWidth / 4; ++c) Scores::at(sums, r, c) *= scale;
+        reinterpret_cast<float*>(a.logarithms)[batch * a.queries + row] =
+            running.most[r] * (kGeneral ? 1.0f : float(a.scale)) + log(total);
     }
+    scale_rows(sums, scales);
     store_rows<T>(a.out, batch, scores.first, a.queries, a.width, sums);
   }
 
@@ -70,7 +79,7 @@ struct MatrixAttention {
     const int64_t tiles = (a.queries + kRows - 1) / kRows, batch = blockIdx.x / tiles, at = blockIdx.x % tiles;
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;  // those that see most begin first
     const int64_t limit = a.causal && first + kRows < a.keys ? first + kRows : a.keys;
-    const int own = int(threadIdx.x) / 32 * 16 * kHigh;  // the warp's first row of the tile
+    const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
     const Scores scores(a, batch, first + own);
     Running running;
     Sums sums;

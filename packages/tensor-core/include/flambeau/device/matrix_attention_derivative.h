@@ -24,15 +24,15 @@ struct MatrixAttentionDerivative {
   template <int kSize>
   using Other = MatrixRows<T, kOther, kSize>;
 
-  static int own_row() { return int(threadIdx.x) / 32 * 16 * kHigh; }
-
   struct Query {  // what is known of one: the logarithm of its sum, as an exponent of 2, and its mean
     float logarithm, mean;
     Query() = default;
-    Query(const Arguments& a, int64_t batch, int64_t query) {
-      const int64_t at = batch * a.queries + (query < a.queries ? query : 0);
-      logarithm = reinterpret_cast<const float*>(a.logarithms)[at] * Scores<false>::kLog2E;
-      mean = reinterpret_cast<const float*>(a.means)[at];
+    // Number n from `first` on, or any where there is none.
+    Query(const Arguments& a, int64_t batch, int64_t first, int n) {
+      const int64_t at = batch * a.queries + first, there = a.queries - first;
+      n = n < there ? n : 0;
+      logarithm = (reinterpret_cast<const float*>(a.logarithms) + at)[n] * Scores<false>::kLog2E;
+      mean = (reinterpret_cast<const float*>(a.means) + at)[n];
     }
     // A score to its weight, and the derivative of the weight to that of the score, but for the scale.
     void differentiate(float factor, float& s, float& product) const {
@@ -61,9 +61,10 @@ struct MatrixAttentionDerivative {
     const int64_t tiles = (a.queries + kRows - 1) / kRows, batch = blockIdx.x / tiles, tile = blockIdx.x % tiles;
     const int64_t first = (a.causal ? tiles - 1 - tile : tile) * kRows;
     const int64_t limit = a.causal && first + kRows < a.keys ? first + kRows : a.keys;
-    const Scores<false> scores(a, batch, first + own_row());
+    const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
+    const Scores<false> scores(a, batch, first + own);
     Query known[kHigh * 2];
-    for (int r = 0; r < kHigh * 2; ++r) known[r] = Query(a, batch, scores.row(r));
+    for (int r = 0; r < kHigh * 2; ++r) known[r] = Query(a, batch, first, own + scores.row_of(r));
     Sums<kDepth> sums;
     clear(sums);
     query.template load<kMatrixThreads>(a.query, batch, first, a.queries, a.depth);
@@ -78,13 +79,13 @@ struct MatrixAttentionDerivative {
       wait_for_copies<1>();
       __syncthreads();
       clear(products), clear(s);
-      if (sees) multiply_rows(products, grad, own_row(), values);
+      if (sees) multiply_rows(products, grad, own, values);
       wait_for_copies();
       __syncthreads();
       values.template load<kMatrixThreads>(a.value, batch, key + kOther, a.keys, a.width);
       commit_copies();
       if (sees) {
-        multiply_rows(s, query, own_row(), keys);
+        multiply_rows(s, query, own, keys);
         scores.hide(s, key);
 #pragma unroll
         for (int r = 0; r < kHigh * 2; ++r)
@@ -108,7 +109,8 @@ struct MatrixAttentionDerivative {
     __shared__ Other<kWidth> grad;
     const int64_t tiles = (a.keys + kRows - 1) / kRows, batch = blockIdx.x / tiles, first = blockIdx.x % tiles * kRows;
     const int64_t begin = a.causal ? first / kOther * kOther : 0;
-    const Scores<true> scores(a, batch, first + own_row());
+    const int own = warp() * 16 * kHigh;
+    const Scores<true> scores(a, batch, first + own);
     Sums<kDepth> key_sums;
     Sums<kWidth> value_sums;
     clear(key_sums), clear(value_sums);
@@ -122,15 +124,15 @@ struct MatrixAttentionDerivative {
       const bool sees = scores.any(at);
       Values s, products;
       Query known[kOther / 4];
-      for (int c = 0; c < kOther / 4; ++c) known[c] = Query(a, batch, at + scores.column(c));
+      for (int c = 0; c < kOther / 4; ++c) known[c] = Query(a, batch, at, scores.column(c));
       wait_for_copies<1>();
       __syncthreads();
       clear(products), clear(s);
-      if (sees) multiply_rows(products, values, own_row(), grad);
+      if (sees) multiply_rows(products, values, own, grad);
       wait_for_copies();
       __syncthreads();
       if (sees) {
-        multiply_rows(s, keys, own_row(), query);
+        multiply_rows(s, keys, own, query);
         scores.hide(s, at);
 #pragma unroll
         for (int r = 0; r < kHigh * 2; ++r)

@@ -6,6 +6,8 @@
 namespace flambeau::cuda {
 
 inline int lane() { return int(threadIdx.x) % 32; }
+// The number of the warp; asked of a lane, so that the compiler sees that all have the same.
+inline int warp() { return __shfl_sync(0xffffffffu, int(threadIdx.x) / 32, 0); }
 
 template <class F>
 float over_four(float x, F&& f) {  // among the lanes that have parts of the same rows of sums
@@ -28,7 +30,7 @@ struct alignas(16) MatrixRows {
   static constexpr int kChunk = 16 / sizeof(T), kChunks = kSize / kChunk;
   T elements[kLines][kSize];
   T* chunk(int r, int c) { return elements[r] + chunk_at<kChunks>(r, c) * kChunk; }
-  const T* chunk(int r, int c) const { return elements[r] + chunk_at<kChunks>(r, c) * kChunk; }
+  const T* chunk(int r, int c, int more) const { return elements[r] + chunk_at<kChunks>(r, c, more) * kChunk; }
 
   void put(int r, int first, const T (&values)[kChunk]) {
     uint4 words;
@@ -39,24 +41,29 @@ struct alignas(16) MatrixRows {
   // Starts to copy rows [first, first + kLines) of a matrix (rows, columns) of a batch; zeros beyond it.
   template <int kThreads>
   void load(const char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns) {
+    constexpr int kAll = kLines * kChunks, kTurns = (kAll + kThreads - 1) / kThreads;
+    constexpr bool kSteps = kThreads % kChunks == 0;  // a thread's chunks are all in one column
     const T* from = reinterpret_cast<const T*>(data) + (batch * rows + first) * columns;
-    const int left = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
+    const int there = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
+    const int thread = int(threadIdx.x);
 #pragma unroll
-    for (int i = int(threadIdx.x); i < kLines * kChunks; i += kThreads) {
-      const int r = i / kChunks, c = i % kChunks;
-      const bool there = r < left && c * kChunk < width;
-      copy_async(chunk(r, c), there ? from + r * width + c * kChunk : from, there);
+    for (int s = 0; s < kTurns; ++s) {
+      const int i = thread + s * kThreads;
+      if (kAll % kThreads != 0 && i >= kAll) break;
+      const int r = kSteps ? thread / kChunks + s * (kThreads / kChunks) : i / kChunks,
+                c = kSteps ? thread % kChunks : i % kChunks;
+      copy_async(chunk(r, c), from + r * width + c * kChunk, r < there && c * kChunk < width);
     }
   }
   // A left matrix of 16 rows from r on, and two chunks, along k, from c on.
-  void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c + lane() / 16)); }
+  void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c, lane() / 16)); }
   // Two right matrices whose columns are the 16 rows from r on; k goes along the rows.
   void right_of_rows(uint32_t (&words)[4], int r, int c) const {
-    load_matrices(words, chunk(r + lane() % 8 + lane() / 16 * 8, c + lane() / 8 % 2));
+    load_matrices(words, chunk(r + lane() % 8 + lane() / 16 * 8, c, lane() / 8 % 2));
   }
   // Two right matrices of 16 columns from chunk c on; k goes along the columns, from row r on.
   void right_of_columns(uint32_t (&words)[4], int r, int c) const {
-    load_transposed(words, chunk(r + lane() % 16, c + lane() / 16));
+    load_transposed(words, chunk(r + lane() % 16, c, lane() / 16));
   }
 };
 

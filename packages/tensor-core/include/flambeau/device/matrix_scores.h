@@ -24,7 +24,8 @@ struct MatrixScores {
         factor(kGeneral ? kLog2E : float(a.scale) * kLog2E) {}
 
   // Number n of the lane's two rows of every 16, and of its two columns of every 8.
-  int64_t row(int n) const { return first + n * 8 + lane() / 4; }
+  static int row_of(int n) { return n * 8 + lane() / 4; }
+  int64_t row(int n) const { return first + row_of(n); }
   static int column(int n) { return n / 2 * 8 + lane() % 4 * 2 + n % 2; }
   template <int kWide>
   static float& at(float (&sums)[kHigh][kWide][4], int row, int column) {

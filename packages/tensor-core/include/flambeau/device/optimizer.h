@@ -4,7 +4,7 @@
 
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/optimizer_arguments.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 #include "kernels/optimizer_rules.h"
 
 namespace flambeau::cuda {

@@ -14,7 +14,7 @@
 
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/pointwise_arguments.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 #ifdef FLAMBEAU_FAMILY
 #include "flambeau/device/rows.h"
 #endif

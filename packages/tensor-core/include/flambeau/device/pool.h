@@ -5,7 +5,7 @@
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/places.h"
 #include "flambeau/device/pool_arguments.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

@@ -15,6 +15,7 @@
 // Which thread reads which elements, and in which order they are joined, depends on the shape alone.
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/reduce_arguments.h"
 #include "flambeau/device/teams.h"

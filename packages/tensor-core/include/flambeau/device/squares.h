@@ -3,7 +3,7 @@
 
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/tile_arguments.h"
-#include "flambeau/element.h"
+#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

@@ -11,8 +11,9 @@ inline void unfold(const ConvolutionArguments& a) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.division.elements()) return;
   const int64_t column = at / a.places, row = column % (a.channels * a.area), sample = column / (a.channels * a.area);
-  const typename Forward<T, 64>::Right window(a, 0, sample * a.places + at % a.places);
-  reinterpret_cast<T*>(a.out)[at] = window.at(a, row);
+  const typename Forward<T, 64>::Patch window(a, 0, sample * a.places + at % a.places);
+  const T* seen = window.find(a, uint32_t(row % a.area));
+  reinterpret_cast<T*>(a.out)[at] = seen ? seen[row / a.area * a.volume] : T{};
 }
 
 template <class T>
@@ -24,9 +25,8 @@ inline void fold(const ConvolutionArguments& a) {
   const T* columns = reinterpret_cast<const T*>(a.grad) + image * a.area * a.places;
   const Place place = Gradient::Outputs::padded(a, int32_t(at % a.volume));
   typename Gradient::V sum = 0;
-  Walk tap(a.taps, 0);
-  for (int64_t t = 0; t < a.area; ++t, columns += a.places, tap.next(a.taps))
-    if (const Place o = Gradient::Outputs::window(a, place, tap); o.inside(a.outputs.size))
+  for (int64_t t = 0; t < a.area; ++t, columns += a.places)
+    if (const Place o = Gradient::Outputs::window(a, place, unravel(uint32_t(t), a.taps)); o.inside(a.outputs.size))
       sum += convert<typename Gradient::V>(columns[o.number(a.outputs.size)]);
   reinterpret_cast<T*>(a.out)[at] = convert<T>(sum);
 }
