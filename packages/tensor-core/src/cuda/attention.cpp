@@ -47,31 +47,30 @@ Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
 // How the matrix units go through a problem (device/matrix_attention.h): by its shape alone, so that the same numbers
 // come out on every card. Tiles of 128 rows read the others half as often as those of 64, where there are enough of
 // them for every multiprocessor.
+constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 each, or high times as many
 struct MatrixTiles {
   int64_t depth, width, high, others;
   bool general;
-  int64_t rows() const { return 64 * high; }
+  int64_t rows() const { return kMatrixRows * high; }
 };
 
 int64_t units_size(int64_t length) { return divide_up(length, 16) * 16; }
-int64_t high_tiles(const AttentionArguments& a, int64_t rows, int64_t longest) {
+int64_t high_tiles(const AttentionArguments& a, int64_t longest) {
   constexpr int64_t kEnough = 128;
-  const bool high = std::max(units_size(a.depth), units_size(a.width)) <= longest && rows > 64 &&
-                    a.batch * divide_up(rows, 128) >= kEnough;
+  const bool high = std::max(units_size(a.depth), units_size(a.width)) <= longest && a.queries > kMatrixRows &&
+                    a.batch * divide_up(a.queries, 2 * kMatrixRows) >= kEnough;
   return high ? 2 : 1;
 }
 constexpr int64_t kSharedElements = (48 << 10) / 2;
 
 MatrixTiles forward_tiles(const AttentionArguments& a) {
-  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, a.queries, 128), 64,
-                a.mask || !(float(a.scale) > 0)};
+  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, 128), 64, a.mask || !(float(a.scale) > 0)};
   while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
   return t;
 }
 // One unit has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
 MatrixTiles derivative_tiles(const AttentionArguments& a) {
-  return {units_size(a.depth), units_size(a.width), high_tiles(a, std::min(a.queries, a.keys), 64), 32,
-          a.mask || !(float(a.scale) > 0)};
+  return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask || !(float(a.scale) > 0)};
 }
 
 // Whether the units take the rows: of whole chunks of 16 bytes, and not longer than what a block has room for.
@@ -98,16 +97,16 @@ Unit& unit_of(Dtype dtype, const MatrixTiles& t, bool derivative) {
 
 struct Plan {
   Unit& unit;
-  int64_t tile;  // rows of one
+  int64_t tile, key_tile;  // rows of one: queries, and keys in the derivative for those
   unsigned threads;
 };
 Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, bool derivative) {
   if (takes_all(device, dtype, a, derivative ? 128 : 256)) {
     const MatrixTiles tiles = derivative ? derivative_tiles(a) : forward_tiles(a);
-    return {unit_of(dtype, tiles, derivative), tiles.rows(), kMatrixThreads};
+    return {unit_of(dtype, tiles, derivative), tiles.rows(), kMatrixRows, kMatrixThreads};
   }
   const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), derivative);
-  return {unit_of(dtype, a.depth, a.width, derivative), tile, kThreads};
+  return {unit_of(dtype, a.depth, a.width, derivative), tile, tile, kThreads};
 }
 
 // Blocks for all tiles of `rows` rows of every member of the batch.
@@ -152,7 +151,7 @@ AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, 
     launch(device, plan.unit, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
     launch(device, plan.unit, kByQueries, blocks_of(a, a.queries, plan.tile), plan.threads, a);
   }
-  if (a.batch * a.keys > 0) launch(device, plan.unit, kByKeys, blocks_of(a, a.keys, plan.tile), plan.threads, a);
+  if (a.batch * a.keys > 0) launch(device, plan.unit, kByKeys, blocks_of(a, a.keys, plan.key_tile), plan.threads, a);
   return result;
 }
 

@@ -116,10 +116,7 @@ struct MatrixAttention {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_MATRIX_ATTENTION_KERNEL(name)                                                            \
-  FLAMBEAU_COOPERATIVE_KERNEL(name, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) { \
-    MatrixAttentionOf::name(a);                                                                           \
+#define FLAMBEAU_MATRIX_ATTENTION(...)                                                                       \
+  FLAMBEAU_COOPERATIVE_KERNEL(forward, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) { \
+    flambeau::cuda::MatrixAttention<__VA_ARGS__>::forward(a);                                                \
   }
-#define FLAMBEAU_MATRIX_ATTENTION(...)                                    \
-  using MatrixAttentionOf = flambeau::cuda::MatrixAttention<__VA_ARGS__>; \
-  FLAMBEAU_MATRIX_ATTENTION_KERNEL(forward)

@@ -157,9 +157,13 @@ struct MatrixAttentionDerivative {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, ...)                                   \
-  using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                \
-  FLAMBEAU_ATTENTION_KERNEL(means)                                                                     \
-  using MatrixAttentionOf = flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, __VA_ARGS__>; \
-  FLAMBEAU_MATRIX_ATTENTION_KERNEL(by_queries)                                                         \
-  FLAMBEAU_MATRIX_ATTENTION_KERNEL(by_keys)
+// By keys, whose sums are two, a warp has 16 rows always.
+#define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral)                        \
+  using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                         \
+  FLAMBEAU_ATTENTION_KERNEL(means)                                                                              \
+  FLAMBEAU_COOPERATIVE_KERNEL(by_queries, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) { \
+    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kHigh, kOther, kGeneral>::by_queries(a);       \
+  }                                                                                                             \
+  FLAMBEAU_COOPERATIVE_KERNEL(by_keys, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) {    \
+    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, 1, kOther, kGeneral>::by_keys(a);              \
+  }
