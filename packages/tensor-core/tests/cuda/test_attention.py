@@ -1,5 +1,9 @@
 """Attention on the GPU gives what it gives on the CPU; its scores are never in memory as a whole."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -123,6 +127,28 @@ def test_strange_halves():
     assert there[1].isnan().all() and there[0, :, 1].isinf().all() and there[0, :, 2:].isfinite().all()
     for empty in ((q, k[:, :0], v[:, :0]), (q[:, :0], k, v), (q[:0], k[:0], v[:0])):
         both(*empty)
+
+
+TURING = """
+import flambeau as fb
+from flambeau import _core
+from flambeau.testing import assert_close
+assert fb.cuda.get_device_capability() == (7, 5)
+for dtype in (fb.float16, fb.bfloat16):
+    q, k = fb.randn(2, 20, 32).to(dtype), fb.randn(2, 40, 32).to(dtype)
+    attention = _core._scaled_dot_product_attention
+    assert_close(attention(q.cuda(), k.cuda(), k.cuda()).cpu(), attention(q, k, k), rtol=2e-2, atol=2e-2)
+    x, w = fb.randint(-2, 3, (2, 16, 6, 6)).to(dtype), fb.randint(-2, 3, (16, 16, 3, 3)).to(dtype)
+    assert fb.equal(fb.conv2d(x.cuda(), w.cuda()).cpu(), fb.conv2d(x, w))
+assert not _core._cuda_host_calls()
+"""
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+def test_turing():
+    """It has units for float16 only, and those of another shape."""
+    environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
+    subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=300, check=True)
 
 
 def test_halves_that_lie_badly(host_calls):

@@ -71,6 +71,8 @@ def test_halves(dims, input, weight, options, dtype, host_calls):
 
 def test_tf32(host_calls):
     """Ten bits of the operands' mantissas are kept, and all of the sums'."""
+    if not fb.cuda.is_tf32_supported():
+        pytest.skip("needs compute capability 8.0")
     x, w = fb.full((1, 16, 8, 8), 1 + 2**-10 + 2**-13), fb.full((16, 16, 3, 3), 1.0)
     fb.set_float32_matmul_precision("high")
     try:
