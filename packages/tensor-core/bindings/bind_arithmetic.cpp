@@ -119,9 +119,11 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
   if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;
   const bool whole = !is_inexact(x.dtype());
-  const Tensor a = whole ? to(x, Dtype::float64) : x, b = whole ? to(y, Dtype::float64) : y;
+  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // for whole numbers of that size
+  const Tensor a = whole ? to(x, exact) : x, b = whole ? to(y, exact) : y;
   const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
-  return logical_or(close, logical_and(isfinite(difference), le(difference, allowed)));
+  const Tensor near = le(difference, allowed);
+  return logical_or(close, whole ? near : logical_and(isfinite(difference), near));
 }
 
 }  // namespace

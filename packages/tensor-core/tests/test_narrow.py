@@ -63,6 +63,56 @@ def test_shifts_by_any_count(dtype):
         np.testing.assert_array_equal(got[1].numpy(), (wide >> count).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_shifts_by_counts_of_their_own(dtype):
+    bits = np.iinfo(dtype).bits
+    x, count = whole_range(dtype, 5003, 10), np.random.default_rng(11).integers(0, bits + 3, 5003)
+    wide, shifts = x.astype("int64"), fb.from_numpy(count.astype(dtype))
+    np.testing.assert_array_equal((fb.from_numpy(x) << shifts).numpy(), (wide << count).astype(dtype))
+    np.testing.assert_array_equal((fb.from_numpy(x) >> shifts).numpy(), (wide >> count).astype(dtype))
+    if dtype != "uint8":  # counts below 0 shift everything out
+        np.testing.assert_array_equal((fb.from_numpy(x) << -1 - shifts).numpy(), 0)
+        np.testing.assert_array_equal((fb.from_numpy(x) >> -1 - shifts).numpy(), -(wide < 0).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_powers_wrap(dtype):
+    info = np.iinfo(dtype)
+    x = np.unique(np.concatenate([np.arange(max(info.min, -9), 10), whole_range(dtype, 200, 12), [info.min, info.max]]))
+    y = np.arange(-3 if info.min < 0 else 0, 100)
+    base, exponent = (a.ravel() for a in np.meshgrid(x, y))
+
+    def power(a, b):
+        return pow(a, b, 1 << info.bits) if b >= 0 else {1: 1, -1: (-1) ** -b}.get(a, 0)
+
+    want = np.array([power(int(a), int(b)) for a, b in zip(base, exponent, strict=True)], dtype="int64").astype(dtype)
+    got = fb.from_numpy(base.astype(dtype)) ** fb.from_numpy(exponent.astype(dtype))
+    np.testing.assert_array_equal(got.numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_factors_that_no_element_holds(dtype):
+    x, y = whole_range(dtype, 1000, 13), whole_range(dtype, 1000, 14)
+    a, b = fb.from_numpy(x), fb.from_numpy(y)
+    for factor in (2, -2, 300, -40000):
+        want = x.astype("int64") + factor * y.astype("int64")
+        np.testing.assert_array_equal(fb.add(a, b, alpha=factor).numpy(), want.astype(dtype))
+        np.testing.assert_array_equal(fb.sub(a, b, alpha=-factor).numpy(), want.astype(dtype))
+        np.testing.assert_array_equal((b * factor).numpy(), (factor * y.astype("int64")).astype(dtype))
+        np.testing.assert_array_equal((b == factor).numpy(), y.astype("int64") == factor)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "int32", "int64"])
+def test_roots_of_integers(dtype):
+    x = whole_range(dtype, 3000, 15)
+    t = fb.from_numpy(x)
+    with np.errstate(all="ignore"):
+        for exponent in (0.5, -0.5, -1.0):
+            got = t**exponent
+            assert got.dtype == fb.float32
+            np.testing.assert_allclose(got.numpy(), x.astype("float64") ** exponent, rtol=1e-6)
+
+
 @pytest.mark.parametrize("length", LENGTHS)
 def test_any_byte_but_zero_is_true(length):
     bytes_ = np.random.default_rng(4).choice(np.array([0, 1, 2, 128, 255], "uint8"), (2, length))
@@ -121,6 +171,11 @@ def test_halves_are_computed_in_float32_and_rounded_once(dtype, length):
             (fb.sqrt(abs(a)), np.sqrt(np.abs(x))),
             (fb.floor(a), np.floor(x)),
             (-a, -x),
+            (fb.add(a, b, alpha=0.3), np.float32(np.float64(x) + np.float64(np.float32(0.3)) * y)),
+            (
+                fb.div(a, fb.where(b == 0, 1, b), rounding_mode="trunc"),
+                np.trunc(x / np.where(y == 0, np.float32(1), y)),
+            ),
         ):
             np.testing.assert_array_equal(bits_of(got), rounded(want, dtype))
     np.testing.assert_array_equal(fb.maximum(a, b).to(fb.float32).numpy(), np.maximum(x, y))
@@ -212,6 +267,65 @@ def test_reductions_of_halves(dtype, shape, dim):
     np.testing.assert_allclose(deviation, values.std(dim, ddof=1), rtol=2**-7, atol=2**-24)
 
 
+SHAPES = [(7, 100), (9, 1000), (3, 9001), (1, 20000), (50, 40), (5000, 70), (3, 65, 130)]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_softmax_of_halves(dtype, shape):
+    x = fb.from_numpy(np.random.default_rng(16).standard_normal(shape).astype("float32") * 3).to(getattr(fb, dtype))
+    values = x.to(fb.float64).numpy()
+    unit = {"float16": 2**-11, "bfloat16": 2**-8}[dtype]
+    for dim in range(len(shape)):
+        np.testing.assert_allclose(
+            fb.softmax(x, dim).to(fb.float64).numpy(), special.softmax(values, dim), rtol=1.1 * unit, atol=2**-25
+        )
+        np.testing.assert_allclose(
+            fb.log_softmax(x, dim).to(fb.float64).numpy(), special.log_softmax(values, dim), rtol=1.1 * unit, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("length", [100, 9001])
+def test_softmax_of_halves_with_infinities(length):
+    x = fb.zeros(3, length, dtype=fb.bfloat16)
+    x[0, ::2] = x[2] = -float("inf")
+    x[1, 7] = float("inf")
+    for y in (fb.softmax(x, 1), fb.softmax(x.t().contiguous(), 0).t()):
+        assert bool(fb.isnan(y[1:]).all())
+        np.testing.assert_array_equal(y[0, ::2].to(fb.float32).numpy(), 0)
+        np.testing.assert_allclose(y[0, 1::2].to(fb.float32).numpy(), 1 / (length // 2), rtol=2**-8)
+    assert bool(fb.isnan(fb.log_softmax(x, 1)[1:]).all())
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(3, 9001), (20, 700), (2, 30), (300, 40)])
+def test_running_sums_and_products(dtype, shape):
+    rng = np.random.default_rng(17)
+    whole = rng.integers(0, 2, shape) if dtype == "bool" else rng.integers(1, 4, shape)
+    tensor = fb.from_numpy(whole).to(getattr(fb, dtype))
+    exact = np.cumsum(whole, 1)
+    got = fb.cumsum(tensor, 1)
+    if tensor.dtype.is_floating_point:
+        assert got.dtype == tensor.dtype
+        np.testing.assert_array_equal(bits_of(got), rounded(exact.astype("float32"), dtype))
+    else:
+        np.testing.assert_array_equal(got.numpy(), exact)
+        np.testing.assert_array_equal(fb.cumprod(tensor, 1).numpy(), np.cumprod(whole, 1))
+        np.testing.assert_array_equal(fb.cumsum(tensor, 1, dtype=fb.int32).numpy(), exact)
+
+
+def test_running_extremes_of_bfloat16():
+    values = np.random.default_rng(18).integers(-40, 40, (3, 5000)).astype("float32")
+    values[1, 3000], values[2, ::7] = np.nan, -0.0
+    tensor = fb.from_numpy(values).to(fb.bfloat16)
+    for dim in (0, 1):
+        for function, reference in ((fb.cummax, np.maximum), (fb.cummin, np.minimum)):
+            running, last = function(tensor, dim)
+            want = reference.accumulate(values, dim)
+            np.testing.assert_array_equal(running.to(fb.float32).numpy(), want)
+            np.testing.assert_array_equal(np.take_along_axis(values, last.numpy(), dim), want)
+
+
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
 @pytest.mark.parametrize("shape", [(7, 700), (700, 7), (33, 65), (3, 4000), (600, 300)])
 def test_extremes_of_narrow_integers(dtype, shape):
@@ -252,3 +366,16 @@ def test_short_rows_of_a_larger_tensor(dtype):
         )
         np.testing.assert_array_equal((part + 1).numpy(), values[:, columns] + values.dtype.type(1))
         np.testing.assert_array_equal((part < part.flip(0)).numpy(), values[:, columns] < values[::-1, columns])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_slow_functions_of_many_integers_among_few_numbers(dtype):
+    generator = np.random.default_rng(19)
+    for least, largest in ((-9, 99), (-40000, 25000), (-(2**31), 2**31 - 1)):
+        x = generator.integers(least, largest, 300_000, endpoint=True).astype(dtype)
+        x[:300] = generator.integers(0, 3, 300)
+        got = fb.digamma(fb.from_numpy(x)).numpy()
+        assert got.dtype == np.float32
+        want = special.digamma(x.astype("float32").astype("float64"))
+        want[x == 0] = -np.inf  # from above, as PyTorch has it
+        np.testing.assert_allclose(got, np.where(x < 0, np.nan, want), rtol=1e-6)

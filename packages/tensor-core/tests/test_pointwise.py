@@ -429,7 +429,8 @@ def test_next_after(dtype):
         want = np.nextafter(x, y)
     got = fb.nextafter(fb.from_numpy(x), fb.from_numpy(y)).numpy()
     np.testing.assert_array_equal(got, want)
-    np.testing.assert_array_equal(np.signbit(got), np.signbit(want) | (np.isnan(want) & np.signbit(got)))
+    numbers = ~np.isnan(want)  # the sign of what is not a number means nothing
+    np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(want)[numbers])
 
 
 def test_scaled_sums_of_integers_take_whole_factors():

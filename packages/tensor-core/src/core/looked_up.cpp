@@ -3,28 +3,29 @@
 #include <algorithm>
 
 #include "flambeau/operators.h"
-#include "flambeau/parallel.h"
 #include "kernels/narrow_table.h"
+#include "operators/reduction.h"
 
 namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlock = 256;                     // values computed at a time
-constexpr int64_t kMany = int64_t(1) << 18;         // elements that are worth 65536 values
-constexpr int64_t kGrain = 32768, kFewBlocks = 16;  // elements and blocks worth a thread
+constexpr int64_t kBlock = 256;                                   // values computed at a time
+constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;  // elements that are worth so many values
+constexpr int64_t kGrain = 32768, kFewBlocks = 16;                // elements and blocks worth a thread
 
-// What a table is made of: the operand `at` takes every value of its type, the others are numbers.
+// What a table is made of: the operand `at` takes every value of a range, the others are numbers.
 struct Function {
   PointwiseKernel kernel;
   Dtype in, from;
   const Operand* operands;
   int count, at;
 
-  // The values for operands whose bits are those of the numbers from `first` on.
-  void tabulate(char* to, Dtype dtype, int64_t first, int64_t blocks) const {
+  // The values for `blocks` blocks of operands, which are of type `of`, the first with the bits of the number `first`,
+  // and each one more than the one before.
+  void tabulate(char* to, Dtype dtype, Dtype of, int64_t first, int64_t blocks) const {
     alignas(64) char room[kMaxOperands + 1][kBlock * sizeof(Complex<double>)];
-    uint16_t bits[kBlock];
+    int64_t bits[kBlock];
     char* pointers[kMaxOperands + 1] = {room[0]};
     for (int k = 0; k < count; ++k) {
       pointers[k + 1] = room[k + 1];
@@ -34,17 +35,38 @@ struct Function {
           std::fill_n(reinterpret_cast<T*>(room[k + 1]), kBlock, operands[k].scalar.to<T>());
         });
     }
-    const Dtype of = operands[at].tensor->dtype();
     const auto& cast = kernels::table().cast;
     for (const int64_t end = first + blocks * kBlock; first < end; first += kBlock, to += kBlock * item_size(dtype)) {
-      for (int64_t i = 0; i < kBlock; ++i) bits[i] = uint16_t(first + i);
+      for (int64_t i = 0; i < kBlock; ++i) bits[i] = first + i;
       cast[int(in)][int(of)](pointers[at + 1], item_size(in), reinterpret_cast<const char*>(bits), sizeof(bits[0]),
                              kBlock);
       kernel(pointers, kBlock);
       cast[int(dtype)][int(from)](to, item_size(dtype), room[0], item_size(from), kBlock);
     }
   }
+  Tensor table(Dtype dtype, Dtype of, int64_t first, int64_t values) const {
+    const int64_t blocks = (values + kBlock - 1) / kBlock, size = item_size(dtype);
+    const Tensor table = empty({blocks * kBlock}, dtype);
+    parallel_items(blocks, kFewBlocks, [&](int64_t begin, int64_t end) {
+      tabulate(table.bytes() + begin * kBlock * size, dtype, of, first + begin * kBlock, end - begin);
+    });
+    return table;
+  }
 };
+
+// Rows whose kernels are scalar code, many times slower than looking values up.
+constexpr bool is_scalar(PointwiseOp op) {
+  switch (op) {
+#define FLAMBEAU_FAMILY "flambeau/rows/special_scalar.def"
+#define UNARY(name, ...) case PointwiseOp::name:
+#define BINARY(name, ...) case PointwiseOp::name:
+#include "flambeau/pointwise.def"
+#undef FLAMBEAU_FAMILY
+    return true;
+    default:
+      return false;
+  }
+}
 
 // The one operand that is a tensor, or -1.
 int only_tensor(const Operand* operands, int count) {
@@ -57,6 +79,52 @@ int only_tensor(const Operand* operands, int count) {
   return at;
 }
 
+// Where the elements of a wider integer type lie, if they are all among 65536 numbers.
+struct Range {
+  int64_t first = 0, values = 0;
+};
+Range range_of(const Tensor& t) {
+  const auto within = [](const Tensor& some) {
+    const TensorPair ends = reduce_both(kernels::Reduce::Min, kernels::Reduce::Max, some);
+    const int64_t least = item(ends.values).integer(), largest = item(ends.indices).integer();
+    const bool few = uint64_t(largest) - uint64_t(least) < kWords;
+    return Range{few ? least : 0, few ? largest - least + 1 : 0};
+  };
+  NoRecording off;
+  const Tensor flat = reshape(t, {t.numel()});
+  return within(narrow(flat, 0, 0, kBlock)).values ? within(flat) : Range();
+}
+
+// The kernel that looks up elements of `to` by words of so many bytes.
+auto look_up(int64_t bytes, Dtype to) {
+  return kernels::narrow_table().look_up[bytes - 1][__builtin_ctz(unsigned(item_size(to)))];
+}
+
+void look_up_words(const Function& function, const Tensor& t, const Tensor& output) {
+  const int64_t size = item_size(t.dtype()), to_size = item_size(output.dtype());
+  const Tensor table = function.table(output.dtype(), t.dtype(), 0, int64_t(1) << 8 * size);
+  const auto kernel = look_up(size, output.dtype());
+  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    kernel(output.bytes() + begin * to_size, t.bytes() + begin * size, table.bytes(), end - begin);
+  });
+}
+
+// By their places in the range.
+template <class T>
+void look_up_range(const Function& function, Range range, const Tensor& t, const Tensor& output) {
+  const Tensor table = function.table(output.dtype(), Dtype::int64, range.first, range.values);
+  const auto kernel = look_up(sizeof(uint16_t), output.dtype());
+  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    uint16_t places[kBlock];
+    for (; begin < end; begin += kBlock) {
+      const int64_t n = std::min(kBlock, end - begin);
+      for (int64_t i = 0; i < n; ++i) places[i] = uint16_t(t.data<T>()[begin + i] - T(range.first));
+      kernel(output.bytes() + begin * item_size(output.dtype()), reinterpret_cast<const char*>(places), table.bytes(),
+             n);
+    }
+  });
+}
+
 }  // namespace
 
 bool run_looked_up(PointwiseOp op, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
@@ -64,23 +132,20 @@ bool run_looked_up(PointwiseOp op, PointwiseKernel kernel, const Tensor& output,
   const int at = only_tensor(operands, count);
   if (at < 0 || output.is_meta()) return false;
   const Tensor& t = *operands[at].tensor;
-  const int64_t size = item_size(t.dtype()), to_size = item_size(output.dtype());
-  if (size > 2 || to_size > 8 || t.dtype() == in || !t.is_contiguous() || !output.is_contiguous() ||
+  if (item_size(output.dtype()) > 8 || t.dtype() == in || !t.is_contiguous() || !output.is_contiguous() ||
       !(t.shape() == output.shape()))
     return false;
-  const auto& narrow = kernels::narrow_table();
-  if (size == 2 && (output.numel() < kMany || !narrow.is_slow[int(op)])) return false;
-  const int64_t blocks = (int64_t(1) << 8 * size) / kBlock;
-  const Tensor table = empty({blocks * kBlock}, output.dtype());
   const Function function{kernel, in, from, operands, count, at};
-  parallel_items(blocks, kFewBlocks, [&](int64_t begin, int64_t end) {
-    function.tabulate(table.bytes() + begin * kBlock * to_size, output.dtype(), begin * kBlock, end - begin);
-  });
-  const auto look_up = narrow.look_up[size - 1][__builtin_ctz(unsigned(to_size))];
-  parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    look_up(output.bytes() + begin * to_size, t.bytes() + begin * size, table.bytes(), end - begin);
-  });
-  return true;
+  const int64_t size = item_size(t.dtype());
+  const bool many = output.numel() >= kMany;
+  if (size == 1 || (size == 2 && many && kernels::narrow_table().is_slow[int(op)])) {
+    look_up_words(function, t, output);
+    return true;
+  }
+  if (!many || !is_scalar(op) || (t.dtype() != Dtype::int32 && t.dtype() != Dtype::int64)) return false;
+  const Range range = range_of(t);
+  if (range.values) (size == 4 ? look_up_range<int32_t> : look_up_range<int64_t>)(function, range, t, output);
+  return range.values != 0;
 }
 
 }  // namespace flambeau

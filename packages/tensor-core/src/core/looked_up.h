@@ -1,4 +1,5 @@
-// Functions of one operand of one or two bytes have few values, which many elements look up.
+// Functions of one operand of one or two bytes have few values, which many elements look up; slow ones also where the
+// elements of a wider integer type are among few numbers.
 #pragma once
 
 #include "flambeau/pointwise.h"

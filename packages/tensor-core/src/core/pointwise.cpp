@@ -111,13 +111,14 @@ PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dty
   const PointwiseKernel kernel = kernels::narrow_kernel(op, dtype);
   if (!kernel) return nullptr;
   const PointwiseRow& row = row_of(op);
-  if (!is_floating(dtype)) return numbers_fit(row, operands, dtype) ? kernel : nullptr;
-  int numbers = 0;
-  for (int k = 0; k < row.arity; ++k) numbers += !operands[k].tensor;
-  if (numbers == 0) return kernel;
-  return operands[0].tensor && numbers == row.arity - 1
-             ? kernels::narrow_table().with_numbers[int(op)][dtype == Dtype::bfloat16]
-             : nullptr;
+  const auto& narrow = kernels::narrow_table();
+  if (!is_floating(dtype)) return narrow.is_modular[int(op)] || numbers_fit(row, operands, dtype) ? kernel : nullptr;
+  int tensors = 0, first = row.arity;  // that there are, and that stand before every number
+  for (int k = row.arity - 1; k >= 0; --k) operands[k].tensor ? void(++tensors) : void(first = k);
+  if (first != tensors || tensors == 0) return nullptr;
+  return tensors == row.arity
+             ? kernel
+             : (tensors == 1 ? narrow.with_numbers : narrow.with_number)[int(op)][dtype == Dtype::bfloat16];
 }
 
 Types types_of(const PointwiseRow& row, const Operand* operands) {
@@ -426,12 +427,12 @@ Tensor power(const Operand& x, const Operand& y) {
   if (!y.tensor && x.tensor) {
     const Category kind = category(x.tensor->dtype());
     if (kind >= y.scalar.kind() && kind != Category::Boolean && y.scalar.equals(2)) return square(*x.tensor);
-    if (kind >= Category::Floating && kind >= y.scalar.kind()) {
+    if (kind >= y.scalar.kind() ? kind >= Category::Floating : y.scalar.kind() == Category::Floating) {
       if (y.scalar.equals(0.5)) return sqrt(*x.tensor);
-      if (y.scalar.equals(3)) return _cube(*x.tensor);
       if (y.scalar.equals(-1)) return reciprocal(*x.tensor);
       if (y.scalar.equals(-0.5)) return rsqrt(*x.tensor);
     }
+    if (kind >= Category::Floating && kind >= y.scalar.kind() && y.scalar.equals(3)) return _cube(*x.tensor);
     require(kind >= Category::Floating || y.scalar.kind() >= Category::Floating || y.scalar.integer() >= 0,
             "Integers to negative integer powers are not allowed.");
   }

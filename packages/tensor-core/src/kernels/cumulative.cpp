@@ -27,12 +27,14 @@ struct Wide<Complex<float>> {
 template <class T>
 struct Plus {
   using State = typename Wide<T>::type;
+  static constexpr bool kWaits = false;
   static State start() { return State(0); }
   static FLAMBEAU_INLINE State join(State a, State b) { return a + b; }
 };
 template <class T>
 struct Times {
   using State = typename Wide<T>::type;
+  static constexpr bool kWaits = true;
   static State start() { return State(1); }
   static FLAMBEAU_INLINE State join(State a, State b) { return a * b; }
 };
@@ -71,15 +73,15 @@ void scan_total(char* total, const char* in_bytes, int64_t n) {
   *reinterpret_cast<State*>(total) = lanes[0];
 }
 
-// ... then, with the totals before each of them, one block after the other: memory comes quickest in one stream. Where
-// the state is wider than the elements two blocks go together, since each is a chain in which every step waits.
+// ... then, with the totals before each of them, one block after the other: memory comes quickest in one stream. Two go
+// together where a step waits long for the one before it: by a multiplication, or a conversion to a wider state.
 template <class Op, class T>
 void scan_blocks(char* out_bytes, const char* in_bytes, const char* before, int64_t blocks, int64_t n) {
   using State = typename Op::State;
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   const State* start = reinterpret_cast<const State*>(before);
-  constexpr int64_t kChains = sizeof(State) > sizeof(T) ? 2 : 1;
+  constexpr int64_t kChains = Op::kWaits || sizeof(State) > sizeof(T) ? 2 : 1;
   int64_t b = 0;
   for (; b + kChains <= blocks; b += kChains, in += kChains * n, out += kChains * n) {
     State state[kChains];
@@ -100,6 +102,9 @@ void scan_blocks(char* out_bytes, const char* in_bytes, const char* before, int6
   }
 }
 
+// What elements are compared as.
+template <class T>
+using Compared = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
 // Of equal elements the last counts; after NaN nothing does but NaN.
 template <bool largest, class T>
 FLAMBEAU_INLINE bool replaces(T value, T best) {
@@ -108,14 +113,18 @@ FLAMBEAU_INLINE bool replaces(T value, T best) {
 
 template <bool largest, class T>
 void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
-  T best = in[0];
+  using V = Compared<T>;
+  V best = convert<V>(in[0]);
+  T stored = in[0];
   int64_t place = 0;
   for (int64_t i = 0; i < length; ++i) {
-    if (FLAMBEAU_UNLIKELY((replaces<largest>(in[i], best)))) {
-      best = in[i];
+    const V value = convert<V>(in[i]);
+    if (FLAMBEAU_UNLIKELY(!(largest ? value < best : value > best)) && replaces<largest>(value, best)) {
+      best = value;
+      stored = in[i];
       place = i;
     }
-    out[i] = best;
+    out[i] = stored;
     indices[i] = place;
   }
 }
@@ -133,7 +142,7 @@ void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64
   for (int64_t k = 1; k < length; ++k)
     for (int64_t i = k * inner; i < k * inner + width; ++i) {
       const T best = out[i - inner], value = in[i];
-      const bool better = replaces<largest>(value, best);
+      const bool better = replaces<largest>(convert<Compared<T>>(value), convert<Compared<T>>(best));
       out[i] = better ? value : best;
       indices[i] = better ? k : indices[i - inner];
     }
@@ -211,6 +220,7 @@ void fill_cumulative(Table& table, NarrowTable& narrow) {
   fill_narrow<int8_t>(narrow, Narrow::i8);
   fill_narrow<uint8_t>(narrow, Narrow::u8);
   fill_narrow<int16_t>(narrow, Narrow::i16);
+  fill_narrow<bfloat16>(narrow, Narrow::bf16);
   fill_arithmetic<Complex<float>, int(Compute::c64)>(table);
   fill_arithmetic<Complex<double>, int(Compute::c128)>(table);
   table.logcumsumexp[0] = scan_log_sum_exp<float>;

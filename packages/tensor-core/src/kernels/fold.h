@@ -11,6 +11,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kLanes = 64;    // independent partial results along a row
 inline constexpr int64_t kLeaf = 16384;  // elements below which a row is not split
+// A product is as exact in any order, and the sooner it has vanished the fewer steps underflow, which take long.
+template <class Join>
+inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 
 // a[j] = join(a[j], b[j]), by vectors: of short arrays the compiler makes branches where a join compares.
 template <class Join, int64_t count, class Part>
@@ -74,7 +77,7 @@ FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
 // Folds f(begin), ..., f(begin + n - 1), which are of type Part, in a leaf, and leaves in type T.
 template <class Join, class T, class Part = T, class F>
 T fold(int64_t begin, int64_t n, F f) {
-  if (n > kLeaf) {
+  if (kSplits<Join> && n > kLeaf) {
     const int64_t half = (n / 2 + kLeaf - 1) / kLeaf * kLeaf;
     const T low = fold<Join, T, Part>(begin, half, f), high = fold<Join, T, Part>(begin + half, n - half, f);
     return Join::join(low, high);

@@ -14,7 +14,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 
-inline constexpr int64_t kHalfTile = kVectorBytes / 2;  // elements converted together: a vector of them, two of floats
+inline constexpr int64_t kHalfTile =
+    32;  // elements converted together: loops of fewer are undone before they are vectorised
 
 // to[j] = from[j] for j < kHalfTile, with no loop left: what lies between two of these stays in registers.
 FLAMBEAU_INLINE void widen(float* to, const float* from) {  // by vectors: a plain loop becomes a call of memcpy

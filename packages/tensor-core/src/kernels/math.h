@@ -191,7 +191,8 @@ FLAMBEAU_INLINE V nextafter(V x, V y) {  // in bits: one more away from 0, one l
   const Bits step = (y > x) == (x > V(0)) ? 1 : -1;
   const V next = bit_cast<V>(Bits(bit_cast<Bits>(x) + step));
   const V moved = x == V(0) ? std::copysign(std::numeric_limits<V>::denorm_min(), y) : next;
-  return x == y ? y : ((x != x) | (y != y) ? x + y : moved);
+  const V nan = x != x ? x : y;  // a sum's sign would be that of whichever comes first
+  return x == y ? y : ((x != x) | (y != y) ? nan : moved);
 }
 template <class V>
 FLAMBEAU_INLINE bool signbit(V x) {
@@ -292,17 +293,40 @@ FLAMBEAU_INLINE V lcm(V x, V y) {
   return divisor == 0 ? V(0) : V(magnitude(V(x / divisor * y)));
 }
 
+// Bytes shifted by each bit of y in turn: vectors shift them by constants only, and stay bytes where every step does.
+template <bool left, class V>
+FLAMBEAU_INLINE V shift_byte(V x, V y) {
+  const V once = left ? V(x << 1) : V(x >> 1), by_one = V(y & V(1)) != V(0) ? once : x;
+  const V twice = left ? V(by_one << 2) : V(by_one >> 2), by_two = V(y & V(2)) != V(0) ? twice : by_one;
+  const V four_times = left ? V(by_two << 4) : V(by_two >> 4);
+  return V(y & V(4)) != V(0) ? four_times : by_two;
+}
+template <class V>
+FLAMBEAU_INLINE bool shifts_all(V y) {  // every bit out
+  if constexpr (sizeof(V) == 1)
+    return V(y & V(~7)) != V(0);
+  else
+    return y < 0 || y >= V(sizeof(V) * 8);
+}
 template <class V>
 FLAMBEAU_INLINE V left_shift(V x, V y) {
-  return y < 0 || y >= V(sizeof(V) * 8) ? V(0) : V(std::make_unsigned_t<V>(x) << y);
+  if constexpr (sizeof(V) == 1) {
+    const V shifted = shift_byte<true>(x, y);
+    return shifts_all(y) ? V(0) : shifted;
+  } else {
+    return shifts_all(y) ? V(0) : V(std::make_unsigned_t<V>(x) << y);
+  }
 }
 template <class V>
 FLAMBEAU_INLINE V right_shift(V x, V y) {
-  const bool all = y < 0 || y >= V(sizeof(V) * 8);
-  if constexpr (std::is_signed_v<V>)
-    return x >> (all ? V(sizeof(V) * 8 - 1) : y);
+  const bool all = shifts_all(y);
+  const V count = all ? V(sizeof(V) * 8 - 1) : y;
+  V shifted;
+  if constexpr (sizeof(V) == 1)
+    shifted = shift_byte<false>(x, count);
   else
-    return all ? V(0) : x >> y;
+    shifted = x >> count;
+  return all && std::is_unsigned_v<V> ? V(0) : shifted;
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

@@ -37,9 +37,16 @@ constexpr bool compares(std::string_view expression) {
   return false;
 }
 
+// Whether it is the same of integers modulo 2**n.
+template <class Row>
+constexpr bool is_modular() {
+  return names_only(Row::value_text(), {"x", "y", "z"}) &&
+         Row::value_text().find_first_of("<>=!/") == std::string_view::npos;
+}
+
 template <class Row>
 constexpr bool takes_narrow_integers() {
-  for (const char* name : {"floor_divide", "_trunc_divide", "remainder", "fmod", "gcd", "lcm", "pow"})
+  for (const char* name : {"floor_divide", "_trunc_divide", "remainder", "fmod", "gcd", "lcm"})
     if (names(Row::value_text(), name)) return false;
   return true;
 }
@@ -49,9 +56,10 @@ constexpr bool takes_booleans() {
 }
 template <class Row>
 constexpr bool takes_halves() {
-  return names_only(Row::value_text(), {"x",     "y",     "z",        "c",     "V",        "where", "maximum",
-                                        "abs",   "sign",  "minimum",  "sgn",   "floor",    "ceil",  "trunc",
-                                        "round", "isinf", "copysign", "angle", "isfinite", "sqrt",  "rsqrt"});
+  return names_only(Row::value_text(),
+                    {"x",        "y",       "z",        "c",     "V",     "where",        "maximum", "abs",
+                     "sign",     "minimum", "sgn",      "floor", "ceil",  "trunc",        "round",   "isinf",
+                     "copysign", "angle",   "isfinite", "sqrt",  "rsqrt", "_trunc_divide"});
 }
 
 }  // namespace flambeau

@@ -31,9 +31,11 @@ using RunningExtreme = void (*)(char* out, int64_t* indices, const char* in, int
 
 struct NarrowTable {
   PointwiseKernel pointwise[kPointwiseCount][kNarrowCount];  // null: by way of a wider type
-  PointwiseKernel with_numbers[kPointwiseCount][2];  // f16, bf16: operands after the first are numbers, in float32
-  RunningExtreme cummax[3], cummin[3];               // of integers
-  bool is_slow[kPointwiseCount];                     // its value takes longer than looking it up
+  // f16, bf16: the last operand is a number, or all after the first are, in float32.
+  PointwiseKernel with_number[kPointwiseCount][2], with_numbers[kPointwiseCount][2];
+  RunningExtreme cummax[kNarrowCount], cummin[kNarrowCount];  // null: by way of a wider type
+  bool is_slow[kPointwiseCount];                              // its value takes longer than looking it up
+  bool is_modular[kPointwiseCount];  // of integers modulo 2**n it is the same: no number is too large
   // to[i] = values[from[i]] by words of 1 and of 2 bytes, of elements of 1, 2, 4 and 8 bytes.
   void (*look_up[2][4])(char* to, const char* from, const char* values, int64_t n);
 };

@@ -229,13 +229,13 @@ void fill_derivatives(Table& table, int row) {
   }
 }
 
-// Operands of type S, those after the first of type Others.
-template <class Row, class S, class Others>
+// Operands of type S, the second and the third of types of their own.
+template <class Row, class S, class Second, class Third>
 void half_tiles(char* const* pointers, int64_t tiles) {
   char* out = pointers[0];
   auto* first = reinterpret_cast<const S*>(pointers[1]);
-  auto* second = reinterpret_cast<const Others*>(pointers[Row::kArity > 1 ? 2 : 1]);
-  auto* third = reinterpret_cast<const Others*>(pointers[Row::kArity > 2 ? 3 : 1]);
+  auto* second = reinterpret_cast<const Second*>(pointers[Row::kArity > 1 ? 2 : 1]);
+  auto* third = reinterpret_cast<const Third*>(pointers[Row::kArity > 2 ? 3 : 1]);
   for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile) {
     float x[kHalfTile], y[kHalfTile], z[kHalfTile], result[kHalfTile];
     widen(x, first + i);
@@ -253,10 +253,10 @@ void half_tiles(char* const* pointers, int64_t tiles) {
     if constexpr (!gives_mask<Row>) narrow(reinterpret_cast<S*>(out) + i, result);
   }
 }
-template <class Row, class S, class Others>
+template <class Row, class S, class Second = S, class Third = Second>
 void half_loop(char* const* pointers, int64_t n) {
-  constexpr int64_t sizes[] = {gives_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Others), sizeof(Others)};
-  run_tiles(half_tiles<Row, S, Others>, pointers, n, sizes, Row::kArity);
+  constexpr int64_t sizes[] = {gives_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Second), sizeof(Third)};
+  run_tiles(half_tiles<Row, S, Second, Third>, pointers, n, sizes, Row::kArity);
 }
 
 template <class Row>
@@ -273,8 +273,10 @@ void fill_narrow_integers(NarrowTable& table, int row) {
 template <class Row, class S>
 void fill_halves(NarrowTable& table, int row, Narrow type) {
   if constexpr (takes_halves<Row>()) {
-    table.pointwise[row][int(type)] = half_loop<Row, S, S>;
-    if constexpr (Row::kArity > 1) table.with_numbers[row][int(type) - int(Narrow::f16)] = half_loop<Row, S, float>;
+    const int at = int(type) - int(Narrow::f16);
+    table.pointwise[row][int(type)] = half_loop<Row, S>;
+    if constexpr (Row::kArity > 1) table.with_numbers[row][at] = table.with_number[row][at] = half_loop<Row, S, float>;
+    if constexpr (Row::kArity > 2) table.with_number[row][at] = half_loop<Row, S, S, float>;
   }
 }
 
@@ -295,6 +297,7 @@ void fill_row(Table& table, NarrowTable& narrow, int row) {
     fill_halves<Row, bfloat16>(narrow, row, Narrow::bf16);
   }
   narrow.is_slow[row] = !takes_halves<Row>();
+  narrow.is_modular[row] = is_modular<Row>();
   fill_derivatives<Row, 0>(table, row);
 }
 

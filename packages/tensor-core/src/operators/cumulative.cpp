@@ -40,67 +40,99 @@ Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
 }
 
-// Short rows, like the blocks of a long one that begins anew with each.
-void scan_rows(const kernels::ScanKernels& k, bool product, const Lines& l, char* out, Dtype dtype) {
-  const Tensor start = full({kGroup}, Scalar(product ? 1 : 0), state_type(dtype));
-  const int64_t bytes = l.length * item_size(dtype);
-  parallel_items((l.outer + kGroup - 1) / kGroup, std::max<int64_t>(1, 4096 / (l.length + 1)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t g = begin; g < end; ++g)
-                     k.blocks(out + g * kGroup * bytes, l.input.bytes() + g * kGroup * bytes, start.bytes(),
-                              std::min(kGroup, l.outer - g * kGroup), l.length);
-                 });
-}
+// The kernels over rows as they lie in memory: where these have another dtype than the kernels, they are converted a
+// few blocks at a time, which stay in the cache. Note [Converted in the cache] in softmax.cpp
+struct RowScan {
+  const kernels::ScanKernels& kernels;
+  bool product;
+  Dtype in, from, to;  // what the kernels take, and what the rows are and become
 
-// A long row in blocks: their totals, the totals before each, and then all the blocks by themselves. On one thread some
-// blocks after the others, so that they are read once from memory.
-void scan_row(const kernels::ScanKernels& k, bool product, const char* in, char* out, int64_t n, Dtype dtype) {
-  constexpr int64_t kBlock = 1040;  // not a power of two: blocks side by side would share their cache lines' sets
-  const int64_t size = item_size(dtype), blocks = (n + kBlock - 1) / kBlock, whole = n / kBlock;
-  const Dtype wide = state_type(dtype);
-  const Tensor totals = empty({blocks}, wide), before = empty({blocks + 1}, wide);
-  copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
-  const auto& wide_scan = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
-  const int64_t together = num_threads() == 1 ? kGroup : blocks;
-  for (int64_t from = 0; from < blocks; from += together) {
-    const int64_t count = std::min(together, blocks - from), full = std::min(count, whole - from);
-    parallel_items(count, 32, [&](int64_t begin, int64_t end) {
-      for (int64_t b = from + begin; b < from + end; ++b)
-        k.total(totals.bytes() + b * k.state, in + b * kBlock * size, std::min(kBlock, n - b * kBlock));
-    });
-    wide_scan[int(compute_type(wide))].blocks(before.bytes() + (from + 1) * k.state, totals.bytes() + from * k.state,
-                                              before.bytes() + from * k.state, 1, count);
-    parallel_items((full + kGroup - 1) / kGroup, 4, [&](int64_t begin, int64_t end) {
-      const int64_t first = from + begin * kGroup, last = std::min(from + full, from + end * kGroup);
-      k.blocks(out + first * kBlock * size, in + first * kBlock * size, before.bytes() + first * k.state, last - first,
-               kBlock);
-    });
+  Tensor converted(const char* values, int64_t n) const {
+    Tensor room = empty({n}, in);
+    kernels::table().cast[int(in)][int(from)](room.bytes(), item_size(in), values, item_size(from), n);
+    return room;
   }
-  if (whole < blocks)
-    k.blocks(out + whole * kBlock * size, in + whole * kBlock * size, before.bytes() + whole * k.state, 1,
+  void total(char* state, const char* values, int64_t n) const {
+    kernels.total(state, from == in ? values : converted(values, n).bytes(), n);
+  }
+  void blocks(char* out, const char* values, const char* before, int64_t count, int64_t n) const {
+    const Tensor read = from == in ? Tensor() : converted(values, count * n);
+    const Tensor written = to == in ? Tensor() : empty({count * n}, in);
+    char* const result = to == in ? out : written.bytes();
+    kernels.blocks(result, from == in ? values : read.bytes(), before, count, n);
+    if (to != in) kernels::table().cast[int(to)][int(in)](out, item_size(to), result, item_size(in), count * n);
+  }
+
+  // Short rows, like the blocks of a long one that begins anew with each.
+  void short_rows(const Lines& l, char* out) const {
+    const Tensor start = full({kGroup}, Scalar(product ? 1 : 0), state_type(in));
+    parallel_items((l.outer + kGroup - 1) / kGroup, std::max<int64_t>(1, 4096 / (l.length + 1)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t g = begin; g < end; ++g) {
+                       const int64_t at = g * kGroup * l.length;
+                       blocks(out + at * item_size(to), l.input.bytes() + at * item_size(from), start.bytes(),
+                              std::min(kGroup, l.outer - g * kGroup), l.length);
+                     }
+                   });
+  }
+
+  // A long row in blocks: their totals, the totals before each, and then all the blocks by themselves. On one thread
+  // some blocks after the others, so that they are read once from memory.
+  void long_row(const char* values, char* out, int64_t n) const {
+    constexpr int64_t kBlock = 1040;  // not a power of two: blocks side by side would share their cache lines' sets
+    const int64_t size = item_size(from), out_size = item_size(to), state = kernels.state;
+    const int64_t count = (n + kBlock - 1) / kBlock, whole = n / kBlock;
+    const Dtype wide = state_type(in);
+    const Tensor totals = empty({count}, wide), before = empty({count + 1}, wide);
+    copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
+    const auto& wide_scan = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
+    const int64_t together = num_threads() == 1 ? kGroup : count;
+    for (int64_t first = 0; first < count; first += together) {
+      const int64_t some = std::min(together, count - first), full = std::min(some, whole - first);
+      parallel_items(some, 32, [&](int64_t begin, int64_t end) {
+        for (int64_t b = first + begin; b < first + end; ++b)
+          total(totals.bytes() + b * state, values + b * kBlock * size, std::min(kBlock, n - b * kBlock));
+      });
+      wide_scan[int(compute_type(wide))].blocks(before.bytes() + (first + 1) * state, totals.bytes() + first * state,
+                                                before.bytes() + first * state, 1, some);
+      parallel_items((full + kGroup - 1) / kGroup, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t b = first + begin * kGroup; b < std::min(first + full, first + end * kGroup); b += kGroup)
+          blocks(out + b * kBlock * out_size, values + b * kBlock * size, before.bytes() + b * state,
+                 std::min(kGroup, first + full - b), kBlock);
+      });
+    }
+    if (whole < count)
+      blocks(out + whole * kBlock * out_size, values + whole * kBlock * size, before.bytes() + whole * state, 1,
              n - whole * kBlock);
-}
+  }
+};
 
 Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
   NoRecording off;
   const Dtype in = type == Dtype::int32 ? Dtype::int64 : dtype_of(compute_type(type));
-  const Lines l(t, dim, in);
-  const int64_t size = item_size(in);
-  const auto& k = kernels::table().scan[int(op)][int(compute_type(in))];
-  if (cuda::takes(l.input)) {
+  if (cuda::takes(t)) {
+    const Lines l(t, dim, in);
     const auto running = op == kernels::Scan::Prod ? cuda::Scan::Prod : cuda::Scan::Sum;
     return to(cuda::scan(running, l.input, l.outer, l.length, l.inner), type);
   }
-  Tensor out = empty(t.shape(), in);
-  if (!out.is_meta() && l.inner == 1 && l.length <= kLongRow && l.outer >= kGroup) {
-    scan_rows(k, op == kernels::Scan::Prod, l, out.bytes(), in);
-    return to(out, type);
+  const auto& kernels = kernels::table().scan[int(op)][int(compute_type(in))];
+  if (const Lines l(t, dim, t.dtype()); l.inner == 1 && (l.length > kLongRow || l.outer >= kGroup)) {
+    Tensor out = empty(t.shape(), type);
+    const RowScan rows{kernels, op == kernels::Scan::Prod, in, t.dtype(), type};
+    const int64_t size = item_size(t.dtype()), out_size = item_size(type);
+    if (l.length > kLongRow)
+      l.each([&](int64_t at, int64_t) {
+        rows.long_row(l.input.bytes() + at * size, out.bytes() + at * out_size, l.length);
+      });
+    else if (!out.is_meta() && l.length > 0)
+      rows.short_rows(l, out.bytes());
+    return out;
   }
+  const Lines l(t, dim, in);
+  const int64_t size = item_size(in);
+  Tensor out = empty(t.shape(), in);
   l.each([&](int64_t at, int64_t columns) {
-    if (l.inner == 1 && l.length > kLongRow)
-      scan_row(k, op == kernels::Scan::Prod, l.input.bytes() + at * size, out.bytes() + at * size, l.length, in);
-    else
-      k.rows(out.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
+    kernels.rows(out.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
   });
   return to(out, type);
 }
@@ -208,18 +240,20 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
   dim = t.wrap_dim(dim);
   const auto& table = kernels::table();
   const auto& narrow = kernels::narrow_table();
-  const bool is_narrow = kernels::narrow_type(t.dtype()) <= kernels::Narrow::i16;
+  const kernels::Narrow type = kernels::narrow_type(t.dtype());
+  const bool there = cuda::takes(t);
+  const bool is_narrow =
+      type != kernels::Narrow::none && narrow.cummax[int(type)] && !(there && is_floating(t.dtype()));
   const Dtype in = is_narrow ? t.dtype() : dtype_of(compute_type(t.dtype()));
   require<NotImplementedError>(category(t.dtype()) <= Category::Floating, largest ? "\"cummax\"" : "\"cummin\"",
                                " not implemented for '", t.dtype(), "'");
-  const auto kernel = is_narrow ? (largest ? narrow.cummax : narrow.cummin)[int(kernels::narrow_type(in))]
+  const auto kernel = is_narrow ? (largest ? narrow.cummax : narrow.cummin)[int(type)]
                                 : (largest ? table.cummax : table.cummin)[int(compute_type(in))];
   TensorPair out{{}, empty(t.shape(), Dtype::int64)};
   {
     NoRecording off;
     const Lines l(t, dim, in);
     const auto running = largest ? cuda::Scan::Max : cuda::Scan::Min;
-    const bool there = cuda::takes(l.input);
     const Tensor values =
         there ? cuda::scan(running, l.input, l.outer, l.length, l.inner, out.indices) : empty(t.shape(), in);
     if (!there)

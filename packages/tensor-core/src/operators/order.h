@@ -68,35 +68,43 @@ constexpr Digits all_digits() {
   return {kShift<Key<T>>, int(8 * sizeof(T))};
 }
 
-// Sorts n items, using as much room again; returns where they are. Items come in the order of their positions.
-template <class I>
-I* sort_items(I* from, I* to, int64_t n, Digits d, int64_t chunks) {
-  if (n <= kSmall) {
-    std::sort(from, from + n);
+// One pass of a radix sort: the items item(0), ..., item(n - 1) to where their digits place them.
+template <class I, class Read>
+void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chunks, uint32_t* counts) {
+  const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
+  const auto digit = [shift, mask = uint32_t(radix - 1)](I value) { return uint32_t(value >> shift) & mask; };
+  std::fill_n(counts, chunks * radix, 0);
+  parallel_tasks(chunks, [&](int64_t chunk) {
+    uint32_t* count = counts + chunk * radix;
+    for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) ++count[digit(item(i))];
+  });
+  uint32_t total = 0;
+  for (int64_t b = 0; b < radix; ++b)
+    for (int64_t c = 0; c < chunks; ++c) total += std::exchange(counts[c * radix + b], total);
+  parallel_tasks(chunks, [&](int64_t chunk) {
+    uint32_t* place = counts + chunk * radix;
+    for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) {
+      const I value = item(i);
+      to[place[digit(value)]++] = value;
+    }
+  });
+}
+
+// Sorts the items item(0), ..., item(n - 1), which come in the order of their positions, using room for as many twice;
+// returns where they are.
+template <class I, class Read>
+I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) {
+  const int widest = n < kMedium ? 8 : kDigitBits, passes = (d.bits + widest - 1) / widest;
+  if (n <= kSmall || passes == 0) {
+    for (int64_t i = 0; i < n; ++i) from[i] = item(i);
+    if (passes > 0) std::sort(from, from + n);
     return from;
   }
-  const int widest = n < kMedium ? 8 : kDigitBits, passes = (d.bits + widest - 1) / widest;
-  if (passes == 0) return from;
   const int width = (d.bits + passes - 1) / passes;
-  const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
-  std::vector<uint32_t> counts(size_t(chunks * radix));
-  for (int pass = 0; pass < passes; ++pass) {
-    const int shift = d.shift + pass * width;
-    const auto digit = [shift, mask = uint32_t(radix - 1)](I item) { return uint32_t(item >> shift) & mask; };
-    std::fill(counts.begin(), counts.end(), 0);
-    parallel_tasks(chunks, [&](int64_t chunk) {
-      uint32_t* count = counts.data() + chunk * radix;
-      for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) ++count[digit(from[i])];
-    });
-    uint32_t total = 0;
-    for (int64_t b = 0; b < radix; ++b)
-      for (int64_t c = 0; c < chunks; ++c) total += std::exchange(counts[size_t(c * radix + b)], total);
-    parallel_tasks(chunks, [&](int64_t chunk) {
-      uint32_t* place = counts.data() + chunk * radix;
-      for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) to[place[digit(from[i])]++] = from[i];
-    });
-    std::swap(from, to);
-  }
+  std::vector<uint32_t> counts(size_t(chunks << width));
+  distribute(item, from, n, d.shift, width, chunks, counts.data());
+  for (int pass = 1; pass < passes; ++pass, std::swap(from, to))
+    distribute([from](int64_t i) { return from[i]; }, to, n, d.shift + pass * width, width, chunks, counts.data());
   return from;
 }
 
@@ -180,10 +188,15 @@ Key<T> differing_bits(const BitsOf<T>* in, int64_t n) {
   return n > 0 ? all ^ any : 0;
 }
 
-// The items of a row, of keys of type K: the upper bits of the elements' own. `flip` (all ones) reverses their order.
+// The item of an element, of a key of type K: the upper bits of the element's own. `flip` (all ones) reverses the
+// order.
+template <class T, class K>
+FLAMBEAU_INLINE Item<K> item_of(const BitsOf<T>* in, int64_t i, Key<T> flip, int shift) {
+  return pack(K((key_of<T>(in[i]) ^ flip) >> shift), i);
+}
 template <class T, class K>
 void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, int shift, Item<K>* items) {
-  for (int64_t i = begin; i < end; ++i) items[i] = pack(K((key_of<T>(in[i]) ^ flip) >> shift), i);
+  for (int64_t i = begin; i < end; ++i) items[i] = item_of<T, K>(in, i, flip, shift);
 }
 
 // A row in order, as read by what uses it.
@@ -202,11 +215,10 @@ void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> differing
   const bool narrow = sizeof(K) < sizeof(Key<T>);
   const int low = narrow && differing ? digits(differing).shift - kShift<Key<T>> : 0;
   const Key<T> common = narrow ? Key<T>((key_of<T>(in[0]) ^ flip) & ~(Key<T>(~K(0)) << low)) : Key<T>(0);
-  const int64_t step = (n + chunks - 1) / chunks;
   const Room<Item<K>> items(n), scratch(n);
-  parallel_tasks(
-      chunks, [&](int64_t c) { make_items<T, K>(in, c * step, std::min(n, (c + 1) * step), flip, low, items.data()); });
-  use(Sorted<T, K>{sort_items(items.data(), scratch.data(), n, digits(K(differing >> low)), chunks), common, low});
+  const auto item = [=](int64_t i) { return item_of<T, K>(in, i, flip, low); };
+  use(Sorted<T, K>{sort_items(item, items.data(), scratch.data(), n, digits(K(differing >> low)), chunks), common,
+                   low});
 }
 
 template <class I>

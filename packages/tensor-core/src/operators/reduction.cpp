@@ -107,9 +107,9 @@ void divide_in_place(const Tensor& t, double divisor) {
   to_real(t.dtype()) == Dtype::float64 ? divide(t.data<double>()) : divide(t.data<float>());
 }
 
-int64_t block_length(int64_t outer, int64_t length, int64_t inner) {
-  constexpr int64_t kBlock = 65536, kEnough = 16;  // elements of a block, results for which cutting brings nothing
-  const int64_t rows = std::max<int64_t>(1, kBlock / std::max<int64_t>(1, inner));
+int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block) {
+  constexpr int64_t kEnough = 16;  // results for which cutting brings nothing
+  const int64_t rows = std::max<int64_t>(1, block / std::max<int64_t>(1, inner));
   return outer >= kEnough || inner > 1024 || length < 2 * rows ? length : rows;
 }
 
@@ -144,7 +144,9 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   const auto& entry = entry_of(op, in.dtype());
   if (in.is_meta()) return empty({outer * inner}, entry.result);
   if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
-  const int64_t rows = block_length(outer, length, inner), blocks = rows < length ? (length + rows - 1) / rows : 1;
+  constexpr int64_t kBlock = 65536, kProducts = 16 * kBlock;  // in each block a product may vanish anew, kSplits
+  const int64_t rows = block_length(outer, length, inner, op == Reduce::Prod ? kProducts : kBlock),
+                blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, entry.result);
   const int64_t in_size = item_size(in.dtype()), out_size = item_size(entry.result);
   if (blocks == 1) {

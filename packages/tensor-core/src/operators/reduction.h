@@ -44,8 +44,8 @@ TensorPair reduce_both(kernels::Reduce first, kernels::Reduce second, const Tens
 // A fresh tensor of an accumulator's dtype divided by a number.
 void divide_in_place(const Tensor& t, double divisor);
 
-// Rows to a block where a step of that shape is cut, else `length`.
-int64_t block_length(int64_t outer, int64_t length, int64_t inner);
+// Rows to a block, of so many elements, where a step of that shape is cut, else `length`.
+int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block = 65536);
 
 // Calls body(first of the outer, how many, first column, columns) over a step, on several threads where it is large.
 template <class F>

@@ -1,4 +1,7 @@
 // Softmax and its logarithm along a dimension.
+#include <algorithm>
+#include <cmath>
+
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -8,38 +11,115 @@ namespace flambeau {
 
 namespace {
 
-// Runs a kernel over rows: the dimension is brought last, made contiguous, and put back.
-template <class F>
-Tensor along_last(const Tensor& shape_of, int64_t dim, Dtype in, F&& kernel) {
-  const int64_t length = shape_of.dim() ? shape_of.size(dim) : 1;
-  Shape shape = shape_of.shape();
-  if (shape_of.dim()) std::swap(shape[dim], shape[shape.size() - 1]);
-  Tensor out = empty(shape, in);
-  const int64_t rows = length && !out.is_meta() ? out.numel() / length : 0;
-  parallel_items(rows, std::max<int64_t>(1, 8192 / (length + 1)), [&](int64_t begin, int64_t end) {
-    kernel(out.bytes() + begin * length * item_size(in), begin * length * item_size(in), end - begin, length);
-  });
-  return dim + 1 < shape_of.dim() ? contiguous(transpose(out, dim, -1)) : out;
-}
-
-Tensor last(const Tensor& t, int64_t dim, Dtype in) {
-  return contiguous(to(dim + 1 < t.dim() ? transpose(t, dim, -1) : t, in));
-}
-
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 
-// A dimension before others: its columns where they lie, a number of them for each thread.
-Tensor down_columns(kernels::ScanKernel kernel, const Tensor& t, int64_t dim, Dtype in) {
-  constexpr int64_t kColumns = 128;
+// Note [Converted in the cache]
+// Half precision is computed with in float32: as much is converted at a time, and back, as stays in the cache.
+constexpr int64_t kTogether = 4096;         // elements of rows
+constexpr int64_t kTileTogether = 1 << 18;  // of columns, which fill a larger cache
+constexpr int64_t kColumns = 128;           // of a tile
+const auto& table() { return kernels::table(); }
+
+// `rows` rows of `columns` elements side by side; to and from are their first elements, the rows so many bytes apart.
+void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dtype from_type, int64_t from_row,
+                  int64_t rows, int64_t columns) {
+  const auto cast = table().cast[int(to_type)][int(from_type)];
+  for (int64_t i = 0; i < rows; ++i)
+    cast(to + i * to_row, item_size(to_type), from + i * from_row, item_size(from_type), columns);
+}
+
+Tensor last(const Tensor& t, int64_t dim) { return contiguous(dim + 1 < t.dim() ? transpose(t, dim, -1) : t); }
+
+// Runs kernel(out, operands, how many, their length) over rows, the dimension being brought last, and puts it back.
+template <int count, class F>
+Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& kernel) {
+  Tensor rows[count];
+  for (int k = 0; k < count; ++k) rows[k] = last(operands[k], dim);
+  const Dtype dtype = rows[0].dtype();
+  const int64_t length = rows[0].dim() ? rows[0].size(-1) : 1, bytes = length * item_size(dtype);
+  const Tensor out = empty(rows[0].shape(), dtype);
+  const int64_t height = length && !out.is_meta() ? out.numel() / length : 0;
+  parallel_items(height, std::max<int64_t>(1, 8192 / (length + 1)), [&](int64_t begin, int64_t end) {
+    const char* from[count];
+    if (dtype == in) {
+      for (int k = 0; k < count; ++k) from[k] = rows[k].bytes() + begin * bytes;
+      return kernel(out.bytes() + begin * bytes, from, end - begin, length);
+    }
+    const int64_t together = std::clamp<int64_t>(kTogether / length, 1, end - begin), room = together * length;
+    const Tensor converted = empty({count + 1, room}, in);
+    const auto at = [&](int k) { return converted.bytes() + k * room * item_size(in); };
+    for (int64_t r = begin; r < end; r += together) {
+      const int64_t n = std::min(together, end - r);
+      for (int k = 0; k < count; ++k) {
+        from[k] = at(k + 1);
+        convert_rows(at(k + 1), in, 0, rows[k].bytes() + r * bytes, dtype, 0, 1, n * length);
+      }
+      kernel(at(0), from, n, length);
+      convert_rows(out.bytes() + r * bytes, dtype, 0, at(0), in, 0, 1, n * length);
+    }
+  });
+  return dim + 1 < out.dim() ? contiguous(transpose(out, dim, -1)) : out;
+}
+
+// Long rows of half precision by the piece: x - log(sum(e**x)), the sum being that of the pieces' sums.
+Tensor long_rows(bool logarithm, const Tensor& t) {
+  const int64_t length = t.size(-1), pieces = (length + kTogether - 1) / kTogether, rows = t.numel() / length;
+  const Tensor out = empty(t.shape(), t.dtype()), parts = empty({rows, pieces}, Dtype::float32),
+               sums = empty({rows}, Dtype::float32);
+  // body(piece, the same converted, how many elements) gives it back to be written where that says so.
+  const auto each_piece = [&](bool write, auto&& body) {
+    parallel_items(rows * pieces, 1, [&](int64_t begin, int64_t end) {
+      alignas(64) float values[kTogether];
+      char* const bytes = reinterpret_cast<char*>(values);
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = i % pieces * kTogether, n = std::min(kTogether, length - first),
+                      at = (i / pieces * length + first) * item_size(t.dtype());
+        convert_rows(bytes, Dtype::float32, 0, t.bytes() + at, t.dtype(), 0, 1, n);
+        body(i, bytes, n);
+        if (write) convert_rows(out.bytes() + at, t.dtype(), 0, bytes, Dtype::float32, 0, 1, n);
+      }
+    });
+  };
+  const auto log_sum_exp = table().logsumexp[0];
+  each_piece(false, [&](int64_t i, char* values, int64_t n) {
+    log_sum_exp(reinterpret_cast<char*>(parts.data<float>() + i), values, 1, n);
+  });
+  log_sum_exp(sums.bytes(), parts.bytes(), rows, pieces);
+  const auto subtract = table().pointwise[int(PointwiseOp::sub)][int(Compute::f32)];
+  const auto exponentiate = table().pointwise[int(PointwiseOp::exp)][int(Compute::f32)];
+  each_piece(true, [&](int64_t i, char* values, int64_t n) {
+    alignas(64) float shift[kTogether];
+    const float sum = sums.data<float>()[i / pieces];
+    std::fill_n(shift, n, sum == INFINITY ? NAN : sum);  // no term has a share in an infinite sum
+    char* const pointers[] = {values, values, reinterpret_cast<char*>(shift)};
+    subtract(pointers, n);
+    if (!logarithm) exponentiate(pointers, n);
+  });
+  return out;
+}
+
+// A dimension before others: its columns, a tile of them at a time, where they lie or converted.
+Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim, Dtype in) {
   int64_t outer = 1, inner = 1;
-  for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : t.shape()[i];
-  const int64_t length = t.size(dim), size = item_size(in), tiles = (inner + kColumns - 1) / kColumns;
-  const Tensor x = contiguous(to(t, in)), out = empty(t.shape(), in);
+  for (int i = 0; i < input.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : input.shape()[i];
+  const Tensor t = contiguous(input), out = empty(t.shape(), t.dtype());
   if (out.is_meta()) return out;
-  parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * kColumns)), [&](int64_t begin, int64_t end) {
+  const bool converts = t.dtype() != in;
+  const int64_t length = t.size(dim), size = item_size(t.dtype());
+  const int64_t width = converts ? std::clamp(kTileTogether / length, kColumns / 2, 4 * kColumns) : kColumns,
+                tiles = (inner + width - 1) / width;
+  parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * width)), [&](int64_t begin, int64_t end) {
+    const Tensor tile = converts ? empty({length, width}, in) : Tensor();
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t column = i % tiles * kColumns, at = (i / tiles * length * inner + column) * size;
-      kernel(out.bytes() + at, x.bytes() + at, length, inner, std::min(kColumns, inner - column));
+      const int64_t column = i % tiles * width, at = (i / tiles * length * inner + column) * size;
+      const int64_t columns = std::min(width, inner - column), row = columns * item_size(in);
+      if (!converts) {
+        kernel(out.bytes() + at, t.bytes() + at, length, inner, columns);
+        continue;
+      }
+      convert_rows(tile.bytes(), in, row, t.bytes() + at, t.dtype(), inner * size, length, columns);
+      kernel(tile.bytes(), tile.bytes(), length, columns, columns);
+      convert_rows(out.bytes() + at, t.dtype(), inner * size, tile.bytes(), in, row, length, columns);
     }
   });
   return out;
@@ -54,29 +134,26 @@ bool has_columns(const Tensor& t, int64_t dim) {
 Tensor forward(bool logarithm, const Tensor& t, int64_t dim) {
   NoRecording off;
   if (cuda::takes(t)) return cuda::softmax(logarithm, t, dim);
-  const auto& table = kernels::table();
-  const auto& rows_kernel = logarithm ? table.log_softmax : table.softmax;
-  const auto& columns_kernel = logarithm ? table.log_softmax_columns : table.softmax_columns;
   const Dtype in = working_type(t);
-  if (has_columns(t, dim)) return to(down_columns(columns_kernel[in == Dtype::float64], t, dim, in), t.dtype());
-  const Tensor rows = last(t, dim, in);
-  return to(along_last(t, dim, in,
-                       [&](char* out, int64_t at, int64_t count, int64_t length) {
-                         rows_kernel[in == Dtype::float64](out, rows.bytes() + at, count, length);
-                       }),
-            t.dtype());
+  const bool wide = in == Dtype::float64;
+  if (has_columns(t, dim))
+    return down_columns((logarithm ? table().log_softmax_columns : table().softmax_columns)[wide], t, dim, in);
+  if (t.dtype() != in && t.dim() == dim + 1 && t.size(dim) > kTogether && t.numel() > 0 && !t.is_meta())
+    return long_rows(logarithm, contiguous(t));
+  const auto kernel = (logarithm ? table().log_softmax : table().softmax)[wide];
+  return along_last(dim, in, {t}, [&](char* out, const char* const* rows, int64_t count, int64_t length) {
+    kernel(out, rows[0], count, length);
+  });
 }
 
 Tensor backward(bool logarithm, const Tensor& grad, const Tensor& result, int64_t dim) {
   if (cuda::takes(result)) return cuda::softmax_backward(logarithm, grad, result, dim);
-  const auto& kernel = logarithm ? kernels::table().log_softmax_backward : kernels::table().softmax_backward;
   const Dtype in = working_type(result);
-  const Tensor g = last(grad, dim, in), r = last(result, dim, in);
-  return to(along_last(result, dim, in,
-                       [&](char* out, int64_t at, int64_t count, int64_t length) {
-                         kernel[in == Dtype::float64](out, g.bytes() + at, r.bytes() + at, count, length);
-                       }),
-            result.dtype());
+  const auto kernel = (logarithm ? table().log_softmax_backward : table().softmax_backward)[in == Dtype::float64];
+  return along_last(dim, in, {to(grad, result.dtype()), result},
+                    [&](char* out, const char* const* rows, int64_t count, int64_t length) {
+                      kernel(out, rows[0], rows[1], count, length);
+                    });
 }
 
 Tensor prepared(const Tensor& t, std::optional<Dtype> dtype, const char* name) {
