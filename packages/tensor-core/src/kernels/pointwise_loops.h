@@ -135,6 +135,23 @@ void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
   }
 }
 
+// Bytes are multiplied in pairs: vectors multiply words.
+template <class Row, class S>
+constexpr bool multiplies_bytes() {
+  return sizeof(S) == 1 && !std::is_same_v<S, bool> && Row::value_text() == "x * y";
+}
+inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, int64_t n) {
+  typedef uint16_t Two __attribute__((may_alias, aligned(1)));
+  auto* to = reinterpret_cast<Two*>(out);
+  auto *a = reinterpret_cast<const Two*>(x), *b = reinterpret_cast<const Two*>(y);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n / 2; ++i) {
+    const uint16_t low = uint16_t(a[i] * b[i]), high = uint16_t(uint16_t(a[i] >> 8) * uint16_t(b[i] & 0xFF00));
+    to[i] = uint16_t((low & 0xFF) | high);
+  }
+  if (n % 2) out[n - 1] = uint8_t(x[n - 1] * y[n - 1]);
+}
+
 // Over elements of type S.
 template <class Row, class S>
 void forward_loop(char* const* pointers, int64_t n) {
@@ -161,6 +178,9 @@ void forward_loop(char* const* pointers, int64_t n) {
         x);
   } else if constexpr (Row::kArity == 2) {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
+    if constexpr (multiplies_bytes<Row, S>())
+      return byte_product_loop(reinterpret_cast<uint8_t*>(pointers[0]), reinterpret_cast<const uint8_t*>(x),
+                               reinterpret_cast<const uint8_t*>(y), n);
     if constexpr (is_real<V>)
       if constexpr (divides_with_rest<V>(Row::value_text()))
         return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n, [](V a, V b) { return is_near(a, b); }, x, y);

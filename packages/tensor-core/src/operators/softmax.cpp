@@ -106,7 +106,8 @@ Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim
   if (out.is_meta()) return out;
   const bool converts = t.dtype() != in;
   const int64_t length = t.size(dim), size = item_size(t.dtype());
-  const int64_t width = converts ? std::clamp(kTileTogether / length, kColumns / 2, 4 * kColumns) : kColumns,
+  const int64_t width = converts ? std::clamp(kTileTogether / length / kColumns, int64_t(1), int64_t(4)) * kColumns
+                                 : kColumns,
                 tiles = (inner + width - 1) / width;
   parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * width)), [&](int64_t begin, int64_t end) {
     const Tensor tile = converts ? empty({length, width}, in) : Tensor();
