@@ -201,8 +201,8 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
           few ? smallest_few<T>(in, n, k, flip, kept.data())
               : smallest_many<T>(in, n, k, flip, items.data(), kept.data());
           const auto item = [from = kept.data()](int64_t i) { return from[i]; };
-          const Item<K>* chosen =
-              sorted ? sort_items(item, items.data(), kept.data(), k, all_digits<T>(), 1) : kept.data();
+          Item<K>* const room = few ? kept.data() : items.data();  // few are sorted where they are
+          const Item<K>* chosen = sorted ? sort_items(item, room, kept.data(), k, all_digits<T>(), 1) : kept.data();
           for (int64_t i = 0; i < k; ++i) {
             const int64_t at = index_in<K>(chosen[i]);
             out.indices.data<int64_t>()[r * k + i] = at;
