@@ -103,7 +103,7 @@ double largest(Dtype dtype) {
 }
 
 Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<double> high, std::optional<double> low) {
-  if (is_complex(x.dtype())) return complex(nan_to_num(real(x), nan, high, low), nan_to_num(imag(x), nan, high, low));
+  if (is_complex(x.dtype())) return view_as_complex(nan_to_num(view_as_real(x), nan, high, low));
   if (!is_floating(x.dtype())) return clone(x);
   const double limit = largest(x.dtype());
   const double above = high.value_or(limit), below = low.value_or(-limit);

@@ -53,6 +53,9 @@ struct Lanes {
     return {vanishes ? a.re * none : re, vanishes ? a.im * none : im};
   }
   friend FLAMBEAU_INLINE Lanes conj(Lanes a) { return {a.re, -a.im}; }
+  friend FLAMBEAU_INLINE Mask operator!=(Lanes a, Lanes b) { return (a.re != b.re) | (a.im != b.im); }
+  friend FLAMBEAU_INLINE Mask below_half(Lanes a) { return a.re * a.re + a.im * a.im < T(0.25); }
+  friend FLAMBEAU_INLINE Lanes where(Mask mask, Lanes a, Lanes b) { return {mask ? a.re : b.re, mask ? a.im : b.im}; }
 
  private:
   static constexpr int kMantissa = sizeof(T) == 4 ? 23 : 52;
@@ -106,6 +109,14 @@ void forward_lanes(char* const* pointers, int64_t n) {
   });
 }
 
+// Whether a row is made of what Lanes have, and gives complex numbers.
+template <class Row, class T>
+constexpr bool goes_by_lanes() {
+  if constexpr (Row::template supports<Lanes<T>>())
+    return std::is_same_v<decltype(Row::example(Lanes<T>())), Lanes<T>>;
+  else
+    return false;
+}
 template <class Row, int I, class T>
 void derivative_lanes(char* const* pointers, int64_t n) {
   using V = Lanes<T>;

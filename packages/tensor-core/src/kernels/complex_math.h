@@ -51,6 +51,10 @@ FLAMBEAU_INLINE double abs(Complex<double> x) {
   return (a == INFINITY) | (b == INFINITY) ? INFINITY : std::sqrt(re * re + im * im) / scale;
 }
 template <class T>
+FLAMBEAU_INLINE bool below_half(Complex<T> x) {
+  return x.re * x.re + x.im * x.im < T(0.25);
+}
+template <class T>
 FLAMBEAU_INLINE T angle(Complex<T> x) {
   return real::atan2(x.im, x.re);
 }

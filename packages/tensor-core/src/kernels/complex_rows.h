@@ -38,7 +38,7 @@ template <class Row, class V>
 void fill_type(Table& table, int row, Compute compute) {
   if constexpr (Row::template supports<V>()) {
     constexpr bool gives_real = std::is_floating_point_v<decltype(Row::example(V(0)))>;
-    if constexpr (Row::template supports<Lanes<typename V::Real>>())
+    if constexpr (goes_by_lanes<Row, typename V::Real>())
       table.pointwise[row][int(compute)] = forward_lanes<Row, typename V::Real>;
     else
       table.pointwise[row][int(compute)] = real::forward_loop<Row, V>;

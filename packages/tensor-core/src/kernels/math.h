@@ -48,6 +48,10 @@ FLAMBEAU_INLINE V abs(V x) {
     return x < 0 ? -x : x;
 }
 template <class V>
+FLAMBEAU_INLINE bool below_half(V x) {  // in magnitude
+  return abs(x) < V(0.5);
+}
+template <class V>
 FLAMBEAU_INLINE V sign(V x) {
   const V result = V(V(0) < x) - V(x < V(0));
   if constexpr (is_real<V>)

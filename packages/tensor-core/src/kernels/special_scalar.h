@@ -6,12 +6,6 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-#define FLAMBEAU_OF_TWO(name)                                                        \
-  inline float name(float x, float y) {                                              \
-    return static_cast<float>(name(static_cast<double>(x), static_cast<double>(y))); \
-  }
 FLAMBEAU_BY_DOUBLE(special_airy_ai)
-FLAMBEAU_OF_TWO(_polygamma)
-#undef FLAMBEAU_OF_TWO
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

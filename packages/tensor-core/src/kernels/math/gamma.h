@@ -68,32 +68,37 @@ FLAMBEAU_SCALAR double hurwitz_zeta(double s, double q, int terms) {
 }
 FLAMBEAU_SCALAR double special_zeta(double s, double q) { return hurwitz_zeta(s, q, 6); }
 inline float special_zeta(float s, float q) { return static_cast<float>(hurwitz_zeta(s, q, 4)); }
-// sum of (x + k)**-2: eight terms, then Euler and Maclaurin's rest
+// sum of (x + k)**-2, x >= 1/2: as many terms as V needs, then Euler and Maclaurin's rest.
+template <class V>
 FLAMBEAU_SCALAR double trigamma_positive(double x) {
+  constexpr int terms = sizeof(V) == 4 ? 4 : 8;
   double sum = 0;
-  if (x < 12) {
-    for (int k = 0; k < 4; ++k) {  // one division for two of them
-      const double a = x + 2 * k, b = a + 1, both = a * b;
+  if (x < terms * 1.5) {
+    for (int k = 0; k < terms; k += 2) {  // one division for two of them
+      const double a = x + k, b = a + 1, both = a * b;
       sum += (a * a + b * b) / (both * both);
     }
-    x += 8;
+    x += terms;
   }
   constexpr double factors[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
                                 5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};
   const double inverse = 1 / x, square = inverse * inverse;
   return sum + (inverse + square * (0.5 + inverse * polynomial(square, factors)));
 }
-FLAMBEAU_SCALAR double _polygamma(double x, double n) {
+template <class V>
+FLAMBEAU_SCALAR double polygamma_for(double x, double n) {
   if (n == 0) return digamma(x);
   if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection: the sum would cancel
     const double s = 3.141592653589793 / sine_of_half_turn(3.141592653589793 * (x - std::rint(x)));
-    return s * s - trigamma_positive(1 - x);
+    return s * s - trigamma_positive<V>(1 - x);
   }
-  if (n == 1 && x >= 0.5) return trigamma_positive(x);
+  if (n == 1 && x >= 0.5) return trigamma_positive<V>(x);
   const bool even = n == 2 || std::fmod(n, 2) == 0;
   const double y = (n == 2 ? 2.0 : std::exp(lgamma(n + 1))) * special_zeta(n + 1, x);
   return even ? -y : y;
 }
+FLAMBEAU_SCALAR double _polygamma(double x, double n) { return polygamma_for<double>(x, n); }
+FLAMBEAU_SCALAR float _polygamma(float x, float n) { return static_cast<float>(polygamma_for<float>(x, n)); }
 
 // x**a e**-x / Gamma(a + 1)
 FLAMBEAU_SCALAR double gamma_prefix(double a, double x) {
