@@ -80,7 +80,7 @@ template <class T>
 FLAMBEAU_INLINE Tap<T> cubic_tap(int k, Coordinate<T> c, int64_t size, const Sampling& s) {
   const T a = T(-0.75), floor = std::floor(c.place), t = c.place - floor;
   const int32_t at = whole(floor);
-  const T signed_distance = t + T(1 - k), sign = signed_distance < 0 ? T(-1) : T(1), d = signed_distance * sign;
+  const T signed_distance = t + T(1 - k), sign = signed_distance < 0 ? T(-1) : T(1), d = std::fabs(signed_distance);
   const bool near = k == 1 || k == 2;
   const int32_t pixel = at == -100 ? -100 : at - 1 + k;
   const bool moved = s.padding != Sampling::Zeros;
