@@ -109,8 +109,8 @@ struct KeyRows {
   }
 };
 
-// The places of rows (n, columns) in lexicographic order: sorted by one column after the other, from the last, each time
-// leaving what is equal in its order.
+// The places of rows (n, columns) in lexicographic order: sorted by one column after the other, from the last, each
+// time leaving what is equal in its order.
 Tensor order_of_rows(const Tensor& rows) {
   Tensor order = arange(Scalar(0), Scalar(rows.size(0)), Scalar(1), Dtype::int64);
   for (int64_t c = rows.size(1); c-- > 0;)

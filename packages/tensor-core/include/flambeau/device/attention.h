@@ -6,8 +6,8 @@
 #pragma once
 
 #include "flambeau/device/attention_mask.h"
-#include "flambeau/device/kernel.h"
 #include "flambeau/device/halves.h"
+#include "flambeau/device/kernel.h"
 
 namespace flambeau::cuda {
 

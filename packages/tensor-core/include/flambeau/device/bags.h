@@ -3,8 +3,8 @@
 #pragma once
 
 #include "flambeau/device/bags_arguments.h"
-#include "flambeau/device/kernel.h"
 #include "flambeau/device/halves.h"
+#include "flambeau/device/kernel.h"
 
 namespace flambeau::cuda {
 

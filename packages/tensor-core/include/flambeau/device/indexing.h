@@ -9,8 +9,8 @@
 #pragma once
 
 #include "flambeau/combine.h"
-#include "flambeau/device/indexing_arguments.h"
 #include "flambeau/device/halves.h"
+#include "flambeau/device/indexing_arguments.h"
 #include "flambeau/device/kernel.h"
 
 namespace flambeau::cuda {

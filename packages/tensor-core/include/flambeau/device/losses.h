@@ -6,9 +6,9 @@
 //   softmax_gradient    of the logarithms of the sums of exponentials less what was picked
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/loss_arguments.h"
-#include "flambeau/device/halves.h"
 #include "kernels/math.h"
 
 namespace flambeau::cuda {

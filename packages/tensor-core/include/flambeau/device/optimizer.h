@@ -2,9 +2,9 @@
 // time. A unit says FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/optimizer_arguments.h"
-#include "flambeau/device/halves.h"
 #include "kernels/optimizer_rules.h"
 
 namespace flambeau::cuda {

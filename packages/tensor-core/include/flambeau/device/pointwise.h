@@ -12,9 +12,9 @@
 
 #include <utility>
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/pointwise_arguments.h"
-#include "flambeau/device/halves.h"
 #ifdef FLAMBEAU_FAMILY
 #include "flambeau/device/rows.h"
 #endif

@@ -2,10 +2,10 @@
 // depends on the order in which threads come. A unit says FLAMBEAU_MAX_POOL(T).
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/places.h"
 #include "flambeau/device/pool_arguments.h"
-#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

@@ -5,9 +5,9 @@
 // it has the words of whole elements, and neighbours among threads write neighbours among elements.
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/random_arguments.h"
-#include "flambeau/device/halves.h"
 #include "kernels/math.h"
 
 namespace flambeau::cuda {

@@ -1,10 +1,10 @@
 // Note [Resampling] on a GPU: the matrices of all dimensions in one pass. A unit says FLAMBEAU_RESAMPLE(T, V).
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/places.h"
 #include "flambeau/device/pool_arguments.h"
-#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

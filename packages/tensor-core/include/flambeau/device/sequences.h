@@ -1,9 +1,9 @@
 // Numbers in a row at equal distances. A unit says FLAMBEAU_SEQUENCE(T).
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/sequences_arguments.h"
-#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 

@@ -1,9 +1,9 @@
 // Tiles of a product, multiplied by the threads themselves: each has squares of 4 x 4. Note [Tiles]
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/tile_arguments.h"
-#include "flambeau/device/halves.h"
 
 namespace flambeau::cuda {
 
