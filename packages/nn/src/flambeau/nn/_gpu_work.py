@@ -26,6 +26,9 @@ def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         x = flambeau.ones(8, 12, device="cuda").to(dtype).requires_grad_()
         function(x).float().sum().backward()
 
+    def through(layer: Any, x: Tensor) -> Any:
+        return layer(12, 4).to(x)(x)[0]
+
     yield "linear", lambda: trained(nn.Linear(12, 12), 8, 12)
     yield "convolution", lambda: trained(nn.Conv2d(3, 4, 3, padding=1), 2, 3, 8, 8)
     yield "batch norm", lambda: trained(nn.BatchNorm2d(3), 2, 3, 8, 8)
@@ -33,7 +36,7 @@ def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "max pool", lambda: trained(nn.MaxPool2d(2), 2, 3, 8, 8)
     yield "average pool", lambda: trained(nn.AdaptiveAvgPool2d(1), 2, 3, 8, 8)
     for layer in (nn.RNN, nn.LSTM, nn.GRU):
-        yield layer.__name__, partial(differentiated, lambda x, layer=layer: layer(12, 4).to(x)(x)[0])
+        yield layer.__name__, partial(differentiated, partial(through, layer))
     yield "dropout", lambda: differentiated(functional.dropout)
     for name in ACTIVATIONS:
         yield name, partial(differentiated, getattr(functional, name))
