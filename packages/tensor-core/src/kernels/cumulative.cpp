@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "kernels/complex_math.h"
+#include "kernels/joins.h"
 #include "kernels/narrow_table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -10,30 +11,16 @@ namespace {
 
 constexpr int64_t kTile = 256;  // columns carried along together
 
-// float32 is accumulated in float64, and so are the parts of complex64.
-template <class T>
-struct Wide {
-  using type = T;
-};
-template <>
-struct Wide<float> {
-  using type = double;
-};
-template <>
-struct Wide<Complex<float>> {
-  using type = Complex<double>;
-};
-
 template <class T>
 struct Plus {
-  using State = typename Wide<T>::type;
+  using State = RunningState<T>;
   static constexpr bool kWaits = false;
   static State start() { return State(0); }
   static FLAMBEAU_INLINE State join(State a, State b) { return a + b; }
 };
 template <class T>
 struct Times {
-  using State = typename Wide<T>::type;
+  using State = RunningState<T>;
   static constexpr bool kWaits = true;
   static State start() { return State(1); }
   static FLAMBEAU_INLINE State join(State a, State b) { return a * b; }

@@ -8,6 +8,11 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
+// What running sums and products are kept in: of float32 in float64, and so the parts of complex64.
+template <class T>
+using RunningState = std::conditional_t<std::is_same_v<T, float>, double,
+                                        std::conditional_t<std::is_same_v<T, Complex<float>>, Complex<double>, T>>;
+
 struct Add {
   static constexpr bool kPairs = true;  // joined in pairs first, the compiler still makes vectors of it
   template <class T>

@@ -10,6 +10,7 @@
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/scan_arguments.h"
 #include "flambeau/device/softmax.h"
+#include "kernels/joins.h"
 
 namespace flambeau::cuda {
 
@@ -117,23 +118,10 @@ struct ScanOf {
 
 namespace scans {
 
-// float32 is accumulated in float64, and so are the parts of complex64.
-template <class T>
-struct WideOf {
-  using type = T;
-};
-template <>
-struct WideOf<float> {
-  using type = double;
-};
-template <>
-struct WideOf<Complex<float>> {
-  using type = Complex<double>;
-};
 template <class T, class Join>
 struct Running {
   using Stored = T;
-  using State = typename WideOf<T>::type;
+  using State = kernels::FLAMBEAU_ISA::RunningState<T>;
   static State identity() { return Join::template identity<State>(); }
   static State join(State x, State y) { return Join::join(x, y); }
   static State of(T x, int64_t) { return convert<State>(x); }

@@ -77,14 +77,8 @@ inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: what is 
 FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }            // |x| < 2**51
 FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }        // |x| < 2**22
 FLAMBEAU_INLINE int64_t whole_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
-FLAMBEAU_INLINE double from_whole(int64_t n) {                                            // |n| < 2**51
-  return bit_cast<double>(n + bit_cast<int64_t>(kShifter)) - kShifter;
-}
-FLAMBEAU_INLINE double power_of_two(double n) {  // -1022 <= n <= 1023, whole
+FLAMBEAU_INLINE double power_of_two(double n) {                                           // -1022 <= n <= 1023, whole
   return bit_cast<double>((whole_bits(n) + 1023) << 52);
-}
-FLAMBEAU_INLINE float power_of_two(float n) {  // -126 <= n <= 127; as above, and defined for NaN too
-  return bit_cast<float>((bit_cast<uint32_t>(n + 12582912.0f) + 127) << 23);
 }
 // y * 2**n, in two steps, for subnormal results. n is whole and given as n + kScaler: then n and twice the bias of
 // exponents are in the low bits.

@@ -1,6 +1,6 @@
-// The error function, its complement and inverse, and with them the normal distribution. Computed in double for both
-// types: the rounding to float32 is then all the error there. Rational approximations: Cephes (Moshier, 1989); inverse:
-// Wichura 1988, Algorithm AS 241, Applied Statistics 37.
+// The error function, its complement and inverse, and with them the normal distribution. erf, erfc, ndtr and erfinv are
+// computed in each type by fits of their own, in 40 digits; the others in double for both types, so that the rounding
+// to float32 is all the error there: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied Statistics 37.
 #pragma once
 
 #include "kernels/math/power.h"
