@@ -35,6 +35,7 @@ DOMAINS = {
     "elu": [(1e-3, 50, True), (0.5, 3, False), (0.5, 3, False)],
     "_binary_cross_entropy": [(1e-3, 0.999, False), (1e-3, 1, False)],
     "_binary_cross_entropy_with_logits": [(1e-3, 30, True), (1e-3, 1, False)],
+    "_norm_limit": [(1e-30, 1e30, False), (1e-30, 1e30, False)],
     "lerp": [(1e-3, 1e3, True), (1e-3, 1e3, True), (1e-3, 2, True)],
 }
 OSCILLATING = ("special_bessel", "special_airy")  # SciPy loses their phase where the argument is large

@@ -523,6 +523,8 @@ def test_blocks_of_positive_numbers_among_others(name, dtype):
         ((300, 7), (300, 1)),
         ((2, 65, 130), (65, 1), (130,)),
         ((130, 1), (1, 90)),
+        ((5, 700), (5, 1)),
+        ((3, 1), (4, 3, 1030), (4, 1, 1)),
     ],
 )
 def test_broadcast_rows_short_and_long(shapes, dtype):
@@ -530,6 +532,15 @@ def test_broadcast_rows_short_and_long(shapes, dtype):
     got = fb.add(*tensors(operands)) if len(shapes) == 2 else fb.where(*tensors([operands[0] != 0, *operands[1:]]))
     want = operands[0] + operands[1] if len(shapes) == 2 else np.where(operands[0] != 0, *operands[1:])
     assert np.array_equal(got.numpy(), want)
+
+
+def test_columns_of_another_dtype():
+    x, column = np.random.default_rng(7).standard_normal((4, 900)), np.arange(4, dtype=np.int32)[:, None]
+    t = fb.tensor(x)
+    assert np.array_equal((t * fb.tensor(column)).numpy(), x * column)
+    assert np.array_equal((t.half() + fb.tensor(column)).numpy(), x.astype(np.float16) + column.astype(np.float16))
+    t.t()[:, :2].sub_(fb.tensor(column[:2]).t())
+    assert np.array_equal(t.numpy(), np.concatenate([x[:2] - column[:2], x[2:]]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "complex64"])

@@ -152,6 +152,17 @@ def test_copies_in_every_dtype(dtype):
         assert np.array_equal(ours.to(fb.float64).numpy(), want)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float32", "float64", "complex128"])
+@pytest.mark.parametrize("shape", [(16, 64), (203, 150), (65, 33), (2, 130, 67)])
+def test_transposed_copies(dtype, shape):
+    array = np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)
+    x = T(array)
+    reverse = range(x.dim())[::-1]
+    for view, own in ((array.T, x.permute(*reverse)), (array[..., ::2, 3:].T, x[..., ::2, 3:].permute(*reverse))):
+        assert np.array_equal(own.contiguous().numpy(), view)
+        assert np.array_equal((own + own.contiguous()).numpy(), view + view)
+
+
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=4), st.data())
 def test_flip_and_roll(shape, data):
     array = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)

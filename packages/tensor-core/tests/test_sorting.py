@@ -55,6 +55,23 @@ def test_sort(n, dtype):
     same(fb.sort(fb.tensor(a), descending=True).values, a[backwards])
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint64"])
+@pytest.mark.parametrize("step", [1, 8])
+def test_keys_of_a_small_range(dtype, step):
+    limits = np.iinfo(dtype)
+    for least in {limits.min, max(limits.min, -10 * step), limits.max - 15 * step}:
+        a = np.random.default_rng(0).integers(0, 16, 3000).astype(dtype) * np.array(step, dtype) + np.array(
+            least, dtype
+        )
+        order = np.argsort(a, kind="stable")
+        values, indices = fb.sort(fb.tensor(a))
+        same(values, a[order])
+        same(indices, order)
+        same(fb.sort(fb.tensor(a), descending=True).values, a[order][::-1])
+        same(fb.unique(fb.tensor(a)), np.unique(a))
+        assert fb.mode(fb.tensor(a)).values.item() == np.unique(a)[np.unique(a, return_counts=True)[1].argmax()]
+
+
 def test_sorted_zeros_and_nans_keep_their_bits():
     a = np.array([0.0, -0.0, np.nan, 1.0, -0.0, 0.0], np.float32)
     a.view(np.uint32)[2] = 0xFFC00123

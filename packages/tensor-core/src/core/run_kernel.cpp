@@ -205,16 +205,29 @@ struct Plan {
   Walk walks[kMaxPointers];
 };
 
+// An operand that is one value along a row is there as often as a piece of the row is long.
+constexpr int64_t kPiece = 256;
+void run_pieces(const Plan& plan, char** at, const int64_t* step, int64_t n) {
+  for (int64_t done = 0; done < n; done += kPiece) {
+    plan.kernel(at, std::min(kPiece, n - done));
+    for (int k = 0; k <= plan.count; ++k) at[k] += step[k];
+  }
+}
+
 // Elements [begin, end). Long rows are read and written where they lie; short ones by the block.
 void run_range(const Plan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
   Cursor cursors[kMaxPointers];
   char* at[kMaxPointers];
   const int64_t block = std::min(block_of(plan.in, plan.from), end - begin);
-  bool moves[kMaxPointers];
+  bool moves[kMaxPointers], by_pieces = false;
+  int64_t step[kMaxPointers] = {kPiece * item_size(plan.from)};
   cursors[0].start(plan.walks[0], begin);
   for (int k = 1; k <= plan.count; ++k) {
     moves[k] = plan.operands[k - 1].tensor && !plan.walks[k].is_constant();
+    const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.row > kPiece;
+    step[k] = moves[k] && !repeats ? kPiece * item_size(plan.in) : 0;
+    by_pieces |= repeats;
     if (plan.operands[k - 1].tensor) cursors[k].start(plan.walks[k], begin);
     if (!plan.operands[k - 1].tensor)
       fill_block(at[k] = buffers.bytes[k], plan.operands[k - 1].scalar, number_type(plan.in), block);
@@ -227,10 +240,14 @@ void run_range(const Plan& plan, int64_t begin, int64_t end) {
     int64_t n = std::min(block, end - begin);
     if (plan.row >= kShortRow) n = std::min(n, plan.row - begin % plan.row);
     for (int k = 1; k <= plan.count; ++k)
-      if (moves[k]) at[k] = fetch(cursors[k], n, buffers.bytes[k], plan.in);
+      if (moves[k]) {
+        const bool repeats = by_pieces && step[k] == 0;
+        at[k] = fetch(cursors[k], repeats ? std::min(n, kPiece) : n, buffers.bytes[k], plan.in);
+        if (repeats && n > kPiece) cursors[k].advance(n - kPiece);
+      }
     const bool lies = direct && n <= out.left();
     at[0] = lies ? out.at : buffers.bytes[0];
-    plan.kernel(at, n);
+    by_pieces ? run_pieces(plan, at, step, n) : plan.kernel(at, n);
     lies ? out.advance(n) : put(out, n, buffers.bytes[0], plan.from);
     begin += n;
   }
@@ -277,7 +294,7 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
 
 // Operands that lie across the output are copied, which goes through the cache in squares: as many rows at a time as
 // stay in the second level until the kernel reads them.
-constexpr int64_t kPanelBytes = 1 << 18, kLeastRows = 16;
+constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
 void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {
   const int64_t total = output.shape()[0], width = output.numel() / total;

@@ -120,14 +120,17 @@ void fill_look_up(decltype(NarrowTable::look_up[0])& by) {
   by[3] = look_up<Index, uint64_t>;
 }
 
+template <class Word>
 void transpose_words(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns) {
-  transpose(reinterpret_cast<float*>(to), to_row, reinterpret_cast<const float*>(from), from_row, rows, columns);
+  transpose(reinterpret_cast<Word*>(to), to_row, reinterpret_cast<const Word*>(from), from_row, rows, columns);
 }
 
 }  // namespace
 
 void fill_cast(Table& table, NarrowTable& narrow) {
-  table.transpose_words = transpose_words;
+  table.transpose_words[0] = transpose_words<int16_t>;
+  table.transpose_words[1] = transpose_words<float>;
+  table.transpose_words[2] = transpose_words<double>;
   fill_look_up<uint8_t>(narrow.look_up[0]);
   fill_look_up<uint16_t>(narrow.look_up[1]);
 #define FLAMBEAU_CAST(name, type, category) fill_from<type>(table);

@@ -2,6 +2,7 @@
 // A point of a grid reads a fixed number of pixels: each mode is a list of taps, an index into the image and a weight
 // that is a function of the point. Weights and their derivatives by the point's coordinates are computed once for all
 // channels; what remains are gathers and sums. A tap beyond an image with zeros around it has the index -1.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/networks.h"
@@ -79,21 +80,25 @@ void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const 
     });
 }
 
+constexpr int64_t kVector = 16;  // points, that blocks are filled to with those at 0
+
 // The coordinates of the points apart.
 template <int Dims, class T>
-void split(T (&to)[3][kPoints], const T* grid, int64_t points) {
+void split(T (&to)[3][kPoints], const T* grid, int64_t points, int64_t filled) {
   for (int64_t p = 0; p < points; ++p)
     for (int d = 0; d < Dims; ++d) to[d][p] = grid[p * Dims + d];
+  for (int d = 0; d < Dims; ++d) std::fill(to[d] + points, to[d] + filled, T(0));
 }
 
 template <class T>
 void place_taps(const Sampling& s, const char* grid_bytes, int64_t points, void* taps_, bool slopes) {
   const T* grid = reinterpret_cast<const T*>(grid_bytes);
   Taps<T>& taps = *static_cast<Taps<T>*>(taps_);
-  T coordinates[3][kPoints] = {};
-  s.dims == 2 ? split<2>(coordinates, grid, points) : split<3>(coordinates, grid, points);
-  points = (points + 15) / 16 * 16;  // whole vectors
-  Lines<T> lines[3];                 // x, y, z
+  T coordinates[3][kPoints];
+  const int64_t filled = (points + kVector - 1) / kVector * kVector;
+  s.dims == 2 ? split<2>(coordinates, grid, points, filled) : split<3>(coordinates, grid, points, filled);
+  points = filled;
+  Lines<T> lines[3];  // x, y, z
   for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], coordinates[d], points, s.size[2 - d], s);
   if (s.dims == 2) {
     lines[2].count = 1;
@@ -127,17 +132,25 @@ FLAMBEAU_INLINE T read(const T* image, int32_t index) {
   return index < 0 ? T(0) : v;
 }
 
+template <int Count, class T>
+void sum_taps(const Taps<T>& taps, int64_t points, const T* __restrict image, T* __restrict out) {
+#pragma GCC ivdep
+  for (int64_t p = 0; p < points; ++p) {
+    T sum = taps.weight[0][p] * read(image, taps.index[0][p]);
+#pragma GCC unroll 16
+    for (int t = 1; t < Count; ++t) sum += taps.weight[t][p] * read(image, taps.index[t][p]);
+    out[p] = sum;
+  }
+}
 template <class T>
 void sample(const Sampling& s, int64_t points, const void* taps_, const char* image_bytes, char* out_bytes) {
   const Taps<T>& taps = *static_cast<const Taps<T>*>(taps_);
   const T* image = reinterpret_cast<const T*>(image_bytes);
-  T* __restrict out = reinterpret_cast<T*>(out_bytes);
-#pragma GCC ivdep
-  for (int64_t p = 0; p < points; ++p) out[p] = taps.weight[0][p] * read(image, taps.index[0][p]);
-  for (int t = 1; t < s.taps(); ++t) {
-#pragma GCC ivdep
-    for (int64_t p = 0; p < points; ++p) out[p] += taps.weight[t][p] * read(image, taps.index[t][p]);
-  }
+  T* out = reinterpret_cast<T*>(out_bytes);
+  if (s.taps() == 1) return sum_taps<1>(taps, points, image, out);
+  if (s.taps() == 4) return sum_taps<4>(taps, points, image, out);
+  if (s.taps() == 8) return sum_taps<8>(taps, points, image, out);
+  sum_taps<16>(taps, points, image, out);
 }
 
 template <class T>

@@ -80,8 +80,9 @@ struct Table {
   PointwiseKernel derivative[kPointwiseCount][kMaxOperands][4];
   bool gives_real[kPointwiseCount];           // of complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
-  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; four-byte elements, strides in elements.
-  void (*transpose_words)(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns);
+  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; of 2, 4 and 8 bytes, strides in elements.
+  void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
+                             int64_t columns);
   ReduceEntry reduce[kReduceCount][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
   // Means and sums of squared deviations of floating types; in float32 for half types.

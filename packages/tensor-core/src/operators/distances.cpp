@@ -239,7 +239,7 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
   for (int64_t d = 0; d < input.dim(); ++d)
     if (d != kept) others.push_back(d);
   const Tensor norm = vector_norm(wide, p, others, true);
-  const Tensor factor = where(gt(norm, Scalar(maxnorm)), Scalar(maxnorm) / (norm + Scalar(1e-7)), Scalar(1.0));
+  const Tensor factor = _norm_limit(norm, Scalar(maxnorm));
   return to(wide * factor, input.dtype());
 }
 

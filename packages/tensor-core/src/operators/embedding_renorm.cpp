@@ -27,7 +27,7 @@ Tensor renorm_on_gpu(const Tensor& weight, const Tensor& rows, double max_norm, 
   NoRecording off;
   const Tensor index = reshape(rows, {rows.numel()}), values = to(index_select(weight, 0, index), Dtype::float64);
   const Tensor length = vector_norm(values, p, Shape{1}, true);
-  const Tensor factor = where(gt(length, Scalar(max_norm)), Scalar(max_norm) / (length + Scalar(1e-7)), Scalar(1.0));
+  const Tensor factor = _norm_limit(length, Scalar(max_norm));
   index_copy(weight, 0, index, to(values * factor, weight.dtype()), Write::InPlace);
   return weight;
 }

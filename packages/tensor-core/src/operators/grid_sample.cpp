@@ -1,6 +1,4 @@
 // Reading an image at the points of a grid, Note [Sampling] in kernels/grid_sample.cpp.
-#include <memory>
-
 #include "cuda/grid_sample.h"
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
@@ -24,14 +22,13 @@ struct Layout {
 // body(sample of the batch, first point, points in the block, its taps) for every block of points.
 template <class T, class F>
 void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t batch_begin, int64_t batch_end, F&& body) {
-  const auto taps = std::make_unique_for_overwrite<kernels::Taps<T>>();
+  kernels::Taps<T> taps;
   const int64_t blocks = (l.points + kPoints - 1) / kPoints;
   for (int64_t i = batch_begin * blocks; i < batch_end * blocks; ++i) {
     const int64_t n = i / blocks, first = i % blocks * kPoints, count = std::min(kPoints, l.points - first);
     const T* at = grid.data<T>() + (n * l.points + first) * l.sampling.dims;
-    kernels::networks().place_taps[sizeof(T) == 8](l.sampling, reinterpret_cast<const char*>(at), count, taps.get(),
-                                                   slopes);
-    body(n, first, count, taps.get());
+    kernels::networks().place_taps[sizeof(T) == 8](l.sampling, reinterpret_cast<const char*>(at), count, &taps, slopes);
+    body(n, first, count, &taps);
   }
 }
 

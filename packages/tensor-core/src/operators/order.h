@@ -3,10 +3,13 @@
 // Note [Keys]
 // An element's key is an unsigned integer that compares as the element does: NaN is above everything, -0 equals 0. A
 // key and the element's position packed into one wide integer make an item. Items are all different, so that any way
-// of sorting them is stable; and a radix sort looks only at the bits in which the keys of a row differ.
+// of sorting them is stable; and a radix sort looks only at the bits in which the keys of a row differ. Those of
+// integers are taken as distances from the least, which differ in no more bits than their range has.
 #pragma once
 
 #include <algorithm>
+#include <bit>
+#include <limits>
 #include <vector>
 
 #include "flambeau/keys.h"
@@ -188,37 +191,89 @@ Key<T> differing_bits(const BitsOf<T>* in, int64_t n) {
   return n > 0 ? all ^ any : 0;
 }
 
-// The item of an element, of a key of type K: the upper bits of the element's own. `flip` (all ones) reverses the
-// order.
+// What some keys have in common, and their range where they are integers'.
+template <class T>
+struct Span {
+  Key<T> all = ~Key<T>(0), any = 0, least = all, largest = 0;
+
+  FLAMBEAU_INLINE void add(const Span& more) {
+    all &= more.all;
+    any |= more.any;
+    if constexpr (kReal<T>) return;
+    least = std::min(least, more.least);
+    largest = std::max(largest, more.largest);
+  }
+  void add(const BitsOf<T>* in, int64_t n) {
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {  // in their own type: more in a vector
+      T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::min();
+      BitsOf<T> set = ~BitsOf<T>(0), some = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        low = std::min(low, T(in[i]));
+        high = std::max(high, T(in[i]));
+        set &= in[i];
+        some |= in[i];
+      }
+      add({set, some, key_of<T>(BitsOf<T>(low)), key_of<T>(BitsOf<T>(high))});
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        const Key<T> key = key_of<T>(in[i]);
+        add({key, key, key, key});
+      }
+    }
+  }
+  int low() const { return all == any ? 0 : __builtin_ctzll(all ^ any); }
+  int bits() const { return std::bit_width(kReal<T> ? all ^ any : Key<T>(largest - least)) - low(); }  // above them
+  Key<T> base(Key<T> flip) const {
+    if constexpr (kReal<T>) return flip ? Key<T>(~any) : all;
+    return flip ? Key<T>(~largest) : least;
+  }
+};
+
+// Keys of T as those of type K that are sorted: `flip` (all ones) reverses the order.
 template <class T, class K>
-FLAMBEAU_INLINE Item<K> item_of(const BitsOf<T>* in, int64_t i, Key<T> flip, int shift) {
-  return pack(K((key_of<T>(in[i]) ^ flip) >> shift), i);
-}
-template <class T, class K>
-void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, int shift, Item<K>* items) {
-  for (int64_t i = begin; i < end; ++i) items[i] = item_of<T, K>(in, i, flip, shift);
+struct Rank {
+  static constexpr bool kNarrow = sizeof(K) < sizeof(Key<T>), kFromBase = kNarrow || !kReal<T>;
+  Key<T> flip = 0, base = 0;
+  int low = 0;
+
+  FLAMBEAU_INLINE Item<K> item(const BitsOf<T>* in, int64_t i) const {
+    Key<T> key = key_of<T>(in[i]) ^ flip;
+    if constexpr (kFromBase) key -= base;
+    if constexpr (kNarrow) key >>= low;
+    return pack(K(key), i);
+  }
+  FLAMBEAU_INLINE Key<T> key(Item<K> item) const {
+    Key<T> key = key_in<K>(item);
+    if constexpr (kNarrow) key <<= low;
+    if constexpr (kFromBase) key += base;
+    return key;
+  }
+};
+
+template <class T>
+void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, Item<Key<T>>* items) {
+  const Rank<T, Key<T>> rank{flip};
+  for (int64_t i = begin; i < end; ++i) items[i] = rank.item(in, i);
 }
 
 // A row in order, as read by what uses it.
 template <class T, class K>
 struct Sorted {
   const Item<K>* items;
-  Key<T> common;  // what the keys do not differ in, where K has no room for it
-  int shift;
+  Rank<T, K> rank;
 
-  Key<T> key(int64_t i) const { return common | Key<T>(Key<T>(key_in<K>(items[i])) << shift); }
+  Key<T> key(int64_t i) const { return rank.key(items[i]); }
   int64_t index(int64_t i) const { return index_in<K>(items[i]); }
 };
 
 template <class T, class K, class Use>
-void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> differing, int64_t chunks, Use&& use) {
-  const bool narrow = sizeof(K) < sizeof(Key<T>);
-  const int low = narrow && differing ? digits(differing).shift - kShift<Key<T>> : 0;
-  const Key<T> common = narrow ? Key<T>((key_of<T>(in[0]) ^ flip) & ~(Key<T>(~K(0)) << low)) : Key<T>(0);
+void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, const Span<T>& span, int64_t chunks, Use&& use) {
+  using R = Rank<T, K>;
+  const R rank{flip, span.base(flip), span.low()};
+  const Digits digits{kShift<K> + (R::kNarrow ? 0 : span.low()), span.bits()};
   const Room<Item<K>> items(n), scratch(n);
-  const auto item = [=](int64_t i) { return item_of<T, K>(in, i, flip, low); };
-  use(Sorted<T, K>{sort_items(item, items.data(), scratch.data(), n, digits(K(differing >> low)), chunks), common,
-                   low});
+  const auto item = [=](int64_t i) { return rank.item(in, i); };
+  use(Sorted<T, K>{sort_items(item, items.data(), scratch.data(), n, digits, chunks), rank});
 }
 
 template <class I>
@@ -239,23 +294,25 @@ void sort_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Use&& use) {
   using K = Key<T>;
   if (n <= kSmall) {
     Item<K> items[kSmall];
-    make_items<T, K>(in, 0, n, flip, 0, items);
+    make_items<T>(in, 0, n, flip, items);
     sort_small(items, n);
-    return use(Sorted<T, K>{items, 0, 0});
+    return use(Sorted<T, K>{items, {flip}});
   }
   constexpr int64_t kChunk = 32768;
   const int64_t chunks = std::clamp<int64_t>(n / kChunk, 1, num_threads()), step = (n + chunks - 1) / chunks;
-  std::vector<K> bits(size_t(chunks), 0);
+  std::vector<Span<T>> spans(size_t(chunks), Span<T>{});
   parallel_tasks(chunks, [&](int64_t c) {
-    const int64_t begin = std::min(n - 1, c * step), end = std::min(n, begin + step);
-    bits[size_t(c)] = differing_bits<T>(in + begin, end - begin) | (key_of<T>(in[0]) ^ key_of<T>(in[begin]));
+    const int64_t begin = std::min(n, c * step);
+    Span<T> span;
+    span.add(in + begin, std::min(n - begin, step));
+    spans[size_t(c)] = span;
   });
-  K differing = 0;
-  for (K b : bits) differing |= b;
-  if (sizeof(K) == 8 && digits(differing).bits <= 32)
-    sort_long_row<T, uint32_t>(in, n, flip, differing, chunks, use);
+  Span<T> span;
+  for (const Span<T>& part : spans) span.add(part);
+  if (sizeof(K) == 8 && span.bits() <= 32)
+    sort_long_row<T, uint32_t>(in, n, flip, span, chunks, use);
   else
-    sort_long_row<T, K>(in, n, flip, differing, chunks, use);
+    sort_long_row<T, K>(in, n, flip, span, chunks, use);
 }
 
 }  // namespace flambeau::order

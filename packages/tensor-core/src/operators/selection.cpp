@@ -18,7 +18,7 @@ template <class T>
 void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* kept) {
   using K = Key<T>;
   constexpr int64_t kBlock = 32;
-  make_items<T, K>(in, 0, k, flip, 0, kept);
+  make_items<T>(in, 0, k, flip, kept);
   std::make_heap(kept, kept + k);
   for (int64_t i = k; i < n;) {
     const K limit = key_in<K>(kept[0]);
@@ -43,7 +43,7 @@ void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<K
 // The k smallest items of a row in the order of their positions.
 template <class T>
 void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* items, Item<Key<T>>* kept) {
-  make_items<T, Key<T>>(in, 0, n, flip, 0, items);
+  make_items<T>(in, 0, n, flip, items);
   const auto limit = select_item(items, n, k - 1, digits(differing_bits<T>(in, n)));
   for (int64_t i = 0, found = 0; found < k; ++i) {
     const auto item = pack<Key<T>>(key_of<T>(in[i]) ^ flip, i);
@@ -147,7 +147,7 @@ void require_length(const Tensor& t, int64_t dim, const char* name) {
 // The position of the element of rank k in a row.
 template <class T>
 int64_t ranked(const BitsOf<T>* in, int64_t n, int64_t k, Item<Key<T>>* items) {
-  make_items<T, Key<T>>(in, 0, n, 0, 0, items);
+  make_items<T>(in, 0, n, 0, items);
   return index_in<Key<T>>(select_item(items, n, k, digits(differing_bits<T>(in, n))));
 }
 

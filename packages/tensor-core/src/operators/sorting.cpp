@@ -35,7 +35,7 @@ void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& ta
   Item<K> items[kSmall];
   for (int64_t i = 0; i < n; ++i) items[i] = pack(K(key_of<T>(in[i * target.stride]) ^ flip), i);
   sort_small(items, n);
-  target.put(Sorted<T, K>{items, 0, 0}, flip, in, 0, n);
+  target.put(Sorted<T, K>{items, {flip}}, flip, in, 0, n);
 }
 
 template <class T>

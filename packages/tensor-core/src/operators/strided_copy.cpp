@@ -122,9 +122,9 @@ void run_rows(const Copy& c) {
   });
 }
 
-constexpr int64_t kTile = 64;
+constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;  // a square is as wide, and as high in bytes
 
-// square[i][j] = in[j][i]
+// square[i][j] = in[j][i] for lines j of a strip
 template <class T>
 void turn(T* square, const char* in, int64_t line, int64_t height, int64_t width) {
   for (int64_t j = 0; j < width; ++j) {
@@ -132,29 +132,39 @@ void turn(T* square, const char* in, int64_t line, int64_t height, int64_t width
     for (int64_t i = 0; i < height; ++i) square[i * kTile + j] = from[i];
   }
 }
+void turn_strip(char* square, const char* in, int64_t line, int64_t item, int64_t height, int64_t width) {
+  if (item == 2 || item == 4 || item == 8)
+    return kernels::table().transpose_words[item / 4](square, kTile, in, line / item, width, height);
+  dispatch_size(item, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    turn(reinterpret_cast<T*>(square), in, line, height, width);
+  });
+}
 
-// By way of a small square, since lines a power of two apart would push each other out of the cache.
-void turn_square(const Copy& c, char* out, const char* in, int64_t height, int64_t width) {
-  alignas(64) char square[kTile * kTile * sizeof(Word16)];
-  const int64_t item = c.to_size;
-  if (item == 4)
-    kernels::table().transpose_words(square, kTile, in, c.columns.from / item, width, height);
-  else
-    dispatch_size(item, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      turn(reinterpret_cast<T*>(square), in, c.columns.from, height, width);
-    });
+// By way of a small square, since lines a power of two apart would push each other out of the cache. The next square's
+// lines are fetched meanwhile: no processor foresees them.
+void turn_square(const Copy& c, char* out, const char* in, int64_t height, int64_t width, int64_t next) {
+  alignas(64) char square[kTile * kTileBytes];
+  const int64_t item = c.to_size, line = c.columns.from;
+  for (int64_t j = 0; j < width; j += kStrip) {
+    const int64_t lines = std::min(kStrip, width - j);
+    for (int64_t ahead = j; ahead < std::min(j + lines, next); ++ahead)
+      for (int64_t byte = 0; byte < height * item; byte += 64)
+        __builtin_prefetch(in + (ahead + width) * line + byte, 0, 2);
+    turn_strip(square + j * item, in + j * line, line, item, height, lines);
+  }
   for (int64_t i = 0; i < height; ++i)
     std::memcpy(out + i * c.rows.to, square + i * kTile * item, size_t(width * item));
 }
 
 void run_transposed(const Copy& c) {
-  const int64_t rows = c.rows.size, columns = c.columns.size, blocks = (rows + kTile - 1) / kTile;
   const bool squares = c.plain && c.columns.to == c.to_size && c.rows.from == c.to_size;
-  parallel_items(c.plane_count() * blocks, std::max<int64_t>(1, 32768 / (columns * kTile)),
+  const int64_t high = squares ? std::min(kTile, kTileBytes / c.to_size) : kTile;
+  const int64_t rows = c.rows.size, columns = c.columns.size, blocks = (rows + high - 1) / high;
+  parallel_items(c.plane_count() * blocks, std::max<int64_t>(1, 32768 / (columns * high)),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t item = begin; item < end; ++item) {
-                     const int64_t first = item % blocks * kTile, height = std::min(kTile, rows - first);
+                     const int64_t first = item % blocks * high, height = std::min(high, rows - first);
                      char* out = c.out + first * c.rows.to;
                      const char* in = c.in + first * c.rows.from;
                      enter(c, item / blocks, out, in);
@@ -163,7 +173,7 @@ void run_transposed(const Copy& c) {
                        char* to = out + j * c.columns.to;
                        const char* from = in + j * c.columns.from;
                        if (squares)
-                         turn_square(c, to, from, height, width);
+                         turn_square(c, to, from, height, width, columns - j - width);
                        else
                          copy_block(c, to, from, height, width);
                      }

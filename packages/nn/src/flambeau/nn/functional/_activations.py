@@ -125,10 +125,10 @@ def rrelu(
     Raises: RuntimeError for limits that are not finite or the wrong way round.
     Source: Xu et al. 2015, arXiv:1505.00853.
     """
-    if not (math.isfinite(lower) and math.isfinite(upper)):
+    if not -math.inf < lower <= upper < math.inf:
+        if lower > upper:
+            raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
         raise RuntimeError(f"rrelu: lower and upper bounds must be finite, got {lower} and {upper}")
-    if lower > upper:
-        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     result = _core._rrelu(input, lower, upper)
