@@ -144,3 +144,30 @@ def test_a_long_running_sum_does_not_depend_on_the_number_of_threads(name, n):
         fb.set_num_threads(threads)
     np.testing.assert_array_equal(*got)
     np.testing.assert_allclose(got[0], getattr(np, name)(x.numpy()), rtol=1e-12)
+
+
+def test_a_long_product_stays_in_range_where_its_parts_would_not():
+    shrinking = np.repeat([3.0, 0.5, 4.0], [600, 2400, 1500])
+    np.testing.assert_allclose(fb.tensor(shrinking).cumprod(0).numpy(), shrinking.cumprod(), rtol=1e-12)
+    growing = np.full(9000, 1e3)
+    growing[1] = 0
+    assert np.array_equal(fb.tensor(growing).cumprod(0).numpy(), growing.cumprod())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("length", [3, 20, 70])
+def test_many_short_rows_of_zeros_and_nans(dtype, length):
+    rng = np.random.default_rng(length)
+    a = rng.choice(np.array([-1, -0.0, 0.0, 1, 2, np.nan]), (50, length), p=[0.2, 0.2, 0.2, 0.2, 0.1, 0.1])
+    for largest in (True, False):
+        x = fb.tensor(a).to(getattr(fb, dtype))
+        got = x.cummax(1) if largest else x.cummin(1)
+        values, places = a.copy(), np.zeros(a.shape, int)
+        for k in range(1, length):
+            best, value = values[:, k - 1], a[:, k]
+            better = np.isnan(value) | ~np.isnan(best) & (value >= best if largest else value <= best)
+            values[:, k] = np.where(better, value, best)
+            places[:, k] = np.where(better, k, places[:, k - 1])
+        assert np.array_equal(got.indices.numpy(), places)
+        kept = got.values.double().numpy()
+        assert np.array_equal(kept, values, equal_nan=True) and np.array_equal(np.signbit(kept), np.signbit(values))

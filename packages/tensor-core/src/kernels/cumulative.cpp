@@ -1,6 +1,8 @@
 // Running sums, products, extremes and log-sum-exps.
+#include <algorithm>
 #include <limits>
 
+#include "flambeau/keys.h"
 #include "kernels/complex_math.h"
 #include "kernels/joins.h"
 #include "kernels/narrow_table.h"
@@ -11,20 +13,43 @@ namespace {
 
 constexpr int64_t kTile = 256;  // columns carried along together
 
+// Complex numbers as vectors: what adds them adds both parts at once.
+template <class R>
+struct Parts {
+  typedef R Lanes __attribute__((vector_size(2 * sizeof(R)), aligned(sizeof(R))));
+  Lanes lanes;
+  friend FLAMBEAU_INLINE Parts operator+(Parts a, Parts b) { return {a.lanes + b.lanes}; }
+};
+template <class To, class From>
+FLAMBEAU_INLINE To converted(From v) {
+  if constexpr (requires { v.lanes; })
+    return {__builtin_convertvector(v.lanes, typename To::Lanes)};
+  else
+    return convert<To>(v);
+}
+
 template <class T>
 struct Plus {
-  using State = RunningState<T>;
-  static constexpr bool kWaits = false;
-  static State start() { return State(0); }
+  using State = std::conditional_t<std::is_same_v<T, Parts<float>>, Parts<double>, RunningState<T>>;
+  static State start() { return State{}; }
   static FLAMBEAU_INLINE State join(State a, State b) { return a + b; }
 };
 template <class T>
 struct Times {
   using State = RunningState<T>;
-  static constexpr bool kWaits = true;
   static State start() { return State(1); }
   static FLAMBEAU_INLINE State join(State a, State b) { return a * b; }
 };
+
+// out[i] = state o in[0] o ... o in[i]; gives back the last.
+template <class Op, class T>
+FLAMBEAU_INLINE typename Op::State scan_row(T* out, const T* in, int64_t n, typename Op::State state) {
+  for (int64_t i = 0; i < n; ++i) {
+    state = Op::join(state, converted<typename Op::State>(in[i]));
+    out[i] = converted<T>(state);
+  }
+  return state;
+}
 
 // out[k, i] = in[0, i] o ... o in[k, i] for the columns i < width of rows `inner` apart.
 template <class Op, class T>
@@ -32,61 +57,89 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
   using State = typename Op::State;
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
+  if (inner == 1) {
+    scan_row<Op>(out, in, length, Op::start());
+    return;
+  }
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile;
     State state[kTile];
     for (int64_t i = 0; i < count; ++i) state[i] = Op::start();
     for (int64_t k = 0; k < length; ++k)
       for (int64_t i = 0; i < count; ++i) {
-        state[i] = Op::join(state[i], convert<State>(in[k * inner + first + i]));
-        out[k * inner + first + i] = convert<T>(state[i]);
+        state[i] = Op::join(state[i], converted<State>(in[k * inner + first + i]));
+        out[k * inner + first + i] = converted<T>(state[i]);
       }
   }
 }
 
-// The same of a long row in blocks: first the total of each, ...
-template <class Op, class T>
-void scan_total(char* total, const char* in_bytes, int64_t n) {
+// Note [Long scans]
+// A long row is scanned in blocks, each by itself from its first element on, and what comes before the block is joined
+// to all of it: the result does not depend on how many blocks are scanned at once. On several threads the totals come
+// first; on one, what is before a block is known when it is read. Blocks side by side hide how long a step waits for
+// the one before it.
+constexpr int64_t kChains = 4;
+
+// keep(chain, i, state) of every element of blocks side by side, and at the end their totals in `state`.
+template <class Op, class T, int64_t chains, class Keep>
+FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* in, int64_t n, Keep keep) {
   using State = typename Op::State;
-  constexpr int64_t kLanes = 32;
-  const T* in = reinterpret_cast<const T*>(in_bytes);
-  State lanes[kLanes];
-  for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Op::start();
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Op::join(lanes[j], convert<State>(in[i + j]));
-  for (; i < n; ++i) lanes[0] = Op::join(lanes[0], convert<State>(in[i]));
-  for (int64_t j = 1; j < kLanes; ++j) lanes[0] = Op::join(lanes[0], lanes[j]);
-  *reinterpret_cast<State*>(total) = lanes[0];
+  State now[chains];
+  for (State& s : now) s = Op::start();
+  for (int64_t i = 0; i < n; ++i)
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < chains; ++j) {
+      now[j] = Op::join(now[j], converted<State>(in[j * n + i]));
+      keep(j, i, now[j]);
+    }
+  for (int64_t j = 0; j < chains; ++j) state[j] = now[j];
 }
 
-// ... then, with the totals before each of them, one block after the other: memory comes quickest in one stream. Two go
-// together where a step waits long for the one before it: by a multiplication, or a conversion to a wider state.
 template <class Op, class T>
-void scan_blocks(char* out_bytes, const char* in_bytes, const char* before, int64_t blocks, int64_t n) {
+void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) {
+  auto* state = reinterpret_cast<typename Op::State*>(totals);
+  const T* in = reinterpret_cast<const T*>(in_bytes);
+  const auto ignore = [](auto...) __attribute__((always_inline)) {};
+  int64_t b = 0;
+  for (; b + kChains <= blocks; b += kChains) run_chains<Op, T, kChains>(state + b, in + b * n, n, ignore);
+  for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, in + b * n, n, ignore);
+}
+
+template <class Op, class T, int64_t chains>
+void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool running) {
   using State = typename Op::State;
+  constexpr bool kInPlace = std::is_same_v<T, State>;
+  State state[chains], room[kInPlace ? 1 : chains * kScanBlock];
+  if (!before)
+    return run_chains<Op, T, chains>(state, in, n, [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) {
+      out[j * n + i] = converted<T>(s);
+    });
+  State* own = room;
+  if constexpr (kInPlace) own = out;
+  run_chains<Op, T, chains>(state, in, n,
+                            [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) { own[j * n + i] = s; });
+  for (int64_t j = 0; j < chains; ++j) {
+    const State start = before[j];
+#pragma GCC ivdep
+    for (int64_t i = j * n; i < (j + 1) * n; ++i) out[i] = converted<T>(Op::join(start, own[i]));
+    if (running) before[j + 1] = Op::join(start, state[j]);
+  }
+}
+// before[b] is joined to block b; nothing where it is null. Where that is `running`, before[b + 1] follows from it.
+template <class Op, class T>
+void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int64_t blocks, int64_t n, bool running) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
-  const State* start = reinterpret_cast<const State*>(before);
-  constexpr int64_t kChains = Op::kWaits || sizeof(State) > sizeof(T) ? 2 : 1;
-  int64_t b = 0;
-  for (; b + kChains <= blocks; b += kChains, in += kChains * n, out += kChains * n) {
-    State state[kChains];
-    for (int64_t j = 0; j < kChains; ++j) state[j] = start[b + j];
-    for (int64_t i = 0; i < n; ++i)
-#pragma GCC unroll 2
-      for (int64_t j = 0; j < kChains; ++j) {
-        state[j] = Op::join(state[j], convert<State>(in[j * n + i]));
-        out[j * n + i] = convert<T>(state[j]);
-      }
-  }
-  for (; b < blocks; ++b, in += n, out += n) {
-    State state = start[b];
-    for (int64_t i = 0; i < n; ++i) {
-      state = Op::join(state, convert<State>(in[i]));
-      out[i] = convert<T>(state);
+  auto* before = reinterpret_cast<typename Op::State*>(before_bytes);
+  if constexpr (std::is_integral_v<T>)  // in whichever order
+    if (running) {
+      before[blocks] = scan_row<Op>(out, in, blocks * n, before[0]);
+      return;
     }
-  }
+  const auto from = [before](int64_t b) { return before ? before + b : nullptr; };
+  int64_t b = 0;
+  for (; b + kChains <= blocks; b += kChains) scan_group<Op, T, kChains>(out + b * n, in + b * n, from(b), n, running);
+  for (; b < blocks; ++b) scan_group<Op, T, 1>(out + b * n, in + b * n, from(b), n, running);
 }
 
 // What elements are compared as.
@@ -116,12 +169,63 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   }
 }
 
+// A number that is at least as large as that of what is replaced.
+template <bool largest, class T>
+FLAMBEAU_INLINE auto rank_of(T value) {
+  if constexpr (std::is_integral_v<T>) {
+    return largest ? value : T(~value);
+  } else {
+    const auto bits = bit_cast<order::BitsOf<T>>(value);
+    return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
+  }
+}
+// b where `second` is true, else a, without a branch, whatever the compiler thinks of it.
+template <class I>
+FLAMBEAU_INLINE I choose(bool second, I a, I b) {
+  return I(a ^ ((a ^ b) & I(-I(second))));
+}
+// Rows that are not long side by side: the best of few elements changes often.
+template <bool largest, class T>
+void scan_extreme_rows(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
+  constexpr int64_t kLongRow = 64;
+  using Bits = order::BitsOf<T>;
+  int64_t r = 0;
+  for (; length < kLongRow && r + kChains <= rows; r += kChains) {
+    const int64_t first = r * length;
+    Bits best[kChains];
+    decltype(rank_of<largest>(T())) rank[kChains];
+    int64_t place[kChains] = {};
+    for (int64_t j = 0; j < kChains; ++j) {
+      best[j] = bit_cast<Bits>(in[first + j * length]);
+      rank[j] = rank_of<largest>(in[first + j * length]);
+    }
+    for (int64_t k = 0; k < length; ++k)
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < kChains; ++j) {
+        const int64_t at = first + j * length + k;
+        const auto own = rank_of<largest>(in[at]);
+        const bool better = own >= rank[j];
+        rank[j] = choose(better, rank[j], own);
+        place[j] = choose(better, place[j], k);
+        if constexpr (std::is_integral_v<T>) {
+          out[at] = largest ? rank[j] : T(~rank[j]);
+        } else {
+          best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
+          out[at] = bit_cast<T>(best[j]);
+        }
+        indices[at] = place[j];
+      }
+  }
+  for (; r < rows; ++r) scan_extreme_row<largest>(out + r * length, indices + r * length, in + r * length, length);
+}
+
+// Columns [0, width) of rows `inner` apart; where that is 1, `width` rows one after the other.
 template <bool largest, class T>
 void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64_t length, int64_t inner,
                   int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
-  if (inner == 1) return scan_extreme_row<largest>(out, indices, in, length);
+  if (inner == 1) return scan_extreme_rows<largest>(out, indices, in, length, width);
   for (int64_t i = 0; i < width; ++i) {
     out[i] = in[i];
     indices[i] = 0;
@@ -177,12 +281,10 @@ void scan_complex_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t len
   }
 }
 
-template <class T, int C>
-void fill_arithmetic(Table& table) {
-  table.scan[int(Scan::Sum)][C] = {scan<Plus<T>, T>, scan_total<Plus<T>, T>, scan_blocks<Plus<T>, T>,
-                                   sizeof(typename Plus<T>::State)};
-  table.scan[int(Scan::Prod)][C] = {scan<Times<T>, T>, scan_total<Times<T>, T>, scan_blocks<Times<T>, T>,
-                                    sizeof(typename Times<T>::State)};
+template <class Op, class T>
+void fill_scan(Table& table, Scan scan_of, Compute type) {
+  table.scan[int(scan_of)][int(type)] = {scan<Op, T>, scan_totals<Op, T>, scan_blocks<Op, T>,
+                                         sizeof(typename Op::State)};
 }
 template <class T>
 void fill_narrow(NarrowTable& table, Narrow type) {
@@ -191,7 +293,8 @@ void fill_narrow(NarrowTable& table, Narrow type) {
 }
 template <class T, int C>
 void fill_ordered(Table& table) {
-  fill_arithmetic<SameBits<T>, C>(table);
+  fill_scan<Plus<SameBits<T>>, SameBits<T>>(table, Scan::Sum, Compute(C));
+  fill_scan<Times<SameBits<T>>, SameBits<T>>(table, Scan::Prod, Compute(C));
   table.cummax[C] = scan_extreme<true, T>;
   table.cummin[C] = scan_extreme<false, T>;
 }
@@ -208,8 +311,10 @@ void fill_cumulative(Table& table, NarrowTable& narrow) {
   fill_narrow<uint8_t>(narrow, Narrow::u8);
   fill_narrow<int16_t>(narrow, Narrow::i16);
   fill_narrow<bfloat16>(narrow, Narrow::bf16);
-  fill_arithmetic<Complex<float>, int(Compute::c64)>(table);
-  fill_arithmetic<Complex<double>, int(Compute::c128)>(table);
+  fill_scan<Times<Complex<float>>, Complex<float>>(table, Scan::Prod, Compute::c64);
+  fill_scan<Times<Complex<double>>, Complex<double>>(table, Scan::Prod, Compute::c128);
+  fill_scan<Plus<Parts<float>>, Parts<float>>(table, Scan::Sum, Compute::c64);
+  fill_scan<Plus<Parts<double>>, Parts<double>>(table, Scan::Sum, Compute::c128);
   table.logcumsumexp[0] = scan_log_sum_exp<float>;
   table.logcumsumexp[1] = scan_log_sum_exp<double>;
   table.logcumsumexp[2] = scan_complex_log_sum_exp<Complex<float>>;

@@ -1,4 +1,5 @@
 // Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
+#include <algorithm>
 #include <limits>
 
 #include "kernels/fold.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 constexpr int64_t kSide = 16;      // short rows reduced side by side
+constexpr int64_t kShortRow = 32;  // elements from which on a row has a tree of its own
 
 // map(value) of the elements of a row; of half types vectors are converted at a time.
 template <class T, class Map>
@@ -91,17 +93,26 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
   }
 }
 
-// Rows too short for a tree each: side by side.
+// Rows too short for a tree each: side by side, turned in registers where the elements are words.
+template <class Word>
+__attribute__((noinline)) void turn_rows(void* to, const void* in, int64_t length) {
+  transpose(static_cast<Word*>(to), kSide, static_cast<const Word*>(in), length, kSide, length);
+}
 template <class Op, class T>
 void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
+  using Stored = typename Element<T>::Stored;
   using Leaf = typename Op::Leaf;
+  constexpr bool kWords = std::is_arithmetic_v<Stored> && sizeof(Stored) >= 4;
+  alignas(64) Stored turned[kWords ? kShortRow * kSide : 1];
   int64_t r = 0;
   for (; r + kSide <= rows; r += kSide, in += kSide * length) {
     Leaf sums[kSide];
     for (int64_t j = 0; j < kSide; ++j) sums[j] = Op::template identity<Leaf>();
+    if constexpr (kWords) turn_rows<std::conditional_t<sizeof(Stored) == 4, float, double>>(turned, in, length);
     for (int64_t k = 0; k < length; ++k) {
       Leaf values[kSide];
-      for (int64_t j = 0; j < kSide; ++j) values[j] = Op::map(Element<T>::value(in[j * length + k]));
+      for (int64_t j = 0; j < kSide; ++j)
+        values[j] = Op::map(Element<T>::value(kWords ? turned[k * kSide + j] : in[j * length + k]));
       join_arrays<Op, kSide>(sums, values);
     }
     for (int64_t j = 0; j < kSide; ++j) out[r + j] = typename Op::Result(sums[j]);
@@ -140,11 +151,30 @@ inline constexpr bool as_it_lies<Op, T> =
     std::is_same_v<T, typename Op::Leaf> && std::is_same_v<T, typename Element<T>::Stored>;
 
 template <class Op, class T>
+void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width);
+
+// Rows of half types that are not long are converted several at a time: their ends are no vectors.
+constexpr int64_t kWidened = 4096;
+template <class Op, class T>
+void reduce_widened(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
+  alignas(64) ValueOf<T> values[kWidened];
+  const int64_t together = kWidened / std::max<int64_t>(1, length);
+  for (int64_t r = 0; r < rows; r += together) {
+    const int64_t count = std::min(together, rows - r);
+    read_values<T>(values, in + r * length, count * length);
+    reduce<Op, ValueOf<T>>(reinterpret_cast<char*>(out + r), reinterpret_cast<const char*>(values), count, length, 1,
+                           1);
+  }
+}
+
+template <class Op, class T>
 void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
   using Result = typename Op::Result;
   auto* out = reinterpret_cast<Result*>(out_bytes);
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
-  if (inner == 1 && length < 32) return reduce_short_rows<Op, T>(out, in, outer, length);
+  if constexpr (is_half<T>)
+    if (inner == 1 && length <= kWidened) return reduce_widened<Op, T>(out, in, outer, length);
+  if (inner == 1 && length < kShortRow) return reduce_short_rows<Op, T>(out, in, outer, length);
   for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner) {
     if constexpr (as_it_lies<Op, T>)
       if (inner == 1) {

@@ -118,10 +118,12 @@ struct AbsExtremeOf : ExtremeOf<RealOf<V>, Join> {
   static constexpr bool kElements = false;
   static FLAMBEAU_INLINE RealOf<V> map(V v) { return absolute(v); }
 };
+// In lanes as wide as what they are the truth of.
 template <class V, class Join>
 struct TruthOf : Join {
   using Result = uint8_t;
-  using Leaf = uint8_t;
+  using Leaf = std::conditional_t<!std::is_arithmetic_v<V> || sizeof(V) == 1, uint8_t,
+                                  std::conditional_t<sizeof(V) == 8, int64_t, int32_t>>;
   static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
 };
 

@@ -34,10 +34,12 @@ inline constexpr int kReduceCount = 13;
 // Running sums and products, see kernels/cumulative.cpp. `state` is the size of what is accumulated.
 enum class Scan : uint8_t { Sum, Prod };
 inline constexpr int kScanCount = 2;
+// Blocks of n elements one after the other, see kernels/cumulative.cpp. States are what running values are kept in.
+inline constexpr int64_t kScanBlock = 520;  // not a power of two: blocks side by side would share their lines' sets
 struct ScanKernels {
   ScanKernel rows;
-  void (*total)(char* total, const char* in, int64_t n);
-  void (*blocks)(char* out, const char* in, const char* before, int64_t blocks, int64_t n);
+  void (*totals)(char* totals, const char* in, int64_t blocks, int64_t n);
+  void (*blocks)(char* out, const char* in, char* before, int64_t blocks, int64_t n, bool running);
   int64_t state;
 };
 

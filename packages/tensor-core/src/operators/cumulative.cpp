@@ -19,6 +19,13 @@ struct Lines {
   Lines(const Tensor& t, int64_t dim, Dtype in) : input(contiguous(to(detach(t), in))) {
     for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : i > dim ? inner : length) *= t.shape()[i];
   }
+  // Calls body(offset in elements, rows) where inner is 1.
+  template <class F>
+  void each_rows(F&& body) const {
+    if (length == 0 || input.is_meta()) return;
+    parallel_items(outer, std::max<int64_t>(1, 32768 / length),
+                   [&](int64_t begin, int64_t end) { body(begin * length, end - begin); });
+  }
   // Calls body(offset in elements, columns), on several threads where there is much to do.
   template <class F>
   void each(F&& body) const {
@@ -34,7 +41,8 @@ struct Lines {
 };
 
 constexpr int64_t kLongRow = 4096;  // elements of a row that is worth cutting
-constexpr int64_t kGroup = 8;       // blocks that the kernel takes at a time
+constexpr int64_t kFewRows = 8;     // that are not worth it
+constexpr int64_t kBlock = kernels::kScanBlock;
 
 Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
@@ -43,6 +51,7 @@ Dtype state_type(Dtype d) {
 // The kernels over rows as they lie in memory: where these have another dtype than the kernels, they are converted a
 // few blocks at a time, which stay in the cache. Note [Converted in the cache] in softmax.cpp
 struct RowScan {
+  static constexpr int64_t kTogether = 8 * kBlock;  // elements
   const kernels::ScanKernels& kernels;
   bool product;
   Dtype in, from, to;  // what the kernels take, and what the rows are and become
@@ -52,58 +61,58 @@ struct RowScan {
     kernels::table().cast[int(in)][int(from)](room.bytes(), item_size(in), values, item_size(from), n);
     return room;
   }
-  void total(char* state, const char* values, int64_t n) const {
-    kernels.total(state, from == in ? values : converted(values, n).bytes(), n);
+  void totals(char* states, const char* values, int64_t count, int64_t n) const {
+    kernels.totals(states, from == in ? values : converted(values, count * n).bytes(), count, n);
   }
-  void blocks(char* out, const char* values, const char* before, int64_t count, int64_t n) const {
+  void blocks(char* out, const char* values, char* before, int64_t count, int64_t n, bool running) const {
     const Tensor read = from == in ? Tensor() : converted(values, count * n);
     const Tensor written = to == in ? Tensor() : empty({count * n}, in);
     char* const result = to == in ? out : written.bytes();
-    kernels.blocks(result, from == in ? values : read.bytes(), before, count, n);
+    kernels.blocks(result, from == in ? values : read.bytes(), before, count, n, running);
     if (to != in) kernels::table().cast[int(to)][int(in)](out, item_size(to), result, item_size(in), count * n);
   }
-
-  // Short rows, like the blocks of a long one that begins anew with each.
-  void short_rows(const Lines& l, char* out) const {
-    const Tensor start = full({kGroup}, Scalar(product ? 1 : 0), state_type(in));
-    parallel_items((l.outer + kGroup - 1) / kGroup, std::max<int64_t>(1, 4096 / (l.length + 1)),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t g = begin; g < end; ++g) {
-                       const int64_t at = g * kGroup * l.length;
-                       blocks(out + at * item_size(to), l.input.bytes() + at * item_size(from), start.bytes(),
-                              std::min(kGroup, l.outer - g * kGroup), l.length);
-                     }
-                   });
+  // Of all blocks those from `begin` on, some at a time.
+  template <class F>
+  static void in_parts(int64_t begin, int64_t end, int64_t together, F&& part) {
+    for (; begin < end; begin += together) part(begin, std::min(together, end - begin));
   }
 
-  // A long row in blocks: their totals, the totals before each, and then all the blocks by themselves. On one thread
-  // some blocks after the others, so that they are read once from memory.
-  void long_row(const char* values, char* out, int64_t n) const {
-    constexpr int64_t kBlock = 1040;  // not a power of two: blocks side by side would share their cache lines' sets
-    const int64_t size = item_size(from), out_size = item_size(to), state = kernels.state;
-    const int64_t count = (n + kBlock - 1) / kBlock, whole = n / kBlock;
-    const Dtype wide = state_type(in);
-    const Tensor totals = empty({count}, wide), before = empty({count + 1}, wide);
-    copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
-    const auto& wide_scan = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
-    const int64_t together = num_threads() == 1 ? kGroup : count;
-    for (int64_t first = 0; first < count; first += together) {
-      const int64_t some = std::min(together, count - first), full = std::min(some, whole - first);
-      parallel_items(some, 32, [&](int64_t begin, int64_t end) {
-        for (int64_t b = first + begin; b < first + end; ++b)
-          total(totals.bytes() + b * state, values + b * kBlock * size, std::min(kBlock, n - b * kBlock));
+  // Short rows, like blocks with nothing before them.
+  void short_rows(const Lines& l, char* out) const {
+    const int64_t together = std::max<int64_t>(1, kTogether / l.length), size = l.length;
+    parallel_items(l.outer, std::max<int64_t>(1, 32768 / l.length), [&](int64_t begin, int64_t end) {
+      in_parts(begin, end, together, [&](int64_t r, int64_t count) {
+        blocks(out + r * size * item_size(to), l.input.bytes() + r * size * item_size(from), nullptr, count, size,
+               false);
       });
-      wide_scan[int(compute_type(wide))].blocks(before.bytes() + (first + 1) * state, totals.bytes() + first * state,
-                                                before.bytes() + first * state, 1, some);
-      parallel_items((full + kGroup - 1) / kGroup, 4, [&](int64_t begin, int64_t end) {
-        for (int64_t b = first + begin * kGroup; b < std::min(first + full, first + end * kGroup); b += kGroup)
-          blocks(out + b * kBlock * out_size, values + b * kBlock * size, before.bytes() + b * state,
-                 std::min(kGroup, first + full - b), kBlock);
+    });
+  }
+
+  // Note [Long scans] in kernels/cumulative.cpp
+  void long_row(const char* values, char* out, int64_t n) const {
+    const int64_t whole = n / kBlock, together = kTogether / kBlock, state = kernels.state;
+    const Dtype wide = state_type(in);
+    const Tensor before = empty({whole + 2}, wide);
+    const auto at = [&](int64_t block) { return before.bytes() + block * state; };
+    const auto some = [&](int64_t b, int64_t count, int64_t length, bool running) {
+      blocks(out + b * kBlock * item_size(to), values + b * kBlock * item_size(from), at(b), count, length, running);
+    };
+    copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
+    if (num_threads() == 1) {
+      in_parts(0, whole, together, [&](int64_t b, int64_t count) { some(b, count, kBlock, true); });
+    } else {
+      parallel_items(whole, 64, [&](int64_t begin, int64_t end) {
+        in_parts(begin, end, together, [&](int64_t b, int64_t count) {
+          totals(at(b + 1), values + b * kBlock * item_size(from), count, kBlock);
+        });
+      });
+      const auto& scans = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
+      scans[int(compute_type(wide))].rows(before.bytes(), before.bytes(), whole + 1, 1, 1);
+      parallel_items(whole, 64, [&](int64_t begin, int64_t end) {
+        in_parts(begin, end, together, [&](int64_t b, int64_t count) { some(b, count, kBlock, false); });
       });
     }
-    if (whole < count)
-      blocks(out + whole * kBlock * out_size, values + whole * kBlock * size, before.bytes() + whole * state, 1,
-             n - whole * kBlock);
+    if (n > whole * kBlock) some(whole, 1, n - whole * kBlock, false);
   }
 };
 
@@ -116,7 +125,8 @@ Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
     return to(cuda::scan(running, l.input, l.outer, l.length, l.inner), type);
   }
   const auto& kernels = kernels::table().scan[int(op)][int(compute_type(in))];
-  if (const Lines l(t, dim, t.dtype()); l.inner == 1 && (l.length > kLongRow || l.outer >= kGroup)) {
+  const bool cuts = op == kernels::Scan::Sum || !is_inexact(in);  // the product of a block alone may be out of range
+  if (const Lines l(t, dim, t.dtype()); l.inner == 1 && (l.length > kLongRow ? cuts : l.outer >= kFewRows)) {
     Tensor out = empty(t.shape(), type);
     const RowScan rows{kernels, op == kernels::Scan::Prod, in, t.dtype(), type};
     const int64_t size = item_size(t.dtype()), out_size = item_size(type);
@@ -256,11 +266,11 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
     const auto running = largest ? cuda::Scan::Max : cuda::Scan::Min;
     const Tensor values =
         there ? cuda::scan(running, l.input, l.outer, l.length, l.inner, out.indices) : empty(t.shape(), in);
-    if (!there)
-      l.each([&](int64_t at, int64_t columns) {
-        kernel(values.bytes() + at * item_size(in), out.indices.data<int64_t>() + at,
-               l.input.bytes() + at * item_size(in), l.length, l.inner, columns);
-      });
+    const auto run = [&](int64_t at, int64_t columns) {
+      kernel(values.bytes() + at * item_size(in), out.indices.data<int64_t>() + at,
+             l.input.bytes() + at * item_size(in), l.length, l.inner, columns);
+    };
+    if (!there) l.inner == 1 ? l.each_rows(run) : l.each(run);
     out.values = to(values, t.dtype());
   }
   record_chosen(largest ? "Cummax" : "Cummin", out, t, dim, true);
