@@ -52,20 +52,13 @@ class Room {
 inline constexpr int64_t kFew = 16;       // items for which inserting is quicker than std::sort
 inline constexpr int64_t kSmall = 200;    // items for which comparing is quicker than counting
 inline constexpr int64_t kMedium = 8192;  // items for which digits of 8 bits are
+inline constexpr int64_t kMany = 2048;    // items for which choosing by digits is quicker than by comparing
 inline constexpr int kDigitBits = 11;
 
 // The digits in which keys differ: `bits` of them above `shift`.
 struct Digits {
   int shift = 0, bits = 0;
 };
-template <class K>
-Digits digits(K differing) {
-  if (!differing) return {};
-  const int low = sizeof(K) == 8 ? __builtin_ctzll(differing) : __builtin_ctz(uint32_t(differing));
-  const int high = sizeof(K) == 8 ? 63 - __builtin_clzll(differing) : 31 - __builtin_clz(uint32_t(differing));
-  return {kShift<K> + low, high - low + 1};
-}
-
 template <class T>
 constexpr Digits all_digits() {
   return {kShift<Key<T>>, int(8 * sizeof(T))};
@@ -111,32 +104,6 @@ I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) 
   return from;
 }
 
-// The item of rank k (from 0) among n, which are overwritten.
-template <class I>
-I select_item(I* items, int64_t n, int64_t k, Digits d) {
-  int high = d.shift + d.bits;
-  while (n > 2048 && high > d.shift) {
-    const int width = std::min(kDigitBits, high - d.shift), shift = high - width;
-    uint32_t counts[1 << kDigitBits] = {};
-    const auto digit = [shift, mask = (uint32_t(1) << width) - 1](I item) { return uint32_t(item >> shift) & mask; };
-    for (int64_t i = 0; i < n; ++i) ++counts[digit(items[i])];
-    uint32_t chosen = 0;
-    int64_t below = 0;
-    while (below + counts[chosen] <= k) below += counts[chosen++];
-    int64_t kept = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      const I item = items[i];
-      items[kept] = item;
-      kept += digit(item) == chosen;
-    }
-    n = kept;
-    k -= below;
-    high = shift;
-  }
-  std::nth_element(items, items + k, items + n);
-  return items[k];
-}
-
 // A tensor's elements in rows along one dimension.
 struct Rows {
   Tensor input;                   // contiguous, the dimension last
@@ -177,18 +144,6 @@ void dispatch_ordered(Dtype dtype, const char* name, F&& f) {
     else
       require<NotImplementedError>(false, "\"", name, "\" not implemented for '", dtype, "'");
   });
-}
-
-// The bits in which the keys of some elements differ from each other.
-template <class T>
-Key<T> differing_bits(const BitsOf<T>* in, int64_t n) {
-  Key<T> all = ~Key<T>(0), any = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const Key<T> key = key_of<T>(in[i]);
-    all &= key;
-    any |= key;
-  }
-  return n > 0 ? all ^ any : 0;
 }
 
 // What some keys have in common, and their range where they are integers'.
@@ -274,6 +229,40 @@ void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, const Span<T>& s
   const Room<Item<K>> items(n), scratch(n);
   const auto item = [=](int64_t i) { return rank.item(in, i); };
   use(Sorted<T, K>{sort_items(item, items.data(), scratch.data(), n, digits, chunks), rank});
+}
+
+// The key of rank k (from 0) among those of a row, and how many equal ones come before it.
+template <class T>
+struct Chosen {
+  Key<T> key;
+  int64_t equal_before;
+};
+// Keys with another digit than the chosen one are left out, from the highest digit on. `keys` is room for n of them.
+template <class T>
+Chosen<T> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
+  Span<T> span;
+  span.add(in, n);
+  const Key<T> base = span.base(flip);
+  const int low = span.low();
+  for (int64_t i = 0; i < n; ++i) keys[i] = Key<T>((key_of<T>(in[i]) ^ flip) - base) >> low;
+  for (int bits = span.bits(); n > kMany && bits > 0;) {
+    const int width = std::min(kDigitBits, bits);
+    bits -= width;
+    uint32_t counts[1 << kDigitBits] = {};
+    const auto digit = [bits, mask = (Key<T>(1) << width) - 1](Key<T> key) { return key >> bits & mask; };
+    for (int64_t i = 0; i < n; ++i) ++counts[digit(keys[i])];
+    Key<T> chosen = 0;
+    for (; k >= counts[chosen]; ++chosen) k -= counts[chosen];
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const Key<T> key = keys[i];
+      keys[kept] = key;
+      kept += digit(key) == chosen;
+    }
+    n = kept;
+  }
+  std::nth_element(keys, keys + k, keys + n);
+  return {base + Key<T>(keys[k] << low), std::count(keys, keys + k, keys[k])};
 }
 
 template <class I>

@@ -12,25 +12,30 @@ namespace {
 
 using namespace order;
 
-// The k smallest items of a row where k is small: whole blocks that hold nothing below the largest of them are skipped
-// at vector speed.
+// Blocks of a row in which nothing is small enough are skipped at vector speed.
+constexpr int64_t kBlock = 32;
+template <class T>
+FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
+  if (n < kBlock) return false;
+  int found = 0;
+  for (int64_t j = 0; j < kBlock; ++j) found += Key<T>(key_of<T>(in[j]) ^ flip) <= limit;
+  return found == 0;
+}
+
+// The k smallest items of a row where k is small.
 template <class T>
 void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* kept) {
   using K = Key<T>;
-  constexpr int64_t kBlock = 32;
   make_items<T>(in, 0, k, flip, kept);
   std::make_heap(kept, kept + k);
   for (int64_t i = k; i < n;) {
+    const int64_t stop = std::min(n, i + kBlock);
     const K limit = key_in<K>(kept[0]);
-    if (i + kBlock <= n) {
-      int below = 0;
-      for (int64_t j = 0; j < kBlock; ++j) below += K(key_of<T>(in[i + j]) ^ flip) < limit;
-      if (below == 0) {
-        i += kBlock;
-        continue;
-      }
+    if (limit == 0 || none_up_to<T>(in + i, stop - i, flip, limit - 1)) {
+      i = stop;
+      continue;
     }
-    for (const int64_t stop = std::min(n, i + kBlock); i < stop; ++i) {
+    for (; i < stop; ++i) {
       const auto item = pack<K>(key_of<T>(in[i]) ^ flip, i);
       if (item >= kept[0]) continue;
       std::pop_heap(kept, kept + k);
@@ -42,13 +47,20 @@ void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<K
 
 // The k smallest items of a row in the order of their positions.
 template <class T>
-void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* items, Item<Key<T>>* kept) {
-  make_items<T>(in, 0, n, flip, items);
-  const auto limit = select_item(items, n, k - 1, digits(differing_bits<T>(in, n)));
-  for (int64_t i = 0, found = 0; found < k; ++i) {
-    const auto item = pack<Key<T>>(key_of<T>(in[i]) ^ flip, i);
-    kept[found] = item;
-    found += item <= limit;
+void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys, Item<Key<T>>* kept) {
+  auto [limit, equal] = choose<T>(in, n, k - 1, flip, keys);
+  for (int64_t i = 0, found = 0; found < k;) {
+    const int64_t stop = std::min(n, i + kBlock);
+    if (none_up_to<T>(in + i, stop - i, flip, limit)) {
+      i = stop;
+      continue;
+    }
+    for (; i < stop && found < k; ++i) {
+      const Key<T> key = key_of<T>(in[i]) ^ flip;
+      kept[found] = pack<Key<T>>(key, i);
+      found += (key < limit) | ((key == limit) & (equal >= 0));
+      equal -= key == limit;
+    }
   }
 }
 
@@ -111,7 +123,7 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// One element of each row: position(row's elements, n, room for items) says which; on_gpu(rows, out) finds them there.
+// One element of each row: position(row's elements, n, room for keys) says which; on_gpu(rows, out) finds them there.
 template <class F, class G>
 TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, G&& on_gpu) {
   dim = t.wrap_dim(dim);
@@ -125,9 +137,9 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
       using T = typename decltype(tag)::type;
       if (cuda::takes(rows.input)) return on_gpu(rows, out);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-        const Room<Item<Key<T>>> items(n);
+        const Room<Key<T>> keys(n);
         for (int64_t r = begin; r < end; ++r) {
-          const int64_t at = position(tag, rows.row<T>(r), n, items.data());
+          const int64_t at = position(tag, rows.row<T>(r), n, keys.data());
           out.indices.data<int64_t>()[r] = at;
           reinterpret_cast<BitsOf<T>*>(out.values.bytes())[r] = rows.row<T>(r)[at];
         }
@@ -146,17 +158,26 @@ void require_length(const Tensor& t, int64_t dim, const char* name) {
 
 // The position of the element of rank k in a row.
 template <class T>
-int64_t ranked(const BitsOf<T>* in, int64_t n, int64_t k, Item<Key<T>>* items) {
-  make_items<T>(in, 0, n, 0, items);
-  return index_in<Key<T>>(select_item(items, n, k, digits(differing_bits<T>(in, n))));
+int64_t ranked(const BitsOf<T>* in, int64_t n, int64_t k, Key<T>* keys) {
+  constexpr int64_t kBlock = 64;
+  auto [key, before] = choose<T>(in, n, k, 0, keys);
+  int64_t i = 0;
+  for (; i + kBlock <= n; i += kBlock) {  // blocks before the one that has it are skipped at vector speed
+    int32_t equal = 0;
+    for (int64_t j = 0; j < kBlock; ++j) equal += key_of<T>(in[i + j]) == key;
+    if (equal > before) break;
+    before -= equal;
+  }
+  while (key_of<T>(in[i]) != key || before-- > 0) ++i;
+  return i;
 }
 
 template <class T>
-int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Item<Key<T>>* items) {
+int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Key<T>* keys) {
   int64_t nans = 0;
   for (int64_t i = 0; i < n; ++i) nans += is_nan<T>(in[i]);
   if (nans && !ignore_nan) return std::find_if(in, in + n, is_nan<T>) - in;
-  return ranked<T>(in, n, (std::max<int64_t>(n - nans, 1) - 1) / 2, items);
+  return ranked<T>(in, n, (std::max<int64_t>(n - nans, 1) - 1) / 2, keys);
 }
 
 // The smallest of the most frequent elements, at its last position.
@@ -195,11 +216,12 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
       if (k == 0) return;
       if (cuda::takes(rows.input)) return first_part(rows, k, largest, out);
       parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-        const Room<Item<K>> items(few ? 0 : n), kept(k);
+        const Room<K> keys(few ? 0 : n);
+        const Room<Item<K>> items(few ? 0 : k), kept(k);
         for (int64_t r = begin; r < end; ++r) {
           const auto* in = rows.row<T>(r);
           few ? smallest_few<T>(in, n, k, flip, kept.data())
-              : smallest_many<T>(in, n, k, flip, items.data(), kept.data());
+              : smallest_many<T>(in, n, k, flip, keys.data(), kept.data());
           const auto item = [from = kept.data()](int64_t i) { return from[i]; };
           Item<K>* const room = few ? kept.data() : items.data();  // few are sorted where they are
           const Item<K>* chosen = sorted ? sort_items(item, room, kept.data(), k, all_digits<T>(), 1) : kept.data();
@@ -223,8 +245,8 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
           ": k = ", k, ", shape ", t.shape());
   return one_of_each(
       "Kthvalue", t, dim, keepdim,
-      [k](auto tag, const auto* in, int64_t n, auto* items) {
-        return ranked<typename decltype(tag)::type>(in, n, k - 1, items);
+      [k](auto tag, const auto* in, int64_t n, auto* keys) {
+        return ranked<typename decltype(tag)::type>(in, n, k - 1, keys);
       },
       [k](const Rows& rows, const TensorPair& out) {
         ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
@@ -235,8 +257,8 @@ TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
   require_length(t, dim, ignore_nan ? "nanmedian" : "median");
   return one_of_each(
       "Median", t, dim, keepdim,
-      [ignore_nan](auto tag, const auto* in, int64_t n, auto* items) {
-        return median_of<typename decltype(tag)::type>(in, n, ignore_nan, items);
+      [ignore_nan](auto tag, const auto* in, int64_t n, auto* keys) {
+        return median_of<typename decltype(tag)::type>(in, n, ignore_nan, keys);
       },
       [ignore_nan](const Rows& rows, const TensorPair& out) {
         ranked_part(rows, median_ranks(rows, ignore_nan), out);
@@ -259,9 +281,9 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
           return ranked_part(row, median_ranks(row, ignore_nan), {out, empty({}, Dtype::int64)});
         }
         using T = typename decltype(tag)::type;
-        const Room<Item<Key<T>>> items(x.numel());
+        const Room<Key<T>> keys(x.numel());
         const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
-        *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, items.data())];
+        *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, keys.data())];
       });
   }
   if (recording(t)) record_shared("Median", out, t, {});
