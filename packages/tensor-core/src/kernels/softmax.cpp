@@ -131,7 +131,7 @@ void log_softmax_columns(char* out_bytes, const char* in_bytes, int64_t length, 
     const T* in = reinterpret_cast<const T*>(in_bytes) + first;
     T largest[kTile], total[kTile];
     column_sums(largest, total, in, length, inner, count, [](int64_t, T) __attribute__((always_inline)) {});
-    for (int64_t i = 0; i < count; ++i) total[i] = std::log(total[i]);
+    for (int64_t i = 0; i < count; ++i) total[i] = log(total[i]);
     for (int64_t k = 0; k < length; ++k)
 #pragma GCC ivdep
       for (int64_t i = 0; i < count; ++i) out[k * inner + i] = (in[k * inner + i] - largest[i]) - total[i];

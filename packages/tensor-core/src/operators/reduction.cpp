@@ -187,12 +187,13 @@ Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim
 
 TensorPair reduce_both(Reduce first, Reduce second, const Tensor& t) {
   const Tensor x = layout(t, ~uint64_t(0)).input;
-  const int64_t n = x.numel(), rows = block_length(1, n, 1), blocks = rows < n ? (n + rows - 1) / rows : 1;
-  if (blocks == 1 || x.is_meta()) return {reduce(first, t, {}, false), reduce(second, t, {}, false)};
+  constexpr int64_t rows = 4096, kGrain = 16;  // in the first-level cache for the second
+  const int64_t n = x.numel(), blocks = (n + rows - 1) / rows;
+  if (blocks <= 1 || x.is_meta()) return {reduce(first, t, {}, false), reduce(second, t, {}, false)};
   const Reduce ops[] = {first, second};
   Tensor out[2];
   for (int k = 0; k < 2; ++k) out[k] = empty({blocks}, entry_of(ops[k], x.dtype()).result);
-  parallel_items(blocks, 1, [&](int64_t begin, int64_t end) {
+  parallel_items(blocks, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       for (int k = 0; k < 2; ++k)
         entry_of(ops[k], x.dtype())

@@ -24,6 +24,10 @@ const auto& table() { return kernels::table(); }
 void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dtype from_type, int64_t from_row,
                   int64_t rows, int64_t columns) {
   const auto cast = table().cast[int(to_type)][int(from_type)];
+  if (to_row == columns * item_size(to_type) && from_row == columns * item_size(from_type)) {  // one long row
+    columns *= rows;
+    rows = std::min<int64_t>(rows, 1);
+  }
   for (int64_t i = 0; i < rows; ++i)
     cast(to + i * to_row, item_size(to_type), from + i * from_row, item_size(from_type), columns);
 }
