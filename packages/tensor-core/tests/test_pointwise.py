@@ -613,3 +613,13 @@ def test_frexp_of_every_size(dtype):
 def test_conj_physical_of_real_numbers_is_the_tensor_itself():
     x = fb.ones(3)
     assert x.conj_physical().data_ptr() == x.data_ptr()
+
+
+@pytest.mark.parametrize(("dtype", "least", "largest"), [("float32", -103, -87), ("float64", -744, -708)])
+def test_sigmoid_underflows_step_by_step(dtype, least, largest):
+    x = np.linspace(least, largest, 3000).astype(dtype)
+    want = np.exp(x.astype(np.longdouble))
+    got = fb.from_numpy(np.concatenate([x, -x])).sigmoid().numpy()
+    assert np.max(np.abs(got[:3000] - want) / np.spacing(want.astype(dtype))) <= 3
+    assert np.all(got[3000:] == 1)
+    assert fb.tensor([least - 3.0, -np.inf], dtype=getattr(fb, dtype)).sigmoid().tolist() == [0, 0]

@@ -163,7 +163,8 @@ void forward_loop(char* const* pointers, int64_t n) {
     if constexpr (has_usual<Row, V>()) {
       constexpr UsualRange<V> range = usual_range<V>(Row::value_text());
       const auto usual = [range](V a) { return (a >= range.low) & (a < range.high); };
-      return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x);
+      using Other = std::conditional_t<is_gradual(Row::value_text()), Gradual<V>, V>;
+      return loop_by_block<Row, Usual<V>, Other>(static_cast<V*>(out), n, usual, x);
     }
     if constexpr (has_unusual<Row, V>()) {
       const auto usual = [](V a) { return !is_unusual<Row>(a); };

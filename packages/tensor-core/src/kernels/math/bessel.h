@@ -77,17 +77,26 @@ inline constexpr double k1e_large[] = {
     -6.0570472706430176e-16, 1.8380935752430453e-16, -5.6894628491936481e-17, 1.7940510478863572e-17,
     -5.7567444820733022e-18, 1.8778651901623266e-18};
 
+// Up to 8 by series in |x|, beyond in 1 / |x|.
+template <class V>
+FLAMBEAU_INLINE double near_i0e(double x) {
+  return chebyshev<V, i0e_small<V>>(std::fabs(x) * 0.25 - 1.0);
+}
+template <class V>
+FLAMBEAU_INLINE double near_i1e(double x) {
+  return x * chebyshev<V, i1e_small<V>>(std::fabs(x) * 0.25 - 1.0);
+}
 template <class V>
 FLAMBEAU_INLINE double special_i0e(double x) {
-  const double a = std::fabs(x), inside = a < 8.0 ? a : 8.0, outside = a < 8.0 ? 8.0 : a;
-  const double near = chebyshev<V, i0e_small<V>>(inside * 0.25 - 1.0);
+  const double a = std::fabs(x), outside = a < 8.0 ? 8.0 : a;
+  const double near = near_i0e<V>(a < 8.0 ? x : 8.0);
   const double far = chebyshev<V, i0e_large<V>>(16.0 / outside - 1.0) / std::sqrt(outside);
   return a < 8.0 ? near : far;
 }
 template <class V>
 FLAMBEAU_INLINE double special_i1e(double x) {
-  const double a = std::fabs(x), inside = a < 8.0 ? x : 8.0, outside = a < 8.0 ? 8.0 : a;
-  const double near = inside * chebyshev<V, i1e_small<V>>(std::fabs(inside) * 0.25 - 1.0);
+  const double a = std::fabs(x), outside = a < 8.0 ? 8.0 : a;
+  const double near = near_i1e<V>(a < 8.0 ? x : 8.0);
   const double far = chebyshev<V, i1e_large<V>>(16.0 / outside - 1.0) / std::sqrt(outside);
   return a < 8.0 ? near : std::copysign(far, x);
 }

@@ -3,10 +3,12 @@
 // number.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "flambeau/macros.h"
 
@@ -100,11 +102,33 @@ FLAMBEAU_INLINE V scale(V y, V n) {
 // constant.
 template <class V>
 inline constexpr V kFallingScaler = sizeof(V) == 4 ? V(12582912.0 + 127.0 + 64.0) : V(kShifter + 1023.0 + 512.0);
-FLAMBEAU_INLINE float times_falling_power(float y, float scaler) {
-  return y * bit_cast<float>(bit_cast<uint32_t>(scaler) << 23) * 0x1p-64f;
+template <class V>
+inline constexpr V kFallingFactor = V(0x1p-64);
+template <>
+inline constexpr double kFallingFactor<double> = 0x1p-512;
+FLAMBEAU_INLINE float times_other_factor(float y, float scaler) {
+  return y * bit_cast<float>(bit_cast<uint32_t>(scaler) << 23);
 }
-FLAMBEAU_INLINE double times_falling_power(double y, double scaler) {
-  return y * bit_cast<double>(bit_cast<uint64_t>(scaler) << 52) * 0x1p-512;
+FLAMBEAU_INLINE double times_other_factor(double y, double scaler) {
+  return y * bit_cast<double>(bit_cast<uint64_t>(scaler) << 52);
+}
+template <class V>
+FLAMBEAU_INLINE V times_falling_power(V y, V scaler) {
+  return times_other_factor(y, scaler) * kFallingFactor<V>;
+}
+// The same without a number below the smallest normal one in between, with which processors take a hundred times as
+// long: the bits of such a result are those of a whole number.
+template <class V>
+FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
+  using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // in which NaN stays above numbers
+  constexpr V whole = V(1) / std::numeric_limits<V>::epsilon();
+  constexpr V least = std::numeric_limits<V>::min() / kFallingFactor<V>, up = whole / least;
+  const V product = times_other_factor(y, scaler);
+  const bool small = product < least;
+  const V gradual = bit_cast<V>(Bits(bit_cast<Bits>((small ? product : least) * up + whole) - bit_cast<Bits>(whole)));
+  // Compared as bits, or the compiler sees that it may multiply first and choose then.
+  const V usual = bit_cast<V>(std::max(bit_cast<Bits>(product), bit_cast<Bits>(least)));
+  return small ? gradual : usual * kFallingFactor<V>;
 }
 // 2**n of a whole n between the limits of normal numbers, given as n + kExponentShifter.
 template <class V>

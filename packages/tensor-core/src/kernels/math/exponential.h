@@ -138,6 +138,12 @@ FLAMBEAU_INLINE V exp_falling(V x) {  // x <= 0
   const V y = times_falling_power(parts.reduced, parts.scaler);
   return vanishes ? V(0) : y;
 }
+// Where x is above that of the smallest normal number.
+template <class V>
+FLAMBEAU_INLINE V usual_exp_falling(V x) {
+  const auto parts = falling_parts(x, V(0));
+  return times_falling_power(parts.reduced, parts.scaler);
+}
 // e**x - 1, exact near 0, for |x| of a few dozen: where the result is large it counts for little in what it is used
 // for.
 template <class V>
@@ -283,9 +289,27 @@ FLAMBEAU_INLINE double log1p(double x) {
 }
 
 template <class V>
-FLAMBEAU_INLINE V sigmoid(V x) {  // from e**-|x|, which does not overflow: small results keep their digits
-  const V e = exp_falling(-std::fabs(x));
+FLAMBEAU_INLINE V sigmoid_by(V x, V e) {  // from e**-|x|, which does not overflow: small results keep their digits
   return (x < V(0) ? e : V(1)) / (V(1) + e);
+}
+template <class V>
+FLAMBEAU_INLINE V sigmoid(V x) {
+  return sigmoid_by(x, exp_falling(-std::fabs(x)));
+}
+// Up to here its results are normal numbers; beyond, those below 0 are e**x.
+template <class V>
+inline constexpr V kUsualSigmoid = sizeof(V) == 4 ? V(87.25) : V(708.25);
+template <class V>
+FLAMBEAU_INLINE V usual_sigmoid(V x) {
+  return sigmoid_by(x, usual_exp_falling(-std::fabs(x)));
+}
+template <class V>
+FLAMBEAU_INLINE V gradual_sigmoid(V x) {
+  const V far = -std::fabs(x);
+  const bool vanishes = far < kLeastExponent<V>, small = far < -kUsualSigmoid<V>;
+  const auto parts = falling_parts(vanishes ? V(0) : far, V(0));
+  const V e = times_gradual_power(parts.reduced, parts.scaler), beyond = x < V(0) ? (vanishes ? V(0) : e) : V(1);
+  return small ? beyond : sigmoid_by(x, small ? V(0) : e);
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

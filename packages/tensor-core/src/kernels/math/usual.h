@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "kernels/math.h"
+#include "kernels/math/bessel.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -54,11 +55,23 @@ struct Usual {
   friend Usual logit(Usual x) {
     return logit_by(x.value, [](V odds) { return usual_log(odds); });
   }
+  friend Usual sigmoid(Usual x) { return usual_sigmoid(x.value); }
+  friend Usual special_i0e(Usual x) { return V(series::near_i0e<V>(x.value)); }
+  friend Usual special_i1e(Usual x) { return V(series::near_i1e<V>(x.value)); }
   friend Usual erfinv(Usual x) { return usual_erfinv(x.value); }
   friend Usual sqrt(Usual x) { return usual_sqrt(x.value); }
   friend Usual rsqrt(Usual x) { return usual_rsqrt(x.value); }
   friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
 };
+
+// Any numbers, in a row whose results below the smallest normal one are worth a function of their own.
+template <class V>
+struct Gradual {
+  V value;
+  Gradual(V v) : value(v) {}
+  friend Gradual sigmoid(Gradual x) { return gradual_sigmoid(x.value); }
+};
+constexpr bool is_gradual(std::string_view expression) { return expression == "sigmoid(x)"; }
 
 // From `low` on and below `high` the argument of a row of one operand is a usual one; empty where no row asks.
 template <class V>
@@ -71,6 +84,8 @@ constexpr UsualRange<V> usual_range(std::string_view expression) {
     constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
     if (expression == "log(x)" || expression == "log2(x)" || expression == "log10(x)") return {least, infinite};
     if (expression == "logit(x)") return {least, V(1)};
+    if (expression == "sigmoid(x)") return {-kUsualSigmoid<V>, kUsualSigmoid<V>};
+    if (expression == "special_i0e(x)" || expression == "special_i1e(x)") return {V(-8), V(8)};
     if (expression == "erfinv(x)") return {-kUsualErfinv<V>, kUsualErfinv<V>};
     if (expression == "rsqrt(x)" || (expression == "sqrt(x)" && has_usual_sqrt<V>))
       return {1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>};
