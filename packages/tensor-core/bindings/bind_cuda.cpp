@@ -1,5 +1,8 @@
 // What flambeau.cuda is made of.
+#include <map>
+
 #include "bind.h"
+#include "flambeau/collectives.h"
 #include "flambeau/cuda.h"
 #include "flambeau/cuda_installation.h"
 #include "flambeau/tf32.h"
@@ -49,6 +52,12 @@ void bind_installation() {
     }
     return out.release();
   });
+  def("_cuda_cublaslt_version()", kPrivate, "130100 is cuBLASLt 13.1.0; 0 where there is none.",
+      [] { return cuda::cublaslt_version(); });
+  def("_cuda_cudnn_version()", kPrivate, "92800 is cuDNN 9.28; 0 where there is none.",
+      [] { return cuda::cudnn_version(); });
+  def("_cuda_want_cudnn(enabled)", kPrivate, "Whether convolutions go to cuDNN where it is installed.",
+      [](bool enabled) { cuda::want_cudnn(enabled); });
   def("_cuda_cache_folder()", kPrivate, "Where compiled kernels are kept; empty where there is no place for them.",
       [] { return PyUnicode_FromString(cuda::cache_folder().c_str()); });
 }
@@ -139,6 +148,52 @@ void bind_graphs() {
       [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
 }
 
+cuda::Collective collective_named(std::string_view name) {
+  using cuda::Collective;
+  static const std::map<std::string_view, Collective> known{{"all_reduce", Collective::AllReduce},
+                                                            {"reduce", Collective::Reduce},
+                                                            {"broadcast", Collective::Broadcast},
+                                                            {"all_gather", Collective::AllGather},
+                                                            {"reduce_scatter", Collective::ReduceScatter}};
+  return known.at(name);
+}
+
+// Communicators are numbers in Python, as streams are.
+void bind_collectives() {
+  def("_cuda_nccl_version()", kPrivate, "22703 is NCCL 2.27.3; 0 where there is none.",
+      [] { return int64_t(cuda::nccl_version()); });
+  def("_cuda_nccl_identity()", kPrivate, "The identity of a clique, as bytes.", [] {
+    const std::string made = cuda::make_clique_identity();
+    return checked(PyBytes_FromStringAndSize(made.data(), Py_ssize_t(made.size())));
+  });
+  def("_cuda_nccl_join(device, identity, ranks, rank)", kPrivate, "The communicator of a rank of that clique.",
+      [](int64_t device, PyObject* identity, int64_t ranks, int64_t rank) {
+        require<TypeError>(PyBytes_Check(identity), "a clique's identity is what unique_id() returns: bytes");
+        const std::string name(PyBytes_AS_STRING(identity), size_t(PyBytes_GET_SIZE(identity)));
+        return number_of(cuda::join_clique(int(device), name, int(ranks), int(rank)));
+      });
+  def("_cuda_nccl_leave(device, communicator)", kPrivate, "Ends it.", [](int64_t device, int64_t communicator) {
+    cuda::leave_clique(int(device), handle<cuda::CommunicatorHandle>(communicator));
+  });
+  def("_cuda_nccl_communicators(devices)", kPrivate, "Those of a clique of these GPUs.", [](const Shape& devices) {
+    Shape out;
+    for (cuda::CommunicatorHandle* each : cuda::communicators({devices.begin(), devices.end()}))
+      out.push_back(number_of(each));
+    return out;
+  });
+  def("_cuda_nccl_collect(collective, reduction, root, inputs, outputs, streams, communicators)", kPrivate | kAnyDevice,
+      "A collective of as many ranks as there are inputs.",
+      [](std::string_view name, int64_t reduction, int64_t root, const Tensors& inputs, const Tensors& outputs,
+         const Shape& streams, const Shape& communicators) {
+        std::vector<cuda::Participant> participants;
+        for (size_t i = 0; i < inputs.size(); ++i)
+          participants.push_back(
+              {handle<cuda::CommunicatorHandle>(communicators[i]), handle<Stream>(streams[i]), inputs[i], outputs[i]});
+        for (const Tensor& t : outputs) begin_inplace(t, "a collective", false);
+        cuda::collect(collective_named(name), int(reduction), int(root), participants);
+      });
+}
+
 }  // namespace
 
 Tensor pinned(const Tensor& t) {
@@ -195,6 +250,7 @@ void bind_cuda() {
   bind_streams();
   bind_events();
   bind_graphs();
+  bind_collectives();
   bind_pinned();
   bind_memory();
 }

@@ -1,6 +1,8 @@
-// Convolutions on a GPU: three functions, each a product of matrices that are not made.
+// Convolutions on a GPU: by cuDNN where it is installed and does them, else three functions, each a product of matrices
+// that are not made.
 #include "cuda/convolution.h"
 
+#include "cuda/cudnn.h"
 #include "cuda/division.h"
 #include "cuda/units.h"
 #include "flambeau/device/convolution_arguments.h"
@@ -12,14 +14,14 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-enum Function { kForward, kInputGradient, kWeightGradient };
+using Function = ConvolutionFunction;
 
 Unit& unit_of(Function function, Dtype dtype, int64_t tile, bool tf32) {
   static constexpr const char* names[] = {"Forward", "InputGradient", "WeightGradient"};
   static auto* units = new Units;
   return units->find(((uint64_t(function) * 16 + uint64_t(dtype)) * 2 + (tile == kLargeTile)) * 2 + tf32, [&] {
     std::string source = "#include \"flambeau/device/convolution.h\"\nFLAMBEAU_CONVOLUTION(";
-    source += std::string(names[function]) + ", " + type_name(dtype) + ", " + std::to_string(tile) +
+    source += std::string(names[int(function)]) + ", " + type_name(dtype) + ", " + std::to_string(tile) +
               (tf32 ? ", true)\n" : ", false)\n");
     return std::make_unique<Unit>("convolution", source, kTileKernels);
   });
@@ -59,6 +61,12 @@ Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
   return contiguous(permute(reshape(weight, shape), order));
 }
 
+Tensor at_each_place(const Geometry& g, const Tensor& bias) {
+  Shape column(size_t(g.dims) + 1, 1);
+  column[0] = g.filters;
+  return expand(reshape(bias, column), g.output_shape());
+}
+
 }  // namespace
 
 bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
@@ -76,30 +84,40 @@ bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
 
 void convolve(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   const OnDevice there(out.device());
-  const Tensor x = contiguous(input), w = as_k_goes(g, weight, {0, 1, 3, 2}),
-               b = bias.defined() ? contiguous(bias) : bias;
+  const Tensor x = contiguous(input);
+  if (library_convolves(g, out.dtype())) {
+    // What the result is added to before it is rounded.
+    if (bias.defined()) copy_values(out, at_each_place(g, bias));
+    if (library_convolution(Function::kForward, g, {x, contiguous(weight), out}, bias.defined())) return;
+  }
+  const Tensor w = as_k_goes(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.channels));
   a.input = x.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
-  run(kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
+  run(Function::kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
 }
 
 void convolution_input_gradient(const Geometry& g, const Tensor& out, const Tensor& grad, const Tensor& weight) {
   const OnDevice there(out.device());
-  const Tensor dy = contiguous(grad), w = as_k_goes(g, weight, {0, 2, 3, 1});
+  const Tensor dy = contiguous(grad);
+  if (library_convolves(g, out.dtype()) &&
+      library_convolution(Function::kInputGradient, g, {out, contiguous(weight), dy}))
+    return;
+  const Tensor w = as_k_goes(g, weight, {0, 2, 3, 1});
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.filters));
   a.grad = dy.device_bytes(), a.weight = w.device_bytes();
-  run(kInputGradient, out, a, g.group_channels(), g.batch * product(g.size), g.group_filters() * product(g.kernel),
-      out.dtype());
+  run(Function::kInputGradient, out, a, g.group_channels(), g.batch * product(g.size),
+      g.group_filters() * product(g.kernel), out.dtype());
 }
 
 void convolution_weight_gradient(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& grad) {
   const OnDevice there(out.device());
   const Tensor x = contiguous(input), dy = contiguous(grad);
+  if (library_convolves(g, out.dtype()) && library_convolution(Function::kWeightGradient, g, {x, out, dy})) return;
   ConvolutionArguments a = arguments_of(g);
   a.input = x.device_bytes(), a.grad = dy.device_bytes();
-  run(kWeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
+  run(Function::kWeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
 }
 
 namespace {

@@ -10,6 +10,7 @@
 
 #include "cuda/devices.h"
 #include "cuda/library.h"
+#include "flambeau/cuda_installation.h"
 #include "flambeau/operators.h"
 #include "flambeau/tf32.h"
 
@@ -61,21 +62,18 @@ enum { kTransposed = 1, kEpilogueBias = 4 };
 }  // namespace number
 
 struct Library {
-#define FLAMBEAU_DECLARE(name, parameters) int(*name) parameters = nullptr;
-  FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_DECLARE)
-#undef FLAMBEAU_DECLARE
+  FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
   bool complete = false;
+  int64_t version = 0;
 
   Library() {
     std::string tried;
     void* opened = open_library("FLAMBEAU_CUBLASLT", {"libcublasLt.so.13", "libcublasLt.so.12"}, tried);
     if (!opened) return;
-    complete = true;
-#define FLAMBEAU_LOAD(name, parameters)                                   \
-  name = reinterpret_cast<int(*) parameters>(find_symbol(opened, #name)); \
-  complete &= name != nullptr;
-    FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_LOAD)
-#undef FLAMBEAU_LOAD
+    const auto version_of = reinterpret_cast<size_t (*)()>(find_symbol(opened, "cublasLtGetVersion"));
+    complete = version_of != nullptr;
+    FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
+    if (complete) version = int64_t(version_of());
   }
 };
 const Library& library() {
@@ -274,6 +272,8 @@ bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out)
   Planner& p = planner(device);
   return p.usable() && p.run(device, a, in, out);
 }
+
+int64_t cublaslt_version() { return library().version; }
 
 void allow_tf32(bool allowed) { tf32 = allowed; }
 bool tf32_allowed() { return tf32; }

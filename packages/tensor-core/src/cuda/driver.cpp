@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include "cuda/library.h"
 #include "flambeau/errors.h"
 
 namespace flambeau::cuda {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "cuda/library.h"
 #include "flambeau/cuda.h"  // the handles that are public
 
 namespace flambeau::cuda {
@@ -66,9 +67,7 @@ struct GraphHandle;
   X(cuGraphExecDestroy, (GraphExecutableHandle*))
 
 struct Driver {
-#define FLAMBEAU_DECLARE(name, parameters) int(*name) parameters = nullptr;
-  FLAMBEAU_DRIVER_FUNCTIONS(FLAMBEAU_DECLARE)
-#undef FLAMBEAU_DECLARE
+  FLAMBEAU_DRIVER_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
 };
 
 namespace code {  // those that are told apart

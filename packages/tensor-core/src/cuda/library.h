@@ -15,4 +15,11 @@ void* find_symbol(void* library, const char* name);
 // The folder of the installed headers.
 const std::string& include_folder();
 
+// A library's functions, each of which returns a status, are a list of X(name, (parameters)): as members of a
+// structure, and as found in the library `opened`, which is `complete` where it has all of them.
+#define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters = nullptr;
+#define FLAMBEAU_FIND_FUNCTION(name, parameters)                          \
+  name = reinterpret_cast<int(*) parameters>(find_symbol(opened, #name)); \
+  complete &= name != nullptr;
+
 }  // namespace flambeau::cuda

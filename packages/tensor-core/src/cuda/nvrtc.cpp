@@ -26,9 +26,7 @@ struct ProgramHandle;
   X(nvrtcDestroyProgram, (ProgramHandle**))
 
 struct Nvrtc {
-#define FLAMBEAU_DECLARE(name, parameters) int(*name) parameters = nullptr;
-  FLAMBEAU_NVRTC_FUNCTIONS(FLAMBEAU_DECLARE)
-#undef FLAMBEAU_DECLARE
+  FLAMBEAU_NVRTC_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
   std::vector<int> architectures;
 
   Nvrtc() {

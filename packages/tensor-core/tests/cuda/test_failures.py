@@ -1,38 +1,17 @@
 """What goes wrong: the cache of kernels, memory, launches. The process and the CPU's side go on working."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from process import run
 
 pytestmark = pytest.mark.skipif(
     "FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="failures are injected into the emulator"
 )
 
-PRELUDE = """
-import ctypes, os
-import flambeau as fb
-emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
-fail = lambda name, error, after=1: emulator.emulated_fail(name.encode(), error, after)
-counts = lambda name: emulator.emulated_counts(name.encode())
-"""
 COMPUTE = "print((fb.arange(5.0, device='cuda') * 2 + 1).tolist(), counts('nvrtcCompileProgram'))"
 RESULT = "[1.0, 3.0, 5.0, 7.0, 9.0]"
-
-
-def run(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code],
-        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def compiled(output):

@@ -1,4 +1,4 @@
-"""Builds the emulated CUDA driver and NVRTC: one shared library, with the prelude of the kernels beside it."""
+"""Builds the emulated CUDA driver, NVRTC and libraries: one shared library, with the kernels' prelude beside it."""
 
 import fcntl
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DRIVER = ("state", "memory", "devices", "copies", "streams", "graphs", "modules")
-OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber"))
+OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber", "cublaslt", "cudnn", "nccl"))
 PRELUDE = ("emulation.h", "emulated_functions.h", "emulated_matrix_units.h", "kernel_interface.h")
 KERNEL_OPTIONS = ["-std=c++20", "-O1", "-fPIC", "-w", "-fno-exceptions"]
 KERNEL_OPTIONS += ["-fwrapv", "-ffp-contract=fast"]  # as a GPU computes
@@ -26,7 +26,7 @@ def build(folder=None):
     """The path of libemulatedcuda.so, compiled if there is none of these sources in ``folder`` yet.
 
     Processes may share a folder: the first compiles. By default it is one of the user's among the temporary files.
-    FLAMBEAU_CUDA_DRIVER and FLAMBEAU_NVRTC name the library to flambeau. It runs what it compiled itself only.
+    FLAMBEAU_CUDA_DRIVER, FLAMBEAU_NVRTC and the like name it to flambeau. It runs what it compiled itself only.
     """
     folder = Path(folder or Path(tempfile.gettempdir()) / f"flambeau-emulator-{os.getuid()}").resolve()
     digest = hashlib.sha256(repr(KERNEL_OPTIONS).encode())

@@ -9,6 +9,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--emulated-gpu", action="store_true", help="run on the emulated GPU")
+    parser.addoption("--emulated-libraries", action="store_true", help="with its cuBLASLt and cuDNN")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,8 +19,10 @@ def pytest_configure(config: pytest.Config) -> None:
     import build
 
     library = build.build()
-    for name in ("CUDA_DRIVER", "NVRTC", "CUBLASLT"):  # it does without the last, and no other one is to be found
+    for name in ("CUDA_DRIVER", "NVRTC", "NCCL"):
         os.environ[f"FLAMBEAU_{name}"] = str(library)
+    for name in ("CUBLASLT", "CUDNN"):  # flambeau's own kernels are tested without them, and no other is to be found
+        os.environ[f"FLAMBEAU_{name}"] = str(library) if config.getoption("--emulated-libraries") else "none"
     os.environ["FLAMBEAU_CACHE"] = str(library.parent / "cache")
 
 

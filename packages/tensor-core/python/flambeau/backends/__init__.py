@@ -1,7 +1,7 @@
 """What computes, and the switches that programs set for it.
 
-Products, attention and transforms are the library's own on the CPU; the other backends are not there, and their
-switches are kept without effect.
+Products, attention and transforms are the library's own on the CPU, and on GPUs there are `cuda` and `cudnn`; the other
+backends are not there, and their switches are kept without effect.
 """
 
 from __future__ import annotations

@@ -81,6 +81,7 @@ from ._streams import (
 
 if TYPE_CHECKING:
     from flambeau.cuda import amp as amp
+    from flambeau.cuda import nccl as nccl
     from flambeau.cuda import nvtx as nvtx
 
 __all__ = [
@@ -131,6 +132,7 @@ __all__ = [
     "memory_stats",
     "memory_stats_as_nested_dict",
     "memory_summary",
+    "nccl",
     "nvtx",
     "reset_accumulated_memory_stats",
     "reset_host_calls",
@@ -149,7 +151,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("amp", "nvtx"):
+    if name in ("amp", "nccl", "nvtx"):
         return importlib.import_module(f"flambeau.cuda.{name}")
     if name == "default_generators":  # one for all GPUs, which is the CPU's
         return (default_generator,) * device_count()

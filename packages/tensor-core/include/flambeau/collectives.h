@@ -1,0 +1,36 @@
+// What several GPUs do together, by NCCL, which is opened at run time where it is installed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "flambeau/cuda.h"
+#include "flambeau/tensor.h"
+
+namespace flambeau::cuda {
+
+struct CommunicatorHandle;  // one GPU's part in a clique of them
+
+FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 where there is none
+
+// A clique of this process's GPUs, in the order of the ranks; made once, and kept.
+FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
+// Of a clique that spans processes: one of them makes the identity, and every rank joins with it, each of which waits
+// for the others.
+FLAMBEAU_API std::string make_clique_identity();
+FLAMBEAU_API CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank);
+FLAMBEAU_API void leave_clique(int device, CommunicatorHandle* communicator);
+
+enum class Collective { AllReduce, Reduce, Broadcast, AllGather, ReduceScatter };
+
+// What one rank gives and gets, on a stream of its GPU.
+struct Participant {
+  CommunicatorHandle* communicator;
+  StreamHandle* stream;
+  Tensor input, output;  // contiguous, of one dtype; whoever gets nothing names its input
+};
+// `reduction` is NCCL's number: sum, product, maximum, minimum, mean. AllGather and ReduceScatter divide the larger of
+// the two tensors evenly among the ranks.
+FLAMBEAU_API void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants);
+
+}  // namespace flambeau::cuda

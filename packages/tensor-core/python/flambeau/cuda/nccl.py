@@ -1,0 +1,222 @@
+"""What several GPUs do together, by NCCL, which is opened where it is installed (``pip install nvidia-nccl-cu13``).
+
+The tensors of a call lie on different GPUs, one each, whose ranks are their places in the sequence. Calls return when
+the work is queued on the streams, by default the current ones of each GPU. Nothing is recorded for autograd.
+
+``flambeau.cuda.nccl.version()`` says whether it is there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+
+from flambeau import Tensor, _core
+
+from ._devices import current_device
+from ._streams import Stream, current_stream
+
+__all__ = [
+    "AVG",
+    "MAX",
+    "MIN",
+    "PROD",
+    "SUM",
+    "Communicator",
+    "all_gather",
+    "all_reduce",
+    "broadcast",
+    "init_rank",
+    "is_available",
+    "reduce",
+    "reduce_scatter",
+    "unique_id",
+    "version",
+]
+
+SUM, PROD, MAX, MIN, AVG = range(5)
+
+
+class Communicator:
+    """One GPU's part in a clique that `init_rank` made."""
+
+    def __init__(self, device: int, handle: int, ranks: int) -> None:
+        self.device, self.handle, self.ranks = device, handle, ranks
+        self._end = weakref.finalize(self, _core._cuda_nccl_leave, device, handle)
+        self._end.atexit = False
+
+
+def version() -> tuple[int, int, int]:
+    """NCCL's version, as three numbers. Raises: RuntimeError where it is not installed."""
+    number = _core._cuda_nccl_version()
+    if not number:
+        raise RuntimeError("NCCL was not found; pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside CUDA 12")
+    return number // 10000, number // 100 % 100, number % 100
+
+
+def is_available(tensors: Sequence[Tensor]) -> bool:
+    """Whether NCCL is there and takes these tensors: contiguous, one for each of several GPUs."""
+    devices = {tensor.get_device() for tensor in tensors if tensor.is_cuda and tensor.is_contiguous()}
+    return len(devices) == len(tensors) and _core._cuda_nccl_version() > 0
+
+
+def unique_id() -> bytes:
+    """A clique's identity, which one process makes and hands to the others."""
+    return _core._cuda_nccl_identity()
+
+
+def init_rank(num_ranks: int, uid: bytes, rank: int) -> Communicator:
+    """Joins the clique of that identity with the current GPU; waits for the other ranks.
+
+    Args:
+        num_ranks: how many join.
+        uid: what one of them had from `unique_id`.
+        rank: from 0 on, each once.
+    Returns: what the collectives take as one of ``comms``.
+    """
+    if not 0 <= rank < num_ranks:
+        raise ValueError(f"rank must lie between 0 and {num_ranks - 1} for {num_ranks} ranks, but got {rank}")
+    device = current_device()
+    return Communicator(device, _core._cuda_nccl_join(device, uid, num_ranks, rank), num_ranks)
+
+
+def all_reduce(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor] | None = None,
+    op: int = SUM,
+    streams: Sequence[Stream | None] | None = None,
+    comms: Sequence[Communicator] | None = None,
+) -> None:
+    """Joins the tensors element by element, for every GPU.
+
+    Args:
+        inputs: of one shape and dtype, contiguous, one for each GPU.
+        outputs: as the inputs, into which the result goes; None: the inputs themselves.
+        op: `SUM`, `PROD`, `MAX`, `MIN` or `AVG`.
+        streams: on which, one for each GPU; None: the current ones.
+        comms: of ranks that other processes share, from `init_rank`; None: the GPUs of this call.
+    Raises: TypeError, ValueError or RuntimeError for tensors that do not fit together; RuntimeError without NCCL.
+
+    >>> x = flambeau.ones(3, device="cuda")
+    >>> flambeau.cuda.nccl.all_reduce([x])  # of a single GPU
+    """
+    given = _tensors("inputs", inputs)
+    _collect("all_reduce", given, given if outputs is None else _tensors("outputs", outputs), op, 0, streams, comms)
+
+
+def reduce(
+    inputs: Sequence[Tensor],
+    output: Tensor | None = None,
+    root: int = 0,
+    op: int = SUM,
+    streams: Sequence[Stream | None] | None = None,
+    comms: Sequence[Communicator] | None = None,
+) -> None:
+    """Joins the tensors element by element, for the GPU of rank ``root``: into ``output``, or its input."""
+    given = _tensors("inputs", inputs)
+    made = list(given)
+    if output is not None:
+        made[_root(given, root, comms)] = output
+    _collect("reduce", given, made, op, _root(given, root, comms), streams, comms)
+
+
+def broadcast(
+    inputs: Sequence[Tensor],
+    root: int = 0,
+    streams: Sequence[Stream | None] | None = None,
+    comms: Sequence[Communicator] | None = None,
+) -> None:
+    """Copies the tensor of rank ``root`` into all others."""
+    given = _tensors("inputs", inputs)
+    _collect("broadcast", given, given, SUM, _root(given, root, comms), streams, comms)
+
+
+def all_gather(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    streams: Sequence[Stream | None] | None = None,
+    comms: Sequence[Communicator] | None = None,
+) -> None:
+    """Puts all inputs behind one another into each output, which has the elements of all of them."""
+    _collect("all_gather", _tensors("inputs", inputs), _tensors("outputs", outputs), SUM, 0, streams, comms)
+
+
+def reduce_scatter(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    op: int = SUM,
+    streams: Sequence[Stream | None] | None = None,
+    comms: Sequence[Communicator] | None = None,
+) -> None:
+    """Joins the tensors element by element; each output takes its rank's part of the result."""
+    _collect("reduce_scatter", _tensors("inputs", inputs), _tensors("outputs", outputs), op, 0, streams, comms)
+
+
+def _tensors(name: str, given: Sequence[Tensor]) -> list[Tensor]:
+    if isinstance(given, Tensor) or not isinstance(given, Sequence):
+        raise TypeError(f"{name} should be a sequence of tensors, one for each GPU, not {type(given).__name__}")
+    for tensor in given:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{name} should hold tensors, but has a {type(tensor).__name__}")
+        if not tensor.is_cuda or not tensor.is_contiguous():
+            state = "lies on the CPU" if not tensor.is_cuda else "is not contiguous"
+            raise RuntimeError(f"{name} should be contiguous tensors of GPUs, but one of {tuple(tensor.shape)} {state}")
+    if not given:
+        raise ValueError(f"{name} should hold a tensor for each GPU, but is empty")
+    return list(given)
+
+
+def _root(inputs: Sequence[Tensor], root: int, comms: Sequence[Communicator] | None) -> int:
+    ranks = comms[0].ranks if comms else len(inputs)
+    if not 0 <= root < ranks:
+        raise ValueError(f"root must lie between 0 and {ranks - 1} for {ranks} ranks, but got {root}")
+    return root
+
+
+def _check(collective: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], ranks: int) -> None:
+    """RuntimeError for tensors that do not fit together."""
+    first, more, fewer = inputs[0], 1, 1
+    if collective == "all_gather":
+        more = ranks
+    elif collective == "reduce_scatter":
+        fewer = ranks
+    for tensor, output in zip(inputs, outputs, strict=True):
+        if (tensor.numel(), tensor.dtype) != (first.numel(), first.dtype):
+            raise RuntimeError(
+                f"{collective}: inputs must have one size and dtype, but got {tuple(first.shape)} of "
+                f"{first.dtype} and {tuple(tensor.shape)} of {tensor.dtype}"
+            )
+        if output.device != tensor.device or output.dtype != tensor.dtype:
+            raise RuntimeError(
+                f"{collective}: an output of {output.dtype} on {output.device} does not fit its input of "
+                f"{tensor.dtype} on {tensor.device}"
+            )
+        if output.numel() * fewer != tensor.numel() * more:
+            raise RuntimeError(
+                f"{collective}: an output of {output.numel()} elements does not fit an input of {tensor.numel()} "
+                f"for {ranks} rank{'s' if ranks > 1 else ''}"
+            )
+
+
+def _collect(
+    collective: str,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    op: int,
+    root: int,
+    streams: Sequence[Stream | None] | None,
+    comms: Sequence[Communicator] | None,
+) -> None:
+    if op not in range(5):
+        raise ValueError(f"{collective}: op must be one of SUM, PROD, MAX, MIN and AVG, but got {op!r}")
+    for name, given in (("outputs", outputs), ("streams", streams), ("comms", comms)):
+        if given is not None and len(given) != len(inputs):
+            raise ValueError(f"{collective}: {len(inputs)} inputs, but {len(given)} {name}")
+    devices = [tensor.get_device() for tensor in inputs]
+    if len(set(devices)) < len(devices):
+        raise ValueError(f"{collective}: inputs must lie on different GPUs, but their devices are {devices}")
+    _check(collective, inputs, outputs, comms[0].ranks if comms else len(inputs))
+    given_streams = streams or [None] * len(inputs)
+    work = [(stream or current_stream(at)).cuda_stream for stream, at in zip(given_streams, devices, strict=True)]
+    handles = [each.handle for each in comms] if comms else _core._cuda_nccl_communicators(devices)
+    _core._cuda_nccl_collect(collective, op, root, inputs, outputs, work, handles)

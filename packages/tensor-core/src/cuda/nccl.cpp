@@ -1,0 +1,171 @@
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "cuda/devices.h"
+#include "cuda/library.h"
+#include "flambeau/collectives.h"
+#include "flambeau/errors.h"
+
+namespace flambeau::cuda {
+
+namespace {
+
+// The part of the library's interface that is used, with its own numbers (nccl.h of NCCL 2).
+struct Identity {
+  char bytes[128];
+};
+using Sent = const void*;
+using Communicator = CommunicatorHandle*;
+using Stream = StreamHandle*;
+
+#define FLAMBEAU_NCCL_FUNCTIONS(X)                                                                        \
+  X(ncclGetVersion, (int*))                                                                               \
+  X(ncclGetUniqueId, (Identity*))                                                                         \
+  X(ncclCommInitRank, (Communicator*, int ranks, Identity, int rank))                                     \
+  X(ncclCommInitAll, (Communicator*, int count, const int* devices))                                      \
+  X(ncclCommDestroy, (Communicator))                                                                      \
+  X(ncclGroupStart, ())                                                                                   \
+  X(ncclGroupEnd, ())                                                                                     \
+  X(ncclAllReduce, (Sent, void* got, size_t count, int type, int reduction, Communicator, Stream))        \
+  X(ncclReduce, (Sent, void* got, size_t count, int type, int reduction, int root, Communicator, Stream)) \
+  X(ncclBroadcast, (Sent, void* got, size_t count, int type, int root, Communicator, Stream))             \
+  X(ncclAllGather, (Sent, void* got, size_t sent, int type, Communicator, Stream))                        \
+  X(ncclReduceScatter, (Sent, void* got, size_t received, int type, int reduction, Communicator, Stream))
+
+struct Nccl {
+  FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
+  const char* (*text_of)(int) = nullptr;
+  bool complete = false;
+  std::string tried;
+
+  Nccl() {
+    void* opened = open_library("FLAMBEAU_NCCL", {"libnccl.so.2"}, tried);
+    if (!opened) return;
+    text_of = reinterpret_cast<const char* (*)(int)>(find_symbol(opened, "ncclGetErrorString"));
+    complete = text_of != nullptr;
+    FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
+  }
+};
+const Nccl& found() {
+  static const Nccl* once = new Nccl;
+  return *once;
+}
+const Nccl& nccl() {
+  require(found().complete, "NCCL, by which GPUs work together, was not found (looked for ", found().tried,
+          "); pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside a driver for CUDA 12");
+  return found();
+}
+
+void check_status(int status, const char* what) {
+  require(status == 0, "NCCL error while ", what, ": ", status ? nccl().text_of(status) : "", " (", status, ")");
+}
+
+int data_type(Dtype d) {
+  switch (d) {
+    case Dtype::int8:
+      return 0;
+    case Dtype::uint8:
+    case Dtype::bool_:
+      return 1;
+    case Dtype::int32:
+      return 2;
+    case Dtype::int64:
+      return 4;
+    case Dtype::float16:
+      return 6;
+    case Dtype::float32:
+      return 7;
+    case Dtype::float64:
+      return 8;
+    case Dtype::bfloat16:
+      return 9;
+    default:
+      detail::raise<TypeError>("NCCL knows no elements of dtype ", d);
+  }
+}
+
+int request(Collective collective, int reduction, int root, const Participant& p) {
+  const Nccl& n = nccl();
+  const int type = data_type(p.input.dtype());
+  const Sent in = p.input.device_bytes();
+  void* const out = p.output.device_bytes();
+  const auto count = size_t(p.input.numel());
+  switch (collective) {
+    case Collective::AllReduce:
+      return n.ncclAllReduce(in, out, count, type, reduction, p.communicator, p.stream);
+    case Collective::Reduce:
+      return n.ncclReduce(in, out, count, type, reduction, root, p.communicator, p.stream);
+    case Collective::Broadcast:
+      return n.ncclBroadcast(in, out, count, type, root, p.communicator, p.stream);
+    case Collective::AllGather:
+      return n.ncclAllGather(in, out, count, type, p.communicator, p.stream);
+    default:
+      return n.ncclReduceScatter(in, out, size_t(p.output.numel()), type, reduction, p.communicator, p.stream);
+  }
+}
+
+}  // namespace
+
+int nccl_version() {
+  int version = 0;
+  if (found().complete) check_status(found().ncclGetVersion(&version), "asking for its version");
+  return version;
+}
+
+const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices) {
+  static std::mutex mutex;
+  static auto* cliques = new std::map<std::vector<int>, std::vector<CommunicatorHandle*>>;
+  const Waiting scope;
+  const std::lock_guard lock(mutex);
+  std::vector<CommunicatorHandle*>& clique = (*cliques)[devices];
+  if (clique.empty()) {
+    std::vector<CommunicatorHandle*> made(devices.size());
+    for (const int device : devices) activate(device);
+    check_status(nccl().ncclCommInitAll(made.data(), int(made.size()), devices.data()), "bringing GPUs together");
+    clique = std::move(made);
+  }
+  return clique;
+}
+
+std::string make_clique_identity() {
+  Identity made;
+  check_status(nccl().ncclGetUniqueId(&made), "naming a clique of GPUs");
+  return std::string(made.bytes, sizeof made.bytes);
+}
+
+CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank) {
+  Identity name;
+  require<ValueError>(identity.size() == sizeof name.bytes, "a clique's identity has ", sizeof name.bytes,
+                      " bytes, but got ", identity.size());
+  std::memcpy(name.bytes, identity.data(), sizeof name.bytes);
+  activate(device);
+  const Waiting scope;
+  CommunicatorHandle* made = nullptr;
+  check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "joining a clique of GPUs");
+  return made;
+}
+
+void leave_clique(int device, CommunicatorHandle* communicator) {
+  activate(device);
+  check_status(nccl().ncclCommDestroy(communicator), "leaving a clique of GPUs");
+}
+
+void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {
+  for (const Participant& p : participants) data_type(p.input.dtype());  // before any of them is asked
+  const Nccl& n = nccl();
+  check_status(n.ncclGroupStart(), "beginning a collective");
+  int status = 0;
+  for (const Participant& p : participants) {
+    if (status) break;
+    activate(p.input.device().index);
+    status = request(collective, reduction, root, p);
+    record_stream(p.input.storage(), p.stream);
+    record_stream(p.output.storage(), p.stream);
+  }
+  const int ended = n.ncclGroupEnd();
+  check_status(status, "asking for a collective");
+  check_status(ended, "ending a collective");
+}
+
+}  // namespace flambeau::cuda

@@ -1,0 +1,85 @@
+"""Products by cuBLASLt and convolutions by cuDNN, as the emulator has them, give what flambeau's own kernels give."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from process import run
+
+pytestmark = pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="the emulator's libraries are asked")
+
+HERE = Path(__file__).parent
+BOTH = {
+    "FLAMBEAU_CUBLASLT": os.environ.get("FLAMBEAU_CUDA_DRIVER"),
+    "FLAMBEAU_CUDNN": os.environ.get("FLAMBEAU_CUDA_DRIVER"),
+}
+TENSORS = """
+g = fb.Generator().manual_seed(0)
+x, w, b = (fb.randint(-3, 4, s, generator=g).float() for s in [(2, 3, 8, 7), (4, 3, 3, 3), (4,)])
+there = [t.cuda() for t in (x, w, b)]
+"""
+
+
+@pytest.mark.parametrize("file", ["test_products.py", "test_convolution.py"])
+def test_every_product_and_convolution(file):
+    if os.environ["FLAMBEAU_CUDNN"] != "none":
+        pytest.skip("this is the run with the libraries")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(HERE / file)]
+    command += ["--emulated-gpu", "--emulated-libraries"]
+    done = subprocess.run(command, cwd=HERE.parents[3], capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_products_go_to_the_library():
+    code = "a, b = fb.ones(4, 5, device='cuda'), fb.ones(5, 6, device='cuda')\nfb.mm(a, b)\nfb.mm(a, b)\n"
+    assert run(code + "print(counts('cublasLtMatmul'), counts('cublasLtMatmulAlgoGetHeuristic'))", **BOTH) == "2 1"
+    without = run(code + "print(counts('cublasLtMatmul'), counts('cuLaunchKernel') > 0)", FLAMBEAU_CUBLASLT="none")
+    assert without == "0 True"
+
+
+def test_convolutions_go_to_the_library():
+    code = """
+out = fb.conv2d(*there, padding=1, stride=2)
+print(fb.equal(out.cpu(), fb.conv2d(x, w, b, padding=1, stride=2)))
+fb.conv2d(*there, padding=1, stride=2)
+print(counts("cudnnConvolutionForward"), counts("cudnnGetConvolutionForwardAlgorithm_v7"), fb.backends.cudnn.version())
+print(fb.backends.cudnn.is_available(), fb.backends.cudnn.is_acceptable(out), fb.backends.cudnn.is_acceptable(x))
+with fb.backends.cudnn.flags(enabled=False):
+    fb.conv2d(*there, padding=1, stride=2)
+    print(counts("cudnnConvolutionForward"), fb.backends.cudnn.is_acceptable(out))
+"""
+    assert run(TENSORS + code, **BOTH).split("\n") == ["True", "2 1 90000", "True True False", "2 False"]
+
+
+def test_what_the_library_refuses_is_done_all_the_same():
+    code = """
+out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own
+print(counts("cudnnConvolutionBackwardData"), fb.equal(out.cpu(),
+      fb.conv_transpose2d(x.mT, w.mT[:3], stride=1, dilation=2, output_padding=1)))
+fail("cudnnConvolutionForward", 5000)
+print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvolutionForward"))
+"""
+    assert run(TENSORS + code, **BOTH).split("\n") == ["0 True", "True 1"]
+
+
+def test_a_library_that_lacks_functions_is_not_used():
+    import ctypes.util
+
+    other = ctypes.util.find_library("c")
+    code = "print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), fb.backends.cudnn.is_available())"
+    assert run(TENSORS + code, FLAMBEAU_CUDNN=other, FLAMBEAU_CUBLASLT=other) == "True False"
+
+
+def test_convolutions_are_captured():
+    code = """
+side, graph = fb.cuda.Stream(), fb.cuda.CUDAGraph()
+fb.conv2d(*there)
+with fb.cuda.graph(graph):
+    out = fb.conv2d(*there)
+there[0].copy_(x + 1)
+graph.replay()
+print(fb.equal(out.cpu(), fb.conv2d(x + 1, w, b)))
+"""
+    assert run(TENSORS + code, **BOTH) == "True"

@@ -1,0 +1,145 @@
+"""Collectives of several GPUs; on the emulator in processes of their own, which have two of them."""
+
+import os
+
+import pytest
+from process import run
+
+import flambeau as fb
+
+nccl = fb.cuda.nccl
+several = pytest.mark.skipif(
+    "FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="several GPUs are emulated in processes of their own"
+)
+installed = pytest.mark.skipif(not fb._core._cuda_nccl_version(), reason="NCCL is not installed")
+
+SETUP = """
+nccl = fb.cuda.nccl
+def each(values, dtype=None):
+    return [fb.tensor(v, dtype=dtype, device=f"cuda:{i}") for i, v in enumerate(values)]
+"""
+
+
+def lines(code, **environment):
+    return run(SETUP + code, FLAMBEAU_EMULATED_DEVICES=2, **environment).split("\n")
+
+
+@installed
+def test_one_gpu():
+    x = fb.arange(4.0, device="cuda")
+    out = fb.empty_like(x)
+    nccl.all_reduce([x], [out])
+    assert fb.equal(x, out) and nccl.is_available([x]) and nccl.version() >= (2, 0, 0)
+    before = x._version
+    nccl.broadcast([x])
+    assert x._version == before + 1
+
+
+@installed
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: nccl.all_reduce(x), TypeError, "sequence of tensors"),
+        (lambda x: nccl.all_reduce([1]), TypeError, "has a int"),
+        (lambda x: nccl.all_reduce([]), ValueError, "empty"),
+        (lambda x: nccl.all_reduce([x.cpu()]), RuntimeError, "on the CPU"),
+        (lambda x: nccl.all_reduce([x.mT]), RuntimeError, "not contiguous"),
+        (lambda x: nccl.all_reduce([x, x]), ValueError, "different GPUs"),
+        (lambda x: nccl.all_reduce([x], [x[0]]), RuntimeError, "3 elements does not fit an input of 6"),
+        (lambda x: nccl.all_reduce([x], [x.int()]), RuntimeError, "int32 on cuda:0 does not fit"),
+        (lambda x: nccl.all_reduce([x], op=7), ValueError, "SUM, PROD"),
+        (lambda x: nccl.all_reduce([x], streams=[]), ValueError, "1 inputs, but 0 streams"),
+        (lambda x: nccl.broadcast([x], root=1), ValueError, "root must lie between 0 and 0"),
+        (lambda x: nccl.all_reduce([x.to(fb.complex64)]), TypeError, "complex64"),
+        (lambda x: nccl.all_reduce([x.clone().requires_grad_()]), RuntimeError, "leaf"),
+        (lambda x: nccl.init_rank(2, nccl.unique_id(), 2), ValueError, "rank must lie"),
+        (lambda x: nccl.init_rank(2, b"short", 0), ValueError, "128"),
+        (lambda x: nccl.init_rank(2, "text", 0), TypeError, "bytes"),
+    ],
+)
+def test_misuse(call, error, message):
+    with pytest.raises(error, match=message):
+        call(fb.ones(2, 3, device="cuda"))
+
+
+@several
+def test_collectives():
+    code = """
+x = each([[1.0, 2.0], [10.0, 20.0]])
+out = [fb.empty_like(t) for t in x]
+nccl.all_reduce(x, out)
+print([t.tolist() for t in out])
+nccl.all_reduce(x, out, op=nccl.MAX)
+print([t.tolist() for t in out])
+nccl.reduce(x, out[1], root=1, op=nccl.PROD)
+print([t.tolist() for t in out])
+all = [fb.empty(4, device=t.device) for t in x]
+nccl.all_gather(x, all)
+print([t.tolist() for t in all])
+part = [fb.empty(1, device=t.device) for t in x]
+nccl.reduce_scatter(x, part, op=nccl.AVG)
+print([t.tolist() for t in part])
+nccl.broadcast(x, root=1)
+print([t.tolist() for t in x])
+print(nccl.is_available(x), nccl.is_available([x[0], x[0]]), nccl.version())
+"""
+    assert lines(code) == [
+        "[[11.0, 22.0], [11.0, 22.0]]",
+        "[[10.0, 20.0], [10.0, 20.0]]",
+        "[[10.0, 20.0], [10.0, 40.0]]",
+        "[[1.0, 2.0, 10.0, 20.0], [1.0, 2.0, 10.0, 20.0]]",
+        "[[5.5], [11.0]]",
+        "[[10.0, 20.0], [10.0, 20.0]]",
+        "True False (2, 27, 3)",
+    ]
+
+
+@several
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int64", "int32", "uint8", "int8", "bool"])
+def test_dtypes(dtype):
+    code = f"x = each([[1, 0, 1], [0, 0, 1]], fb.{dtype})\nnccl.all_reduce(x, op=nccl.MAX)\n"
+    assert lines(code + "print([t.int().tolist() for t in x])") == ["[[1, 0, 1], [1, 0, 1]]"]
+
+
+@several
+def test_cliques_of_ranks_and_streams():
+    """Ranks join one at a time, in threads of their own; each begins its part of a collective by a call of its own."""
+    code = """
+import threading
+uid, results = nccl.unique_id(), {}
+def work(rank):
+    fb.cuda.set_device(rank)
+    comm = nccl.init_rank(2, uid, rank)
+    stream = fb.cuda.Stream(rank)
+    with fb.cuda.stream(stream):
+        x = fb.full((3,), float(rank + 1), device=f"cuda:{rank}")
+    nccl.all_reduce([x], streams=[stream], comms=[comm])
+    barrier.wait()
+    results[rank] = x.tolist()
+barrier = threading.Barrier(2)
+threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
+[t.start() for t in threads], [t.join() for t in threads]
+print(results[0], results[1])
+"""
+    assert lines(code) == ["[3.0, 3.0, 3.0] [3.0, 3.0, 3.0]"]
+
+
+@several
+def test_without_the_library():
+    code = """
+for call in (nccl.version, nccl.unique_id, lambda: nccl.all_reduce(each([[1.0], [2.0]]))):
+    try:
+        call()
+    except RuntimeError as error:
+        print("pip install nvidia-nccl" in str(error))
+print(nccl.is_available(each([[1.0], [2.0]])))
+"""
+    assert lines(code, FLAMBEAU_NCCL="none") == ["True", "True", "True", "False"]
+    code = """
+fail("ncclAllReduce", 5)
+try:
+    nccl.all_reduce(each([[1.0], [2.0]]))
+except RuntimeError as error:
+    print(error)
+"""
+    assert lines(code) == ["NCCL error while asking for a collective: invalid usage (5)"]

@@ -1,0 +1,26 @@
+"""Programs in processes of their own, which ask for an emulated GPU of another kind, or make its functions fail."""
+
+import os
+import subprocess
+import sys
+
+PRELUDE = """
+import ctypes, os
+import flambeau as fb
+emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+fail = lambda name, error, after=1: emulator.emulated_fail(name.encode(), error, after)
+counts = lambda name: emulator.emulated_counts(name.encode())
+"""
+
+
+def run(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + code],
+        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
