@@ -228,7 +228,8 @@ import flambeau as fb
 uses = {
     "flambeau-nn": [lambda: fb.nn, lambda: fb.distributions],
     "flambeau-autograd": [
-        lambda: fb.zeros(2, requires_grad=True), lambda: fb.zeros(2).requires_grad_(), lambda: fb.zeros(2).backward()
+        lambda: fb.zeros(2, requires_grad=True), lambda: fb.zeros(2).requires_grad_(), lambda: fb.zeros(2).backward(),
+        lambda: fb.cuda.make_graphed_callables(len, ())
     ],
 }
 for distribution, use in [(name, use) for name, each in uses.items() for use in each]:

@@ -151,7 +151,7 @@ def _as_tensor(value: Any, other: Any) -> Tensor:
 
 def _array(t: Tensor) -> Any:
     """The values, wide enough to be subtracted."""
-    t = t.detach()
+    t = t.detach().cpu()
     if t.is_complex():
         return t.to(flambeau.complex128).numpy()
     if t.is_floating_point():

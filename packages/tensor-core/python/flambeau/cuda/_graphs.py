@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import weakref
-from typing import Any, NoReturn
+from typing import Any
 
+import flambeau
 from flambeau import _core
 
 from ._devices import index_of, synchronize
@@ -14,11 +16,6 @@ from ._memory import empty_cache
 from ._streams import Stream, StreamContext, current_stream
 
 _pools = itertools.count(1)
-
-_NO_CALLABLES = (
-    "flambeau.cuda.make_graphed_callables is not supported: capture the whole step, forward, backward and the "
-    "optimizer's, with flambeau.cuda.graph"
-)
 
 
 class CUDAGraph:
@@ -150,6 +147,33 @@ class graph:
             self._context.__exit__()
 
 
-def make_graphed_callables(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises NotImplementedError: whole steps can be captured, not single modules within autograd."""
-    raise NotImplementedError(_NO_CALLABLES)
+def make_graphed_callables(
+    callables: Any, sample_args: Any, num_warmup_iters: int = 3, allow_unused_input: bool = False, pool: Any = None
+) -> Any:
+    """Callables whose work, forward and backward, is launched as two graphs, within a step that stays as it is.
+
+    Each call copies its arguments into the sample's tensors and replays; what it returns, and the gradients that
+    `flambeau.autograd.grad` gets, are overwritten by the next replay. So is what the backward pass needs: of a
+    callable, the last call alone can be differentiated.
+
+    Args:
+        callables: a function or ``nn.Module``, or a tuple of them in the order of their use. A module is returned
+            itself, with another ``forward``, which replays only while ``training`` is what it was at the capture.
+        sample_args: for each callable a tuple of tensors, which may be nested, on the current GPU: of the shapes and
+            dtypes of the real arguments, and requiring grad where these do.
+        num_warmup_iters: how often each callable is run, forward and backward, before it is captured.
+        allow_unused_input: whether an input that no output depends on may require grad.
+        pool: as PyTorch has it; no effect.
+    Raises: AssertionError for modules with hooks or trainable buffers, and for samples that are not tensors;
+        NotImplementedError for callables that draw random numbers, which a replay would repeat; RuntimeError for what
+        cannot be captured, and with autocast that keeps casts; ImportError without flambeau-autograd.
+
+    >>> layer = flambeau.nn.Linear(3, 1).cuda()
+    >>> layer = flambeau.cuda.make_graphed_callables(layer, (flambeau.zeros(2, 3, device="cuda"),))
+    >>> layer(flambeau.ones(2, 3, device="cuda")).sum().backward()
+    >>> layer.weight.grad
+    tensor([[2., 2., 2.]], device='cuda:0')
+    """
+    name = f"{flambeau.autograd.__name__}._graphed_callables"  # an ImportError says what to install
+    make = importlib.import_module(name).make_graphed_callables
+    return make(callables, sample_args, num_warmup_iters, allow_unused_input, pool)

@@ -1,0 +1,200 @@
+"""Callables whose forward and backward work is replayed from graphs of a GPU: one node of the recorded graph each."""
+
+import functools
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, cuda
+from flambeau.autograd._backward import grad
+from flambeau.autograd._function import Function
+from flambeau.autograd.function import once_differentiable
+from flambeau.func._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+
+_AUTOCAST = "make_graphed_callables does not support the autocast caching. Please set `cache_enabled=False`."
+_HOOKS = (
+    "Modules must not have hooks registered at the time they are passed. However, registering hooks on modules after "
+    "passing them through make_graphed_callables is allowed."
+)
+_BUFFERS = (
+    "In any nn.Module passed to make_graphed_callables, only parameters may be trainable. All buffers must have "
+    "`requires_grad=False`."
+)
+_ONLY_TENSORS = "sample_args for each callable must contain only Tensors. Other types are not allowed."
+_OVERWRITTEN = (
+    "the graphed callable was called again before this backward pass, and its graphs remember the last call alone: "
+    "call backward() before the next call"
+)
+_UNEXPECTED_GRAD = (
+    "an argument requires grad where its sample did not, so that no gradient would reach it: make_graphed_callables "
+    "wants samples that require grad where the arguments will"
+)
+_RANDOM = (
+    "make_graphed_callables: {} draws random numbers, which would be the same in every replay; leave what draws them, "
+    "such as dropout, outside"
+)
+
+
+def make_graphed_callables(
+    callables: Any, sample_args: Any, num_warmup_iters: int, allow_unused_input: bool, pool: Any
+) -> Any:
+    """See `flambeau.cuda.make_graphed_callables`."""
+    if flambeau.is_autocast_enabled() and flambeau.is_autocast_cache_enabled():
+        raise RuntimeError(_AUTOCAST)
+    functions, samples = (callables, sample_args) if isinstance(callables, tuple) else ((callables,), (sample_args,))
+    if not isinstance(samples, Sequence) or len(samples) != len(functions):
+        raise ValueError(f"sample_args must be a tuple of {len(functions)} tuples, one for each callable")
+    graphed = [_Captured(*each, allow_unused_input) for each in zip(functions, samples, strict=True)]
+    cuda.synchronize()
+    with cuda.stream(cuda.Stream()):
+        for each in graphed:
+            each.warm_up(num_warmup_iters)
+    cuda.synchronize()
+    for each in graphed:
+        each.capture_forward(pool)
+    for each in reversed(graphed):
+        each.capture_backward(pool)
+    results = tuple(_with_forward(each) if _is_module(each.function) else each for each in graphed)
+    return results if isinstance(callables, tuple) else results[0]
+
+
+def _is_module(function: Any) -> bool:
+    nn = sys.modules.get("flambeau.nn")  # where it is not loaded, nothing is a module
+    return nn is not None and isinstance(function, nn.Module)
+
+
+def _parameters(module: Any) -> tuple[Tensor, ...]:
+    if module._backward_hooks or module._forward_hooks or module._forward_pre_hooks:
+        raise AssertionError(_HOOKS)
+    if any(buffer.requires_grad for buffer in module.buffers()):
+        raise AssertionError(_BUFFERS)
+    return tuple(module.parameters())
+
+
+def _check_inputs(inputs: Sequence[Any]) -> None:
+    if not all(isinstance(each, Tensor) for each in inputs):
+        raise AssertionError(_ONLY_TENSORS)
+    device = flambeau.device("cuda", cuda.current_device())
+    for each in inputs:
+        if each.device != device:
+            raise RuntimeError(f"make_graphed_callables: a sample or parameter is on {each.device}, not on {device}")
+    if len({id(each) for each in inputs}) < len(inputs):
+        raise ValueError("make_graphed_callables: a tensor stands for several arguments; pass clones of it")
+
+
+def _with_forward(graphed: "_Captured") -> Any:
+    """The module itself, whose forward replays while it trains, or does not, as it did at the capture."""
+    module = graphed.function
+    training, original = module.training, module.forward
+
+    @functools.wraps(original)
+    def forward(*arguments: Any, **keywords: Any) -> Any:
+        return (graphed if module.training == training else original)(*arguments, **keywords)
+
+    module.forward = forward
+    return module
+
+
+@contextmanager
+def _capturing(function: Any, graph: cuda.CUDAGraph, pool: Any) -> Iterator[None]:
+    before = flambeau.get_rng_state()
+    with cuda.graph(graph, pool):
+        yield
+    if not flambeau.equal(before, flambeau.get_rng_state()):
+        raise NotImplementedError(_RANDOM.format(getattr(function, "__name__", type(function).__name__)))
+
+
+class _Captured:
+    """A callable, its two graphs, and the tensors that these read and write."""
+
+    def __init__(self, function: Any, sample: Any, allow_unused: bool) -> None:
+        if not isinstance(sample, Sequence):
+            raise TypeError(f"the sample arguments of a callable must be a tuple, not {type(sample).__name__}")
+        self.function, self.sample, self.allow_unused = function, tuple(sample), allow_unused
+        self.arguments = tree_leaves(self.sample)
+        self.parameters = _parameters(function) if _is_module(function) else ()
+        self.inputs = (*self.arguments, *self.parameters)
+        _check_inputs(self.inputs)
+        self.forward_graph, self.backward_graph = cuda.CUDAGraph(), cuda.CUDAGraph()
+        self.calls = 0
+
+    def warm_up(self, iterations: int) -> None:
+        for _ in range(iterations):
+            outputs, _ = self._run()
+            self._differentiate(outputs, [flambeau.empty_like(o) for o in outputs if o.requires_grad])
+
+    def capture_forward(self, pool: Any) -> None:
+        with _capturing(self.function, self.forward_graph, pool):
+            self.outputs, self.structure = self._run()
+
+    def capture_backward(self, pool: Any) -> None:
+        self.output_grads = [flambeau.empty_like(o) if o.requires_grad else None for o in self.outputs]
+        given = [g for g in self.output_grads if g is not None]
+        self.input_grads: list[Tensor | None] = []
+        if given:
+            with _capturing(self.function, self.backward_graph, pool):
+                self.input_grads = self._differentiate(self.outputs, given)
+        self.outputs = [o.detach() for o in self.outputs]
+
+    def _run(self) -> tuple[list[Any], TreeSpec]:
+        outputs, structure = tree_flatten(self.function(*self.sample))
+        if not all(isinstance(o, Tensor) for o in outputs):
+            raise TypeError("make_graphed_callables: a callable must return tensors alone")
+        return outputs, structure
+
+    def _differentiate(self, outputs: list[Tensor], given: list[Tensor]) -> list[Tensor | None]:
+        """The gradients of the inputs, None for those that do not require any."""
+        if not given:
+            return []
+        wanted = [each for each in self.inputs if each.requires_grad]
+        differentiable = [o for o in outputs if o.requires_grad]
+        found = iter(grad(differentiable, wanted, given, allow_unused=self.allow_unused))
+        return [next(found) if each.requires_grad else None for each in self.inputs]
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves = tree_leaves(arguments)
+        if len(leaves) != len(self.arguments) or not all(isinstance(leaf, Tensor) for leaf in leaves):
+            raise TypeError(
+                f"the graphed callable takes {len(self.arguments)} tensors, as its sample, and nothing else"
+            )
+        for sample, given in zip(self.arguments, leaves, strict=True):
+            if given.shape != sample.shape or given.dtype != sample.dtype:
+                raise ValueError(
+                    f"the graphed callable takes {sample.dtype} of shape {tuple(sample.shape)}, as its sample, not "
+                    f"{given.dtype} of shape {tuple(given.shape)}"
+                )
+            if given.requires_grad and not sample.requires_grad and flambeau.is_grad_enabled():
+                raise RuntimeError(_UNEXPECTED_GRAD)
+        return tree_unflatten(Graphed.apply(self, *leaves, *self.parameters), self.structure)
+
+
+class Graphed(Function):
+    """Runs the two graphs of a callable, whose tensors it fills before."""
+
+    @staticmethod
+    def forward(ctx: Any, graphed: _Captured, *inputs: Tensor) -> tuple[Tensor, ...]:
+        for static, given in zip(
+            graphed.arguments, inputs, strict=False
+        ):  # parameters follow, which stay where they are
+            if given is not static:
+                static.copy_(given)
+        graphed.forward_graph.replay()
+        graphed.calls += 1
+        ctx.graphed, ctx.call = graphed, graphed.calls
+        outputs = tuple(o.detach() for o in graphed.outputs)
+        ctx.mark_non_differentiable(*(o for o, g in zip(outputs, graphed.output_grads, strict=True) if g is None))
+        return outputs
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        graphed: _Captured = ctx.graphed
+        if ctx.call != graphed.calls:
+            raise RuntimeError(_OVERWRITTEN)
+        for static, given in zip(graphed.output_grads, grads, strict=True):
+            if static is not None:
+                static.copy_(given)
+        graphed.backward_graph.replay()
+        return (None, *(g if g is None else g.detach() for g in graphed.input_grads))
