@@ -152,16 +152,17 @@ void leave_clique(int device, CommunicatorHandle* communicator) {
 }
 
 void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {
-  for (const Participant& p : participants) data_type(p.input.dtype());  // before any of them is asked
   const Nccl& n = nccl();
+  for (const Participant& p : participants) {  // what may fail, before any of them is asked
+    data_type(p.input.dtype());
+    for (const Tensor& t : {p.input, p.output}) t.device_bytes(), record_stream(t.storage(), p.stream);
+  }
+  const Waiting scope;  // ranks of other threads may have to ask for their parts first
   check_status(n.ncclGroupStart(), "beginning a collective");
   int status = 0;
   for (const Participant& p : participants) {
-    if (status) break;
     activate(p.input.device().index);
-    status = request(collective, reduction, root, p);
-    record_stream(p.input.storage(), p.stream);
-    record_stream(p.output.storage(), p.stream);
+    if (!status) status = request(collective, reduction, root, p);
   }
   const int ended = n.ncclGroupEnd();
   check_status(status, "asking for a collective");

@@ -80,29 +80,83 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 // the one before it.
 constexpr int64_t kChains = 4;
 
-// keep(chain, i, state) of every element of blocks side by side, and at the end their totals in `state`.
+// keep(chain, i, state) of the next n elements of blocks side by side, which begin `apart` from one another; `state`
+// goes on. What follows the blocks is fetched meanwhile, and where that goes to, if it is not written in between.
 template <class Op, class T, int64_t chains, class Keep>
-FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* in, int64_t n, Keep keep) {
+FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T* in, int64_t apart, int64_t n,
+                                Keep keep) {
   using State = typename Op::State;
   State now[chains];
-  for (State& s : now) s = Op::start();
-  for (int64_t i = 0; i < n; ++i)
+  for (int64_t j = 0; j < chains; ++j) now[j] = state[j];
+  for (int64_t i = 0; i < n; ++i) {
+    __builtin_prefetch(in + chains * (apart + i));
+    if (out) __builtin_prefetch(out + chains * (apart + i), 1);
 #pragma GCC unroll 4
     for (int64_t j = 0; j < chains; ++j) {
-      now[j] = Op::join(now[j], converted<State>(in[j * n + i]));
+      now[j] = Op::join(now[j], converted<State>(in[j * apart + i]));
       keep(j, i, now[j]);
     }
+  }
   for (int64_t j = 0; j < chains; ++j) state[j] = now[j];
 }
 
 template <class Op, class T>
 void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) {
   auto* state = reinterpret_cast<typename Op::State*>(totals);
-  const T* in = reinterpret_cast<const T*>(in_bytes);
+  const T *in = reinterpret_cast<const T*>(in_bytes), *nowhere = nullptr;
   const auto ignore = [](auto...) __attribute__((always_inline)) {};
+  for (int64_t b = 0; b < blocks; ++b) state[b] = Op::start();
   int64_t b = 0;
-  for (; b + kChains <= blocks; b += kChains) run_chains<Op, T, kChains>(state + b, in + b * n, n, ignore);
-  for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, in + b * n, n, ignore);
+  for (; b + kChains <= blocks; b += kChains) run_chains<Op, T, kChains>(state + b, nowhere, in + b * n, n, n, ignore);
+  for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, nowhere, in + b * n, n, n, ignore);
+}
+
+// out[i] = start o states[i], where there is a start; of complex sums by vectors, which the compiler would not do.
+// Meanwhile what is `ahead` of it is fetched.
+template <class Op, class T>
+FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n, const typename Op::State* start,
+                            int64_t ahead) {
+  constexpr int64_t kPiece = 64;
+  int64_t i = 0;
+  for (; i + kPiece <= n; i += kPiece) {
+    for (int64_t k = 0; k < kPiece; k += 64 / int64_t(sizeof(T))) __builtin_prefetch(out + i + ahead + k, 1);
+    if constexpr (std::is_same_v<T, Parts<float>>) {
+      typedef double Wide __attribute__((vector_size(64), aligned(8)));
+      typedef float Narrow __attribute__((vector_size(32), aligned(4)));
+      Wide first{};
+      if (start)
+        for (int k = 0; k < 8; ++k) first[k] = start->lanes[k % 2];
+      for (int64_t k = i; k < i + kPiece; k += 4) {
+        const Wide sum = first + *reinterpret_cast<const Wide*>(states + k);
+        *reinterpret_cast<Narrow*>(out + k) = __builtin_convertvector(sum, Narrow);
+      }
+    } else {
+#pragma GCC ivdep
+      for (int64_t k = i; k < i + kPiece; ++k) out[k] = converted<T>(start ? Op::join(*start, states[k]) : states[k]);
+    }
+  }
+  for (; i < n; ++i) out[i] = converted<T>(start ? Op::join(*start, states[i]) : states[i]);
+}
+
+// With nothing before them, and states that are converted once they are there.
+template <class Op, class T>
+void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
+  using State = typename Op::State;
+  const auto run = [&]<int64_t chains>(State* own, const T* from, std::integral_constant<int64_t, chains>) {
+    State state[chains];
+    for (State& s : state) s = Op::start();
+    const T* nowhere = nullptr;
+    run_chains<Op, T, chains>(state, nowhere, from, n, n, [=](int64_t j, int64_t i, State s)
+                                                             __attribute__((always_inline)) { own[j * n + i] = s; });
+  };
+  State room[kChains * kScanBlock];
+  for (const int64_t most = kScanBlock * kChains / n; blocks > 0; blocks -= most, out += most * n, in += most * n) {
+    const int64_t some = blocks < most ? blocks : most;
+    int64_t b = 0;
+    for (; b + kChains <= some; b += kChains) run(room + b * n, in + b * n, std::integral_constant<int64_t, kChains>{});
+    for (; b < some; ++b) run(room + b * n, in + b * n, std::integral_constant<int64_t, 1>{});
+    finish<Op>(out, room, some * n, nullptr, some * n);
+  }
 }
 
 template <class Op, class T, int64_t chains>
@@ -110,19 +164,20 @@ void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool
   using State = typename Op::State;
   constexpr bool kInPlace = std::is_same_v<T, State>;
   State state[chains], room[kInPlace ? 1 : chains * kScanBlock];
+  for (State& s : state) s = Op::start();
   if (!before)
-    return run_chains<Op, T, chains>(state, in, n, [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) {
-      out[j * n + i] = converted<T>(s);
-    });
+    return run_chains<Op, T, chains>(state, out, in, n, n, [=](int64_t j, int64_t i, State s)
+                                                          __attribute__((always_inline)) {
+                                                            out[j * n + i] = converted<T>(s);
+                                                          });
   State* own = room;
   if constexpr (kInPlace) own = out;
-  run_chains<Op, T, chains>(state, in, n,
+  const T* nowhere = nullptr;
+  run_chains<Op, T, chains>(state, nowhere, in, n, n,
                             [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) { own[j * n + i] = s; });
   for (int64_t j = 0; j < chains; ++j) {
-    const State start = before[j];
-#pragma GCC ivdep
-    for (int64_t i = j * n; i < (j + 1) * n; ++i) out[i] = converted<T>(Op::join(start, own[i]));
-    if (running) before[j + 1] = Op::join(start, state[j]);
+    finish<Op>(out + j * n, own + j * n, n, before + j, chains * n);
+    if (running) before[j + 1] = Op::join(before[j], state[j]);
   }
 }
 // before[b] is joined to block b; nothing where it is null. Where that is `running`, before[b + 1] follows from it.
@@ -136,6 +191,8 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
       before[blocks] = scan_row<Op>(out, in, blocks * n, before[0]);
       return;
     }
+  if constexpr (std::is_same_v<T, Parts<float>>)
+    if (!before && n <= kScanBlock) return scan_few<Op>(out, in, blocks, n);
   const auto from = [before](int64_t b) { return before ? before + b : nullptr; };
   int64_t b = 0;
   for (; b + kChains <= blocks; b += kChains) scan_group<Op, T, kChains>(out + b * n, in + b * n, from(b), n, running);

@@ -35,7 +35,7 @@ inline constexpr int kReduceCount = 13;
 enum class Scan : uint8_t { Sum, Prod };
 inline constexpr int kScanCount = 2;
 // Blocks of n elements one after the other, see kernels/cumulative.cpp. States are what running values are kept in.
-inline constexpr int64_t kScanBlock = 520;  // not a power of two: blocks side by side would share their lines' sets
+inline constexpr int64_t kScanBlock = 136;  // not a power of two: blocks side by side would share their lines' sets
 struct ScanKernels {
   ScanKernel rows;
   void (*totals)(char* totals, const char* in, int64_t blocks, int64_t n);
