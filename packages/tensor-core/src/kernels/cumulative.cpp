@@ -146,8 +146,9 @@ void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
     State state[chains];
     for (State& s : state) s = Op::start();
     const T* nowhere = nullptr;
-    run_chains<Op, T, chains>(state, nowhere, from, n, n, [=](int64_t j, int64_t i, State s)
-                                                             __attribute__((always_inline)) { own[j * n + i] = s; });
+    run_chains<Op, T, chains>(state, nowhere, from, n, n,
+                              [=](int64_t j, int64_t i, State s)
+                                  __attribute__((always_inline)) { own[j * n + i] = s; });
   };
   State room[kChains * kScanBlock];
   for (const int64_t most = kScanBlock * kChains / n; blocks > 0; blocks -= most, out += most * n, in += most * n) {
@@ -166,10 +167,9 @@ void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool
   State state[chains], room[kInPlace ? 1 : chains * kScanBlock];
   for (State& s : state) s = Op::start();
   if (!before)
-    return run_chains<Op, T, chains>(state, out, in, n, n, [=](int64_t j, int64_t i, State s)
-                                                          __attribute__((always_inline)) {
-                                                            out[j * n + i] = converted<T>(s);
-                                                          });
+    return run_chains<Op, T, chains>(state, out, in, n, n,
+                                     [=](int64_t j, int64_t i, State s)
+                                         __attribute__((always_inline)) { out[j * n + i] = converted<T>(s); });
   State* own = room;
   if constexpr (kInPlace) own = out;
   const T* nowhere = nullptr;

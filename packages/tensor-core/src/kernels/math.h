@@ -234,20 +234,6 @@ FLAMBEAU_INLINE V _frexp_exponent(V x) {
   return parts.plain ? V(exponent - (parts.small ? Parts::kDigits : 0)) : V(0);
 }
 
-template <class V, class Logarithm>
-FLAMBEAU_INLINE V logit_by(V x, Logarithm logarithm) {
-  // About one half the odds are near 1; what is over 1 is exact there, and what the sum loses of it is made good, with
-  // an inverse of the odds that need not be exact.
-  const V twice = x + x - V(1);
-  const bool near = std::fabs(twice) <= V(0.5);
-  const V quotient = (near ? twice : x) / (V(1) - x), odds = near ? V(1) + quotient : quotient;
-  const V lost = near ? quotient - (odds - V(1)) : V(0), inverse = (V(1) - twice) * (V(1) - twice * (V(1) - twice));
-  return logarithm(odds) + lost * inverse;
-}
-template <class V>
-FLAMBEAU_INLINE V logit(V x) {
-  return logit_by(x, [](V odds) { return log(odds); });
-}
 template <class V>
 FLAMBEAU_INLINE V logaddexp(V x, V y) {
   const V sum = maximum(x, y) + log1p_of_unit(exp_falling(-std::fabs(x - y)));

@@ -64,14 +64,12 @@ FLAMBEAU_INLINE void for_blocks(int64_t n, Body body, const V* x, const Operands
   }
 }
 // Blocks whose operands all pass are computed as numbers of one kind, the others as numbers of another.
-template <class Row, class Passing, class Other, class V, class Passes, class... Operands>
-void loop_by_block(V* out, int64_t n, Passes passes, const Operands*... x) {
+template <class Row, class Passing, class Other, class V, class AllPass, class... Operands>
+void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
   for_blocks(
       n,
       [&](int64_t first, int64_t end) {
-        int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
-        for (int64_t i = first; i < end; ++i) others += !passes(x[i]...);
-        if (others == 0) {
+        if (all_pass(end - first, (x + first)...)) {
 #pragma GCC ivdep
           for (int64_t i = first; i < end; ++i) out[i] = value_as<Row, Passing>(x[i]...);
         } else {
@@ -80,6 +78,14 @@ void loop_by_block(V* out, int64_t n, Passes passes, const Operands*... x) {
         }
       },
       x...);
+}
+template <class Passes>
+FLAMBEAU_INLINE auto each_passes(Passes passes) {
+  return [passes](int64_t n, const auto*... x) {
+    int32_t others = 0;  // counted, since the vectoriser adds where it does not join truth values
+    for (int64_t i = 0; i < n; ++i) others += !passes(x[i]...);
+    return others == 0;
+  };
 }
 
 // A number known to be above 0: a choice by its sign needs no exponential.
@@ -111,7 +117,7 @@ constexpr bool is_power() {
 // Where it is chosen by the sign of x.
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
-  const auto above = [](V a, auto...) { return a > V(0); };
+  const auto above = each_passes([](V a, auto...) { return a > V(0); });
   loop_by_block<Row, Positive<V>, V>(out, n, above, x, more...);
 }
 
@@ -162,12 +168,12 @@ void forward_loop(char* const* pointers, int64_t n) {
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x);
     if constexpr (has_usual<Row, V>()) {
       constexpr UsualRange<V> range = usual_range<V>(Row::value_text());
-      const auto usual = [range](V a) { return (a >= range.low) & (a < range.high); };
+      const auto usual = [range](int64_t count, const V* a) { return range.holds_all(a, count); };
       using Other = std::conditional_t<is_gradual(Row::value_text()), Gradual<V>, V>;
       return loop_by_block<Row, Usual<V>, Other>(static_cast<V*>(out), n, usual, x);
     }
     if constexpr (has_unusual<Row, V>()) {
-      const auto usual = [](V a) { return !is_unusual<Row>(a); };
+      const auto usual = each_passes([](V a) { return !is_unusual<Row>(a); });
       return loop_by_block<Row, V, Unbounded<V>>(static_cast<V*>(out), n, usual, x);
     }
     for_blocks(
@@ -184,10 +190,12 @@ void forward_loop(char* const* pointers, int64_t n) {
                                reinterpret_cast<const uint8_t*>(y), n);
     if constexpr (is_real<V>)
       if constexpr (divides_with_rest<V>(Row::value_text()))
-        return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n, [](V a, V b) { return is_near(a, b); }, x, y);
+        return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n,
+                                              each_passes([](V a, V b) { return is_near(a, b); }), x, y);
     if constexpr (chooses_by_sign<Row, V>()) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
     if constexpr (is_power<Row, V>()) {
-      const auto usual = [](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); };
+      const auto usual =
+          each_passes([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
       return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x, y);
     }
     if constexpr (is_polynomial<Row, V>()) return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);

@@ -52,9 +52,7 @@ struct Usual {
   friend Usual log(Usual x) { return usual_log(x.value); }
   friend Usual log2(Usual x) { return usual_log2(x.value); }
   friend Usual log10(Usual x) { return usual_log10(x.value); }
-  friend Usual logit(Usual x) {
-    return logit_by(x.value, [](V odds) { return usual_log(odds); });
-  }
+  friend Usual logit(Usual x) { return usual_logit(x.value); }
   friend Usual sigmoid(Usual x) { return usual_sigmoid(x.value); }
   friend Usual special_i0e(Usual x) { return V(series::near_i0e<V>(x.value)); }
   friend Usual special_i1e(Usual x) { return V(series::near_i1e<V>(x.value)); }
@@ -73,10 +71,24 @@ struct Gradual {
 };
 constexpr bool is_gradual(std::string_view expression) { return expression == "sigmoid(x)"; }
 
-// From `low` on and below `high` the argument of a row of one operand is a usual one; empty where no row asks.
+// The usual arguments of a row of one operand: from `low`, which is positive, on and below `high`, or with sizes below
+// `high` where low is 0; none where no row asks. As integers, which are joined by one instruction, the bits of numbers
+// have their order.
 template <class V>
 struct UsualRange {
   V low = 0, high = 0;
+
+  FLAMBEAU_INLINE bool holds_all(const V* x, int64_t n) const {
+    using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;
+    const Bits least = bit_cast<Bits>(low), width = bit_cast<Bits>(high) - least;
+    const Bits counted = low > V(0) ? ~Bits(0) : Bits(~Bits(0) >> 1);  // without the sign
+    Bits most = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const Bits bits = (bit_cast<Bits>(x[i]) & counted) - least;
+      most = bits > most ? bits : most;
+    }
+    return most < width;
+  }
 };
 template <class V>
 constexpr UsualRange<V> usual_range(std::string_view expression) {
@@ -84,9 +96,9 @@ constexpr UsualRange<V> usual_range(std::string_view expression) {
     constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
     if (expression == "log(x)" || expression == "log2(x)" || expression == "log10(x)") return {least, infinite};
     if (expression == "logit(x)") return {least, V(1)};
-    if (expression == "sigmoid(x)") return {-kUsualSigmoid<V>, kUsualSigmoid<V>};
-    if (expression == "special_i0e(x)" || expression == "special_i1e(x)") return {V(-8), V(8)};
-    if (expression == "erfinv(x)") return {-kUsualErfinv<V>, kUsualErfinv<V>};
+    if (expression == "sigmoid(x)") return {V(0), kUsualSigmoid<V>};
+    if (expression == "special_i0e(x)" || expression == "special_i1e(x)") return {V(0), V(8)};
+    if (expression == "erfinv(x)") return {V(0), kUsualErfinv<V>};
     if (expression == "rsqrt(x)" || (expression == "sqrt(x)" && has_usual_sqrt<V>))
       return {1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>};
   }
