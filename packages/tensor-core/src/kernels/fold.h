@@ -58,6 +58,18 @@ FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
     join_arrays<Join, count>(lanes, values);
   }
 }
+// What lanes are before they are joined with anything, and how many elements that is: of complex products the first ones,
+// since it is many steps to multiply by 1.
+template <class Join, int64_t count, class Part, class F>
+FLAMBEAU_INLINE int64_t start_lanes(Part* lanes, int64_t n, F f) {
+  if constexpr (std::is_base_of_v<Multiply, Join> && !std::is_arithmetic_v<Part>)
+    if (n >= count) {
+      read<count>(lanes, f, 0);
+      return count;
+    }
+  for (int64_t j = 0; j < count; ++j) lanes[j] = Join::template identity<Part>();
+  return 0;
+}
 template <class Join, int64_t from, int64_t to, class Part>
 FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
   if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // without a branch
@@ -86,11 +98,11 @@ T fold(int64_t begin, int64_t n, F f) {
   Part lanes[kLanes];
   int64_t i = 0;
   if (n >= kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] = Join::template identity<Part>();
+    i = start_lanes<Join, kLanes>(lanes, n, at);
     join_lanes<Join, kLanes>(lanes, i, n, at);
     halve_lanes<Join, kLanes, 16>(lanes);
   } else {
-    for (int64_t j = 0; j < 16; ++j) lanes[j] = Join::template identity<Part>();
+    i = start_lanes<Join, 16>(lanes, n, at);
   }
   join_lanes<Join, 16>(lanes, i, n, at);
   if (!Join::kPairs && i < n && n >= 16) {  // an extreme does not mind elements that are looked at twice

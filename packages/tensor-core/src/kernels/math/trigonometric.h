@@ -136,19 +136,17 @@ FLAMBEAU_INLINE float atan_series(float t) {  // atan(t) - t, |t| <= tan(pi/8)
   const float z = t * t;
   return z * polynomial(z, q) * t;
 }
-FLAMBEAU_INLINE double atan_series(double t) {  // |t| <= 0.66
-  constexpr double p[] = {-6.485021904942025371773e1, -1.228866684490136173410e2, -7.500855792314704667340e1,
-                          -1.615753718733365076637e1, -8.750608600031904122785e-1};
-  constexpr double q[] = {1.945506571482613964425e2, 4.853903996359136964868e2, 4.328810604912902668951e2,
-                          1.650270098316988542046e2, 2.485846490142306297962e1, 1.0};
+FLAMBEAU_INLINE double atan_series(double t) {  // to 2**-59
+  constexpr double q[] = {-0.333333333333331982, 0.199999999999538592,  -0.1428571428022784,  0.111111107851647953,
+                          -0.09090897809752149,  0.0769206118007950649, -0.0666311535349458919, 0.0584797331449248332,
+                          -0.0503968893650291161, 0.0380744272826680087, -0.0179180962516728409};
   const double z = t * t;
-  return z * polynomial(z, p) / polynomial(z, q) * t;
+  return z * polynomial(z, q) * t;
 }
 // The angle in the first quadrant whose tangent is y / x, both at least 0.
 template <class V>
 FLAMBEAU_INLINE V first_quadrant(V y, V x) {
-  constexpr V kMiddle = sizeof(V) == 4 ? V(0.41421356237309503) : V(0.66);
-  const bool far = y > V(2.414213562373095) * x, middle = !far & (y > kMiddle * x);
+  const bool far = y > V(2.414213562373095) * x, middle = !far & (y > V(0.41421356237309503) * x);
   const V above = blend(far, -x, blend(middle, y - x, y)), below = blend(far, y, blend(middle, x + y, x));
   const V t = above / below;
   const V base = blend(far, kHalfPi<V>, blend(middle, V(0.5) * kHalfPi<V>, V(0)));
