@@ -56,9 +56,10 @@ constexpr bool takes_booleans() {
 }
 template <class Row>
 constexpr bool takes_halves() {
-  return names_only(Row::value_text(), {"x",     "y",     "z",        "c",     "V",        "where", "maximum",
-                                        "abs",   "sign",  "minimum",  "sgn",   "floor",    "ceil",  "trunc",
-                                        "round", "isinf", "copysign", "angle", "isfinite", "sqrt",  "_trunc_divide"});
+  return names_only(Row::value_text(), {"x",         "y",     "z",        "c",     "V",        "where", "maximum",
+                                        "abs",       "sign",  "minimum",  "sgn",   "floor",    "ceil",  "trunc",
+                                        "round",     "isinf", "copysign", "angle", "isfinite", "sqrt",  "_trunc_divide",
+                                        "below_half"});
 }
 
 }  // namespace flambeau

@@ -266,7 +266,11 @@ void half_tiles(char* const* pointers, int64_t tiles) {
   auto* second = reinterpret_cast<const Second*>(pointers[Row::kArity > 1 ? 2 : 1]);
   auto* third = reinterpret_cast<const Third*>(pointers[Row::kArity > 2 ? 3 : 1]);
   for (int64_t i = 0; i < tiles * kHalfTile; i += kHalfTile) {
+    constexpr int64_t kAhead = 16 * kHalfTile;
     float x[kHalfTile], y[kHalfTile], z[kHalfTile], result[kHalfTile];
+    __builtin_prefetch(first + i + kAhead);
+    if constexpr (Row::kArity > 1) __builtin_prefetch(second + i + kAhead);
+    if constexpr (Row::kArity > 2) __builtin_prefetch(third + i + kAhead);
     widen(x, first + i);
     if constexpr (Row::kArity > 1) widen(y, second + i);
     if constexpr (Row::kArity > 2) widen(z, third + i);
