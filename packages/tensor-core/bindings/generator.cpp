@@ -29,6 +29,7 @@ uint64_t seed_of(const py::object& seed) {
 }
 
 Tensor state_of(const Generator& g) {
+  const OnDevice cpu{DeviceType::Cpu};
   Tensor t = empty({16}, Dtype::uint8);
   const uint64_t words[2] = {g.seed(), g.offset()};
   std::memcpy(t.bytes(), words, sizeof(words));

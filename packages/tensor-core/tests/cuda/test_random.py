@@ -91,6 +91,12 @@ def test_dropout(dtype, host_calls):
     assert not host_calls()
 
 
+def test_states_are_on_the_cpu(host_calls):
+    with fb.device("cuda"):
+        state = fb.get_rng_state()
+    assert state.device.type == "cpu" and not host_calls()
+
+
 def test_a_layout_of_its_own(host_calls):
     exact(lambda d: fb.zeros(30, 40, device=d).t()[::2].uniform_())
     exact(lambda d: fb.rand(33, dtype=fb.complex64, device=d))
