@@ -168,13 +168,18 @@ def test_a_module_is_replayed_in_the_mode_of_its_capture_alone():
     assert_close(layer(x), F.batch_norm(x, None, None, layer.weight, layer.bias, training=True))
 
 
-def test_dropout_rests_in_evaluation():
-    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout()).cuda()
-    with pytest.raises(NotImplementedError, match="Sequential draws random numbers"):
-        cuda.make_graphed_callables(model, (leaf(2, 3),))
-    cuda.make_graphed_callables(model.eval(), (leaf(2, 3),))
-    x = leaf(2, 3)
-    assert_close(model(x), model[0](x))
+def test_dropout():
+    first, last = (nn.Sequential(nn.Linear(3, 20), nn.Dropout(), nn.Linear(20, 3), nn.Dropout()).cuda() for _ in "ab")
+    plain = copy.deepcopy(first), copy.deepcopy(last)
+    cuda.make_graphed_callables((first, last), ((leaf(2, 3),), (leaf(2, 3),)))
+    inputs = [leaf(2, 3) for _ in range(3)]
+
+    def run(layers):
+        fb.manual_seed(3)
+        parameters = [p for layer in layers for p in layer.parameters()]
+        return [outcome(lambda x: layers[1](F.dropout(layers[0](x))), [x], parameters) for x in inputs]
+
+    assert_close(run((first, last)), run(plain))
 
 
 def test_hooks_may_follow():

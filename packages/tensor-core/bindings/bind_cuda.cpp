@@ -88,7 +88,7 @@ int64_t number_of(Handle* handle) {
 }
 using Stream = cuda::StreamHandle;
 using Event = cuda::EventHandle;
-using Graph = cuda::GraphExecutableHandle;
+using Graph = cuda::Graph;
 
 // Streams, events and graphs are numbers in Python; 0 is the default stream.
 void bind_streams() {
@@ -132,18 +132,18 @@ void bind_events() {
 }
 
 void bind_graphs() {
-  def("_cuda_begin_capture(device, stream)", kPrivate, "Notes the stream's work from now on; the number of its memory.",
-      [](int64_t device, int64_t stream) { return cuda::begin_capture(int(device), handle<Stream>(stream)); });
-  def("_cuda_end_capture(device, stream)", kPrivate, "The graph of what was noted.",
-      [](int64_t device, int64_t stream) { return number_of(cuda::end_capture(int(device), handle<Stream>(stream))); });
-  def("_cuda_launch_graph(device, graph, stream)", kPrivate, "Does its work.",
-      [](int64_t device, int64_t graph, int64_t stream) {
-        cuda::launch_graph(int(device), handle<Graph>(graph), handle<Stream>(stream));
+  def("_cuda_begin_capture(device, stream)", kPrivate, "Notes the stream's work from now on; its graph.",
+      [](int64_t device, int64_t stream) {
+        return number_of(cuda::begin_capture(int(device), handle<Stream>(stream)));
       });
-  def("_cuda_destroy_graph(device, graph, pool)", kPrivate, "Ends it and gives its memory back.",
-      [](int64_t device, int64_t graph, int64_t pool) {
-        cuda::destroy_graph(int(device), handle<Graph>(graph), pool);
-      });
+  def("_cuda_register_generator(graph, generator)", kPrivate, "The work may draw from it.",
+      [](int64_t graph, Generator* generator) { cuda::register_generator(handle<Graph>(graph), generator); });
+  def("_cuda_end_capture(graph)", kPrivate, "Makes the graph ready for replays.",
+      [](int64_t graph) { cuda::end_capture(handle<Graph>(graph)); });
+  def("_cuda_launch_graph(graph)", kPrivate, "Does its work, on the current stream.",
+      [](int64_t graph) { cuda::launch_graph(handle<Graph>(graph)); });
+  def("_cuda_destroy_graph(graph)", kPrivate, "Ends it and gives its memory back.",
+      [](int64_t graph) { cuda::destroy_graph(handle<Graph>(graph)); });
   def("_cuda_is_capturing(device, stream)", kPrivate, "Whether the stream's work is being noted.",
       [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
 }

@@ -10,6 +10,10 @@
 
 #include "flambeau/tensor.h"
 
+namespace flambeau {
+class Generator;
+}
+
 namespace flambeau::cuda {
 
 struct Properties {
@@ -57,12 +61,14 @@ FLAMBEAU_API void wait_event(int device, StreamHandle* stream, EventHandle* even
 FLAMBEAU_API float elapsed_milliseconds(int device, EventHandle* first, EventHandle* second);
 
 // Work that is launched as a whole, time and again. What is done on the stream between begin_capture and end_capture is
-// noted instead of done; the memory it takes meanwhile belongs to the graph, by the number that begin_capture returns.
-struct GraphExecutableHandle;
-FLAMBEAU_API int64_t begin_capture(int device, StreamHandle* stream);
-FLAMBEAU_API GraphExecutableHandle* end_capture(int device, StreamHandle* stream);
-FLAMBEAU_API void launch_graph(int device, GraphExecutableHandle* graph, StreamHandle* stream);
-FLAMBEAU_API void destroy_graph(int device, GraphExecutableHandle* graph, int64_t pool);
+// noted instead of done; the memory it takes meanwhile belongs to the graph.
+struct Graph;
+FLAMBEAU_API Graph* begin_capture(int device, StreamHandle* stream);
+// The work may draw from a generator other than the default one, which must be there at each launch.
+FLAMBEAU_API void register_generator(Graph* graph, Generator* generator);
+FLAMBEAU_API void end_capture(Graph* graph);
+FLAMBEAU_API void launch_graph(Graph* graph);  // on the thread's current stream of its GPU
+FLAMBEAU_API void destroy_graph(Graph* graph);
 FLAMBEAU_API bool is_capturing(int device, StreamHandle* stream);
 
 // Memory of the host that GPUs reach, so that copies run beside other work.

@@ -16,13 +16,15 @@ class FLAMBEAU_API Generator {
   void set_state(uint64_t seed, uint64_t offset) {
     seed_ = seed;
     offset_ = offset;
+    ++settings_;
   }
+  uint64_t settings() const { return settings_; }  // how often the state has been set
   // Takes `groups` of random words (kernels/table.h) out of the stream; returns where they begin.
   uint64_t reserve(int64_t groups) { return std::exchange(offset_, offset_ + uint64_t(groups)); }
 
  private:
   uint64_t seed_;
-  uint64_t offset_ = 0;
+  uint64_t offset_ = 0, settings_ = 0;
   Device device_;
 };
 

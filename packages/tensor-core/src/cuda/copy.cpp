@@ -22,12 +22,14 @@ void from_host(int device, const Tensor& to, const Tensor& from) {
   const void* const host = from.bytes();
   const Driver& d = activate(device);
   StreamHandle* const stream = current_stream(device);
+  const bool pinned = is_pinned(from.storage());
+  if (!pinned) require_no_capture(device, stream);
   {
     const Waiting scope;
     check(d.cuMemcpyHtoDAsync_v2(address, host, bytes_of(to), stream), "copying to the GPU");
   }
   // From memory that is not pinned the driver has taken the contents when it returns.
-  if (!is_pinned(from.storage())) return;
+  if (!pinned) return;
   waits(from.storage()) ? synchronize(device, stream) : use_pinned(from.storage(), device, stream);
 }
 

@@ -29,6 +29,8 @@ class Waiting {
  private:
   void* const state_;
 };
+// RuntimeError where the stream's work is captured: the graph would read memory of the host that is given back.
+void require_no_capture(int device, StreamHandle* stream);
 // RuntimeError unless there is such a GPU.
 void check_device(int device);
 // Whether it multiplies matrices of such elements by units of their own. Note [Matrix units]

@@ -15,6 +15,7 @@ struct ContextHandle;
 struct ModuleHandle;
 struct FunctionHandle;
 struct GraphHandle;
+struct GraphExecutableHandle;
 
 // Every function that is used: its result is always an error code, 0 for success.
 #define FLAMBEAU_DRIVER_FUNCTIONS(X)                                                                          \
@@ -60,7 +61,7 @@ struct GraphHandle;
                      StreamHandle*, void**, void**))                                                          \
   X(cuStreamBeginCapture_v2, (StreamHandle*, int))                                                            \
   X(cuStreamEndCapture, (StreamHandle*, GraphHandle**))                                                       \
-  X(cuStreamIsCapturing, (StreamHandle*, int*))                                                               \
+  X(cuStreamGetCaptureInfo_v2, (StreamHandle*, int*, unsigned long long*, GraphHandle**, void*, size_t*))     \
   X(cuGraphInstantiateWithFlags, (GraphExecutableHandle**, GraphHandle*, unsigned long long))                 \
   X(cuGraphLaunch, (GraphExecutableHandle*, StreamHandle*))                                                   \
   X(cuGraphDestroy, (GraphHandle*))                                                                           \

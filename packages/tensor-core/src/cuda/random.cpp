@@ -51,6 +51,9 @@ Unit& sequence_unit(Dtype dtype) {
 }
 
 double* numbers(const Tensor& t) { return t.defined() ? reinterpret_cast<double*>(t.device_bytes()) : nullptr; }
+Position position(const Drawn& d) {
+  return {d.seed, d.offset, d.start.defined() ? reinterpret_cast<const uint64_t*>(d.start.device_bytes()) : nullptr};
+}
 Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}; }
 
 void run(SequenceArguments a, const Tensor& out) {
@@ -61,11 +64,11 @@ void run(SequenceArguments a, const Tensor& out) {
 
 }  // namespace
 
-void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, uint64_t seed, uint64_t offset,
+void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range) {
   if (out.numel() == 0) return;
   const Tensor beside = in.defined() ? to(in, out.device()) : in;  // probabilities may be the host's
-  DrawArguments a{out.device_bytes(), in.defined() ? beside.device_bytes() : nullptr, out.numel(), seed, offset, {},
+  DrawArguments a{out.device_bytes(), in.defined() ? beside.device_bytes() : nullptr, out.numel(), position(drawn), {},
                   {threshold, range}};
   std::copy(numbers.begin(), numbers.end(), a.numbers);
   // A normal number in double precision is drawn together with another: from four neighbouring counters.
@@ -74,10 +77,10 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
   launch(out.device().index, draw_unit(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);
 }
 
-void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, uint64_t seed,
-            uint64_t offset, double least) {
+void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
+            double least) {
   if (out.numel() == 0) return;
-  const SampleArguments a{numbers(out), numbers(first), numbers(second), out.numel(), seed, offset, least};
+  const SampleArguments a{numbers(out), numbers(first), numbers(second), out.numel(), position(drawn), least};
   launch(out.device().index, sample_unit(kind), 0, grid_for(a.count), kThreads, a);
 }
 

@@ -4,16 +4,25 @@
 #include "flambeau/cuda.h"
 #include "flambeau/device/random_arguments.h"
 #include "flambeau/device/sequences_arguments.h"
+#include "flambeau/random.h"
 #include "kernels/samplers.h"
 
 namespace flambeau::cuda {
 
+// Random words taken out of the stream of a generator: where they begin. Note [Numbers in graphs]
+struct Drawn {
+  uint64_t seed, offset;
+  Tensor start;  // on the GPU; undefined outside of graphs
+};
+// That many groups, of the default generator if it is null, for a kernel that works on `t`.
+Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t);
+
 // Contiguous `out` of a distribution, `words` words an element from that place of the stream.
-void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, uint64_t seed, uint64_t offset,
+void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range);
 // The same of samplers, from one or two numbers for each element; all tensors are contiguous and float64.
-void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, uint64_t seed,
-            uint64_t offset, double least);
+void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
+            double least);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
 void sequence(const Tensor& out, const Line& line);
 void whole_sequence(const Tensor& out, int64_t first, int64_t step);

@@ -100,6 +100,7 @@ void Storage::move_to_device() const {
   require(device_ == DeviceType::Cuda, OnDevice::operation(),
           ": Expected all tensors to be on the same device, but found one on ", device_, " among those of a GPU");
   if (on_host_ && bytes_) {
+    cuda::require_no_capture(device_.index, cuda::current_stream(device_.index));
     const cuda::Driver& d = cuda::activate(device_.index);
     // From memory that is not pinned: the driver has taken the contents when it returns.
     cuda::check(d.cuMemcpyHtoDAsync_v2(reinterpret_cast<cuda::DevicePointer>(data_), host_, bytes_,

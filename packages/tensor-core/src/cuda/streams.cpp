@@ -1,7 +1,6 @@
-// Streams, events and graphs of captured work.
+// Streams and events.
 #include <memory>
 
-#include "cuda/allocator.h"
 #include "cuda/devices.h"
 #include "cuda/report.h"
 
@@ -89,37 +88,6 @@ float elapsed_milliseconds(int device, EventHandle* first, EventHandle* second) 
   float out = 0;
   check(activate(device).cuEventElapsedTime(&out, first, second), "measuring the time between events");
   return out;
-}
-
-int64_t begin_capture(int device, StreamHandle* stream) {
-  constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile
-  require(stream,
-          "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
-  check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
-  return begin_pool(device, stream);
-}
-GraphExecutableHandle* end_capture(int device, StreamHandle* stream) {
-  const Driver& d = activate(device);
-  end_pool(device, stream);
-  GraphHandle* graph = nullptr;
-  check(d.cuStreamEndCapture(stream, &graph), "capturing a graph");
-  GraphExecutableHandle* executable = nullptr;
-  const int code = d.cuGraphInstantiateWithFlags(&executable, graph, 0);
-  check(d.cuGraphDestroy(graph), "ending a graph");
-  check(code, "preparing a graph");
-  return executable;
-}
-void launch_graph(int device, GraphExecutableHandle* graph, StreamHandle* stream) {
-  check(activate(device).cuGraphLaunch(graph, stream), "launching a graph");
-}
-void destroy_graph(int device, GraphExecutableHandle* graph, int64_t pool) {
-  if (graph) check(activate(device).cuGraphExecDestroy(graph), "ending a graph");
-  release_pool(device, pool);
-}
-bool is_capturing(int device, StreamHandle* stream) {
-  int status = 0;
-  check(activate(device).cuStreamIsCapturing(stream, &status), "asking for a capture");
-  return status != 0;
 }
 
 }  // namespace flambeau::cuda

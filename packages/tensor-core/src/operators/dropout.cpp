@@ -10,14 +10,14 @@ namespace {
 
 // Note [Dropout]
 // The mask is a function of seed, offset and element, so the derivative draws it again instead of keeping it.
-Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
+Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
   Tensor out;
   const double cut = p * 4294967296.0, scale = p < 1 ? 1 / (1 - p) : 0;
   const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
   if (cuda::takes(t)) {
     NoRecording off;
     out = empty(t.shape(), t.dtype());
-    cuda::draw(cuda::Distribution::Dropout, out, contiguous(t), 1, seed, offset, {scale}, threshold, 0);
+    cuda::draw(cuda::Distribution::Dropout, out, contiguous(t), 1, drawn, {scale}, threshold, 0);
   } else {
     NoRecording off;
     const Dtype type = t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
@@ -30,7 +30,7 @@ Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
     parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
       alignas(64) uint32_t bits[kGroups * kernels::kGroup];
       for (int64_t i = begin; i < end; ++i) {
-        table.random_bits(bits, kGroups, seed, offset + uint64_t(i * kGroups));
+        table.random_bits(bits, kGroups, drawn.seed, drawn.offset + uint64_t(i * kGroups));
         table.dropout[type == Dtype::float64](out.bytes() + i * chunk * size, x.bytes() + i * chunk * size,
                                               std::min(chunk, t.numel() - i * chunk), threshold, scale, bits);
       }
@@ -38,8 +38,7 @@ Tensor apply_mask(const Tensor& t, double p, uint64_t seed, uint64_t offset) {
     out = to(out, t.dtype());
   }
   if (recording(t))
-    record("Dropout", out, {&t}, {},
-           [p, seed, offset](const Context& c) { c.set(0, apply_mask(c.gradient(), p, seed, offset)); });
+    record("Dropout", out, {&t}, {}, [p, drawn](const Context& c) { c.set(0, apply_mask(c.gradient(), p, drawn)); });
   return out;
 }
 
@@ -50,10 +49,9 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
   require<NotImplementedError>(is_floating(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (!training || p == 0) return input;
   if (p == 1) return mul(input, 0.0);
-  Generator& g = generator ? *generator : default_generator();
   constexpr int64_t kChunk = 16 * kernels::kGroup;
   const int64_t chunks = (input.numel() + kChunk - 1) / kChunk;
-  return apply_mask(input, p, g.seed(), g.reserve(chunks * 16));
+  return apply_mask(input, p, cuda::take_groups(generator, chunks * 16, input));
 }
 
 }  // namespace flambeau

@@ -35,22 +35,19 @@ namespace {
 constexpr int64_t kGroups = 16;
 constexpr int64_t kWords = kGroups * kernels::kGroup;
 
-// Takes what n elements need out of the stream, a whole number of times kGroups; where that begins.
-struct Stream {
-  uint64_t seed, offset;
-};
-Stream reserve(int64_t n, int64_t words_each, Generator* generator) {
-  Generator& g = generator ? *generator : default_generator();
+// How much n elements take out of the stream: a whole number of times kGroups.
+int64_t groups_for(int64_t n, int64_t words_each) {
   const int64_t chunk = kWords / words_each;
-  return {g.seed(), g.reserve((n + chunk - 1) / chunk * kGroups)};
+  return (n + chunk - 1) / chunk * kGroups;
 }
 
 // Calls block(words, first element, count) for the elements [0, n), where `words_each` words make one element.
 template <class F>
 void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
-  const auto [seed, offset] = reserve(n, words_each, generator);
-  parallel_items(chunks, 16, [&, seed = seed, offset = offset](int64_t begin, int64_t end) {
+  Generator& g = generator ? *generator : default_generator();
+  const uint64_t seed = g.seed(), offset = g.reserve(groups_for(n, words_each));
+  parallel_items(chunks, 16, [&](int64_t begin, int64_t end) {
     alignas(64) uint32_t words[kWords];
     for (int64_t i = begin; i < end; ++i) {
       const int64_t count = std::min(chunk, n - i * chunk);
@@ -97,8 +94,8 @@ bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != 
 void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
                 std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
                 const Tensor& in = {}) {
-  const auto [seed, offset] = reserve(out.numel(), words, generator);
-  cuda::draw(kind, out, in, words, seed, offset, numbers, threshold, range);
+  const cuda::Drawn drawn = cuda::take_groups(generator, groups_for(out.numel(), words), out);
+  cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 // Of those that compute in what fill() does.
 void draw_there(cuda::Distribution kind, const Tensor& out, Generator* generator,

@@ -20,18 +20,17 @@ using kernels::ElementStream;
 template <class Kind>
 Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype, Generator* generator,
                    double least = -std::numeric_limits<double>::infinity()) {
-  Generator& g = generator ? *generator : default_generator();
-  const uint64_t seed = g.seed(), offset = g.reserve(kernels::kStreamGroups);
   const Tensor out = empty(first.shape(), Dtype::float64);
+  const cuda::Drawn drawn = cuda::take_groups(generator, kernels::kStreamGroups, out);
   if (cuda::takes(out)) {
-    cuda::sample(Kind::kKind, out, first, second, seed, offset, least);
+    cuda::sample(Kind::kKind, out, first, second, drawn, least);
     return flambeau::to(out, dtype);
   }
   const double *x = first.data<double>(), *y = second.defined() ? second.data<double>() : x;
   double* to = out.data<double>();
   parallel_for(out.numel(), 512, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      ElementStream stream(seed, offset, uint64_t(i));
+      ElementStream stream(drawn.seed, drawn.offset, uint64_t(i));
       const double value = Kind::one(stream, x[i], y[i]);
       to[i] = value < least ? least : value;  // NaN stays
     }

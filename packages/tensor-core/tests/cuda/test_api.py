@@ -220,6 +220,20 @@ def test_graphs():
         cuda.CUDAGraph().capture_end()
 
 
+def test_a_graph_does_not_read_memory_of_the_host_that_is_given_back():
+    y, on_host = fb.empty(3, device="cuda"), fb.eye(3, device="cuda")
+    for work in (lambda: fb.ones(3).cuda(), lambda: y.copy_(fb.ones(3)), lambda: on_host + 1):
+        fb.linalg.eig(on_host)  # which the CPU does
+        with pytest.raises(RuntimeError, match="not pinned is not permitted"), cuda.graph(cuda.CUDAGraph()):
+            work()
+    pinned, g = fb.ones(3).pin_memory(), cuda.CUDAGraph()
+    with cuda.graph(g):
+        y.copy_(pinned, non_blocking=True)
+    pinned.fill_(7)
+    g.replay()
+    assert y.tolist() == [7.0] * 3
+
+
 def test_a_capture_that_fails_says_why_and_leaves_nothing_behind():
     x = fb.ones(4, device="cuda")
     _ = x + 1

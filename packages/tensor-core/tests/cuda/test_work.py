@@ -44,19 +44,19 @@ def test_a_captured_graph_is_replayed(stream):
     x = fb.ones(1000, device="cuda")
     y = x * 3 + 1  # compiles the kernels
     _core._cuda_set_stream(0, stream)
-    pool = _core._cuda_begin_capture(0, stream)
+    graph = _core._cuda_begin_capture(0, stream)
     assert _core._cuda_is_capturing(0, stream)
     y = x * 3 + 1
-    graph = _core._cuda_end_capture(0, stream)
+    _core._cuda_end_capture(graph)
     for value in (2.0, 5.0):
         x.fill_(value)
-        _core._cuda_launch_graph(0, graph, stream)
+        _core._cuda_launch_graph(graph)
         assert y[0].item() == value * 3 + 1
     # What the graph has taken is its own until it ends.
     other = [fb.zeros(1000, device="cuda") for _ in range(8)]
-    _core._cuda_launch_graph(0, graph, stream)
+    _core._cuda_launch_graph(graph)
     assert all(t.sum().item() == 0 for t in other)
-    _core._cuda_destroy_graph(0, graph, pool)
+    _core._cuda_destroy_graph(graph)
 
 
 def test_graphs_need_a_stream_of_their_own():

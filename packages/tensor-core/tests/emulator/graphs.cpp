@@ -36,6 +36,8 @@ EMULATED_API int cuStreamBeginCapture_v2(Stream* handle, int mode) {
   if (stream == call.context->legacy) return kCaptureUnsupported;
   if (mode < 0 || mode > 2 || stream->capture) return kInvalidValue;
   stream->capture = std::make_shared<Capture>();
+  static unsigned long long captures = 0;
+  stream->capture->number = ++captures;
   stream->capture->origin = stream.get();
   stream->capture->mode = mode;
   stream->capture->thread = pthread_self();
@@ -67,11 +69,13 @@ EMULATED_API int cuStreamEndCapture(Stream* handle, Graph** graph) {
   return kSuccess;
 }
 
-EMULATED_API int cuStreamIsCapturing(Stream* handle, int* status) {
+EMULATED_API int cuStreamGetCaptureInfo_v2(Stream* handle, int* status, unsigned long long* number, void*, void*,
+                                           size_t*) {
   EMULATED_CALL();
   const auto stream = find_stream(call, handle);
   if (!stream) return kInvalidHandle;
   *status = !stream->capture ? 0 : stream->capture->valid ? 1 : 2;
+  if (number && *status == 1) *number = stream->capture->number;
   return kSuccess;
 }
 

@@ -35,6 +35,7 @@ struct Capture {
   int mode = 0;  // 0 global, 1 of the thread, 2 relaxed
   pthread_t thread{};
   bool valid = true;
+  unsigned long long number = 0;
   std::map<Stream*, size_t> work;  // how many operations each stream has recorded
 };
 

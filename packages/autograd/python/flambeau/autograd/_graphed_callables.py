@@ -2,8 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import flambeau
@@ -30,10 +29,6 @@ _OVERWRITTEN = (
 _UNEXPECTED_GRAD = (
     "an argument requires grad where its sample did not, so that no gradient would reach it: make_graphed_callables "
     "wants samples that require grad where the arguments will"
-)
-_RANDOM = (
-    "make_graphed_callables: {} draws random numbers, which would be the same in every replay; leave what draws them, "
-    "such as dropout, outside"
 )
 
 
@@ -97,15 +92,6 @@ def _with_forward(graphed: "_Captured") -> Any:
     return module
 
 
-@contextmanager
-def _capturing(function: Any, graph: cuda.CUDAGraph, pool: Any) -> Iterator[None]:
-    before = flambeau.get_rng_state()
-    with cuda.graph(graph, pool):
-        yield
-    if not flambeau.equal(before, flambeau.get_rng_state()):
-        raise NotImplementedError(_RANDOM.format(getattr(function, "__name__", type(function).__name__)))
-
-
 class _Captured:
     """A callable, its two graphs, and the tensors that these read and write."""
 
@@ -126,7 +112,7 @@ class _Captured:
             self._differentiate(outputs, [flambeau.empty_like(o) for o in outputs if o.requires_grad])
 
     def capture_forward(self, pool: Any) -> None:
-        with _capturing(self.function, self.forward_graph, pool):
+        with cuda.graph(self.forward_graph, pool):
             self.outputs, self.structure = self._run()
 
     def capture_backward(self, pool: Any) -> None:
@@ -134,7 +120,7 @@ class _Captured:
         given = [g for g in self.output_grads if g is not None]
         self.input_grads: list[Tensor | None] = []
         if given:
-            with _capturing(self.function, self.backward_graph, pool):
+            with cuda.graph(self.backward_graph, pool):
                 self.input_grads = self._differentiate(self.outputs, given)
         self.outputs = [o.detach() for o in self.outputs]
 

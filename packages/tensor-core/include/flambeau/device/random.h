@@ -175,10 +175,11 @@ void draw(const DrawArguments& a) {
   const int part = int(thread % kPart);
   const int64_t first = (group * 64 + part * D::kCounters) / D::kWords;
   if (first >= a.count) return;
+  const Position from = resolved(a.position);
   uint32_t words[4][D::kCounters];
   for (int c = 0; c < D::kCounters; ++c) {
     uint32_t own[4];
-    philox(a.seed, (a.offset + uint64_t(group)) * 16 + uint64_t(part * D::kCounters + c), own);
+    philox(from.seed, (from.offset + uint64_t(group)) * 16 + uint64_t(part * D::kCounters + c), own);
     for (int s = 0; s < 4; ++s) words[s][c] = own[s];
   }
   T made[4][kMade];

@@ -15,11 +15,20 @@ enum class Distribution : int {
 #undef FLAMBEAU_DISTRIBUTION
 };
 
+// Where numbers begin in the stream of a generator; offsets count groups of 64 words. Note [Numbers in graphs]
+struct Position {
+  uint64_t seed, offset;
+  const uint64_t* start;  // in a graph: the seed and offset of its beginning, to which `offset` is added; else null
+};
+inline Position resolved(const Position& p) {
+  return p.start ? Position{p.start[0], p.start[1] + p.offset, nullptr} : p;
+}
+
 struct DrawArguments {
   void* out;
   const void* in;  // the probabilities of BernoulliOf, in double; what Dropout is applied to
   int64_t count;
-  uint64_t seed, offset;  // in groups of 64 words
+  Position position;
   double numbers[3];
   uint64_t whole[2];  // a threshold, a shift or where integers begin; how many of these there are
 };
@@ -28,7 +37,7 @@ struct SampleArguments {
   double* out;
   const double *first, *second;  // numbers of each element; the second may be null
   int64_t count;
-  uint64_t seed, offset;
+  Position position;
   double least;  // what is below becomes this
 };
 

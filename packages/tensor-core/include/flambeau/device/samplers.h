@@ -13,7 +13,8 @@ template <class Kind>
 void sample(const SampleArguments& a) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= a.count) return;
-  kernels::ElementStream stream(a.seed, a.offset, uint64_t(i));
+  const Position from = resolved(a.position);
+  kernels::ElementStream stream(from.seed, from.offset, uint64_t(i));
   const double value = Kind::one(stream, a.first[i], a.second ? a.second[i] : 0.0);
   a.out[i] = value < a.least ? a.least : value;
 }

@@ -9,7 +9,7 @@ import weakref
 from typing import Any
 
 import flambeau
-from flambeau import _core
+from flambeau import Generator, _core
 
 from ._devices import index_of, synchronize
 from ._memory import empty_cache
@@ -25,6 +25,9 @@ class CUDAGraph:
     into the tensors that were read. Work must be captured on another stream than the default one, as `graph` sees to,
     and must not wait for the GPU or go over to the CPU (``item()``, operators of `host_calls`).
 
+    Each replay draws the random numbers that the work would draw if it were done then, and advances the generator.
+    During the capture, no generator that the work draws from may be seeded, nor its state be set.
+
     >>> x = flambeau.zeros(3, device="cuda")
     >>> y = x + 1  # compiled before it is captured
     >>> g = flambeau.cuda.CUDAGraph()
@@ -37,10 +40,9 @@ class CUDAGraph:
     """
 
     def __init__(self, keep_graph: bool = False) -> None:
-        self._stream: Stream | None = None  # of the capture, while it is under way
-        self._memory = 0
-        self._device = 0
         self._graph = 0
+        self._capturing = False
+        self._generators: list[Generator] = []
         self._end: Any = None
         self._pool = graph_pool_handle()
 
@@ -54,36 +56,42 @@ class CUDAGraph:
             capture_error_mode, check_input_liveness: as PyTorch has them; no effect.
         Raises: RuntimeError on the default stream.
         """
-        if self._graph or self._stream is not None:
+        if self._graph:
             raise RuntimeError("This CUDAGraph instance already owns a captured graph. Call reset() first.")
         stream = current_stream()
         if not stream.cuda_stream:
             raise RuntimeError("CUDA graphs must be captured on a non-default stream. (flambeau.cuda.graph takes one.)")
-        self._memory = _core._cuda_begin_capture(stream.device_index, stream.cuda_stream)
-        self._device, self._stream = stream.device_index, stream
+        self._graph = _core._cuda_begin_capture(stream.device_index, stream.cuda_stream)
+        self._capturing = True
+        for generator in self._generators:
+            _core._cuda_register_generator(self._graph, generator)
 
     def capture_end(self) -> None:
         """Ends the capture. RuntimeError where something was done meanwhile that cannot be noted."""
-        if self._stream is None:
+        if not self._capturing:
             raise RuntimeError("capture_end() called without capture_begin()")
-        stream, self._stream = self._stream, None
-        try:
-            self._graph = _core._cuda_end_capture(self._device, stream.cuda_stream)
-        except RuntimeError:
-            _destroy(self._device, 0, self._memory)
-            raise
-        self._end = weakref.finalize(self, _destroy, self._device, self._graph, self._memory)
+        self._capturing = False
+        self._end = weakref.finalize(self, _destroy, self._graph)
         self._end.atexit = False
+        try:
+            _core._cuda_end_capture(self._graph)
+        except RuntimeError:
+            self.reset()
+            raise
+
+    def register_generator_state(self, generator: Generator) -> None:
+        """Lets the work that will be captured draw from a generator other than the default one."""
+        self._generators.append(generator)
 
     def replay(self) -> None:
         """Does the work, on the current stream."""
-        if not self._graph:
+        if not self._graph or self._capturing:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
-        _core._cuda_launch_graph(self._device, self._graph, current_stream(self._device).cuda_stream)
+        _core._cuda_launch_graph(self._graph)
 
     def reset(self) -> None:
         """Forgets the work and gives its memory back."""
-        if self._graph:
+        if self._graph and not self._capturing:
             self._end()
             self._graph = 0
 
@@ -92,9 +100,9 @@ class CUDAGraph:
         return self._pool
 
 
-def _destroy(device: int, graph: int, pool: int) -> None:
+def _destroy(graph: int) -> None:
     with contextlib.suppress(RuntimeError):  # in a process that was forked: the graph is the parent's
-        _core._cuda_destroy_graph(device, graph, pool)
+        _core._cuda_destroy_graph(graph)
 
 
 def graph_pool_handle() -> tuple[int, int]:
@@ -165,8 +173,8 @@ def make_graphed_callables(
         allow_unused_input: whether an input that no output depends on may require grad.
         pool: as PyTorch has it; no effect.
     Raises: AssertionError for modules with hooks or trainable buffers, and for samples that are not tensors;
-        NotImplementedError for callables that draw random numbers, which a replay would repeat; RuntimeError for what
-        cannot be captured, and with autocast that keeps casts; ImportError without flambeau-autograd.
+        RuntimeError for what cannot be captured, and with autocast that keeps casts; ImportError without
+        flambeau-autograd.
 
     >>> layer = flambeau.nn.Linear(3, 1).cuda()
     >>> layer = flambeau.cuda.make_graphed_callables(layer, (flambeau.zeros(2, 3, device="cuda"),))

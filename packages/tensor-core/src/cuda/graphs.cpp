@@ -1,0 +1,143 @@
+// Graphs of captured work, and the random numbers that the work draws.
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "cuda/allocator.h"
+#include "cuda/devices.h"
+#include "cuda/random.h"
+
+namespace flambeau::cuda {
+
+// Note [Numbers in graphs]
+// Each replay draws what the work would draw if it were done then. So a captured kernel is told how far into the
+// graph's numbers its own begin, and reads from memory of the GPU where the graph's begin: the state of the generator,
+// which launch_graph writes there, on the stream of the replay, before it advances the generator by all that the graph
+// draws. A derivative that draws numbers again reads the same memory, also if it has been captured in another graph.
+// That memory is taken before any work is captured: it must not have been that of a temporary tensor, which each replay
+// would write again. The capture itself leaves the generator as it is, since it draws nothing.
+struct NumbersOfGraph {
+  Generator* generator;  // null: the default one
+  uint64_t settings;     // of the generator when the capture began
+  int64_t groups;        // that a replay draws
+  Tensor start;          // on the GPU
+  Generator& source() const { return generator ? *generator : default_generator(); }
+};
+
+struct Graph {
+  int device;
+  StreamHandle* stream;
+  int64_t pool;
+  unsigned long long capture = 0;  // the driver's number for it
+  GraphExecutableHandle* executable = nullptr;
+  std::vector<NumbersOfGraph> numbers;
+};
+
+namespace {
+
+std::mutex mutex;
+std::vector<Graph*> captures;  // those under way
+
+struct CaptureStatus {
+  int status = 0;  // 0: none
+  unsigned long long number = 0;
+};
+CaptureStatus capture_status(int device, StreamHandle* stream) {
+  CaptureStatus out;
+  check(activate(device).cuStreamGetCaptureInfo_v2(stream, &out.status, &out.number, nullptr, nullptr, nullptr),
+        "asking for a capture");
+  return out;
+}
+
+// What the thread's work on that GPU is captured in, be it on a stream that has joined the capture; null outside.
+Graph* current_graph(int device) {
+  StreamHandle* stream = current_stream(device);
+  const std::lock_guard lock(mutex);
+  if (captures.empty() || !stream) return nullptr;
+  const CaptureStatus now = capture_status(device, stream);
+  const auto found = std::find_if(captures.begin(), captures.end(),
+                                  [&](const Graph* g) { return now.status && g->capture == now.number; });
+  return found == captures.end() ? nullptr : *found;
+}
+
+void require_unset(const NumbersOfGraph& n) {
+  require(n.source().settings() == n.settings,
+          "a generator was seeded, or its state was set, while a CUDA graph was captured that draws from it: each "
+          "replay goes on where the generator is then, so set it before the capture or before a replay");
+}
+
+}  // namespace
+
+Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
+  Generator& g = generator ? *generator : default_generator();
+  Graph* graph = takes(t) ? current_graph(t.device().index) : nullptr;
+  if (!graph) return {g.seed(), g.reserve(groups), {}};
+  const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
+                              [&](const NumbersOfGraph& each) { return &each.source() == &g; });
+  require(n != graph->numbers.end(),
+          "a captured CUDA graph draws from a generator that it does not know: call "
+          "CUDAGraph.register_generator_state(generator) before the capture");
+  require_unset(*n);
+  return {0, uint64_t(std::exchange(n->groups, n->groups + groups)), n->start};
+}
+
+Graph* begin_capture(int device, StreamHandle* stream) {
+  constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile
+  require(stream,
+          "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
+  check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
+  auto graph = std::make_unique<Graph>(Graph{device, stream, begin_pool(device, stream)});
+  graph->capture = capture_status(device, stream).number;
+  register_generator(graph.get(), nullptr);
+  const std::lock_guard lock(mutex);
+  captures.push_back(graph.get());
+  return graph.release();
+}
+void register_generator(Graph* graph, Generator* generator) {
+  const OnDevice there{Device(DeviceType::Cuda, graph->device)};
+  const uint64_t settings = (generator ? *generator : default_generator()).settings();
+  graph->numbers.push_back({generator, settings, 0, empty({2}, Dtype::uint64)});
+}
+void end_capture(Graph* graph) {
+  {
+    const std::lock_guard lock(mutex);
+    std::erase(captures, graph);
+  }
+  const Driver& d = activate(graph->device);
+  end_pool(graph->device, graph->stream);
+  GraphHandle* captured = nullptr;
+  check(d.cuStreamEndCapture(graph->stream, &captured), "capturing a graph");
+  const int code = d.cuGraphInstantiateWithFlags(&graph->executable, captured, 0);
+  check(d.cuGraphDestroy(captured), "ending a graph");
+  check(code, "preparing a graph");
+  for (const NumbersOfGraph& n : graph->numbers)
+    if (n.groups) require_unset(n);
+}
+void launch_graph(Graph* graph) {
+  StreamHandle* stream = current_stream(graph->device);
+  const Driver& d = activate(graph->device);
+  for (const NumbersOfGraph& n : graph->numbers) {
+    if (!n.groups) continue;
+    require(!is_capturing(graph->device, stream),
+            "a CUDA graph that draws random numbers cannot be replayed within the capture of another one");
+    Generator& g = n.source();
+    const uint64_t state[] = {g.seed(), g.reserve(n.groups)};
+    check(d.cuMemcpyHtoDAsync_v2(DevicePointer(n.start.device_bytes()), state, sizeof(state), stream),
+          "telling a graph where its random numbers begin");
+  }
+  check(d.cuGraphLaunch(graph->executable, stream), "launching a graph");
+}
+void destroy_graph(Graph* graph) {
+  const Driver& d = activate(graph->device);  // which raises in a process that was forked: the graph is the parent's
+  const std::unique_ptr<Graph> ended(graph);
+  if (graph->executable) check(d.cuGraphExecDestroy(graph->executable), "ending a graph");
+  release_pool(graph->device, graph->pool);
+}
+void require_no_capture(int device, StreamHandle* stream) {
+  require(!stream || !is_capturing(device, stream), OnDevice::operation(),
+          ": copying to the GPU from memory that is not pinned is not permitted when stream is capturing");
+}
+bool is_capturing(int device, StreamHandle* stream) { return capture_status(device, stream).status != 0; }
+
+}  // namespace flambeau::cuda

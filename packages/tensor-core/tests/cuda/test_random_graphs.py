@@ -1,0 +1,191 @@
+"""Each replay of a graph draws what its work would draw if it were done then."""
+
+import pytest
+
+import flambeau as fb
+from flambeau import cuda
+
+
+def captured(work, *generators):
+    work()  # compiles the kernels
+    graph = cuda.CUDAGraph()
+    for each in generators:
+        graph.register_generator_state(each)
+    with cuda.graph(graph):
+        out = work()
+    return graph, out
+
+
+def empty(dtype=fb.float32):
+    return fb.empty(1100, dtype=dtype, device="cuda")
+
+
+WORK = {
+    "rand": lambda: fb.rand(1100, device="cuda"),
+    "randn": lambda: fb.randn(1100, dtype=fb.float64, device="cuda"),
+    "randint": lambda: fb.randint(3, 1000, (33, 40), device="cuda"),
+    "bernoulli_": lambda: empty(fb.bool).bernoulli_(0.3),
+    "exponential_": lambda: empty(fb.float16).exponential_(),
+    "dropout": lambda: fb.dropout(fb.ones(1100, device="cuda"), 0.3, True),
+    "after temporary tensors": lambda: fb.dropout((fb.ones(9, device="cuda") * 2).exp(), 0.3, True),
+    "binomial": lambda: fb.binomial(fb.full((50,), 9.0, device="cuda"), fb.full((50,), 0.4, device="cuda")),
+    "gamma": lambda: fb._standard_gamma(fb.full((50,), 2.0, device="cuda")),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_replays_draw_what_the_work_draws(name):
+    def work():
+        return WORK[name](), fb.rand(3, device="cuda"), WORK[name]()
+
+    fb.manual_seed(3)
+    expected = [[t.clone() for t in work()] for _ in range(3)]
+    after = fb.get_rng_state()
+    graph, out = captured(work)
+    fb.manual_seed(3)
+    for each in expected:
+        graph.replay()
+        assert all(fb.equal(*pair) for pair in zip(out, each, strict=True))
+    assert fb.equal(fb.get_rng_state(), after)
+    assert not fb.equal(expected[0][0], expected[0][2]) and not fb.equal(expected[0][0], expected[1][0])
+
+
+def test_a_capture_draws_nothing():
+    fb.manual_seed(1)
+    fb.rand(1)
+    before = fb.get_rng_state()
+    with cuda.graph(cuda.CUDAGraph()):
+        fb.rand(5, device="cuda")
+        assert fb.equal(fb.get_rng_state(), before)
+    assert fb.equal(fb.get_rng_state(), before)
+
+
+def test_graphs_take_turns_with_other_draws():
+    first, x = captured(lambda: fb.rand(5, device="cuda"))
+    second, y = captured(lambda: fb.randn(2000, device="cuda") + fb.rand(2000, device="cuda"))
+
+    def of(graph, out, work, replayed):
+        if not replayed:
+            return work()
+        graph.replay()
+        return out.clone()
+
+    def drawn(replayed):
+        fb.manual_seed(8)
+        found = [fb.rand(7, device="cuda")]
+        for turn in range(3):
+            found.append(of(first, x, lambda: fb.rand(5, device="cuda"), replayed))
+            found.append(fb.rand(3).cuda())
+            found.append(of(second, y, lambda: fb.randn(2000, device="cuda") + fb.rand(2000, device="cuda"), replayed))
+            found.append(of(second, y, lambda: fb.randn(2000, device="cuda") + fb.rand(2000, device="cuda"), replayed))
+            if turn == 1:
+                fb.manual_seed(9)
+        return found
+
+    assert all(fb.equal(*pair) for pair in zip(drawn(True), drawn(False), strict=True))
+
+
+def test_the_state_is_set_between_replays():
+    graph, out = captured(lambda: fb.rand(5, device="cuda"))
+    graph.replay()
+    state = fb.get_rng_state()
+    graph.replay()
+    once = out.clone()
+    graph.replay()
+    assert not fb.equal(out, once)
+    fb.set_rng_state(state)
+    graph.replay()
+    assert fb.equal(out, once)
+
+
+def test_a_generator_of_ones_own():
+    own = fb.Generator().manual_seed(5)
+
+    def work():
+        return fb.rand(5, device="cuda", generator=own), fb.rand(5, device="cuda")
+
+    graph, (x, y) = captured(work, own)
+    own.manual_seed(6)
+    fb.manual_seed(7)
+    for _ in range(2):
+        graph.replay()
+    other = fb.Generator().manual_seed(6)
+    for generator, drawn in ((other, x), (fb.manual_seed(7), y)):
+        fb.rand(5, generator=generator)
+        assert fb.equal(fb.rand(5, generator=generator), drawn.cpu())
+    assert own.get_offset() == other.get_offset()
+    with pytest.raises(RuntimeError, match="register_generator_state"):
+        captured(work)
+
+
+@pytest.mark.parametrize("when", ["before", "after", "between"])
+def test_a_generator_is_not_set_during_a_capture(when):
+    fb.rand(5, device="cuda")
+    state = fb.get_rng_state()
+
+    def work():
+        if when == "before":
+            fb.manual_seed(1)
+        fb.rand(5, device="cuda")
+        if when != "before":
+            fb.set_rng_state(state)
+        if when == "between":
+            fb.rand(5, device="cuda")
+
+    with pytest.raises(RuntimeError, match="while a CUDA graph was captured that draws from it"):
+        captured(work)
+    with cuda.graph(cuda.CUDAGraph()):  # one that draws nothing
+        fb.manual_seed(1)
+
+
+def test_what_needs_the_host_cannot_be_captured():
+    for work in (lambda: fb.randperm(9, device="cuda"), lambda: fb.ones(9, device="cuda").multinomial(2)):
+        with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+            captured(work)
+
+
+def test_streams_that_join_a_capture():
+    other = cuda.Stream()
+
+    def work():
+        x = fb.rand(5, device="cuda")
+        other.wait_stream(cuda.current_stream())
+        with cuda.stream(other):
+            y = fb.rand(5, device="cuda")
+        cuda.current_stream().wait_stream(other)
+        return x, y
+
+    graph, out = captured(work)
+    fb.manual_seed(2)
+    expected = [fb.rand(5) for _ in range(4)]
+    fb.manual_seed(2)
+    for each in (expected[:2], expected[2:]):
+        graph.replay()
+        assert [t.tolist() for t in out] == [t.tolist() for t in each]
+
+
+def test_two_captures_at_a_time():
+    fb.rand(5, device="cuda")
+    graphs, streams = [cuda.CUDAGraph(), cuda.CUDAGraph()], [cuda.Stream(), cuda.Stream()]
+    drawn = []
+    for graph, stream in zip(graphs, streams, strict=True):
+        with cuda.stream(stream):
+            graph.capture_begin()
+    for turn in (0, 1, 1):
+        with cuda.stream(streams[turn]):
+            drawn.append(fb.rand(5, device="cuda"))
+    for graph, stream in zip(graphs, streams, strict=True):
+        with cuda.stream(stream):
+            graph.capture_end()
+    fb.manual_seed(2)
+    expected = [fb.rand(5) for _ in range(3)]
+    fb.manual_seed(2)
+    for graph in graphs:
+        graph.replay()
+    assert [t.tolist() for t in drawn] == [t.tolist() for t in expected]
+
+
+def test_a_replay_within_a_capture():
+    graph, _ = captured(lambda: fb.rand(5, device="cuda"))
+    with pytest.raises(RuntimeError, match="within the capture of another"), cuda.graph(cuda.CUDAGraph()):
+        graph.replay()

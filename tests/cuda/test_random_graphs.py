@@ -1,0 +1,104 @@
+"""Steps that draw random numbers, captured forward and backward as one graph, are those without a graph."""
+
+import pytest
+
+import flambeau as fb
+import flambeau.nn.functional as F
+from flambeau import cuda, nn
+from flambeau.utils.checkpoint import checkpoint
+
+WORK = {
+    "dropout": lambda x: F.dropout(F.dropout(x, 0.3) + x, 0.6),
+    "dropout_in_double": lambda x: F.dropout(x.double(), 0.3),
+    "dropout1d": lambda x: F.dropout1d(x, 0.5),
+    "alpha_dropout": lambda x: F.alpha_dropout(x, 0.3, training=True),
+    "rrelu": lambda x: F.rrelu(x, training=True),
+    "gumbel_softmax": lambda x: F.gumbel_softmax(x),
+    "attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1, dropout_p=0.4),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_gradients(name):
+    x = fb.randn(6, 5, 8, device="cuda", requires_grad=True)
+
+    def work():
+        (grad,) = fb.autograd.grad(WORK[name](x).square().sum(), x, create_graph=True)
+        return grad.detach(), fb.autograd.grad(grad.sin().sum(), x)[0]
+
+    fb.manual_seed(4)
+    expected = [work() for _ in range(3)]
+    graph = cuda.CUDAGraph()
+    with cuda.graph(graph):
+        out = work()
+    fb.manual_seed(4)
+    for each in expected:
+        graph.replay()
+        assert all(fb.equal(*pair) for pair in zip(out, each, strict=True))
+    assert not fb.equal(expected[0][0], expected[1][0])
+
+
+def test_training():
+    def trained(replayed):
+        fb.manual_seed(1)
+        model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(), nn.ReLU(), nn.Linear(16, 1)).cuda()
+        optimizer = fb.optim.SGD(model.parameters(), lr=0.1)
+        x = fb.randn(16, 4, device="cuda")
+
+        def step():
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(x), x[:, :1])
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        step()
+        if not replayed:
+            return [step().item() for _ in range(5)]
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph):
+            loss = step()
+        losses = []
+        for _ in range(5):
+            graph.replay()
+            losses.append(loss.item())
+        return losses
+
+    assert trained(True) == trained(False)
+
+
+def test_a_backward_pass_in_a_graph_of_its_own():
+    x = fb.ones(1000, device="cuda", requires_grad=True)
+    forward, backward = cuda.CUDAGraph(), cuda.CUDAGraph()
+    F.dropout(x).sum().backward()
+    with cuda.graph(forward):
+        y = F.dropout(x)
+    with cuda.graph(backward):
+        (grad,) = fb.autograd.grad(y, x, fb.ones_like(y), retain_graph=True)
+    masks = []
+    for _ in range(3):
+        forward.replay()
+        fb.rand(3, device="cuda")
+        backward.replay()
+        assert fb.equal(grad, y.detach())
+        assert fb.equal(fb.autograd.grad(y, x, fb.ones_like(y), retain_graph=True)[0], grad)  # without a graph
+        masks.append(grad.clone())
+    assert not fb.equal(masks[0], masks[1]) and not fb.equal(masks[1], masks[2])
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoints(use_reentrant):
+    """A graph cannot go back to the numbers of the first run, so that it must not draw any."""
+    x = fb.ones(5, device="cuda", requires_grad=True)
+
+    def captured(p):
+        y = checkpoint(lambda x: F.dropout(x.exp(), p), x, use_reentrant=use_reentrant)
+        return fb.autograd.grad(y.sum(), x) if not use_reentrant else y.sum().backward()
+
+    cuda.reset_host_calls()
+    captured(0.5)
+    assert not cuda.host_calls()
+    with pytest.raises(RuntimeError, match="its state was set, while a CUDA"), cuda.graph(cuda.CUDAGraph()):
+        captured(0.5)
+    with cuda.graph(cuda.CUDAGraph()):
+        captured(0.0)
