@@ -101,12 +101,13 @@ FLAMBEAU_SCALAR double _polygamma(double x, double n) { return polygamma_for<dou
 FLAMBEAU_SCALAR float _polygamma(float x, float n) { return static_cast<float>(polygamma_for<float>(x, n)); }
 
 // x**a e**-x / Gamma(a + 1)
-FLAMBEAU_SCALAR double gamma_prefix(double a, double x) {
-  if (a < 20) {  // gamma(a + 1) is a product of factors and gamma between 1.5 and 2.5
-    double factors = 1, u = a + 1;
+FLAMBEAU_SCALAR double gamma_prefix(double a, double x, double tolerance) {
+  if (a < (tolerance < 1e-12 ? 20 : 8)) {  // gamma(a + 1) is a product of factors and gamma between 1.5 and 2.5
+    double factors = 1, others = 1, u = a + 1;
     if (u < 1.5) factors /= u++;
-    while (u > 2.5) factors *= --u;
-    return std::exp(a * std::log(x) - x - series::lgamma_about_two<double>(u - 2)) / factors;
+    for (; u > 3.5; u -= 2) factors *= u - 1, others *= u - 2;
+    if (u > 2.5) factors *= --u;
+    return std::exp(a * std::log(x) - x - series::lgamma_about_two<double>(u - 2)) / (factors * others);
   }
   const double mu = (x - a) / a;  // a large: by the excess of x over a, and Stirling's series
   const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
@@ -118,11 +119,11 @@ FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // 
     term *= x / n;
     sum += term;
   }
-  return gamma_prefix(a, x) * sum;
+  return gamma_prefix(a, x, tolerance) * sum;
 }
 // The upper function. Numerators and denominators by their recurrence: the divisions do not wait for each other.
 FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
-  const double prefix = gamma_prefix(a, x) * a;
+  const double prefix = gamma_prefix(a, x, tolerance) * a;
   if (prefix == 0) return 0;  // however large x is, whose square would overflow below
   double over = x + 1, under = (x + 2 - a) * x, over_before = 1, under_before = x, y = over / under;
   for (int i = 1; i < 2000; ++i) {
@@ -145,8 +146,8 @@ FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
 }
 
 // The upper function for large a and x near it: the normal distribution's, with a correction.
-FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper) {
-  // Temme's coefficients, powers of eta for each power of 1 / a: exact rationals, rounded.
+FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tolerance) {
+  // Temme's coefficients, powers of eta for each power of 1 / a: exact rationals, rounded. The first of them leave 1e-9.
   static constexpr double kTemme[][20] = {
       {-0.3333333333333333,    0.08333333333333333,    -0.014814814814814815,   0.0011574074074074073,
        0.0003527336860670194,  -0.0001787551440329218, 3.919263178522438e-05,   -2.185448510679992e-06,
@@ -296,12 +297,14 @@ FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper) {
   };
   const double mu = (x - a) / a;
   const double half_square = mu - std::log1p(mu), eta = std::copysign(std::sqrt(2 * half_square), mu);
+  const int rows = tolerance < 1e-12 ? int(sizeof kTemme / sizeof kTemme[0]) : 4, last = tolerance < 1e-12 ? 19 : 11;
+  const double inverse = 1 / a;
   double correction = 0, power = 1;
-  for (const auto& row : kTemme) {
+  for (int k = 0; k < rows; ++k) {
     double c = 0;
-    for (int n = 19; n >= 0; --n) c = c * eta + row[n];
+    for (int n = last; n >= 0; --n) c = c * eta + kTemme[k][n];
     correction += c * power;
-    power /= a;
+    power *= inverse;
   }
   correction *= std::exp(-a * half_square) / std::sqrt(6.283185307179586 * a);
   const double sign = upper ? 1 : -1;
@@ -315,7 +318,7 @@ FLAMBEAU_SCALAR double incomplete_gamma(double a, double x, bool upper, double t
   if (!(a >= 0) || !(x >= 0) || (a == 0 && x == 0)) return NAN;
   if (a == 0 || x == INFINITY) return a == INFINITY ? NAN : (upper ? 0 : 1);
   if (x == 0 || a == INFINITY) return upper ? 1 : 0;
-  if (a > 20 && std::fabs(x - a) < 0.4 * a) return gamma_uniform(a, x, upper);
+  if (a > 20 && std::fabs(x - a) < 0.4 * a) return gamma_uniform(a, x, upper, tolerance);
   if (takes_fraction(a, x, upper)) {
     const double above = gamma_fraction(a, x, tolerance);
     return upper ? above : 1 - above;
