@@ -165,11 +165,12 @@ assert "libemulatedcuda" in open("/proc/self/maps").read()
 
 def test_the_report_says_what_to_install():
     code = "import runpy; runpy.run_module('flambeau.cuda', run_name='__main__')"
-    nowhere = {"FLAMBEAU_CUDA_DRIVER": "/nowhere/libcuda.so", "FLAMBEAU_NVRTC": "/nowhere/libnvrtc.so"}
+    names = ("CUDA_DRIVER", "NVRTC", "CUBLASLT", "CUDNN", "NCCL")
+    nowhere = {f"FLAMBEAU_{name}": "/nowhere/library.so" for name in names}
     lines = run(code, FLAMBEAU_CACHE="/somewhere", **nowhere).splitlines()
     assert lines[0].startswith("GPU      none: no NVIDIA driver was found")
     assert lines[1].startswith("compiler NVRTC, which compiles") and "pip install nvidia-cuda-nvrtc" in lines[1]
-    assert lines[2] == "cache    /somewhere/kernels"
+    assert lines[2:] == ["cache    /somewhere/kernels", "others   no cuBLASLt, no cuDNN, no NCCL"]
     command = [sys.executable, "-m", "flambeau.cuda", "warm"]
     done = subprocess.run(command, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "nothing to compile kernels with" in done.stderr

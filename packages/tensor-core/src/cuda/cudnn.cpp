@@ -77,7 +77,7 @@ struct Library {
 
   Library() {
     std::string tried;
-    void* opened = open_library("FLAMBEAU_CUDNN", {"libcudnn.so.9", "libcudnn.so.8"}, tried);
+    void* opened = open_library("FLAMBEAU_CUDNN", {"libcudnn.so.9"}, tried);
     if (!opened) return;
     const auto version_of = reinterpret_cast<size_t (*)()>(find_symbol(opened, "cudnnGetVersion"));
     complete = version_of != nullptr;

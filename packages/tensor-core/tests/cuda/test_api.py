@@ -373,6 +373,7 @@ def test_the_report():
     lines = dict(line.split(maxsplit=1) for line in output.replace("GPU 0", "GPU").splitlines())
     assert cuda.get_device_name() in lines["GPU"] and lines["driver"].startswith("for CUDA 1")
     assert lines["compiler"].startswith("NVRTC ") and lines["cache"].endswith("kernels")
+    assert "NCCL 2." in lines["others"] or "no NCCL" in lines["others"]
 
 
 def test_warming_up(monkeypatch, capsys):

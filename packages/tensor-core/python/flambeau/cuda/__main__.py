@@ -25,18 +25,18 @@ def report() -> bool:
     except RuntimeError as error:
         compiler, ready = str(error), False
     print(f"compiler {compiler}")
-    print(f"beside   {', '.join(_libraries())}")
     print(f"cache    {_core._cuda_cache_folder() or 'none: neither FLAMBEAU_CACHE nor HOME is set'}")
+    print(f"others   {', '.join(_libraries())}")
     return ready
 
 
 def _libraries() -> list[str]:
     versions = {
-        "cuBLASLt": _core._cuda_cublaslt_version(),
-        "cuDNN": _core._cuda_cudnn_version(),
-        "NCCL": _core._cuda_nccl_version(),
+        "cuBLASLt": divmod(_core._cuda_cublaslt_version() // 100, 100),
+        "cuDNN": divmod(_core._cuda_cudnn_version() // 100, 100),
+        "NCCL": divmod(_core._cuda_nccl_version() // 100, 100),
     }
-    return [f"{name} {version}" if version else f"no {name}" for name, version in versions.items()]
+    return [f"{name} {major}.{minor}" if major else f"no {name}" for name, (major, minor) in versions.items()]
 
 
 def _described(index: int) -> str:
