@@ -31,7 +31,7 @@ struct Graph {
   int64_t pool;
   unsigned long long capture = 0;  // the driver's number for it
   GraphExecutableHandle* executable = nullptr;
-  std::vector<NumbersOfGraph> numbers;
+  std::vector<NumbersOfGraph> numbers{};
 };
 
 namespace {

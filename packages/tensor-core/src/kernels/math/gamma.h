@@ -147,7 +147,8 @@ FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
 
 // The upper function for large a and x near it: the normal distribution's, with a correction.
 FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tolerance) {
-  // Temme's coefficients, powers of eta for each power of 1 / a: exact rationals, rounded. The first of them leave 1e-9.
+  // Temme's coefficients, powers of eta for each power of 1 / a: exact rationals, rounded. The first of them leave
+  // 1e-9.
   static constexpr double kTemme[][20] = {
       {-0.3333333333333333,    0.08333333333333333,    -0.014814814814814815,   0.0011574074074074073,
        0.0003527336860670194,  -0.0001787551440329218, 3.919263178522438e-05,   -2.185448510679992e-06,
