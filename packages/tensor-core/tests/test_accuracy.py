@@ -2,6 +2,7 @@
 instruction set against double precision, in float64 against extended precision.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -119,6 +120,18 @@ def test_float32(name):
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in NO_WIDE_REFERENCE])
 def test_float64(name):
     assert largest_error(name, np.float64, 20_000) <= ROWS[name]["accuracy"][1]
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc"])
+def test_float64_of_the_c_library(name):
+    samples = unary_samples(np.float64, 20_000, np.random.default_rng(0))
+    exact = np.array([getattr(math, name)(x) for x in samples])
+    result = fb._core._rows[name](fb.from_numpy(samples)).numpy()
+    assert np.array_equal(np.isnan(result), np.isnan(exact))
+    normal = np.abs(exact) > np.finfo(np.float64).tiny  # below, the C library's own error is larger than one unit
+    errors = np.abs(result - exact)[normal] / np.spacing(np.abs(exact[normal]))
+    assert np.max(errors) <= ROWS[name]["accuracy"][1] + 1
+    assert np.nanmax(np.abs(result)) == (1 if name == "erf" else 2)
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2"])

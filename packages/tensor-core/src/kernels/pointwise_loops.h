@@ -63,19 +63,29 @@ FLAMBEAU_INLINE void for_blocks(int64_t n, Body body, const V* x, const Operands
     body(first, end);
   }
 }
+// A block, or less, as numbers of one kind.
+template <class Row, class Number, class V, class... Operands>
+FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
+  if constexpr (takes_two_passes<Number> && is_long(Row::value_text())) {
+    V begun[kBlock<V>];
+    for (int64_t i = 0; i < n; ++i) begun[i] = Row::template value<FirstPass<V>>({x[i]}...).value;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = Row::template value<SecondPass<V>>({x[i], begun[i]}...).value;
+  } else {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = value_as<Row, Number>(x[i]...);
+  }
+}
 // Blocks whose operands all pass are computed as numbers of one kind, the others as numbers of another.
 template <class Row, class Passing, class Other, class V, class AllPass, class... Operands>
 void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
   for_blocks(
       n,
       [&](int64_t first, int64_t end) {
-        if (all_pass(end - first, (x + first)...)) {
-#pragma GCC ivdep
-          for (int64_t i = first; i < end; ++i) out[i] = value_as<Row, Passing>(x[i]...);
-        } else {
-#pragma GCC ivdep
-          for (int64_t i = first; i < end; ++i) out[i] = value_as<Row, Other>(x[i]...);
-        }
+        if (all_pass(end - first, (x + first)...))
+          compute_as<Row, Passing>(out + first, end - first, (x + first)...);
+        else
+          compute_as<Row, Other>(out + first, end - first, (x + first)...);
       },
       x...);
 }

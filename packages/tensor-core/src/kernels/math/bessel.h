@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/math/chebyshev.h"
+#include "kernels/math/root_inverse.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -77,6 +78,14 @@ inline constexpr double k1e_large[] = {
     -6.0570472706430176e-16, 1.8380935752430453e-16, -5.6894628491936481e-17, 1.7940510478863572e-17,
     -5.7567444820733022e-18, 1.8778651901623266e-18};
 
+// 1 / sqrt(x), x >= 1, as exact as V needs it: what it is for is 0 in float32 long before 1e100.
+template <class V>
+FLAMBEAU_INLINE double inverse_root(double x) {
+  if constexpr (sizeof(V) == 4)
+    return root_inverse<2>(x > 1e100 ? 1e100 : x);
+  else
+    return 1.0 / std::sqrt(x);
+}
 // Up to 8 by series in |x|, beyond in 1 / |x|.
 template <class V>
 FLAMBEAU_INLINE double near_i0e(double x) {
@@ -88,16 +97,16 @@ FLAMBEAU_INLINE double near_i1e(double x) {
 }
 template <class V>
 FLAMBEAU_INLINE double special_i0e(double x) {
-  const double a = std::fabs(x), outside = a < 8.0 ? 8.0 : a;
+  const double a = std::fabs(x), root = inverse_root<V>(a < 8.0 ? 8.0 : a);
   const double near = near_i0e<V>(a < 8.0 ? x : 8.0);
-  const double far = chebyshev<V, i0e_large<V>>(16.0 / outside - 1.0) / std::sqrt(outside);
+  const double far = root * chebyshev<V, i0e_large<V>>(16.0 * root * root - 1.0);
   return a < 8.0 ? near : far;
 }
 template <class V>
 FLAMBEAU_INLINE double special_i1e(double x) {
-  const double a = std::fabs(x), outside = a < 8.0 ? 8.0 : a;
+  const double a = std::fabs(x), root = inverse_root<V>(a < 8.0 ? 8.0 : a);
   const double near = near_i1e<V>(a < 8.0 ? x : 8.0);
-  const double far = chebyshev<V, i1e_large<V>>(16.0 / outside - 1.0) / std::sqrt(outside);
+  const double far = root * chebyshev<V, i1e_large<V>>(16.0 * root * root - 1.0);
   return a < 8.0 ? near : std::copysign(far, x);
 }
 FLAMBEAU_INLINE double by_exponential(double scaled, double x) {  // scaled * e**|x|, without overflow on the way
@@ -118,19 +127,20 @@ FLAMBEAU_INLINE double special_i1(double x) {
 // Up to 2 by K0(x) = series(x**2) - log(x / 2) I0(x), and so for K1; beyond by sqrt(x) e**x K(x) in 1 / x.
 template <class V>
 FLAMBEAU_INLINE double special_scaled_modified_bessel_k0(double x) {
-  const double inside = x < 2.0 ? x : 2.0, outside = x < 2.0 ? 2.0 : x;
-  const double near = chebyshev<V, k0_small<V>>(inside * inside * 0.5 - 1.0) - log(0.5 * inside) * i0<V>(inside);
-  const double far = chebyshev<V, k0e_large<V>>(4.0 / outside - 1.0) / std::sqrt(outside);
-  const double y = x < 2.0 ? near * exp(inside) : far;
+  const double inside = x < 2.0 ? x : 2.0, e = exp(inside), root = inverse_root<V>(x < 2.0 ? 2.0 : x);
+  const double near =
+      chebyshev<V, k0_small<V>>(inside * inside * 0.5 - 1.0) - log(0.5 * inside) * (near_i0e<V>(inside) * e);
+  const double far = root * chebyshev<V, k0e_large<V>>(4.0 * root * root - 1.0);
+  const double y = x < 2.0 ? near * e : far;
   return x == 0.0 ? INFINITY : (x < 0.0 ? NAN : y);
 }
 template <class V>
 FLAMBEAU_INLINE double special_scaled_modified_bessel_k1(double x) {
-  const double inside = x < 2.0 ? x : 2.0, outside = x < 2.0 ? 2.0 : x;
+  const double inside = x < 2.0 ? x : 2.0, e = exp(inside), root = inverse_root<V>(x < 2.0 ? 2.0 : x);
   const double near =
-      chebyshev<V, k1_small<V>>(inside * inside * 0.5 - 1.0) / inside + log(0.5 * inside) * special_i1<V>(inside);
-  const double far = chebyshev<V, k1e_large<V>>(4.0 / outside - 1.0) / std::sqrt(outside);
-  const double y = x < 2.0 ? near * exp(inside) : far;
+      chebyshev<V, k1_small<V>>(inside * inside * 0.5 - 1.0) / inside + log(0.5 * inside) * (near_i1e<V>(inside) * e);
+  const double far = root * chebyshev<V, k1e_large<V>>(4.0 * root * root - 1.0);
+  const double y = x < 2.0 ? near * e : far;
   return x == 0.0 ? INFINITY : (x < 0.0 ? NAN : y);
 }
 template <class V>

@@ -6,28 +6,14 @@
 
 #include "kernels/math.h"
 #include "kernels/math/bessel.h"
+#include "kernels/math/root_inverse.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Processors take as long for a root in float64, or the inverse of one in float32, as for twenty multiplications. In
-// the middle of their range they are made of these, from a guess by the exponent. The last step of the square root is
-// Markstein's (1990), which rounds as the processor does; it needs fused operations.
+// Roots in float64, and inverses of them, are made of multiplications in the middle of their range. The last step of
+// the square root is Markstein's (1990), which rounds as the processor does; it needs fused operations.
 template <class V>
 inline constexpr V kLargestUsualRoot = sizeof(V) == 4 ? V(0x1p60) : V(0x1p500);
-template <int Steps, class V>
-FLAMBEAU_INLINE V root_inverse(V x) {
-  V y;
-  if constexpr (sizeof(V) == 4)
-    y = bit_cast<float>(0x5F375A86u - (bit_cast<uint32_t>(x) >> 1));
-  else
-    y = bit_cast<double>(0x5FE6EB50C7B537A9ull - (bit_cast<uint64_t>(x) >> 1));
-#pragma GCC unroll 3
-  for (int step = 0; step < Steps; ++step) {  // each triples the digits
-    const V lacks = V(1) - x * y * y;
-    y += y * lacks * (V(0.5) + V(0.375) * lacks);
-  }
-  return y;
-}
 FLAMBEAU_INLINE float usual_rsqrt(float x) { return root_inverse<2>(x); }
 FLAMBEAU_INLINE double usual_rsqrt(double x) {
   const double y = root_inverse<2>(x), lacks = 1.0 - x * y * y;
@@ -49,6 +35,7 @@ template <class V>
 struct Usual {
   V value;
   Usual(V v) : value(v) {}
+  friend Usual exp(Usual x) { return usual_exp(x.value); }
   friend Usual log(Usual x) { return usual_log(x.value); }
   friend Usual log2(Usual x) { return usual_log2(x.value); }
   friend Usual log10(Usual x) { return usual_log10(x.value); }
@@ -61,6 +48,24 @@ struct Usual {
   friend Usual rsqrt(Usual x) { return usual_rsqrt(x.value); }
   friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
 };
+
+// Usual numbers in two passes over a block, the first of which leaves what the second begins with: where each step of a
+// long expression waits for the one before, a processor does not see enough numbers at a time to be busy.
+template <class V>
+struct FirstPass {
+  V value;
+  friend FirstPass erfinv(FirstPass x) { return {erfinv_variable(x.value)}; }
+};
+template <class V>
+struct SecondPass {
+  V value, begun;
+  friend SecondPass erfinv(SecondPass x) { return {near_erfinv(x.value, x.begun), V(0)}; }
+};
+template <class Number>
+inline constexpr bool takes_two_passes = false;
+template <>
+inline constexpr bool takes_two_passes<Usual<double>> = true;
+constexpr bool is_long(std::string_view expression) { return expression == "erfinv(x)"; }
 
 // Any numbers, in a row whose results below the smallest normal one are worth a function of their own.
 template <class V>
@@ -94,6 +99,7 @@ template <class V>
 constexpr UsualRange<V> usual_range(std::string_view expression) {
   if constexpr (std::is_floating_point_v<V>) {
     constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
+    if (expression == "exp(x)") return {V(0), kUsualExp<V>};
     if (expression == "log(x)" || expression == "log2(x)" || expression == "log10(x)") return {least, infinite};
     if (expression == "logit(x)") return {least, V(1)};
     if (expression == "sigmoid(x)") return {V(0), kUsualSigmoid<V>};
