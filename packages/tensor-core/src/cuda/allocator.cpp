@@ -259,13 +259,7 @@ class Allocator {
   MemoryStatistics statistics_{};
 };
 
-Allocator& allocator(int device) {
-  static std::mutex mutex;
-  static Allocator* all[kMaxDevices] = {};  // never destroyed: memory may be given back during exit
-  const std::lock_guard lock(mutex);
-  if (!all[device]) all[device] = new Allocator(device);
-  return *all[device];
-}
+Allocator& allocator(int device) { return of_device<Allocator>(device); }
 
 }  // namespace
 

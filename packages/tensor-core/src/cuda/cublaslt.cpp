@@ -254,22 +254,13 @@ class Planner {
   std::map<Key, Plan> plans_;
 };
 
-Planner& planner(int device) {
-  static std::mutex mutex;
-  static auto* planners = new std::array<Planner*, kMaxDevices>{};
-  const std::lock_guard lock(mutex);
-  Planner*& found = (*planners)[size_t(device)];
-  if (!found) found = new Planner(device);
-  return *found;
-}
-
 }  // namespace
 
 bool library_multiplies(Dtype d) { return data_type(d) >= 0 && library().complete; }
 
 bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out) {
   if (!library_multiplies(in) || data_type(out) < 0 || a.division.k == 0) return false;
-  Planner& p = planner(device);
+  Planner& p = of_device<Planner>(device);
   return p.usable() && p.run(device, a, in, out);
 }
 

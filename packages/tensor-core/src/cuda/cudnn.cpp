@@ -246,15 +246,6 @@ class Planner {
   std::map<Key, Plan> plans_;
 };
 
-Planner& planner(int device) {
-  static std::mutex mutex;
-  static auto* planners = new std::array<Planner*, kMaxDevices>{};
-  const std::lock_guard lock(mutex);
-  Planner*& found = (*planners)[size_t(device)];
-  if (!found) found = new Planner(device);
-  return *found;
-}
-
 // An output longer than the windows reach, as a transposed convolution's output_padding makes it, is not its idea of
 // the size.
 bool fits(const Geometry& g) {
@@ -275,7 +266,7 @@ bool library_convolves(const Geometry& g, Dtype dtype) {
 
 bool library_convolution(ConvolutionFunction function, const Geometry& g, const ConvolutionTensors& tensors,
                          bool added) {
-  return planner(tensors.image.device().index).run(function, g, tensors, added);
+  return of_device<Planner>(tensors.image.device().index).run(function, g, tensors, added);
 }
 
 int64_t cudnn_version() { return library().version; }

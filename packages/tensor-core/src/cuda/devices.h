@@ -1,6 +1,8 @@
 // The GPUs, what is known of them, and which one the thread works on.
 #pragma once
 
+#include <array>
+#include <mutex>
 #include <string>
 
 #include "cuda/driver.h"
@@ -31,6 +33,16 @@ class Waiting {
 };
 // RuntimeError where the stream's work is captured: the graph would read memory of the host that is given back.
 void require_no_capture(int device, StreamHandle* stream);
+// What a GPU has one of, made for it when it is first asked for, and never destroyed: memory may be given back at exit.
+template <class T>
+T& of_device(int device) {
+  static std::mutex mutex;
+  static auto* made = new std::array<T*, kMaxDevices>{};
+  const std::lock_guard lock(mutex);
+  T*& found = (*made)[size_t(device)];
+  if (!found) found = new T(device);
+  return *found;
+}
 // RuntimeError unless there is such a GPU.
 void check_device(int device);
 // Whether it multiplies matrices of such elements by units of their own. Note [Matrix units]
