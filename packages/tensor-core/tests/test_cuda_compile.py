@@ -218,7 +218,7 @@ UNITS = [
         for kind in ("Bernoulli", "Integers")
         for t in ("bool", "int64_t", "float")
     ],
-    ("samplers", "FLAMBEAU_GAMMA_SLOPES"),
+    *(("samplers", kernels) for kernels in ("FLAMBEAU_GAMMA_SLOPES", "FLAMBEAU_WEIGHTS")),
     *[("samplers", f"FLAMBEAU_SAMPLE({kind})") for kind in ("Poisson", "Binomial", "Gamma", "LogGamma")],
     *[("bags", f"FLAMBEAU_BAGS({t})") for t in ("float", "double", "flambeau::bfloat16")],
     *[("selection", f"FLAMBEAU_SELECTION({t})") for t in ("bool", "flambeau::float16", "float", "int64_t", "uint8_t")],

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cuda/launch.h"
+#include "cuda/report.h"
 #include "cuda/units.h"
 #include "flambeau/operators.h"
 
@@ -68,8 +69,14 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range) {
   if (out.numel() == 0) return;
   const Tensor beside = in.defined() ? to(in, out.device()) : in;  // probabilities may be the host's
-  DrawArguments a{out.device_bytes(), in.defined() ? beside.device_bytes() : nullptr, out.numel(), position(drawn), {},
-                  {threshold, range}};
+  DrawArguments a{out.device_bytes(),
+                  in.defined() ? beside.device_bytes() : nullptr,
+                  out.numel(),
+                  position(drawn),
+                  {},
+                  {threshold, range},
+                  {}};
+  if (kind == Distribution::BernoulliOf) a.reporter = reporter(out.device().index);
   std::copy(numbers.begin(), numbers.end(), a.numbers);
   // A normal number in double precision is drawn together with another: from four neighbouring counters.
   const bool normal = kind == Distribution::Normal || kind == Distribution::LogNormal;
@@ -80,8 +87,18 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
 void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
             double least) {
   if (out.numel() == 0) return;
-  const SampleArguments a{numbers(out), numbers(first), numbers(second), out.numel(), position(drawn), least};
-  launch(out.device().index, sample_unit(kind), 0, grid_for(a.count), kThreads, a);
+  const int device = out.device().index;
+  const SampleArguments a{numbers(out),    numbers(first), numbers(second), out.numel(),
+                          position(drawn), least,          reporter(device)};
+  launch(device, sample_unit(kind), 0, grid_for(a.count), kThreads, a);
+}
+
+void check_weights(const Tensor& weights) {
+  static auto* unit =
+      new Unit("weights of categories", "#include \"flambeau/device/samplers.h\"\nFLAMBEAU_WEIGHTS\n", {"check"});
+  const int device = weights.device().index;
+  const WeightArguments a{numbers(weights), weights.size(1), reporter(device)};
+  launch(device, *unit, 0, {unsigned(weights.size(0))}, kThreads, a);
 }
 
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms) {

@@ -23,6 +23,8 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
 // The same of samplers, from one or two numbers for each element; all tensors are contiguous and float64.
 void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
             double least);
+// Has kernels report rows of weights, contiguous and float64, that are no distributions.
+void check_weights(const Tensor& weights);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
 void sequence(const Tensor& out, const Line& line);
 void whole_sequence(const Tensor& out, int64_t first, int64_t step);

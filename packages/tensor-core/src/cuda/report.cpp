@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "cuda/devices.h"
+#include "operators/sample_errors.h"
 
 namespace flambeau::cuda {
 
@@ -25,6 +26,11 @@ Report* room(int device) {  // pinned, so that the GPU writes where the host rea
   void* memory = nullptr;
   check(activate(device).cuMemHostAlloc(&memory, sizeof(Report), 3), "allocating pinned memory");  // portable, mapped
   return new (memory) Report{};
+}
+
+template <class E = Error, class... Parts>
+[[noreturn]] void raise_found(const std::string& operation, int device, const Parts&... parts) {
+  detail::raise<E>(operation, ": ", parts..., " (found on GPU ", device, ", by an earlier call)");
 }
 
 }  // namespace
@@ -50,13 +56,24 @@ void raise_reports(int device) {
   {
     const std::lock_guard lock(r.mutex);
     Report* report = r.of_device[device];
-    if (!report || !__atomic_load_n(&report->taken, __ATOMIC_ACQUIRE)) return;
+    if (!report || __atomic_load_n(&report->state, __ATOMIC_ACQUIRE) != 2) return;
     found = *report;
     operation = r.operations[size_t(found.operation)];
-    *report = Report{};
+    __atomic_store_n(&report->state, 0, __ATOMIC_RELEASE);
   }
-  detail::raise<IndexError>(operation, ": index ", found.index, " is out of bounds for dimension with size ",
-                            found.size, " (found on GPU ", device, ", by an earlier call)");
+  switch (found.fault) {
+    case Fault::Index:
+      raise_found<IndexError>(operation, device, "index ", found.first, " is out of bounds for dimension with size ",
+                              found.second);
+    case Fault::Probability:
+      raise_found(operation, device, WrongProbability{});
+    case Fault::Rate:
+      raise_found(operation, device, WrongRate{found.value});
+    case Fault::Weight:
+      raise_found(operation, device, WrongWeight{found.first, found.second, found.value});
+    case Fault::Distribution:
+      raise_found(operation, device, WrongDistribution{found.first});
+  }
 }
 
 }  // namespace flambeau::cuda

@@ -1,5 +1,5 @@
-// What kernels report: an index out of range. A kernel that meets one writes it here, goes on with index 0, and whoever
-// waits for the GPU next raises it with the name of the operator.
+// What kernels report: an index out of range, a number that no distribution has. A kernel that meets one writes it
+// here, goes on with index 0 or any sample, and whoever waits for the GPU next raises it with the name of the operator.
 #pragma once
 
 #include "flambeau/device/report.h"
@@ -8,7 +8,7 @@ namespace flambeau::cuda {
 
 // For the arguments of a launch: where the kernel may report, and the number by which the operator is named.
 Reporter reporter(int device);
-// Raises IndexError for what has been reported, once.
+// Raises what has been reported, once: IndexError, or what the CPU raises for such arguments.
 void raise_reports(int device);
 
 }  // namespace flambeau::cuda

@@ -3,10 +3,15 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "kernels/random_stream.h"
 
 namespace flambeau::kernels {
+
+// What distributions are made from, which NaN is not.
+inline bool is_rate(double x) { return x >= 0; }
+inline bool is_weight(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
 
 // Transformed rejection with squeeze: Hoermann 1993, "The transformed rejection method for generating Poisson random
 // variables", algorithm PTRS.

@@ -1,13 +1,13 @@
 // Draws of indices with given weights.
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <vector>
 
-#include "flambeau/cuda.h"
+#include "cuda/random.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
+#include "operators/sample_errors.h"
 
 namespace flambeau {
 
@@ -53,9 +53,10 @@ void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Gen
   });
 }
 
-// Both on a GPU.
+// Both on a GPU, whatever the weights: wrong ones give any of the categories.
 Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
   const int64_t rows = weights.size(0), categories = weights.size(1);
+  cuda::check_weights(weights);
   if (!replacement) {
     const Tensor keys = empty(weights.shape(), Dtype::float64);
     fill_exponential(keys, 1, generator);
@@ -68,23 +69,16 @@ Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Gene
   return minimum(at, amax(where(gt(weights, Scalar(0)), places, Scalar(0)), Shape{1}, true));
 }
 
-bool valid_on_gpu(const Tensor& weights) {
-  const Tensor fine = logical_and(isfinite(weights), ge(weights, Scalar(0)));
-  const Tensor rows = logical_and(all(fine, Shape{1}, false), gt(amax(weights, Shape{1}, false), Scalar(0)));
-  return item(all(rows, std::nullopt, false)).truth();
-}
-
 void check_weights(const Tensor& weights) {
   const int64_t categories = weights.shape()[1];
   for (int64_t row = 0; row < weights.shape()[0]; ++row) {
     const double* w = weights.data<double>() + row * categories;
     double sum = 0;
     for (int64_t i = 0; i < categories; ++i) {
-      require(std::isfinite(w[i]) && w[i] >= 0, "probability tensor contains either `inf`, `nan` or element < 0: row ",
-              row, " has ", w[i], " at ", i);
+      require(kernels::is_weight(w[i]), WrongWeight{row, i, w[i]});
       sum += w[i];
     }
-    require(sum > 0, "invalid multinomial distribution (sum of probabilities <= 0) in row ", row);
+    require(sum > 0, WrongDistribution{row});
   }
 }
 
@@ -101,7 +95,7 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   NoRecording off;
   const bool single = weights.dim() == 1;
   const Tensor rows = contiguous(to(single ? unsqueeze(weights, 0) : weights, Dtype::float64));
-  if (cuda::takes(rows) && rows.numel() > 0 && valid_on_gpu(rows)) {
+  if (cuda::takes(rows) && rows.numel() > 0) {
     const Tensor drawn = drawn_on_gpu(rows, draws, replacement, generator);
     return single ? squeeze(drawn, Shape{0}) : drawn;
   }

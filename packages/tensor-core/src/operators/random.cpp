@@ -10,6 +10,7 @@
 #include "flambeau/parallel.h"
 #include "flambeau/thread_generator.h"
 #include "kernels/table.h"
+#include "operators/sample_errors.h"
 
 namespace flambeau {
 
@@ -314,8 +315,8 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   {
     NoRecording off;
     const Tensor wide = to(p, Dtype::float64);
-    require(p.is_meta() || all_probabilities(wide),
-            "Expected p_in >= 0 && p_in <= 1 to be true: the probabilities must lie in [0, 1]");
+    const bool reported = cuda::takes(wide) && cuda::takes(t);  // by the kernel
+    require(p.is_meta() || reported || all_probabilities(wide), WrongProbability{});
     wanted = p.shape() == t.shape() ? contiguous(wide) : contiguous(expand(wide, t.shape()));
   }
   in_place(t, "bernoulli_", "Bernoulli", [&](const Tensor& out) {

@@ -73,10 +73,30 @@ def test_integers_and_trials(dtype, host_calls):
     assert not host_calls()
 
 
-def test_probabilities(host_calls):
-    p = fb.linspace(0, 1, 500)
+@pytest.mark.parametrize("dtype", FLOATING)
+def test_probabilities(dtype, host_calls):
+    p = fb.linspace(0, 1, 500, dtype=dtype)
     exact(lambda d: fb.bernoulli(p.to(d)))
-    host_calls()
+    exact(lambda d: fb.empty(3, 500, dtype=fb.int64, device=d).bernoulli_(p.to(d)))
+    exact(lambda d: fb.zeros(500, 3, device=d).t()[1:].bernoulli_(p.to(d)))
+    assert not host_calls()
+    exact(lambda d: fb.empty(500, device=d).bernoulli_(p[140]))  # a number of the host
+
+
+@pytest.mark.parametrize("wrong", [-0.25, 1.5, float("nan"), float("inf")])
+def test_probabilities_that_are_none(wrong, host_calls):
+    p = fb.full((500,), 0.5)
+    p[70] = wrong
+    for name, draw in (
+        ("bernoulli", lambda: fb.bernoulli(p.cuda())),
+        ("bernoulli_", lambda: fb.empty(2, 500, device="cuda").bernoulli_(p.cuda())),
+        ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # a number of the host
+    ):
+        drawn = draw()  # which does not wait
+        with pytest.raises(RuntimeError, match=rf"^{name}: Expected p_in >= 0 && .* \(found on GPU 0") as error:
+            fb.cuda.synchronize()
+        assert type(error.value) is RuntimeError and set(drawn.unique().tolist()) <= {0, 1}
+    assert not host_calls()
 
 
 def test_permutations(host_calls):

@@ -30,6 +30,10 @@ WORK = {
     "after temporary tensors": lambda: fb.dropout((fb.ones(9, device="cuda") * 2).exp(), 0.3, True),
     "binomial": lambda: fb.binomial(fb.full((50,), 9.0, device="cuda"), fb.full((50,), 0.4, device="cuda")),
     "gamma": lambda: fb._standard_gamma(fb.full((50,), 2.0, device="cuda")),
+    "poisson": lambda: fb.poisson(fb.full((50,), 20.0, device="cuda")),
+    "bernoulli": lambda: fb.bernoulli(fb.full((1100,), 0.3, device="cuda")),
+    "multinomial": lambda: fb.ones(3, 500, device="cuda").multinomial(20),
+    "multinomial with replacement": lambda: fb.ones(3, 500, device="cuda").multinomial(20, True),
 }
 
 
@@ -139,9 +143,29 @@ def test_a_generator_is_not_set_during_a_capture(when):
 
 
 def test_what_needs_the_host_cannot_be_captured():
-    for work in (lambda: fb.randperm(9, device="cuda"), lambda: fb.ones(9, device="cuda").multinomial(2)):
-        with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
-            captured(work)
+    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+        captured(lambda: fb.randperm(9, device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (fb.bernoulli, "bernoulli: Expected p_in >= 0"),
+        (fb.poisson, "poisson: invalid Poisson rate, .* got -1"),
+        (lambda x: fb.multinomial(x, 2), "multinomial: probability tensor .* row 0 has -1 at 3"),
+    ],
+)
+def test_a_replay_reports_wrong_arguments(function, text):
+    x = fb.full((9,), 0.5, device="cuda")
+    graph, out = captured(lambda: function(x))
+    for wrong in (False, True, False, True):
+        x[3] = -1.0 if wrong else 0.5
+        graph.replay()
+        if wrong:
+            with pytest.raises(RuntimeError, match=text):
+                out.tolist()
+        else:
+            assert len(out.tolist()) == len(out)
 
 
 def test_streams_that_join_a_capture():

@@ -20,6 +20,22 @@ def same(function, *tensors, host_calls, tolerance=0.0):
     assert_close(there.cpu(), here, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
+def reported(function, *tensors):
+    """What the CPU raises at once is raised when the program next waits for the GPU, once, and all goes on."""
+    with pytest.raises(RuntimeError) as here:
+        function(*tensors)
+    on_gpu = [t.cuda() for t in tensors]
+    out = function(*on_gpu)
+    with pytest.raises(RuntimeError) as there:
+        fb.cuda.synchronize()
+    assert type(there.value) is type(here.value)
+    name = getattr(function, "__name__", "")
+    assert str(there.value) == f"{name}: {here.value} (found on GPU 0, by an earlier call)"
+    fb.cuda.synchronize()
+    assert fb.ones(3, device="cuda").sum().item() == 3
+    return out
+
+
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
 def test_poisson(dtype, host_calls):
     rates = fb.tensor([0.0, 1e-3, 0.5, 3.0, 9.9, 10.0, 47.0, 1e4]).to(dtype).repeat(100)
@@ -27,9 +43,19 @@ def test_poisson(dtype, host_calls):
     same(fb.poisson, rates[:0], host_calls=host_calls)
 
 
-def test_rates_that_are_none():
-    with pytest.raises(RuntimeError, match=r"non-negative, got -1"):
-        fb.poisson(fb.tensor([3.0, -1.0], device="cuda"))
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), -float("inf")])
+def test_rates_that_are_none(wrong, host_calls):
+    rates = fb.tensor([3.0, wrong, 20.0, float("inf")])
+    reported(fb.poisson, rates)
+    assert not host_calls()
+    fb.manual_seed(3)
+    drawn = fb.poisson(rates.cuda())
+    with pytest.raises(RuntimeError, match=f"got {wrong:g}"):
+        fb.cuda.synchronize()
+    fb.manual_seed(3)
+    assert_close(
+        drawn.cpu()[[0, 2, 3]], fb.poisson(rates.nan_to_num(1, neginf=1, posinf=float("inf")).abs())[[0, 2, 3]]
+    )
 
 
 def test_binomial(host_calls):
@@ -60,13 +86,26 @@ def test_weights_of_zero_are_not_drawn(host_calls):
     assert not host_calls()
 
 
-@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf"), 0.0])
-def test_weights_that_are_none(bad):
-    weights = fb.ones(2, 3)
-    weights[1] = bad
-    texts = []
-    for device in ("cpu", "cuda"):
-        with pytest.raises(RuntimeError) as error:
-            fb.multinomial(weights.to(device), 2)
-        texts.append(str(error.value))
-    assert texts[0] == texts[1]
+@pytest.mark.parametrize("replacement", [False, True])
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), -float("inf"), 0.0])
+@pytest.mark.parametrize("categories", [3, 700])
+def test_weights_that_are_none(wrong, categories, replacement, host_calls):
+    def multinomial(weights):
+        return fb.multinomial(weights, 2, replacement)
+
+    weights = fb.ones(4, categories)
+    weights[2] = wrong
+    samples = reported(multinomial, weights)
+    if wrong:
+        weights[2] = 0.0
+        weights[2, categories - 2 :] = wrong
+        reported(multinomial, weights)
+        reported(multinomial, weights[2])
+    assert not host_calls()
+    assert samples.min() >= 0 and samples.max() < categories
+
+
+def test_no_rows_and_no_categories():
+    assert fb.multinomial(fb.ones(0, 3, device="cuda"), 2).shape == (0, 2)
+    with pytest.raises(RuntimeError, match="sum of probabilities <= 0"):
+        fb.multinomial(fb.ones(2, 0, device="cuda"), 2, True)

@@ -147,7 +147,9 @@ struct Bernoulli : OneByOne<Bernoulli<T>, 2, T> {
 template <class T>
 struct BernoulliOf : OneByOne<BernoulliOf<T>, 2, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t at) {
-    return convert<T>(unit(w) < static_cast<const double*>(a.in)[at] ? 1.0f : 0.0f);
+    const double p = static_cast<const double*>(a.in)[at];
+    if (!(p >= 0 && p <= 1)) report(a.reporter, Fault::Probability, 0, 0, p);
+    return convert<T>(unit(w) < p ? 1.0f : 0.0f);
   }
 };
 

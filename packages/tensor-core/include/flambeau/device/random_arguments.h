@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "flambeau/device/report.h"
+
 namespace flambeau::cuda {
 
 #define FLAMBEAU_DISTRIBUTIONS(X) \
@@ -31,6 +33,7 @@ struct DrawArguments {
   Position position;
   double numbers[3];
   uint64_t whole[2];  // a threshold, a shift or where integers begin; how many of these there are
+  Reporter reporter;  // of BernoulliOf
 };
 
 struct SampleArguments {
@@ -39,6 +42,13 @@ struct SampleArguments {
   int64_t count;
   Position position;
   double least;  // what is below becomes this
+  Reporter reporter;
+};
+
+struct WeightArguments {
+  const double* weights;  // rows of `categories`
+  int64_t categories;
+  Reporter reporter;
 };
 
 struct GammaSlopeArguments {
