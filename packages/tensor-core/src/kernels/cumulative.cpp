@@ -142,11 +142,10 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
 template <class Op, class T>
 void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
   using State = typename Op::State;
-  const auto run = [&]<int64_t chains>(State* own, const T* from, std::integral_constant<int64_t, chains>) {
+  const auto run = [&out, &in, n]<int64_t chains>(State* own, const T* from, std::integral_constant<int64_t, chains>) {
     State state[chains];
     for (State& s : state) s = Op::start();
-    const T* nowhere = nullptr;
-    run_chains<Op, T, chains>(state, nowhere, from, n, n,
+    run_chains<Op, T, chains>(state, out + (from - in), from, n, n,
                               [=](int64_t j, int64_t i, State s)
                                   __attribute__((always_inline)) { own[j * n + i] = s; });
   };
@@ -226,15 +225,89 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   }
 }
 
+// Rows of integers by vectors. What is left of a row does not fill one: it is written all the same, and the rows after
+// it write over that; the last rows are left over. Returns where they begin.
+constexpr int64_t kFetched = 256;  // elements ahead of what is written
+typedef int64_t Places __attribute__((vector_size(64)));
+typedef int64_t StoredPlaces __attribute__((vector_size(64), aligned(8), may_alias));
+
+FLAMBEAU_INLINE bool fits(int64_t row, int64_t length, int64_t step, int64_t rows) {
+  return row * length + (length + step - 1) / step * step <= rows * length;
+}
+template <bool largest, class V>
+FLAMBEAU_INLINE V better_of(V a, V b) {
+  return largest ? (a < b ? b : a) : (a > b ? b : a);
+}
+// The extreme of each lane and all before it, and of the last of what came `before`.
+template <bool largest, class V>
+FLAMBEAU_INLINE V running_lanes(V v, V before) {
+  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 1, 2, 3, 4, 5, 6}));
+  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 0, 1, 2, 3, 4, 5}));
+  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 0, 0, 0, 1, 2, 3}));
+  return better_of<largest>(v, __builtin_shuffle(before, Places{7, 7, 7, 7, 7, 7, 7, 7}));
+}
+
+// An element replaces what was best where it is the best so far, so that places have a running maximum, too.
+template <bool largest, class T>
+int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
+  using Rank = std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>;
+  typedef T Elements __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef Rank Ranks __attribute__((vector_size(64)));
+  int64_t r = 0;
+  for (; fits(r, length, 8, rows); ++r) {
+    const int64_t first = r * length;
+    Ranks best = Ranks{} + Rank(in[first]);
+    Places place{};
+    for (int64_t i = first, k = 0; k < length; k += 8, i += 8) {
+      __builtin_prefetch(out + i + kFetched, 1);
+      __builtin_prefetch(indices + i + kFetched, 1);
+      const Ranks value = __builtin_convertvector(*reinterpret_cast<const Elements*>(in + i), Ranks);
+      best = running_lanes<largest>(value, best);
+      place = running_lanes<true>(value == best ? Places{0, 1, 2, 3, 4, 5, 6, 7} + k : Places{}, place);
+      *reinterpret_cast<Elements*>(out + i) = __builtin_convertvector(best, Elements);
+      *reinterpret_cast<StoredPlaces*>(indices + i) = place;
+    }
+  }
+  return r;
+}
+// Numbers of 32 bits with their places below them are one number; among equal ones the last is to be the best.
+template <bool largest>
+int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, int64_t length, int64_t rows) {
+  typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef int32_t Halves __attribute__((vector_size(64)));
+  constexpr int64_t kPlace = 0xffffffff;
+  const auto places = [](Places pair) __attribute__((always_inline)) { return (largest ? pair : ~pair) & kPlace; };
+  int64_t r = 0;
+  for (; fits(r, length, 16, rows); ++r) {
+    const int64_t first = r * length;
+    Places low, high = Places{} + (int64_t(in[first]) * (kPlace + 1) + (largest ? 0 : kPlace));
+    for (int64_t i = first, k = 0; k < length; k += 16, i += 16) {
+      __builtin_prefetch(out + i + kFetched, 1);
+      __builtin_prefetch(indices + i + kFetched, 1);
+      __builtin_prefetch(indices + i + kFetched + 8, 1);
+      const Halves value = *reinterpret_cast<const Elements*>(in + i);
+      const Halves own = Halves{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + int32_t(k),
+                   place = largest ? own : ~own;
+      low = running_lanes<largest>(
+          Places(__builtin_shuffle(place, value, Halves{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23})),
+          high);
+      high = running_lanes<largest>(
+          Places(__builtin_shuffle(place, value, Halves{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31})),
+          low);
+      *reinterpret_cast<Elements*>(out + i) = __builtin_shuffle(
+          Halves(low), Halves(high), Halves{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31});
+      *reinterpret_cast<StoredPlaces*>(indices + i) = places(low);
+      *reinterpret_cast<StoredPlaces*>(indices + i + 8) = places(high);
+    }
+  }
+  return r;
+}
+
 // A number that is at least as large as that of what is replaced.
 template <bool largest, class T>
 FLAMBEAU_INLINE auto rank_of(T value) {
-  if constexpr (std::is_integral_v<T>) {
-    return largest ? value : T(~value);
-  } else {
-    const auto bits = bit_cast<order::BitsOf<T>>(value);
-    return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
-  }
+  const auto bits = bit_cast<order::BitsOf<T>>(value);
+  return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
 }
 // b where `second` is true, else a, without a branch, whatever the compiler thinks of it.
 template <class I>
@@ -243,7 +316,7 @@ FLAMBEAU_INLINE I choose(bool second, I a, I b) {
 }
 // Rows that are not long side by side: the best of few elements changes often.
 template <bool largest, class T>
-void scan_extreme_rows(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
+int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   constexpr int64_t kLongRow = 64;
   using Bits = order::BitsOf<T>;
   int64_t r = 0;
@@ -264,16 +337,12 @@ void scan_extreme_rows(T* out, int64_t* indices, const T* in, int64_t length, in
         const bool better = own >= rank[j];
         rank[j] = choose(better, rank[j], own);
         place[j] = choose(better, place[j], k);
-        if constexpr (std::is_integral_v<T>) {
-          out[at] = largest ? rank[j] : T(~rank[j]);
-        } else {
-          best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
-          out[at] = bit_cast<T>(best[j]);
-        }
+        best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
+        out[at] = bit_cast<T>(best[j]);
         indices[at] = place[j];
       }
   }
-  for (; r < rows; ++r) scan_extreme_row<largest>(out + r * length, indices + r * length, in + r * length, length);
+  return r;
 }
 
 // Columns [0, width) of rows `inner` apart; where that is 1, `width` rows one after the other.
@@ -282,7 +351,17 @@ void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64
                   int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
-  if (inner == 1) return scan_extreme_rows<largest>(out, indices, in, length, width);
+  if (inner == 1) {
+    int64_t r = 0;
+    if constexpr (std::is_same_v<T, int32_t>)
+      r = length >> 31 ? 0 : scan_extreme_pairs<largest>(out, indices, in, length, width);
+    else if constexpr (std::is_integral_v<T>)
+      r = scan_extreme_vectors<largest>(out, indices, in, length, width);
+    else
+      r = scan_extreme_chains<largest>(out, indices, in, length, width);
+    for (; r < width; ++r) scan_extreme_row<largest>(out + r * length, indices + r * length, in + r * length, length);
+    return;
+  }
   for (int64_t i = 0; i < width; ++i) {
     out[i] = in[i];
     indices[i] = 0;
