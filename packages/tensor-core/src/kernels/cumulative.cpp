@@ -22,9 +22,10 @@ struct Parts {
 };
 template <class To, class From>
 FLAMBEAU_INLINE To converted(From v) {
-  if constexpr (requires { v.lanes; })
-    return {__builtin_convertvector(v.lanes, typename To::Lanes)};
-  else
+  if constexpr (requires { v.lanes; }) {  // part by part, which is one instruction: a conversion of vectors is several
+    using R = std::remove_cvref_t<decltype(To().lanes[0])>;
+    return {typename To::Lanes{R(v.lanes[0]), R(v.lanes[1])}};
+  } else
     return convert<To>(v);
 }
 
