@@ -86,6 +86,8 @@ constexpr int64_t kTile = 128;     // columns side by side: what a pass reads is
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 
 // Of columns, `inner` apart: the largest of each and the sum of e**(x - largest), whose terms go where `keep` says.
+// What does not fill vectors is in one that overlaps the last of them; its terms are kept after all of their row are
+// there.
 template <class T, class Keep>
 FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t length, int64_t inner, int64_t count,
                                  Keep keep) {
@@ -95,16 +97,23 @@ FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t leng
   }
   for (int64_t k = 1; k < length; ++k)
     for (int64_t i = 0; i < count; ++i) largest[i] = maximum(largest[i], in[k * inner + i]);
+  const int64_t whole = count < kSide ? count : count / kSide * kSide, last = count - kSide;
   for (int64_t row = 0; row < length; row += kTileRows) {
-    T partial[kTile] = {};
+    T partial[kTile] = {}, sums[kSide] = {}, rest[kSide];
     const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
-    for (int64_t k = row; k < stop; ++k)
+    for (int64_t k = row; k < stop; ++k) {
+      if (whole < count)
+        for (int64_t j = 0; j < kSide; ++j) sums[j] += rest[j] = exp(in[k * inner + last + j] - largest[last + j]);
 #pragma GCC ivdep
-      for (int64_t i = 0; i < count; ++i) {
+      for (int64_t i = 0; i < whole; ++i) {
         const T term = exp(in[k * inner + i] - largest[i]);
         partial[i] += term;
         keep(k * inner + i, term);
       }
+      if (whole < count)
+        for (int64_t j = 0; j < kSide; ++j) keep(k * inner + last + j, rest[j]);
+    }
+    for (int64_t i = whole; i < count; ++i) partial[i] = sums[i - last];
     for (int64_t i = 0; i < count; ++i) total[i] += partial[i];
   }
 }

@@ -1,6 +1,7 @@
 // Softmax and its logarithm along a dimension.
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
@@ -74,12 +75,13 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
   const auto each_piece = [&](bool write, auto&& body) {
     parallel_items(rows * pieces, 1, [&](int64_t begin, int64_t end) {
       alignas(64) float values[kTogether];
+      auto own = body;  // what it keeps is of one thread
       char* const bytes = reinterpret_cast<char*>(values);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i % pieces * kTogether, n = std::min(kTogether, length - first),
                       at = (i / pieces * length + first) * item_size(t.dtype());
         convert_rows(bytes, Dtype::float32, 0, t.bytes() + at, t.dtype(), 0, 1, n);
-        body(i, bytes, n);
+        own(i, bytes, n);
         if (write) convert_rows(out.bytes() + at, t.dtype(), 0, bytes, Dtype::float32, 0, 1, n);
       }
     });
@@ -91,11 +93,13 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
   log_sum_exp(sums.bytes(), parts.bytes(), rows, pieces);
   const auto subtract = table().pointwise[int(PointwiseOp::sub)][int(Compute::f32)];
   const auto exponentiate = table().pointwise[int(PointwiseOp::exp)][int(Compute::f32)];
-  each_piece(true, [&](int64_t i, char* values, int64_t n) {
-    alignas(64) float shift[kTogether];
-    const float sum = sums.data<float>()[i / pieces];
-    std::fill_n(shift, n, sum == INFINITY ? NAN : sum);  // no term has a share in an infinite sum
-    char* const pointers[] = {values, values, reinterpret_cast<char*>(shift)};
+  each_piece(true, [&, shift = std::vector<float>(), row = int64_t(-1)](int64_t i, char* values, int64_t n) mutable {
+    if (row != i / pieces) {
+      row = i / pieces;
+      const float sum = sums.data<float>()[row];
+      shift.assign(kTogether, sum == INFINITY ? NAN : sum);  // no term has a share in an infinite sum
+    }
+    char* const pointers[] = {values, values, reinterpret_cast<char*>(shift.data())};
     subtract(pointers, n);
     if (!logarithm) exponentiate(pointers, n);
   });
