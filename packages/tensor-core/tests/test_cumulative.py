@@ -171,3 +171,18 @@ def test_many_short_rows_of_zeros_and_nans(dtype, length):
         assert np.array_equal(got.indices.numpy(), places)
         kept = got.values.double().numpy()
         assert np.array_equal(kept, values, equal_nan=True) and np.array_equal(np.signbit(kept), np.signbit(values))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64"])
+@pytest.mark.parametrize("length", [1, 3, 8, 10, 16, 17, 100])
+@pytest.mark.parametrize("rows", [1, 4, 21])
+def test_running_extremes_of_rows_of_integers(dtype, length, rows):
+    rng, info = np.random.default_rng(length), np.iinfo(dtype)
+    few = rng.integers(0, 4, (rows, length)).astype(dtype)  # of equal ones the last is the extreme
+    many = rng.integers(info.min, info.max, (rows, length), dtype, endpoint=True)
+    for a in (few, many):
+        for name, ufunc in (("cummax", np.maximum), ("cummin", np.minimum)):
+            got, values = getattr(fb.tensor(a), name)(1), ufunc.accumulate(a, 1)
+            np.testing.assert_array_equal(got.values.numpy(), values)
+            places = np.maximum.accumulate(np.where(a == values, np.arange(length), 0), 1)
+            np.testing.assert_array_equal(got.indices.numpy(), places)

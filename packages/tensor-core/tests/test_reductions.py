@@ -433,7 +433,7 @@ def test_extremes_of_rows_of_every_length(dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("shape", [(5, 16), (300, 200), (3, 70, 40)])
+@pytest.mark.parametrize("shape", [(5, 16), (5, 17), (70, 145), (300, 200), (3, 70, 40)])
 def test_softmax_down_columns(shape, dtype):
     a = draw(shape, dtype)
     a[0, ..., 3] = np.nan

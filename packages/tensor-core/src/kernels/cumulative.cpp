@@ -6,6 +6,7 @@
 #include "kernels/complex_math.h"
 #include "kernels/joins.h"
 #include "kernels/narrow_table.h"
+#include "kernels/simd.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -143,7 +144,7 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
 template <class Op, class T>
 void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
   using State = typename Op::State;
-  const auto run = [&out, &in, n]<int64_t chains>(State* own, const T* from, std::integral_constant<int64_t, chains>) {
+  const auto run = [&]<int64_t chains>(State* own, const T* from, std::integral_constant<int64_t, chains>) {
     State state[chains];
     for (State& s : state) s = Op::start();
     run_chains<Op, T, chains>(state, out + (from - in), from, n, n,
@@ -226,11 +227,14 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   }
 }
 
-// Rows of integers by vectors. What is left of a row does not fill one: it is written all the same, and the rows after
-// it write over that; the last rows are left over. Returns where they begin.
+// Rows of integers by vectors, where these have eight lanes of 64 bits. What is left of a row does not fill one: it is
+// written all the same, and the rows after it write over that; the last rows are left over. Returns where they begin.
 constexpr int64_t kFetched = 256;  // elements ahead of what is written
 typedef int64_t Places __attribute__((vector_size(64)));
 typedef int64_t StoredPlaces __attribute__((vector_size(64), aligned(8), may_alias));
+
+template <class T>
+inline constexpr bool by_vectors = std::is_integral_v<T> && kVectorBytes == 64;
 
 FLAMBEAU_INLINE bool fits(int64_t row, int64_t length, int64_t step, int64_t rows) {
   return row * length + (length + step - 1) / step * step <= rows * length;
@@ -277,7 +281,7 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
   typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));
   typedef int32_t Halves __attribute__((vector_size(64)));
   constexpr int64_t kPlace = 0xffffffff;
-  const auto places = [](Places pair) __attribute__((always_inline)) { return (largest ? pair : ~pair) & kPlace; };
+  const auto places = [](auto pair) __attribute__((always_inline)) { return (largest ? pair : ~pair) & kPlace; };
   int64_t r = 0;
   for (; fits(r, length, 16, rows); ++r) {
     const int64_t first = r * length;
@@ -307,8 +311,12 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
 // A number that is at least as large as that of what is replaced.
 template <bool largest, class T>
 FLAMBEAU_INLINE auto rank_of(T value) {
-  const auto bits = bit_cast<order::BitsOf<T>>(value);
-  return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
+  if constexpr (std::is_integral_v<T>) {
+    return largest ? value : T(~value);
+  } else {
+    const auto bits = bit_cast<order::BitsOf<T>>(value);
+    return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
+  }
 }
 // b where `second` is true, else a, without a branch, whatever the compiler thinks of it.
 template <class I>
@@ -338,8 +346,12 @@ int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t lengt
         const bool better = own >= rank[j];
         rank[j] = choose(better, rank[j], own);
         place[j] = choose(better, place[j], k);
-        best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
-        out[at] = bit_cast<T>(best[j]);
+        if constexpr (std::is_integral_v<T>) {
+          out[at] = largest ? rank[j] : T(~rank[j]);
+        } else {
+          best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
+          out[at] = bit_cast<T>(best[j]);
+        }
         indices[at] = place[j];
       }
   }
@@ -354,9 +366,9 @@ void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64
   const T* in = reinterpret_cast<const T*>(in_bytes);
   if (inner == 1) {
     int64_t r = 0;
-    if constexpr (std::is_same_v<T, int32_t>)
+    if constexpr (by_vectors<T> && std::is_same_v<T, int32_t>)
       r = length >> 31 ? 0 : scan_extreme_pairs<largest>(out, indices, in, length, width);
-    else if constexpr (std::is_integral_v<T>)
+    else if constexpr (by_vectors<T>)
       r = scan_extreme_vectors<largest>(out, indices, in, length, width);
     else
       r = scan_extreme_chains<largest>(out, indices, in, length, width);
