@@ -113,10 +113,10 @@ void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) 
   for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, nowhere, in + b * n, n, n, ignore);
 }
 
-// out[i] = start o states[i], where there is a start; of complex sums by vectors, which the compiler would not do.
+// out[i] = start o states[i]; of complex sums by vectors, which the compiler would not do.
 // Meanwhile what is `ahead` of it is fetched.
 template <class Op, class T>
-FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n, const typename Op::State* start,
+FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n, typename Op::State start,
                             int64_t ahead) {
   constexpr int64_t kPiece = 64;
   int64_t i = 0;
@@ -125,39 +125,55 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
     if constexpr (std::is_same_v<T, Parts<float>>) {
       typedef double Wide __attribute__((vector_size(64), aligned(8)));
       typedef float Narrow __attribute__((vector_size(32), aligned(4)));
-      Wide first{};
-      if (start)
-        for (int k = 0; k < 8; ++k) first[k] = start->lanes[k % 2];
+      Wide first;
+      for (int k = 0; k < 8; ++k) first[k] = start.lanes[k % 2];
       for (int64_t k = i; k < i + kPiece; k += 4) {
         const Wide sum = first + *reinterpret_cast<const Wide*>(states + k);
         *reinterpret_cast<Narrow*>(out + k) = __builtin_convertvector(sum, Narrow);
       }
     } else {
 #pragma GCC ivdep
-      for (int64_t k = i; k < i + kPiece; ++k) out[k] = converted<T>(start ? Op::join(*start, states[k]) : states[k]);
+      for (int64_t k = i; k < i + kPiece; ++k) out[k] = converted<T>(Op::join(start, states[k]));
     }
   }
-  for (; i < n; ++i) out[i] = converted<T>(start ? Op::join(*start, states[i]) : states[i]);
+  for (; i < n; ++i) out[i] = converted<T>(Op::join(start, states[i]));
 }
 
-// With nothing before them, and states that are converted once they are there.
+// Complex numbers of two floats, whose states are of two doubles, with nothing before them: the states are converted
+// all at once, and so are the factors, which are not vectors as terms are. While they run, what comes next is fetched,
+// and where they go to.
+template <class T>
+inline constexpr bool two_floats = std::is_same_v<T, Parts<float>> || std::is_same_v<T, Complex<float>>;
 template <class Op, class T>
 void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
   using State = typename Op::State;
-  const auto run = [&]<int64_t chains>(State* own, const T* from, std::integral_constant<int64_t, chains>) {
-    State state[chains];
-    for (State& s : state) s = Op::start();
-    run_chains<Op, T, chains>(state, out + (from - in), from, n, n,
-                              [=](int64_t j, int64_t i, State s)
-                                  __attribute__((always_inline)) { own[j * n + i] = s; });
-  };
+  constexpr bool kAtOnce = std::is_same_v<T, Complex<float>>;
   State room[kChains * kScanBlock];
+  double* const parts = reinterpret_cast<double*>(room);
   for (const int64_t most = kScanBlock * kChains / n; blocks > 0; blocks -= most, out += most * n, in += most * n) {
-    const int64_t some = blocks < most ? blocks : most;
+    const int64_t some = blocks < most ? blocks : most, count = some * n;
+    const float* const from = reinterpret_cast<const float*>(in);
+    float* const to = reinterpret_cast<float*>(out);
+    const auto run = [&]<int64_t chains>(int64_t b, std::integral_constant<int64_t, chains>) {
+      State state[chains], *const own = room + b * n;
+      const T *const next = in + count + b * n, *const here = out + b * n;
+      const auto keep = [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) {
+        own[j * n + i] = s;
+        if (j) return;
+        __builtin_prefetch(next + chains * i);
+        __builtin_prefetch(here + chains * i, 1);
+      };
+      for (State& s : state) s = Op::start();
+      if constexpr (kAtOnce)
+        run_chains<Op, State, chains>(state, static_cast<State*>(nullptr), own, n, n, keep);
+      else
+        run_chains<Op, T, chains>(state, static_cast<T*>(nullptr), in + b * n, n, n, keep);
+    };
+    for (int64_t i = 0; kAtOnce && i < 2 * count; ++i) parts[i] = from[i];
     int64_t b = 0;
-    for (; b + kChains <= some; b += kChains) run(room + b * n, in + b * n, std::integral_constant<int64_t, kChains>{});
-    for (; b < some; ++b) run(room + b * n, in + b * n, std::integral_constant<int64_t, 1>{});
-    finish<Op>(out, room, some * n, nullptr, some * n);
+    for (; b + kChains <= some; b += kChains) run(b, std::integral_constant<int64_t, kChains>{});
+    for (; b < some; ++b) run(b, std::integral_constant<int64_t, 1>{});
+    for (int64_t i = 0; i < 2 * count; ++i) to[i] = float(parts[i]);
   }
 }
 
@@ -177,7 +193,7 @@ void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool
   run_chains<Op, T, chains>(state, nowhere, in, n, n,
                             [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) { own[j * n + i] = s; });
   for (int64_t j = 0; j < chains; ++j) {
-    finish<Op>(out + j * n, own + j * n, n, before + j, chains * n);
+    finish<Op>(out + j * n, own + j * n, n, before[j], chains * n);
     if (running) before[j + 1] = Op::join(before[j], state[j]);
   }
 }
@@ -192,7 +208,7 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
       before[blocks] = scan_row<Op>(out, in, blocks * n, before[0]);
       return;
     }
-  if constexpr (std::is_same_v<T, Parts<float>>)
+  if constexpr (two_floats<T>)
     if (!before && n <= kScanBlock) return scan_few<Op>(out, in, blocks, n);
   const auto from = [before](int64_t b) { return before ? before + b : nullptr; };
   int64_t b = 0;
