@@ -146,6 +146,16 @@ def test_a_long_running_sum_does_not_depend_on_the_number_of_threads(name, n):
     np.testing.assert_allclose(got[0], getattr(np, name)(x.numpy()), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
+@pytest.mark.parametrize("n", [4097, 9000, 50_001])
+def test_a_long_running_product_of_few_digits(dtype, n):
+    x = fb.tensor(np.exp(np.random.default_rng(n).standard_normal((2, n)) / 100)).to(getattr(fb, dtype))
+    wide = x.to(fb.complex128 if dtype == "complex64" else fb.float64).numpy()
+    got = x.cumprod(1).to(fb.complex128 if dtype == "complex64" else fb.float64).numpy()
+    digits = {"float16": 2**-10, "bfloat16": 2**-7, "complex64": 1e-6}[dtype]
+    np.testing.assert_allclose(got, wide.cumprod(1), rtol=digits)
+
+
 def test_a_long_product_stays_in_range_where_its_parts_would_not():
     shrinking = np.repeat([3.0, 0.5, 4.0], [600, 2400, 1500])
     np.testing.assert_allclose(fb.tensor(shrinking).cumprod(0).numpy(), shrinking.cumprod(), rtol=1e-12)

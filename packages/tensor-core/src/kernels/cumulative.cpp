@@ -203,7 +203,8 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   auto* before = reinterpret_cast<typename Op::State*>(before_bytes);
-  if constexpr (std::is_integral_v<T>)  // in whichever order
+  // Integers in whichever order; the products of numbers in theirs, since that of a block alone may be out of range.
+  if constexpr (std::is_integral_v<T> || std::is_same_v<Op, Times<T>>)
     if (running) {
       before[blocks] = scan_row<Op>(out, in, blocks * n, before[0]);
       return;

@@ -53,7 +53,7 @@ Dtype state_type(Dtype d) {
 struct RowScan {
   static constexpr int64_t kTogether = 8 * kBlock;  // elements
   const kernels::ScanKernels& kernels;
-  bool product;
+  bool product, cuts;  // the product of a block alone may be out of range: not all are cut into blocks
   Dtype in, from, to;  // what the kernels take, and what the rows are and become
 
   Tensor converted(const char* values, int64_t n) const {
@@ -90,7 +90,7 @@ struct RowScan {
 
   // Note [Long scans] in kernels/cumulative.cpp
   void long_row(const char* values, char* out, int64_t n) const {
-    const int64_t whole = n / kBlock, together = kTogether / kBlock, state = kernels.state;
+    const int64_t whole = n / kBlock, together = (cuts ? 1 : 8) * kTogether / kBlock, state = kernels.state;
     const Dtype wide = state_type(in);
     const Tensor before = empty({whole + 2}, wide);
     const auto at = [&](int64_t block) { return before.bytes() + block * state; };
@@ -98,7 +98,7 @@ struct RowScan {
       blocks(out + b * kBlock * item_size(to), values + b * kBlock * item_size(from), at(b), count, length, running);
     };
     copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
-    if (num_threads() == 1) {
+    if (num_threads() == 1 || !cuts) {
       in_parts(0, whole, together, [&](int64_t b, int64_t count) { some(b, count, kBlock, true); });
     } else {
       parallel_items(whole, 64, [&](int64_t begin, int64_t end) {
@@ -112,7 +112,7 @@ struct RowScan {
         in_parts(begin, end, together, [&](int64_t b, int64_t count) { some(b, count, kBlock, false); });
       });
     }
-    if (n > whole * kBlock) some(whole, 1, n - whole * kBlock, false);
+    if (n > whole * kBlock) some(whole, 1, n - whole * kBlock, !cuts);
   }
 };
 
@@ -125,10 +125,11 @@ Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
     return to(cuda::scan(running, l.input, l.outer, l.length, l.inner), type);
   }
   const auto& kernels = kernels::table().scan[int(op)][int(compute_type(in))];
-  const bool cuts = op == kernels::Scan::Sum || !is_inexact(in);  // the product of a block alone may be out of range
-  if (const Lines l(t, dim, t.dtype()); l.inner == 1 && (l.length > kLongRow ? cuts : l.outer >= kFewRows)) {
+  const bool cuts = op == kernels::Scan::Sum || !is_inexact(in), converts = t.dtype() != in || type != in;
+  if (const Lines l(t, dim, t.dtype());
+      l.inner == 1 && (l.length > kLongRow ? cuts || converts : l.outer >= kFewRows)) {
     Tensor out = empty(t.shape(), type);
-    const RowScan rows{kernels, op == kernels::Scan::Prod, in, t.dtype(), type};
+    const RowScan rows{kernels, op == kernels::Scan::Prod, cuts, in, t.dtype(), type};
     const int64_t size = item_size(t.dtype()), out_size = item_size(type);
     if (l.length > kLongRow)
       l.each([&](int64_t at, int64_t) {
