@@ -188,17 +188,23 @@ Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim
 TensorPair reduce_both(Reduce first, Reduce second, const Tensor& t) {
   const Tensor x = layout(t, ~uint64_t(0)).input;
   constexpr int64_t rows = 4096, kGrain = 16;  // in the first-level cache for the second
+  constexpr int64_t kFetched = 4096;           // bytes of the next block, fetched during the second
   const int64_t n = x.numel(), blocks = (n + rows - 1) / rows;
   if (blocks <= 1 || x.is_meta()) return {reduce(first, t, {}, false), reduce(second, t, {}, false)};
   const Reduce ops[] = {first, second};
   Tensor out[2];
   for (int k = 0; k < 2; ++k) out[k] = empty({blocks}, entry_of(ops[k], x.dtype()).result);
   parallel_items(blocks, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      for (int k = 0; k < 2; ++k)
+    for (int64_t i = begin; i < end; ++i) {
+      const char* const block = x.bytes() + i * rows * item_size(x.dtype());
+      const auto run = [&](int k) {
         entry_of(ops[k], x.dtype())
-            .run(out[k].bytes() + i * item_size(out[k].dtype()), x.bytes() + i * rows * item_size(x.dtype()), 1,
-                 std::min(rows, n - i * rows), 1, 1);
+            .run(out[k].bytes() + i * item_size(out[k].dtype()), block, 1, std::min(rows, n - i * rows), 1, 1);
+      };
+      run(0);
+      for (int64_t j = 0; j < kFetched; j += 64) __builtin_prefetch(block + rows * item_size(x.dtype()) + j);
+      run(1);
+    }
   });
   return {reduce(join_of(first), out[0], {}, false), reduce(join_of(second), out[1], {}, false)};
 }
