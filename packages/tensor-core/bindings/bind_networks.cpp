@@ -94,7 +94,8 @@ void bind_normalizations() {
       [](const Tensor& x, PyObject* w, PyObject* b, int64_t batch, int64_t channels, int64_t inner, int64_t groups,
          double eps) {
         constexpr const char *function = "native_group_norm", *names = "weight and bias";
-        require(x.dim() >= 2 && x.size(0) == batch && x.size(1) == channels && x.numel() == batch * channels * inner,
+        const uint64_t numbers = uint64_t(batch) * uint64_t(channels) * uint64_t(inner);  // whatever was given for them
+        require(x.dim() >= 2 && x.size(0) == batch && x.size(1) == channels && uint64_t(x.numel()) == numbers,
                 "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not fit input ", x.shape());
         const Normalized n =
             group_norm(x, groups, tensor_or_none(function, names, w), tensor_or_none(function, names, b), eps);

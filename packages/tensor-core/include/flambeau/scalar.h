@@ -37,7 +37,9 @@ class Scalar {
   bool equals(double v) const { return real() == v && imaginary_ == 0; }
   Scalar operator-() const {
     if (kind_ == Category::Complex) return Scalar(-complex());
-    return kind_ == Category::Floating ? Scalar(-real_) : wide_ ? Scalar(-real()) : Scalar(-integer_);
+    return kind_ == Category::Floating ? Scalar(-real_)
+           : wide_                     ? Scalar(-real())
+                                       : Scalar(int64_t(-uint64_t(integer_)));
   }
 
   template <class T>
