@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any
 
@@ -50,9 +50,14 @@ class Library:
         """Standard normal float32 values times ``scale``."""
         return self.fb.tensor(self._random.standard_normal(shape, dtype=np.float32) * np.float32(scale))
 
+    def uniform(self, low: float, high: float, *shape: int) -> Any:
+        """Uniform float32 values in [low, high)."""
+        values = self._random.random(shape, dtype=np.float32)
+        return self.fb.tensor(values * np.float32(high - low) + np.float32(low))
+
     def positive(self, *shape: int) -> Any:
         """Uniform float32 values in [0.5, 1.5)."""
-        return self.fb.tensor(self._random.random(shape, dtype=np.float32) + np.float32(0.5))
+        return self.uniform(0.5, 1.5, *shape)
 
     def integers(self, high: int, *shape: int) -> Any:
         """Uniform int64 values in [0, high)."""
@@ -106,9 +111,15 @@ class Workload:
 
 
 def expression(
-    statement: str, *, requires_grad: str = "", positive: bool = False, compare: bool = True, **shapes: tuple[int, ...]
+    statement: str,
+    *,
+    requires_grad: str = "",
+    positive: bool = False,
+    within: tuple[float, float] | None = None,
+    compare: bool = True,
+    **shapes: tuple[int, ...],
 ) -> Callable[[Library], Code]:
-    """Time ``statement`` over random float32 tensors of the given shapes.
+    """Time ``statement`` over random float32 tensors of the given shapes: normal, positive or ``within`` bounds.
 
     ``fb`` is the library in it and ``F`` its ``nn.functional``; ``requires_grad`` lists the names, separated by blanks,
     of the tensors that record.
@@ -119,7 +130,7 @@ def expression(
     """
 
     def prepare(library: Library) -> Code:
-        fill = library.positive if positive else library.normal
+        fill = partial(library.uniform, *within) if within else library.positive if positive else library.normal
         names: dict[str, Any] = {name: fill(*shape) for name, shape in shapes.items()}
         for name in requires_grad.split():
             names[name].requires_grad_(True)

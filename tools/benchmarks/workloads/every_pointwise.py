@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from ..workload import Workload, expression
+from ..workload import Code, Library, Workload, expression
 
 GROUP = "every pointwise operator, 10^6"
 MILLION = (1000, 1000)
 FAMILIES = Path(__file__).parents[3] / "packages" / "tensor-core" / "include" / "flambeau" / "rows"
 ROW = re.compile(r"^(UNARY|BINARY|TERNARY)\(\s*([a-z]\w*),\s*(\w+)", re.MULTILINE)
 OPERANDS = {"UNARY": "x", "BINARY": "x, y", "TERNARY": "x, y, z"}
+USUAL = (0.5, 1.5)  # where most are defined
+WITHIN = dict.fromkeys(("logit", "erfinv", "asin", "acos", "atanh"), (0.05, 0.95)) | {"acosh": (1.0, 2.0)}
+NUMBERS = {"threshold": ", 1.0, 0.0"}  # that an activation has to be given
 
 
 def rows() -> list[Workload]:
-    """A workload for each public row that takes floats; the numbers lie in [0.5, 1.5), where most are defined."""
-    table = "".join(family.read_text() for family in sorted(FAMILIES.glob("*.def")))
+    """A workload for each public row that takes floats; activations are ``nn.functional``'s, of normal numbers."""
     found = [
-        Workload(
-            GROUP,
-            name,
-            expression(
-                f"fb.{name}({OPERANDS[arity]})",
-                positive=True,
-                **dict.fromkeys(OPERANDS[arity].split(", "), MILLION),
-            ),
-            at_most=1.0,
-        )
-        for arity, name, domain in ROW.findall(table)
+        Workload(GROUP, name, activation(name) if family.stem == "activations" else function(name, arity), at_most=1.0)
+        for family in sorted(FAMILIES.glob("*.def"))
+        for arity, name, domain in ROW.findall(family.read_text())
         if domain not in ("Integral", "Whole") and not (name == "where" or name.startswith("special_"))
     ]
     if not found:
         raise FileNotFoundError(f"no rows of operators in {FAMILIES}")
     return found
+
+
+def activation(name: str) -> Callable[[Library], Code]:
+    return expression(f"F.{name}(x{NUMBERS.get(name, '')})", x=MILLION)
+
+
+def function(name: str, arity: str) -> Callable[[Library], Code]:
+    operands = dict.fromkeys(OPERANDS[arity].split(", "), MILLION)
+    return expression(f"fb.{name}({OPERANDS[arity]})", within=WITHIN.get(name, USUAL), **operands)
 
 
 ROWS = rows()
