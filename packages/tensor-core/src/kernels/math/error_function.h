@@ -143,9 +143,9 @@ FLAMBEAU_INLINE double special_ndtri(double p) {
   return blend((p >= 0.0) & (p <= 1.0), y, double(NAN));
 }
 
-// Up to kErfLimit, beyond which it is 1.
+// Up to kErfLimit, beyond which it is 1: in float64 e**-(a**2) - 1 is -1 there, which makes it so exactly.
 template <class V>
-inline constexpr V kErfLimit = sizeof(V) == 4 ? V(3.95) : V(5.93);
+inline constexpr V kErfLimit = sizeof(V) == 4 ? V(3.95) : V(6.5);
 FLAMBEAU_INLINE float erf(float x) {  // by -log(1 - erf(a)); the error relative to erf is 4e-9
   constexpr float q[] = {6.366193813e-01f, 1.027778371e-01f,  -1.915308776e-02f, -1.603531347e-04f,
                          1.666985178e-03f, -6.328141405e-04f, 1.176350723e-04f,  -9.255595608e-06f};
