@@ -44,3 +44,14 @@ def test_memory_with_a_history_is_not_shared():
     x = fb.ones(3, device="cuda", requires_grad=True)
     with pytest.raises(RuntimeError, match="detach"):
         x.__cuda_array_interface__  # noqa: B018
+
+
+def test_collectives_leave_leaves_alone():
+    if not fb._core._cuda_nccl_version():
+        pytest.skip("NCCL is not installed")
+    leaf = fb.ones(3, device="cuda", requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        fb.cuda.nccl.all_reduce([leaf])
+    with fb.no_grad():
+        fb.cuda.nccl.all_reduce([leaf])
+    assert leaf.tolist() == [1, 1, 1]
