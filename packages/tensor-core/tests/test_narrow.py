@@ -1,6 +1,7 @@
 """Elements of one or two bytes: the rows over them as they lie in memory, and reductions that convert as they read."""
 
 import itertools
+import operator
 
 import numpy as np
 import pytest
@@ -379,3 +380,17 @@ def test_slow_functions_of_many_integers_among_few_numbers(dtype):
         want = special.digamma(x.astype("float32").astype("float64"))
         want[x == 0] = -np.inf  # from above, as PyTorch has it
         np.testing.assert_allclose(got, np.where(x < 0, np.nan, want), rtol=1e-6)
+
+
+@pytest.mark.parametrize("operation", [operator.sub, operator.mul, operator.truediv])
+@pytest.mark.parametrize("number", [1, 0.5, 0.1, 3e5, -0.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("shape", [(33,), (5003,), (3, 1, 900)])
+def test_numbers_before_halves(operation, number, shape):
+    """In float32, whether or not the number is one of the elements' own; rounded once."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float16)
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = operation(np.float32(number), x.astype(np.float32)).astype(np.float16)
+    result = operation(number, fb.tensor(x))
+    assert result.dtype == fb.float16
+    np.testing.assert_array_equal(result.numpy(), expected)
+    assert np.isnan(number) or np.array_equal(np.signbit(result.numpy()), np.signbit(expected))

@@ -327,9 +327,8 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
 // Kernels over half precision take numbers in float32 behind the tensors only. One that stands before the tensor of
 // `out`'s shape is there as often as that has elements, if it loses nothing.
 Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, Dtype dtype) {
-  if (!is_floating(dtype) || item_size(dtype) != 2 || arity != 2 || operands[0].tensor || !operands[1].tensor)
+  if (!is_floating(dtype) || arity != 2 || operands[0].tensor || !operands[1].tensor || out.numel() < kLookedUp)
     return {};
-  if (out.numel() < kLookedUp) return {};
   NoRecording off;
   const Tensor number = scalar_tensor(operands[0].scalar, dtype);
   return item(number).real() == operands[0].scalar.real() ? expand(number, out.shape()) : Tensor();
@@ -338,14 +337,15 @@ Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, D
 void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
   const int arity = row_of(op).arity;
   if (cuda::takes(out)) return cuda::pointwise(op, cuda::kValue, out, operands, arity, types.in);
-  if (const Tensor number = number_of_halves(operands, arity, out, types.dtype); number.defined()) {
-    const Operand both[] = {Operand(number), operands[1]};
-    return run(op, types, both, out);
-  }
-  if (item_size(types.dtype) <= 2)
+  if (item_size(types.dtype) <= 2) {
+    if (const Tensor number = number_of_halves(operands, arity, out, types.dtype); number.defined()) {
+      const Operand both[] = {Operand(number), operands[1]};
+      return run(op, types, both, out);
+    }
     if (const PointwiseKernel kernel = narrow_kernel(op, operands, types.dtype))
       return run_kernel(kernel, out, types.from == Dtype::bool_ ? types.from : types.dtype, operands, arity,
                         types.dtype);
+  }
   const PointwiseKernel kernel = kernel_of(op, types.in);
   if (out.numel() >= kLookedUp && run_looked_up(op, kernel, out, types.from, operands, arity, types.in)) return;
   run_kernel(kernel, out, types.from, operands, arity, types.in);
