@@ -1,9 +1,12 @@
 """Hooks on tensors and on nodes."""
 
+import copy
+
 import pytest
 
 import flambeau as fb
 from flambeau import autograd
+from flambeau.utils.hooks import RemovableHandle
 
 
 @pytest.fixture
@@ -185,3 +188,17 @@ def test_no_hook_changes_the_shape_of_a_gradient(shape):
     with pytest.raises(RuntimeError, match="changed the size or type"):
         z.backward(fb.ones(2, 3))
     assert x.grad is None
+
+
+def test_handles_are_those_of_all_hooks_and_their_copies_remove_nothing():
+    x = fb.ones(3, requires_grad=True)
+    y = x * 2
+    handles = [
+        x.register_hook(lambda gradient: gradient * 2),
+        y.grad_fn.register_hook(lambda inputs, outputs: None),
+        autograd.graph.register_multi_grad_hook([x], lambda gradients: None),
+    ]
+    assert all(isinstance(handle, RemovableHandle) for handle in handles)
+    copy.deepcopy(handles[0]).remove()
+    y.sum().backward()
+    assert x.grad.tolist() == [4, 4, 4]

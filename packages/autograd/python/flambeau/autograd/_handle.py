@@ -1,17 +1,17 @@
 """Handles that take hooks off again."""
 
-from typing import Self
+from collections import OrderedDict
+from typing import Any
 
 from flambeau.autograd import _engine
+from flambeau.utils import hooks
 
 
-class RemovableHandle:
-    """Returned by the functions that register hooks; ``remove()`` takes the hook off, as does leaving its ``with``.
+class RemovableHandle(hooks.RemovableHandle):
+    """Of a hook of a tensor or a node, which stands in the graph.
 
     It keeps neither the tensor nor the graph alive.
     """
-
-    __slots__ = ("id",)
 
     def __init__(self, identifier: int) -> None:
         self.id = identifier
@@ -20,8 +20,5 @@ class RemovableHandle:
         """Takes the hook off; a second call does nothing."""
         _engine.remove_hook(self.id)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
+    def __reduce__(self) -> Any:
+        return hooks.RemovableHandle, (OrderedDict(),)  # copies of tensors have no hooks

@@ -12,8 +12,6 @@ from flambeau.autograd._handle import RemovableHandle
 class _Handles(RemovableHandle):
     """Takes off several hooks at once."""
 
-    __slots__ = ("handles",)
-
     def __init__(self, handles: tuple[Any, ...]) -> None:
         self.handles = handles
 

@@ -9,8 +9,8 @@ from ._adaptive import Adadelta, Adagrad, RMSprop
 from ._hooks import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._lbfgs import LBFGS
 from ._matrices import Adafactor, Muon
-from ._optimizer import Optimizer
 from ._sgd import ASGD, SGD, Rprop
+from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from . import swa_utils as swa_utils

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._optimizer import Optimizer, check_nonnegative, implementation
+from .optimizer import Optimizer, check_nonnegative, implementation
 
 
 class Adam(Optimizer):

@@ -2,90 +2,115 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
-Hooks = OrderedDict[int, Callable[..., Any]]
+from flambeau.utils.hooks import Hooks, RemovableHandle, new_handle
+
 STEP_PRE_HOOKS: Hooks = OrderedDict()  # of all optimizers
 STEP_POST_HOOKS: Hooks = OrderedDict()
-_KINDS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
-
-
-class RemovableHandle:
-    """Takes a hook off again: ``remove()``, or the end of a ``with`` block."""
-
-    _next = 0
-
-    def __init__(self, hooks: Hooks) -> None:
-        RemovableHandle._next += 1
-        self.id, self._hooks = RemovableHandle._next, hooks
-
-    def remove(self) -> None:
-        """Take the hook off; once more does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
-def _add(hooks: Hooks, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
 
 
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
-    return _add(STEP_PRE_HOOKS, hook)
+    return new_handle(STEP_PRE_HOOKS, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
-    return _add(STEP_POST_HOOKS, hook)
+    return new_handle(STEP_POST_HOOKS, hook)
 
 
 class Hooked:
-    """An optimizer's own hooks."""
+    """An optimizer's own hooks. The tables come with the first: a class may do without ``super().__init__()``."""
 
-    def __init__(self) -> None:
-        self._hooks: dict[str, Hooks] = {kind: OrderedDict() for kind in _KINDS}
+    _stepped = False  # for schedulers, which are to come after
+    _stepping = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "step" in vars(cls):
+            cls.step = with_hooks(vars(cls)["step"])  # type: ignore[attr-defined]
+
+    def _table(self, kind: str) -> Hooks:
+        tables: dict[str, Hooks] = vars(self).setdefault("_hooks", {})
+        return tables.setdefault(kind, OrderedDict())
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before a step; a pair it returns replaces both."""
-        return _add(self._hooks["step_pre"], hook)
+        """Call ``hook(optimizer, args, kwargs)`` before a step; a pair it returns replaces both.
+
+        The optimizer is the first of ``args``, too.
+        """
+        return new_handle(self._table("step_pre"), hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` after a step."""
-        return _add(self._hooks["step_post"], hook)
+        return new_handle(self._table("step_post"), hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` before ``state_dict()``."""
-        return _add(self._hooks["state_dict_pre"], hook, prepend)
+        return new_handle(self._table("state_dict_pre"), hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` after ``state_dict()``; what it returns, if anything, is returned."""
-        return _add(self._hooks["state_dict_post"], hook, prepend)
+        return new_handle(self._table("state_dict_post"), hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` before loading; what it returns, if anything, is loaded."""
-        return _add(self._hooks["load_state_dict_pre"], hook, prepend)
+        return new_handle(self._table("load_state_dict_pre"), hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` after loading."""
-        return _add(self._hooks["load_state_dict_post"], hook, prepend)
+        return new_handle(self._table("load_state_dict_post"), hook, prepend)
 
     def _call_hooks(self, kind: str) -> None:
-        for hook in list(self._hooks[kind].values()):
+        for hook in list(self._table(kind).values()):
             hook(self)
 
     def _replaced(self, kind: str, value: Any) -> Any:
-        for hook in list(self._hooks[kind].values()):
+        for hook in list(self._table(kind).values()):
             changed = hook(self, value)
             value = value if changed is None else changed
         return value
+
+
+def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step between the hooks of all optimizers and its own, which run once where one step calls another's."""
+
+    @functools.wraps(step)
+    def hooked(self: Hooked, *args: Any, **kwargs: Any) -> Any:
+        if self._stepping:
+            return step(self, *args, **kwargs)
+        self._stepped = self._stepping = True
+        try:
+            own = vars(self).get("_hooks")
+            if not (own or STEP_PRE_HOOKS or STEP_POST_HOOKS):
+                return step(self, *args, **kwargs)
+            arguments, kwargs = _after_pre_hooks(self, (self, *args), kwargs)
+            result = step(*arguments, **kwargs)
+            for hook in (*self._table("step_post").values(), *STEP_POST_HOOKS.values()):
+                hook(self, arguments, kwargs)
+            return result
+        finally:
+            self._stepping = False
+
+    hooked.hooked = True  # type: ignore[attr-defined]
+    return hooked
+
+
+def _after_pre_hooks(
+    optimizer: Hooked, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the hooks make of a step's arguments."""
+    for hook in (*STEP_PRE_HOOKS.values(), *optimizer._table("step_pre").values()):
+        changed = hook(optimizer, args, kwargs)
+        if changed is None:
+            continue
+        if not (isinstance(changed, tuple) and len(changed) == 2):
+            raise RuntimeError(
+                f"a step pre hook must return None or a tuple of (new_args, new_kwargs), but got {changed}"
+            )
+        args, kwargs = changed
+    return args, kwargs

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import flambeau
 from flambeau import Tensor
 
-from ._optimizer import Optimizer
+from .optimizer import Optimizer
 
 _SUFFICIENT_DECREASE, _CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
 _MOST_SEARCHES = 25
@@ -72,7 +72,8 @@ class LBFGS(Optimizer):
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
-    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change the parameters along directions that ``closure``, which must be given, is evaluated for."""
         if closure is None:
             raise TypeError("LBFGS.step() missing 1 required positional argument: 'closure'")
         group = self.param_groups[0]

@@ -9,7 +9,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from ._optimizer import Group, Optimizer, check_nonnegative, implementation
+from .optimizer import Group, Optimizer, check_nonnegative, implementation
 
 
 class Adafactor(Optimizer):

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import flambeau
 from flambeau import Tensor, no_grad, tensor
 
-from ._optimizer import Optimizer
 from .lr_scheduler import LRScheduler
 from .lr_scheduler._base import each_group
+from .optimizer import Optimizer
 
 __all__ = [
     "SWALR",

@@ -3,7 +3,7 @@
 ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision"}
 
 _OPTIMIZER_FILES = (
-    *("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "nadam", "optimizer", "radam", "rmsprop"),
+    *("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "nadam", "radam", "rmsprop"),
     *("rprop", "sgd"),
 )
 

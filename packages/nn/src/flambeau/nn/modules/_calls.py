@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from ._hooks import EVERYWHERE, Hook, Hooks, RemovableHandle, call_with_hooks, new_handle
+from flambeau.utils.hooks import RemovableHandle, new_handle
+
+from ._hooks import EVERYWHERE, Hook, Hooks, call_with_hooks
 from ._layer_path import add_layer_path
 from ._tree import Tree
 

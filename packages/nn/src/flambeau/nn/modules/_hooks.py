@@ -1,11 +1,13 @@
-"""Functions that run around a module's forward and backward passes, and the handles that remove them."""
+"""Functions that run around a module's forward and backward passes."""
 
 from __future__ import annotations
 
-import itertools
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from flambeau.utils.hooks import RemovableHandle, new_handle
 
 if TYPE_CHECKING:
     from ._calls import Caller
@@ -14,54 +16,16 @@ if TYPE_CHECKING:
 Hook = Callable[..., Any]
 
 
-class RemovableHandle:
-    """Removes a hook: by ``remove()``, or at the end of a ``with`` block.
-
-    >>> layer = nn.Identity()
-    >>> with layer.register_forward_hook(lambda module, args, output: output + 1):
-    ...     layer(fb.zeros(1))
-    tensor([1.])
-    >>> layer(fb.zeros(1))
-    tensor([0.])
-    """
-
-    _next_id = itertools.count()
-
-    def __init__(self, table: dict[int, Any]) -> None:
-        self.id = next(self._next_id)
-        self._table = table
-
-    def remove(self) -> None:
-        """Take the hook out; a second call does nothing."""
-        self._table.pop(self.id, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
-def new_handle(table: dict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Register ``hook`` at the end of ``table``, or at its beginning."""
-    handle = RemovableHandle(table)
-    later = dict(table) if prepend else {}
-    if prepend:
-        table.clear()
-    table[handle.id] = hook
-    table.update(later)
-    return handle
-
-
 class Hooks:
     """The tables of hooks around calls, in the order in which they run, and which of them want more than others."""
 
     def __init__(self) -> None:
-        self.forward_pre: dict[int, Hook] = {}
-        self.forward: dict[int, Hook] = {}
-        self.backward_pre: dict[int, Hook] = {}
-        self.backward: dict[int, Hook] = {}
-        self.node: dict[int, Hook] = {}  # of the last operation: what `register_backward_hook` registers
+        self.forward_pre: OrderedDict[int, Hook] = OrderedDict()
+        self.forward: OrderedDict[int, Hook] = OrderedDict()
+        self.backward_pre: OrderedDict[int, Hook] = OrderedDict()
+        self.backward: OrderedDict[int, Hook] = OrderedDict()
+        # Of the last operation: what `register_backward_hook` registers.
+        self.node: OrderedDict[int, Hook] = OrderedDict()
         self.with_kwargs: dict[int, bool] = {}
         self.always_call: dict[int, bool] = {}
 

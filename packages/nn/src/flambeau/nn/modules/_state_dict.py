@@ -15,9 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flambeau import Tensor, no_grad
+from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ..parameter import Parameter, is_lazy
-from ._hooks import RemovableHandle, new_handle
 from ._key_advice import problems as key_problems
 from ._tree import Tree
 
@@ -53,10 +53,10 @@ class StateHooks:
     """The tables of the hooks around saving and loading."""
 
     def __init__(self) -> None:
-        self.before_saving: dict[int, Callable[..., Any]] = {}
-        self.after_saving: dict[int, Callable[..., Any]] = {}
-        self.before_loading: dict[int, Callable[..., Any]] = {}
-        self.after_loading: dict[int, Callable[..., Any]] = {}
+        self.before_saving: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.after_saving: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.before_loading: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self.after_loading: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 
 
 class Stateful(Tree):

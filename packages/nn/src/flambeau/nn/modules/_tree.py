@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -36,7 +37,9 @@ class _CreatedByInit:
 
 
 # Called as hook(module, name, value) when something is registered; what they return takes its place.
-REGISTRATION_HOOKS: dict[str, dict[int, Callable[..., Any]]] = {"_parameters": {}, "_buffers": {}, "_modules": {}}
+REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
+    kind: OrderedDict() for kind in ("_parameters", "_buffers", "_modules")
+}
 
 
 class Tree:

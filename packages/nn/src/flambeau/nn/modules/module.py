@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+from flambeau.utils.hooks import RemovableHandle, new_handle
+
 from ._calls import Caller
 from ._conversion import Convertible
-from ._hooks import RemovableHandle, hooks_everywhere, new_handle
+from ._hooks import hooks_everywhere
 from ._state_dict import Stateful
 from ._tree import REGISTRATION_HOOKS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flambeau import Tensor
 
-from .._optimizer import Optimizer
+from ..optimizer import Optimizer
 
 TOO_EARLY = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
@@ -58,7 +58,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch (or, deprecated, to the given one)."""
-        if self._step_count == 1 and not self.optimizer._stepped and type(self.optimizer).step is Optimizer.step:
+        if self._step_count == 1 and not self.optimizer._stepped and hasattr(self.optimizer.step, "hooked"):
             warnings.warn(TOO_EARLY, stacklevel=2)
         if epoch is not None:
             warnings.warn(EPOCH_GIVEN, stacklevel=2)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from .._optimizer import Optimizer
+from ..optimizer import Optimizer
 from ._base import LRScheduler
 from ._plateau import ReduceLROnPlateau
 

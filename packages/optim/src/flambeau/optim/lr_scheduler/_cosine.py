@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .._optimizer import Optimizer
+from ..optimizer import Optimizer
 from ._base import LRScheduler
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._optimizer import Optimizer
+from ..optimizer import Optimizer
 from ._base import LRScheduler, each_group
 
 _SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # of the height of cycle (or step) x

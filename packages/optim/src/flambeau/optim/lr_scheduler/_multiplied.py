@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._optimizer import Optimizer
+from ..optimizer import Optimizer
 from ._base import LRScheduler
 
 

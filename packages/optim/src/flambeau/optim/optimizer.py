@@ -1,21 +1,35 @@
-"""What all optimizers share: groups of parameters with their options, state per parameter, and the shape of a step."""
+"""What all optimizers share: groups of parameters with their options, state per parameter, and the shape of a step.
+
+Optimizers of one's own derive from `Optimizer` and define ``step``, as in PyTorch, or ``_update``, which is shorter.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import flambeau
 from flambeau import Tensor, _core
 
 from . import _state_dict
-from ._hooks import STEP_POST_HOOKS as _STEP_POST_HOOKS
-from ._hooks import STEP_PRE_HOOKS as _STEP_PRE_HOOKS
-from ._hooks import Hooked
+from ._hooks import Hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+__all__ = ["Optimizer", "ParamsT", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
 Group = dict[str, Any]
+ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+class _RequiredParameter:
+    """Stands for a default that there is not: every group of parameters has to state the option."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _RequiredParameter()
 
 UNORDERED_PARAMETERS = (
     "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will change "
@@ -53,20 +67,18 @@ class Optimizer(Hooked):
     """
 
     _rule: str | None = None
-    _stepped = False  # for schedulers, which are to come after
     _state_has_its_shape = True  # a parameter's state: so a file's must have it, too
 
-    def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
+    def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor: "
                 "write [tensor] to optimize one tensor"
             )
-        super().__init__()
         self.defaults = dict(defaults)
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
-        given = list(params)
+        given: list[Any] = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
@@ -81,22 +93,6 @@ class Optimizer(Hooked):
             closure: computes the loss and its gradients anew; called first.
         Returns: what ``closure`` returned.
         """
-        self._stepped = True
-        arguments: tuple[Any, ...] = (closure,)
-        for hook in (*_STEP_PRE_HOOKS.values(), *self._hooks["step_pre"].values()):
-            changed = hook(self, arguments, {})
-            if changed is not None:
-                if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(
-                        f"a step pre hook must return None or a tuple of (new_args, new_kwargs), but got {changed}"
-                    )
-                arguments = (*changed[0], *changed[1].values())
-        result = self._step(*arguments)
-        for hook in (*self._hooks["step_post"].values(), *_STEP_POST_HOOKS.values()):
-            hook(self, arguments, {})
-        return result
-
-    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with flambeau.enable_grad():
@@ -138,6 +134,8 @@ class Optimizer(Hooked):
         group = {**param_group, **_named(param_group["params"])}
         self._check(group)
         for name, value in self.defaults.items():
+            if value is required and name not in group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
         self.param_groups.append(group)
 
@@ -185,8 +183,16 @@ class Optimizer(Hooked):
         state_dict = self._replaced("load_state_dict_pre", dict(state_dict))
         numbers = {"step", *(_core._optimizer_scalars(self._rule) if self._rule else ())}
         policy = _state_dict.Policy(numbers, self._state_has_its_shape)
-        self.state, self.param_groups = _state_dict.load(state_dict, self.param_groups, self.defaults, policy)
+        state, groups = _state_dict.load(state_dict, self.param_groups, self.defaults, policy)
+        self.__setstate__({"state": state, "param_groups": groups})
         self._call_hooks("load_state_dict_post")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_hooks", "_stepping")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over attributes: of a pickle, and of a state that is loaded; classes add here what older ones lack."""
+        vars(self).update(state)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -1,0 +1,177 @@
+"""Optimizers as other packages write them, against ``flambeau.optim.optimizer``: the reference is Adam in NumPy."""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.optim.lr_scheduler import StepLR
+from flambeau.optim.optimizer import Optimizer, ParamsT, required
+
+
+class Decaying(Optimizer):
+    """Adam with decay, in the manner of the packages."""
+
+    def __init__(self, params: ParamsT, lr=required, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        if lr is not required and lr < 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super(Decaying, self).__init__(params, defaults)  # noqa: UP008
+
+    def __setstate__(self, state):
+        super(Decaying, self).__setstate__(state)  # noqa: UP008
+        for group in self.param_groups:
+            group.setdefault("added_later", False)
+
+    @fb.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with fb.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if len(state) == 0:
+                    state["step"] = 0
+                    state["exp_avg"] = fb.zeros_like(p.data)
+                    state["exp_avg_sq"] = fb.zeros_like(p.data)
+                state["step"] += 1
+                p.data.mul_(1 - group["lr"] * group["weight_decay"])
+                state["exp_avg"].mul_(beta1).add_(p.grad, alpha=1 - beta1)
+                state["exp_avg_sq"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+                unbiased = math.sqrt(1 - beta2 ** state["step"]) / (1 - beta1 ** state["step"])
+                denominator = state["exp_avg_sq"].sqrt().add_(group["eps"])
+                p.data.addcdiv_(state["exp_avg"], denominator, value=-group["lr"] * unbiased)
+        return loss
+
+
+class Lookahead(Optimizer):
+    """Wraps another one and shares what it has; its constructor does not call that of the base."""
+
+    def __init__(self, base, steps=2, alpha=0.5):
+        self.optimizer, self.steps, self.alpha, self.done = base, steps, alpha, 0
+        self.param_groups, self.state, self.defaults = base.param_groups, base.state, base.defaults
+        self.slow = [p.clone() for group in self.param_groups for p in group["params"]]
+
+    def step(self, closure=None):
+        loss = self.optimizer.step(closure)
+        self.done += 1
+        if self.done % self.steps == 0:
+            for group in self.param_groups:
+                for fast, slow in zip(group["params"], self.slow, strict=True):
+                    slow.add_(fast - slow, alpha=self.alpha)
+                    fast.copy_(slow)
+        return loss
+
+
+def reference(x, steps, lr, decay):
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    for t in range(1, steps + 1):
+        gradient = 2 * x
+        x = x * (1 - lr * decay)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        x = x - lr * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-8)
+    return x
+
+
+def run(optimizer, steps=1):
+    (param,) = optimizer.param_groups[0]["params"]
+
+    def closure():
+        param.grad = 2 * param
+        return (param**2).sum()
+
+    return [optimizer.step(closure) for _ in range(steps)]
+
+
+def fresh(**options):
+    return Decaying([fb.tensor([1.0, -2.0, 0.5], dtype=fb.float64)], **{"lr": 0.1, **options})
+
+
+def test_it_computes_what_its_author_means():
+    optimizer = fresh(weight_decay=0.1)
+    losses = run(optimizer, 5)
+    expected = reference(np.array([1.0, -2.0, 0.5]), 5, 0.1, 0.1)
+    np.testing.assert_allclose(optimizer.param_groups[0]["params"][0].numpy(), expected, rtol=1e-6)
+    assert losses[0].item() == 5.25 and repr(required) == "<required parameter>"
+
+
+def test_a_required_option_is_asked_for():
+    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
+        Decaying([fb.ones(1)])
+    optimizer = Decaying([{"params": [fb.ones(1)], "lr": 0.1}])
+    with pytest.raises(ValueError, match="lr"):
+        optimizer.add_param_group({"params": [fb.ones(1)]})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_its_setstate_is_called_for_copies(duplicate):
+    optimizer = fresh()
+    optimizer.register_step_post_hook(lambda *args: None)
+    run(optimizer)
+    twin = duplicate(optimizer)
+    assert twin.param_groups[0]["added_later"] is False and "added_later" not in optimizer.param_groups[0]
+    run(twin), run(optimizer)
+    assert fb.equal(twin.param_groups[0]["params"][0], optimizer.param_groups[0]["params"][0])
+
+
+def test_its_setstate_is_called_for_states_that_are_loaded():
+    optimizer = fresh()
+    run(optimizer)
+    other = fresh()
+    other.load_state_dict(optimizer.state_dict())
+    assert other.param_groups[0]["added_later"] is False
+
+
+def test_hooks_run_around_a_step_of_its_own():
+    seen = []
+    optimizer = fresh()
+    optimizer.register_step_pre_hook(lambda *given: seen.append(("before", *given)))
+    handle = optimizer.register_step_post_hook(lambda *given: seen.append(("after", *given)))
+    with fb.optim.register_optimizer_step_post_hook(lambda *given: seen.append(("all", *given))):
+        optimizer.step()
+    assert seen == [(when, optimizer, (optimizer,), {}) for when in ("before", "after", "all")]
+    handle.remove()
+    optimizer.step()
+    assert len(seen) == 4
+
+
+def test_hooks_run_once_where_a_step_calls_that_of_its_base():
+    class Counting(fb.optim.SGD):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    seen = []
+    optimizer = Counting([fb.ones(1)], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *given: seen.append(given))
+    run(optimizer, 2)
+    assert len(seen) == 2
+
+
+def test_one_without_the_constructor_of_the_base():
+    base = fresh()
+    wrapper = Lookahead(base)
+    schedule = StepLR(wrapper, 1)
+    run(wrapper, 2)
+    schedule.step()
+    fast = reference(np.array([1.0, -2.0, 0.5]), 2, 0.1, 0.0)
+    expected = (np.array([1.0, -2.0, 0.5]) + fast) / 2
+    np.testing.assert_allclose(base.param_groups[0]["params"][0].numpy(), expected, rtol=1e-6)
+    seen = []
+    wrapper.register_step_post_hook(lambda *given: seen.append(given))
+    run(wrapper)
+    assert len(seen) == 1
+
+
+def test_a_schedule_that_goes_first_is_warned_of():
+    schedule = StepLR(fresh(), 1)
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        schedule.step()

@@ -1,0 +1,69 @@
+"""Handles that take hooks off again: what every function that registers a hook returns."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Self
+
+__all__ = ["RemovableHandle"]
+
+Hooks = OrderedDict[int, Callable[..., Any]]
+
+
+class RemovableHandle:
+    """Takes a hook out of the dictionary it stands in: by ``remove()``, or at the end of a ``with`` block.
+
+    It does not keep the dictionary alive, and with it what the hooks belong to.
+
+    Args:
+        hooks_dict: hooks by the ``id`` of their handles: an ``OrderedDict``, as there are no weak references to others.
+        extra_dict: dictionaries, or one, from which the ``id`` is taken as well.
+
+    >>> from collections import OrderedDict
+    >>> from flambeau.utils.hooks import RemovableHandle
+    >>> hooks = OrderedDict()
+    >>> handle = RemovableHandle(hooks)
+    >>> hooks[handle.id] = print
+    >>> handle.remove()
+    >>> len(hooks)
+    0
+    """
+
+    _next_id = itertools.count()
+
+    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
+        self.id = next(RemovableHandle._next_id)
+        extra = extra_dict if isinstance(extra_dict, list) else [] if extra_dict is None else [extra_dict]
+        self._dictionaries = tuple(map(weakref.ref, (hooks_dict, *extra)))
+
+    def remove(self) -> None:
+        """Take the hook out; a second call does nothing."""
+        for reference in self._dictionaries:
+            dictionary = reference()
+            if dictionary is not None:
+                dictionary.pop(self.id, None)
+
+    def __getstate__(self) -> Any:
+        return self.id, [reference() for reference in self._dictionaries]
+
+    def __setstate__(self, state: Any) -> None:
+        self.id, dictionaries = state
+        self._dictionaries = tuple(weakref.ref(each) for each in dictionaries if each is not None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def new_handle(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
+    """Registers ``hook`` as the last one, or as the first."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
