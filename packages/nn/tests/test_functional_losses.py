@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.special
 
 import flambeau as fb
@@ -244,6 +245,7 @@ def test_errors(call, error, message):
 
 def test_distances():
     np.testing.assert_allclose(F.pairwise_distance(fb.tensor(A), fb.tensor(B)).numpy(), distance(A, B))
+    np.testing.assert_allclose(F.pdist(fb.tensor(A), 3).numpy(), scipy.spatial.distance.pdist(A, "minkowski", p=3))
     want = (A * B).sum(0) / np.linalg.norm(A, axis=0) / np.linalg.norm(B, axis=0)
     np.testing.assert_allclose(F.cosine_similarity(fb.tensor(A), fb.tensor(B), 0).numpy(), want)
     assert F.cosine_similarity(fb.zeros(3), fb.ones(3), 0).item() == 0

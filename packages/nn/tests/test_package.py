@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import typing
 
 import pytest
 
@@ -62,3 +63,11 @@ def test_no_class_of_the_library_slows_operators_down():
         kind = pending.pop()
         pending += [c for c in kind.__subclasses__() if c.__module__.startswith("flambeau")]
         assert kind is fb.Tensor or kind.__torch_function__ is disabled, kind
+
+
+def test_types_that_layers_are_annotated_with():
+    from flambeau.nn.common_types import _ratio_3_t, _size_2_t, _size_any_opt_t
+
+    assert typing.get_args(_size_2_t) == (int, tuple[int, int])
+    assert typing.get_args(_ratio_3_t) == (float, tuple[float, float, float])
+    assert typing.get_args(_size_any_opt_t) == (int, type(None), tuple[int | None, ...])

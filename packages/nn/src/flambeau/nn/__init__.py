@@ -10,6 +10,8 @@ from .modules.module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 if TYPE_CHECKING:
+    from . import attention as attention
+    from . import common_types as common_types
     from . import functional as functional
     from . import grad as grad
     from . import init as init
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from .modules.upsampling import *
     from .parallel import *
 
-_SUBMODULES = ("functional", "grad", "init", "modules", "parallel", "utils")
+_SUBMODULES = ("attention", "common_types", "functional", "grad", "init", "modules", "parallel", "utils")
 
 # The public names, by the module that defines them.
 _NAMES = {

@@ -1,4 +1,7 @@
-"""What computes on GPUs. Whether products may use TF32 counts; the other switches are kept without effect."""
+"""What computes on GPUs: whether products may use TF32, and how attention is computed, on the CPU as well.
+
+The switches for half precision are kept without effect.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 from .._settings import get_float32_matmul_precision, set_float32_matmul_precision
+from . import _attention
 
 __all__ = [
     "cudnn_sdp_enabled",
@@ -40,7 +44,6 @@ matmul = _Products(
     allow_bf16_reduced_precision_reduction=True,
     allow_fp16_accumulation=False,
 )
-_attention = {"flash": True, "mem_efficient": True, "math": True, "cudnn": True}
 
 
 def is_built() -> bool:
@@ -49,48 +52,48 @@ def is_built() -> bool:
 
 
 def is_flash_attention_available() -> bool:
-    """Whether a GPU's flash attention is there: False. The CPU's attention never stores the scores, either."""
+    """Whether the library of that name is there: False. The kernel of one's own never stores the scores, either."""
     return False
 
 
 def enable_flash_sdp(enabled: bool) -> None:
-    """Keeps a choice that `flash_sdp_enabled` reports."""
-    _attention["flash"] = bool(enabled)
+    """Whether attention may be computed by the kernel of that name: see ``flambeau.nn.attention``."""
+    _attention.switch("flash", enabled)
 
 
 def enable_mem_efficient_sdp(enabled: bool) -> None:
-    """Keeps a choice that `mem_efficient_sdp_enabled` reports."""
-    _attention["mem_efficient"] = bool(enabled)
+    """Whether attention may be computed by the kernel of that name: see ``flambeau.nn.attention``."""
+    _attention.switch("mem_efficient", enabled)
 
 
 def enable_math_sdp(enabled: bool) -> None:
-    """Keeps a choice that `math_sdp_enabled` reports."""
-    _attention["math"] = bool(enabled)
+    """Whether attention may be computed by its formula, with the matrix of scores as a whole."""
+    _attention.switch("math", enabled)
 
 
 def enable_cudnn_sdp(enabled: bool) -> None:
-    """Keeps a choice that `cudnn_sdp_enabled` reports."""
-    _attention["cudnn"] = bool(enabled)
+    """Whether attention may be computed by the kernel of that name: see ``flambeau.nn.attention``."""
+    _attention.switch("cudnn", enabled)
 
 
 def flash_sdp_enabled() -> bool:
-    """What `enable_flash_sdp` set."""
-    return _attention["flash"]
+    """Whether that kernel is allowed."""
+    return _attention.is_allowed("flash")
 
 
 def mem_efficient_sdp_enabled() -> bool:
-    """What `enable_mem_efficient_sdp` set."""
-    return _attention["mem_efficient"]
+    """Whether that kernel is allowed."""
+    return _attention.is_allowed("mem_efficient")
 
 
 def math_sdp_enabled() -> bool:
-    """What `enable_math_sdp` set."""
-    return _attention["math"]
+    """Whether the formula is allowed."""
+    return _attention.is_allowed("math")
 
 
 def cudnn_sdp_enabled() -> bool:
-    """What `enable_cudnn_sdp` set."""
-    return _attention["cudnn"]
+    """Whether that kernel is allowed."""
+    return _attention.is_allowed("cudnn")
 
 
 @contextlib.contextmanager
@@ -100,10 +103,12 @@ def sdp_kernel(
     enable_mem_efficient: bool = True,
     enable_cudnn: bool = True,
 ) -> Iterator[None]:
-    """Keeps the four choices for a block."""
-    former = dict(_attention)
-    _attention.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
+    """The older ``flambeau.nn.attention.sdpa_kernel``: makes the four choices for a block."""
+    former = _attention.settings()
+    chosen = {"flash": enable_flash, "math": enable_math, "mem_efficient": enable_mem_efficient, "cudnn": enable_cudnn}
+    for name, enabled in chosen.items():
+        _attention.switch(name, enabled)
     try:
         yield
     finally:
-        _attention.update(former)
+        _attention.allow(*former)

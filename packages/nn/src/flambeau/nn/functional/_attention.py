@@ -6,6 +6,7 @@ import math
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau.backends import _attention as _ways
 
 from ._dropout import dropout
 
@@ -21,6 +22,8 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """``softmax(query @ key.T * scale + mask) @ value``, without ever holding the matrix of scores.
+
+    With dropout, and for the gradient of a mask, the matrix is held; ``nn.attention.sdpa_kernel`` chooses it for all.
 
     Args:
         query: ``(*, L, E)``.
@@ -40,7 +43,8 @@ def scaled_dot_product_attention(
     """
     if enable_gqa:
         key, value = _shared_heads(query, key, value)
-    if dropout_p == 0.0 and (attn_mask is None or not attn_mask.requires_grad):
+    possible = dropout_p == 0.0 and (attn_mask is None or not attn_mask.requires_grad)
+    if possible if _ways.is_default else _ways.takes_kernel(possible):
         return _core._scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
     if attn_mask is not None and is_causal:
         raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")

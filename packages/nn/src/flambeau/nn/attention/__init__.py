@@ -1,0 +1,40 @@
+"""How ``nn.functional.scaled_dot_product_attention`` computes, where that is to be chosen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from flambeau.backends import _attention
+from flambeau.backends._attention import SDPBackend
+
+__all__ = ["SDPBackend", "sdpa_kernel"]
+
+
+@contextlib.contextmanager
+def sdpa_kernel(backends: list[SDPBackend] | SDPBackend, set_priority: bool = False) -> Iterator[None]:
+    """A block in which attention is computed in one of these ways; also a decorator.
+
+    Args:
+        backends: what may be taken. Without ``SDPBackend.MATH``, what the kernel cannot do (dropout, masks that require
+            grad) raises RuntimeError.
+        set_priority: whether their order is that of preference, too.
+    Raises: AssertionError for what is no `SDPBackend`.
+
+    >>> q = fb.eye(2)
+    >>> with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):
+    ...     nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)[0]
+    tensor([1., 0.])
+    """
+    if not isinstance(backends, (list, SDPBackend)):
+        raise AssertionError(
+            "Backend must be an instance of SDPBackend or a list of SDPBackend instances, got "
+            f"{type(backends).__name__}"
+        )
+    ways = [backends] if isinstance(backends, SDPBackend) else list(dict.fromkeys(backends))
+    former = _attention.settings()
+    _attention.allow(ways, ways if set_priority else ())
+    try:
+        yield
+    finally:
+        _attention.allow(*former)

@@ -1,0 +1,141 @@
+"""Which way of computing attention is taken: what the choice allows is what runs, and the numbers stay the same."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.backends import cuda
+from flambeau.nn.attention import SDPBackend, sdpa_kernel
+from flambeau.nn.functional import scaled_dot_product_attention
+
+MATH, FLASH = SDPBackend.MATH, SDPBackend.FLASH_ATTENTION
+KERNELS = [FLASH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.OVERRIDEABLE]
+
+
+@pytest.fixture
+def query():
+    fb.manual_seed(0)
+    return fb.randn(2, 3, 5, 4, requires_grad=True)
+
+
+@pytest.fixture
+def saved_shapes():
+    """The shapes of what the graph keeps: the matrix of scores is among them where it is held."""
+    shapes = []
+
+    def pack(tensor):
+        shapes.append(tuple(tensor.shape))
+        return tensor
+
+    with fb.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield shapes
+
+
+def reference(q):
+    scores = q @ q.swapaxes(-1, -2) / 2
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True) @ q
+
+
+@pytest.mark.parametrize("backends", [MATH, *KERNELS, [MATH, FLASH], KERNELS], ids=str)
+def test_every_way_gives_the_same(query, backends):
+    with sdpa_kernel(backends):
+        out = scaled_dot_product_attention(query, query, query)
+    np.testing.assert_allclose(out.detach().numpy(), reference(query.detach().numpy()), rtol=1e-5)
+
+
+def holds_scores(query, shapes):
+    scaled_dot_product_attention(query, query, query)
+    return (2, 3, 5, 5) in shapes
+
+
+@pytest.mark.parametrize(
+    ("backends", "priority", "expected"),
+    [
+        (MATH, False, True),
+        (FLASH, False, False),
+        ([MATH, FLASH], False, False),
+        ([MATH, FLASH], True, True),
+        ([FLASH, MATH], True, False),
+        ([SDPBackend.ERROR, MATH], True, True),
+    ],
+)
+def test_the_matrix_of_scores_is_held_where_it_was_asked_for(query, saved_shapes, backends, priority, expected):
+    with sdpa_kernel(backends, set_priority=priority):
+        assert holds_scores(query, saved_shapes) is expected
+    saved_shapes.clear()
+    assert not holds_scores(query, saved_shapes)
+
+
+@pytest.mark.parametrize("backends", KERNELS, ids=str)
+def test_what_the_kernel_cannot_do_is_refused_where_the_formula_is_not_allowed(query, backends):
+    mask = fb.zeros(5, 5, requires_grad=True)
+    with sdpa_kernel(backends):
+        with pytest.raises(RuntimeError, match=r"No viable backend .* dropout"):
+            scaled_dot_product_attention(query, query, query, dropout_p=0.5)
+        with pytest.raises(RuntimeError, match="No viable backend"):
+            scaled_dot_product_attention(query, query, query, mask)
+    assert scaled_dot_product_attention(query, query, query, mask, dropout_p=0.5).shape == query.shape
+
+
+def test_nothing_allowed(query):
+    with sdpa_kernel([]), pytest.raises(RuntimeError, match=r"No viable backend .*: none is enabled"):
+        scaled_dot_product_attention(query, query, query)
+
+
+def test_blocks_within_blocks_put_back_what_was(query, saved_shapes):
+    with sdpa_kernel([MATH, FLASH], set_priority=True):
+        with sdpa_kernel(FLASH):
+            assert not cuda.math_sdp_enabled() and not holds_scores(query, saved_shapes)
+        assert cuda.math_sdp_enabled() and cuda.flash_sdp_enabled() and not cuda.cudnn_sdp_enabled()
+        assert holds_scores(query, saved_shapes)
+    with pytest.raises(KeyError), sdpa_kernel(MATH):
+        raise KeyError
+    assert cuda.flash_sdp_enabled() and cuda.cudnn_sdp_enabled() and cuda.mem_efficient_sdp_enabled()
+    saved_shapes.clear()
+    assert not holds_scores(query, saved_shapes)
+
+
+def test_it_is_a_decorator(query, saved_shapes):
+    assert sdpa_kernel(MATH)(holds_scores)(query, saved_shapes)
+
+
+def test_the_switches_of_the_backend_mean_the_same(query, saved_shapes):
+    with cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False, enable_cudnn=False, enable_math=True):
+        assert not cuda.flash_sdp_enabled()
+        with sdpa_kernel(MATH):
+            assert holds_scores(query, saved_shapes)
+    saved_shapes.clear()
+    cuda.enable_math_sdp(False)
+    try:
+        with pytest.raises(RuntimeError, match="No viable backend"):
+            scaled_dot_product_attention(query, query, query, dropout_p=0.5)
+    finally:
+        cuda.enable_math_sdp(True)
+
+
+def test_layers_follow(query, saved_shapes):
+    layer = nn.MultiheadAttention(4, 2, batch_first=True)
+    x = fb.randn(2, 5, 4)
+    with sdpa_kernel(MATH):
+        layer(x, x, x, need_weights=False)
+    assert any(shape[-2:] == (5, 5) for shape in saved_shapes)
+
+
+@pytest.mark.parametrize("wrong", [None, 0, (MATH,), "MATH"])
+def test_what_is_no_backend(wrong):
+    with pytest.raises(AssertionError, match="instance of SDPBackend or a list"), sdpa_kernel(wrong):
+        pass
+
+
+def test_the_numbers_of_the_backends_are_those_of_pytorch():
+    assert [(each.name, int(each)) for each in SDPBackend] == [
+        ("ERROR", -1),
+        ("MATH", 0),
+        ("FLASH_ATTENTION", 1),
+        ("EFFICIENT_ATTENTION", 2),
+        ("CUDNN_ATTENTION", 3),
+        ("OVERRIDEABLE", 4),
+    ]
+    assert repr(MATH) == "<SDPBackend.MATH: 0>" and SDPBackend(1) is FLASH
