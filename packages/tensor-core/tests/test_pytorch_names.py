@@ -1,10 +1,12 @@
 """Names that programs written for PyTorch reach for on a machine without a GPU or a compiler."""
 
 import contextlib
+import doctest
 import importlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -28,6 +30,12 @@ ANSWERS = {
     "cuda.reset_peak_memory_stats()": None,
     "cuda.get_rng_state_all()": [],
     "cuda.set_rng_state_all([])": None,
+    "cuda.get_allocator_backend()": "native",
+    "cuda.cudaStatus.SUCCESS": 0,
+    "cuda.FloatTensor.is_cuda": True,
+    "cuda.default_generators": (),
+    "cuda.memory.memory_allocated()": 0,
+    "cuda.random.manual_seed_all(1)": None,
     "cpu.is_available()": True,
     "cpu.is_initialized()": True,
     "cpu.device_count()": 1,
@@ -113,6 +121,17 @@ def test_what_programs_ask(expression):
         ("cuda.set_rng_state_all([fb.zeros(1)])", RuntimeError),
         ("cuda.Stream()", RuntimeError),
         ("cuda.no_such_name", AttributeError),
+        *((f"cuda.{name}()", RuntimeError) for name in ("cudart", "profiler.start", "device_memory_used")),
+        ("cuda.set_per_process_memory_fraction(0.5)", RuntimeError),
+        ("cuda.comm.broadcast(fb.ones(1), [0])", RuntimeError),
+        ("cuda.streams.Stream()", RuntimeError),
+        ("Stream('cuda')", RuntimeError),
+        ("Stream(0)", RuntimeError),
+        ("Event('cuda')", RuntimeError),
+        ("Stream('nothing')", RuntimeError),
+        ("Stream().record_event()", RuntimeError),
+        ("Event().record()", RuntimeError),
+        ("Event(enable_timing=True).elapsed_time(fb.Event())", ValueError),
         ("xpu.synchronize()", AssertionError),
         ("mps.synchronize()", RuntimeError),
         ("accelerator.synchronize()", RuntimeError),
@@ -137,6 +156,18 @@ def test_streams_of_the_cpu_change_nothing():
     with fb.cpu.stream(stream), fb.cuda.stream(None):
         stream.wait_stream(fb.cpu.current_stream())
     assert fb.get_device_module() is fb.cpu and fb.get_device_module("cuda:1") is fb.cuda
+
+
+def test_streams_and_events_of_whichever_device_are_the_cpus():
+    stream, event = fb.Stream(), fb.Event("cpu")
+    with stream as entered:
+        assert entered is stream and stream.query() and not stream.is_capturing()
+    stream.synchronize(), stream.wait_event(event), stream.wait_stream(fb.Stream("cpu"))
+    event.wait(), event.wait(stream), event.synchronize()
+    assert stream == fb.Stream("cpu", priority=-1) and hash(stream) == hash(fb.Stream())
+    assert stream.device == event.device == fb.device("cpu") and event.query() and event.event_id == 0
+    assert repr(stream) == "flambeau.Stream device_type=cpu, device_index=-1, stream_id=0"
+    assert issubclass(fb.cuda.Stream, fb.Stream) and issubclass(fb.cuda.Event, fb.Event)
 
 
 @pytest.mark.parametrize("name", ["cudnn", "mkldnn", "opt_einsum"])
@@ -230,6 +261,28 @@ def test_in_place_forms_that_are_functions_too():
     assert fb.detach_(x) is x
 
 
+def test_types():
+    types = fb.types
+    assert isinstance(fb.zeros(1).untyped_storage(), types.Storage) and isinstance(fb.zeros(1).storage(), types.Storage)
+    assert isinstance("cpu", types.Device) and isinstance(fb.device("cpu"), types.Device)
+    assert isinstance(None, types.Device) and not isinstance(1.5, types.Device)
+    assert isinstance(2.5, types._Number) and not isinstance(1j, types._Number) and isinstance(1, types.Number)
+    assert types._int is int and types._dtype is fb.dtype and isinstance(fb.float32, types._dtype)
+
+
+def test_memory_shared_with_other_libraries():
+    from flambeau.utils import dlpack
+
+    assert doctest.testmod(dlpack).failed == 0
+    x = fb.arange(3)
+    capsule = dlpack.to_dlpack(x)
+    assert "dltensor" in repr(capsule)
+    y = dlpack.from_dlpack(capsule)
+    y[0] = 7
+    assert x.tolist() == [7, 1, 2] and dlpack.from_dlpack(np.arange(2)).tolist() == [0, 1]
+    assert x.__dlpack_device__() == (dlpack.DLDeviceType.kDLCPU, 0)
+
+
 def test_the_names_are_listed():
     names = {
         "accelerator",
@@ -238,9 +291,11 @@ def test_the_names_are_listed():
         "backends",
         "compile",
         "compiler",
+        "hub",
         "jit",
         "kl_div",
         "mps",
+        "types",
         "version",
         "xpu",
     }

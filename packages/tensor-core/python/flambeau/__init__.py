@@ -115,6 +115,7 @@ if TYPE_CHECKING:
         cpu,
         cuda,
         fft,
+        hub,
         jit,
         linalg,
         mps,
@@ -123,10 +124,12 @@ if TYPE_CHECKING:
         signal,
         special,
         testing,
+        types,
         version,
         xpu,
     )
     from flambeau.compiler import compile
+    from flambeau.cuda._any_device import Event, Stream
 
 # Modules of this package that load when they are first used.
 _MODULES = (
@@ -138,6 +141,7 @@ _MODULES = (
     "cpu",
     "cuda",
     "fft",
+    "hub",
     "jit",
     "linalg",
     "mps",
@@ -148,6 +152,7 @@ _MODULES = (
     "special",
     "testing",
     "torch",
+    "types",
     "utils",
     "version",
     "xpu",
@@ -211,7 +216,9 @@ _ELSEWHERE = {
         ),
         "flambeau.nn.functional._of_torch",
     ),
+    "Event": "flambeau.cuda._any_device",
     "GradScaler": "flambeau.amp",
+    "Stream": "flambeau.cuda._any_device",
     "compile": "flambeau.compiler",
     "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
     "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",

@@ -127,6 +127,31 @@ def test_streams():
         cuda.stream(1)
 
 
+def test_streams_of_whichever_device():
+    side = fb.Stream("cuda", priority=-1)
+    assert isinstance(side, cuda.Stream) and isinstance(cuda.Stream(), fb.Stream) and side.priority == -1
+    assert isinstance(fb.Stream(), cuda.Stream) and isinstance(fb.Stream(0), cuda.Stream)
+    assert side.device == fb.device("cuda:0") and side.native_handle == side.stream_id == side.cuda_stream
+    known = {"stream_id": side.stream_id, "device_index": side.device_index, "device_type": side.device_type}
+    assert fb.Stream(**known) == side and cuda.Stream(**known) == side and not side.is_capturing()
+    with side:
+        assert fb.accelerator.current_stream() == side
+        y = fb.ones(3, device="cuda") + 1
+    event = side.record_event(fb.Event("cuda", enable_timing=True))
+    cuda.current_stream().wait_event(event)
+    assert y.tolist() == [2.0] * 3 and event.query() and event.event_id == event.cuda_event != 0
+    assert isinstance(event, cuda.Event) and isinstance(event, fb.Event) and isinstance(fb.Event(), cuda.Event)
+    here = fb.Stream("cpu")
+    assert not isinstance(here, cuda.Stream) and here != side
+    here.wait_stream(side)
+    here.wait_event(event)
+    with cuda.graph(cuda.CUDAGraph(), stream=side):
+        assert side.is_capturing()
+    for wrong in (lambda: fb.Stream(99), lambda: fb.Event("cuda:99")):
+        with pytest.raises(RuntimeError, match="there is no GPU 99"):
+            wrong()
+
+
 def test_streams_are_handed_out_in_turn():
     streams = [cuda.Stream() for _ in range(64)]
     assert len({stream.cuda_stream for stream in streams}) == 32
@@ -176,6 +201,47 @@ def test_memory():
     with pytest.raises(cuda.OutOfMemoryError) as caught:
         fb.empty(1 << 50, device="cuda")
     assert isinstance(caught.value, RuntimeError) and fb.OutOfMemoryError is cuda.OutOfMemoryError
+
+
+def test_how_much_of_the_memory_is_used():
+    free, total = cuda.mem_get_info()
+    assert cuda.device_memory_used() == total - free == cuda.memory.device_memory_used("cuda:0")
+    assert cuda.get_allocator_backend() == "native" and cuda.get_per_process_memory_fraction() == 1.0
+    cuda.set_per_process_memory_fraction(1.0)
+    for fraction, error in ((0.5, NotImplementedError), (1.5, ValueError), (-0.1, ValueError), (1, TypeError)):
+        with pytest.raises(error):
+            cuda.set_per_process_memory_fraction(fraction, 0)
+
+
+def test_the_profiler_is_told_when_to_record(monkeypatch):
+    calls = []
+
+    class Driver:
+        def cuProfilerStart(self):
+            calls.append("start")
+            return 0
+
+        def cuProfilerStop(self):
+            calls.append("stop")
+            return 0
+
+    from flambeau.cuda import _runtime
+
+    monkeypatch.setattr(_runtime, "_driver", Driver)
+    with pytest.raises(ZeroDivisionError), cuda.profiler.profile():
+        _ = 1 // 0
+    cuda.cudart().cudaProfilerStart()
+    assert calls == ["start", "stop", "start"] and cuda.cudart().cudaMemGetInfo(0) == cuda.mem_get_info()
+    monkeypatch.undo()
+    cuda.check_error(cuda.cudaStatus.SUCCESS)
+    with pytest.raises(cuda.CudaError, match=r"out of memory \(2\)"):
+        cuda.check_error(2)
+
+
+def test_tensor_types():
+    x = cuda.FloatTensor([1, 2])
+    assert x.is_cuda and isinstance(x, cuda.FloatTensor) and not isinstance(x, fb.FloatTensor)
+    assert cuda.LongTensor(2, 3).dtype is fb.int64 and x.type() == "flambeau.cuda.FloatTensor"
 
 
 def test_the_memory_that_other_streams_use_is_not_given_back_early():

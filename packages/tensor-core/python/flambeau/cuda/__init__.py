@@ -37,9 +37,13 @@ from ._devices import (
     set_device,
     synchronize,
 )
-from ._graphs import CUDAGraph, graph, graph_pool_handle, make_graphed_callables
-from ._memory import (
+from ._errors import CudaError, check_error, cudart, cudaStatus
+from .graphs import CUDAGraph, graph, graph_pool_handle, make_graphed_callables
+from .memory import (
+    device_memory_used,
     empty_cache,
+    get_allocator_backend,
+    get_per_process_memory_fraction,
     max_memory_allocated,
     max_memory_cached,
     max_memory_reserved,
@@ -54,8 +58,9 @@ from ._memory import (
     reset_max_memory_allocated,
     reset_max_memory_cached,
     reset_peak_memory_stats,
+    set_per_process_memory_fraction,
 )
-from ._random import (
+from .random import (
     get_rng_state,
     get_rng_state_all,
     initial_seed,
@@ -66,7 +71,7 @@ from ._random import (
     set_rng_state,
     set_rng_state_all,
 )
-from ._streams import (
+from .streams import (
     Event,
     ExternalStream,
     Stream,
@@ -81,11 +86,14 @@ from ._streams import (
 
 if TYPE_CHECKING:
     from flambeau.cuda import amp as amp
+    from flambeau.cuda import comm as comm
     from flambeau.cuda import nccl as nccl
     from flambeau.cuda import nvtx as nvtx
+    from flambeau.cuda import profiler as profiler
 
 __all__ = [
     "CUDAGraph",
+    "CudaError",
     "Event",
     "ExternalStream",
     "OutOfMemoryError",
@@ -93,23 +101,32 @@ __all__ = [
     "StreamContext",
     "amp",
     "can_device_access_peer",
+    "check_error",
+    "comm",
+    "cudaStatus",
+    "cudart",
     "current_device",
     "current_stream",
+    "default_generators",
     "default_stream",
     "device",
     "device_count",
+    "device_memory_used",
     "device_of",
     "empty_cache",
+    "get_allocator_backend",
     "get_arch_list",
     "get_device_capability",
     "get_device_name",
     "get_device_properties",
     "get_gencode_flags",
+    "get_per_process_memory_fraction",
     "get_rng_state",
     "get_rng_state_all",
     "get_stream_from_external",
     "graph",
     "graph_pool_handle",
+    "graphs",
     "host_calls",
     "init",
     "initial_seed",
@@ -126,6 +143,7 @@ __all__ = [
     "max_memory_cached",
     "max_memory_reserved",
     "mem_get_info",
+    "memory",
     "memory_allocated",
     "memory_cached",
     "memory_reserved",
@@ -134,6 +152,8 @@ __all__ = [
     "memory_summary",
     "nccl",
     "nvtx",
+    "profiler",
+    "random",
     "reset_accumulated_memory_stats",
     "reset_host_calls",
     "reset_max_memory_allocated",
@@ -142,16 +162,18 @@ __all__ = [
     "seed",
     "seed_all",
     "set_device",
+    "set_per_process_memory_fraction",
     "set_rng_state",
     "set_rng_state_all",
     "set_stream",
     "stream",
+    "streams",
     "synchronize",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("amp", "nccl", "nvtx"):
+    if name in ("amp", "comm", "nccl", "nvtx", "profiler"):
         return importlib.import_module(f"flambeau.cuda.{name}")
     if name == "default_generators":  # one for all GPUs, which is the CPU's
         return (default_generator,) * device_count()

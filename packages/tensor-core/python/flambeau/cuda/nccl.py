@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from flambeau import Tensor, _core
 
 from ._devices import current_device
-from ._streams import Stream, current_stream
+from .streams import Stream, current_stream
 
 __all__ = [
     "AVG",

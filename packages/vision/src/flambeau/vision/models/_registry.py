@@ -49,8 +49,7 @@ def _path_of(name: str, weights: Any) -> Any:
         return weights
     if isinstance(weights, str) and (os.sep in weights or os.path.splitext(weights)[1]):
         raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
-    cache = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
-    folder = Path(cache).expanduser() / "hub" / "checkpoints"
+    folder = Path(fb.hub.get_dir()) / "checkpoints"
     found = sorted(folder.glob(f"{name}-*.pth"))
     if len(found) > 1:
         names = ", ".join(path.name for path in found)

@@ -12,6 +12,8 @@ from typing import Any, Self
 import flambeau
 from flambeau import _core
 
+from . import _any_device
+from ._any_device import check_timed
 from ._devices import current_device, index_of, is_available, set_device
 
 # Streams are handed out in turn and never end: memory is reused in the order of the stream that it was made on, so that
@@ -24,7 +26,7 @@ _CUDA = 1  # the number of this type of device in PyTorch
 _HIGHEST, _LOWEST = -3, 0  # priorities
 
 
-class Stream:
+class Stream(_any_device.Stream):
     """A sequence of work on a GPU, which is done in its order.
 
     What is queued in ``with flambeau.cuda.stream(s):`` goes to it. Two streams have no order but what `wait_stream`
@@ -36,8 +38,8 @@ class Stream:
     """
 
     def __init__(self, device: Any = None, priority: int = 0, **kwargs: Any) -> None:
-        index = index_of(device)
-        handle = kwargs.get("stream_ptr")
+        index = index_of(kwargs.get("device_index") if device is None else device)
+        handle = kwargs.get("stream_ptr", kwargs.get("stream_id"))
         if handle is None:
             handle = _next_stream(index, min(max(priority, _HIGHEST), _LOWEST))
         self.device_index = index
@@ -73,6 +75,15 @@ class Stream:
     def wait_stream(self, stream: Stream) -> None:
         """Lets the work from now on wait for what another stream has to do so far."""
         self.wait_event(stream.record_event())
+
+    def is_capturing(self) -> bool:
+        """Whether its work is being noted for a graph."""
+        return _core._cuda_is_capturing(self.device_index, self.cuda_stream)
+
+    @property
+    def native_handle(self) -> int:
+        """The number that stands for it, a ``CUstream``."""
+        return self.cuda_stream
 
     @property
     def _as_parameter_(self) -> Any:
@@ -130,7 +141,7 @@ def get_stream_from_external(data_ptr: int, device: Any = None) -> Stream:
     return ExternalStream(data_ptr, device)
 
 
-class Event:
+class Event(_any_device.Event):
     """A point in a stream's work: other streams and the program can wait for it, and time can be measured between two.
 
     Args:
@@ -174,13 +185,17 @@ class Event:
 
     def elapsed_time(self, end_event: Event) -> float:
         """Milliseconds from this event to another, both of which must be done. Both need ``enable_timing=True``."""
-        if not (self.enable_timing and end_event.enable_timing):
-            raise ValueError("Both events must be created with argument 'enable_timing=True'.")
+        check_timed(self, end_event)
         if not (self.cuda_event and end_event.cuda_event):
             raise ValueError("Both events must be recorded before calculating elapsed time.")
         if not (self.query() and end_event.query()):
             raise RuntimeError("Both events must be completed before calculating elapsed time.")
         return _core._cuda_elapsed_time(self.device.index, self.cuda_event, end_event.cuda_event)
+
+    @property
+    def event_id(self) -> int:
+        """The number that stands for it, a ``CUevent``; 0 for one that was never recorded."""
+        return self.cuda_event
 
     @property
     def _as_parameter_(self) -> Any:
@@ -192,6 +207,16 @@ class Event:
         return (
             f"<flambeau.cuda.Event {self.cuda_event:#x}>" if self.cuda_event else "<flambeau.cuda.Event uninitialized>"
         )
+
+
+class EventByDevice(Event):
+    """An event that was asked for as ``flambeau.Event``, whose first argument is the device."""
+
+    def __init__(
+        self, device: Any = None, *, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
+    ) -> None:
+        index_of(device)
+        super().__init__(enable_timing, blocking, interprocess)
 
 
 def _destroy(device: int, event: int) -> None:

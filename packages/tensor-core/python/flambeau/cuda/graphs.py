@@ -12,8 +12,8 @@ import flambeau
 from flambeau import Generator, _core
 
 from ._devices import index_of, synchronize
-from ._memory import empty_cache
-from ._streams import Stream, StreamContext, current_stream
+from .memory import empty_cache
+from .streams import Stream, StreamContext, current_stream
 
 _pools = itertools.count(1)
 

@@ -119,6 +119,37 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
     return free, total
 
 
+def device_memory_used(device: Any = None) -> int:
+    """The bytes of a GPU's memory that are in use, by all processes."""
+    free, total = mem_get_info(device)
+    return total - free
+
+
+def get_allocator_backend() -> str:
+    """Which allocator serves tensors: "native", the library's own."""
+    return "native"
+
+
+def get_per_process_memory_fraction(device: Any = None) -> float:
+    """How much of a GPU's memory this process may take: all of it, 1.0."""
+    index_of(device)
+    return 1.0
+
+
+def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
+    """Lets this process take at most a part of a GPU's memory; only 1.0, which is no limit, is there.
+
+    Raises: NotImplementedError for less; TypeError or ValueError for what is no float between 0 and 1.
+    """
+    index_of(device)
+    if not isinstance(fraction, float):
+        raise TypeError("Invalid type for fraction argument, must be `float`")
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
+    if fraction != 1:
+        raise NotImplementedError("flambeau.cuda: a process cannot be limited to a part of a GPU's memory")
+
+
 def empty_cache() -> None:
     """Gives memory that is reserved and not in use back to the GPU, for other processes; does nothing without one."""
     if is_available():

@@ -1,0 +1,24 @@
+"""Where fetched files are kept."""
+
+from __future__ import annotations
+
+import os
+
+_chosen: list[str] = []  # by set_dir, the last
+
+
+def get_dir() -> str:
+    """The folder of what is fetched: ``$TORCH_HOME/hub``, where ``TORCH_HOME`` is ``~/.cache/torch`` if it is not set.
+
+    >>> flambeau.hub.get_dir().endswith("hub")
+    True
+    """
+    if _chosen:
+        return _chosen[-1]
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return os.path.join(os.path.expanduser(os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")), "hub")
+
+
+def set_dir(d: str | os.PathLike[str]) -> None:
+    """Chooses the folder for this process."""
+    _chosen[:] = [os.path.expanduser(d)]

@@ -1,0 +1,49 @@
+"""What a report of an error says of the machine."""
+
+import doctest
+import platform
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.utils import collect_env
+
+
+def test_what_is_known():
+    known = collect_env.get_env_info()
+    assert known.flambeau_version == fb.__version__ and known.num_threads == fb.get_num_threads()
+    assert known.python_version.startswith(platform.python_version()) and known.libc_version.startswith("glibc")
+    assert known.is_cuda_available == fb.cuda.is_available() and platform.machine() in known.os
+    assert f"[pip3] numpy=={np.__version__}" in known.pip_packages.splitlines()
+    assert known.cpu_info
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+def test_versions_of_programs():
+    said = subprocess.check_output(["gcc", "-dumpfullversion"], text=True).strip()
+    assert said in collect_env.get_env_info().gcc_version
+
+
+def test_programs_that_are_not_there(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    text = collect_env.get_pretty_env_info()
+    assert "GCC version: Could not collect\n" in text and "\nCPU:\n" in text
+    assert collect_env.get_env_info().cpu_info
+
+
+def test_on_the_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "flambeau.utils.collect_env"], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["Collecting environment information...", f"flambeau version: {fb.__version__}"]
+    assert f"Is CUDA available: {'Yes' if fb.cuda.is_available() else 'No'}" in lines and done.stderr == ""
+    assert lines.index("CPU:") < lines.index("Versions of relevant libraries:")
+
+
+def test_examples():
+    assert doctest.testmod(collect_env).failed == 0

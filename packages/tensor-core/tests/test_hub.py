@@ -1,0 +1,357 @@
+"""Files and repositories that others publish, from a server of one's own."""
+
+import contextlib
+import doctest
+import hashlib
+import http.server
+import io
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import threading
+import zipfile
+
+import pytest
+
+import flambeau as fb
+from flambeau import hub
+from flambeau.hub import _entry_points, _files, _folder, _github
+
+HUBCONF = '''
+dependencies = ["math"]
+import beside
+
+def double(x, offset=0):
+    """Twice a number."""
+    return beside.factor * x + offset
+
+def _private():
+    pass
+'''
+
+
+class Server:
+    """What there is under an address, as content and status, and what was asked for."""
+
+    def __init__(self):
+        self.files, self.requests, self.url, self.cut = {}, [], "", None
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.state.requests.append((self.path, self.headers["Authorization"]))
+        content, status = self.server.state.files.get(self.path, (b"", 404))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: self.server.state.cut])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    state = Server()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        listener.state = state
+        state.url = f"http://127.0.0.1:{listener.server_port}"
+        monkeypatch.setattr(_github, "SITE", state.url)
+        monkeypatch.setattr(_github, "API", f"{state.url}/api")
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield state
+        listener.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The hub's."""
+    monkeypatch.setattr(_folder, "_chosen", [])
+    hub.set_dir(tmp_path / "hub")
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    place = tmp_path / "repository"
+    place.mkdir()
+    (place / "hubconf.py").write_text(HUBCONF)
+    (place / "beside.py").write_text("factor = 2")
+    yield place
+    sys.modules.pop("beside", None)
+
+
+def archive(**files):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name, content in files.items():
+            file.writestr(f"owner-name-0123abc/{name}.py", content)
+    return packed.getvalue()
+
+
+def publish(server, ref="main", factor=2, address="zipball/main"):
+    server.files["/owner/name/tree/main/"] = (b"a page", 200)
+    server.files[f"/owner/name/{address}"] = (archive(hubconf=HUBCONF, beside=f"factor = {factor}"), 200)
+    listed = f'[{{"name": "{ref}", "commit": {{"sha": "0123abc"}}}}]'.encode()
+    for kind, found in (("branches", listed), ("tags", b"[]")):
+        server.files[f"/api/repos/owner/name/{kind}?per_page=100&page=1"] = (found, 200)
+        server.files[f"/api/repos/owner/name/{kind}?per_page=100&page=2"] = (b"[]", 200)
+
+
+# The folder
+
+
+def test_the_folder_is_pytorchs(monkeypatch, tmp_path):
+    monkeypatch.setattr(_folder, "_chosen", [])
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert hub.get_dir() == os.path.expanduser("~/.cache/torch/hub")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert hub.get_dir() == str(tmp_path / "torch" / "hub")
+    monkeypatch.setenv("TORCH_HOME", "~/elsewhere")
+    assert hub.get_dir() == os.path.expanduser("~/elsewhere/hub")
+    hub.set_dir("~/chosen")
+    assert hub.get_dir() == os.path.expanduser("~/chosen")
+
+
+# Files
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_a_file_comes_whole(server, tmp_path, progress, capsys):
+    content = os.urandom(300_000)
+    server.files["/file.bin"] = (content, 200)
+    target = tmp_path / "file.bin"
+    digest = hashlib.sha256(content).hexdigest()
+    hub.download_url_to_file(f"{server.url}/file.bin", str(target), digest[:8], progress)
+    assert target.read_bytes() == content and list(tmp_path.iterdir()) == [target]
+    assert ("100" in capsys.readouterr().err) is progress
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda server: setattr(server, "cut", 100), RuntimeError, "ended after 100 of 2000 bytes"),
+        (lambda server: server.files.clear(), OSError, "404"),
+        (lambda server: server.files.update({"/f": (b"another", 200)}), RuntimeError, r"invalid hash value \(expected"),
+    ],
+)
+def test_what_does_not_come_whole_replaces_nothing(server, tmp_path, spoil, error, message):
+    content = bytes(2000)
+    server.files["/f"] = (content, 200)
+    target = tmp_path / "f"
+    target.write_text("what was there")
+    spoil(server)
+    with pytest.raises(error, match=message):
+        hub.download_url_to_file(f"{server.url}/f", target, hashlib.sha256(content).hexdigest(), progress=False)
+    assert target.read_text() == "what was there" and list(tmp_path.iterdir()) == [target]
+
+
+def test_without_tqdm_the_share_is_written(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    server.files["/f"] = (bytes(200_000), 200)
+    hub.download_url_to_file(f"{server.url}/f", tmp_path / "f")
+    assert capsys.readouterr().err.endswith("\r100.0%\n")
+
+
+def test_weights_are_fetched_once(server, folder, capsys):
+    saved = io.BytesIO()
+    fb.save({"weight": fb.arange(3)}, saved)
+    name = f"model-{hashlib.sha256(saved.getvalue()).hexdigest()[:8]}.pth"
+    server.files[f"/models/{name}?version=1"] = (saved.getvalue(), 200)
+    address = f"{server.url}/models/{name}?version=1"
+    for _ in range(2):
+        state = hub.load_state_dict_from_url(address, progress=False, check_hash=True)
+        assert state["weight"].tolist() == [0, 1, 2]
+    assert len(server.requests) == 1 and capsys.readouterr().out.startswith(f'Downloading: "{address}" to {folder}')
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == [name]
+    from flambeau.utils import model_zoo
+
+    state = model_zoo.load_url(address, folder / "other", progress=False, file_name="x.pth")
+    assert state["weight"].tolist() == [0, 1, 2] and (folder / "other" / "x.pth").exists()
+
+
+def test_weights_with_another_hash_are_refused(server, folder):
+    server.files["/model-0123abcd.pth"] = (b"anything", 200)
+    with pytest.raises(RuntimeError, match='expected "0123abcd"'):
+        hub.load_state_dict_from_url(f"{server.url}/model-0123abcd.pth", progress=False, check_hash=True)
+    assert list((folder / "checkpoints").iterdir()) == []
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("made by the file",)
+
+
+def test_weights_run_no_code(server, folder, tmp_path, monkeypatch):
+    saved = io.BytesIO()
+    fb.save(Evil(), saved)
+    server.files["/evil.pth"] = (saved.getvalue(), 200)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(pickle.UnpicklingError, match="mkdir"):
+        hub.load_state_dict_from_url(f"{server.url}/evil.pth", progress=False)
+    assert not (tmp_path / "made by the file").exists()
+    hub.load_state_dict_from_url(f"{server.url}/evil.pth", progress=False, weights_only=False)
+    assert (tmp_path / "made by the file").exists()
+
+
+# Repositories
+
+
+def test_a_folder_of_ones_own(repository):
+    assert hub.load(repository, "double", 3, offset=1, source="local") == 7
+    assert hub.list(str(repository), source="LOCAL") == ["double"]
+    assert hub.help(repository, "double", source="local") == "Twice a number."
+    assert str(repository) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("hubconf", "name", "error", "message"),
+    [
+        (HUBCONF, "triple", RuntimeError, "Cannot find callable triple in hubconf"),
+        (HUBCONF, "dependencies", RuntimeError, "Cannot find callable dependencies"),
+        ("dependencies = ['math', 'no_such_package']", "f", RuntimeError, "Missing dependencies: no_such_package"),
+    ],
+)
+def test_what_a_repository_does_not_offer(repository, hubconf, name, error, message):
+    (repository / "hubconf.py").write_text(hubconf)
+    with pytest.raises(error, match=message):
+        hub.load(repository, name, source="local")
+
+
+def test_sources():
+    with pytest.raises(ValueError, match='Unknown source: "gitlab"'):
+        hub.load("owner/name", "f", source="gitlab")
+    for wrong in ("owner", "owner/", "owner/name/more"):
+        with pytest.raises(ValueError, match="owner/name"):
+            hub.load(wrong, "f")
+
+
+def test_programs_for_pytorch_say_how_they_run(repository):
+    (repository / "hubconf.py").write_text("import torch\ndef three(): return torch.full((1,), 3).item()")
+    code = """
+import sys
+sys.meta_path.insert(0, type("No", (), {"find_spec": lambda self, name, path=None, target=None: (_ for _ in ()).throw(
+    ModuleNotFoundError(name=name)) if name == "torch" else None})())
+from flambeau import hub
+try:
+    hub.load(FOLDER, "three", source="local")
+except ModuleNotFoundError as error:
+    print(*error.__notes__)
+del sys.meta_path[0]
+import flambeau.torch
+flambeau.torch.install()
+print(hub.load(FOLDER, "three", source="local"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("FOLDER", repr(str(repository)))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "flambeau.torch.install()" in done.stdout and done.stdout.endswith("\n3\n")
+
+
+def test_a_repository_is_fetched_once(server, folder, capsys):
+    publish(server)
+    assert hub.load("owner/name", "double", 4, trust_repo=True) == 8
+    publish(server, factor=3)
+    sys.modules.pop("beside")
+    assert hub.load("owner/name:main", "double", 4) == 8
+    assert hub.list("owner/name:main", verbose=False) == ["double"]
+    said = capsys.readouterr()
+    assert said.out.count("Downloading:") == 1 and said.err == f"Using cache found in {folder}/owner_name_main\n"
+    sys.modules.pop("beside")
+    assert hub.load("owner/name:main", "double", 4, force_reload=True) == 12
+    sys.modules.pop("beside")
+    assert (folder / "trusted_list").read_text() == "owner_name\n"
+    assert {path.name for path in folder.iterdir()} == {"owner_name_main", "trusted_list"}
+
+
+def test_a_repository_in_the_cache_needs_no_net(server, folder, monkeypatch):
+    publish(server)
+    hub.list("owner/name", trust_repo=True)
+    monkeypatch.setattr(_github, "SITE", "http://127.0.0.1:1")
+    assert hub.list("owner/name") == ["double"]
+    with pytest.raises(RuntimeError, match="does not answer"):
+        hub.list("owner/other")
+    sys.modules.pop("beside")
+
+
+def test_references(server, folder, monkeypatch):
+    publish(server, ref="a/branch", address="zipball/a/branch")
+    assert hub.list("owner/name:a/branch", trust_repo=True) == ["double"] and (folder / "owner_name_a_branch").is_dir()
+    with pytest.raises(ValueError, match=r"Cannot find fork in .*forked repo"):
+        hub.list("owner/name:fork")
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    with pytest.raises(ValueError, match="Cannot find fork"):
+        hub.list("owner/name:fork")
+    assert [given for path, given in server.requests if path.startswith("/api")][-1] == "token secret"
+    server.files["/owner/name/zipball/both"] = (b"", 300)
+    publish(server, address="zipball/refs/heads/both")
+    assert hub.list("owner/name:both", skip_validation=True) == ["double"]
+    del server.files["/owner/name/tree/main/"]
+    server.files["/owner/name/zipball/master"] = (archive(hubconf="def of_master(): pass"), 200)
+    assert hub.list("owner/name", skip_validation=True) == ["of_master"]
+    sys.modules.pop("beside")
+
+
+def test_code_of_someone_unknown_is_asked_for(server, folder, monkeypatch):
+    publish(server)
+    asked = []
+
+    def answer(text):
+        monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or text)
+
+    answer("n")
+    with pytest.raises(RuntimeError, match="Untrusted repository"):
+        hub.list("owner/name")
+    assert not any(path.endswith("zipball/main") for path, _ in server.requests)
+    answer("Y")
+    assert hub.list("owner/name") == ["double"]
+    assert hub.list("owner/name") == ["double"] and len(asked) == 2 and "owner_name" in asked[0]
+    answer("no")
+    with pytest.raises(RuntimeError, match="Untrusted repository"):
+        hub.list("owner/name", trust_repo=False)
+    sys.modules.pop("beside")
+
+
+@pytest.mark.parametrize("names", [("top/hubconf.py", "top/../../../escaped"), ("/hubconf.py", "../escaped"), ()])
+def test_an_archive_writes_nothing_elsewhere(server, folder, names):
+    publish(server)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name in names:
+            file.writestr(name, "def f(): pass")
+    server.files["/owner/name/zipball/main"] = (packed.getvalue(), 200)
+    with contextlib.suppress(ValueError):
+        hub.list("owner/name", trust_repo=True)
+    written = {path.relative_to(folder).parts[0] for path in folder.rglob("*")}
+    assert written <= {"owner_name_main", "trusted_list"} and not (folder.parent / "escaped").exists()
+
+
+def test_an_archive_holds_one_folder(server, folder):
+    publish(server)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("one/hubconf.py", "")
+        file.writestr("two/hubconf.py", "")
+    server.files["/owner/name/zipball/main"] = (packed.getvalue(), 200)
+    with pytest.raises(ValueError, match="should hold one folder, not 2"):
+        hub.list("owner/name", trust_repo=True)
+    assert not (folder / "owner_name_main").exists()
+
+
+def test_examples(repository):
+    known = {"flambeau": fb, "folder": repository}
+    for module in (hub, _entry_points, _files, _folder):
+        assert doctest.testmod(module, extraglobs=known).failed == 0
