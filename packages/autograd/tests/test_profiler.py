@@ -1,5 +1,6 @@
 """The profiler: what was called, how often, within what."""
 
+import gzip
 import json
 
 import pytest
@@ -104,4 +105,102 @@ def test_only_one_at_a_time():
     with profile(enabled=False) as profiled:
         fb.ones(2)
     assert profiled.function_events == []
-    assert alias.profile is profile
+    assert issubclass(alias.profile, profile) and alias.record_function is record_function
+
+
+# Schedules
+
+
+def test_steps_of_a_schedule():
+    with pytest.warns(UserWarning, match="won't be using warmup"):
+        plan = alias.schedule(wait=1, warmup=0, active=2, repeat=2, skip_first=3, skip_first_wait=1)
+    names = [plan(step).name for step in range(10)]
+    none, record, save = "NONE", "RECORD", "RECORD_AND_SAVE"
+    assert names == [none] * 3 + [record, save, none, record, save, none, none]
+    for wrong in ({"wait": -1}, {"warmup": -1}, {"active": 0}, {"repeat": -1}, {"skip_first": -1}):
+        with pytest.raises(AssertionError, match="Invalid profiler schedule arguments"):
+            alias.schedule(**{"wait": 1, "warmup": 1, "active": 1, **wrong})
+    with pytest.raises(AssertionError, match="non-negative"):
+        plan(-1)
+
+
+def run(profiled, steps):
+    with profiled:
+        for number in range(steps):
+            fb.ones(number + 1).exp()
+            profiled.step()
+            fb.zeros(1)
+    return profiled
+
+
+def test_what_is_recorded_is_handed_over_after_each_cycle():
+    seen = []
+
+    def ready(profiled):
+        seen.append([event.name for event in profiled.events()])
+
+    plan = alias.schedule(wait=1, warmup=1, active=2, repeat=2)
+    profiled = run(alias.profile(schedule=plan, on_trace_ready=ready), 12)
+    cycles = [
+        [f"ProfilerStep#{n}", "zeros", "ones", "exp", f"ProfilerStep#{n + 1}", "zeros", "ones", "exp"] for n in (2, 6)
+    ]
+    assert seen == cycles and profiled.step_num == 12
+    fb.ones(2)
+    assert [event.name for event in profiled.events()] == cycles[1]
+
+
+def test_an_end_in_the_middle_of_a_cycle_hands_over_what_there_is():
+    seen = []
+    run(alias.profile(schedule=alias.schedule(wait=0, warmup=1, active=5), on_trace_ready=seen.append), 2)
+    assert len(seen) == 1 and seen[0].key_averages()[0].key == "ProfilerStep#1"
+    run(alias.profile(schedule=alias.schedule(wait=0, warmup=5, active=5), on_trace_ready=seen.append), 2)
+    assert len(seen) == 1
+
+
+def test_without_a_schedule_all_is_one_record():
+    seen = []
+    profiled = alias.profile(activities=[alias.ProfilerActivity.CPU], record_shapes=True, on_trace_ready=seen.append)
+    run(profiled, 2)
+    assert counts(profiled) == {"ones": 2, "exp": 2, "zeros": 2} and seen == [profiled]
+    profiled = alias.profile()
+    profiled.start()
+    fb.ones(1)
+    profiled.stop()
+    assert counts(profiled) == {"ones": 1}
+
+
+def test_an_error_in_a_step_ends_the_record():
+    plan = alias.schedule(wait=0, warmup=1, active=2)
+    profiled = alias.profile(schedule=plan)
+    with pytest.raises(ZeroDivisionError), profiled:
+        profiled.step() or 1 // 0
+    with profile() as after:
+        fb.ones(1)
+    assert counts(after) == {"ones": 1} and counts(profiled) == {"ProfilerStep#1": 1}
+
+
+def test_gpus_are_warned_of_and_their_times_are_the_processors():
+    activities = [alias.ProfilerActivity.CPU, alias.ProfilerActivity.CUDA]
+    with pytest.warns(UserWarning, match="what GPUs do is not recorded"):
+        profiled = run(alias.profile(activities=activities), 3)
+    assert alias.supported_activities() == {alias.ProfilerActivity.CPU}
+    for order in ("self_cuda_time_total", "cuda_time_total", "device_time", "self_device_time_total"):
+        own = order.replace("cuda_", "cpu_").replace("device_", "cpu_")
+        assert profiled.table(sort_by=order) == profiled.table(sort_by=own)
+    with pytest.raises(AssertionError, match="No valid profiler activities"):
+        alias.profile(activities=[])
+
+
+@pytest.mark.parametrize("use_gzip", [False, True])
+def test_traces_in_a_folder(tmp_path, use_gzip):
+    handler = alias.tensorboard_trace_handler(tmp_path / "logs", "worker", use_gzip)
+    plan = alias.schedule(wait=0, warmup=1, active=1)
+    run(alias.profile(schedule=plan, on_trace_ready=handler), 4)
+    files = sorted((tmp_path / "logs").iterdir())
+    assert len(files) == 2
+    for number, path in enumerate(files):
+        assert path.name.startswith("worker.") and path.name.endswith(
+            ".pt.trace.json.gz" if use_gzip else ".trace.json"
+        )
+        text = gzip.decompress(path.read_bytes()) if use_gzip else path.read_bytes()
+        assert json.loads(text)["traceEvents"][0]["name"] == f"ProfilerStep#{2 * number + 1}"

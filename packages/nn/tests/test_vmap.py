@@ -118,3 +118,15 @@ def test_running_statistics_have_to_be_of_the_batch():
     with pytest.raises(RuntimeError, match="inplace arithmetic"):
         vmap(lambda x: F.batch_norm(x, mean, var, training=True))(x)
     assert fb.equal(mean, fb.zeros(3))
+
+
+def test_batch_norms_without_running_statistics():
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.InstanceNorm1d(2, track_running_stats=True)).eval()
+    assert fb.func.replace_all_batch_norm_modules_(model) is model
+    assert [name for name, _ in model.named_buffers()] == ["2.running_mean", "2.running_var", "2.num_batches_tracked"]
+    x = fb.randn(5, 4, 3)
+    norms = model[:2]
+    mapped = vmap(norms)(x)
+    h = x @ model[0].weight.T + model[0].bias
+    expected = (h - h.mean(1, keepdim=True)) / (h.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    assert mapped.allclose(expected, atol=1e-6)

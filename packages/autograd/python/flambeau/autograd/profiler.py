@@ -5,6 +5,7 @@ Off, it costs one branch a call.
 
 import enum
 import functools
+import gzip
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ProfilerActivity(enum.Enum):
-    """What a profiler can look at: the processor, here."""
+    """What a profiler can look at: the processor, here. Programs name GPUs as well, which is warned of."""
 
     CPU = "cpu"
+    CUDA = "cuda"
 
 
 class Event(NamedTuple):
@@ -54,8 +56,9 @@ class Average:
         return self.cpu_time_total / self.count
 
 
-# What table() can sort by: a field of Average. Both of PyTorch's spellings are accepted.
+# What table() can sort by: a field of Average.
 _ORDERS = ("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage")
+_OF_GPUS = ("cuda_", "device_")  # times that are not taken: the processor's stand for them
 
 
 class Averages(list[Average]):
@@ -66,7 +69,8 @@ class Averages(list[Average]):
 
         Args:
             sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"`` or
-                ``"count"``, largest first; ``"key"`` by name; None: as they came. ValueError for others.
+                ``"count"``, largest first; ``"key"`` by name; None: as they came. GPUs' times, such as
+                ``"self_cuda_time_total"``, are not taken, and mean the processor's. ValueError for others.
             row_limit: at most so many rows; -1 for all.
         """
         whole = sum(a.self_cpu_time_total for a in self) or 1.0
@@ -96,6 +100,8 @@ class Averages(list[Average]):
     def _sorted(self, sort_by: str | None) -> list[Average]:
         if sort_by is None:
             return list(self)
+        for named in _OF_GPUS:
+            sort_by = sort_by.replace(named, "cpu_")
         if sort_by not in _ORDERS:
             raise ValueError(f"table(): sort_by must be one of {', '.join(_ORDERS)} or None, got {sort_by!r}")
         return sorted(self, key=lambda a: getattr(a, sort_by), reverse=sort_by != "key")
@@ -136,9 +142,6 @@ class profile:
         """Ends what ``start()`` began."""
         self.__exit__(None, None, None)
 
-    def step(self) -> None:
-        """Nothing: there is no schedule. For programs written for torch.profiler."""
-
     @property
     def function_events(self) -> list[Event]:
         """Every call, in the order of their beginnings."""
@@ -177,7 +180,7 @@ class profile:
         return sum(e.self_time for e in self._events) / 1e3
 
     def export_chrome_trace(self, path: str | Path) -> None:
-        """Writes the calls as JSON for chrome://tracing and Perfetto."""
+        """Writes the calls as JSON for chrome://tracing and Perfetto; compressed, where the path ends in ``.gz``."""
         process = os.getpid()
         events = [
             {
@@ -192,7 +195,8 @@ class profile:
             }
             for e in self._events
         ]
-        Path(path).write_text(json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}), encoding="utf-8")
+        text = json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}).encode()
+        Path(path).write_bytes(gzip.compress(text) if str(path).endswith(".gz") else text)
 
     def __str__(self) -> str:
         return self.table() if self._events else "<unfinished profiler.profile>"

@@ -3,7 +3,7 @@
 from flambeau.func._forward import jvp, linearize
 from flambeau.func._functionalize import functionalize
 from flambeau.func._jacobians import hessian, jacfwd, jacrev
-from flambeau.func._modules import functional_call, stack_module_state
+from flambeau.func._modules import functional_call, replace_all_batch_norm_modules_, stack_module_state
 from flambeau.func._reverse import grad, grad_and_value, vjp
 from flambeau.func._vmap import vmap
 
@@ -17,6 +17,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",

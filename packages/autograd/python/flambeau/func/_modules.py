@@ -150,3 +150,21 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
         raise RuntimeError(f"Expected {len(tensors)} tensors to have the same .requires_grad")
     with flambeau.no_grad():
         return flambeau.stack(tensors).requires_grad_(wanted.pop())
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Lets every batch norm of a module forget its running statistics, which `vmap` could not keep for each element.
+
+    Returns: the module, which normalises by the batch's own statistics from here on.
+
+    >>> import flambeau as fb
+    >>> layer = fb.func.replace_all_batch_norm_modules_(fb.nn.BatchNorm1d(2))
+    >>> list(layer.buffers())
+    []
+    """
+    for module in root.modules():
+        # By their name: modules are another distribution's, which builds upon this one.
+        if any(kind.__name__ == "_BatchNorm" for kind in type(module).__mro__) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

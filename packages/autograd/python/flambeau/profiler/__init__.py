@@ -1,5 +1,16 @@
-"""The profiler, under the name of its module in PyTorch. See :mod:`flambeau.autograd.profiler`."""
+"""The profiler, with schedules of what is recorded. See :mod:`flambeau.autograd.profiler` for what it notes."""
 
-from flambeau.autograd.profiler import ProfilerActivity, profile, record_function
+from flambeau.autograd.profiler import ProfilerActivity, record_function
 
-__all__ = ["ProfilerActivity", "profile", "record_function"]
+from ._profile import profile, supported_activities
+from ._schedule import ProfilerAction, schedule, tensorboard_trace_handler
+
+__all__ = [
+    "ProfilerAction",
+    "ProfilerActivity",
+    "profile",
+    "record_function",
+    "schedule",
+    "supported_activities",
+    "tensorboard_trace_handler",
+]

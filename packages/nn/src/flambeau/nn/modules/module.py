@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+import flambeau
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ._calls import Caller
@@ -85,6 +86,10 @@ class Module(Caller, Stateful, Convertible):
             module.apply(fn)
         fn(self)
         return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for a compiled ``forward``. There is none: see ``flambeau.compile``, which has these arguments."""
+        flambeau.compile(self, *args, **kwargs)
 
     # Representation
 
