@@ -1,0 +1,106 @@
+"""A module that splits its batches over GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import flambeau
+from flambeau import cuda, is_grad_enabled
+
+from ..modules.module import Module
+from .parallel_apply import parallel_apply
+from .replicate import replicate
+from .scatter_gather import gather, scatter_kwargs
+
+__all__ = ["DataParallel", "data_parallel"]
+
+
+def _index(device: Any) -> int:
+    return device if isinstance(device, int) else flambeau.device(device).index or 0
+
+
+class DataParallel(Module):
+    """A module that splits its batches over the GPUs of this process, and puts the results together.
+
+    ``module``, whose parameters and buffers are on the first GPU, is copied to the others for each call; gradients are
+    summed into its own parameters. What the copies do to buffers is lost but for the first. Without GPUs, calls are
+    passed on. The ``state_dict()`` has each key behind ``module.``.
+
+    Args:
+        module: what computes.
+        device_ids: the GPUs; all of them by default.
+        output_device: where results are put together; the first of the GPUs by default.
+        dim: along which batches are split.
+    Raises: RuntimeError for a GPU that is not there, and, when called, for a parameter or buffer elsewhere than on the
+        first.
+
+    >>> nn.DataParallel(nn.Linear(3, 2))(fb.ones(4, 3)).shape
+    flambeau.Size([4, 2])
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        device_ids: Sequence[Any] | None = None,
+        output_device: Any = None,
+        dim: int = 0,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.dim = dim
+        self.device_ids = [_index(each) for each in (_all() if device_ids is None else device_ids)]
+        if not cuda.is_available():
+            self.device_ids = []
+        self.output_device = self.device_ids[0] if output_device is None and self.device_ids else output_device
+        if len(self.device_ids) == 1:
+            module.to(f"cuda:{self.device_ids[0]}")
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        if not self.device_ids:
+            return self.module(*inputs, **kwargs)
+        return _run(self.module, inputs, kwargs, self.device_ids, self.output_device, self.dim)
+
+
+def data_parallel(
+    module: Module,
+    inputs: Any,
+    device_ids: Sequence[Any] | None = None,
+    output_device: Any = None,
+    dim: int = 0,
+    module_kwargs: dict[str, Any] | None = None,
+) -> Any:
+    """What `DataParallel` computes, as a function.
+
+    Args:
+        inputs: the module's arguments as a tuple, or the only one.
+        module_kwargs: its keyword arguments.
+    """
+    cuda.init()
+    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
+    devices = [_index(each) for each in (_all() if device_ids is None else device_ids)]
+    return _run(module, args, module_kwargs or {}, devices, devices[0] if output_device is None else output_device, dim)
+
+
+def _all() -> range:
+    return range(cuda.device_count())
+
+
+def _run(
+    module: Module, inputs: tuple[Any, ...], kwargs: dict[str, Any], devices: list[int], output_device: Any, dim: int
+) -> Any:
+    home = flambeau.device("cuda", devices[0])
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.device != home:
+            raise RuntimeError(
+                f"module must have its parameters and buffers on device {home} (device_ids[0]) but found one of them "
+                f"on device: {tensor.device}"
+            )
+    parts, named = scatter_kwargs(inputs, kwargs, devices, dim)
+    if len(devices) == 1 or len(parts) < 2:
+        with cuda.device(devices[0]):
+            return module(*(parts[0] if parts else ()), **(named[0] if named else {}))
+    used = devices[: len(parts)]
+    replicas = replicate(module, used, not is_grad_enabled())
+    return gather(parallel_apply(replicas, parts, named, used), output_device, dim)

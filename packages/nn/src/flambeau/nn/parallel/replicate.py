@@ -1,0 +1,48 @@
+"""Copies of a module on several GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from flambeau import Tensor
+from flambeau.cuda import comm
+
+from ..modules.module import Module
+
+__all__ = ["replicate"]
+
+M = TypeVar("M", bound=Module)
+
+
+def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[M]:
+    """A module on each of several GPUs, whose parameters are recorded copies: gradients flow to the module's own.
+
+    Where a parameter or buffer is already, it is itself: what the replica there does to it in place stays.
+
+    Args:
+        network: the module.
+        devices: the GPUs.
+        detach: let no gradients flow.
+    """
+    tensors = [*network.parameters(), *network.buffers()]
+    copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]
+    return [
+        _with(network, {id(tensor): made[number] for tensor, made in zip(tensors, copies, strict=True)})
+        for number in range(len(devices))
+    ]
+
+
+def _with(network: M, tensors: dict[int, Tensor]) -> M:
+    """A copy of a tree of modules with other tensors; all that is neither module nor tensor is shared."""
+    replicas: dict[int, Any] = {}
+    for module in network.modules():
+        replica = replicas[id(module)] = object.__new__(type(module))
+        vars(replica).update(vars(module))
+    for module in network.modules():
+        attributes = vars(replicas[id(module)])
+        for registry, others in (("_parameters", tensors), ("_buffers", tensors), ("_modules", replicas)):
+            own = {name: None if value is None else others[id(value)] for name, value in attributes[registry].items()}
+            attributes[registry] = own
+            attributes.update(own)
+    return replicas[id(network)]  # type: ignore[no-any-return]
