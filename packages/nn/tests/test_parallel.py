@@ -1,6 +1,6 @@
 """Splitting and joining without GPUs; tests/cuda has the rest."""
 
-import collections
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -9,7 +9,11 @@ from flambeau import nn
 from flambeau.nn.parallel import scatter_gather
 
 without_gpu = pytest.mark.skipif(fb.cuda.is_available(), reason="there is a GPU")
-Pair = collections.namedtuple("Pair", "x y")
+
+
+class Pair(NamedTuple):
+    x: Any
+    y: Any
 
 
 @without_gpu
