@@ -90,6 +90,20 @@ for wrong in (lambda: nn.DataParallel(net.to("cuda:1"), [0, 1])(x), lambda: nn.D
 
 
 @several
+def test_subclasses_change_the_steps():
+    assert on_two("""
+class Own(nn.DataParallel):
+    def scatter(self, inputs, kwargs, device_ids):
+        return super().scatter((inputs[0]["image"],), kwargs, device_ids)
+
+    def gather(self, outputs, output_device):
+        return [output.shape[0] for output in outputs]
+
+print(Own(net)({"image": x}, factor=1))
+""") == ["[4, 3]"]
+
+
+@several
 def test_the_functions():
     assert on_two("""
 net.eval()

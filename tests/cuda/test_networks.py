@@ -145,3 +145,12 @@ def test_products():
     both(F.linear, fb.randn(2, 20, 17), fb.randn(33, 17), fb.randn(33))
     both(fb.matmul, fb.randn(2, 20, 17), fb.randn(2, 17, 18))
     both(fb.addmm, *(fb.randn(s).bfloat16() for s in ((18,), (20, 17), (17, 18))), tolerance=5e-2)
+
+
+def test_causal_masks_follow_the_query():
+    from flambeau.nn.attention.bias import causal_lower_right
+
+    q, k = fb.randn(2, 3, 8), fb.randn(2, 5, 8)
+    mask = causal_lower_right(3, 5)
+    there = F.scaled_dot_product_attention(q.cuda(), k.cuda(), k.cuda(), mask)
+    assert_close(there.cpu(), F.scaled_dot_product_attention(q, k, k, mask), rtol=1e-4, atol=1e-5)

@@ -6,7 +6,7 @@ import pytest
 import flambeau as fb
 from flambeau import nn
 from flambeau.backends import cuda
-from flambeau.nn.attention import SDPBackend, sdpa_kernel
+from flambeau.nn.attention import SDPBackend, bias, sdpa_kernel
 from flambeau.nn.functional import scaled_dot_product_attention
 
 MATH, FLASH = SDPBackend.MATH, SDPBackend.FLASH_ATTENTION
@@ -139,3 +139,33 @@ def test_the_numbers_of_the_backends_are_those_of_pytorch():
         ("OVERRIDEABLE", 4),
     ]
     assert repr(MATH) == "<SDPBackend.MATH: 0>" and SDPBackend(1) is FLASH
+
+
+# Causal masks
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(3, 5), (4, 4), (5, 3)])
+def test_causal_masks(queries, keys):
+    i, j = np.indices((queries, keys))
+    upper, lower = bias.causal_upper_left(queries, keys), bias.causal_lower_right(queries, keys)
+    assert (upper.numpy() == (j <= i)).all() and (lower.numpy() == (j <= i + keys - queries)).all()
+    assert isinstance(lower, bias.CausalBias) and isinstance(lower, fb.Tensor)
+    assert lower.variant is bias.CausalVariant.LOWER_RIGHT and (lower.seq_len_q, lower.seq_len_kv) == (queries, keys)
+    q, k = fb.randn(2, queries, 4), fb.randn(2, keys, 4)
+    for mask in (upper, lower):
+        out = scaled_dot_product_attention(q, k, k, mask)
+        assert type(out) is fb.Tensor
+        scores = np.where(mask.numpy(), q.numpy() @ k.numpy().swapaxes(1, 2) / 2, -np.inf)
+        weights = np.exp(scores - scores.max(-1, keepdims=True, initial=-1e30))
+        expected = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30) @ k.numpy()
+        np.testing.assert_allclose(out.numpy(), expected, rtol=1e-4, atol=1e-5)
+    causal = scaled_dot_product_attention(q, k, k, is_causal=True)
+    np.testing.assert_allclose(scaled_dot_product_attention(q, k, k, upper).numpy(), causal.numpy(), rtol=1e-5)
+
+
+def test_what_is_no_causal_mask():
+    for call in (bias.causal_upper_left, bias.causal_lower_right):
+        with pytest.raises(AssertionError, match="only support 2D"):
+            call(2, 3, 4)
+    with pytest.raises(AssertionError, match="variant must be a CausalVariant"):
+        bias.CausalBias(1, 2, 3)

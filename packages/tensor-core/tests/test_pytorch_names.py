@@ -142,6 +142,7 @@ def test_what_programs_ask(expression):
         ("set_flush_denormal(1)", TypeError),
         ("get_device_module('meta')", RuntimeError),
         ("cond(3, min, max)", RuntimeError),
+        *((f"{name}(1)", NotImplementedError) for name in ("SymInt", "SymFloat", "SymBool")),
         ("backends.foo", AttributeError),
         ("cpu.foo", AttributeError),
     ],
@@ -259,6 +260,10 @@ def test_in_place_forms_that_are_functions_too():
     assert x.to_dense() is x and x.to_dense(fb.int64).dtype is fb.int64
     pytest.importorskip("flambeau.autograd")
     assert fb.detach_(x) is x
+
+
+def test_numbers_have_values():
+    assert not isinstance(fb.zeros(3).shape[0], fb.SymInt | fb.SymFloat | fb.SymBool)
 
 
 def test_types():

@@ -121,6 +121,7 @@ if TYPE_CHECKING:
         mps,
         multiprocessing,
         overrides,
+        quasirandom,
         signal,
         special,
         testing,
@@ -147,6 +148,7 @@ _MODULES = (
     "mps",
     "overrides",
     "multiprocessing",
+    "quasirandom",
     "return_types",
     "signal",
     "special",
@@ -183,6 +185,9 @@ _ELSEWHERE = {
     ),
     **dict.fromkeys(
         (
+            "SymBool",
+            "SymFloat",
+            "SymInt",
             "cond",
             "sym_float",
             "sym_int",

@@ -9,6 +9,23 @@ from typing import Any
 from flambeau._core import Tensor
 
 
+class _Symbol:
+    def __init__(self, *args: Any) -> None:
+        raise NotImplementedError(f"flambeau.{type(self).__name__}: there are no numbers without a value")
+
+
+class SymInt(_Symbol):
+    """An int that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
+
+
+class SymFloat(_Symbol):
+    """A float that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
+
+
+class SymBool(_Symbol):
+    """A bool that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
+
+
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Any] = ()) -> Any:
     """``true_fn(*operands)`` or ``false_fn(*operands)``.
 

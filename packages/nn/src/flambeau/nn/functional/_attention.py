@@ -41,6 +41,8 @@ def scaled_dot_product_attention(
     >>> nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)[0]
     tensor([1., 0.])
     """
+    if attn_mask is not None and type(attn_mask) is not Tensor:
+        attn_mask = _beside(query, attn_mask)
     if enable_gqa:
         key, value = _shared_heads(query, key, value)
     possible = dropout_p == 0.0 and (attn_mask is None or not attn_mask.requires_grad)
@@ -50,6 +52,13 @@ def scaled_dot_product_attention(
         raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     weights = _weights(query, key, attn_mask, is_causal, scale)
     return dropout(weights, dropout_p) @ value
+
+
+def _beside(query: Tensor, mask: Tensor) -> Tensor:
+    """A mask that programs make without a device, on the query's."""
+    from ..attention.bias import CausalBias
+
+    return mask.to(query.device) if isinstance(mask, CausalBias) else mask
 
 
 def _shared_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,9 +50,8 @@ class DataParallel(Module):
         super().__init__()
         self.module = module
         self.dim = dim
-        self.device_ids = [_index(each) for each in (_all() if device_ids is None else device_ids)]
-        if not cuda.is_available():
-            self.device_ids = []
+        named = range(cuda.device_count()) if device_ids is None else device_ids
+        self.device_ids = [_index(each) for each in named] if cuda.is_available() else []
         self.output_device = self.device_ids[0] if output_device is None and self.device_ids else output_device
         if len(self.device_ids) == 1:
             module.to(f"cuda:{self.device_ids[0]}")
@@ -60,7 +59,40 @@ class DataParallel(Module):
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         if not self.device_ids:
             return self.module(*inputs, **kwargs)
-        return _run(self.module, inputs, kwargs, self.device_ids, self.output_device, self.dim)
+        self._check_place()
+        parts, named = self.scatter(inputs, kwargs, self.device_ids)
+        if len(self.device_ids) == 1 or len(parts) < 2:
+            with cuda.device(self.device_ids[0]):
+                return self.module(*(parts[0] if parts else ()), **(named[0] if named else {}))
+        replicas = self.replicate(self.module, self.device_ids[: len(parts)])
+        return self.gather(self.parallel_apply(replicas, parts, named), self.output_device)
+
+    def _check_place(self) -> None:
+        home = flambeau.device("cuda", self.device_ids[0])
+        for tensor in chain(self.module.parameters(), self.module.buffers()):
+            if tensor.device != home:
+                raise RuntimeError(
+                    f"module must have its parameters and buffers on device {home} (device_ids[0]) but found one of "
+                    f"them on device: {tensor.device}"
+                )
+
+    # The steps, which a subclass can change
+
+    def scatter(self, inputs: tuple[Any, ...], kwargs: dict[str, Any], device_ids: Sequence[Any]) -> Any:
+        """Positional and keyword arguments for each GPU."""
+        return scatter_kwargs(inputs, kwargs, device_ids, self.dim)
+
+    def replicate(self, module: Module, device_ids: Sequence[Any]) -> list[Module]:
+        """The module on each GPU."""
+        return replicate(module, device_ids, not is_grad_enabled())
+
+    def parallel_apply(self, replicas: Sequence[Module], inputs: Sequence[Any], kwargs: Sequence[Any]) -> list[Any]:
+        """What each returns."""
+        return parallel_apply(replicas, inputs, kwargs, self.device_ids[: len(replicas)])
+
+    def gather(self, outputs: Sequence[Any], output_device: Any) -> Any:
+        """The results as one."""
+        return gather(outputs, output_device, self.dim)
 
 
 def data_parallel(
@@ -76,31 +108,8 @@ def data_parallel(
     Args:
         inputs: the module's arguments as a tuple, or the only one.
         module_kwargs: its keyword arguments.
+    Raises: RuntimeError where there is no GPU.
     """
     cuda.init()
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    devices = [_index(each) for each in (_all() if device_ids is None else device_ids)]
-    return _run(module, args, module_kwargs or {}, devices, devices[0] if output_device is None else output_device, dim)
-
-
-def _all() -> range:
-    return range(cuda.device_count())
-
-
-def _run(
-    module: Module, inputs: tuple[Any, ...], kwargs: dict[str, Any], devices: list[int], output_device: Any, dim: int
-) -> Any:
-    home = flambeau.device("cuda", devices[0])
-    for tensor in chain(module.parameters(), module.buffers()):
-        if tensor.device != home:
-            raise RuntimeError(
-                f"module must have its parameters and buffers on device {home} (device_ids[0]) but found one of them "
-                f"on device: {tensor.device}"
-            )
-    parts, named = scatter_kwargs(inputs, kwargs, devices, dim)
-    if len(devices) == 1 or len(parts) < 2:
-        with cuda.device(devices[0]):
-            return module(*(parts[0] if parts else ()), **(named[0] if named else {}))
-    used = devices[: len(parts)]
-    replicas = replicate(module, used, not is_grad_enabled())
-    return gather(parallel_apply(replicas, parts, named, used), output_device, dim)
+    return DataParallel(module, device_ids, output_device, dim)(*args, **(module_kwargs or {}))

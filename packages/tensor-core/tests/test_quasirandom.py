@@ -1,0 +1,78 @@
+"""The Sobol sequence, against its definition: each block of 2**m points has one in every interval of length 2**-m."""
+
+import doctest
+import subprocess
+import sys
+
+import pytest
+
+import flambeau as fb
+from flambeau import quasirandom
+from flambeau.quasirandom import SobolEngine
+
+
+def is_even(points):
+    """Whether every axis has one point in each of as many intervals as there are points."""
+    cells = (points * len(points)).floor().long()
+    return all(sorted(column) == list(range(len(points))) for column in cells.T.tolist())
+
+
+@pytest.mark.parametrize("options", [{}, {"scramble": True}, {"scramble": True, "seed": 3}])
+def test_blocks_are_even(options):
+    engine = SobolEngine(7, **options)
+    first = engine.draw_base2(5, dtype=fb.float64)
+    assert first.shape == (32, 7) and first.dtype is fb.float64 and is_even(first)
+    assert is_even(fb.cat([first, engine.draw(32, dtype=fb.float64)])) and engine.num_generated == 64
+
+
+def test_the_beginning_of_the_sequence():
+    points = SobolEngine(3).draw(5)
+    assert points.dtype is fb.float32
+    expected = [[0, 0, 0], [0.5, 0.5, 0.5], [0.75, 0.25, 0.25], [0.25, 0.75, 0.75], [0.375, 0.375, 0.625]]
+    assert points.tolist() == expected
+
+
+def test_reset_and_going_on():
+    engine = SobolEngine(2, scramble=True, seed=1)
+    points = engine.draw(6)
+    assert fb.equal(engine.reset().fast_forward(4).draw(2), points[4:]) and engine.num_generated == 6
+    assert fb.equal(SobolEngine(2, scramble=True, seed=1).draw(6), points)
+    assert not fb.equal(SobolEngine(2, scramble=True, seed=2).draw(6), points)
+    assert repr(engine) == "SobolEngine(dimension=2, scramble=True, seed=1)" and repr(SobolEngine(5)).endswith("=5)")
+
+
+def test_without_a_seed_the_default_generator_decides():
+    drawn = []
+    for seed in (1, 2, 1):
+        fb.manual_seed(seed)
+        drawn.append(SobolEngine(4, scramble=True).draw(3))
+    assert fb.equal(drawn[0], drawn[2]) and not fb.equal(drawn[0], drawn[1])
+
+
+def test_results_go_where_they_are_to():
+    out = fb.empty(0, dtype=fb.float64)
+    assert SobolEngine(3).draw(4, out) is out and out.shape == (4, 3) and out[1].tolist() == [0.5] * 3
+
+
+def test_errors():
+    for dimension in (0, SobolEngine.MAXDIM + 1):
+        with pytest.raises(ValueError, match=r"\[1, 21201\]"):
+            SobolEngine(dimension)
+    engine = SobolEngine(1)
+    engine.draw(1)
+    with pytest.raises(ValueError, match=r"n=1\+2\*\*2=5"):
+        engine.draw_base2(2)
+    code = """
+import sys
+sys.modules["scipy"] = None
+import flambeau
+try:
+    flambeau.quasirandom.SobolEngine(1)
+except ImportError as error:
+    print(error)
+"""
+    assert "pip install scipy" in subprocess.check_output([sys.executable, "-c", code], text=True)
+
+
+def test_examples():
+    assert doctest.testmod(quasirandom, extraglobs={"flambeau": fb}).failed == 0
