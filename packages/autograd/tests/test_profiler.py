@@ -147,12 +147,13 @@ def test_what_is_recorded_is_handed_over_after_each_cycle():
     assert seen == cycles and profiled.step_num == 12
     fb.ones(2)
     assert [event.name for event in profiled.events()] == cycles[1]
+    assert counts(profiled) == {"ProfilerStep*": 2, "zeros": 2, "ones": 2, "exp": 2}
 
 
 def test_an_end_in_the_middle_of_a_cycle_hands_over_what_there_is():
     seen = []
     run(alias.profile(schedule=alias.schedule(wait=0, warmup=1, active=5), on_trace_ready=seen.append), 2)
-    assert len(seen) == 1 and seen[0].key_averages()[0].key == "ProfilerStep#1"
+    assert len(seen) == 1 and seen[0].events()[0].name == "ProfilerStep#1"
     run(alias.profile(schedule=alias.schedule(wait=0, warmup=5, active=5), on_trace_ready=seen.append), 2)
     assert len(seen) == 1
 
@@ -176,7 +177,7 @@ def test_an_error_in_a_step_ends_the_record():
         profiled.step() or 1 // 0
     with profile() as after:
         fb.ones(1)
-    assert counts(after) == {"ones": 1} and counts(profiled) == {"ProfilerStep#1": 1}
+    assert counts(after) == {"ones": 1} and counts(profiled) == {"ProfilerStep*": 1}
 
 
 def test_gpus_are_warned_of_and_their_times_are_the_processors():

@@ -38,10 +38,14 @@ def test_groups_take_defaults():
     assert optimizer.defaults["lr"] == 0.1
 
 
-def test_a_given_group_is_not_changed():
-    group = {"params": [parameter(1)]}
-    optim.SGD([group], lr=0.1)
-    assert list(group) == ["params"]
+def test_a_given_group_becomes_the_optimizers():
+    group = {"params": (each for each in [parameter(1)])}
+    optimizer = optim.SGD([group], lr=0.1)
+    assert optimizer.param_groups[0] is group and group["lr"] == 0.1 and len(group["params"]) == 1
+    refused = {"params": [parameter(1), 3]}
+    with pytest.raises(TypeError):
+        optimizer.add_param_group(refused)
+    assert list(refused) == ["params"]
 
 
 def test_parameters_can_have_names():

@@ -171,6 +171,17 @@ def test_one_without_the_constructor_of_the_base():
     assert len(seen) == 1
 
 
+def test_an_optimizer_around_another_shares_its_groups():
+    base = fresh()
+    wrapper = Optimizer(base.param_groups, base.defaults)
+    StepLR(wrapper, 1)
+    wrapper.param_groups[0]["lr"] = 0.5
+    assert base.param_groups[0] is wrapper.param_groups[0] and base.param_groups[0]["lr"] == 0.5
+    given = {"params": (fb.ones(1) for _ in range(2))}
+    base.add_param_group(given)
+    assert base.param_groups[1] is given and len(given["params"]) == 2 and given["betas"] == (0.9, 0.999)
+
+
 def test_a_schedule_that_goes_first_is_warned_of():
     schedule = StepLR(fresh(), 1)
     with pytest.warns(UserWarning, match="before `optimizer.step"):

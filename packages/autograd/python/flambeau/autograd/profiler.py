@@ -8,6 +8,7 @@ import functools
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,8 @@ class Average:
         """Microseconds a call."""
         return self.cpu_time_total / self.count
 
+
+_STEP = re.compile("(?<=^ProfilerStep)#.*")  # of a program with a schedule: all steps are one part of it
 
 # What table() can sort by: a field of Average.
 _ORDERS = ("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage")
@@ -157,7 +160,7 @@ class profile:
             raise NotImplementedError("key_averages() groups by name only.")
         sums: dict[str, list[int]] = {}
         for event in self._events:
-            entry = sums.setdefault(event.name, [0, 0, 0, 0])
+            entry = sums.setdefault(_STEP.sub("*", event.name), [0, 0, 0, 0])
             outermost = all(e.name != event.name for e in self._around(event))
             entry[0] += 1
             entry[1] += event.duration if outermost else 0

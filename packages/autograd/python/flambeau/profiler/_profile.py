@@ -38,8 +38,8 @@ class profile(profiler.profile):
     ...     for _ in range(6):
     ...         _ = flambeau.ones(3) + 1
     ...         profiled.step()
-    3 ['ProfilerStep#2', 'ones', 'add']
-    6 ['ProfilerStep#5', 'ones', 'add']
+    3 ['ProfilerStep*', 'ones', 'add']
+    6 ['ProfilerStep*', 'ones', 'add']
     """
 
     def __init__(

@@ -126,7 +126,7 @@ class Optimizer(Hooked):
         """Take on more parameters, with options of their own; the rest comes from the defaults.
 
         Args:
-            param_group: a dictionary with ``"params"`` and any options.
+            param_group: a dictionary with ``"params"`` and any options, which becomes the group.
         Raises: TypeError, ValueError as the constructor does; nothing is changed then.
         """
         if not isinstance(param_group, dict):
@@ -137,7 +137,8 @@ class Optimizer(Hooked):
             if value is required and name not in group:
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
-        self.param_groups.append(group)
+        param_group.update(group)
+        self.param_groups.append(param_group)  # itself: an optimizer around another one shares its groups
 
     def _check(self, group: Group) -> None:
         for param in group["params"]:
