@@ -26,15 +26,15 @@ ALL_MET, NOT_ALL_MET, NOT_RUN = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark. Returns 0 if every target is met, 1 if not, 2 if nothing could be measured."""
     options = parser().parse_args(arguments)
-    selected = select(options.only)
+    selected = select(options.only, options.device)
     if not selected:
         print(f"no workload matches {' or '.join(p.pattern for p in options.only)}; see --list", file=sys.stderr)
         return NOT_RUN
     if options.list:
         print("\n".join(map(listed, selected)))
         return ALL_MET
-    settings = Settings(options.threads, options.quick)
-    sides = Side(options.subject, options.python_flambeau), Side(options.baseline, options.python_torch)
+    settings = Settings(options.threads, options.quick, options.device)
+    sides = Side(options.subject, options.python_flambeau), Side(options.baseline, options.python_torch, baseline=True)
     try:
         versions = [describe(side, settings) for side in sides]
     except UnusableLibraryError as error:
@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("--only", metavar="PATTERN", type=pattern, action="append", default=[], help="regular expression, repeatable")
     add("--rounds", type=positive, default=None, help="pairs of processes per group (default 5; 2 with --quick)")
+    add("--device", choices=sorted({row.device for row in WORKLOADS}), default="cpu", help="which workloads, and where")
     add("--list", action="store_true", help="list the workloads with their targets and stop")
     add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="for JSON and chart (%(default)s)")
     add("--subject", default="flambeau", help="module that is judged (%(default)s)")
@@ -88,9 +89,10 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def select(patterns: Sequence[re.Pattern[str]]) -> list[Workload]:
-    """The workloads whose ``group: name`` contains a match of any pattern; all of them without patterns."""
-    return [row for row in WORKLOADS if not patterns or any(pattern.search(row.key) for pattern in patterns)]
+def select(patterns: Sequence[re.Pattern[str]], device: str) -> list[Workload]:
+    """The device's workloads whose ``group: name`` contains a match of any pattern; all of them without patterns."""
+    rows = [row for row in WORKLOADS if row.device == device]
+    return [row for row in rows if not patterns or any(pattern.search(row.key) for pattern in patterns)]
 
 
 def listed(row: Workload) -> str:

@@ -22,7 +22,11 @@ def fingerprint(result: Any) -> Fingerprint:
         return [part for item in result for part in fingerprint(item)]
     if result is None:
         return []
-    array = np.asarray(result.detach() if hasattr(result, "detach") else result)
+    if hasattr(result, "detach"):
+        result = result.detach().cpu()
+        # NumPy has no such numbers.
+        result = result.float() if str(result.dtype).endswith("bfloat16") else result
+    array = np.asarray(result)
     magnitude = float(np.abs(array).mean(dtype=np.float64)) if array.size else 0.0
     return [{"shape": list(array.shape), "dtype": str(array.dtype), "magnitude": magnitude}]
 

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import importlib.metadata as metadata
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 IMPORT_TIME = """
 import time, numpy
 start = time.perf_counter_ns()
 import {name}
+print((time.perf_counter_ns() - start) / 1e6)
+"""
+
+FIRST_USE = """
+import time, numpy, {name}
+start = time.perf_counter_ns()
+x = {name}.ones(4, device="cuda")
+assert (x + x).sum().item() == 8.0
 print((time.perf_counter_ns() - start) / 1e6)
 """
 
@@ -33,10 +43,21 @@ except FileNotFoundError:
 """
 
 
-def import_ms(name: str, repeats: int = 7) -> float:
+def import_ms(name: str, repeats: int = 7, environment: Mapping[str, str] = MappingProxyType({})) -> float:
     """Median milliseconds of ``import name`` where NumPy is already imported. The files are in the page cache."""
-    _printed(IMPORT_TIME, name)
-    return statistics.median(_printed(IMPORT_TIME, name) for _ in range(repeats))
+    _printed(IMPORT_TIME, name, environment)
+    return statistics.median(_printed(IMPORT_TIME, name, environment) for _ in range(repeats))
+
+
+def gpu_import_ms(name: str) -> float:
+    """What the GPUs of the machine add to ``import name``, in milliseconds: against an import that is shown none."""
+    return import_ms(name) - import_ms(name, environment={"CUDA_VISIBLE_DEVICES": ""})
+
+
+def first_use_ms(name: str, repeats: int = 3) -> float:
+    """Median milliseconds from ``import name`` to the first result from the GPU, where it was done before."""
+    _printed(FIRST_USE, name)
+    return statistics.median(_printed(FIRST_USE, name) for _ in range(repeats))
 
 
 def resident_mb(name: str, repeats: int = 3) -> float:
@@ -49,9 +70,9 @@ def installed_mb(name: str) -> float:
     return sum(map(_size, _closure(_roots(name), without={"numpy"}))) / 1e6
 
 
-def _printed(program: str, name: str) -> float:
+def _printed(program: str, name: str, environment: Mapping[str, str] = MappingProxyType({})) -> float:
     command = [sys.executable, "-P", "-c", program.format(name=name)]
-    child = subprocess.run(command, capture_output=True, text=True)
+    child = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     if child.returncode:
         last_line = (child.stderr.strip() or f"exit status {child.returncode}").splitlines()[-1]
         raise RuntimeError(last_line)

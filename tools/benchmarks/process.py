@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Side:
 
     library: str
     python: str = sys.executable
+    baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Settings:
 
     threads: int
     quick: bool = False
+    device: str = "cpu"
 
 
 def describe(side: Side, settings: Settings) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def readings(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[di
 
 def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The worker's lines, then ``{"died": reason}`` if it did not end by itself."""
-    request = {"library": side.library, "threads": settings.threads, "quick": settings.quick, "keys": list(keys)}
+    request = {"library": side.library, "baseline": side.baseline, **asdict(settings), "keys": list(keys)}
     command = [side.python, "-P", "-m", f"{__package__.rpartition('.')[2]}.worker", json.dumps(request)]
     with (
         tempfile.TemporaryFile("w+") as complaints,

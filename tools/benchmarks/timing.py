@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import timeit
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
@@ -24,13 +25,13 @@ FULL = Effort(warm_up=100_000_000, batch=10_000_000, total=300_000_000, least_ba
 QUICK = Effort(warm_up=20_000_000, batch=2_000_000, total=40_000_000, least_batches=3)
 
 
-def seconds_per_call(code: Code, effort: Effort) -> float:
-    """The least mean time per call over the batches, in seconds.
+def seconds_per_call(code: Code, effort: Effort, clock: Callable[[], int] = perf_counter_ns) -> float:
+    """The least mean time per call over the batches, in seconds by a ``clock`` of nanoseconds.
 
     The minimum, because everything else on the machine only ever adds time. The garbage collector is off meanwhile
     (``timeit`` sees to that), after one collection that neither library pays for.
     """
-    timer = timeit.Timer(code.statement, timer=perf_counter_ns, globals=dict(code.names))
+    timer = timeit.Timer(code.statement, timer=clock, globals=dict(code.names))
     calls = _calls_per_batch(timer, effort)
     gc.collect()
     least, spent, batches = float("inf"), 0.0, 0

@@ -1,6 +1,7 @@
 """The process that measures: one library, some workloads, one JSON line for each event.
 
-Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, threads, quick, keys. The lines it writes:
+Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, whether it is the baseline, device, threads,
+quick, keys. The lines it writes:
 ``{"started": key}`` before a workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint`` or
 ``missing``, the reason. A process that dies has therefore said in which workload.
 """
@@ -19,16 +20,17 @@ from .workload import Library, Workload
 from .workloads import WORKLOADS
 
 
-def measured(workload: Workload, library: Library, effort: Effort) -> dict[str, Any]:
+def measured(workload: Workload, library: Library, baseline: bool, effort: Effort) -> dict[str, Any]:
     """One reading of ``workload``, or the reason why there is none."""
+    prepare = workload.against if baseline and workload.against else workload.measured
     try:
         if workload.unit is not None:
-            return {"value": workload.measured(library), "fingerprint": []}
-        code = workload.measured(library)
+            return {"value": prepare(library), "fingerprint": []}
+        code = prepare(library)
         first = code.result()
         mark = fingerprint(first) if code.compare else []
         del first
-        return {"value": seconds_per_call(code, effort), "fingerprint": mark}
+        return {"value": seconds_per_call(code, effort, library.clock), "fingerprint": mark}
     except Exception as error:  # whatever a library raises where it lacks an operator
         return {"missing": reason(error)}
 
@@ -44,7 +46,9 @@ def reason(error: BaseException) -> str:
 
 
 def describe(library: Library, threads: int) -> dict[str, Any]:
-    """Fix the number of threads and say what is running."""
+    """Fix the number of threads and say what is running. On a GPU both may round products of float32 to TF32."""
+    if library.device != "cpu":
+        library.fb.set_float32_matmul_precision("high")
     if hasattr(library.fb, "set_num_threads"):
         library.fb.set_num_threads(threads)
     count = library.fb.get_num_threads() if hasattr(library.fb, "get_num_threads") else None
@@ -58,7 +62,7 @@ def serve(request: Mapping[str, Any], out: TextIO) -> None:
     def say(**event: Any) -> None:
         print(json.dumps(event), file=out, flush=True)
 
-    library = Library(request["library"])
+    library = Library(request["library"], request["device"])
     try:
         say(about=describe(library, request["threads"]))
     except Exception as error:
@@ -67,7 +71,7 @@ def serve(request: Mapping[str, Any], out: TextIO) -> None:
     effort, rows = QUICK if request["quick"] else FULL, {row.key: row for row in WORKLOADS}
     for key in request["keys"]:
         say(started=key)
-        say(key=key, **measured(rows[key], library, effort))
+        say(key=key, **measured(rows[key], library, request["baseline"], effort))
 
 
 def main() -> None:

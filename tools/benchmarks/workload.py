@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib import import_module
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ class Library:
     """One library under the common interface. Its modules are imported when first read.
 
     A library without ``nn`` therefore still runs every workload that needs only tensors. Inputs come from NumPy with a
-    fixed seed, so both libraries compute the same numbers in memory of their own.
+    fixed seed, so both libraries compute the same numbers in memory of their own, on ``device``.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, device: str = "cpu") -> None:
+        self.name, self.device = name, device
         self._random = np.random.default_rng(20_240_229)
 
     @cached_property
@@ -46,14 +47,25 @@ class Library:
     def autograd(self) -> Any:
         return import_module(f"{self.name}.autograd")
 
+    def clock(self) -> int:
+        """The time in nanoseconds, once all that was asked of a GPU is done."""
+        if self.device != "cpu":
+            self.fb.cuda.synchronize()
+        return perf_counter_ns()
+
+    def tensor(self, array: np.ndarray[Any, Any]) -> Any:
+        """``array`` as a tensor on the device."""
+        tensor = self.fb.tensor(array)
+        return tensor if self.device == "cpu" else tensor.to(self.device)
+
     def normal(self, *shape: int, scale: float = 1.0) -> Any:
         """Standard normal float32 values times ``scale``."""
-        return self.fb.tensor(self._random.standard_normal(shape, dtype=np.float32) * np.float32(scale))
+        return self.tensor(self._random.standard_normal(shape, dtype=np.float32) * np.float32(scale))
 
     def uniform(self, low: float, high: float, *shape: int) -> Any:
         """Uniform float32 values in [low, high)."""
         values = self._random.random(shape, dtype=np.float32)
-        return self.fb.tensor(values * np.float32(high - low) + np.float32(low))
+        return self.tensor(values * np.float32(high - low) + np.float32(low))
 
     def positive(self, *shape: int) -> Any:
         """Uniform float32 values in [0.5, 1.5)."""
@@ -61,7 +73,7 @@ class Library:
 
     def integers(self, high: int, *shape: int) -> Any:
         """Uniform int64 values in [0, high)."""
-        return self.fb.tensor(self._random.integers(0, high, shape, dtype=np.int64))
+        return self.tensor(self._random.integers(0, high, shape, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,8 @@ class Workload:
         at_most: the target. For a timed row the ratio of times, subject to baseline; for a row with a unit the
             subject's own value. None: reported without a target.
         unit: None for a timed row.
+        device: rows for ``"cuda"`` are measured with ``--device cuda``, and then no others.
+        against: what the baseline does instead, where the row compares two ways to the same end.
     """
 
     group: str
@@ -104,6 +118,8 @@ class Workload:
     measured: Callable[[Library], Any]
     at_most: float | None = None
     unit: str | None = None
+    device: str = "cpu"
+    against: Callable[[Library], Any] | None = None
 
     @property
     def key(self) -> str:

@@ -11,6 +11,7 @@ from . import (
     everyday,
     footprint,
     functional,
+    gpu,
     mapping,
     matrices,
     models,
@@ -39,6 +40,7 @@ WORKLOADS: tuple[Workload, ...] = (
     *movement.ROWS,
     *data.ROWS,
     *footprint.ROWS,
+    *gpu.ROWS,
 )
 
 __all__ = ["WORKLOADS"]

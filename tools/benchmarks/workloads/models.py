@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..workload import Code, Library, Workload
 from .training import LEARNING_RATE, adam, fill, forward, step
 
 CODE, CHANNELS, IMAGES = 64, 64, (32, 3, 32, 32)
-VOCABULARY, WIDTH, HEADS, BLOCKS, TEXT = 65, 128, 4, 4, (8, 64)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a decoder, and of the batch of texts that it learns from."""
+
+    vocabulary: int
+    width: int
+    heads: int
+    blocks: int
+    text: tuple[int, int]
+
+
+CHARACTERS = Size(vocabulary=65, width=128, heads=4, blocks=4, text=(8, 64))
 
 
 def dcgan(library: Library) -> Code:
@@ -37,7 +53,7 @@ def dcgan(library: Library) -> Code:
         fill(library, player)
         rules.append(library.optim.Adam(player.parameters(), lr=LEARNING_RATE, betas=(0.5, 0.999)))
     images, noise = library.normal(*IMAGES), library.normal(IMAGES[0], CODE, 1, 1)
-    real, fake = library.fb.ones(IMAGES[0]), library.fb.zeros(IMAGES[0])
+    real, fake = (library.tensor(np.full(IMAGES[0], label, np.float32)) for label in (1, 0))
     loss = functional.binary_cross_entropy_with_logits
 
     def training_step() -> Any:
@@ -56,21 +72,43 @@ def dcgan(library: Library) -> Code:
     return Code(training_step)
 
 
-def gpt(library: Library) -> Code:
-    """One AdamW step of a decoder of four blocks of width 128 on characters."""
+def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False) -> Code:
+    """One AdamW step of a decoder, in bfloat16 where that is enough (autocast) with ``half``."""
+    fb, functional = library.fb, library.functional
+    model = decoder(library, size)
+    fill(library, model)
+    rule = library.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    tokens, following = library.integers(size.vocabulary, *size.text), library.integers(size.vocabulary, *size.text)
+
+    def training_step() -> Any:
+        rule.zero_grad()
+        with fb.autocast(library.device, fb.bfloat16, enabled=half):
+            scores = model(tokens)
+        loss = functional.cross_entropy(scores.flatten(0, 1).float(), following.flatten())
+        loss.backward()
+        rule.step()
+        return loss
+
+    return Code(training_step)
+
+
+def decoder(library: Library, size: Size) -> Any:
+    """A decoder as GPT-2's (Radford and others 2019), its weights drawn by the library."""
     fb, nn, functional = library.fb, library.nn, library.functional
+    width = size.width
 
     class Block(nn.Module):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             super().__init__()
-            self.norm_1, self.norm_2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.wide, self.narrow = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+            self.norm_1, self.norm_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
         def forward(self, x: Any) -> Any:
             b, t, d = x.shape
             q, k, v = (
-                part.view(b, t, HEADS, d // HEADS).transpose(1, 2) for part in self.qkv(self.norm_1(x)).split(d, 2)
+                part.view(b, t, size.heads, d // size.heads).transpose(1, 2)
+                for part in self.qkv(self.norm_1(x)).split(d, 2)
             )
             heads = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = x + self.out(heads.transpose(1, 2).reshape(b, t, d))
@@ -79,27 +117,16 @@ def gpt(library: Library) -> Code:
     class Decoder(nn.Module):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             super().__init__()
-            self.token, self.place = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(TEXT[1], WIDTH)
-            self.blocks = nn.Sequential(*(Block() for _ in range(BLOCKS)))
-            self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY)
+            self.token, self.place = nn.Embedding(size.vocabulary, width), nn.Embedding(size.text[1], width)
+            self.blocks = nn.Sequential(*(Block() for _ in range(size.blocks)))
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, size.vocabulary)
 
         def forward(self, tokens: Any) -> Any:
-            x = self.token(tokens) + self.place(fb.arange(tokens.shape[1]))
+            places = fb.arange(tokens.shape[1], device=tokens.device)
+            x = self.token(tokens) + self.place(places)
             return self.head(self.norm(self.blocks(x)))
 
-    model = Decoder()
-    fill(library, model)
-    rule = library.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-    tokens, following = library.integers(VOCABULARY, *TEXT), library.integers(VOCABULARY, *TEXT)
-
-    def training_step() -> Any:
-        rule.zero_grad()
-        loss = functional.cross_entropy(model(tokens).flatten(0, 1), following.flatten())
-        loss.backward()
-        rule.step()
-        return loss
-
-    return Code(training_step)
+    return Decoder()
 
 
 def lstm(library: Library) -> Any:

@@ -91,7 +91,9 @@ def forward(build: Build, inputs: tuple[int, ...]) -> Callable[[Library], Code]:
 
 
 def fill(library: Library, model: Any) -> None:
-    """Give both libraries the same weights, of the size that keeps activations near 1."""
+    """Give both libraries the same weights, of the size that keeps activations near 1, on the library's device."""
+    if library.device != "cpu":
+        model.to(library.device)
     with library.fb.no_grad():
         for parameter in model.parameters():
             inputs = parameter[0].numel() if parameter.ndim > 1 else 100

@@ -1,0 +1,85 @@
+"""Work on a GPU is timed to its end, and has rows of its own."""
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .. import footprint
+from ..command_line import select
+from ..timing import Effort
+from ..worker import measured
+from ..workload import Code, Library, Workload
+from ..workloads import WORKLOADS
+
+BRIEF = Effort(warm_up=1_000_000, batch=1_000_000, total=5_000_000, least_batches=3)
+
+
+class Queue:
+    """A GPU that does nothing until somebody waits for it, and then takes 2 ms a call."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    def launch(self) -> None:
+        self.waiting += 1
+
+    def synchronize(self) -> None:
+        time.sleep(0.002 * self.waiting)
+        self.waiting = 0
+
+
+class LibraryWithQueue(Library):
+    class fb:
+        cuda = Queue()
+
+
+def launches(library: Library) -> Code:
+    return Code(library.fb.cuda.launch)
+
+
+def test_a_reading_waits_for_the_gpu() -> None:
+    row = Workload("GPU", "launch", launches, device="cuda")
+    reading = measured(row, LibraryWithQueue("queue", "cuda"), False, BRIEF)
+    assert reading["value"] == pytest.approx(0.002, rel=0.5)
+    assert measured(row, LibraryWithQueue("queue", "cpu"), False, BRIEF)["value"] < 1e-4
+
+
+def test_the_baseline_may_go_another_way() -> None:
+    row = Workload("any", "one against two", lambda library: 1.0, unit="ms", against=lambda library: 2.0)
+    readings = [measured(row, Library("none"), baseline, BRIEF)["value"] for baseline in (False, True)]
+    assert readings == [1.0, 2.0]
+
+
+def test_each_device_has_rows_of_its_own() -> None:
+    everything = [re.compile("")]
+    assert {row.device for row in select(everything, "cpu")} == {"cpu"}
+    assert {row.device for row in select(everything, "cuda")} == {"cuda"}
+    assert {row.device for row in WORKLOADS} == {"cpu", "cuda"}
+
+
+def test_inputs_are_the_same_on_every_device() -> None:
+    class Array(np.ndarray):
+        place = "cpu"
+
+        def to(self, place: str) -> "Array":
+            self.place = place
+            return self
+
+    class LibraryOfArrays(Library):
+        class fb:
+            tensor = staticmethod(lambda array: array.view(Array))
+
+    on_cpu, on_gpu = (LibraryOfArrays("numpy", device).normal(3, 4) for device in ("cpu", "cuda"))
+    assert (on_cpu == on_gpu).all()
+    assert (on_cpu.place, on_gpu.place) == ("cpu", "cuda")
+
+
+def test_what_gpus_add_to_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "import os, time\ntime.sleep(0.05 if 'CUDA_VISIBLE_DEVICES' not in os.environ else 0)\n"
+    (tmp_path / "looks_for_gpus.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert footprint.gpu_import_ms("looks_for_gpus") == pytest.approx(50, rel=0.5)
