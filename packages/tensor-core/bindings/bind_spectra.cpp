@@ -45,7 +45,10 @@ Eigen general(const char* name, const Tensor& a, bool vectors) {
   linalg::check_square(name, a);
   const bool both = vectors || recording(a);
   Eigen out;
-  if (a.size(-1) <= kSmallGeneral) {
+  if (const Tensors there = cuda::by_array_library("eig", a, {both}); !there.empty()) {
+    const Dtype dtype = to_complex(a.dtype());
+    out = {to(there[0], dtype), both ? to(there[1], dtype) : Tensor()};
+  } else if (a.size(-1) <= kSmallGeneral) {
     const GeneralEigen found = eigen_general(a, both);
     check_general(name, !found.not_finite, !found.not_converged);
     out = {found.values, found.vectors};

@@ -56,6 +56,34 @@ def test_eigenvalues(shape, dtype, cupy, host_calls):
     same(made, x, ["eigh"], cupy, host_calls, 1e-4)
 
 
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.complex64])
+@pytest.mark.parametrize("shape", [(4, 4), (20, 20), (2, 12, 12)])
+def test_eigenvalues_of_any_matrix(shape, dtype, cupy, host_calls):
+    x = fb.randn(shape, dtype=dtype)
+    same(lambda a: fb.linalg.eigvals(a).abs().sort()[0], x, ["eigvals"], cupy, host_calls, 1e-3)
+
+    def made(a):
+        values, vectors = fb.linalg.eig(a)
+        return values.abs().sort()[0], fb.linalg.solve(vectors.mT, (vectors * values.unsqueeze(-2)).mT).mT
+
+    same(made, x, ["eig"], cupy, host_calls, 2e-3)
+
+
+def test_a_cupy_without_eig(cupy, host_calls, monkeypatch):
+    x = fb.randn(5, 5)
+    linalg = _arrays.library().linalg
+    monkeypatch.delattr(linalg, "eigvals")
+    assert_close(fb.linalg.eigvals(x.cuda()).abs().sum().cpu(), fb.linalg.eigvals(x).abs().sum(), rtol=1e-5, atol=0)
+    assert host_calls() == {"eigvals": 1}
+
+    def no_such_function(a):
+        raise RuntimeError("geev is not available")
+
+    monkeypatch.setattr(linalg, "eig", no_such_function)
+    assert_close(fb.linalg.eig(x.cuda())[0].abs().sum().cpu(), fb.linalg.eigvals(x).abs().sum(), rtol=1e-5, atol=0)
+    assert host_calls() == {"eigvals": 1, "eig": 1}
+
+
 @pytest.mark.parametrize("dtype", [fb.float32, fb.complex128])
 @pytest.mark.parametrize("shape", [(4, 3), (9, 20), (2, 20, 12)])
 def test_singular_values(shape, dtype, cupy, host_calls):

@@ -79,7 +79,7 @@ def module():
     made.from_dlpack = from_dlpack
     made.linalg = SimpleNamespace(
         LinAlgError=np.linalg.LinAlgError,
-        **{name: failing(np.linalg, name) for name in ("eigh", "eigvalsh", "svd", "qr")},
+        **{name: failing(np.linalg, name) for name in ("eigh", "eigvalsh", "eig", "eigvals", "svd", "qr")},
     )
     made.fft = SimpleNamespace(**{name: function(np.fft, name) for name in ("fftn", "ifftn", "rfft", "irfft")})
     made.cuda = SimpleNamespace(

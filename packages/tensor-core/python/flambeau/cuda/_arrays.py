@@ -37,6 +37,14 @@ def _eigh(cupy: Any, a: Any, upper: int, vectors: int) -> Any:
     return cupy.linalg.eigh(a, UPLO=triangle) if vectors else cupy.linalg.eigvalsh(a, UPLO=triangle)
 
 
+def _eig(cupy: Any, a: Any, vectors: int) -> Any:
+    solver = getattr(cupy.linalg, "eig" if vectors else "eigvals", None)
+    try:
+        return solver(a) if solver else ()  # of CuPy 14
+    except RuntimeError:  # cuSOLVER has it from CUDA 12.6 on
+        return ()
+
+
 def _svd(cupy: Any, a: Any, full: int, vectors: int) -> Any:
     return cupy.linalg.svd(a, full_matrices=bool(full), compute_uv=bool(vectors))
 
@@ -59,7 +67,7 @@ def _signal(cupy: Any, a: Any, inverse: int, dim: int, n: int) -> Any:
     return cupy.fft.irfft(a if inverse else a.conj(), n, axis=dim, norm="forward")
 
 
-DECOMPOSITIONS: dict[str, Callable[..., Any]] = {"eigh": _eigh, "svd": _svd, "qr": _qr}
+DECOMPOSITIONS: dict[str, Callable[..., Any]] = {"eigh": _eigh, "eig": _eig, "svd": _svd, "qr": _qr}
 TRANSFORMS: dict[str, Callable[..., Any]] = {"fft": _fourier, "rfft": _half_spectrum, "irfft": _signal}
 FUNCTIONS = DECOMPOSITIONS | TRANSFORMS
 
