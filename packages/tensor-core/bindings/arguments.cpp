@@ -281,8 +281,8 @@ PyObject* copied(PyObject* result) {
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   return watched(b.name.c_str(), [&]() -> PyObject* {
-    PyObject* answer;
-    if (intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
+    Caller caller;
+    if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
     if (b.form == Binding::InPlace && (b.flags & kRow) &&
         run_row_in_place(b, args, PyVectorcall_NARGS(nargsf), kwnames))
       return Py_NewRef(args[0]);

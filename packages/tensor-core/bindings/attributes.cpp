@@ -202,22 +202,21 @@ bool is_metadata(getter get) {
 
 template <getter get>
 PyObject* asked(PyObject* self, void* name) {
+  Caller caller;
   if (FLAMBEAU_UNLIKELY(interceptions) && Py_TYPE(self) != tensor_type &&
-      !(Py_TYPE(self) == placeholder_type && is_metadata(get))) {
-    PyObject* answer;
-    if (ask_others_for_attribute(self, static_cast<const char*>(name), nullptr, answer)) return answer;
-  }
+      !(Py_TYPE(self) == placeholder_type && is_metadata(get)) &&
+      caller.asks_for_attribute(static_cast<const char*>(name), self, nullptr))
+    return caller.answer;
   return get(self, nullptr);
 }
 
 template <setter set>
 int asked_to_set(PyObject* self, PyObject* value, void* name) {
-  if (FLAMBEAU_UNLIKELY(interceptions)) {
-    PyObject* answer;
-    if (ask_others_for_attribute(self, static_cast<const char*>(name), value ? value : Py_None, answer)) {
-      const Object owner(answer);
-      return answer ? 0 : -1;
-    }
+  Caller caller;
+  if (FLAMBEAU_UNLIKELY(interceptions) &&
+      caller.asks_for_attribute(static_cast<const char*>(name), self, value ? value : Py_None)) {
+    const Object owner(caller.answer);
+    return caller.answer ? 0 : -1;
   }
   return set(self, value, nullptr);
 }

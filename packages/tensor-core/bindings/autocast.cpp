@@ -187,6 +187,8 @@ int autocast_policy(int flags, std::string_view name) {
   return flags & (kLowerPrecision | kFloat32 | kWidest);
 }
 
+bool in_autocast() { return (region.enabled[kCpu] || region.enabled[kCuda]) && !region.suspended; }
+
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   const Dtype dtype = wanted(policy, args, all);

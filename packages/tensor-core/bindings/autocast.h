@@ -18,6 +18,8 @@ namespace flambeau::python {
 
 // What the current thread's region wants of an operator with these flags: one of the three, or 0.
 int autocast_policy(int flags, std::string_view name = {});
+// Whether a region of any device's is open here, and no operator's own inside runs.
+bool in_autocast();
 // callable(*args) with the tensors among the arguments cast.
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames);
 

@@ -13,8 +13,8 @@ constexpr const char kNoAutograd[] =
 // A method of Tensor that the autograd package implements: flambeau.autograd._tensor_methods.<name>.
 template <int index>
 PyObject* forward(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  PyObject* answer;
-  if (intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
+  Caller caller;
+  if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
   static PyObject* target = nullptr;
   if (FLAMBEAU_UNLIKELY(!target)) {
     const bool ready = guarded<bool>(false, [] {

@@ -43,16 +43,16 @@ const Binding& binding_of(PyObject* self) { return *reinterpret_cast<OperatorObj
 PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   return watched(binding_of(self).name.c_str(), [&] {
     const size_t count = size_t(PyVectorcall_NARGS(nargsf));
-    PyObject* answer;
-    if (intercepted(self, args, count, kwnames, answer)) return answer;
+    Caller caller;
+    if (caller.asks(self, args, count, kwnames)) return caller.answer;
     return run(binding_of(self), args, count, kwnames, false);
   });
 }
 PyObject* call_in_place(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   return watched(binding_of(self).name.c_str(), [&] {
     const size_t count = size_t(PyVectorcall_NARGS(nargsf));
-    PyObject* answer;
-    if (intercepted(self, args, count, kwnames, answer)) return answer;
+    Caller caller;
+    if (caller.asks(self, args, count, kwnames)) return caller.answer;
     return run(binding_of(self), args, count, kwnames, true);
   });
 }

@@ -131,7 +131,8 @@ Tensor trim_leading(Tensor source, int dims) {
 
 PyObject* get_item(PyObject* self, PyObject* key) {
   return watched("__getitem__", [&]() -> PyObject* {
-    if (PyObject* answer; method_intercepted("__getitem__", answer, self, key)) return answer;
+    Caller caller;
+    if (caller.asks("__getitem__", self, key)) return caller.answer;
     const Tensor& t = tensor_of(self);
     if (PyLong_CheckExact(key)) return wrap_tensor(select(t, 0, as_int(key)));
     const Indexed r = resolve(t, key);
@@ -146,7 +147,8 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     return -1;
   }
   const Object done(watched("__setitem__", [&]() -> PyObject* {
-    if (PyObject* answer; method_intercepted("__setitem__", answer, self, key, value)) return answer;
+    Caller caller;
+    if (caller.asks("__setitem__", self, key, value)) return caller.answer;
     const Tensor& t = tensor_of(self);
     const Indexed r = resolve(t, key);
     Operand operand(0);

@@ -3,9 +3,10 @@
 
 #include <structmember.h>
 
+#include <unordered_set>
+
 #include "autocast.h"
 #include "bind.h"
-#include "flambeau/cuda.h"
 
 namespace flambeau::python {
 
@@ -14,7 +15,6 @@ std::atomic<int> interceptions{0};
 namespace {
 
 std::atomic<int> foreign_storages{0};       // elsewhere than on the CPU
-thread_local bool let_through = false;      // the next call has its device's scope
 thread_local int running_maps = 0;          // how many levels of vmap the code that runs now is inside of
 thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
 PyObject* placeholder_handler = nullptr;    // handler(callable, arguments, out)
@@ -39,11 +39,18 @@ bool is_placeholder(PyObject* o) { return Py_TYPE(o) == placeholder_type; }
 
 PyObject* disabled_override = nullptr;  // what a class names that does not want to be asked
 
+// The classes that want to be. One of them may have ended since, and another lie where it lay: that one is asked for
+// its method, too.
+std::unordered_set<PyTypeObject*>& overriding_types() {
+  static auto* once = new std::unordered_set<PyTypeObject*>;
+  return *once;
+}
+bool may_override(PyObject* o) { return Py_TYPE(o) != tensor_type && overriding_types().contains(Py_TYPE(o)); }
+
 // The class method of an argument's class, or null where it has none of its own to ask.
 Object override_of(PyObject* o) {
-  PyTypeObject* type = Py_TYPE(o);
-  if (type == tensor_type || !is_tensor(o)) return Object();
-  Object method(checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_function__")));
+  if (!may_override(o) || !is_tensor(o)) return Object();
+  Object method(checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__")));
   return method.get() == disabled_override ? Object() : std::move(method);
 }
 
@@ -51,7 +58,7 @@ Object override_of(PyObject* o) {
 std::vector<PyObject*> overriding(PyObject* const* args, size_t count) {
   std::vector<PyObject*> out;
   for_each(args, count, [&](PyObject* o) {
-    if (Py_TYPE(o) == tensor_type || !override_of(o)) return;
+    if (!override_of(o)) return;
     size_t at = out.size();
     for (size_t i = 0; i < out.size(); ++i) {
       if (Py_TYPE(out[i]) == Py_TYPE(o)) return;
@@ -148,25 +155,6 @@ void check_together(PyObject* o, Device device) {
                        " and ", other, "! .to(device) moves a tensor");
 }
 
-PyObject* call_elsewhere(Device device, PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
-  const char* name = nullptr;
-  if (Py_TYPE(callable) == operator_type) {
-    const Binding& b = *reinterpret_cast<OperatorObject*>(callable)->binding;
-    name = b.name.c_str();
-    if (!(b.flags & kAnyDevice))
-      for_each(args, count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0),
-               [device](PyObject* o) { check_together(o, device); });
-  } else if (Py_TYPE(callable) == &PyWrapperDescr_Type) {  // __getitem__ and its like
-    name = PyUnicode_AsUTF8(PyDescr_NAME(callable));
-  }
-  const OnDevice scope(device, name);
-  const cuda::Call call;
-  let_through = true;
-  PyObject* result = PyObject_Vectorcall(callable, args, count, kwnames);
-  let_through = false;
-  return result;
-}
-
 // What autocast wants of a call; nothing of one that writes its result somewhere.
 int policy_of(PyObject* callable, PyObject* kwnames) {
   if (Py_TYPE(callable) != operator_type) return 0;
@@ -178,50 +166,71 @@ int policy_of(PyObject* callable, PyObject* kwnames) {
   return policy;
 }
 
+// Whether one of the arguments may want to answer.
+bool any_may_answer(PyObject* const* args, size_t count) {
+  bool any = false;
+  for_each(args, count, [&](PyObject* o) { any |= may_override(o) || is_placeholder(o); });
+  return any;
+}
+
 }  // namespace
 
-bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result) {
+void Caller::go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count) {
+  if (!foreign_storages.load(std::memory_order_relaxed)) return;
+  const Device device = device_among(args, count);
+  if (device == DeviceType::Cpu) return;
+  if (!any_device) for_each(args, count, [device](PyObject* o) { check_together(o, device); });
+  elsewhere_.emplace(device, name);
+}
+
+bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
-  return guarded<bool>((result = nullptr, true), [&]() -> bool {
-    if (overrides_heeded) {
+  return guarded<bool>(true, [&]() -> bool {
+    if (overrides_heeded && !overriding_types().empty()) {
       if (const std::vector<PyObject*> asked = overriding(args, all); !asked.empty()) {
-        result = ask_classes(callable, asked, args, count, kwnames);
+        answer = ask_classes(callable, asked, args, count, kwnames);
         return true;
       }
     }
     bool found = running_maps > 0 && concerns_maps(callable);
     if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
     if (found) {
-      result = ask_handler(callable, args, count, kwnames);
+      answer = ask_handler(callable, args, count, kwnames);
       return true;
     }
-    if (foreign_storages.load(std::memory_order_relaxed) && !std::exchange(let_through, false)) {
-      const Device device = device_among(args, all);
-      if (device.type != DeviceType::Cpu) {
-        result = call_elsewhere(device, callable, args, count, kwnames);
-        return true;
-      }
-    }
+    const Binding* b =
+        Py_TYPE(callable) == operator_type ? reinterpret_cast<OperatorObject*>(callable)->binding : nullptr;
+    go_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
     const int policy = policy_of(callable, kwnames);
-    if (policy) result = call_autocast(callable, policy, args, count, kwnames);
+    if (policy) answer = call_autocast(callable, policy, args, count, kwnames);
     return policy != 0;
   });
 }
 
-bool ask_others(const char* method, PyObject* const* args, size_t count, PyObject*& result) {
+bool Caller::ask_others(const char* method, PyObject* const* args, size_t count) {
+  if (running_maps == 0 && !in_autocast() && !any_may_answer(args, count)) {
+    const bool any_device = method[0] == '_';  // __getitem__ and its like: they look for themselves
+    return guarded<bool>(true, [&] {
+      go_to_device_of(method, any_device, args, count);
+      return false;
+    });
+  }
   const Object callable(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), method));
-  result = nullptr;
-  return !callable || ask_others(callable.get(), args, count, nullptr, result);
+  return !callable || ask_others(callable.get(), args, count, nullptr);
 }
 
-bool ask_others_for_attribute(PyObject* self, const char* name, PyObject* value, PyObject*& result) {
-  result = nullptr;
+bool Caller::asks_for_attribute(const char* name, PyObject* self, PyObject* value) {
+  PyObject* const args[] = {self, value};
+  const size_t count = value ? 2 : 1;
+  if (!any_may_answer(args, count))
+    return guarded<bool>(true, [&] {
+      go_to_device_of(name, true, args, count);
+      return false;
+    });
   const Object descriptor(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), name));
   if (!descriptor) return true;
   const Object accessor(PyObject_GetAttrString(descriptor.get(), value ? "__set__" : "__get__"));
-  if (!accessor) return true;
-  PyObject* const args[] = {self, value};
-  return ask_others(accessor.get(), args, value ? 2 : 1, nullptr, result);
+  return !accessor || ask_others(accessor.get(), args, count, nullptr);
 }
 
 namespace {
@@ -339,7 +348,8 @@ PyMethodDef disabled_definition = {"_disabled_torch_function_impl", call_without
                                    "The __torch_function__ of a class that does not want to be asked."};
 
 PyObject* call_interceptable(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  if (PyObject* answer; intercepted(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, answer)) return answer;
+  Caller caller;
+  if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
   return PyObject_Vectorcall(reinterpret_cast<Interceptable*>(self)->function, args, nargsf, kwnames);
 }
 PyObject* call_autocasting(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
@@ -388,7 +398,9 @@ PyObject* make_autocasting(PyObject* function, int64_t policy) {
 
 void note_subclass(PyObject* type) {
   const Object method(checked(PyObject_GetAttrString(type, "__torch_function__")));
-  interceptions += method.get() != disabled_override;
+  if (method.get() == disabled_override) return;
+  overriding_types().insert(reinterpret_cast<PyTypeObject*>(type));
+  ++interceptions;
 }
 
 void bind_interception(PyObject* module) {

@@ -7,7 +7,8 @@
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
 //     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
 //     vmap has registered answers for it.
-//   - A call with a tensor of another device than the CPU among its arguments makes what it makes there. Note [Devices]
+//   - A call with a tensor of another device than the CPU among its arguments makes what it makes there: nobody else
+//     answers for it, but its Caller enters that device's scope. Note [Devices]
 //   - Autocast calls the operator again with other tensors. Note [Autocast]
 // No operator computes on a placeholder by mistake: is_tensor() denies it, and the type's own slots, which see it as
 // self, ask here first. Where none is in use, all this costs is reading one word.
@@ -15,7 +16,9 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 
+#include "flambeau/cuda.h"
 #include "object.h"
 
 namespace flambeau::python {
@@ -24,21 +27,38 @@ namespace flambeau::python {
 // other devices than the CPU, threads in autocast.
 extern std::atomic<int> interceptions;
 
-// If somebody else answers for callable(*args), true; `result` is the answer, null where an exception is set.
-bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result);
-bool ask_others(const char* method, PyObject* const* args, size_t count, PyObject*& result);  // of Tensor
-bool ask_others_for_attribute(PyObject* self, const char* name, PyObject* value, PyObject*& result);
+// One call from Python, for as long as it runs, on the device of its tensors.
+class Caller {
+ public:
+  // If somebody else answers for callable(*args), true; `answer` is what it said, null where an exception is set.
+  bool asks(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+    return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
+           ask_others(callable, args, count, kwnames);
+  }
+  // The same of a slot of Tensor's type, whose method has this name (of static duration).
+  template <class... Arguments>
+  bool asks(const char* method, Arguments*... args) {
+    if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;
+    const std::array<PyObject*, sizeof...(Arguments)> all{args...};
+    return ask_others(method, all.data(), all.size());
+  }
+  bool asks_for_attribute(const char* name, PyObject* self, PyObject* value);  // null: to read it
 
-inline bool intercepted(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames, PyObject*& result) {
-  return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
-         ask_others(callable, args, count, kwnames, result);
-}
-template <class... Arguments>
-inline bool method_intercepted(const char* name, PyObject*& result, Arguments*... args) {
-  if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;
-  const std::array<PyObject*, sizeof...(Arguments)> all{args...};
-  return ask_others(name, all.data(), all.size(), result);
-}
+  PyObject* answer = nullptr;
+
+ private:
+  struct Elsewhere {
+    Elsewhere(Device where, const char* name) : device(where, name) {}
+    const OnDevice device;
+    const cuda::Call call;
+  };
+
+  bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
+  bool ask_others(const char* method, PyObject* const* args, size_t count);
+  void go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count);
+
+  std::optional<Elsewhere> elsewhere_;
+};
 
 // A class was derived from Tensor: from now on its instances are looked for, unless it does not want to be asked.
 void note_subclass(PyObject* type);

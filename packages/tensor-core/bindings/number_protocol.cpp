@@ -13,7 +13,10 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
   if (PyErr_Occurred()) return nullptr;
   PyObject** array = is_numpy_array(a) ? &a : is_numpy_array(b) ? &b : nullptr;
   if (!array) Py_RETURN_NOTIMPLEMENTED;
-  const Object made(guarded<PyObject*>(nullptr, [&] { return wrap_tensor(tensor_from_buffer(*array, false)); }));
+  const Object made(guarded<PyObject*>(nullptr, [&] {
+    const OnDevice cpu(DeviceType::Cpu);
+    return wrap_tensor(tensor_from_buffer(*array, false));
+  }));
   if (!made.get()) return nullptr;
   *array = made.get();
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
@@ -22,7 +25,8 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
 
 template <PointwiseOp op>
 PyObject* binary(PyObject* a, PyObject* b) {
-  if (PyObject* answer; method_intercepted(row_of(op).name, answer, a, b)) return answer;
+  Caller caller;
+  if (caller.asks(row_of(op).name, a, b)) return caller.answer;
   Operand operands[2] = {0, 0};
   if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1])))
     return beside_array<binary<op>>(a, b);
@@ -32,7 +36,8 @@ PyObject* binary(PyObject* a, PyObject* b) {
 template <PointwiseOp op>
 PyObject* in_place(PyObject* a, PyObject* b) {
   static const std::string name = std::string(row_of(op).name) + '_';
-  if (PyObject* answer; method_intercepted(name.c_str(), answer, a, b)) return answer;
+  Caller caller;
+  if (caller.asks(name.c_str(), a, b)) return caller.answer;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1]))
     return beside_array<in_place<op>>(a, b);
@@ -44,7 +49,8 @@ PyObject* in_place(PyObject* a, PyObject* b) {
 
 template <PointwiseOp op>
 PyObject* unary(PyObject* a) {
-  if (PyObject* answer; method_intercepted(row_of(op).name, answer, a)) return answer;
+  Caller caller;
+  if (caller.asks(row_of(op).name, a)) return caller.answer;
   return watched(row_of(op).name, [&] {
     const Operand operand(tensor_of(a));
     return wrap_tensor(pointwise(op, &operand));
@@ -57,7 +63,8 @@ PyObject* invert(PyObject* a) {
 }
 
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
-  if (PyObject* answer; method_intercepted("pow", answer, a, b)) return answer;
+  Caller caller;
+  if (caller.asks("pow", a, b)) return caller.answer;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !to_operand(b, operands[1]))
     return beside_array<[](PyObject* x, PyObject* y) { return power(x, y, Py_None); }>(a, b);
@@ -67,20 +74,23 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
 PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<PointwiseOp::pow>(a, b); }
 
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
-  if (PyObject* answer; method_intercepted("matmul", answer, a, b)) return answer;
+  Caller caller;
+  if (caller.asks("matmul", a, b)) return caller.answer;
   if (!is_tensor(a) || !is_tensor(b)) return beside_array<multiply_matrices>(a, b);
   return watched("matmul", [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
 }
 
 PyObject* positive(PyObject* a) {
-  if (PyObject* answer; method_intercepted("positive", answer, a)) return answer;
+  Caller caller;
+  if (caller.asks("positive", a)) return caller.answer;
   return Py_NewRef(a);
 }
 
 int truth(PyObject* a) {
-  if (PyObject* answer; method_intercepted("__bool__", answer, a)) {
-    const Object owner(answer);
-    return answer ? PyObject_IsTrue(answer) : -1;
+  Caller caller;
+  if (caller.asks("__bool__", a)) {
+    const Object owner(caller.answer);
+    return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
   }
   return guarded<int>(-1, [&]() -> int {
     const Tensor& t = tensor_of(a);
@@ -103,7 +113,8 @@ void require_real(Scalar s, const char* what) {
   require(s.imaginary() == 0, "value ", s, " cannot be converted to type ", what, " without overflow");
 }
 PyObject* to_int(PyObject* a) {
-  if (PyObject* answer; method_intercepted("__int__", answer, a)) return answer;
+  Caller caller;
+  if (caller.asks("__int__", a)) return caller.answer;
   return number(a, "int", [](Scalar s) {
     require_real(s, "int");
     return s.kind() >= Category::Floating ? PyLong_FromDouble(s.real())
@@ -112,14 +123,16 @@ PyObject* to_int(PyObject* a) {
   });
 }
 PyObject* to_float(PyObject* a) {
-  if (PyObject* answer; method_intercepted("__float__", answer, a)) return answer;
+  Caller caller;
+  if (caller.asks("__float__", a)) return caller.answer;
   return number(a, "float", [](Scalar s) {
     require_real(s, "float");
     return PyFloat_FromDouble(s.real());
   });
 }
 PyObject* to_index(PyObject* a) {
-  if (PyObject* answer; method_intercepted("__index__", answer, a)) return answer;
+  Caller caller;
+  if (caller.asks("__index__", a)) return caller.answer;
   if (is_inexact(tensor_of(a).dtype()) || tensor_of(a).numel() != 1) {
     PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
     return nullptr;

@@ -180,7 +180,8 @@ Py_ssize_t length(PyObject* self) {
 }
 
 PyObject* iterate(PyObject* self) {
-  if (PyObject* answer; method_intercepted("__iter__", answer, self)) return answer;
+  Caller caller;
+  if (caller.asks("__iter__", self)) return caller.answer;
   if (tensor_of(self).dim() == 0) {
     PyErr_SetString(PyExc_TypeError, "iteration over a 0-d tensor");
     return nullptr;
@@ -196,9 +197,10 @@ PyObject* iterate(PyObject* self) {
 
 int contains(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&]() -> int {
-    if (PyObject* answer; method_intercepted("__contains__", answer, self, value)) {
-      const Object owner(answer);
-      return answer ? PyObject_IsTrue(answer) : -1;
+    Caller caller;
+    if (caller.asks("__contains__", self, value)) {
+      const Object owner(caller.answer);
+      return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
     }
     Operand operand(0);
     require(to_operand(value, operand), "Tensor.__contains__ only supports Tensor or scalar, but you passed in a ",
@@ -213,12 +215,16 @@ Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tenso
 PyObject* compare(PyObject* self, PyObject* other, int op) {
   constexpr PointwiseOp table[] = {PointwiseOp::lt, PointwiseOp::le, PointwiseOp::eq,
                                    PointwiseOp::ne, PointwiseOp::gt, PointwiseOp::ge};
-  if (PyObject* answer; method_intercepted(row_of(table[op]).name, answer, self, other)) return answer;
+  Caller caller;
+  if (caller.asks(row_of(table[op]).name, self, other)) return caller.answer;
   Operand operands[2] = {tensor_of(self), 0};
   if (!to_operand(other, operands[1])) {
     if (PyErr_Occurred()) return nullptr;
     if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
-    const Object array(guarded<PyObject*>(nullptr, [&] { return wrap_tensor(tensor_from_buffer(other, false)); }));
+    const Object array(guarded<PyObject*>(nullptr, [&] {
+      const OnDevice cpu(DeviceType::Cpu);
+      return wrap_tensor(tensor_from_buffer(other, false));
+    }));
     return array.get() ? compare(self, array.get(), op) : nullptr;
   }
   return watched(row_of(table[op]).name, [&] { return wrap_tensor(pointwise(table[op], operands)); });
