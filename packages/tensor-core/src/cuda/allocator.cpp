@@ -2,6 +2,7 @@
 #include "cuda/allocator.h"
 
 #include <algorithm>
+#include <array>
 #include <iomanip>
 #include <map>
 #include <mutex>
@@ -25,6 +26,10 @@ struct BySize {
 struct Pool {  // what is free for one stream
   std::set<Block*, BySize> small, large;
   std::set<Block*, BySize>& of(bool is_small) { return is_small ? small : large; }
+  // Blocks of at most kLittleBlock as they came back, by their size: most requests of small operators are served from
+  // here. They count as used by their neighbours, which they are joined with when nothing else serves a request.
+  std::array<std::vector<Block*>, kLittleBlock / kBlockUnit + 1> little;
+  std::vector<Block*>& of_size(size_t size) { return little[size / kBlockUnit]; }
 };
 
 struct Pending {  // given back, but used by other streams that have not come so far
@@ -45,19 +50,23 @@ class Allocator {
 
   Block* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    const Driver& d = activate(device_);
     require(bytes <= size_t(1) << 60, "CUDA out of memory. Tried to allocate ", bytes, " bytes");
-    collect_pending(d, false);
+    if (!pending_.empty()) collect_pending(activate(device_), false);
     const size_t size = rounded_request(bytes);
-    const bool small = size <= kSmallBlock;
     StreamHandle* stream = current_stream(device_);
-    const auto capture = captures_.find(stream);
-    const int64_t pool = capture == captures_.end() ? 0 : capture->second;
-    Block* block = take_free(size, small, stream, pool);
-    if (!block) block = take_segment(d, size, small, stream, pool);
-    if (!block) refuse(d, bytes);
-    cut(block, size);
-    block->used = true;
+    const auto capture = captures_.empty() ? captures_.end() : captures_.find(stream);
+    const Owner owner{stream, capture == captures_.end() ? 0 : capture->second};
+    Pool& pool = pool_of(owner);
+    Block* block = take_little(pool, size);
+    if (!block) {
+      const bool small = size <= kSmallBlock;
+      block = take_free(pool.of(small), size);
+      if (!block && join_little(pool)) block = take_free(pool.of(small), size);
+      if (!block) block = take_segment(size, small, owner);
+      if (!block) refuse(bytes);
+      cut(block, size);
+      block->used = true;
+    }
     count(allocated_, peak_allocated_, block->size);
     ++statistics_.allocations;
     return block;
@@ -67,7 +76,10 @@ class Allocator {
     const std::lock_guard lock(mutex_);
     allocated_ -= block->size;
     ++statistics_.frees;
-    if (block->other_streams.empty()) return give_back(block);
+    if (block->other_streams.empty()) {
+      if (block->size > kLittleBlock) return give_back(block);
+      return pool_of(owner_of(block)).of_size(block->size).push_back(block);
+    }
     const Driver& d = activate(device_);
     Pending pending{block, {}};
     for (StreamHandle* stream : block->other_streams) {
@@ -89,6 +101,7 @@ class Allocator {
 
   MemoryStatistics statistics() {
     const std::lock_guard lock(mutex_);
+    join_little();
     MemoryStatistics out = statistics_;
     out.allocated = allocated_, out.reserved = reserved_;
     out.peak_allocated = peak_allocated_, out.peak_reserved = peak_reserved_;
@@ -112,13 +125,15 @@ class Allocator {
   }
   void release_pool(int64_t number) {
     const std::lock_guard lock(mutex_);
+    join_little();
     graphs_.erase(number);
+    last_pool_ = nullptr;
     for (auto at = pools_.begin(); at != pools_.end();) {
       if (at->first.second != number) {
         ++at;
         continue;
       }
-      Pool& common = pools_[{at->first.first, 0}];
+      Pool& common = pool_of({at->first.first, 0});
       common.small.merge(at->second.small);
       common.large.merge(at->second.large);
       at = pools_.erase(at);
@@ -133,18 +148,42 @@ class Allocator {
 
  private:
   static constexpr unsigned kNoTiming = 2;
+  using Owner = std::pair<StreamHandle*, int64_t>;  // a stream, and a graph or 0
 
   static void count(size_t& total, size_t& peak, size_t bytes) {
     total += bytes;
     peak = std::max(peak, total);
   }
 
-  std::set<Block*, BySize>& free_blocks(const Block* block) {
-    return pools_[{block->stream, graphs_.contains(block->pool) ? block->pool : 0}].of(block->small);
+  Pool& pool_of(Owner owner) {  // most often the one of the call before
+    if (!last_pool_ || last_owner_ != owner) last_owner_ = owner, last_pool_ = &pools_[owner];
+    return *last_pool_;
+  }
+  Owner owner_of(const Block* block) const {
+    return {block->stream, block->pool && graphs_.contains(block->pool) ? block->pool : 0};
+  }
+  std::set<Block*, BySize>& free_blocks(const Block* block) { return pool_of(owner_of(block)).of(block->small); }
+
+  static Block* take_little(Pool& pool, size_t size) {
+    if (size > kLittleBlock || pool.of_size(size).empty()) return nullptr;
+    Block* block = pool.of_size(size).back();
+    pool.of_size(size).pop_back();
+    return block;
+  }
+  bool join_little(Pool& pool) {
+    bool any = false;
+    for (std::vector<Block*>& blocks : pool.little) {
+      for (Block* block : blocks) give_back(block);
+      any |= !blocks.empty();
+      blocks.clear();
+    }
+    return any;
+  }
+  void join_little() {
+    for (auto& [owner, pool] : pools_) join_little(pool);
   }
 
-  Block* take_free(size_t size, bool small, StreamHandle* stream, int64_t pool) {
-    auto& blocks = pools_[{stream, pool}].of(small);
+  static Block* take_free(std::set<Block*, BySize>& blocks, size_t size) {
     const auto found = blocks.lower_bound(size);
     if (found == blocks.end()) return nullptr;
     Block* block = *found;
@@ -152,7 +191,8 @@ class Allocator {
     return block;
   }
 
-  Block* take_segment(const Driver& d, size_t size, bool small, StreamHandle* stream, int64_t pool) {
+  Block* take_segment(size_t size, bool small, Owner owner) {
+    const Driver& d = activate(device_);
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
     int code = d.cuMemAlloc_v2(&address, bytes);
@@ -166,8 +206,8 @@ class Allocator {
     check(code, "allocating memory");
     count(reserved_, peak_reserved_, bytes);
     ++statistics_.segments;
-    Block* block = new Block{address, bytes, stream, device_, small};
-    block->pool = pool;
+    Block* block = new Block{address, bytes, owner.first, device_, small};
+    block->pool = owner.second;
     return block;
   }
 
@@ -221,6 +261,7 @@ class Allocator {
   }
 
   void release_segments(const Driver& d) {
+    join_little();
     for (auto& [owner, pool] : pools_)
       for (auto* blocks : {&pool.small, &pool.large})
         std::erase_if(*blocks, [&](Block* block) {
@@ -233,10 +274,10 @@ class Allocator {
         });
   }
 
-  [[noreturn]] void refuse(const Driver& d, size_t bytes) {
+  [[noreturn]] void refuse(size_t bytes) {
     ++statistics_.out_of_memory;
     size_t free = 0, total = 0, largest = 0;
-    d.cuMemGetInfo_v2(&free, &total);
+    activate(device_).cuMemGetInfo_v2(&free, &total);
     for (auto& [owner, pool] : pools_)
       for (const auto* blocks : {&pool.small, &pool.large})
         if (!blocks->empty()) largest = std::max(largest, (*blocks->rbegin())->size);
@@ -250,9 +291,11 @@ class Allocator {
 
   const int device_;
   std::mutex mutex_;
-  std::map<std::pair<StreamHandle*, int64_t>, Pool> pools_;  // of a stream, and of a graph or 0
-  std::map<StreamHandle*, int64_t> captures_;                // graphs that are being captured
-  std::set<int64_t> graphs_;                                 // whose memory is theirs alone
+  std::map<Owner, Pool> pools_;
+  Owner last_owner_;
+  Pool* last_pool_ = nullptr;
+  std::map<StreamHandle*, int64_t> captures_;  // graphs that are being captured
+  std::set<int64_t> graphs_;                   // whose memory is theirs alone
   int64_t last_graph_ = 0;
   std::vector<Pending> pending_;
   size_t allocated_ = 0, reserved_ = 0, peak_allocated_ = 0, peak_reserved_ = 0;

@@ -38,7 +38,7 @@ void release_pool(int device, int64_t pool);
 
 // Requests are rounded up to multiples of this.
 inline constexpr size_t kBlockUnit = 512;
-inline constexpr size_t kSmallBlock = size_t(1) << 20, kSmallSegment = size_t(2) << 20,
+inline constexpr size_t kLittleBlock = size_t(32) << 10, kSmallBlock = size_t(1) << 20, kSmallSegment = size_t(2) << 20,
                         kLargeSegment = size_t(20) << 20, kLargeBlock = size_t(10) << 20;
 constexpr size_t rounded_request(size_t bytes) {
   return bytes < kBlockUnit ? kBlockUnit : (bytes + kBlockUnit - 1) / kBlockUnit * kBlockUnit;

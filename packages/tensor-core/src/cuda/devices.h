@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <mutex>
 #include <string>
 
@@ -37,11 +38,12 @@ void require_no_capture(int device, StreamHandle* stream);
 template <class T>
 T& of_device(int device) {
   static std::mutex mutex;
-  static auto* made = new std::array<T*, kMaxDevices>{};
+  static std::array<std::atomic<T*>, kMaxDevices> made{};
+  std::atomic<T*>& found = made[size_t(device)];
+  if (T* there = found.load(std::memory_order_acquire)) return *there;
   const std::lock_guard lock(mutex);
-  T*& found = (*made)[size_t(device)];
-  if (!found) found = new T(device);
-  return *found;
+  if (!found.load(std::memory_order_relaxed)) found.store(new T(device), std::memory_order_release);
+  return *found.load(std::memory_order_relaxed);
 }
 // RuntimeError unless there is such a GPU.
 void check_device(int device);
