@@ -61,19 +61,13 @@ enum PreferenceAttribute { kMostWorkspace = 1, kAlignmentA = 5, kAlignmentB = 6,
 enum { kTransposed = 1, kEpilogueBias = 4 };
 }  // namespace number
 
-struct Library {
+struct Library : OpenedLibrary {
   FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
-  bool complete = false;
-  int64_t version = 0;
+  size_t (*version)();
 
-  Library() {
-    std::string tried;
-    void* opened = open_library("FLAMBEAU_CUBLASLT", {"libcublasLt.so.13", "libcublasLt.so.12"}, tried);
-    if (!opened) return;
-    const auto version_of = reinterpret_cast<size_t (*)()>(find_symbol(opened, "cublasLtGetVersion"));
-    complete = version_of != nullptr;
+  Library() : OpenedLibrary("FLAMBEAU_CUBLASLT", {"libcublasLt.so.13", "libcublasLt.so.12"}) {
     FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
-    if (complete) version = int64_t(version_of());
+    find("cublasLtGetVersion", version);
   }
 };
 const Library& library() {
@@ -264,7 +258,7 @@ bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out)
   return p.usable() && p.run(device, a, in, out);
 }
 
-int64_t cublaslt_version() { return library().version; }
+int64_t cublaslt_version() { return library().complete ? int64_t(library().version()) : 0; }
 
 void allow_tf32(bool allowed) { tf32 = allowed; }
 bool tf32_allowed() { return tf32; }

@@ -70,19 +70,13 @@ enum { kByChannels = 0, kCrossCorrelation = 1, kDeterministic = 1 };
 enum Mathematics { kDefault = 0, kMatrixUnits = 1, kExact = 3 };  // kDefault rounds float32 to TF32
 }  // namespace number
 
-struct Library {
+struct Library : OpenedLibrary {
   FLAMBEAU_CUDNN_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
-  bool complete = false;
-  int64_t version = 0;
+  size_t (*version)();
 
-  Library() {
-    std::string tried;
-    void* opened = open_library("FLAMBEAU_CUDNN", {"libcudnn.so.9"}, tried);
-    if (!opened) return;
-    const auto version_of = reinterpret_cast<size_t (*)()>(find_symbol(opened, "cudnnGetVersion"));
-    complete = version_of != nullptr;
+  Library() : OpenedLibrary("FLAMBEAU_CUDNN", {"libcudnn.so.9"}) {
     FLAMBEAU_CUDNN_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
-    if (complete) version = int64_t(version_of());
+    find("cudnnGetVersion", version);
   }
 };
 const Library& library() {
@@ -269,7 +263,7 @@ bool library_convolution(ConvolutionFunction function, const Geometry& g, const 
   return of_device<Planner>(tensors.image.device().index).run(function, g, tensors, added);
 }
 
-int64_t cudnn_version() { return library().version; }
+int64_t cudnn_version() { return library().complete ? int64_t(library().version()) : 0; }
 void want_cudnn(bool enabled) { wanted = enabled; }
 
 }  // namespace flambeau::cuda

@@ -86,10 +86,11 @@ Graph* begin_capture(int device, StreamHandle* stream) {
   constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile
   require(stream,
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
+  auto graph = std::make_unique<Graph>(Graph{device, stream});
+  register_generator(graph.get(), nullptr);  // takes memory: where there is none, nothing has begun
   check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
-  auto graph = std::make_unique<Graph>(Graph{device, stream, begin_pool(device, stream)});
+  graph->pool = begin_pool(device, stream);
   graph->capture = capture_status(device, stream).number;
-  register_generator(graph.get(), nullptr);
   const std::lock_guard lock(mutex);
   captures.push_back(graph.get());
   return graph.release();

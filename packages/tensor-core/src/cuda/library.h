@@ -15,11 +15,28 @@ void* find_symbol(void* library, const char* name);
 // The folder of the installed headers.
 const std::string& include_folder();
 
-// A library's functions, each of which returns a status, are a list of X(name, (parameters)): as members of a
-// structure, and as found in the library `opened`, which is `complete` where it has all of them.
-#define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters = nullptr;
-#define FLAMBEAU_FIND_FUNCTION(name, parameters)                          \
-  name = reinterpret_cast<int(*) parameters>(find_symbol(opened, #name)); \
-  complete &= name != nullptr;
+// A library and those of its functions that are used: a structure with each as a member derives from it.
+class OpenedLibrary {
+ public:
+  bool complete;      // it is there, and has all of them
+  std::string tried;  // where it is not: what was looked for
+
+ protected:
+  OpenedLibrary(const char* variable, std::initializer_list<const char*> names)
+      : opened_(open_library(variable, names, tried)) {
+    complete = opened_ != nullptr;
+  }
+  template <class Function>
+  void find(const char* name, Function*& function) {
+    function = opened_ ? reinterpret_cast<Function*>(find_symbol(opened_, name)) : nullptr;
+    complete &= function != nullptr;
+  }
+
+ private:
+  void* const opened_;
+};
+// Functions that return a status are a list of X(name, (parameters)): their declarations as members, and their places.
+#define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters;
+#define FLAMBEAU_FIND_FUNCTION(name, parameters) find(#name, name);
 
 }  // namespace flambeau::cuda

@@ -33,18 +33,13 @@ using Stream = StreamHandle*;
   X(ncclAllGather, (Sent, void* got, size_t sent, int type, Communicator, Stream))                        \
   X(ncclReduceScatter, (Sent, void* got, size_t received, int type, int reduction, Communicator, Stream))
 
-struct Nccl {
+struct Nccl : OpenedLibrary {
   FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
-  const char* (*text_of)(int) = nullptr;
-  bool complete = false;
-  std::string tried;
+  const char* (*text_of)(int);
 
-  Nccl() {
-    void* opened = open_library("FLAMBEAU_NCCL", {"libnccl.so.2"}, tried);
-    if (!opened) return;
-    text_of = reinterpret_cast<const char* (*)(int)>(find_symbol(opened, "ncclGetErrorString"));
-    complete = text_of != nullptr;
+  Nccl() : OpenedLibrary("FLAMBEAU_NCCL", {"libnccl.so.2"}) {
     FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
+    find("ncclGetErrorString", text_of);
   }
 };
 const Nccl& found() {
