@@ -4,8 +4,11 @@
 // The classic five loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
 // broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
 // rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
-// are contiguous and there are few rows. Every element of C adds its products in the order of k, in blocks of kDepth,
-// however the caller splits rows and columns over threads.
+// are contiguous and there are few rows. What of A is packed at a time stays in the second-level cache, a panel of B in
+// the first or second; what comes next is fetched meanwhile. Every element of C adds its products in the order of k, in
+// blocks of kDepth, however the caller splits rows and columns over threads.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -19,7 +22,17 @@ namespace {
 
 // Rows of the register tile: with two vectors a row it takes most of the registers there are.
 constexpr int kRows = kVectorBytes == 64 ? 12 : kVectorBytes == 32 ? 6 : 4;
-constexpr int64_t kDepth = 256, kRowBlock = 20 * kRows, kColumnBlock = 2048;
+constexpr int64_t kDepth = 512, kColumnBlock = 1024;
+
+// Rows of A that are packed at a time: as many as half of the second-level cache holds.
+template <class T>
+int64_t row_block() {
+  static const int64_t rows = [] {
+    const long cache = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
+    return int64_t(cache) / 2 / (kDepth * int64_t(sizeof(T))) / kRows * kRows;
+  }();
+  return rows;
+}
 
 template <class T>
 inline constexpr int kColumns = 2 * Simd<T>::kLanes;
@@ -31,45 +44,68 @@ struct TileOutput {
   T alpha, beta;
 };
 
-template <class T>
-FLAMBEAU_INLINE void store_vector(T* c, typename Simd<T>::Vector v, T beta) {
-  using Vector = typename Simd<T>::Vector;
-  if (beta == T(0))
-    *reinterpret_cast<Vector*>(c) = v;
-  else
-    *reinterpret_cast<Vector*>(c) = v + beta * *reinterpret_cast<const Vector*>(c);
-}
-
-// R rows by two vectors. a: element (i, p) at a[i * row + p * step]; b: row p at b + p * ldb.
-template <class T, int R>
+// R rows by two vectors, or by one. a: element (i, p) at a[i * row + p * step]; b: row p at b + p * ldb.
+template <class T, int R, bool two>
 void tile(int64_t depth, const T* __restrict a, int64_t row, int64_t step, const T* __restrict b, int64_t ldb,
           const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
-  constexpr int L = Simd<T>::kLanes;
+  constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
   Vector low[R] = {}, high[R] = {};
-  for (int64_t p = 0; p < depth; ++p) {
-    const Vector b0 = *reinterpret_cast<const Vector*>(b), b1 = *reinterpret_cast<const Vector*>(b + L);
+  // Rows far apart share few sets of the cache.
+  const int64_t ahead = ldb == kColumns<T> ? 32 * ldb : 8 * ldb;
+  const auto step_once = [&]() __attribute__((always_inline)) {
+    const Vector b0 = *reinterpret_cast<const Vector*>(b);
+    Vector b1;
+    if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
+    __builtin_prefetch(b + ahead);
+    if (two) __builtin_prefetch(b + ahead + L);
+    __builtin_prefetch(a + 32 * step);
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
       const T s = a[i * row];
       low[i] += s * b0;
-      high[i] += s * b1;
+      if constexpr (two) high[i] += s * b1;
     }
     a += step;
     b += ldb;
+  };
+  int64_t p = 0;
+  if (depth >= 4 * R) {  // what C holds is fetched towards the end, a row at a time: all at once would hold up the rest
+    for (; p < depth - 3 * R; ++p) step_once();
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < R; ++i, ++p) {
+      __builtin_prefetch(out.c + i * out.ldc, 1);
+      if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 1);
+      step_once();
+    }
+  }
+  for (; p < depth; ++p) step_once();
+  const T beta = out.beta;
+  if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
+    T lines[R][kWidth];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      *reinterpret_cast<Vector*>(lines[i]) = low[i] * out.alpha;
+      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * out.alpha;
+    }
+    for (int64_t i = 0; i < R; ++i)
+      for (int64_t j = 0; j < out.columns; ++j) {
+        T& to = out.c[i * out.ldc + j];
+        to = beta == T(0) ? lines[i][j] : lines[i][j] + beta * to;
+      }
+    return;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
-    T* c = out.c + i * out.ldc;
-    if (FLAMBEAU_LIKELY(out.columns == 2 * L)) {
-      store_vector(c, low[i] * out.alpha, out.beta);
-      store_vector(c + L, high[i] * out.alpha, out.beta);
-    } else {
-      T line[2 * L];
-      *reinterpret_cast<Vector*>(line) = low[i] * out.alpha;
-      *reinterpret_cast<Vector*>(line + L) = high[i] * out.alpha;
-      for (int64_t j = 0; j < out.columns; ++j) c[j] = out.beta == T(0) ? line[j] : line[j] + out.beta * c[j];
+    Vector* c = reinterpret_cast<Vector*>(out.c + i * out.ldc);
+    low[i] *= out.alpha;
+    high[i] *= out.alpha;
+    if (beta != T(0)) {
+      low[i] += beta * c[0];
+      if constexpr (two) high[i] += beta * c[1];
     }
+    c[0] = low[i];
+    if constexpr (two) c[1] = high[i];
   }
 }
 
@@ -77,15 +113,15 @@ template <class T>
 using TileFunction = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, const TileOutput<T>&);
 
 template <class T, int... R>
-TileFunction<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
-  static constexpr TileFunction<T> table[] = {tile<T, R + 1>...};
-  return table[rows - 1];
+TileFunction<T> tile_of(int64_t rows, bool two, std::integer_sequence<int, R...>) {
+  static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false>, tile<T, R + 1, true>}...};
+  return table[rows - 1][two];
 }
 
 // The packed forms have constant strides, which the compiler folds into the addresses.
 template <class T>
 void full_tile_packed(int64_t depth, const T* a, const T* b, int64_t ldb, const TileOutput<T>& out) {
-  tile<T, kRows>(depth, a, 1, kRows, b, ldb, out);
+  tile<T, kRows, true>(depth, a, 1, kRows, b, ldb, out);
 }
 
 // b rows [0, depth) and columns [0, columns) into panels of kColumns, the last padded with zeros.
@@ -200,9 +236,9 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
               T beta0, T* c, int64_t ldc) {
-  constexpr int64_t W = kColumns<T>;
+  constexpr int64_t W = kColumns<T>, L = W / 2;
   static thread_local Scratch a_scratch, b_scratch;
-  const bool direct_a = n <= 2 * W, direct_b_wanted = bs.column == 1 && m <= 4 * kRows;
+  const bool direct_a = n <= 4 * W, direct_b = bs.column == 1 && m <= 4 * kRows;
   const auto rows_sequence = std::make_integer_sequence<int, kRows>();
   for (int64_t jc = 0; jc < n; jc += kColumnBlock) {
     const int64_t columns = n - jc < kColumnBlock ? n - jc : kColumnBlock;
@@ -210,36 +246,37 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
       const int64_t depth = k - pc < kDepth ? k - pc : kDepth;
       const T beta = pc == 0 ? beta0 : T(1);
       const T* b_block = b + pc * bs.row + jc * bs.column;
-      const int64_t direct_columns = direct_b_wanted ? columns / W * W : 0;
+      const int64_t direct = direct_b ? columns / L * L : 0, rest = columns - direct;
       T* packed_b = nullptr;
-      if (direct_columns < columns) {
-        packed_b =
-            static_cast<T*>(b_scratch.get(size_t((columns - direct_columns + W - 1) / W * W * depth) * sizeof(T)));
-        pack_b(packed_b, b_block + direct_columns * bs.column, bs.row, bs.column, depth, columns - direct_columns);
+      if (rest > 0) {
+        packed_b = static_cast<T*>(b_scratch.get(size_t((rest + W - 1) / W * W * depth) * sizeof(T)));
+        pack_b(packed_b, b_block + direct * bs.column, bs.row, bs.column, depth, rest);
       }
-      for (int64_t ic = 0; ic < m; ic += kRowBlock) {
-        const int64_t rows = m - ic < kRowBlock ? m - ic : kRowBlock;
+      const int64_t most = direct_a ? m : row_block<T>();
+      for (int64_t ic = 0; ic < m; ic += most) {
+        const int64_t rows = m - ic < most ? m - ic : most;
         const T* a_block = a + ic * as.row + pc * as.column;
         T* packed_a = nullptr;
         if (!direct_a) {
-          packed_a = static_cast<T*>(a_scratch.get(size_t(kRowBlock * kDepth) * sizeof(T)));
+          packed_a = static_cast<T*>(a_scratch.get(size_t(most * kDepth) * sizeof(T)));
           pack_a(packed_a, a_block, as.row, as.column, rows, depth);
         }
-        for (int64_t j = 0; j < columns; j += W) {
-          const bool direct_b = j < direct_columns;
-          const T* b_panel = direct_b ? b_block + j : packed_b + (j - direct_columns) * depth;
-          const int64_t ldb = direct_b ? bs.row : W;
-          TileOutput<T> out{nullptr, ldc, columns - j < W ? columns - j : W, alpha, beta};
+        for (int64_t j = 0; j < columns;) {
+          const bool lies = j < direct, two = lies ? j + W <= direct : columns - j > L;
+          const T* b_panel = lies ? b_block + j : packed_b + (j - direct) * depth;
+          const int64_t ldb = lies ? bs.row : W, width = two ? W : L;
+          TileOutput<T> out{nullptr, ldc, columns - j < width ? columns - j : width, alpha, beta};
           for (int64_t i = 0; i < rows; i += kRows) {
             const int64_t height = rows - i < kRows ? rows - i : kRows;
             out.c = c + (ic + i) * ldc + jc + j;
             if (direct_a)
-              tile_of<T>(height, rows_sequence)(depth, a_block + i * as.row, as.row, as.column, b_panel, ldb, out);
-            else if (height == kRows)
+              tile_of<T>(height, two, rows_sequence)(depth, a_block + i * as.row, as.row, as.column, b_panel, ldb, out);
+            else if (height == kRows && two)
               full_tile_packed(depth, packed_a + i * depth, b_panel, ldb, out);
             else
-              tile_of<T>(height, rows_sequence)(depth, packed_a + i * depth, 1, height, b_panel, ldb, out);
+              tile_of<T>(height, two, rows_sequence)(depth, packed_a + i * depth, 1, height, b_panel, ldb, out);
           }
+          j += width;
         }
       }
     }
