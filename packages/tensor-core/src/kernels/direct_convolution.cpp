@@ -4,11 +4,12 @@
 // Let the image be padded and stored flat, its rows `width` apart. The output at flat position p is then a sum over
 // taps of weight[tap] * image[p + offset[tap]]: for every tap one contiguous stretch of the image. Positions are
 // computed for whole rows, those beyond the output's width too; they are garbage and left out afterwards. A register
-// tile of R filters by three vectors of positions takes 3 loads and R broadcasts for 3 R multiply-adds. The weight's
+// tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds. The weight's
 // gradient is the dot product of the output's gradient (zeros in the garbage columns) with the same stretches.
 #include <cstring>
 
 #include "flambeau/macros.h"
+#include "kernels/fold.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
 
@@ -16,31 +17,29 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int kVectors = 3;
+constexpr int kVectors = 3;  // of a tile; the last one of a row of positions has fewer
 
-template <class T, int R>
+template <class T, int R, int V>
 void tile(int64_t taps, const T* __restrict weights, const T* __restrict image, const int32_t* __restrict offsets,
           const T* bias, T* out, int64_t ldo) {
   using S = Simd<T>;
-  typename S::Vector sums[R][kVectors];
+  typename S::Vector sums[R][V], x[V];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = typename S::Vector{} + (bias ? bias[r] : T(0));
+    for (int v = 0; v < V; ++v) sums[r][v] = typename S::Vector{} + (bias ? bias[r] : T(0));
   for (int64_t t = 0; t < taps; ++t, weights += R) {
-    const T* x = image + offsets[t];
-    const typename S::Vector x0 = S::load(x), x1 = S::load(x + S::kLanes), x2 = S::load(x + 2 * S::kLanes);
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) x[v] = S::load(image + offsets[t] + v * S::kLanes);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      sums[r][0] += weights[r] * x0;
-      sums[r][1] += weights[r] * x1;
-      sums[r][2] += weights[r] * x2;
-    }
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+      for (int v = 0; v < V; ++v) sums[r][v] += weights[r] * x[v];
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) S::store(out + r * ldo + v * S::kLanes, sums[r][v]);
+    for (int v = 0; v < V; ++v) S::store(out + r * ldo + v * S::kLanes, sums[r][v]);
 }
 
 // R filters by C taps, summed over the positions of all samples.
@@ -69,9 +68,10 @@ void weight_tile(const DirectWeights& d, const char* grads, const char* images, 
   }
   for (int r = 0; r < R && row + r < d.rows; ++r)
     for (int c = 0; c < C && tap + c < d.taps; ++c) {
-      T total = 0;
-      for (int l = 0; l < S::kLanes; ++l) total += sums[r][c][l];
-      out[(row + r) * d.taps + tap + c] = total;
+      T lanes[S::kLanes];
+      S::store(lanes, sums[r][c]);
+      halve_lanes<Add, S::kLanes, 1>(lanes);
+      out[(row + r) * d.taps + tap + c] = lanes[0];
     }
 }
 
@@ -99,21 +99,22 @@ template <class T>
 using Tile = void (*)(int64_t, const T*, const T*, const int32_t*, const T*, T*, int64_t);
 
 template <class T, int... R>
-constexpr Tile<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
-  constexpr Tile<T> table[] = {tile<T, R + 1>...};
-  return table[rows - 1];
+constexpr Tile<T> tile_of(int64_t rows, int64_t vectors, std::integer_sequence<int, R...>) {
+  constexpr Tile<T> table[][kVectors] = {{tile<T, R + 1, 1>, tile<T, R + 1, 2>, tile<T, R + 1, 3>}...};
+  return table[rows - 1][vectors - 1];
 }
 
 template <class T>
-void direct(int64_t rows, int64_t taps, int64_t columns, const char* weights, const char* image, const int32_t* offsets,
-            const char* bias, char* out, int64_t ldo) {
-  constexpr int64_t kStep = kVectors * Simd<T>::kLanes;
+void direct(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const char* weights, const char* image,
+            const int32_t* offsets, const char* bias, char* out, int64_t ldo) {
+  constexpr int64_t kLanes = Simd<T>::kLanes, kStep = kVectors * kLanes;
   const T* x = reinterpret_cast<const T*>(image);
   for (int64_t p = 0; p < columns; p += kStep) {
+    const int64_t vectors = columns - p < kStep ? (columns - p + kLanes - 1) / kLanes : kVectors;
     const T* w = reinterpret_cast<const T*>(weights);
     for (int64_t r = 0; r < rows;) {
-      const int64_t height = direct_tile_rows(rows, r);
-      tile_of<T>(height, std::make_integer_sequence<int, kDirectRows>())(
+      const int64_t height = rows - r < panel ? rows - r : panel;
+      tile_of<T>(height, vectors, std::make_integer_sequence<int, kDirectRows>())(
           taps, w, x + p, offsets, bias ? reinterpret_cast<const T*>(bias) + r : nullptr,
           reinterpret_cast<T*>(out) + r * ldo + p, ldo);
       w += height * taps;

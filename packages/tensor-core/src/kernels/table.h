@@ -61,10 +61,10 @@ struct Patches {  // how a convolution's windows lie on one sample's image of on
 // inside; images and outputs have room for kDirectSlack elements beyond their last.
 inline constexpr int kDirectRows = 8;
 inline constexpr int64_t kDirectSlack = 64;
-// The height of the panel that begins at `row`: panels are as even as they can be.
-FLAMBEAU_INLINE int64_t direct_tile_rows(int64_t rows, int64_t row) {
-  const int64_t panels = (rows + kDirectRows - 1) / kDirectRows, height = (rows + panels - 1) / panels;
-  return rows - row < height ? rows - row : height;
+// The height of all panels but the last: they are as even as they can be.
+FLAMBEAU_INLINE int64_t direct_panel_rows(int64_t rows) {
+  const int64_t panels = (rows + kDirectRows - 1) / kDirectRows;
+  return (rows + panels - 1) / panels;
 }
 struct DirectWeights {
   int64_t rows, taps, columns, samples;  // columns: a multiple of 16
@@ -106,7 +106,7 @@ struct Table {
   // The image as a matrix (channels * taps, output positions) with rows `row` apart, and the transpose, which adds.
   void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);
   void (*fold[3])(const Patches& patches, const char* columns, char* image, int64_t row);
-  void (*direct[2])(int64_t rows, int64_t taps, int64_t columns, const char* weights, const char* image,
+  void (*direct[2])(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const char* weights, const char* image,
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
   void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
                            char* out);

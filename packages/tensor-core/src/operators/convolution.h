@@ -31,9 +31,9 @@ struct ConvolutionGeometry {
   }
   // Whether Note [Direct convolution] in kernels/direct_convolution.cpp applies, and does not compute much more than is
   // asked for: positions come in steps, rows at the width of the padded image.
-  bool direct() const { return unit() && lanes(out, size[2] + 2 * padding[2]) <= 2.5 * double(positions()); }
+  bool direct() const { return unit() && lanes(out, size[2] + 2 * padding[2]) <= 1.3 * double(positions()); }
   bool direct_gradient() const {
-    return unit() && lanes(size, out[2] + 2 * (reach(2) - padding[2])) <= 4.0 * double(positions());
+    return unit() && lanes(size, out[2] + 2 * (reach(2) - padding[2])) <= 1.3 * double(product(size));
   }
   kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
   Shape input_shape() const { return shape(batch, channels, size); }
@@ -42,7 +42,7 @@ struct ConvolutionGeometry {
 
  private:
   static double lanes(const Sizes& positions, int64_t width) {
-    constexpr int64_t kStep = 48;
+    constexpr int64_t kStep = 16;
     return double((positions[0] * positions[1] * width + kStep - 1) / kStep * kStep);
   }
   bool unit() const {  // stride 1, and an image and weights that fit
@@ -86,9 +86,9 @@ inline void dispatch_real(Dtype d, F&& f) {
 // depend on the threads.
 inline constexpr int64_t kConvolutionParts = 16;
 
-// Samples worth a thread of their own.
-inline int64_t sample_grain(const ConvolutionGeometry& g) {
-  return std::max<int64_t>(1, 300000 / (g.filters * g.taps() * g.positions() + 1));
+// Samples, or shares of them, worth a thread of their own.
+inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
+  return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }
 
 // The values of Note [Convolution]'s three functions, by whichever way is quicker (unfolded_convolution.cpp).

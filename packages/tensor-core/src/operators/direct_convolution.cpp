@@ -60,8 +60,9 @@ struct Flat {
 // Weights (rows, taps), element (r, t) at w[index(r, t)], as the kernel's panels.
 template <class T, class Index>
 void pack_panels(const T* w, int64_t rows, int64_t taps, Index&& index, T* to) {
+  const int64_t panel = kernels::direct_panel_rows(rows);
   for (int64_t r = 0; r < rows;) {
-    const int64_t height = kernels::direct_tile_rows(rows, r);
+    const int64_t height = std::min(panel, rows - r);
     for (int64_t t = 0; t < taps; ++t)
       for (int64_t i = 0; i < height; ++i) *to++ = w[index(r + i, t)];
     r += height;
@@ -74,21 +75,28 @@ template <class T>
 void convolve(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out) {
   const auto kernel = kernels::table().direct[sizeof(T) == 8];
   const int64_t ldo = flat.columns() + kDirectSlack, size = int64_t(sizeof(T));
-  parallel_items(g.batch, sample_grain(g), [&](int64_t begin, int64_t end) {
-    const Block image(flat.image_size() * size), result(flat.rows * ldo * size);
-    for (int64_t n = begin * g.groups; n < end * g.groups; ++n) {
-      const int64_t group = n % g.groups;
-      flat.pad(images + n * flat.channels * product(flat.size), reinterpret_cast<T*>(image.get()));
-      kernel(flat.rows, flat.taps, flat.columns(), panels + group * flat.rows * flat.taps * size, image.get(),
-             flat.offsets.data(), bias ? reinterpret_cast<const char*>(bias + group * flat.rows) : nullptr,
-             result.get(), ldo);
-      for (int64_t r = 0; r < flat.rows; ++r) {
-        const T* from = reinterpret_cast<const T*>(result.get()) + r * ldo;
-        T* to = out + (n * flat.rows + r) * product(flat.out);
-        flat.each_line(
-            [&](int64_t column, int64_t at) { std::memcpy(to + at, from + column, size_t(flat.out[2]) * sizeof(T)); });
+  // Threads share the samples; where these are fewer, the panels of a sample's filters, too.
+  const int64_t height = kernels::direct_panel_rows(flat.rows), all = (flat.rows + height - 1) / height,
+                shares = std::min(all, (num_threads() + g.batch - 1) / g.batch);
+  parallel_items(g.batch * shares, sample_grain(g, shares), [&](int64_t begin, int64_t end) {
+    const Block image(flat.image_size() * size), result(((all + shares - 1) / shares) * height * ldo * size);
+    for (int64_t task = begin; task < end; ++task)
+      for (int64_t group = 0; group < g.groups; ++group) {
+        const int64_t n = task / shares * g.groups + group, share = task % shares;
+        const int64_t first = share * all / shares * height,
+                      rows = std::min(flat.rows, (share + 1) * all / shares * height) - first;
+        flat.pad(images + n * flat.channels * product(flat.size), reinterpret_cast<T*>(image.get()));
+        kernel(rows, height, flat.taps, flat.columns(), panels + (group * flat.rows + first) * flat.taps * size,
+               image.get(), flat.offsets.data(),
+               bias ? reinterpret_cast<const char*>(bias + group * flat.rows + first) : nullptr, result.get(), ldo);
+        for (int64_t r = 0; r < rows; ++r) {
+          const T* from = reinterpret_cast<const T*>(result.get()) + r * ldo;
+          T* to = out + (n * flat.rows + first + r) * product(flat.out);
+          flat.each_line([&](int64_t column, int64_t at) {
+            std::memcpy(to + at, from + column, size_t(flat.out[2]) * sizeof(T));
+          });
+        }
       }
-    }
   });
 }
 
