@@ -306,7 +306,7 @@ void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   for (int k = 0; k < count; ++k)
     if (const Tensor* t = all[k].tensor; t && !has_rows(*t) && is_turned(*t))
       all[k].tensor = &(whole[k] = contiguous(*t));
-  parallel_for((total + rows - 1) / rows, kGrain / (rows * width) + 1, [&](int64_t first, int64_t last) {
+  parallel_items((total + rows - 1) / rows, kGrain / (rows * width) + 1, [&](int64_t first, int64_t last) {
     NoRecording off;
     for (int64_t begin = first * rows; begin < std::min(last * rows, total); begin += rows) {
       const int64_t length = std::min(rows, total - begin);

@@ -50,8 +50,16 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
     parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
-      constexpr int kLanes = 8;
+      constexpr int kLanes = 8, kBlock = 64;
       int64_t lanes[kLanes], i = begin;
+      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
+        if (end - begin >= 2 * kBlock) {  // a block is the one before it and a number: vectors of the narrowest set do
+          for (; i < begin + kBlock; ++i) to[i] = T(first + i * step);
+          for (; i + kBlock <= end; i += kBlock)
+            for (int l = 0; l < kBlock; ++l) to[i + l] = T(to[i + l - kBlock] + T(kBlock * step));
+          for (; i < end; ++i) to[i] = T(first + i * step);
+          return;
+        }
       for (int l = 0; l < kLanes; ++l) lanes[l] = first + (begin + l) * step;
       for (; i + kLanes <= end; i += kLanes)
         for (int l = 0; l < kLanes; ++l) {
