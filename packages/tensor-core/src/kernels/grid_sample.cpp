@@ -14,7 +14,7 @@ namespace {
 // The taps of a block of points along one dimension: pixels (-1 beyond the image), weights and slopes.
 template <class T>
 struct Lines {
-  int count;
+  int count = 1;
   int32_t at[4][kPoints];
   T weight[4][kPoints], slope[4][kPoints];
 };
@@ -101,7 +101,6 @@ void place_taps(const Sampling& s, const char* grid_bytes, int64_t points, void*
   Lines<T> lines[3];  // x, y, z
   for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], coordinates[d], points, s.size[2 - d], s);
   if (s.dims == 2) {
-    lines[2].count = 1;
     for (int64_t p = 0; p < points; ++p) {
       lines[2].at[0][p] = 0;
       lines[2].weight[0][p] = T(1);

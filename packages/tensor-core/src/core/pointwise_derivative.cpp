@@ -1,0 +1,125 @@
+#include "core/pointwise_derivative.h"
+
+#include "cuda/operators.h"
+#include "flambeau/operators.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+namespace {
+
+// The derivative of a row: fused kernels as long as nobody differentiates again, tensor expressions otherwise.
+//
+// Note [Complex derivatives]
+// The gradient of a real loss L for a complex z = x + iy is dL/dx + i dL/dy. For a holomorphic function with the
+// derivative f' that is grad * conj(f'), so the expression E of a row, written for real numbers, becomes
+// conj(E(conj(grad), ...)) for complex ones. A row whose result is real, as that of abs, is taken as it stands: its
+// gradient is real as well. Where an operand is real and the result complex the engine keeps the real part.
+struct PointwiseDerivative {
+  PointwiseOp op;
+  uint8_t saved_mask;
+  Scalar scalars[kMaxOperands];
+  bool is_scalar[kMaxOperands];
+
+  void operator()(const Context& context) const {
+    const PointwiseRow& row = row_of(op);
+    const int arity = row.arity;
+    Operand values[kMaxOperands + 1] = {0, 0, 0, 0};
+    for (int i = 0, next = 0; i <= arity; ++i) {
+      if (i < arity && is_scalar[i])
+        values[i].scalar = scalars[i];
+      else if (saved_mask >> i & 1)
+        values[i].tensor = &context.saved(next++);
+    }
+    for (int i = 0; i < arity; ++i) {
+      if (!context.needs(i) || !row.expression[i]) continue;
+      const Dtype in = type(row, context.gradient(), values);
+      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && !recording_enabled())
+        context.set(i, fused(row, i, kernel, in, context.gradient(), values));
+      else
+        context.set(i, expression(row, i, context.gradient(), values));
+    }
+  }
+
+  Dtype type(const PointwiseRow& row, const Tensor& grad, const Operand* values) const {
+    if (FLAMBEAU_UNLIKELY(kernels::table().gives_real[int(op)]))
+      for (int k = 0; k <= row.arity; ++k)
+        if (values[k].tensor && is_complex(values[k].tensor->dtype())) return to_complex(grad.dtype());
+    return grad.dtype();
+  }
+
+  Tensor expression(const PointwiseRow& row, int i, const Tensor& grad, const Operand* values) const {
+    Tensor tensors[kMaxOperands + 1];
+    for (int k = 0; k <= row.arity; ++k)
+      tensors[k] = values[k].tensor ? *values[k].tensor
+                                    : (k < row.arity && is_scalar[k] ? wrapped_number(values[k].scalar) : Tensor());
+    const bool turn = is_complex(grad.dtype());
+    Tensor out = row.expression[i](turn ? conj(grad) : grad, tensors, tensors[row.arity]);
+    if (turn) out = conj(out);
+    return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;  // the row says `zero`
+  }
+
+  Tensor fused(const PointwiseRow& row, int i, PointwiseKernel kernel, Dtype type, const Tensor& grad,
+               const Operand* values) const {
+    Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
+    int count = 1;
+    Shape shape = grad.shape();
+    for (int k = 0; k <= row.arity; ++k)
+      if (row.reads[i] >> k & 1) {
+        read[count++] = values[k];
+        if (const Tensor* t = values[k].tensor; t && !(t->shape() == shape)) shape = broadcast(shape, t->shape());
+      }
+    const Dtype in = dtype_of(compute_type(type));
+    Tensor out = empty(shape, type);
+    if (cuda::takes(out))
+      cuda::pointwise(op, i, out, read, count, in);
+    else
+      run_kernel(kernel, out, in, read, count, in);
+    return out;
+  }
+};
+
+}  // namespace
+
+void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
+                      Recording::Kind kind) {
+  const PointwiseRow& row = row_of(op);
+  const int arity = row.arity;
+  static const Tensor undefined;
+  const Tensor *inputs[kMaxOperands], *saved[kMaxOperands + 1];
+  PointwiseDerivative derivative{op, 0, {}, {}};
+  for (int i = 0; i < arity; ++i) {
+    const Tensor* t = operands[i].tensor;
+    const bool needs = t && t->tracked() && row.expression[i];
+    inputs[i] = needs ? t : &undefined;
+    if (needs) derivative.saved_mask |= row.reads[i];
+    derivative.is_scalar[i] = !t;
+    if (!t) derivative.scalars[i] = operands[i].scalar;
+  }
+  int count = 0;
+  for (int i = 0; i < arity; ++i) {
+    if (!operands[i].tensor) derivative.saved_mask &= uint8_t(~(1 << i));
+    if (derivative.saved_mask >> i & 1) saved[count++] = read[i].tensor;
+  }
+  if (derivative.saved_mask >> arity & 1) saved[count++] = &result;
+  const Tensor* outputs[] = {&result};
+  Recording recording{row.node_name, kind, outputs, 1, inputs, arity, saved, count, std::move(derivative)};
+  recording.elementwise = true;
+  autograd_hooks->record(recording);
+}
+
+void keep_originals(const PointwiseRow& row, const Operand* operands, const Tensor& self, Tensor* copies,
+                    Operand* read) {
+  uint8_t needed = 0;
+  for (int i = 0; i < row.arity; ++i)
+    if (operands[i].tensor && operands[i].tensor->tracked()) needed |= row.reads[i];
+  for (int i = 0; i < row.arity; ++i) {
+    read[i] = operands[i];
+    const Tensor* t = operands[i].tensor;
+    if (!t || !(needed >> i & 1) || t->impl()->storage.get() != self.impl()->storage.get()) continue;
+    copies[i] = clone(*t);
+    read[i].tensor = &copies[i];
+  }
+}
+
+}  // namespace flambeau

@@ -1,0 +1,38 @@
+// Rows of elements as they lie in memory, read as what is computed with. Note [Reducing]
+#pragma once
+
+#include "kernels/halves.h"
+#include "kernels/reductions.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+// map(value) of the elements of a row; of half types vectors are converted at a time.
+template <class T, class Map>
+struct Row {
+  const typename Element<T>::Stored* in;
+  Map map;
+  FLAMBEAU_INLINE auto operator()(int64_t i) const { return map(Element<T>::value(in[i])); }
+  template <int64_t count, class Part>
+    requires(is_half<T> && count % kHalfTile == 0)
+  FLAMBEAU_INLINE void read(Part* values, int64_t i) const {
+    for (int64_t j = 0; j < count; j += kHalfTile) {
+      float tile[kHalfTile];
+      widen(tile, in + i + j);
+      for (int64_t k = 0; k < kHalfTile; ++k) values[j + k] = map(tile[k]);
+    }
+  }
+};
+template <class T, class Map>
+FLAMBEAU_INLINE Row<T, Map> row_of(const typename Element<T>::Stored* in, Map map) {
+  return {in, map};
+}
+// The next `count` values of a row as they are computed with.
+template <class T>
+FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stored* in, int64_t count) {
+  int64_t i = 0;
+  if constexpr (is_half<T>)
+    for (; i + kHalfTile <= count; i += kHalfTile) widen(to + i, in + i);
+  for (; i < count; ++i) to[i] = Element<T>::value(in[i]);
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA

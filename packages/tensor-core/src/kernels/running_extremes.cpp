@@ -1,0 +1,219 @@
+// Running extremes, and where they are.
+#include "flambeau/keys.h"
+#include "kernels/math.h"
+#include "kernels/narrow_table.h"
+#include "kernels/simd.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+// What elements are compared as.
+template <class T>
+using Compared = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
+// Of equal elements the last counts; after NaN nothing does but NaN.
+template <bool largest, class T>
+FLAMBEAU_INLINE bool replaces(T value, T best) {
+  return (value != value) | ((best == best) & (largest ? value >= best : value <= best));
+}
+
+template <bool largest, class T>
+void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
+  using V = Compared<T>;
+  V best = convert<V>(in[0]);
+  T stored = in[0];
+  int64_t place = 0;
+  for (int64_t i = 0; i < length; ++i) {
+    const V value = convert<V>(in[i]);
+    if (FLAMBEAU_UNLIKELY(!(largest ? value < best : value > best)) && replaces<largest>(value, best)) {
+      best = value;
+      stored = in[i];
+      place = i;
+    }
+    out[i] = stored;
+    indices[i] = place;
+  }
+}
+
+// Rows of integers by vectors, where these have eight lanes of 64 bits. What is left of a row does not fill one: it is
+// written all the same, and the rows after it write over that; the last rows are left over. Returns where they begin.
+constexpr int64_t kFetched = 256;  // elements ahead of what is written
+typedef int64_t Places __attribute__((vector_size(64)));
+typedef int64_t StoredPlaces __attribute__((vector_size(64), aligned(8), may_alias));
+
+template <class T>
+inline constexpr bool by_vectors = std::is_integral_v<T> && kVectorBytes == 64;
+
+FLAMBEAU_INLINE bool fits(int64_t row, int64_t length, int64_t step, int64_t rows) {
+  return row * length + (length + step - 1) / step * step <= rows * length;
+}
+template <bool largest, class V>
+FLAMBEAU_INLINE V better_of(V a, V b) {
+  return largest ? (a < b ? b : a) : (a > b ? b : a);
+}
+// The extreme of each lane and all before it, and of the last of what came `before`.
+template <bool largest, class V>
+FLAMBEAU_INLINE V running_lanes(V v, V before) {
+  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 1, 2, 3, 4, 5, 6}));
+  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 0, 1, 2, 3, 4, 5}));
+  v = better_of<largest>(v, __builtin_shuffle(v, Places{0, 0, 0, 0, 0, 1, 2, 3}));
+  return better_of<largest>(v, __builtin_shuffle(before, Places{7, 7, 7, 7, 7, 7, 7, 7}));
+}
+
+// An element replaces what was best where it is the best so far, so that places have a running maximum, too.
+template <bool largest, class T>
+int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
+  using Rank = std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>;
+  typedef T Elements __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef Rank Ranks __attribute__((vector_size(64)));
+  int64_t r = 0;
+  for (; fits(r, length, 8, rows); ++r) {
+    const int64_t first = r * length;
+    Ranks best = Ranks{} + Rank(in[first]);
+    Places place{};
+    for (int64_t i = first, k = 0; k < length; k += 8, i += 8) {
+      __builtin_prefetch(out + i + kFetched, 1);
+      __builtin_prefetch(indices + i + kFetched, 1);
+      const Ranks value = __builtin_convertvector(*reinterpret_cast<const Elements*>(in + i), Ranks);
+      best = running_lanes<largest>(value, best);
+      place = running_lanes<true>(value == best ? Places{0, 1, 2, 3, 4, 5, 6, 7} + k : Places{}, place);
+      *reinterpret_cast<Elements*>(out + i) = __builtin_convertvector(best, Elements);
+      *reinterpret_cast<StoredPlaces*>(indices + i) = place;
+    }
+  }
+  return r;
+}
+// Numbers of 32 bits with their places below them are one number; among equal ones the last is to be the best.
+template <bool largest>
+int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, int64_t length, int64_t rows) {
+  typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef int32_t Halves __attribute__((vector_size(64)));
+  constexpr int64_t kPlace = 0xffffffff;
+  const auto places = [](auto pair) __attribute__((always_inline)) { return (largest ? pair : ~pair) & kPlace; };
+  int64_t r = 0;
+  for (; fits(r, length, 16, rows); ++r) {
+    const int64_t first = r * length;
+    Places low, high = Places{} + (int64_t(in[first]) * (kPlace + 1) + (largest ? 0 : kPlace));
+    for (int64_t i = first, k = 0; k < length; k += 16, i += 16) {
+      __builtin_prefetch(out + i + kFetched, 1);
+      __builtin_prefetch(indices + i + kFetched, 1);
+      __builtin_prefetch(indices + i + kFetched + 8, 1);
+      const Halves value = *reinterpret_cast<const Elements*>(in + i);
+      const Halves own = Halves{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + int32_t(k),
+                   place = largest ? own : ~own;
+      low = running_lanes<largest>(
+          Places(__builtin_shuffle(place, value, Halves{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23})),
+          high);
+      high = running_lanes<largest>(
+          Places(__builtin_shuffle(place, value, Halves{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31})),
+          low);
+      *reinterpret_cast<Elements*>(out + i) = __builtin_shuffle(
+          Halves(low), Halves(high), Halves{1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31});
+      *reinterpret_cast<StoredPlaces*>(indices + i) = places(low);
+      *reinterpret_cast<StoredPlaces*>(indices + i + 8) = places(high);
+    }
+  }
+  return r;
+}
+
+// A number that is at least as large as that of what is replaced.
+template <bool largest, class T>
+FLAMBEAU_INLINE auto rank_of(T value) {
+  if constexpr (std::is_integral_v<T>) {
+    return largest ? value : T(~value);
+  } else {
+    const auto bits = bit_cast<order::BitsOf<T>>(value);
+    return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
+  }
+}
+// b where `second` is true, else a, without a branch, whatever the compiler thinks of it.
+template <class I>
+FLAMBEAU_INLINE I choose(bool second, I a, I b) {
+  return I(a ^ ((a ^ b) & I(-I(second))));
+}
+// Rows that are not long side by side: the best of few elements changes often.
+template <bool largest, class T>
+int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
+  constexpr int64_t kLongRow = 64, kRowsAtOnce = 4;
+  using Bits = order::BitsOf<T>;
+  int64_t r = 0;
+  for (; length < kLongRow && r + kRowsAtOnce <= rows; r += kRowsAtOnce) {
+    const int64_t first = r * length;
+    Bits best[kRowsAtOnce];
+    decltype(rank_of<largest>(T())) rank[kRowsAtOnce];
+    int64_t place[kRowsAtOnce] = {};
+    for (int64_t j = 0; j < kRowsAtOnce; ++j) {
+      best[j] = bit_cast<Bits>(in[first + j * length]);
+      rank[j] = rank_of<largest>(in[first + j * length]);
+    }
+    for (int64_t k = 0; k < length; ++k)
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < kRowsAtOnce; ++j) {
+        const int64_t at = first + j * length + k;
+        const auto own = rank_of<largest>(in[at]);
+        const bool better = own >= rank[j];
+        rank[j] = choose(better, rank[j], own);
+        place[j] = choose(better, place[j], k);
+        if constexpr (std::is_integral_v<T>) {
+          out[at] = largest ? rank[j] : T(~rank[j]);
+        } else {
+          best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
+          out[at] = bit_cast<T>(best[j]);
+        }
+        indices[at] = place[j];
+      }
+  }
+  return r;
+}
+
+// Columns [0, width) of rows `inner` apart; where that is 1, `width` rows one after the other.
+template <bool largest, class T>
+void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64_t length, int64_t inner,
+                  int64_t width) {
+  T* out = reinterpret_cast<T*>(out_bytes);
+  const T* in = reinterpret_cast<const T*>(in_bytes);
+  if (inner == 1) {
+    int64_t r = 0;
+    if constexpr (by_vectors<T> && std::is_same_v<T, int32_t>)
+      r = length >> 31 ? 0 : scan_extreme_pairs<largest>(out, indices, in, length, width);
+    else if constexpr (by_vectors<T>)
+      r = scan_extreme_vectors<largest>(out, indices, in, length, width);
+    else
+      r = scan_extreme_chains<largest>(out, indices, in, length, width);
+    for (; r < width; ++r) scan_extreme_row<largest>(out + r * length, indices + r * length, in + r * length, length);
+    return;
+  }
+  for (int64_t i = 0; i < width; ++i) {
+    out[i] = in[i];
+    indices[i] = 0;
+  }
+  for (int64_t k = 1; k < length; ++k)
+    for (int64_t i = k * inner; i < k * inner + width; ++i) {
+      const T best = out[i - inner], value = in[i];
+      const bool better = replaces<largest>(convert<Compared<T>>(value), convert<Compared<T>>(best));
+      out[i] = better ? value : best;
+      indices[i] = better ? k : indices[i - inner];
+    }
+}
+
+template <class T, class TableOfDtypes, class Index>
+void fill_type(TableOfDtypes& table, Index type) {
+  table.cummax[int(type)] = scan_extreme<true, T>;
+  table.cummin[int(type)] = scan_extreme<false, T>;
+}
+
+}  // namespace
+
+void fill_running_extremes(Table& table, NarrowTable& narrow) {
+  fill_type<int32_t>(table, Compute::i32);
+  fill_type<int64_t>(table, Compute::i64);
+  fill_type<uint64_t>(table, Compute::u64);
+  fill_type<float>(table, Compute::f32);
+  fill_type<double>(table, Compute::f64);
+  fill_type<int8_t>(narrow, Narrow::i8);
+  fill_type<uint8_t>(narrow, Narrow::u8);
+  fill_type<int16_t>(narrow, Narrow::i16);
+  fill_type<bfloat16>(narrow, Narrow::bf16);
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
