@@ -116,3 +116,26 @@ def test_reversed_dimensions_of_a_matrix_only():
         assert fb.zeros(2, 3, 4).T.shape == (4, 3, 2)
     with pytest.raises(RuntimeError, match="1-D"):
         _ = fb.zeros(3).mT
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
+def test_copies_of_long_rows(dtype):
+    a = np.arange(400_001).astype(dtype)
+    x = fb.tensor(a)
+    views = {
+        "every third": lambda t: t[::3],
+        "a column": lambda t: t[:400_000].reshape(-1, 2)[:, 1],
+        "planes": lambda t: t[:399_996].reshape(2, 3, 66_666)[:, 1:, ::2],
+        "turned": lambda t: t[:399_999].reshape(133_333, 3).T,
+        "turned planes": lambda t: t[:399_996].reshape(2, 33_333, 6).swapaxes(1, 2),
+    }
+    for name, view in views.items():
+        assert np.array_equal(view(x).contiguous().numpy(), view(a)), name
+        assert np.array_equal(view(x).to(fb.float64 if dtype == "float32" else x.dtype).numpy(), view(a)), name
+        into, want = fb.zeros_like(x), np.zeros_like(a)
+        view(into).copy_(view(x) * 2)
+        view(want)[...] = view(a) * 2
+        assert np.array_equal(into.numpy(), want), name
+        view(into).fill_(7)
+        view(want)[...] = 7
+        assert np.array_equal(into.numpy(), want), name

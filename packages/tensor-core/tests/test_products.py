@@ -57,6 +57,25 @@ def test_matmul(a, b, dtype):
     check(fb.tensor(x) @ fb.tensor(y), want, dtype, a[-1])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 1, 70_001), (3, 5, 9000), (64, 40, 5000), (200, 300, 2048), (1, 9, 4097)]
+)
+def test_long_contractions(m, n, k, dtype):
+    real = {"complex64": "float32"}.get(dtype, dtype)
+    a, b = draw((m, k), real, 1), draw((k, n), real, 2)
+    if dtype == "complex64":
+        a, b = a + 1j * draw((m, k), real, 3), b - 1j * draw((k, n), real, 4)
+    x, y, want = fb.tensor(a), fb.tensor(b), a.astype(np.complex128) @ b.astype(np.complex128)
+    want = want if dtype == "complex64" else want.real
+    for got in (x @ y, x.t().contiguous().t() @ y, x @ y.t().contiguous().t(), fb.bmm(x[None], y[None])[0]):
+        np.testing.assert_allclose(got.numpy(), want, rtol=0, atol=20 * np.finfo(real).eps * k**0.5)
+    bias = fb.arange(n).to(x.dtype)
+    got = fb.linear(x, y.t(), bias)
+    np.testing.assert_allclose(got.numpy(), want + np.arange(n), rtol=0, atol=40 * np.finfo(real).eps * (k**0.5 + n))
+    assert fb.equal(got, fb.linear(x, y.t(), bias))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize(("a", "b"), VECTORS_AND_MATRICES[:19])
 def test_integers_are_exact(a, b, dtype):

@@ -203,6 +203,28 @@ def test_logsumexp_of_infinities():
     assert np.isnan(got[3])
 
 
+@pytest.mark.parametrize("shape", [(1_000_003,), (3, 200_001), (2, 300, 1000)])
+def test_logsumexp_of_many(shape):
+    a = draw(shape, "float32") * 30
+    axes = tuple(range(max(0, a.ndim - 2), a.ndim)) if a.ndim != 2 else (1,)
+    want = special.logsumexp(a.astype(np.float64), axis=axes)
+    np.testing.assert_allclose(fb.tensor(a).logsumexp(axes).numpy(), want, rtol=1e-6)
+    a[..., -1] = -np.inf
+    assert np.isfinite(fb.tensor(a).logsumexp(axes).numpy()).all()
+    a[..., 70] = np.inf
+    assert np.isposinf(fb.tensor(a).logsumexp(axes).numpy()).all()
+    a[..., 7] = np.nan
+    assert np.isnan(fb.tensor(a).logsumexp(axes).numpy()).all()
+
+
+def test_products_of_many():
+    a = 1 + draw((1_000_003,), "float64") / 1e3
+    assert fb.tensor(a).prod().item() == pytest.approx(a.prod(), rel=1e-10)
+    for value in (0.0, np.nan):
+        a[900_000] = value
+        assert fb.tensor(a).prod().item() == pytest.approx(value, nan_ok=True)
+
+
 def test_norm_and_counts():
     a = draw((4, 5), "float64")
     x = fb.tensor(a)

@@ -215,7 +215,9 @@ def test_counts():
     )
     assert fb.bincount(fb.tensor(a), fb.tensor(weights).float()).dtype is fb.float32
     assert fb.bincount(fb.tensor([], dtype=fb.int64), minlength=2).tolist() == [0, 0]
-    x = np.random.default_rng(2).standard_normal(1000)
+    many = np.random.default_rng(0).integers(0, 7000, 300_000)
+    same(fb.bincount(fb.tensor(many), minlength=9000), np.bincount(many, minlength=9000))
+    x = np.random.default_rng(2).standard_normal(200_001)
     for low, high in ((-1.0, 2.0), (0.0, 0.0)):
         limits = (low, high) if low < high else None
         same(fb.histc(fb.tensor(x), 17, low, high), np.histogram(x, 17, limits)[0].astype(np.float64))

@@ -125,7 +125,7 @@ def test_isin():
 
 
 @pytest.mark.parametrize("p", [0, 0.5, 1, 2, 3, np.inf])
-@pytest.mark.parametrize("rows", [4, 30])
+@pytest.mark.parametrize("rows", [4, 30, 131])
 def test_distances(p, rows):
     a, b = draw(rows, 3), draw(rows + 2, 3)
     kind = {0: ("hamming",), np.inf: ("chebyshev",)}.get(p, ("minkowski", p))

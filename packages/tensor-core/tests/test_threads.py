@@ -15,6 +15,8 @@ X = fb.tensor(RNG.standard_normal((517, 1031)).astype(np.float32))
 LONG = fb.tensor(RNG.standard_normal(1_000_003).astype(np.float32))
 PLACES = fb.tensor(RNG.integers(0, 97, 1_000_003))
 IMAGES = fb.tensor(RNG.standard_normal((17, 8, 28, 28)).astype(np.float32))
+WIDE = fb.tensor(RNG.standard_normal((40, 20_011)).astype(np.float32))
+WAVES = fb.complex(X, X * 2)
 FILTERS = fb.tensor(RNG.standard_normal((16, 8, 3, 3)).astype(np.float32))
 
 OPERATIONS = {
@@ -30,13 +32,24 @@ OPERATIONS = {
     "prod": lambda: (LONG * 1e-3 + 1).prod(),
     "cumsum": lambda: X.cumsum(1),
     "argmax": lambda: X.argmax(0),
+    "prod_vanishing": lambda: LONG.prod(),
     "logsumexp": lambda: X.logsumexp(1),
+    "logsumexp_all": lambda: LONG.logsumexp(0),
     "softmax": lambda: fb.softmax(X, 1),
     "softmax_columns": lambda: fb.log_softmax(X, 0),
     "gemm": lambda: X @ X.t(),
     "gemm_wide": lambda: X[:30] @ X.t(),
     "gemm_tall": lambda: X @ X[:30].t(),
     "gemv": lambda: X @ X[0],
+    "gemm_few_columns": lambda: X[:101, :700] @ X[:101, :700].t(),
+    "gemm_long": lambda: WIDE @ WIDE[:23].t(),
+    "gemm_long_turned": lambda: WIDE[:, ::2] @ WIDE.t()[::2],
+    "gemm_long_complex": lambda: fb.complex(WIDE, WIDE * 2) @ fb.complex(WIDE, WIDE * 3).t(),
+    "linear_long": lambda: fb.linear(WIDE, WIDE[:7], WIDE[0, :7].contiguous()),
+    "dot": lambda: LONG.dot(LONG.flip(0)),
+    "dot_strided": lambda: LONG[:900_000:3].dot(LONG[1:900_000:3]),
+    "vecmat": lambda: X[:, 0] @ X,
+    "einsum": lambda: fb.einsum("ij,ij->", X, X),
     "gemm64": lambda: X.double() @ X.double().t(),
     "bmm": lambda: fb.bmm(IMAGES[:, 0], IMAGES[:, 1]),
     "linear": lambda: fb.linear(X, X[:64], X[:64, 0].contiguous()),
@@ -44,6 +57,13 @@ OPERATIONS = {
     "max_pool2d": lambda: fb.max_pool2d(IMAGES, 2),
     "avg_pool2d": lambda: fb.avg_pool2d(IMAGES, 3, 2, 1),
     "batch_norm": lambda: fb.batch_norm(IMAGES, None, None, training=True),
+    "fft": lambda: fb.fft.ifft(WAVES),
+    "pdist": lambda: fb.pdist(X[:101]),
+    "histc": lambda: LONG.histc(100),
+    "bincount": lambda: PLACES.bincount(),
+    "stack": lambda: fb.stack([LONG, LONG * 2], -1),
+    "second_columns": lambda: LONG[: 2 * 400_000].reshape(400, 2000)[:, ::2].contiguous(),
+    "few_rows_turned": lambda: LONG[:600_000].reshape(200_000, 3).t().contiguous(),
     "index": lambda: X[fb.arange(516, -1, -1)],
     "index_columns": lambda: X[:, fb.arange(1030, -1, -1)],
     "mask": lambda: X[X > 0],

@@ -35,10 +35,15 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   const Tensor out = empty({n * (n - 1) / 2}, type);
   const auto distances = kernels::networks().distances[type == Dtype::float64];
   const int64_t size = item_size(type);
-  parallel_items(n - 1, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
-                out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
+  const auto after = [&](int64_t i) {  // the distances of row i to those after it
+    distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
+              out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
+  };
+  parallel_items(n / 2, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {  // an early row together with a late one: each item is as much work
+      after(i);
+      if (const int64_t other = n - 2 - i; other > i) after(other);
+    }
   });
   return to(out, input.dtype());
 }

@@ -1,17 +1,37 @@
 // Counts of elements: by value, and in bins of equal width.
+#include <mutex>
+
 #include "flambeau/cuda.h"
+#include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 
 namespace flambeau {
 
 namespace {
 
-// The weights (1 where there are none) added up by bin.
+// Weights added up by bin, in the order of the elements.
 template <class Sum, class Bin>
 Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   Tensor out = zeros({bins}, dtype);
   Sum* sums = out.data<Sum>();
   for (int64_t i = 0; i < n; ++i) bin(sums, i);
+  return out;
+}
+
+// How many elements there are in each bin. Where there are many of them every thread has bins of its own.
+template <class Bin>
+Tensor counted(int64_t bins, int64_t n, Bin bin) {
+  const Tensor out = zeros({bins}, Dtype::int64);
+  std::mutex mutex;
+  parallel_for(n, std::max<int64_t>(32768, 4 * bins), [&](int64_t begin, int64_t end) {
+    const bool alone = begin == 0 && end == n;
+    const Tensor own = alone ? out : zeros({bins}, Dtype::int64);
+    int64_t *counts = own.data<int64_t>(), *to = out.data<int64_t>();
+    for (int64_t i = begin; i < end; ++i) bin(counts, i);
+    if (alone) return;
+    const std::lock_guard lock(mutex);
+    for (int64_t i = 0; i < bins; ++i) to[i] += counts[i];
+  });
   return out;
 }
 
@@ -38,8 +58,7 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
     return index_add(zeros({bins}, sums), 0, x, weights.defined() ? to(weights, sums) : ones({n}, sums));
   }
   const int64_t* place = x.data<int64_t>();
-  if (!weights.defined())
-    return added_up<int64_t>(bins, n, Dtype::int64, [=](int64_t* sums, int64_t i) { ++sums[place[i]]; });
+  if (!weights.defined()) return counted(bins, n, [=](int64_t* counts, int64_t i) { ++counts[place[i]]; });
   if (weights.dtype() == Dtype::float32) {
     const Tensor w = contiguous(weights);
     return added_up<float>(bins, n, Dtype::float32,
@@ -78,9 +97,9 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
     return to(narrow(counted, 0, 0, bins), t.dtype());
   }
   const auto count = [&]<class T>(T first, T last) {
-    return added_up<int64_t>(bins, x.numel(), Dtype::int64, [=, values = x.data<T>()](int64_t* sums, int64_t i) {
+    return counted(bins, x.numel(), [=, values = x.data<T>()](int64_t* counts, int64_t i) {
       const T v = values[i];
-      if (v >= first && v <= last) ++sums[std::min(bins - 1, int64_t((v - first) * T(bins) / (last - first)))];
+      if (v >= first && v <= last) ++counts[std::min(bins - 1, int64_t((v - first) * T(bins) / (last - first)))];
     });
   };
   return to(in == Dtype::float64 ? count(low, high) : count(float(low), float(high)), t.dtype());

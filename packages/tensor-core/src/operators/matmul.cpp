@@ -64,31 +64,116 @@ Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
 }  // namespace
 
+namespace {
+
+struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32 or float64
+  int64_t m, n, k;
+  double alpha;
+  Matrix a, b;
+  double beta;
+  char* c;
+  int64_t ldc;
+  Dtype dtype;
+
+  int64_t size() const { return item_size(dtype); }
+  const void* in_a(int64_t row, int64_t column) const { return at(a, row, column); }
+  const void* in_b(int64_t row, int64_t column) const { return at(b, row, column); }
+  void run() const { kernels::table().gemm[dtype == Dtype::float64](m, n, k, alpha, a, b, beta, c, ldc); }
+
+ private:
+  const char* at(const Matrix& x, int64_t row, int64_t column) const {
+    return static_cast<const char*>(x.data) + (row * x.row + column * x.column) * size();
+  }
+};
+
+constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
+
+void run_over_columns(const Product& p) {
+  parallel_for(p.n, std::max<int64_t>(64, int64_t(kThreadWork / 2 / double(p.m * p.k))),
+               [&](int64_t begin, int64_t end) {
+                 Product part = p;
+                 part.n = end - begin;
+                 part.b.data = p.in_b(0, begin);
+                 part.c = p.c + begin * p.size();
+                 part.run();
+               });
+}
+
+constexpr int64_t kRows = 12;  // cut at multiples of these: of a kernel's tiles
+void run_over_rows(const Product& p) {
+  parallel_items((p.m + kRows - 1) / kRows, std::max<int64_t>(1, int64_t(kThreadWork / 2 / double(kRows * p.n * p.k))),
+                 [&](int64_t begin, int64_t end) {
+                   Product part = p;
+                   part.m = std::min(p.m, end * kRows) - begin * kRows;
+                   part.a.data = p.in_a(begin * kRows, 0);
+                   part.c = p.c + begin * kRows * p.ldc * p.size();
+                   part.run();
+                 });
+}
+
+// Note [Long contractions]
+// Where a product has few results and each is the sum of many terms, rows and columns give the threads little to share,
+// so the terms are cut into blocks, whose sums are added up pair by pair. The blocks depend on the shape alone, and so
+// the result does not depend on the number of threads. A single thread goes the same way.
+int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t kFewResults = 65536, kLeastTerms = 1024, kLeastWork = 32768, kMostBlocks = 64, kMultiple = 256;
+  const int64_t results = m * n, sides = std::max(m, n);
+  if (k < 2 * kLeastTerms || results == 0 || results > kFewResults || k / 4 < sides) return k;
+  const int64_t terms = std::max({kLeastTerms, kLeastWork / results, k / kMostBlocks});
+  const int64_t block = (terms + kMultiple - 1) / kMultiple * kMultiple;
+  return 2 * block <= k ? block : k;
+}
+
+// c = the sum of the blocks, of m * n results each, + beta * c
+template <class T>
+void add_blocks(const Product& p, T* sums, int64_t blocks) {
+  const int64_t results = p.m * p.n;
+  parallel_for(results, std::max<int64_t>(64, 65536 / blocks), [&](int64_t begin, int64_t end) {
+    for (int64_t step = 1; step < blocks; step *= 2)
+      for (int64_t i = 0; i + step < blocks; i += 2 * step) {
+        T* const to = sums + i * results;
+        const T* const from = to + step * results;
+        for (int64_t j = begin; j < end; ++j) to[j] += from[j];
+      }
+    T* const c = reinterpret_cast<T*>(p.c);
+    for (int64_t j = begin; j < end; ++j) {
+      T& to = c[j / p.n * p.ldc + j % p.n];
+      to = p.beta == 0 ? sums[j] : sums[j] + T(p.beta) * to;
+    }
+  });
+}
+
+void run_over_terms(const Product& p, int64_t block) {
+  const int64_t blocks = (p.k + block - 1) / block, bytes = p.m * p.n * p.size();
+  const Tensor sums = empty({blocks, p.m, p.n}, p.dtype);
+  const double work = double(p.m) * double(p.n) * double(block);
+  parallel_items(blocks, std::max<int64_t>(1, int64_t(kThreadWork / 2 / work)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Product part = p;
+      part.k = std::min(block, p.k - i * block);
+      part.a.data = p.in_a(0, i * block);
+      part.b.data = p.in_b(i * block, 0);
+      part.beta = 0;
+      part.c = sums.bytes() + i * bytes;
+      part.ldc = p.n;
+      part.run();
+    }
+  });
+  p.dtype == Dtype::float64 ? add_blocks(p, sums.data<double>(), blocks) : add_blocks(p, sums.data<float>(), blocks);
+}
+
+}  // namespace
+
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
           Dtype dtype) {
   if (dtype == Dtype::int64) return multiply_integers(m, n, k, a, b, beta != 0, c, ldc);
   if (is_complex(dtype)) return multiply_complex(m, n, k, alpha, a, b, beta, c, ldc, dtype);
-  const auto kernel = kernels::table().gemm[dtype == Dtype::float64];
-  const int64_t size = item_size(dtype);
-  constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
-  const double work = double(m) * double(n) * double(k);
-  if (work < kThreadWork || num_threads() == 1) return kernel(m, n, k, alpha, a, b, beta, c, ldc);
-  auto offset = [&](const void* p, int64_t elements) { return static_cast<const char*>(p) + elements * size; };
-  if (n >= m) {
-    parallel_for(n, std::max<int64_t>(64, int64_t(kThreadWork / 2 / double(m * k))), [&](int64_t begin, int64_t end) {
-      kernel(m, end - begin, k, alpha, a, {offset(b.data, begin * b.column), b.row, b.column}, beta, c + begin * size,
-             ldc);
-    });
-  } else {
-    constexpr int64_t kRows = 12;
-    const int64_t blocks = (m + kRows - 1) / kRows;
-    parallel_items(blocks, std::max<int64_t>(1, int64_t(kThreadWork / 2 / double(kRows * n * k))),
-                   [&](int64_t begin, int64_t end) {
-                     const int64_t first = begin * kRows, last = std::min(m, end * kRows);
-                     kernel(last - first, n, k, alpha, {offset(a.data, first * a.row), a.row, a.column}, b, beta,
-                            c + first * ldc * size, ldc);
-                   });
-  }
+  const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
+  if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
+  const int64_t threads = num_threads();
+  if (threads == 1 || double(m) * double(n) * double(k) < kThreadWork) return p.run();
+  const bool enough_columns = n >= 64 * threads || m < kRows * threads;
+  n >= m&& enough_columns ? run_over_columns(p) : run_over_rows(p);
 }
 
 namespace {

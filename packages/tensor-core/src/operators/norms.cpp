@@ -56,16 +56,28 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
 
 namespace {
 
-// Over the last dimensions of a contiguous tensor, row by row.
+// Over the last dimensions of a contiguous tensor, row by row; long ones in blocks, of whose results it is taken again.
 Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
   const Tensor out = empty(shape, x.dtype());
   if (out.is_meta()) return out;
-  const int64_t size = item_size(x.dtype());
-  parallel_items(out.numel(), std::max<int64_t>(1, 8192 / length), [&](int64_t begin, int64_t end) {
-    kernels::table().logsumexp[x.dtype() == Dtype::float64](out.bytes() + begin * size,
-                                                            x.bytes() + begin * length * size, end - begin, length);
+  const auto kernel = kernels::table().logsumexp[x.dtype() == Dtype::float64];
+  const int64_t size = item_size(x.dtype()), rows = out.numel(), block = block_length(rows, length, 1);
+  if (block == length) {
+    parallel_items(rows, std::max<int64_t>(1, 8192 / length), [&](int64_t begin, int64_t end) {
+      kernel(out.bytes() + begin * size, x.bytes() + begin * length * size, end - begin, length);
+    });
+    return out;
+  }
+  const int64_t blocks = (length + block - 1) / block;
+  const Tensor parts = empty({rows, blocks}, x.dtype());
+  parallel_items(rows * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * block;
+      kernel(parts.bytes() + i * size, x.bytes() + (i / blocks * length + first) * size, 1,
+             std::min(block, length - first));
+    }
   });
-  return out;
+  return logsumexp_rows(parts, blocks, shape);
 }
 
 Tensor logsumexp_value(const Tensor& x, const Shape& dim, bool keepdim) {

@@ -144,8 +144,10 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   const auto& entry = entry_of(op, in.dtype());
   if (in.is_meta()) return empty({outer * inner}, entry.result);
   if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
-  constexpr int64_t kBlock = 65536, kProducts = 16 * kBlock;  // in each block a product may vanish anew, kSplits
-  const int64_t rows = block_length(outer, length, inner, op == Reduce::Prod ? kProducts : kBlock),
+  constexpr int64_t kBlock = 65536, kFewest = 4 * kBlock, kMost = 16 * kBlock;
+  // In each block a product may vanish anew, kSplits: halves, but of no more elements than that.
+  const int64_t block = op == Reduce::Prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
+  const int64_t rows = block_length(outer, length, inner, block),
                 blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, entry.result);
   const int64_t in_size = item_size(in.dtype()), out_size = item_size(entry.result);

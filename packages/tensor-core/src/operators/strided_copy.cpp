@@ -108,8 +108,25 @@ void copy_block(const Copy& c, char* out, const char* in, int64_t rows, int64_t 
   for (int64_t r = 0; r < rows; ++r) c.cast(out + r * c.rows.to, c.columns.to, in + r * c.rows.from, c.columns.from, n);
 }
 
+constexpr int64_t kPiece = 32768;  // elements that are worth a thread
+
+// Rows of many elements: the pieces of each.
+void run_pieces(const Copy& c) {
+  const int64_t columns = c.columns.size, pieces = (columns + kPiece - 1) / kPiece;
+  parallel_items(c.plane_count() * c.rows.size * pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / pieces, first = i % pieces * kPiece;
+      char* out = c.out + row % c.rows.size * c.rows.to + first * c.columns.to;
+      const char* in = c.in + row % c.rows.size * c.rows.from + first * c.columns.from;
+      enter(c, row / c.rows.size, out, in);
+      copy_block(c, out, in, 1, std::min(kPiece, columns - first));
+    }
+  });
+}
+
 void run_rows(const Copy& c) {
-  const int64_t rows = c.rows.size, grain = std::max<int64_t>(1, 32768 / c.columns.size);
+  if (c.columns.size > kPiece) return run_pieces(c);
+  const int64_t rows = c.rows.size, grain = std::max<int64_t>(1, kPiece / c.columns.size);
   parallel_items(c.plane_count() * rows, grain, [&](int64_t begin, int64_t end) {
     while (begin < end) {
       const int64_t plane = begin / rows, row = begin - plane * rows, n = std::min(rows - row, end - begin);
@@ -160,25 +177,27 @@ void turn_square(const Copy& c, char* out, const char* in, int64_t height, int64
 void run_transposed(const Copy& c) {
   const bool squares = c.plain && c.columns.to == c.to_size && c.rows.from == c.to_size;
   const int64_t high = squares ? std::min(kTile, kTileBytes / c.to_size) : kTile;
-  const int64_t rows = c.rows.size, columns = c.columns.size, blocks = (rows + high - 1) / high;
-  parallel_items(c.plane_count() * blocks, std::max<int64_t>(1, 32768 / (columns * high)),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t item = begin; item < end; ++item) {
-                     const int64_t first = item % blocks * high, height = std::min(high, rows - first);
-                     char* out = c.out + first * c.rows.to;
-                     const char* in = c.in + first * c.rows.from;
-                     enter(c, item / blocks, out, in);
-                     for (int64_t j = 0; j < columns; j += kTile) {
-                       const int64_t width = std::min(kTile, columns - j);
-                       char* to = out + j * c.columns.to;
-                       const char* from = in + j * c.columns.from;
-                       if (squares)
-                         turn_square(c, to, from, height, width, columns - j - width);
-                       else
-                         copy_block(c, to, from, height, width);
-                     }
-                   }
-                 });
+  const int64_t rows = c.rows.size, blocks = (rows + high - 1) / high, threads = num_threads();
+  const int64_t strips = c.plane_count() * blocks, cuts = strips < threads ? threads : 1;  // of few rows each is cut
+  const int64_t wide = ((c.columns.size + cuts - 1) / cuts + kTile - 1) / kTile * kTile;
+  parallel_items(strips * cuts, std::max<int64_t>(1, kPiece / (wide * high)), [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t strip = item / cuts, first = strip % blocks * high, height = std::min(high, rows - first);
+      const int64_t left = item % cuts * wide, right = std::min(c.columns.size, left + wide);
+      char* out = c.out + first * c.rows.to;
+      const char* in = c.in + first * c.rows.from;
+      enter(c, strip / blocks, out, in);
+      for (int64_t j = left; j < right; j += kTile) {
+        const int64_t width = std::min(kTile, right - j);
+        char* to = out + j * c.columns.to;
+        const char* from = in + j * c.columns.from;
+        if (squares)
+          turn_square(c, to, from, height, width, right - j - width);
+        else
+          copy_block(c, to, from, height, width);
+      }
+    }
+  });
 }
 
 void copy_contiguous(const Tensor& to, const Tensor& from) {
