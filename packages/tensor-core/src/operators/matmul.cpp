@@ -62,10 +62,6 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, M
 // The conjugate transpose of the last two dimensions; of real numbers a view.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
-}  // namespace
-
-namespace {
-
 struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32 or float64
   int64_t m, n, k;
   double alpha;
@@ -172,8 +168,8 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
   if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
   const int64_t threads = num_threads();
   if (threads == 1 || double(m) * double(n) * double(k) < kThreadWork) return p.run();
-  const bool enough_columns = n >= 64 * threads || m < kRows * threads;
-  n >= m&& enough_columns ? run_over_columns(p) : run_over_rows(p);
+  if (n >= m && (n >= 64 * threads || m < kRows * threads)) return run_over_columns(p);
+  run_over_rows(p);
 }
 
 namespace {
