@@ -156,6 +156,20 @@ def test_hooks_run_once_where_a_step_calls_that_of_its_base():
     assert len(seen) == 2
 
 
+def test_hooks_run_around_a_step_that_another_class_brings():
+    class Steps:
+        def step(self, closure=None):
+            return closure()
+
+    class Mixed(Steps, Optimizer):
+        pass
+
+    seen = []
+    optimizer = Mixed([fb.ones(1)], {})
+    optimizer.register_step_post_hook(lambda *given: seen.append(given))
+    assert optimizer.step(lambda: 3) == 3 and len(seen) == 1
+
+
 def test_one_without_the_constructor_of_the_base():
     base = fresh()
     wrapper = Lookahead(base)
@@ -180,6 +194,23 @@ def test_an_optimizer_around_another_shares_its_groups():
     given = {"params": (fb.ones(1) for _ in range(2))}
     base.add_param_group(given)
     assert base.param_groups[1] is given and len(given["params"]) == 2 and given["betas"] == (0.9, 0.999)
+
+
+def test_what_packages_import_from_the_private_parts():
+    from flambeau.optim.optimizer import _default_to_fused_or_foreach, _use_grad_for_differentiable
+
+    class Descent(Optimizer):
+        @_use_grad_for_differentiable
+        def step(self, closure=None):
+            assert not fb.is_grad_enabled()
+            params = self.param_groups[0]["params"]
+            assert _default_to_fused_or_foreach(params, differentiable=False) == (False, False)
+            fb._foreach_add_(params, [p.grad for p in params], alpha=-self.param_groups[0]["lr"])
+
+    param = fb.tensor([1.0, -2.0])
+    param.grad = fb.tensor([1.0, 2.0])
+    Descent([param], {"lr": 0.5}).step()
+    assert param.tolist() == [0.5, -3.0] and fb.is_grad_enabled()
 
 
 def test_a_schedule_that_goes_first_is_warned_of():

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import subprocess
 import sys
+import typing
 
 import numpy as np
 import pytest
@@ -260,6 +261,13 @@ def test_in_place_forms_that_are_functions_too():
     assert x.to_dense() is x and x.to_dense(fb.int64).dtype is fb.int64
     pytest.importorskip("flambeau.autograd")
     assert fb.detach_(x) is x
+
+
+def test_conditions_are_asserted():
+    fb._assert(fb.ones(1) > 0, "no")
+    with pytest.raises(AssertionError, match="no"):
+        fb._assert(fb.ones(1) < 0, "no")
+    assert fb.jit.Final[int] == typing.Final[int]
 
 
 def test_numbers_have_values():

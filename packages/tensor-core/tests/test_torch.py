@@ -189,6 +189,8 @@ def test_the_version_compares_as_a_version():
         ("torch.utils.data.sampler", "flambeau.data.sampler"),
         ("torch.optim.adam", "flambeau.optim"),
         ("torchvision.transforms", "flambeau.vision.transforms"),
+        ("torchvision.ops.misc", "flambeau.vision.ops"),
+        ("torch.optim.optimizer", "flambeau.optim.optimizer"),
     ],
 )
 def test_places(name, place):

@@ -188,6 +188,7 @@ _ELSEWHERE = {
             "SymBool",
             "SymFloat",
             "SymInt",
+            "_assert",
             "cond",
             "sym_float",
             "sym_int",
@@ -267,6 +268,11 @@ def __getattr__(name: str) -> Any:
             ) from None
     if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
+    if name.startswith("_foreach_"):
+        from flambeau._foreach import function_named
+
+        if (function := function_named(name)) is not None:
+            return function
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module 'flambeau' has no attribute '{name}'", name=name, obj=_Nearby(name))

@@ -26,6 +26,12 @@ class SymBool(_Symbol):
     """A bool that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
 
 
+def _assert(condition: Any, message: str) -> None:
+    """AssertionError with that message where the condition, which may be a tensor, does not hold."""
+    if not condition:
+        raise AssertionError(message)
+
+
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Any] = ()) -> Any:
     """``true_fn(*operands)`` or ``false_fn(*operands)``.
 

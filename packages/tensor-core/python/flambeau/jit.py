@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
+from typing import Final as Final  # annotates what a script would take for a constant
 
 from flambeau._settings import warn_once
 

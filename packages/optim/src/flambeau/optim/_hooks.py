@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from flambeau.utils.hooks import Hooks, RemovableHandle, new_handle
@@ -31,8 +32,9 @@ class Hooked:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "step" in vars(cls):
-            cls.step = with_hooks(vars(cls)["step"])  # type: ignore[attr-defined]
+        step = getattr(cls, "step", None)  # also one that a class beside this one brings
+        if isinstance(step, FunctionType) and not hasattr(step, "hooked"):
+            cls.step = with_hooks(step)  # type: ignore[attr-defined]
 
     def _table(self, kind: str) -> Hooks:
         tables: dict[str, Hooks] = vars(self).setdefault("_hooks", {})

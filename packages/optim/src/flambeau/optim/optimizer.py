@@ -226,6 +226,18 @@ def check_nonnegative(**options: Any) -> None:
             raise ValueError(f"Invalid {described}: {value}")
 
 
+def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step that is not recorded. Optimizers of other packages decorate theirs with this."""
+    return flambeau.no_grad()(step)
+
+
+def _default_to_fused_or_foreach(
+    params: list[Tensor], differentiable: bool, use_fused: bool = False
+) -> tuple[bool, bool]:
+    """Which of its implementations PyTorch would take; as here all are one, that of single tensors."""
+    return False, False
+
+
 def implementation(**choices: Any) -> dict[str, Any]:
     """PyTorch's choices among its implementations, as they stand in parameter groups."""
     if choices.get("differentiable"):

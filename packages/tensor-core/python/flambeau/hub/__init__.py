@@ -5,7 +5,17 @@ the other has. The repositories are programs for PyTorch: load them in one that 
 """
 
 from ._entry_points import help, list, load
-from ._files import download_url_to_file, load_state_dict_from_url
+from ._files import HASH_REGEX, download_url_to_file, load_state_dict_from_url, urlparse
 from ._folder import get_dir, set_dir
 
-__all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
+__all__ = [
+    "HASH_REGEX",
+    "download_url_to_file",
+    "get_dir",
+    "help",
+    "list",
+    "load",
+    "load_state_dict_from_url",
+    "set_dir",
+    "urlparse",  # which libraries of models import from here
+]

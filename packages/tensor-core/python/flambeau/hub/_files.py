@@ -18,7 +18,7 @@ import flambeau
 from ._folder import get_dir
 
 _CHUNK = 1 << 17
-_HASH_IN_NAME = re.compile(r"-([a-f0-9]*)\.")  # resnet18-f37072fd.pth
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # resnet18-f37072fd.pth
 
 
 def download_url_to_file(
@@ -115,6 +115,6 @@ def load_state_dict_from_url(
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         print(f'Downloading: "{url}" to {path}')
-        found = _HASH_IN_NAME.search(name) if check_hash else None
+        found = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, path, found and found[1], progress)
     return flambeau.load(path, map_location, weights_only=weights_only)

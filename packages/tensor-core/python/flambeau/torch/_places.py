@@ -17,6 +17,7 @@ _MOVED = {
     "torch.utils.data.dataloader": "flambeau.data",
     "torch.utils.data.distributed": "flambeau.data",
     "torch.utils.data._utils.collate": "flambeau.data.collate",
+    **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in ("boxes", "misc", "stochastic_depth")},
     **{f"torch.optim.{name}": "flambeau.optim" for name in _OPTIMIZER_FILES},
 }
 

@@ -1,0 +1,98 @@
+"""``_foreach_add`` and the like, with which optimizers of other packages change many tensors in one call.
+
+Each calls an operator once for every tensor. What stands beside the tensors is a list with one for each, or one value
+for all. The forms in place, with a trailing underscore, return the list that they are given.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau._core import Tensor
+
+_OPERATORS = (
+    *("abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "erf", "erfc", "exp", "expm1", "floor", "frac", "lgamma"),
+    *("log", "log10", "log1p", "log2", "neg", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt"),
+    *("tan", "tanh", "trunc", "add", "sub", "mul", "div", "pow", "lerp", "clamp_min", "clamp_max"),
+)
+_BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # which take numbers, too
+
+
+def _each(tensors: Sequence[Tensor], beside: Any) -> Sequence[Any]:
+    """What stands beside each tensor."""
+    if not isinstance(beside, (list, tuple)):
+        return [beside] * len(tensors)
+    if len(beside) != len(tensors):
+        raise RuntimeError(f"Tensor lists must have the same number of tensors, got {len(tensors)} and {len(beside)}")
+    return beside
+
+
+def _call(operator: Callable[..., Any], tensors: Sequence[Tensor], *beside: Any, **options: Any) -> tuple[Any, ...]:
+    if not tensors:
+        raise RuntimeError("Tensor list must have at least one tensor.")
+    rows = zip(tensors, *(_each(tensors, other) for other in beside), strict=True)
+    return tuple(operator(*row, **options) for row in rows)
+
+
+def _pow(base: Any, exponent: Any) -> tuple[Tensor, ...]:
+    if isinstance(base, (list, tuple)):
+        return _call(Tensor.pow, base, exponent)
+    return _call(lambda each: flambeau.pow(base, each), exponent)
+
+
+def _with_values(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    """``addcmul`` and ``addcdiv``, whose values are a number, a list or a vector."""
+
+    def values(tensors: Sequence[Tensor], first: Any, second: Any, value: Any = 1, *, scalars: Any = None) -> Any:
+        given = value if scalars is None else scalars
+        given = given.tolist() if isinstance(given, Tensor) else given
+        return _call(lambda t, a, b, v: operator(t, a, b, value=v), tensors, first, second, given)
+
+    return values
+
+
+def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that changes the tensors, and returns the list of them."""
+
+    @functools.wraps(function)
+    def change(tensors: Sequence[Tensor], *beside: Any, **options: Any) -> Sequence[Tensor]:
+        function(tensors, *beside, **options)
+        return tensors
+
+    return change
+
+
+def _norm(tensors: Sequence[Tensor], ord: Any = 2, dtype: Any = None) -> tuple[Tensor, ...]:
+    return _call(lambda each: flambeau.linalg.vector_norm(each, ord, dtype=dtype), tensors)
+
+
+def _copy_(tensors: Sequence[Tensor], sources: Sequence[Tensor], non_blocking: bool = False) -> Any:
+    return _call(lambda to, source: to.copy_(source, non_blocking), tensors, sources)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: functools.partial(_call, getattr(Tensor, name)) for name in (*_OPERATORS, "mm", "max", "clone")},
+    **{name: functools.partial(_call, getattr(Tensor, of)) for name, of in _BOUNDS.items()},
+    **{name: _with_values(getattr(Tensor, name)) for name in ("addcmul", "addcdiv")},
+    **{f"{name}_": _with_values(getattr(Tensor, f"{name}_")) for name in ("addcmul", "addcdiv")},
+    **{f"{name}_": functools.partial(_call, getattr(Tensor, f"{name}_")) for name in (*_OPERATORS, "zero")},
+    **{f"{name}_": functools.partial(_call, getattr(Tensor, f"{of}_")) for name, of in _BOUNDS.items()},
+    "pow": _pow,
+    "norm": _norm,
+    "copy_": _copy_,
+}
+
+
+@functools.cache
+def function_named(name: str) -> Callable[..., Any] | None:
+    """The function ``_foreach_...``; None where there is none."""
+    short = name.removeprefix("_foreach_")
+    function = FUNCTIONS.get(short)
+    if function is None:
+        return None
+    made = _in_place(function) if short.endswith("_") else functools.partial(function)
+    made.__name__, made.__module__ = name, "flambeau"
+    return made
