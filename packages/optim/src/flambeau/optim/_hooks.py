@@ -36,6 +36,9 @@ class Hooked:
         if isinstance(step, FunctionType) and not hasattr(step, "hooked"):
             cls.step = with_hooks(step)  # type: ignore[attr-defined]
 
+    def _patch_step_function(self) -> None:
+        """Nothing: a class's step has its hooks from its beginning. Constructors of other packages call this."""
+
     def _table(self, kind: str) -> Hooks:
         tables: dict[str, Hooks] = vars(self).setdefault("_hooks", {})
         return tables.setdefault(kind, OrderedDict())
