@@ -66,8 +66,8 @@ def resident_mb(name: str, repeats: int = 3) -> float:
 
 
 def installed_mb(name: str) -> float:
-    """Size of the files of distribution ``name`` and of all it depends on, without NumPy."""
-    return sum(map(_size, _closure(_roots(name), without={"numpy"}))) / 1e6
+    """Size of the files of distribution ``name`` and of all it depends on, without NumPy and Pillow."""
+    return sum(map(_size, _closure(_roots(name), without={"numpy", "pillow"}))) / 1e6
 
 
 def _printed(program: str, name: str, environment: Mapping[str, str] = MappingProxyType({})) -> float:
