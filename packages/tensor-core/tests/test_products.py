@@ -32,6 +32,8 @@ VECTORS_AND_MATRICES = [
     ((130, 1), (1, 130)),
     ((37, 259), (259, 71)),
     ((300, 300), (300, 300)),
+    ((301,), (301, 1103)),
+    ((1, 20), (20, 17)),
 ]
 
 
@@ -83,6 +85,16 @@ def test_integers_are_exact(a, b, dtype):
     got = fb.tensor(x) @ fb.tensor(y)
     assert got.dtype is getattr(fb, dtype)
     assert np.array_equal(got.numpy(), x @ y)
+
+
+def test_a_vector_times_a_matrix_as_it_lies():
+    x, y = draw((301, 1103), "float64", 1), draw((2 * 301,), "float64", 2)
+    want = y[::2] @ x
+    np.testing.assert_allclose((fb.tensor(y)[::2] @ fb.tensor(x)).numpy(), want, rtol=1e-12, atol=1e-12)
+    rows = fb.tensor(np.repeat(x, 2, 0))[::2]
+    np.testing.assert_allclose((fb.tensor(y)[::2] @ rows).numpy(), want, rtol=1e-12, atol=1e-12)
+    x[3, 7] = np.nan
+    assert np.flatnonzero((fb.tensor(y[:301]) @ fb.tensor(x)).isnan().numpy()).tolist() == [7]
 
 
 def test_large_integers_wrap():

@@ -233,6 +233,50 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
   }
 }
 
+// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: the rows are read once, as they lie, several at a
+// time, and added up in a block that stays in the first cache.
+template <class T>
+void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, const T* rows, int64_t ld, T beta0, T* y,
+                   int64_t stride) {
+  constexpr int64_t kBlock = 1024;
+  alignas(64) T sums[kBlock];
+  for (int64_t first = 0; first < n; first += kBlock, rows += kBlock, y += kBlock * stride) {
+    const int64_t count = n - first < kBlock ? n - first : kBlock;
+    for (int64_t pc = 0; pc < k; pc += kDepth) {
+      const int64_t last = k - pc < kDepth ? k : pc + kDepth;
+      std::fill(sums, sums + count, T(0));
+      int64_t p = pc;
+      for (; p + 8 <= last; p += 8) {
+        const T *r = rows + p * ld, *v = x + p * step;
+        const T v0 = v[0], v1 = v[step], v2 = v[2 * step], v3 = v[3 * step], v4 = v[4 * step], v5 = v[5 * step],
+                v6 = v[6 * step], v7 = v[7 * step];
+        const T *r1 = r + ld, *r2 = r1 + ld, *r3 = r2 + ld, *r4 = r3 + ld, *r5 = r4 + ld, *r6 = r5 + ld, *r7 = r6 + ld;
+#pragma GCC ivdep
+        for (int64_t j = 0; j < count; ++j) {
+          T sum = sums[j] + v0 * r[j];
+          sum += v1 * r1[j];
+          sum += v2 * r2[j];
+          sum += v3 * r3[j];
+          sum += v4 * r4[j];
+          sum += v5 * r5[j];
+          sum += v6 * r6[j];
+          sums[j] = sum + v7 * r7[j];
+        }
+      }
+      for (; p < last; ++p) {
+        const T *r = rows + p * ld, v = x[p * step];
+#pragma GCC ivdep
+        for (int64_t j = 0; j < count; ++j) sums[j] += v * r[j];
+      }
+      const T beta = pc == 0 ? beta0 : T(1);
+      for (int64_t j = 0; j < count; ++j) {
+        T& out = y[j * stride];
+        out = beta == T(0) ? alpha * sums[j] : alpha * sums[j] + beta * out;
+      }
+    }
+  }
+}
+
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
               T beta0, T* c, int64_t ldc) {
@@ -295,6 +339,10 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
     return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
   if (m == 1 && as.column == 1 && bs.row == 1) return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
   if (n == 1 && bs.row == 1 && as.column == 1) return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
+  if (m == 1 && bs.column == 1 && n >= Simd<T>::kLanes)
+    return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
+  if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes)
+    return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
   multiply<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
 }
 
