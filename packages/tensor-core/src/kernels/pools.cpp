@@ -170,7 +170,8 @@ void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indice
   }
 }
 
-// The usual 2x2 window with stride 2, without borders: of equal values the first, as above.
+// The usual window of two columns with stride 2, and of one or two rows, without borders: of equal values the first, as
+// above. Of one row, which is then both, the first is above.
 template <class T>
 FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* indices, int64_t row, int64_t width) {
   using S = Simd<T>;
@@ -193,12 +194,12 @@ FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* ind
 }
 
 template <class T>
-void max_2x2(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
+void max_pairs(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
   constexpr int L = Simd<T>::kLanes;
-  const int64_t columns = w.out[2], width = w.size[2];
+  const int64_t columns = w.out[2], width = w.size[2], height = w.kernel[1];
   for (int64_t oh = 0; oh < w.out[1]; ++oh, out += columns, indices += columns) {
-    const T *above = in + 2 * oh * width, *below = above + width;
-    const int64_t row = 2 * oh * width;
+    const int64_t row = height * oh * width;
+    const T *above = in + row, *below = above + (height - 1) * width;
     int64_t ow = 0;
     for (; ow + L <= columns; ow += L)
       choose(above + 2 * ow, below + 2 * ow, out + ow, indices + ow, row + 2 * ow, width);
@@ -216,11 +217,11 @@ void max_2x2(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
 
 template <class T>
 void max_equal_windows(const EqualWindows& w, const char* in, char* out, int64_t* indices) {
-  bool usual = w.size[0] == 1 && w.kernel[0] == 1;
+  bool usual = w.size[0] == 1 && w.kernel[0] == 1 && w.kernel[2] == 2 && w.kernel[1] <= 2;
   for (int i = 1; i < 3; ++i)
     usual &=
-        w.kernel[i] == 2 && w.stride[i] == 2 && w.padding[i] == 0 && w.dilation[i] == 1 && 2 * w.out[i] <= w.size[i];
-  (usual                ? max_2x2<T>
+        w.stride[i] == w.kernel[i] && w.padding[i] == 0 && w.dilation[i] == 1 && w.kernel[i] * w.out[i] <= w.size[i];
+  (usual                ? max_pairs<T>
    : w.out[2] < kNarrow ? max_narrow_rows<T>
                         : max_rows<T>)(w, reinterpret_cast<const T*>(in), reinterpret_cast<T*>(out), indices);
 }
