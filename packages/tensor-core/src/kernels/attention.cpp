@@ -1,6 +1,7 @@
 // The rows of a block of attention scores.
 #include <limits>
 
+#include "kernels/fold.h"
 #include "kernels/math.h"
 #include "kernels/networks.h"
 
@@ -8,49 +9,24 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kLanes = 16;
-
+// Adds the mask to a row and returns the columns to look at: the visible ones, filled up to whole vectors with columns
+// that weigh nothing, since a rest of single exponentials costs more than they do. Those behind them become zero.
 template <class T>
-T largest(const T* x, int64_t n) {
-  T lanes[kLanes];
-  for (int64_t l = 0; l < kLanes; ++l) lanes[l] = -std::numeric_limits<T>::infinity();
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] = maximum(lanes[l], x[i + l]);
-  for (; i < n; ++i) lanes[0] = maximum(lanes[0], x[i]);
-  for (int64_t l = 1; l < kLanes; ++l) lanes[0] = maximum(lanes[0], lanes[l]);
-  return lanes[0];
-}
-
-// x[i] = exp(x[i] - shift), and their sum.
-template <class T>
-T exponentials(T* x, int64_t n, T shift) {
-  T lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t l = 0; l < kLanes; ++l) {
-      x[i + l] = exp(x[i + l] - shift);
-      lanes[l] += x[i + l];
-    }
-  for (; i < n; ++i) {
-    x[i] = exp(x[i] - shift);
-    lanes[0] += x[i];
-  }
-  T total = 0;
-  for (int64_t l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
-}
-
-// Adds the mask to a row and returns how many of its columns are visible; the others become `hidden`.
-template <class T>
-int64_t mask_row(const Scores& s, int64_t r, T* row, T hidden) {
+int64_t mask_row(const Scores& s, int64_t r, T* row) {
   const int64_t n = s.causal ? minimum(s.columns, maximum(int64_t(0), s.visible + r)) : s.columns;
+  const int64_t whole = (n + kScoresUnit - 1) / kScoresUnit * kScoresUnit;
   if (s.mask) {
     const T* mask = static_cast<const T*>(s.mask) + r * s.mask_row;
     for (int64_t i = 0; i < n; ++i) row[i] += mask[i];
   }
-  for (int64_t i = n; i < s.columns; ++i) row[i] = hidden;
-  return n;
+  for (int64_t i = n; i < whole; ++i) row[i] = -std::numeric_limits<T>::infinity();
+  for (int64_t i = whole; i < s.columns; ++i) row[i] = T(0);
+  return whole;
+}
+
+template <class T>
+void exponentials(T* x, int64_t n, T shift) {
+  for (int64_t i = 0; i < n; ++i) x[i] = exp(x[i] - shift);
 }
 
 template <class T>
@@ -59,14 +35,15 @@ void attend(const Scores& s, void* scores, void* maxima_, void* sums_, void* out
   T *maxima = static_cast<T*>(maxima_), *sums = static_cast<T*>(sums_);
   for (int64_t r = 0; r < s.rows; ++r) {
     T* row = static_cast<T*>(scores) + r * s.row;
-    const int64_t n = mask_row(s, r, row, T(0));
-    const T before = maxima[r], now = maximum(before, largest(row, n));
+    const int64_t n = mask_row(s, r, row);
+    const T before = maxima[r], now = n ? maximum(before, extreme_of_row<Larger>(row, n)) : before;
     if (now == kNone) {  // nothing to see so far
       for (int64_t i = 0; i < n; ++i) row[i] = T(0);
       continue;
     }
     const T factor = before == kNone ? T(0) : T(std::exp(before - now));
-    sums[r] = sums[r] * factor + exponentials(row, n, now);
+    exponentials(row, n, now);
+    sums[r] = sums[r] * factor + fold<Add, T>(0, n, [row](int64_t i) __attribute__((always_inline)) { return row[i]; });
     maxima[r] = now;
     T* out = static_cast<T*>(out_) + r * width;
     if (factor != T(1))
@@ -81,11 +58,11 @@ void attend_backward(const Scores& s, void* scores, void* products_, const void*
   for (int64_t r = 0; r < s.rows; ++r) {
     T *row = static_cast<T*>(scores) + r * s.row, *products = static_cast<T*>(products_) + r * s.row;
     const T shift = static_cast<const T*>(logarithms)[r], mean = static_cast<const T*>(means)[r];
-    const int64_t n = mask_row(s, r, row, T(0));
+    const int64_t n = mask_row(s, r, row);
     if (shift == -std::numeric_limits<T>::infinity())  // a row that sees nothing
       for (int64_t i = 0; i < n; ++i) row[i] = T(0);
     else
-      for (int64_t i = 0; i < n; ++i) row[i] = exp(row[i] - shift);
+      exponentials(row, n, shift);
     for (int64_t i = 0; i < s.columns; ++i) products[i] = row[i] * (products[i] - mean) * factor;
   }
 }

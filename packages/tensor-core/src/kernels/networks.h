@@ -38,8 +38,10 @@ struct Moments {
   double mean, rstd;
 };
 
-// A block of attention scores: rows of queries by columns of keys, `row` apart. Causal: row r sees the first
-// visible + r columns. The mask (or null) is added.
+// A block of attention scores: rows of queries by columns of keys, `row` apart, which is a multiple of kScoresUnit:
+// what is behind the columns belongs to the block. Causal: row r sees the first visible + r columns. The mask (or null)
+// is added.
+inline constexpr int64_t kScoresUnit = 16;
 struct Scores {
   int64_t rows, columns, row;
   bool causal;

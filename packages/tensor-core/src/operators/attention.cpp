@@ -60,14 +60,19 @@ struct Mask {
   }
 };
 
+// How far apart the rows of a block of scores are.
+int64_t row_of(int64_t columns) {
+  return (columns + kernels::kScoresUnit - 1) / kernels::kScoresUnit * kernels::kScoresUnit;
+}
+
 // The scores of a block, scaled; how the row kernels see them.
 kernels::Scores scores_of(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t key, int64_t rows,
                           int64_t columns, const char* q, const char* k, char* scores, int kind) {
-  const int64_t size = kind ? 8 : 4;
+  const int64_t size = kind ? 8 : 4, row = row_of(columns);
   kernels::table().gemm[kind](rows, columns, g.depth, g.scale,
                               {q + (batch * g.queries + query) * g.depth * size, g.depth, 1},
-                              {k + (batch * g.keys + key) * g.depth * size, 1, g.depth}, 0, scores, columns);
-  return {rows, columns, columns, g.causal, query - key + 1, mask.at(batch, query, key, g), g.keys};
+                              {k + (batch * g.keys + key) * g.depth * size, 1, g.depth}, 0, scores, row);
+  return {rows, columns, row, g.causal, query - key + 1, mask.at(batch, query, key, g), g.keys};
 }
 
 int64_t key_limit(const Geometry& g, int64_t query, int64_t rows) {
@@ -89,7 +94,7 @@ void forward_block(const Geometry& g, const Mask& mask, int64_t batch, int64_t q
     const int64_t columns = std::min(kKeys, limit - key);
     const kernels::Scores s = scores_of(g, mask, batch, query, key, rows, columns, q.bytes(), k.bytes(), scores, kind);
     kernels::networks().attend[kind](s, scores, maxima, sums, to, g.width);
-    kernels::table().gemm[kind](rows, g.width, columns, 1, {scores, columns, 1},
+    kernels::table().gemm[kind](rows, g.width, columns, 1, {scores, s.row, 1},
                                 {v.data<T>() + (batch * g.keys + key) * g.width, g.width, 1}, 1, to, g.width);
   }
   for (int64_t r = 0; r < rows; ++r) {
@@ -138,14 +143,14 @@ void backward_member(const Geometry& g, const Mask& mask, int64_t batch, const T
       const kernels::Scores s =
           scores_of(g, mask, batch, query, key, rows, columns, qkv[0].bytes(), qkv[1].bytes(), scores, kind);
       gemm(rows, columns, g.width, 1, {dy + query * g.width, g.width, 1}, {v + key * g.width, 1, g.width}, 0, products,
-           columns);
+           s.row);
       kernels::networks().attend_backward[kind](s, scores, products, logarithms.data<T>() + batch * g.queries + query,
                                                 means + query, g.scale);
-      gemm(columns, g.width, rows, 1, {scores, 1, columns}, {dy + query * g.width, g.width, 1}, 1, dv + key * g.width,
+      gemm(columns, g.width, rows, 1, {scores, 1, s.row}, {dy + query * g.width, g.width, 1}, 1, dv + key * g.width,
            g.width);
-      gemm(rows, g.depth, columns, 1, {products, columns, 1}, {k + key * g.depth, g.depth, 1}, 1, dq + query * g.depth,
+      gemm(rows, g.depth, columns, 1, {products, s.row, 1}, {k + key * g.depth, g.depth, 1}, 1, dq + query * g.depth,
            g.depth);
-      gemm(columns, g.depth, rows, 1, {products, 1, columns}, {q + query * g.depth, g.depth, 1}, 1, dk + key * g.depth,
+      gemm(columns, g.depth, rows, 1, {products, 1, s.row}, {q + query * g.depth, g.depth, 1}, 1, dk + key * g.depth,
            g.depth);
     }
   }
