@@ -101,6 +101,13 @@ def test_large_integers_wrap():
     x = np.array([[2**62, 2**61], [-(2**63), 5]])
     with np.errstate(over="ignore"):
         assert np.array_equal((fb.tensor(x) @ fb.tensor(x)).numpy(), x @ x)
+    rng = np.random.default_rng(0)
+    for m, k, n in ((70, 300, 150), (5, 259, 33), (1, 600, 9), (66, 3, 1), (2, 5000, 12)):
+        x, y = (rng.integers(-(2**63), 2**63 - 1, shape) for shape in ((m, k), (n, k)))
+        a, b = fb.tensor(x), fb.tensor(y)
+        assert np.array_equal((a @ b.t()).numpy(), x @ y.T)
+        assert np.array_equal((a @ b.t().contiguous()).numpy(), x @ y.T)
+        assert np.array_equal((b @ a.t()).numpy(), y @ x.T)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

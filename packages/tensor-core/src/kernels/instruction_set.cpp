@@ -24,6 +24,7 @@ void fill_softmax(Table&);
 void fill_cumulative(Table&);
 void fill_running_extremes(Table&, NarrowTable&);
 void fill_gemm(Table&);
+void fill_integer_gemm(Table&);
 void fill_random(Table&);
 void fill_optimizer(Table&);
 void fill_windows(Table&);
@@ -76,6 +77,7 @@ Table make_table(NarrowTable& narrow) {
   fill_cumulative(table);
   fill_running_extremes(table, narrow);
   fill_gemm(table);
+  fill_integer_gemm(table);
   fill_random(table);
   fill_optimizer(table);
   fill_windows(table);

@@ -99,8 +99,8 @@ struct Table {
   void (*cummin[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
                                 int64_t width);
   ScanKernel logcumsumexp[4];  // for the inexact types from float32 on
-  // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C.
-  void (*gemm[2])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
+  // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
+  void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
   Jacobi jacobi[4];
   // The image as a matrix (channels * taps, output positions) with rows `row` apart, and the transpose, which adds.

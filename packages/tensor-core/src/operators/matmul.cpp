@@ -18,19 +18,6 @@ Matrix matrix_of(const Tensor& t) {  // the last two dimensions
   return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
 }
 
-// Integers: plain loops, exact modulo 2**64.
-void multiply_integers(int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool add, char* c, int64_t ldc) {
-  const auto *x = static_cast<const uint64_t*>(a.data), *y = static_cast<const uint64_t*>(b.data);
-  for (int64_t i = 0; i < m; ++i) {
-    uint64_t* out = reinterpret_cast<uint64_t*>(c) + i * ldc;
-    if (!add) std::fill(out, out + n, 0);
-    for (int64_t p = 0; p < k; ++p) {
-      const uint64_t s = x[i * a.row + p * a.column];
-      for (int64_t j = 0; j < n; ++j) out[j] += s * y[p * b.row + j * b.column];
-    }
-  }
-}
-
 // Complex numbers: four products of the parts, each at the speed of real ones.
 void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c,
                       int64_t ldc, Dtype dtype) {
@@ -62,7 +49,7 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, M
 // The conjugate transpose of the last two dimensions; of real numbers a view.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
-struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32 or float64
+struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of float32, float64 or int64
   int64_t m, n, k;
   double alpha;
   Matrix a, b;
@@ -74,7 +61,8 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of fl
   int64_t size() const { return item_size(dtype); }
   const void* in_a(int64_t row, int64_t column) const { return at(a, row, column); }
   const void* in_b(int64_t row, int64_t column) const { return at(b, row, column); }
-  void run() const { kernels::table().gemm[dtype == Dtype::float64](m, n, k, alpha, a, b, beta, c, ldc); }
+  int kind() const { return dtype == Dtype::float32 ? 0 : dtype == Dtype::float64 ? 1 : 2; }
+  void run() const { kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc); }
 
  private:
   const char* at(const Matrix& x, int64_t row, int64_t column) const {
@@ -155,14 +143,14 @@ void run_over_terms(const Product& p, int64_t block) {
       part.run();
     }
   });
-  p.dtype == Dtype::float64 ? add_blocks(p, sums.data<double>(), blocks) : add_blocks(p, sums.data<float>(), blocks);
+  const auto add = [&](auto zero) { add_blocks(p, sums.data<decltype(zero)>(), blocks); };
+  p.kind() == 0 ? add(0.0f) : p.kind() == 1 ? add(0.0) : add(int64_t(0));
 }
 
 }  // namespace
 
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
           Dtype dtype) {
-  if (dtype == Dtype::int64) return multiply_integers(m, n, k, a, b, beta != 0, c, ldc);
   if (is_complex(dtype)) return multiply_complex(m, n, k, alpha, a, b, beta, c, ldc, dtype);
   const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
   if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
