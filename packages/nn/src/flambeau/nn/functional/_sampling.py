@@ -81,13 +81,13 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
-    batch, sizes = size[0], size[2:]
-    points = flambeau.ones(*sizes, dims + 1, dtype=theta.dtype, device=theta.device)
-    for d, n in enumerate(sizes):
-        line = _line(n, align_corners, theta)
-        points[..., dims - 1 - d] = line.reshape([-1 if i == d else 1 for i in range(dims)])
-    flat = points.reshape(1, -1, dims + 1).expand(batch, -1, -1)
-    return (flat @ theta.transpose(1, 2)).reshape(batch, *sizes, dims)
+    columns = theta.float() if theta.dtype.itemsize == 2 else theta  # half types accumulate in float32
+    columns = columns.reshape(size[0], *[1] * dims, dims, dims + 1)
+    grid = columns[..., dims]
+    for d, n in enumerate(size[2:]):  # the last, which make the grid as large as it gets, come last
+        line = _line(n, align_corners, theta).reshape(-1, *[1] * (dims - d))
+        grid = grid + line * columns[..., dims - 1 - d]
+    return grid.to(theta.dtype)
 
 
 def _line(count: int, align_corners: bool, like: Tensor) -> Tensor:
