@@ -61,10 +61,13 @@ void check_rows(const Tensor& a, const Tensor& b, double p) {
 
 Tensor differences_of(const Tensor& a, const Tensor& b) { return unsqueeze(a, -2) - unsqueeze(b, -3); }
 
+// x^2 - 2 x y + y^2, as one product: of (-2 x, x^2, 1) and (y, 1, y^2).
 Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
-  const Tensor turned = transpose(b, -1, -2);
-  const Tensor squares = sum(a * a, Shape{-1}, true, {}) + transpose(sum(b * b, Shape{-1}, true, {}), -1, -2);
-  return sqrt(clamp_min(squares - matmul(a, turned) * Scalar(2.0), Scalar(0.0)));
+  const auto square = [](const Tensor& t) { return sum(t * t, Shape{-1}, true, {}); };
+  const Tensor x = square(a), y = square(b);
+  const Tensor left = cat({a * Scalar(-2.0), x, ones(x.shape(), x.dtype())}, -1);
+  const Tensor right = cat({b, ones(y.shape(), y.dtype()), y}, -1);
+  return sqrt(clamp_min(matmul(left, transpose(right, -1, -2)), Scalar(0.0)));
 }
 
 // Pairs of matrices of rows, (..., n, m) and (..., k, m), over the batches that both are expanded to.
