@@ -3,9 +3,10 @@
 
 #include <cmath>
 #include <utility>
-#include <vector>
 
+#include "flambeau/memory.h"
 #include "kernels/parts.h"
+#include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -156,19 +157,25 @@ constexpr bool is_tall(int64_t m, int64_t n) { return n <= 16 && m >= 16 * n; }
 template <class T>
 class Columns {
  public:
-  Columns(int64_t m, int64_t n, const T* a, int64_t ld) : m_(m), n_(n), values_(size_t(m * n)) {
-    for (int64_t i = 0; i < m; ++i)
-      for (int64_t j = 0; j < n; ++j) values_[size_t(j * m + i)] = a[i * ld + j];
+  Columns(int64_t m, int64_t n, const T* a, int64_t ld)
+      : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(allocate(bytes_))) {
+    turn(values_, m, a, ld, m, n);
   }
-  T* at(int64_t i, int64_t j) { return values_.data() + j * m_ + i; }
-  void store(T* a, int64_t ld) const {
-    for (int64_t i = 0; i < m_; ++i)
-      for (int64_t j = 0; j < n_; ++j) a[i * ld + j] = values_[size_t(j * m_ + i)];
-  }
+  ~Columns() { deallocate(values_, bytes_); }
+  T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
+  void store(T* a, int64_t ld) const { turn(a, ld, values_, m_, n_, m_); }
 
  private:
+  static void turn(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
+    if constexpr (std::is_arithmetic_v<T>)
+      transpose(to, to_row, from, from_row, rows, columns);
+    else
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
+  }
   int64_t m_, n_;
-  std::vector<T> values_;
+  size_t bytes_;
+  T* values_;
 };
 
 template <class T>
