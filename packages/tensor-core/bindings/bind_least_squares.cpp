@@ -102,22 +102,31 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
   return sum(lt(unsqueeze(thresholds(s, a, tolerances), -1), s), Shape{-1}, false, {});
 }
 
-// For an A of full rank, by QR: least squares, or the smallest exact solution.
-Tensor solve_full_rank(const Tensor& a, const Tensor& b) {
+// Where an upper triangular R has more than `rcond` between its smallest and its largest singular value, as sums of
+// squares tell, which bound them. False may be wrong.
+Tensor surely_full_rank(const Tensor& r, double rcond) {
+  const Tensor inverse = linalg::solve_triangular(r, eye(r.size(-1), r.size(-1), r.dtype()), true, true, false);
+  const auto squares = [](const Tensor& t) { return sum(square(abs(t)), Shape{-2, -1}, false, {}); };
+  return lt(sqrt(squares(r)) * sqrt(squares(inverse)), Scalar(1 / rcond));
+}
+
+// For an A of full rank, by QR: least squares, or the smallest exact solution. On the CPU it tells where the rank is
+// surely full, if asked to.
+Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* surely = nullptr) {
   const int64_t m = a.size(-2), n = a.size(-1);
   if (a.is_cuda()) {  // there Q is a matrix like others
     const linalg::Qr f = linalg::qr(m >= n ? a : adjoint(a), "reduced");
     if (m >= n) return linalg::solve_triangular(f.r, matmul(adjoint(f.q), b), true, true, false);
     return matmul(f.q, linalg::solve_triangular(adjoint(f.r), b, false, true, false));
   }
+  const QrFactors f = linalg::geqrf(m >= n ? a : adjoint(a));
+  const Tensor r = triu(narrow(f.reflectors, -2, 0, std::min(m, n)), 0);
+  if (surely) *surely = surely_full_rank(r, rcond);
   if (m >= n) {
-    const QrFactors f = linalg::geqrf(a);
     const Tensor turned = narrow(linalg::ormqr(f.reflectors, f.tau, b, true, true), -2, 0, n);
-    return linalg::solve_triangular(narrow(f.reflectors, -2, 0, n), turned, true, true, false);
+    return linalg::solve_triangular(r, turned, true, true, false);
   }
-  const QrFactors f = linalg::geqrf(adjoint(a));
-  const Tensor lower = adjoint(triu(narrow(f.reflectors, -2, 0, m), 0));
-  const Tensor y = linalg::solve_triangular(lower, b, false, true, false);
+  const Tensor y = linalg::solve_triangular(adjoint(r), b, false, true, false);
   Shape rest = y.shape();
   rest[rest.size() - 2] = n - m;
   return linalg::ormqr(f.reflectors, f.tau, cat({y, zeros(rest, y.dtype())}, -2), true, false);
@@ -136,14 +145,35 @@ LeastSquares solve_smallest(const Tensor& a, const Tensor& b, double rcond) {
           sum(lt(unsqueeze(threshold, -1), f.values), Shape{-1}, false, {}), f.values};
 }
 
-LeastSquares solved(const Tensor& a, const Tensor& b, double rcond, bool full_rank) {
+// The same without the singular values: by QR, which is many times faster, wherever the rank is surely full.
+LeastSquares solve_smallest_by_reflections(const Tensor& a, const Tensor& b, double rcond) {
+  const int64_t m = a.size(-2), n = a.size(-1), k = b.size(-1);
+  const Shape batch(a.shape().begin(), a.shape().end() - 2);
+  if (a.is_cuda() || a.is_meta() || a.numel() == 0 || batch != Shape(b.shape().begin(), b.shape().end() - 2))
+    return solve_smallest(a, b, rcond);
+  Tensor surely;
+  LeastSquares out{solve_full_rank(a, b, rcond, &surely), full(batch, Scalar(std::min(m, n)), Dtype::int64), {}};
+  const int64_t count = surely.numel();
+  const Tensor others = reshape(nonzero(eq(reshape(surely, {count}), Scalar(false))), {-1});
+  if (others.numel() == 0) return out;
+  const auto part = [&](const Tensor& t, int64_t columns) {
+    return index_select(reshape(t, {count, m, columns}), 0, others);
+  };
+  const LeastSquares found = solve_smallest(part(a, n), part(b, k), rcond);
+  const auto with = [&](const Tensor& t, const Shape& flat, const Tensor& values) {
+    return reshape(index_copy(reshape(t, flat), 0, others, values), t.shape());
+  };
+  return {with(out.solution, {count, n, k}, found.solution), with(out.rank, {count}, found.rank), {}};
+}
+
+LeastSquares solved(const Tensor& a, const Tensor& b, double rcond, std::string_view driver) {
   LeastSquares out;
   {
     NoRecording off;
-    if (full_rank)
+    if (driver == "gels")
       out = {solve_full_rank(a, b), empty({0}, Dtype::int64), empty({0}, to_real(a.dtype()))};
     else
-      out = solve_smallest(a, b, rcond);
+      out = driver == "gelsy" ? solve_smallest_by_reflections(a, b, rcond) : solve_smallest(a, b, rcond);
   }
   if (recording(a, b))  // X = pinv(A) B
     record("LinalgLstsq", out.solution, {&a, &b}, {&a, &b}, [rcond](const Context& c) {
@@ -181,7 +211,7 @@ PyObject* lstsq(const Tensor& a, const Tensor& given, std::optional<double> rcon
           "linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), got ", chosen);
   const int64_t m = a.size(-2), n = a.size(-1);
   const bool full_rank = chosen == "gels";
-  const LeastSquares f = solved(a, b, rcond.value_or(epsilon_of(a) * double(std::max(m, n))), full_rank);
+  const LeastSquares f = solved(a, b, rcond.value_or(epsilon_of(a) * double(std::max(m, n))), chosen);
   const Tensor none = empty({0}, to_real(a.dtype()));
   const bool has_residuals =
       m > n && chosen != "gelsy" && (full_rank || item(all(eq(f.rank, Scalar(n)), {}, false)).truth());

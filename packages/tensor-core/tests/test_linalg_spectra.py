@@ -218,6 +218,22 @@ def test_lstsq(shape, driver, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 4, 5), (2, 4, 4)])
+def test_lstsq_of_less_than_full_rank(shape, dtype):
+    a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
+    a[0, :, 2] = 2 * a[0, :, 1]
+    a[0, 2] = a[0, 0]
+    found = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b))
+    small = 1e-4 if np.finfo(dtype).eps > 1e-10 else 1e-12
+    close(found.solution, np.linalg.pinv(a, small) @ b, dtype, 100)
+    assert found.rank.tolist() == np.linalg.matrix_rank(a, tol=small).tolist()
+    nearly = fb.tensor([[1.0, 0.0], [0.0, 1e-3]], dtype=fb.from_numpy(a).dtype)
+    ones = fb.ones(2, 1, dtype=nearly.dtype)
+    assert linalg.lstsq(nearly, ones, rcond=1e-2).rank.item() == 1
+    assert linalg.lstsq(nearly, ones, rcond=1e-4).rank.item() == 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hermitian_matrix", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (6, 6), (2, 3, 3), (25, 25), (0, 0), (0, 3, 3)])
 def test_ldl(shape, hermitian_matrix, dtype):
