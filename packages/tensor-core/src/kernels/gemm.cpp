@@ -22,7 +22,7 @@ namespace {
 
 // Rows of the register tile: with two vectors a row it takes most of the registers there are.
 constexpr int kRows = kVectorBytes == 64 ? 12 : kVectorBytes == 32 ? 6 : 4;
-constexpr int64_t kDepth = 512, kColumnBlock = 1024;
+constexpr int64_t kDepth = 256, kColumnBlock = 2048;
 
 // Rows of A that are packed at a time: as many as half of the second-level cache holds.
 template <class T>
@@ -70,7 +70,8 @@ void tile(int64_t depth, const T* __restrict a, int64_t row, int64_t step, const
     b += ldb;
   };
   int64_t p = 0;
-  if (depth >= 4 * R) {  // what C holds is fetched towards the end, a row at a time: all at once would hold up the rest
+  if (depth >=
+      16 * R) {  // what C holds is fetched towards the end, a row at a time: all at once would hold up the rest
     for (; p < depth - 3 * R; ++p) step_once();
 #pragma GCC unroll 1
     for (int64_t i = 0; i < R; ++i, ++p) {
@@ -127,8 +128,13 @@ void full_tile_packed(int64_t depth, const T* a, const T* b, int64_t ldb, const 
 // b rows [0, depth) and columns [0, columns) into panels of kColumns, the last padded with zeros.
 template <class T>
 void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64_t columns) {
-  constexpr int64_t W = kColumns<T>;
-  for (int64_t j = 0; j < columns; j += W) {
+  constexpr int64_t W = kColumns<T>, kTogether = 4;  // panels: whole stretches of a row are read
+  int64_t j = 0;
+  for (; column == 1 && j + kTogether * W <= columns; j += kTogether * W, to += kTogether * depth * W)
+    for (int64_t p = 0; p < depth; ++p)
+      for (int64_t i = 0; i < kTogether; ++i)
+        std::memcpy(to + (i * depth + p) * W, b + p * row + j + i * W, W * sizeof(T));
+  for (; j < columns; j += W) {
     const int64_t width = columns - j < W ? columns - j : W;
     const T* from = b + j * column;
     if (column == 1 && width == W) {
