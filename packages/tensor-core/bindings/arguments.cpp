@@ -138,6 +138,19 @@ size_t find_parameter(const Binding& b, PyObject* name) {
   return b.parameters.size();
 }
 
+// x.add_(2, y), the order of PyTorch's first years: the number that is named today came before the other tensors.
+bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t positional, Arguments& values) {
+  if (count != positional + 1 || positional < 2 || positional == b.parameters.size()) return false;
+  const std::string_view name = text_of(b.parameters[positional].name);
+  if ((name != "alpha" && name != "value") || is_tensor(args[1]) || !is_tensor(args[2])) return false;
+  const std::string text = b.name + "(): a number before the other tensors is deprecated; give it behind them, as " +
+                           std::string(name) + "=; the signature is " + b.signature;
+  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw PythonError();
+  std::copy(args + 2, args + count, values.at + 1);
+  values.at[positional] = args[1];
+  return true;
+}
+
 }  // namespace
 
 void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, Arguments& values) {
@@ -154,8 +167,11 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
       values.at[next++] = values.packed.get();
       break;
     }
-    require<TypeError>(next < n && !b.parameters[next].keyword_only, b.name, "() takes ", n,
-                       " positional arguments at most but ", count, " were given; its signature is ", b.signature);
+    if (FLAMBEAU_UNLIKELY(next == n || b.parameters[next].keyword_only)) {
+      require<TypeError>(in_old_order(b, args, count, next, values), b.name, "() takes ", next,
+                         " positional arguments at most but ", count, " were given; its signature is ", b.signature);
+      break;
+    }
     values.at[next++] = args[i];
   }
   const size_t keywords = kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0;

@@ -319,3 +319,28 @@ def test_a_wrong_name_of_the_gpus_module_is_answered_with_the_nearest():
     code = "import flambeau; flambeau.cuda.is_availble()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "Did you mean: 'is_available'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "today"),
+    [
+        ("add", (3.0, "y"), ("y", {"alpha": 3.0})),
+        ("sub", (3.0, "y"), ("y", {"alpha": 3.0})),
+        ("addcmul", (0.5, "y", "z"), ("y", "z", {"value": 0.5})),
+        ("addcdiv", (0.5, "y", "z"), ("y", "z", {"value": 0.5})),
+    ],
+)
+def test_numbers_before_the_other_tensors(name, before, today):
+    """As PyTorch's first years had it, and optimizers of that time write it."""
+    tensors = {"y": fb.tensor([1.0, 2.0]), "z": fb.tensor([4.0, 5.0])}
+    *positional, named = today
+    expected = getattr(fb.ones(2), name)(*(tensors[t] for t in positional), **named)
+    arguments = [tensors.get(a, a) for a in before]
+    with pytest.warns(UserWarning, match="a number before the other tensors is deprecated"):
+        assert fb.equal(getattr(fb.ones(2), name)(*arguments), expected)
+    with pytest.warns(UserWarning, match=f"give it behind them, as {next(iter(named))}="):
+        assert fb.equal(getattr(fb.ones(2), name + "_")(*arguments), expected)
+    with pytest.raises(TypeError, match="positional arguments at most but"):
+        getattr(fb.ones(2), name)(1, 2, 3, 4)
+    with pytest.raises(TypeError, match="multiple values for argument"), pytest.warns(UserWarning):
+        getattr(fb.ones(2), name)(*arguments, **named)
