@@ -45,6 +45,29 @@ def test_values(queries, keys, dtype):
         np.testing.assert_allclose(got.numpy(), want, atol=tolerance)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_many_blocks(causal):
+    q, k, v, g = (draw(33, n, d) for n, d in ((300, 5), (530, 5), (530, 3), (300, 3)))
+    inputs = [fb.tensor(a).requires_grad_() for a in (q, k, v)]
+    out = F.scaled_dot_product_attention(*inputs, is_causal=causal)
+    np.testing.assert_allclose(out.detach().numpy(), attention(q, k, v, causal=causal), atol=1e-12)
+    out.backward(fb.tensor(g))
+    p = attention(q, k, np.eye(530), causal=causal)
+    dp = g @ v.swapaxes(1, 2)
+    ds = p * (dp - (dp * p).sum(-1, keepdims=True)) * 5**-0.5
+    for tensor, want in zip(inputs, (ds @ k, ds.swapaxes(1, 2) @ q, p.swapaxes(1, 2) @ g), strict=True):
+        np.testing.assert_allclose(tensor.grad.numpy(), want, atol=1e-12)
+
+
+def test_no_queries_or_no_width():
+    for shapes in (((2, 0, 4), (2, 3, 4), (2, 3, 5)), ((2, 3, 4), (2, 3, 4), (2, 3, 0)), ((0, 3, 4),) * 3):
+        inputs = [fb.tensor(draw(*s)).requires_grad_() for s in shapes]
+        out = F.scaled_dot_product_attention(*inputs)
+        assert out.shape == (*shapes[0][:2], shapes[2][2])
+        out.sum().backward()
+        assert all(bool((t.grad == 0).all()) for t in inputs)
+
+
 def test_half_types_and_shared_heads():
     q, k, v = draw(1, 4, 5, 8), draw(1, 2, 6, 8), draw(1, 2, 6, 8)
     want = attention(q, np.repeat(k, 2, 1), np.repeat(v, 2, 1))

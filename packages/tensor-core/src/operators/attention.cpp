@@ -20,13 +20,19 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kQueries = 64, kKeys = 256;  // of a block
+constexpr int64_t kFewQueries = 64, kQueries = 256, kKeys = 512;  // of a block
 
 struct Geometry {
   int64_t batch, queries, keys, depth, width;  // width: of the values
   double scale;
   bool causal;
 };
+
+// Many queries read the keys less often; few see less of what a causal mask hides. `blocks` are wanted at least.
+int64_t queries_of_block(const Geometry& g, int64_t blocks) {
+  const bool many = !g.causal && g.batch * ((g.queries + kQueries - 1) / kQueries) >= blocks;
+  return std::min(many ? kQueries : kFewQueries, g.queries);
+}
 
 // A mask as numbers to add, with the last two dimensions contiguous; any leading ones may be broadcast.
 struct Mask {
@@ -81,10 +87,9 @@ int64_t key_limit(const Geometry& g, int64_t query, int64_t rows) {
 
 // One block of queries: their outputs and the logarithms of their sums.
 template <class T>
-void forward_block(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, const Tensor& q, const Tensor& k,
-                   const Tensor& v, Tensor& out, Tensor& logarithms, char* scores) {
+void forward_block(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t rows, const Tensor& q,
+                   const Tensor& k, const Tensor& v, Tensor& out, Tensor& logarithms, char* scores) {
   constexpr int kind = sizeof(T) == 8;
-  const int64_t rows = std::min(kQueries, g.queries - query);
   T maxima[kQueries], sums[kQueries];
   std::fill(maxima, maxima + kQueries, -std::numeric_limits<T>::infinity());
   std::fill(sums, sums + kQueries, T(0));
@@ -109,15 +114,18 @@ void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor&
   const Dtype type = q.dtype();
   out = empty({g.batch, g.queries, g.width}, type);
   logarithms = empty({g.batch, g.queries}, type);
-  if (out.is_meta()) return;
-  const int64_t blocks = (g.queries + kQueries - 1) / kQueries;
-  const int64_t work = std::min(kQueries, g.queries) * g.keys * (g.depth + g.width);
+  if (out.is_meta() || logarithms.numel() == 0) return;
+  constexpr int64_t kShared = 32;  // blocks that are enough for many threads
+  const int64_t most = queries_of_block(g, kShared), blocks = (g.queries + most - 1) / most;
+  const int64_t work = most * g.keys * (g.depth + g.width);
   dispatch_real(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     parallel_items(g.batch * blocks, std::max<int64_t>(1, 100000 / (work + 1)), [&](int64_t begin, int64_t end) {
-      const Block scores(kQueries * kKeys * int64_t(sizeof(T)));
-      for (int64_t i = begin; i < end; ++i)
-        forward_block<T>(g, mask, i / blocks, i % blocks * kQueries, q, k, v, out, logarithms, scores.get());
+      const Block scores(most * kKeys * int64_t(sizeof(T)));
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t query = i % blocks * most, rows = std::min(most, g.queries - query);
+        forward_block<T>(g, mask, i / blocks, query, rows, q, k, v, out, logarithms, scores.get());
+      }
     });
   });
 }
@@ -136,8 +144,9 @@ void backward_member(const Geometry& g, const Mask& mask, int64_t batch, const T
           *v = qkv[2].data<T>() + batch * g.keys * g.width, *dy = grad.data<T>() + batch * g.queries * g.width;
   T *dq = out.query.data<T>() + batch * g.queries * g.depth, *dk = out.key.data<T>() + batch * g.keys * g.depth,
     *dv = out.value.data<T>() + batch * g.keys * g.width;
-  for (int64_t query = 0; query < g.queries; query += kQueries) {
-    const int64_t rows = std::min(kQueries, g.queries - query);
+  const int64_t most = queries_of_block(g, 1);
+  for (int64_t query = 0; query < g.queries; query += most) {
+    const int64_t rows = std::min(most, g.queries - query);
     for (int64_t key = 0, limit = key_limit(g, query, rows); key < limit; key += kKeys) {
       const int64_t columns = std::min(kKeys, limit - key);
       const kernels::Scores s =
@@ -164,7 +173,7 @@ Gradients backward(const Geometry& g, const Mask& mask, const Tensor (&qkv)[3], 
   dispatch_real(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     parallel_items(g.batch, 1, [&](int64_t begin, int64_t end) {
-      const int64_t size = kQueries * kKeys * int64_t(sizeof(T));
+      const int64_t size = queries_of_block(g, 1) * kKeys * int64_t(sizeof(T));
       const Block scores(size), products(size);
       for (int64_t i = begin; i < end; ++i)
         backward_member<T>(g, mask, i, qkv, grad, logarithms, means.data<T>() + i * g.queries, result, scores.get(),
