@@ -102,6 +102,16 @@ void exchange_rows(const Block& a, int64_t first, int64_t last, int64_t i, int64
   if (i != j && first < last) std::swap_ranges(a.at(i, first), a.at(i, last), a.at(j, first));
 }
 
+// Runs body(first, last) over ranges of columns, which have no part in each other: a thread that goes all the way with
+// its own finds them in its cache. Ranges are so wide that products take the same path in each.
+template <class F>
+void over_columns(int64_t columns, double work, F&& body) {  // work: multiply-adds a column
+  constexpr int64_t kGroup = 64;
+  const int64_t groups = std::max<int64_t>(1, columns / kGroup);
+  parallel_items(groups, std::max<int64_t>(1, int64_t(100000 / (kGroup * work + 1))),
+                 [&](int64_t begin, int64_t end) { body(begin * kGroup, end == groups ? columns : end * kGroup); });
+}
+
 // B = A^-1 B, by halves.
 void solve_block(int64_t n, int64_t columns, const Triangle& a, const Block& b) {
   if (n <= kPanel) {
@@ -309,7 +319,11 @@ void solve_into(const Tensor& a, const Batch& b, bool upper, bool unit) {
     const Tensor& one = triangles.tensor;
     return cuda::solve_triangles(one.dim() == 2 ? expand(one, {b.count, b.m, b.m}) : one, b.matrices(), upper, unit);
   }
-  each(b.count, double(b.m) * double(b.m) * double(b.n), [&](int64_t i) { solve_block(b.m, b.n, triangles[i], b[i]); });
+  const double work = double(b.m) * double(b.m);
+  each(b.count, work * double(b.n), [&](int64_t i) {
+    over_columns(b.n, work,
+                 [&](int64_t begin, int64_t end) { solve_block(b.m, end - begin, triangles[i], b[i].from(0, begin)); });
+  });
 }
 
 Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // B, once for every pair of matrices
@@ -354,10 +368,12 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
     if (on_gpu) return cuda::exchange_rows(out.matrices(), order, back);
     each(out.count, double(out.m * out.n), [&](int64_t i) {
       const int32_t* p = order.data<int32_t>() + i * out.m;
-      for (int64_t s = 0; s < out.m; ++s) {
-        const int64_t k = back ? out.m - 1 - s : s;
-        exchange_rows(out[i], 0, out.n, k, p[k] - 1);
-      }
+      over_columns(out.n, double(out.m), [&](int64_t begin, int64_t end) {
+        for (int64_t s = 0; s < out.m; ++s) {
+          const int64_t k = back ? out.m - 1 - s : s;
+          exchange_rows(out[i], begin, end, k, p[k] - 1);
+        }
+      });
     });
   };
   const Tensor factors = adjoint ? transpose(conj(lu), -1, -2) : lu;

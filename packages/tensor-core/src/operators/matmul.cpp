@@ -71,28 +71,48 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, of fl
 };
 
 constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gives
+// How many items of so much work are a thread's least share.
+int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadWork / (2 * work + 1))); }
 
-void run_over_columns(const Product& p) {
-  parallel_for(p.n, std::max<int64_t>(64, int64_t(kThreadWork / 2 / double(p.m * p.k))),
-               [&](int64_t begin, int64_t end) {
-                 Product part = p;
-                 part.n = end - begin;
-                 part.b.data = p.in_b(0, begin);
-                 part.c = p.c + begin * p.size();
-                 part.run();
-               });
+constexpr int64_t kRows = 12, kColumns = 64;  // cut at multiples of these: of a kernel's tiles
+
+// Runs body(begin, end) over ranges of whole tiles. What is left over goes with the last one: by itself it might be so
+// narrow that the kernel adds it up in another order.
+template <class F>
+void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: multiply-adds of a row or column
+  const int64_t tiles = std::max<int64_t>(1, size / tile);
+  parallel_items(tiles, thread_share(double(tile) * work),
+                 [&](int64_t begin, int64_t end) { body(begin * tile, end == tiles ? size : end * tile); });
 }
 
-constexpr int64_t kRows = 12;  // cut at multiples of these: of a kernel's tiles
+// By the largest share of a thread, and by what every thread has to read and pack all of.
+bool columns_are_better(int64_t m, int64_t n, int64_t threads) {
+  constexpr int64_t kPacking = 16;  // multiply-adds that take as long as packing an element
+  const auto share = [threads](int64_t size, int64_t tile) {
+    const int64_t tiles = std::max<int64_t>(1, size / tile), first = (tiles + threads - 1) / threads * tile;
+    return std::max(std::min(size, first), size - tiles * tile + tiles / threads * tile);
+  };
+  return m * (share(n, kColumns) + kPacking) <= n * (share(m, kRows) + kPacking);
+}
+
+void run_over_columns(const Product& p) {
+  over_tiles(p.n, kColumns, double(p.m) * double(p.k), [&](int64_t begin, int64_t end) {
+    Product part = p;
+    part.n = end - begin;
+    part.b.data = p.in_b(0, begin);
+    part.c = p.c + begin * p.size();
+    part.run();
+  });
+}
+
 void run_over_rows(const Product& p) {
-  parallel_items((p.m + kRows - 1) / kRows, std::max<int64_t>(1, int64_t(kThreadWork / 2 / double(kRows * p.n * p.k))),
-                 [&](int64_t begin, int64_t end) {
-                   Product part = p;
-                   part.m = std::min(p.m, end * kRows) - begin * kRows;
-                   part.a.data = p.in_a(begin * kRows, 0);
-                   part.c = p.c + begin * kRows * p.ldc * p.size();
-                   part.run();
-                 });
+  over_tiles(p.m, kRows, double(p.n) * double(p.k), [&](int64_t begin, int64_t end) {
+    Product part = p;
+    part.m = end - begin;
+    part.a.data = p.in_a(begin, 0);
+    part.c = p.c + begin * p.ldc * p.size();
+    part.run();
+  });
 }
 
 // Note [Long contractions]
@@ -100,29 +120,28 @@ void run_over_rows(const Product& p) {
 // so the terms are cut into blocks, whose sums are added up pair by pair. The blocks depend on the shape alone, and so
 // the result does not depend on the number of threads. A single thread goes the same way.
 int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
-  constexpr int64_t kFewResults = 65536, kLeastTerms = 1024, kLeastWork = 32768, kMostBlocks = 64, kMultiple = 256;
-  const int64_t results = m * n, sides = std::max(m, n);
-  if (k < 2 * kLeastTerms || results == 0 || results > kFewResults || k / 4 < sides) return k;
-  const int64_t terms = std::max({kLeastTerms, kLeastWork / results, k / kMostBlocks});
-  const int64_t block = (terms + kMultiple - 1) / kMultiple * kMultiple;
-  return 2 * block <= k ? block : k;
+  constexpr int64_t kFewResults = 65536, kLeastTerms = 2048, kLeastWork = 32768, kMostBlocks = 64, kMultiple = 256;
+  const int64_t results = m * n;
+  if (k < 2 * kLeastTerms || results == 0 || results > kFewResults || k / 4 < std::max(m, n)) return k;
+  const int64_t blocks = std::min(kMostBlocks, k / std::max(kLeastTerms, kLeastWork / results));
+  if (blocks < 2) return k;
+  return (k + blocks * kMultiple - 1) / (blocks * kMultiple) * kMultiple;
 }
 
 // c = the sum of the blocks, of m * n results each, + beta * c
 template <class T>
 void add_blocks(const Product& p, T* sums, int64_t blocks) {
-  const int64_t results = p.m * p.n;
-  parallel_for(results, std::max<int64_t>(64, 65536 / blocks), [&](int64_t begin, int64_t end) {
+  parallel_items(p.m, std::max<int64_t>(1, 65536 / (blocks * p.n)), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * p.n, last = end * p.n;
     for (int64_t step = 1; step < blocks; step *= 2)
       for (int64_t i = 0; i + step < blocks; i += 2 * step) {
-        T* const to = sums + i * results;
-        const T* const from = to + step * results;
-        for (int64_t j = begin; j < end; ++j) to[j] += from[j];
+        T* const to = sums + i * p.m * p.n;
+        const T* const from = to + step * p.m * p.n;
+        for (int64_t j = first; j < last; ++j) to[j] += from[j];
       }
-    T* const c = reinterpret_cast<T*>(p.c);
-    for (int64_t j = begin; j < end; ++j) {
-      T& to = c[j / p.n * p.ldc + j % p.n];
-      to = p.beta == 0 ? sums[j] : sums[j] + T(p.beta) * to;
+    for (int64_t i = begin; i < end; ++i) {
+      T* const to = reinterpret_cast<T*>(p.c) + i * p.ldc;
+      for (int64_t j = 0; j < p.n; ++j) to[j] = p.beta == 0 ? sums[i * p.n + j] : sums[i * p.n + j] + T(p.beta) * to[j];
     }
   });
 }
@@ -130,8 +149,7 @@ void add_blocks(const Product& p, T* sums, int64_t blocks) {
 void run_over_terms(const Product& p, int64_t block) {
   const int64_t blocks = (p.k + block - 1) / block, bytes = p.m * p.n * p.size();
   const Tensor sums = empty({blocks, p.m, p.n}, p.dtype);
-  const double work = double(p.m) * double(p.n) * double(block);
-  parallel_items(blocks, std::max<int64_t>(1, int64_t(kThreadWork / 2 / work)), [&](int64_t begin, int64_t end) {
+  parallel_items(blocks, thread_share(double(p.m) * double(p.n) * double(block)), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Product part = p;
       part.k = std::min(block, p.k - i * block);
@@ -152,11 +170,14 @@ void run_over_terms(const Product& p, int64_t block) {
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
           Dtype dtype) {
   if (is_complex(dtype)) return multiply_complex(m, n, k, alpha, a, b, beta, c, ldc, dtype);
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // turned, it has rows of results to fill vectors with
+    return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
   const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
   if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
   const int64_t threads = num_threads();
-  if (threads == 1 || double(m) * double(n) * double(k) < kThreadWork) return p.run();
-  if (n >= m && (n >= 64 * threads || m < kRows * threads)) return run_over_columns(p);
+  const bool alone = threads == 1 || detail::in_parallel_region();
+  if (alone || double(m) * double(n) * double(k) < kThreadWork) return p.run();
+  if (columns_are_better(m, n, threads)) return run_over_columns(p);
   run_over_rows(p);
 }
 
