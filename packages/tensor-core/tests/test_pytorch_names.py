@@ -342,5 +342,8 @@ def test_numbers_before_the_other_tensors(name, before, today):
         assert fb.equal(getattr(fb.ones(2), name + "_")(*arguments), expected)
     with pytest.raises(TypeError, match="positional arguments at most but"):
         getattr(fb.ones(2), name)(1, 2, 3, 4)
-    with pytest.raises(TypeError, match="multiple values for argument"), pytest.warns(UserWarning):
+    with (
+        pytest.raises(TypeError, match="multiple values for argument"),
+        pytest.warns(UserWarning, match="deprecated"),
+    ):
         getattr(fb.ones(2), name)(*arguments, **named)
