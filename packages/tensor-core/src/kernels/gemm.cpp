@@ -170,7 +170,7 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   }
 }
 
-// B has at most as many columns as a vector has lanes, and few rows: they fit into a block of whole vectors.
+// B has fewer columns than a vector has lanes, and few rows: they fit into a block of whole vectors.
 constexpr int64_t kNarrowDepth = 32;
 template <class T>
 void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
@@ -181,12 +181,20 @@ void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& 
   std::memset(rows, 0, size_t(k) * sizeof(rows[0]));
   for (int64_t p = 0; p < k; ++p)
     for (int64_t j = 0; j < n; ++j) rows[p][j] = b[p * bs.row + j * bs.column];
-  for (int64_t i = 0; i < m; ++i) {
-    Vector sum = {};
-    for (int64_t p = 0; p < k; ++p) sum += a[i * as.row + p * as.column] * *reinterpret_cast<const Vector*>(rows[p]);
-    alignas(64) T line[L];
-    *reinterpret_cast<Vector*>(line) = sum * alpha;
-    for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == T(0) ? line[j] : line[j] + beta * c[i * ldc + j];
+  constexpr int64_t kSide = 4;  // sums that do not wait for one another
+  for (int64_t first = 0; first < m; first += kSide) {
+    const T* of[kSide];
+    for (int64_t i = 0; i < kSide; ++i) of[i] = a + (first + i < m ? first + i : m - 1) * as.row;
+    Vector sums[kSide] = {};
+    for (int64_t p = 0; p < k; ++p)
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kSide; ++i) sums[i] += of[i][p * as.column] * *reinterpret_cast<const Vector*>(rows[p]);
+    for (int64_t i = 0; i < kSide && first + i < m; ++i) {
+      alignas(64) T line[L];
+      *reinterpret_cast<Vector*>(line) = sums[i] * alpha;
+      T* to = c + (first + i) * ldc;
+      for (int64_t j = 0; j < n; ++j) to[j] = beta == T(0) ? line[j] : line[j] + beta * to[j];
+    }
   }
 }
 
@@ -341,7 +349,7 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
   const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
   if (k == 0 || work <= 48 || (column && work <= 512))
     return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
-  if (n > 1 && n <= Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096)
+  if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096)
     return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
   if (m == 1 && as.column == 1 && bs.row == 1) return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
   if (n == 1 && bs.row == 1 && as.column == 1) return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
