@@ -70,9 +70,9 @@ void tile(int64_t depth, const T* __restrict a, int64_t row, int64_t step, const
     b += ldb;
   };
   int64_t p = 0;
-  if (depth >=
-      16 * R) {  // what C holds is fetched towards the end, a row at a time: all at once would hold up the rest
+  if (depth >= 16 * R) {
     for (; p < depth - 3 * R; ++p) step_once();
+    // What C holds is fetched towards the end, a row at a time: all at once it would hold up the rest.
 #pragma GCC unroll 1
     for (int64_t i = 0; i < R; ++i, ++p) {
       __builtin_prefetch(out.c + i * out.ldc, 1);

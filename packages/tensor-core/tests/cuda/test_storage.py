@@ -84,6 +84,25 @@ def test_memory_is_reused():
     assert after["allocated"] == before["allocated"] and after["segments"] <= before["segments"] + 1
 
 
+def test_little_blocks_are_joined_again():
+    """They wait apart for requests of their size; a larger one gets them as a whole, and no further segment."""
+    fb.cuda.empty_cache()
+    with fb.cuda.stream(fb.cuda.Stream()):  # whose memory nothing else lies in
+        before = fb.cuda.memory_reserved()
+        little = [fb.empty(size, dtype=fb.uint8, device="cuda") for size in (512, 4096, 30_000) * 60]
+        segments = fb.cuda.memory_reserved()
+        assert segments > before
+        address = little[0].data_ptr()
+        del little[0]
+        assert fb.empty(300, dtype=fb.uint8, device="cuda").data_ptr() == address
+        little.clear()
+        large = fb.empty((1 << 20) - 512, dtype=fb.uint8, device="cuda")
+        assert fb.cuda.memory_reserved() == segments
+        del large
+    fb.cuda.empty_cache()
+    assert fb.cuda.memory_reserved() <= before
+
+
 def test_out_of_memory_says_what_is_free():
     with pytest.raises(fb.OutOfMemoryError, match=r"Tried to allocate .* MiB.*total capacity of .* reserved"):
         fb.empty(1 << 45, device="cuda")
