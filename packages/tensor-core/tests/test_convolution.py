@@ -194,20 +194,6 @@ def test_max_pool2d(shape, kernel, stride, padding, ceil_mode):
     )
 
 
-@pytest.mark.parametrize("length", [2, 7, 16, 37, 64])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_max_pool1d_of_pairs(length, dtype):
-    x = np.round(2 * draw((3, 5, length))).astype(dtype)  # many pairs are equal: the first counts
-    pairs = x[..., : length // 2 * 2].reshape(3, 5, -1, 2)
-    got, indices = fb.max_pool1d_with_indices(fb.tensor(x), 2)
-    assert np.array_equal(got.numpy(), pairs.max(-1))
-    assert np.array_equal(indices.numpy(), pairs.argmax(-1) + np.arange(0, length // 2 * 2, 2))
-    if dtype != "int64":
-        x[0, 1, 1] = np.nan
-        got, indices = fb.max_pool1d_with_indices(fb.tensor(x), 2)
-        assert np.argwhere(np.isnan(got.numpy())).tolist() == [[0, 1, 0]] and indices[0, 1, 0].item() == 1
-
-
 def test_dilated_max_pool2d():
     x = draw((2, 2, 9, 9))
     want = pooled(x, lambda v: np.nanmax(v, -1), 3, 2, 1, 2, False, -np.inf)

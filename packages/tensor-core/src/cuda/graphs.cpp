@@ -28,7 +28,7 @@ struct NumbersOfGraph {
 struct Graph {
   int device;
   StreamHandle* stream;
-  int64_t pool;
+  int64_t pool = 0;
   unsigned long long capture = 0;  // the driver's number for it
   GraphExecutableHandle* executable = nullptr;
   std::vector<NumbersOfGraph> numbers{};

@@ -39,8 +39,8 @@ template <class T>
 inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   typedef typename Simd<T>::Integer Index __attribute__((vector_size(4 * sizeof(T))));
-  int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) {
+  const int64_t whole = rows / 4 * 4;
+  for (int64_t i = 0; i < whole; i += 4) {
     const T* s = from + i * from_row;
     T* d = to + i;
     int64_t j = 0;
@@ -58,7 +58,7 @@ inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, in
     for (; j < columns; ++j)
       for (int64_t k = 0; k < 4; ++k) d[j * to_row + k] = s[k * from_row + j];
   }
-  for (; i < rows; ++i)
+  for (int64_t i = whole; i < rows; ++i)
     for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
 }
 
