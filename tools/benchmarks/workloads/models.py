@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False) -> Cod
 
     def training_step() -> Any:
         rule.zero_grad()
-        with fb.autocast(library.device, fb.bfloat16, enabled=half):
+        with fb.autocast(library.device, fb.bfloat16) if half else nullcontext():
             scores = model(tokens)
         loss = functional.cross_entropy(scores.flatten(0, 1).float(), following.flatten())
         loss.backward()
