@@ -49,6 +49,10 @@ def test_gradients(function, with_cupy, monkeypatch):
         lambda a: fb.linalg.lu(a[:, :3])[1],
         lambda a: fb.linalg.solve_triangular(a.triu(), a, upper=True),
         lambda a: fb.linalg.lu_solve(*fb.linalg.lu_factor(a), a, adjoint=True),
+        lambda a: fb.linalg.householder_product(a[:, :3] / 20, a[0, :3] / 9),
+        lambda a: fb.ormqr(a / 20, a[0] / 9, a[:, :3], True, True),
+        lambda a: fb.linalg.qr(a)[0] + fb.linalg.qr(a)[1],
+        lambda a: fb.linalg.qr(a[:3])[0] @ fb.linalg.qr(a[:3])[1].sin(),
     ],
 )
 def test_gradients_of_elimination(function, n, host_calls):

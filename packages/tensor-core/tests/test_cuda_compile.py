@@ -218,6 +218,7 @@ UNITS = [
         for kind in ("Bernoulli", "Integers")
         for t in ("bool", "int64_t", "float")
     ],
+    ("random", "FLAMBEAU_DRAW(Upto, uint32_t)"),
     *(("samplers", kernels) for kernels in ("FLAMBEAU_GAMMA_SLOPES", "FLAMBEAU_WEIGHTS")),
     *[("samplers", f"FLAMBEAU_SAMPLE({kind})") for kind in ("Poisson", "Binomial", "Gamma", "LogGamma")],
     *[("bags", f"FLAMBEAU_BAGS({t})") for t in ("float", "double", "flambeau::bfloat16")],
@@ -226,7 +227,13 @@ UNITS = [
     *[("grid_sample", f"FLAMBEAU_GRID_SAMPLE({t})") for t in ("float", "double")],
     *[("ctc", f"FLAMBEAU_CTC({t})") for t in ("float", "double")],
     ("elimination", "FLAMBEAU_ORDER_OF_ROWS"),
-    *[("elimination", f"FLAMBEAU_ELIMINATION({t})") for t in ("float", "double", "flambeau::Complex<double>")],
+    *[
+        (family, f"FLAMBEAU_{family.upper()}({t})")
+        for family in ("elimination", "indefinite", "reflectors")
+        for t in ("float", "double", "flambeau::Complex<double>")
+    ],
+    ("permutation", "FLAMBEAU_PERMUTATION"),
+    *[("attention_join", f"FLAMBEAU_ATTENTION_JOIN({t})") for t in ("float", "double", "flambeau::bfloat16")],
     *[
         ("recurrent", f"FLAMBEAU_CELL({cell}, {t})")
         for cell in ("TanhCell", "ReluCell", "LstmCell", "GruCell")

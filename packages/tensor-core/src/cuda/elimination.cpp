@@ -1,21 +1,21 @@
 // Note [Elimination]
 // As on the CPU (Note [Blocked factorizations]): kernels factor panels of 32 columns and solve with diagonal blocks of
 // 32 rows, of all matrices of a batch at once, and what lies beside them follows by products of matrices, which are
-// nearly all of the work where matrices are large.
+// nearly all of the work where matrices are large. QR factorizations go the same way (reflectors.cpp): the reflectors
+// of a panel act together. Only LDL factorizations are made one pivot at a time, by a block of threads
+// (indefinite.cpp).
 #include "cuda/elimination.h"
 
-#include "cuda/launch.h"
-#include "cuda/operators.h"
+#include "cuda/matrices.h"
 #include "cuda/report.h"
 #include "cuda/units.h"
 #include "flambeau/device/elimination_arguments.h"
-#include "flambeau/operators.h"
 
 namespace flambeau::cuda {
 
 namespace {
 
-constexpr int64_t kPanel = kEliminationPanel, kMostY = 65535;
+constexpr int64_t kPanel = kEliminationPanel;
 
 enum Kernel { kLu, kCholesky, kTriangle, kExchange };
 
@@ -29,30 +29,13 @@ Unit& unit_of(Dtype dtype) {
   });
 }
 
-Matrices matrices(const Tensor& t) { return {t.device_bytes(), t.stride(0), t.stride(1), t.stride(2)}; }
-int32_t* integers(const Tensor& t) { return reinterpret_cast<int32_t*>(t.device_bytes()); }
-Tensor part(const Tensor& t, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  return narrow(narrow(t, 1, row, rows), 2, column, columns);
-}
-Grid grid(int64_t columns, int64_t each, int64_t count) {
-  return {unsigned(divide_up(columns, each)), unsigned(std::min(count, kMostY))};
-}
-
-void subtract_product(const Tensor& c, const Tensor& a, const Tensor& b) {
-  if (c.numel() == 0 || a.size(2) == 0) return;
-  const Tensor product = empty(c.shape(), c.dtype());
-  multiply(product, a, b);
-  const Operand operands[] = {c, product};
-  pointwise(PointwiseOp::sub, kValue, c, operands, 2, c.dtype());
-}
-
 void exchange(const Tensor& a, const Tensor& pivots, int64_t first, int64_t steps, int64_t skipped, int64_t skip,
               bool back) {
   const ExchangeArguments e{
       matrices(a), a.size(0), a.size(1), a.size(2) - skip,          skipped, skip, integers(pivots), pivots.size(-1),
       first,       steps,     back,      reporter(a.device().index)};
   if (e.columns > 0 && e.count > 0)
-    launch(a.device().index, unit_of(a.dtype()), kExchange, grid(e.columns, kThreads, e.count), kThreads, e);
+    launch(a.device().index, unit_of(a.dtype()), kExchange, column_grid(e.columns, kThreads, e.count), kThreads, e);
 }
 
 void factor_panel(Kernel kernel, const Tensor& a, int64_t first, int64_t rows, int64_t width, const Tensor& pivots,
@@ -74,7 +57,7 @@ void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   if (b.numel() == 0) return;
   if (n <= kPanel) {
     const TriangleArguments t{matrices(a), matrices(b), b.size(0), n, columns, upper, unit};
-    return launch(b.device().index, unit_of(b.dtype()), kTriangle, grid(columns, kEliminationColumns, t.count),
+    return launch(b.device().index, unit_of(b.dtype()), kTriangle, column_grid(columns, kEliminationColumns, t.count),
                   kEliminationThreads, t);
   }
   const int64_t half = divide_up(n / 2, kPanel) * kPanel, rest = n - half;
@@ -114,10 +97,9 @@ void factor_cholesky(const Tensor& a, const Tensor& info) {
     const int64_t width = std::min(kPanel, n - k), right = k + width;
     factor_panel(kCholesky, a, k, width, width, Tensor(), info);
     if (right == n) continue;
-    const auto turned = [](const Tensor& t) { return transpose(conj(t), 1, 2); };
     const Tensor beside = part(a, k, width, right, n - right);
-    solve_triangles(turned(part(a, k, width, k, width)), beside, false, false);
-    subtract_product(part(a, right, n - right, right, n - right), turned(beside), beside);
+    solve_triangles(adjoint(part(a, k, width, k, width)), beside, false, false);
+    subtract_product(part(a, right, n - right, right, n - right), adjoint(beside), beside);
   }
 }
 

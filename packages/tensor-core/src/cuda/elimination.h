@@ -1,5 +1,5 @@
-// Factorizations by elimination on a GPU, of batches of matrices (count, rows, columns), contiguous and changed in
-// place. Pivots and infos count from 1, as LAPACK's.
+// Factorizations on a GPU, of batches of matrices (count, rows, columns), contiguous and changed in place. Pivots and
+// infos count from 1, as LAPACK's.
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -12,5 +12,13 @@ void factor_cholesky(const Tensor& a, const Tensor& info);  // the upper factor,
 void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit);
 void exchange_rows(const Tensor& a, const Tensor& pivots, bool back);
 void order_of_rows(const Tensor& order, const Tensor& pivots);
+
+// Of symmetric or Hermitian matrices, from lower triangles beside zeros (indefinite.cpp); and b becomes X with A X = B.
+void factor_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& info, bool hermitian);
+void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bool hermitian);
+
+// By reflectors (reflectors.cpp), with factors tau (count, k). c becomes Q C or Q^H C; `fresh`: it was the identity.
+void factor_qr(const Tensor& a, const Tensor& tau);
+void reflect(const Tensor& vectors, const Tensor& tau, const Tensor& c, bool adjoint, bool fresh);
 
 }  // namespace flambeau::cuda

@@ -2,10 +2,13 @@
 #include "cuda/random.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "cuda/launch.h"
+#include "cuda/radix.h"
 #include "cuda/report.h"
 #include "cuda/units.h"
+#include "flambeau/device/permutation_arguments.h"
 #include "flambeau/operators.h"
 
 namespace flambeau::cuda {
@@ -107,6 +110,22 @@ void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& 
   if (out.numel() == 0) return;
   const GammaSlopeArguments a{numbers(out), numbers(concentration), numbers(sample), out.numel(), logarithms};
   launch(out.device().index, *unit, 0, grid_for(a.count), kThreads, a);
+}
+
+void exchange_in_turn(const Tensor& out, const Tensor& places) {
+  enum { kBring, kFollow };
+  static auto* unit = new Unit("permutations", "#include \"flambeau/device/permutation.h\"\nFLAMBEAU_PERMUTATION\n",
+                               {"bring", "follow"});
+  const int64_t n = out.numel();
+  if (n == 0) return;
+  const SortedKeys steps = radix_sort(places, 1, n, std::max(1, int(std::bit_width(uint64_t(n - 1)))));
+  const Tensor brought = zeros({n}, Dtype::uint32);
+  const PermutationArguments a{reinterpret_cast<const uint32_t*>(steps.keys.device_bytes()),
+                               reinterpret_cast<const uint32_t*>(steps.positions.device_bytes()),
+                               reinterpret_cast<uint32_t*>(brought.device_bytes()),
+                               reinterpret_cast<int64_t*>(out.device_bytes()), n};
+  launch(out.device().index, *unit, kBring, grid_for(n), kThreads, a);
+  launch(out.device().index, *unit, kFollow, grid_for(n), kThreads, a);
 }
 
 void sequence(const Tensor& out, const Line& line) { run({nullptr, 0, line, 0, 0, false}, out); }

@@ -425,6 +425,10 @@ QrFactors qr_factor(const Tensor& a) {
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n), size = item_size(a.dtype());
   const Tensor tau = empty(joined(batch_shape(a), {steps}), a.dtype());
+  if (cuda::takes(tau)) {
+    cuda::factor_qr(batch.matrices(), view(tau, {batch.count, steps}));
+    return {batch.tensor, tau};
+  }
   each(batch.count, double(batch.m) * double(batch.n) * double(steps),
        [&](int64_t i) { factor_qr(batch.m, batch.n, batch[i], tau.bytes() + i * steps * size); });
   return {batch.tensor, tau};
@@ -435,6 +439,10 @@ namespace {
 Tensor reflected(const Tensor& reflectors, const Tensor& tau, const Batch& out, bool adjoint, bool fresh) {
   const Tensor v = contiguous(reflectors), factors = contiguous(tau);
   const int64_t k = tau.size(-1), columns = v.size(-1), size = item_size(v.dtype());
+  if (cuda::takes(out.tensor)) {
+    cuda::reflect(view(v, {out.count, out.m, columns}), view(factors, {out.count, k}), out.matrices(), adjoint, fresh);
+    return out.tensor;
+  }
   each(out.count, double(out.m) * double(out.n) * double(k), [&](int64_t i) {
     const Block block{v.bytes() + i * out.m * columns * size, columns, v.dtype()};
     reflect_block(out.m, out.n, k, block, factors.bytes() + i * k * size, adjoint, fresh, out[i]);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "cuda/elimination.h"
 #include "flambeau/factorization.h"
 #include "flambeau/parallel.h"
 #include "operators/matrices.h"
@@ -175,6 +176,11 @@ LuFactors ldl_factor(const Tensor& a, bool hermitian) {
   const int64_t n = a.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);
   const Tensor pivots = empty(joined(batch, {n}), Dtype::int32), info = zeros(batch, Dtype::int32);
+  if (cuda::takes(ld)) {
+    const int64_t count = product(batch);
+    cuda::factor_indefinite(view(ld, {count, n, n}), pivots, info, hermitian);
+    return {ld, pivots, info};
+  }
   each(product(batch), n, a.dtype(), [&](auto tag, int64_t i) {
     using T = typename decltype(tag)::type;
     info.data<int32_t>()[i] =
@@ -194,6 +200,11 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
   const Tensor factors = contiguous(expand(ld, joined(batch, {n, n}))),
                order = contiguous(expand(to(pivots, Dtype::int32), joined(batch, {n}))),
                out = clone(contiguous(expand(b, joined(batch, {n, columns}))));
+  if (cuda::takes(out)) {
+    const int64_t count = product(batch);
+    cuda::solve_indefinite(view(factors, {count, n, n}), order, view(out, {count, n, columns}), hermitian);
+    return out;
+  }
   for (int64_t i = 0; i < order.numel(); ++i) {
     const int64_t pivot = std::abs(int64_t(order.data<int32_t>()[i]));
     require(pivot >= 1 && pivot <= n, "linalg.ldl_solve: pivots must be between 1 and ", n, " in absolute value, got ",

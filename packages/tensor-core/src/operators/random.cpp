@@ -361,9 +361,11 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   require<NotImplementedError>(dtype != Dtype::bool_, "randperm is not implemented for bool");
   const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
   require(n <= largest && (n == 0 || fits(Scalar(n), dtype)), "randperm: n=", n, " is too large for ", dtype);
-  if (const Device device = OnDevice::current(); device == DeviceType::Cuda) {  // each step needs the one before
-    const OnDevice cpu{DeviceType::Cpu};
-    return to(random_permutation(n, dtype, generator), device);
+  if (OnDevice::current() == DeviceType::Cuda) {
+    const Tensor places = empty({n}, Dtype::uint32), out = empty({n}, Dtype::int64);
+    draw_there(cuda::Distribution::Upto, places, 2, generator, {});
+    cuda::exchange_in_turn(out, places);
+    return to(out, dtype);
   }
   Tensor out = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
   if (out.is_meta()) return to(out, dtype);

@@ -1,11 +1,19 @@
-"""LU, Cholesky's factors, triangular systems and what is made of them on the GPU: the CPU's, and none of its work."""
+"""LU, LDL, QR and Cholesky's factors and what is made of them on the GPU: the CPU's, and none of its work."""
 
 import pytest
 
 import flambeau as fb
+from flambeau.cuda import _arrays
 from flambeau.testing import assert_close
 
 L = fb.linalg
+
+
+@pytest.fixture(autouse=True)
+def no_cupy(monkeypatch):
+    monkeypatch.setattr(_arrays, "library", lambda: None)
+
+
 DTYPES = [fb.float32, fb.float64, fb.complex64, fb.complex128]
 SHAPES = [(3, 3), (40, 40), (2, 3, 33, 33), (0, 4, 4), (2, 0, 0), (300, 2, 2)]
 
@@ -101,3 +109,76 @@ def test_pivots_out_of_range():
     L.lu_solve(fb.eye(3, device="cuda"), pivots, fb.ones(3, 1, device="cuda"))
     with pytest.raises(IndexError, match="lu_solve"):
         fb.cuda.synchronize()
+
+
+def indefinite(shape, dtype, hermitian):
+    """A small diagonal asks for blocks of two."""
+    x = matrices(shape, dtype)
+    return (x + (x.mH if hermitian else x.mT)) * (1 - 0.9 * fb.eye(shape[-1], dtype=dtype))
+
+
+@pytest.mark.parametrize("hermitian", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (40, 40), (2, 3, 33, 33), (0, 4, 4), (2, 0, 0), (70, 3, 3)])
+def test_ldl(shape, dtype, hermitian, host_calls):
+    x, b = indefinite(shape, dtype, hermitian), matrices((*shape[:-1], 37), dtype)
+    both(lambda a: L.ldl_factor_ex(a, hermitian=hermitian), x, host_calls=host_calls)
+    factors, pivots = L.ldl_factor(x, hermitian=hermitian)
+    assert x.numel() < 100 or (pivots < 0).any() or dtype.is_complex
+    assert fb.equal(L.ldl_factor(x.cuda(), hermitian=hermitian)[1].cpu(), pivots)
+    for sides in (b, b[..., :1], b[..., :0]):
+        both(lambda f, p, b: L.ldl_solve(f, p, b, hermitian=hermitian), factors, pivots, sides, host_calls=host_calls)
+
+
+def test_ldl_of_batches_that_broadcast_and_of_zeros(host_calls):
+    x, b = indefinite((4, 4), fb.float64, True), matrices((3, 4, 2), fb.float64)
+    both(L.ldl_solve, *L.ldl_factor(x), b, host_calls=host_calls)
+    x = indefinite((3, 5, 5), fb.float64, True)
+    x[1, 2] = x[1, :, 2] = 0
+    x[2] = float("nan")
+    there, here = L.ldl_factor_ex(x.cuda()), L.ldl_factor_ex(x)
+    assert there.info.tolist() == here.info.tolist() and here.info[1] > 0 and not host_calls()
+    assert_close(there.LD.cpu()[:2], here.LD[:2], rtol=1e-9, atol=1e-9)
+
+
+def test_pivots_of_ldl_out_of_range():
+    for wrong in (5, -4, 0, -(2**31)):
+        pivots = fb.tensor([1, wrong, wrong], dtype=fb.int32, device="cuda")
+        L.ldl_solve(fb.eye(3, device="cuda"), pivots, fb.ones(3, 1, device="cuda"))
+        with pytest.raises(IndexError, match="ldl_solve"):
+            fb.cuda.synchronize()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1), (4, 4), (5, 70), (70, 5), (2, 3, 50, 40), (33, 33), (100, 64), (0, 4, 3), (2, 0, 3), (3, 0), (9, 2, 3)],
+)
+def test_reflectors(shape, dtype, host_calls):
+    x = matrices(shape, dtype)
+    both(fb.geqrf, x, host_calls=host_calls)
+    both(lambda a: L.qr(a, "r")[1], x, host_calls=host_calls)
+    for mode in ("reduced", "complete"):
+        both(lambda a, m=mode: L.qr(a, m), x, host_calls=host_calls)
+    packed, tau = fb.geqrf(x)
+    if shape[-2] >= shape[-1]:
+        both(L.householder_product, packed, tau, host_calls=host_calls)
+    c = matrices((*shape[:-1], 6), dtype)
+    for transpose in (False, True):
+        for left, other in ((True, c), (False, c.mT)):
+            both(
+                lambda p, t, c, a=left, b=transpose: fb.ormqr(p, t, c, a, b), packed, tau, other, host_calls=host_calls
+            )
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-300, 1e300])
+def test_columns_of_extreme_numbers(factor, host_calls):
+    x = matrices((6, 4), fb.float64)
+    x[:, 1] *= factor
+    x[1:, 0] = 0  # nothing to reflect
+    both(fb.geqrf, x, host_calls=host_calls)
+
+
+def test_least_squares_of_full_rank(host_calls):
+    a, b = matrices((2, 7, 4), fb.float64), matrices((2, 7, 2), fb.float64)
+    both(lambda a, b: L.lstsq(a, b, driver="gels").solution, a, b, host_calls=host_calls)

@@ -99,8 +99,12 @@ def test_probabilities_that_are_none(wrong, host_calls):
     assert not host_calls()
 
 
-def test_permutations(host_calls):
-    exact(lambda d: fb.randperm(1000, device=d))
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 255, 256, 257, 1000, 70_001])
+def test_permutations(n, host_calls):
+    for _ in range(3 if n < 10 else 1):
+        exact(lambda d: fb.randperm(n, device=d))
+    exact(lambda d: fb.randperm(min(n, 2000), dtype=fb.float32, device=d))
+    exact(lambda d: fb.randperm(min(n, 2000), dtype=fb.int16, device=d, generator=fb.Generator().manual_seed(n)))
     assert not host_calls()
 
 

@@ -11,27 +11,10 @@
 
 #include "flambeau/device/elimination_arguments.h"
 #include "flambeau/device/kernel.h"
-#include "flambeau/device/teams.h"
+#include "flambeau/device/pivots.h"
 #include "kernels/parts.h"
 
 namespace flambeau::cuda {
-
-template <class T>
-inline T& element(const Matrices& a, int64_t matrix, int64_t row, int64_t column) {
-  return reinterpret_cast<T*>(a.data)[matrix * a.batch + row * a.row + column * a.column];
-}
-
-template <class V>
-struct Pivot {
-  V size;
-  int64_t row;
-};
-struct LargerPivot {
-  template <class V>
-  static Pivot<V> join(Pivot<V> x, Pivot<V> y) {
-    return y.size > x.size || (y.size == x.size && y.row < x.row) ? y : x;
-  }
-};
 
 template <class T>
 struct Elimination {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "flambeau/device/matrices.h"
 #include "flambeau/device/report.h"
 
 namespace flambeau::cuda {
@@ -10,11 +11,6 @@ namespace flambeau::cuda {
 inline constexpr int kEliminationPanel = 32;    // columns that are eliminated, or unknowns that are solved for, at once
 inline constexpr int kEliminationColumns = 64;  // right sides of a block
 inline constexpr int kEliminationThreads = 256;
-
-struct Matrices {  // of a batch; strides in elements
-  char* data;
-  int64_t batch, row, column;
-};
 
 // Columns [first, first + width) of matrices whose elements from (first, first) on are `a`, `rows` of them.
 struct PanelArguments {

@@ -160,6 +160,12 @@ struct Integers : OneByOne<Integers<T>, 2, T> {
   }
 };
 
+// For element i an integer up to i.
+template <class T>
+struct Upto : OneByOne<Upto<T>, 2, T> {
+  static T one(const DrawArguments&, const uint32_t* w, int64_t at) { return T(__umul64hi(wide(w), uint64_t(at) + 1)); }
+};
+
 template <class T>
 struct Dropout : OneByOne<Dropout<T>, 1, T> {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;

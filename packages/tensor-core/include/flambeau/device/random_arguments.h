@@ -9,7 +9,8 @@ namespace flambeau::cuda {
 
 #define FLAMBEAU_DISTRIBUTIONS(X) \
   X(Uniform)                      \
-  X(Normal) X(Exponential) X(Cauchy) X(LogNormal) X(Geometric) X(Bernoulli) X(BernoulliOf) X(Integers) X(Dropout)
+  X(Normal)                       \
+  X(Exponential) X(Cauchy) X(LogNormal) X(Geometric) X(Bernoulli) X(BernoulliOf) X(Integers) X(Upto) X(Dropout)
 
 enum class Distribution : int {
 #define FLAMBEAU_DISTRIBUTION(name) name,
