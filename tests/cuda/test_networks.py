@@ -76,6 +76,7 @@ def test_pools(function):
         (9, 7, 8, 4, {}),
         (40, 70, 40, 24, {"is_causal": True}),
         (20, 34, 100, 20, {"scale": 0.2}),
+        (2, 1100, 16, 16, {}),  # in parts
         (3, 4, 260, 5, {}),
     ],
 )
@@ -120,6 +121,7 @@ def attention_derivatives(q, k, v, grad, mask, scale, causal):
         (1, 130, 130, 128, 128, {"is_causal": True}),
         (1, 33, 100, 128, 80, {"scale": -0.1}),
         (3, 5, 3, 8, 24, {"mask": "bool"}),
+        (2, 5, 1100, 16, 16, {"mask": "bool"}),  # in parts
         (2, 50, 90, 40, 56, {"mask": "float"}),
         (128, 65, 70, 16, 16, {"is_causal": True}),  # tiles of 128 rows
     ],

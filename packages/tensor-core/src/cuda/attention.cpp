@@ -95,6 +95,17 @@ Unit& unit_of(Dtype dtype, const MatrixTiles& t, bool derivative) {
   });
 }
 
+Unit& join_unit(Dtype dtype) {
+  static auto* units = new Units;
+  return units->find(uint64_t(dtype), [=] {
+    return std::make_unique<Unit>(
+        "attention",
+        std::string("#include \"flambeau/device/attention_join.h\"\nFLAMBEAU_ATTENTION_JOIN(") + type_name(dtype) +
+            ")\n",
+        std::initializer_list<const char*>{"join"});
+  });
+}
+
 struct Plan {
   Unit& unit;
   int64_t tile, key_tile;  // rows of one: queries, and keys in the derivative for those
@@ -111,7 +122,7 @@ Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, bool derivati
 
 // Blocks for all tiles of `rows` rows of every member of the batch.
 Grid blocks_of(const AttentionArguments& a, int64_t rows, int64_t tile) {
-  return {unsigned(a.batch * divide_up(rows, tile))};
+  return {unsigned(a.batch * a.parts * divide_up(rows, tile))};
 }
 
 void set_operands(AttentionArguments& a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
@@ -129,10 +140,21 @@ bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
 void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
             const Tensor& logarithms) {
   if (a.batch * a.queries == 0) return;
-  set_operands(a, query, key, value, out, logarithms);
+  const KeyParts parts = key_parts(a.batch, a.queries, a.keys, a.causal);
+  Tensor results = out, part_logarithms = logarithms;
+  if (parts.count > 1) {
+    a.parts = parts.count, a.part_keys = parts.length;
+    results = empty({a.batch * a.parts, a.queries, a.width}, logarithms.dtype());
+    part_logarithms = empty({a.batch * a.parts, a.queries}, logarithms.dtype());
+  }
+  set_operands(a, query, key, value, results, part_logarithms);
   const int device = query.device().index;
   const Plan plan = plan_of(device, query.dtype(), a, false);
   launch(device, plan.unit, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
+  if (a.parts == 1) return;
+  const AttentionJoinArguments j{a.out,     a.logarithms, out.device_bytes(), logarithms.device_bytes(), a.parts,
+                                 a.queries, a.width};
+  launch(device, join_unit(query.dtype()), 0, {unsigned(a.batch * a.queries)}, kThreads, j);
 }
 
 AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,

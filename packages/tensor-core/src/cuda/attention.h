@@ -1,10 +1,27 @@
 // Attention on a GPU, Note [Attention].
 #pragma once
 
+#include <algorithm>
+
+#include "cuda/launch.h"
 #include "flambeau/device/attention_arguments.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {
+
+// Where queries have too few tiles for a GPU, parts of the keys are worked on side by side, and joined afterwards. How
+// many is decided by the shape alone, so that the same numbers come out on every card.
+struct KeyParts {
+  int64_t count, length;  // in keys, of all but the last
+};
+inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool causal) {
+  constexpr int64_t kEnough = 256, kShortest = 256, kRows = 64;  // blocks; keys; queries of a block, keys at a time
+  const int64_t seen = causal ? std::min(queries, keys) : keys, blocks = batch * divide_up(queries, kRows);
+  const int64_t wanted = std::min(kEnough / std::max<int64_t>(blocks, 1), seen / kShortest);
+  if (wanted < 2 || seen < 4 * kShortest) return {1, keys};
+  const int64_t length = divide_up(divide_up(seen, wanted), kRows) * kRows;
+  return {divide_up(seen, length), length};
+}
 
 // Whether the kernels have room for rows of that length: of the value, or of the derivative, too.
 bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative);

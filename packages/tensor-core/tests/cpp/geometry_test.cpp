@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/allocator.h"
+#include "cuda/attention.h"
 #include "cuda/geometry.cpp"
 #include "cuda/launch.h"
 #include "cuda/plans.cpp"
@@ -176,9 +177,29 @@ void plans() {
       }
 }
 
+// Every key that is seen is in one part, none of which is empty; there are as many blocks as are wanted, not more.
+void parts_of_keys() {
+  for (const int64_t batch : {int64_t(0), int64_t(1), int64_t(7), int64_t(128), int64_t(1) << 30})
+    for (const int64_t queries : {1, 16, 64, 65, 5000})
+      for (const int64_t keys : {int64_t(0), int64_t(1), int64_t(1023), int64_t(1024), int64_t(5000), int64_t(1) << 33})
+        for (const bool causal : {false, true}) {
+          const KeyParts parts = key_parts(batch, queries, keys, causal);
+          const int64_t seen = causal ? std::min(queries, keys) : keys;
+          CHECK(parts.count >= 1 && parts.count <= 256);
+          if (parts.count == 1) continue;
+          CHECK(parts.length % 64 == 0 && parts.length >= 256 && parts.length * parts.count >= seen);
+          CHECK(parts.length * (parts.count - 1) < seen);
+          CHECK(batch * divide_up(queries, 64) * parts.count <= 256);
+        }
+  CHECK(key_parts(1, 1, 1023, false).count == 1 && key_parts(1, 1, 1024, false).count == 4);
+  CHECK(key_parts(32, 1, 4096, false).count == 8 && key_parts(1, 1, 4096, true).count == 1);
+  CHECK(key_parts(129, 1, 1 << 20, false).count == 1 && key_parts(8, 16, 1 << 20, false).count == 32);
+}
+
 }  // namespace
 
 int main() {
+  parts_of_keys();
   dividers();
   plans();
   layouts();

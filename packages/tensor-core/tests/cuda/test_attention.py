@@ -1,5 +1,6 @@
 """Attention on the GPU gives what it gives on the CPU; its scores are never in memory as a whole."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -159,3 +160,62 @@ def test_halves_that_lie_badly(host_calls):
     assert_close(there.cpu(), attention(q.cpu(), k, k), rtol=2e-3, atol=2e-3)
     both(*(fb.randn(2, 9, 20).to(fb.float16) for _ in range(3)), tolerance=2e-3)
     assert not host_calls()
+
+
+PARTS = [(1, 1, 1024, 16, 16), (3, 16, 1500, 24, 40), (2, 70, 2050, 64, 64), (1, 1, 70_000, 8, 8)]
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
+@pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
+def test_parts_of_the_keys(batch, queries, keys, depth, width, dtype, host_calls):
+    shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
+    tolerance = 1e-5 if dtype == fb.float32 else 1e-12
+    both(*(fb.randn(shape, dtype=dtype) for shape in shapes), tolerance=tolerance)
+    assert not host_calls()
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+@pytest.mark.parametrize(
+    ("batch", "queries", "keys", "launches"), [(1, 1, 1023, 1), (1, 1, 1024, 2), (129, 1, 1024, 1), (2, 70, 1100, 2)]
+)
+def test_which_keys_have_parts(batch, queries, keys, launches):
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+    q, k = fb.randn(batch, queries, 8, device="cuda"), fb.randn(batch, keys, 8, device="cuda")
+    before = emulator.emulated_counts(b"cuLaunchKernel")
+    attention(q, k, k)
+    assert emulator.emulated_counts(b"cuLaunchKernel") == before + launches
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
+def test_parts_of_the_keys_of_halves(batch, queries, keys, depth, width, dtype, host_calls):
+    shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
+    close_to_expected(*(fb.randn(shape).to(dtype) for shape in shapes))
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
+@pytest.mark.parametrize("kind", ["bool", "float", "causal"])
+def test_masks_of_parts(kind, dtype, host_calls):
+    """Some parts see nothing, of some queries none does."""
+    queries, keys = (1500, 1600) if kind == "causal" else (3, 1500)
+    q, k, v = (fb.randn(2, 1, length, 16).to(dtype) for length in (queries, keys, keys))
+    mask = fb.randn(2, 1, queries, keys) > 0 if kind == "bool" else fb.randn(1, queries, keys)
+    mask[..., 0, 300:] = False if kind == "bool" else float("-inf")
+    mask[..., 1, :1400] = False if kind == "bool" else float("-inf")
+    mask[..., 2, :] = False if kind == "bool" else float("-inf")
+    options = ([], {"is_causal": True}) if kind == "causal" else ([mask], {})
+    there = attention(*(t.cuda() for t in (q, k, v, *options[0])), **options[1]).cpu().double().numpy()
+    unit = 1e-5 if dtype == fb.float32 else 2e-3
+    np.testing.assert_allclose(there, expected(q, k, v, *options[0], **options[1]), rtol=unit, atol=unit)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
+def test_strange_values_in_parts(dtype):
+    q, k, v = (fb.randn(2, length, 16).to(dtype) for length in (2, 1300, 1300))
+    k[1, 1200, 2] = float("nan")
+    v[0, 3, 1] = float("inf")
+    there = attention(q.cuda(), k.cuda(), v.cuda()).cpu().float()
+    assert there[1].isnan().all() and there[0, :, 1].isinf().all()
+    assert there[0, :, :1].isfinite().all() and there[0, :, 2:].isfinite().all()

@@ -36,17 +36,17 @@ struct Attention {
       to[r][c] = first + r < rows && c < columns ? convert<V>(from[r * columns + c]) : V(0);
     }
   }
-  template <int kSize>
+  template <int kSize, class To = T>
   static void store(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
                     const V (&sums)[kRows][kSize / 16]) {
-    T* to = reinterpret_cast<T*>(data) + batch * rows * columns;
+    To* to = reinterpret_cast<To*>(data) + batch * rows * columns;
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const int64_t row = first + own_row() + 16 * r;
 #pragma unroll
       for (int c = 0; c < kSize / 16; ++c)
         if (const int column = own_column() + 16 * c; row < rows && column < columns)
-          to[row * columns + column] = convert<T>(sums[r][c]);
+          to[row * columns + column] = convert<To>(sums[r][c]);
     }
   }
   template <int kSize>
@@ -100,14 +100,14 @@ struct Attention {
     __shared__ Rows<kDepth> query;
     __shared__ Rows<kMost> other;
     __shared__ Scores weights;
-    const int64_t tiles = (a.queries + kTile - 1) / kTile, batch = blockIdx.x / tiles,
-                  first = blockIdx.x % tiles * kTile, mask = mask_offset(a, batch);
-    const int64_t limit = a.causal && first + kTile < a.keys ? first + kTile : a.keys;
+    const int64_t tiles = (a.queries + kTile - 1) / kTile, first = blockIdx.x % tiles * kTile;
+    const KeyRange range(a, blockIdx.x / tiles, a.causal && first + kTile < a.keys ? first + kTile : a.keys);
+    const int64_t batch = range.batch, mask = mask_offset(a, batch);
     load<kDepth>(query, a.query, batch, first, a.queries, a.depth);
     V sums[kRows][kWidth / 16], most[kRows], total[kRows];
     clear<kWidth>(sums);
     for (int r = 0; r < kRows; ++r) most[r] = lowest(), total[r] = V(0);
-    for (int64_t key = 0; key < limit; key += kTile) {
+    for (int64_t key = range.begin; key < range.end; key += kTile) {
       load<kMost>(other, a.key, batch, key, a.keys, a.depth);
       __syncthreads();
       V s[kRows][kRows];
@@ -143,9 +143,12 @@ struct Attention {
 #pragma unroll
       for (int c = 0; c < kWidth / 16; ++c) sums[r][c] *= scale;
       if (const int64_t row = first + own_row() + 16 * r; own_column() == 0 && row < a.queries)
-        reinterpret_cast<V*>(a.logarithms)[batch * a.queries + row] = most[r] + log(total[r]);
+        reinterpret_cast<V*>(a.logarithms)[range.result * a.queries + row] = most[r] + log(total[r]);
     }
-    store<kWidth>(a.out, batch, first, a.queries, a.width, sums);
+    if (a.parts > 1)
+      store<kWidth, V>(a.out, range.result, first, a.queries, a.width, sums);
+    else
+      store<kWidth>(a.out, batch, first, a.queries, a.width, sums);
   }
 
   // The means that the derivative subtracts: 16 threads a query.

@@ -16,6 +16,9 @@ struct AttentionArguments {
   const char *query, *key, *value;
   char* out;
   char* logarithms;  // of the sums: (batch, queries) in what is computed in
+  // Parts of so many keys have results and logarithms of their own: (batch, parts, queries, ...) in what is computed
+  // in, also the results where there are several parts.
+  int64_t parts = 1, part_keys = 0;
   // Added to the scores; of booleans false hides. null: none. Its batch is that of the matrices, in its own dimensions.
   const char* mask;
   bool boolean_mask;
@@ -25,6 +28,13 @@ struct AttentionArguments {
   const char* grad;
   char* means;  // of the gradient times the output: (batch, queries)
   char *grad_query, *grad_key, *grad_value;
+};
+
+// Joins the results of parts.
+struct AttentionJoinArguments {
+  const char *results, *part_logarithms;
+  char *out, *logarithms;
+  int64_t parts, queries, width;
 };
 
 }  // namespace flambeau::cuda

@@ -58,38 +58,42 @@ struct MatrixAttention {
       for (int c = 0; c < kWidth / 4; ++c) Scores::at(sums, r, c) *= scales[r];
   }
 
-  static void finish(const Arguments& a, int64_t batch, const Scores& scores, Running& running, Sums& sums) {
+  static void finish(const Arguments& a, int64_t result, const Scores& scores, Running& running, Sums& sums) {
     float scales[kHigh * 2];
 #pragma unroll
     for (int r = 0; r < kHigh * 2; ++r) {
       const float total = over_four(running.total[r], [](float x, float y) { return x + y; });
       scales[r] = total == 0 ? 0.0f : 1 / total;
       if (const int64_t row = scores.row(r); row < a.queries && lane() % 4 == 0)
-        reinterpret_cast<float*>(a.logarithms)[batch * a.queries + row] =
+        reinterpret_cast<float*>(a.logarithms)[result * a.queries + row] =
             running.most[r] * (kGeneral ? 1.0f : float(a.scale)) + log(total);
     }
     scale_rows(sums, scales);
-    store_rows<T>(a.out, batch, scores.first, a.queries, a.width, sums);
+    if (a.parts > 1)
+      store_sums(a.out, result, scores.first, a.queries, a.width, sums);
+    else
+      store_rows<T>(a.out, result, scores.first, a.queries, a.width, sums);
   }
 
   static void forward(const Arguments& a) {
     __shared__ MatrixRows<T, kRows, kDepth> query;
     __shared__ MatrixRows<T, kKeys, kDepth> keys;
     __shared__ MatrixRows<T, kKeys, kWidth> values;
-    const int64_t tiles = (a.queries + kRows - 1) / kRows, batch = blockIdx.x / tiles, at = blockIdx.x % tiles;
+    const int64_t tiles = (a.queries + kRows - 1) / kRows, at = blockIdx.x % tiles;
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;  // those that see most begin first
-    const int64_t limit = a.causal && first + kRows < a.keys ? first + kRows : a.keys;
+    const KeyRange range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
+    const int64_t batch = range.batch, limit = range.end;
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
     const Scores scores(a, batch, first + own);
     Running running;
     Sums sums;
     clear(sums);
-    if (limit > 0) {
+    if (range.begin < limit) {
       query.template load<kMatrixThreads>(a.query, batch, first, a.queries, a.depth);
-      keys.template load<kMatrixThreads>(a.key, batch, 0, a.keys, a.depth);
+      keys.template load<kMatrixThreads>(a.key, batch, range.begin, a.keys, a.depth);
       commit_copies();
     }
-    for (int64_t key = 0; key < limit; key += kKeys) {
+    for (int64_t key = range.begin; key < limit; key += kKeys) {
       const bool sees = scores.any(key);
       typename Scores::Values s;
       wait_for_copies();
@@ -110,7 +114,7 @@ struct MatrixAttention {
       }
       if (sees) add_weighted(sums, s, values);
     }
-    finish(a, batch, scores, running, sums);
+    finish(a, range.result, scores, running, sums);
   }
 };
 

@@ -117,11 +117,11 @@ void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][
   }
 }
 
-// A warp's rows from `first` on, of a matrix (rows, columns) of a batch, with an even number of columns.
-template <class T, int kHigh, int kWide>
-void store_rows(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
-                const float (&sums)[kHigh][kWide][4]) {
-  T* to = reinterpret_cast<T*>(data) + batch * rows * columns;
+// put(place, two numbers side by side) for a warp's rows from `first` on, of a matrix (rows, columns) of a batch, with
+// an even number of columns.
+template <int kHigh, int kWide, class F>
+void each_pair(int64_t batch, int64_t first, int64_t rows, int64_t columns, const float (&sums)[kHigh][kWide][4],
+               F&& put) {
 #pragma unroll
   for (int h = 0; h < kHigh; ++h)
 #pragma unroll
@@ -130,9 +130,23 @@ void store_rows(char* data, int64_t batch, int64_t first, int64_t rows, int64_t 
 #pragma unroll
       for (int w = 0; w < kWide; ++w)
         if (const int column = w * 8 + lane() % 4 * 2; row < rows && column < columns)
-          *reinterpret_cast<uint32_t*>(to + row * columns + column) =
-              pack<T>(sums[h][w][half * 2], sums[h][w][half * 2 + 1]);
+          put((batch * rows + row) * columns + column, &sums[h][w][half * 2]);
     }
+}
+template <class T, int kHigh, int kWide>
+void store_rows(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
+                const float (&sums)[kHigh][kWide][4]) {
+  each_pair(batch, first, rows, columns, sums, [&](int64_t at, const float* pair) {
+    *reinterpret_cast<uint32_t*>(reinterpret_cast<T*>(data) + at) = pack<T>(pair[0], pair[1]);
+  });
+}
+template <int kHigh, int kWide>
+void store_sums(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
+                const float (&sums)[kHigh][kWide][4]) {
+  each_pair(batch, first, rows, columns, sums, [&](int64_t at, const float* pair) {
+    float* const to = reinterpret_cast<float*>(data) + at;
+    to[0] = pair[0], to[1] = pair[1];
+  });
 }
 
 }  // namespace flambeau::cuda
