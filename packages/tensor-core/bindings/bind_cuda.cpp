@@ -233,6 +233,10 @@ void bind_memory() {
       [](int64_t device) { cuda::reset_peak_memory(int(device)); });
   def("_cuda_empty_cache()", kPrivate, "Gives back what is reserved and not in use.",
       [] { cuda::release_cached_memory(); });
+  def("_cuda_memory_fraction(device)", kPrivate, "How much of a GPU's memory the process may take.",
+      [](int64_t device) { return cuda::memory_fraction(int(device)); });
+  def("_cuda_set_memory_fraction(device, fraction)", kPrivate, "Limits what the process may take of a GPU's memory.",
+      [](int64_t device, double fraction) { cuda::set_memory_fraction(int(device), fraction); });
   def("_cuda_memory_info(device)", kPrivate, "Free and total memory of a GPU.", [](int64_t device) {
     const auto [free, total] = cuda::free_and_total_memory(int(device));
     return checked(Py_BuildValue("nn", Py_ssize_t(free), Py_ssize_t(total)));

@@ -93,6 +93,9 @@ FLAMBEAU_API MemoryStatistics memory_statistics(int device);
 FLAMBEAU_API void reset_peak_memory(int device);
 FLAMBEAU_API void release_cached_memory();  // gives what is reserved and not in use back to the driver
 FLAMBEAU_API std::pair<size_t, size_t> free_and_total_memory(int device);
+// How much of a GPU's memory the process may take: what it holds beyond that already stays.
+FLAMBEAU_API double memory_fraction(int device);
+FLAMBEAU_API void set_memory_fraction(int device, double fraction);
 // The storage is also used by another stream: its memory is not reused before that stream has come to here.
 FLAMBEAU_API void record_stream(const Storage& storage, StreamHandle* stream);
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <sstream>
 
 #include "cuda/devices.h"
 #include "flambeau/errors.h"
@@ -114,6 +115,17 @@ class Allocator {
     const std::lock_guard lock(mutex_);
     peak_allocated_ = allocated_, peak_reserved_ = reserved_;
   }
+  double fraction() {
+    const std::lock_guard lock(mutex_);
+    return fraction_;
+  }
+  void set_fraction(double fraction) {
+    size_t free = 0, total = 0;
+    check(activate(device_).cuMemGetInfo_v2(&free, &total), "asking for free memory");
+    const std::lock_guard lock(mutex_);
+    fraction_ = fraction;
+    limit_ = fraction < 1 ? size_t(fraction * double(total)) : kNoLimit;
+  }
   int64_t begin_pool(StreamHandle* stream) {
     const std::lock_guard lock(mutex_);
     graphs_.insert(++last_graph_);
@@ -191,16 +203,20 @@ class Allocator {
     return block;
   }
 
+  int ask_for(const Driver& d, size_t bytes, DevicePointer& address) const {
+    return bytes > limit_ || reserved_ > limit_ - bytes ? code::kOutOfMemory : d.cuMemAlloc_v2(&address, bytes);
+  }
+
   Block* take_segment(size_t size, bool small, Owner owner) {
     const Driver& d = activate(device_);
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
-    int code = d.cuMemAlloc_v2(&address, bytes);
+    int code = ask_for(d, bytes, address);
     if (code == code::kOutOfMemory) {  // what is cached may be in the way
       ++statistics_.retries;
       collect_pending(d, true);
       release_segments(d);
-      code = d.cuMemAlloc_v2(&address, bytes);
+      code = ask_for(d, bytes, address);
     }
     if (code == code::kOutOfMemory) return nullptr;
     check(code, "allocating memory");
@@ -281,10 +297,14 @@ class Allocator {
     for (auto& [owner, pool] : pools_)
       for (const auto* blocks : {&pool.small, &pool.large})
         if (!blocks->empty()) largest = std::max(largest, (*blocks->rbegin())->size);
+    std::ostringstream allowed;
+    if (limit_ != kNoLimit)
+      allowed << " This process may take " << Megabytes{limit_} << " (cuda.set_per_process_memory_fraction).";
     detail::raise<OutOfMemoryError>(
         "CUDA out of memory. Tried to allocate ", Megabytes{bytes}, ". GPU ", device_, " has a total capacity of ",
-        Megabytes{total}, " of which ", Megabytes{free}, " is free. Tensors hold ", Megabytes{allocated_}, "; another ",
-        Megabytes{reserved_ - allocated_}, " is reserved and not in use, in pieces of at most ", Megabytes{largest},
+        Megabytes{total}, " of which ", Megabytes{free}, " is free.", allowed.str(), " Tensors hold ",
+        Megabytes{allocated_}, "; another ", Megabytes{reserved_ - allocated_},
+        " is reserved and not in use, in pieces of at most ", Megabytes{largest},
         ". Smaller batches, flambeau.no_grad() where no gradient is needed, and del of what is no "
         "longer used take less.");
   }
@@ -298,6 +318,9 @@ class Allocator {
   std::set<int64_t> graphs_;                   // whose memory is theirs alone
   int64_t last_graph_ = 0;
   std::vector<Pending> pending_;
+  static constexpr size_t kNoLimit = SIZE_MAX;
+  size_t limit_ = kNoLimit;
+  double fraction_ = 1;
   size_t allocated_ = 0, reserved_ = 0, peak_allocated_ = 0, peak_reserved_ = 0;
   MemoryStatistics statistics_{};
 };
@@ -328,6 +351,14 @@ std::pair<size_t, size_t> free_and_total_memory(int device) {
   size_t free = 0, total = 0;
   check(activate(device).cuMemGetInfo_v2(&free, &total), "asking for free memory");
   return {free, total};
+}
+double memory_fraction(int device) {
+  check_device(device);
+  return allocator(device).fraction();
+}
+void set_memory_fraction(int device, double fraction) {
+  check_device(device);
+  allocator(device).set_fraction(fraction);
 }
 int64_t begin_pool(int device, StreamHandle* stream) { return allocator(device).begin_pool(stream); }
 void end_pool(int device, StreamHandle* stream) { allocator(device).end_pool(stream); }

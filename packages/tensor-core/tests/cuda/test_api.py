@@ -207,10 +207,33 @@ def test_how_much_of_the_memory_is_used():
     free, total = cuda.mem_get_info()
     assert cuda.device_memory_used() == total - free == cuda.memory.device_memory_used("cuda:0")
     assert cuda.get_allocator_backend() == "native" and cuda.get_per_process_memory_fraction() == 1.0
-    cuda.set_per_process_memory_fraction(1.0)
-    for fraction, error in ((0.5, NotImplementedError), (1.5, ValueError), (-0.1, ValueError), (1, TypeError)):
+    for fraction, error in ((1.5, ValueError), (-0.1, ValueError), (1, TypeError)):
         with pytest.raises(error):
             cuda.set_per_process_memory_fraction(fraction, 0)
+
+
+def test_a_part_of_the_memory():
+    cuda.empty_cache()
+    held = fb.ones(1 << 20, device="cuda")
+    reserved, megabyte = cuda.memory_reserved(), 1 << 20
+    total = cuda.mem_get_info()[1]
+    fraction = (reserved + 64 * megabyte) / total
+    cuda.set_per_process_memory_fraction(fraction)
+    try:
+        assert cuda.get_per_process_memory_fraction() == fraction
+        cached = fb.empty(60 * megabyte, dtype=fb.uint8, device="cuda")
+        failures = cuda.memory_stats()["num_ooms"]
+        with pytest.raises(fb.OutOfMemoryError, match=r"process may take [\d.]+ MiB \(cuda.set_per_process_memory_fr"):
+            fb.empty(30 * megabyte, dtype=fb.uint8, device="cuda")
+        assert cuda.memory_stats()["num_ooms"] == failures + 1 and held.sum().item() == 1 << 20
+        del cached  # which makes room
+        assert fb.zeros(30 * megabyte, dtype=fb.uint8, device="cuda").sum().item() == 0
+        cuda.set_per_process_memory_fraction(0.0)
+        with pytest.raises(fb.OutOfMemoryError, match=r"process may take 0\.0 MiB"):
+            fb.empty(1000 * megabyte, dtype=fb.uint8, device="cuda")
+    finally:
+        cuda.set_per_process_memory_fraction(1.0)
+    assert fb.empty(100 * megabyte, dtype=fb.uint8, device="cuda").numel() == 100 * megabyte
 
 
 def test_the_profiler_is_told_when_to_record(monkeypatch):

@@ -131,23 +131,23 @@ def get_allocator_backend() -> str:
 
 
 def get_per_process_memory_fraction(device: Any = None) -> float:
-    """How much of a GPU's memory this process may take: all of it, 1.0."""
-    index_of(device)
-    return 1.0
+    """How much of a GPU's memory this process may take: 1.0, all of it, unless it has been limited."""
+    return _core._cuda_memory_fraction(index_of(device))
 
 
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
-    """Lets this process take at most a part of a GPU's memory; only 1.0, which is no limit, is there.
+    """Lets this process take at most a part of a GPU's memory: requests beyond it raise OutOfMemoryError.
 
-    Raises: NotImplementedError for less; TypeError or ValueError for what is no float between 0 and 1.
+    What is held is kept. Memory that is reserved and not in use counts, and is given back before a request is refused.
+
+    Raises: TypeError or ValueError for what is no float between 0 and 1.
     """
-    index_of(device)
+    index = index_of(device)
     if not isinstance(fraction, float):
         raise TypeError("Invalid type for fraction argument, must be `float`")
     if not 0 <= fraction <= 1:
         raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
-    if fraction != 1:
-        raise NotImplementedError("flambeau.cuda: a process cannot be limited to a part of a GPU's memory")
+    _core._cuda_set_memory_fraction(index, fraction)
 
 
 def empty_cache() -> None:
