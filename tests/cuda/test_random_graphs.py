@@ -86,19 +86,85 @@ def test_a_backward_pass_in_a_graph_of_its_own():
     assert not fb.equal(masks[0], masks[1]) and not fb.equal(masks[1], masks[2])
 
 
+def drop_twice(x):
+    return F.dropout(F.dropout(x.exp(), 0.3).sin(), 0.5)
+
+
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpoints(use_reentrant):
-    """A graph cannot go back to the numbers of the first run, so that it must not draw any."""
-    x = fb.ones(5, device="cuda", requires_grad=True)
+    """What is computed again draws the numbers of the first time, also if they were drawn within another checkpoint."""
+    x = fb.ones(300, device="cuda", requires_grad=True)
 
-    def captured(p):
-        y = checkpoint(lambda x: F.dropout(x.exp(), p), x, use_reentrant=use_reentrant)
-        return fb.autograd.grad(y.sum(), x) if not use_reentrant else y.sum().backward()
+    def inner(x):
+        return checkpoint(drop_twice, x + fb.rand(300, device="cuda"), use_reentrant=use_reentrant)
+
+    def work():
+        x.grad = None
+        y = checkpoint(lambda x: F.dropout(inner(x)), x, use_reentrant=use_reentrant)
+        noise = fb.rand(3, device="cuda")
+        y.sum().backward()
+        return y.detach(), x.grad, noise, fb.rand(3, device="cuda")
 
     cuda.reset_host_calls()
-    captured(0.5)
-    assert not cuda.host_calls()
-    with pytest.raises(RuntimeError, match="its state was set, while a CUDA"), cuda.graph(cuda.CUDAGraph()):
-        captured(0.5)
-    with cuda.graph(cuda.CUDAGraph()):
-        captured(0.0)
+    fb.manual_seed(4)
+    expected = [[t.clone() for t in work()] for _ in range(3)]
+    after = fb.get_rng_state()
+    graph = cuda.CUDAGraph()
+    with cuda.graph(graph):
+        out = work()
+    fb.manual_seed(4)
+    for each in expected:
+        graph.replay()
+        assert all(fb.equal(*pair) for pair in zip(out, each, strict=True))
+    assert fb.equal(fb.get_rng_state(), after) and not cuda.host_calls()
+    assert not fb.equal(expected[0][1], expected[1][1])
+
+
+@pytest.mark.parametrize("captured", ["both", "forward", "backward"])
+def test_checkpoints_with_a_backward_pass_of_its_own(captured):
+    x = fb.ones(300, device="cuda", requires_grad=True)
+
+    def forward():
+        return checkpoint(lambda x: F.dropout(x.exp()), x, use_reentrant=False)
+
+    def backward(y):
+        return fb.autograd.grad(y, x, fb.ones_like(y), retain_graph=True)[0]
+
+    backward(forward())
+    first, second = cuda.CUDAGraph(), cuda.CUDAGraph()
+    if captured == "backward":
+        y = forward()
+    else:
+        with cuda.graph(first):
+            y = forward()
+    if captured == "forward":
+        first.replay()
+        grad = backward(y)
+    else:
+        with cuda.graph(second):
+            grad = backward(y)
+    results = []
+    for _ in range(2):
+        if captured != "backward":
+            first.replay()
+        fb.rand(3, device="cuda")
+        second.replay() if captured != "forward" else grad.copy_(backward(y))
+        assert fb.equal(grad, y.detach())
+        results.append(grad.clone())
+    assert fb.equal(*results) == (captured == "backward")
+
+
+def test_checkpoints_in_graphed_callables():
+    def function(x):
+        return checkpoint(drop_twice, x, use_reentrant=False)
+
+    x = fb.ones(300, device="cuda", requires_grad=True)
+    graphed = cuda.make_graphed_callables(function, (x,))
+    for _ in range(2):
+        outcomes = []
+        for each in (function, graphed):
+            fb.manual_seed(6)
+            y = each(x)
+            fb.rand(2, device="cuda")
+            outcomes.append((y.detach().clone(), fb.autograd.grad(y.sum(), x)[0].clone()))
+        assert all(fb.equal(*pair) for pair in zip(*outcomes, strict=True))

@@ -109,6 +109,10 @@ void bind_generator(py::module_& m) {
   m.def(
       "_seed_this_thread", [](const py::object& seed) { seed_this_thread(seed_of(seed)); }, py::arg("seed"),
       "Gives the calling thread a generator of its own, with this seed, for where no generator is named.");
+  py::class_<RandomPlace>(m, "_RandomPlace", "Where numbers are drawn, to draw the same ones again.");
+  m.def("_random_place", &random_place, "Where the thread's default generator is, or the CUDA graph it captures.");
+  m.def("_draw_again", &draw_again, py::arg("place"), "Draws the numbers that follow a place, until `_go_on`.");
+  m.def("_go_on", &go_on, py::arg("place"), "Goes back to the place of before `_draw_again`.");
   m.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
 }
 

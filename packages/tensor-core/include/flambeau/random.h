@@ -30,6 +30,18 @@ class FLAMBEAU_API Generator {
 
 FLAMBEAU_API Generator& default_generator();
 
+// Where the thread's default generator is, to draw the same numbers again; in the capture of a CUDA graph also where
+// the graph is in its numbers. Note [Numbers in graphs]
+struct RandomPlace {
+  uint64_t seed, offset;
+  Tensor start;  // of the graph's numbers, undefined outside of captures
+  uint64_t from_start;
+  bool again;  // numbers were being drawn again
+};
+FLAMBEAU_API RandomPlace random_place();
+FLAMBEAU_API void draw_again(const RandomPlace& place);  // from there on, until go_on(random_place() of before)
+FLAMBEAU_API void go_on(const RandomPlace& place);
+
 // In-place fills (operators/random.cpp); `generator` may be null for the default one.
 FLAMBEAU_API void fill_uniform(const Tensor& t, double low, double high, Generator* generator);
 FLAMBEAU_API void fill_normal(const Tensor& t, double mean, double std, Generator* generator);

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flambeau._core import Generator, Tensor, default_generator
+from flambeau._core import Generator, Tensor, _draw_again, _go_on, _random_place, default_generator
 
 __all__ = [
     "default_generator",
@@ -70,3 +70,14 @@ def fork_rng(
     finally:
         if enabled:
             set_rng_state(state)
+
+
+@contextlib.contextmanager
+def _drawing_again(place: Any) -> Iterator[None]:
+    """Draws the numbers that followed a ``_random_place()``, also those of a CUDA graph, and goes on as before then."""
+    former = _random_place()
+    _draw_again(place)
+    try:
+        yield
+    finally:
+        _go_on(former)

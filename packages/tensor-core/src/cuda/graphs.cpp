@@ -16,7 +16,9 @@ namespace flambeau::cuda {
 // which launch_graph writes there, on the stream of the replay, before it advances the generator by all that the graph
 // draws. A derivative that draws numbers again reads the same memory, also if it has been captured in another graph.
 // That memory is taken before any work is captured: it must not have been that of a temporary tensor, which each replay
-// would write again. The capture itself leaves the generator as it is, since it draws nothing.
+// would write again. The capture itself leaves the generator as it is, since it draws nothing. A checkpoint, which
+// computes again what its derivative needs, remembers how far into the graph's numbers it was (RandomPlace), and draws
+// from there until it is done; what it draws is not counted another time.
 struct NumbersOfGraph {
   Generator* generator;  // null: the default one
   uint64_t settings;     // of the generator when the capture began
@@ -61,6 +63,34 @@ Graph* current_graph(int device) {
   return found == captures.end() ? nullptr : *found;
 }
 
+// The default generator's numbers in the capture that the thread is in; null outside.
+NumbersOfGraph* captured_numbers() {
+  {
+    const std::lock_guard lock(mutex);
+    if (captures.empty()) return nullptr;
+  }
+  Graph* graph = current_graph(current_device());
+  if (!graph) return nullptr;
+  const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
+                              [](const NumbersOfGraph& each) { return &each.source() == &default_generator(); });
+  return n == graph->numbers.end() ? nullptr : &*n;
+}
+
+struct Again {  // what the thread draws again: from the numbers of a graph or, where `start` is undefined, without one
+  bool is_on = false;
+  Tensor start{};
+  uint64_t offset = 0;
+};
+thread_local Again again;
+
+void move_generator(const RandomPlace& place) {
+  Generator& g = default_generator();
+  if (g.seed() == place.seed)
+    g.reserve(int64_t(place.offset - g.offset()));  // which is not to set it
+  else
+    g.set_state(place.seed, place.offset);
+}
+
 void require_unset(const NumbersOfGraph& n) {
   require(n.source().settings() == n.settings,
           "a generator was seeded, or its state was set, while a CUDA graph was captured that draws from it: each "
@@ -71,6 +101,10 @@ void require_unset(const NumbersOfGraph& n) {
 
 Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
   Generator& g = generator ? *generator : default_generator();
+  if (again.is_on && takes(t) && &g == &default_generator()) {
+    if (again.start.defined()) return {0, std::exchange(again.offset, again.offset + uint64_t(groups)), again.start};
+    return {g.seed(), g.reserve(groups), {}};
+  }
   Graph* graph = takes(t) ? current_graph(t.device().index) : nullptr;
   if (!graph) return {g.seed(), g.reserve(groups), {}};
   const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
@@ -81,6 +115,31 @@ Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
   require_unset(*n);
   return {0, uint64_t(std::exchange(n->groups, n->groups + groups)), n->start};
 }
+
+}  // namespace flambeau::cuda
+
+namespace flambeau {
+
+RandomPlace random_place() {
+  using cuda::again;
+  const Generator& g = default_generator();
+  if (again.is_on) return {g.seed(), g.offset(), again.start, again.offset, true};
+  if (const cuda::NumbersOfGraph* n = cuda::captured_numbers())
+    return {g.seed(), g.offset(), n->start, uint64_t(n->groups), false};
+  return {g.seed(), g.offset(), {}, 0, false};
+}
+void draw_again(const RandomPlace& place) {
+  cuda::move_generator(place);
+  cuda::again = {true, place.start, place.from_start};
+}
+void go_on(const RandomPlace& place) {
+  cuda::move_generator(place);
+  cuda::again = place.again ? cuda::Again{true, place.start, place.from_start} : cuda::Again{};
+}
+
+}  // namespace flambeau
+
+namespace flambeau::cuda {
 
 Graph* begin_capture(int device, StreamHandle* stream) {
   constexpr int kRelaxed = 2;  // memory may be taken from the driver meanwhile

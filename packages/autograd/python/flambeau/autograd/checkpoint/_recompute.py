@@ -8,13 +8,16 @@ computed again is freed as it is used.
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._core import _random_place
 from flambeau.autograd import _engine
 from flambeau.autograd._function import Function
 from flambeau.autograd._saved import saved_tensors_hooks
+from flambeau.random import _drawing_again
 
 MISMATCH = (
     "checkpoint: A different number of tensors was saved during the original forward and recomputation.\n"
@@ -186,13 +189,11 @@ def run_recording(
         raise ValueError(f"determinism_check should be one of ['default', 'none'], but got {determinism_check}")
     forward_context, recompute_context = context_fn()
     names = list(kwargs)
-    state = flambeau.get_rng_state() if preserve_rng_state else None
+    place = _random_place() if preserve_rng_state else None
 
     def run_again(*values: Any) -> None:
         positional, named = values[: len(args)], dict(zip(names, values[len(args) :], strict=True))
-        with flambeau.random.fork_rng(enabled=state is not None), recompute_context:
-            if state is not None:
-                flambeau.set_rng_state(state)
+        with nullcontext() if place is None else _drawing_again(place), recompute_context:
             function(*positional, **named)
 
     if not flambeau.is_grad_enabled():

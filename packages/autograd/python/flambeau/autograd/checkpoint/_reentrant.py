@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._core import _random_place
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import backward
 from flambeau.autograd._function import Function
+from flambeau.random import _drawing_again
 
 SELECTIVE = (
     "When use_reentrant=True, checkpoint is incompatible with .grad() or passing an `inputs` parameter to .backward(). "
@@ -22,7 +25,7 @@ NO_INPUT = "None of the inputs have requires_grad=True. Gradients will be None"
 class _Reentrant(Function):
     @staticmethod
     def forward(ctx: Any, function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
-        ctx.function, ctx.state = function, flambeau.get_rng_state() if preserve else None
+        ctx.function, ctx.place = function, _random_place() if preserve else None
         ctx.others = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*(a if isinstance(a, Tensor) else None for a in args))
         return function(*args)
@@ -35,9 +38,7 @@ class _Reentrant(Function):
             other if tensor is None else tensor.detach().requires_grad_(tensor.requires_grad)
             for tensor, other in zip(ctx.saved_tensors, ctx.others, strict=True)
         ]
-        with flambeau.enable_grad(), flambeau.random.fork_rng(enabled=ctx.state is not None):
-            if ctx.state is not None:
-                flambeau.set_rng_state(ctx.state)
+        with flambeau.enable_grad(), nullcontext() if ctx.place is None else _drawing_again(ctx.place):
             outputs = ctx.function(*inputs)
         listed = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
         pairs = [
