@@ -1,10 +1,9 @@
 // LDL factorizations and what they solve; the kernels are in flambeau/device/indefinite.h.
-#include "flambeau/device/indefinite_arguments.h"
-
 #include "cuda/elimination.h"
 #include "cuda/matrices.h"
 #include "cuda/report.h"
 #include "cuda/units.h"
+#include "flambeau/device/indefinite_arguments.h"
 
 namespace flambeau::cuda {
 
