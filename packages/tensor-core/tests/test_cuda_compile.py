@@ -290,8 +290,9 @@ PRODUCT_UNITS = [
     *(("windows", f"FLAMBEAU_WINDOWS({t})") for t in (FLOAT, BRAIN, "bool")),
     *(("pool", f"FLAMBEAU_MAX_POOL({t})") for t in (FLOAT, HALF, "int64_t")),
     *(
-        ("attention", f"FLAMBEAU_ATTENTION({t}, {d}, {d}, {tile})")
+        ("attention", f"FLAMBEAU_ATTENTION({t}, {d}, {d}, {tile}, {parts})")
         for t, d, tile in ((FLOAT, 64, 32), (BRAIN, 128, 32), (HALF, 256, 16), (DOUBLE, 128, 16))
+        for parts in ("false", "true")
     ),
     *(
         ("attention", f"FLAMBEAU_ATTENTION_DERIVATIVE({t}, {d}, {d}, {tile})")
@@ -313,10 +314,12 @@ MATRIX_UNITS = [  # type, header, unit
     *(
         (t, "matrix_attention", f"FLAMBEAU_MATRIX_ATTENTION({t}, {sizes})")
         for t, sizes in (
-            (BRAIN, "128, 128, 2, 32, false"),
-            (HALF, "128, 128, 2, 32, true"),
-            (HALF, "64, 64, 1, 64, false"),
-            (BRAIN, "256, 80, 1, 16, true"),
+            (BRAIN, "128, 128, 2, 32, false, false"),
+            (HALF, "128, 128, 2, 32, true, false"),
+            (HALF, "64, 64, 1, 64, false, false"),
+            (BRAIN, "256, 80, 1, 16, true, false"),
+            (BRAIN, "128, 128, 1, 64, false, true"),
+            (HALF, "64, 128, 1, 64, true, true"),
         )
     ),
     *(

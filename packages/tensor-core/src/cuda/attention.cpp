@@ -24,23 +24,27 @@ int64_t tile_rows(int64_t bytes, bool derivative) {
 
 enum Kernel { kForward = 0, kMeans = 0, kByQueries, kByKeys };
 
+enum class Pass { Forward, ForwardOfParts, Derivative };
+
 std::unique_ptr<Unit> unit_from(const std::string& header, const std::string& macro, const std::string& parameters,
-                                bool derivative) {
-  const std::string source = "#include \"flambeau/device/" + header + ".h\"\nFLAMBEAU_" + macro +
-                             (derivative ? "_DERIVATIVE(" : "(") + parameters + ")\n";
-  return derivative ? std::make_unique<Unit>("attention's derivative", source,
-                                             std::initializer_list<const char*>{"means", "by_queries", "by_keys"})
-                    : std::make_unique<Unit>("attention", source, std::initializer_list<const char*>{"forward"});
+                                Pass pass) {
+  const std::string include = "#include \"flambeau/device/" + header + ".h\"\nFLAMBEAU_" + macro;
+  if (pass == Pass::Derivative)
+    return std::make_unique<Unit>("attention's derivative", include + "_DERIVATIVE(" + parameters + ")\n",
+                                  std::initializer_list<const char*>{"means", "by_queries", "by_keys"});
+  return std::make_unique<Unit>(
+      "attention", include + "(" + parameters + (pass == Pass::ForwardOfParts ? ", true)\n" : ", false)\n"),
+      std::initializer_list<const char*>{"forward"});
 }
-Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
+Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, Pass pass) {
   static auto* units = new Units;
-  const int64_t d = rounded(depth), w = rounded(width), tile = tile_rows(row_bytes(dtype, depth, width), derivative);
-  const uint64_t key = ((uint64_t(dtype) * 4096 + uint64_t(d)) * 4096 + uint64_t(w)) * 2 + derivative;
+  const int64_t d = rounded(depth), w = rounded(width);
+  const uint64_t key = ((uint64_t(dtype) * 4096 + uint64_t(d)) * 4096 + uint64_t(w)) * 3 + uint64_t(pass);
   return units->find(key, [&] {
     return unit_from("attention", "ATTENTION",
                      std::string(type_name(dtype)) + ", " + std::to_string(d) + ", " + std::to_string(w) + ", " +
                          std::to_string(tile),
-                     derivative);
+                     pass);
   });
 }
 
@@ -84,14 +88,15 @@ bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t lon
          takes_rows(a.value, a.width, longest) && takes_rows(a.grad, a.width, longest);
 }
 
-Unit& unit_of(Dtype dtype, const MatrixTiles& t, bool derivative) {
+Unit& unit_of(Dtype dtype, const MatrixTiles& t, Pass pass) {
   static auto* units = new Units;
   const uint64_t sizes = (uint64_t(t.depth) * 4096 + uint64_t(t.width)) * 4096 + uint64_t(t.others);
-  return units->find((((sizes * 4 + uint64_t(t.high)) * 2 + t.general) * 2 + derivative) * 32 + uint64_t(dtype), [&] {
+  const uint64_t way = (uint64_t(t.high) * 2 + t.general) * 3 + uint64_t(pass);
+  return units->find((sizes * 32 + way) * 32 + uint64_t(dtype), [&] {
     std::string numbers = type_name(dtype);
     for (const int64_t number : {t.depth, t.width, t.high, t.others}) numbers += ", " + std::to_string(number);
-    return unit_from(derivative ? "matrix_attention_derivative" : "matrix_attention", "MATRIX_ATTENTION",
-                     numbers + (t.general ? ", true" : ", false"), derivative);
+    return unit_from(pass == Pass::Derivative ? "matrix_attention_derivative" : "matrix_attention", "MATRIX_ATTENTION",
+                     numbers + (t.general ? ", true" : ", false"), pass);
   });
 }
 
@@ -111,13 +116,14 @@ struct Plan {
   int64_t tile, key_tile;  // rows of one: queries, and keys in the derivative for those
   unsigned threads;
 };
-Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, bool derivative) {
+Plan plan_of(int device, Dtype dtype, const AttentionArguments& a, Pass pass) {
+  const bool derivative = pass == Pass::Derivative;
   if (takes_all(device, dtype, a, derivative ? 128 : 256)) {
     const MatrixTiles tiles = derivative ? derivative_tiles(a) : forward_tiles(a);
-    return {unit_of(dtype, tiles, derivative), tiles.rows(), kMatrixRows, kMatrixThreads};
+    return {unit_of(dtype, tiles, pass), tiles.rows(), kMatrixRows, kMatrixThreads};
   }
   const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), derivative);
-  return {unit_of(dtype, a.depth, a.width, derivative), tile, tile, kThreads};
+  return {unit_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
 }
 
 // Blocks for all tiles of `rows` rows of every member of the batch.
@@ -149,7 +155,7 @@ void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const 
   }
   set_operands(a, query, key, value, results, part_logarithms);
   const int device = query.device().index;
-  const Plan plan = plan_of(device, query.dtype(), a, false);
+  const Plan plan = plan_of(device, query.dtype(), a, a.parts > 1 ? Pass::ForwardOfParts : Pass::Forward);
   launch(device, plan.unit, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
   if (a.parts == 1) return;
   const AttentionJoinArguments j{a.out,     a.logarithms, out.device_bytes(), logarithms.device_bytes(), a.parts,
@@ -168,7 +174,7 @@ AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, 
   a.grad_query = result.query.device_bytes(), a.grad_key = result.key.device_bytes(),
   a.grad_value = result.value.device_bytes();
   const int device = query.device().index;
-  const Plan plan = plan_of(device, query.dtype(), a, true);
+  const Plan plan = plan_of(device, query.dtype(), a, Pass::Derivative);
   if (a.batch * a.queries > 0) {
     launch(device, plan.unit, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);
     launch(device, plan.unit, kByQueries, blocks_of(a, a.queries, plan.tile), plan.threads, a);

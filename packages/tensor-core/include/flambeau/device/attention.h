@@ -2,7 +2,8 @@
 // through the others a tile at a time. Rows of a tile are shared by 16 threads each. The derivative is computed twice
 // over, once by queries and once by keys, so that every sum is one thread's, and its order is fixed.
 //
-// A unit says FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile): sizes rounded up to multiples of 16.
+// A unit says FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts): sizes rounded up to multiples of 16; whether blocks
+// have parts of the keys, which attention_join.h joins.
 #pragma once
 
 #include "flambeau/device/attention_mask.h"
@@ -13,7 +14,7 @@ namespace flambeau::cuda {
 
 inline constexpr int kAttentionThreads = 256;
 
-template <class T, int kDepth, int kWidth, int kTile>
+template <class T, int kDepth, int kWidth, int kTile, bool kParts = false>
 struct Attention {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
   using Arguments = AttentionArguments;
@@ -101,7 +102,7 @@ struct Attention {
     __shared__ Rows<kMost> other;
     __shared__ Scores weights;
     const int64_t tiles = (a.queries + kTile - 1) / kTile, first = blockIdx.x % tiles * kTile;
-    const KeyRange range(a, blockIdx.x / tiles, a.causal && first + kTile < a.keys ? first + kTile : a.keys);
+    const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kTile < a.keys ? first + kTile : a.keys);
     const int64_t batch = range.batch, mask = mask_offset(a, batch);
     load<kDepth>(query, a.query, batch, first, a.queries, a.depth);
     V sums[kRows][kWidth / 16], most[kRows], total[kRows];
@@ -145,10 +146,7 @@ struct Attention {
       if (const int64_t row = first + own_row() + 16 * r; own_column() == 0 && row < a.queries)
         reinterpret_cast<V*>(a.logarithms)[range.result * a.queries + row] = most[r] + log(total[r]);
     }
-    if (a.parts > 1)
-      store<kWidth, V>(a.out, range.result, first, a.queries, a.width, sums);
-    else
-      store<kWidth>(a.out, batch, first, a.queries, a.width, sums);
+    store<kWidth, std::conditional_t<kParts, V, T>>(a.out, range.result, first, a.queries, a.width, sums);
   }
 
   // The means that the derivative subtracts: 16 threads a query.

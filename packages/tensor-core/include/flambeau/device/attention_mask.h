@@ -17,15 +17,17 @@ inline int64_t mask_offset(const AttentionArguments& a, int64_t batch) {
   return offset;
 }
 
-// What a block of the forward pass goes through: the keys [begin, end) of a part, for queries that see none from
-// `limit` on.
+// What a block of the forward pass goes through: the keys [begin, end) for queries that see none from `limit` on, those
+// of a part where kParts. Its results are those of member `result` of a batch.
+template <bool kParts>
 struct KeyRange {
-  int64_t result, batch, begin, end;  // result: the place of the part's results
+  int64_t result, batch, begin, end;
 
   KeyRange(const AttentionArguments& a, int64_t result, int64_t limit)
-      : result(result), batch(result / a.parts), begin(a.parts == 1 ? 0 : result % a.parts * a.part_keys), end(limit) {
-    if (a.parts > 1 && begin + a.part_keys < end) end = begin + a.part_keys;
-  }
+      : result(result),
+        batch(kParts ? result / a.parts : result),
+        begin(kParts ? result % a.parts * a.part_keys : 0),
+        end(kParts && begin + a.part_keys < limit ? begin + a.part_keys : limit) {}
 };
 
 inline bool visible(const AttentionArguments& a, int64_t query, int64_t key) {

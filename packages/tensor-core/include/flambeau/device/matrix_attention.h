@@ -4,7 +4,7 @@
 // is multiplied its values are on their way, and the other way around.
 //
 // Sizes are rounded up to multiples of 16; rows are multiples of 16 bytes long, and begin at such. A unit says
-// FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral).
+// FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts), the last as in attention.h.
 #pragma once
 
 #include "flambeau/device/kernel.h"
@@ -12,7 +12,7 @@
 
 namespace flambeau::cuda {
 
-template <class T, int kDepth, int kWidth, int kHigh, int kKeys, bool kGeneral>
+template <class T, int kDepth, int kWidth, int kHigh, int kKeys, bool kGeneral, bool kParts>
 struct MatrixAttention {
   using Arguments = AttentionArguments;
   using Scores = MatrixScores<kHigh, kKeys, kGeneral, false>;
@@ -69,7 +69,7 @@ struct MatrixAttention {
             running.most[r] * (kGeneral ? 1.0f : float(a.scale)) + log(total);
     }
     scale_rows(sums, scales);
-    if (a.parts > 1)
+    if constexpr (kParts)
       store_sums(a.out, result, scores.first, a.queries, a.width, sums);
     else
       store_rows<T>(a.out, result, scores.first, a.queries, a.width, sums);
@@ -81,7 +81,7 @@ struct MatrixAttention {
     __shared__ MatrixRows<T, kKeys, kWidth> values;
     const int64_t tiles = (a.queries + kRows - 1) / kRows, at = blockIdx.x % tiles;
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;  // those that see most begin first
-    const KeyRange range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
+    const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
     const int64_t batch = range.batch, limit = range.end;
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
     const Scores scores(a, batch, first + own);
@@ -94,7 +94,7 @@ struct MatrixAttention {
       commit_copies();
     }
     for (int64_t key = range.begin; key < limit; key += kKeys) {
-      const bool sees = scores.any(key);
+      const bool sees = scores.any(key) && (!kParts || scores.first < a.queries);
       typename Scores::Values s;
       wait_for_copies();
       __syncthreads();

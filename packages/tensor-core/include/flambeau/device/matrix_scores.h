@@ -34,7 +34,6 @@ struct MatrixScores {
 
   // Whether any of the scores in the columns from `begin` on is seen: the same for the whole warp.
   bool any(int64_t begin) const {
-    if (!kByKeys && first >= a.queries) return false;
     return !a.causal || (kByKeys ? begin + kColumns > first : begin < first + 16 * kHigh);
   }
   bool all(int64_t begin) const {
