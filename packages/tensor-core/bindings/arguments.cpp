@@ -188,7 +188,8 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
       require<TypeError>(false, b.name, "() got an unexpected keyword argument '", text, "'; its signature is ",
                          b.signature);
     }
-    require<TypeError>(!values.at[at], b.name, "() got multiple values for argument '", PyUnicode_AsUTF8(name), "'");
+    if (values.at[at])
+      detail::raise<TypeError>(b.name, "() got multiple values for argument '", PyUnicode_AsUTF8(name), "'");
     values.at[at] = value;
   }
   for (size_t i = 0; i < n; ++i) {
@@ -197,8 +198,9 @@ void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kw
       values.packed = Object(checked(PyTuple_New(0))), values.at[i] = values.packed.get();
     else
       values.at[i] = b.parameters[i].fallback;
-    require<TypeError>(values.at[i], b.name, "() missing 1 required positional arguments: \"",
-                       PyUnicode_AsUTF8(b.parameters[i].name), "\"; its signature is ", b.signature);
+    if (!values.at[i])
+      detail::raise<TypeError>(b.name, "() missing 1 required positional arguments: \"",
+                               PyUnicode_AsUTF8(b.parameters[i].name), "\"; its signature is ", b.signature);
   }
 }
 

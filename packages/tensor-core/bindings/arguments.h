@@ -134,8 +134,9 @@ struct From<int64_t> {
     const Object index(checked(PyNumber_Index(o)));
     const int64_t v = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
     if (v == -1 && PyErr_Occurred()) throw PythonError();
-    require<ValueError>(!overflow, call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name),
-                        "' does not fit into 64 bits: Overflow when unpacking long long");
+    if (overflow)
+      detail::raise<ValueError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name),
+                                "' does not fit into 64 bits: Overflow when unpacking long long");
     return v;
   }
 };
@@ -163,15 +164,21 @@ struct From<bool> {
 template <>
 struct From<const Shape&> {
   static Shape get(const Call& call, PyObject* o) {
+    if (FLAMBEAU_LIKELY(PyTuple_Check(o))) return of_tuple(call, o);
     if (PyIndex_Check(o) && !(is_tensor(o) ? tensor_of(o).dim() > 0 : PySequence_Check(o)))
       return {From<int64_t>::get(call, o)};
     if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple of ints", o);
-    const Object items(checked(PySequence_Fast(o, "expected a sequence of ints")));
+    const Object items(checked(PySequence_Tuple(o)));  // which no __index__ can change
+    return of_tuple(call, items.get());
+  }
+
+ private:
+  static Shape of_tuple(const Call& call, PyObject* items) {
     Shape out;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-      const Object item(Py_NewRef(PySequence_Fast_GET_ITEM(items.get(), i)));  // __index__ may change the list
-      if (!PyIndex_Check(item.get())) wrong_argument(call, "tuple of ints, but found an element", item.get());
-      out.push_back(From<int64_t>::get(call, item.get()));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {
+      PyObject* const item = PyTuple_GET_ITEM(items, i);
+      if (!PyIndex_Check(item)) wrong_argument(call, "tuple of ints, but found an element", item);
+      out.push_back(From<int64_t>::get(call, item));
     }
     return out;
   }
@@ -186,8 +193,9 @@ struct From<const Pair&> {
   static Pair get(const Call& call, PyObject* o) {
     Shape s = From<const Shape&>::get(call, o);
     if (s.size() == 1) s.push_back(s[0]);
-    require(s.size() == 2, call.function, "(): expected a single int or a pair for '",
-            PyUnicode_AsUTF8(call.parameter->name), "', got ", s);
+    if (s.size() != 2)
+      detail::raise<Error>(call.function, "(): expected a single int or a pair for '",
+                                  PyUnicode_AsUTF8(call.parameter->name), "', got ", s);
     return {s};
   }
 };
@@ -344,5 +352,13 @@ void publish(PyObject* module);
 PyObject* publish(PyObject* module, Binding* binding);
 // Adds a name to the module and to its __all__.
 void add_public(PyObject* module, const char* name, PyObject* value);
+
+// Functions of flambeau.nn.functional, which takes them from here as nn_<name>.
+template <class F>
+void def_functional(std::string_view signature, const char* doc, F function, int flags = 0) {
+  Binding* binding = def(signature, kPrivate | flags, doc, function);
+  binding->module = "flambeau.nn.functional";
+  binding->attribute = "nn_" + binding->name;
+}
 
 }  // namespace flambeau::python

@@ -27,7 +27,8 @@ void bind_linear_algebra();  // bind_linear_algebra.cpp: what flambeau.linalg is
 void bind_factorizations();  // bind_factorizations.cpp: systems, factorizations
 void bind_spectra();
 void bind_least_squares();     // bind_spectra.cpp: eigenvalues, singular values
-void bind_windows();           // bind_windows.cpp: convolutions, pools, interpolation
+void bind_windows();           // bind_windows.cpp: convolutions, pools, padding
+void bind_interpolation();     // bind_interpolation.cpp
 void bind_conversion();        // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();      // bind_construction.cpp
 void bind_random();            // bind_random.cpp

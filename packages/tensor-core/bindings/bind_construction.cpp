@@ -47,7 +47,7 @@ PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement&
   if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, place));
   const Device device = place.of_fresh();
   const OnDevice scope(DeviceType::Cpu);
-  const Tensor t = tensor_from_buffer(data, false);
+  const Tensor t = tensor_from_buffer(data);
   return wrap_tensor(to(to(t, dtype.value_or(t.dtype())), device));
 }
 
@@ -86,7 +86,7 @@ void bind_conversions() {
         const bool shared = own || PyObject_CheckBuffer(data);
         require<ValueError>(shared || copy.value_or(true),
                             "asarray(): can't alias an arbitrary sequence into a tensor: ", Py_TYPE(data)->tp_name);
-        const Tensor t = own ? own : shared ? tensor_from_buffer(data, false) : tensor_from_data(data, dtype);
+        const Tensor t = own ? own : shared ? tensor_from_buffer(data) : tensor_from_data(data, dtype);
         const Dtype type = dtype.value_or(t.dtype());
         require<ValueError>(copy.value_or(true) || type == t.dtype(), "asarray(): can't alias a tensor of dtype ",
                             t.dtype(), " into dtype ", type);

@@ -121,14 +121,7 @@ void bind_reductions() {
       "The smallest and the largest element, of all or along a dimension, as (min, max).\n\n"
       "Raises RuntimeError where there is none. Gradient: shared among equal elements.",
       both_extremes);
-  def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.",
-      [](const Tensor& a, const Tensor& b) {
-        NoRecording off;
-        if (!(a.shape() == b.shape())) return false;
-        const Tensor same = eq(a, b);
-        if (same.is_cuda()) return item(all(same, std::nullopt, false)).truth();
-        return same.numel() == 0 || !std::memchr(same.bytes(), 0, size_t(same.numel()));
-      });
+  def("equal(input, other)", kFunction | kMethod, "Whether shapes and all elements are equal.", equal);
 }
 
 }  // namespace flambeau::python

@@ -1,4 +1,4 @@
-// Operators over windows: convolutions, unfolding, pools; and interpolation.
+// Operators over windows: convolutions, unfolding, pools; and padding.
 #include "flambeau/networks.h"
 
 #include "bind.h"
@@ -168,14 +168,6 @@ void bind_pools() {
       pool_fractional_max<3>);
 }
 
-// Functions of flambeau.nn.functional, which takes them from here as nn_<name>.
-template <class F>
-void def_functional(std::string_view signature, const char* doc, F function, int flags = 0) {
-  Binding* binding = def(signature, kPrivate | flags, doc, function);
-  binding->module = "flambeau.nn.functional";
-  binding->attribute = "nn_" + binding->name;
-}
-
 void bind_unpools() {
   def_functional("max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
                  R"(Puts the values of a max pool back to their positions, with zeros elsewhere.
@@ -232,14 +224,6 @@ Gradient: any order.)",
                  padded);
 }
 
-Interpolation mode_of(std::string_view mode) {
-  if (mode == "nearest") return Interpolation::Nearest;
-  if (mode == "nearest-exact") return Interpolation::NearestExact;
-  if (mode == "linear") return Interpolation::Linear;
-  require<ValueError>(mode == "cubic", "interpolation must be nearest, nearest-exact, linear or cubic, got ", mode);
-  return Interpolation::Cubic;
-}
-
 }  // namespace
 
 void bind_windows() {
@@ -257,17 +241,6 @@ void bind_windows() {
         "arXiv:1707.01083.",
         channel_shuffle);
   bind_padding();
-  def("_interpolate(input, size, scales, mode, align_corners=False, antialias=False)", kPrivate,
-      "Interpolates the trailing dimensions to `size`; scales (0 where the sizes say it) are output over input. "
-      "Gradient: the transposed map, any order.",
-      [](const Tensor& input, const Shape& size, PyObject* scales, std::string_view mode, bool align, bool antialias) {
-        std::vector<double> numbers;
-        static const Named name("scales");
-        const Object items(checked(PySequence_Fast(scales, "scales must be a sequence of numbers")));
-        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
-          numbers.push_back(From<double>::get(name.in("interpolate", 2), PySequence_Fast_GET_ITEM(items.get(), i)));
-        return interpolate(input, size, numbers, mode_of(mode), align, antialias);
-      });
 }
 
 }  // namespace flambeau::python

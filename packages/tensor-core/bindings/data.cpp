@@ -93,9 +93,9 @@ namespace {
 
 Tensor from_array(PyObject* o) {
   if (is_tensor(o)) return alias(tensor_of(o));
-  if (PyObject_CheckBuffer(o)) return tensor_from_buffer(o, false);
+  if (PyObject_CheckBuffer(o)) return tensor_from_buffer(o);
   const Object array(checked(PyObject_CallMethod(o, "__array__", nullptr)));
-  return tensor_from_buffer(array.get(), false);
+  return tensor_from_buffer(array.get());
 }
 
 struct Scan {

@@ -1,7 +1,13 @@
-// Memory shared with others: the buffer protocol, and with it NumPy.
+// Memory shared with others: NumPy's arrays, and the buffer protocol.
+#include <pybind11/numpy.h>
+
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "arguments.h"
+
+namespace py = pybind11;
 
 namespace flambeau::python {
 
@@ -48,11 +54,17 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
                            "int32, int16, int8, uint64, uint32, uint16, uint8, and bool.");
 }
 
-void release_py_buffer(void* context) {  // a storage's deleter; may run in any thread
+// Deleters of storages; they may run in any thread.
+void release_py_buffer(void* context) {
   const PyGILState_STATE state = PyGILState_Ensure();
   Py_buffer* view = static_cast<Py_buffer*>(context);
   PyBuffer_Release(view);
   delete view;
+  PyGILState_Release(state);
+}
+void release_object(void* context) {
+  const PyGILState_STATE state = PyGILState_Ensure();
+  Py_DECREF(static_cast<PyObject*>(context));
   PyGILState_Release(state);
 }
 
@@ -128,7 +140,85 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<BufferExport*>(view->internal); }
 
-Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted) {
+namespace {
+
+struct Memory {  // of somebody else
+  void* data;
+  Dtype dtype;
+  int dims;
+  const Py_ssize_t *shape, *strides;  // strides in bytes
+  bool writable;
+};
+using Owner = std::unique_ptr<void, void (*)(void*)>;
+
+Tensor tensor_over(const Memory& memory, Owner owner) {
+  const int64_t size = item_size(memory.dtype);
+  const int shift = std::countr_zero(uint64_t(size));
+  require<ValueError>(memory.dims <= kMaxDims, "too many dimensions: ", memory.dims);
+  Shape shape, strides;
+  bool empty = false;
+  int64_t reach = size;
+  for (int i = 0; i < memory.dims; ++i) {
+    const int64_t stride = memory.strides[i];
+    require<ValueError>(stride >= 0,
+                        "At least one stride in the given numpy array is negative, and tensors with negative strides "
+                        "are not currently supported. "
+                        "(You can probably work around this by making a copy of your array with array.copy().)");
+    require<ValueError>((stride & (size - 1)) == 0,
+                        "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
+                        "reallocate the memory.");
+    shape.push_back(memory.shape[i]);
+    strides.push_back(stride >> shift);
+    empty |= memory.shape[i] == 0;
+    reach += (memory.shape[i] - 1) * stride;
+  }
+  require<ValueError>((reinterpret_cast<uintptr_t>(memory.data) & uintptr_t(size - 1)) == 0,
+                      "the array's memory is not aligned for ", memory.dtype, "; pass a copy of it");
+  Ref<Storage> storage =
+      Storage::wrap(memory.data, empty ? 0 : size_t(reach), owner.get_deleter(), owner.get(), memory.writable);
+  owner.release();
+  return from_storage(std::move(storage), shape, strides, 0, memory.dtype);
+}
+
+// NumPy's numbers for the types, which its arrays carry.
+struct NumpyTypes {
+  py::object of[kDtypeCount];  // none for bfloat16
+  int number[kDtypeCount];
+};
+const NumpyTypes& numpy_types() {
+  static const NumpyTypes* const types = [] {
+    auto* made = new NumpyTypes();  // never destroyed: the interpreter goes first
+    for (int d = 0; d < kDtypeCount; ++d) {
+      made->number[d] = -1;
+      if (!format_of(Dtype(d))) continue;
+      const py::dtype type{std::string(name(Dtype(d)))};
+      made->number[d] = type.num();
+      made->of[d] = type;
+    }
+    return made;
+  }();
+  return *types;
+}
+
+// Without the detour by the buffer protocol; undefined where the elements are of another kind.
+Tensor tensor_over_array(PyObject* o) {
+  const py::array array = py::reinterpret_borrow<py::array>(o);
+  const py::dtype type = array.dtype();
+  const char order = type.byteorder();
+  if (order != '=' && order != '|') return Tensor();
+  const int* const numbers = numpy_types().number;
+  const int* const found = std::find(numbers, numbers + kDtypeCount, type.num());
+  if (found == numbers + kDtypeCount) return Tensor();
+  const Memory memory{const_cast<void*>(array.data()), Dtype(found - numbers), int(array.ndim()), array.shape(),
+                      array.strides(), array.writeable()};
+  return tensor_over(memory, Owner(Py_NewRef(o), release_object));
+}
+
+}  // namespace
+
+Tensor tensor_from_buffer(PyObject* exporter) {
+  if (py::isinstance<py::array>(exporter))
+    if (Tensor t = tensor_over_array(exporter)) return t;
   auto view = std::make_unique<Py_buffer>();
   bool writable = true;
   if (PyObject_GetBuffer(exporter, view.get(), PyBUF_RECORDS) < 0) {
@@ -136,56 +226,40 @@ Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted) {
     writable = false;
     if (PyObject_GetBuffer(exporter, view.get(), PyBUF_RECORDS_RO) < 0) throw PythonError();
   }
-  struct Release {
-    Py_buffer* view;
-    ~Release() {
-      if (view) PyBuffer_Release(view);
-    }
-  } release{view.get()};
-  const Dtype dtype = dtype_from_format(view->format, view->itemsize, exporter);
-  (void)writable_wanted;
-  Shape shape, strides;
-  for (int i = 0; i < view->ndim; ++i) {
-    const int64_t stride = view->strides ? view->strides[i] : view->itemsize;
-    require<ValueError>(stride >= 0,
-                        "At least one stride in the given numpy array is negative, and tensors with negative strides "
-                        "are not currently supported. "
-                        "(You can probably work around this by making a copy of your array with array.copy().)");
-    require<ValueError>(stride % view->itemsize == 0,
-                        "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
-                        "reallocate the memory.");
-    shape.push_back(view->shape ? view->shape[i] : view->len / view->itemsize);
-    strides.push_back(stride / view->itemsize);
-  }
-  require<ValueError>(reinterpret_cast<size_t>(view->buf) % size_t(item_size(dtype)) == 0,
-                      "the array's memory is not aligned for ", dtype, "; pass a copy of it");
-  require<ValueError>(shape.size() <= size_t(kMaxDims), "too many dimensions: ", shape.size());
-  int64_t reach = product(shape) == 0 ? 0 : view->itemsize;
-  for (size_t i = 0; reach > 0 && i < shape.size(); ++i) reach += (shape[i] - 1) * strides[i] * view->itemsize;
-  Ref<Storage> storage =
-      Storage::wrap(view->buf, size_t(reach), release_py_buffer, view.get(), writable && !view->readonly);
-  release.view = nullptr;
-  view.release();
-  return from_storage(std::move(storage), shape, strides, 0, dtype);
+  const Py_buffer& v = *view;
+  Owner owner(view.release(), release_py_buffer);
+  const Dtype dtype = dtype_from_format(v.format, v.itemsize, exporter);
+  const Py_ssize_t one_dimension = v.len / v.itemsize;
+  const Memory memory{v.buf,
+                      dtype,
+                      v.ndim,
+                      v.shape ? v.shape : &one_dimension,
+                      v.strides ? v.strides : &v.itemsize,
+                      writable && !v.readonly};
+  return tensor_over(memory, std::move(owner));
 }
 
 namespace {
 
-// NumPy reads the memory by the buffer protocol.
 PyObject* to_numpy(const Tensor& t, bool force) {
-  static PyObject* asarray = nullptr;
-  if (!asarray) {
-    const Object numpy(checked(PyImport_ImportModule("numpy")));
-    asarray = checked(PyObject_GetAttrString(numpy.get(), "asarray"));
-  }
   if (force && t.is_cuda()) return to_numpy(to(detach(t), DeviceType::Cpu), true);
   require<TypeError>(t.device() == DeviceType::Cpu, "can't convert ", t.device(),
                      " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
   require(force || !t.requires_grad(),
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
-  const Object exporter(checked(wrap_tensor(t.requires_grad() ? detach(t) : t)));
-  return PyObject_CallOneArg(asarray, exporter.get());
+  const Object owner(checked(wrap_tensor(detach(t))));  // not t itself, whose memory may become another
+  if (!t.storage().writable()) {  // which NumPy sees by the buffer protocol
+    const py::object asarray = py::module_::import("numpy").attr("asarray");
+    return PyObject_CallOneArg(asarray.ptr(), owner.get());
+  }
+  Shape strides = t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides();
+  for (int64_t& stride : strides) stride *= item_size(t.dtype());
+  const py::dtype type = py::reinterpret_borrow<py::dtype>(numpy_types().of[int(t.dtype())]);
+  return py::array(type, py::array::ShapeContainer(t.shape().begin(), t.shape().end()),
+                   py::array::StridesContainer(strides.begin(), strides.end()), t.bytes(), owner.get())
+      .release()
+      .ptr();
 }
 
 }  // namespace
@@ -201,7 +275,7 @@ void bind_interop() {
       "Raises TypeError for element types without an equivalent, ValueError for negative strides.",
       [](PyObject* array) {
         require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")");
-        return tensor_from_buffer(array, true);
+        return tensor_from_buffer(array);
       });
   def("frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False)", kFunction,
       "A one-dimensional tensor over the bytes of a buffer, without a copy: `count` elements (-1: all) from byte "
@@ -211,7 +285,7 @@ void bind_interop() {
                             "object does not implement Python buffer protocol: ", Py_TYPE(buffer)->tp_name);
         const Object bytes(checked(PyMemoryView_FromObject(buffer)));
         const Object flat(checked(PyObject_CallMethod(bytes.get(), "cast", "s", "B")));
-        const Tensor raw = tensor_from_buffer(flat.get(), false);
+        const Tensor raw = tensor_from_buffer(flat.get());
         const int64_t size = item_size(dtype), available = raw.numel() - offset;
         require<ValueError>(offset >= 0 && offset <= raw.numel(), "offset (", offset,
                             " bytes) must be non-negative and no greater than buffer length (", raw.numel(), " bytes)");

@@ -156,6 +156,7 @@ PYBIND11_MODULE(_core, m) {
   bind_spectra();
   bind_least_squares();
   bind_windows();
+  bind_interpolation();
   bind_conversion();
   bind_construction();
   bind_random();

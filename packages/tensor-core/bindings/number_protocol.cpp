@@ -15,7 +15,7 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
   if (!array) Py_RETURN_NOTIMPLEMENTED;
   const Object made(guarded<PyObject*>(nullptr, [&] {
     const OnDevice cpu(DeviceType::Cpu);
-    return wrap_tensor(tensor_from_buffer(*array, false));
+    return wrap_tensor(tensor_from_buffer(*array));
   }));
   if (!made.get()) return nullptr;
   *array = made.get();

@@ -107,7 +107,7 @@ bool is_sequence(PyObject* o);  // but no string
 bool is_array(PyObject* o);
 bool is_numpy_array(PyObject* o);
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype);
-Tensor tensor_from_buffer(PyObject* exporter, bool writable_wanted);
+Tensor tensor_from_buffer(PyObject* exporter);
 int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);
 

@@ -223,7 +223,7 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
     if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
     const Object array(guarded<PyObject*>(nullptr, [&] {
       const OnDevice cpu(DeviceType::Cpu);
-      return wrap_tensor(tensor_from_buffer(other, false));
+      return wrap_tensor(tensor_from_buffer(other));
     }));
     return array.get() ? compare(self, array.get(), op) : nullptr;
   }

@@ -67,7 +67,7 @@ CALLS = {
         [(2, 4, 9)],
         lambda x: (fb.avg_pool1d(x, 2), fb.adaptive_avg_pool1d(x, 3), fb.adaptive_avg_pool1d(x, 1)),
     ),
-    "interpolate": ([(2, 4, 9, 9)], lambda x: fb._core._interpolate(x, (4, 18), (0.0, 0.0), "linear")),
+    "interpolate": ([(2, 4, 9, 9)], lambda x: fb._core.nn_interpolate(x, (4, 18), mode="bilinear")),
     "unfold": ([(2, 4, 9, 9)], lambda x: fb._core._unfold_windows(x, 3)),
     "batch_norm": ([(6, 3, 4), (3,), (3,)], lambda x, m, v: fb.batch_norm(x, m, v, training=True)),
     "batch_norm, evaluated": ([(6, 3), (3,), (3,)], lambda x, m, v: fb.batch_norm(x, m, v)),

@@ -130,6 +130,7 @@ FLAMBEAU_API Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool kee
 FLAMBEAU_API Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim);
 FLAMBEAU_API Tensor any(const Tensor& t, const OptionalDims& dim, bool keepdim);
 FLAMBEAU_API Tensor all(const Tensor& t, const OptionalDims& dim, bool keepdim);
+FLAMBEAU_API bool equal(const Tensor& a, const Tensor& b);  // shapes and all elements
 FLAMBEAU_API Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim);
 FLAMBEAU_API Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype);

@@ -126,12 +126,6 @@ Tensor empty(const Shape& shape, Dtype dtype) {
   return Tensor(Ref<TensorImpl>::adopt(impl));
 }
 
-Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
-  Tensor t = empty(shape, dtype);
-  fill_(t, value);
-  return t;
-}
-
 Tensor scalar_tensor(Scalar value, Dtype dtype) {
   const OnDevice cpu(DeviceType::Cpu);  // goes with tensors of any device
   Tensor t = empty({}, dtype);

@@ -69,16 +69,30 @@ void fill_values(const Tensor& self, Scalar value) {
                [&](int64_t begin, int64_t end) { copy(self.bytes() + begin * size, size, one, 0, end - begin); });
 }
 
-}  // namespace
+void require_fit(Scalar value, Dtype dtype) {
+  require(fits(value, dtype), "value ", value, " cannot be converted to type ", dtype, " without overflow");
+}
 
-Tensor fill_(const Tensor& self, Scalar value) {
-  require(fits(value, self.dtype()), "value ", value, " cannot be converted to type ", self.dtype(),
-          " without overflow");
-  begin_inplace(self, "fill_");
+void fill_anywhere(const Tensor& self, Scalar value) {
   if (cuda::takes(self))
     cuda::fill(self, value);
   else if (!self.is_meta())
     fill_values(self, value);
+}
+
+}  // namespace
+
+Tensor full(const Shape& shape, Scalar value, Dtype dtype) {
+  require_fit(value, dtype);
+  Tensor t = empty(shape, dtype);
+  fill_anywhere(t, value);
+  return t;
+}
+
+Tensor fill_(const Tensor& self, Scalar value) {
+  require_fit(value, self.dtype());
+  begin_inplace(self, "fill_");
+  fill_anywhere(self, value);
   forget_history(self, "Fill");
   return self;
 }

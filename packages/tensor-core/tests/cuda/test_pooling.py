@@ -75,7 +75,7 @@ def test_average_pools_of_integers(host_calls):
 @pytest.mark.parametrize("size", [(5, 7), (17, 12), (9, 11)])
 def test_interpolation(mode, size, host_calls):
     x = fb.randn(2, 3, 9, 11)
-    both(_core._interpolate, x, size, [0.0, 0.0], mode.removeprefix("bi"))
+    both(_core.nn_interpolate, x, size, mode=mode)
     assert not host_calls()
 
 

@@ -40,6 +40,7 @@ from flambeau import (
     tanh,
     tanhshrink,
 )
+from flambeau._core import nn_interpolate as interpolate
 from flambeau._core import nn_max_unpool1d as max_unpool1d
 from flambeau._core import nn_max_unpool2d as max_unpool2d
 from flambeau._core import nn_max_unpool3d as max_unpool3d
@@ -93,7 +94,6 @@ from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, f
 from ._embedding import embedding, embedding_bag, one_hot
 from ._images import (
     fold,
-    interpolate,
     unfold,
     upsample,
     upsample_bilinear,

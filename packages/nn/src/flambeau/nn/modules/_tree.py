@@ -221,7 +221,8 @@ class Tree:
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         this = cast("Module", self)
-        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, this)]
+        deep = recurse and this._modules
+        modules = self.named_modules(None, prefix, remove_duplicate) if deep else ((prefix, this),)
         for path, module in modules:
             for name, member in registry(module).items():
                 if member is None or id(member) in seen:

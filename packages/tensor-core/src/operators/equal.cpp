@@ -1,0 +1,49 @@
+// Whether two tensors are the same: up to the first block that differs, without a tensor of the comparisons.
+#include <atomic>
+#include <cstring>
+
+#include "cuda/operators.h"
+#include "flambeau/operators.h"
+#include "flambeau/parallel.h"
+#include "kernels/table.h"
+
+namespace flambeau {
+
+namespace {
+
+constexpr int64_t kBlock = 2048;  // elements compared at a time
+
+// Whether elements of this type are compared as they lie in memory.
+bool has_kernel(Dtype dtype) {
+  return (is_floating(dtype) || is_complex(dtype)) && dtype_of(compute_type(dtype)) == dtype;
+}
+
+bool equal_values(const Tensor& a, const Tensor& b) {
+  const auto kernel = kernels::table().pointwise[int(PointwiseOp::eq)][int(compute_type(a.dtype()))];
+  const int64_t size = item_size(a.dtype());
+  std::atomic<bool> same = true;
+  parallel_for(a.numel(), 65536, [&](int64_t begin, int64_t end) {
+    char each[kBlock];
+    for (int64_t i = begin; i < end && same.load(std::memory_order_relaxed); i += kBlock) {
+      const int64_t count = std::min(kBlock, end - i);
+      char* const at[] = {each, a.bytes() + i * size, b.bytes() + i * size};
+      kernel(at, count);
+      if (std::memchr(each, 0, size_t(count))) same.store(false, std::memory_order_relaxed);
+    }
+  });
+  return same;
+}
+
+}  // namespace
+
+bool equal(const Tensor& a, const Tensor& b) {
+  NoRecording off;
+  if (!(a.shape() == b.shape())) return false;
+  require<NotImplementedError>(!a.is_meta() && !b.is_meta(),
+                               "equal: a tensor on the meta device has no elements that could be compared");
+  const bool side_by_side = a.dtype() == b.dtype() && a.is_contiguous() && b.is_contiguous();
+  if (side_by_side && !a.is_cuda() && !b.is_cuda() && has_kernel(a.dtype())) return equal_values(a, b);
+  return item(all(eq(a, b), std::nullopt, false)).truth();
+}
+
+}  // namespace flambeau
