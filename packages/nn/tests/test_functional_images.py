@@ -129,6 +129,12 @@ def test_interpolation_derivatives(dims):
         (lambda x: F.interpolate(x, 0), RuntimeError, "greater than 0"),
         (lambda x: F.interpolate(x.long(), 2, mode="bilinear"), NotImplementedError, "int64"),
         (lambda x: F.interpolate(x, 2**40), RuntimeError, "2\\*\\*31"),
+        (lambda x: F.interpolate(x, scale_factor=float("inf")), RuntimeError, "factor of inf"),
+        (lambda x: F.interpolate(x, scale_factor=float("nan")), RuntimeError, "factor of nan"),
+        (lambda x: F.interpolate(x, scale_factor="2"), TypeError, "scale_factor"),
+        (lambda x: F.interpolate(x, 2, recompute_scale_factor=True), ValueError, "explicit size"),
+        (lambda x: F.interpolate(x[0, 0], 2), NotImplementedError, "2D"),
+        (lambda x: F.interpolate(x[0, 0, 0, 0], scale_factor=2, mode="area"), NotImplementedError, "0D"),
     ],
 )
 def test_interpolation_errors(call, error, message):

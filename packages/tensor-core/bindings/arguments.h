@@ -195,7 +195,7 @@ struct From<const Pair&> {
     if (s.size() == 1) s.push_back(s[0]);
     if (s.size() != 2)
       detail::raise<Error>(call.function, "(): expected a single int or a pair for '",
-                                  PyUnicode_AsUTF8(call.parameter->name), "', got ", s);
+                           PyUnicode_AsUTF8(call.parameter->name), "', got ", s);
     return {s};
   }
 };

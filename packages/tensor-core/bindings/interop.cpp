@@ -209,8 +209,12 @@ Tensor tensor_over_array(PyObject* o) {
   const int* const numbers = numpy_types().number;
   const int* const found = std::find(numbers, numbers + kDtypeCount, type.num());
   if (found == numbers + kDtypeCount) return Tensor();
-  const Memory memory{const_cast<void*>(array.data()), Dtype(found - numbers), int(array.ndim()), array.shape(),
-                      array.strides(), array.writeable()};
+  const Memory memory{const_cast<void*>(array.data()),
+                      Dtype(found - numbers),
+                      int(array.ndim()),
+                      array.shape(),
+                      array.strides(),
+                      array.writeable()};
   return tensor_over(memory, Owner(Py_NewRef(o), release_object));
 }
 
@@ -249,7 +253,7 @@ PyObject* to_numpy(const Tensor& t, bool force) {
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
   const Object owner(checked(wrap_tensor(detach(t))));  // not t itself, whose memory may become another
-  if (!t.storage().writable()) {  // which NumPy sees by the buffer protocol
+  if (!t.storage().writable()) {                        // which NumPy sees by the buffer protocol
     const py::object asarray = py::module_::import("numpy").attr("asarray");
     return PyObject_CallOneArg(asarray.ptr(), owner.get());
   }

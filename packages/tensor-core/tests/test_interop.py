@@ -96,6 +96,32 @@ def test_memory_lives_as_long_as_anyone_needs_it():
     assert b.tolist() == [1, 2, 3, 4]
 
 
+def test_an_array_keeps_its_memory_whatever_becomes_of_the_tensor():
+    t = fb.arange(4.0)
+    a = t.numpy()
+    t.set_(fb.full((1000,), 7.0))
+    gc.collect()
+    fb.zeros(4)
+    assert a.tolist() == [0, 1, 2, 3] and not np.shares_memory(a, t.numpy())
+
+
+@pytest.mark.parametrize("code", ["q", "l", "Q", "L"])
+def test_every_integer_of_c_is_one_of_ours(code):  # NumPy tells long from long long
+    a = np.arange(3, dtype=code)
+    t = fb.from_numpy(a)
+    assert t.tolist() == [0, 1, 2] and t.dtype in (fb.int64, fb.uint64) and t.data_ptr() == a.ctypes.data
+
+
+def test_arrays_that_have_no_tensor():
+    with pytest.raises(ValueError, match="byte order"):
+        fb.from_numpy(np.arange(3, dtype=">f4"))
+    for odd in (np.array(["a"]), np.zeros(2, dtype="datetime64[s]"), np.zeros(2, dtype=[("x", "f4")])):
+        with pytest.raises((TypeError, ValueError)):
+            fb.from_numpy(odd)
+    with pytest.raises(ValueError, match="not aligned"):
+        fb.from_numpy(np.frombuffer(bytearray(9), dtype=np.uint8)[1:].view(np.float32))
+
+
 def test_references_are_returned():
     a = np.zeros(4)
     before = sys.getrefcount(a)

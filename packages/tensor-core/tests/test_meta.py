@@ -193,6 +193,7 @@ def test_what_a_meta_tensor_says_of_itself():
         (lambda x: bool(x[0, 0]), RuntimeError, "meta tensors"),
         (lambda x: int(x[0, 0]), RuntimeError, "meta tensors"),
         (lambda x: x.tolist(), NotImplementedError, "no data"),
+        (lambda x: x.equal(x), NotImplementedError, "no elements"),
         (lambda x: x.cpu(), NotImplementedError, "no data"),
         (lambda x: x.to("cpu", fb.float64), NotImplementedError, "no data"),
         (lambda x: fb.ones(2, 3).copy_(x), NotImplementedError, "no data"),

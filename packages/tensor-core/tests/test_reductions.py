@@ -225,6 +225,23 @@ def test_products_of_many():
         assert fb.tensor(a).prod().item() == pytest.approx(value, nan_ok=True)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "bfloat16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("size", [0, 1, 2047, 2049, 200_000])
+def test_equal_looks_at_every_element(dtype, size):
+    x = fb.ones(size, dtype=getattr(fb, dtype))
+    y = x.clone()
+    assert fb.equal(x, y) and fb.equal(x, fb.ones(2 * size, dtype=x.dtype)[::2]) and fb.equal(x, fb.ones(size))
+    for place in {0, size // 2, size - 1} if size else ():
+        y[place] = 0
+        assert not fb.equal(x, y) and not fb.equal(x.to(fb.float64 if not x.is_complex() else x.dtype), y)
+        y[place] = 1
+    if x.is_floating_point() and size:
+        x[-1] = y[-1] = float("nan")
+        assert not fb.equal(x, y) and not fb.equal(x, x)
+        x[-1], y[-1] = 0.0, -0.0
+        assert fb.equal(x, y)
+
+
 def test_norm_and_counts():
     a = draw((4, 5), "float64")
     x = fb.tensor(a)

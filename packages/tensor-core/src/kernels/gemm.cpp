@@ -44,43 +44,53 @@ struct TileOutput {
   T alpha, beta;
 };
 
-// R rows by two vectors, or by one. a: element (i, p) at a[i * row + p * step]; b: row p at b + p * ldb.
-template <class T, int R, bool two>
-void tile(int64_t depth, const T* __restrict a, int64_t row, int64_t step, const T* __restrict b, int64_t ldb,
+// R rows by two vectors, or by one. Element (i, p) of A at a[i * row + p], or packed at a[i + p * kRows]; row p of B at
+// b + p * ldb.
+template <class T, int R, bool two, bool packed>
+void tile(int64_t depth, const T* __restrict a, int64_t row, const T* __restrict b, int64_t ldb,
           const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
   constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
   Vector low[R] = {}, high[R] = {};
   // Rows far apart share few sets of the cache.
   const int64_t ahead = ldb == kColumns<T> ? 32 * ldb : 8 * ldb;
-  const auto step_once = [&]() __attribute__((always_inline)) {
+  // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
+  // beforehand: they would be more than there are registers.
+  const T* quads[3] = {a, a + 4 * row, a + 8 * row};
+  int64_t thrice = 3 * row;
+  const auto step = [&]() __attribute__((always_inline)) {
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
     Vector b1;
     if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
     __builtin_prefetch(b + ahead);
     if (two) __builtin_prefetch(b + ahead + L);
-    __builtin_prefetch(a + 32 * step);
+    if constexpr (packed)
+      __builtin_prefetch(a + 32 * kRows);
+    else
+      asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const T s = a[i * row];
+      const T s = packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
       low[i] += s * b0;
       if constexpr (two) high[i] += s * b1;
     }
-    a += step;
     b += ldb;
+    if constexpr (packed) a += kRows;
+    if constexpr (!packed)
+      for (const T*& quad : quads) ++quad;
   };
-  int64_t p = 0;
-  if (depth >= 16 * R) {
-    for (; p < depth - 3 * R; ++p) step_once();
-    // What C holds is fetched towards the end, a row at a time: all at once it would hold up the rest.
+  const bool fetches = depth >= 5 * R;
+  int64_t left = depth;
+  for (; left > (fetches ? 2 * R : 0); --left) step();
+  // What C holds is fetched towards the end, a row at a time: all at once it would hold up the rest.
 #pragma GCC unroll 1
-    for (int64_t i = 0; i < R; ++i, ++p) {
-      __builtin_prefetch(out.c + i * out.ldc, 1);
-      if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 1);
-      step_once();
-    }
+  for (int64_t i = 0; fetches && i < R; ++i, --left) {
+    __builtin_prefetch(out.c + i * out.ldc, 1);
+    if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 1);
+    step();
   }
-  for (; p < depth; ++p) step_once();
+#pragma GCC unroll 1
+  for (; left > 0; --left) step();
   const T beta = out.beta;
   if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
     T lines[R][kWidth];
@@ -111,18 +121,12 @@ void tile(int64_t depth, const T* __restrict a, int64_t row, int64_t step, const
 }
 
 template <class T>
-using TileFunction = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, const TileOutput<T>&);
+using TileFunction = void (*)(int64_t, const T*, int64_t, const T*, int64_t, const TileOutput<T>&);
 
 template <class T, int... R>
 TileFunction<T> tile_of(int64_t rows, bool two, std::integer_sequence<int, R...>) {
-  static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false>, tile<T, R + 1, true>}...};
+  static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false, false>, tile<T, R + 1, true, false>}...};
   return table[rows - 1][two];
-}
-
-// The packed forms have constant strides, which the compiler folds into the addresses.
-template <class T>
-void full_tile_packed(int64_t depth, const T* a, const T* b, int64_t ldb, const TileOutput<T>& out) {
-  tile<T, kRows, true>(depth, a, 1, kRows, b, ldb, out);
 }
 
 // b rows [0, depth) and columns [0, columns) into panels of kColumns, the last padded with zeros.
@@ -152,19 +156,27 @@ void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64
   }
 }
 
-// a rows [0, rows) into panels of kRows; a last, shorter panel is packed as tightly.
+// a rows [0, rows) into panels of kRows. Of a last, shorter panel each row lies by itself, where it is if it does
+// there.
 template <class T>
 void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_t depth) {
   for (int64_t i = 0; i < rows; i += kRows) {
     const int64_t height = rows - i < kRows ? rows - i : kRows;
     const T* from = a + i * row;
-    if (row == 1 && height == kRows) {
+    if (height < kRows) {
+      if (column == 1) return;
+      if (row == 1)
+        transpose(to, depth, from, column, depth, height);
+      else
+        for (int64_t r = 0; r < height; ++r)
+          for (int64_t p = 0; p < depth; ++p) to[r * depth + p] = from[r * row + p * column];
+    } else if (row == 1) {
       for (int64_t p = 0; p < depth; ++p) std::memcpy(to + p * kRows, from + p * column, kRows * sizeof(T));
     } else if (column == 1) {
-      transpose(to, height, from, row, height, depth);
+      transpose(to, kRows, from, row, kRows, depth);
     } else {
-      for (int64_t r = 0; r < height; ++r)
-        for (int64_t p = 0; p < depth; ++p) to[p * height + r] = from[r * row + p * column];
+      for (int64_t r = 0; r < kRows; ++r)
+        for (int64_t p = 0; p < depth; ++p) to[p * kRows + r] = from[r * row + p * column];
     }
     to += depth * height;
   }
@@ -296,7 +308,7 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
               T beta0, T* c, int64_t ldc) {
   constexpr int64_t W = kColumns<T>, L = W / 2;
   static thread_local Scratch a_scratch, b_scratch;
-  const bool direct_a = n <= 4 * W, direct_b = bs.column == 1 && m <= 4 * kRows;
+  const bool direct_a = as.column == 1 && n <= 4 * W, direct_b = bs.column == 1 && m <= 256;
   const auto rows_sequence = std::make_integer_sequence<int, kRows>();
   for (int64_t jc = 0; jc < n; jc += kColumnBlock) {
     const int64_t columns = n - jc < kColumnBlock ? n - jc : kColumnBlock;
@@ -327,12 +339,14 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
           for (int64_t i = 0; i < rows; i += kRows) {
             const int64_t height = rows - i < kRows ? rows - i : kRows;
             out.c = c + (ic + i) * ldc + jc + j;
-            if (direct_a)
-              tile_of<T>(height, two, rows_sequence)(depth, a_block + i * as.row, as.row, as.column, b_panel, ldb, out);
-            else if (height == kRows && two)
-              full_tile_packed(depth, packed_a + i * depth, b_panel, ldb, out);
-            else
-              tile_of<T>(height, two, rows_sequence)(depth, packed_a + i * depth, 1, height, b_panel, ldb, out);
+            if (!direct_a && height == kRows) {
+              (two ? tile<T, kRows, true, true> : tile<T, kRows, false, true>)(depth, packed_a + i * depth, 1, b_panel,
+                                                                               ldb, out);
+            } else {
+              const bool lies_a = as.column == 1;
+              tile_of<T>(height, two, rows_sequence)(depth, lies_a ? a_block + i * as.row : packed_a + i * depth,
+                                                     lies_a ? as.row : depth, b_panel, ldb, out);
+            }
           }
           j += width;
         }
