@@ -1,5 +1,8 @@
 """Derivatives of layers on the GPU are those on the CPU."""
 
+import ctypes
+import os
+
 import numpy as np
 import pytest
 
@@ -141,6 +144,56 @@ def test_attention_of_halves(batch, queries, keys, depth, width, options, dtype)
     unit = {fb.float16: 2.0**-10, fb.bfloat16: 2.0**-7}[dtype]
     for found, here in zip(fb.autograd.grad(out, leaves, grad.cuda()), expected, strict=True):
         np.testing.assert_allclose(found.cpu().double().numpy(), here, rtol=unit, atol=unit * np.abs(here).max())
+
+
+SHARED_HEADS = [(4, 4), (2, 2), (1, 1), (2, 4)]  # of keys and values
+
+
+@pytest.mark.parametrize("heads", SHARED_HEADS)
+@pytest.mark.parametrize("mask_shape", [None, (9, 20), (4, 9, 20), (2, 1, 1, 20)])
+def test_attention_of_shared_heads(heads, mask_shape):
+    mask = None if mask_shape is None else fb.randn(mask_shape) > -1
+    both(
+        lambda q, k, v: F.scaled_dot_product_attention(
+            q, k, v, None if mask is None else mask.to(q.device), enable_gqa=True
+        ),
+        fb.randn(2, 4, 9, 16),
+        fb.randn(2, heads[0], 20, 16),
+        fb.randn(2, heads[1], 20, 8),
+    )
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+@pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}])
+def test_attention_of_strided_tensors(dtype, options):
+    """Heads of a projection, their gradient transposed as well: read as they lie, to the same results."""
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+
+    def derivatives(*tensors):
+        *leaves, grad = (t.detach() for t in tensors)
+        leaves = [t.requires_grad_() for t in leaves]
+        before = emulator.emulated_counts(b"cuLaunchKernel")
+        results = fb.autograd.grad(F.scaled_dot_product_attention(*leaves, **options), leaves, grad)
+        return results, emulator.emulated_counts(b"cuLaunchKernel") - before
+
+    projected, grad = fb.randn(2, 40, 3, 3, 16).to(dtype).cuda(), fb.randn(2, 40, 3, 16).to(dtype).cuda()
+    strided = [t.transpose(1, 2) for t in (*projected.unbind(2), grad)]
+    assert not any(t.is_contiguous() for t in strided)
+    there, launches = derivatives(*strided)
+    expected, expected_launches = derivatives(*(t.contiguous() for t in strided))
+    assert launches == expected_launches
+    for found, like in zip(there, expected, strict=True):
+        assert fb.equal(found, like)
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+def test_shared_heads_are_not_copied():
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+    q, cache = fb.randn(2, 6, 5, 16).half().cuda(), fb.randn(2, 2, 30, 16).half().cuda()
+    before = emulator.emulated_counts(b"cuLaunchKernel")
+    F.scaled_dot_product_attention(q, cache[:, :, :20], cache[:, :, 5:25], enable_gqa=True)
+    assert emulator.emulated_counts(b"cuLaunchKernel") == before + 1
 
 
 def test_products():

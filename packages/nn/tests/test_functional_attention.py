@@ -78,6 +78,16 @@ def test_half_types_and_shared_heads():
     np.testing.assert_allclose(half.float().numpy(), want, atol=0.05)
 
 
+@pytest.mark.parametrize("mask_shape", [(5, 6), (1, 5, 6), (4, 5, 6), (3, 1, 5, 6), (3, 4, 1, 6)])
+@pytest.mark.parametrize("heads", [(2, 2), (1, 1), (2, 4), (4, 2), (1, 2)])
+def test_shared_heads_are_repeated_ones(heads, mask_shape):
+    q, k, v = (fb.tensor(draw(3, h, *s)) for h, s in zip((4, *heads), ((5, 8), (6, 8), (6, 7)), strict=True))
+    mask = fb.tensor(draw(*mask_shape))
+    repeated = [t.repeat_interleave(4 // t.shape[1], 1) for t in (k, v)]
+    got = F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True)
+    np.testing.assert_allclose(got.numpy(), F.scaled_dot_product_attention(q, *repeated, mask).numpy(), atol=1e-12)
+
+
 def test_leading_dimensions_broadcast():
     q, k, v = draw(3, 1, 4, 5), draw(2, 6, 5), draw(6, 5)
     got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)))

@@ -68,18 +68,22 @@ int64_t high_tiles(const AttentionArguments& a, int64_t longest) {
 constexpr int64_t kSharedElements = (48 << 10) / 2;
 
 MatrixTiles forward_tiles(const AttentionArguments& a) {
-  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, 128), 64, a.mask || !(float(a.scale) > 0)};
+  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, 128), 64, a.mask.data || !(float(a.scale) > 0)};
   while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
   return t;
 }
 // One unit has the kernels by queries and by keys; 32 of the others leave registers for the sums of two results.
 MatrixTiles derivative_tiles(const AttentionArguments& a) {
-  return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask || !(float(a.scale) > 0)};
+  return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask.data || !(float(a.scale) > 0)};
 }
 
-// Whether the units take the rows: of whole chunks of 16 bytes, and not longer than what a block has room for.
-bool takes_rows(const char* rows, int64_t length, int64_t longest) {
-  return length % 8 == 0 && length > 0 && length <= longest && reinterpret_cast<uintptr_t>(rows) % 16 == 0;
+constexpr int64_t kChunk = 16;                             // bytes that a thread of the matrix units copies
+constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // elements: 2**8 of them, a tile, are within 2**31
+bool is_chunk(const char* place) { return reinterpret_cast<uintptr_t>(place) % kChunk == 0; }
+
+// Whether the units take the rows: of whole chunks, and not longer than what a block has room for.
+bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {
+  return length % 8 == 0 && length > 0 && length <= longest && is_chunk(rows.data);
 }
 // Results are made for them, and lie well.
 bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t longest) {
@@ -131,13 +135,43 @@ Grid blocks_of(const AttentionArguments& a, int64_t rows, int64_t tile) {
   return {unsigned(a.batch * a.parts * divide_up(rows, tile))};
 }
 
+AttentionRows rows_of(const Tensor& t) {
+  AttentionRows rows{t.device_bytes(), t.stride(-2), {}};
+  for (int64_t d = 0; d < t.dim() - 2; ++d) rows.stride[d] = t.stride(d);
+  return rows;
+}
+
+// Neighbouring dimensions of the batch become one where they lie so in all operands.
+void merge_dims(AttentionArguments& a) {
+  AttentionRows* const all[] = {&a.query, &a.key, &a.value, &a.mask, &a.grad};
+  int dims = 0;
+  for (int d = 0; d < a.dims; ++d) {
+    if (a.size[d] == 1) continue;
+    const bool merged = dims > 0 && std::all_of(std::begin(all), std::end(all), [&](const AttentionRows* rows) {
+                          return rows->stride[dims - 1] == rows->stride[d] * a.size[d];
+                        });
+    const int to = merged ? dims - 1 : dims++;
+    a.size[to] = a.size[d] * (merged ? a.size[to] : 1);
+    for (AttentionRows* rows : all) rows->stride[to] = rows->stride[d];
+  }
+  a.dims = dims;
+}
+
 void set_operands(AttentionArguments& a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
                   const Tensor& logarithms) {
-  a.query = query.device_bytes(), a.key = key.device_bytes(), a.value = value.device_bytes();
+  a.query = rows_of(query), a.key = rows_of(key), a.value = rows_of(value);
   a.out = out.device_bytes(), a.logarithms = logarithms.device_bytes();
 }
 
 }  // namespace
+
+Tensor readable(const Tensor& t) {
+  const int64_t size = item_size(t.dtype()), columns = t.size(-1);
+  const bool chunks = size == 2 && columns * size % kChunk == 0;
+  bool well = (columns <= 1 || t.stride(-1) == 1) && (!chunks || is_chunk(t.device_bytes()));
+  for (int64_t d = 0; d < t.dim() - 1; ++d) well &= t.size(d) == 1 || !chunks || t.stride(d) * size % kChunk == 0;
+  return well && t.stride(-2) < kFarthestRows ? t : contiguous(t);
+}
 
 bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
   return tile_rows(row_bytes(dtype, depth, width), derivative) > 0;
@@ -154,6 +188,7 @@ void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const 
     part_logarithms = empty({a.batch * a.parts, a.queries}, logarithms.dtype());
   }
   set_operands(a, query, key, value, results, part_logarithms);
+  merge_dims(a);
   const int device = query.device().index;
   const Plan plan = plan_of(device, query.dtype(), a, a.parts > 1 ? Pass::ForwardOfParts : Pass::Forward);
   launch(device, plan.unit, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
@@ -166,11 +201,13 @@ void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const 
 AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
                                      const Tensor& out, const Tensor& logarithms, const Tensor& grad) {
   const OnDevice there(query.device());
-  AttentionGradients result{empty(query.shape(), query.dtype()), empty(key.shape(), key.dtype()),
-                            empty(value.shape(), value.dtype())};
+  AttentionGradients result{empty({a.batch, a.queries, a.depth}, query.dtype()),
+                            empty({a.batch, a.keys, a.depth}, key.dtype()),
+                            empty({a.batch, a.keys, a.width}, value.dtype())};
   const Tensor means = empty({a.batch, a.queries}, logarithms.dtype());
   set_operands(a, query, key, value, out, logarithms);
-  a.grad = grad.device_bytes(), a.means = means.device_bytes();
+  a.grad = rows_of(grad), a.means = means.device_bytes();
+  merge_dims(a);
   a.grad_query = result.query.device_bytes(), a.grad_key = result.key.device_bytes(),
   a.grad_value = result.value.device_bytes();
   const int device = query.device().index;

@@ -25,8 +25,12 @@ inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool cau
 
 // Whether the kernels have room for rows of that length: of the value, or of the derivative, too.
 bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative);
-// Sizes, scale and mask of `a` are set, its pointers are not. Everything is contiguous and of one dtype, but for the
-// logarithms, which are of what is computed in.
+// A tensor (*, rows, columns) for the kernels to read: as it lies, with any strides of the batch and of rows, where
+// rows are contiguous, and begin at multiples of 16 bytes if the matrix units read them; otherwise a copy.
+Tensor readable(const Tensor& t);
+// Sizes, scale and mask of `a` are set, what else it points to is not. What is read is (batch..., rows, columns), what
+// readable() gave; `out` and the results are contiguous. All are of one dtype, but for the logarithms, which are of
+// what is computed in.
 void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
             const Tensor& logarithms);
 struct AttentionGradients {

@@ -237,15 +237,21 @@ ThereMask arguments_there(const Geometry& g, const Shape& batch, const Tensor& g
   cuda::AttentionArguments& a = out.arguments;
   a.batch = g.batch, a.queries = g.queries, a.keys = g.keys, a.depth = g.depth, a.width = g.width;
   a.scale = g.scale, a.causal = g.causal;
+  a.dims = int(batch.size());
+  std::copy(batch.begin(), batch.end(), a.size);
   if (!given.defined()) return out;
   out.mask = given.dtype() == Dtype::bool_ ? given : to(given, type);
   const Tensor spread = expand(out.mask, with(batch, g.queries, g.keys));
-  a.mask = spread.device_bytes();
+  a.mask.data = spread.device_bytes();
   a.boolean_mask = given.dtype() == Dtype::bool_;
-  a.mask_dims = int(batch.size());
-  for (size_t d = 0; d < batch.size(); ++d) a.mask_size[d] = batch[d], a.mask_stride[d] = spread.strides()[d];
-  a.mask_row = spread.stride(-2), a.mask_column = spread.stride(-1);
+  std::copy(spread.strides().begin(), spread.strides().end() - 2, a.mask.stride);
+  a.mask.row = spread.stride(-2), a.mask_column = spread.stride(-1);
   return out;
+}
+
+// Expanded to the whole batch, as the kernels read it.
+Tensor spread(const Tensor& t, const Shape& batch, Dtype type) {
+  return expand(cuda::readable(to(t, type)), with(batch, t.size(-2), t.size(-1)));
 }
 
 bool attends_there(const Geometry& g, const Shape& batch, const Tensor& query, bool derivative) {
@@ -260,7 +266,8 @@ bool forward_there(const Geometry& g, const Shape& batch, const Tensor& q, const
   out = empty({g.batch, g.queries, g.width}, dtype);
   logarithms = empty({g.batch, g.queries}, type);
   const ThereMask masked = arguments_there(g, batch, mask, type);
-  cuda::attend(masked.arguments, flat(q, batch, dtype), flat(k, batch, dtype), flat(v, batch, dtype), out, logarithms);
+  cuda::attend(masked.arguments, spread(q, batch, dtype), spread(k, batch, dtype), spread(v, batch, dtype), out,
+               logarithms);
   return true;
 }
 
@@ -268,8 +275,8 @@ Gradients backward_there(const Context& c, const Geometry& g, const Shape& batch
   const Dtype dtype = c.saved(0).dtype();
   const ThereMask masked = arguments_there(g, batch, c.saved(3), type);
   const cuda::AttentionGradients all = cuda::attend_derivative(
-      masked.arguments, flat(c.saved(0), batch, dtype), flat(c.saved(1), batch, dtype), flat(c.saved(2), batch, dtype),
-      flat(c.saved(4), batch, dtype), c.saved(5), flat(c.gradient(), batch, dtype));
+      masked.arguments, spread(c.saved(0), batch, dtype), spread(c.saved(1), batch, dtype),
+      spread(c.saved(2), batch, dtype), flat(c.saved(4), batch, dtype), c.saved(5), spread(c.gradient(), batch, dtype));
   return {all.query, all.key, all.value};
 }
 

@@ -219,3 +219,70 @@ def test_strange_values_in_parts(dtype):
     there = attention(q.cuda(), k.cuda(), v.cuda()).cpu().float()
     assert there[1].isnan().all() and there[0, :, 1].isinf().all()
     assert there[0, :, :1].isfinite().all() and there[0, :, 2:].isfinite().all()
+
+
+@pytest.fixture
+def launches():
+    """How many kernels and copies a function starts."""
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+    names = b"cuLaunchKernel", b"cuMemcpyDtoDAsync_v2"
+
+    def count(function, *arguments, **options):
+        before = sum(map(emulator.emulated_counts, names))
+        function(*arguments, **options)
+        return sum(map(emulator.emulated_counts, names)) - before
+
+    return count
+
+
+def heads(length, width, dtype):
+    return fb.randn(2, length, 3, width).to(dtype).cuda()
+
+
+LAYOUTS = {  # (2, 3, length, width) in memory
+    "transposed heads": lambda length, width, dtype: heads(length, width, dtype).transpose(1, 2),
+    "slice of a cache": lambda length, width, dtype: (
+        heads(3, width, dtype).new_zeros(3, 4, length + 9, width).normal_()[1:, :3, 4 : 4 + length]
+    ),
+    "part of a projection": lambda length, width, dtype: heads(length, 3 * width, dtype).transpose(1, 2)[
+        ..., width : 2 * width
+    ],
+    "one for all heads": lambda length, width, dtype: (
+        heads(length, width, dtype)[:, :, :1].transpose(1, 2).expand(2, 3, length, width)
+    ),
+    "sequence first": lambda length, width, dtype: (
+        heads(length, width, dtype).permute(1, 0, 2, 3).transpose(0, 1).transpose(1, 2)
+    ),
+    "one row apart": lambda length, width, dtype: heads(2 * length, width, dtype)[:, ::2].transpose(1, 2),
+}
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
+@pytest.mark.parametrize(("queries", "keys"), [(20, 40), (1, 1300)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_are_read_as_they_lie(layout, queries, keys, dtype, launches, host_calls):
+    q, k, v = (LAYOUTS[layout](*size, dtype) for size in ((queries, 16), (keys, 16), (keys, 24)))
+    assert not k.is_contiguous() and k.shape == (2, 3, keys, 16)
+    mask = (fb.randn(2, 1, queries, keys) > 0).cuda()
+    for options in ({"is_causal": True}, {"attn_mask": mask}, {}):
+        there = attention(q, k, v, **options)
+        contiguous = [t.contiguous() for t in (q, k, v)]
+        assert fb.equal(there, attention(*contiguous, **options))
+        assert launches(attention, q, k, v, **options) == launches(attention, *contiguous, **options)
+    unit = 1e-5 if dtype == fb.float32 else 2e-3
+    np.testing.assert_allclose(
+        there.cpu().double().numpy(), expected(*(t.cpu() for t in (q, k, v))), rtol=unit, atol=unit
+    )
+    assert not host_calls()
+
+
+def test_rows_that_are_copied(host_calls):
+    """Those that are not contiguous, or begin where the matrix units do not read."""
+    for dtype, tolerance in ((fb.float32, 1e-5), (fb.float16, 2e-3)):
+        wide = fb.randn(2, 3, 20, 40).to(dtype)
+        there = wide.cuda()
+        for view in (lambda t: t[..., 1:17], lambda t: t[..., ::2], lambda t: t.mT, lambda t: t[..., :1]):
+            x, y = view(there), view(wide)
+            assert_close(attention(x, x, x).cpu(), attention(y, y, y), rtol=tolerance, atol=tolerance)
+    assert not host_calls()

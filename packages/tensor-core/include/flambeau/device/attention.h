@@ -18,6 +18,7 @@ template <class T, int kDepth, int kWidth, int kTile, bool kParts = false>
 struct Attention {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
   using Arguments = AttentionArguments;
+  using Member = MemberRows<T>;
   static constexpr int kRows = kTile / 16;  // of a tile, for a thread; and columns
   static constexpr int kMost = kDepth > kWidth ? kDepth : kWidth;
   template <int kSize>
@@ -30,11 +31,12 @@ struct Attention {
 
   // Rows [first, first + kTile) of a matrix (rows, columns); zeros beyond it.
   template <int kSize>
-  static void load(Rows<kSize>& to, const char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns) {
-    const T* from = reinterpret_cast<const T*>(data) + (batch * rows + first) * columns;
+  static void load(Rows<kSize>& to, const Member& member, int64_t first, int64_t rows, int64_t columns) {
+    const int stride = member.opaque_stride();
+    const T* from = member.data + first * stride;
     for (int i = int(threadIdx.x); i < kTile * kSize; i += kAttentionThreads) {
       const int r = i / kSize, c = i % kSize;
-      to[r][c] = first + r < rows && c < columns ? convert<V>(from[r * columns + c]) : V(0);
+      to[r][c] = first + r < rows && c < columns ? convert<V>(from[r * stride + c]) : V(0);
     }
   }
   template <int kSize, class To = T>
@@ -103,13 +105,14 @@ struct Attention {
     __shared__ Scores weights;
     const int64_t tiles = (a.queries + kTile - 1) / kTile, first = blockIdx.x % tiles * kTile;
     const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kTile < a.keys ? first + kTile : a.keys);
-    const int64_t batch = range.batch, mask = mask_offset(a, batch);
-    load<kDepth>(query, a.query, batch, first, a.queries, a.depth);
+    const int64_t batch = range.batch, mask = member_offset(a, a.mask, batch);
+    const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
+    load<kDepth>(query, Member(a, a.query, batch), first, a.queries, a.depth);
     V sums[kRows][kWidth / 16], most[kRows], total[kRows];
     clear<kWidth>(sums);
     for (int r = 0; r < kRows; ++r) most[r] = lowest(), total[r] = V(0);
     for (int64_t key = range.begin; key < range.end; key += kTile) {
-      load<kMost>(other, a.key, batch, key, a.keys, a.depth);
+      load<kMost>(other, key_rows, key, a.keys, a.depth);
       __syncthreads();
       V s[kRows][kRows];
       dot_rows<kDepth>(query, other, s);
@@ -133,7 +136,7 @@ struct Attention {
       }
       put(weights, s);
       __syncthreads();
-      load<kMost>(other, a.value, batch, key, a.keys, a.width);
+      load<kMost>(other, value_rows, key, a.keys, a.width);
       __syncthreads();
       add_rows<kWidth>(weights, other, sums);
       __syncthreads();
@@ -153,10 +156,11 @@ struct Attention {
   static void means(const Arguments& a) {
     const int64_t row = int64_t(blockIdx.x) * (kAttentionThreads / 16) + own_row();
     const bool there = row < a.batch * a.queries;
+    const Member grad(a, a.grad, row / a.queries);
+    const T* const from = grad.data + row % a.queries * grad.stride;
     V sum = V(0);
     for (int64_t i = own_column(); there && i < a.width; i += 16)
-      sum += convert<V>(reinterpret_cast<const T*>(a.out)[row * a.width + i]) *
-             convert<V>(reinterpret_cast<const T*>(a.grad)[row * a.width + i]);
+      sum += convert<V>(reinterpret_cast<const T*>(a.out)[row * a.width + i]) * convert<V>(from[i]);
     sum = over_row(sum, [](V x, V y) { return x + y; });
     if (there && own_column() == 0) reinterpret_cast<V*>(a.means)[row] = sum;
   }
@@ -173,15 +177,16 @@ struct Attention {
     __shared__ Rows<kWidth> grad, values;
     __shared__ Scores derivatives;
     const int64_t tiles = (a.queries + kTile - 1) / kTile, batch = blockIdx.x / tiles,
-                  first = blockIdx.x % tiles * kTile, mask = mask_offset(a, batch);
+                  first = blockIdx.x % tiles * kTile, mask = member_offset(a, a.mask, batch);
     const int64_t limit = a.causal && first + kTile < a.keys ? first + kTile : a.keys;
-    load<kDepth>(query, a.query, batch, first, a.queries, a.depth);
-    load<kWidth>(grad, a.grad, batch, first, a.queries, a.width);
+    const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
+    load<kDepth>(query, Member(a, a.query, batch), first, a.queries, a.depth);
+    load<kWidth>(grad, Member(a, a.grad, batch), first, a.queries, a.width);
     V sums[kRows][kDepth / 16];
     clear<kDepth>(sums);
     for (int64_t key = 0; key < limit; key += kTile) {
-      load<kDepth>(keys, a.key, batch, key, a.keys, a.depth);
-      load<kWidth>(values, a.value, batch, key, a.keys, a.width);
+      load<kDepth>(keys, key_rows, key, a.keys, a.depth);
+      load<kWidth>(values, value_rows, key, a.keys, a.width);
       __syncthreads();
       V s[kRows][kRows], products[kRows][kRows];
       dot_rows<kDepth>(query, keys, s);
@@ -208,15 +213,16 @@ struct Attention {
     __shared__ Rows<kWidth> values, grad;
     __shared__ Scores weights, derivatives;
     const int64_t tiles = (a.keys + kTile - 1) / kTile, batch = blockIdx.x / tiles, first = blockIdx.x % tiles * kTile,
-                  mask = mask_offset(a, batch);
-    load<kDepth>(keys, a.key, batch, first, a.keys, a.depth);
-    load<kWidth>(values, a.value, batch, first, a.keys, a.width);
+                  mask = member_offset(a, a.mask, batch);
+    const Member query_rows(a, a.query, batch), grad_rows(a, a.grad, batch);
+    load<kDepth>(keys, Member(a, a.key, batch), first, a.keys, a.depth);
+    load<kWidth>(values, Member(a, a.value, batch), first, a.keys, a.width);
     V key_sums[kRows][kDepth / 16], value_sums[kRows][kWidth / 16];
     clear<kDepth>(key_sums);
     clear<kWidth>(value_sums);
     for (int64_t at = a.causal ? first : 0; at < a.queries; at += kTile) {
-      load<kDepth>(query, a.query, batch, at, a.queries, a.depth);
-      load<kWidth>(grad, a.grad, batch, at, a.queries, a.width);
+      load<kDepth>(query, query_rows, at, a.queries, a.depth);
+      load<kWidth>(grad, grad_rows, at, a.queries, a.width);
       __syncthreads();
       V s[kRows][kRows], products[kRows][kRows];
       dot_rows<kDepth>(keys, query, s);

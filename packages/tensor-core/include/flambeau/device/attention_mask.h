@@ -1,4 +1,4 @@
-// Which keys a query sees, and what a mask adds to their scores.
+// Where a member of the batch lies, which keys a query sees, and what a mask adds to their scores.
 #pragma once
 
 #include <cmath>
@@ -7,15 +7,33 @@
 
 namespace flambeau::cuda {
 
-// Where the mask of a member of the batch begins.
-inline int64_t mask_offset(const AttentionArguments& a, int64_t batch) {
+// Where the matrix of a member of the batch begins, in elements. There are no more members than blocks.
+inline int64_t member_offset(const AttentionArguments& a, const AttentionRows& rows, int64_t batch) {
+  uint32_t rest = uint32_t(batch);
   int64_t offset = 0;
-  for (int d = a.mask_dims - 1; d >= 0; --d) {
-    offset += batch % a.mask_size[d] * a.mask_stride[d];
-    batch /= a.mask_size[d];
+  for (int d = a.dims - 1; d >= 0; --d) {
+    const uint32_t size = uint32_t(a.size[d]);
+    offset += rest % size * rows.stride[d];
+    rest /= size;
   }
   return offset;
 }
+
+// A member's matrix. The rows of a tile lie within 2**31 elements.
+template <class T>
+struct MemberRows {
+  const T* data;
+  int64_t stride;
+
+  MemberRows(const AttentionArguments& a, const AttentionRows& rows, int64_t batch)
+      : data(reinterpret_cast<const T*>(rows.data) + member_offset(a, rows, batch)), stride(rows.row) {}
+  // The stride, of which the compiler knows nothing: places computed from it would take registers through a whole loop.
+  int opaque_stride() const {
+    int opaque = int(stride);
+    asm volatile("" : "+r"(opaque));
+    return opaque;
+  }
+};
 
 // What a block of the forward pass goes through: the keys [begin, end) for queries that see none from `limit` on, those
 // of a part where kParts. Its results are those of member `result` of a batch.
@@ -39,10 +57,10 @@ template <class V>
 V score(const AttentionArguments& a, int64_t mask, int64_t query, int64_t key, V product) {
   if (!visible(a, query, key)) return -V(INFINITY);
   const V scaled = product * V(a.scale);
-  if (!a.mask) return scaled;
-  const int64_t at = mask + query * a.mask_row + key * a.mask_column;
-  if (a.boolean_mask) return reinterpret_cast<const bool*>(a.mask)[at] ? scaled : -V(INFINITY);
-  return scaled + reinterpret_cast<const V*>(a.mask)[at];
+  if (!a.mask.data) return scaled;
+  const int64_t at = mask + query * a.mask.row + key * a.mask_column;
+  if (a.boolean_mask) return reinterpret_cast<const bool*>(a.mask.data)[at] ? scaled : -V(INFINITY);
+  return scaled + reinterpret_cast<const V*>(a.mask.data)[at];
 }
 
 }  // namespace flambeau::cuda

@@ -15,8 +15,14 @@ namespace flambeau::cuda {
 template <class T, int kDepth, int kWidth, int kHigh, int kKeys, bool kGeneral, bool kParts>
 struct MatrixAttention {
   using Arguments = AttentionArguments;
+  using Member = MemberRows<T>;
   using Scores = MatrixScores<kHigh, kKeys, kGeneral, false>;
   static constexpr int kRows = kMatrixThreads / 32 * 16 * kHigh;
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  static constexpr int kBlocks = 0;
+#else  // of a multiprocessor: as many as shared memory has room for. Left alone, the compiler takes registers for two.
+  static constexpr int kBlocks = kHigh == 1 && !kGeneral && kDepth + kWidth > 128 && kDepth + kWidth <= 256 ? 3 : 0;
+#endif
   static constexpr float kLowest = Scores::kLowest;
   using Sums = float[kHigh][kWidth / 8][4];
 
@@ -85,12 +91,13 @@ struct MatrixAttention {
     const int64_t batch = range.batch, limit = range.end;
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
     const Scores scores(a, batch, first + own);
+    const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
     Running running;
     Sums sums;
     clear(sums);
     if (range.begin < limit) {
-      query.template load<kMatrixThreads>(a.query, batch, first, a.queries, a.depth);
-      keys.template load<kMatrixThreads>(a.key, batch, range.begin, a.keys, a.depth);
+      query.template load<kMatrixThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
+      keys.template load<kMatrixThreads>(key_rows, range.begin, a.keys, a.depth);
       commit_copies();
     }
     for (int64_t key = range.begin; key < limit; key += kKeys) {
@@ -98,7 +105,7 @@ struct MatrixAttention {
       typename Scores::Values s;
       wait_for_copies();
       __syncthreads();
-      values.template load<kMatrixThreads>(a.value, batch, key, a.keys, a.width);
+      values.template load<kMatrixThreads>(value_rows, key, a.keys, a.width);
       commit_copies();
       if (sees) {
         clear(s);
@@ -109,7 +116,7 @@ struct MatrixAttention {
       wait_for_copies();
       __syncthreads();
       if (key + kKeys < limit) {
-        keys.template load<kMatrixThreads>(a.key, batch, key + kKeys, a.keys, a.depth);
+        keys.template load<kMatrixThreads>(key_rows, key + kKeys, a.keys, a.depth);
         commit_copies();
       }
       if (sees) add_weighted(sums, s, values);
@@ -120,7 +127,9 @@ struct MatrixAttention {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_MATRIX_ATTENTION(...)                                                                       \
-  FLAMBEAU_COOPERATIVE_KERNEL(forward, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) { \
-    flambeau::cuda::MatrixAttention<__VA_ARGS__>::forward(a);                                                \
+#define FLAMBEAU_MATRIX_ATTENTION(...)                                                                     \
+  using AttentionOf = flambeau::cuda::MatrixAttention<__VA_ARGS__>;                                        \
+  FLAMBEAU_COOPERATIVE_KERNEL(forward, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads, \
+                              AttentionOf::kBlocks) {                                                      \
+    AttentionOf::forward(a);                                                                               \
   }

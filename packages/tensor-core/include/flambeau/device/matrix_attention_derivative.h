@@ -13,6 +13,7 @@ namespace flambeau::cuda {
 template <class T, int kDepth, int kWidth, int kHigh, int kOther, bool kGeneral>
 struct MatrixAttentionDerivative {
   using Arguments = AttentionArguments;
+  using Member = MemberRows<T>;
   static constexpr int kRows = kMatrixThreads / 32 * 16 * kHigh;
   template <bool kByKeys>
   using Scores = MatrixScores<kHigh, kOther, kGeneral, kByKeys>;
@@ -63,15 +64,16 @@ struct MatrixAttentionDerivative {
     const int64_t limit = a.causal && first + kRows < a.keys ? first + kRows : a.keys;
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
     const Scores<false> scores(a, batch, first + own);
+    const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
     Query known[kHigh * 2];
     for (int r = 0; r < kHigh * 2; ++r) known[r] = Query(a, batch, first, own + scores.row_of(r));
     Sums<kDepth> sums;
     clear(sums);
-    query.template load<kMatrixThreads>(a.query, batch, first, a.queries, a.depth);
-    grad.template load<kMatrixThreads>(a.grad, batch, first, a.queries, a.width);
-    values.template load<kMatrixThreads>(a.value, batch, 0, a.keys, a.width);
+    query.template load<kMatrixThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
+    grad.template load<kMatrixThreads>(Member(a, a.grad, batch), first, a.queries, a.width);
+    values.template load<kMatrixThreads>(value_rows, 0, a.keys, a.width);
     commit_copies();
-    keys.template load<kMatrixThreads>(a.key, batch, 0, a.keys, a.depth);
+    keys.template load<kMatrixThreads>(key_rows, 0, a.keys, a.depth);
     commit_copies();
     for (int64_t key = 0; key < limit; key += kOther) {
       const bool sees = scores.any(key);
@@ -82,7 +84,7 @@ struct MatrixAttentionDerivative {
       if (sees) multiply_rows(products, grad, own, values);
       wait_for_copies();
       __syncthreads();
-      values.template load<kMatrixThreads>(a.value, batch, key + kOther, a.keys, a.width);
+      values.template load<kMatrixThreads>(value_rows, key + kOther, a.keys, a.width);
       commit_copies();
       if (sees) {
         multiply_rows(s, query, own, keys);
@@ -95,7 +97,7 @@ struct MatrixAttentionDerivative {
         add_weighted(sums, products, keys);
       }
       __syncthreads();
-      keys.template load<kMatrixThreads>(a.key, batch, key + kOther, a.keys, a.depth);
+      keys.template load<kMatrixThreads>(key_rows, key + kOther, a.keys, a.depth);
       commit_copies();
     }
     wait_for_copies();
@@ -111,14 +113,15 @@ struct MatrixAttentionDerivative {
     const int64_t begin = a.causal ? first / kOther * kOther : 0;
     const int own = warp() * 16 * kHigh;
     const Scores<true> scores(a, batch, first + own);
+    const Member query_rows(a, a.query, batch), grad_rows(a, a.grad, batch);
     Sums<kDepth> key_sums;
     Sums<kWidth> value_sums;
     clear(key_sums), clear(value_sums);
-    keys.template load<kMatrixThreads>(a.key, batch, first, a.keys, a.depth);
-    values.template load<kMatrixThreads>(a.value, batch, first, a.keys, a.width);
-    grad.template load<kMatrixThreads>(a.grad, batch, begin, a.queries, a.width);
+    keys.template load<kMatrixThreads>(Member(a, a.key, batch), first, a.keys, a.depth);
+    values.template load<kMatrixThreads>(Member(a, a.value, batch), first, a.keys, a.width);
+    grad.template load<kMatrixThreads>(grad_rows, begin, a.queries, a.width);
     commit_copies();
-    query.template load<kMatrixThreads>(a.query, batch, begin, a.queries, a.depth);
+    query.template load<kMatrixThreads>(query_rows, begin, a.queries, a.depth);
     commit_copies();
     for (int64_t at = begin; at < a.queries; at += kOther) {
       const bool sees = scores.any(at);
@@ -142,11 +145,11 @@ struct MatrixAttentionDerivative {
         add_weighted(value_sums, s, grad);
       }
       __syncthreads();
-      grad.template load<kMatrixThreads>(a.grad, batch, at + kOther, a.queries, a.width);
+      grad.template load<kMatrixThreads>(grad_rows, at + kOther, a.queries, a.width);
       commit_copies();
       if (sees) add_weighted(key_sums, products, query);
       __syncthreads();
-      query.template load<kMatrixThreads>(a.query, batch, at + kOther, a.queries, a.depth);
+      query.template load<kMatrixThreads>(query_rows, at + kOther, a.queries, a.depth);
       commit_copies();
     }
     wait_for_copies();

@@ -1,6 +1,7 @@
 // Tiles of rows in shared memory, and what a warp's matrix units make of them. Note [Matrix units]
 #pragma once
 
+#include "flambeau/device/attention_mask.h"
 #include "flambeau/device/matrix_units.h"
 
 namespace flambeau::cuda {
@@ -38,21 +39,21 @@ struct alignas(16) MatrixRows {
     *reinterpret_cast<uint4*>(chunk(r, first / kChunk)) = words;
   }
 
-  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns) of a batch; zeros beyond it.
+  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns); zeros beyond it.
   template <int kThreads>
-  void load(const char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns) {
+  void load(const MemberRows<T>& member, int64_t first, int64_t rows, int64_t columns) {
     constexpr int kAll = kLines * kChunks, kTurns = (kAll + kThreads - 1) / kThreads;
     constexpr bool kSteps = kThreads % kChunks == 0;  // a thread's chunks are all in one column
-    const T* from = reinterpret_cast<const T*>(data) + (batch * rows + first) * columns;
     const int there = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
-    const int thread = int(threadIdx.x);
+    const int stride = member.opaque_stride(), thread = int(threadIdx.x);
+    const T* const from = member.data + first * stride;
 #pragma unroll
     for (int s = 0; s < kTurns; ++s) {
       const int i = thread + s * kThreads;
       if (kAll % kThreads != 0 && i >= kAll) break;
       const int r = kSteps ? thread / kChunks + s * (kThreads / kChunks) : i / kChunks,
                 c = kSteps ? thread % kChunks : i % kChunks;
-      copy_async(chunk(r, c), from + r * width + c * kChunk, r < there && c * kChunk < width);
+      copy_async(chunk(r, c), from + r * stride + c * kChunk, r < there && c * kChunk < width);
     }
   }
   // A left matrix of 16 rows from r on, and two chunks, along k, from c on.

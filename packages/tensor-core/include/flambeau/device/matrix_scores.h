@@ -19,7 +19,7 @@ struct MatrixScores {
 
   MatrixScores(const AttentionArguments& a, int64_t batch, int64_t first)
       : a(a),
-        mask(kGeneral ? mask_offset(a, batch) : 0),
+        mask(kGeneral ? member_offset(a, a.mask, batch) : 0),
         first(first),
         factor(kGeneral ? kLog2E : float(a.scale) * kLog2E) {}
 

@@ -43,8 +43,9 @@ def scaled_dot_product_attention(
     """
     if attn_mask is not None and type(attn_mask) is not Tensor:
         attn_mask = _beside(query, attn_mask)
-    if enable_gqa:
-        key, value = _shared_heads(query, key, value)
+    if enable_gqa and not query.shape[-3] == key.shape[-3] == value.shape[-3]:
+        grouped = _by_shared_head(query, key, value, attn_mask)
+        return scaled_dot_product_attention(*grouped, dropout_p, is_causal, scale).flatten(-4, -3)
     possible = dropout_p == 0.0 and (attn_mask is None or not attn_mask.requires_grad)
     if possible if _ways.is_default else _ways.takes_kernel(possible):
         return _core._scaled_dot_product_attention(query, key, value, attn_mask, is_causal, scale)
@@ -61,7 +62,10 @@ def _beside(query: Tensor, mask: Tensor) -> Tensor:
     return mask.to(query.device) if isinstance(mask, CausalBias) else mask
 
 
-def _shared_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def _by_shared_head(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """The heads of queries and masks as groups of those that have keys in common: views, unless values have others."""
     heads = query.shape[-3]
     for tensor in (key, value):
         if heads % tensor.shape[-3]:
@@ -69,9 +73,12 @@ def _shared_heads(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Te
                 f"Number of heads in key and value must divide the number of heads in query, got {tensor.shape[-3]} "
                 f"and {heads}"
             )
-    return tuple(  # type: ignore[return-value]
-        t.unsqueeze(-3).expand(*t.shape[:-2], heads // t.shape[-3], *t.shape[-2:]).flatten(-4, -3) for t in (key, value)
-    )
+    if key.shape[-3] != value.shape[-3]:
+        key, value = (t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value))
+    shared = key.shape[-3]
+    if mask is not None and mask.ndim > 2:
+        mask = mask.unsqueeze(-3) if mask.shape[-3] == 1 else mask.unflatten(-3, (shared, -1))
+    return query.unflatten(-3, (shared, -1)), key.unsqueeze(-3), value.unsqueeze(-3), mask
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, scale: float | None) -> Tensor:
