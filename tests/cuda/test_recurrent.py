@@ -1,5 +1,9 @@
 """Recurrent layers on the GPU give what they give on the CPU, and so do their derivatives, without the host's help."""
 
+import copy
+import ctypes
+import os
+
 import pytest
 
 import flambeau as fb
@@ -73,11 +77,56 @@ def test_double_precision_and_one_time(host_calls):
     both(layer, fb.randn(1, 2, 5, dtype=fb.float64), states(layer, 2), host_calls)
 
 
-def test_halves(host_calls):
-    layer, x = nn.LSTM(5, 6).to(fb.bfloat16), fb.randn(4, 3, 5).to(fb.bfloat16)
-    here = layer(x)[0]
-    assert_close(layer.cuda()(x.cuda())[0].cpu(), here, rtol=2e-2, atol=2e-2)
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize("make", LAYERS)
+def test_halves(make, dtype, host_calls):
+    """Results and derivatives are of halves, and as far from those of float32 as rounding to halves makes them."""
+    layer = make(bidirectional=True).to(dtype)
+    x, state = fb.randn(6, 4, 5).to(dtype), [t.to(dtype) for t in states(layer, 4, 2)]
+
+    def run(layer, x, *state):
+        packed = sequences.pack_padded_sequence(x, [6, 4, 4, 1])
+        return layer(packed, state if len(state) > 1 else state[0])
+
+    there = trained(copy.deepcopy(layer), "cuda", x, state, run)
     assert not host_calls()
+    here = trained(layer.float(), "cpu", x.float(), [t.float() for t in state], run)
+    unit = {fb.float16: 2.0**-9, fb.bfloat16: 2.0**-6}[dtype]
+    for h, t in zip(here, there, strict=True):
+        assert t.dtype == dtype
+        assert_close(t.cpu().float(), h, rtol=unit, atol=unit * max(1.0, h.abs().max().item()))
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU])
+def test_what_halves_add_up_through_time(make):
+    """Many small steps do not vanish: a state has the accuracy of float32 within a walk."""
+    layer, times = make(1, 1, bias=True).to(fb.bfloat16).requires_grad_(False), 400
+    for parameter in layer.parameters():
+        parameter.zero_()
+    if make is nn.LSTM:  # the state grows by 2**-11 at a time: gates of 1, 1, 2**-11, 1/2
+        layer.bias_ih_l0.copy_(fb.tensor([20.0, 20.0, 2.0**-11, 0.0]))
+        expected = times * 2.0**-11 + 1
+    else:  # the hidden state shrinks by a two-thousandth at a time
+        layer.bias_ih_l0.copy_(fb.tensor([0.0, 7.625, 0.0]))
+        expected = float((1 / (1 + fb.tensor(-7.625).exp())) ** times)
+    state = fb.ones(1, 1, 1, dtype=fb.bfloat16, device="cuda")
+    x = fb.zeros(times, 1, 1, dtype=fb.bfloat16, device="cuda")
+    last = layer.cuda()(x, (state, state) if make is nn.LSTM else state)[1]
+    assert (last[1] if make is nn.LSTM else last).item() == pytest.approx(expected, rel=2.0**-8)
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+def test_halves_are_not_widened():
+    """As many kernels as of float32, but for the state at the beginning and at the end."""
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+
+    def launches(dtype):
+        layer, x = nn.LSTM(8, 8).cuda().to(dtype), fb.zeros(5, 2, 8, device="cuda", dtype=dtype)
+        before = emulator.emulated_counts(b"cuLaunchKernel")
+        layer(x)
+        return emulator.emulated_counts(b"cuLaunchKernel") - before
+
+    assert launches(fb.float16) <= launches(fb.float32) + 2
 
 
 def test_empty(host_calls):

@@ -237,7 +237,7 @@ UNITS = [
     *[
         ("recurrent", f"FLAMBEAU_CELL({cell}, {t})")
         for cell in ("TanhCell", "ReluCell", "LstmCell", "GruCell")
-        for t in ("float", "double")
+        for t in ("float", "double", "flambeau::float16", "flambeau::bfloat16")
     ],
     *[
         ("sequences", f"FLAMBEAU_SEQUENCE({t})")

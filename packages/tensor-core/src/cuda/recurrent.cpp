@@ -42,7 +42,10 @@ char* row_of(const Tensor& t, int64_t row) {
 void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
                        const Tensor& projection, const RecurrentBuffers& b) {
   Unit& unit = unit_of(cell, b.gates.dtype());
-  const Tensor own = empty({w.batch, w.gates * w.size}, b.gates.dtype()), turned = transpose(weight, 0, 1);
+  const Dtype wide = cell_dtype(b.gates.dtype());
+  const Tensor own = empty({w.batch, w.gates * w.size}, wide), turned = transpose(weight, 0, 1);
+  const Tensor state = b.state.defined() ? to(b.state, wide) : b.state,
+               memory = w.separate ? to(b.hidden, wide) : Tensor();
   const bool projected = projection.defined();
   const Tensor to_output = projected ? transpose(projection, 0, 1) : projection;
   for (int64_t step = 0; step < w.times(); ++step) {
@@ -55,7 +58,8 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
                           row_of(b.gates, first),
                           row_of(own, 0),
                           bias.defined() ? bias.device_bytes() : nullptr,
-                          row_of(b.state, 0),
+                          row_of(state, 0),
+                          row_of(memory, 0),
                           projected ? row_of(b.shown, first) : row_of(b.hidden, 0),
                           projected ? nullptr : row_of(b.output, first),
                           row_of(b.states, first),
@@ -65,6 +69,7 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
     multiply(hidden, rows(b.shown, first, n), to_output);
     copy_values(rows(b.output, first, n), hidden);
   }
+  if (b.state.defined() && wide != b.state.dtype()) copy_values(b.state, state);
 }
 
 void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
@@ -72,8 +77,9 @@ void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, 
   Unit& unit = unit_of(cell, g.gates.dtype());
   const Tensor &weight = saved[kWeightHh], &projection = saved[kProjection], &own = w.separate ? g.own : g.gates;
   const bool projected = projection.defined();
-  const Tensor shown_grad = projected ? empty({w.batch, w.size}, g.gates.dtype()) : Tensor(),
-               rest = w.separate ? zeros({w.batch, w.outputs}, g.gates.dtype()) : Tensor();
+  const Dtype wide = g.hidden.dtype();
+  const Tensor shown_grad = projected ? empty({w.batch, w.size}, wide) : Tensor(),
+               rest = w.separate ? zeros({w.batch, w.outputs}, wide) : Tensor();
   for (int64_t step = w.times() - 1; step >= 0; --step) {
     const int64_t t = w.time(step), n = w.sizes[size_t(t)], first = w.offsets[size_t(t)];
     if (n == 0) continue;
@@ -91,8 +97,8 @@ void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, 
                                   row_of(saved[kOwn], first),
                                   projected ? nullptr : row_of(output_grad, first),
                                   continued ? row_of(saved[kStates], before) : nullptr,
-                                  row_of(saved[kState], 0),
                                   row_of(saved[kStates], first),
+                                  row_of(saved[kState], 0),
                                   continued && w.separate ? row_of(saved[kOutput], before) : nullptr,
                                   w.separate ? row_of(saved[kHidden], 0) : nullptr,
                                   row_of(projected ? shown_grad : g.hidden, 0),

@@ -6,6 +6,9 @@
 // applies the cell. Sequences do not know of each other: every thread walks with its own rows through all times. The
 // derivative walks back in the same way, collecting the gradients of the gates; those of the weights are one product
 // over all times at the end.
+//
+// Halves are computed in float32 as a whole on the CPU. On a GPU products, hidden states and gates are of halves, which
+// its matrix units take; what is added up through time stays in float32: states, a GRU's hidden state, and gradients.
 #include "operators/recurrent.h"
 
 #include <cstring>
@@ -126,19 +129,19 @@ Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tenso
 }
 
 Tensor own_copy(const Tensor& t, const Shape& shape, Dtype dtype) {
-  return t.defined() ? clone(t) : zeros(shape, dtype);
+  return !t.defined() ? zeros(shape, dtype) : t.dtype() == dtype ? clone(t) : to(t, dtype);
 }
 
 void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   const Tensor& gates = c.saved(kGates);
-  const Dtype dtype = gates.dtype();
+  const Dtype dtype = gates.dtype(), wide = cell_dtype(dtype);
   const Tensor output_grad = c.gradient(0).defined() ? contiguous(c.gradient(0)) : Tensor();
   RecurrentGradients g;
   g.gates = empty(gates.shape(), dtype);
   if (w.separate) g.own = empty(gates.shape(), dtype);
   if (c.saved(kProjection).defined()) g.outputs = empty(c.saved(kOutput).shape(), dtype);
-  g.hidden = own_copy(c.gradient(1), {w.batch, w.outputs}, dtype);
-  if (c.saved(kState).defined()) g.state = own_copy(c.gradient(2), {w.batch, w.size}, dtype);
+  g.hidden = own_copy(c.gradient(1), {w.batch, w.outputs}, wide);
+  if (c.saved(kState).defined()) g.state = own_copy(c.gradient(2), {w.batch, w.size}, wide);
   const Tensor gradients[] = {output_grad, Tensor(), Tensor()};
   Tensor saved[kShown + 1];
   for (int i = 0; i <= kShown; ++i) saved[i] = c.saved(i).defined() ? contiguous(c.saved(i)) : Tensor();
@@ -157,8 +160,8 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   const auto turned = [](const Tensor& t) { return transpose(t, 0, 1); };
   const auto column_sums = [](const Tensor& t) { return sum(t, Shape{0}, false, {}); };
   if (c.needs(kInput)) c.set(kInput, mm(g.gates, c.saved(kWeightIh)));
-  if (c.needs(kHidden)) c.set(kHidden, g.hidden);
-  if (c.needs(kState)) c.set(kState, g.state);
+  if (c.needs(kHidden)) c.set(kHidden, to(g.hidden, dtype));
+  if (c.needs(kState)) c.set(kState, to(g.state, dtype));
   if (c.needs(kWeightIh)) c.set(kWeightIh, mm(turned(g.gates), c.saved(kInput)));
   if (c.needs(kWeightHh)) c.set(kWeightHh, mm(turned(own), previous_hidden(w, saved[kOutput], saved[kHidden])));
   if (c.needs(kBiasIh)) c.set(kBiasIh, column_sums(g.gates));
@@ -215,7 +218,7 @@ RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, con
   b.output = empty({w.rows(), w.outputs}, dtype);
   b.hidden = clone(contiguous(hidden));
   if (state.defined()) b.state = clone(contiguous(state));
-  if (keep && state.defined()) b.states = empty({w.rows(), w.size}, dtype);
+  if (keep && state.defined()) b.states = empty({w.rows(), w.size}, cell_dtype(dtype));
   if (keep && w.separate) b.own = empty({w.rows(), w.size}, dtype);
   if (p.projection.defined()) b.shown = empty({w.rows(), w.size}, dtype);
   if (input.is_meta()) return b;
@@ -244,7 +247,7 @@ RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hi
   const RecurrentWalk w = checked_walk(cell, input, hidden, state, p, sizes, backwards);
   require<NotImplementedError>(is_floating(input.dtype()), "recurrent layers are not implemented for '", input.dtype(),
                                "'");
-  if (item_size(input.dtype()) == 2) {
+  if (item_size(input.dtype()) == 2 && !cuda::takes(input)) {
     const auto wide = [](const Tensor& t) { return t.defined() ? to(t, Dtype::float32) : t; };
     const RecurrentOutput r = recurrent_layer(
         cell, wide(input), wide(hidden), wide(state),

@@ -27,6 +27,9 @@ struct RecurrentWalk {
   }
 };
 
+// What cells are computed in: states within a walk and their gradients are, also where the layer is of halves.
+inline Dtype cell_dtype(Dtype layer) { return layer == Dtype::float64 ? layer : Dtype::float32; }
+
 struct RecurrentBuffers {  // see RecurrentSaved
   Tensor gates, states, own, shown, output, hidden, state;
 };
@@ -49,7 +52,7 @@ enum RecurrentSaved {
   kProjection,
   kOutput,
   kGates,   // activated, (rows, gates * size)
-  kStates,  // of all times, (rows, size)
+  kStates,  // of all times, (rows, size), as they are computed
   kOwn,     // what the hidden state gave the last gate, (rows, size), where `separate`
   kShown,   // the hidden state before its projection, (rows, size)
 };

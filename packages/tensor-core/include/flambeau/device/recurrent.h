@@ -1,7 +1,8 @@
 // One time of recurrent networks: the cells of kernels/recurrent_cells.def, a unit of a sequence to a thread. A unit
-// says FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`.
+// says FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`. Halves are computed in float32.
 #pragma once
 
+#include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/recurrent_arguments.h"
 #include "kernels/math.h"
@@ -17,11 +18,16 @@ namespace flambeau::cuda {
 template <class Cell, class T>
 struct Recurrent {
   static constexpr int kGates = Cell::gates;
+  using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
   // What is read or written at all times may be null where a cell has no use for it.
-  static T load(const void* p, int64_t i) { return p ? static_cast<const T*>(p)[i] : T(0); }
-  static void store(void* p, int64_t i, T value) {
-    if (p) static_cast<T*>(p)[i] = value;
+  template <class From = T>
+  static V load(const void* p, int64_t i) {
+    return p ? convert<V>(static_cast<const From*>(p)[i]) : V(0);
+  }
+  template <class To = T>
+  static void store(void* p, int64_t i, V value) {
+    if (p) static_cast<To*>(p)[i] = convert<To>(value);
   }
 
   // Calls f(row, unit) for this thread's: blocks along y share the rows.
@@ -35,16 +41,17 @@ struct Recurrent {
   static void forward(const CellArguments& a) {
     each(a, [&](int64_t row, int64_t unit) {
       const int64_t first = row * kGates * a.size + unit, i = row * a.size + unit;
-      T gate[kGates], own[kGates], state = Cell::stateful ? load(a.state, i) : T(0),
-                                   hidden = Cell::separate ? load(a.hidden, i) : T(0);
+      V gate[kGates], own[kGates], state = Cell::stateful ? load<V>(a.state, i) : V(0),
+                                   hidden = Cell::separate ? load<V>(a.memory, i) : V(0);
       for (int g = 0; g < kGates; ++g) {
-        own[g] = load(a.own, first + g * a.size) + load(a.bias, g * a.size + unit);
-        gate[g] = load(a.gates, first + g * a.size) + (Cell::separate ? T(0) : own[g]);
+        own[g] = load<V>(a.own, first + g * a.size) + load(a.bias, g * a.size + unit);
+        gate[g] = load(a.gates, first + g * a.size) + (Cell::separate ? V(0) : own[g]);
       }
       store(a.kept, i, own[kGates - 1]);
       Cell::forward(gate, own, state, hidden);
       for (int g = 0; g < kGates; ++g) store(a.gates, first + g * a.size, gate[g]);
-      if (Cell::stateful) store(a.state, i, state), store(a.states, i, state);
+      if (Cell::stateful) store<V>(a.state, i, state), store<V>(a.states, i, state);
+      if (Cell::separate) store<V>(a.memory, i, hidden);
       store(a.hidden, i, hidden), store(a.output, i, hidden);
     });
   }
@@ -54,18 +61,18 @@ struct Recurrent {
     each(a, [&](int64_t row, int64_t unit) {
       const int64_t first = row * kGates * a.size + unit, i = row * a.size + unit;
       const bool continued = row < a.continued;
-      T gate[kGates], own[kGates] = {}, gate_grad[kGates], own_grad[kGates];
+      V gate[kGates], own[kGates] = {}, gate_grad[kGates], own_grad[kGates];
       for (int g = 0; g < kGates; ++g) gate[g] = load(a.gates, first + g * a.size);
       own[kGates - 1] = load(a.kept, i);
-      const T before = load(continued ? a.previous_states : a.first_states, i), state = load(a.states, i),
-              hidden = load(continued ? a.previous_hidden : a.first_hidden, i);
-      T grad = load(a.grad, i) + load(a.rest, i) + load(a.output_grad, i), state_grad = load(a.state_grad, i);
-      Cell::backward(Step<T>{gate, own, before, state, hidden}, grad, state_grad, gate_grad, own_grad);
+      const V before = continued ? load<V>(a.previous_states, i) : load(a.first_states, i),
+              state = load<V>(a.states, i), hidden = load(continued ? a.previous_hidden : a.first_hidden, i);
+      V grad = load<V>(a.grad, i) + load<V>(a.rest, i) + load(a.output_grad, i), state_grad = load<V>(a.state_grad, i);
+      Cell::backward(Step<V>{gate, own, before, state, hidden}, grad, state_grad, gate_grad, own_grad);
       for (int g = 0; g < kGates; ++g) {
         store(a.gate_grads, first + g * a.size, gate_grad[g]);
         if (Cell::separate) store(a.own_grads, first + g * a.size, own_grad[g]);
       }
-      store(a.state_grad, i, state_grad), store(a.rest, i, grad);
+      store<V>(a.state_grad, i, state_grad), store<V>(a.rest, i, grad);
     });
   }
 };

@@ -6,13 +6,14 @@
 namespace flambeau::cuda {
 
 // One time of some sequences, a row each: gates are rows of (gates, size), the rest rows of `size`. What a cell does
-// not have is null.
+// not have is null. Types are the layer's or, where it says wide, what is computed in.
 struct CellArguments {
   int64_t rows, size;
   void* gates;             // what the input gives, and afterwards the activated gates
-  const void *own, *bias;  // what the hidden state gives, like gates; added to its rows
-  void *state, *hidden;    // of the time before, and afterwards of this time
-  void *output, *states;   // copies of the hidden state and of the state
+  const void *own, *bias;  // what the hidden state gives, like gates, wide; added to its rows
+  void *state, *memory;    // wide: of the time before, and afterwards of this time; memory is the hidden state
+  void *hidden, *output;   // the hidden state
+  void* states;            // a copy of the state, wide
   void* kept;              // a copy of what the hidden state gives the last gate
 };
 
@@ -20,9 +21,10 @@ struct CellArguments {
 struct CellGradientArguments {
   int64_t rows, size, continued;  // how many rows have a time before
   const void *gates, *kept, *output_grad;
-  const void *previous_states, *first_states, *states, *previous_hidden, *first_hidden;
-  void *grad, *state_grad;  // of the hidden state, through the gates of the time after it, and of the state
-  void* rest;               // what reaches the hidden state other than through the gates
+  const void *previous_states, *states;  // wide
+  const void *first_states, *previous_hidden, *first_hidden;
+  void *grad, *state_grad;  // wide: of the hidden state, through the gates of the time after it, and of the state
+  void* rest;               // wide: what reaches the hidden state other than through the gates
   void *gate_grads, *own_grads;
 };
 
