@@ -37,6 +37,15 @@ def test_convolution(function):
     both(function, fb.randn(3, 4, 9, 10), fb.randn(8, 4, 3, 2), fb.randn(8))
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+def test_transposed_convolution_of_halves(dtype):
+    def function(x, w, b):
+        return F.conv_transpose2d(x, w, b, stride=2, padding=1)
+
+    tensors = [fb.randint(-2, 3, shape).to(dtype) for shape in ((2, 4, 5, 6), (4, 6, 3, 3), (6,))]
+    both(function, *tensors, tolerance=2e-2)
+
+
 def test_convolution_of_wide_layers():
     both(lambda x, w: F.conv2d(x, w), fb.randn(6, 20, 12, 12), fb.randn(18, 20, 3, 3), tolerance=1e-3)
 

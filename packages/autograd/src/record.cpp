@@ -74,6 +74,11 @@ bool out_of_date(const Tensor& t) {
          (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
 }
 
+// A leaf whose data were replaced, by `leaf.data = ...` or `module.half()`, takes gradients like them.
+bool fits(const OutputInfo& output, const Tensor& leaf) {
+  return output.dtype == leaf.dtype() && output.shape == leaf.shape();
+}
+
 }  // namespace
 
 Edge gradient_edge(const Tensor& t) {
@@ -81,7 +86,8 @@ Edge gradient_edge(const Tensor& t) {
   AutogradMeta& meta = meta_of(t);
   if (out_of_date(t)) give_place(t, Tensor(t.impl()->base));
   if (meta.grad_fn) return {Ref<Node>(static_cast<Node*>(meta.grad_fn.get())), meta.output_index};
-  if (meta.accumulator) return {Ref<Node>(static_cast<Node*>(meta.accumulator)), 0};
+  if (Node* const accumulator = static_cast<Node*>(meta.accumulator); accumulator && fits(accumulator->outputs[0], t))
+    return {Ref<Node>(accumulator), 0};
   return {make_node<AccumulateGrad>(t), 0};
 }
 

@@ -257,3 +257,14 @@ def test_a_failed_run_of_a_leaf_alone_leaves_nothing_behind():
         with pytest.raises(RuntimeError):
             x.backward(fb.ones(3, 2))
     assert x.grad.tolist() == [1, 1, 1]
+
+
+def test_replaced_data_take_gradients_of_their_own_dtype_and_shape():
+    """Also while a graph of what was there before is alive."""
+    x = fb.ones(2, dtype=fb.bfloat16, requires_grad=True)
+    before = x * 2
+    x.data = fb.ones(3, dtype=fb.float32)
+    (grad,) = fb.autograd.grad((x * fb.tensor([1.0, 2.0, 1 / 3])).sum(), x)
+    assert grad.dtype == fb.float32
+    assert grad.tolist() == fb.tensor([1.0, 2.0, 1 / 3]).tolist()
+    assert before.dtype == fb.bfloat16

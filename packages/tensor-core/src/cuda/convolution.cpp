@@ -61,10 +61,12 @@ Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
   return contiguous(permute(reshape(weight, shape), order));
 }
 
-Tensor at_each_place(const Geometry& g, const Tensor& bias) {
-  Shape column(size_t(g.dims) + 1, 1);
-  column[0] = g.filters;
-  return expand(reshape(bias, column), g.output_shape());
+// What the library's result is added to before it is rounded: the bias, at each place of the channels.
+void begin_with(const Tensor& bias, int dims, const Tensor& out) {
+  if (!bias.defined()) return;
+  Shape column(size_t(dims) + 1, 1);
+  column[0] = bias.numel();
+  copy_values(out, expand(reshape(bias, column), out.shape()));
 }
 
 }  // namespace
@@ -86,8 +88,7 @@ void convolve(const Geometry& g, const Tensor& out, const Tensor& input, const T
   const OnDevice there(out.device());
   const Tensor x = contiguous(input);
   if (library_convolves(g, out.dtype())) {
-    // What the result is added to before it is rounded.
-    if (bias.defined()) copy_values(out, at_each_place(g, bias));
+    begin_with(bias, g.dims, out);
     if (library_convolution(Function::kForward, g, {x, contiguous(weight), out}, bias.defined())) return;
   }
   const Tensor w = as_k_goes(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
@@ -97,16 +98,18 @@ void convolve(const Geometry& g, const Tensor& out, const Tensor& input, const T
   run(Function::kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
 }
 
-void convolution_input_gradient(const Geometry& g, const Tensor& out, const Tensor& grad, const Tensor& weight) {
+void convolution_input_gradient(const Geometry& g, const Tensor& out, const Tensor& grad, const Tensor& weight,
+                                const Tensor& bias) {
   const OnDevice there(out.device());
   const Tensor dy = contiguous(grad);
-  if (library_convolves(g, out.dtype()) &&
-      library_convolution(Function::kInputGradient, g, {out, contiguous(weight), dy}))
-    return;
-  const Tensor w = as_k_goes(g, weight, {0, 2, 3, 1});
+  if (library_convolves(g, out.dtype())) {
+    begin_with(bias, g.dims, out);
+    if (library_convolution(Function::kInputGradient, g, {out, contiguous(weight), dy}, bias.defined())) return;
+  }
+  const Tensor w = as_k_goes(g, weight, {0, 2, 3, 1}), b = bias.defined() ? contiguous(bias) : bias;
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.filters));
-  a.grad = dy.device_bytes(), a.weight = w.device_bytes();
+  a.grad = dy.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
   run(Function::kInputGradient, out, a, g.group_channels(), g.batch * product(g.size),
       g.group_filters() * product(g.kernel), out.dtype());
 }

@@ -8,8 +8,9 @@ namespace flambeau::cuda {
 bool convolves(const ConvolutionGeometry& g);  // whether the kernels' numbers are large enough for it
 void convolve(const ConvolutionGeometry& g, const Tensor& out, const Tensor& input, const Tensor& weight,
               const Tensor& bias);
+// `bias`, where it is defined, is added to the channels of the gradient: a transposed convolution.
 void convolution_input_gradient(const ConvolutionGeometry& g, const Tensor& out, const Tensor& grad,
-                                const Tensor& weight);
+                                const Tensor& weight, const Tensor& bias);
 void convolution_weight_gradient(const ConvolutionGeometry& g, const Tensor& out, const Tensor& input,
                                  const Tensor& grad);
 

@@ -26,16 +26,17 @@ Shape all_but_channels(const Geometry& g) {
 Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad);
 
-Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
+Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias = Tensor()) {
   Tensor out;
   {
     NoRecording off;
-    out = input_gradient_values(g, grad, weight);
+    out = input_gradient_values(g, grad, weight, bias);
   }
-  if (recording(grad, weight))
-    record("ConvolutionTransposed", out, {&grad, &weight}, {&grad, &weight}, [g](const Context& c) {
+  if (recording(grad, weight, bias))
+    record("ConvolutionTransposed", out, {&grad, &weight, &bias}, {&grad, &weight}, [g](const Context& c) {
       if (c.needs(0)) c.set(0, convolve(g, c.gradient(), c.saved(1), Tensor()));
       if (c.needs(1)) c.set(1, weight_gradient(g, c.gradient(), c.saved(0)));
+      if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
     });
   return out;
 }
@@ -237,6 +238,7 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
     require(g.size[i] > 0, name, ": given input ", input.shape(), ", weight ", weight.shape(), " and padding ",
             o.padding, " the output size ", g.size[i], " is too small");
   }
+  if (bias.defined() && input_gradient_takes_bias(g, input)) return input_gradient(g, input, weight, bias);
   if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {  // rounded once, after the bias
     const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };
     return to(with_bias(input_gradient(g, wide(input), wide(weight)), wide(bias), dims), input.dtype());

@@ -93,7 +93,10 @@ inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
 
 // The values of Note [Convolution]'s three functions, by whichever way is quicker (unfolded_convolution.cpp).
 Tensor convolution_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
-Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
+// `bias` is defined only where input_gradient_takes_bias.
+bool input_gradient_takes_bias(const ConvolutionGeometry& g, const Tensor& grad);
+Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
+                             const Tensor& bias);
 Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
 // For contiguous float32 or float64 operands and geometries with direct(). Nothing is recorded.

@@ -190,10 +190,14 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
   return to(out, input.dtype());
 }
 
-Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight) {
+bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {
+  return cuda::takes(grad) && cuda::convolves(g);
+}
+
+Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
   if (cuda::takes(grad) && cuda::convolves(g)) {
     const Tensor out = empty(g.input_shape(), grad.dtype());
-    if (out.numel()) cuda::convolution_input_gradient(g, out, grad, weight);
+    if (out.numel()) cuda::convolution_input_gradient(g, out, grad, weight, bias);
     return out;
   }
   const Dtype type = working_type(grad);

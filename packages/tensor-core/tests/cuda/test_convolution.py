@@ -35,7 +35,9 @@ def test_transposed_convolution(dims, input, weight, options, host_calls):
     weight = (input[1], weight[0] // options.get("groups", 1), *weight[2:])
     if "stride" in options:
         options = {**options, "output_padding": 1}
-    both(getattr(fb, f"conv_transpose{dims}d"), fb.randn(input), fb.randn(weight), **options)
+    transposed, x, w = getattr(fb, f"conv_transpose{dims}d"), fb.randn(input), fb.randn(weight)
+    both(transposed, x, w, **options)
+    both(transposed, x, w, fb.randn(weight[1] * options.get("groups", 1)), **options)
     assert not host_calls()
 
 
@@ -66,6 +68,9 @@ def test_halves(dims, input, weight, options, dtype, host_calls):
     if "stride" not in options:
         transposed = getattr(fb, f"conv_transpose{dims}d")
         assert fb.equal(transposed(out.cuda(), w.cuda(), **options).cpu(), transposed(out, w, **options))
+        bias = fb.randint(-99, 99, (input[1],)).to(dtype) / 128
+        there = transposed(out.cuda(), w.cuda(), bias.cuda(), **options)
+        assert fb.equal(there.cpu(), transposed(out, w, bias, **options))
     assert not host_calls()
 
 

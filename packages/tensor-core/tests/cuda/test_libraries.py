@@ -53,6 +53,19 @@ with fb.backends.cudnn.flags(enabled=False):
     assert run(TENSORS + code, **BOTH).split("\n") == ["True", "2 1 90000", "True True False", "2 False"]
 
 
+def test_transposed_convolutions_with_a_bias_are_one_call_of_the_library():
+    code = """
+x, w, b = x.bfloat16(), w.bfloat16(), fb.randint(-99, 99, (w.shape[1],)).bfloat16() / 128
+arguments = fb.conv2d(x, w, padding=1), w, b
+there = [t.cuda() for t in arguments]
+launched = counts("cuLaunchKernel")
+out = fb.conv_transpose2d(*there, padding=1)
+print(counts("cuLaunchKernel") - launched, counts("cudnnConvolutionBackwardData"))
+print(fb.equal(out.cpu(), fb.conv_transpose2d(*arguments, padding=1)))
+"""
+    assert run(TENSORS + code, **BOTH).split("\n") == ["1 1", "True"]
+
+
 def test_what_the_library_refuses_is_done_all_the_same():
     code = """
 out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own

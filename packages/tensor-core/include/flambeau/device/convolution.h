@@ -187,8 +187,9 @@ struct InputGradient : Convolution<Element, kSize> {
   using Right = Gathered<T, Outputs>;
 
   static void store(const Arguments& a, int64_t group, int64_t i, int64_t j, V value) {
-    const int64_t sample = j / a.volume;
-    reinterpret_cast<T*>(a.out)[((sample * a.groups + group) * a.channels + i) * a.volume + j - sample * a.volume] =
+    const int64_t channel = group * a.channels + i, sample = j / a.volume;
+    if (a.bias) value += convert<V>(Base::typed(a.bias)[channel]);
+    reinterpret_cast<T*>(a.out)[(sample * a.groups * a.channels + channel) * a.volume + j - sample * a.volume] =
         convert<T>(value);
   }
 };
