@@ -62,6 +62,12 @@ def close(got, want, dtype="float32"):
         ((2, 2, 4, 4), (2, 2), 3, {"padding": 5}),
         ((0, 3, 5, 5), (3, 3), 2, {}),
         ((17, 3, 12, 12), (5, 5), 8, {"padding": 2}),
+        # Products with images that are unfolded a panel at a time: samples side by side, many taps, filters, groups.
+        ((9, 40, 7, 7), (3, 3), 150, {"padding": 1}),
+        ((5, 3, 21, 34), (7, 7), 13, {"padding": 3, "stride": 2}),
+        ((4, 6, 13, 40), (3, 5), 26, {"padding": (0, 2), "stride": 3, "groups": 2, "dilation": (2, 1)}),
+        ((3, 2, 4, 70), (2, 3), 5, {"stride": (1, 2)}),
+        ((2, 1, 5, 5), (2, 2), 3, {"padding": 900, "stride": 1000}),
     ],
 )
 def test_conv2d(shape, kernel, filters, options, dtype):
@@ -101,6 +107,27 @@ def test_large_convolutions_sum_their_weights_gradient():
     want = np.stack([[[[(seed[:, f] * x[:, c, i : i + 28, j : j + 30]).sum() for j in range(2)] for i in range(3)]
                       for c in range(3)] for f in range(26)])  # fmt: skip
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gradients_of_little_images(shape, groups):
+    """The input's is a convolution of its own, with the weights turned round."""
+    autograd = pytest.importorskip("flambeau.autograd")
+    channels = shape[1] * groups
+    x = fb.tensor(draw((shape[0], channels, *shape[2:]), "float64"), requires_grad=True)
+    w = fb.tensor(draw((130 * groups, shape[1], 3, 2), "float64", 1), requires_grad=True)
+    out = fb.conv2d(x, w, padding=1, groups=groups, dilation=(1, 2))
+    seed = fb.tensor(draw(tuple(out.shape), "float64", 2))
+    of_input, of_weight = autograd.grad(out, (x, w), seed)
+    # Linear in both: <dy, y(x, w)> = <dx, x> = <dw, w>, also for other x and w.
+    other, filters = fb.tensor(draw(tuple(x.shape), "float64", 3)), fb.tensor(draw(tuple(w.shape), "float64", 4))
+    options = {"padding": 1, "groups": groups, "dilation": (1, 2)}
+    for got, want in (
+        ((of_input * other).sum(), (seed * fb.conv2d(other, w, **options)).sum()),
+        ((of_weight * filters).sum(), (seed * fb.conv2d(x, filters, **options)).sum()),
+    ):
+        np.testing.assert_allclose(got.item(), want.item(), rtol=1e-10)
 
 
 def test_conv2d_is_scipys_correlation():

@@ -3,6 +3,8 @@
 import collections
 import doctest
 import inspect
+import pathlib
+import struct
 import subprocess
 import sys
 
@@ -293,3 +295,15 @@ def test_a_wrong_name_is_answered_with_the_nearest(typed, meant):
     assert done.stderr.splitlines()[-1] == (
         f"AttributeError: module 'flambeau' has no attribute '{typed}'. Did you mean: '{meant}'?"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
+def test_the_library_takes_little_of_what_threads_have_for_all_libraries():
+    """glibc keeps about 1.6 kB for the thread-local variables of all libraries loaded later that insist on theirs."""
+    (image,) = (pathlib.Path(_core.__file__).parent / "lib").glob("libflambeau.so*")
+    data = image.read_bytes()
+    assert data[:5] == b"\x7fELF\x02"
+    table, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    segments = [struct.unpack_from("<IIQQQQQQ", data, table + i * size) for i in range(count)]
+    thread_local = [segment[6] for segment in segments if segment[0] == 7]
+    assert len(thread_local) == 1 and thread_local[0] <= 1152

@@ -4,13 +4,15 @@
 // The classic five loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
 // broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
 // rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
-// are contiguous and there are few rows. What of A is packed at a time stays in the second-level cache, a panel of B in
-// the first or second; what comes next is fetched meanwhile. Every element of C adds its products in the order of k, in
-// blocks of kDepth, however the caller splits rows and columns over threads.
+// are contiguous and there are few rows. B may also be a matrix that lies nowhere, whose panels are gathered: Note
+// [Implicit unfolding] in operators/implicit_convolution.cpp. What of A is packed at a time stays in the second-level
+// cache, a panel of B in the first or second; what comes next is fetched meanwhile. Every element of C adds its
+// products in the order of k, in blocks of kDepth, however the caller splits rows and columns over threads.
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/scratch.h"
 #include "kernels/simd.h"
@@ -303,24 +305,85 @@ void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, cons
   }
 }
 
+// What may stand for B: rows that can be read where they lie, or not, and panels of it.
 template <class T>
-void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
-              T beta0, T* c, int64_t ldc) {
+struct Stored {
+  const T* data;
+  int64_t row, column;
+
+  bool lies(int64_t m) const { return column == 1 && m <= 256; }
+  const T* at(int64_t p, int64_t j) const { return data + p * row + j * column; }
+  void pack(T* to, int64_t p, int64_t j, int64_t depth, int64_t columns) const {
+    pack_b(to, at(p, j), row, column, depth, columns);
+  }
+};
+template <class T>
+struct Gathered {
+  const T* data;
+  const RunsMatrix& m;
+  static constexpr int64_t row = 0;
+
+  bool lies(int64_t) const { return false; }
+  const T* at(int64_t, int64_t) const { return nullptr; }
+  void pack(T* to, int64_t p, int64_t j, int64_t depth, int64_t columns) const {
+    constexpr int64_t W = kColumns<T>;
+    const Run *run = m.runs, *const stop = m.runs + m.count;
+    for (int64_t first = j; first < j + columns; first += W, to += depth * W) {
+      const int64_t end = std::min(first + W, j + columns);
+      Pieces pieces;
+      while (run->column + run->length <= first) ++run;
+      for (const Run* r = run; r < stop && r->column < end; ++r) {
+        const int64_t begin = std::max(r->column, first), last = std::min(r->column + r->length, end);
+        for (int64_t c = begin; c < last; c += Simd<T>::kLanes) pieces.add(data + r->place + c - r->column, c - first);
+      }
+      if (end < first + W) std::fill(to, to + depth * W, T(0));
+      copy(pieces, to, m.rows + p, depth, std::make_integer_sequence<int, kUnrolled>());
+    }
+  }
+
+ private:
+  static constexpr int kUnrolled = 8;
+  struct Pieces {  // of a panel's row, in whole vectors: what one writes beyond its end the next one overwrites
+    const T* from[kColumns<T> + 2];
+    int64_t at[kColumns<T> + 2];
+    int count = 0;
+
+    void add(const T* source, int64_t place) {
+      from[count] = source;
+      at[count++] = place;
+    }
+  };
+  template <int N>  // pieces, or 0 for any number
+  static void copy_rows(const Pieces& pieces, T* to, const int32_t* rows, int64_t depth) {
+    const int count = N ? N : pieces.count;
+    for (int64_t q = 0; q < depth; ++q, to += kColumns<T>) {
+#pragma GCC unroll 8
+      for (int i = 0; i < count; ++i) Simd<T>::store(to + pieces.at[i], Simd<T>::load(pieces.from[i] + rows[q]));
+    }
+  }
+  template <int... N>
+  static void copy(const Pieces& pieces, T* to, const int32_t* rows, int64_t depth, std::integer_sequence<int, N...>) {
+    static constexpr decltype(&copy_rows<0>) table[] = {copy_rows<0>, copy_rows<N + 1>...};
+    table[pieces.count <= kUnrolled ? pieces.count : 0](pieces, to, rows, depth);
+  }
+};
+
+template <class T, class B>
+void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta0, T* c,
+              int64_t ldc) {
   constexpr int64_t W = kColumns<T>, L = W / 2;
-  static thread_local Scratch a_scratch, b_scratch;
-  const bool direct_a = as.column == 1 && n <= 4 * W, direct_b = bs.column == 1 && m <= 256;
+  const bool direct_a = as.column == 1 && n <= 4 * W, direct_b = b.lies(m);
   const auto rows_sequence = std::make_integer_sequence<int, kRows>();
   for (int64_t jc = 0; jc < n; jc += kColumnBlock) {
     const int64_t columns = n - jc < kColumnBlock ? n - jc : kColumnBlock;
     for (int64_t pc = 0; pc < k; pc += kDepth) {
       const int64_t depth = k - pc < kDepth ? k - pc : kDepth;
       const T beta = pc == 0 ? beta0 : T(1);
-      const T* b_block = b + pc * bs.row + jc * bs.column;
       const int64_t direct = direct_b ? columns / L * L : 0, rest = columns - direct;
       T* packed_b = nullptr;
       if (rest > 0) {
-        packed_b = static_cast<T*>(b_scratch.get(size_t((rest + W - 1) / W * W * depth) * sizeof(T)));
-        pack_b(packed_b, b_block + direct * bs.column, bs.row, bs.column, depth, rest);
+        packed_b = static_cast<T*>(scratch(Scratch::ProductB, size_t((rest + W - 1) / W * W * depth + L) * sizeof(T)));
+        b.pack(packed_b, pc, jc + direct, depth, rest);
       }
       const int64_t most = direct_a ? m : row_block<T>();
       for (int64_t ic = 0; ic < m; ic += most) {
@@ -328,13 +391,13 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
         const T* a_block = a + ic * as.row + pc * as.column;
         T* packed_a = nullptr;
         if (!direct_a) {
-          packed_a = static_cast<T*>(a_scratch.get(size_t(most * kDepth) * sizeof(T)));
+          packed_a = static_cast<T*>(scratch(Scratch::ProductA, size_t(most * kDepth) * sizeof(T)));
           pack_a(packed_a, a_block, as.row, as.column, rows, depth);
         }
         for (int64_t j = 0; j < columns;) {
           const bool lies = j < direct, two = lies ? j + W <= direct : columns - j > L;
-          const T* b_panel = lies ? b_block + j : packed_b + (j - direct) * depth;
-          const int64_t ldb = lies ? bs.row : W, width = two ? W : L;
+          const T* b_panel = lies ? b.at(pc, jc + j) : packed_b + (j - direct) * depth;
+          const int64_t ldb = lies ? b.row : W, width = two ? W : L;
           TileOutput<T> out{nullptr, ldc, columns - j < width ? columns - j : width, alpha, beta};
           for (int64_t i = 0; i < rows; i += kRows) {
             const int64_t height = rows - i < kRows ? rows - i : kRows;
@@ -371,12 +434,20 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
     return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
   if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes)
     return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
-  multiply<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
+  multiply(m, n, k, T(alpha), a, as, Stored<T>{b, bs.row, bs.column}, T(beta), c, ldc);
+}
+
+template <class T>
+void gemm_runs(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c, int64_t ldc) {
+  multiply(m, n, k, T(1), static_cast<const T*>(a.data), a, Gathered<T>{static_cast<const T*>(b.data), b}, T(beta),
+           static_cast<T*>(c), ldc);
 }
 
 }  // namespace
 
 void fill_gemm(Table& table) {
+  table.gemm_runs[0] = gemm_runs<float>;
+  table.gemm_runs[1] = gemm_runs<double>;
   table.gemm[0] = gemm<float>;
   table.gemm[1] = gemm<double>;
 }

@@ -47,11 +47,10 @@ void few_columns(int64_t m, int64_t n, int64_t k, const int64_t* a, const Matrix
 }
 
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, double beta, void* c_data, int64_t ldc) {
-  static thread_local Scratch scratch;
   const auto *a = static_cast<const int64_t*>(as.data), *b = static_cast<const int64_t*>(bs.data);
   Output out{static_cast<int64_t*>(c_data), ldc, 0, int64_t(alpha), int64_t(beta)};
   if (n < Lanes::kLanes || k == 0) return few_columns(m, n, k, a, as, b, bs, out);
-  auto* const packed = static_cast<int64_t*>(scratch.get(size_t(kDepth * kColumns) * sizeof(int64_t)));
+  auto* const packed = static_cast<int64_t*>(scratch(Scratch::ProductB, size_t(kDepth * kColumns) * sizeof(int64_t)));
   for (int64_t jc = 0; jc < n; jc += kColumns) {
     out.columns = std::min(kColumns, n - jc);
     for (int64_t pc = 0; pc < k; pc += kDepth) {

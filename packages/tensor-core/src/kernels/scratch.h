@@ -1,24 +1,13 @@
-// Memory that a kernel keeps from call to call.
+// Memory that a thread keeps from call to call, a block for each purpose.
 #pragma once
 
-#include "flambeau/memory.h"
+#include <cstddef>
 
-namespace flambeau::kernels::FLAMBEAU_ISA {
+namespace flambeau::kernels {
 
-struct Scratch {  // of one thread
-  ~Scratch() {
-    if (data) deallocate(data, bytes);
-  }
-  void* get(size_t wanted) {
-    if (wanted > bytes) {
-      if (data) deallocate(data, bytes);
-      data = allocate(wanted);
-      bytes = wanted;
-    }
-    return data;
-  }
-  void* data = nullptr;
-  size_t bytes = 0;
-};
+enum class Scratch { ProductA, ProductB, Image, Count };
 
-}  // namespace flambeau::kernels::FLAMBEAU_ISA
+// Uninitialised; whoever asks for more later gets another block.
+void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp
+
+}  // namespace flambeau::kernels

@@ -48,6 +48,18 @@ struct Matrix {  // element (i, j) at data + i * row + j * column
   int64_t row, column;
 };
 
+// A matrix that lies nowhere as such: element (i, j) at data + rows[i] + the place of column j. Columns come in runs,
+// side by side in memory; a vector may be read beyond the end of one.
+struct Run {
+  int64_t column, place, length;
+};
+struct RunsMatrix {
+  const void* data;
+  const int32_t* rows;
+  const Run* runs;
+  int64_t count;
+};
+
 // Random words come in groups of 64: sixteen Philox counters of four words each.
 inline constexpr int64_t kGroup = 64;
 inline constexpr int kOptimizers = 10;
@@ -101,6 +113,8 @@ struct Table {
   ScanKernel logcumsumexp[4];  // for the inexact types from float32 on
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
+  void (*gemm_runs[2])(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c,
+                       int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next
   Jacobi jacobi[4];
   // The image as a matrix (channels * taps, output positions) with rows `row` apart, and the transpose, which adds.

@@ -55,8 +55,7 @@ struct Phases {
   T* data;
 
   explicit Phases(const Patches& g) : g(g) {
-    static thread_local Scratch scratch;
-    data = static_cast<T*>(scratch.get(size_t(rows() * row) * sizeof(T)));
+    data = static_cast<T*>(scratch(Scratch::Image, size_t(rows() * row + Simd<T>::kLanes) * sizeof(T)));
   }
   int64_t rows() const { return g.channels * g.size[0] * g.size[1]; }
   int64_t tap(int64_t shift) const { return shift % stride * width + shift / stride; }  // where it begins in a row
@@ -102,8 +101,8 @@ struct Phases {
   }
 };
 
-// Calls line(place in the matrix, place among the phases or -1 beyond the image) for every row of output positions of
-// every tap. Rows of the matrix are `length` apart.
+// Calls line(row of the matrix, place in it, place among the phases or -1 beyond the image) for every row of output
+// positions of every tap. Rows of the matrix are `length` apart.
 template <class T, class F>
 FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
   const Patches& g = phases.g;
@@ -114,16 +113,22 @@ FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line
       for (int64_t kh = 0; kh < g.kernel[1]; ++kh)
         for (int64_t kw = 0; kw < g.kernel[2]; ++kw, tap += length) {
           const int64_t shift = phases.tap(kw * g.dilation[2]);
-          int64_t at = tap;
+          int64_t at = 0;
           for (int64_t od = 0; od < g.out[0]; ++od) {
             const int64_t z = od * g.stride[0] + kd * g.dilation[0] - g.padding[0];
             for (int64_t oh = 0; oh < g.out[1]; ++oh, at += g.out[2]) {
               const int64_t y = oh * g.stride[1] + kh * g.dilation[1] - g.padding[1];
               const bool beyond = (z < 0) | (z >= depth) | (y < 0) | (y >= height);
-              line(at, beyond ? -1 : ((ch * depth + z) * height + y) * phases.row + shift);
+              line(tap, at, beyond ? -1 : ((ch * depth + z) * height + y) * phases.row + shift);
             }
           }
         }
+}
+
+// Whole vectors, the last of which may reach beyond a line.
+template <class T, class F>
+FLAMBEAU_INLINE void in_vectors(T* to, int64_t n, F&& vector) {
+  for (int64_t i = 0; i < n; i += Simd<T>::kLanes) Simd<T>::store(to + i, vector(i));
 }
 
 // Short lines, in pieces of known size: f(piece's size, where it begins).
@@ -137,15 +142,26 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   if (n & 1) f(std::integral_constant<int, 1>(), i);
 }
 
+// A line is followed by the next of its tap, written after it, or by what belongs to somebody else.
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
+  constexpr int64_t L = Simd<T>::kLanes;
   const Phases<T> phases(g);
   phases.fill(reinterpret_cast<const T*>(image));
-  each_line(phases, length, [&, width = g.out[2]](int64_t at, int64_t place) {
-    T* __restrict to = reinterpret_cast<T*>(matrix) + at;
-    if (place < 0) return in_pieces(width, [&](auto n, int64_t i) { std::memset(to + i, 0, n * sizeof(T)); });
-    const T* __restrict from = phases.data + place;
-    in_pieces(width, [&](auto n, int64_t i) { std::memcpy(to + i, from + i, n * sizeof(T)); });
+  const int64_t width = g.out[2], positions = g.out[0] * g.out[1] * width, whole = (width + L - 1) / L * L;
+  each_line(phases, length, [&](int64_t tap, int64_t at, int64_t place) {
+    T* __restrict to = reinterpret_cast<T*>(matrix) + tap + at;
+    const T* __restrict from = phases.data + (place < 0 ? 0 : place);
+    if (at + whole <= positions) {
+      if (place < 0)
+        in_vectors(to, width, [](int64_t) { return typename Simd<T>::Vector{}; });
+      else
+        in_vectors(to, width, [&](int64_t i) { return Simd<T>::load(from + i); });
+    } else if (place < 0) {
+      in_pieces(width, [&](auto n, int64_t i) { std::memset(to + i, 0, n * sizeof(T)); });
+    } else {
+      in_pieces(width, [&](auto n, int64_t i) { std::memcpy(to + i, from + i, n * sizeof(T)); });
+    }
   });
 }
 
@@ -153,9 +169,9 @@ template <class T>
 void fold(const Patches& g, const char* matrix, char* image, int64_t length) {
   const Phases<T> phases(g);
   std::fill(phases.data, phases.data + phases.rows() * phases.row, T(0));
-  each_line(phases, length, [&, width = g.out[2]](int64_t at, int64_t place) {
+  each_line(phases, length, [&, width = g.out[2]](int64_t tap, int64_t at, int64_t place) {
     if (place < 0) return;
-    const T* __restrict from = reinterpret_cast<const T*>(matrix) + at;
+    const T* __restrict from = reinterpret_cast<const T*>(matrix) + tap + at;
     T* __restrict to = phases.data + place;
     in_pieces(width, [&](auto n, int64_t i) {
       for (int k = 0; k < n; ++k) to[i + k] += from[i + k];

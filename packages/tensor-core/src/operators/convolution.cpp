@@ -3,8 +3,10 @@
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
-// two. With stride 1 they run directly (direct_convolution.cpp); otherwise all three unfold samples into a matrix
-// (taps, output positions) and multiply (unfolded_convolution.cpp). The transposed convolution is dx(x, w) plus a bias.
+// two. With stride 1 and images that are not small they run directly (direct_convolution.cpp). Otherwise y, and dx
+// where it is such a convolution, too, is a product with a matrix (taps, output positions) that is made a panel at a
+// time (implicit_convolution.cpp); dw and the other dx unfold samples into it and multiply (unfolded_convolution.cpp).
+// The transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution.h"
 #include "flambeau/parallel.h"
 #include "operators/products.h"

@@ -30,20 +30,12 @@ struct ConvolutionGeometry {
     return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
   }
   // Whether Note [Direct convolution] in kernels/direct_convolution.cpp applies, and does not compute much more than is
-  // asked for: positions come in steps, rows at the width of the padded image.
-  bool direct() const { return unit() && lanes(out, size[2] + 2 * padding[2]) <= 1.3 * double(positions()); }
-  bool direct_gradient() const {
-    return unit() && lanes(size, out[2] + 2 * (reach(2) - padding[2])) <= 1.3 * double(product(size));
-  }
-  kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
-  Shape input_shape() const { return shape(batch, channels, size); }
-  Shape weight_shape() const { return shape(filters, group_channels(), kernel); }
-  Shape output_shape() const { return shape(batch, filters, out); }
-
- private:
-  static double lanes(const Sizes& positions, int64_t width) {
-    constexpr int64_t kStep = 16;
-    return double((positions[0] * positions[1] * width + kStep - 1) / kStep * kStep);
+  // asked for: positions come in steps, rows at the width of the padded image. The other ways unfold each position for
+  // all filters together: the fewer of them, the more may be computed in vain.
+  bool direct() const { return unit() && in_vain(out, size[2] + 2 * padding[2]) <= 1.05 + few(group_filters()); }
+  bool direct_gradient() const { return unit() && turned().direct(); }
+  bool direct_weights() const {
+    return unit() && in_vain(out, size[2] + 2 * padding[2]) <= 1.02 + few(group_filters());
   }
   bool unit() const {  // stride 1, and an image and weights that fit
     if (product(stride) != 1 || plain()) return false;
@@ -55,6 +47,35 @@ struct ConvolutionGeometry {
       gradient *= double(out[i] + 2 * reach(i));
     }
     return std::max(image, gradient) < double(1 << 30);
+  }
+  // With unit(), the convolution that gives the input's gradient of the output's: with the weights turned round and
+  // channels and filters exchanged.
+  ConvolutionGeometry turned() const {
+    ConvolutionGeometry g = *this;
+    std::swap(g.channels, g.filters);
+    std::swap(g.size, g.out);
+    for (int i = 0; i < 3; ++i) g.padding[i] = reach(i) - padding[i];
+    return g;
+  }
+  // Whether Note [Implicit unfolding] in implicit_convolution.cpp applies: offsets into the padded samples fit, and
+  // these are no larger than what unfolding them would take.
+  bool implicit() const {
+    double volume = double(group_channels());
+    for (int i = 0; i < 3; ++i) volume *= double(size[i] + 2 * padding[i] + stride[i]);
+    const double unfolded = double(taps()) * double(positions()) + double(group_channels() * product(size));
+    return !plain() && !whole() && volume <= 4 * unfolded && volume * double(batch) < double(1 << 30);
+  }
+  kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
+  Shape input_shape() const { return shape(batch, channels, size); }
+  Shape weight_shape() const { return shape(filters, group_channels(), kernel); }
+  Shape output_shape() const { return shape(batch, filters, out); }
+
+ private:
+  static double few(int64_t filters) { return std::min(12.0 / double(filters), 1.3); }
+  static double in_vain(const Sizes& positions, int64_t width) {
+    constexpr int64_t kStep = 16;
+    const int64_t lanes = (positions[0] * positions[1] * width + kStep - 1) / kStep * kStep;
+    return double(lanes) / double(product(positions));
   }
   Shape shape(int64_t first, int64_t second, const Sizes& sizes) const {
     Shape s{first, second};
@@ -103,5 +124,8 @@ Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input,
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor direct_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor direct_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
+
+// For contiguous float32 or float64 operands and geometries with implicit(). Nothing is recorded.
+Tensor implicit_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 
 }  // namespace flambeau

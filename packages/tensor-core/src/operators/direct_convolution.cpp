@@ -122,12 +122,9 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
   return out;
 }
 
-// The gradient of the input is a convolution of the gradient of the output, padded the more, with the weights turned
-// round and channels and filters exchanged.
 Tensor direct_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
   Tensor out = empty(g.input_shape(), grad.dtype());
-  const Sizes padding{g.reach(0) - g.padding[0], g.reach(1) - g.padding[1], g.reach(2) - g.padding[2]};
-  const Flat flat(g.group_filters(), g.out, padding, g.size, g.group_channels(), g);
+  const Flat flat = forward_flat(g.turned());
   const Block panels(weight.numel() * item_size(weight.dtype()));
   dispatch_real(grad.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;

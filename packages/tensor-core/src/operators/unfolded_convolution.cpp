@@ -158,6 +158,33 @@ void whole_weight_gradient(const Geometry& g, const T* x, const T* dy, T* out, D
          reinterpret_cast<char*>(out + group * filters * taps), taps, type);
 }
 
+// The weights of g.turned().
+Tensor turned_weights(const Geometry& g, const Tensor& weight) {
+  const Geometry to = g.turned();
+  const Tensor out = empty(to.weight_shape(), weight.dtype());
+  const int64_t area = product(g.kernel), filters = g.group_filters(), channels = g.group_channels();
+  dispatch_real(weight.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    constexpr int64_t kUsual = 9;
+    const auto turn = [&](int64_t group, int64_t f, int64_t c) {
+      const T* from = weight.data<T>() + ((group * filters + f) * channels + c) * area;
+      T* const to = out.data<T>() + ((group * channels + c) * filters + f) * area;
+      if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
+      for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
+    };
+    constexpr int64_t kSide = 16;  // of blocks: both sides are read and written in stretches
+    const int64_t blocks = (channels + kSide - 1) / kSide;
+    parallel_items(g.groups * blocks, std::max<int64_t>(1, 32768 / (kSide * filters * area)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i)
+                       for (int64_t first = 0; first < filters; first += kSide)
+                         for (int64_t c = i % blocks * kSide; c < std::min(channels, (i % blocks + 1) * kSide); ++c)
+                           for (int64_t f = first; f < std::min(filters, first + kSide); ++f) turn(i / blocks, f, c);
+                   });
+  });
+  return out;
+}
+
 }  // namespace
 
 Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
@@ -171,6 +198,7 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
   Tensor out = empty(g.output_shape(), type);
   if (out.numel() == 0 || out.is_meta()) return to(out, input.dtype());
   if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
+  if (is_floating(type) && g.implicit()) return to(implicit_forward(g, x, w, b), input.dtype());
   dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if (g.whole())
@@ -205,6 +233,8 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
   if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
     return to(zeros(g.input_shape(), type), grad.dtype());
   if (is_floating(type) && g.direct_gradient()) return to(direct_input_gradient(g, dy, w), grad.dtype());
+  if (is_floating(type) && g.unit() && g.turned().implicit())
+    return to(implicit_forward(g.turned(), dy, turned_weights(g, w), Tensor()), grad.dtype());
   Tensor out = zeros(g.input_shape(), type);
   dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -232,7 +262,7 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);
   if (x.numel() == 0 || dy.numel() == 0 || dy.is_meta()) return to(zeros(g.weight_shape(), type), input.dtype());
-  if (is_floating(type) && g.direct()) return to(direct_weight_gradient(g, x, dy), input.dtype());
+  if (is_floating(type) && g.direct_weights()) return to(direct_weight_gradient(g, x, dy), input.dtype());
   const int64_t filters = g.group_filters(), weights = g.filters * g.taps();
   const int64_t parts =
       g.whole() ? 1 : std::clamp<int64_t>(kPartialSums / weights, 1, std::min(kConvolutionParts, g.batch));
