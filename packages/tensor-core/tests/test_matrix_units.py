@@ -49,8 +49,8 @@ void show(float* out, int columns, const Rows& sums) {
 FLAMBEAU_COOPERATIVE_KERNEL(rows, Arguments, 32) {
   __shared__ MatrixRows<float16, 32, 48> left;
   __shared__ MatrixRows<float16, 16, 48> right;
-  left.load<32>(reinterpret_cast<const char*>(a.x), 0, 0, 32, 40);
-  right.load<32>(reinterpret_cast<const char*>(a.y), 0, 0, 13, 40);
+  left.load<32>(MemberRows<float16>(reinterpret_cast<const float16*>(a.x), 40), 0, 32, 40);
+  right.load<32>(MemberRows<float16>(reinterpret_cast<const float16*>(a.y), 40), 0, 13, 40);
   commit_copies();
   wait_for_copies();
   __syncthreads();

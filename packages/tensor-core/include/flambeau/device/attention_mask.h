@@ -25,6 +25,7 @@ struct MemberRows {
   const T* data;
   int64_t stride;
 
+  MemberRows(const T* data, int64_t stride) : data(data), stride(stride) {}
   MemberRows(const AttentionArguments& a, const AttentionRows& rows, int64_t batch)
       : data(reinterpret_cast<const T*>(rows.data) + member_offset(a, rows, batch)), stride(rows.row) {}
   // The stride, of which the compiler knows nothing: places computed from it would take registers through a whole loop.
