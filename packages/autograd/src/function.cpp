@@ -176,22 +176,22 @@ void FunctionCall::push_forward(const py::object& output) const {
   }
 }
 
-constexpr const char kNoKeywords[] =
-    "apply() takes no keyword arguments where forward takes ctx; define setup_context and leave ctx out of forward's "
-    "parameters to use them";
-
-// Positional arguments from a call with keywords, by forward's signature.
+// Positional arguments from a call with keywords, by forward's signature. Where forward takes ctx, defaults behind the
+// last one given stay its own: they are no inputs, and ask for no gradients.
 py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, PyObject* kwnames) {
-  require<TypeError>(!owned(PyObject_GetAttr(cls, names().setup_context)).is_none(), kNoKeywords);
-  py::tuple positional(count);
-  for (size_t i = 0; i < count; ++i) positional[i] = py::reinterpret_borrow<py::object>(args[i]);
+  const size_t own = owned(PyObject_GetAttr(cls, names().setup_context)).is_none();  // of ctx
+  py::tuple positional(own + count);
+  if (own) positional[0] = py::none();
+  for (size_t i = 0; i < count; ++i) positional[own + i] = py::reinterpret_borrow<py::object>(args[i]);
   py::dict keywords;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); ++i)
     keywords[py::handle(PyTuple_GET_ITEM(kwnames, i))] = py::handle(args[count + size_t(i)]);
   const py::object signature = py::module_::import("inspect").attr("signature")(py::handle(cls).attr("forward"));
   const py::object bound = signature.attr("bind")(*positional, **keywords);
-  bound.attr("apply_defaults")();
-  return bound.attr("args");
+  const auto all_given = [&bound] { return py::len(bound.attr("args")) == py::len(bound.attr("arguments")); };
+  if (!own || !all_given()) bound.attr("apply_defaults")();
+  const py::tuple all = bound.attr("args");
+  return py::tuple(py::object(all[py::slice(py::ssize_t(own), py::ssize_t(all.size()), 1)]));
 }
 
 py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {

@@ -30,7 +30,18 @@ struct Edge {
 struct PackedTensor {
   PyObject *packed, *unpack;  // owned
   Edge edge;                  // where the gradient of the unpacked tensor goes
-  PackedTensor(PyObject* packed, PyObject* unpack, Edge edge) : packed(packed), unpack(unpack), edge(std::move(edge)) {}
+  Shape shape;                // what the derivatives were promised, and do not look at again
+  Dtype dtype;
+  Device device;
+  bool contiguous;
+  PackedTensor(PyObject* packed, PyObject* unpack, Edge edge, const Tensor& t)
+      : packed(packed),
+        unpack(unpack),
+        edge(std::move(edge)),
+        shape(t.shape()),
+        dtype(t.dtype()),
+        device(t.device()),
+        contiguous(t.is_contiguous()) {}
   ~PackedTensor() {
     Py_DECREF(packed);
     Py_DECREF(unpack);

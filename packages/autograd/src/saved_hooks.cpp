@@ -41,7 +41,7 @@ void pack(SavedTensor& saved, const Tensor& t) {
   const py::object packed = hooks.pack(py::reinterpret_steal<py::object>(wrap(given)));
   require(given.storage().version() == version, kPackChanged);
   saved.packed = std::make_unique<PackedTensor>(packed.inc_ref().ptr(), hooks.unpack.inc_ref().ptr(),
-                                                saved.output >= 0 ? Edge{} : gradient_edge(t));
+                                                saved.output >= 0 ? Edge{} : gradient_edge(t), t);
   saved.tensor = Tensor();
 }
 
@@ -51,9 +51,13 @@ Tensor unpack(const SavedTensor& saved, Node* node) {
   const Tensor* t = python_interface->unwrap(result.ptr());
   require<TypeError>(t, "Output of saved tensor unpack_hook expected to be a Tensor but got result of type ",
                      Py_TYPE(result.ptr())->tp_name);
+  require(t->shape() == packed.shape && t->dtype() == packed.dtype && t->device() == packed.device,
+          "Output of saved tensor unpack_hook expected to be like the tensor that was packed, ", packed.dtype, " ",
+          packed.shape, " on ", packed.device, ", but got ", t->dtype(), " ", t->shape(), " on ", t->device());
+  const Tensor values = packed.contiguous ? contiguous(*t) : *t;
   const Edge edge = saved.output >= 0 ? Edge{Ref<Node>(node), uint32_t(saved.output)} : packed.edge;
-  if (!edge.node || !grad_enabled()) return *t;
-  const Tensor out = alias(*t);
+  if (!edge.node || !grad_enabled()) return values;
+  const Tensor out = alias(values);
   set_history(out, edge.node, edge.index);
   return out;
 }

@@ -153,7 +153,7 @@ def test_grad_touches_no_leaf(x):
     y = x * w
     gx, gy = autograd.grad(y.sum(), (x, y))
     assert gx.tolist() == [1, 1, 1] and gy.tolist() == [1, 1, 1]
-    assert x.grad is None and w.grad is None and y.grad is None
+    assert x.grad is None and w.grad is None
     assert not gx.requires_grad
 
 
@@ -268,3 +268,14 @@ def test_replaced_data_take_gradients_of_their_own_dtype_and_shape():
     assert grad.dtype == fb.float32
     assert grad.tolist() == fb.tensor([1.0, 2.0, 1 / 3]).tolist()
     assert before.dtype == fb.bfloat16
+
+
+def test_reading_a_gradient_that_no_backward_run_will_set_warns():
+    x = fb.ones(2, requires_grad=True)
+    y = x * 2
+    with pytest.warns(UserWarning, match="not a leaf Tensor"):
+        assert y.grad is None
+    y.retain_grad()
+    assert x.grad is None and y.grad is None and y.detach().grad is None
+    y.sum().backward()
+    assert y.grad.tolist() == [1.0, 1.0]

@@ -305,3 +305,24 @@ def test_functions_are_not_instantiated():
         made = Function()
     with pytest.raises(RuntimeError, match="Legacy autograd function"):
         made(fb.ones(1))
+
+
+def test_keywords_where_forward_has_a_context(x):
+    class Scaled(Function):
+        @staticmethod
+        def forward(ctx, t, weight, scale=2.0, shift=0.0):
+            ctx.save_for_backward(t, weight)
+            ctx.scale = scale
+            return t * weight * scale + shift
+
+        @staticmethod
+        def backward(ctx, gradient):
+            t, weight = ctx.saved_tensors
+            return (gradient * weight * ctx.scale, gradient * t * ctx.scale, None, None)[: len(ctx.needs_input_grad)]
+
+    weight = fb.full((x.numel(),), 3.0, dtype=x.dtype, requires_grad=True)
+    for keywords, scale in (({}, 2), ({"scale": 4}, 4), ({"shift": 1.0}, 2)):
+        y = Scaled.apply(x, weight=weight, **keywords)
+        assert grad(y.sum(), (x, weight))[0].tolist() == [3.0 * scale] * x.numel()
+    with pytest.raises(TypeError, match="weight"):
+        Scaled.apply(x, wieght=weight)

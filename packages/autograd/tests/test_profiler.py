@@ -205,3 +205,13 @@ def test_traces_in_a_folder(tmp_path, use_gzip):
         )
         text = gzip.decompress(path.read_bytes()) if use_gzip else path.read_bytes()
         assert json.loads(text)["traceEvents"][0]["name"] == f"ProfilerStep#{2 * number + 1}"
+
+
+def test_memory_of_a_part_without_what_it_called():
+    with profile() as profiled, record_function("part"):
+        kept = fb.ones(1000)
+    averages = {average.key: average for average in profiled.key_averages()}
+    assert averages["part"].cpu_memory_usage >= kept.nbytes and averages["part"].self_cpu_memory_usage == 0
+    assert averages["ones"].self_cpu_memory_usage == averages["ones"].cpu_memory_usage
+    rows = profiled.key_averages().table(sort_by="self_cpu_memory_usage").splitlines()
+    assert "Self CPU Mem" in rows[1] and rows[3].startswith("ones")

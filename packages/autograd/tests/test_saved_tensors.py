@@ -190,3 +190,65 @@ def test_increment_version(x):
     assert y._version == 2
     with pytest.raises(RuntimeError, match=r"version 2; expected version 0"):
         z.backward()
+
+
+def test_entering_the_hooks_gives_nothing():
+    with HOOKS(lambda t: t, lambda t: t) as entered:
+        assert entered is None
+
+
+def cross_entropy_of(scores, labels):
+    return fb.cross_entropy(scores, labels)
+
+
+def nll_of(scores, labels):
+    return fb.nll_loss(scores.log_softmax(1), labels)
+
+
+def half_cross_entropy_of(scores, labels):
+    return fb.cross_entropy(scores.to(fb.bfloat16), labels)
+
+
+def ctc_of(scores, labels):
+    return fb.ctc_loss(scores.unsqueeze(1).log_softmax(2), labels.unsqueeze(0), (4,), (2,)).sum()
+
+
+@pytest.mark.parametrize("loss_of", [cross_entropy_of, nll_of, half_cross_entropy_of, ctc_of])
+def test_labels_that_are_changed_before_the_derivative_runs(loss_of):
+    scores = fb.arange(12.0).view(4, 3).sin().requires_grad_()
+    labels = fb.tensor([1, 2, 1, 0]) if loss_of is not ctc_of else fb.tensor([1, 2])
+    loss = loss_of(scores, labels)
+    (want,) = grad(loss, scores, retain_graph=True)
+    kept = labels.clone()
+    labels.data = fb.zeros(1, dtype=fb.int64)  # other memory under the same tensor: the graph has its own
+    assert grad(loss, scores, retain_graph=True)[0].tolist() == want.tolist()
+    loss = loss_of(scores, kept)
+    kept.fill_(10**7)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_pivots_that_are_changed_before_the_derivative_runs():
+    a = fb.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    lu, pivots = fb.linalg.lu_factor(a)
+    x = fb.linalg.lu_solve(lu, pivots, fb.ones(2, 1))
+    pivots.fill_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        x.sum().backward()
+
+
+@pytest.mark.parametrize("wrong", [lambda t: t[:1], lambda t: t.to(fb.float32), lambda t: t.to("meta")])
+def test_what_is_unpacked_is_like_what_was_packed(x, wrong):
+    with HOOKS(lambda t: t, wrong):
+        y = x.exp().sum()
+    with pytest.raises(RuntimeError, match="unpack_hook expected to be like the tensor that was packed"):
+        y.backward()
+
+
+def test_what_is_unpacked_may_lie_otherwise():
+    x = fb.rand(3, 4, requires_grad=True)
+    with HOOKS(lambda t: t, lambda t: t.t().contiguous().t() if t.dim() == 2 else t):
+        y = fb.layer_norm(x, (4,))
+    plain = fb.layer_norm(x, (4,))
+    weights = fb.rand(3, 4)
+    assert grad((y * weights).sum(), x)[0].tolist() == grad((plain * weights).sum(), x)[0].tolist()

@@ -38,9 +38,9 @@ def test_numbers_and_arrays_are_stacked(batch: list[Any], expected: np.ndarray, 
     assert same(default_collate(batch), expected)
 
 
-def test_strings_stay_a_list() -> None:
+def test_strings_stay_as_they_are() -> None:
     assert default_collate(["a", "b"]) == ["a", "b"]
-    assert default_collate((b"a", b"b")) == [b"a", b"b"]
+    assert default_collate((b"a", b"b")) == (b"a", b"b")
 
 
 def test_structures_are_collated_inside_out(same: Same) -> None:
@@ -48,7 +48,7 @@ def test_structures_are_collated_inside_out(same: Same) -> None:
     batch = default_collate([sample, sample])
     assert same(batch["image"], np.ones((2, 2)))
     (names, numbers), second = batch["meta"]
-    assert names == ["a", "a"] and same(numbers, np.array([1, 1])) and second[0] == ["b", "b"]
+    assert names == ("a", "a") and same(numbers, np.array([1, 1])) and second[0] == ("b", "b")
     assert type(batch["point"]) is Point and same(batch["point"].y, np.array([2.0, 2.0]))
 
 
@@ -74,7 +74,7 @@ def test_dataclasses_stay_what_they_are(same: Same) -> None:
 
 def test_other_sequences(same: Same) -> None:
     batch = default_collate([deque([1, "a"]), deque([2, "b"])])
-    assert type(batch) is deque and same(batch[0], np.array([1, 2])) and batch[1] == ["a", "b"]
+    assert type(batch) is deque and same(batch[0], np.array([1, 2])) and batch[1] == ("a", "b")
     assert [column.tolist() for column in default_collate([range(2), range(2)])] == [[0, 0], [1, 1]]
 
 
@@ -110,7 +110,7 @@ def test_the_functions_of_the_table_by_themselves(same: Same) -> None:
     assert same(default_collate_fn_map[float]([1.5, 2]), np.array([1.5, 2.0]))
     assert same(default_collate_fn_map[np.ndarray]([np.ones(2)]), np.ones((1, 2)))
     assert same(default_collate_fn_map[np.generic]([np.float16(1)]), np.ones(1, np.float16))
-    assert default_collate_fn_map[str](("a",)) == ["a"]
+    assert default_collate_fn_map[str](["a"]) == ["a"]
 
 
 def test_ragged_samples_are_listed_by_shape() -> None:
@@ -185,3 +185,9 @@ def test_convert_turns_arrays_only(same: Same, has_tensors: bool) -> None:
     if has_tensors:
         converted["b"][0][0] = 9
         assert frozen[0] == 0
+
+
+def test_strings_within_tuples_stay_tuples() -> None:
+    words, numbers = default_collate([("a", 1), ("b", 2)])
+    assert words == ("a", "b") and list(numbers) == [1, 2]
+    assert default_collate(["a", "b"]) == ["a", "b"] == default_collate([{"x": "a"}, {"x": "b"}])["x"]

@@ -182,3 +182,17 @@ def test_adaptive_softmax():
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("masks", "error", "message"),
+    [
+        ({"attn_mask": fb.ones(2, 2)}, RuntimeError, r"2D attn_mask is \(2, 2\), but should be \(3, 4\)"),
+        ({"attn_mask": fb.ones(2, 3, 3)}, RuntimeError, r"3D attn_mask is \(2, 3, 3\), but should end with \(3, 4\)"),
+        ({"key_padding_mask": fb.ones(1, 3)}, AssertionError, r"shape \(1, 4\), \(batch, keys\), but got \(1, 3\)"),
+    ],
+)
+def test_masks_of_other_shapes(masks, error, message):
+    query, memory = fb.ones(3, 1, 4), fb.ones(4, 1, 4)
+    with pytest.raises(error, match=message):
+        nn.MultiheadAttention(4, 2)(query, memory, memory, **masks)

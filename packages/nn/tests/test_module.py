@@ -343,3 +343,19 @@ def test_dir_lists_attributes_but_no_numbers():
     names = dir(nn.Sequential(nn.ReLU()))
     assert "0" not in names
     assert {"weight", "bias", "forward", "in_features"} <= set(dir(nn.Linear(1, 1)))
+
+
+def test_memory_formats_of_what_has_images_dimensions():
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 1))
+    weight = model[0].weight
+    before = weight.tolist()
+    model.to(fb.float64, memory_format=fb.channels_last)
+    assert model[0].weight is weight and weight.is_contiguous(memory_format=fb.channels_last)
+    assert weight.dtype is fb.float64 and weight.tolist() == before and model[3].weight.is_contiguous()
+    model.to(memory_format=fb.contiguous_format)
+    assert weight.is_contiguous()
+
+
+def test_a_list_of_layers_is_to_be_unpacked():
+    with pytest.raises(TypeError, match=r"list is not a Module subclass; .* Sequential\(\*modules\)"):
+        nn.Sequential([nn.Linear(1, 1)])

@@ -191,3 +191,8 @@ def test_shared_parameters_are_saved_under_every_name():
     shared.a = shared.b = nn.Linear(1, 1, bias=False)
     assert list(shared.state_dict()) == ["a.weight", "b.weight"]
     assert not shared.load_state_dict(shared.state_dict()).missing_keys
+
+
+def test_what_was_missing_is_printed_as_pytorch_prints_it():
+    keys = model().load_state_dict({}, strict=False)
+    assert repr(keys).startswith("_IncompatibleKeys(missing_keys=['0.weight', ")

@@ -271,3 +271,12 @@ def test_copies_own_their_parameters(duplicate):
     group["params"][0].grad = fb.ones(2, 3)
     twin.step()
     assert optimizer.state[optimizer.param_groups[0]["params"][0]]["step"].item() == 1
+
+
+def test_a_module_in_place_of_its_parameters():
+    class Model:
+        def parameters(self):
+            return [parameter(2)]
+
+    with pytest.raises(TypeError, match=r"got Model: write \.parameters\(\)"):
+        optim.SGD(Model(), lr=0.1)

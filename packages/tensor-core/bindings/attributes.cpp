@@ -83,7 +83,6 @@ FLAMBEAU_GET(layout, Py_NewRef(strided_layout()))
 FLAMBEAU_GET(ndim, PyLong_FromLong(t.dim()))
 FLAMBEAU_GET(requires_grad, PyBool_FromLong(t.requires_grad()))
 FLAMBEAU_GET(is_leaf, PyBool_FromLong(!t.requires_grad() || (t.impl()->requires_grad && !meta(self)->grad_fn)))
-FLAMBEAU_GET(grad, meta(self) ? wrap_tensor(meta(self)->grad) : Py_NewRef(Py_None))
 FLAMBEAU_GET(retains_grad, PyBool_FromLong(meta(self) && meta(self)->retains_grad))
 FLAMBEAU_GET(output_number, PyLong_FromUnsignedLong(meta(self) ? meta(self)->output_index : 0))
 FLAMBEAU_GET(version, (require(!t.storage().inference(), "Inference tensors do not track version counter."),
@@ -108,6 +107,22 @@ FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
 FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
 FLAMBEAU_GET(false, Py_NewRef(Py_False))
 #undef FLAMBEAU_GET
+
+constexpr const char* kNoGradientHere =
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+    "populated "
+    "during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use "
+    ".retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
+    "leaf "
+    "Tensor instead.";
+
+PyObject* get_grad(PyObject* self, void*) {
+  const AutogradMeta* const m = meta(self);
+  if (!m) Py_RETURN_NONE;
+  if (!m->grad.defined() && m->grad_fn && !m->retains_grad && PyErr_WarnEx(PyExc_UserWarning, kNoGradientHere, 1) < 0)
+    return nullptr;
+  return guarded<PyObject*>(nullptr, [m] { return wrap_tensor(m->grad); });
+}
 
 PyObject* get_grad_fn(PyObject* self, void*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {

@@ -174,8 +174,8 @@ void bind_arithmetic() {
   def("ldexp(input, other)", kUsual, "input * 2**other. Gradient: both operands, any order.", ldexp);
   def("frexp(input)", kFunction | kMethod | kOut,
       "Mantissa in [1/2, 1) and exponent (int32): input = mantissa * 2**exponent. Gradient: the mantissa's.",
-      [](const Tensor& x) -> PyObject* {
-        return to_python(Tensors{_frexp_mantissa(x), to(_frexp_exponent(detach(x)), Dtype::int32)});
+      [](const Tensor& x) {
+        return named_tuple("frexp", {_frexp_mantissa(x), to(_frexp_exponent(detach(x)), Dtype::int32)});
       });
   def("nan_to_num(input, nan=None, posinf=None, neginf=None)", kUsual,
       "NaN replaced by nan (0), infinities by posinf and neginf (the dtype's largest and smallest number). Gradient: "

@@ -52,11 +52,11 @@ Wanted read_positional(PyObject* packed) {
 PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optional<MemoryFormat> format) {
   const Tensor &own = tensor_of(self), t = to(own, device);
   const OnDevice scope(device);
-  const bool in_order = !format || *format == MemoryFormat::Preserve || is_contiguous(t, *format);
+  const MemoryFormat wanted = format.value_or(MemoryFormat::Preserve);
+  const bool in_order = wanted == MemoryFormat::Preserve || is_contiguous(t, wanted);
   if (t.same(own) && t.dtype() == dtype && in_order && !copy) return Py_NewRef(self);
-  const Tensor out = to(t, dtype);
-  if (!out.same(own) && in_order) return wrap_tensor(out);
-  return wrap_tensor(clone(out, format.value_or(MemoryFormat::Preserve)));
+  const Tensor out = t.dtype() == dtype ? t : to(t, dtype, wanted);
+  return wrap_tensor(out.same(own) || (out.same(t) && !in_order) ? clone(out, wanted) : out);
 }
 
 template <Dtype dtype>

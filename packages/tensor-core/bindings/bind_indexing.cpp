@@ -183,9 +183,10 @@ void bind_masks() {
         require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",
                 t.dtype());
         require(t.numel() == 0 || item(min_all(t)).integer() >= 0, "Class values must be non-negative.");
-        require(t.numel() == 0 || classes < 0 || item(max_all(t)).integer() < classes,
+        require(t.numel() > 0 || classes > 0, "Can not infer total number of classes from empty tensor.");
+        require(t.numel() == 0 || classes == -1 || item(max_all(t)).integer() < classes,
                 "Class values must be smaller than num_classes.");
-        if (classes < 0) classes = item(max_all(t)).integer() + 1;
+        if (classes == -1) classes = item(max_all(t)).integer() + 1;
         return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
       });
 }

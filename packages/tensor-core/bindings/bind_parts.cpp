@@ -91,6 +91,8 @@ Cuts cuts_from(const char* function, PyObject* o) {
   return {From<const Shape&>::get(call, o), {}};
 }
 
+constexpr int64_t kMostParts = int64_t(1) << 24;  // of a size of 0 any number could be asked for
+
 Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
   require(t.dim() > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with ", t.dim(),
           " dims");
@@ -98,7 +100,7 @@ Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
   Shape sizes;
   if (cuts.sections) {
     const int64_t n = *cuts.sections;
-    require(n > 0, "number of sections must be larger than 0, got ", n);
+    require(n > 0 && n <= kMostParts, "number of sections must be larger than 0 and at most ", kMostParts, ", got ", n);
     for (int64_t i = 0; i < n; ++i) sizes.push_back(total / n + (i < total % n));
     return split(t, sizes, dim);
   }

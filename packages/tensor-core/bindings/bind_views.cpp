@@ -30,7 +30,7 @@ Tensors changeable(Tensors parts) {
 Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
   require(t.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   require(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
-  const int64_t total = t.size(dim), step = std::max<int64_t>(1, (total + chunks - 1) / chunks);
+  const int64_t total = t.size(dim), step = total > chunks ? (total - 1) / chunks + 1 : 1;
   Shape parts;
   for (int64_t at = 0; at < total; at += step) parts.push_back(std::min(step, total - at));
   if (parts.empty()) parts.push_back(0);

@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "autocast.h"
@@ -55,17 +56,20 @@ Object override_of(PyObject* o) {
 }
 
 // Those who are asked, in their order: from left to right, subclasses before their bases.
-std::vector<PyObject*> overriding(PyObject* const* args, size_t count) {
-  std::vector<PyObject*> out;
+// They are held: what is asked may change the list that an argument came in.
+std::vector<Object> overriding(PyObject* const* args, size_t count) {
+  std::vector<Object> candidates, out;
   for_each(args, count, [&](PyObject* o) {
-    if (!override_of(o)) return;
-    size_t at = out.size();
-    for (size_t i = 0; i < out.size(); ++i) {
-      if (Py_TYPE(out[i]) == Py_TYPE(o)) return;
-      if (at == out.size() && PyType_IsSubtype(Py_TYPE(o), Py_TYPE(out[i]))) at = i;
-    }
-    out.insert(out.begin() + std::ptrdiff_t(at), o);
+    if (may_override(o)) candidates.emplace_back(Py_NewRef(o));
   });
+  for (Object& held : candidates) {
+    PyObject* const o = held.get();
+    if (!override_of(o)) continue;
+    const auto is_of = [o](const Object& other) { return Py_TYPE(other.get()) == Py_TYPE(o); };
+    const auto is_above = [o](const Object& other) { return PyType_IsSubtype(Py_TYPE(o), Py_TYPE(other.get())); };
+    if (std::none_of(out.begin(), out.end(), is_of))
+      out.insert(std::find_if(out.begin(), out.end(), is_above), std::move(held));
+  }
   return out;
 }
 
@@ -82,14 +86,14 @@ Object dictionary_of(PyObject* kwnames, PyObject* const* values) {
   return out;
 }
 
-PyObject* ask_classes(PyObject* callable, const std::vector<PyObject*>& asked, PyObject* const* args, size_t count,
+PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
                       PyObject* kwnames) {
   std::vector<PyObject*> classes;
-  for (PyObject* o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o)));
+  for (const Object& o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o.get())));
   const Object types = tuple_of(classes.data(), classes.size()), positional = tuple_of(args, count);
   const Object named = dictionary_of(kwnames, args + count);
-  for (PyObject* o : asked) {
-    const Object method = override_of(o);
+  for (const Object& o : asked) {
+    const Object method = override_of(o.get());
     Object answer(checked(
         PyObject_CallFunctionObjArgs(method.get(), callable, types.get(), positional.get(), named.get(), nullptr)));
     if (answer.get() != Py_NotImplemented) return answer.release();
@@ -187,7 +191,7 @@ bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count,
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   return guarded<bool>(true, [&]() -> bool {
     if (overrides_heeded && !overriding_types().empty()) {
-      if (const std::vector<PyObject*> asked = overriding(args, all); !asked.empty()) {
+      if (const std::vector<Object> asked = overriding(args, all); !asked.empty()) {
         answer = ask_classes(callable, asked, args, count, kwnames);
         return true;
       }
@@ -336,11 +340,17 @@ PyMethodDef controls[] = {
     {}};
 
 PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, args, kwargs=None)
-  PyObject *function, *types, *positional = nullptr, *named = nullptr;
-  if (!PyArg_ParseTuple(args, "OO|OO", &function, &types, &positional, &named)) return nullptr;
-  const Object none(PyTuple_New(0));
+  PyObject *function, *types, *given = nullptr, *named = nullptr;
+  if (!PyArg_ParseTuple(args, "OO|OO:_disabled_torch_function_impl", &function, &types, &given, &named)) return nullptr;
+  if (named == Py_None) named = nullptr;
+  if (named && !PyDict_Check(named)) {
+    PyErr_Format(PyExc_TypeError, "expected a dictionary of keyword arguments, got %s", Py_TYPE(named)->tp_name);
+    return nullptr;
+  }
+  const Object positional(given ? PySequence_Tuple(given) : PyTuple_New(0));
+  if (!positional) return nullptr;
   const bool heeded = std::exchange(overrides_heeded, false);
-  PyObject* result = PyObject_Call(function, positional ? positional : none.get(), named == Py_None ? nullptr : named);
+  PyObject* result = PyObject_Call(function, positional.get(), named);
   overrides_heeded = heeded;
   return result;
 }

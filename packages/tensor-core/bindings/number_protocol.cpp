@@ -58,7 +58,13 @@ PyObject* unary(PyObject* a) {
 }
 
 PyObject* invert(PyObject* a) {
-  const bool mask = tensor_of(a).dtype() == Dtype::bool_;
+  const Dtype dtype = tensor_of(a).dtype();
+  const bool mask = dtype == Dtype::bool_;
+  if (is_inexact(dtype))
+    return guarded<PyObject*>(nullptr, [=]() -> PyObject* {
+      detail::raise<TypeError>("~ (operator.invert) is only implemented on integer and Boolean-type tensors, got ",
+                               dtype);
+    });
   return mask ? unary<PointwiseOp::logical_not>(a) : unary<PointwiseOp::bitwise_not>(a);
 }
 

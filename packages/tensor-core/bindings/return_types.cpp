@@ -28,6 +28,7 @@ constexpr ReturnType kReturnTypes[] = {
     {"aminmax", {"min", "max"}},
     {"histogram", {"hist", "bin_edges"}},
     {"histogramdd", {"hist", "bin_edges"}},
+    {"frexp", {"mantissa", "exponent"}},
     {"geqrf", {"a", "tau"}},
     {"lu_unpack", {"P", "L", "U"}},
     {"triangular_solve", {"solution", "cloned_coefficient"}},

@@ -207,14 +207,19 @@ def change_during_iteration(x: Any, y: Any) -> Any:
         row.sum()
 
 
+def has_tensor(*operands: Any) -> bool:
+    """Whether this is about tensors: NumPy looks at some of the other objects for ever."""
+    return any(isinstance(x, fb.Tensor) for x in operands)
+
+
 BINARY_NAMES = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift lt eq iadd imul ipow contains"
 BINARY = [getattr(operator, name) for name in f"{BINARY_NAMES} getitem delitem".split()]
 UNARY = [operator.neg, operator.pos, operator.invert, operator.index, abs, int, float, bool, complex, len, list, hash]
 UNARY += [repr, str, dir, memoryview, bytes, np.asarray, copy.copy, copy.deepcopy, round, iter, reversed, fb.Size]
 PROTOCOLS: dict[str, Callable[..., Any]] = {
     **{f"protocol {f.__name__}": (lambda x, f=f: f(x)) for f in UNARY},
-    **{f"protocol {f.__name__}": (lambda x, y, f=f: f(x, y)) for f in BINARY},
-    "protocol asarray": lambda x: np.asarray(x) if isinstance(x, fb.Tensor) else None,  # NumPy looks at others for ever
+    **{f"protocol {f.__name__}": (lambda x, y, f=f: f(x, y) if has_tensor(x, y) else None) for f in BINARY},
+    "protocol asarray": lambda x: np.asarray(x) if has_tensor(x) else None,
     "protocol slice": lambda x, y, z: x[y:z],
     "protocol two keys": lambda x, y, z: x[y, z],
     "protocol three keys": lambda x, y, z, w: x[y, z, w],

@@ -203,3 +203,31 @@ def test_queries():
     for convert in (int, float):
         with pytest.raises(ValueError, match="one element"):
             convert(x)
+
+
+@pytest.mark.parametrize(
+    "convert", [fb.Tensor.double, lambda x: x.to(fb.float64), lambda x: x.type_as(fb.ones(1).double())]
+)
+def test_a_converted_tensor_keeps_its_order_of_memory(convert):
+    x = fb.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=fb.channels_last)
+    assert convert(x).stride() == x.stride() and convert(x).tolist() == x.tolist()
+    assert convert(x[:, :, ::2]).stride() == (16, 1, 8, 2)
+    assert fb.ones(2, 3).t().double().stride() == (1, 3)
+
+
+def test_another_dtype_and_another_order_at_once():
+    x = fb.arange(24.0).view(1, 2, 3, 4)
+    last, first = fb.channels_last, fb.contiguous_format
+    for source in (x, x.contiguous(memory_format=last)):
+        assert source.to(fb.float64, memory_format=last).stride() == (24, 1, 8, 2)
+        assert source.to(fb.float64, memory_format=first).stride() == (24, 12, 4, 1)
+        assert source.to(fb.float64, memory_format=last).tolist() == x.tolist()
+
+
+def test_default_types_by_pytorchs_names():
+    try:
+        fb.set_default_tensor_type("torch.DoubleTensor")
+        assert fb.ones(1).dtype is fb.float64
+    finally:
+        fb.set_default_tensor_type("torch.FloatTensor")
+    assert fb.ones(1).type("torch.LongTensor").dtype is fb.int64

@@ -196,7 +196,7 @@ def test_array_protocol():
     assert np.array(t, dtype=np.int64).tolist() == [1, 2]
     assert np.shares_memory(np.asarray(t), t.numpy())
     assert not np.shares_memory(np.array(t), t.numpy())
-    assert np.sin(t).dtype == np.float32
+    assert np.sin(np.asarray(t)).dtype == np.float32
     with pytest.raises(ValueError, match="copy"):
         np.asarray(t, dtype=np.int64, copy=False)
     with pytest.raises(TypeError, match="BFloat16"):
@@ -397,3 +397,21 @@ def test_an_array_in_place_and_arrays_of_objects():
     with pytest.raises(TypeError):
         fb.ones(2) + np.array([None, "a"])
     assert not isinstance(np.ones(2) == "a", fb.Tensor)
+
+
+def test_what_numpys_functions_make_of_a_tensor_is_a_tensor():
+    x = fb.tensor([[1.0, 4.0], [9.0, 16.0]])
+    root = np.sqrt(x)
+    assert isinstance(root, fb.Tensor) and root.dtype is fb.float32 and root.tolist() == [[1, 2], [3, 4]]
+    assert np.isfinite(x).dtype is fb.bool and np.add(x, np.ones(2)).dtype is fb.float64
+    assert isinstance(np.exp(fb.tensor(0.0)), fb.Tensor) and isinstance(np.asarray(x), np.ndarray)
+
+
+def test_inverting_a_float_is_a_type_error():
+    for dtype in (fb.float32, fb.complex64):
+        with pytest.raises(TypeError, match="only implemented on integer and Boolean"):
+            ~fb.ones(2, dtype=dtype)
+
+
+def test_programs_ask_for_other_machines():
+    assert not fb.distributed.is_available() and not fb.distributed.is_initialized()

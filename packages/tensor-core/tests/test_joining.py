@@ -151,6 +151,8 @@ tensor = fb.tensor
         (lambda: fb.index_add(fb.zeros(2, 2), 0, tensor([0]), fb.ones(2, 2)), RuntimeError, r"indices \(1\).*\(2\)"),
         (lambda: fb.one_hot(tensor([-1])), RuntimeError, "non-negative"),
         (lambda: fb.one_hot(tensor([3]), 3), RuntimeError, "smaller"),
+        (lambda: fb.one_hot(tensor([0]), -2), RuntimeError, "smaller"),
+        (lambda: fb.one_hot(fb.empty(0, dtype=fb.int64)), RuntimeError, "total number of classes"),
         (lambda: fb.masked_select(fb.zeros(2), tensor([0, 1])), RuntimeError, "int64"),
     ],
 )

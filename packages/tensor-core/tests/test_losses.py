@@ -157,3 +157,11 @@ def test_mse_loss(reduction, dtype):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_single_sample_takes_its_class_as_a_vector_of_one(reduction):
+    x = fb.tensor([1.0, 3.0, 2.0])
+    for loss in (fb.nll_loss, fb.cross_entropy):
+        alone = loss(x, fb.tensor(1), reduction=reduction)
+        assert loss(x, fb.tensor([1]), reduction=reduction).tolist() == alone.tolist() and alone.dim() == 0

@@ -138,3 +138,10 @@ def test_layer_norm_of_short_rows(length):
     want = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
     got = fb.native_layer_norm(fb.tensor(x), [length], None, None, 1e-5)[0]
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
+
+
+def test_running_statistics_are_changed_both_or_neither():
+    mean, variance = fb.zeros(2), fb.from_numpy(np.broadcast_to(np.ones(2, np.float32), (2,)))
+    with pytest.raises(RuntimeError, match="read-only"):
+        fb.batch_norm(fb.rand(4, 2), mean, variance, training=True)
+    assert mean.tolist() == [0.0, 0.0]

@@ -343,3 +343,9 @@ def test_an_expanded_index_takes_whole_slices(dim):
             assert np.allclose(got, folded(array, positions(wide, dim), source, how, True))
     with pytest.raises(RuntimeError, match="out of bounds"):
         x.scatter_add(dim, index + 9, values)
+
+
+def test_means_of_complex_numbers_in_place():
+    x = fb.tensor([1 + 1j, 2.0, 3.0])
+    x.scatter_reduce_(0, fb.tensor([0, 0]), fb.tensor([2 + 0j, 3j]), "mean", include_self=False)
+    assert x.tolist() == [1 + 1.5j, 2, 3]

@@ -169,3 +169,26 @@ def test_instances_are_pickled():
     again = pickle.loads(pickle.dumps(x))
     assert type(again) is Plain
     assert again.tolist() == [1.0, 1.0]
+
+
+def test_those_who_are_asked_live_until_they_have_answered():
+    class Emptying(Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            tensors.clear()
+            return NotImplemented
+
+    for _ in range(20):
+        others = [fb.ones(2).as_subclass(type(f"Other{i}", (Refusing,), {})) for i in range(50)]
+        tensors = [fb.ones(2).as_subclass(Emptying), *others]
+        del others
+        with pytest.raises(TypeError, match="no implementation found for"):
+            fb.cat(tensors)
+
+
+@pytest.mark.parametrize(("args", "kwargs", "message"), [(5, {}, "not iterable"), ((), [1], "a dictionary")])
+def test_the_function_of_who_is_not_asked_wants_a_tuple_and_a_dictionary(args, kwargs, message):
+    with pytest.raises(TypeError, match=message):
+        overrides._disabled_torch_function_impl(fb.add, (), args, kwargs)
+    x = fb.ones(2)
+    assert overrides._disabled_torch_function_impl(fb.add, (), [x, x], {"alpha": 2}).tolist() == [3.0, 3.0]

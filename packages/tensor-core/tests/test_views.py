@@ -247,3 +247,10 @@ def test_size_is_a_tuple():
     assert isinstance(size + (4,), fb.Size)
     assert fb.zeros(2, 3).stride() == (3, 1)
     assert type(fb.zeros(2, 3).stride()) is tuple
+
+
+def test_numbers_of_parts_that_no_list_can_hold():
+    assert [len(part) for part in fb.ones(4).chunk(2**63 - 1)] == [1, 1, 1, 1]
+    for split in (fb.vsplit, fb.tensor_split):
+        with pytest.raises(RuntimeError, match="at most 16777216"):
+            split(fb.ones(0, 3), 2**40)

@@ -15,6 +15,7 @@ FLAMBEAU_API Shape strides_in(MemoryFormat format, const Shape& shape);
 FLAMBEAU_API Shape strides_like(const Tensor& t, MemoryFormat format);
 FLAMBEAU_API bool is_contiguous(const Tensor& t, MemoryFormat format);
 FLAMBEAU_API Tensor clone(const Tensor& t, MemoryFormat format);
+FLAMBEAU_API Tensor to(const Tensor& t, Dtype dtype, MemoryFormat format);
 // `t` itself where it lies in that order already.
 FLAMBEAU_API Tensor contiguous(const Tensor& t, MemoryFormat format);
 

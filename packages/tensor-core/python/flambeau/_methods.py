@@ -19,6 +19,11 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
     return np.array(array) if copy else array
 
 
+def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:  # noqa: N807
+    """What NumPy's functions make of a tensor, as a tensor."""
+    return _core.from_numpy(array) if array.dtype.kind in "biufc" else array
+
+
 def _array_interface(self: Tensor) -> dict[str, Any]:
     """NumPy's description of the memory, version 3."""
     interface: dict[str, Any] = self.numpy().__array_interface__
@@ -190,7 +195,7 @@ def __dir__(self: Tensor) -> list[str]:
 
 def install() -> None:
     """Puts the methods on the type, and teaches pickle the native objects."""
-    methods = (__array__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
+    methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (*methods, __array_namespace__, __imatmul__, to_device, as_subclass):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]

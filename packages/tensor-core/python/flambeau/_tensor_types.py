@@ -91,8 +91,8 @@ def name_of(tensor: Tensor) -> str:
 
 
 def type_named(name: str) -> tuple[_core.dtype, bool]:
-    """The dtype of ``"flambeau.FloatTensor"``, and whether it is on GPUs; ValueError for other names."""
+    """The dtype of ``"flambeau.FloatTensor"``, or PyTorch's name, and whether it is on GPUs; ValueError for others."""
     module, _, short = name.rpartition(".")
-    if module not in ("flambeau", "flambeau.cuda") or short not in _NAMES:
+    if module not in ("flambeau", "flambeau.cuda", "torch", "torch.cuda") or short not in _NAMES:
         raise ValueError(f"invalid type: {name!r}")
-    return _NAMES[short], module == "flambeau.cuda"
+    return _NAMES[short], module.endswith(".cuda")

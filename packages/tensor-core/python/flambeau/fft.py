@@ -10,7 +10,6 @@ Raises: RuntimeError for an unknown ``norm``, for fewer than one point, for a ha
 twice, for complex input where it must be real; IndexError for a ``dim`` out of range.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import flambeau
@@ -83,7 +82,7 @@ def fftfreq(
     tensor([ 0.0000,  0.2000,  0.4000, -0.4000, -0.2000])
     """
     count = _count("fftfreq", n, d, dtype)
-    values = [*range((count + 1) // 2), *range(-(count // 2), 0)]
+    values = _core.cat([_counts(0, (count + 1) // 2), _counts(-(count // 2), 0)])
     return _frequencies(values, count, d, dtype, device, requires_grad)
 
 
@@ -103,7 +102,7 @@ def rfftfreq(
     tensor([0.0000, 0.2500, 0.5000])
     """
     count = _count("rfftfreq", n, d, dtype)
-    return _frequencies(range(count // 2 + 1), count, d, dtype, device, requires_grad)
+    return _frequencies(_counts(0, count // 2 + 1), count, d, dtype, device, requires_grad)
 
 
 def _count(name: str, n: int, d: float, dtype: Any) -> int:
@@ -114,8 +113,11 @@ def _count(name: str, n: int, d: float, dtype: Any) -> int:
     return n
 
 
-def _frequencies(values: Sequence[int], n: int, d: float, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    counts = _core.tensor(values, dtype=_core.float64, device="cpu")
+def _counts(start: int, end: int) -> Tensor:
+    return _core.arange(start, end, dtype=_core.float64, device="cpu")
+
+
+def _frequencies(counts: Tensor, n: int, d: float, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     dtype = _core.get_default_dtype() if dtype is None else dtype
     device = _core._get_default_device() if device is None else device
     return (

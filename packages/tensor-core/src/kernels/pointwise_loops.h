@@ -158,8 +158,8 @@ constexpr bool multiplies_bytes() {
 }
 inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, int64_t n) {
   typedef uint16_t Two __attribute__((may_alias, aligned(1)));
-  auto* to = reinterpret_cast<Two*>(out);
-  auto *a = reinterpret_cast<const Two*>(x), *b = reinterpret_cast<const Two*>(y);
+  Two* to = reinterpret_cast<Two*>(out);  // auto would forget the alignment
+  const Two *a = reinterpret_cast<const Two*>(x), *b = reinterpret_cast<const Two*>(y);
 #pragma GCC ivdep
   for (int64_t i = 0; i < n / 2; ++i) {
     const uint16_t low = uint16_t(a[i] * b[i]), high = uint16_t(uint16_t(a[i] >> 8) * uint16_t(b[i] & 0xFF00));

@@ -145,9 +145,14 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
 }
 
 // On a GPU: statistics and per-channel numbers are in the type the kernels compute in.
+// Both of the running statistics may be changed, or neither is.
+void begin_updates(const Tensor& running_mean, const Tensor& running_var) {
+  for (const Tensor* t : {&running_mean, &running_var})
+    if (t->defined()) begin_inplace(*t, "batch_norm");
+}
+
 void update_running_there(const Tensor& running, const Tensor& values, double momentum) {
   if (!running.defined()) return;
-  begin_inplace(running, "batch_norm");
   const Tensor before = to(running, values.dtype());
   copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
 }
@@ -160,6 +165,7 @@ Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Te
   if (training && x.numel() > 0) {
     const Tensor running = empty({l.channels, 2}, type);
     cuda::channel_moments(statistics, running, x, l.batch, l.channels, l.inner, eps);
+    begin_updates(running_mean, running_var);
     update_running_there(running_mean, select(running, 1, 0), momentum);
     update_running_there(running_var, select(running, 1, 1), momentum);
   } else if (!training) {
@@ -212,7 +218,6 @@ void differentiable_batch_backward(const Context& c, double eps, bool training) 
 
 void update_running(const Tensor& running, const double* values, double momentum) {
   if (!running.defined()) return;
-  begin_inplace(running, "batch_norm");
   if (running.dim() == 1) {
     dispatch_all(running.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -271,6 +276,7 @@ Tensor batch_statistics(const Channels& x, const Tensor& running_mean, const Ten
     m[c] = {means[c], 1 / std::sqrt(variances[c] + eps)};
     variances[c] *= n / (n - 1);
   }
+  begin_updates(running_mean, running_var);
   update_running(running_mean, means, momentum);
   update_running(running_var, variances, momentum);
   return statistics;

@@ -209,21 +209,23 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
     out = to(out.same(losses) ? clone(losses) : out, log_probs.dtype());
   }
   if (recording(log_probs))
-    record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses},
-           [q, there, type, grain, zero_infinity](const Context& c) {
+    record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses, &q->targets},
+           [all = q, there, type, grain, zero_infinity](const Context& c) {
              require<NotImplementedError>(!recording(c.gradient()),
                                           "the derivative of ctc_loss's derivative is not implemented");
              const Tensor &logs = c.saved(0), &alpha = c.saved(1), &losses = c.saved(2);
              const Tensor scale = contiguous(to(c.gradient(), type));
              if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));
+             Sequences q = *all;
+             q.targets = c.saved(3);  // those here may be the caller's, who may have changed them since
              Tensor grad = zeros(logs.shape(), type);
              dispatch_real(type, [&](auto tag) {
                using T = typename decltype(tag)::type;
-               parallel_items(q->batch, grain, [&](int64_t begin, int64_t end) {
+               parallel_items(q.batch, grain, [&](int64_t begin, int64_t end) {
                  for (int64_t n = begin; n < end; ++n) {
                    const T loss = losses.data<T>()[n];
                    if (zero_infinity && std::isinf(loss)) continue;
-                   walk_backward<T>(*q, n, logs.data<T>(), alpha.data<T>() + n * q->steps * q->row(), loss,
+                   walk_backward<T>(q, n, logs.data<T>(), alpha.data<T>() + n * q.steps * q.row(), loss,
                                     scale.data<T>()[n], grad.data<T>());
                  }
                });

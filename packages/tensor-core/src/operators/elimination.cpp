@@ -56,8 +56,8 @@ LuFactors factored(const char* name, const Tensor& a, bool pivot) {
   check_matrix(name, a);
   const LuFactors f = flambeau::lu_factor(a);
   if (recording(a))
-    record("LinalgLuFactorEx", f.lu, {&a}, {&f.lu},
-           [pivots = f.pivots](const Context& c) { c.set(0, factor_gradient(c.saved(0), pivots, c.gradient())); });
+    record("LinalgLuFactorEx", f.lu, {&a}, {&f.lu, &f.pivots},
+           [](const Context& c) { c.set(0, factor_gradient(c.saved(0), c.saved(1), c.gradient())); });
   return f;
 }
 
@@ -93,8 +93,9 @@ Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Te
 Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool turned) {
   const Tensor x = flambeau::lu_solve(lu, pivots, b, turned);
   if (recording(lu, b))
-    record("LinalgLuSolve", x, {&lu, &b}, {&lu, &b, &x}, [pivots, turned](const Context& c) {
-      const Tensor &lu = c.saved(0), &grad = c.gradient(), grad_b = solve_factored(lu, pivots, grad, !turned);
+    record("LinalgLuSolve", x, {&lu, &b}, {&lu, &b, &x, &pivots}, [turned](const Context& c) {
+      const Tensor &lu = c.saved(0), &pivots = c.saved(3), &grad = c.gradient(),
+                   grad_b = solve_factored(lu, pivots, grad, !turned);
       if (c.needs(1)) c.set(1, grad_b);
       if (!c.needs(0)) return;
       c.set(0, turned ? adjoint_factors_gradient(lu, pivots, c.saved(1), c.saved(2), grad, grad_b)

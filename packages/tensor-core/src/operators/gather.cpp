@@ -289,8 +289,9 @@ Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_
       index = narrow(index, int64_t(d), 0, 1);  // what is repeated is counted once
       shape[d] = 1;
     }
-  const Tensor start = include_self ? ones(shape, dtype) : zeros(shape, dtype);
-  return clamp_min(scatter_add(start, dim, index, ones(index.shape(), dtype)), Scalar(1));
+  const Dtype real = to_real(dtype);
+  const Tensor start = include_self ? ones(shape, real) : zeros(shape, real);
+  return to(clamp_min(scatter_add(start, dim, index, ones(index.shape(), real)), Scalar(1)), dtype);
 }
 
 // The derivatives. Where `include_self` is false the elements that were written to forget what they were.

@@ -47,6 +47,11 @@ void check_weight(const Tensor& weight, int64_t classes) {
           " classes or no classes but got weight tensor of shape: ", weight.defined() ? weight.shape() : Shape());
 }
 
+// The class of a single sample (C,), which programs also give as a vector of one.
+bool is_vector_of_one(const Tensor& input, const Tensor& target) {
+  return input.dim() == 1 && target.dim() == 1 && target.numel() == 1 && !is_floating(target.dtype());
+}
+
 // On the meta device, from log-probabilities: the shapes and the history, without the labels' values.
 Tensor loss_on_meta(const Tensor& logarithms, const Tensor& target, Reduction reduction) {
   const int64_t dim = logarithms.dim() == 1 ? 0 : 1;
@@ -80,6 +85,12 @@ struct Labelled {
       else
         for (int64_t i = 0; i < labels.numel(); ++i) out[i] = all[i] == ignore_index ? T(0) : T(1);
     });
+  }
+  // With the labels that the graph has saved: those here may be the caller's, who may have changed them since.
+  Labelled with(const Tensor& saved) const {
+    Labelled out = *this;
+    out.labels = saved;
+    return out;
   }
   cuda::ClassScores there(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
   // f(i, the place of label i among the scores) for the labels of the samples [begin, end); the place is that of class
@@ -174,16 +185,17 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
     if (std::isinf(scale)) scale = 0;  // no label counts: the mean is NaN, its gradient 0
   }
   if (recording(input))
-    record("CrossEntropy", out, {&input}, {&input, &logarithms},
-           [l, ignore_index, scale, scale_there](const Context& c) {
+    record("CrossEntropy", out, {&input}, {&input, &logarithms, &l->labels},
+           [all = l, ignore_index, scale, scale_there](const Context& c) {
+             const Labelled l = all->with(c.saved(2));
              const Tensor &x = c.saved(0), g = scale_there.defined() ? c.gradient() * scale_there : c.gradient();
              if (recording_enabled()) {
                const int64_t dim = x.dim() == 1 ? 0 : 1;
-               const Tensor factors = unsqueeze(l->weights * g * Scalar(scale), dim);
-               return c.set(0, (softmax(x, dim, std::nullopt) - one_hot_of(x, l->labels, ignore_index)) * factors);
+               const Tensor factors = unsqueeze(l.weights * g * Scalar(scale), dim);
+               return c.set(0, (softmax(x, dim, std::nullopt) - one_hot_of(x, l.labels, ignore_index)) * factors);
              }
-             const Tensor factors = contiguous(l->weights * g * Scalar(scale));
-             c.set(0, cross_entropy_gradient(*l, ignore_index, contiguous(x), c.saved(1), factors));
+             const Tensor factors = contiguous(l.weights * g * Scalar(scale));
+             c.set(0, cross_entropy_gradient(l, ignore_index, contiguous(x), c.saved(1), factors));
            });
   return out;
 }
@@ -219,6 +231,7 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
 Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                 Reduction reduction) {
   require<ValueError>(input.dim() >= 1, "Expected 1 or more dimensions (got ", input.dim(), ")");
+  if (is_vector_of_one(input, target)) return nll_loss(input, reshape(target, {}), weight, ignore_index, reduction);
   check_classes(input, target, ignore_index, "nll_loss");
   const int64_t dim = input.dim() == 1 ? 0 : 1;
   check_weight(weight, input.size(dim));
@@ -234,18 +247,19 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
     losses = negative_scores(*l, contiguous(to(input, l->weights.dtype())), ignore_index);
   }
   if (recording(input))
-    record("NllLoss", losses, {&input}, {},
-           [l, ignore_index, dim, shape = input.shape(), type = input.dtype()](const Context& c) {
-             if (cuda::takes(l->labels) && !recording_enabled()) {
-               const Tensor factors = contiguous(c.gradient() * l->weights);
-               return c.set(
-                   0, to(cuda::picked_gradient(l->there(ignore_index), shape, factors, Tensor(), Tensor()), type));
-             }
-             const Tensor safe = where(ne(l->labels, Scalar(ignore_index)), l->labels, Scalar(0));
-             const Tensor share = unsqueeze(-(c.gradient() * l->weights), dim);
-             c.set(0, to(scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace),
-                         type));
-           });
+    record(
+        "NllLoss", losses, {&input}, {&l->labels},
+        [all = l, ignore_index, dim, shape = input.shape(), type = input.dtype()](const Context& c) {
+          const Labelled l = all->with(c.saved(0));
+          if (cuda::takes(l.labels) && !recording_enabled()) {
+            const Tensor factors = contiguous(c.gradient() * l.weights);
+            return c.set(0, to(cuda::picked_gradient(l.there(ignore_index), shape, factors, Tensor(), Tensor()), type));
+          }
+          const Tensor safe = where(ne(l.labels, Scalar(ignore_index)), l.labels, Scalar(0));
+          const Tensor share = unsqueeze(-(c.gradient() * l.weights), dim);
+          c.set(0,
+                to(scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace), type));
+        });
   if (reduction == Reduction::None) return to(losses, input.dtype());
   const Tensor total = sum(losses, {}, false, std::nullopt);
   if (reduction == Reduction::Sum) return to(total, input.dtype());
@@ -266,6 +280,8 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
   require<ValueError>(input.dim() >= 1, "Expected 1 or more dimensions (got ", input.dim(), ")");
   require<NotImplementedError>(is_floating(input.dtype()), "\"cross_entropy\" not implemented for '", input.dtype(),
                                "'");
+  if (is_vector_of_one(input, target))
+    return cross_entropy(input, reshape(target, {}), weight, ignore_index, reduction, label_smoothing);
   const int64_t dim = input.dim() == 1 ? 0 : 1, classes = input.size(dim);
   check_weight(weight, classes);
   if (is_floating(target.dtype())) {  // class probabilities

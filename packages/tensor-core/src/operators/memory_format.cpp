@@ -92,6 +92,16 @@ Tensor clone(const Tensor& t, MemoryFormat format) {
   return out;
 }
 
+Tensor to(const Tensor& t, Dtype dtype, MemoryFormat format) {
+  const Shape strides = strides_like(t, format);
+  if (t.dtype() == dtype || strides == contiguous_strides(t.shape())) return to(t, dtype);
+  const Tensor out = empty_strided(t.shape(), strides, dtype);
+  copy_values(out, t);
+  if (is_inexact(dtype) && recording(t))
+    record("ToCopy", out, {&t}, {}, [](const Context& c) { c.set(0, c.gradient()); });
+  return out;
+}
+
 Tensor contiguous(const Tensor& t, MemoryFormat format) {
   require(format != MemoryFormat::Preserve, "preserve memory format is unsupported by the contiguous operator");
   return is_contiguous(t, format) ? t : clone(t, format);

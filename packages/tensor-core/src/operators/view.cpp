@@ -144,7 +144,7 @@ Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
 
 Tensor permute(const Tensor& t, const Shape& dims) {
   require(int(dims.size()) == t.dim(),
-          "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+          "permute: number of dimensions in the tensor input does not match the length of the "
           "desired ordering of dimensions i.e. input.dim() = ",
           t.dim(), " is not equal to len(dims) = ", dims.size());
   const Shape order = wrapped(t, dims, "permute");

@@ -21,8 +21,8 @@ class Function:
     """Subclass it with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``; call ``apply``.
 
     ``backward`` returns one gradient (or None) for each argument of ``forward``. It may be differentiated again if it
-    is made of differentiable operations. ``forward`` may leave ``ctx`` to ``setup_context(ctx, inputs, output)``; then
-    ``apply`` takes keyword arguments as well.
+    is made of differentiable operations. ``forward`` may leave ``ctx`` to ``setup_context(ctx, inputs, output)``, whose
+    inputs include defaults. ``apply`` takes keyword arguments as well.
 
     A static ``jvp(ctx, *tangents)`` serves forward mode; a static ``vmap(info, in_dims, *args)``, or
     ``generate_vmap_rule = True``, serves ``func.vmap``.

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import flambeau
 from flambeau import Tensor
@@ -28,9 +28,8 @@ class saved_tensors_hooks:
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         _engine.push_saved_hooks(self.pack_hook, self.unpack_hook)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -50,6 +50,7 @@ class Average:
     cpu_time_total: float
     self_cpu_time_total: float
     cpu_memory_usage: int
+    self_cpu_memory_usage: int
 
     @property
     def cpu_time(self) -> float:
@@ -60,7 +61,10 @@ class Average:
 _STEP = re.compile("(?<=^ProfilerStep)#.*")  # of a program with a schedule: all steps are one part of it
 
 # What table() can sort by: a field of Average.
-_ORDERS = ("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total", "cpu_memory_usage")
+_ORDERS = (
+    *("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total"),
+    *("cpu_memory_usage", "self_cpu_memory_usage"),
+)
 _OF_GPUS = ("cuda_", "device_")  # times that are not taken: the processor's stand for them
 
 
@@ -68,12 +72,13 @@ class Averages(list[Average]):
     """Averages of several names, as a list with a ``table()``."""
 
     def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
-        """A text table: name, self time and its share, total time, time a call, bytes, calls.
+        """A text table: name, self time and its share, total time, time a call, bytes, bytes of its own, calls.
 
         Args:
-            sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"`` or
-                ``"count"``, largest first; ``"key"`` by name; None: as they came. GPUs' times, such as
-                ``"self_cuda_time_total"``, are not taken, and mean the processor's. ValueError for others.
+            sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"``,
+                ``"self_cpu_memory_usage"`` or ``"count"``, largest first; ``"key"`` by name; None: as they came. GPUs'
+                times, such as ``"self_cuda_time_total"``, are not taken, and mean the processor's. ValueError for
+                others.
             row_limit: at most so many rows; -1 for all.
         """
         whole = sum(a.self_cpu_time_total for a in self) or 1.0
@@ -85,11 +90,21 @@ class Averages(list[Average]):
                 _time(a.cpu_time_total),
                 _time(a.cpu_time),
                 _bytes(a.cpu_memory_usage),
+                _bytes(a.self_cpu_memory_usage),
                 str(a.count),
             )
             for a in self._sorted(sort_by)[: None if row_limit < 0 else row_limit]
         ]
-        heading = ("Name", "Self CPU", "Self CPU %", "CPU total", "CPU time avg", "CPU Mem", "# of Calls")
+        heading = (
+            "Name",
+            "Self CPU",
+            "Self CPU %",
+            "CPU total",
+            "CPU time avg",
+            "CPU Mem",
+            "Self CPU Mem",
+            "# of Calls",
+        )
         widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
         rule = "  ".join("-" * w for w in widths)
         lines = [
@@ -159,14 +174,19 @@ class profile:
         if group_by_input_shape or group_by_stack_n:
             raise NotImplementedError("key_averages() groups by name only.")
         sums: dict[str, list[int]] = {}
+        own_bytes = [event.bytes for event in self._events]
         for event in self._events:
-            entry = sums.setdefault(_STEP.sub("*", event.name), [0, 0, 0, 0])
+            if event.parent >= 0:
+                own_bytes[event.parent] -= event.bytes
+        for event, its_own in zip(self._events, own_bytes, strict=True):
+            entry = sums.setdefault(_STEP.sub("*", event.name), [0, 0, 0, 0, 0])
             outermost = all(e.name != event.name for e in self._around(event))
             entry[0] += 1
             entry[1] += event.duration if outermost else 0
             entry[2] += event.self_time
             entry[3] += event.bytes if outermost else 0
-        return Averages(Average(k, n, total / 1e3, own / 1e3, size) for k, (n, total, own, size) in sums.items())
+            entry[4] += its_own
+        return Averages(Average(k, n, total / 1e3, own / 1e3, *sizes) for k, (n, total, own, *sizes) in sums.items())
 
     def _around(self, event: Event) -> Iterator[Event]:
         while event.parent >= 0:

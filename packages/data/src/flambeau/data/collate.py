@@ -38,7 +38,7 @@ def default_collate(batch: Samples) -> Any:
     tensors                        one tensor with a leading batch dimension
     NumPy arrays or scalars        one tensor (an array where tensor-core is absent), same dtype
     float; int; bool               one tensor (array): float64; int64; bool
-    str or bytes                   the list of them
+    str or bytes                   the list of them, within tuples and lists the tuple
     dicts                          a dict of batches
     tuples, lists                  a list of batches; a namedtuple stays one
     dataclasses                    one of them, of batches
@@ -120,7 +120,7 @@ def collate_int_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None)
 
 
 def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """Strings stay a list."""
+    """Strings stay as they are."""
     return _collate_strings(batch, "")
 
 
@@ -161,7 +161,7 @@ def _function_for(kind: type, functions: FunctionMap) -> Callable[..., Any] | No
 
 
 def _collate_strings(batch: Samples, path: str) -> Any:
-    return list(_check_kind(batch, _STRINGS, path))
+    return _check_kind(batch, _STRINGS, path)
 
 
 def _collate_tensors(batch: Samples, path: str) -> Any:

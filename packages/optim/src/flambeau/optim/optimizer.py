@@ -75,6 +75,10 @@ class Optimizer(Hooked):
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor: "
                 "write [tensor] to optimize one tensor"
             )
+        if not isinstance(params, Iterable) and hasattr(params, "parameters"):
+            raise TypeError(
+                f"params must be Tensors or dicts of them, got {type(params).__name__}: write .parameters()"
+            )
         self.defaults = dict(defaults)
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []

@@ -155,6 +155,7 @@ def multi_head_attention_forward(
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
     mask = _additive(attn_mask, query.dtype)
+    _check_masks(attn_mask, key_padding_mask, length, static_k.shape[1] if static_k is not None else k.shape[0], batch)
     if mask is not None and mask.ndim == 2:
         mask = mask.unsqueeze(0)
     padding = _additive(key_padding_mask, query.dtype)
@@ -220,6 +221,18 @@ def _is_batched(
             f"The shape of the 3D attn_mask is {list(mask.shape)}, but should begin with {batch * num_heads}."
         )
     return query.ndim == 3
+
+
+def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sources: int, batch: int) -> None:
+    if mask is not None and tuple(mask.shape[-2:]) != (length, sources):
+        raise RuntimeError(
+            f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should "
+            f"{'end with' if mask.ndim == 3 else 'be'} {(length, sources)}: queries, keys."
+        )
+    if padding is not None and tuple(padding.shape) != (batch, sources):
+        raise AssertionError(
+            f"expecting key_padding_mask of shape {(batch, sources)}, (batch, keys), but got {tuple(padding.shape)}"
+        )
 
 
 def _projected(

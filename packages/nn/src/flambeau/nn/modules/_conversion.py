@@ -40,12 +40,14 @@ class Convertible(Tree):
         """Move to a device, convert to a floating or complex dtype, or both; a tensor stands for its own of both.
 
         Parameters stay the same objects, so an optimizer keeps working; integers and booleans keep their dtype.
+        ``memory_format`` lays out what has four or five dimensions.
 
         Raises: TypeError for a dtype that is neither floating nor complex.
 
         >>> nn.Linear(2, 1).to(fb.float64).weight.dtype == fb.float64
         True
         """
+        memory_format = kwargs.pop("memory_format", None)
         device, dtype = _parse_to(*args, **kwargs)
 
         def convert(tensor: Tensor) -> Tensor:
@@ -54,6 +56,8 @@ class Convertible(Tree):
                 raise NotImplementedError(NO_DATA)
             if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()):
                 wanted["dtype"] = dtype
+            if memory_format is not None and tensor.ndim in (4, 5):
+                wanted["memory_format"] = memory_format
             return tensor.to(**wanted) if wanted else tensor
 
         return self._apply(convert)

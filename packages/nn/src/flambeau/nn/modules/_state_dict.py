@@ -38,7 +38,7 @@ class _Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class IncompatibleKeys(_Keys):
+class _IncompatibleKeys(_Keys):
     """What ``load_state_dict(strict=False)`` found missing in the dictionary, and what it had no use for."""
 
     __slots__ = ()
@@ -139,7 +139,7 @@ class Stateful(Tree):
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    ) -> _IncompatibleKeys:
         """Copy the values of ``state_dict`` into this module and its submodules.
 
         Args:
@@ -257,7 +257,7 @@ class _Loading:
         self.state = state
         self.metadata = getattr(state, "_metadata", {})
         self.assign = assign
-        self.keys = IncompatibleKeys([], [])
+        self.keys = _IncompatibleKeys([], [])
         self.errors: list[str] = []
         self.writes: list[Callable[[], Any]] = []
         self.afterwards: list[Callable[[], Any]] = []
@@ -276,7 +276,7 @@ class _Loading:
             hooks = module._state_hooks.after_loading.values()
             self.afterwards += [partial(_after_loading, hook, module, self.keys) for hook in hooks]
 
-    def finish(self, name: str, strict: bool) -> IncompatibleKeys:
+    def finish(self, name: str, strict: bool) -> _IncompatibleKeys:
         """Write, or complain."""
         if not self.errors and (self.afterwards or not strict or not any(self.keys)):
             _do(self.writes)
@@ -287,7 +287,7 @@ class _Loading:
         return self.keys
 
 
-def _after_loading(hook: Callable[..., Any], module: Stateful, keys: IncompatibleKeys) -> None:
+def _after_loading(hook: Callable[..., Any], module: Stateful, keys: _IncompatibleKeys) -> None:
     if hook(module, keys) is not None:
         raise AssertionError(
             "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values: "

@@ -119,11 +119,11 @@ class RNNBase(Module):
 
     def _of_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
         data, batch_sizes, order, back = input
-        state = None if hx is None else self._parts(hx)
-        if state is not None and order is not None:
-            state = tuple(part.index_select(1, order) for part in state)
         sizes = batch_sizes.tolist()
-        output, final = self._through_layers(data, sizes, self._initial(data, sizes[0], state))
+        state = self._initial(data, sizes[0], None if hx is None else self._parts(hx))
+        if hx is not None and order is not None:
+            state = tuple(part.index_select(1, order) for part in state)
+        output, final = self._through_layers(data, sizes, state)
         if back is not None:
             final = tuple(part.index_select(1, back) for part in final)
         return PackedSequence(output, batch_sizes, order, back), self._as_hidden(final)
