@@ -172,7 +172,7 @@ class profile:
     def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> Averages:
         """The calls by name. NotImplementedError for other groups."""
         if group_by_input_shape or group_by_stack_n:
-            raise NotImplementedError("key_averages() groups by name only.")
+            raise NotImplementedError("key_averages() groups by name only: shapes and stacks are not kept")
         sums: dict[str, list[int]] = {}
         own_bytes = [event.bytes for event in self._events]
         for event in self._events:
