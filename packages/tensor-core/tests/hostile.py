@@ -140,15 +140,24 @@ def consume(result: Any) -> None:
                 t.tolist()
 
 
+def change(operand: fb.Tensor, rng: Random) -> None:
+    """Other memory, or other values in it."""
+    if rng.integers(2):
+        operand.data = tensor(rng)
+        return
+    with fb.no_grad(), contextlib.suppress(RuntimeError):
+        operand.fill_(int(rng.choice([0, 1, -1, 5, 10**6, 2**40])))
+
+
 def differentiate(result: Any, operands: list[Any], rng: Random) -> None:
-    """Runs the graph of a result backwards, perhaps after its inputs have been given other memory."""
+    """Runs the graph of a result backwards, perhaps after its inputs were changed."""
     outputs = [t for t in leaves(result) if isinstance(t, fb.Tensor) and t.requires_grad and t.numel() < 10_000]
     for output in outputs[:3]:
         gradient = fb.ones((), dtype=output.dtype).expand(output.shape) if rng.integers(2) else tensor(rng)
         output.backward(gradient, retain_graph=True, create_graph=bool(rng.integers(2)))
         for operand in operands:
             if isinstance(operand, fb.Tensor) and rng.integers(6) == 0:
-                operand.data = tensor(rng)
+                change(operand, rng)
         output.backward(gradient, retain_graph=True)
 
 
