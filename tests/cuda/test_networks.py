@@ -46,6 +46,28 @@ def test_transposed_convolution_of_halves(dtype):
     both(function, *tensors, tolerance=2e-2)
 
 
+CHANNELS_LAST = """
+from flambeau.nn import functional as F
+x, w = (fb.randint(-3, 4, s).float() for s in [(2, 3, 8, 7), (4, 3, 3, 3)])
+grad = fb.randint(-3, 4, (2, 4, 8, 7)).float()
+
+def derivatives(change):
+    leaves = [change(t).requires_grad_() for t in (x, w)]
+    return fb.autograd.grad(F.conv2d(*leaves, padding=1), leaves, change(grad))
+
+there = derivatives(lambda t: t.cuda().contiguous(memory_format=fb.channels_last))
+print(*(fb.equal(t.cpu(), h) and t.is_contiguous(memory_format=fb.channels_last)
+        for t, h in zip(there, derivatives(lambda t: t.clone()))), counts("cudnnConvolutionBackwardFilter"))
+"""
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="the emulator's library is asked")
+def test_derivatives_of_channels_last():
+    from process import run
+
+    assert run(CHANNELS_LAST, FLAMBEAU_CUDNN=os.environ["FLAMBEAU_CUDA_DRIVER"]) == "True True 1"
+
+
 def test_convolution_of_wide_layers():
     both(lambda x, w: F.conv2d(x, w), fb.randn(6, 20, 12, 12), fb.randn(18, 20, 3, 3), tolerance=1e-3)
 

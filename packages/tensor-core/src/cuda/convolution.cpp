@@ -69,6 +69,40 @@ void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   copy_values(out, expand(reshape(bias, column), out.shape()));
 }
 
+struct Operands {  // but for the one that a function makes, which is undefined
+  Tensor image, weight, output;
+};
+
+// That of what goes through the network, for which weights are copied if need be: they are small beside it. Layers that
+// normalize or pool return to the contiguous format, and what follows them should stay there.
+MemoryFormat format_of(const Geometry& g, const Operands& given) {
+  const MemoryFormat last = g.dims == 2 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
+  const auto lies_so = [&](const Tensor& t) { return t.defined() && !t.is_contiguous() && is_contiguous(t, last); };
+  const bool any = g.dims > 1 && (lies_so(given.image) || lies_so(given.output));
+  return any ? last : MemoryFormat::Contiguous;
+}
+
+// Undefined where the library does not do it in that format.
+Tensor in_format(MemoryFormat format, Function function, const Geometry& g, const Operands& given, Dtype dtype,
+                 const Tensor& bias) {
+  const auto lay = [&](const Tensor& t, const Shape& shape) {
+    return t.defined() ? contiguous(t, format) : empty_strided(shape, strides_in(format, shape), dtype);
+  };
+  const Tensor image = lay(given.image, g.input_shape()), weight = lay(given.weight, g.weight_shape()),
+               output = lay(given.output, g.output_shape());
+  const Tensor& made = function == Function::kForward ? output : function == Function::kInputGradient ? image : weight;
+  begin_with(bias, g.dims, made);
+  return library_convolution(function, g, {image, weight, output, format}, bias.defined()) ? made : Tensor();
+}
+Tensor by_library(Function function, const Geometry& g, const Operands& given, const Tensor& bias = Tensor()) {
+  const Dtype dtype = (given.image.defined() ? given.image : given.output).dtype();
+  if (!library_convolves(g, dtype)) return Tensor();
+  const MemoryFormat format = format_of(g, given);
+  const Tensor made = in_format(format, function, g, given, dtype, bias);
+  if (made.defined() || format == MemoryFormat::Contiguous) return made;
+  return in_format(MemoryFormat::Contiguous, function, g, given, dtype, bias);
+}
+
 }  // namespace
 
 bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
@@ -84,43 +118,45 @@ bool convolves(const Geometry& g) {  // numbers that kernels divide have 31 bits
          places * double(std::max<int64_t>(g.batch, 1)) < kMost;
 }
 
-void convolve(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  const OnDevice there(out.device());
-  const Tensor x = contiguous(input);
-  if (library_convolves(g, out.dtype())) {
-    begin_with(bias, g.dims, out);
-    if (library_convolution(Function::kForward, g, {x, contiguous(weight), out}, bias.defined())) return;
-  }
-  const Tensor w = as_k_goes(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
+Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const OnDevice there(input.device());
+  if (const Tensor made = by_library(Function::kForward, g, {input, weight, Tensor()}, bias); made.defined())
+    return made;
+  const Tensor out = empty(g.output_shape(), input.dtype()), x = contiguous(input),
+               w = as_k_goes(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
+  if (out.numel() == 0) return out;
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.channels));
   a.input = x.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
   run(Function::kForward, out, a, g.group_filters(), g.batch * g.positions(), g.taps(), out.dtype());
+  return out;
 }
 
-void convolution_input_gradient(const Geometry& g, const Tensor& out, const Tensor& grad, const Tensor& weight,
-                                const Tensor& bias) {
-  const OnDevice there(out.device());
-  const Tensor dy = contiguous(grad);
-  if (library_convolves(g, out.dtype())) {
-    begin_with(bias, g.dims, out);
-    if (library_convolution(Function::kInputGradient, g, {out, contiguous(weight), dy}, bias.defined())) return;
-  }
-  const Tensor w = as_k_goes(g, weight, {0, 2, 3, 1}), b = bias.defined() ? contiguous(bias) : bias;
+Tensor convolution_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
+  const OnDevice there(grad.device());
+  if (const Tensor made = by_library(Function::kInputGradient, g, {Tensor(), weight, grad}, bias); made.defined())
+    return made;
+  const Tensor out = empty(g.input_shape(), grad.dtype()), dy = contiguous(grad),
+               w = as_k_goes(g, weight, {0, 2, 3, 1}), b = bias.defined() ? contiguous(bias) : bias;
+  if (out.numel() == 0) return out;
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.filters));
   a.grad = dy.device_bytes(), a.weight = w.device_bytes(), a.bias = b.defined() ? b.device_bytes() : nullptr;
   run(Function::kInputGradient, out, a, g.group_channels(), g.batch * product(g.size),
       g.group_filters() * product(g.kernel), out.dtype());
+  return out;
 }
 
-void convolution_weight_gradient(const Geometry& g, const Tensor& out, const Tensor& input, const Tensor& grad) {
-  const OnDevice there(out.device());
-  const Tensor x = contiguous(input), dy = contiguous(grad);
-  if (library_convolves(g, out.dtype()) && library_convolution(Function::kWeightGradient, g, {x, out, dy})) return;
+Tensor convolution_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
+  const OnDevice there(input.device());
+  if (const Tensor made = by_library(Function::kWeightGradient, g, {input, Tensor(), grad}); made.defined())
+    return made;
+  const Tensor out = empty(g.weight_shape(), input.dtype()), x = contiguous(input), dy = contiguous(grad);
+  if (out.numel() == 0) return out;
   ConvolutionArguments a = arguments_of(g);
   a.input = x.device_bytes(), a.grad = dy.device_bytes();
   run(Function::kWeightGradient, out, a, g.group_filters(), g.taps(), g.batch * g.positions(), out.dtype());
+  return out;
 }
 
 namespace {

@@ -66,7 +66,7 @@ static_assert(sizeof(Performance) == 48, "as cudnnConvolutionFwdAlgoPerf_t");
 
 namespace number {
 enum DataType { kReal32 = 0, kReal64 = 1, kReal16 = 2, kBrain16 = 9 };
-enum { kByChannels = 0, kCrossCorrelation = 1, kDeterministic = 1 };
+enum { kByChannels = 0, kChannelsLast = 1, kCrossCorrelation = 1, kDeterministic = 1 };
 enum Mathematics { kDefault = 0, kMatrixUnits = 1, kExact = 3 };  // kDefault rounds float32 to TF32
 }  // namespace number
 
@@ -123,7 +123,7 @@ struct Plan {
     if (convolution) l.cudnnDestroyConvolutionDescriptor(convolution);
   }
 
-  bool describe(const Geometry& g, Dtype dtype) {
+  bool describe(const Geometry& g, Dtype dtype, bool channels_last) {
     const Library& l = library();
     const int dims = std::max(g.dims, 2), type = data_type(dtype),
               compute = dtype == Dtype::float64 ? number::kReal64 : number::kReal32;
@@ -138,14 +138,19 @@ struct Plan {
     };
     const auto lay = [&](TensorHandle*& tensor, const std::array<int, 5>& sizes) {
       std::array<int, 5> strides{};
-      for (int i = dims + 1, next = 1; i >= 0; next *= sizes[size_t(i--)]) strides[size_t(i)] = next;
+      int next = 1;
+      const auto lay_dim = [&](int i) { strides[size_t(i)] = next, next *= sizes[size_t(i)]; };
+      if (channels_last) lay_dim(1);
+      for (int i = dims + 1; i > 1; --i) lay_dim(i);
+      if (!channels_last) lay_dim(1);
+      lay_dim(0);
       return l.cudnnCreateTensorDescriptor(&tensor) == 0 &&
              l.cudnnSetTensorNdDescriptor(tensor, type, dims + 2, sizes.data(), strides.data()) == 0;
     };
     return lay(image, with(g.batch, g.channels, g.size)) && lay(output, with(g.batch, g.filters, g.out)) &&
            l.cudnnCreateFilterDescriptor(&weight) == 0 &&
-           l.cudnnSetFilterNdDescriptor(weight, type, number::kByChannels, dims + 2,
-                                        with(g.filters, g.group_channels(), g.kernel).data()) == 0 &&
+           l.cudnnSetFilterNdDescriptor(weight, type, channels_last ? number::kChannelsLast : number::kByChannels,
+                                        dims + 2, with(g.filters, g.group_channels(), g.kernel).data()) == 0 &&
            l.cudnnCreateConvolutionDescriptor(&convolution) == 0 &&
            l.cudnnSetConvolutionNdDescriptor(convolution, dims, last(g.padding).data(), last(g.stride).data(),
                                              last(g.dilation).data(), number::kCrossCorrelation, compute) == 0 &&
@@ -181,10 +186,11 @@ struct Plan {
 };
 
 // Everything that decides how a convolution is done.
-using Key = std::array<int64_t, 26>;
-Key key_of(ConvolutionFunction function, const Geometry& g, Dtype dtype) {
-  Key key{int64_t(function), int64_t(dtype), mathematics_of(dtype), g.batch, g.channels, g.filters, g.groups, g.dims};
-  auto next = key.begin() + 8;
+using Key = std::array<int64_t, 27>;
+Key key_of(ConvolutionFunction function, const Geometry& g, Dtype dtype, bool channels_last) {
+  Key key{int64_t(function), int64_t(dtype), mathematics_of(dtype), g.batch, g.channels, g.filters,
+          g.groups,          g.dims,         channels_last};
+  auto next = key.begin() + 9;
   for (const Sizes* sizes : {&g.size, &g.kernel, &g.out, &g.stride, &g.padding, &g.dilation})
     next = std::copy(sizes->begin(), sizes->end(), next);
   return key;
@@ -199,12 +205,13 @@ class Planner {
 
   bool run(ConvolutionFunction function, const Geometry& g, const ConvolutionTensors& tensors, bool added) {
     const Dtype dtype = tensors.image.dtype();
+    const bool channels_last = tensors.format != MemoryFormat::Contiguous;
     const std::lock_guard lock(mutex_);  // the handle's stream is set and used by one thread at a time
     if (!handle_) return false;
     activate(device_);
-    const auto [found, fresh] = plans_.try_emplace(key_of(function, g, dtype));
+    const auto [found, fresh] = plans_.try_emplace(key_of(function, g, dtype, channels_last));
     Plan& plan = found->second;
-    if (fresh) plan.usable = plan.describe(g, dtype) && plan.choose(handle_, function);
+    if (fresh) plan.usable = plan.describe(g, dtype, channels_last) && plan.choose(handle_, function);
     if (!plan.usable) return false;
     return dtype == Dtype::float64 ? convolve<double>(function, plan, tensors, added)
                                    : convolve<float>(function, plan, tensors, added);

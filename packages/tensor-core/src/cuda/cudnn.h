@@ -2,15 +2,17 @@
 #pragma once
 
 #include "cuda/convolution.h"
+#include "flambeau/memory_format.h"
 
 namespace flambeau::cuda {
 
 enum class ConvolutionFunction { kForward, kInputGradient, kWeightGradient };
 
-// The tensors of a convolution, contiguous, of one floating dtype: its image, weight and output, or their gradients.
-// A function writes the one that the others give.
+// The tensors of a convolution, of one floating dtype, all contiguous in one format: its image, weight and output, or
+// their gradients. A function writes the one that the others give.
 struct ConvolutionTensors {
   const Tensor &image, &weight, &output;
+  MemoryFormat format = MemoryFormat::Contiguous;
 };
 
 // Whether it is there, wanted, and takes such elements and sizes.

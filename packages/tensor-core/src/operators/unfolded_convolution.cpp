@@ -188,11 +188,7 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
 }  // namespace
 
 Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  if (cuda::takes(input) && cuda::convolves(g)) {
-    const Tensor out = empty(g.output_shape(), input.dtype());
-    if (out.numel()) cuda::convolve(g, out, input, weight, bias);
-    return out;
-  }
+  if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolve(g, input, weight, bias);
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
   Tensor out = empty(g.output_shape(), type);
@@ -223,11 +219,7 @@ bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {
 }
 
 Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
-  if (cuda::takes(grad) && cuda::convolves(g)) {
-    const Tensor out = empty(g.input_shape(), grad.dtype());
-    if (out.numel()) cuda::convolution_input_gradient(g, out, grad, weight, bias);
-    return out;
-  }
+  if (cuda::takes(grad) && cuda::convolves(g)) return cuda::convolution_input_gradient(g, grad, weight, bias);
   const Dtype type = working_type(grad);
   const Tensor dy = prepared(grad, type), w = prepared(weight, type);
   if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
@@ -253,11 +245,7 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
 // Samples are summed in a few parts, which threads share, unless the weights are so many that adding the parts up would
 // count: then the threads share each product.
 Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
-  if (cuda::takes(input) && cuda::convolves(g)) {
-    const Tensor out = empty(g.weight_shape(), input.dtype());
-    if (out.numel()) cuda::convolution_weight_gradient(g, out, input, grad);
-    return out;
-  }
+  if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_weight_gradient(g, input, grad);
   constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);

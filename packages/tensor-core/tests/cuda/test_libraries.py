@@ -66,6 +66,41 @@ print(fb.equal(out.cpu(), fb.conv_transpose2d(*arguments, padding=1)))
     assert run(TENSORS + code, **BOTH).split("\n") == ["1 1", "True"]
 
 
+CHANNELS_LAST = """
+for dims, shapes in ((2, [(2, 4, 6, 5), (6, 2, 3, 2)]), (3, [(2, 4, 3, 4, 5), (6, 2, 1, 2, 3)])):
+    format = (fb.channels_last, fb.channels_last_3d)[dims - 2]
+    forward, transposed = getattr(fb, f"conv{dims}d"), getattr(fb, f"conv_transpose{dims}d")
+    for dtype in (fb.float16, fb.float32, fb.float64):
+        x, w = (fb.randint(-3, 4, s).to(dtype) for s in shapes)
+        b, c = fb.arange(6).to(dtype), fb.arange(4).to(dtype)
+        out = forward(x, w, b, groups=2, padding=1)
+        there = [t.cuda().contiguous(memory_format=format) for t in (x, w, out)] + [b.cuda(), c.cuda()]
+        launched = counts("cuLaunchKernel")
+        made = forward(there[0], there[1], there[3], groups=2, padding=1)
+        back = transposed(there[2], there[1], there[4], groups=2, padding=1)
+        launched = counts("cuLaunchKernel") - launched
+        print(fb.equal(made.cpu(), out), fb.equal(back.cpu(), transposed(out, w, c, groups=2, padding=1)),
+              *(t.is_contiguous(memory_format=format) and not t.is_contiguous() for t in (made, back)), launched,
+              made.stride() == there[2].stride())
+"""
+
+
+def test_weights_follow_the_image():
+    code = """
+w = there[1].contiguous(memory_format=fb.channels_last)
+out = fb.conv2d(there[0], w, there[2])
+print(out.is_contiguous(), fb.equal(out.cpu(), fb.conv2d(x, w.cpu(), b)))
+"""
+    assert run(TENSORS + code, **BOTH) == "True True"
+
+
+def test_channels_stay_last():
+    """Nothing is copied but the bias. The library takes no doubles in that format: copies of them are."""
+    lines = run(CHANNELS_LAST, **BOTH).split("\n")
+    assert lines[0:2] == lines[3:5] == ["True True True True 2 True"] * 2
+    assert all(line.startswith("True True False False ") for line in (lines[2], lines[5]))
+
+
 def test_what_the_library_refuses_is_done_all_the_same():
     code = """
 out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own

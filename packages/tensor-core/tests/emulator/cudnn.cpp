@@ -1,7 +1,9 @@
-// cuDNN, as flambeau uses it: convolutions of contiguous tensors. Sums are those of doubles.
+// cuDNN, as flambeau uses it: convolutions of tensors that are contiguous, or all have their channels last. Sums are
+// those of doubles.
 #include <algorithm>
 #include <array>
 #include <map>
+#include <utility>
 
 #include "elements.h"
 
@@ -9,6 +11,7 @@ using namespace emulated;
 
 namespace {
 
+enum Order { kByChannels = 1, kChannelsLast = 2 };
 enum Status { kFine = 0, kWrongParameter = 2000, kUnsupported = 3000 };
 using Sizes = std::array<int, 5>;
 
@@ -23,12 +26,15 @@ struct Block {  // a tensor or a filter, of up to three dimensions beside the fi
   Element element = Element::kNone;
   int dims = 0;
   Sizes size{1, 1, 1, 1, 1};
+  int orders = kByChannels;  // all those in which it may be seen to lie
   int64_t count() const {
     int64_t out = 1;
     for (const int n : size) out *= n;
     return out;
   }
   int64_t at(int first, int second, int x, int y, int z) const {
+    if (!(orders & kByChannels))
+      return (((int64_t(first) * size[2] + x) * size[3] + y) * size[4] + z) * size[1] + second;
     return (((int64_t(first) * size[1] + second) * size[2] + x) * size[3] + y) * size[4] + z;
   }
   std::pair<const void*, size_t> region(const void* data) const { return {data, size_t(count()) * bytes_of(element)}; }
@@ -50,6 +56,8 @@ struct Convolution {
 
 bool fit(const Convolution& c, const Block& image, const Block& weight, const Block& output) {
   if (image.element != weight.element || image.element != output.element || c.dims != image.dims) return false;
+  const int order = image.orders & weight.orders & output.orders;
+  if (!order || (order == kChannelsLast && image.element == Element::kReal64)) return false;
   if (c.compute != (image.element == Element::kReal64 ? 1 : 0)) return false;
   if (image.size[0] != output.size[0] || image.size[1] != weight.size[1] * c.groups) return false;
   if (output.size[1] != weight.size[0] || weight.size[0] % c.groups) return false;
@@ -165,15 +173,22 @@ EMULATED_API int cudnnSetStream(int*, Stream* stream) {
 }
 EMULATED_API int cudnnCreateTensorDescriptor(Block** out) { return make(out); }
 EMULATED_API int cudnnSetTensorNdDescriptor(Block* b, int type, int dims, const int* sizes, const int* strides) {
-  int expected = 1;
-  for (int i = dims - 1; i >= 0; expected *= sizes[i--])
-    if (strides[i] != expected) return kUnsupported;
-  return b->set(type, dims, sizes);
+  const auto lies = [&](Order order) {
+    int expected = 1;
+    const auto next = [&](int i) { return strides[i] == std::exchange(expected, expected * sizes[i]); };
+    bool well = order == kByChannels || next(1);
+    for (int i = dims - 1; i > 1; --i) well &= next(i);
+    if (order == kByChannels) well &= next(1);
+    return well && next(0) ? order : 0;
+  };
+  b->orders = lies(kByChannels) | lies(kChannelsLast);
+  return b->orders ? b->set(type, dims, sizes) : kUnsupported;
 }
 EMULATED_API int cudnnDestroyTensorDescriptor(Block* b) { return destroy(b); }
 EMULATED_API int cudnnCreateFilterDescriptor(Block** out) { return make(out); }
 EMULATED_API int cudnnSetFilterNdDescriptor(Block* b, int type, int format, int dims, const int* sizes) {
-  return format == 0 ? b->set(type, dims, sizes) : kUnsupported;
+  b->orders = format == 0 ? kByChannels : kChannelsLast;
+  return format == 0 || format == 1 ? b->set(type, dims, sizes) : kUnsupported;
 }
 EMULATED_API int cudnnDestroyFilterDescriptor(Block* b) { return destroy(b); }
 EMULATED_API int cudnnCreateConvolutionDescriptor(Convolution** out) { return make(out); }
