@@ -252,3 +252,12 @@ def test_what_is_unpacked_may_lie_otherwise():
     plain = fb.layer_norm(x, (4,))
     weights = fb.rand(3, 4)
     assert grad((y * weights).sum(), x)[0].tolist() == grad((plain * weights).sum(), x)[0].tolist()
+
+
+def test_labels_that_are_unpacked_as_others_are_looked_at_again():
+    scores = fb.rand(4, 3, requires_grad=True)
+    with HOOKS(lambda t: t, lambda t: t if t.dtype is not fb.int64 else t + 10**7):
+        losses = [fb.cross_entropy(scores, fb.tensor([0, 1, 2, 0])), nll_of(scores, fb.tensor([0, 1, 2, 0]))]
+    for loss in losses:
+        with pytest.raises(IndexError, match="out of bounds"):
+            loss.backward()

@@ -17,6 +17,16 @@ Tensor reduced(const Tensor& t, Reduction reduction) {
   return reduction == Reduction::Sum ? sum(t, {}, false, std::nullopt) : mean(t, {}, false, std::nullopt);
 }
 
+// The labels, contiguous, lie in [0, classes) but for the ignored ones.
+void check_range(const Tensor& t, int64_t classes, int64_t ignore_index) {
+  const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
+  const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };
+  int64_t count = 0;
+  for (const int64_t* label = labels; label < end; ++label) count += outside(*label);
+  require<IndexError>(count == 0, "Target ", count ? *std::find_if(labels, end, outside) : 0,
+                      " is out of bounds: the input has ", classes, " classes (0 to ", classes - 1, ")");
+}
+
 void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index, const char* name) {
   const int64_t classes = input.dim() == 1 ? input.size(0) : input.size(1);
   require(target.dtype() == Dtype::int64 || target.dtype() == Dtype::uint8, name,
@@ -32,13 +42,7 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
             target.shape());
   }
   if (target.is_meta() || cuda::takes(target)) return;  // a kernel looks as it reads them
-  const Tensor t = contiguous(to(target, Dtype::int64));
-  const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
-  const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };
-  int64_t count = 0;
-  for (const int64_t* label = labels; label < end; ++label) count += outside(*label);
-  require<IndexError>(count == 0, "Target ", count ? *std::find_if(labels, end, outside) : 0,
-                      " is out of bounds: the input has ", classes, " classes (0 to ", classes - 1, ")");
+  check_range(contiguous(to(target, Dtype::int64)), classes, ignore_index);
 }
 
 void check_weight(const Tensor& weight, int64_t classes) {
@@ -87,7 +91,8 @@ struct Labelled {
     });
   }
   // With the labels that the graph has saved: those here may be the caller's, who may have changed them since.
-  Labelled with(const Tensor& saved) const {
+  Labelled with(const Tensor& saved, int64_t ignore_index) const {
+    if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have unpacked anything
     Labelled out = *this;
     out.labels = saved;
     return out;
@@ -187,7 +192,7 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   if (recording(input))
     record("CrossEntropy", out, {&input}, {&input, &logarithms, &l->labels},
            [all = l, ignore_index, scale, scale_there](const Context& c) {
-             const Labelled l = all->with(c.saved(2));
+             const Labelled l = all->with(c.saved(2), ignore_index);
              const Tensor &x = c.saved(0), g = scale_there.defined() ? c.gradient() * scale_there : c.gradient();
              if (recording_enabled()) {
                const int64_t dim = x.dim() == 1 ? 0 : 1;
@@ -250,7 +255,7 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
     record(
         "NllLoss", losses, {&input}, {&l->labels},
         [all = l, ignore_index, dim, shape = input.shape(), type = input.dtype()](const Context& c) {
-          const Labelled l = all->with(c.saved(0));
+          const Labelled l = all->with(c.saved(0), ignore_index);
           if (cuda::takes(l.labels) && !recording_enabled()) {
             const Tensor factors = contiguous(c.gradient() * l.weights);
             return c.set(0, to(cuda::picked_gradient(l.there(ignore_index), shape, factors, Tensor(), Tensor()), type));
