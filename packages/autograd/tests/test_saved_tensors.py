@@ -258,6 +258,9 @@ def test_labels_that_are_unpacked_as_others_are_looked_at_again():
     scores = fb.rand(4, 3, requires_grad=True)
     with HOOKS(lambda t: t, lambda t: t if t.dtype is not fb.int64 else t + 10**7):
         losses = [fb.cross_entropy(scores, fb.tensor([0, 1, 2, 0])), nll_of(scores, fb.tensor([0, 1, 2, 0]))]
+        last = ctc_of(scores, fb.tensor([1, 2]))
     for loss in losses:
         with pytest.raises(IndexError, match="out of bounds"):
             loss.backward()
+    with pytest.raises(RuntimeError, match="out of range"):
+        last.backward()

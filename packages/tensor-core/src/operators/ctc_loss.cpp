@@ -28,6 +28,13 @@ struct Sequences {
   Tensor targets;                                // int64, contiguous
   std::vector<int64_t> first, labels, times;     // where a target begins, how long it is, how many steps it has
 
+  void check_labels(size_t n) const {
+    for (int64_t i = 0; i < labels[n]; ++i) {
+      const int64_t label = targets.data<int64_t>()[first[n] + i];
+      require(label >= 0 && label < classes, "ctc_loss: target ", label, " is out of range: there are ", classes,
+              " classes");
+    }
+  }
   int64_t label(int64_t n, int64_t s) const {  // of a state
     return s % 2 ? targets.data<int64_t>()[first[size_t(n)] + s / 2] : blank;
   }
@@ -155,11 +162,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
     require(targets.dim() == 2 || at <= targets.numel(), "ctc_loss: target_lengths ", target_lengths,
             " are more than the targets of shape ", targets.shape());
     q.states = std::max(q.states, 2 * labels + 1);
-    for (int64_t i = 0; i < labels && !cuda::takes(q.targets); ++i) {  // a GPU's kernel checks them
-      const int64_t label = q.targets.data<int64_t>()[q.first.back() + i];
-      require(label >= 0 && label < q.classes, "ctc_loss: target ", label, " is out of range: there are ", q.classes,
-              " classes");
-    }
+    if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // a GPU's kernel checks them
   }
   require(targets.dim() == 2 || at == targets.numel(), "ctc_loss: target_lengths ", target_lengths,
           " do not add up to the targets of shape ", targets.shape());
@@ -218,6 +221,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
              if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));
              Sequences q = *all;
              q.targets = c.saved(3);  // those here may be the caller's, who may have changed them since
+             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // hooks may have unpacked anything
              Tensor grad = zeros(logs.shape(), type);
              dispatch_real(type, [&](auto tag) {
                using T = typename decltype(tag)::type;
