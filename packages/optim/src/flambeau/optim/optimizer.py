@@ -75,14 +75,13 @@ class Optimizer(Hooked):
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor: "
                 "write [tensor] to optimize one tensor"
             )
-        if not isinstance(params, Iterable) and hasattr(params, "parameters"):
-            raise TypeError(
-                f"params must be Tensors or dicts of them, got {type(params).__name__}: write .parameters()"
-            )
+        given: Any = params
+        if not isinstance(given, Iterable) and hasattr(given, "parameters"):
+            raise TypeError(f"params must be Tensors or dicts of them, got {type(given).__name__}: write .parameters()")
         self.defaults = dict(defaults)
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
-        given: list[Any] = list(params)
+        given = list(given)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:

@@ -166,9 +166,10 @@ class Tree:
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Add a child module under a name. The same as ``add_module``."""
-        if module is not None and not isinstance(module, Tree):
-            advice = "; a list of modules is unpacked: Sequential(*modules)" if isinstance(module, list) else ""
-            raise TypeError(f"{type(module).__name__} is not a Module subclass{advice}")
+        given: Any = module
+        if given is not None and not isinstance(given, Tree):
+            advice = "; a list of modules is unpacked: Sequential(*modules)" if isinstance(given, list) else ""
+            raise TypeError(f"{type(given).__name__} is not a Module subclass{advice}")
         self._check_name(name, "module", replaces=self._modules)
         self._enter("_modules", name, module)
 
