@@ -90,3 +90,19 @@ def test_errors(options, message):
     } | options
     with pytest.raises(RuntimeError, match=message):
         F.ctc_loss(**arguments)
+
+
+def ctc_of(scores, labels):
+    return F.ctc_loss(scores.unsqueeze(1).log_softmax(2), labels.unsqueeze(0), (4,), (2,)).sum()
+
+
+def test_labels_that_are_changed_before_the_derivative_runs():
+    scores, labels = fb.arange(12.0).view(4, 3).sin().requires_grad_(), fb.tensor([1, 2])
+    loss = ctc_of(scores, labels)
+    labels.fill_(10**7)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+    with fb.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t if t.dtype is not fb.int64 else t + 10**7):
+        loss = ctc_of(scores, fb.tensor([1, 2]))
+    with pytest.raises(RuntimeError, match="out of range"):
+        loss.backward()
