@@ -18,6 +18,17 @@ WORK = {
 }
 
 
+def assert_replays(work, expected):
+    """A graph of the work gives from seed 4 on what it gave without one."""
+    graph = cuda.CUDAGraph()
+    with cuda.graph(graph):
+        out = work()
+    fb.manual_seed(4)
+    for each in expected:
+        graph.replay()
+        assert all(fb.equal(*pair) for pair in zip(out, each, strict=True))
+
+
 @pytest.mark.parametrize("name", WORK)
 def test_gradients(name):
     x = fb.randn(6, 5, 8, device="cuda", requires_grad=True)
@@ -28,13 +39,7 @@ def test_gradients(name):
 
     fb.manual_seed(4)
     expected = [work() for _ in range(3)]
-    graph = cuda.CUDAGraph()
-    with cuda.graph(graph):
-        out = work()
-    fb.manual_seed(4)
-    for each in expected:
-        graph.replay()
-        assert all(fb.equal(*pair) for pair in zip(out, each, strict=True))
+    assert_replays(work, expected)
     assert not fb.equal(expected[0][0], expected[1][0])
 
 
@@ -109,13 +114,7 @@ def test_checkpoints(use_reentrant):
     fb.manual_seed(4)
     expected = [[t.clone() for t in work()] for _ in range(3)]
     after = fb.get_rng_state()
-    graph = cuda.CUDAGraph()
-    with cuda.graph(graph):
-        out = work()
-    fb.manual_seed(4)
-    for each in expected:
-        graph.replay()
-        assert all(fb.equal(*pair) for pair in zip(out, each, strict=True))
+    assert_replays(work, expected)
     assert fb.equal(fb.get_rng_state(), after) and not cuda.host_calls()
     assert not fb.equal(expected[0][1], expected[1][1])
 

@@ -110,11 +110,9 @@ FLAMBEAU_GET(false, Py_NewRef(Py_False))
 
 constexpr const char* kNoGradientHere =
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
-    "populated "
-    "during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use "
-    ".retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
-    "leaf "
-    "Tensor instead.";
+    "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+    "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
+    "leaf Tensor instead.";
 
 PyObject* get_grad(PyObject* self, void*) {
   const AutogradMeta* const m = meta(self);
