@@ -33,7 +33,6 @@ struct ConvolutionGeometry {
   // asked for: positions come in steps, rows at the width of the padded image. The other ways unfold each position for
   // all filters together: the fewer of them, the more may be computed in vain.
   bool direct() const { return unit() && in_vain(out, size[2] + 2 * padding[2]) <= 1.05 + few(group_filters()); }
-  bool direct_gradient() const { return unit() && turned().direct(); }
   bool direct_weights() const {
     return unit() && in_vain(out, size[2] + 2 * padding[2]) <= 1.02 + few(group_filters());
   }
@@ -122,7 +121,6 @@ Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input,
 
 // For contiguous float32 or float64 operands and geometries with direct(). Nothing is recorded.
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
-Tensor direct_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor direct_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
 // For contiguous float32 or float64 operands and geometries with implicit(). Nothing is recorded.

@@ -21,8 +21,13 @@ struct Flat {
   int64_t rows, taps;  // filters, weights a filter
   std::vector<int32_t> offsets;
 
-  Flat(int64_t channels, const Sizes& size, const Sizes& padding, const Sizes& out, int64_t rows, const Geometry& g)
-      : channels(channels), size(size), padding(padding), out(out), rows(rows), taps(channels * product(g.kernel)) {
+  explicit Flat(const Geometry& g)
+      : channels(g.group_channels()),
+        size(g.size),
+        padding(g.padding),
+        out(g.out),
+        rows(g.group_filters()),
+        taps(g.taps()) {
     offsets.reserve(size_t(taps));
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t kd = 0; kd < g.kernel[0]; ++kd)
@@ -57,14 +62,14 @@ struct Flat {
   }
 };
 
-// Weights (rows, taps), element (r, t) at w[index(r, t)], as the kernel's panels.
-template <class T, class Index>
-void pack_panels(const T* w, int64_t rows, int64_t taps, Index&& index, T* to) {
+// Weights (rows, taps) as the kernel's panels.
+template <class T>
+void pack_panels(const T* w, int64_t rows, int64_t taps, T* to) {
   const int64_t panel = kernels::direct_panel_rows(rows);
   for (int64_t r = 0; r < rows;) {
     const int64_t height = std::min(panel, rows - r);
     for (int64_t t = 0; t < taps; ++t)
-      for (int64_t i = 0; i < height; ++i) *to++ = w[index(r + i, t)];
+      for (int64_t i = 0; i < height; ++i) *to++ = w[(r + i) * taps + t];
     r += height;
   }
 }
@@ -100,41 +105,19 @@ void convolve(const Geometry& g, const Flat& flat, const T* images, const char* 
   });
 }
 
-Flat forward_flat(const Geometry& g) {
-  return Flat(g.group_channels(), g.size, g.padding, g.out, g.group_filters(), g);
-}
-
 }  // namespace
 
 Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
   Tensor out = empty(g.output_shape(), input.dtype());
-  const Flat flat = forward_flat(g);
+  const Flat flat(g);
   const Block panels(weight.numel() * item_size(weight.dtype()));
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const int64_t each = flat.rows * flat.taps;
     for (int64_t group = 0; group < g.groups; ++group)
-      pack_panels(
-          weight.data<T>() + group * each, flat.rows, flat.taps,
-          [&](int64_t r, int64_t t) { return r * flat.taps + t; }, reinterpret_cast<T*>(panels.get()) + group * each);
+      pack_panels(weight.data<T>() + group * each, flat.rows, flat.taps,
+                  reinterpret_cast<T*>(panels.get()) + group * each);
     convolve<T>(g, flat, input.data<T>(), panels.get(), bias.defined() ? bias.data<T>() : nullptr, out.data<T>());
-  });
-  return out;
-}
-
-Tensor direct_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
-  Tensor out = empty(g.input_shape(), grad.dtype());
-  const Flat flat = forward_flat(g.turned());
-  const Block panels(weight.numel() * item_size(weight.dtype()));
-  dispatch_real(grad.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const int64_t area = product(g.kernel), each = flat.rows * flat.taps;
-    for (int64_t group = 0; group < g.groups; ++group)
-      pack_panels(
-          weight.data<T>() + group * each, flat.rows, flat.taps,
-          [&](int64_t channel, int64_t t) { return (t / area * flat.rows + channel) * area + (area - 1 - t % area); },
-          reinterpret_cast<T*>(panels.get()) + group * each);
-    convolve<T>(g, flat, grad.data<T>(), panels.get(), nullptr, out.data<T>());
   });
   return out;
 }
@@ -166,7 +149,7 @@ void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* in
 // Samples are summed in a few parts, each large enough that adding up the lanes at its end does not count; the parts
 // and blocks of filters are what the threads share. Only the parts in work at one time have padded copies.
 Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
-  const Flat flat = forward_flat(g);
+  const Flat flat(g);
   constexpr int64_t kPositions = 4096, kRowBlock = 12;
   const int64_t columns = (flat.columns() + 15) / 16 * 16;
   const int64_t parts = std::clamp<int64_t>(g.batch * columns / kPositions, 1, std::min(kConvolutionParts, g.batch));

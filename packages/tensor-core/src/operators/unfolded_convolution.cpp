@@ -224,9 +224,8 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
   const Tensor dy = prepared(grad, type), w = prepared(weight, type);
   if (product(g.input_shape()) == 0 || dy.numel() == 0 || dy.is_meta())
     return to(zeros(g.input_shape(), type), grad.dtype());
-  if (is_floating(type) && g.direct_gradient()) return to(direct_input_gradient(g, dy, w), grad.dtype());
-  if (is_floating(type) && g.unit() && g.turned().implicit())
-    return to(implicit_forward(g.turned(), dy, turned_weights(g, w), Tensor()), grad.dtype());
+  if (is_floating(type) && g.unit() && (g.turned().direct() || g.turned().implicit()))
+    return to(convolution_values(g.turned(), dy, turned_weights(g, w), Tensor()), grad.dtype());
   Tensor out = zeros(g.input_shape(), type);
   dispatch_working(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
