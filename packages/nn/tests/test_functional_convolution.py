@@ -218,16 +218,35 @@ def test_transposed_convolutions_of_half_types_are_rounded_once(dims, dtype):
     assert transposed(x, w, b).equal(want)
 
 
-def test_gradients_as_functions():
-    x, weight = fb.randn(2, 3, 5, 4), fb.randn(6, 1, 2, 2)
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_gradients_as_functions(dims):
+    x, weight = fb.randn(2, 3, *[5, 4, 6][:dims]), fb.randn(6, 1, *[2] * dims)
     options = {"stride": 2, "padding": 1, "groups": 3}
     x.requires_grad_(), weight.requires_grad_()
-    out = nn.functional.conv2d(x, weight, **options)
+    out = CONVOLUTIONS[dims][0](x, weight, **options)
     given = fb.randn(out.shape)
     out.backward(given)
-    np.testing.assert_allclose(
-        nn.grad.conv2d_input(x.shape, weight, given, **options).numpy(), x.grad.numpy(), rtol=1e-5, atol=1e-6
-    )
-    np.testing.assert_allclose(
-        nn.grad.conv2d_weight(x, weight.shape, given, **options).numpy(), weight.grad.numpy(), rtol=1e-5, atol=1e-6
-    )
+    of_input, of_weight = (getattr(nn.grad, f"conv{dims}d_{operand}") for operand in ("input", "weight"))
+    np.testing.assert_allclose(of_input(x.shape, weight, given, **options).detach(), x.grad, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(of_weight(x, weight.shape, given, **options).detach(), weight.grad, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [fb.float64, fb.complex128])
+def test_gradients_as_functions_have_gradients(dtype):
+    x, weight, given = (fb.randn(s, dtype=dtype, requires_grad=True) for s in ((1, 2, 4, 3), (2, 2, 2, 2), (1, 2, 3, 2)))
+    assert fb.autograd.gradcheck(lambda w, g: nn.grad.conv2d_input(x.shape, w, g), (weight, given))
+    assert fb.autograd.gradcheck(lambda x, g: nn.grad.conv2d_weight(x, weight.shape, g), (x, given))
+    out = F.conv2d(x, weight)
+    dx, dw = fb.autograd.grad(out, (x, weight), given)
+    assert fb.allclose(nn.grad.conv2d_input(x.shape, weight, given), dx)
+    assert fb.allclose(nn.grad.conv2d_weight(x, weight.shape, given), dw)
+
+
+def test_gradients_as_functions_check_their_arguments():
+    x, weight = fb.randn(2, 3, 5, 5), fb.randn(4, 3, 3, 3)
+    with pytest.raises(RuntimeError, match=r"expected grad_output of the output's size \[2, 4, 3, 3\]"):
+        nn.grad.conv2d_input(x.shape, weight, fb.zeros(2, 4, 5, 5))
+    with pytest.raises(RuntimeError, match="grad_output .* should have the same dtype"):
+        nn.grad.conv2d_weight(x, weight.shape, fb.zeros(2, 4, 3, 3, dtype=fb.float64))
+    with pytest.raises(RuntimeError, match="to have 3 channels"):
+        nn.grad.conv2d_input((2, 5, 5, 5), weight, fb.zeros(2, 4, 3, 3))

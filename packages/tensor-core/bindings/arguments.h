@@ -353,11 +353,12 @@ PyObject* publish(PyObject* module, Binding* binding);
 // Adds a name to the module and to its __all__.
 void add_public(PyObject* module, const char* name, PyObject* value);
 
-// Functions of flambeau.nn.functional, which takes them from here as nn_<name>.
+// Functions of flambeau.nn.functional, or another module of that package, which takes them from here as nn_<name>.
 template <class F>
-void def_functional(std::string_view signature, const char* doc, F function, int flags = 0) {
+void def_functional(std::string_view signature, const char* doc, F function, int flags = 0,
+                    const char* module = "flambeau.nn.functional") {
   Binding* binding = def(signature, kPrivate | flags, doc, function);
-  binding->module = "flambeau.nn.functional";
+  binding->module = module;
   binding->attribute = "nn_" + binding->name;
 }
 

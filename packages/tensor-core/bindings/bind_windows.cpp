@@ -41,6 +41,18 @@ Tensor convolve_transposed(const Tensor& input, const Tensor& weight, const Tens
   return transposed_convolution(Dims, input, weight, bias, {stride, padding, dilation, groups}, output_padding);
 }
 
+template <int Dims>
+Tensor gradient_of_input(const Shape& input_size, const Tensor& weight, const Tensor& grad_output, const Shape& stride,
+                         const Shape& padding, const Shape& dilation, int64_t groups) {
+  return convolution_input_gradient(Dims, input_size, weight, grad_output, {stride, padding, dilation, groups});
+}
+
+template <int Dims>
+Tensor gradient_of_weight(const Tensor& input, const Shape& weight_size, const Tensor& grad_output, const Shape& stride,
+                          const Shape& padding, const Shape& dilation, int64_t groups) {
+  return convolution_weight_gradient(Dims, input, weight_size, grad_output, {stride, padding, dilation, groups});
+}
+
 Shape stride_of(PyObject* stride) {  // empty for the kernel's
   if (stride == Py_None) return {};
   static const Named name("stride");
@@ -116,6 +128,27 @@ void bind_convolutions() {
       kFunction | kLowerPrecision, kTransposed, convolve_transposed<2>);
   def("conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)",
       kFunction | kLowerPrecision, kTransposed, convolve_transposed<3>);
+  constexpr const char* kOfInput =
+      "The gradient of a convolution's input, which has input_size, for a gradient of its output.\n\n"
+      "Gradient: both, any order.";
+  constexpr const char* kOfWeight =
+      "The gradient of a convolution's weight, which has weight_size, for a gradient of its output.\n\n"
+      "Gradient: both, any order.";
+  const auto gradient = [](std::string_view signature, const char* doc, auto function) {
+    def_functional(signature, doc, function, 0, "flambeau.nn.grad");
+  };
+  gradient("conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfInput,
+           gradient_of_input<1>);
+  gradient("conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfInput,
+           gradient_of_input<2>);
+  gradient("conv3d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfInput,
+           gradient_of_input<3>);
+  gradient("conv1d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfWeight,
+           gradient_of_weight<1>);
+  gradient("conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfWeight,
+           gradient_of_weight<2>);
+  gradient("conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1)", kOfWeight,
+           gradient_of_weight<3>);
   def("_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)", kPrivate,
       "The sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: their sum at each place.",
       unfold_windows);

@@ -18,6 +18,12 @@ FLAMBEAU_API Tensor convolution(int dims, const Tensor& input, const Tensor& wei
                                 const ConvolutionOptions& options);
 FLAMBEAU_API Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                            const ConvolutionOptions& options, const Shape& output_padding);
+// The derivatives of a convolution without bias, each in terms of what it has: the size of its own operand, the other
+// operand and the gradient of the output.
+FLAMBEAU_API Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight,
+                                               const Tensor& grad, const ConvolutionOptions& options);
+FLAMBEAU_API Tensor convolution_weight_gradient(int dims, const Tensor& input, const Shape& weight_size,
+                                                const Tensor& grad, const ConvolutionOptions& options);
 FLAMBEAU_API Tensor unfold_windows(const Tensor& input, const Shape& kernel, const Shape& dilation,
                                    const Shape& padding, const Shape& stride);
 FLAMBEAU_API Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kernel, const Shape& dilation,

@@ -72,6 +72,8 @@ Tensor convolve(const Geometry& g, const Tensor& input, const Tensor& weight, co
   return out;
 }
 
+constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
+constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
 
 // One value for each dimension of the convolution, from those or a single one.
@@ -89,6 +91,15 @@ Sizes spread(const char* argument, const Shape& values, int dims, int64_t outsid
   }
   return out;
 }
+
+struct Product {  // printed as (2 x 3)
+  Sizes sizes;
+  int dims;
+  friend std::ostream& operator<<(std::ostream& out, const Product& p) {
+    for (int i = 3 - p.dims; i < 3; ++i) out << (i == 3 - p.dims ? "(" : " x ") << p.sizes[size_t(i)];
+    return out << ')';
+  }
+};
 
 // What the forward and the transposed convolution check alike; `channels` of the input are expected.
 Geometry checked_geometry(const char* name, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
@@ -132,14 +143,22 @@ Geometry checked_geometry(const char* name, int dims, const Tensor& input, const
   return g;
 }
 
-struct Product {  // printed as (2 x 3)
-  Sizes sizes;
-  int dims;
-  friend std::ostream& operator<<(std::ostream& out, const Product& p) {
-    for (int i = 3 - p.dims; i < 3; ++i) out << (i == 3 - p.dims ? "(" : " x ") << p.sizes[size_t(i)];
-    return out << ')';
+// The geometry of a convolution with its output's size.
+Geometry forward_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                          const ConvolutionOptions& o) {
+  Geometry g = checked_geometry(kNames[dims - 1], dims, input, weight, bias, o, false);
+  Sizes padded, reach;
+  bool fits = true;
+  for (size_t i = 0; i < 3; ++i) {
+    padded[i] = g.size[i] + 2 * g.padding[i];
+    reach[i] = g.reach(int(i)) + 1;
+    fits &= padded[i] >= reach[i];
+    g.out[i] = (padded[i] - reach[i]) / g.stride[i] + 1;
   }
-};
+  require(fits, "Calculated padded input size per channel: ", Product{padded, dims},
+          ". Kernel size: ", Product{reach, dims}, ". Kernel size can't be greater than actual input size");
+  return g;
+}
 
 // For padding='same' where it is odd: the rest of it, zeros at the far side.
 Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
@@ -152,9 +171,6 @@ Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
     }
   return x;
 }
-
-constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
-constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 
 Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias, ConvolutionOptions o) {
   for (int64_t s : o.stride) require(s == 1, "padding='same' is not supported for strided convolutions");
@@ -194,6 +210,17 @@ bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias)
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
 }
 
+// Stands for an operand of which only the size is known, and takes no memory.
+Tensor of_size(const Shape& size, const Tensor& like) { return expand(zeros({}, like.dtype()), size); }
+
+void check_gradient(const Geometry& g, const Tensor& grad, const Tensor& operand) {
+  const char* name = kNames[g.dims - 1];
+  require(grad.shape() == g.output_shape(), name, ": expected grad_output of the output's size ", g.output_shape(),
+          ", but got ", grad.shape());
+  require(grad.dtype() == operand.dtype(), name, ": grad_output (", grad.dtype(), ") and operand (", operand.dtype(),
+          ") should have the same dtype");
+}
+
 }  // namespace
 
 Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
@@ -205,18 +232,29 @@ Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Te
         complex_parts(input, weight,
                       [&](const Tensor& x, const Tensor& w) { return convolution(dims, x, w, Tensor(), o); }),
         bias, dims);
-  Geometry g = checked_geometry(kNames[dims - 1], dims, input, weight, bias, o, false);
-  Sizes padded, reach;
-  bool fits = true;
-  for (size_t i = 0; i < 3; ++i) {
-    padded[i] = g.size[i] + 2 * g.padding[i];
-    reach[i] = g.reach(int(i)) + 1;
-    fits &= padded[i] >= reach[i];
-    g.out[i] = (padded[i] - reach[i]) / g.stride[i] + 1;
-  }
-  require(fits, "Calculated padded input size per channel: ", Product{padded, dims},
-          ". Kernel size: ", Product{reach, dims}, ". Kernel size can't be greater than actual input size");
-  return convolve(g, input, weight, bias);
+  return convolve(forward_geometry(dims, input, weight, bias, o), input, weight, bias);
+}
+
+Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight, const Tensor& grad,
+                                  const ConvolutionOptions& o) {
+  if (is_complex(weight.dtype()) && grad.dtype() == weight.dtype())
+    return complex_parts(grad, conj(weight), [&](const Tensor& dy, const Tensor& w) {
+      return convolution_input_gradient(dims, input_size, w, dy, o);
+    });
+  const Geometry g = forward_geometry(dims, of_size(input_size, weight), weight, Tensor(), o);
+  check_gradient(g, grad, weight);
+  return input_gradient(g, grad, weight);
+}
+
+Tensor convolution_weight_gradient(int dims, const Tensor& input, const Shape& weight_size, const Tensor& grad,
+                                   const ConvolutionOptions& o) {
+  if (is_complex(input.dtype()) && grad.dtype() == input.dtype())
+    return complex_parts(conj(input), grad, [&](const Tensor& x, const Tensor& dy) {
+      return convolution_weight_gradient(dims, x, weight_size, dy, o);
+    });
+  const Geometry g = forward_geometry(dims, input, of_size(weight_size, input), Tensor(), o);
+  check_gradient(g, grad, input);
+  return weight_gradient(g, input, grad);
 }
 
 Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
