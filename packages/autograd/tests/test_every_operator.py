@@ -66,6 +66,9 @@ def candidates():
         image, window = leaf(1, 2, *(4,) * dims), leaf(2, 2, *(3,) * dims)
         yield lambda image=image, window=window: (image, window)
         yield lambda image=image: (image, 2)
+        gradient = leaf(1, 2, *(2,) * dims)
+        yield lambda image=image, window=window, gradient=gradient: (image.shape, window, gradient)
+        yield lambda image=image, window=window, gradient=gradient: (image, window.shape, gradient)
 
 
 def floating(value):
@@ -79,6 +82,8 @@ def public(name):
     entry = REGISTRY.get(name)
     if entry and entry["module"] == "flambeau" and not entry["function"]:
         return getattr(fb.Tensor, name)
+    if entry and entry["module"].startswith("flambeau.nn."):  # where it is when that package is not installed
+        return getattr(_core, f"nn_{name}")
     return getattr(importlib.import_module(entry["module"]) if entry else _core, name)
 
 

@@ -233,7 +233,9 @@ def test_gradients_as_functions(dims):
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.complex128])
 def test_gradients_as_functions_have_gradients(dtype):
-    x, weight, given = (fb.randn(s, dtype=dtype, requires_grad=True) for s in ((1, 2, 4, 3), (2, 2, 2, 2), (1, 2, 3, 2)))
+    x, weight, given = (
+        fb.randn(s, dtype=dtype, requires_grad=True) for s in ((1, 2, 4, 3), (2, 2, 2, 2), (1, 2, 3, 2))
+    )
     assert fb.autograd.gradcheck(lambda w, g: nn.grad.conv2d_input(x.shape, w, g), (weight, given))
     assert fb.autograd.gradcheck(lambda x, g: nn.grad.conv2d_weight(x, weight.shape, g), (x, given))
     out = F.conv2d(x, weight)

@@ -286,6 +286,16 @@ PyObject* keep_original(const Binding& b, Arguments& values) {
   return copy;
 }
 
+// The usual call: arguments by position alone, each the value of a parameter.
+PyObject* invoke_plainly(const Binding& b, PyObject* const* args, size_t count) {
+  const size_t n = b.parameters.size();
+  if (count == n) return b.invoke(b, args);
+  PyObject* values[Arguments::kMax];
+  for (size_t i = 0; i < count; ++i) values[i] = args[i];
+  for (size_t i = count; i < n; ++i) values[i] = b.parameters[i].fallback;
+  return b.invoke(b, values);
+}
+
 PyObject* copied(PyObject* result) {
   if (is_tensor(result)) return checked(wrap_tensor(clone(tensor_of(result))));
   Object out(checked(PyTuple_New(PyTuple_GET_SIZE(result))));
@@ -298,14 +308,16 @@ PyObject* copied(PyObject* result) {
 
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+  const size_t count = size_t(PyVectorcall_NARGS(nargsf));
   return watched(b.name.c_str(), [&]() -> PyObject* {
     Caller caller;
-    if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
-    if (b.form == Binding::InPlace && (b.flags & kRow) &&
-        run_row_in_place(b, args, PyVectorcall_NARGS(nargsf), kwnames))
+    if (caller.asks(self, args, count, kwnames)) return caller.answer;
+    if (b.form == Binding::Own && !kwnames && count >= b.least && count <= b.most)
+      return invoke_plainly(b, args, count);
+    if (b.form == Binding::InPlace && (b.flags & kRow) && run_row_in_place(b, args, Py_ssize_t(count), kwnames))
       return Py_NewRef(args[0]);
     Arguments values;
-    collect(b, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames, values);
+    collect(b, args, count, kwnames, values);
     if (FLAMBEAU_LIKELY(b.form != Binding::InPlace)) {
       if (values.out && (b.flags & kFactory)) adopt_dtype(b, values);
       Object result(checked(b.invoke(b, values.at)));
@@ -434,6 +446,14 @@ void add_public(PyObject* module, const char* name, PyObject* value) {
 
 namespace {
 
+void count_plain_arguments(Binding& b) {
+  const std::vector<Parameter>& all = b.parameters;
+  const auto by_name = std::find_if(all.begin(), all.end(), [](auto& p) { return p.variadic || p.keyword_only; });
+  const auto required = std::find_if(all.rbegin(), all.rend(), [](auto& p) { return !p.fallback; });
+  b.least = uint8_t(all.rend() - required);
+  b.most = uint8_t(by_name - all.begin());
+}
+
 Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, const char* doc, int flags) {
   Binding* other = new Binding(b);
   other->form = form;
@@ -448,6 +468,7 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
 }  // namespace
 
 PyObject* publish(PyObject* module, Binding* b) {
+  count_plain_arguments(*b);
   PyObject* methods = tensor_type->tp_dict;
   Object callable(make_operator(b, call_binding));
   if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());

@@ -55,6 +55,8 @@ struct Binding {
   int flags = 0;
   std::string module = "flambeau";
   std::vector<Parameter> parameters;
+  uint8_t least = 1,
+          most = 0;  // arguments that may stand for the first parameters by position, with defaults for others
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
   // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
