@@ -1,7 +1,7 @@
 // Attributes of Tensor, and conversions between its values and Python's.
 #include <algorithm>
 
-#include "arguments.h"
+#include "conversions.h"
 #include "flambeau/cuda.h"
 #include "intercept.h"
 #include "tensor_type.h"

@@ -1,4 +1,5 @@
 // The rows as Python callables: name, name_ and out=, without a line for any of them.
+#include "arguments.h"
 #include "bind.h"
 #include "intercept.h"
 #include "watch.h"

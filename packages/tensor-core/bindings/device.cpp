@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "arguments.h"
+#include "define.h"
 #include "flambeau/cuda.h"
 #include "tensor_type.h"
 

@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "arguments.h"
 #include "bind_objects.h"
+#include "define.h"
 #include "flambeau/thread_generator.h"
 
 namespace py = pybind11;

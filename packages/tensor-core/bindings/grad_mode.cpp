@@ -1,6 +1,6 @@
 // Grad mode as contexts: what no_grad and its relatives are made of (flambeau._grad_mode), native because training
 // loops enter them at every step.
-#include "arguments.h"
+#include "conversions.h"
 #include "tensor_type.h"
 
 namespace flambeau::python {

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstring>
 
-#include "arguments.h"
+#include "define.h"
 
 namespace py = pybind11;
 

@@ -1,6 +1,7 @@
 // Operators written in Python: into the registry as any other, and onto the graph with a derivative of their own.
 #include <unordered_set>
 
+#include "arguments.h"
 #include "bind.h"
 #include "flambeau/autograd.h"
 

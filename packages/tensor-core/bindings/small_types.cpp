@@ -1,7 +1,7 @@
 // The dtype, layout and memory format objects, and Size.
 #include <cstring>
 
-#include "arguments.h"
+#include "conversions.h"
 #include "tensor_type.h"
 
 namespace flambeau::python {

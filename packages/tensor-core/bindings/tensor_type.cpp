@@ -6,7 +6,7 @@
 // until somebody gives them an attribute: until then they cannot be part of a cycle that Python sees.
 #include "tensor_type.h"
 
-#include "arguments.h"
+#include "conversions.h"
 #include "intercept.h"
 #include "watch.h"
 

@@ -1,0 +1,49 @@
+// From a signature and a C++ function to a Python callable. Internal.
+//
+// Note [Binding]
+// def("sum(input, dim=None, keepdim=False, *, dtype=None)", kFunction | kMethod, doc, sum) makes the function
+// flambeau.sum and the method Tensor.sum. The text gives names, defaults and what is keyword-only; the kinds of the
+// arguments are those of the C++ function's parameters. "clamp|clip(input, ...)" gives it two names. A parameter
+// written *size takes the remaining positional integers or one sequence. The same text serves inspect.signature, the
+// docs and the stubs.
+#pragma once
+
+#include "conversions.h"
+
+namespace flambeau::python {
+
+template <class R, class... Args>
+Binding* def(std::string_view signature, int flags, const char* doc, R (*function)(Args...)) {
+  Binding* binding = register_binding(signature, flags, doc);
+  binding->function = reinterpret_cast<void (*)()>(function);
+  binding->invoke = [](const Binding& b, PyObject* const* values) -> PyObject* {
+    auto f = reinterpret_cast<R (*)(Args...)>(b.function);
+    return [&]<size_t... I>(std::index_sequence<I...>) -> PyObject* {
+      const Parameter* p = b.parameters.data();
+      (void)p;
+      if constexpr (std::is_void_v<R>) {
+        f(From<Args>::get({b.name.c_str(), p + I, int(I)}, values[I])...);
+        Py_RETURN_NONE;
+      } else {
+        return to_python(f(From<Args>::get({b.name.c_str(), p + I, int(I)}, values[I])...));
+      }
+    }(std::index_sequence_for<Args...>());
+  };
+  if (sizeof...(Args) != binding->parameters.size()) Py_FatalError("a signature does not match its function");
+  return binding;
+}
+template <class F>
+Binding* def(std::string_view signature, int flags, const char* doc, F lambda) {
+  return def(signature, flags, doc, +lambda);
+}
+
+// Functions of flambeau.nn.functional, or another module of that package, which takes them from here as nn_<name>.
+template <class F>
+void def_functional(std::string_view signature, const char* doc, F function, int flags = 0,
+                    const char* module = "flambeau.nn.functional") {
+  Binding* binding = def(signature, kPrivate | flags, doc, function);
+  binding->module = module;
+  binding->attribute = "nn_" + binding->name;
+}
+
+}  // namespace flambeau::python

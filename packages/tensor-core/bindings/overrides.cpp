@@ -1,0 +1,113 @@
+#include "overrides.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "call_arguments.h"
+#include "define.h"
+#include "intercept.h"
+
+namespace flambeau::python {
+
+namespace {
+
+thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
+PyObject* disabled_override = nullptr;      // what a class names that does not want to be asked
+
+// The classes that want to be. One of them may have ended since, and another lie where it lay: that one is asked for
+// its method, too.
+std::unordered_set<PyTypeObject*>& overriding_types() {
+  static auto* once = new std::unordered_set<PyTypeObject*>;
+  return *once;
+}
+
+// The class method of an argument's class, or null where it has none of its own to ask.
+Object override_of(PyObject* o) {
+  if (!may_override(o) || !is_tensor(o)) return Object();
+  Object method(checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__")));
+  return method.get() == disabled_override ? Object() : std::move(method);
+}
+
+}  // namespace
+
+bool may_override(PyObject* o) { return Py_TYPE(o) != tensor_type && overriding_types().contains(Py_TYPE(o)); }
+
+std::vector<Object> overriding(PyObject* const* args, size_t count) {
+  std::vector<Object> candidates, out;
+  if (!overrides_heeded || overriding_types().empty()) return out;
+  for_each(args, count, [&](PyObject* o) {
+    if (may_override(o)) candidates.emplace_back(Py_NewRef(o));
+  });
+  for (Object& held : candidates) {
+    PyObject* const o = held.get();
+    if (!override_of(o)) continue;
+    const auto is_of = [o](const Object& other) { return Py_TYPE(other.get()) == Py_TYPE(o); };
+    const auto is_above = [o](const Object& other) { return PyType_IsSubtype(Py_TYPE(o), Py_TYPE(other.get())); };
+    if (std::none_of(out.begin(), out.end(), is_of))
+      out.insert(std::find_if(out.begin(), out.end(), is_above), std::move(held));
+  }
+  return out;
+}
+
+PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
+                      PyObject* kwnames) {
+  std::vector<PyObject*> classes;
+  for (const Object& o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o.get())));
+  const Object types = tuple_of(classes.data(), classes.size()), positional = tuple_of(args, count);
+  const Object named = dictionary_of(kwnames, args + count);
+  for (const Object& o : asked) {
+    const Object method = override_of(o.get());
+    Object answer(checked(
+        PyObject_CallFunctionObjArgs(method.get(), callable, types.get(), positional.get(), named.get(), nullptr)));
+    if (answer.get() != Py_NotImplemented) return answer.release();
+  }
+  PyErr_Format(PyExc_TypeError, "no implementation found for '%R' on types that implement __torch_function__: %R",
+               callable, types.get());
+  throw PythonError();
+}
+
+namespace {
+
+bool set_overrides_heeded(bool heeded) { return std::exchange(overrides_heeded, heeded); }
+
+PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, args, kwargs=None)
+  PyObject *function, *types, *given = nullptr, *named = nullptr;
+  if (!PyArg_ParseTuple(args, "OO|OO:_disabled_torch_function_impl", &function, &types, &given, &named)) return nullptr;
+  if (named == Py_None) named = nullptr;
+  if (named && !PyDict_Check(named)) {
+    PyErr_Format(PyExc_TypeError, "expected a dictionary of keyword arguments, got %s", Py_TYPE(named)->tp_name);
+    return nullptr;
+  }
+  const Object positional(given ? PySequence_Tuple(given) : PyTuple_New(0));
+  if (!positional) return nullptr;
+  const bool heeded = std::exchange(overrides_heeded, false);
+  PyObject* result = PyObject_Call(function, positional.get(), named);
+  overrides_heeded = heeded;
+  return result;
+}
+PyMethodDef disabled_definition = {"_disabled_torch_function_impl", call_without_overrides, METH_VARARGS,
+                                   "The __torch_function__ of a class that does not want to be asked."};
+
+PyObject* as_subclass(const Tensor& t, PyObject* type) {
+  const Tensor same = expand(t, t.shape());  // another tensor, with the history of the first
+  return adopt_as(type, same);
+}
+
+}  // namespace
+
+void note_subclass(PyObject* type) {
+  const Object method(checked(PyObject_GetAttrString(type, "__torch_function__")));
+  if (method.get() == disabled_override) return;
+  overriding_types().insert(reinterpret_cast<PyTypeObject*>(type));
+  ++interceptions;
+}
+
+void bind_overrides(PyObject* module) {
+  disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
+  PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
+  def("_as_subclass(input, type)", kPrivate, "The same elements as an instance of a class.", as_subclass);
+  def("_overrides_heeded(heeded)", kPrivate, "Sets whether __torch_function__ is asked; returns whether it was.",
+      set_overrides_heeded);
+}
+
+}  // namespace flambeau::python

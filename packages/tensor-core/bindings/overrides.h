@@ -1,0 +1,19 @@
+// __torch_function__: classes derived from Tensor that answer for their instances. Note [Interception] Internal.
+#pragma once
+
+#include <vector>
+
+#include "object.h"
+
+namespace flambeau::python {
+
+bool may_override(PyObject* o);
+// Those who are asked, in their order: from left to right, subclasses before their bases.
+// They are held: what is asked may change the list that an argument came in.
+std::vector<Object> overriding(PyObject* const* args, size_t count);
+PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
+                      PyObject* kwnames);
+
+void bind_overrides(PyObject* module);
+
+}  // namespace flambeau::python
