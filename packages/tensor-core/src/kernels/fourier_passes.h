@@ -23,7 +23,6 @@ struct Lanes {
   struct Element {
     Vector real, imaginary;
     T* reals() { return reinterpret_cast<T*>(&real); }
-    T* imaginaries() { return reinterpret_cast<T*>(&imaginary); }
   };
 };
 

@@ -11,6 +11,7 @@
 
 #include "flambeau/element.h"
 #include "kernels/math/error_function.h"
+#include "kernels/math/logistic.h"
 #include "kernels/math/power.h"
 #include "kernels/math/trigonometric.h"
 

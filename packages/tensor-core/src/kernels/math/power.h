@@ -2,7 +2,7 @@
 // logarithm in two doubles.
 #pragma once
 
-#include "kernels/math/exponential.h"
+#include "kernels/math/logarithm.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
