@@ -10,21 +10,15 @@
 // Gradients are added to the leaves after everything else has run, so that a run which fails (a graph that was freed, a
 // changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks to be called after
 // accumulation are the exception: these exist to consume gradients early.
-#include <pybind11/pybind11.h>
-
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "flambeau/cuda.h"
-#include "node.h"
-
-namespace py = pybind11;
+#include "hook_calls.h"
 
 namespace flambeau::autograd {
-
-using Gradients = SmallVector<Tensor, 1>;
 
 // A gradient that a tensor which is not a leaf keeps, once the run has come to its end.
 struct RetainedGradient {
@@ -82,6 +76,7 @@ struct Run {
   void finish();
   void loop();
   void select();
+  void find_needed();
 };
 
 namespace {
@@ -166,115 +161,6 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
   pointwise_(PointwiseOp::add, operands);
 }
 
-namespace {
-
-std::string name_of(PyObject* hook) {
-  PyObject* attribute = PyObject_GetAttrString(hook, "__name__");
-  if (!attribute) PyErr_Clear();
-  const char* text = attribute && PyUnicode_Check(attribute) ? PyUnicode_AsUTF8(attribute) : nullptr;
-  const std::string name = text ? text : Py_TYPE(hook)->tp_name;
-  Py_XDECREF(attribute);
-  return name;
-}
-
-void check_replacement(PyObject* hook, const Tensor& gradient, const Tensor& replaced) {
-  if (replaced.shape() == gradient.shape() && replaced.dtype() == gradient.dtype()) return;
-  const std::string name = name_of(hook);
-  require(replaced.shape() == gradient.shape(), "hook '", name, "' has changed the size of value: it was given shape ",
-          gradient.shape(), " and returned ", replaced.shape());
-  require(false, "hook '", name, "' has changed the type of value (was ", gradient.dtype(), " got ", replaced.dtype(),
-          ")");
-}
-
-}  // namespace
-
-Tensor call_gradient_hooks(const Callbacks& hooks, Tensor gradient) {
-  for (const Callback& c : HeldCallbacks(hooks)) {
-    PyObject* argument = wrap(gradient);
-    PyObject* result = PyObject_CallOneArg(c.function, argument);
-    Py_DECREF(argument);
-    if (!result) throw PythonError();
-    if (result != Py_None) {
-      const Tensor* replacement = python_interface->unwrap(result);
-      const Tensor replaced = replacement ? *replacement : Tensor();
-      const std::string type = Py_TYPE(result)->tp_name;
-      Py_DECREF(result);
-      require<TypeError>(replaced.defined(), "hooks must return None or a Tensor, got ", type);
-      check_replacement(c.function, gradient, replaced);
-      gradient = replaced;
-    } else {
-      Py_DECREF(result);
-    }
-  }
-  return gradient;
-}
-
-namespace {
-
-PyObject* as_tuple(const Tensor* tensors, size_t n) {
-  PyObject* out = PyTuple_New(Py_ssize_t(n));
-  for (size_t i = 0; i < n; ++i)
-    PyTuple_SET_ITEM(out, Py_ssize_t(i), tensors[i].defined() ? wrap(tensors[i]) : Py_NewRef(Py_None));
-  return out;
-}
-
-// Calls a node's hook; a tuple it returns takes the place of `tensors`.
-void call_node_hook(PyObject* function, Tensor* tensors, size_t n, const Tensor* outputs, size_t output_count) {
-  PyObject* first = as_tuple(tensors, n);
-  PyObject* second = outputs ? as_tuple(outputs, output_count) : nullptr;
-  const py::object arguments[] = {py::reinterpret_steal<py::object>(first), py::reinterpret_steal<py::object>(second)};
-  PyObject* returned = PyObject_CallFunctionObjArgs(function, first, second, nullptr);
-  if (!returned) throw PythonError();
-  const py::object result = py::reinterpret_steal<py::object>(returned);
-  if (result.is_none()) return;
-  const py::tuple items = py::isinstance<py::tuple>(result) ? py::tuple(result) : py::make_tuple(result);
-  require(items.size() == n, "hook '", name_of(function), "' has returned an incorrect number of values (got ",
-          items.size(), ", but expected ", n, ")");
-  for (size_t i = 0; i < n; ++i) {
-    PyObject* item = PyTuple_GET_ITEM(items.ptr(), Py_ssize_t(i));
-    const Tensor* t = python_interface->unwrap(item);
-    require<TypeError>(t || item == Py_None, "hooks must return None or Tensors, got ", Py_TYPE(item)->tp_name);
-    if (t) {
-      require(tensors[i].defined(), "can't replace a None gradient with a non-None value");
-      check_replacement(function, tensors[i], *t);
-    }
-    tensors[i] = t ? *t : Tensor();
-  }
-}
-
-// A hook may also have changed them in place.
-void check_unchanged(const Node& node, const Gradients& gradients) {
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    if (!gradients[i].defined()) continue;
-    require(gradients[i].shape() == node.outputs[i].shape && gradients[i].dtype() == node.outputs[i].dtype,
-            "a hook of ", node, " has changed the size or type of gradient ", i, ": it was ", node.outputs[i].dtype,
-            " ", node.outputs[i].shape, " and is ", gradients[i].dtype(), " ", gradients[i].shape());
-  }
-}
-
-void call_tensor_hooks(Node* node, Gradients& gradients) {
-  if (AccumulateGrad* leaf = node->edges.empty() ? dynamic_cast<AccumulateGrad*>(node) : nullptr) {
-    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()); hooks && gradients[0].defined()) {
-      gradients[0] = call_gradient_hooks(hooks->gradient, gradients[0]);
-      check_unchanged(*node, gradients);
-    }
-  }
-  NodeHooks* hooks = node->hooks.get();
-  if (!hooks) return;
-  for (size_t i = 0; i < hooks->gradient.size(); ++i)
-    if (gradients[i].defined() && !hooks->gradient[i].empty())
-      gradients[i] = call_gradient_hooks(hooks->gradient[i], gradients[i]);
-  check_unchanged(*node, gradients);
-}
-
-void call_prehooks(Node* node, Gradients& gradients) {
-  for (const Callback& c : HeldCallbacks(node->hooks->pre))
-    call_node_hook(c.function, gradients.data(), gradients.size(), nullptr, 0);
-  check_unchanged(*node, gradients);
-}
-
-}  // namespace
-
 void Run::retain(Node* node, const Gradients& gradients) {
   if (!node->hooks) return;
   for (auto& [index, meta] : node->hooks->retained)
@@ -329,7 +215,7 @@ void Run::step(Node* node) {
 
 void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   const Placed placed(gradients.data(), gradients.size(), *node);
-  call_tensor_hooks(node, gradients);
+  call_tensor_hooks(*node, gradients);
   retain(node, gradients);
   if (selective) {
     if (auto at = captures.find(node); at != captures.end()) {
@@ -342,7 +228,7 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   bool any = n == 0;
   for (size_t i = 0; i < n; ++i) any |= needs[i] = node->edges[i].node && wants(node->edges[i].node.get());
   if (!any) return;
-  if (node->hooks) call_prehooks(node, gradients);
+  if (node->hooks) call_prehooks(*node, gradients);
   const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
   if (leaf && !leaf->is_observed()) {
     leaf->check(gradients[0]);
@@ -364,8 +250,7 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
       if (needs[i] && results[i].defined())
         results[i] = fit(results[i], node->edges[i].node->outputs[node->edges[i].index], node, i);
     doing = "in a hook of";
-    for (const Callback& c : HeldCallbacks(hooks->post))
-      call_node_hook(c.function, results.data(), n, gradients.data(), gradients.size());
+    call_posthooks(*hooks, results.data(), n, gradients.data(), gradients.size());
     doing = "in the backward of";
   }
   if (FLAMBEAU_UNLIKELY(anomaly_mode && anomaly_checks_nan)) check_nan(*node, results.data(), n);
@@ -378,8 +263,7 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
 void Run::accumulate(Node* leaf, const Tensor& gradient) {
   const Placed placed(&gradient, 1, *leaf);
   leaf->apply(&gradient, nullptr, nullptr);
-  if (!leaf->hooks) return;
-  for (const Callback& c : HeldCallbacks(leaf->hooks->post)) call_node_hook(c.function, nullptr, 0, &gradient, 1);
+  if (leaf->hooks) call_posthooks(*leaf->hooks, nullptr, 0, &gradient, 1);
 }
 
 // Nothing fails from here on, but for hooks that are called after accumulation.
@@ -407,7 +291,6 @@ void Run::loop() {
   finish();
 }
 
-// Finds the nodes that lead to the inputs asked for, by a depth-first search without recursion.
 void Run::select() {
   selective = true;
   captured.resize(options.inputs.size());
@@ -415,6 +298,28 @@ void Run::select() {
     const Edge& edge = options.inputs[i];
     needed.insert(edge.node.get());
     if (!options.accumulate_inputs) captures[edge.node.get()].push_back({edge.index, i});
+  }
+  find_needed();
+}
+
+// Finds the nodes that lead to the inputs asked for, by a depth-first search without recursion.
+void Run::find_needed() {
+  std::unordered_set<Node*> visited;
+  std::vector<std::pair<Node*, size_t>> stack;
+  for (const Edge& start : starts) {
+    if (!visited.insert(start.node.get()).second) continue;
+    stack.push_back({start.node.get(), 0});
+    while (!stack.empty()) {
+      auto& [node, next] = stack.back();
+      if (next < node->edges.size()) {
+        Node* child = node->edges[next++].node.get();
+        if (child && visited.insert(child).second) stack.push_back({child, 0});
+        continue;
+      }
+      for (const Edge& e : node->edges)
+        if (e.node && needed.count(e.node.get())) needed.insert(node);
+      stack.pop_back();
+    }
   }
 }
 
@@ -437,26 +342,6 @@ bool run_reaches(Node* node) {
   return reached.count(node) > 0;
 }
 
-void find_needed(Run& run, const std::vector<Edge>& starts) {
-  std::unordered_set<Node*> visited;
-  std::vector<std::pair<Node*, size_t>> stack;
-  for (const Edge& start : starts) {
-    if (!visited.insert(start.node.get()).second) continue;
-    stack.push_back({start.node.get(), 0});
-    while (!stack.empty()) {
-      auto& [node, next] = stack.back();
-      if (next < node->edges.size()) {
-        Node* child = node->edges[next++].node.get();
-        if (child && visited.insert(child).second) stack.push_back({child, 0});
-        continue;
-      }
-      for (const Edge& e : node->edges)
-        if (e.node && run.needed.count(e.node.get())) run.needed.insert(node);
-      stack.pop_back();
-    }
-  }
-}
-
 std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options) {
   const uint8_t forward = recording_modes() & modes::kTangents;
   const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
@@ -464,10 +349,7 @@ std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOption
   const OnDevice scope(given ? roots[0].gradient.device() : OnDevice::current());
   Run run(options);
   for (const Root& root : roots) run.starts.push_back(root.edge);
-  if (!options.inputs.empty()) {
-    run.select();
-    find_needed(run, run.starts);
-  }
+  if (!options.inputs.empty()) run.select();
   for (size_t i = 0; i < roots.size(); ++i) run.deliver(roots[i].edge, roots[i].gradient, roots[i].edge.node.get(), i);
   run.loop();
   return std::move(run.captured);

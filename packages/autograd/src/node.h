@@ -20,6 +20,7 @@ namespace flambeau::autograd {
 
 class Node;
 struct Run;
+using Gradients = SmallVector<Tensor, 1>;  // of the outputs of a node
 
 struct Edge {
   Ref<Node> node;      // null: no gradient is wanted
@@ -135,7 +136,7 @@ class Node : public GraphNode {
   bool wants_zeros = true;  // for outputs without a gradient; otherwise they are given as undefined tensors
   // The run this node waits in, and the gradients that have arrived. Note [Runs] in engine.cpp
   Run* run = nullptr;
-  SmallVector<Tensor, 1> pending;
+  Gradients pending;
 
  protected:
   void destroy() override;
@@ -230,8 +231,6 @@ bool reduces_to(const Shape& from, const Shape& to);  // whether `to` broadcasts
 // `index`.
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
 void accumulate_into(Tensor& slot, const Tensor& gradient);
-// Calls each with the gradient; a result that is not None takes its place.
-Tensor call_gradient_hooks(const Callbacks& hooks, Tensor gradient);
 
 struct Root {
   Edge edge;
