@@ -1,0 +1,28 @@
+"""What masks choose."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.func._placeholders import composition
+
+
+@composition("masked_fill")
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """The value where the mask is true."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        value = value.to(input.dtype)
+    return flambeau.where(mask, value, input).to(input.dtype)
+
+
+@composition("masked_scatter")
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The elements of the source in their order, where the mask is true."""
+    input, mask = flambeau.broadcast_tensors(input, mask)
+    order = (mask.reshape(-1).cumsum(0) - 1).clamp(min=0)
+    return flambeau.where(mask, source.reshape(-1)[order].reshape(input.shape), input)

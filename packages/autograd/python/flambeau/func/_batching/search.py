@@ -1,0 +1,43 @@
+"""Where values belong in sorted sequences, and whether they are among others."""
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.func._placeholders import composition
+
+
+@composition("searchsorted")
+def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Any:
+    """Of one sequence for all values, each element of the batch is a row."""
+    given = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
+    if sorted_sequence.ndim == 1:
+        sequence, order = sorted_sequence.unsqueeze(0), None if sorter is None else sorter.unsqueeze(0)
+        rows = given.reshape(1, -1)
+    else:
+        sequence, rows, order = sorted_sequence, given, sorter
+    return _search(sequence, rows, out_int32, right, side, order).reshape(given.shape)
+
+
+def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Any:
+    """How many elements of each row's sequence are below a value (or not above it)."""
+    if order is not None:
+        sequence = sequence.gather(-1, order)
+    upper = right or side == "right"
+    compared = rows.unsqueeze(-1) >= sequence.unsqueeze(-2) if upper else rows.unsqueeze(-1) > sequence.unsqueeze(-2)
+    return compared.sum(-1).to(flambeau.int32 if out_int32 else flambeau.int64)
+
+
+@composition("bucketize")
+def bucketize(input: Any, boundaries: Tensor, out_int32: bool, right: bool) -> Tensor:
+    """As searchsorted, with one sequence."""
+    return flambeau.searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@composition("isin")
+def isin(elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Whether each element is among others."""
+    among = test_elements.reshape(-1) if isinstance(test_elements, Tensor) else flambeau.as_tensor([test_elements])
+    given = elements if isinstance(elements, Tensor) else flambeau.as_tensor(elements)
+    found = (given.unsqueeze(-1) == among).any(-1)
+    return found.logical_not() if invert else found
