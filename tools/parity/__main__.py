@@ -19,7 +19,9 @@ from torch.testing._internal.common_methods_invocations import op_db
 from tqdm import tqdm
 
 from tools.parity import report
-from tools.parity.cells import FURTHER_KINDS, KINDS, Cell, Variant, errors
+from tools.parity.cell import FURTHER_KINDS, KINDS, Cell
+from tools.parity.cells import Variant
+from tools.parity.errors import errors
 from tools.parity.scope import DTYPES, OUT_OF_SCOPE, reason_to_skip, title
 
 

@@ -1,55 +1,26 @@
-"""The cells of the table: one check of one variant in one dtype, over all of its samples."""
+"""A row of the table: the checks of one variant in one dtype, over all of its samples."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import itertools
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 import flambeau as fb
-from tools.parity.bridge import clone, flat, tensor_to_flambeau, to_flambeau, to_numpy
+from tools.parity.bridge import flat, tensor_to_flambeau, to_flambeau
+from tools.parity.cell import Cell, arguments, noting, quiet, seeded, shown, told
 from tools.parity.compare import difference
+from tools.parity.derivatives import derivatives, without_zeros
 from tools.parity.forward_ad import tangents_differ
 from tools.parity.modes import autocast_differs, cuda_differs, meta_differs
 from tools.parity.rebind import rebind, unseeded
 from tools.parity.scope import expected_to_fail, is_uninitialised, title
 
-KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "gradcheck", "gradgradcheck", "errors")
-FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # tried where they are asked for
 WIDER = {"float16": "float64", "bfloat16": "float64", "float32": "float64", "complex64": "complex128"}
-
-
-@dataclass
-class Cell:
-    """What came of one check: passed if it was tried and nothing failed."""
-
-    variant: str
-    dtype: str
-    kind: str
-    samples: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without warnings, which both libraries give for the samples that ask for them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def seeded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call after seeding both generators."""
-    torch.manual_seed(0)
-    fb.manual_seed(0)
-    with quiet():
-        return call(*args, **kwargs)
 
 
 class Variant:
@@ -91,7 +62,7 @@ class Variant:
         cell = Cell(title(self.op), self.dtype, kind)
         counterpart = rebind(self.call, self.op.name)
         for sample in self.samples():
-            with _noting(cell, sample), contextlib.suppress(LookupError), quiet():
+            with noting(cell, sample), contextlib.suppress(LookupError), quiet():
                 problem = differs(counterpart, sample)
                 cell.samples += 1
                 if problem:
@@ -108,7 +79,7 @@ class Variant:
             expected = self._expected(self.call, sample, False)
             if expected is None:
                 continue
-            with _noting(cell, sample), contextlib.suppress(LookupError), quiet():
+            with noting(cell, sample), contextlib.suppress(LookupError), quiet():
                 problem = tangents_differ(call, counterpart, sample, expected[1])
                 cell.samples += 1
                 if problem:
@@ -134,12 +105,12 @@ class Variant:
     def _expected(self, call: Any, sample: Any, changes: bool) -> tuple[Any, bool] | None:
         """PyTorch's result and whether it is the same for another seed; None where PyTorch refuses."""
         try:
-            first = seeded(call, *_arguments(sample, changes), **sample.kwargs)
+            first = seeded(call, *arguments(sample, changes), **sample.kwargs)
             others = []
             for seed in range(1, 5):
                 start = torch.manual_seed(seed).get_state()
                 with quiet():
-                    others.append(call(*_arguments(sample, changes), **sample.kwargs))
+                    others.append(call(*arguments(sample, changes), **sample.kwargs))
                 if torch.equal(torch.get_rng_state(), start):  # nothing was drawn: no seed makes a difference
                     break
         except Exception:  # whatever PyTorch refuses is not asked of flambeau
@@ -172,20 +143,25 @@ class Variant:
             if expected is None:
                 continue
             cell.samples += 1
-            result, same = expected
-            with _noting(cell, sample):
+            with noting(cell, sample):
                 counterpart = rebind(call, name)
                 args = [to_flambeau(a, rebind, copy=changes) for a in (sample.input, *sample.args)]
                 kwargs = to_flambeau(sample.kwargs, rebind)
                 got = seeded(counterpart, *args, **kwargs)
-                problem = difference(result, got, values=same)
-                if problem and (problem := difference(result, got, self._exact(call, sample), same)):
-                    problem = self._processed(sample, result, got, same)
-                    problem = problem and self._ties(sample, result, got, problem)
-                if problem:
+                if problem := self._problem(call, sample, expected, got):
                     raise AssertionError(problem)
         if cell.samples:
             yield cell
+
+    def _problem(self, call: Any, sample: Any, expected: tuple[Any, bool], got: Any) -> str | None:
+        """What is wrong about a result, if anything is."""
+        result, same = expected
+        if difference(result, got, values=same) is None:
+            return None
+        if difference(result, got, self._exact(call, sample), same) is None:
+            return None
+        problem = self._processed(sample, result, got, same)
+        return problem and self._ties(sample, result, got, problem)
 
     def _processed(self, sample: Any, result: Any, got: Any, same: bool) -> str | None:
         """The difference after taking away what is not determined (the signs of eigenvectors)."""
@@ -217,23 +193,20 @@ class Variant:
             expected = self._expected(self.call, sample, False)
             if expected is None or not all(isinstance(t, torch.Tensor) for t in flat(expected[0])):
                 continue
-            result, same = expected
+            result, _ = expected
             try:
                 with quiet():
                     fresh = _like(result, lambda t: torch.empty_like(t))
-                    self.call(*_arguments(sample, False), **sample.kwargs, out=fresh)
+                    self.call(*arguments(sample, False), **sample.kwargs, out=fresh)
             except Exception:  # PyTorch does not take out= here
                 continue
             cell.samples += 1
-            with _noting(cell, sample):
+            with noting(cell, sample):
                 args = [to_flambeau(a, rebind) for a in (sample.input, *sample.args)]
                 target = _like(result, lambda t: tensor_to_flambeau(torch.zeros_like(t).detach()))
                 kwargs = to_flambeau(sample.kwargs, rebind)
                 returned = seeded(rebind(self.call, self.op.name), *args, **kwargs, out=target)
-                problem = difference(result, target, values=same)
-                if problem and (problem := difference(result, target, self._exact(self.call, sample), same)):
-                    problem = self._processed(sample, result, target, same)
-                    problem = problem and self._ties(sample, result, target, problem)
+                problem = self._problem(self.call, sample, expected, target)
                 if problem is None and flat(returned)[0] is not flat(target)[0]:
                     problem = "the result is not out"
                 if problem:
@@ -250,7 +223,7 @@ class Variant:
                 continue
             try:
                 with quiet():
-                    wanted = _derivatives(torch, self.call, sample, lambda v: v, twice)
+                    wanted = derivatives(torch, self.call, sample, lambda v: v, twice)
             except Exception:  # PyTorch has no gradient here
                 continue
             if wanted is None:
@@ -258,18 +231,18 @@ class Variant:
             problems: dict[str, str] = {}
             try:
                 with quiet():
-                    given = _derivatives(fb, rebind(self.call, self.op.name), sample, _to_leaf, len(wanted) > 1)
+                    given = derivatives(fb, rebind(self.call, self.op.name), sample, _to_leaf, len(wanted) > 1)
                 for kind, a, b in zip(("gradient", "second"), wanted, given or (), strict=False):
-                    if problem := difference(*_without_zeros(a, b), values=expected[1]):
+                    if problem := difference(*without_zeros(a, b), values=expected[1]):
                         problems[kind] = problem
                 if given is None:
                     problems = {"gradient": "no gradient", "second": "no gradient"}
             except Exception as error:  # every failure is one of the cell
-                problems = {"gradient": _told(error), "second": _told(error)}
+                problems = {"gradient": told(error), "second": told(error)}
             for cell in (first, second)[: len(wanted)]:
                 cell.samples += 1
                 if cell.kind in problems:
-                    cell.failures.append(f"{problems[cell.kind]} for {_shown(sample)}")
+                    cell.failures.append(f"{problems[cell.kind]} for {shown(sample)}")
         yield from (cell for cell in (first, second) if cell.samples)
 
     def _checks(self, kind: str, check: Callable[..., bool]) -> Iterator[Cell]:
@@ -278,7 +251,7 @@ class Variant:
         for sample in self.samples(requires_grad=True):
             if self._expected(self.call, sample, False) is None:
                 continue
-            with _noting(cell, sample), quiet():
+            with noting(cell, sample), quiet():
                 args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
                 kwargs = to_flambeau(sample.kwargs, rebind, copy=True)
                 leaves = [t for t in flat([args, *kwargs.values()]) if getattr(t, "requires_grad", False)]
@@ -304,140 +277,9 @@ class Variant:
         return process(seeded(wrapped, rebind(self.call, self.op.name), *positional, **named))
 
 
-def errors(op: Any) -> Iterator[Cell]:
-    """The cell of the inputs that must be refused."""
-    if op.error_inputs_func is None:
-        return
-    cell = Cell(title(op), "-", "errors")
-    with quiet():
-        inputs = list(op.error_inputs("cpu"))
-    for wrong in inputs:
-        sample = wrong.sample_input
-        kind = _refusal(op.op, sample)
-        if kind is None:
-            continue
-        cell.samples += 1
-        try:
-            args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
-            kwargs = to_flambeau(sample.kwargs, rebind)
-        except (TypeError, ValueError):  # no tensor of flambeau's is like this: on another device, of 65 dimensions
-            cell.samples -= 1
-            continue
-        try:
-            seeded(rebind(op.op, op.name), *args, **kwargs)
-        except Exception as error:  # its type is what is looked at
-            if not isinstance(error, kind) or (isinstance(error, AttributeError) and kind is not AttributeError):
-                cell.failures.append(f"{_told(error)} instead of {kind.__name__} for {_shown(sample)}")
-        else:
-            cell.failures.append(f"no {kind.__name__} for {_shown(sample)}")
-    if cell.samples:
-        yield cell
-
-
-def _refusal(call: Any, sample: Any) -> type[BaseException] | None:
-    try:
-        with quiet():
-            call(*_arguments(sample, True), **sample.kwargs)
-    except torch.linalg.LinAlgError:
-        return RuntimeError
-    except Exception as error:  # its type is what is asked for
-        return type(error)
-    return None
-
-
-def _arguments(sample: Any, fresh: bool) -> list[Any]:
-    args = [sample.input, *sample.args]
-    return [clone(a) for a in args] if fresh else args
-
-
 def _like(result: Any, make: Callable[[torch.Tensor], Any]) -> Any:
     return make(result) if isinstance(result, torch.Tensor) else tuple(_like(r, make) for r in result)
 
 
 def _to_leaf(value: Any) -> Any:
     return to_flambeau(value, rebind, copy=True)
-
-
-def _derivatives(library: Any, call: Any, sample: Any, convert: Callable[[Any], Any], twice: bool) -> Any:
-    """The gradients of a random combination of the results, and of a random combination of those."""
-    args = [convert(a) for a in (sample.input, *sample.args)]
-    kwargs = {k: convert(v) for k, v in sample.kwargs.items()}
-    torch.manual_seed(0)
-    fb.manual_seed(0)
-    process = sample.output_process_fn_grad
-    outputs = (process if library is torch else rebind(process))(call(*args, **kwargs))
-    outputs = [t for t in flat(outputs) if _differentiable(t)]
-    leaves = [t for t in flat([args, *kwargs.values()]) if getattr(t, "requires_grad", False)]
-    if not leaves or not outputs:
-        return None
-    grad = library.autograd.grad
-    first = grad(outputs, leaves, _directions(outputs, library, 1), create_graph=twice, allow_unused=True)
-    if not twice:
-        return (_present(first),)
-    again = [g for g in first if g is not None and g.requires_grad]
-    if not again:
-        return _present(first), [NONE] * len(leaves)
-    try:
-        second = grad(again, leaves, _directions(again, library, 2), allow_unused=True)
-    except Exception:
-        if library is torch:
-            return (_present(first),)
-        raise
-    return _present(first), _present(second)
-
-
-NONE = "none"
-
-
-def _present(gradients: Any) -> list[Any]:
-    return [NONE if g is None else g.detach() for g in gradients]
-
-
-def _without_zeros(wanted: list[Any], given: list[Any]) -> tuple[list[Any], list[Any]]:
-    """The gradients; where one library has none and the other zeros, neither has one."""
-    pairs = [(NONE, NONE) if _is_nothing(a) and _is_nothing(b) else (a, b) for a, b in zip(wanted, given, strict=True)]
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def _is_nothing(gradient: Any) -> bool:
-    return gradient is NONE or not to_numpy(gradient).any()
-
-
-def _differentiable(t: Any) -> bool:
-    return hasattr(t, "requires_grad") and t.requires_grad
-
-
-def _directions(tensors: list[Any], library: Any, seed: int) -> list[Any]:
-    """Random tensors like some, the same for both libraries."""
-    generator = torch.Generator().manual_seed(seed)
-    out = []
-    for t in tensors:
-        dtype = getattr(torch, str(t.dtype).rpartition(".")[2])
-        v = torch.randn(tuple(t.shape), dtype=dtype, generator=generator)
-        out.append(v if library is torch else tensor_to_flambeau(v))
-    return out
-
-
-@contextlib.contextmanager
-def _noting(cell: Cell, sample: Any) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # every failure is one of the cell
-        cell.failures.append(f"{_told(error)} for {_shown(sample)}")
-
-
-def _told(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
-
-
-def _shown(sample: Any) -> str:
-    def show(value: Any) -> str:
-        if isinstance(value, torch.Tensor):
-            return f"{str(value.dtype).rpartition('.')[2]}{list(value.shape)}"
-        if isinstance(value, (tuple, list)):
-            return f"({', '.join(map(show, value))})"
-        return repr(value)
-
-    named = [f"{k}={show(v)}" for k, v in sample.kwargs.items()]
-    return ", ".join([show(sample.input), *map(show, sample.args), *named])[:200]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 import flambeau as fb
 from tools.parity import report
 from tools.parity.bridge import clone, flat, to_flambeau, to_numpy
-from tools.parity.cells import Cell, seeded
+from tools.parity.cell import Cell, seeded
 from tools.parity.compare import difference
 from tools.parity.rebind import rebind
 

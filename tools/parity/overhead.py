@@ -19,7 +19,7 @@ from torch.testing._internal.common_methods_invocations import op_db
 from tqdm import tqdm
 
 from tools.parity.bridge import flat, to_flambeau
-from tools.parity.cells import quiet
+from tools.parity.cell import quiet
 from tools.parity.rebind import rebind
 from tools.parity.scope import reason_to_skip, title
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tools.parity.cells import FURTHER_KINDS, KINDS, Cell
+from tools.parity.cell import FURTHER_KINDS, KINDS, Cell
 
 MARKS = {
     "forward": "f",

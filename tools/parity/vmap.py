@@ -24,7 +24,8 @@ from tqdm import tqdm
 import flambeau as fb
 from flambeau.func import vmap
 from tools.parity.bridge import flat, to_flambeau, to_numpy
-from tools.parity.cells import Variant, quiet
+from tools.parity.cell import quiet
+from tools.parity.cells import Variant
 from tools.parity.rebind import rebind, unseeded
 from tools.parity.scope import is_uninitialised, reason_to_skip, title
 

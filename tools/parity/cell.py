@@ -1,0 +1,74 @@
+"""A cell of the table: what came of one check."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+import flambeau as fb
+from tools.parity.bridge import clone
+
+KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "gradcheck", "gradgradcheck", "errors")
+FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # tried where they are asked for
+
+
+@dataclass
+class Cell:
+    """What came of one check: passed if it was tried and nothing failed."""
+
+    variant: str
+    dtype: str
+    kind: str
+    samples: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings, which both libraries give for the samples that ask for them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def seeded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call after seeding both generators."""
+    torch.manual_seed(0)
+    fb.manual_seed(0)
+    with quiet():
+        return call(*args, **kwargs)
+
+
+def arguments(sample: Any, fresh: bool) -> list[Any]:
+    args = [sample.input, *sample.args]
+    return [clone(a) for a in args] if fresh else args
+
+
+@contextlib.contextmanager
+def noting(cell: Cell, sample: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # every failure is one of the cell
+        cell.failures.append(f"{told(error)} for {shown(sample)}")
+
+
+def told(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
+
+
+def shown(sample: Any) -> str:
+    def show(value: Any) -> str:
+        if isinstance(value, torch.Tensor):
+            return f"{str(value.dtype).rpartition('.')[2]}{list(value.shape)}"
+        if isinstance(value, (tuple, list)):
+            return f"({', '.join(map(show, value))})"
+        return repr(value)
+
+    named = [f"{k}={show(v)}" for k, v in sample.kwargs.items()]
+    return ", ".join([show(sample.input), *map(show, sample.args), *named])[:200]

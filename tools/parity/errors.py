@@ -1,0 +1,54 @@
+"""The cell of the inputs that must be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from tools.parity.bridge import to_flambeau
+from tools.parity.cell import Cell, arguments, quiet, seeded, shown, told
+from tools.parity.rebind import rebind
+from tools.parity.scope import title
+
+
+def errors(op: Any) -> Iterator[Cell]:
+    """The cell of the inputs that must be refused."""
+    if op.error_inputs_func is None:
+        return
+    cell = Cell(title(op), "-", "errors")
+    with quiet():
+        inputs = list(op.error_inputs("cpu"))
+    for wrong in inputs:
+        sample = wrong.sample_input
+        kind = _refusal(op.op, sample)
+        if kind is None:
+            continue
+        cell.samples += 1
+        try:
+            args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
+            kwargs = to_flambeau(sample.kwargs, rebind)
+        except (TypeError, ValueError):  # no tensor of flambeau's is like this: on another device, of 65 dimensions
+            cell.samples -= 1
+            continue
+        try:
+            seeded(rebind(op.op, op.name), *args, **kwargs)
+        except Exception as error:  # its type is what is looked at
+            if not isinstance(error, kind) or (isinstance(error, AttributeError) and kind is not AttributeError):
+                cell.failures.append(f"{told(error)} instead of {kind.__name__} for {shown(sample)}")
+        else:
+            cell.failures.append(f"no {kind.__name__} for {shown(sample)}")
+    if cell.samples:
+        yield cell
+
+
+def _refusal(call: Any, sample: Any) -> type[BaseException] | None:
+    try:
+        with quiet():
+            call(*arguments(sample, True), **sample.kwargs)
+    except torch.linalg.LinAlgError:
+        return RuntimeError
+    except Exception as error:  # its type is what is asked for
+        return type(error)
+    return None
