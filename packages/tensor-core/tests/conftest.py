@@ -8,6 +8,7 @@ from hypothesis import settings
 
 import flambeau as fb
 
+sys.path.insert(0, str(Path(__file__).parent))  # what tests share lies beside them
 sys.path.insert(0, str(Path(__file__).parent / "emulator"))
 
 from machine import library, machine  # noqa: F401

@@ -1,0 +1,155 @@
+"""Streams, events, and graphs of what was put in a stream."""
+
+import pytest
+
+import flambeau as fb
+from flambeau import cuda
+
+
+def test_streams():
+    default = cuda.default_stream()
+    assert cuda.current_stream() == default and default.cuda_stream == 0 and default.query()
+    side, other = cuda.Stream(priority=-1), cuda.Stream(0)
+    assert side != other and side.cuda_stream and side.priority == -1 and side.device == fb.device("cuda:0")
+    assert len({default, side, other, cuda.current_stream()}) == 3
+    x = fb.ones(5, device="cuda")
+    side.wait_stream(default)
+    with cuda.stream(side) as nothing:
+        assert nothing is None and cuda.current_stream() == side
+        with cuda.stream(None), other:
+            assert cuda.current_stream() == other
+        y = x * 2
+    x.record_stream(side)
+    default.wait_event(side.record_event())
+    assert (y + 1).tolist() == [3.0] * 5 and cuda.current_stream() == default
+    side.synchronize()
+    assert side.query()
+    same = cuda.ExternalStream(side.cuda_stream)
+    assert same == side and hash(same) == hash(side) and cuda.get_stream_from_external(side.cuda_stream) == side
+    assert side.__cuda_stream__() == (0, side.cuda_stream) and side._as_parameter_.value == side.cuda_stream
+    cuda.set_stream(side)
+    assert cuda.current_stream() == side
+    cuda.set_stream(default)
+    assert repr(side) == f"<flambeau.cuda.Stream device=cuda:0 cuda_stream={side.cuda_stream:#x}>"
+    with pytest.raises(TypeError, match=r"expected a flambeau\.cuda\.Stream or None, got int"):
+        cuda.stream(1)
+
+
+def test_streams_of_whichever_device():
+    side = fb.Stream("cuda", priority=-1)
+    assert isinstance(side, cuda.Stream) and isinstance(cuda.Stream(), fb.Stream) and side.priority == -1
+    assert isinstance(fb.Stream(), cuda.Stream) and isinstance(fb.Stream(0), cuda.Stream)
+    assert side.device == fb.device("cuda:0") and side.native_handle == side.stream_id == side.cuda_stream
+    known = {"stream_id": side.stream_id, "device_index": side.device_index, "device_type": side.device_type}
+    assert fb.Stream(**known) == side and cuda.Stream(**known) == side and not side.is_capturing()
+    with side:
+        assert fb.accelerator.current_stream() == side
+        y = fb.ones(3, device="cuda") + 1
+    event = side.record_event(fb.Event("cuda", enable_timing=True))
+    cuda.current_stream().wait_event(event)
+    assert y.tolist() == [2.0] * 3 and event.query() and event.event_id == event.cuda_event != 0
+    assert isinstance(event, cuda.Event) and isinstance(event, fb.Event) and isinstance(fb.Event(), cuda.Event)
+    here = fb.Stream("cpu")
+    assert not isinstance(here, cuda.Stream) and here != side
+    here.wait_stream(side)
+    here.wait_event(event)
+    with cuda.graph(cuda.CUDAGraph(), stream=side):
+        assert side.is_capturing()
+    for wrong in (lambda: fb.Stream(99), lambda: fb.Event("cuda:99")):
+        with pytest.raises(RuntimeError, match="there is no GPU 99"):
+            wrong()
+
+
+def test_streams_are_handed_out_in_turn():
+    streams = [cuda.Stream() for _ in range(64)]
+    assert len({stream.cuda_stream for stream in streams}) == 32
+    assert streams[:32] == streams[32:]
+
+
+def test_events():
+    first, second = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+    assert first.query() and repr(first) == "<flambeau.cuda.Event uninitialized>"
+    first.synchronize()
+    first.wait()
+    with pytest.raises(ValueError, match="Both events must be recorded"):
+        first.elapsed_time(second)
+    first.record()
+    fb.ones(1000, device="cuda").exp()
+    second.record()
+    second.synchronize()
+    assert first.query() and second.query() and first.elapsed_time(second) >= 0
+    assert first.device == fb.device("cuda:0") and f"{first.cuda_event:#x}" in repr(first)
+    with pytest.raises(ValueError, match="enable_timing=True"):
+        first.elapsed_time(cuda.Event())
+    with pytest.raises(NotImplementedError, match="interprocess"):
+        cuda.Event(interprocess=True)
+
+
+def test_the_memory_that_other_streams_use_is_not_given_back_early():
+    side = cuda.Stream()
+    x = fb.ones(1 << 16, device="cuda")
+    side.wait_stream(cuda.current_stream())
+    with cuda.stream(side):
+        y = x + 1
+    x.record_stream(side)
+    del x
+    z = fb.zeros(1 << 16, device="cuda")
+    side.synchronize()
+    assert y.amax().item() == y.amin().item() == 2 and z.amax().item() == 0
+
+
+def test_graphs():
+    x = fb.zeros(4, device="cuda")
+    _ = x * 2 + 1
+    g = cuda.CUDAGraph()
+    with pytest.raises(RuntimeError, match="without a preceding successful capture"):
+        g.replay()
+    assert not cuda.is_current_stream_capturing()
+    with cuda.graph(g, stream=cuda.Stream()):
+        assert cuda.is_current_stream_capturing()
+        y = x * 2 + 1
+    for value in (3, 5):
+        x.fill_(value)
+        g.replay()
+        assert y.tolist() == [value * 2 + 1] * 4
+    with pytest.raises(RuntimeError, match="already owns a captured graph"), cuda.graph(g):
+        pass
+    assert cuda.current_stream() == cuda.default_stream()
+    g.reset()
+    g.reset()
+    with cuda.graph(g, pool=cuda.graph_pool_handle()):
+        z = x - 1
+    g.replay()
+    assert z.tolist() == [4.0] * 4 and g.pool() != cuda.CUDAGraph().pool()
+    with pytest.raises(RuntimeError, match="non-default stream"):
+        cuda.CUDAGraph().capture_begin()
+    with pytest.raises(RuntimeError, match="without capture_begin"):
+        cuda.CUDAGraph().capture_end()
+
+
+def test_a_graph_does_not_read_memory_of_the_host_that_is_given_back():
+    y, on_host = fb.empty(3, device="cuda"), fb.eye(3, device="cuda")
+    for work in (lambda: fb.ones(3).cuda(), lambda: y.copy_(fb.ones(3)), lambda: on_host + 1):
+        fb.linalg.eig(on_host)  # which the CPU does
+        with pytest.raises(RuntimeError, match="not pinned is not permitted"), cuda.graph(cuda.CUDAGraph()):
+            work()
+    pinned, g = fb.ones(3).pin_memory(), cuda.CUDAGraph()
+    with cuda.graph(g):
+        y.copy_(pinned, non_blocking=True)
+    pinned.fill_(7)
+    g.replay()
+    assert y.tolist() == [7.0] * 3
+
+
+def test_a_capture_that_fails_says_why_and_leaves_nothing_behind():
+    x = fb.ones(4, device="cuda")
+    _ = x + 1
+    cuda.empty_cache()
+    reserved = cuda.memory_reserved()
+    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"), cuda.graph(cuda.CUDAGraph()):
+        (x + 1).tolist()
+    with pytest.raises(ZeroDivisionError), cuda.graph(cuda.CUDAGraph()):
+        fb.ones(1 << 22, device="cuda").add_(1 // 0)
+    cuda.empty_cache()
+    assert cuda.memory_reserved() == reserved
+    assert cuda.current_stream() == cuda.default_stream() and (x + 1).tolist() == [2.0] * 4

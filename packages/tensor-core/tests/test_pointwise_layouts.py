@@ -1,0 +1,86 @@
+"""Pointwise operators over operands that lie in memory in every way."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+
+def test_operands_that_overlap_the_output_are_read_first():
+    x = fb.arange(6.0)
+    fb.add(x[:-1], x[1:], out=x[1:])
+    assert x.tolist() == [0, 1, 3, 5, 7, 9]
+    y = fb.arange(4.0)
+    y[1:].add_(y[:-1])
+    assert y.tolist() == [0, 1, 3, 5]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8", "bool", "complex128"])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((700, 1, 5), (11, 5)),
+        ((1,), (3000, 5, 1), (1, 5)),
+        ((40, 70, 3), (40, 1, 3)),
+        ((300, 7), (300, 1)),
+        ((2, 65, 130), (65, 1), (130,)),
+        ((130, 1), (1, 90)),
+        ((5, 700), (5, 1)),
+        ((3, 1), (4, 3, 1030), (4, 1, 1)),
+    ],
+)
+def test_broadcast_rows_short_and_long(shapes, dtype):
+    operands = [np.random.default_rng(7).integers(0, 90, shape).astype(dtype) for shape in shapes]
+    given = operands if len(shapes) == 2 else [operands[0] != 0, *operands[1:]]
+    got = (fb.add if len(shapes) == 2 else fb.where)(*map(fb.tensor, given))
+    want = operands[0] + operands[1] if len(shapes) == 2 else np.where(operands[0] != 0, *operands[1:])
+    assert np.array_equal(got.numpy(), want)
+
+
+def test_columns_of_another_dtype():
+    x, column = np.random.default_rng(7).standard_normal((4, 900)), np.arange(4, dtype=np.int32)[:, None]
+    t = fb.tensor(x)
+    assert np.array_equal((t * fb.tensor(column)).numpy(), x * column)
+    assert np.array_equal((t.half() + fb.tensor(column)).numpy(), x.astype(np.float16) + column.astype(np.float16))
+    t.t()[:, :2].sub_(fb.tensor(column[:2]).t())
+    assert np.array_equal(t.numpy(), np.concatenate([x[:2] - column[:2], x[2:]]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "complex64"])
+def test_strides_of_every_kind(dtype):
+    x = np.random.default_rng(3).integers(0, 60, (150, 90, 4)).astype(dtype)
+    t = fb.tensor(x)
+    for view, own in (
+        (lambda a: a[::2], t[::2]),
+        (lambda a: a[:, ::2, 1:], t[:, ::2, 1:]),
+        (lambda a: a[:, :, ::-1], t.flip(2)),
+        (lambda a: a.transpose(2, 1, 0), t.permute(2, 1, 0)),
+        (lambda a: a.transpose(1, 0, 2)[::3], t.transpose(0, 1)[::3]),
+        (lambda a: a[:, 0], t[:, 0]),
+    ):
+        assert np.array_equal((own + 1).numpy(), view(x) + np.array(1, dtype))
+        assert np.array_equal((own + own.clone(memory_format=fb.contiguous_format)).numpy(), view(x) + view(x))
+        changed = own.clone()
+        changed.mul_(2)
+        assert np.array_equal(changed.numpy(), view(x) * np.array(2, dtype))
+
+
+def test_in_place_on_parts_of_rows():
+    x = np.arange(4000.0).reshape(400, 10)
+    t = fb.tensor(x)
+    t[:, 2:5] *= fb.tensor([[2.0], [3.0]] * 200)
+    t.t()[7:] += fb.tensor(x).t()[7:]
+    x[:, 2:5] *= np.array([[2.0], [3.0]] * 200)
+    x[:, 7:] *= 2
+    assert np.array_equal(t.numpy(), x)
+
+
+def test_a_result_lies_in_memory_as_its_first_operand():
+    x = fb.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
+    column, row = fb.ones(2, 1), fb.ones(())
+    for result in (x.exp(), x + 1, x * x, x + column, x.clamp(1, 2), x > row):
+        assert result.stride() == x.stride()
+    assert x[::2].neg().stride() == (1, 6, 2)
+    assert (x + x.contiguous()).is_contiguous()
+    assert fb.ones(3, 1).expand(3, 4).neg().is_contiguous()
+    assert np.array_equal(x.neg().numpy(), -x.numpy())
