@@ -248,7 +248,7 @@ def test_gradients_as_functions_check_their_arguments():
     x, weight = fb.randn(2, 3, 5, 5), fb.randn(4, 3, 3, 3)
     with pytest.raises(RuntimeError, match=r"expected grad_output of the output's size \[2, 4, 3, 3\]"):
         nn.grad.conv2d_input(x.shape, weight, fb.zeros(2, 4, 5, 5))
-    with pytest.raises(RuntimeError, match="grad_output .* should have the same dtype"):
+    with pytest.raises(RuntimeError, match=r"grad_output .* should have the same dtype"):
         nn.grad.conv2d_weight(x, weight.shape, fb.zeros(2, 4, 3, 3, dtype=fb.float64))
     with pytest.raises(RuntimeError, match="to have 3 channels"):
         nn.grad.conv2d_input((2, 5, 5, 5), weight, fb.zeros(2, 4, 3, 3))
