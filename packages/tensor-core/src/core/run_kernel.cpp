@@ -2,6 +2,7 @@
 #include "flambeau/pointwise.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "flambeau/operators.h"
@@ -17,8 +18,9 @@ constexpr int64_t kGrain = 32768;      // elements worth a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 
+constexpr int64_t kSlack = 64;  // bytes behind a buffer that may be written, too
 struct alignas(64) Buffers {
-  char bytes[kMaxPointers][kBlockBytes];
+  char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
 
 // What numbers are given in to a kernel over elements of `in`: in float32 to one over half precision.
@@ -130,16 +132,19 @@ struct Cursor {
 };
 
 // copy(where the row is, how far apart its elements are, how many, how many came before) for the next n elements;
-// whole rows of a plane in an inner loop.
-template <class F>
-FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy) {
+// whole rows of a plane in an inner loop. Where one row stands for all of a plane, repeat(how many came before, how
+// many elements, how many rows) after the first.
+template <class F, class R>
+FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   const Walk& walk = *cursor.walk;
   const int last = walk.last;
   for (int64_t done = 0; done < n;) {
     if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
       const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
-      for (int64_t r = 0; r < rows; ++r)
-        copy(cursor.at + r * walk.stride[last - 1], walk.step(), walk.row(), done + r * walk.row());
+      const int64_t apart = walk.stride[last - 1], distinct = apart == 0 ? 1 : rows;
+      for (int64_t r = 0; r < distinct; ++r)
+        copy(cursor.at + r * apart, walk.step(), walk.row(), done + r * walk.row());
+      if (distinct < rows) repeat(done, walk.row(), rows);
       cursor.move(last - 1, rows);
       done += rows * walk.row();
     } else {
@@ -162,6 +167,24 @@ FLAMBEAU_INLINE void with_word(int64_t size, F&& f) {
   f(uint8_t());
 }
 
+// Short rows are written in chunks, the last of which may reach beyond their end.
+constexpr int64_t kChunk = kSlack / 2;
+
+// Fills up `rows` rows of some bytes with the first one.
+FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
+  for (char* to = first + bytes; --rows > 0; to += bytes)
+    for (int64_t b = 0; b < bytes; b += kChunk) std::memcpy(to + b, first + b, kChunk);
+}
+
+// n times the same element.
+template <class T>
+FLAMBEAU_INLINE void repeat_element(T* to, T value, int64_t n) {
+  constexpr int64_t kTogether = kChunk / sizeof(T);
+  T chunk[kTogether];
+  std::fill_n(chunk, kTogether, value);
+  for (int64_t j = 0; j < n; j += kTogether) std::memcpy(to + j, chunk, kChunk);
+}
+
 // The next n elements side by side in `dtype`: where they lie, or brought into `buffer`.
 char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
   const Walk& walk = *cursor.walk;
@@ -172,27 +195,36 @@ char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
     cursor.advance(n);
     return at;
   }
+  const auto repeat = [&](int64_t done, int64_t m, int64_t rows) { repeat_row(buffer + done * item, m * item, rows); };
   if (same && walk.row() < kShortRow && item <= 8)
     with_word(item, [&]<class T>(T) {
-      each_row(cursor, n, [&](const char* from, int64_t step, int64_t m, int64_t done) {
-        T* to = reinterpret_cast<T*>(buffer) + done;
-        for (int64_t j = 0; j < m; ++j) to[j] = *reinterpret_cast<const T*>(from + j * step);
-      });
+      each_row(
+          cursor, n,
+          [&](const char* from, int64_t step, int64_t m, int64_t done) {
+            T* to = reinterpret_cast<T*>(buffer) + done;
+            if (step == 0) return repeat_element(to, *reinterpret_cast<const T*>(from), m);
+            for (int64_t j = 0; j < m; ++j) to[j] = *reinterpret_cast<const T*>(from + j * step);
+          },
+          repeat);
     });
   else
-    each_row(cursor, n,
-             [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const char* from, int64_t step, int64_t m,
-                                                                            int64_t done) {
-               cast(buffer + done * item, item, from, step, m);
-             });
+    each_row(
+        cursor, n,
+        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const char* from, int64_t step, int64_t m,
+                                                                       int64_t done) {
+          cast(buffer + done * item, item, from, step, m);
+        },
+        repeat);
   return buffer;
 }
 
 void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
   const int64_t item = item_size(dtype);
-  each_row(cursor, n,
-           [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](
-               char* to, int64_t step, int64_t m, int64_t done) { cast(to, step, buffer + done * item, item, m); });
+  each_row(
+      cursor, n,
+      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](
+          char* to, int64_t step, int64_t m, int64_t done) { cast(to, step, buffer + done * item, item, m); },
+      [](int64_t, int64_t, int64_t) {});
 }
 
 // What a kernel is run over; walks[0] is the output's.
