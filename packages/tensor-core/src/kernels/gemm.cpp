@@ -15,13 +15,14 @@
 #include <utility>
 
 #include "kernels/gemm_panels.h"
+#include "kernels/gemm_tile.h"
 #include "kernels/scratch.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kDepth = 256, kColumnBlock = 2048;
+constexpr int64_t kColumnBlock = 2048;
 
 // Rows of A that are packed at a time: as many as half of the second-level cache holds.
 template <class T>
@@ -31,98 +32,6 @@ int64_t row_block() {
     return int64_t(cache) / 2 / (kDepth * int64_t(sizeof(T))) / kRows * kRows;
   }();
   return rows;
-}
-
-template <class T>
-struct TileOutput {
-  T* c;
-  int64_t ldc, columns;  // columns actually there
-  T alpha, beta;
-};
-
-// R rows by two vectors, or by one. Element (i, p) of A at a[i * row + p], or packed at a[i + p * kRows]; row p of B at
-// b + p * ldb.
-template <class T, int R, bool two, bool packed>
-void tile(int64_t depth, const T* __restrict a, int64_t row, const T* __restrict b, int64_t ldb,
-          const TileOutput<T>& out) {
-  using Vector = typename Simd<T>::Vector;
-  constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
-  Vector low[R] = {}, high[R] = {};
-  // Rows far apart share few sets of the cache.
-  const int64_t ahead = ldb == kColumns<T> ? 32 * ldb : 8 * ldb;
-  // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
-  // beforehand: they would be more than there are registers.
-  const T* quads[3] = {a, a + 4 * row, a + 8 * row};
-  int64_t thrice = 3 * row;
-  const auto step = [&]() __attribute__((always_inline)) {
-    const Vector b0 = *reinterpret_cast<const Vector*>(b);
-    Vector b1;
-    if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
-    __builtin_prefetch(b + ahead);
-    if (two) __builtin_prefetch(b + ahead + L);
-    if constexpr (packed)
-      __builtin_prefetch(a + 32 * kRows);
-    else
-      asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const T s = packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
-      low[i] += s * b0;
-      if constexpr (two) high[i] += s * b1;
-    }
-    b += ldb;
-    if constexpr (packed) a += kRows;
-    if constexpr (!packed)
-      for (const T*& quad : quads) ++quad;
-  };
-  const bool fetches = depth >= 5 * R;
-  int64_t left = depth;
-  for (; left > (fetches ? 2 * R : 0); --left) step();
-  // What C holds is fetched towards the end, a row at a time: all at once it would hold up the rest.
-#pragma GCC unroll 1
-  for (int64_t i = 0; fetches && i < R; ++i, --left) {
-    __builtin_prefetch(out.c + i * out.ldc, 1);
-    if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 1);
-    step();
-  }
-#pragma GCC unroll 1
-  for (; left > 0; --left) step();
-  const T beta = out.beta;
-  if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
-    T lines[R][kWidth];
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      *reinterpret_cast<Vector*>(lines[i]) = low[i] * out.alpha;
-      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * out.alpha;
-    }
-    for (int64_t i = 0; i < R; ++i)
-      for (int64_t j = 0; j < out.columns; ++j) {
-        T& to = out.c[i * out.ldc + j];
-        to = beta == T(0) ? lines[i][j] : lines[i][j] + beta * to;
-      }
-    return;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) {
-    Vector* c = reinterpret_cast<Vector*>(out.c + i * out.ldc);
-    low[i] *= out.alpha;
-    high[i] *= out.alpha;
-    if (beta != T(0)) {
-      low[i] += beta * c[0];
-      if constexpr (two) high[i] += beta * c[1];
-    }
-    c[0] = low[i];
-    if constexpr (two) c[1] = high[i];
-  }
-}
-
-template <class T>
-using TileFunction = void (*)(int64_t, const T*, int64_t, const T*, int64_t, const TileOutput<T>&);
-
-template <class T, int... R>
-TileFunction<T> tile_of(int64_t rows, bool two, std::integer_sequence<int, R...>) {
-  static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false, false>, tile<T, R + 1, true, false>}...};
-  return table[rows - 1][two];
 }
 
 // B has fewer columns than a vector has lanes, and few rows: they fit into a block of whole vectors.
@@ -251,7 +160,6 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
               int64_t ldc) {
   constexpr int64_t W = kColumns<T>, L = W / 2;
   const bool direct_a = as.column == 1 && n <= 4 * W, direct_b = b.lies(m);
-  const auto rows_sequence = std::make_integer_sequence<int, kRows>();
   for (int64_t jc = 0; jc < n; jc += kColumnBlock) {
     const int64_t columns = n - jc < kColumnBlock ? n - jc : kColumnBlock;
     for (int64_t pc = 0; pc < k; pc += kDepth) {
@@ -281,12 +189,13 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix
             const int64_t height = rows - i < kRows ? rows - i : kRows;
             out.c = c + (ic + i) * ldc + jc + j;
             if (!direct_a && height == kRows) {
-              (two ? tile<T, kRows, true, true> : tile<T, kRows, false, true>)(depth, packed_a + i * depth, 1, b_panel,
-                                                                               ldb, out);
+              (two ? tile<T, kRows, true, Rows::Packed>
+                   : tile<T, kRows, false, Rows::Packed>)(depth, {packed_a + i * depth, 1}, b_panel, ldb, out);
             } else {
               const bool lies_a = as.column == 1;
-              tile_of<T>(height, two, rows_sequence)(depth, lies_a ? a_block + i * as.row : packed_a + i * depth,
-                                                     lies_a ? as.row : depth, b_panel, ldb, out);
+              const TileRows<T> rows_a = {lies_a ? a_block + i * as.row : packed_a + i * depth,
+                                          lies_a ? as.row : depth};
+              tile_of<T, Rows::Lying>(height, two)(depth, rows_a, b_panel, ldb, out);
             }
           }
           j += width;

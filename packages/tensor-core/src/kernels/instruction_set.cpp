@@ -24,6 +24,7 @@ void fill_softmax(Table&);
 void fill_cumulative(Table&);
 void fill_running_extremes(Table&, NarrowTable&);
 void fill_gemm(Table&);
+void fill_shifted_products(Table&);
 void fill_integer_gemm(Table&);
 void fill_random(Table&);
 void fill_optimizer(Table&);
@@ -77,6 +78,7 @@ Table make_table(NarrowTable& narrow) {
   fill_cumulative(table);
   fill_running_extremes(table, narrow);
   fill_gemm(table);
+  fill_shifted_products(table);
   fill_integer_gemm(table);
   fill_random(table);
   fill_optimizer(table);

@@ -60,6 +60,20 @@ struct RunsMatrix {
   int64_t count;
 };
 
+// What Note [Shifted products] in shifted_products.cpp is about; distances in elements. The runs, none longer than 256,
+// say where positions lie in the image; one more follows the last.
+struct ShiftedProducts {
+  int64_t channels, filters, taps;
+  const void* image;  // channels, image_row apart
+  int64_t image_row;
+  const int32_t* offsets;  // of the taps in a channel
+  const Run* runs;
+  int64_t count;
+  const void* grad;  // (filters, positions), rows grad_row apart
+  int64_t grad_row;
+  bool add;  // to the weights that are there
+};
+
 // Random words come in groups of 64: sixteen Philox counters of four words each.
 inline constexpr int64_t kGroup = 64;
 inline constexpr int kOptimizers = 10;
@@ -124,6 +138,7 @@ struct Table {
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
   void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
                            char* out);
+  void (*shifted_products[2])(const ShiftedProducts& s, void* weights);  // (filters, channels, taps)
   const NetworkTable* networks;
   // The transforms [first, last) of a job; scratch: 4 * (length + 1) numbers a lane.
   void (*fourier[2])(const FourierJob& job, int64_t first, int64_t last, char* scratch);

@@ -64,6 +64,9 @@ struct ConvolutionGeometry {
     const double unfolded = double(taps()) * double(positions()) + double(group_channels() * product(size));
     return !plain() && !whole() && volume <= 4 * unfolded && volume * double(batch) < double(1 << 30);
   }
+  // Whether Note [Shifted products] in kernels/shifted_products.cpp applies: there are channels and filters to fill a
+  // tile with.
+  bool shifted() const { return implicit() && group_channels() >= 8 && group_filters() >= 16; }
   kernels::Patches patches() const { return {group_channels(), size, kernel, out, stride, padding, dilation}; }
   Shape input_shape() const { return shape(batch, channels, size); }
   Shape weight_shape() const { return shape(filters, group_channels(), kernel); }
@@ -122,6 +125,9 @@ Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input,
 // For contiguous float32 or float64 operands and geometries with direct(). Nothing is recorded.
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 Tensor direct_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
+
+// For contiguous float32 or float64 operands and geometries with shifted(). Nothing is recorded.
+Tensor shifted_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
 // For contiguous float32 or float64 operands and geometries with implicit(). Nothing is recorded.
 Tensor implicit_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);

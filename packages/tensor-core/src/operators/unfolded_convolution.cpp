@@ -249,6 +249,7 @@ Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tens
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), dy = prepared(grad, type);
   if (x.numel() == 0 || dy.numel() == 0 || dy.is_meta()) return to(zeros(g.weight_shape(), type), input.dtype());
+  if (is_floating(type) && g.shifted()) return to(shifted_weight_gradient(g, x, dy), input.dtype());
   if (is_floating(type) && g.direct_weights()) return to(direct_weight_gradient(g, x, dy), input.dtype());
   const int64_t filters = g.group_filters(), weights = g.filters * g.taps();
   const int64_t parts =

@@ -1,0 +1,131 @@
+// The tile of a product that stays in registers. Note [Gemm] in kernels/gemm.cpp. Internal.
+#pragma once
+
+#include <utility>
+
+#include "kernels/gemm_panels.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+inline constexpr int64_t kDepth = 256;  // products that are added up in registers
+
+template <class T>
+struct TileOutput {
+  T* c;
+  int64_t ldc, columns;  // columns actually there
+  T alpha, beta;
+};
+
+// How the rows of A lie: in a panel, element (i, p) at a[i + p * kRows]; each by itself, at a[i * row + p]; or in runs,
+// at a[i * row + place], where the places of a run follow one another and one more run is named after the last.
+enum class Rows { Packed, Lying, InRuns };
+template <class T>
+struct TileRows {
+  const T* a;
+  int64_t row;
+  const Run* run = nullptr;
+};
+
+// R rows by two vectors, or by one. Row p of B at b + p * ldb.
+template <class T, int R, bool two, Rows rows>
+void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t ldb, const TileOutput<T>& out) {
+  using Vector = typename Simd<T>::Vector;
+  constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
+  Vector low[R] = {}, high[R] = {};
+  // Rows far apart share few sets of the cache.
+  const int64_t ahead = ldb == kColumns<T> ? 32 * ldb : 8 * ldb;
+  // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
+  // beforehand: they would be more than there are registers.
+  int64_t row = in.row, thrice = 3 * row, in_run = 0;
+  const T* __restrict a = in.a, *quads[3];
+  const auto start = [&](const T* first) __attribute__((always_inline)) {
+    for (int q = 0; q < 3; ++q) quads[q] = first + 4 * q * row;
+  };
+  const Run* run = in.run;
+  const auto start_run = [&]() __attribute__((always_inline)) {
+    start(a + run->place);
+    in_run = run->length;
+  };
+  if constexpr (rows == Rows::InRuns)
+    start_run();
+  else
+    start(a);
+  const auto step = [&]() __attribute__((always_inline)) {
+    const Vector b0 = *reinterpret_cast<const Vector*>(b);
+    Vector b1;
+    if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
+    __builtin_prefetch(b + ahead);
+    if (two) __builtin_prefetch(b + ahead + L);
+    if constexpr (rows == Rows::Packed)
+      __builtin_prefetch(a + 32 * kRows);
+    else
+      asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const T s = rows == Rows::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
+      low[i] += s * b0;
+      if constexpr (two) high[i] += s * b1;
+    }
+    b += ldb;
+    if constexpr (rows == Rows::Packed) a += kRows;
+    if constexpr (rows != Rows::Packed)
+      for (const T*& quad : quads) ++quad;
+    if constexpr (rows == Rows::InRuns)
+      if (--in_run == 0) {
+        ++run;
+        start_run();
+      }
+  };
+  const bool fetches = depth >= 5 * R;
+  int64_t left = depth;
+  for (; left > (fetches ? 2 * R : 0); --left) step();
+  // What C holds is fetched towards the end, a row at a time: all at once it would hold up the rest.
+#pragma GCC unroll 1
+  for (int64_t i = 0; fetches && i < R; ++i, --left) {
+    __builtin_prefetch(out.c + i * out.ldc, 1);
+    if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 1);
+    step();
+  }
+#pragma GCC unroll 1
+  for (; left > 0; --left) step();
+  const T beta = out.beta;
+  if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
+    T lines[R][kWidth];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      *reinterpret_cast<Vector*>(lines[i]) = low[i] * out.alpha;
+      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * out.alpha;
+    }
+    for (int64_t i = 0; i < R; ++i)
+      for (int64_t j = 0; j < out.columns; ++j) {
+        T& to = out.c[i * out.ldc + j];
+        to = beta == T(0) ? lines[i][j] : lines[i][j] + beta * to;
+      }
+    return;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+    Vector* c = reinterpret_cast<Vector*>(out.c + i * out.ldc);
+    low[i] *= out.alpha;
+    high[i] *= out.alpha;
+    if (beta != T(0)) {
+      low[i] += beta * c[0];
+      if constexpr (two) high[i] += beta * c[1];
+    }
+    c[0] = low[i];
+    if constexpr (two) c[1] = high[i];
+  }
+}
+
+template <class T>
+using TileFunction = void (*)(int64_t, const TileRows<T>&, const T*, int64_t, const TileOutput<T>&);
+
+template <class T, Rows rows>
+TileFunction<T> tile_of(int64_t height, bool two) {
+  return [&]<int... R>(std::integer_sequence<int, R...>) {
+    static constexpr TileFunction<T> table[][2] = {{tile<T, R + 1, false, rows>, tile<T, R + 1, true, rows>}...};
+    return table[height - 1][two];
+  }(std::make_integer_sequence<int, kRows>());
+}
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
