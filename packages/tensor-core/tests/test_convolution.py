@@ -109,6 +109,40 @@ def test_large_convolutions_sum_their_weights_gradient():
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "filters", "options"),
+    [
+        ((5, 8, 6, 7), (3, 2), 16, {"padding": (1, 0)}),
+        ((2, 13, 9, 20), (2, 3), 33, {"stride": 2, "padding": 1}),
+        ((3, 24, 11, 11), (3, 3), 70, {"dilation": 2, "padding": 2}),
+        ((2, 20, 5, 5), (2, 2), 32, {"groups": 2}),
+        ((1, 9, 2, 700), (1, 5), 17, {"stride": (1, 2)}),
+        ((1, 9, 3, 2500), (2, 3), 18, {"padding": 1}),
+    ],
+)
+def test_weights_gradient_of_many_channels(shape, kernel, filters, options, dtype):
+    """Rows of several and of no tiles, of several samples at a time and of more positions than are packed at once."""
+    (sh, sw), (ph, pw), (dh, dw) = (
+        both(options.get(o, d)) for o, d in (("stride", 1), ("padding", 0), ("dilation", 1))
+    )
+    groups = options.get("groups", 1)
+    x = draw(shape, dtype)
+    size = (filters, shape[1] // groups, *kernel)
+    out = fb.conv2d(fb.tensor(x), fb.zeros(size, dtype=getattr(fb, dtype)), **options).shape
+    seed = draw(tuple(out), dtype, 1)
+    got = fb._core.nn_conv2d_weight(fb.tensor(x), size, fb.tensor(seed), **options).numpy()
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    want = np.zeros(size)
+    for g, i, j in itertools.product(range(groups), range(kernel[0]), range(kernel[1])):
+        own = slice(g * filters // groups, (g + 1) * filters // groups)
+        channels = slice(g * size[1], (g + 1) * size[1])
+        part = padded[:, channels, i * dh :: sh, j * dw :: sw][:, :, : out[2], : out[3]]
+        want[own, :, i, j] = np.einsum("nfhw,nchw->fc", seed[:, own].astype(np.float64), part)
+    tolerance = 2e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
+
+
 @pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_gradients_of_little_images(shape, groups):

@@ -60,6 +60,9 @@ OPERATIONS = {
     "conv2d": lambda: fb.conv2d(IMAGES, FILTERS, padding=1),
     "conv2d_by_steps": lambda: fb.conv2d(IMAGES, FILTERS, stride=2, padding=1),
     "conv2d_of_little_images": lambda: fb.conv2d(IMAGES[:, :, :5, :6], FILTERS[:, :, :2].repeat(4, 1, 1, 1), padding=1),
+    "conv2d_weight": lambda: fb._core.nn_conv2d_weight(
+        IMAGES, (70, IMAGES.shape[1], 3, 3), IMAGES.repeat(1, 70, 1, 1)[:, :70], padding=1
+    ),
     "max_pool2d": lambda: fb.max_pool2d(IMAGES, 2),
     "avg_pool2d": lambda: fb.avg_pool2d(IMAGES, 3, 2, 1),
     "batch_norm": lambda: fb.batch_norm(IMAGES, None, None, training=True),
