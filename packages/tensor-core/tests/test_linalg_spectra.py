@@ -6,6 +6,7 @@ import scipy.linalg
 
 import flambeau as fb
 from flambeau import linalg
+from flambeau.linalg import _one_thread
 
 SHAPES = [(1, 1), (3, 3), (2, 5, 5), (2, 1, 4, 4), (40, 40), (130, 130), (0, 3, 3), (0, 0), (2, 0, 0)]
 RECTANGLES = [*SHAPES, (3, 5), (5, 3), (2, 7, 4), (2, 4, 7), (100, 70), (70, 100), (0, 3), (3, 0), (2, 3, 0)]
@@ -388,3 +389,33 @@ def test_the_order_of_a_contraction_saves_work():
     equation = ",".join(a + b for a, b in many) + "->am"
     want = np.linalg.multi_dot([t.numpy() for t in chain])
     close(fb.einsum(equation, *chain), want, "float64", 100)
+
+
+@pytest.mark.parametrize("function", ["eigh", "svd", "eig"])
+def test_lapack_computes_in_the_calling_thread_alone(monkeypatch, function):
+    if _one_thread._controls is None:
+        pytest.skip("NumPy is not linked with OpenBLAS")
+    set_threads, get_threads = _one_thread._controls
+    seen, former, numpys = [], get_threads(), getattr(np.linalg, function)
+
+    def watched(*args, **kwargs):
+        with _one_thread.one_thread():  # another thread's call, which ends earlier
+            pass
+        seen.append(get_threads())
+        return numpys(*args, **kwargs)
+
+    monkeypatch.setattr(np.linalg, function, watched)
+    set_threads(2)
+    try:
+        getattr(linalg, function)(fb.from_numpy(well_conditioned((40, 40))))
+        assert seen == [1] and get_threads() == 2
+        with pytest.raises(linalg.LinAlgError):
+            monkeypatch.setattr(np.linalg, function, _not_converging)
+            getattr(linalg, function)(fb.from_numpy(well_conditioned((40, 40))))
+        assert get_threads() == 2
+    finally:
+        set_threads(former)
+
+
+def _not_converging(*args, **kwargs):
+    raise np.linalg.LinAlgError("did not converge")

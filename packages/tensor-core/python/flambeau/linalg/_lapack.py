@@ -8,6 +8,7 @@ import numpy as np
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.linalg._checks import LinAlgError
+from flambeau.linalg._one_thread import one_thread
 
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
 
@@ -15,7 +16,8 @@ _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is 
 def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
     """A function of NumPy's on the values of a tensor, its results as tensors."""
     try:
-        result = function(A.numpy(), **options)
+        with one_thread():
+            result = function(A.numpy(), **options)
     except np.linalg.LinAlgError as error:
         raise LinAlgError(f"linalg.{name}: {_NOT_CONVERGED} ({error})") from None
     results = result if isinstance(result, tuple) else (result,)
