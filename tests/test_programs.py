@@ -40,6 +40,7 @@ assert nn is torch.nn is flambeau.nn and F is flambeau.nn.functional and torch.o
 assert torch.utils.data is flambeau.data and DataLoader is flambeau.data.DataLoader
 assert transforms is flambeau.vision.transforms and Adam is flambeau.optim.Adam
 assert isinstance(nn.Linear(1, 1), flambeau.nn.Module) and torch.autograd.Variable is not None
+assert "flambeau" in torch.__config__.show() and "threads" in torch.__config__.parallel_info()
 again = pickle.loads(pickle.dumps(nn.Linear(2, 2)))
 assert type(again) is flambeau.nn.Linear and flambeau.nn.__spec__.name == "flambeau.nn"
 try:

@@ -164,3 +164,13 @@ def test_a_hessian():
     (gradient,) = fb.autograd.grad((x**3).sum() + x.prod(), x, create_graph=True)
     rows = [fb.autograd.grad(g, x, retain_graph=True)[0].numpy() for g in gradient]
     np.testing.assert_allclose(rows, [[6, 3, 2], [3, 12, 1], [2, 1, 18]], atol=1e-12)
+
+
+def test_fake_quantisation_passes_the_gradient_within_its_range():
+    x = fb.tensor([0.05, 0.15, 0.25, -0.3, fb.inf], requires_grad=True)
+    fb.fake_quantize_per_tensor_affine(x, 0.1, 0, -2, 2).backward(fb.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert x.grad.tolist() == [1.0, 2.0, 3.0, 0.0, 0.0]
+    y = fb.tensor([[0.05, 3.0], [0.15, 1.0]], requires_grad=True)
+    scales, points = fb.tensor([0.1, 1.0]), fb.tensor([0, 1], dtype=fb.int32)
+    fb.fake_quantize_per_channel_affine(y, scales, points, 1, -3, 3).sum().backward()
+    assert y.grad.tolist() == [[1.0, 0.0], [1.0, 1.0]]

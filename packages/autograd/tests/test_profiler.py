@@ -215,3 +215,13 @@ def test_memory_of_a_part_without_what_it_called():
     assert averages["ones"].self_cpu_memory_usage == averages["ones"].cpu_memory_usage
     rows = profiled.key_averages().table(sort_by="self_cpu_memory_usage").splitlines()
     assert "Self CPU Mem" in rows[1] and rows[3].startswith("ones")
+
+
+def test_the_average_of_all_names():
+    with profile() as seen:
+        fb.ones(3).exp().sum()
+    averages = seen.key_averages()
+    total = averages.total_average()
+    assert total.key == "Total" and total.count == sum(a.count for a in averages) == 3
+    assert total.cpu_time_total == pytest.approx(sum(a.self_cpu_time_total for a in averages))
+    assert type(averages)().total_average().cpu_time == 0

@@ -196,3 +196,11 @@ def test_masks_of_other_shapes(masks, error, message):
     query, memory = fb.ones(3, 1, 4), fb.ones(4, 1, 4)
     with pytest.raises(error, match=message):
         nn.MultiheadAttention(4, 2)(query, memory, memory, **masks)
+
+
+def test_keys_and_values_of_different_lengths():
+    x, longer = fb.zeros(2, 1, 4), fb.zeros(3, 1, 4)
+    with pytest.raises(AssertionError, match=r"key shape \(3, 1, 4\) does not match value shape \(2, 1, 4\)"):
+        nn.MultiheadAttention(4, 2)(x, longer, x)
+    with pytest.raises(AssertionError, match="does not match"):
+        nn.MultiheadAttention(4, 2, kdim=4, vdim=5)(x, longer, fb.zeros(2, 1, 5))

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -252,3 +253,12 @@ def test_fused_layers_do_the_same():
         )
         with pytest.raises(AssertionError, match="only for eval"):
             fuse(layer.train(), norm)
+
+
+def test_a_dictionarys_parameters_come_in_the_names_order():
+    b, a = fb.zeros(1), fb.ones(2)
+    assert list(nn.ParameterDict({"b": b, "a": a})) == ["a", "b"]
+    for kept in (OrderedDict(b=b, a=a), [("b", b), ("a", a)], nn.ParameterDict([("b", b), ("a", a)])):
+        held = nn.ParameterDict(kept)
+        assert list(held) == list(held.copy()) == [name for name, _ in held.named_parameters()] == ["b", "a"]
+    assert list(held.fromkeys(["d", "c"], fb.zeros(1))) == ["d", "c"]

@@ -278,3 +278,9 @@ def test_a_state_that_does_not_fit_packed_sequences():
     packed = rnn.pack_padded_sequence(fb.ones(3, 2, 1), [1, 3], enforce_sorted=False)
     with pytest.raises(RuntimeError, match=r"Expected hidden size \(1, 2, 4\), got \[1, 1, 4\]"):
         nn.GRU(1, 4)(packed, fb.zeros(1, 1, 4))
+
+
+def test_inputs_of_another_dtype_than_the_weights():
+    layer = nn.GRU(2, 3)
+    with pytest.raises(ValueError, match=r"float64\) does not match weight dtype \(flambeau\.float32\)\. Convert"):
+        layer(fb.zeros(4, 1, 2, dtype=fb.float64))

@@ -135,6 +135,7 @@ if TYPE_CHECKING:
 
 # Modules of this package that load when they are first used.
 _MODULES = (
+    "__config__",
     "accelerator",
     "amp",
     "array_api",

@@ -177,7 +177,11 @@ def as_subclass(self: Tensor, cls: Any) -> Any:
     """The same elements as an instance of ``cls``, which derives from Tensor. Gradient: passed on."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): argument 'cls' must be a class derived from Tensor, not {cls!r}")
-    return _core._as_subclass(self, cls)
+    heeded = _core._overrides_heeded(False)  # the class that the tensor has would make the result one of its own
+    try:
+        return _core._as_subclass(self, cls)
+    finally:
+        _core._overrides_heeded(heeded)
 
 
 def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807

@@ -55,7 +55,7 @@ class Average:
     @property
     def cpu_time(self) -> float:
         """Microseconds a call."""
-        return self.cpu_time_total / self.count
+        return self.cpu_time_total / self.count if self.count else 0.0
 
 
 _STEP = re.compile("(?<=^ProfilerStep)#.*")  # of a program with a schedule: all steps are one part of it
@@ -114,6 +114,12 @@ class Averages(list[Average]):
             for r in (heading, *rows)
         ]
         return "\n".join([rule, lines[0], rule, *lines[1:], rule, f"Self CPU time total: {_time(whole)}"]) + "\n"
+
+    def total_average(self) -> Average:
+        """All names as one, ``"Total"``; its total time is the sum of what each took itself."""
+        whole = sum(a.self_cpu_time_total for a in self)
+        memory = sum(a.self_cpu_memory_usage for a in self)
+        return Average("Total", sum(a.count for a in self), whole, whole, memory, memory)
 
     def _sorted(self, sort_by: str | None) -> list[Average]:
         if sort_by is None:

@@ -14,6 +14,9 @@ from ._reduction import chosen, reduced, same_size
 # exp(-x) vanishes beside 1 in every dtype from here on, and exp(x) is still finite in float32.
 SOFTPLUS_IS_LINEAR = 40.0
 
+_PROBABILITIES_WANTED = (
+    "all elements of input should be between 0 and 1; for scores of any size there is binary_cross_entropy_with_logits"
+)
 _SIZES_MUST_AGREE = "Target size {target} must be the same as input size {input}"
 
 
@@ -140,7 +143,7 @@ def binary_cross_entropy(
     if input.shape != target.shape:
         raise ValueError(_SIZES_MUST_AGREE.format(target=tuple(target.shape), input=tuple(input.shape)))
     if input.numel() and not _holds((input >= 0) & (input <= 1)):
-        raise RuntimeError("all elements of input should be between 0 and 1")
+        raise RuntimeError(_PROBABILITIES_WANTED)
     loss = _core._binary_cross_entropy(input, target)
     return reduced(loss if weight is None else loss * weight, reduction)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Self
 
@@ -155,7 +156,7 @@ class ParameterDict(Module):
 
     def copy(self) -> ParameterDict:
         """Return a dictionary of the same values."""
-        return ParameterDict(dict(self.items()))
+        return ParameterDict(self.items())
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of ``key``, or ``default``."""
@@ -185,16 +186,22 @@ class ParameterDict(Module):
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """Return a dictionary with ``default`` for every name."""
-        return ParameterDict(dict.fromkeys(keys, default))
+        return ParameterDict((key, default) for key in keys)
 
     def update(self, parameters: Any) -> None:
-        """Add values by name; those already there are replaced."""
+        """Add values by name; those already there are replaced. Those of a dictionary come in the names' order.
+
+        An OrderedDict, a ParameterDict and pairs keep theirs. `parameters()` and an optimizer's state follow it.
+        """
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 f"ParametersDict.update should be called with an iterable of key/value pairs, but got "
                 f"{type(parameters).__name__}"
             )
-        pairs = parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else list(parameters)
+        if isinstance(parameters, (OrderedDict, ParameterDict)):
+            pairs = list(parameters.items())
+        else:
+            pairs = sorted(parameters.items()) if isinstance(parameters, Mapping) else list(parameters)
         for position, pair in enumerate(pairs):
             if not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
                 raise ValueError(f"ParameterDict update sequence element #{position} is no pair of key and value")

@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import Any, ClassVar
 
+import flambeau
 from flambeau import Tensor, empty
 from flambeau._operators.recurrent import recurrent_layers, weights_of_layers
 
@@ -131,6 +132,11 @@ class RNNBase(Module):
     def _through_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
         """All layers over the rows ``x`` of all times, of which ``sizes`` says how many there are at each."""
         parameters = [parameter for group in self.all_weights for parameter in group]
+        if x.dtype != parameters[0].dtype and not flambeau.is_autocast_enabled(x.device.type):
+            raise ValueError(
+                f"RNN input dtype ({x.dtype}) does not match weight dtype ({parameters[0].dtype}). Convert input: "
+                f"input.to({parameters[0].dtype}), or convert model: model.to({x.dtype})"
+            )
         weights = weights_of_layers(parameters, self.bias, self.proj_size > 0)
         dropout = self.dropout if self.training else 0.0
         return recurrent_layers(self.mode, x, sizes, state, weights, dropout, self.bidirectional)

@@ -1,0 +1,72 @@
+"""Rounding to what integers of few bits could hold, while everything stays floating: quantisation-aware training."""
+
+from __future__ import annotations
+
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import operator
+
+
+def _rounded(input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int) -> Tensor:
+    """The nearest of the values that quant_min to quant_max stand for; the gradient of those within passes."""
+    fixed = input.detach()
+    steps = (fixed * (1.0 / scale) + zero_point).round()
+    value = ((steps.clamp(quant_min, quant_max) - zero_point) * scale).to(input.dtype)
+    if not input.requires_grad:
+        return value
+    within = (steps >= quant_min) & (steps <= quant_max)
+    return value + _core.where(within, input - fixed, 0)
+
+
+def _check_range(quant_min: int, quant_max: int) -> None:
+    if quant_min > quant_max:
+        raise RuntimeError(f"`quant_min` should be less than or equal to `quant_max`, got {quant_min} and {quant_max}")
+
+
+def _whole(zero_point: Tensor) -> bool:
+    return not (zero_point.dtype.is_floating_point or zero_point.dtype.is_complex)
+
+
+@operator()
+def fake_quantize_per_tensor_affine(
+    input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int
+) -> Tensor:
+    """``(clamp(round(input / scale + zero_point), quant_min, quant_max) - zero_point) * scale``.
+
+    Raises RuntimeError where quant_min is above quant_max or zero_point not between them. Gradient: input's is passed
+    on where the clamp changes nothing; scale and zero_point have none.
+
+    Source: Jacob et al. 2017, arXiv:1712.05877.
+    """
+    _check_range(quant_min, quant_max)
+    scale = scale.detach() if isinstance(scale, Tensor) else scale
+    if not quant_min <= int(zero_point) <= quant_max:
+        raise RuntimeError(
+            f"`zero_point` must be between `quant_min` and `quant_max`: {int(zero_point)} is not in "
+            f"[{quant_min}, {quant_max}]"
+        )
+    return _rounded(input, scale, zero_point, quant_min, quant_max)
+
+
+@operator()
+def fake_quantize_per_channel_affine(
+    input: Tensor, scale: Tensor, zero_point: Tensor, axis: int, quant_min: int, quant_max: int
+) -> Tensor:
+    """fake_quantize_per_tensor_affine with a scale and a zero point for each position along ``axis``.
+
+    Raises RuntimeError where their sizes differ from the input's, or a zero point is whole and out of the range.
+    """
+    _check_range(quant_min, quant_max)
+    size = input.shape[axis]
+    if scale.shape != (size,) or zero_point.shape != (size,):
+        raise RuntimeError(
+            f"dimensions of scale and zero-point must be [{size}], the size of the input's dimension {axis}; got "
+            f"{list(scale.shape)} and {list(zero_point.shape)}"
+        )
+    if _whole(zero_point) and not ((zero_point >= quant_min) & (zero_point <= quant_max)).all():
+        raise RuntimeError(
+            f"`zero_point` must be between `quant_min` and `quant_max`: not all are in [{quant_min}, {quant_max}]"
+        )
+    beside = [1] * input.ndim
+    beside[axis] = size
+    return _rounded(input, scale.detach().view(beside), zero_point.view(beside), quant_min, quant_max)
