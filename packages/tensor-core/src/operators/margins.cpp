@@ -4,6 +4,7 @@
 #include "flambeau/cuda.h"
 #include "flambeau/networks.h"
 #include "operators/convolution.h"
+#include "operators/labelled.h"
 
 namespace flambeau {
 
@@ -17,11 +18,6 @@ void check_scores(const char* name, const Tensor& input) {
 void check_label(int64_t label, int64_t least, int64_t classes) {
   require(label >= least && label < classes, "target out of range: labels must be at least ", least, " and below ",
           classes, ", got ", label);
-}
-
-Tensor reduced(const Tensor& losses, Reduction reduction) {
-  if (reduction == Reduction::None) return losses;
-  return reduction == Reduction::Sum ? sum(losses, {}, false, {}) : mean(losses, {}, false, {});
 }
 
 // The gradient of each row's loss from that of the reduced ones, (rows, 1).

@@ -1,0 +1,43 @@
+// Scores of classes and the labels that losses compare them with. Internal.
+#pragma once
+
+#include "cuda/operators.h"
+#include "flambeau/networks.h"
+
+namespace flambeau {
+
+inline int64_t dim_of_classes(const Tensor& scores) { return scores.dim() == 1 ? 0 : 1; }  // (C,) or (N, C, ...)
+void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index, const char* name);
+void check_weight(const Tensor& weight, int64_t classes);
+// The class of a single sample (C,), which programs also give as a vector of one.
+bool is_vector_of_one(const Tensor& input, const Tensor& target);
+
+// Class scores (N, C, ...) and their labels, one at each of the inner places of a sample.
+struct Labelled {
+  int64_t batch, classes, inner;
+  Tensor labels, weights;  // int64, and in the scores' type: 0 where a label is ignored
+  Tensor of_class;         // on a GPU, where a kernel makes the weights of these
+
+  Labelled(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type);
+  // With the labels that the graph has saved: those here may be the caller's, who may have changed them since.
+  Labelled with(const Tensor& saved, int64_t ignore_index) const;
+  cuda::ClassScores there(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
+  // f(i, the place of label i among the scores) for the labels of the samples [begin, end); the place is that of class
+  // 0 where the label is ignored.
+  template <class F>
+  FLAMBEAU_INLINE void each(int64_t begin, int64_t end, int64_t ignore_index, F&& f) const {
+    const int64_t* all = labels.data<int64_t>();
+    for (int64_t n = begin; n < end; ++n)
+      for (int64_t i = n * inner, at = n * classes * inner; i < (n + 1) * inner; ++i, ++at)
+        f(i, at + (all[i] == ignore_index ? 0 : all[i]) * inner);
+  }
+};
+
+// The weight of each label's class.
+Tensor weights_of(const Tensor& labels, const Tensor& weight);
+Tensor reduced(const Tensor& losses, Reduction reduction);
+double total_of(const Tensor& t);
+// On the meta device, from log-probabilities: the shapes and the history, without the labels' values.
+Tensor loss_on_meta(const Tensor& logarithms, const Tensor& target, Reduction reduction);
+
+}  // namespace flambeau
