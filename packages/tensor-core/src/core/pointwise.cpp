@@ -122,43 +122,47 @@ PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dty
              : (tensors == 1 ? narrow.with_numbers : narrow.with_number)[int(op)][dtype == Dtype::bfloat16];
 }
 
-Types types_of(const PointwiseRow& row, const Operand* operands) {
-  const int arity = row.has_parameters ? 1 : row.arity;
-  Dtype dtype;
-  const Tensor* first = operands[0].tensor;
+Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
   // The usual case first: the operands agree.
+  const Tensor* first = operands[0].tensor;
   if (first && !first->impl()->wrapped_number && row.domain != Domain::Select &&
       (arity == 1 || (arity == 2 && operands[1].tensor && operands[1].tensor->dtype() == first->dtype())))
-    dtype = first->dtype();
-  else if (row.domain == Domain::Select)
-    dtype = result_type(operands + 1, arity - 1);
-  else
-    dtype = result_type(operands, arity);
-  Types types;
+    return first->dtype();
+  if (row.domain == Domain::Select) return result_type(operands + 1, arity - 1);
+  return result_type(operands, arity);
+}
+
+// What the row computes with, which is not every dtype.
+Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   switch (row.domain) {
     case Domain::Floating:
-      if (!is_inexact(dtype)) dtype = default_dtype();
-      break;
+      return is_inexact(dtype) ? dtype : default_dtype();
     case Domain::Number:
       if (&row == &row_of(PointwiseOp::sub))
         require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
       if (dtype == Dtype::bool_) refuse(row, dtype);
-      break;
+      return dtype;
     case Domain::Real:
       check_floating(row, operands, arity, dtype);
-      break;
+      return dtype;
     case Domain::Integral:
       if (is_inexact(dtype)) refuse(row, dtype);
-      break;
+      return dtype;
     case Domain::Whole:
       if (is_inexact(dtype) || dtype == Dtype::bool_) refuse(row, dtype);
-      break;
+      return dtype;
     default:
-      break;
+      return dtype;
   }
+}
+
+Types types_of(const PointwiseRow& row, const Operand* operands) {
+  const int arity = row.has_parameters ? 1 : row.arity;
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
+  Dtype dtype = in_domain(row, operands, arity, promoted(row, operands, arity));
   // As doubles, no element of uint64 is negative.
   if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
+  Types types;
   types.dtype = dtype;
   types.in = dtype_of(compute_type(dtype));
   if ((dtype == Dtype::bool_ || dtype == Dtype::uint8) && takes_bytes(row, operands)) types.in = Dtype::uint8;

@@ -280,33 +280,57 @@ Gradients backward_there(const Context& c, const Geometry& g, const Shape& batch
   return {all.query, all.key, all.value};
 }
 
-}  // namespace
+constexpr const char* kName = "scaled_dot_product_attention";
 
-Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
-                                    bool causal, std::optional<double> scale) {
-  constexpr const char* name = "scaled_dot_product_attention";
+void check_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool causal) {
   for (const Tensor* t : {&query, &key, &value}) {
-    require(t->dim() >= 2, name, ": expected query, key and value of at least 2 dimensions, got shapes ", query.shape(),
-            ", ", key.shape(), " and ", value.shape());
+    require(t->dim() >= 2, kName, ": expected query, key and value of at least 2 dimensions, got shapes ",
+            query.shape(), ", ", key.shape(), " and ", value.shape());
     require(t->dtype() == query.dtype(),
             "Expected query, key, and value to have the same dtype, but got query.dtype: ", query.dtype(),
             " key.dtype: ", key.dtype(), " and value.dtype: ", value.dtype(), " instead.");
   }
-  require<NotImplementedError>(is_floating(query.dtype()), "\"", name, "\" not implemented for '", query.dtype(), "'");
-  require(query.size(-1) == key.size(-1) && key.size(-2) == value.size(-2), name, ": query ", query.shape(), ", key ",
+  require<NotImplementedError>(is_floating(query.dtype()), "\"", kName, "\" not implemented for '", query.dtype(), "'");
+  require(query.size(-1) == key.size(-1) && key.size(-2) == value.size(-2), kName, ": query ", query.shape(), ", key ",
           key.shape(), " and value ", value.shape(), " do not fit: (*, L, E), (*, S, E), (*, S, V)");
-  require(!mask.defined() || !causal, name, ": Explicit attn_mask should not be set when is_causal=True");
+  require(!mask.defined() || !causal, kName, ": Explicit attn_mask should not be set when is_causal=True");
   require(!mask.defined() || mask.dtype() == Dtype::bool_ || is_floating(mask.dtype()),
           "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: ",
           mask.defined() ? mask.dtype() : Dtype::bool_, " and  query.dtype: ", query.dtype(), " instead.");
-  Shape batch = broadcast(broadcast(leading(query), leading(key)), leading(value));
-  const Shape matrix = with({}, query.size(-2), key.size(-2));
-  if (mask.defined()) {
-    const Shape whole = broadcast(mask.shape(), matrix);
-    batch = broadcast(batch, Shape(whole.begin(), whole.end() - 2));
-    require(Shape(whole.end() - 2, whole.end()) == matrix, name, ": attn_mask of shape ", mask.shape(),
-            " does not broadcast to the scores' ", matrix);
+}
+
+Shape common_batch(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
+  const Shape batch = broadcast(broadcast(leading(query), leading(key)), leading(value));
+  if (!mask.defined()) return batch;
+  const Shape matrix = with({}, query.size(-2), key.size(-2)), whole = broadcast(mask.shape(), matrix);
+  const Shape all = broadcast(batch, Shape(whole.begin(), whole.end() - 2));
+  require(Shape(whole.end() - 2, whole.end()) == matrix, kName, ": attn_mask of shape ", mask.shape(),
+          " does not broadcast to the scores' ", matrix);
+  return all;
+}
+
+// The saved tensors: query, key, value, mask, the result, the logarithms of the sums.
+void attention_backward(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
+  const bool there = cuda::takes(c.gradient());
+  if (recording_enabled() || c.gradient().is_meta() ||
+      (there && (!c.saved(5).defined() || !attends_there(g, batch, c.saved(0), true))))
+    return differentiable_backward(c, g);
+  const Gradients all = there ? backward_there(c, g, batch, type) : backward_here(c, g, batch, type);
+  const Tensor* const parts[] = {&all.query, &all.key, &all.value};
+  for (int i = 0; i < 3; ++i) {
+    if (!c.needs(i)) continue;
+    const Tensor& t = c.saved(i);
+    const Tensor whole = reshape(*parts[i], with(batch, t.size(-2), t.size(-1)));
+    c.set(i, to(sum_to(whole, t.shape()), t.dtype()));
   }
+}
+
+}  // namespace
+
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
+                                    bool causal, std::optional<double> scale) {
+  check_attention(query, key, value, mask, causal);
+  const Shape batch = common_batch(query, key, value, mask);
   const Geometry g{product(batch), query.size(-2),
                    key.size(-2),   query.size(-1),
                    value.size(-1), scale.value_or(query.size(-1) ? 1 / std::sqrt(double(query.size(-1))) : 1.0),
@@ -324,20 +348,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   }
   if (recording(query, key, value))
     record("ScaledDotProductAttention", out, {&query, &key, &value}, {&query, &key, &value, &mask, &out, &logarithms},
-           [g, batch, type](const Context& c) {
-             const bool there = cuda::takes(c.gradient());
-             if (recording_enabled() || c.gradient().is_meta() ||
-                 (there && (!c.saved(5).defined() || !attends_there(g, batch, c.saved(0), true))))
-               return differentiable_backward(c, g);
-             const Gradients all = there ? backward_there(c, g, batch, type) : backward_here(c, g, batch, type);
-             const Tensor* const parts[] = {&all.query, &all.key, &all.value};
-             for (int i = 0; i < 3; ++i) {
-               if (!c.needs(i)) continue;
-               const Tensor& t = c.saved(i);
-               const Tensor whole = reshape(*parts[i], with(batch, t.size(-2), t.size(-1)));
-               c.set(i, to(sum_to(whole, t.shape()), t.dtype()));
-             }
-           });
+           [g, batch, type](const Context& c) { attention_backward(c, g, batch, type); });
   return out;
 }
 

@@ -290,59 +290,70 @@ Tensor running_statistics(const Tensor& running_mean, const Tensor& running_var,
   return statistics;
 }
 
-}  // namespace
-
-Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
-                      const Tensor& bias, bool training, double momentum, double eps) {
-  require(input.dim() >= 2 || (input.dim() == 1 && input.numel() == 0),
-          "batch_norm: expected at least 2 dimensions (N, C, ...), got shape ", input.shape());
-  if (input.dim() == 1) return {clone(input), zeros({0, 2}, Dtype::float64)};  // as in PyTorch: nothing to normalise
+void check_batch_norm(const Tensor& input, std::initializer_list<const Tensor*> of_channels, bool has_statistics,
+                      bool training) {
+  require(input.dim() >= 2, "batch_norm: expected at least 2 dimensions (N, C, ...), got shape ", input.shape());
   const int64_t channels = input.size(1);
-  for (const Tensor* t : {&running_mean, &running_var, &weight, &bias})
+  for (const Tensor* t : of_channels)
     require(!t->defined() || t->numel() == channels, "batch_norm: running statistics, weight and bias need ", channels,
             " elements, one for each channel of the input ", input.shape(), ", got shape ",
             t->defined() ? t->shape() : Shape());
   require<NotImplementedError>(is_floating(input.dtype()), "\"batch_norm\" not implemented for '", input.dtype(), "'");
-  require(training || (running_mean.defined() && running_var.defined()),
-          "Expected running_mean and running_var to be defined when training=False");
-  const int64_t count = channels ? input.numel() / channels : 0;
-  require<ValueError>(!training || count != 1, "Expected more than 1 value per channel when training, got input size ",
-                      input.shape());
+  require(training || has_statistics, "Expected running_mean and running_var to be defined when training=False");
+  require<ValueError>(!training || input.numel() != channels || channels == 0,
+                      "Expected more than 1 value per channel when training, got input size ", input.shape());
+}
+
+Normalized batch_norm_here(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
+                           const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
+  const Dtype type = normalization_type(input);
+  const int64_t channels = input.size(1);
+  if (input.is_meta()) return {empty(input.shape(), input.dtype()), empty({channels, 2}, Dtype::float64)};
+  const Channels x(input, type);
+  const Tensor statistics = input.numel() == 0 ? zeros({channels, 2}, Dtype::float64)
+                            : training         ? batch_statistics(x, running_mean, running_var, momentum, eps)
+                                               : running_statistics(running_mean, running_var, channels, eps);
+  const Tensor out = batch_forward(x, reinterpret_cast<const kernels::Moments*>(statistics.bytes()),
+                                   prepared(weight, type), prepared(bias, type));
+  return {x.restored(out, input.dtype()), statistics};
+}
+
+void batch_norm_backward(const Context& c, double eps, bool training) {
+  if (recording_enabled() || c.gradient().is_meta()) return differentiable_batch_backward(c, eps, training);
+  const Tensor& x = c.saved(0);
+  const Dtype type = normalization_type(x);
+  const Tensor weight = prepared(c.saved(1), type);
+  if (cuda::takes(x)) {
+    const Tensor gradient = prepared(c.gradient(), x.dtype());
+    return set_affine(c, batch_backward_there(gradient, contiguous(x), weight, c.saved(2), training), x.dtype());
+  }
+  const Channels values(x, type);
+  Gradients g = batch_backward(Channels(c.gradient(), type), values, weight, c.saved(2), training);
+  g.input = values.restored(g.input, type);
+  set_affine(c, g, x.dtype());
+}
+
+}  // namespace
+
+Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                      const Tensor& bias, bool training, double momentum, double eps) {
+  if (input.dim() == 1 && input.numel() == 0)  // as in PyTorch: nothing to normalise
+    return {clone(input), zeros({0, 2}, Dtype::float64)};
+  check_batch_norm(input, {&running_mean, &running_var, &weight, &bias},
+                   running_mean.defined() && running_var.defined(), training);
   Normalized result;
   {
     NoRecording off;
     const Dtype type = normalization_type(input);
-    if (cuda::takes(input)) {
+    if (cuda::takes(input))
       result.statistics = batch_forward_there(contiguous(input), running_mean, running_var, prepared(weight, type),
                                               prepared(bias, type), training, momentum, eps, result.values);
-    } else if (const Channels x(input, type); input.is_meta()) {
-      result = {empty(input.shape(), input.dtype()), empty({channels, 2}, Dtype::float64)};
-    } else {
-      result.statistics = count == 0 ? zeros({channels, 2}, Dtype::float64)
-                          : training ? batch_statistics(x, running_mean, running_var, momentum, eps)
-                                     : running_statistics(running_mean, running_var, channels, eps);
-      const Tensor out = batch_forward(x, reinterpret_cast<const kernels::Moments*>(result.statistics.bytes()),
-                                       prepared(weight, type), prepared(bias, type));
-      result.values = x.restored(out, input.dtype());
-    }
+    else
+      result = batch_norm_here(input, running_mean, running_var, weight, bias, training, momentum, eps);
   }
   if (recording(input, weight, bias))
     record("NativeBatchNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
-           [eps, training](const Context& c) {
-             if (recording_enabled() || c.gradient().is_meta()) return differentiable_batch_backward(c, eps, training);
-             const Tensor& x = c.saved(0);
-             const Dtype type = normalization_type(x);
-             if (cuda::takes(x))
-               return set_affine(c,
-                                 batch_backward_there(prepared(c.gradient(), x.dtype()), contiguous(x),
-                                                      prepared(c.saved(1), type), c.saved(2), training),
-                                 x.dtype());
-             const Channels values(x, type);
-             Gradients g =
-                 batch_backward(Channels(c.gradient(), type), values, prepared(c.saved(1), type), c.saved(2), training);
-             g.input = values.restored(g.input, type);
-             set_affine(c, g, x.dtype());
-           });
+           [eps, training](const Context& c) { batch_norm_backward(c, eps, training); });
   return result;
 }
 

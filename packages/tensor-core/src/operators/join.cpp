@@ -26,74 +26,91 @@ bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
   return true;
 }
 
+// One-dimensional empty tensors join anything, as in PyTorch.
+bool is_skipped(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
+
+// The tensor whose shape all others have to have, but for the dimension.
+const Tensor& model_of(const Tensors& tensors) {
+  const Tensor* model = &tensors[0];
+  for (const Tensor& t : tensors) {
+    require(t.dim() > 0, "zero-dimensional tensor (at position ", &t - tensors.data(), ") cannot be concatenated");
+    if (is_skipped(*model) && !is_skipped(t)) model = &t;
+  }
+  return *model;
+}
+
+Shape joined_shape(const Tensors& tensors, const Tensor& model, int64_t dim) {
+  Shape shape = model.shape();
+  shape[dim] = 0;
+  for (const Tensor& t : tensors) {
+    if (is_skipped(t)) continue;
+    require(t.dim() == model.dim(), "Tensors must have same number of dimensions: got ", model.dim(), " and ", t.dim());
+    for (int i = 0; i < t.dim(); ++i)
+      require(i == dim || t.shape()[i] == model.shape()[i], "Sizes of tensors must match except in dimension ", dim,
+              ". Expected size ", model.shape()[i], " but got size ", t.shape()[i], " for tensor number ",
+              &t - tensors.data(), " in the list: shapes ", model.shape(), " and ", t.shape());
+    shape[dim] += t.shape()[dim];
+  }
+  return shape;
+}
+
+void copy_slices(const Tensor& out, const Tensors& tensors, int64_t dim) {
+  NoRecording off;
+  int64_t at = 0;
+  for (const Tensor& t : tensors) {
+    if (is_skipped(t)) continue;
+    copy_values(slice(out, dim, at, at + t.shape()[dim], 1), t);
+    at += t.shape()[dim];
+  }
+}
+
+// Of a slice to each input; sizes of -1: of what was skipped.
+void cut_gradient(const Context& c, const Shape& sizes, int64_t dim) {
+  int64_t at = 0;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const bool skipped = sizes[i] < 0;
+    if (c.needs(int(i)))
+      c.set(int(i), skipped ? zeros({0}, c.gradient().dtype()) : slice(c.gradient(), dim, at, at + sizes[i], 1));
+    if (!skipped) at += sizes[i];
+  }
+}
+
+void record_cat(const Tensor& out, const Tensors& tensors, int64_t dim) {
+  std::vector<const Tensor*> inputs;
+  Shape sizes;
+  for (const Tensor& t : tensors) {
+    inputs.push_back(&t);
+    sizes.push_back(is_skipped(t) ? -1 : t.shape()[dim]);
+  }
+  const Tensor* outputs[] = {&out};
+  Recording r{"Cat",
+              Recording::kFresh,
+              outputs,
+              1,
+              inputs.data(),
+              int(inputs.size()),
+              nullptr,
+              0,
+              [sizes, dim](const Context& c) { cut_gradient(c, sizes, dim); }};
+  autograd_hooks->record(r);
+}
+
 }  // namespace
 
 Tensor cat(const Tensors& tensors, int64_t dim) {
   require<ValueError>(!tensors.empty(), "cat(): expected a non-empty list of Tensors");
-  // One-dimensional empty tensors join anything, as in PyTorch.
-  auto skipped = [](const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; };
-  const Tensor* model = &tensors[0];
+  const Tensor& model = model_of(tensors);
+  dim = model.wrap_dim(dim);
   Dtype dtype = tensors[0].dtype();
-  for (const Tensor& t : tensors) {
-    require(t.dim() > 0, "zero-dimensional tensor (at position ", &t - tensors.data(), ") cannot be concatenated");
-    if (skipped(*model) && !skipped(t)) model = &t;
-    dtype = promote(dtype, t.dtype());
-  }
-  dim = model->wrap_dim(dim);
-  Shape shape = model->shape();
-  shape[dim] = 0;
   bool needs = false;
   for (const Tensor& t : tensors) {
+    dtype = promote(dtype, t.dtype());
     needs |= t.tracked();
-    if (skipped(t)) continue;
-    require(t.dim() == model->dim(), "Tensors must have same number of dimensions: got ", model->dim(), " and ",
-            t.dim());
-    for (int i = 0; i < t.dim(); ++i)
-      require(i == dim || t.shape()[i] == model->shape()[i], "Sizes of tensors must match except in dimension ", dim,
-              ". Expected size ", model->shape()[i], " but got size ", t.shape()[i], " for tensor number ",
-              &t - tensors.data(), " in the list: shapes ", model->shape(), " and ", t.shape());
-    shape[dim] += t.shape()[dim];
   }
-  Tensor out = empty(shape, dtype);
-  const bool copied = copy_rows(out, tensors, product(Shape(shape.begin(), shape.begin() + dim)));
-  if (!copied) {
-    NoRecording off;
-    int64_t at = 0;
-    for (const Tensor& t : tensors) {
-      if (skipped(t)) continue;
-      copy_values(slice(out, dim, at, at + t.shape()[dim], 1), t);
-      at += t.shape()[dim];
-    }
-  }
-  if (needs && recording_enabled()) {
-    std::vector<const Tensor*> inputs;
-    Shape sizes;
-    for (const Tensor& t : tensors) {
-      inputs.push_back(&t);
-      sizes.push_back(skipped(t) ? -1 : t.shape()[dim]);
-    }
-    const Tensor* outputs[] = {&out};
-    Recording r{"Cat",
-                Recording::kFresh,
-                outputs,
-                1,
-                inputs.data(),
-                int(inputs.size()),
-                nullptr,
-                0,
-                [sizes, dim](const Context& c) {
-                  int64_t at = 0;
-                  for (size_t i = 0; i < sizes.size(); ++i) {
-                    if (sizes[i] < 0) {
-                      if (c.needs(int(i))) c.set(int(i), zeros({0}, c.gradient().dtype()));
-                      continue;
-                    }
-                    if (c.needs(int(i))) c.set(int(i), slice(c.gradient(), dim, at, at + sizes[i], 1));
-                    at += sizes[i];
-                  }
-                }};
-    autograd_hooks->record(r);
-  }
+  Tensor out = empty(joined_shape(tensors, model, dim), dtype);
+  const Shape before(out.shape().begin(), out.shape().begin() + dim);
+  if (!copy_rows(out, tensors, product(before))) copy_slices(out, tensors, dim);
+  if (needs && recording_enabled()) record_cat(out, tensors, dim);
   return out;
 }
 
