@@ -6,37 +6,20 @@
 namespace flambeau::python {
 
 namespace {
-Complex<double> complex_of(PyObject* o) { return {PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)}; }
-}  // namespace
 
-bool to_scalar(PyObject* o, Scalar& out) {
-  if (PyFloat_Check(o)) {
-    out = Scalar(PyFloat_AS_DOUBLE(o));
-    return true;
-  }
-  if (PyBool_Check(o)) {
-    out = Scalar(o == Py_True);
-    return true;
-  }
-  if (PyComplex_Check(o)) {
-    out = Scalar(complex_of(o));
-    return true;
-  }
-  if (PyLong_Check(o)) {
-    int overflow = 0;
-    const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
-    out = overflow > 0 ? Scalar(uint64_t(PyLong_AsUnsignedLongLong(o))) : Scalar(v);
-    if (overflow < 0) PyErr_SetString(PyExc_OverflowError, "int too small to convert");
-    if (PyErr_Occurred()) throw PythonError();
-    return true;
-  }
-  if (is_tensor(o)) {
-    if (tensor_of(o).numel() != 1) return false;
-    out = item(tensor_of(o));
-    return true;
-  }
-  if (Py_TYPE(o) == placeholder_type) return false;
-  // NumPy's scalars and others with numbers' protocols, but nothing with a length.
+Complex<double> complex_of(PyObject* o) { return {PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)}; }
+
+Scalar whole_number(PyObject* o) {
+  int overflow = 0;
+  const int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
+  const Scalar out = overflow > 0 ? Scalar(uint64_t(PyLong_AsUnsignedLongLong(o))) : Scalar(v);
+  if (overflow < 0) PyErr_SetString(PyExc_OverflowError, "int too small to convert");
+  if (PyErr_Occurred()) throw PythonError();
+  return out;
+}
+
+// NumPy's scalars and others with numbers' protocols, but nothing with a length.
+bool number_by_protocol(PyObject* o, Scalar& out) {
   const PyTypeObject* type = Py_TYPE(o);
   if ((type->tp_as_sequence && type->tp_as_sequence->sq_length) ||
       (type->tp_as_mapping && type->tp_as_mapping->mp_length))
@@ -51,13 +34,31 @@ bool to_scalar(PyObject* o, Scalar& out) {
     out = Scalar(complex_of(number.get()));
     return true;
   }
-  if (type->tp_as_number && type->tp_as_number->nb_float) {
-    const double v = PyFloat_AsDouble(o);
-    if (v == -1 && PyErr_Occurred()) throw PythonError();
-    out = name.find("bool") != name.npos ? Scalar(v != 0) : Scalar(v);
-    return true;
-  }
-  return false;
+  if (!type->tp_as_number || !type->tp_as_number->nb_float) return false;
+  const double v = PyFloat_AsDouble(o);
+  if (v == -1 && PyErr_Occurred()) throw PythonError();
+  out = name.find("bool") != name.npos ? Scalar(v != 0) : Scalar(v);
+  return true;
+}
+
+}  // namespace
+
+bool to_scalar(PyObject* o, Scalar& out) {
+  if (PyFloat_Check(o))
+    out = Scalar(PyFloat_AS_DOUBLE(o));
+  else if (PyBool_Check(o))
+    out = Scalar(o == Py_True);
+  else if (PyComplex_Check(o))
+    out = Scalar(complex_of(o));
+  else if (PyLong_Check(o))
+    out = whole_number(o);
+  else if (!is_tensor(o))
+    return Py_TYPE(o) != placeholder_type && number_by_protocol(o, out);
+  else if (tensor_of(o).numel() == 1)
+    out = item(tensor_of(o));
+  else
+    return false;
+  return true;
 }
 
 bool to_operand(PyObject* o, Operand& out) {
@@ -147,7 +148,7 @@ void scan(PyObject* o, int depth, Scan& s) {
 }
 
 template <class T>
-void store_number(PyObject* o, T* to) {
+T number(PyObject* o) {
   Scalar s;
   if (std::is_same_v<T, uint64_t> && PyLong_CheckExact(o)) {
     s = Scalar(uint64_t(PyLong_AsUnsignedLongLong(o)));
@@ -165,52 +166,51 @@ void store_number(PyObject* o, T* to) {
   require<TypeError>(s.kind() != Category::Complex || is_complex_type<T> || std::is_same_v<T, bool>,
                      "must be real number, not complex: ", s, " as ", dtype_of<T>());
   require(fits(s, dtype_of<T>()), "value ", s, " cannot be converted to type ", dtype_of<T>(), " without overflow");
-  *to = s.to<T>();
+  return s.to<T>();
+}
+
+template <class T>
+T element(PyObject* o, int depth) {
+  require<TypeError>(!is_sequence(o) || is_array(o), "expected a number at dim ", depth, ", got a sequence: '",
+                     Py_TYPE(o)->tp_name, "' object cannot be interpreted as a number");
+  if (PyFloat_CheckExact(o) && !std::is_integral_v<T>) return Scalar(PyFloat_AS_DOUBLE(o)).to<T>();
+  if (PyLong_Check(o) || !is_array(o)) return number<T>(o);
+  const Tensor t = from_array(o);
+  require<ValueError>(t.numel() == 1, "only one element tensors can be converted to Python scalars, got shape ",
+                      t.shape());
+  return item(t).to<T>();
+}
+
+template <class T>
+void store_array(PyObject* o, const Scan& s, int depth, T*& to) {
+  const Tensor t = contiguous(flambeau::to(from_array(o), dtype_of<T>()));
+  require<ValueError>(int(s.shape.size()) - depth == t.dim(), "expected an array of ", s.shape.size() - size_t(depth),
+                      " dimensions at dim ", depth, ", got shape ", t.shape());
+  for (int i = 0; i < t.dim(); ++i)
+    if (t.shape()[i] != s.shape[depth + i]) ragged(depth + i, s.shape[depth + i], t.shape()[i]);
+  to = std::copy(t.data<T>(), t.data<T>() + t.numel(), to);
+}
+
+PyObject* child_of(PyObject* sequence, Py_ssize_t i) {
+  if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return checked(PySequence_GetItem(sequence, i));
+  require<ValueError>(i < PySequence_Fast_GET_SIZE(sequence), "the sequence changed size while it was read");
+  return Py_NewRef(PySequence_Fast_GET_ITEM(sequence, i));
 }
 
 template <class T>
 void store(PyObject* o, const Scan& s, int depth, T*& to) {
   if (depth == int(s.shape.size())) {
-    require<TypeError>(!is_sequence(o) || is_array(o), "expected a number at dim ", depth, ", got a sequence: '",
-                       Py_TYPE(o)->tp_name, "' object cannot be interpreted as a number");
-    if (PyFloat_CheckExact(o) && !std::is_integral_v<T>) {
-      *to++ = Scalar(PyFloat_AS_DOUBLE(o)).to<T>();
-      return;
-    }
-    if (!PyLong_Check(o) && is_array(o)) {
-      const Tensor t = from_array(o);
-      require<ValueError>(t.numel() == 1, "only one element tensors can be converted to Python scalars, got shape ",
-                          t.shape());
-      *to++ = item(t).to<T>();
-      return;
-    }
-    return store_number(o, to++);
-  }
-  if (is_array(o)) {
-    const Tensor t = contiguous(flambeau::to(from_array(o), dtype_of<T>()));
-    require<ValueError>(int(s.shape.size()) - depth == t.dim(), "expected an array of ", s.shape.size() - size_t(depth),
-                        " dimensions at dim ", depth, ", got shape ", t.shape());
-    for (int i = 0; i < t.dim(); ++i)
-      if (t.shape()[i] != s.shape[depth + i]) ragged(depth + i, s.shape[depth + i], t.shape()[i]);
-    std::copy(t.data<T>(), t.data<T>() + t.numel(), to);
-    to += t.numel();
+    *to++ = element<T>(o, depth);
     return;
   }
+  if (is_array(o)) return store_array(o, s, depth, to);
   require<TypeError>(is_sequence(o), "not a sequence at dim ", depth, ": ", Py_TYPE(o)->tp_name);
   const Py_ssize_t n = PySequence_Size(o);
   if (n < 0) throw PythonError();
   if (n != s.shape[depth]) ragged(depth, s.shape[depth], n);
-  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) {
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      require<ValueError>(i < PySequence_Fast_GET_SIZE(o), "the sequence changed size while it was read");
-      const Object child(Py_NewRef(PySequence_Fast_GET_ITEM(o, i)));
-      store(child.get(), s, depth + 1, to);
-    }
-  } else {
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      const Object child(checked(PySequence_GetItem(o, i)));
-      store(child.get(), s, depth + 1, to);
-    }
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    const Object child(child_of(o, i));
+    store(child.get(), s, depth + 1, to);
   }
 }
 

@@ -82,58 +82,58 @@ Tensor transposed(const Tensor& t) {
   return permute(t, order);
 }
 
+[[noreturn]] void refuse_buffer(const char* why) {
+  PyErr_SetString(PyExc_BufferError, why);
+  throw PythonError();
+}
+
+// Whether the elements lie in an order that is asked for, if one is.
+bool in_wanted_order(const Tensor& t, int flags) {
+  const auto asks = [&](int order) { return bool(flags & order & ~PyBUF_STRIDES); };
+  if (!asks(PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS)) return true;
+  const bool by_rows = t.is_contiguous(), by_columns = t.dim() < 2 ? by_rows : transposed(t).is_contiguous();
+  return (by_rows || !asks(PyBUF_C_CONTIGUOUS)) && (by_columns || !asks(PyBUF_F_CONTIGUOUS)) &&
+         (by_rows || by_columns || !asks(PyBUF_ANY_CONTIGUOUS));
+}
+
+void check_buffer(const Tensor& t, int flags) {
+  require<TypeError>(format_of(t.dtype()), kNoBuffer);
+  require(!(t.requires_grad() && grad_enabled()),
+          "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+  if (!in_wanted_order(t, flags)) refuse_buffer("the tensor is not contiguous in the order asked for");
+  if (t.is_meta()) refuse_buffer("a tensor on the meta device has no memory to share");
+  if (t.device().type != DeviceType::Cpu) refuse_buffer("the tensor's memory is a GPU's; .cpu() copies it to the host");
+  const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
+  if (wants_write && !t.storage().writable()) refuse_buffer("the tensor's memory is read-only");
+  if (!t.is_contiguous() && (flags & PyBUF_STRIDES) != PyBUF_STRIDES) refuse_buffer("the tensor is not contiguous");
+}
+
+void fill_buffer(const Tensor& t, Py_buffer* view, int flags) {
+  auto exported = std::make_unique<BufferExport>(
+      BufferExport{t.impl()->storage, t.shape(), t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides()});
+  for (int64_t& stride : exported->strides) stride *= item_size(t.dtype());
+  view->buf = t.bytes();
+  view->len = Py_ssize_t(t.numel() * item_size(t.dtype()));
+  view->itemsize = Py_ssize_t(item_size(t.dtype()));
+  view->readonly = !t.storage().writable();
+  view->ndim = t.dim();
+  view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format_of(t.dtype())) : nullptr;
+  view->shape = (flags & PyBUF_ND) == PyBUF_ND ? reinterpret_cast<Py_ssize_t*>(exported->shape.data()) : nullptr;
+  view->strides =
+      (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? reinterpret_cast<Py_ssize_t*>(exported->strides.data()) : nullptr;
+  view->suboffsets = nullptr;
+  view->internal = exported.release();
+}
+
 }  // namespace
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
-  if (!is_tensor(self)) {
-    PyErr_SetString(PyExc_BufferError, "a tensor inside of vmap stands for a batch and has no memory of its own");
-    return -1;
-  }
-  const Tensor& t = tensor_of(self);
   view->obj = nullptr;
   return guarded<int>(-1, [&]() -> int {
-    const char* format = format_of(t.dtype());
-    require<TypeError>(format, kNoBuffer);
-    require(!(t.requires_grad() && grad_enabled()),
-            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
-    const auto refuses = [&](int order, bool has) { return (flags & order & ~PyBUF_STRIDES) && !has; };
-    const bool asks = flags & (PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS) & ~PyBUF_STRIDES;
-    const bool by_columns = asks && (t.dim() < 2 ? t.is_contiguous() : transposed(t).is_contiguous());
-    if (asks && (refuses(PyBUF_C_CONTIGUOUS, t.is_contiguous()) || refuses(PyBUF_F_CONTIGUOUS, by_columns) ||
-                 refuses(PyBUF_ANY_CONTIGUOUS, t.is_contiguous() || by_columns))) {
-      PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous in the order asked for");
-      throw PythonError();
-    }
-    const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
-    const bool writable = t.storage().writable();
-    if (t.device().type != DeviceType::Cpu) {
-      PyErr_SetString(PyExc_BufferError, t.is_meta() ? "a tensor on the meta device has no memory to share"
-                                                     : "the tensor's memory is a GPU's; .cpu() copies it to the host");
-      throw PythonError();
-    }
-    if (wants_write && !writable) {
-      PyErr_SetString(PyExc_BufferError, "the tensor's memory is read-only");
-      throw PythonError();
-    }
-    if (!t.is_contiguous() && (flags & PyBUF_STRIDES) != PyBUF_STRIDES) {
-      PyErr_SetString(PyExc_BufferError, "the tensor is not contiguous");
-      throw PythonError();
-    }
-    auto exported = std::make_unique<BufferExport>(
-        BufferExport{t.impl()->storage, t.shape(), t.is_contiguous() ? contiguous_strides(t.shape()) : t.strides()});
-    for (int64_t& stride : exported->strides) stride *= item_size(t.dtype());
-    view->buf = t.bytes();
+    if (!is_tensor(self)) refuse_buffer("a tensor inside of vmap stands for a batch and has no memory of its own");
+    check_buffer(tensor_of(self), flags);
+    fill_buffer(tensor_of(self), view, flags);
     view->obj = Py_NewRef(self);
-    view->len = Py_ssize_t(t.numel() * item_size(t.dtype()));
-    view->itemsize = Py_ssize_t(item_size(t.dtype()));
-    view->readonly = !writable;
-    view->ndim = t.dim();
-    view->format = flags & PyBUF_FORMAT ? const_cast<char*>(format) : nullptr;
-    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? reinterpret_cast<Py_ssize_t*>(exported->shape.data()) : nullptr;
-    view->strides =
-        (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? reinterpret_cast<Py_ssize_t*>(exported->strides.data()) : nullptr;
-    view->suboffsets = nullptr;
-    view->internal = exported.release();
     return 0;
   });
 }
