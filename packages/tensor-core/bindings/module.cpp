@@ -166,7 +166,7 @@ PYBIND11_MODULE(_core, m) {
   bind_array_library();
   bind_autograd();
   bind_autocast();
-  bind_python_operators();
+  bind_python_operators(m.ptr());
   bind_interception(m.ptr());
   publish(m.ptr());
   publish_rows(m.ptr());

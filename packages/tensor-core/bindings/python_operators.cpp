@@ -9,8 +9,16 @@ namespace flambeau::python {
 
 namespace {
 
-// What a parameter's annotation names; the bits are those of python/flambeau/_operator.py.
+// What a parameter's annotation names.
 enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, kStr = 32 };
+
+using Named = std::pair<const char*, int>;
+// What python/flambeau/_operator.py makes flags and kinds of.
+constexpr Named kPublication[] = {{"function", kFunction}, {"method", kMethod}, {"in_place", kInPlace}, {"out", kOut}};
+constexpr Named kPolicies[] = {
+    {"", 0}, {"lower_precision", kLowerPrecision}, {"float32", kFloat32}, {"widest", kWidest}};
+constexpr Named kKinds[] = {{"Tensor", kTensor}, {"bool", kBool}, {"int", kInt},      {"float", kFloat},
+                            {"str", kStr},       {"None", kNone}, {"NoneType", kNone}};
 
 bool is_of(int kinds, PyObject* o) {
   const bool number = kinds & (kInt | kFloat);
@@ -30,10 +38,9 @@ bool is_of(int kinds, PyObject* o) {
 void require_kind(const Binding& b, size_t i, PyObject* o) {
   const Parameter& p = b.parameters[i];
   if (is_of(p.kinds, o)) return;
-  constexpr const char* names[] = {"Tensor", nullptr, "bool", "int", "float", "str"};
   std::string expected;
-  for (int k = 0; k < 6; ++k)
-    if (names[k] && p.kinds >> k & 1) expected += (expected.empty() ? "" : " or ") + std::string(names[k]);
+  for (const auto& [name, kind] : kKinds)
+    if (kind != kNone && (p.kinds & kind)) expected += (expected.empty() ? "" : " or ") + std::string(name);
   wrong_argument({b.name.c_str(), &p, int(i)}, expected.c_str(), o);
 }
 
@@ -190,9 +197,22 @@ PyObject* recorded(std::string_view name, PyObject* result, PyObject* inputs, Py
   return Py_NewRef(result);
 }
 
+template <size_t n>
+void add_numbers(PyObject* module, const char* attribute, const Named (&numbers)[n]) {
+  const Object out(checked(PyDict_New()));
+  for (const auto& [name, number] : numbers) {
+    const Object value(checked(PyLong_FromLong(number)));
+    if (PyDict_SetItemString(out.get(), name, value.get()) < 0) throw PythonError();
+  }
+  PyModule_AddObjectRef(module, attribute, out.get());
+}
+
 }  // namespace
 
-void bind_python_operators() {
+void bind_python_operators(PyObject* module) {
+  add_numbers(module, "_operator_flags", kPublication);
+  add_numbers(module, "_autocast_policies", kPolicies);
+  add_numbers(module, "_parameter_kinds", kKinds);
   def("_define(function, name, module, parameters, signature, doc, flags)", kPrivate,
       "Puts an operator written in Python into the registry.", define);
   def("_recorded(name, result, inputs, saved, derivative)", kPrivate,

@@ -43,7 +43,6 @@ class OutOfMemoryError(RuntimeError): ...
 class device:
     @_overload
     def __init__(self, type: str | device) -> None: ...
-def _overrides_heeded(heeded: _bool) -> _bool: ...
     @_overload
     def __init__(self, type: str, index: _int | None = None) -> None: ...
     def __enter__(self) -> _Self: ...
@@ -130,6 +129,9 @@ class _Handle(_Protocol):
 class _LinAlgError(RuntimeError): ...
 
 _return_types: dict[str, _Any]
+_operator_flags: dict[str, _int]
+_autocast_policies: dict[str, _int]
+_parameter_kinds: dict[str, _int]
 
 class Tensor:
     def __new__(cls, *args: _Any) -> _Self: ...
@@ -1286,6 +1288,7 @@ def _optimizer_scalars(rule: str) -> tuple[str, ...]: ...
 def _optimizer_step(
     rule: str, group: dict[str, _Any], params: _Sequence[Tensor], grads: list[Tensor], state: _Any
 ) -> None: ...
+def _overrides_heeded(heeded: _bool) -> _bool: ...
 def _recorded(name: str, result: _Any, inputs: tuple[_Any, ...], saved: tuple[_Any, ...], derivative: _Any) -> _Any: ...
 def _recording(tensor: Tensor | None = None) -> Tensor: ...
 def _recurrent_layer(
@@ -2413,6 +2416,60 @@ def nextafter(input: Tensor, other: Tensor, *, out: _Optional = None) -> Tensor:
 def nextafter_(input: Tensor, other: Tensor) -> Tensor: ...
 def nll_loss(
     input: Tensor, target: Tensor, weight: _Optional = None, ignore_index: _int = -100, reduction: str = "mean"
+) -> Tensor: ...
+def nn_conv1d_input(
+    input_size: _Shape,
+    weight: Tensor,
+    grad_output: Tensor,
+    stride: _Pair = 1,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    groups: _int = 1,
+) -> Tensor: ...
+def nn_conv1d_weight(
+    input: Tensor,
+    weight_size: _Shape,
+    grad_output: Tensor,
+    stride: _Pair = 1,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    groups: _int = 1,
+) -> Tensor: ...
+def nn_conv2d_input(
+    input_size: _Shape,
+    weight: Tensor,
+    grad_output: Tensor,
+    stride: _Pair = 1,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    groups: _int = 1,
+) -> Tensor: ...
+def nn_conv2d_weight(
+    input: Tensor,
+    weight_size: _Shape,
+    grad_output: Tensor,
+    stride: _Pair = 1,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    groups: _int = 1,
+) -> Tensor: ...
+def nn_conv3d_input(
+    input_size: _Shape,
+    weight: Tensor,
+    grad_output: Tensor,
+    stride: _Pair = 1,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    groups: _int = 1,
+) -> Tensor: ...
+def nn_conv3d_weight(
+    input: Tensor,
+    weight_size: _Shape,
+    grad_output: Tensor,
+    stride: _Pair = 1,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    groups: _int = 1,
 ) -> Tensor: ...
 def nn_interpolate(
     input: Tensor,

@@ -13,10 +13,6 @@ from flambeau import _core
 Definition = TypeVar("Definition", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
-_FUNCTION, _METHOD, _IN_PLACE, _OUT = 1, 2, 4, 8  # Flags in bindings/arguments.h
-_AUTOCAST = {"": 0, "lower_precision": 1024, "float32": 2048, "widest": 4096}
-_KINDS = {"Tensor": 1, "None": 2, "NoneType": 2, "bool": 4, "int": 8, "float": 16, "str": 32}  # Kind in bindings
-
 
 def operator(
     *,
@@ -48,8 +44,8 @@ def operator(
 
     def define(definition: Definition) -> Definition:
         module = definition.__module__.partition("._")[0]  # a private family publishes where its package does
-        flags = function * (module == "flambeau") * _FUNCTION + method * _METHOD + in_place * _IN_PLACE + out * _OUT
-        flags += _AUTOCAST[autocast]
+        wanted = {"function": function and module == "flambeau", "method": method, "in_place": in_place, "out": out}
+        flags = sum(_core._operator_flags[name] for name in wanted if wanted[name]) + _core._autocast_policies[autocast]
         parameters = _parameters(definition)
         text = _text(parameters)
         doc = definition.__doc__ or ""
@@ -67,7 +63,7 @@ def autocasts(policy: str) -> Callable[[Definition], Definition]:
     """Makes autocast heed a function that is no operator, such as a loss made of several; see `operator`."""
 
     def wrap(function: Definition) -> Definition:
-        wrapped: Definition = _core._autocasting(function, _AUTOCAST[policy])
+        wrapped: Definition = _core._autocasting(function, _core._autocast_policies[policy])
         return wrapped
 
     return wrap
@@ -125,7 +121,7 @@ def _kinds(annotation: Any) -> int:
     else:
         parts = annotation.__args__ if isinstance(annotation, UnionType) else (annotation,)
         names = [part.__name__ if isinstance(part, type) else "" for part in parts]
-    found = [_KINDS.get(name, 0) for name in names]
+    found = [_core._parameter_kinds.get(name, 0) for name in names]
     return sum(found) if all(found) else 0
 
 
