@@ -17,9 +17,8 @@ from flambeau.vision import datasets, models
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
-SHAKESPEARE, MNIST, CIFAR = DATA / "text" / "tinyshakespeare.txt", DATA / "mnist", DATA / "cifar-10-batches-py"
+SHAKESPEARE, CIFAR = DATA / "text" / "tinyshakespeare.txt", DATA / "cifar-10-batches-py"
 needs_cifar = pytest.mark.skipif(not CIFAR.exists(), reason="needs files of CIFAR-10 in ../shared/data")
-needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason="needs files of MNIST in ../shared/data")
 
 
 def command(name: str, *arguments: object) -> list[str]:

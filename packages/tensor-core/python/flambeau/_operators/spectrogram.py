@@ -54,29 +54,24 @@ def stft(
         another ``pad_mode``.
     Gradient: input and window, any order.
     """
-    dtype, dims = input.dtype, input.ndim
-    complex_values = dtype.is_complex or (window is not None and window.is_complex())
+    complex_values = input.is_complex() or (window is not None and window.is_complex())
     if return_complex is None:
         if not complex_values:
             raise RuntimeError(_REAL_INPUT)
         return_complex = True
     if align_to_window is not None and center:
         raise RuntimeError("stft align_to_window should only be set when center = false")
-    if dims not in (1, 2):
-        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
-    if not (dtype.is_floating_point or dtype.is_complex):
-        raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {dtype}")
+    _check_signal(input)
     hop_length = n_fft // 4 if hop_length is None else hop_length
     win_length = n_fft if win_length is None else win_length
     onesided = not complex_values if onesided is None else onesided
     if onesided and complex_values:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
-    x = input if dims == 2 else input.unsqueeze(0)
+    x = input if input.ndim == 2 else input.unsqueeze(0)
     if center:
         x = _padded(x, n_fft // 2, pad_mode)
-    batch, length = x.shape
-    if not 0 < n_fft <= length:
-        raise RuntimeError(f"stft: expected 0 < n_fft <= {length}, but got n_fft={n_fft}")
+    if not 0 < n_fft <= x.size(1):
+        raise RuntimeError(f"stft: expected 0 < n_fft <= {x.size(1)}, but got n_fft={n_fft}")
     if hop_length <= 0:
         raise RuntimeError(f"stft: expected hop_length > 0, but got hop_length={hop_length}")
     whole = window is None and win_length == n_fft
@@ -85,16 +80,27 @@ def stft(
         warn_once(_NO_WINDOW)
     if align_to_window:
         left = (n_fft - win_length) // 2
-        x = _core.cat([x.new_zeros(batch, left), x, x.new_zeros(batch, n_fft - win_length - left)], 1)
-        length += n_fft - win_length
-    frames = 1 + (length - n_fft) // hop_length
-    pieces = x.contiguous().as_strided((batch, frames, n_fft), (length, hop_length, 1))
+        x = _core.cat([x.new_zeros(len(x), left), x, x.new_zeros(len(x), n_fft - win_length - left)], 1)
+    pieces = _frames(x, n_fft, hop_length)
     if frame_window is not None:
         pieces = pieces * frame_window
     spectrum = _spectrum(pieces, onesided, "ortho" if normalized else "backward").transpose(1, 2)
-    if dims == 1:
+    if input.ndim == 1:
         spectrum = spectrum.squeeze(0)
     return spectrum if return_complex else _core.view_as_real(spectrum)
+
+
+def _check_signal(input: Tensor) -> None:
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype}")
+
+
+def _frames(x: Tensor, size: int, hop: int) -> Tensor:
+    """Pieces ``(B, frames, size)`` of ``(B, L)``, as a view."""
+    batch, length = x.shape
+    return x.contiguous().as_strided((batch, 1 + (length - size) // hop, size), (length, hop, 1))
 
 
 @operator(method=True)

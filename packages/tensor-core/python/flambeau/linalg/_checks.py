@@ -45,15 +45,6 @@ def square(name: str, input: Tensor, argument: str = "A") -> None:
         inexact(name, input)
 
 
-def same_dtype(name: str, a: Tensor, b: Tensor) -> None:
-    """RuntimeError unless both have one dtype."""
-    if a.dtype is not b.dtype:
-        raise RuntimeError(
-            f"linalg.{name}: Expected A and B to have the same dtype, but found A of type {a.dtype} and B of type "
-            f"{b.dtype} instead"
-        )
-
-
 def successful(name: str, info: Tensor, what: str) -> None:
     """LinAlgError naming the first matrix of the batch whose info is not 0; ``what`` may use ``{info}``."""
     if not info.dim():

@@ -91,15 +91,16 @@ def lobpcg(
             pairs.append(_iterate(a, b, x, scaling, steps, tol, largest, tracker))
         E = _core.stack([e for e, _ in pairs]).reshape(*batch, k) if pairs else A.new_empty((*batch, k))
         V = _core.stack([v for _, v in pairs]).reshape(*batch, n, k) if pairs else A.new_empty((*batch, n, k))
+    return recorded("Lobpcg", (E, V), inputs=(A,), saved=(A, E, V), derivative=_derivative)
 
-    def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
-        (A, E, V), (grad_E, grad_V) = saved, grads
-        total = _core.zeros_like(A) if grad_E is None else (V * grad_E.unsqueeze(-2)) @ adjoint(V)
-        if grad_V is not None:
-            shifted = E.unsqueeze(-1).unsqueeze(-1) * _core.eye(n, dtype=A.dtype) - symmetric_part(A).unsqueeze(-3)
-            inverse = _core.linalg_pinv(shifted, hermitian=True, rtol=1e3 * finfo(A.dtype).eps ** 0.5)
-            moved = inverse @ grad_V.mT.unsqueeze(-1)
-            total = total + moved.squeeze(-1).mT @ adjoint(V)
-        return (symmetric_part(total),)
 
-    return recorded("Lobpcg", (E, V), inputs=(A,), saved=(A, E, V), derivative=derivative)
+def _derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
+    (A, E, V), (grad_E, grad_V) = saved, grads
+    total = _core.zeros_like(A) if grad_E is None else (V * grad_E.unsqueeze(-2)) @ adjoint(V)
+    if grad_V is not None:
+        shifted = E.unsqueeze(-1).unsqueeze(-1) * _core.eye(A.size(-1), dtype=A.dtype)
+        shifted = shifted - symmetric_part(A).unsqueeze(-3)
+        inverse = _core.linalg_pinv(shifted, hermitian=True, rtol=1e3 * finfo(A.dtype).eps ** 0.5)
+        moved = inverse @ grad_V.mT.unsqueeze(-1)
+        total = total + moved.squeeze(-1).mT @ adjoint(V)
+    return (symmetric_part(total),)

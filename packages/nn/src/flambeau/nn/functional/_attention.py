@@ -165,37 +165,36 @@ def multi_head_attention_forward(
         k = flambeau.cat([k, bias_k.expand(1, batch, width)])
         v = flambeau.cat([v, bias_v.expand(1, batch, width)])
         mask, padding = _one_more(mask), _one_more(padding)
-    heads = [_by_head(t, batch, num_heads) for t in (q, k, v)]
-    if static_k is not None:
-        heads[1] = static_k
-    if static_v is not None:
-        heads[2] = static_v
+    q, k, v = (_by_head(t, batch, num_heads) for t in (q, k, v))
+    k = k if static_k is None else static_k
+    v = v if static_v is None else static_v
     if add_zero_attn:
         zero = (batch * num_heads, 1, width // num_heads)
-        heads[1] = flambeau.cat([heads[1], heads[1].new_zeros(zero)], 1)
-        heads[2] = flambeau.cat([heads[2], heads[2].new_zeros(zero)], 1)
+        k, v = (flambeau.cat([t, t.new_zeros(zero)], 1) for t in (k, v))
         mask, padding = _one_more(mask), _one_more(padding)
-    sources = heads[1].shape[1]
     if padding is not None:
-        hidden = padding.reshape(batch, 1, 1, sources).expand(-1, num_heads, -1, -1)
-        hidden = hidden.reshape(batch * num_heads, 1, sources)
+        hidden = padding.unsqueeze(1).unsqueeze(1).expand(-1, num_heads, -1, -1).flatten(0, 1)
         mask = hidden if mask is None else mask + hidden
-    drop = dropout_p if training else 0.0
-    weights = None
-    if need_weights:
-        scores = heads[0] * math.sqrt(1.0 / (width // num_heads)) @ heads[1].transpose(-2, -1)
-        weights = dropout((scores if mask is None else scores + mask).softmax(-1), drop)
-        attended = weights @ heads[2]
-    else:
-        attended = scaled_dot_product_attention(heads[0], heads[1], heads[2], mask, drop)
+    attended, weights = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
     output = flambeau.linear(
         attended.transpose(0, 1).reshape(length * batch, width), out_proj_weight, out_proj_bias
     ).reshape(length, batch, -1)
     if weights is not None:
-        weights = weights.reshape(batch, num_heads, length, sources)
+        weights = weights.unflatten(0, (batch, num_heads))
         weights = weights.mean(1) if average_attn_weights else weights
         weights = weights if batched else weights.squeeze(0)
     return (output if batched else output.squeeze(1)), weights
+
+
+def _attended(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, drop: float, need_weights: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Of every head; with the weights, where they are wanted."""
+    if not need_weights:
+        return scaled_dot_product_attention(query, key, value, mask, drop), None
+    scores = query * math.sqrt(1.0 / query.shape[-1]) @ key.transpose(-2, -1)
+    weights = dropout((scores if mask is None else scores + mask).softmax(-1), drop)
+    return weights @ value, weights
 
 
 def _is_batched(

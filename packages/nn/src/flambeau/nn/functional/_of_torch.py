@@ -1,5 +1,6 @@
 """Functions as PyTorch's main namespace has them beside ``nn.functional``: reductions are numbers there (0 none, 1
-mean, 2 sum), and some return more or work in place. ``flambeau.kl_div`` and its neighbours are these."""
+mean, 2 sum), and some return more or work in place. ``flambeau.kl_div`` and its neighbours are these; which, says
+``flambeau.__init__``."""
 
 from __future__ import annotations
 
@@ -10,24 +11,6 @@ from flambeau import Tensor
 
 from . import _activations, _distances, _dropout, _losses, _pooling, _sampling
 from ._ctc import ctc_loss as _ctc_loss
-
-__all__ = [
-    "adaptive_max_pool1d",
-    "affine_grid_generator",
-    "binary_cross_entropy_with_logits",
-    "cosine_embedding_loss",
-    "ctc_loss",
-    "dropout_",
-    "hinge_embedding_loss",
-    "kl_div",
-    "margin_ranking_loss",
-    "max_pool1d_with_indices",
-    "norm_except_dim",
-    "poisson_nll_loss",
-    "rrelu",
-    "rrelu_",
-    "triplet_margin_loss",
-]
 
 max_pool1d_with_indices = _pooling.max_pool1d_with_indices
 
