@@ -5,6 +5,7 @@ import pytest
 import scipy.special
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.autograd import gradcheck, gradgradcheck
 from flambeau.nn import functional as F
 
@@ -213,3 +214,13 @@ def test_multi_head_errors():
         F.multi_head_attention_forward(x, x, x, 5, 2, w, *rest)
     with pytest.raises(RuntimeError, match="is_causal"):
         F.multi_head_attention_forward(x, x, x, 4, 2, w, *rest, is_causal=True)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+@pytest.mark.parametrize(("queries", "keys", "batch"), [(3, 4, 0), (0, 4, 2), (3, 0, 2)])
+def test_multi_head_of_nothing(queries, keys, batch, need_weights):
+    layer = nn.MultiheadAttention(4, 2)
+    source = fb.randn(keys, batch, 4)
+    output, weights = layer(fb.randn(queries, batch, 4), source, source, need_weights=need_weights)
+    assert output.shape == (queries, batch, 4)
+    assert weights is None if not need_weights else weights.shape == (batch, queries, keys)

@@ -178,7 +178,7 @@ def multi_head_attention_forward(
     attended, weights = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
     output = flambeau.linear(
         attended.transpose(0, 1).reshape(length * batch, width), out_proj_weight, out_proj_bias
-    ).reshape(length, batch, -1)
+    ).reshape(length, batch, len(out_proj_weight))
     if weights is not None:
         weights = weights.unflatten(0, (batch, num_heads))
         weights = weights.mean(1) if average_attn_weights else weights
@@ -273,4 +273,4 @@ def _one_more(mask: Tensor | None) -> Tensor | None:
 
 def _by_head(t: Tensor, batch: int, heads: int) -> Tensor:
     """(length, batch, heads * width) as (batch * heads, length, width)."""
-    return t.reshape(t.shape[0], batch * heads, -1).transpose(0, 1)
+    return t.reshape(t.shape[0], batch * heads, t.shape[-1] // heads).transpose(0, 1)
