@@ -22,7 +22,7 @@ _NAMES = [
 
 def _found() -> tuple[Callable[[int], object], Callable[[], int]] | None:
     # Symbols are looked up in what NumPy's module is linked with, too: that is loaded already.
-    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)  # type: ignore[attr-defined]
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
     for set_name, get_name in _NAMES:
         if hasattr(library, set_name) and hasattr(library, get_name):
             return getattr(library, set_name), getattr(library, get_name)
