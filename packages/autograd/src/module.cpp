@@ -40,7 +40,10 @@ Root make_root(Edge edge, const Shape& shape, Dtype dtype, const Tensor* gradien
 }
 
 Root make_root(const Tensor& t, const Tensor* gradient, size_t position) {
-  require(t.requires_grad(), "element ", position, " of tensors does not require grad and does not have a grad_fn");
+  require(t.requires_grad(), "element ", position,
+          " of tensors does not require grad and does not have a grad_fn: nothing it was computed from required grad "
+          "when it "
+          "was, or it was computed under no_grad(), or from what detach(), item() or NumPy gave");
   const OnDevice beside(t.device());
   return make_root(gradient_edge(t), t.shape(), t.dtype(), gradient, position);
 }

@@ -5,18 +5,56 @@
 
 namespace flambeau::python {
 
+namespace {
+
+// What makes the type that is wanted of what was given, where that is known.
+std::string advice(std::string_view expected, PyObject* got) {
+  if (expected == "flambeau.dtype") {
+    std::string_view given;
+    if (PyUnicode_Check(got)) given = text_of(got);
+    if (PyType_Check(got)) given = reinterpret_cast<PyTypeObject*>(got)->tp_name;
+    given.remove_prefix(given.rfind('.') + 1);  // npos + 1 is 0
+    for (int i = 0; i < kDtypeCount; ++i)
+      if (given == flambeau::name(Dtype(i))) return "; write flambeau." + std::string(given);
+  }
+  if (expected.substr(0, 6) != "Tensor") return "";
+  if (std::string_view(Py_TYPE(got)->tp_name) == "numpy.ndarray") return "; flambeau.from_numpy() makes one of it";
+  const bool numbers = PyList_Check(got) || PyTuple_Check(got) || PyFloat_Check(got) || PyLong_Check(got);
+  return numbers ? "; flambeau.tensor() makes one of it" : "";
+}
+
+}  // namespace
+
 void wrong_argument(const Call& call, const char* expected, PyObject* got) {
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
-                           call.position + 1, ") must be ", expected, ", not ", Py_TYPE(got)->tp_name);
+                           call.position + 1, ") must be ", expected, ", not ", Py_TYPE(got)->tp_name,
+                           advice(expected, got));
+}
+
+void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got) {
+  detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
+                           call.position + 1, ") must be ", expected, ", but its element ", position, " is ",
+                           Py_TYPE(got)->tp_name);
 }
 
 namespace {
 
 // Spellings programs also use for a parameter.
 bool also_named(std::string_view parameter, std::string_view given) {
-  return (parameter == "input" && (given == "self" || given == "x")) || (parameter == "dim" && given == "axis") ||
+  return (parameter == "input" && (given == "self" || given == "x" || given == "a" || given == "x1")) ||
+         (parameter == "other" && given == "x2") || (parameter == "dim" && given == "axis") ||
          (parameter == "keepdim" && given == "keepdims") || (parameter == "tensors" && given == "arrays") ||
          (parameter == "from_" && given == "from");
+}
+
+// Those that a signature gives: split(tensor, split_size_or_sections|split_size, dim=0).
+bool also_named(const Parameter& parameter, std::string_view given) {
+  for (std::string_view names = parameter.also; !names.empty();) {
+    const size_t end = std::min(names.find('|', 1), names.size());
+    if (names.substr(1, end - 1) == given) return true;
+    names.remove_prefix(end);
+  }
+  return false;
 }
 
 size_t find_parameter(const Binding& b, PyObject* name) {
@@ -25,7 +63,7 @@ size_t find_parameter(const Binding& b, PyObject* name) {
   const std::string_view given = text_of(name);
   for (size_t i = 0; i < b.parameters.size(); ++i) {
     const std::string_view own = text_of(b.parameters[i].name);
-    if (own == given || also_named(own, given)) return i;
+    if (own == given || also_named(own, given) || also_named(b.parameters[i], given)) return i;
   }
   return b.parameters.size();
 }

@@ -219,7 +219,7 @@ void bind_arithmetic() {
         require_condition(condition);
         return where(condition, x, other);
       });
-  def("result_type(tensor1, tensor2)", kFunction, "The dtype the two operands promote to.",
+  def("result_type(tensor1|tensor, tensor2|other)", kFunction, "The dtype the two operands promote to.",
       [](const Operand& x, const Operand& y) {
         const Operand both[] = {x, y};
         return result_type(both, 2);

@@ -13,7 +13,7 @@ struct From<const Indices&> {
     Indices out;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
       PyObject* item = PySequence_Fast_GET_ITEM(o, i);
-      if (item != Py_None && !is_tensor(item)) wrong_argument(call, "tuple of Tensors, but found an element", item);
+      if (item != Py_None && !is_tensor(item)) wrong_element(call, "tuple of Tensors", i, item);
       out.tensors.push_back(item == Py_None ? Tensor() : tensor_of(item));
     }
     return out;
@@ -182,11 +182,14 @@ void bind_masks() {
       [](const Tensor& t, int64_t classes) {
         require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",
                 t.dtype());
-        require(t.numel() == 0 || item(min_all(t)).integer() >= 0, "Class values must be non-negative.");
         require(t.numel() > 0 || classes > 0, "Can not infer total number of classes from empty tensor.");
-        require(t.numel() == 0 || classes == -1 || item(max_all(t)).integer() < classes,
-                "Class values must be smaller than num_classes.");
-        if (classes == -1) classes = item(max_all(t)).integer() + 1;
+        if (t.numel() > 0) {
+          const int64_t least = item(min_all(t)).integer(), most = item(max_all(t)).integer();
+          require(least >= 0, "Class values must be non-negative. Got ", least);
+          require(classes == -1 || most < classes, "Class values must be smaller than num_classes. Got ", most,
+                  " and num_classes=", classes);
+          if (classes == -1) classes = most + 1;
+        }
         return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
       });
 }

@@ -204,7 +204,7 @@ void bind_networks() {
       });
   def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate | kFloat32,
       "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.", ctc_loss);
-  def("dropout(input, p=0.5, training=True, *, generator=None)", kFunction,
+  def("dropout(input, p=0.5, training|train=True, *, generator=None)", kFunction,
       "Each element 0 with probability p, else divided by 1 - p; input itself outside training.\n\nThe mask is not "
       "stored: the derivative draws it again. Gradient: input.",
       [](PyObject* input, double p, bool training, Generator* generator) -> PyObject* {

@@ -133,17 +133,17 @@ Tensors cut_along(const Tensor& t, PyObject* where) {
 }
 
 void bind_cuts() {
-  def("tensor_split(input, indices_or_sections, dim=0)", kBoth,
+  def("tensor_split(input, indices_or_sections|indices|sections|tensor_indices_or_sections, dim=0)", kBoth,
       "Parts of nearly equal size, as many as said, or cut at the given positions; a tensor of integers serves as "
       "either. Views. Gradient: each its part.",
       [](const Tensor& t, PyObject* where, int64_t dim) { return cut(t, cuts_from("tensor_split", where), dim); });
-  def("hsplit(input, indices_or_sections)", kBoth,
+  def("hsplit(input, indices_or_sections|indices|sections)", kBoth,
       "tensor_split along the second dimension (the first of a vector), into equal parts where a number is given.",
       cut_along<1>);
-  def("vsplit(input, indices_or_sections)", kBoth,
+  def("vsplit(input, indices_or_sections|indices|sections)", kBoth,
       "tensor_split along the first of at least two dimensions, into equal parts where a number is given.",
       cut_along<2>);
-  def("dsplit(input, indices_or_sections)", kBoth,
+  def("dsplit(input, indices_or_sections|indices|sections)", kBoth,
       "tensor_split along the third dimension, into equal parts where a number is given.", cut_along<3>);
 }
 

@@ -89,12 +89,12 @@ void bind_reductions() {
       "var() and mean() in one pass over the elements. Gradient: any order.", spread_and_mean<false>);
   def("std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)", kFunction,
       "std() and mean() in one pass over the elements. Gradient: any order.", spread_and_mean<true>);
-  def("max(input, dim=None, keepdim=False)", kUsual,
+  def("max(input, dim|other=None, keepdim=False)", kUsual,
       "max(input): the largest element; max(input, dim): (values, indices) along a dimension; max(input, other): the "
       "larger of two tensors.\n\n"
       "NaN counts as largest. Gradient: shared among equal elements; along a dimension, to the one at the index.",
       extreme<true>);
-  def("min(input, dim=None, keepdim=False)", kUsual, "As max, for the smallest.", extreme<false>);
+  def("min(input, dim|other=None, keepdim=False)", kUsual, "As max, for the smallest.", extreme<false>);
   def("amax(input, dim=(), keepdim=False)", kUsual,
       "The largest over dimensions; the gradient is shared evenly among equal elements.", amax);
   def("amin(input, dim=(), keepdim=False)", kUsual,

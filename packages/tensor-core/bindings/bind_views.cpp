@@ -72,7 +72,7 @@ Tensor filled(const Tensor& t, const Operand& value) {
 
 void bind_copies() {
   def("detach(input)", kBoth | kCopy, "The same elements without history.", detach);
-  def("copy_(input, src, non_blocking=False)", kMethod | kAnyDevice,
+  def("copy_(input, src|other, non_blocking=False)", kMethod | kAnyDevice,
       "Writes src, broadcast and converted, into the tensor.",
       [](Self self, const Operand& source, bool non_blocking) -> PyObject* {
         const Tensor& t = tensor_of(self);
@@ -145,7 +145,7 @@ void bind_queries() {
 void bind_views() {
   bind_copies();
   bind_queries();
-  def("view(input, *size)", kMethod | kCopy,
+  def("view(input, *size|dtype)", kMethod | kCopy,
       "Another shape over the same memory, -1 for one inferred size; with a dtype, the bytes read as that dtype.",
       [](const Tensor& t, PyObject* size) {
         static const Parameter parameter{PyUnicode_InternFromString("size")};
@@ -192,7 +192,7 @@ void bind_views() {
       expand);
   def("expand_as(input, other)", kMethod, "expand(other.shape).",
       [](const Tensor& t, const Tensor& other) { return expand(t, other.shape()); });
-  def("broadcast_to(input, size)", kBoth, "expand(size).", expand);
+  def("broadcast_to(input, *size)", kBoth, "expand(size).", expand);
   def("squeeze(input, dim=None)", kBoth | kCopy | kBecome, "Dimensions of size 1 left out; a view.", squeeze);
   def("unsqueeze(input, dim)", kBoth | kCopy | kBecome, "A dimension of size 1 inserted; a view.", unsqueeze);
   def("flatten(input, start_dim=0, end_dim=-1)", kBoth, "Dimensions start_dim to end_dim as one.", flatten);
@@ -229,7 +229,7 @@ void bind_views() {
       diagonal);
   def("as_strided(input, size, stride, storage_offset=None)", kBoth | kCopy | kBecome,
       "A view with the given sizes, strides and offset, in elements of the storage.", as_strided);
-  def("split(tensor, split_size_or_sections, dim=0)", kBoth | kCopy,
+  def("split(tensor, split_size_or_sections|split_size, dim=0)", kBoth | kCopy,
       "Parts of one size, or of the given sizes, along a dimension; views.", split_by);
   def("unsafe_split(tensor, split_size, dim=0)", kBoth, "split, of which each part may be changed in place.",
       [](const Tensor& t, PyObject* sizes, int64_t dim) { return changeable(split_by(t, sizes, dim)); });

@@ -31,6 +31,7 @@ struct Parameter {
   PyObject* name;                // interned
   PyObject* fallback = nullptr;  // the default; null if required
   bool keyword_only = false, variadic = false;
+  std::string also;        // other names, each with a bar before it: "|sections|indices"
   std::string annotation;  // the type that stands behind the name, if one does
   uint8_t kinds = 0;       // of an operator written in Python: the types its annotation allows; 0: any
 };

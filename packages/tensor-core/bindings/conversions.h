@@ -6,6 +6,7 @@
 namespace flambeau::python {
 
 [[noreturn]] void wrong_argument(const Call& call, const char* expected, PyObject* got);
+[[noreturn]] void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got);
 
 // Conversions. Each throws TypeError naming function, argument and type.
 template <class T>
@@ -107,7 +108,7 @@ struct From<const Shape&> {
     Shape out;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {
       PyObject* const item = PyTuple_GET_ITEM(items, i);
-      if (!PyIndex_Check(item)) wrong_argument(call, "tuple of ints, but found an element", item);
+      if (!PyIndex_Check(item)) wrong_element(call, "tuple of ints", i, item);
       out.push_back(From<int64_t>::get(call, item));
     }
     return out;
@@ -168,7 +169,7 @@ struct From<const Tensors&> {
     out.reserve(size_t(n));
     for (Py_ssize_t i = 0; i < n; ++i) {
       PyObject* item = PySequence_Fast_GET_ITEM(o, i);
-      if (!is_tensor(item)) wrong_argument(call, "tuple of Tensors, but found an element", item);
+      if (!is_tensor(item)) wrong_element(call, "tuple of Tensors", i, item);
       out.push_back(tensor_of(item));
     }
     return out;

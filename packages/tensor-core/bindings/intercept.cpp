@@ -87,6 +87,13 @@ void Caller::go_to_device_of(const char* name, bool any_device, PyObject* const*
 bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   return guarded<bool>(true, [&]() -> bool {
+    if (in_mode()) {
+      Object said = ask_mode(callable, args, count, kwnames);
+      if (said.get() != Py_NotImplemented) {
+        answer = said.release();
+        return true;
+      }
+    }
     if (const std::vector<Object> asked = overriding(args, all); !asked.empty()) {
       answer = ask_classes(callable, asked, args, count, kwnames);
       return true;
@@ -106,7 +113,7 @@ bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count,
 }
 
 bool Caller::ask_others(const char* method, PyObject* const* args, size_t count) {
-  if (!in_map() && !in_autocast() && !any_may_answer(args, count)) {
+  if (!in_map() && !in_mode() && !in_autocast() && !any_may_answer(args, count)) {
     const bool any_device = method[0] == '_';  // __getitem__ and its like: they look for themselves
     return guarded<bool>(true, [&] {
       go_to_device_of(method, any_device, args, count);
@@ -120,7 +127,7 @@ bool Caller::ask_others(const char* method, PyObject* const* args, size_t count)
 bool Caller::asks_for_attribute(const char* name, PyObject* self, PyObject* value) {
   PyObject* const args[] = {self, value};
   const size_t count = value ? 2 : 1;
-  if (!any_may_answer(args, count))
+  if (!in_mode() && !any_may_answer(args, count))
     return guarded<bool>(true, [&] {
       go_to_device_of(name, true, args, count);
       return false;

@@ -1,9 +1,11 @@
 // Calls that somebody else answers than the operator called.
 //
 // Note [Interception]
-// Four things may stand between a call from Python and an operator:
+// Five things may stand between a call from Python and an operator:
 //   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
 //     kwargs), which is PyTorch's protocol (flambeau.overrides).
+//   - A flambeau.overrides.TorchFunctionMode that is entered answers by a method of that name for every call in its
+//     thread, before the classes.
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all
 //     the batch's tensors. This library sees the shape and dtype of one of them and no elements; the handler that
 //     vmap has registered answers for it.
@@ -23,8 +25,8 @@
 
 namespace flambeau::python {
 
-// Reasons to look at arguments: classes with __torch_function__, maps that run, placeholders that live and tensors of
-// other devices than the CPU, threads in autocast.
+// Reasons to look at arguments: classes with __torch_function__, modes that are entered, maps that run, placeholders
+// that live and tensors of other devices than the CPU, threads in autocast.
 extern std::atomic<int> interceptions;
 
 // One call from Python, for as long as it runs, on the device of its tensors.

@@ -101,7 +101,7 @@ int truth(PyObject* a) {
   return guarded<int>(-1, [&]() -> int {
     const Tensor& t = tensor_of(a);
     require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
-            " is ambiguous");
+            " is ambiguous (its shape is ", t.shape(), "); ask for .any() or .all() of it, or for .numel()");
     return read_item(t).truth();
   });
 }

@@ -11,6 +11,7 @@ namespace flambeau::python {
 
 namespace {
 
+thread_local std::vector<PyObject*> modes;  // those entered, held
 thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
 PyObject* disabled_override = nullptr;      // what a class names that does not want to be asked
 
@@ -49,11 +50,34 @@ std::vector<Object> overriding(PyObject* const* args, size_t count) {
   return out;
 }
 
-PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
-                      PyObject* kwnames) {
+bool in_mode() { return !modes.empty(); }
+
+namespace {
+
+Object classes_of(const std::vector<Object>& asked) {
   std::vector<PyObject*> classes;
   for (const Object& o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o.get())));
-  const Object types = tuple_of(classes.data(), classes.size()), positional = tuple_of(args, count);
+  return tuple_of(classes.data(), classes.size());
+}
+
+}  // namespace
+
+// A mode is left for as long as it answers: what it calls is the business of the modes around it.
+Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
+  const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
+  const Object named = dictionary_of(kwnames, args + count), method(PyUnicode_FromString("__torch_function__"));
+  PyObject* const mode = modes.back();
+  modes.pop_back();
+  PyObject* const answer =
+      PyObject_CallMethodObjArgs(mode, method.get(), callable, types.get(), positional.get(), named.get(), nullptr);
+  modes.push_back(mode);
+  return Object(checked(answer));
+}
+
+PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
+                      PyObject* kwnames) {
+  const Object types = classes_of(asked), positional = tuple_of(args, count);
   const Object named = dictionary_of(kwnames, args + count);
   for (const Object& o : asked) {
     const Object method = override_of(o.get());
@@ -68,7 +92,36 @@ PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyOb
 
 namespace {
 
-bool set_overrides_heeded(bool heeded) { return std::exchange(overrides_heeded, heeded); }
+PyObject* set_overrides_heeded(PyObject*, PyObject* heeded) {
+  const int wanted = PyObject_IsTrue(heeded);
+  return wanted < 0 ? nullptr : PyBool_FromLong(std::exchange(overrides_heeded, bool(wanted)));
+}
+
+PyObject* push_mode(PyObject*, PyObject* mode) {
+  modes.push_back(Py_NewRef(mode));
+  ++interceptions;
+  Py_RETURN_NONE;
+}
+
+PyObject* pop_mode(PyObject*, PyObject*) {
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require(!modes.empty(), "no TorchFunctionMode is entered");
+    PyObject* const mode = modes.back();
+    modes.pop_back();
+    --interceptions;
+    return mode;
+  });
+}
+
+// No operators: a mode would be asked about them.
+PyMethodDef controls[] = {
+    {"_overrides_heeded", set_overrides_heeded, METH_O,
+     "_overrides_heeded(heeded)\n\nSets whether __torch_function__ is asked; returns whether it was."},
+    {"_push_function_mode", push_mode, METH_O,
+     "_push_function_mode(mode)\n\nLets mode.__torch_function__ answer for all calls of this thread."},
+    {"_pop_function_mode", pop_mode, METH_NOARGS,
+     "_pop_function_mode()\n\nEnds what the last _push_function_mode() began; returns its mode."},
+    {}};
 
 PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, args, kwargs=None)
   PyObject *function, *types, *given = nullptr, *named = nullptr;
@@ -106,8 +159,7 @@ void bind_overrides(PyObject* module) {
   disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
   PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
   def("_as_subclass(input, type)", kPrivate, "The same elements as an instance of a class.", as_subclass);
-  def("_overrides_heeded(heeded)", kPrivate, "Sets whether __torch_function__ is asked; returns whether it was.",
-      set_overrides_heeded);
+  if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
 }
 
 }  // namespace flambeau::python

@@ -1,4 +1,5 @@
-// __torch_function__: classes derived from Tensor that answer for their instances. Note [Interception] Internal.
+// __torch_function__: classes derived from Tensor that answer for their instances, and modes that do for all calls.
+// Note [Interception] Internal.
 #pragma once
 
 #include <vector>
@@ -13,6 +14,10 @@ bool may_override(PyObject* o);
 std::vector<Object> overriding(PyObject* const* args, size_t count);
 PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
                       PyObject* kwnames);
+
+// Whether a flambeau.overrides.TorchFunctionMode is entered in this thread, and what the innermost one answers.
+bool in_mode();
+Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
 void bind_overrides(PyObject* module);
 

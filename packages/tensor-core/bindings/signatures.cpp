@@ -64,10 +64,24 @@ Parameter parse_parameter(std::string_view part) {  // name[: annotation][=defau
     p.annotation = trimmed(name.substr(colon + 1));
     name = trimmed(name.substr(0, colon));
   }
+  if (const size_t bar = name.find('|'); bar != name.npos) {
+    p.also = name.substr(bar);
+    name = name.substr(0, bar);
+  }
   p.name = PyUnicode_FromStringAndSize(name.data(), Py_ssize_t(name.size()));
   PyUnicode_InternInPlace(&p.name);
   if (equals != part.npos) p.fallback = literal(trimmed(part.substr(equals + 1)));
   return p;
+}
+
+// A signature with one name for each parameter; the bars in annotations have a space before them.
+std::string with_one_name_each(std::string_view signature) {
+  std::string out;
+  for (size_t i = 0; i < signature.size(); ++i) {
+    if (signature[i] == '|' && out.back() != ' ') i = signature.find_first_of(",=:)", i);
+    out += signature[i];
+  }
+  return out;
 }
 
 }  // namespace
@@ -104,6 +118,7 @@ Binding* register_binding(std::string_view signature, int flags, const char* doc
   binding->doc = doc;
   binding->flags = flags;
   binding->parameters = parse_signature(signature, binding->name);
+  binding->signature = with_one_name_each(signature);
   if (flags & kRow) binding->op = row_named(binding->name);
   registry().push_back(binding);
   return binding;

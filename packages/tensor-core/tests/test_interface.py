@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -141,6 +142,57 @@ def test_calls():
     assert list(map(fb.Tensor.dim, [x])) == [2]
     assert fb.add(x, other=1).sum().item() == 12
     assert repr(fb.exp) == "<flambeau operator exp>"
+
+
+@pytest.mark.parametrize(
+    ("call", "parts"),
+    [
+        (lambda x: x.split(split_size=2, dim=1), [(2, 2), (2, 1)]),
+        (lambda x: x.split(split_size_or_sections=[1, 1]), [(1, 3), (1, 3)]),
+        (lambda x: x.tensor_split(sections=2), [(1, 3), (1, 3)]),
+        (lambda x: x.tensor_split(indices=(1,), dim=1), [(2, 1), (2, 2)]),
+        (lambda x: fb.tensor_split(x, tensor_indices_or_sections=fb.tensor(2)), [(1, 3), (1, 3)]),
+        (lambda x: fb.hsplit(x, sections=3), [(2, 1)] * 3),
+        (lambda x: fb.vsplit(x, indices=[1]), [(1, 3), (1, 3)]),
+        (lambda x: [x.max(other=x), x.min(other=x)], [(2, 3)] * 2),
+        (
+            lambda x: [x.view(dtype=fb.int32), x.broadcast_to(2, 2, 3), fb.broadcast_to(x, size=(1, 2, 3))],
+            [(2, 3), (2, 2, 3), (1, 2, 3)],
+        ),
+        (lambda x: [fb.add(x1=x, x2=x), fb.exp(a=x), x.copy_(other=x), fb.dropout(x, p=0.0, train=True)], [(2, 3)] * 4),
+    ],
+)
+def test_other_names_of_parameters(call, parts):
+    assert [tuple(part.shape) for part in call(fb.ones(2, 3))] == parts
+    assert fb.result_type(tensor=fb.ones(1), other=1) is fb.float32
+
+
+def test_errors_give_one_name_for_each_parameter():
+    with pytest.raises(TypeError, match=r"its signature is split\(tensor, split_size_or_sections, dim=0\)"):
+        fb.split(fb.ones(2), parts=1)
+    assert list(inspect.signature(fb.max).parameters) == ["input", "dim", "keepdim", "out"]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda x: fb.exp([1.0]), TypeError, r"not list; flambeau\.tensor\(\) makes one of it"),
+        (lambda x: fb.exp(x.numpy()), TypeError, r"not numpy\.ndarray; flambeau\.from_numpy\(\)"),
+        (lambda x: fb.ones(2, dtype="float32"), TypeError, r"not str; write flambeau\.float32"),
+        (lambda x: fb.ones(2, dtype=np.float64), TypeError, r"not type; write flambeau\.float64"),
+        (lambda x: fb.cat([x, 1]), TypeError, "tuple of Tensors, but its element 1 is int"),
+        (lambda x: fb.ones((2, 2.5)), TypeError, "tuple of ints, but its element 1 is float"),
+        (lambda x: bool(x), RuntimeError, r"\[2, 3\].*\.any\(\) or \.all\(\)"),
+        (lambda x: x.item(), RuntimeError, r"6 elements.*\[2, 3\]"),
+        (lambda x: -(x > 0), RuntimeError, "Negation.*bool.*`~`"),
+        (lambda x: x @ fb.ones(3, 2, dtype=fb.float64), RuntimeError, r"float32 != float64; \.to\(dtype\)"),
+        (lambda x: fb.one_hot(fb.tensor([3]), 2), RuntimeError, "Got 3 and num_classes=2"),
+        (lambda x: fb._core.cross_entropy(x, fb.ones(2)), RuntimeError, r"float32.*\[2, 3\], got \[2\].*target\.long"),
+    ],
+)
+def test_errors_say_what_to_do(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(fb.ones(2, 3))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """__torch_function__: classes derived from Tensor that answer for the calls their instances take part in."""
 
 import pickle
+import sys
+import threading
 from typing import ClassVar
 
 import pytest
@@ -192,3 +194,66 @@ def test_the_function_of_who_is_not_asked_wants_a_tuple_and_a_dictionary(args, k
         overrides._disabled_torch_function_impl(fb.add, (), args, kwargs)
     x = fb.ones(2)
     assert overrides._disabled_torch_function_impl(fb.add, (), [x, x], {"alpha": 2}).tolist() == [3.0, 3.0]
+
+
+class Named(overrides.TorchFunctionMode):
+    def __init__(self, name, heard, *answers):
+        self.name, self.heard, self.answers = name, heard, answers
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.heard.append((self.name, func.__name__))
+        return self.answers[0] if self.answers else func(*args, **(kwargs or {}))
+
+
+def test_a_mode_answers_for_every_call_of_its_thread():
+    heard = []
+    with Named("mode", heard) as mode:
+        y = fb.ones(2).exp() + 1
+        y[0]
+        other = threading.Thread(target=lambda: fb.ones(2).exp())
+        other.start()
+        other.join()
+    assert isinstance(mode, Named)
+    y.exp()
+    assert [name for _, name in heard] == ["ones", "exp", "add", "__getitem__"]
+
+
+def test_the_inner_mode_is_asked_first_and_calls_the_outer_one():
+    heard = []
+    mode = Named("both", heard)
+    with Named("outer", heard), mode, mode:
+        fb.ones(1)
+    assert heard == [("both", "ones"), ("both", "ones"), ("outer", "ones")]
+
+
+def test_what_a_mode_leaves_to_the_classes(logged):
+    heard = []
+    with Named("mode", heard, NotImplemented):
+        result = logged + 1
+    assert type(result) is Logged and heard[0] == ("mode", "add") and Logged.calls[0] == "add"
+    with Named("mode", heard, 7):
+        assert logged + 1 == 7
+
+
+def test_a_mode_that_raises_is_left():
+    class Raising(overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            raise KeyError(func.__name__)
+
+    mode = Raising()
+    with pytest.raises(KeyError, match="exp"), mode:
+        fb.exp(0)
+    fb.ones(1).exp()
+    references = sys.getrefcount(mode)
+    for _ in range(10):
+        with pytest.raises(KeyError), mode:
+            fb.ones(1)
+    assert sys.getrefcount(mode) <= references
+    with pytest.raises(NotImplementedError, match="TorchFunctionMode has to define"), overrides.TorchFunctionMode():
+        fb.ones(1)
+    with pytest.raises(RuntimeError, match="no TorchFunctionMode is entered"):
+        fb._core._pop_function_mode()
+
+
+def test_a_derived_class_is_left_by_name(logged):
+    assert type(logged.as_subclass(Tensor)) is Tensor

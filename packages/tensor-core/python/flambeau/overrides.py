@@ -2,7 +2,8 @@
 
 A class that defines the class method ``__torch_function__(cls, func, types, args=(), kwargs=None)`` is called in the
 place of every operator, method and attribute of Tensor that meets one of its instances; ``super().__torch_function__``
-does what would have been done. The names are PyTorch's ``torch.overrides``.
+does what would have been done. A :class:`TorchFunctionMode` answers for every call while it is entered. The names
+are PyTorch's ``torch.overrides``.
 
 >>> import flambeau
 >>> class Logged(flambeau.Tensor):
@@ -18,13 +19,14 @@ True
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from flambeau import _core
 from flambeau._core import Tensor
 
 __all__ = [
     "DisableTorchFunctionSubclass",
+    "TorchFunctionMode",
     "handle_torch_function",
     "has_torch_function",
     "has_torch_function_unary",
@@ -46,6 +48,37 @@ class DisableTorchFunctionSubclass:
 
     def __exit__(self, *_: object) -> None:
         _core._overrides_heeded(self._former)
+
+
+class TorchFunctionMode:
+    """While it is entered, its ``__torch_function__`` answers for every call in this thread, and before classes do.
+
+    Calls are those of operators and methods; attributes of tensors are read without it. What the method itself calls
+    goes to the modes around it. NotImplemented leaves the call to them and to the classes.
+
+    >>> import flambeau
+    >>> class Counting(TorchFunctionMode):
+    ...     calls = 0
+    ...
+    ...     def __torch_function__(self, func, types, args=(), kwargs=None):
+    ...         self.calls += 1
+    ...         return func(*args, **(kwargs or {}))
+    >>> with Counting() as counting:
+    ...     y = flambeau.ones(2).exp() + 1
+    >>> counting.calls
+    3
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Answers for ``func(*args, **kwargs)``; ``types`` are the classes that would be asked without the mode."""
+        raise NotImplementedError(f"{type(self).__name__} has to define __torch_function__")
+
+    def __enter__(self) -> Self:
+        _core._push_function_mode(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _core._pop_function_mode()
 
 
 def _override(value: Any) -> Any:

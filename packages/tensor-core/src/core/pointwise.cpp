@@ -58,6 +58,10 @@ constexpr const char kNoBooleanDifference[] =
     "Subtraction, the `-` operator, with a bool tensor is not supported. To invert a mask use the `~` or "
     "`logical_not()` operator, for the difference of two the `^` or `logical_xor()` operator.";
 
+constexpr const char kNoBooleanNegation[] =
+    "Negation, the `-` operator, of a bool tensor is not supported. To invert a mask use the `~` or `logical_not()` "
+    "operator.";
+
 bool is_boolean(const Operand& operand) {
   return operand.tensor ? operand.tensor->dtype() == Dtype::bool_ : operand.scalar.kind() == Category::Boolean;
 }
@@ -140,6 +144,7 @@ Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dty
     case Domain::Number:
       if (&row == &row_of(PointwiseOp::sub))
         require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
+      if (&row == &row_of(PointwiseOp::neg)) require(dtype != Dtype::bool_, kNoBooleanNegation);
       if (dtype == Dtype::bool_) refuse(row, dtype);
       return dtype;
     case Domain::Real:

@@ -158,7 +158,8 @@ Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strid
 Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape(), t.strides(), t.offset(), t.dtype()); }
 
 Scalar item(const Tensor& t) {
-  require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar");
+  require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar (its shape is ",
+          t.shape(), "); choose one by an index, or take tolist()");
   if (cuda::takes(t)) return cuda::item(t);
   return dispatch_all(t.dtype(), [&](auto tag) -> Scalar {
     using T = typename decltype(tag)::type;

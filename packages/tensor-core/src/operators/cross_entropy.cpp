@@ -131,8 +131,9 @@ Tensor times_weight(const Tensor& logarithms, const Tensor& weight) {
 
 Tensor of_probabilities(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction,
                         double label_smoothing) {
-  require(target.shape() == input.shape(), "cross_entropy: class probabilities need the input's shape ", input.shape(),
-          ", got ", target.shape());
+  require(target.shape() == input.shape(), "cross_entropy: a target of dtype ", target.dtype(),
+          " holds class probabilities and needs the input's shape ", input.shape(), ", got ", target.shape(),
+          "; class indices are int64: target.long()");
   const int64_t dim = dim_of_classes(input), classes = input.size(dim);
   Tensor p = to(target, input.dtype());
   if (label_smoothing > 0) p = p * Scalar(1 - label_smoothing) + Scalar(label_smoothing / double(classes));

@@ -19,7 +19,7 @@ inline Dtype product_type(Dtype d) {
 
 inline void require_same_dtype(const Tensor& a, const Tensor& b, const char* name) {
   require(a.dtype() == b.dtype(), name, ": expected m1 and m2 to have the same dtype, but got: ", a.dtype(),
-          " != ", b.dtype());
+          " != ", b.dtype(), "; .to(dtype) converts a tensor or a module");
 }
 
 }  // namespace flambeau
