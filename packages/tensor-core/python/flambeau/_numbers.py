@@ -24,7 +24,7 @@ def _require_dtype(function: str, dtype: object) -> None:
         )
 
 
-_MADE: dict[_core.dtype, Any] = {}
+_MADE: dict[_core.dtype | None, Any] = {}
 
 
 class finfo:
@@ -46,15 +46,18 @@ class finfo:
 
     def __new__(cls, type: _core.dtype | None = None) -> Self:
         """One object for each dtype: it is asked for in inner loops."""
-        if type is None:
-            type = _core.get_default_dtype()
+        try:
+            return _MADE[type]
+        except (KeyError, TypeError):  # the latter of what has no hash, and is no dtype
+            return cls._make(_core.get_default_dtype() if type is None else type)
+
+    @classmethod
+    def _make(cls, type: _core.dtype) -> Self:
         _require_dtype("finfo", type)
-        made = _MADE.get(type)
-        if made is None:
-            if not (type.is_floating_point or type.is_complex):
-                raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
-            made = _MADE[type] = super().__new__(cls)
-            made._measure(type.to_real())
+        if not (type.is_floating_point or type.is_complex):
+            raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
+        made = _MADE[type] = object.__new__(cls)
+        made._measure(type.to_real())
         return made
 
     def _measure(self, real: _core.dtype) -> None:
