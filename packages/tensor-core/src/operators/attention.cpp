@@ -14,7 +14,7 @@
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
-#include "operators/convolution.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

@@ -2,8 +2,8 @@
 // there is no flag on tensors that every kernel would have to mind.
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
-#include "operators/convolution.h"
 #include "operators/view.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

@@ -5,6 +5,7 @@
 
 #include "flambeau/networks.h"
 #include "kernels/table.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 
@@ -85,25 +86,6 @@ struct ConvolutionGeometry {
     return s;
   }
 };
-
-class Block {  // scratch memory of a scope
- public:
-  explicit Block(int64_t bytes) : bytes_(size_t(bytes)), data_(static_cast<char*>(allocate(bytes_))) {}
-  ~Block() { deallocate(data_, bytes_); }
-  Block(const Block&) = delete;
-  char* get() const { return data_; }
-
- private:
-  size_t bytes_;
-  char* data_;
-};
-
-template <class F>
-inline void dispatch_real(Dtype d, F&& f) {
-  if (d == Dtype::float64) return f(TypeTag<double>{});
-  require<NotImplementedError>(d == Dtype::float32, "not implemented for '", d, "'");
-  f(TypeTag<float>{});
-}
 
 // Parts of a batch whose weight gradients are summed apart: a fixed number, so that the order of additions does not
 // depend on the threads.

@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
-#include "operators/convolution.h"
 #include "operators/labelled.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

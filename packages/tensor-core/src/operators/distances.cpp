@@ -6,7 +6,7 @@
 #include "cuda/distances.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
-#include "operators/convolution.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

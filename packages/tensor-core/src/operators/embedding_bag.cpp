@@ -8,7 +8,7 @@
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 #include "kernels/networks.h"
-#include "operators/convolution.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

@@ -3,8 +3,8 @@
 #include "flambeau/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/networks.h"
-#include "operators/convolution.h"
 #include "operators/grid_sample_derivative.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

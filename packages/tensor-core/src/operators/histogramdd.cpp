@@ -4,7 +4,7 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/sorting.h"
-#include "operators/convolution.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

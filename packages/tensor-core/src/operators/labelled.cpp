@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "operators/convolution.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

@@ -3,8 +3,8 @@
 
 #include "flambeau/cuda.h"
 #include "flambeau/networks.h"
-#include "operators/convolution.h"
 #include "operators/labelled.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

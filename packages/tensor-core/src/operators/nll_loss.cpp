@@ -1,8 +1,9 @@
 // The negative logarithm of the probability of a class, from logarithms.
 #include <cmath>
 
-#include "operators/convolution.h"
+#include "flambeau/networks.h"
 #include "operators/labelled.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

@@ -7,7 +7,8 @@
 #include "cuda/pool.h"
 #include "flambeau/cuda.h"
 #include "flambeau/parallel.h"
-#include "operators/convolution.h"
+#include "kernels/table.h"
+#include "operators/working_memory.h"
 
 namespace flambeau {
 

@@ -172,7 +172,7 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
-    constexpr int64_t kSide = 16;  // of blocks: both sides are read and written in stretches
+    constexpr int64_t kSide = 64;  // of blocks: both sides are read and written in stretches
     const int64_t blocks = (channels + kSide - 1) / kSide;
     parallel_items(g.groups * blocks, std::max<int64_t>(1, 32768 / (kSide * filters * area)),
                    [&](int64_t begin, int64_t end) {
