@@ -166,21 +166,22 @@ Tensor turned_weights(const Geometry& g, const Tensor& weight) {
   dispatch_real(weight.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     constexpr int64_t kUsual = 9;
-    const auto turn = [&](int64_t group, int64_t f, int64_t c) {
-      const T* from = weight.data<T>() + ((group * filters + f) * channels + c) * area;
-      T* const to = out.data<T>() + ((group * channels + c) * filters + f) * area;
+    const auto turn = [area, filters, channels, w = weight.data<T>(), turned = out.data<T>()](int64_t group, int64_t f,
+                                                                                              int64_t c) {
+      const T* __restrict from = w + ((group * filters + f) * channels + c) * area;
+      T* __restrict const to = turned + ((group * channels + c) * filters + f) * area;
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
-    constexpr int64_t kSide = 64;  // of blocks: both sides are read and written in stretches
-    const int64_t blocks = (channels + kSide - 1) / kSide;
-    parallel_items(g.groups * blocks, std::max<int64_t>(1, 32768 / (kSide * filters * area)),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i)
-                       for (int64_t first = 0; first < filters; first += kSide)
-                         for (int64_t c = i % blocks * kSide; c < std::min(channels, (i % blocks + 1) * kSide); ++c)
-                           for (int64_t f = first; f < std::min(filters, first + kSide); ++f) turn(i / blocks, f, c);
-                   });
+    constexpr int64_t kTogether = 128;  // channels; the filters are read as they lie, in long stretches
+    const int64_t blocks = (channels + kTogether - 1) / kTogether;
+    parallel_items(
+        g.groups * blocks, std::max<int64_t>(1, 32768 / (kTogether * filters * area)), [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i)
+            for (int64_t f = 0; f < filters; ++f)
+              for (int64_t c = i % blocks * kTogether; c < std::min(channels, (i % blocks + 1) * kTogether); ++c)
+                turn(i / blocks, f, c);
+        });
   });
   return out;
 }
