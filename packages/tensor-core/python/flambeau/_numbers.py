@@ -47,9 +47,10 @@ class finfo:
     def __new__(cls, type: _core.dtype | None = None) -> Self:
         """One object for each dtype: it is asked for in inner loops."""
         try:
-            return _MADE[type]
+            made: Self = _MADE[type]
         except (KeyError, TypeError):  # the latter of what has no hash, and is no dtype
-            return cls._make(_core.get_default_dtype() if type is None else type)
+            made = cls._make(_core.get_default_dtype() if type is None else type)
+        return made
 
     @classmethod
     def _make(cls, type: _core.dtype) -> Self:
