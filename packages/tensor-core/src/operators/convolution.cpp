@@ -3,15 +3,14 @@
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
-// two. With stride 1 and images that are not small they run directly (direct_convolution.cpp). Otherwise y, and dx
-// where it is such a convolution, too, is a product with a matrix (taps, output positions) that is made a panel at a
-// time (implicit_convolution.cpp); dw and the other dx unfold samples into it and multiply (unfolded_convolution.cpp).
-// The transposed convolution is dx(x, w) plus a bias.
+// two. With stride 1 and images that are not small y and dw run directly (direct_convolution.cpp), but for dw where
+// channels and filters are enough for a product for each tap (shifted_convolution.cpp). Otherwise y is a product with a
+// matrix (taps, output positions) that is made a panel at a time (implicit_convolution.cpp), and dw unfolds samples into
+// it and multiplies (unfolded_convolution.cpp). With stride 1 dx is a convolution like y, with the weights turned round;
+// else it folds what dw unfolds. The transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution.h"
-#include "flambeau/parallel.h"
-#include "operators/products.h"
 
-#include <cstring>
+#include "operators/products.h"
 
 namespace flambeau {
 

@@ -1,4 +1,4 @@
-// What the two ways of computing a convolution share. Internal to the convolution family.
+// What the ways of computing a convolution share: Note [Convolution] in convolution.cpp. Internal to the convolution family.
 #pragma once
 
 #include <array>
