@@ -283,6 +283,6 @@ def test_a_module_in_place_of_its_parameters():
 
 
 def test_groups_are_printed_with_a_line_between_them():
-    first, second = (fb.ones(1, requires_grad=True) for _ in range(2))
+    first, second = parameter(1), parameter(1)
     text = repr(optim.SGD([{"params": [first]}, {"params": [second], "lr": 0.5}], lr=0.1))
     assert "    weight_decay: 0\n\nParameter Group 1\n    dampening: 0\n" in text and text.endswith("0\n)")
