@@ -170,10 +170,14 @@ FLAMBEAU_INLINE void with_word(int64_t size, F&& f) {
 // Short rows are written in chunks, the last of which may reach beyond their end.
 constexpr int64_t kChunk = kSlack / 2;
 
-// Fills up `rows` rows of some bytes with the first one.
+// Fills up `rows` rows of some bytes with the first one. A chunk may overlap what it is read from.
 FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
   for (char* to = first + bytes; --rows > 0; to += bytes)
-    for (int64_t b = 0; b < bytes; b += kChunk) std::memcpy(to + b, first + b, kChunk);
+    for (int64_t b = 0; b < bytes; b += kChunk) {
+      char chunk[kChunk];
+      std::memcpy(chunk, first + b, kChunk);
+      std::memcpy(to + b, chunk, kChunk);
+    }
 }
 
 // n times the same element.

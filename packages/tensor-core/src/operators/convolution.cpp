@@ -5,9 +5,9 @@
 // and that of its weight dw(x, dy). Each is linear in both arguments and the derivative of each is made of the other
 // two. With stride 1 and images that are not small y and dw run directly (direct_convolution.cpp), but for dw where
 // channels and filters are enough for a product for each tap (shifted_convolution.cpp). Otherwise y is a product with a
-// matrix (taps, output positions) that is made a panel at a time (implicit_convolution.cpp), and dw unfolds samples into
-// it and multiplies (unfolded_convolution.cpp). With stride 1 dx is a convolution like y, with the weights turned round;
-// else it folds what dw unfolds. The transposed convolution is dx(x, w) plus a bias.
+// matrix (taps, output positions) that is made a panel at a time (implicit_convolution.cpp), and dw unfolds samples
+// into it and multiplies (unfolded_convolution.cpp). With stride 1 dx is a convolution like y, with the weights turned
+// round; else it folds what dw unfolds. The transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution.h"
 
 #include "operators/products.h"

@@ -1,4 +1,4 @@
-// What the ways of computing a convolution share: Note [Convolution] in convolution.cpp. Internal to the convolution family.
+// What the ways of computing a convolution share: Note [Convolution] in convolution.cpp. Internal to the family.
 #pragma once
 
 #include <array>
