@@ -80,6 +80,11 @@ struct Walk {
   int64_t row() const { return size[last]; }
   int64_t step() const { return stride[last]; }
   bool is_constant() const { return last == 0 && stride[0] == 0; }
+  int64_t period() const {  // elements until it is the same again; 0 if it never is
+    int64_t elements = last > 0 && stride[0] == 0;
+    for (int d = 1; d <= last; ++d) elements *= size[d];
+    return elements;
+  }
 };
 
 void plan_walk(Walk& walk, const Tensor& t, const Shape& shape, const Shape& order) {
@@ -250,17 +255,31 @@ void run_pieces(const Plan& plan, char** at, const int64_t* step, int64_t n) {
   }
 }
 
+// Elements in a block. Where rows are short, and an operand is the same again and again, blocks are whole periods of
+// it: then it is brought once.
+int64_t block_size(const Plan& plan, int64_t elements) {
+  int64_t block = std::min(block_of(plan.in, plan.from), elements);
+  for (int k = 1; k <= plan.count && plan.row < kShortRow; ++k)
+    if (const int64_t period = plan.operands[k - 1].tensor ? plan.walks[k].period() : 0; period && period <= block)
+      block -= block % period;
+  return block;
+}
+bool stays(const Plan& plan, const Walk& walk, int64_t block) {
+  const int64_t period = plan.row < kShortRow ? walk.period() : 0;
+  return walk.is_constant() || (period && block % period == 0);
+}
+
 // Elements [begin, end). Long rows are read and written where they lie; short ones by the block.
 void run_range(const Plan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
   Cursor cursors[kMaxPointers];
   char* at[kMaxPointers];
-  const int64_t block = std::min(block_of(plan.in, plan.from), end - begin);
+  const int64_t block = block_size(plan, end - begin);
   bool moves[kMaxPointers], by_pieces = false;
   int64_t step[kMaxPointers] = {kPiece * item_size(plan.from)};
   cursors[0].start(plan.walks[0], begin);
   for (int k = 1; k <= plan.count; ++k) {
-    moves[k] = plan.operands[k - 1].tensor && !plan.walks[k].is_constant();
+    moves[k] = plan.operands[k - 1].tensor && !stays(plan, plan.walks[k], block);
     const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.row > kPiece;
     step[k] = moves[k] && !repeats ? kPiece * item_size(plan.in) : 0;
     by_pieces |= repeats;
