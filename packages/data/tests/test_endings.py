@@ -165,8 +165,8 @@ def test_where_there_are_no_anonymous_files(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(_shared_memory, "FOLDER", str(tmp_path))
     batches = iter(DataLoader(Images(), 2, num_workers=2, timeout=SECONDS))
     assert next(batches)[1, 0, 0].item() == 1
-    assert list(tmp_path.iterdir()) == []
     assert [batch[0, 0, 0].item() for batch in batches] == [2, 4, 6]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_sent_to_workers_is_named() -> None:

@@ -36,16 +36,21 @@ void check_out(const Binding& b, PyObject* result, PyObject* out) {
           from.dtype(), ", but got ", to.dtype(), " instead");
 }
 
+// f(from, to) for each result and the tensor that it goes to.
+template <class F>
+void each_out(PyObject* result, PyObject* out, F&& f) {
+  if (!PyTuple_Check(result)) return f(tensor_of(result), tensor_of(out));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+    each_out(PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i), f);
+}
+
+// What may refuse to be written is asked before anything is.
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
-  if (PyTuple_Check(result)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
-      store_out(b, PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i));
-    return;
-  }
-  const Tensor &from = tensor_of(result), &to = tensor_of(out);
-  begin_inplace(to, b.name.c_str());
-  if (!(to.shape() == from.shape())) resize(to, from.shape());
-  copy_values(to, from);
+  each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
+  each_out(result, out, [](const Tensor& from, const Tensor& to) {
+    if (!(to.shape() == from.shape())) resize(to, from.shape());
+    copy_values(to, from);
+  });
 }
 
 bool run_row_in_place(const Binding& b, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {

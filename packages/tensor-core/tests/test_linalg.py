@@ -114,6 +114,13 @@ def test_inverse_and_determinant(shape, dtype):
     close(fb.logdet(fb.from_numpy(positive(shape, dtype))), np.linalg.slogdet(positive(shape, dtype))[1], dtype, 50)
 
 
+def test_no_output_is_written_where_one_of_them_refuses():
+    sign, logarithm = fb.zeros(3), fb.zeros(1).expand(3)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        linalg.slogdet(fb.eye(2).repeat(3, 1, 1), out=(sign, logarithm))
+    assert sign.tolist() == [0, 0, 0]
+
+
 def test_determinants_of_permutations_and_singular_matrices():
     rng = np.random.default_rng(0)
     for n in (1, 2, 3, 6, 7):

@@ -222,6 +222,7 @@ def test_counts():
         limits = (low, high) if low < high else None
         same(fb.histc(fb.tensor(x), 17, low, high), np.histogram(x, 17, limits)[0].astype(np.float64))
     assert fb.histc(fb.tensor([2.0, 2.0]), 3).tolist() == [0, 2, 0]
+    assert fb.histc(fb.tensor([0.0, 3e38]), 4, -3e38, 3e38).sum() == 2  # a range that float32 does not hold
 
 
 def test_results_have_names():

@@ -99,7 +99,9 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   const auto count = [&]<class T>(T first, T last) {
     return counted(bins, x.numel(), [=, values = x.data<T>()](int64_t* counts, int64_t i) {
       const T v = values[i];
-      if (v >= first && v <= last) ++counts[std::min(bins - 1, int64_t((v - first) * T(bins) / (last - first)))];
+      if (!(v >= first && v <= last)) return;
+      const T bin = (v - first) * T(bins) / (last - first);  // no number where the range is beyond what T holds
+      ++counts[bin < T(bins) ? std::min(bins - 1, int64_t(bin)) : bins - 1];
     });
   };
   return to(in == Dtype::float64 ? count(low, high) : count(float(low), float(high)), t.dtype());
