@@ -36,20 +36,12 @@ void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t l
   const int64_t ahead = ldb == kColumns<T> ? 32 * ldb : 8 * ldb;
   // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
   // beforehand: they would be more than there are registers.
-  int64_t row = in.row, thrice = 3 * row, in_run = 0;
-  const T* __restrict a = in.a, *quads[3];
-  const auto start = [&](const T* first) __attribute__((always_inline)) {
-    for (int q = 0; q < 3; ++q) quads[q] = first + 4 * q * row;
-  };
+  int64_t row = in.row, thrice = 3 * row;
+  const T* __restrict a = in.a;
   const Run* run = in.run;
-  const auto start_run = [&]() __attribute__((always_inline)) {
-    start(a + run->place);
-    in_run = run->length;
-  };
-  if constexpr (rows == Rows::InRuns)
-    start_run();
-  else
-    start(a);
+  int64_t in_run = rows == Rows::InRuns ? run->length : 0;
+  const T* const first = rows == Rows::InRuns ? a + run->place : a;
+  const T* quads[3] = {first, first + 4 * row, first + 8 * row};
   const auto step = [&]() __attribute__((always_inline)) {
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
     Vector b1;
@@ -73,7 +65,10 @@ void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t l
     if constexpr (rows == Rows::InRuns)
       if (--in_run == 0) {
         ++run;
-        start_run();
+        in_run = run->length;
+        quads[0] = a + run->place;
+        quads[1] = quads[0] + 4 * row;
+        quads[2] = quads[0] + 8 * row;
       }
   };
   const bool fetches = depth >= 5 * R;
