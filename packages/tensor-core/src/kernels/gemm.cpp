@@ -1,13 +1,18 @@
 // Matrix product, one thread: C = alpha * A * B + beta * C.
 //
 // Note [Gemm]
-// The classic five loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
+// The classic loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
 // broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
 // rows; packing is left out where it would not pay: of A when there are few columns to reuse it for, of B when its rows
 // are contiguous and there are few rows. B may also be a matrix that lies nowhere, whose panels are gathered: Note
-// [Implicit unfolding] in operators/implicit_convolution.cpp. What of A is packed at a time stays in the second-level
-// cache, a panel of B in the first or second; what comes next is fetched meanwhile. Every element of C adds its
-// products in the order of k, in blocks of kDepth, however the caller splits rows and columns over threads.
+// [Implicit unfolding] in operators/implicit_convolution.cpp.
+//
+// C takes a block of columns, a block of terms (several times what a tile adds up in registers) and a block of rows at
+// a time. The rows of A that this needs are packed first and stay in the second-level cache. Panel after panel of B is
+// packed just before its first use, and all of its terms are added while its columns of C are still in that cache; what
+// comes next, of B itself or of its panels, is fetched meanwhile. Panels are kept only where another block of rows will
+// need them. Every element of C adds its products in the order of k, in passes whose length depends on k alone, however
+// the caller splits rows and columns over threads.
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,18 +26,6 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
-
-constexpr int64_t kColumnBlock = 2048;
-
-// Rows of A that are packed at a time: as many as half of the second-level cache holds.
-template <class T>
-int64_t row_block() {
-  static const int64_t rows = [] {
-    const long cache = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
-    return int64_t(cache) / 2 / (kDepth * int64_t(sizeof(T))) / kRows * kRows;
-  }();
-  return rows;
-}
 
 // B has fewer columns than a vector has lanes, and few rows: they fit into a block of whole vectors.
 constexpr int64_t kNarrowDepth = 32;
@@ -155,55 +148,131 @@ void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, cons
   }
 }
 
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+// Note [Gemm]: C = alpha * A * B + beta * C, for what fills tiles.
 template <class T, class B>
-void multiply(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta0, T* c,
-              int64_t ldc) {
-  constexpr int64_t W = kColumns<T>, L = W / 2;
-  const bool direct_a = as.column == 1 && n <= 4 * W, direct_b = b.lies(m);
-  for (int64_t jc = 0; jc < n; jc += kColumnBlock) {
-    const int64_t columns = n - jc < kColumnBlock ? n - jc : kColumnBlock;
-    for (int64_t pc = 0; pc < k; pc += kDepth) {
-      const int64_t depth = k - pc < kDepth ? k - pc : kDepth;
-      const T beta = pc == 0 ? beta0 : T(1);
-      const int64_t direct = direct_b ? columns / L * L : 0, rest = columns - direct;
-      T* packed_b = nullptr;
-      if (rest > 0) {
-        packed_b = static_cast<T*>(scratch(Scratch::ProductB, size_t((rest + W - 1) / W * W * depth + L) * sizeof(T)));
-        b.pack(packed_b, pc, jc + direct, depth, rest);
-      }
-      const int64_t most = direct_a ? m : row_block<T>();
-      for (int64_t ic = 0; ic < m; ic += most) {
-        const int64_t rows = m - ic < most ? m - ic : most;
-        const T* a_block = a + ic * as.row + pc * as.column;
-        T* packed_a = nullptr;
-        if (!direct_a) {
-          packed_a = static_cast<T*>(scratch(Scratch::ProductA, size_t(most * kDepth) * sizeof(T)));
-          pack_a(packed_a, a_block, as.row, as.column, rows, depth);
-        }
-        for (int64_t j = 0; j < columns;) {
-          const bool lies = j < direct, two = lies ? j + W <= direct : columns - j > L;
-          const T* b_panel = lies ? b.at(pc, jc + j) : packed_b + (j - direct) * depth;
-          const int64_t ldb = lies ? b.row : W, width = two ? W : L;
-          TileOutput<T> out{nullptr, ldc, columns - j < width ? columns - j : width, alpha, beta};
-          for (int64_t i = 0; i < rows; i += kRows) {
-            const int64_t height = rows - i < kRows ? rows - i : kRows;
-            out.c = c + (ic + i) * ldc + jc + j;
-            if (!direct_a && height == kRows) {
-              (two ? tile<T, kRows, true, Rows::Packed>
-                   : tile<T, kRows, false, Rows::Packed>)(depth, {packed_a + i * depth, 1}, b_panel, ldb, out);
-            } else {
-              const bool lies_a = as.column == 1;
-              const TileRows<T> rows_a = {lies_a ? a_block + i * as.row : packed_a + i * depth,
-                                          lies_a ? as.row : depth};
-              tile_of<T, Rows::Lying>(height, two)(depth, rows_a, b_panel, ldb, out);
-            }
-          }
-          j += width;
+class BlockedProduct {
+ public:
+  BlockedProduct(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta, T* c,
+                 int64_t ldc)
+      : m_(m), n_(n), k_(k), alpha_(alpha), beta_(beta), a_(a), as_(as), b_(b), c_(c), ldc_(ldc) {
+    const int64_t passes = (k + kDepth - 1) / kDepth;
+    pass_ = (k + passes - 1) / passes;
+    block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
+    block_rows_ = row_block();
+    packs_a_ = as.column != 1 || n > 4 * W;
+  }
+
+  void run() {
+    if (packs_a_)
+      packed_a_ = static_cast<T*>(scratch(Scratch::ProductA, size_t(block_rows_ * block_terms_) * sizeof(T)));
+    for (int64_t j = 0; j < n_; j += kBlockColumns) {
+      columns_ = {j, std::min(n_, j + kBlockColumns)};
+      first_packed_ = b_.lies(m_) ? columns_.begin + columns_.size() / L * L : columns_.begin;
+      kept_ = block_rows_ < m_ ? (columns_.end - first_packed_ + W - 1) / W * W : 0;
+      const int64_t elements = std::max(kept_ * block_terms_, W * pass_) + L;
+      if (first_packed_ < columns_.end)
+        packed_b_ = static_cast<T*>(scratch(Scratch::ProductB, size_t(elements) * sizeof(T)));
+      for (int64_t p = 0; p < k_; p += block_terms_) {
+        terms_ = {p, std::min(k_, p + block_terms_)};
+        for (int64_t i = 0; i < m_; i += block_rows_) {
+          rows_ = {i, std::min(m_, i + block_rows_)};
+          if (packs_a_) pack_rows();
+          add_block();
         }
       }
     }
   }
-}
+
+ private:
+  static constexpr int64_t W = kColumns<T>, L = W / 2, kBlockColumns = 8192 / sizeof(T);
+
+  // As many as fill a quarter of the second-level cache; all, where half of it holds them.
+  int64_t row_block() const {
+    static const int64_t cache = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
+    const int64_t most = cache / 4 / (std::max(block_terms_, kDepth) * int64_t(sizeof(T)));
+    const int64_t blocks = m_ <= 2 * most ? 1 : (m_ + most / 2) / most;
+    return (m_ + blocks * kRows - 1) / (blocks * kRows) * kRows;
+  }
+
+  Range pass_from(int64_t p) const { return {p, std::min(p + pass_, terms_.end)}; }
+  const T* in_a(int64_t i, int64_t p) const { return a_ + i * as_.row + p * as_.column; }
+  T* panel_a(int64_t i, Range pass) const {
+    return packed_a_ + (pass.begin - terms_.begin) * block_rows_ + (i - rows_.begin) * pass.size();
+  }
+  T* panel_b(int64_t j, Range pass) const {
+    return kept_ ? packed_b_ + (pass.begin - terms_.begin) * kept_ + (j - first_packed_) * pass.size() : packed_b_;
+  }
+
+  void pack_rows() {
+    for (int64_t i = rows_.begin; i < rows_.end; i += kRows)
+      for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
+        const Range pass = pass_from(p);
+        pack_a(panel_a(i, pass), in_a(i, p), as_.row, as_.column, std::min<int64_t>(kRows, rows_.end - i), pass.size());
+      }
+  }
+
+  void add_block() {
+    for (int64_t j = columns_.begin, width; j < columns_.end; j += width) {
+      const bool lies = j < first_packed_, two = lies ? j + W <= first_packed_ : columns_.end - j > L;
+      width = two ? W : L;
+      const Range columns{j, std::min(j + width, columns_.end)};
+      for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
+        const Range pass = pass_from(p);
+        T* const panel = panel_b(j, pass);
+        if (!lies && rows_.begin == 0) b_.pack(panel, p, j, pass.size(), columns.size());
+        if (lies)
+          add_pass(columns, two, pass, {b_.at(p, j), b_.row, {b_.at(p, j), 0}});
+        else
+          add_pass(columns, two, pass, {panel, W, upcoming(j, pass)});
+      }
+    }
+  }
+
+  // The terms that follow or, after the last, the columns that do: of B before it is packed, or of its panels.
+  Upcoming<T> upcoming(int64_t j, Range pass) const {
+    const bool last = pass.end == terms_.end;
+    const Range next = pass_from(last ? terms_.begin : pass.end);
+    if (last) j += W;
+    if (rows_.begin > 0) return {panel_b(j, next), W};
+    return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row} : Upcoming<T>{panel_b(j, next), 0};
+  }
+
+  // Some terms of all rows of the block.
+  void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
+    TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
+    const int64_t tiles = (rows_.size() + kRows - 1) / kRows, share = (pass.size() + tiles - 1) / tiles * b.next.row;
+    for (int64_t i = rows_.begin; i < rows_.end; i += kRows, b.next.at += share) {
+      const int64_t height = std::min<int64_t>(kRows, rows_.end - i);
+      out.c = c_ + i * ldc_ + columns.begin;
+      if (packs_a_ && height == kRows)
+        (two ? tile<T, kRows, true, Rows::Packed> : tile<T, kRows, false, Rows::Packed>)(pass.size(),
+                                                                                         {panel_a(i, pass), 1}, b, out);
+      else if (as_.column == 1)
+        tile_of<T, Rows::Lying>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
+      else
+        tile_of<T, Rows::Lying>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
+    }
+  }
+
+  int64_t m_, n_, k_;
+  T alpha_, beta_;
+  const T* a_;
+  Matrix as_;
+  const B& b_;
+  T* c_;
+  int64_t ldc_;
+
+  int64_t pass_, block_terms_, block_rows_;  // terms that are added up in registers, terms and rows of a block
+  bool packs_a_;
+  T *packed_a_ = nullptr, *packed_b_ = nullptr;
+  Range rows_, columns_, terms_;  // of the block
+  int64_t first_packed_, kept_;   // the first column that does not lie, and for how many of them there is room
+};
 
 template <class T>
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, double beta, void* c_data, int64_t ldc) {
@@ -221,13 +290,14 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
     return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
   if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes)
     return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
-  multiply(m, n, k, T(alpha), a, as, Stored<T>{b, bs.row, bs.column}, T(beta), c, ldc);
+  const Stored<T> stored{b, bs.row, bs.column};
+  BlockedProduct(m, n, k, T(alpha), a, as, stored, T(beta), c, ldc).run();
 }
 
 template <class T>
 void gemm_runs(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c, int64_t ldc) {
-  multiply(m, n, k, T(1), static_cast<const T*>(a.data), a, Gathered<T>{static_cast<const T*>(b.data), b}, T(beta),
-           static_cast<T*>(c), ldc);
+  const Gathered<T> gathered{static_cast<const T*>(b.data), b};
+  BlockedProduct(m, n, k, T(1), static_cast<const T*>(a.data), a, gathered, T(beta), static_cast<T*>(c), ldc).run();
 }
 
 }  // namespace

@@ -19,13 +19,8 @@ inline constexpr int kColumns = 2 * Simd<T>::kLanes;
 // b rows [0, depth) and columns [0, columns) into panels of kColumns, the last padded with zeros.
 template <class T>
 void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64_t columns) {
-  constexpr int64_t W = kColumns<T>, kTogether = 4;  // panels: whole stretches of a row are read
-  int64_t j = 0;
-  for (; column == 1 && j + kTogether * W <= columns; j += kTogether * W, to += kTogether * depth * W)
-    for (int64_t p = 0; p < depth; ++p)
-      for (int64_t i = 0; i < kTogether; ++i)
-        std::memcpy(to + (i * depth + p) * W, b + p * row + j + i * W, W * sizeof(T));
-  for (; j < columns; j += W) {
+  constexpr int64_t W = kColumns<T>;
+  for (int64_t j = 0; j < columns; j += W) {
     const int64_t width = columns - j < W ? columns - j : W;
     const T* from = b + j * column;
     if (column == 1 && width == W) {
@@ -75,7 +70,8 @@ struct Stored {
   const T* data;
   int64_t row, column;
 
-  bool lies(int64_t m) const { return column == 1 && m <= 256; }
+  bool lies(int64_t m) const { return column == 1 && m <= 128; }
+  bool has_rows() const { return column == 1; }
   const T* at(int64_t p, int64_t j) const { return data + p * row + j * column; }
   void pack(T* to, int64_t p, int64_t j, int64_t depth, int64_t columns) const {
     pack_b(to, at(p, j), row, column, depth, columns);
@@ -88,10 +84,12 @@ struct Gathered {
   static constexpr int64_t row = 0;
 
   bool lies(int64_t) const { return false; }
+  bool has_rows() const { return false; }
   const T* at(int64_t, int64_t) const { return nullptr; }
   void pack(T* to, int64_t p, int64_t j, int64_t depth, int64_t columns) const {
     constexpr int64_t W = kColumns<T>;
-    const Run *run = m.runs, *const stop = m.runs + m.count;
+    const Run* const stop = m.runs + m.count;
+    const Run* run = std::partition_point(m.runs, stop, [&](const Run& r) { return r.column + r.length <= j; });
     for (int64_t first = j; first < j + columns; first += W, to += depth * W) {
       const int64_t end = std::min(first + W, j + columns);
       Pieces pieces;

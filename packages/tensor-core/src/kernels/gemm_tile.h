@@ -26,14 +26,30 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// R rows by two vectors, or by one. Row p of B at b + p * ldb.
+// Where two lines of what is needed after this tile lie, and the next two.
+template <class T>
+struct Upcoming {
+  const T* at;
+  int64_t row;
+};
+
+// Row p of B at b + p * row: of a panel that lies in the cache, or of a matrix.
+template <class T>
+struct TileColumns {
+  const T* b;
+  int64_t row;
+  Upcoming<T> next;
+};
+
+// R rows by two vectors, or by one.
 template <class T, int R, bool two, Rows rows>
-void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t ldb, const TileOutput<T>& out) {
+void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
   constexpr int L = Simd<T>::kLanes, kWidth = two ? 2 * L : L;
   Vector low[R] = {}, high[R] = {};
-  // Rows far apart share few sets of the cache.
-  const int64_t ahead = ldb == kColumns<T> ? 32 * ldb : 8 * ldb;
+  const T* __restrict b = columns.b, *next = columns.next.at;
+  const int64_t ldb = columns.row, next_row = columns.next.row;
+  const bool panel = ldb == kColumns<T>;
   // Four rows of A that is not packed are reached from one pointer. The compiler is kept from adding up addresses
   // beforehand: they would be more than there are registers.
   int64_t row = in.row, thrice = 3 * row;
@@ -46,11 +62,7 @@ void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t l
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
     Vector b1;
     if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
-    __builtin_prefetch(b + ahead);
-    if (two) __builtin_prefetch(b + ahead + L);
-    if constexpr (rows == Rows::Packed)
-      __builtin_prefetch(a + 32 * kRows);
-    else
+    if constexpr (rows != Rows::Packed)
       asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
@@ -71,18 +83,33 @@ void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t l
         quads[2] = quads[0] + 8 * row;
       }
   };
-  const bool fetches = depth >= 5 * R;
   int64_t left = depth;
-  for (; left > (fetches ? 2 * R : 0); --left) step();
-  // What C holds is fetched towards the end, a row at a time: all at once it would hold up the rest.
+  // What C holds is fetched first, a row at a time: all at once it would hold up the rest. The second-level cache takes
+  // it, since rows far apart share few sets of the first.
 #pragma GCC unroll 1
-  for (int64_t i = 0; fetches && i < R; ++i, --left) {
-    __builtin_prefetch(out.c + i * out.ldc, 1);
-    if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 1);
+  for (int64_t i = 0; depth >= 5 * R && i < R; ++i, --left) {
+    __builtin_prefetch(out.c + i * out.ldc, 0, 2);
+    if (two) __builtin_prefetch(out.c + i * out.ldc + kWidth - 1, 0, 2);
     step();
   }
+  if (panel) {
 #pragma GCC unroll 1
-  for (; left > 0; --left) step();
+    for (; left > 0; --left) {
+      if (left % 8 == 0) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + L, 0, 2);
+        next += next_row;
+      }
+      step();
+    }
+  } else {
+#pragma GCC unroll 1
+    for (; left > 0; --left) {
+      __builtin_prefetch(b + 8 * ldb);
+      if (two) __builtin_prefetch(b + 8 * ldb + L);
+      step();
+    }
+  }
   const T beta = out.beta;
   if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
     T lines[R][kWidth];
@@ -113,7 +140,7 @@ void tile(int64_t depth, const TileRows<T>& in, const T* __restrict b, int64_t l
 }
 
 template <class T>
-using TileFunction = void (*)(int64_t, const TileRows<T>&, const T*, int64_t, const TileOutput<T>&);
+using TileFunction = void (*)(int64_t, const TileRows<T>&, const TileColumns<T>&, const TileOutput<T>&);
 
 template <class T, Rows rows>
 TileFunction<T> tile_of(int64_t height, bool two) {

@@ -60,9 +60,10 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
         const T* b = packed + j * all.positions;
         for (const Run* run = first; run < first + all.count;) {
           const Stretch block(run, first + all.count, kDepth);
+          const int64_t share = block.positions / s.taps * W;  // of the next block, which a tap's tile fetches
           for (int64_t t = 0; t < s.taps; ++t)
-            tile(block.positions, {image + i * s.image_row + s.offsets[t], s.image_row, run}, b, W,
-                 {tiles + t * kRows * W, W, W, T(1), T(run > first)});
+            tile(block.positions, {image + i * s.image_row + s.offsets[t], s.image_row, run},
+                 {b, W, {b + block.positions * W + t * share, W}}, {tiles + t * kRows * W, W, W, T(1), T(run > first)});
           b += block.positions * W;
           run += block.count;
         }

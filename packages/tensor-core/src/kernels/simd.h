@@ -33,32 +33,51 @@ struct Simd {
   }
 };
 
-// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns: blocks of four by four are turned in
-// registers.
+// The same elements of every four of a and b, of which b's count from 4.
+template <int... Index, class Vector>
+inline Vector pick(Vector a, Vector b) {
+  if constexpr (sizeof(Vector) == 4 * sizeof(a[0]))
+    return __builtin_shufflevector(a, b, Index...);
+  else
+    return __builtin_shufflevector(a, b, (Index < 4 ? Index : Index + 4)..., (Index < 4 ? Index + 4 : Index + 8)...);
+}
+
+// R rows, four or eight, of a transposition: four columns at a time are turned in registers.
+template <class T, int R>
+inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t columns) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+  typedef T Rows __attribute__((vector_size(R * sizeof(T)), aligned(sizeof(T)), may_alias));
+  const auto four = [&](int64_t i, int64_t j) { return *reinterpret_cast<const Four*>(from + i * from_row + j); };
+  const auto row = [&](int64_t i, int64_t j) -> Rows {  // with the one four below it
+    if constexpr (R == 4)
+      return four(i, j);
+    else
+      return __builtin_shufflevector(four(i, j), four(i + 4, j), 0, 1, 2, 3, 4, 5, 6, 7);
+  };
+  int64_t j = 0;
+  for (; j + 4 <= columns; j += 4) {
+    const Rows r0 = row(0, j), r1 = row(1, j), r2 = row(2, j), r3 = row(3, j);
+    const Rows a = pick<0, 4, 1, 5>(r0, r1), b = pick<0, 4, 1, 5>(r2, r3), c = pick<2, 6, 3, 7>(r0, r1),
+               d = pick<2, 6, 3, 7>(r2, r3);
+    const auto out = [&](int64_t k) -> Rows& { return *reinterpret_cast<Rows*>(to + (j + k) * to_row); };
+    out(0) = pick<0, 1, 4, 5>(a, b);
+    out(1) = pick<2, 3, 6, 7>(a, b);
+    out(2) = pick<0, 1, 4, 5>(c, d);
+    out(3) = pick<2, 3, 6, 7>(c, d);
+  }
+  for (; j < columns; ++j)
+    for (int64_t i = 0; i < R; ++i) to[j * to_row + i] = from[i * from_row + j];
+}
+
+// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns. Eight rows only where they do not cross lines.
 template <class T>
 inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
-  typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
-  typedef typename Simd<T>::Integer Index __attribute__((vector_size(4 * sizeof(T))));
-  const int64_t whole = rows / 4 * 4;
-  for (int64_t i = 0; i < whole; i += 4) {
-    const T* s = from + i * from_row;
-    T* d = to + i;
-    int64_t j = 0;
-    for (; j + 4 <= columns; j += 4) {
-      const auto row = [&](int64_t k) -> const Four& { return *reinterpret_cast<const Four*>(s + k * from_row + j); };
-      const auto out = [&](int64_t k) -> Four& { return *reinterpret_cast<Four*>(d + (j + k) * to_row); };
-      const Four r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
-      const Four a0 = __builtin_shuffle(r0, r1, Index{0, 4, 2, 6}), a1 = __builtin_shuffle(r0, r1, Index{1, 5, 3, 7}),
-                 a2 = __builtin_shuffle(r2, r3, Index{0, 4, 2, 6}), a3 = __builtin_shuffle(r2, r3, Index{1, 5, 3, 7});
-      out(0) = __builtin_shuffle(a0, a2, Index{0, 1, 4, 5});
-      out(1) = __builtin_shuffle(a1, a3, Index{0, 1, 4, 5});
-      out(2) = __builtin_shuffle(a0, a2, Index{2, 3, 6, 7});
-      out(3) = __builtin_shuffle(a1, a3, Index{2, 3, 6, 7});
-    }
-    for (; j < columns; ++j)
-      for (int64_t k = 0; k < 4; ++k) d[j * to_row + k] = s[k * from_row + j];
-  }
-  for (int64_t i = whole; i < rows; ++i)
+  constexpr int kMost = sizeof(T) * 8 <= kVectorBytes && sizeof(T) > 2 ? 8 : 4;
+  int64_t i = 0;
+  for (; to_row % kMost == 0 && i + kMost <= rows; i += kMost)
+    transpose_rows<T, kMost>(to + i, to_row, from + i * from_row, from_row, columns);
+  for (; i + 4 <= rows; i += 4) transpose_rows<T, 4>(to + i, to_row, from + i * from_row, from_row, columns);
+  for (; i < rows; ++i)
     for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
 }
 
