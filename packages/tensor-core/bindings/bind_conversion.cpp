@@ -82,7 +82,8 @@ void bind_conversion() {
         const Tensor& t = tensor_of(self);
         if (!format && t.is_contiguous()) return Py_NewRef(self);
         return wrap_tensor(contiguous(t, format.value_or(MemoryFormat::Contiguous)));
-      });
+      })
+      ->shortcut = [](const Tensor& t, PyObject* self) { return t.is_contiguous() ? Py_NewRef(self) : nullptr; };
   def("is_contiguous(input, *, memory_format=None)", kMethod, "Whether the elements lie in that order without gaps.",
       [](const Tensor& t, std::optional<MemoryFormat> format) {
         return format ? is_contiguous(t, *format) : t.is_contiguous();

@@ -53,6 +53,7 @@ struct Binding {
   uint8_t least = 1, most = 0;
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
+  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // of a call with nothing but self, or null
   // Which form of another binding it is, if any: its result written to the first argument, copied, or become by it.
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
   PointwiseOp op = {};  // of a row's callable
@@ -78,6 +79,7 @@ inline const Binding* binding_of(PyObject* callable) {  // null if it is no oper
 }
 PyObject* make_operator(const Binding* binding, vectorcallfunc call);
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
+PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);

@@ -165,4 +165,14 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
   });
 }
 
+// What needs no computing is not prepared for.
+PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  if (PyVectorcall_NARGS(nargsf) == 1 && !kwnames && is_tensor(args[0]) &&
+      !interceptions.load(std::memory_order_relaxed) && !call_observer) {
+    const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
+    if (PyObject* const result = b.shortcut(tensor_of(args[0]), args[0])) return result;
+  }
+  return call_binding(self, args, nargsf, kwnames);
+}
+
 }  // namespace flambeau::python

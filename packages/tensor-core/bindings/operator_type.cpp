@@ -116,6 +116,7 @@ void count_plain_arguments(Binding& b) {
 Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, const char* doc, int flags) {
   Binding* other = new Binding(b);
   other->form = form;
+  other->shortcut = nullptr;
   other->name += suffix;
   other->signature.insert(other->signature.find('('), suffix);
   other->doc = doc + b.name + ".";
@@ -129,7 +130,7 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
 PyObject* publish(PyObject* module, Binding* b) {
   count_plain_arguments(*b);
   PyObject* methods = tensor_type->tp_dict;
-  Object callable(make_operator(b, call_binding));
+  Object callable(make_operator(b, b->shortcut ? call_shortcut : call_binding));
   if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
   if (b->flags & kPrivate)
     PyModule_AddObjectRef(module, (b->attribute.empty() ? b->name : b->attribute).c_str(), callable.get());

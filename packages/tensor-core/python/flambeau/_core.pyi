@@ -2470,6 +2470,13 @@ def nn_conv3d_weight(
     dilation: _Pair = 1,
     groups: _int = 1,
 ) -> Tensor: ...
+def nn_grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: _bool = "bilinear",
+    padding_mode: _int = "zeros",
+    align_corners: _bool | None = None,
+) -> Tensor: ...
 def nn_interpolate(
     input: Tensor,
     size: _int | _Sequence[_int] | None = None,

@@ -84,45 +84,47 @@ constexpr int64_t kVector = 16;  // points, that blocks are filled to with those
 
 // The coordinates of the points apart.
 template <int Dims, class T>
-void split(T (&to)[3][kPoints], const T* grid, int64_t points, int64_t filled) {
+void split(T (&to)[Dims][kPoints], const T* grid, int64_t points, int64_t filled) {
   for (int64_t p = 0; p < points; ++p)
     for (int d = 0; d < Dims; ++d) to[d][p] = grid[p * Dims + d];
   for (int d = 0; d < Dims; ++d) std::fill(to[d] + points, to[d] + filled, T(0));
 }
 
-template <class T>
-void place_taps(const Sampling& s, const char* grid_bytes, int64_t points, void* taps_, bool slopes) {
-  const T* grid = reinterpret_cast<const T*>(grid_bytes);
-  Taps<T>& taps = *static_cast<Taps<T>*>(taps_);
-  T coordinates[3][kPoints];
-  const int64_t filled = (points + kVector - 1) / kVector * kVector;
-  s.dims == 2 ? split<2>(coordinates, grid, points, filled) : split<3>(coordinates, grid, points, filled);
-  points = filled;
-  Lines<T> lines[3];  // x, y, z
-  for (int d = 0; d < s.dims; ++d) fill_lines(lines[d], coordinates[d], points, s.size[2 - d], s);
-  if (s.dims == 2) {
-    for (int64_t p = 0; p < points; ++p) {
-      lines[2].at[0][p] = 0;
-      lines[2].weight[0][p] = T(1);
-      lines[2].slope[0][p] = T(0);
-    }
-  }
+// Every tap is one of each dimension's, its weight the product of theirs.
+template <int Dims, bool slopes, class T>
+void combine(const Sampling& s, const Lines<T> (&lines)[3], int64_t points, Taps<T>& taps) {
   const auto& [x, y, z] = lines;
   const int32_t height = int32_t(s.size[1]), width = int32_t(s.size[2]);
   int t = 0;
-  for (int k = 0; k < z.count; ++k)
+  for (int k = 0; k < (Dims == 3 ? z.count : 1); ++k)
     for (int j = 0; j < y.count; ++j)
       for (int i = 0; i < x.count; ++i, ++t)
+#pragma GCC ivdep
         for (int64_t p = 0; p < points; ++p) {
-          const int32_t xs = x.at[i][p], ys = y.at[j][p], zs = z.at[k][p];
-          const bool seen = (xs >= 0) & (ys >= 0) & (zs >= 0);
-          taps.index[t][p] = seen ? (zs * height + ys) * width + xs : -1;
-          taps.weight[t][p] = x.weight[i][p] * y.weight[j][p] * z.weight[k][p];
-          if (!slopes) continue;
-          taps.slope[0][t][p] = x.slope[i][p] * y.weight[j][p] * z.weight[k][p];
-          taps.slope[1][t][p] = x.weight[i][p] * y.slope[j][p] * z.weight[k][p];
-          taps.slope[2][t][p] = x.weight[i][p] * y.weight[j][p] * z.slope[k][p];
+          const int32_t xs = x.at[i][p], ys = y.at[j][p], zs = Dims == 3 ? z.at[k][p] : 0;
+          const T wx = x.weight[i][p], wy = y.weight[j][p], wz = Dims == 3 ? z.weight[k][p] : T(1);
+          taps.index[t][p] = (xs | ys | zs) < 0 ? -1 : (zs * height + ys) * width + xs;
+          taps.weight[t][p] = Dims == 3 ? wx * wy * wz : wx * wy;
+          if constexpr (!slopes) continue;
+          taps.slope[0][t][p] = x.slope[i][p] * wy * wz;
+          taps.slope[1][t][p] = wx * y.slope[j][p] * wz;
+          if (Dims == 3) taps.slope[2][t][p] = wx * wy * z.slope[k][p];
         }
+}
+
+template <int Dims, class T>
+void place_taps_of(const Sampling& s, const T* grid, int64_t points, Taps<T>& taps, bool slopes) {
+  T coordinates[Dims][kPoints];
+  const int64_t filled = (points + kVector - 1) / kVector * kVector;
+  split<Dims>(coordinates, grid, points, filled);
+  Lines<T> lines[3];  // x, y, z
+  for (int d = 0; d < Dims; ++d) fill_lines(lines[d], coordinates[d], filled, s.size[2 - d], s);
+  slopes ? combine<Dims, true>(s, lines, filled, taps) : combine<Dims, false>(s, lines, filled, taps);
+}
+template <class T>
+void place_taps(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes) {
+  const auto place = s.dims == 2 ? place_taps_of<2, T> : place_taps_of<3, T>;
+  place(s, reinterpret_cast<const T*>(grid), points, *static_cast<Taps<T>*>(taps), slopes);
 }
 
 template <class T>

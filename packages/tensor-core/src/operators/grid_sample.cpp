@@ -17,14 +17,16 @@ struct Layout {
   Sampling sampling;
   int64_t batch, channels, places, points;  // places of an image, points of a grid
   Shape out_shape;
+
+  int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // of an image's points
 };
 
-// body(sample of the batch, first point, points in the block, its taps) for every block of points.
+// body(sample of the batch, first point, points in the block, its taps) for some of the blocks of points.
 template <class T, class F>
-void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t batch_begin, int64_t batch_end, F&& body) {
+void over_blocks(const Layout& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
   kernels::Taps<T> taps;
-  const int64_t blocks = (l.points + kPoints - 1) / kPoints;
-  for (int64_t i = batch_begin * blocks; i < batch_end * blocks; ++i) {
+  const int64_t blocks = l.blocks();
+  for (int64_t i = begin; i < end; ++i) {
     const int64_t n = i / blocks, first = i % blocks * kPoints, count = std::min(kPoints, l.points - first);
     const T* at = grid.data<T>() + (n * l.points + first) * l.sampling.dims;
     kernels::networks().place_taps[sizeof(T) == 8](l.sampling, reinterpret_cast<const char*>(at), count, &taps, slopes);
@@ -42,8 +44,8 @@ Tensor forward(const Layout& l, const Tensor& input, const Tensor& grid) {
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto sample = kernels::networks().sample[sizeof(T) == 8];
-    const int64_t work = l.points * (l.channels + 8) * l.sampling.taps();
-    parallel_items(l.batch, std::max<int64_t>(1, 20000 / (work + 1)), [&](int64_t begin, int64_t end) {
+    const int64_t work = std::min(l.points, kPoints) * (l.channels + 8) * l.sampling.taps();
+    parallel_items(l.batch * l.blocks(), std::max<int64_t>(1, 65536 / (work + 1)), [&](int64_t begin, int64_t end) {
       over_blocks<T>(l, grid, false, begin, end, [&](int64_t n, int64_t first, int64_t count, const void* taps) {
         for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
           sample(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
@@ -73,19 +75,22 @@ Gradients backward(const Layout& l, const Tensor& grad, const Tensor& input, con
     using T = typename decltype(tag)::type;
     const auto kernel = kernels::networks().sample_backward[sizeof(T) == 8];
     const int dims = l.sampling.dims;
-    parallel_items(l.batch, 1, [&](int64_t begin, int64_t end) {
-      over_blocks<T>(l, grid, points, begin, end, [&](int64_t n, int64_t first, int64_t count, const void* taps) {
-        T point_grad[3 * kPoints] = {};
-        for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
-          kernel(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
-                 reinterpret_cast<const char*>(grad.data<T>() + c * l.points + first),
-                 image ? reinterpret_cast<char*>(result.input.data<T>() + c * l.places) : nullptr,
-                 points ? reinterpret_cast<char*>(point_grad) : nullptr);
-        if (!points) return;
-        T* to = result.grid.data<T>() + (n * l.points + first) * dims;
-        for (int64_t p = 0; p < count; ++p)
-          for (int d = 0; d < dims; ++d) to[p * dims + d] = point_grad[d * kPoints + p];
-      });
+    // Of one image's gradient, which blocks add to, a thread takes all.
+    const int64_t together = image ? l.blocks() : 1;
+    parallel_items(l.batch * l.blocks() / std::max<int64_t>(1, together), 1, [&](int64_t begin, int64_t end) {
+      over_blocks<T>(l, grid, points, begin * together, end * together,
+                     [&](int64_t n, int64_t first, int64_t count, const void* taps) {
+                       T point_grad[3 * kPoints] = {};
+                       for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
+                         kernel(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
+                                reinterpret_cast<const char*>(grad.data<T>() + c * l.points + first),
+                                image ? reinterpret_cast<char*>(result.input.data<T>() + c * l.places) : nullptr,
+                                points ? reinterpret_cast<char*>(point_grad) : nullptr);
+                       if (!points) return;
+                       T* to = result.grid.data<T>() + (n * l.points + first) * dims;
+                       for (int64_t p = 0; p < count; ++p)
+                         for (int d = 0; d < dims; ++d) to[p * dims + d] = point_grad[d * kPoints + p];
+                     });
     });
   });
   return result;

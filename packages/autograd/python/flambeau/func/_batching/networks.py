@@ -239,7 +239,7 @@ def prelu(input: Tensor, weight: Tensor) -> Any:
     return flambeau.where(input >= 0, input, weight * input)
 
 
-@batching("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
+@batching("grid_sample", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
 def grid_sampler(call: Call) -> Any:
     """The input and the grid are of the batch."""
     return folded(call, call.values[0].ndim - 2, 2)

@@ -7,47 +7,7 @@ from collections.abc import Sequence
 
 import flambeau
 from flambeau import Tensor
-
-_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
-_PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
-
-
-def grid_sample(
-    input: Tensor,
-    grid: Tensor,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
-    align_corners: bool | None = None,
-) -> Tensor:
-    """Reads an image at the points of a grid, whose coordinates -1 and 1 are the image's edges.
-
-    Args:
-        input: ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
-        grid: ``(N, h, w, 2)`` or ``(N, d, h, w, 3)``; x, the last dimension of the image, comes first.
-        mode: ``"bilinear"`` (trilinear in 3-D), ``"nearest"`` or ``"bicubic"`` (2-D).
-        padding_mode: what lies beyond the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
-        align_corners: -1 and 1 are the centres of the corner pixels, not their outer edges. None warns.
-    Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
-    Raises: ValueError for a mode that there is not; RuntimeError for shapes that do not fit.
-    Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.
-    """
-    if mode not in _MODES:
-        raise ValueError(
-            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
-        )
-    if padding_mode not in _PADDINGS:
-        raise ValueError(
-            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
-            f"'{padding_mode}'"
-        )
-    if align_corners is None:
-        warnings.warn(
-            "Default grid_sample and affine_grid behavior is align_corners=False. Please specify align_corners if a "
-            "particular behavior is desired.",
-            stacklevel=2,
-        )
-        align_corners = False
-    return flambeau.grid_sampler(input, grid, _MODES[mode], _PADDINGS[padding_mode], align_corners)
+from flambeau._core import nn_grid_sample as grid_sample
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
