@@ -8,7 +8,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import func
-from flambeau.func._pytree import tree_flatten, tree_leaves
+from flambeau.utils._pytree import tree_flatten, tree_leaves
 
 X = np.array([0.3, -1.2, 2.0])
 

@@ -263,6 +263,39 @@ def test_in_place_forms_that_are_functions_too():
     assert fb.detach_(x) is x
 
 
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("_check", RuntimeError),
+        ("_check_index", IndexError),
+        ("_check_value", ValueError),
+        ("_check_type", TypeError),
+        ("_check_not_implemented", NotImplementedError),
+    ],
+)
+def test_conditions_are_checked(name, error):
+    check = getattr(fb, name)
+    check(True, lambda: 1 / 0)
+    with pytest.raises(error, match="^of 3$"):
+        check(False, lambda: f"of {3}")
+    with pytest.raises(error, match="Expected cond to be True"):
+        check(False)
+    with pytest.raises(TypeError, match="must be a bool"):
+        check(1)
+    with pytest.raises(TypeError, match="must be a callable"):
+        check(False, "text")
+
+
+def test_sizes_and_elements_are_checked():
+    fb._check_is_size(3, max=3)
+    fb._check_tensor_all(fb.ones(2) > 0)
+    for check, argument in ((fb._check_is_size, -1), (fb._check_tensor_all, fb.ones(2) > fb.tensor([0, 1]))):
+        with pytest.raises(RuntimeError, match="no"):
+            check(argument, lambda: "no")
+    with pytest.raises(TypeError, match="boolean tensor"):
+        fb._check_tensor_all(fb.ones(2))
+
+
 def test_conditions_are_asserted():
     fb._assert(fb.ones(1) > 0, "no")
     with pytest.raises(AssertionError, match="no"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flambeau._core import Tensor
+from flambeau._core import bool as bool_
 
 
 class _Symbol:
@@ -30,6 +31,65 @@ def _assert(condition: Any, message: str) -> None:
     """AssertionError with that message where the condition, which may be a tensor, does not hold."""
     if not condition:
         raise AssertionError(message)
+
+
+Message = Callable[[], object] | None
+
+
+def _check_with(error: type[Exception], condition: Any, message: Message) -> None:
+    """Raises the error, with what ``message()`` gives, where the condition, a bool, does not hold."""
+    if not isinstance(condition, bool):
+        raise TypeError(f"cond must be a bool, but got {type(condition)}")
+    if condition:
+        return
+    if message is None:
+        raise error("Expected cond to be True, but got False.")
+    if not callable(message):
+        raise TypeError("message must be a callable")
+    raise error(str(message()))
+
+
+def _check(cond: Any, message: Message = None) -> None:
+    """RuntimeError with what ``message()`` gives where the condition, a bool, does not hold.
+
+    >>> import flambeau
+    >>> flambeau._check(1 + 1 == 2, lambda: "arithmetic has changed")
+    """
+    _check_with(RuntimeError, cond, message)
+
+
+def _check_index(cond: Any, message: Message = None) -> None:
+    """`_check` with an IndexError."""
+    _check_with(IndexError, cond, message)
+
+
+def _check_value(cond: Any, message: Message = None) -> None:
+    """`_check` with a ValueError."""
+    _check_with(ValueError, cond, message)
+
+
+def _check_type(cond: Any, message: Message = None) -> None:
+    """`_check` with a TypeError."""
+    _check_with(TypeError, cond, message)
+
+
+def _check_not_implemented(cond: Any, message: Message = None) -> None:
+    """`_check` with a NotImplementedError."""
+    _check_with(NotImplementedError, cond, message)
+
+
+def _check_tensor_all(cond: Any, message: Message = None) -> None:
+    """`_check` of every element of a boolean tensor."""
+    if not isinstance(cond, Tensor) or cond.dtype != bool_:
+        raise TypeError(f"cond must be a boolean tensor, but got {getattr(cond, 'dtype', type(cond))}")
+    _check(bool(cond.all().item()), message)
+
+
+def _check_is_size(i: Any, message: Message = None, *, max: int | None = None) -> None:
+    """`_check` that a number can be a size: not negative, and at most ``max``."""
+    _check(bool(i >= 0), message)
+    if max is not None:
+        _check(bool(i <= max), message)
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Any] = ()) -> Any:

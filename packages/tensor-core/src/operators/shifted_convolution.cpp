@@ -13,23 +13,24 @@ using Geometry = ConvolutionGeometry;
 
 // Parts of the batch whose gradients are summed apart: more than one where weights are few. Threads share each part by
 // its filters where there are fewer parts than threads, in whole panels.
-constexpr int64_t kPartialSums = int64_t(1) << 18, kMostParts = 8, kFilters = 32;
+constexpr int64_t kPartialSums = int64_t(1) << 18, kFilters = 32;
 
 int64_t parts_of(const Geometry& g) {
   int64_t parts = 1;
-  while (2 * parts <= std::min(g.batch, kMostParts) && 2 * parts * g.filters * g.taps() <= kPartialSums) parts *= 2;
+  while (2 * parts <= std::min(g.batch, kConvolutionParts) && 2 * parts * g.filters * g.taps() <= kPartialSums)
+    parts *= 2;
   return parts;
 }
 
 template <class T>
-struct Task {
+struct ShiftedGradient {
   const Geometry& g;
   const PaddedImage padded;
   const int64_t together;  // samples
   const std::vector<int32_t> taps;
   const std::vector<kernels::Run> runs;
 
-  Task(const Geometry& g, int64_t most)
+  ShiftedGradient(const Geometry& g, int64_t most)
       : g(g),
         padded(g),
         together(std::clamp<int64_t>(kPositions / g.positions(), 1, most)),
@@ -72,14 +73,14 @@ Tensor shifted_weight_gradient(const Geometry& g, const Tensor& input, const Ten
   const Tensor partial = empty({parts, g.filters * g.taps()}, input.dtype());
   dispatch_real(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const Task<T> task(g, (g.batch + parts - 1) / parts);
+    const ShiftedGradient<T> gradient(g, (g.batch + parts - 1) / parts);
     parallel_items(parts * g.groups * shares, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t share = i % shares, group = i / shares % g.groups, part = i / shares / g.groups;
         const int64_t f = panels * share / shares * kFilters,
                       last = std::min(panels * (share + 1) / shares * kFilters, g.group_filters());
-        task.run(group, f, last - f, g.batch * part / parts, g.batch * (part + 1) / parts, input.data<T>(),
-                 grad.data<T>(), partial.data<T>() + part * g.filters * g.taps());
+        gradient.run(group, f, last - f, g.batch * part / parts, g.batch * (part + 1) / parts, input.data<T>(),
+                     grad.data<T>(), partial.data<T>() + part * g.filters * g.taps());
       }
     });
   });

@@ -10,7 +10,7 @@ from flambeau import Tensor, cuda
 from flambeau.autograd._backward import grad
 from flambeau.autograd._function import Function
 from flambeau.autograd.function import once_differentiable
-from flambeau.func._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+from flambeau.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 _AUTOCAST = "make_graphed_callables does not support the autocast caching. Please set `cache_enabled=False`."
 _HOOKS = (

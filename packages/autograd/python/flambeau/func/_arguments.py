@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from flambeau import Tensor
 from flambeau.func import _engine
-from flambeau.func._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
+from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
 
 Argnums = int | tuple[int, ...]
 

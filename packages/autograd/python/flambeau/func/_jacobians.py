@@ -9,7 +9,7 @@ from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, choose
 from flambeau.func._forward import Linearization
-from flambeau.func._pytree import tree_flatten, tree_unflatten
+from flambeau.utils._pytree import tree_flatten, tree_unflatten
 from flambeau.func._reverse import detached, with_aux
 
 

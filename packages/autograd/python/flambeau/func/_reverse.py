@@ -17,7 +17,7 @@ from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, choose, leaves_of
-from flambeau.func._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_unflatten
+from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_unflatten
 
 
 def detached(tree: Any) -> Any:

@@ -8,7 +8,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau._core import _placeholder, _running_maps
 from flambeau.func._placeholders import BatchedTensor, Level, running
-from flambeau.func._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
+from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
 
 InDims = Any  # an int or None, or tuples, lists and dictionaries of them
 OutDims = Any

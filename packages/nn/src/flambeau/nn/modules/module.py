@@ -9,6 +9,7 @@ import flambeau
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ._calls import Caller
+from ._constructors import name_constructor
 from ._conversion import Convertible
 from ._hooks import hooks_everywhere
 from ._state_dict import Stateful
@@ -46,6 +47,10 @@ class Module(Caller, Stateful, Convertible):
     """
 
     training: bool = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        name_constructor(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         object.__setattr__(self, "training", True)

@@ -1,0 +1,23 @@
+"""Constructors that layers share, under the name of the layer that is made."""
+
+from __future__ import annotations
+
+from types import FunctionType
+
+
+def name_constructor(cls: type) -> None:
+    """Give a layer that inherits ``__init__`` from a private base of this package one of its own name.
+
+    What Python says of wrong arguments names the function: ``Conv2d.__init__() got an unexpected keyword argument``.
+    """
+    owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    shared = vars(owner)["__init__"]
+    if owner is cls or not owner.__name__.startswith("_") or not owner.__module__.startswith(__package__):
+        return
+    own = FunctionType(shared.__code__, shared.__globals__, shared.__name__, shared.__defaults__, shared.__closure__)
+    own.__kwdefaults__ = shared.__kwdefaults__
+    own.__annotations__ = shared.__annotations__
+    own.__doc__ = shared.__doc__
+    own.__qualname__ = f"{cls.__qualname__}.__init__"
+    own.__module__ = shared.__module__
+    cls.__init__ = own  # type: ignore[misc]

@@ -1,0 +1,267 @@
+"""Nested containers of arguments and results, taken apart into their leaves and put together again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from flambeau import Tensor
+
+
+class Container(NamedTuple):
+    """How one type of container is taken apart: into its children and what else it takes to rebuild it.
+
+    ``keys`` gives the children's names, as a program would write them after the container.
+    """
+
+    flatten: Callable[[Any], tuple[list[Any], Any]]
+    unflatten: Callable[[list[Any], Any], Any]
+    keys: Callable[[Any], list[str]]
+
+
+def _places(tree: Any) -> list[str]:
+    return [f"[{i}]" for i in range(len(tree))]
+
+
+def _names(tree: Any) -> list[str]:
+    return [f"[{key!r}]" for key in tree]
+
+
+def _mapping(kind: Callable[[Any], Any]) -> Container:
+    return Container(
+        lambda t: (list(t.values()), list(t)),
+        lambda children, keys: kind(zip(keys, children, strict=True)),
+        _names,
+    )
+
+
+def _rebuild_default(children: list[Any], context: Any) -> Any:
+    factory, keys = context
+    return defaultdict(factory, zip(keys, children, strict=True))
+
+
+CONTAINERS: dict[type, Container] = {
+    tuple: Container(lambda t: (list(t), None), lambda children, _: tuple(children), _places),
+    list: Container(lambda t: (t, None), lambda children, _: list(children), _places),
+    deque: Container(lambda t: (list(t), t.maxlen), lambda children, most: deque(children, maxlen=most), _places),
+    dict: _mapping(dict),
+    OrderedDict: _mapping(OrderedDict),
+    defaultdict: Container(lambda t: (list(t.values()), (t.default_factory, list(t))), _rebuild_default, _names),
+}
+_NAMED = Container(
+    lambda t: (list(t), type(t)), lambda children, kind: kind(*children), lambda t: [f".{name}" for name in t._fields]
+)
+
+
+def register_pytree_node(
+    cls: type,
+    flatten_fn: Callable[[Any], tuple[Iterable[Any], Any]],
+    unflatten_fn: Callable[[list[Any], Any], Any],
+    *,
+    serialized_type_name: str | None = None,
+    to_dumpable_context: Any = None,
+    from_dumpable_context: Any = None,
+    flatten_with_keys_fn: Any = None,
+) -> None:
+    """Make a class a container of these functions: ``flatten_fn(tree)`` gives its children and a context,
+    ``unflatten_fn(children, context)`` the tree. The options are of formats that there are not.
+
+    Raises: ValueError for a class that is one.
+    """
+    if cls in CONTAINERS:
+        raise ValueError(f"{cls} is already registered as pytree node.")
+
+    def flatten(tree: Any) -> tuple[list[Any], Any]:
+        children, context = flatten_fn(tree)
+        return list(children), context
+
+    CONTAINERS[cls] = Container(flatten, unflatten_fn, lambda tree: _places(flatten(tree)[0]))
+
+
+def _container(tree: Any) -> Container | None:
+    found = CONTAINERS.get(type(tree))
+    if found is None and isinstance(tree, tuple) and (hasattr(tree, "_fields") or hasattr(tree, "n_sequence_fields")):
+        return _NAMED if hasattr(tree, "_fields") else CONTAINERS[tuple]
+    return found
+
+
+class TreeSpec(NamedTuple):
+    """The shape of a tree: of a leaf, ``container`` is None."""
+
+    container: Container | None
+    context: Any
+    children: tuple[TreeSpec, ...]
+
+    def is_leaf(self) -> bool:
+        """Whether the tree is a single leaf."""
+        return self.container is None
+
+    @property
+    def num_leaves(self) -> int:
+        """How many leaves there are."""
+        return 1 if self.container is None else sum(child.num_leaves for child in self.children)
+
+
+LEAF = TreeSpec(None, None, ())
+IsLeaf = Callable[[Any], bool] | None
+
+
+def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Any], TreeSpec]:
+    """The leaves of a tree of tuples, named tuples, lists and dictionaries, and what puts them together again.
+
+    ``is_leaf`` is asked of every part: what it affirms is not taken apart.
+
+    >>> from flambeau.utils._pytree import tree_flatten, tree_unflatten
+    >>> leaves, spec = tree_flatten({"a": 1, "b": (2, [3])})
+    >>> leaves, tree_unflatten([leaf * 10 for leaf in leaves], spec)
+    ([1, 2, 3], {'a': 10, 'b': (20, [30])})
+    """
+    leaves: list[Any] = []
+    return leaves, _flatten_into(leaves, tree, is_leaf)
+
+
+def _flatten_into(leaves: list[Any], tree: Any, is_leaf: IsLeaf) -> TreeSpec:
+    container = None if isinstance(tree, Tensor) or (is_leaf and is_leaf(tree)) else _container(tree)
+    if container is None:
+        leaves.append(tree)
+        return LEAF
+    children, context = container.flatten(tree)
+    return TreeSpec(container, context, tuple(_flatten_into(leaves, child, is_leaf) for child in children))
+
+
+def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
+    """The tree of a shape that has the given leaves.
+
+    Raises: ValueError for another number of leaves.
+    """
+    leaves = list(leaves)
+    if len(leaves) != treespec.num_leaves:
+        raise ValueError(f"tree_unflatten: the tree has {treespec.num_leaves} leaves, got {len(leaves)}")
+    return _unflatten(iter(leaves), treespec)
+
+
+def _unflatten(leaves: Iterator[Any], spec: TreeSpec) -> Any:
+    if spec.container is None:
+        return next(leaves)
+    return spec.container.unflatten([_unflatten(leaves, child) for child in spec.children], spec.context)
+
+
+def tree_leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
+    """The leaves of a tree, from left to right."""
+    return tree_flatten(tree, is_leaf)[0]
+
+
+def tree_structure(tree: Any, is_leaf: IsLeaf = None) -> TreeSpec:
+    """The shape of a tree."""
+    return tree_flatten(tree, is_leaf)[1]
+
+
+def tree_map(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf = None) -> Any:
+    """The tree with every leaf replaced by the function's result for it, and for those at its place in other trees.
+
+    Raises: ValueError for trees of another shape.
+    """
+    if isinstance(tree, Tensor) and not rests:
+        return func(tree)
+    leaves, spec = tree_flatten(tree, is_leaf)
+    others = [_leaves_like(spec, rest) for rest in rests]
+    return _unflatten(map(func, leaves, *others), spec)
+
+
+def _leaves_like(spec: TreeSpec, tree: Any) -> list[Any]:
+    """Of a tree whose shape begins like ``spec``: where that has a leaf, all that is there."""
+    if spec.container is None:
+        return [tree]
+    children = _children_like(spec, tree) if _container(tree) is spec.container else None
+    if children is None or len(children) != len(spec.children):
+        raise ValueError(f"tree_map: the trees differ in shape at {tree!r}")
+    return [leaf for part, child in zip(spec.children, children, strict=True) for leaf in _leaves_like(part, child)]
+
+
+def _children_like(spec: TreeSpec, tree: Any) -> list[Any] | None:
+    """In the order of ``spec``, whatever that of a dictionary is; None where the keys or other contexts differ."""
+    assert spec.container is not None
+    children, context = spec.container.flatten(tree)
+    if not isinstance(tree, dict):
+        return children if context == spec.context else None
+    keys = spec.context[1] if isinstance(tree, defaultdict) else spec.context
+    return [tree[key] for key in keys] if set(keys) == set(tree) else None
+
+
+def tree_map_(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf = None) -> Any:
+    """Call the function with every leaf; the tree itself."""
+    tree_map(func, tree, *rests, is_leaf=is_leaf)
+    return tree
+
+
+Kinds = type | tuple[type, ...] | Callable[[Any], bool]
+
+
+def _chooser(kinds: Kinds) -> Callable[[Any], bool]:
+    return (lambda leaf: isinstance(leaf, kinds)) if isinstance(kinds, type | tuple) else kinds
+
+
+def tree_map_only(
+    type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Any, is_leaf: IsLeaf = None
+) -> Any:
+    """`tree_map` of the leaves of some types, or that a function affirms; the others stay.
+
+    >>> from flambeau.utils._pytree import tree_map_only
+    >>> tree_map_only(int, lambda n: n + 1, [1, "a", {"b": 2}])
+    [2, 'a', {'b': 3}]
+    """
+    chosen = _chooser(type_or_types_or_pred)
+    return tree_map(lambda leaf: func(leaf) if chosen(leaf) else leaf, tree, is_leaf=is_leaf)
+
+
+def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
+    """Whether the function affirms every leaf."""
+    return all(map(pred, tree_leaves(tree, is_leaf)))
+
+
+def tree_any(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
+    """Whether the function affirms some leaf."""
+    return any(map(pred, tree_leaves(tree, is_leaf)))
+
+
+def tree_all_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
+    """`tree_all` of the leaves of some types."""
+    return all(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
+
+
+def tree_any_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
+    """`tree_any` of the leaves of some types."""
+    return any(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
+
+
+def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tuple[tuple[str, ...], Any]], TreeSpec]:
+    """`tree_flatten` with the way to each leaf, for `keystr`.
+
+    >>> from flambeau.utils._pytree import keystr, tree_flatten_with_path
+    >>> [keystr(path) for path, _ in tree_flatten_with_path({"a": 1, "b": [2, 3]})[0]]
+    ["['a']", "['b'][0]", "['b'][1]"]
+    """
+    leaves, spec = tree_flatten(tree, is_leaf)
+    return list(zip(_paths(tree, spec, ()), leaves, strict=True)), spec
+
+
+def _paths(tree: Any, spec: TreeSpec, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if spec.container is None:
+        yield path
+        return
+    children = spec.container.flatten(tree)[0]
+    for key, child, part in zip(spec.container.keys(tree), children, spec.children, strict=True):
+        yield from _paths(child, part, (*path, key))
+
+
+def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf: IsLeaf = None) -> Any:
+    """`tree_map` of a function that takes the way to the leaf as well, first."""
+    leaves, spec = tree_flatten(tree, is_leaf)
+    others = [_leaves_like(spec, rest) for rest in rests]
+    return _unflatten(map(func, _paths(tree, spec, ()), leaves, *others), spec)
+
+
+def keystr(kp: tuple[str, ...]) -> str:
+    """The way to a leaf, as a program would write it after the tree."""
+    return "".join(kp)

@@ -1,0 +1,95 @@
+"""flambeau.utils._pytree, which programs use though its name is private."""
+
+from collections import OrderedDict, defaultdict, deque, namedtuple
+
+import flambeau as fb
+import pytest
+from flambeau.utils import _pytree as pytree
+
+Point = namedtuple("Point", "x y")
+TREE = {"a": 1, "b": (2, [3, None]), "p": Point(4, OrderedDict(z=5)), "q": deque([6], maxlen=3)}
+LEAVES = [1, 2, 3, None, 4, 5, 6]
+
+
+def test_there_and_back():
+    leaves, spec = pytree.tree_flatten(TREE)
+    assert leaves == LEAVES == pytree.tree_leaves(TREE)
+    assert spec.num_leaves == 7
+    assert not spec.is_leaf()
+    assert pytree.tree_structure(3).is_leaf()
+    back = pytree.tree_unflatten(leaves, spec)
+    assert back == TREE
+    assert type(back["p"]) is Point
+    assert type(back["p"].y) is OrderedDict
+    assert back["q"].maxlen == 3
+
+
+def test_default_dictionaries_keep_their_factory():
+    back = pytree.tree_map(lambda n: n + 1, defaultdict(list, a=1))
+    assert back == {"a": 2}
+    assert back["new"] == []
+
+
+def test_several_trees_are_mapped_together():
+    assert pytree.tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"y": (20, 30), "x": 10}) == {
+        "x": 11,
+        "y": (22, 33),
+    }
+    assert pytree.tree_map(lambda a, b: (a, b), [1, 2], [[3], {"k": 4}]) == [(1, [3]), (2, {"k": 4})]
+    assert pytree.tree_map_with_path(lambda path, a, b: (pytree.keystr(path), a * b), [1, 2], [3, 4]) == [
+        ("[0]", 3),
+        ("[1]", 8),
+    ]
+
+
+@pytest.mark.parametrize("other", [[1], (1, 2), {"x": 1}, 3, [1, 2, 3]])
+def test_trees_of_another_shape_are_refused(other):
+    with pytest.raises(ValueError, match="differ in shape"):
+        pytree.tree_map(lambda a, b: a, [1, 2], other)
+
+
+def test_a_wrong_number_of_leaves_is_refused():
+    with pytest.raises(ValueError, match="has 2 leaves, got 3"):
+        pytree.tree_unflatten([1, 2, 3], pytree.tree_structure([0, 0]))
+
+
+def test_what_is_a_leaf_can_be_said():
+    assert pytree.tree_leaves([(1, 2), [3]], is_leaf=lambda part: isinstance(part, tuple)) == [(1, 2), 3]
+
+
+def test_only_some_leaves():
+    tree = [1, 2.0, "a", fb.ones(2)]
+    assert pytree.tree_map_only((int, float), lambda n: -n, tree)[:3] == [-1, -2.0, "a"]
+    assert pytree.tree_map_only(fb.Tensor, lambda t: tuple(t.shape), tree)[3] == (2,)
+    assert pytree.tree_map_only(lambda leaf: leaf == "a", str.upper, [1, "a"]) == [1, "A"]
+    assert pytree.tree_any(lambda leaf: leaf == 2, [1, [2]])
+    assert not pytree.tree_all(lambda leaf: leaf == 2, [1, [2]])
+    assert pytree.tree_all_only(int, lambda n: n > 0, [1, "a"])
+    assert not pytree.tree_any_only(str, str.isupper, [1, "a"])
+
+
+def test_called_for_its_effect_it_returns_the_tree():
+    seen = []
+    tree = [1, [2]]
+    assert pytree.tree_map_(seen.append, tree) is tree
+    assert seen == [1, 2]
+
+
+def test_paths_name_what_a_program_would_write():
+    paths = [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path(TREE)[0]]
+    assert paths == ["['a']", "['b'][0]", "['b'][1][0]", "['b'][1][1]", "['p'].x", "['p'].y['z']", "['q'][0]"]
+
+
+def test_classes_of_a_program():
+    class Pair:
+        def __init__(self, first, second):
+            self.first, self.second = first, second
+
+    pytree.register_pytree_node(Pair, lambda p: ((p.first, p.second), None), lambda children, _: Pair(*children))
+    try:
+        doubled = pytree.tree_map(lambda n: 2 * n, [Pair(1, (2, 3))])[0]
+        assert (doubled.first, doubled.second) == (2, (4, 6))
+        with pytest.raises(ValueError, match="already registered"):
+            pytree.register_pytree_node(Pair, None, None)
+    finally:
+        del pytree.CONTAINERS[Pair]
