@@ -4,8 +4,9 @@ import copy
 import inspect
 import pickle
 
-import flambeau as fb
 import pytest
+
+import flambeau as fb
 from flambeau import nn
 
 

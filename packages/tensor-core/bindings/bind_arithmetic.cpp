@@ -83,7 +83,7 @@ Tensor ldexp(const Tensor& x, const Tensor& y) {
 Tensor round_to(const Tensor& x, int64_t decimals) {
   if (decimals == 0) return round(x);
   require<NotImplementedError>(is_floating(x.dtype()), "round with decimals is not implemented for '", x.dtype(), "'");
-  const double scale = std::pow(10.0, double(decimals < 0 ? -decimals : decimals));
+  const double scale = std::pow(10.0, std::abs(double(decimals)));
   return decimals > 0 ? _round_decimals(x, scale) : _round_tens(x, scale);
 }
 

@@ -221,13 +221,22 @@ def has_tensor(*operands: Any) -> bool:
     return any(isinstance(x, fb.Tensor) for x in operands)
 
 
+def as_bytes(x: Any) -> bytes | None:
+    """bytes(x), but where x stands for so many zeros that Python has no room for them."""
+    with contextlib.suppress(Exception):
+        if operator.index(x) > 1 << 20:
+            return None
+    return bytes(x)
+
+
 BINARY_NAMES = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift lt eq iadd imul ipow contains"
 BINARY = [getattr(operator, name) for name in f"{BINARY_NAMES} getitem delitem".split()]
 UNARY = [operator.neg, operator.pos, operator.invert, operator.index, abs, int, float, bool, complex, len, list, hash]
-UNARY += [repr, str, dir, memoryview, bytes, np.asarray, copy.copy, copy.deepcopy, round, iter, reversed, fb.Size]
+UNARY += [repr, str, dir, memoryview, np.asarray, copy.copy, copy.deepcopy, round, iter, reversed, fb.Size]
 PROTOCOLS: dict[str, Callable[..., Any]] = {
     **{f"protocol {f.__name__}": (lambda x, f=f: f(x)) for f in UNARY},
     **{f"protocol {f.__name__}": (lambda x, y, f=f: f(x, y) if has_tensor(x, y) else None) for f in BINARY},
+    "protocol bytes": as_bytes,
     "protocol asarray": lambda x: np.asarray(x) if has_tensor(x) else None,
     "protocol slice": lambda x, y, z: x[y:z],
     "protocol two keys": lambda x, y, z: x[y, z],

@@ -276,7 +276,7 @@ def test_in_place_forms_that_are_functions_too():
 def test_conditions_are_checked(name, error):
     check = getattr(fb, name)
     check(True, lambda: 1 / 0)
-    with pytest.raises(error, match="^of 3$"):
+    with pytest.raises(error, match=r"^of 3$"):
         check(False, lambda: f"of {3}")
     with pytest.raises(error, match="Expected cond to be True"):
         check(False)

@@ -1,12 +1,19 @@
 """flambeau.utils._pytree, which programs use though its name is private."""
 
-from collections import OrderedDict, defaultdict, deque, namedtuple
+from collections import OrderedDict, defaultdict, deque
+from typing import NamedTuple
+
+import pytest
 
 import flambeau as fb
-import pytest
 from flambeau.utils import _pytree as pytree
 
-Point = namedtuple("Point", "x y")
+
+class Point(NamedTuple):
+    x: object
+    y: object
+
+
 TREE = {"a": 1, "b": (2, [3, None]), "p": Point(4, OrderedDict(z=5)), "q": deque([6], maxlen=3)}
 LEAVES = [1, 2, 3, None, 4, 5, 6]
 

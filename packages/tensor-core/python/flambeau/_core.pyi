@@ -2471,11 +2471,7 @@ def nn_conv3d_weight(
     groups: _int = 1,
 ) -> Tensor: ...
 def nn_grid_sample(
-    input: Tensor,
-    grid: Tensor,
-    mode: _bool = "bilinear",
-    padding_mode: _int = "zeros",
-    align_corners: _bool | None = None,
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: _bool | None = None
 ) -> Tensor: ...
 def nn_interpolate(
     input: Tensor,

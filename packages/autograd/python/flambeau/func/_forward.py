@@ -8,8 +8,8 @@ from flambeau import Tensor
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, _leaf, choose, tensors_of
-from flambeau.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 from flambeau.func._reverse import detached, with_aux
+from flambeau.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 
 
 def jvp(

@@ -9,8 +9,8 @@ from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, choose
 from flambeau.func._forward import Linearization
-from flambeau.utils._pytree import tree_flatten, tree_unflatten
 from flambeau.func._reverse import detached, with_aux
+from flambeau.utils._pytree import tree_flatten, tree_unflatten
 
 
 def jacrev(

@@ -202,9 +202,7 @@ def _chooser(kinds: Kinds) -> Callable[[Any], bool]:
     return (lambda leaf: isinstance(leaf, kinds)) if isinstance(kinds, type | tuple) else kinds
 
 
-def tree_map_only(
-    type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Any, is_leaf: IsLeaf = None
-) -> Any:
+def tree_map_only(type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Any, is_leaf: IsLeaf = None) -> Any:
     """`tree_map` of the leaves of some types, or that a function affirms; the others stay.
 
     >>> from flambeau.utils._pytree import tree_map_only

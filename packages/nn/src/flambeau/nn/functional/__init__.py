@@ -40,6 +40,7 @@ from flambeau import (
     tanh,
     tanhshrink,
 )
+from flambeau._core import nn_grid_sample as grid_sample
 from flambeau._core import nn_interpolate as interpolate
 from flambeau._core import nn_max_unpool1d as max_unpool1d
 from flambeau._core import nn_max_unpool2d as max_unpool2d
@@ -133,7 +134,7 @@ from ._pooling import (
     max_pool2d_with_indices,
     max_pool3d_with_indices,
 )
-from ._sampling import affine_grid, grid_sample
+from ._sampling import affine_grid
 
 __all__ = [
     "adaptive_avg_pool1d",

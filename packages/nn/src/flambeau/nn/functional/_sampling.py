@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import flambeau
 from flambeau import Tensor
-from flambeau._core import nn_grid_sample as grid_sample
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
