@@ -42,7 +42,7 @@ void bind_activations() {
       [](const Tensor& t, double lower, double upper) {
         Tensor slopes = empty(t.shape(), t.dtype());
         fill_uniform(slopes, lower, upper, nullptr);
-        return where(gt(t, Scalar(0)), t, mul(t, slopes));
+        return leaky_relu(t, slopes);
       });
   def("gelu(input, *, approximate='none')", kFunction | kOut,
       "input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.\n\nSource: "
