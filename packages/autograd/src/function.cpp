@@ -32,6 +32,11 @@ struct FunctionCall {
   py::object run_forward() const;
   void check_dirty(const FunctionNode& node, PyObject* const* outputs, size_t n) const;
   void save(FunctionNode& node, PyObject* const* outputs) const;
+  using Arguments = SmallVector<const Tensor*, 8>;  // an undefined one for what is no tensor
+  void connect(FunctionNode& node, Arguments& inputs) const;
+  py::tuple returned(FunctionNode& node, PyObject* const* values, size_t n) const;
+  void become_outputs(const Ref<FunctionNode>& node, PyObject* const* values, const py::tuple& results,
+                      const Arguments& inputs) const;
   py::object record(const py::object& output) const;
   void push_forward(const py::object& output) const;
 };
@@ -100,6 +105,44 @@ py::object as_output(PyObject* o, bool is_input) {
   return py::reinterpret_steal<py::object>(wrap(out));
 }
 
+// Gives the node an edge to the gradient of each argument.
+void FunctionCall::connect(FunctionNode& node, Arguments& inputs) const {
+  static const Tensor undefined;
+  for (size_t i = 0; i < count; ++i) {
+    const Tensor* t = tensor_in(arguments[i]);
+    node.given.push_back(t != nullptr);
+    inputs.push_back(t ? t : &undefined);
+    node.edges.push_back(gradient_edge(*inputs.back()));
+  }
+}
+
+// What the caller gets for the values that forward has returned. The node notes which of them are tensors.
+py::tuple FunctionCall::returned(FunctionNode& node, PyObject* const* values, size_t n) const {
+  py::tuple results(n);
+  for (size_t k = 0; k < n; ++k) {
+    const Tensor* t = tensor_in(values[k]);
+    node.returned.push_back(t ? int(node.outputs.size()) : -1);
+    if (t) node.outputs.push_back({t->shape(), t->dtype()});
+    const bool dirty = is_among(values[k], context->dirty);
+    py::object result =
+        dirty ? py::reinterpret_borrow<py::object>(values[k]) : as_output(values[k], is_argument(values[k]));
+    PyTuple_SET_ITEM(results.ptr(), Py_ssize_t(k), result.release().ptr());
+  }
+  return results;
+}
+
+void FunctionCall::become_outputs(const Ref<FunctionNode>& node, PyObject* const* values, const py::tuple& results,
+                                  const Arguments& inputs) const {
+  for (size_t k = 0; k < results.size(); ++k) {
+    if (node->returned[k] < 0 || is_among(values[k], context->non_differentiable)) continue;
+    const Tensor& t = *tensor_in(PyTuple_GET_ITEM(results.ptr(), Py_ssize_t(k)));
+    const bool dirty = is_among(values[k], context->dirty), view = t.impl()->view_kind == ViewKind::OfFunction;
+    const auto kind = dirty ? Recording::kInPlace : view ? Recording::kView : Recording::kFresh;
+    become_output(t, node, uint32_t(node->returned[k]), kind, inputs.data(), int(count));
+    track(t);
+  }
+}
+
 py::object FunctionCall::record(const py::object& output) const {
   const bool several = PyTuple_Check(output.ptr()) || PyList_Check(output.ptr());
   PyObject* const one = output.ptr();
@@ -108,37 +151,12 @@ py::object FunctionCall::record(const py::object& output) const {
   const Ref<FunctionNode> node = make_node<FunctionNode>(function, context);
   node->wants_zeros = context->materialize;
   check_dirty(*node, values, n);
-  static const Tensor undefined;
-  SmallVector<const Tensor*, 8> inputs;
-  for (size_t i = 0; i < count; ++i) {
-    const Tensor* t = tensor_in(arguments[i]);
-    node->given.push_back(t != nullptr);
-    inputs.push_back(t ? t : &undefined);
-    node->edges.push_back(gradient_edge(*inputs.back()));
-  }
+  Arguments inputs;
+  connect(*node, inputs);
   node->take_number();
-  const py::tuple results(n);
-  for (size_t k = 0; k < n; ++k) {
-    const Tensor* t = tensor_in(values[k]);
-    node->returned.push_back(t ? int(node->outputs.size()) : -1);
-    if (t) node->outputs.push_back({t->shape(), t->dtype()});
-    const bool dirty = is_among(values[k], context->dirty);
-    py::object result =
-        dirty ? py::reinterpret_borrow<py::object>(values[k]) : as_output(values[k], is_argument(values[k]));
-    PyTuple_SET_ITEM(results.ptr(), Py_ssize_t(k), result.release().ptr());
-  }
+  const py::tuple results = returned(*node, values, n);
   save(*node, values);
-  for (size_t k = 0; k < n; ++k) {
-    if (node->returned[k] < 0 || is_among(values[k], context->non_differentiable)) continue;
-    const Tensor& t = *tensor_in(PyTuple_GET_ITEM(results.ptr(), Py_ssize_t(k)));
-    const bool dirty = is_among(values[k], context->dirty), view = t.impl()->view_kind == ViewKind::OfFunction;
-    become_output(t, node, uint32_t(node->returned[k]),
-                  dirty  ? Recording::kInPlace
-                  : view ? Recording::kView
-                         : Recording::kFresh,
-                  inputs.data(), int(count));
-    track(t);
-  }
+  become_outputs(node, values, results, inputs);
   Py_CLEAR(context->dirty);
   Py_CLEAR(context->non_differentiable);
   return several ? py::object(results) : results[0];

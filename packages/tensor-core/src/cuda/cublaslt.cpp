@@ -70,10 +70,7 @@ struct Library : OpenedLibrary {
     find("cublasLtGetVersion", version);
   }
 };
-const Library& library() {
-  static const Library* once = new Library;
-  return *once;
-}
+const Library& library() { return the_library<Library>(); }
 
 std::atomic<bool> tf32{false};
 
@@ -111,8 +108,47 @@ size_t workspace_of(int device) {  // as NVIDIA recommends
   return properties(device).major >= 9 ? size_t(32) << 20 : size_t(4) << 20;
 }
 
-// Everything that decides how a product is done.
+// Everything that decides how a product is done. The layouts are the library's, of its first and second operand.
 using Key = std::array<int64_t, 22>;
+Key key_of(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in, Dtype out) {
+  const Division& d = a.division;
+  return {d.m,
+          d.n,
+          d.k,
+          d.batch,
+          int64_t(in),
+          int64_t(out),
+          precision_of(in),
+          right.transposed,
+          right.leading,
+          right.rows,
+          left.transposed,
+          left.leading,
+          left.rows,
+          a.right.batch,
+          a.left.batch,
+          a.out_batch,
+          a.out_row,
+          a.bias != nullptr,
+          alignment(a.right.data),
+          alignment(a.left.data),
+          alignment(a.out),
+          a.bias ? alignment(a.bias) : 0};
+}
+
+// alpha = 1 and beta = 0 in result = alpha * product + beta * what was there, as the library reads them.
+struct Factors {
+  double alpha[2] = {}, beta[2] = {};
+
+  explicit Factors(Dtype d) {
+    if (item_size(d) == 16 || d == Dtype::float64) {
+      alpha[0] = 1;
+    } else {
+      const float one = 1;
+      std::memcpy(alpha, &one, sizeof one);
+    }
+  }
+};
 
 // In the library's order: its first operand is the right matrix, its second the left one, each transposed.
 struct Plan {
@@ -144,30 +180,8 @@ class Planner {
                left = library_layout(d.m, d.k, a.left.row, a.left.column);
     if (!right || !left || a.out_column != 1 || (d.m > 1 && a.out_row < d.n) || (a.bias && a.bias_stride != 1))
       return false;
-    const Key key{d.m,
-                  d.n,
-                  d.k,
-                  d.batch,
-                  int64_t(in),
-                  int64_t(out),
-                  precision_of(in),
-                  right->transposed,
-                  right->leading,
-                  right->rows,
-                  left->transposed,
-                  left->leading,
-                  left->rows,
-                  a.right.batch,
-                  a.left.batch,
-                  a.out_batch,
-                  a.out_row,
-                  a.bias != nullptr,
-                  alignment(a.right.data),
-                  alignment(a.left.data),
-                  alignment(a.out),
-                  a.bias ? alignment(a.bias) : 0};
     const std::lock_guard lock(mutex_);  // a plan's bias is set and used by one thread at a time
-    const auto [found, fresh] = plans_.try_emplace(key);
+    const auto [found, fresh] = plans_.try_emplace(key_of(a, *right, *left, in, out));
     Plan& plan = found->second;
     if (fresh) make(plan, a, *right, *left, in, out);
     return plan.usable && multiply(plan, device, a, in);
@@ -195,10 +209,8 @@ class Planner {
     p.right = layout(data_type(in), right.rows, right.columns, right.leading, d, a.right.batch);
     p.left = layout(data_type(in), left.rows, left.columns, left.leading, d, a.left.batch);
     p.out = layout(data_type(out), d.n, d.m, d.m == 1 ? d.n : a.out_row, d, a.out_batch);
-    PreferenceHandle* preference = nullptr;
     if (!p.right || !p.left || !p.out ||
-        l.cublasLtMatmulDescCreate(&p.operation, precision_of(in), scale_type(in)) != 0 ||
-        l.cublasLtMatmulPreferenceCreate(&preference) != 0)
+        l.cublasLtMatmulDescCreate(&p.operation, precision_of(in), scale_type(in)) != 0)
       return;
     set(p.operation, number::kTransposeA, right.transposed ? number::kTransposed : 0);
     set(p.operation, number::kTransposeB, left.transposed ? number::kTransposed : 0);
@@ -207,6 +219,15 @@ class Planner {
       set(p.operation, number::kBiasType, data_type(in));
       l.cublasLtMatmulDescSetAttribute(p.operation, number::kBiasPointer, &a.bias, sizeof a.bias);
     }
+    choose(p, a);
+    if (!p.usable) destroy(p), p = Plan();
+  }
+
+  // Takes the algorithm that the library expects to be the fastest.
+  void choose(Plan& p, const ProductArguments& a) {
+    const Library& l = library();
+    PreferenceHandle* preference = nullptr;
+    if (l.cublasLtMatmulPreferenceCreate(&preference) != 0) return;
     l.cublasLtMatmulPreferenceSetAttribute(preference, number::kMostWorkspace, &workspace_, sizeof workspace_);
     const auto align = [&](int attribute, const void* address) {
       const auto bytes = uint32_t(alignment(address));
@@ -219,22 +240,13 @@ class Planner {
                                                         1, &p.heuristic, &found);
     l.cublasLtMatmulPreferenceDestroy(preference);
     p.usable = status == 0 && found > 0 && p.heuristic.status == 0;
-    if (!p.usable) destroy(p), p = Plan();
   }
 
   bool multiply(Plan& p, int device, const ProductArguments& a, Dtype in) {
     const Library& l = library();
     if (a.bias) l.cublasLtMatmulDescSetAttribute(p.operation, number::kBiasPointer, &a.bias, sizeof a.bias);
     const Tensor workspace = empty({int64_t(p.heuristic.workspace)}, Dtype::uint8);
-    struct Factors {
-      double alpha[2] = {}, beta[2] = {};
-    } factors;
-    if (item_size(in) == 16 || in == Dtype::float64) {
-      factors.alpha[0] = 1;
-    } else {
-      const float one = 1;
-      std::memcpy(factors.alpha, &one, sizeof one);
-    }
+    const Factors factors(in);
     activate(device);
     return l.cublasLtMatmul(handle_, p.operation, factors.alpha, a.right.data, p.right, a.left.data, p.left,
                             factors.beta, a.out, p.out, a.out, p.out, &p.heuristic.algorithm,

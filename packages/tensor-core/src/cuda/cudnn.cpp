@@ -79,10 +79,7 @@ struct Library : OpenedLibrary {
     find("cudnnGetVersion", version);
   }
 };
-const Library& library() {
-  static const Library* once = new Library;
-  return *once;
-}
+const Library& library() { return the_library<Library>(); }
 
 std::atomic<bool> wanted{true};
 

@@ -35,6 +35,12 @@ class OpenedLibrary {
  private:
   void* const opened_;
 };
+// The only instance of a library, opened when it is first asked for and never closed.
+template <class Library>
+const Library& the_library() {
+  static const Library* once = new Library;
+  return *once;
+}
 // Functions that return a status are a list of X(name, (parameters)): their declarations as members, and their places.
 #define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters;
 #define FLAMBEAU_FIND_FUNCTION(name, parameters) find(#name, name);

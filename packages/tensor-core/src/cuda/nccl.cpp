@@ -42,10 +42,7 @@ struct Nccl : OpenedLibrary {
     find("ncclGetErrorString", text_of);
   }
 };
-const Nccl& found() {
-  static const Nccl* once = new Nccl;
-  return *once;
-}
+const Nccl& found() { return the_library<Nccl>(); }
 const Nccl& nccl() {
   require(found().complete, "NCCL, by which GPUs work together, was not found (looked for ", found().tried,
           "); pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside a driver for CUDA 12");

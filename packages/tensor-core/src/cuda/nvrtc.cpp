@@ -52,10 +52,7 @@ struct Nvrtc {
     nvrtcGetSupportedArchs(architectures.data());
   }
 };
-const Nvrtc& nvrtc() {
-  static const Nvrtc* once = new Nvrtc;
-  return *once;
-}
+const Nvrtc& nvrtc() { return the_library<Nvrtc>(); }
 
 // size, then contents: how NVRTC gives every text.
 template <class Size, class Get>

@@ -206,6 +206,25 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   return out;
 }
 
+namespace {
+
+// The sum of grad * exp(x - result) from each place on, positive and negative gradients apart, by logarithms.
+Tensor logcumsumexp_gradient(const Tensor& grad, const Tensor& x, const Tensor& result, int64_t dim) {
+  if (is_complex(x.dtype())) {
+    const Tensor terms = reversed(log(grad) - conj(result), dim);
+    return exp(reversed(logcumsumexp(terms, dim), dim) + conj(x));
+  }
+  const auto part = [&](const Tensor& size) {
+    const Tensor present = gt(size, 0);
+    const Tensor logarithm = where(present, log(where(present, size, Scalar(1.0))) - result,
+                                   Scalar(-std::numeric_limits<double>::infinity()));
+    return exp(reversed(logcumsumexp(reversed(logarithm, dim), dim), dim) + x);
+  };
+  return part(grad) - part(-grad);
+}
+
+}  // namespace
+
 Tensor logcumsumexp(const Tensor& t, int64_t dim) {
   dim = t.wrap_dim(dim);
   require<NotImplementedError>(is_inexact(t.dtype()), "\"logcumsumexp\" not implemented for '", t.dtype(), "'");
@@ -225,22 +244,10 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
       });
     out = to(wide, t.dtype());
   }
-  if (recording(
-          t))  // the sum of grad * exp(x - result) from here on, positive and negative gradients apart, by logarithms
+  if (recording(t))
     record("Logcumsumexp", out, {&t}, {&t, &out}, [dim](const Context& c) {
-      const Tensor &g = c.gradient(), &x = c.saved(0), &result = c.saved(1);
-      if (x.dim() == 0) return c.set(0, g);
-      if (is_complex(x.dtype())) {
-        const Tensor terms = reversed(log(g) - conj(result), dim);
-        return c.set(0, exp(reversed(logcumsumexp(terms, dim), dim) + conj(x)));
-      }
-      const auto part = [&](const Tensor& size) {
-        const Tensor present = gt(size, 0);
-        const Tensor logarithm = where(present, log(where(present, size, Scalar(1.0))) - result,
-                                       Scalar(-std::numeric_limits<double>::infinity()));
-        return exp(reversed(logcumsumexp(reversed(logarithm, dim), dim), dim) + x);
-      };
-      c.set(0, part(g) - part(-g));
+      const Tensor &g = c.gradient(), &x = c.saved(0);
+      c.set(0, x.dim() == 0 ? g : logcumsumexp_gradient(g, x, c.saved(1), dim));
     });
   return out;
 }

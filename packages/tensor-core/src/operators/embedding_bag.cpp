@@ -177,7 +177,7 @@ Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
   return cat({to(offsets, Dtype::int64), full({1}, Scalar(input.numel()), Dtype::int64)}, 0);
 }
 
-Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode, int64_t padding) {
+void check_shapes(const Tensor& weight, const Tensor& indices, const Tensor& begins) {
   require(weight.dim() == 2, "embedding_bag: weight has to be a 2D Tensor, but got Tensor of dimension ", weight.dim());
   require<NotImplementedError>(is_floating(weight.dtype()), "\"embedding_bag\" not implemented for '", weight.dtype(),
                                "'");
@@ -186,6 +186,37 @@ Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, 
   for (const Tensor* t : {&indices, &begins})
     require(t->dtype() == Dtype::int64 || t->dtype() == Dtype::int32,
             "embedding_bag: indices and offsets must be int32 or int64, got ", t->dtype());
+}
+
+void check_indices(const Bags& bags, const Shape& weight) {
+  const int64_t *index = bags.indices.data<int64_t>(), n = bags.indices.numel();
+  uint64_t furthest = 0;
+  for (int64_t i = 0; i < n; ++i) furthest = std::max(furthest, uint64_t(index[i]));  // of negatives, too
+  require<IndexError>(n == 0 || furthest < uint64_t(bags.rows),
+                      "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ",
+                      int64_t(furthest), " for a weight of shape ", weight);
+}
+
+// Checks where the bags begin as well.
+void measure_sizes(Bags& bags) {
+  const int64_t *at = bags.begins.data<int64_t>(), n = bags.indices.numel();
+  require(at[0] == 0,
+          "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. ",
+          "However, got ", at[0]);
+  for (int64_t b = 0; b < bags.count; ++b) {
+    require(at[b] <= at[b + 1] && at[b + 1] <= n, "embedding_bag: offsets must not decrease nor exceed the ",
+            "number of indices ", n, ", got ", at[b], " before ", at[b + 1]);
+    int64_t& size = bags.sizes.data<int64_t>()[b];
+    size = at[b + 1] - at[b];
+    if (bags.padding >= 0)
+      for (int64_t i = at[b]; i < at[b + 1]; ++i) size -= !bags.counts(i);
+  }
+  require(at[bags.count] == n, "embedding_bag: the last offset must be the number of indices ", n, ", got ",
+          at[bags.count]);
+}
+
+Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode, int64_t padding) {
+  check_shapes(weight, indices, begins);
   Bags bags{begins.numel() - 1,
             weight.size(0),
             weight.size(1),
@@ -198,27 +229,8 @@ Bags checked(const Tensor& weight, const Tensor& indices, const Tensor& begins, 
             {}};
   bags.sizes = zeros({bags.count}, Dtype::int64);
   if (cuda::takes(bags.indices)) return bags;  // checked by the kernel, as far as memory is concerned
-  const int64_t* index = bags.indices.data<int64_t>();
-  uint64_t furthest = 0;
-  for (int64_t i = 0; i < indices.numel(); ++i) furthest = std::max(furthest, uint64_t(index[i]));  // of negatives, too
-  require<IndexError>(indices.numel() == 0 || furthest < uint64_t(bags.rows),
-                      "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ",
-                      int64_t(furthest), " for a weight of shape ", weight.shape());
-  const int64_t* at = bags.begins.data<int64_t>();
-  require(at[0] == 0,
-          "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. ",
-          "However, got ", at[0]);
-  for (int64_t b = 0; b < bags.count; ++b) {
-    require(at[b] <= at[b + 1] && at[b + 1] <= indices.numel(),
-            "embedding_bag: offsets must not decrease nor exceed the ", "number of indices ", indices.numel(), ", got ",
-            at[b], " before ", at[b + 1]);
-    int64_t& size = bags.sizes.data<int64_t>()[b];
-    size = at[b + 1] - at[b];
-    if (padding >= 0)
-      for (int64_t i = at[b]; i < at[b + 1]; ++i) size -= !bags.counts(i);
-  }
-  require(at[bags.count] == indices.numel(), "embedding_bag: the last offset must be the number of indices ",
-          indices.numel(), ", got ", at[bags.count]);
+  check_indices(bags, weight.shape());
+  measure_sizes(bags);
   return bags;
 }
 
@@ -235,7 +247,7 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& of
           " and the indices' shape ", indices.shape(), ", got ",
           per_sample.defined() ? per_sample.dtype() : weight.dtype(), " ",
           per_sample.defined() ? per_sample.shape() : Shape());
-  auto bags = std::make_shared<Bags>(checked(weight, indices, begins, mode, padding));
+  auto bags = std::make_shared<Bags>(make_bags(weight, indices, begins, mode, padding));
   Tensor out;
   {
     NoRecording off;

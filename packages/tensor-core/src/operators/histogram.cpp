@@ -69,6 +69,33 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
                           [place, w = w.data<double>()](double* sums, int64_t i) { sums[place[i]] += w[i]; });
 }
 
+namespace {
+
+// What lies in [low, high], counted on a GPU; x is float32 or float64, and so are the range and the widths.
+Tensor histogram_there(const Tensor& x, int64_t bins, double low, double high) {
+  const bool single = x.dtype() == Dtype::float32;
+  const double first = single ? float(low) : low, last = single ? float(high) : high,
+               width = single ? float(last) - float(first) : last - first;
+  const Tensor inside = logical_and(ge(x, Scalar(first)), le(x, Scalar(last)));
+  const Tensor steps = div(mul(sub(x, Scalar(first)), Scalar(double(bins))), Scalar(width));
+  const Tensor bin = where(inside, clamp_max(to(steps, Dtype::int64), Scalar(bins - 1)), Scalar(bins));
+  const Tensor counts =
+      index_add(zeros({bins + 1}, Dtype::int64), 0, reshape(bin, {x.numel()}), ones({x.numel()}, Dtype::int64));
+  return narrow(counts, 0, 0, bins);
+}
+
+template <class T>
+Tensor histogram(const Tensor& x, int64_t bins, T first, T last) {
+  return counted(bins, x.numel(), [=, values = x.data<T>()](int64_t* counts, int64_t i) {
+    const T v = values[i];
+    if (!(v >= first && v <= last)) return;
+    const T bin = (v - first) * T(bins) / (last - first);  // no number where the range is beyond what T holds
+    ++counts[bin < T(bins) ? std::min(bins - 1, int64_t(bin)) : bins - 1];
+  });
+}
+
+}  // namespace
+
 Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   NoRecording off;
   require<NotImplementedError>(is_floating(t.dtype()), "\"histogram\" not implemented for '", t.dtype(), "'");
@@ -85,26 +112,10 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   }
   const Dtype in = dtype_of(compute_type(t.dtype()));
   const Tensor x = contiguous(to(t, in));
-  if (cuda::takes(x)) {
-    const bool single = in == Dtype::float32;
-    const double first = single ? float(low) : low, last = single ? float(high) : high,
-                 width = single ? float(last) - float(first) : last - first;
-    const Tensor inside = logical_and(ge(x, Scalar(first)), le(x, Scalar(last)));
-    const Tensor steps = div(mul(sub(x, Scalar(first)), Scalar(double(bins))), Scalar(width));
-    const Tensor bin = where(inside, clamp_max(to(steps, Dtype::int64), Scalar(bins - 1)), Scalar(bins));
-    const Tensor counted =
-        index_add(zeros({bins + 1}, Dtype::int64), 0, reshape(bin, {x.numel()}), ones({x.numel()}, Dtype::int64));
-    return to(narrow(counted, 0, 0, bins), t.dtype());
-  }
-  const auto count = [&]<class T>(T first, T last) {
-    return counted(bins, x.numel(), [=, values = x.data<T>()](int64_t* counts, int64_t i) {
-      const T v = values[i];
-      if (!(v >= first && v <= last)) return;
-      const T bin = (v - first) * T(bins) / (last - first);  // no number where the range is beyond what T holds
-      ++counts[bin < T(bins) ? std::min(bins - 1, int64_t(bin)) : bins - 1];
-    });
-  };
-  return to(in == Dtype::float64 ? count(low, high) : count(float(low), float(high)), t.dtype());
+  const Tensor counts = cuda::takes(x)         ? histogram_there(x, bins, low, high)
+                        : in == Dtype::float64 ? histogram(x, bins, low, high)
+                                               : histogram(x, bins, float(low), float(high));
+  return to(counts, t.dtype());
 }
 
 }  // namespace flambeau

@@ -90,25 +90,34 @@ Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
   return out;
 }
 
+namespace {
+
+// Of tensors of one shape, contiguous.
+Tensor selected(const Tensor& from, const Tensor& flags) {
+  if (cuda::takes(from)) {
+    const Blocks picked = true_blocks(flags);
+    const Tensor out = empty({picked.count}, from.dtype());
+    load_blocks(from, picked, out);
+    return out;
+  }
+  const Chunks chunks(flags);
+  const Tensor out = empty({chunks.count()}, from.dtype());
+  dispatch_size(item_size(from.dtype()), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    chunks.visit([in = from.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[n] = in[position]; });
+  });
+  return out;
+}
+
+}  // namespace
+
 Tensor masked_select(const Tensor& t, const Tensor& mask) {
   require(mask.dtype() == Dtype::bool_, "masked_select: expected BoolTensor for mask, got ", mask.dtype());
   const Shape shape = broadcast(t.shape(), mask.shape());
   Tensor out;
   {
     NoRecording off;
-    const Tensor from = contiguous(expand(t, shape)), flags = contiguous(expand(mask, shape));
-    if (cuda::takes(from)) {
-      const Blocks picked = true_blocks(flags);
-      out = empty({picked.count}, t.dtype());
-      load_blocks(from, picked, out);
-    } else {
-      const Chunks chunks(flags);
-      out = empty({chunks.count()}, t.dtype());
-      dispatch_size(item_size(t.dtype()), [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        chunks.visit([in = from.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[n] = in[position]; });
-      });
-    }
+    out = selected(contiguous(expand(t, shape)), contiguous(expand(mask, shape)));
   }
   if (recording(t))
     record("MaskedSelect", out, {&t}, {&mask}, [shape](const Context& c) {
@@ -117,6 +126,44 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
     });
   return out;
 }
+
+namespace {
+
+// The places of a contiguous mask's trues, which values are written to in their order.
+class Places {
+ public:
+  explicit Places(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
+    if (on_gpu_)
+      there_ = true_blocks(flags);
+    else
+      here_.emplace(flags);
+  }
+  int64_t count() const { return on_gpu_ ? there_.count : here_->count(); }
+
+  void write(const Tensor& out, const Tensor& values) const {
+    if (on_gpu_) return store_blocks(out, there_, values, Combine::Assign);
+    dispatch_size(item_size(out.dtype()), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      here_->visit([in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
+    });
+  }
+
+ private:
+  bool on_gpu_;
+  std::optional<Chunks> here_;
+  Blocks there_;
+};
+
+void masked_scatter_derivative(const Context& c, const Shape& source) {
+  const Tensor &g = c.gradient(), &mask = c.saved(0);
+  if (c.needs(0)) c.set(0, masked_fill(g, mask, Scalar(0)));
+  if (!c.needs(1)) return;
+  const Tensor used = masked_select(g, mask), whole = zeros({product(source)}, g.dtype());
+  copy_(narrow(whole, 0, 0, used.numel()), used);
+  c.set(1, reshape(whole, source));
+}
+
+}  // namespace
 
 Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source, Write write) {
   require(t.dtype() == source.dtype(), "masked_scatter: expected self and source to have same dtypes but got ",
@@ -133,37 +180,20 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
     flags = contiguous(expand(mask, t.shape()));
     values = settled(source, t);
   }
-  const bool on_gpu = cuda::takes(flags);
-  const std::optional<Chunks> chunks = on_gpu ? std::nullopt : std::optional<Chunks>(flags);
-  const Blocks picked = on_gpu ? true_blocks(flags) : Blocks();
-  const int64_t count = on_gpu ? picked.count : chunks->count();
-  require(count <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(), " and ",
-          count);
+  const Places places(flags);
+  require(places.count() <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(),
+          " and ", places.count());
   begin_inplace(t, "masked_scatter_", source.requires_grad());
   const Tensor out = t.is_contiguous() ? t : [&] {
     NoRecording off;
     return clone(t);
   }();
-  if (on_gpu)
-    store_blocks(out, picked, values, Combine::Assign);
-  else
-    dispatch_size(item_size(t.dtype()), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      chunks->visit([in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
-    });
+  places.write(out, values);
   if (!out.same(t)) copy_values(t, out);
   if (recording(t, source))
     record(
         "MaskedScatter", t, {&t, &source}, {&mask},
-        [shape = source.shape()](const Context& c) {
-          const Tensor &g = c.gradient(), &mask = c.saved(0);
-          if (c.needs(0)) c.set(0, masked_fill(g, mask, Scalar(0)));
-          if (!c.needs(1)) return;
-          const Tensor used = masked_select(g, mask), whole = zeros({product(shape)}, g.dtype());
-          copy_(narrow(whole, 0, 0, used.numel()), used);
-          c.set(1, reshape(whole, shape));
-        },
-        Recording::kInPlace);
+        [shape = source.shape()](const Context& c) { masked_scatter_derivative(c, shape); }, Recording::kInPlace);
   return t;
 }
 

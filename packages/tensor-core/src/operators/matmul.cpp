@@ -235,40 +235,45 @@ Tensor mm(const Tensor& a, const Tensor& b) {
 }
 
 namespace {
+
 int64_t grain_of(double work) { return std::max<int64_t>(1, int64_t(200000 / (work + 1))); }  // products a thread
+
+// out[i] = x[i] @ y[i], all of one dtype; out is contiguous.
+void multiply_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
+  const Dtype type = out.dtype();
+  const int64_t batch = out.size(0), m = out.size(1), n = out.size(2), k = x.size(2), size = item_size(type);
+  if (y.stride(0) == 0 && (m == 1 || x.stride(0) == m * x.stride(1))) {  // one second matrix: a single product
+    const int64_t row = m == 1 ? x.stride(0) : x.stride(1);
+    return gemm(batch * m, n, k, 1, {x.bytes(), row, x.stride(2)}, matrix_of(y), 0, out.bytes(), n, type);
+  }
+  const auto multiply = [&](int64_t begin, int64_t end) {
+    Matrix p = matrix_of(x), q = matrix_of(y);
+    for (int64_t i = begin; i < end; ++i) {
+      p.data = x.bytes() + i * x.stride(0) * size;
+      q.data = y.bytes() + i * y.stride(0) * size;
+      gemm(m, n, k, 1, p, q, 0, out.bytes() + i * m * n * size, n, type);
+    }
+  };
+  if (batch >= num_threads())
+    parallel_items(batch, grain_of(double(m) * double(n) * double(k)), multiply);
+  else
+    multiply(0, batch);
+}
+
 }  // namespace
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
   check_batches(a, b);
-  const Dtype type = product_type(a.dtype());
-  const int64_t batch = a.size(0), m = a.size(1), k = a.size(2), n = b.size(2);
+  const Shape shape{a.size(0), a.size(1), b.size(2)};
   Tensor out;
   if (cuda::takes(a)) {
     NoRecording off;
-    out = product_there({batch, m, n}, a, b, Tensor());
+    out = product_there(shape, a, b, Tensor());
   } else {
-    out = empty({batch, m, n}, type);
+    const Dtype type = product_type(a.dtype());
+    out = empty(shape, type);
     NoRecording off;
-    const Tensor x = to(a, type), y = to(b, type);
-    const int64_t size = item_size(type);
-    if (out.numel() > 0 && !out.is_meta()) {
-      auto one = [&](int64_t i) {
-        Matrix p = matrix_of(x), q = matrix_of(y);
-        p.data = x.bytes() + i * x.stride(0) * size;
-        q.data = y.bytes() + i * y.stride(0) * size;
-        gemm(m, n, k, 1, p, q, 0, out.bytes() + i * m * n * size, n, type);
-      };
-      if (y.stride(0) == 0 && (m == 1 || x.stride(0) == m * x.stride(1))) {  // one second matrix: a single product
-        const int64_t row = m == 1 ? x.stride(0) : x.stride(1);
-        gemm(batch * m, n, k, 1, {x.bytes(), row, x.stride(2)}, matrix_of(y), 0, out.bytes(), n, type);
-      } else if (batch >= num_threads()) {
-        parallel_items(batch, grain_of(double(m) * double(n) * double(k)), [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) one(i);
-        });
-      } else {
-        for (int64_t i = 0; i < batch; ++i) one(i);
-      }
-    }
+    if (out.numel() > 0 && !out.is_meta()) multiply_batches(out, to(a, type), to(b, type));
     out = to(out, a.dtype());
   }
   if (recording(a, b))
@@ -358,11 +363,12 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
   return add_product("addmm", input, a, b, beta, alpha, mm);
 }
 
-Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+namespace {
+
+void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias, int64_t rows) {
   require(input.dim() > 0, "linear: the input needs at least one dimension");
   require(weight.dim() == 2, "linear: the weight needs two dimensions, got shape ", weight.shape());
   const int64_t in = weight.size(1), out_features = weight.size(0);
-  const int64_t rows = product(Shape(input.shape().begin(), input.shape().end() - 1));
   require(input.size(-1) == in, "mat1 and mat2 shapes cannot be multiplied (", rows, "x", input.size(-1), " and ", in,
           "x", out_features, "): the input of shape ", input.shape(), " has ", input.size(-1),
           " features, the weight expects ", in);
@@ -373,6 +379,23 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
             " does not match the weight's ", out_features, " outputs");
   }
   require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"linear\" not implemented for '", input.dtype(), "'");
+}
+
+// The features of all places are rows of one matrix.
+void linear_derivative(const Context& c) {
+  const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
+  const Tensor flat = g.dim() == 2 ? g : reshape(g, {w.size(0) ? g.numel() / w.size(0) : 0, w.size(0)});
+  if (c.needs(0)) c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), x.shape()));
+  if (c.needs(1)) c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), w.size(1)})));
+  if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const int64_t rows = input.dim() > 0 ? product(Shape(input.shape().begin(), input.shape().end() - 1)) : 1;
+  check_linear(input, weight, bias, rows);
+  const int64_t in = weight.size(1), out_features = weight.size(0);
   const Dtype type = product_type(input.dtype());
   Shape shape = input.shape();
   shape.back() = out_features;
@@ -392,13 +415,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     out = to(out, input.dtype());
   }
   if (recording(input, weight, bias))
-    record("Linear", out, {&input, &weight, &bias}, {&input, &weight}, [](const Context& c) {
-      const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
-      const Tensor flat = g.dim() == 2 ? g : reshape(g, {w.size(0) ? g.numel() / w.size(0) : 0, w.size(0)});
-      if (c.needs(0)) c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), x.shape()));
-      if (c.needs(1)) c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), w.size(1)})));
-      if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
-    });
+    record("Linear", out, {&input, &weight, &bias}, {&input, &weight}, linear_derivative);
   return out;
 }
 

@@ -157,6 +157,40 @@ void require_floating(const Tensor& t, const char* name) {
              " draws from a continuous distribution: the dtype must be a floating one, got ", t.dtype());
 }
 
+void uniform_there(const Tensor& out, double low, double high, Generator* generator) {
+  if (out.dtype() == Dtype::float64)
+    return draw_there(cuda::Distribution::Uniform, out, 2, generator, {low, high - low, high});
+  const int digits = limits(out.dtype()).digits;
+  double end = 0;
+  dispatch(out.dtype(), [&](auto tag) { end = convert<float>(convert<typename decltype(tag)::type>(high)); });
+  draw_there(cuda::Distribution::Uniform, out, 1, generator,
+             {double(float(low)), double(std::ldexp(float(high - low), -digits)), end}, uint64_t(32 - digits));
+}
+
+void uniform_doubles(const Tensor& out, double low, double high, Generator* generator) {
+  draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+    double* to = out.data<double>() + first;
+    for (int64_t i = 0; i < n; ++i) {
+      const double v = low + unit(words + 2 * i) * (high - low);
+      to[i] = v < high ? v : low;  // rounding must not reach the open end
+    }
+  });
+}
+
+// As many random digits as the dtype holds, computed in float.
+template <class T>
+void uniform_floats(const Tensor& out, int digits, double low, double high, Generator* generator) {
+  const int shift = 32 - digits;
+  const float base = float(low), scale = std::ldexp(float(high - low), -digits), end = convert<float>(convert<T>(high));
+  draw(out.numel(), 1, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
+    T* to = out.data<T>() + first;
+    for (int64_t i = 0; i < n; ++i) {
+      const T v = convert<T>(base + float(int32_t(words[i] >> shift)) * scale);
+      to[i] = convert<float>(v) < end ? v : convert<T>(base);
+    }
+  });
+}
+
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
@@ -169,36 +203,10 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
   require(high - low <= largest, "uniform_ expects to - from to be at most the largest ", t.dtype(),
           ", but found to=", high, " and from=", low);
   in_place(t, "uniform_", "Uniform", [&, digits = digits](const Tensor& out) {
-    if (cuda::takes(out)) {
-      if (out.dtype() == Dtype::float64)
-        return draw_there(cuda::Distribution::Uniform, out, 2, generator, {low, high - low, high});
-      double end = 0;
-      dispatch(out.dtype(), [&](auto tag) { end = convert<float>(convert<typename decltype(tag)::type>(high)); });
-      return draw_there(cuda::Distribution::Uniform, out, 1, generator,
-                        {double(float(low)), double(std::ldexp(float(high - low), -digits)), end},
-                        uint64_t(32 - digits));
-    }
-    if (out.dtype() == Dtype::float64)
-      return draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
-        double* to = out.data<double>() + first;
-        for (int64_t i = 0; i < n; ++i) {
-          const double v = low + unit(words + 2 * i) * (high - low);
-          to[i] = v < high ? v : low;  // rounding must not reach the open end
-        }
-      });
-    dispatch(same_bits(out.dtype()), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      const int shift = 32 - digits;
-      const float base = float(low), scale = std::ldexp(float(high - low), -digits),
-                  end = convert<float>(convert<T>(high));
-      draw(out.numel(), 1, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
-        T* to = out.data<T>() + first;
-        for (int64_t i = 0; i < n; ++i) {
-          const T v = convert<T>(base + float(int32_t(words[i] >> shift)) * scale);
-          to[i] = convert<float>(v) < end ? v : convert<T>(base);
-        }
-      });
-    });
+    if (cuda::takes(out)) return uniform_there(out, low, high, generator);
+    if (out.dtype() == Dtype::float64) return uniform_doubles(out, low, high, generator);
+    dispatch(same_bits(out.dtype()),
+             [&](auto tag) { uniform_floats<typename decltype(tag)::type>(out, digits, low, high, generator); });
   });
 }
 

@@ -136,31 +136,22 @@ std::shared_ptr<const cuda::DeviceMap> map_there(const Resampling& map, const Sh
   return make();
 }
 
-Tensor values(const Resampling& map, const Tensor& input) {
-  const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
-                     : input.dtype() == Dtype::float64 ? Dtype::float64
-                                                       : Dtype::float32;
-  const size_t dims = map.axes.size(), leading = input.shape().size() - dims;
-  if (cuda::takes(input) && dims <= 3) {
-    Shape shape = input.shape();
-    for (size_t i = 0; i < dims; ++i)
-      if (map.axes[i]) shape[leading + i] = map.axes[i]->rows();
-    const Tensor out = empty(shape, input.dtype());
-    const Shape sizes(input.shape().begin() + leading, input.shape().end());
-    cuda::resample(*map_there(map, sizes, type, input.device()), out, contiguous(input));
-    return out;
-  }
-  const Tensor x = contiguous(to(input, type));
-  Shape shape = x.shape();
-  for (size_t i = 0; i < dims; ++i)
+Dtype resampling_type(Dtype d) {
+  if (!is_floating(d)) return Dtype::int64;
+  return d == Dtype::float64 ? Dtype::float64 : Dtype::float32;
+}
+
+Shape resampled_shape(const Resampling& map, Shape shape) {
+  const size_t leading = shape.size() - map.axes.size();
+  for (size_t i = 0; i < map.axes.size(); ++i)
     if (map.axes[i]) shape[leading + i] = map.axes[i]->rows();
-  const auto kept = passes_of(map, Shape(x.shape().begin() + leading, x.shape().end()), type);
-  const std::vector<Pass>& passes = *kept;
-  if (passes.empty()) return clone(input);
-  Tensor out = empty(shape, type);
-  if (out.numel() == 0 || out.is_meta()) return to(out, input.dtype());
-  int64_t planes = 1, largest = 0, work = 0;
-  for (size_t i = 0; i < leading; ++i) planes *= shape[i];
+  return shape;
+}
+
+// Takes each of so many planes of x through all passes to its place in out; what lies between two passes is scratch.
+void apply(const std::vector<Pass>& passes, int64_t planes, const Tensor& x, const Tensor& out) {
+  const Dtype type = x.dtype();
+  int64_t largest = 0, work = 0;
   for (const Pass& p : passes) {
     largest = std::max(largest, p.outer * p.out * p.inner);
     work += p.outer * (p.in + p.out) * p.inner;
@@ -182,6 +173,22 @@ Tensor values(const Resampling& map, const Tensor& input) {
       }
     }
   });
+}
+
+Tensor values(const Resampling& map, const Tensor& input) {
+  const Dtype type = resampling_type(input.dtype());
+  const size_t dims = map.axes.size(), leading = input.shape().size() - dims;
+  const Shape shape = resampled_shape(map, input.shape()), sizes(input.shape().begin() + leading, input.shape().end());
+  if (cuda::takes(input) && dims <= 3) {
+    const Tensor out = empty(shape, input.dtype());
+    cuda::resample(*map_there(map, sizes, type, input.device()), out, contiguous(input));
+    return out;
+  }
+  const auto passes = passes_of(map, sizes, type);
+  if (passes->empty()) return clone(input);
+  const Tensor out = empty(shape, type);
+  if (out.numel() > 0 && !out.is_meta())
+    apply(*passes, product(Shape(shape.begin(), shape.begin() + leading)), contiguous(to(input, type)), out);
   return to(out, input.dtype());
 }
 

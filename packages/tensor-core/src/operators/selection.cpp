@@ -196,6 +196,30 @@ int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   return result;
 }
 
+// The k first elements of every row, in the order of their keys (turned round by `flip`) if sorted.
+template <class T>
+void first_of_rows(const Rows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
+  using K = Key<T>;
+  const int64_t n = rows.length;
+  const bool few = k <= kSmall && k <= n / 8;
+  parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
+    const Room<K> keys(few ? 0 : n);
+    const Room<Item<K>> items(few ? 0 : k), kept(k);
+    for (int64_t r = begin; r < end; ++r) {
+      const auto* in = rows.row<T>(r);
+      few ? smallest_few<T>(in, n, k, flip, kept.data()) : smallest_many<T>(in, n, k, flip, keys.data(), kept.data());
+      const auto item = [from = kept.data()](int64_t i) { return from[i]; };
+      Item<K>* const room = few ? kept.data() : items.data();  // few are sorted where they are
+      const Item<K>* chosen = sorted ? sort_items(item, room, kept.data(), k, all_digits<T>(), 1) : kept.data();
+      for (int64_t i = 0; i < k; ++i) {
+        const int64_t at = index_in<K>(chosen[i]);
+        out.indices.data<int64_t>()[r * k + i] = at;
+        reinterpret_cast<BitsOf<T>*>(out.values.bytes())[r * k + i] = in[at];
+      }
+    }
+  });
+}
+
 }  // namespace
 
 TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sorted) {
@@ -206,32 +230,12 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
   {
     NoRecording off;
     const Rows rows(t, dim);
-    const int64_t n = rows.length;
-    const bool few = k <= kSmall && k <= n / 8;
     out = {rows.result(k, t.dtype()), rows.result(k, Dtype::int64)};
     dispatch_ordered(t.dtype(), "topk", [&](auto tag) {
       using T = typename decltype(tag)::type;
-      using K = Key<T>;
-      const K flip = largest ? K(~K(0)) : K(0);
       if (k == 0) return;
       if (cuda::takes(rows.input)) return first_part(rows, k, largest, out);
-      parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-        const Room<K> keys(few ? 0 : n);
-        const Room<Item<K>> items(few ? 0 : k), kept(k);
-        for (int64_t r = begin; r < end; ++r) {
-          const auto* in = rows.row<T>(r);
-          few ? smallest_few<T>(in, n, k, flip, kept.data())
-              : smallest_many<T>(in, n, k, flip, keys.data(), kept.data());
-          const auto item = [from = kept.data()](int64_t i) { return from[i]; };
-          Item<K>* const room = few ? kept.data() : items.data();  // few are sorted where they are
-          const Item<K>* chosen = sorted ? sort_items(item, room, kept.data(), k, all_digits<T>(), 1) : kept.data();
-          for (int64_t i = 0; i < k; ++i) {
-            const int64_t at = index_in<K>(chosen[i]);
-            out.indices.data<int64_t>()[r * k + i] = at;
-            reinterpret_cast<BitsOf<T>*>(out.values.bytes())[r * k + i] = in[at];
-          }
-        }
-      });
+      first_of_rows<T>(rows, k, largest ? Key<T>(~Key<T>(0)) : Key<T>(0), sorted, out);
     });
     out = back(out, t, dim, true);
   }

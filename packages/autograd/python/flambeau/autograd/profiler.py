@@ -68,6 +68,39 @@ _ORDERS = (
 _OF_GPUS = ("cuda_", "device_")  # times that are not taken: the processor's stand for them
 
 
+def _time(microseconds: float) -> str:
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if microseconds >= size:
+            return f"{microseconds / size:.3f}{unit}"
+    return f"{microseconds:.3f}us"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("b", "Kb", "Mb"):
+        if abs(count) < 1024:
+            return f"{count:.2f} {unit}" if unit != "b" else f"{count:.0f} b"
+        count /= 1024
+    return f"{count:.2f} Gb"
+
+
+# Heading by heading, what a row of table() says of an average, given the time of all.
+_COLUMNS: dict[str, Callable[[Average, float], str]] = {
+    "Name": lambda a, whole: a.key,
+    "Self CPU": lambda a, whole: _time(a.self_cpu_time_total),
+    "Self CPU %": lambda a, whole: f"{100 * a.self_cpu_time_total / whole:.1f}%",
+    "CPU total": lambda a, whole: _time(a.cpu_time_total),
+    "CPU time avg": lambda a, whole: _time(a.cpu_time),
+    "CPU Mem": lambda a, whole: _bytes(a.cpu_memory_usage),
+    "Self CPU Mem": lambda a, whole: _bytes(a.self_cpu_memory_usage),
+    "# of Calls": lambda a, whole: str(a.count),
+}
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    name, *numbers = row
+    return "  ".join([name.ljust(widths[0]), *(n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True))])
+
+
 class Averages(list[Average]):
     """Averages of several names, as a list with a ``table()``."""
 
@@ -82,38 +115,12 @@ class Averages(list[Average]):
             row_limit: at most so many rows; -1 for all.
         """
         whole = sum(a.self_cpu_time_total for a in self) or 1.0
-        rows = [
-            (
-                a.key,
-                _time(a.self_cpu_time_total),
-                f"{100 * a.self_cpu_time_total / whole:.1f}%",
-                _time(a.cpu_time_total),
-                _time(a.cpu_time),
-                _bytes(a.cpu_memory_usage),
-                _bytes(a.self_cpu_memory_usage),
-                str(a.count),
-            )
-            for a in self._sorted(sort_by)[: None if row_limit < 0 else row_limit]
-        ]
-        heading = (
-            "Name",
-            "Self CPU",
-            "Self CPU %",
-            "CPU total",
-            "CPU time avg",
-            "CPU Mem",
-            "Self CPU Mem",
-            "# of Calls",
-        )
-        widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+        shown = self._sorted(sort_by)[: None if row_limit < 0 else row_limit]
+        rows = [tuple(_COLUMNS), *(tuple(cell(a, whole) for cell in _COLUMNS.values()) for a in shown)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         rule = "  ".join("-" * w for w in widths)
-        lines = [
-            "  ".join(
-                text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(r, widths, strict=True))
-            )
-            for r in (heading, *rows)
-        ]
-        return "\n".join([rule, lines[0], rule, *lines[1:], rule, f"Self CPU time total: {_time(whole)}"]) + "\n"
+        heading, *lines = (_line(row, widths) for row in rows)
+        return "\n".join([rule, heading, rule, *lines, rule, f"Self CPU time total: {_time(whole)}"]) + "\n"
 
     def total_average(self) -> Average:
         """All names as one, ``"Total"``; its total time is the sum of what each took itself."""
@@ -262,18 +269,3 @@ class record_function:
                 return function(*args, **kwargs)
 
         return wrapper  # type: ignore[return-value]
-
-
-def _time(microseconds: float) -> str:
-    for unit, size in (("s", 1e6), ("ms", 1e3)):
-        if microseconds >= size:
-            return f"{microseconds / size:.3f}{unit}"
-    return f"{microseconds:.3f}us"
-
-
-def _bytes(count: float) -> str:
-    for unit in ("b", "Kb", "Mb"):
-        if abs(count) < 1024:
-            return f"{count:.2f} {unit}" if unit != "b" else f"{count:.0f} b"
-        count /= 1024
-    return f"{count:.2f} Gb"

@@ -1,5 +1,6 @@
 """Transforms of functions: their gradients, products with their Jacobians, Jacobians, Hessians."""
 
+from flambeau.func import _dispatch  # noqa: F401  it answers for the placeholders of vmap
 from flambeau.func._forward import jvp, linearize
 from flambeau.func._functionalize import functionalize
 from flambeau.func._jacobians import hessian, jacfwd, jacrev

@@ -1,15 +1,13 @@
 """Operators without a rule: those written in Python are run on placeholders, others once for each element."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _call_with_all
-from flambeau.func._placeholders import BatchedTensor, Call, RefusedError, UnbatchableError, applied
-
-Answer = Callable[[Any, Any, int], Any]  # of a callable, its arguments and the level
+from flambeau.func._placeholders import BatchedTensor
+from flambeau.func._rules import Answer, Call, RefusedError, UnbatchableError, applied
 
 SLOW = (
     "There is a performance drop because vmap has no batching rule for {name}: it runs once for each element of the "

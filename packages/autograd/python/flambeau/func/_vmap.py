@@ -7,7 +7,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _placeholder, _running_maps
-from flambeau.func._placeholders import BatchedTensor, Level, running
+from flambeau.func._placeholders import BatchedTensor, Level, maps
 from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
 
 InDims = Any  # an int or None, or tuples, lists and dictionaries of them
@@ -183,7 +183,7 @@ def _run(
     func: Any, size: int, dims: list[int | None], leaves: list[Any], spec: TreeSpec, out_dims: Any, randomness: str
 ) -> tuple[list[Tensor], TreeSpec, list[int | None]]:
     """The results, batches along their first dimension, their tree, and where that dimension belongs."""
-    levels, former = running(), _running_maps(0)
+    levels, former = maps.running, _running_maps(0)
     _running_maps(former)
     hidden, level = levels[former:], former + 1  # a rule that maps does not see the levels it answers for
     levels[former:] = [Level(size, randomness)]

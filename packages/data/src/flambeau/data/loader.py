@@ -95,7 +95,6 @@ class DataLoader(Generic[T_co]):
         )
         if multiprocessing_context is not None:
             multiprocessing_context = _options.context_named(multiprocessing_context)
-        streaming = isinstance(dataset, IterableDataset)
         _options.check_order(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
             batch_size, drop_last = None, False
@@ -116,19 +115,25 @@ class DataLoader(Generic[T_co]):
         self.persistent_workers = persistent_workers
         self.in_order = in_order
         self.generator = _random.keep_generator(generator)
-        if sampler is None and not streaming:
-            sampler = RandomSampler(dataset, generator=self.generator) if shuffle else SequentialSampler(dataset)
-        if sampler is not None and batch_size is not None:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-        self.sampler = sampler
-        self.batch_sampler = batch_sampler
-        one_by_one = batch_size is None and batch_sampler is None
+        self.sampler, self.batch_sampler = self._samplers(shuffle, sampler, batch_sampler)
+        one_by_one = batch_size is None and self.batch_sampler is None
         self.collate_fn = collate_fn or (default_convert if one_by_one else default_collate)
         self._seeds = Seeds(guest=True)
         self._workers: Workers | None = None  # that outlive a pass
         self._resumed: dict[str, Any] | None = None
         self._pass: weakref.ref[Pass] | None = None
         self._ready = True
+
+    def _samplers(
+        self, shuffle: bool | None, sampler: Iterable[Any] | None, batch_sampler: Iterable[Any] | None
+    ) -> tuple[Iterable[Any] | None, Iterable[Any] | None]:
+        """What says which samples are read, and what says which of them make a batch."""
+        if sampler is None and not isinstance(self.dataset, IterableDataset):
+            data, generator = self.dataset, self.generator
+            sampler = RandomSampler(data, generator=generator) if shuffle else SequentialSampler(data)
+        if sampler is not None and self.batch_size is not None:
+            batch_sampler = BatchSampler(sampler, self.batch_size, self.drop_last)
+        return sampler, batch_sampler
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._ready and name in _FIXED:

@@ -70,17 +70,13 @@ def stft(
     x = input if input.ndim == 2 else input.unsqueeze(0)
     if center:
         x = _padded(x, n_fft // 2, pad_mode)
-    if not 0 < n_fft <= x.size(1):
-        raise RuntimeError(f"stft: expected 0 < n_fft <= {x.size(1)}, but got n_fft={n_fft}")
-    if hop_length <= 0:
-        raise RuntimeError(f"stft: expected hop_length > 0, but got hop_length={hop_length}")
+    _check_frames(x.size(1), n_fft, hop_length)
     whole = window is None and win_length == n_fft
     frame_window = None if whole else _frame_window("stft", window, n_fft, win_length, input)
     if window is None:
         warn_once(_NO_WINDOW)
     if align_to_window:
-        left = (n_fft - win_length) // 2
-        x = _core.cat([x.new_zeros(len(x), left), x, x.new_zeros(len(x), n_fft - win_length - left)], 1)
+        x = _amid_zeros(x, n_fft - win_length)
     pieces = _frames(x, n_fft, hop_length)
     if frame_window is not None:
         pieces = pieces * frame_window
@@ -95,6 +91,19 @@ def _check_signal(input: Tensor) -> None:
         raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype}")
+
+
+def _check_frames(length: int, n_fft: int, hop_length: int) -> None:
+    if not 0 < n_fft <= length:
+        raise RuntimeError(f"stft: expected 0 < n_fft <= {length}, but got n_fft={n_fft}")
+    if hop_length <= 0:
+        raise RuntimeError(f"stft: expected hop_length > 0, but got hop_length={hop_length}")
+
+
+def _amid_zeros(x: Tensor, count: int) -> Tensor:
+    """With so many zeros, half of them on either side of the last dimension."""
+    left, leading = count // 2, x.shape[:-1]
+    return _core.cat([x.new_zeros(*leading, left), x, x.new_zeros(*leading, count - left)], -1)
 
 
 def _frames(x: Tensor, size: int, hop: int) -> Tensor:
@@ -131,24 +140,12 @@ def istft(
     Gradient: input and window, any order.
     Source: Griffin, Lim 1984, IEEE Transactions on Acoustics, Speech and Signal Processing 32, 236-243.
     """
-    if not input.is_complex():
-        raise RuntimeError(
-            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
-        )
-    if input.dim() not in (2, 3) or input.numel() == 0:
-        raise RuntimeError(
-            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {list(input.shape)}"
-        )
+    _check_spectrum(input)
     hop_length = n_fft // 4 if hop_length is None else hop_length
     win_length = n_fft if win_length is None else win_length
     x = input if input.dim() == 3 else input.unsqueeze(0)
     onesided = x.size(1) != n_fft if onesided is None else onesided
-    expected = n_fft // 2 + 1 if onesided else n_fft
-    if x.size(1) != expected:
-        raise RuntimeError(
-            f"istft: expected {expected} frequencies in dimension -2 for n_fft={n_fft}, onesided={onesided}, but got "
-            f"{x.size(1)}"
-        )
+    _check_frequencies(x.size(1), n_fft, onesided)
     if not 0 < hop_length <= win_length:
         raise RuntimeError(
             f"istft: expected 0 < hop_length <= win_length={win_length}, but got hop_length={hop_length}"
@@ -161,19 +158,44 @@ def istft(
     if window is None:
         warn_once(_NO_WINDOW)
     pieces = _signal(x.transpose(1, 2), n_fft, onesided, return_complex, "ortho" if normalized else "backward")
-    frames = pieces.size(1)
-    total = n_fft + hop_length * (frames - 1)
+    total = n_fft + hop_length * (pieces.size(1) - 1)
     start = n_fft // 2 if center else 0
-    stop = min(start + length, total) if length is not None else total - start if center else total
-    positions = (_core.arange(frames).unsqueeze(1) * hop_length + _core.arange(n_fft)).reshape(-1)
-    weights = _overlapped(frame_window.square().expand(1, frames, n_fft), positions, total)[:, start:stop]
-    if weights.numel() == 0 or weights.detach().abs().min().item() < 1e-11:
-        raise RuntimeError(_ENVELOPE)
-    signal = _overlapped(pieces * frame_window, positions, total)[:, start:stop] / weights
+    stop = min(start + length, total) if length is not None else total - start
+    signal = _overlap_add(pieces, frame_window, hop_length, total, start, stop)
     if length is not None and length > stop - start:
         warnings.warn("istft: the signal is shorter than length; it is filled up with zeros at its end", stacklevel=2)
         signal = _core.cat([signal, signal.new_zeros(signal.size(0), length - (stop - start))], 1)
     return signal if input.dim() == 3 else signal.squeeze(0)
+
+
+def _check_spectrum(input: Tensor) -> None:
+    if not input.is_complex():
+        raise RuntimeError(
+            "istft requires a complex-valued input tensor matching the output from stft with return_complex=True."
+        )
+    if input.dim() not in (2, 3) or input.numel() == 0:
+        raise RuntimeError(
+            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {list(input.shape)}"
+        )
+
+
+def _check_frequencies(count: int, n_fft: int, onesided: bool) -> None:
+    expected = n_fft // 2 + 1 if onesided else n_fft
+    if count != expected:
+        raise RuntimeError(
+            f"istft: expected {expected} frequencies in dimension -2 for n_fft={n_fft}, onesided={onesided}, but got "
+            f"{count}"
+        )
+
+
+def _overlap_add(pieces: Tensor, window: Tensor, hop: int, total: int, start: int, stop: int) -> Tensor:
+    """Samples from ``start`` to ``stop``: windowed pieces are added, and divided by the sum of the squared windows."""
+    frames, n_fft = pieces.shape[1:]
+    positions = (_core.arange(frames).unsqueeze(1) * hop + _core.arange(n_fft)).reshape(-1)
+    weights = _overlapped(window.square().expand(1, frames, n_fft), positions, total)[:, start:stop]
+    if weights.numel() == 0 or weights.detach().abs().min().item() < 1e-11:
+        raise RuntimeError(_ENVELOPE)
+    return _overlapped(pieces * window, positions, total)[:, start:stop] / weights
 
 
 def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int, input: Tensor) -> Tensor:
@@ -187,10 +209,7 @@ def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int,
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
             f"{list(window.shape)}"
         )
-    left = (n_fft - win_length) // 2
-    if win_length < n_fft:
-        window = _core.cat([window.new_zeros(left), window, window.new_zeros(n_fft - win_length - left)])
-    return window
+    return _amid_zeros(window, n_fft - win_length) if win_length < n_fft else window
 
 
 def _padded(x: Tensor, pad: int, mode: str) -> Tensor:

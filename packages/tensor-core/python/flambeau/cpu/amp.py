@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-
 import flambeau.amp
 from flambeau import _core
+from flambeau.amp import _by_device
+from flambeau.amp._by_device import warn_of_older_spelling
 
 __all__ = ["GradScaler", "autocast"]
-
-
-def _deprecated(name: str) -> None:
-    warnings.warn(
-        f"`flambeau.cpu.amp.{name}(args...)` is deprecated. Please use `flambeau.amp.{name}('cpu', args...)` instead.",
-        FutureWarning,
-        stacklevel=3,
-    )
 
 
 class autocast(flambeau.amp.autocast):
     """``flambeau.amp.autocast("cpu", ...)``."""
 
     def __init__(self, enabled: bool = True, dtype: _core.dtype = _core.bfloat16, cache_enabled: bool = True) -> None:
-        _deprecated("autocast")
+        warn_of_older_spelling("cpu", "autocast")
         super().__init__("cpu", dtype, enabled, cache_enabled)
 
 
-class GradScaler(flambeau.amp.GradScaler):
+class GradScaler(_by_device.GradScaler):
     """``flambeau.amp.GradScaler("cpu", ...)``."""
 
-    def __init__(
-        self,
-        init_scale: float = 2.0**16,
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
-        enabled: bool = True,
-    ) -> None:
-        _deprecated("GradScaler")
-        super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+    _named_device = "cpu"

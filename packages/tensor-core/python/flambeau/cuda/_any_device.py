@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 
 import flambeau
 
 from ._devices import is_available
 
-if TYPE_CHECKING:
-    pass
+_T = TypeVar("_T")
 
 _CUDA = 1  # the number of this type of device in PyTorch
 _NO_EVENTS = "{device} backend doesn't support events."
+
+_of_gpus: dict[type, type] = {}  # by the class that a program names
+
+
+def for_gpus(named: type) -> Callable[[type[_T]], type[_T]]:
+    """The decorated class is what a program gets that names ``named`` and a GPU."""
+
+    def register(cls: type[_T]) -> type[_T]:
+        _of_gpus[named] = cls
+        return cls
+
+    return register
 
 
 def _is_of_gpu(device: Any, device_type: int | None = None) -> bool:
@@ -37,9 +49,7 @@ class Stream:
     def __new__(cls, device: Any = None, *args: Any, **kwargs: Any) -> Self:
         if cls is not Stream or not _is_of_gpu(device, kwargs.get("device_type")):
             return super().__new__(cls)
-        from .streams import Stream as OfGpu
-
-        return object.__new__(OfGpu)  # type: ignore[return-value]
+        return object.__new__(_of_gpus[Stream])
 
     def __init__(self, device: Any = None, *, priority: int = 0) -> None:
         self.device = flambeau.device("cpu" if device is None else device)
@@ -101,9 +111,7 @@ class Event:
     def __new__(cls, device: Any = None, *args: Any, **kwargs: Any) -> Self:
         if cls is not Event or not _is_of_gpu(device):
             return super().__new__(cls)
-        from .streams import EventByDevice
-
-        return object.__new__(EventByDevice)  # type: ignore[return-value]
+        return object.__new__(_of_gpus[Event])
 
     def __init__(
         self, device: Any = None, *, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False

@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import flambeau.amp
 from flambeau import _core
+from flambeau.amp import _by_device
+from flambeau.amp._by_device import warn_of_older_spelling
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
-
-
-def _deprecated(name: str) -> None:
-    warnings.warn(
-        f"`flambeau.cuda.amp.{name}(args...)` is deprecated. Please use `flambeau.amp.{name}('cuda', args...)` "
-        "instead.",
-        FutureWarning,
-        stacklevel=3,
-    )
 
 
 class autocast(flambeau.amp.autocast):
     """``flambeau.amp.autocast("cuda", ...)``."""
 
     def __init__(self, enabled: bool = True, dtype: _core.dtype = _core.float16, cache_enabled: bool = True) -> None:
-        _deprecated("autocast")
+        warn_of_older_spelling("cuda", "autocast")
         super().__init__("cuda", dtype, enabled, cache_enabled)
 
 
-class GradScaler(flambeau.amp.GradScaler):
+class GradScaler(_by_device.GradScaler):
     """``flambeau.amp.GradScaler("cuda", ...)``."""
 
-    def __init__(
-        self,
-        init_scale: float = 2.0**16,
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
-        enabled: bool = True,
-    ) -> None:
-        _deprecated("GradScaler")
-        super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+    _named_device = "cuda"
 
 
 def custom_fwd(fwd: Callable[..., Any] | None = None, *, cast_inputs: _core.dtype | None = None) -> Any:
     """``flambeau.amp.custom_fwd(device_type="cuda", ...)``."""
-    _deprecated("custom_fwd")
+    warn_of_older_spelling("cuda", "custom_fwd")
     return flambeau.amp.custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
 
 
 def custom_bwd(bwd: Callable[..., Any]) -> Any:
     """``flambeau.amp.custom_bwd(device_type="cuda")``."""
-    _deprecated("custom_bwd")
+    warn_of_older_spelling("cuda", "custom_bwd")
     return flambeau.amp.custom_bwd(bwd, device_type="cuda")

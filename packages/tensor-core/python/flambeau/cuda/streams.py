@@ -13,7 +13,7 @@ import flambeau
 from flambeau import _core
 
 from . import _any_device
-from ._any_device import check_timed
+from ._any_device import check_timed, for_gpus
 from ._devices import current_device, index_of, is_available, set_device
 
 # Streams are handed out in turn and never end: memory is reused in the order of the stream that it was made on, so that
@@ -26,6 +26,7 @@ _CUDA = 1  # the number of this type of device in PyTorch
 _HIGHEST, _LOWEST = -3, 0  # priorities
 
 
+@for_gpus(_any_device.Stream)
 class Stream(_any_device.Stream):
     """A sequence of work on a GPU, which is done in its order.
 
@@ -209,6 +210,7 @@ class Event(_any_device.Event):
         )
 
 
+@for_gpus(_any_device.Event)
 class EventByDevice(Event):
     """An event that was asked for as ``flambeau.Event``, whose first argument is the device."""
 

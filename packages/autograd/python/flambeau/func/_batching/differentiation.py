@@ -13,7 +13,8 @@ from flambeau import Tensor
 from flambeau._core import _placeholder, _running_maps
 from flambeau.func import _engine
 from flambeau.func._fallback import element
-from flambeau.func._placeholders import Call, batching, composition, is_batched_at, running, without_placeholders
+from flambeau.func._placeholders import is_batched_at, maps, without_placeholders
+from flambeau.func._rules import Call, batching, composition
 
 
 @composition("autograd._engine.leaf")
@@ -31,7 +32,7 @@ def _leaf(t: Any, level: int) -> tuple[Tensor, Tensor]:
         kept, given = _engine.leaf(t)
         return kept, given
     _running_maps(level - 1)
-    value = t.value if is_batched_at(t, level) else t.unsqueeze(0).expand(running()[level - 1].size, *t.shape)
+    value = t.value if is_batched_at(t, level) else t.unsqueeze(0).expand(maps.running[level - 1].size, *t.shape)
     kept, given = _leaf(value, level - 1)
     return _placeholder(kept, level), _placeholder(given, level)
 

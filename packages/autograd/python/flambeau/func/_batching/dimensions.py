@@ -5,7 +5,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _become
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition, each
+from flambeau.func._placeholders import each
+from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 # What parameters that count dimensions are called.
 _NAMES = frozenset(

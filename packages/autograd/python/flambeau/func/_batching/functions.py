@@ -1,12 +1,14 @@
 """``autograd.Function`` inside of a map: its own ``vmap``, or one made of its other methods."""
 
 import inspect
+import itertools
 from typing import Any, NamedTuple
 
 from flambeau import Tensor
 from flambeau._core import _running_maps
 from flambeau.autograd import Function
-from flambeau.func._placeholders import composition, highest_level, is_batched_at, running, wrapped
+from flambeau.func._placeholders import highest_level, is_batched_at, maps, wrapped
+from flambeau.func._rules import composition
 from flambeau.func._vmap import vmap
 
 BOTH = (
@@ -46,7 +48,7 @@ def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
     if cls.setup_context is None:
         raise RuntimeError(SETUP.format(name=cls.__name__))
     level = highest_level(args)
-    map_ = running()[level - 1]
+    map_ = maps.running[level - 1]
     dims = tuple(0 if is_batched_at(a, level) else None for a in args)
     values = [a.value if d == 0 else a for a, d in zip(args, dims, strict=True)]
     former = _running_maps(level - 1)
@@ -104,47 +106,51 @@ class _Context:
 def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]) -> type[Function]:
     """A Function of the values, whose methods are those of ``cls`` mapped over the batch."""
 
-    def mapped(function: Any, in_dims: Any) -> Any:
-        return vmap(function, in_dims=in_dims, randomness=info.randomness)
-
     class Generated(Function):
         @staticmethod
         def forward(*values: Any) -> Any:
-            return mapped(cls.forward, dims)(*values)
+            return vmap(cls.forward, in_dims=dims, randomness=info.randomness)(*values)
 
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             ctx.element = _Context(ctx.needs_input_grad)
 
-            def save(inputs: Any, output: Any) -> Any:
+            def saved(inputs: Any, output: Any) -> Any:
                 cls.setup_context(ctx.element, inputs, output)
-                return tuple(t for t in ctx.element.saved_tensors if t is not None)
+                return ctx.element.saved_tensors
 
-            kept = iter(mapped(save, (dims, 0))(tuple(inputs), output))
-            saved = ctx.element.saved_tensors
-            ctx.save_for_backward(*(None if t is None else next(kept) for t in saved))
+            ctx.save_for_backward(*_mapped_with_gaps(info, saved, (dims, 0), tuple(inputs), output))
 
         @staticmethod
         def backward(ctx: Any, *gradients: Any) -> Any:
-            given: list[bool] = []
-
-            def run(saved: Any, gradients: Any) -> Any:
+            def backward(saved: Any, gradients: Any) -> Any:
                 ctx.element.saved_tensors = saved
                 results = cls.backward(ctx.element, *gradients)
-                results = results if isinstance(results, tuple) else (results,)
-                given[:] = [r is not None for r in results]
-                return tuple(r for r in results if r is not None)
+                return results if isinstance(results, tuple) else (results,)
 
             saved = tuple(ctx.saved_tensors)
-            saved_dims = tuple(None if t is None else 0 for t in saved)
-            found = iter(
-                mapped(run, (saved_dims, tuple(None if g is None else 0 for g in gradients)))(saved, gradients)
-            )
-            results = [next(found) if present else None for present in given]
-            return tuple(
-                r if r is None or d == 0 else r.sum(0)
-                for r, d in zip(results, [*dims, *results[len(dims) :]], strict=False)
-            )
+            batched = _first_dims(saved), _first_dims(gradients)
+            results = _mapped_with_gaps(info, backward, batched, saved, gradients)
+            # What was the same for all gets the sum. Of results beyond the arguments the engine says what is wrong.
+            of_each = itertools.chain(dims, itertools.repeat(0))
+            return tuple(r if r is None or d == 0 else r.sum(0) for r, d in zip(results, of_each, strict=False))
 
     Generated.__name__ = cls.__name__
     return Generated
+
+
+def _first_dims(values: tuple[Any, ...]) -> tuple[int | None, ...]:
+    return tuple(None if v is None else 0 for v in values)
+
+
+def _mapped_with_gaps(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> list[Any]:
+    """The results of a mapped function, of which some are None for every element."""
+    present: list[bool] = []
+
+    def without_gaps(*args: Any) -> Any:
+        results = function(*args)
+        present[:] = [r is not None for r in results]
+        return tuple(r for r in results if r is not None)
+
+    found = iter(vmap(without_gaps, in_dims=in_dims, randomness=info.randomness)(*args))
+    return [next(found) if there else None for there in present]

@@ -5,7 +5,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import behind_batch
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition
+from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 def _lifted(call: Call, *tensors: Any) -> list[Any]:

@@ -5,7 +5,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.pointwise import IN_PLACE
-from flambeau.func._placeholders import BatchedTensor, Call, RefusedError, UnbatchableError, batching
+from flambeau.func._placeholders import BatchedTensor
+from flambeau.func._rules import Call, RefusedError, UnbatchableError, batching
 
 MASK = (
     "vmap: indexing with a boolean mask gives a result whose shape depends on the mask, which differs over the batch "

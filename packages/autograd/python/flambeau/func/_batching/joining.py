@@ -5,7 +5,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import behind_batch
-from flambeau.func._placeholders import Call, batching, composition
+from flambeau.func._rules import Call, batching, composition
 
 
 @batching("cat", "concat", "concatenate")

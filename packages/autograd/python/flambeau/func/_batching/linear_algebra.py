@@ -6,7 +6,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.pointwise import aligned
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition
+from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 @batching(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flambeau import Tensor
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition
+from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 @composition("mse_loss")

@@ -4,7 +4,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.func._placeholders import Call, batching, composition
+from flambeau.func._rules import Call, batching, composition
 
 # How many dimensions of each tensor parameter belong to a matrix or a vector.
 _RANKS = {"A": 2, "B": 2, "LU": 2, "LD": 2, "LU_data": 2, "input": 2, "input2": 2, "other": 2}

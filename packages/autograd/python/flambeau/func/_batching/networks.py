@@ -5,7 +5,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.pointwise import aligned
-from flambeau.func._placeholders import Call, UnbatchableError, batching, composition, each
+from flambeau.func._placeholders import each
+from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 def folded(call: Call, dims: int, tensors: int = 1) -> Any:

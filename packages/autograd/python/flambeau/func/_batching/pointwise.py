@@ -4,7 +4,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau.func._placeholders import Call, batching, composition
+from flambeau.func._rules import Call, batching, composition
 
 IN_PLACE = (
     "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args "

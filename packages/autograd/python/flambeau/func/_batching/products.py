@@ -4,7 +4,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.func._placeholders import Call, batching, composition
+from flambeau.func._rules import Call, batching, composition
 
 
 def _require(call: Call, *ranks: int) -> None:

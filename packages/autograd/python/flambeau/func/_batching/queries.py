@@ -3,7 +3,8 @@
 from typing import Any
 
 from flambeau import Tensor, _core
-from flambeau.func._placeholders import Call, RefusedError, batching, composition, without_placeholders
+from flambeau.func._placeholders import without_placeholders
+from flambeau.func._rules import Call, RefusedError, batching, composition
 
 ITEM = (
     "vmap: {name} asks for the elements of a tensor that stands for a batch of {size}. Calling .item() (or tolist(), "

@@ -7,7 +7,8 @@ from flambeau import Tensor
 from flambeau._core import _running_maps
 from flambeau.func._batching.pointwise import pointwise
 from flambeau.func._fallback import loop
-from flambeau.func._placeholders import Call, running, wrapped
+from flambeau.func._placeholders import maps, wrapped
+from flambeau.func._rules import Call
 
 REFUSED = (
     "vmap: called random operation {name} while in randomness error mode. Please either use the 'same' or 'different' "
@@ -24,7 +25,7 @@ def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
     level = _running_maps(0)
     try:
         _running_maps(level - 1)
-        map_ = running()[level - 1]
+        map_ = maps.running[level - 1]
         call = Call(callable_, values, level, map_.size)
         if callable_.__name__ == "dropout" and not call.argument("training"):
             return wrapped(pointwise(call), level) if call.is_batched(values[0]) else call.run(values)

@@ -5,7 +5,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import shifted
-from flambeau.func._placeholders import Call, batching, each
+from flambeau.func._placeholders import each
+from flambeau.func._rules import Call, batching
 
 
 @batching(

@@ -4,7 +4,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.func._placeholders import composition
+from flambeau.func._rules import composition
 
 
 @composition("searchsorted")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flambeau import Tensor
-from flambeau.func._placeholders import Call, UnbatchableError, batching
+from flambeau.func._rules import Call, UnbatchableError, batching
 
 _RANKS = {"stft": 1, "istft": 2}  # of one signal
 

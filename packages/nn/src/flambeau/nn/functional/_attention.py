@@ -148,18 +148,11 @@ def multi_head_attention_forward(
         query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     length, batch, width = query.shape
-    if width != embed_dim_to_check:
-        raise AssertionError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}")
-    if key.shape[:2] != value.shape[:2] if use_separate_proj_weight else key.shape != value.shape:
-        raise AssertionError(f"key shape {tuple(key.shape)} does not match value shape {tuple(value.shape)}")
-    if width % num_heads:
-        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
+    _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
     mask = _additive(attn_mask, query.dtype)
     _check_masks(attn_mask, key_padding_mask, length, static_k.shape[1] if static_k is not None else k.shape[0], batch)
-    if mask is not None and mask.ndim == 2:
-        mask = mask.unsqueeze(0)
     padding = _additive(key_padding_mask, query.dtype)
     if bias_k is not None and bias_v is not None:
         k = flambeau.cat([k, bias_k.expand(1, batch, width)])
@@ -172,9 +165,7 @@ def multi_head_attention_forward(
         zero = (batch * num_heads, 1, width // num_heads)
         k, v = (flambeau.cat([t, t.new_zeros(zero)], 1) for t in (k, v))
         mask, padding = _one_more(mask), _one_more(padding)
-    if padding is not None:
-        hidden = padding.unsqueeze(1).unsqueeze(1).expand(-1, num_heads, -1, -1).flatten(0, 1)
-        mask = hidden if mask is None else mask + hidden
+    mask = _with_padding(mask, padding, num_heads)
     attended, weights = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
     output = flambeau.linear(
         attended.transpose(0, 1).reshape(length * batch, width), out_proj_weight, out_proj_bias
@@ -224,6 +215,18 @@ def _is_batched(
     return query.ndim == 3
 
 
+def _check_sizes(
+    query: Tensor, key: Tensor, value: Tensor, expected: int, num_heads: int, may_differ_in_width: bool
+) -> None:
+    width = query.shape[-1]
+    if width != expected:
+        raise AssertionError(f"was expecting embedding dimension of {expected}, but got {width}")
+    if key.shape[:2] != value.shape[:2] if may_differ_in_width else key.shape != value.shape:
+        raise AssertionError(f"key shape {tuple(key.shape)} does not match value shape {tuple(value.shape)}")
+    if width % num_heads:
+        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
+
+
 def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sources: int, batch: int) -> None:
     if mask is not None and tuple(mask.shape[-2:]) != (length, sources):
         raise RuntimeError(
@@ -269,6 +272,16 @@ def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
 def _one_more(mask: Tensor | None) -> Tensor | None:
     """With one more column that is seen."""
     return None if mask is None else flambeau.cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
+
+
+def _with_padding(mask: Tensor | None, padding: Tensor | None, num_heads: int) -> Tensor | None:
+    """One mask of both, ``(N * num_heads, L, S)`` or with ones for what is the same for all."""
+    if mask is not None and mask.ndim == 2:
+        mask = mask.unsqueeze(0)
+    if padding is None:
+        return mask
+    hidden = padding.unsqueeze(1).unsqueeze(1).expand(-1, num_heads, -1, -1).flatten(0, 1)
+    return hidden if mask is None else mask + hidden
 
 
 def _by_head(t: Tensor, batch: int, heads: int) -> Tensor:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
-from ._hooks import EVERYWHERE, Hook, Hooks, call_with_hooks
+from ._hooked_call import call_with_hooks
+from ._hooks import EVERYWHERE, Hook, Hooks
 from ._layer_path import add_layer_path
 from ._tree import Tree
 

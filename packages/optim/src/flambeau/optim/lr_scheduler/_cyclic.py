@@ -167,16 +167,7 @@ class OneCycleLR(_WithMomentum):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self._anneal_func_type = anneal_strategy
-        rise = float(pct_start * self.total_steps) - 1
-        ends = [(rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
-        if three_phase:
-            fall = float(2 * pct_start * self.total_steps) - 2
-            ends.append((fall, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
-            ends.append((self.total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
-        else:
-            ends.append((self.total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
-        names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases: list[dict[str, Any]] = [dict(zip(names, phase, strict=True)) for phase in ends]
+        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         if last_epoch == -1:
             for rate, group in zip(each_group(optimizer, "max_lr", max_lr), optimizer.param_groups, strict=True):
                 group["initial_lr"] = rate / div_factor
@@ -219,6 +210,20 @@ class OneCycleLR(_WithMomentum):
         if self._anneal_func_type == "linear":
             return (end - start) * share + start
         return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
+
+
+def _phases(total_steps: int, pct_start: float, three: bool) -> list[dict[str, Any]]:
+    """Where each phase ends, and the groups' entries between which it moves their rate and their momentum."""
+    rise = float(pct_start * total_steps) - 1
+    ends = [(rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
+    if three:
+        fall = float(2 * pct_start * total_steps) - 2
+        ends.append((fall, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
+        ends.append((total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
+    else:
+        ends.append((total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
+    names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+    return [dict(zip(names, phase, strict=True)) for phase in ends]
 
 
 def _whole(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:

@@ -1,0 +1,59 @@
+"""Who answers for a call with placeholders among its arguments. Note [Placeholders]"""
+
+import functools
+from typing import Any
+
+from flambeau import _core
+from flambeau.func import _fallback
+from flambeau.func._placeholders import BatchedTensor, highest_level
+from flambeau.func._rules import Answer, applied, compositions, rules
+
+_resolved: dict[Any, Answer] = {}  # by the callable, filled as they are met
+
+
+def name_of(callable_: Any) -> str:
+    """The name rules know a callable by: ``linalg.det``; of an attribute ``T.__get__``."""
+    descriptor = getattr(callable_, "__self__", None)
+    if descriptor is not None and hasattr(descriptor, "__objclass__"):
+        return f"{descriptor.__name__}.{callable_.__name__}"
+    module = (getattr(callable_, "__module__", None) or "").removeprefix("flambeau").removeprefix(".")
+    module = module.removeprefix("nn.functional")  # the same operators, under another name
+    return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
+
+
+def _resolve(callable_: Any) -> Answer:
+    from flambeau.func._batching import random  # and every rule with it: nothing is loaded before the first map
+
+    name = name_of(callable_)
+    if "generator" in getattr(callable_, "parameters", ()):
+        return random.drawn
+    if name in compositions:
+        function = compositions[name]
+        if hasattr(callable_, "parameters"):
+            return _fallback.or_loop(name, lambda _, values, level: function(*values))
+        return lambda given, values, level: function(*values, **getattr(given, "keywords", {}))
+    if name in rules:
+        return _fallback.or_loop(name, applied(rules[name]))
+    return _fallback.for_operator(callable_, name)
+
+
+OUT = (
+    "vmap: {name}(..., out=...) is not possible inside of a mapped function; use the form without out= and copy_() its "
+    "result"
+)
+
+
+def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
+    """The result of a call with placeholders among its arguments (or of an operator that draws random numbers)."""
+    resolved = _resolved.get(callable_)
+    if resolved is None:
+        resolved = _resolved[callable_] = _resolve(callable_)
+    if out is None:
+        return resolved(callable_, values, highest_level(values))
+    if hasattr(callable_, "parameters"):
+        raise RuntimeError(OUT.format(name=name_of(callable_)))
+    # Of what is no operator these are the keyword arguments.
+    return resolved(functools.partial(callable_, **out), values, highest_level((*values, *out.values())))
+
+
+_core._define_placeholder(BatchedTensor, answer)
