@@ -1,6 +1,6 @@
 """Every layer: its value and gradient against NumPy, its repr, and how it survives saving and copying.
 
-A layer is added to these tests by one row of layer_table.py.
+A layer is added to these tests by one row in the file of its family in layer_rows.
 """
 
 import copy
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-from layer_table import LAYERS, Layer
+from layer_rows import LAYERS
+from layer_rows.row import Layer
 
 import flambeau as fb
 from flambeau import nn

@@ -2,50 +2,13 @@
 
 import numpy as np
 import pytest
-import scipy.linalg
+from matrices import DTYPES, RECTANGLES, SHAPES, close, draw, hermitian, turned, well_conditioned
 
 import flambeau as fb
 from flambeau import linalg
 from flambeau.linalg import _one_thread
 
-SHAPES = [(1, 1), (3, 3), (2, 5, 5), (2, 1, 4, 4), (40, 40), (130, 130), (0, 3, 3), (0, 0), (2, 0, 0)]
-RECTANGLES = [*SHAPES, (3, 5), (5, 3), (2, 7, 4), (2, 4, 7), (100, 70), (70, 100), (0, 3), (3, 0), (2, 3, 0)]
-DTYPES = [d for d in ("float32", "float64", "complex64", "complex128") if hasattr(fb, d)]
-
-
-def draw(shape, dtype="float64", seed=0):
-    rng = np.random.default_rng(seed)
-    values = rng.standard_normal(shape)
-    if dtype.startswith("complex"):
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
-
-
-def well_conditioned(shape, dtype="float64", seed=0):
-    return (draw(shape, dtype, seed) + 3 * np.sqrt(shape[-1]) * np.eye(shape[-1])).astype(dtype)
-
-
-def close(got, want, dtype, scale=1.0):
-    """Equal but for rounding errors of `scale` times the size of the problem."""
-    got = got.numpy() if isinstance(got, fb.Tensor) else got
-    want = np.asarray(want)
-    assert got.shape == want.shape
-    eps = np.finfo(dtype).eps
-    largest = np.abs(want).max() if want.size else 0
-    size = max(1, *want.shape[-2:]) if want.ndim > 1 else max(1, want.size)
-    assert np.all(np.abs(got - want) <= 50 * scale * eps * size * max(largest, 1)), np.abs(got - want).max()
-
-
-def turned(a):
-    return a.conj().swapaxes(-1, -2)
-
-
 SMALL_AND_LARGE = [*SHAPES, (10, 10), (11, 11)]
-
-
-def hermitian(shape, dtype):
-    a = draw(shape, dtype)
-    return a + turned(a)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -164,126 +127,6 @@ def test_real_matrices_have_real_eigenvalues_or_conjugate_pairs():
     assert set(L) == set(L.conj()) and np.all(V[:, L.imag == 0].imag == 0)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", RECTANGLES)
-def test_pinv(shape, dtype):
-    a = draw(shape, dtype)
-    P = linalg.pinv(fb.from_numpy(a)).numpy()
-    assert P.shape == (*shape[:-2], shape[-1], shape[-2])
-    close(a @ P @ a, a, dtype, 10)
-    close(turned(a @ P), a @ P, dtype, 10)
-    close(turned(P @ a), P @ a, dtype, 10)
-    close(fb.pinverse(fb.from_numpy(a)), P, dtype, 10)
-
-
-def test_pinv_cuts_small_singular_values():
-    a = np.diag([1.0, 1e-3, 1e-6])
-    for options, kept in (
-        ({"atol": 1e-4}, 2),
-        ({"rtol": 1e-2}, 1),
-        ({"rtol": fb.tensor(1e-4, dtype=fb.float64)}, 2),
-        ({}, 3),
-    ):
-        assert np.count_nonzero(np.diag(linalg.pinv(fb.from_numpy(a), **options).numpy())) == kept
-        assert linalg.matrix_rank(fb.from_numpy(a), **options).item() == kept
-    close(
-        linalg.pinv(fb.from_numpy(hermitian((4, 4), "float64")), hermitian=True)
-        @ fb.from_numpy(hermitian((4, 4), "float64")),
-        np.eye(4),
-        "float64",
-        10,
-    )
-    stacked = fb.from_numpy(np.stack([a, a]))
-    limits = fb.tensor([1e-4, 1e-2], dtype=fb.float64)
-    assert linalg.matrix_rank(stacked, atol=limits).tolist() == [2, 1]
-    assert linalg.matrix_rank(stacked, 1e-4).tolist() == [2, 2]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss", None])
-@pytest.mark.parametrize("shape", [(4, 4), (7, 3), (3, 7), (2, 30, 20), (2, 20, 30)])
-def test_lstsq(shape, driver, dtype):
-    a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
-    X, residuals, rank, S = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b), driver=driver)
-    want = np.linalg.pinv(a) @ b
-    close(X, want, dtype, 50)
-    m, n = shape[-2:]
-    if m > n and driver in ("gels", "gelsd", "gelss"):
-        close(residuals, (np.abs(a @ want - b) ** 2).sum(-2), dtype, 50)
-    else:
-        assert residuals.numel() == 0
-    assert rank.shape == ((0,) if driver == "gels" else shape[:-2])
-    assert S.numel() == (0 if driver in ("gels", "gelsy", None) else np.prod(shape[:-2], dtype=int) * min(m, n))
-    vector = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b[..., 0].copy()), driver=driver).solution
-    close(vector, want[..., 0], dtype, 50)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 4, 5), (2, 4, 4)])
-def test_lstsq_of_less_than_full_rank(shape, dtype):
-    a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
-    a[0, :, 2] = 2 * a[0, :, 1]
-    a[0, 2] = a[0, 0]
-    found = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b))
-    small = 1e-4 if np.finfo(dtype).eps > 1e-10 else 1e-12
-    close(found.solution, np.linalg.pinv(a, small) @ b, dtype, 100)
-    assert found.rank.tolist() == np.linalg.matrix_rank(a, tol=small).tolist()
-    nearly = fb.tensor([[1.0, 0.0], [0.0, 1e-3]], dtype=fb.from_numpy(a).dtype)
-    ones = fb.ones(2, 1, dtype=nearly.dtype)
-    assert linalg.lstsq(nearly, ones, rcond=1e-2).rank.item() == 1
-    assert linalg.lstsq(nearly, ones, rcond=1e-4).rank.item() == 2
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("hermitian_matrix", [False, True])
-@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (6, 6), (2, 3, 3), (25, 25), (0, 0), (0, 3, 3)])
-def test_ldl(shape, hermitian_matrix, dtype):
-    a = draw(shape, dtype)
-    a = a + (turned(a) if hermitian_matrix else a.swapaxes(-1, -2))
-    a = a * (1 - 0.9 * np.eye(shape[-1])).astype(dtype)  # a small diagonal asks for blocks of two
-    b = draw((*shape[:-1], 2), dtype, 1)
-    LD, pivots = linalg.ldl_factor(fb.from_numpy(a), hermitian=hermitian_matrix)
-    close(a @ linalg.ldl_solve(LD, pivots, fb.from_numpy(b), hermitian=hermitian_matrix).numpy(), b, dtype, 50)
-    if len(shape) == 2 and shape[0]:
-        name = "hetrf" if hermitian_matrix and dtype.startswith("complex") else "sytrf"
-        (lapack,) = scipy.linalg.get_lapack_funcs((name,), (a,))
-        want, ipiv, _ = lapack(a, lower=1)
-        close(LD, np.tril(want), dtype, 50)
-        assert np.array_equal(pivots.numpy(), ipiv)
-    assert linalg.ldl_factor_ex(fb.zeros(2, 2)).info.item() == 1
-
-
-@pytest.mark.parametrize("p", [0, 0.5, 1, 2, 3.5, -1, np.inf, -np.inf])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_vector_norm(p, dtype):
-    a = draw((3, 4, 5), dtype)
-    for dim in (None, 1, (0, 2), -1):
-        axes = tuple(range(3)) if dim is None else (dim,) if isinstance(dim, int) else dim
-        flat = np.moveaxis(a, axes, range(-len(axes), 0)).reshape(
-            *[n for i, n in enumerate(a.shape) if i not in [x % 3 for x in axes]], -1
-        )
-        want = np.linalg.norm(flat, p, axis=-1)
-        for keepdim in (False, True):
-            got = linalg.vector_norm(fb.from_numpy(a), p, dim, keepdim)
-            close(got.reshape(want.shape), want, dtype, 10)
-            assert not got.is_complex()
-    close(linalg.norm(fb.from_numpy(a[0, 0])), np.linalg.norm(a[0, 0]), dtype)
-    close(fb.norm(fb.from_numpy(a), p), np.linalg.norm(a.ravel(), p), dtype, 100)
-
-
-@pytest.mark.parametrize("ord", ["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_matrix_norm(ord, dtype):
-    a = draw((2, 3, 4), dtype)
-    close(linalg.matrix_norm(fb.from_numpy(a), ord), np.linalg.norm(a, ord, axis=(-2, -1)), dtype, 10)
-    want = np.linalg.norm(a, ord, axis=(2, 0), keepdims=True)
-    close(linalg.matrix_norm(fb.from_numpy(a), ord, (2, 0), True), want, dtype, 10)
-    close(linalg.norm(fb.from_numpy(a[0]), ord), np.linalg.norm(a[0], ord), dtype, 10)
-    square = well_conditioned((3, 3), dtype)
-    close(linalg.cond(fb.from_numpy(square), ord), np.linalg.cond(square, ord), dtype, 100)
-    assert linalg.cond(fb.zeros(2, 2), ord).item() == np.inf or ord == "nuc"
-
-
 @pytest.mark.parametrize(
     ("call", "kind", "text"),
     [
@@ -318,77 +161,12 @@ def test_bad_arguments(call, kind, text):
         call()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("scale", [0, 1e-3, 0.1, 0.5, 1.5, 4, 30])
-def test_matrix_exp(scale, dtype):
-    a = (draw((3, 6, 6), dtype) * np.array([1, 0.1, 0])[:, None, None] * scale).astype(dtype)
-    want = np.stack([scipy.linalg.expm(x.astype(np.result_type(dtype, np.float64))) for x in a])
-    got = fb.matrix_exp(fb.from_numpy(a)).numpy()
-    for one, other in zip(got, want, strict=True):
-        size = np.abs(other).max()
-        close(one / size, other / size, dtype, 10 * (1 + scale))
-
-
-def test_matrix_exp_of_what_is_not_finite():
-    got = fb.matrix_exp(fb.tensor([[[np.inf, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]))
-    assert got[0].isnan().all() and np.array_equal(got[1].numpy(), np.eye(2))
-
-
-@pytest.mark.parametrize("n", [-3, -1, 0, 1, 2, 3, 7, 10])
-def test_matrix_power(n):
-    a = well_conditioned((2, 3, 3)) / 5
-    close(linalg.matrix_power(fb.from_numpy(a), n), np.linalg.matrix_power(a, n), "float64", 100)
-    assert fb.matrix_power(fb.from_numpy(a), 1).data_ptr() != a.ctypes.data
-
-
-def test_products_of_several():
-    arrays = [draw(s, seed=i) for i, s in enumerate([(3, 20), (20, 2), (2, 30), (30, 4)])]
-    close(linalg.multi_dot([fb.from_numpy(a) for a in arrays]), np.linalg.multi_dot(arrays), "float64", 10)
-    close(fb.chain_matmul(*[fb.from_numpy(a) for a in arrays]), np.linalg.multi_dot(arrays), "float64", 10)
-    ends = [arrays[0][0], *arrays[1:-1], arrays[-1][:, 0]]
-    close(
-        linalg.multi_dot([fb.from_numpy(np.ascontiguousarray(a)) for a in ends]), np.linalg.multi_dot(ends), "float64"
-    )
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_products_of_vectors(dtype):
-    x, y = draw((2, 3), dtype), draw((4, 1, 3), dtype, 1)
-    close(linalg.vecdot(fb.from_numpy(x), fb.from_numpy(y)), (x.conj() * y).sum(-1), dtype)
-    close(linalg.cross(fb.from_numpy(x[None]), fb.from_numpy(y)), np.cross(x[None], y), dtype)
-    close(fb.vdot(fb.from_numpy(x[0]), fb.from_numpy(x[1])), np.vdot(x[0], x[1]), dtype)
-    close(fb.ger(fb.from_numpy(x[0]), fb.from_numpy(x[1])), np.outer(x[0], x[1]), dtype)
-    close(linalg.vander(fb.from_numpy(x), N=4), np.stack([np.vander(r, 4, increasing=True) for r in x]), dtype)
-
-
-def test_tensor_equations():
-    a = draw((2, 3, 6)) + 3 * np.eye(6).reshape(2, 3, 6)
-    close(linalg.tensorinv(fb.from_numpy(a), 2), np.linalg.tensorinv(a, 2), "float64", 10)
-    b = draw((2, 3), seed=1)
-    close(linalg.tensorsolve(fb.from_numpy(a), fb.from_numpy(b)), np.linalg.tensorsolve(a, b), "float64", 10)
-    moved = np.moveaxis(a, 2, 0).copy()
-    close(linalg.tensorsolve(fb.from_numpy(moved), fb.from_numpy(b), (0,)), np.linalg.tensorsolve(a, b), "float64", 10)
-
-
 def test_approximations_of_low_rank():
     a = draw((2, 30, 4)) @ draw((2, 4, 20), seed=1)
     U, S, V = fb.svd_lowrank(fb.from_numpy(a), q=6)
     close((U * S.unsqueeze(-2)) @ V.mT, a, "float64", 10)
     U, S, V = fb.pca_lowrank(fb.from_numpy(a), q=5)
     close((U * S.unsqueeze(-2)) @ V.mT, a - a.mean(-2, keepdims=True), "float64", 10)
-
-
-def test_the_order_of_a_contraction_saves_work():
-    from flambeau._contraction import best_order
-
-    sizes = {"a": 1000, "b": 2, "c": 1000, "d": 3}
-    assert best_order([("a", "b"), ("b", "c"), ("c", "d")], ("a", "d"), sizes)[0] == (1, 2)
-    many = [(chr(97 + i), chr(98 + i)) for i in range(12)]
-    assert len(best_order(many, ("a", "m"), {chr(97 + i): 2 for i in range(13)})) == 11
-    chain = [fb.from_numpy(draw((2, 2), seed=i)) for i in range(12)]
-    equation = ",".join(a + b for a, b in many) + "->am"
-    want = np.linalg.multi_dot([t.numpy() for t in chain])
-    close(fb.einsum(equation, *chain), want, "float64", 100)
 
 
 @pytest.mark.parametrize("function", ["eigh", "svd", "eig"])

@@ -1,0 +1,98 @@
+"""flambeau.linalg: pseudo-inverses, least squares, indefinite factorizations, against NumPy, SciPy and identities."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from matrices import DTYPES, RECTANGLES, close, draw, hermitian, turned
+
+import flambeau as fb
+from flambeau import linalg
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", RECTANGLES)
+def test_pinv(shape, dtype):
+    a = draw(shape, dtype)
+    P = linalg.pinv(fb.from_numpy(a)).numpy()
+    assert P.shape == (*shape[:-2], shape[-1], shape[-2])
+    close(a @ P @ a, a, dtype, 10)
+    close(turned(a @ P), a @ P, dtype, 10)
+    close(turned(P @ a), P @ a, dtype, 10)
+    close(fb.pinverse(fb.from_numpy(a)), P, dtype, 10)
+
+
+def test_pinv_cuts_small_singular_values():
+    a = np.diag([1.0, 1e-3, 1e-6])
+    for options, kept in (
+        ({"atol": 1e-4}, 2),
+        ({"rtol": 1e-2}, 1),
+        ({"rtol": fb.tensor(1e-4, dtype=fb.float64)}, 2),
+        ({}, 3),
+    ):
+        assert np.count_nonzero(np.diag(linalg.pinv(fb.from_numpy(a), **options).numpy())) == kept
+        assert linalg.matrix_rank(fb.from_numpy(a), **options).item() == kept
+    close(
+        linalg.pinv(fb.from_numpy(hermitian((4, 4), "float64")), hermitian=True)
+        @ fb.from_numpy(hermitian((4, 4), "float64")),
+        np.eye(4),
+        "float64",
+        10,
+    )
+    stacked = fb.from_numpy(np.stack([a, a]))
+    limits = fb.tensor([1e-4, 1e-2], dtype=fb.float64)
+    assert linalg.matrix_rank(stacked, atol=limits).tolist() == [2, 1]
+    assert linalg.matrix_rank(stacked, 1e-4).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss", None])
+@pytest.mark.parametrize("shape", [(4, 4), (7, 3), (3, 7), (2, 30, 20), (2, 20, 30)])
+def test_lstsq(shape, driver, dtype):
+    a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
+    X, residuals, rank, S = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b), driver=driver)
+    want = np.linalg.pinv(a) @ b
+    close(X, want, dtype, 50)
+    m, n = shape[-2:]
+    if m > n and driver in ("gels", "gelsd", "gelss"):
+        close(residuals, (np.abs(a @ want - b) ** 2).sum(-2), dtype, 50)
+    else:
+        assert residuals.numel() == 0
+    assert rank.shape == ((0,) if driver == "gels" else shape[:-2])
+    assert S.numel() == (0 if driver in ("gels", "gelsy", None) else np.prod(shape[:-2], dtype=int) * min(m, n))
+    vector = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b[..., 0].copy()), driver=driver).solution
+    close(vector, want[..., 0], dtype, 50)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 4, 5), (2, 4, 4)])
+def test_lstsq_of_less_than_full_rank(shape, dtype):
+    a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
+    a[0, :, 2] = 2 * a[0, :, 1]
+    a[0, 2] = a[0, 0]
+    found = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b))
+    small = 1e-4 if np.finfo(dtype).eps > 1e-10 else 1e-12
+    close(found.solution, np.linalg.pinv(a, small) @ b, dtype, 100)
+    assert found.rank.tolist() == np.linalg.matrix_rank(a, tol=small).tolist()
+    nearly = fb.tensor([[1.0, 0.0], [0.0, 1e-3]], dtype=fb.from_numpy(a).dtype)
+    ones = fb.ones(2, 1, dtype=nearly.dtype)
+    assert linalg.lstsq(nearly, ones, rcond=1e-2).rank.item() == 1
+    assert linalg.lstsq(nearly, ones, rcond=1e-4).rank.item() == 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("hermitian_matrix", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (6, 6), (2, 3, 3), (25, 25), (0, 0), (0, 3, 3)])
+def test_ldl(shape, hermitian_matrix, dtype):
+    a = draw(shape, dtype)
+    a = a + (turned(a) if hermitian_matrix else a.swapaxes(-1, -2))
+    a = a * (1 - 0.9 * np.eye(shape[-1])).astype(dtype)  # a small diagonal asks for blocks of two
+    b = draw((*shape[:-1], 2), dtype, 1)
+    LD, pivots = linalg.ldl_factor(fb.from_numpy(a), hermitian=hermitian_matrix)
+    close(a @ linalg.ldl_solve(LD, pivots, fb.from_numpy(b), hermitian=hermitian_matrix).numpy(), b, dtype, 50)
+    if len(shape) == 2 and shape[0]:
+        name = "hetrf" if hermitian_matrix and dtype.startswith("complex") else "sytrf"
+        (lapack,) = scipy.linalg.get_lapack_funcs((name,), (a,))
+        want, ipiv, _ = lapack(a, lower=1)
+        close(LD, np.tril(want), dtype, 50)
+        assert np.array_equal(pivots.numpy(), ipiv)
+    assert linalg.ldl_factor_ex(fb.zeros(2, 2)).info.item() == 1
