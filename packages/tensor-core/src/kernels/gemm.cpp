@@ -208,11 +208,17 @@ class BlockedProduct {
     return kept_ ? packed_b_ + (pass.begin - terms_.begin) * kept_ + (j - first_packed_) * pass.size() : packed_b_;
   }
 
+  // Of the tile from row i on. The last two share their rows evenly where the last would have few.
+  int64_t height_from(int64_t i) const {
+    const int64_t left = rows_.end - i;
+    return left <= kRows ? left : 2 * left < 3 * kRows ? (left + 1) / 2 : kRows;
+  }
+
   void pack_rows() {
-    for (int64_t i = rows_.begin; i < rows_.end; i += kRows)
+    for (int64_t i = rows_.begin; i < rows_.end; i += height_from(i))
       for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
         const Range pass = pass_from(p);
-        pack_a(panel_a(i, pass), in_a(i, p), as_.row, as_.column, std::min<int64_t>(kRows, rows_.end - i), pass.size());
+        pack_a(panel_a(i, pass), in_a(i, p), as_.row, as_.column, height_from(i), pass.size());
       }
   }
 
@@ -246,8 +252,8 @@ class BlockedProduct {
   void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
     TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
     const int64_t tiles = (rows_.size() + kRows - 1) / kRows, share = (pass.size() + tiles - 1) / tiles * b.next.row;
-    for (int64_t i = rows_.begin; i < rows_.end; i += kRows, b.next.at += share) {
-      const int64_t height = std::min<int64_t>(kRows, rows_.end - i);
+    for (int64_t i = rows_.begin, height; i < rows_.end; i += height, b.next.at += share) {
+      height = height_from(i);
       out.c = c_ + i * ldc_ + columns.begin;
       if (packs_a_ && height == kRows)
         (two ? tile<T, kRows, true, Rows::Packed> : tile<T, kRows, false, Rows::Packed>)(pass.size(),

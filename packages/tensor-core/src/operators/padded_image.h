@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "operators/convolution.h"
@@ -52,22 +51,27 @@ struct PaddedImage {
   }
   template <class T>
   void fill(T* to, const T* image) const {
-    std::fill(to, to + size(), T(0));
+    T* done = stride == 1 ? to : std::fill_n(to, size(), T(0));  // up to where all is set
     for (int64_t c = 0; c < g.group_channels(); ++c)
       for (int64_t z = 0; z < g.size[0]; ++z)
         for (int64_t y = 0; y < g.size[1]; ++y, image += g.size[2]) {
           T* const line = to + c * volume + (z + g.padding[0]) * plane + (y + g.padding[1]) * row;
-          spread(line, image);
+          if (stride == 1) {
+            T* const inside = line + g.padding[2];
+            std::fill(done, inside, T(0));
+            done = std::copy_n(image, g.size[2], inside);
+          } else {
+            spread(line, image);
+          }
         }
+    std::fill(done, to + size(), T(0));
   }
 
  private:
   template <class T>
   void spread(T* __restrict line, const T* __restrict image) const {
     const int64_t width = g.size[2], padding = g.padding[2];
-    if (stride == 1) {
-      std::memcpy(line + padding, image, size_t(width) * sizeof(T));
-    } else if (stride == 2) {
+    if (stride == 2) {
       T *const even = line + in_row(padding), *const odd = line + in_row(padding + 1);
       for (int64_t i = 0; i < width / 2; ++i) even[i] = image[2 * i], odd[i] = image[2 * i + 1];
       if (width % 2) even[width / 2] = image[width - 1];
