@@ -113,8 +113,8 @@ void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, cons
   alignas(64) T sums[kBlock];
   for (int64_t first = 0; first < n; first += kBlock, rows += kBlock, y += kBlock * stride) {
     const int64_t count = n - first < kBlock ? n - first : kBlock;
-    for (int64_t pc = 0; pc < k; pc += kDepth) {
-      const int64_t last = k - pc < kDepth ? k : pc + kDepth;
+    for (int64_t pc = 0; pc < k; pc += kDepth<T>) {
+      const int64_t last = k - pc < kDepth<T> ? k : pc + kDepth<T>;
       std::fill(sums, sums + count, T(0));
       int64_t p = pc;
       for (; p + 8 <= last; p += 8) {
@@ -160,11 +160,11 @@ class BlockedProduct {
   BlockedProduct(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta, T* c,
                  int64_t ldc)
       : m_(m), n_(n), k_(k), alpha_(alpha), beta_(beta), a_(a), as_(as), b_(b), c_(c), ldc_(ldc) {
-    const int64_t passes = (k + kDepth - 1) / kDepth;
+    const int64_t passes = (k + kDepth<T> - 1) / kDepth<T>;
     pass_ = (k + passes - 1) / passes;
     block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
     block_rows_ = row_block();
-    packs_a_ = as.column != 1 || n > 4 * W;
+    packs_a_ = as.column != 1 || n > 128;  // fewer columns do not pay for it
   }
 
   void run() {
@@ -194,7 +194,7 @@ class BlockedProduct {
   // As many as fill a quarter of the second-level cache; all, where half of it holds them.
   int64_t row_block() const {
     static const int64_t cache = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
-    const int64_t most = cache / 4 / (std::max(block_terms_, kDepth) * int64_t(sizeof(T)));
+    const int64_t most = cache / 4 / (std::max(block_terms_, kDepth<T>) * int64_t(sizeof(T)));
     const int64_t blocks = m_ <= 2 * most ? 1 : (m_ + most / 2) / most;
     return (m_ + blocks * kRows - 1) / (blocks * kRows) * kRows;
   }

@@ -7,7 +7,9 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline constexpr int64_t kDepth = 256;  // products that are added up in registers
+// Products that are added up in registers: a panel of B and one of A share the first cache.
+template <class T>
+inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
 
 template <class T>
 struct TileOutput {
@@ -62,7 +64,9 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
     Vector b1;
     if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
-    if constexpr (rows != Rows::Packed)
+    if constexpr (rows == Rows::Packed)
+      __builtin_prefetch(a + 32 * kRows);
+    else
       asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {

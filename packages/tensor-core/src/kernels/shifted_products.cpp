@@ -59,7 +59,7 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
         const auto tile = tile_of<T, Rows::InRuns>(height, width > L);
         const T* b = packed + j * all.positions;
         for (const Run* run = first; run < first + all.count;) {
-          const Stretch block(run, first + all.count, kDepth);
+          const Stretch block(run, first + all.count, kDepth<T>);
           const int64_t share = block.positions / s.taps * W;  // of the next block, which a tap's tile fetches
           for (int64_t t = 0; t < s.taps; ++t)
             tile(block.positions, {image + i * s.image_row + s.offsets[t], s.image_row, run},

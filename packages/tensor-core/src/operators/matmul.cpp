@@ -18,32 +18,54 @@ Matrix matrix_of(const Tensor& t) {  // the last two dimensions
   return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
 }
 
-// Complex numbers: four products of the parts, each at the speed of real ones.
-void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c,
-                      int64_t ldc, Dtype dtype) {
-  const Dtype real = to_real(dtype);
-  const int64_t size = item_size(real);
-  auto part = [&](const Matrix& x, int64_t which) {
-    return Matrix{static_cast<const char*>(x.data) + which * size, 2 * x.row, 2 * x.column};
+// Real and imaginary parts of a complex matrix, each a matrix whose rows, or columns, lie side by side.
+struct Parts {
+  Tensor memory;
+  Matrix real, imaginary;
+};
+
+template <class T>
+Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
+  const bool turned = x.row < x.column;
+  const int64_t lines = turned ? columns : rows, length = turned ? rows : columns, apart = turned ? x.column : x.row,
+                step = turned ? x.row : x.column;
+  Parts out{empty({2, lines, length}, dtype_of<T>()), {}, {}};
+  T *const re = out.memory.data<T>(), *const im = re + lines * length;
+  for (int64_t i = 0; i < lines; ++i) {
+    const T* const from = static_cast<const T*>(x.data) + 2 * i * apart;
+    T *const r = re + i * length, *const m = im + i * length;
+    if (step == 1)
+      for (int64_t j = 0; j < length; ++j) r[j] = from[2 * j], m[j] = from[2 * j + 1];
+    else
+      for (int64_t j = 0; j < length; ++j) r[j] = from[2 * j * step], m[j] = from[2 * j * step + 1];
+  }
+  const int64_t row = turned ? 1 : length, column = turned ? length : 1;
+  out.real = {re, row, column};
+  out.imaginary = {im, row, column};
+  return out;
+}
+
+// Four products of the parts, each at the speed of real ones.
+template <class T>
+void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
+                      Complex<T>* c, int64_t ldc) {
+  const Parts x = parts_of<T>(a, m, k), y = parts_of<T>(b, k, n);
+  const Dtype dtype = dtype_of<T>();
+  const Tensor planes = empty({2, m, n}, dtype);
+  T *const re = planes.data<T>(), *const im = re + m * n;
+  const auto add = [&](T* to, double factor, const Matrix& p, const Matrix& q, double old) {
+    gemm(m, n, k, factor, p, q, old, reinterpret_cast<char*>(to), n, dtype);
   };
-  const Tensor planes = empty({2, m, n}, real);
-  char* plane[] = {planes.bytes(), planes.bytes() + m * n * size};
-  gemm(m, n, k, alpha, part(a, 0), part(b, 0), 0, plane[0], n, real);
-  gemm(m, n, k, -alpha, part(a, 1), part(b, 1), 1, plane[0], n, real);
-  gemm(m, n, k, alpha, part(a, 0), part(b, 1), 0, plane[1], n, real);
-  gemm(m, n, k, alpha, part(a, 1), part(b, 0), 1, plane[1], n, real);
-  auto join = [&](auto zero) {
-    using T = decltype(zero);
-    const T *re = reinterpret_cast<const T*>(plane[0]), *im = reinterpret_cast<const T*>(plane[1]);
-    for (int64_t i = 0; i < m; ++i) {
-      Complex<T>* row = reinterpret_cast<Complex<T>*>(c) + i * ldc;
-      for (int64_t j = 0; j < n; ++j) {
-        const Complex<T> value(re[i * n + j], im[i * n + j]);
-        row[j] = beta == 0 ? value : value + T(beta) * row[j];
-      }
+  add(re, alpha, x.real, y.real, 0);
+  add(re, -alpha, x.imaginary, y.imaginary, 1);
+  add(im, alpha, x.real, y.imaginary, 0);
+  add(im, alpha, x.imaginary, y.real, 1);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      const Complex<T> value(re[i * n + j], im[i * n + j]);
+      Complex<T>& to = c[i * ldc + j];
+      to = beta == 0 ? value : value + T(beta) * to;
     }
-  };
-  real == Dtype::float64 ? join(0.0) : join(0.0f);
 }
 
 // The conjugate transpose of the last two dimensions; of real numbers a view.
@@ -169,7 +191,10 @@ void run_over_terms(const Product& p, int64_t block) {
 
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, char* c, int64_t ldc,
           Dtype dtype) {
-  if (is_complex(dtype)) return multiply_complex(m, n, k, alpha, a, b, beta, c, ldc, dtype);
+  if (dtype == Dtype::complex64)
+    return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<float>*>(c), ldc);
+  if (dtype == Dtype::complex128)
+    return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<double>*>(c), ldc);
   if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // turned, it has rows of results to fill vectors with
     return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
   const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
