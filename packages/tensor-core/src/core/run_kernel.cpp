@@ -2,6 +2,7 @@
 #include "flambeau/pointwise.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -18,7 +19,7 @@ constexpr int64_t kGrain = 32768;      // elements worth a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 
-constexpr int64_t kSlack = 64;  // bytes behind a buffer that may be written, too
+constexpr int64_t kSlack = kernels::kSpreadSlack;  // bytes behind a buffer that may be written, too
 struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
@@ -136,9 +137,15 @@ struct Cursor {
   }
 };
 
-// copy(where the row is, how far apart its elements are, how many, how many came before) for the next n elements;
-// whole rows of a plane in an inner loop. Where one row stands for all of a plane, repeat(how many came before, how
-// many elements, how many rows) after the first.
+// Rows of a plane: where the first is, how far apart they and their elements are, how many of each there are, and how
+// many elements came before.
+struct Rows {
+  char* at;
+  int64_t apart, step, count, length, done;
+};
+
+// copy(rows) for the next n elements. Where one row stands for all of a plane, repeat(how many came before, how many
+// elements, how many rows) after the first.
 template <class F, class R>
 FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   const Walk& walk = *cursor.walk;
@@ -147,21 +154,21 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
     if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
       const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
       const int64_t apart = walk.stride[last - 1], distinct = apart == 0 ? 1 : rows;
-      for (int64_t r = 0; r < distinct; ++r)
-        copy(cursor.at + r * apart, walk.step(), walk.row(), done + r * walk.row());
+      copy(Rows{cursor.at, apart, walk.step(), distinct, walk.row(), done});
       if (distinct < rows) repeat(done, walk.row(), rows);
       cursor.move(last - 1, rows);
       done += rows * walk.row();
     } else {
       const int64_t m = std::min(n - done, cursor.left());
-      copy(cursor.at, walk.step(), m, done);
+      copy(Rows{cursor.at, 0, walk.step(), 1, m, done});
       cursor.advance(m);
       done += m;
     }
   }
 }
 
-constexpr int64_t kShortRow = 64;  // rows below this are not worth a call each
+constexpr int64_t kShortRow = 768;  // rows below this are not worth a kernel's call each
+constexpr int64_t kShortCopy = 64;  // nor a copy's
 
 // f(a word of that size)
 template <class F>
@@ -185,15 +192,6 @@ FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
     }
 }
 
-// n times the same element.
-template <class T>
-FLAMBEAU_INLINE void repeat_element(T* to, T value, int64_t n) {
-  constexpr int64_t kTogether = kChunk / sizeof(T);
-  T chunk[kTogether];
-  std::fill_n(chunk, kTogether, value);
-  for (int64_t j = 0; j < n; j += kTogether) std::memcpy(to + j, chunk, kChunk);
-}
-
 // The next n elements side by side in `dtype`: where they lie, or brought into `buffer`.
 char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
   const Walk& walk = *cursor.walk;
@@ -205,23 +203,31 @@ char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
     return at;
   }
   const auto repeat = [&](int64_t done, int64_t m, int64_t rows) { repeat_row(buffer + done * item, m * item, rows); };
-  if (same && walk.row() < kShortRow && item <= 8)
+  if (same && walk.step() == 0 && item <= 8)
+    each_row(
+        cursor, n,
+        [&, spread = kernels::table().spread[std::countr_zero(uint64_t(item))]](const Rows& rows) {
+          spread(buffer + rows.done * item, rows.at, rows.apart, rows.length, rows.count);
+        },
+        repeat);
+  else if (same && walk.row() < kShortCopy && item <= 8)
     with_word(item, [&]<class T>(T) {
       each_row(
           cursor, n,
-          [&](const char* from, int64_t step, int64_t m, int64_t done) {
-            T* to = reinterpret_cast<T*>(buffer) + done;
-            if (step == 0) return repeat_element(to, *reinterpret_cast<const T*>(from), m);
-            for (int64_t j = 0; j < m; ++j) to[j] = *reinterpret_cast<const T*>(from + j * step);
+          [&](const Rows& rows) {
+            T* to = reinterpret_cast<T*>(buffer) + rows.done;
+            for (int64_t r = 0; r < rows.count; ++r, to += rows.length)
+              for (int64_t j = 0; j < rows.length; ++j)
+                to[j] = *reinterpret_cast<const T*>(rows.at + r * rows.apart + j * rows.step);
           },
           repeat);
     });
   else
     each_row(
         cursor, n,
-        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const char* from, int64_t step, int64_t m,
-                                                                       int64_t done) {
-          cast(buffer + done * item, item, from, step, m);
+        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const Rows& rows) {
+          for (int64_t r = 0; r < rows.count; ++r)
+            cast(buffer + (rows.done + r * rows.length) * item, item, rows.at + r * rows.apart, rows.step, rows.length);
         },
         repeat);
   return buffer;
@@ -231,8 +237,10 @@ void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
   const int64_t item = item_size(dtype);
   each_row(
       cursor, n,
-      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](
-          char* to, int64_t step, int64_t m, int64_t done) { cast(to, step, buffer + done * item, item, m); },
+      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](const Rows& rows) {
+        for (int64_t r = 0; r < rows.count; ++r)
+          cast(rows.at + r * rows.apart, rows.step, buffer + (rows.done + r * rows.length) * item, item, rows.length);
+      },
       [](int64_t, int64_t, int64_t) {});
 }
 
@@ -280,7 +288,7 @@ void run_range(const Plan& plan, int64_t begin, int64_t end) {
   cursors[0].start(plan.walks[0], begin);
   for (int k = 1; k <= plan.count; ++k) {
     moves[k] = plan.operands[k - 1].tensor && !stays(plan, plan.walks[k], block);
-    const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.row > kPiece;
+    const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.row >= kShortRow;
     step[k] = moves[k] && !repeats ? kPiece * item_size(plan.in) : 0;
     by_pieces |= repeats;
     if (plan.operands[k - 1].tensor) cursors[k].start(plan.walks[k], begin);

@@ -121,6 +121,17 @@ void fill_look_up(decltype(NarrowTable::look_up[0])& by) {
 }
 
 template <class Word>
+void spread(char* to_bytes, const char* from, int64_t apart, int64_t length, int64_t rows) {
+  using Lanes = Simd<Word>;
+  static_assert(sizeof(typename Lanes::Vector) <= kSpreadSlack);
+  Word* to = reinterpret_cast<Word*>(to_bytes);
+  for (int64_t r = 0; r < rows; ++r, from += apart, to += length) {
+    const typename Lanes::Vector value = *reinterpret_cast<const Word*>(from) - typename Lanes::Vector{};
+    for (int64_t j = 0; j < length; j += Lanes::kLanes) Lanes::store(to + j, value);
+  }
+}
+
+template <class Word>
 void transpose_words(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows, int64_t columns) {
   transpose(reinterpret_cast<Word*>(to), to_row, reinterpret_cast<const Word*>(from), from_row, rows, columns);
 }
@@ -131,6 +142,10 @@ void fill_cast(Table& table, NarrowTable& narrow) {
   table.transpose_words[0] = transpose_words<int16_t>;
   table.transpose_words[1] = transpose_words<float>;
   table.transpose_words[2] = transpose_words<double>;
+  table.spread[0] = spread<uint8_t>;
+  table.spread[1] = spread<uint16_t>;
+  table.spread[2] = spread<uint32_t>;
+  table.spread[3] = spread<uint64_t>;
   fill_look_up<uint8_t>(narrow.look_up[0]);
   fill_look_up<uint16_t>(narrow.look_up[1]);
 #define FLAMBEAU_CAST(name, type, category) fill_from<type>(table);
