@@ -18,6 +18,8 @@ ROWS = (
     Workload(MEDIUM, "add, transposed", expression("x + y.t()", x=MILLION, y=MILLION)),
     Workload(MEDIUM, "add 1 to a transposed matrix", expression("x.t() + 1", x=MILLION)),
     Workload(MEDIUM, "add 1 to every second number", expression("x[::2] + 1", x=(2_000_000,))),
+    Workload(MEDIUM, "add, broadcast row of 64", expression("x + y", x=(4096, 64), y=(64,))),
+    Workload(MEDIUM, "add, broadcast column of 64", expression("x + y", x=(4096, 64), y=(4096, 1))),
     Workload(MEDIUM, "add, broadcast rows of five", expression("x + y", x=(20_000, 1, 5), y=(10, 5))),
     Workload(MEDIUM, "and of two masks", expression("(x > 0.0) & (x < 1.0)", x=MILLION)),
     Workload(MEDIUM, "logit within bounds", expression("fb.logit(x - 0.5, 1e-6)", x=MILLION, positive=True)),

@@ -19,7 +19,7 @@ constexpr int64_t kGrain = 32768;      // elements worth a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 
-constexpr int64_t kSlack = kernels::kSpreadSlack;  // bytes behind a buffer that may be written, too
+constexpr int64_t kSlack = kernels::kRowSlack;  // bytes behind a buffer that may be written, too
 struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
@@ -167,17 +167,9 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   }
 }
 
-constexpr int64_t kShortRow = 768;  // rows below this are not worth a kernel's call each
-constexpr int64_t kShortCopy = 64;  // nor a copy's
-
-// f(a word of that size)
-template <class F>
-FLAMBEAU_INLINE void with_word(int64_t size, F&& f) {
-  if (size == 2) return f(uint16_t());
-  if (size == 4) return f(uint32_t());
-  if (size == 8) return f(uint64_t());
-  f(uint8_t());
-}
+// Rows below this are not worth a kernel's call each; nor are longer ones where an operand repeats, which is brought to
+// blocks of many rows more quickly than to each.
+constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
 // Short rows are written in chunks, the last of which may reach beyond their end.
 constexpr int64_t kChunk = kSlack / 2;
@@ -203,25 +195,13 @@ char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
     return at;
   }
   const auto repeat = [&](int64_t done, int64_t m, int64_t rows) { repeat_row(buffer + done * item, m * item, rows); };
-  if (same && walk.step() == 0 && item <= 8)
+  if (same && item <= 8)
     each_row(
         cursor, n,
-        [&, spread = kernels::table().spread[std::countr_zero(uint64_t(item))]](const Rows& rows) {
-          spread(buffer + rows.done * item, rows.at, rows.apart, rows.length, rows.count);
+        [&, copy_rows = kernels::table().copy_rows[std::countr_zero(uint64_t(item))]](const Rows& rows) {
+          copy_rows(buffer + rows.done * item, rows.at, rows.apart, rows.step, rows.length, rows.count);
         },
         repeat);
-  else if (same && walk.row() < kShortCopy && item <= 8)
-    with_word(item, [&]<class T>(T) {
-      each_row(
-          cursor, n,
-          [&](const Rows& rows) {
-            T* to = reinterpret_cast<T*>(buffer) + rows.done;
-            for (int64_t r = 0; r < rows.count; ++r, to += rows.length)
-              for (int64_t j = 0; j < rows.length; ++j)
-                to[j] = *reinterpret_cast<const T*>(rows.at + r * rows.apart + j * rows.step);
-          },
-          repeat);
-    });
   else
     each_row(
         cursor, n,
@@ -250,7 +230,8 @@ struct Plan {
   Dtype in, from;
   const Operand* operands;
   int count;
-  int64_t row;  // the length of the rows that are rows of every tensor
+  int64_t row;   // the length of the rows that are rows of every tensor
+  bool by_rows;  // which are read and written one by one
   Walk walks[kMaxPointers];
 };
 
@@ -267,13 +248,13 @@ void run_pieces(const Plan& plan, char** at, const int64_t* step, int64_t n) {
 // it: then it is brought once.
 int64_t block_size(const Plan& plan, int64_t elements) {
   int64_t block = std::min(block_of(plan.in, plan.from), elements);
-  for (int k = 1; k <= plan.count && plan.row < kShortRow; ++k)
+  for (int k = 1; k <= plan.count && !plan.by_rows; ++k)
     if (const int64_t period = plan.operands[k - 1].tensor ? plan.walks[k].period() : 0; period && period <= block)
       block -= block % period;
   return block;
 }
 bool stays(const Plan& plan, const Walk& walk, int64_t block) {
-  const int64_t period = plan.row < kShortRow ? walk.period() : 0;
+  const int64_t period = plan.by_rows ? 0 : walk.period();
   return walk.is_constant() || (period && block % period == 0);
 }
 
@@ -288,7 +269,7 @@ void run_range(const Plan& plan, int64_t begin, int64_t end) {
   cursors[0].start(plan.walks[0], begin);
   for (int k = 1; k <= plan.count; ++k) {
     moves[k] = plan.operands[k - 1].tensor && !stays(plan, plan.walks[k], block);
-    const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.row >= kShortRow;
+    const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.by_rows;
     step[k] = moves[k] && !repeats ? kPiece * item_size(plan.in) : 0;
     by_pieces |= repeats;
     if (plan.operands[k - 1].tensor) cursors[k].start(plan.walks[k], begin);
@@ -301,7 +282,7 @@ void run_range(const Plan& plan, int64_t begin, int64_t end) {
   const bool direct = out.walk->dtype == plan.from && out.walk->step() == item_size(plan.from);
   while (begin < end) {
     int64_t n = std::min(block, end - begin);
-    if (plan.row >= kShortRow) n = std::min(n, plan.row - begin % plan.row);
+    if (plan.by_rows) n = std::min(n, plan.row - begin % plan.row);
     for (int k = 1; k <= plan.count; ++k)
       if (moves[k]) {
         const bool repeats = by_pieces && step[k] == 0;
@@ -347,11 +328,15 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
   plan.count = count;
   plan_walk(plan.walks[0], output, output.shape(), order);
   plan.row = plan.walks[0].row();
+  bool repeats = false;
   for (int k = 0; k < count; ++k)
     if (const Tensor* t = operands[k].tensor) {
       plan_walk(plan.walks[k + 1], *t, output.shape(), order);
-      plan.row = std::min(plan.row, plan.walks[k + 1].row());
+      const Walk& walk = plan.walks[k + 1];
+      plan.row = std::min(plan.row, walk.row());
+      repeats |= !walk.is_constant() && (walk.step() == 0 || walk.period() > 0);
     }
+  plan.by_rows = plan.row >= (repeats ? kShortRepeating : kShortRow);
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
 }
 

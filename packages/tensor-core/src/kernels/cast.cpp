@@ -120,14 +120,47 @@ void fill_look_up(decltype(NarrowTable::look_up[0])& by) {
   by[3] = look_up<Index, uint64_t>;
 }
 
+// A row of at least N bytes and at most twice as many.
+template <int N>
+FLAMBEAU_INLINE void copy_ends(char* to, const char* from, int64_t bytes) {
+  char first[N], last[N];
+  std::memcpy(first, from, N);
+  std::memcpy(last, from + bytes - N, N);
+  std::memcpy(to, first, N);
+  std::memcpy(to + bytes - N, last, N);
+}
+
+FLAMBEAU_INLINE void copy_row(char* to, const char* from, int64_t bytes) {
+  constexpr int64_t kVector = kVectorBytes;
+  if (bytes >= kVector) {
+    for (int64_t b = 0; b + kVector <= bytes; b += kVector) std::memcpy(to + b, from + b, kVector);
+    std::memcpy(to + bytes - kVector, from + bytes - kVector, kVector);
+  } else if (bytes >= 32) {
+    copy_ends<32>(to, from, bytes);
+  } else if (bytes >= 16) {
+    copy_ends<16>(to, from, bytes);
+  } else if (bytes >= 8) {
+    copy_ends<8>(to, from, bytes);
+  } else {
+    for (int64_t b = 0; b < bytes; ++b) to[b] = from[b];
+  }
+}
+
 template <class Word>
-void spread(char* to_bytes, const char* from, int64_t apart, int64_t length, int64_t rows) {
+void copy_rows(char* to_bytes, const char* from, int64_t apart, int64_t step, int64_t length, int64_t rows) {
   using Lanes = Simd<Word>;
-  static_assert(sizeof(typename Lanes::Vector) <= kSpreadSlack);
+  static_assert(kVectorBytes <= kRowSlack);
+  constexpr int64_t kSize = sizeof(Word);
   Word* to = reinterpret_cast<Word*>(to_bytes);
   for (int64_t r = 0; r < rows; ++r, from += apart, to += length) {
-    const typename Lanes::Vector value = *reinterpret_cast<const Word*>(from) - typename Lanes::Vector{};
-    for (int64_t j = 0; j < length; j += Lanes::kLanes) Lanes::store(to + j, value);
+    if (step == 0) {
+      const typename Lanes::Vector value = *reinterpret_cast<const Word*>(from) - typename Lanes::Vector{};
+      for (int64_t j = 0; j < length; j += Lanes::kLanes) Lanes::store(to + j, value);
+    } else if (step == kSize && length >= 4 / kSize) {
+      copy_row(reinterpret_cast<char*>(to), from, length * kSize);
+    } else {
+      for (int64_t j = 0; j < length; ++j) to[j] = *reinterpret_cast<const Word*>(from + j * step);
+    }
   }
 }
 
@@ -142,10 +175,10 @@ void fill_cast(Table& table, NarrowTable& narrow) {
   table.transpose_words[0] = transpose_words<int16_t>;
   table.transpose_words[1] = transpose_words<float>;
   table.transpose_words[2] = transpose_words<double>;
-  table.spread[0] = spread<uint8_t>;
-  table.spread[1] = spread<uint16_t>;
-  table.spread[2] = spread<uint32_t>;
-  table.spread[3] = spread<uint64_t>;
+  table.copy_rows[0] = copy_rows<uint8_t>;
+  table.copy_rows[1] = copy_rows<uint16_t>;
+  table.copy_rows[2] = copy_rows<uint32_t>;
+  table.copy_rows[3] = copy_rows<uint64_t>;
   fill_look_up<uint8_t>(narrow.look_up[0]);
   fill_look_up<uint16_t>(narrow.look_up[1]);
 #define FLAMBEAU_CAST(name, type, category) fill_from<type>(table);

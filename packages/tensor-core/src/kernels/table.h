@@ -100,7 +100,7 @@ struct DirectWeights {
 struct NetworkTable;  // networks.h: what layers are made of
 
 // Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
-inline constexpr int64_t kSpreadSlack = 64;
+inline constexpr int64_t kRowSlack = 64;
 
 struct Table {
   const char* name;
@@ -110,9 +110,9 @@ struct Table {
   PointwiseKernel derivative[kPointwiseCount][kMaxOperands][4];
   bool gives_real[kPointwiseCount];           // of complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
-  // Rows of `length` words of 1, 2, 4 and 8 bytes, of which row r repeats the word at from + r * apart. Up to
-  // kSpreadSlack bytes behind the last may be written, too.
-  void (*spread[4])(char* to, const char* from, int64_t apart, int64_t length, int64_t rows);
+  // Rows of words of 1, 2, 4 and 8 bytes side by side: row r from `from` + r * apart on, its words `step` bytes apart;
+  // 0 repeats the first. Up to kRowSlack bytes behind the last may be written, too.
+  void (*copy_rows[4])(char* to, const char* from, int64_t apart, int64_t step, int64_t length, int64_t rows);
   // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; of 2, 4 and 8 bytes, strides in elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
