@@ -86,6 +86,23 @@ def learn(network, target, optimizer, memory, args):
             slow.lerp_(fast, args.follow)
 
 
+def play(environment, network, target, optimizer, memory, steps, args):
+    """Steps by the network, which learns after each; the rewards of the episodes that end among them."""
+    rewards, episode = [], 0.0
+    observation, _ = environment.reset(seed=args.seed + steps.start)
+    for step in tqdm(steps, desc=f"Steps to {steps.stop}", unit="step", leave=False, disable=None):
+        action = choose(network, observation, max(0.05, 1 - step / 5000))
+        following, reward, terminated, truncated, _ = environment.step(action)
+        memory.add(observation, action, reward, following, terminated)
+        observation, episode = following, episode + float(reward)
+        if terminated or truncated:
+            rewards.append(episode)
+            observation, episode = environment.reset()[0], 0.0
+        if memory.count >= 500:
+            learn(network, target, optimizer, memory, args)
+    return rewards
+
+
 def test(network, seeds):
     """The mean reward of episodes without exploration."""
     environment = gymnasium.make("CartPole-v1")
@@ -129,23 +146,12 @@ def main(argv=None):
         step, rewards, best = state["step"], state["rewards"], state["best"]
         print(f"Resuming after step {step}, from {checkpoint}")
 
-    progress = tqdm(total=args.steps, initial=step, unit="step", leave=False, disable=None)
     while step < args.steps:
         # Episodes begin anew after a checkpoint, so that a resumed run equals an uninterrupted one.
         fb.manual_seed(1_000_003 * args.seed + step)
-        observation, _ = environment.reset(seed=args.seed + step)
-        episode, stop = 0.0, min(step + args.every, args.steps)
-        while step < stop:
-            action = choose(network, observation, max(0.05, 1 - step / 5000))
-            following, reward, terminated, truncated, _ = environment.step(action)
-            memory.add(observation, action, reward, following, terminated)
-            observation, episode, step = following, episode + float(reward), step + 1
-            if terminated or truncated:
-                rewards.append(episode)
-                observation, episode = environment.reset()[0], 0.0
-            if memory.count >= 500:
-                learn(network, target, optimizer, memory, args)
-            progress.update()
+        steps = range(step, min(step + args.every, args.steps))
+        rewards += play(environment, network, target, optimizer, memory, steps, args)
+        step = steps.stop
         result = test(network, range(10_000, 10_005))
         print(f"Step {step}/{args.steps}  mean reward of five tests {result:.1f}", flush=True)
         if result >= best:
@@ -153,7 +159,6 @@ def main(argv=None):
             fb.save(network.state_dict(), args.output / "best.safetensors")
         state = {"network": network.state_dict(), "target": target.state_dict(), "optimizer": optimizer.state_dict()}
         fb.save({**state, "memory": vars(memory), "step": step, "rewards": rewards, "best": best}, checkpoint)
-    progress.close()
 
     network.load_state_dict(fb.load(args.output / "best.safetensors"))
     draw(np.array(rewards), args.output / "rewards.png")

@@ -104,6 +104,30 @@ def draw_batch(text, length, count):
     return text[places[:, :-1]], text[places[:, 1:]]
 
 
+def make_scheduler(optimizer, steps):
+    """A warm-up, and half a cosine down to a tenth of the rate."""
+    warmup = max(1, steps // 20)
+    return fb.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warmup, 0.55 + 0.45 * math.cos(math.pi * min(1.0, step / steps)))
+    )
+
+
+def train_steps(model, optimizer, scheduler, text, steps, batch_size):
+    """The mean loss of the steps, whose numbers are given."""
+    model.train()
+    total = 0.0
+    for _ in tqdm(steps, desc=f"Steps to {steps.stop}", unit="step", leave=False, disable=None):
+        x, y = draw_batch(text, model.length, batch_size)
+        loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+        total += loss.item()
+    return total / len(steps)
+
+
 @fb.no_grad()
 def evaluate(model, text, batch_size):
     """The mean loss over the whole of ``text``, in pieces of the model's length."""
@@ -148,11 +172,7 @@ def main(argv=None):
     fb.manual_seed(args.seed)
     model = GPT(len(vocabulary), args.length, args.width, args.layers, args.heads, args.dropout)
     optimizer = make_optimizer(model, args.lr)
-    warmup = max(1, args.steps // 20)
-    scheduler = fb.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min((step + 1) / warmup, 0.55 + 0.45 * math.cos(math.pi * min(1.0, step / args.steps))),
-    )
+    scheduler = make_scheduler(optimizer, args.steps)
     history = {"step": [], "training": [], "test": []}
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(text):,} letters")
     args.output.mkdir(parents=True, exist_ok=True)
@@ -169,25 +189,13 @@ def main(argv=None):
 
     while step < args.steps:
         fb.manual_seed(1_000_003 * args.seed + step)
-        model.train()
-        stop = min(step + args.every, args.steps)
-        total = 0.0
-        for _ in tqdm(range(step, stop), desc=f"Steps to {stop}", unit="step", leave=False, disable=None):
-            x, y = draw_batch(train, args.length, args.batch_size)
-            loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            scheduler.step()
-            total += loss.item()
-        history["step"].append(stop)
-        history["training"].append(total / (stop - step))
+        steps = range(step, min(step + args.every, args.steps))
+        loss = train_steps(model, optimizer, scheduler, train, steps, args.batch_size)
+        history["training"].append(loss)
         history["test"].append(evaluate(model, test, args.batch_size))
-        step = stop
-        print(
-            f"Step {step}/{args.steps}  loss {history['training'][-1]:.4f}  test {history['test'][-1]:.4f}", flush=True
-        )
+        step = steps.stop
+        history["step"].append(step)
+        print(f"Step {step}/{args.steps}  loss {loss:.4f}  test {history['test'][-1]:.4f}", flush=True)
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
         fb.save({**state, "history": history}, checkpoint)
 

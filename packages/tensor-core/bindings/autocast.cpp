@@ -1,6 +1,7 @@
 // Note [Autocast]
 #include "autocast.h"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -125,57 +126,24 @@ int64_t change_depth(int64_t by) {
 
 namespace {
 
+std::unordered_set<std::string_view> words(std::string_view text) {
+  std::unordered_set<std::string_view> out;
+  for (size_t end; !text.empty(); text.remove_prefix(std::min(end + 1, text.size()))) {
+    end = std::min(text.find(' '), text.size());
+    out.insert(text.substr(0, end));
+  }
+  return out;
+}
+
 // What float16 has not the range for, by PyTorch's list for GPUs: there the flags say what bfloat16 is too coarse for.
 bool needs_range(std::string_view name) {
-  static const std::unordered_set<std::string_view> names = {"acos",
-                                                             "asin",
-                                                             "cosh",
-                                                             "cosine_similarity",
-                                                             "cdist",
-                                                             "cumprod",
-                                                             "cumsum",
-                                                             "dist",
-                                                             "erfinv",
-                                                             "exp",
-                                                             "expm1",
-                                                             "group_norm",
-                                                             "layer_norm",
-                                                             "log",
-                                                             "log10",
-                                                             "log1p",
-                                                             "log2",
-                                                             "log_softmax",
-                                                             "norm",
-                                                             "pdist",
-                                                             "pow",
-                                                             "prod",
-                                                             "reciprocal",
-                                                             "renorm",
-                                                             "rsqrt",
-                                                             "sinh",
-                                                             "softmax",
-                                                             "softplus",
-                                                             "sum",
-                                                             "tan",
-                                                             "l1_loss",
-                                                             "mse_loss",
-                                                             "nll_loss",
-                                                             "smooth_l1_loss",
-                                                             "cross_entropy",
-                                                             "kl_div",
-                                                             "hinge_embedding_loss",
-                                                             "cosine_embedding_loss",
-                                                             "margin_ranking_loss",
-                                                             "multi_margin_loss",
-                                                             "multilabel_margin_loss",
-                                                             "poisson_nll_loss",
-                                                             "soft_margin_loss",
-                                                             "triplet_margin_loss",
-                                                             "binary_cross_entropy_with_logits",
-                                                             "__pow__",
-                                                             "__rpow__",
-                                                             "__rtruediv__",
-                                                             "special_softmax"};
+  static const std::unordered_set<std::string_view> names = words(
+      "acos asin cosh cosine_similarity cdist cumprod cumsum dist erfinv exp expm1 group_norm layer_norm "
+      "log log10 log1p log2 log_softmax norm pdist pow prod reciprocal renorm rsqrt sinh softmax softplus "
+      "sum tan l1_loss mse_loss nll_loss smooth_l1_loss cross_entropy kl_div hinge_embedding_loss "
+      "cosine_embedding_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss poisson_nll_loss "
+      "soft_margin_loss triplet_margin_loss binary_cross_entropy_with_logits __pow__ __rpow__ __rtruediv__ "
+      "special_softmax");
   return names.contains(name);
 }
 

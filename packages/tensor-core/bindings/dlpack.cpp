@@ -1,6 +1,8 @@
 // Memory shared with others by DLPack, and with other libraries of GPUs by the CUDA array interface.
 #include "dlpack.h"
 
+#include <algorithm>
+
 #include "bind.h"
 #include "flambeau/cuda.h"
 
@@ -82,17 +84,34 @@ void drop_capsule(PyObject* capsule, const char* name) {  // of a capsule nobody
   if (m && m->deleter) m->deleter(m);
 }
 
+// The bytes from the first element to the last, of what may be imported.
+int64_t reach_of(const Shape& shape, const Shape& strides, Dtype dtype) {
+  int64_t reach = item_size(dtype);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    require<ValueError>(shape[i] >= 0, "from_dlpack: negative size in ", shape);
+    require<ValueError>(strides[i] >= 0, "from_dlpack: negative strides are not supported");
+  }
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
+  for (size_t i = 0; i < shape.size(); ++i) reach += (shape[i] - 1) * strides[i] * item_size(dtype);
+  return reach;
+}
+
+Device device_from_dlpack(const DLDevice& d) {
+  const bool on_gpu = d.device_type == kDLCUDA;
+  require<NotImplementedError>(on_gpu || d.device_type == kDLCPU || d.device_type == kDLCUDAHost,
+                               "from_dlpack: only memory of the CPU and of NVIDIA's GPUs can be imported, got device "
+                               "type ",
+                               int(d.device_type));
+  if (!on_gpu) return Device();
+  cuda::properties(d.device_id);
+  return Device(DeviceType::Cuda, d.device_id);
+}
+
 // Takes over what the capsule holds, once nothing can be refused any more.
 template <class Managed>
 Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool read_only) {
   const DLTensor& dl = m->dl_tensor;
-  const bool on_gpu = dl.device.device_type == kDLCUDA;
-  require<NotImplementedError>(on_gpu || dl.device.device_type == kDLCPU || dl.device.device_type == kDLCUDAHost,
-                               "from_dlpack: only memory of the CPU and of NVIDIA's GPUs can be imported, got device "
-                               "type ",
-                               int(dl.device.device_type));
-  const Device device = on_gpu ? Device(DeviceType::Cuda, dl.device.device_id) : Device();
-  if (on_gpu) cuda::properties(device.index);
+  const Device device = device_from_dlpack(dl.device);
   const Dtype dtype = dtype_from_dlpack(dl.dtype);
   require<ValueError>(dl.ndim >= 0 && dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are too many");
   const Shape shape(dl.shape, dl.shape + dl.ndim);
@@ -100,14 +119,7 @@ Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool
   char* data = static_cast<char*>(dl.data) + dl.byte_offset;
   require<ValueError>(reinterpret_cast<size_t>(data) % size_t(item_size(dtype)) == 0,
                       "from_dlpack: the memory is not aligned for ", dtype);
-  bool empty = false;
-  for (int i = 0; i < dl.ndim; ++i) {
-    require<ValueError>(shape[i] >= 0, "from_dlpack: negative size in ", shape);
-    require<ValueError>(strides[i] >= 0, "from_dlpack: negative strides are not supported");
-    empty |= shape[i] == 0;
-  }
-  int64_t reach = empty ? 0 : item_size(dtype);
-  for (int i = 0; !empty && i < dl.ndim; ++i) reach += (shape[i] - 1) * strides[i] * item_size(dtype);
+  const int64_t reach = reach_of(shape, strides, dtype);
   Tensor t = from_storage(Storage::create(0), shape, strides, 0, dtype);
   t.impl()->storage = Storage::wrap(
       data, size_t(reach),
@@ -124,15 +136,14 @@ Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool
 
 constexpr const char kVersioned[] = "dltensor_versioned", kPlain[] = "dltensor";
 
+[[noreturn]] void refuse_export(const char* text) {
+  PyErr_SetString(PyExc_BufferError, text);
+  throw PythonError();
+}
+
 PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version, PyObject* device, PyObject* copy) {
-  if (t.requires_grad()) {
-    PyErr_SetString(PyExc_BufferError, "Can't export tensors that require gradient, use tensor.detach()");
-    throw PythonError();
-  }
-  if (t.is_meta()) {
-    PyErr_SetString(PyExc_BufferError, "Cannot pack tensors on meta");
-    throw PythonError();
-  }
+  if (t.requires_grad()) refuse_export("Can't export tensors that require gradient, use tensor.detach()");
+  if (t.is_meta()) refuse_export("Cannot pack tensors on meta");
   int major = 0, minor = 0;
   for (PyObject* pair : {max_version, device})
     require<TypeError>(pair == Py_None || PyTuple_Check(pair), "__dlpack__: max_version and dl_device must be pairs");
@@ -142,10 +153,8 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
     if (!PyArg_ParseTuple(device, "ii", &type, &id)) throw PythonError();
     if (type == kDLCPU && t.is_cuda() && copy != Py_False)
       return export_dlpack(to(t, DeviceType::Cpu), Py_None, max_version, device, Py_False);
-    if (type != device_of(t).device_type || id != device_of(t).device_id) {
-      PyErr_SetString(PyExc_BufferError, "__dlpack__: the tensor is on another device than the one asked for");
-      throw PythonError();
-    }
+    if (type != device_of(t).device_type || id != device_of(t).device_id)
+      refuse_export("__dlpack__: the tensor is on another device than the one asked for");
   }
   const Tensor out = copy == Py_True ? clone(t) : t;
   if (const int64_t number = t.is_cuda() ? stream_number(stream) : kNoStream; number != kNoStream)
@@ -156,10 +165,8 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
     m->flags = (out.storage().writable() ? 0 : kReadOnlyFlag) | (copy == Py_True ? kCopiedFlag : 0);
     return PyCapsule_New(m, kVersioned, [](PyObject* c) { drop_capsule<DLManagedTensorVersioned>(c, kVersioned); });
   }
-  if (!out.storage().writable()) {
-    PyErr_SetString(PyExc_BufferError, "__dlpack__: read-only memory needs DLPack 1.0; pass max_version=(1, 0)");
-    throw PythonError();
-  }
+  if (!out.storage().writable())
+    refuse_export("__dlpack__: read-only memory needs DLPack 1.0; pass max_version=(1, 0)");
   return PyCapsule_New(make_export<DLManagedTensor>(out), kPlain,
                        [](PyObject* c) { drop_capsule<DLManagedTensor>(c, kPlain); });
 }

@@ -158,6 +158,19 @@ Derivative with_indices(int64_t count, F derivative) {
   };
 }
 
+// As many values as are written, or one for all.
+Tensor broadcast_values(const Tensor& values, const Shape& shape) {
+  NoRecording off;
+  try {
+    const Tensor whole = expand(values, shape);
+    return values.numel() == 1 ? reshape(values, {}) : whole;
+  } catch (const Error&) {
+    require(false, "shape mismatch: value tensor of shape ", values.shape(),
+            " cannot be broadcast to indexing result of shape ", shape);
+    return {};
+  }
+}
+
 }  // namespace
 
 Tensor index(const Tensor& t, const Tensors& given) {
@@ -186,18 +199,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
     return masked_fill(t, to(*mask, t.device()), values, write);
   const Tensor copy = write == Write::Fresh ? clone(t) : t;  // what the offsets are for
   const Advanced a = advanced(copy, given);
-  Tensor from;
-  {
-    NoRecording off;
-    try {
-      from = expand(values, a.shape);
-    } catch (const Error&) {
-      require(false, "shape mismatch: value tensor of shape ", values.shape(),
-              " cannot be broadcast to indexing result of shape ", a.shape);
-    }
-    from = values.numel() == 1 ? reshape(values, {}) : from;
-    from = settled(from, copy);
-  }
+  const Tensor from = settled(broadcast_values(values, a.shape), copy);
   begin_inplace(copy, "index_put_", values.requires_grad());
   store_blocks(copy, a.blocks, from, accumulate ? Combine::Add : Combine::Assign);
   if (recording(copy, values))

@@ -118,7 +118,7 @@ Tensor order_of_rows(const Tensor& rows) {
   return order;
 }
 
-// On a GPU: the first of each run of equal rows, by their places.
+// row_runs() on a GPU.
 Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts) {
   const int64_t n = rows.size(0);
   const Tensor order = sort ? order_of_rows(rows) : arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
@@ -126,6 +126,24 @@ Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts)
   const Tensor differ = any(ne(narrow(sorted, 0, 1, n - 1), narrow(sorted, 0, 0, n - 1)), Shape{1}, false);
   const Tensor starts = cat({ones({1}, Dtype::bool_), differ}, 0);
   return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
+}
+
+// The first of each run of equal rows (n, columns), by their places.
+template <class T>
+Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
+  using K = Key<T>;
+  const int64_t n = rows.size(0);
+  KeyRows<K> keys{std::vector<K>(size_t(rows.numel())), rows.size(1), kReal<T> ? K(kNan<T>) : K(0)};
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
+  for (int64_t i = 0; i < rows.numel(); ++i) keys.keys[size_t(i)] = key_of<T>(in[i]);
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  if (sort) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return keys.less(a, b); });
+  return runs(
+      n, {n}, Dtype::int64, inverse, counts,
+      [&](int64_t i) { return i == 0 || !keys.equal(order[size_t(i - 1)], order[size_t(i)]); },
+      [&](const Tensor& first, int64_t at, int64_t i) { first.data<int64_t>()[at] = order[size_t(i)]; },
+      [&](int64_t i) { return order[size_t(i)]; });
 }
 
 }  // namespace
@@ -157,28 +175,11 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
   Shape dims = {dim};
   for (int64_t d = 0; d < t.dim(); ++d)
     if (d != dim) dims.push_back(d);
-  const Tensor rows = contiguous(permute(t, dims));
-  if (cuda::takes(rows)) {
-    dispatch_ordered(t.dtype(), "unique", [](auto) {});
-    Unique out = row_runs_on_gpu(reshape(rows, {n, t.numel() / n}), sort, inverse, counts);
-    out.values = index_select(t, dim, out.values);
-    return out;
-  }
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
+  const Tensor rows = reshape(contiguous(permute(t, dims)), {n, t.numel() / n});
   Unique out;
   dispatch_ordered(t.dtype(), "unique", [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using K = Key<T>;
-    KeyRows<K> slices{std::vector<K>(size_t(t.numel())), t.numel() / n, kReal<T> ? K(kNan<T>) : K(0)};
-    const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
-    for (int64_t i = 0; i < t.numel(); ++i) slices.keys[size_t(i)] = key_of<T>(in[i]);
-    if (sort) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return slices.less(a, b); });
-    out = runs(
-        n, {n}, Dtype::int64, inverse, counts,
-        [&](int64_t i) { return i == 0 || !slices.equal(order[size_t(i - 1)], order[size_t(i)]); },
-        [&](const Tensor& first, int64_t at, int64_t i) { first.data<int64_t>()[at] = order[size_t(i)]; },
-        [&](int64_t i) { return order[size_t(i)]; });
+    out = cuda::takes(rows) ? row_runs_on_gpu(rows, sort, inverse, counts)
+                            : row_runs<typename decltype(tag)::type>(rows, sort, inverse, counts);
   });
   out.values = index_select(t, dim, out.values);
   return out;

@@ -208,15 +208,7 @@ def _pair(
     batch += tuple(c for c in both if c in keep and c not in batch)
     rows, columns = tuple(c for c in a if c not in both), tuple(c for c in b if c not in both)
     if batch and not rows and not columns:
-        labels, multiply = _multiplied(i, j, a, b, batch)
-        total = len(inner)
-
-        def dotted(tensors: list[Tensor]) -> None:
-            multiply(tensors)
-            t = tensors[-1]
-            tensors[-1] = t.sum(list(range(t.dim() - total, t.dim())), dtype=t.dtype)
-
-        return labels[: len(labels) - total], dotted
+        return _dotted(i, j, a, b, batch, len(inner))
     left = _arranged(a, (batch, rows, inner), sizes)
     right = _arranged(b, (batch, inner, columns), sizes)
     labels = batch + rows + columns
@@ -232,6 +224,18 @@ def _pair(
         tensors.append(out if flat else out.reshape(shape))
 
     return labels, step
+
+
+def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> tuple[Labels, _Step]:
+    """Products of vectors: multiplied, and summed over their last ``count`` dimensions."""
+    labels, multiply = _multiplied(i, j, a, b, batch)
+
+    def step(tensors: list[Tensor]) -> None:
+        multiply(tensors)
+        t = tensors[-1]
+        tensors[-1] = t.sum(list(range(t.dim() - count, t.dim())), dtype=t.dtype)
+
+    return labels[: len(labels) - count], step
 
 
 def _arranged(

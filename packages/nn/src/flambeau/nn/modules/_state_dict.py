@@ -181,20 +181,11 @@ class Stateful(Tree):
         for before in tuple(hooks.before_loading.values()) if hooks else ():
             before(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
-        writes: list[Callable[[], Any]] = []
         own = dict(self._own_state())
-        for name, current in own.items():
-            key = prefix + name
-            if key not in state_dict:
-                missing_keys.extend([key] if strict else [])
-                continue
-            value = _as_once(state_dict[key], current)
-            misfits = list(_misfit(key, current, value))
-            error_msgs.extend(misfits)
-            if not misfits and current.is_meta and not assign and not is_lazy(current) and not value.is_meta:
-                warnings.warn(NO_OPERATION.format(key=key), stacklevel=2)
-            if not misfits:
-                writes.append(partial(_fill, cast("Module", self), name, current, value, assign))
+        given = {name: state_dict[prefix + name] for name in own if prefix + name in state_dict}
+        if strict:
+            missing_keys.extend(prefix + name for name in own if name not in given)
+        writes = _fillings(cast("Module", self), own, given, prefix, assign, error_msgs)
         extra = prefix + EXTRA_STATE
         takes_extra = type(self).set_extra_state is not Stateful.set_extra_state
         if takes_extra and extra in state_dict:
@@ -325,6 +316,23 @@ def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
             f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
             f"the shape in current model is {tuple(current.shape)}."
         )
+
+
+def _fillings(
+    module: Module, own: dict[str, Tensor], given: dict[str, Any], prefix: str, assign: bool, error_msgs: list[str]
+) -> list[Callable[[], Any]]:
+    """What puts the values that fit in their places; of the others the messages are added."""
+    fillings: list[Callable[[], Any]] = []
+    for name, value in given.items():
+        current, key = own[name], prefix + name
+        value = _as_once(value, current)
+        if misfits := list(_misfit(key, current, value)):
+            error_msgs.extend(misfits)
+            continue
+        if current.is_meta and not assign and not is_lazy(current) and not value.is_meta:
+            warnings.warn(NO_OPERATION.format(key=key), stacklevel=3)
+        fillings.append(partial(_fill, module, name, current, value, assign))
+    return fillings
 
 
 def _fill(module: Module, name: str, current: Tensor, value: Tensor, assign: bool) -> None:
