@@ -176,6 +176,9 @@ void FunctionCall::push_forward(const py::object& output) const {
       values[i + 1] = tangent.defined() ? py::cast(tangent) : py::object(py::none());
     }
     if (!any) continue;
+    for (size_t i = 0; context->materialize && i < count; ++i)
+      if (const Tensor* t = tensor_in(arguments[i]); t && values[i + 1].is_none())
+        values[i + 1] = py::cast(zeros(t->shape(), t->dtype()));
     const OuterLevels outer(level);
     const py::object jvp = owned(PyObject_GetAttr(reinterpret_cast<PyObject*>(function), names().jvp)),
                      returned = owned(PyObject_CallObject(jvp.ptr(), values.ptr()));
@@ -202,7 +205,7 @@ py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, Py
   if (own) positional[0] = py::none();
   for (size_t i = 0; i < count; ++i) positional[own + i] = py::reinterpret_borrow<py::object>(args[i]);
   py::dict keywords;
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); ++i)
+  for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i)
     keywords[py::handle(PyTuple_GET_ITEM(kwnames, i))] = py::handle(args[count + size_t(i)]);
   const py::object signature = py::module_::import("inspect").attr("signature")(py::handle(cls).attr("forward"));
   const py::object bound = signature.attr("bind")(*positional, **keywords);
@@ -210,6 +213,14 @@ py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, Py
   if (!own || !all_given()) bound.attr("apply_defaults")();
   const py::tuple all = bound.attr("args");
   return py::tuple(py::object(all[py::slice(py::ssize_t(own), py::ssize_t(all.size()), 1)]));
+}
+
+// Whether forward takes more arguments than are given, and setup_context is to see all of them.
+bool wants_defaults(PyObject* cls, size_t count) {
+  if (owned(PyObject_GetAttr(cls, names().setup_context)).is_none()) return false;
+  const py::object forward = owned(PyObject_GetAttr(cls, names().forward));
+  if (!PyFunction_Check(forward.ptr())) return false;
+  return count < size_t(reinterpret_cast<PyCodeObject*>(PyFunction_GetCode(forward.ptr()))->co_argcount);
 }
 
 py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
@@ -232,7 +243,7 @@ PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kw
     PyObject* cls = args[0];
     py::tuple bound;
     ++args, --count;
-    if (FLAMBEAU_UNLIKELY(kwnames && PyTuple_GET_SIZE(kwnames) > 0)) {
+    if (FLAMBEAU_UNLIKELY((kwnames && PyTuple_GET_SIZE(kwnames) > 0) || wants_defaults(cls, size_t(count)))) {
       bound = bound_arguments(cls, args, size_t(count), kwnames);
       args = PySequence_Fast_ITEMS(bound.ptr());
       count = Py_ssize_t(bound.size());

@@ -75,6 +75,7 @@ STRUCTURAL = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Casting complex values")
 @pytest.mark.parametrize("name", STRUCTURAL)
 def test_structural(name):
     check(STRUCTURAL[name], draw(2, 3))

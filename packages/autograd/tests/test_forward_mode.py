@@ -243,6 +243,28 @@ def test_a_function_gives_its_own_tangents():
     close(func.jvp(inner, (tensor(X),), (tensor(V),))[1], (12 * X * V * V).sum())
 
 
+def test_a_function_gets_zeros_for_tangents_that_there_are_not():
+    class Product(fb.autograd.Function):
+        @staticmethod
+        def forward(a, b):
+            return a * b
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, da, db):
+            a, b = ctx.saved_tensors
+            return da * b + a * db
+
+    x, y = fb.tensor([1.0, 2.0]), fb.tensor([3.0, 4.0])
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, fb.ones(2))
+        assert repr(dual) == "tensor([1., 2.], tangent=tensor([1., 1.]))"
+        assert forward_ad.unpack_dual(Product.apply(dual, y)).tangent.tolist() == y.tolist()
+
+
 def test_a_function_without_tangents_says_so():
     class Backward(Cube):
         jvp = fb.autograd.Function.jvp

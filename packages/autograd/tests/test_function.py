@@ -242,6 +242,7 @@ def test_keywords_and_defaults_where_forward_has_no_context(x):
 
     assert Scaled.apply(x, scale=3.0).tolist() == (x * 3).tolist()
     assert grad(Scaled.apply(x, scale=3.0).sum(), x)[0].tolist() == [3.0] * x.numel()
+    assert grad(Scaled.apply(x).sum(), x)[0].tolist() == [2.0] * x.numel()
 
 
 def test_vjp_is_another_name_of_backward(x):

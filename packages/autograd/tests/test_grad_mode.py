@@ -143,3 +143,10 @@ def test_backward_runs_within_no_grad(x):
     with fb.no_grad():
         y.backward()
     assert x.grad.tolist() == [2, 4] and not x.grad.requires_grad
+
+
+def test_a_mode_says_what_it_is():
+    with fb.set_grad_enabled(False) as _, fb.no_grad():
+        pass
+    mode = fb.set_grad_enabled(True)
+    assert repr(mode) == "flambeau.set_grad_enabled(mode=True)"

@@ -179,7 +179,7 @@ def test_convert_turns_arrays_only(same: Same, has_tensors: bool) -> None:
     converted = default_convert({"a": np.ones(2)[::-1], "b": (frozen, "name"), "c": Point(1, None)})
     assert same(converted["a"], np.ones(2)) and same(converted["b"][0], np.arange(3))
     assert converted["b"][1] == "name" and converted["c"] == Point(1, None)
-    assert type(converted["b"]) is tuple and type(converted["c"]) is Point
+    assert type(converted["b"]) is list and type(converted["c"]) is Point
     text = np.array(["a"])
     assert default_convert(text) is text
     if has_tensors:

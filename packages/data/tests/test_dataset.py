@@ -74,6 +74,7 @@ def test_a_subset_fetches_many_through_its_dataset() -> None:
     assert Subset("abc", [2, 1]).__getitems__([1, 0]) == ["b", "c"]
 
 
+@pytest.mark.filterwarnings("ignore:Length of split")
 @pytest.mark.parametrize(
     ("lengths", "sizes"),
     [([7, 3], [7, 3]), ([0.5, 0.5], [5, 5]), ([1 / 3, 1 / 3, 1 / 3], [4, 3, 3]), ([1, 0], [10, 0]), ([0, 10], [0, 10])],
@@ -84,6 +85,11 @@ def test_random_split_deals_out_every_sample_once(lengths: list[float], sizes: l
     assert sorted(sample for part in parts for sample in part) == list(range(10))
     again = random_split(range(10), lengths, generator=0)
     assert [part.indices for part in parts] == [part.indices for part in again]
+
+
+def test_an_empty_part_of_a_split_warns() -> None:
+    with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
+        assert [len(part) for part in random_split(range(2), [0.9, 0.1])] == [2, 0]
 
 
 def test_random_split_shuffles() -> None:

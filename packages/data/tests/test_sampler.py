@@ -150,6 +150,8 @@ def test_a_sampler_of_ones_own_may_pass_its_data_on() -> None:
 def test_replacement_is_a_bool() -> None:
     with pytest.raises(TypeError, match="replacement must be True or False; got 3"):
         RandomSampler(range(3), 3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="replacement must be True or False; got 1"):
+        WeightedRandomSampler([0.5, 0.5], 3, 1)  # type: ignore[arg-type]
 
 
 def shares(size: int, **options: Any) -> list[list[int]]:

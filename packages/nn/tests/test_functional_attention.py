@@ -143,12 +143,25 @@ def test_dropout():
     assert value != 1 and abs(value - 1) < 0.2
 
 
+@pytest.mark.parametrize("kind", ["bool", "float"])
+def test_a_mask_of_what_came_before(kind):
+    q, k, v = (fb.randn(2, 3, n, 4, requires_grad=True) for n in (4, 5, 5))
+    seen = fb.rand(3, 1, 5) > 0.3
+    seen[..., 0] = True
+    mask = seen if kind == "bool" else fb.where(seen, fb.rand(3, 4, 5), -np.inf)
+    earlier = fb.ones(4, 5, dtype=fb.bool).tril()
+    both = seen & earlier if kind == "bool" else mask.masked_fill(~earlier, -np.inf)
+    found = F.scaled_dot_product_attention(q, k, v, mask, is_causal=True)
+    want = (q @ k.mT / 2).masked_fill(~both, -np.inf) if kind == "bool" else q @ k.mT / 2 + both
+    fb.testing.assert_close(found, want.softmax(-1) @ v)
+    assert q.grad is None and found.requires_grad
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: F.scaled_dot_product_attention(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(2, 4)), r"\[2, 3\].*\[2, 4\]"),
         (lambda: F.scaled_dot_product_attention(fb.zeros(3), fb.zeros(3), fb.zeros(3)), "2 dimensions"),
-        (lambda: F.scaled_dot_product_attention(*[fb.zeros(2, 3)] * 3, fb.zeros(2, 2), is_causal=True), "is_causal"),
         (lambda: F.scaled_dot_product_attention(*[fb.zeros(2, 3)] * 3, fb.zeros(3, 3)), r"\[3, 3\]"),
         (lambda: F.scaled_dot_product_attention(fb.zeros(2, 3), *[fb.zeros(2, 3).double()] * 2), "dtype"),
         (

@@ -28,6 +28,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("reduction", range(3))
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_with_reductions_as_numbers(name, reduction):

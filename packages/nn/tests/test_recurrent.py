@@ -184,7 +184,7 @@ def test_reprs():
 
 def test_packing_and_padding():
     batch = fb.tensor([[1, 2, 0], [3, 0, 0], [4, 5, 6]])
-    packed = rnn.pack_padded_sequence(batch, [2, 1, 3], batch_first=True, enforce_sorted=False)
+    packed = rnn.pack_padded_sequence(batch, fb.tensor([2.0, 1.0, 3.0]), batch_first=True, enforce_sorted=False)
     assert packed.data.tolist() == [4, 1, 3, 5, 2, 6]
     assert packed.batch_sizes.tolist() == [3, 2, 1]
     assert packed.sorted_indices.tolist() == [2, 0, 1]

@@ -31,6 +31,13 @@ def test_clip_grad_norm(order, limit):
     assert given[-1].grad is None
 
 
+def test_parameters_that_are_used_up_are_not_clipped_in_silence():
+    parameters = nn.Linear(2, 2).parameters()
+    list(parameters)
+    with pytest.warns(UserWarning, match="empty generator"):
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+
+
 def test_clip_grad_norm_changes_the_gradient_in_place():
     (parameter, *_) = parameters()
     gradient = parameter.grad

@@ -2,6 +2,7 @@
 
 #include "call_arguments.h"
 #include "conversions.h"
+#include "warning.h"
 
 namespace flambeau::python {
 
@@ -75,7 +76,7 @@ bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t 
   if ((name != "alpha" && name != "value") || is_tensor(args[1]) || !is_tensor(args[2])) return false;
   const std::string text = b.name + "(): a number before the other tensors is deprecated; give it behind them, as " +
                            std::string(name) + "=; the signature is " + b.signature;
-  if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) < 0) throw PythonError();
+  warn(text);
   std::copy(args + 2, args + count, values.at + 1);
   values.at[positional] = args[1];
   return true;

@@ -5,6 +5,7 @@
 #include "flambeau/cuda.h"
 #include "intercept.h"
 #include "tensor_type.h"
+#include "warning.h"
 
 namespace flambeau::python {
 
@@ -50,7 +51,7 @@ constexpr const char kReversalDeprecated[] =
 
 Tensor reversed(const Tensor& t) {
   if (t.dim() == 2) return transpose(t, 0, 1);
-  if (PyErr_WarnEx(PyExc_UserWarning, kReversalDeprecated, 1) < 0) throw PythonError();
+  warn(kReversalDeprecated);
   Shape order;
   for (int i = t.dim() - 1; i >= 0; --i) order.push_back(i);
   return permute(t, order);

@@ -3,6 +3,7 @@
 
 #include "dlpack.h"
 #include "factory.h"
+#include "warning.h"
 
 namespace flambeau::python {
 
@@ -31,6 +32,10 @@ Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placem
   const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
   return to(tensor_from_data(data, dtype), device);
 }
+
+constexpr const char kCopyOfTensor[] =
+    "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+    "sourceTensor.detach().clone().requires_grad_(True), rather than flambeau.tensor(sourceTensor).";
 
 PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
   if (is_tensor(data)) {
@@ -69,6 +74,7 @@ void bind_conversions() {
       "A tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nFloats give the default dtype, "
       "integers int64, booleans bool; arrays keep theirs. Raises ValueError for ragged sequences.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place, bool grad, Pinned pin) {
+        if (is_tensor(data)) warn(kCopyOfTensor);
         return finished(placed_from_data(data, dtype, place), pin, grad);
       });
   def("as_tensor(data, dtype=None, device=None)", kFunction,

@@ -1,6 +1,7 @@
 // Copies of a tensor in another dtype or order of memory.
 #include "bind.h"
 #include "flambeau/cuda.h"
+#include "warning.h"
 
 namespace flambeau::python {
 
@@ -53,6 +54,8 @@ PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optio
   const Tensor &own = tensor_of(self), t = to(own, device);
   const OnDevice scope(device);
   const MemoryFormat wanted = format.value_or(MemoryFormat::Preserve);
+  if (is_complex(own.dtype()) && !is_complex(dtype) && dtype != Dtype::bool_)
+    warn("Casting complex values to real discards the imaginary part; .real is that part without a warning");
   const bool in_order = wanted == MemoryFormat::Preserve || is_contiguous(t, wanted);
   if (t.same(own) && t.dtype() == dtype && in_order && !copy) return Py_NewRef(self);
   const Tensor out = t.dtype() == dtype ? t : to(t, dtype, wanted);

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "bind.h"
+#include "warning.h"
 
 namespace flambeau::python {
 
@@ -15,7 +16,7 @@ void warn_of_broadcast(const Tensor& input, const Tensor& target) {
   text << "Using a target size (" << target.shape() << ") that is different to the input size (" << input.shape()
        << "): the two are broadcast, which compares every prediction with every target if one is [N] and the other "
           "[N, 1]. Give both the same shape.";
-  if (PyErr_WarnEx(PyExc_UserWarning, text.str().c_str(), 1) < 0) throw PythonError();
+  warn(text.str());
 }
 
 const Tensor& tensor_or_none(const char* function, const char* names, PyObject* o) {
@@ -150,7 +151,7 @@ Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mod
       place_of(padding, paddings, "padding_mode to be 'zeros', 'border', or 'reflection'"),
       align_corners.value_or(false),
   };
-  if (!align_corners && PyErr_WarnEx(PyExc_UserWarning, kCornersUnsaid, 1) < 0) throw PythonError();
+  if (!align_corners) warn(kCornersUnsaid);
   return grid_sampler(input, grid, options);
 }
 

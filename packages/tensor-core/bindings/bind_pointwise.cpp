@@ -1,7 +1,9 @@
 // The rows as Python callables: name, name_ and out=, without a line for any of them.
 #include "arguments.h"
 #include "bind.h"
+#include "call_arguments.h"
 #include "intercept.h"
+#include "overrides.h"
 #include "watch.h"
 
 namespace flambeau::python {
@@ -41,21 +43,16 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
 
 const Binding& binding_of(PyObject* self) { return *reinterpret_cast<OperatorObject*>(self)->binding; }
 
+template <bool in_place>
 PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  return watched(binding_of(self).name.c_str(), [&] {
-    const size_t count = size_t(PyVectorcall_NARGS(nargsf));
+  const size_t count = size_t(PyVectorcall_NARGS(nargsf));
+  PyObject* const result = watched(binding_of(self).name.c_str(), [&] {
     Caller caller;
     if (caller.asks(self, args, count, kwnames)) return caller.answer;
-    return run(binding_of(self), args, count, kwnames, false);
+    return run(binding_of(self), args, count, kwnames, in_place);
   });
-}
-PyObject* call_in_place(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  return watched(binding_of(self).name.c_str(), [&] {
-    const size_t count = size_t(PyVectorcall_NARGS(nargsf));
-    Caller caller;
-    if (caller.asks(self, args, count, kwnames)) return caller.answer;
-    return run(binding_of(self), args, count, kwnames, true);
-  });
+  if (FLAMBEAU_LIKELY(result) || !found_strangers(args, count + named_count(kwnames))) return result;
+  return call<in_place>(self, args, nargsf, kwnames);
 }
 
 std::string units(double v) {
@@ -112,14 +109,14 @@ bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view
   if (!name.starts_with(prefix)) return false;
   Binding* b = make(row, std::string(name.substr(prefix.size())), false);
   b->module = "flambeau.special";
-  PyModule_AddObjectRef(module, name.data(), Object(make_operator(b, call)).get());
+  PyModule_AddObjectRef(module, name.data(), Object(make_operator(b, call<false>)).get());
   return true;
 }
 
 void publish_row(PyObject* module, const PointwiseRow& row, const std::string& name) {
   if (publish_special(module, row, name)) return;
-  const Object function(make_operator(make(row, name, false), call));
-  const Object in_place(make_operator(make(row, name, true), call_in_place));
+  const Object function(make_operator(make(row, name, false), call<false>));
+  const Object in_place(make_operator(make(row, name, true), call<true>));
   add_public(module, name.c_str(), function.get());
   add_public(module, (name + '_').c_str(), in_place.get());
   PyDict_SetItemString(tensor_type->tp_dict, name.c_str(), function.get());
@@ -132,7 +129,7 @@ void publish_rows(PyObject* module) {
   const Object plain(checked(PyDict_New()));  // every row by itself, for the tests
   PyModule_AddObjectRef(module, "_rows", plain.get());
   for (const PointwiseRow& row : pointwise_rows) {
-    PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call)).get());
+    PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call<false>)).get());
     // A composite of the same name (add with alpha, celu with its checks) says itself where it is published.
     if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
     for (const PointwiseAlias& alias : pointwise_aliases)

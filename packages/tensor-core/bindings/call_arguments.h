@@ -17,6 +17,8 @@ void for_each(PyObject* const* args, size_t count, Visit&& visit, int depth = 0)
   }
 }
 
+inline size_t named_count(PyObject* kwnames) { return kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0; }
+
 inline Object tuple_of(PyObject* const* items, size_t count) {
   Object out(checked(PyTuple_New(Py_ssize_t(count))));
   for (size_t i = 0; i < count; ++i) PyTuple_SET_ITEM(out.get(), Py_ssize_t(i), Py_NewRef(items[i]));

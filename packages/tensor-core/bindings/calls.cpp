@@ -1,7 +1,9 @@
 // Calls of operators, and where their results go: out=, in-place forms, copies.
 #include "arguments.h"
+#include "call_arguments.h"
 #include "conversions.h"
 #include "intercept.h"
+#include "overrides.h"
 #include "watch.h"
 
 namespace flambeau::python {
@@ -146,7 +148,7 @@ PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   const size_t count = size_t(PyVectorcall_NARGS(nargsf));
-  return watched(b.name.c_str(), [&]() -> PyObject* {
+  PyObject* const result = watched(b.name.c_str(), [&]() -> PyObject* {
     Caller caller;
     if (caller.asks(self, args, count, kwnames)) return caller.answer;
     if (b.form == Binding::Own && !kwnames && count >= b.least && count <= b.most)
@@ -163,6 +165,8 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     if (b.form == Binding::Copied) result = Object(copied(result.get()));
     return values.out ? stored(b, result.get(), values.out) : result.release();
   });
+  if (FLAMBEAU_LIKELY(result) || !found_strangers(args, count + named_count(kwnames))) return result;
+  return call_binding(self, args, nargsf, kwnames);
 }
 
 // What needs no computing is not prepared for.

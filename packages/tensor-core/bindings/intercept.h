@@ -3,7 +3,8 @@
 // Note [Interception]
 // Five things may stand between a call from Python and an operator:
 //   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
-//     kwargs), which is PyTorch's protocol (flambeau.overrides).
+//     kwargs), which is PyTorch's protocol (flambeau.overrides). Of a class that is not derived from it nobody hears
+//     when it is made: a call that refuses one of its instances finds it, and asks it from then on (found_strangers).
 //   - A flambeau.overrides.TorchFunctionMode that is entered answers by a method of that name for every call in its
 //     thread, before the classes.
 //   - While a function is mapped over a batch (flambeau.func.vmap), one object of the placeholder type stands for all

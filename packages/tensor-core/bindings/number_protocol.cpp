@@ -1,5 +1,6 @@
 // Python's operators on tensors, straight from the type's slots to the rows.
 #include "intercept.h"
+#include "overrides.h"
 #include "tensor_type.h"
 #include "watch.h"
 
@@ -12,7 +13,11 @@ template <auto operation>
 PyObject* beside_array(PyObject* a, PyObject* b) {
   if (PyErr_Occurred()) return nullptr;
   PyObject** array = is_numpy_array(a) ? &a : is_numpy_array(b) ? &b : nullptr;
-  if (!array) Py_RETURN_NOTIMPLEMENTED;
+  if (!array) {
+    PyObject* const operands[] = {a, b};
+    if (found_strangers(operands, 2)) return operation(a, b);
+    Py_RETURN_NOTIMPLEMENTED;
+  }
   const Object made(guarded<PyObject*>(nullptr, [&] {
     const OnDevice cpu(DeviceType::Cpu);
     return wrap_tensor(tensor_from_buffer(*array));

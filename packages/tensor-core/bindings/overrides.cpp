@@ -6,6 +6,7 @@
 #include "call_arguments.h"
 #include "define.h"
 #include "intercept.h"
+#include "placeholders.h"
 
 namespace flambeau::python {
 
@@ -24,14 +25,38 @@ std::unordered_set<PyTypeObject*>& overriding_types() {
 
 // The class method of an argument's class, or null where it has none of its own to ask.
 Object override_of(PyObject* o) {
-  if (!may_override(o) || !is_tensor(o)) return Object();
-  Object method(checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__")));
+  if (!may_override(o) || is_placeholder(o)) return Object();
+  Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__"));
+  if (!method) PyErr_Clear();
   return method.get() == disabled_override ? Object() : std::move(method);
 }
 
 }  // namespace
 
 bool may_override(PyObject* o) { return Py_TYPE(o) != tensor_type && overriding_types().contains(Py_TYPE(o)); }
+
+bool found_strangers(PyObject* const* args, size_t count) {
+  if (!overrides_heeded || (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError))) return false;
+  PyObject *kind, *value, *trace;
+  PyErr_Fetch(&kind, &value, &trace);
+  bool found = false;
+  for_each(args, count, [&](PyObject* o) {
+    PyTypeObject* const type = Py_TYPE(o);
+    if (is_tensor(o) || !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || overriding_types().contains(type)) return;
+    const Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_function__"));
+    if (!method) return PyErr_Clear();
+    if (method.get() == disabled_override) return;
+    Py_INCREF(type);  // so that no other lies where it lay
+    overriding_types().insert(type);
+    ++interceptions;
+    found = true;
+  });
+  if (!found) return PyErr_Restore(kind, value, trace), false;
+  Py_XDECREF(kind);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  return true;
+}
 
 std::vector<Object> overriding(PyObject* const* args, size_t count) {
   std::vector<Object> candidates, out;

@@ -8,6 +8,7 @@
 
 #include "conversions.h"
 #include "intercept.h"
+#include "overrides.h"
 #include "watch.h"
 
 #include <structmember.h>
@@ -181,7 +182,14 @@ Py_ssize_t length(PyObject* self) {
 
 PyObject* iterate(PyObject* self) {
   Caller caller;
-  if (caller.asks("__iter__", self)) return caller.answer;
+  if (may_override(self)) {  // the class is asked for all of them at once, and what it gives is gone through
+    if (caller.asks("unbind", self)) {
+      const Object rows(caller.answer);
+      return rows ? PyObject_GetIter(rows.get()) : nullptr;
+    }
+  } else if (caller.asks("__iter__", self)) {
+    return caller.answer;
+  }
   if (tensor_of(self).dim() == 0) {
     PyErr_SetString(PyExc_TypeError, "iteration over a 0-d tensor");
     return nullptr;

@@ -13,6 +13,7 @@ UNSIGNED = ["uint8", "uint16", "uint32", "uint64"]
 DTYPES = ["bool", *UNSIGNED, "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
 
 
+@pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
 @pytest.mark.parametrize(
     ("data", "dtype", "shape"),
     [
@@ -173,6 +174,7 @@ def test_sizes_in_every_spelling():
     assert fb.Tensor([2, 3]).tolist() == [2, 3]
 
 
+@pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
 def test_copies_and_sharing():
     a = np.arange(3.0)
     assert fb.tensor(a).data_ptr() != a.ctypes.data

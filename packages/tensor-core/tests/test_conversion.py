@@ -231,3 +231,18 @@ def test_default_types_by_pytorchs_names():
     finally:
         fb.set_default_tensor_type("torch.FloatTensor")
     assert fb.ones(1).type("torch.LongTensor").dtype is fb.int64
+
+
+def test_an_imaginary_part_is_not_lost_in_silence():
+    z = fb.tensor([1 + 2j])
+    for convert in (fb.Tensor.float, lambda t: t.to(fb.int64), lambda t: t.type_as(fb.ones(1))):
+        with pytest.warns(UserWarning, match="discards the imaginary part"):
+            assert convert(z).tolist() == [1]
+    assert z.bool().tolist() == [True] and z.to(fb.complex128).tolist() == [1 + 2j]
+
+
+def test_a_tensor_of_a_tensor_warns():
+    x = fb.ones(2)
+    with pytest.warns(UserWarning, match="recommended to use sourceTensor"):
+        copied = fb.tensor(x)
+    assert copied.data_ptr() != x.data_ptr()

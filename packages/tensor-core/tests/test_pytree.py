@@ -1,5 +1,6 @@
 """flambeau.utils._pytree, which programs use though its name is private."""
 
+import dataclasses
 from collections import OrderedDict, defaultdict, deque
 from typing import NamedTuple
 
@@ -100,3 +101,21 @@ def test_classes_of_a_program():
             pytree.register_pytree_node(Pair, None, None)
     finally:
         del pytree.CONTAINERS[Pair]
+
+
+def test_dataclasses_are_containers_of_their_fields():
+    @dataclasses.dataclass
+    class Batch:
+        x: object
+        y: object
+        name: str = "none"
+
+    with pytest.raises(ValueError, match="no dataclass"):
+        pytree.register_dataclass(str)
+    pytree.register_dataclass(Batch, drop_field_names=["name"])
+    try:
+        tree = {"a": Batch(1, [2, 3], "dropped")}
+        assert pytree.tree_map(lambda n: n + 1, tree) == {"a": Batch(2, [3, 4])}
+        assert [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path(tree)[0]][1] == "['a'].y[0]"
+    finally:
+        del pytree.CONTAINERS[Batch]

@@ -228,3 +228,11 @@ def test_a_thread_can_draw_from_a_generator_of_its_own():
     assert fb.rand(4).tolist() == expected  # the program's generator has not moved
     with pytest.raises(RuntimeError, match="expected an int, but got str"):
         fb._core._seed_this_thread("3")
+
+
+def test_dropout_takes_both_parts_of_a_complex_number():
+    z = fb.full((4000,), 1 + 2j)
+    dropped = fb.dropout(z, 0.25)
+    kept = dropped != 0
+    assert 0.7 < kept.float().mean().item() < 0.8
+    assert fb.allclose(dropped[kept], z[kept] / 0.75)

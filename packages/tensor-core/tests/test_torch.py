@@ -185,6 +185,7 @@ def test_the_version_compares_as_a_version():
     [
         ("torch", "flambeau"),
         ("torch.nn.functional", "flambeau.nn.functional"),
+        ("torch._C", "flambeau.torch._private"),
         ("torch.utils.data", "flambeau.data"),
         ("torch.utils.data.sampler", "flambeau.data.sampler"),
         ("torch.optim.adam", "flambeau.optim"),

@@ -1,4 +1,4 @@
-"""__torch_function__: classes derived from Tensor that answer for the calls their instances take part in."""
+"""__torch_function__: classes that answer for the calls their instances take part in."""
 
 import pickle
 import sys
@@ -68,7 +68,9 @@ def logged():
         (lambda x: x[0], "__getitem__"),
         (lambda x: x.T, "__get__"),
         (lambda x: x.shape, "__get__"),
-        (lambda x: list(x), "__iter__"),
+        (lambda x: list(x), "unbind"),
+        (lambda x: repr(x), "__repr__"),
+        (lambda x: f"{x[0, 0]}", "__format__"),
         (lambda x: 1.0 in x, "__contains__"),
         (lambda x: bool(x[0, 0]), "__bool__"),
         (lambda x: float(x[0, 0]), "__float__"),
@@ -82,6 +84,52 @@ def test_everything_that_meets_an_instance_is_asked_about(logged, call, name):
         assert type(result) is Logged
         with overrides.DisableTorchFunctionSubclass():
             assert fb.equal(result.as_subclass(Plain), expected)
+
+
+def test_what_is_gone_through_is_of_the_class(logged):
+    assert [type(row) for row in logged] == [Logged] * 2
+    assert repr(logged) == "Logged([[1., 2.],\n        [3., 4.]])" and Logged.calls == ["unbind", "__repr__"]
+
+
+class Beside:
+    """No tensor: it says what it was asked."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return NotImplemented if func is fb.sub else (func, types)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda kind: fb.add(kind(), 1),
+        lambda kind: fb.mul(fb.ones(2), other=kind()),
+        lambda kind: fb.kron(fb.ones(2), kind()),
+        lambda kind: fb.stack([fb.ones(2), kind()]),
+        lambda kind: fb.sum(kind()),
+        lambda kind: fb.ones(2).exp_().copy_(kind()),
+        lambda kind: fb.ones(2) + kind(),
+        lambda kind: kind() @ fb.ones(2),
+    ],
+)
+def test_a_class_that_is_not_derived_from_tensor(call):
+    class Stranger(Beside):  # of which no call has heard
+        pass
+
+    for _ in range(2):  # the second time it is known
+        func, types = call(Stranger)
+        assert callable(func) and types == (Stranger,)
+    with pytest.raises(TypeError, match="no implementation found"):
+        fb.sub(Stranger(), 1)
+    with overrides.DisableTorchFunctionSubclass(), pytest.raises(TypeError, match="Stranger"):
+        fb.add(Stranger(), 1)
+
+
+def test_functions_have_names():
+    names = {fb.Tensor.exp: "Tensor.exp", fb.eye: "eye", fb.Tensor.grad.__get__: "Tensor.grad.__get__"}
+    for function, name in names.items():
+        assert overrides.resolve_name(function) == f"flambeau.{name}"
+    assert overrides.resolve_name(3) is None
 
 
 def test_writing_through_an_index_is_asked_about(logged):

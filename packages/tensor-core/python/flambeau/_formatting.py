@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
+from flambeau import overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +83,8 @@ def format_tensor(tensor: Tensor) -> str:
     tensor([[ 1,  2],
             [ 3, 40]], dtype=flambeau.int32)
     """
+    if type(tensor) is not flambeau.Tensor and overrides.has_torch_function_unary(tensor):
+        return str(overrides.handle_torch_function(flambeau.Tensor.__repr__, (tensor,), tensor))
     options = _options
     kind = type(tensor).__name__
     opening = "tensor(" if kind in ("Tensor", "Parameter") else f"{kind}("
@@ -103,7 +107,15 @@ def _suffixes(tensor: Tensor, options: PrintOptions) -> list[str]:
         suffixes.append(f"grad_fn=<{tensor.grad_fn.name().rpartition('::')[2]}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
+    if (tangent := _tangent(tensor)) is not None:
+        suffixes.append(f"tangent={tangent}")
     return suffixes
+
+
+def _tangent(tensor: Tensor) -> Tensor | None:
+    """Of forward mode; there is none where nobody has loaded its module."""
+    forward_ad = sys.modules.get("flambeau.autograd.forward_ad")
+    return None if forward_ad is None else forward_ad.unpack_dual(tensor).tangent
 
 
 def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int) -> str:

@@ -91,6 +91,9 @@ class set_grad_enabled(_SetGradEnabled, _Decorator):
         self.__exit__(None, None, None)  # the mode is the function's
         return super().__call__(function)
 
+    def __repr__(self) -> str:
+        return f"flambeau.set_grad_enabled(mode={self.mode})"
+
 
 class inference_mode(_InferenceMode, _Decorator):
     """As ``no_grad``, and what is made inside never takes part in a graph, nor counts its changes in place.

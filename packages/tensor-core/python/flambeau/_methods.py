@@ -97,6 +97,19 @@ def __copy__(self: Tensor) -> Tensor:  # noqa: N807
     return result
 
 
+def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
+    """The elements in memory of their own; what lies in one memory comes to lie in one that is a copy of it."""
+    address = 0 if tensor.is_meta or not tensor.numel() else tensor.untyped_storage().data_ptr()
+    if not address:
+        return tensor.clone()
+    storages = memo.setdefault("flambeau storages", {})  # the other keys are numbers
+    key = str(tensor.device), address
+    if key not in storages:
+        storages[key] = tensor.untyped_storage().clone()
+    place = tensor.storage_offset(), tensor.shape, tensor.stride()
+    return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storages[key], *place)
+
+
 def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Any:  # noqa: N807
     if id(self) in memo:
         return memo[id(self)]
@@ -107,7 +120,7 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Any:  # noqa: N807
         )
     import copy
 
-    values = self.detach().clone()
+    values = _copied_memory(self.detach(), memo)
     if type(self) is Tensor:
         result = values.requires_grad_() if self.requires_grad else values
     else:
@@ -121,6 +134,11 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Any:  # noqa: N807
 
 
 def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
+    if type(self) is not Tensor:
+        from flambeau import overrides
+
+        if overrides.has_torch_function_unary(self):
+            return str(overrides.handle_torch_function(Tensor.__format__, (self,), self, spec))
     if self.dim() == 0 and type(self) is Tensor:
         return format(self.item(), spec)
     return object.__format__(self, spec)

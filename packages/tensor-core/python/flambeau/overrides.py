@@ -32,6 +32,7 @@ __all__ = [
     "has_torch_function_unary",
     "has_torch_function_variadic",
     "is_tensor_like",
+    "resolve_name",
 ]
 
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
@@ -131,6 +132,25 @@ def handle_torch_function(
 def is_tensor_like(value: Any) -> bool:
     """Whether ``value`` is a Tensor or has ``__torch_function__``."""
     return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
+
+
+def resolve_name(f: Any) -> str | None:
+    """What a program writes for a function that ``__torch_function__`` is given; None for any other object.
+
+    >>> import flambeau
+    >>> resolve_name(flambeau.Tensor.exp), resolve_name(flambeau.exp)
+    ('flambeau.Tensor.exp', 'flambeau.Tensor.exp')
+    """
+    name = getattr(f, "__name__", None)
+    if name in ("__get__", "__set__"):
+        name = f"{f.__self__.__name__}.{name}"
+        return f"flambeau.Tensor.{name}" if isinstance(f.__self__, type(Tensor.grad)) else None
+    if name is None:
+        return None
+    if vars(Tensor).get(name) is f:
+        return f"flambeau.Tensor.{name}"
+    module = getattr(f, "__module__", None)
+    return f"{'flambeau' if module == 'flambeau._core' else module}.{name}" if callable(f) and module else None
 
 
 def _converted(result: Any, cls: type[Tensor]) -> Any:

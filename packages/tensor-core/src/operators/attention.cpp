@@ -282,7 +282,7 @@ Gradients backward_there(const Context& c, const Geometry& g, const Shape& batch
 
 constexpr const char* kName = "scaled_dot_product_attention";
 
-void check_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask, bool causal) {
+void check_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
   for (const Tensor* t : {&query, &key, &value}) {
     require(t->dim() >= 2, kName, ": expected query, key and value of at least 2 dimensions, got shapes ",
             query.shape(), ", ", key.shape(), " and ", value.shape());
@@ -293,10 +293,16 @@ void check_attention(const Tensor& query, const Tensor& key, const Tensor& value
   require<NotImplementedError>(is_floating(query.dtype()), "\"", kName, "\" not implemented for '", query.dtype(), "'");
   require(query.size(-1) == key.size(-1) && key.size(-2) == value.size(-2), kName, ": query ", query.shape(), ", key ",
           key.shape(), " and value ", value.shape(), " do not fit: (*, L, E), (*, S, E), (*, S, V)");
-  require(!mask.defined() || !causal, kName, ": Explicit attn_mask should not be set when is_causal=True");
   require(!mask.defined() || mask.dtype() == Dtype::bool_ || is_floating(mask.dtype()),
           "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: ",
           mask.defined() ? mask.dtype() : Dtype::bool_, " and  query.dtype: ", query.dtype(), " instead.");
+}
+
+// A mask that also hides from each query the keys that come after it.
+Tensor without_later_keys(const Tensor& mask, int64_t queries, int64_t keys) {
+  const Tensor later = triu(full({queries, keys}, Scalar(true), Dtype::bool_), 1);
+  const Scalar hidden = mask.dtype() == Dtype::bool_ ? Scalar(false) : Scalar(-std::numeric_limits<double>::infinity());
+  return masked_fill(mask, later, hidden);
 }
 
 Shape common_batch(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask) {
@@ -329,7 +335,10 @@ void attention_backward(const Context& c, const Geometry& g, const Shape& batch,
 
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
                                     bool causal, std::optional<double> scale) {
-  check_attention(query, key, value, mask, causal);
+  check_attention(query, key, value, mask);
+  if (mask.defined() && causal)
+    return scaled_dot_product_attention(query, key, value, without_later_keys(mask, query.size(-2), key.size(-2)),
+                                        false, scale);
   const Shape batch = common_batch(query, key, value, mask);
   const Geometry g{product(batch), query.size(-2),
                    key.size(-2),   query.size(-1),

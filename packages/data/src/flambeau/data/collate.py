@@ -79,7 +79,7 @@ def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any
 
 
 def default_convert(data: Any) -> Any:
-    """Data with its NumPy arrays turned into tensors where tensor-core is installed, all else as it is.
+    """Data with its NumPy arrays turned into tensors where tensor-core is installed, and tuples into lists.
 
     >>> default_convert({"name": "a"})
     {'name': 'a'}
@@ -90,7 +90,8 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, Mapping):
         return _rebuild_mapping(data, {key: default_convert(value) for key, value in data.items()})
     if isinstance(data, tuple | list):
-        return _rebuild_sequence(data, [default_convert(value) for value in data])
+        converted = [default_convert(value) for value in data]
+        return converted if type(data) is tuple else _rebuild_sequence(data, converted)
     return data
 
 

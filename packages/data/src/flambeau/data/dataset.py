@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -253,6 +254,11 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Gene
     [8, 2]
     """
     sizes = _sizes(lengths, len(dataset))
+    for place, size in enumerate(sizes):
+        if size == 0:
+            warnings.warn(
+                f"Length of split at index {place} is 0. This might result in an empty dataset.", stacklevel=2
+            )
     rng = _random.begin_draw(_random.keep_generator(generator))
     order = rng.permutation(len(dataset)).tolist()
     ends = list(itertools.accumulate(sizes))

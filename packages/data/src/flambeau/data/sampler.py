@@ -145,6 +145,8 @@ class WeightedRandomSampler(Sampler[int]):
         self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: _random.Generator = None
     ) -> None:
         check_positive("num_samples", num_samples)
+        if not isinstance(replacement, bool):
+            raise ValueError(f"replacement must be True or False; got {replacement!r}")
         self.weights = np.asarray(weights, dtype=np.float64)
         if self.weights.ndim != 1:
             raise ValueError(f"weights must be one-dimensional; got shape {self.weights.shape}")

@@ -10,6 +10,7 @@ _OPTIMIZER_FILES = (
 # Modules that stand elsewhere, with all that is below them. PyTorch's single files are found in the package that has
 # their names.
 _MOVED = {
+    "torch._C": "flambeau.torch._private",
     "torch.functional": "flambeau",
     "torch.torch_version": "flambeau.torch.version",
     "torch.version": "flambeau.torch.version",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -77,6 +78,40 @@ def register_pytree_node(
         return list(children), context
 
     CONTAINERS[cls] = Container(flatten, unflatten_fn, lambda tree: _places(flatten(tree)[0]))
+
+
+def register_dataclass(
+    cls: type,
+    *,
+    field_names: list[str] | None = None,
+    drop_field_names: list[str] | None = None,
+    serialized_type_name: str | None = None,
+) -> None:
+    """Make a dataclass a container of its fields; those that are dropped keep what the class gives them by default.
+
+    ``field_names`` are needed where ``cls`` is no dataclass, but is made of its fields by name like one.
+
+    >>> from dataclasses import dataclass
+    >>> from flambeau.utils import _pytree
+    >>> @dataclass
+    ... class Point:
+    ...     x: int
+    ...     y: int
+    >>> _pytree.register_dataclass(Point)
+    >>> _pytree.tree_map(lambda n: n + 1, Point(1, 2))
+    Point(x=2, y=3)
+    """
+    if field_names is None:
+        if not dataclasses.is_dataclass(cls):
+            raise ValueError(f"register_dataclass: {cls} is no dataclass: give field_names=")
+        field_names = [field.name for field in dataclasses.fields(cls) if field.init]
+    names = [name for name in field_names if name not in (drop_field_names or ())]
+    register_pytree_node(
+        cls,
+        lambda tree: ([getattr(tree, name) for name in names], None),
+        lambda children, _: cls(**dict(zip(names, children, strict=True))),
+    )
+    CONTAINERS[cls] = CONTAINERS[cls]._replace(keys=lambda tree: [f".{name}" for name in names])
 
 
 def _container(tree: Any) -> Container | None:

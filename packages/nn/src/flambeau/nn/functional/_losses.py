@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import flambeau
 from flambeau import Tensor, _core
@@ -186,6 +187,12 @@ def binary_cross_entropy_with_logits(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+MEAN_OF_DIVERGENCE = (
+    "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only "
+    "by the batch size, and aligns with the KL div math definition."
+)
+
+
 @autocasts("float32")
 def kl_div(
     input: Tensor,
@@ -202,16 +209,19 @@ def kl_div(
             by the number of elements.
         log_target: ``y`` is given as its logarithm.
     """
-    if reduction == "batchmean" and size_average is None and reduce is None:
-        total = _divergence(input, target, log_target).sum()
-        return total / input.shape[0] if input.ndim else total
-    return reduced(_divergence(input, target, log_target), chosen(reduction, size_average, reduce))
+    if reduction != "batchmean" or size_average is not None or reduce is not None:
+        reduction = chosen(reduction, size_average, reduce)
+    if reduction == "mean":
+        warnings.warn(MEAN_OF_DIVERGENCE, stacklevel=2)
+    return divergence(input, target, reduction, log_target)
 
 
-def _divergence(input: Tensor, target: Tensor, log_target: bool) -> Tensor:
-    if log_target:
-        return target.exp() * (target - input)
-    return flambeau.xlogy(target, target) - target * input
+def divergence(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> Tensor:
+    """`kl_div` without its warning."""
+    each = target.exp() * (target - input) if log_target else flambeau.xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return each.sum() / input.shape[0] if input.ndim else each.sum()
+    return reduced(each, reduction)
 
 
 @autocasts("float32")

@@ -24,7 +24,7 @@ def _named(reduction: int) -> str:
 
 def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
     """`nn.functional.kl_div`."""
-    return _losses.kl_div(input, target, reduction=_named(reduction), log_target=log_target)
+    return _losses.divergence(input, target, _named(reduction), log_target)
 
 
 def ctc_loss(

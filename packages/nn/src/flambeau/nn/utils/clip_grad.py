@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from flambeau import Tensor, no_grad, stack, tensor
 
@@ -79,6 +79,8 @@ def clip_grad_norm_(
     tensor([0.6000, 0.8000])
     """
     held = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not held and isinstance(parameters, Iterator):
+        warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
     total = get_total_norm(_gradients(held), norm_type, error_if_nonfinite)
     clip_grads_with_norm_(held, max_norm, total)
     return total

@@ -123,7 +123,7 @@ def pack_padded_sequence(
     >>> nn.utils.rnn.pack_padded_sequence(batch, [3, 2], batch_first=True).data
     tensor([1, 4, 2, 5, 3])
     """
-    counts: list[int] = lengths.tolist() if isinstance(lengths, Tensor) else [int(length) for length in lengths]
+    counts = [int(length) for length in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     order = None
     if not enforce_sorted:
         order = tensor(counts, dtype=int64).argsort(descending=True, stable=True)
