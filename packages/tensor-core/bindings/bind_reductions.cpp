@@ -1,5 +1,4 @@
 // Reductions.
-#include <algorithm>
 #include <cstring>
 
 #include "bind.h"
@@ -29,7 +28,7 @@ struct Spread {
 };
 
 // (input, unbiased), (input, dim, unbiased, keepdim), (input, dim, *, correction, keepdim)
-Spread spread_arguments(const char* function, const Tensor& t, PyObject* dim, std::optional<bool> unbiased,
+Spread spread_arguments(const char* function, PyObject* dim, std::optional<bool> unbiased,
                         std::optional<double> correction) {
   require<TypeError>(!unbiased || !correction, function, "() takes unbiased or correction, got both");
   OptionalDims dims;
@@ -39,31 +38,32 @@ Spread spread_arguments(const char* function, const Tensor& t, PyObject* dim, st
     static const Parameter parameter{PyUnicode_InternFromString("dim")};
     dims = From<Shape>::get({function, &parameter, 1}, dim);
   }
-  const Spread s{dims, correction.value_or(unbiased.value_or(true) ? 1 : 0)};
-  double elements = 1;
-  for (int64_t i = 0; i < t.dim(); ++i)
-    if (!dims || dims->empty() ||
-        std::any_of(dims->begin(), dims->end(), [&](int64_t d) { return d == i || d + t.dim() == i; }))
-      elements *= double(t.shape()[size_t(i)]);
-  if (elements <= s.correction)
+  return {dims, correction.value_or(unbiased.value_or(true) ? 1 : 0)};
+}
+
+void warn_of_freedom(const char* function, const Tensor& t, const Tensor& result, double correction) {
+  if (result.numel() && double(t.numel() / result.numel()) <= correction)
     warn(std::string(function) +
          "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel "
          "divided by output numel).");
-  return s;
 }
 
 template <bool root>
 Tensor spread(const Tensor& t, PyObject* dim, std::optional<bool> unbiased, bool keepdim,
               std::optional<double> correction) {
-  const Spread s = spread_arguments(root ? "std" : "var", t, dim, unbiased, correction);
-  return root ? standard_deviation(t, s.dims, s.correction, keepdim) : var(t, s.dims, s.correction, keepdim);
+  const Spread s = spread_arguments(root ? "std" : "var", dim, unbiased, correction);
+  const Tensor out =
+      root ? standard_deviation(t, s.dims, s.correction, keepdim) : var(t, s.dims, s.correction, keepdim);
+  warn_of_freedom(root ? "std" : "var", t, out, s.correction);
+  return out;
 }
 
 template <bool root>
 Tensors spread_and_mean(const Tensor& t, PyObject* dim, std::optional<bool> unbiased, bool keepdim,
                         std::optional<double> correction) {
-  const Spread s = spread_arguments(root ? "std_mean" : "var_mean", t, dim, unbiased, correction);
+  const Spread s = spread_arguments(root ? "std_mean" : "var_mean", dim, unbiased, correction);
   const TensorPair pair = spread_mean(t, s.dims, s.correction, keepdim, root);
+  warn_of_freedom(root ? "std_mean" : "var_mean", t, pair.values, s.correction);
   return {pair.values, pair.indices};
 }
 
