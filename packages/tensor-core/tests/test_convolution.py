@@ -96,6 +96,21 @@ def test_integers_are_exact(options):
     assert np.array_equal(fb.linear(fb.tensor(x), fb.tensor(weight)).numpy(), x @ weight.T)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "dilation"), [((13, 9), 2), ((12, 5), 1), ((6, 5), 1)])
+def test_many_channels_and_filters(size, dilation, dtype):
+    """Enough of both for several blocks of filters and of products, and positions that fill no whole panel."""
+    generator = np.random.default_rng(5)
+    x, w = generator.integers(-4, 5, (2, 160, *size)).astype(dtype), generator.integers(-4, 5, (500, 160, 3, 3))
+    padded = np.pad(x, ((0, 0), (0, 0), (dilation, dilation), (dilation, dilation)))
+    shifted = [
+        [padded[:, :, i * dilation :, j * dilation :][:, :, : size[0], : size[1]] for j in range(3)] for i in range(3)
+    ]
+    want = np.einsum("ijnchw,fcij->nfhw", np.array(shifted), w.astype(dtype), optimize=True)
+    got = fb.conv2d(fb.tensor(x), fb.tensor(w.astype(dtype)), padding=dilation, dilation=dilation)
+    assert np.array_equal(got.numpy(), want)
+
+
 def test_large_convolutions_sum_their_weights_gradient():
     """Enough filters and positions for several parts and blocks of the weight's gradient."""
     autograd = pytest.importorskip("flambeau.autograd")

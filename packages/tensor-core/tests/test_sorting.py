@@ -214,6 +214,9 @@ def test_counts():
         fb.bincount(fb.tensor(a), fb.tensor(weights)).numpy(), np.bincount(a, weights), rtol=1e-12
     )
     assert fb.bincount(fb.tensor(a), fb.tensor(weights).float()).dtype is fb.float32
+    for x, message in ((fb.tensor([2**63 - 1]), "overflowed"), (fb.tensor([2**64 - 1], dtype=fb.uint64), "negative")):
+        with pytest.raises(RuntimeError, match=message):
+            fb.bincount(x)
     assert fb.bincount(fb.tensor([], dtype=fb.int64), minlength=2).tolist() == [0, 0]
     many = np.random.default_rng(0).integers(0, 7000, 300_000)
     same(fb.bincount(fb.tensor(many), minlength=9000), np.bincount(many, minlength=9000))

@@ -204,8 +204,9 @@ class BlockedProduct {
   T* panel_a(int64_t i, Range pass) const {
     return packed_a_ + (pass.begin - terms_.begin) * block_rows_ + (i - rows_.begin) * pass.size();
   }
+  // In the order in which they are packed: packing may write a vector beyond the end of one.
   T* panel_b(int64_t j, Range pass) const {
-    return kept_ ? packed_b_ + (pass.begin - terms_.begin) * kept_ + (j - first_packed_) * pass.size() : packed_b_;
+    return kept_ ? packed_b_ + (j - first_packed_) * terms_.size() + (pass.begin - terms_.begin) * W : packed_b_;
   }
 
   // Of the tile from row i on. The last two share their rows evenly where the last would have few.

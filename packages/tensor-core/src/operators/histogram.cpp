@@ -1,4 +1,5 @@
 // Counts of elements: by value, and in bins of equal width.
+#include <limits>
 #include <mutex>
 
 #include "flambeau/cuda.h"
@@ -43,14 +44,17 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
                                t.dtype(), "'");
   require(minlength >= 0, "minlength should be >= 0, got ", minlength);
   if (t.dim() == 1 && t.numel() == 0) return zeros({minlength}, Dtype::int64);
-  require(t.dim() == 1 && item(min_all(t)).integer() >= 0,
+  const Tensor x = t.dim() == 1 ? contiguous(to(t, Dtype::int64)) : t;
+  require(t.dim() == 1 && item(min_all(x)).integer() >= 0,
           "bincount only supports 1-d non-negative integral inputs, got ",
           t.dim() == 1 ? "a negative element" : "another number of dimensions");
   require(!weights.defined() || (weights.dim() == 1 && weights.numel() == t.numel()),
           "weights should be 1-d and have the same length as input, got ",
           weights.defined() ? weights.shape() : Shape(), " for an input of shape ", t.shape());
-  const Tensor x = contiguous(to(t, Dtype::int64));
-  const int64_t n = t.numel(), bins = std::max(minlength, item(max_all(x)).integer() + 1);
+  const int64_t n = t.numel(), largest = item(max_all(x)).integer();
+  require(largest < std::numeric_limits<int64_t>::max(), "maximum value of input overflowed, it should be < ",
+          std::numeric_limits<int64_t>::max(), " but got ", largest);
+  const int64_t bins = std::max(minlength, largest + 1);
   if (cuda::takes(x)) {
     const Dtype sums = !weights.defined()                  ? Dtype::int64
                        : weights.dtype() == Dtype::float32 ? Dtype::float32
