@@ -1,7 +1,7 @@
 """``python -m tools.parity.overhead``: what a small call costs, as a ratio to PyTorch, for every operator of the table.
 
-Each variant is called with the smallest of its sample inputs, by turns in both libraries; the quickest batch counts,
-less what the loop around the calls takes.
+Each variant is called with the smallest of its sample inputs, or with a smaller one where that is hundreds of results
+to compute, by turns in both libraries; the quickest batch counts, less what the loop around the calls takes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from tools.parity.scope import reason_to_skip, title
 BATCH = 2e-3  # seconds
 SMALL = 4096  # numbers in a sample's tensors, at most
 FEW = 16  # that an elementwise operator is given: with hundreds, it is their computation that is measured
+# The shapes of the tensors for others whose smallest sample is too large.
+SMALLER = {"grid_sampler_2d": ((1, 2, 3, 3), (1, 2, 2, 2))}
 
 
 def main() -> None:
@@ -83,9 +85,12 @@ def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
     samples = []
     with contextlib.suppress(Exception):
         samples = list(op.sample_inputs("cpu", dtype))
-    if isinstance(op, UnaryUfuncInfo):
-        for sample in samples:
+    for sample in samples:
+        if isinstance(op, UnaryUfuncInfo):
             sample.input = sample.input.flatten()[:FEW].clone()
+        elif shapes := SMALLER.get(op.name):
+            tensors = [torch.rand(shape, dtype=dtype) for shape in shapes]
+            sample.input, sample.args = tensors[0], (*tensors[1:], *sample.args[len(tensors) - 1 :])
 
     def size(sample: Any) -> int:
         leaves = flat([sample.input, *sample.args, *sample.kwargs.values()])

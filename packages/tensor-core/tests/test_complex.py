@@ -96,7 +96,8 @@ def test_construction():
 
 def test_casts_to_real_keep_the_real_part():
     z = fb.tensor([1.7 + 2j, 3j, 0])
-    assert z.to(fb.int64).tolist() == [1, 0, 0]
+    with pytest.warns(UserWarning, match="discards the imaginary part"):
+        assert z.to(fb.int64).tolist() == [1, 0, 0]
     assert z.to(fb.bool).tolist() == [True, True, False]
 
 
