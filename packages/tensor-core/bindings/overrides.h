@@ -11,8 +11,7 @@ namespace flambeau::python {
 
 bool may_override(PyObject* o);
 // After a call was refused, by a TypeError if by any: whether there are objects among the arguments that are no
-// tensors, and whose classes have a
-// __torch_function__ that nobody knew of. From now on they are asked.
+// tensors, and whose classes have a __torch_function__ that nobody knew of. From now on they are asked.
 bool found_strangers(PyObject* const* args, size_t count);
 // Those who are asked, in their order: from left to right, subclasses before their bases.
 // They are held: what is asked may change the list that an argument came in.
