@@ -7,6 +7,7 @@ import lzma
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from ._download import checksum, download
@@ -62,7 +63,10 @@ def _unpack(archive: Path, folder: Path) -> Path:
         return folder
     if tarfile.is_tarfile(archive):
         with tarfile.open(archive) as bundle:
-            bundle.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                bundle.extractall(folder, filter="data")
+            else:
+                bundle.extractall(folder, _harmless(bundle, folder.resolve()))
         return folder
     opener = {".gz": gzip.open, ".xz": lzma.open}.get(archive.suffix)
     if opener is None:
@@ -86,3 +90,15 @@ def download_and_extract_archive(
     name = filename or url.partition("?")[0].rpartition("/")[2]
     download_url(url, folder, name, md5)
     extract_archive(folder / name, extract_root or folder, remove_finished)
+
+
+def _harmless(bundle: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive, for Pythons before 3.11.4, whose tarfile does not look where it writes."""
+    for member in bundle:
+        target = (folder / member.name.lstrip("/")).resolve()
+        if not target.is_relative_to(folder):
+            raise tarfile.TarError(f"{member.name!r} would be extracted to '{target}', which is outside '{folder}'")
+        if not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} is a link or a device, which are unpacked from Python 3.11.4 on")
+        member.name = str(target.relative_to(folder))
+        yield member
