@@ -94,6 +94,25 @@ def test_a_vector_times_a_matrix_as_it_lies():
     assert np.flatnonzero((fb.tensor(y[:301]) @ fb.tensor(x)).isnan().numpy()).tolist() == [7]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layouts", list(itertools.product(["rows", "columns", "items inside"], repeat=2)))
+@pytest.mark.parametrize(
+    ("count", "m", "n", "k"), [(1, 5, 6, 7), (3, 16, 16, 16), (5, 1, 40, 9), (7, 9, 1, 40), (40, 65, 130, 70)]
+)
+def test_batches_in_any_layout(count, m, n, k, layouts, dtype):
+    """Of whole numbers, so that every sum is exact; the last is more than a cache holds."""
+
+    def lying(array, layout):
+        order = {"rows": (0, 1, 2), "columns": (0, 2, 1), "items inside": (1, 0, 2)}[layout]
+        return fb.tensor(array.transpose(order).copy()).permute(order)
+
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-9, 10, (count, *shape)).astype(dtype) for shape in ((m, k), (k, n)))
+    x, y = lying(a, layouts[0]), lying(b, layouts[1])
+    assert np.array_equal(fb.bmm(x, y).numpy(), a @ b)
+    assert np.array_equal((x[:1] @ y).numpy(), a[:1] @ b)
+
+
 def test_large_integers_wrap():
     x = np.array([[2**62, 2**61], [-(2**63), 5]])
     with np.errstate(over="ignore"):

@@ -10,9 +10,9 @@
 // C takes a block of columns, a block of terms (several times what a tile adds up in registers) and a block of rows at
 // a time. The rows of A that this needs are packed first and stay in the second-level cache. Panel after panel of B is
 // packed just before its first use, and all of its terms are added while its columns of C are still in that cache; what
-// comes next, of B itself or of its panels, is fetched meanwhile. Panels are kept only where another block of rows will
-// need them. Every element of C adds its products in the order of k, in passes whose length depends on k alone, however
-// the caller splits rows and columns over threads.
+// comes next, of B itself, of its panels or, where it is one of a batch, of the next product's operands, is fetched
+// meanwhile. Panels are kept only where another block of rows will need them. Every element of C adds its products in
+// the order of k, in passes whose length depends on k alone, however the caller splits rows and columns over threads.
 #include <unistd.h>
 
 #include <algorithm>
@@ -148,9 +148,21 @@ void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, cons
   }
 }
 
+int64_t second_cache() {
+  static const int64_t bytes = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
+  return bytes;
+}
+
 struct Range {
   int64_t begin, end;
   int64_t size() const { return end - begin; }
+};
+
+// The operands of the product after this one, where each lies in one piece.
+template <class T>
+struct Following {
+  const T* at[2];
+  int64_t size[2];
 };
 
 // Note [Gemm]: C = alpha * A * B + beta * C, for what fills tiles.
@@ -158,13 +170,23 @@ template <class T, class B>
 class BlockedProduct {
  public:
   BlockedProduct(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta, T* c,
-                 int64_t ldc)
-      : m_(m), n_(n), k_(k), alpha_(alpha), beta_(beta), a_(a), as_(as), b_(b), c_(c), ldc_(ldc) {
+                 int64_t ldc, const Following<T>& following = {})
+      : m_(m),
+        n_(n),
+        k_(k),
+        alpha_(alpha),
+        beta_(beta),
+        a_(a),
+        as_(as),
+        b_(b),
+        c_(c),
+        ldc_(ldc),
+        following_(following) {
     const int64_t passes = (k + kDepth<T> - 1) / kDepth<T>;
     pass_ = (k + passes - 1) / passes;
     block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
     block_rows_ = row_block();
-    packs_a_ = as.column != 1 || n > 128;  // fewer columns do not pay for it
+    packs_a_ = as.column != 1 || n > 256;  // fewer columns do not pay for it
   }
 
   void run() {
@@ -193,8 +215,7 @@ class BlockedProduct {
 
   // As many as fill a quarter of the second-level cache; all, where half of it holds them.
   int64_t row_block() const {
-    static const int64_t cache = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
-    const int64_t most = cache / 4 / (std::max(block_terms_, kDepth<T>) * int64_t(sizeof(T)));
+    const int64_t most = second_cache() / 4 / (std::max(block_terms_, kDepth<T>) * int64_t(sizeof(T)));
     const int64_t blocks = m_ <= 2 * most ? 1 : (m_ + most / 2) / most;
     return (m_ + blocks * kRows - 1) / (blocks * kRows) * kRows;
   }
@@ -233,27 +254,39 @@ class BlockedProduct {
         T* const panel = panel_b(j, pass);
         if (!lies && rows_.begin == 0) b_.pack(panel, p, j, pass.size(), columns.size());
         if (lies)
-          add_pass(columns, two, pass, {b_.at(p, j), b_.row, {b_.at(p, j), 0}});
+          add_pass(columns, two, pass, {b_.at(p, j), b_.row, of_following(j, pass)});
         else
           add_pass(columns, two, pass, {panel, W, upcoming(j, pass)});
       }
     }
   }
 
+  int64_t tiles() const { return (rows_.size() + kRows - 1) / kRows; }
+
   // The terms that follow or, after the last, the columns that do: of B before it is packed, or of its panels.
   Upcoming<T> upcoming(int64_t j, Range pass) const {
     const bool last = pass.end == terms_.end;
     const Range next = pass_from(last ? terms_.begin : pass.end);
     if (last) j += W;
-    if (rows_.begin > 0) return {panel_b(j, next), W};
-    return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row} : Upcoming<T>{panel_b(j, next), 0};
+    const int64_t lines = (pass.size() + tiles() - 1) / tiles();
+    if (rows_.begin > 0) return {panel_b(j, next), W, lines * W};
+    return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
+  }
+
+  // As much of both operands of the product after this one as this pass is of this one.
+  Upcoming<T> of_following(int64_t j, Range pass) const {
+    const auto& [at, size] = following_;
+    if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
+    const double apiece = double(size[0] + size[1]) / (double(n_) * double(k_));
+    const auto place = int64_t(apiece * (double(j) * double(k_) + double(W * pass.begin)));
+    const auto share = int64_t(apiece * double(W * pass.size()) / double(tiles()));
+    return {place < size[0] ? at[0] + place : at[1] + place - size[0], W, share};
   }
 
   // Some terms of all rows of the block.
   void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
     TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
-    const int64_t tiles = (rows_.size() + kRows - 1) / kRows, share = (pass.size() + tiles - 1) / tiles * b.next.row;
-    for (int64_t i = rows_.begin, height; i < rows_.end; i += height, b.next.at += share) {
+    for (int64_t i = rows_.begin, height; i < rows_.end; i += height, b.next.at += b.next.share) {
       height = height_from(i);
       out.c = c_ + i * ldc_ + columns.begin;
       if (packs_a_ && height == kRows)
@@ -273,6 +306,7 @@ class BlockedProduct {
   const B& b_;
   T* c_;
   int64_t ldc_;
+  Following<T> following_;
 
   int64_t pass_, block_terms_, block_rows_;  // terms that are added up in registers, terms and rows of a block
   bool packs_a_;
@@ -282,8 +316,8 @@ class BlockedProduct {
 };
 
 template <class T>
-void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, double beta, void* c_data, int64_t ldc) {
-  T* c = static_cast<T*>(c_data);
+void multiply(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& as, const Matrix& bs, double beta, T* c,
+              int64_t ldc, const Following<T>& following) {
   const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
   const int64_t work = m * n * k;
   const bool column = n == 1 || (m == 1 && bs.row == 1);  // nothing to fill a vector of results with
@@ -298,7 +332,30 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
   if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes)
     return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
   const Stored<T> stored{b, bs.row, bs.column};
-  BlockedProduct(m, n, k, T(alpha), a, as, stored, T(beta), c, ldc).run();
+  BlockedProduct(m, n, k, T(alpha), a, as, stored, T(beta), c, ldc, following).run();
+}
+
+template <class T>
+void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc) {
+  multiply<T>(m, n, k, alpha, a, b, beta, static_cast<T*>(c), ldc, {});
+}
+
+template <class T>
+void gemm_batch(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc) {
+  const auto item = [](const Matrix& x, int64_t apart, int64_t i) { return static_cast<const T*>(x.data) + apart * i; };
+  const auto piece = [](const Matrix& x, int64_t apart, int64_t rows, int64_t columns) {
+    return apart && ((x.column == 1 && x.row == columns) || (x.row == 1 && x.column == rows)) ? rows * columns : 0;
+  };
+  const bool cached = batch.count * (m * k + k * n + m * n) * int64_t(sizeof(T)) <= second_cache();
+  Following<T> following{{}, {cached ? 0 : piece(a, batch.a, m, k), cached ? 0 : piece(b, batch.b, k, n)}};
+  for (int64_t i = 0; i < batch.count; ++i) {
+    if (i + 1 < batch.count)
+      following.at[0] = item(a, batch.a, i + 1), following.at[1] = item(b, batch.b, i + 1);
+    else
+      following = {};
+    multiply<T>(m, n, k, 1, {item(a, batch.a, i), a.row, a.column}, {item(b, batch.b, i), b.row, b.column}, 0,
+                static_cast<T*>(c) + i * batch.c, ldc, following);
+  }
 }
 
 template <class T>
@@ -310,6 +367,8 @@ void gemm_runs(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, d
 }  // namespace
 
 void fill_gemm(Table& table) {
+  table.gemm_batch[0] = gemm_batch<float>;
+  table.gemm_batch[1] = gemm_batch<double>;
   table.gemm_runs[0] = gemm_runs<float>;
   table.gemm_runs[1] = gemm_runs<double>;
   table.gemm[0] = gemm<float>;

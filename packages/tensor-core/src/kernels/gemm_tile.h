@@ -28,11 +28,11 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// Where two lines of what is needed after this tile lie, and the next two.
+// Where two lines of what is needed after this tile lie, the next two, and what is left to the tile below.
 template <class T>
 struct Upcoming {
   const T* at;
-  int64_t row;
+  int64_t row, share;
 };
 
 // Row p of B at b + p * row: of a panel that lies in the cache, or of a matrix.
@@ -106,34 +106,48 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
       }
       step();
     }
-  } else {
+  } else if (next_row == 0) {
 #pragma GCC unroll 1
     for (; left > 0; --left) {
       __builtin_prefetch(b + 8 * ldb);
       if (two) __builtin_prefetch(b + 8 * ldb + L);
       step();
     }
+  } else {
+#pragma GCC unroll 1
+    for (; left > 0; --left) {
+      __builtin_prefetch(b + 8 * ldb);
+      if (two) __builtin_prefetch(b + 8 * ldb + L);
+      if (left % 4 == 0) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + L, 0, 2);
+        next += next_row;
+      }
+      step();
+    }
   }
-  const T beta = out.beta;
+  const T alpha = out.alpha, beta = out.beta;
+  T* const to = out.c;
+  const int64_t ldc = out.ldc;
   if (FLAMBEAU_UNLIKELY(out.columns < kWidth)) {
     T lines[R][kWidth];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      *reinterpret_cast<Vector*>(lines[i]) = low[i] * out.alpha;
-      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * out.alpha;
+      *reinterpret_cast<Vector*>(lines[i]) = low[i] * alpha;
+      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * alpha;
     }
     for (int64_t i = 0; i < R; ++i)
       for (int64_t j = 0; j < out.columns; ++j) {
-        T& to = out.c[i * out.ldc + j];
-        to = beta == T(0) ? lines[i][j] : lines[i][j] + beta * to;
+        T& c = to[i * ldc + j];
+        c = beta == T(0) ? lines[i][j] : lines[i][j] + beta * c;
       }
     return;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
-    Vector* c = reinterpret_cast<Vector*>(out.c + i * out.ldc);
-    low[i] *= out.alpha;
-    high[i] *= out.alpha;
+    Vector* c = reinterpret_cast<Vector*>(to + i * ldc);
+    low[i] *= alpha;
+    high[i] *= alpha;
     if (beta != T(0)) {
       low[i] += beta * c[0];
       if constexpr (two) high[i] += beta * c[1];

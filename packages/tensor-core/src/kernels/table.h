@@ -48,6 +48,11 @@ struct Matrix {  // element (i, j) at data + i * row + j * column
   int64_t row, column;
 };
 
+// So many products, whose operands and results lie the given numbers of elements apart.
+struct Batch {
+  int64_t count, a, b, c;
+};
+
 // A matrix that lies nowhere as such: element (i, j) at data + rows[i] + the place of column j. Columns come in runs,
 // side by side in memory; a vector may be read beyond the end of one.
 struct Run {
@@ -132,6 +137,7 @@ struct Table {
   ScanKernel logcumsumexp[4];  // for the inexact types from float32 on
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
+  void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
   void (*gemm_runs[2])(int64_t m, int64_t n, int64_t k, Matrix a, const RunsMatrix& b, double beta, void* c,
                        int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128; so the next

@@ -11,6 +11,10 @@ namespace flambeau {
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kernels::Matrix b, double beta, char* c,
           int64_t ldc, Dtype dtype);
 
+// The same of every item of a batch, with alpha 1 and beta 0, whose results are contiguous.
+void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, kernels::Matrix a, kernels::Matrix b,
+                char* c, Dtype dtype);
+
 // The dtype that products of `d` are computed in.
 inline Dtype product_type(Dtype d) {
   if (d == Dtype::float64 || is_complex(d)) return d;
