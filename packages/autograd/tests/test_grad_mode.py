@@ -1,5 +1,6 @@
 """no_grad, enable_grad, set_grad_enabled and inference_mode, as contexts and as decorators."""
 
+import pickle
 import threading
 
 import pytest
@@ -23,6 +24,17 @@ def test_nothing_is_recorded_inside(x, off):
     assert fb.is_grad_enabled()
     assert not y.requires_grad and y.is_leaf and y.grad_fn is None
     assert (x * 2).requires_grad
+
+
+@pytest.mark.parametrize("mode", [*OFF, *ON])
+def test_modes_can_be_pickled(mode):
+    kept = pickle.dumps(mode())
+    fb.set_grad_enabled(True)
+    inside = pickle.loads(kept)
+    assert fb.is_grad_enabled()
+    with inside:
+        assert fb.is_grad_enabled() == (mode in ON)
+    assert fb.is_grad_enabled()
 
 
 @pytest.mark.parametrize("on", ON)

@@ -1,6 +1,7 @@
 """Schedules against their closed forms."""
 
 import math
+import warnings
 from collections import Counter
 
 import pytest
@@ -171,6 +172,29 @@ def test_bad_arguments():
         lr_scheduler.StepLR(optimizer(), 1, last_epoch=2)
     with pytest.raises(NotImplementedError, match="LRScheduler does not define get_lr"):
         lr_scheduler.LRScheduler(optimizer())
+
+
+def test_rates_asked_for_outside_a_step():
+    schedule = lr_scheduler.StepLR(optimizer(1.0), 2)
+    with pytest.warns(UserWarning, match=r"please use `get_last_lr\(\)`"):
+        assert schedule.get_lr() == [1.0]
+
+
+def test_rules_of_programs():
+    class Halved(lr_scheduler.ExponentialLR):
+        def get_lr(self):
+            if not self._get_lr_called_within_step:
+                warnings.warn("not within step", stacklevel=2)
+            return [rate / 2 for rate in super().get_lr()]
+
+    schedule = Halved(optimizer(1.0), 0.5)
+    assert schedule.get_last_lr() == [0.5]
+    schedule.step()
+    assert schedule.get_last_lr() == [0.125]
+
+
+def test_a_milestone_at_the_start():
+    assert lr_scheduler.MultiStepLR(optimizer(1.0), [0, 1]).get_last_lr() == [0.1]
 
 
 def test_a_schedule_goes_after_the_optimizer():

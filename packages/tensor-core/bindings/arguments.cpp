@@ -69,16 +69,24 @@ size_t find_parameter(const Binding& b, PyObject* name) {
   return b.parameters.size();
 }
 
-// x.add_(2, y), the order of PyTorch's first years: the number that is named today came before the other tensors.
+// x.add_(2, y) and addmm(beta, x, alpha, y, z), the order of PyTorch's first years: the numbers that are named today
+// came before the tensors that they belong to.
 bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t positional, Arguments& values) {
-  if (count != positional + 1 || positional < 2 || positional == b.parameters.size()) return false;
+  const size_t numbers = count - positional;
+  if (positional < 2 || positional + numbers > b.parameters.size() || !is_tensor(args[count - 1])) return false;
   const std::string_view name = text_of(b.parameters[positional].name);
-  if ((name != "alpha" && name != "value") || is_tensor(args[1]) || !is_tensor(args[2])) return false;
-  const std::string text = b.name + "(): a number before the other tensors is deprecated; give it behind them, as " +
-                           std::string(name) + "=; the signature is " + b.signature;
-  warn(text);
-  std::copy(args + 2, args + count, values.at + 1);
-  values.at[positional] = args[1];
+  if (numbers > (name == "beta" ? 2 : name == "alpha" || name == "value" ? 1 : 0)) return false;
+  size_t tensor = 0, number = positional;
+  for (size_t i = 0; i < count; ++i) {
+    size_t& next = is_tensor(args[i]) ? tensor : number;
+    if (next == (is_tensor(args[i]) ? positional : count)) return false;
+    values.at[next++] = args[i];
+  }
+  std::string named;
+  for (size_t i = positional; i < count; ++i)
+    named += (i > positional ? " and " : "") + std::string(text_of(b.parameters[i].name)) + "=";
+  warn(b.name + "(): a number before the other tensors is deprecated; give it behind them, as " + named +
+       "; the signature is " + b.signature);
   return true;
 }
 

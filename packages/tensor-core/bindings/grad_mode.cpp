@@ -106,9 +106,15 @@ PyObject* construct_inference(PyTypeObject* type, PyObject* args, PyObject* kwar
   });
 }
 
-PyObject* get_mode(PyObject* self, void*) { return PyBool_FromLong(mode_of(self)->wanted.grad); }
+PyObject* get_mode(PyObject* self, void*) {
+  const ModeObject* const o = mode_of(self);
+  return PyBool_FromLong(o->sets_inference ? o->wanted.inference : o->wanted.grad);
+}
 
-PyGetSetDef attributes[] = {{"mode", get_mode, nullptr, "Whether operations are recorded inside.", nullptr}, {}};
+PyGetSetDef attributes[] = {
+    {"mode", get_mode, nullptr, "Inside: of inference_mode whether it is on, else whether operations are recorded.",
+     nullptr},
+    {}};
 PyMethodDef methods[] = {
     {"__enter__", enter, METH_NOARGS, nullptr},
     {"__exit__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(leave)), METH_FASTCALL, nullptr},

@@ -139,3 +139,13 @@ def test_copies_of_long_rows(dtype):
         view(into).fill_(7)
         view(want)[...] = 7
         assert np.array_equal(into.numpy(), want), name
+
+
+def test_storages_are_shown_as_in_pytorch():
+    x = fb.tensor([1.0, -2.5])
+    kind = "flambeau.storage.TypedStorage(dtype=flambeau.float32, device=cpu) of size 2"
+    assert repr(x.storage()) == f" 1.0\n -2.5\n[{kind}]"
+    kind = "flambeau.storage.UntypedStorage(device=cpu) of size 2"
+    assert repr(fb.tensor([3, 255], dtype=fb.uint8).untyped_storage()) == f" 3\n 255\n[{kind}]"
+    lines = repr(fb.arange(5000).storage()).split("\n")
+    assert lines[499:502] == [" 499", " ...", " 4500"] and len(lines) == 1002

@@ -3,6 +3,7 @@
 import contextlib
 import doctest
 import importlib
+import math
 import subprocess
 import sys
 import typing
@@ -346,6 +347,30 @@ def test_the_names_are_listed():
         "xpu",
     }
     assert names <= set(dir(fb))
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("addmm", [(2, 4), (2, 3), (3, 4)]),
+        ("addmv", [(2,), (2, 3), (3,)]),
+        ("addr", [(2, 3), (2,), (3,)]),
+        ("addbmm", [(2, 4), (5, 2, 3), (5, 3, 4)]),
+        ("baddbmm", [(5, 2, 4), (5, 2, 3), (5, 3, 4)]),
+    ],
+)
+def test_factors_before_what_they_belong_to(name, shapes):
+    x, y, z = (fb.arange(math.prod(shape)).reshape(shape).float() for shape in shapes)
+    function = getattr(fb, name)
+    with pytest.warns(UserWarning, match="give it behind them, as beta= and alpha=;"):
+        assert fb.equal(function(0.5, x, 2, y, z), function(x, y, z, beta=0.5, alpha=2))
+    with pytest.warns(UserWarning, match="give it behind them, as beta=;"):
+        assert fb.equal(function(0.5, x, y, z), function(x, y, z, beta=0.5))
+    with pytest.warns(UserWarning, match="deprecated"):
+        assert fb.equal(getattr(x, name)(0.5, 2, y, z), function(x, y, z, beta=0.5, alpha=2))
+    for wrong in ((x, y, z, 0.5), (0.5, 2, x, 3, y, z), (0.5, x, y), (x, y, z, z), (0.5, 2, 3, x, y)):
+        with pytest.raises(TypeError):
+            function(*wrong)
 
 
 def test_a_wrong_name_of_the_gpus_module_is_answered_with_the_nearest():

@@ -40,6 +40,9 @@ class _Decorator:
             return coroutine  # type: ignore[return-value]
         return generator if inspect.isgeneratorfunction(function) else wrapper  # type: ignore[return-value]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
     def _steps(self, steps: Any) -> Any:
         """Goes through a generator or coroutine, every step in the mode."""
         step, value = steps.send, None
@@ -91,8 +94,18 @@ class set_grad_enabled(_SetGradEnabled, _Decorator):
         self.__exit__(None, None, None)  # the mode is the function's
         return super().__call__(function)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unset, (self.mode,)
+
     def __repr__(self) -> str:
         return f"flambeau.set_grad_enabled(mode={self.mode})"
+
+
+def _unset(mode: bool) -> set_grad_enabled:
+    """A mode to be entered that was not set when it was made."""
+    made = set_grad_enabled(mode)
+    made.__exit__(None, None, None)
+    return made
 
 
 class inference_mode(_InferenceMode, _Decorator):
@@ -108,3 +121,6 @@ class inference_mode(_InferenceMode, _Decorator):
     """
 
     __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return inference_mode, (self.mode,)

@@ -85,7 +85,8 @@ def save(
         pickle_protocol: of the pickle in PyTorch's format; PyTorch itself reads 2 without ``weights_only=False``.
         format: None takes what the ending of the path says (.pt, .pth, .ckpt, .bin, .tar: ``"pt"``; .safetensors), and
             without such an ending safetensors for a dictionary of tensors that share no memory, else ``"pt"``.
-    Raises: TypeError naming what cannot be stored; OSError if writing fails.
+    Raises: TypeError naming what cannot be stored; RuntimeError without the folder to write to; OSError if writing
+        fails.
 
     >>> flambeau.save({"weight": flambeau.ones(2), "epoch": 3}, path)
     >>> flambeau.load(path)
@@ -207,6 +208,9 @@ def _to_write(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[I
     if isinstance(f, str | os.PathLike):
         from ._serialization import atomic
 
+        folder = os.path.dirname(os.path.abspath(f))
+        if not os.path.isdir(folder):
+            raise RuntimeError(f"Parent directory {folder} does not exist.")
         return atomic.replacing(f)
     if not hasattr(f, "write"):
         raise TypeError(f"save: f must be a path or a binary file, got {type(f).__name__}")

@@ -163,7 +163,17 @@ class UntypedStorage:
         return UntypedStorage, (self._bytes,)
 
     def __repr__(self) -> str:
-        return f"flambeau.{type(self).__name__}(device={self.device}) of size {self.nbytes()}"
+        return _listed(self, f"flambeau.storage.{type(self).__name__}(device={self.device})")
+
+
+def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
+    """The elements, a line each, and what they are stored in; of many the first and the last."""
+    size, edge = len(storage), 500
+    shown = range(size) if size <= 2 * edge else (*range(edge), *range(size - edge, size))
+    lines = [f" {storage[i]}" for i in shown]
+    if len(lines) < size:
+        lines.insert(edge, " ...")
+    return "\n".join([*lines, f"[{kind} of size {size}]"])
 
 
 class TypedStorage:
@@ -278,4 +288,4 @@ class TypedStorage:
         return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"flambeau.storage.TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}"
+        return _listed(self, f"flambeau.storage.TypedStorage(dtype={self.dtype}, device={self.device})")

@@ -45,7 +45,7 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
 }  // namespace
 
 Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
-  require<ValueError>(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
+  require(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
   if (is_complex(input.dtype()) && training && p > 0 && p < 1)  // one draw for both parts of a number
     return mul(input, dropout(full(input.shape(), Scalar(1), to_real(input.dtype())), p, true, generator));
   require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");

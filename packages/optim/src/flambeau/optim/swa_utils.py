@@ -219,7 +219,7 @@ class SWALR(LRScheduler):
         t = max(0.0, min(1.0, epoch / max(1, self.anneal_epochs)))
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         """From the current rates, which other schedules may have set, the next on the way."""
         step = self._step_count - 1
         if self.anneal_epochs == 0:

@@ -13,6 +13,7 @@ TOO_EARLY = (
     "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
     "`optimizer.step()` before `lr_scheduler.step()`; else the first value of the schedule is skipped."
 )
+LAST_IS_ANOTHER = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
 EPOCH_GIVEN = "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
 
 
@@ -26,6 +27,7 @@ class LRScheduler:
     """
 
     _is_initial = False
+    _get_lr_called_within_step = False  # rules of programs ask for it
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -50,10 +52,16 @@ class LRScheduler:
         self._is_initial = False
 
     def get_lr(self) -> list[float]:
-        """Return the rate of every group for ``self.last_epoch``.
+        """Return the rate of every group for ``self.last_epoch``, which ``step()`` asks for and sets.
 
         A rule that multiplies the current rates leaves them as they are while ``self._is_initial``.
         """
+        if not self._get_lr_called_within_step:
+            warnings.warn(LAST_IS_ANOTHER, stacklevel=2)
+        return self._rates()
+
+    def _rates(self) -> list[float]:
+        """What ``get_lr`` of the schedules of this package returns."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_lr()")
 
     def step(self, epoch: int | None = None) -> None:
@@ -67,8 +75,15 @@ class LRScheduler:
     def _advance(self, epoch: int | None = None) -> None:
         self._step_count += 1
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        closed = getattr(self, "_get_closed_form_lr", self.get_lr)
-        self._set_rates(self.get_lr() if epoch is None else closed())
+        closed = getattr(self, "_get_closed_form_lr", self._scheduled)
+        self._set_rates(self._scheduled() if epoch is None else closed())
+
+    def _scheduled(self) -> list[float]:
+        self._get_lr_called_within_step = True
+        try:
+            return self.get_lr()
+        finally:
+            self._get_lr_called_within_step = False
 
     def _set_rates(self, rates: list[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):

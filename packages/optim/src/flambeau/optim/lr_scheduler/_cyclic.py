@@ -95,7 +95,7 @@ class CyclicLR(_WithMomentum):
         """The height at cycle (or step) ``x``."""
         return self._scale_fn_custom(x) if self._scale_fn_custom is not None else _SHAPES[self.mode][0](self.gamma, x)
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         """The rates of the step; the momentum is set on the way."""
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
@@ -188,7 +188,7 @@ class OneCycleLR(_WithMomentum):
             group["max_momentum"], group["base_momentum"] = largest, base
             self._set_momentum(group, largest)
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         """The rates of the step; the momentum is set on the way."""
         step = self.last_epoch
         if step > self.total_steps:

@@ -47,14 +47,14 @@ class LambdaLR(_OfFunctions):
     Functions that are no plain objects with attributes are not part of ``state_dict()``.
     """
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         return [base * factor(self.last_epoch) for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
 class MultiplicativeLR(_OfFunctions):
     """Multiply the rates by ``lr_lambda(epoch)`` every epoch; the functions are given as in `LambdaLR`."""
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         if self._is_initial:
             return self._current()
         return [rate * factor(self.last_epoch) for rate, factor in zip(self._current(), self.lr_lambdas, strict=True)]
@@ -79,8 +79,9 @@ class StepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
-        return self._scaled(1 if self._is_initial or self.last_epoch % self.step_size else self.gamma)
+    def _rates(self) -> list[float]:
+        due = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
+        return self._scaled(self.gamma if due and not self._is_initial else 1)
 
     def _get_closed_form_lr(self) -> list[float]:
         return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
@@ -96,8 +97,8 @@ class MultiStepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
-        return self._scaled(1 if self._is_initial else self.gamma ** self.milestones[self.last_epoch])
+    def _rates(self) -> list[float]:
+        return self._scaled(self.gamma ** self.milestones[self.last_epoch])
 
     def _get_closed_form_lr(self) -> list[float]:
         passed = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
@@ -116,7 +117,7 @@ class ConstantLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         if self.last_epoch == 0:
             return self._scaled(self.factor)
         return self._scaled(1 if self._is_initial or self.last_epoch != self.total_iters else 1.0 / self.factor)
@@ -149,7 +150,7 @@ class LinearLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         if self.last_epoch == 0:
             return self._scaled(self.start_factor)
         if self._is_initial or self.last_epoch > self.total_iters:
@@ -170,7 +171,7 @@ class ExponentialLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         return self._scaled(1 if self._is_initial else self.gamma)
 
     def _get_closed_form_lr(self) -> list[float]:
@@ -185,7 +186,7 @@ class PolynomialLR(LRScheduler):
         self.power = power
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
+    def _rates(self) -> list[float]:
         if self._is_initial or self.last_epoch > self.total_iters:
             return self._current()
         left, before = self.total_iters - self.last_epoch, self.total_iters - self.last_epoch + 1
