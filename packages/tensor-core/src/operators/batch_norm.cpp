@@ -146,9 +146,9 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
 
 // On a GPU: statistics and per-channel numbers are in the type the kernels compute in.
 // Both of the running statistics may be changed, or neither is.
-void begin_updates(const Tensor& running_mean, const Tensor& running_var) {
+void begin_updates(const Tensor& running_mean, const Tensor& running_var, const char* name = "batch_norm") {
   for (const Tensor* t : {&running_mean, &running_var})
-    if (t->defined()) begin_inplace(*t, "batch_norm");
+    if (t->defined()) begin_inplace(*t, name);
 }
 
 void update_running_there(const Tensor& running, const Tensor& values, double momentum) {
@@ -381,9 +381,11 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tens
           .values;
   if (use_input_stats && samples > 0) {
     NoRecording off;
+    begin_updates(running_mean, running_var, "instance_norm");
     const Tensor* const pairs[][2] = {{&running_mean, &means}, {&running_var, &variances}};
     for (const auto& [running, all] : pairs)
-      if (running->defined()) copy_(*running, mean(reshape(*all, {samples, channels}), Shape{0}, false, std::nullopt));
+      if (running->defined())
+        copy_values(*running, mean(reshape(*all, {samples, channels}), Shape{0}, false, std::nullopt));
   }
   return reshape(out, input.shape());
 }

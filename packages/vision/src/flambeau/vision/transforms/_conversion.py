@@ -75,11 +75,14 @@ def convert_image_dtype(image: fb.Tensor, dtype: fb.dtype = fb.float32) -> fb.Te
     Args:
         image: of any shape.
         dtype: floating or integer.
-    Raises: RuntimeError for a float to an integer dtype that cannot hold its precision.
+    Raises: TypeError for what is no tensor; RuntimeError for a float to an integer dtype that cannot hold its
+        precision.
 
     >>> convert_image_dtype(fb.tensor([0, 51, 255], dtype=fb.uint8))
     tensor([0.0000, 0.2000, 1.0000])
     """
+    if not isinstance(image, fb.Tensor):
+        raise TypeError(f"Input img should be Tensor Image, got {type(image).__name__}")
     if image.dtype is dtype:
         return image
     if image.dtype.is_floating_point:
