@@ -37,6 +37,45 @@ def test_overlaps_of_all_pairs() -> None:
         ops.box_iou(fb.zeros(2, 4), fb.zeros(4))
 
 
+def distances(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """The penalties of distance-IoU and of complete-IoU for two boxes."""
+    hull = np.hypot(max(a[2], b[2]) - min(a[0], b[0]), max(a[3], b[3]) - min(a[1], b[1]))
+    distance = (np.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2 / hull) ** 2
+    angle = np.arctan2(a[2] - a[0], a[3] - a[1]) - np.arctan2(b[2] - b[0], b[3] - b[1])
+    v, iou = (2 * angle / np.pi) ** 2, overlap(a, b)[0] / overlap(a, b)[1]
+    return distance, distance + v * v / (1 - iou + v)
+
+
+def test_distances_of_all_pairs_and_losses_of_each() -> None:
+    first, second = random_boxes(5), random_boxes(5)
+    x, y = fb.from_numpy(first), fb.from_numpy(second)
+    iou = ops.box_iou(x, y).numpy()
+    penalties = np.array([[distances(a, b) for b in second] for a in first])
+    for penalty, function in enumerate((ops.distance_box_iou, ops.complete_box_iou)):
+        np.testing.assert_allclose(function(x, y).numpy(), iou - penalties[..., penalty], rtol=1e-5)
+    for pairs, loss in (
+        (ops.generalized_box_iou, ops.generalized_box_iou_loss),
+        (ops.distance_box_iou, ops.distance_box_iou_loss),
+        (ops.complete_box_iou, ops.complete_box_iou_loss),
+    ):
+        expected = 1 - pairs(x, y).diagonal()
+        np.testing.assert_allclose(loss(x, y).numpy(), expected.numpy(), rtol=1e-5)
+        assert loss(x, y, reduction="sum").item() == pytest.approx(expected.sum().item(), rel=1e-5)
+        assert loss(x, y, reduction="mean").item() == pytest.approx(expected.mean().item(), rel=1e-5)
+        assert loss(x[:0], y[:0], reduction="mean").item() == 0
+        with pytest.raises(ValueError, match="'reduction': 'most'"):
+            loss(x, y, reduction="most")
+
+
+def test_a_step_down_a_loss_of_boxes_brings_them_nearer() -> None:
+    for loss in (ops.generalized_box_iou_loss, ops.distance_box_iou_loss, ops.complete_box_iou_loss):
+        boxes = fb.tensor([0.0, 0.0, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
+        target = fb.tensor([5.0, 4.0, 7.0, 6.0], dtype=fb.float64)
+        before = loss(boxes, target)
+        before.backward()
+        assert loss((boxes - 0.1 * boxes.grad).detach(), target) < before
+
+
 def test_areas_of_small_integers_do_not_overflow() -> None:
     assert ops.box_area(fb.tensor([[0, 0, 200, 200]], dtype=fb.uint8)).tolist() == [40_000]
 

@@ -1,5 +1,12 @@
 """Operators on boxes and regions, and layers that vision models are made of."""
 
+from ._box_distances import (
+    complete_box_iou,
+    complete_box_iou_loss,
+    distance_box_iou,
+    distance_box_iou_loss,
+    generalized_box_iou_loss,
+)
 from ._boxes import (
     batched_nms,
     box_area,
@@ -36,7 +43,12 @@ __all__ = [
     "box_convert",
     "box_iou",
     "clip_boxes_to_image",
+    "complete_box_iou",
+    "complete_box_iou_loss",
+    "distance_box_iou",
+    "distance_box_iou_loss",
     "generalized_box_iou",
+    "generalized_box_iou_loss",
     "masks_to_boxes",
     "nms",
     "remove_small_boxes",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import flambeau as fb
 from flambeau import nn
 
+from ._box_distances import reduced
+
 
 def sigmoid_focal_loss(
     inputs: fb.Tensor, targets: fb.Tensor, alpha: float = 0.25, gamma: float = 2, reduction: str = "none"
@@ -22,11 +24,9 @@ def sigmoid_focal_loss(
     """
     if not (0 <= alpha <= 1) and alpha != -1:
         raise ValueError(f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore.")
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"Invalid Value for arg 'reduction': '{reduction}'. Supported: 'none', 'mean', 'sum'")
     entropy = nn.functional.binary_cross_entropy_with_logits(inputs, targets, reduction="none")
     p = fb.sigmoid(inputs)
     loss = entropy * (p * (1 - targets) + (1 - p) * targets) ** gamma
     if alpha >= 0:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
-    return loss if reduction == "none" else (loss.mean() if reduction == "mean" else loss.sum())
+    return reduced(loss, reduction)

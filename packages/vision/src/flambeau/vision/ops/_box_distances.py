@@ -1,0 +1,111 @@
+"""How far boxes are from each other beyond their overlap, and losses that pull predicted boxes to the true ones."""
+
+from __future__ import annotations
+
+import math
+
+import flambeau as fb
+
+from ._boxes import box_iou
+
+
+def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
+    """:func:`box_iou` less the squared distance of the middles, as a share of the hull's squared diagonal.
+
+    Args:
+        boxes1: ``(N, 4)``.
+        boxes2: ``(M, 4)``.
+        eps: added to the squared diagonal.
+    Returns: ``(N, M)`` in -1..1. Gradient: both.
+    Source: Zheng et al. 2020, arXiv:1911.08287.
+
+    >>> distance_box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[2.0, 0.0, 4.0, 2.0]]))
+    tensor([[-0.2000]])
+    """
+    return box_iou(boxes1, boxes2) - _distance(boxes1[:, None], boxes2, eps)
+
+
+def complete_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
+    """:func:`distance_box_iou` less a penalty for different ratios of width to height; arguments as there."""
+    iou = box_iou(boxes1, boxes2)
+    return iou - _distance(boxes1[:, None], boxes2, eps) - _aspect(boxes1[:, None], boxes2, iou, eps)
+
+
+def generalized_box_iou_loss(
+    boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
+) -> fb.Tensor:
+    """One minus :func:`generalized_box_iou` of each box with its own.
+
+    Args:
+        boxes1, boxes2: ``(N, 4)`` or ``(4,)``, one for one.
+        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        eps: added to what is divided by.
+    Raises: ValueError for another reduction. Gradient: both.
+    Source: Rezatofighi et al. 2019, arXiv:1902.09630.
+
+    >>> generalized_box_iou_loss(fb.tensor([0.0, 0.0, 2.0, 2.0]), fb.tensor([0.0, 0.0, 2.0, 2.0])).item()
+    0.0
+    """
+    intersection, union = _pairs(boxes1, boxes2)
+    width, height = _hull(boxes1, boxes2)
+    hull = width * height
+    return reduced(1 - intersection / (union + eps) + (hull - union) / (hull + eps), reduction)
+
+
+def distance_box_iou_loss(
+    boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
+) -> fb.Tensor:
+    """One minus :func:`distance_box_iou` of each box with its own; arguments as of :func:`generalized_box_iou_loss`."""
+    intersection, union = _pairs(boxes1, boxes2)
+    return reduced(1 - intersection / (union + eps) + _distance(boxes1, boxes2, eps), reduction)
+
+
+def complete_box_iou_loss(
+    boxes1: fb.Tensor, boxes2: fb.Tensor, reduction: str = "none", eps: float = 1e-7
+) -> fb.Tensor:
+    """One minus :func:`complete_box_iou` of each box with its own; arguments as of :func:`generalized_box_iou_loss`."""
+    intersection, union = _pairs(boxes1, boxes2)
+    iou = intersection / (union + eps)
+    return reduced(1 - iou + _distance(boxes1, boxes2, eps) + _aspect(boxes1, boxes2, iou, eps), reduction)
+
+
+def _sides(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+    return boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
+
+
+def _pairs(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+    """The areas of the intersection and of the union of each box with its own."""
+    low, high = fb.maximum(boxes1[..., :2], boxes2[..., :2]), fb.minimum(boxes1[..., 2:], boxes2[..., 2:])
+    intersection = (high - low).clamp(min=0).prod(-1)
+    (width1, height1), (width2, height2) = _sides(boxes1), _sides(boxes2)
+    return intersection, width1 * height1 + width2 * height2 - intersection
+
+
+def _hull(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+    """Width and height of the smallest box about both."""
+    low, high = fb.minimum(boxes1[..., :2], boxes2[..., :2]), fb.maximum(boxes1[..., 2:], boxes2[..., 2:])
+    return (high - low).unbind(-1)  # type: ignore[return-value]
+
+
+def _distance(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float) -> fb.Tensor:
+    width, height = _hull(boxes1, boxes2)
+    between = (boxes1[..., :2] + boxes1[..., 2:] - boxes2[..., :2] - boxes2[..., 2:]) / 2
+    return between.square().sum(-1) / (width.square() + height.square() + eps)
+
+
+def _aspect(boxes1: fb.Tensor, boxes2: fb.Tensor, iou: fb.Tensor, eps: float) -> fb.Tensor:
+    """How much the ratios of the sides differ, weighted by a factor that counts as a constant."""
+    (width1, height1), (width2, height2) = _sides(boxes1), _sides(boxes2)
+    difference = (4 / math.pi**2) * (fb.atan(width1 / height1) - fb.atan(width2 / height2)).square()
+    with fb.no_grad():
+        factor = difference / (1 - iou + difference + eps)
+    return factor * difference
+
+
+def reduced(loss: fb.Tensor, reduction: str) -> fb.Tensor:
+    """A loss of each, their mean (0 of none) or their sum."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"Invalid Value for arg 'reduction': '{reduction}'. Supported: 'none', 'mean', 'sum'")
+    if reduction == "mean" and loss.numel() > 0:
+        return loss.mean()
+    return loss if reduction == "none" else loss.sum()
