@@ -83,7 +83,13 @@ def test_the_licence_travels_with_wheel_and_sdist(root: Path, wheel: zipfile.Zip
 
 # The folders of a package that are not called like it, or are shared.
 FOLDERS = {
-    "autograd": ("flambeau/autograd/", "flambeau/func/", "flambeau/profiler/", "flambeau/utils/checkpoint"),
+    "autograd": (
+        "flambeau/autograd/",
+        "flambeau/func/",
+        "flambeau/library/",
+        "flambeau/profiler/",
+        "flambeau/utils/checkpoint",
+    ),
     "data": ("flambeau/data/", "flambeau/utils/data/"),
     "nn": ("flambeau/nn/", "flambeau/distributions/"),
 }

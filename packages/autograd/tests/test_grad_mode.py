@@ -3,6 +3,7 @@
 import pickle
 import threading
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -24,6 +25,13 @@ def test_nothing_is_recorded_inside(x, off):
     assert fb.is_grad_enabled()
     assert not y.requires_grad and y.is_leaf and y.grad_fn is None
     assert (x * 2).requires_grad
+
+
+def test_arrays_of_what_requires_grad(x):
+    with pytest.raises(RuntimeError, match="Can't call numpy"):
+        x.numpy()
+    with fb.no_grad():
+        assert x.numpy().tolist() == np.asarray(x).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("mode", [*OFF, *ON])

@@ -96,10 +96,15 @@ bool in_wanted_order(const Tensor& t, int flags) {
          (by_rows || by_columns || !asks(PyBUF_ANY_CONTIGUOUS));
 }
 
-void check_buffer(const Tensor& t, int flags) {
-  require<TypeError>(format_of(t.dtype()), kNoBuffer);
+// What is done to an array is not recorded: that must be wanted.
+void check_not_recorded(const Tensor& t) {
   require(!(t.requires_grad() && grad_enabled()),
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+}
+
+void check_buffer(const Tensor& t, int flags) {
+  require<TypeError>(format_of(t.dtype()), kNoBuffer);
+  check_not_recorded(t);
   if (!in_wanted_order(t, flags)) refuse_buffer("the tensor is not contiguous in the order asked for");
   if (t.is_meta()) refuse_buffer("a tensor on the meta device has no memory to share");
   if (t.device().type != DeviceType::Cpu) refuse_buffer("the tensor's memory is a GPU's; .cpu() copies it to the host");
@@ -249,8 +254,7 @@ PyObject* to_numpy(const Tensor& t, bool force) {
   if (force && t.is_cuda()) return to_numpy(to(detach(t), DeviceType::Cpu), true);
   require<TypeError>(t.device() == DeviceType::Cpu, "can't convert ", t.device(),
                      " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
-  require(force || !t.requires_grad(),
-          "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");
+  if (!force) check_not_recorded(t);
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
   const Object owner(checked(wrap_tensor(detach(t))));  // not t itself, whose memory may become another
   if (!t.storage().writable()) {                        // which NumPy sees by the buffer protocol

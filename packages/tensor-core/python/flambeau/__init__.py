@@ -238,6 +238,7 @@ _ELSEWHERE = {
     "compile": "flambeau.compiler",
     "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
     "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",
+    "ops": "flambeau.library",
     "set_anomaly_enabled": "flambeau.autograd.anomaly_mode",
     "vmap": "flambeau.func",
 }
@@ -246,6 +247,7 @@ _ELSEWHERE = {
 _DISTRIBUTIONS = {
     "autograd": "flambeau-autograd",
     "func": "flambeau-autograd",
+    "library": "flambeau-autograd",
     "nn": "flambeau-nn",
     "optim": "flambeau-optim",
     "profiler": "flambeau-autograd",

@@ -1,0 +1,93 @@
+"""Whether what was registered for an operator fits together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.library._custom_op import CustomOpDef
+from flambeau.utils import _pytree
+
+
+class OpCheckError(Exception):
+    """What an operator does is not what was said of it."""
+
+
+def _copies(tree: Any) -> Any:
+    return _pytree.tree_map_only(Tensor, lambda x: x.detach().clone().requires_grad_(x.requires_grad), tree)
+
+
+def _schema(op: CustomOpDef, args: Any, kwargs: Any) -> None:
+    mine = _copies((args, kwargs))
+    op(*mine[0], **mine[1])
+    bound, before = op._signature.bind(*mine[0], **mine[1]), op._signature.bind(*args, **kwargs)
+    for name, value in bound.arguments.items():
+        pairs = zip(_pytree.tree_leaves(value), _pytree.tree_leaves(before.arguments[name]), strict=True)
+        changed = any(isinstance(x, Tensor) and not flambeau.equal(x.detach(), y.detach()) for x, y in pairs)
+        if changed and name not in op._mutated:
+            raise OpCheckError(f"Argument {name} is not defined as mutable but was mutated")
+
+
+def _autograd_registration(op: CustomOpDef, args: Any, kwargs: Any) -> None:
+    asks = any(isinstance(x, Tensor) and x.requires_grad for x in _pytree.tree_leaves((args, kwargs)))
+    if asks and op._backward is None:
+        raise OpCheckError(f"{op} has no autograd formula and was given inputs that require grad")
+
+
+def _faketensor(op: CustomOpDef, args: Any, kwargs: Any) -> None:
+    mine = _copies((args, kwargs))
+    real = _pytree.tree_leaves(op(*mine[0], **mine[1]))
+    fake = _pytree.tree_map_only(Tensor, lambda x: x.detach().to("meta"), (args, kwargs))
+    answered = _pytree.tree_leaves(op(*fake[0], **fake[1]))
+    for x, y in zip(real, answered, strict=True):
+        if isinstance(x, Tensor) and (x.shape, x.stride(), x.dtype) != (y.shape, y.stride(), y.dtype):
+            raise OpCheckError(
+                f"the fake impl of {op} answers {tuple(y.shape)}, strides {y.stride()}, {y.dtype}; the operator gives "
+                f"{tuple(x.shape)}, strides {x.stride()}, {x.dtype}"
+            )
+
+
+_TESTS: dict[str, Callable[[CustomOpDef, Any, Any], None]] = {
+    "test_schema": _schema,
+    "test_autograd_registration": _autograd_registration,
+    "test_faketensor": _faketensor,
+}
+
+
+def opcheck(
+    op: CustomOpDef,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    test_utils: str | Sequence[str] = tuple(_TESTS),
+    raise_exception: bool = True,
+) -> dict[str, Any]:
+    """Call an operator and compare what it does with what was said of it.
+
+    ``test_schema``: nothing is changed but what ``mutates_args`` names. ``test_autograd_registration``: there is a
+    derivative where inputs ask for one. ``test_faketensor``: the fake impl answers as the operator does. Whether the
+    derivative is right, ``autograd.gradcheck`` tells.
+
+    Args:
+        op: what :func:`custom_op` returned.
+        args, kwargs: of a call.
+        test_utils: the tests to make.
+        raise_exception: False returns what was raised instead.
+    Returns: for each test ``"SUCCESS"`` or the exception.
+    Raises: OpCheckError; ValueError for a test that is not there.
+    """
+    chosen = (test_utils,) if isinstance(test_utils, str) else test_utils
+    if unknown := sorted(set(chosen) - set(_TESTS)):
+        raise ValueError(f"opcheck: {unknown} are no tests; there are {', '.join(_TESTS)}")
+    results: dict[str, Any] = {}
+    for name in chosen:
+        try:
+            _TESTS[name](op, args, kwargs or {})
+            results[name] = "SUCCESS"
+        except Exception as error:
+            if raise_exception:
+                raise OpCheckError(f"opcheck(op, ...): {name} failed with {error}") from error
+            results[name] = error
+    return results

@@ -1,0 +1,258 @@
+"""An operator that a program defines: what it is called, computed by, and what its derivative is."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.autograd import Function
+from flambeau.autograd.graph import increment_version
+from flambeau.library._schema import infer_schema
+from flambeau.utils import _pytree
+
+NO_FORMULA = (
+    "Trying to backward through {op}.default but no autograd formula was registered. Please use register_autograd to "
+    "add one."
+)
+NO_FAKE = "There was no fake impl registered for {op}. Please use `{op.__name__}.register_fake` to add a fake impl."
+ALIAS = (
+    "{op}: The output of this custom operator (1) must not also be an input to this custom operator and (2) may not "
+    "alias any inputs. Return a clone of it: x.clone()"
+)
+IN_PLACE = (
+    "Cannot register autograd formula for non-functional operator {op} with schema {schema}. Please create a "
+    "functional operator and register an autograd formula for that."
+)
+
+registry: dict[str, CustomOpDef] = {}
+
+
+class CustomOpDef:
+    """What :func:`custom_op` returns: call it as the function that it was made of."""
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None
+    ) -> None:
+        self._qualname = name
+        self._schema = name + (schema or infer_schema(function, mutates_args=mutates_args))
+        self._signature = inspect.signature(function)
+        hints = typing.get_type_hints(function)
+        self._tensors = [each for each in self._signature.parameters if hints.get(each) is Tensor]
+        names = self._signature.parameters if mutates_args == "unknown" else mutates_args
+        self._mutated = [each for each in self._signature.parameters if each in names]
+        self._keywords = [p.name for p in self._signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        self._gives_list = self._schema.endswith("-> Tensor[]")
+        self._kernels: dict[str | None, Callable[..., Any]] = {}
+        self._fake: Callable[..., Any] | None = None
+        self._vmap: Callable[..., Any] | None = None
+        self._backward: Callable[..., Any] | None = None
+        self._setup_context: Callable[..., Any] | None = None
+        self._recorded: dict[Any, type[Function]] = {}  # by how the arguments are nested
+        self.__name__, self.__doc__ = name.rpartition("::")[2], function.__doc__
+        self.register_kernel(device_types, function)
+
+    def __repr__(self) -> str:
+        return f"<CustomOpDef({self._qualname})>"
+
+    @property
+    def default(self) -> CustomOpDef:
+        """The operator itself: PyTorch's name for its only overload."""
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise RuntimeError(f"{self._qualname}() {error}. Declaration: {self._schema}") from None
+        bound.apply_defaults()
+        for name in self._tensors:
+            if not isinstance(bound.arguments[name], Tensor):
+                found = type(bound.arguments[name]).__name__
+                raise RuntimeError(
+                    f"{self._qualname}() Expected a value of type 'Tensor' for argument '{name}' but instead found "
+                    f"type '{found}'. Declaration: {self._schema}"
+                )
+        if self._mutated:
+            return self._changing(bound)
+        leaves, nested = _pytree.tree_flatten((bound.args, tuple(bound.kwargs.values())))
+        if nested not in self._recorded:
+            self._recorded[nested] = _recorded(self, nested)
+        result = self._recorded[nested].apply(*leaves)
+        return list(result) if self._gives_list else result
+
+    def _changing(self, bound: inspect.BoundArguments) -> Any:
+        with flambeau.no_grad():
+            result = self._compute(bound.args, bound.kwargs)
+        for name in self._mutated:
+            for each in _pytree.tree_leaves(bound.arguments[name]):
+                if isinstance(each, Tensor):
+                    increment_version(each)
+        return result
+
+    def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = [x for x in _pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        result = self._kernel(given)(*args, **kwargs)
+        for x in _pytree.tree_leaves(result):
+            if isinstance(x, Tensor) and any(x is y or _begin_alike(x, y) for y in given):
+                raise RuntimeError(ALIAS.format(op=self._qualname))
+            if not isinstance(x, Tensor) and "Tensor" in self._schema.rpartition("->")[2]:
+                raise RuntimeError(f"{self._qualname} returned {type(x).__name__}. Declaration: {self._schema}")
+        return result
+
+    def _kernel(self, given: list[Tensor]) -> Callable[..., Any]:
+        device = next((x.device.type for x in given), "cpu")
+        if any(x.is_meta for x in given):
+            if self._fake is None:
+                raise RuntimeError(NO_FAKE.format(op=self))
+            return self._fake
+        kernel = self._kernels.get(device, self._kernels.get(None))
+        if kernel is None:
+            raise NotImplementedError(
+                f"Could not run '{self._qualname}' with tensors on '{device}': it has been registered for "
+                f"{', '.join(str(kind) for kind in self._kernels)}; see register_kernel"
+            )
+        return kernel
+
+    def register_kernel(
+        self, device_types: str | Iterable[str] | None, func: Callable[..., Any] | None = None, /
+    ) -> Callable[..., Any]:
+        """Take a function (or, as a decorator, the next one) for tensors on some kinds of devices; None: on all."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            kinds = [device_types] if device_types is None or isinstance(device_types, str) else device_types
+            self._kernels.update(dict.fromkeys(kinds, function))
+            return function
+
+        return register if func is None else register(func)
+
+    def register_fake(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+        """Take a function that answers without values, for tensors on the device ``meta``."""
+        self._fake = fn
+        return fn
+
+    def register_vmap(self, func: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """Take ``func(info, in_dims, *args)``, which returns results and their ``out_dims``, for ``func.vmap``.
+
+        Without one the operator is called for one sample after the other.
+        """
+        if func is None:
+            return self.register_vmap
+        self._vmap = func
+        return func
+
+    def register_autograd(
+        self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
+    ) -> None:
+        """Give the operator a derivative.
+
+        Args:
+            backward: ``backward(ctx, *grads)`` returns a gradient, or None, for each argument that is not keyword-only.
+            setup_context: ``setup_context(ctx, inputs, output)`` keeps on ``ctx`` what ``backward`` needs; called by
+                name, with ``keyword_only_inputs`` as well where the operator has such.
+        Raises: RuntimeError of an operator that changes its arguments.
+        """
+        if self._mutated:
+            raise RuntimeError(IN_PLACE.format(op=self, schema=self._schema))
+        self._backward, self._setup_context = backward, setup_context
+
+
+def _begin_alike(x: Tensor, y: Tensor) -> bool:
+    """Whether two tensors' elements begin at one place in memory."""
+    return x.numel() > 0 and x.data_ptr() == y.data_ptr() != 0
+
+
+def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
+    """The operator as a function of the tensors and values that its arguments consist of."""
+    positional = nested.children[0].children
+
+    def arguments(leaves: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        args, named = _pytree.tree_unflatten(leaves, nested)
+        return args, dict(zip(op._keywords, named, strict=True))
+
+    def gradients_of_leaves(given: Any) -> list[Any]:
+        gradients = given if isinstance(given, tuple) else (given,)
+        if len(gradients) > len(positional):
+            count = len(positional)
+            raise RuntimeError(f"{op._qualname}: backward returned {len(gradients)} gradients for {count} inputs")
+        found: list[Any] = []
+        for gradient, spec in zip(gradients, positional, strict=False):  # those left out are None
+            whole = spec.is_leaf() or gradient is not None
+            found += ([gradient] if spec.is_leaf() else list(gradient)) if whole else [None] * spec.num_leaves
+        return found + [None] * (nested.num_leaves - len(found))
+
+    class Recorded(Function):
+        @staticmethod
+        def forward(*leaves: Any) -> Any:
+            args, named = arguments(leaves)
+            result = op._compute(args, named)
+            return tuple(result) if op._gives_list else result
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            if op._setup_context is not None:
+                args, named = arguments(inputs)
+                extra = {"keyword_only_inputs": named} if named else {}
+                op._setup_context(ctx=ctx, inputs=args, output=list(output) if op._gives_list else output, **extra)
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Any) -> Any:
+            if op._backward is None:
+                raise RuntimeError(NO_FORMULA.format(op=op._qualname.replace("::", ".")))
+            given = op._backward(ctx, list(gradients)) if op._gives_list else op._backward(ctx, *gradients)
+            return tuple(gradients_of_leaves(given))
+
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, *leaves: Any) -> Any:
+            if op._vmap is not None:
+                args, named = arguments(leaves)
+                return op._vmap(info, arguments(in_dims)[0], *args, **named)
+            results = [
+                Recorded.apply(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
+                for i in range(info.batch_size)
+            ]
+            if isinstance(results[0], Tensor):
+                return flambeau.stack(results), 0
+            return tuple(flambeau.stack(each) for each in zip(*results, strict=True)), (0,) * len(results[0])
+
+    Recorded.__name__ = Recorded.__qualname__ = f"GeneratedBackwardFor_{op._qualname.replace('::', '_')}_default"
+    return Recorded
+
+
+def custom_op(
+    name: str,
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    mutates_args: str | Iterable[str],
+    device_types: str | Sequence[str] | None = None,
+    schema: str | None = None,
+    tags: Any = None,
+) -> Any:
+    """Make an operator of a function, as a decorator or at once.
+
+    What the function does inside is not recorded; the derivative is what ``register_autograd`` of the result gives it.
+    The operator is also ``flambeau.ops.namespace.name``. One of the same name is replaced.
+
+    Args:
+        name: ``"namespace::name"``.
+        fn: computes results from tensors and other values, which its annotations name: :func:`infer_schema`.
+        mutates_args: the names of the arguments that it changes, or ``"unknown"``.
+        device_types: what kinds of devices ``fn`` serves, as ``"cpu"``; None for all.
+        schema: what would else be inferred.
+        tags: as PyTorch has it, and without effect.
+    Raises: ValueError for another name, or a function that no schema describes.
+    """
+    if name.count("::") != 1 or not all(part.isidentifier() for part in name.split("::")):
+        raise ValueError(f"custom_op: expected a name of the form namespace::name, got {name!r}")
+
+    changed = mutates_args if isinstance(mutates_args, str) else tuple(mutates_args)
+
+    def define(function: Callable[..., Any]) -> CustomOpDef:
+        registry[name] = CustomOpDef(name, function, changed, device_types, schema)
+        return registry[name]
+
+    return define if fn is None else define(fn)

@@ -1,0 +1,78 @@
+"""Operators by their names: ``flambeau.ops.namespace.name``, and what is registered for one that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flambeau.library._custom_op import CustomOpDef, registry
+
+
+class _Namespace:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> CustomOpDef:
+        try:
+            return registry[f"{self._name}::{name}"]
+        except KeyError:
+            message = f"'_OpNamespace' '{self._name}' object has no attribute '{name}'"
+            raise AttributeError(message, name=name, obj=self) from None
+
+    def __dir__(self) -> list[str]:
+        own = (qualname.split("::") for qualname in registry)
+        return sorted(name for namespace, name in own if namespace == self._name)
+
+
+class _Operators:
+    """The operators that programs define, by namespace. flambeau's own have no names of this kind."""
+
+    def __getattr__(self, name: str) -> _Namespace:
+        if name.startswith("_"):
+            raise AttributeError(f"flambeau.ops has no attribute '{name}'")
+        return _Namespace(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({qualname.partition("::")[0] for qualname in registry})
+
+
+ops = _Operators()
+
+
+def _named(op: str | CustomOpDef) -> CustomOpDef:
+    if isinstance(op, CustomOpDef):
+        return op
+    if not isinstance(op, str):
+        raise ValueError(f"expected an operator or its name, got {type(op).__name__}")
+    if op not in registry:
+        raise RuntimeError(f"no operator {op!r} has been defined: see flambeau.library.custom_op")
+    return registry[op]
+
+
+def register_autograd(
+    op: str | CustomOpDef,
+    backward: Callable[..., Any],
+    /,
+    *,
+    setup_context: Callable[..., Any] | None = None,
+    lib: Any = None,
+) -> None:
+    """``CustomOpDef.register_autograd`` of an operator or of the one of a name."""
+    _named(op).register_autograd(backward, setup_context=setup_context)
+
+
+def register_fake(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
+    """``CustomOpDef.register_fake`` of an operator or of the one of a name; without ``func`` a decorator."""
+    return _named(op).register_fake if func is None else _named(op).register_fake(func)
+
+
+def register_kernel(
+    op: str | CustomOpDef, device_types: Any, func: Callable[..., Any] | None = None, /, *, lib: Any = None
+) -> Any:
+    """``CustomOpDef.register_kernel`` of an operator or of the one of a name; without ``func`` a decorator."""
+    return _named(op).register_kernel(device_types, func)
+
+
+def register_vmap(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
+    """``CustomOpDef.register_vmap`` of an operator or of the one of a name; without ``func`` a decorator."""
+    return _named(op).register_vmap(func)

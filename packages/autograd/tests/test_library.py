@@ -1,0 +1,262 @@
+"""Operators that programs define, against worked values, gradcheck and NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import Tensor
+from flambeau.autograd import gradcheck, gradgradcheck
+from flambeau.library import custom_op, infer_schema, opcheck, register_autograd, register_fake, register_kernel
+
+
+@custom_op("testing::scaled_sine", mutates_args=())
+def scaled_sine(x: Tensor, factor: float = 2.0) -> Tensor:
+    """What autograd cannot see through."""
+    return fb.from_numpy(np.sin(x.numpy()) * factor)
+
+
+def keep_input(ctx, inputs, output):
+    ctx.save_for_backward(inputs[0])
+    ctx.factor = inputs[1]
+
+
+scaled_sine.register_autograd(
+    lambda ctx, grad: (grad * ctx.factor * ctx.saved_tensors[0].cos(), None), setup_context=keep_input
+)
+scaled_sine.register_fake(lambda x, factor: fb.empty_like(x))
+
+
+def test_an_operator_is_called_like_its_function():
+    x = fb.tensor([0.0, 1.0, 2.0])
+    expected = np.sin(x.numpy()) * 3
+    for got in (
+        scaled_sine(x, 3),
+        scaled_sine(x=x, factor=3),
+        fb.ops.testing.scaled_sine(x, 3),
+        fb.ops.testing.scaled_sine.default(x, 3),
+    ):
+        np.testing.assert_allclose(got.numpy(), expected)
+    assert repr(scaled_sine) == "<CustomOpDef(testing::scaled_sine)>"
+    assert scaled_sine.__doc__ == "What autograd cannot see through."
+    assert "scaled_sine" in dir(fb.ops.testing) and "testing" in dir(fb.ops)
+
+
+def test_its_derivative_is_the_one_given():
+    x = fb.tensor([0.3, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
+    assert gradcheck(scaled_sine, (x,))
+    assert gradgradcheck(scaled_sine, (x, 3.0))
+    with fb.no_grad():
+        assert not scaled_sine(x).requires_grad
+
+
+def test_it_works_under_func():
+    x = fb.randn(4, 3, dtype=fb.float64)
+    np.testing.assert_allclose(fb.func.grad(lambda x: scaled_sine(x).sum())(x).numpy(), 2 * np.cos(x.numpy()))
+    np.testing.assert_allclose(fb.func.vmap(scaled_sine)(x).numpy(), 2 * np.sin(x.numpy()))
+    np.testing.assert_allclose(fb.func.vmap(scaled_sine, in_dims=1)(x).numpy(), 2 * np.sin(x.numpy().T))
+
+
+def test_a_rule_for_vmap():
+    @custom_op("testing::row_sum", mutates_args=())
+    def row_sum(x: Tensor) -> tuple[Tensor, Tensor]:
+        return fb.from_numpy(x.numpy().sum(-1)), x.clone()
+
+    expected = fb.arange(12.0).reshape(3, 4)
+    for rule in (None, lambda info, in_dims, x: (row_sum(x.movedim(in_dims[0], 0)), (0, 0))):
+        if rule:
+            row_sum.register_vmap(rule)
+        total, same = fb.func.vmap(row_sum)(expected)
+        assert total.tolist() == [6.0, 22.0, 38.0] and fb.equal(same, expected)
+
+
+def test_lists_of_tensors_and_several_results():
+    @custom_op("testing::weighted", mutates_args=())
+    def weighted(xs: list[Tensor], weights: Sequence[float]) -> list[Tensor]:
+        return [x * w for x, w in zip(xs, weights, strict=True)]
+
+    def setup_context(ctx, inputs, output):
+        assert isinstance(inputs[0], list) and isinstance(output, list)
+        ctx.weights = inputs[1]
+
+    weighted.register_autograd(
+        lambda ctx, grads: ([g * w for g, w in zip(grads, ctx.weights, strict=True)], None), setup_context=setup_context
+    )
+    x, y = fb.ones(2, requires_grad=True), fb.ones(3, requires_grad=True)
+    a, b = weighted([x, y], (2.0, 5.0))
+    (a.sum() + 3 * b.sum()).backward()
+    assert x.grad.tolist() == [2, 2] and y.grad.tolist() == [15, 15, 15]
+    (one,) = weighted([x], [4.0])
+    assert one.tolist() == [4, 4]
+
+
+def test_optional_tensors_and_other_results():
+    @custom_op("testing::sum_of", mutates_args=iter(()))
+    def sum_of(x: Tensor, y: Tensor | None = None) -> Tensor:
+        return x.clone() if y is None else x + y
+
+    sum_of.register_autograd(lambda ctx, grad: (grad, grad if ctx.needs_input_grad[1] else None))
+    x, y = fb.ones(2, requires_grad=True), fb.ones(2, requires_grad=True)
+    (sum_of(x) + sum_of(x, y) + sum_of(x, y.detach())).sum().backward()
+    assert x.grad.tolist() == [3, 3] and y.grad.tolist() == [1, 1]
+
+    @custom_op("testing::count", mutates_args=())
+    def count(x: Tensor) -> int:
+        return x.numel()
+
+    assert count(x) == 2
+
+
+def test_arguments_by_keyword_only():
+    @custom_op("testing::times", mutates_args=())
+    def times(x: Tensor, *, n: int = 3) -> Tensor:
+        return x * n
+
+    def setup_context(ctx, inputs, keyword_only_inputs, output):
+        ctx.n = keyword_only_inputs["n"]
+
+    register_autograd("testing::times", lambda ctx, grad: grad * ctx.n, setup_context=setup_context)
+    x = fb.ones(2, requires_grad=True)
+    times(x, n=5).sum().backward()
+    times(x).sum().backward()
+    assert x.grad.tolist() == [8, 8]
+
+
+def test_an_operator_that_changes_its_argument():
+    @custom_op("testing::increase", mutates_args={"x"})
+    def increase(x: Tensor) -> None:
+        x.numpy()[...] += 1
+
+    x = fb.zeros(2)
+    version = x._version
+    assert increase(x) is None
+    assert x.tolist() == [1, 1] and x._version > version
+    with pytest.raises(RuntimeError, match=r"non-functional operator .* testing::increase\(Tensor\(a0!\) x\) -> \(\)"):
+        increase.register_autograd(lambda ctx: None)
+
+
+def test_kernels_by_device():
+    @custom_op("testing::elsewhere", mutates_args=(), device_types="cuda")
+    def elsewhere(x: Tensor) -> Tensor:
+        return x.clone()
+
+    with pytest.raises(NotImplementedError, match=r"'testing::elsewhere' with tensors on 'cpu': .* for cuda"):
+        elsewhere(fb.ones(1))
+
+    @register_kernel("testing::elsewhere", "cpu")
+    def _(x):
+        return x * 7
+
+    assert elsewhere(fb.ones(1)).tolist() == [7]
+    with pytest.raises(RuntimeError, match="no fake impl registered for <CustomOpDef"):
+        elsewhere(fb.ones(1, device="meta"))
+    register_fake(elsewhere, lambda x: fb.empty_like(x))
+    assert elsewhere(fb.ones(3, device="meta")).shape == (3,)
+
+
+def test_without_a_derivative():
+    @custom_op("testing::opaque", mutates_args=())
+    def opaque(x: Tensor) -> Tensor:
+        return x * 2
+
+    y = opaque(fb.ones(2, requires_grad=True))
+    assert y.requires_grad
+    with pytest.raises(RuntimeError, match=r"backward through testing.opaque.default but no autograd formula"):
+        y.sum().backward()
+    opaque.register_autograd(lambda ctx, grad: (grad, grad))
+    with pytest.raises(RuntimeError, match="backward returned 2 gradients for 1 inputs"):
+        opaque(fb.ones(2, requires_grad=True)).sum().backward()
+
+
+def test_wrong_calls_and_results():
+    @custom_op("testing::wrong", mutates_args=())
+    def wrong(x: Tensor, kind: int) -> Tensor:
+        return [x, x[:1], 3, x.clone()][kind]
+
+    x = fb.ones(2)
+    assert wrong(x, 3).tolist() == [1, 1]
+    for kind in (0, 1):
+        with pytest.raises(RuntimeError, match="must not also be an input"):
+            wrong(x, kind)
+    with pytest.raises(RuntimeError, match="testing::wrong returned int"):
+        wrong(x, 2)
+    declared = r"testing::wrong\(\) .*Declaration: testing::wrong\(Tensor x, SymInt kind\)"
+    for arguments in ((), (x,), (x, 1, 2)):
+        with pytest.raises(RuntimeError, match=declared):
+            wrong(*arguments)
+    with pytest.raises(RuntimeError, match="type 'Tensor' for argument 'x' but instead found type 'int'"):
+        wrong(3, 3)
+    with pytest.raises(AttributeError, match="'testing' object has no attribute 'nothing'"):
+        fb.ops.testing.nothing  # noqa: B018
+    for name in ("wrong", "a::b::c", "::x", "a::"):
+        with pytest.raises(ValueError, match="namespace::name"):
+            custom_op(name, mutates_args=())
+    with pytest.raises(RuntimeError, match="no operator 'testing::nothing'"):
+        register_fake("testing::nothing", lambda: None)
+
+
+def test_schemas_are_those_of_pytorch():
+    def rich(
+        x: Tensor,
+        n: int,
+        p: float = 2.0,
+        q: Tensor | None = None,
+        s: str = "a",
+        d: fb.dtype = fb.float32,
+        k: int | float | bool = 3,  # noqa: PYI041, what PyTorch calls a Scalar
+        z: list[int] | None = None,
+    ) -> tuple[Tensor, Tensor]: ...
+
+    expected = (
+        '(Tensor x, SymInt n, float p=2.0, Tensor? q=None, str s="a", ScalarType d=float32, Scalar k=3, '
+        "SymInt[]? z=None) -> (Tensor, Tensor)"
+    )
+    assert infer_schema(rich, mutates_args=()) == expected
+    assert infer_schema(rich, mutates_args=("q",)) == expected.replace("Tensor? q", "Tensor(a3!)? q")
+
+    def lists(xs: Sequence[Tensor | None], *, dim: int = 1) -> None: ...
+
+    assert infer_schema(lists, mutates_args=()) == "(Tensor?[] xs, *, SymInt dim=1) -> ()"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "mutated", "message"),
+    [
+        ({"return": Tensor}, (), "x must have a type annotation"),
+        ({"x": Tensor}, (), "returns"),
+        ({"x": dict, "return": Tensor}, (), "x has unsupported type <class 'dict'>"),
+        ({"x": int, "return": Tensor}, ("x",), "x is in mutates_args and is no Tensor but SymInt"),
+        ({"x": Tensor, "return": Tensor}, ("w",), r"\['w'\] are no arguments"),
+        ({"x": Tensor, "return": Tensor}, "x", "sequence of the names"),
+    ],
+)
+def test_functions_that_no_schema_describes(annotations, mutated, message):
+    def function(x): ...
+
+    function.__annotations__ = annotations
+    with pytest.raises(ValueError, match=message):
+        infer_schema(function, mutates_args=mutated)
+
+
+def test_checks():
+    x = fb.ones(2, requires_grad=True)
+    passed = dict.fromkeys(("test_schema", "test_autograd_registration", "test_faketensor"), "SUCCESS")
+    assert opcheck(scaled_sine, (x, 3.0)) == passed
+
+    @custom_op("testing::careless", mutates_args=())
+    def careless(x: Tensor) -> Tensor:
+        return x.detach().add_(1).sum(0, keepdim=True).clone()
+
+    careless.register_fake(lambda x: fb.empty_like(x))
+    found = opcheck(careless, (x,), raise_exception=False)
+    assert "x is not defined as mutable but was mutated" in str(found["test_schema"])
+    assert "no autograd formula" in str(found["test_autograd_registration"])
+    assert "answers (2,)" in str(found["test_faketensor"])
+    with pytest.raises(fb.library._check.OpCheckError, match=r"test_schema failed with"):
+        opcheck(careless, (x,), test_utils="test_schema")
+    with pytest.raises(ValueError, match="are no tests"):
+        opcheck(careless, (x,), test_utils="test_all")
+    assert x.tolist() == [1, 1]
