@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import flambeau
-from flambeau import autograd, func, profiler
+from flambeau import autograd, func, library, profiler
 
 BLOCKED = """
     import sys
@@ -71,15 +71,21 @@ def test_importing_flambeau_does_not_load_autograd():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", [autograd, func, profiler], ids=lambda m: m.__name__)
+PACKAGES = (autograd, func, library, profiler)
+
+
+@pytest.mark.parametrize("module", PACKAGES, ids=lambda m: m.__name__)
 def test_public_names_exist_and_are_documented(module):
     assert all(getattr(module, name).__doc__ for name in module.__all__)
 
 
 MODULES = [
-    importlib.import_module(found.name)
-    for package in (autograd, func, profiler)
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    *PACKAGES,
+    *(
+        importlib.import_module(found.name)
+        for package in PACKAGES
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ),
 ]
 
 
