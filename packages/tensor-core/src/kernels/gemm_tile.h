@@ -62,7 +62,7 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
   const T* quads[3] = {first, first + 4 * row, first + 8 * row};
   const auto step = [&]() __attribute__((always_inline)) {
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
-    Vector b1;
+    Vector b1{};
     if constexpr (two) b1 = *reinterpret_cast<const Vector*>(b + L);
     if constexpr (rows == Rows::Packed)
       __builtin_prefetch(a + 32 * kRows);
@@ -70,9 +70,15 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
       asm("" : "+r"(row), "+r"(thrice), "+r"(quads[0]), "+r"(quads[1]), "+r"(quads[2]));
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const T s = rows == Rows::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
-      low[i] += s * b0;
-      if constexpr (two) high[i] += s * b1;
+      const T& s = rows == Rows::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
+      if (two && i % 2 == 1) {  // read twice instead of kept: the processor decodes less, and has loads to spare
+        Simd<T>::add_multiple(low[i], b0, s);
+        Simd<T>::add_multiple(high[i], b1, s);
+      } else {
+        const T factor = s;
+        low[i] += factor * b0;
+        if constexpr (two) high[i] += factor * b1;
+      }
     }
     b += ldb;
     if constexpr (rows == Rows::Packed) a += kRows;

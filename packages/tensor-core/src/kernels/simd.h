@@ -26,6 +26,17 @@ struct Simd {
 
   static Vector load(const T* p) { return *reinterpret_cast<const Vector*>(p); }
   static void store(T* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+  // sum += v * factor, which is read and spread by the same instruction where there is one that does so.
+  static void add_multiple(Vector& sum, Vector v, const T& factor) {
+#if defined(__AVX512F__) && defined(__GNUC__)
+    if constexpr (std::is_same_v<T, float>)
+      asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(v), "m"(factor));
+    else if constexpr (std::is_same_v<T, double>)
+      asm("vfmadd231pd %2%{1to8%}, %1, %0" : "+v"(sum) : "v"(v), "m"(factor));
+    else
+#endif
+      sum += v * factor;
+  }
   static Mask iota(Integer first, Integer step) {
     Mask m;
     for (int l = 0; l < kLanes; ++l) m[l] = first + Integer(l) * step;
