@@ -165,24 +165,26 @@ def _begin_alike(x: Tensor, y: Tensor) -> bool:
     return x.numel() > 0 and x.data_ptr() == y.data_ptr() != 0
 
 
+def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[Any, ...]) -> list[Any]:
+    """What a backward gives for arguments, for what they consist of; those left out are None."""
+    positional = nested.children[0].children
+    if len(gradients) > len(positional):
+        raise RuntimeError(f"{name}: backward returned {len(gradients)} gradients for {len(positional)} inputs")
+    found: list[Any] = []
+    for gradient, spec in zip(gradients, positional, strict=False):
+        if spec.is_leaf():
+            found.append(gradient)
+        else:
+            found += [None] * spec.num_leaves if gradient is None else list(gradient)
+    return found + [None] * (nested.num_leaves - len(found))
+
+
 def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
     """The operator as a function of the tensors and values that its arguments consist of."""
-    positional = nested.children[0].children
 
     def arguments(leaves: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, named = _pytree.tree_unflatten(leaves, nested)
         return args, dict(zip(op._keywords, named, strict=True))
-
-    def gradients_of_leaves(given: Any) -> list[Any]:
-        gradients = given if isinstance(given, tuple) else (given,)
-        if len(gradients) > len(positional):
-            count = len(positional)
-            raise RuntimeError(f"{op._qualname}: backward returned {len(gradients)} gradients for {count} inputs")
-        found: list[Any] = []
-        for gradient, spec in zip(gradients, positional, strict=False):  # those left out are None
-            whole = spec.is_leaf() or gradient is not None
-            found += ([gradient] if spec.is_leaf() else list(gradient)) if whole else [None] * spec.num_leaves
-        return found + [None] * (nested.num_leaves - len(found))
 
     class Recorded(Function):
         @staticmethod
@@ -203,7 +205,7 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
             if op._backward is None:
                 raise RuntimeError(NO_FORMULA.format(op=op._qualname.replace("::", ".")))
             given = op._backward(ctx, list(gradients)) if op._gives_list else op._backward(ctx, *gradients)
-            return tuple(gradients_of_leaves(given))
+            return tuple(_gradients_of_leaves(op._qualname, nested, given if isinstance(given, tuple) else (given,)))
 
         @staticmethod
         def vmap(info: Any, in_dims: Any, *leaves: Any) -> Any:

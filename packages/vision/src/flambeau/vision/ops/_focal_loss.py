@@ -29,4 +29,4 @@ def sigmoid_focal_loss(
     loss = entropy * (p * (1 - targets) + (1 - p) * targets) ** gamma
     if alpha >= 0:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
-    return reduced(loss, reduction)
+    return loss.mean() if reduction == "mean" else reduced(loss, reduction)  # the mean of none is NaN
