@@ -6,6 +6,7 @@
 #include "cuda/indexing.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
+#include "operators/combined_writes.h"
 #include "operators/indexing.h"
 
 namespace flambeau {
@@ -224,47 +225,23 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
 
 namespace {
 
-// Single elements: what store_range is where there are no inner dimensions.
-template <class T, Combine c>
-void store_elements(const Tensor& t, const Blocks& b, const Tensor& source, int64_t begin, int64_t end, int64_t low,
-                    int64_t high) {
-  using S = Stored<T>;
-  const int64_t *offsets = b.offsets.data<int64_t>(), step = source.numel() == 1 ? 0 : 1, n = b.count;
-  for (int64_t o = begin; o < end; ++o) {
-    S* to = t.data<S>() + offset_at(o, b.outer_size, b.outer_stride);
-    const S* from = source.data<S>() + o * n * step;
-    if (low == 0 && high == INT64_MAX)
-      for (int64_t k = 0; k < n; ++k) to[offsets[k]] = combine<c, T>(to[offsets[k]], from[k * step]);
-    else
-      for (int64_t k = 0; k < n; ++k)
-        if (offsets[k] >= low && offsets[k] < high) to[offsets[k]] = combine<c, T>(to[offsets[k]], from[k * step]);
-  }
-}
-
 // The blocks whose offset lies in [low, high), for the outer positions [begin, end).
-template <class T, Combine c>
-void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t begin, int64_t end, int64_t low,
-                 int64_t high) {
-  if (b.inner == 1) return store_elements<T, c>(t, b, source, begin, end, low, high);
-  using S = Stored<T>;
-  const bool one = source.numel() == 1;
-  const int64_t *offsets = b.offsets.data<int64_t>(), block = one ? 0 : b.inner;
+void store_range(const Tensor& t, const Blocks& b, const Tensor& source, const CombinedWrites& writes, int64_t begin,
+                 int64_t end, int64_t low, int64_t high) {
+  const int64_t item = item_size(t.dtype()), step = source.numel() == 1 ? 0 : 1;
+  const int64_t* offsets = b.offsets.data<int64_t>();
   for (int64_t o = begin; o < end; ++o) {
-    S* base = t.data<S>() + offset_at(o, b.outer_size, b.outer_stride);
-    const S* values = source.data<S>() + o * b.count * block;
+    char* base = t.bytes() + offset_at(o, b.outer_size, b.outer_stride) * item;
+    const char* values = source.bytes() + o * b.count * b.inner * step * item;
+    if (b.inner == 1) {
+      writes.at(base, values, offsets, {.count = b.count, .from_step = step, .low = low, .high = high});
+      continue;
+    }
     for (int64_t k = 0; k < b.count; ++k) {
       if (offsets[k] < low || offsets[k] >= high) continue;
-      S* to = base + offsets[k];
-      const S* from = values + k * block;
       for_rows(b, [&](int64_t offset, int64_t position, int64_t length, int64_t stride) {
-        S* row = to + offset;
-        const S* in = from + position;
-        if (one)
-          for (int64_t j = 0; j < length; ++j) row[j * stride] = combine<c, T>(row[j * stride], *from);
-        else if (stride == 1)
-          for (int64_t j = 0; j < length; ++j) row[j] = combine<c, T>(row[j], in[j]);
-        else
-          for (int64_t j = 0; j < length; ++j) row[j * stride] = combine<c, T>(row[j * stride], in[j]);
+        writes.row(base + (offsets[k] + offset) * item, stride, values + (k * b.inner + position) * step * item, step,
+                   length);
       });
     }
   }
@@ -274,23 +251,21 @@ void store_range(const Tensor& t, const Blocks& b, const Tensor& source, int64_t
 
 void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combine c) {
   if (b.outer * b.count * b.inner == 0 || t.is_meta()) return;
-  if (cuda::takes(t)) return dispatch_combine(t.dtype(), c, [&](auto, auto) { cuda::store_blocks(t, b, source, c); });
+  const CombinedWrites writes = combined_writes(t.dtype(), c);
+  if (cuda::takes(t)) return cuda::store_blocks(t, b, source, c);
   const int64_t grain = 32768, work = b.count * b.inner;
-  dispatch_combine(t.dtype(), c, [&]<class Tag>(Tag, auto how) {
-    using T = typename Tag::type;
-    constexpr Combine kHow = decltype(how)::value;
-    if (b.outer >= 8 || b.outer * work <= grain || num_threads() == 1) {
-      parallel_items(b.outer, std::max<int64_t>(1, grain / work),
-                     [&](int64_t begin, int64_t end) { store_range<T, kHow>(t, b, source, begin, end, 0, INT64_MAX); });
-      return;
-    }
-    // Every thread goes over all offsets and keeps to its own part of the memory: no two write the same place, and
-    // each place is written in the order of the offsets.
-    int64_t extent = 1;
-    for (int64_t k = 0; k < b.count; ++k) extent = std::max(extent, b.offsets.data<int64_t>()[k] + 1);
-    parallel_items(extent, std::max<int64_t>(1, extent / std::max<int64_t>(1, b.outer * work / grain)),
-                   [&](int64_t low, int64_t high) { store_range<T, kHow>(t, b, source, 0, b.outer, low, high); });
-  });
+  const auto store = [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
+    store_range(t, b, source, writes, begin, end, low, high);
+  };
+  if (b.outer >= 8 || b.outer * work <= grain || num_threads() == 1)
+    return parallel_items(b.outer, std::max<int64_t>(1, grain / work),
+                          [&](int64_t begin, int64_t end) { store(begin, end, 0, INT64_MAX); });
+  // Every thread goes over all offsets and keeps to its own part of the memory: no two write the same place, and
+  // each place is written in the order of the offsets.
+  int64_t extent = 1;
+  for (int64_t k = 0; k < b.count; ++k) extent = std::max(extent, b.offsets.data<int64_t>()[k] + 1);
+  parallel_items(extent, std::max<int64_t>(1, extent / std::max<int64_t>(1, b.outer * work / grain)),
+                 [&](int64_t low, int64_t high) { store(0, b.outer, low, high); });
 }
 
 }  // namespace flambeau

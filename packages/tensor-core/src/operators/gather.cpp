@@ -4,6 +4,7 @@
 
 #include "cuda/indexing.h"
 #include "flambeau/parallel.h"
+#include "operators/combined_writes.h"
 #include "operators/indexing.h"
 
 namespace flambeau {
@@ -29,26 +30,26 @@ Walk walk_over(const Tensor& t, int64_t dim, const Tensor& index, const Shape& o
   return w;
 }
 
-// body(element, other element) for the entries whose coordinate `along` lies in [begin, end).
+// rows(index, element, other element, places) for the entries whose coordinate `along` lies in [begin, end): the last
+// two dimensions at a time.
 template <class F>
-void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& body) {
+void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
   Shape size = w.size;
   size[along] = end - begin;
-  const int last = int(size.size()) - 1;
-  const int64_t columns = size[last], rows = columns ? product(size) / columns : 0;
-  const int64_t index_step = w.index_stride[last], step = w.stride[last], other_step = w.other_stride[last];
+  if (product(size) == 0) return;
+  const int last = int(size.size()) - 1, outer = std::max(0, last - 1);
+  Places places{size[last], w.index_stride[last], w.dim_stride, w.stride[last], w.other_stride[last]};
+  if (last > 0) {
+    places.rows = size[last - 1];
+    places.index_row = w.index_stride[last - 1];
+    places.row = w.stride[last - 1];
+    places.from_row = w.other_stride[last - 1];
+  }
   int64_t at = begin * w.index_stride[along], element = begin * w.stride[along], other = begin * w.other_stride[along];
   Shape position(size.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t* index = w.index + at;
-    if (index_step == 1 && other_step == 1 && step == 0 && w.dim_stride == 1)  // along the last dimension
-      for (int64_t j = 0; j < columns; ++j) body(element + index[j], other + j);
-    else if (index_step == 1 && other_step == 1 && step == 1)  // along another one
-      for (int64_t j = 0; j < columns; ++j) body(element + j + index[j] * w.dim_stride, other + j);
-    else
-      for (int64_t j = 0; j < columns; ++j)
-        body(element + j * step + index[j * index_step] * w.dim_stride, other + j * other_step);
-    for (int d = last - 1; d >= 0; --d) {
+  for (int64_t block = product(size) / (places.count * places.rows); block > 0; --block) {
+    rows(w.index + at, element, other, places);
+    for (int d = outer - 1; d >= 0; --d) {
       at += w.index_stride[d];
       element += w.stride[d];
       other += w.other_stride[d];
@@ -58,6 +59,21 @@ void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& bo
       other -= w.other_stride[d] * size[d];
       position[d] = 0;
     }
+  }
+}
+
+template <class T>
+void load_rows(const void* from_bytes, void* to_bytes, const int64_t* index, const Places& p) {
+  const T* from = static_cast<const T*>(from_bytes);
+  T* to = static_cast<T*>(to_bytes);
+  const bool side_by_side = p.index_step == 1 && p.from_step == 1;
+  for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, from += p.row, to += p.from_row) {
+    if (side_by_side && p.step == 0 && p.scale == 1)  // along the last dimension
+      for (int64_t j = 0; j < p.count; ++j) to[j] = from[index[j]];
+    else if (side_by_side && p.step == 1)  // along another one
+      for (int64_t j = 0; j < p.count; ++j) to[j] = from[j + index[j] * p.scale];
+    else
+      for (int64_t j = 0; j < p.count; ++j) to[j * p.from_step] = from[j * p.step + index[j * p.index_step] * p.scale];
   }
 }
 
@@ -100,26 +116,24 @@ Tensor grown(const Tensor& t, const Shape& shape) {
 // Writes combine(element, value) at every entry, in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
-  if (cuda::takes(out))
-    return dispatch_combine(out.dtype(), c, [&](auto, auto) { cuda::scatter(out, dim, index, source, strides, c); });
+  const CombinedWrites writes = combined_writes(out.dtype(), c);
+  if (cuda::takes(out)) return cuda::scatter(out, dim, index, source, strides, c);
   const Walk w = walk_over(out, dim, index, strides);
-  const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1;
-  dispatch_combine(out.dtype(), c, [&]<class Tag>(Tag, auto how) {
-    using T = typename Tag::type;
-    constexpr Combine kHow = decltype(how)::value;
-    auto* to = out.data<Stored<T>>();
-    const auto* from = source.data<Stored<T>>();
-    auto write = [=](int64_t at, int64_t other) { to[at] = combine<kHow, T>(to[at], from[other]); };
-    if (along >= 0 && w.size[along] > 1)  // along another dimension the parts touch separate memory
-      return parallel_items(w.size[along], grain_of(w.size, along),
-                            [&](int64_t begin, int64_t end) { visit(w, along, begin, end, write); });
-    const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
-    if (grain >= length || num_threads() == 1) return visit(w, dim, 0, entries, write);
-    parallel_items(length, grain, [&](int64_t low, int64_t high) {  // each thread its own part of the memory
-      visit(w, dim, 0, entries, [&](int64_t at, int64_t other) {
-        if (at >= low * w.dim_stride && at < high * w.dim_stride) write(at, other);
-      });
+  const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1, item = item_size(out.dtype());
+  const auto write = [&](int64_t slices, int64_t begin, int64_t end, int64_t low, int64_t high) {
+    visit(w, slices, begin, end, [&](const int64_t* entries, int64_t element, int64_t other, Places places) {
+      places.low = low;
+      places.high = high;
+      writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, places);
     });
+  };
+  if (along >= 0 && w.size[along] > 1)  // along another dimension the parts touch separate memory
+    return parallel_items(w.size[along], grain_of(w.size, along),
+                          [&](int64_t begin, int64_t end) { write(along, begin, end, 0, INT64_MAX); });
+  const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
+  if (grain >= length || num_threads() == 1) return write(dim, 0, entries, 0, INT64_MAX);
+  parallel_items(length, grain, [&](int64_t low, int64_t high) {  // each thread its own part of the memory
+    write(dim, 0, entries, low * w.dim_stride, high * w.dim_stride);
   });
 }
 
@@ -189,21 +203,22 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
     load_blocks(t, blocks_at(t, dim, entries), out);
   else if (on_gpu && index.numel() > 0)
     cuda::gather(t, dim, i, out);
-  else if (index.numel() > 0 && !out.is_meta())
-    dispatch_size(item_size(t.dtype()), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      const Walk w = walk_over(t, dim, i, out.strides());
-      const int64_t along = by_rows ? 0 : largest(w.size, -1), rows = w.size[along], row = i.numel() / rows;
-      const int64_t step = by_rows ? std::max<int64_t>(1, 4096 / std::max<int64_t>(1, row)) : rows;
-      parallel_items(rows, grain_of(w.size, along), [&](int64_t begin, int64_t end) {
-        for (; begin < end; begin += step) {
-          const int64_t stop = std::min(end, begin + step);
-          if (by_rows) check_entries<Error>(w.index + begin * row, (stop - begin) * row, 0, length, "", dim);
-          visit(w, along, begin, stop,
-                [from = t.data<T>(), to = out.data<T>()](int64_t at, int64_t other) { to[other] = from[at]; });
-        }
-      });
+  else if (index.numel() > 0 && !out.is_meta()) {
+    const int64_t item = item_size(t.dtype());
+    const auto load = dispatch_size(item, [](auto tag) { return &load_rows<typename decltype(tag)::type>; });
+    const Walk w = walk_over(t, dim, i, out.strides());
+    const int64_t along = by_rows ? 0 : largest(w.size, -1), rows = w.size[along], row = i.numel() / rows;
+    const int64_t step = by_rows ? std::max<int64_t>(1, 4096 / std::max<int64_t>(1, row)) : rows;
+    parallel_items(rows, grain_of(w.size, along), [&](int64_t begin, int64_t end) {
+      for (; begin < end; begin += step) {
+        const int64_t stop = std::min(end, begin + step);
+        if (by_rows) check_entries<Error>(w.index + begin * row, (stop - begin) * row, 0, length, "", dim);
+        visit(w, along, begin, stop, [&](const int64_t* entries, int64_t element, int64_t other, const Places& places) {
+          load(t.bytes() + element * item, out.bytes() + other * item, entries, places);
+        });
+      }
     });
+  }
   if (recording(t))
     record("Gather", out, {&t}, {&i}, [shape = t.shape(), dim](const Context& c) {
       c.set(0, scatter_add(zeros(shape, c.gradient().dtype()), dim, c.saved(0), c.gradient(), Write::InPlace));

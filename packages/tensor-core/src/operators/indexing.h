@@ -8,34 +8,12 @@
 
 namespace flambeau {
 
-// f(TypeTag<T>, std::integral_constant<Combine, c>)
-template <class F>
-void dispatch_combine(Dtype d, Combine c, F&& f) {
-  require<NotImplementedError>(!is_complex(d) || (c != Combine::Max && c != Combine::Min),
-                               "complex numbers have no maximum and no minimum: got ", d);
-  dispatch_all(d, [&]<class T>(TypeTag<T> tag) {
-    constexpr TypeTag<SameBits<T>> same;  // Note [Same bits]
-    switch (c) {
-      case Combine::Assign:
-        return f(same, std::integral_constant<Combine, Combine::Assign>{});
-      case Combine::Add:
-        return f(same, std::integral_constant<Combine, Combine::Add>{});
-      case Combine::Multiply:
-        return f(same, std::integral_constant<Combine, Combine::Multiply>{});
-      case Combine::Max:
-        return f(tag, std::integral_constant<Combine, Combine::Max>{});
-      case Combine::Min:
-        return f(tag, std::integral_constant<Combine, Combine::Min>{});
-    }
-  });
-}
-
 struct Word16 {
   uint64_t low, high;
 };
 // Elements as plain bytes of their size, for copies that do not look at them.
 template <class F>
-void dispatch_size(int64_t size, F&& f) {
+decltype(auto) dispatch_size(int64_t size, F&& f) {
   switch (size) {
     case 1:
       return f(TypeTag<uint8_t>{});

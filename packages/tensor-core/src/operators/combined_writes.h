@@ -1,0 +1,27 @@
+// The loops that write at computed positions, for every dtype and every way to join what comes with what was there.
+// Internal.
+#pragma once
+
+#include "flambeau/combine.h"
+#include "flambeau/dtype.h"
+
+namespace flambeau {
+
+// Where rows of elements go, all in elements: the j-th of a row is at index[j * index_step] * scale + j * step and
+// takes the value at j * from_step; from one row to the next are `index_row`, `row` and `from_row`. What lies outside
+// [low, high) is left alone.
+struct Places {
+  int64_t count, index_step = 1, scale = 1, step = 0, from_step = 1;
+  int64_t rows = 1, index_row = 0, row = 0, from_row = 0;
+  int64_t low = 0, high = INT64_MAX;
+};
+
+// In the order of the elements, into memory that may hold an element twice; and of plain rows.
+struct CombinedWrites {
+  void (*at)(void* to, const void* from, const int64_t* index, const Places& places);
+  void (*row)(void* to, int64_t step, const void* from, int64_t from_step, int64_t count);
+};
+// Raises NotImplementedError for an order of complex numbers.
+CombinedWrites combined_writes(Dtype dtype, Combine how);
+
+}  // namespace flambeau
