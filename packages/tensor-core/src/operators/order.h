@@ -44,6 +44,7 @@ class Room {
  public:
   explicit Room(int64_t n) : memory_(empty({(n * int64_t(sizeof(I)) + 7) / 8}, Dtype::int64)) {}
   I* data() const { return reinterpret_cast<I*>(memory_.bytes()); }
+  const Tensor& memory() const { return memory_; }
 
  private:
   Tensor memory_;
@@ -136,14 +137,9 @@ struct Rows {
 
 // dispatch() over the types that have an order.
 template <class F>
-void dispatch_ordered(Dtype dtype, const char* name, F&& f) {
-  dispatch(dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if constexpr (std::is_arithmetic_v<T> || kReal<T>)
-      f(tag);
-    else
-      require<NotImplementedError>(false, "\"", name, "\" not implemented for '", dtype, "'");
-  });
+decltype(auto) dispatch_ordered(Dtype dtype, const char* name, F&& f) {
+  require<NotImplementedError>(!is_complex(dtype), "\"", name, "\" not implemented for '", dtype, "'");
+  return dispatch(dtype, f);
 }
 
 // What some keys have in common, and their range where they are integers'.
@@ -211,7 +207,7 @@ void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, It
   for (int64_t i = begin; i < end; ++i) items[i] = rank.item(in, i);
 }
 
-// A row in order, as read by what uses it.
+// Items in order, as read by what uses them.
 template <class T, class K>
 struct Sorted {
   const Item<K>* items;
@@ -221,48 +217,72 @@ struct Sorted {
   int64_t index(int64_t i) const { return index_in<K>(items[i]); }
 };
 
-template <class T, class K, class Use>
-void sort_long_row(const BitsOf<T>* in, int64_t n, Key<T> flip, const Span<T>& span, int64_t chunks, Use&& use) {
-  using R = Rank<T, K>;
-  const R rank{flip, span.base(flip), span.low()};
-  const Digits digits{kShift<K> + (R::kNarrow ? 0 : span.low()), span.bits()};
-  const Room<Item<K>> items(n), scratch(n);
-  const auto item = [=](int64_t i) { return rank.item(in, i); };
-  use(Sorted<T, K>{sort_items(item, items.data(), scratch.data(), n, digits, chunks), rank});
-}
-
-// The key of rank k (from 0) among those of a row, and how many equal ones come before it.
+// A row in order. Long ones are sorted by several threads; keys of eight bytes that differ in no more than four of them
+// by these.
 template <class T>
+class SortedRow {
+ public:
+  SortedRow(const BitsOf<T>* in, int64_t n, Key<T> flip);  // sorting.cpp
+  SortedRow(const SortedRow&) = delete;
+
+  // use(sorted)
+  template <class Use>
+  void read(Use&& use) const {
+    if constexpr (sizeof(Key<T>) == 8)
+      if (narrow_) return use(Sorted<T, uint32_t>{static_cast<const Item<uint32_t>*>(items_), {flip_, base_, low_}});
+    use(Sorted<T, Key<T>>{static_cast<const Item<Key<T>>*>(items_), {flip_, base_, low_}});
+  }
+
+ private:
+  template <class K>
+  void sort_long(const BitsOf<T>* in, int64_t n, const Span<T>& span, int64_t chunks);
+
+  Key<T> flip_, base_ = 0;
+  int low_ = 0;
+  bool narrow_ = false;
+  const void* items_;
+  Item<Key<T>> few_[kSmall];
+  Tensor memory_;
+};
+
+// The key of rank k (from 0) among n that differ in their `bits` lowest ones, and how many equal ones come before it.
+// Keys with another digit than the chosen one are left out, from the highest digit on.
+template <class K>
 struct Chosen {
-  Key<T> key;
+  K key;
   int64_t equal_before;
 };
-// Keys with another digit than the chosen one are left out, from the highest digit on. `keys` is room for n of them.
-template <class T>
-Chosen<T> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
-  Span<T> span;
-  span.add(in, n);
-  const Key<T> base = span.base(flip);
-  const int low = span.low();
-  for (int64_t i = 0; i < n; ++i) keys[i] = Key<T>((key_of<T>(in[i]) ^ flip) - base) >> low;
-  for (int bits = span.bits(); n > kMany && bits > 0;) {
+template <class K>
+[[gnu::noinline]] Chosen<K> choose(K* keys, int64_t n, int64_t k, int bits) {
+  while (n > kMany && bits > 0) {
     const int width = std::min(kDigitBits, bits);
     bits -= width;
     uint32_t counts[1 << kDigitBits] = {};
-    const auto digit = [bits, mask = (Key<T>(1) << width) - 1](Key<T> key) { return key >> bits & mask; };
+    const auto digit = [bits, mask = (K(1) << width) - 1](K key) { return key >> bits & mask; };
     for (int64_t i = 0; i < n; ++i) ++counts[digit(keys[i])];
-    Key<T> chosen = 0;
+    K chosen = 0;
     for (; k >= counts[chosen]; ++chosen) k -= counts[chosen];
     int64_t kept = 0;
     for (int64_t i = 0; i < n; ++i) {
-      const Key<T> key = keys[i];
+      const K key = keys[i];
       keys[kept] = key;
       kept += digit(key) == chosen;
     }
     n = kept;
   }
   std::nth_element(keys, keys + k, keys + n);
-  return {base + Key<T>(keys[k] << low), std::count(keys, keys + k, keys[k])};
+  return {keys[k], std::count(keys, keys + k, keys[k])};
+}
+// The same of a row; `keys` is room for n of them.
+template <class T>
+Chosen<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
+  Span<T> span;
+  span.add(in, n);
+  const Key<T> base = span.base(flip);
+  const int low = span.low();
+  for (int64_t i = 0; i < n; ++i) keys[i] = Key<T>((key_of<T>(in[i]) ^ flip) - base) >> low;
+  const auto [key, equal_before] = choose(keys, n, k, span.bits());
+  return {base + Key<T>(key << low), equal_before};
 }
 
 template <class I>
@@ -274,34 +294,6 @@ FLAMBEAU_INLINE void sort_small(I* items, int64_t n) {
     for (; j > 0 && item < items[j - 1]; --j) items[j] = items[j - 1];
     items[j] = item;
   }
-}
-
-// Sorts a row, on several threads where it is long, and calls use(sorted). Keys of eight bytes that differ in no more
-// than four of them are sorted by these.
-template <class T, class Use>
-void sort_row(const BitsOf<T>* in, int64_t n, Key<T> flip, Use&& use) {
-  using K = Key<T>;
-  if (n <= kSmall) {
-    Item<K> items[kSmall];
-    make_items<T>(in, 0, n, flip, items);
-    sort_small(items, n);
-    return use(Sorted<T, K>{items, {flip}});
-  }
-  constexpr int64_t kChunk = 32768;
-  const int64_t chunks = std::clamp<int64_t>(n / kChunk, 1, num_threads()), step = (n + chunks - 1) / chunks;
-  std::vector<Span<T>> spans(size_t(chunks), Span<T>{});
-  parallel_tasks(chunks, [&](int64_t c) {
-    const int64_t begin = std::min(n, c * step);
-    Span<T> span;
-    span.add(in + begin, std::min(n - begin, step));
-    spans[size_t(c)] = span;
-  });
-  Span<T> span;
-  for (const Span<T>& part : spans) span.add(part);
-  if (sizeof(K) == 8 && span.bits() <= 32)
-    sort_long_row<T, uint32_t>(in, n, flip, span, chunks, use);
-  else
-    sort_long_row<T, K>(in, n, flip, span, chunks, use);
 }
 
 }  // namespace flambeau::order

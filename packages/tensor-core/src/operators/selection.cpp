@@ -123,32 +123,36 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// One element of each row: position(row's elements, n, room for keys) says which; on_gpu(rows, out) finds them there.
-template <class F, class G>
-TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& position, G&& on_gpu) {
+// One element of each row: choose(tag, rows, out) says which.
+template <class F>
+TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& choose) {
   dim = t.wrap_dim(dim);
   TensorPair out;
   {
     NoRecording off;
     const Rows rows(t, dim);
-    const int64_t n = rows.length;
     out = {rows.result(1, t.dtype()), rows.result(1, Dtype::int64)};
     dispatch_ordered(t.dtype(), name, [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      if (cuda::takes(rows.input)) return on_gpu(rows, out);
-      parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-        const Room<Key<T>> keys(n);
-        for (int64_t r = begin; r < end; ++r) {
-          const int64_t at = position(tag, rows.row<T>(r), n, keys.data());
-          out.indices.data<int64_t>()[r] = at;
-          reinterpret_cast<BitsOf<T>*>(out.values.bytes())[r] = rows.row<T>(r)[at];
-        }
-      });
+      if (rows.count > 0) choose(tag, rows, out);
     });
     out = back(out, t, dim, keepdim);
   }
   record_chosen(name, out, t, dim, keepdim);
   return out;
+}
+
+// Of every row the element at position(row's elements, n, room for keys).
+template <class T, class F>
+void put_positions(const Rows& rows, const TensorPair& out, F&& position) {
+  const int64_t n = rows.length;
+  parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
+    const Room<Key<T>> keys(n);
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t at = position(rows.row<T>(r), n, keys.data());
+      out.indices.data<int64_t>()[r] = at;
+      reinterpret_cast<BitsOf<T>*>(out.values.bytes())[r] = rows.row<T>(r)[at];
+    }
+  });
 }
 
 void require_length(const Tensor& t, int64_t dim, const char* name) {
@@ -184,7 +188,7 @@ int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Key<T>* keys)
 template <class T>
 int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   int64_t result = 0;
-  sort_row<T>(in, n, 0, [&](const auto& sorted) {
+  SortedRow<T>(in, n, 0).read([&](const auto& sorted) {
     int64_t most = 0, run = 0;
     for (int64_t i = 0; i < n; ++i) {
       run = i > 0 && sorted.key(i) == sorted.key(i - 1) ? run + 1 : 1;
@@ -247,26 +251,21 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
   require_length(t, dim, "kthvalue");
   require(k >= 1 && k <= (t.dim() ? t.size(dim) : 1), "kthvalue(): selected number k out of range for dimension ", dim,
           ": k = ", k, ", shape ", t.shape());
-  return one_of_each(
-      "Kthvalue", t, dim, keepdim,
-      [k](auto tag, const auto* in, int64_t n, auto* keys) {
-        return ranked<typename decltype(tag)::type>(in, n, k - 1, keys);
-      },
-      [k](const Rows& rows, const TensorPair& out) {
-        ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
-      });
+  return one_of_each("Kthvalue", t, dim, keepdim, [k]<class T>(TypeTag<T>, const Rows& rows, const TensorPair& out) {
+    if (cuda::takes(rows.input)) return ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
+    put_positions<T>(rows, out, [k](const auto* in, int64_t n, Key<T>* keys) { return ranked<T>(in, n, k - 1, keys); });
+  });
 }
 
 TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
   require_length(t, dim, ignore_nan ? "nanmedian" : "median");
-  return one_of_each(
-      "Median", t, dim, keepdim,
-      [ignore_nan](auto tag, const auto* in, int64_t n, auto* keys) {
-        return median_of<typename decltype(tag)::type>(in, n, ignore_nan, keys);
-      },
-      [ignore_nan](const Rows& rows, const TensorPair& out) {
-        ranked_part(rows, median_ranks(rows, ignore_nan), out);
-      });
+  return one_of_each("Median", t, dim, keepdim,
+                     [ignore_nan]<class T>(TypeTag<T>, const Rows& rows, const TensorPair& out) {
+                       if (cuda::takes(rows.input)) return ranked_part(rows, median_ranks(rows, ignore_nan), out);
+                       put_positions<T>(rows, out, [ignore_nan](const auto* in, int64_t n, Key<T>* keys) {
+                         return median_of<T>(in, n, ignore_nan, keys);
+                       });
+                     });
 }
 
 Tensor median_all(const Tensor& t, bool ignore_nan) {
@@ -296,10 +295,10 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
 
 TensorPair mode(const Tensor& t, int64_t dim, bool keepdim) {
   require_length(t, dim, "mode");
-  return one_of_each(
-      "Mode", t, dim, keepdim,
-      [](auto tag, const auto* in, int64_t n, auto*) { return mode_of<typename decltype(tag)::type>(in, n); },
-      most_frequent_part);
+  return one_of_each("Mode", t, dim, keepdim, []<class T>(TypeTag<T>, const Rows& rows, const TensorPair& out) {
+    if (cuda::takes(rows.input)) return most_frequent_part(rows, out);
+    put_positions<T>(rows, out, [](const auto* in, int64_t n, Key<T>*) { return mode_of<T>(in, n); });
+  });
 }
 
 }  // namespace flambeau

@@ -7,6 +7,53 @@
 
 namespace flambeau {
 
+namespace order {
+
+template <class T>
+template <class K>
+void SortedRow<T>::sort_long(const BitsOf<T>* in, int64_t n, const Span<T>& span, int64_t chunks) {
+  using R = Rank<T, K>;
+  base_ = span.base(flip_);
+  low_ = span.low();
+  narrow_ = R::kNarrow;
+  const R rank{flip_, base_, low_};
+  const Digits digits{kShift<K> + (R::kNarrow ? 0 : low_), span.bits()};
+  const Room<Item<K>> items(n), scratch(n);
+  const auto item = [=](int64_t i) { return rank.item(in, i); };
+  const Item<K>* sorted = sort_items(item, items.data(), scratch.data(), n, digits, chunks);
+  items_ = sorted;
+  memory_ = (sorted == items.data() ? items : scratch).memory();
+}
+
+template <class T>
+SortedRow<T>::SortedRow(const BitsOf<T>* in, int64_t n, Key<T> flip) : flip_(flip), items_(few_) {
+  if (n <= kSmall) {
+    make_items<T>(in, 0, n, flip, few_);
+    sort_small(few_, n);
+    return;
+  }
+  constexpr int64_t kChunk = 32768;
+  const int64_t chunks = std::clamp<int64_t>(n / kChunk, 1, num_threads()), step = (n + chunks - 1) / chunks;
+  std::vector<Span<T>> spans(size_t(chunks), Span<T>{});
+  parallel_tasks(chunks, [&](int64_t c) {
+    const int64_t begin = std::min(n, c * step);
+    Span<T> span;
+    span.add(in + begin, std::min(n - begin, step));
+    spans[size_t(c)] = span;
+  });
+  Span<T> span;
+  for (const Span<T>& part : spans) span.add(part);
+  if (sizeof(Key<T>) == 8 && span.bits() <= 32)
+    sort_long<uint32_t>(in, n, span, chunks);
+  else
+    sort_long<Key<T>>(in, n, span, chunks);
+}
+#define FLAMBEAU_SORTED_ROW(name, type, category) template class SortedRow<type>;
+FLAMBEAU_REAL_DTYPES(FLAMBEAU_SORTED_ROW)
+#undef FLAMBEAU_SORTED_ROW
+
+}  // namespace order
+
 namespace {
 
 using namespace order;
@@ -40,7 +87,7 @@ void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& ta
 
 template <class T>
 void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
-  sort_row<T>(in, n, flip, [&](const auto& sorted) {
+  SortedRow<T>(in, n, flip).read([&](const auto& sorted) {
     parallel_for(n, 32768, [&](int64_t begin, int64_t end) { target.put(sorted, flip, in, begin, end); });
   });
 }

@@ -66,7 +66,7 @@ Unique unique_of(const Tensor& t, bool inverse, bool counts) {
   }
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   Unique out;
-  sort_row<T>(in, t.numel(), 0, [&](const auto& sorted) {
+  SortedRow<T>(in, t.numel(), 0).read([&](const auto& sorted) {
     out = runs(
         t.numel(), t.shape(), t.dtype(), inverse, counts,
         [&](int64_t i) {
