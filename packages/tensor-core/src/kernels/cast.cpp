@@ -54,15 +54,28 @@ void cast_contiguous(char* to, const char* from, int64_t n) {
   }
 }
 
+// All n elements become what the first is, whatever their type.
+template <int64_t size>
+using WordOf = std::conditional_t<
+    size == 1, uint8_t,
+    std::conditional_t<
+        size == 2, uint16_t,
+        std::conditional_t<size == 4, uint32_t, std::conditional_t<size == 8, uint64_t, Complex<double>>>>>;
+template <class Word>
+[[gnu::noinline]] void repeat_first(char* to, int64_t n) {
+  auto* out = reinterpret_cast<Word*>(to);
+  const Word value = out[0];
+  for (int64_t i = 1; i < n; ++i) out[i] = value;
+}
+
 template <class To, class From>
 void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n) {
   constexpr int64_t to_size = sizeof(To), from_size = sizeof(From);
   if (to_stride == to_size && from_stride == from_size) {
     cast_contiguous<To, From>(to, from, n);
   } else if (to_stride == to_size && from_stride == 0 && n > 0) {  // one value for all
-    auto* out = reinterpret_cast<Stored<To>*>(to);
-    const auto value = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
-    for (int64_t i = 0; i < n; ++i) out[i] = value;
+    *reinterpret_cast<Stored<To>*>(to) = convert_stored<To, From>(*reinterpret_cast<const Stored<From>*>(from));
+    repeat_first<WordOf<to_size>>(to, n);
   } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == -from_size) {  // turned round
     auto* out = reinterpret_cast<Stored<To>*>(to);
     auto* in = reinterpret_cast<const Stored<From>*>(from);

@@ -1,5 +1,6 @@
 // Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "kernels/element_rows.h"
@@ -15,25 +16,42 @@ constexpr int64_t kTileRows = 64;  // rows added up before they join the total
 constexpr int64_t kSide = 16;      // short rows reduced side by side
 constexpr int64_t kShortRow = 32;  // elements from which on a row has a tree of its own
 
+// A tile's partial results join its totals; both are full to a multiple of kSide.
+template <class Part>
+FLAMBEAU_INLINE void fill_tile(Part* to, int64_t count, Part value) {
+  for (int64_t i = 0; i < count; i += kSide)
+    for (int64_t j = 0; j < kSide; ++j) to[i + j] = value;
+}
+template <class Join, class Result, class Leaf>
+[[gnu::noinline]] void join_tile(Result* total, const Leaf* partial, int64_t count) {
+  for (int64_t i = 0; i < count; i += kSide)
+    for (int64_t j = 0; j < kSide; ++j) total[i + j] = Join::join(total[i + j], Result(partial[i + j]));
+}
+
+// Half types of either kind are read as float32, a row at a time.
+using Widen = void (*)(float* to, const uint16_t* in, int64_t count);
+
 // Columns [0, width) of rows `inner` apart, a tile at a time; out has one element for each column.
 template <class Op, class T>
 void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
-                    int64_t width) {
+                    int64_t width, [[maybe_unused]] Widen widen = nullptr) {
   using Leaf = typename Op::Leaf;
   using Result = typename Op::Result;
-  using V = ValueOf<T>;
-  V read[is_half<T> ? 4 : 1][kTile];
-  // Row k from column `first` on, its values at [i - first].
+  using Join = typename Op::Join;
+  constexpr bool kWidens = std::is_same_v<T, Widened>;
+  float wide[kWidens ? 4 : 1][kTile];
+  // Row k from column `first` on.
   const auto row_at = [&](int64_t k, int64_t first, int64_t count, int64_t j) __attribute__((always_inline)) {
-    if constexpr (is_half<T>) {
-      read_values<T>(read[j], in + k * inner + first, count);
-      return static_cast<const V*>(read[j]);
+    const auto* row = in + k * inner + first;
+    if constexpr (kWidens) {
+      widen(wide[j], row, count);
+      return static_cast<const float*>(wide[j]);
     } else {
-      return in + k * inner + first;
+      return row;
     }
   };
   const auto map = [](auto v) __attribute__((always_inline)) {
-    if constexpr (is_half<T>)
+    if constexpr (kWidens)
       return Op::map(v);
     else
       return Op::map(Element<T>::value(v));
@@ -41,10 +59,10 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile;
     Result total[kTile];
-    for (int64_t i = 0; i < count; ++i) total[i] = Op::template identity<Result>();
+    fill_tile(total, count, Op::template identity<Result>());
     for (int64_t row = 0; row < length; row += kTileRows) {
       Leaf partial[kTile];
-      for (int64_t i = 0; i < count; ++i) partial[i] = Op::template identity<Leaf>();
+      fill_tile(partial, count, Op::template identity<Leaf>());
       const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
       int64_t k = row;
       for (; Op::kPairs && k + 4 <= stop; k += 4) {
@@ -57,9 +75,9 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
         const auto* a = row_at(k, first, count, 0);
         for (int64_t i = 0; i < count; ++i) partial[i] = Op::join(partial[i], map(a[i]));
       }
-      for (int64_t i = 0; i < count; ++i) total[i] = Op::join(total[i], Result(partial[i]));
+      join_tile<Join>(total, partial, count);
     }
-    for (int64_t i = 0; i < count; ++i) out[first + i] = total[i];
+    std::memcpy(out + first, total, size_t(count) * sizeof(Result));
   }
 }
 
@@ -121,29 +139,10 @@ inline constexpr bool as_it_lies<Op, T> =
     std::is_same_v<T, typename Op::Leaf> && std::is_same_v<T, typename Element<T>::Stored>;
 
 template <class Op, class T>
-void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width);
-
-// Rows of half types that are not long are converted several at a time: their ends are no vectors.
-constexpr int64_t kWidened = 4096;
-template <class Op, class T>
-void reduce_widened(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
-  alignas(64) ValueOf<T> values[kWidened];
-  const int64_t together = kWidened / std::max<int64_t>(1, length);
-  for (int64_t r = 0; r < rows; r += together) {
-    const int64_t count = std::min(together, rows - r);
-    read_values<T>(values, in + r * length, count * length);
-    reduce<Op, ValueOf<T>>(reinterpret_cast<char*>(out + r), reinterpret_cast<const char*>(values), count, length, 1,
-                           1);
-  }
-}
-
-template <class Op, class T>
 void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
   using Result = typename Op::Result;
   auto* out = reinterpret_cast<Result*>(out_bytes);
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
-  if constexpr (is_half<T>)
-    if (inner == 1 && length <= kWidened) return reduce_widened<Op, T>(out, in, outer, length);
   if (inner == 1 && length < kShortRow) return reduce_short_rows<Op, T>(out, in, outer, length);
   for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner) {
     if constexpr (as_it_lies<Op, T>)
@@ -159,6 +158,54 @@ void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length
     else
       reduce_columns<Op, T>(out, in, length, inner, width);
   }
+}
+
+// Half types are converted, as many as stay in the nearest cache, and reduced as float32.
+constexpr int64_t kWidened = 4096;
+template <class T>
+void widen_row(float* to, const uint16_t* in, int64_t count) {
+  read_values<T>(to, reinterpret_cast<const T*>(in), count);
+}
+template <class Op>
+struct WidenedReduction {
+  using Result = typename Op::Result;
+  Widen widen;
+  alignas(64) float values[kWidened];
+
+  // `outer` times `length` times `inner` elements side by side.
+  void run(Result* out, const uint16_t* in, int64_t outer, int64_t length, int64_t inner) {
+    const int64_t elements = length * inner, together = kWidened / std::max<int64_t>(1, elements);
+    if (together == 0) {
+      for (int64_t o = 0; o < outer; ++o) halves(out + o * inner, in + o * elements, length, inner);
+      return;
+    }
+    for (int64_t o = 0; o < outer; o += together) {
+      const int64_t count = std::min(together, outer - o);
+      widen(values, in + o * elements, count * elements);
+      reduce<Op, float>(reinterpret_cast<char*>(out + o * inner), reinterpret_cast<const char*>(values), count, length,
+                        inner, inner);
+    }
+  }
+  void halves(Result* out, const uint16_t* in, int64_t length, int64_t inner) {
+    const int64_t rows = kWidened / inner, half = (length / 2 + rows - 1) / rows * rows;
+    Result high[kTile];
+    run(out, in, 1, half, inner);
+    run(high, in + half * inner, 1, length - half, inner);
+    for (int64_t i = 0; i < inner; ++i) out[i] = Op::join(out[i], high[i]);
+  }
+};
+template <class Op, class T>
+void reduce_widened(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner,
+                    int64_t width) {
+  auto* out = reinterpret_cast<typename Op::Result*>(out_bytes);
+  const auto* in = reinterpret_cast<const uint16_t*>(in_bytes);
+  if (width == inner && inner <= kTile / 2) {
+    WidenedReduction<Op> reduction;
+    reduction.widen = widen_row<T>;
+    return reduction.run(out, in, outer, length, inner);
+  }
+  for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner)
+    reduce_columns<Op, Widened>(out, in, length, inner, width, widen_row<T>);
 }
 
 // A sum of complex numbers is two sums of real ones, in alternating columns; in a row, in alternating lanes.
@@ -231,7 +278,11 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
   for (int64_t first = 0; first < width; first += kColumns) {
     const int64_t count = width - first < kColumns ? width - first : kColumns;
     V sum[kColumns];
-    reduce_columns<SumOf<V>, T>(sum, in + first, length, inner, count);
+    if constexpr (is_half<T>)
+      reduce_columns<SumOf<V>, Widened>(sum, reinterpret_cast<const uint16_t*>(in + first), length, inner, count,
+                                        widen_row<T>);
+    else
+      reduce_columns<SumOf<V>, T>(sum, in + first, length, inner, count);
     for (int64_t i = 0; i < count; ++i) {
       mean[first + i] = sum[i] / V(length);
       sum[i] = V(0);
@@ -255,41 +306,66 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
 
 template <class Op, class T>
 void set(Table& table, Reduce reduction, Dtype result) {
-  table.reduce[int(reduction)][int(dtype_of<T>())] = {reduce<Op, T>, result};
+  if constexpr (is_half<T>)
+    table.reduce[int(reduction)][int(dtype_of<T>())] = {reduce_widened<Op, T>, result};
+  else
+    table.reduce[int(reduction)][int(dtype_of<T>())] = {reduce<Op, T>, result};
 }
 
 template <class T>
-void fill_any(Table& table) {
+void fill_sums(Table& table) {
   using V = ValueOf<T>;
   set<SumOf<V>, T>(table, Reduce::Sum, dtype_of<Total<V>>());
   set<ProdOf<V>, T>(table, Reduce::Prod, dtype_of<Total<V>>());
-  set<TruthOf<V, Or>, T>(table, Reduce::Any, Dtype::bool_);
-  set<TruthOf<V, And>, T>(table, Reduce::All, Dtype::bool_);
-  set<CountOf<V>, T>(table, Reduce::Count, Dtype::int64);
+}
+// Of elements of type T as what says whether they are zero.
+template <class T, class Seen = T>
+void fill_truth(Table& table) {
+  using V = ValueOf<Seen>;
+  const auto fill = [&](Reduce reduction, ReduceEntry entry) {
+    table.reduce[int(reduction)][int(dtype_of<T>())] = entry;
+  };
+  fill(Reduce::Any, {reduce<TruthOf<V, Or>, Seen>, Dtype::bool_});
+  fill(Reduce::All, {reduce<TruthOf<V, And>, Seen>, Dtype::bool_});
+  fill(Reduce::Count, {reduce<CountOf<V>, Seen>, Dtype::int64});
+}
+// What does not depend on the sign is that of the other type of the same size. Note [Same bits]
+void share_truth(Table& table, Dtype to, Dtype from) {
+  for (Reduce op : {Reduce::Any, Reduce::All, Reduce::Count})
+    table.reduce[int(op)][int(to)] = table.reduce[int(op)][int(from)];
 }
 template <class T>
-void fill_extremes(Table& table, Dtype value) {
+void fill_extremes(Table& table) {
   using V = ValueOf<T>;
-  set<ExtremeOf<V, Larger>, T>(table, Reduce::Max, value);
-  set<ExtremeOf<V, Smaller>, T>(table, Reduce::Min, value);
+  set<ExtremeOf<V, Larger>, T>(table, Reduce::Max, dtype_of<V>());
+  set<ExtremeOf<V, Smaller>, T>(table, Reduce::Min, dtype_of<V>());
 }
 template <class T>
-void fill_ordered(Table& table) {
-  fill_any<T>(table);
-  fill_extremes<T>(table, std::is_same_v<T, bool> ? Dtype::bool_ : dtype_of<ValueOf<T>>());
+void fill_integer(Table& table) {
+  fill_sums<T>(table);
+  fill_extremes<T>(table);
 }
-// What does not depend on the sign is that of the signed type. Note [Same bits]
 template <class T>
 void fill_unsigned(Table& table) {
-  const auto own = size_t(dtype_of<T>()), same = size_t(dtype_of<SameBits<T>>());
-  if constexpr (sizeof(T) < 8) {
-    set<SumOf<T>, T>(table, Reduce::Sum, Dtype::int64);
-    set<ProdOf<T>, T>(table, Reduce::Prod, Dtype::int64);
-  } else {
-    for (Reduce op : {Reduce::Sum, Reduce::Prod}) table.reduce[int(op)][own] = table.reduce[int(op)][same];
-  }
-  for (Reduce op : {Reduce::Any, Reduce::All, Reduce::Count}) table.reduce[int(op)][own] = table.reduce[int(op)][same];
-  fill_extremes<T>(table, dtype_of<T>());
+  const Dtype own = dtype_of<T>(), same = dtype_of<SameBits<T>>();
+  if constexpr (sizeof(T) < 8)
+    fill_integer<T>(table);
+  else
+    fill_extremes<T>(table);
+  if constexpr (sizeof(T) == 8)
+    for (Reduce op : {Reduce::Sum, Reduce::Prod}) table.reduce[int(op)][int(own)] = table.reduce[int(op)][int(same)];
+  share_truth(table, own, same);
+}
+// The sum of truths is their number, the largest one says whether there is any.
+void fill_bool(Table& table) {
+  const auto share = [&](Reduce to, Reduce from, Dtype result) {
+    table.reduce[int(to)][int(Dtype::bool_)] = {table.reduce[int(from)][int(Dtype::uint8)].run, result};
+  };
+  share_truth(table, Dtype::bool_, Dtype::uint8);
+  share(Reduce::Sum, Reduce::Count, Dtype::int64);
+  share(Reduce::Max, Reduce::Any, Dtype::bool_);
+  share(Reduce::Min, Reduce::All, Dtype::bool_);
+  set<ProdOf<uint8_t>, bool>(table, Reduce::Prod, Dtype::int64);
 }
 template <class T>
 void fill_norms(Table& table) {
@@ -302,27 +378,35 @@ void fill_norms(Table& table) {
 }
 template <class T>
 void fill_real(Table& table) {
-  fill_ordered<T>(table);
+  fill_sums<T>(table);
+  fill_truth<T, std::conditional_t<is_half<T>, Zeroness<uint16_t>, T>>(table);
+  fill_extremes<T>(table);
   fill_norms<T>(table);
   set<NanSumOf<ValueOf<T>>, T>(table, Reduce::NanSum, dtype_of<ValueOf<T>>());
   table.moments[int(dtype_of<T>())] = moments<T>;
 }
 template <class T>
 void fill_complex(Table& table) {
-  fill_any<T>(table);
   table.reduce[int(Reduce::Sum)][int(dtype_of<T>())] = {sum_parts<RealOf<T>>, dtype_of<T>()};
+  set<ProdOf<T>, T>(table, Reduce::Prod, dtype_of<T>());
+  fill_truth<T, Zeroness<T>>(table);
   fill_norms<T>(table);
 }
 
 }  // namespace
 
 void fill_reduce(Table& table) {
-  fill_ordered<bool>(table);
-  fill_ordered<uint8_t>(table);
-  fill_ordered<int8_t>(table);
-  fill_ordered<int16_t>(table);
-  fill_ordered<int32_t>(table);
-  fill_ordered<int64_t>(table);
+  fill_integer<uint8_t>(table);
+  fill_integer<int8_t>(table);
+  fill_integer<int16_t>(table);
+  fill_integer<int32_t>(table);
+  fill_integer<int64_t>(table);
+  fill_truth<uint8_t>(table);
+  fill_truth<int16_t>(table);
+  fill_truth<int32_t>(table);
+  fill_truth<int64_t>(table);
+  share_truth(table, Dtype::int8, Dtype::uint8);
+  fill_bool(table);
   fill_unsigned<uint16_t>(table);
   fill_unsigned<uint32_t>(table);
   fill_unsigned<uint64_t>(table);

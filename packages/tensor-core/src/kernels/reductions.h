@@ -34,6 +34,34 @@ struct Element<bfloat16> {
   using Value = float;
   static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
+// Half types as they lie in memory, whichever they are.
+struct Widened;
+template <>
+struct Element<Widened> {
+  using Stored = uint16_t;
+  using Value = float;
+};
+// Elements as integers that are zero where they are: the bits without those of signs. Half types are seen as uint16_t.
+template <class T>
+struct Zeroness;
+template <>
+struct Element<Zeroness<uint16_t>> {
+  using Stored = uint16_t;
+  using Value = uint16_t;
+  static FLAMBEAU_INLINE Value value(Stored v) { return Value(v + v); }
+};
+template <>
+struct Element<Zeroness<Complex<float>>> {
+  using Stored = uint64_t;
+  using Value = uint64_t;
+  static FLAMBEAU_INLINE Value value(Stored v) { return v & 0x7fffffff7fffffff; }
+};
+template <>
+struct Element<Zeroness<Complex<double>>> {
+  using Stored = Complex<double>;
+  using Value = uint64_t;
+  static FLAMBEAU_INLINE Value value(Stored v) { return (bit_cast<uint64_t>(v.re) | bit_cast<uint64_t>(v.im)) << 1; }
+};
 template <class T>
 using ValueOf = typename Element<T>::Value;
 
@@ -46,6 +74,7 @@ using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t,
 // The reductions: how values are joined, in which types, and what is done with each before.
 template <class V>
 struct SumOf : Add {
+  using Join = Add;
   using Result = Total<V>;
   using Leaf = Part<V>;
   static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(v); }
@@ -84,6 +113,7 @@ struct SquareSumOf : SumOf<RealOf<V>> {
 };
 template <class V>
 struct CountOf : Add {
+  using Join = Add;
   using Result = int64_t;
   using Leaf = int32_t;
   static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
@@ -91,6 +121,7 @@ struct CountOf : Add {
 // Of elements as 64 bits: of floating ones as doubles.
 template <class V>
 struct XorOf : Xor {
+  using Join = Xor;
   using Result = int64_t;
   using Leaf = int64_t;
   static FLAMBEAU_INLINE Leaf map(V v) {
@@ -102,28 +133,32 @@ struct XorOf : Xor {
 };
 template <class V>
 struct ProdOf : Multiply {
+  using Join = Multiply;
   using Result = Total<V>;
   using Leaf = Result;
   static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(v); }
 };
-template <class V, class Join>
-struct ExtremeOf : Join {
+template <class V, class How>
+struct ExtremeOf : How {
+  using Join = How;
   static constexpr bool kElements = true;
   using Result = V;
   using Leaf = V;
   static FLAMBEAU_INLINE V map(V v) { return v; }
 };
-template <class V, class Join>
-struct AbsExtremeOf : ExtremeOf<RealOf<V>, Join> {
+template <class V, class How>
+struct AbsExtremeOf : ExtremeOf<RealOf<V>, How> {
   static constexpr bool kElements = false;
   static FLAMBEAU_INLINE RealOf<V> map(V v) { return absolute(v); }
 };
 // In lanes as wide as what they are the truth of.
-template <class V, class Join>
-struct TruthOf : Join {
+template <class V, class How>
+struct TruthOf : How {
+  using Join = How;
   using Result = uint8_t;
-  using Leaf = std::conditional_t<!std::is_arithmetic_v<V> || sizeof(V) == 1, uint8_t,
-                                  std::conditional_t<sizeof(V) == 8, int64_t, int32_t>>;
+  using Leaf = std::conditional_t<
+      sizeof(V) == 1, uint8_t,
+      std::conditional_t<sizeof(V) == 2, int16_t, std::conditional_t<sizeof(V) == 4, int32_t, int64_t>>>;
   static FLAMBEAU_INLINE Leaf map(V v) { return v != V(0); }
 };
 
