@@ -45,7 +45,11 @@ nox.options.default_venv_backend = "virtualenv"
 DIST = ROOT / "dist"
 PACKAGES = ("tensor-core", "autograd", "nn", "optim", "data", "vision", "flambeau")  # each after those it builds upon
 NATIVE = ("tensor-core", "autograd")
-CACHED_BUILD = {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}  # hits in every clone, wherever it lies
+CACHED_BUILD = {  # ccache hits in every clone, wherever it lies, and beside precompiled headers
+    "CCACHE_BASEDIR": str(ROOT),
+    "CCACHE_NOHASHDIR": "1",
+    "CCACHE_SLOPPINESS": "pch_defines,time_macros",
+}
 
 
 def group(name: str) -> list[str]:

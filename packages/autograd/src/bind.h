@@ -1,7 +1,6 @@
 // The parts of the extension module, one function for each file. Internal.
 #pragma once
 
-#define PY_SSIZE_T_CLEAN
 #include <pybind11/pybind11.h>
 
 #include "node.h"

@@ -1,7 +1,6 @@
 // The Python objects of this module, and errors on their way to Python. Internal.
 #pragma once
 
-#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include <string_view>
