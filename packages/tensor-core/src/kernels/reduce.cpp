@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kTile = 256;     // columns accumulated together
 constexpr int64_t kTileRows = 64;  // rows added up before they join the total
-constexpr int64_t kSide = 16;      // short rows reduced side by side
+constexpr int64_t kSide = 16;      // columns that are joined without asking how many they are
 constexpr int64_t kShortRow = 32;  // elements from which on a row has a tree of its own
 
 // A tile's partial results join its totals; both are full to a multiple of kSide.
@@ -81,34 +81,37 @@ void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored*
   }
 }
 
-// Rows too short for a tree each: side by side, turned in registers where the elements are words.
+// Rows too short for a tree each become columns, as many at a time as stay in the nearest cache.
 template <class Word>
-__attribute__((noinline)) void turn_rows(void* to, const void* in, int64_t length) {
-  transpose(static_cast<Word*>(to), kSide, static_cast<const Word*>(in), length, kSide, length);
+[[gnu::noinline]] void turn_rows(void* to, const void* in, int64_t rows, int64_t length) {
+  if constexpr (sizeof(Word) >= 4 && std::is_floating_point_v<Word>)
+    transpose(static_cast<Word*>(to), rows, static_cast<const Word*>(in), length, rows, length);
+  else
+    for (int64_t r = 0; r < rows; r += kSide) {
+      const Word* from = static_cast<const Word*>(in) + r * length;
+      Word* down = static_cast<Word*>(to) + r;
+      const int64_t count = std::min(kSide, rows - r);
+      for (int64_t k = 0; k < length; ++k, ++from, down += rows)
+        if (count == kSide)
+          for (int64_t j = 0; j < kSide; ++j) down[j] = from[j * length];
+        else
+          for (int64_t j = 0; j < count; ++j) down[j] = from[j * length];
+    }
 }
 template <class Op, class T>
 void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
   using Stored = typename Element<T>::Stored;
-  using Leaf = typename Op::Leaf;
-  constexpr bool kWords = std::is_arithmetic_v<Stored> && sizeof(Stored) >= 4;
-  alignas(64) Stored turned[kWords ? kShortRow * kSide : 1];
-  int64_t r = 0;
-  for (; r + kSide <= rows; r += kSide, in += kSide * length) {
-    Leaf sums[kSide];
-    for (int64_t j = 0; j < kSide; ++j) sums[j] = Op::template identity<Leaf>();
-    if constexpr (kWords) turn_rows<std::conditional_t<sizeof(Stored) == 4, float, double>>(turned, in, length);
-    for (int64_t k = 0; k < length; ++k) {
-      Leaf values[kSide];
-      for (int64_t j = 0; j < kSide; ++j)
-        values[j] = Op::map(Element<T>::value(kWords ? turned[k * kSide + j] : in[j * length + k]));
-      join_arrays<Op, kSide>(sums, values);
-    }
-    for (int64_t j = 0; j < kSide; ++j) out[r + j] = typename Op::Result(sums[j]);
-  }
-  for (; r < rows; ++r, in += length) {
-    Leaf sum = Op::template identity<Leaf>();
-    for (int64_t k = 0; k < length; ++k) sum = Op::join(sum, Op::map(Element<T>::value(in[k])));
-    out[r] = typename Op::Result(sum);
+  constexpr int64_t size = sizeof(Stored);
+  using Word = std::conditional_t<
+      size == 4, float,
+      std::conditional_t<size == 8, double,
+                         std::conditional_t<size == 1, uint8_t, std::conditional_t<size == 2, uint16_t, Stored>>>>;
+  constexpr int64_t kTurned = size == 16 ? 32 : size == 8 ? 64 : 128;
+  alignas(64) Stored turned[kShortRow * kTurned];
+  for (int64_t r = 0; r < rows; r += kTurned) {
+    const int64_t count = std::min(kTurned, rows - r);
+    turn_rows<Word>(turned, in + r * length, count, length);
+    reduce_columns<Op, T>(out + r, turned, length, count, count);
   }
 }
 
