@@ -104,10 +104,10 @@ struct Gathered {
   }
 
  private:
-  static constexpr int kUnrolled = 8;
+  static constexpr int kMost = kColumns<T> + 2, kUnrolled = kMost < 8 ? kMost : 8;
   struct Pieces {  // of a panel's row, in whole vectors: what one writes beyond its end the next one overwrites
-    const T* from[kColumns<T> + 2];
-    int64_t at[kColumns<T> + 2];
+    const T* from[kMost];
+    int64_t at[kMost];
     int count = 0;
 
     void add(const T* source, int64_t place) {

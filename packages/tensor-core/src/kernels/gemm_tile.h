@@ -32,7 +32,7 @@ struct TileRows {
 template <class T>
 struct Upcoming {
   const T* at;
-  int64_t row, share;
+  int64_t row, share = 0;
 };
 
 // Row p of B at b + p * row: of a panel that lies in the cache, or of a matrix.
