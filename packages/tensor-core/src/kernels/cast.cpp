@@ -54,15 +54,9 @@ void cast_contiguous(char* to, const char* from, int64_t n) {
   }
 }
 
-// All n elements become what the first is, whatever their type.
-template <int64_t size>
-using WordOf = std::conditional_t<
-    size == 1, uint8_t,
-    std::conditional_t<
-        size == 2, uint16_t,
-        std::conditional_t<size == 4, uint32_t, std::conditional_t<size == 8, uint64_t, Complex<double>>>>>;
+// All n elements become what the first is.
 template <class Word>
-[[gnu::noinline]] void repeat_first(char* to, int64_t n) {
+[[gnu::noipa]] void repeat_first(char* to, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
   const Word value = out[0];
   for (int64_t i = 1; i < n; ++i) out[i] = value;

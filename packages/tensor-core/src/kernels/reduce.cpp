@@ -1,116 +1,42 @@
 // Reductions: each element type is read as it lies in memory and accumulated in a wide enough one. Note [Reducing]
 #include <algorithm>
-#include <cstring>
+#include <initializer_list>
 #include <limits>
 
-#include "kernels/element_rows.h"
 #include "kernels/fold.h"
+#include "kernels/reduce_columns.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kTile = 256;     // columns accumulated together
-constexpr int64_t kTileRows = 64;  // rows added up before they join the total
-constexpr int64_t kSide = 16;      // columns that are joined without asking how many they are
 constexpr int64_t kShortRow = 32;  // elements from which on a row has a tree of its own
-
-// A tile's partial results join its totals; both are full to a multiple of kSide.
-template <class Part>
-FLAMBEAU_INLINE void fill_tile(Part* to, int64_t count, Part value) {
-  for (int64_t i = 0; i < count; i += kSide)
-    for (int64_t j = 0; j < kSide; ++j) to[i + j] = value;
-}
-template <class Join, class Result, class Leaf>
-[[gnu::noinline]] void join_tile(Result* total, const Leaf* partial, int64_t count) {
-  for (int64_t i = 0; i < count; i += kSide)
-    for (int64_t j = 0; j < kSide; ++j) total[i + j] = Join::join(total[i + j], Result(partial[i + j]));
-}
-
-// Half types of either kind are read as float32, a row at a time.
-using Widen = void (*)(float* to, const uint16_t* in, int64_t count);
-
-// Columns [0, width) of rows `inner` apart, a tile at a time; out has one element for each column.
-template <class Op, class T>
-void reduce_columns(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
-                    int64_t width, [[maybe_unused]] Widen widen = nullptr) {
-  using Leaf = typename Op::Leaf;
-  using Result = typename Op::Result;
-  using Join = typename Op::Join;
-  constexpr bool kWidens = std::is_same_v<T, Widened>;
-  float wide[kWidens ? 4 : 1][kTile];
-  // Row k from column `first` on.
-  const auto row_at = [&](int64_t k, int64_t first, int64_t count, int64_t j) __attribute__((always_inline)) {
-    const auto* row = in + k * inner + first;
-    if constexpr (kWidens) {
-      widen(wide[j], row, count);
-      return static_cast<const float*>(wide[j]);
-    } else {
-      return row;
-    }
-  };
-  const auto map = [](auto v) __attribute__((always_inline)) {
-    if constexpr (kWidens)
-      return Op::map(v);
-    else
-      return Op::map(Element<T>::value(v));
-  };
-  for (int64_t first = 0; first < width; first += kTile) {
-    const int64_t count = width - first < kTile ? width - first : kTile;
-    Result total[kTile];
-    fill_tile(total, count, Op::template identity<Result>());
-    for (int64_t row = 0; row < length; row += kTileRows) {
-      Leaf partial[kTile];
-      fill_tile(partial, count, Op::template identity<Leaf>());
-      const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
-      int64_t k = row;
-      for (; Op::kPairs && k + 4 <= stop; k += 4) {
-        const auto *a = row_at(k, first, count, 0), *b = row_at(k + 1, first, count, 1),
-                   *c = row_at(k + 2, first, count, 2), *d = row_at(k + 3, first, count, 3);
-        for (int64_t i = 0; i < count; ++i)
-          partial[i] = Op::join(partial[i], Op::join(Op::join(map(a[i]), map(b[i])), Op::join(map(c[i]), map(d[i]))));
-      }
-      for (; k < stop; ++k) {
-        const auto* a = row_at(k, first, count, 0);
-        for (int64_t i = 0; i < count; ++i) partial[i] = Op::join(partial[i], map(a[i]));
-      }
-      join_tile<Join>(total, partial, count);
-    }
-    std::memcpy(out + first, total, size_t(count) * sizeof(Result));
-  }
-}
 
 // Rows too short for a tree each become columns, as many at a time as stay in the nearest cache.
 template <class Word>
-[[gnu::noinline]] void turn_rows(void* to, const void* in, int64_t rows, int64_t length) {
-  if constexpr (sizeof(Word) >= 4 && std::is_floating_point_v<Word>)
-    transpose(static_cast<Word*>(to), rows, static_cast<const Word*>(in), length, rows, length);
-  else
-    for (int64_t r = 0; r < rows; r += kSide) {
-      const Word* from = static_cast<const Word*>(in) + r * length;
-      Word* down = static_cast<Word*>(to) + r;
-      const int64_t count = std::min(kSide, rows - r);
-      for (int64_t k = 0; k < length; ++k, ++from, down += rows)
-        if (count == kSide)
-          for (int64_t j = 0; j < kSide; ++j) down[j] = from[j * length];
-        else
-          for (int64_t j = 0; j < count; ++j) down[j] = from[j * length];
-    }
+[[gnu::noipa]] void turn_rows(Word* to, const Word* in, int64_t rows, int64_t length) {
+  if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
+  for (int64_t r = 0; r < rows; r += kSide) {
+    const int64_t count = std::min(kSide, rows - r);
+    const Word* from = in + r * length;
+    for (int64_t k = 0; k < length; ++k, ++from)
+      if (count == kSide)
+        for (int64_t j = 0; j < kSide; ++j) to[k * rows + r + j] = from[j * length];
+      else
+        for (int64_t j = 0; j < count; ++j) to[k * rows + r + j] = from[j * length];
+  }
 }
 template <class Op, class T>
 void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
   using Stored = typename Element<T>::Stored;
   constexpr int64_t size = sizeof(Stored);
-  using Word = std::conditional_t<
-      size == 4, float,
-      std::conditional_t<size == 8, double,
-                         std::conditional_t<size == 1, uint8_t, std::conditional_t<size == 2, uint16_t, Stored>>>>;
+  using Word = WordOf<size>;
   constexpr int64_t kTurned = size == 16 ? 32 : size == 8 ? 64 : 128;
   alignas(64) Stored turned[kShortRow * kTurned];
   for (int64_t r = 0; r < rows; r += kTurned) {
     const int64_t count = std::min(kTurned, rows - r);
-    turn_rows<Word>(turned, in + r * length, count, length);
+    turn_rows(reinterpret_cast<Word*>(turned), reinterpret_cast<const Word*>(in + r * length), count, length);
     reduce_columns<Op, T>(out + r, turned, length, count, count);
   }
 }
@@ -165,10 +91,6 @@ void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length
 
 // Half types are converted, as many as stay in the nearest cache, and reduced as float32.
 constexpr int64_t kWidened = 4096;
-template <class T>
-void widen_row(float* to, const uint16_t* in, int64_t count) {
-  read_values<T>(to, reinterpret_cast<const T*>(in), count);
-}
 template <class Op>
 struct WidenedReduction {
   using Result = typename Op::Result;
@@ -307,12 +229,13 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
   }
 }
 
+ReduceEntry& entry(Table& table, Reduce reduction, Dtype dtype) { return table.reduce[int(reduction)][int(dtype)]; }
 template <class Op, class T>
 void set(Table& table, Reduce reduction, Dtype result) {
   if constexpr (is_half<T>)
-    table.reduce[int(reduction)][int(dtype_of<T>())] = {reduce_widened<Op, T>, result};
+    entry(table, reduction, dtype_of<T>()) = {reduce_widened<Op, T>, result};
   else
-    table.reduce[int(reduction)][int(dtype_of<T>())] = {reduce<Op, T>, result};
+    entry(table, reduction, dtype_of<T>()) = {reduce<Op, T>, result};
 }
 
 template <class T>
@@ -325,18 +248,15 @@ void fill_sums(Table& table) {
 template <class T, class Seen = T>
 void fill_truth(Table& table) {
   using V = ValueOf<Seen>;
-  const auto fill = [&](Reduce reduction, ReduceEntry entry) {
-    table.reduce[int(reduction)][int(dtype_of<T>())] = entry;
-  };
-  fill(Reduce::Any, {reduce<TruthOf<V, Or>, Seen>, Dtype::bool_});
-  fill(Reduce::All, {reduce<TruthOf<V, And>, Seen>, Dtype::bool_});
-  fill(Reduce::Count, {reduce<CountOf<V>, Seen>, Dtype::int64});
+  entry(table, Reduce::Any, dtype_of<T>()) = {reduce<TruthOf<V, Or>, Seen>, Dtype::bool_};
+  entry(table, Reduce::All, dtype_of<T>()) = {reduce<TruthOf<V, And>, Seen>, Dtype::bool_};
+  entry(table, Reduce::Count, dtype_of<T>()) = {reduce<CountOf<V>, Seen>, Dtype::int64};
 }
 // What does not depend on the sign is that of the other type of the same size. Note [Same bits]
-void share_truth(Table& table, Dtype to, Dtype from) {
-  for (Reduce op : {Reduce::Any, Reduce::All, Reduce::Count})
-    table.reduce[int(op)][int(to)] = table.reduce[int(op)][int(from)];
+void share(Table& table, std::initializer_list<Reduce> reductions, Dtype to, Dtype from) {
+  for (Reduce op : reductions) entry(table, op, to) = entry(table, op, from);
 }
+constexpr std::initializer_list<Reduce> kTruth = {Reduce::Any, Reduce::All, Reduce::Count};
 template <class T>
 void fill_extremes(Table& table) {
   using V = ValueOf<T>;
@@ -351,23 +271,19 @@ void fill_integer(Table& table) {
 template <class T>
 void fill_unsigned(Table& table) {
   const Dtype own = dtype_of<T>(), same = dtype_of<SameBits<T>>();
+  share(table, kTruth, own, same);
+  fill_extremes<T>(table);
   if constexpr (sizeof(T) < 8)
-    fill_integer<T>(table);
+    fill_sums<T>(table);
   else
-    fill_extremes<T>(table);
-  if constexpr (sizeof(T) == 8)
-    for (Reduce op : {Reduce::Sum, Reduce::Prod}) table.reduce[int(op)][int(own)] = table.reduce[int(op)][int(same)];
-  share_truth(table, own, same);
+    share(table, {Reduce::Sum, Reduce::Prod}, own, same);
 }
 // The sum of truths is their number, the largest one says whether there is any.
 void fill_bool(Table& table) {
-  const auto share = [&](Reduce to, Reduce from, Dtype result) {
-    table.reduce[int(to)][int(Dtype::bool_)] = {table.reduce[int(from)][int(Dtype::uint8)].run, result};
-  };
-  share_truth(table, Dtype::bool_, Dtype::uint8);
-  share(Reduce::Sum, Reduce::Count, Dtype::int64);
-  share(Reduce::Max, Reduce::Any, Dtype::bool_);
-  share(Reduce::Min, Reduce::All, Dtype::bool_);
+  share(table, kTruth, Dtype::bool_, Dtype::uint8);
+  entry(table, Reduce::Sum, Dtype::bool_) = entry(table, Reduce::Count, Dtype::bool_);
+  entry(table, Reduce::Max, Dtype::bool_) = entry(table, Reduce::Any, Dtype::bool_);
+  entry(table, Reduce::Min, Dtype::bool_) = entry(table, Reduce::All, Dtype::bool_);
   set<ProdOf<uint8_t>, bool>(table, Reduce::Prod, Dtype::int64);
 }
 template <class T>
@@ -390,7 +306,7 @@ void fill_real(Table& table) {
 }
 template <class T>
 void fill_complex(Table& table) {
-  table.reduce[int(Reduce::Sum)][int(dtype_of<T>())] = {sum_parts<RealOf<T>>, dtype_of<T>()};
+  entry(table, Reduce::Sum, dtype_of<T>()) = {sum_parts<RealOf<T>>, dtype_of<T>()};
   set<ProdOf<T>, T>(table, Reduce::Prod, dtype_of<T>());
   fill_truth<T, Zeroness<T>>(table);
   fill_norms<T>(table);
@@ -408,7 +324,7 @@ void fill_reduce(Table& table) {
   fill_truth<int16_t>(table);
   fill_truth<int32_t>(table);
   fill_truth<int64_t>(table);
-  share_truth(table, Dtype::int8, Dtype::uint8);
+  share(table, kTruth, Dtype::int8, Dtype::uint8);
   fill_bool(table);
   fill_unsigned<uint16_t>(table);
   fill_unsigned<uint32_t>(table);

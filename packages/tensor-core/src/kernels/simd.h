@@ -80,6 +80,17 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
     for (int64_t i = 0; i < R; ++i) to[j * to_row + i] = from[i * from_row + j];
 }
 
+// Elements of a size as words, for what does not look at them: in functions that are [[gnu::noipa]], so that nothing is
+// concluded from the type through which they touch memory.
+struct TwoWords {
+  uint64_t low, high;
+};
+template <int64_t size>
+using WordOf = std::conditional_t<
+    size == 1, uint8_t,
+    std::conditional_t<size == 2, uint16_t,
+                       std::conditional_t<size == 4, uint32_t, std::conditional_t<size == 8, uint64_t, TwoWords>>>>;
+
 // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns. Eight rows only where they do not cross lines.
 template <class T>
 inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {

@@ -11,13 +11,13 @@ template <class T, Combine how>
 void write_at(void* to_bytes, const void* from_bytes, const int64_t* index, const Places& p) {
   auto* to = static_cast<Stored<T>*>(to_bytes);
   const auto* from = static_cast<const Stored<T>*>(from_bytes);
-  const bool all = p.low == 0 && p.high == INT64_MAX, side_by_side = p.index_step == 1 && p.from_step == 1;
+  const bool all = p.low == 0 && p.high == INT64_MAX && p.index_step == 1;
   for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, to += p.row, from += p.from_row) {
     const auto write = [=](int64_t at, int64_t other)
                            __attribute__((always_inline)) { to[at] = combine<how, T>(to[at], from[other]); };
-    if (all && side_by_side && p.scale == 1 && p.step == 0)  // along the last dimension
-      for (int64_t j = 0; j < p.count; ++j) write(index[j], j);
-    else if (all && side_by_side && p.step == 1)  // along another one
+    if (all && p.scale == 1 && p.step == 0)  // along the last dimension
+      for (int64_t j = 0; j < p.count; ++j) write(index[j], j * p.from_step);
+    else if (all && p.from_step == 1 && p.step == 1)  // along another one
       for (int64_t j = 0; j < p.count; ++j) write(j + index[j] * p.scale, j);
     else
       for (int64_t j = 0; j < p.count; ++j) {

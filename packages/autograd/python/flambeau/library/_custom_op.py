@@ -179,6 +179,17 @@ def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[A
     return found + [None] * (nested.num_leaves - len(found))
 
 
+def _each_example(function: type[Function], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> Any:
+    """The results of a function applied to one example after another, stacked, and the dimensions of the batch."""
+    results = [
+        function.apply(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
+        for i in range(count)
+    ]
+    if isinstance(results[0], Tensor):
+        return flambeau.stack(results), 0
+    return tuple(flambeau.stack(each) for each in zip(*results, strict=True)), (0,) * len(results[0])
+
+
 def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
     """The operator as a function of the tensors and values that its arguments consist of."""
 
@@ -212,13 +223,7 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
             if op._vmap is not None:
                 args, named = arguments(leaves)
                 return op._vmap(info, arguments(in_dims)[0], *args, **named)
-            results = [
-                Recorded.apply(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
-                for i in range(info.batch_size)
-            ]
-            if isinstance(results[0], Tensor):
-                return flambeau.stack(results), 0
-            return tuple(flambeau.stack(each) for each in zip(*results, strict=True)), (0,) * len(results[0])
+            return _each_example(Recorded, info.batch_size, in_dims, leaves)
 
     Recorded.__name__ = Recorded.__qualname__ = f"GeneratedBackwardFor_{op._qualname.replace('::', '_')}_default"
     return Recorded
