@@ -1,12 +1,15 @@
-// A vector whose first N elements live inside the object.
+// A vector whose first N elements live inside the object. Elements that are nothing but bytes are copied as such: all
+// the room inside at once, which needs no count.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <new>
 #include <ostream>
+#include <type_traits>
 #include <utility>
 
 namespace flambeau {
@@ -21,12 +24,12 @@ class SmallVector {
   SmallVector(Iterator first, Iterator last) {
     append(first, last);
   }
-  SmallVector(const SmallVector& other) { append(other.begin(), other.end()); }
+  SmallVector(const SmallVector& other) { copy(other); }
   SmallVector(SmallVector&& other) noexcept { steal(other); }
   SmallVector& operator=(const SmallVector& other) {
     if (this != &other) {
       clear();
-      append(other.begin(), other.end());
+      copy(other);
     }
     return *this;
   }
@@ -57,7 +60,7 @@ class SmallVector {
     new (data_ + size_++) T(std::move(value));
   }
   void pop_back() { data_[--size_].~T(); }
-  void resize(size_t n, const T& value = T()) {
+  [[gnu::noinline]] void resize(size_t n, const T& value = T()) {
     if (n > capacity_) grow(n);
     while (size_ > n) pop_back();
     while (size_ < n) new (data_ + size_++) T(value);
@@ -70,11 +73,17 @@ class SmallVector {
   void append(Iterator first, Iterator last) {
     const size_t extra = static_cast<size_t>(last - first);
     if (size_ + extra > capacity_) grow(size_ + extra);
-    for (; first != last; ++first) new (data_ + size_++) T(*first);
+    if constexpr (kBytes) {
+      std::copy(first, last, data_ + size_);
+      size_ += uint32_t(extra);
+    } else {
+      for (; first != last; ++first) new (data_ + size_++) T(*first);
+    }
   }
   void insert(size_t at, T value) {
-    push_back(std::move(value));
-    std::rotate(data_ + at, data_ + size_ - 1, data_ + size_);
+    push_back(value);
+    std::move_backward(data_ + at, data_ + size_ - 1, data_ + size_);
+    data_[at] = std::move(value);
   }
   void erase(size_t at) {
     std::move(data_ + at + 1, data_ + size_, data_ + at);
@@ -85,9 +94,19 @@ class SmallVector {
   }
 
  private:
+  static constexpr bool kBytes = std::is_trivially_copyable_v<T>, kWhole = kBytes && N * sizeof(T) <= 64;
+
   T* inline_data() { return reinterpret_cast<T*>(inline_); }
   bool is_inline() const { return data_ == reinterpret_cast<const T*>(inline_); }
-  void grow(size_t wanted) {
+  void copy(const SmallVector& other) {  // into an empty one
+    if (kWhole && is_inline() && other.is_inline()) {
+      std::memcpy(inline_, other.inline_, sizeof inline_);
+      size_ = other.size_;
+    } else {
+      append(other.begin(), other.end());
+    }
+  }
+  [[gnu::noinline]] void grow(size_t wanted) {
     const size_t capacity = std::max(wanted, size_t(2) * capacity_);
     T* data = static_cast<T*>(::operator new(capacity * sizeof(T)));
     for (size_t i = 0; i < size_; ++i) {
@@ -109,7 +128,12 @@ class SmallVector {
       data_ = inline_data();
       size_ = 0;
       capacity_ = N;
-      for (T& value : other) new (data_ + size_++) T(std::move(value));
+      if constexpr (kWhole) {
+        std::memcpy(inline_, other.inline_, sizeof inline_);
+        size_ = other.size_;
+      } else {
+        for (T& value : other) new (data_ + size_++) T(std::move(value));
+      }
       other.clear();
     } else {
       data_ = other.data_;
