@@ -1,8 +1,11 @@
-// The C++ interface, used without Python: views, rows with broadcasting, reductions, products, indexing, errors.
+// The C++ interface, used without Python: small vectors, views, rows with broadcasting, reductions, products, indexing,
+// errors.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flambeau/networks.h"
@@ -39,6 +42,43 @@ std::vector<double> values(const Tensor& t) {
   return {flat.data<double>(), flat.data<double>() + flat.numel()};
 }
 using List = std::vector<double>;
+
+template <class V, class T>
+void change(V& v, size_t how, size_t at, const T& value, V& other) {
+  constexpr bool kSmall = requires { v.erase(at); };  // the standard's take iterators
+  if (how == 0) v.push_back(value);
+  if (how == 1 && !v.empty()) v.pop_back();
+  if (how == 2) v.resize(at, value);
+  if (how == 3) v = other;
+  if (how == 4) v = V(other);
+  if (how == 5) v = std::exchange(other, V());
+  if constexpr (kSmall) {
+    if (how == 6) v.insert(at, value);
+    if (how == 7 && at < v.size()) v.erase(at);
+    if (how == 8) v.append(other.begin(), other.end());
+  } else {
+    if (how == 6) v.insert(v.begin() + ptrdiff_t(at), value);
+    if (how == 7 && at < v.size()) v.erase(v.begin() + ptrdiff_t(at));
+    if (how == 8) v.insert(v.end(), other.begin(), other.end());
+  }
+  if (v.size() > 12) v.resize(2);
+}
+
+// Random changes to several, which lie inside or outside, and to the standard library's.
+template <class Make>
+void small_vectors(Make make) {
+  using T = decltype(make(0));
+  SmallVector<T, 3> small[4];
+  std::vector<T> expected[4];
+  uint32_t state = 1;
+  const auto below = [&](size_t n) { return size_t((state = state * 1664525u + 1013904223u) >> 8) % n; };
+  for (int step = 0; step < 4000; ++step) {
+    const size_t i = below(4), j = (i + 1 + below(3)) % 4, how = below(9), at = below(expected[i].size() + 1);
+    change(small[i], how, at, make(step), small[j]);
+    change(expected[i], how, at, make(step), expected[j]);
+    for (size_t k : {i, j}) CHECK(std::equal(small[k].begin(), small[k].end(), expected[k].begin(), expected[k].end()));
+  }
+}
 
 void views() {
   const Tensor x = iota({2, 3, 4});
@@ -162,6 +202,8 @@ void memory() {
 }  // namespace
 
 int main() {
+  small_vectors([](int step) { return int64_t(step); });
+  small_vectors([](int step) { return std::to_string(step) + " in a text that is too long to lie inside"; });
   for (int threads : {1, 3}) {
     set_num_threads(threads);
     views();
