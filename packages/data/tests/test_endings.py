@@ -56,7 +56,15 @@ def script(then: str, *arguments: str) -> subprocess.Popen[str]:
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """The process ids of both, when they are asleep in the middle of a sample if that is slow."""
     assert process.stdout is not None
-    return [int(process.stdout.readline()) for _ in range(2)]
+    pipe = process.stdout.fileno()
+
+    def line() -> bytes:  # not a byte more: what a file object has read ahead is lost to communicate()
+        text = b""
+        while (byte := os.read(pipe, 1)) not in (b"\n", b""):
+            text += byte
+        return text
+
+    return [int(line()) for _ in range(2)]
 
 
 def is_running(pid: int) -> bool:
