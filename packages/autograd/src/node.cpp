@@ -126,9 +126,10 @@ const std::string kAnomalyHint =
 // A number that is another for another shape or dtype. Assigning to .data and resize_ change these, and a derivative
 // relies on them.
 uint64_t geometry_of(const Tensor& t) {
-  uint64_t h = uint64_t(t.dtype()) + 1;
+  constexpr uint64_t kSpread = 0x9e3779b97f4a7c15u;
+  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // a difference in dtype is not one that sizes can have
   for (int64_t size : t.shape()) {
-    h = (h ^ uint64_t(size)) * 0x9e3779b97f4a7c15u;
+    h = (h ^ uint64_t(size)) * kSpread;
     h ^= h >> 29;
   }
   return h;

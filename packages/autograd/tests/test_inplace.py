@@ -261,6 +261,16 @@ def test_a_saved_tensor_keeps_its_shape(change):
     assert w.grad is None
 
 
+def test_nothing_of_another_dtype_and_size_passes_for_what_was_saved():
+    other = [(getattr(fb, name), n) for name in ("float16", "bfloat16", "float32", "float64") for n in range(16)]
+    for dtype, size in set(other) - {(fb.float64, 3)}:
+        x = fb.ones(3, dtype=fb.float64, requires_grad=True)
+        y = (x * x).sum()
+        x.data = fb.zeros(size, dtype=dtype)
+        with pytest.raises(RuntimeError, match="another shape or dtype"):
+            y.backward()
+
+
 def test_a_saved_index_keeps_its_values():
     w, i = fb.ones(2, 3, requires_grad=True), fb.tensor([[0, 1, 1]])
     y = w.gather(0, i).sum()
