@@ -118,11 +118,19 @@ def files_of(package: str, pattern: str = "*") -> list[Path]:
     return sorted(path.relative_to(ROOT) for path in DIST.glob(f"{name}-{pattern}"))
 
 
-def install(session: nox.Session, *packages: str, requirements: Sequence[str] = ()) -> None:
-    """Install packages from their wheels in dist/, each by its path, never by a name that an index could answer."""
+def install_alone(session: nox.Session, *packages: str) -> list[str]:
+    """Install packages from their wheels in dist/, each by its path, never by a name that an index could answer.
+
+    Returns these paths. Of what the packages depend on, only those of this repository are installed.
+    """
     paths = [str(path) for package in with_dependencies(*packages) for path in files_of(package, "*.whl")]
     session.install("--quiet", "--no-deps", "--force-reinstall", *paths)
-    session.install(*paths, *requirements)
+    return paths
+
+
+def install(session: nox.Session, *packages: str, requirements: Sequence[str] = ()) -> None:
+    """Install packages from their wheels in dist/ with all they depend on, and further requirements."""
+    session.install(*install_alone(session, *packages), *requirements)
 
 
 @nox.session(reuse_venv=True)
@@ -142,10 +150,11 @@ def wheels(session: nox.Session) -> None:
         for path in files_of(package):
             (ROOT / path).unlink()
         if below := own(project(package)["build-system"]["requires"]):
-            install(session, *below)
-        # Not isolated: the compiler's command lines stay the same, so that only what changed is compiled.
-        build = ("python", "-m", "build", "--no-isolation", "--sdist", "--wheel", "--outdir", "dist")
-        session.run(*build, f"packages/{package}", env=CACHED_BUILD)
+            install_alone(session, *below)
+        # Not isolated: the compiler's command lines stay the same, so that only what changed is compiled. Not checked
+        # for dependencies: what builds is installed above, and what the packages below need to run is not needed here.
+        how = ("--no-isolation", "--skip-dependency-check", "--sdist", "--wheel", "--outdir", "dist")
+        session.run("python", "-m", "build", *how, f"packages/{package}", env=CACHED_BUILD)
         session.run("twine", "check", "--strict", *map(str, files_of(package)))
         (stamps / package).write_text(built_from)
 

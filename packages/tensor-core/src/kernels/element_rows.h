@@ -35,4 +35,29 @@ FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stor
   for (; i < count; ++i) to[i] = Element<T>::value(in[i]);
 }
 
+// Where a reduction's elements come from: as they lie in memory,
+template <class T>
+struct InPlace {
+  using Stored = typename Element<T>::Stored;
+  using Buffer = char;
+  static constexpr bool kBuffered = false;
+  const Stored* in;
+  static FLAMBEAU_INLINE ValueOf<T> value(Stored v) { return Element<T>::value(v); }
+  FLAMBEAU_INLINE const Stored* row(int64_t i, int64_t, Buffer*) const { return in + i; }
+};
+// or through a function that reads `count` of them as values of type V: one reduction for all types it can read.
+template <class V>
+struct ReadAs {
+  using Buffer = V;
+  static constexpr bool kBuffered = true;
+  const char* in;
+  void (*read)(V* to, const char* in, int64_t count);
+  int64_t size;  // of an element, in bytes
+  static FLAMBEAU_INLINE V value(V v) { return v; }
+  FLAMBEAU_INLINE const V* row(int64_t i, int64_t count, Buffer* buffer) const {
+    read(buffer, in + i * size, count);
+    return buffer;
+  }
+};
+
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

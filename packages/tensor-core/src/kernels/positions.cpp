@@ -1,4 +1,7 @@
 // Where the extremes are: argmax and argmin.
+#include <cstring>
+#include <limits>
+
 #include "kernels/element_rows.h"
 #include "kernels/fold.h"
 #include "kernels/table.h"
@@ -14,16 +17,6 @@ constexpr int64_t kSide = 16;   // values, of as many short rows where rows are 
 // four bytes wide.
 template <class V>
 using Place = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
-template <class T>
-using Ranked = std::conditional_t<(sizeof(ValueOf<T>) < 4), int32_t, ValueOf<T>>;
-template <class T>
-FLAMBEAU_INLINE void read_ranked(Ranked<T>* to, const typename Element<T>::Stored* in, int64_t count) {
-  if constexpr (is_half<T>)
-    read_values<T>(to, in, count);
-  else
-    for (int64_t i = 0; i < count; ++i) to[i] = Element<T>::value(in[i]);
-}
-
 // Where values[j] is more extreme than best[j], it is the best, at `at`. The first of equal ones and of NaNs stays.
 template <class Join, class V>
 FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Place<V> at) {
@@ -42,25 +35,21 @@ FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Plac
 }
 
 // The position of the first extreme value of a row of some length; NaN is extreme.
-template <class Join, class T>
-int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
-  using V = Ranked<T>;
-  const auto at = row_of<T>(in, [](ValueOf<T> v) __attribute__((always_inline)) { return v; });
+template <class Join, class V>
+int64_t arg_reduce_row(const V* in, int64_t length) {
   int64_t i = 0;
   if (length < kSide) {
-    for (int64_t k = 1; k < length && at(i) == at(i); ++k)
-      if (Join::join(at(k), at(i)) != at(i)) i = k;
+    for (int64_t k = 1; k < length && in[i] == in[i]; ++k)
+      if (Join::join(in[k], in[i]) != in[i]) i = k;
     return i;
   }
   if (length < 512) {  // every lane's best with its position, then the first of the best of them
     V best[kSide], most[kSide];
     Place<V> place[kSide] = {}, first[kSide];
-    read_ranked<T>(best, in, kSide);
+    for (int64_t j = 0; j < kSide; ++j) best[j] = in[j];
     for (i = kSide; i < length; i += kSide) {
       const int64_t from = i + kSide <= length ? i : length - kSide;  // looking twice does no harm
-      V values[kSide];
-      read_ranked<T>(values, in + from, kSide);
-      keep_better<Join>(best, place, values, Place<V>(from));
+      keep_better<Join>(best, place, in + from, Place<V>(from));
     }
     for (int64_t j = 0; j < kSide; ++j) most[j] = best[j];
     halve_lanes<Join, kSide, 1>(most);
@@ -70,73 +59,108 @@ int64_t arg_reduce_row(const typename Element<T>::Stored* in, int64_t length) {
     halve_lanes<Smaller, kSide, 1>(first);
     return first[0];
   }
-  const ValueOf<T> best = fold<Join, ValueOf<T>>(0, length, at);
+  const V best = extreme_of_row<Join>(in, length);
   for (; i + kLanes <= length; i += kLanes) {  // blocks without the value are skipped at vector speed
-    ValueOf<T> values[kLanes];
-    read_values<T>(values, in + i, kLanes);
     int32_t found = 0;
-    for (int64_t j = 0; j < kLanes; ++j) found += (values[j] == best) | (values[j] != values[j]);
+    for (int64_t j = 0; j < kLanes; ++j) found += (in[i + j] == best) | (in[i + j] != in[i + j]);
     if (found) break;
   }
-  while (!(at(i) == best || at(i) != at(i))) ++i;
+  while (!(in[i] == best || in[i] != in[i])) ++i;
   return i;
 }
 
 // The positions in kSide short rows at a time.
-template <class Join, class T>
-void arg_reduce_side_by_side(int64_t* out, const typename Element<T>::Stored* in, int64_t length) {
-  using V = Ranked<T>;
+template <class Join, class V>
+void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
   V best[kSide];
   Place<V> place[kSide] = {};
-  for (int64_t j = 0; j < kSide; ++j) best[j] = Element<T>::value(in[j * length]);
+  for (int64_t j = 0; j < kSide; ++j) best[j] = in[j * length];
   for (int64_t k = 1; k < length; ++k) {
     V values[kSide];
-    for (int64_t j = 0; j < kSide; ++j) values[j] = Element<T>::value(in[j * length + k]);
+    for (int64_t j = 0; j < kSide; ++j) values[j] = in[j * length + k];
     keep_better<Join>(best, place, values, Place<V>(k));
   }
   for (int64_t j = 0; j < kSide; ++j) out[j] = place[j];
 }
 
-template <class Join, class T>
-void arg_reduce_rows(int64_t* out, const typename Element<T>::Stored* in, int64_t rows, int64_t length) {
-  int64_t r = 0;
-  if (length < 32)
-    for (; r + kSide <= rows; r += kSide) arg_reduce_side_by_side<Join, T>(out + r, in + r * length, length);
-  for (; r < rows; ++r) out[r] = arg_reduce_row<Join, T>(in + r * length, length);
+// Whether `value`, at an earlier position or at a later one, is to be taken for `kept`.
+template <class Join, class V>
+bool is_better(V value, V kept, bool earlier) {
+  const bool equal = (value == kept) | ((value != value) & (kept != kept));
+  return (equal & earlier) | (!equal & (kept == kept) & (Join::join(value, kept) != kept));
 }
 
+// The elements from one on: where they lie if they are of type V, else in a buffer, read.
+template <class V>
+struct Values : ReadAs<V> {
+  FLAMBEAU_INLINE const V* at(int64_t i, int64_t count, V* buffer) const {
+    return this->read ? this->row(i, count, buffer) : reinterpret_cast<const V*>(this->in) + i;
+  }
+};
+
+template <class Join, class V>
+struct PositionsOfRows {
+  static constexpr int64_t kBuffered = 16384 / sizeof(V);
+  Values<V> in;
+  alignas(64) V buffer[kBuffered];
+
+  void run(int64_t* out, int64_t rows, int64_t length) {
+    int64_t r = 0;
+    if (length < 32)
+      for (; r + kSide <= rows; r += kSide)
+        arg_reduce_side_by_side<Join>(out + r, in.at(r * length, kSide * length, buffer), length);
+    for (; r < rows; ++r) out[r] = row(r * length, length);
+  }
+  int64_t row(int64_t first, int64_t length) {
+    if (!in.read || length <= kBuffered) return arg_reduce_row<Join>(in.at(first, length, buffer), length);
+    int64_t place = 0;
+    V best{};
+    for (int64_t i = 0; i < length; i += kBuffered) {
+      const int64_t count = length - i < kBuffered ? length - i : kBuffered;
+      const V* values = in.at(first + i, count, buffer);
+      const int64_t found = arg_reduce_row<Join>(values, count);
+      if (i > 0 && !is_better<Join>(values[found], best, false)) continue;
+      best = values[found];
+      place = i + found;
+    }
+    return place;
+  }
+};
+
 // Columns [0, width) of rows `inner` apart, a tile at a time.
-template <class Join, class T>
-void arg_reduce_columns(int64_t* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner,
-                        int64_t width) {
-  using V = Ranked<T>;
+template <class Join, class V>
+void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inner, int64_t width) {
   for (int64_t first = 0; first < width; first += kTile) {
-    const int64_t count = width - first < kTile ? width - first : kTile, whole = (count + kSide - 1) / kSide * kSide;
-    V best[kTile] = {}, row[kTile] = {};
+    const int64_t count = width - first < kTile ? width - first : kTile, whole = count / kSide * kSide;
+    V best[kTile], buffer[kTile], rest[kSide] = {};
     Place<V> place[kTile] = {};  // blocks are shorter than 2**31
-    for (int64_t i = 0; i < count; ++i) best[i] = Element<T>::value(in[first + i]);
+    std::memcpy(best, in.at(first, count, buffer), size_t(count) * sizeof(V));
+    std::memset(best + count, 0, size_t(-count & (kSide - 1)) * sizeof(V));
     for (int64_t k = 1; k < length; ++k) {
-      const auto* from = in + k * inner + first;
-      read_ranked<T>(row, from, count);
+      const V* row = in.at(k * inner + first, count, buffer);
       for (int64_t i = 0; i < whole; i += kSide) keep_better<Join>(best + i, place + i, row + i, Place<V>(k));
+      if (whole == count) continue;
+      for (int64_t j = 0; j < count - whole; ++j) rest[j] = row[whole + j];
+      keep_better<Join>(best + whole, place + whole, rest, Place<V>(k));
     }
     for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
   }
 }
 
 // Few columns: several rows side by side are one row of more columns.
-template <class Join, class T>
-void arg_reduce_narrow(int64_t* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
-  using V = Ranked<T>;
+template <class Join, class V>
+void arg_reduce_narrow(int64_t* out, Values<V> in, int64_t length, int64_t inner) {
   const int64_t together = kTile / inner, rows = length / together;
   int64_t places[kTile];
-  arg_reduce_columns<Join, T>(places, in, rows, together * inner, together * inner);
+  arg_reduce_columns<Join>(places, in, rows, together * inner, together * inner);
+  const auto value = [in, inner](int64_t row, int64_t i) {
+    V read;
+    return *in.at(row * inner + i, 1, &read);
+  };
   for (int64_t i = 0; i < inner; ++i) {
     int64_t best = places[i] * together;
     const auto consider = [&](int64_t row) {
-      const V value = Element<T>::value(in[row * inner + i]), kept = Element<T>::value(in[best * inner + i]);
-      const bool earlier = row < best, equal = (value == kept) | ((value != value) & (kept != kept));
-      if ((equal & earlier) | (!equal & (kept == kept) & (Join::join(value, kept) != kept))) best = row;
+      if (is_better<Join>(value(row, i), value(best, i), row < best)) best = row;
     };
     for (int64_t k = 1; k < together; ++k) consider(places[k * inner + i] * together + k);
     for (int64_t row = rows * together; row < length; ++row) consider(row);
@@ -144,16 +168,43 @@ void arg_reduce_narrow(int64_t* out, const typename Element<T>::Stored* in, int6
   }
 }
 
-template <class Join, class T>
-void arg_reduce(int64_t* out, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
-  const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
-  if (inner == 1) return arg_reduce_rows<Join, T>(out, in, outer, length);
+template <class Join, class V>
+[[gnu::noinline]] void arg_reduce_values(int64_t* out, Values<V> in, int64_t outer, int64_t length, int64_t inner,
+                                         int64_t width) {
+  if (inner == 1) {
+    PositionsOfRows<Join, V> positions;
+    positions.in = in;
+    return positions.run(out, outer, length);
+  }
   const bool narrow = width == inner && inner <= kTile / 4 && length >= 2 * (kTile / inner);
-  for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner)
+  for (int64_t o = 0; o < outer; ++o, in.in += length * inner * in.size, out += inner)
     if (narrow)
-      arg_reduce_narrow<Join, T>(out, in, length, inner);
+      arg_reduce_narrow<Join>(out, in, length, inner);
     else
-      arg_reduce_columns<Join, T>(out, in, length, inner, width);
+      arg_reduce_columns<Join>(out, in, length, inner, width);
+}
+
+// What the elements are read as: values of the same order.
+template <class T>
+using Ranked = std::conditional_t<std::is_integral_v<ValueOf<T>>, std::conditional_t<sizeof(T) == 8, int64_t, int32_t>,
+                                  ValueOf<T>>;
+template <class T>
+void read_ranked(Ranked<T>* to, const char* in, int64_t count) {
+  const auto* from = reinterpret_cast<const typename Element<T>::Stored*>(in);
+  constexpr bool kFlips = std::is_unsigned_v<T> && sizeof(T) == sizeof(Ranked<T>);
+  if constexpr (is_half<T>)
+    read_values<T>(to, from, count);
+  else
+    for (int64_t i = 0; i < count; ++i)
+      to[i] = Ranked<T>(Element<T>::value(from[i])) ^ (kFlips ? std::numeric_limits<Ranked<T>>::min() : Ranked<T>(0));
+}
+template <class Join, class T>
+void arg_reduce(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width) {
+  using V = Ranked<T>;
+  if constexpr (std::is_same_v<T, V>)
+    arg_reduce_values<Join, V>(out, {{in, nullptr, sizeof(T)}}, outer, length, inner, width);
+  else
+    arg_reduce_values<Join, V>(out, {{in, read_ranked<T>, sizeof(T)}}, outer, length, inner, width);
 }
 
 template <class... T>

@@ -37,7 +37,7 @@ void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stor
   for (int64_t r = 0; r < rows; r += kTurned) {
     const int64_t count = std::min(kTurned, rows - r);
     turn_rows(reinterpret_cast<Word*>(turned), reinterpret_cast<const Word*>(in + r * length), count, length);
-    reduce_columns<Op, T>(out + r, turned, length, count, count);
+    reduce_columns<Op>(out + r, InPlace<T>{turned}, length, count, count);
   }
 }
 
@@ -46,10 +46,10 @@ template <class Op, class T>
 void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
   using Result = typename Op::Result;
   const int64_t together = kTile / inner;
-  if (length < 2 * together) return reduce_columns<Op, T>(out, in, length, inner, inner);
+  if (length < 2 * together) return reduce_columns<Op>(out, InPlace<T>{in}, length, inner, inner);
   Result sums[kTile];
   const int64_t rows = length / together, columns = together * inner;
-  reduce_columns<Op, T>(sums, in, rows, columns, columns);
+  reduce_columns<Op>(sums, InPlace<T>{in}, rows, columns, columns);
   for (int64_t i = 0; i < inner; ++i) {
     Result total = sums[i];
     for (int64_t k = 1; k < together; ++k) total = Op::join(total, sums[k * inner + i]);
@@ -68,7 +68,8 @@ inline constexpr bool as_it_lies<Op, T> =
     std::is_same_v<T, typename Op::Leaf> && std::is_same_v<T, typename Element<T>::Stored>;
 
 template <class Op, class T>
-void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner, int64_t width) {
+[[gnu::noinline]] void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner,
+                              int64_t width) {
   using Result = typename Op::Result;
   auto* out = reinterpret_cast<Result*>(out_bytes);
   const auto* in = reinterpret_cast<const typename Element<T>::Stored*>(in_bytes);
@@ -85,52 +86,71 @@ void reduce(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length
     else if (width == inner && inner <= kTile / 2)
       reduce_narrow<Op, T>(out, in, length, inner);
     else
-      reduce_columns<Op, T>(out, in, length, inner, width);
+      reduce_columns<Op>(out, InPlace<T>{in}, length, inner, width);
   }
 }
 
-// Half types are converted, as many as stay in the nearest cache, and reduced as float32.
-constexpr int64_t kWidened = 4096;
-template <class Op>
-struct WidenedReduction {
+// Elements that are read as values of type V: as many at a time as stay in the nearest cache are reduced there.
+template <class Op, class V>
+struct BufferedReduction {
   using Result = typename Op::Result;
-  Widen widen;
-  alignas(64) float values[kWidened];
+  static constexpr int64_t kValues = 16384 / sizeof(V);
+  ReadAs<V> in;
+  alignas(64) V values[kValues];
 
-  // `outer` times `length` times `inner` elements side by side.
-  void run(Result* out, const uint16_t* in, int64_t outer, int64_t length, int64_t inner) {
-    const int64_t elements = length * inner, together = kWidened / std::max<int64_t>(1, elements);
+  // `outer` times `length` times `inner` elements side by side, from the one numbered `first`.
+  void run(Result* out, int64_t first, int64_t outer, int64_t length, int64_t inner) {
+    const int64_t elements = length * inner, together = kValues / std::max<int64_t>(1, elements);
     if (together == 0) {
-      for (int64_t o = 0; o < outer; ++o) halves(out + o * inner, in + o * elements, length, inner);
+      for (int64_t o = 0; o < outer; ++o) halves(out + o * inner, first + o * elements, length, inner);
       return;
     }
     for (int64_t o = 0; o < outer; o += together) {
       const int64_t count = std::min(together, outer - o);
-      widen(values, in + o * elements, count * elements);
-      reduce<Op, float>(reinterpret_cast<char*>(out + o * inner), reinterpret_cast<const char*>(values), count, length,
-                        inner, inner);
+      in.read(values, in.in + (first + o * elements) * in.size, count * elements);
+      reduce<Op, V>(reinterpret_cast<char*>(out + o * inner), reinterpret_cast<const char*>(values), count, length,
+                    inner, inner);
     }
   }
-  void halves(Result* out, const uint16_t* in, int64_t length, int64_t inner) {
-    const int64_t rows = kWidened / inner, half = (length / 2 + rows - 1) / rows * rows;
+  [[gnu::noinline]] void halves(Result* out, int64_t first, int64_t length, int64_t inner) {
+    const int64_t rows = kValues / inner, half = (length / 2 + rows - 1) / rows * rows;
     Result high[kTile];
-    run(out, in, 1, half, inner);
-    run(high, in + half * inner, 1, length - half, inner);
+    run(out, first, 1, half, inner);
+    run(high, first + half * inner, 1, length - half, inner);
     for (int64_t i = 0; i < inner; ++i) out[i] = Op::join(out[i], high[i]);
   }
 };
-template <class Op, class T>
-void reduce_widened(char* out_bytes, const char* in_bytes, int64_t outer, int64_t length, int64_t inner,
-                    int64_t width) {
+template <class Op, class V>
+[[gnu::noinline]] void reduce_read(char* out_bytes, ReadAs<V> in, int64_t outer, int64_t length, int64_t inner,
+                                   int64_t width) {
   auto* out = reinterpret_cast<typename Op::Result*>(out_bytes);
-  const auto* in = reinterpret_cast<const uint16_t*>(in_bytes);
   if (width == inner && inner <= kTile / 2) {
-    WidenedReduction<Op> reduction;
-    reduction.widen = widen_row<T>;
-    return reduction.run(out, in, outer, length, inner);
+    BufferedReduction<Op, V> reduction;
+    reduction.in = in;
+    return reduction.run(out, 0, outer, length, inner);
   }
-  for (int64_t o = 0; o < outer; ++o, in += length * inner, out += inner)
-    reduce_columns<Op, Widened>(out, in, length, inner, width, widen_row<T>);
+  for (int64_t o = 0; o < outer; ++o, in.in += length * inner * in.size, out += inner)
+    reduce_columns<Op>(out, in, length, inner, width);
+}
+
+// Elements are read as what the reduction makes of each.
+template <class Op, class T>
+void read_mapped(typename Op::Plain::Value* to, const char* in, int64_t count) {
+  const auto* from = reinterpret_cast<const typename Element<T>::Stored*>(in);
+  if constexpr (is_half<T>) {
+    read_values<T>(to, from, count);
+    for (int64_t i = 0; i < count; ++i) to[i] = Op::map(to[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] = Op::map(Element<T>::value(from[i]));
+  }
+}
+template <class Op, class T>
+ReadAs<typename Op::Plain::Value> mapped(const char* in) {
+  return {in, read_mapped<Op, T>, sizeof(typename Element<T>::Stored)};
+}
+template <class Op, class T>
+void reduce_mapped(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width) {
+  reduce_read<typename Op::Plain>(out, mapped<Op, T>(in), outer, length, inner, width);
 }
 
 // A sum of complex numbers is two sums of real ones, in alternating columns; in a row, in alternating lanes.
@@ -204,10 +224,10 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
     const int64_t count = width - first < kColumns ? width - first : kColumns;
     V sum[kColumns];
     if constexpr (is_half<T>)
-      reduce_columns<SumOf<V>, Widened>(sum, reinterpret_cast<const uint16_t*>(in + first), length, inner, count,
-                                        widen_row<T>);
+      reduce_columns<SumOf<V>>(sum, mapped<SumOf<V>, T>(reinterpret_cast<const char*>(in + first)), length, inner,
+                               count);
     else
-      reduce_columns<SumOf<V>, T>(sum, in + first, length, inner, count);
+      reduce_columns<SumOf<V>>(sum, InPlace<T>{in + first}, length, inner, count);
     for (int64_t i = 0; i < count; ++i) {
       mean[first + i] = sum[i] / V(length);
       sum[i] = V(0);
@@ -232,112 +252,124 @@ void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_
 ReduceEntry& entry(Table& table, Reduce reduction, Dtype dtype) { return table.reduce[int(reduction)][int(dtype)]; }
 template <class Op, class T>
 void set(Table& table, Reduce reduction, Dtype result) {
-  if constexpr (is_half<T>)
-    entry(table, reduction, dtype_of<T>()) = {reduce_widened<Op, T>, result};
-  else
-    entry(table, reduction, dtype_of<T>()) = {reduce<Op, T>, result};
+  entry(table, reduction, dtype_of<T>()) = {reduce<Op, T>, result};
 }
-
-template <class T>
-void fill_sums(Table& table) {
-  using V = ValueOf<T>;
-  set<SumOf<V>, T>(table, Reduce::Sum, dtype_of<Total<V>>());
-  set<ProdOf<V>, T>(table, Reduce::Prod, dtype_of<Total<V>>());
-}
-// Of elements of type T as what says whether they are zero.
-template <class T, class Seen = T>
-void fill_truth(Table& table) {
-  using V = ValueOf<Seen>;
-  entry(table, Reduce::Any, dtype_of<T>()) = {reduce<TruthOf<V, Or>, Seen>, Dtype::bool_};
-  entry(table, Reduce::All, dtype_of<T>()) = {reduce<TruthOf<V, And>, Seen>, Dtype::bool_};
-  entry(table, Reduce::Count, dtype_of<T>()) = {reduce<CountOf<V>, Seen>, Dtype::int64};
+// Of elements of type T as they are seen: read first, and reduced as others that are read as the same.
+template <class Op, class T, class Seen = T>
+void set_read(Table& table, Reduce reduction, Dtype result) {
+  entry(table, reduction, dtype_of<T>()) = {reduce_mapped<Op, Seen>, result};
 }
 // What does not depend on the sign is that of the other type of the same size. Note [Same bits]
 void share(Table& table, std::initializer_list<Reduce> reductions, Dtype to, Dtype from) {
   for (Reduce op : reductions) entry(table, op, to) = entry(table, op, from);
 }
 constexpr std::initializer_list<Reduce> kTruth = {Reduce::Any, Reduce::All, Reduce::Count};
+template <class T, class Seen = T>
+void fill_truth(Table& table) {
+  using V = ValueOf<Seen>;
+  set_read<TruthOf<V, Or>, T, Seen>(table, Reduce::Any, Dtype::bool_);
+  set_read<TruthOf<V, And>, T, Seen>(table, Reduce::All, Dtype::bool_);
+  set_read<CountOf<V>, T, Seen>(table, Reduce::Count, Dtype::int64);
+}
 template <class T>
 void fill_extremes(Table& table) {
-  using V = ValueOf<T>;
-  set<ExtremeOf<V, Larger>, T>(table, Reduce::Max, dtype_of<V>());
-  set<ExtremeOf<V, Smaller>, T>(table, Reduce::Min, dtype_of<V>());
+  set<ExtremeOf<T, Larger>, T>(table, Reduce::Max, dtype_of<T>());
+  set<ExtremeOf<T, Smaller>, T>(table, Reduce::Min, dtype_of<T>());
 }
 template <class T>
-void fill_integer(Table& table) {
-  fill_sums<T>(table);
-  fill_extremes<T>(table);
+void fill_sums(Table& table) {
+  set<SumOf<T>, T>(table, Reduce::Sum, dtype_of<T>());
+  set<ProdOf<T>, T>(table, Reduce::Prod, dtype_of<T>());
 }
+// Sums and products of short integers are those of int64, but for the sums that are frequent.
 template <class T>
-void fill_unsigned(Table& table) {
-  const Dtype own = dtype_of<T>(), same = dtype_of<SameBits<T>>();
-  share(table, kTruth, own, same);
+void fill_short_integer(Table& table) {
   fill_extremes<T>(table);
-  if constexpr (sizeof(T) < 8)
-    fill_sums<T>(table);
+  set_read<ProdOf<int64_t>, T>(table, Reduce::Prod, Dtype::int64);
+  if constexpr (std::is_same_v<T, uint8_t> || std::is_same_v<T, int32_t>)
+    set<SumOf<T>, T>(table, Reduce::Sum, Dtype::int64);
   else
-    share(table, {Reduce::Sum, Reduce::Prod}, own, same);
+    set_read<SumOf<int64_t>, T>(table, Reduce::Sum, Dtype::int64);
 }
 // The sum of truths is their number, the largest one says whether there is any.
-void fill_bool(Table& table) {
-  share(table, kTruth, Dtype::bool_, Dtype::uint8);
+void fill_truth_of_bytes(Table& table) {
+  set<TruthOf<uint8_t, Or>, uint8_t>(table, Reduce::Any, Dtype::bool_);
+  set<TruthOf<uint8_t, And>, uint8_t>(table, Reduce::All, Dtype::bool_);
+  set<CountOf<uint8_t>, uint8_t>(table, Reduce::Count, Dtype::int64);
+  for (Dtype same : {Dtype::int8, Dtype::bool_}) share(table, kTruth, same, Dtype::uint8);
   entry(table, Reduce::Sum, Dtype::bool_) = entry(table, Reduce::Count, Dtype::bool_);
   entry(table, Reduce::Max, Dtype::bool_) = entry(table, Reduce::Any, Dtype::bool_);
   entry(table, Reduce::Min, Dtype::bool_) = entry(table, Reduce::All, Dtype::bool_);
-  set<ProdOf<uint8_t>, bool>(table, Reduce::Prod, Dtype::int64);
+  set_read<ProdOf<int64_t>, bool>(table, Reduce::Prod, Dtype::int64);
 }
 template <class T>
-void fill_norms(Table& table) {
+void fill_read_norms(Table& table) {
   using V = ValueOf<T>;
   const Dtype real = dtype_of<RealOf<V>>();
-  set<AbsSumOf<V>, T>(table, Reduce::AbsSum, real);
-  set<SquareSumOf<V>, T>(table, Reduce::SquareSum, real);
-  set<AbsExtremeOf<V, Larger>, T>(table, Reduce::AbsMax, real);
-  set<AbsExtremeOf<V, Smaller>, T>(table, Reduce::AbsMin, real);
+  set_read<AbsSumOf<V>, T>(table, Reduce::AbsSum, real);
+  set_read<SquareSumOf<V>, T>(table, Reduce::SquareSum, real);
+  set_read<AbsExtremeOf<V, Larger>, T>(table, Reduce::AbsMax, real);
+  set_read<AbsExtremeOf<V, Smaller>, T>(table, Reduce::AbsMin, real);
+}
+template <class T>
+void fill_half(Table& table) {
+  fill_truth<T, Zeroness<uint16_t>>(table);
+  set_read<SumOf<float>, T>(table, Reduce::Sum, Dtype::float32);
+  set_read<ProdOf<float>, T>(table, Reduce::Prod, Dtype::float32);
+  set_read<NanSumOf<float>, T>(table, Reduce::NanSum, Dtype::float32);
+  set_read<ExtremeOf<float, Larger>, T>(table, Reduce::Max, Dtype::float32);
+  set_read<ExtremeOf<float, Smaller>, T>(table, Reduce::Min, Dtype::float32);
+  fill_read_norms<T>(table);
+  table.moments[int(dtype_of<T>())] = moments<T>;
 }
 template <class T>
 void fill_real(Table& table) {
+  fill_truth<T>(table);
   fill_sums<T>(table);
-  fill_truth<T, std::conditional_t<is_half<T>, Zeroness<uint16_t>, T>>(table);
   fill_extremes<T>(table);
-  fill_norms<T>(table);
-  set<NanSumOf<ValueOf<T>>, T>(table, Reduce::NanSum, dtype_of<ValueOf<T>>());
+  set<NanSumOf<T>, T>(table, Reduce::NanSum, dtype_of<T>());
+  set<AbsSumOf<T>, T>(table, Reduce::AbsSum, dtype_of<T>());
+  set<SquareSumOf<T>, T>(table, Reduce::SquareSum, dtype_of<T>());
+  set<AbsExtremeOf<T, Larger>, T>(table, Reduce::AbsMax, dtype_of<T>());
+  set<AbsExtremeOf<T, Smaller>, T>(table, Reduce::AbsMin, dtype_of<T>());
+  set_read<XorOf<T>, T>(table, Reduce::Xor, Dtype::int64);
   table.moments[int(dtype_of<T>())] = moments<T>;
 }
 template <class T>
 void fill_complex(Table& table) {
+  fill_truth<T, Zeroness<T>>(table);
   entry(table, Reduce::Sum, dtype_of<T>()) = {sum_parts<RealOf<T>>, dtype_of<T>()};
   set<ProdOf<T>, T>(table, Reduce::Prod, dtype_of<T>());
-  fill_truth<T, Zeroness<T>>(table);
-  fill_norms<T>(table);
+  fill_read_norms<T>(table);
 }
 
 }  // namespace
 
 void fill_reduce(Table& table) {
-  fill_integer<uint8_t>(table);
-  fill_integer<int8_t>(table);
-  fill_integer<int16_t>(table);
-  fill_integer<int32_t>(table);
-  fill_integer<int64_t>(table);
-  fill_truth<uint8_t>(table);
+  fill_truth_of_bytes(table);
   fill_truth<int16_t>(table);
   fill_truth<int32_t>(table);
   fill_truth<int64_t>(table);
-  share(table, kTruth, Dtype::int8, Dtype::uint8);
-  fill_bool(table);
-  fill_unsigned<uint16_t>(table);
-  fill_unsigned<uint32_t>(table);
-  fill_unsigned<uint64_t>(table);
-  fill_real<float16>(table);
-  fill_real<bfloat16>(table);
+  fill_short_integer<uint8_t>(table);
+  fill_short_integer<int8_t>(table);
+  fill_short_integer<int16_t>(table);
+  fill_short_integer<int32_t>(table);
+  fill_short_integer<uint16_t>(table);
+  fill_short_integer<uint32_t>(table);
+  fill_extremes<int64_t>(table);
+  fill_extremes<uint64_t>(table);
+  fill_sums<int64_t>(table);
+  share(table, kTruth, Dtype::uint16, Dtype::int16);
+  share(table, kTruth, Dtype::uint32, Dtype::int32);
+  share(table, kTruth, Dtype::uint64, Dtype::int64);
+  share(table, {Reduce::Sum, Reduce::Prod}, Dtype::uint64, Dtype::int64);
+  fill_half<float16>(table);
+  fill_half<bfloat16>(table);
   fill_real<float>(table);
   fill_real<double>(table);
   fill_complex<Complex<float>>(table);
   fill_complex<Complex<double>>(table);
   set<XorOf<int64_t>, int64_t>(table, Reduce::Xor, Dtype::int64);
-  set<XorOf<float>, float>(table, Reduce::Xor, Dtype::int64);
-  set<XorOf<double>, double>(table, Reduce::Xor, Dtype::int64);
   table.squared_deviation[0] = squared_deviation<float>;
   table.squared_deviation[1] = squared_deviation<double>;
 }

@@ -34,13 +34,6 @@ struct Element<bfloat16> {
   using Value = float;
   static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
-// Half types as they lie in memory, whichever they are.
-struct Widened;
-template <>
-struct Element<Widened> {
-  using Stored = uint16_t;
-  using Value = float;
-};
 // Elements as integers that are zero where they are: the bits without those of signs. Half types are seen as uint16_t.
 template <class T>
 struct Zeroness;
@@ -71,9 +64,12 @@ using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [S
 template <class V>
 using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t, Total<V>>;
 
-// The reductions: how values are joined, in which types, and what is done with each before.
+// The reductions: how values are joined, in which types, and what is done with each before. `Plain` is the one that is
+// left when that is done already: of values of type Plain::Value.
 template <class V>
 struct SumOf : Add {
+  using Plain = SumOf;
+  using Value = V;
   using Join = Add;
   using Result = Total<V>;
   using Leaf = Part<V>;
@@ -113,6 +109,8 @@ struct SquareSumOf : SumOf<RealOf<V>> {
 };
 template <class V>
 struct CountOf : Add {
+  using Plain = CountOf<uint8_t>;
+  using Value = V;
   using Join = Add;
   using Result = int64_t;
   using Leaf = int32_t;
@@ -121,6 +119,8 @@ struct CountOf : Add {
 // Of elements as 64 bits: of floating ones as doubles.
 template <class V>
 struct XorOf : Xor {
+  using Plain = XorOf<int64_t>;
+  using Value = V;
   using Join = Xor;
   using Result = int64_t;
   using Leaf = int64_t;
@@ -133,6 +133,8 @@ struct XorOf : Xor {
 };
 template <class V>
 struct ProdOf : Multiply {
+  using Plain = ProdOf;
+  using Value = V;
   using Join = Multiply;
   using Result = Total<V>;
   using Leaf = Result;
@@ -140,6 +142,8 @@ struct ProdOf : Multiply {
 };
 template <class V, class How>
 struct ExtremeOf : How {
+  using Plain = ExtremeOf;
+  using Value = V;
   using Join = How;
   static constexpr bool kElements = true;
   using Result = V;
@@ -154,6 +158,8 @@ struct AbsExtremeOf : ExtremeOf<RealOf<V>, How> {
 // In lanes as wide as what they are the truth of.
 template <class V, class How>
 struct TruthOf : How {
+  using Plain = TruthOf<uint8_t, How>;
+  using Value = V;
   using Join = How;
   using Result = uint8_t;
   using Leaf = std::conditional_t<
