@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import flambeau
 from flambeau import Tensor
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, check_nonnegative
 
 _SUFFICIENT_DECREASE, _CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
 _MOST_SEARCHES = 25
@@ -57,8 +57,7 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        if not lr >= 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+        check_nonnegative(lr=lr)
         defaults = {
             "lr": lr,
             "max_iter": max_iter,

@@ -222,8 +222,10 @@ def _named(params: Any) -> Group:
 
 
 def check_nonnegative(**options: Any) -> None:
-    """Raise ValueError for the first option below zero."""
+    """Raise ValueError for the first option that is below zero or several numbers."""
     for name, value in options.items():
+        if isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element, and its shape is {list(value.shape)}")
         if not value >= 0.0:
             described = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {described}: {value}")
