@@ -40,6 +40,27 @@ def test_layer_norm(shape, dims, dtype):
     check(F.rms_norm(fb.tensor(x), shape, fb.tensor(w), 1e-3), wide[0] / root * wide[1], dtype)
 
 
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize(("rows", "length"), [(5, 4), (16, 1), (40, 3), (33, 31), (33, 32), (70, 30), (600, 5)])
+def test_derivatives_of_rows_together_and_alone(rows, length, affine):
+    x = draw((rows, length), "float64")
+    w, b, g = draw(length, "float64"), draw(length, "float64"), draw((rows, length), "float64")
+    inverse = 1 / np.sqrt(x.var(1, keepdims=True) + 1e-3)
+    h, scaled = (x - x.mean(1, keepdims=True)) * inverse, g * (w if affine else 1)
+    inner = scaled - scaled.mean(1, keepdims=True) - h * (scaled * h).mean(1, keepdims=True)
+    leaves = [fb.tensor(a, requires_grad=True) for a in ((x, w, b) if affine else (x,))]
+    F.layer_norm(leaves[0], (length,), *leaves[1:], eps=1e-3).backward(fb.tensor(g))
+    for leaf, want in zip(leaves, (inner * inverse, (g * h).sum(0), g.sum(0)), strict=False):
+        np.testing.assert_allclose(leaf.grad.numpy(), want, rtol=1e-9, atol=1e-9)
+
+    root = 1 / np.sqrt((x**2).mean(1, keepdims=True) + 1e-3)
+    leaves = [fb.tensor(a, requires_grad=True) for a in ((x, w) if affine else (x,))]
+    F.rms_norm(leaves[0], (length,), *leaves[1:], eps=1e-3).backward(fb.tensor(g))
+    inner = scaled - x * root * (scaled * x * root).mean(1, keepdims=True)
+    for leaf, want in zip(leaves, (inner * root, (g * x * root).sum(0)), strict=False):
+        np.testing.assert_allclose(leaf.grad.numpy(), want, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_rms_norm_of_complex_numbers_divides_by_the_root_of_their_squares(dtype):
     x, w = ((RNG.standard_normal((2, 3)) + 1j * RNG.standard_normal((2, 3))).astype(dtype) for _ in range(2))

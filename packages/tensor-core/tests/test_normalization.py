@@ -132,12 +132,27 @@ def test_softmax_of_rows_of_every_length(length, dtype):
     assert t.log_softmax(1)[3:].isnan().all()
 
 
-@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 31, 33, 70])
-def test_layer_norm_of_short_rows(length):
-    x = np.random.default_rng(length).standard_normal((6, length)) + 3
+@pytest.mark.parametrize("rows", [6, 16, 33, 200])  # few by themselves, many together
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 31, 33, 59, 60, 61, 70])
+def test_layer_norm_of_short_rows(length, rows):
+    x = np.random.default_rng(length).standard_normal((rows, length)) + 3
     want = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
     got = fb.native_layer_norm(fb.tensor(x), [length], None, None, 1e-5)[0]
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("length", [3, 24, 120, 121])
+def test_layer_norm_of_many_rows_does_not_depend_on_the_threads(length):
+    x = fb.rand(20011, length)
+    w, b = fb.rand(length), fb.rand(length)
+    before = fb.get_num_threads()
+    try:
+        fb.set_num_threads(1)
+        want = fb.layer_norm(x, (length,), w, b)
+        fb.set_num_threads(4)
+        assert (fb.layer_norm(x, (length,), w, b) == want).all()
+    finally:
+        fb.set_num_threads(before)
 
 
 def test_running_statistics_are_changed_both_or_neither():

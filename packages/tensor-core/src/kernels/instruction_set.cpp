@@ -38,6 +38,7 @@ void fill_pools(NetworkTable&);
 void fill_recurrent(NetworkTable&);
 void fill_resample(NetworkTable&);
 void fill_normalize(NetworkTable&);
+void fill_normalize_short(NetworkTable&);
 void fill_attention(NetworkTable&);
 void fill_grid_sample(NetworkTable&);
 void fill_cross_entropy(NetworkTable&);
@@ -50,6 +51,7 @@ const NetworkTable* network_table() {
     fill_recurrent(t);
     fill_resample(t);
     fill_normalize(t);
+    fill_normalize_short(t);
     fill_attention(t);
     fill_grid_sample(t);
     fill_cross_entropy(t);

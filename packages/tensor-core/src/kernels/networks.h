@@ -37,6 +37,8 @@ struct EqualWindows {
 struct Moments {
   double mean, rstd;
 };
+// Up to which lengths, in bytes and in elements, a row is normalised together with others, and its derivative taken.
+inline constexpr int64_t kShortNormalizedBytes = 480, kShortNormGradient = 31;
 
 // A block of attention scores: rows of queries by columns of keys, `row` apart, which is a multiple of kScoresUnit:
 // what is behind the columns belongs to the block. Causal: row r sees the first visible + r columns. The mask (or null)
@@ -142,6 +144,12 @@ struct NetworkTable {
                              const char* centre, const char* of_grad, const char* of_in, const char* constant);
 
   void (*norm_columns[2])(const char* grad, const char* in, int64_t n, Moments m, double* weights, double* biases);
+  // The whole of layer and RMS normalisation for short rows of n elements. The gradients of weights and biases are
+  // added where they are not null.
+  void (*normalize_short_rows[2])(char* out, const char* in, const char* weight, const char* bias, int64_t rows,
+                                  int64_t n, bool centred, double eps, Moments* moments);
+  void (*short_rows_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t rows,
+                                 int64_t n, bool centred, const Moments* moments, double* weights, double* biases);
 };
 
 inline const NetworkTable& networks() { return *table().networks; }

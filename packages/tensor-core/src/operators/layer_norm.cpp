@@ -15,6 +15,9 @@ struct Rows {
   bool centred;  // RMS normalisation leaves the mean where it is
 
   int64_t grain() const { return std::max<int64_t>(1, 16384 / (length + 1)); }
+  // Whether many are worked on at a time; what becomes of a row does not depend on how the work is divided.
+  bool together(int64_t longest) const { return length > 0 && length <= longest && count >= kEnough; }
+  static constexpr int64_t kEnough = 16;
 };
 
 // Two passes over a row that the first has brought into the cache.
@@ -41,7 +44,16 @@ Tensor forward(const Rows& r, const Tensor& x, const Tensor& weight, const Tenso
   Tensor statistics = empty({r.count, 2}, Dtype::float64);
   if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
-  const auto normalize = kernels::networks().normalize_row[kind];
+  const auto& table = kernels::networks();
+  if (r.together(kernels::kShortNormalizedBytes / item_size(type))) {
+    parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
+      const int64_t at = begin * r.length;
+      table.normalize_short_rows[kind](out.bytes() + at * item_size(type), bytes_at(x, at), bytes_at(weight, 0),
+                                       bytes_at(bias, 0), end - begin, r.length, r.centred, eps, m + begin);
+    });
+    return statistics;
+  }
+  const auto normalize = table.normalize_row[kind];
   parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       m[i] = moments_of(bytes_at(x, i * r.length), r, eps, kind);
@@ -83,25 +95,35 @@ Gradients backward(const Rows& r, const Tensor& grad, const Tensor& x, const Ten
   const int kind = type == Dtype::float64;
   const auto& table = kernels::networks();
   const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
-  const int64_t parts = std::max<int64_t>(1, std::min(kParts, r.count / 4));
+  const bool together = r.together(kernels::kShortNormGradient);
+  const int64_t parts = std::max<int64_t>(1, std::min(kParts, r.count / (together ? 32 : 4)));
   Gradients out;
   out.input = empty(x.shape(), type);
   Tensor partial = columns ? zeros({2, parts, r.length}, Dtype::float64) : Tensor();
   const double n = double(r.length);
   parallel_items(
       parts, std::max<int64_t>(1, r.grain() * parts / std::max<int64_t>(1, r.count)), [&](int64_t begin, int64_t end) {
-        for (int64_t part = begin; part < end; ++part)
-          for (int64_t i = r.count * part / parts; i < r.count * (part + 1) / parts; ++i) {
+        for (int64_t part = begin; part < end; ++part) {
+          const int64_t first = r.count * part / parts, last = r.count * (part + 1) / parts;
+          double* weights = columns ? partial.data<double>() + part * r.length : nullptr;
+          double* biases = columns ? partial.data<double>() + (parts + part) * r.length : nullptr;
+          if (together) {
+            const int64_t at = first * r.length;
+            table.short_rows_gradient[kind](out.input.bytes() + at * item_size(type), bytes_at(grad, at),
+                                            bytes_at(x, at), bytes_at(weight, 0), last - first, r.length, r.centred,
+                                            m + first, weights, biases);
+            continue;
+          }
+          for (int64_t i = first; i < last; ++i) {
             const char *g = bytes_at(grad, i * r.length), *row = bytes_at(x, i * r.length);
             Sums sums;
             table.norm_sums[kind](g, row, bytes_at(weight, 0), r.length, m[i].mean, &sums.values, &sums.squares);
             const RowGradient line(m[i].rstd, r.centred ? sums.values / n : 0, sums.squares * m[i].rstd / n);
             table.norm_gradient[kind](out.input.bytes() + i * r.length * item_size(type), g, row, bytes_at(weight, 0),
                                       r.length, m[i].mean, m[i].rstd, line.of_in, line.constant);
-            if (columns)
-              table.norm_columns[kind](g, row, r.length, m[i], partial.data<double>() + part * r.length,
-                                       partial.data<double>() + (parts + part) * r.length);
+            if (columns) table.norm_columns[kind](g, row, r.length, m[i], weights, biases);
           }
+        }
       });
   if (columns) {
     const Tensor total = sum(partial, Shape{1}, false, std::nullopt);
