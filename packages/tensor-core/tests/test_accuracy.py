@@ -160,12 +160,16 @@ def check_rows(count):
 
 
 def check_other_kernels():
-    """Reductions, products, conversions and random numbers of the instruction set in use."""
+    """Reductions, products, orders, conversions and random numbers of the instruction set in use."""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((37, 53)).astype(np.float32), rng.standard_normal((53, 41)).astype(np.float32)
     np.testing.assert_allclose((fb.tensor(a) @ fb.tensor(b)).numpy(), a @ b, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(fb.tensor(a).sum(0).numpy(), a.sum(0), rtol=1e-5, atol=1e-5)
     assert np.array_equal(fb.tensor(a).argmax(1).numpy(), a.argmax(1))
+    for numbers in (a, a.astype(np.float64)):
+        assert np.array_equal(fb.argsort(fb.tensor(numbers), 1).numpy(), numbers.argsort(1))
+    mean, deviation = a.mean(1, keepdims=True), a.std(1, keepdims=True)
+    np.testing.assert_allclose(fb.layer_norm(fb.tensor(a), (53,)).numpy(), (a - mean) / deviation, atol=1e-4)
     np.testing.assert_allclose(fb.softmax(fb.tensor(a), 1).numpy(), special.softmax(a, 1), rtol=1e-5)
     assert np.array_equal(fb.tensor(a).half().numpy(), a.astype(np.float16))
     words = fb.randint(-(2**62), 2**62, (5,), generator=fb.Generator().manual_seed(3))

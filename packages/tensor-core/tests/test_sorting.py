@@ -55,6 +55,27 @@ def test_sort(n, dtype):
     same(fb.sort(fb.tensor(a), descending=True).values, a[backwards])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "n"), [(15, 8), (16, 1), (37, 2), (33, 8), (17, 33), (40, 64), (20, 65), (16, 1025)])
+def test_many_short_rows_are_as_each_alone(rows, n, dtype):
+    a = draw((rows, n), dtype)
+    a[::2] = a[::2, :1]  # equal ones keep their order
+    order = np.argsort(a, 1, kind="stable")
+    ranks = np.unique(a, return_inverse=True, equal_nan=True)[1].reshape(a.shape).astype(np.int64)
+    backwards = np.argsort(-ranks, 1, kind="stable")
+    for descending, want in ((False, order), (True, backwards)):
+        values, indices = fb.sort(fb.tensor(a), 1, descending)
+        same(indices, want)
+        same(values, np.take_along_axis(a, want, 1))
+        same(fb.argsort(fb.tensor(a), 1, descending), want)
+        for k in {1, min(n, 3), min(n, 64), n}:
+            values, indices = fb.topk(fb.tensor(a), k, 1, largest=descending)
+            same(indices, want[:, :k])
+            same(values, np.take_along_axis(a, want[:, :k], 1))
+    signs = fb.sort(fb.tensor(np.array([[0.0, -0.0, -1.0]] * 20))).values.signbit()
+    assert signs.tolist() == [[True, False, True]] * 20
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint64"])
 @pytest.mark.parametrize("step", [1, 8])
 def test_keys_of_a_small_range(dtype, step):

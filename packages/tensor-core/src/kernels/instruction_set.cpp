@@ -20,6 +20,7 @@ void fill_trigonometric(Table&, NarrowTable&);
 void fill_cast(Table&, NarrowTable&);
 void fill_reduce(Table&);
 void fill_positions(Table&);
+void fill_short_order(Table&);
 void fill_softmax(Table&);
 void fill_cumulative(Table&);
 void fill_running_extremes(Table&, NarrowTable&);
@@ -76,6 +77,7 @@ Table make_table(NarrowTable& narrow) {
   fill_cast(table, narrow);
   fill_reduce(table);
   fill_positions(table);
+  fill_short_order(table);
   fill_softmax(table);
   fill_cumulative(table);
   fill_running_extremes(table, narrow);

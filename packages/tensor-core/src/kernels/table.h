@@ -107,6 +107,8 @@ struct NetworkTable;  // networks.h: what layers are made of
 // Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 inline constexpr int64_t kRowSlack = 64;
 
+inline constexpr int64_t kShortOrderRows = 16, kShortOrderMost = 64;
+
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseCount][kComputeCount];
@@ -123,6 +125,9 @@ struct Table {
                              int64_t columns);
   ReduceEntry reduce[kReduceCount][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
+  // The positions (rows, k) of the k <= kShortOrderMost first elements of rows of n < 2**32, in order; the largest come
+  // first if `flips`. It pays for kShortOrderRows rows or more.
+  void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
   // Means and sums of squared deviations of floating types; in float32 for half types.
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);

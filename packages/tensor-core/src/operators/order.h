@@ -4,7 +4,8 @@
 // An element's key is an unsigned integer that compares as the element does: NaN is above everything, -0 equals 0. A
 // key and the element's position packed into one wide integer make an item. Items are all different, so that any way
 // of sorting them is stable; and a radix sort looks only at the bits in which the keys of a row differ. Those of
-// integers are taken as distances from the least, which differ in no more bits than their range has.
+// integers are taken as distances from the least, which differ in no more bits than their range has. Of many short rows
+// each is a lane, into whose first items the others are inserted (kernels/short_order.cpp).
 #pragma once
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "flambeau/keys.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "kernels/table.h"
 
 namespace flambeau::order {
 
@@ -283,6 +285,20 @@ Chosen<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Ke
   for (int64_t i = 0; i < n; ++i) keys[i] = Key<T>((key_of<T>(in[i]) ^ flip) - base) >> low;
   const auto [key, equal_before] = choose(keys, n, k, span.bits());
   return {base + Key<T>(key << low), equal_before};
+}
+
+// The k first of so many short rows of n elements are found together, for a pair of results of which values may be
+// null.
+inline bool short_rows(int64_t count, int64_t n, int64_t k) {
+  return count >= kernels::kShortOrderRows && k <= kernels::kShortOrderMost && n <= 1024;
+}
+template <class T>
+void first_of_short_rows(const BitsOf<T>* in, int64_t count, int64_t n, int64_t k, bool descending, BitsOf<T>* values,
+                         int64_t* indices) {
+  kernels::table().short_order[int(dtype_of<T>())](indices, reinterpret_cast<const char*>(in), count, n, k, descending);
+  if (!values) return;
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t i = 0; i < k; ++i) values[r * k + i] = in[r * n + indices[r * k + i]];
 }
 
 template <class I>

@@ -205,6 +205,13 @@ template <class T>
 void first_of_rows(const Rows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
   using K = Key<T>;
   const int64_t n = rows.length;
+  if (short_rows(rows.count, n, k))
+    return parallel_items(rows.count, std::max<int64_t>(kernels::kShortOrderRows, 4096 / n),
+                          [&](int64_t begin, int64_t end) {
+                            first_of_short_rows<T>(rows.row<T>(begin), end - begin, n, k, flip != 0,
+                                                   reinterpret_cast<BitsOf<T>*>(out.values.bytes()) + begin * k,
+                                                   out.indices.data<int64_t>() + begin * k);
+                          });
   const bool few = k <= kSmall && k <= n / 8;
   parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
     const Room<K> keys(few ? 0 : n);

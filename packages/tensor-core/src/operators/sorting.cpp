@@ -115,6 +115,12 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
       const auto* in = reinterpret_cast<const BitsOf<T>*>(input.bytes());
       auto* values = with_values ? reinterpret_cast<BitsOf<T>*>(out.values.bytes()) : nullptr;
       int64_t* indices = with_indices ? out.indices.data<int64_t>() : nullptr;
+      if (stride == 1 && short_rows(count, n, n)) {
+        const Room<int64_t> unwanted(indices ? 0 : (end - begin) * n);
+        return first_of_short_rows<T>(in + begin * n, end - begin, n, n, descending,
+                                      values ? values + begin * n : nullptr,
+                                      indices ? indices + begin * n : unwanted.data());
+      }
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r / stride * (n * stride) + r % stride;
         (n <= kSmall ? sort_short<T>
