@@ -141,6 +141,19 @@ def test_layer_norm_of_short_rows(length, rows):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("rows", [5, 40])
+def test_a_nan_spoils_its_row_and_statistics_and_nothing_else(rows):
+    x = fb.rand(rows, 8)
+    x[3, 2] = float("nan")
+    for row, deviation in ((fb.rms_norm(x, (8,)), None), fb.native_layer_norm(x, (8,), None, None, 1e-5)[::2]):
+        assert row[3].isnan().all() and not row[[0, 1, 2, 4]].isnan().any()
+        assert deviation is None or deviation.isnan().flatten().tolist()[2:5] == [False, True, False]
+    for image in (x, x.T.contiguous().view(1, 8, rows)):
+        mean, variance = fb.zeros(8), fb.ones(8)
+        fb.batch_norm(image, mean, variance, training=True)
+        assert mean.isnan().tolist() == variance.isnan().tolist() == [column == 2 for column in range(8)]
+
+
 @pytest.mark.parametrize("length", [3, 24, 120, 121])
 def test_layer_norm_of_many_rows_does_not_depend_on_the_threads(length):
     x = fb.rand(20011, length)

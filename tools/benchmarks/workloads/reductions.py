@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..workload import Code, Library, Workload, expression
 
 GROUP = "reductions"
@@ -15,6 +17,20 @@ def cross_entropy(library: Library) -> Code:
     scores, labels = library.normal(*ROWS_OF_SCORES).requires_grad_(True), library.integers(1024, 4096)
     loss, grad = library.functional.cross_entropy, library.autograd.grad
     return Code(lambda: grad(loss(scores, labels), scores))
+
+
+def layer_norm(rows: int, features: int, gradient: bool) -> Callable[[Library], Code]:
+    """Layer normalisation with weights and biases, with its gradients or alone."""
+
+    def prepare(library: Library) -> Code:
+        shapes = ((rows, features), (features,), (features,))
+        leaves = x, weight, bias = [library.normal(*shape).requires_grad_(gradient) for shape in shapes]
+        given, norm, grad = library.normal(rows, features), library.functional.layer_norm, library.autograd.grad
+        if gradient:
+            return Code(lambda: grad(norm(x, (features,), weight, bias), leaves, given))
+        return Code(lambda: norm(x, (features,), weight, bias))
+
+    return prepare
 
 
 # Every reduction over a million numbers, all of them and the rows of a matrix.
@@ -49,4 +65,12 @@ ROWS = (
     Workload(GROUP, "log_softmax 4096x1024", expression("F.log_softmax(x, 1)", x=ROWS_OF_SCORES)),
     Workload(GROUP, "softmax 1024x4096 over 0", expression("fb.softmax(x, 0)", x=(1024, 4096))),
     Workload(GROUP, "cross_entropy 4096x1024, with gradient", cross_entropy),
+    *(
+        Workload(GROUP, f"layer_norm {rows}x{features}", layer_norm(rows, features, gradient=False))
+        for rows, features in ((100_000, 8), (10_000, 64), (4096, 1024))
+    ),
+    *(
+        Workload(GROUP, f"layer_norm {rows}x{features}, with gradients", layer_norm(rows, features, gradient=True))
+        for rows, features in ((100_000, 8), (10_000, 64), (4096, 1024))
+    ),
 )

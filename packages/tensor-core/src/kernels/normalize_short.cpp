@@ -53,7 +53,7 @@ void normalize_short_rows(char* out, const char* in, const char* weight, const c
     for (int64_t j = 0; j < kRows; ++j) {
       const double rest = centred ? double(values[j]) / double(n) : 0;  // what rounding left of the mean
       const double variance = double(squares[j]) / double(n) - rest * rest;
-      const double exact = double(centre[j]) + rest, inverse = 1 / std::sqrt((variance > 0 ? variance : 0) + eps);
+      const double exact = double(centre[j]) + rest, inverse = 1 / std::sqrt((variance < 0 ? 0 : variance) + eps);
       mean[j] = T(exact);
       rstd[j] = T(inverse);
       if (j < count) moments[j] = {exact, inverse};

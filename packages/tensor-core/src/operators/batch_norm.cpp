@@ -250,7 +250,7 @@ void column_statistics(const Channels& x, double* means, double* variances) {
     for (int64_t i = 0; i < count; ++i) {
       const double rest = second[i] / n;
       means[c + i] += rest;
-      variances[c + i] = std::max(0.0, variances[c + i] / n - rest * rest);
+      variances[c + i] = std::max(variances[c + i] / n - rest * rest, 0.0);
     }
   });
 }

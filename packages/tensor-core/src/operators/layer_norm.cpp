@@ -33,7 +33,7 @@ kernels::Moments moments_of(const char* row, const Rows& r, double eps, int kind
   const double centre = kind ? first.values / n : double(float(first.values / n));
   moments(row, r.length, &second.values, &second.squares, centre);
   const double rest = second.values / n;
-  return {centre + rest, 1 / std::sqrt(std::max(0.0, second.squares / n - rest * rest) + eps)};
+  return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
 }
 
 // Statistics are kept in float64: (count, 2) of mean and 1 / deviation.

@@ -64,8 +64,8 @@ inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, i
   const double centre = kind ? first.values / n : double(float(first.values / n));
   for (int64_t i = 0; i < count; ++i)
     moments(base + i * stride * size, length, &second.values, &second.squares, centre);
-  const double rest = second.values / n;
-  return {centre + rest, std::max(0.0, second.squares / n - rest * rest)};
+  const double rest = second.values / n;  // of a maximum with NaN first, NaN is left
+  return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
 
 struct Gradients {
