@@ -141,6 +141,11 @@ def test_layer_norm_of_short_rows(length, rows):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
 
 
+def test_layer_norm_says_which_shape_it_expected():
+    with pytest.raises(RuntimeError, match=r"shape \[\*, 3, 7\], but got input of size \[4, 8\]"):
+        fb.layer_norm(fb.rand(4, 8), (3, 7))
+
+
 @pytest.mark.parametrize("rows", [5, 40])
 def test_a_nan_spoils_its_row_and_statistics_and_nothing_else(rows):
     x = fb.rand(rows, 8)

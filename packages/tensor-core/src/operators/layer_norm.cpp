@@ -150,6 +150,15 @@ void differentiable_backward(const Context& c, const Rows& r, int normalized, do
   if (c.needs(2)) c.set(2, over_rows(g));
 }
 
+// Sizes that go on a list.
+struct Following {
+  const Shape& sizes;
+};
+std::ostream& operator<<(std::ostream& out, const Following& list) {
+  for (int64_t size : list.sizes) out << ", " << size;
+  return out;
+}
+
 void check(const char* name, const Tensor& input, const Shape& normalized, const Tensor& weight, const Tensor& bias) {
   require(!normalized.empty(), name, ": expected normalized_shape to be at least 1-dimensional, i.e., containing at ",
           "least one element, but got normalized_shape = ", normalized);
@@ -159,7 +168,7 @@ void check(const char* name, const Tensor& input, const Shape& normalized, const
             t->defined() ? t->shape() : Shape(), " and normalized_shape = ", normalized);
   const size_t dims = normalized.size(), have = input.shape().size();
   require(have >= dims && Shape(input.shape().end() - dims, input.shape().end()) == normalized, name,
-          ": given normalized_shape=", normalized, ", expected input with shape [*, ", normalized,
+          ": given normalized_shape=", normalized, ", expected input with shape [*", Following{normalized},
           "], but got input of size ", input.shape());
   require<NotImplementedError>(is_floating(input.dtype()) || is_complex(input.dtype()), "\"", name,
                                "\" not implemented for '", input.dtype(), "'");
