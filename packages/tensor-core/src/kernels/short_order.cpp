@@ -1,7 +1,6 @@
 // The first elements in order of many rows at a time: each row is a lane, whose elements are inserted one by one into
 // the sorted first ones so far. Note [Keys] in operators/order.h
 #include <algorithm>
-#include <bit>
 
 #include "flambeau/keys.h"
 #include "kernels/simd.h"
