@@ -91,7 +91,7 @@ FOLDERS = {
         "flambeau/utils/checkpoint",
     ),
     "data": ("flambeau/data/", "flambeau/utils/data/"),
-    "nn": ("flambeau/nn/", "flambeau/distributions/"),
+    "nn": ("flambeau/nn/", "flambeau/distributions/", "flambeau/onnx/"),
 }
 
 

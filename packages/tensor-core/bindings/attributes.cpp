@@ -4,6 +4,7 @@
 #include "conversions.h"
 #include "flambeau/cuda.h"
 #include "intercept.h"
+#include "overrides.h"
 #include "tensor_type.h"
 #include "warning.h"
 
@@ -217,7 +218,7 @@ bool is_metadata(getter get) {
 template <getter get>
 PyObject* asked(PyObject* self, void* name) {
   Caller caller;
-  if (FLAMBEAU_UNLIKELY(interceptions) && Py_TYPE(self) != tensor_type &&
+  if (FLAMBEAU_UNLIKELY(interceptions) && (Py_TYPE(self) != tensor_type || in_mode()) &&
       !(Py_TYPE(self) == placeholder_type && is_metadata(get)) &&
       caller.asks_for_attribute(static_cast<const char*>(name), self, nullptr))
     return caller.answer;

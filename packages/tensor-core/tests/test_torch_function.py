@@ -266,6 +266,21 @@ def test_a_mode_answers_for_every_call_of_its_thread():
     assert [name for _, name in heard] == ["ones", "exp", "add", "__getitem__"]
 
 
+def test_a_mode_answers_for_attributes():
+    x, heard = fb.ones(2, 3), []
+
+    class Attributes(overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            heard.append((func.__name__, func.__self__.__name__))
+            return func(*args, **(kwargs or {}))
+
+    with Attributes():
+        shape, turned = x.shape, x.T
+        x.requires_grad = False
+    assert shape == (2, 3) and turned.shape == (3, 2)
+    assert heard == [("__get__", "shape"), ("__get__", "T"), ("__set__", "requires_grad")]
+
+
 def test_the_inner_mode_is_asked_first_and_calls_the_outer_one():
     heard = []
     mode = Named("both", heard)

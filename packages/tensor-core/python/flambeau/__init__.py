@@ -252,6 +252,7 @@ _DISTRIBUTIONS = {
     "optim": "flambeau-optim",
     "profiler": "flambeau-autograd",
     "distributions": "flambeau-nn",
+    "onnx": "flambeau-nn",
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }

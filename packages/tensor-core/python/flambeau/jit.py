@@ -20,6 +20,10 @@ _AS_IT_IS = "flambeau has no TorchScript: functions and models are returned as t
 _NO_FILES = "flambeau.jit.{name}: there is no TorchScript to be written or read; use state_dict() and flambeau.save."
 
 
+class TracerWarning(Warning):
+    """What a program decides by the elements of a tensor is fixed in what is made of one run of it (flambeau.onnx)."""
+
+
 def script(obj: F, optimize: Any = None, *args: Any, **kwargs: Any) -> F:
     """Returns the function, class or model."""
     warn_once(_AS_IT_IS)

@@ -54,8 +54,8 @@ class DisableTorchFunctionSubclass:
 class TorchFunctionMode:
     """While it is entered, its ``__torch_function__`` answers for every call in this thread, and before classes do.
 
-    Calls are those of operators and methods; attributes of tensors are read without it. What the method itself calls
-    goes to the modes around it. NotImplemented leaves the call to them and to the classes.
+    Calls are those of operators and methods, and of ``__get__`` and ``__set__`` of a tensor's attributes. What the
+    method itself calls goes to the modes around it. NotImplemented leaves the call to them and to the classes.
 
     >>> import flambeau
     >>> class Counting(TorchFunctionMode):

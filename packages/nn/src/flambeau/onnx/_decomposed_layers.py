@@ -1,0 +1,146 @@
+"""Layers that the ONNX format lacks, written with operators it has."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._decompositions import DECOMPOSITIONS, decomposes
+
+
+def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+@decomposes
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return _scaled(flambeau.einsum("...i,oij,...j->...o", input1, weight, input2), None, bias)
+
+
+@decomposes
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    groups = input.reshape(input.shape[0], num_groups, -1)
+    x = flambeau.nn.functional.instance_norm(groups, eps=eps).reshape(input.shape)
+    per_channel = (-1, *[1] * (input.ndim - 2))
+    return _scaled(x, *(None if p is None else p.reshape(per_channel) for p in (weight, bias)))
+
+
+@decomposes
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    dims = tuple(range(-len(normalized_shape), 0))
+    eps = flambeau.finfo(input.dtype).eps if eps is None else eps
+    return _scaled(input / ((input * input).mean(dims, keepdim=True) + eps).sqrt(), weight, None)
+
+
+@decomposes
+def _scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """Source: Vaswani et al. 2017, arXiv:1706.03762."""
+    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
+    if is_causal:
+        attn_mask = flambeau.ones(query.shape[-2], key.shape[-2], dtype=flambeau.bool).tril()
+    if attn_mask is not None and attn_mask.dtype == flambeau.bool:
+        scores = scores.masked_fill(~attn_mask, -math.inf)
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    return scores.softmax(-1) @ value
+
+
+@decomposes
+def lstm_cell(
+    input: Tensor,
+    hx: Sequence[Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    linear = flambeau.nn.functional.linear
+    i, f, g, o = (linear(input, w_ih, b_ih) + linear(hx[0], w_hh, b_hh)).chunk(4, -1)
+    cell = f.sigmoid() * hx[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * cell.tanh(), cell
+
+
+@decomposes
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    linear = flambeau.nn.functional.linear
+    (r, z, n), (hr, hz, hn) = linear(input, w_ih, b_ih).chunk(3, -1), linear(hx, w_hh, b_hh).chunk(3, -1)
+    kept: Tensor = (z + hz).sigmoid()
+    proposed: Tensor = (n + (r + hr).sigmoid() * hn).tanh()
+    return (1 - kept) * proposed + kept * hx
+
+
+def _rnn_cell(activation: str) -> Callable[..., Tensor]:
+    linear = flambeau.nn.functional.linear
+
+    def cell(input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+        made: Tensor = getattr(linear(input, w_ih, b_ih) + linear(hx, w_hh, b_hh), activation)()
+        return made
+
+    return cell
+
+
+DECOMPOSITIONS["rnn_tanh_cell"] = _rnn_cell("tanh")
+DECOMPOSITIONS["rnn_relu_cell"] = _rnn_cell("relu")
+
+
+# Images
+
+
+@decomposes
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    r, n = upscale_factor, input.ndim
+    x = input.unflatten(-3, (-1, r, r))  # (..., C, r, r, H, W)
+    lead = tuple(range(n - 3))
+    return x.permute(*lead, n - 3, n, n - 2, n + 1, n - 1).flatten(-2, -1).flatten(-3, -2)
+
+
+@decomposes
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    r, n = downscale_factor, input.ndim
+    x = input.unflatten(-1, (-1, r)).unflatten(-3, (-1, r))  # (..., C, H, r, W, r)
+    lead = tuple(range(n - 3))
+    return x.permute(*lead, n - 3, n - 1, n + 1, n - 2, n).flatten(-5, -3)
+
+
+def windows(size: int, count: int) -> Tensor:
+    """Which of ``size`` elements each of ``count`` adaptive windows averages, as weights ``(count, size)``."""
+    rows = [[(i * size) // count, -(-(i + 1) * size // count)] for i in range(count)]
+    return flambeau.tensor([[(a <= j < b) / (b - a) for j in range(size)] for a, b in rows])
+
+
+def _adaptive_average(input: Tensor, output_size: Any, *, spatial: int) -> Tensor:
+    wanted = [output_size] * spatial if isinstance(output_size, int) else list(output_size)
+    for d, count in zip(range(-spatial, 0), wanted, strict=True):
+        if count == 1:
+            input = input.mean(d, keepdim=True)
+        elif count not in (None, input.shape[d]):
+            input = (input.transpose(d, -1) @ windows(input.shape[d], count).to(input.dtype).t()).transpose(d, -1)
+    return input
+
+
+for _name, _spatial in (("adaptive_avg_pool1d", 1), ("_adaptive_avg_pool2d", 2), ("_adaptive_avg_pool3d", 3)):
+    DECOMPOSITIONS[_name] = functools.partial(_adaptive_average, spatial=_spatial)

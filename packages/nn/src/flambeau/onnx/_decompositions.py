@@ -1,0 +1,227 @@
+"""Operators that the ONNX format lacks, written with those it has.
+
+Each takes its operator's arguments. What it calls is noted in its place, and decomposed in turn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import flambeau
+from flambeau import Tensor
+
+from ._memory import put_at
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
+    # Pointwise
+    "addcdiv": lambda input, tensor1, tensor2, *, value=1: input + value * (tensor1 / tensor2),
+    "addcmul": lambda input, tensor1, tensor2, *, value=1: input + value * (tensor1 * tensor2),
+    "deg2rad": lambda input: input * (math.pi / 180),
+    "erfc": lambda input: 1 - input.erf(),
+    "exp2": lambda input: flambeau.pow(2.0, input),
+    "expm1": lambda input: input.exp() - 1,
+    "floor_divide": lambda input, other: flambeau.div(input, other, rounding_mode="floor"),
+    "frac": lambda input: input - input.trunc(),
+    "hardshrink": lambda input, lambd=0.5: flambeau.where(input.abs() > lambd, input, 0.0),
+    "hardsigmoid": lambda input: (input / 6 + 0.5).clamp(0, 1),
+    "hardtanh": lambda input, min_val=-1.0, max_val=1.0: input.clamp(min_val, max_val),
+    "hypot": lambda input, other: (input * input + other * other).sqrt(),
+    "lerp": lambda input, end, weight: input + weight * (end - input),
+    "log10": lambda input: input.log() / math.log(10),
+    "log1p": lambda input: (1 + input).log(),
+    "log2": lambda input: input.log() / math.log(2),
+    "logaddexp": lambda input, other: flambeau.stack(flambeau.broadcast_tensors(input, other)).logsumexp(0),
+    "logit": lambda input, eps=None: _logit(input if eps is None else input.clamp(eps, 1 - eps)),
+    "logsigmoid": lambda input: -flambeau.nn.functional.softplus(-input),
+    "rad2deg": lambda input: input * (180 / math.pi),
+    "relu6": lambda input: input.clamp(0, 6),
+    "rsqrt": lambda input: 1 / input.sqrt(),
+    "rsub": lambda input, other, *, alpha=1: other - alpha * input,
+    "sgn": lambda input: input.sign(),
+    "silu": lambda input: input * input.sigmoid(),
+    "square": lambda input: input * input,
+    "tanhshrink": lambda input: input - input.tanh(),
+    "threshold": lambda input, threshold, value: flambeau.where(input > threshold, input, value),
+    "true_divide": lambda input, other: input / other,
+    "trunc": lambda input: flambeau.where(input < 0, input.ceil(), input.floor()),
+    # Products
+    "addbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2).sum(0),
+    "addmv": lambda input, mat, vec, *, beta=1, alpha=1: beta * input + alpha * (mat @ vec),
+    "addr": lambda input, vec1, vec2, *, beta=1, alpha=1: beta * input + alpha * vec1.outer(vec2),
+    "baddbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2),
+    "outer": lambda input, vec2: input.unsqueeze(1) * vec2,
+    # Shapes and places
+    "channel_shuffle": lambda input, groups: input.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2),
+    "hstack": lambda tensors: flambeau.cat(_at_least_1d(tensors), 0 if _at_least_1d(tensors)[0].ndim == 1 else 1),
+    "index_fill": lambda input, dim, index, value: _put_slices(input, dim, index, value),
+    "index_copy": lambda input, dim, index, source: _put_slices(input, dim, index, source),
+    "one_hot": lambda input, num_classes=-1: (
+        input.unsqueeze(-1) == flambeau.arange(int(input.max()) + 1 if num_classes < 0 else num_classes)
+    ).long(),
+    "take": lambda input, index: input.reshape(-1).index_select(0, index.reshape(-1)).reshape(index.shape),
+    "take_along_dim": lambda input, indices, dim=None: (
+        input.reshape(-1).gather(0, indices.reshape(-1)) if dim is None else input.gather(dim, indices)
+    ),
+    "vstack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(1, -1) for t in tensors]),
+}
+
+
+def decomposes(function: F) -> F:
+    """Registers a function as the decomposition of the operator of its name."""
+    DECOMPOSITIONS[function.__name__] = function
+    return function
+
+
+def _logit(input: Tensor) -> Tensor:
+    return (input / (1 - input)).log()
+
+
+def _at_least_1d(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [t if t.ndim else t.reshape(1) for t in tensors]
+
+
+def _put_slices(input: Tensor, dim: int, index: Tensor, part: Any) -> Tensor:
+    return set_item(input, (*[slice(None)] * (dim % input.ndim), index), part)
+
+
+# Pointwise
+
+
+@decomposes
+def atan2(input: Tensor, other: Tensor) -> Tensor:
+    half_turn = flambeau.where(input < 0, -math.pi, math.pi)
+    turned = (input / other).atan() + flambeau.where(other < 0, half_turn, 0.0)
+    return flambeau.where(other == 0, input.sign() * (math.pi / 2), turned)
+
+
+@decomposes
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    a, b = input.chunk(2, dim)
+    return a * b.sigmoid()
+
+
+@decomposes
+def nan_to_num(input: Tensor, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Tensor:
+    limits = flambeau.finfo(input.dtype)
+    input = flambeau.where(input.isnan(), 0.0 if nan is None else nan, input)
+    input = flambeau.where(input == math.inf, limits.max if posinf is None else posinf, input)
+    return flambeau.where(input == -math.inf, limits.min if neginf is None else neginf, input)
+
+
+# Sums
+
+
+def _moments(input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Tensor]:
+    dims = tuple(range(input.ndim)) if dim is None or dim == () else (dim,) if isinstance(dim, int) else tuple(dim)
+    fewer = int(unbiased) if unbiased is not None else 1 if correction is None else correction
+    count = math.prod(input.shape[d] for d in dims)
+    mean = input.mean(dims, keepdim=True)
+    squares = (input - mean) * (input - mean)
+    return squares.sum(dims, keepdim=keepdim) / (count - fewer), mean if keepdim else mean.squeeze(dims)
+
+
+@decomposes
+def var(
+    input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return _moments(input, dim, unbiased, keepdim, correction)[0]
+
+
+@decomposes
+def std(*args: Any, **kwargs: Any) -> Tensor:
+    return var(*args, **kwargs).sqrt()
+
+
+@decomposes
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Tensor, Tensor]:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return _moments(input, dim, unbiased, keepdim, correction)
+
+
+@decomposes
+def std_mean(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    variance, mean = var_mean(*args, **kwargs)
+    return variance.sqrt(), mean
+
+
+@decomposes
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    return vector_norm(input, 2 if p in (None, "fro") else p, dim, keepdim, dtype=dtype)
+
+
+@decomposes
+def vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    dims = tuple(range(x.ndim)) if dim is None else dim
+    sizes = (x if dtype is None else x.to(dtype)).abs()
+    if ord == math.inf:
+        return sizes.amax(dims, keepdim)
+    if ord == -math.inf:
+        return sizes.amin(dims, keepdim)
+    if ord == 0:
+        return (sizes != 0).to(sizes.dtype).sum(dims, keepdim)
+    if ord in (1, 2):
+        return sizes.sum(dims, keepdim) if ord == 1 else (sizes * sizes).sum(dims, keepdim).sqrt()
+    return (sizes**ord).sum(dims, keepdim) ** (1 / ord)
+
+
+@decomposes
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    return (input != 0).sum(dim)
+
+
+# Distances
+
+
+@decomposes
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    lengths = [(x * x).sum(dim).sqrt().clamp(min=eps) for x in (x1, x2)]
+    return (x1 * x2).sum(dim) / (lengths[0] * lengths[1])
+
+
+@decomposes
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    return vector_norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+@decomposes
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
+    return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
+
+
+@decomposes
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    i, j = flambeau.triu_indices(len(input), len(input), 1)
+    return vector_norm(input[i] - input[j], p, -1)
+
+
+# Changes in place
+
+
+def set_item(whole: Tensor, key: Any, part: Any) -> Tensor:
+    """What ``whole`` is after ``whole[key] = part``."""
+    if isinstance(key, Tensor) and key.dtype == flambeau.bool:
+        mask = key.reshape(*key.shape, *[1] * (whole.ndim - key.ndim))
+        return flambeau.where(mask, part, whole).to(whole.dtype)
+    places = flambeau.arange(whole.numel()).reshape(whole.shape)[key]
+    return put_at(whole, places, part)
+
+
+IN_PLACE: dict[str, Callable[..., Tensor]] = {
+    "__setitem__": set_item,
+    "copy_": lambda input, src, non_blocking=False: src.to(input.dtype).expand(input.shape),
+    "fill_": lambda input, value: (
+        value.to(input.dtype).expand(input.shape) if isinstance(value, Tensor) else flambeau.full_like(input, value)
+    ),
+    "zero_": lambda input: flambeau.zeros_like(input),
+    "normal_": lambda input, mean=0, std=1, *, generator=None: flambeau.randn_like(input) * std + mean,
+    "uniform_": lambda input, a=0, b=1, *, generator=None: flambeau.rand_like(input) * (b - a) + a,
+}

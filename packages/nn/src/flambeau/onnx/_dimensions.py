@@ -1,0 +1,93 @@
+"""Which dimensions of the inputs are dynamic, as programs for PyTorch say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flambeau import Tensor, arange
+
+from ._sizes import Samples
+
+
+class Dimensions:
+    """The dynamic dimensions of a program.
+
+    Args:
+        wanted: for each input by its name, or in their order, the dynamic dimensions: a list of axes, or a
+            dictionary of their names.
+        names: the inputs' names.
+        tensors: the inputs.
+        parameters: for each, the parameter that it is given as.
+
+    Attributes:
+        samples: the sizes at which the program is traced.
+        places: for each dynamic dimension an input and an axis that have it.
+        shapes: the inputs' shapes with names in the place of sizes that are dynamic.
+    """
+
+    def __init__(self, wanted: Any, names: Sequence[str], tensors: Sequence[Tensor], parameters: Sequence[str]) -> None:
+        self.tensors = tensors
+        called = [{name, parameter} for name, parameter in zip(names, parameters, strict=True)]
+        self._of = [_axes_of(wanted, place, either) for place, either in enumerate(called)]
+        self._check(wanted, {*names, *parameters})
+        first: dict[str, int] = {}
+        self.places: dict[str, tuple[str, int]] = {}
+        self.shapes: list[list[int | str]] = [list(t.shape) for t in tensors]
+        for name, tensor, axes, shape in zip(names, tensors, self._of, self.shapes, strict=True):
+            for axis, given in axes.items():
+                if not -tensor.ndim <= axis < tensor.ndim:
+                    raise ValueError(f"input {name!r} of shape {tuple(tensor.shape)} has no dimension {axis}")
+                axis %= tensor.ndim
+                dimension = given or f"{name}_dim_{axis}"
+                shape[axis] = dimension
+                self.places.setdefault(dimension, (name, axis))
+                if first.setdefault(dimension, tensor.shape[axis]) != tensor.shape[axis]:
+                    raise ValueError(
+                        f"dynamic dimension {dimension!r} is {first[dimension]} in input {self.places[dimension][0]!r} "
+                        f"and {tensor.shape[axis]} in {name!r}: dimensions of one name are of one size"
+                    )
+        if 0 in first.values():
+            raise ValueError(f"a dynamic dimension is empty in the example inputs: {first}")
+        # What has one element broadcasts, and what has two shows that it does not.
+        self.samples = Samples({name: max(size, 2) for name, size in first.items()})
+
+    def _check(self, wanted: Any, names: set[str]) -> None:
+        if isinstance(wanted, Mapping):
+            unknown = [name for name in wanted if isinstance(name, str) and name not in names]
+            if unknown and not any(self._of):
+                raise ValueError(f"there is no input {unknown[0]!r}: they are {', '.join(sorted(names))}")
+
+    def resized(self, sizes: Mapping[str, int]) -> list[Tensor]:
+        """The inputs with dynamic dimensions of these sizes: their elements repeated, or the first of them."""
+        return [self._resized(tensor, shape, sizes) for tensor, shape in zip(self.tensors, self.shapes, strict=True)]
+
+    def _resized(self, tensor: Tensor, shape: Sequence[int | str], sizes: Mapping[str, int]) -> Tensor:
+        for axis, size in enumerate(shape):
+            if isinstance(size, str) and sizes[size] != tensor.shape[axis]:
+                tensor = tensor.index_select(axis, arange(sizes[size]) % tensor.shape[axis])
+        return tensor
+
+
+def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
+    """The dynamic dimensions of one input, with their names where they have any."""
+    if isinstance(wanted, Mapping):
+        given = next((wanted[name] for name in names if name in wanted), None)
+    else:
+        given = wanted[place] if wanted is not None and place < len(wanted) else None
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return {axis: _name(dimension) for axis, dimension in given.items() if dimension is not None}
+    listed = list(given)
+    if all(isinstance(axis, int) for axis in listed):
+        return dict.fromkeys(listed)
+    return {axis: _name(dimension) for axis, dimension in enumerate(listed) if dimension is not None}
+
+
+def _name(dimension: Any) -> str | None:
+    """A name, or something that has one (``torch.export.Dim``); None where it says no more than that it is dynamic."""
+    if isinstance(dimension, str):
+        return dimension
+    name = getattr(dimension, "__name__", None)
+    return name if isinstance(name, str) and name.isidentifier() else None

@@ -1,0 +1,251 @@
+"""Writing a program as a file of the ONNX format."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import flambeau
+import onnx
+from flambeau import Tensor
+from flambeau.nn import Module
+from onnx import helper
+
+# Registering the converters.
+from . import _indexing as _indexing
+from . import _layers as _layers
+from . import _pointwise as _pointwise
+from . import _recurrent as _recurrent
+from . import _reductions as _reductions
+from . import _shapes as _shapes
+from ._dimensions import Dimensions
+from ._graph import CONVERTERS, ELEMENT_TYPES, Graph, Name
+from ._merge import merge, rounds
+from ._program import ONNXProgram
+from ._sizes import Size
+from ._trace import Trace
+from ._values import Call, Value, leaves, replaced
+
+OPSET = 20
+_NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
+
+
+def exported(
+    model: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    input_names: Sequence[Name] | None,
+    output_names: Sequence[Name] | None,
+    dimensions: Any,
+    opset_version: int,
+) -> ONNXProgram:
+    names = _input_names(model, args, kwargs, input_names)
+    tensors = leaves([args, kwargs], Tensor)
+    wanted = Dimensions(dimensions, names, tensors, list(_parameter_of(model, args, kwargs)))
+    traces: list[Trace] = []
+    outputs: list[list[Value]] = []
+    for sizes in wanted.samples.traced:
+        try:
+            trace, output = _traced(model, args, kwargs, wanted.resized(sizes))
+        except Exception as error:
+            if traces:
+                error.add_note(f"when the program ran with its dynamic dimensions at {sizes}: give it smaller examples")
+            raise
+        traces.append(trace)
+        outputs.append(output)
+    if len(traces) > 1 and rounds(traces, wanted.samples):
+        for sizes in wanted.samples.odd:
+            with contextlib.suppress(Exception):  # the program is not meant for these sizes
+                traces.append(_traced(model, args, kwargs, wanted.resized(sizes))[0])
+                wanted.samples.traced.append(sizes)
+    merge(traces, wanted.samples)
+    graph = _graph(model, names, wanted, traces[0], outputs[0])
+    return ONNXProgram(_model(graph, traces[0], names, wanted, outputs[0], output_names, opset_version))
+
+
+# Tracing
+
+
+def _traced(model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Trace, list[Value]]:
+    """One run of the program, and the values of its outputs. It leaves the model as it was."""
+    given = iter(inputs)
+    args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
+    trace = Trace(inputs)
+    with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
+        try:
+            with trace:
+                output = model(*args, **kwargs)
+            values = [trace.memory.value(tensor) for tensor in leaves(output, Tensor)]
+        finally:
+            trace.memory.set_back()
+    if not values:
+        raise RuntimeError(f"the program returns no tensor but {type(output).__name__}: there is nothing to export")
+    return trace, values
+
+
+def _parameter_of(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
+    """For each tensor among the arguments, the parameter of ``forward`` that it was given as."""
+    function = model.forward if isinstance(model, Module) else model
+    signature = inspect.signature(function)
+    signature.bind(*args, **kwargs)  # raises what a call would
+    for parameter, value in (*signature.bind_partial(*args).arguments.items(), *kwargs.items()):
+        yield from (parameter for _ in leaves(value, Tensor))
+
+
+def _input_names(model: Any, args: Any, kwargs: Any, wanted: Sequence[Name] | None) -> list[Name]:
+    parameters = list(_parameter_of(model, args, kwargs))
+    places = [parameters[:i].count(name) for i, name in enumerate(parameters)]
+    names = [f"{name}_{i}" if parameters.count(name) > 1 else name for name, i in zip(parameters, places, strict=True)]
+    given = list(wanted or [])[: len(names)]
+    return [*given, *names[len(given) :]]
+
+
+# Converting
+
+
+def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outputs: list[Value]) -> Graph:
+    parameters = dict(model.state_dict(keep_vars=True)) if isinstance(model, Module) else {}
+    graph = Graph(names, wanted.places, {id(tensor): name for name, tensor in parameters.items()})
+    needed = _needed(trace.calls, outputs)
+    lacking = [call for call in needed if call.name not in CONVERTERS]
+    if lacking:
+        raise NotImplementedError(_lacking(lacking, model))
+    for call in needed:
+        _convert(graph, call, model)
+    return graph
+
+
+def _needed(calls: list[Call], outputs: list[Value]) -> list[Call]:
+    """The calls that outputs depend on and that are no constants."""
+    used = set(outputs)
+    found = []
+    for call in reversed(calls):
+        if any(value in used and value.varies for value in call.results):
+            used.update(leaves(call.arguments, Value))
+            found.append(call)
+    return found[::-1]
+
+
+def _convert(graph: Graph, call: Call, model: Any) -> None:
+    graph.operator, graph.results = call.name, call.results
+    converter = CONVERTERS[call.name]
+    arguments = {name: value for name, value in call.arguments.items() if name not in _NOT_KEPT}
+    try:
+        made = converter(graph, **arguments)
+    except (NotImplementedError, RuntimeError) as error:
+        error.add_note(f"in {call.name}, called by {_where(call, model)}")
+        raise
+    for value, name in zip(call.results, [made] if isinstance(made, str) else made, strict=True):
+        graph.bind(value, name)
+
+
+def _where(call: Call, model: Any) -> str:
+    if isinstance(model, Module):
+        for path, module in model.named_modules():
+            if module is call.place.module and path:
+                return f"layer {path} ({type(module).__name__}), {call.place.line}"
+    return call.place.line
+
+
+def _lacking(calls: list[Call], model: Any) -> str:
+    first = {call.name: call for call in reversed(calls)}
+    lines = [f"  {name}, called by {_where(call, model)}" for name, call in sorted(first.items())]
+    return (
+        "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"
+        "Write the part with others, or compute it outside of the exported program"
+    )
+
+
+# Putting together
+
+
+def _model(
+    graph: Graph,
+    trace: Trace,
+    names: list[Name],
+    wanted: Dimensions,
+    outputs: list[Value],
+    output_names: Sequence[Name] | None,
+    opset_version: int,
+) -> Any:
+    given = list(output_names or [])[: len(outputs)]
+    chosen = [*given, *(f"output_{i}" if len(outputs) > 1 else "output" for i in range(len(given), len(outputs)))]
+    _name_outputs(graph, outputs, chosen)
+    inputs = [
+        helper.make_tensor_value_info(name, ELEMENT_TYPES[tensor.dtype], shape)
+        for name, tensor, shape in zip(names, wanted.tensors, wanted.shapes, strict=True)
+    ]
+    results = [
+        helper.make_tensor_value_info(name, ELEMENT_TYPES[value.dtype], _shown(value))
+        for name, value in zip(chosen, outputs, strict=True)
+    ]
+    used = {name for node in graph.nodes for name in node.input} | set(chosen)
+    initializers = [tensor for name, tensor in graph.initializers.items() if name in used]
+    made = helper.make_model(
+        helper.make_graph(graph.nodes, "main_graph", inputs, results, initializers),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="flambeau",
+        producer_version=flambeau.__version__,
+        ir_version=10,  # that of opsets 20 to 22; runtimes refuse what is later than they are
+    )
+    if opset_version != OPSET:
+        made = _converted(made, opset_version)
+    onnx.checker.check_model(made)
+    return made
+
+
+def _shown(value: Value) -> list[int | str | None]:
+    return [str(size) if isinstance(size, Size) else size for size in value.shape_or_none]
+
+
+def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> None:
+    """Give the outputs their names; one that no node has made, or made for two, is copied."""
+    made = {name for node in graph.nodes for name in node.output}
+    renamed: dict[Name, Name] = {}
+    for value, name in zip(outputs, chosen, strict=True):
+        current = graph.name(value)
+        if current in made and current not in renamed:
+            renamed[current] = name
+        else:
+            graph.nodes.append(helper.make_node("Identity", [current], [name]))
+    for node in graph.nodes:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                names[i] = renamed.get(name, name)
+
+
+def _converted(model: Any, opset_version: int) -> Any:
+    try:
+        return onnx.version_converter.convert_version(model, opset_version)
+    except Exception as error:
+        warnings.warn(
+            f"the model could not be converted to opset {opset_version} and stays in opset {OPSET}: {error}",
+            stacklevel=5,
+        )
+        return model
+
+
+def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Compare the program's outputs in ONNX Runtime with the model's; RuntimeError where they differ."""
+    with flambeau.no_grad():
+        expected = leaves(model(*args, **kwargs), Tensor)
+    for i, (mine, other) in enumerate(zip(expected, program(*args, **kwargs), strict=True)):
+        if not flambeau.allclose(mine.cpu(), other, rtol=1e-3, atol=1e-5, equal_nan=True):
+            raise RuntimeError(f"output {i} differs in ONNX Runtime by up to {(mine.cpu() - other).abs().max().item()}")
+
+
+@contextlib.contextmanager
+def in_mode(model: Any, training: bool | None) -> Iterator[None]:
+    """The model in training, in evaluation, or (None) as it is, and then in the modes its modules were in."""
+    modules = list(model.modules()) if isinstance(model, Module) and training is not None else []
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = bool(training)
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode

@@ -1,0 +1,169 @@
+"""Indexing, gathering and scattering."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import flambeau
+
+from ._graph import Graph, Name, converts
+from ._shapes import sliced
+from ._sizes import Size
+from ._values import Value
+
+END = 2**63 - 1  # as far as there are elements
+
+
+@converts("__getitem__")
+def get_item(g: Graph, self: Value, key: Any) -> Name:
+    keys = [_as_value(k) for k in (key if isinstance(key, tuple) else [key])]
+    consumed = sum(1 for k in keys if k is not None and k is not Ellipsis)
+    rest = [slice(None)] * (self.ndim - consumed)
+    place = keys.index(Ellipsis) if any(k is Ellipsis for k in keys) else len(keys)
+    keys = [*keys[:place], *rest, *keys[place + 1 :]]
+    name, keys = _sliced(g, self, keys)
+    if not any(isinstance(k, Value) for k in keys):
+        return g.reshaped(name, g.result.shape_or_none) if None in keys or 0 in map(_kind, keys) else name
+    return _gathered(g, self, name, keys)
+
+
+def _as_value(key: Any) -> Any:
+    return Value(-1, flambeau.tensor(key)) if isinstance(key, list | np.ndarray) else key
+
+
+def _kind(key: Any) -> int:
+    return 0 if isinstance(key, int | Size) and not isinstance(key, bool) else 1
+
+
+def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
+    """The slices, and each number as a slice of one element, in one node."""
+    starts: list[Any] = []
+    ends: list[Any] = []
+    axes, steps = [], []
+    for axis, key in enumerate(k for k in keys if k is not None):
+        if isinstance(key, slice) and key != slice(None):
+            if any(isinstance(x, Value) for x in (key.start, key.stop, key.step)):
+                raise NotImplementedError("slices whose ends are tensors")
+            start, end, step = key.start, key.stop, key.step or 1
+        elif _kind(key) == 0:
+            start, end, step = key, END if key == -1 else _next(key), 1
+        else:
+            continue
+        axes.append(axis)
+        starts.append(start or 0)
+        ends.append(END if end is None else end)
+        steps.append(step)
+    return (sliced(g, input, starts, ends, axes, steps) if axes else g.name(input)), keys
+
+
+def _next(key: int | Size) -> int | Size:
+    if isinstance(key, int):
+        return key + 1
+    return Size({**key.terms, (): key.terms.get((), 0) + 1})  # type: ignore[dict-item]
+
+
+def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
+    """Indexing by tensors, which stand next to each other; slices have been taken."""
+    if any(k is None or _kind(k) == 0 for k in keys):
+        raise NotImplementedError("indexing by tensors and, at once, by numbers or None: index in two steps")
+    places = [i for i, k in enumerate(keys) if isinstance(k, Value)]
+    if any(keys[i].dtype == flambeau.bool for i in places):
+        raise NotImplementedError(
+            "indexing by a mask, whose result has as many elements as the mask has True: use where() or masked_fill()"
+        )
+    if places != list(range(places[0], places[-1] + 1)):
+        raise NotImplementedError("indexing by tensors that do not stand next to each other")
+    if len(places) == 1:
+        return g.op("Gather", name, keys[places[0]], axis=places[0])
+    first, count = places[0], len(places)
+    shape = flambeau.broadcast_shapes(*(tuple(keys[i].tensor.shape) for i in places))
+    sizes = g.result.shape[first : first + len(shape)]
+    each = [g.op("Expand", g.cast(keys[i], flambeau.int64), g.sizes(sizes)) for i in places]
+    index = g.op("Concat", *(g.op("Unsqueeze", x, g.constant([-1])) for x in each), axis=-1)
+    if first:
+        others = [d for d in range(input.ndim) if d not in places]
+        name = g.op("Transpose", name, perm=[*places, *others])
+    made = g.op("GatherND", name, index)
+    if not first:
+        return made
+    moved = list(range(len(shape), len(shape) + first))
+    after = list(range(len(shape) + first, len(shape) + input.ndim - count))
+    return g.op("Transpose", made, perm=[*moved, *range(len(shape)), *after])
+
+
+@converts("index_select")
+def index_select(g: Graph, input: Value, dim: int, index: Value) -> Name:
+    return g.op("Gather", input, index, axis=dim)
+
+
+@converts("embedding")
+def embedding(g: Graph, weight: Value, indices: Value, **_: Any) -> Name:
+    return g.op("Gather", weight, indices)
+
+
+@converts("gather")
+def gather(g: Graph, input: Value, dim: int, index: Value, **_: Any) -> Name:
+    if input.ndim and index.ndim:
+        return g.op("GatherElements", _cut_to(g, input, index, dim), index, axis=dim)
+    return g.op("Gather", g.reshaped(input, [-1]), index)
+
+
+def _cut_to(g: Graph, input: Value, index: Value, dim: int) -> Name:
+    """The index may be smaller than the input in other dimensions, which GatherElements does not allow."""
+    axes = [d for d in range(input.ndim) if d != dim % input.ndim and str(input.shape[d]) != str(index.shape[d])]
+    if not axes:
+        return g.name(input)
+    return sliced(g, input, [0] * len(axes), [index.shape[d] for d in axes], axes)
+
+
+@converts("scatter", "scatter_add")
+def scatter(
+    g: Graph, input: Value, dim: int, index: Value, src: Any = None, value: Any = None, reduce: str | None = None
+) -> Name:
+    reduction = {"add": "add", "multiply": "mul", None: "none"}[reduce]
+    reduction = "add" if g.operator == "scatter_add" else reduction
+    return _scattered(g, input, dim, index, src if value is None else value, reduction)
+
+
+@converts("scatter_reduce")
+def scatter_reduce(g: Graph, input: Value, dim: int, index: Value, src: Value, reduce: str, include_self: bool) -> Name:
+    reductions = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+    if reduce not in reductions or not include_self:
+        raise NotImplementedError(f"scatter_reduce() with reduce={reduce!r}, include_self={include_self}")
+    return _scattered(g, input, dim, index, src, reductions[reduce])
+
+
+def _scattered(g: Graph, input: Value, dim: int, index: Value, source: Any, reduction: str) -> Name:
+    if isinstance(source, Value):
+        axes = [d for d in range(index.ndim) if str(source.shape[d]) != str(index.shape[d])]
+        name = g.cast(source, input.dtype)
+        if axes:
+            name = sliced(g, name, [0] * len(axes), [index.shape[d] for d in axes], axes)
+    else:
+        name = g.op("Expand", g.operand(source, input.dtype), g.sizes(index.shape))
+    return g.op("ScatterElements", input, index, name, axis=dim, reduction=None if reduction == "none" else reduction)
+
+
+@converts("index_add")
+def index_add(g: Graph, input: Value, dim: int, index: Value, source: Value, alpha: Any) -> Name:
+    name = g.cast(source, input.dtype)
+    if alpha != 1:
+        name = g.op("Mul", name, g.operand(alpha, input.dtype))
+    lined = [-1 if d == dim % input.ndim else 1 for d in range(input.ndim)]
+    places = g.op("Expand", g.op("Reshape", index, g.constant(lined)), g.sizes(source.shape))
+    return g.op("ScatterElements", input, places, name, axis=dim, reduction="add")
+
+
+@converts("repeat_interleave")
+def repeat_interleave(g: Graph, input: Value, repeats: Any, dim: int | None, **_: Any) -> Name:
+    if not isinstance(repeats, int):
+        raise NotImplementedError("repeat_interleave() by other than a constant number")
+    axis = (0 if dim is None else dim) % max(input.ndim, 1)
+    flat = [math.prod(input.tensor.shape)] if dim is None else list(input.shape)
+    name = g.reshaped(input, flat) if dim is None else g.name(input)
+    wide = g.op("Unsqueeze", name, g.constant([axis + 1]))
+    tiled = g.op("Tile", wide, g.constant([repeats if d == axis + 1 else 1 for d in range(len(flat) + 1)]))
+    return g.reshaped(tiled, g.result.shape)

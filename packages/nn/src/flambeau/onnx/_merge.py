@@ -1,0 +1,108 @@
+"""Laying the traces of a program side by side. Note [Dynamic dimensions]"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ._sizes import Samples, Size
+from ._trace import Trace
+from ._values import Call, Value, leaves
+
+# Numbers that differ from run to run at the same sizes.
+RANDOM = {"rand", "randn", "rand_like", "randn_like", "randint", "randperm", "normal", "bernoulli", "multinomial"}
+
+
+def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
+    """Whether some tensor has a size that is a fraction of a dynamic dimension."""
+    for values in zip(*(trace.values for trace in traces), strict=False):
+        for sizes in zip(*(value.tensor.shape for value in values), strict=False):
+            found = samples.through(sizes)
+            if found is None or (isinstance(found, Size) and found.denominator > 1):
+                return True
+    return False
+
+
+def merge(traces: Sequence[Trace], samples: Samples) -> None:
+    """Completes the first trace by what the others show: its numbers become sizes where they differ.
+
+    Raises: RuntimeError where the program takes other ways at other sizes.
+    """
+    first = traces[0]
+    for calls in zip(*(trace.calls for trace in traces), strict=False):
+        if len({call.name for call in calls}) > 1:
+            raise RuntimeError(_other_way(calls))
+        calls[0].arguments = {
+            name: _merged([call.arguments[name] for call in calls], samples, calls[0], name)
+            for name in calls[0].arguments
+        }
+    if len({len(trace.calls) for trace in traces}) > 1:
+        longest = max(traces, key=lambda trace: len(trace.calls))
+        call = longest.calls[min(len(trace.calls) for trace in traces)]
+        raise RuntimeError(f"{call.place}: {call.name} is called at some sizes of dynamic dimensions, not at others")
+    for values in zip(*(trace.values for trace in traces), strict=True):
+        values[0].seen = [tuple(value.tensor.shape) for value in values]
+        values[0].samples = samples
+    for call in first.calls:
+        varies = call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
+        for value in call.results:
+            value.varies = varies or bool(leaves(call.arguments, Size))
+
+
+def _other_way(calls: Sequence[Call]) -> str:
+    other = next(call for call in calls if call.name != calls[0].name)
+    return (
+        f"the program takes another way at other sizes of the dynamic dimensions: where it calls {calls[0].name} "
+        f"({calls[0].place}), it calls {other.name} ({other.place}). A file has one way: leave the dimension that "
+        "decides out of dynamic_axes, or write the program without the decision"
+    )
+
+
+def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any:
+    """What an argument is, of which each trace has seen one instance."""
+    a = seen[0]
+    if len({type(x) for x in seen}) > 1:
+        raise RuntimeError(_unlike(call, name, seen))
+    if isinstance(a, Value):
+        if any(x.number != a.number for x in seen):
+            raise RuntimeError(_unlike(call, name, ["another tensor"]))
+        return a
+    if isinstance(a, tuple | list):
+        if len({len(x) for x in seen}) > 1:
+            if alike := _repeated(seen, samples):
+                return alike
+            raise RuntimeError(_unlike(call, name, seen))
+        items = [_merged(parts, samples, call, name) for parts in zip(*seen, strict=True)]
+        return items if isinstance(a, list) else tuple(items)
+    if isinstance(a, slice):
+        parts = [[getattr(x, part) for x in seen] for part in ("start", "stop", "step")]
+        return slice(*(_merged(part, samples, call, name) for part in parts))
+    if isinstance(a, int) and not isinstance(a, bool):
+        size = samples.through(seen)
+        if size is None:
+            raise RuntimeError(_unlike(call, name, seen))
+        return size
+    if isinstance(a, float | str | bool) and any(x != a and x == x for x in seen):
+        raise RuntimeError(_unlike(call, name, seen))
+    return a
+
+
+class Repeated(list[Any]):
+    """A list of one number, as often as a size says."""
+
+    def __init__(self, number: int | Size, times: int | Size) -> None:
+        super().__init__([number, times])
+
+
+def _repeated(seen: Sequence[Any], samples: Samples) -> Repeated | None:
+    if not all(x and all(item == x[0] for item in x) and isinstance(x[0], int) for x in seen):
+        return None
+    number, times = samples.through([x[0] for x in seen]), samples.through([len(x) for x in seen])
+    return None if number is None or times is None else Repeated(number, times)
+
+
+def _unlike(call: Call, name: str, seen: Sequence[Any]) -> str:
+    return (
+        f"{call.place}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that a file "
+        f"cannot say (it was {', '.join(map(str, seen))} as they grew): only sums and products of sizes can be kept"
+    )

@@ -1,0 +1,70 @@
+"""An exported program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._values import leaves
+
+_LARGEST = 2**31 - 2**20  # bytes in one file of protocol buffers
+
+
+class ONNXProgram:
+    """What `export` returns: a model in the ONNX format, which can be saved and run.
+
+    Attributes:
+        model_proto: the ``onnx.ModelProto``.
+    """
+
+    def __init__(self, model_proto: Any) -> None:
+        self.model_proto = model_proto
+        self._session: Any = None
+
+    def save(self, destination: str | os.PathLike[str], *, external_data: bool | None = None, **_: Any) -> None:
+        """Write the model to a file.
+
+        Args:
+            external_data: whether the parameters go to a file of their own, ``destination`` with ``.data`` at its end;
+                None: where they are larger than the 2 GB that one file can hold.
+        """
+        import onnx
+
+        apart = self.model_proto.ByteSize() > _LARGEST if external_data is None else external_data
+        if not apart:
+            onnx.save_model(self.model_proto, os.fspath(destination))
+            return
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.model_proto)
+        data = f"{os.path.basename(os.fspath(destination))}.data"
+        onnx.save_model(copy, os.fspath(destination), save_as_external_data=True, location=data)
+
+    def initialize_inference_session(self) -> None:
+        """Open the model in ONNX Runtime, which the first call does otherwise."""
+        try:
+            import onnxruntime
+        except ImportError:
+            raise ImportError("running an ONNX program needs ONNX Runtime: pip install onnxruntime") from None
+        self._session = onnxruntime.InferenceSession(
+            self.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Sequence[Tensor]:
+        """The outputs for these inputs, computed by ONNX Runtime."""
+        if self._session is None:
+            self.initialize_inference_session()
+        given = [tensor.detach().cpu().numpy() for tensor in leaves([args, kwargs], Tensor)]
+        names = [entry.name for entry in self._session.get_inputs()]
+        if len(given) != len(names):
+            raise ValueError(f"the program takes {len(names)} tensors ({', '.join(names)}), not {len(given)}")
+        outputs = self._session.run(None, dict(zip(names, given, strict=True)))
+        return tuple(flambeau.from_numpy(output) for output in outputs)
+
+    def __repr__(self) -> str:
+        graph = self.model_proto.graph
+        names = [", ".join(entry.name for entry in entries) for entries in (graph.input, graph.output)]
+        return f"ONNXProgram(({names[0]}) -> ({names[1]}), {len(graph.node)} nodes)"

@@ -1,0 +1,119 @@
+"""Sums, extremes and orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+
+from ._graph import Graph, Name, converts
+from ._values import Value
+
+REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "prod": "ReduceProd", "amax": "ReduceMax", "amin": "ReduceMin"}
+
+
+def _axes(g: Graph, dim: Any) -> Name | None:
+    if dim is None or dim == () or dim == []:
+        return None
+    return g.constant([dim] if isinstance(dim, int) else list(dim))
+
+
+@converts(*REDUCTIONS)
+def reduction(g: Graph, input: Value, dim: Any, keepdim: bool, dtype: Any = None) -> Name:
+    return _reduced(g, REDUCTIONS[g.operator], g.cast(input, g.result.dtype), dim, keepdim)
+
+
+def _reduced(g: Graph, kind: str, name: Name, dim: Any, keepdim: bool) -> Name:
+    return g.op(kind, name, _axes(g, dim), keepdims=int(keepdim))
+
+
+@converts("logsumexp")
+def logsumexp(g: Graph, input: Value, dim: Any, keepdim: bool) -> Name:
+    return _reduced(g, "ReduceLogSumExp", g.cast(input, g.result.dtype), dim, keepdim)
+
+
+@converts("any", "all")
+def truth(g: Graph, input: Value, dim: Any, keepdim: bool) -> Name:
+    as_numbers = g.cast(g.cast(input, flambeau.bool), flambeau.int32, flambeau.bool)
+    kind = "ReduceMax" if g.operator == "any" else "ReduceMin"
+    return g.cast(_reduced(g, kind, as_numbers, dim, keepdim), flambeau.bool, flambeau.int32)
+
+
+@converts("max", "min")
+def extreme(g: Graph, input: Value, dim: Any, keepdim: bool) -> Any:
+    kind = g.operator.capitalize()
+    if isinstance(dim, Value):  # of two tensors
+        return g.op(kind, g.cast(input, g.result.dtype), g.cast(dim, g.result.dtype))
+    values = _reduced(g, f"Reduce{kind}", g.name(input), dim, keepdim)
+    if len(g.results) == 1:
+        return values
+    return [values, g.op(f"Arg{kind}", input, axis=dim, keepdims=int(keepdim))]
+
+
+@converts("argmax", "argmin")
+def position(g: Graph, input: Value, dim: int | None, keepdim: bool) -> Name:
+    kind = "ArgMax" if g.operator == "argmax" else "ArgMin"
+    if dim is not None:
+        return g.op(kind, input, axis=dim, keepdims=int(keepdim))
+    found = g.op(kind, g.op("Reshape", input, g.constant([-1])), axis=0, keepdims=0)
+    return g.reshaped(found, g.result.shape) if keepdim else found
+
+
+@converts("cumsum")
+def cumsum(g: Graph, input: Value, dim: int, dtype: Any) -> Name:
+    return g.op("CumSum", g.cast(input, g.result.dtype), g.constant(dim))
+
+
+@converts("topk")
+def topk(g: Graph, input: Value, k: Any, dim: int, largest: bool, sorted: bool) -> list[Name]:
+    return g.several(2, "TopK", input, g.size(k), axis=dim, largest=int(largest), sorted=int(sorted))
+
+
+@converts("sort")
+def sort(g: Graph, input: Value, dim: int, descending: bool, stable: bool = True) -> list[Name]:
+    return g.several(2, "TopK", input, g.size(input.shape[dim]), axis=dim, largest=int(descending))
+
+
+@converts("argsort")
+def argsort(g: Graph, input: Value, dim: int, descending: bool, stable: bool = True) -> Name:
+    return sort(g, input, dim, descending)[1]
+
+
+# Products
+
+
+@converts("matmul", "mm", "bmm", "mv", "dot")
+def matmul(g: Graph, input: Value, **others: Any) -> Name:
+    other = next(value for value in others.values() if isinstance(value, Value))
+    dtype = g.result.dtype
+    return g.op("MatMul", g.cast(input, dtype), g.cast(other, dtype))
+
+
+@converts("addmm")
+def addmm(g: Graph, input: Value, mat1: Value, mat2: Value, beta: Any, alpha: Any) -> Name:
+    return g.op("Gemm", mat1, mat2, input, alpha=float(alpha), beta=float(beta))
+
+
+@converts("linear")
+def linear(g: Graph, input: Value, weight: Value, bias: Value | None) -> Name:
+    if input.ndim == 2:
+        return g.op("Gemm", input, weight, bias, transB=1)
+    turned = g.op("Transpose", weight, perm=[1, 0]) if weight.ndim == 2 else g.name(weight)
+    made = g.op("MatMul", input, turned)
+    return made if bias is None else g.op("Add", made, bias)
+
+
+@converts("einsum")
+def einsum(g: Graph, equation: Any, operands: Any) -> Name:
+    if not isinstance(equation, str):
+        raise NotImplementedError("einsum() of lists of subscripts: write them as an equation")
+    listed = operands[0] if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
+    return g.op("Einsum", *(g.cast(x, g.result.dtype) for x in listed), equation=equation.replace(" ", ""))
+
+
+@converts("softmax", "log_softmax")
+def softmax(g: Graph, input: Value, dim: int, dtype: Any) -> Name:
+    kind = "Softmax" if g.operator == "softmax" else "LogSoftmax"
+    if input.ndim == 0:
+        raise NotImplementedError(f"{g.operator}() of a single number")
+    return g.op(kind, g.cast(input, g.result.dtype), axis=dim)

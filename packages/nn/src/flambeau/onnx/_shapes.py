@@ -1,0 +1,213 @@
+"""Shapes, and which element goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+
+from ._graph import Graph, Name, converts
+from ._sizes import Size
+from ._values import Value
+
+RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel", "view_as", "reshape_as")
+
+
+@converts(*RESHAPES)
+def reshape(g: Graph, input: Value, **_: Any) -> Name:
+    if g.result.dtype != input.dtype:
+        raise NotImplementedError(f"view() of {input.dtype} as {g.result.dtype}")
+    return g.reshaped(input, g.result.shape_or_none)
+
+
+TRANSPOSES = ("permute", "transpose", "t", "T", "mT", "swapaxes", "swapdims", "movedim", "moveaxis")
+
+
+@converts(*TRANSPOSES)
+def transpose(g: Graph, input: Value, **arguments: Any) -> Name:
+    distinct = flambeau.empty(tuple(range(input.ndim)))  # its sizes say where each dimension goes
+    if g.operator in ("T", "mT"):
+        moved = getattr(distinct, g.operator)
+    else:
+        given = [_listed(value) if name == "dims" else value for name, value in arguments.items()]
+        moved = getattr(flambeau.Tensor, g.operator)(distinct, *given)
+    return g.op("Transpose", input, perm=list(moved.shape)) if input.ndim > 1 else g.name(input)
+
+
+@converts("expand", "expand_as", "broadcast_to")
+def expand(g: Graph, input: Value, **_: Any) -> Name:
+    return g.op("Expand", input, g.sizes(g.result.shape))
+
+
+@converts("broadcast_tensors")
+def broadcast(g: Graph, tensors: Sequence[Value], **_: Any) -> list[Name]:
+    return [g.op("Expand", t, g.sizes(made.shape)) for t, made in zip(tensors, g.results, strict=True)]
+
+
+@converts("meshgrid")
+def meshgrid(g: Graph, tensors: Sequence[Value], indexing: str) -> list[Name]:
+    places = list(range(len(tensors)))
+    if indexing == "xy" and len(places) > 1:
+        places[:2] = [1, 0]
+    made = []
+    for tensor, place, result in zip(tensors, places, g.results, strict=True):
+        lined = g.op("Reshape", tensor, g.constant([-1 if d == place else 1 for d in range(len(places))]))
+        made.append(g.op("Expand", lined, g.sizes(result.shape)))
+    return made
+
+
+@converts("repeat", "tile")
+def repeat(g: Graph, input: Value, repeats: Any = (), dims: Any = ()) -> Name:
+    times = _listed(repeats or dims)
+    dims_more = len(times) - input.ndim
+    name = g.name(input)
+    if dims_more > 0:
+        name = g.reshaped(input, [*[1] * dims_more, *input.shape])
+    return g.op("Tile", name, g.sizes([*[1] * -dims_more, *times]))
+
+
+def _listed(sizes: Any) -> list[Any]:
+    """``*sizes``: numbers or one sequence of them."""
+    return list(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else list(sizes)
+
+
+@converts("cat", "concat", "concatenate")
+def cat(g: Graph, tensors: Sequence[Value], dim: int) -> Name:
+    kept = [t for t in tensors if t.ndim > 1 or t.shape != (0,)] or tensors[:1]
+    return g.op("Concat", *(g.cast(t, g.result.dtype) for t in kept), axis=dim)
+
+
+@converts("stack")
+def stack(g: Graph, tensors: Sequence[Value], dim: int) -> Name:
+    axis = dim % g.result.ndim
+    parts = [g.op("Unsqueeze", g.cast(t, g.result.dtype), g.constant([axis])) for t in tensors]
+    return g.op("Concat", *parts, axis=axis)
+
+
+# Parts
+
+
+def sliced(
+    g: Graph, input: Any, starts: Sequence[Any], ends: Sequence[Any], axes: Sequence[int], steps: Any = None
+) -> Name:
+    by = None if steps is None else g.constant(steps)
+    return g.op("Slice", input, g.sizes(starts), g.sizes(ends), g.constant(list(axes)), by)
+
+
+@converts("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_chunk", "unsafe_split")
+def split(g: Graph, dim: int, input: Value | None = None, tensor: Value | None = None, **_: Any) -> list[Name]:
+    whole = input or tensor
+    if len(g.results) == 1 or whole is None:
+        return [g.name(whole)] if whole else []
+    sizes = g.sizes([part.shape[dim] for part in g.results])
+    return g.several(len(g.results), "Split", whole, sizes, axis=dim)
+
+
+@converts("unbind")
+def unbind(g: Graph, input: Value, dim: int) -> list[Name]:
+    return [g.op("Gather", input, g.constant(i), axis=dim) for i in range(len(g.results))]
+
+
+@converts("narrow")
+def narrow(g: Graph, input: Value, dim: int, start: Any, length: Any) -> Name:
+    if isinstance(start, Value):
+        raise NotImplementedError("narrow() from a tensor")
+    return sliced(g, input, [start], [plus(start, length)], [dim])
+
+
+def plus(a: int | Size, b: int | Size) -> int | Size:
+    terms = {names: c for x in (a, b) for names, c in (x.terms.items() if isinstance(x, Size) else ())}
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
+    for x in (a, b):
+        if isinstance(x, int):
+            terms[()] = terms.get((), 0) + x  # type: ignore[assignment]
+    if isinstance(a, Size) and isinstance(b, Size):
+        terms = {names: a.terms.get(names, 0) + b.terms.get(names, 0) for names in terms}  # type: ignore[misc]
+    return Size(terms)
+
+
+@converts("select")
+def select(g: Graph, input: Value, dim: int, index: Any) -> Name:
+    return g.op("Gather", input, g.operand(index, flambeau.int64), axis=dim)
+
+
+@converts("flip")
+def flip(g: Graph, input: Value, dims: Any) -> Name:
+    axes = [d % input.ndim for d in _listed(dims)]
+    return sliced(g, input, [-1] * len(axes), [-(2**63) + 1] * len(axes), axes, [-1] * len(axes))
+
+
+@converts("roll")
+def roll(g: Graph, input: Value, shifts: Any, dims: Any) -> Name:
+    shifts, dims = ((x,) if isinstance(x, int | Size) else tuple(x) for x in (shifts, dims))
+    name = g.name(input) if dims else g.reshaped(input, [-1])
+    for shift, dim in zip(shifts, dims or (0,), strict=True):
+        if shift == 0:
+            continue
+        if not isinstance(shift, int):
+            raise NotImplementedError("roll() by a number that depends on the inputs' sizes")
+        back, front = sliced(g, name, [-shift], [2**62], [dim]), sliced(g, name, [0], [-shift], [dim])
+        name = g.op("Concat", back, front, axis=dim)
+    return name if dims else g.reshaped(name, input.shape)
+
+
+@converts("tril", "triu")
+def triangle(g: Graph, input: Value, diagonal: int) -> Name:
+    as_ints = input.dtype == flambeau.bool
+    name = g.cast(input, flambeau.int64) if as_ints else g.name(input)
+    made = g.op("Trilu", name, g.operand(diagonal, flambeau.int64), upper=int(g.operator == "triu"))
+    return g.cast(made, flambeau.bool, flambeau.int64) if as_ints else made
+
+
+@converts("diagonal")
+def diagonal(g: Graph, input: Value, offset: int, dim1: int, dim2: int) -> Name:
+    shape = input.tensor.shape
+    if any(isinstance(input.shape[d], Size) for d in (dim1, dim2)):
+        raise NotImplementedError("diagonal() of dimensions that are dynamic")
+    places = flambeau.arange(shape[dim1] * shape[dim2]).reshape(shape[dim1], shape[dim2]).diagonal(offset)
+    others = [d for d in range(input.ndim) if d not in (dim1 % input.ndim, dim2 % input.ndim)]
+    moved = g.op("Transpose", input, perm=[*others, dim1 % input.ndim, dim2 % input.ndim])
+    flat = g.reshaped(moved, [*(input.shape[d] for d in others), shape[dim1] * shape[dim2]])
+    return g.op("Gather", flat, g.constant(places), axis=len(others))
+
+
+MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+@converts("pad")
+def pad(g: Graph, input: Value, pad: Sequence[Any], mode: str, value: Any) -> Name:
+    missing = [0] * (input.ndim - len(pad) // 2)
+    amounts = g.sizes([*missing, *pad[-2::-2], *missing, *pad[::-2]])
+    fill = None if mode != "constant" else g.operand(value or 0, input.dtype)
+    return g.op("Pad", input, amounts, fill, mode=MODES[mode])
+
+
+# What is made of sizes
+
+
+@converts("arange")
+def arange(g: Graph, start: Any, end: Any, step: Any, **_: Any) -> Name:
+    first, last = (0, start) if end is None else (start, end)
+    dtype = g.result.dtype
+    return g.op("Range", g.operand(first, dtype), g.operand(last, dtype), g.operand(step, dtype))
+
+
+FILLED = {"zeros": 0, "new_zeros": 0, "zeros_like": 0, "empty": 0, "new_empty": 0, "empty_like": 0}
+FILLED |= {"ones": 1, "new_ones": 1, "ones_like": 1}
+
+
+@converts(*FILLED, "full", "new_full", "full_like")
+def filled(g: Graph, fill_value: Any = None, **_: Any) -> Name:
+    number = FILLED.get(g.operator, fill_value)
+    return g.op("Expand", g.operand(number, g.result.dtype), g.sizes(g.result.shape))
+
+
+@converts("tensor", "new_tensor", "scalar_tensor")
+def tensor(g: Graph, data: Any = None, **_: Any) -> Name:
+    if isinstance(data, Size | Value):
+        return g.operand(data, g.result.dtype)
+    if isinstance(data, list | tuple) and all(isinstance(x, int | Size) for x in data):
+        return g.cast(g.sizes(data), g.result.dtype, flambeau.int64)
+    raise NotImplementedError("tensor() of nested lists that depend on the inputs")

@@ -1,0 +1,100 @@
+"""What a trace is made of: tensors at one moment each, and the calls between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flambeau import Tensor
+
+from ._sizes import Samples, Size
+
+Shape = tuple[int | Size, ...]
+
+
+@dataclass(eq=False)
+class Value:
+    """A tensor at one moment of a trace: changing a tensor in place gives it another value.
+
+    Attributes:
+        number: its place among all values of the trace.
+        tensor: what it was then; the elements matter where no input has a part in them.
+        call: what computed it; None for inputs, parameters and what else was there before.
+        input: which input it is, if it is one.
+        varies: whether its elements depend on what the program is given.
+    """
+
+    number: int
+    tensor: Tensor
+    call: Call | None = None
+    input: int | None = None
+    varies: bool = False
+    seen: list[tuple[int, ...]] = field(default_factory=list)  # its shape in each trace
+    samples: Samples | None = None
+
+    @property
+    def dtype(self) -> Any:
+        return self.tensor.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.tensor.ndim
+
+    @property
+    def shape_or_none(self) -> tuple[int | Size | None, ...]:
+        """Its sizes; None for one that is no polynomial of the dynamic dimensions."""
+        if self.samples is None or len(self.seen) < 2:
+            return tuple(self.tensor.shape)
+        return tuple(self.samples.through(sizes) for sizes in zip(*self.seen, strict=True))
+
+    @property
+    def shape(self) -> Shape:
+        """Its sizes, all of which must be known; RuntimeError otherwise."""
+        sizes = self.shape_or_none
+        if None in sizes:
+            place = f"{self.call.place}: {self.call.name}" if self.call else "an input"
+            raise RuntimeError(f"{place} has shapes {self.seen} as dynamic dimensions grow, which a file cannot say")
+        return tuple(size for size in sizes if size is not None)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a program calls an operator."""
+
+    line: str  # file:line
+    module: Any  # the innermost module that runs there, if any
+
+    def __str__(self) -> str:
+        return self.line
+
+
+@dataclass(eq=False)
+class Call:
+    """An operator that was called: its arguments by their names, values in the place of tensors."""
+
+    name: str
+    arguments: dict[str, Any]
+    place: Place
+    results: list[Value] = field(default_factory=list)
+
+
+def replaced(structure: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+    """A structure of tuples, lists, dictionaries and slices with all instances of a type replaced."""
+    if isinstance(structure, kind):
+        return by(structure)
+    if isinstance(structure, tuple | list):
+        items = [replaced(item, kind, by) for item in structure]
+        return items if isinstance(structure, list) else tuple(items)
+    if isinstance(structure, dict):
+        return {key: replaced(item, kind, by) for key, item in structure.items()}
+    if isinstance(structure, slice):
+        return slice(*(replaced(part, kind, by) for part in (structure.start, structure.stop, structure.step)))
+    return structure
+
+
+def leaves(structure: Any, kind: type) -> list[Any]:
+    """All instances of a type in such a structure, in its order."""
+    found: list[Any] = []
+    replaced(structure, kind, found.append)
+    return found

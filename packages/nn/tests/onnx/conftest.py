@@ -1,0 +1,24 @@
+"""The comparison that the tests of this folder share."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.onnx._values import leaves
+
+
+@pytest.fixture
+def compare():
+    """Asserts that a program gives in ONNX Runtime what a function gives."""
+
+    def compare(program, function, *inputs, exact=2e-5):
+        with fb.no_grad():
+            expected = leaves(function(*inputs), fb.Tensor)
+        made = program(*inputs)
+        assert len(made) == len(expected)
+        for place, (mine, other) in enumerate(zip(expected, made, strict=True)):
+            assert other.dtype == mine.dtype and other.shape == mine.shape, place
+            within = 1e-3 if mine.dtype == fb.float16 else exact
+            np.testing.assert_allclose(other.numpy(), mine.numpy(), rtol=within, atol=within, err_msg=f"output {place}")
+
+    return compare

@@ -1,0 +1,274 @@
+"""`flambeau.onnx.export`: names, files, dynamic dimensions, and what it says where it cannot."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+import warnings
+
+import onnx
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.jit import TracerWarning
+from flambeau.onnx import TrainingMode, export, is_in_onnx_export
+from flambeau.onnx._decompositions import DECOMPOSITIONS
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x, scale=None):
+        y = self.second(self.first(x).relu())
+        return y if scale is None else y * scale
+
+
+def test_a_file(tmp_path, compare):
+    model, x = Net(), fb.randn(3, 4)
+    program = export(model, x, tmp_path / "net.onnx", input_names=["rows"], output_names=["scores"])
+    read = onnx.load(tmp_path / "net.onnx")
+    assert [i.name for i in read.graph.input] == ["rows"] and [o.name for o in read.graph.output] == ["scores"]
+    assert {t.name for t in read.graph.initializer} == set(model.state_dict())
+    assert read.opset_import[0].version == 20 and read.producer_name == "flambeau"
+    assert [n.op_type for n in read.graph.node] == ["Gemm", "Relu", "Gemm"]
+    compare(program, model, x)
+
+
+def test_a_file_with_its_parameters_apart(tmp_path):
+    model = nn.Linear(64, 64)
+    export(model, fb.randn(1, 64), tmp_path / "net.onnx", external_data=True)
+    assert (tmp_path / "net.onnx.data").stat().st_size >= 64 * 64 * 4
+    read = onnx.load(tmp_path / "net.onnx")
+    assert onnx.numpy_helper.to_array(read.graph.initializer[0]).tolist() == model.weight.tolist()
+
+
+def test_inputs_are_named_as_parameters_and_keywords(compare):
+    model = Net()
+    program = export(model, (fb.randn(3, 4),), kwargs={"scale": fb.tensor(2.0)})
+    assert [i.name for i in program.model_proto.graph.input] == ["x", "scale"]
+    compare(program, lambda x, s: model(x, scale=s), fb.randn(3, 4), fb.tensor(0.5))
+    assert fb.equal(program(fb.ones(3, 4), scale=fb.tensor(0.0))[0], fb.zeros(3, 2))
+
+
+def test_nested_inputs_and_outputs(compare):
+    def program(pair, more):
+        return {"sum": pair[0] + pair[1], "rest": (more["a"] * 2, [pair[0]])}
+
+    inputs = ((fb.ones(2), fb.zeros(2)), {"a": fb.arange(3.0)})
+    made = export(program, (*inputs, {}))
+    assert [i.name for i in made.model_proto.graph.input] == ["pair_0", "pair_1", "more"]
+    assert [o.name for o in made.model_proto.graph.output] == ["output_0", "output_1", "output_2"]
+    compare(made, lambda a, b, c: program((a, b), {"a": c}), fb.rand(2), fb.rand(2), fb.rand(3))
+
+
+def test_dynamic_dimensions_are_named():
+    program = export(Net(), fb.randn(3, 4), dynamic_axes={"x": {0: "batch"}, "output": {0: "batch"}})
+    graph = program.model_proto.graph
+    for entry in (*graph.input, *graph.output):
+        assert entry.type.tensor_type.shape.dim[0].dim_param == "batch"
+    listed = export(lambda x: x.repeat(2, 1), fb.randn(3, 4), dynamic_axes={"x": [0]})
+    assert listed.model_proto.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "2*x_dim_0"
+
+
+@pytest.mark.parametrize("shapes", [({0: "batch"},), {"x": {0: "batch"}}, {"x": ("batch", None)}, {"x": {-2: "batch"}}])
+def test_dynamic_shapes(shapes, compare):
+    model = Net()
+    compare(export(model, fb.randn(1, 4), dynamic_shapes=shapes), model, fb.randn(6, 4))
+
+
+def test_sizes_that_are_computed_with(compare):
+    def program(x):
+        batch, channels, height, width = x.shape
+        patches = x.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+        rows = patches.reshape(batch, (height // 2) * (width // 2), channels * 4)
+        return rows, rows.mean(1) * (height * width), fb.arange(height * 2 + 1), x.sum() / (batch - 1)
+
+    exported = export(program, fb.rand(2, 3, 4, 6), dynamic_axes={"x": {0: "n", 2: "h", 3: "w"}})
+    for shape in ((2, 3, 4, 6), (3, 3, 8, 2), (5, 3, 2, 2)):
+        compare(exported, program, fb.rand(shape), exact=1e-4)
+
+
+def test_what_python_decides_is_fixed_with_a_warning(compare):
+    def program(x):
+        return x * 2 if x.sum() > 0 else x - 1
+
+    with pytest.warns(
+        TracerWarning, match=r"test_export.py:\d+: __bool__ gives Python a value that depends on the inputs"
+    ):
+        exported = export(program, fb.ones(3))
+    compare(exported, lambda x: x * 2, -fb.ones(3))
+
+
+def test_no_warning_for_sizes_and_constants():
+    table = fb.arange(3.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export(lambda x: x * table[0].item() + len(x) if x.shape[0] > 1 else x, fb.ones(3))
+
+
+def test_dynamic_dimensions_that_change_the_way():
+    def program(x):
+        return x.exp() if len(x) > 5 else x.log()
+
+    with pytest.raises(RuntimeError, match=r"another way at other sizes.*calls log \(.*test_export.py.*it calls exp"):
+        export(program, fb.rand(3), dynamic_axes={"x": [0]})
+
+    def loop(x):
+        for row in x:
+            x = x + row
+        return x
+
+    with pytest.raises(RuntimeError, match="dynamic dimension"):
+        export(loop, fb.rand(3, 3), dynamic_axes={"x": [0]})
+
+
+def test_sizes_that_are_rounded_down(compare):
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    layer = nn.Conv2d(3, 2, 3, stride=2, padding=1)
+
+    def program(x):
+        return layer(x).flatten(2), x[:, :, : x.shape[2] // 2]
+
+    exported = export(program, fb.rand(1, 3, 8, 8), dynamic_axes=axes)
+    for shape in ((1, 3, 8, 8), (2, 3, 9, 7)):
+        compare(exported, program, fb.rand(shape))
+    with pytest.raises(RuntimeError, match="argument 'key' of __getitem__ depends"):
+        export(lambda x: x[:, :, : (x.shape[2] - 1) // 2], fb.rand(1, 3, 8, 8), dynamic_axes=axes)
+
+
+def test_an_example_that_cannot_grow():
+    table = nn.Embedding(8, 2)
+    with pytest.raises(IndexError) as raised:
+        export(lambda x: x + table(fb.arange(x.shape[1])), fb.rand(1, 8, 2), dynamic_axes={"x": {1: "length"}})
+    assert raised.value.__notes__[-1].endswith("at {'length': 16}: give it smaller examples")
+
+
+def test_a_number_that_is_no_polynomial():
+    with pytest.raises(
+        RuntimeError, match=r"'other' of mul depends on the dynamic dimensions in a way that a file cannot"
+    ):
+        export(lambda x: x * len(x) ** 0.5, fb.rand(3), dynamic_axes={"x": [0]})
+    with pytest.raises(RuntimeError, match="argument 'start' of arange"):
+        export(lambda x: x.sum() + fb.arange(len(x) // 3), fb.rand(2), dynamic_axes={"x": [0]})
+
+
+def test_operators_without_a_converter_are_named_with_their_places():
+    class Spectrum(nn.Module):
+        def forward(self, x):
+            return fb.fft.fft(x).abs() + fb.linalg.inv(x)
+
+    model = nn.Sequential(nn.Linear(3, 3), Spectrum())
+    with pytest.raises(NotImplementedError) as raised:
+        export(model, fb.eye(3))
+    text = str(raised.value)
+    assert "fft, called by layer 1 (Spectrum)" in text and "inv" in text and "test_export.py" in text
+
+
+def test_what_a_converter_refuses_says_where():
+    model = nn.Sequential(nn.BatchNorm1d(3))
+    with pytest.raises(NotImplementedError, match=r"call eval\(\)") as raised:
+        export(model, fb.rand(4, 3), training=TrainingMode.TRAINING)
+    assert "in batch_norm, called by layer 0 (BatchNorm1d)" in raised.value.__notes__[0]
+    with pytest.raises(NotImplementedError, match="as many elements as the mask has True"):
+        export(lambda x: x[x > 0], fb.ones(3))
+
+
+def test_modes():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
+    model[0].eval()
+    for training, nodes in ((TrainingMode.EVAL, ["Gemm"]), (TrainingMode.PRESERVE, ["Gemm", "Dropout"])):
+        program = export(model, fb.rand(4, 3), training=training)
+        assert [node.op_type for node in program.model_proto.graph.node] == nodes
+    assert model.training and model[1].training and not model[0].training
+
+
+def test_random_numbers_are_drawn_anew():
+    program = export(lambda x: x + fb.randn_like(x) * 0.1 + fb.rand(3), fb.zeros(3))
+    assert not fb.equal(program(fb.zeros(3))[0], program(fb.zeros(3))[0])
+
+
+def test_exporting_leaves_the_random_numbers_as_they_were():
+    fb.manual_seed(3)
+    export(lambda x: x + fb.randn(3), fb.zeros(3))
+    drawn = fb.randn(3)
+    fb.manual_seed(3)
+    assert fb.equal(drawn, fb.randn(3))
+
+
+def test_is_in_onnx_export():
+    seen = []
+    export(lambda x: seen.append(is_in_onnx_export()) or x * 1, fb.ones(2))
+    assert seen == [True] and not is_in_onnx_export()
+    with pytest.raises(ZeroDivisionError):
+        export(lambda x: 1 / 0, fb.ones(2))
+    assert not is_in_onnx_export()
+
+
+def test_other_opsets(compare):
+    model = Net()
+    compare(export(model, fb.rand(2, 4), opset_version=21), model, fb.rand(2, 4))
+    with pytest.warns(UserWarning, match="stays in opset 20"):
+        export(lambda x: fb.nn.functional.gelu(x), fb.rand(2), opset_version=9)
+
+
+def test_outputs_that_nothing_computes(compare):
+    kept = fb.arange(3.0)
+
+    def program(x):
+        return x, kept, x * 2, x
+
+    compare(export(program, fb.ones(2)), program, fb.rand(2))
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dynamic_axis'"):
+        export(Net(), fb.rand(2, 4), dynamic_axis={"x": [0]})
+    with pytest.raises(ValueError, match=r"no dimension 2"):
+        export(Net(), fb.rand(2, 4), dynamic_axes={"x": [2]})
+    with pytest.raises(ValueError, match=r"there is no input 'y': they are x"):
+        export(Net(), fb.rand(2, 4), dynamic_axes={"y": [0]})
+    with pytest.raises(ValueError, match=r"'n' is 2 in input 'a' and 3 in 'b'"):
+        export(lambda a, b: a.sum() + b, (fb.ones(2), fb.ones(3)), dynamic_axes={"a": {0: "n"}, "b": {0: "n"}})
+    with pytest.raises(RuntimeError, match="returns no tensor but float"):
+        export(lambda x: 3.0, fb.ones(2))
+    with pytest.raises(ValueError, match=r"takes 1 tensors \(x\), not 2"):
+        export(Net(), fb.rand(2, 4))(fb.rand(2, 4), fb.rand(2, 4))
+
+
+def test_verify():
+    export(Net(), fb.rand(2, 4), verify=True)
+    drawn = iter(range(9))
+    with pytest.raises(RuntimeError, match="output 0 differs in ONNX Runtime"):
+        export(lambda x: x + next(drawn), fb.ones(2), verify=True)
+
+
+def operator_named(name):
+    holders = (fb, fb.Tensor, fb.linalg, nn.functional, fb._core)
+    return next(getattr(holder, name) for holder in holders if hasattr(holder, name))
+
+
+@pytest.mark.parametrize("name", DECOMPOSITIONS)
+def test_decompositions_take_their_operators_arguments(name):
+    mine, own = (list(inspect.signature(f).parameters.values()) for f in (DECOMPOSITIONS[name], operator_named(name)))
+    if mine[0].kind is not mine[0].VAR_POSITIONAL:
+        assert [p.name for p in mine] == [p.name for p in own if p.name not in ("out", "spatial")][: len(mine)]
+
+
+def test_examples():
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    for example in finder.find(fb.onnx):
+        assert runner.run(example).failed == 0, example.name
+
+
+def test_without_onnx():
+    program = (
+        "import sys; sys.modules['onnx'] = None\n"
+        "import flambeau\n"
+        "try: flambeau.onnx.export(flambeau.nn.Linear(1, 1), flambeau.ones(1))\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "flambeau.onnx needs the package onnx: pip install onnx"

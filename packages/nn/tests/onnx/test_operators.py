@@ -1,0 +1,189 @@
+"""Every converter, run by ONNX Runtime: one line an operator, in fixed and in dynamic shapes."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau.nn import functional as F
+from flambeau.onnx import export
+
+# What a function of x (4, 6), y (4, 6) and i (4, 6), whole numbers below 4, computes. x and y are positive: signs come
+# from the expressions. The first dimension is dynamic in one of the two runs.
+# fmt: off
+OF_MATRICES = {
+    # pointwise
+    "unary": lambda x, y, i: [
+        getattr(x - 0.5, n)()
+        for n in ["abs", "neg", "exp", "sin", "cos", "tan", "atan", "sinh", "asinh", "tanh", "erf"]
+    ],
+    "roots": lambda x, y, i: [
+        getattr(x, n)() for n in ["sqrt", "rsqrt", "log", "log2", "log10", "log1p", "reciprocal", "logit"]
+    ],
+    "powers": lambda x, y, i: [x.expm1(), x.exp2(), x.square(), x**2, 2**x, x**y, x.erfc(), x.sigmoid(), i**2],
+    "turns": lambda x, y, i: [x.asin(), x.acos(), x.atanh(), (x + 1).acosh(), x.deg2rad(), x.rad2deg(), x.cosh()],
+    "rounded": lambda x, y, i: [
+        t
+        for z in [x * 9 - 4]
+        for t in [z.floor(), z.ceil(), z.trunc(), z.round(), z.round(decimals=1), z.frac(), z.sign(), z.int().sign()]
+    ],
+    "arithmetic": lambda x, y, i: [
+        x + y, x - i, x * 2, 2 / y, x + True, 1 - x, -x, i // 3, x // 0.3, x.add(y, alpha=3),
+    ],
+    "integers": lambda x, y, i: [
+        i + 1, i * i, (i - 2) // 3, (i - 2) % 3, i / 2, fb.div(i - 2, 3, rounding_mode="trunc"),
+    ],
+    "quotients": lambda x, y, i: [
+        (x - 0.5) % 0.3, fb.fmod(x - 0.5, 0.3), fb.div(x - 0.5, y, rounding_mode="floor"),
+        fb.div(x - 0.5, y, rounding_mode="trunc"),
+    ],
+    "compared": lambda x, y, i: [x < y, x <= 0.5, x > i, x >= y, i == 2, i != 2, x > 0.5, i > 1.5],
+    "logical": lambda x, y, i: [
+        (x > 0.5) & (y > 0.5), (x > 0.5) | (i > 1), (x > 0.5) ^ (y > 0.5), ~(x > 0.5), i & 2, i | 2, i ^ 1, ~i,
+        fb.logical_and(x, i), fb.logical_not(i), fb.logical_xor(i, x), fb.logical_or(i, i),
+    ],
+    "extremes": lambda x, y, i: [
+        fb.maximum(x, y), fb.minimum(x, i), x.clamp(0.2, 0.8), x.clamp(min=0.3), i.clamp(1, 2),
+    ],
+    "clamped": lambda x, y, i: [x.clamp(max=0.3), x.clamp(y, 0.9), x.clamp_min(0.2), x.clamp_max(0.2)],
+    "chosen": lambda x, y, i: [
+        fb.where(x > y, x, y), fb.where(x > 0.5, x, 0.0), fb.where(i > 1, i, -1), x.masked_fill(x > y, -3.0),
+    ],
+    "combined": lambda x, y, i: [
+        x.lerp(y, 0.3), fb.addcmul(x, y, y, value=2), fb.addcdiv(x, y, y + 1), fb.hypot(x, y), fb.logaddexp(x, y),
+        fb.atan2(x - 0.5, y - 0.5), fb.rsub(x, y), F.softsign(x - 0.5),
+    ],
+    "special": lambda x, y, i: [
+        t for z in (fb.where(x > 0.7, float("inf"), x),) for t in (z.isinf(), z.isfinite(), z.isnan(), fb.nan_to_num(z))
+    ],
+    "activations": lambda x, y, i: [
+        f(x * 8 - 4)
+        for f in (
+            F.relu, F.gelu, F.silu, F.elu, F.selu, F.celu, F.mish, F.hardswish, F.hardsigmoid, F.hardtanh, F.relu6,
+            F.leaky_relu, F.softplus, F.logsigmoid, F.hardshrink, F.softshrink, F.tanhshrink, F.glu,
+        )
+    ],
+    "parametric": lambda x, y, i: [
+        F.gelu(x - 0.5, approximate="tanh"), F.elu(x - 0.5, 0.7), F.threshold(x, 0.5, 7.0), F.softplus(x - 0.5, beta=3),
+        F.leaky_relu(x - 0.5, 0.2), F.hardtanh(x, 0.1, 0.6), F.prelu(x - 0.5, fb.tensor([0.1])),
+        F.prelu(x - 0.5, fb.arange(6) / 6), F.celu(x - 0.5, 0.4), F.softshrink(x - 0.5, 0.1),
+    ],
+    "casts": lambda x, y, i: [
+        x.double(), x.long(), (x * 3).int(), i.float(), x.half(), x.bool(), x.to(i.dtype), i.type_as(x),
+    ],
+    # sums and orders
+    "sums": lambda x, y, i: [
+        x.sum(), x.sum(1), x.sum(0, keepdim=True), i.sum(1), (x > 0.5).sum(1), x.mean(), x.mean((0, 1)), x.prod(1),
+        i.prod(1),
+        x.sum(-1, dtype=fb.float64),
+    ],
+    "greatest": lambda x, y, i: [
+        x.amax(1), x.amin(), x.max(), *x.max(1), *x.min(0, keepdim=True), x.argmax(1), x.argmin(1, keepdim=True),
+        x.argmax(),
+        fb.max(x, y),
+    ],
+    "truths": lambda x, y, i: [(x > 0.9).any(1), (x > 0.1).all(1), (x > 2).any(), i.all(), i.any(1, keepdim=True)],
+    "spreads": lambda x, y, i: [
+        x.var(1), x.std(0), x.std(), x.var(1, unbiased=False, keepdim=True), *fb.var_mean(x, 1), *fb.std_mean(x, 0),
+    ],
+    "norms": lambda x, y, i: [
+        x.norm(), x.norm(dim=1), x.norm(1, 1), fb.linalg.vector_norm(x, 3, 1), x.norm(float("inf"), 1),
+        F.normalize(x, dim=1),
+    ],
+    "exponents": lambda x, y, i: [
+        x.softmax(1), x.log_softmax(0), x.logsumexp(1), F.softmin(x, 1), i.float().softmax(-1),
+    ],
+    "orders": lambda x, y, i: [
+        *x.topk(2), *x.topk(3, largest=False), *x.sort(1), x.argsort(1, descending=True), x.cumsum(1),
+    ],
+    # products
+    "products": lambda x, y, i: [
+        x @ y.T, fb.mm(x, y.t()), x @ fb.ones(6), fb.addmm(y @ y.T, x, y.T, beta=2, alpha=0.5),
+        fb.einsum("ij,kj->ik", x, y),
+        F.linear(x, fb.ones(3, 6), fb.arange(3.0)), x[0].dot(y[0]), x[:, 0].outer(y[0]),
+        fb.einsum("ij , ij -> i", x, y),
+    ],
+    "batches": lambda x, y, i: [
+        fb.bmm(x.unsqueeze(1), y.unsqueeze(2)),
+        fb.baddbmm(x.unsqueeze(1), x.unsqueeze(1), fb.ones(1, 6, 6).expand(len(x), 6, 6)),
+        F.linear(x.view(len(x), 2, 3), fb.ones(5, 3)), F.bilinear(x, y, fb.ones(2, 6, 6)),
+    ],
+    "distances": lambda x, y, i: [
+        F.cosine_similarity(x, y), F.pairwise_distance(x, y), fb.cdist(x, y), fb.cdist(x, y, p=1), F.pdist(x[:2]),
+    ],
+    # shapes
+    "reshaped": lambda x, y, i: [
+        x.view(-1), x.reshape(len(x) * 2, 3), x.flatten(), x.unflatten(1, (2, 3)), x.unsqueeze(1),
+        x.unsqueeze(0).squeeze(0),
+        x.view(len(x), -1, 2), x.view_as(y), x.ravel(), x.view(2, -1),
+    ],
+    "turned": lambda x, y, i: [
+        x.t(), x.T, x.mT, x.transpose(0, 1), x.view(-1, 2, 3).permute(2, 0, 1), x.view(-1, 2, 3).permute((1, 2, 0)),
+        x.view(-1, 2, 3).movedim(0, 2), x.swapaxes(0, 1),
+    ],
+    "expanded": lambda x, y, i: [
+        x.unsqueeze(0).expand(3, -1, -1), x[:, :1].expand(len(x), 5), x[:1].expand_as(y), x.repeat(2, 3),
+        x.repeat(2, 1, 1),
+        x.tile(2), x.repeat_interleave(2, 1), *fb.broadcast_tensors(x[:, :1], y),
+        *fb.meshgrid(x[:, 0], y[0], indexing="ij"),
+    ],
+    "joined": lambda x, y, i: [
+        fb.cat([x, y]), fb.cat([x, i], 1), fb.stack([x, y], 1), fb.stack([x, y], -1), fb.hstack([x, y]),
+        fb.vstack([x, y]),
+    ],
+    "parted": lambda x, y, i: [
+        *x.split(2, 1), *x.chunk(3, 1), *x.split([1, 5], 1), *x.unbind(1), x.narrow(1, 2, 3), x.select(1, 2),
+        *x.tensor_split(2, 1),
+    ],
+    "moved": lambda x, y, i: [
+        x.flip(1), x.flip(0, 1), x.roll(2, 1), x.roll((1, -2), (0, 1)), x.tril(), x.triu(1),
+        x.view(-1, 2, 3).diagonal(0, 1, 2),
+        (x > 0.5).tril(-1), x.roll(1),
+    ],
+    "padded": lambda x, y, i: [
+        F.pad(x, (1, 2)), F.pad(x, (1, 2, 0, 1), value=3.0), F.pad(x[None], (2, 1), mode="reflect"),
+        F.pad(x[None], (2, 1), mode="replicate"), F.pad(x[None], (2, 1), mode="circular"), F.pad(x, (-1, -2)),
+    ],
+    # indices
+    "indexed": lambda x, y, i: [
+        x[0], x[-1], x[:, 1], x[:, -2:], x[:, ::2], x[1:3, 2:4], x[None], x[..., 0], x[:, None, 1:], x[:, 5:1], x[0, 1],
+        x[: len(x) // 2], x[len(x) - 1], x[:, [0, 2]], x[fb.tensor([0, 2])], x[i[:, 0]], x[i[:, 0], i[:, 1]],
+        x[:, i[0]],
+        x[:, i[:2, :2]], x[fb.arange(len(x)), i[:, 0]],
+    ],
+    "gathered": lambda x, y, i: [
+        x.gather(1, i), x.gather(0, i), x.index_select(1, i[0]), x.gather(1, i[:, :2]), F.embedding(i, x), x.take(i),
+        fb.take_along_dim(x, i, 1),
+    ],
+    "scattered": lambda x, y, i: [
+        x.scatter(1, i[:, :1], 7.0), x.scatter(1, i[:, :1], y), x.scatter_add(1, i, y), x.index_add(1, i[0], y),
+        x.scatter_reduce(1, i, y, "amax"), x.index_fill(1, fb.tensor([1, 3]), 9.0), F.one_hot(i, 4),
+        F.one_hot(i[:, 0], 5).float(),
+    ],
+    # what is made of sizes
+    "made": lambda x, y, i: [
+        x + fb.zeros_like(x), x * fb.ones(len(x), 1), fb.arange(len(x)) + i[:, 0], x + fb.full((len(x), 6), 2.5),
+        fb.arange(0, 6, 2) * i[:, :3], x.new_zeros(len(x), 2), x.new_full((2, len(x)), 3.0), x / len(x),
+        x.sum() / x.numel(),
+        fb.arange(len(x) * 2).view(len(x), 2), fb.eye(6) + x[:1],
+    ],
+}
+# fmt: on
+
+
+def matrices(rows):
+    rng = np.random.default_rng(rows)
+    x, y = (fb.from_numpy(rng.uniform(0.05, 0.95, (rows, 6)).astype("float32")) for _ in range(2))
+    return x, y, fb.from_numpy(rng.integers(0, 4, (rows, 6)))
+
+
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_fixed_shapes(name, compare):
+    inputs = matrices(4)
+    compare(export(OF_MATRICES[name], inputs), OF_MATRICES[name], *inputs)
+
+
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_a_dynamic_dimension(name, compare):
+    program = export(OF_MATRICES[name], matrices(4), dynamic_axes={name: {0: "rows"} for name in "xyi"})
+    for rows in (4, 6, 10):
+        compare(program, OF_MATRICES[name], *matrices(rows))
