@@ -68,6 +68,7 @@ LAYERS = {
     "pixel_unshuffle": (nn.PixelUnshuffle(2), IMAGES),
     "channel_shuffle": (nn.ChannelShuffle(3), IMAGES),
     "grid_sample": (Of(lambda x: F.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False)), IMAGES),
+    "unfold": (nn.Unfold((3, 2), dilation=(1, 2), padding=(1, 0), stride=(2, 1)), IMAGES),
     "zero pad": (nn.ZeroPad2d((1, 2, 3, 4)), IMAGES),
     "circular pad": (nn.CircularPad2d(2), IMAGES),
     "flatten": (nn.Sequential(nn.Flatten(), nn.Linear(72, 5)), LINES),

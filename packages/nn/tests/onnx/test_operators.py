@@ -52,6 +52,15 @@ OF_MATRICES = {
         x.lerp(y, 0.3), fb.addcmul(x, y, y, value=2), fb.addcdiv(x, y, y + 1), fb.hypot(x, y), fb.logaddexp(x, y),
         fb.atan2(x - 0.5, y - 0.5), fb.rsub(x, y), F.softsign(x - 0.5),
     ],
+    "other names": lambda x, y, i: [
+        x.absolute(), x.clip(0.2, 0.8), x.multiply(y), x.subtract(y), x.divide(y), x.arccos(), x.greater(y),
+        x.not_equal(y),
+        fb.special.expit(x), fb.special.log1p(x), x[0].ger(y[0]), (x * 1).clip_(0.1, 0.2), (x * 9 - 4).fix(),
+    ],
+    "less common": lambda x, y, i: [
+        fb.copysign(x, y - 0.5), fb.fmax(x, y), fb.fmin(x, y), fb.heaviside(x - 0.5, y), fb.isclose(x, y, 0.5),
+        fb.logaddexp2(x, y), fb.sinc(x - 0.5), fb.xlogy(i, x), fb.float_power(x, 2),
+    ],
     "special": lambda x, y, i: [
         t for z in (fb.where(x > 0.7, float("inf"), x),) for t in (z.isinf(), z.isfinite(), z.isnan(), fb.nan_to_num(z))
     ],
@@ -91,6 +100,11 @@ OF_MATRICES = {
     ],
     "exponents": lambda x, y, i: [
         x.softmax(1), x.log_softmax(0), x.logsumexp(1), F.softmin(x, 1), i.float().softmax(-1),
+    ],
+    "other sums": lambda x, y, i: [
+        *x.aminmax(dim=1), *x.kthvalue(2, 1), *x.kthvalue(3, 1, keepdim=True), x.nansum(1), x.nanmean(),
+        x[:3, :3].trace(),
+        F.mse_loss(x, y), F.mse_loss(x, y, reduction="none"), fb.linalg.det(x[:2, :2] + fb.eye(2)),
     ],
     "orders": lambda x, y, i: [
         *x.topk(2), *x.topk(3, largest=False), *x.sort(1), x.argsort(1, descending=True), x.cumsum(1),
@@ -139,6 +153,12 @@ OF_MATRICES = {
         x.view(-1, 2, 3).diagonal(0, 1, 2),
         (x > 0.5).tril(-1), x.roll(1),
     ],
+    "windows": lambda x, y, i: [
+        x.unfold(1, 3, 2), x.unfold(0, 2, 1), x.diff(), x.diff(2, 0), fb.diag(x[0]), fb.diag(x[:3, :3]),
+        x.diag_embed(1),
+        x.fliplr(), x.flipud(), fb.column_stack([x[:, 0], y]), x.as_strided((2, 3), (1, 2)),
+        fb.cross(x[:, :3], y[:, 3:], 1),
+    ],
     "padded": lambda x, y, i: [
         F.pad(x, (1, 2)), F.pad(x, (1, 2, 0, 1), value=3.0), F.pad(x[None], (2, 1), mode="reflect"),
         F.pad(x[None], (2, 1), mode="replicate"), F.pad(x[None], (2, 1), mode="circular"), F.pad(x, (-1, -2)),
@@ -153,6 +173,10 @@ OF_MATRICES = {
     "gathered": lambda x, y, i: [
         x.gather(1, i), x.gather(0, i), x.index_select(1, i[0]), x.gather(1, i[:, :2]), F.embedding(i, x), x.take(i),
         fb.take_along_dim(x, i, 1),
+    ],
+    "put": lambda x, y, i: [
+        x.index_put((fb.tensor([0, 1]), fb.tensor([2, 3])), fb.tensor([8.0, 9.0])),
+        x.index_copy(1, fb.tensor([2, 0]), y[:, :2]),
     ],
     "scattered": lambda x, y, i: [
         x.scatter(1, i[:, :1], 7.0), x.scatter(1, i[:, :1], y), x.scatter_add(1, i, y), x.index_add(1, i[0], y),

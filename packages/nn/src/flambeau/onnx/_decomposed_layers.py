@@ -111,6 +111,39 @@ DECOMPOSITIONS["rnn_relu_cell"] = _rnn_cell("relu")
 
 
 @decomposes
+def _unfold_windows(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """``nn.functional.unfold``: the windows of an image as columns."""
+    pairs = [(x, x) if isinstance(x, int) else tuple(x) for x in (kernel_size, dilation, padding, stride)]
+    (rows, columns), (pad_rows, pad_columns) = pairs[0], pairs[2]
+    x: Tensor = flambeau.nn.functional.pad(input, (pad_columns, pad_columns, pad_rows, pad_rows))
+    counts = []
+    for place, (kernel, dilated, _, step) in enumerate(zip(*pairs, strict=True)):
+        dim = -2 if place == 0 else -1
+        count = (x.shape[dim] - dilated * (kernel - 1) - 1) // step + 1
+        starts, offsets = flambeau.arange(count) * step, flambeau.arange(kernel) * dilated
+        x = x.index_select(dim, (offsets.unsqueeze(1) + starts).reshape(-1))  # each offset's elements together
+        counts.append(count)
+    lead = x.shape[:-2]
+    x = x.reshape(*lead, rows, counts[0], columns, counts[1]).transpose(-3, -2)  # (*, C, rows, columns, y, x)
+    return x.reshape(*lead[:-1], -1, counts[0] * counts[1])
+
+
+@decomposes
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    if dim is None:
+        dim = next(d for d, size in enumerate(input.shape) if size == 3)
+    a, b = input.unbind(dim), other.unbind(dim)
+    return flambeau.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)], dim)
+
+
+@decomposes
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    difference = input - target
+    squares: Tensor = difference * difference
+    return squares if reduction == "none" else squares.sum() if reduction == "sum" else squares.mean()
+
+
+@decomposes
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r, n = upscale_factor, input.ndim
     x = input.unflatten(-3, (-1, r, r))  # (..., C, r, r, H, W)

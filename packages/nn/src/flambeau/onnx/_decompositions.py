@@ -18,23 +18,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     # Pointwise
+    "copysign": lambda input, other: flambeau.where(other < 0, -input.abs(), input.abs()),
     "addcdiv": lambda input, tensor1, tensor2, *, value=1: input + value * (tensor1 / tensor2),
     "addcmul": lambda input, tensor1, tensor2, *, value=1: input + value * (tensor1 * tensor2),
     "deg2rad": lambda input: input * (math.pi / 180),
     "erfc": lambda input: 1 - input.erf(),
     "exp2": lambda input: flambeau.pow(2.0, input),
     "expm1": lambda input: input.exp() - 1,
+    "fmax": lambda input, other: flambeau.where(input != input, other, flambeau.where(input < other, other, input)),
+    "fmin": lambda input, other: flambeau.where(input != input, other, flambeau.where(input > other, other, input)),
+    "float_power": lambda input, exponent: flambeau.pow(input.double(), exponent),
     "floor_divide": lambda input, other: flambeau.div(input, other, rounding_mode="floor"),
     "frac": lambda input: input - input.trunc(),
     "hardshrink": lambda input, lambd=0.5: flambeau.where(input.abs() > lambd, input, 0.0),
     "hardsigmoid": lambda input: (input / 6 + 0.5).clamp(0, 1),
     "hardtanh": lambda input, min_val=-1.0, max_val=1.0: input.clamp(min_val, max_val),
+    "heaviside": lambda input, values: flambeau.where(input == 0, values, (input > 0).to(input.dtype)),
     "hypot": lambda input, other: (input * input + other * other).sqrt(),
+    "isclose": lambda input, other, rtol=1e-5, atol=1e-8, equal_nan=False: (
+        (input - other).abs() <= atol + rtol * other.abs()
+    ),
     "lerp": lambda input, end, weight: input + weight * (end - input),
     "log10": lambda input: input.log() / math.log(10),
     "log1p": lambda input: (1 + input).log(),
     "log2": lambda input: input.log() / math.log(2),
     "logaddexp": lambda input, other: flambeau.stack(flambeau.broadcast_tensors(input, other)).logsumexp(0),
+    "logaddexp2": lambda input, other: flambeau.logaddexp(input * math.log(2), other * math.log(2)) / math.log(2),
     "logit": lambda input, eps=None: _logit(input if eps is None else input.clamp(eps, 1 - eps)),
     "logsigmoid": lambda input: -flambeau.nn.functional.softplus(-input),
     "rad2deg": lambda input: input * (180 / math.pi),
@@ -42,11 +51,13 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "rsqrt": lambda input: 1 / input.sqrt(),
     "rsub": lambda input, other, *, alpha=1: other - alpha * input,
     "sgn": lambda input: input.sign(),
+    "sinc": lambda input: flambeau.where(input == 0, 1.0, (input * math.pi).sin() / (input * math.pi)),
     "silu": lambda input: input * input.sigmoid(),
     "square": lambda input: input * input,
     "tanhshrink": lambda input: input - input.tanh(),
     "threshold": lambda input, threshold, value: flambeau.where(input > threshold, input, value),
     "true_divide": lambda input, other: input / other,
+    "xlogy": lambda input, other: flambeau.where(input == 0, 0.0, input * other.log()),
     "trunc": lambda input: flambeau.where(input < 0, input.ceil(), input.floor()),
     # Products
     "addbmm": lambda input, batch1, batch2, *, beta=1, alpha=1: beta * input + alpha * (batch1 @ batch2).sum(0),
@@ -56,9 +67,14 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "outer": lambda input, vec2: input.unsqueeze(1) * vec2,
     # Shapes and places
     "channel_shuffle": lambda input, groups: input.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2),
+    "column_stack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(-1, 1) for t in tensors], 1),
+    "diag": lambda input, diagonal=0: input.diagonal(diagonal) if input.ndim == 2 else input.diag_embed(diagonal),
+    "fliplr": lambda input: input.flip(1),
+    "flipud": lambda input: input.flip(0),
     "hstack": lambda tensors: flambeau.cat(_at_least_1d(tensors), 0 if _at_least_1d(tensors)[0].ndim == 1 else 1),
     "index_fill": lambda input, dim, index, value: _put_slices(input, dim, index, value),
     "index_copy": lambda input, dim, index, source: _put_slices(input, dim, index, source),
+    "index_put": lambda input, indices, values, accumulate=False: _index_put(input, indices, values, accumulate),
     "one_hot": lambda input, num_classes=-1: (
         input.unsqueeze(-1) == flambeau.arange(int(input.max()) + 1 if num_classes < 0 else num_classes)
     ).long(),
@@ -66,6 +82,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "take_along_dim": lambda input, indices, dim=None: (
         input.reshape(-1).gather(0, indices.reshape(-1)) if dim is None else input.gather(dim, indices)
     ),
+    "trace": lambda input: input.diagonal().sum(),
     "vstack": lambda tensors: flambeau.cat([t if t.ndim > 1 else t.reshape(1, -1) for t in tensors]),
 }
 
@@ -82,6 +99,12 @@ def _logit(input: Tensor) -> Tensor:
 
 def _at_least_1d(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [t if t.ndim else t.reshape(1) for t in tensors]
+
+
+def _index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
+    if accumulate:
+        raise NotImplementedError("index_put() with accumulate=True")
+    return set_item(input, tuple(indices), values)
 
 
 def _put_slices(input: Tensor, dim: int, index: Tensor, part: Any) -> Tensor:
@@ -112,7 +135,76 @@ def nan_to_num(input: Tensor, nan: Any = None, posinf: Any = None, neginf: Any =
     return flambeau.where(input == -math.inf, limits.min if neginf is None else neginf, input)
 
 
+@decomposes
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    places = flambeau.zeros(tuple(size), dtype=flambeau.int64) + (storage_offset or 0)
+    for dim, (count, step) in enumerate(zip(size, stride, strict=True)):
+        places = places + (flambeau.arange(count) * step).reshape([-1 if d == dim else 1 for d in range(len(size))])
+    return input.take(places)
+
+
+@decomposes
+def eye(n: int, m: int | None = None, *, dtype: Any = None, **_: Any) -> Tensor:
+    same = flambeau.arange(n).unsqueeze(1) == flambeau.arange(n if m is None else m)
+    return same.to(flambeau.get_default_dtype() if dtype is None else dtype)
+
+
+@decomposes
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    if (dim1, dim2) != (-2, -1):
+        raise NotImplementedError("diag_embed() into other dimensions than the last two")
+    size = input.shape[-1] + abs(offset)
+    padded = flambeau.nn.functional.pad(input, (max(offset, 0), max(-offset, 0)))
+    rows, columns = flambeau.arange(size).unsqueeze(1), flambeau.arange(size)
+    return flambeau.where(columns - rows == offset, padded.unsqueeze(-2 if offset >= 0 else -1), 0)
+
+
+@decomposes
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    joined = [part for part in (prepend, input, append) if part is not None]
+    input = flambeau.cat(joined, dim) if len(joined) > 1 else input
+    for _ in range(n):
+        size = input.shape[dim]
+        input = input.narrow(dim, 1, size - 1) - input.narrow(dim, 0, size - 1)
+    return input
+
+
+@decomposes
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """The method: windows of one dimension."""
+    count = (input.shape[dimension] - size) // step + 1
+    places = (flambeau.arange(count).unsqueeze(1) * step + flambeau.arange(size)).reshape(-1)
+    windows = input.index_select(dimension, places).unflatten(dimension, (count, size))
+    return windows.movedim(dimension % input.ndim + 1, -1)
+
+
 # Sums
+
+
+@decomposes
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    dims = () if dim is None else dim
+    return input.amin(dims, keepdim), input.amax(dims, keepdim)
+
+
+@decomposes
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    values, places = input.topk(k, dim, largest=False)
+    found = values.narrow(dim, k - 1, 1), places.narrow(dim, k - 1, 1)
+    return found if keepdim else (found[0].squeeze(dim), found[1].squeeze(dim))
+
+
+@decomposes
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    return flambeau.where(input.isnan(), 0, input).sum(dim, keepdim, dtype=dtype)
+
+
+@decomposes
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    counts = (~input.isnan()).to(input.dtype).sum(dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / counts
 
 
 def _moments(input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> tuple[Tensor, Tensor]:

@@ -157,6 +157,8 @@ def clamp_max(g: Graph, input: Value, max: Any) -> Name:
 
 @converts("where")
 def where(g: Graph, condition: Value, input: Any, other: Any) -> Name:
+    if input is None or other is None:
+        raise NotImplementedError("where() of a condition alone, whose result has as many elements as are True")
     dtype = g.result.dtype
     return g.op("Where", g.cast(condition, flambeau.bool), g.operand(input, dtype), g.operand(other, dtype))
 
@@ -207,6 +209,12 @@ def softplus(g: Graph, input: Value, beta: float, threshold: float) -> Name:
 def prelu(g: Graph, input: Value, weight: Value) -> Name:
     slopes = g.op("Reshape", weight, g.constant([-1, *[1] * max(input.ndim - 2, 0)]))
     return g.op("PRelu", input, slopes)
+
+
+@converts("bernoulli")
+def bernoulli(g: Graph, input: Value, p: Any = None, **_: Any) -> Name:
+    chance = g.name(input) if p is None else g.op("Expand", g.operand(p, input.dtype), g.sizes(g.result.shape))
+    return g.op("Bernoulli", chance)
 
 
 # Conversions and copies

@@ -103,6 +103,11 @@ def linear(g: Graph, input: Value, weight: Value, bias: Value | None) -> Name:
     return made if bias is None else g.op("Add", made, bias)
 
 
+@converts("det")
+def determinant(g: Graph, **matrices: Value) -> Name:
+    return g.op("Det", *matrices.values())
+
+
 @converts("einsum")
 def einsum(g: Graph, equation: Any, operands: Any) -> Name:
     if not isinstance(equation, str):

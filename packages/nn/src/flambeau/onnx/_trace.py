@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau.jit import TracerWarning
 from flambeau.nn import Module, functional
 from flambeau.overrides import TorchFunctionMode
@@ -23,6 +23,18 @@ from ._values import Call, Place, Value, leaves, replaced
 # What gives Python something to decide on.
 _READS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__"}
 _READS |= {"__bool__", "__int__", "__float__", "__index__", "__complex__"}
+# Other names of operators: those of the rows, and of others.
+_NAMES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
+_NAMES |= {
+    "subtract": "sub",
+    "divide": "div",
+    "clip": "clamp",
+    "expit": "sigmoid",
+    "ger": "outer",
+    "row_stack": "vstack",
+}
+_NAMES |= {"native_channel_shuffle": "channel_shuffle", "vdot": "dot", "adjoint": "mT"}
+_NAMES |= {"native_channel_shuffle": "channel_shuffle", "vdot": "dot", "adjoint": "mT"}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_"}
 
 
@@ -118,7 +130,8 @@ class Trace(TorchFunctionMode):
 
 def _name_of(func: Any) -> str:
     name: str = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
-    return name
+    in_place = name.endswith("_") and not name.endswith("__")
+    return _NAMES.get(name, name) if not in_place else _NAMES.get(name[:-1], name[:-1]) + "_"
 
 
 def _not_in_place(name: str) -> Callable[..., Any]:
