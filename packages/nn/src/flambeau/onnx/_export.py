@@ -49,7 +49,7 @@ def exported(
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
         try:
-            trace, output = _traced(model, args, kwargs, wanted.resized(sizes))
+            trace, output = _traced(model, args, kwargs, wanted.resized(sizes), is_first=not traces)
         except Exception as error:
             if traces:
                 error.add_note(f"when the program ran with its dynamic dimensions at {sizes}: give it smaller examples")
@@ -69,7 +69,9 @@ def exported(
 # Tracing
 
 
-def _traced(model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]) -> tuple[Trace, list[Value]]:
+def _traced(
+    model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], is_first: bool = False
+) -> tuple[Trace, list[Value]]:
     """One run of the program, and the values of its outputs. It leaves the model as it was."""
     given = iter(inputs)
     args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
@@ -80,7 +82,7 @@ def _traced(model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tens
                 output = model(*args, **kwargs)
             values = [trace.memory.value(tensor) for tensor in leaves(output, Tensor)]
         finally:
-            trace.memory.set_back()
+            trace.end(keep_constants=is_first)
     if not values:
         raise RuntimeError(f"the program returns no tensor but {type(output).__name__}: there is nothing to export")
     return trace, values

@@ -114,6 +114,8 @@ class Memory:
         """Give the memory that was there before the elements it had."""
         for tensor, copy in reversed(self._before):
             tensor.copy_(copy)
+        self._before.clear()
+        self._known.clear()
 
     def _version(self, tensor: Tensor) -> int:
         return self._versions.get(_address(tensor), 0)

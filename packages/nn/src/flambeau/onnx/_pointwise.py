@@ -59,8 +59,13 @@ converts(*BITWISE)(bitwise)
 
 def _common(*operands: Any) -> Any:
     """The dtype in which operands are compared."""
-    tensors = [x.tensor if isinstance(x, Value) else 1 if isinstance(x, Size) else x for x in operands]
-    return flambeau.result_type(*tensors)
+    return flambeau.result_type(*(_stand_in(x) for x in operands))
+
+
+def _stand_in(x: Any) -> Any:
+    if isinstance(x, Value):
+        return flambeau.empty(x.tensor.shape, dtype=x.dtype, device="meta")
+    return 1 if isinstance(x, Size) else x
 
 
 @converts("ne")

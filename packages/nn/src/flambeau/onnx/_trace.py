@@ -57,6 +57,13 @@ class Trace(TorchFunctionMode):
         self.values.append(value)
         return value
 
+    def end(self, keep_constants: bool) -> None:
+        """Set back what was changed, and let go of elements: of all values, or of those that no input has a part in."""
+        self.memory.set_back()
+        for value in self.values:
+            if value.varies or not keep_constants:
+                value.tensor = flambeau.empty(value.tensor.shape, dtype=value.tensor.dtype, device="meta")
+
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = _name_of(func)
