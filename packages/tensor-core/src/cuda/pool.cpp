@@ -29,6 +29,7 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
                      reinterpret_cast<int64_t*>(indices.device_bytes()),
                      out.numel(),
                      {},
+                     {},
                      nullptr,
                      0,
                      false};
@@ -36,7 +37,10 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
     a.samples = reinterpret_cast<const double*>(samples.device_bytes());
     a.sampled_dims = samples.size(-1), a.turned = a.sampled_dims == 2;  // width, height; but depth, height, width
   }
-  for (int d = 0; d < 3; ++d) a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));
+  for (int d = 0; d < 3; ++d) {
+    a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));
+    a.steps[d] = Divider(uint32_t(windows.adaptive ? windows.size[d] : windows.stride[d]));
+  }
   launch(out.device().index, unit, kernel, blocks_for(a.count), kThreads, a);
 }
 

@@ -21,13 +21,13 @@ inline Taps window_of(const PoolWindows& w, int d, int64_t o) {
 }
 
 // The windows [first, last) among which are all that a place is in.
-inline Taps windows_at(const PoolWindows& w, int d, int64_t place) {
+inline Taps windows_at(const PoolWindows& w, const Divider& step, int d, int64_t place) {
   if (w.adaptive) {
-    const int64_t last = ((place + 1) * w.out[d] + w.size[d] - 1) / w.size[d];
-    return {place * w.out[d] / w.size[d], last < w.out[d] ? last : w.out[d], 1};
+    const int64_t last = divide((place + 1) * w.out[d] + w.size[d] - 1, step);
+    return {divide(place * w.out[d], step), last < w.out[d] ? last : w.out[d], 1};
   }
   const int64_t at = place + w.padding[d], reach = w.dilation[d] * (w.kernel[d] - 1);
-  const int64_t first = at <= reach ? 0 : (at - reach + w.stride[d] - 1) / w.stride[d], last = at / w.stride[d] + 1;
+  const int64_t first = at <= reach ? 0 : divide(at - reach + w.stride[d] - 1, step), last = divide(at, step) + 1;
   return {first, last < w.out[d] ? last : w.out[d], 1};
 }
 
@@ -84,7 +84,8 @@ inline void max_pool_derivative(const MaxPoolArguments& a) {
   const Places p = places_of(at, a.by);
   const int64_t own = (p.at[0] * w.size[1] + p.at[1]) * w.size[2] + p.at[2],
                 first = p.plane * w.out[0] * w.out[1] * w.out[2];
-  const Taps deep = windows_at(w, 0, p.at[0]), high = windows_at(w, 1, p.at[1]), wide = windows_at(w, 2, p.at[2]);
+  const auto windows = [&](int d) { return windows_at(w, a.steps[d], d, p.at[d]); };
+  const Taps deep = windows(0), high = windows(1), wide = windows(2);
   V sum = V(0);
   for (int64_t z = deep.first; z < deep.last; ++z)
     for (int64_t y = high.first; y < high.last; ++y)

@@ -16,8 +16,9 @@ struct MaxPoolArguments {
   const char* input;  // of the derivative: its gradient in the output
   char* out;
   int64_t* indices;
-  int64_t count;  // of what is written
-  Divider by[3];  // its sizes
+  int64_t count;     // of what is written
+  Divider by[3];     // its sizes
+  Divider steps[3];  // strides; of adaptive windows the image's sizes
   // Of fractional pools, whose windows are of equal size and lie where uniform numbers say: those of each plane, its
   // last dimension's first where `turned`. Null: other pools.
   const double* samples;
