@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
+
+from flambeau.vision import datasets, transforms
 
 
 @pytest.fixture
@@ -34,6 +38,16 @@ def test_it_trains_and_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path
     checkpoints = [(tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("interrupted", "whole")]
     assert checkpoints[0] == checkpoints[1]
     assert (tmp_path / "whole" / "lenet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_model_runs_without_flambeau(train, tmp_path: Path) -> None:
+    printed = train("exported", "--epochs", "1", "--onnx", "lenet.onnx")
+    assert "ONNX: lenet.onnx" in printed
+    session = onnxruntime.InferenceSession(tmp_path / "lenet.onnx", providers=["CPUExecutionProvider"])
+    digits = datasets.Digits(train=False, transform=transforms.ToTensor())
+    images = np.stack([(digits[i][0].numpy() - 0.305) / 0.376 for i in range(len(digits))])
+    right = session.run(None, {"image": images})[0].argmax(1) == digits.targets.numpy()
+    assert f"Test accuracy: {100 * right.mean():.2f} %" in printed
 
 
 def test_an_accuracy_that_is_not_reached_fails(train) -> None:

@@ -65,6 +65,7 @@ def parse_arguments(argv=None):
         "--output", type=Path, help="folder of the checkpoint and the picture (default: runs/lenet-DATA)"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="write the model for ONNX Runtime and its like")
     parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the last test is below this")
     args = parser.parse_args(argv)
     args.output = args.output or Path("runs") / f"lenet-{args.data}"
@@ -181,6 +182,10 @@ def main(argv=None):
     draw(model, test, history, picture)
     accuracy = evaluate(model, test_loader)
     print(f"Checkpoint: {checkpoint}, picture: {picture}")
+    if args.onnx is not None:
+        image = test[0][0].unsqueeze(0).to(args.device)
+        fb.onnx.export(model, image, args.onnx, input_names=["image"], dynamic_axes={"image": {0: "batch"}})
+        print(f"ONNX: {args.onnx}")
     print(f"Test accuracy: {accuracy:.2f} %")
     if args.require_accuracy is not None and accuracy < args.require_accuracy:
         sys.exit(f"lenet.py: the test accuracy is below the required {args.require_accuracy:.2f} %")
