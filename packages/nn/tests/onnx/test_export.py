@@ -139,6 +139,31 @@ def test_sizes_that_are_rounded_down(compare):
         export(lambda x: x[:, :, : (x.shape[2] - 1) // 2], fb.rand(1, 3, 8, 8), dynamic_axes=axes)
 
 
+def test_sizes_of_what_layers_give(compare):
+    layer = nn.Conv2d(3, 5, 3, stride=4, padding=1)
+
+    def program(x):
+        y = layer(x)
+        n, c, h, w = y.shape
+        rows, columns = fb.meshgrid(fb.arange(h), fb.arange(w), indexing="ij")
+        y = y.clone()
+        y[:, :2] = y[:, :2].sigmoid() + fb.stack([columns, rows]).float()
+        return y.permute(0, 2, 3, 1).reshape(n, h * w, c), fb.zeros(n, 2 * h + 1), y.sum() / (h * w)
+
+    exported = export(program, fb.rand(1, 3, 16, 16), dynamic_axes={"x": {0: "n", 2: "h", 3: "w"}})
+    for shape in ((1, 3, 16, 16), (2, 3, 9, 30)):
+        compare(exported, program, fb.rand(shape), exact=1e-4)
+
+
+def test_other_ways_at_odd_sizes_are_left_out(compare):
+    def program(x):
+        y = x[:, : x.shape[1] // 2 * 2]
+        return y * 2 if y.shape == x.shape else x
+
+    exported = export(program, fb.rand(2, 4), dynamic_axes={"x": [1]})
+    compare(exported, program, fb.rand(2, 8))
+
+
 def test_an_example_that_cannot_grow():
     table = nn.Embedding(8, 2)
     with pytest.raises(IndexError) as raised:

@@ -185,6 +185,7 @@ OF_MATRICES = {
     ],
     # what is made of sizes
     "made": lambda x, y, i: [
+        x * x.new_tensor([1.0, 2, 3, 4, 5, 6]), x * fb.tensor([[2.0]]), x + fb.tensor(len(x)), x.new_ones(3) * x[:, :3],
         x + fb.zeros_like(x), x * fb.ones(len(x), 1), fb.arange(len(x)) + i[:, 0], x + fb.full((len(x), 6), 2.5),
         fb.arange(0, 6, 2) * i[:, :3], x.new_zeros(len(x), 2), x.new_full((2, len(x)), 3.0), x / len(x),
         x.sum() / x.numel(),

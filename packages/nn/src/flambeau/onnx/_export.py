@@ -23,7 +23,7 @@ from . import _reductions as _reductions
 from . import _shapes as _shapes
 from ._dimensions import Dimensions
 from ._graph import CONVERTERS, ELEMENT_TYPES, Graph, Name
-from ._merge import merge, rounds
+from ._merge import merge, rounds, same_way
 from ._program import ONNXProgram
 from ._sizes import Size
 from ._trace import Trace
@@ -59,8 +59,10 @@ def exported(
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program is not meant for these sizes
-                traces.append(_traced(model, args, kwargs, wanted.resized(sizes))[0])
-                wanted.samples.traced.append(sizes)
+                trace = _traced(model, args, kwargs, wanted.resized(sizes))[0]
+                if same_way(trace, traces[0]):
+                    traces.append(trace)
+                    wanted.samples.traced.append(sizes)
     merge(traces, wanted.samples)
     graph = _graph(model, names, wanted, traces[0], outputs[0])
     return ONNXProgram(_model(graph, traces[0], names, wanted, outputs[0], output_names, opset_version))
@@ -110,7 +112,14 @@ def _input_names(model: Any, args: Any, kwargs: Any, wanted: Sequence[Name] | No
 
 def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outputs: list[Value]) -> Graph:
     parameters = dict(model.state_dict(keep_vars=True)) if isinstance(model, Module) else {}
-    graph = Graph(names, wanted.places, {id(tensor): name for name, tensor in parameters.items()})
+    places: dict[str, tuple[Name | Value, int]] = {**wanted.places}
+    places |= {
+        value.size_name(axis): (value, axis)
+        for value in trace.values
+        for axis in range(value.ndim)
+        if value.size_name(axis) in wanted.samples.measured
+    }
+    graph = Graph(names, places, {id(tensor): name for name, tensor in parameters.items()})
     needed = _needed(trace.calls, outputs)
     lacking = [call for call in needed if call.name not in CONVERTERS]
     if lacking:

@@ -53,12 +53,15 @@ class Graph:
 
     Args:
         inputs: the name of each input.
-        dimensions: of each dynamic dimension, an input and an axis that have it.
+        dimensions: of each dynamic dimension, an input or a value inside of the program, and an axis, that have it.
         parameter_names: the names of parameters and buffers, by their ids.
     """
 
     def __init__(
-        self, inputs: Sequence[Name], dimensions: Mapping[str, tuple[Name, int]], parameter_names: Mapping[int, Name]
+        self,
+        inputs: Sequence[Name],
+        dimensions: Mapping[str, tuple[Name | Value, int]],
+        parameter_names: Mapping[int, Name],
     ) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[Name, onnx.TensorProto] = {}
@@ -171,6 +174,11 @@ class Graph:
     def _dimension(self, name: str) -> Name:
         if name not in self._sizes:
             tensor, axis = self._dimensions[name]
+            if isinstance(tensor, Value) and tensor not in self._names:
+                raise RuntimeError(
+                    f"the size {name} of {[shape[axis] for shape in tensor.seen]}, as the dynamic dimensions grow, is "
+                    "needed before the tensor is there"
+                )
             self._sizes[name] = self.op("Shape", tensor, start=axis, end=axis + 1)
         return self._sizes[name]
 

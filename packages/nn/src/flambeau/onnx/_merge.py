@@ -29,24 +29,43 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
     Raises: RuntimeError where the program takes other ways at other sizes.
     """
     first = traces[0]
-    for calls in zip(*(trace.calls for trace in traces), strict=False):
-        if len({call.name for call in calls}) > 1:
-            raise RuntimeError(_other_way(calls))
+    _check_ways(traces)
+    for values in zip(*(trace.values for trace in traces), strict=True):
+        values[0].seen = [tuple(value.tensor.shape) for value in values]
+        values[0].samples = samples
+    for calls in zip(*(trace.calls for trace in traces), strict=True):  # each made of what those before it have made
         calls[0].arguments = {
             name: _merged([call.arguments[name] for call in calls], samples, calls[0], name)
             for name in calls[0].arguments
         }
-    if len({len(trace.calls) for trace in traces}) > 1:
-        longest = max(traces, key=lambda trace: len(trace.calls))
-        call = longest.calls[min(len(trace.calls) for trace in traces)]
-        raise RuntimeError(f"{call.place}: {call.name} is called at some sizes of dynamic dimensions, not at others")
-    for values in zip(*(trace.values for trace in traces), strict=True):
-        values[0].seen = [tuple(value.tensor.shape) for value in values]
-        values[0].samples = samples
+        for value in calls[0].results:
+            _measure(value, samples)
     for call in first.calls:
         varies = call.name in RANDOM or any(value.varies for value in leaves(call.arguments, Value))
         for value in call.results:
             value.varies = varies or bool(leaves(call.arguments, Size))
+
+
+def same_way(a: Trace, b: Trace) -> bool:
+    """Whether two runs of a program called the same operators."""
+    return [call.name for call in a.calls] == [call.name for call in b.calls]
+
+
+def _measure(value: Value, samples: Samples) -> None:
+    """Let the sizes of a value that are not known otherwise be dimensions."""
+    for axis, size in enumerate(value.shape_or_none):
+        if size is None and value.varies:
+            samples.measured[value.size_name(axis)] = [shape[axis] for shape in value.seen]
+
+
+def _check_ways(traces: Sequence[Trace]) -> None:
+    for calls in zip(*(trace.calls for trace in traces), strict=False):
+        if len({call.name for call in calls}) > 1:
+            raise RuntimeError(_other_way(calls))
+    if len({len(trace.calls) for trace in traces}) > 1:
+        longest = max(traces, key=lambda trace: len(trace.calls))
+        call = longest.calls[min(len(trace.calls) for trace in traces)]
+        raise RuntimeError(f"{call.place}: {call.name} is called at some sizes of dynamic dimensions, not at others")
 
 
 def _other_way(calls: Sequence[Call]) -> str:

@@ -9,7 +9,7 @@ import flambeau
 
 from ._graph import Graph, Name, converts
 from ._sizes import Size
-from ._values import Value
+from ._values import Value, leaves
 
 RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel", "view_as", "reshape_as")
 
@@ -206,6 +206,8 @@ def filled(g: Graph, fill_value: Any = None, **_: Any) -> Name:
 
 @converts("tensor", "new_tensor", "scalar_tensor")
 def tensor(g: Graph, data: Any = None, **_: Any) -> Name:
+    if not leaves(data, Size) and not leaves(data, Value):
+        return g.constant(data, dtype=g.result.dtype)
     if isinstance(data, Size | Value):
         return g.operand(data, g.result.dtype)
     if isinstance(data, list | tuple) and all(isinstance(x, int | Size) for x in data):

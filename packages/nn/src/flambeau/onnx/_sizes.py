@@ -6,7 +6,9 @@ Python sees numbers where a tensor's shape is read, and computes with them: ``x.
 several times, with other sizes each time, and the traces are laid side by side: a number that is the same in all of
 them is a constant, and one that differs is the polynomial through what was seen, linear in each dimension, which a
 trace at sizes of its own confirms. Where some coefficients are fractions, as those of ``size // 2``, further traces at
-odd sizes tell whether rounding down is right; a program that does not run at these is not meant for them.
+odd sizes tell whether rounding down is right; a program that does not run at these, or takes another way, is not meant
+for them. A size that is no polynomial of the inputs', such as that of what a convolution gives, is measured when the
+file is run: it is one more dimension, of which others are made.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class Samples:
     Attributes:
         traced: the sizes of each trace.
         odd: further sizes, that a program need not run at.
+        measured: sizes that tensors inside of the program have and that are no polynomial of these, in each trace.
     """
 
     def __init__(self, first: Mapping[str, int]) -> None:
@@ -59,6 +62,7 @@ class Samples:
         ]
         if first:
             self.traced.append({name: 3 * size for name, size in first.items()})
+        self.measured: dict[str, Sequence[int]] = {}
         self.odd = [{name: a * size + b for name, size in first.items()} for a, b in ((3, 1), (4, 3)) if first]
 
     def through(self, seen: Sequence[int]) -> int | Size | None:
@@ -72,7 +76,26 @@ class Samples:
             self._add(terms, names, Fraction(weight))
         found = Size({names: c for names, c in sorted(terms.items()) if c})
         checked = zip(self.traced, seen, strict=True)
-        return found if all(floor(found.at(sizes)) == value for sizes, value in checked) else None
+        if all(floor(found.at(sizes)) == value for sizes, value in checked):
+            return found
+        return self._made_of_measured(seen)
+
+    def _made_of_measured(self, seen: Sequence[int]) -> Size | None:
+        """A multiple of a measured size and a constant, or of a product in which there is a measured size."""
+        for name, sizes in self.measured.items():
+            steps = zip(itertools.pairwise(seen), itertools.pairwise(sizes), strict=True)
+            slopes = {Fraction(b - a, d - c) if c != d else None for (a, b), (c, d) in steps if (a, c) != (b, d)}
+            if len(slopes) == 1 and (slope := slopes.pop()) is not None:
+                rest = seen[0] - slope * sizes[0]
+                return Size({(name,): slope, **({(): rest} if rest else {})})
+        every = {name: [sizes[name] for sizes in self.traced] for name in self._first} | self.measured
+        for n in (1, 2, 3):
+            for names in itertools.combinations_with_replacement(sorted(every), n):
+                products = [prod(sizes) for sizes in zip(*(every[name] for name in names), strict=True)]
+                ratios = {Fraction(value, max(product, 1)) for value, product in zip(seen, products, strict=True)}
+                if len(ratios) == 1 and not self.measured.keys().isdisjoint(names):
+                    return Size({names: ratios.pop()})
+        return None
 
     def _add(self, terms: dict[Monomial, Fraction], names: Monomial, weight: Fraction) -> None:
         """Adds weight times the product of ``size / first size - 1`` of these dimensions."""

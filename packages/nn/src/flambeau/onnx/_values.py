@@ -41,6 +41,10 @@ class Value:
     def ndim(self) -> int:
         return self.tensor.ndim
 
+    def size_name(self, axis: int) -> str:
+        """What the size of a dimension is called where it is measured."""
+        return f"{self.call.name if self.call else 'input'}_{self.number}_{axis}"
+
     @property
     def shape_or_none(self) -> tuple[int | Size | None, ...]:
         """Its sizes; None for one that is no polynomial of the dynamic dimensions."""
