@@ -73,8 +73,19 @@ def copied(x):
     return y
 
 
+def of_itself(x):
+    y = x[:, :4] * 1
+    y[:, 1:] = y[:, :-1]
+    square = y[:2, :2]
+    square.copy_(square.t())
+    turned = square * 1
+    y += y.flip(0)
+    return y, square, turned
+
+
 PROGRAMS = [
     accumulated, set_parts, set_masked, through_views, views_read_later, view_of_a_view, written_out, reshaped, copied,
+    of_itself,
 ]  # fmt: skip
 
 

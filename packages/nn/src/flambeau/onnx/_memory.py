@@ -121,7 +121,7 @@ class Memory:
         return self._versions.get(_address(tensor), 0)
 
     def _assign(self, tensor: Tensor, to: Tensor) -> None:
-        view = self._known[id(tensor)].view
+        value, view = self.value(to), self._known[id(tensor)].view  # before it changes: they may share memory
         if view is None:
             self._versions[_address(tensor)] = self._version(tensor) + 1
         else:
@@ -129,7 +129,7 @@ class Memory:
             with self._tracing:
                 whole = to.reshape(view.base.shape) if in_order else _put_back(view, to)
             self._assign(view.base, whole)
-        self.set(tensor, self.value(to), view)
+        self.set(tensor, value, view)
 
 
 def _put_back(view: View, part: Tensor) -> Tensor:
