@@ -35,7 +35,7 @@ struct Pool {  // what is free for one stream
 
 struct Pending {  // given back, but used by other streams that have not come so far
   Block* block;
-  std::vector<EventHandle*> events;
+  std::vector<EventHandle*> events = {};  // none yet where one of the streams was being captured
 };
 
 struct Megabytes {
@@ -81,15 +81,8 @@ class Allocator {
       if (block->size > kLittleBlock) return give_back(block);
       return pool_of(owner_of(block)).of_size(block->size).push_back(block);
     }
-    const Driver& d = activate(device_);
-    Pending pending{block, {}};
-    for (StreamHandle* stream : block->other_streams) {
-      EventHandle* event = nullptr;
-      check(d.cuEventCreate(&event, kNoTiming), "creating an event");
-      check(d.cuEventRecord(event, stream), "recording an event");
-      pending.events.push_back(event);
-    }
-    block->other_streams.clear();
+    Pending pending{block};
+    record(pending);
     pending_.push_back(std::move(pending));
   }
 
@@ -159,7 +152,6 @@ class Allocator {
   }
 
  private:
-  static constexpr unsigned kNoTiming = 2;
   using Owner = std::pair<StreamHandle*, int64_t>;  // a stream, and a graph or 0
 
   static void count(size_t& total, size_t& peak, size_t bytes) {
@@ -262,8 +254,23 @@ class Allocator {
     return block;
   }
 
+  // Behind what the other streams have done so far. Not while one of them is captured: the event would be the graph's,
+  // and never come to pass.
+  void record(Pending& pending) {
+    auto& streams = pending.block->other_streams;
+    for (StreamHandle* stream : streams)
+      if (stream && is_capturing(device_, stream)) return;
+    for (StreamHandle* stream : streams) {
+      pending.events.push_back(create_event(device_, false));
+      record_event(device_, pending.events.back(), stream);
+    }
+    streams.clear();
+  }
+
   void collect_pending(const Driver& d, bool wait) {
     std::erase_if(pending_, [&](Pending& p) {
+      if (p.events.empty()) record(p);
+      if (p.events.empty()) return false;
       for (EventHandle* event : p.events) {
         if (wait) check(d.cuEventSynchronize(event), "waiting for an event");
         const int code = d.cuEventQuery(event);

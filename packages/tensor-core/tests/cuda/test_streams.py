@@ -98,6 +98,21 @@ def test_the_memory_that_other_streams_use_is_not_given_back_early():
     assert y.amax().item() == y.amin().item() == 2 and z.amax().item() == 0
 
 
+def test_memory_of_a_stream_that_is_being_captured_is_given_back_afterwards():
+    cuda.empty_cache()
+    side, graph, size = cuda.Stream(), cuda.CUDAGraph(), 12 << 20  # a segment of its own
+    x, y = fb.empty(size, dtype=fb.uint8, device="cuda"), fb.ones(4, device="cuda")
+    x.record_stream(side)
+    place = x.data_ptr()
+    with cuda.graph(graph, stream=side):
+        del x
+        z = y + 1
+    graph.replay()
+    assert (z + 1).tolist() == [3.0] * 4
+    side.synchronize()
+    assert fb.empty(size, dtype=fb.uint8, device="cuda").data_ptr() == place
+
+
 def test_graphs():
     x = fb.zeros(4, device="cuda")
     _ = x * 2 + 1
