@@ -285,7 +285,8 @@ class Allocator {
 
   void release_segments(const Driver& d) {
     join_little();
-    for (auto& [owner, pool] : pools_)
+    for (auto& [owner, pool] : pools_) {
+      if (owner.second) continue;  // its graph writes there at each replay, whatever is free of it
       for (auto* blocks : {&pool.small, &pool.large})
         std::erase_if(*blocks, [&](Block* block) {
           if (block->before || block->after) return false;
@@ -295,6 +296,7 @@ class Allocator {
           delete block;
           return true;
         });
+    }
   }
 
   [[noreturn]] void refuse(size_t bytes) {

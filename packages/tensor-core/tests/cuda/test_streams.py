@@ -168,3 +168,34 @@ def test_a_capture_that_fails_says_why_and_leaves_nothing_behind():
     cuda.empty_cache()
     assert cuda.memory_reserved() == reserved
     assert cuda.current_stream() == cuda.default_stream() and (x + 1).tolist() == [2.0] * 4
+
+
+def captured_with_temporaries(x):
+    g = cuda.CUDAGraph()
+    with cuda.graph(g):
+        temporary = x + 1
+        y = temporary * 2
+        del temporary
+    return g, y
+
+
+def test_a_graph_keeps_the_memory_of_its_temporaries():
+    x = fb.ones(1 << 23, device="cuda")  # whose temporaries have segments of their own
+    _ = (x + 1) * 2
+    del _
+    g, y = captured_with_temporaries(x)
+    reserved = cuda.memory_reserved()
+    cuda.empty_cache()
+    assert cuda.memory_reserved() == reserved
+    other = fb.full((1 << 23,), 5.0, device="cuda")
+    g.replay()
+    assert y.amin().item() == y.amax().item() == 4 and other.amin().item() == other.amax().item() == 5
+    another, z = captured_with_temporaries(y)  # which empties the cache, too
+    for each in (g, another):
+        each.replay()
+    assert y.amin().item() == 4 and z.amin().item() == z.amax().item() == 10
+    del x, y, z, other
+    g.reset()
+    another.reset()
+    cuda.empty_cache()
+    assert cuda.memory_reserved() < reserved
