@@ -55,8 +55,7 @@ class Allocator {
     if (!pending_.empty()) collect_pending(activate(device_), false);
     const size_t size = rounded_request(bytes);
     StreamHandle* stream = current_stream(device_);
-    const auto capture = captures_.empty() ? captures_.end() : captures_.find(stream);
-    const Owner owner{stream, capture == captures_.end() ? 0 : capture->second};
+    const Owner owner{stream, captures_.empty() ? 0 : graph_of(stream)};
     Pool& pool = pool_of(owner);
     Block* block = take_little(pool, size);
     if (!block) {
@@ -119,14 +118,14 @@ class Allocator {
     fraction_ = fraction;
     limit_ = fraction < 1 ? size_t(fraction * double(total)) : kNoLimit;
   }
-  int64_t begin_pool(StreamHandle* stream) {
+  int64_t begin_pool(unsigned long long capture) {
     const std::lock_guard lock(mutex_);
     graphs_.insert(++last_graph_);
-    return captures_[stream] = last_graph_;
+    return captures_[capture] = last_graph_;
   }
-  void end_pool(StreamHandle* stream) {
+  void end_pool(unsigned long long capture) {
     const std::lock_guard lock(mutex_);
-    captures_.erase(stream);
+    captures_.erase(capture);
   }
   void release_pool(int64_t number) {
     const std::lock_guard lock(mutex_);
@@ -159,6 +158,13 @@ class Allocator {
     peak = std::max(peak, total);
   }
 
+  // The graph that the stream's work is captured in, be it that the stream has joined the capture of another; or 0.
+  int64_t graph_of(StreamHandle* stream) const {
+    if (!stream) return 0;
+    const CaptureStatus now = capture_status(device_, stream);
+    const auto found = now.status ? captures_.find(now.number) : captures_.end();
+    return found == captures_.end() ? 0 : found->second;
+  }
   Pool& pool_of(Owner owner) {  // most often the one of the call before
     if (!last_pool_ || last_owner_ != owner) last_owner_ = owner, last_pool_ = &pools_[owner];
     return *last_pool_;
@@ -323,8 +329,8 @@ class Allocator {
   std::map<Owner, Pool> pools_;
   Owner last_owner_;
   Pool* last_pool_ = nullptr;
-  std::map<StreamHandle*, int64_t> captures_;  // graphs that are being captured
-  std::set<int64_t> graphs_;                   // whose memory is theirs alone
+  std::map<unsigned long long, int64_t> captures_;  // the graphs under way, by the driver's numbers of their captures
+  std::set<int64_t> graphs_;                        // whose memory is theirs alone
   int64_t last_graph_ = 0;
   std::vector<Pending> pending_;
   static constexpr size_t kNoLimit = SIZE_MAX;
@@ -369,8 +375,8 @@ void set_memory_fraction(int device, double fraction) {
   check_device(device);
   allocator(device).set_fraction(fraction);
 }
-int64_t begin_pool(int device, StreamHandle* stream) { return allocator(device).begin_pool(stream); }
-void end_pool(int device, StreamHandle* stream) { allocator(device).end_pool(stream); }
+int64_t begin_pool(int device, unsigned long long capture) { return allocator(device).begin_pool(capture); }
+void end_pool(int device, unsigned long long capture) { allocator(device).end_pool(capture); }
 void release_pool(int device, int64_t pool) { allocator(device).release_pool(pool); }
 void use_block(Block* block, StreamHandle* stream) { allocator(block->device).use(block, stream); }
 

@@ -31,9 +31,10 @@ Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
 void use_block(Block* block, StreamHandle* stream);  // that stream uses it, too
 
-// Memory of a graph: what the stream takes between begin_pool and end_pool serves nobody else until release_pool.
-int64_t begin_pool(int device, StreamHandle* stream);
-void end_pool(int device, StreamHandle* stream);
+// Memory of a graph: what the streams of a capture take between begin_pool and end_pool serves nobody else until
+// release_pool. A capture is named by the driver's number for it, which all streams that join it have.
+int64_t begin_pool(int device, unsigned long long capture);
+void end_pool(int device, unsigned long long capture);
 void release_pool(int device, int64_t pool);
 
 // Requests are rounded up to multiples of this.

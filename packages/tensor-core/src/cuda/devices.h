@@ -20,6 +20,12 @@ const Driver& activate(int device);
 // Pinned memory (pinned.cpp): a stream has a copy from or to it, which nobody waits for; what is free goes back.
 void use_pinned(const Storage& storage, int device, StreamHandle* stream);
 void release_pinned();
+// What a stream's work is captured in. The default stream is not asked: its work is never captured.
+struct CaptureStatus {
+  int status = 0;  // 0: none
+  unsigned long long number = 0;
+};
+CaptureStatus capture_status(int device, StreamHandle* stream);
 // While a thread waits for a GPU, others may do what only one of them can: it must hold no lock of its own.
 class Waiting {
  public:

@@ -41,17 +41,6 @@ namespace {
 std::mutex mutex;
 std::vector<Graph*> captures;  // those under way
 
-struct CaptureStatus {
-  int status = 0;  // 0: none
-  unsigned long long number = 0;
-};
-CaptureStatus capture_status(int device, StreamHandle* stream) {
-  CaptureStatus out;
-  check(activate(device).cuStreamGetCaptureInfo_v2(stream, &out.status, &out.number, nullptr, nullptr, nullptr),
-        "asking for a capture");
-  return out;
-}
-
 // What the thread's work on that GPU is captured in, be it on a stream that has joined the capture; null outside.
 Graph* current_graph(int device) {
   StreamHandle* stream = current_stream(device);
@@ -148,8 +137,8 @@ Graph* begin_capture(int device, StreamHandle* stream) {
   auto graph = std::make_unique<Graph>(Graph{device, stream});
   register_generator(graph.get(), nullptr);  // takes memory: where there is none, nothing has begun
   check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
-  graph->pool = begin_pool(device, stream);
   graph->capture = capture_status(device, stream).number;
+  graph->pool = begin_pool(device, graph->capture);
   const std::lock_guard lock(mutex);
   captures.push_back(graph.get());
   return graph.release();
@@ -165,7 +154,7 @@ void end_capture(Graph* graph) {
     std::erase(captures, graph);
   }
   const Driver& d = activate(graph->device);
-  end_pool(graph->device, graph->stream);
+  end_pool(graph->device, graph->capture);
   GraphHandle* captured = nullptr;
   check(d.cuStreamEndCapture(graph->stream, &captured), "capturing a graph");
   const int code = d.cuGraphInstantiateWithFlags(&graph->executable, captured, 0);

@@ -40,6 +40,12 @@ void destroy_stream(int device, StreamHandle* stream) {
 bool query_stream(int device, StreamHandle* stream) {
   return done(activate(device).cuStreamQuery(stream), "asking for a stream");
 }
+CaptureStatus capture_status(int device, StreamHandle* stream) {
+  CaptureStatus out;
+  check(activate(device).cuStreamGetCaptureInfo_v2(stream, &out.status, &out.number, nullptr, nullptr, nullptr),
+        "asking for a capture");
+  return out;
+}
 
 void synchronize(int device) {
   {

@@ -199,3 +199,20 @@ def test_a_graph_keeps_the_memory_of_its_temporaries():
     another.reset()
     cuda.empty_cache()
     assert cuda.memory_reserved() < reserved
+
+
+def test_what_joined_streams_take_within_a_capture_is_the_graphs():
+    x, side, g = fb.ones(1 << 16, device="cuda"), cuda.Stream(), cuda.CUDAGraph()
+    _ = (x + 1) * 3, fb.zeros(1 << 16, device="cuda")
+    with cuda.graph(g):
+        side.wait_stream(cuda.current_stream())
+        with cuda.stream(side):
+            temporary = x + 1
+            y = temporary * 3
+            del temporary
+        cuda.current_stream().wait_stream(side)
+    with cuda.stream(side):
+        other = fb.zeros(1 << 16, device="cuda")
+    side.synchronize()
+    g.replay()
+    assert y.amin().item() == y.amax().item() == 6 and other.amax().item() == 0
