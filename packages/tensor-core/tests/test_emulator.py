@@ -373,6 +373,10 @@ def test_memory(machine, monkeypatch):
         assert (
             machine.cuMemcpyDtoHAsync_v2(buffer, ctypes.c_uint64(start), ctypes.c_size_t(bytes), None) == INVALID_VALUE
         )
+    for distance, result in ((0, INVALID_VALUE), (7, INVALID_VALUE), (8, 0)):  # what overlaps is nobody's to copy
+        for to, origin in ((b, b + distance), (b + distance, b)):
+            to, origin = ctypes.c_uint64(to), ctypes.c_uint64(origin)
+            assert machine.cuMemcpyDtoDAsync_v2(to, origin, ctypes.c_size_t(8), None) == result
     assert machine.cuMemFree_v2(ctypes.c_uint64(a + 256)) == INVALID_VALUE
     assert machine.cuMemFree_v2(ctypes.c_uint64(a)) == 0
     assert machine.cuMemFree_v2(ctypes.c_uint64(a)) == INVALID_VALUE

@@ -16,25 +16,24 @@ namespace {
 bool may_overlap(const Tensor& a, const Tensor& b) {
   return a.impl()->storage.get() == b.impl()->storage.get() && a.numel() > 0;
 }
+bool same_elements(const Tensor& a, const Tensor& b) {  // of one storage
+  return a.offset() == b.offset() && a.strides() == b.strides() && a.dtype() == b.dtype() && a.shape() == b.shape();
+}
 
-}  // namespace
-
-namespace {
 constexpr const char kNoData[] = "Cannot copy out of meta tensor; no data!";
 }  // namespace
 
 void copy_values(const Tensor& destination, const Tensor& source) {
   if (destination.numel() == 0 || destination.is_meta()) return;
   require<NotImplementedError>(!source.is_meta(), kNoData);
-  if (FLAMBEAU_UNLIKELY(destination.is_cuda() | source.is_cuda()) && cuda::copy(destination, source)) return;
   if (may_overlap(destination, source)) {
-    if (destination.offset() == source.offset() && destination.strides() == source.strides() &&
-        destination.dtype() == source.dtype() && destination.shape() == source.shape())
-      return;
-    Tensor copy = empty(source.shape(), source.dtype());
-    copy_strided(copy, source);
-    return copy_strided(destination, copy);
+    if (same_elements(destination, source)) return;
+    const OnDevice there(source.device());
+    const Tensor copy = empty(source.shape(), source.dtype());
+    copy_values(copy, source);
+    return copy_values(destination, copy);
   }
+  if (FLAMBEAU_UNLIKELY(destination.is_cuda() | source.is_cuda()) && cuda::copy(destination, source)) return;
   copy_strided(destination, source);
 }
 

@@ -107,3 +107,24 @@ def test_out_of_memory_says_what_is_free():
     with pytest.raises(fb.OutOfMemoryError, match=r"Tried to allocate .* MiB.*total capacity of .* reserved"):
         fb.empty(1 << 45, device="cuda")
     assert fb.ones(3, device="cuda").sum().item() == 3
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda x: x[1:].copy_(x[:-1]),
+        lambda x: x[:-1].copy_(x[1:]),
+        lambda x: x[:, 1:].copy_(x[:, :-1]),
+        lambda x: x.copy_(x.t()),
+        lambda x: x[0].copy_(x[:, 1]),
+        lambda x: x.copy_(x[2].expand(40, 40)),
+        lambda x: x.view(fb.int32)[1:].copy_(x[:-1]),
+        lambda x: x.copy_(x),
+    ],
+)
+def test_copies_between_views_that_overlap(copy, host_calls):
+    x = fb.arange(1600.0).reshape(40, 40)
+    there = x.cuda()
+    copy(x)
+    copy(there)
+    assert fb.equal(there.cpu(), x) and not host_calls()

@@ -68,6 +68,7 @@ EMULATED_API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, Stre
 EMULATED_API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream* stream) {
   EMULATED_CALL();
   if (bytes && (!Side::device(to).valid(bytes) || !Side::device(from).valid(bytes))) return kInvalidValue;
+  if (to < from + bytes && from < to + bytes) return kInvalidValue;  // where the driver leaves open what happens
   return submit_copy(call, Side::device(to), Side::device(from), bytes, stream);
 }
 
