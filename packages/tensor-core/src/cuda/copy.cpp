@@ -30,7 +30,7 @@ void from_host(int device, const Tensor& to, const Tensor& from) {
   }
   // From memory that is not pinned the driver has taken the contents when it returns.
   if (!pinned) return;
-  waits(from.storage()) ? synchronize(device, stream) : use_pinned(from.storage(), device, stream);
+  waits(from.storage()) ? synchronize(device, stream) : use_pinned(from.impl()->storage, device, stream);
 }
 
 void to_host(int device, const Tensor& to, const Tensor& from) {
@@ -42,7 +42,7 @@ void to_host(int device, const Tensor& to, const Tensor& from) {
     const Waiting scope;
     check(d.cuMemcpyDtoHAsync_v2(host, address, bytes_of(to), stream), "copying to the host");
   }
-  waits(to.storage()) ? synchronize(device, stream) : use_pinned(to.storage(), device, stream);
+  waits(to.storage()) ? synchronize(device, stream) : use_pinned(to.impl()->storage, device, stream);
 }
 
 void between(int target, int origin, const Tensor& to, const Tensor& from) {

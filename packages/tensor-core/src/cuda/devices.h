@@ -18,8 +18,10 @@ ContextHandle* context_of(int device);
 // Makes the context of a GPU current in this thread, whoever changed it meanwhile; returns the driver.
 const Driver& activate(int device);
 // Pinned memory (pinned.cpp): a stream has a copy from or to it, which nobody waits for; what is free goes back.
-void use_pinned(const Storage& storage, int device, StreamHandle* stream);
+void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream);
 void release_pinned();
+// The graph that the thread's work on that GPU is captured in holds the storage until it ends.
+void keep_in_graph(const Ref<Storage>& storage, int device);
 // What a stream's work is captured in. The default stream is not asked: its work is never captured.
 struct CaptureStatus {
   int status = 0;  // 0: none

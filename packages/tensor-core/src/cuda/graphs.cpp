@@ -34,6 +34,7 @@ struct Graph {
   unsigned long long capture = 0;  // the driver's number for it
   GraphExecutableHandle* executable = nullptr;
   std::vector<NumbersOfGraph> numbers{};
+  std::vector<Ref<Storage>> pinned{};  // what each replay copies from or to
 };
 
 namespace {
@@ -182,6 +183,13 @@ void destroy_graph(Graph* graph) {
   const std::unique_ptr<Graph> ended(graph);
   if (graph->executable) check(d.cuGraphExecDestroy(graph->executable), "ending a graph");
   release_pool(graph->device, graph->pool);
+}
+void keep_in_graph(const Ref<Storage>& storage, int device) {
+  // Where somebody else has begun the capture, nobody says when its graph ends.
+  static auto* const forever = new std::vector<Ref<Storage>>;
+  Graph* const graph = current_graph(device);
+  const std::lock_guard lock(mutex);
+  (graph ? graph->pinned : *forever).push_back(storage);
 }
 void require_no_capture(int device, StreamHandle* stream) {
   require(!stream || !is_capturing(device, stream), OnDevice::operation(),

@@ -3,7 +3,7 @@
 // Note [Pinned memory]
 // The driver takes long to pin memory, so blocks are kept and serve the next request of their size. Copies that do not
 // wait may still be at work on a block that is given back: it has an event behind the last one of each stream, and
-// serves again when these have come to pass.
+// serves again when these have come to pass. A graph copies at each replay: it holds the storages until it ends.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -33,7 +33,6 @@ struct PinnedBlock {
   };
   size_t size;
   std::vector<Use> uses = {};
-  bool in_graph = false;  // which may use it at any time
 };
 
 class PinnedMemory {
@@ -59,10 +58,6 @@ class PinnedMemory {
   void give_back(void* memory) {
     const std::lock_guard lock(mutex_);
     auto found = used_.extract(memory);
-    if (found.mapped().in_graph) {
-      driver().cuMemFreeHost(memory);
-      return end_events(found.mapped());
-    }
     pending_.push_back({memory, std::move(found.mapped())});
     collect();
   }
@@ -76,12 +71,7 @@ class PinnedMemory {
     const std::lock_guard lock(mutex_);
     const auto found = used_.find(memory);
     if (found == used_.end()) return;
-    PinnedBlock& block = found->second;
-    if (is_capturing(device, stream)) {
-      block.in_graph = true;
-      return;
-    }
-    auto& uses = block.uses;
+    auto& uses = found->second.uses;
     auto same = std::find_if(uses.begin(), uses.end(),
                              [=](const PinnedBlock::Use& u) { return u.device == device && u.stream == stream; });
     if (same == uses.end()) same = uses.insert(same, {device, stream, create_event(device, false)});
@@ -92,8 +82,8 @@ class PinnedMemory {
     const std::lock_guard lock(mutex_);
     collect();
     for (auto& [size, blocks] : free_)
-      for (void* memory : blocks) driver().cuMemFreeHost(memory);
-    free_.clear();
+      for (; !blocks.empty(); blocks.pop_back())
+        check(activate(current_device()).cuMemFreeHost(blocks.back()), "giving pinned memory back");
   }
 
  private:
@@ -152,8 +142,9 @@ Ref<Storage> pinned_storage(size_t bytes) {
 bool is_pinned(const Storage& storage) {
   return storage.device().type == DeviceType::Cpu && pinned().contains(storage.data());
 }
-void use_pinned(const Storage& storage, int device, StreamHandle* stream) {
-  pinned().use(storage.data(), device, stream);
+void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream) {
+  if (is_capturing(device, stream)) return keep_in_graph(storage, device);
+  pinned().use(storage->data(), device, stream);
 }
 void release_pinned() { pinned().release(); }
 

@@ -156,6 +156,25 @@ def test_a_graph_does_not_read_memory_of_the_host_that_is_given_back():
     assert y.tolist() == [7.0] * 3
 
 
+def test_a_graph_keeps_the_pinned_memory_that_it_copies():
+    x, g = fb.zeros(1 << 16, device="cuda"), cuda.CUDAGraph()
+    source, target = fb.ones(1 << 16).pin_memory(), fb.zeros(1 << 16).pin_memory()
+    addresses = {source.data_ptr(), target.data_ptr()}
+    with cuda.graph(g):
+        x.copy_(source, non_blocking=True)
+        x.mul_(3)
+        target.copy_(x, non_blocking=True)
+    del source, target
+    cuda.empty_cache()
+    others = [fb.full((1 << 16,), 7.0).pin_memory() for _ in range(3)]
+    assert not addresses & {each.data_ptr() for each in others}
+    g.replay()
+    assert x.amin().item() == x.amax().item() == 3
+    assert all(each.eq(7).all() for each in others)
+    g.reset()  # then they serve again
+    assert addresses == {each.data_ptr() for each in [fb.empty(1 << 16, pin_memory=True) for _ in range(2)]}
+
+
 def test_a_capture_that_fails_says_why_and_leaves_nothing_behind():
     x = fb.ones(4, device="cuda")
     _ = x + 1
