@@ -33,6 +33,7 @@ struct Graph {
   int64_t pool = 0;
   unsigned long long capture = 0;  // the driver's number for it
   GraphExecutableHandle* executable = nullptr;
+  EventHandle* launched = nullptr;  // behind the last launch, which the driver puts behind those before it
   std::vector<NumbersOfGraph> numbers{};
   std::vector<Ref<Storage>> pinned{};  // what each replay copies from or to
 };
@@ -177,12 +178,22 @@ void launch_graph(Graph* graph) {
           "telling a graph where its random numbers begin");
   }
   check(d.cuGraphLaunch(graph->executable, stream), "launching a graph");
+  if (stream && is_capturing(graph->device, stream)) return;  // as a part of another graph
+  if (!graph->launched) graph->launched = create_event(graph->device, false);
+  record_event(graph->device, graph->launched, stream);
 }
 void destroy_graph(Graph* graph) {
   const Driver& d = activate(graph->device);  // which raises in a process that was forked: the graph is the parent's
   const std::unique_ptr<Graph> ended(graph);
-  if (graph->executable) check(d.cuGraphExecDestroy(graph->executable), "ending a graph");
+  int code = 0;
+  if (graph->launched) {  // whoever gets the memory next may use another stream
+    const Waiting scope;
+    code = d.cuEventSynchronize(graph->launched);
+    d.cuEventDestroy_v2(graph->launched);
+  }
+  if (graph->executable && !code) code = d.cuGraphExecDestroy(graph->executable);
   release_pool(graph->device, graph->pool);
+  check(code, "ending a graph");
 }
 void keep_in_graph(const Ref<Storage>& storage, int device) {
   // Where somebody else has begun the capture, nobody says when its graph ends.

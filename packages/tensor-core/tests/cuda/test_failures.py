@@ -195,3 +195,26 @@ fb.cuda.empty_cache()
 print(counts('cuMemFreeHost'))
 """
     assert run(code).split() == ["False", "True", "2", "2"]
+
+
+def test_a_graphs_memory_serves_others_after_its_replays():
+    code = """
+x = fb.ones(1 << 16, device="cuda")
+_ = (x + 1) * 2, fb.zeros(1 << 16, device="cuda")
+s, other, g = fb.cuda.Stream(), fb.cuda.Stream(), fb.cuda.CUDAGraph()
+fb.cuda.synchronize()
+with fb.cuda.graph(g, stream=s):
+    y = x + 1
+    z = y * 2
+    del y
+g.replay()
+with fb.cuda.stream(other):
+    g.replay()
+g.reset()
+with fb.cuda.stream(s):
+    w = fb.zeros(1 << 16, device="cuda")
+    s.synchronize()
+fb.cuda.synchronize()
+print(w.amin().item(), w.amax().item())
+"""
+    assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "0.0 0.0"

@@ -83,7 +83,7 @@ EMULATED_API int cuGraphInstantiateWithFlags(GraphExecutable** executable, Graph
   EMULATED_CALL();
   const auto graph = state().graphs.find(handle);
   if (!graph) return kInvalidValue;
-  *executable = state().executables.add(std::make_shared<GraphExecutable>(graph->operations));
+  *executable = state().executables.add(std::make_shared<GraphExecutable>(GraphExecutable{graph->operations}));
   return kSuccess;
 }
 
@@ -92,10 +92,13 @@ EMULATED_API int cuGraphLaunch(GraphExecutable* handle, Stream* stream_handle) {
   const auto executable = state().executables.find(handle);
   const auto stream = find_stream(call, stream_handle);
   if (!executable || !stream) return kInvalidHandle;
-  return submit(stream, [executable, context = stream->context] {
+  if (executable->stream && !stream->capture) wait_for(*stream, executable->stream, executable->position);
+  const int error = submit(stream, [executable, context = stream->context] {
     for (const Operation& operation : executable->operations)
       if (!context->sticky) operation();
   });
+  if (!stream->capture) executable->stream = stream, executable->position = stream->submitted;
+  return error;
 }
 
 EMULATED_API int cuGraphDestroy(Graph* graph) {

@@ -70,6 +70,8 @@ struct Event {
 
 struct GraphExecutable {
   std::vector<Operation> operations;
+  std::shared_ptr<Stream> stream = nullptr;  // of the last launch, up to which position
+  unsigned long long position = 0;
 };
 
 struct Module {
@@ -154,6 +156,7 @@ std::shared_ptr<Stream> find_stream(const Call& call, Stream* handle);  // null 
 int submit(const std::shared_ptr<Stream>& stream, Operation operation);
 bool deferred();
 void run(Stream& stream, unsigned long long until);
+void wait_for(Stream& stream, const std::shared_ptr<Stream>& other, unsigned long long position);
 void run_all(Context& context);
 int unsafe_while_capturing();  // for calls that would break a capture: kSuccess if none goes on
 void forget_streams();

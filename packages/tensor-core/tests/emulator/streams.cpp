@@ -48,11 +48,11 @@ double milliseconds() {
   return double(now.tv_sec) * 1e3 + double(now.tv_nsec) * 1e-6;
 }
 
-void wait_for(Stream& stream, const std::shared_ptr<Stream>& other) {
-  if (other->done < other->submitted) push(stream, [other, position = other->submitted] { run(*other, position); });
-}
-
 }  // namespace
+
+void wait_for(Stream& stream, const std::shared_ptr<Stream>& other, unsigned long long position) {
+  if (other->done < position) push(stream, [other, position] { run(*other, position); });
+}
 
 int submit(const std::shared_ptr<Stream>& stream, Operation operation) {
   if (stream->capture) {
@@ -69,10 +69,10 @@ int submit(const std::shared_ptr<Stream>& stream, Operation operation) {
         other->capture->valid = false;
         return kCaptureImplicit;
       }
-      wait_for(*stream, other);
+      wait_for(*stream, other, other->submitted);
     }
   } else if (stream->blocking) {
-    wait_for(*stream, context.legacy);
+    wait_for(*stream, context.legacy, context.legacy->submitted);
   }
   push(*stream, std::move(operation));
   if (!deferred()) run(*stream, stream->submitted);
