@@ -22,7 +22,7 @@ void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream);
 void release_pinned();
 // The graph that the thread's work on that GPU is captured in holds the storage until it ends.
 void keep_in_graph(const Ref<Storage>& storage, int device);
-// What a stream's work is captured in. The default stream is not asked: its work is never captured.
+// What a stream's work is captured in.
 struct CaptureStatus {
   int status = 0;  // 0: none
   unsigned long long number = 0;

@@ -13,12 +13,13 @@ namespace flambeau::cuda {
 // Note [Numbers in graphs]
 // Each replay draws what the work would draw if it were done then. So a captured kernel is told how far into the
 // graph's numbers its own begin, and reads from memory of the GPU where the graph's begin: the state of the generator,
-// which launch_graph writes there, on the stream of the replay, before it advances the generator by all that the graph
-// draws. A derivative that draws numbers again reads the same memory, also if it has been captured in another graph.
-// That memory is taken before any work is captured: it must not have been that of a temporary tensor, which each replay
-// would write again. The capture itself leaves the generator as it is, since it draws nothing. A checkpoint, which
-// computes again what its derivative needs, remembers how far into the graph's numbers it was (RandomPlace), and draws
-// from there until it is done; what it draws is not counted another time.
+// which launch_graph writes there, on the stream of the replay and behind the replay before, which may be on another
+// stream, before it advances the generator by all that the graph draws. A derivative that draws numbers again reads the
+// same memory, also if it has been captured in another graph. That memory is taken before any work is captured: it must
+// not have been that of a temporary tensor, which each replay would write again. The capture itself leaves the
+// generator as it is, since it draws nothing. A checkpoint, which computes again what its derivative needs, remembers
+// how far into the graph's numbers it was (RandomPlace), and draws from there until it is done; what it draws is not
+// counted another time.
 struct NumbersOfGraph {
   Generator* generator;  // null: the default one
   uint64_t settings;     // of the generator when the capture began
@@ -168,10 +169,14 @@ void end_capture(Graph* graph) {
 void launch_graph(Graph* graph) {
   StreamHandle* stream = current_stream(graph->device);
   const Driver& d = activate(graph->device);
-  for (const NumbersOfGraph& n : graph->numbers) {
-    if (!n.groups) continue;
+  const auto draws = [](const NumbersOfGraph& n) { return n.groups > 0; };
+  if (std::any_of(graph->numbers.begin(), graph->numbers.end(), draws)) {
     require(!is_capturing(graph->device, stream),
             "a CUDA graph that draws random numbers cannot be replayed within the capture of another one");
+    if (graph->launched) wait_event(graph->device, stream, graph->launched);
+  }
+  for (const NumbersOfGraph& n : graph->numbers) {
+    if (!draws(n)) continue;
     Generator& g = n.source();
     const uint64_t state[] = {g.seed(), g.reserve(n.groups)};
     check(d.cuMemcpyHtoDAsync_v2(DevicePointer(n.start.device_bytes()), state, sizeof(state), stream),

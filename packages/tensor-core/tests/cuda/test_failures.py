@@ -218,3 +218,22 @@ fb.cuda.synchronize()
 print(w.amin().item(), w.amax().item())
 """
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "0.0 0.0"
+
+
+def test_replays_on_several_streams_draw_one_after_the_other():
+    code = """
+x, total = fb.zeros(1000, device="cuda"), fb.zeros(1000, device="cuda")
+total.add_(x.uniform_())
+total.zero_()
+streams, g = [fb.cuda.Stream() for _ in range(3)], fb.cuda.CUDAGraph()
+with fb.cuda.graph(g):
+    total.add_(x.uniform_())
+fb.manual_seed(3)
+for stream in streams:
+    with fb.cuda.stream(stream):
+        g.replay()
+streams[-1].synchronize()
+fb.manual_seed(3)
+print(fb.equal(total, sum(fb.zeros(1000, device="cuda").uniform_() for _ in streams)))
+"""
+    assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "True"
