@@ -20,15 +20,13 @@ void within(int device, const Tensor& to, const Tensor& from) {
 void from_host(int device, const Tensor& to, const Tensor& from) {
   const DevicePointer address = address_of(to);
   const void* const host = from.bytes();
-  const Driver& d = activate(device);
   StreamHandle* const stream = current_stream(device);
   const bool pinned = is_pinned(from.storage());
   if (!pinned) require_no_capture(device, stream);
   {
     const Waiting scope;
-    check(d.cuMemcpyHtoDAsync_v2(address, host, bytes_of(to), stream), "copying to the GPU");
+    copy_from_host(device, address, host, bytes_of(to), pinned);
   }
-  // From memory that is not pinned the driver has taken the contents when it returns.
   if (!pinned) return;
   waits(from.storage()) ? synchronize(device, stream) : use_pinned(from.impl()->storage, device, stream);
 }
@@ -75,6 +73,13 @@ Tensor room_for(const Tensor& t, Device device) {
 }
 
 }  // namespace
+
+void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes, bool pinned) {
+  const Driver& d = activate(device);
+  StreamHandle* const stream = current_stream(device);
+  check(d.cuMemcpyHtoDAsync_v2(to, host, bytes, stream), "copying to the GPU");
+  if (!pinned && reads_pageable_memory(device)) check(d.cuStreamSynchronize(stream), "copying to the GPU");
+}
 
 bool copy(const Tensor& to, const Tensor& from) {
   if (on_host()) return false;

@@ -14,6 +14,7 @@ constexpr int kOldestCapability = 75;  // kernels are compiled for what NVRTC st
 struct Gpu {
   ContextHandle* context = nullptr;
   Properties properties;
+  bool reads_pageable_memory = false;  // by itself, so that a copy may return before it has
 };
 
 struct Gpus {
@@ -31,6 +32,12 @@ Gpus& gpus() {
   return *once;
 }
 
+int ask(int device, int which) {
+  int value = 0;
+  check(driver().cuDeviceGetAttribute(&value, which, device), "asking for a property of a GPU");
+  return value;
+}
+
 Properties read_properties(int device) {
   const Driver& d = driver();
   Properties p;
@@ -39,20 +46,15 @@ Properties read_properties(int device) {
   p.name = name;
   check(d.cuDeviceTotalMem_v2(&p.total_memory, device), "asking for a GPU's memory");
   check(d.cuDeviceGetUuid_v2(p.uuid.data(), device), "asking for a GPU's number");
-  const auto ask = [&](int which) {
-    int value = 0;
-    check(d.cuDeviceGetAttribute(&value, which, device), "asking for a property of a GPU");
-    return value;
-  };
-  p.major = ask(attribute::kMajor);
-  p.minor = ask(attribute::kMinor);
-  p.multiprocessors = ask(attribute::kMultiprocessors);
-  p.threads_per_multiprocessor = ask(attribute::kThreadsPerMultiprocessor);
-  p.shared_memory_per_block = ask(attribute::kSharedMemoryPerBlock);
-  p.l2_cache = ask(attribute::kL2CacheSize);
-  p.warp_size = ask(attribute::kWarpSize);
-  p.registers_per_multiprocessor = ask(attribute::kRegistersPerBlock);
-  p.integrated = ask(attribute::kIntegrated);
+  p.major = ask(device, attribute::kMajor);
+  p.minor = ask(device, attribute::kMinor);
+  p.multiprocessors = ask(device, attribute::kMultiprocessors);
+  p.threads_per_multiprocessor = ask(device, attribute::kThreadsPerMultiprocessor);
+  p.shared_memory_per_block = ask(device, attribute::kSharedMemoryPerBlock);
+  p.l2_cache = ask(device, attribute::kL2CacheSize);
+  p.warp_size = ask(device, attribute::kWarpSize);
+  p.registers_per_multiprocessor = ask(device, attribute::kRegistersPerBlock);
+  p.integrated = ask(device, attribute::kIntegrated);
   return p;
 }
 
@@ -65,6 +67,8 @@ Gpu& opened(int device) {
   std::lock_guard lock(gpus().mutex);
   if (gpu.context) return gpu;
   gpu.properties = read_properties(device);
+  gpu.reads_pageable_memory =
+      ask(device, attribute::kPageableMemoryAccess) || ask(device, attribute::kHostPageTables);
   const Properties& p = gpu.properties;
   require(p.major * 10 + p.minor >= kOldestCapability, "the GPU ", device, " (", p.name, ") has compute capability ",
           p.major, ".", p.minor, "; flambeau needs 7.5 or later (Turing, 2018)");
@@ -97,6 +101,7 @@ bool has_matrix_units(int device, Dtype dtype) {
   return dtype == Dtype::float16 || (dtype == Dtype::bfloat16 && properties(device).major >= 8);
 }
 const Properties& properties(int device) { return opened(device).properties; }
+bool reads_pageable_memory(int device) { return opened(device).reads_pageable_memory; }
 ContextHandle* context_of(int device) { return opened(device).context; }
 
 int device_of(int64_t address) {

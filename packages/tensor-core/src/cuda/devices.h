@@ -17,6 +17,10 @@ inline constexpr int kMaxDevices = 64;
 ContextHandle* context_of(int device);
 // Makes the context of a GPU current in this thread, whoever changed it meanwhile; returns the driver.
 const Driver& activate(int device);
+// Whether the GPU reaches memory of the host that is not pinned, so that copies may read it after they have returned.
+bool reads_pageable_memory(int device);
+// Copies from memory of the host, on the current stream; what is not pinned has been read when this returns.
+void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes, bool pinned);
 // Pinned memory (pinned.cpp): a stream has a copy from or to it, which nobody waits for; what is free goes back.
 void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream);
 void release_pinned();

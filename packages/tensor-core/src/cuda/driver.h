@@ -43,7 +43,7 @@ struct GraphExecutableHandle;
   X(cuMemcpyDtoHAsync_v2, (void*, DevicePointer, size_t, StreamHandle*))                                      \
   X(cuMemcpyDtoDAsync_v2, (DevicePointer, DevicePointer, size_t, StreamHandle*))                              \
   X(cuMemcpyPeerAsync, (DevicePointer, ContextHandle*, DevicePointer, ContextHandle*, size_t, StreamHandle*)) \
-  X(cuMemsetD8Async, (DevicePointer, unsigned char, size_t, StreamHandle*))                                   \
+  X(cuMemsetD32Async, (DevicePointer, unsigned, size_t, StreamHandle*))                                       \
   X(cuStreamCreateWithPriority, (StreamHandle**, unsigned, int))                                              \
   X(cuStreamDestroy_v2, (StreamHandle*))                                                                      \
   X(cuStreamSynchronize, (StreamHandle*))                                                                     \
@@ -78,7 +78,8 @@ namespace attribute {
 inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize = 10, kRegistersPerBlock = 12,
                      kClockRate = 13, kMultiprocessors = 16, kIntegrated = 18, kMemoryClockRate = 36, kBusWidth = 37,
                      kL2CacheSize = 38, kThreadsPerMultiprocessor = 39, kMajor = 75, kMinor = 76,
-                     kSharedMemoryPerMultiprocessor = 81, kSharedMemoryOptIn = 97;
+                     kSharedMemoryPerMultiprocessor = 81, kPageableMemoryAccess = 88, kSharedMemoryOptIn = 97,
+                     kHostPageTables = 100;
 }
 
 // The driver, ready for use; Error with one sentence where there is none that can be used.

@@ -83,6 +83,16 @@ void move_generator(const RandomPlace& place) {
     g.set_state(place.seed, place.offset);
 }
 
+// As parts of the commands themselves: memory of the host would have to stay until the stream has come to read it.
+void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
+  auto address = DevicePointer(to.device_bytes());
+  for (const uint64_t number : numbers)
+    for (const uint64_t half : {number, number >> 32}) {  // the lower one first
+      check(d.cuMemsetD32Async(address, unsigned(half), 1, stream), "telling a graph where its random numbers begin");
+      address += sizeof(unsigned);
+    }
+}
+
 void require_unset(const NumbersOfGraph& n) {
   require(n.source().settings() == n.settings,
           "a generator was seeded, or its state was set, while a CUDA graph was captured that draws from it: each "
@@ -178,9 +188,8 @@ void launch_graph(Graph* graph) {
   for (const NumbersOfGraph& n : graph->numbers) {
     if (!draws(n)) continue;
     Generator& g = n.source();
-    const uint64_t state[] = {g.seed(), g.reserve(n.groups)};
-    check(d.cuMemcpyHtoDAsync_v2(DevicePointer(n.start.device_bytes()), state, sizeof(state), stream),
-          "telling a graph where its random numbers begin");
+    const uint64_t seed = g.seed();
+    write_numbers(d, n.start, {seed, g.reserve(n.groups)}, stream);
   }
   check(d.cuGraphLaunch(graph->executable, stream), "launching a graph");
   if (stream && is_capturing(graph->device, stream)) return;  // as a part of another graph

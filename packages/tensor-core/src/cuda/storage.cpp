@@ -101,11 +101,7 @@ void Storage::move_to_device() const {
           ": Expected all tensors to be on the same device, but found one on ", device_, " among those of a GPU");
   if (on_host_ && bytes_) {
     cuda::require_no_capture(device_.index, cuda::current_stream(device_.index));
-    const cuda::Driver& d = cuda::activate(device_.index);
-    // From memory that is not pinned: the driver has taken the contents when it returns.
-    cuda::check(d.cuMemcpyHtoDAsync_v2(reinterpret_cast<cuda::DevicePointer>(data_), host_, bytes_,
-                                       cuda::current_stream(device_.index)),
-                "copying to the GPU");
+    cuda::copy_from_host(device_.index, reinterpret_cast<cuda::DevicePointer>(data_), host_, bytes_, false);
   }
   drop_host();
   on_device_ = true;

@@ -237,3 +237,17 @@ fb.manual_seed(3)
 print(fb.equal(total, sum(fb.zeros(1000, device="cuda").uniform_() for _ in streams)))
 """
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "True"
+
+
+def test_memory_of_the_host_is_kept_until_a_copy_has_read_it():
+    code = """
+x = fb.arange(1000.0).cuda()
+other = fb.full((1000,), 7.0)
+y = fb.eye(30, device="cuda")
+fb.linalg.eigvals(y)  # which the CPU does
+y.mul_(2)
+another = fb.full((30, 30), 7.0)
+print(fb.equal(x.cpu(), fb.arange(1000.0)), y.sum().item())
+"""
+    for pageable in (0, 1):
+        assert run(code, FLAMBEAU_EMULATED_DEFERRED=1, FLAMBEAU_EMULATED_PAGEABLE=pageable) == "True 60.0"

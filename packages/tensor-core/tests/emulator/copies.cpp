@@ -1,4 +1,5 @@
 // Copies and fills. Ranges of device memory are checked at the call, and once more when it runs.
+#include <algorithm>
 #include <cstring>
 
 #include "state.h"
@@ -36,13 +37,14 @@ void copy_now(Side to, Side from, size_t bytes) {
   std::memmove(to.start, from.start, bytes);
 }
 
-// As the real driver, it has read pageable memory when the call returns, or has written it.
+// As the real driver, it has read pageable memory when the call returns, or has written it; a GPU that reaches such
+// memory may read it later.
 int submit_copy(const Call& call, Side to, Side from, size_t bytes, Stream* handle) {
   const auto stream = find_stream(call, handle);
   if (!stream) return kInvalidHandle;
   if (bytes == 0) return kSuccess;
   const bool late = deferred() && !stream->capture;
-  if (late && !from.context && !pinned(from.start)) {
+  if (late && !from.context && !pinned(from.start) && !reads_pageable_memory()) {
     auto staged = std::make_shared<std::vector<char>>(from.start, from.start + bytes);
     return submit(stream, [to, staged, bytes] { copy_now(to, Side::host(staged->data()), bytes); });
   }
@@ -81,17 +83,27 @@ EMULATED_API int cuMemcpyPeerAsync(Address to, Context* to_context, Address from
   return submit_copy(call, target, source, bytes, stream);
 }
 
-EMULATED_API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, Stream* handle) {
-  EMULATED_CALL();
+template <class T>
+static int submit_fill(const Call& call, Address to, T value, size_t count, Stream* handle) {
   const auto stream = find_stream(call, handle);
   if (!stream) return kInvalidHandle;
   const Side target = Side::device(to);
-  if (bytes && !target.valid(bytes)) return kInvalidValue;
-  return submit(stream, [target, value, bytes] {
-    if (bytes == 0) return;
-    if (!target.valid(bytes))
+  if (to % sizeof(T) || (count && !target.valid(count * sizeof(T)))) return kInvalidValue;
+  return submit(stream, [target, value, count] {
+    if (count == 0) return;
+    if (!target.valid(count * sizeof(T)))
       return device_failure(*target.context, kIllegalAddress, "a fill reached memory that has been freed");
     const Access access(target.context->memory);
-    std::memset(target.start, value, bytes);
+    std::fill_n(reinterpret_cast<T*>(target.start), count, value);
   });
+}
+
+EMULATED_API int cuMemsetD8Async(Address to, unsigned char value, size_t count, Stream* handle) {
+  EMULATED_CALL();
+  return submit_fill(call, to, value, count, handle);
+}
+
+EMULATED_API int cuMemsetD32Async(Address to, unsigned value, size_t count, Stream* handle) {
+  EMULATED_CALL();
+  return submit_fill(call, to, value, count, handle);
 }

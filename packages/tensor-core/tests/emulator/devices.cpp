@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <string_view>
 
 #include "state.h"
 
@@ -49,6 +50,7 @@ int attribute(int number, int device) {
       {78, 1},                          // priorities of streams
       {81, (turing ? 64 : 228) << 10},  // shared memory and registers of a multiprocessor
       {82, 65536},
+      {88, reads_pageable_memory()},    // memory of the host that is not pinned is reached
       {97, (turing ? 64 : 227) << 10},  // shared memory of a block on demand
       {106, turing ? 16 : 32},          // blocks of a multiprocessor
   };
@@ -57,6 +59,11 @@ int attribute(int number, int device) {
 }
 
 }  // namespace
+
+bool emulated::reads_pageable_memory() {
+  const char* text = std::getenv("FLAMBEAU_EMULATED_PAGEABLE");
+  return text && std::string_view(text) == "1";
+}
 
 EMULATED_API int cuDriverGetVersion(int* version) {
   EMULATED_CALL(Call::kNothing);
