@@ -57,8 +57,15 @@ enum DataType { kReal32 = 0, kReal64 = 1, kReal16 = 2, kComplex32 = 4, kComplex6
 enum Compute { kCompute32 = 68, kCompute64 = 70, kComputeTf32 = 77 };
 enum OperationAttribute { kTransposeA = 3, kTransposeB = 4, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26 };
 enum LayoutAttribute { kBatchCount = 5, kBatchStride = 6 };
-enum PreferenceAttribute { kMostWorkspace = 1, kAlignmentA = 5, kAlignmentB = 6, kAlignmentC = 7, kAlignmentD = 8 };
-enum { kTransposed = 1, kEpilogueBias = 4 };
+enum PreferenceAttribute {
+  kMostWorkspace = 1,
+  kReductionSchemes = 3,
+  kAlignmentA = 5,
+  kAlignmentB = 6,
+  kAlignmentC = 7,
+  kAlignmentD = 8
+};
+enum { kTransposed = 1, kEpilogueBias = 4, kReducedAsComputed = 2 };
 }  // namespace number
 
 struct Library : OpenedLibrary {
@@ -229,10 +236,12 @@ class Planner {
     PreferenceHandle* preference = nullptr;
     if (l.cublasLtMatmulPreferenceCreate(&preference) != 0) return;
     l.cublasLtMatmulPreferenceSetAttribute(preference, number::kMostWorkspace, &workspace_, sizeof workspace_);
-    const auto align = [&](int attribute, const void* address) {
-      const auto bytes = uint32_t(alignment(address));
-      l.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &bytes, sizeof bytes);
+    const auto prefer = [&](int attribute, uint32_t value) {
+      l.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
     };
+    // Parts of a sum that are kept between kernels are not rounded to half precision meanwhile.
+    prefer(number::kReductionSchemes, number::kReducedAsComputed);
+    const auto align = [&](int attribute, const void* address) { prefer(attribute, uint32_t(alignment(address))); };
     align(number::kAlignmentA, a.right.data), align(number::kAlignmentB, a.left.data);
     align(number::kAlignmentC, a.out), align(number::kAlignmentD, a.out);
     int found = 0;

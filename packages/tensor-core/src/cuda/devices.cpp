@@ -67,8 +67,7 @@ Gpu& opened(int device) {
   std::lock_guard lock(gpus().mutex);
   if (gpu.context) return gpu;
   gpu.properties = read_properties(device);
-  gpu.reads_pageable_memory =
-      ask(device, attribute::kPageableMemoryAccess) || ask(device, attribute::kHostPageTables);
+  gpu.reads_pageable_memory = ask(device, attribute::kPageableMemoryAccess) || ask(device, attribute::kHostPageTables);
   const Properties& p = gpu.properties;
   require(p.major * 10 + p.minor >= kOldestCapability, "the GPU ", device, " (", p.name, ") has compute capability ",
           p.major, ".", p.minor, "; flambeau needs 7.5 or later (Turing, 2018)");

@@ -39,6 +39,15 @@ def test_products_go_to_the_library():
     assert without == "0 True"
 
 
+def test_parts_of_sums_are_not_rounded_to_half_precision():
+    code = """
+for dtype, large in ((fb.float16, 2048), (fb.bfloat16, 256)):
+    a = fb.tensor([[large, 1.0, -large, 0.0]]).to(dtype).cuda()
+    print(fb.mm(a, fb.ones_like(a).mT).item())
+"""
+    assert run(code, **BOTH).split() == ["1.0", "1.0"]
+
+
 def test_convolutions_go_to_the_library():
     code = """
 out = fb.conv2d(*there, padding=1, stride=2)

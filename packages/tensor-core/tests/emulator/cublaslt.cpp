@@ -57,7 +57,9 @@ struct Heuristic {
   float waves;
   int reserved[4];
 };
-constexpr uint64_t kAlgorithm = 0xF1A;
+// The second rounds half a sum to what the result is of, as the library may unless its reduction schemes are limited.
+constexpr uint64_t kAlgorithm = 0xF1A, kRoundingAlgorithm = 0xF1B;
+constexpr uint32_t kReducedAsComputed = 2;
 constexpr size_t kWorkspace = 1024;
 
 // Whether the three fit together: out (m, n) = left (m, k) * right (k, n).
@@ -71,8 +73,14 @@ bool fit(const Product& p, const Layout& left, const Layout& right, const Layout
          columns(right, turned[1]) == out.columns && columns(left, turned[0]) == rows(right, turned[1]);
 }
 
-void multiply(const Product& p, Number alpha, const void* a, const Layout& left, const void* b, const Layout& right,
-              Number beta, const void* c, void* d, const Layout& out) {
+Number rounded(Element e, Number value) {
+  alignas(16) char room[16];
+  write(e, room, 0, value);
+  return read(e, room, 0);
+}
+
+void multiply(const Product& p, bool rounds, Number alpha, const void* a, const Layout& left, const void* b,
+              const Layout& right, Number beta, const void* c, void* d, const Layout& out) {
   const bool left_turned = p.get<int32_t>(3, 0) == 1, right_turned = p.get<int32_t>(4, 0) == 1, tf32 = p.compute == 77,
              biased = p.get<int32_t>(7, 1) == 4;
   const void* bias = p.get<const void*>(8, nullptr);
@@ -86,6 +94,7 @@ void multiply(const Product& p, Number alpha, const void* a, const Layout& left,
           Number x = read(left.element, a, left_turned ? left.at(batch, k, row) : left.at(batch, row, k)),
                  y = read(right.element, b, right_turned ? right.at(batch, column, k) : right.at(batch, k, column));
           if (tf32) x = in_tf32(x), y = in_tf32(y);
+          if (rounds && k == length / 2) sum = rounded(out.element, sum);
           sum += x * y;
         }
         sum *= alpha;
@@ -148,7 +157,8 @@ EMULATED_API int cublasLtMatmulAlgoGetHeuristic(int*, Product* p, Layout* left, 
   if (preference->get<uint64_t>(1, 0) < kWorkspace) return kUnsupported;
   for (const int attribute : {5, 6, 7, 8})
     if (preference->get<uint32_t>(attribute, 256) < bytes_of(out->element)) return kUnsupported;
-  *found = {{kAlgorithm}, kWorkspace, 0, 1, {}};
+  const bool rounds = preference->get<uint32_t>(3, 7) & ~kReducedAsComputed;
+  *found = {{rounds ? kRoundingAlgorithm : kAlgorithm}, kWorkspace, 0, 1, {}};
   *count = 1;
   return kFine;
 }
@@ -157,7 +167,8 @@ EMULATED_API int cublasLtMatmul(int*, Product* p, const void* alpha, const void*
                                 Layout* right, const void* beta, const void* c, Layout*, void* d, Layout* out,
                                 const uint64_t* algorithm, void* workspace, size_t bytes, Stream* stream) {
   EMULATED_CALL();
-  if (!fit(*p, *left, *right, *out) || algorithm[0] != kAlgorithm || bytes < kWorkspace) return kWrongValue;
+  if (!fit(*p, *left, *right, *out) || bytes < kWorkspace) return kWrongValue;
+  if (algorithm[0] != kAlgorithm && algorithm[0] != kRoundingAlgorithm) return kWrongValue;
   const Element scale = element_of(p->scale);
   const Number factors[] = {read(scale, alpha, 0), read(scale, beta, 0)};
   std::vector<std::pair<const void*, size_t>> regions{
@@ -166,7 +177,6 @@ EMULATED_API int cublasLtMatmul(int*, Product* p, const void* alpha, const void*
     regions.emplace_back(p->get<const void*>(8, nullptr),
                          size_t(out->rows) * bytes_of(element_of(p->get<int32_t>(26, -1))));
   return submit_with(call, stream, "a product reached beyond its memory", std::move(regions),
-                     [=, p = *p, left = *left, right = *right, out = *out] {
-                       multiply(p, factors[0], a, left, b, right, factors[1], c, d, out);
-                     });
+                     [=, rounds = algorithm[0] == kRoundingAlgorithm, p = *p, left = *left, right = *right,
+                      out = *out] { multiply(p, rounds, factors[0], a, left, b, right, factors[1], c, d, out); });
 }

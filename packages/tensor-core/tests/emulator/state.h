@@ -149,7 +149,7 @@ extern thread_local int capture_mode;  // what cuThreadExchangeStreamCaptureMode
 
 Context* device_context(int device);  // null for a wrong number
 Context* context_of(const void* device_address);
-bool reads_pageable_memory();  // whether devices reach memory of the host that is not pinned
+bool reads_pageable_memory();          // whether devices reach memory of the host that is not pinned
 int count_call(const char* function);  // the error that emulated_fail asked for, if any
 
 // Streams, in streams.cpp.
