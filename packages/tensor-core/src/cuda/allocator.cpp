@@ -350,6 +350,12 @@ void free_block(Block* block) noexcept try {
 } catch (const Error&) {  // the process ends, was forked, or its GPU has failed: the memory is gone with it
 }
 
+std::optional<Tensor> workspace(size_t bytes) try {
+  return empty({int64_t(bytes)}, Dtype::uint8);
+} catch (const OutOfMemoryError&) {
+  return std::nullopt;
+}
+
 MemoryStatistics memory_statistics(int device) {
   check_device(device);
   return allocator(device).statistics();

@@ -7,6 +7,7 @@
 // until that one has come to where the block was given back.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "cuda/driver.h"
@@ -30,6 +31,9 @@ struct Block {
 Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
 void use_block(Block* block, StreamHandle* stream);  // that stream uses it, too
+
+// Memory of the current device for the time of a call; none where it does not suffice.
+std::optional<Tensor> workspace(size_t bytes);
 
 // Memory of a graph: what the streams of a capture take between begin_pool and end_pool serves nobody else until
 // release_pool. A capture is named by the driver's number for it, which all streams that join it have.

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "cuda/allocator.h"
 #include "cuda/devices.h"
 #include "cuda/library.h"
 #include "flambeau/cuda_installation.h"
@@ -187,14 +188,20 @@ class Planner {
                left = library_layout(d.m, d.k, a.left.row, a.left.column);
     if (!right || !left || a.out_column != 1 || (d.m > 1 && a.out_row < d.n) || (a.bias && a.bias_stride != 1))
       return false;
-    const std::lock_guard lock(mutex_);  // a plan's bias is set and used by one thread at a time
-    const auto [found, fresh] = plans_.try_emplace(key_of(a, *right, *left, in, out));
-    Plan& plan = found->second;
-    if (fresh) make(plan, a, *right, *left, in, out);
-    return plan.usable && multiply(plan, device, a, in);
+    Plan& plan = plan_for(a, *right, *left, in, out);
+    if (!plan.usable) return false;
+    const std::optional<Tensor> memory = workspace(plan.heuristic.workspace);
+    return memory && multiply(plan, device, a, in, *memory);
   }
 
  private:
+  Plan& plan_for(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in,
+                 Dtype out) {
+    const std::lock_guard lock(mutex_);
+    const auto [found, fresh] = plans_.try_emplace(key_of(a, right, left, in, out));
+    if (fresh) make(found->second, a, right, left, in, out);
+    return found->second;
+  }
   LayoutHandle* layout(int type, int64_t rows, int64_t columns, int64_t leading, const Division& d, int64_t stride) {
     const Library& l = library();
     LayoutHandle* out = nullptr;
@@ -251,15 +258,16 @@ class Planner {
     p.usable = status == 0 && found > 0 && p.heuristic.status == 0;
   }
 
-  bool multiply(Plan& p, int device, const ProductArguments& a, Dtype in) {
+  bool multiply(Plan& p, int device, const ProductArguments& a, Dtype in, const Tensor& memory) {
     const Library& l = library();
+    const size_t bytes = p.heuristic.workspace;
+    void* const room = bytes ? memory.device_bytes() : nullptr;
+    const std::lock_guard lock(mutex_);  // a plan's bias is set and used by one thread at a time
     if (a.bias) l.cublasLtMatmulDescSetAttribute(p.operation, number::kBiasPointer, &a.bias, sizeof a.bias);
-    const Tensor workspace = empty({int64_t(p.heuristic.workspace)}, Dtype::uint8);
     const Factors factors(in);
     activate(device);
     return l.cublasLtMatmul(handle_, p.operation, factors.alpha, a.right.data, p.right, a.left.data, p.left,
-                            factors.beta, a.out, p.out, a.out, p.out, &p.heuristic.algorithm,
-                            p.heuristic.workspace ? workspace.device_bytes() : nullptr, p.heuristic.workspace,
+                            factors.beta, a.out, p.out, a.out, p.out, &p.heuristic.algorithm, room, bytes,
                             current_stream(device)) == 0;
   }
 

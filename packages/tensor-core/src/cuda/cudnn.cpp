@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <iterator>
 #include <map>
 #include <mutex>
 
+#include "cuda/allocator.h"
 #include "cuda/devices.h"
 #include "cuda/library.h"
 #include "flambeau/cuda_installation.h"
@@ -107,8 +109,7 @@ struct Plan {
   TensorHandle *image = nullptr, *output = nullptr;
   FilterHandle* weight = nullptr;
   ConvolutionHandle* convolution = nullptr;
-  Performance chosen{};
-  bool usable = false;
+  std::vector<Performance> algorithms;  // those that can be taken, the preferred one first
 
   Plan() = default;
   Plan(const Plan&) = delete;
@@ -155,8 +156,8 @@ struct Plan {
            l.cudnnSetConvolutionMathType(convolution, mathematics_of(dtype)) == 0;
   }
 
-  // Takes the first algorithm that gives the same result each time, in memory that is worth it.
-  bool choose(CudnnHandle* handle, ConvolutionFunction function) {
+  // Takes the algorithms that give the same result each time, in memory that is worth it.
+  void choose(CudnnHandle* handle, ConvolutionFunction function) {
     constexpr int kMost = 16;
     constexpr size_t kMostMemory = size_t(1) << 30;
     const Library& l = library();
@@ -171,14 +172,10 @@ struct Plan {
     else
       status = l.cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, image, output, convolution, weight, kMost,
                                                                &count, found.data());
-    if (status != 0) return false;
-    const auto end = found.begin() + count,
-               best = std::find_if(found.begin(), end, [](const Performance& p) {
-                 return p.status == 0 && p.deterministic == number::kDeterministic && p.memory <= kMostMemory;
-               });
-    if (best == end) return false;
-    chosen = *best;
-    return l.cudnnSetConvolutionMathType(convolution, chosen.mathematics) == 0;
+    if (status != 0) return;
+    std::copy_if(found.begin(), found.begin() + count, std::back_inserter(algorithms), [](const Performance& p) {
+      return p.status == 0 && p.deterministic == number::kDeterministic && p.memory <= kMostMemory;
+    });
   }
 };
 
@@ -201,40 +198,49 @@ class Planner {
   }
 
   bool run(ConvolutionFunction function, const Geometry& g, const ConvolutionTensors& tensors, bool added) {
-    const Dtype dtype = tensors.image.dtype();
-    const bool channels_last = tensors.format != MemoryFormat::Contiguous;
-    const std::lock_guard lock(mutex_);  // the handle's stream is set and used by one thread at a time
     if (!handle_) return false;
     activate(device_);
-    const auto [found, fresh] = plans_.try_emplace(key_of(function, g, dtype, channels_last));
-    Plan& plan = found->second;
-    if (fresh) plan.usable = plan.describe(g, dtype, channels_last) && plan.choose(handle_, function);
-    if (!plan.usable) return false;
-    return dtype == Dtype::float64 ? convolve<double>(function, plan, tensors, added)
-                                   : convolve<float>(function, plan, tensors, added);
+    const Dtype dtype = tensors.image.dtype();
+    const Plan& plan = plan_for(function, g, dtype, tensors.format != MemoryFormat::Contiguous);
+    for (const Performance& algorithm : plan.algorithms)
+      if (const std::optional<Tensor> memory = workspace(algorithm.memory))
+        return dtype == Dtype::float64 ? convolve<double>(function, plan, algorithm, tensors, *memory, added)
+                                       : convolve<float>(function, plan, algorithm, tensors, *memory, added);
+    return false;
   }
 
  private:
+  const Plan& plan_for(ConvolutionFunction function, const Geometry& g, Dtype dtype, bool channels_last) {
+    const std::lock_guard lock(mutex_);
+    const auto [found, fresh] = plans_.try_emplace(key_of(function, g, dtype, channels_last));
+    Plan& plan = found->second;
+    if (fresh && plan.describe(g, dtype, channels_last)) plan.choose(handle_, function);
+    return plan;
+  }
+
   template <class Factor>
-  bool convolve(ConvolutionFunction function, const Plan& p, const ConvolutionTensors& tensors, bool added) {
+  bool convolve(ConvolutionFunction function, const Plan& p, const Performance& chosen,
+                const ConvolutionTensors& tensors, const Tensor& memory, bool added) {
     const Library& l = library();
-    const size_t bytes = p.chosen.memory;
-    const Tensor memory = empty({int64_t(bytes)}, Dtype::uint8);
+    const size_t bytes = chosen.memory;
     void *const workspace = bytes ? memory.device_bytes() : nullptr, *const image = tensors.image.device_bytes(),
                 *const weight = tensors.weight.device_bytes(), *const output = tensors.output.device_bytes();
     const Factor one = 1, before = added ? 1 : 0;
     activate(device_);
-    if (l.cudnnSetStream(handle_, current_stream(device_)) != 0) return false;
+    const std::lock_guard lock(mutex_);  // the handle's stream is set and used by one thread at a time
+    if (l.cudnnSetStream(handle_, current_stream(device_)) != 0 ||
+        l.cudnnSetConvolutionMathType(p.convolution, chosen.mathematics) != 0)
+      return false;
     switch (function) {
       case ConvolutionFunction::kForward:
         return l.cudnnConvolutionForward(handle_, &one, p.image, image, p.weight, weight, p.convolution,
-                                         p.chosen.algorithm, workspace, bytes, &before, p.output, output) == 0;
+                                         chosen.algorithm, workspace, bytes, &before, p.output, output) == 0;
       case ConvolutionFunction::kInputGradient:
         return l.cudnnConvolutionBackwardData(handle_, &one, p.weight, weight, p.output, output, p.convolution,
-                                              p.chosen.algorithm, workspace, bytes, &before, p.image, image) == 0;
+                                              chosen.algorithm, workspace, bytes, &before, p.image, image) == 0;
       default:
         return l.cudnnConvolutionBackwardFilter(handle_, &one, p.image, image, p.output, output, p.convolution,
-                                                p.chosen.algorithm, workspace, bytes, &before, p.weight, weight) == 0;
+                                                chosen.algorithm, workspace, bytes, &before, p.weight, weight) == 0;
     }
   }
 

@@ -121,6 +121,15 @@ print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvol
     assert run(TENSORS + code, **BOTH).split("\n") == ["0 True", "True 1"]
 
 
+def test_where_memory_is_short_another_algorithm_is_taken_or_none():
+    code = """
+print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvolutionForward"))
+a = fb.ones(3, 4)
+print(fb.equal(fb.mm(a.cuda(), a.T.cuda()).cpu(), fb.mm(a, a.T)), counts("cublasLtMatmul"))
+"""
+    assert run(TENSORS + code, FLAMBEAU_EMULATED_MEMORY=1 << 24, **BOTH).split("\n") == ["True 1", "True 0"]
+
+
 def test_a_library_that_lacks_functions_is_not_used():
     import ctypes.util
 

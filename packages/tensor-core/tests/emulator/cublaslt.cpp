@@ -60,7 +60,7 @@ struct Heuristic {
 // The second rounds half a sum to what the result is of, as the library may unless its reduction schemes are limited.
 constexpr uint64_t kAlgorithm = 0xF1A, kRoundingAlgorithm = 0xF1B;
 constexpr uint32_t kReducedAsComputed = 2;
-constexpr size_t kWorkspace = 1024;
+constexpr size_t kWorkspace = size_t(4) << 20;
 
 // Whether the three fit together: out (m, n) = left (m, k) * right (k, n).
 bool fit(const Product& p, const Layout& left, const Layout& right, const Layout& out) {

@@ -99,8 +99,8 @@ struct Performance {
   int deterministic, mathematics;
   int reserved[3];
 };
-constexpr int kGood = 3;
-constexpr size_t kWorkspace = 512;
+constexpr int kGood = 3, kLarge = 4;
+constexpr size_t kWorkspace = 512, kLargeWorkspace = size_t(24) << 20;
 
 int perform(const Convolution& c, bool fits, int wanted, int* count, Performance* found) {
   *count = 0;
@@ -108,7 +108,8 @@ int perform(const Convolution& c, bool fits, int wanted, int* count, Performance
   const Performance all[] = {{0, 0, 1, 0, 0, c.mathematics, {}},  // not the same each time
                              {1, kUnsupported, -1, 0, 1, c.mathematics, {}},
                              {2, 0, 2, size_t(1) << 40, 1, c.mathematics, {}},  // more memory than there is
-                             {kGood, 0, 3, kWorkspace, 1, c.mathematics, {}}};
+                             {kLarge, 0, 3, kLargeWorkspace, 1, c.mathematics, {}},
+                             {kGood, 0, 4, kWorkspace, 1, c.mathematics, {}}};
   for (const Performance& each : all)
     if (*count < wanted) found[(*count)++] = each;
   return kFine;
@@ -118,7 +119,8 @@ int perform(const Convolution& c, bool fits, int wanted, int* count, Performance
 int convolve(const Call& call, Stream* stream, const Convolution& c, const void* alpha, const void* beta,
              const Block& image, const Block& weight, const Block& output, const void* x, const void* w, void* y,
              int algorithm, void* workspace, size_t bytes, int result) {
-  if (!fit(c, image, weight, output) || algorithm != kGood || bytes < kWorkspace) return kWrongParameter;
+  if (!fit(c, image, weight, output) || (algorithm != kGood && algorithm != kLarge)) return kWrongParameter;
+  if (bytes < (algorithm == kGood ? kWorkspace : kLargeWorkspace)) return kWrongParameter;
   const Element factor = c.compute == 1 ? Element::kReal64 : Element::kReal32;
   const Number a = read(factor, alpha, 0), b = read(factor, beta, 0);
   return submit_with(call, stream, "a convolution reached beyond its memory",
