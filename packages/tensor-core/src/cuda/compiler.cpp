@@ -14,6 +14,7 @@
 #include "cuda/devices.h"
 #include "cuda/library.h"
 #include "cuda/nvrtc.h"
+#include "flambeau/cuda_installation.h"
 #include "flambeau/errors.h"
 
 namespace flambeau::cuda {
@@ -68,7 +69,7 @@ const std::string& headers_digest() {
   return text;
 }
 
-fs::path cache_folder() {
+fs::path kernel_folder() {
   if (const char* given = std::getenv("FLAMBEAU_CACHE"); given && *given) return fs::path(given) / "kernels";
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
     return fs::path(cache) / "flambeau" / "kernels";
@@ -144,40 +145,81 @@ std::string architecture_of(int device) {
   return "compute_" + std::to_string(newest);
 }
 
-// Empty where there is no place for a cache.
-fs::path cache_path(const std::string& source, const std::string& architecture) {
+// Of code that NVRTC of that generation has compiled. Empty where there is no place for a cache.
+fs::path cache_path(const std::string& source, const std::string& architecture, int generation) {
   Digest digest;
   digest.add(source);
   digest.add(headers_digest());
   for (const std::string& option : options_for(architecture))
     if (option[1] != 'I') digest.add(option);
-  const fs::path folder = cache_folder();
+  digest.add(std::to_string(generation));
+  const fs::path folder = kernel_folder();
   return folder.empty() ? folder : folder / (digest.text() + ".cubin");
 }
 
-// NVRTC is opened only if the disk does not have the code.
-std::string code_for(int device, const std::string& name, const std::string& source) {
+struct Code {
+  std::string text;
+  fs::path file = {};  // from which it was read; empty where it was compiled
+};
+
+Code cached(const std::string& source, const std::string& architecture, int generation) {
+  const fs::path path = cache_path(source, architecture, generation);
+  return {read_cached(path), path};
+}
+
+Code compiled(int device, const std::string& name, const std::string& source) {
+  const std::string architecture = architecture_of(device);
+  Compilation made = compile(name, source, options_for(architecture), architecture.starts_with("sm_"));
+  require(made.succeeded, "the kernel ", name, " does not compile for ", architecture, ":\n", made.log,
+          "\nIts source is\n", source);
+  write_cached(cache_path(source, architecture, nvrtc_version().first), made.code);
+  return {std::move(made.code)};
+}
+
+// NVRTC is opened only if the disk does not have the code, from a compiler whose code the driver loads: of the driver's
+// generation or an earlier one.
+Code code_for(int device, const std::string& name, const std::string& source) {
+  constexpr int kOldestGeneration = 12;
   const Properties& p = properties(device);
   const std::string own = "sm_" + std::to_string(p.major * 10 + p.minor);
-  std::string code = read_cached(cache_path(source, own));
-  return code.empty() ? compiled(name, source, architecture_of(device)) : code;
+  for (int generation = driver_version() / 1000; generation >= kOldestGeneration; --generation)
+    if (Code found = cached(source, own, generation); !found.text.empty()) return found;
+  if (Code found = cached(source, architecture_of(device), nvrtc_version().first); !found.text.empty()) return found;
+  return compiled(device, name, source);
+}
+
+bool is_refused(int code) {
+  return code == code::kInvalidImage || code == code::kNoBinaryForGpu || code == code::kInvalidPtx ||
+         code == code::kUnsupportedPtxVersion || code == code::kJitCompilationDisabled;
+}
+
+ModuleHandle* load_module(int device, const std::string& name, const std::string& source) {
+  const Code code = code_for(device, name, source);
+  const Driver& d = activate(device);
+  ModuleHandle* module = nullptr;
+  int status = d.cuModuleLoadData(&module, code.text.c_str());
+  if (is_refused(status) && !code.file.empty()) {
+    std::error_code ignored;
+    fs::remove(code.file, ignored);
+    status = d.cuModuleLoadData(&module, compiled(device, name, source).text.c_str());
+  }
+  if (is_refused(status)) {
+    const auto [major, minor] = nvrtc_version();
+    const int driver = driver_version(), generation = driver / 1000;
+    detail::raise<Error>("CUDA error while loading a kernel: the driver, which is for CUDA ", generation, ".",
+                         driver % 1000 / 10, ", refuses the kernel ", name, " that NVRTC ", major, ".", minor,
+                         " has compiled (error ", status, "); pip install nvidia-cuda-nvrtc",
+                         generation < 13 ? "-cu12" : "", ", of a version that is not later than the driver's");
+  }
+  check(status, "loading a kernel");
+  return module;
 }
 
 std::mutex loading;
 
 }  // namespace
 
-std::string kernel_cache() { return cache_folder().string(); }
-
-std::string compiled(const std::string& name, const std::string& source, const std::string& architecture) {
-  const fs::path path = cache_path(source, architecture);
-  if (std::string code = read_cached(path); !code.empty()) return code;
-  Compilation made = compile(name, source, options_for(architecture), architecture.starts_with("sm_"));
-  require(made.succeeded, "the kernel ", name, " does not compile for ", architecture, ":\n", made.log,
-          "\nIts source is\n", source);
-  write_cached(path, made.code);
-  return made.code;
-}
+std::string kernel_cache() { return kernel_folder().string(); }
 
 Unit::Unit(std::string name, std::string source, std::initializer_list<const char*> kernels)
     : name_(std::move(name)),
@@ -189,10 +231,8 @@ FunctionHandle* Unit::load(int device, int number) {
   const std::lock_guard lock(loading);
   auto* own = &functions_[size_t(device) * names_.size()];
   if (FunctionHandle* found = own[number].load()) return found;
-  const std::string code = code_for(device, name_, source_);
+  ModuleHandle* const module = load_module(device, name_, source_);  // stays loaded
   const Driver& d = activate(device);
-  ModuleHandle* module = nullptr;  // stays loaded
-  check(d.cuModuleLoadData(&module, code.c_str()), "loading a kernel");
   for (size_t i = 0; i < names_.size(); ++i) {
     FunctionHandle* function = nullptr;
     check(d.cuModuleGetFunction(&function, module, names_[i]), "finding a kernel");

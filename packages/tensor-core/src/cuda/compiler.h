@@ -4,8 +4,9 @@
 // A unit is a few lines of source that name a family's header and the kernels wanted of it. It is compiled by NVRTC for
 // the GPU's architecture from the installed headers; what comes out is kept on disk, in $FLAMBEAU_CACHE or
 // ~/.cache/flambeau, under a name made of everything it depends on: the unit's text, the headers, the options, the
-// architecture. A file is written under another name first and then renamed, so that processes which compile the same
-// unit at once, or are interrupted, leave whole files alone; one that is damaged all the same is compiled again.
+// architecture, the compiler's generation. A file is written under another name first and then renamed, so that
+// processes which compile the same unit at once, or are interrupted, leave whole files alone; one that is damaged all
+// the same, or that the driver refuses, is compiled again.
 #pragma once
 
 #include <atomic>
@@ -37,9 +38,5 @@ class Unit {
 
 // Where compiled code is kept; empty where there is no place for it.
 std::string kernel_cache();
-
-// Compiled code of a unit for an architecture, as sm_90 or compute_90, from the disk or from NVRTC. RuntimeError with
-// the compiler's words where it does not compile.
-std::string compiled(const std::string& name, const std::string& source, const std::string& architecture);
 
 }  // namespace flambeau::cuda

@@ -73,7 +73,7 @@ struct Library : OpenedLibrary {
   FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
   size_t (*version)();
 
-  Library() : OpenedLibrary("FLAMBEAU_CUBLASLT", {"libcublasLt.so.13", "libcublasLt.so.12"}) {
+  Library() : OpenedLibrary("FLAMBEAU_CUBLASLT", by_generation("libcublasLt.so.13", "libcublasLt.so.12")) {
     FLAMBEAU_CUBLASLT_FUNCTIONS(FLAMBEAU_FIND_FUNCTION)
     find("cublasLtGetVersion", version);
   }

@@ -72,7 +72,8 @@ struct Driver {
 };
 
 namespace code {  // those that are told apart
-inline constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidImage = 200, kNotReady = 600;
+inline constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidImage = 200, kNoBinaryForGpu = 209, kInvalidPtx = 218,
+                     kUnsupportedPtxVersion = 222, kJitCompilationDisabled = 223, kNotReady = 600;
 }
 namespace attribute {
 inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize = 10, kRegistersPerBlock = 12,

@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <vector>
 
+#include "cuda/driver.h"
+#include "flambeau/cuda_installation.h"
+
 namespace flambeau::cuda {
 
 namespace {
@@ -34,7 +37,7 @@ std::vector<fs::path> library_folders() {
 
 }  // namespace
 
-void* open_library(const char* variable, std::initializer_list<const char*> names, std::string& tried) {
+void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried) {
   if (const char* path = std::getenv(variable); path && *path) {
     tried = std::string(path) + " (from the environment variable " + variable + ")";
     return dlopen(path, RTLD_NOW | RTLD_GLOBAL);
@@ -49,6 +52,11 @@ void* open_library(const char* variable, std::initializer_list<const char*> name
     if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
   }
   return nullptr;
+}
+
+std::vector<const char*> by_generation(const char* of_13, const char* of_12) {
+  const bool older = driver_obstacle().empty() && driver_version() < 13000;
+  return older ? std::vector{of_12, of_13} : std::vector{of_13, of_12};
 }
 
 void* find_symbol(void* library, const char* name) { return dlsym(library, name); }

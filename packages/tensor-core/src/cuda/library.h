@@ -1,15 +1,17 @@
 // Libraries that are opened at run time, wherever they were installed.
 #pragma once
 
-#include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace flambeau::cuda {
 
 // Opens the first that there is: the one that the environment variable names, then each name in the folders of NVIDIA's
 // wheels beside this library, where the system looks, and in a toolkit. Null where there is none; `tried` then says
 // what was looked for.
-void* open_library(const char* variable, std::initializer_list<const char*> names, std::string& tried);
+void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried);
+// The names of a library of CUDA, that of the driver's generation first: a driver may refuse what a later one gives it.
+std::vector<const char*> by_generation(const char* of_13, const char* of_12);
 // A symbol of it, or null.
 void* find_symbol(void* library, const char* name);
 // The folder of the installed headers.
@@ -22,7 +24,7 @@ class OpenedLibrary {
   std::string tried;  // where it is not: what was looked for
 
  protected:
-  OpenedLibrary(const char* variable, std::initializer_list<const char*> names)
+  OpenedLibrary(const char* variable, const std::vector<const char*>& names)
       : opened_(open_library(variable, names, tried)) {
     complete = opened_ != nullptr;
   }

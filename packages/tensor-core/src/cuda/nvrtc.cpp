@@ -1,8 +1,6 @@
 #include "cuda/nvrtc.h"
 
-#include "cuda/driver.h"
 #include "cuda/library.h"
-#include "flambeau/cuda_installation.h"
 #include "flambeau/errors.h"
 
 namespace flambeau::cuda {
@@ -31,10 +29,9 @@ struct Nvrtc {
 
   Nvrtc() {
     std::string tried;
-    // A driver loads what compilers of its own generation, or earlier ones, have made.
-    const bool older = driver_obstacle().empty() && driver_version() < 13000;
-    void* library = older ? open_library("FLAMBEAU_NVRTC", {"libnvrtc.so.12", "libnvrtc.so", "libnvrtc.so.13"}, tried)
-                          : open_library("FLAMBEAU_NVRTC", {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}, tried);
+    std::vector<const char*> names = by_generation("libnvrtc.so.13", "libnvrtc.so.12");
+    names.push_back("libnvrtc.so");
+    void* library = open_library("FLAMBEAU_NVRTC", names, tried);
     require(library, "NVRTC, which compiles flambeau's kernels for the GPU, was not found (looked for ", tried,
             "); pip install nvidia-cuda-nvrtc, or flambeau-tensor-core[cuda]");
 #define FLAMBEAU_LOAD(name, parameters)                                    \

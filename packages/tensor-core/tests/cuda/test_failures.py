@@ -1,6 +1,7 @@
 """What goes wrong: the cache of kernels, memory, launches. The process and the CPU's side go on working."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -39,6 +40,39 @@ def test_a_damaged_file_is_compiled_again(cache, damage):
         file.write_bytes(whole[:-100] + bytes(100) if damage is None else damage)
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == count == len(files)
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
+
+
+@pytest.mark.parametrize("error", [200, 209, 218, 222, 223])
+def test_a_file_that_the_driver_refuses_is_compiled_again(cache, error):
+    count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
+    files = {file: file.stat().st_mtime_ns for file in cache.glob("kernels/*.cubin")}
+    assert compiled(run(f"fail('cuModuleLoadData', {error})\n{COMPUTE}", FLAMBEAU_CACHE=cache)) == 1
+    again = {file: file.stat().st_mtime_ns for file in cache.glob("kernels/*.cubin")}
+    assert again.keys() == files.keys() and sum(again[file] != files[file] for file in files) == 1
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0 < count
+
+
+def test_drivers_and_compilers_of_two_generations(cache):
+    count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
+    older = {"FLAMBEAU_CACHE": cache, "FLAMBEAU_EMULATED_DRIVER": 12}
+    assert compiled(run(COMPUTE, FLAMBEAU_EMULATED_NVRTC=12, **older)) == count
+    assert compiled(run(COMPUTE, FLAMBEAU_EMULATED_NVRTC=13, **older)) == 0  # it is not asked
+    assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
+    message = "try:\n    fb.ones(3, device='cuda')\nexcept RuntimeError as error:\n    print(error)"
+    older["FLAMBEAU_CACHE"] = cache / "another"
+    output = run(message, FLAMBEAU_EMULATED_NVRTC=13, **older)
+    assert "the driver, which is for CUDA 12.0, refuses the kernel" in output and "NVRTC 13.9 has compiled" in output
+
+
+@pytest.mark.parametrize("generation", [12, 13])
+def test_the_library_of_the_drivers_generation_is_taken(tmp_path, generation):
+    folder = tmp_path / "lib64"
+    folder.mkdir()
+    for each in (12, 13):
+        shutil.copy(os.environ["FLAMBEAU_CUDA_DRIVER"], folder / f"libcublasLt.so.{each}")
+    code = "fb._core._cuda_cublaslt_version()\nprint(open('/proc/self/maps').read())"
+    maps = run(code, FLAMBEAU_EMULATED_DRIVER=generation, FLAMBEAU_CUBLASLT="", CUDA_HOME=tmp_path)
+    assert f"/libcublasLt.so.{generation}" in maps and f"/libcublasLt.so.{25 - generation}" not in maps
 
 
 def test_processes_share_the_cache(cache):

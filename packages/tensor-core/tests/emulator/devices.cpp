@@ -60,6 +60,11 @@ int attribute(int number, int device) {
 
 }  // namespace
 
+int emulated::driver_generation() {
+  const char* text = std::getenv("FLAMBEAU_EMULATED_DRIVER");
+  return text && *text ? std::atoi(text) : 13;
+}
+
 bool emulated::reads_pageable_memory() {
   const char* text = std::getenv("FLAMBEAU_EMULATED_PAGEABLE");
   return text && std::string_view(text) == "1";
@@ -67,7 +72,7 @@ bool emulated::reads_pageable_memory() {
 
 EMULATED_API int cuDriverGetVersion(int* version) {
   EMULATED_CALL(Call::kNothing);
-  *version = 13000;
+  *version = driver_generation() * 1000;
   return kSuccess;
 }
 

@@ -1,5 +1,5 @@
-// What stands for a cubin: a shared library followed by a trailer, by which one that is damaged, or of another
-// emulator, is recognised.
+// What stands for a cubin: a shared library followed by a trailer, by which one that is damaged, of another emulator or
+// of a later compiler than the driver knows is recognised.
 #pragma once
 
 #include <elf.h>
@@ -13,9 +13,10 @@ namespace emulated {
 
 struct ImageTrailer {
   char build[16];                          // of the emulator that compiled it
+  uint64_t generation;                     // of the compiler: 13
   uint64_t checksum = 0xcbf29ce484222325;  // FNV-1a
 
-  explicit ImageTrailer(std::string_view library) {
+  ImageTrailer(std::string_view library, int generation) : generation(uint64_t(generation)) {
     static_assert(sizeof EMULATED_BUILD == sizeof build + 1);
     std::memcpy(build, EMULATED_BUILD, sizeof build);
     for (unsigned char byte : library) checksum = (checksum ^ byte) * 0x100000001b3;
@@ -30,9 +31,9 @@ inline size_t library_bytes(const char* header) {
   return elf.e_shoff + size_t(elf.e_shnum) * elf.e_shentsize;
 }
 
-inline std::string make_image(std::string library) {
+inline std::string make_image(std::string library, int generation) {
   library.resize(library_bytes(library.data()));
-  const ImageTrailer trailer(library);
+  const ImageTrailer trailer(library, generation);
   library.append(reinterpret_cast<const char*>(&trailer), sizeof trailer);
   return library;
 }

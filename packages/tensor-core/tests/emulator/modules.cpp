@@ -31,8 +31,11 @@ bool write_image(int file, const void* image) {
   if (bytes < sizeof header || !copy(image, bytes + sizeof(ImageTrailer))) return false;
   std::string content(bytes + sizeof(ImageTrailer), 0);
   if (read(file, content.data(), content.size()) != ssize_t(content.size())) return false;
-  const ImageTrailer expected({content.data(), bytes});
-  return std::memcmp(content.data() + bytes, &expected, sizeof expected) == 0;
+  for (int each = driver_generation(); each > 0; --each) {
+    const ImageTrailer expected({content.data(), bytes}, each);
+    if (std::memcmp(content.data() + bytes, &expected, sizeof expected) == 0) return true;
+  }
+  return false;
 }
 
 template <class T>

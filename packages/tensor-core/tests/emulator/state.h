@@ -149,6 +149,7 @@ extern thread_local int capture_mode;  // what cuThreadExchangeStreamCaptureMode
 
 Context* device_context(int device);  // null for a wrong number
 Context* context_of(const void* device_address);
+int driver_generation();               // 13 is CUDA 13
 bool reads_pageable_memory();          // whether devices reach memory of the host that is not pinned
 int count_call(const char* function);  // the error that emulated_fail asked for, if any
 
