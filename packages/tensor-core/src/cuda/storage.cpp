@@ -37,6 +37,18 @@ void go_to_host() {
   ++counts()[OnDevice::operation()];
 }
 
+void* copy_to_host(int device, const void* data, size_t bytes) {
+  void* const host = allocate(bytes);
+  const cuda::Driver& d = cuda::activate(device);
+  cuda::StreamHandle* const stream = cuda::current_stream(device);
+  int code = running_calls ? 0 : d.cuCtxSynchronize();  // another thread's stream may be at work on it
+  if (!code) code = d.cuMemcpyDtoHAsync_v2(host, reinterpret_cast<cuda::DevicePointer>(data), bytes, stream);
+  if (!code) code = d.cuStreamSynchronize(stream);
+  if (code) deallocate(host, bytes);
+  cuda::check(code, "copying to the host");
+  return host;
+}
+
 }  // namespace
 
 namespace cuda {
@@ -77,21 +89,14 @@ void Storage::record_stream(cuda::StreamHandle* stream) const {
 void* Storage::move_to_host() const {
   go_to_host();
   if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
-  const std::lock_guard lock(moving);
-  if (on_host_) return host_;
-  void* host = allocate(bytes_);
-  if (on_device_ && bytes_) {
-    const cuda::Driver& d = cuda::activate(device_.index);
-    cuda::StreamHandle* stream = cuda::current_stream(device_.index);
-    int code = running_calls ? 0 : d.cuCtxSynchronize();  // another thread's stream may be at work on it
-    if (!code) code = d.cuMemcpyDtoHAsync_v2(host, reinterpret_cast<cuda::DevicePointer>(data_), bytes_, stream);
-    if (!code) code = d.cuStreamSynchronize(stream);
-    if (code) deallocate(host, bytes_);
-    cuda::check(code, "copying to the host");
+  {
+    const cuda::Waiting scope;  // outside of the lock: others may wait for that while only they can let this one go on
+    const std::lock_guard lock(moving);
+    if (on_host_) return host_;
+    host_ = on_device_ && bytes_ ? copy_to_host(device_.index, data_, bytes_) : allocate(bytes_);
+    on_device_ = false;
+    __atomic_store_n(&on_host_, true, __ATOMIC_RELEASE);
   }
-  host_ = host;
-  on_device_ = false;
-  __atomic_store_n(&on_host_, true, __ATOMIC_RELEASE);
   if (running_calls) cuda::raise_reports(device_.index);
   return host_;
 }

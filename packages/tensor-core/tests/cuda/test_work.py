@@ -89,7 +89,8 @@ def test_pinned_memory_is_kept(stream):
     assert _core._cuda_pin_memory(fb.zeros(5000)).data_ptr() == address and there.sum().item() == 4990
 
 
-def test_others_run_while_a_thread_waits():
+@pytest.mark.parametrize("wait", [lambda x: x.cpu(), lambda x: fb.linalg.eigvals(x[:4].view(2, 2))])
+def test_others_run_while_a_thread_waits(wait):
     x, turns, done = fb.zeros(1 << 24, device="cuda"), [0], threading.Event()
 
     def count():
@@ -102,7 +103,7 @@ def test_others_run_while_a_thread_waits():
     sys.setswitchinterval(1000)  # whoever runs goes on until it waits
     try:
         before = turns[0]
-        x.cpu()
+        wait(x)
         after = turns[0]
     finally:
         done.set()
