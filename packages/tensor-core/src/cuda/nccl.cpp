@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "cuda/devices.h"
 #include "cuda/library.h"
@@ -97,6 +99,40 @@ int request(Collective collective, int reduction, int root, const Participant& p
   }
 }
 
+// The communicators of this process by the cliques that they have joined. Each may wait for the others when it ends, so
+// those of one clique end together.
+class Memberships {
+ public:
+  void add(const std::string& identity, CommunicatorHandle* member) {
+    const std::lock_guard lock(mutex_);
+    cliques_[identity].present.insert(member);
+  }
+  // What is to be ended: the clique's members here, where this is the last of them.
+  std::vector<CommunicatorHandle*> leave(CommunicatorHandle* member) {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(cliques_.begin(), cliques_.end(),
+                                    [=](const auto& each) { return each.second.present.contains(member); });
+    if (found == cliques_.end()) return {};
+    Clique& clique = found->second;
+    clique.present.erase(member);
+    clique.left.push_back(member);
+    if (!clique.present.empty()) return {};
+    return std::move(cliques_.extract(found).mapped().left);
+  }
+
+ private:
+  struct Clique {
+    std::set<CommunicatorHandle*> present;
+    std::vector<CommunicatorHandle*> left;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Clique> cliques_;
+};
+Memberships& memberships() {
+  static auto* once = new Memberships;
+  return *once;
+}
+
 }  // namespace
 
 int nccl_version() {
@@ -135,12 +171,22 @@ CommunicatorHandle* join_clique(int device, const std::string& identity, int ran
   const Waiting scope;
   CommunicatorHandle* made = nullptr;
   check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "joining a clique of GPUs");
+  memberships().add(identity, made);
   return made;
 }
 
 void leave_clique(int device, CommunicatorHandle* communicator) {
+  const Nccl& n = nccl();
   activate(device);
-  check_status(nccl().ncclCommDestroy(communicator), "leaving a clique of GPUs");
+  const Waiting scope;
+  const std::vector<CommunicatorHandle*> ended = memberships().leave(communicator);
+  if (ended.empty()) return;
+  check_status(n.ncclGroupStart(), "leaving a clique of GPUs");
+  int status = 0;
+  for (CommunicatorHandle* each : ended)
+    if (const int code = n.ncclCommDestroy(each)) status = code;
+  const int closed = n.ncclGroupEnd();
+  check_status(status ? status : closed, "leaving a clique of GPUs");
 }
 
 void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {

@@ -142,3 +142,30 @@ except RuntimeError as error:
     print(error)
 """
     assert lines(code) == ["NCCL error while asking for a collective: invalid usage (5)"]
+
+
+@several
+def test_the_ranks_of_a_process_leave_a_clique_together():
+    code = """
+import sys
+sys.unraisablehook = lambda problem: print(problem.exc_value, flush=True)
+uid = nccl.unique_id()
+comms = []
+for rank in range(2):
+    fb.cuda.set_device(rank)
+    comms.append(nccl.init_rank(2, uid, rank))
+x = each([[1.0], [2.0]])
+nccl.all_reduce(x, comms=comms)
+child = os.fork()
+if child == 0:
+    comms.clear()
+    print("child", flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+groups = counts("ncclGroupStart")
+del comms[0]
+print(counts("ncclCommDestroy"), counts("ncclGroupStart") - groups)
+comms.clear()
+print(counts("ncclCommDestroy"), counts("ncclGroupStart") - groups, [t.item() for t in x])
+"""
+    assert lines(code) == ["child", "0 0", "2 1 [3.0, 3.0]"]

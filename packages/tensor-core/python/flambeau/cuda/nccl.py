@@ -8,6 +8,7 @@ the work is queued on the streams, by default the current ones of each GPU. Noth
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Sequence
 
@@ -42,8 +43,13 @@ class Communicator:
 
     def __init__(self, device: int, handle: int, ranks: int) -> None:
         self.device, self.handle, self.ranks = device, handle, ranks
-        self._end = weakref.finalize(self, _core._cuda_nccl_leave, device, handle)
+        self._end = weakref.finalize(self, _leave, device, handle)
         self._end.atexit = False
+
+
+def _leave(device: int, handle: int) -> None:
+    with contextlib.suppress(RuntimeError):  # in a process that was forked: the communicator is the parent's
+        _core._cuda_nccl_leave(device, handle)
 
 
 def version() -> tuple[int, int, int]:
