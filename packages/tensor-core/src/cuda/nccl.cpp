@@ -194,15 +194,17 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
   for (const Participant& p : participants) {  // what may fail, before any of them is asked
     data_type(p.input.dtype());
     for (const Tensor& t : {p.input, p.output}) t.device_bytes(), record_stream(t.storage(), p.stream);
+    activate(p.input.device().index);
   }
   const Waiting scope;  // ranks of other threads may have to ask for their parts first
   check_status(n.ncclGroupStart(), "beginning a collective");
-  int status = 0;
-  for (const Participant& p : participants) {
-    activate(p.input.device().index);
-    if (!status) status = request(collective, reduction, root, p);
+  int chosen = 0, status = 0;
+  for (const Participant& p : participants) {  // within the group nothing is raised: it has to be ended
+    if (!chosen) chosen = driver().cuCtxSetCurrent(context_of(p.input.device().index));
+    if (!chosen && !status) status = request(collective, reduction, root, p);
   }
   const int ended = n.ncclGroupEnd();
+  check(chosen, "choosing a GPU");
   check_status(status, "asking for a collective");
   check_status(ended, "ending a collective");
 }

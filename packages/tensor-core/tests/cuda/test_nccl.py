@@ -169,3 +169,19 @@ comms.clear()
 print(counts("ncclCommDestroy"), counts("ncclGroupStart") - groups, [t.item() for t in x])
 """
     assert lines(code) == ["child", "0 0", "2 1 [3.0, 3.0]"]
+
+
+@several
+def test_a_collective_that_fails_leaves_no_group_open():
+    code = """
+x = each([[1.0], [2.0]])
+for after in (1, 2, 3):
+    fail("cuCtxSetCurrent", 999, after)
+    try:
+        nccl.all_reduce(x)
+    except RuntimeError as error:
+        print(str(error).partition(":")[0])
+nccl.all_reduce(x)
+print([t.item() for t in x])
+"""
+    assert lines(code) == ["CUDA error while choosing a GPU"] * 3 + ["[3.0, 3.0]"]
