@@ -55,6 +55,8 @@ void check_status(int status, const char* what) {
   require(status == 0, "NCCL error while ", what, ": ", status ? nccl().text_of(status) : "", " (", status, ")");
 }
 
+enum { kSum = 0, kMax = 2 };
+
 int data_type(Dtype d) {
   switch (d) {
     case Dtype::int8:
@@ -79,8 +81,12 @@ int data_type(Dtype d) {
   }
 }
 
-int request(Collective collective, int reduction, int root, const Participant& p) {
+// Truth values are NCCL's small integers, whose sum would be none: where one of them is true, so is the result.
+int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
+
+int request(Collective collective, int asked, int root, const Participant& p) {
   const Nccl& n = nccl();
+  const int reduction = reduction_of(asked, p.input.dtype());
   const int type = data_type(p.input.dtype());
   const Sent in = p.input.device_bytes();
   void* const out = p.output.device_bytes();

@@ -101,6 +101,18 @@ def test_dtypes(dtype):
 
 
 @several
+def test_sums_of_truth_values_are_truth_values():
+    code = """
+x = each([[True, False, True], [True, False, False]])
+out = [fb.empty_like(t) for t in x]
+for op in (nccl.SUM, nccl.MAX, nccl.PROD):
+    nccl.all_reduce(x, out, op=op)
+    print([t.view(fb.uint8).tolist() for t in out])
+"""
+    assert lines(code) == ["[[1, 0, 1], [1, 0, 1]]"] * 2 + ["[[1, 0, 0], [1, 0, 0]]"]
+
+
+@several
 def test_cliques_of_ranks_and_streams():
     """Ranks join one at a time, in threads of their own; each begins its part of a collective by a call of its own."""
     code = """

@@ -98,7 +98,7 @@ def all_reduce(
     Args:
         inputs: of one shape and dtype, contiguous, one for each GPU.
         outputs: as the inputs, into which the result goes; None: the inputs themselves.
-        op: `SUM`, `PROD`, `MAX`, `MIN` or `AVG`.
+        op: `SUM`, `PROD`, `MAX`, `MIN` or `AVG`. The sum of truth values is whether any of them is true.
         streams: on which, one for each GPU; None: the current ones.
         comms: of ranks that other processes share, from `init_rank`; None: the GPUs of this call.
     Raises: TypeError, ValueError or RuntimeError for tensors that do not fit together; RuntimeError without NCCL.
