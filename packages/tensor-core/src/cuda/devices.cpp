@@ -53,7 +53,7 @@ Properties read_properties(int device) {
   p.shared_memory_per_block = ask(device, attribute::kSharedMemoryPerBlock);
   p.l2_cache = ask(device, attribute::kL2CacheSize);
   p.warp_size = ask(device, attribute::kWarpSize);
-  p.registers_per_multiprocessor = ask(device, attribute::kRegistersPerBlock);
+  p.registers_per_multiprocessor = ask(device, attribute::kRegistersPerMultiprocessor);
   p.integrated = ask(device, attribute::kIntegrated);
   return p;
 }

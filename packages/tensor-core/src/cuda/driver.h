@@ -76,10 +76,10 @@ inline constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidImage = 200, k
                      kUnsupportedPtxVersion = 222, kJitCompilationDisabled = 223, kNotReady = 600;
 }
 namespace attribute {
-inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize = 10, kRegistersPerBlock = 12,
-                     kClockRate = 13, kMultiprocessors = 16, kIntegrated = 18, kMemoryClockRate = 36, kBusWidth = 37,
-                     kL2CacheSize = 38, kThreadsPerMultiprocessor = 39, kMajor = 75, kMinor = 76,
-                     kSharedMemoryPerMultiprocessor = 81, kPageableMemoryAccess = 88, kSharedMemoryOptIn = 97,
+inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize = 10, kClockRate = 13,
+                     kMultiprocessors = 16, kIntegrated = 18, kMemoryClockRate = 36, kBusWidth = 37, kL2CacheSize = 38,
+                     kThreadsPerMultiprocessor = 39, kMajor = 75, kMinor = 76, kSharedMemoryPerMultiprocessor = 81,
+                     kRegistersPerMultiprocessor = 82, kPageableMemoryAccess = 88, kSharedMemoryOptIn = 97,
                      kHostPageTables = 100;
 }
 

@@ -32,6 +32,7 @@ def test_what_is_known_of_the_gpu():
     assert cuda.get_device_name() == cuda.get_device_name("cuda:0") == known.name
     assert cuda.get_device_capability(0) == (known.major, known.minor) >= (7, 5)
     assert known.total_memory > 0 and known.warp_size == 32 and known.multi_processor_count > 0
+    assert known.regs_per_multiprocessor >= 65536
     assert isinstance(known.uuid, uuid.UUID) and known == cuda.get_device_properties(fb.device("cuda"))
     assert repr(known).startswith(f"_CudaDeviceProperties(name='{known.name}', major={known.major}, ")
     assert f"total_memory={known.total_memory // 2**20}MB" in repr(known)

@@ -31,7 +31,7 @@ int attribute(int number, int device) {
       {9, 64 << 10},
       {10, kWarpSize},
       {11, 2147483647},  // pitch of a copy
-      {12, 65536},       // registers of a block
+      {12, 32768},       // registers of a block, fewer than a multiprocessor's, so that both are told apart
       {13, 1980000},     // clock, in kHz
       {14, 512},         // alignment of textures
       {15, 1},           // copies beside kernels
