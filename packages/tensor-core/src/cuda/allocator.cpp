@@ -35,7 +35,7 @@ struct Pool {  // what is free for one stream
 
 struct Pending {  // given back, but used by other streams that have not come so far
   Block* block;
-  std::vector<EventHandle*> events = {};  // none yet where one of the streams was being captured
+  std::vector<EventHandle*> events = {};  // behind what those of its streams did that it no longer names
 };
 
 struct Megabytes {
@@ -52,7 +52,7 @@ class Allocator {
   Block* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
     require(bytes <= size_t(1) << 60, "CUDA out of memory. Tried to allocate ", bytes, " bytes");
-    if (!pending_.empty()) collect_pending(activate(device_), false);
+    if (!pending_.empty()) collect_pending(activate(device_));
     const size_t size = rounded_request(bytes);
     StreamHandle* stream = current_stream(device_);
     const Owner owner{stream, captures_.empty() ? 0 : graph_of(stream)};
@@ -80,9 +80,8 @@ class Allocator {
       if (block->size > kLittleBlock) return give_back(block);
       return pool_of(owner_of(block)).of_size(block->size).push_back(block);
     }
-    Pending pending{block};
-    record(pending);
-    pending_.push_back(std::move(pending));
+    pending_.push_back({block});
+    record(pending_.back());
   }
 
   void release() {
@@ -266,27 +265,35 @@ class Allocator {
     auto& streams = pending.block->other_streams;
     for (StreamHandle* stream : streams)
       if (stream && is_capturing(device_, stream)) return;
-    for (StreamHandle* stream : streams) {
+    for (; !streams.empty(); streams.pop_back()) {
       pending.events.push_back(create_event(device_, false));
-      record_event(device_, pending.events.back(), stream);
+      record_event(device_, pending.events.back(), streams.back());
     }
-    streams.clear();
+  }
+  bool has_come(Pending& pending) {
+    record(pending);
+    return pending.block->other_streams.empty() &&
+           std::all_of(pending.events.begin(), pending.events.end(),
+                       [&](EventHandle* event) { return query_event(device_, event); });
   }
 
-  void collect_pending(const Driver& d, bool wait) {
-    std::erase_if(pending_, [&](Pending& p) {
-      if (p.events.empty()) record(p);
-      if (p.events.empty()) return false;
-      for (EventHandle* event : p.events) {
-        if (wait) check(d.cuEventSynchronize(event), "waiting for an event");
-        const int code = d.cuEventQuery(event);
-        if (code == code::kNotReady) return false;
-        check(code, "asking for an event");
+  // What raises leaves the others, and itself, to be asked for again.
+  void collect_pending(const Driver& d, bool wait = false) {
+    for (size_t i = 0; i < pending_.size();) {
+      if (wait) {
+        record(pending_[i]);
+        for (EventHandle* event : pending_[i].events) check(d.cuEventSynchronize(event), "waiting for an event");
       }
-      for (EventHandle* event : p.events) check(d.cuEventDestroy_v2(event), "ending an event");
-      give_back(p.block);
-      return true;
-    });
+      if (!has_come(pending_[i])) {
+        ++i;
+        continue;
+      }
+      std::swap(pending_[i], pending_.back());
+      const Pending come = std::move(pending_.back());
+      pending_.pop_back();
+      for (EventHandle* event : come.events) d.cuEventDestroy_v2(event);
+      give_back(come.block);
+    }
   }
 
   void release_segments(const Driver& d) {

@@ -285,3 +285,28 @@ print(fb.equal(x.cpu(), fb.arange(1000.0)), y.sum().item())
 """
     for pageable in (0, 1):
         assert run(code, FLAMBEAU_EMULATED_DEFERRED=1, FLAMBEAU_EMULATED_PAGEABLE=pageable) == "True 60.0"
+
+
+def test_an_event_that_fails_leaves_the_allocator_whole():
+    code = """
+streams = [fb.cuda.Stream() for _ in range(3)]
+def several():
+    made = [fb.ones(1 << 20, device="cuda") for _ in range(6)]
+    for each in made:
+        for stream in streams:
+            each.record_stream(stream)
+    return {each.data_ptr() for each in made}
+places = several()
+reserved = fb.cuda.memory_reserved()
+for after in (1, 4, 5, 9):
+    fail("cuEventQuery", 999, after)
+    try:
+        fb.ones(1, device="cuda")
+    except RuntimeError as error:
+        print(str(error).partition(":")[0])
+    several()
+held = [fb.ones(1 << 20, device="cuda") for _ in range(6)]
+print(len({each.data_ptr() for each in held}), fb.cuda.memory_reserved() == reserved)
+"""
+    output = run(code).split("\n")
+    assert output == ["CUDA error while asking for an event"] * 4 + ["6 True"]
