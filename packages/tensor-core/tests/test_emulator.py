@@ -268,6 +268,10 @@ def test_what_breaks_a_capture(machine):
     assert machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)) == 900
     assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
     assert machine.cuStreamBeginCapture_v2(stream, 2) == 0  # relaxed
+    assert machine.cuCtxSynchronize() == 900
+    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
+    assert machine.cuCtxSynchronize() == 0
+    assert machine.cuStreamBeginCapture_v2(stream, 2) == 0
     machine.allocate(8)
     assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 0
     assert machine.cuStreamBeginCapture_v2(None, 0) == 900

@@ -167,10 +167,11 @@ void end_capture(Graph* graph) {
     std::erase(captures, graph);
   }
   const Driver& d = activate(graph->device);
-  end_pool(graph->device, graph->capture);
   GraphHandle* captured = nullptr;
-  check(d.cuStreamEndCapture(graph->stream, &captured), "capturing a graph");
-  const int code = d.cuGraphInstantiateWithFlags(&graph->executable, captured, 0);
+  int code = d.cuStreamEndCapture(graph->stream, &captured);
+  end_pool(graph->device, graph->capture);
+  check(code, "capturing a graph");
+  code = d.cuGraphInstantiateWithFlags(&graph->executable, captured, 0);
   check(d.cuGraphDestroy(captured), "ending a graph");
   check(code, "preparing a graph");
   for (const NumbersOfGraph& n : graph->numbers)

@@ -166,7 +166,13 @@ EMULATED_API int cuCtxGetDevice(int* device) {
 
 EMULATED_API int cuCtxSynchronize() {
   EMULATED_CALL();
-  if (const int error = unsafe_while_capturing()) return error;
+  bool capturing = false;
+  for (Capture* capture : state().captures) {  // whatever its mode
+    if (capture->origin->context != call.context) continue;
+    capture->valid = false;
+    capturing = true;
+  }
+  if (capturing) return kCaptureUnsupported;
   run_all(*call.context);
   return call.context->sticky;
 }
