@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <iomanip>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -50,7 +51,7 @@ class Allocator {
   explicit Allocator(int device) : device_(device) {}
 
   Block* allocate(size_t bytes) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     require(bytes <= size_t(1) << 60, "CUDA out of memory. Tried to allocate ", bytes, " bytes");
     if (!pending_.empty()) collect_pending(activate(device_));
     const size_t size = rounded_request(bytes);
@@ -62,7 +63,7 @@ class Allocator {
       const bool small = size <= kSmallBlock;
       block = take_free(pool.of(small), size);
       if (!block && join_little(pool)) block = take_free(pool.of(small), size);
-      if (!block) block = take_segment(size, small, owner);
+      if (!block) block = take_segment(size, small, owner, lock);
       if (!block) refuse(bytes);
       cut(block, size);
       block->used = true;
@@ -85,9 +86,9 @@ class Allocator {
   }
 
   void release() {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     const Driver& d = activate(device_);
-    collect_pending(d, true);
+    wait(d, lock);
     release_segments(d);
   }
 
@@ -204,14 +205,14 @@ class Allocator {
     return bytes > limit_ || reserved_ > limit_ - bytes ? code::kOutOfMemory : d.cuMemAlloc_v2(&address, bytes);
   }
 
-  Block* take_segment(size_t size, bool small, Owner owner) {
+  Block* take_segment(size_t size, bool small, Owner owner, std::unique_lock<std::mutex>& lock) {
     const Driver& d = activate(device_);
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
     int code = ask_for(d, bytes, address);
     if (code == code::kOutOfMemory) {  // what is cached may be in the way
       ++statistics_.retries;
-      collect_pending(d, true);
+      wait(d, lock);
       release_segments(d);
       code = ask_for(d, bytes, address);
     }
@@ -278,12 +279,8 @@ class Allocator {
   }
 
   // What raises leaves the others, and itself, to be asked for again.
-  void collect_pending(const Driver& d, bool wait = false) {
+  void collect_pending(const Driver& d) {
     for (size_t i = 0; i < pending_.size();) {
-      if (wait) {
-        record(pending_[i]);
-        for (EventHandle* event : pending_[i].events) check(d.cuEventSynchronize(event), "waiting for an event");
-      }
       if (!has_come(pending_[i])) {
         ++i;
         continue;
@@ -294,6 +291,30 @@ class Allocator {
       for (EventHandle* event : come.events) d.cuEventDestroy_v2(event);
       give_back(come.block);
     }
+  }
+
+  // Waits for all work on what is free or pending: the driver does not say that it does so before it frees memory.
+  // While a stream is captured only the events of what is pending can be waited for. Others may take memory meanwhile.
+  void wait(const Driver& d, std::unique_lock<std::mutex>& lock) {
+    for (Pending& each : pending_) record(each);
+    const bool capturing = !captures_.empty();
+    const int64_t frees = statistics_.frees;
+    std::vector<Pending> waited_for = std::exchange(pending_, {});
+    lock.unlock();
+    int code = wait(d, capturing ? &waited_for : nullptr);
+    lock.lock();
+    std::move(waited_for.begin(), waited_for.end(), std::back_inserter(pending_));
+    if (!code && statistics_.frees != frees && captures_.empty()) code = d.cuCtxSynchronize();
+    check(code, "waiting for a GPU");
+    collect_pending(d);
+  }
+  static int wait(const Driver& d, const std::vector<Pending>* only) {
+    const Waiting scope;
+    if (!only) return d.cuCtxSynchronize();
+    for (const Pending& each : *only)
+      for (EventHandle* event : each.events)
+        if (const int code = d.cuEventSynchronize(event)) return code;
+    return 0;
   }
 
   void release_segments(const Driver& d) {

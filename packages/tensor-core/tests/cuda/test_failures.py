@@ -310,3 +310,46 @@ print(len({each.data_ptr() for each in held}), fb.cuda.memory_reserved() == rese
 """
     output = run(code).split("\n")
     assert output == ["CUDA error while asking for an event"] * 4 + ["6 True"]
+
+
+def test_memory_is_given_back_to_the_driver_after_its_use():
+    code = """
+x = fb.ones(1 << 23, device="cuda")  # a segment of its own
+side = fb.cuda.Stream()
+side.wait_stream(fb.cuda.current_stream())
+with fb.cuda.stream(side):
+    y = x * 2
+z = x * 3
+del x
+fb.cuda.empty_cache()
+print(y.amin().item(), y.amax().item(), z.amin().item(), z.amax().item())
+"""
+    assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "2.0 2.0 3.0 3.0"
+
+
+def test_others_run_while_the_allocator_waits():
+    code = """
+import sys, threading
+turns, done, side = [0], threading.Event(), fb.cuda.Stream()
+def count():
+    while not done.wait(0.0005):
+        turns[0] += 1
+x = fb.zeros(1 << 22, device="cuda")
+side.wait_stream(fb.cuda.current_stream())
+with fb.cuda.stream(side):
+    for _ in range(4):
+        x.add_(1)
+x.record_stream(side)
+del x
+other = threading.Thread(target=count)
+other.start()
+sys.setswitchinterval(1000)  # whoever runs goes on until it waits
+before = turns[0]
+fb.cuda.empty_cache()
+after = turns[0]
+done.set()
+sys.setswitchinterval(0.005)
+other.join()
+print(after > before)
+"""
+    assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "True"

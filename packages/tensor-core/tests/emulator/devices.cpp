@@ -194,13 +194,13 @@ EMULATED_API int cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
   return kSuccess;
 }
 
+// It does not wait for the work that reaches the memory: the driver may, but does not say when.
 EMULATED_API int cuMemFree_v2(unsigned long long address) {
   EMULATED_CALL();
   if (address == 0) return kSuccess;
   if (const int error = unsafe_while_capturing()) return error;
   Context* context = context_of(reinterpret_cast<char*>(address));
   if (!context) return kInvalidValue;
-  run_all(*context);
   if (context->sticky) return context->sticky;
   return context->memory.release(reinterpret_cast<char*>(address)) ? kSuccess : kInvalidValue;
 }
