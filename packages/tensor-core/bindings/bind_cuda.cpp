@@ -105,7 +105,9 @@ void bind_streams() {
   def("_cuda_synchronize_stream(device, stream)", kPrivate, "Waits for it, then raises what kernels have reported.",
       [](int64_t device, int64_t stream) { cuda::synchronize(int(device), handle<Stream>(stream)); });
   def("_cuda_record_stream(input, device, stream)", kPrivate, "The stream uses the tensor's memory, too.",
-      [](const Tensor& t, int64_t, int64_t stream) { cuda::record_stream(t.storage(), handle<Stream>(stream)); });
+      [](const Tensor& t, int64_t device, int64_t stream) {
+        cuda::record_stream(t.storage(), int(device), handle<Stream>(stream));
+      });
 }
 
 void bind_events() {

@@ -96,8 +96,9 @@ FLAMBEAU_API std::pair<size_t, size_t> free_and_total_memory(int device);
 // How much of a GPU's memory the process may take: what it holds beyond that already stays.
 FLAMBEAU_API double memory_fraction(int device);
 FLAMBEAU_API void set_memory_fraction(int device, double fraction);
-// The storage is also used by another stream: its memory is not reused before that stream has come to here.
-FLAMBEAU_API void record_stream(const Storage& storage, StreamHandle* stream);
+// The storage is also used by another stream, perhaps of another GPU: its memory is not reused before that stream has
+// come to where the storage ends.
+FLAMBEAU_API void record_stream(const Storage& storage, int device, StreamHandle* stream);
 
 // The running call, for its duration. Note [Two memories]
 class FLAMBEAU_API Call {

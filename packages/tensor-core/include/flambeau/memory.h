@@ -145,8 +145,8 @@ class FLAMBEAU_API Storage {
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
   bool writable() const { return writable_; }
-  bool inference() const { return inference_; }          // made in inference mode
-  void record_stream(cuda::StreamHandle* stream) const;  // cuda::record_stream
+  bool inference() const { return inference_; }                      // made in inference mode
+  void record_stream(int device, cuda::StreamHandle* stream) const;  // cuda::record_stream
 
   // Counts in-place changes; see Note [Versions] in autograd.h.
   uint32_t version() const { return version_; }

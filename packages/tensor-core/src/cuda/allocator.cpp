@@ -87,9 +87,8 @@ class Allocator {
 
   void release() {
     std::unique_lock lock(mutex_);
-    const Driver& d = activate(device_);
-    wait(d, lock);
-    release_segments(d);
+    wait(lock);
+    release_segments(activate(device_));
   }
 
   MemoryStatistics statistics() {
@@ -143,11 +142,11 @@ class Allocator {
       at = pools_.erase(at);
     }
   }
-  void use(Block* block, StreamHandle* stream) {
+  void use(Block* block, StreamOf other) {
     const std::lock_guard lock(mutex_);
     auto& streams = block->other_streams;
-    if (stream != block->stream && std::find(streams.begin(), streams.end(), stream) == streams.end())
-      streams.push_back(stream);
+    const StreamOf own{device_, block->stream};
+    if (other != own && std::find(streams.begin(), streams.end(), other) == streams.end()) streams.push_back(other);
   }
 
  private:
@@ -212,7 +211,7 @@ class Allocator {
     int code = ask_for(d, bytes, address);
     if (code == code::kOutOfMemory) {  // what is cached may be in the way
       ++statistics_.retries;
-      wait(d, lock);
+      wait(lock);
       release_segments(d);
       code = ask_for(d, bytes, address);
     }
@@ -264,11 +263,12 @@ class Allocator {
   // and never come to pass.
   void record(Pending& pending) {
     auto& streams = pending.block->other_streams;
-    for (StreamHandle* stream : streams)
-      if (stream && is_capturing(device_, stream)) return;
+    for (const auto& [device, stream] : streams)
+      if (stream && is_capturing(device, stream)) return;
     for (; !streams.empty(); streams.pop_back()) {
-      pending.events.push_back(create_event(device_, false));
-      record_event(device_, pending.events.back(), streams.back());
+      const auto [device, stream] = streams.back();
+      pending.events.push_back(create_event(device, false));
+      record_event(device, pending.events.back(), stream);
     }
   }
   bool has_come(Pending& pending) {
@@ -295,26 +295,28 @@ class Allocator {
 
   // Waits for all work on what is free or pending: the driver does not say that it does so before it frees memory.
   // While a stream is captured only the events of what is pending can be waited for. Others may take memory meanwhile.
-  void wait(const Driver& d, std::unique_lock<std::mutex>& lock) {
-    for (Pending& each : pending_) record(each);
+  void wait(std::unique_lock<std::mutex>& lock) {
+    for (Pending& each : pending_) record(each);  // also of streams of other GPUs
+    const Driver& d = activate(device_);
     const bool capturing = !captures_.empty();
     const int64_t frees = statistics_.frees;
     std::vector<Pending> waited_for = std::exchange(pending_, {});
     lock.unlock();
-    int code = wait(d, capturing ? &waited_for : nullptr);
+    int code = wait(d, waited_for, !capturing);
     lock.lock();
     std::move(waited_for.begin(), waited_for.end(), std::back_inserter(pending_));
     if (!code && statistics_.frees != frees && captures_.empty()) code = d.cuCtxSynchronize();
     check(code, "waiting for a GPU");
     collect_pending(d);
+    activate(device_);
   }
-  static int wait(const Driver& d, const std::vector<Pending>* only) {
+  static int wait(const Driver& d, const std::vector<Pending>& pending, bool for_everything) {
     const Waiting scope;
-    if (!only) return d.cuCtxSynchronize();
-    for (const Pending& each : *only)
+    int code = for_everything ? d.cuCtxSynchronize() : 0;
+    for (const Pending& each : pending)
       for (EventHandle* event : each.events)
-        if (const int code = d.cuEventSynchronize(event)) return code;
-    return 0;
+        if (!code) code = d.cuEventSynchronize(event);
+    return code;
   }
 
   void release_segments(const Driver& d) {
@@ -412,6 +414,6 @@ void set_memory_fraction(int device, double fraction) {
 int64_t begin_pool(int device, unsigned long long capture) { return allocator(device).begin_pool(capture); }
 void end_pool(int device, unsigned long long capture) { allocator(device).end_pool(capture); }
 void release_pool(int device, int64_t pool) { allocator(device).release_pool(pool); }
-void use_block(Block* block, StreamHandle* stream) { allocator(block->device).use(block, stream); }
+void use_block(Block* block, StreamOf other) { allocator(block->device).use(block, other); }
 
 }  // namespace flambeau::cuda

@@ -15,6 +15,12 @@
 
 namespace flambeau::cuda {
 
+struct StreamOf {
+  int device;
+  StreamHandle* stream;
+  bool operator==(const StreamOf&) const = default;
+};
+
 struct Block {
   DevicePointer address;
   size_t size;
@@ -22,15 +28,15 @@ struct Block {
   int device;
   bool small;  // of a segment for small blocks
   bool used = false;
-  Block *before = nullptr, *after = nullptr;      // neighbours in the segment
-  std::vector<StreamHandle*> other_streams = {};  // that have used it
-  int64_t pool = 0;                               // of a graph that was captured; 0: everybody's
+  Block *before = nullptr, *after = nullptr;  // neighbours in the segment
+  std::vector<StreamOf> other_streams = {};   // that have used it
+  int64_t pool = 0;                           // of a graph that was captured; 0: everybody's
 };
 
 // RuntimeError (out of memory) with what is free and how it lies.
 Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
-void use_block(Block* block, StreamHandle* stream);  // that stream uses it, too
+void use_block(Block* block, StreamOf other);  // that stream uses it, too
 
 // Memory of the current device for the time of a call; none where it does not suffice.
 std::optional<Tensor> workspace(size_t bytes);

@@ -199,7 +199,8 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
   const Nccl& n = nccl();
   for (const Participant& p : participants) {  // what may fail, before any of them is asked
     data_type(p.input.dtype());
-    for (const Tensor& t : {p.input, p.output}) t.device_bytes(), record_stream(t.storage(), p.stream);
+    for (const Tensor& t : {p.input, p.output})
+      t.device_bytes(), record_stream(t.storage(), t.device().index, p.stream);
     activate(p.input.device().index);
   }
   const Waiting scope;  // ranks of other threads may have to ask for their parts first

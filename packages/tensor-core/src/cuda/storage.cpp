@@ -69,7 +69,7 @@ void forget_host_calls() {
   counts().clear();
 }
 
-void record_stream(const Storage& storage, StreamHandle* stream) { storage.record_stream(stream); }
+void record_stream(const Storage& storage, int device, StreamHandle* stream) { storage.record_stream(device, stream); }
 
 }  // namespace cuda
 
@@ -80,9 +80,9 @@ void Storage::allocate_on_device() {
   data_ = reinterpret_cast<void*>(block->address);
 }
 
-void Storage::record_stream(cuda::StreamHandle* stream) const {
+void Storage::record_stream(int device, cuda::StreamHandle* stream) const {
   if (device_ == DeviceType::Cuda && !deleter_ && context_)
-    cuda::use_block(static_cast<cuda::Block*>(context_), stream);
+    cuda::use_block(static_cast<cuda::Block*>(context_), {device, stream});
 }
 
 // Threads that share a loop may all be the first to ask.

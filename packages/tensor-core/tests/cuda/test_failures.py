@@ -353,3 +353,30 @@ other.join()
 print(after > before)
 """
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "True"
+
+
+def test_memory_that_a_stream_of_another_gpu_uses_waits_for_it():
+    code = """
+side = fb.cuda.Stream("cuda:1")
+x = fb.empty(1 << 20, device="cuda:0")
+place = x.data_ptr()
+with fb.cuda.stream(side):
+    y = fb.ones(1 << 20, device="cuda:1")
+    x.record_stream(side)
+    for _ in range(20):
+        y.add_(1)
+del x
+held = [fb.empty(1 << 20, device="cuda:0")]
+print(held[0].data_ptr() == place)
+side.synchronize()
+held += [fb.empty(1 << 20, device="cuda:0") for _ in range(5)]
+print(place in {each.data_ptr() for each in held})
+default = fb.cuda.default_stream("cuda:1")
+x = fb.empty(1 << 23, device="cuda:0")  # a segment of its own
+x.record_stream(default)
+del x
+reserved = fb.cuda.memory_reserved("cuda:0")
+fb.cuda.empty_cache()
+print(fb.cuda.memory_reserved("cuda:0") < reserved)
+"""
+    assert run(code, FLAMBEAU_EMULATED_DEVICES=2, FLAMBEAU_EMULATED_DEFERRED=1).split() == ["False", "True", "True"]
