@@ -130,6 +130,15 @@ def test_strange_halves():
         both(*empty)
 
 
+@pytest.mark.parametrize("dtype", HALVES)
+def test_large_scores_of_many_tiles(dtype, host_calls):
+    """A maximum that stays leaves the sums of the tiles before as they are: each key has the same weight."""
+    q = fb.arange(100, 116).to(dtype)[:, None].expand(1, 16, 16).contiguous()
+    k, v = fb.full((1, 1000, 16), 100).to(dtype), (fb.arange(1000) < 500).to(dtype)[None, :, None].expand(1, 1000, 16)
+    close_to_expected(q, k, v.contiguous(), scale=1.0)
+    assert not host_calls()
+
+
 TURING = """
 import flambeau as fb
 from flambeau import _core

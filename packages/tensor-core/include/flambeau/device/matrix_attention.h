@@ -43,8 +43,9 @@ struct MatrixAttention {
 #pragma unroll
       for (int c = 0; c < kKeys / 4; ++c) largest = fmaxf(largest, Scores::at(s, r, c));
       largest = over_four(largest, [](float x, float y) { return fmaxf(x, y); });
-      const float from = largest == kLowest ? 0.0f : largest * scores.factor;
-      const float scale = scales[r] = quick_exp2(running.most[r] * scores.factor - from);
+      const float top = largest == kLowest ? 0.0f : largest, from = top * scores.factor;
+      // Less the maximum before it is scaled: exactly 1 where that stays, while `from` is rounded.
+      const float scale = scales[r] = quick_exp2((running.most[r] - top) * scores.factor);
       grown |= scale != 1;
       float part = 0;
 #pragma unroll
