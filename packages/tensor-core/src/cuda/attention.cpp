@@ -49,8 +49,8 @@ Unit& unit_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, Pass pass
 }
 
 // How the matrix units go through a problem (device/matrix_attention.h): by its shape alone, so that the same numbers
-// come out on every card. Tiles of 128 rows read the others half as often as those of 64, where there are enough of
-// them for every multiprocessor.
+// come out on every card of an architecture. Tiles of 128 rows read the others half as often as those of 64, where
+// there are enough of them for every multiprocessor.
 constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 each, or high times as many
 struct MatrixTiles {
   int64_t depth, width, high, others;

@@ -10,7 +10,7 @@
 namespace flambeau::cuda {
 
 // Where queries have too few tiles for a GPU, parts of the keys are worked on side by side, and joined afterwards. How
-// many is decided by the shape alone, so that the same numbers come out on every card.
+// many is decided by the shape alone, so that the same numbers come out on every card of an architecture.
 struct KeyParts {
   int64_t count, length;  // in keys, of all but the last
 };

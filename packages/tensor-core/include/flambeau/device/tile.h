@@ -5,7 +5,8 @@
 // columns lie in shared memory, which has room for two steps, while those of the next are on their way in registers.
 // They are multiplied by the matrix units where there are some for the type, else by the threads (`Engine`). Where
 // tiles are few and k is long, k is divided into parts, whose sums are added in their order by a second kernel
-// (`combine`). How a problem is divided depends on its shape alone, so the same numbers come out on every card.
+// (`combine`). How a problem is divided depends on its shape alone, so the same numbers come out on every card
+// of an architecture: in which order the matrix units add up is theirs.
 //
 // A Problem says what is multiplied:
 //   T, V, Arguments        of elements; what is computed in; a struct with division and partial
