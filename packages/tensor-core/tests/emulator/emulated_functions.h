@@ -117,16 +117,24 @@ inline int __float2int_rn(float x) { return int(nearbyintf(x)); }
 inline int __float2int_rz(float x) { return int(x); }
 inline long long __double2ll_rn(double x) { return (long long)nearbyint(x); }
 
-inline float __fadd_rn(float x, float y) { return x + y; }
-inline float __fsub_rn(float x, float y) { return x - y; }
-inline float __fmul_rn(float x, float y) { return x * y; }
+namespace emulated {
+template <class T>
+inline T rounded(T x) {  // the compiler does not fuse what made it with what takes it
+  __asm__("" : "+m"(x));
+  return x;
+}
+}  // namespace emulated
+
+inline float __fadd_rn(float x, float y) { return emulated::rounded(x) + emulated::rounded(y); }
+inline float __fsub_rn(float x, float y) { return emulated::rounded(x) - emulated::rounded(y); }
+inline float __fmul_rn(float x, float y) { return emulated::rounded(x * y); }
 inline float __fdiv_rn(float x, float y) { return x / y; }
 inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 inline float __fsqrt_rn(float x) { return sqrtf(x); }
 inline float __frcp_rn(float x) { return 1 / x; }
-inline double __dadd_rn(double x, double y) { return x + y; }
-inline double __dsub_rn(double x, double y) { return x - y; }
-inline double __dmul_rn(double x, double y) { return x * y; }
+inline double __dadd_rn(double x, double y) { return emulated::rounded(x) + emulated::rounded(y); }
+inline double __dsub_rn(double x, double y) { return emulated::rounded(x) - emulated::rounded(y); }
+inline double __dmul_rn(double x, double y) { return emulated::rounded(x * y); }
 inline double __ddiv_rn(double x, double y) { return x / y; }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 inline double __dsqrt_rn(double x) { return sqrt(x); }
