@@ -2,6 +2,7 @@
 #include "cuda/indexing.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "cuda/geometry.h"
 #include "cuda/launch.h"
@@ -18,10 +19,10 @@ namespace {
 constexpr int64_t kShort = 16;           // entries that a thread goes over one after the other, however few the threads
 constexpr int64_t kManyColumns = 16384;  // threads that keep a GPU busy, however long each of them takes
 
-enum Offset { kPick, kLocate };
+enum Offset { kPick, kLocate, kRows };
 Unit& offset_unit() {
   static auto* unit = new Unit("offsets of an index", "#include \"flambeau/device/indexing.h\"\nFLAMBEAU_OFFSETS\n",
-                               {"pick", "locate"});
+                               {"pick", "locate", "rows"});
   return *unit;
 }
 
@@ -72,6 +73,7 @@ BlockArguments block_arguments(const Tensor& t, const Blocks& b, const Tensor& v
   a.blocks = t.device_bytes();
   a.values = values.device_bytes();
   a.offsets = reinterpret_cast<const int64_t*>(b.offsets.device_bytes());
+  a.rows = nullptr, a.step = b.step;
   a.positions = nullptr;
   a.outer = b.outer, a.count = b.count, a.inner = b.inner, a.item = item;
   a.one = values.numel() == 1;
@@ -101,11 +103,19 @@ Tensor beside(const Tensor& value, const Tensor& t) {
   return value.numel() == 1 ? to(value, t.device()) : value;
 }
 
-// The offsets in order, equal ones as they came, and where they were.
+// How many bits numbers below `end` have.
+int bits_below(int64_t end) { return std::max(int(std::bit_width(uint64_t(end - 1))), 1); }
+
+// The offsets in order, equal ones as they came, and where they were; as numbers of rows, which take fewer digits,
+// where these have 32 bits.
 SortedKeys sorted(const Blocks& b) {
-  int bits = 1;
-  while (bits < 63 && (int64_t(1) << bits) < b.extent) ++bits;
-  return radix_sort(b.offsets, 1, b.count, bits);
+  const int bits = b.step > 0 ? bits_below((b.extent - 1) / b.step + 1) : 64;
+  if (bits > 32) return radix_sort(b.offsets, 1, b.count, bits_below(b.extent));
+  const Tensor rows = empty({b.count}, Dtype::uint32);
+  launch(rows.device().index, offset_unit(), kRows, grid_for(b.count), kThreads,
+         RowArguments{reinterpret_cast<const int64_t*>(b.offsets.device_bytes()),
+                      reinterpret_cast<uint32_t*>(rows.device_bytes()), b.count, b.step});
+  return radix_sort(rows, 1, b.count, bits);
 }
 
 // How the entries of an index, the elements of the indexed tensor and the others lie; `along`: whether those along the
@@ -179,7 +189,10 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& given, Combine
   SortedKeys order;
   if (!distinct && !(copies && a.one)) {
     order = sorted(b);
-    a.offsets = reinterpret_cast<const int64_t*>(order.keys.device_bytes());
+    const char* keys = order.keys.device_bytes();
+    const bool rows = order.keys.dtype() == Dtype::uint32;
+    a.offsets = rows ? nullptr : reinterpret_cast<const int64_t*>(keys);
+    a.rows = rows ? reinterpret_cast<const uint32_t*>(keys) : nullptr;
     a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
   }
   Unit& unit = copies ? word_unit(widen(a, b)) : combine_unit(t.dtype(), c);

@@ -1,5 +1,8 @@
 """Reading and writing at computed positions gives on the GPU what it gives on the CPU, whichever entries meet."""
 
+import ctypes
+import os
+
 import pytest
 
 import flambeau as fb
@@ -73,6 +76,18 @@ def test_slices_are_added_in_order(n, shape, host_calls):
     same(lambda t, i, s: t.index_copy(0, i, s), fb.zeros(7, *shape), i, source)
     same(lambda t, i: t.index_fill(0, i % 3 - 3, 4.0), fb.zeros(7, *shape), i)
     assert not host_calls()
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+def test_wide_slices_are_sorted_by_as_few_digits_as_single_elements():
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+    i, launches = entries((300,), 200).cuda(), []
+    for width in (1, 64):
+        out, source = fb.zeros(200, width, device="cuda"), fb.ones(300, width, device="cuda")
+        before = emulator.emulated_counts(b"cuLaunchKernel")
+        out.index_add_(0, i, source)
+        launches.append(emulator.emulated_counts(b"cuLaunchKernel") - before)
+    assert launches[0] == launches[1]
 
 
 def test_columns_are_added_in_order(host_calls):

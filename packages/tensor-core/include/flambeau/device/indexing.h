@@ -1,6 +1,6 @@
 // Reading and writing at computed positions. A unit says one of
 //
-//   FLAMBEAU_OFFSETS             entries of an index as offsets: `pick`, `locate`
+//   FLAMBEAU_OFFSETS             entries of an index as offsets: `pick`, `locate`; these as numbers of rows: `rows`
 //   FLAMBEAU_WORDS(W)            what only copies, by words of 1, 2, 4, 8 or 16 bytes: `load`, `store`, `gather`
 //   FLAMBEAU_COMBINE(T, how)     what combines elements with what is there: `columns`, `segments`, `walk`
 //
@@ -42,8 +42,11 @@ inline Place place_of(const BlockArguments& a, int64_t i) {
   const int64_t row = quotient(i, a.inner), outer = quotient(row, a.count);
   return {outer, row - outer * a.count, i - row * a.inner};
 }
+inline int64_t offset_of(const BlockArguments& a, int64_t k) {
+  return a.offsets ? a.offsets[k] : int64_t(a.rows[k]) * a.step;
+}
 inline char* address(const BlockArguments& a, const Place& p) {
-  return a.blocks + offset_at(a.outer_dims, p.outer) + a.offsets[p.k] * a.item + offset_at(a.inner_dims, p.inner);
+  return a.blocks + offset_at(a.outer_dims, p.outer) + offset_of(a, p.k) * a.item + offset_at(a.inner_dims, p.inner);
 }
 
 // Where a walk's loop is: strides are those of others, index, elements.
@@ -73,6 +76,10 @@ inline void pick_offset(const PickArguments& a) {
   const int64_t offset = checked_index(a.reporter, a.index[i], a.size, a.wraps) * a.stride;
   a.offsets[i] = a.adds ? a.offsets[i] + offset : offset;
 }
+inline void number_row(const RowArguments& a) {
+  const int64_t i = thread_number();
+  if (i < a.count) a.rows[i] = uint32_t(quotient(a.offsets[i], a.step));
+}
 inline void locate_element(const WalkArguments& a) {
   const int64_t i = thread_number();
   if (i >= a.count) return;
@@ -101,7 +108,7 @@ struct Words {
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
     const Place p = place_of(a, i);
-    if (a.positions && p.k + 1 < a.count && a.offsets[p.k + 1] == a.offsets[p.k]) return;
+    if (a.positions && p.k + 1 < a.count && offset_of(a, p.k + 1) == offset_of(a, p.k)) return;
     const int64_t from = a.positions ? (p.outer * a.count + a.positions[p.k]) * a.inner + p.inner : i;
     *reinterpret_cast<W*>(address(a, p)) = reinterpret_cast<const W*>(a.values)[a.one ? 0 : from];
   }
@@ -126,7 +133,7 @@ struct Combining {
     char* base = a.blocks + offset_at(a.outer_dims, outer) + offset_at(a.inner_dims, inner);
     const S* from = reinterpret_cast<const S*>(a.values) + (a.one ? 0 : outer * a.count * a.inner + inner);
     for (int64_t k = 0; k < a.count; ++k, from += a.one ? 0 : a.inner) {
-      S& to = *reinterpret_cast<S*>(base + a.offsets[k] * a.item);
+      S& to = *reinterpret_cast<S*>(base + offset_of(a, k) * a.item);
       to = combine<c, T>(to, *from);
     }
   }
@@ -135,12 +142,12 @@ struct Combining {
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
     const Place p = place_of(a, i);
-    const int64_t offset = a.offsets[p.k];
-    if (a.positions && p.k > 0 && a.offsets[p.k - 1] == offset) return;
+    const int64_t offset = offset_of(a, p.k);
+    if (a.positions && p.k > 0 && offset_of(a, p.k - 1) == offset) return;
     const S* values = reinterpret_cast<const S*>(a.values);
     S* to = reinterpret_cast<S*>(address(a, p));
     S result = *to;
-    for (int64_t k = p.k; k < a.count && a.offsets[k] == offset; ++k) {
+    for (int64_t k = p.k; k < a.count && offset_of(a, k) == offset; ++k) {
       const int64_t from = (p.outer * a.count + (a.positions ? a.positions[k] : k)) * a.inner + p.inner;
       result = combine<c, T>(result, values[a.one ? 0 : from]);
       if (!a.positions) break;
@@ -161,9 +168,10 @@ struct Combining {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_OFFSETS                                                                   \
-  FLAMBEAU_KERNEL(pick, flambeau::cuda::PickArguments) { flambeau::cuda::pick_offset(a); } \
-  FLAMBEAU_KERNEL(locate, flambeau::cuda::WalkArguments) { flambeau::cuda::locate_element(a); }
+#define FLAMBEAU_OFFSETS                                                                        \
+  FLAMBEAU_KERNEL(pick, flambeau::cuda::PickArguments) { flambeau::cuda::pick_offset(a); }      \
+  FLAMBEAU_KERNEL(locate, flambeau::cuda::WalkArguments) { flambeau::cuda::locate_element(a); } \
+  FLAMBEAU_KERNEL(rows, flambeau::cuda::RowArguments) { flambeau::cuda::number_row(a); }
 #define FLAMBEAU_WORDS(W)                                                                        \
   FLAMBEAU_KERNEL(load, flambeau::cuda::BlockArguments) { flambeau::cuda::Words<W>::load(a); }   \
   FLAMBEAU_KERNEL(store, flambeau::cuda::BlockArguments) { flambeau::cuda::Words<W>::store(a); } \

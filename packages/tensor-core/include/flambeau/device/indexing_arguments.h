@@ -22,11 +22,20 @@ struct PickArguments {
   Reporter reporter;
 };
 
+// Numbers of rows, of 32 bits, are sorted in place of their offsets.
+struct RowArguments {
+  const int64_t* offsets;
+  uint32_t* rows;
+  int64_t count, step;
+};
+
 // Note [Blocks] in src/operators/indexing.h. `inner` and inner_dims are in words where words are copied, in elements
 // where these are combined.
 struct BlockArguments {
   char *blocks, *values;      // the indexed tensor; what is read of it or written to it, contiguous
-  const int64_t* offsets;     // in elements
+  const int64_t* offsets;     // in elements; or null, and
+  const uint32_t* rows;       // offsets in steps
+  int64_t step;               // of so many elements
   const uint32_t* positions;  // of each offset's values where the offsets were sorted; null: they lie in order
   int64_t outer, count, inner, item;
   bool one;  // a single value for all
