@@ -46,6 +46,16 @@ def test_losses_of_classes(reduction, host_calls):
     assert not host_calls()
 
 
+@pytest.mark.parametrize("shape", [(900, 10), (300, 7, 5), (3, 683, 3), (2, 2048), (3, 5000), (2, 90, 70)])
+def test_losses_of_few_and_of_many_classes(shape, host_calls):
+    """Of samples that share a block, and of samples that have several."""
+    labels = fb.randint(0, shape[1], (shape[0], *shape[2:]))
+    labels.view(-1)[::4] = -100
+    for loss in (F.cross_entropy, F.nll_loss):
+        check(lambda t, f=loss: f(t, labels.to(t.device)), values(*shape))
+    assert not host_calls()
+
+
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("shape", [(6, 9), (2, 3, 1030)])
 def test_normalized_rows(shape, dtype, host_calls):

@@ -50,7 +50,10 @@ Tensor picked_gradient(const ClassScores& s, const Shape& shape, const Tensor& f
   if (out.numel() == 0) return out;
   LossArguments a = arguments(s, out);
   a.factors = pointer(factors), a.scores = pointer(scores), a.logarithms = pointer(logarithms);
-  const int64_t blocks = s.batch * divide_up(s.classes * s.inner, kLossElements);
+  const int64_t step = s.classes * s.inner;
+  const bool together = step < kLossElements;
+  if (together) a.sample = Divider(uint32_t(step));
+  const int64_t blocks = together ? divide_up(s.batch * step, kLossElements) : s.batch * divide_up(step, kLossElements);
   launch(out.device().index, unit_of(factors.dtype()), scores.defined() ? kSoftmaxGradient : kNllGradient,
          {unsigned(blocks)}, kThreads, a);
   return out;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "flambeau/device/pointwise_arguments.h"
 #include "flambeau/device/report.h"
 
 namespace flambeau::cuda {
@@ -11,6 +12,7 @@ inline constexpr int kLossElements = 2048;  // a block's
 
 struct LossArguments {
   int64_t batch, classes, inner, ignored;
+  Divider sample;  // of classes * inner scores, where these are fewer than kLossElements
   const int64_t* labels;
   const char *scores, *logarithms, *weight, *factors;  // weight: of the classes, or null
   char *out, *weights;

@@ -9,6 +9,7 @@
 #include "flambeau/device/halves.h"
 #include "flambeau/device/kernel.h"
 #include "flambeau/device/loss_arguments.h"
+#include "flambeau/device/places.h"
 #include "kernels/math.h"
 
 namespace flambeau::cuda {
@@ -29,19 +30,35 @@ struct Losses {
     pointer(a.out)[i] = ignored ? T(0) : weight * ((a.logarithms ? pointer(a.logarithms)[i] : T(0)) - score);
   }
 
-  // A block for kLossElements scores of a sample.
+  // A block for kLossElements scores: of one sample, or of several short ones.
   template <bool softmax>
   static void gradient(const LossArguments& a) {
-    const int64_t step = a.classes * a.inner, blocks = (step + kLossElements - 1) / kLossElements;
+    const int64_t step = a.classes * a.inner;
+    if (step < kLossElements) return gradient_of_samples<softmax>(a, step);
+    const int64_t blocks = (step + kLossElements - 1) / kLossElements;
     const int64_t sample = blockIdx.x / blocks, first = blockIdx.x % blocks * kLossElements;
-    for (int64_t e = first + threadIdx.x; e < step && e < first + kLossElements; e += blockDim.x) {
-      const int64_t label_class = a.inner == 1 ? e : e / a.inner, i = sample * a.inner + (e - label_class * a.inner);
-      const T factor = pointer(a.factors)[i], mine = a.labels[i] == label_class ? factor : T(0);
-      T term = T(0);
-      if constexpr (softmax)
-        term = kernels::FLAMBEAU_ISA::exp(pointer(a.scores)[sample * step + e] - pointer(a.logarithms)[i]) * factor;
-      pointer(a.out)[sample * step + e] = a.labels[i] == a.ignored ? T(0) : term - mine;
+    for (int64_t e = first + threadIdx.x; e < step && e < first + kLossElements; e += blockDim.x)
+      gradient_at<softmax>(a, sample, step, e);
+  }
+
+ private:
+  template <bool softmax>
+  static void gradient_of_samples(const LossArguments& a, int64_t step) {
+    const int64_t count = a.batch * step, first = int64_t(blockIdx.x) * kLossElements;
+    for (int64_t at = first + threadIdx.x; at < count && at < first + kLossElements; at += blockDim.x) {
+      const int64_t sample = divide(at, a.sample);
+      gradient_at<softmax>(a, sample, step, uint32_t(at - sample * step));
     }
+  }
+  template <bool softmax, class Index>
+  static void gradient_at(const LossArguments& a, int64_t sample, int64_t step, Index e) {
+    const Index label_class = a.inner == 1 ? e : e / Index(a.inner);
+    const int64_t i = sample * a.inner + (e - label_class * Index(a.inner));
+    const T factor = pointer(a.factors)[i], mine = a.labels[i] == label_class ? factor : T(0);
+    T term = T(0);
+    if constexpr (softmax)
+      term = kernels::FLAMBEAU_ISA::exp(pointer(a.scores)[sample * step + e] - pointer(a.logarithms)[i]) * factor;
+    pointer(a.out)[sample * step + e] = a.labels[i] == a.ignored ? T(0) : term - mine;
   }
 };
 
