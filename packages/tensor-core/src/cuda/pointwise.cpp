@@ -134,7 +134,9 @@ void run(const Wanted& wanted, const Tensor& out) {
   }
   Unit& unit = unit_of(wanted);
   if (flat) return run_flat(device, unit, a, largest);
-  each_part(layout_of(tensors, wanted.count + 1), [&](const Layout& part) { run_strided(device, unit, a, part); });
+  const Layout layout = layout_of(tensors, wanted.count + 1);
+  if (layout.side_by_side(sizes)) return run_flat(device, unit, a, largest);
+  each_part(layout, [&](const Layout& part) { run_strided(device, unit, a, part); });
 }
 
 }  // namespace

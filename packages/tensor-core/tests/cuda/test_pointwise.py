@@ -49,6 +49,24 @@ def test_complex_numbers(host_calls):
     assert not host_calls()
 
 
+def test_operands_that_agree_in_a_layout_of_their_own(host_calls):
+    """Side by side in memory, but not in the order of the dimensions; from an address that is aligned or not."""
+    x, y = fb.randn(2, 3, 5, 7), fb.randn(2, 3, 5, 7)
+    room = fb.randn(1 + 210)
+    layouts = (
+        lambda t: t.contiguous(memory_format=fb.channels_last),
+        lambda t: t.permute(3, 1, 0, 2).contiguous().permute(2, 1, 3, 0),
+        lambda t: fb.as_strided(room.to(t.device), (2, 3, 5, 7), (105, 1, 21, 3), 1),
+    )
+    for layout in layouts:
+        for f in (lambda s, t: s * t + 2, lambda s, t: fb.where(s > t, s, t.double()), lambda s, t: s + t[:, :1]):
+            there = f(layout(x.cuda()), layout(y.cuda()))
+            here = f(layout(x), layout(y))
+            assert there.stride() == here.stride()
+            assert_close(there.cpu(), here, rtol=1e-6, atol=1e-6)
+    assert not host_calls()
+
+
 @pytest.mark.parametrize("shape", [(0,), (1,), (), (3, 0, 2), (1, 1, 1), (2,) * 14])
 def test_odd_shapes(shape):
     x = fb.randn(shape)
