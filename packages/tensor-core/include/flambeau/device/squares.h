@@ -59,6 +59,9 @@ struct Squares {
   static constexpr int kDepth = sizeof(V) > 8 || kRows > 64 ? 8 : 16, kChunk = 1;
   static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;
   static constexpr int kPad = 4;
+  // Two blocks of small tiles have room on a multiprocessor where the compiler does not load too much ahead.
+  static constexpr bool kTwo = kRows == 64 && sizeof(V) == 4;
+  static constexpr int kBlocks = kTwo ? 2 : 0, kUnroll = kTwo ? 2 : kDepth;
 
   template <int kSize>
   struct Matrix {
@@ -89,7 +92,7 @@ struct Squares {
     }
   }
   void multiply(const Left& left, const Right& right) {
-#pragma unroll
+#pragma unroll kUnroll
     for (int p = 0; p < kDepth; ++p) {
       V from_left[kHigh * 4], from_right[kWide * 4];
       take<kHigh>(left.rows[p], row(), from_left);

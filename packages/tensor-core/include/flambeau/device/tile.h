@@ -204,9 +204,11 @@ struct Tile {
 }  // namespace flambeau::cuda
 
 // Of a problem; whether float32 may be multiplied as TF32.
-#define FLAMBEAU_TILES(...)                                                                                 \
-  using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                        \
-  FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads) { TilesOf::run(a); } \
-  FLAMBEAU_KERNEL(combine, TilesOf::Arguments) { TilesOf::combine(a); }                                     \
-  FLAMBEAU_KERNEL(elements, TilesOf::Arguments) { TilesOf::elements(a); }                                   \
+#define FLAMBEAU_TILES(...)                                                                                        \
+  using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                               \
+  FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads, TilesOf::Engine::kBlocks) { \
+    TilesOf::run(a);                                                                                               \
+  }                                                                                                                \
+  FLAMBEAU_KERNEL(combine, TilesOf::Arguments) { TilesOf::combine(a); }                                            \
+  FLAMBEAU_KERNEL(elements, TilesOf::Arguments) { TilesOf::elements(a); }                                          \
   FLAMBEAU_COOPERATIVE_KERNEL(sums, TilesOf::Arguments, flambeau::cuda::kTileThreads) { TilesOf::sums(a); }

@@ -10,6 +10,7 @@ template <class T, int kRows, int kColumns>
 struct UnitTile {
   static constexpr int kChunk = 16 / sizeof(T), kDepth = 4 * kChunk;
   static constexpr int kHigh = kRows / 2 / 16, kWide = kColumns / 4 / 8;
+  static constexpr int kBlocks = 0;  // as many as it comes to
   using Left = MatrixRows<T, kRows, kDepth>;
   using Right = MatrixRows<T, kColumns, kDepth>;
   float sums[kHigh][kWide][4];
