@@ -84,16 +84,20 @@ void optimizer_step(const OptimizerRule& rule, const std::vector<OptimizerWork>&
 }
 
 bool scale(const std::vector<Tensor>& tensors, double factor) {
-  std::vector<Tensor> marks;
+  std::vector<Tensor> marks;  // one of each GPU, which is read once
+  const auto mark_of = [&](const Tensor& t) {
+    for (const Tensor& mark : marks)
+      if (mark.device() == t.device()) return mark;
+    const OnDevice there(t.device());
+    return marks.emplace_back(zeros({}, Dtype::int32));
+  };
   each_batch(
       tensors.size(), [&](size_t i, size_t j) { return alike(tensors[i], tensors[j]); },
       [&](size_t first, size_t last) {
         const Tensor& one = tensors[first];
-        const OnDevice there(one.device());
-        marks.push_back(zeros({}, Dtype::int32));
         ScaleArguments a{};
         a.factor = factor;
-        a.infinite = reinterpret_cast<int*>(marks.back().device_bytes());
+        a.infinite = reinterpret_cast<int*>(mark_of(one).device_bytes());
         List list(a.list);
         for (size_t i = first; i < last; ++i) list.add(&tensors[i], 1);
         if (list.empty()) return;

@@ -1,5 +1,8 @@
 """A step of every optimizer on the GPU gives what it gives on the CPU."""
 
+import ctypes
+import os
+
 import pytest
 
 import flambeau as fb
@@ -76,6 +79,17 @@ def test_strided_parameters(host_calls):
     (p,), (q,) = (steps("adam", values, grads, device)[0] for device in ("cpu", "cuda"))
     assert_close(q.cpu(), p, rtol=1e-4, atol=1e-5)
     assert not host_calls()
+
+
+@pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
+def test_whether_many_gradients_are_finite_is_read_once():
+    emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+    grads = [fb.ones(3, dtype=fb.float32 if i % 2 else fb.float64, device="cuda") for i in range(200)]
+    before = emulator.emulated_counts(b"cuMemcpyDtoHAsync_v2")
+    assert _core._scale_gradients(grads, 0.5)
+    assert emulator.emulated_counts(b"cuMemcpyDtoHAsync_v2") == before + 1
+    grads[100][1] = float("nan")
+    assert not _core._scale_gradients(grads, 1.0)
 
 
 def test_gradients_are_scaled_and_looked_through(host_calls):
