@@ -1,6 +1,6 @@
 #include "cuda/driver.h"
 
-#include <unistd.h>
+#include <pthread.h>
 
 #include "flambeau/errors.h"
 
@@ -9,7 +9,7 @@ namespace flambeau::cuda {
 namespace {
 
 constexpr int kOldestVersion = 12000;  // compiled code of that major version and later is loaded
-pid_t owner = 0;                       // the process in which the driver was initialised
+bool forked = false;                   // from the process in which the driver was initialised
 
 // The driver, or why there is none.
 struct Loaded {
@@ -37,7 +37,7 @@ struct Loaded {
       return std::string("the NVIDIA driver could not be initialised: ") + (text ? text : "unknown error") +
              " (error " + std::to_string(code) + "); nvidia-smi shows what it sees";
     }
-    owner = getpid();
+    pthread_atfork(nullptr, nullptr, [] { forked = true; });
     return {};
   }
 
@@ -58,7 +58,7 @@ const std::string& driver_obstacle() { return loaded().obstacle; }
 const Driver& driver() {
   Loaded& l = loaded();
   require(l.obstacle.empty(), "CUDA is not available: ", l.obstacle);
-  require(owner == getpid(),
+  require(!forked,
           "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the 'spawn' "
           "start method");
   return l.functions;
