@@ -137,22 +137,42 @@ struct Combining {
       to = combine<c, T>(to, *from);
     }
   }
-  // A thread for each element that is written: the one at the first of equal offsets, which are neighbours.
+  // A thread for each element that is written: the one at the first of equal offsets, which are neighbours. The values
+  // are added in their order, while the next kAhead of them are on their way.
   static void segments(const BlockArguments& a) {
+    constexpr int kAhead = 8;
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
     const Place p = place_of(a, i);
-    const int64_t offset = offset_of(a, p.k);
-    if (a.positions && p.k > 0 && offset_of(a, p.k - 1) == offset) return;
+    if (a.positions && p.k > 0 && offset_of(a, p.k - 1) == offset_of(a, p.k)) return;
     const S* values = reinterpret_cast<const S*>(a.values);
+    const auto value_of = [&](int64_t k) {
+      const int64_t from = (p.outer * a.count + (a.positions ? a.positions[k] : k)) * a.inner + p.inner;
+      return values[a.one ? 0 : from];
+    };
     S* to = reinterpret_cast<S*>(address(a, p));
     S result = *to;
-    for (int64_t k = p.k; k < a.count && offset_of(a, k) == offset; ++k) {
-      const int64_t from = (p.outer * a.count + (a.positions ? a.positions[k] : k)) * a.inner + p.inner;
-      result = combine<c, T>(result, values[a.one ? 0 : from]);
-      if (!a.positions) break;
+    int64_t k = p.k;
+    const int64_t end = a.positions ? end_of_segment(a, k) : k + 1;
+    for (; k + kAhead <= end; k += kAhead) {
+      S ahead[kAhead];
+#pragma unroll
+      for (int j = 0; j < kAhead; ++j) ahead[j] = value_of(k + j);
+#pragma unroll
+      for (int j = 0; j < kAhead; ++j) result = combine<c, T>(result, ahead[j]);
     }
+    for (; k < end; ++k) result = combine<c, T>(result, value_of(k));
     *to = result;
+  }
+  // Behind the offsets that equal the one at `first`: found by steps that double, then halve.
+  static int64_t end_of_segment(const BlockArguments& a, int64_t first) {
+    const int64_t offset = offset_of(a, first);
+    const auto same = [&](int64_t k) { return k < a.count && offset_of(a, k) == offset; };
+    int64_t step = 1, last = first;
+    for (; same(last + step); step *= 2) last += step;
+    for (; step > 0; step /= 2)
+      if (same(last + step)) last += step;
+    return last + 1;
   }
   // A thread for each line along the indexed dimension.
   static void walk(const WalkArguments& a) {
