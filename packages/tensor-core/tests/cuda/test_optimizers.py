@@ -92,8 +92,23 @@ def test_whether_many_gradients_are_finite_is_read_once():
     assert not _core._scale_gradients(grads, 1.0)
 
 
+def test_parameters_at_any_address(host_calls):
+    """By packs where every tensor is aligned, else one by one; a few are left over either way."""
+    for n, dtype in ((5003, fb.float32), (4099, fb.bfloat16), (13, fb.float16)):
+        value, grad, results = fb.randn(n + 1).to(dtype), fb.randn(n).to(dtype), []
+        for device in ("cpu", "cuda"):
+            for first in (0, 1):
+                p = value.clone().to(device)[first : first + n]
+                _core._optimizer_step("sgd", GROUPS["sgd"], [p], [grad.to(device)], {p: {}})
+                results.append(p.cpu())
+        tolerance = 1e-5 if dtype == fb.float32 else 2 * fb.finfo(dtype).eps
+        for here, there in zip(results[:2], results[2:], strict=True):
+            assert_close(there, here, rtol=tolerance, atol=tolerance)
+    assert not host_calls()
+
+
 def test_gradients_are_scaled_and_looked_through(host_calls):
-    grads = [fb.randn(shape).cuda() for shape in [(5000,), (3, 4), (0,)]]
+    grads = [fb.randn(shape).cuda() for shape in [(5000,), (3, 4), (0,)]] + [fb.randn(4999).cuda()[1:]]
     want = [g.cpu() * 0.25 for g in grads]
     assert _core._scale_gradients(grads, 0.25)
     for g, w in zip(grads, want, strict=True):
