@@ -9,6 +9,7 @@ import pytest
 import flambeau as fb
 from flambeau import nn
 from flambeau.vision import models
+from flambeau.vision.models.googlenet import halfway_normalized
 
 
 @pytest.fixture
@@ -42,6 +43,10 @@ PUBLISHED = {
     "efficientnet_v2_m": (54_139_356, {"features.2.0.block.1.0.weight": (48, 96, 1, 1)}),
     "efficientnet_v2_l": (118_515_272, {"features.8.0.weight": (1280, 640, 1, 1)}),
     "googlenet": (13_004_888, {"inception4a.branch3.1.conv.weight": (48, 16, 3, 3), "aux1.fc1.weight": (1024, 2048)}),
+    "inception_v3": (
+        27_161_264,
+        {"Mixed_6e.branch7x7dbl_5.conv.weight": (192, 192, 1, 7), "AuxLogits.fc.weight": (1000, 768)},
+    ),
     "mobilenet_v2": (3_504_872, {"features.1.conv.0.0.weight": (32, 1, 3, 3), "features.18.1.weight": (1280,)}),
     "mobilenet_v3_large": (5_483_032, {"features.4.block.2.fc1.weight": (24, 72, 1, 1), "classifier.3.bias": (1000,)}),
     "mobilenet_v3_small": (2_542_856, {"features.1.block.1.fc2.bias": (16,), "classifier.0.weight": (1024, 576)}),
@@ -154,6 +159,9 @@ def test_initialization() -> None:
     assert abs(weight.std().item() / (2 / (512 * 9)) ** 0.5 - 1) < 0.01  # He, by the outputs
     model = models.mobilenet_v3_small()
     assert abs(model.classifier[3].weight.std().item() / 0.01 - 1) < 0.05 and not model.classifier[3].bias.any()
+    model = models.inception_v3(num_classes=7)
+    stds = [weight.std().item() for weight in (model.Mixed_7c.branch1x1.conv.weight, model.AuxLogits.fc.weight)]
+    np.testing.assert_allclose(stds, [0.1, 0.001], rtol=0.05)
     model = SMALL["vit"]()
     assert not model.heads.head.weight.any() and abs(model.encoder.pos_embedding.std().item() / 0.02 - 1) < 0.1
 
@@ -164,11 +172,20 @@ def test_layers_of_vgg() -> None:
     assert [len(models.vgg.make_layers([8, "M", 16], batch_norm=norm)) for norm in (False, True)] == [5, 7]
 
 
-def test_heads_on_the_way_score_in_training() -> None:
-    model = models.googlenet(num_classes=7, init_weights=False)
-    outputs = model(fb.zeros(2, 3, 64, 64))
-    assert [tuple(scores.shape) for scores in outputs] == [(2, 7)] * 3 and outputs.logits is outputs[0]
-    assert tuple(model.eval()(fb.zeros(1, 3, 64, 64)).shape) == (1, 7)
+@pytest.mark.parametrize(("name", "heads", "size"), [("googlenet", 2, 64), ("inception_v3", 1, 299)])
+def test_heads_on_the_way_score_in_training(name: str, heads: int, size: int) -> None:
+    model = models.get_model(name, num_classes=7, init_weights=False)
+    outputs = model(fb.zeros(2, 3, size, size))
+    assert [tuple(scores.shape) for scores in outputs] == [(2, 7)] * (1 + heads) and outputs.logits is outputs[0]
+    assert tuple(model.eval()(fb.zeros(1, 3, size, size)).shape) == (1, 7)
+
+
+def test_input_of_inception_is_normalized_by_a_half() -> None:
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    image = np.random.default_rng(0).random((2, 4, 3))
+    normalized = fb.tensor(((image - mean) / std).transpose(2, 0, 1)).unsqueeze(0)
+    expected = ((image - 0.5) / 0.5).transpose(2, 0, 1)
+    np.testing.assert_allclose(halfway_normalized(normalized).numpy()[0], expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("image_size", [8, 32, 64])
@@ -281,5 +298,7 @@ def test_images_and_arguments_that_do_not_fit() -> None:
         models.resnet18(groups=2)
     with pytest.raises(ValueError, match="None or a 3-element tuple"):
         models.resnet50(replace_stride_with_dilation=[True])
+    with pytest.raises(ValueError, match="should be 7 instead of 1"):
+        models.Inception3(inception_blocks=[nn.Conv2d])
     with pytest.raises(ValueError, match="Unsupported SqueezeNet version 2"):
         models.SqueezeNet("2")

@@ -20,6 +20,7 @@ from .efficientnet import (
     efficientnet_v2_s,
 )
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
+from .inception import Inception3, InceptionOutputs, inception_v3
 from .lenet import LeNet
 from .mobilenet import MobileNetV2, MobileNetV3, mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 from .resnet import (
@@ -49,6 +50,8 @@ __all__ = [
     "EfficientNet",
     "GoogLeNet",
     "GoogLeNetOutputs",
+    "Inception3",
+    "InceptionOutputs",
     "LeNet",
     "MobileNetV2",
     "MobileNetV3",
@@ -80,6 +83,7 @@ __all__ = [
     "get_model",
     "get_model_builder",
     "googlenet",
+    "inception_v3",
     "list_models",
     "mobilenet_v2",
     "mobilenet_v3_large",

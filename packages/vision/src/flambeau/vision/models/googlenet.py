@@ -18,7 +18,7 @@ class GoogLeNetOutputs(NamedTuple):
     aux_logits1: fb.Tensor | None
 
 
-class _BasicConv2d(nn.Module):
+class BasicConv2d(nn.Module):
     """A convolution, a normalisation and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, **geometry: Any) -> None:
@@ -28,6 +28,12 @@ class _BasicConv2d(nn.Module):
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         return nn.functional.relu(self.bn(self.conv(x)), inplace=True)
+
+
+def halfway_normalized(x: fb.Tensor) -> fb.Tensor:
+    """Images normalised for torchvision's other models, as those by a mean and a deviation of a half."""
+    mean, std = (x.new_tensor(values).view(-1, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    return (x * std + mean - 0.5) / 0.5
 
 
 class _Inception(nn.Module):
@@ -40,14 +46,14 @@ class _Inception(nn.Module):
         super().__init__()
 
         def reduced(few: int, outputs: int) -> nn.Sequential:
-            reduction = _BasicConv2d(inputs, few, kernel_size=1)
-            return nn.Sequential(reduction, _BasicConv2d(few, outputs, kernel_size=3, padding=1))
+            reduction = BasicConv2d(inputs, few, kernel_size=1)
+            return nn.Sequential(reduction, BasicConv2d(few, outputs, kernel_size=3, padding=1))
 
-        self.branch1 = _BasicConv2d(inputs, one, kernel_size=1)
+        self.branch1 = BasicConv2d(inputs, one, kernel_size=1)
         self.branch2 = reduced(to_three, three)
         self.branch3 = reduced(to_five, five)
         pooling = nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=True)
-        self.branch4 = nn.Sequential(pooling, _BasicConv2d(inputs, pooled, kernel_size=1))
+        self.branch4 = nn.Sequential(pooling, BasicConv2d(inputs, pooled, kernel_size=1))
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         return fb.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
@@ -58,7 +64,7 @@ class _AuxiliaryHead(nn.Module):
 
     def __init__(self, in_channels: int, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.conv = _BasicConv2d(in_channels, 128, kernel_size=1)
+        self.conv = BasicConv2d(in_channels, 128, kernel_size=1)
         self.fc1 = nn.Linear(2048, 1024)
         self.fc2 = nn.Linear(1024, num_classes)
         self.dropout = nn.Dropout(p=dropout)
@@ -95,10 +101,10 @@ class GoogLeNet(nn.Module):
         super().__init__()
         self.aux_logits = aux_logits
         self.transform_input = transform_input
-        self.conv1 = _BasicConv2d(3, 64, kernel_size=7, stride=2, padding=3)
+        self.conv1 = BasicConv2d(3, 64, kernel_size=7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = _BasicConv2d(64, 64, kernel_size=1)
-        self.conv3 = _BasicConv2d(64, 192, kernel_size=3, padding=1)
+        self.conv2 = BasicConv2d(64, 64, kernel_size=1)
+        self.conv3 = BasicConv2d(64, 192, kernel_size=3, padding=1)
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception3a = _Inception(192, 64, 96, 128, 16, 32, 32)
         self.inception3b = _Inception(256, 128, 128, 192, 32, 96, 64)
@@ -123,8 +129,7 @@ class GoogLeNet(nn.Module):
 
     def forward(self, x: fb.Tensor) -> Any:
         if self.transform_input:
-            mean, std = fb.tensor([0.485, 0.456, 0.406]), fb.tensor([0.229, 0.224, 0.225])
-            x = (x * std.view(-1, 1, 1) + mean.view(-1, 1, 1) - 0.5) / 0.5
+            x = halfway_normalized(x)
         with_heads = self.training and self.aux_logits
         x = self.maxpool2(self.conv3(self.conv2(self.maxpool1(self.conv1(x)))))
         x = self.inception4a(self.maxpool3(self.inception3b(self.inception3a(x))))

@@ -1,0 +1,230 @@
+"""Inception V3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flambeau as fb
+from flambeau import nn
+
+from ._registry import register_model
+from .googlenet import BasicConv2d, halfway_normalized
+
+Block = Callable[..., Any]
+
+
+class InceptionOutputs(NamedTuple):
+    """What comes out in training: the scores, and those of the head on the way."""
+
+    logits: fb.Tensor
+    aux_logits: fb.Tensor | None
+
+
+def _averages(x: fb.Tensor) -> fb.Tensor:
+    return nn.functional.avg_pool2d(x, kernel_size=3, stride=1, padding=1)
+
+
+class InceptionA(nn.Module):
+    """One 1x1 convolution, a 5x5, two 3x3 and a pooling, side by side: figure 5 of the paper."""
+
+    def __init__(self, in_channels: int, pool_features: int, conv_block: Block | None = None) -> None:
+        super().__init__()
+        conv = conv_block or BasicConv2d
+        self.branch1x1 = conv(in_channels, 64, kernel_size=1)
+        self.branch5x5_1 = conv(in_channels, 48, kernel_size=1)
+        self.branch5x5_2 = conv(48, 64, kernel_size=5, padding=2)
+        self.branch3x3dbl_1 = conv(in_channels, 64, kernel_size=1)
+        self.branch3x3dbl_2 = conv(64, 96, kernel_size=3, padding=1)
+        self.branch3x3dbl_3 = conv(96, 96, kernel_size=3, padding=1)
+        self.branch_pool = conv(in_channels, pool_features, kernel_size=1)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        five = self.branch5x5_2(self.branch5x5_1(x))
+        three = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
+        return fb.cat([self.branch1x1(x), five, three, self.branch_pool(_averages(x))], 1)
+
+
+class InceptionB(nn.Module):
+    """Half the size: a 3x3 convolution, two of them and a pooling, side by side."""
+
+    def __init__(self, in_channels: int, conv_block: Block | None = None) -> None:
+        super().__init__()
+        conv = conv_block or BasicConv2d
+        self.branch3x3 = conv(in_channels, 384, kernel_size=3, stride=2)
+        self.branch3x3dbl_1 = conv(in_channels, 64, kernel_size=1)
+        self.branch3x3dbl_2 = conv(64, 96, kernel_size=3, padding=1)
+        self.branch3x3dbl_3 = conv(96, 96, kernel_size=3, stride=2)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
+        return fb.cat([self.branch3x3(x), double, nn.functional.max_pool2d(x, kernel_size=3, stride=2)], 1)
+
+
+class InceptionC(nn.Module):
+    """7x7 convolutions, each as one of a row and one of a column: figure 6 of the paper."""
+
+    def __init__(self, in_channels: int, channels_7x7: int, conv_block: Block | None = None) -> None:
+        super().__init__()
+        conv, few = conv_block or BasicConv2d, channels_7x7
+        row, column = {"kernel_size": (1, 7), "padding": (0, 3)}, {"kernel_size": (7, 1), "padding": (3, 0)}
+        self.branch1x1 = conv(in_channels, 192, kernel_size=1)
+        self.branch7x7_1 = conv(in_channels, few, kernel_size=1)
+        self.branch7x7_2 = conv(few, few, **row)
+        self.branch7x7_3 = conv(few, 192, **column)
+        self.branch7x7dbl_1 = conv(in_channels, few, kernel_size=1)
+        self.branch7x7dbl_2 = conv(few, few, **column)
+        self.branch7x7dbl_3 = conv(few, few, **row)
+        self.branch7x7dbl_4 = conv(few, few, **column)
+        self.branch7x7dbl_5 = conv(few, 192, **row)
+        self.branch_pool = conv(in_channels, 192, kernel_size=1)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
+        double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
+        double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
+        return fb.cat([self.branch1x1(x), seven, double, self.branch_pool(_averages(x))], 1)
+
+
+class InceptionD(nn.Module):
+    """Half the size again: a 3x3 convolution, one after a 7x7, and a pooling, side by side."""
+
+    def __init__(self, in_channels: int, conv_block: Block | None = None) -> None:
+        super().__init__()
+        conv = conv_block or BasicConv2d
+        self.branch3x3_1 = conv(in_channels, 192, kernel_size=1)
+        self.branch3x3_2 = conv(192, 320, kernel_size=3, stride=2)
+        self.branch7x7x3_1 = conv(in_channels, 192, kernel_size=1)
+        self.branch7x7x3_2 = conv(192, 192, kernel_size=(1, 7), padding=(0, 3))
+        self.branch7x7x3_3 = conv(192, 192, kernel_size=(7, 1), padding=(3, 0))
+        self.branch7x7x3_4 = conv(192, 192, kernel_size=3, stride=2)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        three = self.branch3x3_2(self.branch3x3_1(x))
+        seven = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x))))
+        return fb.cat([three, seven, nn.functional.max_pool2d(x, kernel_size=3, stride=2)], 1)
+
+
+class InceptionE(nn.Module):
+    """Convolutions of a row and of a column side by side at the ends of branches: figure 7 of the paper."""
+
+    def __init__(self, in_channels: int, conv_block: Block | None = None) -> None:
+        super().__init__()
+        conv = conv_block or BasicConv2d
+        row, column = {"kernel_size": (1, 3), "padding": (0, 1)}, {"kernel_size": (3, 1), "padding": (1, 0)}
+        self.branch1x1 = conv(in_channels, 320, kernel_size=1)
+        self.branch3x3_1 = conv(in_channels, 384, kernel_size=1)
+        self.branch3x3_2a = conv(384, 384, **row)
+        self.branch3x3_2b = conv(384, 384, **column)
+        self.branch3x3dbl_1 = conv(in_channels, 448, kernel_size=1)
+        self.branch3x3dbl_2 = conv(448, 384, kernel_size=3, padding=1)
+        self.branch3x3dbl_3a = conv(384, 384, **row)
+        self.branch3x3dbl_3b = conv(384, 384, **column)
+        self.branch_pool = conv(in_channels, 192, kernel_size=1)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        three = self.branch3x3_1(x)
+        double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
+        ends = [self.branch3x3_2a(three), self.branch3x3_2b(three)]
+        ends += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
+        return fb.cat([self.branch1x1(x), *ends, self.branch_pool(_averages(x))], 1)
+
+
+class InceptionAux(nn.Module):
+    """Scores from the middle of the network, which bring gradients there in training."""
+
+    def __init__(self, in_channels: int, num_classes: int, conv_block: Block | None = None) -> None:
+        super().__init__()
+        conv = conv_block or BasicConv2d
+        self.conv0 = conv(in_channels, 128, kernel_size=1)
+        self.conv1 = conv(128, 768, kernel_size=5)
+        self.fc = nn.Linear(768, num_classes)
+        self.fc.stddev = 0.001
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        x = self.conv1(self.conv0(nn.functional.avg_pool2d(x, kernel_size=5, stride=3)))
+        scores: fb.Tensor = self.fc(fb.flatten(nn.functional.adaptive_avg_pool2d(x, (1, 1)), 1))
+        return scores
+
+
+_BLOCKS = (BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionAux)
+
+
+class Inception3(nn.Module):
+    """Eleven modules of convolutions side by side, the larger ones taken apart, and a head on the way.
+
+    Args:
+        num_classes: how many scores come out.
+        aux_logits: have the head, whose scores come out in training, as :class:`InceptionOutputs`.
+        transform_input: images are normalised for torchvision's other models and are to be made so for this one.
+        inception_blocks: the convolution, the modules A to E and the head, to have others in their place.
+        init_weights: as torchvision does, by truncated normals, instead of each layer's own way; None as True.
+        dropout: before the last layer.
+    Raises: ValueError unless there are seven blocks.
+
+    Shapes: ``(N, 3, H, W)`` with H and W 299 in the paper, 75 at least, to ``(N, num_classes)``.
+    Source: Szegedy et al. 2015, arXiv:1512.00567.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        aux_logits: bool = True,
+        transform_input: bool = False,
+        inception_blocks: Sequence[Block] | None = None,
+        init_weights: bool | None = None,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        blocks = _BLOCKS if inception_blocks is None else inception_blocks
+        if len(blocks) != 7:
+            raise ValueError(f"length of inception_blocks should be 7 instead of {len(blocks)}")
+        conv, inception_a, inception_b, inception_c, inception_d, inception_e, head = blocks
+        self.aux_logits = aux_logits
+        self.transform_input = transform_input
+        self.Conv2d_1a_3x3 = conv(3, 32, kernel_size=3, stride=2)
+        self.Conv2d_2a_3x3 = conv(32, 32, kernel_size=3)
+        self.Conv2d_2b_3x3 = conv(32, 64, kernel_size=3, padding=1)
+        self.maxpool1 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.Conv2d_3b_1x1 = conv(64, 80, kernel_size=1)
+        self.Conv2d_4a_3x3 = conv(80, 192, kernel_size=3)
+        self.maxpool2 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.Mixed_5b = inception_a(192, pool_features=32)
+        self.Mixed_5c = inception_a(256, pool_features=64)
+        self.Mixed_5d = inception_a(288, pool_features=64)
+        self.Mixed_6a = inception_b(288)
+        self.Mixed_6b = inception_c(768, channels_7x7=128)
+        self.Mixed_6c = inception_c(768, channels_7x7=160)
+        self.Mixed_6d = inception_c(768, channels_7x7=160)
+        self.Mixed_6e = inception_c(768, channels_7x7=192)
+        self.AuxLogits = head(768, num_classes) if aux_logits else None
+        self.Mixed_7a = inception_d(768)
+        self.Mixed_7b = inception_e(1280)
+        self.Mixed_7c = inception_e(2048)
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.dropout = nn.Dropout(p=dropout)
+        self.fc = nn.Linear(2048, num_classes)
+        if init_weights or init_weights is None:
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    std = getattr(module, "stddev", 0.1)
+                    nn.init.trunc_normal_(module.weight, mean=0.0, std=std, a=-2, b=2)
+
+    def forward(self, x: fb.Tensor) -> Any:
+        if self.transform_input:
+            x = halfway_normalized(x)
+        x = self.maxpool1(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))))
+        x = self.maxpool2(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)))
+        x = self.Mixed_6a(self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x))))
+        x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(x))))
+        with_head = self.training and self.aux_logits
+        on_the_way = self.AuxLogits(x) if with_head and self.AuxLogits is not None else None
+        x = self.avgpool(self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x))))
+        scores: fb.Tensor = self.fc(fb.flatten(self.dropout(x), 1))
+        return InceptionOutputs(scores, on_the_way) if with_head else scores
+
+
+@register_model
+def inception_v3(**options: Any) -> Inception3:
+    """:class:`Inception3`, 27,161,264 parameters with its head; published ones want ``transform_input=True``."""
+    return Inception3(**options)
