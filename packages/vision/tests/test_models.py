@@ -64,6 +64,12 @@ PUBLISHED = {
     "shufflenet_v2_x2_0": (7_393_996, {"conv1.0.weight": (24, 3, 3, 3)}),
     "squeezenet1_0": (1_248_424, {"features.3.squeeze.weight": (16, 96, 1, 1), "classifier.1.bias": (1000,)}),
     "squeezenet1_1": (1_235_496, {"features.12.expand3x3.weight": (256, 64, 3, 3)}),
+    "swin_t": (28_288_354, {"features.1.1.attn.relative_position_bias_table": (169, 3), "head.weight": (1000, 768)}),
+    "swin_s": (49_606_258, {"features.5.17.attn.relative_position_index": (2401,)}),
+    "swin_b": (87_768_224, {"features.6.reduction.weight": (1024, 2048), "features.6.norm.weight": (2048,)}),
+    "swin_v2_t": (28_351_570, {"features.1.0.attn.relative_coords_table": (1, 15, 15, 2)}),
+    "swin_v2_s": (49_737_442, {"features.5.17.attn.logit_scale": (12, 1, 1), "features.6.norm.weight": (768,)}),
+    "swin_v2_b": (87_930_848, {"features.7.1.attn.cpb_mlp.2.weight": (32, 512)}),
     "vgg11": (132_863_336, {"features.18.weight": (512, 512, 3, 3), "classifier.0.weight": (4096, 25088)}),
     "vgg11_bn": (132_868_840, {"features.26.running_mean": (512,)}),
     "vgg13": (133_047_848, {"features.22.bias": (512,)}),
@@ -119,6 +125,15 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
         num_classes=7,
     ),
     "googlenet": lambda: models.GoogLeNet(num_classes=7, aux_logits=False, transform_input=True, init_weights=False),
+    "swin": lambda: models.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [5, 5], num_classes=7),
+    "swin_v2": lambda: models.SwinTransformer(
+        *([4, 4], 8, [2, 2], [2, 4], [5, 5]),
+        dropout=0.1,
+        attention_dropout=0.1,
+        num_classes=7,
+        block=models.swin_transformer.SwinTransformerBlockV2,
+        downsample_layer=models.swin_transformer.PatchMergingV2,
+    ),
     "shufflenet": lambda: models.shufflenet_v2_x0_5(num_classes=7),
 }
 
@@ -162,6 +177,9 @@ def test_initialization() -> None:
     model = models.inception_v3(num_classes=7)
     stds = [weight.std().item() for weight in (model.Mixed_7c.branch1x1.conv.weight, model.AuxLogits.fc.weight)]
     np.testing.assert_allclose(stds, [0.1, 0.001], rtol=0.05)
+    model = SMALL["swin_v2"]()
+    linear = model.features[3][1].mlp[0]
+    assert abs(linear.weight.std().item() / 0.02 - 1) < 0.1 and not linear.bias.any()
     model = SMALL["vit"]()
     assert not model.heads.head.weight.any() and abs(model.encoder.pos_embedding.std().item() / 0.02 - 1) < 0.1
 
@@ -186,6 +204,43 @@ def test_input_of_inception_is_normalized_by_a_half() -> None:
     normalized = fb.tensor(((image - mean) / std).transpose(2, 0, 1)).unsqueeze(0)
     expected = ((image - 0.5) / 0.5).transpose(2, 0, 1)
     np.testing.assert_allclose(halfway_normalized(normalized).numpy()[0], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("version", ["ShiftedWindowAttention", "ShiftedWindowAttentionV2"])
+@pytest.mark.parametrize(
+    ("shift", "pixel", "seen"),
+    [
+        (0, (1, 6), (slice(0, 4), slice(4, 8))),
+        (2, (3, 4), (slice(2, 6), slice(2, 6))),
+        (2, (1, 1), (slice(0, 2), slice(0, 2))),  # not the other corners, beside which the shift has put it
+        (2, (7, 4), (slice(6, 8), slice(2, 6))),
+    ],
+)
+def test_attention_stays_within_a_window(version: str, shift: int, pixel: tuple, seen: tuple) -> None:
+    fb.manual_seed(0)
+    attention = getattr(models.swin_transformer, version)(8, [4, 4], [shift, shift], 2)
+    image = fb.randn(1, 8, 8, 8)
+    other = image.clone()
+    other[0, pixel[0], pixel[1]] += 1.0
+    with fb.no_grad():
+        changed = (attention(image) - attention(other)).abs().amax(-1)[0].numpy() > 1e-6
+    expected = np.zeros((8, 8), bool)
+    expected[seen] = True
+    np.testing.assert_array_equal(changed, expected)
+
+
+def test_attention_knows_where_pixels_lie() -> None:
+    attention = models.swin_transformer.ShiftedWindowAttention(1, [1, 3], [0, 0], 1)
+    nn.init.zeros_(attention.relative_position_bias_table)
+    attention.relative_position_bias_table.data[3] = 50.0  # each sees the one on its left
+    for layer, weights in ((attention.qkv, [0.0, 0.0, 1.0]), (attention.proj, [1.0])):
+        layer.weight.data[:, 0] = fb.tensor(weights)
+        nn.init.zeros_(layer.bias)
+    with fb.no_grad():
+        scores = attention(fb.tensor([3.0, 6.0, 9.0]).view(1, 1, 3, 1)).flatten().numpy()
+    np.testing.assert_allclose(scores, [6.0, 3.0, 6.0])
+    with pytest.raises(ValueError, match="must be of length 2"):
+        models.swin_transformer.ShiftedWindowAttention(8, [4], [0, 0], 2)
 
 
 @pytest.mark.parametrize("image_size", [8, 32, 64])

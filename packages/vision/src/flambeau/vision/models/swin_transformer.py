@@ -1,0 +1,215 @@
+"""The Swin transformer and its second version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import flambeau as fb
+from flambeau import nn
+
+from ..ops._layers import MLP, Permute, StochasticDepth
+from ._registry import register_model
+from ._window_attention import ShiftedWindowAttention, ShiftedWindowAttentionV2
+
+Layer = Callable[..., Any]
+
+
+class PatchMerging(nn.Module):
+    """Half the size and twice the channels: four pixels as one, ``(..., H, W, C)`` to ``(..., H / 2, W / 2, 2 C)``."""
+
+    def __init__(self, dim: int, norm_layer: Layer = nn.LayerNorm) -> None:
+        super().__init__()
+        self.dim = dim
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+        self.norm = norm_layer(4 * dim)
+
+    def gathered(self, x: fb.Tensor) -> fb.Tensor:
+        """Four pixels beside each other in the channels; zeros where the last row or column is alone."""
+        x = nn.functional.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
+        return fb.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = self.reduction(self.norm(self.gathered(x)))
+        return result
+
+
+class PatchMergingV2(PatchMerging):
+    """As :class:`PatchMerging`, normalised after the reduction."""
+
+    def __init__(self, dim: int, norm_layer: Layer = nn.LayerNorm) -> None:
+        super().__init__(dim, norm_layer)
+        self.norm = norm_layer(2 * dim)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = self.norm(self.reduction(self.gathered(x)))
+        return result
+
+
+class SwinTransformerBlock(nn.Module):
+    """Attention within windows and a perceptron, each after a normalisation and beside its input.
+
+    Args:
+        dim, num_heads, window_size, shift_size: as of :class:`ShiftedWindowAttention`.
+        mlp_ratio: of the perceptron's inner channels to ``dim``.
+        dropout, attention_dropout: their probabilities.
+        stochastic_depth_prob: with which attention or perceptron is left out.
+        norm_layer, attn_layer: LayerNorm and the version's attention by default.
+    """
+
+    attention: ClassVar[Layer] = ShiftedWindowAttention
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        window_size: Sequence[int],
+        shift_size: Sequence[int],
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        stochastic_depth_prob: float = 0.0,
+        norm_layer: Layer = nn.LayerNorm,
+        attn_layer: Layer | None = None,
+    ) -> None:
+        super().__init__()
+        drops = {"attention_dropout": attention_dropout, "dropout": dropout}
+        self.norm1 = norm_layer(dim)
+        self.attn = (attn_layer or self.attention)(dim, window_size, shift_size, num_heads, **drops)
+        self.stochastic_depth = StochasticDepth(stochastic_depth_prob, "row")
+        self.norm2 = norm_layer(dim)
+        self.mlp = MLP(dim, [int(dim * mlp_ratio), dim], activation_layer=nn.GELU, dropout=dropout)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        x = x + self.stochastic_depth(self.attn(self.norm1(x)))
+        result: fb.Tensor = x + self.stochastic_depth(self.mlp(self.norm2(x)))
+        return result
+
+
+class SwinTransformerBlockV2(SwinTransformerBlock):
+    """As :class:`SwinTransformerBlock`, with the normalisations after attention and perceptron."""
+
+    attention = ShiftedWindowAttentionV2
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        x = x + self.stochastic_depth(self.norm1(self.attn(x)))
+        result: fb.Tensor = x + self.stochastic_depth(self.norm2(self.mlp(x)))
+        return result
+
+
+class SwinTransformer(nn.Module):
+    """Stages of attention within windows, shifted in every other block, each of half the size of the one before.
+
+    Args:
+        patch_size: rows and columns of the first patches.
+        embed_dim: channels of the first stage.
+        depths, num_heads: blocks and heads of each stage.
+        window_size: rows and columns of the windows.
+        mlp_ratio: of the perceptrons' inner channels to a stage's.
+        dropout, attention_dropout: their probabilities.
+        stochastic_depth_prob: with which the last block is left out; those before it with less.
+        num_classes: how many scores come out.
+        norm_layer: LayerNorm by default.
+        block, downsample_layer: of the version.
+
+    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper (256 in the second), to ``(N, num_classes)``.
+    Source: Liu et al. 2021, arXiv:2103.14030; the second version: Liu et al. 2021, arXiv:2111.09883.
+    """
+
+    def __init__(
+        self,
+        patch_size: Sequence[int],
+        embed_dim: int,
+        depths: Sequence[int],
+        num_heads: Sequence[int],
+        window_size: Sequence[int],
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        stochastic_depth_prob: float = 0.1,
+        num_classes: int = 1000,
+        norm_layer: Layer | None = None,
+        block: Layer | None = None,
+        downsample_layer: Layer = PatchMerging,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        norm, make = norm_layer or nn.LayerNorm, block or SwinTransformerBlock
+        size = (patch_size[0], patch_size[1])
+        patches = nn.Conv2d(3, embed_dim, kernel_size=size, stride=size)
+        layers: list[nn.Module] = [nn.Sequential(patches, Permute([0, 2, 3, 1]), norm(embed_dim))]
+        shifts = ([0, 0], [side // 2 for side in window_size])
+        options: dict[str, Any] = {"mlp_ratio": mlp_ratio, "dropout": dropout, "attention_dropout": attention_dropout}
+        total, done, dim = sum(depths), 0, embed_dim
+        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+            if stage:
+                layers.append(downsample_layer(dim, norm))
+                dim *= 2
+            blocks = []
+            for i in range(depth):
+                drop = stochastic_depth_prob * (done + i) / max(total - 1, 1)
+                options |= {"norm_layer": norm, "stochastic_depth_prob": drop}
+                blocks.append(make(dim, heads, window_size=window_size, shift_size=shifts[i % 2], **options))
+            layers.append(nn.Sequential(*blocks))
+            done += depth
+        self.features = nn.Sequential(*layers)
+        self.norm = norm(dim)
+        self.permute = Permute([0, 3, 1, 2])
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten(1)
+        self.head = nn.Linear(dim, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        features = self.permute(self.norm(self.features(x)))
+        scores: fb.Tensor = self.head(self.flatten(self.avgpool(features)))
+        return scores
+
+
+def _swin(dim: int, depth: int, window: int, drop: float, **options: Any) -> SwinTransformer:
+    heads = [dim // 32 << stage for stage in range(4)]
+    shape = ([4, 4], dim, [2, 2, depth, 2], heads, [window, window])
+    return SwinTransformer(*shape, stochastic_depth_prob=options.pop("stochastic_depth_prob", drop), **options)
+
+
+_V2 = {"block": SwinTransformerBlockV2, "downsample_layer": PatchMergingV2}
+
+
+@register_model
+def swin_t(**options: Any) -> SwinTransformer:
+    """:class:`SwinTransformer`, tiny, 28,288,354 parameters."""
+    return _swin(96, 6, 7, 0.2, **options)
+
+
+@register_model
+def swin_s(**options: Any) -> SwinTransformer:
+    """:class:`SwinTransformer`, small, 49,606,258 parameters."""
+    return _swin(96, 18, 7, 0.3, **options)
+
+
+@register_model
+def swin_b(**options: Any) -> SwinTransformer:
+    """:class:`SwinTransformer`, base, 87,768,224 parameters."""
+    return _swin(128, 18, 7, 0.5, **options)
+
+
+@register_model
+def swin_v2_t(**options: Any) -> SwinTransformer:
+    """:class:`SwinTransformer`, the second version, tiny, 28,351,570 parameters."""
+    return _swin(96, 6, 8, 0.2, **{**_V2, **options})
+
+
+@register_model
+def swin_v2_s(**options: Any) -> SwinTransformer:
+    """:class:`SwinTransformer`, the second version, small, 49,737,442 parameters."""
+    return _swin(96, 18, 8, 0.3, **{**_V2, **options})
+
+
+@register_model
+def swin_v2_b(**options: Any) -> SwinTransformer:
+    """:class:`SwinTransformer`, the second version, base, 87,930,848 parameters."""
+    return _swin(128, 18, 8, 0.5, **{**_V2, **options})
