@@ -50,6 +50,21 @@ PUBLISHED = {
     "mobilenet_v2": (3_504_872, {"features.1.conv.0.0.weight": (32, 1, 3, 3), "features.18.1.weight": (1280,)}),
     "mobilenet_v3_large": (5_483_032, {"features.4.block.2.fc1.weight": (24, 72, 1, 1), "classifier.3.bias": (1000,)}),
     "mobilenet_v3_small": (2_542_856, {"features.1.block.1.fc2.bias": (16,), "classifier.0.weight": (1024, 576)}),
+    "regnet_x_400mf": (5_495_976, {"trunk_output.block4.block4-0.proj.0.weight": (400, 160, 1, 1)}),
+    "regnet_x_800mf": (7_259_656, {"fc.weight": (1000, 672)}),
+    "regnet_x_1_6gf": (9_190_136, {"fc.weight": (1000, 912)}),
+    "regnet_x_3_2gf": (15_296_552, {"trunk_output.block3.block3-14.f.b.0.weight": (432, 48, 3, 3)}),
+    "regnet_x_8gf": (39_572_648, {"trunk_output.block1.block1-0.f.b.0.weight": (80, 80, 3, 3)}),
+    "regnet_x_16gf": (54_278_536, {"fc.weight": (1000, 2048)}),
+    "regnet_x_32gf": (107_811_560, {"fc.weight": (1000, 2520)}),
+    "regnet_y_400mf": (4_344_144, {"trunk_output.block1.block1-0.f.se.fc1.weight": (8, 48, 1, 1), "fc.bias": (1000,)}),
+    "regnet_y_800mf": (6_432_512, {"stem.0.weight": (32, 3, 3, 3), "fc.weight": (1000, 784)}),
+    "regnet_y_1_6gf": (11_202_430, {"fc.weight": (1000, 888)}),
+    "regnet_y_3_2gf": (19_436_338, {"fc.weight": (1000, 1512)}),
+    "regnet_y_8gf": (39_381_472, {"fc.weight": (1000, 2016)}),
+    "regnet_y_16gf": (83_590_140, {"fc.weight": (1000, 3024)}),
+    "regnet_y_32gf": (145_046_770, {"fc.weight": (1000, 3712)}),
+    "regnet_y_128gf": (644_812_894, {"trunk_output.block4.block4-0.f.se.fc2.weight": (7392, 726, 1, 1)}),
     "resnet18": (11_689_512, {"layer2.0.downsample.0.weight": (128, 64, 1, 1), "fc.weight": (1000, 512)}),
     "resnet34": (21_797_672, {"layer3.5.bn2.num_batches_tracked": ()}),
     "resnet50": (25_557_032, {"layer1.0.conv3.weight": (256, 64, 1, 1), "fc.weight": (1000, 2048)}),
@@ -125,6 +140,12 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
         num_classes=7,
     ),
     "googlenet": lambda: models.GoogLeNet(num_classes=7, aux_logits=False, transform_input=True, init_weights=False),
+    "regnet": lambda: models.RegNet(
+        models.regnet.BlockParams([1, 2], [8, 16], [4, 8], [1.0, 0.5], [2, 2], se_ratio=0.25),
+        num_classes=7,
+        stem_width=4,
+        activation=nn.SiLU,
+    ),
     "swin": lambda: models.SwinTransformer([4, 4], 8, [2, 2], [2, 4], [5, 5], num_classes=7),
     "swin_v2": lambda: models.SwinTransformer(
         *([4, 4], 8, [2, 2], [2, 4], [5, 5]),
@@ -355,5 +376,7 @@ def test_images_and_arguments_that_do_not_fit() -> None:
         models.resnet50(replace_stride_with_dilation=[True])
     with pytest.raises(ValueError, match="should be 7 instead of 1"):
         models.Inception3(inception_blocks=[nn.Conv2d])
+    with pytest.raises(ValueError, match=r"Invalid RegNet settings: w_a=1\.0, w_0=12, w_m=2"):
+        models.regnet.BlockParams.from_init_params(depth=4, w_0=12, w_a=1.0, w_m=2, group_width=8)
     with pytest.raises(ValueError, match="Unsupported SqueezeNet version 2"):
         models.SqueezeNet("2")
