@@ -47,6 +47,10 @@ PUBLISHED = {
         27_161_264,
         {"Mixed_6e.branch7x7dbl_5.conv.weight": (192, 192, 1, 7), "AuxLogits.fc.weight": (1000, 768)},
     ),
+    "mnasnet0_5": (2_218_512, {"layers.0.weight": (16, 3, 3, 3), "layers.8.0.layers.3.weight": (24, 1, 3, 3)}),
+    "mnasnet0_75": (3_170_208, {"layers.0.weight": (24, 3, 3, 3)}),
+    "mnasnet1_0": (4_383_312, {"layers.12.3.layers.6.weight": (192, 1152, 1, 1), "classifier.1.weight": (1000, 1280)}),
+    "mnasnet1_3": (6_282_256, {"layers.14.weight": (1280, 416, 1, 1)}),
     "mobilenet_v2": (3_504_872, {"features.1.conv.0.0.weight": (32, 1, 3, 3), "features.18.1.weight": (1280,)}),
     "mobilenet_v3_large": (5_483_032, {"features.4.block.2.fc1.weight": (24, 72, 1, 1), "classifier.3.bias": (1000,)}),
     "mobilenet_v3_small": (2_542_856, {"features.1.block.1.fc2.bias": (16,), "classifier.0.weight": (1024, 576)}),
@@ -123,6 +127,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
         models.resnet.Bottleneck, [1, 1, 2, 1], num_classes=7, replace_stride_with_dilation=(False, True, True)
     ),
     "mobilenet_v2": lambda: models.mobilenet_v2(num_classes=7, width_mult=0.35),
+    "mnasnet": lambda: models.MNASNet(0.35, num_classes=7),
     "mobilenet_v3_small": lambda: models.mobilenet_v3_small(num_classes=7, width_mult=0.5),
     "squeezenet1_0": lambda: models.squeezenet1_0(num_classes=7),
     "squeezenet1_1": lambda: models.squeezenet1_1(num_classes=7),
@@ -198,6 +203,9 @@ def test_initialization() -> None:
     model = models.inception_v3(num_classes=7)
     stds = [weight.std().item() for weight in (model.Mixed_7c.branch1x1.conv.weight, model.AuxLogits.fc.weight)]
     np.testing.assert_allclose(stds, [0.1, 0.001], rtol=0.05)
+    model = models.mnasnet0_5()
+    bound = (3 / 1000) ** 0.5  # uniform, He's by the outputs
+    assert 0.99 * bound < model.classifier[1].weight.abs().max().item() <= bound and not model.classifier[1].bias.any()
     model = SMALL["swin_v2"]()
     linear = model.features[3][1].mlp[0]
     assert abs(linear.weight.std().item() / 0.02 - 1) < 0.1 and not linear.bias.any()
@@ -378,5 +386,7 @@ def test_images_and_arguments_that_do_not_fit() -> None:
         models.Inception3(inception_blocks=[nn.Conv2d])
     with pytest.raises(ValueError, match=r"Invalid RegNet settings: w_a=1\.0, w_0=12, w_m=2"):
         models.regnet.BlockParams.from_init_params(depth=4, w_0=12, w_a=1.0, w_m=2, group_width=8)
+    with pytest.raises(ValueError, match=r"alpha should be greater than 0\.0 instead of -1"):
+        models.MNASNet(-1)
     with pytest.raises(ValueError, match="Unsupported SqueezeNet version 2"):
         models.SqueezeNet("2")

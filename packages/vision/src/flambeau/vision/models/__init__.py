@@ -22,6 +22,7 @@ from .efficientnet import (
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .inception import Inception3, InceptionOutputs, inception_v3
 from .lenet import LeNet
+from .mnasnet import MNASNet, mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3
 from .mobilenet import MobileNetV2, MobileNetV3, mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 from .regnet import (
     RegNet,
@@ -72,6 +73,7 @@ __all__ = [
     "Inception3",
     "InceptionOutputs",
     "LeNet",
+    "MNASNet",
     "MobileNetV2",
     "MobileNetV3",
     "RegNet",
@@ -106,6 +108,10 @@ __all__ = [
     "googlenet",
     "inception_v3",
     "list_models",
+    "mnasnet0_5",
+    "mnasnet0_75",
+    "mnasnet1_0",
+    "mnasnet1_3",
     "mobilenet_v2",
     "mobilenet_v3_large",
     "mobilenet_v3_small",
