@@ -47,6 +47,14 @@ PUBLISHED = {
         27_161_264,
         {"Mixed_6e.branch7x7dbl_5.conv.weight": (192, 192, 1, 7), "AuxLogits.fc.weight": (1000, 768)},
     ),
+    "maxvit_t": (
+        30_919_624,
+        {
+            "blocks.2.layers.4.layers.MBconv.layers.conv_b.0.weight": (1024, 1, 3, 3),
+            "blocks.3.layers.1.layers.grid_attention.attn_layer.1.relative_position_bias_table": (169, 16),
+            "classifier.5.weight": (1000, 512),
+        },
+    ),
     "mnasnet0_5": (2_218_512, {"layers.0.weight": (16, 3, 3, 3), "layers.8.0.layers.3.weight": (24, 1, 3, 3)}),
     "mnasnet0_75": (3_170_208, {"layers.0.weight": (24, 3, 3, 3)}),
     "mnasnet1_0": (4_383_312, {"layers.12.3.layers.6.weight": (192, 1152, 1, 1), "classifier.1.weight": (1000, 1280)}),
@@ -127,6 +135,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
         models.resnet.Bottleneck, [1, 1, 2, 1], num_classes=7, replace_stride_with_dilation=(False, True, True)
     ),
     "mobilenet_v2": lambda: models.mobilenet_v2(num_classes=7, width_mult=0.35),
+    "maxvit": lambda: models.MaxVit((64, 64), 8, 4, [8, 16], [1, 2], 8, 0.1, num_classes=7),
     "mnasnet": lambda: models.MNASNet(0.35, num_classes=7),
     "mobilenet_v3_small": lambda: models.mobilenet_v3_small(num_classes=7, width_mult=0.5),
     "squeezenet1_0": lambda: models.squeezenet1_0(num_classes=7),
@@ -272,6 +281,22 @@ def test_attention_knows_where_pixels_lie() -> None:
         models.swin_transformer.ShiftedWindowAttention(8, [4], [0, 0], 2)
 
 
+@pytest.mark.parametrize(
+    ("kind", "seen"), [("window", (slice(0, 2), slice(4, 6))), ("grid", (slice(1, 4, 2), slice(1, 6, 3)))]
+)
+def test_attention_of_maxvit_stays_within_a_part(kind: str, seen: tuple) -> None:
+    fb.manual_seed(0)
+    layer = models.maxvit.PartitionAttentionLayer(8, 4, 2, kind, (4, 6), 1, nn.GELU, nn.LayerNorm, 0.0, 0.0, 0.0)
+    image = fb.randn(1, 8, 4, 6)
+    other = image.clone()
+    other[0, 0, 1, 4] += 1.0
+    with fb.no_grad():
+        changed = (layer(image) - layer(other)).abs().amax(1)[0].numpy() > 1e-6
+    expected = np.zeros((4, 6), bool)
+    expected[seen] = True
+    np.testing.assert_array_equal(changed, expected)
+
+
 @pytest.mark.parametrize("image_size", [8, 32, 64])
 def test_dcgan(image_size: int) -> None:
     fb.manual_seed(0)
@@ -388,5 +413,9 @@ def test_images_and_arguments_that_do_not_fit() -> None:
         models.regnet.BlockParams.from_init_params(depth=4, w_0=12, w_a=1.0, w_m=2, group_width=8)
     with pytest.raises(ValueError, match=r"alpha should be greater than 0\.0 instead of -1"):
         models.MNASNet(-1)
+    with pytest.raises(ValueError, match=r"grid size \(15, 16\) is not divisible by partition size 4"):
+        models.MaxVit((60, 64), 8, 4, [8], [1], 8, 0.1)
+    with pytest.raises(ValueError, match="feat_dim: 8 must be divisible by head_dim: 3"):
+        models.MaxVit((64, 64), 8, 4, [8], [1], 3, 0.1)
     with pytest.raises(ValueError, match="Unsupported SqueezeNet version 2"):
         models.SqueezeNet("2")

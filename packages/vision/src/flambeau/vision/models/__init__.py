@@ -22,6 +22,7 @@ from .efficientnet import (
 from .googlenet import GoogLeNet, GoogLeNetOutputs, googlenet
 from .inception import Inception3, InceptionOutputs, inception_v3
 from .lenet import LeNet
+from .maxvit import MaxVit, maxvit_t
 from .mnasnet import MNASNet, mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3
 from .mobilenet import MobileNetV2, MobileNetV3, mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
 from .regnet import (
@@ -74,6 +75,7 @@ __all__ = [
     "InceptionOutputs",
     "LeNet",
     "MNASNet",
+    "MaxVit",
     "MobileNetV2",
     "MobileNetV3",
     "RegNet",
@@ -108,6 +110,7 @@ __all__ = [
     "googlenet",
     "inception_v3",
     "list_models",
+    "maxvit_t",
     "mnasnet0_5",
     "mnasnet0_75",
     "mnasnet1_0",
