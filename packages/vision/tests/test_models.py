@@ -391,6 +391,20 @@ def test_weights_that_pytorch_has_left(tmp_path: Path, monkeypatch: pytest.Monke
         models.squeezenet1_1(weights="DEFAULT")
 
 
+def test_published_files_of_other_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name, file in (("mnasnet0_5", "mnasnet0.5_top1_67.823-3ffadce67e"), ("googlenet", "googlenet-1378be20")):
+        path = folder / f"{file}.pth"
+        model = models.get_model(name)
+        fb.save(model.state_dict(), path)
+        loaded = models.get_model(name, weights="DEFAULT")
+        assert all((a == b).all() for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    assert loaded.transform_input and not models.googlenet(weights=path).transform_input
+    assert not models.googlenet(weights="DEFAULT", transform_input=False).transform_input
+
+
 @pytest.mark.parametrize("options", [{"weights": "DEFAULT"}, {"weights": "IMAGENET1K_V1"}, {"pretrained": True}])
 def test_weights_that_nobody_has_are_explained(options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -16,6 +16,20 @@ M = TypeVar("M", bound=nn.Module)
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
+# How published files begin that are not called as their models are, and what models are for those weights.
+_FILES = {
+    **{f"efficientnet_b{size}": f"efficientnet_b{size}_rwightman" for size in range(5)},
+    **{f"efficientnet_b{size}": f"efficientnet_b{size}_lukemelas" for size in range(5, 8)},
+    "inception_v3": "inception_v3_google",
+    "mnasnet0_5": "mnasnet0.5_top1_67.823",
+    "mnasnet1_0": "mnasnet1.0_top1_73.512",
+    "shufflenet_v2_x0_5": "shufflenetv2_x0.5",
+    "shufflenet_v2_x1_0": "shufflenetv2_x1",
+    "shufflenet_v2_x1_5": "shufflenetv2_x1_5",
+    "shufflenet_v2_x2_0": "shufflenetv2_x2_0",
+}
+_OPTIONS: dict[str, dict[str, Any]] = {name: {"transform_input": True} for name in ("googlenet", "inception_v3")}
+
 _NO_WEIGHTS = (
     "flambeau does not publish weights ({asked!r}), and PyTorch has left none for {name} in {folder}. Fetch the file "
     'that torchvision publishes and pass its path, {name}(weights="{name}.pth")'
@@ -26,13 +40,16 @@ def register_model(builder: Callable[..., M]) -> Callable[..., M]:
     """Put a builder on the list, and give it the arguments that all have.
 
     ``weights`` is None for random ones or the path of a saved ``state_dict``, PyTorch's ``.pth`` included. Another
-    text, such as "DEFAULT", asks for what torchvision publishes and has left in its cache on this machine.
+    text, such as "DEFAULT", asks for what torchvision publishes and has left in its cache on this machine; a model is
+    then made as it is there for those weights.
     ``pretrained`` is the older name for asking for that; ``progress`` is accepted and not used.
     """
 
     @functools.wraps(builder)
     def build(*, weights: Any = None, pretrained: bool = False, progress: bool = True, **options: Any) -> M:
         path = _path_of(builder.__name__, True if weights is None and pretrained else weights)
+        if path is not None and path is not weights:
+            options = {**_OPTIONS.get(builder.__name__, {}), **options}
         model = builder(**options)
         if path is not None:
             model.load_state_dict(fb.load(path))
@@ -50,7 +67,7 @@ def _path_of(name: str, weights: Any) -> Any:
     if isinstance(weights, str) and (os.sep in weights or os.path.splitext(weights)[1]):
         raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
     folder = Path(fb.hub.get_dir()) / "checkpoints"
-    found = sorted(folder.glob(f"{name}-*.pth"))
+    found = sorted(path for start in {name, _FILES.get(name, name)} for path in folder.glob(f"{start}-*.pth"))
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise ValueError(f"{name}: which weights are meant by {weights!r}? Pass the path of one in {folder}: {names}")
