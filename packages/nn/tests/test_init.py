@@ -132,3 +132,9 @@ def test_seeds_and_generators_repeat():
     np.testing.assert_array_equal(nn.Linear(3, 3).weight.detach().numpy(), first)
     draws = [init.normal_(fb.empty(4), generator=fb.Generator().manual_seed(2)).numpy() for _ in range(2)]
     np.testing.assert_array_equal(*draws)
+
+
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16, fb.float32])
+def test_trunc_normal_between_far_limits_draws_no_limit(dtype):
+    drawn = nn.init.trunc_normal_(fb.empty(200_000, dtype=dtype), std=0.02)
+    assert drawn.abs().max() < 0.02 * 6 and abs(drawn.float().std().item() - 0.02) < 5e-4

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from flambeau import Tensor, linalg, no_grad, randperm
+from flambeau import Tensor, finfo, linalg, no_grad, randperm
 from flambeau import eye as identity
 
 __all__ = [
@@ -172,7 +172,8 @@ def trunc_normal_(
             "The distribution of values may be incorrect.",
             stacklevel=2,
         )
-    low, high = (math.erf((limit - mean) / (std * math.sqrt(2.0))) for limit in (a, b))
+    most = 1 - finfo(tensor.dtype).eps / 2  # 1 is the function's value at infinity alone
+    low, high = (max(-most, min(most, math.erf((limit - mean) / (std * math.sqrt(2.0))))) for limit in (a, b))
     with no_grad():
         drawn = tensor.new_empty(tensor.shape).uniform_(low, high, **_options(generator))
         return tensor.copy_(drawn.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b))
