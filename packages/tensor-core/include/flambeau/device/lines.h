@@ -25,13 +25,14 @@ struct Lines : Reduction<Op> {
   static void write_row(const ReduceArguments& a, int64_t row, const Line& line, int thread, int threads) {
     const Stored* rows[kInputs];
     Stored* out = reinterpret_cast<Stored*>(a.out[0]) + row * a.length;
-    bool aligned = is_aligned(out);
+    bool aligned = is_aligned(a.out[0]);
 #pragma unroll
     for (int k = 0; k < kInputs; ++k) {
       rows[k] = Base::input(a, k) + row * a.length;
-      aligned &= is_aligned(rows[k]);
+      aligned &= is_aligned(a.in[k]);
     }
-    int64_t i = int64_t(thread) * kWidth;
+    const int64_t first = Base::before_packs(a, row);
+    int64_t i = first + int64_t(thread) * kWidth;
     for (; i + kWidth <= a.length; i += int64_t(threads) * kWidth) {
       Pack<Stored> packs[kInputs], results;
 #pragma unroll
@@ -45,12 +46,14 @@ struct Lines : Reduction<Op> {
       }
       store(out + i, results, aligned);
     }
-    for (; i < a.length; ++i) {
+    const auto write_at = [&](int64_t at) {
       Stored values[kInputs];
 #pragma unroll
-      for (int k = 0; k < kInputs; ++k) values[k] = rows[k][i];
-      out[i] = Op::value(values, i, line);
-    }
+      for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
+      out[at] = Op::value(values, at, line);
+    };
+    for (; i < a.length; ++i) write_at(i);
+    for (int64_t at = thread; at < first && at < a.length; at += threads) write_at(at);
   }
 
   static void short_rows(const ReduceArguments& a) {

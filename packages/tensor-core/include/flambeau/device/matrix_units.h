@@ -13,7 +13,7 @@
 // those of eight consecutive rows are in different banks.
 #pragma once
 
-#include "flambeau/device/halves.h"
+#include "flambeau/device/exponential.h"
 
 namespace flambeau::cuda {
 
@@ -69,7 +69,6 @@ template <class T>
 inline uint32_t pack(float low, float high) {
   return word_of(convert<T>(low).bits, convert<T>(high).bits);
 }
-inline float quick_exp2(float x) { return exp2f(x); }
 inline float round_to_tf32(float x) { return x == x ? __uint_as_float(__float_as_uint(x) + 0x1000 & 0xffffe000) : x; }
 
 #undef FLAMBEAU_PLACE
@@ -163,13 +162,6 @@ inline float round_to_tf32(float x) {
   return x;
 #endif
 }
-// 2**x to within a few units in the last place; 0 where that is no normal number.
-inline float quick_exp2(float x) {
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
-
 #endif
 
 }  // namespace flambeau::cuda

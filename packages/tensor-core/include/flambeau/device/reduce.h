@@ -42,6 +42,10 @@ struct Reduction {
       Op::write(a, at, state);
   }
 
+  // Rows of lengths that are no multiple of a pack do not begin at one: the places before the first pack are taken one
+  // by one. How many they are is decided by the row's number, wherever in memory the tensor lies.
+  static int64_t before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
+
   // Of packs of all inputs, whose first element is at `place`.
   static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t place, const Context& context) {
     Leaf leaves[kWidth];
@@ -59,7 +63,8 @@ struct Reduction {
     return leaves[0];
   }
 
-  // A thread's share of the places [begin, end) of a row: packs, `threads` packs apart.
+  // A thread's share of the places [begin, end) of a row, where begin is a multiple of a pack: packs, `threads` packs
+  // apart.
   static State of_row(const ReduceArguments& a, int64_t row, int64_t begin, int64_t end, int thread, int threads) {
     const Context context = Op::context(a, row);
     const Stored* rows[kInputs];
@@ -67,13 +72,14 @@ struct Reduction {
 #pragma unroll
     for (int k = 0; k < kInputs; ++k) {
       rows[k] = input(a, k) + row * a.length;
-      aligned &= is_aligned(rows[k]);
+      aligned &= is_aligned(input(a, k));
     }
+    const int64_t first = begin + before_packs(a, row);
     State states[kUnroll];
 #pragma unroll
     for (State& state : states) state = Op::template identity<State>();
     const int64_t step = int64_t(threads) * kWidth;
-    int64_t i = begin + int64_t(thread) * kWidth;
+    int64_t i = first + int64_t(thread) * kWidth;
     for (; i + (kUnroll - 1) * step + kWidth <= end; i += kUnroll * step) {
       Pack<Stored> packs[kUnroll][kInputs];
 #pragma unroll
@@ -90,12 +96,14 @@ struct Reduction {
       for (int k = 0; k < kInputs; ++k) packs[k] = load(rows[k] + i, aligned);
       states[0] = Op::join(states[0], State(of_packs(packs, i, context)));
     }
-    for (; i < end; ++i) {  // of one thread: what is left of the last pack
+    const auto add = [&](State& to, int64_t at) {
       Stored values[kInputs];
 #pragma unroll
-      for (int k = 0; k < kInputs; ++k) values[k] = rows[k][i];
-      states[1] = Op::join(states[1], State(Op::map(values, i, context)));
-    }
+      for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
+      to = Op::join(to, State(Op::map(values, at, context)));
+    };
+    for (; i < end; ++i) add(states[1], i);  // of one thread: what is left of the last pack
+    for (int64_t at = begin + thread; at < first && at < end; at += threads) add(states[2], at);
     return Op::join(Op::join(states[0], states[1]), Op::join(states[2], states[3]));
   }
 

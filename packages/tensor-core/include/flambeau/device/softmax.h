@@ -1,9 +1,19 @@
 // Softmax, its logarithm and the logarithm of the sum of exponentials, of lines that are read once for their sums.
 #pragma once
 
+#include "flambeau/device/exponential.h"
 #include "flambeau/device/lines.h"
 
 namespace flambeau::cuda::reductions {
+
+// Of what is rounded to two bytes in the end the quick exponential is exact enough.
+template <class T>
+inline V<T> exponential(V<T> x) {
+  if constexpr (sizeof(T) == 2 && std::is_same_v<V<T>, float>)
+    return quick_exp2(x * 1.44269504f);
+  else
+    return host::exp(x);
+}
 
 // The largest value m, and the sum of exp(x - m); infinities differ by 0.
 template <class T>
@@ -21,7 +31,7 @@ struct Exponentials : WithoutContext {
   static State join(State x, State y) {
     const bool first = x.largest >= y.largest || x.largest != x.largest;
     const State high = first ? x : y, low = first ? y : x;
-    const V<T> share = low.largest == high.largest ? V<T>(1) : host::exp(low.largest - high.largest);
+    const V<T> share = low.largest == high.largest ? V<T>(1) : exponential<T>(low.largest - high.largest);
     return {host::maximum(x.largest, y.largest), high.sum + low.sum * share};
   }
   static State map(const T (&x)[1], int64_t, Nothing) { return {convert<V<T>>(x[0]), V<T>(1)}; }
@@ -50,7 +60,7 @@ struct Softmax : Forward<T> {
     return {s.largest, V<T>(1) / (s.sum + (s.largest - s.largest))};  // NaN where the largest is infinite
   }
   static T value(const T (&x)[1], int64_t, const Line& l) {
-    return convert<T>(host::exp(convert<V<T>>(x[0]) - l.largest) * l.by);
+    return convert<T>(exponential<T>(convert<V<T>>(x[0]) - l.largest) * l.by);
   }
 };
 template <class T>
@@ -86,7 +96,7 @@ template <class T>
 struct LogSoftmaxBackward : Backward<T> {
   static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]); }
   static T value(const T (&x)[2], int64_t, V<T> sum) {
-    return convert<T>(convert<V<T>>(x[0]) - host::exp(convert<V<T>>(x[1])) * sum);
+    return convert<T>(convert<V<T>>(x[0]) - exponential<T>(convert<V<T>>(x[1])) * sum);
   }
 };
 
