@@ -257,6 +257,14 @@ def test_bad_arguments():
         export(Net(), fb.rand(2, 4), dynamic_axes={"y": [0]})
     with pytest.raises(ValueError, match=r"'n' is 2 in input 'a' and 3 in 'b'"):
         export(lambda a, b: a.sum() + b, (fb.ones(2), fb.ones(3)), dynamic_axes={"a": {0: "n"}, "b": {0: "n"}})
+    with pytest.raises(TypeError, match=r"by the inputs' names, not as 5"):
+        export(Net(), fb.rand(2, 4), dynamic_axes=5)
+    with pytest.raises(TypeError, match=r"as in \{.x.: \{0: .batch.\}\}, not 'batch'"):
+        export(Net(), fb.rand(2, 4), dynamic_axes={"x": "batch"})
+    with pytest.raises(TypeError, match="output_names must be a list of names, not the text 'scores'"):
+        export(Net(), fb.rand(2, 4), output_names="scores")
+    with pytest.raises(RuntimeError, match=r"number of input names provided \(2\) exceeded number of inputs \(1\)"):
+        export(Net(), fb.rand(2, 4), input_names=["a", "b"])
     with pytest.raises(RuntimeError, match="returns no tensor but float"):
         export(lambda x: 3.0, fb.ones(2))
     with pytest.raises(ValueError, match=r"takes 1 tensors \(x\), not 2"):

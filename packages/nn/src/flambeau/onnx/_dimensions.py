@@ -71,6 +71,8 @@ class Dimensions:
 
 def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
     """The dynamic dimensions of one input, with their names where they have any."""
+    if wanted is not None and not isinstance(wanted, Mapping | list | tuple):
+        raise TypeError(f"dynamic dimensions are given as a dictionary by the inputs' names, not as {wanted!r}")
     if isinstance(wanted, Mapping):
         given = next((wanted[name] for name in names if name in wanted), None)
     else:
@@ -79,6 +81,11 @@ def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
         return {}
     if isinstance(given, Mapping):
         return {axis: _name(dimension) for axis, dimension in given.items() if dimension is not None}
+    if not isinstance(given, list | tuple):
+        raise TypeError(
+            f"the dynamic dimensions of an input are a list of axes, or a dictionary of their names as in "
+            f'{{"x": {{0: "batch"}}}}, not {given!r}'
+        )
     listed = list(given)
     if all(isinstance(axis, int) for axis in listed):
         return dict.fromkeys(listed)

@@ -103,8 +103,17 @@ def _input_names(model: Any, args: Any, kwargs: Any, wanted: Sequence[Name] | No
     parameters = list(_parameter_of(model, args, kwargs))
     places = [parameters[:i].count(name) for i, name in enumerate(parameters)]
     names = [f"{name}_{i}" if parameters.count(name) > 1 else name for name, i in zip(parameters, places, strict=True)]
-    given = list(wanted or [])[: len(names)]
+    given = _given_names("input", wanted, len(names))
     return [*given, *names[len(given) :]]
+
+
+def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[Name]:
+    if isinstance(wanted, str):
+        raise TypeError(f"{kind}_names must be a list of names, not the text {wanted!r}")
+    given = list(wanted or [])
+    if len(given) > count:
+        raise RuntimeError(f"number of {kind} names provided ({len(given)}) exceeded number of {kind}s ({count})")
+    return given
 
 
 # Converting
@@ -182,7 +191,7 @@ def _model(
     output_names: Sequence[Name] | None,
     opset_version: int,
 ) -> Any:
-    given = list(output_names or [])[: len(outputs)]
+    given = _given_names("output", output_names, len(outputs))
     chosen = [*given, *(f"output_{i}" if len(outputs) > 1 else "output" for i in range(len(given), len(outputs)))]
     _name_outputs(graph, outputs, chosen)
     inputs = [
