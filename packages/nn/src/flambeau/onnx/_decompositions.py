@@ -1,6 +1,7 @@
 """Operators that the ONNX format lacks, written with those it has.
 
-Each takes its operator's arguments. What it calls is noted in its place, and decomposed in turn.
+Each takes its operator's arguments. What it calls is noted in its place, and decomposed in turn. What it makes of sizes
+is on the device of the first tensor.
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
 
 @decomposes
-def eye(n: int, m: int | None = None, *, dtype: Any = None, **_: Any) -> Tensor:
-    same = flambeau.arange(n).unsqueeze(1) == flambeau.arange(n if m is None else m)
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    rows, columns = flambeau.arange(n, device=device), flambeau.arange(n if m is None else m, device=device)
+    same = rows.unsqueeze(1) == columns
     return same.to(flambeau.get_default_dtype() if dtype is None else dtype)
 
 

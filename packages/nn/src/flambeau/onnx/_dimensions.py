@@ -65,7 +65,7 @@ class Dimensions:
     def _resized(self, tensor: Tensor, shape: Sequence[int | str], sizes: Mapping[str, int]) -> Tensor:
         for axis, size in enumerate(shape):
             if isinstance(size, str) and sizes[size] != tensor.shape[axis]:
-                tensor = tensor.index_select(axis, arange(sizes[size]) % tensor.shape[axis])
+                tensor = tensor.index_select(axis, arange(sizes[size], device=tensor.device) % tensor.shape[axis])
         return tensor
 
 

@@ -133,10 +133,10 @@ class Memory:
 
 
 def _put_back(view: View, part: Tensor) -> Tensor:
-    places = arange(view.base.numel()).reshape(view.base.shape)
+    places = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
     return put_at(view.base, view.again(places), part)
 
 
 def _in_order(view: View) -> bool:
-    places = arange(view.base.numel()).reshape(view.base.shape)
+    places = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
     return bool((view.again(places).reshape(-1) == places.reshape(-1)).all())

@@ -7,6 +7,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import flambeau
@@ -74,12 +75,12 @@ class Trace(TorchFunctionMode):
         if kwargs.get("out") is not None:
             return self._written_out(func, args, kwargs)
         if name in IN_PLACE or (name.endswith("_") and not name.endswith("__")):
-            with self:
+            with self, _device_of(args):
                 new = _not_in_place(name)(*args, **kwargs)
             same = new.shape == args[0].shape
             return self._changed(args[0], new) if same else self._reshaped(func, args, kwargs, new)
         if name in DECOMPOSITIONS:
-            with self:
+            with self, _device_of([*args, *kwargs.values()]):
                 return DECOMPOSITIONS[name](*args, **kwargs)
         result = func(*args, **kwargs)
         if tensors := leaves(result, Tensor):
@@ -132,6 +133,12 @@ class Trace(TorchFunctionMode):
                 TracerWarning,
                 stacklevel=2,
             )
+
+
+def _device_of(arguments: Any) -> AbstractContextManager[Any]:
+    """The context in which tensors are made where the first of these is."""
+    tensors = leaves(arguments, Tensor)
+    return tensors[0].device if tensors else nullcontext()
 
 
 def _name_of(func: Any) -> str:
