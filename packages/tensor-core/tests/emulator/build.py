@@ -16,7 +16,6 @@ OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber", 
 PRELUDE = ("emulation.h", "emulated_functions.h", "emulated_matrix_units.h", "kernel_interface.h")
 KERNEL_OPTIONS = ["-std=c++20", "-O1", "-fPIC", "-w", "-fno-exceptions"]
 KERNEL_OPTIONS += ["-fwrapv", "-ffp-contract=fast"]  # as a GPU computes
-KERNEL_OPTIONS += ["-fexpensive-optimizations"]  # among which g++ counts that it fuses products
 KERNEL_OPTIONS += ["-fno-gnu-unique", "-fvisibility=hidden"]  # modules share nothing
 KERNEL_OPTIONS += ["-fsanitize=alignment,bounds,shift-exponent", "-fno-sanitize-recover=all"]  # see emulation.h
 if " fma " in Path("/proc/cpuinfo").read_text():  # the functions of fused products are then instructions, as on a GPU
