@@ -166,7 +166,8 @@ OF_MATRICES = {
     # indices
     "indexed": lambda x, y, i: [
         x[0], x[-1], x[:, 1], x[:, -2:], x[:, ::2], x[1:3, 2:4], x[None], x[..., 0], x[:, None, 1:], x[:, 5:1], x[0, 1],
-        x[: len(x) // 2], x[len(x) - 1], x[:, [0, 2]], x[fb.tensor([0, 2])], x[i[:, 0]], x[i[:, 0], i[:, 1]],
+        x[: len(x) // 2], x[len(x) - 1], x[:, [0, 2]],
+        x[:, np.array([1, 3])], x[fb.tensor([0, 2])], x[i[:, 0]], x[i[:, 0], i[:, 1]],
         x[:, i[0]],
         x[:, i[:2, :2]], x[fb.arange(len(x)), i[:, 0]],
     ],

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 import flambeau
 
 from ._graph import Graph, Name, converts
@@ -31,7 +29,8 @@ def get_item(g: Graph, self: Value, key: Any) -> Name:
 
 
 def _as_value(key: Any) -> Any:
-    return Value(-1, flambeau.tensor(key)) if isinstance(key, list | np.ndarray) else key
+    is_array = isinstance(key, list) or (hasattr(key, "__array__") and not isinstance(key, Value))
+    return Value(-1, flambeau.tensor(key)) if is_array else key
 
 
 def _kind(key: Any) -> int:
