@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._operators.recurrent import _cell as one_step
 
 from ._decompositions import DECOMPOSITIONS, decomposes
 
@@ -67,44 +68,16 @@ def _scaled_dot_product_attention(
     return scores.softmax(-1) @ value
 
 
-@decomposes
-def lstm_cell(
-    input: Tensor,
-    hx: Sequence[Tensor],
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    linear = flambeau.nn.functional.linear
-    i, f, g, o = (linear(input, w_ih, b_ih) + linear(hx[0], w_hh, b_hh)).chunk(4, -1)
-    cell = f.sigmoid() * hx[1] + i.sigmoid() * g.tanh()
-    return o.sigmoid() * cell.tanh(), cell
+def _one_step(
+    input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None, *, mode: str
+) -> Any:
+    """A cell is a layer over one time."""
+    made = one_step(mode, input, tuple(hx) if mode == "LSTM" else (hx,), w_ih, w_hh, b_ih, b_hh)
+    return made if mode == "LSTM" else made[0]
 
 
-@decomposes
-def gru_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    linear = flambeau.nn.functional.linear
-    (r, z, n), (hr, hz, hn) = linear(input, w_ih, b_ih).chunk(3, -1), linear(hx, w_hh, b_hh).chunk(3, -1)
-    kept: Tensor = (z + hz).sigmoid()
-    proposed: Tensor = (n + (r + hr).sigmoid() * hn).tanh()
-    return (1 - kept) * proposed + kept * hx
-
-
-def _rnn_cell(activation: str) -> Callable[..., Tensor]:
-    linear = flambeau.nn.functional.linear
-
-    def cell(input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Tensor:
-        made: Tensor = getattr(linear(input, w_ih, b_ih) + linear(hx, w_hh, b_hh), activation)()
-        return made
-
-    return cell
-
-
-DECOMPOSITIONS["rnn_tanh_cell"] = _rnn_cell("tanh")
-DECOMPOSITIONS["rnn_relu_cell"] = _rnn_cell("relu")
+for _mode in ("LSTM", "GRU", "RNN_TANH", "RNN_RELU"):
+    DECOMPOSITIONS[f"{_mode.lower()}_cell"] = functools.partial(_one_step, mode=_mode)
 
 
 # Images

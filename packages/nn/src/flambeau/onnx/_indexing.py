@@ -9,7 +9,7 @@ import flambeau
 
 from ._graph import Graph, Name, converts
 from ._shapes import sliced
-from ._sizes import Size
+from ._sizes import Size, plus
 from ._values import Value
 
 END = 2**63 - 1  # as far as there are elements
@@ -48,7 +48,7 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
                 raise NotImplementedError("slices whose ends are tensors")
             start, end, step = key.start, key.stop, key.step or 1
         elif _kind(key) == 0:
-            start, end, step = key, END if key == -1 else _next(key), 1
+            start, end, step = key, END if key == -1 else plus(key, 1), 1
         else:
             continue
         axes.append(axis)
@@ -56,12 +56,6 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
         ends.append(END if end is None else end)
         steps.append(step)
     return (sliced(g, input, starts, ends, axes, steps) if axes else g.name(input)), keys
-
-
-def _next(key: int | Size) -> int | Size:
-    if isinstance(key, int):
-        return key + 1
-    return Size({**key.terms, (): key.terms.get((), 0) + 1})  # type: ignore[dict-item]
 
 
 def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:

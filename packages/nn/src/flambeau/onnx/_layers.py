@@ -70,6 +70,14 @@ def transposed_convolution(
 # Pools
 
 
+def _pooled(g: Graph, kind: str, input: Value, kernel_size: Any, stride: Any, padding: Any, **attributes: Any) -> Name:
+    spatial = int(g.operator[-2])
+    images, alone = _batched(g, input, spatial)
+    kernel, strides = _each(kernel_size, spatial), _each(stride or kernel_size, spatial)
+    pads = _each(padding, spatial) * 2
+    return _unbatched(g, g.op(kind, images, kernel_shape=kernel, strides=strides, pads=pads, **attributes), alone)
+
+
 @converts("max_pool1d", "max_pool2d", "max_pool3d")
 def max_pool(
     g: Graph, input: Value, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
@@ -77,13 +85,10 @@ def max_pool(
 ) -> Name:  # fmt: skip
     if return_indices:
         raise NotImplementedError(f"{g.operator} with return_indices=True")
-    spatial = int(g.operator[-2])
-    images, alone = _batched(g, input, spatial)
-    made = g.op(
-        "MaxPool", images, kernel_shape=_each(kernel_size, spatial), strides=_each(stride or kernel_size, spatial),
-        pads=_each(padding, spatial) * 2, dilations=_each(dilation, spatial), ceil_mode=int(ceil_mode),
+    dilations = _each(dilation, int(g.operator[-2]))
+    return _pooled(
+        g, "MaxPool", input, kernel_size, stride, padding, dilations=dilations, ceil_mode=int(ceil_mode)
     )  # fmt: skip
-    return _unbatched(g, made, alone)
 
 
 @converts("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -93,13 +98,8 @@ def avg_pool(
 ) -> Name:  # fmt: skip
     if divisor_override is not None:
         raise NotImplementedError(f"{g.operator} with divisor_override")
-    spatial = int(g.operator[-2])
-    images, alone = _batched(g, input, spatial)
-    made = g.op(
-        "AveragePool", images, kernel_shape=_each(kernel_size, spatial), strides=_each(stride or kernel_size, spatial),
-        pads=_each(padding, spatial) * 2, ceil_mode=int(ceil_mode), count_include_pad=int(count_include_pad),
-    )  # fmt: skip
-    return _unbatched(g, made, alone)
+    how = {"ceil_mode": int(ceil_mode), "count_include_pad": int(count_include_pad)}
+    return _pooled(g, "AveragePool", input, kernel_size, stride, padding, **how)
 
 
 @converts("_adaptive_max_pool1d", "_adaptive_max_pool2d", "_adaptive_max_pool3d")

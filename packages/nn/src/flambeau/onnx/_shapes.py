@@ -8,7 +8,7 @@ from typing import Any
 import flambeau
 
 from ._graph import Graph, Name, converts
-from ._sizes import Size
+from ._sizes import Size, plus
 from ._values import Value, leaves
 
 RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel", "view_as", "reshape_as")
@@ -114,18 +114,6 @@ def narrow(g: Graph, input: Value, dim: int, start: Any, length: Any) -> Name:
     if isinstance(start, Value):
         raise NotImplementedError("narrow() from a tensor")
     return sliced(g, input, [start], [plus(start, length)], [dim])
-
-
-def plus(a: int | Size, b: int | Size) -> int | Size:
-    terms = {names: c for x in (a, b) for names, c in (x.terms.items() if isinstance(x, Size) else ())}
-    if isinstance(a, int) and isinstance(b, int):
-        return a + b
-    for x in (a, b):
-        if isinstance(x, int):
-            terms[()] = terms.get((), 0) + x  # type: ignore[assignment]
-    if isinstance(a, Size) and isinstance(b, Size):
-        terms = {names: a.terms.get(names, 0) + b.terms.get(names, 0) for names in terms}  # type: ignore[misc]
-    return Size(terms)
 
 
 @converts("select")

@@ -41,6 +41,17 @@ class Size:
         return " + ".join(texts)
 
 
+def plus(a: int | Size, b: int | Size) -> int | Size:
+    """The sum of two sizes."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
+    terms: dict[Monomial, Fraction] = {}
+    for x in (a, b):
+        for names, c in (x.terms if isinstance(x, Size) else {(): Fraction(x)}).items():
+            terms[names] = terms.get(names, Fraction(0)) + c
+    return Size(terms)
+
+
 class Samples:
     """The sizes at which a program is traced, and what a number is that was seen at them.
 
