@@ -18,6 +18,9 @@
 
 #include <math.h>
 #include <stdint.h>
+#ifdef __x86_64__
+#include <emmintrin.h>  // by way of flambeau/element.h in every kernel: here it is compiled beforehand
+#endif
 
 #include "kernel_interface.h"
 
