@@ -415,7 +415,3 @@ def test_inverting_a_float_is_a_type_error():
     for dtype in (fb.float32, fb.complex64):
         with pytest.raises(TypeError, match="only implemented on integer and Boolean"):
             ~fb.ones(2, dtype=dtype)
-
-
-def test_programs_ask_for_other_machines():
-    assert not fb.distributed.is_available() and not fb.distributed.is_initialized()

@@ -71,6 +71,7 @@ def _run(function: Callable[..., Any], index: int, args: Sequence[Any], report: 
         if isinstance(error, SystemExit):
             raise
         report.send(traceback.format_exc())
+        sys.last_value = error  # as after an exception that nobody handled, for what runs at the end
         sys.exit(1)
     finally:
         report.close()

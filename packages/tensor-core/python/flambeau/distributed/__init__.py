@@ -1,0 +1,146 @@
+"""Programs of several processes, on one machine or many: what they send each other and compute together.
+
+Tensors of the CPU travel by MPI (``pip install "flambeau-tensor-core[distributed]"``: mpi4py and MPICH), those of GPUs
+by NCCL. A program of one process needs neither. Processes are started by
+
+    python -m flambeau.distributed.run --nproc-per-node=2 program.py
+    mpiexec -n 2 python program.py
+
+or by ``flambeau.multiprocessing.spawn``.
+"""
+
+import os
+
+from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
+from ._checks import DebugLevel, get_debug_level, set_debug_level, set_debug_level_from_env
+from ._rendezvous import rendezvous
+from .collectives import (
+    all_reduce,
+    all_reduce_coalesced,
+    barrier,
+    broadcast,
+    monitored_barrier,
+    reduce,
+    reduce_scatter,
+    reduce_scatter_tensor,
+)
+from .errors import DistBackendError, DistError, DistNetworkError, DistStoreError
+from .exchanges import (
+    all_gather,
+    all_gather_coalesced,
+    all_gather_into_tensor,
+    all_to_all,
+    all_to_all_single,
+    gather,
+    scatter,
+)
+from .groups import (
+    GroupMember,
+    ProcessGroup,
+    destroy_process_group,
+    get_backend,
+    get_global_rank,
+    get_group_rank,
+    get_node_local_rank,
+    get_process_group_ranks,
+    get_rank,
+    get_world_size,
+    group,
+    init_process_group,
+    is_initialized,
+    new_group,
+    new_subgroups,
+    new_subgroups_by_enumeration,
+)
+from .objects import (
+    all_gather_object,
+    broadcast_object_list,
+    gather_object,
+    recv_object_list,
+    scatter_object_list,
+    send_object_list,
+)
+from .point_to_point import P2POp, batch_isend_irecv, irecv, isend, recv, send
+from .reduce_op import ReduceOp
+from .stores import FileStore, HashStore, PrefixStore, Store, default_pg_timeout
+from .tcp_store import TCPStore
+from .work import Work
+
+__all__ = [
+    "Backend",
+    "DebugLevel",
+    "DistBackendError",
+    "DistError",
+    "DistNetworkError",
+    "DistStoreError",
+    "FileStore",
+    "GroupMember",
+    "HashStore",
+    "P2POp",
+    "PrefixStore",
+    "ProcessGroup",
+    "ReduceOp",
+    "Store",
+    "TCPStore",
+    "Work",
+    "all_gather",
+    "all_gather_coalesced",
+    "all_gather_into_tensor",
+    "all_gather_object",
+    "all_reduce",
+    "all_reduce_coalesced",
+    "all_to_all",
+    "all_to_all_single",
+    "barrier",
+    "batch_isend_irecv",
+    "broadcast",
+    "broadcast_object_list",
+    "default_pg_timeout",
+    "destroy_process_group",
+    "gather",
+    "gather_object",
+    "get_backend",
+    "get_debug_level",
+    "get_global_rank",
+    "get_group_rank",
+    "get_node_local_rank",
+    "get_process_group_ranks",
+    "get_rank",
+    "get_world_size",
+    "group",
+    "init_process_group",
+    "irecv",
+    "is_available",
+    "is_gloo_available",
+    "is_initialized",
+    "is_mpi_available",
+    "is_nccl_available",
+    "is_torchelastic_launched",
+    "isend",
+    "monitored_barrier",
+    "new_group",
+    "new_subgroups",
+    "new_subgroups_by_enumeration",
+    "recv",
+    "recv_object_list",
+    "reduce",
+    "reduce_scatter",
+    "reduce_scatter_tensor",
+    "rendezvous",
+    "scatter",
+    "scatter_object_list",
+    "send",
+    "send_object_list",
+    "set_debug_level",
+    "set_debug_level_from_env",
+]
+
+
+def is_available() -> bool:
+    """Whether processes can be made a group by this package: True. What they need is said when it is missing."""
+    return True
+
+
+def is_torchelastic_launched() -> bool:
+    """Whether ``flambeau.distributed.run`` started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ

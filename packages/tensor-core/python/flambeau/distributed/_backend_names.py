@@ -1,0 +1,73 @@
+"""Which backend carries the tensors of which device."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from flambeau import cuda
+
+from . import _mpi_start
+
+__all__ = ["Backend", "carriers", "is_gloo_available", "is_mpi_available", "is_nccl_available"]
+
+_DEVICES = {"gloo": "cpu", "mpi": "cpu", "nccl": "cuda"}
+
+
+class Backend(str):
+    """The name of a backend, in small letters.
+
+    >>> flambeau.distributed.Backend("NCCL")
+    'nccl'
+    """
+
+    UNDEFINED: ClassVar[str] = "undefined"
+    GLOO: ClassVar[str] = "gloo"
+    MPI: ClassVar[str] = "mpi"
+    NCCL: ClassVar[str] = "nccl"
+
+    def __new__(cls, name: str) -> Self:
+        if not isinstance(name, str):
+            raise ValueError(f"Backend constructor parameter must be a string, not {type(name).__name__}")
+        return super().__new__(cls, name.lower())
+
+
+def is_mpi_available() -> bool:
+    """Whether processes can exchange tensors of the CPU: whether mpi4py is installed."""
+    return _mpi_start.is_available()
+
+
+def is_gloo_available() -> bool:
+    """Whether the backend ``"gloo"`` is there, which is another name of ``"mpi"``."""
+    return _mpi_start.is_available()
+
+
+def is_nccl_available() -> bool:
+    """Whether processes can exchange tensors of GPUs by themselves: whether NCCL is installed."""
+    if not cuda.is_available():
+        return False
+    try:
+        cuda.nccl.version()
+    except RuntimeError:
+        return False
+    return True
+
+
+def carriers(backend: str | None) -> dict[str, str]:
+    """The backend of each kind of device.
+
+    Args:
+        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; several by devices, ``"cpu:gloo,cuda:nccl"``; None or
+            ``"undefined"``: those that are there.
+    Raises: ValueError for others.
+    """
+    if backend is None or backend == Backend.UNDEFINED:
+        return {"cpu": "gloo", **({"cuda": "nccl"} if is_nccl_available() else {})}
+    if not isinstance(backend, str):
+        raise ValueError(f"backend should be a string, not {type(backend).__name__}")
+    name = backend.lower()
+    if name in _DEVICES:
+        return {_DEVICES[name]: name}
+    found = dict(part.split(":", 1) for part in name.split(",") if ":" in part)
+    if not found or any(_DEVICES.get(each) != device for device, each in found.items()):
+        raise ValueError(f"backend should be 'gloo', 'mpi', 'nccl' or such as 'cpu:gloo,cuda:nccl', but is {backend!r}")
+    return found

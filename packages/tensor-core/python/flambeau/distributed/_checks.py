@@ -1,0 +1,160 @@
+"""What is asked of the arguments of a collective before anything is sent."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import flambeau
+from flambeau import Tensor
+
+from .groups import ProcessGroup, get_global_rank, get_group_rank, get_rank, member
+from .reduce_op import ReduceOp
+
+__all__ = [
+    "DebugLevel",
+    "agree",
+    "among_members",
+    "check_list",
+    "check_operation",
+    "check_tensor",
+    "get_debug_level",
+    "peer",
+    "set_debug_level",
+    "set_debug_level_from_env",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DESCRIBED = 240  # bytes of what a process says of its call
+
+
+class DebugLevel(enum.IntEnum):
+    """How much is checked: with ``DETAIL`` each collective compares what the processes of the group ask for."""
+
+    OFF = 0
+    INFO = 1
+    DETAIL = 2
+
+
+_level = DebugLevel.OFF
+
+
+def get_debug_level() -> DebugLevel:
+    """How much is checked."""
+    return _level
+
+
+def set_debug_level(level: DebugLevel) -> None:
+    """Choose how much is checked, in all processes alike."""
+    global _level
+    _level = DebugLevel(level)
+
+
+def set_debug_level_from_env() -> None:
+    """Choose it as the environment variable TORCH_DISTRIBUTED_DEBUG says, which is read when this is loaded."""
+    name = os.environ.get("TORCH_DISTRIBUTED_DEBUG", "OFF").upper()
+    if name not in DebugLevel.__members__:
+        raise RuntimeError(f"TORCH_DISTRIBUTED_DEBUG should be OFF, INFO or DETAIL, but is {name!r}")
+    set_debug_level(DebugLevel[name])
+
+
+set_debug_level_from_env()
+
+
+def among_members(function: F) -> F:
+    """A function whose ``group`` is the `ProcessGroup` that was asked for; outside of it, a warning and None."""
+    name, place = function.__name__, list(inspect.signature(function).parameters).index("group")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = member(args[place] if len(args) > place else kwargs.get("group"))
+        if found is None:
+            text = f"Running {name} on global rank {get_rank()} which does not belong to the given group."
+            return warnings.warn(text, stacklevel=2)
+        if len(args) > place:
+            return function(*args[:place], found, *args[place + 1 :], **kwargs)
+        return function(*args, **{**kwargs, "group": found})
+
+    return call  # type: ignore[return-value]
+
+
+def check_tensor(call: str, name: str, given: Any) -> Tensor:
+    """The tensor. Raises: TypeError for what is none."""
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{call}: {name} should be a tensor, not {type(given).__name__}")
+    return given
+
+
+def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None) -> list[Tensor]:
+    """One tensor for each process, with as many elements as another one has, and its dtype."""
+    if isinstance(given, Tensor) or not isinstance(given, Sequence):
+        raise TypeError(f"{call}: {name} should be a list of tensors, one for each process, not {type(given).__name__}")
+    if len(given) != size:
+        raise ValueError(f"{call}: {name} should have a tensor for each of {size} processes, but has {len(given)}")
+    for tensor in given:
+        check_tensor(call, f"each of {name}", tensor)
+        if like is not None and (tensor.numel(), tensor.dtype) != (like.numel(), like.dtype):
+            raise ValueError(
+                f"{call}: {name} should fit {tuple(like.shape)} of {like.dtype}, but has {tuple(tensor.shape)} of "
+                f"{tensor.dtype}"
+            )
+    return list(given)
+
+
+def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
+    """Raises: TypeError for what is no `ReduceOp`, ValueError for one that the dtype does not have."""
+    if not isinstance(op, ReduceOp):
+        raise TypeError(f"{call}: op should be one of ReduceOp, such as ReduceOp.SUM, not {op!r}")
+    inexact = dtype.is_floating_point or dtype.is_complex
+    if op in (ReduceOp.BAND, ReduceOp.BOR, ReduceOp.BXOR):
+        fits = not inexact
+    elif op is ReduceOp.AVG:
+        fits = inexact
+    else:
+        fits = not (dtype.is_complex and op in (ReduceOp.MIN, ReduceOp.MAX))
+    if not fits:
+        raise ValueError(f"{call}: does not support ReduceOp.{op.name} on tensors of {dtype}")
+
+
+def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None) -> int:
+    """A rank within a group, of one that was given among all processes or within the group."""
+    if rank is not None and group_rank is not None:
+        raise ValueError(f"{call}: give {name} or group_{name}, not both")
+    if group_rank is not None:
+        get_global_rank(group, group_rank)  # refuses one that is not there
+        return group_rank
+    if rank is None:
+        if default is None:
+            raise ValueError(f"{call} needs {name}=..., a rank, or group_{name}=...")
+        return default
+    if isinstance(rank, bool) or not isinstance(rank, int):
+        raise TypeError(f"{call}: {name} should be a rank, an int, not {type(rank).__name__}")
+    return get_group_rank(group, rank)
+
+
+def agree(group: ProcessGroup, call: str, *said: Any) -> None:
+    """With `DebugLevel.DETAIL`, see that all processes of a group ask for the same.
+
+    Raises: RuntimeError, in all of them, that lists what they ask for.
+    """
+    if _level < DebugLevel.DETAIL:
+        return
+    shown = [f"{tuple(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else str(each) for each in said]
+    text = f"{call}({', '.join(shown)})".encode()[:_DESCRIBED].ljust(_DESCRIBED)
+    transport = next(iter(group.transports.values()))
+    own = flambeau.tensor(list(text), dtype=flambeau.uint8, device=transport.device)
+    everyone = own.new_empty(group.size() * _DESCRIBED)
+    transport.all_gather(everyone, own).wait()
+    calls = [bytes(each.tolist()).decode().rstrip() for each in everyone.view(-1, _DESCRIBED)]
+    if len(set(calls)) > 1:
+        ranks = zip(group.ranks, calls, strict=True)
+        raise RuntimeError(
+            "Detected mismatch between collectives on ranks: "
+            + "; ".join(f"rank {rank} calls {each}" for rank, each in ranks)
+        )

@@ -1,0 +1,161 @@
+"""Starting MPI in processes that ``mpiexec`` has started, or that found each other otherwise."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import socket
+import sys
+import time
+from datetime import timedelta
+from typing import Any
+
+from .errors import DistBackendError
+from .stores import PrefixStore, Store
+from .tcp_store import TCPStore
+
+__all__ = ["is_available", "is_started", "launched", "start"]
+
+_MISSING = (
+    'groups of several processes on the CPU need MPI: pip install "flambeau-tensor-core[distributed]", which brings '
+    "mpi4py and MPICH ({error})"
+)
+_STARTED_OTHERWISE = (
+    "MPI runs in this process already, as rank {rank} of {size}: a group of all processes has to have them, too, but "
+    "rank {asked_rank} of {asked_size} was asked for. A process can join one set of processes only"
+)
+# By which of them a process knows that mpiexec started it (MPICH and Intel MPI; Open MPI; PMIx).
+_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+
+FAREWELL = 10.0  # seconds that a process waits for the others before it ends
+PAUSE = 1e-3
+UNTIL_READ = 0.5  # seconds after which mpiexec has read what a process said; the rest is lost when it aborts
+
+
+def is_available() -> bool:
+    """Whether MPI is installed. It is not started."""
+    import importlib.util
+
+    return importlib.util.find_spec("mpi4py") is not None
+
+
+def launched() -> bool:
+    """Whether ``mpiexec`` started this process."""
+    return any(name in os.environ for name in _RANKS)
+
+
+def is_started() -> bool:
+    """Whether MPI runs in this process."""
+    module = sys.modules.get("mpi4py.MPI")
+    return module is not None and module.Is_initialized() and not module.Is_finalized()
+
+
+def start(store: Store | None, rank: int, size: int) -> Any:
+    """The module ``mpi4py.MPI``, running, in which this process has that rank of as many.
+
+    Args:
+        store: where processes that ``mpiexec`` has not started meet.
+    Raises: ImportError without mpi4py, or where it finds no MPI; DistBackendError if MPI runs otherwise already.
+    """
+    if is_started() or launched():
+        MPI = _imported()
+    else:
+        if store is None:
+            raise DistBackendError("mpiexec did not start this process, and there is no store to meet the others at")
+        connection = _connection(store, rank, size)
+        names = {"PMI_FD": str(connection.detach()), "PMI_RANK": str(rank), "PMI_SIZE": str(size)}
+        os.environ.update(names)
+        try:
+            MPI = _imported(by_mpiexec=False)
+        finally:  # what this process starts is no rank
+            for name in names:
+                del os.environ[name]
+    here = MPI.COMM_WORLD
+    if (here.Get_rank(), here.Get_size()) != (rank, size):
+        where = {"rank": here.Get_rank(), "size": here.Get_size(), "asked_rank": rank, "asked_size": size}
+        raise DistBackendError(_STARTED_OTHERWISE.format(**where))
+    return MPI
+
+
+def _imported(by_mpiexec: bool = True) -> Any:
+    """The module, importing which starts MPI."""
+    os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # MPICH's transport tells of ways that it tries in vain
+    try:
+        import mpi4py
+
+        if not by_mpiexec:
+            mpi4py.rc.finalize = False  # `_end` does it
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()
+        raise ImportError(_MISSING.format(error=reason[0] if reason else type(error).__name__)) from error
+    return MPI
+
+
+def _connection(store: Store, rank: int, size: int) -> socket.socket:
+    """A connection with the server by which MPI's ranks find each other: the store's, or one that rank 0 starts."""
+    while isinstance(store, PrefixStore):
+        store = store.underlying_store
+    if not isinstance(store, TCPStore):
+        if rank == 0:
+            server = TCPStore(socket.gethostname(), 0, is_master=True)
+            store.set("mpi", f"{server.host} {server.port}")
+        else:
+            host, port = store.get("mpi").decode().split()
+            server = TCPStore(host, int(port), timeout=store.timeout)
+        store = _servers.setdefault(rank, server)
+    connection = store.connect()
+    connection.sendall(json.dumps(["mpi", size]).encode() + b"\n")
+    return connection
+
+
+# Kept for as long as the process: MPI's ranks say to the server when they end.
+_servers: dict[int, TCPStore] = {}
+
+
+@atexit.register
+def _end() -> None:
+    """End MPI with the other processes; after an exception that nobody handled, without waiting for them."""
+    if not is_started():
+        return
+    everyone = sys.modules["mpi4py.MPI"].COMM_WORLD
+    failed = getattr(sys, "last_value", None) is not None
+    if _by_mpiexec():  # which ends the others if this one fails
+        if failed and everyone.Get_size() > 1:
+            sys.stderr.flush()
+            time.sleep(UNTIL_READ)
+            everyone.Abort(1)
+    elif not failed and _met(everyone.Ibarrier()):
+        sys.modules["mpi4py.MPI"].Finalize()
+
+
+def _by_mpiexec() -> bool:
+    return sys.modules["mpi4py"].rc.finalize is not False
+
+
+def _met(request: Any) -> bool:
+    """Whether the others came to the same place before long."""
+    deadline = time.monotonic() + FAREWELL
+    while not request.Test():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def place() -> tuple[int, int]:
+    """The rank of this process among those that ``mpiexec`` started, and how many they are."""
+    everyone = _imported().COMM_WORLD
+    return everyone.Get_rank(), everyone.Get_size()
+
+
+def common_store(timeout: timedelta | float) -> Store:
+    """A store for all processes that ``mpiexec`` started, kept by rank 0."""
+    everyone = _imported().COMM_WORLD
+    if everyone.Get_rank():
+        host, port = everyone.bcast(None)
+        return TCPStore(host, port, timeout=timeout)
+    store = TCPStore(socket.gethostname(), 0, is_master=True, timeout=timeout)
+    everyone.bcast((store.host, store.port))
+    return store

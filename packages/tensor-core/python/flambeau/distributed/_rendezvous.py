@@ -1,0 +1,134 @@
+"""How the processes of a program find each other: the store at which they meet, their ranks and how many they are."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from datetime import timedelta
+from urllib.parse import parse_qs, urlparse
+
+from . import _mpi_start
+from ._backend_names import is_nccl_available
+from .errors import DistStoreError
+from .stores import FileStore, PrefixStore, Store, default_pg_timeout
+from .tcp_store import TCPStore
+
+__all__ = ["meeting", "rendezvous"]
+
+_LACKS = (
+    "init_process_group does not know {what}: start the program by `python -m flambeau.distributed.run "
+    "--nproc-per-node=2 program.py` or `mpiexec -n 2 python program.py`, which say it, or set {names}{argument}"
+)
+
+_RANK_TAKEN = (
+    "another process has rank {rank}: each needs its own; or what an earlier run has left is here (with "
+    "init_method='file://...' the file, which can be removed)"
+)
+_ALONE = "of {size} processes, those of rank {ranks} did not come within {timeout}: were they started, do they live?"
+
+
+def rendezvous(
+    url: str, rank: int = -1, world_size: int = -1, timeout: timedelta | float = default_pg_timeout
+) -> Iterator[tuple[Store, int, int]]:
+    """Yields once: a store that all processes share, this one's rank, and how many there are.
+
+    Args:
+        url: ``env://`` (the variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE), ``tcp://host:port`` (of the
+            process of rank 0), or ``file:///path`` (a file that is not there yet).
+        rank, world_size: -1: as the environment says, or ``?rank=0&world_size=2`` behind the url.
+    Raises: ValueError for another url, or where something was not said.
+    """
+    parts = urlparse(url)
+    said = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    rank, world_size = (int(said.get("rank", rank)), int(said.get("world_size", world_size)))
+    if parts.scheme == "env":
+        rank = _from_environment(rank, "RANK", "its rank", " or give rank=...")
+        world_size = _from_environment(world_size, "WORLD_SIZE", "how many processes there are", " or world_size=...")
+        port = _from_environment(-1, "MASTER_PORT", "where the process of rank 0 listens", " or give init_method=...")
+        yield _at(_address(), port, rank, timeout), rank, world_size
+        return
+    if rank < 0 or world_size < 0:
+        raise ValueError(f"init_process_group({url!r}) needs rank=... and world_size=...")
+    if parts.scheme == "tcp":
+        if not parts.hostname or parts.port is None:
+            raise ValueError(f"init_method should be tcp://host:port, but is {url!r}")
+        yield _at(parts.hostname, parts.port, rank, timeout), rank, world_size
+    elif parts.scheme == "file":
+        if not parts.path:
+            raise ValueError(f"init_method should be file:///path/of/a/file, but is {url!r}")
+        yield FileStore(parts.path, world_size, timeout), rank, world_size
+    else:
+        raise ValueError(f"init_method should begin with env://, tcp:// or file://, but is {url!r}")
+
+
+# The stores at which this process has met others, which last as long as it: it may meet them there again.
+_met: dict[tuple[str, int], TCPStore] = {}
+
+
+def _at(host: str, port: int, rank: int, timeout: timedelta | float) -> Store:
+    if (host, port) not in _met:
+        _met[host, port] = TCPStore(host, port, None, rank == 0, timeout)
+    return _met[host, port]
+
+
+def _address() -> str:
+    found = os.environ.get("MASTER_ADDR")
+    if not found:
+        raise ValueError(_LACKS.format(what="the machine of rank 0", names="MASTER_ADDR", argument=""))
+    return found
+
+
+def _from_environment(given: int, name: str, what: str, argument: str) -> int:
+    if given >= 0:
+        return given
+    text = os.environ.get(name)
+    if text is None:
+        raise ValueError(_LACKS.format(what=what, names=f"the environment variable {name}", argument=argument))
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"the environment variable {name} should be a whole number, but is {text!r}") from None
+
+
+def meeting(
+    init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
+) -> tuple[Store | None, int, int]:
+    """The store, the rank and the number of processes for a group of all of them, when all are there.
+
+    Where ``mpiexec`` started the processes and nothing else is said, MPI knows; there is a store where NCCL needs it.
+    """
+    if store is None:
+        said = init_method is not None or "RANK" in os.environ or rank >= 0
+        if not said and (_mpi_start.launched() or _mpi_start.is_started()):
+            return _mpi_start.common_store(timeout) if is_nccl_available() else None, *_mpi_start.place()
+        store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
+    elif rank < 0 or world_size < 1:
+        raise ValueError("init_process_group(store=...) needs rank=... and world_size=...")
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank should lie between 0 and {world_size - 1} for {world_size} processes, but is {rank}")
+    times = _uses.get(store, 0)
+    _uses[store] = times + 1
+    meeting_here = PrefixStore(f"meeting {times}", store)
+    meeting_here.set_timeout(timeout)
+    _introduce(meeting_here, rank, world_size)
+    return meeting_here, rank, world_size
+
+
+# How often this process has met others at a store: each time has keys of its own.
+_uses: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
+
+
+def _introduce(store: Store, rank: int, world_size: int) -> None:
+    """Say who this process is, and wait for the others."""
+    expected = store.compare_set("world size", "", str(world_size)).decode()
+    if expected != str(world_size):
+        raise DistStoreError(f"rank {rank} was told of {world_size} processes, but another one of {expected}")
+    if store.add(f"rank {rank}", 1) > 1:
+        raise DistStoreError(_RANK_TAKEN.format(rank=rank))
+    try:
+        store.wait([f"rank {each}" for each in range(world_size)])
+    except DistStoreError as error:
+        missing = [str(each) for each in range(world_size) if not store.check([f"rank {each}"])]
+        text = _ALONE.format(ranks=", ".join(missing), size=world_size, timeout=store.timeout)
+        raise DistStoreError(text) from error

@@ -1,0 +1,116 @@
+"""What carries tensors between the processes of a group."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import timedelta
+
+from flambeau import Tensor
+
+from .reduce_op import ReduceOp
+from .work import Work
+
+__all__ = ["Alone", "Transport"]
+
+
+class Transport(ABC):
+    """What carries the tensors of one kind of device between the processes of one group.
+
+    Tensors are contiguous and of the right sizes, ranks are those within the group: who calls has seen to both. Calls
+    return at once; their work says when it is done.
+    """
+
+    name: str
+    device = "cpu"  # where its tensors are
+
+    def __init__(self, rank: int, size: int, timeout: timedelta | float) -> None:
+        self.rank, self.size, self.timeout = rank, size, timeout
+
+    @abstractmethod
+    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work: ...
+
+    @abstractmethod
+    def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work: ...
+
+    @abstractmethod
+    def broadcast(self, tensor: Tensor, root: int) -> Work: ...
+
+    @abstractmethod
+    def all_gather(self, output: Tensor, tensor: Tensor) -> Work: ...
+
+    @abstractmethod
+    def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work: ...
+
+    @abstractmethod
+    def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work: ...
+
+    @abstractmethod
+    def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work: ...
+
+    @abstractmethod
+    def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
+        """``received`` and ``sent`` count the elements from and to each rank."""
+
+    @abstractmethod
+    def send(self, tensor: Tensor, to: int, tag: int) -> Work: ...
+
+    @abstractmethod
+    def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
+        """``source`` None: from whoever sends first."""
+
+    @abstractmethod
+    def barrier(self) -> Work: ...
+
+    def close(self) -> None:  # noqa: B027, some need nothing
+        """Use the group no more."""
+
+    def _work(self, what: str, outputs: Sequence[Tensor] = ()) -> Work:
+        """A work that is done."""
+        return Work(what, lambda: True, outputs, rank=self.rank, size=self.size, timeout=self.timeout)
+
+
+class Alone(Transport):
+    """A group of one process, which needs nothing."""
+
+    def __init__(self, name: str, timeout: timedelta | float) -> None:
+        super().__init__(0, 1, timeout)
+        self.name = name
+
+    def _copy(self, what: str, output: Tensor | None, tensor: Tensor | None) -> Work:
+        if output is not None and tensor is not None:
+            output.view(-1).copy_(tensor.view(-1))
+        return self._work(what, [] if output is None else [output])
+
+    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work:
+        return self._work("all_reduce", [tensor])
+
+    def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
+        return self._work("reduce", [tensor])
+
+    def broadcast(self, tensor: Tensor, root: int) -> Work:
+        return self._work("broadcast", [tensor])
+
+    def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
+        return self._copy("all_gather", output, tensor)
+
+    def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work:
+        return self._copy("gather", output, tensor)
+
+    def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work:
+        return self._copy("scatter", output, tensor)
+
+    def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
+        return self._copy("reduce_scatter", output, tensor)
+
+    def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
+        return self._copy("all_to_all", output, tensor)
+
+    def send(self, tensor: Tensor, to: int, tag: int) -> Work:
+        raise ValueError("a process cannot send to itself, and this group has no other")
+
+    def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
+        raise ValueError("a process cannot receive from itself, and this group has no other")
+
+    def barrier(self) -> Work:
+        return self._work("barrier")

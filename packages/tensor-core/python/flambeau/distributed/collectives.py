@@ -1,0 +1,194 @@
+"""What the processes of a group compute together, and waiting for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._carrying import carried, carrier, handed, into, room_for, together
+from ._checks import agree, among_members, check_list, check_operation, check_tensor, peer
+from .errors import DistBackendError
+from .reduce_op import ReduceOp
+from .stores import seconds
+from .work import Work
+
+__all__ = [
+    "all_reduce",
+    "all_reduce_coalesced",
+    "barrier",
+    "broadcast",
+    "monitored_barrier",
+    "reduce",
+    "reduce_scatter",
+    "reduce_scatter_tensor",
+]
+
+# The tag of the messages of `monitored_barrier`, which no program uses.
+_MONITORED = 32_767
+
+
+@among_members
+def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Work | None:
+    """Joins the tensors of all processes element by element, in place, so that all have the same.
+
+    Args:
+        tensor: of one shape and dtype in all processes.
+        op: how (`ReduceOp`).
+        group: the processes; None: all.
+        async_op: return at once, with a work to wait for. So for all collectives.
+    Returns: the work, or None.
+    Raises: TypeError, ValueError for what cannot be joined; RuntimeError if processes do not take part in time.
+
+    >>> total = fb.tensor([1.0, 2.0])
+    >>> flambeau.distributed.all_reduce(total)  # of one process
+    >>> total
+    tensor([1., 2.])
+    """
+    check_operation("all_reduce", op, check_tensor("all_reduce", "tensor", tensor).dtype)
+    agree(group, "all_reduce", op.name, tensor)
+    transport, device = carrier(group, tensor)
+    sent = carried(tensor, device)
+    return handed(into(transport.all_reduce(sent, op), tensor, sent), async_op, [tensor])
+
+
+@among_members
+def all_reduce_coalesced(
+    tensors: Sequence[Tensor], op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False
+) -> Work | None:
+    """Joins several tensors of one dtype and device as `all_reduce` does, in one message."""
+    given = check_list("all_reduce_coalesced", "tensors", tensors, len(tensors), None)
+    if not given:
+        raise ValueError("all_reduce_coalesced: tensors should not be empty")
+    first = given[0]
+    check_operation("all_reduce_coalesced", op, first.dtype)
+    if any((each.dtype, each.device) != (first.dtype, first.device) for each in given):
+        raise ValueError("all_reduce_coalesced: tensors should have one dtype and one device")
+    agree(group, "all_reduce_coalesced", op.name, *given)
+    transport, device = carrier(group, first)
+    sent = first.new_empty(sum(each.numel() for each in given), device=device)
+    parts = list(sent.split([each.numel() for each in given]))
+    for part, each in zip(parts, given, strict=True):
+        part.copy_(each.detach().reshape(-1))
+    work = transport.all_reduce(sent, op)
+    for part, each in zip(parts, given, strict=True):
+        into(work, each, part)
+    return handed(work, async_op, given)
+
+
+@among_members
+def reduce(
+    tensor: Tensor,
+    dst: int | None = None,
+    op: ReduceOp = ReduceOp.SUM,
+    group: Any = None,
+    async_op: bool = False,
+    group_dst: int | None = None,
+) -> Work | None:
+    """Joins the tensors of all processes as `all_reduce` does, for the process of rank ``dst`` alone.
+
+    What the others have in ``tensor`` afterwards is not said.
+    """
+    check_operation("reduce", op, check_tensor("reduce", "tensor", tensor).dtype)
+    root = peer("reduce", "dst", group, dst, group_dst)
+    agree(group, "reduce", op.name, root, tensor)
+    transport, device = carrier(group, tensor)
+    sent = carried(tensor, device)
+    return handed(into(transport.reduce(sent, root, op), tensor, sent), async_op, [tensor])
+
+
+@among_members
+def reduce_scatter_tensor(
+    output: Tensor, input: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False
+) -> Work | None:
+    """Joins the tensors of all processes and hands each of them its part of the result.
+
+    Args:
+        output: this process's part, to be filled.
+        input: the parts of all processes, one behind the other or stacked.
+        op: how (`ReduceOp`).
+    """
+    check_operation("reduce_scatter_tensor", op, check_tensor("reduce_scatter_tensor", "input", input).dtype)
+    check_tensor("reduce_scatter_tensor", "output", output)
+    if output.dtype != input.dtype or output.numel() * group.size() != input.numel():
+        raise ValueError(
+            f"reduce_scatter_tensor: an input of {tuple(input.shape)} and {input.dtype} has no {group.size()} parts "
+            f"for outputs of {tuple(output.shape)} and {output.dtype}"
+        )
+    agree(group, "reduce_scatter_tensor", op.name, input)
+    transport, device = carrier(group, input)
+    room = room_for(output, device)
+    work = transport.reduce_scatter(room, carried(input, device), op)
+    return handed(into(work, output, room), async_op, [output])
+
+
+@among_members
+def reduce_scatter(
+    output: Tensor,
+    input_list: Sequence[Tensor],
+    op: ReduceOp = ReduceOp.SUM,
+    group: Any = None,
+    async_op: bool = False,
+) -> Work | None:
+    """`reduce_scatter_tensor` of a list with the parts, one tensor for each process."""
+    check_operation("reduce_scatter", op, check_tensor("reduce_scatter", "output", output).dtype)
+    inputs = check_list("reduce_scatter", "input_list", input_list, group.size(), output)
+    agree(group, "reduce_scatter", op.name, output)
+    transport, device = carrier(group, output)
+    room, parts = room_for(output, device), together(inputs, device)
+    assert parts is not None  # as there are processes
+    return handed(into(transport.reduce_scatter(room, parts, op), output, room), async_op, [output])
+
+
+@among_members
+def broadcast(
+    tensor: Tensor, src: int | None = None, group: Any = None, async_op: bool = False, group_src: int | None = None
+) -> Work | None:
+    """Copies the tensor of the process of rank ``src`` into those of all others, of its shape and dtype."""
+    check_tensor("broadcast", "tensor", tensor)
+    root = peer("broadcast", "src", group, src, group_src)
+    agree(group, "broadcast", root, tensor)
+    transport, device = carrier(group, tensor)
+    sent = carried(tensor, device) if group.rank() == root else room_for(tensor, device)
+    work = transport.broadcast(sent, root)
+    return handed(work if group.rank() == root else into(work, tensor, sent), async_op, [tensor])
+
+
+@among_members
+def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Work | None:
+    """Waits until all processes of the group have called it."""
+    agree(group, "barrier")
+    return handed(next(iter(group.transports.values())).barrier(), async_op, [])
+
+
+@among_members
+def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bool = False) -> None:
+    """A `barrier` that says, on the group's first process, which of the others did not come in time.
+
+    Args:
+        timeout: how long to wait; the group's by default.
+        wait_all_ranks: name all that are missing, not the first alone.
+    Raises: RuntimeError if processes are missing.
+    """
+    limit = seconds(timeout, group.timeout)
+    transport = group.on_the_host()
+    if group.rank():
+        transport.send(flambeau.zeros(1), 0, _MONITORED).wait(limit)
+        transport.receive(flambeau.zeros(1), 0, _MONITORED).wait(limit)
+        return
+    missing = []
+    for rank in range(1, group.size()):
+        try:
+            transport.receive(flambeau.zeros(1), rank, _MONITORED).wait(limit)
+        except DistBackendError:
+            missing.append(group.ranks[rank])
+            if not wait_all_ranks:
+                break
+    if missing:
+        ranks = ", ".join(str(rank) for rank in missing)
+        raise DistBackendError(f"Ranks {ranks} failed to pass monitoredBarrier in {limit:g} s")
+    for rank in range(1, group.size()):
+        transport.send(flambeau.zeros(1), rank, _MONITORED).wait(limit)
+    return

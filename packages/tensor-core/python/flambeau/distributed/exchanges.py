@@ -1,0 +1,231 @@
+"""Tensors that the processes of a group collect from each other and hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flambeau import Tensor
+
+from ._carrying import carried, carrier, handed, into, room_for, together
+from ._checks import agree, among_members, check_list, check_tensor, peer
+from .work import Work
+
+__all__ = [
+    "all_gather",
+    "all_gather_coalesced",
+    "all_gather_into_tensor",
+    "all_to_all",
+    "all_to_all_single",
+    "gather",
+    "scatter",
+]
+
+
+@among_members
+def all_gather_into_tensor(
+    output_tensor: Tensor, input_tensor: Tensor, group: Any = None, async_op: bool = False
+) -> Work | None:
+    """Puts the tensors of all processes behind one another, for all of them.
+
+    Args:
+        output_tensor: as many times as many elements as ``input_tensor`` as there are processes: their tensors one
+            behind the other, or stacked.
+        input_tensor: of one shape and dtype in all processes.
+    """
+    check_tensor("all_gather_into_tensor", "input_tensor", input_tensor)
+    check_tensor("all_gather_into_tensor", "output_tensor", output_tensor)
+    if output_tensor.dtype != input_tensor.dtype or output_tensor.numel() != group.size() * input_tensor.numel():
+        raise ValueError(
+            f"all_gather_into_tensor: an output of {tuple(output_tensor.shape)} and {output_tensor.dtype} does not fit "
+            f"{group.size()} inputs of {tuple(input_tensor.shape)} and {input_tensor.dtype}"
+        )
+    agree(group, "all_gather_into_tensor", input_tensor)
+    transport, device = carrier(group, input_tensor)
+    room = room_for(output_tensor, device)
+    work = transport.all_gather(room, carried(input_tensor, device))
+    return handed(into(work, output_tensor, room), async_op, [output_tensor])
+
+
+@among_members
+def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None, async_op: bool = False) -> Work | None:
+    """Copies the tensors of all processes into a list, in all of them.
+
+    Args:
+        tensor_list: one for each process, to be filled.
+        tensor: of one shape and dtype in all processes.
+
+    >>> gathered = [fb.empty(2)]
+    >>> flambeau.distributed.all_gather(gathered, fb.tensor([1.0, 2.0]))
+    >>> gathered
+    [tensor([1., 2.])]
+    """
+    check_tensor("all_gather", "tensor", tensor)
+    outputs = check_list("all_gather", "tensor_list", tensor_list, group.size(), tensor)
+    agree(group, "all_gather", tensor)
+    transport, device = carrier(group, tensor)
+    room = tensor.new_empty((group.size(), tensor.numel()), device=device)
+    work = transport.all_gather(room, carried(tensor, device))
+    return handed(_apart(work, outputs, room), async_op, outputs)
+
+
+def _apart(work: Work, outputs: Sequence[Tensor], room: Tensor) -> Work:
+    """The work, after which each row of ``room`` is in the output of its rank."""
+    for output, row in zip(outputs, room, strict=True):
+        into(work, output, row)
+    return work
+
+
+@among_members
+def all_gather_coalesced(
+    output_tensor_lists: Sequence[Sequence[Tensor]],
+    input_tensor_list: Sequence[Tensor],
+    group: Any = None,
+    async_op: bool = False,
+) -> Work | None:
+    """`all_gather` for several tensors: ``output_tensor_lists[rank][i]`` becomes the i-th tensor of that rank."""
+    inputs = check_list("all_gather_coalesced", "input_tensor_list", input_tensor_list, len(input_tensor_list), None)
+    columns = list(zip(*output_tensor_lists, strict=True))
+    if len(columns) != len(inputs):
+        raise ValueError(f"all_gather_coalesced: {len(inputs)} inputs, but lists of {len(columns)} outputs")
+    works = [all_gather(column, each, group, async_op=True) for column, each in zip(columns, inputs, strict=True)]
+    if not works:
+        return None
+    last = works.pop()
+    assert last is not None
+    last.finish_with(lambda: [work.wait() for work in works if work is not None])
+    return handed(last, async_op, [output for column in columns for output in column])
+
+
+@among_members
+def gather(
+    tensor: Tensor,
+    gather_list: Sequence[Tensor] | None = None,
+    dst: int | None = None,
+    group: Any = None,
+    async_op: bool = False,
+    group_dst: int | None = None,
+) -> Work | None:
+    """Copies the tensors of all processes into a list of the process of rank ``dst``, 0 by default.
+
+    Args:
+        tensor: of one shape and dtype in all processes.
+        gather_list: there, one tensor for each process, to be filled; None in the others.
+    """
+    check_tensor("gather", "tensor", tensor)
+    root = peer("gather", "dst", group, dst, group_dst, default=0)
+    outputs: list[Tensor] = []
+    if group.rank() == root:
+        outputs = check_list("gather", "gather_list", gather_list, group.size(), tensor)
+    elif gather_list:
+        raise ValueError(f"gather: gather_list should be given on rank {root} alone, which gathers")
+    agree(group, "gather", root, tensor)
+    transport, device = carrier(group, tensor)
+    room = tensor.new_empty((group.size(), tensor.numel()), device=device) if outputs else None
+    work = transport.gather(room, carried(tensor, device), root)
+    return handed(work if room is None else _apart(work, outputs, room), async_op, outputs)
+
+
+@among_members
+def scatter(
+    tensor: Tensor,
+    scatter_list: Sequence[Tensor] | None = None,
+    src: int | None = None,
+    group: Any = None,
+    async_op: bool = False,
+    group_src: int | None = None,
+) -> Work | None:
+    """Hands each process one tensor of a list that the process of rank ``src``, 0 by default, has.
+
+    Args:
+        tensor: to be filled, of one shape and dtype in all processes.
+        scatter_list: there, one tensor for each process; None in the others.
+    """
+    check_tensor("scatter", "tensor", tensor)
+    root = peer("scatter", "src", group, src, group_src, default=0)
+    inputs: list[Tensor] = []
+    if group.rank() == root:
+        inputs = check_list("scatter", "scatter_list", scatter_list, group.size(), tensor)
+    elif scatter_list:
+        raise ValueError(f"scatter: scatter_list should be given on rank {root} alone, which scatters")
+    agree(group, "scatter", root, tensor)
+    transport, device = carrier(group, tensor)
+    room = room_for(tensor, device)
+    work = transport.scatter(room, together(inputs, device), root)
+    return handed(into(work, tensor, room), async_op, [tensor])
+
+
+@among_members
+def all_to_all_single(
+    output: Tensor,
+    input: Tensor,
+    output_split_sizes: Sequence[int] | None = None,
+    input_split_sizes: Sequence[int] | None = None,
+    group: Any = None,
+    async_op: bool = False,
+) -> Work | None:
+    """Hands each process its rows of ``input``, and puts what it has from them one behind the other.
+
+    Args:
+        output: to be filled.
+        input: what is for the processes, in their order, along the first dimension.
+        output_split_sizes: how many rows come from each; None: as many from all.
+        input_split_sizes: how many go to each; None: as many to all.
+    """
+    check_tensor("all_to_all_single", "output", output)
+    check_tensor("all_to_all_single", "input", input)
+    if output.dtype != input.dtype:
+        raise ValueError(f"all_to_all_single: output and input differ in dtype: {output.dtype} and {input.dtype}")
+    received = _counts("output", output, output_split_sizes, group.size())
+    sent = _counts("input", input, input_split_sizes, group.size())
+    agree(group, "all_to_all_single", input.dtype)
+    transport, device = carrier(group, input)
+    room = room_for(output, device)
+    work = transport.all_to_all(room, carried(input, device), received, sent)
+    return handed(into(work, output, room), async_op, [output])
+
+
+def _counts(name: str, tensor: Tensor, sizes: Sequence[int] | None, ranks: int) -> list[int]:
+    """How many elements of a tensor belong to each rank."""
+    rows = tensor.shape[0] if tensor.ndim else 1
+    if not sizes:
+        if rows % ranks:
+            raise ValueError(f"all_to_all_single: {name} has {rows} rows, which {ranks} processes cannot divide evenly")
+        sizes = [rows // ranks] * ranks
+    if len(sizes) != ranks or sum(sizes) != rows or min(sizes) < 0:
+        raise ValueError(
+            f"all_to_all_single: {name}_split_sizes should be {ranks} numbers with the sum {rows}, but are "
+            f"{list(sizes)}"
+        )
+    each = tensor.numel() // rows if rows else 0
+    return [size * each for size in sizes]
+
+
+@among_members
+def all_to_all(
+    output_tensor_list: Sequence[Tensor],
+    input_tensor_list: Sequence[Tensor],
+    group: Any = None,
+    async_op: bool = False,
+) -> Work | None:
+    """Hands each process one tensor of a list, and fills a list with what comes from each.
+
+    Args:
+        output_tensor_list: one for each process, of the sizes that they send.
+        input_tensor_list: one for each process; sizes may differ, dtypes may not.
+    """
+    outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)
+    inputs = check_list("all_to_all", "input_tensor_list", input_tensor_list, group.size(), None)
+    if len({each.dtype for each in outputs + inputs}) > 1:
+        raise ValueError("all_to_all: tensors should have one dtype")
+    agree(group, "all_to_all", inputs[0].dtype)
+    transport, device = carrier(group, inputs[0])
+    sent, received = [each.numel() for each in inputs], [each.numel() for each in outputs]
+    packed = inputs[0].new_empty(sum(sent), device=device)
+    room = inputs[0].new_empty(sum(received), device=device)
+    for part, each in zip(packed.split(sent), inputs, strict=True):
+        part.copy_(each.detach().reshape(-1))
+    work = transport.all_to_all(room, packed, received, sent)
+    for output, part in zip(outputs, room.split(received), strict=True):
+        into(work, output, part)
+    return handed(work, async_op, outputs)

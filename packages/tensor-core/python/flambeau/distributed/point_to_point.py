@@ -1,0 +1,121 @@
+"""Messages from one process to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flambeau import Tensor
+
+from ._carrying import carried, carrier, into, room_for
+from ._checks import among_members, check_tensor, peer
+from .groups import ProcessGroup, get_rank
+from .work import Work
+
+__all__ = ["P2POp", "batch_isend_irecv", "irecv", "isend", "recv", "send"]
+
+
+@among_members
+def isend(
+    tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None
+) -> Work | None:
+    """Begins to send a tensor, which may not be changed until the work is done.
+
+    Args:
+        tensor: what is sent; who receives has a tensor of its size and dtype.
+        dst: to which rank.
+        tag: marks the message: messages of other tags are received by other calls.
+    Returns: the work to wait for.
+    Raises: ValueError for this process's own rank.
+    """
+    return _begin_to_send("isend", tensor, dst, group, tag, group_dst).leave()
+
+
+@among_members
+def irecv(
+    tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None
+) -> Work | None:
+    """Begins to receive a tensor, which is there when the work is done.
+
+    Args:
+        tensor: to be filled.
+        src: from which rank; None: from whoever sends first (``work.source_rank()``).
+        tag: of the messages to receive.
+    Returns: the work to wait for.
+    """
+    return _begin_to_receive("irecv", tensor, src, group, tag, group_src).leave()
+
+
+@among_members
+def send(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None) -> None:
+    """Sends a tensor, as `isend`, and waits until it may be changed."""
+    _begin_to_send("send", tensor, dst, group, tag, group_dst).wait()
+
+
+@among_members
+def recv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None) -> int:
+    """Receives a tensor, as `irecv`, and waits for it. Returns: the rank that it came from."""
+    work = _begin_to_receive("recv", tensor, src, group, tag, group_src)
+    work.wait()
+    return group.ranks[work.source_rank()]  # type: ignore[no-any-return]
+
+
+def _begin_to_send(
+    call: str, tensor: Tensor, to: int | None, group: ProcessGroup, tag: int, group_rank: int | None
+) -> Work:
+    rank = _other(group, call, "dst", to, group_rank)
+    transport, device = carrier(group, check_tensor(call, "tensor", tensor))
+    return transport.send(carried(tensor, device), rank, tag)
+
+
+def _begin_to_receive(
+    call: str, tensor: Tensor, source: int | None, group: ProcessGroup, tag: int, group_rank: int | None
+) -> Work:
+    rank = None if source is None and group_rank is None else _other(group, call, "src", source, group_rank)
+    transport, device = carrier(group, check_tensor(call, "tensor", tensor))
+    room = room_for(tensor, device)
+    return into(transport.receive(room, rank, tag), tensor, room).fills([tensor])
+
+
+def _other(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
+    found = peer(call, name, group, rank, group_rank)
+    if found == group.rank():
+        raise ValueError(f"{call}: {name}={get_rank()} is this process itself")
+    return found
+
+
+class P2POp:
+    """A message that `batch_isend_irecv` begins.
+
+    Args:
+        op: `isend` or `irecv`.
+        tensor, group, tag: as there.
+        peer: to or from which rank.
+    """
+
+    def __init__(
+        self,
+        op: Callable[..., Work | None],
+        tensor: Tensor,
+        peer: int | None = None,
+        group: Any = None,
+        tag: int = 0,
+        group_peer: int | None = None,
+    ) -> None:
+        if op not in (isend, irecv):
+            raise ValueError("P2POp: op should be flambeau.distributed.isend or flambeau.distributed.irecv")
+        check_tensor("P2POp", "tensor", tensor)
+        self.op, self.tensor, self.group, self.tag = op, tensor, group, tag
+        self.peer, self.group_peer = peer, group_peer
+
+
+def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
+    """Begins several messages, so that processes that send to each other do not wait for each other.
+
+    Returns: a work for each.
+    """
+    given = list(p2p_op_list)
+    if not given or not all(isinstance(each, P2POp) for each in given):
+        raise ValueError("batch_isend_irecv: p2p_op_list should be a list of P2POp, with one at least")
+    works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in given]
+    return [work for work in works if work is not None]

@@ -1,0 +1,223 @@
+"""Starts a program as several processes that can form a group: ``python -m flambeau.distributed.run program.py``.
+
+Each process finds in its environment RANK and WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE (on its machine), GROUP_RANK
+(of its machine), MASTER_ADDR and MASTER_PORT, which `init_process_group` reads. When one of them fails, the others are
+ended, and its exit code is this program's.
+
+On several machines it is started on each of them, with ``--nnodes``, ``--node-rank`` and, where rank 0 is,
+``--master-addr`` and ``--master-port``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TypeVar
+
+__all__ = ["main", "record"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+GRACE = 5.0  # seconds that processes get to end by themselves when one of them has failed
+LOOK = 0.05  # seconds between two looks at them
+_OUTPUTS = {"0": (), "1": ("stdout",), "2": ("stderr",), "3": ("stdout", "stderr")}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flambeau.distributed.run",
+        description="Starts a program as several processes, on one machine or several.",
+    )
+    add = parser.add_argument
+    add("--nproc-per-node", "--nproc_per_node", default="1", help="processes here: a number, cpu, gpu or auto")
+    add("--nnodes", default="1", help="how many machines")
+    add("--node-rank", "--node_rank", type=int, default=0, help="which of them this is, from 0")
+    add("--master-addr", "--master_addr", default="127.0.0.1", help="the machine of node rank 0")
+    add("--master-port", "--master_port", type=int, default=0, help="a free port there (29500; on one machine, any)")
+    add("--rdzv-endpoint", "--rdzv_endpoint", default="", metavar="HOST[:PORT]", help="both in one")
+    add("--rdzv-backend", "--rdzv_backend", default="static", choices=["static", "c10d"])
+    add("--rdzv-id", "--rdzv_id", default="", help="a name for this run")
+    add("--standalone", action="store_true", help="this machine alone, at any free port")
+    add("--max-restarts", "--max_restarts", type=int, default=0, help="how often to start again all that failed")
+    add("--log-dir", "--log_dir", type=Path, help="a folder for what the processes print")
+    add("-r", "--redirects", default="0", choices=_OUTPUTS, help="what goes there: 1 stdout, 2 stderr, 3 both")
+    add("-m", "--module", action="store_true", help="the program is a module, as of python -m")
+    add("--no-python", "--no_python", action="store_true", help="the program is no file of Python's")
+    add("program", help="what to run")
+    add("arguments", nargs=argparse.REMAINDER, help="its arguments")
+    return parser
+
+
+def _processes(text: str) -> int:
+    """How many processes one machine gets."""
+    if text.isdigit() and int(text):
+        return int(text)
+    if text in ("auto", "gpu"):
+        from flambeau import cuda
+
+        if cuda.is_available():
+            return cuda.device_count()
+        if text == "gpu":
+            raise SystemExit("--nproc-per-node=gpu: there is no GPU here")
+    if text in ("auto", "cpu"):
+        return len(os.sched_getaffinity(0))
+    raise SystemExit(f"--nproc-per-node should be a positive number, cpu, gpu or auto, but is {text!r}")
+
+
+def _nodes(text: str) -> int:
+    """How many machines. PyTorch's ``least:most`` is taken where both are the same."""
+    least, _, most = text.partition(":")
+    if not least.isdigit() or not int(least) or (most and most != least):
+        raise SystemExit(f"--nnodes should be a positive number (their number cannot change), but is {text!r}")
+    return int(least)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _meeting_place(options: argparse.Namespace, nodes: int) -> tuple[str, int]:
+    """The address and the port of rank 0."""
+    if nodes == 1 and (options.standalone or not (options.rdzv_endpoint or options.master_port)):
+        return "127.0.0.1", _free_port()
+    host, _, port = options.rdzv_endpoint.partition(":")
+    return host or options.master_addr, int(port or options.master_port or 29500)
+
+
+class _Launch:
+    """The processes of one machine."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.count, self.nodes = _processes(options.nproc_per_node), _nodes(options.nnodes)
+        if not 0 <= options.node_rank < self.nodes:
+            raise SystemExit(f"--node-rank should lie between 0 and {self.nodes - 1}, but is {options.node_rank}")
+        self.run_id = options.rdzv_id or uuid.uuid4().hex
+        self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.files: list[IO[bytes]] = []
+
+    def command(self) -> list[str]:
+        """What each process runs."""
+        if self.options.no_python:
+            return [self.options.program, *self.options.arguments]
+        module = ["-m"] if self.options.module else []
+        return [sys.executable, "-u", *module, self.options.program, *self.options.arguments]
+
+    def environment(self, local_rank: int, place: tuple[str, int], attempt: int) -> dict[str, str]:
+        """What a process is told of its place among the others."""
+        told = {
+            "RANK": self.options.node_rank * self.count + local_rank,
+            "WORLD_SIZE": self.nodes * self.count,
+            "LOCAL_RANK": local_rank,
+            "LOCAL_WORLD_SIZE": self.count,
+            "GROUP_RANK": self.options.node_rank,
+            "GROUP_WORLD_SIZE": self.nodes,
+            "ROLE_RANK": self.options.node_rank * self.count + local_rank,
+            "ROLE_WORLD_SIZE": self.nodes * self.count,
+            "MASTER_ADDR": place[0],
+            "MASTER_PORT": place[1],
+            "TORCHELASTIC_RUN_ID": self.run_id,
+            "TORCHELASTIC_RESTART_COUNT": attempt,
+            "TORCHELASTIC_MAX_RESTARTS": self.options.max_restarts,
+        }
+        shared = str(max(1, len(os.sched_getaffinity(0)) // self.count))  # the processors of this machine
+        threads = {name: os.environ.get(name, shared) for name in ("FLAMBEAU_NUM_THREADS", "OMP_NUM_THREADS")}
+        return {**os.environ, **threads, **{name: str(value) for name, value in told.items()}}
+
+    def output(self, local_rank: int, attempt: int) -> dict[str, IO[bytes]]:
+        """The files that a process prints to, if any."""
+        chosen = {}
+        for name in _OUTPUTS[self.options.redirects] if self.options.log_dir else ():
+            folder = self.options.log_dir / self.run_id / f"attempt_{attempt}" / str(local_rank)
+            folder.mkdir(parents=True, exist_ok=True)
+            chosen[name] = (folder / f"{name}.log").open("wb")
+            self.files.append(chosen[name])
+        return chosen
+
+    def start(self, attempt: int) -> None:
+        """Start the processes."""
+        place = _meeting_place(self.options, self.nodes)
+        for rank in range(self.count):
+            environment, files = self.environment(rank, place, attempt), self.output(rank, attempt)
+            self.running[rank] = subprocess.Popen(self.command(), env=environment, **files)  # type: ignore[call-overload]
+
+    def wait(self) -> tuple[int, int] | None:
+        """Wait until all have ended, or one has failed: its local rank and exit code."""
+        while self.running:
+            for rank, process in list(self.running.items()):
+                code = process.poll()
+                if code is not None:
+                    del self.running[rank]
+                    if code:
+                        return rank, code
+            time.sleep(LOOK)
+        return None
+
+    def end(self) -> None:
+        """End those that still run."""
+        for process in self.running.values():
+            process.terminate()
+        deadline = time.monotonic() + GRACE
+        for process in self.running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        self.running.clear()
+        for file in self.files:
+            file.close()
+        self.files.clear()
+
+
+def _said(code: int) -> str:
+    if code > 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"signal {name}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start a program as the arguments say (``--help``), and wait for it. Returns: the exit code."""
+    launch = _Launch(_parser().parse_args(arguments))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for attempt in range(launch.options.max_restarts + 1):
+        try:
+            launch.start(attempt)
+            failed = launch.wait()
+        except FileNotFoundError as error:
+            print(f"flambeau.distributed.run: {error}", file=sys.stderr)
+            return 127
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        finally:
+            launch.end()
+        if failed is None:
+            return 0
+        rank, code = failed
+        again = " Starting all again." if attempt < launch.options.max_restarts else ""
+        print(
+            f"flambeau.distributed.run: the process of local rank {rank} ended with {_said(code)}, and the others were "
+            f"ended.{again}",
+            file=sys.stderr,
+        )
+    return code if code > 0 else 128 - code
+
+
+def record(function: F) -> F:
+    """The function itself. PyTorch's programs mark theirs so, to have their errors told; here that needs no mark."""
+    return function
+
+
+if __name__ == "__main__":
+    sys.exit(main())

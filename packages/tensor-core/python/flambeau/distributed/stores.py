@@ -1,0 +1,263 @@
+"""Keys and values that several processes share: how they find each other before they can talk otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+from .errors import DistStoreError
+
+__all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout", "seconds"]
+
+default_pg_timeout = timedelta(minutes=30)
+
+# How long the first wait between two looks at a store takes, and the last, in seconds.
+FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05
+
+
+def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = default_pg_timeout) -> float:
+    """A timeout as a number. Raises: TypeError for what is no time, ValueError for none at all."""
+    if timeout is None:
+        timeout = otherwise
+    if not isinstance(timeout, (timedelta, int, float)) or isinstance(timeout, bool):
+        raise TypeError(f"timeout should be a datetime.timedelta, not {type(timeout).__name__}")
+    found = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not found > 0:
+        raise ValueError(f"timeout should be positive, but is {timeout}")
+    return found
+
+
+def _bytes(value: str | bytes) -> bytes:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"a store holds text and bytes, not {type(value).__name__}")
+    return value.encode() if isinstance(value, str) else value
+
+
+class Store(ABC):
+    """Values by keys, which several processes share.
+
+    Values are text or bytes, and come back as bytes. A key that is not there yet is waited for.
+    """
+
+    def __init__(self, timeout: timedelta | float = default_pg_timeout) -> None:
+        seconds(timeout)
+        self._timeout = timeout
+
+    @abstractmethod
+    def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+        """Replace a key's value by what ``change`` makes of it, with no other change in between; return that."""
+
+    @abstractmethod
+    def _find(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values of some keys, None for those that are not there."""
+
+    @abstractmethod
+    def num_keys(self) -> int:
+        """How many keys there are."""
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long a key is waited for."""
+        return timedelta(seconds=seconds(self._timeout))
+
+    def set_timeout(self, timeout: timedelta | float) -> None:
+        """Choose how long a key is waited for."""
+        seconds(timeout)
+        self._timeout = timeout
+
+    def set(self, key: str, value: str | bytes) -> None:
+        """Give a key a value."""
+        new = _bytes(value)
+        self._change(key, lambda old: new)
+
+    def get(self, key: str) -> bytes:
+        """The value of a key, which is waited for. Raises: DistStoreError after the timeout."""
+        self.wait([key])
+        (found,) = self._find([key])
+        if found is None:
+            raise DistStoreError(f"the key {key!r} was deleted while it was read")
+        return found
+
+    def add(self, key: str, amount: int) -> int:
+        """Add to the whole number that a key has, which is 0 where there is none; returns the sum."""
+        if isinstance(amount, bool) or not isinstance(amount, int):
+            raise TypeError(f"amount should be an int, not {type(amount).__name__}")
+        made = self._change(key, lambda old: str(int(old or 0) + amount).encode())
+        return int(made or 0)
+
+    def append(self, key: str, value: str | bytes) -> None:
+        """Put text or bytes behind those of a key."""
+        more = _bytes(value)
+        self._change(key, lambda old: (old or b"") + more)
+
+    def compare_set(self, key: str, expected_value: str | bytes, desired_value: str | bytes) -> bytes:
+        """Give a key a value if it has the expected one, or if it has none and none is expected (``""``).
+
+        Returns: its value then.
+        """
+        expected, desired = _bytes(expected_value), _bytes(desired_value)
+
+        def change(old: bytes | None) -> bytes | None:
+            if old is None:
+                return desired if not expected else None
+            return desired if old == expected else old
+
+        made = self._change(key, change)
+        return expected if made is None else made
+
+    def delete_key(self, key: str) -> bool:
+        """Forget a key; returns whether it was there."""
+        there = []
+        self._change(key, lambda old: there.append(old is not None))
+        return there[-1]
+
+    def check(self, keys: Sequence[str]) -> bool:
+        """Whether all of these keys are there."""
+        return None not in self._find(keys)
+
+    def wait(self, keys: Sequence[str], timeout: timedelta | float | None = None) -> None:
+        """Wait until all of these keys are there. Raises: DistStoreError after the timeout."""
+        limit = seconds(timeout if timeout is not None else self._timeout)
+        deadline, pause = time.monotonic() + limit, FIRST_PAUSE
+        while None in (found := self._find(keys)):
+            if time.monotonic() > deadline:
+                missing = ", ".join(key for key, value in zip(keys, found, strict=True) if value is None)
+                raise DistStoreError(f"wait timeout after {limit:g} s, waiting for keys: {missing}")
+            time.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    def multi_get(self, keys: Sequence[str]) -> list[bytes]:
+        """The values of several keys, which are waited for."""
+        return [self.get(key) for key in keys]
+
+    def multi_set(self, keys: Sequence[str], values: Sequence[str | bytes]) -> None:
+        """Give several keys their values."""
+        for key, value in zip(keys, values, strict=True):
+            self.set(key, value)
+
+    def leave(self) -> None:  # noqa: B027, most need nothing
+        """Say that this process needs the store no more."""
+
+    def has_extended_api(self) -> bool:
+        """Whether `append`, `multi_get` and `multi_set` are there: True."""
+        return True
+
+
+class HashStore(Store):
+    """Keys and values of the threads of one process.
+
+    >>> store = flambeau.distributed.HashStore()
+    >>> store.set("answer", "42")
+    >>> store.get("answer"), store.add("visits", 2)
+    (b'42', 2)
+    """
+
+    def __init__(self, timeout: timedelta | float = default_pg_timeout) -> None:
+        super().__init__(timeout)
+        self._values: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+        with self._lock:
+            return change_in(self._values, key, change)
+
+    def _find(self, keys: Sequence[str]) -> list[bytes | None]:
+        with self._lock:
+            return [self._values.get(key) for key in keys]
+
+    def num_keys(self) -> int:
+        return len(self._values)
+
+
+def change_in(values: dict[str, bytes], key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+    """Replace a key's value in a dictionary by what ``change`` makes of it."""
+    made = change(values.get(key))
+    if made is None:
+        values.pop(key, None)
+    else:
+        values[key] = made
+    return made
+
+
+# How many processes opened and left a file, in one number.
+_USERS = "/users"
+
+
+class FileStore(Store):
+    """Keys and values in a file that all processes can reach, on one machine or a shared file system.
+
+    Args:
+        file_name: the file; it is made where it is not there. Two programs may not use one file.
+        world_size: how many processes use it; when all have destroyed their groups, the file is removed. -1: it stays.
+    """
+
+    def __init__(self, file_name: str, world_size: int = -1, timeout: timedelta | float = default_pg_timeout) -> None:
+        super().__init__(timeout)
+        self.path = file_name
+        self._world_size = world_size
+        if world_size > 0:
+            self.add(_USERS, 1)
+
+    @contextlib.contextmanager
+    def _values(self) -> Iterator[dict[str, bytes]]:
+        """The file's contents, which no other process touches meanwhile; changes of them are written."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            before = file.read()
+            values = {key: value.encode("latin-1") for key, value in json.loads(before or b"{}").items()}
+            yield values
+            after = json.dumps({key: value.decode("latin-1") for key, value in values.items()}).encode()
+            if after != before:
+                file.seek(0)
+                file.write(after)
+                file.truncate()
+
+    def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+        with self._values() as values:
+            return change_in(values, key, change)
+
+    def _find(self, keys: Sequence[str]) -> list[bytes | None]:
+        with self._values() as values:
+            return [values.get(key) for key in keys]
+
+    def num_keys(self) -> int:
+        with self._values() as values:
+            return len(values.keys() - {_USERS})
+
+    def leave(self) -> None:
+        if self._world_size > 0 and self.add(_USERS, 1) >= 2 * self._world_size:
+            os.unlink(self.path)
+
+
+class PrefixStore(Store):
+    """A part of another store: its keys have ``prefix/`` in front there.
+
+    >>> whole = flambeau.distributed.HashStore()
+    >>> flambeau.distributed.PrefixStore("train", whole).set("epoch", "3")
+    >>> whole.get("train/epoch")
+    b'3'
+    """
+
+    def __init__(self, prefix: str, store: Store) -> None:
+        super().__init__(store.timeout)
+        self.prefix, self.underlying_store = prefix, store
+
+    def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+        return self.underlying_store._change(f"{self.prefix}/{key}", change)
+
+    def _find(self, keys: Sequence[str]) -> list[bytes | None]:
+        return self.underlying_store._find([f"{self.prefix}/{key}" for key in keys])
+
+    def num_keys(self) -> int:
+        return self.underlying_store.num_keys()
+
+    def leave(self) -> None:
+        self.underlying_store.leave()

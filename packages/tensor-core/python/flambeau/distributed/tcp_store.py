@@ -1,0 +1,149 @@
+"""A store that one process keeps and others reach through the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ._server import ARRIVED
+from .errors import DistNetworkError, DistStoreError
+from .stores import FIRST_PAUSE, LAST_PAUSE, Store, default_pg_timeout, seconds
+
+__all__ = ["TCPStore"]
+
+_NOBODY = (
+    "no store answers at {host}:{port} after {limit:g} s: is the process of rank 0 running, and are the address and "
+    "the port (MASTER_ADDR, MASTER_PORT) those of its machine?"
+)
+_TAKEN = "port {port} is taken on this machine ({error}): choose another, such as MASTER_PORT={other}"
+PASSIVE = socket.AI_PASSIVE
+
+
+def _close(*connections: Any) -> None:
+    for each in connections:
+        each.close()
+
+
+class TCPStore(Store):
+    """Keys and values that one process keeps for all, who reach it at an address.
+
+    Args:
+        host_name: the machine of the process that keeps them. Where that is ``localhost`` or ``127.0.0.1``, other
+            machines cannot reach it.
+        port: where it listens; 0, for the one who keeps them, takes a free one (``store.port``).
+        world_size: how many processes there are; None: any number.
+        is_master: whether this process keeps them.
+        timeout: how long the others, and keys, are waited for.
+        wait_for_workers: return when all ``world_size`` processes are there.
+    Raises: DistNetworkError where nobody answers or the port is taken, DistStoreError where processes are missing.
+
+    >>> store = flambeau.distributed.TCPStore("localhost", 0, is_master=True)
+    >>> flambeau.distributed.TCPStore("localhost", store.port).set("learning rate", "0.1")
+    >>> store.get("learning rate")
+    b'0.1'
+    """
+
+    def __init__(
+        self,
+        host_name: str,
+        port: int,
+        world_size: int | None = None,
+        is_master: bool = False,
+        timeout: timedelta | float = default_pg_timeout,
+        wait_for_workers: bool = True,
+        multi_tenant: bool = False,
+        master_listen_fd: int | None = None,
+        use_libuv: bool = True,
+    ) -> None:
+        super().__init__(timeout)
+        if master_listen_fd is not None:
+            raise NotImplementedError("TCPStore opens its own socket: master_listen_fd is not there")
+        self.host, self.port = host_name, port
+        if is_master:
+            self._serve()
+        self._lock = threading.Lock()
+        self._connection = self.connect()
+        self._replies = self._connection.makefile("rb")
+        weakref.finalize(self, _close, self._replies, self._connection)
+        if world_size is not None and world_size > 0 and wait_for_workers:
+            self._wait_for_all(world_size)
+
+    def _serve(self) -> None:
+        """Start who keeps the keys, and ends when this store, or this process, is gone."""
+        local = self.host in ("localhost", "127.0.0.1", "::1")
+        try:
+            host = self.host if local else None
+            family, *_, address = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM, flags=PASSIVE)[0]
+            listener = socket.create_server(address, family=family, backlog=1024)
+        except OSError as error:
+            other = self.port + 1 if 0 < self.port < 65535 else 29500
+            raise DistNetworkError(_TAKEN.format(port=self.port, error=error.strerror, other=other)) from error
+        lasting, owned = os.pipe()
+        with listener:
+            self.port, descriptors = listener.getsockname()[1], [listener.fileno(), lasting]
+            program = [sys.executable, "-E", "-S", str(Path(__file__).with_name("_server.py")), *map(str, descriptors)]
+            subprocess.run(program, pass_fds=descriptors, start_new_session=True, check=True)
+        os.close(lasting)
+        weakref.finalize(self, os.close, owned)
+
+    def connect(self) -> socket.socket:
+        """A connection with who keeps the keys, who is waited for."""
+        limit = seconds(self._timeout)
+        deadline, pause = time.monotonic() + limit, FIRST_PAUSE
+        while True:
+            try:
+                found = socket.create_connection((self.host, self.port), timeout=max(deadline - time.monotonic(), 0.1))
+                found.settimeout(None)
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return found
+            except OSError as error:
+                if time.monotonic() + pause > deadline:
+                    where = {"host": self.host, "port": self.port, "limit": limit}
+                    raise DistNetworkError(_NOBODY.format(**where)) from error
+            time.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    def _wait_for_all(self, world_size: int) -> None:
+        here = self.add(ARRIVED, 1)
+        deadline, pause = time.monotonic() + seconds(self._timeout), FIRST_PAUSE
+        while here < world_size:
+            if time.monotonic() > deadline:
+                raise DistStoreError(f"{here} of {world_size} processes are there after {self.timeout}")
+            time.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+            here = self.add(ARRIVED, 0)
+
+    def _ask(self, *question: Any) -> Any:
+        with self._lock:
+            try:
+                self._connection.sendall(json.dumps(question).encode() + b"\n")
+                reply = self._replies.readline()
+            except OSError as error:
+                raise DistNetworkError(f"the store at {self.host}:{self.port} is gone: {error}") from error
+        if not reply:
+            raise DistNetworkError(f"the store at {self.host}:{self.port} is gone: its process has ended")
+        return json.loads(reply)
+
+    def _find(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [None if text is None else text.encode("latin-1") for text in self._ask("find", list(keys))]
+
+    def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
+        while True:
+            (old,) = self._find([key])
+            new = change(old)
+            if self._ask("swap", key, *(None if value is None else value.decode("latin-1") for value in (old, new))):
+                return new
+
+    def num_keys(self) -> int:
+        """How many keys there are."""
+        return self._ask("count")  # type: ignore[no-any-return]

@@ -1,0 +1,162 @@
+"""What a collective that was begun returns: something to wait for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from flambeau import Tensor
+from flambeau.futures import Awaited, Future
+
+from .errors import DistBackendError
+from .stores import seconds
+
+__all__ = ["Work"]
+
+_LATE = (
+    "{what} of rank {rank} was not done after {limit:g} s: do all {size} processes of the group make the same calls in "
+    "the same order, and are they alive? init_process_group(timeout=...) and wait(timeout=...) set the time"
+)
+
+# A wait looks without a pause at first, as most are short, and leaves the processor to other processes later.
+EAGER_LOOKS = 2000
+PAUSE = 50e-6  # seconds
+
+
+class Work:
+    """A collective or a message under way.
+
+    Args:
+        what: its name, for errors.
+        ready: says whether it is done, and is called again until it is.
+        outputs: the tensors that it fills.
+        kept: what must live until then.
+        watch: has someone see to a work that nobody waits for.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        ready: Callable[[], bool],
+        outputs: Sequence[Tensor] = (),
+        kept: Any = None,
+        *,
+        rank: int = 0,
+        size: int = 1,
+        timeout: timedelta | float | None = None,
+        watch: Callable[[Work], Any] = lambda work: None,
+    ) -> None:
+        self._watch = watch
+        self._what, self._ready, self._outputs, self._kept = what, ready, list(outputs), kept
+        self._rank, self._size, self._timeout = rank, size, timeout
+        self._lock = threading.RLock()
+        self._finishing: list[Callable[[], Any]] = []
+        self._arrived = self._done = False
+        self._error: BaseException | None = None
+
+    def finish_with(self, step: Callable[[], Any]) -> Work:
+        """Have something done when the rest is, by the one who waits; returns the same work."""
+        self._finishing.append(step)
+        return self
+
+    def fills(self, outputs: Sequence[Tensor]) -> Work:
+        """Say which tensors it fills, where they are others than those that were sent; returns the same work."""
+        self._outputs = list(outputs)
+        return self
+
+    def leave(self) -> Work:
+        """Have it go on while nobody waits for it, also if it is forgotten; returns the same work."""
+        if not self._arrived:
+            self._watch(self)
+        return self
+
+    def __del__(self) -> None:
+        if not self._arrived and not sys.is_finalizing():  # an error came before anyone could wait: memory is in use
+            self._watch(self)
+
+    def progress(self) -> bool:
+        """Whether the messages have arrived; looks for them."""
+        with self._lock:
+            if not self._arrived:
+                try:
+                    self._arrived = self._ready()
+                except Exception as error:
+                    self._error, self._arrived = error, True
+            return self._arrived
+
+    def is_completed(self) -> bool:
+        """Whether it is done, so that its tensors can be used."""
+        if self.progress():
+            self._finish()
+        return self._done
+
+    def is_success(self) -> bool:
+        """Whether it is done and nothing went wrong."""
+        return self.is_completed() and self._error is None
+
+    def exception(self) -> BaseException | None:
+        """What went wrong, if anything did."""
+        return self._error
+
+    def wait(self, timeout: timedelta | float | None = None) -> bool:
+        """Wait until it is done: True.
+
+        Args:
+            timeout: how long at most; the group's timeout by default.
+        Raises: DistBackendError if other processes do not take part in time, or if the messages do not fit.
+        """
+        deadline, looks = time.monotonic() + seconds(timeout or self._timeout), 0
+        while not self.progress():
+            looks += 1
+            if looks < EAGER_LOOKS:
+                os.sched_yield()
+                continue
+            if time.monotonic() > deadline:
+                self.leave()  # its tensors are still written to
+                limit = seconds(timeout or self._timeout)
+                raise DistBackendError(_LATE.format(what=self._what, rank=self._rank, size=self._size, limit=limit))
+            time.sleep(PAUSE)
+        self._finish()
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def synchronize(self) -> None:
+        """Wait until it is done."""
+        self.wait()
+
+    def result(self) -> list[Tensor]:
+        """The tensors that it filled."""
+        return self._outputs
+
+    def source_rank(self) -> int:
+        """The rank that a message came from, where any was taken."""
+        raise RuntimeError(f"{self._what} has no source rank: only a message that was received has one")
+
+    def get_future(self) -> Future[list[Tensor]]:
+        """A future of the tensors that it fills."""
+
+        def obtain() -> list[Tensor]:
+            self.wait()
+            return self._outputs
+
+        return Awaited(self.is_completed, obtain)
+
+    def _finish(self) -> None:
+        with self._lock:
+            if self._done:
+                return
+            self._kept = None
+            if self._error is None:
+                try:
+                    for step in self._finishing:
+                        step()
+                except Exception as error:
+                    self._error = error
+            self._finishing.clear()
+            self._done = True

@@ -1,0 +1,121 @@
+"""Processes that form a group and do what tests ask of them, so that a test costs no start of processes.
+
+Test modules hand them functions of their own, by name: ``ranks.run(function, ...)`` calls ``function(...)`` in each.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import traceback
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flambeau import distributed
+
+PATIENCE = 120  # seconds that a test's function may take
+
+
+class Ranks:
+    """Some processes, each a rank of the group of all of them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.store = distributed.TCPStore("127.0.0.1", 0, is_master=True)
+        context = multiprocessing.get_context("spawn")
+        pairs = [context.Pipe() for _ in range(size)]
+        self.pipes = [ours for ours, _ in pairs]
+        self.processes = [
+            context.Process(target=_serve, args=(pipe, self.store.port, rank, size), daemon=True)
+            for rank, (_, pipe) in enumerate(pairs)
+        ]
+        for process in self.processes:
+            process.start()
+        for _, theirs in pairs:
+            theirs.close()
+
+    def run(self, function: Any, *args: Any) -> list[Any]:
+        """What a function returns in each rank. Raises: AssertionError with the traceback where it raises."""
+        for pipe in self.pipes:
+            pipe.send((function, args))
+        found = []
+        for rank, pipe in enumerate(self.pipes):
+            if not pipe.poll(PATIENCE):
+                self.end()
+                raise AssertionError(f"rank {rank} did not come back from {function.__name__} in {PATIENCE} s")
+            try:
+                found.append(pipe.recv())
+            except EOFError:
+                self.end()
+                raise AssertionError(f"rank {rank} ended within {function.__name__}") from None
+        failed = [f"rank {rank}:\n{text}" for rank, (text, _) in enumerate(found) if text]
+        assert not failed, "\n".join(failed)
+        return [result for _, result in found]
+
+    def alive(self) -> bool:
+        """Whether all of them are there."""
+        return all(process.is_alive() for process in self.processes)
+
+    def end(self) -> None:
+        """Stop them."""
+        for pipe in self.pipes:
+            pipe.close()
+        for process in self.processes:
+            process.join(5)
+            process.kill()
+        for process in self.processes:
+            process.join()
+
+
+def _serve(pipe: Any, port: int, rank: int, size: int) -> None:
+    store = distributed.TCPStore("127.0.0.1", port)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=60))
+    while True:
+        try:
+            function, args = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        try:
+            answer = (None, function(*args))
+        except (Exception, pytest.fail.Exception):
+            answer = (traceback.format_exc(), None)
+        pipe.send(answer)
+
+
+_pools: dict[int, Ranks] = {}
+
+
+def _pool(size: int) -> Ranks:
+    if size not in _pools or not _pools[size].alive():
+        _pools[size] = Ranks(size)
+    return _pools[size]
+
+
+@pytest.fixture(scope="session")
+def _ended() -> Iterator[None]:
+    yield
+    for pool in _pools.values():
+        pool.end()
+    _pools.clear()
+
+
+def _needs_mpi() -> None:
+    if importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("mpi4py is not installed")
+
+
+@pytest.fixture
+def ranks(_ended: None) -> Ranks:
+    """Two ranks."""
+    _needs_mpi()
+    return _pool(2)
+
+
+@pytest.fixture
+def three_ranks(_ended: None) -> Ranks:
+    """Three, of which two can form a group."""
+    _needs_mpi()
+    return _pool(3)

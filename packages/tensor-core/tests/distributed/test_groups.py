@@ -1,0 +1,189 @@
+"""Groups of some of the processes."""
+
+import doctest
+
+import pytest
+
+import flambeau as fb
+from flambeau import distributed as dist
+from flambeau.distributed import _backend_names, collectives, exchanges, groups, objects, stores, tcp_store
+
+NOBODY = dist.GroupMember.NON_GROUP_MEMBER
+
+
+def _pair():
+    rank = dist.get_rank()
+    group = dist.new_group([2, 0])
+    whole = dist.new_group()
+    x = fb.tensor([float(rank)])
+    if group is NOBODY:
+        assert (dist.get_rank(group), dist.get_world_size(group), dist.get_process_group_ranks(group)) == (-1, -1, [])
+        with pytest.warns(UserWarning, match="Running all_reduce on global rank 1 which does not belong"):
+            assert dist.all_reduce(x, group=group) is None
+    else:
+        assert dist.get_process_group_ranks(group) == [0, 2] and dist.get_backend(group) == "gloo"
+        assert dist.get_global_rank(group, 1) == 2 and dist.get_group_rank(group, 2) == 1
+        dist.all_reduce(x, group=group)
+        y = fb.tensor([rank])
+        dist.broadcast(y, src=2, group=group)
+        assert y.item() == 2
+        z = fb.empty(1)
+        if rank == 0:
+            dist.send(fb.tensor([7.0]), dst=2, group=group)
+        else:
+            assert dist.recv(z, src=0, group=group) == 0 and z.item() == 7.0
+    dist.all_reduce(x, group=whole)
+    place = dist.get_rank(group)
+    dist.destroy_process_group(whole)
+    if group is not NOBODY:
+        dist.destroy_process_group(group)
+        with pytest.raises(ValueError, match="this group was destroyed"):
+            dist.all_reduce(x, group=group)
+    return x.item(), place
+
+
+def test_a_group_of_two_of_three(three_ranks):
+    assert three_ranks.run(_pair) == [(5.0, 0), (5.0, -1), (5.0, 1)]
+
+
+def _divided():
+    own, groups = dist.new_subgroups(group_size=1)
+    assert len(groups) == 3 and dist.get_process_group_ranks(own) == [dist.get_rank()]
+    own, groups = dist.new_subgroups_by_enumeration([[0, 1], [2]])
+    x = fb.tensor([dist.get_rank() + 1])
+    dist.all_reduce(x, group=own)
+    with pytest.raises(ValueError, match="group_size should divide the number of processes, 3, but is 2"):
+        dist.new_subgroups(2)
+    with pytest.raises(ValueError, match="each in one of them"):
+        dist.new_subgroups_by_enumeration([[0, 1], [1, 2]])
+    return x.item()
+
+
+def test_all_processes_divided_among_groups(three_ranks):
+    assert three_ranks.run(_divided) == [3, 3, 3]
+
+
+def _locally():
+    if dist.get_rank() == 1:
+        return None
+    group = dist.new_group([0, 2], use_local_synchronization=True)
+    x = fb.ones(1)
+    dist.all_reduce(x, group=group)
+    return x.item()
+
+
+def test_a_group_that_its_members_alone_make(three_ranks):
+    assert three_ranks.run(_locally) == [2.0, None, 2.0]
+
+
+def _refused():
+    for ranks in ([], [0, 0], [5], [-1]):
+        with pytest.raises(ValueError, match="ranks should be different ones of 0 to 1"):
+            dist.new_group(ranks)
+    with pytest.raises(ValueError, match="backend should be 'gloo', 'mpi', 'nccl'"):
+        dist.new_group(backend="pigeon")
+    with pytest.raises(ValueError, match="initialize the default process group twice"):
+        dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    return repr(dist.group.WORLD)
+
+
+def test_what_is_refused(ranks):
+    assert ranks.run(_refused) == ["ProcessGroup(ranks=[0, 1], backend='gloo')"] * 2
+
+
+def test_a_group_of_one_process_needs_nothing():
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        assert dist.is_initialized() and dist.get_rank() == 0 and dist.get_world_size() == 1
+        x, out = fb.arange(3.0), [fb.empty(3)]
+        dist.all_reduce(x, dist.ReduceOp.AVG)
+        dist.all_gather(out, x)
+        dist.reduce_scatter_tensor(out[0], x * 2)
+        dist.barrier()
+        found = [None]
+        dist.all_gather_object(found, "alone")
+        assert out[0].tolist() == [0.0, 2.0, 4.0] and found == ["alone"]
+        with pytest.raises(ValueError, match="is this process itself"):
+            dist.send(x, 0)
+    finally:
+        dist.destroy_process_group()
+    assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize(
+    "module", [collectives, exchanges, groups, objects, stores, tcp_store, _backend_names], ids=lambda m: m.__name__
+)
+def test_examples(module):
+    if module is not groups:  # whose example makes a group
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        assert doctest.testmod(module, globs={"flambeau": fb, "fb": fb}).failed == 0
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def test_calls_before_there_is_a_group():
+    assert dist.is_available() and not dist.is_initialized() and dist.group.WORLD is None
+    for call in (dist.get_rank, dist.barrier, lambda: dist.all_reduce(fb.ones(1)), dist.destroy_process_group):
+        with pytest.raises(ValueError, match="Default process group has not been initialized"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"backend": "pigeon"}, "backend should be 'gloo', 'mpi', 'nccl'"),
+        ({"init_method": "ftp://somewhere", "rank": 0, "world_size": 1}, "should begin with env://, tcp:// or file://"),
+        ({"init_method": "tcp://localhost", "rank": 0, "world_size": 1}, "should be tcp://host:port"),
+        ({"init_method": "tcp://localhost:1"}, "needs rank=... and world_size=..."),
+        ({"store": dist.HashStore()}, "needs rank=... and world_size=..."),
+        ({"store": dist.HashStore(), "rank": 2, "world_size": 2}, "rank should lie between 0 and 1"),
+        ({"store": dist.HashStore(), "init_method": "env://"}, "Cannot specify both"),
+        ({"timeout": -1.0}, "timeout should be positive"),
+        ({}, "does not know its rank: start the program by"),
+    ],
+)
+def test_a_group_that_cannot_be_made(monkeypatch, arguments, text):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match=text):
+        dist.init_process_group(**arguments)
+    assert not dist.is_initialized()
+
+
+def _init(rank, size, store, **options):
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, **options)
+
+
+def test_processes_that_do_not_come():
+    with pytest.raises(dist.DistStoreError, match=r"of 3 processes, those of rank 0, 2 did not come within 0:00:00\.2"):
+        _init(1, 3, dist.HashStore(), timeout=0.2)
+    assert not dist.is_initialized()
+
+
+def test_processes_that_say_what_others_deny():
+    store = dist.HashStore()
+    dist.PrefixStore("meeting 0", store).set("world size", "4")
+    with pytest.raises(dist.DistStoreError, match="rank 1 was told of 2 processes, but another one of 4"):
+        _init(1, 2, store)
+    store = dist.HashStore()
+    dist.PrefixStore("meeting 0", store).add("rank 1", 1)
+    with pytest.raises(dist.DistStoreError, match="another process has rank 1: each needs its own"):
+        _init(1, 2, store)
+
+
+def test_a_store_serves_again():
+    store = dist.HashStore()
+    for _ in range(3):
+        _init(0, 1, store)
+        dist.destroy_process_group()
+
+
+def test_tensors_of_devices_that_a_group_does_not_carry():
+    dist.init_process_group("cpu:gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with pytest.raises(RuntimeError, match="No backend type associated with device type meta"):
+            dist.all_reduce(fb.ones(2, device="meta"))
+    finally:
+        dist.destroy_process_group()

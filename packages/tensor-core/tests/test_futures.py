@@ -1,0 +1,69 @@
+"""Results that are there later."""
+
+import doctest
+import threading
+
+import pytest
+
+import flambeau as fb
+from flambeau import futures
+from flambeau.futures import Awaited, Future, collect_all, wait_all
+
+
+def test_a_result_that_is_set_later():
+    future, seen = Future(), []
+    future.add_done_callback(lambda done: seen.append(done.value()))
+    following = future.then(lambda done: done.value() + 1).then(lambda done: done.value() * 10)
+    assert not future.done() and not following.done()
+    with pytest.raises(RuntimeError, match="the result of this future is not there yet"):
+        future.value()
+    threading.Timer(0.05, lambda: future.set_result(1)).start()
+    assert future.wait() == 1 and following.wait() == 20 and seen == [1]
+    future.add_done_callback(lambda done: seen.append("at once"))
+    assert seen == [1, "at once"] and future.done() and future.value() == 1
+    with pytest.raises(RuntimeError, match="has a result already"):
+        future.set_result(2)
+
+
+def test_an_exception_in_place_of_a_result():
+    future = Future()
+    following, handled = future.then(lambda done: done.value()), future.then(lambda done: "handled")
+    future.set_exception(KeyError("gone"))
+    for each in (future, following):
+        with pytest.raises(KeyError, match="gone"):
+            each.wait()
+    assert handled.wait() == "handled"
+    with pytest.raises(TypeError, match="set_exception takes an exception, not str"):
+        Future().set_exception("gone")
+
+
+def test_a_result_that_who_waits_goes_and_gets():
+    calls, ready = [], []
+    future = Awaited(lambda: bool(ready), lambda: calls.append(1) or "got")
+    following = future.then(lambda done: done.value() + "!")
+    assert not future.done() and not following.done() and not calls
+    ready.append(True)
+    assert following.done() and following.wait() == "got!" and future.wait() == "got" and calls == [1]
+
+    def fail():
+        raise ValueError("no")
+
+    failing = Awaited(lambda: False, fail)
+    with pytest.raises(ValueError, match="no"):
+        failing.then(lambda done: done.value()).wait()
+
+
+def test_several_futures():
+    first, second = Future(), Future()
+    both = collect_all([first, second])
+    first.set_result(1)
+    assert not both.done()
+    second.set_exception(ValueError("no"))
+    assert both.wait() == [first, second]
+    with pytest.raises(ValueError, match="no"):
+        wait_all([first, second])
+    assert wait_all([first]) == [1]
+
+
+def test_examples():
+    assert doctest.testmod(futures, globs={"flambeau": fb}).failed == 0
