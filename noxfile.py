@@ -50,7 +50,7 @@ CACHED_BUILD = {  # ccache hits in every clone, wherever it lies, and beside pre
     "CCACHE_NOHASHDIR": "1",
     "CCACHE_SLOPPINESS": "pch_defines,time_macros",
 }
-# A process for each core, for what runs on one thread; "logical" rather than a number lets --pdb have a single one.
+# A process for each core, as most tests run on one thread; "logical" rather than a number lets --pdb have a single one.
 IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8")
 
 
@@ -177,7 +177,7 @@ def tests(session: nox.Session, package: str) -> None:
         of_gpus = f"packages/{package}/tests/cuda"
     # 5: no test was chosen, as -k may have it for some packages.
     allowed = [0, 5] if session.posargs else [0]
-    session.run("pytest", *paths, f"--ignore={of_gpus}", *session.posargs, success_codes=allowed)
+    session.run("pytest", *paths, f"--ignore={of_gpus}", *IN_PARALLEL, *session.posargs, success_codes=allowed)
     if (ROOT / of_gpus).exists():  # in processes of their own, which have the emulated GPU from beginning to end
         session.run("pytest", of_gpus, "--emulated-gpu", *IN_PARALLEL, *session.posargs, success_codes=allowed)
 
