@@ -10,6 +10,7 @@ or by ``flambeau.multiprocessing.spawn``.
 """
 
 import os
+from pkgutil import extend_path as _extend_path
 
 from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
 from ._checks import DebugLevel, get_debug_level, set_debug_level, set_debug_level_from_env
@@ -34,6 +35,7 @@ from .exchanges import (
     gather,
     scatter,
 )
+from .grad_bucket import GradBucket
 from .groups import (
     GroupMember,
     ProcessGroup,
@@ -74,6 +76,7 @@ __all__ = [
     "DistNetworkError",
     "DistStoreError",
     "FileStore",
+    "GradBucket",
     "GroupMember",
     "HashStore",
     "P2POp",
@@ -134,6 +137,9 @@ __all__ = [
     "set_debug_level",
     "set_debug_level_from_env",
 ]
+
+
+__path__ = _extend_path(__path__, __name__)  # flambeau-nn and flambeau-optim have parts of it
 
 
 def is_available() -> bool:
