@@ -1,8 +1,28 @@
-"""Running a module on several GPUs of one process: each computes a part of the batch."""
+"""Running a module on several GPUs of one process, or in several processes: each computes a part of the batch."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from .data_parallel import DataParallel, data_parallel
 from .parallel_apply import parallel_apply
 from .replicate import replicate
 from .scatter_gather import gather, scatter
 
-__all__ = ["DataParallel", "data_parallel", "gather", "parallel_apply", "replicate", "scatter"]
+if TYPE_CHECKING:
+    from .distributed import DistributedDataParallel as DistributedDataParallel
+
+__all__ = [
+    "DataParallel",
+    "DistributedDataParallel",
+    "data_parallel",
+    "gather",
+    "parallel_apply",
+    "replicate",
+    "scatter",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DistributedDataParallel":  # it loads flambeau.distributed
+        return importlib.import_module(".distributed", __name__).DistributedDataParallel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

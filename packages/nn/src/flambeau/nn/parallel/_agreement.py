@@ -1,0 +1,72 @@
+"""What processes do to have the same model: compare its parameters, and take over the values of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flambeau
+from flambeau import Tensor, distributed
+from flambeau.distributed.groups import ProcessGroup
+
+__all__ = ["broadcast_values", "check_same_parameters"]
+
+_OTHER_NUMBER = (
+    "DistributedDataParallel expects same model across all ranks, but Rank {first} has {one} params, while rank {rank} "
+    "has inconsistent {other} params: {names}"
+)
+_OTHER_SHAPE = (
+    "DistributedDataParallel expects same model across all ranks: params[{number}] ({name!r} of shape {shape} and "
+    "{dtype}) in process {rank} appears not to match that in process {first} ({first_name!r} of shape "
+    "{first_shape} and {first_dtype})"
+)
+
+Described = list[tuple[str, tuple[int, ...], str]]
+
+
+def check_same_parameters(named: Sequence[tuple[str, Tensor]], group: ProcessGroup) -> None:
+    """See that a model's parameters have the same shapes and dtypes in all processes.
+
+    Raises: RuntimeError, in all of them, that names the first parameter that differs from the first process's.
+    """
+    own: Described = [(name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in named]
+    everyone: list[Described] = [[] for _ in range(group.size())]
+    distributed.all_gather_object(everyone, own, group)
+    for rank, other in zip(group.ranks[1:], everyone[1:], strict=True):
+        _compare(group.ranks[0], everyone[0], rank, other)
+
+
+def _compare(first: int, expected: Described, rank: int, found: Described) -> None:
+    if len(found) != len(expected):
+        names = sorted({name for name, *_ in found} ^ {name for name, *_ in expected})
+        raise RuntimeError(
+            _OTHER_NUMBER.format(
+                first=first, one=len(expected), rank=rank, other=len(found), names=", ".join(names) or "their numbers"
+            )
+        )
+    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+        if one[1:] != other[1:]:
+            there = {"first": first, "first_name": one[0], "first_shape": one[1], "first_dtype": one[2]}
+            here = {"rank": rank, "name": other[0], "shape": other[1], "dtype": other[2]}
+            raise RuntimeError(_OTHER_SHAPE.format(number=number, **there, **here))
+
+
+def broadcast_values(tensors: Sequence[Tensor], group: ProcessGroup, source: int = 0) -> None:
+    """Replace the values of tensors by those of one process, in one message for each dtype and device.
+
+    Args:
+        source: that process's rank within the group.
+    """
+    kinds: dict[tuple[flambeau.dtype, flambeau.device], list[Tensor]] = {}
+    for tensor in tensors:
+        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach())
+    works = []
+    with flambeau.no_grad():
+        packed = [flambeau.cat([each.reshape(-1) for each in alike]) for alike in kinds.values()]
+        works = [distributed.broadcast(whole, group=group, async_op=True, group_src=source) for whole in packed]
+        for work, whole, alike in zip(works, packed, kinds.values(), strict=True):
+            if work is not None:
+                work.wait()
+            if group.rank() == source:
+                continue
+            for each, values in zip(alike, whole.split([each.numel() for each in alike]), strict=True):
+                each.copy_(values.view(each.shape))

@@ -1,0 +1,197 @@
+"""Gradients averaged over processes while the backward pass goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, distributed
+from flambeau.distributed.groups import ProcessGroup
+from flambeau.distributed.work import Work
+
+from ._buckets import Bucket, in_buckets
+
+__all__ = ["Reducer"]
+
+_UNFINISHED = (
+    "Expected to have finished reduction in the prior iteration before starting a new one. This error indicates that "
+    "your module has parameters that were not used in producing loss. DistributedDataParallel(find_unused_parameters="
+    "True) looks for such parameters; they should be the cause if all outputs of forward take part in the loss. Parameters "
+    "which did not receive grad for rank {rank}: {names}"
+)
+_TWICE = (
+    "Expected to mark a variable ready only once, but the gradient of {name} came again after it was taken for "
+    "complete, or though it could not be reached from the outputs of forward. Does the module use the parameter outside of its "
+    "forward, or in several checkpoints with use_reentrant=True?"
+)
+
+
+class Reducer:
+    """Averages the gradients of a group's processes, bucket by bucket, each as soon as its gradients are there.
+
+    Buckets travel in one order in all processes. The hook that makes the last one complete waits for all of them, so
+    that ``backward()`` returns with the averages.
+
+    Args:
+        names: the parameters, in the order in which they are used, and their names.
+        group: the processes.
+        caps: as of `in_buckets`.
+        as_views: have the gradients be parts of the buckets.
+        find_unused: look for parameters that the outputs do not depend on.
+        skip_unused: do not send buckets of such parameters alone, which have to be the same in all processes.
+        static: the outputs depend on the same parameters each time.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[Tensor, str],
+        group: ProcessGroup,
+        caps: Sequence[int],
+        *,
+        as_views: bool = False,
+        find_unused: bool = False,
+        skip_unused: bool = False,
+        static: bool = False,
+    ) -> None:
+        self.names, self.group, self.buckets = names, group, in_buckets(list(names), caps)
+        self.as_views, self.find_unused, self.skip_unused, self.static = as_views, find_unused, skip_unused, static
+        self.comm_hook: Callable[[distributed.GradBucket], Any] | None = None
+        self.divisor: Callable[[], float] = group.size
+        self.expecting = False  # whether the gradients that come are to be averaged
+        self._next = 0  # the bucket that travels next
+        self._unused: set[Tensor] | None = None
+        self._unused_anywhere: set[Tensor] | None = None
+        hooks = [(each, self._hook(bucket)) for bucket in self.buckets for each in bucket.parameters]
+        self._handles = [each.register_post_accumulate_grad_hook(hook) for each, hook in hooks]
+
+    def close(self) -> None:
+        """Leave the parameters alone."""
+        for handle in self._handles:
+            handle.remove()
+
+    def check_finished(self) -> None:
+        """Raises: RuntimeError, with names, if gradients of the last backward pass are missing."""
+        if not self.expecting or all(len(bucket.waiting) == bucket.expected for bucket in self.buckets):
+            return
+        missing = {parameter for bucket in self.buckets for parameter in bucket.waiting}
+        names = ", ".join(name for parameter, name in self.names.items() if parameter in missing)
+        raise RuntimeError(_UNFINISHED.format(rank=distributed.get_rank(), names=names or "none, as an error ended it"))
+
+    def prepare(self, outputs: Iterable[Tensor]) -> None:
+        """Expect the gradients of a backward pass from some outputs."""
+        if (self.find_unused or self.static) and not (self.static and self._unused is not None):
+            self._unused = self.names.keys() - reached(outputs)
+        for bucket in self.buckets:
+            bucket.expect(self._unused or set())
+        self._next, self.expecting = 0, True
+
+    def _hook(self, bucket: Bucket) -> Callable[[Tensor], None]:
+        """What is called with each of a bucket's parameters when its gradient is there."""
+        waiting = bucket.waiting
+
+        def arrived(parameter: Tensor) -> None:
+            if not self.expecting:
+                return
+            try:
+                waiting.remove(parameter)
+            except KeyError:
+                raise RuntimeError(_TWICE.format(name=self.names[parameter])) from None
+            if not waiting:
+                self._launch()
+
+        return arrived
+
+    @flambeau.no_grad()
+    def _launch(self) -> None:
+        """Send the buckets that are complete and whose turn it is; behind the last one, wait for all."""
+        while self._next < len(self.buckets) and not self.buckets[self._next].waiting:
+            self._begin(self.buckets[self._next])
+            self._next += 1
+        if self._next == len(self.buckets):
+            self.expecting = False
+            self._finish()
+
+    def _begin(self, bucket: Bucket) -> None:
+        if self.comm_hook is None and self.group.size() == 1 and not self.as_views:
+            return
+        if self.skip_unused and not bucket.expected:
+            return
+        bucket.pack()
+        if self.comm_hook is None:
+            bucket.buffer.div_(self.divisor())  # before the sum, which may overflow
+            bucket.finish = self._send(bucket.buffer)
+        else:
+            bucket.finish = partial(_result, self.comm_hook(bucket.shown()))
+
+    def _send(self, buffer: Tensor) -> Callable[[], Tensor]:
+        """Begin to sum a buffer. Returns: what waits for it and returns it."""
+        work = distributed.all_reduce(buffer, group=self.group, async_op=True) if self.group.size() > 1 else None
+        return partial(_waited, work, buffer)
+
+    def _finish(self) -> None:
+        untouched = self._untouched()
+        for bucket in self.buckets:
+            if bucket.finish is not None:
+                finish, bucket.finish = bucket.finish, None
+                bucket.unpack(finish(), untouched, self.as_views)
+
+    def _untouched(self) -> set[Tensor]:
+        """The parameters that no process used."""
+        if self._unused is None or self.skip_unused or self.group.size() == 1:
+            return self._unused or set()
+        if not self.static or self._unused_anywhere is None:
+            self._unused_anywhere = self._agreed(self._unused)
+        return self._unused_anywhere
+
+    def _agreed(self, unused: set[Tensor]) -> set[Tensor]:
+        parameters = list(self.names)
+        used = flambeau.tensor([float(each not in unused) for each in parameters], device=parameters[0].device)
+        distributed.all_reduce(used, group=self.group)
+        return {each for each, count in zip(parameters, used.tolist(), strict=True) if not count}
+
+    @flambeau.no_grad()
+    def match(self) -> None:
+        """Take part in an averaging of the other processes without gradients of one's own."""
+        finish = []
+        for bucket in self.buckets:
+            if self.comm_hook is None:
+                finish.append(self._send(bucket.empty().buffer()))
+            else:
+                finish.append(partial(_result, self.comm_hook(bucket.empty())))
+        if self.find_unused and not self.skip_unused:
+            self._agreed(set(self.names))
+        for each in finish:
+            each()
+
+
+def _waited(work: Work | None, buffer: Tensor) -> Tensor:
+    if work is not None:
+        work.wait()
+    return buffer
+
+
+def _result(future: Any) -> Tensor:
+    """The tensor of the future that a hook returned."""
+    value = future.wait()
+    found = value[0] if isinstance(value, (list, tuple)) else value
+    if not isinstance(found, Tensor):
+        raise TypeError(f"the future of a communication hook should hold a tensor, not {type(found).__name__}")
+    return found
+
+
+def reached(outputs: Iterable[Tensor]) -> set[Tensor]:
+    """The leaves that tensors were computed from."""
+    given = [each for each in outputs if each.requires_grad]
+    found = {each for each in given if each.grad_fn is None}
+    waiting: list[Any] = [each.grad_fn for each in given if each.grad_fn is not None]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        below = {each for each, _ in node.next_functions if each is not None} - seen
+        if not node.next_functions and node.name() == "AccumulateGrad":
+            found.add(node.variable)
+        seen |= below
+        waiting.extend(below)
+    return found

@@ -1,0 +1,74 @@
+"""Hooks that do something else with buckets of gradients."""
+
+import numpy as np
+import pytest
+from small_models import Branches, batch, gradients, loss, made
+
+import flambeau as fb
+from flambeau import distributed as dist
+from flambeau import nn
+from flambeau.distributed.algorithms.ddp_comm_hooks import default_hooks
+from flambeau.nn.parallel import DistributedDataParallel
+
+HOOKS = {
+    "allreduce": (default_hooks.allreduce_hook, fb.float64),
+    "fp16": (default_hooks.fp16_compress_hook, fb.float16),
+    "bf16": (default_hooks.bf16_compress_hook, fb.bfloat16),
+    "fp16 wrapper": (default_hooks.fp16_compress_wrapper(default_hooks.allreduce_hook), fb.float16),
+    "bf16 wrapper": (default_hooks.bf16_compress_wrapper(default_hooks.allreduce_hook), fb.bfloat16),
+}
+
+
+def _with(name, views):
+    rank = dist.get_rank()
+    model = DistributedDataParallel(made(Branches, 0), gradient_as_bucket_view=views)
+    if name:
+        model.register_comm_hook(None, HOOKS[name][0])
+    loss(model, *batch(rank)).backward()
+    return gradients(model)
+
+
+@pytest.mark.parametrize("views", [False, True])
+@pytest.mark.parametrize("name", HOOKS)
+def test_gradients_are_averaged_in_a_dtype(ranks, name, views):
+    own = []
+    for rank in range(2):
+        model = made(Branches, 0)
+        loss(model, *batch(rank)).backward()
+        own.append(gradients(model))
+    found = ranks.run(_with, name, views)
+    dtype = HOOKS[name][1]
+    for key, gradient in own[0].items():
+        if gradient is None:
+            continue
+        halves = [(fb.tensor(each[key]).to(dtype) / 2).double().numpy() for each in own]
+        expected = fb.tensor(halves[0] + halves[1]).to(dtype).double().numpy()
+        tolerance = 1e-6 if key == "narrow" and dtype == fb.float64 else 1e-12  # it is float32 in any case
+        for each in found:
+            np.testing.assert_allclose(each[key], expected, rtol=tolerance)
+
+
+def _seen():
+    found = []
+
+    def hook(state, bucket: dist.GradBucket):
+        parts = bucket.gradients()
+        found.append((state, bucket.index(), bucket.is_last(), [tuple(each.shape) for each in bucket.parameters()]))
+        assert bucket.buffer().tolist() == [each for part in parts for each in part.flatten().tolist()]
+        future = fb.futures.Future()
+        future.set_result(bucket.buffer() * 0 + bucket.index() + 1)
+        return future
+
+    model = DistributedDataParallel(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), bucket_cap_mb=16 / 2**20)
+    model.register_comm_hook("state", hook)
+    model(fb.ones(1, 2)).sum().backward()
+    return found, [set(each.grad.flatten().tolist()) for each in model.parameters()]
+
+
+def test_what_a_hook_is_given_and_returns(one_process):
+    found, values = _seen()
+    assert found == [
+        ("state", 0, False, [(1,), (1, 3)]),
+        ("state", 1, True, [(3,), (3, 2)]),
+    ]
+    assert values == [{2.0}, {2.0}, {1.0}, {1.0}]

@@ -1,0 +1,1 @@
+"""What `DistributedDataParallel.register_comm_hook` takes: other ways of averaging gradients."""

@@ -1,0 +1,154 @@
+"""Training with more inputs in some processes than in others.
+
+A process that has no inputs any more joins: it takes part in what the others still send, until all have joined.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau import Tensor, distributed
+from flambeau.distributed.groups import ProcessGroup
+from flambeau.distributed.work import Work
+
+__all__ = ["Join", "JoinHook", "Joinable"]
+
+_SKEW = 1000
+_UNEVEN = (
+    "Detected uneven input skew of greater than {skew}. This means that rank {rank} has at least {skew} fewer inputs "
+    "than other currently-active ranks. This level of skew could lead to performance degradation during training."
+)
+
+
+class JoinHook:
+    """What a process does that has joined."""
+
+    def main_hook(self) -> None:
+        """Called once for each iteration of the others: takes part in what they send."""
+
+    def post_hook(self, is_last_joiner: bool) -> None:
+        """Called when all have joined.
+
+        Args:
+            is_last_joiner: whether this process was among the last.
+        """
+
+
+class _JoinConfig(NamedTuple):
+    enable: bool = False
+    throw_on_early_termination: bool = False
+    is_first_joinable: bool = False
+
+
+class Joinable(ABC):
+    """What sends something in each iteration, and calls `Join.notify_join_context` before it does."""
+
+    @abstractmethod
+    def __init__(self) -> None:
+        super().__init__()
+        self._join_config = _JoinConfig()
+
+    @abstractmethod
+    def join_hook(self, **kwargs: Any) -> JoinHook:
+        """What takes part in its place; ``kwargs`` are those of `Join`."""
+
+    @property
+    @abstractmethod
+    def join_device(self) -> flambeau.device:
+        """Where the tensors are by which processes say whether they have joined."""
+
+    @property
+    @abstractmethod
+    def join_process_group(self) -> ProcessGroup:
+        """The processes."""
+
+
+class Join:
+    """A ``with`` block in which processes iterate over different numbers of inputs.
+
+    Args:
+        joinables: what sends something in each iteration, in that order, all to one group.
+        enable: False: do nothing, as inputs are known to be even.
+        throw_on_early_termination: raise RuntimeError in all processes when the first has no inputs any more.
+        kwargs: for the ``join_hook`` of the joinables.
+    Raises: ValueError without joinables, or for several groups.
+    """
+
+    def __init__(
+        self,
+        joinables: Sequence[Joinable],
+        enable: bool = True,
+        throw_on_early_termination: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not joinables:
+            raise ValueError("The join context manager requires at least one joinable")
+        first = joinables[0]
+        if any(each.join_process_group is not first.join_process_group for each in joinables):
+            raise ValueError("Using join context manager with multiple process groups")
+        self._joinables, self._hooks = list(joinables), [each.join_hook(**kwargs) for each in joinables]
+        self._enable, self._throws = enable, throw_on_early_termination
+        self._group, self._device = first.join_process_group, first.join_device
+        for each in joinables:
+            each._join_config = _JoinConfig(enable, throw_on_early_termination, each is first)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._enable and kind is None:
+                self._join()
+        finally:
+            for each in self._joinables:
+                each._join_config = _JoinConfig()
+
+    def _join(self) -> None:
+        """Take part in the others' iterations until they have joined, too."""
+        iterations = 0
+        while self._sum(0.0):
+            if self._throws:
+                self._sum(1.0)
+                raise RuntimeError(f"Rank {self._group.rank()} exhausted all inputs.")
+            for hook in self._hooks:
+                hook.main_hook()
+            iterations += 1
+            if iterations == _SKEW:
+                warnings.warn(_UNEVEN.format(skew=_SKEW, rank=self._group.rank()), stacklevel=3)
+        for hook in self._hooks:
+            hook.post_hook(is_last_joiner=iterations == 0)
+
+    def _sum(self, own: float) -> float:
+        return float(_summed(own, self._device, self._group)[0].item())
+
+    @staticmethod
+    def notify_join_context(joinable: Joinable) -> Work | None:
+        """Say that this process has inputs still, before the joinable sends anything in an iteration.
+
+        Returns: for the first of the joinables a work whose result is how many processes have; None for others, and
+            outside of the block.
+        Raises: RuntimeError if a process has none, and the block is to end then.
+        """
+        if not hasattr(joinable, "_join_config"):
+            raise AssertionError(f"Check that the {type(joinable)} constructor calls the ``Joinable`` constructor")
+        config = joinable._join_config
+        if not config.enable or not config.is_first_joinable:
+            return None
+        device, group = joinable.join_device, joinable.join_process_group
+        work = distributed.all_reduce(flambeau.ones(1, device=device), group=group, async_op=True)
+        if config.throw_on_early_termination and _summed(0.0, device, group).item():
+            raise RuntimeError("Detected at least one rank that exhausted inputs. Throwing across all ranks.")
+        return work
+
+
+def _summed(own: float, device: flambeau.device, group: ProcessGroup) -> Tensor:
+    total = flambeau.full((1,), own, device=device)
+    distributed.all_reduce(total, group=group)
+    return total
