@@ -6,6 +6,7 @@ from typing import Any
 
 from flambeau import Tensor, batch_norm
 
+from ._joined_batch_norm import joined_batch_norm, joined_group
 from ._norm import _NormBase as _NormBase
 from .module import Module
 
@@ -78,11 +79,18 @@ class BatchNorm3d(_BatchNorm):
 class SyncBatchNorm(_BatchNorm):
     """`BatchNorm1d` for any number of dimensions, with the statistics of the batches of all processes.
 
-    In a single process it is plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` says whose
-    statistics are joined.
+    While training, mean and variance are those of what all processes of the group have, which may be of different
+    sizes, and gradients are those of the joined batch. In evaluation, in a single process and without a group it is
+    plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` says whose statistics are joined, by
+    default those of all processes. Tensors may be on GPUs or on the CPU.
 
-    Raises: ValueError for an input of fewer than two dimensions; NotImplementedError for a process group, which the
-    library does not have.
+    Raises: ValueError for an input of fewer than two dimensions, for other numbers of channels, and, while training,
+        with one value per channel in all processes together.
+    Gradient: all inputs, once.
+
+    >>> nn.SyncBatchNorm(1)(fb.tensor([[1.0], [3.0]])).detach()
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
 
     def __init__(
@@ -98,11 +106,24 @@ class SyncBatchNorm(_BatchNorm):
         *,
         bias: bool = True,
     ) -> None:
-        if process_group is not None:
-            raise NotImplementedError("SyncBatchNorm: there are no process groups; leave process_group out")
         options = (eps, momentum, affine, track_running_stats, device, dtype)
         super().__init__(num_features, *options, bias=bias)
-        self.process_group = None
+        self.process_group = process_group
+
+    def forward(self, input: Tensor) -> Tensor:
+        group = joined_group(self.process_group) if self.training else None
+        if group is None:
+            return super().forward(input)
+        self._check_input_dim(input)
+        if input.shape[1] != self.num_features:
+            raise ValueError(f"SyncBatchNorm: expected {self.num_features} channels, but got {input.shape[1]}")
+        running, momentum = None, 0.0
+        mean, variance, counted = self.running_mean, self.running_var, self.num_batches_tracked
+        if self.track_running_stats and mean is not None and variance is not None and counted is not None:
+            running = (mean, variance)
+            counted.add_(1)
+            momentum = 1.0 / float(counted.item()) if self.momentum is None else self.momentum
+        return joined_batch_norm(input, self.weight, self.bias, running, momentum, self.eps, group)
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim < 2:
@@ -110,7 +131,12 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
-        """Return ``module`` with every batch normalisation in it replaced by one of this class, its state kept."""
+        """Return ``module`` with every batch normalisation in it replaced by one of this class, its state kept.
+
+        Args:
+            module: a batch normalisation, or what has some at any depth.
+            process_group: whose statistics are joined; None: those of all processes.
+        """
         result = module
         if isinstance(module, _BatchNorm):
             options = (module.eps, module.momentum, module.affine, module.track_running_stats, process_group)

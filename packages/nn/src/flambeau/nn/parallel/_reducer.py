@@ -18,13 +18,13 @@ __all__ = ["Reducer"]
 _UNFINISHED = (
     "Expected to have finished reduction in the prior iteration before starting a new one. This error indicates that "
     "your module has parameters that were not used in producing loss. DistributedDataParallel(find_unused_parameters="
-    "True) looks for such parameters; they should be the cause if all outputs of forward take part in the loss. Parameters "
-    "which did not receive grad for rank {rank}: {names}"
+    "True) looks for such parameters; they should be the cause if all outputs of forward take part in the loss. "
+    "Parameters which did not receive grad for rank {rank}: {names}"
 )
 _TWICE = (
     "Expected to mark a variable ready only once, but the gradient of {name} came again after it was taken for "
-    "complete, or though it could not be reached from the outputs of forward. Does the module use the parameter outside of its "
-    "forward, or in several checkpoints with use_reentrant=True?"
+    "complete, or though it could not be reached from the outputs of forward. Does the module use the parameter "
+    "outside of its forward, or in several checkpoints with use_reentrant=True?"
 )
 
 

@@ -1,0 +1,131 @@
+"""Batch normalisation by the statistics of what several processes have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import flambeau
+from flambeau import Tensor, batch_norm
+from flambeau.autograd import Function
+from flambeau.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from flambeau.distributed import ProcessGroup
+
+__all__ = ["joined_batch_norm", "joined_group"]
+
+_ONE_VALUE = "Expected more than 1 value per channel when training, got input size {shape} in {size} processes together"
+
+
+def joined_group(given: Any) -> ProcessGroup | None:
+    """The group whose statistics are joined; None where there is no other process."""
+    from flambeau import distributed
+    from flambeau.distributed.groups import member
+
+    if not distributed.is_initialized():
+        return None
+    found = member(given)
+    return None if found is None or found.size() == 1 else found
+
+
+def joined_batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: tuple[Tensor, Tensor] | None,
+    momentum: float,
+    eps: float,
+    group: ProcessGroup,
+) -> Tensor:
+    """Normalise each channel by mean and variance of a group's inputs, of which each process has some.
+
+    Args:
+        running: mean and variance that move towards those of the inputs by ``momentum``.
+    Raises: ValueError if there is one value per channel in all.
+    """
+    with flambeau.no_grad():
+        mean, variance, total = _statistics(input, group)
+        if total < 2:
+            raise ValueError(_ONE_VALUE.format(shape=tuple(input.shape), size=group.size()))
+        if running is not None:
+            running[0].lerp_(mean.to(running[0].dtype), momentum)
+            running[1].lerp_((variance * (total / (total - 1))).to(running[1].dtype), momentum)
+    return _Normalised.apply(input, weight, bias, mean, variance, total, eps, group)  # type: ignore[no-any-return]
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """In the dtype that sums have: at least float32."""
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor
+
+
+def _within(tensor: Tensor) -> list[int]:
+    """The dimensions of a channel."""
+    return [0, *range(2, tensor.ndim)]
+
+
+def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, float]:
+    """Mean and variance of each channel over all processes, and of how many values.
+
+    Each process tells its own, which are joined by how many values they are of (Chan, Golub, LeVeque 1979): sums of
+    squares would cancel where the mean is large.
+    """
+    from flambeau import distributed
+
+    wide, channels = _wide(input), input.shape[1]
+    count = input.numel() // max(channels, 1)
+    own = wide.new_zeros(2 * channels + 1)
+    if count:
+        variance, mean = flambeau.var_mean(wide, _within(wide), correction=0)
+        own[:channels], own[channels:-1], own[-1] = mean, variance, float(count)
+    everyone = own.new_empty((group.size(), own.numel()))
+    distributed.all_gather_into_tensor(everyone, own, group)
+    means, variances, counts = everyone[:, :channels], everyone[:, channels:-1], everyone[:, -1:]
+    total = float(counts.sum().item())
+    shares = counts / max(total, 1.0)
+    mean = (shares * means).sum(0)
+    return mean, (shares * (variances + (means - mean).square())).sum(0), total
+
+
+class _Normalised(Function):
+    """The normalised input. Its derivative needs two sums per channel over all processes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        input: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        total: float,
+        eps: float,
+        group: ProcessGroup,
+    ) -> Tensor:
+        ctx.save_for_backward(input, weight, mean, variance)
+        ctx.total, ctx.eps, ctx.group = total, eps, group
+        return batch_norm(_wide(input), mean, variance, _as(weight, mean), _as(bias, mean), False, 0.0, eps).to(
+            input.dtype
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        from flambeau import distributed
+
+        input, weight, mean, variance = ctx.saved_tensors
+        column = [-1, *[1] * (input.ndim - 2)]
+        wide, scale = _wide(grad), (variance + ctx.eps).rsqrt()
+        normal = (_wide(input) - mean.view(column)) * scale.view(column)
+        sums = flambeau.stack([wide.sum(_within(wide)), (wide * normal).sum(_within(wide))])
+        grads = [None, *(sums[1 - number] if ctx.needs_input_grad[1 + number] else None for number in range(2))]
+        if ctx.needs_input_grad[0]:
+            joined = sums.clone()
+            distributed.all_reduce(joined, group=ctx.group)
+            along, across = (joined / ctx.total).view([2, *column])
+            factor = scale if weight is None else scale * weight
+            grads[0] = ((wide - along - normal * across) * factor.view(column)).to(input.dtype)
+        return (*grads, None, None, None, None, None)
+
+
+def _as(tensor: Tensor | None, like: Tensor) -> Tensor | None:
+    return None if tensor is None else tensor.to(like.dtype)
