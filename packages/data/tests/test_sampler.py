@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,3 +187,11 @@ def test_which_process_this_is_must_be_said() -> None:
             DistributedSampler(range(4), 2, rank)
     with pytest.raises(ValueError, match="num_replicas must be a positive int"):
         DistributedSampler(range(4), 0, 0)
+
+
+def test_a_group_of_processes_knows_which_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = SimpleNamespace(is_initialized=lambda: True, get_world_size=lambda: 3, get_rank=lambda: 2)
+    monkeypatch.setitem(sys.modules, "flambeau.distributed", distributed)
+    assert list(DistributedSampler(range(9), shuffle=False)) == [2, 5, 8]
+    assert list(DistributedSampler(range(9), rank=1, shuffle=False)) == [1, 4, 7]
+    assert list(DistributedSampler(range(9), 9, shuffle=False)) == [2]

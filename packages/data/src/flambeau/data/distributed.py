@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sized
 
 import numpy as np
@@ -14,6 +15,14 @@ _NEEDS_BOTH = (
 )
 
 
+def _place() -> tuple[int, int]:
+    """How many processes there are, and which of them this is."""
+    distributed = sys.modules.get("flambeau.distributed")  # who has made a group has loaded it
+    if distributed is None or not distributed.is_initialized():
+        raise RuntimeError(_NEEDS_BOTH)
+    return distributed.get_world_size(), distributed.get_rank()
+
+
 class DistributedSampler(Sampler[int]):
     """The share of one of several processes in one order of all indices.
 
@@ -22,13 +31,13 @@ class DistributedSampler(Sampler[int]):
 
     Args:
         dataset: what has the length.
-        num_replicas: how many processes there are.
-        rank: which of them this is, from 0.
+        num_replicas: how many processes there are; by default as many as the group of all processes has.
+        rank: which of them this is, from 0; by default its rank in that group.
         shuffle: whether the order is a random one; call :meth:`set_epoch` before each epoch for another.
         seed: what decides it, the same in all processes.
         drop_last: cut the order to a multiple of ``num_replicas`` instead of filling it up.
     Raises:
-        RuntimeError: without ``num_replicas`` or ``rank``.
+        RuntimeError: without ``num_replicas`` or ``rank`` where ``flambeau.distributed`` has made no group.
         ValueError: for a ``rank`` that is not one of ``num_replicas``.
 
     >>> list(DistributedSampler("abcde", num_replicas=2, rank=1, shuffle=False))
@@ -45,7 +54,8 @@ class DistributedSampler(Sampler[int]):
         drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
-            raise RuntimeError(_NEEDS_BOTH)
+            size, own = _place()
+            num_replicas, rank = size if num_replicas is None else num_replicas, own if rank is None else rank
         check_positive("num_replicas", num_replicas)
         if not 0 <= rank < num_replicas:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
