@@ -40,9 +40,8 @@ def load(
     saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], policy: Policy
 ) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
     """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are."""
-    _check_kind(saved)
+    check(saved, groups)
     saved_groups = saved["param_groups"]
-    _check_sizes(groups, saved_groups)
     params = {
         number: param
         for group, saved_group in zip(groups, saved_groups, strict=True)
@@ -57,6 +56,12 @@ def load(
     return state, [
         _restored(group, saved_group, defaults) for group, saved_group in zip(groups, saved_groups, strict=True)
     ]
+
+
+def check(saved: Mapping[str, Any], groups: list[Group]) -> None:
+    """Raise KeyError if ``saved`` is no optimizer's state, ValueError if it is one of other groups."""
+    _check_kind(saved)
+    _check_sizes(groups, saved["param_groups"])
 
 
 def _check_kind(saved: Mapping[str, Any]) -> None:

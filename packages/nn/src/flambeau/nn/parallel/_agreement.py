@@ -1,14 +1,13 @@
-"""What processes do to have the same model: compare its parameters, and take over the values of one of them."""
+"""Whether processes have the same model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import flambeau
 from flambeau import Tensor, distributed
 from flambeau.distributed.groups import ProcessGroup
 
-__all__ = ["broadcast_values", "check_same_parameters"]
+__all__ = ["check_same_parameters"]
 
 _OTHER_NUMBER = (
     "DistributedDataParallel expects same model across all ranks, but Rank {first} has {one} params, while rank {rank} "
@@ -48,25 +47,3 @@ def _compare(first: int, expected: Described, rank: int, found: Described) -> No
             there = {"first": first, "first_name": one[0], "first_shape": one[1], "first_dtype": one[2]}
             here = {"rank": rank, "name": other[0], "shape": other[1], "dtype": other[2]}
             raise RuntimeError(_OTHER_SHAPE.format(number=number, **there, **here))
-
-
-def broadcast_values(tensors: Sequence[Tensor], group: ProcessGroup, source: int = 0) -> None:
-    """Replace the values of tensors by those of one process, in one message for each dtype and device.
-
-    Args:
-        source: that process's rank within the group.
-    """
-    kinds: dict[tuple[flambeau.dtype, flambeau.device], list[Tensor]] = {}
-    for tensor in tensors:
-        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach())
-    works = []
-    with flambeau.no_grad():
-        packed = [flambeau.cat([each.reshape(-1) for each in alike]) for alike in kinds.values()]
-        works = [distributed.broadcast(whole, group=group, async_op=True, group_src=source) for whole in packed]
-        for work, whole, alike in zip(works, packed, kinds.values(), strict=True):
-            if work is not None:
-                work.wait()
-            if group.rank() == source:
-                continue
-            for each, values in zip(alike, whole.split([each.numel() for each in alike]), strict=True):
-                each.copy_(values.view(each.shape))

@@ -29,29 +29,18 @@ class Bucket:
     @cached_property
     def buffer(self) -> Tensor:
         """The gradients one behind the other."""
-        return self._new_buffer()
+        first = self.parameters[0]
+        return flambeau.zeros(sum(each.numel() for each in self.parameters), dtype=first.dtype, device=first.device)
 
     @cached_property
     def views(self) -> list[Tensor]:
         """The buffer in parts with the shapes of the parameters."""
-        return self._apart(self.buffer)
-
-    def _new_buffer(self) -> Tensor:
-        first = self.parameters[0]
-        return flambeau.zeros(sum(each.numel() for each in self.parameters), dtype=first.dtype, device=first.device)
-
-    def _apart(self, buffer: Tensor) -> list[Tensor]:
-        parts = buffer.split([each.numel() for each in self.parameters])
+        parts = self.buffer.split([each.numel() for each in self.parameters])
         return [part.view(each.shape) for part, each in zip(parts, self.parameters, strict=True)]
 
     def shown(self) -> distributed.GradBucket:
         """What a hook for the communication is given."""
         return distributed.GradBucket(self.index, self.buffer, self.views, self.parameters, self.is_last)
-
-    def empty(self) -> distributed.GradBucket:
-        """The same without a gradient: what a process gives that has no inputs any more."""
-        buffer = self._new_buffer()
-        return distributed.GradBucket(self.index, buffer, self._apart(buffer), self.parameters, self.is_last)
 
     def expect(self, unused: set[Tensor]) -> None:
         """Wait for the gradients of all but some parameters."""

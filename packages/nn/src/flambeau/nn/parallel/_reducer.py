@@ -121,16 +121,18 @@ class Reducer:
         bucket.pack()
         if self.comm_hook is None:
             bucket.buffer.div_(self.divisor())  # before the sum, which may overflow
-            bucket.finish = self._send(bucket.buffer)
-        else:
-            bucket.finish = partial(_result, self.comm_hook(bucket.shown()))
+        self._send(bucket)
 
-    def _send(self, buffer: Tensor) -> Callable[[], Tensor]:
-        """Begin to sum a buffer. Returns: what waits for it and returns it."""
-        work = distributed.all_reduce(buffer, group=self.group, async_op=True) if self.group.size() > 1 else None
-        return partial(_waited, work, buffer)
+    def _send(self, bucket: Bucket) -> None:
+        if self.comm_hook is not None:
+            bucket.finish = partial(_result, self.comm_hook(bucket.shown()))
+            return
+        several = self.group.size() > 1
+        work = distributed.all_reduce(bucket.buffer, group=self.group, async_op=True) if several else None
+        bucket.finish = partial(_waited, work, bucket.buffer)
 
     def _finish(self) -> None:
+        """Wait for what travels, and give it to the parameters."""
         untouched = self._untouched()
         for bucket in self.buckets:
             if bucket.finish is not None:
@@ -153,17 +155,16 @@ class Reducer:
 
     @flambeau.no_grad()
     def match(self) -> None:
-        """Take part in an averaging of the other processes without gradients of one's own."""
-        finish = []
+        """Take part in a backward pass of the other processes without gradients of one's own, and get the averages."""
+        known = self._unused
+        if (self.find_unused or self.static) and not (known is not None and (self.static or self.skip_unused)):
+            self._unused = set(self.names)
         for bucket in self.buckets:
-            if self.comm_hook is None:
-                finish.append(self._send(bucket.empty().buffer()))
-            else:
-                finish.append(partial(_result, self.comm_hook(bucket.empty())))
-        if self.find_unused and not self.skip_unused:
-            self._agreed(set(self.names))
-        for each in finish:
-            each()
+            if not self.skip_unused or known is None or not known.issuperset(bucket.parameters):
+                bucket.buffer.zero_()
+                self._send(bucket)
+        self._finish()
+        self._unused = known
 
 
 def _waited(work: Work | None, buffer: Tensor) -> Tensor:

@@ -10,13 +10,14 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, distributed, is_grad_enabled
+from flambeau.distributed._values import broadcast_values
 from flambeau.distributed.algorithms.join import Join, Joinable, JoinHook
 from flambeau.distributed.groups import ProcessGroup, member
 from flambeau.distributed.work import Work
 
 from ..modules.module import Module
 from ..parameter import UninitializedParameter
-from ._agreement import broadcast_values, check_same_parameters
+from ._agreement import check_same_parameters
 from ._nested import moved, tensors_in
 from ._reducer import Reducer
 from .data_parallel import _index
