@@ -69,6 +69,25 @@ def test_what_no_process_uses_gets_nothing(ranks, options, skips):
     assert ranks.run(_gradients, [[1, 3], [1, 3]], options, 3) == [expected, expected]
 
 
+def _sent(skips):
+    sent = []
+
+    def average(_, bucket):
+        sent.append(bucket.index())
+        return dist.all_reduce(bucket.buffer(), dist.ReduceOp.AVG, async_op=True).get_future()
+
+    options = {"find_unused_parameters": True, "skip_all_reduce_unused_params": skips}
+    model = DistributedDataParallel(Choosing(), bucket_cap_mb=SMALL, **options)
+    model.register_comm_hook(None, average)
+    model(X, [1, 3], sum).backward()
+    return sent
+
+
+def test_buckets_that_nobody_uses_are_sent_or_not(ranks):
+    assert ranks.run(_sent, False) == [[0, 1, 2, 3]] * 2
+    assert ranks.run(_sent, True) == [[0, 2]] * 2
+
+
 def _kept():
     model = DistributedDataParallel(made(Choosing, 0), find_unused_parameters=True)
     for layer in model.module.layers:
