@@ -115,6 +115,17 @@ def test_each_forward_begins_with_the_buffers_of_the_first_process(ranks):
         assert ranks.run(_count, options) == [[0, 1, 2], [0, 2, 4]]
 
 
+def test_gradients_can_be_parts_of_their_buckets(one_process):
+    model = DistributedDataParallel(made(Branches, 0), gradient_as_bucket_view=True)
+    for drops in (True, False, False):
+        model.zero_grad(set_to_none=drops)
+        loss(model, *batch(0)).backward()
+        for bucket in model.reducer.buckets:
+            start, end = bucket.buffer.data_ptr(), bucket.buffer.data_ptr() + bucket.buffer.nbytes
+            assert all(start <= parameter.grad.data_ptr() < end for parameter in bucket.parameters)
+    assert_alike(gradients(model), of_all(made(Branches, 0), 1))
+
+
 def _overlap():
     events = []
 

@@ -84,23 +84,28 @@ def test_a_large_mean_does_not_cancel(ranks):
 def _half(dtype):
     x, y = (each.split(ROWS[:2])[dist.get_rank()] for each in _inputs((3, 2), 2, dtype))
     x.requires_grad_()
-    output = nn.SyncBatchNorm(3)(x)
+    layer = nn.SyncBatchNorm(3)
+    output = layer(x)
     (output * y).sum().backward()
-    return output.dtype == x.grad.dtype == dtype, output.double().detach().numpy(), x.grad.double().numpy()
+    found = (output.detach(), x.grad, layer.running_mean, layer.running_var)
+    return output.dtype == x.grad.dtype == dtype, [each.double().numpy() for each in found]
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16], ids=str)
 def test_halves_are_normalised_in_float32(ranks, dtype):
     x, y = (each.double() for each in _inputs((3, 2), 2, dtype))
     x.requires_grad_()
-    whole = nn.BatchNorm2d(3, dtype=fb.float64)(x)
+    layer = nn.BatchNorm2d(3, dtype=fb.float64)
+    whole = layer(x)
     (whole * y).sum().backward()
     tolerance = fb.finfo(dtype).eps * 4
-    for rank, (same, output, grad) in enumerate(ranks.run(_half, dtype)):
+    for rank, (same, (output, grad, mean, variance)) in enumerate(ranks.run(_half, dtype)):
         assert same
         rows = slice(0, 4) if rank == 0 else slice(4, 6)
         np.testing.assert_allclose(output, whole.detach().numpy()[rows], rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(grad, x.grad.numpy()[rows], rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(mean, layer.running_mean.numpy(), rtol=1e-5)  # not rounded to halves
+        np.testing.assert_allclose(variance, layer.running_var.numpy(), rtol=1e-5)
 
 
 class Network(nn.Module):

@@ -1,6 +1,7 @@
 """ZeroRedundancyOptimizer against the optimizer itself on one process."""
 
 import copy
+import doctest
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import flambeau as fb
 from flambeau import distributed as dist
 from flambeau import optim
-from flambeau.distributed.optim import ZeroRedundancyOptimizer
+from flambeau.distributed.optim import ZeroRedundancyOptimizer, zero_redundancy_optimizer
 
 SIZES = [(3, 4), (5,), (2, 2), (7,), ()]
 OPTIMIZERS = {
@@ -176,3 +177,8 @@ def test_what_is_refused(one_process):
 def test_without_a_group():
     with pytest.raises(ValueError, match="init_process_group"):
         ZeroRedundancyOptimizer([fb.ones(2)], optim.SGD, lr=1.0)
+
+
+def test_the_example():
+    found = doctest.testmod(zero_redundancy_optimizer, extraglobs={"fb": fb})
+    assert found.failed == 0 and found.attempted > 0

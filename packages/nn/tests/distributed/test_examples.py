@@ -1,0 +1,12 @@
+"""The examples in the documentation of what needs a group of processes."""
+
+import doctest
+
+import flambeau as fb
+from flambeau import distributed
+from flambeau.distributed.nn import functional
+
+
+def test_collectives():
+    found = doctest.testmod(functional, extraglobs={"fb": fb, "distributed": distributed})
+    assert found.failed == 0 and found.attempted > 0
