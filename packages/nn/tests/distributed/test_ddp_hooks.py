@@ -2,12 +2,17 @@
 
 import numpy as np
 import pytest
-from small_models import Branches, batch, gradients, loss, made
+from small_models import Branches, batch, descend, gradients, loss, made
 
 import flambeau as fb
 from flambeau import distributed as dist
 from flambeau import nn
-from flambeau.distributed.algorithms.ddp_comm_hooks import default_hooks
+from flambeau.distributed.algorithms.ddp_comm_hooks import (
+    DDPCommHookType,
+    default_hooks,
+    register_ddp_comm_hook,
+)
+from flambeau.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
 from flambeau.nn.parallel import DistributedDataParallel
 
 HOOKS = {
@@ -46,6 +51,45 @@ def test_gradients_are_averaged_in_a_dtype(ranks, name, views):
         tolerance = 1e-6 if key == "narrow" and dtype == fb.float64 else 1e-12  # it is float32 in any case
         for each in found:
             np.testing.assert_allclose(each[key], expected, rtol=tolerance)
+
+
+def _by_name(name):
+    model = DistributedDataParallel(made(Branches, 0))
+    register_ddp_comm_hook(DDPCommHookType[name], model)
+    loss(model, *batch(dist.get_rank())).backward()
+    return gradients(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "hook"),
+    [("ALLREDUCE", None), ("FP16_COMPRESS", "fp16"), ("BF16_COMPRESS", "bf16"), ("POWER_SGD", None)],
+)
+def test_hooks_have_names(ranks, name, hook):
+    for found, expected in zip(ranks.run(_by_name, name), ranks.run(_with, hook, False), strict=True):
+        for key in expected:
+            np.testing.assert_array_equal(found[key], expected[key])
+
+
+def _compressed():
+    """A regression whose gradients travel as products from the third step on."""
+    rank = dist.get_rank()
+    generator = fb.Generator().manual_seed(rank)
+    fb.manual_seed(0)
+    model = DistributedDataParallel(nn.Linear(16, 12, bias=False))
+    model.register_comm_hook(PowerSGDState(None, start_powerSGD_iter=2), powerSGD_hook)
+    goal = fb.arange(192.0).reshape(12, 16).sin()
+    losses = []
+    for _ in range(300):
+        x = fb.randn(32, 16, generator=generator)
+        losses.append(loss(model, x, x @ goal.T))
+        losses[-1].backward()
+        descend(model, 0.5)
+    return [each.item() for each in losses]
+
+
+def test_a_model_learns_by_products_of_narrow_matrices(ranks):
+    for losses in ranks.run(_compressed):
+        assert losses[-1] < losses[0] / 100
 
 
 def _seen():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import flambeau
 from flambeau import Tensor, distributed
@@ -90,15 +92,16 @@ def in_buckets(parameters: Sequence[Tensor], caps: Sequence[int]) -> list[Bucket
     """
     finished: list[list[int]] = []
     open_: dict[tuple[flambeau.dtype, flambeau.device], list[int]] = {}
-    ended: dict[tuple[flambeau.dtype, flambeau.device], int] = {}
+    sizes: Counter[Any] = Counter()
+    ended: Counter[Any] = Counter()
     for number in reversed(range(len(parameters))):
         kind = (parameters[number].dtype, parameters[number].device)
-        members = open_.setdefault(kind, [])
-        members.append(number)
-        count = ended.get(kind, 0)
-        if sum(parameters[each].nbytes for each in members) >= caps[min(count, len(caps) - 1)]:
+        open_.setdefault(kind, []).append(number)
+        sizes[kind] += parameters[number].nbytes
+        if sizes[kind] >= caps[min(ended[kind], len(caps) - 1)]:
             finished.append(open_.pop(kind))
-            ended[kind] = count + 1
+            ended[kind] += 1
+            sizes[kind] = 0
     finished.extend(open_.values())
     finished.sort(key=lambda members: -members[-1])  # by when their last gradient comes
     last = len(finished) - 1

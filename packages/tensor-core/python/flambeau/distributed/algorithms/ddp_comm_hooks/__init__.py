@@ -1,1 +1,43 @@
 """What `DistributedDataParallel.register_comm_hook` takes: other ways of averaging gradients."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from .default_hooks import allreduce_hook, bf16_compress_hook, fp16_compress_hook
+from .powerSGD_hook import PowerSGDState, powerSGD_hook
+
+__all__ = ["DDPCommHookType", "register_ddp_comm_hook"]
+
+
+class DDPCommHookType(enum.Enum):
+    """The hooks that `register_ddp_comm_hook` knows by name."""
+
+    ALLREDUCE = "allreduce"
+    FP16_COMPRESS = "fp16"
+    BF16_COMPRESS = "bf16"
+    POWER_SGD = "PowerSGD"
+    POWER_SGD_RANK2 = "PowerSGD with two columns"
+
+
+_HOOKS: dict[DDPCommHookType, Any] = {
+    DDPCommHookType.ALLREDUCE: allreduce_hook,
+    DDPCommHookType.FP16_COMPRESS: fp16_compress_hook,
+    DDPCommHookType.BF16_COMPRESS: bf16_compress_hook,
+}
+
+
+def register_ddp_comm_hook(comm_hook_type: DDPCommHookType, model: Any, state: Any = None) -> None:
+    """Have a `DistributedDataParallel` use one of the hooks here.
+
+    Args:
+        comm_hook_type: which.
+        model: whose gradients it averages.
+        state: the group of processes; None: all.
+    """
+    if comm_hook_type in _HOOKS:
+        model.register_comm_hook(state, _HOOKS[comm_hook_type])
+        return
+    columns = 2 if comm_hook_type is DDPCommHookType.POWER_SGD_RANK2 else 1
+    model.register_comm_hook(PowerSGDState(state, columns), powerSGD_hook)
