@@ -125,6 +125,7 @@ def work(rank):
     with fb.cuda.stream(stream):
         x = fb.full((3,), float(rank + 1), device=f"cuda:{rank}")
     nccl.all_reduce([x], streams=[stream], comms=[comm])
+    stream.synchronize()
     barrier.wait()
     results[rank] = x.tolist()
 barrier = threading.Barrier(2)
@@ -161,11 +162,13 @@ def test_the_ranks_of_a_process_leave_a_clique_together():
     code = """
 import sys
 sys.unraisablehook = lambda problem: print(problem.exc_value, flush=True)
-uid = nccl.unique_id()
-comms = []
-for rank in range(2):
+import threading
+uid, comms = nccl.unique_id(), [None, None]
+def join(rank):
     fb.cuda.set_device(rank)
-    comms.append(nccl.init_rank(2, uid, rank))
+    comms[rank] = nccl.init_rank(2, uid, rank)
+threads = [threading.Thread(target=join, args=(rank,)) for rank in range(2)]
+[t.start() for t in threads], [t.join() for t in threads]
 x = each([[1.0], [2.0]])
 nccl.all_reduce(x, comms=comms)
 child = os.fork()

@@ -43,7 +43,7 @@ int submit_copy(const Call& call, Side to, Side from, size_t bytes, Stream* hand
   const auto stream = find_stream(call, handle);
   if (!stream) return kInvalidHandle;
   if (bytes == 0) return kSuccess;
-  const bool late = deferred() && !stream->capture;
+  const bool late = (deferred() || stream->done < stream->submitted) && !stream->capture;
   if (late && !from.context && !pinned(from.start) && !reads_pageable_memory()) {
     auto staged = std::make_shared<std::vector<char>>(from.start, from.start + bytes);
     return submit(stream, [to, staged, bytes] { copy_now(to, Side::host(staged->data()), bytes); });

@@ -22,12 +22,14 @@ enum class Element {
   kUint8,
   kInt32,
   kInt64,
+  kUint32,
+  kUint64,
   kNone
 };
 using Number = std::complex<double>;
 
 inline size_t bytes_of(Element e) {
-  static constexpr size_t bytes[] = {2, 2, 4, 8, 8, 16, 1, 1, 4, 8, 0};
+  static constexpr size_t bytes[] = {2, 2, 4, 8, 8, 16, 1, 1, 4, 8, 4, 8, 0};
   return bytes[int(e)];
 }
 
@@ -53,6 +55,10 @@ void with_type(Element e, void* address, F&& f) {
       return f(static_cast<int32_t*>(address));
     case Element::kInt64:
       return f(static_cast<int64_t*>(address));
+    case Element::kUint32:
+      return f(static_cast<uint32_t*>(address));
+    case Element::kUint64:
+      return f(static_cast<uint64_t*>(address));
     default:
       return;
   }

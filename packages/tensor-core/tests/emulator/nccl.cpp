@@ -1,51 +1,41 @@
-// NCCL, as flambeau uses it: each collective is done, for all ranks, when the last of them has asked for it and no
-// group is open; the streams have done their work until then.
+// NCCL, as flambeau uses it. What a rank is asked for is an operation of its stream, which begins when the stream's
+// work before it is done and ends when the other ranks have given their parts: until then it stays queued, and what
+// waits for it waits. Each rank computes the result for itself, from what all of them send to all.
+#include <unistd.h>
+
 #include <algorithm>
-#include <array>
-#include <map>
+#include <chrono>
+#include <deque>
+#include <set>
+#include <thread>
 #include <utility>
 
 #include "elements.h"
+#include "nccl_clique.h"
 
 using namespace emulated;
 
 namespace {
 
 enum Status { kFine = 0, kInternal = 3, kWrongArgument = 4, kWrongUse = 5 };
+enum Kind { kAllReduce, kReduce, kBroadcast, kAllGather, kReduceScatter, kMessage };
+constexpr const char* kNames[] = {"AllReduce", "Reduce", "Broadcast", "AllGather", "ReduceScatter", "Send"};
 
 struct Identity {
   char bytes[128];
 };
 
 Element element_of(int type) {
-  static constexpr Element types[] = {Element::kInt8,   Element::kUint8,  Element::kInt32,  Element::kNone,
-                                      Element::kInt64,  Element::kNone,   Element::kReal16, Element::kReal32,
+  static constexpr Element types[] = {Element::kInt8,   Element::kUint8,  Element::kInt32,  Element::kUint32,
+                                      Element::kInt64,  Element::kUint64, Element::kReal16, Element::kReal32,
                                       Element::kReal64, Element::kBrain16};
   return type >= 0 && type < 10 ? types[type] : Element::kNone;
 }
 
-struct Request {
-  enum Kind { kAllReduce, kReduce, kBroadcast, kAllGather, kReduceScatter } kind;
-  const void* in;
-  void* out;
-  size_t count;  // as it was given
-  Element element;
-  int op, root;
-  std::shared_ptr<Stream> stream;
-};
-
-struct Communicator;
-struct Clique {  // the communicators that work together
-  std::vector<Communicator*> ranks;
-};
-struct Communicator {
-  std::shared_ptr<Clique> clique;
-  int rank, device;
-  std::deque<Request> requests;
-};
-
-std::map<std::string, std::shared_ptr<Clique>> named;
-int open_groups = 0;
+std::string described(const Heading& h) {
+  return std::string(kNames[h.kind]) + " of " + std::to_string(h.count) + " elements of type " +
+         std::to_string(h.element) + " (operation " + std::to_string(h.op) + ", root " + std::to_string(h.root) + ")";
+}
 
 Number joined(int op, Number a, Number b) {
   if (op == 1) return a * b;
@@ -54,72 +44,222 @@ Number joined(int op, Number a, Number b) {
   return a + b;
 }
 
-// One collective: what every rank has asked for first.
-int perform(Clique& clique) {
-  const size_t ranks = clique.ranks.size();
-  std::vector<Request> asked;
-  for (Communicator* each : clique.ranks) asked.push_back(each->requests.front()), each->requests.pop_front();
-  const Request& first = asked[0];
-  std::deque<Region> reached;
-  for (const Request& r : asked) {
-    if (r.kind != first.kind || r.count != first.count || r.element != first.element || r.op != first.op ||
-        r.root != first.root)
-      return kWrongUse;
-    run(*r.stream, r.stream->submitted);
-    const size_t bytes = r.count * bytes_of(r.element);
-    const bool writes = (r.kind != Request::kReduce) || &r == &asked[size_t(r.root)];
-    reached.emplace_back(r.in, r.kind == Request::kReduceScatter ? bytes * ranks : bytes);
-    reached.emplace_back(writes ? r.out : nullptr, !writes ? 0 : r.kind == Request::kAllGather ? bytes * ranks : bytes);
-    if (!reached[reached.size() - 1].whole() || !reached[reached.size() - 2].whole()) return kWrongArgument;
+struct Parcel {  // for another rank, or from it
+  int peer;
+  Heading heading;
+  void* address;  // of the device, or null for what stays in `contents`
+  size_t bytes;
+  std::vector<char> contents = {};
+  bool moved = false;
+};
+
+// What a communicator was asked for: one collective, or the messages of a group, which are under way together.
+struct Part {
+  std::shared_ptr<Clique> clique;
+  int rank;
+  Context* context;
+  std::shared_ptr<Stream> stream;
+  std::shared_ptr<Part> before;  // the communicator's previous one, which is done first, on whatever stream
+  Heading heading;
+  void* out = nullptr;
+  std::vector<Parcel> sent = {}, received = {};
+  unsigned long long position = 0;
+  bool done = false;
+
+  // Goes as far as the other ranks have come; whether it is done.
+  bool progress() {
+    if (!done && !waits_for_previous()) done = give() & take() && arrived() && finish();
+    return done;
   }
-  const Element e = first.element;
-  const auto count = int64_t(first.count), all = first.kind == Request::kReduceScatter ? count * int64_t(ranks) : count;
-  std::vector<std::vector<Number>> inputs;
-  for (const Request& r : asked) {
-    inputs.emplace_back();
-    for (int64_t i = 0; i < all; ++i) inputs.back().push_back(read(e, r.in, i));
+
+ private:
+  bool waits_for_previous() {
+    if (before && !before->done && !advance(*before->stream, before->position) && !before->done) return true;
+    before = nullptr;
+    return false;
   }
-  std::vector<Number> sums(size_t(all), 0.0);
-  for (size_t i = 0; i < sums.size(); ++i) {
-    sums[i] = inputs[0][i];
-    for (size_t rank = 1; rank < ranks; ++rank) sums[i] = joined(first.op, sums[i], inputs[rank][i]);
-    if (first.op == 4) sums[i] /= double(ranks);
+
+  bool fail(int error, const std::string& message) {
+    device_failure(*context, error, "NCCL, rank " + std::to_string(rank) + ": " + message);
+    return true;
   }
-  for (size_t rank = 0; rank < ranks; ++rank) {
-    void* const out = asked[rank].out;
-    for (int64_t i = 0; i < count; ++i) {
-      if (first.kind == Request::kAllReduce) write(e, out, i, sums[size_t(i)]);
-      if (first.kind == Request::kReduce && int(rank) == first.root) write(e, out, i, sums[size_t(i)]);
-      if (first.kind == Request::kBroadcast) write(e, out, i, inputs[size_t(first.root)][size_t(i)]);
-      if (first.kind == Request::kReduceScatter) write(e, out, i, sums[rank * size_t(count) + size_t(i)]);
-      if (first.kind == Request::kAllGather)
-        for (size_t from = 0; from < ranks; ++from) write(e, out, int64_t(from) * count + i, inputs[from][size_t(i)]);
+
+  template <class Move>
+  bool each(std::vector<Parcel>& parcels, int full, Move move) {
+    std::set<int> waiting;  // the parcels of a pair of ranks stay in their order
+    for (Parcel& p : parcels) {
+      if (p.moved) continue;
+      Box& box = &parcels == &sent ? clique->box(rank, p.peer) : clique->box(p.peer, rank);
+      if (waiting.contains(p.peer) || box.full != full)
+        waiting.insert(p.peer);
+      else
+        move(p, box), p.moved = true, box.full = 1 - full;
     }
+    return waiting.empty();
+  }
+
+  bool give() {
+    return each(sent, 0, [&](Parcel& p, Box& box) {
+      const Region region(p.address, p.bytes);
+      if (!region.whole()) fail(kIllegalAddress, "what is sent is not memory of a GPU");
+      box.heading = p.heading;
+      box.bytes = region.whole() ? p.bytes : 0;
+      std::memcpy(box.contents, p.address, box.bytes);
+    });
+  }
+
+  bool take() {
+    return each(received, 1, [&](Parcel& p, Box& box) {
+      const Region region(p.address, p.address ? p.bytes : 0);
+      if (p.heading != box.heading || p.bytes != box.bytes)
+        fail(kLaunchFailed, "asks for " + described(p.heading) + ", rank " + std::to_string(p.peer) + " for " +
+                                described(box.heading));
+      else if (!region.whole())
+        fail(kIllegalAddress, "what is received has no memory of a GPU");
+      else if (p.address)
+        std::memcpy(p.address, box.contents, p.bytes);
+      else
+        p.contents.assign(box.contents, box.contents + box.bytes);
+    });
+  }
+
+  // A message is sent when it was received: a program that needs less relies on buffers that may be too small.
+  bool arrived() const {
+    return heading.kind != kMessage ||
+           std::all_of(sent.begin(), sent.end(), [&](const Parcel& p) { return clique->box(rank, p.peer).full == 0; });
+  }
+
+  bool finish() {
+    if (heading.kind == kMessage || context->sticky || !out) return true;
+    const auto ranks = size_t(clique->size());
+    const auto e = Element(heading.element);
+    const bool gathers = heading.kind == kAllGather;
+    const Region region(out, heading.count * bytes_of(e) * (gathers ? ranks : 1));
+    if (!region.whole()) return fail(kIllegalAddress, "the result has no memory of a GPU");
+    const size_t start = heading.kind == kReduceScatter ? size_t(rank) * heading.count : 0;
+    for (size_t i = 0; i < heading.count; ++i) {
+      const auto input = [&](size_t of) { return read(e, received[of].contents.data(), int64_t(start + i)); };
+      if (gathers) {
+        for (size_t from = 0; from < ranks; ++from) write(e, out, int64_t(from * heading.count + i), input(from));
+      } else if (heading.kind == kBroadcast) {
+        write(e, out, int64_t(i), input(size_t(heading.root)));
+      } else {
+        Number sum = input(0);
+        for (size_t from = 1; from < ranks; ++from) sum = joined(heading.op, sum, input(from));
+        write(e, out, int64_t(i), heading.op == 4 ? sum / double(ranks) : sum);
+      }
+    }
+    return true;
+  }
+};
+
+struct Communicator {
+  std::shared_ptr<Clique> clique;
+  int rank, device;
+  std::shared_ptr<Part> last = nullptr;
+};
+
+std::deque<std::shared_ptr<Part>>& pending() {
+  static auto* parts = new std::deque<std::shared_ptr<Part>>;
+  return *parts;
+}
+
+// A GPU goes on while its program waits elsewhere, for other ranks that wait for this one's parts. Here a thread sees
+// to it where no call has been made for a while.
+void keep_going() {
+  constexpr int kIdle = 20;  // milliseconds
+  unsigned long long seen = 0;
+  for (int idle = 0;; ++idle) {
+    usleep(1000);
+    const std::lock_guard lock(state().mutex);
+    if (seen != state().calls) idle = 0;
+    seen = state().calls;
+    std::erase_if(pending(), [](const auto& part) { return part->done || part->context->sticky; });
+    if (idle < kIdle) continue;
+    for (const auto& part : std::deque(pending())) advance(*part->stream, part->position);
+  }
+}
+
+thread_local int open_groups = 0;
+thread_local int status_of_group = kFine;
+
+struct Asked {
+  Communicator* communicator;
+  std::shared_ptr<Part> part;
+};
+thread_local std::vector<Asked> asked;
+
+int submit_asked() {
+  static const bool goes_on = (std::thread(keep_going).detach(), true);
+  (void)goes_on;
+  for (const Asked& each : std::exchange(asked, {})) {
+    const std::shared_ptr<Part> part = each.part;
+    part->before = std::exchange(each.communicator->last, part);
+    pending().push_back(part);
+    if (submit(part->stream, [] {}, [part] { return part->progress(); })) return kInternal;
+    part->position = part->stream->submitted;
   }
   return kFine;
 }
 
-int perform_all(Clique& clique) {
-  const auto ready = [&] {
-    return std::all_of(clique.ranks.begin(), clique.ranks.end(),
-                       [](Communicator* each) { return each && !each->requests.empty(); });
-  };
-  while (ready())
-    if (const int status = perform(clique)) return status;
-  return kFine;
+int wrong(int status) {
+  if (open_groups) status_of_group = status;
+  return status;
 }
 
-std::vector<std::shared_ptr<Clique>> touched;
+bool apart(const void* a, size_t bytes_of_a, const void* b, size_t bytes_of_b) {
+  const auto *first = static_cast<const char*>(a), *second = static_cast<const char*>(b);
+  return first + bytes_of_a <= second || second + bytes_of_b <= first;
+}
 
-int request(const Call& call, Communicator* c, Request r, Stream* handle) {
-  if (!c || r.element == Element::kNone || r.op < 0 || r.op > 4) return kWrongArgument;
-  if (call.context->device != c->device) return kWrongUse;
-  r.stream = find_stream(call, handle);
-  if (!r.stream || r.stream->capture) return kWrongUse;
-  c->requests.push_back(std::move(r));
-  if (open_groups == 0) return perform_all(*c->clique);
-  touched.push_back(c->clique);
-  return kFine;
+// Whether input and output are apart, or lie as NCCL's documentation has it for collectives in place.
+bool fit_together(const Heading& h, int rank, int ranks, const void* in, const void* out) {
+  const size_t bytes = h.count * bytes_of(Element(h.element)), all = bytes * size_t(ranks);
+  const auto *from = static_cast<const char*>(in), *to = static_cast<const char*>(out);
+  if (h.kind == kAllGather) return from == to + bytes * size_t(rank) || apart(in, bytes, out, all);
+  if (h.kind == kReduceScatter) return to == from + bytes * size_t(rank) || apart(in, all, out, bytes);
+  return from == to || apart(in, bytes, out, bytes);
+}
+
+int request(const Call& call, Communicator* c, Heading heading, int type, const void* in, void* out, Stream* handle) {
+  const Element e = element_of(type);
+  if (!c || e == Element::kNone || heading.op < 0 || heading.op > 4) return wrong(kWrongArgument);
+  const int ranks = c->clique->size();
+  if (heading.root < 0 || heading.root >= ranks) return wrong(kWrongArgument);
+  const auto stream = find_stream(call, handle);
+  if (call.context->device != c->device || !stream || stream->capture) return wrong(kWrongUse);
+  heading.element = int(e);
+  const size_t bytes = heading.count * bytes_of(e) * size_t(heading.kind == kReduceScatter ? ranks : 1);
+  if (bytes > kCapacity) return wrong(kInternal);
+  const bool writes = heading.kind != kReduce || c->rank == heading.root;
+  if (writes && !fit_together(heading, c->rank, ranks, in, out)) return wrong(kWrongArgument);
+  auto part = std::make_shared<Part>(Part{c->clique, c->rank, call.context, stream, nullptr, heading});
+  part->out = writes && heading.count ? out : nullptr;
+  for (int peer = 0; peer < ranks; ++peer) {
+    part->sent.push_back({peer, heading, const_cast<void*>(in), bytes});
+    part->received.push_back({peer, heading, nullptr, bytes});
+  }
+  asked.push_back({c, std::move(part)});
+  return open_groups ? kFine : submit_asked();
+}
+
+int message(const Call& call, Communicator* c, bool sent, void* address, size_t count, int type, int peer,
+            Stream* handle) {
+  const Element e = element_of(type);
+  if (!c || e == Element::kNone || peer < 0 || peer >= c->clique->size()) return wrong(kWrongArgument);
+  const auto stream = find_stream(call, handle);
+  if (call.context->device != c->device || !stream || stream->capture) return wrong(kWrongUse);
+  if (peer == c->rank && !open_groups) return wrong(kWrongUse);
+  const Heading heading{kMessage, int(e), 0, 0, count};
+  const size_t bytes = count * bytes_of(e);
+  if (bytes > kCapacity) return wrong(kInternal);
+  const bool with_others = !asked.empty() && asked.back().communicator == c && asked.back().part->stream == stream &&
+                           asked.back().part->heading.kind == kMessage;
+  if (!with_others)
+    asked.push_back({c, std::make_shared<Part>(Part{c->clique, c->rank, call.context, stream, nullptr, heading})});
+  Part& part = *asked.back().part;
+  (sent ? part.sent : part.received).push_back({peer, heading, address, bytes});
+  return open_groups ? kFine : submit_asked();
 }
 
 }  // namespace
@@ -134,37 +274,42 @@ EMULATED_API const char* ncclGetErrorString(int status) {
 EMULATED_API int ncclGetUniqueId(Identity* out) {
   EMULATED_CALL(Call::kNothing);
   static int count = 0;
+  const char* folder = std::getenv("TMPDIR");
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
   std::memset(out, 0, sizeof *out);
-  std::snprintf(out->bytes, sizeof out->bytes, "clique %d", ++count);
-  return kFine;
+  const int length =
+      std::snprintf(out->bytes, sizeof out->bytes, "%s/emulated-nccl-%d-%d-%llx", folder && *folder ? folder : "/tmp",
+                    int(getpid()), ++count, (long long unsigned)now);
+  return size_t(length) < sizeof out->bytes ? kFine : kInternal;
 }
+// Waits for the other ranks, in other threads or processes; the file by which they meet goes when all have found it.
 EMULATED_API int ncclCommInitRank(Communicator** out, int ranks, Identity identity, int rank) {
   EMULATED_CALL();
-  if (rank < 0 || rank >= ranks) return kWrongArgument;
-  std::shared_ptr<Clique>& clique = named[std::string(identity.bytes, sizeof identity.bytes)];
-  if (!clique) clique = std::make_shared<Clique>(), clique->ranks.resize(size_t(ranks));
-  if (clique->ranks.size() != size_t(ranks) || clique->ranks[size_t(rank)]) return kWrongUse;
-  *out = clique->ranks[size_t(rank)] = new Communicator{clique, rank, call.context->device, {}};
+  if (rank < 0 || rank >= ranks || ranks > Clique::kMost || !std::memchr(identity.bytes, 0, sizeof identity.bytes))
+    return kWrongArgument;
+  if (open_groups) return kWrongUse;  // NCCL would join when the group ends
+  const auto clique = Clique::named(identity.bytes, ranks);
+  if (!clique || !clique->join(rank, call.context->device)) return kWrongUse;
+  for (Patience patience; !clique->complete(); patience.pause())
+    if (patience.exhausted()) return kInternal;
+  unlink(identity.bytes);
+  if (clique->has_a_device_twice()) return kWrongUse;
+  *out = new Communicator{clique, rank, call.context->device};
   return kFine;
 }
 EMULATED_API int ncclCommInitAll(Communicator** out, int count, const int* devices) {
   EMULATED_CALL();
-  auto clique = std::make_shared<Clique>();
-  for (int rank = 0; rank < count; ++rank) {
-    for (int other = 0; other < rank; ++other)
-      if (devices[other] == devices[rank]) return kWrongUse;
-    clique->ranks.push_back(out[rank] = new Communicator{clique, rank, devices[rank], {}});
-  }
+  if (count < 1 || count > Clique::kMost) return kWrongArgument;
+  const auto clique = Clique::here(count);
+  for (int rank = 0; rank < count; ++rank) clique->join(rank, devices[rank]);
+  if (clique->has_a_device_twice()) return kWrongUse;
+  for (int rank = 0; rank < count; ++rank) out[rank] = new Communicator{clique, rank, devices[rank]};
   return kFine;
 }
 EMULATED_API int ncclCommDestroy(Communicator* c) {
   EMULATED_CALL();
-  c->clique->ranks[size_t(c->rank)] = nullptr;
+  if (const auto part = c->last) run(*part->stream, part->position);
   delete c;
-  return kFine;
-}
-EMULATED_API int ncclCommCount(Communicator* c, int* count) {
-  *count = int(c->clique->ranks.size());
   return kFine;
 }
 EMULATED_API int ncclGroupStart() {
@@ -172,36 +317,44 @@ EMULATED_API int ncclGroupStart() {
   ++open_groups;
   return kFine;
 }
+// What was asked for in a group begins at its end, all of it or, where something was wrong, nothing.
 EMULATED_API int ncclGroupEnd() {
   EMULATED_CALL();
   if (open_groups == 0) return kWrongUse;
   if (--open_groups > 0) return kFine;
-  int status = kFine;
-  for (const std::shared_ptr<Clique>& clique : std::exchange(touched, {}))
-    if (!status) status = perform_all(*clique);
-  return status;
+  const int status = std::exchange(status_of_group, int(kFine));
+  if (status) asked.clear();
+  return status ? status : submit_asked();
 }
 
 EMULATED_API int ncclAllReduce(const void* in, void* out, size_t count, int type, int op, Communicator* c, Stream* s) {
   EMULATED_CALL();
-  return request(call, c, {Request::kAllReduce, in, out, count, element_of(type), op, 0, {}}, s);
+  return request(call, c, {kAllReduce, 0, op, 0, count}, type, in, out, s);
 }
 EMULATED_API int ncclReduce(const void* in, void* out, size_t count, int type, int op, int root, Communicator* c,
                             Stream* s) {
   EMULATED_CALL();
-  return request(call, c, {Request::kReduce, in, out, count, element_of(type), op, root, {}}, s);
+  return request(call, c, {kReduce, 0, op, root, count}, type, in, out, s);
 }
 EMULATED_API int ncclBroadcast(const void* in, void* out, size_t count, int type, int root, Communicator* c,
                                Stream* s) {
   EMULATED_CALL();
-  return request(call, c, {Request::kBroadcast, in, out, count, element_of(type), 0, root, {}}, s);
+  return request(call, c, {kBroadcast, 0, 0, root, count}, type, in, out, s);
 }
 EMULATED_API int ncclAllGather(const void* in, void* out, size_t count, int type, Communicator* c, Stream* s) {
   EMULATED_CALL();
-  return request(call, c, {Request::kAllGather, in, out, count, element_of(type), 0, 0, {}}, s);
+  return request(call, c, {kAllGather, 0, 0, 0, count}, type, in, out, s);
 }
 EMULATED_API int ncclReduceScatter(const void* in, void* out, size_t count, int type, int op, Communicator* c,
                                    Stream* s) {
   EMULATED_CALL();
-  return request(call, c, {Request::kReduceScatter, in, out, count, element_of(type), op, 0, {}}, s);
+  return request(call, c, {kReduceScatter, 0, op, 0, count}, type, in, out, s);
+}
+EMULATED_API int ncclSend(const void* in, size_t count, int type, int peer, Communicator* c, Stream* s) {
+  EMULATED_CALL();
+  return message(call, c, true, const_cast<void*>(in), count, type, peer, s);
+}
+EMULATED_API int ncclRecv(void* out, size_t count, int type, int peer, Communicator* c, Stream* s) {
+  EMULATED_CALL();
+  return message(call, c, false, out, count, type, peer, s);
 }

@@ -52,6 +52,7 @@ Call::Call(const char* function, Needs needs) {
     return;
   }
   lock_ = std::unique_lock(state().mutex);
+  ++state().calls;
   error = count_call(function);
   context = current_context;
   if (error) {

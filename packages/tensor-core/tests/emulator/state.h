@@ -48,11 +48,17 @@ struct Context {
   explicit Context(int device, size_t bytes);
 };
 
+struct Queued {
+  Operation work;
+  std::function<bool()> ready = nullptr;  // whether it can begin, where it has something to wait for
+};
+
 struct Stream {
   Context* context;
   bool blocking;  // waits for the null stream, which waits for it
-  std::deque<Operation> queue;
+  std::deque<Queued> queue;
   unsigned long long submitted = 0, done = 0;
+  bool advancing = false;
   std::shared_ptr<Capture> capture;
   std::map<Stream*, size_t> joined;  // how much of the others' recorded work comes before this stream's next
 };
@@ -122,7 +128,8 @@ struct State {
   Handles<Module> modules;
   Handles<Function> functions;
   std::vector<Capture*> captures;  // those that go on
-  std::string message;             // what went wrong last, in words
+  unsigned long long calls = 0;
+  std::string message;  // what went wrong last, in words
 };
 State& state();
 
@@ -155,11 +162,21 @@ int count_call(const char* function);  // the error that emulated_fail asked for
 
 // Streams, in streams.cpp.
 std::shared_ptr<Stream> find_stream(const Call& call, Stream* handle);  // null for one that does not exist
-int submit(const std::shared_ptr<Stream>& stream, Operation operation);
+int submit(const std::shared_ptr<Stream>& stream, Operation operation, std::function<bool()> ready = nullptr);
 bool deferred();
-void run(Stream& stream, unsigned long long until);
+bool advance(Stream& stream, unsigned long long until);  // as far as nothing has to be waited for: whether that far
+void run(Stream& stream, unsigned long long until);      // waits
 void wait_for(Stream& stream, const std::shared_ptr<Stream>& other, unsigned long long position);
 void run_all(Context& context);
+class Patience {  // with others that have to come first, while calls of other threads are let in
+ public:
+  Patience();
+  bool exhausted() const;
+  void pause();
+
+ private:
+  double deadline_;
+};
 int unsafe_while_capturing();  // for calls that would break a capture: kSuccess if none goes on
 void forget_streams();
 

@@ -1,6 +1,8 @@
 // Streams and events. An operation runs when it is submitted or, with FLAMBEAU_EMULATED_DEFERRED=1, as late as the
-// waits for it allow, which shows where a wait is missing.
+// waits for it allow, which shows where a wait is missing. Operations that wait for other ranks stay queued, and those
+// behind them, until these have come.
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -20,25 +22,38 @@ std::shared_ptr<Stream> find_stream(const Call& call, Stream* handle) {
   return legacy ? call.context->legacy : state().streams.find(handle);
 }
 
-void run(Stream& stream, unsigned long long until) {
+bool advance(Stream& stream, unsigned long long until) {
+  if (stream.done >= until) return true;
+  if (stream.advancing) return false;  // it waits for work that waits for it
+  stream.advancing = true;
   while (stream.done < until && !stream.queue.empty()) {
-    const Operation operation = std::move(stream.queue.front());
+    Queued& next = stream.queue.front();
+    if (!stream.context->sticky && next.ready && !next.ready()) break;
+    const Operation work = std::move(next.work);
     stream.queue.pop_front();
-    if (!stream.context->sticky) operation();
+    if (!stream.context->sticky) work();
     ++stream.done;
   }
+  stream.advancing = false;
+  return stream.done >= until || stream.queue.empty();
+}
+
+void run(Stream& stream, unsigned long long until) {
+  for (Patience patience; !advance(stream, until); patience.pause())
+    if (patience.exhausted()) device_failure(*stream.context, kLaunchTimeout, "work waits for what never comes");
 }
 
 void run_all(Context& context) {
   run(*context.legacy, context.legacy->submitted);
-  for (const auto& [handle, stream] : state().streams)
+  const auto streams = state().streams;  // which others may change while this waits
+  for (const auto& [handle, stream] : streams)
     if (stream->context == &context) run(*stream, stream->submitted);
 }
 
 namespace {
 
-void push(Stream& stream, Operation operation) {
-  stream.queue.push_back(std::move(operation));
+void push(Stream& stream, Queued queued) {
+  stream.queue.push_back(std::move(queued));
   ++stream.submitted;
 }
 
@@ -50,11 +65,22 @@ double milliseconds() {
 
 }  // namespace
 
-void wait_for(Stream& stream, const std::shared_ptr<Stream>& other, unsigned long long position) {
-  if (other->done < position) push(stream, [other, position] { run(*other, position); });
+Patience::Patience() {
+  const char* text = std::getenv("FLAMBEAU_EMULATED_TIMEOUT");
+  deadline_ = milliseconds() + 1e3 * (text && *text ? std::strtod(text, nullptr) : 60);
+}
+bool Patience::exhausted() const { return milliseconds() > deadline_; }
+void Patience::pause() {
+  state().mutex.unlock();
+  usleep(100);
+  state().mutex.lock();
 }
 
-int submit(const std::shared_ptr<Stream>& stream, Operation operation) {
+void wait_for(Stream& stream, const std::shared_ptr<Stream>& other, unsigned long long position) {
+  if (other->done < position) push(stream, {[] {}, [other, position] { return advance(*other, position); }});
+}
+
+int submit(const std::shared_ptr<Stream>& stream, Operation operation, std::function<bool()> ready) {
   if (stream->capture) {
     if (!stream->capture->valid) return kCaptureInvalidated;
     stream->capture->graph->operations.push_back(std::move(operation));
@@ -74,8 +100,8 @@ int submit(const std::shared_ptr<Stream>& stream, Operation operation) {
   } else if (stream->blocking) {
     wait_for(*stream, context.legacy, context.legacy->submitted);
   }
-  push(*stream, std::move(operation));
-  if (!deferred()) run(*stream, stream->submitted);
+  push(*stream, {std::move(operation), std::move(ready)});
+  if (!deferred()) advance(*stream, stream->submitted);
   return kSuccess;
 }
 
@@ -135,9 +161,11 @@ EMULATED_API int cuStreamSynchronize(Stream* handle) {
   if (stream->capture) stream->capture->valid = false;
   if (stream->capture) return kCaptureUnsupported;
   if (const int error = unsafe_while_capturing()) return error;
-  if (stream == call.context->legacy)
-    for (const auto& [other, blocking] : state().streams)
+  if (stream == call.context->legacy) {
+    const auto streams = state().streams;  // which others may change while this waits
+    for (const auto& [other, blocking] : streams)
       if (blocking->context == call.context && blocking->blocking) run(*blocking, blocking->submitted);
+  }
   run(*stream, stream->submitted);
   return stream->context->sticky;
 }
@@ -149,7 +177,7 @@ EMULATED_API int cuStreamQuery(Stream* handle) {
   if (stream->capture) stream->capture->valid = false;
   if (stream->capture) return kCaptureUnsupported;
   if (stream->done == stream->submitted) return kSuccess;
-  run(*stream, stream->done + 1);
+  advance(*stream, stream->done + 1);
   return stream->context->sticky ? stream->context->sticky : kNotReady;
 }
 
@@ -170,7 +198,8 @@ EMULATED_API int cuStreamWaitEvent(Stream* handle, Event* event_handle, unsigned
     return kCaptureIsolation;
   }
   if (!event->stream || event->done()) return kSuccess;
-  return submit(stream, [other = event->stream, position = event->position] { run(*other, position); });
+  return submit(
+      stream, [] {}, [other = event->stream, position = event->position] { return advance(*other, position); });
 }
 
 EMULATED_API int cuLaunchHostFunc(Stream* handle, void (*function)(void*), void* data) {
@@ -222,7 +251,7 @@ EMULATED_API int cuEventQuery(Event* handle) {
   FIND_EVENT;
   if (const int error = unsafe_while_capturing()) return error;
   if (event->done()) return kSuccess;
-  run(*event->stream, event->stream->done + 1);
+  advance(*event->stream, event->stream->done + 1);
   return event->context->sticky ? event->context->sticky : kNotReady;
 }
 
@@ -230,7 +259,7 @@ EMULATED_API int cuEventSynchronize(Event* handle) {
   EMULATED_CALL();
   FIND_EVENT;
   if (const int error = unsafe_while_capturing()) return error;
-  if (event->stream) run(*event->stream, event->position);
+  if (const auto stream = event->stream) run(*stream, event->position);
   return event->context->sticky;
 }
 

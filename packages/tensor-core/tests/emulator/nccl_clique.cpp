@@ -1,0 +1,66 @@
+#include "nccl_clique.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <new>
+
+namespace emulated {
+namespace {
+
+constexpr size_t kPage = 4096;
+size_t extent(int ranks) { return kPage + sizeof(Box) * size_t(ranks) * size_t(ranks); }
+
+}  // namespace
+
+Clique::~Clique() {
+  if (members_) munmap(members_, extent(ranks_));
+}
+
+// Zeros, of which those take up memory that are written.
+void Clique::map(int file) {
+  const int flags = file < 0 ? MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+  void* const found = mmap(nullptr, extent(ranks_), PROT_READ | PROT_WRITE, flags, file, 0);
+  if (found == MAP_FAILED) throw std::bad_alloc();
+  members_ = static_cast<Members*>(found);
+  boxes_ = reinterpret_cast<Box*>(static_cast<char*>(found) + kPage);
+}
+
+std::shared_ptr<Clique> Clique::here(int ranks) {
+  auto made = std::shared_ptr<Clique>(new Clique(ranks));
+  made->map(-1);
+  return made;
+}
+
+std::shared_ptr<Clique> Clique::named(const char* path, int ranks) {
+  const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) return nullptr;
+  auto made = std::shared_ptr<Clique>(new Clique(ranks));
+  const bool grown = lseek(file, 0, SEEK_END) >= off_t(extent(ranks)) || ftruncate(file, off_t(extent(ranks))) == 0;
+  if (grown) made->map(file);
+  close(file);
+  if (!grown) return nullptr;
+  int none = 0;
+  return made->members_->ranks.compare_exchange_strong(none, ranks) || none == ranks ? made : nullptr;
+}
+
+bool Clique::join(int rank, int device) {
+  int free = 0;
+  return members_->devices[rank].compare_exchange_strong(free, device + 1);
+}
+
+bool Clique::complete() const {
+  for (int rank = 0; rank < ranks_; ++rank)
+    if (!members_->devices[rank]) return false;
+  return true;
+}
+
+bool Clique::has_a_device_twice() const {
+  for (int rank = 0; rank < ranks_; ++rank)
+    for (int other = 0; other < rank; ++other)
+      if (members_->devices[rank] == members_->devices[other]) return true;
+  return false;
+}
+
+}  // namespace emulated
