@@ -194,6 +194,16 @@ void bind_collectives() {
         for (const Tensor& t : outputs) begin_inplace(t, "a collective", false);
         cuda::collect(collective_named(name), int(reduction), int(root), participants);
       });
+  def("_cuda_nccl_exchange(sent, to, received, source, stream, communicator)", kPrivate | kAnyDevice,
+      "Sends tensors to ranks of a clique and receives others from them.",
+      [](const Tensors& sent, const Shape& to, const Tensors& received, const Shape& source, int64_t stream,
+         int64_t communicator) {
+        std::vector<cuda::Message> messages;
+        for (size_t i = 0; i < sent.size(); ++i) messages.push_back({sent[i], int(to[i]), true});
+        for (size_t i = 0; i < received.size(); ++i) messages.push_back({received[i], int(source[i]), false});
+        for (const Tensor& t : received) begin_inplace(t, "a message", false);
+        cuda::exchange(handle<cuda::CommunicatorHandle>(communicator), handle<Stream>(stream), messages);
+      });
 }
 
 }  // namespace

@@ -33,4 +33,15 @@ struct Participant {
 // the two tensors evenly among the ranks.
 FLAMBEAU_API void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants);
 
+// What one rank sends another, or has from it: contiguous, of any dtype.
+struct Message {
+  Tensor tensor;
+  int peer;
+  bool sent;
+};
+// Messages of one rank that are under way together, so that none waits for another. Between two ranks those that one
+// sends are those that the other receives, in this order.
+FLAMBEAU_API void exchange(CommunicatorHandle* communicator, StreamHandle* stream,
+                           const std::vector<Message>& messages);
+
 }  // namespace flambeau::cuda

@@ -33,7 +33,9 @@ using Stream = StreamHandle*;
   X(ncclReduce, (Sent, void* got, size_t count, int type, int reduction, int root, Communicator, Stream)) \
   X(ncclBroadcast, (Sent, void* got, size_t count, int type, int root, Communicator, Stream))             \
   X(ncclAllGather, (Sent, void* got, size_t sent, int type, Communicator, Stream))                        \
-  X(ncclReduceScatter, (Sent, void* got, size_t received, int type, int reduction, Communicator, Stream))
+  X(ncclReduceScatter, (Sent, void* got, size_t received, int type, int reduction, Communicator, Stream)) \
+  X(ncclSend, (Sent, size_t count, int type, int peer, Communicator, Stream))                             \
+  X(ncclRecv, (void* got, size_t count, int type, int peer, Communicator, Stream))
 
 struct Nccl : OpenedLibrary {
   FLAMBEAU_NCCL_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
@@ -56,6 +58,7 @@ void check_status(int status, const char* what) {
 }
 
 enum { kSum = 0, kMax = 2 };
+enum { kBytes = 1 };  // the type of elements that are moved only
 
 int data_type(Dtype d) {
   switch (d) {
@@ -63,11 +66,15 @@ int data_type(Dtype d) {
       return 0;
     case Dtype::uint8:
     case Dtype::bool_:
-      return 1;
+      return kBytes;
     case Dtype::int32:
       return 2;
+    case Dtype::uint32:
+      return 3;
     case Dtype::int64:
       return 4;
+    case Dtype::uint64:
+      return 5;
     case Dtype::float16:
       return 6;
     case Dtype::float32:
@@ -214,6 +221,26 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
   check(chosen, "choosing a GPU");
   check_status(status, "asking for a collective");
   check_status(ended, "ending a collective");
+}
+
+void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std::vector<Message>& messages) {
+  const Nccl& n = nccl();
+  for (const Message& m : messages) {  // what may fail, before any of them is asked for
+    m.tensor.device_bytes(), record_stream(m.tensor.storage(), m.tensor.device().index, stream);
+    activate(m.tensor.device().index);
+  }
+  const Waiting scope;
+  check_status(n.ncclGroupStart(), "beginning messages");
+  int status = 0;
+  for (const Message& m : messages) {
+    const auto bytes = size_t(m.tensor.numel() * item_size(m.tensor.dtype()));
+    if (status || !bytes) continue;
+    status = m.sent ? n.ncclSend(m.tensor.device_bytes(), bytes, kBytes, m.peer, communicator, stream)
+                    : n.ncclRecv(m.tensor.device_bytes(), bytes, kBytes, m.peer, communicator, stream);
+  }
+  const int ended = n.ncclGroupEnd();
+  check_status(status, "asking for messages");
+  check_status(ended, "ending messages");
 }
 
 }  // namespace flambeau::cuda
