@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import Any
 
 from flambeau import Tensor
 
@@ -58,6 +60,10 @@ class Transport(ABC):
     @abstractmethod
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
         """``source`` None: from whoever sends first."""
+
+    def together(self) -> AbstractContextManager[Any]:
+        """A block whose messages are under way at once, none behind another."""
+        return nullcontext()
 
     @abstractmethod
     def barrier(self) -> Work: ...

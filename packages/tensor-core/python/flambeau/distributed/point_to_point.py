@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from flambeau import Tensor
@@ -117,5 +118,9 @@ def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
     given = list(p2p_op_list)
     if not given or not all(isinstance(each, P2POp) for each in given):
         raise ValueError("batch_isend_irecv: p2p_op_list should be a list of P2POp, with one at least")
-    works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in given]
+    found = [(member(each.group), each.tensor) for each in given]
+    with ExitStack() as block:
+        for transport in dict.fromkeys(carrier(group, tensor)[0] for group, tensor in found if group is not None):
+            block.enter_context(transport.together())
+        works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in given]
     return [work for work in works if work is not None]
