@@ -88,8 +88,10 @@ class ProcessGroup:
         return found
 
     def on_the_host(self) -> Transport:
-        """What carries tensors of the CPU."""
-        return self.transports["cpu"]
+        """What carries tensors of the CPU. Raises: RuntimeError where nothing does."""
+        found = self.transport(flambeau.device("cpu"))
+        assert found is not None
+        return found
 
     def close(self) -> None:
         """Use it no more."""
