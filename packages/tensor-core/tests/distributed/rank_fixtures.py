@@ -20,16 +20,16 @@ PATIENCE = 120  # seconds that a test's function may take
 
 
 class Ranks:
-    """Some processes, each a rank of the group of all of them."""
+    """Some processes, each a rank of the group of all of them; with NCCL each has a GPU."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, backend: str) -> None:
         self.size = size
         self.store = distributed.TCPStore("127.0.0.1", 0, is_master=True)
         context = multiprocessing.get_context("spawn")
         pairs = [context.Pipe() for _ in range(size)]
         self.pipes = [ours for ours, _ in pairs]
         self.processes = [
-            context.Process(target=_serve, args=(pipe, self.store.port, rank, size), daemon=True)
+            context.Process(target=_serve, args=(pipe, self.store.port, rank, size, backend), daemon=True)
             for rank, (_, pipe) in enumerate(pairs)
         ]
         for process in self.processes:
@@ -70,9 +70,10 @@ class Ranks:
             process.join()
 
 
-def _serve(pipe: Any, port: int, rank: int, size: int) -> None:
+def _serve(pipe: Any, port: int, rank: int, size: int, backend: str) -> None:
     store = distributed.TCPStore("127.0.0.1", port)
-    distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=60))
+    common = {"rank": rank, "world_size": size, "timeout": timedelta(seconds=60)}
+    distributed.init_process_group(backend, store=store, device_id=rank if "nccl" in backend else None, **common)
     while True:
         try:
             function, args = pipe.recv()
@@ -85,13 +86,14 @@ def _serve(pipe: Any, port: int, rank: int, size: int) -> None:
         pipe.send(answer)
 
 
-_pools: dict[int, Ranks] = {}
+_pools: dict[tuple[int, str], Ranks] = {}
 
 
-def _pool(size: int) -> Ranks:
-    if size not in _pools or not _pools[size].alive():
-        _pools[size] = Ranks(size)
-    return _pools[size]
+def pool(size: int, backend: str = "gloo") -> Ranks:
+    """As many processes, which are started where there are none yet."""
+    if (size, backend) not in _pools or not _pools[size, backend].alive():
+        _pools[size, backend] = Ranks(size, backend)
+    return _pools[size, backend]
 
 
 @pytest.fixture(scope="session")
@@ -111,11 +113,11 @@ def _needs_mpi() -> None:
 def ranks(_ended: None) -> Ranks:
     """Two ranks."""
     _needs_mpi()
-    return _pool(2)
+    return pool(2)
 
 
 @pytest.fixture
 def three_ranks(_ended: None) -> Ranks:
     """Three, of which two can form a group."""
     _needs_mpi()
-    return _pool(3)
+    return pool(3)

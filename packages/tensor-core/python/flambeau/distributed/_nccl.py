@@ -1,0 +1,308 @@
+"""Groups of processes that talk by NCCL, for tensors in the memory of GPUs: one GPU for each process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau import Tensor, _core, cuda
+from flambeau.cuda import nccl
+
+from ._transport import Transport
+from .errors import DistBackendError, DistStoreError
+from .reduce_op import ReduceOp
+from .stores import PrefixStore, Store, seconds
+from .work import Work
+
+__all__ = ["NCCLTransport"]
+
+_NEEDS_GPU = "the backend 'nccl' carries tensors of GPUs by NCCL, but {error}"
+_SAME_GPU = (
+    "ranks {first} and {second} of the group use one GPU, {gpu}, and NCCL wants one for each process: "
+    "call flambeau.cuda.set_device(int(os.environ['LOCAL_RANK'])) first, or give init_process_group(device_id=...)"
+)
+_ANOTHER_GPU = "{what}: this process takes part in its group with cuda:{device}, but was given tensors on {others}"
+_MISSING = (
+    "ranks {ranks} of the group did not come in {limit:g} s to where NCCL brings the GPUs of all its ranks together, "
+    "which is the first collective (or the first message, of the two that exchange it)"
+)
+_FROM_ANYONE = "recv: NCCL receives from a rank that is named, and not from whoever sends first: give src=..."
+_NO_BITS = "{what}: NCCL has no ReduceOp.{op}; the tensors of the CPU, of the backend 'gloo', have"
+_NO_COMPLEX = "{what}: NCCL adds complex numbers and knows no ReduceOp.{op} of them"
+
+_NUMBERS = {
+    ReduceOp.SUM: nccl.SUM,
+    ReduceOp.AVG: nccl.AVG,
+    ReduceOp.PRODUCT: nccl.PROD,
+    ReduceOp.MIN: nccl.MIN,
+    ReduceOp.MAX: nccl.MAX,
+}
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    """A tensor's memory, as NCCL moves it whatever its dtype."""
+    return tensor.view(-1).view(flambeau.uint8)
+
+
+class _Clique:
+    """The GPUs of some ranks of a group, this one's among them, and the stream on which they work together."""
+
+    def __init__(self, communicator: nccl.Communicator) -> None:
+        self.communicator, self.device = communicator, communicator.device
+        self.stream = cuda.Stream(self.device)
+        self.communicators, self.streams = [communicator], [self.stream]  # as the functions of cuda.nccl take them
+
+
+class _End:
+    """Where a collective is done: an event of its clique's stream, once it is queued."""
+
+    event: cuda.Event | None = None
+
+    def is_past(self) -> bool:
+        return self.event is not None and self.event.query()
+
+
+class _Queued(Work):
+    """A collective on a clique's stream: who waits for it lets the current stream wait, and not the program."""
+
+    end: _End
+    on_host = False
+
+    def wait(self, timeout: timedelta | float | None = None) -> bool:
+        """Let the current stream's work from here on wait until it is done: True.
+
+        Args:
+            timeout: wait here, and so long at most; None: the program goes on at once.
+        Raises: DistBackendError if it is not done by then.
+        """
+        event = self.end.event
+        if event is None:
+            raise RuntimeError(f"{self._what} is one of several messages, which begin when all of them were named")
+        if timeout is not None or self.on_host:
+            return super().wait(timeout)
+        event.wait(cuda.current_stream(event.device))
+        self._finish()
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def is_completed(self) -> bool:
+        """Whether it is done, so that its tensors can be used."""
+        return self.progress() and super().is_completed()
+
+    def leave(self) -> Work:
+        """It goes on by itself."""
+        return self
+
+
+class _Message(NamedTuple):
+    """What this rank sends another, or has from it."""
+
+    tensor: Tensor
+    peer: int
+    sent: bool
+    work: _Queued
+
+
+class NCCLTransport(Transport):
+    """A group by communicators of NCCL: one of all ranks, and one for each two of them that exchange messages.
+
+    They are made when they are first needed, with the GPU of the tensors or the current one, and keep to it.
+    """
+
+    name, device = "nccl", "cuda"
+
+    def __init__(self, store: Store, rank: int, size: int, timeout: timedelta | float) -> None:
+        super().__init__(rank, size, timeout)
+        try:
+            cuda.init()
+            nccl.version()
+        except RuntimeError as error:
+            raise DistBackendError(_NEEDS_GPU.format(error=error)) from error
+        self._store = store
+        self._cliques: dict[str, _Clique] = {}
+        self._together: list[_Message] | None = None
+
+    def _clique(self, name: str, ranks: Sequence[int], device: int) -> _Clique:
+        """That of some ranks, each of which comes here when it first needs it."""
+        if name not in self._cliques:
+            store = PrefixStore(f"nccl {name}", self._store)
+            self._cliques[name] = _Clique(_join(store, ranks, self.rank, device, self.timeout))
+        return self._cliques[name]
+
+    def _queue(
+        self, what: str, tensors: Sequence[Tensor], queue: Callable[[_Clique], Any], peer: int | None = None
+    ) -> cuda.Event:
+        """Queue work of all ranks, or with one of them, behind what the current stream has to do so far."""
+        pair = sorted({self.rank, self.rank if peer is None else peer})
+        name, ranks = ("all", range(self.size)) if peer is None else (",".join(map(str, pair)), pair)
+        clique = self._clique(name, ranks, tensors[0].get_device())
+        if others := sorted({str(each.device) for each in tensors if each.get_device() != clique.device}):
+            raise ValueError(_ANOTHER_GPU.format(what=what, device=clique.device, others=" and ".join(others)))
+        for tensor in tensors:
+            tensor.data_ptr()  # what was computed on the CPU goes to the GPU, on the current stream
+        clique.stream.wait_stream(cuda.current_stream(clique.device))
+        queue(clique)
+        return clique.stream.record_event()
+
+    def _begin(
+        self, what: str, outputs: Sequence[Tensor], inputs: Sequence[Tensor], queue: Callable[[_Clique], Any]
+    ) -> _Queued:
+        work = self._queued(what, outputs)
+        work.end.event = self._queue(what, [*outputs, *inputs], queue)
+        return work
+
+    def _queued(self, what: str, outputs: Sequence[Tensor]) -> _Queued:
+        end = _End()
+        work = _Queued(what, end.is_past, outputs, rank=self.rank, size=self.size, timeout=self.timeout)
+        work.end = end
+        return work
+
+    def all_reduce(self, tensor: Tensor, op: ReduceOp) -> Work:
+        number, given = _reduction("all_reduce", op, tensor)
+
+        def queue(clique: _Clique) -> None:
+            nccl.all_reduce([given], op=number, streams=clique.streams, comms=clique.communicators)
+
+        return self._begin("all_reduce", [tensor], [], queue)
+
+    def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
+        number, given = _reduction("reduce", op, tensor)
+
+        def queue(clique: _Clique) -> None:
+            nccl.reduce([given], root=root, op=number, streams=clique.streams, comms=clique.communicators)
+
+        return self._begin("reduce", [tensor], [], queue)
+
+    def broadcast(self, tensor: Tensor, root: int) -> Work:
+        def queue(clique: _Clique) -> None:
+            nccl.broadcast([_bytes(tensor)], root=root, streams=clique.streams, comms=clique.communicators)
+
+        return self._begin("broadcast", [tensor], [], queue)
+
+    def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
+        def queue(clique: _Clique) -> None:
+            given, got = [_bytes(tensor)], [_bytes(output)]
+            nccl.all_gather(given, got, streams=clique.streams, comms=clique.communicators)
+
+        return self._begin("all_gather", [output], [tensor], queue)
+
+    def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
+        number, given = _reduction("reduce_scatter", op, tensor)
+        _, got = _reduction("reduce_scatter", op, output)
+
+        def queue(clique: _Clique) -> None:
+            nccl.reduce_scatter([given], [got], op=number, streams=clique.streams, comms=clique.communicators)
+
+        return self._begin("reduce_scatter", [output], [tensor], queue)
+
+    def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work:
+        received = [] if output is None else list(enumerate(output.view(self.size, tensor.numel())))
+        outputs = [] if output is None else [output]
+        return self._begin("gather", outputs, [tensor], partial(_exchange, [(root, tensor)], received))
+
+    def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work:
+        sent = [] if tensor is None else list(enumerate(tensor.view(self.size, output.numel())))
+        inputs = [] if tensor is None else [tensor]
+        return self._begin("scatter", [output], inputs, partial(_exchange, sent, [(root, output)]))
+
+    def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
+        given = list(enumerate(tensor.view(-1).split(list(sent))))
+        got = list(enumerate(output.view(-1).split(list(received))))
+        return self._begin("all_to_all", [output], [tensor], partial(_exchange, given, got))
+
+    def send(self, tensor: Tensor, to: int, tag: int) -> Work:
+        return self._message(_Message(tensor, to, True, self._queued("send", [])))
+
+    def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
+        if source is None:
+            raise ValueError(_FROM_ANYONE)
+        work = self._queued("recv", [tensor])
+        work.source_rank = lambda: source  # type: ignore[method-assign]
+        return self._message(_Message(tensor, source, False, work))
+
+    def _message(self, message: _Message) -> Work:
+        if self._together is None:
+            self._pass(message.peer, [message])
+        else:
+            self._together.append(message)
+        return message.work
+
+    def _pass(self, peer: int, messages: Sequence[_Message]) -> None:
+        """Queue messages between this rank and another, to be under way at once."""
+        place = int(peer > self.rank)  # of the other in their clique of two
+        sent = [(place, each.tensor) for each in messages if each.sent]
+        received = [(place, each.tensor) for each in messages if not each.sent]
+        tensors = [each.tensor for each in messages]
+        event = self._queue("send and recv", tensors, partial(_exchange, sent, received), peer)
+        for each in messages:
+            each.work.end.event = event
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        messages: list[_Message] = []
+        self._together = messages
+        try:
+            yield
+        finally:
+            self._together = None
+        for peer in sorted({each.peer for each in messages}):
+            self._pass(peer, [each for each in messages if each.peer == peer])
+
+    def barrier(self) -> Work:
+        device = next((clique.device for clique in self._cliques.values()), cuda.current_device())
+        work = self.all_reduce(flambeau.ones(1, device=f"cuda:{device}"), ReduceOp.SUM).fills([])
+        assert isinstance(work, _Queued)
+        work.on_host = True
+        return work
+
+    def close(self) -> None:
+        for clique in self._cliques.values():
+            clique.stream.synchronize()
+        self._cliques.clear()
+
+
+def _exchange(sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], clique: _Clique) -> None:
+    """Queue messages to and from ranks of a clique, all at once."""
+    to, given = [rank for rank, _ in sent], [tensor for _, tensor in sent]
+    source, got = [rank for rank, _ in received], [tensor for _, tensor in received]
+    _core._cuda_nccl_exchange(given, to, got, source, clique.stream.cuda_stream, clique.communicator.handle)
+
+
+def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
+    """NCCL's number of an operation, and a tensor's memory as the numbers that it works on."""
+    if op not in _NUMBERS:
+        raise ValueError(_NO_BITS.format(what=what, op=op.name))
+    if not tensor.is_complex():
+        return _NUMBERS[op], tensor
+    if op not in (ReduceOp.SUM, ReduceOp.AVG):
+        raise ValueError(_NO_COMPLEX.format(what=what, op=op.name))
+    return _NUMBERS[op], flambeau.view_as_real(tensor)
+
+
+def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: timedelta | float) -> nccl.Communicator:
+    """The part of this process's GPU in a clique of some ranks, which meet at a store before NCCL waits for them."""
+    turn = store.add(f"turn of {rank}", 1)  # of a store that outlives a group
+    keys = [f"{turn} gpu of {each}" for each in ranks]
+    store.set(keys[ranks.index(rank)], f"{cuda.get_device_properties(device).uuid} of {socket.gethostname()}")
+    try:
+        store.wait(keys, timeout)
+    except DistStoreError as error:
+        absent = [each for each, key in zip(ranks, keys, strict=True) if not store.check([key])]
+        raise DistBackendError(_MISSING.format(ranks=absent, limit=seconds(timeout))) from error
+    gpus = [gpu.decode() for gpu in store.multi_get(keys)]
+    for place, gpu in enumerate(gpus):
+        if gpus.index(gpu) < place:
+            raise DistBackendError(_SAME_GPU.format(first=ranks[gpus.index(gpu)], second=ranks[place], gpu=gpu))
+    try:
+        if rank == ranks[0]:
+            store.set(f"{turn} identity", nccl.unique_id())
+        with cuda.device(device):
+            return nccl.init_rank(len(ranks), store.get(f"{turn} identity"), ranks.index(rank))
+    except RuntimeError as error:
+        raise DistBackendError(f"the ranks {list(ranks)} of the group could not meet by NCCL: {error}") from error
