@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -576,3 +579,34 @@ print(dist.is_nccl_available(), dist.is_initialized())
     message, state = run(code).split("\n")
     assert message.startswith("the backend 'nccl' carries tensors of GPUs by NCCL, but ") and text in message
     assert state == "False False"
+
+
+BY_MPIEXEC = """
+import flambeau as fb
+from flambeau import distributed as dist
+
+dist.init_process_group("nccl")
+fb.cuda.set_device(dist.get_rank())
+x = fb.ones(2, device="cuda")
+dist.all_reduce(x)
+group = dist.new_group([1], backend="nccl")
+if dist.get_rank() == 0:
+    print(x.tolist())
+dist.destroy_process_group()
+"""
+
+
+@emulated
+def test_processes_that_mpiexec_started():
+    mpiexec = shutil.which("mpiexec")
+    if mpiexec is None or importlib.util.find_spec("mpi4py") is None:
+        pytest.skip("mpi4py and mpiexec are not installed")
+    done = subprocess.run(
+        [mpiexec, "-n", "2", sys.executable, "-c", BY_MPIEXEC],
+        env={**os.environ, "FLAMBEAU_EMULATED_DEVICES": "2"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "[2.0, 2.0]\n"), done.stderr

@@ -144,6 +144,14 @@ def _met(request: Any) -> bool:
     return True
 
 
+def meeting_place() -> Store:
+    """A store of the processes that ``mpiexec`` started, which all of them call for; rank 0 keeps it."""
+    everyone = _imported().COMM_WORLD
+    kept = TCPStore(socket.gethostname(), 0, is_master=True) if everyone.Get_rank() == 0 else None
+    host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
+    return TCPStore(host, port) if kept is None else kept
+
+
 def place() -> tuple[int, int]:
     """The rank of this process among those that ``mpiexec`` started, and how many they are."""
     everyone = _imported().COMM_WORLD

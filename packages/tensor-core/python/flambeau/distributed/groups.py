@@ -116,6 +116,8 @@ class _Program:
         """A group of some ranks; None if this process is not one of them."""
         name = str(self.made)
         self.made += 1
+        if self.store is None and self.size > 1 and "nccl" in carriers(backend).values():
+            self.store = _mpi_start.meeting_place()
         if self.rank not in ranks:
             return None
         transports = {device: self._transport(each, ranks, name, timeout) for device, each in carriers(backend).items()}
