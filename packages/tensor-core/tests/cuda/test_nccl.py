@@ -1,6 +1,7 @@
 """Collectives of several GPUs; on the emulator in processes of their own, which have two of them."""
 
 import os
+import re
 
 import pytest
 from process import run
@@ -200,3 +201,126 @@ nccl.all_reduce(x)
 print([t.item() for t in x])
 """
     assert lines(code) == ["CUDA error while choosing a GPU"] * 3 + ["[3.0, 3.0]"]
+
+
+CLIQUE = """
+import threading
+from flambeau.cuda import nccl
+def clique(devices=(0, 1)):
+    uid, made, errors = nccl.unique_id(), [None, None], []
+    def join(rank):
+        fb.cuda.set_device(devices[rank])
+        try:
+            made[rank] = nccl.init_rank(2, uid, rank)
+        except RuntimeError as error:
+            errors.append(str(error))
+    threads = [threading.Thread(target=join, args=(rank,)) for rank in range(2)]
+    [t.start() for t in threads], [t.join() for t in threads]
+    print(*sorted(errors), sep=chr(10), end="")
+    return made
+def exchange(rank, sent=(), received=()):
+    at = comms[rank].device
+    fb.cuda.set_device(at)
+    (given, to), (got, source) = (zip(*each) if each else ((), ()) for each in (sent, received))
+    stream = fb.cuda.current_stream(at).cuda_stream
+    fb._core._cuda_nccl_exchange(given, to, got, source, stream, comms[rank].handle)
+def outcome(call):
+    try:
+        return call()
+    except RuntimeError as error:
+        return str(error)
+comms = clique()
+"""
+
+
+def of_clique(code, **environment):
+    return lines(CLIQUE + code, **environment)
+
+
+@several
+@pytest.mark.parametrize("deferred", [0, 1])
+def test_messages(deferred):
+    """Messages of one call do not wait for each other, those to a rank keep their order, and a rank may be its own."""
+    code = """
+x = each([[1.0, 2.0], [10.0, 20.0]])
+y = [fb.zeros(3, 2, device=f"cuda:{rank}") for rank in range(2)]
+for rank in range(2):
+    other = 1 - rank
+    sent = [(x[rank], other), (x[rank] + 1, other), (x[rank], rank)]
+    exchange(rank, sent, [(y[rank][0], other), (y[rank][1], other), (y[rank][2], rank)])
+print([t.tolist() for t in y])
+before = y[0]._version
+exchange(0, [(fb.empty(0, device="cuda:0"), 1)])
+exchange(1, [(x[1].to(fb.complex64), 0)])
+z = fb.empty(2, dtype=fb.complex64, device="cuda:0")
+exchange(0, received=[(z, 1)])
+print(z.tolist(), z._version, y[0]._version - before)
+"""
+    assert of_clique(code, FLAMBEAU_EMULATED_DEFERRED=deferred) == [
+        "[[[10.0, 20.0], [11.0, 21.0], [1.0, 2.0]], [[1.0, 2.0], [2.0, 3.0], [10.0, 20.0]]]",
+        "[(10+0j), (20+0j)] 1 0",
+    ]
+
+
+@several
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (
+            "exchange(0, [(x[0], 1)])\nexchange(1, received=[(x[1][:1], 0)])",
+            "asks for Send of 4 .* rank 0 for Send of 8",
+        ),
+        (
+            "nccl.all_reduce(x[:1], comms=comms[:1])\nnccl.all_reduce([x[1][:1]], comms=comms[1:])",
+            "asks for AllReduce of 1 .* rank 0 for AllReduce of 2",
+        ),
+        (
+            "nccl.all_reduce(x[:1], comms=comms[:1])\nnccl.broadcast(x[1:], comms=comms[1:])",
+            "asks for Broadcast of 2 .* rank 0 for AllReduce of 2",
+        ),
+        ("exchange(0, [(x[0], 1)])\nexchange(1, [(x[1], 0)])", "work waits for what never comes"),
+    ],
+)
+def test_ranks_that_ask_for_different_things(code, text):
+    """NCCL would stand still, or do harm: the emulated GPU says it, after a while."""
+    code = "x = each([[1.0, 2.0], [10.0, 20.0]])\n" + code
+    code += "\nprint(outcome(x[1].tolist))\nemulator.emulated_message.restype = ctypes.c_char_p"
+    found = of_clique(code + "\nprint(emulator.emulated_message().decode())", FLAMBEAU_EMULATED_TIMEOUT=1)
+    assert "CUDA error" in found[0]
+    assert re.search(text, found[-1])
+
+
+@several
+def test_what_nccl_refuses():
+    code = """
+print(outcome(lambda: clique((0, 0))))
+x = each([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]])
+print(outcome(lambda: exchange(0, [(x[0], 2)])))
+print(outcome(lambda: nccl.all_gather([x[0][1:3]], [x[0]], comms=comms[:1])))
+nccl.all_gather([x[0][:2], x[1][2:]], x, comms=comms)
+print([t.tolist() for t in x])
+"""
+    refused = "NCCL error while joining a clique of GPUs: invalid usage (5)"
+    assert of_clique(code) == [
+        refused,
+        refused + "[None, None]",
+        "NCCL error while asking for messages: invalid argument (4)",
+        "NCCL error while asking for a collective: invalid argument (4)",
+        "[[1.0, 2.0, 30.0, 40.0], [1.0, 2.0, 30.0, 40.0]]",
+    ]
+
+
+@several
+def test_a_collective_is_work_of_its_stream():
+    """The rank that comes first goes on; its stream waits, and what waits for the stream."""
+    code = """
+x = each([[1.0], [2.0]])
+fb.cuda.set_device(0)
+nccl.all_reduce(x[:1], comms=comms[:1])
+y = x[0] * 10
+print(fb.cuda.current_stream(0).query())
+fb.cuda.set_device(1)
+nccl.all_reduce(x[1:], comms=comms[1:])
+print(y.tolist(), x[1].tolist())
+"""
+    assert of_clique(code) == ["False", "[30.0] [3.0]"]
