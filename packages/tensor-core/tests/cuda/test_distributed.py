@@ -261,6 +261,7 @@ def test_a_wait_with_a_timeout(ranks):
 
 def _barrier(key):
     store = _store(key)
+    dist.all_reduce(fb.ones(1, device="cuda"))
     if dist.get_rank():
         time.sleep(0.3)
         store.set("rank 1 came", "")
@@ -298,7 +299,7 @@ def test_memory_is_kept_until_the_collective_is_done(ranks):
 def _computed_on_the_host():
     """What no kernel computes lies in the memory of the CPU until it is needed on the GPU."""
     x = fb.linalg.eigvalsh(fb.eye(4, device="cuda") * (dist.get_rank() + 1))
-    dist.all_reduce(x)
+    dist.all_reduce(x, async_op=True).wait(timeout=30)
     return x.tolist()
 
 
@@ -314,7 +315,8 @@ def _other_streams():
     with fb.cuda.stream(stream):
         for _ in range(3):
             x *= 2
-        dist.all_reduce(x)
+        work = dist.all_reduce(x, async_op=True)
+        work.wait(timeout=30)  # for the collective first, which brings its stream on and no other
         x += 1
     stream.synchronize()
     return x[0].item()
@@ -490,6 +492,8 @@ def _again():
     dist.destroy_process_group()
     dist.init_process_group("nccl", store=store, rank=rank, world_size=size, timeout=30)
     x = fb.ones(1, device="cuda")
+    if rank == 0:
+        time.sleep(0.3)  # rank 1 is not to take what lies there from the first turn
     dist.all_reduce(x)
     return x.item()
 

@@ -164,18 +164,19 @@ std::deque<std::shared_ptr<Part>>& pending() {
   return *parts;
 }
 
-// A GPU goes on while its program waits elsewhere, for other ranks that wait for this one's parts. Here a thread sees
-// to it where no call has been made for a while.
+// A GPU goes on while its program waits for other ranks, which may wait for this one's parts. Here a thread sees to it
+// where no call has been made for a while, and in the end where calls ask for something else again and again.
 void keep_going() {
-  constexpr int kIdle = 20;  // milliseconds
+  constexpr int kIdle = 20, kLongest = 500;  // milliseconds
   unsigned long long seen = 0;
-  for (int idle = 0;; ++idle) {
+  for (int idle = 0, since = 0;; ++idle, ++since) {
     usleep(1000);
     const std::lock_guard lock(state().mutex);
     if (seen != state().calls) idle = 0;
     seen = state().calls;
     std::erase_if(pending(), [](const auto& part) { return part->done || part->context->sticky; });
-    if (idle < kIdle) continue;
+    if (idle < kIdle && since < kLongest) continue;
+    since = 0;
     for (const auto& part : std::deque(pending())) advance(*part->stream, part->position);
   }
 }
