@@ -296,6 +296,26 @@ def test_memory_is_kept_until_the_collective_is_done(ranks):
     assert ranks.run(_memory) == [(True, [1.0, 2.0], 2500.0)] * 2
 
 
+def _received_for_another_stream():
+    """What is received before it is copied to where it belongs, by a stream that comes to it later."""
+    x, other = fb.full((1000,), dist.get_rank() + 1.0, device="cuda"), fb.cuda.Stream()
+    outputs = [fb.zeros(1000, device="cuda") for _ in range(2)]
+    fb.cuda.synchronize()
+    work = dist.all_gather(outputs, x, async_op=True)
+    fb.cuda.synchronize()
+    with fb.cuda.stream(other):
+        work.wait()
+    del work
+    others = [fb.full((2, 1000), 7.0, device="cuda") for _ in range(5)]
+    fb.cuda.current_stream().synchronize()
+    other.synchronize()
+    return [each[0].item() for each in outputs], others[0][0, 0].item()
+
+
+def test_what_is_received_is_kept_until_it_is_copied(ranks):
+    assert ranks.run(_received_for_another_stream) == [([1.0, 2.0], 7.0)] * 2
+
+
 def _computed_on_the_host():
     """What no kernel computes lies in the memory of the CPU until it is needed on the GPU."""
     x = fb.linalg.eigvalsh(fb.eye(4, device="cuda") * (dist.get_rank() + 1))

@@ -99,6 +99,12 @@ class _Queued(Work):
         """It goes on by itself."""
         return self
 
+    def _finish(self) -> None:
+        if self._finishing:  # steps that read, on the current stream, memory of the stream that was current before
+            for tensor in self._kept or ():
+                tensor.record_stream(cuda.current_stream(tensor.device))
+        super()._finish()
+
 
 class _Message(NamedTuple):
     """What this rank sends another, or has from it."""
@@ -159,7 +165,7 @@ class NCCLTransport(Transport):
 
     def _queued(self, what: str, outputs: Sequence[Tensor]) -> _Queued:
         end = _End()
-        work = _Queued(what, end.is_past, outputs, rank=self.rank, size=self.size, timeout=self.timeout)
+        work = _Queued(what, end.is_past, outputs, list(outputs), rank=self.rank, size=self.size, timeout=self.timeout)
         work.end = end
         return work
 
