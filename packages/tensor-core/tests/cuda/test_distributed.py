@@ -296,6 +296,26 @@ def test_memory_is_kept_until_the_collective_is_done(ranks):
     assert ranks.run(_memory) == [(True, [1.0, 2.0], 2500.0)] * 2
 
 
+def _message_in_memory():
+    """A message that is given up while it is still to be sent."""
+    rank = dist.get_rank()
+    x, y = fb.full((1000,), rank + 1.0, device="cuda"), fb.zeros(1000, device="cuda")
+    dist.all_reduce(fb.ones(1, device="cuda"))
+    fb.cuda.synchronize()
+    works = dist.batch_isend_irecv([dist.P2POp(dist.isend, x, 1 - rank), dist.P2POp(dist.irecv, y, 1 - rank)])
+    address = x.data_ptr()
+    del x
+    others = [fb.full((1000,), 7.0, device="cuda") for _ in range(3)]
+    fb.cuda.current_stream().synchronize()
+    for work in works:
+        work.wait()
+    return address in [each.data_ptr() for each in others], y[0].item()
+
+
+def test_memory_is_kept_until_the_message_is_sent(ranks):
+    assert ranks.run(_message_in_memory) == [(False, 2.0), (False, 1.0)]
+
+
 def _received_for_another_stream():
     """What is received before it is copied to where it belongs, by a stream that comes to it later."""
     x, other = fb.full((1000,), dist.get_rank() + 1.0, device="cuda"), fb.cuda.Stream()
