@@ -140,6 +140,7 @@ EMULATED_API void emulated_restart() {
   const std::lock_guard lock(state().mutex);
   emulated_reset();
   State& s = state();
+  forget_parts();
   forget_streams();
   s.functions.clear();
   s.modules.clear();

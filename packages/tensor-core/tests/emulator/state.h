@@ -179,6 +179,7 @@ class Patience {  // with others that have to come first, while calls of other t
 };
 int unsafe_while_capturing();  // for calls that would break a capture: kSuccess if none goes on
 void forget_streams();
+void forget_parts();  // of NCCL's collectives, in nccl.cpp
 
 void device_failure(Context& context, int error, const std::string& message);
 
