@@ -125,6 +125,13 @@ def test_nobody_answers():
     assert time.monotonic() - begin < 10
 
 
+def test_a_machine_that_nobody_knows():
+    begin = time.monotonic()
+    with pytest.raises(dist.DistNetworkError, match=r"there is no machine of the name 'nowhere\.invalid'"):
+        dist.TCPStore("nowhere.invalid", 1)
+    assert time.monotonic() - begin < 60
+
+
 def test_a_port_that_is_taken():
     store = dist.TCPStore("localhost", 0, is_master=True)
     with pytest.raises(dist.DistNetworkError, match=rf"port {store.port} is taken on this machine .* MASTER_PORT="):

@@ -8,14 +8,13 @@ import os
 import socket
 import sys
 import time
-from datetime import timedelta
 from typing import Any
 
 from .errors import DistBackendError
 from .stores import PrefixStore, Store
 from .tcp_store import TCPStore
 
-__all__ = ["is_available", "is_started", "launched", "start"]
+__all__ = ["is_available", "is_started", "launched", "meeting_place", "place", "start"]
 
 _MISSING = (
     'groups of several processes on the CPU need MPI: pip install "flambeau-tensor-core[distributed]", which brings '
@@ -99,7 +98,7 @@ def _connection(store: Store, rank: int, size: int) -> socket.socket:
         store = store.underlying_store
     if not isinstance(store, TCPStore):
         if rank == 0:
-            server = TCPStore(socket.gethostname(), 0, is_master=True)
+            server = TCPStore(_own_name(), 0, is_master=True)
             store.set("mpi", f"{server.host} {server.port}")
         else:
             host, port = store.get("mpi").decode().split()
@@ -108,6 +107,15 @@ def _connection(store: Store, rank: int, size: int) -> socket.socket:
     connection = store.connect()
     connection.sendall(json.dumps(["mpi", size]).encode() + b"\n")
     return connection
+
+
+def _own_name() -> str:
+    """What other machines call this one; where it has no name that anyone knows, what it calls itself."""
+    try:
+        socket.getaddrinfo(socket.gethostname(), None)
+    except OSError:
+        return "127.0.0.1"
+    return socket.gethostname()
 
 
 # Kept for as long as the process: MPI's ranks say to the server when they end.
@@ -147,7 +155,7 @@ def _met(request: Any) -> bool:
 def meeting_place() -> Store:
     """A store of the processes that ``mpiexec`` started, which all of them call for; rank 0 keeps it."""
     everyone = _imported().COMM_WORLD
-    kept = TCPStore(socket.gethostname(), 0, is_master=True) if everyone.Get_rank() == 0 else None
+    kept = TCPStore(_own_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
     host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
     return TCPStore(host, port) if kept is None else kept
 
@@ -156,14 +164,3 @@ def place() -> tuple[int, int]:
     """The rank of this process among those that ``mpiexec`` started, and how many they are."""
     everyone = _imported().COMM_WORLD
     return everyone.Get_rank(), everyone.Get_size()
-
-
-def common_store(timeout: timedelta | float) -> Store:
-    """A store for all processes that ``mpiexec`` started, kept by rank 0."""
-    everyone = _imported().COMM_WORLD
-    if everyone.Get_rank():
-        host, port = everyone.bcast(None)
-        return TCPStore(host, port, timeout=timeout)
-    store = TCPStore(socket.gethostname(), 0, is_master=True, timeout=timeout)
-    everyone.bcast((store.host, store.port))
-    return store

@@ -9,7 +9,6 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlparse
 
 from . import _mpi_start
-from ._backend_names import is_nccl_available
 from .errors import DistStoreError
 from .stores import FileStore, PrefixStore, Store, default_pg_timeout
 from .tcp_store import TCPStore
@@ -96,12 +95,12 @@ def meeting(
 ) -> tuple[Store | None, int, int]:
     """The store, the rank and the number of processes for a group of all of them, when all are there.
 
-    Where ``mpiexec`` started the processes and nothing else is said, MPI knows; there is a store where NCCL needs it.
+    Where ``mpiexec`` started the processes and nothing else is said, MPI knows, and there is no store.
     """
     if store is None:
         said = init_method is not None or "RANK" in os.environ or rank >= 0
         if not said and (_mpi_start.launched() or _mpi_start.is_started()):
-            return _mpi_start.common_store(timeout) if is_nccl_available() else None, *_mpi_start.place()
+            return None, *_mpi_start.place()
         store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
     elif rank < 0 or world_size < 1:
         raise ValueError("init_process_group(store=...) needs rank=... and world_size=...")

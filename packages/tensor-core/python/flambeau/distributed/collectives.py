@@ -158,9 +158,15 @@ def broadcast(
 
 @among_members
 def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Work | None:
-    """Waits until all processes of the group have called it."""
+    """Waits until all processes of the group have called it.
+
+    Args:
+        device_ids: this process's GPU in a list, if the work of the GPUs is waited for as well.
+    """
     agree(group, "barrier")
-    return handed(next(iter(group.transports.values())).barrier(), async_op, [])
+    kinds = list(group.transports)
+    transport = group.transports["cuda" if device_ids and "cuda" in kinds else kinds[0]]
+    return handed(transport.barrier(), async_op, [])
 
 
 @among_members

@@ -10,7 +10,7 @@ from flambeau import Tensor
 
 from ._carrying import carried, carrier, into, room_for
 from ._checks import among_members, check_tensor, peer
-from .groups import ProcessGroup, get_rank
+from .groups import ProcessGroup, get_rank, member
 from .work import Work
 
 __all__ = ["P2POp", "batch_isend_irecv", "irecv", "isend", "recv", "send"]

@@ -25,6 +25,7 @@ _NOBODY = (
     "no store answers at {host}:{port} after {limit:g} s: is the process of rank 0 running, and are the address and "
     "the port (MASTER_ADDR, MASTER_PORT) those of its machine?"
 )
+_UNKNOWN = "there is no machine of the name {host!r} ({error}): MASTER_ADDR, or the store's host, is the one of rank 0"
 _TAKEN = "port {port} is taken on this machine ({error}): choose another, such as MASTER_PORT={other}"
 PASSIVE = socket.AI_PASSIVE
 
@@ -106,6 +107,8 @@ class TCPStore(Store):
                 found.settimeout(None)
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return found
+            except socket.gaierror as error:
+                raise DistNetworkError(_UNKNOWN.format(host=self.host, error=error.strerror)) from error
             except OSError as error:
                 if time.monotonic() + pause > deadline:
                     where = {"host": self.host, "port": self.port, "limit": limit}
