@@ -614,8 +614,10 @@ def test_what_is_missing(missing, text):
     code = f"""
 os.environ["FLAMBEAU_{missing}"] = "none"
 from flambeau import distributed as dist
+store = dist.HashStore()
+dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # the other is there
 try:
-    dist.init_process_group("nccl", store=dist.HashStore(), rank=0, world_size=2)
+    dist.init_process_group("nccl", store=store, rank=0, world_size=2)
 except dist.DistBackendError as error:
     print(error)
 print(dist.is_nccl_available(), dist.is_initialized())
