@@ -94,10 +94,18 @@ def test_mpiexec(tmp_path):
 def test_a_process_that_fails_ends_the_others(tmp_path):
     _needs_mpi()
     begin = time.monotonic()
-    failing = PROGRAM + "    raise ValueError('no more') if dist.get_rank() == 1 else dist.barrier()\n"
+    maps = "open('/proc/self/maps').read().splitlines()"
+    failing = (
+        PROGRAM
+        + f"""
+    print("memory", any("/dev/shm/mpich" in line and not line.endswith("(deleted)") for line in {maps}))
+    raise ValueError("no more") if dist.get_rank() == 1 else dist.barrier()
+    """
+    )
     done = _run(*LAUNCHER, "--nproc-per-node=2", _file(tmp_path, failing))
     assert done.returncode == 1 and "ValueError: no more" in done.stderr
     assert "the process of local rank 1 ended with exit code 1, and the others were ended." in done.stderr
+    assert "memory False" in done.stdout  # nothing in /dev/shm would outlast it
     assert time.monotonic() - begin < 30
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from .errors import DistBackendError
@@ -74,6 +75,7 @@ def start(store: Store | None, rank: int, size: int) -> Any:
     if (here.Get_rank(), here.Get_size()) != (rank, size):
         where = {"rank": here.Get_rank(), "size": here.Get_size(), "asked_rank": rank, "asked_size": size}
         raise DistBackendError(_STARTED_OTHERWISE.format(**where))
+    _unname_memory(MPI)
     return MPI
 
 
@@ -107,6 +109,15 @@ def _connection(store: Store, rank: int, size: int) -> socket.socket:
     connection = store.connect()
     connection.sendall(json.dumps(["mpi", size]).encode() + b"\n")
     return connection
+
+
+def _unname_memory(MPI: Any) -> None:
+    """Take away the names of the memory that MPICH's ranks share, which a process that fails would leave behind."""
+    MPI.COMM_WORLD.Barrier()  # all have it
+    shown = Path("/proc/self/maps")
+    for line in shown.read_text().splitlines() if shown.exists() else ():
+        if "/dev/shm/mpich_shm_" in line:
+            Path(line[line.index("/") :]).unlink(missing_ok=True)
 
 
 def _own_name() -> str:

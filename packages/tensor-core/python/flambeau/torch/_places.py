@@ -12,7 +12,14 @@ _OPTIMIZER_FILES = (
 _MOVED = {
     "torch._C": "flambeau.torch._private",
     "torch.distributed.distributed_c10d": "flambeau.distributed",
-    "torch.distributed.elastic.multiprocessing.errors": "flambeau.distributed.run",
+    **dict.fromkeys(
+        (
+            "torch.distributed.elastic",
+            "torch.distributed.elastic.multiprocessing",
+            "torch.distributed.elastic.multiprocessing.errors",
+        ),
+        "flambeau.distributed.run",
+    ),
     "torch.functional": "flambeau",
     "torch.torch_version": "flambeau.torch.version",
     "torch.version": "flambeau.torch.version",
