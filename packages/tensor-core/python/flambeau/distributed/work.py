@@ -39,6 +39,8 @@ class Work:
         watch: has someone see to a work that nobody waits for.
     """
 
+    _arrived = True  # until there is something to wait for
+
     def __init__(
         self,
         what: str,
