@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from flambeau import cuda
+import flambeau
 
 from . import _mpi_start
 
@@ -43,10 +43,10 @@ def is_gloo_available() -> bool:
 
 def is_nccl_available() -> bool:
     """Whether processes can exchange tensors of GPUs by themselves: whether NCCL is installed."""
-    if not cuda.is_available():
+    if not flambeau.cuda.is_available():
         return False
     try:
-        cuda.nccl.version()
+        flambeau.cuda.nccl.version()
     except RuntimeError:
         return False
     return True
