@@ -9,7 +9,9 @@
 // Note [Leaves last]
 // Gradients are added to the leaves after everything else has run, so that a run which fails (a graph that was freed, a
 // changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks to be called after
-// accumulation are the exception: these exist to consume gradients early.
+// accumulation are the exception: these exist to consume gradients early. Their turn comes right after the last node
+// whose gradients flow to them, which a search of the graph finds: their own number is older where an earlier graph,
+// which somebody still holds, had made them.
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
@@ -53,7 +55,9 @@ struct Run {
   Run* const outer;
   Node* at_work = nullptr;
   std::vector<Edge> starts;
-  std::vector<Node*> heap, leaves;  // Note [Leaves last]
+  std::vector<std::pair<uint64_t, Node*>> heap;      // by turns
+  std::vector<Node*> leaves;                         // Note [Leaves last]
+  std::unordered_map<Node*, uint64_t> last_senders;  // the numbers of the last nodes that send to leaves
   std::vector<std::pair<Node*, Tensor>> accumulations;
   std::vector<RetainedGradient> retained;
   std::unordered_map<Node*, Gradients> overflow;
@@ -66,6 +70,9 @@ struct Run {
   bool wants(Node* node) const { return !selective || needed.count(node) > 0; }
   Gradients& waiting(Node* node);
   Gradients& enter(Node* node, Gradients& gradients);
+  void forget(Node* node);
+  uint64_t turn_of_leaf(Node* leaf);
+  void find_last_senders();
   void deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index);
   Gradients take(Node* node);
   void step(Node* node);
@@ -84,7 +91,9 @@ namespace {
 thread_local Run* running = nullptr;
 int64_t next_run = 0;  // under the interpreter's lock
 
-bool later(const Node* a, const Node* b) { return a->sequence < b->sequence; }
+bool later(const std::pair<uint64_t, Node*>& a, const std::pair<uint64_t, Node*>& b) {
+  return a.first != b.first ? a.first < b.first : a.second->sequence < b.second->sequence;
+}
 
 }  // namespace
 
@@ -92,12 +101,14 @@ Run::Run(const RunOptions& o) : options(o), number(next_run++), outer(std::excha
 
 Run::~Run() {
   running = outer;
-  for (const auto* waiting_nodes : {&heap, &leaves})  // after an exception: leave no node waiting
-    for (Node* node : *waiting_nodes)
-      if (node->run == this) {
-        node->run = nullptr;
-        node->pending.clear();
-      }
+  for (const auto& [turn, node] : heap) forget(node);  // after an exception: leave no node waiting
+  for (Node* node : leaves) forget(node);
+}
+
+void Run::forget(Node* node) {
+  if (node->run != this) return;
+  node->run = nullptr;
+  node->pending.clear();
 }
 
 int64_t current_run() { return running ? running->number : -1; }
@@ -135,10 +146,37 @@ Gradients& Run::enter(Node* node, Gradients& gradients) {
   if (leaf && !leaf->is_observed()) {
     leaves.push_back(node);
   } else {
-    heap.push_back(node);
+    heap.push_back({leaf ? turn_of_leaf(node) : 2 * node->sequence, node});
     std::push_heap(heap.begin(), heap.end(), later);
   }
   return gradients;
+}
+
+// Nodes have even turns, so that there is one between any two of them.
+uint64_t Run::turn_of_leaf(Node* leaf) {
+  if (last_senders.empty()) find_last_senders();
+  const auto at = last_senders.find(leaf);
+  return at == last_senders.end() ? 2 * leaf->sequence : 2 * at->second - 1;
+}
+
+void Run::find_last_senders() {
+  std::unordered_set<Node*> seen;
+  std::vector<Node*> open;
+  for (const Edge& start : starts)
+    if (seen.insert(start.node.get()).second) open.push_back(start.node.get());
+  while (!open.empty()) {
+    const Node* sender = open.back();
+    open.pop_back();
+    for (const Edge& e : sender->edges) {
+      if (!e.node || !wants(e.node.get())) continue;
+      if (e.node->edges.empty()) {
+        auto& last = last_senders.try_emplace(e.node.get(), sender->sequence).first->second;
+        last = std::min(last, sender->sequence);
+      } else if (seen.insert(e.node.get()).second) {
+        open.push_back(e.node.get());
+      }
+    }
+  }
 }
 
 void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index) {
@@ -283,7 +321,7 @@ void Run::finish() {
 void Run::loop() {
   while (!heap.empty()) {
     std::pop_heap(heap.begin(), heap.end(), later);
-    Node* node = heap.back();
+    Node* node = heap.back().second;
     heap.pop_back();
     step(node);
   }

@@ -202,3 +202,23 @@ def test_handles_are_those_of_all_hooks_and_their_copies_remove_nothing():
     copy.deepcopy(handles[0]).remove()
     y.sum().backward()
     assert x.grad.tolist() == [4, 4, 4]
+
+
+def test_leaves_are_accumulated_as_soon_as_they_are_complete_while_an_earlier_graph_lives():
+    def graph():
+        hidden = fb.ones(2) * first
+        hidden = (hidden * shared).sin()
+        return ((hidden * last).exp() * shared).sum()
+
+    first, shared, last = (fb.ones(2, requires_grad=True) for _ in range(3))
+    seen = []
+    for name, leaf in (("first", first), ("shared", shared), ("last", last)):
+        leaf.register_post_accumulate_grad_hook(lambda _, name=name: seen.append(name))
+    for _ in range(3):
+        loss = graph()  # while the variable still holds the loss of the iteration before
+        loss.grad_fn.next_functions[0][0].register_hook(lambda *_: seen.append("product"))
+        hidden = loss.grad_fn.next_functions[0][0].next_functions[0][0].next_functions[0][0].next_functions[0][0]
+        hidden.register_hook(lambda *_: seen.append("hidden"))
+        loss.backward()
+        assert seen == ["product", "last", "hidden", "shared", "first"]
+        seen.clear()
