@@ -91,7 +91,8 @@ FOLDERS = {
         "flambeau/utils/checkpoint",
     ),
     "data": ("flambeau/data/", "flambeau/utils/data/"),
-    "nn": ("flambeau/nn/", "flambeau/distributions/", "flambeau/onnx/"),
+    "nn": ("flambeau/nn/", "flambeau/distributions/", "flambeau/onnx/", "flambeau/distributed/nn/"),
+    "optim": ("flambeau/optim/", "flambeau/distributed/optim/"),
 }
 
 

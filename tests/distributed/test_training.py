@@ -114,3 +114,13 @@ def test_a_running_mean_of_a_wrapped_model(ranks):
     for found in ranks.run(_averaged_model):
         for one, other in zip(found, _linear(0).parameters(), strict=True):
             np.testing.assert_array_equal(one, other.detach().numpy())
+
+
+def _with_gradient():
+    x = fb.ones(2, requires_grad=True)
+    dist.all_reduce(x)
+    return x.tolist(), x.requires_grad, x.grad_fn is None
+
+
+def test_collectives_record_nothing(ranks):
+    assert ranks.run(_with_gradient) == [([2.0, 2.0], True, True)] * 2

@@ -96,8 +96,9 @@ def pool(size: int, backend: str = "gloo") -> Ranks:
     return _pools[size, backend]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _ended() -> Iterator[None]:
+    """No processes are left for other modules, whose tests may count them."""
     yield
     for pool in _pools.values():
         pool.end()

@@ -281,16 +281,6 @@ def test_tensors_of_no_elements_and_of_no_dimensions(ranks):
     assert ranks.run(_empty) == [4.0, 4.0]
 
 
-def _with_gradient():
-    x = fb.ones(2, requires_grad=True)
-    dist.all_reduce(x)
-    return x.tolist(), x.requires_grad, x.grad_fn is None
-
-
-def test_nothing_is_recorded(ranks):
-    assert ranks.run(_with_gradient) == [([2.0, 2.0], True, True)] * 2
-
-
 def _monitored():
     dist.monitored_barrier(timeout=20)
     return True

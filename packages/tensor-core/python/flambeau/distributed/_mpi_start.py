@@ -86,7 +86,7 @@ def _imported(by_mpiexec: bool = True) -> Any:
         import mpi4py
 
         if not by_mpiexec:
-            mpi4py.rc.finalize = False  # `_end` does it
+            mpi4py.rc.finalize = False  # see `_end`
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()
@@ -135,7 +135,10 @@ _servers: dict[int, TCPStore] = {}
 
 @atexit.register
 def _end() -> None:
-    """End MPI with the other processes; after an exception that nobody handled, without waiting for them."""
+    """Leave together with the other processes; after an exception that nobody handled, without waiting for them.
+
+    MPI is not finalised but where ``mpiexec`` waits for that: it leaves nothing behind, and MPICH 5.0 may crash there.
+    """
     if not is_started():
         return
     everyone = sys.modules["mpi4py.MPI"].COMM_WORLD
@@ -145,22 +148,19 @@ def _end() -> None:
             sys.stderr.flush()
             time.sleep(UNTIL_READ)
             everyone.Abort(1)
-    elif not failed and _met(everyone.Ibarrier()):
-        sys.modules["mpi4py.MPI"].Finalize()
+    elif not failed:
+        _meet(everyone.Ibarrier())
 
 
 def _by_mpiexec() -> bool:
     return sys.modules["mpi4py"].rc.finalize is not False
 
 
-def _met(request: Any) -> bool:
-    """Whether the others came to the same place before long."""
+def _meet(request: Any) -> None:
+    """Wait until the others are at the same place, so that what was sent has arrived, but not for long."""
     deadline = time.monotonic() + FAREWELL
-    while not request.Test():
-        if time.monotonic() > deadline:
-            return False
+    while not request.Test() and time.monotonic() < deadline:
         time.sleep(PAUSE)
-    return True
 
 
 def meeting_place() -> Store:
