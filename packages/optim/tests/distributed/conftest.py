@@ -3,19 +3,7 @@
 import sys
 from pathlib import Path
 
-import pytest
-
 FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parents[2] / "tensor-core" / "tests" / "distributed")]
 
-from rank_fixtures import _ended, ranks, three_ranks  # noqa: E402, F401
-
-from flambeau import distributed  # noqa: E402
-
-
-@pytest.fixture
-def one_process():
-    """A group of this process alone, which needs no MPI."""
-    distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
-    yield
-    distributed.destroy_process_group()
+from rank_fixtures import _ended, one_process, ranks, three_ranks  # noqa: E402, F401

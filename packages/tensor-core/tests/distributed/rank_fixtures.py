@@ -122,3 +122,11 @@ def three_ranks(_ended: None) -> Ranks:
     """Three, of which two can form a group."""
     _needs_mpi()
     return pool(3)
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    """A group of this process alone, which needs no MPI."""
+    distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()

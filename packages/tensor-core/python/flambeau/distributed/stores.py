@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from .errors import DistStoreError
 
-__all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout", "seconds"]
+__all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout", "looks", "seconds"]
 
 default_pg_timeout = timedelta(minutes=30)
 
@@ -32,6 +32,18 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
     if not found > 0:
         raise ValueError(f"timeout should be positive, but is {timeout}")
     return found
+
+
+def looks(limit: float) -> Iterator[None]:
+    """Yields until so many seconds are over, and once more then, with longer and longer pauses."""
+    deadline, pause = time.monotonic() + limit, FIRST_PAUSE
+    while True:
+        yield
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, LAST_PAUSE)
 
 
 def _bytes(value: str | bytes) -> bytes:
@@ -125,13 +137,12 @@ class Store(ABC):
     def wait(self, keys: Sequence[str], timeout: timedelta | float | None = None) -> None:
         """Wait until all of these keys are there. Raises: DistStoreError after the timeout."""
         limit = seconds(timeout if timeout is not None else self._timeout)
-        deadline, pause = time.monotonic() + limit, FIRST_PAUSE
-        while None in (found := self._find(keys)):
-            if time.monotonic() > deadline:
-                missing = ", ".join(key for key, value in zip(keys, found, strict=True) if value is None)
-                raise DistStoreError(f"wait timeout after {limit:g} s, waiting for keys: {missing}")
-            time.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE)
+        for _ in looks(limit):
+            found = self._find(keys)
+            if None not in found:
+                return
+        missing = ", ".join(key for key, value in zip(keys, found, strict=True) if value is None)
+        raise DistStoreError(f"wait timeout after {limit:g} s, waiting for keys: {missing}")
 
     def multi_get(self, keys: Sequence[str]) -> list[bytes]:
         """The values of several keys, which are waited for."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from ._server import ARRIVED
 from .errors import DistNetworkError, DistStoreError
-from .stores import FIRST_PAUSE, LAST_PAUSE, Store, default_pg_timeout, seconds
+from .stores import Store, default_pg_timeout, looks, seconds
 
 __all__ = ["TCPStore"]
 
@@ -100,31 +100,27 @@ class TCPStore(Store):
     def connect(self) -> socket.socket:
         """A connection with who keeps the keys, who is waited for."""
         limit = seconds(self._timeout)
-        deadline, pause = time.monotonic() + limit, FIRST_PAUSE
-        while True:
+        end = time.monotonic() + limit
+        for _ in looks(limit):
             try:
-                found = socket.create_connection((self.host, self.port), timeout=max(deadline - time.monotonic(), 0.1))
-                found.settimeout(None)
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return found
+                found = socket.create_connection((self.host, self.port), timeout=max(end - time.monotonic(), 0.1))
             except socket.gaierror as error:
                 raise DistNetworkError(_UNKNOWN.format(host=self.host, error=error.strerror)) from error
             except OSError as error:
-                if time.monotonic() + pause > deadline:
-                    where = {"host": self.host, "port": self.port, "limit": limit}
-                    raise DistNetworkError(_NOBODY.format(**where)) from error
-            time.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE)
+                reason = error
+            else:
+                found.settimeout(None)
+                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return found
+        raise DistNetworkError(_NOBODY.format(host=self.host, port=self.port, limit=limit)) from reason
 
     def _wait_for_all(self, world_size: int) -> None:
-        here = self.add(ARRIVED, 1)
-        deadline, pause = time.monotonic() + seconds(self._timeout), FIRST_PAUSE
-        while here < world_size:
-            if time.monotonic() > deadline:
-                raise DistStoreError(f"{here} of {world_size} processes are there after {self.timeout}")
-            time.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE)
+        self.add(ARRIVED, 1)
+        for _ in looks(seconds(self._timeout)):
             here = self.add(ARRIVED, 0)
+            if here >= world_size:
+                return
+        raise DistStoreError(f"{here} of {world_size} processes are there after {self.timeout}")
 
     def _ask(self, *question: Any) -> Any:
         with self._lock:
