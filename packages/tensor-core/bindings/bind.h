@@ -28,6 +28,7 @@ void bind_factorizations();  // bind_factorizations.cpp: systems, factorizations
 void bind_spectra();         // bind_spectra.cpp: eigenvalues, singular values
 void bind_least_squares();   // bind_least_squares.cpp
 void bind_windows();         // bind_windows.cpp: convolutions, pools, padding
+void bind_program(PyObject* module);  // bind_program.cpp: programs without Python
 void bind_interpolation();   // bind_interpolation.cpp
 void bind_conversion();      // bind_conversion.cpp: copies in another dtype or order of memory
 void bind_construction();    // bind_construction.cpp

@@ -156,6 +156,7 @@ PYBIND11_MODULE(_core, m) {
   bind_spectra();
   bind_least_squares();
   bind_windows();
+  bind_program(m.ptr());
   bind_interpolation();
   bind_conversion();
   bind_construction();

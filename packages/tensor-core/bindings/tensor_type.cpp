@@ -174,6 +174,11 @@ PyObject* repr(PyObject* self) {
 }
 
 Py_ssize_t length(PyObject* self) {
+  Caller caller;
+  if (caller.asks("__len__", self)) {
+    const Object answer(caller.answer);
+    return answer ? PyNumber_AsSsize_t(answer.get(), PyExc_OverflowError) : -1;
+  }
   const Tensor& t = tensor_of(self);
   if (t.dim() > 0) return Py_ssize_t(t.shape()[0]);
   PyErr_SetString(PyExc_TypeError, "len() of a 0-d tensor");

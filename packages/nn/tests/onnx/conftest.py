@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau.onnx._values import leaves
+from flambeau.jit._structure import leaves
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import flambeau
 import onnx
 from flambeau import Tensor
 from flambeau.nn import Module
+from flambeau.jit._structure import leaves, replaced
 from onnx import helper
 
 # Registering the converters.
@@ -27,7 +28,7 @@ from ._merge import merge, rounds, same_way
 from ._program import ONNXProgram
 from ._sizes import Size
 from ._trace import Trace
-from ._values import Call, Value, leaves, replaced
+from ._values import Call, Value
 
 OPSET = 20
 _NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flambeau.jit._structure import leaves
+
 from ._sizes import Samples, Size
 from ._trace import Trace
-from ._values import Call, Value, leaves
+from ._values import Call, Value
 
 # Numbers that differ from run to run at the same sizes.
 RANDOM = {"rand", "randn", "rand_like", "randn_like", "randint", "randperm", "normal", "bernoulli", "multinomial"}

@@ -9,7 +9,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from ._values import leaves
+from flambeau.jit._structure import leaves
 
 _LARGEST = 2**31 - 2**20  # bytes in one file of protocol buffers
 

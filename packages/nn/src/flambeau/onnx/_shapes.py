@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau
+from flambeau.jit._structure import leaves
 
 from ._graph import Graph, Name, converts
 from ._sizes import Size, plus
-from ._values import Value, leaves
+from ._values import Value
 
 RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel", "view_as", "reshape_as")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,13 +12,14 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 from flambeau.jit import TracerWarning
-from flambeau.nn import Module, functional
+from flambeau.jit._structure import leaves, place, replaced
+from flambeau.nn import functional
 from flambeau.overrides import TorchFunctionMode
 
 from . import _decomposed_layers as _decomposed_layers  # registers them
 from ._decompositions import DECOMPOSITIONS, IN_PLACE
 from ._memory import Memory, View, shares_memory
-from ._values import Call, Place, Value, leaves, replaced
+from ._values import Call, Value
 
 # What gives Python something to decide on.
 _READS = {"item", "tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__"}
@@ -117,7 +117,7 @@ class Trace(TorchFunctionMode):
         arguments = {key: replaced(a, Tensor, self.memory.value) for key, a in _bound(func, args, kwargs).items()}
         if all(any(t is given for given in leaves([*args, *kwargs.values()], Tensor)) for t in results):
             return  # such as contiguous() of what is contiguous
-        call = Call(name, arguments, _place())
+        call = Call(name, arguments, place())
         varies = any(value.varies for value in leaves(arguments, Value))
         self.calls.append(call)
         for i, tensor in enumerate(results):
@@ -128,7 +128,7 @@ class Trace(TorchFunctionMode):
     def _warn_of(self, name: str, arguments: list[Any]) -> None:
         if any(self.memory.value(t).varies for t in leaves(arguments, Tensor)):
             warnings.warn(
-                f"{_place()}: {name} gives Python a value that depends on the inputs; in the file it is the constant "
+                f"{place()}: {name} gives Python a value that depends on the inputs; in the file it is the constant "
                 "that it was for these, and what the program does with it is fixed as well",
                 TracerWarning,
                 stacklevel=2,
@@ -183,15 +183,3 @@ def _bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str
     bound = _signature(func).bind(*args, **kwargs)
     bound.apply_defaults()
     return bound.arguments
-
-
-def _place() -> Place:
-    """Which line of the program is running, and in which module."""
-    frame, module = sys._getframe(1), None
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "flambeau":
-        owner = frame.f_locals.get("self")
-        module = module or (owner if isinstance(owner, Module) else None)
-        frame = frame.f_back
-    owner = frame.f_locals.get("self")
-    module = module or (owner if isinstance(owner, Module) else None)
-    return Place(f"{frame.f_code.co_filename}:{frame.f_lineno}", module)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from flambeau import Tensor
+from flambeau.jit._structure import Place
 
 from ._sizes import Samples, Size
 
@@ -62,17 +62,6 @@ class Value:
         return tuple(size for size in sizes if size is not None)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a program calls an operator."""
-
-    line: str  # file:line
-    module: Any  # the innermost module that runs there, if any
-
-    def __str__(self) -> str:
-        return self.line
-
-
 @dataclass(eq=False)
 class Call:
     """An operator that was called: its arguments by their names, values in the place of tensors."""
@@ -81,24 +70,3 @@ class Call:
     arguments: dict[str, Any]
     place: Place
     results: list[Value] = field(default_factory=list)
-
-
-def replaced(structure: Any, kind: type, by: Callable[[Any], Any]) -> Any:
-    """A structure of tuples, lists, dictionaries and slices with all instances of a type replaced."""
-    if isinstance(structure, kind):
-        return by(structure)
-    if isinstance(structure, tuple | list):
-        items = [replaced(item, kind, by) for item in structure]
-        return items if isinstance(structure, list) else tuple(items)
-    if isinstance(structure, dict):
-        return {key: replaced(item, kind, by) for key, item in structure.items()}
-    if isinstance(structure, slice):
-        return slice(*(replaced(part, kind, by) for part in (structure.start, structure.stop, structure.step)))
-    return structure
-
-
-def leaves(structure: Any, kind: type) -> list[Any]:
-    """All instances of a type in such a structure, in its order."""
-    found: list[Any] = []
-    replaced(structure, kind, found.append)
-    return found

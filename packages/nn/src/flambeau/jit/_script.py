@@ -1,14 +1,13 @@
 """TorchScript's names. There is no script: functions and models come back as they are and run as Python.
 
-`script` and `trace` warn of it once; decorators that mark what a script leaves out do nothing. Saving and loading of
-scripts raise NotImplementedError: save the state instead.
+`script` warns of it once; decorators that mark what a script leaves out do nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 from typing import Final as Final  # annotates what a script would take for a constant
 
 from flambeau._settings import warn_once
@@ -16,30 +15,16 @@ from flambeau._settings import warn_once
 F = TypeVar("F")
 T = TypeVar("T")
 
-_AS_IT_IS = "flambeau has no TorchScript: functions and models are returned as they are, and run as Python."
-_NO_FILES = "flambeau.jit.{name}: there is no TorchScript to be written or read; use state_dict() and flambeau.save."
-
-
-class TracerWarning(Warning):
-    """What a program decides by the elements of a tensor is fixed in what is made of one run of it (flambeau.onnx)."""
+_AS_IT_IS = (
+    "flambeau has no TorchScript: jit.script returns functions and models as they are, and they run as Python. "
+    "jit.trace makes programs that run without it."
+)
 
 
 def script(obj: F, optimize: Any = None, *args: Any, **kwargs: Any) -> F:
     """Returns the function, class or model."""
     warn_once(_AS_IT_IS)
     return obj
-
-
-def trace(func: F, example_inputs: Any = None, *args: Any, **kwargs: Any) -> F:
-    """Returns the function or model."""
-    warn_once(_AS_IT_IS)
-    return func
-
-
-def trace_module(mod: F, inputs: Any, *args: Any, **kwargs: Any) -> F:
-    """Returns the model."""
-    warn_once(_AS_IT_IS)
-    return mod
 
 
 def script_if_tracing(fn: F) -> F:
@@ -79,11 +64,6 @@ def optimize_for_inference(mod: F, other_methods: list[str] | None = None) -> F:
 
 def is_scripting() -> bool:
     """Whether a script runs: False."""
-    return False
-
-
-def is_tracing() -> bool:
-    """Whether a function is traced: False."""
     return False
 
 
@@ -144,13 +124,3 @@ def enable_onednn_fusion(enabled: bool) -> None:
 
 def set_fusion_strategy(strategy: list[tuple[str, int]]) -> None:
     """How scripts fuse; there are none."""
-
-
-def save(m: Any, f: Any, _extra_files: Any = None) -> NoReturn:
-    """Raises: NotImplementedError; save the ``state_dict()``."""
-    raise NotImplementedError(_NO_FILES.format(name="save"))
-
-
-def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_shapes: bool = False) -> NoReturn:
-    """Raises: NotImplementedError; load a ``state_dict()``."""
-    raise NotImplementedError(_NO_FILES.format(name="load"))

@@ -1,0 +1,222 @@
+"""Programs: what a function or model computes, noted once, to be saved and run without Python.
+
+`trace` runs a model on an example and notes the operators that it calls; what it gives is a module with the same
+parameters that runs them natively. `save` writes program and parameters into one file; `load` reads it here, and
+`flambeau::Program::load` in a C++ program that links nothing but ``libflambeau`` (docs/deployment.md).
+
+>>> import flambeau
+>>> from flambeau import nn
+>>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+>>> traced = flambeau.jit.trace(model, flambeau.ones(1, 3))
+>>> print(traced.code)
+input %0 input
+check_input(%0, 'input', 2)
+%1 = linear(%0, @0.weight, @0.bias)  # 0, container.py:66
+%2 = relu(%1)  # 1, activation.py:30
+return %2
+<BLANKLINE>
+>>> traced(flambeau.ones(5, 3)).shape
+flambeau.Size([5, 2])
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.nn import Module
+
+from . import _composites as _composites  # their rules
+from . import _indexing as _indexing
+from . import _rules as _rules
+from ._numbers import TracerWarning, warn
+from ._program import ScriptFunction, ScriptModule, TopLevelTracedModule, TracedModule, compiled, outputs_differ, read
+from ._script import (
+    Attribute,
+    Final,
+    Future,
+    annotate,
+    enable_onednn_fusion,
+    export,
+    fork,
+    freeze,
+    fuser,
+    ignore,
+    interface,
+    is_scripting,
+    optimize_for_inference,
+    optimized_execution,
+    script,
+    script_if_tracing,
+    set_fusion_strategy,
+    unused,
+    wait,
+)
+
+__all__ = [
+    "Attribute",
+    "Final",
+    "Future",
+    "ScriptFunction",
+    "ScriptModule",
+    "TopLevelTracedModule",
+    "TracedModule",
+    "TracerWarning",
+    "annotate",
+    "enable_onednn_fusion",
+    "export",
+    "fork",
+    "freeze",
+    "fuser",
+    "ignore",
+    "interface",
+    "is_scripting",
+    "is_tracing",
+    "load",
+    "optimize_for_inference",
+    "optimized_execution",
+    "save",
+    "script",
+    "script_if_tracing",
+    "set_fusion_strategy",
+    "trace",
+    "trace_module",
+    "unused",
+    "wait",
+]
+
+_tracing = 0
+
+
+def trace(
+    func: Callable[..., Any],
+    example_inputs: Any = None,
+    optimize: Any = None,
+    check_trace: bool = True,
+    check_inputs: Any = None,
+    check_tolerance: float = 1e-5,
+    strict: bool = True,
+    *,
+    example_kwarg_inputs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any:
+    """A function or module as a program, by running it once.
+
+    Sizes may be others when the program runs, and what is computed from them follows. Where Python decides by a size or
+    an element (``if x.shape[0] > 4``, ``for i in range(n)``), the program takes the way that the example took, and raises
+    RuntimeError for inputs that would have taken another. Elements that Python takes for itself (``float(x)``,
+    ``x.tolist()``) are constants, of which a `TracerWarning` tells the line. Changes in place, random numbers and
+    gradients are those of the operators; ``no_grad`` blocks stay such blocks.
+
+    Args:
+        func: a function of tensors, or a module; the latter in the mode, training or evaluation, that it is in.
+        example_inputs: a tensor or a tuple of arguments; tensors may be in tuples, lists and dictionaries.
+        example_kwarg_inputs: arguments by name.
+        check_trace: run the program on the example, and warn where it gives something else; not done where it draws
+            random numbers or changes its state.
+        check_inputs: a list of further arguments on which the program has to agree with ``func``.
+        check_tolerance: relative and absolute, of these comparisons.
+    Returns: a `ScriptModule` with the module's own parameters, or a `ScriptFunction`.
+    Raises: NotImplementedError that lists the calls which programs cannot make, with their lines; TypeError for inputs
+        and outputs of other kinds; RuntimeError where a check of ``check_inputs`` fails.
+    """
+    if isinstance(func, ScriptModule | ScriptFunction):
+        return func
+    args = _arguments(example_inputs) if example_inputs is not None else ()
+    kwargs = dict(example_kwarg_inputs or {})
+    if not args and not kwargs:
+        raise RuntimeError("flambeau.jit.trace needs an example: a tensor, or a tuple of the arguments")
+    state = _state_of(func)
+    modules = {id(m): n for n, m in func.named_modules()} if isinstance(func, Module) else {}
+    global _tracing
+    _tracing += 1
+    try:
+        program, constants, result = compiled(func, args, kwargs, state, modules)
+    finally:
+        _tracing -= 1
+    name = type(func).__name__ if isinstance(func, Module) else getattr(func, "__name__", type(func).__name__)
+    made: ScriptModule | ScriptFunction = (
+        ScriptModule(program, state, constants, name, func.training)
+        if isinstance(func, Module)
+        else ScriptFunction(program, constants, name)
+    )
+    _check(made, func, program.text, args, kwargs, result if check_trace else None, check_inputs, check_tolerance)
+    return made
+
+
+def _arguments(given: Any) -> tuple[Any, ...]:
+    return tuple(given) if isinstance(given, tuple | list) else (given,)
+
+
+def _state_of(func: Any) -> dict[str, Tensor]:
+    if not isinstance(func, Module):
+        return {}
+    parameters = dict(func.named_parameters(remove_duplicate=False))
+    return parameters | dict(func.named_buffers(remove_duplicate=False))
+
+
+def _check(
+    made: Any, func: Any, text: str, args: Any, kwargs: Any, result: Any, check_inputs: Any, tolerance: float
+) -> None:
+    calls = [line.partition("(")[0].rpartition(" ")[2] for line in text.splitlines()]
+    fixed = not any(c in _DRAWN or (c.endswith("_") and not c.startswith("_")) or c == "set_at" for c in calls)
+    with flambeau.no_grad():
+        if result is not None and fixed and outputs_differ(made(*args, **kwargs), result, tolerance):
+            warn("the program gives something else than the function on the example: what it computes is not fixed")
+        for inputs in check_inputs or ():
+            if outputs_differ(made(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
+                raise RuntimeError("the program gives something else than the function on one of check_inputs")
+
+
+_DRAWN = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "multinomial", "dropout"}
+_DRAWN |= {"_rrelu", "batch_norm", "empty", "empty_like", "new_empty", "write_out"}
+
+
+def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: Any) -> Any:
+    """`trace` of a module's ``forward``, whose example is ``inputs["forward"]``.
+
+    Raises: NotImplementedError for other methods: trace them as functions.
+    """
+    if set(inputs) != {"forward"}:
+        raise NotImplementedError("flambeau.jit.trace_module traces forward; trace another method as a function")
+    return trace(mod, inputs["forward"], *args, **options)
+
+
+def is_tracing() -> bool:
+    """Whether a function is traced."""
+    return _tracing > 0
+
+
+def save(
+    m: Any, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None
+) -> None:
+    """Writes a traced module or function into a file that runs without Python; ``_extra_files``: texts beside it.
+
+    The file is of the safetensors format: the parameters and buffers, and the program as text in its metadata.
+
+    Raises: TypeError for what was not traced; NotImplementedError for complex128, which the format has not.
+    """
+    if not isinstance(m, ScriptModule | ScriptFunction):
+        raise TypeError(
+            f"flambeau.jit.save writes what flambeau.jit.trace has made, not a {type(m).__name__}: trace it on an example"
+        )
+    m.save(f, _extra_files)
+
+
+def load(
+    f: str | os.PathLike[str] | IO[bytes],
+    map_location: Any = None,
+    _extra_files: dict[str, Any] | None = None,
+    _restore_shapes: bool = False,
+) -> Any:
+    """What `save` has written: a `ScriptModule` or a `ScriptFunction`. Nothing in the file is run but operators.
+
+    Args:
+        map_location: the device of the parameters.
+        _extra_files: a dictionary whose keys are filled with the texts of these names.
+    Raises: NotImplementedError for a file of PyTorch's TorchScript; ValueError and RuntimeError for damaged files.
+    """
+    return read(f, map_location, _extra_files)

@@ -1,0 +1,106 @@
+"""Keys in brackets, as the views and selections that they stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._numbers import Number, plain
+from ._trace import Trace, rule
+
+_MASKS = (flambeau.bool, flambeau.uint8)
+
+
+@rule("__getitem__")
+def _get_item(trace: Trace, func: Any, **arguments: Any) -> Any:
+    tensor, key = arguments.values()
+    func(tensor, _plain_key(key))  # where the key is refused, it raises
+    view, indices = _resolved(trace, tensor, key)
+    if indices is not None:
+        return trace.note("index", [view, indices], view[_key_of(indices)])
+    if view is tensor:
+        return trace.note("alias", [tensor], tensor[...])
+    return view
+
+
+@rule("__setitem__")
+def _set_item(trace: Trace, func: Any, **arguments: Any) -> Any:
+    tensor, key, value = arguments.values()
+    view, indices = _resolved(trace, tensor, key)
+    if not isinstance(value, Tensor | Number | bool | int | float | complex):
+        value = flambeau.tensor(value, dtype=tensor.dtype, device=tensor.device)
+    if indices is None:
+        trace.effect("set_at", [view, value])
+        view[...] = plain(value)
+        return None
+    if not isinstance(value, Tensor):
+        with trace:
+            value = flambeau.full((), value, dtype=tensor.dtype, device=tensor.device)
+    elif value.dtype != tensor.dtype:
+        with trace:
+            value = value.to(tensor.dtype)
+    trace.effect("index_put_", [view, indices, value, False])
+    view[_key_of(indices)] = value
+    return None
+
+
+def _plain_key(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return tuple(map(_plain_key, key))
+    if isinstance(key, slice):
+        return slice(plain(key.start), plain(key.stop), plain(key.step))
+    return plain(key)
+
+
+def _key_of(indices: list[Any]) -> tuple[Any, ...]:
+    return tuple(slice(None) if index is None else index for index in indices)
+
+
+def _consumed(key: Any) -> int:
+    """How many dimensions of the tensor a part of a key uses up."""
+    if key is None or key is Ellipsis or isinstance(key, bool):
+        return 0
+    return key.dim() if isinstance(key, Tensor) and key.dtype in _MASKS else 1
+
+
+def _is_number(key: Any) -> bool:
+    if isinstance(key, Tensor):
+        return key.dim() == 0 and key.dtype not in _MASKS and not key.is_floating_point()
+    return not isinstance(key, bool) and hasattr(key, "__index__")
+
+
+def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
+    """The view that slices, numbers and None make, and the index tensors, one entry a dimension, or None."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    keys = [flambeau.tensor(k) if isinstance(k, list) or type(k).__module__ == "numpy" else k for k in keys]
+    rest = tensor.dim() - sum(map(_consumed, keys))
+    view, dim = tensor, 0
+    indices: list[Any] = []
+    for part in keys:
+        if part is Ellipsis:
+            dim += rest
+        elif isinstance(part, slice):
+            view, dim = trace.sliced(view, dim, part), dim + 1
+        else:
+            with trace:
+                if part is None:
+                    view, dim = view.unsqueeze(dim), dim + 1
+                elif _is_number(part):
+                    view = view.select(dim, part)
+                else:
+                    view, dim = _advanced(view, dim, part, indices)
+    return view, indices or None
+
+
+def _advanced(view: Tensor, dim: int, part: Any, indices: list[Any]) -> tuple[Tensor, int]:
+    if isinstance(part, bool) or (part.dtype in _MASKS and part.dim() == 0):
+        view = view.unsqueeze(dim)
+        part = flambeau.tensor([part]) if isinstance(part, bool) else part.reshape(1)
+    if part.dtype == flambeau.uint8:
+        part = part.to(flambeau.bool)
+    taken = sum(index.dim() if index is not None and index.dtype == flambeau.bool else 1 for index in indices)
+    indices.extend([None] * (dim - taken))
+    indices.append(part)
+    return view, dim + (part.dim() if part.dtype == flambeau.bool else 1)

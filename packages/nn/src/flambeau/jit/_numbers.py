@@ -1,0 +1,251 @@
+"""Numbers that a program gets from its inputs: sizes, elements, and what it computes of them.
+
+Note [Traced numbers]
+``x.view(len(x), -1)`` is the call ``view(8, -1)``, and nothing in it tells that 8 came from the input. So while a
+program is traced, sizes are objects that remember where they come from: sums, products and quotients of them are noted
+as calls, and an operator that is given one is noted with it. They pass for ``int`` and ``float``, and where Python needs
+a real number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``) they give it, and note that the program holds for inputs
+only with which it is the same: a run with others raises instead of computing something else.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import math
+import operator
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import flambeau
+
+from ._structure import Opaque
+
+if TYPE_CHECKING:
+    from ._trace import Trace
+
+
+class TracerWarning(Warning):
+    """What a program decides by the elements of a tensor is fixed in what is made of one run of it."""
+
+
+_COMPARISONS = {
+    "eq": ("==", "ne"),
+    "ne": ("!=", "eq"),
+    "lt": ("<", "ge"),
+    "le": ("<=", "gt"),
+    "gt": (">", "le"),
+    "ge": (">=", "lt"),
+}
+
+
+def plain(value: Any) -> Any:
+    """The number itself of a traced one, the list of a `Repeated`; anything else as it is."""
+    if isinstance(value, Repeated):
+        return [plain(item) for item in value.items] * plain(value.times)
+    return value.value if isinstance(value, Number) else value
+
+
+class Number:
+    """A number with its name in a program.
+
+    Attributes:
+        value: what it is in the run that is traced.
+        name: what the program calls it.
+        text: how it came about, for errors.
+        of_elements: whether it depends on the elements of tensors, not only on their sizes.
+    """
+
+    __slots__ = ("name", "of_elements", "text", "trace", "value")
+
+    def __init__(self, trace: Trace, value: Any, name: str, text: str, of_elements: bool) -> None:
+        self.trace, self.value, self.name, self.text, self.of_elements = trace, value, name, text, of_elements
+
+    def fixed(self) -> Any:
+        """The number, which is the same from now on in every run of the program."""
+        if self.of_elements:
+            self.trace.warn_of_constant(self.text)
+        elif self.trace.open:
+            self.trace.require("eq", self, self.value)
+        return self.value
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.value)
+
+    def __index__(self) -> int:
+        return operator.index(self.fixed())
+
+    def __int__(self) -> int:
+        return int(self.fixed())
+
+    def __float__(self) -> float:
+        return float(self.fixed())
+
+    def __bool__(self) -> bool:
+        if self.trace.open:
+            self.trace.require("ne" if self.value else "eq", self, 0)
+        return bool(self.value)
+
+    def __hash__(self) -> int:
+        return hash(self.fixed())
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __trunc__(self) -> Any:
+        return self.trace.number("number_int", math.trunc, self)
+
+    def __floor__(self) -> Any:
+        return (self // 1).__trunc__()
+
+    def __ceil__(self) -> Any:
+        return -math.floor(-self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.fixed(), digits)
+
+    def __neg__(self) -> Any:
+        return self.trace.number("number_neg", operator.neg, self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return -self if self < 0 else self
+
+    if TYPE_CHECKING:  # made below
+
+        def __add__(self, other: Any) -> Any: ...
+        def __floordiv__(self, other: Any) -> Any: ...
+        def __lt__(self, other: Any) -> bool: ...
+
+
+class Repeated(list[Any], Opaque):
+    """``[size] * length`` with a traced length: a list that an operator is given as it is.
+
+    Whatever else is done with it fixes the length, as ``range(length)`` does.
+    """
+
+    def __init__(self, items: list[Any], times: Number) -> None:
+        super().__init__(items * times.value)
+        self.items, self.times = items, times
+
+    def __iter__(self) -> Any:
+        self.times.fixed()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.times.fixed()
+        return super().__len__()
+
+    def __bool__(self) -> bool:
+        return bool(self.items) and bool(self.times)
+
+    def __getitem__(self, index: Any) -> Any:
+        self.times.fixed()
+        return super().__getitem__(index)
+
+
+def _two_ways(name: str, compute: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def forwards(self: Number, other: Any) -> Any:
+        return self.trace.number(name, compute, self, other) if _is_number(other) else NotImplemented
+
+    def backwards(self: Number, other: Any) -> Any:
+        if isinstance(other, list) and name == "number_mul" and self.trace.open:
+            return Repeated(other, self)
+        return self.trace.number(name, compute, other, self) if _is_number(other) else NotImplemented
+
+    return forwards, backwards
+
+
+def _comparison(name: str, opposite: str, compute: Callable[[Any, Any], bool]) -> Callable[[Number, Any], Any]:
+    def compare(self: Number, other: Any) -> Any:
+        if not _is_number(other):
+            return NotImplemented
+        holds = compute(self.value, plain(other))
+        if self.trace.open:
+            self.trace.require(name if holds else opposite, self, other)
+        return holds
+
+    return compare
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Number | int | float) and not isinstance(value, flambeau.Tensor)
+
+
+for _name, _compute in {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+    "truediv": operator.truediv,
+    "pow": operator.pow,
+}.items():
+    _forwards, _backwards = _two_ways(f"number_{_name}", _compute)
+    setattr(Number, f"__{_name}__", _forwards)
+    setattr(Number, f"__r{_name}__", _backwards)
+for _name, (_, _opposite) in _COMPARISONS.items():
+    setattr(Number, f"__{_name}__", _comparison(_name, _opposite, getattr(operator, _name)))
+
+
+def symbol(comparison: str) -> str:
+    """How Python writes a comparison."""
+    return _COMPARISONS[comparison][0]
+
+
+TRACED = (Number, Repeated)
+
+
+class Sizes(tuple[Any, ...]):
+    """A shape whose sizes are traced numbers."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return flambeau.Size
+
+    def numel(self) -> Any:
+        """The product of the sizes."""
+        return math.prod(self)
+
+    def __add__(self, other: Any) -> Any:
+        return Sizes(tuple(self) + tuple(other))
+
+    def __radd__(self, other: Any) -> Any:
+        return Sizes(tuple(other) + tuple(self))
+
+    def __getitem__(self, key: Any) -> Any:
+        found = tuple.__getitem__(self, key)
+        return Sizes(found) if isinstance(key, slice) else found
+
+    def __repr__(self) -> str:
+        return repr(flambeau.Size([plain(size) for size in self]))
+
+
+@contextlib.contextmanager
+def traced_lengths() -> Iterator[None]:
+    """While this runs, ``len(tensor)`` in this thread is the traced ``tensor.size(0)``; by itself ``len`` gives integers."""
+    original, thread = builtins.len, threading.get_ident()
+
+    def length(obj: Any, /) -> Any:
+        if isinstance(obj, flambeau.Tensor) and threading.get_ident() == thread and obj.dim():
+            return obj.size(0)
+        return original(obj)
+
+    builtins.len = length
+    try:
+        yield
+    finally:
+        builtins.len = original
+
+
+def warn(message: str) -> None:
+    """A TracerWarning at the line of the program that is traced."""
+    warnings.warn(message, TracerWarning, stacklevel=2)

@@ -1,0 +1,390 @@
+"""Functions and modules that were traced, and their files."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._serialization import atomic, safetensors
+from flambeau.nn import Module, Parameter
+
+from ._numbers import Number, traced_lengths
+from ._replay import replay
+from ._structure import leaves
+from ._text import written
+from ._trace import Trace
+
+FORMAT = "flambeau.jit 1"
+_NOT_A_PROGRAM = "{path} is no file of flambeau.jit.save"
+
+
+class Signature:
+    """How the tensors of a call are packed into arguments or results.
+
+    Args:
+        form: JSON: a number for a tensor's place, {"tuple": [...]}, {"list": [...]}, {"dict": {...}} or {"value": ...}.
+    """
+
+    def __init__(self, form: Any) -> None:
+        self.form = form
+
+    @classmethod
+    def of(cls, structure: Any, found: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
+        """That of a structure, whose leaves are added to ``found``."""
+
+        def form(value: Any) -> Any:
+            if isinstance(value, accept):
+                found.append(value)
+                return len(found) - 1
+            if isinstance(value, tuple):
+                return {"tuple": [form(item) for item in value]}
+            if isinstance(value, list):
+                return {"list": [form(item) for item in value]}
+            if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+                return {"dict": {key: form(item) for key, item in value.items()}}
+            if value is None or isinstance(value, bool | int | float | str):
+                return {"value": value}
+            raise TypeError(
+                f"flambeau.jit.trace: {what} are tensors, numbers, strings and None, in tuples, lists and dictionaries "
+                f"whose keys are strings, not {type(value).__name__}"
+            )
+
+        return cls(form(structure))
+
+    def pack(self, values: Sequence[Any]) -> Any:
+        """The structure with these leaves."""
+
+        def build(form: Any) -> Any:
+            if isinstance(form, int):
+                return values[form]
+            ((kind, items),) = form.items()
+            if kind == "value":
+                return items
+            if kind == "dict":
+                return {key: build(item) for key, item in items.items()}
+            built = [build(item) for item in items]
+            return tuple(built) if kind == "tuple" else built
+
+        return build(self.form)
+
+    def unpack(self, structure: Any, path: str = "") -> list[Any]:
+        """The leaves of a structure of this form; TypeError where it has another."""
+        out: list[Any] = []
+        self._unpack(self.form, structure, out, path)
+        return out
+
+    def _unpack(self, form: Any, given: Any, out: list[Any], path: str) -> None:
+        if isinstance(form, int):
+            if not hasattr(given, "__torch_function__"):
+                raise TypeError(f"the program takes a tensor for {path or 'its input'}, not {type(given).__name__}")
+            out.append(given)
+            return
+        ((kind, items),) = form.items()
+        if kind == "value":
+            if given != items:
+                raise TypeError(f"the program was made with {items!r} for {path}, and cannot take {given!r}")
+        elif kind == "dict":
+            if not isinstance(given, Mapping) or set(given) != set(items):
+                raise TypeError(f"the program takes a dictionary with the keys {list(items)} for {path}, got {given!r}")
+            for key, item in items.items():
+                self._unpack(item, given[key], out, f"{path}[{key!r}]")
+        else:
+            if not isinstance(given, tuple | list) or len(given) != len(items):
+                raise TypeError(f"the program takes {len(items)} values for {path}")
+            for i, item in enumerate(items):
+                self._unpack(item, given[i], out, f"{path}[{i}]")
+
+
+class Compiled:
+    """A program with what it takes and gives.
+
+    Args:
+        text: of the program (Note [Programs] in flambeau/program.h).
+        parameters: for each argument by position or name: its name, how it is packed, and whether it may be left out.
+    """
+
+    def __init__(self, text: str, inputs: list[tuple[str, Any]], outputs: Any) -> None:
+        self.text, self.inputs, self.outputs = text, inputs, Signature(outputs)
+        self.native = _core._parse_program(text)
+        self.state_names: tuple[str, ...] = _core._program_state(self.native)
+        self._forms = [(name, Signature(form)) for name, form in inputs]
+        self._plain = [form for _, form in inputs] == list(range(len(inputs)))
+
+    def __call__(self, state: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if kwargs or len(args) != len(self._forms):
+            args = self._by_position(args, kwargs)
+        if not self._plain or not all(isinstance(a, Tensor) for a in args):
+            args = tuple(
+                leaf for (name, form), given in zip(self._forms, args, strict=True) for leaf in form.unpack(given, name)
+            )
+        results = _core._run_program(self.native, args, state)
+        if results is NotImplemented:
+            results = replay(self.text, args, state, self.state_names)
+        return self.outputs.pack(results)
+
+    def _by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        names = [name for name, _ in self._forms]
+        values = dict(zip(names, args, strict=False))
+        if len(args) > len(names):
+            raise TypeError(f"the program takes {len(names)} arguments ({', '.join(names)}), got {len(args)}")
+        for name, value in kwargs.items():
+            if name in values or name not in names:
+                raise TypeError(f"the program got {'a second' if name in values else 'an unknown'} argument '{name}'")
+            values[name] = value
+        for name, form in self._forms:
+            if name not in values:
+                if not (isinstance(form.form, dict) and "value" in form.form):
+                    raise TypeError(f"the program lacks the argument '{name}'")
+                values[name] = form.form["value"]
+        return tuple(values[name] for name in names)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def compiled(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    modules: Mapping[int, str],
+) -> tuple[Compiled, dict[str, Tensor], Any]:
+    """Runs a function once, noting its operators: the program, the constants that it needs, and what it gave."""
+    names = _names_of(function, len(args))
+    given: list[Tensor] = []
+    inputs = [
+        (name, Signature.of(value, given, Tensor, "inputs").form)
+        for name, value in [*zip(names, args, strict=True), *kwargs.items()]
+    ]
+    flat = [f"{name}{path}" for name, form in inputs for path in _paths(form)]
+    trace = Trace(dict(zip(flat, given, strict=True)), state)
+    for tensor, name in zip(given, flat, strict=True):
+        trace.effect("check_input", [tensor, name, tensor.dim()])
+    with traced_lengths(), trace:
+        result = function(*args, **kwargs)
+    outputs: list[Any] = []
+    form = Signature.of(result, outputs, (Tensor, Number), "outputs").form
+    text = written(trace, flat, outputs, modules)
+    return Compiled(text, inputs, form), trace.constants, result
+
+
+def _names_of(function: Callable[..., Any], count: int) -> list[str]:
+    forward = function.forward if isinstance(function, Module) else function
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [*names, *(f"input_{i}" for i in range(len(names), count))][:count]
+
+
+def _paths(form: Any) -> Iterator[str]:
+    if isinstance(form, int):
+        yield ""
+        return
+    ((kind, items),) = form.items()
+    if kind != "value":
+        for key, item in items.items() if kind == "dict" else enumerate(items):
+            yield from (f".{key}{path}" for path in _paths(item))
+
+
+# --- what is traced ---
+
+
+class ScriptFunction:
+    """A function as a program: what `flambeau.jit.trace` makes of one. Its gradients are those of its operators."""
+
+    def __init__(self, program: Compiled, constants: Mapping[str, Tensor], name: str) -> None:
+        self._program, self._constants, self.name = program, dict(constants), name
+        self._state = [self._constants[n] for n in program.state_names]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._program(self._state, args, kwargs)
+
+    @property
+    def code(self) -> str:
+        """The program."""
+        return self._program.text
+
+    graph = inlined_graph = code
+
+    def save(self, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
+        """Writes the program with its constants; see `flambeau.jit.save`."""
+        write(f, self._program, self._constants, {}, [], self.name, False, _extra_files)
+
+    def __repr__(self) -> str:
+        return f"<flambeau.jit.ScriptFunction {self.name}>"
+
+
+class ScriptModule(Module):
+    """A module as a program: what `flambeau.jit.trace` makes of one, and `flambeau.jit.load` of a file.
+
+    It has the parameters and buffers of the module, under their names, and runs their present values: it can be trained
+    and moved to another device. What the module decided when it was traced stays decided: `train()` and `eval()` change
+    nothing.
+    """
+
+    def __init__(
+        self, program: Compiled, state: Mapping[str, Tensor], constants: Mapping[str, Tensor], name: str, training: bool
+    ) -> None:
+        super().__init__()
+        self.original_name = name
+        self._program = program
+        for path, tensor in state.items():
+            _place(self, path, tensor)
+        for path, tensor in constants.items():
+            self.register_buffer(path, tensor, persistent=False)
+        self._sources = [_owner(self, n) for n in program.state_names]
+        self.train(training)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the program."""
+        return self._program([getattr(owner, name) for owner, name in self._sources], args, kwargs)
+
+    @property
+    def code(self) -> str:
+        """The program."""
+        return self._program.text
+
+    graph = inlined_graph = code
+
+    def save(self, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
+        """Writes the program with its parameters and buffers; see `flambeau.jit.save`."""
+        constants = {n: self._buffers[n] for n in self._non_persistent_buffers_set if n.startswith("constant_")}
+        state = dict(self.named_parameters(remove_duplicate=False))
+        state |= {n: b for n, b in self.named_buffers(remove_duplicate=False) if n not in constants}
+        parameters = [n for n, _ in self.named_parameters(remove_duplicate=False)]
+        write(f, self._program, constants, state, parameters, self.original_name, self.training, _extra_files)
+
+    def extra_repr(self) -> str:
+        """What the module was called."""
+        return f"original_name={self.original_name}"
+
+
+TopLevelTracedModule = TracedModule = ScriptModule
+
+
+class _Part(Module):
+    """A submodule of one that was traced: it holds parameters, and the program runs as a whole."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.original_name = name
+
+    def extra_repr(self) -> str:
+        return f"original_name={self.original_name}" if self.original_name else ""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError: only the whole module was traced."""
+        raise NotImplementedError("a part of a traced module cannot be called: the program runs as a whole")
+
+
+def _place(module: Module, path: str, tensor: Tensor) -> None:
+    owner, _, name = path.rpartition(".")
+    for part in owner.split(".") if owner else []:
+        if part not in module._modules:
+            module.add_module(part, _Part())
+        module = module._modules[part]  # type: ignore[assignment]
+    if isinstance(tensor, Parameter):
+        module.register_parameter(name, tensor)
+    else:
+        module.register_buffer(name, tensor)
+
+
+def _owner(module: Module, path: str) -> tuple[Module, str]:
+    owner, _, name = path.rpartition(".")
+    return module.get_submodule(owner), name
+
+
+# --- files ---
+
+
+def write(
+    f: str | os.PathLike[str] | IO[bytes],
+    program: Compiled,
+    constants: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    parameters: list[str],
+    name: str,
+    training: bool,
+    extra_files: Mapping[str, Any] | None,
+) -> None:
+    """Writes a program and its tensors as a safetensors file."""
+    tensors: dict[str, Tensor] = {}
+    same: dict[str, str] = {}
+    by_identity: dict[int, str] = {}
+    for path, tensor in {**state, **constants}.items():
+        first = by_identity.setdefault(id(tensor), path)
+        if first != path and path not in program.state_names:
+            same[path] = first
+        else:
+            tensors[path] = tensor
+    for path, tensor in tensors.items():
+        if safetensors.code_of(tensor) is None:
+            raise NotImplementedError(f"{path} has the dtype {tensor.dtype}, for which there is none in the file's format")
+    about = {
+        "inputs": program.inputs,
+        "outputs": program.outputs.form,
+        "parameters": {n: bool(state[n].requires_grad) for n in parameters},
+        "constants": list(constants),
+        "same": same,
+        "name": name,
+        "module": bool(state) or bool(training),
+        "training": training,
+    }
+    metadata = {"format": FORMAT, "program": program.text, "about": json.dumps(about)}
+    for key, value in (extra_files or {}).items():
+        metadata[f"extra/{key}"] = value.decode() if isinstance(value, bytes) else str(value)
+    opened: contextlib.AbstractContextManager[IO[bytes]] = (
+        atomic.replacing(f) if isinstance(f, str | os.PathLike) else contextlib.nullcontext(f)
+    )
+    with opened as file:
+        safetensors.write(file, tensors, metadata)
+
+
+def read(f: str | os.PathLike[str] | IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> Any:
+    """What `write` has written: a ScriptModule or a ScriptFunction."""
+    opened: contextlib.AbstractContextManager[IO[bytes]] = (
+        open(f, "rb") if isinstance(f, str | os.PathLike) else contextlib.nullcontext(f)  # noqa: SIM115
+    )
+    with opened as file:
+        start = file.tell()
+        if file.read(4) == b"PK\x03\x04":
+            raise NotImplementedError(
+                f"{f} is a file of PyTorch's TorchScript, which flambeau cannot run: load the model's state_dict() into "
+                "the same model here, and trace that"
+            )
+        file.seek(start)
+        tensors, metadata = safetensors.read(file)
+    if metadata.get("format") != FORMAT:
+        raise RuntimeError(_NOT_A_PROGRAM.format(path=f))
+    about = json.loads(metadata["about"])
+    if extra_files is not None:
+        for key in extra_files:
+            extra_files[key] = metadata.get(f"extra/{key}", "").encode()
+    if device is not None:
+        tensors = {n: t.to(device) for n, t in tensors.items()}
+    program = Compiled(metadata["program"], [(n, form) for n, form in about["inputs"]], about["outputs"])
+    made = {n: Parameter(t, about["parameters"][n]) if n in about["parameters"] else t for n, t in tensors.items()}
+    constants = {n: made.pop(n) for n in about["constants"]}
+    made |= {path: made[first] for path, first in about["same"].items()}
+    if not about["module"]:
+        return ScriptFunction(program, constants, about["name"])
+    return ScriptModule(program, made, constants, about["name"], about["training"])
+
+
+def outputs_differ(first: Any, second: Any, tolerance: float) -> bool:
+    """Whether two results have tensors that are not close."""
+    pairs = zip(leaves(first, Tensor), leaves(second, Tensor), strict=True)
+    return any(
+        not flambeau.allclose(a.detach(), b.detach().to(a.dtype), tolerance, tolerance, equal_nan=True)
+        if a.is_floating_point() or a.is_complex()
+        else not flambeau.equal(a, b)
+        for a, b in pairs
+    )

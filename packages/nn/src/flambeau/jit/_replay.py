@@ -1,0 +1,202 @@
+"""Running a program call by call, where maps, modes, autocast or classes answer for its operators."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+
+_TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*' | @'(?:[^'\\]|\\.)*' | [\[\](),=\#] | [^\s\[\](),='\#]+""", re.VERBOSE)
+_NUMBERS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+    "truediv": operator.truediv,
+    "pow": operator.pow,
+    "neg": operator.neg,
+    "int": int,
+}
+
+
+def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequence[str]) -> tuple[Any, ...]:
+    """The outputs of a program, by calling its operators from Python one after the other.
+
+    Args:
+        text: the program's.
+        inputs: one for each of its inputs.
+        state: tensors by ``names``, which the text has with ``@``.
+    """
+    values: dict[str, Any] = {f"@{name}": tensor for name, tensor in zip(names, state, strict=True)}
+    given = iter(inputs)
+    for line in text.splitlines():
+        tokens = _tokens(line)
+        if tokens[0] == "input":
+            values[tokens[1]] = next(given)
+        elif tokens[0] == "return":
+            return tuple(_list(tokens[1:], values))
+        else:
+            _run(tokens, values)
+    return ()
+
+
+@functools.lru_cache(4096)
+def _tokens(line: str) -> list[str]:
+    found = []
+    for token in _TOKENS.findall(line):
+        if token == "#":
+            break
+        found.append(token)
+    return found
+
+
+def _run(tokens: list[str], values: dict[str, Any]) -> None:
+    start = tokens.index("(")
+    results = [token for token in tokens[: start - 1] if token.startswith("%")]
+    computed = _call(tokens[start - 1], _list(tokens[start + 1 : -1], values))
+    if not isinstance(computed, tuple):
+        computed = (computed,)
+    if results:
+        values.update(zip(results, computed, strict=True))
+
+
+def _list(tokens: list[str], values: dict[str, Any]) -> list[Any]:
+    """The values of what is separated by commas, lists included."""
+    stack: list[list[Any]] = [[]]
+    for token in tokens:
+        if token == "[":
+            stack.append([])
+        elif token == "]":
+            done = stack.pop()
+            stack[-1].append(done)
+        elif token == "(":  # complex(re, im)
+            stack[-1].pop()
+            stack.append([])
+        elif token == ")":
+            done = stack.pop()
+            stack[-1].append(complex(*done))
+        elif token != ",":
+            stack[-1].append(_value(token, values))
+    return stack[0]
+
+
+def _unquoted(token: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], token[1:-1])
+
+
+def _value(token: str, values: dict[str, Any]) -> Any:
+    if token.startswith("%"):
+        return values[token]
+    if token.startswith("@"):
+        return values["@" + (_unquoted(token[1:]) if token.startswith("@'") else token[1:])]
+    if token.startswith("'"):
+        return _unquoted(token)
+    if token in ("None", "True", "False"):
+        return {"None": None, "True": True, "False": False}[token]
+    if re.fullmatch(r"-?\d+", token):
+        return int(token)
+    if re.fullmatch(r"-?(inf|nan|[\d.]+(e[+-]?\d+)?)", token):
+        return float(token)
+    named = getattr(flambeau, token, None)
+    return named if named is not None and token != "complex" else token if token == "complex" else flambeau.device(token)
+
+
+def _call(name: str, arguments: list[Any]) -> Any:
+    if name.startswith("require_"):
+        return _require(name, *arguments)
+    if name.startswith("number_"):
+        return _NUMBERS[name.removeprefix("number_")](*arguments)
+    if name in _OWN:
+        return _OWN[name](*arguments)
+    return _operator(name, arguments)
+
+
+def _require(name: str, a: Any, b: Any, text: str) -> None:
+    if not getattr(operator, name.removeprefix("require_"))(a, b):
+        raise RuntimeError(
+            f"the program was made with inputs for which {text}; here the two are {a} and {b}. Trace the model with "
+            "inputs like these"
+        )
+
+
+def _check_input(tensor: Any, name: str, dims: int) -> None:
+    if tensor.dim() != dims:
+        raise RuntimeError(
+            f"the program was made with a tensor of {dims} dimensions for '{name}', got one of shape {list(tensor.shape)}"
+        )
+
+
+def _without_derivative(tensors: list[Any], name: str) -> None:
+    if flambeau.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        raise NotImplementedError(f"programs have no derivative of {name}: run this one under flambeau.no_grad()")
+
+
+def _index(tensor: Any, indices: list[Any]) -> Any:
+    return tensor[tuple(slice(None) if index is None else index for index in indices)]
+
+
+def _set_at(tensor: Any, value: Any) -> None:
+    tensor[...] = value
+
+
+def _to(tensor: Any, dtype: Any, device: Any, copy: bool, memory_format: Any) -> Any:
+    options = {"dtype": dtype, "device": device, "memory_format": memory_format}
+    return tensor.to(copy=copy, **{key: value for key, value in options.items() if value is not None})
+
+
+def _slice(tensor: Any, dim: int, start: Any, stop: Any, step: int) -> Any:
+    return tensor[(slice(None),) * dim + (slice(start, stop, step),)]
+
+
+def _write_out(out: Any, result: Any) -> Any:
+    return out.resize_(result.shape).copy_(result)
+
+
+# What is called otherwise in Python, or is no single operator there.
+_OWN: dict[str, Callable[..., Any]] = {
+    "check_input": _check_input,
+    "size": lambda tensor, dim: tensor.shape[dim],
+    "numel": lambda tensor: tensor.numel(),
+    "item": lambda tensor: tensor.item(),
+    "without_derivative": _without_derivative,
+    "index": _index,
+    "repeated": lambda items, times: items * times,
+    "index_put_": lambda tensor, indices, values, accumulate: tensor.index_put_(
+        tuple(slice(None) if i is None else i for i in indices), values, accumulate
+    ),
+    "set_at": _set_at,
+    "to": _to,
+    "slice": _slice,
+    "alias": lambda tensor: tensor[...],
+    "write_out": _write_out,
+    "clone": lambda tensor, form: tensor.clone() if form is None else tensor.clone(memory_format=form),
+}
+
+
+def _operator(name: str, arguments: list[Any]) -> Any:
+    function = getattr(_core, name, None) or getattr(Tensor, name)
+    positional, named = [], {}
+    parameters = [p for p in _parameters(function) if p.name not in _LEFT_OUT]
+    for parameter, value in zip(parameters, arguments, strict=True):
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional.extend(value)
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            named[parameter.name] = value
+        else:
+            positional.append(value)
+    return function(*positional, **named)
+
+
+_LEFT_OUT = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
+
+
+@functools.lru_cache(None)
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())

@@ -1,0 +1,211 @@
+"""How operators are noted whose calls are not those of programs: sizes, elements, conversions, fresh tensors."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from flambeau import Tensor
+
+from ._numbers import TRACED, Sizes, plain
+from ._structure import place, replaced
+from ._trace import DROPPED, Trace, missing_of, rule
+
+# --- sizes ---
+
+
+def _size(trace: Trace, tensor: Tensor, dim: int) -> Any:
+    dim = dim % max(tensor.dim(), 1)
+    return trace.measured("size", tensor, dim, tensor.shape[dim]) if trace.varies(tensor) else tensor.shape[dim]
+
+
+@rule("shape.__get__")
+def _shape(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    return Sizes(_size(trace, tensor, dim) for dim in range(tensor.dim()))
+
+
+@rule("size")
+def _size_of(trace: Trace, func: Any, input: Tensor, dim: Any = None) -> Any:
+    if dim is None:
+        return Sizes(_size(trace, input, d) for d in range(input.dim()))
+    func(input, plain(dim))  # where there is none, it raises
+    return _size(trace, input, operator.index(plain(dim)))
+
+
+@rule("__len__")
+def _length(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    func(tensor)
+    return _size(trace, tensor, 0)
+
+
+@rule("numel", "nelement")
+def _numel(trace: Trace, func: Any, input: Tensor) -> Any:
+    return trace.measured("numel", input, None, input.numel()) if trace.varies(input) else input.numel()
+
+
+# --- elements ---
+
+
+@rule("item")
+def _item(trace: Trace, func: Any, input: Tensor) -> Any:
+    value = func(input)
+    if not trace.varies(input) or isinstance(value, complex):
+        return value
+    return trace.measured("item", input, None, value)
+
+
+@rule("__bool__")
+def _truth(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    value = func(tensor)
+    if trace.varies(tensor):
+        trace.require("ne" if value else "eq", trace.measured("item", tensor, None, value), 0)
+    return value
+
+
+# --- conversions ---
+
+
+def _converted(trace: Trace, func: Any, tensor: Tensor, result: Tensor, format: Any = None) -> Tensor:
+    if result is tensor:
+        return result
+    dtype = result.dtype if result.dtype != tensor.dtype else None
+    device = result.device if result.device != tensor.device else None
+    return trace.note("to", [tensor, dtype, device, dtype is None and device is None, format], result)
+
+
+@rule("to")
+def _to(trace: Trace, func: Any, input: Tensor, args: Any, memory_format: Any = None, **options: Any) -> Any:
+    more = {} if memory_format is None else {"memory_format": memory_format}
+    return _converted(trace, func, input, func(input, *args, **options, **more), memory_format)
+
+
+_AS_TYPE = ("float", "double", "half", "bfloat16", "long", "int", "short", "char", "byte", "bool", "cfloat", "cdouble")
+
+
+@rule(*_AS_TYPE, "cpu", "cuda", "type_as")
+def _as_type(trace: Trace, func: Any, input: Tensor, *args: Any, **arguments: Any) -> Any:
+    return _converted(trace, func, input, func(input, **arguments), arguments.get("memory_format"))
+
+
+@rule("data.__get__")
+def _data(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    return trace.note("detach", [tensor], func(tensor))
+
+
+@rule("T.__get__", "mT.__get__", "H.__get__", "mH.__get__")
+def _turned(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    name, dims = func.__self__.__name__, list(range(tensor.dim()))
+    order = dims[::-1] if name in ("T", "H") else [*dims[:-2], *dims[:-3:-1]]
+    result = func(tensor)
+    if name in ("H", "mH") and tensor.is_complex():
+        return trace.note("adjoint", [tensor], result)
+    return trace.note("permute", [tensor, order], result)
+
+
+@rule("real.__get__", "imag.__get__")
+def _part(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    result = func(tensor)
+    return result if result is tensor else trace.note(func.__self__.__name__, [tensor], result)
+
+
+@rule("data.__set__")
+def _set_data(trace: Trace, func: Any, **arguments: Any) -> Any:
+    raise NotImplementedError(f"{place()}: a traced program cannot give a tensor other data; write x.copy_(y)")
+
+
+# --- fresh tensors ---
+
+
+@rule("zeros", "ones", "empty", "full", "eye", "arange", "rand", "randn", "randint", "randperm", "scalar_tensor")
+@rule("new_zeros", "new_ones", "new_empty", "new_full", "linspace")
+@rule("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like")
+def _fresh(trace: Trace, func: Any, dtype: Any = None, device: Any = None, **arguments: Any) -> Any:
+    name, starred = func.__name__, next((k for k in ("size",) if isinstance(arguments.get(k), list)), None)
+    options = {key: value for key, value in arguments.items() if key != starred}
+    sizes = arguments.get(starred, []) if starred else []
+    by_position = [options.pop(key) for key in ("input",) if key in options]
+    plain_options = {key: plain(value) for key, value in options.items()}
+    plain_options |= {"dtype": dtype, "device": device}
+    if starred:
+        result = func(*by_position, tuple(map(plain, sizes)), **plain_options)
+    else:
+        result = func(*by_position, **replaced(plain_options, TRACED, plain))
+    kept = {key: value for key, value in arguments.items() if key not in DROPPED}
+    form = kept.pop("memory_format", None)
+    if name == "randint":
+        kept = _low_and_high(kept)
+    values = [*kept.values(), dtype, device, *([form] if name.endswith("_like") else [])]
+    missing = "a generator of one's own" if arguments.get("generator") is not None else ""
+    return trace.note(name, values, result, missing=missing or missing_of(name, len(values)))
+
+
+def _low_and_high(arguments: dict[str, Any]) -> dict[str, Any]:
+    low, high, size = (arguments.get(key) for key in ("low", "high", "size"))
+    if isinstance(high, tuple | list):
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    return {"low": low, "high": high, "size": size}
+
+
+# --- what has other arguments in programs ---
+
+
+@rule("__iter__")
+def _iterated(trace: Trace, func: Any, **arguments: Any) -> Any:
+    (tensor,) = arguments.values()
+    with trace:
+        return iter(tensor.unbind(0))
+
+
+@rule("split")
+def _split(trace: Trace, func: Any, **arguments: Any) -> Any:
+    tensor, sizes, dim = arguments.values()
+    result = func(tensor, replaced(sizes, TRACED, plain), plain(dim))
+    name = "split_with_sizes" if isinstance(sizes, tuple | list) else "split"
+    return trace.note(name, [tensor, sizes, dim], result)
+
+
+@rule("tensor_split", "hsplit", "vsplit", "dsplit")
+def _sections(trace: Trace, func: Any, input: Tensor, indices_or_sections: Any, dim: int | None = None) -> Any:
+    where = indices_or_sections
+    dims = {"hsplit": 0 if input.dim() == 1 else 1, "vsplit": 0, "dsplit": 2}
+    axis = dims.get(func.__name__, dim or 0)
+    result = func(input, replaced(where, TRACED, plain), *([] if dim is None else [dim]))
+    where = where.tolist() if isinstance(where, Tensor) else where
+    return trace.note("tensor_split", [input, where, axis], result)
+
+
+@rule("unsafe_chunk", "unsafe_split")
+def _changeable(trace: Trace, func: Any, **arguments: Any) -> Any:
+    tensor, count, dim = arguments.values()
+    return trace.note(func.__name__.removeprefix("unsafe_"), [tensor, count, dim], func(tensor, plain(count), dim))
+
+
+@rule("nn_interpolate")
+def _interpolate(trace: Trace, func: Any, **arguments: Any) -> Any:
+    result = func(**replaced(arguments, TRACED, plain))
+    return trace.note("nn_interpolate", list(arguments.values()), result)
+
+
+@rule("where")
+def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
+    """The function ``(condition, input, other)``, and the method ``(input, condition, other)``."""
+    result = func(*replaced(tuple(arguments.values()), TRACED, plain))
+    return trace.note("where", [arguments[name] for name in ("condition", "input", "other")], result)
+
+
+@rule("_recorded")
+def _recorded(trace: Trace, func: Any, **arguments: Any) -> Any:
+    """What has a derivative that is a Python function: a program has none of it, and says so."""
+    result = func(**arguments)
+    given = [t for t in arguments["inputs"] if isinstance(t, Tensor)]
+    if trace.varies(given) or any(t.requires_grad for t in given):
+        trace.effect("without_derivative", [given, arguments["name"]])
+    return result

@@ -1,0 +1,85 @@
+"""The text of a program. Note [Programs] in flambeau/program.h"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flambeau
+
+from ._structure import leaves
+from ._trace import Call, Reference, Trace, text_of
+
+
+def _shown(value: Any) -> str:
+    """An argument as the program's text has it; TypeError for what it has nothing for."""
+    if isinstance(value, Reference):
+        return value.name
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, str):
+        return text_of(value)
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, complex):
+        return f"complex({value.real!r}, {value.imag!r})"
+    if isinstance(value, flambeau.dtype | flambeau.memory_format):
+        return str(value).rpartition(".")[2]
+    if isinstance(value, flambeau.device):
+        return str(value)
+    if hasattr(value, "__index__"):
+        return repr(operator.index(value))
+    if hasattr(value, "__float__"):
+        return repr(float(value))
+    raise TypeError(type(value).__name__)
+
+
+@dataclass
+class Text:
+    """The lines of a program."""
+
+    lines: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # calls that no program can make
+
+
+def written(trace: Trace, names: Sequence[str], outputs: Sequence[Any], modules: Mapping[int, str]) -> str:
+    """The text of a program.
+
+    Args:
+        names: of the inputs.
+        outputs: tensors and numbers, in order.
+        modules: the paths of modules by their identity.
+    Raises: NotImplementedError naming every call that a program cannot make, with the line that makes it.
+    """
+    trace.open = False
+    results = [trace.encoded(value) for value in outputs]
+    used = {reference.name for reference in leaves(results, Reference)}
+    kept: list[Call] = []
+    for call in reversed(trace.calls):
+        if call.lasting or any(result.name in used for result in call.results):
+            kept.append(call)
+            used |= {reference.name for reference in leaves(call.arguments, Reference)}
+    text = Text([f"input {reference.name} {name}" for reference, name in zip(trace.inputs, names, strict=True)])
+    for call in reversed(kept):
+        _add_line(text, call, modules)
+    if text.missing:
+        listed = "\n".join(f"  {line}" for line in dict.fromkeys(text.missing))
+        raise NotImplementedError(f"flambeau.jit.trace cannot make a program with these calls:\n{listed}")
+    return "\n".join([*text.lines, f"return {', '.join(map(_shown, results))}".rstrip(), ""])
+
+
+def _add_line(text: Text, call: Call, modules: Mapping[int, str]) -> None:
+    module = call.place.module
+    path = modules.get(id(module), "") if module is not None else ""
+    where = (f"{path}, " if path else "") + call.place.line.rpartition("/")[2]
+    try:
+        arguments = ", ".join(map(_shown, call.arguments))
+    except TypeError as error:
+        call.missing = call.missing or f"an argument of type {error}"
+    if call.missing:
+        text.missing.append(f"{call.name} ({call.missing}), {path + ', ' if path else ''}{call.place.line}")
+        return
+    assigned = f"{', '.join(result.name for result in call.results)} = " if call.results else ""
+    text.lines.append(f"{assigned}{call.name}({arguments})  # {where}")

@@ -1,0 +1,117 @@
+// Values as the arguments of C++ functions. Internal.
+#pragma once
+
+#include "flambeau/networks.h"
+#include "flambeau/program.h"
+
+namespace flambeau::program {
+
+[[noreturn]] void wrong_value(const char* expected, const Value& got);
+
+// As<T>::get(value): TypeError where it is nothing of the kind.
+template <class T>
+struct As;
+
+template <>
+struct As<const Value&> {
+  static const Value& get(const Value& v) { return v; }
+};
+template <>
+struct As<const Tensor&> {  // None: undefined
+  static const Tensor& get(const Value& v) {
+    static const Tensor undefined;
+    if (const Tensor* t = std::get_if<Tensor>(&v)) return *t;
+    if (std::holds_alternative<None>(v)) return undefined;
+    wrong_value("a tensor", v);
+  }
+};
+template <>
+struct As<Scalar> {
+  static Scalar get(const Value& v);
+};
+template <>
+struct As<const Operand&> {
+  static Operand get(const Value& v) {
+    if (const Tensor* t = std::get_if<Tensor>(&v)) return *t;
+    return As<Scalar>::get(v);
+  }
+};
+template <>
+struct As<int64_t> {
+  static int64_t get(const Value& v) {
+    if (const int64_t* i = std::get_if<int64_t>(&v)) return *i;
+    if (const Tensor* t = std::get_if<Tensor>(&v); t && t->dim() == 0) return item(*t).integer();
+    wrong_value("an integer", v);
+  }
+};
+template <>
+struct As<double> {
+  static double get(const Value& v) { return As<Scalar>::get(v).real(); }
+};
+template <>
+struct As<bool> {
+  static bool get(const Value& v) {
+    if (const bool* b = std::get_if<bool>(&v)) return *b;
+    if (std::holds_alternative<None>(v)) return false;
+    wrong_value("True or False", v);
+  }
+};
+template <>
+struct As<std::string_view> {
+  static std::string_view get(const Value& v) {
+    if (const std::string* s = std::get_if<std::string>(&v)) return *s;
+    wrong_value("a string", v);
+  }
+};
+template <>
+struct As<const Shape&> {  // integers, or one
+  static Shape get(const Value& v);
+};
+template <>
+struct As<Shape> : As<const Shape&> {};
+template <>
+struct As<const Tensors&> {  // None among them: undefined
+  static Tensors get(const Value& v);
+};
+template <>
+struct As<Dtype> {
+  static Dtype get(const Value& v) {
+    if (const Dtype* d = std::get_if<Dtype>(&v)) return *d;
+    wrong_value("a dtype", v);
+  }
+};
+template <>
+struct As<Device> {
+  static Device get(const Value& v) {
+    if (const Device* d = std::get_if<Device>(&v)) return *d;
+    wrong_value("a device", v);
+  }
+};
+template <>
+struct As<MemoryFormat> {
+  static MemoryFormat get(const Value& v) {
+    if (const MemoryFormat* f = std::get_if<MemoryFormat>(&v)) return *f;
+    wrong_value("a memory format", v);
+  }
+};
+template <>
+struct As<Reduction> {
+  static Reduction get(const Value& v);
+};
+template <class T>
+struct As<std::optional<T>> {
+  static std::optional<T> get(const Value& v) {
+    if (std::holds_alternative<None>(v)) return std::nullopt;
+    return As<T>::get(v);
+  }
+};
+template <>
+struct As<const OptionalDims&> : As<std::optional<Shape>> {};
+template <>
+struct As<std::vector<std::optional<int64_t>>> {  // sizes of which some may be left open
+  static std::vector<std::optional<int64_t>> get(const Value& v);
+};
+template <>
+struct As<const std::vector<std::optional<int64_t>>&> : As<std::vector<std::optional<int64_t>>> {};
+
+}  // namespace flambeau::program

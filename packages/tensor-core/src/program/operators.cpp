@@ -1,0 +1,118 @@
+#include "program/operators.h"
+
+#include <map>
+
+namespace flambeau::program {
+
+namespace {
+
+void operands_of(const Operator& row, const Value* const* arguments, Operand* operands) {
+  for (int i = 0; i < row.arity; ++i) operands[i] = As<const Operand&>::get(*arguments[i]);
+}
+
+void run_row(const Operator& self, const Value* const* arguments, Values& results) {
+  Operand operands[kMaxOperands] = {0, 0, 0};
+  operands_of(self, arguments, operands);
+  require<TypeError>(operands[0].tensor || operands[1].tensor, "expected a tensor among the operands");
+  results.emplace_back(pointwise(self.row, operands));
+}
+
+void run_row_in_place(const Operator& self, const Value* const* arguments, Values& results) {
+  Operand operands[kMaxOperands] = {0, 0, 0};
+  operands_of(self, arguments, operands);
+  require<TypeError>(operands[0].tensor, "expected a tensor to be written to");
+  results.emplace_back(pointwise_(self.row, operands));
+}
+
+// Whether the derivative of what is computed may read the first argument, which is about to be overwritten.
+bool any_recorded(const Operator& self, const Value* const* arguments) {
+  if (!recording_enabled()) return false;
+  for (int i = 0; i < self.arity; ++i)
+    if (const Tensor* t = std::get_if<Tensor>(arguments[i]); t && *t && t->tracked()) return true;
+  return false;
+}
+
+// As calls.cpp does for Python.
+void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
+  const Tensor to = As<const Tensor&>::get(*arguments[0]);
+  require<TypeError>(to.defined(), "expected a tensor to be written to");
+  const Value original = any_recorded(self, arguments) ? Value(clone(to)) : Value(to);
+  std::vector<const Value*> given(arguments, arguments + self.arity);
+  given[0] = &original;
+  Values computed;
+  self.inner->run(*self.inner, given.data(), computed);
+  const Tensor* from = computed.size() == 1 ? std::get_if<Tensor>(&computed[0]) : nullptr;
+  require<TypeError>(from, self.name, " has no single result to be written");
+  require(from->shape() == to.shape(), "output with shape ", to.shape(), " doesn't match the broadcast shape ",
+          from->shape());
+  require(can_cast(from->dtype(), to.dtype()), "result type ", from->dtype(),
+          " can't be cast to the desired output type ", to.dtype());
+  begin_inplace(to, self.inner->name.c_str(), from->requires_grad());
+  copy_values(to, *from);
+  adopt_history(to, *from);
+  results.emplace_back(to);
+}
+
+using Table = std::map<std::string, Operator, std::less<>>;
+
+void add(Table& table, Operator o) { table.emplace(o.name, std::move(o)); }  // the first of a name stays
+
+void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
+  Operator o;
+  o.name = name;
+  o.arity = row.arity;
+  o.row = PointwiseOp(&row - pointwise_rows);
+  o.run = run_row;
+  add(table, o);
+  if (table.find(name)->second.run != run_row) return;  // a composite of the row's name: written as any other
+  o.name += '_';
+  o.run = run_row_in_place;
+  add(table, o);
+}
+
+const Table& table() {
+  static const Table* const once = [] {  // it lives as long as the process: others point into it
+    auto* all = new Table;
+    for (const auto& family :
+         {arithmetic_operators, construction_operators, indexing_operators, layout_operators, linear_operators,
+          network_operators, number_operators, reduction_operators, window_operators})
+      for (Operator& o : family()) add(*all, std::move(o));
+    for (const PointwiseRow& row : pointwise_rows) {
+      add_row(*all, row, row.name);
+      for (const PointwiseAlias& alias : pointwise_aliases)
+        if (std::string_view(alias.name) == row.name) add_row(*all, row, alias.alias);
+    }
+    std::vector<const Operator*> plain;
+    for (const auto& [name, o] : *all)
+      if (name.back() != '_') plain.push_back(&o);
+    for (const Operator* o : plain) {
+      Operator in_place;
+      in_place.name = o->name + '_';
+      in_place.arity = o->arity;
+      in_place.inner = o;
+      in_place.run = run_in_place;
+      add(*all, std::move(in_place));
+    }
+    return all;
+  }();
+  return *once;
+}
+
+}  // namespace
+
+const Operator* find(std::string_view name) {
+  const auto found = table().find(name);
+  return found == table().end() ? nullptr : &found->second;
+}
+
+}  // namespace flambeau::program
+
+namespace flambeau {
+
+std::vector<std::pair<std::string, int>> Program::operators() {
+  std::vector<std::pair<std::string, int>> out;
+  for (const auto& [name, o] : program::table()) out.emplace_back(name, o.arity);
+  return out;
+}
+
+}  // namespace flambeau

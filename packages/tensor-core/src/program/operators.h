@@ -1,0 +1,90 @@
+// The operators that programs can call, by their names. Internal.
+//
+// A family is a list of op("name", function) in operators_<family>.cpp. Names and parameters are those that the
+// operator has in Python; the kinds of the arguments are those of the C++ function's parameters. Rows need no entry:
+// they are found by themselves, and so is name_, which writes the result of name to its first argument.
+#pragma once
+
+#include "program/arguments.h"
+
+namespace flambeau::program {
+
+struct Operator {
+  std::string name;
+  int arity = 0;
+  uint32_t optional = 0;  // bit i: argument i, a tensor or a list of them, may be None or have it
+  void (*function)() = nullptr;
+  void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
+  const Operator* inner = nullptr;  // of name_: name
+  PointwiseOp row = {};             // of a row
+};
+using Family = std::vector<Operator>;
+
+// Null where there is none.
+const Operator* find(std::string_view name);
+
+inline void store(Values& results, Tensor t) { results.emplace_back(std::move(t)); }
+inline void store(Values& results, const TensorPair& pair) {
+  results.emplace_back(pair.values);
+  results.emplace_back(pair.indices);
+}
+inline void store(Values& results, const Tensors& tensors) {
+  for (const Tensor& t : tensors) results.emplace_back(t);
+}
+inline void store(Values& results, int64_t number) { results.emplace_back(number); }
+inline void store(Values& results, double number) { results.emplace_back(number); }
+inline void store(Values& results, bool truth) { results.emplace_back(truth); }
+inline void store(Values& results, Value value) { results.push_back(std::move(value)); }
+inline void store(Values& results, Values values) {
+  for (Value& v : values) results.push_back(std::move(v));
+}
+
+// Where a function takes a tensor, an undefined one may be more than it can bear.
+template <class T>
+void require_defined(const Value& v, bool optional) {
+  if constexpr (std::is_same_v<T, const Tensor&> || std::is_same_v<T, const Tensors&>) {
+    if (optional) return;
+    if (std::holds_alternative<None>(v)) wrong_value("a tensor", v);
+    if (const Values* items = std::get_if<Values>(&v))
+      for (const Value& item : *items)
+        if (std::holds_alternative<None>(item)) wrong_value("a tensor", item);
+  }
+}
+
+// optional: the positions of the arguments that may be None where a tensor is expected.
+template <class R, class... Args>
+Operator op(const char* name, R (*function)(Args...), std::initializer_list<int> optional = {}) {
+  Operator o;
+  o.name = name;
+  for (const int i : optional) o.optional |= 1u << i;
+  o.arity = int(sizeof...(Args));
+  o.function = reinterpret_cast<void (*)()>(function);
+  o.run = [](const Operator& self, const Value* const* arguments, Values& results) {
+    auto f = reinterpret_cast<R (*)(Args...)>(self.function);
+    (void)arguments;
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      (require_defined<Args>(*arguments[I], self.optional >> I & 1), ...);
+      if constexpr (std::is_void_v<R>)
+        f(As<Args>::get(*arguments[I])...);
+      else
+        store(results, f(As<Args>::get(*arguments[I])...));
+    }(std::index_sequence_for<Args...>());
+  };
+  return o;
+}
+template <class F>
+Operator op(const char* name, F lambda, std::initializer_list<int> optional = {}) {
+  return op(name, +lambda, optional);
+}
+
+Family arithmetic_operators();    // operators_arithmetic.cpp
+Family construction_operators();  // operators_construction.cpp
+Family indexing_operators();      // operators_indexing.cpp
+Family layout_operators();        // operators_layout.cpp
+Family linear_operators();        // operators_linear.cpp
+Family network_operators();       // operators_networks.cpp
+Family number_operators();        // operators_numbers.cpp
+Family reduction_operators();     // operators_reductions.cpp
+Family window_operators();        // operators_windows.cpp
+
+}  // namespace flambeau::program

@@ -1,0 +1,126 @@
+// Products, decompositions, Fourier transforms.
+#include "flambeau/add_product.h"
+#include "flambeau/linalg.h"
+#include "flambeau/products.h"
+#include "program/operators.h"
+
+namespace flambeau::program {
+
+namespace {
+
+template <Tensor (*product)(const Tensor&, const Tensor&)>
+Tensor added(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  return add_product("product", input, a, b, beta, alpha, product);
+}
+
+Tensor contracted(const Tensor& a, const Tensor& b, const Value& dims) {
+  if (const Values* lists = std::get_if<Values>(&dims); lists && lists->size() == 2)
+    return tensordot(a, b, As<const Shape&>::get((*lists)[0]), As<const Shape&>::get((*lists)[1]));
+  Shape first, second;
+  for (int64_t d = 0, count = As<int64_t>::get(dims); d < count; ++d)
+    first.push_back(a.dim() - count + d), second.push_back(d);
+  return tensordot(a, b, first, second);
+}
+
+// One of flambeau.fft's functions over one dimension, or over several.
+template <Fourier kind, bool inverse>
+Tensor along_one(const char* name, const Tensor& t, std::optional<int64_t> n, int64_t dim, const Value& norm) {
+  const std::string_view scale = std::holds_alternative<None>(norm) ? "backward" : As<std::string_view>::get(norm);
+  return fourier(name, kind, inverse, t, n ? OptionalDims(Shape{*n}) : OptionalDims(), Shape{dim}, scale);
+}
+template <Fourier kind, bool inverse>
+Tensor along_many(const char* name, const Tensor& t, const OptionalDims& s, const OptionalDims& dim,
+                  const Value& norm) {
+  const std::string_view scale = std::holds_alternative<None>(norm) ? "backward" : As<std::string_view>::get(norm);
+  return fourier(name, kind, inverse, t, s, dim, scale);
+}
+#define ONE(name, kind, inverse)                                                           \
+  op(name, [](const Tensor& t, std::optional<int64_t> n, int64_t dim, const Value& norm) { \
+    return along_one<Fourier::kind, inverse>(name, t, n, dim, norm);                       \
+  })
+#define MANY(name, kind, inverse)                                                                   \
+  op(name, [](const Tensor& t, const OptionalDims& s, const OptionalDims& dim, const Value& norm) { \
+    return along_many<Fourier::kind, inverse>(name, t, s, dim, norm);                               \
+  })
+
+}  // namespace
+
+Family linear_operators() {
+  return {
+      op("matmul", matmul),
+      op("linalg_matmul", matmul),
+      op("mm", mm),
+      op("bmm", bmm),
+      op("mv", mv),
+      op("dot", dot),
+      op("vdot", [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); }),
+      op("inner", inner),
+      op("outer", outer),
+      op("ger", outer),
+      op("kron", kron),
+      op("addmm", addmm),
+      op("addmv", added<mv>),
+      op("baddbmm", added<bmm>),
+      op("addr", addr),
+      op("tensordot", contracted),
+      op("bilinear", bilinear, {3}),
+      op("cross",
+         [](const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
+           if (dim) return cross(a, b, *dim);
+           for (int d = 0; d < a.dim(); ++d)
+             if (a.size(d) == 3) return cross(a, b, d);
+           detail::raise<Error>("no dimension of size 3 in input");
+         }),
+      op("linalg_cross", cross),
+      op("linalg_vector_norm",
+         [](const Tensor& t, double p, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype) {
+           return vector_norm(dtype ? to(t, *dtype) : t, p, dim, keepdim);
+         }),
+      op("linalg_inv", linalg::inv),
+      op("linalg_solve", [](const Tensor& a, const Tensor& b, bool left) { return linalg::solve(a, b, left); }),
+      op("linalg_solve_triangular", [](const Tensor& a, const Tensor& b, bool upper, bool left,
+                                       bool unit) { return linalg::solve_triangular(a, b, upper, left, unit); }),
+      op("_lu_factor",
+         [](const Tensor& a) {
+           const LuFactors f = lu_factor(a);
+           return Tensors{f.lu, f.pivots, f.info};
+         }),
+      op("_lu_determinant", lu_determinant),
+      op("_lu_log_determinant",
+         [](const Tensor& lu, const Tensor& pivots) {
+           const LogDeterminant d = lu_log_determinant(lu, pivots);
+           return Tensors{d.sign, d.logarithm};
+         }),
+      op("inverse", linalg::inv),
+      op("linalg_qr",
+         [](const Tensor& a, std::string_view mode) {
+           const linalg::Qr f = linalg::qr(a, mode);
+           return Tensors{f.q, f.r};
+         }),
+      op("linalg_multi_dot", multi_dot),
+      op("linalg_vecdot",
+         [](const Tensor& x, const Tensor& y, int64_t dim) { return sum(mul(conj(x), y), Shape{dim}, false, {}); }),
+      op("cholesky_inverse", linalg::cholesky_inverse),
+      op("linalg_cholesky", linalg::cholesky),
+      op("cholesky", linalg::cholesky),
+      op("cholesky_solve", linalg::cholesky_solve),
+      op("linalg_matrix_power", linalg::matrix_power),
+      op("matrix_power", linalg::matrix_power),
+      ONE("fft", Complex, false),
+      ONE("ifft", Complex, true),
+      ONE("rfft", RealToHalf, false),
+      ONE("irfft", HalfToReal, true),
+      MANY("fft2", Complex, false),
+      MANY("ifft2", Complex, true),
+      MANY("fftn", Complex, false),
+      MANY("ifftn", Complex, true),
+      MANY("rfft2", RealToHalf, false),
+      MANY("irfft2", HalfToReal, true),
+      MANY("rfftn", RealToHalf, false),
+      MANY("irfftn", HalfToReal, true),
+  };
+}
+#undef ONE
+#undef MANY
+
+}  // namespace flambeau::program

@@ -1,0 +1,121 @@
+// Sizes, and what programs compute with them; and what they require of them.
+#include <cmath>
+
+#include "program/operators.h"
+
+namespace flambeau::program {
+
+namespace {
+
+bool whole(const Value& v) { return v.index() == 1 || v.index() == 2; }  // bool or int64_t
+
+int64_t floor_quotient(int64_t a, int64_t b) {
+  require<ValueError>(b != 0, "a size is divided by 0");
+  return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+double real(const Value& v) { return As<double>::get(v); }
+int64_t integer(const Value& v) { return As<Scalar>::get(v).integer(); }
+
+// An operator of two numbers: of integers an integer.
+template <class Whole, class Real>
+Value combined(const Value& a, const Value& b, Whole of_integers, Real of_reals) {
+  if (whole(a) && whole(b)) return of_integers(integer(a), integer(b));
+  return of_reals(real(a), real(b));
+}
+
+Value power_of(const Value& a, const Value& b) {
+  if (!whole(a) || !whole(b) || integer(b) < 0) return std::pow(real(a), real(b));
+  int64_t out = 1;
+  for (int64_t i = 0; i < integer(b); ++i)
+    require<ValueError>(!__builtin_mul_overflow(out, integer(a), &out), "a power of sizes does not fit into 64 bits");
+  return out;
+}
+
+void check_input(const Tensor& t, std::string_view name, int64_t dims) {
+  require(t.dim() == dims, "the program was made with a tensor of ", dims, " dimensions for '", name,
+          "', got one of shape ", t.shape());
+}
+
+Value element(const Tensor& t) {
+  const Scalar s = item(t);
+  if (s.kind() == Category::Boolean) return s.truth();
+  if (s.kind() == Category::Complex) return s.complex();
+  if (s.kind() == Category::Integer) return s.integer();
+  return s.real();
+}
+
+void without_derivative(const Tensors& inputs, std::string_view name) {
+  for (const Tensor& t : inputs)
+    require<NotImplementedError>(!recording(t), "programs have no derivative of ", name,
+                                 ": run this one under flambeau.no_grad()");
+}
+
+// [size] * length, of a list as Python has it.
+Value repeated(const Value& items, int64_t times) {
+  const Values* const list = std::get_if<Values>(&items);
+  if (!list) wrong_value("a list", items);
+  Values out;
+  for (int64_t i = 0; i < times; ++i) out.insert(out.end(), list->begin(), list->end());
+  return out;
+}
+
+void hold(bool condition, const Value& a, const Value& b, std::string_view text) {
+  if (condition) return;
+  const auto shown = [](const Value& v) { return whole(v) ? std::to_string(integer(v)) : std::to_string(real(v)); };
+  detail::raise<Error>("the program was made with inputs for which ", text, "; here the two are ", shown(a), " and ",
+                       shown(b), ". Trace the model with inputs like these");
+}
+
+}  // namespace
+
+Family number_operators() {
+  // What overflows wraps, as no size that fits into memory does.
+  const auto plus = [](const Value& a, const Value& b) {
+    return combined(a, b, [](int64_t x, int64_t y) { return int64_t(uint64_t(x) + uint64_t(y)); }, std::plus<double>());
+  };
+  const auto minus = [](const Value& a, const Value& b) {
+    return combined(
+        a, b, [](int64_t x, int64_t y) { return int64_t(uint64_t(x) - uint64_t(y)); }, std::minus<double>());
+  };
+  const auto times = [](const Value& a, const Value& b) {
+    return combined(
+        a, b, [](int64_t x, int64_t y) { return int64_t(uint64_t(x) * uint64_t(y)); }, std::multiplies<double>());
+  };
+  const auto quotient = [](const Value& a, const Value& b) {
+    return combined(a, b, floor_quotient, [](double x, double y) { return std::floor(x / y); });
+  };
+  const auto remainder = [](const Value& a, const Value& b) {
+    return combined(
+        a, b, [](int64_t x, int64_t y) { return x - floor_quotient(x, y) * y; },
+        [](double x, double y) { return x - std::floor(x / y) * y; });
+  };
+  return {
+      op("size", [](const Tensor& t, int64_t dim) { return t.size(dim); }),
+      op("item", element),
+      op("repeated", repeated),
+      op("without_derivative", without_derivative),
+      op("check_input", check_input),
+      op("numel", [](const Tensor& t) { return t.numel(); }),
+      op("number_add", plus),
+      op("number_sub", minus),
+      op("number_mul", times),
+      op("number_floordiv", quotient),
+      op("number_mod", remainder),
+      op("number_truediv", [](const Value& a, const Value& b) { return real(a) / real(b); }),
+      op("number_pow", power_of),
+      op("number_neg", [](const Value& a) { return whole(a) ? Value(-integer(a)) : Value(-real(a)); }),
+      op("number_min", [](const Value& a, const Value& b) { return real(b) < real(a) ? b : a; }),
+      op("number_max", [](const Value& a, const Value& b) { return real(b) > real(a) ? b : a; }),
+      op("number_int", [](const Value& a) { return whole(a) ? integer(a) : int64_t(std::trunc(real(a))); }),
+      op("number_float", real),
+      op("require_eq", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) == real(b), a, b, s); }),
+      op("require_ne", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) != real(b), a, b, s); }),
+      op("require_lt", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) < real(b), a, b, s); }),
+      op("require_le", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) <= real(b), a, b, s); }),
+      op("require_gt", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) > real(b), a, b, s); }),
+      op("require_ge", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) >= real(b), a, b, s); }),
+  };
+}
+
+}  // namespace flambeau::program

@@ -1,0 +1,172 @@
+// Running a program.
+#include "flambeau/program.h"
+
+#include "flambeau/cuda.h"
+#include "flambeau/linalg.h"
+#include "program/body.h"
+
+namespace flambeau {
+
+namespace {
+
+using Body = Program::Body;
+
+// What the instructions of one run have computed.
+class Run {
+ public:
+  Run(const Body& body, const Values& inputs, const Tensors& state) : body_(body), registers_(size_t(body.registers)) {
+    require<TypeError>(inputs.size() == body.inputs.size(), "the program takes ", body.inputs.size(), " inputs (",
+                       joined(body.inputs), "), got ", inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) registers_[size_t(body.input_registers[i])] = inputs[i];
+    require(state.size() == body.state.size(), "the program has a state of ", body.state.size(), " tensors, got ",
+            state.size());
+    for (const Tensor& t : state) state_.emplace_back(t);
+  }
+
+  Values outputs() {
+    for (const Body::Instruction& instruction : body_.instructions) run(instruction);
+    Values out;
+    for (const Body::Argument& argument : body_.outputs) out.push_back(value_of(argument));
+    return out;
+  }
+
+ private:
+  static std::string joined(const std::vector<std::string>& names) {
+    std::string out;
+    for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+    return out;
+  }
+
+  Value value_of(const Body::Argument& argument) {
+    if (argument.kind != Body::Argument::List) return *found(argument);
+    Values items;
+    for (const Body::Argument& item : argument.items) items.push_back(value_of(item));
+    return items;
+  }
+  const Value* found(const Body::Argument& argument) {
+    if (argument.kind == Body::Argument::Constant) return &argument.value;
+    return argument.kind == Body::Argument::State ? &state_[size_t(argument.number)]
+                                                  : &registers_[size_t(argument.number)];
+  }
+
+  void run(const Body::Instruction& instruction) {
+    constexpr size_t kUsual = 16;
+    const size_t count = instruction.arguments.size();
+    SmallVector<const Value*, kUsual> arguments;
+    Values lists;  // those that are made for this call
+    lists.reserve(count);
+    for (const Body::Argument& argument : instruction.arguments) {
+      if (argument.kind == Body::Argument::List) lists.push_back(value_of(argument));
+      arguments.push_back(argument.kind == Body::Argument::List ? &lists.back() : found(argument));
+    }
+    results_.clear();
+    try {
+      call(instruction, arguments.data(), count);
+    } catch (const std::exception&) {
+      rethrow(instruction);
+    }
+    for (size_t i = 0; i < instruction.results.size(); ++i)
+      registers_[size_t(instruction.results[i])] = std::move(results_[i]);
+    for (const int n : instruction.last) registers_[size_t(n)] = None();
+  }
+
+  void call(const Body::Instruction& instruction, const Value* const* arguments, size_t count) {
+    const program::Operator& function = *instruction.function;
+    const Device device = device_among(arguments, count);
+    if (device == DeviceType::Cpu) {
+      function.run(function, arguments, results_);
+    } else {
+      const OnDevice there(device, function.name.c_str());
+      const cuda::Call scope;
+      function.run(function, arguments, results_);
+    }
+    const size_t wanted = instruction.results.size();
+    require(wanted == 0 || wanted == results_.size(), "it has ", results_.size(), " results where the program has ",
+            wanted, ": it was made with inputs of other sizes");
+  }
+
+  // Of the first tensor that is not on the CPU.
+  static Device device_among(const Value* const* arguments, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      if (const Tensor* t = std::get_if<Tensor>(arguments[i])) {
+        if (*t && !(t->device() == DeviceType::Cpu)) return t->device();
+      } else if (const Values* items = std::get_if<Values>(arguments[i])) {
+        for (const Value& item : *items)
+          if (const Tensor* t = std::get_if<Tensor>(&item); t && *t && !(t->device() == DeviceType::Cpu))
+            return t->device();
+      }
+    }
+    return {};
+  }
+
+  // The exception under way, with the place of the call.
+  [[noreturn]] void rethrow(const Body::Instruction& instruction) {
+    const std::string where =
+        " (in " + instruction.function->name + (instruction.place.empty() ? "" : ", ") + instruction.place + ")";
+    try {
+      throw;
+    } catch (const IndexError& e) {
+      throw IndexError(e.what() + where);
+    } catch (const TypeError& e) {
+      throw TypeError(e.what() + where);
+    } catch (const ValueError& e) {
+      throw ValueError(e.what() + where);
+    } catch (const NotImplementedError& e) {
+      throw NotImplementedError(e.what() + where);
+    } catch (const OutOfMemoryError& e) {
+      throw OutOfMemoryError(e.what() + where);
+    } catch (const linalg::LinAlgError& e) {
+      throw linalg::LinAlgError(e.what() + where);
+    } catch (const Error& e) {
+      throw Error(e.what() + where);
+    }
+  }
+
+  const Body& body_;
+  Values registers_, state_, results_;
+};
+
+}  // namespace
+
+Program Program::parse(std::string_view text) {
+  Program out;
+  out.body_ = std::make_shared<const Body>(program::read_text(text));
+  return out;
+}
+
+Program Program::load(const std::string& path) {
+  program::File file = program::read_file(path);
+  const auto text = file.metadata.find("program");
+  require<ValueError>(text != file.metadata.end(), path, " holds tensors and no program: flambeau.jit.save writes one");
+  Program out = parse(text->second);
+  for (const std::string& name : out.state_names()) {
+    const auto found = file.tensors.find(name);
+    require<ValueError>(found != file.tensors.end(), path, " lacks the tensor '", name, "', which its program reads");
+    out.in_order_.push_back(found->second);
+    out.state_.emplace(name, found->second);
+  }
+  return out;
+}
+
+Values Program::run(const Values& inputs, const Tensors& state) const { return Run(*body_, inputs, state).outputs(); }
+
+Tensors Program::operator()(const Tensors& inputs) const {
+  Tensors out;
+  for (const Value& v : run(Values(inputs.begin(), inputs.end()), in_order_)) {
+    const Tensor* t = std::get_if<Tensor>(&v);
+    require<TypeError>(t, "an output of the program is no tensor; run() gives values of all kinds");
+    out.push_back(*t);
+  }
+  return out;
+}
+
+void Program::to(Device device) {
+  for (size_t i = 0; i < in_order_.size(); ++i)
+    state_[body_->state[i]] = in_order_[i] = flambeau::to(in_order_[i], device);
+}
+
+const std::vector<std::string>& Program::input_names() const { return body_->inputs; }
+const std::vector<std::string>& Program::state_names() const { return body_->state; }
+const std::string& Program::text() const { return body_->text; }
+
+}  // namespace flambeau

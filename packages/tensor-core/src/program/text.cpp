@@ -1,0 +1,255 @@
+// The text of a program. Note [Programs]
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <unordered_map>
+
+#include "program/body.h"
+
+namespace flambeau::program {
+
+namespace {
+
+using Body = Program::Body;
+using Argument = Body::Argument;
+
+class Reader {
+ public:
+  explicit Reader(std::string_view text) { body_.text = text; }
+
+  Body read() {
+    std::string_view rest = body_.text;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find('\n'), rest.size());
+      ++line_;
+      left_ = rest.substr(0, end);
+      read_line();
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    if (!returned_) fail("a program ends with a line that begins with 'return'");
+    find_last_uses();
+    return std::move(body_);
+  }
+
+ private:
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    detail::raise<ValueError>("line ", line_, " of the program: ", parts...);
+  }
+
+  // --- characters ---
+
+  void skip() {
+    while (!left_.empty() && left_.front() == ' ') left_.remove_prefix(1);
+  }
+  bool take(char c) {
+    skip();
+    if (left_.empty() || left_.front() != c) return false;
+    left_.remove_prefix(1);
+    return true;
+  }
+  void expect(char c) {
+    if (!take(c)) fail("expected '", std::string(1, c), "' at '", left_.substr(0, 20), "'");
+  }
+  std::string_view word() {  // up to what can stand in no name and no number
+    skip();
+    const size_t end = std::min(left_.find_first_of(" ,()[]='#"), left_.size());
+    const std::string_view out = left_.substr(0, end);
+    left_.remove_prefix(end);
+    return out;
+  }
+  std::string quoted() {  // behind the first quote
+    std::string out;
+    while (!left_.empty() && left_.front() != '\'') {
+      char c = left_.front();
+      left_.remove_prefix(1);
+      if (c == '\\' && !left_.empty()) {
+        c = left_.front() == 'n' ? '\n' : left_.front();
+        left_.remove_prefix(1);
+      }
+      out += c;
+    }
+    expect('\'');
+    return out;
+  }
+  bool at_end() {
+    skip();
+    return left_.empty() || left_.front() == '#';
+  }
+
+  // --- values ---
+
+  int number_of(std::string_view digits) {
+    int out = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    if (error != std::errc() || end != digits.data() + digits.size() || out < 0 || out >= kMost)
+      fail("%", digits, " is no value");
+    return out;
+  }
+  int read_register() {  // one that has been computed
+    const int n = number_of(word().substr(1));
+    if (!defined_.contains(n)) fail("%", n, " is used before anything is assigned to it");
+    return n;
+  }
+  void assign(int n) {
+    if (!defined_.insert(n).second) fail("%", n, " is assigned twice");
+    body_.registers = std::max(body_.registers, n + 1);
+  }
+  int state(std::string name) {
+    const auto [found, fresh] = state_.emplace(std::move(name), int(body_.state.size()));
+    if (fresh) body_.state.push_back(found->first);
+    return found->second;
+  }
+
+  template <class T>
+  bool read_number(std::string_view text, Value& out) {
+    T number{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) return false;
+    out = number;
+    return true;
+  }
+
+  Value constant(std::string_view text) {
+    Value out;
+    if (text == "None") return None();
+    if (text == "True" || text == "False") return text == "True";
+    if (read_number<int64_t>(text, out) || read_number<double>(text, out)) return out;
+    for (int d = 0; d < kDtypeCount; ++d)
+      if (text == name(Dtype(d))) return Dtype(d);
+    constexpr std::string_view formats[] = {"contiguous_format", "preserve_format", "channels_last",
+                                            "channels_last_3d"};
+    for (int f = 0; f < 4; ++f)
+      if (text == formats[f]) return MemoryFormat(f);
+    const size_t colon = text.find(':');
+    for (const DeviceType type : {DeviceType::Cpu, DeviceType::Cuda, DeviceType::Meta})
+      if (text.substr(0, colon) == name(type))
+        return Device(type, colon == text.npos ? 0 : number_of(text.substr(colon + 1)) & 127);
+    fail("'", text, "' is no value");
+  }
+
+  Argument list() {  // behind its bracket
+    Argument out{Argument::List};
+    bool computed = false;
+    if (++depth_ > kDeepest) fail("lists within lists within lists");
+    while (!take(']')) {
+      if (!out.items.empty()) expect(',');
+      out.items.push_back(argument());
+      computed |= out.items.back().kind != Argument::Constant;
+    }
+    --depth_;
+    if (computed) return out;
+    Values values;
+    for (Argument& item : out.items) values.push_back(std::move(item.value));
+    return {Argument::Constant, 0, std::move(values)};
+  }
+
+  Argument argument() {
+    skip();
+    if (take('[')) return list();
+    if (take('\'')) return {Argument::Constant, 0, quoted()};
+    if (left_.starts_with("@'")) {
+      left_.remove_prefix(2);
+      return {Argument::State, state(quoted())};
+    }
+    if (left_.starts_with('@')) return {Argument::State, state(std::string(word().substr(1)))};
+    if (left_.starts_with('%')) return {Argument::Register, read_register()};
+    if (left_.starts_with("complex(")) {
+      left_.remove_prefix(8);
+      const Value re = constant(word());
+      expect(',');
+      const Value im = constant(word());
+      expect(')');
+      return {Argument::Constant, 0, Complex<double>{As<double>::get(re), As<double>::get(im)}};
+    }
+    return {Argument::Constant, 0, constant(word())};
+  }
+
+  // --- lines ---
+
+  void read_line() {
+    if (at_end()) return;
+    if (returned_) fail("nothing may stand behind 'return'");
+    if (left_.starts_with("input ")) return read_input();
+    if (left_ == "return" || left_.starts_with("return ")) return read_return();
+    Body::Instruction instruction;
+    instruction.line = line_;
+    std::vector<int> results;
+    while (left_.starts_with('%')) {
+      results.push_back(number_of(word().substr(1)));
+      if (!take(',')) expect('=');
+      skip();
+    }
+    const std::string_view called = word();
+    instruction.function = find(called);
+    if (!instruction.function) fail("there is no operator '", called, "' for programs");
+    expect('(');
+    while (!take(')')) {
+      if (!instruction.arguments.empty()) expect(',');
+      instruction.arguments.push_back(argument());
+    }
+    if (int(instruction.arguments.size()) != instruction.function->arity)
+      fail(called, " has ", instruction.function->arity, " parameters, and is given ", instruction.arguments.size());
+    for (const int n : results) assign(n);
+    instruction.results = std::move(results);
+    skip();
+    if (take('#')) {
+      skip();
+      instruction.place = left_;
+    } else if (!left_.empty()) {
+      fail("'", left_, "' behind the call");
+    }
+    body_.instructions.push_back(std::move(instruction));
+  }
+
+  void read_input() {
+    if (!body_.instructions.empty()) fail("inputs stand before everything else");
+    left_.remove_prefix(6);
+    skip();
+    if (!left_.starts_with('%')) fail("an input is a value: %0");
+    body_.input_registers.push_back(number_of(word().substr(1)));
+    assign(body_.input_registers.back());
+    skip();
+    body_.inputs.emplace_back(left_);
+  }
+
+  void read_return() {
+    left_.remove_prefix(6);
+    while (!at_end()) {
+      if (!body_.outputs.empty()) expect(',');
+      body_.outputs.push_back(argument());
+    }
+    returned_ = true;
+  }
+
+  static void used(const Argument& argument, std::set<int>& out) {
+    if (argument.kind == Argument::Register) out.insert(argument.number);
+    for (const Argument& item : argument.items) used(item, out);
+  }
+
+  void find_last_uses() {
+    std::set<int> later;
+    for (const Argument& output : body_.outputs) used(output, later);
+    for (size_t i = body_.instructions.size(); i-- > 0;) {
+      Body::Instruction& instruction = body_.instructions[i];
+      std::set<int> here(instruction.results.begin(), instruction.results.end());
+      for (const Argument& a : instruction.arguments) used(a, here);
+      for (const int n : here)
+        if (later.insert(n).second) instruction.last.push_back(n);
+    }
+  }
+
+  static constexpr int kMost = 1 << 24, kDeepest = 16;
+  Body body_;
+  std::string_view left_;  // of the line
+  std::set<int> defined_;
+  std::unordered_map<std::string, int> state_;
+  int line_ = 0, depth_ = 0;
+  bool returned_ = false;
+};
+
+}  // namespace
+
+Body read_text(std::string_view text) { return Reader(text).read(); }
+
+}  // namespace flambeau::program
