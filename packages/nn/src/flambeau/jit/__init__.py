@@ -115,8 +115,8 @@ def trace(
         func: a function of tensors, or a module; the latter in the mode, training or evaluation, that it is in.
         example_inputs: a tensor or a tuple of arguments; tensors may be in tuples, lists and dictionaries.
         example_kwarg_inputs: arguments by name.
-        check_trace: run the program on the example, and warn where it gives something else; not done where it draws
-            random numbers or changes its state.
+        check_trace: run function and program on the example once more, and warn where they differ; not done where
+            random numbers are drawn or something is changed in place.
         check_inputs: a list of further arguments on which the program has to agree with ``func``.
         check_tolerance: relative and absolute, of these comparisons.
     Returns: a `ScriptModule` with the module's own parameters, or a `ScriptFunction`.
@@ -134,7 +134,7 @@ def trace(
     global _tracing
     _tracing += 1
     try:
-        program, constants, result = compiled(func, args, kwargs, state, modules)
+        program, constants = compiled(func, args, kwargs, state, modules)
     finally:
         _tracing -= 1
     name = type(func).__name__ if isinstance(func, Module) else getattr(func, "__name__", type(func).__name__)
@@ -143,7 +143,7 @@ def trace(
         if isinstance(func, Module)
         else ScriptFunction(program, constants, name)
     )
-    _check(made, func, program.text, args, kwargs, result if check_trace else None, check_inputs, check_tolerance)
+    _check(made, func, program.text, args, kwargs, check_trace, check_inputs, check_tolerance)
     return made
 
 
@@ -159,13 +159,13 @@ def _state_of(func: Any) -> dict[str, Tensor]:
 
 
 def _check(
-    made: Any, func: Any, text: str, args: Any, kwargs: Any, result: Any, check_inputs: Any, tolerance: float
+    made: Any, func: Any, text: str, args: Any, kwargs: Any, again: bool, check_inputs: Any, tolerance: float
 ) -> None:
     calls = [line.partition("(")[0].rpartition(" ")[2] for line in text.splitlines()]
     fixed = not any(c in _DRAWN or (c.endswith("_") and not c.startswith("_")) or c == "set_at" for c in calls)
     with flambeau.no_grad():
-        if result is not None and fixed and outputs_differ(made(*args, **kwargs), result, tolerance):
-            warn("the program gives something else than the function on the example: what it computes is not fixed")
+        if again and fixed and outputs_differ(made(*args, **kwargs), func(*args, **kwargs), tolerance):
+            warn("the program gives something else than the function, called again: it does not always do the same")
         for inputs in check_inputs or ():
             if outputs_differ(made(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
                 raise RuntimeError("the program gives something else than the function on one of check_inputs")

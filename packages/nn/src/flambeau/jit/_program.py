@@ -106,7 +106,8 @@ class Compiled:
 
     Args:
         text: of the program (Note [Programs] in flambeau/program.h).
-        parameters: for each argument by position or name: its name, how it is packed, and whether it may be left out.
+        inputs: the arguments' names, and how each is packed.
+        outputs: how the results are.
     """
 
     def __init__(self, text: str, inputs: list[tuple[str, Any]], outputs: Any) -> None:
@@ -144,8 +145,8 @@ class Compiled:
                 values[name] = form.form["value"]
         return tuple(values[name] for name in names)
 
-    def __repr__(self) -> str:
-        return self.text
+    def __reduce__(self) -> Any:
+        return Compiled, (self.text, self.inputs, self.outputs.form)
 
 
 def compiled(
@@ -154,8 +155,8 @@ def compiled(
     kwargs: Mapping[str, Any],
     state: Mapping[str, Tensor],
     modules: Mapping[int, str],
-) -> tuple[Compiled, dict[str, Tensor], Any]:
-    """Runs a function once, noting its operators: the program, the constants that it needs, and what it gave."""
+) -> tuple[Compiled, dict[str, Tensor]]:
+    """Runs a function once, noting its operators: the program, and the constants that it needs."""
     names = _names_of(function, len(args))
     given: list[Tensor] = []
     inputs = [
@@ -171,7 +172,7 @@ def compiled(
     outputs: list[Any] = []
     form = Signature.of(result, outputs, (Tensor, Number), "outputs").form
     text = written(trace, flat, outputs, modules)
-    return Compiled(text, inputs, form), trace.constants, result
+    return Compiled(text, inputs, form), trace.constants
 
 
 def _names_of(function: Callable[..., Any], count: int) -> list[str]:

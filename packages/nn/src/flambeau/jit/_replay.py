@@ -104,8 +104,9 @@ def _value(token: str, values: dict[str, Any]) -> Any:
         return int(token)
     if re.fullmatch(r"-?(inf|nan|[\d.]+(e[+-]?\d+)?)", token):
         return float(token)
-    named = getattr(flambeau, token, None)
-    return named if named is not None and token != "complex" else token if token == "complex" else flambeau.device(token)
+    if re.fullmatch(r"(cpu|cuda|meta)(:\d+)?", token):
+        return flambeau.device(token)
+    return token if token == "complex" else getattr(flambeau, token)  # a dtype, a memory format
 
 
 def _call(name: str, arguments: list[Any]) -> Any:
@@ -182,11 +183,12 @@ _OWN: dict[str, Callable[..., Any]] = {
 
 def _operator(name: str, arguments: list[Any]) -> Any:
     function = getattr(_core, name, None) or getattr(Tensor, name)
-    positional, named = [], {}
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
     parameters = [p for p in _parameters(function) if p.name not in _LEFT_OUT]
-    for parameter, value in zip(parameters, arguments, strict=True):
+    for parameter, value in zip(parameters, arguments, strict=name != "empty"):  # without a memory format
         if parameter.kind is parameter.VAR_POSITIONAL:
-            positional.extend(value)
+            positional.append(tuple(value))
         elif parameter.kind is parameter.KEYWORD_ONLY:
             named[parameter.name] = value
         else:

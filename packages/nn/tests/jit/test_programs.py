@@ -1,0 +1,351 @@
+"""What a traced program keeps of the function: decisions, state, gradients, arguments; and its files."""
+
+import copy
+import io
+import pickle
+
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+F = nn.functional
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, image, scale=None):
+        x = F.relu(self.norm(self.conv(image))).mean((2, 3))
+        return {"scores": self.head(x), "features": (x, x.sum())} if scale is None else self.head(x) * scale
+
+
+@pytest.fixture
+def net():
+    fb.manual_seed(0)
+    return Net().eval()
+
+
+def test_sizes_follow_the_inputs():
+    def windows(x, y):
+        rows, columns = x.shape[0], x.size(-1)
+        half = columns // 2
+        parts = x.view(len(x), 2, half).transpose(0, 1).reshape(2 * rows, -1)
+        return parts / x.shape.numel() ** 0.5 + fb.arange(half), y.new_zeros(rows, y.numel() + 1), x[: rows - 1, -half:]
+
+    program = fb.jit.trace(windows, (fb.randn(3, 4), fb.randn(2)))
+    x, y = fb.randn(5, 8), fb.randn(2)
+    for mine, other in zip(program(x, y), windows(x, y), strict=True):
+        assert fb.equal(mine, other)
+
+
+def test_decisions_by_sizes_are_kept_and_required():
+    def decided(x):
+        total = x * 0
+        for i in range(x.shape[1]):
+            total = total + x[:, i : i + 1]
+        return total if x.shape[0] > 2 else -total
+
+    program = fb.jit.trace(decided, fb.ones(4, 3))
+    assert fb.equal(program(fb.ones(7, 3)), fb.full((7, 3), 3.0))
+    with pytest.raises(RuntimeError, match=r"x.size\(0\) > 2; here the two are 2 and 2"):
+        program(fb.ones(2, 3))
+    with pytest.raises(RuntimeError, match=r"x.size\(1\) == 3; here the two are 5 and 3"):
+        program(fb.ones(4, 5))
+    with pytest.raises(RuntimeError, match=r"a tensor of 2 dimensions for 'x', got one of shape \[4\]"):
+        program(fb.ones(4))
+
+
+def test_decisions_by_elements_are_kept_and_required():
+    def decided(x):
+        scale = x.abs().max().item()
+        return x / scale if x.sum() > 0 else x
+
+    program = fb.jit.trace(decided, fb.tensor([1.0, 2.0]))
+    assert fb.equal(program(fb.tensor([1.0, 4.0])), fb.tensor([0.25, 1.0]))
+    with pytest.raises(RuntimeError, match=r"gt\(...\).item\(\) != 0; here the two are 0 and 0"):
+        program(fb.tensor([-1.0, -2.0]))
+
+
+def test_elements_that_python_takes_are_constants_of_which_it_warns():
+    with pytest.warns(fb.jit.TracerWarning, match="test_programs.py:.*tolist gives Python a value"):
+        program = fb.jit.trace(lambda x: x * x.tolist()[0], fb.tensor([3.0]))
+    assert program(fb.tensor([5.0])).item() == 15
+
+
+def test_what_python_does_otherwise_at_each_call_is_told():
+    calls = []
+
+    def counted(x):
+        calls.append(1)
+        return x + len(calls)
+
+    with pytest.warns(fb.jit.TracerWarning, match="gives something else"):
+        fb.jit.trace(counted, fb.ones(1))
+    fb.jit.trace(counted, fb.ones(1), check_trace=False)
+
+
+def test_further_examples_are_compared():
+    def hidden(x):
+        return x * max(x.detach().numpy().sum(), 1)
+
+    with pytest.warns(fb.jit.TracerWarning), pytest.raises(RuntimeError, match="check_inputs"):
+        fb.jit.trace(hidden, fb.ones(2), check_inputs=[(fb.full((2,), 5.0),)])
+
+
+def test_calls_that_programs_cannot_make_are_listed_with_their_lines():
+    def asks(x):
+        values, vectors = fb.linalg.eigh(x @ x.T)
+        return values.sum() + fb.poisson(x.abs()).sum()
+
+    with pytest.raises(NotImplementedError, match=r"(?s)linalg_eigh .*test_programs.py:\d+\n.*poisson .*test_programs"):
+        fb.jit.trace(asks, fb.ones(2, 2))
+    unused = fb.jit.trace(lambda x: (fb.linalg.eigh(x @ x.T), x + 1)[1], fb.ones(2, 2))
+    assert "eigh" not in unused.code
+
+
+def test_arguments_and_results_in_structures(net):
+    program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
+    images = fb.randn(3, 1, 7, 7)
+    made, expected = program(images), net(images)
+    assert list(made) == ["scores", "features"] and isinstance(made["features"], tuple)
+    assert fb.equal(made["features"][1], expected["features"][1])
+    scaled = fb.jit.trace(net, example_kwarg_inputs={"image": images, "scale": fb.tensor(2.0)})
+    assert fb.equal(scaled(scale=fb.tensor(3.0), image=images), net(images, fb.tensor(3.0)))
+    nested = fb.jit.trace(lambda pair, more, flag: pair[0] + more["x"][0] if flag else None, ((fb.ones(1), 2), {"x": [fb.ones(1)]}, True))
+    assert nested((fb.ones(1), 2), {"x": [fb.ones(1)]}, True).item() == 2
+    for wrong, message in [
+        (((fb.ones(1), 3), {"x": [fb.ones(1)]}, True), "made with 2 for pair"),
+        (((fb.ones(1), 2), {"y": [fb.ones(1)]}, True), "the keys"),
+        (((fb.ones(1), 2), {"x": [fb.ones(1)] * 2}, True), "takes 1 values"),
+        (((fb.ones(1), 2), {"x": [1]}, True), "takes a tensor for more"),
+        ((), "lacks the argument 'pair'"),
+        ((1, 2, 3, 4), "takes 3 arguments"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            nested(*wrong)
+    with pytest.raises(TypeError, match="outputs are tensors"):
+        fb.jit.trace(lambda x: {1: x}, fb.ones(1))
+    with pytest.raises(NotImplementedError, match="one tensor is two"):
+        fb.jit.trace(lambda x, y: x + y, (images, images))
+    with pytest.raises(RuntimeError, match="needs an example"):
+        fb.jit.trace(net)
+
+
+def test_parameters_are_the_modules_own_and_train(net):
+    program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
+    assert list(program.state_dict()) == list(net.state_dict())
+    assert program.conv.weight is net.conv.weight and list(program.parameters())[0] is net.conv.weight
+    images = fb.randn(2, 1, 6, 6)
+    program(images)["scores"].sum().backward()
+    made = net.conv.weight.grad.clone()
+    net.zero_grad()
+    net(images)["scores"].sum().backward()
+    assert fb.equal(made, net.conv.weight.grad)
+    optimizer = fb.optim.SGD(program.parameters(), lr=0.1) if hasattr(fb, "optim") else None
+    assert optimizer is not None
+    optimizer.step()
+    assert fb.equal(program(images)["scores"], net(images)["scores"])
+    program.double()
+    assert program(images.double())["scores"].dtype == fb.float64
+
+
+def test_buffers_are_changed_as_by_the_module():
+    modules = [nn.BatchNorm1d(3) for _ in range(2)]
+    program = fb.jit.trace(modules[0], fb.randn(4, 3))
+    modules[1].load_state_dict(modules[0].state_dict())
+    x = fb.randn(5, 3)
+    assert fb.equal(program(x), modules[1](x))
+    assert fb.equal(modules[0].running_mean, modules[1].running_mean)
+    assert modules[0].num_batches_tracked == modules[1].num_batches_tracked
+
+
+def test_what_has_no_history_has_none_in_the_program():
+    def frozen(x):
+        with fb.no_grad():
+            scale = x.exp()
+        return x * scale, x.detach() * 2, x.data + 1
+
+    x = fb.ones(2, requires_grad=True)
+    results = fb.jit.trace(frozen, fb.ones(2, requires_grad=True))(x)
+    assert [r.requires_grad for r in results] == [True, False, False]
+    (gradient,) = fb.autograd.grad(results[0].sum(), x)
+    assert fb.equal(gradient, fb.ones(2).exp())
+
+
+def test_a_derivative_that_programs_lack_raises():
+    program = fb.jit.trace(fb.linalg.det, fb.eye(2, requires_grad=True))
+    assert program(2 * fb.eye(2)).item() == 4
+    with pytest.raises(NotImplementedError, match="no derivative of LinalgDet"):
+        program(fb.eye(2, requires_grad=True))
+
+
+def test_tensors_that_a_function_makes_are_made_anew():
+    def counts(x):
+        total = fb.tensor([1.0])
+        total += x
+        return total
+
+    program = fb.jit.trace(counts, fb.ones(1))
+    assert [program(fb.ones(1)).item() for _ in range(3)] == [2, 2, 2]
+
+
+def test_recurrent_layers_take_any_length():
+    for layer in (nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True), nn.GRU(3, 4), nn.RNN(3, 4)):
+        program = fb.jit.trace(layer, fb.randn(2, 5, 3))
+        x = fb.randn(6, 9, 3)
+        assert fb.equal(program(x)[0], layer(x)[0])
+
+
+def test_transformers_take_any_batch_and_length():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    program = fb.jit.trace(layer, fb.randn(2, 5, 8))
+    x = fb.randn(3, 7, 8)
+    assert fb.equal(program(x), layer(x))
+
+
+def test_programs_within_programs_and_modules(net):
+    inner = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x * 2)["scores"].softmax(1)
+
+    outer = Outer()
+    program = fb.jit.trace(outer, fb.randn(2, 1, 6, 6))
+    x = fb.randn(5, 1, 8, 8)
+    assert fb.equal(program(x), outer(x))
+    assert "@inner.conv.weight" in program.code and "_run_program" not in program.code
+    assert fb.jit.trace(program, x) is program
+
+
+def test_maps_and_autocast_run_it_call_by_call(net):
+    program = fb.jit.trace(lambda x: F.linear(x, net.head.weight).relu(), fb.randn(2, 4))
+    x = fb.randn(5, 2, 4)
+    assert fb.allclose(fb.func.vmap(program)(x), F.linear(x, net.head.weight).relu())
+    with fb.autocast("cpu"):
+        assert program(x[0]).dtype == fb.bfloat16
+        with pytest.raises(NotImplementedError, match="autocast"):
+            fb.jit.trace(net, fb.randn(2, 1, 6, 6))
+    with pytest.raises(RuntimeError, match=r"x.size\(0\) == 3"):
+        fb.func.vmap(fb.jit.trace(lambda x: sum(x[i] for i in range(x.shape[0])), fb.ones(3)))(fb.ones(2, 4))
+
+
+def test_copies(net):
+    program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
+    x = fb.randn(2, 1, 6, 6)
+    for copied in (copy.deepcopy(program), pickle.loads(pickle.dumps(program))):
+        assert copied.conv.weight is not program.conv.weight
+        assert fb.equal(copied(x)["scores"], program(x)["scores"])
+
+
+# --- files ---
+
+
+def test_a_file_brings_all_back(net, tmp_path):
+    program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
+    net.head.bias.requires_grad_(False)
+    path = tmp_path / "net.model"
+    fb.jit.save(program, path, _extra_files={"labels": "a b c"})
+    extra = {"labels": "", "none": ""}
+    loaded = fb.jit.load(path, _extra_files=extra)
+    assert extra == {"labels": b"a b c", "none": b""}
+    x = fb.randn(3, 1, 9, 9)
+    assert fb.equal(loaded(x)["scores"], net(x)["scores"]) and loaded.original_name == "Net" and not loaded.training
+    assert list(loaded.state_dict()) == list(net.state_dict())
+    assert [p.requires_grad for p in loaded.parameters()] == [p.requires_grad for p in net.parameters()]
+    net.load_state_dict(loaded.state_dict())
+    assert set(fb.load(path)) >= set(net.state_dict())  # it is a file of tensors, too
+
+
+def test_functions_and_constants_in_files():
+    table = fb.randn(3)
+    program = fb.jit.trace(lambda x: x @ table + 1, fb.randn(2, 3))
+    buffer = io.BytesIO()
+    program.save(buffer)
+    buffer.seek(0)
+    loaded = fb.jit.load(buffer, map_location="cpu")
+    x = fb.randn(4, 3)
+    assert isinstance(loaded, fb.jit.ScriptFunction) and fb.equal(loaded(x), x @ table + 1)
+
+
+def test_tied_parameters_stay_tied(tmp_path):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(5, 4)
+            self.head = nn.Linear(4, 5, bias=False)
+            self.head.weight = self.embedding.weight
+
+        def forward(self, x):
+            return self.head(self.embedding(x))
+
+    model = Tied()
+    program = fb.jit.trace(model, fb.tensor([1, 2]))
+    program.save(tmp_path / "tied")
+    loaded = fb.jit.load(tmp_path / "tied")
+    assert loaded.head.weight is loaded.embedding.weight
+    assert fb.equal(loaded(fb.tensor([3])), model(fb.tensor([3])))
+
+
+def test_what_cannot_be_saved_or_loaded(net, tmp_path):
+    with pytest.raises(TypeError, match="not a Net: trace it"):
+        fb.jit.save(net, tmp_path / "f")
+    with pytest.raises(NotImplementedError, match="complex128"):
+        fb.jit.trace(lambda x: x + fb.ones(1, dtype=fb.complex128).clone(), fb.ones(1)).save(tmp_path / "f")
+        value = fb.ones(1, dtype=fb.complex128)
+        fb.jit.trace(lambda x: x + value, fb.ones(1)).save(tmp_path / "f")
+    fb.save(net.state_dict(), tmp_path / "weights.safetensors")
+    with pytest.raises(RuntimeError, match="is no file of flambeau.jit.save"):
+        fb.jit.load(tmp_path / "weights.safetensors")
+    fb.save(net.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(NotImplementedError, match="TorchScript"):
+        fb.jit.load(tmp_path / "weights.pt")
+    with pytest.raises(FileNotFoundError):
+        fb.jit.load(tmp_path / "none")
+
+
+# --- the text ---
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "ends with a line"),
+        ("return %0", "line 1 .*%0 is used before"),
+        ("input %0 x\n%0 = relu(%0)\nreturn %0", "line 2 .*assigned twice"),
+        ("input %0 x\n%1 = rely(%0)\nreturn %1", "no operator 'rely'"),
+        ("input %0 x\n%1 = relu(%0, 1)\nreturn %1", "relu has 1 parameters, and is given 2"),
+        ("input %0 x\n%1 = relu(%0\nreturn %1", "line 2"),
+        ("input %0 x\n%1 = add(%0, 1e, 1)\nreturn %1", "'1e' is no value"),
+        ("input %0 x\n%1 = add(%0, 'x, 1)\nreturn %1", "line 2"),
+        ("input %0 x\n%1 = relu(%0) relu\nreturn %1", "behind the call"),
+        ("input %0 x\nreturn %0\nreturn %0", "behind 'return'"),
+        ("%1 = full([1], 1, None, None)\ninput %0 x\nreturn %0", "inputs stand before"),
+        ("input %99999999999 x\nreturn", "is no value"),
+        ("input %0 x\n%1 = cat([" + "[" * 30 + "%0\nreturn %0", "lists within lists"),
+    ],
+)
+def test_texts_that_are_no_programs(text, message):
+    with pytest.raises(ValueError, match=message):
+        fb._core._parse_program(text)
+
+
+def test_constants_of_every_kind():
+    def kinds(x):
+        y = x.to(fb.float64, memory_format=fb.channels_last) * (1 + 2j) + float("inf")
+        return F.pad(y.real, (1, 0), value=-1e-7), fb.clamp(x, max=float("nan")), F.gelu(x, approximate="tanh")
+
+    x = fb.randn(1, 2, 3, 3)
+    program = fb.jit.trace(kinds, x, check_trace=False)
+    for mine, other in zip(program(x), kinds(x), strict=True):
+        assert fb.allclose(mine, other, equal_nan=True) and mine.stride() == other.stride()
+    assert "complex(1.0, 2.0)" in program.code and "channels_last" in program.code and "inf" in program.code
