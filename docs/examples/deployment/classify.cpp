@@ -26,7 +26,8 @@ int main(int count, char** arguments) {
     fb::Tensors images;
     for (int i = 2; i < count; ++i) images.push_back(read_image(arguments[i]));
     const fb::Tensor scores = model({fb::cat(images, 0)})[0];
-    const fb::Tensor digits = fb::argmax(scores, 1, false), chances = fb::amax(fb::softmax(scores, 1, {}), {{1}}, false);
+    const fb::Tensor digits = fb::argmax(scores, 1, false),
+                     chances = fb::amax(fb::softmax(scores, 1, {}), {{1}}, false);
     for (int64_t i = 0; i < digits.numel(); ++i)
       std::cout << arguments[i + 2] << ": " << digits.data<int64_t>()[i] << " (" << chances.data<float>()[i] << ")\n";
   } catch (const fb::Error& error) {

@@ -1,4 +1,4 @@
-"""Trains LeNet on small digits and writes it for classify.cpp, with three images to try it on."""
+"""Trains LeNet on small digits and writes it for classify.cpp, with five images to try it on."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from flambeau.vision import datasets, models, transforms
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("deployment"), help="folder for the model and the images")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
 
@@ -32,9 +32,9 @@ def main() -> None:
     program = fb.jit.trace(model, images[:1])
     print(program.code)
     program.save(arguments.output / "digits.model")
-    for image, label in (digits[i] for i in range(3)):
+    for i, (image, label) in enumerate(digits[i] for i in range(5)):
         rows = "\n".join(" ".join(f"{value:.4f}" for value in row) for row in image[0].tolist())
-        (arguments.output / f"{label}.txt").write_text(rows)
+        (arguments.output / f"image{i}-a-{label}.txt").write_text(rows)
 
 
 if __name__ == "__main__":

@@ -5,39 +5,39 @@
 
 namespace flambeau::python {
 
-void bind_arithmetic();      // bind_arithmetic.cpp: composites on rows
-void bind_activations();     // bind_activations.cpp
-void bind_complex();         // bind_complex.cpp
-void bind_special();         // bind_special.cpp
-void bind_views();           // bind_views.cpp
-void bind_parts();           // bind_parts.cpp
-void bind_layout();          // bind_layout.cpp
-void bind_reductions();      // bind_reductions.cpp
-void bind_cumulative();      // bind_cumulative.cpp
-void bind_sorting();         // bind_sorting.cpp
-void bind_fourier();         // bind_fourier.cpp: flambeau.fft
-void bind_structure();       // bind_structure.cpp: products
-void bind_indexing();        // bind_indexing.cpp
-void bind_joining();         // bind_joining.cpp
-void bind_networks();        // bind_networks.cpp: losses, normalisation
-void bind_recurrent();       // bind_recurrent.cpp
-void bind_optimizer();       // bind_optimizer.cpp: an optimizer's step
-void bind_distances();       // bind_distances.cpp
-void bind_linear_algebra();  // bind_linear_algebra.cpp: what flambeau.linalg is made of
-void bind_factorizations();  // bind_factorizations.cpp: systems, factorizations
-void bind_spectra();         // bind_spectra.cpp: eigenvalues, singular values
-void bind_least_squares();   // bind_least_squares.cpp
-void bind_windows();         // bind_windows.cpp: convolutions, pools, padding
+void bind_arithmetic();               // bind_arithmetic.cpp: composites on rows
+void bind_activations();              // bind_activations.cpp
+void bind_complex();                  // bind_complex.cpp
+void bind_special();                  // bind_special.cpp
+void bind_views();                    // bind_views.cpp
+void bind_parts();                    // bind_parts.cpp
+void bind_layout();                   // bind_layout.cpp
+void bind_reductions();               // bind_reductions.cpp
+void bind_cumulative();               // bind_cumulative.cpp
+void bind_sorting();                  // bind_sorting.cpp
+void bind_fourier();                  // bind_fourier.cpp: flambeau.fft
+void bind_structure();                // bind_structure.cpp: products
+void bind_indexing();                 // bind_indexing.cpp
+void bind_joining();                  // bind_joining.cpp
+void bind_networks();                 // bind_networks.cpp: losses, normalisation
+void bind_recurrent();                // bind_recurrent.cpp
+void bind_optimizer();                // bind_optimizer.cpp: an optimizer's step
+void bind_distances();                // bind_distances.cpp
+void bind_linear_algebra();           // bind_linear_algebra.cpp: what flambeau.linalg is made of
+void bind_factorizations();           // bind_factorizations.cpp: systems, factorizations
+void bind_spectra();                  // bind_spectra.cpp: eigenvalues, singular values
+void bind_least_squares();            // bind_least_squares.cpp
+void bind_windows();                  // bind_windows.cpp: convolutions, pools, padding
 void bind_program(PyObject* module);  // bind_program.cpp: programs without Python
-void bind_interpolation();   // bind_interpolation.cpp
-void bind_conversion();      // bind_conversion.cpp: copies in another dtype or order of memory
-void bind_construction();    // bind_construction.cpp
-void bind_random();          // bind_random.cpp
-void bind_interop();         // interop.cpp
-void bind_cuda();            // bind_cuda.cpp: what flambeau.cuda is made of
-void bind_array_library();   // array_library.cpp: what CuPy does
-void bind_autograd();        // bind_autograd.cpp
-void bind_autocast();        // autocast.cpp
+void bind_interpolation();            // bind_interpolation.cpp
+void bind_conversion();               // bind_conversion.cpp: copies in another dtype or order of memory
+void bind_construction();             // bind_construction.cpp
+void bind_random();                   // bind_random.cpp
+void bind_interop();                  // interop.cpp
+void bind_cuda();                     // bind_cuda.cpp: what flambeau.cuda is made of
+void bind_array_library();            // array_library.cpp: what CuPy does
+void bind_autograd();                 // bind_autograd.cpp
+void bind_autocast();                 // autocast.cpp
 void bind_python_operators(PyObject* module);
 void publish_return_types(PyObject* module);
 // A tuple type of an operator that is written in Python.

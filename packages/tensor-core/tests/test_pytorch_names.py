@@ -6,7 +6,6 @@ import importlib
 import math
 import subprocess
 import sys
-import typing
 
 import numpy as np
 import pytest
@@ -77,8 +76,6 @@ ANSWERS = {
     "version.cuda": None,
     "version.hip": None,
     "version.__version__": fb.__version__,
-    "jit.is_scripting()": False,
-    "jit.is_tracing()": False,
     "compiler.is_compiling()": False,
     "compiler.is_dynamo_compiling()": False,
     "compiler.list_backends()": [],
@@ -137,8 +134,6 @@ def test_what_programs_ask(expression):
         ("xpu.synchronize()", AssertionError),
         ("mps.synchronize()", RuntimeError),
         ("accelerator.synchronize()", RuntimeError),
-        ("jit.save(None, 'f')", NotImplementedError),
-        ("jit.load('f')", NotImplementedError),
         ("set_num_interop_threads(0)", RuntimeError),
         ("set_num_interop_threads('1')", TypeError),
         ("set_flush_denormal(1)", TypeError),
@@ -195,16 +190,14 @@ def test_switches_of_attention():
     assert fb.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
 
 
-@pytest.mark.parametrize("module", ["compiler", "jit"])
-def test_what_comes_back_as_it_is_warns_once(module):
-    script = f"""
+def test_what_comes_back_as_it_is_warns_once():
+    script = """
 import warnings
 import flambeau as fb
 def f(x): return x
-give = fb.compile if {module == "compiler"} else fb.jit.script
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    assert give(f) is f and give(f) is f
+    assert fb.compile(f) is f and fb.compile(f) is f
 assert [w.category for w in caught] == [UserWarning], caught
 assert caught[0].filename == "<string>", caught[0].filename
 """
@@ -226,25 +219,6 @@ def test_compile_is_a_decorator():
     assert fb.compiler.allow_in_graph(f) is f and fb.compiler.assume_constant_result(f) is f
     with fb.compiler.set_stance("force_eager"):
         pass
-
-
-def test_marks_for_scripts_do_nothing():
-    def f(x):
-        return x + 1
-
-    with contextlib.suppress(UserWarning):
-        fb.jit.script(f)
-    assert fb.jit.trace(f, fb.ones(1)) is f and fb.jit.trace_module(f, {}) is f
-    jit = fb.jit
-    for mark in (jit.ignore, jit.unused, jit.export, jit.interface, jit.freeze, jit.script_if_tracing):
-        assert mark(f) is f
-    assert fb.jit.ignore(drop=True)(f) is f and fb.jit.optimize_for_inference(f) is f
-    assert fb.jit.annotate(int, 3) == 3 and fb.jit.Attribute(3, int).value == 3
-    future = fb.jit.fork(f, 1)
-    assert future.done() and fb.jit.wait(future) == 2
-    with fb.jit.optimized_execution(True), fb.jit.fuser("fuser1"):
-        fb.jit.enable_onednn_fusion(True)
-        fb.jit.set_fusion_strategy([("STATIC", 2)])
 
 
 def test_control_flow():
@@ -301,7 +275,6 @@ def test_conditions_are_asserted():
     fb._assert(fb.ones(1) > 0, "no")
     with pytest.raises(AssertionError, match="no"):
         fb._assert(fb.ones(1) < 0, "no")
-    assert fb.jit.Final[int] == typing.Final[int]
 
 
 def test_numbers_have_values():

@@ -56,34 +56,83 @@ FUNCTIONS = {
     "order": (lambda x: (x.sort(1, descending=True), x.topk(2), x.argsort(), x.kthvalue(2), x.cumsum(1)), X),
     "unique": (lambda x: x.round().unique(return_counts=True), X),
     "shapes": (lambda x: (x.view(2, 6), x.reshape(-1), x.permute(1, 0), x.flatten(), x.unsqueeze(1).squeeze(1)), X),
-    "more shapes": (lambda x: (x.expand(2, 3, 4), x.movedim(0, 1), x.unflatten(1, (2, 2)), x.T, x.mT, x.swapaxes(0, 1)), X),
-    "joined": (lambda x: (fb.cat([x, x], 1), fb.stack([x, x]), fb.hstack([x, x]), fb.vstack((x, x)), x.repeat(2, 1)), X),
+    "more shapes": (
+        lambda x: (x.expand(2, 3, 4), x.movedim(0, 1), x.unflatten(1, (2, 2)), x.T, x.mT, x.swapaxes(0, 1)),
+        X,
+    ),
+    "joined": (
+        lambda x: (fb.cat([x, x], 1), fb.stack([x, x]), fb.hstack([x, x]), fb.vstack((x, x)), x.repeat(2, 1)),
+        X,
+    ),
     "cut": (lambda x: (*x.split(2, 1), *x.chunk(2, 1), *x.unbind(0), *x.split([1, 2], 0), *x.tensor_split(3, 1)), X),
     "turned": (lambda x: (x.flip(0), x.roll(1, 1), x.rot90(), x.tril(), x.triu(1), x.diagonal(), x.diag_embed()), X),
-    "conversions": (lambda x: (x.double(), x.to(fb.float16), x.long(), x.bool(), x.type_as(x.int()), x.to(x.double())), X),
+    "conversions": (
+        lambda x: (x.double(), x.to(fb.float16), x.long(), x.bool(), x.type_as(x.int()), x.to(x.double())),
+        X,
+    ),
     "fresh": (lambda x: x.new_zeros(2) + fb.ones(2) + fb.full((2,), 3.0) + fb.arange(2) + fb.zeros_like(x[0, :2]), X),
     "constants": (lambda x: x + fb.tensor([1.0, 2, 3, 4]) + fb.eye(3, 4) + fb.linspace(0, 1, 4), X),
-    "products": (lambda x, y: (x @ y, fb.mm(x, y), fb.einsum("ij,jk->ki", x, y), fb.addmm(fb.ones(5), x, y), x[0] @ y), X, Y),
+    "products": (
+        lambda x, y: (x @ y, fb.mm(x, y), fb.einsum("ij,jk->ki", x, y), fb.addmm(fb.ones(5), x, y), x[0] @ y),
+        X,
+        Y,
+    ),
     "batches": (lambda x, y: (x @ y, fb.bmm(x, y), fb.baddbmm(x @ y, x, y, beta=2)), (2, 3, 4), (2, 4, 5)),
     "norms": (lambda x: (x.norm(), x.norm(dim=1), fb.linalg.vector_norm(x, 1, 0), F.normalize(x)), X),
     "systems": (lambda x: (fb.linalg.solve(x @ x.T + fb.eye(3), x), fb.linalg.inv(x @ x.T + fb.eye(3))), X),
     "fourier": (lambda x: (fb.fft.fft(x).real, fb.fft.irfft(fb.fft.rfft(x)), fb.fft.fftshift(x, 1)), X),
     "gathered": (lambda x: (x.gather(1, INDEX[None]), x.index_select(1, INDEX), x.take(INDEX), F.one_hot(INDEX)), X),
-    "scattered": (lambda x: (x.scatter(1, INDEX[None], 1.0), x.index_add(1, INDEX, x), x.scatter_add(1, INDEX[None], x)), X),
+    "scattered": (
+        lambda x: (x.scatter(1, INDEX[None], 1.0), x.index_add(1, INDEX, x), x.scatter_add(1, INDEX[None], x)),
+        X,
+    ),
     "masked": (lambda x: (x.masked_fill(x > 0, 1), x.masked_select(x > 0), x.nonzero()), X),
-    "special": (lambda x: (fb.special.erf(x), fb.lgamma(x.abs()), x.sigmoid().logit(), fb.special.xlogy(x.abs(), 2)), X),
-    "complex": (lambda x: (fb.complex(x, x).abs(), fb.view_as_real(fb.polar(x.abs(), x)), fb.complex(x, x).conj().imag), X),
-    "images": (lambda x: (F.interpolate(x, 4), F.interpolate(x, scale_factor=1.5, mode="bilinear"), F.pad(x, (1, 2))), IMAGE),
-    "pools": (lambda x: (F.max_pool2d(x, 2, return_indices=True), F.adaptive_avg_pool2d(x, (2, None)), F.unfold(x, 2)), IMAGE),
-    "shuffled": (lambda x: (F.pixel_unshuffle(x, 2), F.channel_shuffle(x, 3), F.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False)), IMAGE),
+    "special": (
+        lambda x: (fb.special.erf(x), fb.lgamma(x.abs()), x.sigmoid().logit(), fb.special.xlogy(x.abs(), 2)),
+        X,
+    ),
+    "complex": (
+        lambda x: (fb.complex(x, x).abs(), fb.view_as_real(fb.polar(x.abs(), x)), fb.complex(x, x).conj().imag),
+        X,
+    ),
+    "images": (
+        lambda x: (F.interpolate(x, 4), F.interpolate(x, scale_factor=1.5, mode="bilinear"), F.pad(x, (1, 2))),
+        IMAGE,
+    ),
+    "pools": (
+        lambda x: (F.max_pool2d(x, 2, return_indices=True), F.adaptive_avg_pool2d(x, (2, None)), F.unfold(x, 2)),
+        IMAGE,
+    ),
+    "shuffled": (
+        lambda x: (
+            F.pixel_unshuffle(x, 2),
+            F.channel_shuffle(x, 3),
+            F.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False),
+        ),
+        IMAGE,
+    ),
     "attention": (lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True), (2, 3, 4, 8)),
     "masked attention": (lambda x: F.scaled_dot_product_attention(x, x, x, x @ x.mT > 0, scale=0.3), (2, 3, 4, 8)),
-    "losses": (lambda x: (F.cross_entropy(x, INDEX[:3]), F.mse_loss(x, x * 0), F.huber_loss(x, x * 2), F.nll_loss(x, INDEX[:3])), X),
+    "losses": (
+        lambda x: (
+            F.cross_entropy(x, INDEX[:3]),
+            F.mse_loss(x, x * 0),
+            F.huber_loss(x, x * 2),
+            F.nll_loss(x, INDEX[:3]),
+        ),
+        X,
+    ),
     "embedding": (lambda x: (F.embedding(INDEX % 3, x), F.embedding_bag(INDEX % 3, x, fb.tensor([0, 2]))), X),
-    "distances": (lambda x: (fb.cdist(x, x), F.cosine_similarity(x, x * 2), F.pairwise_distance(x, x + 1), fb.pdist(x)), X),
+    "distances": (
+        lambda x: (fb.cdist(x, x), F.cosine_similarity(x, x * 2), F.pairwise_distance(x, x + 1), fb.pdist(x)),
+        X,
+    ),
     "comparing": (lambda x: (fb.isclose(x, x + 1e-9), fb.isin(x.round(), fb.tensor([0.0, 1.0])), x.isfinite()), X),
     "replaced": (lambda x: (x.log().nan_to_num(), x.select_scatter(x[0], 0, 1), x.clone().fill_(2.0)), X),
-    "random": (lambda x: (F.dropout(x, 0.5), x + fb.randn(4), fb.rand_like(x), fb.randint(0, 9, (3,)), x.abs().bernoulli(0.3)), X),
+    "random": (
+        lambda x: (F.dropout(x, 0.5), x + fb.randn(4), fb.rand_like(x), fb.randint(0, 9, (3,)), x.abs().bernoulli(0.3)),
+        X,
+    ),
 }
 
 

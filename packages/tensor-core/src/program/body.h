@@ -19,7 +19,7 @@ struct Program::Body {
     std::vector<int> results;  // registers; more results than that are an error, fewer none where there are none
     std::vector<int> last;     // registers that nobody reads any more behind it
     std::string place;         // which line of which layer called it
-    int line = 0;
+    bool makes_lists = false;
   };
   std::string text;
   std::vector<std::string> inputs, state;

@@ -138,10 +138,16 @@ Family construction_operators() {
       op("bernoulli", bernoulli),
       op("multinomial", [](const Tensor& weights, int64_t draws,
                            bool replacement) { return multinomial(weights, draws, replacement, nullptr); }),
-      op("tril_indices", [](int64_t rows, int64_t columns,
-                            int64_t offset) { return triangle_indices(rows, columns, offset, true, Dtype::int64); }),
-      op("triu_indices", [](int64_t rows, int64_t columns,
-                            int64_t offset) { return triangle_indices(rows, columns, offset, false, Dtype::int64); }),
+      op("tril_indices",
+         [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype, MaybeDevice device) {
+           return made_on(device,
+                          [&] { return triangle_indices(rows, columns, offset, true, dtype.value_or(Dtype::int64)); });
+         }),
+      op("triu_indices",
+         [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype, MaybeDevice device) {
+           return made_on(device,
+                          [&] { return triangle_indices(rows, columns, offset, false, dtype.value_or(Dtype::int64)); });
+         }),
       op("meshgrid",
          [](const Tensors& tensors, std::string_view indexing) { return meshgrid(tensors, indexing == "xy"); }),
       op("cartesian_prod", cartesian_prod),

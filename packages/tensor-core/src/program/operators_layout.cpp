@@ -15,10 +15,13 @@ Tensor viewed(const Tensor& t, const Value& size) {
 Tensor exchanged(const Tensor& t) { return t.dim() == 2 ? transpose(t, 0, 1) : expand(t, t.shape()); }
 
 Tensor moved(const Tensor& t, const Shape& source, const Shape& destination) {
+  constexpr const char* kRefused = "movedim: source and destination must be as many dimensions, none of them twice";
+  require(source.size() == destination.size() && t.dim() > 0, kRefused);
   Shape order(size_t(t.dim()), -1);
   std::vector<bool> taken(size_t(t.dim()), false);
   for (size_t i = 0; i < source.size(); ++i) {
     const size_t from = size_t(t.wrap_dim(source[i]));
+    require(!taken[from] && order[size_t(t.wrap_dim(destination[i]))] < 0, kRefused);
     order[size_t(t.wrap_dim(destination[i]))] = int64_t(from);
     taken[from] = true;
   }

@@ -53,8 +53,8 @@ class Run {
     constexpr size_t kUsual = 16;
     const size_t count = instruction.arguments.size();
     SmallVector<const Value*, kUsual> arguments;
-    Values lists;  // those that are made for this call
-    lists.reserve(count);
+    Values lists;                                       // those that are made for this call
+    if (instruction.makes_lists) lists.reserve(count);  // pointers to them are kept
     for (const Body::Argument& argument : instruction.arguments) {
       if (argument.kind == Body::Argument::List) lists.push_back(value_of(argument));
       arguments.push_back(argument.kind == Body::Argument::List ? &lists.back() : found(argument));

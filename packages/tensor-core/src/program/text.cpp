@@ -173,7 +173,6 @@ class Reader {
     if (left_.starts_with("input ")) return read_input();
     if (left_ == "return" || left_.starts_with("return ")) return read_return();
     Body::Instruction instruction;
-    instruction.line = line_;
     std::vector<int> results;
     while (left_.starts_with('%')) {
       results.push_back(number_of(word().substr(1)));
@@ -187,6 +186,7 @@ class Reader {
     while (!take(')')) {
       if (!instruction.arguments.empty()) expect(',');
       instruction.arguments.push_back(argument());
+      instruction.makes_lists |= instruction.arguments.back().kind == Argument::List;
     }
     if (int(instruction.arguments.size()) != instruction.function->arity)
       fail(called, " has ", instruction.function->arity, " parameters, and is given ", instruction.arguments.size());

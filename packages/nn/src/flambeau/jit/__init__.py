@@ -8,13 +8,13 @@ parameters that runs them natively. `save` writes program and parameters into on
 >>> from flambeau import nn
 >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
 >>> traced = flambeau.jit.trace(model, flambeau.ones(1, 3))
->>> print(traced.code)
+>>> for line in traced.code.splitlines():
+...     print(line.partition("  #")[0])
 input %0 input
 check_input(%0, 'input', 2)
-%1 = linear(%0, @0.weight, @0.bias)  # 0, container.py:66
-%2 = relu(%1)  # 1, activation.py:30
+%1 = linear(%0, @0.weight, @0.bias)
+%2 = relu(%1)
 return %2
-<BLANKLINE>
 >>> traced(flambeau.ones(5, 3)).shape
 flambeau.Size([5, 2])
 """
@@ -105,11 +105,11 @@ def trace(
 ) -> Any:
     """A function or module as a program, by running it once.
 
-    Sizes may be others when the program runs, and what is computed from them follows. Where Python decides by a size or
-    an element (``if x.shape[0] > 4``, ``for i in range(n)``), the program takes the way that the example took, and raises
-    RuntimeError for inputs that would have taken another. Elements that Python takes for itself (``float(x)``,
-    ``x.tolist()``) are constants, of which a `TracerWarning` tells the line. Changes in place, random numbers and
-    gradients are those of the operators; ``no_grad`` blocks stay such blocks.
+    Sizes may be others when the program runs, and what is computed from them follows. Where Python decides by a size
+    or an element (``if x.shape[0] > 4``, ``for i in range(n)``), the program takes the way that the example took, and
+    raises RuntimeError for inputs that would have taken another. Elements that Python takes for itself
+    (``float(x)``, ``x.tolist()``) are constants, of which a `TracerWarning` tells the line. Changes in place, random
+    numbers and gradients are those of the operators; ``no_grad`` blocks stay such blocks.
 
     Args:
         func: a function of tensors, or a module; the latter in the mode, training or evaluation, that it is in.
@@ -190,9 +190,7 @@ def is_tracing() -> bool:
     return _tracing > 0
 
 
-def save(
-    m: Any, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None
-) -> None:
+def save(m: Any, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
     """Writes a traced module or function into a file that runs without Python; ``_extra_files``: texts beside it.
 
     The file is of the safetensors format: the parameters and buffers, and the program as text in its metadata.
@@ -201,7 +199,8 @@ def save(
     """
     if not isinstance(m, ScriptModule | ScriptFunction):
         raise TypeError(
-            f"flambeau.jit.save writes what flambeau.jit.trace has made, not a {type(m).__name__}: trace it on an example"
+            f"flambeau.jit.save writes what flambeau.jit.trace has made, not a {type(m).__name__}: trace it on an "
+            "example"
         )
     m.save(f, _extra_files)
 

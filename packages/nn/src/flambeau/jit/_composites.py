@@ -48,7 +48,7 @@ def _ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 @composite("float_power")
 def _float_power(input: Any, exponent: Any) -> Any:
-    complex_ones = any(isinstance(x, Tensor) and x.is_complex() or isinstance(x, complex) for x in (input, exponent))
+    complex_ones = any((isinstance(x, Tensor) and x.is_complex()) or isinstance(x, complex) for x in (input, exponent))
     dtype = flambeau.complex128 if complex_ones else flambeau.float64
     base, power = (x.to(dtype) if isinstance(x, Tensor) else x for x in (input, exponent))
     return base**power
@@ -65,14 +65,14 @@ def _nan_to_num(input: Tensor, nan: float | None, posinf: float | None, neginf: 
 
 
 @composite("isin")
-def _isin(elements: Any, test_elements: Any, assume_unique: bool, invert: bool) -> Tensor:
+def _isin(elements: Any, test_elements: Any, assume_unique: bool, invert: bool) -> Any:
     elements, tests = (x if isinstance(x, Tensor) else flambeau.tensor(x) for x in (elements, test_elements))
     found = (elements.unsqueeze(-1) == tests.reshape(-1)).any(-1)
     return ~found if invert else found
 
 
 @composite("addbmm")
-def _addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, beta: Any, alpha: Any) -> Tensor:
+def _addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, beta: Any, alpha: Any) -> Any:
     return beta * input + alpha * flambeau.bmm(batch1, batch2).sum(0)
 
 

@@ -2,10 +2,10 @@
 
 Note [Traced numbers]
 ``x.view(len(x), -1)`` is the call ``view(8, -1)``, and nothing in it tells that 8 came from the input. So while a
-program is traced, sizes are objects that remember where they come from: sums, products and quotients of them are noted
-as calls, and an operator that is given one is noted with it. They pass for ``int`` and ``float``, and where Python needs
-a real number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``) they give it, and note that the program holds for inputs
-only with which it is the same: a run with others raises instead of computing something else.
+program is traced, sizes are objects that remember where they come from: sums, products and quotients of them are
+noted as calls, and an operator that is given one is noted with it. They pass for ``int`` and ``float``, and where
+Python needs a real number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``) they give it, and note that the program holds
+for inputs only with which it is the same: a run with others raises instead of computing something else.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class Sizes(tuple[Any, ...]):
 
 @contextlib.contextmanager
 def traced_lengths() -> Iterator[None]:
-    """While this runs, ``len(tensor)`` in this thread is the traced ``tensor.size(0)``; by itself ``len`` gives integers."""
+    """While this runs, ``len(tensor)`` in this thread is ``tensor.size(0)``, which can be traced."""
     original, thread = builtins.len, threading.get_ident()
 
     def length(obj: Any, /) -> Any:

@@ -239,6 +239,7 @@ class ScriptModule(Module):
         self._program = program
         for path, tensor in state.items():
             _place(self, path, tensor)
+        self._constants = list(constants)
         for path, tensor in constants.items():
             self.register_buffer(path, tensor, persistent=False)
         self._sources = [_owner(self, n) for n in program.state_names]
@@ -257,10 +258,10 @@ class ScriptModule(Module):
 
     def save(self, f: str | os.PathLike[str] | IO[bytes], _extra_files: Mapping[str, Any] | None = None) -> None:
         """Writes the program with its parameters and buffers; see `flambeau.jit.save`."""
-        constants = {n: self._buffers[n] for n in self._non_persistent_buffers_set if n.startswith("constant_")}
-        state = dict(self.named_parameters(remove_duplicate=False))
-        state |= {n: b for n, b in self.named_buffers(remove_duplicate=False) if n not in constants}
+        buffers = dict(self.named_buffers(remove_duplicate=False))
+        constants = {n: buffers.pop(n) for n in self._constants}
         parameters = [n for n, _ in self.named_parameters(remove_duplicate=False)]
+        state: dict[str, Tensor] = {n: self.get_parameter(n) for n in parameters} | buffers
         write(f, self._program, constants, state, parameters, self.original_name, self.training, _extra_files)
 
     def extra_repr(self) -> str:
@@ -291,7 +292,7 @@ def _place(module: Module, path: str, tensor: Tensor) -> None:
     for part in owner.split(".") if owner else []:
         if part not in module._modules:
             module.add_module(part, _Part())
-        module = module._modules[part]  # type: ignore[assignment]
+        module = module.get_submodule(part)
     if isinstance(tensor, Parameter):
         module.register_parameter(name, tensor)
     else:
@@ -328,7 +329,9 @@ def write(
             tensors[path] = tensor
     for path, tensor in tensors.items():
         if safetensors.code_of(tensor) is None:
-            raise NotImplementedError(f"{path} has the dtype {tensor.dtype}, for which there is none in the file's format")
+            raise NotImplementedError(
+                f"{path} has the dtype {tensor.dtype}, for which there is none in the file's format"
+            )
     about = {
         "inputs": program.inputs,
         "outputs": program.outputs.form,
@@ -358,8 +361,8 @@ def read(f: str | os.PathLike[str] | IO[bytes], device: Any, extra_files: dict[s
         start = file.tell()
         if file.read(4) == b"PK\x03\x04":
             raise NotImplementedError(
-                f"{f} is a file of PyTorch's TorchScript, which flambeau cannot run: load the model's state_dict() into "
-                "the same model here, and trace that"
+                f"{f} is a file of PyTorch's TorchScript, which flambeau cannot run: load the model's state_dict() "
+                "into the same model here, and trace that"
             )
         file.seek(start)
         tensors, metadata = safetensors.read(file)

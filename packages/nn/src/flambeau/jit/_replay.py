@@ -130,7 +130,8 @@ def _require(name: str, a: Any, b: Any, text: str) -> None:
 def _check_input(tensor: Any, name: str, dims: int) -> None:
     if tensor.dim() != dims:
         raise RuntimeError(
-            f"the program was made with a tensor of {dims} dimensions for '{name}', got one of shape {list(tensor.shape)}"
+            f"the program was made with a tensor of {dims} dimensions for '{name}', got one of shape "
+            f"{list(tensor.shape)}"
         )
 
 

@@ -73,7 +73,8 @@ def _converted(trace: Trace, func: Any, tensor: Tensor, result: Tensor, format: 
         return result
     dtype = result.dtype if result.dtype != tensor.dtype else None
     device = result.device if result.device != tensor.device else None
-    return trace.note("to", [tensor, dtype, device, dtype is None and device is None, format], result)
+    trace.note("to", [tensor, dtype, device, dtype is None and device is None, format], result)
+    return result
 
 
 @rule("to")

@@ -2,16 +2,17 @@
 
 Note [Tracing]
 A mode is asked about every call (flambeau.overrides). An operator of the library that programs can call
-(`flambeau._core._program_operators`) is noted under its own name, with all its arguments; what is written in Python is
-opened, so that the operators that it is made of are seen; a key in brackets becomes the views and the selections that it
-stands for. Tensors are known by identity: an input, a result, a parameter or buffer by its name; any other tensor that
-an operator is given is a constant, and is kept with the program. Changes in place stay changes in place.
+(`flambeau._core._program_operators`) is noted under its own name, with all its arguments; what is written in Python
+is opened, so that the operators that it is made of are seen; a key in brackets becomes the views and the selections
+that it stands for. Tensors are known by identity: an input, a result, a parameter or buffer by its name; any other
+tensor that an operator is given is a constant, and is kept with the program. Changes in place stay changes in place.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ import flambeau
 from flambeau import Tensor, _core
 from flambeau.overrides import TorchFunctionMode
 
-from ._numbers import TRACED, Number, Repeated, Sizes, plain, symbol, warn
+from ._numbers import TRACED, Number, Repeated, plain, symbol, warn
 from ._structure import Place, leaves, place, replaced
 
 NATIVE: Mapping[str, int] = _core._program_operators()
@@ -89,6 +90,8 @@ class Trace(TorchFunctionMode):
         self.open = True
         self._known: dict[int, _Known] = {}
         self._count = 0
+        self._state = frozenset(state)
+        self._names = (f"constant_{i}" for i in itertools.count())
         self._recording = flambeau.is_grad_enabled()
         for name, tensor in state.items():
             self._known.setdefault(id(tensor), _Known(tensor, Reference(f"@{quoted(name)}"), False))
@@ -112,7 +115,7 @@ class Trace(TorchFunctionMode):
         """The name of a tensor; of one that has none, of a constant that it becomes."""
         known = self._known.get(id(tensor))
         if known is None:
-            name = f"constant_{len(self.constants)}"
+            name = next(n for n in self._names if n not in self._state)
             self.constants[name] = tensor.detach()
             known = self._known[id(tensor)] = _Known(tensor, Reference(f"@{name}"), False)
         return known.reference
@@ -127,7 +130,9 @@ class Trace(TorchFunctionMode):
         if isinstance(value, Number):
             return Reference(value.name)
         if isinstance(value, Repeated):
-            call = Call("repeated", [self.encoded(value.items), self.encoded(value.times)], [self._fresh()], place(), False)
+            call = Call(
+                "repeated", [self.encoded(value.items), self.encoded(value.times)], [self._fresh()], place(), False
+            )
             self.calls.append(call)
             return call.results[0]
         if isinstance(value, Tensor):
@@ -206,11 +211,12 @@ class Trace(TorchFunctionMode):
         if key == slice(None):
             return tensor
         parts = (key.start, key.stop, key.step)
-        if any(isinstance(part, Tensor) for part in parts):
-            key = slice(*(part.item() if isinstance(part, Tensor) else part for part in parts))
-        result = tensor[(slice(None),) * dim + (slice(*map(plain, (key.start, key.stop, key.step))),)]
-        step = 1 if key.step is None else key.step
-        return self.note("slice", [tensor, dim, key.start, key.stop, step], result)
+        start, stop, step = (
+            self.measured("item", part, None, part.item()) if isinstance(part, Tensor) else part for part in parts
+        )
+        result = tensor[(slice(None),) * dim + (slice(plain(start), plain(stop), plain(step)),)]
+        self.note("slice", [tensor, dim, start, stop, 1 if step is None else step], result)
+        return result
 
     def warn_of_constant(self, text: str) -> None:
         """Says that Python got the elements of a tensor, and goes on with what they were."""

@@ -11,8 +11,8 @@ from typing import Any
 import flambeau
 import onnx
 from flambeau import Tensor
-from flambeau.nn import Module
 from flambeau.jit._structure import leaves, replaced
+from flambeau.nn import Module
 from onnx import helper
 
 # Registering the converters.
