@@ -9,6 +9,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
+from ._numbers import plain
 from ._trace import Trace, rule
 
 
@@ -111,6 +112,29 @@ def _sum_to_size(input: Tensor, size: Any) -> Tensor:
     extra = input.dim() - len(size)
     summed = [d for d in range(input.dim()) if d < extra or (size[d - extra] == 1 and input.shape[d] != 1)]
     return input.sum(summed, keepdim=True).reshape(tuple(size)) if summed else input.clone()
+
+
+@rule("einsum")
+def _einsum(trace: Trace, func: Any, equation: Any, operands: Any) -> Any:
+    """The plan of these sizes, whose reshapes follow the inputs'."""
+    from flambeau._operators import einsum
+
+    if not isinstance(equation, str):
+        equation, operands = einsum._from_lists(equation, tuple(operands))
+    inputs, output, sizes = einsum._read(equation, tuple(t.shape for t in operands))
+    shapes = [tensor.shape for tensor in operands]
+    lengths: dict[str, Any] = {}
+    with trace:
+        for labels, tensor in zip(inputs, operands, strict=True):
+            for label, length in zip(labels, tensor.shape, strict=True):
+                if plain(length) == sizes[label]:
+                    lengths.setdefault(label, length)
+                if length != (lengths[label] if plain(length) == sizes[label] else 1):
+                    raise AssertionError("an equation was read that does not fit")  # and what was read is required
+        tensors, steps = list(operands), einsum.plan(inputs, output, sizes, shapes, lengths)
+        for step in steps:
+            step(tensors)
+        return tensors[0]
 
 
 @rule("isclose")

@@ -202,6 +202,18 @@ def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
     return trace.note("where", [arguments[name] for name in ("condition", "input", "other")], result)
 
 
+@rule("apply")
+def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
+    """A `flambeau.autograd.Function`: what its forward computes, without the derivative that it defines."""
+    values = list(arguments.values())
+    with trace:
+        result = func.__wrapped__(*values)
+    given = [t for t in values if isinstance(t, Tensor)]
+    if trace.varies(given) or any(t.requires_grad for t in given):
+        trace.effect("without_derivative", [given, "a function of one's own"])
+    return result
+
+
 @rule("_recorded")
 def _recorded(trace: Trace, func: Any, **arguments: Any) -> Any:
     """What has a derivative that is a Python function: a program has none of it, and says so."""

@@ -140,7 +140,17 @@ def _sizes(inputs: list[Labels], shapes: tuple[Sequence[int], ...]) -> dict[str,
 
 @functools.lru_cache(maxsize=1024)
 def _plan(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[_Step, ...]:
-    inputs, output, sizes = _read(equation, shapes)
+    return plan(*_read(equation, shapes), shapes)
+
+
+def plan(
+    inputs: list[Labels],
+    output: Labels,
+    sizes: dict[str, int],
+    shapes: Sequence[Sequence[int]],
+    lengths: dict[str, Any] | None = None,
+) -> tuple[_Step, ...]:
+    """The steps of a contraction that `_read` has read; they reshape to ``lengths`` where these are given."""
     steps: list[_Step] = []
     terms = [_alone(k, labels, shapes[k], sizes, steps) for k, labels in enumerate(inputs)]
     for i, j in best_order(terms, output, sizes) if len(terms) > 1 else ():
@@ -149,7 +159,7 @@ def _plan(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[_Step, ...]
         last = len(terms) == 2
         if last and _prefers_turn(a, b, output):
             a, b, i, j = b, a, j, i
-        labels, step = _pair(i, j, a, b, later, sizes, output if last else ())
+        labels, step = _pair(i, j, a, b, later, lengths or sizes, output if last else ())
         steps.append(step)
         terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [labels]
     labels = _summed(0, terms[0], set(output), steps, promoted=len(inputs) == 1)
@@ -246,7 +256,8 @@ def _arranged(
     counts = [_count(sizes, group) for group in groups]
     shape = counts if groups[0] else counts[1:]
     permutation = [labels.index(c) for c in order]
-    in_order, as_it_is = permutation == sorted(permutation), shape == [sizes[c] for c in order]
+    in_order = permutation == sorted(permutation)
+    as_it_is = all(len(group) == 1 for group in (groups if groups[0] else groups[1:]))
     if as_it_is:
         return None if in_order else lambda t: t.permute(permutation)
     return (lambda t: t.reshape(shape)) if in_order else lambda t: t.permute(permutation).reshape(shape)
