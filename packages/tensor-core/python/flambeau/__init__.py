@@ -248,6 +248,7 @@ _DISTRIBUTIONS = {
     "autograd": "flambeau-autograd",
     "func": "flambeau-autograd",
     "library": "flambeau-autograd",
+    "export": "flambeau-nn",
     "jit": "flambeau-nn",
     "nn": "flambeau-nn",
     "optim": "flambeau-optim",

@@ -101,6 +101,7 @@ def trace(
     strict: bool = True,
     *,
     example_kwarg_inputs: Mapping[str, Any] | None = None,
+    _prepare: Any = None,
     **options: Any,
 ) -> Any:
     """A function or module as a program, by running it once.
@@ -134,7 +135,7 @@ def trace(
     global _tracing
     _tracing += 1
     try:
-        program, constants = compiled(func, args, kwargs, state, modules)
+        program, constants = compiled(func, args, kwargs, state, modules, _prepare)
     finally:
         _tracing -= 1
     name = type(func).__name__ if isinstance(func, Module) else getattr(func, "__name__", type(func).__name__)

@@ -155,6 +155,7 @@ def compiled(
     kwargs: Mapping[str, Any],
     state: Mapping[str, Tensor],
     modules: Mapping[int, str],
+    prepare: Callable[[Trace, Mapping[str, Any]], None] | None = None,
 ) -> tuple[Compiled, dict[str, Tensor]]:
     """Runs a function once, noting its operators: the program, and the constants that it needs."""
     names = _names_of(function, len(args))
@@ -167,6 +168,8 @@ def compiled(
     trace = Trace(dict(zip(flat, given, strict=True)), state)
     for tensor, name in zip(given, flat, strict=True):
         trace.effect("check_input", [tensor, name, tensor.dim()])
+    if prepare is not None:
+        prepare(trace, {**dict(zip(names, args, strict=True)), **kwargs})
     with traced_lengths(), trace:
         result = function(*args, **kwargs)
     outputs: list[Any] = []

@@ -161,6 +161,8 @@ def _low_and_high(arguments: dict[str, Any]) -> dict[str, Any]:
 @rule("__iter__")
 def _iterated(trace: Trace, func: Any, **arguments: Any) -> Any:
     (tensor,) = arguments.values()
+    if trace.varies(tensor) and tensor.dim():
+        trace.require("eq", trace.measured("size", tensor, 0, tensor.shape[0]), tensor.shape[0])
     with trace:
         return iter(tensor.unbind(0))
 
