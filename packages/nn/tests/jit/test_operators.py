@@ -6,9 +6,9 @@ from layer_rows import LAYERS
 
 import flambeau as fb
 from flambeau import _core, nn
+from flambeau.jit._operators import DROPPED, NATIVE
 from flambeau.jit._replay import _OWN
 from flambeau.jit._structure import leaves
-from flambeau.jit._trace import NATIVE
 
 F = nn.functional
 
@@ -191,7 +191,7 @@ def test_function_call_by_call(name):
 
 def test_what_programs_can_call_is_what_python_can():
     """Names and numbers of parameters are those of the operators; what is the programs' own can be replayed."""
-    from flambeau.jit._replay import _LEFT_OUT, _parameters
+    from flambeau.jit._replay import _parameters
 
     own = {*_OWN, "check_input", "clone"}
     for name, count in NATIVE.items():
@@ -201,6 +201,6 @@ def test_what_programs_can_call_is_what_python_can():
         places = (getattr(holder, n, None) for n in (name, base) for holder in (_core, fb.Tensor))
         function = next((found for found in places if found is not None), None) or _core._rows.get(base)
         assert function is not None, name
-        kept = [p for p in _parameters(function) if p.name not in _LEFT_OUT]
+        kept = [p for p in _parameters(function) if p.name not in DROPPED]
         kept = kept[:-1] if base == "empty" else kept  # it has no memory format
         assert len(kept) == count, f"{name} has {[p.name for p in kept]}, programs give {count}"

@@ -10,6 +10,7 @@ import flambeau
 from flambeau import Tensor
 
 from ._numbers import plain
+from ._operators import run
 from ._trace import Trace, rule
 
 
@@ -29,8 +30,6 @@ def composite(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _run(func: Any, arguments: dict[str, Any]) -> None:
-    from ._trace import run
-
     starred = "tensors" if func.__name__ in ("broadcast_tensors",) else None
     positional = tuple(arguments[starred]) if starred else ()
     run(func, positional, {key: value for key, value in arguments.items() if key != starred})

@@ -156,8 +156,8 @@ def compiled(
     state: Mapping[str, Tensor],
     modules: Mapping[int, str],
     prepare: Callable[[Trace, Mapping[str, Any]], None] | None = None,
-) -> tuple[Compiled, dict[str, Tensor]]:
-    """Runs a function once, noting its operators: the program, and the constants that it needs."""
+) -> tuple[Compiled, dict[str, Tensor], bool]:
+    """Runs a function once, noting its operators: the program, its constants, and whether it always gives the same."""
     names = _names_of(function, len(args))
     given: list[Tensor] = []
     inputs = [
@@ -175,7 +175,7 @@ def compiled(
     outputs: list[Any] = []
     form = Signature.of(result, outputs, (Tensor, Number), "outputs").form
     text = written(trace, flat, outputs, modules)
-    return Compiled(text, inputs, form), trace.constants
+    return Compiled(text, inputs, form), trace.constants, trace.repeats
 
 
 def _names_of(function: Callable[..., Any], count: int) -> list[str]:

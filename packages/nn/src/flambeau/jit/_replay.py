@@ -12,6 +12,8 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 
+from ._operators import DROPPED
+
 _TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*' | @'(?:[^'\\]|\\.)*' | [\[\](),=\#] | [^\s\[\](),='\#]+""", re.VERBOSE)
 _NUMBERS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
@@ -186,7 +188,7 @@ def _operator(name: str, arguments: list[Any]) -> Any:
     function = getattr(_core, name, None) or getattr(Tensor, name)
     positional: list[Any] = []
     named: dict[str, Any] = {}
-    parameters = [p for p in _parameters(function) if p.name not in _LEFT_OUT]
+    parameters = [p for p in _parameters(function) if p.name not in DROPPED]
     for parameter, value in zip(parameters, arguments, strict=name != "empty"):  # without a memory format
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional.append(tuple(value))
@@ -195,9 +197,6 @@ def _operator(name: str, arguments: list[Any]) -> Any:
         else:
             positional.append(value)
     return function(*positional, **named)
-
-
-_LEFT_OUT = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
 
 
 @functools.lru_cache(None)

@@ -8,8 +8,9 @@ from typing import Any
 from flambeau import Tensor
 
 from ._numbers import TRACED, Sizes, plain
+from ._operators import DROPPED, missing_of
 from ._structure import place, replaced
-from ._trace import DROPPED, Trace, missing_of, rule
+from ._trace import Trace, rule
 
 # --- sizes ---
 

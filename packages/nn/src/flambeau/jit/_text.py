@@ -9,8 +9,9 @@ from typing import Any
 
 import flambeau
 
+from ._operators import text_of
 from ._structure import leaves
-from ._trace import Call, Reference, Trace, text_of
+from ._trace import Call, Reference, Trace
 
 
 def _shown(value: Any) -> str:

@@ -10,32 +10,28 @@ tensor that an operator is given is a constant, and is kept with the program. Ch
 
 from __future__ import annotations
 
-import functools
-import inspect
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import Tensor
 from flambeau.overrides import TorchFunctionMode
 
 from ._numbers import TRACED, Number, Repeated, plain, symbol, warn
+from ._operators import DROPPED, NATIVE, OPERATOR, bound, missing_of, name_of, quoted, run, spread
 from ._structure import Place, leaves, place, replaced
 
-NATIVE: Mapping[str, int] = _core._program_operators()
-_OPERATOR = type(flambeau.add)
 _RULES: dict[str, Callable[..., Any]] = {}
-# Parameters that say where and how a result is kept, not what it is.
-DROPPED = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
 _WITHOUT_EFFECT = {"requires_grad_", "detach_", "retain_grad", "register_hook", "share_memory_", "pin_memory"}
 # What gives Python something to decide on and no tensor.
 _READS = {"tolist", "numpy", "equal", "allclose", "is_nonzero", "__array__", "__contains__", "__float__", "__int__"}
 _READS |= {"__index__", "__complex__"}
 _NEW = {"tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack"}
 _RANDOM = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "bernoulli", "multinomial", "dropout"}
-_RANDOM |= {"_rrelu"}
+_RANDOM |= {"_rrelu", "empty", "empty_like", "new_empty"}
+_TRAINING = {"batch_norm": 5, "instance_norm": 5}  # where an argument says that running statistics are updated
 
 
 @dataclass
@@ -146,8 +142,9 @@ class Trace(TorchFunctionMode):
     def note(self, name: str, arguments: list[Any], result: Any, *, lasting: bool = False, missing: str = "") -> Any:
         """Notes a call that gave ``result``, a tensor or a structure of tensors; returns it."""
         encoded = [self.encoded(a) for a in arguments]
+        lasting = lasting or name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)
         varies = self.varies(arguments) or bool(leaves(arguments, TRACED)) or name in _RANDOM
-        call = Call(name, encoded, [], place(), lasting or name in _RANDOM, missing)
+        call = Call(name, encoded, [], place(), lasting, missing)
         self.calls.append(call)
         for tensor in leaves(result, Tensor):
             call.results.append(self._fresh())
@@ -163,6 +160,12 @@ class Trace(TorchFunctionMode):
                 known, cut = self._known[id(tensor)], self._fresh()
                 self.calls.append(Call("detach", [known.reference], [cut], place(), False))
                 known.reference = cut
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a second run gives the same: nothing is drawn, and nothing changed."""
+        checks = ("check_input", "require_", "without_derivative")
+        return not any(call.lasting and not call.name.startswith(checks) for call in self.calls)
 
     def number(self, name: str, compute: Callable[..., Any], *operands: Any) -> Any:
         """The result of a computation of numbers, noted where one of them is traced."""
@@ -255,7 +258,7 @@ class Trace(TorchFunctionMode):
         if wrapped is not None:
             with self:
                 return wrapped(*spread(wrapped, args), **kwargs)
-        if type(func) is not _OPERATOR:
+        if type(func) is not OPERATOR:
             return self._other(func, name, args, kwargs)
         if name.endswith("_") and not name.endswith("__"):
             return self._in_place(func, name, args, kwargs)
@@ -333,68 +336,3 @@ class Trace(TorchFunctionMode):
         if leaves(result, Tensor) and not any(result is t for t in leaves(args, Tensor)) and self.varies(args):
             return self.note(name, list(args), result, missing="an attribute that programs do not have")
         return result
-
-
-def quoted(name: str) -> str:
-    """A name as it stands in a program's text behind ``@``."""
-    return name if name and not set(name) & set(" ,()[]='#\\\n") else text_of(name)
-
-
-def text_of(value: str) -> str:
-    """A string as it stands in a program's text."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
-
-
-def missing_of(name: str, count: int) -> str:
-    """Why a program cannot call an operator; empty where it can."""
-    if name not in NATIVE:
-        return "programs have no such operator"
-    return "" if NATIVE[name] == count else f"programs call it with {NATIVE[name]} arguments, not {count}"
-
-
-def run(func: Any, args: Any, kwargs: Any) -> Any:
-    """Calls a function with plain numbers."""
-    return func(*replaced(args, TRACED, plain), **replaced(kwargs, TRACED, plain))
-
-
-_PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.nn.functional": "nn_", "flambeau.special": "special_"}
-
-
-def name_of(func: Any) -> str:
-    """What a program calls an operator; for an attribute, its name."""
-    if func.__name__ in ("__get__", "__set__"):
-        return f"{func.__self__.__name__}.{func.__name__}"
-    if type(func) is not _OPERATOR:
-        return str(func.__name__)
-    prefixed: str = _PREFIXES.get(func.__module__, "") + func.__name__
-    return prefixed if prefixed in NATIVE or func.__name__ not in NATIVE else func.__name__
-
-
-_signature = functools.lru_cache(None)(inspect.signature)
-
-
-def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by the names of the parameters, defaults included; a starred parameter has a list."""
-    if type(func) is not _OPERATOR:
-        return {str(i): a for i, a in enumerate(args)} | kwargs
-    signature = _signature(func)
-    given = signature.bind(*args, **kwargs)
-    given.apply_defaults()
-    arguments = dict(given.arguments)
-    if arguments.get("out") is None:
-        arguments.pop("out", None)
-    for name, parameter in signature.parameters.items():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            values = arguments[name]
-            single = len(values) == 1 and isinstance(values[0], tuple | list)
-            arguments[name] = list(values[0] if single else values)
-    return arguments
-
-
-def spread(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of an operator's Python function, whose starred parameter takes no sequence."""
-    code = getattr(function, "__code__", None)
-    if code is None or not code.co_flags & inspect.CO_VARARGS or len(args) != code.co_argcount + 1:
-        return args
-    last = args[-1]
-    return (*args[:-1], *last) if isinstance(last, tuple | list) else args
