@@ -91,7 +91,14 @@ FOLDERS = {
         "flambeau/utils/checkpoint",
     ),
     "data": ("flambeau/data/", "flambeau/utils/data/"),
-    "nn": ("flambeau/nn/", "flambeau/distributions/", "flambeau/onnx/", "flambeau/distributed/nn/"),
+    "nn": (
+        "flambeau/nn/",
+        "flambeau/distributions/",
+        "flambeau/export/",
+        "flambeau/jit/",
+        "flambeau/onnx/",
+        "flambeau/distributed/nn/",
+    ),
     "optim": ("flambeau/optim/", "flambeau/distributed/optim/"),
 }
 

@@ -1,5 +1,6 @@
 """TorchScript's names: functions come back as they are, and marks do nothing."""
 
+import doctest
 import subprocess
 import sys
 import typing
@@ -22,6 +23,11 @@ assert [w.category for w in caught] == [UserWarning], caught
 assert caught[0].filename == "<string>", caught[0].filename
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
+
+
+def test_examples_and_documentation():
+    assert doctest.testmod(jit).failed == 0
+    assert all(getattr(jit, name).__doc__ for name in jit.__all__ if name != "Final")
 
 
 def test_marks_do_nothing():
