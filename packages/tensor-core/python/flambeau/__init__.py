@@ -55,6 +55,7 @@ from flambeau._settings import (
     set_warn_always,
     use_deterministic_algorithms,
 )
+from flambeau._sparse_methods import install as _install_sparse_methods
 from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
 from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from flambeau.serialization import load, save
@@ -104,6 +105,7 @@ def typename(obj: Any, /) -> str:
 
 
 _install_methods()
+_install_sparse_methods()
 
 if TYPE_CHECKING:
     from flambeau import (
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
         overrides,
         quasirandom,
         signal,
+        sparse,
         special,
         testing,
         types,
@@ -131,6 +134,15 @@ if TYPE_CHECKING:
         xpu,
     )
     from flambeau.compiler import compile
+    from flambeau.sparse._construction import (
+        sparse_bsc_tensor,
+        sparse_bsr_tensor,
+        sparse_compressed_tensor,
+        sparse_coo_tensor,
+        sparse_csc_tensor,
+        sparse_csr_tensor,
+    )
+    from flambeau.sparse._functions import dsmm, hsmm, hspmm, resize_as_sparse_, smm, spmm, sspaddmm
     from flambeau.cuda._any_device import Event, Stream
 
 # Modules of this package that load when they are first used.
@@ -154,6 +166,7 @@ _MODULES = (
     "quasirandom",
     "return_types",
     "signal",
+    "sparse",
     "special",
     "testing",
     "torch",
@@ -231,6 +244,20 @@ _ELSEWHERE = {
             "triplet_margin_loss",
         ),
         "flambeau.nn.functional._of_torch",
+    ),
+    **dict.fromkeys(
+        (
+            "sparse_bsc_tensor",
+            "sparse_bsr_tensor",
+            "sparse_compressed_tensor",
+            "sparse_coo_tensor",
+            "sparse_csc_tensor",
+            "sparse_csr_tensor",
+        ),
+        "flambeau.sparse._construction",
+    ),
+    **dict.fromkeys(
+        ("dsmm", "hsmm", "hspmm", "resize_as_sparse_", "smm", "spmm", "sspaddmm"), "flambeau.sparse._functions"
     ),
     "Event": "flambeau.cuda._any_device",
     "GradScaler": "flambeau.amp",

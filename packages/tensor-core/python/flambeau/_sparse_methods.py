@@ -1,0 +1,81 @@
+"""Methods of Tensor that have to do with sparse layouts, which a strided tensor turns into or does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._core import Tensor
+
+_LAYOUTS = {
+    _core.strided: "Strided",
+    _core.sparse_coo: "Sparse",
+    _core.sparse_csr: "SparseCsr",
+    _core.sparse_csc: "SparseCsc",
+}
+
+# What only tensors of a layout have, and what that layout is called.
+_OF_LAYOUT = {
+    **dict.fromkeys(("coalesce", "is_coalesced", "indices", "_indices"), "sparse coordinate tensor"),
+    **dict.fromkeys(("values", "_values", "_nnz"), "sparse tensor"),
+    **dict.fromkeys(("crow_indices", "col_indices"), "sparse row compressed tensor"),
+    **dict.fromkeys(("ccol_indices", "row_indices"), "sparse column compressed tensor"),
+}
+
+# What flambeau.sparse does for tensors of every layout.
+_CONVERSIONS = ("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc")
+_OTHERS = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm", "resize_as_sparse_")
+
+
+def _refusing(name: str, what: str) -> Any:
+    def method(self: Tensor) -> Any:
+        raise RuntimeError(f"{name} expected {what} layout but got {_LAYOUTS.get(self.layout, self.layout)}")
+
+    method.__name__, method.__doc__ = name, f"Of a {what} only; RuntimeError for others."
+    return method
+
+
+def _answering(name: str) -> Any:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        import flambeau.sparse
+        from flambeau.sparse._tensor import ANSWERS
+
+        return ANSWERS[name](self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, "See flambeau.sparse."
+    return method
+
+
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """The strided tensor of the same elements: itself where it is one.
+
+    Gradient: of a sparse tensor, the values'.
+
+    >>> import flambeau
+    >>> flambeau.sparse_coo_tensor([[1]], [2.0], (3,)).to_dense()
+    tensor([0., 2., 0.])
+    """
+    if self.layout is _core.strided:
+        return self if dtype is None else self.to(dtype)
+    made: Tensor = _answering("to_dense")(self, dtype, masked_grad=masked_grad)
+    return made
+
+
+def sparse_dim(self: Tensor) -> int:
+    """How many of the first dimensions have indices: none of a strided tensor's."""
+    return 0
+
+
+def dense_dim(self: Tensor) -> int:
+    """How many of the last dimensions are stored densely: all of a strided tensor's."""
+    return self.ndim
+
+
+def install() -> None:
+    """Puts the methods on the type."""
+    for name, what in _OF_LAYOUT.items():
+        setattr(Tensor, name, _refusing(name, what))
+    for name in (*_CONVERSIONS, *_OTHERS):
+        setattr(Tensor, name, _answering(name))
+    for function in (to_dense, sparse_dim, dense_dim):
+        setattr(Tensor, function.__name__, function)

@@ -1,0 +1,32 @@
+"""Sparse tensors: products, sums and softmaxes of them, and how their parts are checked.
+
+``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor`` and ``sparse_csc_tensor`` make them, and ``Tensor.to_sparse()``.
+"""
+
+from typing import Any
+
+# What answers for operators is there once its module is.
+from flambeau.sparse import _arithmetic as _arithmetic
+from flambeau.sparse import _pointwise as _pointwise
+from flambeau.sparse import _shapes as _shapes
+from flambeau.sparse._diagonals import spdiags
+from flambeau.sparse._functions import addmm, log_softmax, mm, sampled_addmm, softmax, sum
+from flambeau.sparse._invariants import check_sparse_tensor_invariants
+from flambeau.sparse._legacy import LEGACY_TYPES as _LEGACY_TYPES
+
+__all__ = [
+    "addmm",
+    "check_sparse_tensor_invariants",
+    "log_softmax",
+    "mm",
+    "sampled_addmm",
+    "softmax",
+    "spdiags",
+    "sum",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LEGACY_TYPES:
+        return _LEGACY_TYPES[name]
+    raise AttributeError(f"module 'flambeau.sparse' has no attribute '{name}'")

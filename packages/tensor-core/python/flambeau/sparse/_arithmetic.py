@@ -1,0 +1,240 @@
+"""Sums, products and quotients with sparse tensors, strided ones and numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.sparse._compressed import CompressedTensor
+from flambeau.sparse._conversion import to_coo, to_sparse
+from flambeau.sparse._coo import CooTensor, flat_keys
+from flambeau.sparse._pointwise import merged
+from flambeau.sparse._tensor import SparseTensor, answers
+
+SPARSE_FIRST = "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number, or a strided tensor that holds one."""
+    return not isinstance(value, Tensor) or (value.ndim == 0 and not isinstance(value, SparseTensor))
+
+
+def _sizes(name: str, left: Any, right: Any) -> None:
+    if tuple(left.shape) != tuple(right.shape):
+        raise RuntimeError(
+            f"{name}: expected sizes of 'self' and 'other' to match, but {list(left.shape)} != {list(right.shape)}"
+        )
+
+
+@answers("add", "__add__", "__radd__")
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """``input + alpha * other``: of two sparse tensors, or of a strided and a sparse one. Gradient: both."""
+    if not isinstance(other, SparseTensor):
+        if isinstance(input, CompressedTensor) and isinstance(other, Tensor) and other.ndim:
+            return _onto(other * alpha if alpha != 1 else other, input, 1)
+        raise RuntimeError(SPARSE_FIRST)
+    if isinstance(input, SparseTensor):
+        return _sparse_sum(input, other, alpha)
+    if is_number(input):
+        raise RuntimeError(SPARSE_FIRST)
+    return _onto(input, other, alpha)
+
+
+def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
+    """A strided tensor plus a sparse one."""
+    if tuple(dense.shape) != tuple(other.shape):
+        dense = dense.expand(flambeau.broadcast_shapes(dense.shape, other.shape))
+        _sizes("add", dense, other)
+    dtype = flambeau.promote_types(dense.dtype, other.dtype)
+    keys, values, flat = _flat(dense.to(dtype), other, alpha)
+    return flat.index_add(0, keys, values.to(dtype)).reshape(dense.shape)
+
+
+def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Places and values of the sparse tensor's elements, and the dense one with the sparse dimensions as one."""
+    coo = to_coo(other)
+    count = coo.sparse_dim()
+    keys = flat_keys(coo._ind, coo._size[:count])
+    assert keys is not None  # there is a dense tensor of that size
+    return keys, coo._val if alpha == 1 else coo._val * alpha, dense.reshape(-1, *coo._size[count:]) if (
+        dense.numel()
+    ) else dense.new_zeros((coo._size[:count].numel(), *coo._size[count:]))
+
+
+@answers("add_")
+def add_(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """`add` in place; a strided tensor that is contiguous is changed where the sparse one has elements, and only there."""
+    if isinstance(input, SparseTensor):
+        result = add(input, other, alpha=alpha)
+        input._take_over(result._like(result._val.to(input.dtype)))
+        return input
+    _sizes("add_", input, other)
+    if not input.is_contiguous():
+        return input.copy_(_onto(input, other, alpha))
+    if not flambeau.can_cast(other.dtype, input.dtype):
+        raise RuntimeError(f"result type {other.dtype} can't be cast to the desired output type {input.dtype}")
+    keys, values, flat = _flat(input, other, alpha)
+    flat.index_add_(0, keys, values.to(input.dtype))
+    return input
+
+
+@answers("sub_", "subtract_")
+def sub_(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """`sub` in place."""
+    return add_(input, other, alpha=-alpha)
+
+
+def _sparse_sum(input: Any, other: Any, alpha: Any) -> Any:
+    _sizes("add", input, other)
+    first, second = to_coo(input), to_coo(other)
+    if first.sparse_dim() != second.sparse_dim():
+        raise RuntimeError(
+            "add: expected 'self' and 'other' to have same number of sparse dimensions, but "
+            f"{first.sparse_dim()} != {second.sparse_dim()}"
+        )
+    dtype = flambeau.promote_types(first.dtype, second.dtype)
+    addend = second._val if alpha == 1 else second._val * alpha
+    values = flambeau.cat((first._val.to(dtype), addend.to(dtype)))
+    made = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
+    if first._coal and second._coal:
+        made = made.coalesce()
+    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+
+
+@answers("sub", "subtract", "__sub__")
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """``input - alpha * other``, as `add`."""
+    return add(input, other, alpha=-alpha)
+
+
+@answers("rsub", "__rsub__")
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """``other - alpha * input``."""
+    return sub(other, input, alpha=alpha)
+
+
+@answers("mul", "multiply", "__mul__", "__rmul__")
+def mul(input: Any, other: Any) -> Any:
+    """The product, sparse: with a number, a strided tensor or a sparse one. Gradient: both."""
+    if not isinstance(input, SparseTensor):
+        input, other = other, input
+    if is_number(other):
+        return input._like(input._val * other)
+    if isinstance(other, SparseTensor):
+        return _sparse_elements(input, other)
+    coo = to_coo(input)
+    if tuple(flambeau.broadcast_shapes(coo._size, other.shape)) != tuple(coo._size):
+        raise RuntimeError(
+            f"mul: a strided tensor of shape {list(other.shape)} cannot be broadcast to the sparse one's "
+            f"{list(coo._size)}"
+        )
+    count = coo.sparse_dim()
+    if count == 0:
+        values = coo._val * other
+    else:
+        values = coo._val * other.expand(coo._size)[tuple(coo._ind)]
+    made = coo._like(values)
+    return made if isinstance(input, CooTensor) else _in_place_of(input, made)
+
+
+def _in_place_of(compressed: Any, coo: CooTensor) -> Any:
+    """Values in the order of coordinates, in that of compressed rows or columns."""
+    if compressed.compressed_dim == 0:
+        return compressed._like(coo._val)
+    return to_sparse(coo, layout=compressed.layout)
+
+
+def _sparse_elements(input: Any, other: Any) -> Any:
+    """Products where both have an element."""
+    _sizes("mul", input, other)
+    first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
+    if first.sparse_dim() != second.sparse_dim():
+        raise RuntimeError(
+            f"mul: the numbers of sparse dimensions differ: {first.sparse_dim()} and {second.sparse_dim()}"
+        )
+    sizes = first._size[: first.sparse_dim()]
+    keys, others = flat_keys(first._ind, sizes), flat_keys(second._ind, sizes)
+    if keys is None or others is None:
+        raise NotImplementedError(f"mul: two sparse tensors of the size {list(first._size)}: indices exceed int64")
+    if others.numel() == 0 or keys.numel() == 0:
+        found, at = keys[:0], keys[:0]
+    else:
+        place = flambeau.searchsorted(others, keys).clamp(max=others.shape[0] - 1)
+        found = (others.index_select(0, place) == keys).nonzero().reshape(-1)
+        at = place.index_select(0, found)
+    values = first._val.index_select(0, found) * second._val.index_select(0, at)
+    made = CooTensor.of(first._ind.index_select(1, found), values, first._size, True)
+    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+
+
+def _divisor(other: Any) -> Any:
+    if not is_number(other):
+        raise RuntimeError(
+            "Sparse division requires a scalar or zero-dim dense tensor divisor (got shape "
+            f"{list(other.shape)} for divisor)"
+        )
+    return other
+
+
+@answers("div", "divide", "true_divide", "__truediv__")
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """The quotient by a number. Gradient: both."""
+    divisor = _divisor(other)
+    tensor = input if rounding_mode is None else merged(input)
+    return tensor._like(flambeau.div(tensor._val, divisor, rounding_mode=rounding_mode))
+
+
+@answers("floor_divide", "__floordiv__")
+def floor_divide(input: Any, other: Any) -> Any:
+    """The quotient by a number, rounded down."""
+    return div(input, other, rounding_mode="floor")
+
+
+@answers("equal")
+def equal(input: Any, other: Any) -> bool:
+    """Whether two sparse tensors of one layout have the same size, dtype and elements."""
+    pair = _aligned(input, other)
+    return pair is not None and input.dtype is other.dtype and flambeau.equal(*pair)
+
+
+@answers("allclose")
+def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether elements of two sparse tensors are close; what only one of them holds counts as 0 in the other."""
+    _sizes("allclose", input, other)
+    if not (isinstance(input, SparseTensor) and isinstance(other, SparseTensor)):
+        raise RuntimeError("allclose: both have to be sparse, or both strided")
+    first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
+    indices = flambeau.cat((first._ind, second._ind), 1)
+    zeros = [flambeau.zeros_like(part._val.detach()) for part in (first, second)]
+    left = CooTensor.of(indices, flambeau.cat((first._val.detach(), zeros[1])), first._size, False).coalesce()
+    right = CooTensor.of(indices, flambeau.cat((zeros[0], second._val.detach())), first._size, False).coalesce()
+    return flambeau.allclose(left._val, right._val, rtol, atol, equal_nan)
+
+
+def _aligned(input: Any, other: Any) -> tuple[Tensor, Tensor] | None:
+    """The values of both, where all their indices are the same."""
+    if not (isinstance(input, SparseTensor) and isinstance(other, SparseTensor)) or input._size != other._size:
+        return None
+    first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
+    if first._ind.shape != second._ind.shape or not flambeau.equal(first._ind, second._ind):
+        return None
+    return first._val, second._val
+
+
+@answers("is_nonzero", "__bool__")
+def is_nonzero(tensor: SparseTensor) -> bool:
+    """Whether the one element is not 0."""
+    if tensor.numel() != 1:
+        raise RuntimeError(f"Boolean value of Tensor with {tensor.numel()} values is ambiguous")
+    return bool(merged(tensor)._val.any())
+
+
+@answers("item")
+def item(tensor: SparseTensor) -> Any:
+    """The one element as a number."""
+    if tensor.numel() != 1:
+        raise RuntimeError(f"a Tensor with {tensor.numel()} elements cannot be converted to Scalar")
+    values = merged(tensor)._val
+    return values.item() if values.numel() else _core.zeros((), dtype=tensor.dtype).item()

@@ -1,0 +1,198 @@
+"""Making sparse tensors of their parts, and checking these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.sparse import _invariants
+from flambeau.sparse._compressed import KINDS, CompressedTensor
+from flambeau.sparse._coo import CooTensor
+from flambeau.sparse._tensor import SparseTensor
+
+BLOCKS = "{layout}: blocks are not there; a tensor of the layout sparse_csr or sparse_csc holds the same elements"
+
+
+def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memory: bool) -> Tensor:
+    made = flambeau.as_tensor(values, dtype=dtype, device=device)
+    if isinstance(made, SparseTensor):
+        raise TypeError(f"values have to be a strided tensor, got the layout {made.layout}")
+    if pin_memory:
+        made = made.pin_memory()
+    if requires_grad:
+        return made.detach().requires_grad_()
+    return made.view_as(made) if made.requires_grad and flambeau.is_grad_enabled() else made
+
+
+def _indices(indices: Any, device: Any) -> Tensor:
+    made = flambeau.as_tensor(indices, device=device).detach()
+    return made if made.dtype is flambeau.int64 else made.to(flambeau.int64)
+
+
+def _size(size: Any) -> tuple[int, ...]:
+    sizes = tuple(int(length) for length in size)
+    if any(length < 0 for length in sizes):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {list(sizes)}")
+    return sizes
+
+
+def sparse_coo_tensor(
+    indices: Any = None,
+    values: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    check_invariants: bool | None = None,
+    is_coalesced: bool | None = None,
+) -> CooTensor:
+    """A sparse tensor of coordinates.
+
+    Args:
+        indices: ``(sparse_dim, nnz)``, integers; or, without values, the sizes of an empty tensor.
+        values: ``(nnz, *dense sizes)``; values with the same indices count as their sum.
+        size: sizes of the sparse and then of the dense dimensions; by default the smallest that the indices fit.
+        dtype, device: of the values; by default theirs.
+        pin_memory: keep the values in memory that GPUs read quickly.
+        requires_grad: make the values a leaf that gets a gradient; otherwise gradients flow to ``values``.
+        check_invariants: look also at whether ``is_coalesced`` is true; False does not look at the indices' range.
+        is_coalesced: whether indices are sorted, and each there once.
+    Raises: RuntimeError where the parts do not fit each other, or an index lies outside of the size.
+
+    >>> s = flambeau.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3))
+    >>> s.to_dense()
+    tensor([[0., 0., 3.],
+            [4., 0., 5.]])
+    """
+    if values is None:
+        return _empty_coo(indices if size is None else size, dtype, device, requires_grad)
+    stored = _values(values, dtype, device, requires_grad, pin_memory)
+    if stored.ndim == 0:
+        stored = stored.reshape(1)
+    where = _indices(indices, stored.device)
+    if where.ndim == 1 and where.numel() == 0:
+        where = where.reshape(0 if size is None else len(size), 0)
+    if where.ndim != 2:
+        if where.ndim == 1 and size is not None:
+            raise RuntimeError(
+                f"'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = {len(size)}, sparse_dim = "
+                f"{where.shape[0]}, dense_dim = {stored.ndim - 1}"
+            )
+        raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(where.shape)}")
+    _invariants.check_coo_parts(where, stored, None if size is None else _size(size))
+    inferred = size is None
+    sizes = _inferred(where, stored) if inferred else _size(size)
+    if check_invariants is not False and not inferred:
+        _invariants.check_coo_range(where, sizes)
+    wanted = _invariants.wanted(check_invariants)
+    if wanted and is_coalesced:
+        _invariants.check_coalesced(where, sizes)
+    return CooTensor.of(where, stored, sizes, bool(is_coalesced))
+
+
+def _inferred(indices: Tensor, values: Tensor) -> tuple[int, ...]:
+    if indices.shape[1] == 0:
+        return (0,) * indices.shape[0] + tuple(values.shape[1:])
+    least = indices.amin(1).tolist()
+    for dim, smallest in enumerate(least):
+        if smallest < 0:
+            raise RuntimeError(f"found negative index {smallest} for dim {dim}")
+    return (*(largest + 1 for largest in indices.amax(1).tolist()), *values.shape[1:])
+
+
+def _empty_coo(size: Any, dtype: Any, device: Any, requires_grad: bool, sparse_dim: int | None = None) -> CooTensor:
+    if size is None:
+        raise TypeError("sparse_coo_tensor() needs indices and values, or a size")
+    sizes = _size(size)
+    count = len(sizes) if sparse_dim is None else sparse_dim
+    values = flambeau.zeros((0, *sizes[count:]), dtype=dtype, device=device, requires_grad=requires_grad)
+    indices = flambeau.zeros((count, 0), dtype=flambeau.int64, device=values.device)
+    return CooTensor.of(indices, values, sizes, True)
+
+
+def sparse_compressed_tensor(
+    compressed_indices: Any,
+    plain_indices: Any,
+    values: Any,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+    check_invariants: bool | None = None,
+) -> CompressedTensor:
+    """A sparse matrix of compressed rows (``layout=sparse_csr``) or columns (``sparse_csc``).
+
+    Args:
+        compressed_indices: ``(rows + 1,)``, where each row begins in the others, and the end.
+        plain_indices: ``(nnz,)``, the column of each value.
+        values: ``(nnz, *dense sizes)``.
+        size: by default the rows, and the smallest number of columns that the indices fit.
+        dtype, device, pin_memory, requires_grad: as in `sparse_coo_tensor`.
+        check_invariants: look also at whether columns are sorted within a row; False looks at no value of the indices.
+    Raises: RuntimeError where the parts do not fit each other; NotImplementedError for blocks and batches.
+    """
+    if layout in (_core.sparse_bsr, _core.sparse_bsc):
+        raise NotImplementedError(BLOCKS.format(layout=layout))
+    if layout not in KINDS:
+        raise RuntimeError(f"expected sparse compressed tensor layout but got {layout}")
+    stored = _values(values, dtype, device, requires_grad, pin_memory)
+    offsets, indices = _offsets(compressed_indices, stored.device), _offsets(plain_indices, stored.device)
+    kind = KINDS[layout]
+    if offsets.ndim > 1 or indices.ndim > 1:
+        raise NotImplementedError(f"{layout}: batches of matrices are not there; keep a list of matrices")
+    _invariants.check_compressed_parts(offsets, indices, stored, size, kind)
+    if size is None:
+        across = int(indices.amax()) + 1 if indices.numel() else 0
+        lengths = (offsets.shape[0] - 1, across)
+        size = (*(lengths if kind.compressed_dim == 0 else lengths[::-1]), *stored.shape[1:])
+    sizes = _size(size)
+    if check_invariants is not False:
+        _invariants.check_compressed_values(offsets, indices, sizes, kind, _invariants.wanted(check_invariants))
+    return kind.of(offsets, indices, stored, sizes)
+
+
+def _offsets(indices: Any, device: Any) -> Tensor:
+    made = flambeau.as_tensor(indices, device=device).detach()
+    return made if made.dtype in (flambeau.int64, flambeau.int32) else made.to(flambeau.int64)
+
+
+def sparse_csr_tensor(crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **options: Any) -> Any:
+    """A sparse matrix of compressed rows; see `sparse_compressed_tensor`.
+
+    >>> flambeau.sparse_csr_tensor([0, 1, 3], [2, 0, 2], [3.0, 4.0, 5.0], (2, 3)).to_dense()
+    tensor([[0., 0., 3.],
+            [4., 0., 5.]])
+    """
+    return sparse_compressed_tensor(
+        crow_indices, col_indices, values, size, **_of_layout("sparse_csr_tensor", _core.sparse_csr, options)
+    )
+
+
+def sparse_csc_tensor(ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **options: Any) -> Any:
+    """A sparse matrix of compressed columns; see `sparse_compressed_tensor`."""
+    return sparse_compressed_tensor(
+        ccol_indices, row_indices, values, size, **_of_layout("sparse_csc_tensor", _core.sparse_csc, options)
+    )
+
+
+def sparse_bsr_tensor(*args: Any, **options: Any) -> Any:
+    """Raises NotImplementedError: there are no blocks."""
+    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
+
+
+def sparse_bsc_tensor(*args: Any, **options: Any) -> Any:
+    """Raises NotImplementedError: there are no blocks."""
+    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
+
+
+def _of_layout(name: str, layout: Any, options: dict[str, Any]) -> dict[str, Any]:
+    if options.setdefault("layout", layout) is not layout:
+        raise RuntimeError(f"{name}() makes tensors of the layout {layout}, not {options['layout']}")
+    return options

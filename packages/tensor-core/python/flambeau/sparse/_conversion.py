@@ -1,0 +1,363 @@
+"""From one layout to another, and to other dtypes and devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.sparse._compressed import KINDS, CompressedTensor, CscTensor, CsrTensor
+from flambeau.sparse._construction import BLOCKS
+from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
+from flambeau.sparse._tensor import SparseTensor, answers
+
+
+def offsets_of(sorted_indices: Tensor, count: int) -> Tensor:
+    """Where each of ``count`` indices begins among sorted ones, and the end."""
+    numbers = flambeau.arange(count + 1, device=sorted_indices.device)
+    return flambeau.searchsorted(sorted_indices, numbers)
+
+
+def numbers_of(offsets: Tensor) -> Tensor:
+    """The inverse of `offsets_of`."""
+    count = offsets.shape[0] - 1
+    return flambeau.arange(count, device=offsets.device).repeat_interleave(offsets[1:] - offsets[:-1])
+
+
+def _coordinates(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
+    """Indices in the order of rows, the order of the values, and whether that is a coalesced tensor's."""
+    numbers, others = numbers_of(matrix._ptr), matrix._idx.long()
+    if matrix.compressed_dim == 0:
+        indices, order = flambeau.stack((numbers, others)), None
+    else:
+        order = flambeau.argsort(others, stable=True)
+        indices = flambeau.stack((others.index_select(0, order), numbers.index_select(0, order)))
+    keys = flat_keys(indices, matrix._size[:2])
+    return indices, order, keys is not None and bool((keys[1:] > keys[:-1]).all())
+
+
+@answers("to_sparse_coo")
+def to_coo(tensor: Any) -> CooTensor:
+    """The same elements as coordinates."""
+    if isinstance(tensor, CooTensor):
+        return tensor
+    if isinstance(tensor, CompressedTensor):
+        indices, order, coalesced = known(tensor, "coordinates", _coordinates)
+        values = tensor._val if order is None else tensor._val.index_select(0, order)
+        return CooTensor.of(indices, values, tensor._size, coalesced)
+    return from_dense(tensor)
+
+
+def from_dense(tensor: Tensor, sparse_dim: int | None = None) -> CooTensor:
+    """The elements other than 0, or slices that are not all 0, of a strided tensor."""
+    count = tensor.ndim if sparse_dim is None else sparse_dim
+    if not (0 <= count <= tensor.ndim and (count > 0 or tensor.ndim == 0)):
+        raise RuntimeError(f"to_sparse: Expected sparse_dim in range [1, {tensor.ndim}], but got {sparse_dim}")
+    mask = tensor.detach() != 0
+    if count < tensor.ndim:
+        mask = mask.flatten(count).any(-1)
+    if count == 0:
+        there = mask.reshape(1)
+        indices = flambeau.zeros((0, int(there.sum())), dtype=flambeau.int64, device=tensor.device)
+        return CooTensor.of(indices, tensor.reshape(1)[there], tensor.shape, True)
+    indices = mask.nonzero().t().contiguous()
+    return CooTensor.of(indices, tensor[tuple(indices)], tensor.shape, True)
+
+
+def to_compressed(tensor: Any, layout: Any) -> Any:
+    """The same elements as compressed rows or columns."""
+    if isinstance(tensor, SparseTensor) and tensor.layout is layout:
+        return tensor
+    if layout not in KINDS:
+        raise NotImplementedError(BLOCKS.format(layout=layout))
+    if tensor.ndim - (tensor.dense_dim() if isinstance(tensor, SparseTensor) else 0) != 2:
+        raise RuntimeError(
+            f"to_sparse: only tensors of 2 sparse dimensions have the layout {layout}, got shape {list(tensor.shape)}"
+        )
+    coo = to_coo(tensor).coalesce()
+    indices = coo._ind
+    if layout is _core.sparse_csr:
+        offsets = known(coo, "rows begin", lambda s: offsets_of(s._ind[0].contiguous(), s._size[0]))
+        return CsrTensor.of(offsets, indices[1], coo._val, coo._size)
+    columns, order = flambeau.sort(indices[1], stable=True)
+    return CscTensor.of(
+        offsets_of(columns, coo._size[1]),
+        indices[0].index_select(0, order),
+        coo._val.index_select(0, order),
+        coo._size,
+    )
+
+
+@answers("to_sparse")
+def to_sparse(tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, **dense: Any) -> Any:
+    """The same elements in a sparse layout, by default that of coordinates."""
+    if isinstance(sparse_dim, _core.layout):
+        sparse_dim, layout = None, sparse_dim
+    if any(value is not None for value in dense.values()) and set(dense) != {"dense_dim"}:
+        raise TypeError(f"to_sparse() got an unexpected keyword argument {next(iter(dense))!r}")
+    if dense.get("dense_dim") not in (None, 0):
+        raise NotImplementedError("to_sparse: dense_dim is not there; pass sparse_dim for coordinates")
+    if layout not in (None, _core.sparse_coo):
+        return to_compressed(tensor, layout)
+    if not isinstance(tensor, SparseTensor):
+        return from_dense(tensor, sparse_dim)
+    if sparse_dim is not None and sparse_dim != tensor.sparse_dim():  # type: ignore[attr-defined]
+        raise RuntimeError(
+            "to_sparse: conversion from Sparse to Sparse with sparse_dim argument !=self.sparse_dim() is not supported"
+        )
+    return to_coo(tensor)
+
+
+@answers("to_sparse_csr")
+def to_sparse_csr(tensor: Any, dense_dim: int | None = None) -> Any:
+    """The same elements as compressed rows."""
+    return to_sparse(tensor, layout=_core.sparse_csr, dense_dim=dense_dim)
+
+
+@answers("to_sparse_csc")
+def to_sparse_csc(tensor: Any, dense_dim: int | None = None) -> Any:
+    """The same elements as compressed columns."""
+    return to_sparse(tensor, layout=_core.sparse_csc, dense_dim=dense_dim)
+
+
+@answers("to_sparse_bsr")
+def to_sparse_bsr(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+    """Raises NotImplementedError."""
+    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsr))
+
+
+@answers("to_sparse_bsc")
+def to_sparse_bsc(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+    """Raises NotImplementedError."""
+    raise NotImplementedError(BLOCKS.format(layout=_core.sparse_bsc))
+
+
+@answers("to_dense")
+def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """The strided tensor of the same elements. Gradient: the values'."""
+    if not isinstance(tensor, SparseTensor):
+        return tensor if dtype is None else tensor.to(dtype)
+    coo = to_coo(tensor)
+    size, count = coo._size, coo.sparse_dim()
+    if coo._val.shape[0] == 0:
+        dense = coo._val.new_zeros(tuple(size))
+        return dense if dtype is None else dense.to(dtype)
+    keys = flat_keys(coo._ind, size[:count])
+    if keys is None:
+        raise RuntimeError(f"to_dense: a strided tensor of the size {tuple(size)} has too many elements")
+    dense = summed(coo._val, keys, size[:count].numel()).reshape(size)
+    return dense if dtype is None else dense.to(dtype)
+
+
+@answers("clone")
+def clone(tensor: SparseTensor, *, memory_format: Any = None) -> Any:
+    """A copy of indices and values. Gradient: passed on."""
+    return _moved(tensor, lambda part: part.clone())
+
+
+@answers("detach")
+def detach(tensor: SparseTensor) -> Any:
+    """The same elements without history."""
+    return tensor._like(tensor._val.detach())
+
+
+def _moved(tensor: SparseTensor, move: Any) -> Any:
+    """With ``move`` applied to indices and values."""
+    if isinstance(tensor, CooTensor):
+        return CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
+    assert isinstance(tensor, CompressedTensor)
+    return tensor.of(move(tensor._ptr), move(tensor._idx), move(tensor._val), tensor._size)
+
+
+@answers("to")
+def to(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+    """Another dtype or device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
+    if args and isinstance(args[0], SparseTensor):
+        args = (args[0].device, args[0].dtype, *args[1:])
+    if not isinstance(tensor, SparseTensor):
+        return tensor.to(*args, **kwargs)
+    values = tensor._val.to(*args, **kwargs)
+    if values is tensor._val:
+        return tensor
+    if values.device == tensor.device:
+        if kwargs.get("copy"):
+            return clone(tensor._like(values))
+        return tensor._like(values)
+    return _moved(tensor._like(values), lambda part: part.to(values.device))
+
+
+@answers("type_as")
+def type_as(tensor: SparseTensor, other: Tensor) -> Any:
+    """With the dtype of another."""
+    return to(tensor, other.dtype)
+
+
+@answers("cpu")
+def cpu(tensor: SparseTensor, memory_format: Any = None) -> Any:
+    """On the CPU."""
+    return to(tensor, "cpu")
+
+
+@answers("cuda")
+def cuda(tensor: SparseTensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
+    """On a GPU."""
+    values = tensor._val.cuda(device)
+    return tensor if values is tensor._val else _moved(tensor._like(values), lambda part: part.to(values.device))
+
+
+@answers("pin_memory")
+def pin_memory(tensor: SparseTensor, device: Any = None) -> Any:
+    """In memory that GPUs read quickly."""
+    return _moved(tensor, lambda part: part.pin_memory())
+
+
+@answers("share_memory_")
+def share_memory_(tensor: SparseTensor) -> Any:
+    """Moves the parts where other processes see them."""
+    for part in _parts(tensor):
+        part.share_memory_()
+    return tensor
+
+
+@answers("is_shared")
+def is_shared(tensor: SparseTensor) -> bool:
+    """Whether other processes see the parts."""
+    return all(part.is_shared() for part in _parts(tensor))
+
+
+def _parts(tensor: SparseTensor) -> list[Tensor]:
+    if isinstance(tensor, CooTensor):
+        return [tensor._ind, tensor._val]
+    assert isinstance(tensor, CompressedTensor)
+    return [tensor._ptr, tensor._idx, tensor._val]
+
+
+def _dtype_method(name: str) -> None:
+    dtype = getattr(_core, {"float": "float32", "double": "float64", "half": "float16", "long": "int64"}.get(name, name))
+
+    @answers(name)
+    def convert(tensor: SparseTensor, memory_format: Any = None) -> Any:
+        return to(tensor, dtype)
+
+
+_NUMBERS = {"int": "int32", "short": "int16", "char": "int8", "byte": "uint8", "cfloat": "complex64"}
+for _name in ("float", "double", "half", "long", "bool", "bfloat16"):
+    _dtype_method(_name)
+for _name, _dtype in {**_NUMBERS, "cdouble": "complex128"}.items():
+    answers(_name)(lambda tensor, memory_format=None, dtype=getattr(_core, _dtype): to(tensor, dtype))
+
+
+@answers("type")
+def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+    """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
+    if dtype is None:
+        module, _, name = tensor._val.type().rpartition(".")
+        return f"{module}.sparse.{name}"
+    if isinstance(dtype, str):
+        dtype = dtype.replace("sparse.", "")
+    return tensor._like(tensor._val.type(dtype))
+
+
+@answers("copy_")
+def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> Any:
+    """Becomes a copy of ``source``, a sparse tensor of the same size."""
+    if not (isinstance(tensor, SparseTensor) and isinstance(source, SparseTensor)):
+        raise RuntimeError(
+            f"copy_() between dense and sparse Tensors is not implemented! Found the layouts {tensor.layout} and "
+            f"{source.layout}"
+        )
+    if tensor._size != source._size:
+        raise RuntimeError(f"copy_(): the sizes {tuple(tensor._size)} and {tuple(source._size)} differ")
+    other: Any = to(source, tensor.device, tensor.dtype)
+    if other.layout is not tensor.layout:
+        other = to_sparse(other, layout=tensor.layout)
+    tensor._take_over(clone(other))
+    return tensor
+
+
+@answers("resize_as_sparse_")
+def resize_as_sparse_(tensor: Any, other: SparseTensor) -> Any:
+    """Gets the size of another."""
+    if tensor._size != other._size:
+        assert isinstance(other, CooTensor)
+        sparse_resize_(tensor, other._size, other.sparse_dim(), other.dense_dim())
+    return tensor
+
+
+@answers("sparse_resize_")
+def sparse_resize_(tensor: Any, size: Any, sparse_dim: int, dense_dim: int) -> Any:
+    """Changes the size in place; elements stay, and so sizes may only grow where there are some."""
+    size = tuple(size)
+    if sparse_dim + dense_dim != len(size):
+        raise RuntimeError(
+            f"'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = {len(size)}, sparse_dim = "
+            f"{sparse_dim}, dense_dim = {dense_dim}"
+        )
+    if tensor._nnz():
+        if (sparse_dim, dense_dim) != (tensor.sparse_dim(), tensor.dense_dim()):
+            raise RuntimeError("changing the number of sparse or dense dimensions of a non-empty tensor is unsupported")
+        if any(wanted < there for wanted, there in zip(size, tensor._size, strict=True)):
+            raise RuntimeError("shrinking the size of dimensions on a non-empty sparse tensor is unsupported")
+    values, dense = tensor._val, size[sparse_dim:]
+    if tuple(values.shape[1:]) != dense:
+        grown = values.new_zeros((values.shape[0], *dense))
+        if values.shape[0]:
+            grown[(slice(None), *(slice(length) for length in values.shape[1:]))] = values
+        values = grown
+    indices = tensor._ind
+    if indices.shape[0] != sparse_dim:
+        indices = indices.new_zeros((sparse_dim, 0))
+    tensor._take_over(CooTensor.of(indices, values, size, tensor._coal))
+    return tensor
+
+
+@answers("sparse_resize_and_clear_")
+def sparse_resize_and_clear_(tensor: Any, size: Any, sparse_dim: int, dense_dim: int) -> Any:
+    """Changes the size in place, and drops all elements."""
+    tensor._take_over(CooTensor.of(tensor._ind[:, :0], tensor._val[:0].detach(), tensor._size, True))
+    return sparse_resize_(tensor, size, sparse_dim, dense_dim)
+
+
+@answers("zero_")
+def zero_(tensor: Any) -> Any:
+    """Drops all elements."""
+    tensor._take_over(zeros_like(tensor))
+    return tensor
+
+
+@answers("zeros_like", "empty_like")
+def zeros_like(
+    tensor: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Any:
+    """A tensor of the same size and layout without elements; with ``layout=strided`` one of zeros."""
+    where, kind = device or tensor.device, dtype or tensor.dtype
+    if layout is _core.strided:
+        return flambeau.zeros(tuple(tensor._size), dtype=kind, device=where, requires_grad=requires_grad)
+    values = flambeau.zeros((0, *tensor._val.shape[1:]), dtype=kind, device=where, requires_grad=requires_grad)
+    if isinstance(tensor, CooTensor):
+        return CooTensor.of(tensor._ind[:, :0].to(where), values, tensor._size, True)
+    offsets = flambeau.zeros_like(tensor._ptr, device=where)
+    return tensor.of(offsets, tensor._idx[:0].to(where), values, tensor._size)
+
+
+@answers("new_zeros", "new_empty")
+def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A tensor of coordinates without elements, of this dtype and device."""
+    sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    return flambeau.sparse_coo_tensor(
+        sizes, dtype=dtype or tensor.dtype, device=device or tensor.device, requires_grad=requires_grad
+    )
+
+
+@answers("new_tensor")
+def new_tensor(tensor: SparseTensor, data: Any, **options: Any) -> Tensor:
+    """A strided tensor of data, by default of this dtype and device."""
+    return tensor._val.new_tensor(data, **options)

@@ -1,0 +1,151 @@
+"""Coordinates: each stored element with its indices along the sparse dimensions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Self
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Size, Tensor
+from flambeau.sparse._tensor import SparseTensor, shell
+
+NOT_COALESCED = "Cannot get {what} on an uncoalesced tensor, please call .coalesce() first"
+
+
+class CooTensor(SparseTensor):
+    """Indices ``(sparse_dim, nnz)`` and values ``(nnz, *dense sizes)``; an element is the sum of what has its indices."""
+
+    __slots__ = ("_coal", "_ind")
+    _ind: Tensor
+    _coal: bool
+
+    is_sparse: ClassVar[bool] = True  # type: ignore[misc]
+
+    @staticmethod
+    def of(indices: Tensor, values: Tensor, size: Any, coalesced: bool) -> CooTensor:
+        """The tensor of these parts, which fit each other."""
+        made: CooTensor = shell(CooTensor, size, values.dtype)
+        made._ind, made._val, made._size = indices, values, Size(size)
+        made._coal = coalesced or values.shape[0] < 2
+        made._known = {}
+        return made
+
+    def _like(self, values: Tensor) -> Self:
+        made: Any = shell(type(self), self._size, values.dtype)
+        made._ind, made._val, made._size, made._coal = self._ind, values, self._size, self._coal
+        made._known = self._known
+        return made  # type: ignore[no-any-return]
+
+    def _versions(self) -> Any:
+        return version_of(self._ind)
+
+    @property
+    def layout(self) -> Any:  # type: ignore[override]
+        return _core.sparse_coo
+
+    def sparse_dim(self) -> int:
+        """How many of the first dimensions have indices."""
+        return self._ind.shape[0]
+
+    def is_coalesced(self) -> bool:
+        """Whether indices are known to be sorted, and each there once."""
+        return self._coal
+
+    def _coalesced_(self, coalesced: bool) -> Self:
+        self._coal = coalesced
+        return self
+
+    def indices(self) -> Tensor:
+        """The indices, ``(sparse_dim, nnz)``; RuntimeError unless coalesced."""
+        if not self._coal:
+            raise RuntimeError(NOT_COALESCED.format(what="indices"))
+        return self._ind
+
+    def values(self) -> Tensor:
+        """The values, ``(nnz, *dense sizes)``; RuntimeError unless coalesced."""
+        if not self._coal:
+            raise RuntimeError(NOT_COALESCED.format(what="values"))
+        return self._val
+
+    def _indices(self) -> Tensor:
+        """The indices, coalesced or not."""
+        return self._ind.detach()
+
+    def _values(self) -> Tensor:
+        """The values without history, coalesced or not."""
+        return self._val.detach()
+
+    def coalesce(self) -> CooTensor:
+        """Each index once, in the order of rows, and the values summed; the tensor itself where it is so.
+
+        Gradient: of each value, that of its sum.
+        """
+        if self._coal:
+            return self
+        merging = known(self, "merging", merging_of)
+        values = self._val if merging.order is None else self._val.index_select(0, merging.order)
+        if merging.groups is not None:
+            values = summed(values, merging.groups, merging.indices.shape[1])
+        return CooTensor.of(merging.indices, values, self._size, True)
+
+
+class Merging:
+    """How entries become one per index: ``order`` sorts them, ``groups`` numbers what is summed; None: not needed."""
+
+    __slots__ = ("groups", "indices", "order")
+
+    def __init__(self, order: Tensor | None, groups: Tensor | None, indices: Tensor) -> None:
+        self.order, self.groups, self.indices = order, groups, indices
+
+
+def known(tensor: SparseTensor, name: str, find: Any) -> Any:
+    """What ``find(tensor)`` gives, once for these indices; anew where they were changed in place."""
+    versions = tensor._versions()
+    kept = tensor._known.get(name)
+    if kept is None or kept[0] != versions:
+        kept = tensor._known[name] = versions, find(tensor)
+    return kept[1]
+
+
+def version_of(indices: Tensor) -> int:
+    """How often they were changed; those of inference mode do not count it."""
+    return 0 if indices.is_inference() else indices._version
+
+
+def flat_keys(indices: Tensor, sizes: Any) -> Tensor | None:
+    """The place ``(nnz,)`` of each index in row-major order; None where the largest does not fit an int64."""
+    if math.prod(sizes) >= 2**63:
+        return None
+    if len(sizes) == 0:
+        return flambeau.zeros(indices.shape[1], dtype=flambeau.int64, device=indices.device)
+    keys = indices[0]
+    for dim in range(1, len(sizes)):
+        keys = keys * sizes[dim] + indices[dim]
+    return keys
+
+
+def merging_of(tensor: CooTensor) -> Merging:
+    """How `coalesce` merges the entries."""
+    indices = tensor._ind
+    keys = flat_keys(indices, tensor._size[: indices.shape[0]])
+    if keys is None:
+        unique, groups = flambeau.unique(indices, dim=1, return_inverse=True)
+        return Merging(None, groups, unique)
+    if bool((keys[1:] > keys[:-1]).all()):
+        return Merging(None, None, indices)
+    keys, order = flambeau.sort(keys, stable=True)
+    begins = flambeau.ones(keys.shape[0], dtype=flambeau.bool, device=keys.device)
+    begins[1:] = keys[1:] != keys[:-1]
+    if bool(begins.all()):
+        return Merging(order, None, indices.index_select(1, order))
+    firsts = begins.nonzero().reshape(-1)
+    return Merging(order, begins.cumsum(0) - 1, indices.index_select(1, order.index_select(0, firsts)))
+
+
+def summed(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    """The sums of the values of each group, ``(count, *dense sizes)``; of booleans, whether one is True."""
+    if values.dtype is flambeau.bool:
+        return summed(values.to(flambeau.int64), groups, count) > 0
+    empty = flambeau.zeros((count, *values.shape[1:]), dtype=values.dtype, device=values.device)
+    return empty.index_add(0, groups, values)

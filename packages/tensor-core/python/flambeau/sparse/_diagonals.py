@@ -1,0 +1,52 @@
+"""Sparse matrices of diagonals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau._core import Tensor
+from flambeau.sparse._construction import sparse_coo_tensor
+from flambeau.sparse._conversion import to_sparse
+
+
+def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Any:
+    """A sparse matrix with the rows of ``diagonals`` along its diagonals.
+
+    Column ``j`` of a diagonal above the main one (offset k > 0) takes its element ``j``, which is to say that the
+    first k elements are not used; one below the main one takes its elements from the first on.
+
+    Args:
+        diagonals: ``(n, length)``, or ``(length,)`` for one.
+        offsets: ``(n,)`` distinct integers, or a number: 0 is the main diagonal, above it they are positive.
+        shape: of the matrix.
+        layout: ``sparse_coo`` (by default), ``sparse_csr`` or ``sparse_csc``.
+    Raises: ValueError where these do not fit each other.
+    Gradient: the diagonals'.
+
+    >>> flambeau.sparse.spdiags(flambeau.tensor([[1.0, 2.0, 3.0]]), flambeau.tensor([1]), (3, 3)).to_dense()
+    tensor([[0., 2., 0.],
+            [0., 0., 3.],
+            [0., 0., 0.]])
+    """
+    rows = diagonals[None] if diagonals.ndim == 1 else diagonals
+    places = offsets.reshape(1) if offsets.ndim == 0 else offsets
+    if rows.ndim != 2:
+        raise RuntimeError(f"Diagonals must be vector or matrix, got {diagonals.ndim} dimensions")
+    if len(shape) != 2:
+        raise RuntimeError(f"Output shape must be 2d, got {tuple(shape)}")
+    if places.ndim != 1 or places.shape[0] != rows.shape[0]:
+        raise RuntimeError(
+            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.numel()})"
+        )
+    if places.is_floating_point() or places.dtype is flambeau.bool:
+        raise RuntimeError(f"Offset Tensor must have dtype Long but got {places.dtype}")
+    if places.unique().shape[0] != places.shape[0]:
+        raise RuntimeError("Offset tensor contains duplicate values")
+    height, width = shape
+    column = flambeau.arange(min(rows.shape[1], width), device=rows.device).expand(places.shape[0], -1)
+    row = column - places[:, None]
+    there = ((row >= 0) & (row < height)).reshape(-1).nonzero().reshape(-1)
+    indices = flambeau.stack((row.reshape(-1)[there], column.reshape(-1)[there]))
+    values = rows[:, : column.shape[1]].reshape(-1).index_select(0, there)
+    return to_sparse(sparse_coo_tensor(indices, values, (height, width)), layout=layout)

@@ -1,0 +1,56 @@
+"""Text of sparse tensors, as PyTorch prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import _formatting
+from flambeau.sparse._compressed import CompressedTensor, CsrTensor
+from flambeau.sparse._coo import CooTensor
+from flambeau.sparse._tensor import SparseTensor
+
+_INDENT = len("tensor(")
+
+
+def text_of(tensor: SparseTensor) -> str:
+    """What ``repr`` gives.
+
+    >>> flambeau.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3))
+    tensor(indices=tensor([[0, 1, 1],
+                           [2, 0, 2]]),
+           values=tensor([3., 4., 5.]),
+           size=(2, 3), nnz=3, layout=flambeau.sparse_coo)
+    """
+    parts = []
+    if isinstance(tensor, CooTensor):
+        parts.append(_part("indices", tensor._ind))
+    elif isinstance(tensor, CompressedTensor):
+        offsets, indices = ("crow", "col") if isinstance(tensor, CsrTensor) else ("ccol", "row")
+        parts += [_part(f"{offsets}_indices", tensor._ptr), _part(f"{indices}_indices", tensor._idx)]
+    parts.append(_part("values", tensor._val))
+    text = "tensor(" + (",\n" + " " * _INDENT).join(parts)
+    suffixes = _suffixes(tensor)
+    if isinstance(tensor, CooTensor):  # its suffixes begin a line
+        text += ",\n" + " " * _INDENT + suffixes.pop(0)
+    return _formatting._append_suffixes(text, suffixes, _INDENT, _formatting._options.linewidth) + ")"
+
+
+def _part(name: str, values: Any) -> str:
+    opening = f"{name}=tensor("
+    content = _formatting._content(values.detach(), _formatting._options, _INDENT + len(opening))
+    return opening + content + (f", size={tuple(values.shape)}" if not values.numel() else "") + ")"
+
+
+def _suffixes(tensor: SparseTensor) -> list[str]:
+    suffixes = [f"device='{tensor.device}'"] if tensor.device.type != "cpu" else []
+    suffixes += [f"size={tuple(tensor.shape)}", f"nnz={tensor._nnz()}"]
+    default = flambeau.get_default_dtype()
+    if tensor.dtype not in (default, flambeau.int64, flambeau.bool, default.to_complex()):
+        suffixes.append(f"dtype={tensor.dtype}")
+    suffixes.append(f"layout={tensor.layout}")
+    if tensor.grad_fn is not None:
+        suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
+    elif tensor.requires_grad:
+        suffixes.append("requires_grad=True")
+    return suffixes

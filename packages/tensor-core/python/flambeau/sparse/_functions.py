@@ -1,0 +1,84 @@
+"""The functions of ``flambeau.sparse`` under their public signatures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau.sparse import _products, _reductions
+from flambeau.sparse._tensor import SparseTensor
+
+
+def mm(mat1: Any, mat2: Any) -> Any:
+    """The product of two matrices: dense where one of them is, else sparse.
+
+    Args:
+        mat1, mat2: ``(n, m)`` and ``(m, k)``, of one dtype; sparse or strided.
+    Returns: strided ``(n, k)``, or sparse where both are.
+    Raises: RuntimeError for sizes or dtypes that do not fit.
+    Gradient: both; a sparse matrix's has its indices.
+
+    >>> s = flambeau.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
+    >>> flambeau.sparse.mm(s, flambeau.tensor([[1.0], [10.0]]))
+    tensor([[20.],
+            [ 3.]])
+    """
+    return flambeau.mm(mat1, mat2)
+
+
+def addmm(mat: Any, mat1: Any, mat2: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Any:
+    """``beta * mat + alpha * (mat1 @ mat2)`` of a sparse ``mat1``. Gradient: all three."""
+    return flambeau.addmm(mat, mat1, mat2, beta=beta, alpha=alpha)
+
+
+def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:
+    """The sum of a sparse tensor's elements, along dimensions or of all.
+
+    Args:
+        dim: a dimension or several; None for all.
+        dtype: to sum in.
+    Returns: strided where no sparse dimension is left, else sparse.
+    Gradient: the values'.
+
+    >>> s = flambeau.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3))
+    >>> flambeau.sparse.sum(s), flambeau.sparse.sum(s, 0).to_dense()
+    (tensor(12.), tensor([4., 0., 8.]))
+    """
+    if not isinstance(input, SparseTensor):
+        raise RuntimeError(f"sparse.sum: expected a sparse tensor, got the layout {input.layout}")
+    return _reductions.sum(input, dim, dtype=dtype)
+
+
+def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Softmax over the elements that are stored along a dimension: the others count as minus infinity.
+
+    Gradient: the values'.
+
+    >>> s = flambeau.sparse_coo_tensor([[0, 0, 1], [0, 2, 1]], [1.0, 1.0, 5.0], (2, 3))
+    >>> flambeau.sparse.softmax(s, dim=1).to_dense()
+    tensor([[0.5000, 0.0000, 0.5000],
+            [0.0000, 1.0000, 0.0000]])
+    """
+    return _reductions.softmax(input, dim, dtype=dtype)
+
+
+def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """The logarithm of `softmax`."""
+    return _reductions.log_softmax(input, dim, dtype=dtype)
+
+
+def spmm(input: Any, mat2: Any) -> Any:
+    """Alias of mm."""
+    return flambeau.mm(input, mat2)
+
+
+dsmm = spmm
+hspmm = hsmm = _products.hspmm
+smm = _products.smm
+sspaddmm = _products.sspaddmm
+sampled_addmm = _products.sampled_addmm
+
+
+def resize_as_sparse_(input: Any, the_template: Any) -> Any:
+    """Gives a sparse tensor the size of another, in place."""
+    return input.resize_as_sparse_(the_template)

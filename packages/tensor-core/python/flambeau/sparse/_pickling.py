@@ -1,0 +1,68 @@
+"""Sparse tensors in pickles, and in PyTorch's files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import _core
+from flambeau._serialization.names import Name
+from flambeau.sparse._compressed import KINDS, CompressedTensor
+from flambeau.sparse._construction import sparse_compressed_tensor, sparse_coo_tensor
+from flambeau.sparse._coo import CooTensor
+
+_COMPRESSED = {_core.sparse_csr: "torch.sparse_csr", _core.sparse_csc: "torch.sparse_csc"}
+
+
+def reduced(tensor: Any) -> Any:
+    """What pickle writes: the function that builds the tensor again, and its parts."""
+    values = tensor._val.detach()
+    if isinstance(tensor, CooTensor):
+        return _rebuilt_coo, (tensor._ind, values, tuple(tensor._size), tensor._coal, tensor.requires_grad)
+    layout = str(tensor.layout).rpartition(".")[2]
+    return _rebuilt_compressed, (layout, tensor._ptr, tensor._idx, values, tuple(tensor._size), tensor.requires_grad)
+
+
+def _rebuilt_coo(indices: Any, values: Any, size: Any, coalesced: bool, requires_grad: bool) -> CooTensor:
+    return sparse_coo_tensor(indices, values, size, is_coalesced=coalesced, requires_grad=requires_grad)
+
+
+def _rebuilt_compressed(
+    layout: str, offsets: Any, indices: Any, values: Any, size: Any, requires_grad: bool
+) -> CompressedTensor:
+    kind = getattr(_core, layout)
+    return sparse_compressed_tensor(offsets, indices, values, size, layout=kind, requires_grad=requires_grad)
+
+
+def reduced_for_pytorch(tensor: Any) -> Any:
+    """What stands in a file of PyTorch's."""
+    values = tensor._val.detach()
+    layout = Name.of("torch.serialization", "_get_layout")
+    if isinstance(tensor, CooTensor):
+        parts: Any = (tensor._ind, values, tensor._size, tensor._coal)
+        return Name.of("torch._utils", "_rebuild_sparse_tensor"), (_Layout("torch.sparse_coo", layout), parts)
+    parts = (tensor._ptr, tensor._idx, values, tensor._size)
+    return Name.of("torch._utils", "_rebuild_sparse_csr_tensor"), (_Layout(_COMPRESSED[tensor.layout], layout), parts)
+
+
+class _Layout:
+    """A layout as PyTorch pickles it: a call that looks its name up."""
+
+    def __init__(self, name: str, function: Name) -> None:
+        self.name, self.function = name, function
+
+    def __reduce__(self) -> Any:
+        return self.function, (self.name,)
+
+
+def rebuilt_from_file(layout: Any, parts: Any) -> Any:
+    """The tensor that a file of PyTorch's describes; its indices are looked at, for a file may say anything."""
+    if layout is _core.sparse_coo:
+        indices, values, size, *coalesced = parts
+        made = sparse_coo_tensor(indices, values, size)
+        if coalesced and coalesced[0]:
+            made = sparse_coo_tensor(indices, values, size, is_coalesced=True, check_invariants=True)
+        return made
+    if layout not in KINDS:
+        raise NotImplementedError(f"it holds a sparse tensor of the layout {layout}, of which there are none here")
+    offsets, indices, values, size = parts
+    return sparse_compressed_tensor(offsets, indices, values, size, layout=layout)

@@ -1,0 +1,71 @@
+"""Functions of one tensor that give 0 for 0: they are computed on the values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau._core import Tensor
+from flambeau.sparse._coo import CooTensor
+from flambeau.sparse._tensor import SparseTensor, answers
+
+# Of a sum they are the sums of those of its parts: entries need not be merged first.
+_LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
+
+_KEEP_ZERO = (
+    *("abs", "absolute", "sqrt", "square", "sign", "sgn", "relu", "relu6", "threshold", "floor", "ceil", "round"),
+    *("trunc", "fix", "frac", "expm1", "log1p", "sin", "tan", "sinh", "tanh", "asin", "arcsin", "atan", "arctan"),
+    *("asinh", "arcsinh", "atanh", "arctanh", "erf", "erfinv", "isnan", "isinf", "isposinf", "isneginf", "signbit"),
+    *("nan_to_num", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout", "special_erfinv"),
+)
+
+
+def merged(tensor: Any) -> Any:
+    """The tensor with each index once."""
+    return tensor.coalesce() if isinstance(tensor, CooTensor) else tensor
+
+
+def _function_named(name: str) -> Any:
+    return getattr(flambeau._core, name, None) or getattr(Tensor, name, None)
+
+
+def _put(name: str, linear: bool) -> None:
+    function = _function_named(name)
+    if function is None:
+        return
+
+    @answers(name)
+    def of_values(tensor: SparseTensor, *args: Any, **kwargs: Any) -> Any:
+        tensor = tensor if linear else merged(tensor)
+        return tensor._like(function(tensor._val, *args, **kwargs))
+
+
+for _name in _LINEAR:
+    _put(_name, True)
+for _name in _KEEP_ZERO:
+    _put(_name, False)
+
+
+@answers("pow", "__pow__")
+def pow(input: Any, exponent: Any) -> Any:
+    """``input**exponent`` for a number other than 0."""
+    if isinstance(exponent, Tensor):
+        if not isinstance(input, SparseTensor) or isinstance(exponent, SparseTensor) or exponent.ndim:
+            raise NotImplementedError("pow: the exponent of a sparse tensor has to be a number")
+        exponent = exponent.item()
+    if not isinstance(input, SparseTensor):
+        raise NotImplementedError("pow: the exponent has to be a number, not a sparse tensor")
+    if exponent == 0:
+        raise RuntimeError(
+            "pow: cannot raise to zeroth power on sparse tensor; it would make the result tensor dense"
+        )
+    tensor = merged(input)
+    return tensor._like(tensor._val**exponent)
+
+
+@answers(".real", ".imag")
+def part(tensor: SparseTensor) -> Any:
+    """Of a real tensor the tensor itself."""
+    if tensor.is_complex():
+        raise NotImplementedError("real and imag of a complex sparse tensor are not views here: use real(tensor)")
+    return tensor

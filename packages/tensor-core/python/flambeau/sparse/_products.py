@@ -1,0 +1,292 @@
+"""Products of matrices of which one is sparse at least.
+
+With rows that are sorted, a product with a dense matrix is that of bags of rows: ``embedding_bag``'s kernel, with the
+values as weights. The gradient of the dense matrix is the product with the transposed pattern, whose order is found
+once for each pattern; that of the values takes products of rows at the indices. Neither makes a dense matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau._operator import recorded
+from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
+from flambeau.sparse._conversion import numbers_of, offsets_of, to_compressed, to_coo
+from flambeau.sparse._coo import CooTensor, known
+from flambeau.sparse._tensor import SparseTensor, answers
+
+# Elements of rows that are multiplied at a time for a gradient of values: they stay in the cache.
+_BLOCK = 1 << 17
+
+
+class Rows(NamedTuple):
+    """Elements in the order of rows: ``order`` of the values (None: theirs), where rows begin, and the columns."""
+
+    order: Tensor | None
+    offsets: Tensor
+    columns: Tensor
+
+
+class Pattern:
+    """Where the elements of a matrix stand, and what products need to know of that."""
+
+    def __init__(self, row: Tensor, column: Tensor, size: tuple[int, int], rows: Rows | None = None) -> None:
+        self.row, self.column, self.size = row, column, size
+        self._rows = rows
+        self._transposed: Pattern | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """The elements by rows."""
+        if self._rows is None:
+            row, order = flambeau.sort(self.row, stable=True)
+            self._rows = Rows(order, offsets_of(row, self.size[0]), self.column.index_select(0, order))
+        return self._rows
+
+    @property
+    def transposed(self) -> Pattern:
+        """The same of the transposed matrix."""
+        if self._transposed is None:
+            self._transposed = Pattern(self.column, self.row, (self.size[1], self.size[0]))
+            self._transposed._transposed = self
+        return self._transposed
+
+
+def pattern_of(matrix: SparseTensor) -> Pattern:
+    """Of a matrix without dense dimensions, or of a batch of them as the blocks of one."""
+    found: Pattern = known(matrix, "pattern", _find_pattern)
+    return found
+
+
+def _find_pattern(matrix: Any) -> Pattern:
+    size = matrix._size[-2:]
+    if isinstance(matrix, CsrTensor):
+        rows = Rows(None, matrix._ptr.long(), matrix._idx.long())
+        return Pattern(numbers_of(matrix._ptr), rows.columns, size, rows)
+    if isinstance(matrix, CscTensor):
+        columns = Rows(None, matrix._ptr.long(), matrix._idx.long())
+        return Pattern(numbers_of(matrix._ptr), columns.columns, (size[1], size[0]), columns).transposed
+    row, column = matrix._ind[-2], matrix._ind[-1]
+    if matrix._ind.shape[0] == 3:
+        batch, (height, width) = matrix._ind[0], size
+        row, column = batch * height + row, batch * width + column
+        size = (matrix._size[0] * height, matrix._size[0] * width)
+    row, column = row.contiguous(), column.contiguous()
+    rows = Rows(None, offsets_of(row, size[0]), column) if matrix._coal else None
+    return Pattern(row, column, size, rows)
+
+
+def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
+    """``(rows, k)`` of values ``(nnz,)`` and ``(columns, k)``. Gradient: both, any order."""
+    if values.dtype not in (flambeau.float32, flambeau.float64) or values.numel() == 0 or dense.numel() == 0:
+        terms = dense.index_select(0, pattern.column) * values[:, None]
+        empty = flambeau.zeros((pattern.size[0], dense.shape[1]), dtype=terms.dtype, device=terms.device)
+        return empty.index_add(0, pattern.row, terms)
+    rows = pattern.rows
+    weights, table = values.detach(), dense.detach()
+    if rows.order is not None:
+        weights = weights.index_select(0, rows.order)
+    result = _core._embedding_bag(table, rows.columns, rows.offsets, True, 0, weights, -1, False)
+    if not (values.requires_grad or dense.requires_grad):
+        return result
+
+    def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Any, ...]:
+        (grad,), (weights, table) = grads, saved
+        if grad is None:
+            return None, None
+        return (
+            sampled(pattern, grad, table) if needs[0] else None,
+            multiplied(pattern.transposed, weights, grad) if needs[1] else None,
+        )
+
+    return recorded(
+        "SparseProduct", result, inputs=(values, dense), saved=(values, dense), derivative=derivative
+    )
+
+
+def sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    """``(nnz,)``: the products of the rows of ``left`` and ``right`` that the pattern's indices name."""
+    step = max(1, _BLOCK // max(1, left.shape[1]))
+    parts = [
+        (left.index_select(0, row) * right.index_select(0, column)).sum(1)
+        for row, column in zip(pattern.row.split(step), pattern.column.split(step), strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else flambeau.cat(parts)
+
+
+def _check(name: str, left: Any, right: Any) -> None:
+    if left.dtype is not right.dtype:
+        raise RuntimeError(f"{name}: expected m1 and m2 to have the same dtype, but got: {left.dtype} != {right.dtype}")
+    if left.shape[-1] != right.shape[-2 if right.ndim > 1 else 0]:
+        raise RuntimeError(
+            f"{name}: mat1 and mat2 shapes cannot be multiplied ({_by(left)} and {_by(right)})"
+        )
+    for tensor in (left, right):
+        if isinstance(tensor, SparseTensor) and tensor.dense_dim():
+            raise RuntimeError(f"{name}: a sparse matrix must have no dense dimensions, got {tensor.dense_dim()}")
+
+
+def _by(tensor: Any) -> str:
+    return "x".join(map(str, tensor.shape))
+
+
+@answers("mm", "spmm", "dsmm")
+def mm(input: Any, mat2: Any) -> Any:
+    """The product of two matrices: dense where one of them is, else sparse. Gradient: both."""
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"mm: both have to be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
+    _check("mm", input, mat2)
+    if not isinstance(input, SparseTensor):
+        return multiplied(pattern_of(mat2).transposed, mat2._val, input.t()).t()
+    if not isinstance(mat2, SparseTensor):
+        return multiplied(pattern_of(input), input._val, mat2)
+    return _sparse_product(input, mat2)
+
+
+def _sparse_product(left: SparseTensor, right: SparseTensor) -> Any:
+    """Every element of ``left`` times the row of ``right`` that its column names, and sums of what meets."""
+    first, second = to_coo(left), to_compressed(right, _core.sparse_csr)
+    row, column = first._ind[0], first._ind[1]
+    begins = second._ptr.index_select(0, column)
+    counts = second._ptr.index_select(0, column + 1) - begins
+    source = flambeau.arange(counts.shape[0], device=counts.device).repeat_interleave(counts)
+    within = flambeau.arange(source.shape[0], device=counts.device) - (counts.cumsum(0) - counts).index_select(0, source)
+    target = begins.index_select(0, source) + within
+    indices = flambeau.stack((row.index_select(0, source), second._idx.index_select(0, target)))
+    values = first._val.index_select(0, source) * second._val.index_select(0, target)
+    made = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()
+    if isinstance(left, CompressedTensor) and isinstance(right, CompressedTensor):
+        return to_compressed(made, _core.sparse_csr)
+    return made
+
+
+@answers("mv")
+def mv(input: Any, vec: Any) -> Tensor:
+    """The product of a sparse matrix and a vector. Gradient: both."""
+    if input.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"mv: Expected a matrix and a vector, got shapes {list(input.shape)} and {list(vec.shape)}")
+    if isinstance(vec, SparseTensor):
+        vec = vec.to_dense()
+    _check("mv", input, vec)
+    return multiplied(pattern_of(input), input._val, vec[:, None])[:, 0]
+
+
+@answers("bmm")
+def bmm(input: Any, mat2: Any) -> Tensor:
+    """Products of batches of matrices, the first or the second of them sparse. Gradient: both."""
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(
+            f"bmm: expected two batches of as many matrices, got {list(input.shape)} and {list(mat2.shape)}"
+        )
+    _check("bmm", input, mat2)
+    if isinstance(input, SparseTensor) and isinstance(mat2, SparseTensor):
+        raise NotImplementedError("bmm: one of the batches has to be strided; .to_dense() makes it so")
+    if not isinstance(input, SparseTensor):
+        from flambeau.sparse._shapes import transpose
+
+        return bmm(transpose(mat2, 1, 2), input.transpose(1, 2)).transpose(1, 2)
+    flat = multiplied(pattern_of(input), input._val, mat2.reshape(-1, mat2.shape[2]))
+    return flat.reshape(input.shape[0], input.shape[1], mat2.shape[2])
+
+
+@answers("matmul", "__matmul__", "__rmatmul__")
+def matmul(input: Any, other: Any) -> Any:
+    """`mm`, `mv` or `bmm`, by the numbers of dimensions."""
+    if input.ndim == 2 and other.ndim == 2:
+        return mm(input, other)
+    if input.ndim == 2 and other.ndim == 1:
+        return mv(input, other)
+    if input.ndim == 1 and other.ndim == 2:
+        from flambeau.sparse._shapes import transpose
+
+        return mv(transpose(other, 0, 1), input)
+    if input.ndim == 3 and other.ndim == 3:
+        return bmm(input, other)
+    if isinstance(other, SparseTensor) and other.ndim == 2 and not isinstance(input, SparseTensor) and input.ndim > 2:
+        return mm(input.reshape(-1, input.shape[-1]), other).reshape(*input.shape[:-1], other.shape[1])
+    raise NotImplementedError(
+        f"matmul: of the shapes {list(input.shape)} and {list(other.shape)}, of which one is sparse, there is no product"
+    )
+
+
+@answers("linear")
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """``input @ weight.T + bias`` where either is sparse."""
+    from flambeau.sparse._shapes import transpose
+
+    result = matmul(input, transpose(weight, 0, 1) if isinstance(weight, SparseTensor) else weight.t())
+    return result if bias is None else result + bias
+
+
+@answers("addmm")
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three."""
+    product = mm(mat1, mat2)
+    return _with_input(input, product, beta, alpha)
+
+
+@answers("addmv")
+def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * (mat @ vec)``."""
+    return _with_input(input, mv(mat, vec), beta, alpha)
+
+
+def _with_input(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
+    if alpha != 1:
+        product = product * alpha
+    if beta == 0:
+        return product
+    return (input if beta == 1 else input * beta) + product
+
+
+@answers("hspmm", "hsmm")
+def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
+    """The product of a sparse and a dense matrix as a hybrid tensor: one sparse dimension, the rows that are not 0."""
+    product = mm(mat1, mat2)
+    rows = to_coo(mat1)._ind[0].unique()
+    return CooTensor.of(rows[None], product.index_select(0, rows), product.shape, True)
+
+
+@answers("smm")
+def smm(mat1: Any, mat2: Tensor) -> CooTensor:
+    """The product of a sparse and a dense matrix as a sparse one, with all columns of the rows that are not 0."""
+    hybrid = hspmm(mat1, mat2)
+    rows, width = hybrid._ind[0], hybrid._val.shape[1]
+    columns = flambeau.arange(width, device=rows.device).repeat(rows.shape[0])
+    indices = flambeau.stack((rows.repeat_interleave(width), columns))
+    return CooTensor.of(indices, hybrid._val.reshape(-1), hybrid._size, True)
+
+
+@answers("sspaddmm")
+def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """``beta * input + alpha * (mat1 @ mat2)`` of a sparse input, a sparse and a dense matrix, sparse."""
+    return _with_input(input, smm(mat1, mat2), beta, alpha)
+
+
+@answers("sampled_addmm")
+def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0) -> Any:
+    """``alpha * (mat1 @ mat2) + beta * input`` at the places where ``input``, of compressed rows, has elements.
+
+    Gradient: all three.
+
+    >>> pattern = flambeau.sparse_csr_tensor([0, 1, 2], [1, 0], [0.0, 0.0], (2, 2))
+    >>> flambeau.sparse.sampled_addmm(pattern, flambeau.eye(2), flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])).to_dense()
+    tensor([[0., 2.],
+            [3., 0.]])
+    """
+    if not isinstance(input, CsrTensor):
+        raise RuntimeError(f"Expected all inputs of the layout sparse_csr for the pattern, got {input.layout}")
+    if mat1.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError("sampled_addmm: mat1 and mat2 have to be matrices")
+    _check("sampled_addmm", mat1, mat2)
+    if (mat1.shape[0], mat2.shape[1]) != tuple(input._size):
+        raise RuntimeError(
+            f"sampled_addmm: the product has shape {[mat1.shape[0], mat2.shape[1]]}, the pattern {list(input._size)}"
+        )
+    if input._nnz() == 0:
+        return input._like(input._val.clone())
+    products = sampled(pattern_of(input), mat1, mat2.t())
+    return input._like(products * alpha + input._val * beta)

@@ -1,0 +1,150 @@
+"""Sums, softmaxes and norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import _core
+from flambeau._core import Tensor
+from flambeau.sparse._compressed import CompressedTensor
+from flambeau.sparse._conversion import to_coo, to_sparse
+from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
+from flambeau.sparse._shapes import dimension
+from flambeau.sparse._tensor import SparseTensor, answers
+
+
+@answers("sum")
+def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """The sum of all elements, or along dimensions: sparse where a sparse dimension is left. Gradient: the values'."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        total = input._val.sum(dtype=dtype)
+        return total.reshape((1,) * input.ndim) if keepdim else total
+    if isinstance(input, CompressedTensor) and not keepdim:
+        raise RuntimeError("reduction operations on CSR tensors with keepdim=False is unsupported")
+    given = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = {dimension(place, input.ndim) for place in given}
+    if len(dims) != len(given):
+        raise RuntimeError(f"sum: a dimension appears multiple times in {list(given)}")
+    coo = to_coo(input)
+    count = coo.sparse_dim()
+    values = coo._val
+    dense = [place - count + 1 for place in dims if place >= count]
+    if dense:
+        values = values.sum(dense, dtype=dtype, keepdim=keepdim)
+    kept = [place for place in range(count) if place not in dims]
+    if not kept:
+        values = values.sum(0, dtype=dtype)
+        return values.reshape((1,) * count + tuple(values.shape)) if keepdim else values
+    if dtype is not None or not (values.is_floating_point() or values.is_complex()):
+        values = values.to(dtype or flambeau.int64)
+    indices = coo._ind if len(kept) == count else coo._ind[kept]
+    coalesced = coo._coal and len(kept) == count
+    size = [1 if place in dims else length for place, length in enumerate(coo._size) if keepdim or place not in dims]
+    if keepdim:
+        indices = flambeau.stack(
+            [coo._ind[place] if place not in dims else flambeau.zeros_like(coo._ind[place]) for place in range(count)]
+        )
+    made = CooTensor.of(indices, values, size, coalesced).coalesce()
+    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+
+
+@answers("_sparse_softmax", "softmax")
+def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Softmax over the elements that are stored along a dimension: the others count as minus infinity.
+
+    Gradient: the values'.
+
+    >>> s = flambeau.sparse_coo_tensor([[0, 0, 1], [0, 2, 1]], [1.0, 1.0, 5.0], (2, 3))
+    >>> flambeau.sparse.softmax(s, dim=1).to_dense()
+    tensor([[0.5000, 0.0000, 0.5000],
+            [0.0000, 1.0000, 0.0000]])
+    """
+    return _normalised(input, dim, dtype, logarithm=False)
+
+
+@answers("_sparse_log_softmax", "log_softmax")
+def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """The logarithm of `softmax`."""
+    return _normalised(input, dim, dtype, logarithm=True)
+
+
+def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Any:
+    coo = to_coo(input).coalesce()
+    values = coo._val if dtype is None else coo._val.to(dtype)
+    if not values.is_floating_point():
+        raise NotImplementedError(f"softmax: not implemented for {values.dtype}")
+    dim, count = dimension(dim, coo.ndim), coo.sparse_dim()
+    if dim >= count:
+        function = flambeau.log_softmax if logarithm else flambeau.softmax
+        made = coo._like(function(values, dim - count + 1))
+    elif values.numel() == 0:
+        made = coo._like(values)
+    else:
+        made = coo._like(_over_groups(values, *_groups(coo, dim), logarithm))
+    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+
+
+def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:
+    """The number of the slice that each element belongs to, and how many slices there are."""
+
+    def find(tensor: CooTensor) -> tuple[Tensor, int]:
+        others = [place for place in range(tensor.sparse_dim()) if place != dim]
+        keys = flat_keys(tensor._ind[others], [tensor._size[place] for place in others])
+        if keys is None:
+            raise NotImplementedError(f"softmax: a tensor of the size {list(tensor._size)}: indices exceed int64")
+        unique, groups = flambeau.unique(keys, return_inverse=True)
+        return groups, unique.shape[0]
+
+    groups: tuple[Tensor, int] = known(coo, f"slices along {dim}", find)
+    return groups
+
+
+def _over_groups(values: Tensor, groups: Tensor, count: int, logarithm: bool) -> Tensor:
+    fixed = values.detach()
+    lowest = flambeau.full((count, *values.shape[1:]), -flambeau.inf, dtype=values.dtype, device=values.device)
+    largest = lowest.index_reduce(0, groups, fixed, "amax")
+    shifted = values - largest.index_select(0, groups)
+    powers = shifted.exp()
+    totals = summed(powers, groups, count)
+    if logarithm:
+        return shifted - totals.log().index_select(0, groups)
+    return powers / totals.index_select(0, groups)
+
+
+@answers("any")
+def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether an element is not 0."""
+    if dim is not None:
+        raise NotImplementedError("any: of a sparse tensor over all of its dimensions only")
+    return to_coo(input).coalesce()._val.any()
+
+
+@answers("norm", "frobenius_norm", "vector_norm", "linalg_vector_norm")
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """The p-norm of all elements."""
+    if dim is not None or keepdim:
+        raise NotImplementedError("norm: of a sparse tensor over all of its dimensions only")
+    order = 2.0 if p in ("fro", None) else float(p)
+    if order <= 0:
+        raise NotImplementedError(f"norm: p={p} counts elements that are 0; of a sparse tensor p has to be above 0")
+    return flambeau.norm(to_coo(input).coalesce()._val.reshape(-1), order, dtype=dtype)
+
+
+@answers("mean")
+def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Raises NotImplementedError, as in PyTorch; a sum divided by the number of elements is the same."""
+    raise NotImplementedError(f"mean: there is none for tensors of the layout {input.layout}; divide sum() by numel()")
+
+
+@answers("count_nonzero")
+def count_nonzero(input: Any, dim: Any = None) -> Tensor:
+    """How many elements are not 0."""
+    if dim is not None:
+        raise NotImplementedError("count_nonzero: of a sparse tensor over all of its dimensions only")
+    return flambeau.count_nonzero(to_coo(input).coalesce()._val)
+
+
+def layout_of(tensor: Any) -> Any:
+    """The layout, of any tensor."""
+    return tensor.layout if isinstance(tensor, SparseTensor) else _core.strided
