@@ -1,6 +1,7 @@
 """Automatic differentiation: the recorded graph, the engine that runs it backwards, checks by finite differences."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -38,6 +39,9 @@ __all__ = [
     "set_multithreading_enabled",
     "variable",
 ]
+
+if "flambeau.sparse" in sys.modules:
+    importlib.import_module("flambeau.autograd._saved_sparse")
 
 # Modules that load when they are first used.
 _MODULES = ("checkpoint", "profiler")

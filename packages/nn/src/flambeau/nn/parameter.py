@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, ClassVar, Self
 
-from flambeau import Size, Tensor, empty
+from flambeau import Size, Tensor, empty, strided
 from flambeau._serialization import names
 from flambeau.overrides import _disabled_torch_function_impl
 
@@ -31,6 +31,8 @@ class Parameter(Tensor):
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
+        if data is not None and data.layout is not strided:
+            raise NotImplementedError(f"a Parameter of the layout {data.layout}: its values can be one")
         parameter: Self = Tensor._make_subclass(cls, empty(0) if data is None else data, requires_grad)
         return parameter
 

@@ -10,6 +10,7 @@ from ._hooks import register_optimizer_step_post_hook, register_optimizer_step_p
 from ._lbfgs import LBFGS
 from ._matrices import Adafactor, Muon
 from ._sgd import ASGD, SGD, Rprop
+from ._sparse_adam import SparseAdam
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "lr_scheduler",
     "register_optimizer_step_post_hook",
     "register_optimizer_step_pre_hook",

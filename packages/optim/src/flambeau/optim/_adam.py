@@ -37,6 +37,7 @@ class Adam(Optimizer):
     """
 
     _rule = "adam"
+    _instead_for_sparse = ", please consider SparseAdam instead"
 
     def __init__(
         self,

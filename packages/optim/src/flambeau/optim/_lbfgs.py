@@ -137,6 +137,7 @@ class _Objective:
 
     def gradient(self) -> Tensor:
         parts = [flambeau.zeros_like(p.detach()) if p.grad is None else p.grad.detach() for p in self.params]
+        parts = [part.to_dense() if part.is_sparse else part for part in parts]
         return flambeau.cat([_real(part).reshape(-1) for part in parts])
 
     def move(self, length: float, direction: Tensor) -> None:

@@ -67,6 +67,7 @@ class Optimizer(Hooked):
     """
 
     _rule: str | None = None
+    _instead_for_sparse = ""
     _state_has_its_shape = True  # a parameter's state: so a file's must have it, too
 
     def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
@@ -106,13 +107,32 @@ class Optimizer(Hooked):
             if len(grads) != len(params):
                 params = [param for param in params if param.grad is not None]
             if grads:
-                self._update(group, params, grads)
+                try:
+                    self._update(group, params, grads)
+                except NotImplementedError:  # of an operator that met a sparse gradient
+                    if not any(grad.is_sparse for grad in grads):
+                        raise
+                    self._update_by_sparse(group, params, grads)
         return loss
 
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
         if self._rule is None:
             raise NotImplementedError(f"{type(self).__name__} defines neither _update() nor step()")
         _core._optimizer_step(self._rule, group, params, grads, self.state)
+
+    def _update_by_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+        """What `_update` does where some of the gradients are sparse; RuntimeError where there is no rule for that."""
+        from . import _sparse
+
+        rule = _sparse.takes_sparse(type(self))
+        if rule is None:
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead_for_sparse}")
+        pairs = list(zip(params, grads, strict=True))
+        dense = [pair for pair in pairs if not pair[1].is_sparse]
+        if dense:
+            self._update(group, [param for param, _ in dense], [grad for _, grad in dense])
+        sparse = [pair for pair in pairs if pair[1].is_sparse]
+        _sparse.step(rule, group, [param for param, _ in sparse], [grad for _, grad in sparse], self.state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""

@@ -90,6 +90,8 @@ class _Pickler(_PythonPickler):  # type: ignore[misc]
 
 
 def _reduce_tensor(tensor: Tensor) -> Any:
+    if tensor.layout is not flambeau.strided:
+        return tensor._reduce_for_pytorch(None)  # type: ignore[attr-defined]
     reduce = getattr(tensor, "_reduce_for_pytorch", None)  # parameters and buffers know what PyTorch calls them
     if reduce is not None:
         return reduce(_reduce_plain(tensor))

@@ -196,9 +196,10 @@ def device(*args: Any) -> Any:
 
 def layout(name: Any) -> Any:
     """A layout of tensors."""
-    if name != "torch.strided":
-        raise ForeignFormatError(f"it holds tensors of the layout {name!r}; flambeau has strided tensors")
-    return flambeau.strided
+    known = {f"torch.{kind}": kind for kind in ("strided", "sparse_coo", "sparse_csr", "sparse_csc")}
+    if name not in known:
+        raise ForeignFormatError(f"it holds tensors of the layout {name!r}, which flambeau does not have")
+    return getattr(flambeau, known[name])
 
 
 def encoded(text: Any, encoding: Any) -> bytes:
@@ -255,9 +256,19 @@ def quantized(*args: Any) -> Any:
     raise ForeignFormatError("it holds quantized tensors, which flambeau does not have")
 
 
-def sparse(*args: Any) -> Any:
-    """Raises: flambeau has no sparse tensors."""
-    raise ForeignFormatError("it holds sparse tensors, which flambeau does not have; save tensor.to_dense() instead")
+def sparse(layout: Any, parts: Any) -> Any:
+    """A sparse tensor; its indices have to fit its size."""
+    if not (isinstance(parts, tuple) and len(parts) in (3, 4) and isinstance(layout, flambeau.layout)):
+        raise FormatError("a sparse tensor without indices, values and a size")
+    tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
+    if not (all(type(part) is Tensor for part in tensors) and isinstance(sizes, Size)):
+        raise FormatError("a sparse tensor of parts that are no tensors")
+    from flambeau.sparse._pickling import rebuilt_from_file
+
+    try:
+        return rebuilt_from_file(layout, parts)
+    except RuntimeError as error:
+        raise FormatError(f"a sparse tensor whose parts do not fit each other: {error}") from error
 
 
 def nested(*args: Any) -> Any:

@@ -58,6 +58,7 @@ def is_plain(obj: Any) -> bool:
         and name == _printed(name) != METADATA
         and isinstance(value, flambeau.Tensor)
         and value.dtype is not flambeau.complex128
+        and value.layout is flambeau.strided
         for name, value in obj.items()
     )
 
@@ -84,6 +85,8 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
     if kind is complex:
         return {"complex": [repr(value.real), repr(value.imag)]}
     if isinstance(value, flambeau.Tensor):
+        if value.layout is not flambeau.strided:
+            raise TypeError(f"{_spell(path)} has the layout {value.layout}, which a safetensors file cannot hold; .pt can")
         if value.dtype is flambeau.complex128:  # the format has no name for it: stored as pairs of float64
             return {"complex128": _add(flambeau.view_as_real(value.detach()), path, tensors)}
         return {"tensor": _add(value, path, tensors)}

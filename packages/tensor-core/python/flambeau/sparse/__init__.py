@@ -3,10 +3,12 @@
 ``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor`` and ``sparse_csc_tensor`` make them, and ``Tensor.to_sparse()``.
 """
 
+import sys
 from typing import Any
 
 # What answers for operators is there once its module is.
 from flambeau.sparse import _arithmetic as _arithmetic
+from flambeau.sparse import _gradients as _gradients
 from flambeau.sparse import _pointwise as _pointwise
 from flambeau.sparse import _shapes as _shapes
 from flambeau.sparse._diagonals import spdiags
@@ -30,3 +32,7 @@ def __getattr__(name: str) -> Any:
     if name in _LEGACY_TYPES:
         return _LEGACY_TYPES[name]
     raise AttributeError(f"module 'flambeau.sparse' has no attribute '{name}'")
+
+
+if "flambeau.autograd" in sys.modules:
+    from flambeau.autograd import _saved_sparse as _saved_sparse

@@ -71,6 +71,8 @@ def to_compressed(tensor: Any, layout: Any) -> Any:
         return tensor
     if layout not in KINDS:
         raise NotImplementedError(BLOCKS.format(layout=layout))
+    if tensor.ndim > 2 and not isinstance(tensor, SparseTensor):
+        raise NotImplementedError(f"{layout}: batches of matrices are not there; keep a list of matrices")
     if tensor.ndim - (tensor.dense_dim() if isinstance(tensor, SparseTensor) else 0) != 2:
         raise RuntimeError(
             f"to_sparse: only tensors of 2 sparse dimensions have the layout {layout}, got shape {list(tensor.shape)}"

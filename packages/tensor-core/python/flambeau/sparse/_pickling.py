@@ -39,9 +39,10 @@ def reduced_for_pytorch(tensor: Any) -> Any:
     layout = Name.of("torch.serialization", "_get_layout")
     if isinstance(tensor, CooTensor):
         parts: Any = (tensor._ind, values, tensor._size, tensor._coal)
-        return Name.of("torch._utils", "_rebuild_sparse_tensor"), (_Layout("torch.sparse_coo", layout), parts)
-    parts = (tensor._ptr, tensor._idx, values, tensor._size)
-    return Name.of("torch._utils", "_rebuild_sparse_csr_tensor"), (_Layout(_COMPRESSED[tensor.layout], layout), parts)
+        name = "torch.sparse_coo"
+    else:
+        parts, name = (tensor._ptr, tensor._idx, values, tensor._size), _COMPRESSED[tensor.layout]
+    return Name.of("torch._utils", "_rebuild_sparse_tensor"), (_Layout(name, layout), parts)
 
 
 class _Layout:

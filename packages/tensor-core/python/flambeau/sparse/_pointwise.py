@@ -10,13 +10,13 @@ from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor, answers
 
 # Of a sum they are the sums of those of its parts: entries need not be merged first.
-_LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
+_LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg")
 
 _KEEP_ZERO = (
     *("abs", "absolute", "sqrt", "square", "sign", "sgn", "relu", "relu6", "threshold", "floor", "ceil", "round"),
     *("trunc", "fix", "frac", "expm1", "log1p", "sin", "tan", "sinh", "tanh", "asin", "arcsin", "atan", "arctan"),
     *("asinh", "arcsinh", "atanh", "arctanh", "erf", "erfinv", "isnan", "isinf", "isposinf", "isneginf", "signbit"),
-    *("nan_to_num", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout", "special_erfinv"),
+    *("nan_to_num", "deg2rad", "rad2deg", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout", "special_erfinv"),
 )
 
 

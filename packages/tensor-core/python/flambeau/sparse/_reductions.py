@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import flambeau
-from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import to_coo, to_sparse
 from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
+from flambeau.sparse._pointwise import merged
 from flambeau.sparse._shapes import dimension
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import answers
 
 
 @answers("sum")
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum of all elements, or along dimensions: sparse where a sparse dimension is left. Gradient: the values'."""
+    if input.dtype is flambeau.bool:  # an element that is there twice counts once
+        input = merged(input)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         total = input._val.sum(dtype=dtype)
         return total.reshape((1,) * input.ndim) if keepdim else total
@@ -143,8 +145,3 @@ def count_nonzero(input: Any, dim: Any = None) -> Tensor:
     if dim is not None:
         raise NotImplementedError("count_nonzero: of a sparse tensor over all of its dimensions only")
     return flambeau.count_nonzero(to_coo(input).coalesce()._val)
-
-
-def layout_of(tensor: Any) -> Any:
-    """The layout, of any tensor."""
-    return tensor.layout if isinstance(tensor, SparseTensor) else _core.strided

@@ -258,6 +258,16 @@ class SparseTensor(Tensor):
 
     numpy = __array__
 
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
+        return ANSWERS["type"](self, dtype, non_blocking)
+
+    def new(self, *args: Any, device: Any = None) -> Any:
+        """A sparse tensor of this dtype: of indices, values and a size, or of a size."""
+        from flambeau.sparse._legacy import sparsetensortype
+
+        return sparsetensortype("", self.dtype)(*args, device=device or self.device)
+
 
 # Operators that look at sizes and dtypes alone.
 _OF_SHELLS = frozenset(("result_type", "is_same_size", "is_signed", "element_size", "is_inference", "ndimension"))

@@ -38,19 +38,22 @@ def embedding(
         max_norm: rows that are used and longer are shortened to it, in place.
         norm_type: the p of that norm.
         scale_grad_by_freq: a row's gradient is divided by how often it is used.
-        sparse: must be False: gradients are dense.
+        sparse: give a leaf ``weight`` a sparse gradient, of the rows that were looked up.
     Returns: ``(*input.shape, width)``.
-    Raises: IndexError for an index that there is not.
+    Raises: IndexError for an index that there is not; in the backward pass RuntimeError for ``scale_grad_by_freq``
+        with ``sparse``.
 
     >>> nn.functional.embedding(fb.tensor([2, 0]), fb.eye(3))
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    if sparse:
-        raise NotImplementedError("embedding: gradients are dense; pass sparse=False")
     padding = _padding_row("embedding", padding_idx, weight)
     if max_norm is not None:
         flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+    if sparse:
+        from . import _sparse_rows
+
+        return _sparse_rows.embedding(input, weight, padding, scale_grad_by_freq)
     return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
 
 
@@ -97,8 +100,6 @@ def embedding_bag(
     if weight.dtype is flambeau.int64 and input.dtype.is_floating_point:
         warnings.warn("Argument order of nn.functional.embedding_bag was changed: input comes first.", stacklevel=2)
         weight, input = input, weight
-    if sparse:
-        raise NotImplementedError("embedding_bag: gradients are dense; pass sparse=False")
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have "
@@ -115,6 +116,14 @@ def embedding_bag(
     padding = _padding_row("embedding_bag", padding_idx, weight)
     if max_norm is not None:
         flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+    if sparse:
+        from . import _sparse_rows
+
+        if mode == "max":
+            raise ValueError("max mode does not support sparse weights")
+        return _sparse_rows.embedding_bag(
+            weight, input, offsets, include_last_offset, _MODES[mode], per_sample_weights, padding, scale_grad_by_freq
+        )
     return _core._embedding_bag(
         weight, input, offsets, include_last_offset, _MODES[mode], per_sample_weights, padding, scale_grad_by_freq
     )

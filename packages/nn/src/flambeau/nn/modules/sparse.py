@@ -57,6 +57,14 @@ class _Table(Module):
         return ", ".join(parts)
 
 
+def _expect_sparse(weight: Tensor) -> None:
+    """Sees to it that hooks of the weight are given its sparse gradients."""
+    if weight.requires_grad:
+        from flambeau.autograd._sparse_gradients import observe
+
+        observe(weight)
+
+
 def _row(padding_idx: int | None, rows: int) -> int | None:
     if padding_idx is None:
         return None
@@ -81,7 +89,7 @@ class Embedding(_Table):
         max_norm: rows that are used and longer are shortened to it, in place.
         norm_type: the p of that norm.
         scale_grad_by_freq: a row's gradient is divided by how often it is used.
-        sparse: must be False: gradients are dense.
+        sparse: give the table a sparse gradient, of the rows that were looked up.
         device, dtype: of the table.
     Shapes: indices ``(*)`` to ``(*, embedding_dim)``.
     Parameters: ``weight`` ``(num_embeddings, embedding_dim)``, standard normal.
@@ -118,6 +126,8 @@ class Embedding(_Table):
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.sparse = sparse
+        if sparse:
+            _expect_sparse(self.weight)
 
     @classmethod
     def from_pretrained(
@@ -194,6 +204,8 @@ class EmbeddingBag(_Table):
         self.scale_grad_by_freq = scale_grad_by_freq
         self.mode = mode
         self.sparse = sparse
+        if sparse:
+            _expect_sparse(self.weight)
         self.include_last_offset = include_last_offset
 
     @classmethod

@@ -1,0 +1,46 @@
+"""Sparse tensors among what a `Function` saves: their values are saved, and their indices kept beside.
+
+Loaded once both `flambeau.sparse` and this package are; until then no such tensor can be saved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import Tensor
+from flambeau.autograd._engine import FunctionCtx
+from flambeau.sparse._tensor import SparseTensor
+
+_save_dense = FunctionCtx.save_for_backward
+_saved_dense = FunctionCtx.saved_tensors
+
+
+def save_for_backward(self: Any, *tensors: Any) -> None:
+    """Keeps tensors (or None) for backward, which reads them from saved_tensors."""
+    if any(isinstance(tensor, SparseTensor) for tensor in tensors):
+        self._patterns = [_pattern(tensor) for tensor in tensors]
+        tensors = tuple(tensor._val if isinstance(tensor, SparseTensor) else tensor for tensor in tensors)
+    _save_dense(self, *tensors)
+
+
+def _pattern(tensor: Any) -> SparseTensor | None:
+    """A sparse tensor's indices, with values that have no memory of their own."""
+    if not isinstance(tensor, SparseTensor):
+        return None
+    values = tensor._val.detach()
+    return tensor._like(values.new_zeros(()).expand(values.shape))
+
+
+def saved_tensors(self: Any) -> tuple[Tensor | None, ...]:
+    """What save_for_backward kept."""
+    saved: tuple[Any, ...] = _saved_dense.__get__(self)
+    patterns = self.__dict__.get("_patterns")
+    if patterns is None:
+        return saved
+    return tuple(
+        values if pattern is None else pattern._like(values) for values, pattern in zip(saved, patterns, strict=True)
+    )
+
+
+FunctionCtx.save_for_backward = save_for_backward
+FunctionCtx.saved_tensors = property(saved_tensors)

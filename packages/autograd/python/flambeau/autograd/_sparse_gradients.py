@@ -1,0 +1,100 @@
+"""Sparse gradients of dense leaves, on their way through the engine.
+
+Note [Sparse gradients]
+The engine adds gradients as dense memory. So what a lookup sends to a table through the graph is a stand-in, zeros that
+have no memory of their own, and only one for each run; rows and indices go beside it, to the table's `SparseGradients`.
+Two hooks there do the rest. The first sees the table's whole gradient when all has arrived: it joins the rows into one
+sparse tensor, which takes the stand-in's place, or is added to what is dense. The second, behind the accumulation,
+makes ``.grad`` what the engine could not: the former one and this, sparse where both are.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.autograd import _engine
+from flambeau.sparse._coo import CooTensor
+from flambeau.sparse._gradients import release
+from flambeau.sparse._tensor import SparseTensor
+
+_observed: dict[int, tuple[Any, SparseGradients]] = {}
+
+
+def observe(leaf: Tensor) -> SparseGradients:
+    """What receives the sparse gradients of a leaf."""
+    known = _observed.get(id(leaf))
+    if known is not None and known[0]() is leaf:
+        return known[1]
+    made, key = SparseGradients(leaf), id(leaf)
+    _observed[key] = weakref.ref(leaf, lambda _, key=key: _observed.pop(key, None)), made
+    return made
+
+
+class SparseGradients:
+    """Gathers the rows that lookups send to a leaf ``(rows, *)`` in a run. See Note [Sparse gradients]."""
+
+    def __init__(self, leaf: Tensor) -> None:
+        self._shape = leaf.shape
+        self._arrived: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        self._stand_in: Tensor | None = None
+        self._gathered: Tensor | None = None
+        self._former: Tensor | None = None
+        leaf_of = weakref.ref(leaf)
+        leaf.register_hook(lambda gradient: self._gather(leaf_of(), gradient))
+        leaf.register_post_accumulate_grad_hook(self._accumulate)
+
+    def send(self, indices: Tensor, rows: Tensor) -> Tensor | None:
+        """Takes the gradients ``(n, *)`` of the rows at ``indices`` ``(n,)``; returns what goes through the graph."""
+        run = _engine.current_run()
+        arrived = self._arrived.setdefault(run, [])
+        arrived.append((indices, rows))
+        if len(arrived) > 1:
+            return None
+        self._stand_in = rows.new_zeros(()).expand(self._shape)
+        return self._stand_in
+
+    def _gather(self, leaf: Tensor | None, gradient: Tensor) -> Tensor | None:
+        run = _engine.current_run()
+        arrived = self._arrived.pop(run, [])
+        for failed in [number for number in self._arrived if number > run]:
+            del self._arrived[failed]
+        total: Any = None
+        if arrived:
+            indices = flambeau.cat([indices for indices, _ in arrived])
+            total = CooTensor.of(indices[None], flambeau.cat([rows for _, rows in arrived]), self._shape, False)
+            if gradient is not self._stand_in:
+                total = gradient + total
+        self._stand_in = None
+        self._gathered = total
+        if leaf is not None and not _engine.run_is_selective():
+            self._make_way(leaf, total)
+        return total  # type: ignore[no-any-return]
+
+    def _make_way(self, leaf: Tensor, total: Tensor | None) -> None:
+        """Takes a ``.grad`` away to which the engine could not add."""
+        former = leaf.grad
+        sparse = isinstance(total, SparseTensor)
+        self._former = None
+        if sparse:
+            self._former = former
+            leaf.grad = flambeau.empty(self._shape, dtype=leaf.dtype, device="meta")
+        elif isinstance(former, SparseTensor):
+            self._former = former
+            leaf.grad = None
+
+    def _accumulate(self, leaf: Tensor) -> None:
+        gathered, former = self._gathered, self._former
+        self._gathered = self._former = None
+        if isinstance(gathered, SparseTensor):
+            with flambeau.no_grad():
+                leaf.grad = gathered if former is None else _sum(former, gathered)
+        elif former is not None and leaf.grad is not None:
+            leaf.grad = leaf.grad + former
+        release(leaf)
+
+
+def _sum(former: Tensor, gradient: Tensor) -> Tensor:
+    return former + gradient if isinstance(former, SparseTensor) else former.add_(gradient)

@@ -1,0 +1,96 @@
+"""Lookups whose table gets a sparse gradient: the rows that were looked up. Loaded when the first one is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flambeau
+from flambeau import Tensor, _core
+from flambeau._operator import recorded
+from flambeau.autograd._sparse_gradients import observe
+from flambeau.sparse._gradients import release
+
+NO_FREQUENCIES = "{name}: scale_grad_by_freq not supported with sparse gradients"
+
+
+def takes_sparse(weight: Tensor) -> bool:
+    """Whether a gradient is wanted, of a leaf: what a computation gave gets a dense one."""
+    wanted = weight.requires_grad and weight.is_leaf and flambeau.is_grad_enabled()
+    if wanted:
+        release(weight)
+    return wanted
+
+
+def embedding(input: Tensor, weight: Tensor, padding: int, scale_grad_by_freq: bool) -> Tensor:
+    """The rows ``weight[input]``; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
+    if not takes_sparse(weight):
+        return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
+    table = weight.detach()
+    receiver = observe(weight)
+
+    def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Any, ...]:
+        if grads[0] is None or not needs[0]:
+            return (None,)
+        if scale_grad_by_freq:
+            raise RuntimeError(NO_FREQUENCIES.format(name="embedding_backward"))
+        indices, rows = saved[0].reshape(-1).long(), grads[0].reshape(-1, table.shape[1])
+        if padding >= 0:
+            kept = (indices != padding).nonzero().reshape(-1)
+            indices, rows = indices.index_select(0, kept), rows.index_select(0, kept)
+        return (receiver.send(indices, rows),)
+
+    result = flambeau.embedding(table, input, padding, scale_grad_by_freq)
+    return recorded("Embedding", result, inputs=(weight,), saved=(input,), derivative=derivative)
+
+
+def embedding_bag(
+    weight: Tensor,
+    input: Tensor,
+    offsets: Tensor | None,
+    include_last_offset: bool,
+    mode: int,
+    per_sample_weights: Tensor | None,
+    padding: int,
+    scale_grad_by_freq: bool,
+) -> Tensor:
+    """Sums or means over bags of rows; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
+    options = (include_last_offset, mode, per_sample_weights, padding, scale_grad_by_freq)
+    if not takes_sparse(weight):
+        return _core._embedding_bag(weight, input, offsets, *options)
+    table = weight.detach()
+    receiver = observe(weight)
+    result = _core._embedding_bag(table, input, offsets, *options)
+    bags = _bags(input, offsets, include_last_offset, result.shape[0])
+    factors = None if per_sample_weights is None else per_sample_weights.detach()
+
+    def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Any, ...]:
+        if grads[0] is None or not needs[0]:
+            return (None,)
+        if scale_grad_by_freq:
+            raise RuntimeError(NO_FREQUENCIES.format(name="embedding_bag_backward"))
+        indices, among = saved[0].reshape(-1).long(), bags
+        weights = None if factors is None else factors.reshape(-1)
+        if padding >= 0:
+            kept = (indices != padding).nonzero().reshape(-1)
+            indices, among = indices.index_select(0, kept), bags.index_select(0, kept)
+            weights = None if weights is None else weights.index_select(0, kept)
+        gradient = grads[0]
+        if mode == 1:
+            counts = among.bincount(minlength=gradient.shape[0]).clamp(min=1)
+            gradient = gradient / counts[:, None]
+        rows = gradient.index_select(0, among)
+        return (receiver.send(indices, rows if weights is None else rows * weights[:, None]),)
+
+    made = recorded("EmbeddingBag", result.detach(), inputs=(weight,), saved=(input,), derivative=derivative)
+    if per_sample_weights is not None and per_sample_weights.requires_grad:
+        return made + (result - result.detach())  # the factors' own gradient
+    return made
+
+
+def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool, count: int) -> Tensor:
+    """The bag of each index."""
+    if offsets is None:
+        return flambeau.arange(count, device=input.device).repeat_interleave(input.shape[1])
+    begins = offsets[:count].long()
+    ends = flambeau.cat((begins[1:], begins.new_full((1,), input.shape[0])))
+    return flambeau.arange(count, device=input.device).repeat_interleave(ends - begins)

@@ -1,0 +1,108 @@
+"""Steps by sparse gradients, which change the rows that have one and no other. Loaded when there is such a gradient.
+
+State is kept as for dense gradients, so that both may come in turn; with momentum, SGD keeps a sparse buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from .optimizer import Group
+
+
+def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
+    """`SGD`'s step for one parameter."""
+    if group["weight_decay"] != 0:
+        raise RuntimeError("SGD: weight_decay is not there for sparse gradients: it would make them dense")
+    if group["maximize"]:
+        grad = -grad
+    momentum = group["momentum"]
+    if momentum != 0:
+        buffer = state.get("momentum_buffer")
+        if buffer is None:
+            buffer = grad.clone()
+        else:
+            buffer = (buffer * momentum + grad * (1 - group["dampening"])).coalesce()
+        state["momentum_buffer"] = buffer
+        grad = grad + buffer * momentum if group["nesterov"] else buffer
+    param.add_(grad, alpha=-float(group["lr"]))
+
+
+def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
+    """`Adagrad`'s step for one parameter."""
+    if group["weight_decay"] != 0:
+        raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+    if "sum" not in state:
+        state["step"] = flambeau.zeros((), dtype=flambeau.float32)
+        state["sum"] = flambeau.full_like(param, group["initial_accumulator_value"])
+    state["step"] += 1
+    rate = float(group["lr"]) / (1 + (float(state["step"]) - 1) * group["lr_decay"])
+    rows, values = rows_of(-grad if group["maximize"] else grad)
+    total = _at(state["sum"], rows) + values.square()
+    _put(state["sum"], rows, total)
+    _add(param, rows, -rate * values / (total.sqrt() + group["eps"]))
+
+
+def _descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
+    """`SparseAdam`'s step for one parameter."""
+    if not state:
+        state["step"] = 0
+        state["exp_avg"], state["exp_avg_sq"] = flambeau.zeros_like(param), flambeau.zeros_like(param)
+    state["step"] += 1
+    rows, values = rows_of(-grad if group["maximize"] else grad)
+    beta1, beta2 = group["betas"]
+    mean, square = _at(state["exp_avg"], rows), _at(state["exp_avg_sq"], rows)
+    mean = mean + (values - mean) * (1 - beta1)
+    square = square + (values.square() - square) * (1 - beta2)
+    _put(state["exp_avg"], rows, mean)
+    _put(state["exp_avg_sq"], rows, square)
+    corrected = float(group["lr"]) * (1 - beta2 ** state["step"]) ** 0.5 / (1 - beta1 ** state["step"])
+    _add(param, rows, -corrected * mean / (square.sqrt() + group["eps"]))
+
+
+_STEPS: dict[str, Callable[[Group, Tensor, Any, dict[str, Any]], None]] = {
+    "SGD": _descend,
+    "Adagrad": _descend_by_sums,
+    "SparseAdam": _descend_by_moments,
+}
+
+
+def takes_sparse(kind: type) -> str | None:
+    """Which of the rules here serves an optimizer of this class; None: none."""
+    return next((base.__name__ for base in kind.__mro__ if base.__name__ in _STEPS), None)
+
+
+def step(rule: str, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
+    """One step over parameters with sparse gradients."""
+    with flambeau.no_grad():
+        for param, grad in zip(params, grads, strict=True):
+            _STEPS[rule](group, param, grad, state[param])
+
+
+def rows_of(grad: Any) -> tuple[Any, Tensor]:
+    """The rows that a gradient has, each once, and their values; of more sparse dimensions than one, indices of each."""
+    merged = grad.coalesce()
+    indices = merged.indices()
+    return (indices[0] if indices.shape[0] == 1 else tuple(indices)), merged.values()
+
+
+def _at(table: Tensor, rows: Any) -> Tensor:
+    return table.index_select(0, rows) if isinstance(rows, Tensor) else table[rows]
+
+
+def _put(table: Tensor, rows: Any, values: Tensor) -> None:
+    if isinstance(rows, Tensor):
+        table.index_copy_(0, rows, values)
+    else:
+        table[rows] = values
+
+
+def _add(table: Tensor, rows: Any, values: Tensor) -> None:
+    if isinstance(rows, Tensor):
+        table.index_add_(0, rows, values)
+    else:
+        table.index_put_(rows, values, accumulate=True)

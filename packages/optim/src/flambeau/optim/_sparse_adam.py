@@ -1,0 +1,63 @@
+"""Adam for sparse gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import Tensor
+
+from .optimizer import Group, Optimizer
+
+
+class SparseAdam(Optimizer):
+    """Adam whose moments change for the rows that have a gradient, and for no other.
+
+    With ``m`` and ``v`` as in `Adam` for these rows, and ``t`` the number of steps so far,
+    ``p -= lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m / (sqrt(v) + eps)``.
+
+    Args:
+        params: parameters, or groups of them, whose gradients are sparse.
+        lr: learning rate.
+        betas: (beta1, beta2), both in [0, 1).
+        eps: keeps the denominator off zero.
+        maximize: goes uphill.
+    State: ``step``, ``exp_avg`` and ``exp_avg_sq``.
+    Raises: ValueError for options out of range and for sparse parameters; in ``step()`` RuntimeError for a dense
+        gradient.
+    Source: Kingma, Ba 2015, arXiv:1412.6980.
+
+    >>> weight = fb.ones(3, 1)
+    >>> weight.grad = fb.sparse_coo_tensor([[1]], [[2.0]], (3, 1))
+    >>> fb.optim.SparseAdam([weight], lr=0.1).step()
+    >>> weight.reshape(-1)
+    tensor([1.0000, 0.9000, 1.0000])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+    ) -> None:
+        if not 0.0 < lr:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if not 0.0 < eps:
+            raise ValueError(f"Invalid epsilon value: {eps}")
+        for index, beta in enumerate(betas):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        sparse = [[len(self.param_groups), place] for place, param in enumerate(group["params"]) if param.is_sparse]
+        if sparse:
+            raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
+
+    def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+        if not all(grad.is_sparse for grad in grads):
+            raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
+        self._update_by_sparse(group, params, grads)
