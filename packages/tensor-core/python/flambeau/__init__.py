@@ -134,6 +134,7 @@ if TYPE_CHECKING:
         xpu,
     )
     from flambeau.compiler import compile
+    from flambeau.cuda._any_device import Event, Stream
     from flambeau.sparse._construction import (
         sparse_bsc_tensor,
         sparse_bsr_tensor,
@@ -143,7 +144,6 @@ if TYPE_CHECKING:
         sparse_csr_tensor,
     )
     from flambeau.sparse._functions import dsmm, hsmm, hspmm, resize_as_sparse_, smm, spmm, sspaddmm
-    from flambeau.cuda._any_device import Event, Stream
 
 # Modules of this package that load when they are first used.
 _MODULES = (

@@ -37,7 +37,6 @@ def _refusing(name: str, what: str) -> Any:
 
 def _answering(name: str) -> Any:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        import flambeau.sparse
         from flambeau.sparse._tensor import ANSWERS
 
         return ANSWERS[name](self, *args, **kwargs)

@@ -29,7 +29,7 @@ def observe(leaf: Tensor) -> SparseGradients:
     if known is not None and known[0]() is leaf:
         return known[1]
     made, key = SparseGradients(leaf), id(leaf)
-    _observed[key] = weakref.ref(leaf, lambda _, key=key: _observed.pop(key, None)), made
+    _observed[key] = weakref.ref(leaf, lambda _: _observed.pop(key, None)), made
     return made
 
 

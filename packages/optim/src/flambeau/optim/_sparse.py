@@ -23,11 +23,8 @@ def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> N
     momentum = group["momentum"]
     if momentum != 0:
         buffer = state.get("momentum_buffer")
-        if buffer is None:
-            buffer = grad.clone()
-        else:
-            buffer = (buffer * momentum + grad * (1 - group["dampening"])).coalesce()
-        state["momentum_buffer"] = buffer
+        fresh = grad * (1 - group["dampening"])
+        state["momentum_buffer"] = buffer = grad.clone() if buffer is None else (buffer * momentum + fresh).coalesce()
         grad = grad + buffer * momentum if group["nesterov"] else buffer
     param.add_(grad, alpha=-float(group["lr"]))
 
@@ -84,7 +81,7 @@ def step(rule: str, group: Group, params: list[Tensor], grads: list[Any], state:
 
 
 def rows_of(grad: Any) -> tuple[Any, Tensor]:
-    """The rows that a gradient has, each once, and their values; of more sparse dimensions than one, indices of each."""
+    """The rows that a gradient has, each once, and their values; of several sparse dimensions, a tuple of indices."""
     merged = grad.coalesce()
     indices = merged.indices()
     return (indices[0] if indices.shape[0] == 1 else tuple(indices)), merged.values()

@@ -9,8 +9,8 @@ from typing import Any
 # What answers for operators is there once its module is.
 from flambeau.sparse import _arithmetic as _arithmetic
 from flambeau.sparse import _gradients as _gradients
+from flambeau.sparse import _indexing as _indexing
 from flambeau.sparse import _pointwise as _pointwise
-from flambeau.sparse import _shapes as _shapes
 from flambeau.sparse._diagonals import spdiags
 from flambeau.sparse._functions import addmm, log_softmax, mm, sampled_addmm, softmax, sum
 from flambeau.sparse._invariants import check_sparse_tensor_invariants

@@ -58,14 +58,18 @@ def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tenso
     count = coo.sparse_dim()
     keys = flat_keys(coo._ind, coo._size[:count])
     assert keys is not None  # there is a dense tensor of that size
-    return keys, coo._val if alpha == 1 else coo._val * alpha, dense.reshape(-1, *coo._size[count:]) if (
-        dense.numel()
-    ) else dense.new_zeros((coo._size[:count].numel(), *coo._size[count:]))
+    return (
+        keys,
+        coo._val if alpha == 1 else coo._val * alpha,
+        dense.reshape(-1, *coo._size[count:])
+        if (dense.numel())
+        else dense.new_zeros((coo._size[:count].numel(), *coo._size[count:])),
+    )
 
 
 @answers("add_")
 def add_(input: Any, other: Any, *, alpha: Any = 1) -> Any:
-    """`add` in place; a strided tensor that is contiguous is changed where the sparse one has elements, and only there."""
+    """`add` in place; a contiguous tensor is changed only where the sparse one has elements."""
     if isinstance(input, SparseTensor):
         result = add(input, other, alpha=alpha)
         input._take_over(result._like(result._val.to(input.dtype)))
@@ -130,12 +134,8 @@ def mul(input: Any, other: Any) -> Any:
             f"mul: a strided tensor of shape {list(other.shape)} cannot be broadcast to the sparse one's "
             f"{list(coo._size)}"
         )
-    count = coo.sparse_dim()
-    if count == 0:
-        values = coo._val * other
-    else:
-        values = coo._val * other.expand(coo._size)[tuple(coo._ind)]
-    made = coo._like(values)
+    there = other.expand(coo._size)[tuple(coo._ind)] if coo.sparse_dim() else other
+    made = coo._like(coo._val * there)
     return made if isinstance(input, CooTensor) else _in_place_of(input, made)
 
 

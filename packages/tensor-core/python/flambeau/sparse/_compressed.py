@@ -53,10 +53,10 @@ class CsrTensor(CompressedTensor):
 
     __slots__ = ()
     compressed_dim = 0
-    is_sparse_csr: ClassVar[bool] = True  # type: ignore[misc]
+    is_sparse_csr: ClassVar[bool] = True
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return _core.sparse_csr
 
     def crow_indices(self) -> Tensor:
@@ -75,7 +75,7 @@ class CscTensor(CompressedTensor):
     compressed_dim = 1
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return _core.sparse_csc
 
     def ccol_indices(self) -> Tensor:

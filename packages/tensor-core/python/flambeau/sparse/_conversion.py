@@ -25,6 +25,16 @@ def numbers_of(offsets: Tensor) -> Tensor:
     return flambeau.arange(count, device=offsets.device).repeat_interleave(offsets[1:] - offsets[:-1])
 
 
+def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """The elements of chosen rows, one after the other: which choice each belongs to, and its place among all."""
+    begins = offsets.index_select(0, chosen)
+    counts = offsets.index_select(0, chosen + 1) - begins
+    choice = flambeau.arange(counts.shape[0], device=counts.device).repeat_interleave(counts)
+    ahead = counts.cumsum(0) - counts
+    within = flambeau.arange(choice.shape[0], device=counts.device) - ahead.index_select(0, choice)
+    return choice, begins.index_select(0, choice) + within
+
+
 def _coordinates(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
     """Indices in the order of rows, the order of the values, and whether that is a coalesced tensor's."""
     numbers, others = numbers_of(matrix._ptr), matrix._idx.long()
@@ -142,13 +152,10 @@ def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None)
         return tensor if dtype is None else tensor.to(dtype)
     coo = to_coo(tensor)
     size, count = coo._size, coo.sparse_dim()
-    if coo._val.shape[0] == 0:
-        dense = coo._val.new_zeros(tuple(size))
-        return dense if dtype is None else dense.to(dtype)
     keys = flat_keys(coo._ind, size[:count])
     if keys is None:
         raise RuntimeError(f"to_dense: a strided tensor of the size {tuple(size)} has too many elements")
-    dense = summed(coo._val, keys, size[:count].numel()).reshape(size)
+    dense: Tensor = summed(coo._val, keys, size[:count].numel()).reshape(size)
     return dense if dtype is None else dense.to(dtype)
 
 
@@ -235,19 +242,30 @@ def _parts(tensor: SparseTensor) -> list[Tensor]:
     return [tensor._ptr, tensor._idx, tensor._val]
 
 
-def _dtype_method(name: str) -> None:
-    dtype = getattr(_core, {"float": "float32", "double": "float64", "half": "float16", "long": "int64"}.get(name, name))
+_DTYPES = {
+    "float": "float32",
+    "double": "float64",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+    "bool": "bool",
+    "long": "int64",
+    "int": "int32",
+    "short": "int16",
+    "char": "int8",
+    "byte": "uint8",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
+}
 
+
+def _put_conversion(name: str, dtype: Any) -> None:
     @answers(name)
     def convert(tensor: SparseTensor, memory_format: Any = None) -> Any:
         return to(tensor, dtype)
 
 
-_NUMBERS = {"int": "int32", "short": "int16", "char": "int8", "byte": "uint8", "cfloat": "complex64"}
-for _name in ("float", "double", "half", "long", "bool", "bfloat16"):
-    _dtype_method(_name)
-for _name, _dtype in {**_NUMBERS, "cdouble": "complex128"}.items():
-    answers(_name)(lambda tensor, memory_format=None, dtype=getattr(_core, _dtype): to(tensor, dtype))
+for _name, _dtype in _DTYPES.items():
+    _put_conversion(_name, getattr(_core, _dtype))
 
 
 @answers("type")

@@ -14,13 +14,13 @@ NOT_COALESCED = "Cannot get {what} on an uncoalesced tensor, please call .coales
 
 
 class CooTensor(SparseTensor):
-    """Indices ``(sparse_dim, nnz)`` and values ``(nnz, *dense sizes)``; an element is the sum of what has its indices."""
+    """Indices ``(sparse_dim, nnz)``, values ``(nnz, *dense sizes)``; an element is the sum of what has its indices."""
 
     __slots__ = ("_coal", "_ind")
     _ind: Tensor
     _coal: bool
 
-    is_sparse: ClassVar[bool] = True  # type: ignore[misc]
+    is_sparse: ClassVar[bool] = True
 
     @staticmethod
     def of(indices: Tensor, values: Tensor, size: Any, coalesced: bool) -> CooTensor:
@@ -41,7 +41,7 @@ class CooTensor(SparseTensor):
         return version_of(self._ind)
 
     @property
-    def layout(self) -> Any:  # type: ignore[override]
+    def layout(self) -> Any:
         return _core.sparse_coo
 
     def sparse_dim(self) -> int:

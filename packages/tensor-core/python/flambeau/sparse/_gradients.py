@@ -31,11 +31,11 @@ def set_grad(leaf: Tensor, gradient: Any) -> None:
     """Assigns a sparse gradient to a dense tensor; RuntimeError where size or dtype differ."""
     heeded = _core._overrides_heeded(False)
     try:
-        Tensor.grad.__set__(leaf, gradient)  # type: ignore[attr-defined]
+        vars(Tensor)["grad"].__set__(leaf, gradient)
     finally:
         _core._overrides_heeded(heeded)
     key = id(leaf)
-    _held[key] = weakref.ref(leaf, lambda _, key=key: _held.pop(key, None)), gradient
+    _held[key] = weakref.ref(leaf, lambda _: _held.pop(key, None)), gradient
     if "flambeau.autograd" in sys.modules and leaf.requires_grad:
         from flambeau.autograd._sparse_gradients import observe
 

@@ -16,7 +16,7 @@ _KEEP_ZERO = (
     *("abs", "absolute", "sqrt", "square", "sign", "sgn", "relu", "relu6", "threshold", "floor", "ceil", "round"),
     *("trunc", "fix", "frac", "expm1", "log1p", "sin", "tan", "sinh", "tanh", "asin", "arcsin", "atan", "arctan"),
     *("asinh", "arcsinh", "atanh", "arctanh", "erf", "erfinv", "isnan", "isinf", "isposinf", "isneginf", "signbit"),
-    *("nan_to_num", "deg2rad", "rad2deg", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout", "special_erfinv"),
+    *("nan_to_num", "deg2rad", "rad2deg", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout"),
 )
 
 
@@ -56,9 +56,7 @@ def pow(input: Any, exponent: Any) -> Any:
     if not isinstance(input, SparseTensor):
         raise NotImplementedError("pow: the exponent has to be a number, not a sparse tensor")
     if exponent == 0:
-        raise RuntimeError(
-            "pow: cannot raise to zeroth power on sparse tensor; it would make the result tensor dense"
-        )
+        raise RuntimeError("pow: cannot raise to zeroth power on sparse tensor; it would make the result tensor dense")
     tensor = merged(input)
     return tensor._like(tensor._val**exponent)
 

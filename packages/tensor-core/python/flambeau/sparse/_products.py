@@ -14,7 +14,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import recorded
 from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
-from flambeau.sparse._conversion import numbers_of, offsets_of, to_compressed, to_coo
+from flambeau.sparse._conversion import numbers_of, offsets_of, spread, to_compressed, to_coo
 from flambeau.sparse._coo import CooTensor, known
 from flambeau.sparse._tensor import SparseTensor, answers
 
@@ -75,8 +75,7 @@ def _find_pattern(matrix: Any) -> Pattern:
         row, column = batch * height + row, batch * width + column
         size = (matrix._size[0] * height, matrix._size[0] * width)
     row, column = row.contiguous(), column.contiguous()
-    rows = Rows(None, offsets_of(row, size[0]), column) if matrix._coal else None
-    return Pattern(row, column, size, rows)
+    return Pattern(row, column, size, Rows(None, offsets_of(row, size[0]), column) if matrix._coal else None)
 
 
 def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
@@ -102,9 +101,7 @@ def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
             multiplied(pattern.transposed, weights, grad) if needs[1] else None,
         )
 
-    return recorded(
-        "SparseProduct", result, inputs=(values, dense), saved=(values, dense), derivative=derivative
-    )
+    return recorded("SparseProduct", result, inputs=(values, dense), saved=(values, dense), derivative=derivative)
 
 
 def sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
@@ -121,9 +118,7 @@ def _check(name: str, left: Any, right: Any) -> None:
     if left.dtype is not right.dtype:
         raise RuntimeError(f"{name}: expected m1 and m2 to have the same dtype, but got: {left.dtype} != {right.dtype}")
     if left.shape[-1] != right.shape[-2 if right.ndim > 1 else 0]:
-        raise RuntimeError(
-            f"{name}: mat1 and mat2 shapes cannot be multiplied ({_by(left)} and {_by(right)})"
-        )
+        raise RuntimeError(f"{name}: mat1 and mat2 shapes cannot be multiplied ({_by(left)} and {_by(right)})")
     for tensor in (left, right):
         if isinstance(tensor, SparseTensor) and tensor.dense_dim():
             raise RuntimeError(f"{name}: a sparse matrix must have no dense dimensions, got {tensor.dense_dim()}")
@@ -150,11 +145,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> Any:
     """Every element of ``left`` times the row of ``right`` that its column names, and sums of what meets."""
     first, second = to_coo(left), to_compressed(right, _core.sparse_csr)
     row, column = first._ind[0], first._ind[1]
-    begins = second._ptr.index_select(0, column)
-    counts = second._ptr.index_select(0, column + 1) - begins
-    source = flambeau.arange(counts.shape[0], device=counts.device).repeat_interleave(counts)
-    within = flambeau.arange(source.shape[0], device=counts.device) - (counts.cumsum(0) - counts).index_select(0, source)
-    target = begins.index_select(0, source) + within
+    source, target = spread(second._ptr, column)
     indices = flambeau.stack((row.index_select(0, source), second._idx.index_select(0, target)))
     values = first._val.index_select(0, source) * second._val.index_select(0, target)
     made = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()
@@ -208,7 +199,7 @@ def matmul(input: Any, other: Any) -> Any:
     if isinstance(other, SparseTensor) and other.ndim == 2 and not isinstance(input, SparseTensor) and input.ndim > 2:
         return mm(input.reshape(-1, input.shape[-1]), other).reshape(*input.shape[:-1], other.shape[1])
     raise NotImplementedError(
-        f"matmul: of the shapes {list(input.shape)} and {list(other.shape)}, of which one is sparse, there is no product"
+        f"matmul: there is no product of the shapes {list(input.shape)} and {list(other.shape)}, one of them sparse"
     )
 
 

@@ -1,4 +1,4 @@
-"""Transposing, joining, and taking parts."""
+"""Transposing and joining, and dimensions of size 1."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import flambeau
 from flambeau._core import Tensor
-from flambeau.sparse._compressed import KINDS, CompressedTensor, CscTensor, CsrTensor
-from flambeau.sparse._conversion import offsets_of, to_coo, to_sparse
+from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor
+from flambeau.sparse._conversion import to_coo, to_sparse
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor, answers
 
@@ -15,13 +15,11 @@ from flambeau.sparse._tensor import SparseTensor, answers
 def dimension(dim: int, count: int) -> int:
     """The number of a dimension that may count from the end; IndexError where there is none."""
     if not -count <= dim < count:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})"
-        )
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
     return dim % count
 
 
-def _placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
+def placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
     """The dimension, and whether it is a sparse one."""
     dim = dimension(dim, tensor.ndim)
     return dim, dim < tensor.sparse_dim()
@@ -52,7 +50,8 @@ def transpose(tensor: Any, dim0: int, dim1: int) -> Any:
 @answers("permute")
 def permute(tensor: Any, *dims: Any) -> Any:
     """The sparse dimensions in another order among themselves, and the dense ones among themselves."""
-    order = [dimension(dim, tensor.ndim) for dim in (dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)]
+    given = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
+    order = [dimension(dim, tensor.ndim) for dim in given]
     if sorted(order) != list(range(tensor.ndim)):
         raise RuntimeError(f"permute: {list(order)} is no order of the {tensor.ndim} dimensions")
     if isinstance(tensor, CompressedTensor):
@@ -82,7 +81,7 @@ def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) ->
         transposed._known["pattern"] = transposed._versions(), kept[1].transposed
 
 
-@answers("t", "adjoint_")
+@answers("t")
 def t(tensor: Any) -> Any:
     """The transpose of a matrix."""
     if tensor.ndim > 2 or tensor.dense_dim():
@@ -116,7 +115,7 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     if any(isinstance(part, CompressedTensor) for part in parts):
         return to_sparse(cat([to_coo(part) for part in parts], dim), layout=parts[0].layout)
     first: CooTensor = parts[0]
-    dim, sparse = _placed(dim, first)
+    dim, sparse = placed(dim, first)
     for part in parts[1:]:
         if part.sparse_dim() != first.sparse_dim() or _without(part, dim) != _without(first, dim):
             raise RuntimeError(
@@ -201,160 +200,3 @@ def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
         values = values.squeeze(place - count + 1)
     size = [length for place, length in enumerate(tensor._size) if place not in gone]
     return CooTensor.of(indices, values, size, tensor._coal)
-
-
-@answers("index_select")
-def index_select(tensor: Any, dim: int, index: Tensor) -> Any:
-    """The slices that ``index`` names. Gradient: the slices'."""
-    coo = to_coo(tensor)
-    dim, sparse = _placed(dim, coo)
-    if index.ndim > 1 or index.dtype not in (flambeau.int64, flambeau.int32):
-        raise RuntimeError(
-            f"index_select(): Expected a 1-D index tensor of int32 or int64, got {index.ndim}-D of {index.dtype}"
-        )
-    index = index.reshape(-1).long()
-    size = list(coo._size)
-    length, size[dim] = size[dim], index.shape[0]
-    if index.numel() and (int(index.amin()) < -length or int(index.amax()) >= length):
-        raise IndexError(f"index_select(): index contains values outside of [{-length}, {length})")
-    index = flambeau.where(index < 0, index + length, index)
-    if not sparse:
-        values = coo._val.index_select(dim - coo.sparse_dim() + 1, index)
-        return CooTensor.of(coo._ind, values, size, coo._coal)
-    where, order = flambeau.sort(coo._ind[dim], stable=True)
-    offsets = offsets_of(where, length)
-    begins = offsets.index_select(0, index)
-    counts = offsets.index_select(0, index + 1) - begins
-    target = flambeau.arange(index.shape[0], device=index.device).repeat_interleave(counts)
-    within = flambeau.arange(target.shape[0], device=index.device) - (counts.cumsum(0) - counts).index_select(0, target)
-    source = order.index_select(0, begins.index_select(0, target) + within)
-    indices = coo._ind.index_select(1, source)
-    indices[dim] = target
-    made = CooTensor.of(indices, coo._val.index_select(0, source), size, coo._coal and dim == 0)
-    return made if isinstance(tensor, CooTensor) else to_sparse(made, layout=tensor.layout)
-
-
-@answers("select", "select_copy")
-def select(tensor: Any, dim: int, index: int) -> Any:
-    """The slice at an index, without the dimension; strided where that was the last sparse one."""
-    coo = to_coo(tensor)
-    dim, sparse = _placed(dim, coo)
-    length = coo._size[dim]
-    if not -length <= index < length:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(coo._size)} at dimension {dim}")
-    index = int(index) % length
-    size = [*coo._size[:dim], *coo._size[dim + 1 :]]
-    if not sparse:
-        return CooTensor.of(coo._ind, coo._val.select(dim - coo.sparse_dim() + 1, index), size, coo._coal)
-    found = (coo._ind[dim] == index).nonzero().reshape(-1)
-    values = coo._val.index_select(0, found)
-    if coo.sparse_dim() == 1:
-        return values.sum(0, dtype=values.dtype) if values.dtype is not flambeau.bool else values.any(0)
-    others = [place for place in range(coo.sparse_dim()) if place != dim]
-    return CooTensor.of(coo._ind[others].index_select(1, found), values, size, coo._coal)
-
-
-@answers("narrow", "narrow_copy")
-def narrow(tensor: Any, dim: int, start: Any, length: int) -> Any:
-    """``length`` slices from ``start`` on; a copy, not a view."""
-    coo = to_coo(tensor)
-    dim, sparse = _placed(dim, coo)
-    start = int(start)
-    start = start + coo._size[dim] if start < 0 else start
-    if length < 0 or start < 0 or start + length > coo._size[dim]:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({coo._size[dim]}).")
-    size = list(coo._size)
-    size[dim] = length
-    if not sparse:
-        values = coo._val.narrow(dim - coo.sparse_dim() + 1, start, length)
-        made = CooTensor.of(coo._ind, values, size, coo._coal)
-    else:
-        found = ((coo._ind[dim] >= start) & (coo._ind[dim] < start + length)).nonzero().reshape(-1)
-        indices = coo._ind.index_select(1, found)
-        indices[dim] -= start
-        made = CooTensor.of(indices, coo._val.index_select(0, found), size, coo._coal)
-    return made if isinstance(tensor, CooTensor) else to_sparse(made, layout=tensor.layout)
-
-
-@answers("__getitem__")
-def get_item(tensor: Any, key: Any) -> Any:
-    """Integers, slices, ``...``, None and one list or tensor of indices of a dimension."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    there = sum(1 for one in keys if one is not None and one is not Ellipsis)
-    if there > tensor.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}")
-    if not any(one is Ellipsis for one in keys):
-        keys.append(Ellipsis)
-    at = next(place for place, one in enumerate(keys) if one is Ellipsis)
-    keys[at : at + 1] = [slice(None)] * (tensor.ndim - there)
-    result, dim = tensor, 0
-    for one in keys:
-        result, dim = _item(result, dim, one)
-    return result
-
-
-def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
-    """With the key used at the dimension, and the next one."""
-    if isinstance(key, Tensor) and key.ndim == 0 and not key.is_floating_point() and key.dtype is not flambeau.bool:
-        key = int(key)
-    if key is None:
-        return (unsqueeze(tensor, dim) if isinstance(tensor, SparseTensor) else tensor.unsqueeze(dim)), dim + 1
-    if isinstance(key, slice):
-        start, stop, step = key.indices(tensor.shape[dim])
-        if step != 1:
-            if step < 0:
-                raise ValueError("step must be greater than zero")
-            return flambeau.index_select(tensor, dim, flambeau.arange(start, max(start, stop), step)), dim + 1
-        length = max(0, stop - start)
-        whole = length == tensor.shape[dim]
-        return (tensor if whole else flambeau.narrow(tensor, dim, min(start, tensor.shape[dim]), length)), dim + 1
-    if isinstance(key, (list, Tensor)):
-        index = flambeau.as_tensor(key)
-        if index.dtype is flambeau.bool and index.ndim == 1 and index.shape[0] == tensor.shape[dim]:
-            index = index.nonzero().reshape(-1)
-        if index.ndim == 1 and not isinstance(index, SparseTensor):
-            return flambeau.index_select(tensor, dim, index), dim + 1
-        raise NotImplementedError("a sparse tensor takes indices of one dimension: integers, slices, lists and vectors")
-    return flambeau.select(tensor, dim, int(key)), dim
-
-
-@answers("unbind", "__iter__")
-def unbind(tensor: Any, dim: int = 0) -> Any:
-    """The slices along a dimension."""
-    if tensor.ndim == 0:
-        raise TypeError("iteration over a 0-d tensor")
-    slices = tuple(select(tensor, dim, index) for index in range(tensor._size[dimension(dim, tensor.ndim)]))
-    return slices
-
-
-@answers("sparse_mask")
-def sparse_mask(tensor: Any, mask: Any) -> Any:
-    """The elements of a strided or a sparse tensor at the indices of a sparse one. Gradient: the elements'."""
-    if not isinstance(mask, SparseTensor):
-        raise RuntimeError(f"sparse_mask(): the mask has to be sparse, got the layout {mask.layout}")
-    if tuple(tensor.shape) != tuple(mask._size):
-        raise RuntimeError(
-            f"sparse_mask(): operands have incompatible sizes; self has size {list(tensor.shape)} but mask has size "
-            f"{list(mask._size)}"
-        )
-    if isinstance(tensor, SparseTensor):
-        from flambeau.sparse._arithmetic import mul
-
-        coo = to_coo(mask).coalesce()
-        ones = coo._like(flambeau.ones_like(coo._val.detach(), dtype=tensor.dtype))
-        there = mul(ones, to_coo(tensor))
-        blank = coo._like(flambeau.zeros_like(ones._val))
-        masked: Any = there + blank
-    else:
-        coo = to_coo(mask)
-        masked = coo._like(tensor[tuple(coo._ind)] if coo.sparse_dim() else tensor[None])
-    if isinstance(mask, CooTensor):
-        return masked
-    if isinstance(mask, CsrTensor) and not isinstance(tensor, SparseTensor):
-        return mask._like(masked._val)
-    return to_sparse(masked, layout=mask.layout if mask.layout in KINDS else None)
-
-
-@answers("_coalesced_")
-def _coalesced_(tensor: CooTensor, coalesced: bool) -> CooTensor:
-    return tensor._coalesced_(coalesced)

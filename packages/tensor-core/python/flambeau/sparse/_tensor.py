@@ -22,7 +22,7 @@ Answer = TypeVar("Answer", bound=Callable[..., Any])
 # By the names of operators; attributes of Tensor have their name behind a dot.
 ANSWERS: dict[str, Callable[..., Any]] = {}
 
-NOT_THERE = "{name}: there is no such operator for tensors of the layout {layout}; .to_dense() makes a dense one of them"
+NOT_THERE = "{name}: there is no such operator for tensors of the layout {layout}; .to_dense() gives a strided tensor"
 
 
 def answers(*names: str) -> Callable[[Answer], Answer]:
@@ -51,8 +51,8 @@ class SparseTensor(Tensor):
     _val: Tensor  # (nnz, *dense sizes)
     _known: dict[str, Any]  # what was found out about the indices
 
-    is_sparse: ClassVar[bool] = False  # type: ignore[misc]
-    is_sparse_csr: ClassVar[bool] = False  # type: ignore[misc]
+    is_sparse: ClassVar[bool] = False
+    is_sparse_csr: ClassVar[bool] = False
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -99,39 +99,39 @@ class SparseTensor(Tensor):
     # Attributes
 
     @property
-    def shape(self) -> Size:  # type: ignore[override]
+    def shape(self) -> Size:
         """The sizes."""
         return self._size
 
     @property
-    def ndim(self) -> int:  # type: ignore[override]
+    def ndim(self) -> int:
         """The number of dimensions, sparse and dense."""
         return len(self._size)
 
     @property
-    def dtype(self) -> Any:  # type: ignore[override]
+    def dtype(self) -> Any:
         """The values' dtype."""
         return self._val.dtype
 
     @property
-    def device(self) -> Any:  # type: ignore[override]
+    def device(self) -> Any:
         """Where indices and values are."""
         return self._val.device
 
     @property
-    def is_cpu(self) -> bool:  # type: ignore[override]
+    def is_cpu(self) -> bool:
         return self._val.is_cpu
 
     @property
-    def is_cuda(self) -> bool:  # type: ignore[override]
+    def is_cuda(self) -> bool:
         return self._val.is_cuda
 
     @property
-    def is_meta(self) -> bool:  # type: ignore[override]
+    def is_meta(self) -> bool:
         return self._val.is_meta
 
     @property
-    def requires_grad(self) -> bool:  # type: ignore[override]
+    def requires_grad(self) -> bool:
         """Whether the values require a gradient."""
         return self._val.requires_grad
 
@@ -147,29 +147,31 @@ class SparseTensor(Tensor):
         return self
 
     @property
-    def is_leaf(self) -> bool:  # type: ignore[override]
+    def is_leaf(self) -> bool:
         return self._val.is_leaf
 
     @property
-    def grad_fn(self) -> Any:  # type: ignore[override]
+    def grad_fn(self) -> Any:
         return self._val.grad_fn
 
     @property
-    def grad(self) -> Self | None:  # type: ignore[override]
+    def grad(self) -> Self | None:
         """The gradient of the values, with the indices of this tensor."""
         gradient = self._val.grad
         return None if gradient is None else self._like(gradient)
 
     @grad.setter
-    def grad(self, gradient: SparseTensor | None) -> None:
-        if gradient is None:
-            self._val.grad = None
-        else:
+    def grad(self, gradient: Tensor | None) -> None:
+        if isinstance(gradient, SparseTensor):
             require_same_layout("assigned grad", self, gradient)
             self._val.grad = gradient._val
+        elif gradient is None:
+            self._val.grad = None
+        else:
+            raise NotImplementedError("the gradient of a sparse tensor is a sparse one, of its layout")
 
     @property
-    def retains_grad(self) -> bool:  # type: ignore[override]
+    def retains_grad(self) -> bool:
         return self._val.retains_grad
 
     def retain_grad(self) -> None:
@@ -177,16 +179,16 @@ class SparseTensor(Tensor):
         self._val.retain_grad()
 
     @property
-    def data(self) -> Self:  # type: ignore[override]
+    def data(self) -> Self:
         """The same elements without history."""
         return self._like(self._val.detach())
 
     @data.setter
-    def data(self, other: SparseTensor) -> None:
-        self._take_over(other._like(other._val.detach()))
+    def data(self, other: Tensor) -> None:
+        self._take_over(other.data)  # type: ignore[arg-type]
 
     @property
-    def itemsize(self) -> int:  # type: ignore[override]
+    def itemsize(self) -> int:
         return self._val.itemsize
 
     def _nnz(self) -> int:
@@ -256,7 +258,9 @@ class SparseTensor(Tensor):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError(f"can't convert a tensor of the layout {self.layout} to numpy. Use Tensor.to_dense() first.")
 
-    numpy = __array__
+    def numpy(self, *, force: bool = False) -> Any:
+        """Raises TypeError."""
+        return self.__array__()
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """``"flambeau.sparse.FloatTensor"``, or the tensor as another type."""
