@@ -79,7 +79,7 @@ def test_derivatives(mode):
     [
         (lambda w: F.embedding(fb.tensor([6]), w), IndexError, "out of range"),
         (lambda w: F.embedding(fb.tensor([0]), w, padding_idx=6), AssertionError, "padding_idx"),
-        (lambda w: F.embedding(fb.tensor([0]), w, sparse=True), NotImplementedError, "dense"),
+        (lambda w: F.embedding_bag(fb.tensor([[0]]), w, mode="max", sparse=True), ValueError, "max mode"),
         (lambda w: F.embedding_bag(fb.tensor([0]), w), ValueError, "offsets"),
         (lambda w: F.embedding_bag(fb.tensor([[0]]), w, fb.tensor([0])), ValueError, "offsets has to be None"),
         (lambda w: F.embedding_bag(fb.tensor([[6]]), w), IndexError, "6"),

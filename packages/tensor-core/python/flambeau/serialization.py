@@ -130,7 +130,7 @@ def load(
         pickle_load_args: ``encoding`` and ``errors`` of strings written by Python 2.
     Raises: pickle.UnpicklingError naming what the file refers to and must not; RuntimeError naming the file and what is
         wrong with it, if it is truncated, damaged or of another kind; NotImplementedError for what flambeau does not
-        have, such as sparse tensors; FileNotFoundError.
+        have, such as quantized tensors; FileNotFoundError.
 
     >>> flambeau.save([flambeau.arange(3), float("inf")], path)
     >>> flambeau.load(path)

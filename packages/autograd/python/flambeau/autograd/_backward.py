@@ -1,11 +1,12 @@
 """``backward`` and ``grad`` over several outputs and inputs."""
 
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, strided
 from flambeau.autograd import _engine
 from flambeau.autograd._nodes import GradientEdge
 
@@ -115,17 +116,28 @@ def grad(
         raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
     seeds = _gradients(grad_outputs, len(results))
     keep = create_graph if retain_graph is None else retain_graph
+    given = sources
+    if "flambeau.sparse" in sys.modules:  # the gradient of a sparse tensor is that of its values
+        sources = [source._val if getattr(source, "layout", strided) is not strided else source for source in sources]
     if is_grads_batched:
         found = _batched(results, sources, seeds, keep, create_graph)
     else:
         found = _engine.run(results, seeds, keep, create_graph, sources, False)
     if materialize_grads:
-        return tuple(flambeau.zeros_like(t) if g is None else g for g, t in zip(found, sources, strict=True))
+        return tuple(flambeau.zeros_like(t) if g is None else _in(t, g) for g, t in zip(found, given, strict=True))
     if not allow_unused:
         for index, g in enumerate(found):
             if g is None:
                 raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(sources[index]))))
-    return found
+    return found if sources is given else tuple(_in(t, g) for g, t in zip(found, given, strict=True))
+
+
+def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
+    """The gradient in the layout of what it is one of."""
+    if gradient is None or getattr(source, "layout", strided) is strided:
+        return gradient
+    made: Tensor = source._like(gradient)
+    return made
 
 
 def _batched(

@@ -11,6 +11,7 @@ makes ``.grad`` what the engine could not: the former one and this, sparse where
 from __future__ import annotations
 
 import weakref
+from functools import wraps
 from typing import Any
 
 import flambeau
@@ -33,6 +34,23 @@ def observe(leaf: Tensor) -> SparseGradients:
     return made
 
 
+def watched(leaf: Tensor, hook: Any) -> Any:
+    """A hook whose result the leaf's `SparseGradients` learn of, if it has any; else the hook."""
+    known = _observed.get(id(leaf))
+    if known is None or known[0]() is not leaf or not callable(hook):
+        return hook
+    receiver = known[1]
+
+    @wraps(hook)
+    def watching(gradient: Tensor) -> Tensor | None:
+        result: Tensor | None = hook(gradient)
+        if result is not None:
+            receiver.replace(result)
+        return result
+
+    return watching
+
+
 class SparseGradients:
     """Gathers the rows that lookups send to a leaf ``(rows, *)`` in a run. See Note [Sparse gradients]."""
 
@@ -42,6 +60,7 @@ class SparseGradients:
         self._stand_in: Tensor | None = None
         self._gathered: Tensor | None = None
         self._former: Tensor | None = None
+        self._made_way = False
         leaf_of = weakref.ref(leaf)
         leaf.register_hook(lambda gradient: self._gather(leaf_of(), gradient))
         leaf.register_post_accumulate_grad_hook(self._accumulate)
@@ -73,12 +92,17 @@ class SparseGradients:
             self._make_way(leaf, total)
         return total  # type: ignore[no-any-return]
 
+    def replace(self, gradient: Tensor) -> None:
+        """Another gradient, which a hook gives, in the place of what was gathered."""
+        if self._gathered is not None:
+            self._gathered = gradient
+
     def _make_way(self, leaf: Tensor, total: Tensor | None) -> None:
         """Takes a ``.grad`` away to which the engine could not add."""
         former = leaf.grad
-        sparse = isinstance(total, SparseTensor)
         self._former = None
-        if sparse:
+        self._made_way = isinstance(total, SparseTensor)
+        if self._made_way:
             self._former = former
             leaf.grad = flambeau.empty(self._shape, dtype=leaf.dtype, device="meta")
         elif isinstance(former, SparseTensor):
@@ -86,9 +110,10 @@ class SparseGradients:
             leaf.grad = None
 
     def _accumulate(self, leaf: Tensor) -> None:
-        gathered, former = self._gathered, self._former
+        gathered, former, made_way = self._gathered, self._former, self._made_way
         self._gathered = self._former = None
-        if isinstance(gathered, SparseTensor):
+        self._made_way = False
+        if made_way and gathered is not None:
             with flambeau.no_grad():
                 leaf.grad = gathered if former is None else _sum(former, gathered)
         elif former is not None and leaf.grad is not None:
@@ -97,4 +122,6 @@ class SparseGradients:
 
 
 def _sum(former: Tensor, gradient: Tensor) -> Tensor:
-    return former + gradient if isinstance(former, SparseTensor) else former.add_(gradient)
+    if isinstance(former, SparseTensor):
+        return former + gradient if isinstance(gradient, SparseTensor) else gradient + former
+    return former.add_(gradient)

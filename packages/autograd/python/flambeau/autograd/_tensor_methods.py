@@ -1,5 +1,6 @@
 """What tensor-core's Tensor forwards here: the methods that need the engine."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,9 @@ backward = _engine.backward
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     """Calls ``hook(grad)`` when the gradient is known; a tensor it returns replaces the gradient."""
+    watch = sys.modules.get("flambeau.autograd._sparse_gradients")
+    if watch is not None:
+        hook = watch.watched(self, hook)
     return RemovableHandle(_engine.register_hook(self, _callable(hook)))
 
 

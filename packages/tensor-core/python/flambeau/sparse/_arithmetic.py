@@ -57,7 +57,6 @@ def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tenso
     coo = to_coo(other)
     count = coo.sparse_dim()
     keys = flat_keys(coo._ind, coo._size[:count])
-    assert keys is not None  # there is a dense tensor of that size
     return (
         keys,
         coo._val if alpha == 1 else coo._val * alpha,
@@ -156,8 +155,6 @@ def _sparse_elements(input: Any, other: Any) -> Any:
         )
     sizes = first._size[: first.sparse_dim()]
     keys, others = flat_keys(first._ind, sizes), flat_keys(second._ind, sizes)
-    if keys is None or others is None:
-        raise NotImplementedError(f"mul: two sparse tensors of the size {list(first._size)}: indices exceed int64")
     if others.numel() == 0 or keys.numel() == 0:
         found, at = keys[:0], keys[:0]
     else:

@@ -44,7 +44,7 @@ def _coordinates(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]
         order = flambeau.argsort(others, stable=True)
         indices = flambeau.stack((others.index_select(0, order), numbers.index_select(0, order)))
     keys = flat_keys(indices, matrix._size[:2])
-    return indices, order, keys is not None and bool((keys[1:] > keys[:-1]).all())
+    return indices, order, bool((keys[1:] > keys[:-1]).all())
 
 
 @answers("to_sparse_coo")
@@ -114,7 +114,7 @@ def to_sparse(tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocks
         return to_compressed(tensor, layout)
     if not isinstance(tensor, SparseTensor):
         return from_dense(tensor, sparse_dim)
-    if sparse_dim is not None and sparse_dim != tensor.sparse_dim():  # type: ignore[attr-defined]
+    if sparse_dim is not None and sparse_dim != tensor.sparse_dim():
         raise RuntimeError(
             "to_sparse: conversion from Sparse to Sparse with sparse_dim argument !=self.sparse_dim() is not supported"
         )
@@ -149,12 +149,11 @@ def to_sparse_bsc(tensor: Any, *args: Any, **kwargs: Any) -> Any:
 def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """The strided tensor of the same elements. Gradient: the values'."""
     if not isinstance(tensor, SparseTensor):
-        return tensor if dtype is None else tensor.to(dtype)
+        strided: Tensor = tensor if dtype is None else tensor.to(dtype)
+        return strided
     coo = to_coo(tensor)
     size, count = coo._size, coo.sparse_dim()
     keys = flat_keys(coo._ind, size[:count])
-    if keys is None:
-        raise RuntimeError(f"to_dense: a strided tensor of the size {tuple(size)} has too many elements")
     dense: Tensor = summed(coo._val, keys, size[:count].numel()).reshape(size)
     return dense if dtype is None else dense.to(dtype)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, Self
 
 import flambeau
@@ -113,10 +112,8 @@ def version_of(indices: Tensor) -> int:
     return 0 if indices.is_inference() else indices._version
 
 
-def flat_keys(indices: Tensor, sizes: Any) -> Tensor | None:
-    """The place ``(nnz,)`` of each index in row-major order; None where the largest does not fit an int64."""
-    if math.prod(sizes) >= 2**63:
-        return None
+def flat_keys(indices: Tensor, sizes: Any) -> Tensor:
+    """The place ``(nnz,)`` of each index in row-major order; it fits an int64, as the number of elements does."""
     if len(sizes) == 0:
         return flambeau.zeros(indices.shape[1], dtype=flambeau.int64, device=indices.device)
     keys = indices[0]
@@ -129,9 +126,6 @@ def merging_of(tensor: CooTensor) -> Merging:
     """How `coalesce` merges the entries."""
     indices = tensor._ind
     keys = flat_keys(indices, tensor._size[: indices.shape[0]])
-    if keys is None:
-        unique, groups = flambeau.unique(indices, dim=1, return_inverse=True)
-        return Merging(None, groups, unique)
     if bool((keys[1:] > keys[:-1]).all()):
         return Merging(None, None, indices)
     keys, order = flambeau.sort(keys, stable=True)

@@ -106,7 +106,7 @@ def check_coo_range(indices: Tensor, size: tuple[int, ...]) -> None:
 def check_coalesced(indices: Tensor, size: tuple[int, ...]) -> None:
     """RuntimeError where indices that are said to be sorted and distinct are not."""
     keys = flat_keys(indices, size[: indices.shape[0]])
-    if keys is not None and not bool((keys[1:] > keys[:-1]).all()):
+    if not bool((keys[1:] > keys[:-1]).all()):
         raise RuntimeError("cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor")
 
 

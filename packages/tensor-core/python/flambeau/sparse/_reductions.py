@@ -93,8 +93,6 @@ def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:
     def find(tensor: CooTensor) -> tuple[Tensor, int]:
         others = [place for place in range(tensor.sparse_dim()) if place != dim]
         keys = flat_keys(tensor._ind[others], [tensor._size[place] for place in others])
-        if keys is None:
-            raise NotImplementedError(f"softmax: a tensor of the size {list(tensor._size)}: indices exceed int64")
         unique, groups = flambeau.unique(keys, return_inverse=True)
         return groups, unique.shape[0]
 

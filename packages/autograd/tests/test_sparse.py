@@ -1,0 +1,159 @@
+"""Derivatives of sparse tensors: with respect to their values and to dense operands, against finite differences."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+import flambeau.sparse
+from flambeau.autograd import Function, gradcheck, gradgradcheck
+
+RNG = np.random.default_rng(2)
+INDICES = fb.tensor([[0, 2, 2, 0, 1], [1, 0, 3, 1, 2]])
+SIZE = (3, 4)
+
+
+def tensor(*shape):
+    return fb.tensor(RNG.normal(size=shape), requires_grad=True)
+
+
+def sparse(values, layout="coo"):
+    s = fb.sparse_coo_tensor(INDICES, values, (*SIZE, *values.shape[1:]))
+    return s if layout == "coo" else getattr(s, f"to_sparse_{layout}")()
+
+
+def dense(result):
+    return result.to_dense()
+
+
+UNARY = {
+    "to_dense": lambda s: s,
+    "coalesce": lambda s: s.coalesce() if s.is_sparse else s,
+    "sum": lambda s: s.sum(),
+    "sum of rows": lambda s: s.sum(1, keepdim=True),
+    "softmax": lambda s: fb.sparse.softmax(s, 1),
+    "log_softmax": lambda s: fb.sparse.log_softmax(s, 0),
+    "sin": lambda s: s.sin(),
+    "tanh": lambda s: s.tanh(),
+    "scaled": lambda s: 3 * s / 2,
+    "squared": lambda s: s**2,
+    "product": lambda s: s * s,
+    "sum of two": lambda s: s + 2 * s,
+    "transposed": lambda s: s.t(),
+    "product with itself": lambda s: s @ s.t(),
+    "joined": lambda s: fb.cat([s, s], 1),
+    "part": lambda s: s.index_select(0, fb.tensor([2, 0, 2])),
+    "row": lambda s: s.select(0, 2),
+    "narrowed": lambda s: s.narrow(1, 1, 2),
+    "norm": lambda s: s.norm(),
+}
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr", "csc"])
+@pytest.mark.parametrize("name", UNARY)
+def test_values(name, layout):
+    assert gradcheck(lambda v: dense(UNARY[name](sparse(v, layout))), (tensor(5),))
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr", "csc"])
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda s, d: s @ d, (4, 2)),
+        (lambda s, d: s @ d, (4,)),
+        (lambda s, d: d @ s, (2, 3)),
+        (lambda s, d: s.t() @ d, (3, 2)),
+        (lambda s, d: d + s, SIZE),
+        (lambda s, d: d - s, SIZE),
+        (lambda s, d: s * d, SIZE),
+        (lambda s, d: s * d, (4,)),
+        (lambda s, d: s * d, ()),
+        (lambda s, d: s / d, ()),
+        (lambda s, d: d.sparse_mask(s.detach()), SIZE),
+        (lambda s, d: fb.addmm(d, s, fb.ones(4, 2, dtype=fb.float64), beta=2, alpha=3), (3, 2)),
+    ],
+)
+def test_values_and_a_dense_operand(call, shape, layout):
+    inputs = tensor(5), tensor(*shape)
+    function = lambda v, d: dense(call(sparse(v, layout), d))  # noqa: E731
+    assert gradcheck(function, inputs)
+    assert gradgradcheck(function, inputs)
+
+
+def test_hybrid_and_batched():
+    assert gradcheck(lambda v: dense(fb.sparse.sum(sparse(v), (0, 2))), (tensor(5, 2),))
+    assert gradcheck(lambda v: dense(fb.sparse.softmax(sparse(v), 1)), (tensor(5, 2),))
+    indices = fb.tensor([[0, 1, 1], [0, 2, 0], [3, 1, 1]])
+    made = lambda v: fb.sparse_coo_tensor(indices, v, (2, 3, 4))  # noqa: E731
+    assert gradcheck(lambda v, d: fb.bmm(made(v), d), (tensor(3), tensor(2, 4, 2)))
+    assert gradcheck(lambda v, d: fb.bmm(d, made(v)), (tensor(3), tensor(2, 2, 3)))
+
+
+def test_sampled_products():
+    call = lambda v, a, b: fb.sparse.sampled_addmm(sparse(v, "csr"), a, b, beta=0.5, alpha=2.0).values()  # noqa: E731
+    assert gradcheck(call, (tensor(5), tensor(3, 2), tensor(2, 4)))
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr"])
+def test_a_sparse_leaf_has_a_sparse_gradient(layout):
+    s = sparse(fb.ones(5), layout).requires_grad_()
+    assert s.requires_grad and s.is_leaf and s.grad is None and s.grad_fn is None
+    (fb.sparse.mm(s, fb.ones(4, 2))).sum().backward()
+    assert s.grad.layout is s.layout and s.grad._nnz() == s._nnz() and set(s.grad._values().tolist()) == {2}
+    (s.sum() * 3).backward()
+    assert set(s.grad._values().tolist()) == {5}
+    s.grad = None
+    assert s.grad is None
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        s.mul_(2)
+    result = s * 2
+    assert not result.is_leaf and result.grad_fn is not None and "grad_fn" in repr(result)
+    assert not s.detach().requires_grad and "requires_grad=True" in repr(s)
+
+
+def test_the_gradient_of_a_sparse_tensor_that_is_asked_for():
+    s, d = sparse(fb.ones(5)).requires_grad_(), fb.ones(4, 2, requires_grad=True)
+    of_s, of_d = fb.autograd.grad((s @ d).sum(), (s, d))
+    assert of_s.is_sparse and of_s._values().tolist() == [2] * 5 and of_d.shape == (4, 2) and s.grad is None
+    with pytest.raises(RuntimeError, match="not to have been used"):
+        fb.autograd.grad(d.sum(), s)
+
+
+def test_gradients_flow_to_what_values_were_made_of():
+    values = fb.ones(5, requires_grad=True)
+    made = fb.sparse_coo_tensor(INDICES, values, SIZE)
+    apart = fb.sparse_coo_tensor(INDICES, values, SIZE, requires_grad=True)
+    (made.sum() + 5 * apart.sum()).backward()
+    assert values.grad.tolist() == [1] * 5 and apart.grad._values().tolist() == [5] * 5
+
+
+class Product(Function):
+    @staticmethod
+    def forward(ctx, indices, values, b):
+        a = fb.sparse_coo_tensor(indices, values, SIZE)
+        ctx.save_for_backward(a, None, b)
+        return a @ b
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, nothing, b = ctx.saved_tensors
+        assert a.is_sparse and nothing is None
+        row, column = a._indices()
+        return None, (grad[row] * b[column]).sum(1), a.t() @ grad
+
+
+def test_functions_save_sparse_tensors():
+    inputs = tensor(5), tensor(4, 2)
+    assert gradcheck(lambda v, b: Product.apply(INDICES, v, b), inputs)
+
+
+def test_assigned_gradients_stay_sparse_and_add_up():
+    leaf = fb.ones(3, 2, requires_grad=True)
+    leaf.grad = fb.sparse_coo_tensor([[1]], [[2.0, 3.0]], (3, 2))
+    assert leaf.grad.is_sparse and leaf.grad._nnz() == 1
+    (leaf * 4).sum().backward()
+    assert leaf.grad.tolist() == [[4, 4], [6, 7], [4, 4]]
+    leaf.grad = None
+    (leaf * 4).sum().backward()
+    assert leaf.grad.tolist() == [[4, 4]] * 3
+    with pytest.raises(RuntimeError, match="different size"):
+        leaf.grad = fb.sparse_coo_tensor((2, 2))

@@ -1,0 +1,143 @@
+"""Steps by sparse gradients, against the same rules in NumPy on the rows that have one."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import optim
+
+ROWS = [[1, 2, 2], [4, 1, 4], [0, 0, 0]]
+
+
+def gradient(step):
+    values = np.random.default_rng(step).normal(size=(3, 2))
+    dense = np.zeros((5, 2))
+    np.add.at(dense, ROWS[step], values)
+    return fb.sparse_coo_tensor([ROWS[step]], values, (5, 2)), dense, np.unique(ROWS[step])
+
+
+def stepped(kind, update, **options):
+    """The weights after steps of the optimizer, and after those of ``update(weights, gradient, rows, number)``."""
+    start = np.random.default_rng(9).normal(size=(5, 2))
+    weight, expected = fb.tensor(start), start.copy()
+    other = fb.tensor([1.0])
+    optimizer = kind([weight], **options)
+    for number in range(3):
+        weight.grad, dense, rows = gradient(number)
+        optimizer.step()
+        update(expected, dense, rows, number + 1)
+    assert weight.grad.is_sparse and other.grad is None
+    np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-10)
+    return optimizer, weight
+
+
+def adam(sign=1.0):
+    first, second = np.zeros((5, 2)), np.zeros((5, 2))
+
+    def update(w, g, rows, t):
+        g = sign * g[rows]
+        first[rows] = 0.8 * first[rows] + 0.2 * g
+        second[rows] = 0.9 * second[rows] + 0.1 * g * g
+        rate = 0.1 * np.sqrt(1 - 0.9**t) / (1 - 0.8**t)
+        w[rows] -= rate * first[rows] / (np.sqrt(second[rows]) + 1e-3)
+
+    return update
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_sparse_adam(maximize):
+    options = {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "maximize": maximize}
+    optimizer, weight = stepped(optim.SparseAdam, adam(-1.0 if maximize else 1.0), **options)
+    assert set(optimizer.state[weight]) == {"step", "exp_avg", "exp_avg_sq"} and optimizer.state[weight]["step"] == 3
+    again = optim.SparseAdam([weight])
+    again.load_state_dict(optimizer.state_dict())
+    assert again.state[weight]["step"] == 3 and fb.equal(*(o.state[weight]["exp_avg"] for o in (again, optimizer)))
+
+
+def test_adagrad():
+    total = np.full((5, 2), 0.5)
+
+    def update(w, g, rows, t):
+        total[rows] += g[rows] ** 2
+        w[rows] -= 0.1 / (1 + (t - 1) * 0.2) * g[rows] / (np.sqrt(total[rows]) + 1e-10)
+
+    stepped(optim.Adagrad, update, lr=0.1, lr_decay=0.2, initial_accumulator_value=0.5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_sgd(momentum, nesterov, maximize):
+    buffer = np.zeros((5, 2))
+
+    def update(w, g, rows, t):
+        g = -g if maximize else g
+        buffer[:] = momentum * buffer + g
+        w -= 0.1 * (g + momentum * buffer if nesterov and momentum else buffer)
+
+    stepped(optim.SGD, update, lr=0.1, momentum=momentum, nesterov=nesterov and momentum > 0, maximize=maximize)
+
+
+def test_sparse_and_dense_gradients_in_one_group():
+    table, bias = fb.ones(3, 2), fb.ones(2)
+    table.grad, bias.grad = fb.sparse_coo_tensor([[1]], [[1.0, 2.0]], (3, 2)), fb.tensor([1.0, 1.0])
+    optim.SGD([table, bias], lr=0.5).step()
+    assert table.tolist() == [[1, 1], [0.5, 0], [1, 1]] and bias.tolist() == [0.5, 0.5]
+
+
+def test_lbfgs_takes_the_dense_gradient():
+    weight = fb.ones(3, 1)
+
+    def closure():
+        weight.grad = fb.sparse_coo_tensor([[0, 2]], 2 * weight[[0, 2]], (3, 1))
+        return (weight[[0, 2]] ** 2).sum()
+
+    optim.LBFGS([weight]).step(closure)
+    np.testing.assert_allclose(weight.reshape(-1).numpy(), [0, 1, 0], atol=1e-6)
+
+
+OTHERS = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adadelta", "ASGD", "RMSprop", "Rprop", "Adafactor", "Muon"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_others_refuse_and_change_nothing(name):
+    weight = fb.ones(5, 2, dtype=fb.float64)
+    weight.grad = gradient(0)[0]
+    with pytest.raises(RuntimeError, match=f"{name} does not support sparse gradients"):
+        getattr(optim, name)([weight]).step()
+    assert weight.tolist() == [[1, 1]] * 5
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda w: optim.SparseAdam([w], lr=0), ValueError, "Invalid learning rate: 0"),
+        (lambda w: optim.SparseAdam([w], eps=0), ValueError, "Invalid epsilon value: 0"),
+        (lambda w: optim.SparseAdam([w], betas=(0.5, 1)), ValueError, "beta parameter at index 1: 1"),
+        (lambda w: optim.SparseAdam([fb.zeros(2), w.to_sparse()]), ValueError, r"indices \[\[0, 1\]\]"),
+        (lambda w: optim.SGD([w], weight_decay=0.1).step(), RuntimeError, "weight_decay"),
+        (lambda w: optim.Adagrad([w], weight_decay=0.1).step(), RuntimeError, "weight_decay option is not compatible"),
+    ],
+)
+def test_errors(call, error, message):
+    weight = fb.ones(5, 2, dtype=fb.float64)
+    weight.grad = gradient(0)[0]
+    with pytest.raises(error, match=message):
+        call(weight)
+
+
+def test_sparse_adam_refuses_dense_gradients():
+    weight = fb.ones(2)
+    weight.grad = fb.ones(2)
+    with pytest.raises(RuntimeError, match="does not support dense gradients"):
+        optim.SparseAdam([weight]).step()
+
+
+def test_zero_grad():
+    weight = fb.ones(5, 2, dtype=fb.float64)
+    optimizer = optim.SparseAdam([weight])
+    weight.grad = gradient(0)[0]
+    optimizer.zero_grad(set_to_none=False)
+    assert weight.grad.is_sparse and weight.grad._nnz() == 0
+    optimizer.zero_grad()
+    assert weight.grad is None

@@ -1,0 +1,271 @@
+"""Operators on sparse tensors against NumPy on dense ones."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+
+RNG = np.random.default_rng(1)
+SHAPES = [((4, 5), 9), ((4, 5, 2), 9), ((3, 3), 0), ((1, 6), 4)]
+
+
+def random(size, nnz, layout="coo", coalesced=False, dtype=np.float64):
+    """A sparse tensor, with indices that repeat, and its elements as an array."""
+    indices = np.stack([RNG.integers(0, length, nnz) for length in size[:2]])
+    values = RNG.normal(size=(nnz, *size[2:])).astype(dtype)
+    dense = np.zeros(size, dtype)
+    np.add.at(dense, tuple(indices), values)
+    s = fb.sparse_coo_tensor(indices, values, size)
+    s = s.coalesce() if coalesced else s
+    return (s if layout == "coo" else getattr(s, f"to_sparse_{layout}")()), dense
+
+
+def check(result, expected, layout=None):
+    if layout is not None:
+        assert str(result.layout) == f"flambeau.{layout}"
+    got = result.to_dense().numpy()
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.fixture(params=["coo", "coalesced", "csr", "csc"])
+def kind(request):
+    return request.param
+
+
+def of_kind(kind, size=(4, 5), nnz=9, dtype=np.float64):
+    return random(size, nnz, "coo" if kind == "coalesced" else kind, kind == "coalesced", dtype)
+
+
+LAYOUT = {"coo": "sparse_coo", "coalesced": "sparse_coo", "csr": "sparse_csr", "csc": "sparse_csc"}
+POINTWISE = ("abs", "neg", "sin", "tan", "tanh", "square", "sign", "floor", "ceil", "round", "trunc", "expm1", "sinh")
+
+
+@pytest.mark.parametrize("name", [*POINTWISE, "isnan", "arctan", "arcsinh"])
+def test_pointwise(name, kind):
+    s, dense = of_kind(kind)
+    check(getattr(fb, name)(s), getattr(np, name if name != "neg" else "negative")(dense), LAYOUT[kind])
+
+
+@pytest.mark.parametrize(("size", "nnz"), SHAPES)
+def test_arithmetic(size, nnz):
+    (a, x), (b, y) = random(size, nnz), random(size, nnz // 2)
+    d = RNG.normal(size=size)
+    t = fb.from_numpy(d)
+    for left in (a, a.coalesce()):
+        for right in (b, b.coalesce()):
+            check(left + right, x + y, "sparse_coo")
+            check(left - right, x - y, "sparse_coo")
+            check(left * right, x * y, "sparse_coo")
+            check(fb.add(left, right, alpha=3), x + 3 * y)
+    check(t + a, d + x, "strided")
+    check(t - a, d - x, "strided")
+    check(fb.sub(t, a, alpha=2), d - 2 * x)
+    check(a * t, x * d, "sparse_coo")
+    check(t * a, x * d, "sparse_coo")
+    check(a * t[0], x * d[0])
+    check(2 * a, 2 * x)
+    check(a / 4, x / 4)
+    check(a // 2, x // 2)
+    check(a**2, x**2)
+    check(a * fb.tensor(3.0, dtype=fb.float64), 3 * x)
+    check(-a, -x)
+    check(t.clone().add_(a, alpha=2), d + 2 * x)
+    check(a.clone().mul_(2).add_(b), 2 * x + y)
+    turned = fb.from_numpy(d.copy(order="F"))
+    check(turned.add_(a), d + x)
+
+
+def test_arithmetic_of_compressed_tensors():
+    for kind in ("csr", "csc"):
+        (a, x), (b, y) = of_kind(kind), of_kind(kind, nnz=4)
+        d = RNG.normal(size=(4, 5))
+        check(a + b, x + y, f"sparse_{kind}")
+        check(a * b, x * y, f"sparse_{kind}")
+        check(a * fb.from_numpy(d), x * d, f"sparse_{kind}")
+        check(a + fb.from_numpy(d), x + d, "strided")
+        check(fb.from_numpy(d) - a, d - x, "strided")
+        check(a * 2, x * 2, f"sparse_{kind}")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s + fb.ones(4, 5), r"add\(sparse, dense\) is not supported"),
+        (lambda s: s + 1, r"add\(sparse, dense\) is not supported"),
+        (lambda s: s / fb.ones(4, 5), r"got shape \[4, 5\] for divisor"),
+        (lambda s: s**0, "zeroth power"),
+        (lambda s: s + fb.sparse_coo_tensor((4, 6)), r"\[4, 5\] != \[4, 6\]"),
+        (lambda s: fb.cat([s, fb.ones(4, 5)]), "dense tensor was found at position 1"),
+        (lambda s: s @ fb.ones(4, 2), r"cannot be multiplied \(4x5 and 4x2\)"),
+        (lambda s: s @ fb.ones(5, 2, dtype=fb.float64), "same dtype"),
+        (lambda s: s.sparse_mask(fb.ones(4, 5)), "mask has to be sparse"),
+        (lambda s: fb.ones(4, 4).sparse_mask(s), "incompatible sizes"),
+        (lambda s: s.to_sparse_csr().sum(0), "keepdim=False"),
+        (lambda s: bool(s), "ambiguous"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call(random((4, 5), 6, dtype=np.float32)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.complex64])
+def test_products(kind, dtype):
+    s, dense = of_kind(kind, dtype=dtype)
+    other, more = of_kind(kind, (5, 3), 6, dtype)
+    right, left = RNG.normal(size=(5, 6)).astype(dtype), RNG.normal(size=(6, 4)).astype(dtype)
+    m, n, v = fb.from_numpy(right), fb.from_numpy(left), fb.from_numpy(right[:, 0].copy())
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    for result in (s @ m, fb.mm(s, m), fb.spmm(s, m), fb.sparse.mm(s, m), fb.matmul(s, m)):
+        assert result.layout is fb.strided and result.dtype is s.dtype
+        np.testing.assert_allclose(result.numpy(), dense @ right, **close)
+    np.testing.assert_allclose((n @ s).numpy(), left @ dense, **close)
+    np.testing.assert_allclose((s @ v).numpy(), dense @ right[:, 0], **close)
+    np.testing.assert_allclose(fb.mv(s, v).numpy(), dense @ right[:, 0], **close)
+    np.testing.assert_allclose((s.t() @ n.t()).numpy(), dense.T @ left.T, **close)
+    product = s @ other
+    assert product.layout is not fb.strided
+    np.testing.assert_allclose(product.to_dense().numpy(), dense @ more, **close)
+    start = fb.ones(4, 6, dtype=s.dtype)
+    for addmm in (fb.addmm, fb.sparse.addmm):
+        np.testing.assert_allclose(addmm(start, s, m, beta=2, alpha=3).numpy(), 2 + 3 * (dense @ right), **close)
+    np.testing.assert_allclose(fb.hspmm(s, m).to_dense().numpy(), dense @ right, **close)
+    np.testing.assert_allclose(fb.smm(s, m).to_dense().numpy(), dense @ right, **close)
+
+
+def test_products_of_batches():
+    indices = np.stack([RNG.integers(0, n, 12) for n in (3, 4, 5)])
+    values = RNG.normal(size=12)
+    dense = np.zeros((3, 4, 5))
+    np.add.at(dense, tuple(indices), values)
+    right = RNG.normal(size=(3, 5, 2))
+    s = fb.sparse_coo_tensor(indices, values, (3, 4, 5))
+    for each in (s, s.coalesce()):
+        check(fb.bmm(each, fb.from_numpy(right)), dense @ right, "strided")
+        check(each @ fb.from_numpy(right), dense @ right, "strided")
+
+
+def test_products_without_elements():
+    s = fb.sparse_coo_tensor((3, 4))
+    assert (s @ fb.ones(4, 2)).tolist() == [[0, 0]] * 3
+    assert (s.to_sparse_csr() @ fb.ones(4)).tolist() == [0, 0, 0]
+    assert (s @ fb.ones(4, 0)).shape == (3, 0)
+    assert (fb.sparse_coo_tensor((0, 4)) @ fb.ones(4, 2)).shape == (0, 2)
+    assert (s @ fb.sparse_coo_tensor((4, 2)))._nnz() == 0
+
+
+def test_sampled_products():
+    s, dense = of_kind("csr")
+    left, right = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 5))
+    result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=0.5, alpha=2.0)
+    check(result, np.where(dense != 0, 0.5 * dense + 2 * (left @ right), 0), "sparse_csr")
+
+
+@pytest.mark.parametrize(("size", "nnz"), SHAPES)
+def test_sums(size, nnz):
+    s, dense = random(size, nnz)
+    check(s.sum(), dense.sum(), "strided")
+    for dim in range(len(size)):
+        check(fb.sparse.sum(s, dim), dense.sum(dim), "sparse_coo")
+        check(s.sum(dim, keepdim=True), dense.sum(dim, keepdims=True))
+    check(fb.sparse.sum(s, (0, 1)), dense.sum((0, 1)), "strided")
+    check(fb.sparse.sum(s, (0, -1)), dense.sum((0, -1)))
+    np.testing.assert_allclose(s.norm().item(), np.linalg.norm(dense))
+    assert s.any().item() == dense.any()
+    assert fb.count_nonzero(s).item() == np.count_nonzero(dense)
+
+
+@pytest.mark.parametrize(("size", "nnz"), SHAPES)
+def test_softmax_counts_what_is_stored(size, nnz):
+    s, dense = random(size, nnz)
+    there = np.zeros(size, bool)
+    there[tuple(s._indices().numpy())] = True
+    for dim in (0, 1):
+        with np.errstate(all="ignore"):
+            powers = np.exp(np.where(there, dense, -np.inf))
+            expected = np.where(there, powers / powers.sum(dim, keepdims=True), 0)
+        check(fb.sparse.softmax(s, dim), expected, "sparse_coo")
+        with np.errstate(all="ignore"):
+            check(fb.sparse.log_softmax(s, dim), np.where(there, np.log(expected), 0), "sparse_coo")
+
+
+def test_softmax_of_large_values():
+    s = fb.sparse_coo_tensor([[0, 0], [0, 1]], [1000.0, 999.0], (1, 2))
+    np.testing.assert_allclose(fb.sparse.softmax(s, 1).values().numpy(), [0.7310586, 0.2689414], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "nnz"), SHAPES)
+def test_shapes(size, nnz):
+    (s, dense), (r, more) = random(size, nnz), random(size, nnz)
+    check(s.transpose(0, 1), dense.swapaxes(0, 1), "sparse_coo")
+    check(fb.cat([s, r]), np.concatenate([dense, more]))
+    for dim in range(len(size)):
+        check(fb.cat([s, r], dim), np.concatenate([dense, more], dim))
+        check(fb.stack([s, r], dim), np.stack([dense, more], dim))
+        check(s.unsqueeze(dim), np.expand_dims(dense, dim))
+        check(s.unsqueeze(dim).squeeze(dim), dense)
+        check(s.select(dim, -1), dense.take(-1, dim))
+        check(s.index_select(dim, fb.tensor([0, size[dim] - 1, 0])), dense.take([0, size[dim] - 1, 0], dim))
+        check(s.narrow(dim, 0, 1), dense.take([0], dim))
+    check(s[0], dense[0])
+    check(s[0, 1], dense[0, 1], "strided")
+    check(s[:, 1:3], dense[:, 1:3])
+    check(s[..., 0], dense[..., 0])
+    check(s[None], dense[None])
+    check(s[::2], dense[::2])
+    check(s[fb.tensor([0, 0])], dense[[0, 0]])
+    for row, expected in zip(s, dense, strict=True):
+        check(row, expected)
+    with pytest.raises(IndexError):
+        s[7]
+
+
+def test_masks():
+    (s, dense), (mask, there) = random((4, 5), 9), random((4, 5), 6, coalesced=True)
+    d = RNG.normal(size=(4, 5))
+    check(fb.from_numpy(d).sparse_mask(mask), np.where(there != 0, d, 0), "sparse_coo")
+    check(fb.from_numpy(d).sparse_mask(mask.to_sparse_csr()), np.where(there != 0, d, 0), "sparse_csr")
+    masked = s.sparse_mask(mask)
+    check(masked, np.where(there != 0, dense, 0))
+    assert masked._nnz() == mask._nnz()
+
+
+def test_in_place_changes_take_no_other_size_or_dtype():
+    s, _ = random((4, 5), 6)
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        s.long().div_(2)
+    with pytest.raises(RuntimeError, match="sizes of"):
+        fb.ones(4).add_(s)
+
+
+def test_comparisons():
+    s, _ = random((4, 5), 9)
+    assert fb.equal(s, s.coalesce()) and fb.allclose(s, s * (1 + 1e-9)) and not fb.allclose(s, s * 2)
+    assert not fb.equal(s, s * 2) and fb.allclose(s - s, fb.zeros_like(s))
+
+
+def test_diagonals():
+    diagonals = RNG.normal(size=(3, 4))
+    import scipy.sparse
+
+    expected = scipy.sparse.spdiags(diagonals, [0, -1, 2], 5, 4).toarray()
+    for layout in (None, fb.sparse_coo, fb.sparse_csr, fb.sparse_csc):
+        made = fb.sparse.spdiags(fb.from_numpy(diagonals), fb.tensor([0, -1, 2]), (5, 4), layout)
+        check(made, expected, str(layout or fb.sparse_coo).rpartition(".")[2])
+    with pytest.raises(RuntimeError, match="duplicate"):
+        fb.sparse.spdiags(fb.ones(2, 3), fb.tensor([0, 0]), (3, 3))
+
+
+def test_no_dense_matrix_is_made():
+    """Of this size it would not fit the memory."""
+    n = 10**6
+    indices = RNG.integers(0, n, (2, 1000))
+    s = fb.sparse_coo_tensor(indices, RNG.normal(size=1000), (n, n))
+    v = fb.ones(n, 1, dtype=fb.float64)
+    total = s.sum().item()
+    same = (s + s - s, s.t(), s * 1.0, s.index_select(0, fb.arange(n)))
+    for each in (s, s.coalesce(), s.to_sparse_csr(), s.to_sparse_csc(), *same):
+        np.testing.assert_allclose((each @ v).sum().item(), total)
+    np.testing.assert_allclose(fb.sparse.sum(s @ s, 0).to_dense().sum().item(), (s @ (s @ v)).sum().item(), atol=1e-9)
+    assert (s * s)._nnz() <= 1000 and fb.sparse.softmax(s, 1).shape == (n, n) and (s.sin() ** 2).shape == (n, n)

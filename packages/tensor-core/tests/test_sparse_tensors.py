@@ -1,0 +1,233 @@
+"""Sparse tensors: made of parts, checked, converted, printed, copied and kept in files."""
+
+import copy
+import doctest
+import importlib
+import io
+import pickle
+import pkgutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import flambeau as fb
+import flambeau.sparse
+
+RNG = np.random.default_rng(0)
+INDICES, VALUES = [[0, 1, 1, 0], [2, 0, 2, 2]], [3.0, 4.0, 5.0, 1.0]
+DENSE = np.array([[0, 0, 4], [4, 0, 5]], np.float32)
+MODULES = [module.name for module in pkgutil.walk_packages(fb.sparse.__path__, "flambeau.sparse.")]
+
+
+def coo(**options):
+    return fb.sparse_coo_tensor(INDICES, VALUES, (2, 3), **options)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    for example in finder.find(importlib.import_module(name), extraglobs={"flambeau": fb}):
+        assert runner.run(example).failed == 0, example.name
+
+
+def test_nothing_is_loaded_before_it_is_used():
+    program = "import flambeau, sys; flambeau.ones(2).is_sparse; print('flambeau.sparse' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+
+
+def test_the_parts():
+    s = coo()
+    assert isinstance(s, fb.Tensor) and s.layout is fb.sparse_coo and s.is_sparse and not s.is_sparse_csr
+    assert s.shape == (2, 3) and s.size(1) == 3 and s.ndim == s.dim() == 2 and s.numel() == 6 and len(s) == 2
+    assert (s.sparse_dim(), s.dense_dim(), s._nnz(), s.is_coalesced()) == (2, 0, 4, False)
+    assert s._indices().tolist() == INDICES and s._values().tolist() == VALUES
+    with pytest.raises(RuntimeError, match="Cannot get indices on an uncoalesced tensor"):
+        s.indices()
+    with pytest.raises(RuntimeError, match="Cannot get values on an uncoalesced tensor"):
+        s.values()
+    c = s.coalesce()
+    assert c.indices().tolist() == [[0, 1, 1], [2, 0, 2]] and c.values().tolist() == [4, 4, 5] and c.coalesce() is c
+    np.testing.assert_array_equal(s.to_dense().numpy(), DENSE)
+    assert s.dtype is fb.float32 and s.device == fb.device("cpu") and not s.requires_grad and s.is_floating_point()
+
+
+def test_what_scipy_holds():
+    matrix = scipy.sparse.random(50, 40, 0.1, random_state=0, format="coo")
+    s = fb.sparse_coo_tensor(np.vstack((matrix.row, matrix.col)), matrix.data, matrix.shape)
+    assert s.dtype is fb.float64
+    np.testing.assert_array_equal(s.to_dense().numpy(), matrix.toarray())
+    for name in ("csr", "csc"):
+        ours, theirs = getattr(s, f"to_sparse_{name}")(), getattr(matrix, f"to{name}")()
+        offsets, others = ("crow", "col") if name == "csr" else ("ccol", "row")
+        assert getattr(ours, f"{offsets}_indices")().tolist() == theirs.indptr.tolist()
+        assert getattr(ours, f"{others}_indices")().tolist() == theirs.indices.tolist()
+        np.testing.assert_array_equal(ours.values().numpy(), theirs.data)
+        np.testing.assert_array_equal(ours.to_dense().numpy(), matrix.toarray())
+        back = ours.to_sparse()
+        assert back.is_coalesced() and fb.equal(back, s)
+        made = getattr(fb, f"sparse_{name}_tensor")(theirs.indptr, theirs.indices, theirs.data, matrix.shape)
+        assert fb.equal(made, ours) and made.layout is getattr(fb, f"sparse_{name}")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "bool", "complex64"])
+@pytest.mark.parametrize(
+    ("size", "sparse_dim", "nnz"),
+    [((3, 4), 2, 7), ((3, 4, 2), 2, 9), ((5,), 1, 8), ((2, 3, 4), 3, 6), ((3, 0), 2, 0), ((0, 2, 2), 1, 0)],
+)
+def test_coalescing_and_the_dense_tensor(size, sparse_dim, nnz, dtype):
+    indices = np.stack([RNG.integers(0, max(1, length), nnz) for length in size[:sparse_dim]])
+    values = RNG.integers(0, 4, (nnz, *size[sparse_dim:])).astype(dtype)
+    expected = np.zeros(size, dtype)
+    np.add.at(expected, tuple(indices), values)
+    s = fb.sparse_coo_tensor(indices, values, size)
+    for each in (s, s.coalesce(), s.clone(), s.coalesce().to_sparse(), copy.deepcopy(s), pickle.loads(pickle.dumps(s))):
+        np.testing.assert_array_equal(each.to_dense().numpy(), expected)
+        assert each.shape == size and each.sparse_dim() == sparse_dim and str(each.dtype) == f"flambeau.{dtype}"
+    merged = s.coalesce()
+    unique = np.unique(indices, axis=1) if nnz else indices
+    assert merged.is_coalesced() and merged.indices().tolist() == unique.tolist()
+    again = fb.from_numpy(expected).to_sparse(sparse_dim)
+    np.testing.assert_array_equal(again.to_dense().numpy(), expected)
+    there = expected.any(tuple(range(sparse_dim, len(size)))) if len(size) > sparse_dim else expected != 0
+    assert again._nnz() == there.sum() and again.is_coalesced()
+
+
+def test_sizes_of_which_there_is_no_dense_tensor():
+    size = (2**28, 2**27)
+    s = fb.sparse_coo_tensor([[2**27, 5, 2**27], [7, 2**26, 7]], [1.0, 2.0, 3.0], size).coalesce()
+    assert s.indices().tolist() == [[5, 2**27], [2**26, 7]] and s.values().tolist() == [2, 4]
+    with pytest.raises(RuntimeError, match="overflow"):
+        fb.sparse_coo_tensor([[0], [0]], [1.0], (2**40, 2**40))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fb.sparse_coo_tensor([[0, 7]], [1.0, 2.0], (3,)), "for dim 0, size is 3 but found index 7"),
+        (lambda: fb.sparse_coo_tensor([[0, -1]], [1.0, 2.0], (3,)), "found negative index -1 for dim 0"),
+        (lambda: fb.sparse_coo_tensor([[0, -1]], [1.0, 2.0]), "found negative index -1 for dim 0"),
+        (lambda: fb.sparse_coo_tensor([[0]], [1.0], (-3,)), "negative dimension"),
+        (lambda: fb.sparse_coo_tensor([[0, 1]], [1.0, 2.0, 3.0], (3,)), "must have same nnz.*2.*3"),
+        (lambda: fb.sparse_coo_tensor([[0, 1]], [1.0, 2.0], (3, 3)), r"len\(size\) = 2, sparse_dim = 1"),
+        (lambda: fb.sparse_coo_tensor([0, 1], [1.0, 2.0], (3,)), r"len\(size\) = 1, sparse_dim = 2"),
+        (lambda: fb.sparse_coo_tensor(INDICES, np.ones((4, 2)), (2, 3, 4)), r"expected \[4, 4\], got \[4, 2\]"),
+        (lambda: coo(is_coalesced=True, check_invariants=True), "cannot set is_coalesced"),
+        (lambda: fb.sparse_csr_tensor([0, 1, 3], [0, 1, 7], [1.0, 2, 3], (2, 3)), "`0 <= col_indices < ncols`"),
+        (lambda: fb.sparse_csr_tensor([1, 1, 3], [0, 1, 2], [1.0, 2, 3], (2, 3)), r"crow_indices\[..., 0\] == 0`"),
+        (lambda: fb.sparse_csr_tensor([0, 1, 2], [0, 1, 2], [1.0, 2, 3], (2, 3)), r"crow_indices\[..., -1\] == nnz"),
+        (lambda: fb.sparse_csr_tensor([0, 4, 3], [0, 1, 2], [1.0, 2, 3], (2, 3)), "0 <= crow_indices"),
+        (lambda: fb.sparse_csr_tensor([0, 1, 1, 3], [0, 1, 2], [1.0, 2, 3], (2, 3)), r"number of rows \+ 1"),
+        (lambda: fb.sparse_csr_tensor([0, 1, 3], [0, 1], [1.0, 2, 3], (2, 3)), "got 2 and 3"),
+        (lambda: fb.ones(2).indices(), "indices expected sparse coordinate tensor layout but got Strided"),
+        (lambda: fb.ones(2).crow_indices(), "sparse row compressed tensor layout but got Strided"),
+        (lambda: fb.ones(2)._nnz(), "sparse tensor layout but got Strided"),
+        (lambda: coo().crow_indices(), "but got Sparse$"),
+        (lambda: coo().to_sparse_csr().indices(), "but got SparseCsr"),
+        (lambda: coo().to_sparse_csr().row_indices(), "sparse column compressed tensor layout but got SparseCsr"),
+        (lambda: coo().sparse_resize_((1, 3), 2, 0), "shrinking"),
+        (lambda: fb.ones(2, 3).to_sparse(3), "sparse_dim in range"),
+        (lambda: coo().to_sparse(1), "sparse_dim argument"),
+    ],
+)
+def test_parts_that_do_not_fit(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()
+
+
+def test_what_is_not_there():
+    for call in (
+        lambda: fb.sparse_bsr_tensor([0, 1], [0], [[[1.0]]], (1, 1)),
+        lambda: fb.ones(2, 2).to_sparse_bsr((1, 1)),
+        lambda: fb.sparse_csr_tensor([[0, 1]], [[0]], [[1.0]], (1, 1, 1)),
+        lambda: coo().exp(),
+    ):
+        with pytest.raises(NotImplementedError, match="sparse_"):
+            call()
+    with pytest.raises(NotImplementedError, match=r"cumsum: .*sparse_csr; \.to_dense\(\)"):
+        fb.cumsum(coo().to_sparse_csr(), 0)
+    with pytest.raises(TypeError, match="to_dense"):
+        coo().numpy()
+
+
+def test_invariants_of_order():
+    unsorted = ([0, 2], [1, 0], [1.0, 2.0], (1, 2))
+    assert fb.sparse_csr_tensor(*unsorted).to_dense().tolist() == [[2, 1]]
+    checks = fb.sparse.check_sparse_tensor_invariants
+    with checks(), pytest.raises(RuntimeError, match="sorted and distinct"):
+        fb.sparse_csr_tensor(*unsorted)
+    assert not checks.is_enabled()
+    checks.enable()
+    assert checks.is_enabled()
+    checks.disable()
+
+
+def test_text():
+    assert repr(coo()) == (
+        "tensor(indices=tensor([[0, 1, 1, 0],\n"
+        "                       [2, 0, 2, 2]]),\n"
+        "       values=tensor([3., 4., 5., 1.]),\n"
+        "       size=(2, 3), nnz=4, layout=flambeau.sparse_coo)"
+    )
+    assert repr(fb.zeros(2, 3, dtype=fb.float64).to_sparse_csr()) == (
+        "tensor(crow_indices=tensor([0, 0, 0]),\n"
+        "       col_indices=tensor([], size=(0,)),\n"
+        "       values=tensor([], size=(0,)), size=(2, 3), nnz=0,\n"
+        "       dtype=flambeau.float64, layout=flambeau.sparse_csr)"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".pt", ""])
+def test_files(tmp_path, suffix):
+    kept = {"s": coo(), "c": coo().coalesce(), "r": coo().to_sparse_csr(), "k": coo().to_sparse_csc(), "x": fb.ones(2)}
+    fb.save(kept, tmp_path / f"sparse{suffix}")
+    loaded = fb.load(tmp_path / f"sparse{suffix}")
+    for name, tensor in kept.items():
+        assert loaded[name].layout is tensor.layout
+        assert fb.equal(loaded[name].to_dense(), tensor.to_dense())
+    assert loaded["c"].is_coalesced() and not loaded["s"].is_coalesced()
+
+
+def test_safetensors_hold_none(tmp_path):
+    with pytest.raises(TypeError, match="sparse_coo"):
+        fb.save({"s": coo()}, tmp_path / "sparse.safetensors")
+
+
+def test_a_file_with_indices_outside_of_the_size():
+    s = coo(check_invariants=True)
+    s._ind[1, 0] = 900
+    file = io.BytesIO()
+    fb.save(s, file)
+    with pytest.raises(RuntimeError, match=r"do not fit each other.*900"):
+        fb.load(io.BytesIO(file.getvalue()))
+
+
+def test_conversions():
+    s = coo()
+    assert s.double().dtype is s.to(fb.float64).dtype is fb.float64 and s.long().dtype is fb.int64
+    assert s.to("cpu") is s and s.cpu() is s and s.float() is s
+    assert s.type() == "flambeau.sparse.FloatTensor" and isinstance(s, fb.sparse.FloatTensor)
+    assert not isinstance(s, fb.sparse.LongTensor)
+    empty = fb.zeros_like(s)
+    assert empty._nnz() == 0 and empty.is_coalesced() and empty.shape == s.shape
+    with pytest.raises(RuntimeError, match="between dense and sparse"):
+        s.copy_(fb.ones(2, 3))
+    assert fb.equal(empty.copy_(s), s) and empty._nnz() == 4
+    grown = s.clone().sparse_resize_((4, 5), 2, 0)
+    assert grown.shape == (4, 5) and fb.equal(grown.to_dense()[:2, :3], s.to_dense()) and s.shape == (2, 3)
+    s.zero_()
+    assert s._nnz() == 0 and fb.is_tensor(s)
+    legacy = fb.sparse.DoubleTensor(fb.tensor(INDICES), fb.tensor(VALUES).double(), fb.Size([2, 3]))
+    assert fb.equal(legacy, coo().double()) and fb.sparse.FloatTensor(2, 3)._nnz() == 0
+
+
+def test_indices_that_are_changed_are_looked_at_again():
+    s = coo()
+    s.coalesce()
+    s @ fb.ones(3, 1)
+    s._indices()[0] = 0
+    assert s.coalesce().indices().tolist() == [[0, 0], [0, 2]]
+    assert (s @ fb.ones(3, 1)).tolist() == [[13], [0]]
