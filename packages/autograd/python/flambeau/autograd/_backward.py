@@ -128,7 +128,7 @@ def grad(
     if not allow_unused:
         for index, g in enumerate(found):
             if g is None:
-                raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(sources[index]))))
+                raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(given[index]))))
     return found if sources is given else tuple(_in(t, g) for g, t in zip(found, given, strict=True))
 
 

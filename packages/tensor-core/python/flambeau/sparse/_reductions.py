@@ -53,15 +53,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 
 @answers("_sparse_softmax", "softmax")
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Softmax over the elements that are stored along a dimension: the others count as minus infinity.
-
-    Gradient: the values'.
-
-    >>> s = flambeau.sparse_coo_tensor([[0, 0, 1], [0, 2, 1]], [1.0, 1.0, 5.0], (2, 3))
-    >>> flambeau.sparse.softmax(s, dim=1).to_dense()
-    tensor([[0.5000, 0.0000, 0.5000],
-            [0.0000, 1.0000, 0.0000]])
-    """
+    """Softmax over the elements that are stored along a dimension. Gradient: the values'."""
     return _normalised(input, dim, dtype, logarithm=False)
 
 
