@@ -3,6 +3,7 @@
 ``flambeau.sparse_coo_tensor``, ``sparse_csr_tensor`` and ``sparse_csc_tensor`` make them, and ``Tensor.to_sparse()``.
 """
 
+import importlib
 import sys
 from typing import Any
 
@@ -35,4 +36,4 @@ def __getattr__(name: str) -> Any:
 
 
 if "flambeau.autograd" in sys.modules:
-    from flambeau.autograd import _saved_sparse as _saved_sparse
+    importlib.import_module("flambeau.autograd._saved_sparse")

@@ -8,6 +8,7 @@ and somebody looks (`release`).
 
 from __future__ import annotations
 
+import importlib
 import sys
 import weakref
 from typing import Any
@@ -37,6 +38,4 @@ def set_grad(leaf: Tensor, gradient: Any) -> None:
     key = id(leaf)
     _held[key] = weakref.ref(leaf, lambda _: _held.pop(key, None)), gradient
     if "flambeau.autograd" in sys.modules and leaf.requires_grad:
-        from flambeau.autograd._sparse_gradients import observe
-
-        observe(leaf)
+        importlib.import_module("flambeau.autograd._sparse_gradients").observe(leaf)
