@@ -286,11 +286,11 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("is_xla", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("name", get_none, nullptr, "None: tensors have no names."),
     FLAMBEAU_ATTRIBUTE("is_nested", get_false, nullptr, "Always False."),
-    FLAMBEAU_ATTRIBUTE("is_sparse_csr", get_false, nullptr, "Always False: there are only dense tensors."),
+    FLAMBEAU_ATTRIBUTE("is_sparse_csr", get_false, nullptr, "Whether the layout is sparse_csr: False of dense tensors."),
     FLAMBEAU_ATTRIBUTE("is_mkldnn", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_mps", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_xpu", get_false, nullptr, "Always False."),
-    FLAMBEAU_ATTRIBUTE("is_sparse", get_false, nullptr, "Always False: there are only dense tensors."),
+    FLAMBEAU_ATTRIBUTE("is_sparse", get_false, nullptr, "Whether the layout is sparse_coo: False of dense tensors."),
     FLAMBEAU_ATTRIBUTE("is_quantized", get_false, nullptr, "Always False."),
     FLAMBEAU_ATTRIBUTE("is_meta", get_is_meta, nullptr, "Whether there is a shape and a dtype, and no memory."),
     {}};

@@ -11,6 +11,7 @@ bool whole(const Value& v) { return v.index() == 1 || v.index() == 2; }  // bool
 
 int64_t floor_quotient(int64_t a, int64_t b) {
   require<ValueError>(b != 0, "a size is divided by 0");
+  if (b == -1) return int64_t(-uint64_t(a));
   return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
@@ -87,7 +88,7 @@ Family number_operators() {
   };
   const auto remainder = [](const Value& a, const Value& b) {
     return combined(
-        a, b, [](int64_t x, int64_t y) { return x - floor_quotient(x, y) * y; },
+        a, b, [](int64_t x, int64_t y) { return int64_t(uint64_t(x) - uint64_t(floor_quotient(x, y)) * uint64_t(y)); },
         [](double x, double y) { return x - std::floor(x / y) * y; });
   };
   return {
@@ -104,10 +105,10 @@ Family number_operators() {
       op("number_mod", remainder),
       op("number_truediv", [](const Value& a, const Value& b) { return real(a) / real(b); }),
       op("number_pow", power_of),
-      op("number_neg", [](const Value& a) { return whole(a) ? Value(-integer(a)) : Value(-real(a)); }),
+      op("number_neg", [](const Value& a) { return whole(a) ? Value(int64_t(-uint64_t(integer(a)))) : Value(-real(a)); }),
       op("number_min", [](const Value& a, const Value& b) { return real(b) < real(a) ? b : a; }),
       op("number_max", [](const Value& a, const Value& b) { return real(b) > real(a) ? b : a; }),
-      op("number_int", [](const Value& a) { return whole(a) ? integer(a) : int64_t(std::trunc(real(a))); }),
+      op("number_int", [](const Value& a) { return As<Scalar>::get(a).integer(); }),
       op("number_float", real),
       op("require_eq", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) == real(b), a, b, s); }),
       op("require_ne", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) != real(b), a, b, s); }),
