@@ -93,11 +93,14 @@ FOLDERS = {
     "data": ("flambeau/data/", "flambeau/utils/data/"),
     "nn": (
         "flambeau/nn/",
+        "flambeau/distributed/nn/",
         "flambeau/distributions/",
         "flambeau/export/",
+        "flambeau/fx/",
         "flambeau/jit/",
         "flambeau/onnx/",
-        "flambeau/distributed/nn/",
+        "flambeau/utils/_flop_formulas",
+        "flambeau/utils/flop_counter",
     ),
     "optim": ("flambeau/optim/", "flambeau/distributed/optim/"),
 }

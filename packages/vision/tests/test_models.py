@@ -413,7 +413,7 @@ def test_weights_that_nobody_has_are_explained(options: dict, tmp_path: Path, mo
 
 
 def test_images_and_arguments_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="Expected 64x64 but got 32x64"):
+    with pytest.raises(AssertionError, match="Wrong image height! Expected 64 but got 32!"):
         SMALL["vit"]()(fb.zeros(1, 3, 32, 64))
     with pytest.raises(ValueError, match="30 is no multiple of 16"):
         models.VisionTransformer(30, 16, 1, 1, 8, 8)

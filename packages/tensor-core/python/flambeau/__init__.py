@@ -282,6 +282,7 @@ _DISTRIBUTIONS = {
     "profiler": "flambeau-autograd",
     "distributions": "flambeau-nn",
     "onnx": "flambeau-nn",
+    "fx": "flambeau-nn",
     "data": "flambeau-data",
     "vision": "flambeau-vision",
 }

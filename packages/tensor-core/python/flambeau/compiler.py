@@ -6,6 +6,7 @@ Functions and models come back as they are, so that a program written for a comp
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -29,14 +30,19 @@ def compile(
 ) -> Any:
     """Returns the function or model that it is given, and warns of it once. A decorator, too.
 
+    A ``backend`` that is a function is given a `flambeau.fx.GraphModule` and the tensors of a call, once for each shape
+    and dtype of them, and what it returns is called instead. What cannot be traced runs as it is, with a warning.
+
     Raises: RuntimeError for both ``mode`` and ``options``, as PyTorch does.
     """
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+    if model is None:
+        return partial(compile, backend=backend, mode=mode, options=options, disable=disable)
+    if callable(backend) and not disable:
+        return importlib.import_module("flambeau").fx._compile.compiled(model, backend)  # of flambeau-nn
     if not disable:
         warn_once(_AS_IT_IS)
-    if model is None:
-        return partial(compile, mode=mode, options=options)
     return model
 
 

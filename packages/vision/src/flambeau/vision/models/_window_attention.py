@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.fx import wrap
 
 
 def relative_position_index(height: int, width: int) -> fb.Tensor:
@@ -83,43 +84,81 @@ class ShiftedWindowAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def position_bias(self) -> fb.Tensor:
-        """Each head's bias for each two pixels, ``(num_heads, pixels, pixels)``."""
-        return self._between_pixels(self.relative_position_bias_table)
-
-    def _between_pixels(self, table: fb.Tensor) -> fb.Tensor:
-        pixels = self.window_size[0] * self.window_size[1]
-        return table[self.relative_position_index].view(pixels, pixels, -1).permute(2, 0, 1)
-
-    def projected(self, x: fb.Tensor) -> fb.Tensor:
-        """Queries, keys and values in the channels."""
-        result: fb.Tensor = self.qkv(x)
-        return result
-
-    def scaled(self, query: fb.Tensor, key: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-        """Queries and keys whose products are the scores."""
-        return query * query.shape[-1] ** -0.5, key
+        """Each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
+        table, index = self.relative_position_bias_table, self.relative_position_index
+        return _get_relative_position_bias(table, index, self.window_size)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        height, width = x.shape[1:3]
-        size = (self.window_size[0], self.window_size[1])
-        x = nn.functional.pad(x, (0, 0, 0, -width % size[1], 0, -height % size[0]))
-        rows, columns = x.shape[1:3]
-        sides = zip((rows, columns), size, self.shift_size, strict=True)
-        shift = [by if side > window else 0 for side, window, by in sides]  # none where one window is all
         bias = self.position_bias()
-        if any(shift):
-            x = x.roll((-shift[0], -shift[1]), (1, 2))
-            bias = bias + _apart(bias, rows, columns, size, shift)
-        x = windows(x, *size)
-        qkv = self.projected(x).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 1, 4, 2, 5)
-        query, key = self.scaled(qkv[0], qkv[1])
-        drop = self.attention_dropout if self.training else 0.0
-        x = nn.functional.scaled_dot_product_attention(query, key, qkv[2], bias, drop, scale=1.0)
-        x = nn.functional.dropout(self.proj(x.transpose(2, 3).flatten(3)), self.dropout, self.training)
-        x = from_windows(x, rows, columns, *size)
-        if any(shift):
-            x = x.roll((shift[0], shift[1]), (1, 2))
-        return x[:, :height, :width]
+        return shifted_window_attention(
+            x,
+            self.qkv.weight,
+            self.proj.weight,
+            bias,
+            self.window_size,
+            self.num_heads,
+            self.shift_size,
+            self.attention_dropout,
+            self.dropout,
+            self.qkv.bias,
+            self.proj.bias,
+            training=self.training,
+        )
+
+
+@wrap
+def _get_relative_position_bias(table: fb.Tensor, index: fb.Tensor, window_size: Sequence[int]) -> fb.Tensor:
+    pixels = window_size[0] * window_size[1]
+    return table[index].view(pixels, pixels, -1).permute(2, 0, 1).unsqueeze(0)
+
+
+@wrap
+def shifted_window_attention(
+    input: fb.Tensor,
+    qkv_weight: fb.Tensor,
+    proj_weight: fb.Tensor,
+    relative_position_bias: fb.Tensor,
+    window_size: Sequence[int],
+    num_heads: int,
+    shift_size: Sequence[int],
+    attention_dropout: float = 0.0,
+    dropout: float = 0.0,
+    qkv_bias: fb.Tensor | None = None,
+    proj_bias: fb.Tensor | None = None,
+    logit_scale: fb.Tensor | None = None,
+    training: bool = True,
+) -> fb.Tensor:
+    """Self-attention within the windows of ``(N, H, W, C)``; with ``logit_scale`` the scores are cosines by a factor.
+
+    A traced model has this as one node. See :class:`ShiftedWindowAttention`.
+    """
+    height, width = input.shape[1:3]
+    size = (window_size[0], window_size[1])
+    x = nn.functional.pad(input, (0, 0, 0, -width % size[1], 0, -height % size[0]))
+    rows, columns = x.shape[1:3]
+    sides = zip((rows, columns), size, shift_size, strict=True)
+    shift = [by if side > window else 0 for side, window, by in sides]  # none where one window is all
+    bias = relative_position_bias[0]
+    if any(shift):
+        x = x.roll((-shift[0], -shift[1]), (1, 2))
+        bias = bias + _apart(bias, rows, columns, size, shift)
+    if logit_scale is not None and qkv_bias is not None:  # there keys have no bias
+        of_query, of_key, of_value = qkv_bias.chunk(3)
+        qkv_bias = fb.cat([of_query, fb.zeros_like(of_key), of_value])
+    qkv = nn.functional.linear(windows(x, *size), qkv_weight, qkv_bias)
+    query, key, value = qkv.unflatten(-1, (3, num_heads, -1)).permute(3, 0, 1, 4, 2, 5)
+    if logit_scale is None:
+        query = query * query.shape[-1] ** -0.5
+    else:
+        query = nn.functional.normalize(query, dim=-1) * logit_scale.clamp(max=math.log(100.0)).exp()
+        key = nn.functional.normalize(key, dim=-1)
+    drop = attention_dropout if training else 0.0
+    x = nn.functional.scaled_dot_product_attention(query, key, value, bias, drop, scale=1.0)
+    x = nn.functional.linear(x.transpose(2, 3).flatten(3), proj_weight, proj_bias)
+    x = from_windows(nn.functional.dropout(x, dropout, training), rows, columns, *size)
+    if any(shift):
+        x = x.roll((shift[0], shift[1]), (1, 2))
+    return x[:, :height, :width]
 
 
 def _apart(like: fb.Tensor, rows: int, columns: int, size: tuple[int, int], shift: Sequence[int]) -> fb.Tensor:
@@ -148,14 +187,24 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         self.register_buffer("relative_coords_table", table.unsqueeze(0))
 
     def position_bias(self) -> fb.Tensor:
-        return 16 * self._between_pixels(self.cpb_mlp(self.relative_coords_table).flatten(0, 2)).sigmoid()
+        """Each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
+        table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
+        return 16 * fb.sigmoid(_get_relative_position_bias(table, self.relative_position_index, self.window_size))
 
-    def projected(self, x: fb.Tensor) -> fb.Tensor:
-        if self.qkv.bias is None:
-            return super().projected(x)
-        query, key, value = self.qkv.bias.chunk(3)
-        return nn.functional.linear(x, self.qkv.weight, fb.cat([query, fb.zeros_like(key), value]))
-
-    def scaled(self, query: fb.Tensor, key: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-        factor = self.logit_scale.clamp(max=math.log(100.0)).exp()
-        return nn.functional.normalize(query, dim=-1) * factor, nn.functional.normalize(key, dim=-1)
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        bias = self.position_bias()
+        return shifted_window_attention(
+            x,
+            self.qkv.weight,
+            self.proj.weight,
+            bias,
+            self.window_size,
+            self.num_heads,
+            self.shift_size,
+            self.attention_dropout,
+            self.dropout,
+            self.qkv.bias,
+            self.proj.bias,
+            self.logit_scale,
+            self.training,
+        )

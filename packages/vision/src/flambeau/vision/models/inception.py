@@ -40,9 +40,9 @@ class InceptionA(nn.Module):
         self.branch_pool = conv(in_channels, pool_features, kernel_size=1)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        five = self.branch5x5_2(self.branch5x5_1(x))
+        one, five = self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x))
         three = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return fb.cat([self.branch1x1(x), five, three, self.branch_pool(_averages(x))], 1)
+        return fb.cat([one, five, three, self.branch_pool(_averages(x))], 1)
 
 
 class InceptionB(nn.Module):
@@ -57,8 +57,9 @@ class InceptionB(nn.Module):
         self.branch3x3dbl_3 = conv(96, 96, kernel_size=3, stride=2)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
+        three = self.branch3x3(x)
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return fb.cat([self.branch3x3(x), double, nn.functional.max_pool2d(x, kernel_size=3, stride=2)], 1)
+        return fb.cat([three, double, nn.functional.max_pool2d(x, kernel_size=3, stride=2)], 1)
 
 
 class InceptionC(nn.Module):
@@ -80,10 +81,10 @@ class InceptionC(nn.Module):
         self.branch_pool = conv(in_channels, 192, kernel_size=1)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
+        one, seven = self.branch1x1(x), self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
-        return fb.cat([self.branch1x1(x), seven, double, self.branch_pool(_averages(x))], 1)
+        return fb.cat([one, seven, double, self.branch_pool(_averages(x))], 1)
 
 
 class InceptionD(nn.Module):
@@ -123,11 +124,11 @@ class InceptionE(nn.Module):
         self.branch_pool = conv(in_channels, 192, kernel_size=1)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        three = self.branch3x3_1(x)
+        one, three = self.branch1x1(x), self.branch3x3_1(x)
+        three = fb.cat([self.branch3x3_2a(three), self.branch3x3_2b(three)], 1)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        ends = [self.branch3x3_2a(three), self.branch3x3_2b(three)]
-        ends += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
-        return fb.cat([self.branch1x1(x), *ends, self.branch_pool(_averages(x))], 1)
+        double = fb.cat([self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)], 1)
+        return fb.cat([one, three, double, self.branch_pool(_averages(x))], 1)
 
 
 class InceptionAux(nn.Module):

@@ -12,7 +12,7 @@ from flambeau import nn
 
 from ..ops._layers import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 from ._registry import register_model
-from ._window_attention import from_windows, relative_position_index, windows
+from ._window_attention import relative_position_index
 
 Layer = Callable[..., nn.Module]
 
@@ -79,6 +79,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
         if feat_dim % head_dim != 0:
             raise ValueError(f"feat_dim: {feat_dim} must be divisible by head_dim: {head_dim}")
         self.n_heads = feat_dim // head_dim
+        self.head_dim = head_dim
         self.scale_factor = feat_dim**-0.5
         self.max_seq_len = max_seq_len
         side = int(max_seq_len**0.5)
@@ -89,11 +90,62 @@ class RelativePositionalMultiHeadAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+        return self._at_once(x) if isinstance(x, fb.Tensor) else self._in_steps(x)
+
+    def _at_once(self, x: fb.Tensor) -> fb.Tensor:
         query, key, value = self.to_qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(3, 0, 1, 4, 2, 5)
+        bias = self._position_bias()[0]
         attended = nn.functional.scaled_dot_product_attention(query, key, value, bias, scale=self.scale_factor)
         merged: fb.Tensor = self.merge(attended.transpose(2, 3).flatten(3))
         return merged
+
+    def _in_steps(self, x: Any) -> fb.Tensor:
+        """What a traced model does, whose steps have torchvision's names of features."""
+        batch, parts, pixels, features = x.shape
+        heads = (batch, parts, pixels, self.n_heads, self.head_dim)
+        query, key, value = fb.chunk(self.to_qkv(x), 3, dim=-1)
+        query = query.reshape(heads).permute(0, 1, 3, 2, 4)
+        key = key.reshape(heads).permute(0, 1, 3, 2, 4)
+        value = value.reshape(heads).permute(0, 1, 3, 2, 4)
+        scores = fb.einsum("bghid,bghjd->bghij", query, key * self.scale_factor) + self._position_bias()
+        attended = fb.einsum("bghij,bghjd->bghid", nn.functional.softmax(scores, dim=-1), value)
+        merged: fb.Tensor = self.merge(attended.permute(0, 1, 3, 2, 4).reshape(batch, parts, pixels, features))
+        return merged
+
+    def _position_bias(self) -> fb.Tensor:
+        index = self.relative_position_index.view(-1)
+        bias = self.relative_position_bias_table[index].view(self.max_seq_len, self.max_seq_len, -1)
+        return bias.permute(2, 0, 1).contiguous().unsqueeze(0)
+
+
+class SwapAxes(nn.Module):
+    """Two dimensions exchanged."""
+
+    def __init__(self, a: int, b: int) -> None:
+        super().__init__()
+        self.a = a
+        self.b = b
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        return fb.swapaxes(x, self.a, self.b)
+
+
+class WindowPartition(nn.Module):
+    """The windows of images, ``(N, C, H, W)`` to ``(N, H / p[0] * W / p[1], p[0] * p[1], C)``."""
+
+    def forward(self, x: fb.Tensor, p: tuple[int, int]) -> fb.Tensor:
+        batch, channels, height, width = x.shape
+        tiles = x.reshape(batch, channels, height // p[0], p[0], width // p[1], p[1]).permute(0, 2, 4, 3, 5, 1)
+        return tiles.reshape(batch, (height // p[0]) * (width // p[1]), p[0] * p[1], channels)
+
+
+class WindowDepartition(nn.Module):
+    """The images that :class:`WindowPartition` took apart, of so many windows down and across."""
+
+    def forward(self, x: fb.Tensor, p: tuple[int, int], h_partitions: int, w_partitions: int) -> fb.Tensor:
+        batch, _, _, channels = x.shape
+        tiles = x.reshape(batch, h_partitions, w_partitions, *p, channels).permute(0, 5, 1, 3, 2, 4)
+        return tiles.reshape(batch, channels, h_partitions * p[0], w_partitions * p[1])
 
 
 class PartitionAttentionLayer(nn.Module):
@@ -134,8 +186,13 @@ class PartitionAttentionLayer(nn.Module):
             raise ValueError(f"grid size {grid_size} is not divisible by partition size {partition_size}")
         self.partition_type = partition_type
         self.grid_size = grid_size
+        grid = partition_type == "grid"  # whose parts are the pixels at one place of all windows
         apart = (grid_size[0] // partition_size, grid_size[1] // partition_size)
-        self.window = apart if partition_type == "grid" else (partition_size, partition_size)
+        self.p = apart if grid else (partition_size, partition_size)
+        self.partition_op = WindowPartition()
+        self.departition_op = WindowDepartition()
+        self.partition_swap: nn.Module = SwapAxes(-2, -3) if grid else nn.Identity()
+        self.departition_swap: nn.Module = SwapAxes(-2, -3) if grid else nn.Identity()
         self.attn_layer = nn.Sequential(
             norm_layer(in_channels),
             RelativePositionalMultiHeadAttention(in_channels, head_dim, partition_size**2),
@@ -151,13 +208,12 @@ class PartitionAttentionLayer(nn.Module):
         self.stochastic_dropout = StochasticDepth(p_stochastic_dropout, "row")
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        grid = self.partition_type == "grid"  # whose parts are the pixels at one place of all windows
-        x = windows(x.permute(0, 2, 3, 1), *self.window)
-        x = x.transpose(1, 2) if grid else x
+        x = self.partition_swap(self.partition_op(x, self.p))
         x = x + self.stochastic_dropout(self.attn_layer(x))
         x = x + self.stochastic_dropout(self.mlp_layer(x))
-        x = x.transpose(1, 2) if grid else x
-        return from_windows(x, *self.grid_size, *self.window).permute(0, 3, 1, 2)
+        down, across = self.grid_size[0] // self.p[0], self.grid_size[1] // self.p[1]
+        result: fb.Tensor = self.departition_op(self.departition_swap(x), self.p, down, across)
+        return result
 
 
 class MaxVitLayer(nn.Module):

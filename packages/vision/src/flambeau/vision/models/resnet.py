@@ -53,9 +53,9 @@ class BasicBlock(nn.Module):
         self.stride = stride
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        result: fb.Tensor = self.relu(self.bn2(self.conv2(out)) + identity)
+        result: fb.Tensor = self.relu(out + identity)
         return result
 
 
@@ -92,10 +92,10 @@ class Bottleneck(nn.Module):
         self.stride = stride
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        identity = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        result: fb.Tensor = self.relu(self.bn3(self.conv3(out)) + identity)
+        out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
+        identity = x if self.downsample is None else self.downsample(x)
+        result: fb.Tensor = self.relu(out + identity)
         return result
 
 

@@ -32,7 +32,14 @@ class _Unit(nn.Module):
             sides = (kept, self.branch2(changed))
         else:
             sides = (self.branch1(x), self.branch2(x))
-        return nn.functional.channel_shuffle(fb.cat(sides, dim=1), 2)
+        return _shuffled(fb.cat(sides, dim=1), 2)
+
+
+def _shuffled(x: fb.Tensor, groups: int) -> fb.Tensor:
+    """`nn.functional.channel_shuffle` in steps, which are torchvision's names of features."""
+    batch, channels, height, width = x.size()
+    parts = x.view(batch, groups, channels // groups, height, width)
+    return fb.transpose(parts, 1, 2).contiguous().view(batch, channels, height, width)
 
 
 def _depthwise(channels: int, stride: int) -> tuple[nn.Module, ...]:

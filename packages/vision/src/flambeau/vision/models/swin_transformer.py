@@ -7,12 +7,20 @@ from typing import Any, ClassVar
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.fx import wrap
 
 from ..ops._layers import MLP, Permute, StochasticDepth
 from ._registry import register_model
 from ._window_attention import ShiftedWindowAttention, ShiftedWindowAttentionV2
 
 Layer = Callable[..., Any]
+
+
+@wrap
+def _patch_merging_pad(x: fb.Tensor) -> fb.Tensor:
+    """Four pixels beside each other in the channels; zeros where the last row or column is alone."""
+    x = nn.functional.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
+    return fb.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
 
 
 class PatchMerging(nn.Module):
@@ -24,13 +32,8 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
         self.norm = norm_layer(4 * dim)
 
-    def gathered(self, x: fb.Tensor) -> fb.Tensor:
-        """Four pixels beside each other in the channels; zeros where the last row or column is alone."""
-        x = nn.functional.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
-        return fb.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
-
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        result: fb.Tensor = self.reduction(self.norm(self.gathered(x)))
+        result: fb.Tensor = self.reduction(self.norm(_patch_merging_pad(x)))
         return result
 
 
@@ -42,7 +45,7 @@ class PatchMergingV2(PatchMerging):
         self.norm = norm_layer(2 * dim)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        result: fb.Tensor = self.norm(self.reduction(self.gathered(x)))
+        result: fb.Tensor = self.norm(self.reduction(_patch_merging_pad(x)))
         return result
 
 

@@ -54,8 +54,7 @@ class EncoderBlock(nn.Module):
                 nn.init.normal_(module.bias, std=1e-6)  # type: ignore[arg-type]
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
-        if input.ndim != 3:
-            raise ValueError(f"Expected (batch_size, seq_length, hidden_dim) got {tuple(input.shape)}")
+        fb._assert(input.dim() == 3, f"Expected (batch_size, seq_length, hidden_dim) got {input.shape}")
         normal = self.ln_1(input)
         attended, _ = self.self_attention(normal, normal, normal, need_weights=False)
         x = self.dropout(attended) + input
@@ -88,6 +87,7 @@ class Encoder(nn.Module):
         self.ln = norm_layer(hidden_dim)
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
+        fb._assert(input.dim() == 3, f"Expected (batch_size, seq_length, hidden_dim) got {input.shape}")
         result: fb.Tensor = self.ln(self.layers(self.dropout(input + self.pos_embedding)))
         return result
 
@@ -102,7 +102,7 @@ class VisionTransformer(nn.Module):
         num_classes: how many scores come out.
         representation_size: of a layer more before the scores; None for none.
         norm_layer: LayerNorm with ``eps=1e-6`` by default.
-    Raises: ValueError for sizes that do not fit, of the model and of images.
+    Raises: ValueError for sizes that do not fit each other, AssertionError for images of another size.
 
     Shapes: ``(N, 3, image_size, image_size)`` to ``(N, num_classes)``.
     Source: Dosovitskiy et al. 2020, arXiv:2010.11929.
@@ -146,13 +146,20 @@ class VisionTransformer(nn.Module):
         nn.init.zeros_(head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        if tuple(x.shape[-2:]) != (self.image_size, self.image_size):
-            size = f"{x.shape[-2]}x{x.shape[-1]}"
-            raise ValueError(f"Wrong image size! Expected {self.image_size}x{self.image_size} but got {size}!")
-        patches = self.conv_proj(x).flatten(2).transpose(1, 2)
-        tokens = fb.cat([self.class_token.expand(len(x), -1, -1), patches], dim=1)
+        patches = self._patches(x)
+        batch = patches.shape[0]
+        tokens = fb.cat([self.class_token.expand(batch, -1, -1), patches], dim=1)
         scores: fb.Tensor = self.heads(self.encoder(tokens)[:, 0])
         return scores
+
+    def _patches(self, x: fb.Tensor) -> fb.Tensor:
+        """The patches as tokens, ``(N, patches, hidden_dim)``."""
+        batch, _, height, width = x.shape
+        fb._assert(height == self.image_size, f"Wrong image height! Expected {self.image_size} but got {height}!")
+        fb._assert(width == self.image_size, f"Wrong image width! Expected {self.image_size} but got {width}!")
+        rows, columns = height // self.patch_size, width // self.patch_size
+        image: fb.Tensor = self.conv_proj(x)
+        return image.reshape(batch, self.hidden_dim, rows * columns).permute(0, 2, 1)
 
 
 def _truncated(layer: Any, fan_in: int) -> None:

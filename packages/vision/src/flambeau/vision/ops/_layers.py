@@ -7,6 +7,7 @@ from typing import Any
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.fx import wrap
 
 Layer = Callable[..., nn.Module]
 
@@ -70,7 +71,7 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
         squeezed = self.activation(self.fc1(self.avgpool(input)))
-        scaled: fb.Tensor = input * self.scale_activation(self.fc2(squeezed))
+        scaled: fb.Tensor = self.scale_activation(self.fc2(squeezed)) * input
         return scaled
 
 
@@ -118,7 +119,7 @@ class Permute(nn.Module):
         self.dims = dims
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        return x.permute(*self.dims)
+        return fb.permute(x, self.dims)
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -145,6 +146,7 @@ class FrozenBatchNorm2d(nn.Module):
         return f"{len(self.weight)}, eps={self.eps}"
 
 
+@wrap
 def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = True) -> fb.Tensor:
     """Zeroes a whole input, or whole rows of it, with probability ``p``, and scales the rest by ``1 / (1 - p)``.
 

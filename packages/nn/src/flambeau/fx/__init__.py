@@ -1,0 +1,75 @@
+"""Programs as graphs that Python can read and change: symbolic tracing, transformation, generated code.
+
+`symbolic_trace` runs a module or a function once with values that are not known, notes what is done with them as a
+`Graph`, and gives a `GraphModule`, whose ``forward`` is generated from it. Passes change the graph.
+
+>>> from flambeau import fx
+>>> traced = fx.symbolic_trace(lambda x: fb.relu(x) + 1)
+>>> for node in traced.graph.nodes:
+...     if node.target is fb.relu:
+...         node.target = fb.sigmoid
+>>> code = traced.recompile()
+>>> traced(fb.zeros(2))
+tensor([1.5000, 1.5000])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._marks import wrap
+
+if TYPE_CHECKING:
+    from . import immutable_collections as immutable_collections
+    from . import node as node
+    from . import proxy as proxy
+    from ._symbolic_trace import PH, ProxyableClassMeta, Tracer, symbolic_trace
+    from .graph import CodeGen, Graph
+    from .graph_module import GraphModule
+    from .interpreter import Interpreter, Transformer
+    from .node import Node, has_side_effect, map_arg
+    from .proxy import Proxy
+    from .subgraph_rewriter import replace_pattern
+
+__all__ = [
+    "PH",
+    "CodeGen",
+    "Graph",
+    "GraphModule",
+    "Interpreter",
+    "Node",
+    "Proxy",
+    "ProxyableClassMeta",
+    "Tracer",
+    "Transformer",
+    "has_side_effect",
+    "immutable_collections",
+    "map_arg",
+    "replace_pattern",
+    "symbolic_trace",
+    "wrap",
+]
+
+_PLACES = {
+    **dict.fromkeys(("PH", "ProxyableClassMeta", "Tracer", "symbolic_trace"), "_symbolic_trace"),
+    **dict.fromkeys(("CodeGen", "Graph"), "graph"),
+    **dict.fromkeys(("Interpreter", "Transformer"), "interpreter"),
+    **dict.fromkeys(("Node", "has_side_effect", "map_arg"), "node"),
+    "GraphModule": "graph_module",
+    "Proxy": "proxy",
+    "replace_pattern": "subgraph_rewriter",
+}
+_MODULES = {"immutable_collections", "experimental", "passes", "_compile", "_pytree", *_PLACES.values()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'", name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

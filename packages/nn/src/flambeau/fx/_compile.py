@@ -1,0 +1,104 @@
+"""Programs whose graphs somebody else compiles: ``flambeau.compile(model, backend=function)``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from flambeau import Tensor
+from flambeau._settings import warn_once
+from flambeau.nn import Module
+from flambeau.utils import _pytree as pytree
+
+from ._symbolic_trace import PH, Tracer
+from .graph_module import GraphModule
+
+MOST = 8  # graphs of one program, as many as PyTorch makes by default
+
+Backend = Callable[[GraphModule, list[Tensor]], Callable[..., Any]]
+
+
+class _OfTensors(Module):
+    """A program as a function of the tensors among its arguments, which are the leaves marked in ``constants``."""
+
+    def __init__(self, program: Callable[..., Any], spec: Any, constants: list[Any]) -> None:
+        super().__init__()
+        self.program = program
+        self.spec, self.constants = spec, constants
+
+    def forward(self, *tensors: Any) -> Any:
+        given = iter(tensors)
+        leaves = [next(given) if constant is PH else constant for constant in self.constants]
+        args, kwargs = pytree.tree_unflatten(leaves, self.spec)
+        return self.program(*args, **kwargs)
+
+
+class Compiled:
+    """The calls of a program, by what their arguments look like."""
+
+    def __init__(self, program: Callable[..., Any], backend: Backend) -> None:
+        self.program, self.backend = program, backend
+        self.made: dict[Any, Callable[..., Any] | None] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        looks = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+        key = (getattr(self.program, "training", None), str(spec), looks)
+        try:
+            known = key in self.made
+        except TypeError:  # an argument that cannot be told from others
+            return self.program(*args, **kwargs)
+        if not known:
+            if len(self.made) >= MOST:
+                return self.program(*args, **kwargs)
+            self.made[key] = self._compiled(leaves, spec, tensors)
+        function = self.made[key]
+        return self.program(*args, **kwargs) if function is None else function(*tensors)
+
+    def _compiled(self, leaves: list[Any], spec: Any, tensors: list[Tensor]) -> Callable[..., Any] | None:
+        root = _OfTensors(self.program, spec, [PH if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+        try:
+            graph = Tracer().trace(root, (PH,) * len(tensors))  # type: ignore[arg-type]
+        except Exception as error:
+            name = getattr(self.program, "__name__", type(self.program).__name__)
+            warn_once(f"compile: {name} cannot be traced, and runs as it is: {error}")
+            return None
+        return self.backend(GraphModule(root, graph), tensors)
+
+
+class OptimizedModule(Module):
+    """A module that is called by way of a backend; all else is the original's, ``_orig_mod``."""
+
+    def __init__(self, module: Module, backend: Backend) -> None:
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+        object.__setattr__(self, "_compiled", Compiled(module, backend))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what the backend has made for such arguments."""
+        return self._compiled(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_orig_mod":
+            raise AttributeError(name)
+        return getattr(self._orig_mod, name)
+
+
+def compiled(program: Any, backend: Backend) -> Any:
+    """The program by way of a backend, which is given a `GraphModule` and the tensors of the first such call.
+
+    There is a graph for each shape, dtype and other argument, up to eight; later ones run the program itself, and so
+    does one that cannot be traced, of which a warning tells.
+    """
+    if isinstance(program, Module):
+        return OptimizedModule(program, backend)
+    calls = Compiled(program, backend)
+
+    @functools.wraps(program)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return calls(*args, **kwargs)
+
+    return wrapper

@@ -1,0 +1,176 @@
+"""Which functions a traced value is seen by, and how.
+
+Note [Traced functions]: an operator of flambeau asks the classes of its arguments (``__torch_function__``), and a mode
+before them, which is entered while a program is traced. Functions that are written in Python, such as
+``nn.functional.dropout``, are made of operators and ask nobody, because that would cost every call something. While
+something is traced they have another body, one that looks for traced values among the arguments and makes one node of
+the call; without any it goes on as before. That way it does not matter how a program has come by the function. No
+function costs more than before once nothing is traced.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.nn import functional, init
+from flambeau.overrides import TorchFunctionMode
+
+from .node import map_aggregate
+
+if TYPE_CHECKING:
+    from .proxy import Proxy
+
+# Operators that are functions of Python in PyTorch, which pass on their arguments by keyword, defaults included; and
+# functions of Python here that are operators there.
+_SPELLED_OUT = {
+    *(functional.max_pool1d, functional.max_pool2d, functional.max_pool3d, functional.interpolate, functional.pad),
+    *(functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d, functional.grid_sample),
+    *(functional.glu, flambeau.split, flambeau.stft, flambeau.istft, flambeau.norm, flambeau.cdist),
+}
+_AS_GIVEN = {"one_hot", "scaled_dot_product_attention"}
+
+
+def find_proxy(*values: Any) -> Proxy | None:
+    """A proxy in nested tuples, lists, dictionaries and slices, if there is one."""
+    from .proxy import Proxy
+
+    found: list[Proxy] = []
+
+    def look(value: Any) -> Any:
+        if isinstance(value, Proxy):
+            found.append(value)
+        return value
+
+    map_aggregate(values, look)
+    return found[-1] if found else None
+
+
+_Operator = type(flambeau.relu)
+
+
+class AskProxies(TorchFunctionMode):
+    """While it is entered, operators whose arguments include a traced value become nodes."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        proxy = find_proxy(args, kwargs or {})
+        if proxy is None:
+            return func(*args, **(kwargs or {}))
+        return type(proxy).__torch_function__(func, (type(proxy),), args, kwargs)
+
+
+def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a call is noted as one of a method: it is no function, or a tensor's operator with a traced operand."""
+    name = func.__name__
+    if vars(Tensor).get(name) is not func:
+        return False
+    return getattr(flambeau, name, None) is not func or (bool(args) and isinstance(args[0], Tensor))
+
+
+@functools.lru_cache(None)
+def _signature(func: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(func)
+    except (TypeError, ValueError):
+        return None
+
+
+def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as PyTorch's functions hand them on: those that are required by position, the others by keyword."""
+    name = func.__name__
+    if (func not in _public or name in _AS_GIVEN or name.endswith("_")) and func not in _SPELLED_OUT:
+        return args, kwargs
+    signature = _signature(_public.get(func, func))
+    if signature is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in signature.parameters.values()):
+        return args, kwargs
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:
+        return args, kwargs
+    bound.apply_defaults()
+    required = [name for name, p in signature.parameters.items() if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
+    positional = tuple(bound.arguments[name] for name in required)
+    return positional, {name: value for name, value in bound.arguments.items() if name not in required}
+
+
+# The other bodies
+
+
+def _template(*args: Any, **kwargs: Any) -> Any:
+    answer: Any = "answer"
+    return answer(*args, **kwargs)
+
+
+def _body(name: str, answer: Callable[..., Any]) -> CodeType:
+    """A function's code that calls ``answer`` with all arguments."""
+    code = _template.__code__
+    constants: Any = tuple(answer if constant == "answer" else constant for constant in code.co_consts)
+    return code.replace(co_consts=constants, co_name=name, co_qualname=name)
+
+
+_public: dict[Any, FunctionType] = {}  # what a program calls, and what that does
+_swaps: list[tuple[FunctionType, CodeType, CodeType]] = []  # a function, its own body, the other
+_lock = threading.Lock()
+_depth = 0
+
+
+def _prepare() -> None:
+    """Find the functions that are written in Python and take tensors."""
+    _redirect(flambeau._assert)
+    for module in (functional, init):
+        for name in functional.__all__ if module is functional else dir(module):
+            if not name.startswith("_"):
+                _redirect(getattr(module, name))
+
+
+def _redirect(function: Any) -> None:
+    inner = function if isinstance(function, FunctionType) else getattr(function, "__wrapped__", None)
+    if not isinstance(inner, FunctionType) or isinstance(function, _Operator) or function in _public:
+        return
+    if inner.__closure__ is not None or not inner.__module__.startswith("flambeau"):
+        return
+    own = FunctionType(inner.__code__, inner.__globals__, inner.__name__, inner.__defaults__)
+    own.__kwdefaults__ = inner.__kwdefaults__
+    _public[function] = own
+    _swaps.append((inner, inner.__code__, _body(inner.__name__, _answer_for(function, own))))
+
+
+def _answer_for(function: Any, own: FunctionType) -> Callable[..., Any]:
+    """What a function does while something is traced; ``own`` does what it does otherwise."""
+
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        proxy = find_proxy(args, kwargs)
+        if proxy is None:
+            return own(*args, **kwargs)
+        return type(proxy).__torch_function__(function, (type(proxy),), args, kwargs)
+
+    return answer
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """While the context runs, functions and operators make nodes of calls with traced values."""
+    global _depth
+    with _lock:
+        if not _swaps:
+            _prepare()
+        if _depth == 0:
+            for function, _, other in _swaps:
+                function.__code__ = other
+        _depth += 1
+    try:
+        with AskProxies():
+            yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                for function, own, _ in _swaps:
+                    function.__code__ = own

@@ -1,0 +1,110 @@
+"""Finding the places of a graph that look like another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flambeau import Tensor
+
+from .graph import Graph
+from .graph_module import _at
+from .node import Node
+
+
+@dataclass
+class InternalMatch:
+    """A place that looks like a pattern.
+
+    Attributes:
+        anchors: the nodes of the pattern that nothing in it uses but its output.
+        nodes_map: the nodes of the graph by those of the pattern; inputs of the pattern may stand for constants.
+        placeholder_nodes: what stands for the inputs of the pattern, in order.
+        returning_nodes: the nodes that give the results of the pattern.
+    """
+
+    anchors: list[Node]
+    nodes_map: dict[Node, Any] = field(default_factory=dict)
+    placeholder_nodes: list[Any] = field(default_factory=list)
+    returning_nodes: list[Node] = field(default_factory=list)
+
+
+class SubgraphMatcher:
+    """Finds a pattern in graphs; its inputs stand for any value.
+
+    A node of the pattern is compared with one of the graph, and then what they take, from the results backwards. What
+    is found is used nowhere else but by its results, and no node is part of two places.
+
+    Args:
+        pattern: the graph to look for.
+        ignore_literals: constants of the pattern stand for any others.
+    Raises: ValueError for a pattern without nodes, or with nodes that do not lead to its output.
+    """
+
+    def __init__(self, pattern: Graph, ignore_literals: bool = False) -> None:
+        if not len(pattern.nodes):
+            raise ValueError("SubgraphMatcher cannot be initialized with an empty pattern")
+        for node in pattern.nodes:
+            if node.op != "output" and not node.is_impure() and not node.users:
+                raise ValueError("SubgraphMatcher cannot be initialized with an pattern with dead code")
+        self.ignore_literals = ignore_literals
+        self.inputs = [node for node in pattern.nodes if node.op == "placeholder"]
+        self.results = pattern.output_node().all_input_nodes
+        self.anchors = [node for node in self.results if len(node.users) == 1]
+
+    def match(self, graph: Graph) -> list[InternalMatch]:
+        """All places that look like the pattern, in the order of the graph."""
+        matches: list[InternalMatch] = []
+        taken: set[Node] = set()
+        for found in self._from_anchor(0, graph, {}):
+            inner = {n for p, n in found.items() if p.op != "placeholder"}
+            if not inner & taken and self._contained(found):
+                taken |= inner
+                inputs, results = [found.get(p) for p in self.inputs], [found[p] for p in self.results]
+                matches.append(InternalMatch(self.anchors, found, inputs, results))
+        return matches
+
+    def _from_anchor(self, position: int, graph: Graph, found: dict[Node, Any]) -> Iterator[dict[Node, Any]]:
+        """What stands for the nodes of the pattern, for all choices of what stands for the anchors from one on."""
+        if position == len(self.anchors):
+            yield found
+            return
+        for node in graph.nodes:
+            trial = dict(found)
+            if self._same(self.anchors[position], node, trial):
+                yield from self._from_anchor(position + 1, graph, trial)
+
+    def _contained(self, found: dict[Node, Any]) -> bool:
+        inner = {n for p, n in found.items() if p.op != "placeholder"}
+        returned = [found[p] for p in self.results]
+        return all(user in inner for node in inner if node not in returned for user in node.users)
+
+    def _same(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
+        """Whether a part of the pattern looks like a value; ``found`` gets what stands for its nodes."""
+        if isinstance(pattern, (list, tuple)) and isinstance(value, (list, tuple)):
+            return len(pattern) == len(value) and all(
+                self._same(p, v, found) for p, v in zip(pattern, value, strict=True)
+            )
+        if not isinstance(pattern, Node):
+            literal = not isinstance(value, Node) and type(pattern) is type(value) and bool(pattern == value)
+            return literal or (self.ignore_literals and not isinstance(value, Node))
+        if pattern in found:
+            known = found[pattern]
+            return known is value or (not isinstance(value, Node) and not isinstance(known, Node) and known == value)
+        if pattern.op == "placeholder":
+            found[pattern] = value
+            return True
+        if not isinstance(value, Node) or pattern.op != value.op or any(value is other for other in found.values()):
+            return False
+        same = _same_attribute(pattern, value) if pattern.op == "get_attr" else pattern.target == value.target
+        if not same or list(pattern.kwargs) != list(value.kwargs):
+            return False
+        found[pattern] = value
+        return self._same([*pattern.args, *pattern.kwargs.values()], [*value.args, *value.kwargs.values()], found)
+
+
+def _same_attribute(pattern: Node, node: Node) -> bool:
+    """Whether both are tensors of the same class."""
+    one, other = (_at(n.graph.owning_module, str(n.target)) for n in (pattern, node))
+    return isinstance(one, Tensor) and type(one) is type(other)

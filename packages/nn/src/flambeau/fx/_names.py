@@ -1,0 +1,152 @@
+"""Names of values in generated code, and of functions and types as a program writes them."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import inspect
+import keyword
+import math
+import re
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flambeau
+from flambeau.utils import _pytree as pytree
+
+
+class CustomBuiltin(NamedTuple):
+    """A name that all generated code knows, and the line that imports it elsewhere."""
+
+    import_str: str
+    obj: Any
+
+
+custom_builtins: dict[str, CustomBuiltin] = {
+    "inf": CustomBuiltin("from math import inf", math.inf),
+    "nan": CustomBuiltin("from math import nan", math.nan),
+    "NoneType": CustomBuiltin("NoneType = type(None)", type(None)),
+    "flambeau": CustomBuiltin("import flambeau", flambeau),
+    "device": CustomBuiltin("from flambeau import device", flambeau.device),
+    "pytree": CustomBuiltin("import flambeau.utils._pytree as pytree", pytree),
+}
+_illegal_names = {name: object() for name in keyword.kwlist}
+_illegal_names |= vars(builtins)
+_illegal_names |= {name: known.obj for name, known in custom_builtins.items()}
+
+_parts_of_name = re.compile(r"^([a-zA-Z_][0-9a-zA-Z_]*?)(?:_(\d+))?$")
+_humps = re.compile(r"(?<=[a-z])([A-Z])")
+
+
+def snake_case(name: str) -> str:
+    """``pascalCase`` as ``pascal_case``."""
+    return _humps.sub(r"_\1", name).lower()
+
+
+class Namespace:
+    """Gives each object one name, and each name to one object; none of them hides a builtin."""
+
+    def __init__(self) -> None:
+        self._names: dict[Any, str] = {}
+        self._used: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def create_name(self, candidate: str, obj: Any) -> str:
+        """A name like ``candidate`` that is free; for an object that has one, that."""
+        if obj is not None and obj in self._names:
+            return self._names[obj]
+        match = _parts_of_name.match(candidate)
+        if match is None:
+            candidate = re.sub("[^0-9a-zA-Z_]+", "_", candidate) or "_unnamed"
+            candidate = f"_{candidate}" if candidate[0].isdigit() else candidate
+            match = _parts_of_name.match(candidate)
+            assert match is not None
+        base, digits = match.group(1, 2)
+        number = int(digits or 0)
+        if digits is None or candidate in self._used:
+            number = self._counts.get(base, 0)
+            if _illegal_names.get(candidate, obj) is not obj:
+                number += 1
+                candidate = f"{base}_{number}"
+        while candidate in self._used:
+            number += 1
+            candidate = f"{base}_{number}"
+        self._used.add(candidate)
+        self._counts[base] = number
+        if obj is not None:
+            self._names[obj] = candidate
+        return candidate
+
+    def rename(self, obj: Any, name: str) -> None:
+        """Give an object another name."""
+        self._names[obj] = name
+        self._used.add(name)
+
+
+# Functions and types
+
+_PUBLIC = ("flambeau", "flambeau.nn.functional", "flambeau.linalg", "flambeau.fft", "flambeau.special")
+_found: dict[int, tuple[Any, str | None]] = {}
+
+
+def path_in_flambeau(obj: Any) -> str | None:
+    """What a program writes for a function or class of flambeau, ``flambeau.nn.functional.relu``; None for others.
+
+    Modules that are private are left out: they are where something is defined, not where it is found.
+    """
+    known = _found.get(id(obj))
+    if known is None or known[0] is not obj:
+        known = _found[id(obj)] = (obj, _search(obj))
+    return known[1]
+
+
+def _search(obj: Any) -> str | None:
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    name = name if name and "<" not in name else getattr(obj, "__name__", None)
+    if not name or not isinstance(module, str) or module.partition(".")[0] != "flambeau":
+        return None
+    public = "flambeau.nn.functional" if name.startswith(("max_pool", "glu")) else module.partition("._")[0]
+    for place in dict.fromkeys((public, *_PUBLIC, module)):
+        if _at(place, name) is obj:
+            return f"{place}.{name}"
+    return f"flambeau.Tensor.{name}" if vars(flambeau.Tensor).get(name) is obj else None
+
+
+def _at(module: str, path: str) -> Any:
+    if module not in sys.modules:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            return None
+    found: Any = sys.modules[module]
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _get_qualified_name(func: Callable[..., Any]) -> str:
+    """The dotted name of a function; one of flambeau is named where it is public."""
+    name: str = func.__name__
+    if getattr(builtins, name, None) is func:
+        return name
+    if (path := path_in_flambeau(func)) is not None:
+        return path
+    if name == "<lambda>":
+        try:
+            name = inspect.getsource(func).split("=")[0].strip()
+        except Exception as error:
+            raise RuntimeError("Unable to represent lambda") from error
+    return f"{func.__module__}.{name}"
+
+
+def type_repr(obj: Any) -> str:
+    """A type as a program writes it."""
+    if isinstance(obj, type) and getattr(obj, "__origin__", None) is None:  # list[int] is a type, too
+        if obj.__module__ == "builtins":
+            return obj.__qualname__
+        return path_in_flambeau(obj) or f"{obj.__module__}.{obj.__qualname__}"
+    if obj is ...:
+        return "..."
+    return obj.__name__ if isinstance(obj, types.FunctionType) else repr(obj)

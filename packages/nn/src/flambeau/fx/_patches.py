@@ -1,0 +1,120 @@
+"""What is exchanged while a program is traced: how modules are called and read, and functions that are wrapped.
+
+Note [Traced modules]: `Module` pays nothing for being traceable. While something is traced, and in its thread alone,
+the class has another ``__call__``, which asks the tracer, and a ``__getattribute__``, which lets it answer for
+parameters, buffers and submodules; both are taken away afterwards.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flambeau import Tensor
+from flambeau.nn import Module
+
+from ._functions import asking, find_proxy
+from ._marks import wrapped
+
+if TYPE_CHECKING:
+    from ._symbolic_trace import Tracer
+    from .proxy import Proxy
+
+_call = Module.__call__
+_read = object.__getattribute__
+_lock = threading.RLock()
+_traces: list[tuple[int, Callable[..., Any], Callable[..., Any]]] = []  # thread, how to call, how to read
+
+
+def _traced_call(self: Module, *args: Any, **kwargs: Any) -> Any:
+    own = _own_trace()
+    return _call(self, *args, **kwargs) if own is None else own[1](self, args, kwargs)
+
+
+def _traced_read(self: Module, name: str) -> Any:
+    value = _read(self, name)
+    if isinstance(value, (Tensor, Module)) and (own := _own_trace()) is not None:
+        variables = _read(self, "__dict__")
+        if any(name in variables.get(registry, ()) for registry in ("_parameters", "_buffers", "_modules")):
+            return own[2](name, value)
+    return value
+
+
+def _own_trace() -> Any:
+    """The innermost trace of this thread."""
+    me = threading.get_ident()
+    return next((trace for trace in reversed(_traces) if trace[0] == me), None)
+
+
+@contextmanager
+def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
+    """While the context runs, modules that are called and read ask the tracer, and wrapped functions make nodes."""
+    cache: dict[str, Proxy] = {}
+    exchanged: list[tuple[dict[str, Any], str, bool, Any]] = []
+    visited: set[int] = set()
+
+    def exchange(variables: dict[str, Any], name: str, value: Any) -> None:
+        if getattr(value, "_fx_wrapper", False):
+            return  # by a trace around this one
+        exchanged.append((variables, name, name in variables, variables.get(name)))
+        variables[name] = _wrapper(value)
+
+    def autowrap(variables: dict[str, Any]) -> None:
+        if id(variables) in visited:
+            return
+        visited.add(id(variables))
+        for name, value in list(variables.items()):
+            if not name.startswith("_") and callable(value) and id(value) in tracer._autowrap_function_ids:
+                exchange(variables, name, value)
+
+    def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        autowrap(getattr(module.forward, "__globals__", {}))
+        return tracer.call_module(module, functools.partial(_call, module), args, kwargs)
+
+    def read(name: str, value: Any) -> Any:
+        return tracer.getattr(name, value, cache)
+
+    trace = (threading.get_ident(), call, read)
+    with _lock:
+        _traces.append(trace)
+        if len(_traces) == 1:
+            Module.__call__ = _traced_call  # type: ignore[method-assign, assignment]
+            Module.__getattribute__ = _traced_read  # type: ignore[method-assign, assignment]
+    try:
+        for (_, name), variables in list(wrapped.items()):
+            exchange(variables, name, variables[name] if name in variables else getattr(builtins, name))
+        autowrap(getattr(function, "__globals__", {}))
+        for searched in tracer._autowrap_search:
+            autowrap(vars(searched))
+        with asking():
+            yield
+    finally:
+        for variables, name, was_there, value in reversed(exchanged):
+            if was_there:
+                variables[name] = value
+            else:
+                del variables[name]
+        with _lock:
+            _traces.remove(trace)
+            if not _traces:
+                del Module.__call__, Module.__getattribute__
+
+
+def _wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose calls with traced values become nodes."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        proxy = find_proxy(args, kwargs)
+        if proxy is None:
+            return function(*args, **kwargs)
+        made = proxy.tracer.create_proxy("call_function", function, args, kwargs)
+        made.node.meta["is_wrapped"] = True
+        return made
+
+    wrapper._fx_wrapper = True  # type: ignore[attr-defined]
+    return wrapper

@@ -1,0 +1,63 @@
+"""Writes a graph module as a package of Python."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import flambeau
+from flambeau import nn
+
+from ._names import custom_builtins
+
+if TYPE_CHECKING:
+    from .graph_module import GraphModule
+
+# Layers whose representation is the call that makes them.
+_WRITTEN = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+_HEAD = """\
+{imports}
+
+from flambeau.nn import *
+
+
+class {name}(flambeau.nn.Module):
+    def __init__(self):
+        super().__init__()
+"""
+
+
+def write_folder(module: GraphModule, folder: Path, name: str) -> None:
+    """Write ``module.py``, its state, and a pickle of each layer that has no short source, of which it warns."""
+    folder.mkdir(exist_ok=True)
+    flambeau.save(module.state_dict(), folder / "state_dict.pt")
+    lines = []
+    pickled = []
+    for child_name, child in module.named_children():
+        if type(child) in _WRITTEN:
+            lines.append(f"setattr(self, '{child_name}', {child!r})")
+        else:
+            file = folder / f"{child_name}.pt"
+            flambeau.save(child, file)
+            pickled.append(child_name)
+            lines.append(f"setattr(self, '{child_name}', flambeau.load(r'{file}', weights_only=False))")
+    for key, buffer in module._buffers.items():
+        if buffer is not None:
+            lines.append(f"self.register_buffer('{key}', flambeau.empty({list(buffer.shape)}, dtype={buffer.dtype}))")
+    for key, parameter in module._parameters.items():
+        if parameter is not None:
+            made = f"flambeau.empty({list(parameter.shape)}, dtype={parameter.dtype})"
+            lines.append(f"setattr(self, '{key}', flambeau.nn.Parameter({made}))")
+    lines.append(f"self.load_state_dict(flambeau.load(r'{folder}/state_dict.pt'))")
+    imports = "\n".join(known.import_str for known in custom_builtins.values())
+    source = _HEAD.format(imports=imports, name=name) + "".join(f"        {line}\n" for line in lines)
+    source += "\n".join(f"    {line}" if line else "" for line in module.code.split("\n"))
+    (folder / "module.py").write_text(source + "\n")
+    (folder / "__init__.py").write_text("from .module import *")
+    if pickled:
+        warnings.warn(
+            f"Was not able to save the following children modules as reprs -saved as pickled files instead: {pickled}",
+            stacklevel=3,
+        )

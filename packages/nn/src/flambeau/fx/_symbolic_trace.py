@@ -1,0 +1,398 @@
+"""Symbolic tracing: a program is run once with values that are not known, and what it does with them is noted."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.nn import Module, Parameter, Sequential
+from flambeau.utils import _pytree as pytree
+
+from . import _patches
+from ._functions import find_proxy
+from ._marks import wrap
+from ._pytree_code import PyTreeCodeGen
+from .graph import Graph
+from .graph_module import GraphModule
+from .node import Argument, base_types
+from .proxy import ParameterProxy, Proxy, Scope, TracerBase, entered
+
+__all__ = ["PH", "PHBase", "PHWithMeta", "ProxyableClassMeta", "Tracer", "symbolic_trace", "wrap"]
+
+_tracing = threading.local()
+_proxyable_classes: set[type] = set()
+
+
+def is_fx_symbolic_tracing() -> bool:
+    """Whether this thread is tracing a program."""
+    return getattr(_tracing, "depth", 0) > 0
+
+
+is_fx_tracing = is_fx_symbolic_tracing
+
+
+class ProxyableClassMeta(type):
+    """The metaclass of classes whose construction of traced values becomes a node.
+
+    >>> from flambeau import fx
+    >>> class Pair(metaclass=fx.ProxyableClassMeta):
+    ...     def __init__(self, left, right):
+    ...         self.left, self.right = left, right
+    >>> [node.name for node in fx.symbolic_trace(lambda x: Pair(x, x).left).graph.nodes]
+    ['x', 'pair', 'getattr_1', 'output']
+    """
+
+    def __init__(cls, name: str, bases: tuple[type, ...], variables: dict[str, Any]) -> None:
+        _proxyable_classes.add(cls)
+        super().__init__(name, bases, variables)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if is_fx_tracing() and (proxy := find_proxy(args, kwargs)) is not None:
+            return proxy.tracer.create_proxy("call_function", cls, args, kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+class PHBase:
+    """In ``concrete_args``, what remains an input."""
+
+    def __repr__(self) -> str:
+        return "PH"
+
+
+PH = PHBase()
+
+
+class PHWithMeta(PHBase):
+    """A `PH` whose attributes the node of the input gets."""
+
+    def __init__(self, ph_key: str | None = None) -> None:
+        self.ph_key = ph_key
+
+
+class Tracer(TracerBase):
+    """Traces modules and functions; subclasses decide what a graph consists of.
+
+    Args:
+        autowrap_modules: modules whose functions become nodes wherever they are called.
+        autowrap_functions: further such functions.
+        param_shapes_constant: the sizes of parameters are numbers, by which a program may decide.
+    """
+
+    def __init__(
+        self,
+        autowrap_modules: tuple[ModuleType, ...] = (math,),
+        autowrap_functions: tuple[Callable[..., Any], ...] = (),
+        param_shapes_constant: bool = False,
+    ) -> None:
+        self._autowrap_function_ids = {
+            id(value)
+            for module in autowrap_modules
+            for name, value in vars(module).items()
+            if not name.startswith("_") and callable(value)
+        } | {id(function) for function in autowrap_functions}
+        self._autowrap_search = list(autowrap_modules)
+        self.param_shapes_constant = param_shapes_constant
+        self.root: Any = None
+        self.root_module_name = ""
+        self.submodule_paths: dict[Module, str] | None = None
+        self.tensor_attrs: dict[Any, str] = {}
+        self.scope = Scope("", None)
+        self.module_stack = OrderedDict()
+        self.node_name_to_scope = {}
+        self.num_calls: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
+
+    # What becomes of modules
+
+    def is_leaf_module(self, m: Module, module_qualified_name: str) -> bool:
+        """Whether calls of a module are one node: true of flambeau's own, but for `Sequential`."""
+        return type(m).__module__.startswith("flambeau.nn") and not isinstance(m, Sequential)
+
+    def path_of_module(self, mod: Module) -> str:
+        """The path of a module below the root. Raises: NameError if it is not there."""
+        if self.submodule_paths:
+            path = self.submodule_paths.get(mod)
+        else:
+            path = next((name for name, module in self.root.named_modules() if module is mod), None)
+        if path is None:
+            raise NameError("module is not installed as a submodule")
+        return path
+
+    def call_module(self, m: Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Called in the place of each module: makes a node of a leaf, and else runs ``forward``, which is traced."""
+        path = self.path_of_module(m)
+        with entered(self.scope, Scope(path, type(m))):
+            calls = self.num_calls.get(path, 0)
+            self.num_calls[path] = calls + 1
+            key = f"{path}@{calls}" if calls else path
+            self.module_stack[key] = (path, type(m))
+            try:
+                if self.is_leaf_module(m, path):
+                    return self.create_proxy("call_module", path, args, kwargs)
+                return forward(*args, **kwargs)
+            finally:
+                self.module_stack.popitem()
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Proxy]) -> Any:
+        """Called where a module's parameter, buffer or submodule is read: what the program gets."""
+        if isinstance(attr_val, Parameter):
+            found = self._attribute(attr_val, self.root.named_parameters(), parameter_proxy_cache)
+        elif self.proxy_buffer_attributes and isinstance(attr_val, Tensor):
+            found = self._attribute(attr_val, self.root.named_buffers(), parameter_proxy_cache)
+        else:
+            return attr_val
+        return attr_val if found is None else found
+
+    def _attribute(self, value: Any, named: Any, cache: dict[str, Proxy]) -> Proxy | None:
+        for name, tensor in named:
+            if tensor is value:
+                if name not in cache:
+                    make: Any = None
+                    if self.param_shapes_constant:
+
+                        def make(node: Any, name: str = name) -> Proxy:
+                            return ParameterProxy(self, node, name, value)
+
+                    options = {"proxy_factory_fn": make} if make is not None else {}
+                    cache[name] = self.create_proxy("get_attr", name, (), {}, **options)
+                return cache[name]
+        return None
+
+    # Arguments
+
+    def get_fresh_qualname(self, prefix: str) -> str:
+        """A name that the root does not have, ``prefix`` and a number."""
+        number = self._counts.get(prefix, 0) if hasattr(self.root, f"{prefix}0") else 0
+        while hasattr(self.root, f"{prefix}{number}"):
+            number += 1
+        self._counts[prefix] = number + 1
+        return f"{prefix}{number}"
+
+    def create_arg(self, a: Any) -> Argument:
+        """See `TracerBase.create_arg`; parameters, buffers, modules and other tensors are read from the root.
+
+        Tensors that it does not have become attributes of it, ``_tensor_constant0`` and so on.
+        """
+        if isinstance(a, Parameter):
+            return self._read(a, self.root.named_parameters(), "parameter is not a member of this module")
+        if isinstance(a, Tensor) and (node := self._read(a, self.root.named_buffers())) is not None:
+            return node
+        if isinstance(a, Module) and (node := self._read(a, self.root.named_modules())) is not None:
+            return node
+        if isinstance(a, tuple) and hasattr(a, "_fields"):
+            return self.create_node("call_function", type(a), tuple(self.create_arg(item) for item in a), {})
+        if isinstance(a, Tensor):
+            name = self.tensor_attrs.get(a)
+            if name is None:
+                name = self.get_fresh_qualname("_tensor_constant")
+                self.tensor_attrs[a] = name
+                setattr(self.root, name, a)
+            return self.create_node("get_attr", name, (), {})
+        if type(a) in _proxyable_classes:
+            name = self.get_fresh_qualname(f"_{type(a).__name__}_constant_")
+            setattr(self.root, name, a)
+            return self.create_node("get_attr", name, (), {})
+        return super().create_arg(a)
+
+    def _read(self, value: Any, named: Any, missing: str | None = None) -> Argument:
+        for name, found in named:
+            if found is value:
+                return self.create_node("get_attr", name, (), {})
+        if missing is not None:
+            raise NameError(missing)
+        return None
+
+    # Tracing
+
+    def trace(self, root: Module | Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> Graph:
+        """The graph of a module or a function.
+
+        Args:
+            root: what is traced; of a function, ``self.root`` is a module of its own, which holds constants.
+            concrete_args: values that parameters have once and for all; containers in which `PH` stands for an input.
+        """
+        _tracing.depth = getattr(_tracing, "depth", 0) + 1
+        try:
+            function: Any = root
+            if isinstance(root, Module):
+                self.root, self.root_module_name = root, root._get_name()
+                assert hasattr(type(root), self.traced_func_name), (
+                    f"traced_func_name={self.traced_func_name} doesn't exist in {type(root).__name__}"
+                )
+                function = getattr(type(root), self.traced_func_name)
+                self.submodule_paths = {module: name for name, module in root.named_modules()}
+            else:
+                self.root = Module()
+            assert isinstance(function, FunctionType), f"Expected FunctionType, got {type(function)}"
+            self.graph = Graph(tracer_cls=type(self))
+            self.tensor_attrs = {}
+            _collect_tensors(self.root, "", self.tensor_attrs)
+            with _patches.tracing(self, function):
+                called, args = self.create_args_for_root(function, isinstance(root, Module), concrete_args)
+                returned = _annotation(inspect.unwrap(called), "return")
+                self.create_node("output", "output", (self.create_arg(called(*args)),), {}, type_expr=returned)
+            self.submodule_paths = None
+        finally:
+            _tracing.depth -= 1
+        return self.graph
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Any, list[Any]]:
+        """Make the inputs: returns the function to run, and its arguments."""
+        analysed: Any = inspect.unwrap(root_fn)
+        code = analysed.__code__
+        names = list(code.co_varnames)
+        count = code.co_argcount + code.co_kwonlyargcount
+        variable = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        args: list[Any] = []
+        if is_module:
+            if count == 0:
+                raise RuntimeError("``self`` argument cannot be part of *args expansion!")
+            args.append(self.root)
+        wanted = names[len(args) : count]
+        if isinstance(concrete_args, tuple):
+            if concrete_args and variable and count == 1:
+                inputs = [self._input(f"input_{i}", (), value) for i, value in enumerate(concrete_args)]
+                return root_fn, args + inputs
+            if len(wanted) != len(concrete_args):
+                raise RuntimeError(
+                    f"Tracing expected {len(wanted)} arguments but got {len(concrete_args)} concrete arguments"
+                )
+            concrete_args = dict(zip(wanted, concrete_args, strict=True))
+        signature = inspect.signature(analysed)
+        args += [self._parameter(name, concrete_args, signature, analysed) for name in wanted]
+        if code.co_kwonlyargcount or variable:
+            rest = iter(names[count:])
+            if code.co_flags & inspect.CO_VARARGS:
+                args.append(self._parameter(f"*{next(rest)}", concrete_args, signature, analysed))
+            if code.co_flags & inspect.CO_VARKEYWORDS:
+                args.append(self._parameter(f"**{next(rest)}", concrete_args, signature, analysed))
+            root_fn = _by_position(root_fn, len(args))
+        leaves, spec = pytree.tree_flatten(tuple(args))
+        if all(child.is_leaf() for child in spec.children):
+            return root_fn, args
+        return self._flattened(root_fn, names[:count], spec), leaves
+
+    def _flattened(self, function: Callable[..., Any], names: list[str], spec: Any) -> Callable[..., Any]:
+        """A function of the leaves of the arguments, which gives those of the result."""
+        codegen = PyTreeCodeGen(names, spec)
+        self.graph.set_codegen(codegen)
+
+        def flat(*leaves: Any) -> Any:
+            result, codegen.out_spec = pytree.tree_flatten(function(*pytree.tree_unflatten(leaves, spec)))
+            return result
+
+        flat.__annotations__ = {}  # those of the function are of its containers
+        return flat
+
+    def _parameter(self, name: str, concrete: Any, signature: inspect.Signature, function: Any) -> Any:
+        default: tuple[Any, ...] = ()
+        if not name.startswith("*"):
+            given = signature.parameters[name].default
+            default = () if given is inspect.Parameter.empty else (given,)
+        if concrete is None or name not in concrete:
+            return self.create_proxy("placeholder", name, default, {}, type_expr=_annotation(function, name))
+        count = 0
+
+        def specialised(value: Any) -> Any:
+            nonlocal count
+            count += 1
+            return self._specialised(f"{name}_{count}", name, default, value)
+
+        return pytree.tree_map(specialised, concrete[name])
+
+    def _input(self, node_name: str, default: tuple[Any, ...], value: Any) -> Proxy:
+        """An input for a `PH`, whose attributes its node gets."""
+        proxy = self.create_proxy("placeholder", node_name, default, {})
+        if isinstance(value, PHBase) and value is not PH:
+            for attribute, held in vars(value).items():
+                setattr(proxy.node, attribute, held)
+        return proxy
+
+    def _specialised(self, node_name: str, name: str, default: tuple[Any, ...], value: Any) -> Any:
+        """The value of a parameter once and for all; the graph checks that it is given no other."""
+        proxy = self._input(node_name, default, value)
+        if isinstance(value, PHBase):
+            return proxy
+        text = f"{name} has been specialized to have value {value} but got another value"
+        if value is None:
+            self.create_proxy("call_function", _assert_is_none, (proxy, text), {})
+        elif type(value) in base_types and not isinstance(value, Tensor):
+            flambeau._assert(proxy == value, text)
+        else:
+            warnings.warn(
+                f"Was not able to add assertion to guarantee correct input {name} to specialized function. It is up to "
+                "the user to make sure that your inputs match the inputs you specialized the function with.",
+                stacklevel=2,
+            )
+        return value
+
+
+def _assert_is_none(value: Any, text: str) -> None:
+    assert value is None, text
+
+
+def _annotation(function: Any, name: str) -> Any:
+    """The annotation of a parameter; one that is a string is evaluated where the function stands, if it can be."""
+    found = function.__annotations__.get(name)
+    if isinstance(found, str):
+        try:
+            return eval(found, function.__globals__)
+        except Exception:  # a name that is imported for type checkers alone
+            return found
+    return found
+
+
+def _by_position(function: Any, count: int) -> FunctionType:
+    """The function with all its parameters by position, those that collect others included."""
+    code = function.__code__
+    flags = code.co_flags & ~(inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    code = code.replace(co_argcount=count, co_posonlyargcount=0, co_kwonlyargcount=0, co_flags=flags)
+    changed = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    changed.__annotations__ = function.__annotations__
+    return changed
+
+
+def _collect_tensors(module: Module, prefix: str, found: dict[Any, str]) -> None:
+    """The paths of tensors that are plain attributes of modules."""
+    for name, value in vars(module).items():
+        registered = name in module._parameters or name in module._buffers
+        if isinstance(value, Tensor) and not registered:
+            found[value] = f"{prefix}{name}"
+    for name, child in module.named_children():
+        _collect_tensors(child, f"{prefix}{name}.", found)
+
+
+def symbolic_trace(
+    root: Module | Callable[..., Any], concrete_args: dict[str, Any] | tuple[Any, ...] | None = None
+) -> GraphModule:
+    """A module that does what ``root`` does, with a graph that can be read and changed.
+
+    The program is run once with proxies for its inputs. Layers of flambeau and functions of tensors become nodes; what
+    Python decides otherwise, such as ``training``, is decided once and for all.
+
+    Args:
+        root: a module, or a function.
+        concrete_args: see `Tracer.trace`.
+    Raises: TraceError where the program decides by a value that is not known.
+
+    >>> from flambeau import fx
+    >>> print(fx.symbolic_trace(lambda x: fb.relu(x) + 1).code.strip())
+    def forward(self, x):
+        relu = flambeau.relu(x);  x = None
+        add = relu + 1;  relu = None
+        return add
+    """
+    tracer = Tracer()
+    graph = tracer.trace(root, concrete_args)  # type: ignore[arg-type]
+    name = root._get_name() if isinstance(root, Module) else root.__name__
+    return GraphModule(tracer.root, graph, name)

@@ -1,0 +1,102 @@
+"""Modules for evaluation: batch normalisation in the layers before it, no dropout."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from flambeau import nn
+from flambeau.nn import Module
+from flambeau.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from .._symbolic_trace import symbolic_trace
+from ..graph import Graph
+from ..graph_module import GraphModule
+from ..interpreter import Transformer
+from ..node import Node, Target
+
+__all__ = ["extract_subgraph", "fuse", "matches_module_pattern", "remove_dropout", "replace_node_module"]
+
+_FUSED = (
+    (nn.Conv1d, nn.BatchNorm1d),
+    (nn.Conv2d, nn.BatchNorm2d),
+    (nn.Conv3d, nn.BatchNorm3d),
+    (nn.Linear, nn.BatchNorm1d),
+)
+
+
+def matches_module_pattern(pattern: Iterable[type], node: Node, modules: dict[str, Any]) -> bool:
+    """Whether a node and the one that it takes first call modules of exactly these classes."""
+    if not node.args:
+        return False
+    for kind, current in zip(pattern, (node.args[0], node), strict=True):
+        if not isinstance(current, Node) or current.op != "call_module":
+            return False
+        if type(modules.get(str(current.target))) is not kind:
+            return False
+    return True
+
+
+def replace_node_module(node: Node, modules: dict[str, Any], new_module: Module) -> None:
+    """Put another module where a node's stands."""
+    path = str(node.target)
+    above, _, name = path.rpartition(".")
+    modules[path] = new_module
+    setattr(modules[above], name, new_module)
+
+
+def fuse(model: Module, inplace: bool = False, no_trace: bool = False) -> GraphModule:
+    """A module with each batch normalisation fused into the convolution or linear layer before it, for evaluation.
+
+    Args:
+        inplace: changes the model, too, instead of a copy.
+        no_trace: a `GraphModule` is taken as it is.
+    Raises: AssertionError for layers in training.
+
+    >>> from flambeau.fx.experimental.optimization import fuse
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()
+    >>> x = fb.ones(1, 1, 4, 4)
+    >>> fused = fuse(model)
+    >>> len(fused.graph.nodes), fb.allclose(fused(x), model(x), atol=1e-6)
+    (3, True)
+    """
+    model = model if inplace else copy.deepcopy(model)
+    traced = model if no_trace and isinstance(model, GraphModule) else symbolic_trace(model)
+    modules: dict[str, Any] = dict(traced.named_modules())
+    graph = copy.deepcopy(traced.graph)
+    for pattern in _FUSED:
+        for node in graph.nodes:
+            if not matches_module_pattern(pattern, node, modules) or len(node.args[0].users) > 1:
+                continue
+            layer, norm = modules[str(node.args[0].target)], modules[str(node.target)]
+            if not norm.track_running_stats:
+                continue
+            fused = fuse_linear_bn_eval(layer, norm) if pattern[0] is nn.Linear else fuse_conv_bn_eval(layer, norm)
+            replace_node_module(node.args[0], modules, fused)
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    return GraphModule(traced, graph)
+
+
+class _WithoutDropout(Transformer):
+    def call_module(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(self.submodules[str(target)], nn.Dropout):
+            return args[0]
+        return super().call_module(target, args, kwargs)
+
+
+def remove_dropout(model: Module) -> GraphModule:
+    """The module without its `Dropout` layers."""
+    return _WithoutDropout(symbolic_trace(model)).transform()
+
+
+def extract_subgraph(orig_module: Module, nodes: list[Node], inputs: list[Node], outputs: list[Node]) -> GraphModule:
+    """The module of some nodes of a graph, with further ones as its inputs."""
+    graph = Graph()
+    values: dict[Node, Node] = {node: graph.placeholder(node.name) for node in inputs}
+    for node in nodes:
+        values[node] = graph.node_copy(node, lambda n: values[n])
+    graph.output([values[node] for node in outputs])
+    graph.lint()
+    return GraphModule(orig_module, graph)

@@ -1,0 +1,59 @@
+"""The lists and dictionaries that the arguments of nodes are made of: they cannot be changed in place."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+from flambeau.utils._pytree import register_pytree_node
+
+__all__ = ["immutable_dict", "immutable_list"]
+
+T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
+
+NO_MUTATION = """\
+{name!r} object does not support mutation. If you are attempting to modify the kwargs or args of a fx.Node object,
+instead create a new copy of it and assign the copy to the node:
+
+    new_args = ...  # copy and mutate args
+    node.args = new_args
+"""
+
+
+def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    raise TypeError(NO_MUTATION.format(name=type(self).__name__))
+
+
+class immutable_list(list[T]):
+    """A list that cannot be changed, and can be hashed. Raises: TypeError where it would be changed."""
+
+    __delitem__ = __iadd__ = __imul__ = __setitem__ = _refuse
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (tuple(self),)
+
+
+class immutable_dict(dict[K, V]):
+    """A dictionary that cannot be changed, and can be hashed. Raises: TypeError where it would be changed."""
+
+    __delitem__ = __ior__ = __setitem__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (tuple(self.items()),)
+
+
+register_pytree_node(immutable_list, lambda tree: (list(tree), None), lambda children, _: immutable_list(children))
+register_pytree_node(
+    immutable_dict,
+    lambda tree: (list(tree.values()), list(tree)),
+    lambda children, keys: immutable_dict(zip(keys, children, strict=True)),
+)

@@ -1,0 +1,392 @@
+"""What stands for a value while a program is traced: operations on it become nodes of a graph."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import dis
+import enum
+import inspect
+import operator
+import traceback
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import flambeau
+from flambeau import Tensor
+
+from . import _functions
+from ._codegen import MAGIC, REFLECTABLE
+from ._places import caller, place_of, user_stack
+from .graph import Graph
+from .node import Argument, Node, Target, base_types, map_aggregate, map_arg
+
+__all__ = ["Attribute", "GraphAppendingTracer", "ParameterProxy", "Proxy", "Scope", "TraceError", "TracerBase"]
+
+NOT_CONTROL_FLOW = "symbolically traced variables cannot be used as inputs to control flow"
+NOT_ITERABLE = (
+    "Proxy object cannot be iterated. This can be attempted when the Proxy is used in a loop or as a *args or **kwargs "
+    "function argument. See the torch.fx docs on pytorch.org for a more detailed explanation of what types of control "
+    "flow can be traced, and check out the Proxy docstring for help troubleshooting Proxy iteration errors"
+)
+NO_LENGTH = (
+    "'len' is not supported in symbolic tracing by default. If you want this call to be recorded, please call "
+    "torch.fx.wrap('len') at module scope"
+)
+NODE_AS_KEY = "Keys for dictionaries used as an argument cannot contain a Node. Got key: {}"
+
+
+class TraceError(ValueError):
+    """A program cannot be traced: it decides by a value that is not known. A note names the line."""
+
+
+class Scope:
+    """The path and the class of the module whose ``forward`` is traced."""
+
+    def __init__(self, module_path: str, module_type: Any) -> None:
+        self.module_path, self.module_type = module_path, module_type
+
+
+@contextmanager
+def entered(scope: Scope, current: Scope) -> Iterator[Scope]:
+    """While the context runs, ``scope`` tells of ``current``."""
+    former = scope.module_path, scope.module_type
+    scope.module_path, scope.module_type = current.module_path, current.module_type
+    try:
+        yield scope
+    finally:
+        scope.module_path, scope.module_type = former
+
+
+class TracerBase:
+    """Makes nodes of a graph, and what stands for their values.
+
+    Attributes:
+        record_stack_traces: nodes know the lines that they come from (`Node.stack_trace`).
+        trace_asserts: ``assert`` of a traced value becomes a node.
+        proxy_buffer_attributes: buffers are values of the graph as soon as they are read.
+        traced_func_name: the method of a module that is traced.
+    """
+
+    graph: Graph
+    scope: Scope
+    module_stack: OrderedDict[str, tuple[str, Any]]
+    node_name_to_scope: dict[str, tuple[str, Any]]
+    record_stack_traces: bool = False
+    check_mutable_operations: bool = False
+    trace_asserts: bool = False
+    proxy_buffer_attributes: bool = False
+    traced_func_name: str = "forward"
+
+    def create_node(
+        self,
+        kind: str,
+        target: Target,
+        args: tuple[Argument, ...],
+        kwargs: dict[str, Argument],
+        name: str | None = None,
+        type_expr: Any = None,
+    ) -> Node:
+        """Make a node; to be overridden to check, annotate or change nodes."""
+        if self.check_mutable_operations and kind == "call_function":
+            _refuse_mutation(target, kwargs)
+        node = self.graph.create_node(kind, target, args, kwargs, name, type_expr)
+        self.node_name_to_scope[node.name] = (self.scope.module_path, self.scope.module_type)
+        if self.module_stack:
+            node.meta["nn_module_stack"] = copy.copy(self.module_stack)
+        if self.record_stack_traces and (stack := user_stack()):
+            node.stack_trace = "".join(traceback.format_list(stack)).strip()
+        return node
+
+    def proxy(self, node: Node) -> Proxy:
+        """What stands for the value of a node."""
+        return Proxy(node, self)
+
+    def create_proxy(
+        self,
+        kind: str,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None = None,
+        type_expr: Any = None,
+        proxy_factory_fn: Callable[[Node], Proxy] | None = None,
+    ) -> Proxy:
+        """Make a node of arguments that may be proxies; returns what stands for its value."""
+        node = self.create_node(kind, target, self.create_arg(args), self.create_arg(kwargs), name, type_expr)
+        return self.proxy(node) if proxy_factory_fn is None else proxy_factory_fn(node)
+
+    def create_arg(self, a: Any) -> Argument:
+        """What stands in a graph for an argument: nodes for proxies, constants for themselves.
+
+        Raises: NotImplementedError for a value that cannot stand there.
+        """
+        kind = type(a)
+        if kind is tuple or kind is list:
+            return kind(map(self.create_arg, a))
+        if isinstance(a, Proxy):
+            return a.node
+        if hasattr(a, "__fx_create_arg__"):
+            return a.__fx_create_arg__(self)
+        if isinstance(a, tuple):
+            items = [self.create_arg(item) for item in a]
+            return kind(*items) if hasattr(a, "_fields") else kind(items)
+        if isinstance(a, list):
+            return [self.create_arg(item) for item in a]
+        if isinstance(a, dict):
+            return {self._create_key(key): self.create_arg(value) for key, value in a.items()}
+        if isinstance(a, slice):
+            return slice(self.create_arg(a.start), self.create_arg(a.stop), self.create_arg(a.step))
+        if isinstance(a, range):
+            return range(self.create_arg(a.start), self.create_arg(a.stop), self.create_arg(a.step))
+        if isinstance(a, (*base_types, enum.Enum)) or a is None or a is ...:
+            return a
+        if dataclasses.is_dataclass(a) and not isinstance(a, type):
+            fields = {field.name: self.create_arg(getattr(a, field.name)) for field in dataclasses.fields(a)}
+            return self.create_node("call_function", kind, (), fields)
+        raise NotImplementedError(f"argument of type: {kind}")
+
+    def _create_key(self, key: Any) -> Any:
+        if isinstance(key, str):
+            return key
+
+        def refuse(node: Node) -> NoReturn:
+            raise RuntimeError(NODE_AS_KEY.format(node))
+
+        made = self.create_arg(key)
+        map_arg(made, refuse)
+        return made
+
+    # What a program decides by a value
+
+    def to_bool(self, obj: Proxy) -> bool:
+        """Called where a traced value decides. Raises: TraceError; to be overridden where the answer is known."""
+        raise _untraceable(NOT_CONTROL_FLOW)
+
+    def iter(self, obj: Proxy) -> Iterator[Any]:
+        """Called where a traced value is iterated over. Raises: TraceError."""
+        raise _untraceable(NOT_ITERABLE)
+
+    def keys(self, obj: Proxy) -> Any:
+        """Called for ``**obj``, and for its method ``keys``."""
+        return Attribute(obj, "keys")()
+
+
+class GraphAppendingTracer(TracerBase):
+    """Adds nodes to a graph, outside of tracing."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.scope = Scope("", None)
+        self.module_stack = OrderedDict()
+        self.node_name_to_scope = {}
+
+
+class Proxy:
+    """What stands for the value of a node: arithmetic, methods, functions and indexing make further nodes.
+
+    It cannot be iterated over, and decides nothing: ``if``, ``while``, ``for`` and ``*args`` raise a `TraceError`. Two
+    ways around that: to `wrap` the function that does it, or to iterate over what is known,
+    ``for i in range(self.layers): x = inputs[i]``.
+
+    Args:
+        node: the node.
+        tracer: what makes the nodes; None: they are added to the graph of ``node``.
+    """
+
+    def __init__(self, node: Node, tracer: TracerBase | None = None) -> None:
+        self.tracer = GraphAppendingTracer(node.graph) if tracer is None else tracer
+        self.node = node
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.node.name})"
+
+    def __getattr__(self, k: str) -> Attribute:
+        return Attribute(self, k)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Proxy:
+        return type(self)(self.node, self.tracer) if type(self) is Proxy else copy.copy(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Proxy:
+        return self.tracer.create_proxy("call_method", "__call__", (self, *args), kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        frame = inspect.currentframe()
+        instruction = _instruction(frame and frame.f_back)
+        if instruction is not None and instruction.opname == "UNPACK_SEQUENCE":
+            return (self[i] for i in range(instruction.argval))  # type: ignore[index]
+        return self.tracer.iter(self)
+
+    def __abs__(self) -> Proxy:
+        return self.tracer.create_proxy("call_function", operator.abs, (self,), {})
+
+    def __bool__(self) -> bool:
+        if self.tracer.trace_asserts:
+            frame = inspect.currentframe()
+            if _is_assertion(frame and frame.f_back):
+                self.tracer.create_proxy("call_function", assert_fn, (self,), {})
+                return True
+        return self.tracer.to_bool(self)
+
+    def keys(self) -> Any:
+        """The keys of what stands for a dictionary; also what ``**`` asks for."""
+        return self.tracer.keys(self)
+
+    def __len__(self) -> int:
+        raise _located(RuntimeError(NO_LENGTH))
+
+    @classmethod
+    def __torch_function__(cls, orig_method: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        found: dict[int, TracerBase] = {}
+
+        def look(value: Any) -> Any:
+            if isinstance(value, Proxy):
+                found[id(value.tracer)] = value.tracer
+            return value
+
+        map_aggregate((args, kwargs), look)
+        if len(found) > 1:
+            raise RuntimeError(
+                f"Found multiple different tracers {list(found.values())} while trying to trace operations "
+                f"{orig_method}"
+            )
+        tracer = next(iter(found.values()))
+        if orig_method.__name__ in ("__get__", "__set__"):
+            return tracer.create_proxy("call_function", getattr, (args[0], orig_method.__self__.__name__), {})
+        if _functions.is_only_method(orig_method, args):
+            return tracer.create_proxy("call_method", orig_method.__name__, args, kwargs)
+        args, kwargs = _functions.spelled_out(orig_method, args, kwargs)
+        name = tracer.graph._target_to_str(orig_method.__name__)
+        return tracer.create_proxy("call_function", orig_method, args, kwargs, name=name)
+
+
+def assert_fn(x: Any) -> None:
+    """Raises: AssertionError unless ``x``."""
+    if not x:
+        raise AssertionError("Assertion failed")
+
+
+class Attribute(Proxy):
+    """An attribute of what a proxy stands for: a node of its own unless it is called, as a method."""
+
+    def __init__(self, root: Proxy, attr: str) -> None:
+        self.root, self.attr, self.tracer = root, attr, root.tracer
+        self._node: Node | None = None
+
+    @property
+    def node(self) -> Node:  # type: ignore[override]
+        """The node, which is made when it is first asked for."""
+        if self._node is None:
+            self._node = self.tracer.create_proxy("call_function", getattr, (self.root, self.attr), {}).node
+        return self._node
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Proxy:
+        return self.tracer.create_proxy("call_method", self.attr, (self.root, *args), kwargs)
+
+
+class ParameterProxy(Proxy):
+    """What stands for a parameter whose sizes are known: they are numbers, by which a program may decide."""
+
+    def __init__(self, tracer: TracerBase, node: Node, name: str, param: Tensor) -> None:
+        super().__init__(node, tracer)
+        assert isinstance(param, flambeau.nn.Parameter), f"Expected Parameter, got {type(param)}"
+        self.param, self.name = param, name
+
+    def __repr__(self) -> str:
+        return f"ParameterProxy({self.name})"
+
+    @property
+    def shape(self) -> flambeau.Size:
+        """The sizes."""
+        return self.param.shape
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions there are."""
+        return self.param.ndim
+
+    def size(self) -> flambeau.Size:
+        """The sizes."""
+        return self.param.shape
+
+    def dim(self) -> int:
+        """How many dimensions there are."""
+        return self.param.ndim
+
+    def numel(self) -> int:
+        """How many elements there are."""
+        return self.param.numel()
+
+    nelement = numel
+
+
+def _define(name: str, reflected: bool) -> None:
+    function = getattr(operator, name, None)
+    if function is None:
+        return  # div: an operator by this name is long gone from Python
+    if reflected:
+
+        def method(self: Proxy, other: Any) -> Proxy:
+            return self.tracer.create_proxy("call_function", function, (other, self), {})
+    else:
+
+        def method(self: Proxy, *args: Any) -> Proxy:  # type: ignore[misc]
+            return self.tracer.create_proxy("call_function", function, (self, *args), {})
+
+    method.__name__ = method.__qualname__ = f"__{'r' if reflected else ''}{name.strip('_')}__"
+    setattr(Proxy, method.__name__, method)
+
+
+for _name in MAGIC:
+    _define(_name, reflected=False)
+for _name in REFLECTABLE:
+    _define(_name, reflected=True)
+
+
+# Where a program does what cannot be traced
+
+
+def _untraceable(text: str) -> TraceError:
+    error: TraceError = _located(TraceError(text))
+    return error
+
+
+def _located(error: Any) -> Any:
+    """The exception with a note that names the program's line."""
+    if (frame := caller()) is not None:
+        error.add_note(f"traced at {place_of(frame)}")
+    return error
+
+
+def _refuse_mutation(target: Any, kwargs: dict[str, Any]) -> None:
+    name = getattr(target, "__name__", "")
+    if (name.endswith("_") and not name.endswith("__")) or kwargs.get("out") is not None:
+        raise RuntimeError(f"Tried to trace mutable operation {name}. FX only supports functional code")
+
+
+def _instruction(frame: FrameType | None) -> dis.Instruction | None:
+    """What a frame is executing."""
+    if frame is None:
+        return None
+    instructions = list(dis.get_instructions(frame.f_code))
+    return instructions[bisect_left(instructions, frame.f_lasti, key=lambda found: found.offset)]
+
+
+def _is_assertion(frame: FrameType | None) -> bool:
+    """Whether a frame is executing the condition of an ``assert`` statement."""
+    now = _instruction(frame)
+    if frame is None or now is None or not now.opname.startswith("POP_JUMP") or "IF_TRUE" not in now.opname:
+        return False
+    following = next((found for found in dis.get_instructions(frame.f_code) if found.offset > now.offset), None)
+    return following is not None and following.opname == "LOAD_ASSERTION_ERROR"

@@ -1,0 +1,152 @@
+"""Replacing what looks like one program by another."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from flambeau.nn import Module
+
+from ._matching import InternalMatch, SubgraphMatcher
+from ._symbolic_trace import symbolic_trace
+from .graph import Graph
+from .graph_module import GraphModule, _at
+from .node import Node
+
+__all__ = ["Match", "ReplacedPatterns", "replace_pattern", "replace_pattern_with_filters"]
+
+Program = Callable[..., Any] | Graph | GraphModule
+
+
+class Match(NamedTuple):
+    """A place that was replaced: its last node, and its nodes by those of the pattern."""
+
+    anchor: Node
+    nodes_map: dict[Node, Node]
+
+
+@dataclass
+class ReplacedPatterns:
+    """A `Match`, and the nodes that have taken its place."""
+
+    anchor: Node
+    nodes_map: dict[Node, Node]
+    replacements: list[Node] = field(default_factory=list)
+
+
+def replace_pattern(gm: GraphModule, pattern: Program, replacement: Program) -> list[Match]:
+    """Replace all places of a module's graph that look like ``pattern`` by ``replacement``.
+
+    Args:
+        gm: the module, which is changed.
+        pattern, replacement: functions or modules, which are traced, with the same parameters and results.
+    Returns: the places.
+    Raises: ValueError for a pattern of which not all leads to its result.
+
+    >>> from flambeau import fx
+    >>> traced = fx.symbolic_trace(lambda x, y: fb.cat([x, y]).sum() + 1)
+    >>> found = fx.replace_pattern(traced, lambda a, b: fb.cat([a, b]).sum(), lambda a, b: fb.stack([a, b]).max())
+    >>> print(traced.code.strip())
+    def forward(self, x, y):
+        stack = flambeau.stack([x, y]);  x = y = None
+        max_1 = stack.max();  stack = None
+        add = max_1 + 1;  max_1 = None
+        return add
+    """
+    replaced = replace_pattern_with_filters(gm, pattern, replacement)
+    return [Match(found.anchor, found.nodes_map) for found in replaced]
+
+
+def replace_pattern_with_filters(
+    gm: GraphModule,
+    pattern: Program,
+    replacement: Program | None = None,
+    match_filters: list[Callable[[InternalMatch, Graph, Graph], bool]] | None = None,
+    ignore_literals: bool = False,
+    replacement_callback: Callable[[InternalMatch, Graph, Graph], Graph] | None = None,
+) -> list[ReplacedPatterns]:
+    """`replace_pattern` where all filters are true of a place, its graph and the pattern's.
+
+    Args:
+        ignore_literals: constants of the pattern stand for any others.
+        replacement_callback: gives what takes a place, instead of ``replacement``.
+    """
+    original, searched = gm.graph, _graph_of(pattern)
+    matches = [
+        match
+        for match in SubgraphMatcher(searched, ignore_literals).match(original)
+        if all(wanted(match, original, searched) for wanted in match_filters or ())
+    ]
+    assert replacement is not None or replacement_callback is not None, (
+        "Must provide either a replacement GraphModule or a replacement callback"
+    )
+    given = None if replacement is None else _graph_of(replacement)
+    changed: dict[Node, Any] = {}
+    replaced = []
+    for match in matches:
+        new = replacement_callback(match, original, searched) if replacement_callback is not None else given
+        assert new is not None
+        replaced.append(_replace(original, searched, match, new, changed))
+    gm.recompile()
+    if isinstance(replacement, Module):
+        _copy_attributes(gm, replacement)
+    return replaced
+
+
+def _graph_of(program: Program) -> Graph:
+    if isinstance(program, Graph):
+        return program
+    return program.graph if isinstance(program, GraphModule) else symbolic_trace(program).graph
+
+
+def _replace(
+    graph: Graph, pattern: Graph, match: InternalMatch, replacement: Graph, changed: dict[Node, Any]
+) -> ReplacedPatterns:
+    """Put a graph in the place of a match; ``changed`` says what stands for nodes that are gone."""
+    inputs = [node for node in replacement.nodes if node.op == "placeholder"]
+    assert len(inputs) == len(match.placeholder_nodes), (
+        f"Placeholder count mismatch: {len(match.placeholder_nodes)} vs {len(inputs)}"
+    )
+    for node, value in list(match.nodes_map.items()):
+        if node.op == "placeholder" and isinstance(value, Node):
+            match.nodes_map[node] = changed.get(value, value)
+    given = [changed.get(value, value) if isinstance(value, Node) else value for value in match.placeholder_nodes]
+    values: dict[Node, Any] = dict(zip(inputs, given, strict=True))
+    users = [user for node in match.returning_nodes for user in node.users]
+    point = min(users) if users else max(match.returning_nodes).next
+    with graph.inserting_before(point):
+        results = graph.graph_copy(replacement, values)
+    results = (results,) if isinstance(results, Node) else results
+    assert len(results) == len(match.returning_nodes), (
+        f"Returning nodes count mismatch: {len(match.returning_nodes)} vs {len(results)}"
+    )
+    made = [value for node, value in values.items() if node not in inputs]
+    for former, result in zip(match.returning_nodes, results, strict=True):
+        former.replace_all_uses_with(result)
+        changed[former] = result
+    for node in reversed(pattern.nodes):
+        if node.op not in ("placeholder", "output"):
+            graph.erase_node(match.nodes_map[node])
+    return ReplacedPatterns(match.anchors[0], match.nodes_map, made)
+
+
+def _copy_attributes(gm: GraphModule, replacement: Module) -> None:
+    """Give the module what the nodes of the replacement refer to."""
+    gm.delete_all_unused_submodules()
+    for node in gm.graph.nodes:
+        path = str(node.target)
+        if node.op not in ("call_module", "get_attr") or _at(gm, path) is not None:
+            continue
+        found = _at(replacement, path)
+        if found is None:
+            raise RuntimeError(
+                f"Attempted to create a {node.op} node during subgraph rewriting with target {path}, but the "
+                "referenced attribute does not exist in the replacement GraphModule"
+            )
+        if isinstance(found, Module):
+            gm.add_submodule(path, copy.deepcopy(found))
+        else:
+            setattr(gm, path, copy.deepcopy(found))
+    gm.graph.lint()

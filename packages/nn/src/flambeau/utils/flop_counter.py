@@ -1,0 +1,185 @@
+"""Counting the floating-point operations of matrix products, convolutions and attention, and of their derivatives.
+
+>>> from flambeau.utils.flop_counter import FlopCounterMode
+>>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+>>> with FlopCounterMode() as counter:
+...     loss = model(fb.ones(3, 4)).sum()
+Module             FLOP    % Total
+-------------  --------  ---------
+Sequential      288.000    100.00%
+ - aten.addmm   288.000    100.00%
+ Sequential.0   192.000     66.67%
+  - aten.addmm  192.000     66.67%
+ Sequential.2    96.000     33.33%
+  - aten.addmm   96.000     33.33%
+>>> counter.get_total_flops()
+288
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Self
+
+from flambeau import Tensor
+from flambeau.fx._table import table
+from flambeau.nn import Module
+from flambeau.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from flambeau.overrides import TorchFunctionMode
+
+from ._flop_formulas import COMPOSED, FORMULAS, Count
+
+__all__ = ["FlopCounterMode"]
+
+_SUFFIXES = ("", "K", "M", "B", "T")
+
+
+class FlopCounterMode:
+    """While it is entered, counts operations: two for each multiplication whose product is added to others.
+
+    Counted are what PyTorch counts: matrix products, convolutions, attention and their derivatives, as they run; and
+    under its names, ``aten.addmm`` for a linear layer. Attention counts as by the kernel that never holds the scores,
+    and recurrent layers do not count. A derivative counts for the modules that its operation ran in.
+
+    Args:
+        mods: not needed; warns.
+        depth: how many levels of modules `get_table` shows.
+        display: prints the table at the end.
+        custom_mapping: further functions, and what counts a call of them: a function of the call's arguments, with
+            shapes for tensors, and of ``out_shape``.
+    """
+
+    def __init__(
+        self,
+        mods: Module | list[Module] | None = None,
+        depth: int | None = 2,
+        display: bool = True,
+        custom_mapping: dict[Any, Callable[..., int]] | None = None,
+    ) -> None:
+        if mods is not None:
+            warnings.warn("mods argument is not needed anymore, you can stop passing it", stacklevel=2)
+        self.flop_counts: dict[str, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
+        self.depth, self.display = depth, display
+        self.custom_mapping = custom_mapping or {}
+        self._names: dict[int, str] = {}
+        self._running: list[tuple[int, str]] = []
+
+    def __enter__(self) -> Self:
+        self.flop_counts.clear()
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter_module),
+            register_module_forward_hook(self._leave_module, always_call=True),
+        ]
+        self._mode = _Counting(self)
+        self._mode.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._mode.__exit__(*exception)
+        for hook in self._hooks:
+            hook.remove()
+        self._names.clear()
+        self._running.clear()
+        if self.display:
+            print(self.get_table(self.depth))
+
+    # Modules that run
+
+    def _enter_module(self, module: Module, args: Any) -> None:
+        name = self._names.setdefault(id(module), type(module).__name__)
+        for child_name, child in module.named_children():
+            self._names.setdefault(id(child), f"{name}.{child_name}")
+        self._running.append((id(module), name))
+
+    def _leave_module(self, module: Module, args: Any, output: Any) -> None:
+        while self._running and self._running.pop()[0] != id(module):
+            pass  # of modules whose hooks an exception has kept from running
+
+    def _parents(self) -> set[str]:
+        return {"Global", *(name for _, name in self._running)}
+
+    # Counting
+
+    def _add(self, parents: set[str], name: Any, count: int) -> None:
+        for parent in parents:
+            self.flop_counts[parent][name] += count
+
+    def _count(self, counts: Count, result: Any) -> None:
+        """Count an operation now, and its derivative when the result's gradient arrives."""
+        parents = self._parents()
+        self._add(parents, counts.name, counts.forward)
+        if not isinstance(result, Tensor) or not result.requires_grad or not counts.backward:
+            return
+
+        def derivative(gradient: Tensor) -> None:
+            for count in counts.backward:
+                self._add(parents, counts.backward_name, count)
+
+        result.register_hook(derivative)
+
+    def get_total_flops(self) -> int:
+        """All operations."""
+        return sum(self.flop_counts["Global"].values())
+
+    def get_flop_counts(self) -> dict[str, dict[Any, int]]:
+        """The operations by the names of modules and of operators; ``"Global"`` are all."""
+        return {name: dict(counts) for name, counts in self.flop_counts.items()}
+
+    def get_table(self, depth: int | None = None) -> str:
+        """The operations as a table of modules, down to a depth, and operators."""
+        depth = (self.depth if depth is None else depth) or 999_999
+        total = self.get_total_flops()
+        rows: list[list[str]] = []
+        subsumed = False
+        for name in sorted(self.flop_counts):
+            level = name.count(".")
+            if name != "Global" and level < depth:
+                rows += self._rows(name, level, total)
+                subsumed |= sum(self.flop_counts[name].values()) >= total
+        if "Global" in self.flop_counts and not subsumed:
+            rows = self._rows("Global", 0, total) + [[f" {row[0]}", *row[1:]] for row in rows]
+        return table(["Module", "FLOP", "% Total"], rows or [["Global", "0", "0%"]], right=(1, 2))
+
+    def _rows(self, name: str, level: int, total: int) -> list[list[str]]:
+        counts = self.flop_counts[name]
+        power = min((len(str(total)) - 2) // 3, len(_SUFFIXES) - 1) if total > 9 else 0  # 1001M, not 1.001B
+        named = [(name, sum(counts.values())), *((f" - {key}", count) for key, count in counts.items())]
+        return [[" " * level + text, _with_suffix(count, power), _share(count, total)] for text, count in named]
+
+
+class _Counting(TorchFunctionMode):
+    def __init__(self, counter: FlopCounterMode) -> None:
+        self.counter = counter
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        formula = FORMULAS.get(func)
+        if func in self.counter.custom_mapping:
+            result = func(*args, **kwargs)
+            shapes = [_shape(arg) for arg in args]
+            named = {name: _shape(arg) for name, arg in kwargs.items()}
+            count = self.counter.custom_mapping[func](*shapes, **named, out_shape=_shape(result))
+            self.counter._count(Count(func, count), result)
+            return result
+        if func in COMPOSED:
+            with self:
+                return func.__wrapped__(*args, **kwargs)
+        result = func(*args, **kwargs)
+        counts = None if formula is None else formula(result, *args, **kwargs)
+        if counts is not None:
+            self.counter._count(counts, result)
+        return result
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, Tensor) else value
+
+
+def _with_suffix(count: int, power: int) -> str:
+    return f"{count / 1000**power:.3f}{_SUFFIXES[power]}"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.2%}" if total else "0%"

@@ -1,0 +1,78 @@
+"""Backends of one's own for ``flambeau.compile``."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import flambeau
+from flambeau import Tensor, fx, nn
+
+
+class Backend:
+    def __init__(self) -> None:
+        self.graphs: list[fx.GraphModule] = []
+        self.inputs: list[list[Tensor]] = []
+
+    def __call__(self, graph: fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+        self.graphs.append(graph)
+        self.inputs.append(inputs)
+        return graph.forward
+
+
+def test_a_function() -> None:
+    backend = Backend()
+
+    @flambeau.compile(backend=backend)
+    def program(x: Tensor, factor: float, *, y: Tensor) -> dict[str, Tensor]:
+        return {"sum": x * factor + y}
+
+    x, y = flambeau.ones(2), flambeau.ones(2)
+    assert program(x, 3.0, y=y)["sum"].tolist() == [4.0, 4.0]
+    assert program(x, 3.0, y=y + 1)["sum"].tolist() == [5.0, 5.0]
+    assert len(backend.graphs) == 1
+    assert [node.name for node in backend.graphs[0].graph.nodes] == ["input_0", "input_1", "mul", "add", "output"]
+    assert backend.inputs[0] == [x, y]
+    assert program(x, 2.0, y=y)["sum"].tolist() == [3.0, 3.0]
+    assert len(backend.graphs) == 2
+    assert program.__name__ == "program"
+
+
+def test_a_module() -> None:
+    backend = Backend()
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+    optimized: Any = flambeau.compile(model, backend=backend)
+    x = flambeau.ones(1, 3)
+    assert flambeau.equal(optimized.eval()(x), model(x))
+    optimized.train()(x).sum().backward()
+    assert len(backend.graphs) == 2
+    assert model[0].weight.grad is not None
+    assert optimized[0] is model[0] if hasattr(type(optimized), "__getitem__") else optimized._orig_mod is model
+    assert [name for name, _ in optimized.named_parameters()] == ["_orig_mod.0.weight", "_orig_mod.0.bias"]
+
+
+def test_what_cannot_be_traced_runs_as_it_is() -> None:
+    def untraceable(x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+    backend = Backend()
+    program = flambeau.compile(untraceable, backend=backend)
+    with pytest.warns(UserWarning, match="untraceable cannot be traced, and runs as it is"):
+        assert program(flambeau.full((2,), -1.0)).tolist() == [1.0, 1.0]
+    assert not backend.graphs
+
+
+def test_another_thread_sees_nothing_of_a_trace() -> None:
+    model = nn.Linear(2, 2)
+    x = flambeau.ones(1, 2)
+    expected, found = model(x).tolist(), []
+
+    def program(y: Tensor) -> Tensor:
+        thread = threading.Thread(target=lambda: found.append(nn.functional.dropout(model(x), 0.0).tolist()))
+        thread.start()
+        thread.join()
+        return y + 1
+
+    fx.symbolic_trace(program)
+    assert found == [expected]

@@ -1,0 +1,228 @@
+"""Symbolic tracing. The code that is expected is PyTorch 2.13's for the same programs, with flambeau's names."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import flambeau
+from flambeau import Tensor, fx, nn
+from flambeau.fx.proxy import Attribute, TraceError
+from flambeau.nn import functional
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.param = nn.Parameter(flambeau.rand(3, 4))
+        self.register_buffer("scale", flambeau.full((4,), 2.0))
+        self.linear = nn.Linear(4, 5)
+        self.layers = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
+        self.act = functional.relu
+        self.drop = 0.5
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        x = functional.dropout(self.linear(x + self.param), self.drop, self.training)
+        return self.act(self.layers(x)).clamp(min=0.0) * self.scale[0]
+
+
+BLOCK = """\
+def forward(self, x : flambeau.Tensor, y : flambeau.Tensor|NoneType = None) -> flambeau.Tensor:
+    param = self.param
+    add = x + param;  x = param = None
+    linear = self.linear(add);  add = None
+    dropout = flambeau.nn.functional.dropout(linear, p = 0.5, training = False, inplace = False);  linear = None
+    layers_0 = getattr(self.layers, "0")(dropout);  dropout = None
+    layers_1 = getattr(self.layers, "1")(layers_0);  layers_0 = None
+    relu = flambeau.nn.functional.relu(layers_1, inplace = False);  layers_1 = None
+    clamp = relu.clamp(min = 0.0);  relu = None
+    _tensor_constant0 = self._tensor_constant0
+    mul = clamp * _tensor_constant0;  clamp = _tensor_constant0 = None
+    return mul"""
+
+
+def code(program: Any, **options: Any) -> str:
+    text: str = fx.symbolic_trace(program, **options).code
+    return text.strip()
+
+
+def test_the_code_of_a_module() -> None:
+    block = Block().eval()
+    traced = fx.symbolic_trace(block)
+    assert traced.code.strip() == BLOCK
+    x = flambeau.randn(3, 4)
+    assert flambeau.equal(traced(x), block(x))
+    assert traced.param is block.param
+    assert traced.linear is block.linear
+
+
+def test_nothing_is_left_exchanged() -> None:
+    before = functional.dropout.__code__, nn.Module.__call__, math.sqrt
+    fx.symbolic_trace(Block())
+    with pytest.raises(TraceError):
+        fx.symbolic_trace(lambda x: x if x else -x)
+    assert (functional.dropout.__code__, nn.Module.__call__, math.sqrt) == before
+    assert "__call__" not in vars(nn.Module)
+    assert "__getattribute__" not in vars(nn.Module)
+    assert not flambeau.overrides.has_torch_function([flambeau.ones(1)])
+
+
+def test_functions_go_on_working_while_something_is_traced() -> None:
+    ones = flambeau.ones(2)
+
+    def program(x: Tensor) -> Tensor:
+        assert functional.relu(-ones).sum() == 0
+        assert functional.layer_norm(ones, (2,)).tolist() == [0.0, 0.0]
+        return x + functional.cross_entropy(flambeau.zeros(1, 2), flambeau.tensor([1]))
+
+    assert "_tensor_constant0" in code(program)
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        (lambda x: flambeau.relu(x), "relu = flambeau.relu(x);  x = None"),
+        (lambda x: functional.relu(x), "relu = flambeau.nn.functional.relu(x, inplace = False);  x = None"),
+        (lambda x: x.view(-1), "view = x.view(-1);  x = None"),
+        (lambda x: x.T, "getattr_1 = x.T;  x = None"),
+        (lambda x: x[:, None, ..., 1:], "getitem = x[(slice(None, None, None), None, Ellipsis, slice(1, None, None))]"),
+        (lambda x: 2**x, "pow_1 = 2 ** x;  x = None"),
+        (lambda x: ~x, "invert = ~x;  x = None"),
+        (lambda x: x @ x, "matmul = x @ x;  x = None"),
+        (lambda x: abs(x), "abs_1 = _operator_abs(x);  x = None"),
+        (lambda x: flambeau.cat([x, x], 1), "cat = flambeau.cat([x, x], 1);  x = None"),
+        (lambda x: flambeau.ones(2) + x, "add = _tensor_constant0.add(x);  _tensor_constant0 = x = None"),
+        (lambda x: flambeau.zeros(x.size(0)), "zeros = flambeau.zeros(size);  size = None"),
+        (lambda x: math.sqrt(x), "sqrt = math_sqrt(x);  x = None"),
+        (lambda x: operator.add(x, 1), "add = x + 1;  x = None"),
+        (lambda x: functional.pad(x, (1, 1)), "pad = flambeau.nn.functional.pad(x, (1, 1), mode = 'constant', value"),
+    ],
+)
+def test_the_line_of_an_operation(program: Callable[..., Any], line: str) -> None:
+    assert line in code(program)
+
+
+def test_names_count_on() -> None:
+    graph = fx.symbolic_trace(lambda x: ((x + 1) + 2).relu().relu()).graph
+    assert [node.name for node in graph.nodes] == ["x", "add", "add_1", "relu", "relu_1", "output"]
+
+
+def test_unpacking_takes_the_elements() -> None:
+    def program(x: Tensor) -> Tensor:
+        left, right = flambeau.split(x, 2)
+        return left - right
+
+    assert fx.symbolic_trace(program)(flambeau.arange(4.0)).tolist() == [-2.0, -2.0]
+
+
+def branching(x: Tensor) -> Tensor:
+    if x.sum() > 0:
+        return x
+    return -x
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "text"),
+    [
+        (branching, TraceError, "symbolically traced variables cannot be used as inputs to control flow"),
+        (lambda x: [i + 1 for i in x], TraceError, "Proxy object cannot be iterated"),
+        (lambda x: flambeau.cat([*x]), TraceError, "Proxy object cannot be iterated"),
+        (lambda x: dict(**x), TraceError, "Proxy object cannot be iterated"),
+        (lambda x: len(x), RuntimeError, "'len' is not supported in symbolic tracing by default"),
+        (lambda x: {x: 1}, RuntimeError, "Keys for dictionaries used as an argument cannot contain a Node"),
+    ],
+)
+def test_what_cannot_be_traced(program: Callable[..., Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        fx.symbolic_trace(program)
+
+
+def test_an_error_names_the_line() -> None:
+    with pytest.raises(TraceError) as caught:
+        fx.symbolic_trace(branching)
+    assert any("in branching: if x.sum() > 0:" in note for note in caught.value.__notes__)
+
+
+def test_concrete_arguments() -> None:
+    def program(a: Any, b: bool) -> Any:
+        return a if b else a * 2
+
+    traced = fx.symbolic_trace(program, concrete_args={"b": False})
+    assert traced(3, False) == 6
+    with pytest.raises(AssertionError, match="b has been specialized to have value False but got another value"):
+        traced(3, True)
+
+
+def test_containers_as_arguments() -> None:
+    traced = fx.symbolic_trace(lambda x: {"sum": x["a"] + x["b"]}, concrete_args={"x": {"a": fx.PH, "b": fx.PH}})
+    assert traced({"a": 1, "b": 2}) == {"sum": 3}
+    assert len([node for node in traced.graph.nodes if node.op == "placeholder"]) == 2
+
+
+def test_variable_arguments() -> None:
+    traced = fx.symbolic_trace(lambda x, *args, **kwargs: x + args[0] + kwargs["a"])
+    assert traced(1, 2, a=3) == 6
+
+
+class Whole(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return True
+
+
+def test_a_tracer_chooses_the_leaves() -> None:
+    graph = Whole().trace(nn.Sequential(nn.Sequential(nn.ReLU())))
+    assert [node.target for node in graph.nodes] == ["input", "0", "output"]
+
+
+def test_buffers_as_values() -> None:
+    class Buffers(fx.Tracer):
+        proxy_buffer_attributes = True
+
+    graph = Buffers().trace(Block())
+    assert [node.target for node in graph.nodes if node.op == "get_attr" and node.target != "param"] == ["scale"]
+
+
+def test_shapes_of_parameters_can_be_constant() -> None:
+    class Checked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(flambeau.ones(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weight if self.weight.shape[0] == 3 else x
+
+    with pytest.raises(TraceError):
+        fx.Tracer().trace(Checked())
+    assert len(fx.Tracer(param_shapes_constant=True).trace(Checked()).nodes) == 4
+
+
+def test_stack_traces() -> None:
+    tracer = fx.Tracer()
+    tracer.record_stack_traces = True
+    node = next(node for node in tracer.trace(Block()).nodes if node.name == "clamp")
+    assert "clamp(min=0.0)" in str(node.stack_trace)
+    assert node.stack_trace and "proxy.py" not in node.stack_trace
+    assert list(node.meta.get("nn_module_stack", {})) == []
+
+
+def test_an_attribute_is_a_node_when_it_is_used() -> None:
+    graph = fx.Graph()
+    proxy = fx.Proxy(graph.placeholder("x"))
+    attribute = proxy.shape
+    assert isinstance(attribute, Attribute)
+    assert len(graph.nodes) == 1
+    assert (attribute + 1).node.args[0].target is getattr
+
+
+def test_asserts_can_be_traced() -> None:
+    class Asserting(fx.Tracer):
+        trace_asserts = True
+
+    variables: dict[str, Any] = {}
+    exec("def program(x):\n    assert x > 0\n    return x", variables)  # pytest writes its own asserts anew
+    traced = fx.GraphModule(nn.Module(), Asserting().trace(variables["program"]))
+    assert traced(1) == 1
+    with pytest.raises(AssertionError):
+        traced(-1)
