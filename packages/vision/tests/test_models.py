@@ -115,7 +115,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", models.list_models())
+@pytest.mark.parametrize("name", models.list_models(models))
 @pytest.mark.usefixtures("uninitialized")
 def test_parameters_are_those_published(name: str) -> None:
     count, shapes = PUBLISHED[name]
@@ -339,7 +339,9 @@ def test_dcgan_has_the_weights_of_pytorch_s_example() -> None:
 def test_models_by_name() -> None:
     names = models.list_models()
     assert names == sorted(names) and {"resnet18", "vgg16", "alexnet", "mobilenet_v2", "vit_b_16"} <= set(names)
-    assert models.list_models("vgg*", exclude=["*_bn", "*19*"]) == ["vgg11", "vgg13", "vgg16"]
+    assert models.list_models(include="vgg*", exclude=["*_bn", "*19*"]) == ["vgg11", "vgg13", "vgg16"]
+    finders = models.list_models(models.detection)
+    assert "maskrcnn_resnet50_fpn" in finders and not set(finders) & set(models.list_models(models))
     assert models.get_model_builder("ResNet18") is models.resnet18
     with pytest.raises(ValueError, match=r"Unknown model resnet19. There are: alexnet, "):
         models.get_model("resnet19")

@@ -28,6 +28,8 @@ _MOVED = {
     "torch.utils.data.distributed": "flambeau.data",
     "torch.utils.data._utils.collate": "flambeau.data.collate",
     **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in ("boxes", "misc", "stochastic_depth")},
+    "torchvision.models._utils": "flambeau.vision.models._intermediate_layers",
+    "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
     **{f"torch.optim.{name}": "flambeau.optim" for name in _OPTIMIZER_FILES},
 }
 

@@ -1,5 +1,8 @@
 """Models, built of ``flambeau.nn``, with the names and the ``state_dict`` keys of torchvision's."""
 
+import importlib
+from types import ModuleType
+
 from ._registry import get_model, get_model_builder, list_models
 from .alexnet import AlexNet, alexnet
 from .convnext import ConvNeXt, convnext_base, convnext_large, convnext_small, convnext_tiny
@@ -169,3 +172,16 @@ __all__ = [
     "wide_resnet101_2",
     "wide_resnet50_2",
 ]
+
+
+_PARTS = ("detection",)  # which load on first use
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _PARTS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_PARTS])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import importlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import flambeau as fb
@@ -15,6 +17,9 @@ from flambeau import nn
 M = TypeVar("M", bound=nn.Module)
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+
+# Parts of the list that load when it is asked for more than the models for classification.
+_PARTS = ("detection",)
 
 # How published files begin that are not called as their models are, and what models are for those weights.
 _FILES = {
@@ -47,7 +52,7 @@ def register_model(builder: Callable[..., M]) -> Callable[..., M]:
 
     @functools.wraps(builder)
     def build(*, weights: Any = None, pretrained: bool = False, progress: bool = True, **options: Any) -> M:
-        path = _path_of(builder.__name__, True if weights is None and pretrained else weights)
+        path = path_of(builder.__name__, True if weights is None and pretrained else weights)
         if path is not None and path is not weights:
             options = {**_OPTIONS.get(builder.__name__, {}), **options}
         model = builder(**options)
@@ -55,11 +60,26 @@ def register_model(builder: Callable[..., M]) -> Callable[..., M]:
             model.load_state_dict(fb.load(path))
         return model
 
-    _BUILDERS[builder.__name__] = build
+    add_model(build)
     return build
 
 
-def _path_of(name: str, weights: Any) -> Any:
+def add_model(builder: Callable[..., nn.Module]) -> None:
+    """Put a builder that has the arguments that all have on the list."""
+    _BUILDERS[builder.__name__] = builder
+
+
+def published_names(name: str) -> set[str]:
+    """How the names of the files begin that torchvision publishes for a model."""
+    return {name, f"{name}_coco", _FILES.get(name, name)}
+
+
+def path_of(name: str, weights: Any) -> Any:
+    """The file that is meant by a model's ``weights``, or None.
+
+    Raises: FileNotFoundError for a path where nothing is, NotImplementedError for weights that are not in the cache,
+    ValueError where it has several.
+    """
     if weights is None or weights is False:
         return None
     if isinstance(weights, os.PathLike) or (isinstance(weights, str) and os.path.exists(weights)):
@@ -67,7 +87,7 @@ def _path_of(name: str, weights: Any) -> Any:
     if isinstance(weights, str) and (os.sep in weights or os.path.splitext(weights)[1]):
         raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
     folder = Path(fb.hub.get_dir()) / "checkpoints"
-    found = sorted(path for start in {name, _FILES.get(name, name)} for path in folder.glob(f"{start}-*.pth"))
+    found = sorted(path for start in published_names(name) for path in folder.glob(f"{start}-*.pth"))
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise ValueError(f"{name}: which weights are meant by {weights!r}? Pass the path of one in {folder}: {names}")
@@ -76,21 +96,29 @@ def _path_of(name: str, weights: Any) -> Any:
     return found[0]
 
 
-def list_models(include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[str]:
+def list_models(
+    module: ModuleType | None = None,
+    include: str | Iterable[str] | None = None,
+    exclude: str | Iterable[str] | None = None,
+) -> list[str]:
     """The names of the models, sorted.
 
     Args:
+        module: only those in this package, such as ``models.detection``; ``models`` are those for classification.
         include, exclude: patterns such as ``"resnet*"``, one or several.
 
-    >>> list_models("resnet*", exclude="*1*")
+    >>> list_models(include="resnet*", exclude="*1*")
     ['resnet34', 'resnet50']
     """
+    _load_all()
 
     def matching(patterns: str | Iterable[str]) -> set[str]:
         listed = [patterns] if isinstance(patterns, str) else patterns
         return {name for pattern in listed for name in fnmatch.filter(_BUILDERS, pattern)}
 
     names = set(_BUILDERS) if include is None else matching(include)
+    if module is not None:
+        names = {name for name in names if _BUILDERS[name].__module__.rpartition(".")[0] == module.__name__}
     return sorted(names - matching(exclude or ()))
 
 
@@ -99,6 +127,8 @@ def get_model_builder(name: str) -> Callable[..., nn.Module]:
 
     Raises: ValueError if there is none of this name.
     """
+    if name.lower() not in _BUILDERS:
+        _load_all()
     try:
         return _BUILDERS[name.lower()]
     except KeyError:
@@ -114,3 +144,8 @@ def get_model(name: str, **config: Any) -> nn.Module:
     Linear(in_features=512, out_features=10, bias=True)
     """
     return get_model_builder(name)(**config)
+
+
+def _load_all() -> None:
+    for part in _PARTS:
+        importlib.import_module(f"{__package__}.{part}")

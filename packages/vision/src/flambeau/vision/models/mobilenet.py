@@ -33,6 +33,8 @@ class InvertedResidual(nn.Module):
         ]
         self.use_res_connect = stride == 1 and inp == oup
         self.conv = nn.Sequential(*layers)
+        self.out_channels = oup
+        self._is_cn = stride > 1  # where a stage begins
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         result: fb.Tensor = x + self.conv(x) if self.use_res_connect else self.conv(x)
@@ -128,6 +130,8 @@ class _InvertedResidualV3(nn.Module):
         )
         self.use_res_connect = config.stride == 1 and inputs == outputs
         self.block = nn.Sequential(*layers)
+        self.out_channels = outputs
+        self._is_cn = config.stride > 1
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
         result: fb.Tensor = self.block(input)

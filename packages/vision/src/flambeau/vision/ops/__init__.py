@@ -8,14 +8,12 @@ from ._box_distances import (
     generalized_box_iou_loss,
 )
 from ._boxes import (
-    batched_nms,
     box_area,
     box_convert,
     box_iou,
     clip_boxes_to_image,
     generalized_box_iou,
     masks_to_boxes,
-    nms,
     remove_small_boxes,
 )
 from ._focal_loss import sigmoid_focal_loss
@@ -28,12 +26,17 @@ from ._layers import (
     StochasticDepth,
     stochastic_depth,
 )
+from ._nms import batched_nms, nms
 from ._roi_align import RoIAlign, roi_align
+from .feature_pyramid_network import FeaturePyramidNetwork
+from .poolers import MultiScaleRoIAlign
 
 __all__ = [
     "MLP",
     "Conv2dNormActivation",
+    "FeaturePyramidNetwork",
     "FrozenBatchNorm2d",
+    "MultiScaleRoIAlign",
     "Permute",
     "RoIAlign",
     "SqueezeExcitation",

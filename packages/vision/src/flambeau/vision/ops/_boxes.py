@@ -9,7 +9,7 @@ import flambeau as fb
 _FORMATS = ("xyxy", "xywh", "cxcywh")
 
 
-def _check(boxes: fb.Tensor, name: str = "boxes") -> None:
+def check_boxes(boxes: fb.Tensor, name: str = "boxes") -> None:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"{name} should be (N, 4), x1, y1, x2, y2 in each row; got shape {tuple(boxes.shape)}")
 
@@ -20,15 +20,15 @@ def box_area(boxes: fb.Tensor) -> fb.Tensor:
     >>> box_area(fb.tensor([[0.0, 0.0, 2.0, 3.0]]))
     tensor([6.])
     """
-    _check(boxes)
+    check_boxes(boxes)
     wide = boxes if boxes.is_floating_point() else boxes.to(fb.int64)
     return (wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])
 
 
 def _overlaps(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
     """The areas of the intersections and of the unions of all pairs, ``(N, M)``."""
-    _check(boxes1, "boxes1")
-    _check(boxes2, "boxes2")
+    check_boxes(boxes1, "boxes1")
+    check_boxes(boxes2, "boxes2")
     low = fb.maximum(boxes1[:, None, :2], boxes2[:, :2])
     high = fb.minimum(boxes1[:, None, 2:], boxes2[:, 2:])
     sides = (high - low).clamp(min=0)
@@ -98,46 +98,6 @@ def remove_small_boxes(boxes: fb.Tensor, min_size: float) -> fb.Tensor:
     """The indices of the boxes that are at least so wide and so high."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return fb.where((sides >= min_size).all(1))[0]
-
-
-def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
-    """Non-maximum suppression: of boxes that overlap by more than a threshold the one of the highest score.
-
-    Args:
-        boxes: ``(N, 4)``.
-        scores: ``(N,)``.
-        iou_threshold: a box is left out if its :func:`box_iou` with one that was taken is greater.
-    Returns: the indices of the boxes taken, int64, from the highest score down.
-    Raises: ValueError for shapes that do not fit. Gradient: none.
-
-    >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
-    >>> nms(boxes, fb.tensor([0.5, 0.9, 0.7]), 0.5)
-    tensor([1, 2])
-    """
-    _check(boxes)
-    if tuple(scores.shape) != (len(boxes),):
-        raise ValueError(f"scores should be ({len(boxes)},), one for each box; got shape {tuple(scores.shape)}")
-    x1, y1, x2, y2 = boxes.detach().cpu().double().numpy().T
-    areas = (x2 - x1) * (y2 - y1)
-    waiting = np.argsort(-scores.detach().cpu().double().numpy(), kind="stable")
-    taken = []
-    while len(waiting):
-        best, rest = waiting[0], waiting[1:]
-        taken.append(best)
-        widths = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
-        heights = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
-        shared = np.clip(widths, 0, None) * np.clip(heights, 0, None)
-        waiting = rest[~(shared > iou_threshold * (areas[best] + areas[rest] - shared))]
-    return fb.tensor(np.array(taken, dtype=np.int64), device=boxes.device)
-
-
-def batched_nms(boxes: fb.Tensor, scores: fb.Tensor, idxs: fb.Tensor, iou_threshold: float) -> fb.Tensor:
-    """:func:`nms` within each class: boxes of different ``idxs`` leave each other alone."""
-    if len(boxes) == 0:
-        return fb.empty(0, dtype=fb.int64)
-    # Each class is moved to a place of its own, where it overlaps no other.
-    apart = (boxes.max() - boxes.min() + 1) * idxs.to(boxes)
-    return nms(boxes + apart[:, None], scores, iou_threshold)
 
 
 def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:

@@ -136,11 +136,12 @@ class FrozenBatchNorm2d(nn.Module):
         for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
             self.register_buffer(name, fb.full((num_features,), value))
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        state_dict.pop(f"{prefix}num_batches_tracked", None)  # which those have that go on learning
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
     def forward(self, x: fb.Tensor) -> fb.Tensor:
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        shift = self.bias - self.running_mean * scale
-        result: fb.Tensor = x * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
-        return result
+        return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, eps={self.eps}"

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.autograd import Function
 
-Boxes = fb.Tensor | Sequence[fb.Tensor]
+from ._regions import Boxes, as_regions, pair
+
+# So many multiplications of a matrix product take as long as one of a sum of rows that are read by their indices.
+_PRODUCTS_PER_READ = 16
+
+
+class _Reading(NamedTuple):
+    """Where the points of each bin lie along one dimension: ``(K, bins, 2 * points)`` pixels and their weights."""
+
+    pixels: np.ndarray
+    weights: np.ndarray
+
+
+class _WeightedRows(Function):
+    """The weighted sum of each bag of rows of a table; its derivative sums the bags of each row in the same way."""
+
+    @staticmethod
+    def forward(ctx: Any, table: fb.Tensor, indices: fb.Tensor, weights: fb.Tensor) -> fb.Tensor:
+        ctx.save_for_backward(indices, weights)
+        ctx.rows = len(table)
+        return nn.functional.embedding_bag(indices, table, mode="sum", per_sample_weights=weights)
+
+    @staticmethod
+    def backward(ctx: Any, grad: fb.Tensor) -> tuple[fb.Tensor, None, None]:
+        indices, weights = ctx.saved_tensors
+        order = indices.flatten().argsort()
+        ends = fb.bincount(indices.flatten(), minlength=ctx.rows).cumsum(0)
+        starts = fb.cat([ends.new_zeros(1), ends[:-1]])
+        bags, shares = order // indices.shape[1], weights.flatten()[order]
+        rows = nn.functional.embedding_bag(bags, grad, starts, mode="sum", per_sample_weights=shares)
+        return rows, None, None
 
 
 def roi_align(
@@ -22,8 +54,6 @@ def roi_align(
 ) -> fb.Tensor:
     """The mean of each of a grid of bins of each region, read bilinearly at points within it.
 
-    As reading is bilinear and the points are a grid, each region is two matrix products: ``rows @ map @ columns.T``.
-
     Args:
         input: ``(N, C, H, W)``.
         boxes: ``(K, 5)`` of the number in the batch and x1, y1, x2, y2, or N tensors ``(L, 4)``.
@@ -31,53 +61,99 @@ def roi_align(
         spatial_scale: of the map's coordinates over the boxes'.
         sampling_ratio: points in a bin along each side; not positive for as many as it has pixels.
         aligned: the middles of pixels are half a pixel from their edges, which is right, not at them.
-    Returns: ``(K, C, *output_size)``. Gradient: input.
+    Returns: ``(K, C, *output_size)``. Gradient: input, any order.
     Raises: ValueError for shapes that do not fit.
     Source: He et al. 2017, arXiv:1703.06870.
     """
-    rois = _as_rois(input, boxes)
-    height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
+    rois = as_regions(input, boxes)
+    height, width = pair(output_size)
+    result = input.new_zeros((len(rois), input.shape[1], height, width))
+    if result.numel() == 0:
+        return result + 0 * input.sum()  # which leads back to the input
     corners = rois[:, 1:].detach().cpu().double().numpy() * spatial_scale - (0.5 if aligned else 0.0)
+    numbers = rois[:, 0].detach().cpu().numpy().astype(np.int64)
     smallest = 0.0 if aligned else 1.0
     x1, y1, x2, y2 = corners.T
-    rows = _weights(y1, np.maximum(y2 - y1, smallest), height, input.shape[2], sampling_ratio)
-    columns = _weights(x1, np.maximum(x2 - x1, smallest), width, input.shape[3], sampling_ratio)
-    maps = input[rois[:, 0].to(fb.int64)]
-    along_y, along_x = (fb.from_numpy(weights).to(input)[:, None] for weights in (rows, columns))
-    return along_y @ maps @ along_x.transpose(-1, -2)
+    heights, widths = np.maximum(y2 - y1, smallest), np.maximum(x2 - x1, smallest)
+    points = np.stack([_points(heights, height, sampling_ratio), _points(widths, width, sampling_ratio)], 1)
+    kinds, kind_of = np.unique(points, axis=0, return_inverse=True)
+    parts, places = [], []
+    for kind, (down, across) in enumerate(kinds):
+        of_kind = np.flatnonzero(kind_of.reshape(-1) == kind)
+        rows = _read(y1[of_kind], heights[of_kind], height, int(down), input.shape[2])
+        columns = _read(x1[of_kind], widths[of_kind], width, int(across), input.shape[3])
+        parts.append(_resampled(input, numbers[of_kind], rows, columns))
+        places.append(of_kind)
+    if len(parts) == 1:
+        return parts[0]
+    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(places)))]
 
 
-def _as_rois(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
-    if input.ndim != 4:
-        raise ValueError(f"input should be (N, C, H, W); got shape {tuple(input.shape)}")
-    if not isinstance(boxes, fb.Tensor):
-        if len(boxes) != len(input) or any(each.ndim != 2 or each.shape[1] != 4 for each in boxes):
-            shapes = [tuple(each.shape) for each in boxes]
-            raise ValueError(f"boxes should be a list of {len(input)} tensors (L, 4), one for each map; got {shapes}")
-        numbers = [fb.full((len(each), 1), float(index)).to(each) for index, each in enumerate(boxes)]
-        boxes = fb.cat([fb.cat([number, each], 1) for number, each in zip(numbers, boxes, strict=True)])
-    if boxes.ndim != 2 or boxes.shape[1] != 5:
-        raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5]; got {tuple(boxes.shape)}")
-    if len(boxes) and not (boxes[:, 0].min() >= 0 and boxes[:, 0].max() < len(input)):
-        raise ValueError(f"boxes name maps from 0 to {len(input) - 1}; got {boxes[:, 0].tolist()}")
-    return boxes
+def _points(lengths: np.ndarray, bins: int, sampling_ratio: int) -> np.ndarray:
+    """How many points each region's bins have along one dimension."""
+    if sampling_ratio > 0:
+        return np.full(len(lengths), sampling_ratio)
+    return np.maximum(np.ceil(lengths / bins), 1).astype(np.int64)
 
 
-def _weights(starts: np.ndarray, lengths: np.ndarray, bins: int, size: int, sampling_ratio: int) -> np.ndarray:
-    """``(K, bins, size)``, how much each pixel counts in each bin of one dimension."""
-    weights = np.zeros((len(starts), bins, size))
-    for index, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-        points = sampling_ratio if sampling_ratio > 0 else max(int(np.ceil(length / bins)), 1)
-        places = start + (np.arange(bins * points) + 0.5) * (length / (bins * points))
-        known = (places >= -1.0) & (places <= size)
-        inside = np.clip(places, 0, size - 1)
-        below = np.minimum(inside.astype(int), size - 1)
-        above = np.minimum(below + 1, size - 1)
-        share = inside - below
-        bin_of = np.arange(bins * points) // points
-        np.add.at(weights[index], (bin_of, below), (1.0 - share) * known / points)
-        np.add.at(weights[index], (bin_of, above), share * known / points)
-    return weights
+def _read(starts: np.ndarray, lengths: np.ndarray, bins: int, points: int, size: int) -> _Reading:
+    steps = (np.arange(bins * points) + 0.5) / (bins * points)
+    places = starts[:, None] + steps * lengths[:, None]
+    known = ((places >= -1.0) & (places <= size)) / points
+    inside = np.clip(places, 0, size - 1)
+    below = np.minimum(inside.astype(np.int64), size - 1)
+    above = np.minimum(below + 1, size - 1)
+    share = inside - below
+    shape = (len(starts), bins, 2 * points)
+    pixels = np.stack([below, above], -1).reshape(shape)
+    return _Reading(pixels, np.stack([(1 - share) * known, share * known], -1).reshape(shape))
+
+
+def _resampled(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
+    """``(K, C, bins, bins)`` by whichever way takes less."""
+    height, width = input.shape[2:]
+    (_, down, reads_down), (_, across, reads_across) = rows.pixels.shape, columns.pixels.shape
+    reads = down * across * reads_down * reads_across
+    products = (down * height * width + down * width * across) / _PRODUCTS_PER_READ
+    return (_by_reading if reads < products else _by_products)(input, numbers, rows, columns)
+
+
+def _by_reading(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
+    """Pixels are rows of a table, and each bin is a weighted sum of some of them."""
+    count, channels, height, width = input.shape
+    (regions, down, _), across = rows.pixels.shape, columns.pixels.shape[1]
+    starts = (numbers * height)[:, None, None]
+    indices = ((starts + rows.pixels) * width)[:, :, None, :, None] + columns.pixels[:, None, :, None, :]
+    weights = rows.weights[:, :, None, :, None] * columns.weights[:, None, :, None, :]
+    bins = regions * down * across
+    table = input.permute(0, 2, 3, 1).reshape(count * height * width, channels)
+    summed: fb.Tensor = _WeightedRows.apply(
+        table,
+        fb.from_numpy(indices.reshape(bins, -1)).to(input.device),
+        fb.from_numpy(weights.reshape(bins, -1)).to(input),
+    )
+    return summed.view(regions, down * across, channels).transpose(1, 2).reshape(regions, channels, down, across)
+
+
+def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
+    """As reading is bilinear and the points are a grid, each region is ``rows @ map @ columns.T``."""
+    down, across = (_dense(reading, size) for reading, size in zip((rows, columns), input.shape[2:], strict=True))
+    parts, places = [], []
+    for number in np.unique(numbers):
+        own = np.flatnonzero(numbers == number)
+        along_y, along_x = fb.from_numpy(down[own]).to(input), fb.from_numpy(across[own]).to(input)
+        lines = fb.tensordot(along_y, input[int(number)], ([2], [1]))  # (K, bins, C, W)
+        parts.append(fb.einsum("kicw,kjw->kcij", lines, along_x))
+        places.append(own)
+    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(places)))]
+
+
+def _dense(reading: _Reading, size: int) -> np.ndarray:
+    """``(K, bins, size)``, how much each pixel counts in each bin."""
+    regions, bins, reads = reading.pixels.shape
+    bin_of = np.repeat(np.arange(regions * bins), reads) * size
+    counted = np.bincount(bin_of + reading.pixels.reshape(-1), reading.weights.reshape(-1), regions * bins * size)
+    return counted.reshape(regions, bins, size)
 
 
 class RoIAlign(nn.Module):

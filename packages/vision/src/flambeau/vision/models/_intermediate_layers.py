@@ -1,0 +1,49 @@
+"""What lies between a model's input and its output."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+
+class IntermediateLayerGetter(nn.ModuleDict):
+    """The first children of a model, up to the last that is asked for; gives the outputs of those that are.
+
+    The children must be registered in the order in which the model calls them, each once. Their parameters are shared
+    with the model.
+
+    Args:
+        model: such as a ResNet.
+        return_layers: names for the outputs of the children, by the children's names.
+
+    Returns of forward: outputs by their names, in the order of the children.
+    Raises: ValueError if the model has no child of a name.
+
+    >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.ReLU())
+    >>> outputs = IntermediateLayerGetter(model, {"0": "a", "2": "b"})(fb.zeros(1, 4))
+    >>> {name: tuple(output.shape) for name, output in outputs.items()}
+    {'a': (1, 3), 'b': (1, 2)}
+    """
+
+    def __init__(self, model: nn.Module, return_layers: Mapping[str, Any]) -> None:
+        names = {str(name): str(output) for name, output in return_layers.items()}
+        children = dict(model.named_children())
+        if not names.keys() <= children.keys():
+            missing = ", ".join(sorted(names.keys() - children.keys()))
+            raise ValueError(f"return_layers are not present in model: {missing}")
+        last = max((list(children).index(name) for name in names), default=-1)
+        super().__init__(list(children.items())[: last + 1])
+        self.return_layers = return_layers
+        self._outputs = names
+
+    def forward(self, x: Any) -> OrderedDict[str, fb.Tensor]:
+        out: OrderedDict[str, fb.Tensor] = OrderedDict()
+        for name, module in self.items():
+            x = module(x)
+            if name in self._outputs:
+                out[self._outputs[name]] = x
+        return out

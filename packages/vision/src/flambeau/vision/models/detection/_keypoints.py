@@ -1,0 +1,87 @@
+"""Points of objects: as places on grids over boxes, and back in images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flambeau as fb
+from flambeau import nn
+
+
+def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: int) -> tuple[fb.Tensor, fb.Tensor]:
+    """The pixel of each point on its box's grid, ``y * heatmap_size + x``, and whether it lies there and is visible.
+
+    Args:
+        keypoints: ``(L, points, 3)`` of x, y and visibility.
+        rois: ``(L, 4)``.
+        heatmap_size: pixels of the grid along each side.
+    Returns: two tensors ``(L, points)`` int64; the pixel is 0 where the second is.
+    """
+    corners, ends = rois[:, None, :2], rois[:, None, 2:]
+    places = keypoints[..., :2]
+    cells = ((places - corners) * (heatmap_size / (ends - corners))).floor().to(fb.int64)
+    cells = fb.where(places == ends, heatmap_size - 1, cells)
+    valid = ((cells >= 0) & (cells < heatmap_size)).all(-1) & (keypoints[..., 2] > 0)
+    return (cells[..., 1] * heatmap_size + cells[..., 0]) * valid, valid.to(fb.int64)
+
+
+def heatmaps_to_keypoints(maps: fb.Tensor, rois: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+    """The highest places of maps stretched to their boxes.
+
+    Args:
+        maps: scores ``(L, points, M, M)``.
+        rois: ``(L, 4)``.
+    Returns: x, y and 1 for each point ``(L, points, 3)``, and its score ``(L, points)``, both float32.
+    """
+    points = maps.shape[1]
+    places = fb.zeros((len(rois), points, 3), dtype=fb.float32, device=maps.device)
+    scores = fb.zeros((len(rois), points), dtype=fb.float32, device=maps.device)
+    sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
+    for index, (box, size) in enumerate(zip(rois, sizes, strict=True)):
+        width, height = (int(side) for side in size.ceil().tolist())
+        stretched = nn.functional.interpolate(
+            maps[index][:, None], size=(height, width), mode="bicubic", align_corners=False
+        )[:, 0].flatten(1)
+        best, place = stretched.max(1)
+        cells = fb.stack([place % width, place // width], 1).to(fb.float32)
+        steps = size / fb.tensor([width, height], device=size.device)
+        places[index] = fb.cat([(cells + 0.5) * steps + box[:2], fb.ones_like(best)[:, None]], 1)
+        scores[index] = best
+    return places, scores
+
+
+def keypointrcnn_loss(
+    keypoint_logits: fb.Tensor,
+    proposals: Sequence[fb.Tensor],
+    gt_keypoints: Sequence[fb.Tensor],
+    keypoint_matched_idxs: Sequence[fb.Tensor],
+) -> fb.Tensor:
+    """The mean cross-entropy of the pixels of the visible points.
+
+    Args:
+        keypoint_logits: ``(sum of L, points, M, M)``.
+        proposals: each image's boxes ``(L, 4)``.
+        gt_keypoints: each image's true points ``(T, points, 3)``.
+        keypoint_matched_idxs: the truth of each box, ``(L,)``.
+    Raises: ValueError for maps that are not square.
+    """
+    height, width = keypoint_logits.shape[2:]
+    if height != width:
+        raise ValueError(
+            "keypoint_logits height and width (last two elements of shape) should be equal. Instead got "
+            f"H = {height} and W = {width}"
+        )
+    matched = zip(proposals, gt_keypoints, keypoint_matched_idxs, strict=True)
+    found = [keypoints_to_heatmap(points[index], boxes, height) for boxes, points, index in matched]
+    targets, valid = (fb.cat([each.flatten() for each in values]) for values in zip(*found, strict=True))
+    counted = fb.where(valid)[0]
+    if len(counted) == 0:
+        return keypoint_logits.sum() * 0
+    return nn.functional.cross_entropy(keypoint_logits.flatten(2).flatten(0, 1)[counted], targets[counted])
+
+
+def keypointrcnn_inference(x: fb.Tensor, boxes: Sequence[fb.Tensor]) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
+    """:func:`heatmaps_to_keypoints` for each image's boxes."""
+    parts = x.split([len(own) for own in boxes], 0)
+    found = [heatmaps_to_keypoints(maps, own) for maps, own in zip(parts, boxes, strict=True)]
+    return [places for places, _ in found], [scores for _, scores in found]

@@ -1,0 +1,75 @@
+"""Masks of objects: as targets within boxes, and back in images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import roi_align
+
+
+def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
+    """Each image's masks ``(L, 1, M, M)`` in 0..1, of the classes found, from scores ``(sum of L, classes, M, M)``."""
+    found = fb.cat(list(labels))
+    masks = x.sigmoid()[fb.arange(len(found), device=found.device), found][:, None]
+    return masks.split([len(each) for each in labels], 0)
+
+
+def project_masks_on_boxes(gt_masks: fb.Tensor, boxes: fb.Tensor, matched_idxs: fb.Tensor, M: int) -> fb.Tensor:
+    """What lies in each box ``(L, 4)`` of the mask that it is matched with, ``(L, M, M)``."""
+    rois = fb.cat([matched_idxs.to(boxes)[:, None], boxes], 1)
+    return roi_align(gt_masks[:, None].to(rois), rois, (M, M), 1.0)[:, 0]
+
+
+def maskrcnn_loss(
+    mask_logits: fb.Tensor,
+    proposals: Sequence[fb.Tensor],
+    gt_masks: Sequence[fb.Tensor],
+    gt_labels: Sequence[fb.Tensor],
+    mask_matched_idxs: Sequence[fb.Tensor],
+) -> fb.Tensor:
+    """The mean cross-entropy of the scores of the true classes' pixels.
+
+    Args:
+        mask_logits: ``(sum of L, classes, M, M)``.
+        proposals: each image's boxes ``(L, 4)``.
+        gt_masks, gt_labels: each image's true masks ``(T, H, W)`` and classes ``(T,)``.
+        mask_matched_idxs: the truth of each box, ``(L,)``.
+    """
+    size = mask_logits.shape[-1]
+    matched = list(zip(gt_labels, gt_masks, proposals, mask_matched_idxs, strict=True))
+    labels = fb.cat([own[index] for own, _, _, index in matched])
+    targets = fb.cat([project_masks_on_boxes(masks, boxes, index, size) for _, masks, boxes, index in matched])
+    if targets.numel() == 0:
+        return mask_logits.sum() * 0
+    of_class = mask_logits[fb.arange(len(labels), device=labels.device), labels]
+    return nn.functional.binary_cross_entropy_with_logits(of_class, targets)
+
+
+def expand_boxes(boxes: fb.Tensor, scale: float) -> fb.Tensor:
+    """Boxes ``(L, 4)`` stretched about their middles."""
+    middle, half = (boxes[:, 2:] + boxes[:, :2]) * 0.5, (boxes[:, 2:] - boxes[:, :2]) * 0.5 * scale
+    return fb.cat([middle - half, middle + half], 1)
+
+
+def paste_masks_in_image(masks: fb.Tensor, boxes: fb.Tensor, img_shape: tuple[int, int], padding: int = 1) -> fb.Tensor:
+    """Masks ``(L, 1, M, M)`` stretched to their boxes ``(L, 4)`` in empty images: ``(L, 1, *img_shape)``."""
+    size = masks.shape[-1]
+    padded = nn.functional.pad(masks, (padding,) * 4)
+    places = expand_boxes(boxes, (size + 2 * padding) / size).to(fb.int64).tolist()
+    result = masks.new_zeros((len(masks), 1, *img_shape))
+    for image, mask, place in zip(result, padded, places, strict=True):
+        _paste(image[0], mask, place)
+    return result
+
+
+def _paste(image: fb.Tensor, mask: fb.Tensor, place: Sequence[int]) -> None:
+    left, top, right, bottom = place
+    size = (max(bottom - top + 1, 1), max(right - left + 1, 1))
+    stretched = nn.functional.interpolate(mask[None], size=size, mode="bilinear", align_corners=False)[0, 0]
+    x0, x1 = max(left, 0), min(right + 1, image.shape[1])
+    y0, y1 = max(top, 0), min(bottom + 1, image.shape[0])
+    if x1 > x0 and y1 > y0:
+        image[y0:y1, x0:x1] = stretched[y0 - top : y1 - top, x0 - left : x1 - left]

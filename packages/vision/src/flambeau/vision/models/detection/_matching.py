@@ -1,0 +1,161 @@
+"""How predictions meet the truth: boxes relative to others, who is matched with whom, and who takes part in a loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
+
+Weights = tuple[float, float, float, float]
+
+
+class BoxCoder:
+    """Boxes as shifts and logarithms of stretches of other boxes.
+
+    Args:
+        weights: that the codes are multiplied with: of x, y, width and height.
+        bbox_xform_clip: bound of the logarithms that are decoded.
+    Source: Girshick et al. 2013, arXiv:1311.2524, appendix C.
+
+    >>> coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
+    >>> anchors = fb.tensor([[0.0, 0.0, 2.0, 2.0]])
+    >>> codes = coder.encode_single(fb.tensor([[1.0, 0.0, 5.0, 2.0]]), anchors)
+    >>> codes, coder.decode_single(codes, anchors)
+    (tensor([[1.0000, 0.0000, 0.6931, 0.0000]]), tensor([[1., 0., 5., 2.]]))
+    """
+
+    def __init__(self, weights: Weights, bbox_xform_clip: float = math.log(1000.0 / 16)) -> None:
+        self.weights = weights
+        self.bbox_xform_clip = bbox_xform_clip
+
+    def encode(self, reference_boxes: Sequence[fb.Tensor], proposals: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
+        """Codes ``(L, 4)`` of each image's boxes relative to its proposals."""
+        codes = self.encode_single(fb.cat(list(reference_boxes)), fb.cat(list(proposals)))
+        return codes.split([len(boxes) for boxes in reference_boxes], 0)
+
+    def encode_single(self, reference_boxes: fb.Tensor, proposals: fb.Tensor) -> fb.Tensor:
+        """Codes ``(L, 4)`` of boxes relative to as many proposals."""
+        sizes, middles = _sizes_and_middles(proposals)
+        true_sizes, true_middles = _sizes_and_middles(reference_boxes)
+        codes = fb.cat([(true_middles - middles) / sizes, fb.log(true_sizes / sizes)], 1)
+        return codes * fb.tensor(self.weights, dtype=codes.dtype, device=codes.device)
+
+    def decode(self, rel_codes: fb.Tensor, boxes: Sequence[fb.Tensor]) -> fb.Tensor:
+        """Boxes ``(L, classes, 4)`` from codes ``(L, 4 * classes)`` relative to the boxes of all images."""
+        together = fb.cat(list(boxes))
+        decoded = self.decode_single(rel_codes.reshape(len(together), -1) if len(together) else rel_codes, together)
+        return decoded.reshape(len(together), -1, 4) if len(together) else decoded
+
+    def decode_single(self, rel_codes: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
+        """Boxes ``(L, 4 * classes)`` from codes of that shape relative to ``(L, 4)``."""
+        sizes, middles = (value[:, None] for value in _sizes_and_middles(boxes.to(rel_codes.dtype)))
+        weights = fb.tensor(self.weights, dtype=rel_codes.dtype, device=rel_codes.device)
+        codes = rel_codes.reshape(len(rel_codes), -1, 4) / weights
+        middles = codes[..., :2] * sizes + middles
+        halves = codes[..., 2:].clamp(max=self.bbox_xform_clip).exp() * sizes * 0.5
+        return fb.cat([middles - halves, middles + halves], -1).flatten(1)
+
+
+def _sizes_and_middles(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return sizes, boxes[:, :2] + 0.5 * sizes
+
+
+class Matcher:
+    """For each prediction the truth that it is most like, or a negative number where it is like none.
+
+    Args:
+        high_threshold: who is at least so like one is matched with it.
+        low_threshold: who is less like all is background; those between the thresholds are neither.
+        allow_low_quality_matches: the predictions that are most like a truth are matched, however little that is.
+    Raises: AssertionError if the low threshold is the greater one, ValueError where a matrix is empty.
+
+    >>> Matcher(0.7, 0.3)(fb.tensor([[0.1, 0.5, 0.8, 0.2], [0.2, 0.4, 0.1, 0.9]]))
+    tensor([-1, -2,  0,  1])
+    """
+
+    BELOW_LOW_THRESHOLD: ClassVar[int] = -1
+    BETWEEN_THRESHOLDS: ClassVar[int] = -2
+
+    def __init__(self, high_threshold: float, low_threshold: float, allow_low_quality_matches: bool = False) -> None:
+        if low_threshold > high_threshold:
+            raise AssertionError(f"low_threshold should be <= high_threshold; got {low_threshold} and {high_threshold}")
+        self.high_threshold = high_threshold
+        self.low_threshold = low_threshold
+        self.allow_low_quality_matches = allow_low_quality_matches
+
+    def __call__(self, match_quality_matrix: fb.Tensor) -> fb.Tensor:
+        """Numbers of truths ``(N,)`` from a matrix ``(M, N)`` of how like truths and predictions are."""
+        if match_quality_matrix.numel() == 0:
+            lacking = "ground-truth" if match_quality_matrix.shape[0] == 0 else "proposal"
+            raise ValueError(f"No {lacking} boxes available for one of the images during training")
+        best, nearest = match_quality_matrix.max(dim=0)
+        matches = nearest.clone()
+        matches[best < self.high_threshold] = self.BETWEEN_THRESHOLDS
+        matches[best < self.low_threshold] = self.BELOW_LOW_THRESHOLD
+        if self.allow_low_quality_matches:
+            of_each = match_quality_matrix.max(dim=1, keepdim=True)[0]
+            matches = fb.where((match_quality_matrix == of_each).any(0), nearest, matches)
+        return matches
+
+
+class BalancedPositiveNegativeSampler:
+    """Random positives and negatives of each image, as many in all as asked for where there are so many.
+
+    Args:
+        batch_size_per_image: how many are chosen.
+        positive_fraction: at most so many of them are positive.
+    """
+
+    def __init__(self, batch_size_per_image: int, positive_fraction: float) -> None:
+        self.batch_size_per_image = batch_size_per_image
+        self.positive_fraction = positive_fraction
+
+    def __call__(self, matched_idxs: Sequence[fb.Tensor]) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
+        """Two masks ``(N,)`` uint8 for each image; labels from 1 on are positive, 0 negative and -1 neither."""
+        positives, negatives = [], []
+        for labels in matched_idxs:
+            positive, negative = fb.where(labels >= 1)[0], fb.where(labels == 0)[0]
+            count = min(len(positive), int(self.batch_size_per_image * self.positive_fraction))
+            positives.append(_chosen(labels, positive, count))
+            negatives.append(_chosen(labels, negative, min(len(negative), self.batch_size_per_image - count)))
+        return positives, negatives
+
+
+def _chosen(labels: fb.Tensor, places: fb.Tensor, count: int) -> fb.Tensor:
+    mask = fb.zeros_like(labels, dtype=fb.uint8)
+    mask[places[fb.randperm(len(places), device=places.device)[:count]]] = 1
+    return mask
+
+
+def best_first(scores: fb.Tensor, count: int) -> tuple[fb.Tensor, fb.Tensor]:
+    """The ``count`` highest of the last dimension, or all where there are fewer, and their places."""
+    return scores.topk(min(count, scores.shape[-1]), dim=-1)
+
+
+def box_loss(kind: str, coder: BoxCoder, anchors: fb.Tensor, truth: fb.Tensor, codes: fb.Tensor) -> fb.Tensor:
+    """The sum of a loss over boxes ``(L, 4)`` that were predicted as codes relative to anchors.
+
+    Args:
+        kind: ``"l1"`` or ``"smooth_l1"`` of the codes; ``"giou"``, ``"diou"`` or ``"ciou"`` of the boxes.
+    Raises: AssertionError for another kind.
+    """
+    if kind in _CODE_LOSSES:
+        return _CODE_LOSSES[kind](codes, coder.encode_single(truth, anchors), reduction="sum")
+    if kind in _BOX_LOSSES:
+        return _BOX_LOSSES[kind](coder.decode_single(codes, anchors), truth, reduction="sum")
+    raise AssertionError(f"Unsupported loss: {kind}")
+
+
+_Loss = Callable[..., fb.Tensor]
+_CODE_LOSSES: dict[str, _Loss] = {"l1": nn.functional.l1_loss, "smooth_l1": nn.functional.smooth_l1_loss}
+_BOX_LOSSES: dict[str, _Loss] = {
+    "giou": generalized_box_iou_loss,
+    "diou": distance_box_iou_loss,
+    "ciou": complete_box_iou_loss,
+}

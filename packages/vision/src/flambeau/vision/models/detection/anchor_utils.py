@@ -1,0 +1,87 @@
+"""Boxes on a grid, which predictions are relative to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from .image_list import ImageList
+
+
+class AnchorGenerator(nn.Module):
+    """Boxes of some sizes and proportions about each pixel of feature maps.
+
+    Args:
+        sizes: for each map, the square roots of the boxes' areas; one number each is enough.
+        aspect_ratios: for each map, heights over widths; one list for all is enough.
+
+    Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * sizes * ratios, 4)``.
+    Raises: AssertionError if there are other numbers of maps and of sizes.
+    Source: Ren et al. 2015, arXiv:1506.01497.
+
+    >>> AnchorGenerator(((32,),), ((0.5, 1.0),)).cell_anchors
+    [tensor([[-23., -11.,  23.,  11.],
+            [-16., -16.,  16.,  16.]])]
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[Any] = ((128, 256, 512),),
+        aspect_ratios: Sequence[Any] = ((0.5, 1.0, 2.0),),
+    ) -> None:
+        super().__init__()
+        if not isinstance(sizes[0], list | tuple):
+            sizes = tuple((size,) for size in sizes)
+        if not isinstance(aspect_ratios[0], list | tuple):
+            aspect_ratios = (aspect_ratios,) * len(sizes)
+        self.sizes = sizes
+        self.aspect_ratios = aspect_ratios
+        self.cell_anchors = [
+            self.generate_anchors(size, ratio) for size, ratio in zip(sizes, aspect_ratios, strict=False)
+        ]
+
+    def generate_anchors(
+        self,
+        scales: Sequence[float],
+        aspect_ratios: Sequence[float],
+        dtype: fb.dtype = fb.float32,
+        device: Any = None,
+    ) -> fb.Tensor:
+        """``(scales * ratios, 4)`` about zero, rounded."""
+        sizes = fb.as_tensor(scales, dtype=dtype, device=device)
+        heights = fb.sqrt(fb.as_tensor(aspect_ratios, dtype=dtype, device=device))
+        height, width = (ratio[:, None] * sizes for ratio in (heights, 1 / heights))
+        corner = fb.stack([width.flatten(), height.flatten()], 1) / 2
+        return fb.cat([-corner, corner], 1).round()
+
+    def num_anchors_per_location(self) -> list[int]:
+        """How many boxes each map has about a pixel."""
+        return [len(size) * len(ratio) for size, ratio in zip(self.sizes, self.aspect_ratios, strict=False)]
+
+    def grid_anchors(
+        self, grid_sizes: Sequence[Sequence[int]], strides: Sequence[Sequence[int | fb.Tensor]]
+    ) -> list[fb.Tensor]:
+        """Each map's boxes about all pixels, ``(H * W * boxes, 4)``."""
+        if not len(grid_sizes) == len(strides) == len(self.cell_anchors):
+            raise AssertionError(
+                "Anchors should be Tuple[Tuple[int]] because each feature map could potentially have different sizes "
+                "and aspect ratios. There needs to be a match between the number of feature maps passed and the number "
+                f"of sizes / aspect ratios specified. Got {len(grid_sizes)} maps and {len(self.cell_anchors)} sizes"
+            )
+        anchors = []
+        for (height, width), (down, across), cell in zip(grid_sizes, strides, self.cell_anchors, strict=True):
+            y = fb.arange(height, dtype=fb.int32, device=cell.device)[:, None] * int(down)
+            x = fb.arange(width, dtype=fb.int32, device=cell.device) * int(across)
+            middles = fb.stack(fb.broadcast_tensors(x, y), -1).repeat(1, 1, 2)
+            anchors.append((middles.view(-1, 1, 4) + cell).reshape(-1, 4))
+        return anchors
+
+    def forward(self, image_list: ImageList, feature_maps: Sequence[fb.Tensor]) -> list[fb.Tensor]:
+        grids = [tuple(map.shape[-2:]) for map in feature_maps]
+        height, width = image_list.tensors.shape[-2:]
+        self.cell_anchors = [cell.to(feature_maps[0]) for cell in self.cell_anchors]
+        anchors = fb.cat(self.grid_anchors(grids, [(height // grid[0], width // grid[1]) for grid in grids]))
+        return [anchors for _ in image_list.image_sizes]

@@ -1,0 +1,153 @@
+"""Networks for classification as backbones, with feature pyramids on top of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import FrozenBatchNorm2d
+from ...ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork, LastLevelMaxPool
+from .._intermediate_layers import IntermediateLayerGetter
+from .._registry import get_model_builder
+
+Norm = Callable[..., nn.Module]
+
+_STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1")
+
+
+class BackboneWithFPN(nn.Module):
+    """A feature pyramid over children of a network.
+
+    Args:
+        backbone: such as a ResNet.
+        return_layers: names for the maps, by the names of the children that make them.
+        in_channels_list: of each of these maps.
+        out_channels: of the pyramid's.
+        extra_blocks: adds maps; by default :class:`~flambeau.vision.ops.feature_pyramid_network.LastLevelMaxPool`.
+        norm_layer: of the pyramid; None for none.
+
+    Shapes: ``(N, C, H, W)`` to a dictionary of ``(N, out_channels, H, W)``.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        return_layers: Mapping[str, str],
+        in_channels_list: Sequence[int],
+        out_channels: int,
+        extra_blocks: ExtraFPNBlock | None = None,
+        norm_layer: Norm | None = None,
+    ) -> None:
+        super().__init__()
+        self.body = IntermediateLayerGetter(backbone, return_layers=return_layers)
+        self.fpn = FeaturePyramidNetwork(in_channels_list, out_channels, extra_blocks or LastLevelMaxPool(), norm_layer)
+        self.out_channels = out_channels
+
+    def forward(self, x: fb.Tensor) -> OrderedDict[str, fb.Tensor]:
+        maps: OrderedDict[str, fb.Tensor] = self.fpn(self.body(x))
+        return maps
+
+
+def resnet_fpn_backbone(
+    *,
+    backbone_name: str,
+    weights: Any,
+    norm_layer: Norm = FrozenBatchNorm2d,
+    trainable_layers: int = 3,
+    returned_layers: Sequence[int] | None = None,
+    extra_blocks: ExtraFPNBlock | None = None,
+) -> BackboneWithFPN:
+    """A ResNet with a feature pyramid, of which some layers do not learn.
+
+    Args:
+        backbone_name: such as ``"resnet50"``.
+        weights: None for random ones, or as of all models.
+        norm_layer: of the ResNet.
+        trainable_layers: how many of its five stages learn, from the last.
+        returned_layers: which of its last four stages the pyramid is made of, all by default.
+        extra_blocks: as of :class:`BackboneWithFPN`.
+    Raises: ValueError for stages that it has not.
+    """
+    network = get_model_builder(backbone_name)(weights=weights, norm_layer=norm_layer)
+    return resnet_extractor(network, trainable_layers, returned_layers, extra_blocks)
+
+
+def resnet_extractor(
+    backbone: Any,
+    trainable_layers: int,
+    returned_layers: Sequence[int] | None = None,
+    extra_blocks: ExtraFPNBlock | None = None,
+    norm_layer: Norm | None = None,
+) -> BackboneWithFPN:
+    """A feature pyramid over a ResNet; arguments as of :func:`resnet_fpn_backbone`."""
+    if not 0 <= trainable_layers <= 5:
+        raise ValueError(f"Trainable layers should be in the range [0,5], got {trainable_layers}")
+    learning = (*_STAGES[:trainable_layers], *(("bn1",) if trainable_layers == 5 else ()))
+    for name, parameter in backbone.named_parameters():
+        if not name.startswith(learning):
+            parameter.requires_grad_(False)
+    returned = [1, 2, 3, 4] if returned_layers is None else list(returned_layers)
+    if min(returned) <= 0 or max(returned) >= 5:
+        raise ValueError(f"Each returned layer should be in the range [1,4]. Got {returned}")
+    layers = {f"layer{stage}": str(index) for index, stage in enumerate(returned)}
+    channels = [backbone.inplanes // 8 * 2 ** (stage - 1) for stage in returned]
+    return BackboneWithFPN(backbone, layers, channels, 256, extra_blocks, norm_layer)
+
+
+def mobilenet_backbone(
+    *,
+    backbone_name: str,
+    weights: Any,
+    fpn: bool,
+    norm_layer: Norm = FrozenBatchNorm2d,
+    trainable_layers: int = 2,
+    returned_layers: Sequence[int] | None = None,
+    extra_blocks: ExtraFPNBlock | None = None,
+) -> nn.Module:
+    """A MobileNet, with a feature pyramid or with one map, of which some layers do not learn.
+
+    Args:
+        backbone_name: such as ``"mobilenet_v3_large"``.
+        weights: None for random ones, or as of all models.
+        fpn: whether it gets a pyramid.
+        norm_layer: of the MobileNet.
+        trainable_layers: how many of its stages learn, from the last.
+        returned_layers: which stages the pyramid is made of, the last two by default.
+        extra_blocks: as of :class:`BackboneWithFPN`.
+    Raises: ValueError for stages that it has not.
+    """
+    network = get_model_builder(backbone_name)(weights=weights, norm_layer=norm_layer)
+    return mobilenet_extractor(network, fpn, trainable_layers, returned_layers, extra_blocks)
+
+
+def mobilenet_extractor(
+    backbone: Any,
+    fpn: bool,
+    trainable_layers: int,
+    returned_layers: Sequence[int] | None = None,
+    extra_blocks: ExtraFPNBlock | None = None,
+    norm_layer: Norm | None = None,
+) -> nn.Module:
+    """A MobileNet's features as a backbone; arguments as of :func:`mobilenet_backbone`."""
+    features = backbone.features
+    last = len(features) - 1
+    starts = [0, *(index for index, block in enumerate(features) if getattr(block, "_is_cn", False)), last]
+    stages = len(starts)
+    if not 0 <= trainable_layers <= stages:
+        raise ValueError(f"Trainable layers should be in the range [0,{stages}], got {trainable_layers}")
+    for block in features[: len(features) if trainable_layers == 0 else starts[stages - trainable_layers]]:
+        block.requires_grad_(False)
+    if not fpn:
+        narrow = nn.Sequential(features, nn.Conv2d(features[-1].out_channels, 256, 1))
+        narrow.out_channels = 256
+        return narrow
+    returned = [stages - 2, stages - 1] if returned_layers is None else list(returned_layers)
+    if min(returned) < 0 or max(returned) >= stages:
+        raise ValueError(f"Each returned layer should be in the range [0,{stages - 1}], got {returned}")
+    layers = {str(starts[stage]): str(index) for index, stage in enumerate(returned)}
+    channels = [features[starts[stage]].out_channels for stage in returned]
+    return BackboneWithFPN(features, layers, channels, 256, extra_blocks, norm_layer)

@@ -1,0 +1,94 @@
+"""Keypoint R-CNN: boxes of persons, or of other objects with points that are alike, and these points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import MultiScaleRoIAlign
+from .._backbones import register_on_backbone
+from .backbone_utils import resnet_extractor
+from .faster_rcnn import FasterRCNN, check_kind, init_convolutions
+
+__all__ = ["KeypointRCNN", "KeypointRCNNHeads", "KeypointRCNNPredictor", "keypointrcnn_resnet50_fpn"]
+
+
+class KeypointRCNN(FasterRCNN):
+    """:class:`~flambeau.vision.models.detection.FasterRCNN` that finds points of objects as well.
+
+    Args:
+        backbone, num_classes, positional, options: as there; ``min_size`` is 640 to 800 if it is None.
+        keypoint_roi_pool, keypoint_head, keypoint_predictor: as of
+            :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
+        num_keypoints: how many points an object has, 17 by default.
+
+    Shapes: as there; targets have ``keypoints`` ``(L, points, 3)`` float32 of x, y and visibility too, and detections
+    ``keypoints`` and their ``keypoints_scores`` ``(L, points)``.
+    Raises: ValueError and TypeError for arguments that do not go together.
+    Source: He et al. 2017, arXiv:1703.06870.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        num_classes: int | None = None,
+        min_size: int | Sequence[int] | None = None,
+        *positional: Any,
+        keypoint_roi_pool: MultiScaleRoIAlign | None = None,
+        keypoint_head: nn.Module | None = None,
+        keypoint_predictor: nn.Module | None = None,
+        num_keypoints: int | None = None,
+        **options: Any,
+    ) -> None:
+        check_kind("keypoint_roi_pool", keypoint_roi_pool, MultiScaleRoIAlign)
+        if num_keypoints is not None and keypoint_predictor is not None:
+            raise ValueError("num_keypoints should be None when keypoint_predictor is specified")
+        sizes = (640, 672, 704, 736, 768, 800) if min_size is None else min_size
+        super().__init__(backbone, num_classes, sizes, *positional, **options)
+        self.roi_heads.keypoint_roi_pool = keypoint_roi_pool or MultiScaleRoIAlign(
+            ["0", "1", "2", "3"], output_size=14, sampling_ratio=2
+        )
+        self.roi_heads.keypoint_head = keypoint_head or KeypointRCNNHeads(backbone.out_channels, (512,) * 8)
+        self.roi_heads.keypoint_predictor = keypoint_predictor or KeypointRCNNPredictor(512, num_keypoints or 17)
+
+
+class KeypointRCNNHeads(nn.Sequential):
+    """3x3 convolutions of ``layers`` channels, each followed by ReLU."""
+
+    def __init__(self, in_channels: int, layers: Sequence[int]) -> None:
+        blocks: list[nn.Module] = []
+        for channels in layers:
+            blocks += [nn.Conv2d(in_channels, channels, 3, stride=1, padding=1), nn.ReLU(inplace=True)]
+            in_channels = channels
+        super().__init__(*blocks)
+        init_convolutions(self)
+
+
+class KeypointRCNNPredictor(nn.Module):
+    """Scores of each point's places, at four times the size: ``(L, C, M, M)`` to ``(L, points, 4 * M, 4 * M)``."""
+
+    def __init__(self, in_channels: int, num_keypoints: int) -> None:
+        super().__init__()
+        self.kps_score_lowres = nn.ConvTranspose2d(in_channels, num_keypoints, 4, stride=2, padding=1)
+        nn.init.kaiming_normal_(self.kps_score_lowres.weight, mode="fan_out", nonlinearity="relu")
+        assert self.kps_score_lowres.bias is not None
+        nn.init.zeros_(self.kps_score_lowres.bias)
+        self.up_scale = 2
+        self.out_channels = num_keypoints
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        scores = self.kps_score_lowres(x)
+        return nn.functional.interpolate(
+            scores, scale_factor=float(self.up_scale), mode="bilinear", align_corners=False
+        )
+
+
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, num_classes=2, published_eps=0.0)
+def keypointrcnn_resnet50_fpn(
+    backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
+) -> KeypointRCNN:
+    """:class:`KeypointRCNN` over a ResNet of 50 layers, 59,137,258 parameters with 17 points of persons."""
+    return KeypointRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)

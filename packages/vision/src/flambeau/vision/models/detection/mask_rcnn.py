@@ -1,0 +1,122 @@
+"""Mask R-CNN: boxes, classes and masks of objects."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flambeau import nn
+
+from ...ops import Conv2dNormActivation, MultiScaleRoIAlign
+from ...ops.feature_pyramid_network import rename_keys
+from .._backbones import register_on_backbone
+from .backbone_utils import resnet_extractor
+from .faster_rcnn import FasterRCNN, check_kind, improved_heads, init_convolutions
+
+__all__ = ["MaskRCNN", "MaskRCNNHeads", "MaskRCNNPredictor", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
+
+_LAYERS = (256, 256, 256, 256)
+
+
+class MaskRCNN(FasterRCNN):
+    """:class:`~flambeau.vision.models.detection.FasterRCNN` that finds the pixels of objects as well.
+
+    Args:
+        backbone, num_classes, positional, options: as there.
+        mask_roi_pool, mask_head, mask_predictor: as of
+            :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
+
+    Shapes: as there; targets have ``masks`` ``(L, H, W)`` of 0 and 1 too, and detections ``(L, 1, H, W)`` of
+    probabilities.
+    Raises: ValueError and TypeError for arguments that do not go together.
+    Source: He et al. 2017, arXiv:1703.06870.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        num_classes: int | None = None,
+        *positional: Any,
+        mask_roi_pool: MultiScaleRoIAlign | None = None,
+        mask_head: nn.Module | None = None,
+        mask_predictor: nn.Module | None = None,
+        **options: Any,
+    ) -> None:
+        check_kind("mask_roi_pool", mask_roi_pool, MultiScaleRoIAlign)
+        if num_classes is not None and mask_predictor is not None:
+            raise ValueError("num_classes should be None when mask_predictor is specified")
+        super().__init__(backbone, num_classes, *positional, **options)
+        if mask_predictor is None and num_classes is None:
+            raise ValueError("num_classes should not be None when mask_predictor is not specified")
+        self.roi_heads.mask_roi_pool = mask_roi_pool or MultiScaleRoIAlign(
+            ["0", "1", "2", "3"], output_size=14, sampling_ratio=2
+        )
+        self.roi_heads.mask_head = mask_head or MaskRCNNHeads(backbone.out_channels, _LAYERS, 1)
+        self.roi_heads.mask_predictor = mask_predictor or MaskRCNNPredictor(_LAYERS[-1], 256, num_classes or 0)
+
+
+class MaskRCNNHeads(nn.Sequential):
+    """3x3 convolutions of ``layers`` channels with a dilation, each with an activation."""
+
+    _version = 2  # since which each convolution stands in a sequence, with its normalisation
+
+    def __init__(
+        self,
+        in_channels: int,
+        layers: Sequence[int],
+        dilation: int,
+        norm_layer: Callable[..., nn.Module] | None = None,
+    ) -> None:
+        inputs = (in_channels, *layers[:-1])
+        super().__init__(
+            *(
+                Conv2dNormActivation(
+                    *channels, kernel_size=3, stride=1, padding=dilation, dilation=dilation, norm_layer=norm_layer
+                )
+                for channels in zip(inputs, layers, strict=True)
+            )
+        )
+        init_convolutions(self)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *others: Any
+    ) -> None:
+        if local_metadata.get("version", 1) < 2:
+            renamed = {
+                f"{prefix}mask_fcn{index + 1}.{kind}": f"{prefix}{index}.0.{kind}"
+                for index in range(len(self))
+                for kind in ("weight", "bias")
+            }
+            rename_keys(state_dict, renamed)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
+
+
+class MaskRCNNPredictor(nn.Sequential):
+    """Scores of each class's pixels, at twice the size: ``(L, C, M, M)`` to ``(L, num_classes, 2 * M, 2 * M)``."""
+
+    def __init__(self, in_channels: int, dim_reduced: int, num_classes: int) -> None:
+        layers = (
+            ("conv5_mask", nn.ConvTranspose2d(in_channels, dim_reduced, 2, 2, 0)),
+            ("relu", nn.ReLU(inplace=True)),
+            ("mask_fcn_logits", nn.Conv2d(dim_reduced, num_classes, 1, 1, 0)),
+        )
+        super().__init__(OrderedDict(layers))
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
+
+
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, published_eps=0.0)
+def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
+    """:class:`MaskRCNN` over a ResNet of 50 layers, 44,401,393 parameters with 91 classes."""
+    return MaskRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)
+
+
+@register_on_backbone("resnet50", None, stages=5)
+def maskrcnn_resnet50_fpn_v2(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
+    """:class:`MaskRCNN` with deeper heads, 46,359,409 parameters with 91 classes."""
+    network = resnet_extractor(backbone, trainable_layers, norm_layer=nn.BatchNorm2d)
+    channels = network.out_channels
+    heads = {**improved_heads(channels), "mask_head": MaskRCNNHeads(channels, _LAYERS, 1, norm_layer=nn.BatchNorm2d)}
+    return MaskRCNN(network, num_classes, **{**heads, **options})

@@ -1,0 +1,318 @@
+"""RetinaNet: boxes of objects and their classes in one stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import Conv2dNormActivation, batched_nms, box_iou, clip_boxes_to_image, sigmoid_focal_loss
+from ...ops.feature_pyramid_network import LastLevelP6P7, rename_keys
+from .._backbones import register_on_backbone
+from ._matching import BoxCoder, Matcher, best_first, box_loss
+from .anchor_utils import AnchorGenerator
+from .backbone_utils import resnet_extractor
+from .faster_rcnn import IMAGE_MEAN, IMAGE_STD, check_backbone, check_kind
+from .generalized_rcnn import check_areas, check_boxes_of_targets, maps_by_name, original_sizes
+from .rpn import by_anchor, init_head
+from .transform import GeneralizedRCNNTransform, Size, Target
+
+__all__ = [
+    "RetinaNet",
+    "RetinaNetClassificationHead",
+    "RetinaNetHead",
+    "RetinaNetRegressionHead",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+]
+
+Norm = Callable[..., nn.Module]
+
+
+def _default_anchors() -> AnchorGenerator:
+    sizes = tuple((side, int(side * 2 ** (1 / 3)), int(side * 2 ** (2 / 3))) for side in (32, 64, 128, 256, 512))
+    return AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+
+
+class _Tower(nn.Module):
+    """Four convolutions and one that predicts ``width`` numbers for each anchor, shared by all maps."""
+
+    _version = 2  # since which each convolution stands in a sequence, with its normalisation
+
+    def __init__(self, in_channels: int, norm_layer: Norm | None) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            *(Conv2dNormActivation(in_channels, in_channels, norm_layer=norm_layer) for _ in range(4))
+        )
+        init_head(self.conv)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *others: Any
+    ) -> None:
+        if local_metadata.get("version", 1) < 2:
+            renamed = {
+                f"{prefix}conv.{2 * index}.{kind}": f"{prefix}conv.{index}.0.{kind}"
+                for index in range(4)
+                for kind in ("weight", "bias")
+            }
+            rename_keys(state_dict, renamed)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
+
+
+class RetinaNetClassificationHead(_Tower):
+    """Scores of classes.
+
+    Args:
+        in_channels: of the maps.
+        num_anchors: about each pixel.
+        num_classes: how many scores each has.
+        prior_probability: of an object, which the bias begins with.
+        norm_layer: of the convolutions; None for none.
+
+    Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_anchors: int,
+        num_classes: int,
+        prior_probability: float = 0.01,
+        norm_layer: Norm | None = None,
+    ) -> None:
+        super().__init__(in_channels, norm_layer)
+        self.cls_logits = nn.Conv2d(in_channels, num_anchors * num_classes, kernel_size=3, stride=1, padding=1)
+        nn.init.normal_(self.cls_logits.weight, std=0.01)
+        assert self.cls_logits.bias is not None
+        nn.init.constant_(self.cls_logits.bias, -math.log((1 - prior_probability) / prior_probability))
+        self.num_classes = num_classes
+        self.num_anchors = num_anchors
+
+    def compute_loss(
+        self, targets: Sequence[Target], head_outputs: Mapping[str, fb.Tensor], matched_idxs: Sequence[fb.Tensor]
+    ) -> fb.Tensor:
+        """The focal loss over all anchors that are matched or background, for each one that is matched."""
+        losses = []
+        for target, logits, matches in zip(targets, head_outputs["cls_logits"], matched_idxs, strict=True):
+            foreground = fb.where(matches >= 0)[0]
+            truth = fb.zeros_like(logits)
+            truth[foreground, target["labels"][matches[foreground]]] = 1.0
+            counted = matches != Matcher.BETWEEN_THRESHOLDS
+            loss = sigmoid_focal_loss(logits[counted], truth[counted], reduction="sum")
+            losses.append(loss / max(1, len(foreground)))
+        return fb.stack(losses).mean()
+
+    def forward(self, x: Sequence[fb.Tensor]) -> fb.Tensor:
+        return by_anchor([self.cls_logits(self.conv(map)) for map in x], self.num_classes)
+
+
+class RetinaNetRegressionHead(_Tower):
+    """Codes of boxes: maps ``(N, C, H, W)`` to ``(N, anchors, 4)``; arguments as of the classification head."""
+
+    def __init__(self, in_channels: int, num_anchors: int, norm_layer: Norm | None = None) -> None:
+        super().__init__(in_channels, norm_layer)
+        self.bbox_reg = nn.Conv2d(in_channels, num_anchors * 4, kernel_size=3, stride=1, padding=1)
+        nn.init.normal_(self.bbox_reg.weight, std=0.01)
+        assert self.bbox_reg.bias is not None
+        nn.init.zeros_(self.bbox_reg.bias)
+        self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
+        self._loss_type = "l1"
+
+    def compute_loss(
+        self,
+        targets: Sequence[Target],
+        head_outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        matched_idxs: Sequence[fb.Tensor],
+    ) -> fb.Tensor:
+        """The loss of the boxes of matched anchors, for each of them."""
+        losses = []
+        codes = head_outputs["bbox_regression"]
+        for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
+            foreground = fb.where(matches >= 0)[0]
+            truth = target["boxes"][matches[foreground]]
+            loss = box_loss(self._loss_type, self.box_coder, boxes[foreground], truth, own[foreground])
+            losses.append(loss / max(1, len(foreground)))
+        return fb.stack(losses).mean()
+
+    def forward(self, x: Sequence[fb.Tensor]) -> fb.Tensor:
+        return by_anchor([self.bbox_reg(self.conv(map)) for map in x], 4)
+
+
+class RetinaNetHead(nn.Module):
+    """Scores and codes; arguments as of :class:`RetinaNetClassificationHead`."""
+
+    def __init__(self, in_channels: int, num_anchors: int, num_classes: int, norm_layer: Norm | None = None) -> None:
+        super().__init__()
+        self.classification_head = RetinaNetClassificationHead(
+            in_channels, num_anchors, num_classes, norm_layer=norm_layer
+        )
+        self.regression_head = RetinaNetRegressionHead(in_channels, num_anchors, norm_layer=norm_layer)
+
+    def compute_loss(
+        self,
+        targets: Sequence[Target],
+        head_outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        matched_idxs: Sequence[fb.Tensor],
+    ) -> dict[str, fb.Tensor]:
+        """Both losses by name."""
+        return {
+            "classification": self.classification_head.compute_loss(targets, head_outputs, matched_idxs),
+            "bbox_regression": self.regression_head.compute_loss(targets, head_outputs, anchors, matched_idxs),
+        }
+
+    def forward(self, x: Sequence[fb.Tensor]) -> dict[str, fb.Tensor]:
+        return {"cls_logits": self.classification_head(x), "bbox_regression": self.regression_head(x)}
+
+
+class RetinaNet(nn.Module):
+    """Boxes and classes of objects, predicted for all anchors at once.
+
+    Args:
+        backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
+        num_classes: how many classes have scores; one more than there are, if the labels begin at 1.
+        min_size, max_size, image_mean, image_std: of images, as of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
+        anchor_generator, head, proposal_matcher: instead of the usual ones.
+        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are matched with it, those that
+            overlap all less are background.
+        topk_candidates: how many scores of each map are looked at.
+
+    Shapes, targets and detections: as of :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
+    ``classification`` and ``bbox_regression``.
+    Raises: ValueError and TypeError for arguments that do not fit.
+    Source: Lin et al. 2017, arXiv:1708.02002.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        num_classes: int,
+        min_size: int | Sequence[int] = 800,
+        max_size: int = 1333,
+        image_mean: Sequence[float] | None = None,
+        image_std: Sequence[float] | None = None,
+        anchor_generator: AnchorGenerator | None = None,
+        head: Any = None,
+        proposal_matcher: Matcher | None = None,
+        score_thresh: float = 0.05,
+        nms_thresh: float = 0.5,
+        detections_per_img: int = 300,
+        fg_iou_thresh: float = 0.5,
+        bg_iou_thresh: float = 0.4,
+        topk_candidates: int = 1000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        check_backbone(backbone)
+        check_kind("anchor_generator", anchor_generator, AnchorGenerator)
+        self.backbone = backbone
+        self.anchor_generator = anchor_generator or _default_anchors()
+        per_pixel = self.anchor_generator.num_anchors_per_location()[0]
+        self.head = head or RetinaNetHead(backbone.out_channels, per_pixel, num_classes)
+        self.proposal_matcher = proposal_matcher or Matcher(
+            fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=True
+        )
+        self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
+        self.transform = GeneralizedRCNNTransform(
+            min_size, max_size, image_mean or IMAGE_MEAN, image_std or IMAGE_STD, **kwargs
+        )
+        self.score_thresh = score_thresh
+        self.nms_thresh = nms_thresh
+        self.detections_per_img = detections_per_img
+        self.topk_candidates = topk_candidates
+
+    def eager_outputs(self, losses: dict[str, fb.Tensor], detections: list[Target]) -> Any:
+        """What the model gives: losses in training, else detections."""
+        return losses if self.training else detections
+
+    def compute_loss(
+        self, targets: Sequence[Target], head_outputs: Mapping[str, fb.Tensor], anchors: Sequence[fb.Tensor]
+    ) -> dict[str, fb.Tensor]:
+        """The head's losses, with each anchor matched."""
+        matched = []
+        for own, target in zip(anchors, targets, strict=True):
+            if len(target["boxes"]) == 0:
+                matched.append(fb.full((len(own),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=own.device))
+            else:
+                matched.append(self.proposal_matcher(box_iou(target["boxes"], own)))
+        losses: dict[str, fb.Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
+        return losses
+
+    def postprocess_detections(
+        self,
+        head_outputs: Mapping[str, Sequence[fb.Tensor]],
+        anchors: Sequence[Sequence[fb.Tensor]],
+        image_shapes: Sequence[Size],
+    ) -> list[Target]:
+        """Each image's detections, from scores, codes and anchors of each level."""
+        detections = []
+        for index, size in enumerate(image_shapes):
+            levels = zip(
+                (each[index] for each in head_outputs["cls_logits"]),
+                (each[index] for each in head_outputs["bbox_regression"]),
+                anchors[index],
+                strict=True,
+            )
+            found = [self._of_level(logits, codes, boxes, size) for logits, codes, boxes in levels]
+            boxes, scores, labels = (fb.cat(values) for values in zip(*found, strict=True))
+            kept = batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
+            detections.append({"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]})
+        return detections
+
+    def _of_level(
+        self, logits: fb.Tensor, codes: fb.Tensor, anchors: fb.Tensor, size: Size
+    ) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
+        scores = logits.sigmoid().flatten()
+        likely = fb.where(scores > self.score_thresh)[0]
+        scores, places = best_first(scores[likely], self.topk_candidates)
+        anchor, label = likely[places] // logits.shape[-1], likely[places] % logits.shape[-1]
+        boxes = self.box_coder.decode_single(codes[anchor], anchors[anchor])
+        return clip_boxes_to_image(boxes, size), scores, label
+
+    def forward(self, images: Sequence[fb.Tensor], targets: Sequence[Target] | None = None) -> Any:
+        if self.training:
+            check_boxes_of_targets(targets)
+        sizes = original_sizes(images)
+        batch, targets = self.transform(images, targets)
+        check_areas(targets or ())
+        maps = list(maps_by_name(self.backbone(batch.tensors)).values())
+        outputs = self.head(maps)
+        anchors = self.anchor_generator(batch, maps)
+        if self.training:
+            return self.eager_outputs(self.compute_loss(targets or (), outputs, anchors), [])
+        pixels = [map.shape[2] * map.shape[3] for map in maps]
+        per_level = [count * (len(anchors[0]) // sum(pixels)) for count in pixels]
+        by_level = {name: value.split(per_level, dim=1) for name, value in outputs.items()}
+        found = self.postprocess_detections(by_level, [own.split(per_level) for own in anchors], batch.image_sizes)
+        return self.eager_outputs({}, self.transform.postprocess(found, batch.image_sizes, sizes))
+
+
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, published_eps=0.0)
+def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> RetinaNet:
+    """:class:`RetinaNet` over a ResNet of 50 layers, 34,014,999 parameters with 91 classes."""
+    # The paper leaves the largest map out, which has too many anchors.
+    network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(256, 256))
+    return RetinaNet(network, num_classes, **options)
+
+
+@register_on_backbone("resnet50", None, stages=5)
+def retinanet_resnet50_fpn_v2(
+    backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
+) -> RetinaNet:
+    """:class:`RetinaNet` with group normalisation and a loss of overlaps, 38,198,935 parameters with 91 classes.
+
+    Source: Zhang et al. 2019, arXiv:1912.02424.
+    """
+    network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(2048, 256))
+    anchors = _default_anchors()
+    per_pixel = anchors.num_anchors_per_location()[0]
+    head = RetinaNetHead(network.out_channels, per_pixel, num_classes, norm_layer=partial(nn.GroupNorm, 32))
+    head.regression_head._loss_type = "giou"
+    return RetinaNet(network, num_classes, **{"anchor_generator": anchors, "head": head, **options})

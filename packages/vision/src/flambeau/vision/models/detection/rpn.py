@@ -1,0 +1,208 @@
+"""The network that proposes where objects are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import Conv2dNormActivation, batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
+from ...ops.feature_pyramid_network import rename_keys
+from ._matching import BalancedPositiveNegativeSampler, BoxCoder, Matcher, best_first
+from .anchor_utils import AnchorGenerator
+from .image_list import ImageList
+from .transform import Size, Target
+
+__all__ = ["AnchorGenerator", "RPNHead", "RegionProposalNetwork"]
+
+
+class RPNHead(nn.Module):
+    """Scores and codes of each anchor, by convolutions that all maps share.
+
+    Args:
+        in_channels: of the maps.
+        num_anchors: about each pixel.
+        conv_depth: how many 3x3 convolutions come first.
+
+    Shapes: maps ``(N, C, H, W)`` to as many ``(N, anchors, H, W)`` and ``(N, 4 * anchors, H, W)``.
+    """
+
+    _version = 2  # since which the first convolutions stand in a sequence
+
+    def __init__(self, in_channels: int, num_anchors: int, conv_depth: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            *(Conv2dNormActivation(in_channels, in_channels, kernel_size=3, norm_layer=None) for _ in range(conv_depth))
+        )
+        self.cls_logits = nn.Conv2d(in_channels, num_anchors, kernel_size=1, stride=1)
+        self.bbox_pred = nn.Conv2d(in_channels, num_anchors * 4, kernel_size=1, stride=1)
+        init_head(self)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *others: Any
+    ) -> None:
+        if local_metadata.get("version", 1) < 2:
+            kinds = ("weight", "bias")
+            rename_keys(state_dict, {f"{prefix}conv.{kind}": f"{prefix}conv.0.0.{kind}" for kind in kinds})
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
+
+    def forward(self, x: Sequence[fb.Tensor]) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
+        hidden = [self.conv(map) for map in x]
+        return [self.cls_logits(map) for map in hidden], [self.bbox_pred(map) for map in hidden]
+
+
+def init_head(head: nn.Module) -> None:
+    """Normal weights of deviation 0.01 for all convolutions, and biases of 0."""
+    for layer in head.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def by_anchor(predictions: Sequence[fb.Tensor], width: int) -> fb.Tensor:
+    """Maps ``(N, anchors * width, H, W)`` as one tensor ``(N, anchors of all, width)``, in the anchors' order."""
+    return fb.cat(
+        [map.unflatten(1, (-1, width)).permute(0, 3, 4, 1, 2).flatten(1, 3) for map in predictions],
+        1,
+    )
+
+
+class RegionProposalNetwork(nn.Module):
+    """Boxes where objects may be, of any class.
+
+    Args:
+        anchor_generator: what the predictions are relative to.
+        head: predicts them.
+        fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are positive, those that overlap
+            all less are negative.
+        batch_size_per_image: how many anchors of an image count in the loss.
+        positive_fraction: how many of them are positive at most.
+        pre_nms_top_n, post_nms_top_n: how many proposals are kept of each level, and after suppression of each image,
+            in ``"training"`` and in ``"testing"``.
+        nms_thresh: of the suppression.
+        score_thresh: proposals of a lower probability are left out.
+
+    Shapes: an :class:`ImageList`, maps by name and each image's targets, to each image's boxes ``(L, 4)`` and in
+    training the losses ``loss_objectness`` and ``loss_rpn_box_reg``. No gradient flows through the boxes.
+    Raises: ValueError in training without targets.
+    Source: Ren et al. 2015, arXiv:1506.01497.
+    """
+
+    def __init__(
+        self,
+        anchor_generator: AnchorGenerator,
+        head: nn.Module,
+        fg_iou_thresh: float,
+        bg_iou_thresh: float,
+        batch_size_per_image: int,
+        positive_fraction: float,
+        pre_nms_top_n: Mapping[str, int],
+        post_nms_top_n: Mapping[str, int],
+        nms_thresh: float,
+        score_thresh: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.anchor_generator = anchor_generator
+        self.head = head
+        self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
+        self.box_similarity = box_iou
+        self.proposal_matcher = Matcher(fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=True)
+        self.fg_bg_sampler = BalancedPositiveNegativeSampler(batch_size_per_image, positive_fraction)
+        self._pre_nms_top_n = pre_nms_top_n
+        self._post_nms_top_n = post_nms_top_n
+        self.nms_thresh = nms_thresh
+        self.score_thresh = score_thresh
+        self.min_size = 1e-3
+
+    def pre_nms_top_n(self) -> int:
+        """How many proposals of each level are kept before suppression."""
+        return self._pre_nms_top_n["training" if self.training else "testing"]
+
+    def post_nms_top_n(self) -> int:
+        """How many proposals of each image are kept after it."""
+        return self._post_nms_top_n["training" if self.training else "testing"]
+
+    def assign_targets_to_anchors(
+        self, anchors: Sequence[fb.Tensor], targets: Sequence[Target]
+    ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
+        """For each image labels ``(L,)`` of 1, 0 and -1 (not counted), and the anchors' true boxes, ``(L, 4)``."""
+        labels, matched = [], []
+        for own, target in zip(anchors, targets, strict=True):
+            truth = target["boxes"]
+            if len(truth) == 0:
+                labels.append(fb.zeros(len(own), dtype=fb.float32, device=own.device))
+                matched.append(fb.zeros_like(own, dtype=fb.float32))
+                continue
+            matches = self.proposal_matcher(self.box_similarity(truth, own))
+            label = (matches >= 0).to(fb.float32)
+            label[matches == Matcher.BETWEEN_THRESHOLDS] = -1.0
+            labels.append(label)
+            matched.append(truth[matches.clamp(min=0)])
+        return labels, matched
+
+    def filter_proposals(
+        self,
+        proposals: fb.Tensor,
+        objectness: fb.Tensor,
+        image_shapes: Sequence[Size],
+        num_anchors_per_level: Sequence[int],
+    ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
+        """Each image's best boxes ``(L, 4)`` and their probabilities, of ``(N, anchors, 4)`` and ``(N, anchors)``."""
+        objectness = objectness.detach().reshape(len(proposals), -1)
+        best, levels, start = [], [], 0
+        for level, own in enumerate(objectness.split(list(num_anchors_per_level), 1)):
+            places = best_first(own, self.pre_nms_top_n())[1]
+            best.append(places + start)
+            levels.append(fb.full_like(places[0], level))
+            start += own.shape[1]
+        chosen, level_of = fb.cat(best, 1), fb.cat(levels)
+        probabilities = objectness.gather(1, chosen).sigmoid()
+        boxes, scores = [], []
+        for image, size in enumerate(image_shapes):
+            own = clip_boxes_to_image(proposals[image][chosen[image]], size)
+            large = remove_small_boxes(own, self.min_size)
+            kept = large[probabilities[image][large] >= self.score_thresh]
+            own, score = own[kept], probabilities[image][kept]
+            kept = batched_nms(own, score, level_of[kept], self.nms_thresh)[: self.post_nms_top_n()]
+            boxes.append(own[kept])
+            scores.append(score[kept])
+        return boxes, scores
+
+    def compute_loss(
+        self,
+        objectness: fb.Tensor,
+        pred_bbox_deltas: fb.Tensor,
+        labels: Sequence[fb.Tensor],
+        regression_targets: Sequence[fb.Tensor],
+    ) -> tuple[fb.Tensor, fb.Tensor]:
+        """The losses of the scores and of the codes, over some of the anchors."""
+        positive, negative = (fb.where(fb.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
+        sampled = fb.cat([positive, negative])
+        box_loss = nn.functional.smooth_l1_loss(
+            pred_bbox_deltas[positive], fb.cat(list(regression_targets))[positive], beta=1 / 9, reduction="sum"
+        )
+        truth = fb.cat(list(labels))[sampled]
+        objectness_loss = nn.functional.binary_cross_entropy_with_logits(objectness.flatten()[sampled], truth)
+        return objectness_loss, box_loss / sampled.numel()
+
+    def forward(
+        self, images: ImageList, features: Mapping[str, fb.Tensor], targets: Sequence[Target] | None = None
+    ) -> tuple[list[fb.Tensor], dict[str, fb.Tensor]]:
+        maps = list(features.values())
+        scores, codes = self.head(maps)
+        anchors = self.anchor_generator(images, maps)
+        per_level = [score[0].numel() for score in scores]
+        objectness, deltas = by_anchor(scores, 1), by_anchor(codes, 4).flatten(0, 1)
+        proposals = self.box_coder.decode(deltas.detach(), anchors).view(len(anchors), -1, 4)
+        boxes, _ = self.filter_proposals(proposals, objectness, images.image_sizes, per_level)
+        if not self.training:
+            return boxes, {}
+        if targets is None:
+            raise ValueError("targets should not be None")
+        labels, matched = self.assign_targets_to_anchors(anchors, targets)
+        wanted = self.box_coder.encode(matched, anchors)
+        loss_objectness, loss_boxes = self.compute_loss(objectness, deltas, labels, wanted)
+        return boxes, {"loss_objectness": loss_objectness, "loss_rpn_box_reg": loss_boxes}

@@ -1,0 +1,151 @@
+"""Images and targets as detectors want them, and detections as they fit the images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ._masks import paste_masks_in_image
+from .image_list import ImageList
+
+Target = dict[str, fb.Tensor]
+Size = tuple[int, int]
+
+
+class GeneralizedRCNNTransform(nn.Module):
+    """Images normalised, resized and put into one batch, and their targets with them; detections on the way back.
+
+    Args:
+        min_size: the shorter side of an image; of several, a random one in training and the last otherwise.
+        max_size: bound of the longer side, before which the shorter one yields.
+        image_mean, image_std: of each channel.
+        size_divisible: the batch's height and width are multiples of it.
+        fixed_size: ``(width, height)`` of all images, instead of a side's.
+        _skip_resize: keep the sizes in training.
+
+    Raises: ValueError for images that are not ``(C, H, W)``, TypeError for those of integers.
+    """
+
+    def __init__(
+        self,
+        min_size: int | Sequence[int],
+        max_size: int,
+        image_mean: Sequence[float],
+        image_std: Sequence[float],
+        size_divisible: int = 32,
+        fixed_size: Size | None = None,
+        *,
+        _skip_resize: bool = False,
+    ) -> None:
+        super().__init__()
+        self.min_size = tuple(min_size) if isinstance(min_size, list | tuple) else (min_size,)
+        self.max_size = max_size
+        self.image_mean = image_mean
+        self.image_std = image_std
+        self.size_divisible = size_divisible
+        self.fixed_size = fixed_size
+        self._skip_resize = _skip_resize
+
+    def forward(
+        self, images: Sequence[fb.Tensor], targets: Sequence[Target] | None = None
+    ) -> tuple[ImageList, list[Target] | None]:
+        resized, changed = [], []
+        for index, image in enumerate(images):
+            if image.ndim != 3:
+                raise ValueError(
+                    f"images is expected to be a list of 3d tensors of shape [C, H, W], got {tuple(image.shape)}"
+                )
+            target = None if targets is None else dict(targets[index])
+            image, target = self.resize(self.normalize(image), target)
+            resized.append(image)
+            changed.append(target)
+        sizes = [(image.shape[-2], image.shape[-1]) for image in resized]
+        images_together = ImageList(self.batch_images(resized, self.size_divisible), sizes)
+        return images_together, None if targets is None else changed  # type: ignore[return-value]
+
+    def normalize(self, image: fb.Tensor) -> fb.Tensor:
+        """``(image - mean) / std``, by channels."""
+        if not image.is_floating_point():
+            raise TypeError(
+                f"Expected input images to be of floating type (in range [0, 1]), but found type {image.dtype} instead"
+            )
+        mean, std = (
+            fb.as_tensor(values, dtype=image.dtype, device=image.device)[:, None, None]
+            for values in (self.image_mean, self.image_std)
+        )
+        return (image - mean) / std
+
+    def torch_choice(self, k: Sequence[int]) -> int:
+        """A random one of some numbers."""
+        return k[int(fb.randint(0, len(k), (1,)))]
+
+    def resize(self, image: fb.Tensor, target: Target | None = None) -> tuple[fb.Tensor, Target | None]:
+        """An image and its target in the size of their own turn."""
+        if self.training and self._skip_resize:
+            return image, target
+        before: Size = (image.shape[-2], image.shape[-1])
+        size = self.torch_choice(self.min_size) if self.training else self.min_size[-1]
+        scale = min(size / min(before), self.max_size / max(before))
+        options: dict[str, Any] = {"scale_factor": scale, "recompute_scale_factor": True}
+        if self.fixed_size is not None:
+            options = {"size": [self.fixed_size[1], self.fixed_size[0]]}
+        image = nn.functional.interpolate(image[None], mode="bilinear", align_corners=False, **options)[0]
+        if target is None:
+            return image, target
+        after: Size = (image.shape[-2], image.shape[-1])
+        if "masks" in target:
+            masks = target["masks"][:, None].to(fb.float32)
+            target["masks"] = nn.functional.interpolate(masks, **options)[:, 0].to(fb.uint8)
+        target["boxes"] = resize_boxes(target["boxes"], before, after)
+        if "keypoints" in target:
+            target["keypoints"] = resize_keypoints(target["keypoints"], before, after)
+        return image, target
+
+    def batch_images(self, images: Sequence[fb.Tensor], size_divisible: int = 32) -> fb.Tensor:
+        """``(N, C, H, W)``, with each image in its upper left corner."""
+        channels, height, width = (max(sizes) for sizes in zip(*(image.shape for image in images), strict=True))
+        height, width = (math.ceil(side / size_divisible) * size_divisible for side in (height, width))
+        batch = images[0].new_zeros((len(images), channels, height, width))
+        for place, image in zip(batch, images, strict=True):
+            place[: image.shape[0], : image.shape[1], : image.shape[2]].copy_(image)
+        return batch
+
+    def postprocess(
+        self, result: list[Target], image_shapes: Sequence[Size], original_image_sizes: Sequence[Size]
+    ) -> list[Target]:
+        """Detections in the coordinates of the images as they were; in training, what is given."""
+        if self.training:
+            return result
+        for found, before, after in zip(result, image_shapes, original_image_sizes, strict=True):
+            found["boxes"] = resize_boxes(found["boxes"], before, after)
+            if "masks" in found:
+                found["masks"] = paste_masks_in_image(found["masks"], found["boxes"], after)
+            if "keypoints" in found:
+                found["keypoints"] = resize_keypoints(found["keypoints"], before, after)
+        return result
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(\n    Normalize(mean={self.image_mean}, std={self.image_std})\n    "
+            f"Resize(min_size={self.min_size}, max_size={self.max_size}, mode='bilinear')\n)"
+        )
+
+
+def resize_boxes(boxes: fb.Tensor, original_size: Sequence[int], new_size: Sequence[int]) -> fb.Tensor:
+    """Boxes ``(L, 4)`` in an image of another size."""
+    down, across = _ratios(boxes, original_size, new_size)
+    return boxes * fb.stack([across, down, across, down])
+
+
+def resize_keypoints(keypoints: fb.Tensor, original_size: Sequence[int], new_size: Sequence[int]) -> fb.Tensor:
+    """Points ``(L, points, 3)`` of x, y and visibility in an image of another size."""
+    down, across = _ratios(keypoints, original_size, new_size)
+    return keypoints * fb.stack([across, down, fb.ones_like(down)])
+
+
+def _ratios(values: fb.Tensor, before: Sequence[int], after: Sequence[int]) -> fb.Tensor:
+    return fb.tensor(list(after), device=values.device).to(fb.float32) / fb.tensor(list(before), device=values.device)

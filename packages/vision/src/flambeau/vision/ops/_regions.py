@@ -1,0 +1,41 @@
+"""Regions of the maps of a batch, as the operators that pool them take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flambeau as fb
+
+Boxes = fb.Tensor | Sequence[fb.Tensor]
+
+
+def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
+    """``(K, 5)`` of the number in the batch and the corners, from that or from a tensor ``(L, 4)`` for each map.
+
+    Raises: ValueError for shapes and numbers that do not fit the maps ``(N, C, H, W)``.
+    """
+    if input.ndim != 4:
+        raise ValueError(f"input should be (N, C, H, W); got shape {tuple(input.shape)}")
+    if not isinstance(boxes, fb.Tensor):
+        if len(boxes) != len(input) or any(each.ndim != 2 or each.shape[1] != 4 for each in boxes):
+            shapes = [tuple(each.shape) for each in boxes]
+            raise ValueError(f"boxes should be a list of {len(input)} tensors (L, 4), one for each map; got {shapes}")
+        return numbered(boxes)
+    if boxes.ndim != 2 or boxes.shape[1] != 5:
+        raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5]; got {tuple(boxes.shape)}")
+    if len(boxes) and not (boxes[:, 0].min() >= 0 and boxes[:, 0].max() < len(input)):
+        raise ValueError(f"boxes name maps from 0 to {len(input) - 1}; got {boxes[:, 0].tolist()}")
+    return boxes
+
+
+def numbered(boxes: Sequence[fb.Tensor]) -> fb.Tensor:
+    """Boxes of several images, ``(L, 4)`` each, under each other and behind the number of the image: ``(K, 5)``."""
+    return fb.cat([fb.cat([fb.full_like(each[:, :1], index), each], 1) for index, each in enumerate(boxes)])
+
+
+def pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width, given as both or as one number for both."""
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return height, width

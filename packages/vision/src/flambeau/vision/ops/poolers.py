@@ -1,0 +1,114 @@
+"""Regions read from the level of a feature pyramid that suits their size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import flambeau as fb
+from flambeau import nn
+
+from ._boxes import box_area
+from ._regions import numbered, pair
+from ._roi_align import roi_align
+
+
+class LevelMapper:
+    """The level of each box, ``floor(canonical_level + log2(sqrt(area) / canonical_scale))``, counted from ``k_min``.
+
+    Args:
+        k_min, k_max: bounds of the levels; the level's map has ``2**-k`` of the image's size.
+        canonical_scale: the side of a box on
+        canonical_level: this level.
+        eps: added before rounding down.
+
+    >>> LevelMapper(2, 5)([fb.tensor([[0.0, 0.0, 60.0, 60.0], [0.0, 0.0, 300.0, 300.0]])])
+    tensor([0, 2])
+    """
+
+    def __init__(
+        self, k_min: int, k_max: int, canonical_scale: int = 224, canonical_level: int = 4, eps: float = 1e-6
+    ) -> None:
+        self.k_min = k_min
+        self.k_max = k_max
+        self.s0 = canonical_scale
+        self.lvl0 = canonical_level
+        self.eps = eps
+
+    def __call__(self, boxlists: Sequence[fb.Tensor]) -> fb.Tensor:
+        sides = fb.sqrt(fb.cat([box_area(boxes) for boxes in boxlists]))
+        levels = fb.floor(self.lvl0 + fb.log2(sides / self.s0) + self.eps)
+        return levels.clamp(self.k_min, self.k_max).to(fb.int64) - self.k_min
+
+
+class MultiScaleRoIAlign(nn.Module):
+    """:func:`~flambeau.vision.ops.roi_align` of each box from one of several maps: the larger the box, the smaller.
+
+    Args:
+        featmap_names: of the maps that are read, in the order of their sizes.
+        output_size: height and width of the results, or one number for both.
+        sampling_ratio: as of ``roi_align``.
+        canonical_scale, canonical_level: as of :class:`LevelMapper`.
+
+    Shapes: maps ``(N, C, H, W)`` by name, N tensors ``(L, 4)`` of boxes in the images' coordinates and N pairs
+    ``(height, width)`` of the images, to ``(sum of L, C, *output_size)``. The maps' scales are found at the first call.
+    Raises: ValueError without images.
+    Source: Lin et al. 2016, arXiv:1612.03144, equation 1.
+
+    >>> pool = MultiScaleRoIAlign(["0", "1"], 3, 2)
+    >>> maps = {"0": fb.zeros(1, 5, 64, 64), "1": fb.zeros(1, 5, 32, 32)}
+    >>> pool(maps, [fb.tensor([[0.0, 0.0, 100.0, 50.0]])], [(256, 256)]).shape
+    flambeau.Size([1, 5, 3, 3])
+    """
+
+    def __init__(
+        self,
+        featmap_names: Sequence[str],
+        output_size: int | Sequence[int],
+        sampling_ratio: int,
+        *,
+        canonical_scale: int = 224,
+        canonical_level: int = 4,
+    ) -> None:
+        super().__init__()
+        self.featmap_names = featmap_names
+        self.sampling_ratio = sampling_ratio
+        self.output_size = pair(output_size)
+        self.scales: list[float] | None = None
+        self.map_levels: LevelMapper | None = None
+        self.canonical_scale = canonical_scale
+        self.canonical_level = canonical_level
+
+    def forward(
+        self, x: Mapping[str, fb.Tensor], boxes: Sequence[fb.Tensor], image_shapes: Sequence[tuple[int, int]]
+    ) -> fb.Tensor:
+        maps = [value for name, value in x.items() if name in self.featmap_names]
+        if self.scales is None or self.map_levels is None:
+            self.scales, self.map_levels = self._fitted(maps, image_shapes)
+        rois = numbered(boxes)
+        if len(maps) == 1:
+            return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
+        levels = self.map_levels(boxes)
+        parts, places = [], []
+        for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
+            place = fb.where(levels == level)[0]
+            places.append(place)
+            parts.append(roi_align(features, rois[place], self.output_size, scale, self.sampling_ratio))
+        return fb.cat([part.to(maps[0].dtype) for part in parts])[fb.cat(places).argsort()]
+
+    def _fitted(
+        self, maps: Sequence[fb.Tensor], image_shapes: Sequence[tuple[int, int]]
+    ) -> tuple[list[float], LevelMapper]:
+        """The maps' scales, powers of 2, and the levels that they are."""
+        if not image_shapes:
+            raise ValueError("images list should not be empty")
+        height = max(shape[0] for shape in image_shapes)
+        levels = [-round(math.log2(each.shape[-2] / height)) for each in maps]
+        mapper = LevelMapper(levels[0], levels[-1], self.canonical_scale, self.canonical_level)
+        return [2.0**-level for level in levels], mapper
+
+    def __repr__(self) -> str:
+        return (
+            f"MultiScaleRoIAlign(featmap_names={self.featmap_names}, output_size={self.output_size}, "
+            f"sampling_ratio={self.sampling_ratio})"
+        )
