@@ -27,4 +27,4 @@ def test_reading_a_dataset_imports_no_networks_and_no_network() -> None:
 def test_an_unknown_part_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'flambeau.vision' has no attribute 'sounds'"):
         _ = flambeau.vision.sounds
-    assert dir(flambeau.vision) == ["datasets", "io", "models", "ops", "transforms", "utils"]
+    assert dir(flambeau.vision) == ["datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"]

@@ -13,6 +13,7 @@ from flambeau import nn
 
 from . import _random
 from ._arguments import pair_of_sizes
+from ._boxes import for_kinds, shifted
 from ._flip import hflip, vflip
 from ._image import height_and_width, on_planes
 from ._interpolation import InterpolationMode, interpolation_mode
@@ -22,6 +23,7 @@ from ._resize import resize
 _TWO_SIZES = "Please provide only two dimensions (h, w) for size."
 
 
+@for_kinds(lambda boxes, top, left, height, width: shifted(boxes, left, top, (height, width)))
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
     """The part of an image that begins at a place; zeros where it goes beyond the image.
 

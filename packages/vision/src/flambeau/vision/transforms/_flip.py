@@ -10,9 +10,11 @@ from flambeau import nn
 
 from . import _random
 from ._arguments import check_probability
+from ._boxes import for_kinds, mirrored
 from ._image import on_planes
 
 
+@for_kinds(lambda boxes: mirrored(boxes, 0))
 def hflip(img: Any) -> Any:
     """An image with left and right exchanged.
 
@@ -25,6 +27,7 @@ def hflip(img: Any) -> Any:
     return on_planes(img, lambda planes: planes.flip(-1))
 
 
+@for_kinds(lambda boxes: mirrored(boxes, 1))
 def vflip(img: Any) -> Any:
     """An image upside down."""
     if isinstance(img, Image.Image):

@@ -42,6 +42,8 @@ def get_dimensions(img: Any) -> list[int]:
     """
     if isinstance(img, Image.Image):
         return [len(img.getbands()), img.height, img.width]
+    if getattr(type(img), "sample_kind", None) == "boxes":  # of which no transform wants the channels
+        return [1, *img.canvas_size]
     if isinstance(img, np.ndarray) and img.ndim in (2, 3):
         return [1 if img.ndim == 2 else img.shape[2], img.shape[0], img.shape[1]]
     if isinstance(img, fb.Tensor) and img.ndim >= 2:
@@ -51,7 +53,7 @@ def get_dimensions(img: Any) -> list[int]:
 
 
 def height_and_width(img: Any) -> tuple[int, int]:
-    """``(height, width)`` of an image."""
+    """``(height, width)`` of an image, or of that which boxes lie in."""
     if isinstance(img, Image.Image):
         return img.height, img.width
     _, height, width = get_dimensions(img)

@@ -12,11 +12,21 @@ from PIL import Image, ImageOps
 import flambeau as fb
 from flambeau import nn
 
+from ._boxes import for_kinds, shifted
 from ._image import on_planes
 
 _MODES = ("constant", "edge", "reflect", "symmetric")
 
 
+def _padded_boxes(boxes: Any, padding: int | Sequence[int], fill: Any, padding_mode: str) -> Any:
+    if padding_mode != "constant":
+        raise ValueError(f"Padding mode '{padding_mode}' is not supported with bounding boxes")
+    left, top, right, bottom = _sides(padding)
+    height, width = boxes.canvas_size
+    return shifted(boxes, -left, -top, (height + top + bottom, width + left + right))
+
+
+@for_kinds(_padded_boxes)
 def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> Any:
     """An image with a border; a negative border takes away.
 

@@ -10,6 +10,7 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
+from ._boxes import for_kinds, stretched
 from ._image import height_and_width, on_batch, on_planes, through_float
 from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode, resampling_weights
 
@@ -21,6 +22,11 @@ _OPERATORS = (
 )
 
 
+def _resized_boxes(boxes: Any, size: Any, interpolation: Any, max_size: int | None, antialias: bool | None) -> Any:
+    return stretched(boxes, _goal(boxes.canvas_size, size, max_size))
+
+
+@for_kinds(_resized_boxes)
 def resize(
     img: Any,
     size: int | Sequence[int] | None,

@@ -16,6 +16,7 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
+from ._boxes import for_kinds, mapped
 from ._image import as_batch, get_dimensions, height_and_width, on_planes, through_float
 from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode
 from ._pad import fill_of
@@ -23,6 +24,14 @@ from ._pad import fill_of
 _SAMPLED = (InterpolationMode.NEAREST, InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)
 
 
+def _turned_boxes(
+    boxes: Any, angle: float, interpolation: Any, expand: bool, center: Sequence[float] | None, fill: Any
+) -> Any:
+    inverse, size = _turning(boxes.canvas_size, angle, expand, center)
+    return mapped(boxes, lambda points: np.linalg.solve(inverse[:, :2], points - inverse[:, 2:]), size)
+
+
+@for_kinds(_turned_boxes)
 def rotate(
     img: Any,
     angle: float,
@@ -54,10 +63,17 @@ def rotate(
         turned_around = None if center is None else (float(center[0]), float(center[1]))
         fillcolor = fill_of(img, fill) if img.mode != "P" else fill
         return img.rotate(angle, pillow_mode(mode), bool(expand), turned_around, fillcolor=fillcolor)
-    height, width = height_and_width(img)
+    inverse, size = _turning(height_and_width(img), angle, expand, center)
+    return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], size, mode, fill)
+
+
+def _turning(
+    size: tuple[int, int], angle: float, expand: bool, center: Sequence[float] | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """``(2, 3)``, where the points of a turned image come from, and its size."""
+    height, width = size
     linear = _rotation(-float(angle))
     inverse = _inverse_about(linear, center or (width / 2, height / 2))
-    size = (height, width)
     if expand:
         corners = np.linalg.solve(
             inverse[:, :2], np.array([[0, width, width, 0], [0, 0, height, height]]) - inverse[:, 2:]
@@ -67,9 +83,17 @@ def rotate(
         moved = np.array([width - new_width, height - new_height]) / 2
         inverse = np.concatenate([inverse[:, :2], inverse[:, 2:] + inverse[:, :2] @ moved[:, None]], axis=1)
         size = (new_height, new_width)
-    return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], size, mode, fill)
+    return inverse, size
 
 
+def _affine_boxes(
+    boxes: Any, angle: float, translate: Any, scale: float, shear: Any, interpolation: Any, fill: Any, center: Any
+) -> Any:
+    inverse = _affine_inverse(boxes.canvas_size, angle, translate, scale, shear, center)
+    return mapped(boxes, lambda points: np.linalg.solve(inverse[:, :2], points - inverse[:, 2:]), boxes.canvas_size)
+
+
+@for_kinds(_affine_boxes)
 def affine(
     img: Any,
     angle: float,
@@ -91,6 +115,20 @@ def affine(
         interpolation, fill, center: as for :func:`rotate`.
     Raises: TypeError or ValueError for other arguments.
     """
+    inverse = _affine_inverse(height_and_width(img), angle, translate, scale, shear, center)
+    mode = _sampling_mode(interpolation)
+    if isinstance(img, Image.Image):
+        coefficients = tuple(inverse.ravel().tolist())
+        return img.transform(
+            img.size, Image.Transform.AFFINE, coefficients, pillow_mode(mode), fillcolor=fill_of(img, fill)
+        )
+    return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], height_and_width(img), mode, fill)
+
+
+def _affine_inverse(
+    size: tuple[int, int], angle: float, translate: Any, scale: float, shear: Any, center: Any
+) -> np.ndarray:
+    """``(2, 3)``, where the points of an affinely mapped image come from."""
     if not isinstance(angle, int | float):
         raise TypeError(f"Argument angle should be int or float, got {angle!r}")
     _check_point(translate, "translate", required=True)
@@ -102,18 +140,17 @@ def affine(
     elif not isinstance(shear, tuple | list) or len(shear) not in (1, 2):
         raise ValueError(f"Shear should be a number or a sequence of 1 or 2 numbers. Got {shear!r}")
     shear_x, shear_y = float(shear[0]), float(shear[-1] if len(shear) == 2 else shear[0])
-    mode = _sampling_mode(interpolation)
-    height, width = height_and_width(img)
+    height, width = size
     linear = float(scale) * _rotation(float(angle)) @ _shear(shear_x, shear_y)
-    inverse = _inverse_about(linear, center or (width / 2, height / 2), translate)
-    if isinstance(img, Image.Image):
-        coefficients = tuple(inverse.ravel().tolist())
-        return img.transform(
-            img.size, Image.Transform.AFFINE, coefficients, pillow_mode(mode), fillcolor=fill_of(img, fill)
-        )
-    return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], (height, width), mode, fill)
+    return _inverse_about(linear, center or (width / 2, height / 2), translate)
 
 
+def _projected_boxes(boxes: Any, startpoints: Any, endpoints: Any, interpolation: Any, fill: Any) -> Any:
+    forward = _projection(_perspective_coefficients(endpoints, startpoints))
+    return mapped(boxes, forward, boxes.canvas_size)
+
+
+@for_kinds(_projected_boxes)
 def perspective(
     img: Any,
     startpoints: Sequence[Sequence[int]],
@@ -129,21 +166,33 @@ def perspective(
         interpolation, fill: as for :func:`rotate`.
     Raises: ValueError for another number of points, or points on a line.
     """
-    a, b, c, d, e, f, g, h = coefficients = _perspective_coefficients(startpoints, endpoints)
+    coefficients = _perspective_coefficients(startpoints, endpoints)
     mode = _sampling_mode(interpolation)
     if isinstance(img, Image.Image):
         return img.transform(
             img.size, Image.Transform.PERSPECTIVE, coefficients, pillow_mode(mode), fillcolor=fill_of(img, fill)
         )
 
+    return _sample(img, _projection(coefficients), height_and_width(img), mode, fill)
+
+
+def _projection(coefficients: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
+    """The map of points ``(2, N)`` with the coefficients of :func:`_perspective_coefficients`."""
+    a, b, c, d, e, f, g, h = coefficients
+
     def source(points: np.ndarray) -> np.ndarray:
         x, y = points
         depth = g * x + h * y + 1
         return np.asarray([(a * x + b * y + c) / depth, (d * x + e * y + f) / depth])
 
-    return _sample(img, source, height_and_width(img), mode, fill)
+    return source
 
 
+def _displaced_boxes(boxes: Any, displacement: Any, interpolation: Any, fill: Any) -> Any:
+    raise NotImplementedError("elastic_transform does not move boxes")
+
+
+@for_kinds(_displaced_boxes)
 def elastic_transform(
     img: Any,
     displacement: fb.Tensor,

@@ -2,7 +2,7 @@
 
 They are the other transforms, which take, beside one image, any number of arguments and any structure of tuples, lists
 and dictionaries: the images in it are transformed, all with the same random draws, and labels and texts are passed
-through. Boxes, masks and points have no kinds of their own here: a mask is transformed as an image, boxes are not.
+through. Of ``tv_tensors`` in it, boxes and masks are transformed together with their image.
 
 >>> import flambeau
 >>> transform = Compose([ToImage(), RandomHorizontalFlip(p=1), ToDtype(flambeau.float32, scale=True)])
@@ -25,7 +25,9 @@ from ._augmentation import (
     RandomResize,
     RandomShortestSize,
     RandomZoomOut,
+    ScaleJitter,
 )
+from ._boxes import ClampBoundingBoxes, ConvertBoundingBoxFormat, RandomIoUCrop, SanitizeBoundingBoxes
 from ._conversion import RGB, Identity, ToDtype, ToImage, ToPureTensor
 from ._transform import Lambda, Transform, for_samples
 
@@ -38,22 +40,22 @@ ConvertImageDtype = for_samples(images.ConvertImageDtype)
 PILToTensor = for_samples(images.PILToTensor)
 ToPILImage = for_samples(images.ToPILImage)
 ToTensor = for_samples(images.ToTensor)
-CenterCrop = for_samples(images.CenterCrop)
-FiveCrop = for_samples(images.FiveCrop)
-RandomCrop = for_samples(images.RandomCrop)
-RandomResizedCrop = for_samples(images.RandomResizedCrop)
-TenCrop = for_samples(images.TenCrop)
+CenterCrop = for_samples(images.CenterCrop, maps_plane=True)
+FiveCrop = for_samples(images.FiveCrop, maps_plane=True)
+RandomCrop = for_samples(images.RandomCrop, maps_plane=True)
+RandomResizedCrop = for_samples(images.RandomResizedCrop, maps_plane=True)
+TenCrop = for_samples(images.TenCrop, maps_plane=True)
 RandomErasing = for_samples(images.RandomErasing)
-RandomHorizontalFlip = for_samples(images.RandomHorizontalFlip)
-RandomVerticalFlip = for_samples(images.RandomVerticalFlip)
-ElasticTransform = for_samples(images.ElasticTransform)
-RandomAffine = for_samples(images.RandomAffine)
-RandomPerspective = for_samples(images.RandomPerspective)
-RandomRotation = for_samples(images.RandomRotation)
+RandomHorizontalFlip = for_samples(images.RandomHorizontalFlip, maps_plane=True)
+RandomVerticalFlip = for_samples(images.RandomVerticalFlip, maps_plane=True)
+ElasticTransform = for_samples(images.ElasticTransform, maps_plane=True)
+RandomAffine = for_samples(images.RandomAffine, maps_plane=True)
+RandomPerspective = for_samples(images.RandomPerspective, maps_plane=True)
+RandomRotation = for_samples(images.RandomRotation, maps_plane=True)
 LinearTransformation = for_samples(images.LinearTransformation)
 Normalize = for_samples(images.Normalize)
-Pad = for_samples(images.Pad)
-Resize = for_samples(images.Resize)
+Pad = for_samples(images.Pad, maps_plane=True)
+Resize = for_samples(images.Resize, maps_plane=True)
 RandomAutocontrast = for_samples(images.RandomAutocontrast)
 RandomEqualize = for_samples(images.RandomEqualize)
 RandomInvert = for_samples(images.RandomInvert)
@@ -69,8 +71,10 @@ __all__ = [
     "AutoAugment",
     "AutoAugmentPolicy",
     "CenterCrop",
+    "ClampBoundingBoxes",
     "ColorJitter",
     "Compose",
+    "ConvertBoundingBoxFormat",
     "ConvertImageDtype",
     "CutMix",
     "ElasticTransform",
@@ -99,6 +103,7 @@ __all__ = [
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomIoUCrop",
     "RandomInvert",
     "RandomOrder",
     "RandomPerspective",
@@ -112,6 +117,8 @@ __all__ = [
     "RandomVerticalFlip",
     "RandomZoomOut",
     "Resize",
+    "SanitizeBoundingBoxes",
+    "ScaleJitter",
     "TenCrop",
     "ToDtype",
     "ToImage",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,23 +10,35 @@ from PIL import Image
 
 import flambeau as fb
 
+from ... import tv_tensors
 from .. import functional as F
-from ._transform import Transform
+from .._image import height_and_width
+from ._transform import Transform, kind_of, transform_images
 
 
-def to_image(inpt: Any) -> fb.Tensor:
-    """A PIL image or an array ``(H, W)`` or ``(H, W, C)`` as a tensor ``(C, H, W)`` of the same numbers.
+def to_image(inpt: Any) -> tv_tensors.Image:
+    """A PIL image or an array ``(H, W)`` or ``(H, W, C)`` as a ``tv_tensors.Image`` ``(C, H, W)`` of the same numbers.
 
-    A tensor ``(H, W)`` becomes ``(1, H, W)``; others stay.
+    A tensor ``(H, W)`` becomes ``(1, H, W)``; others keep their shape.
     Raises: TypeError for anything else.
     """
     if isinstance(inpt, Image.Image):
-        return F.pil_to_tensor(inpt)
+        inpt = F.pil_to_tensor(inpt)
     if isinstance(inpt, np.ndarray):
-        return fb.from_numpy(np.atleast_3d(inpt).transpose(2, 0, 1).copy())
+        inpt = fb.from_numpy(np.atleast_3d(inpt).transpose(2, 0, 1).copy())
     if isinstance(inpt, fb.Tensor):
-        return inpt[None] if inpt.ndim == 2 else inpt
+        image: tv_tensors.Image = tv_tensors.Image(inpt)
+        return image
     raise TypeError(f"Input can either be a pure Tensor, a numpy array, or a PIL image, but got {type(inpt)} instead.")
+
+
+def get_size(inpt: Any) -> list[int]:
+    """``[height, width]`` of an image or a mask, or of that which boxes lie in.
+
+    >>> get_size(fb.zeros(3, 4, 5))
+    [4, 5]
+    """
+    return list(height_and_width(inpt))
 
 
 def to_dtype(inpt: fb.Tensor, dtype: fb.dtype = fb.float32, scale: bool = False) -> fb.Tensor:
@@ -41,25 +54,51 @@ class ToImage(Transform):
 
 
 class ToDtype(Transform):
-    """Tensors in another dtype: :func:`to_dtype`. With ``scale=False``, the default, labels stay as they are too."""
+    """Images in another dtype: :func:`to_dtype`. With ``scale=False``, the default, labels stay as they are too.
 
-    def __init__(self, dtype: fb.dtype, scale: bool = False) -> None:
+    Args:
+        dtype: of images; or a dictionary of dtypes by kinds, such as ``{tv_tensors.Mask: flambeau.int64, "others":
+            None}``, where None leaves the dtype and ``"others"`` stands for the kinds that are not named.
+        scale: white stays white.
+    Raises: ValueError for a dictionary that lacks a kind and ``"others"``.
+    """
+
+    def __init__(self, dtype: fb.dtype | Mapping[Any, fb.dtype | None], scale: bool = False) -> None:
         super().__init__()
         self.dtype = dtype
         self.scale = scale
 
+    def forward(self, *inputs: Any) -> Any:
+        if isinstance(self.dtype, Mapping):
+            return transform_images(self._by_kind, inputs, lambda value: isinstance(value, fb.Tensor))
+        return super().forward(*inputs)
+
     def transform(self, image: Any) -> Any:
+        assert not isinstance(self.dtype, Mapping)
         return to_dtype(image, self.dtype, self.scale) if isinstance(image, fb.Tensor) else image
+
+    def _by_kind(self, value: fb.Tensor) -> Any:
+        assert isinstance(self.dtype, Mapping)
+        for key in (type(value), "others"):
+            if key in self.dtype:
+                dtype = self.dtype[key]
+                break
+        else:
+            raise ValueError(f'No dtype was specified for type {type(value)}. Name it, or "others", in dtype.')
+        if dtype is None:
+            return value
+        scaled = self.scale and kind_of(value) in (None, "image")
+        return tv_tensors.wrap(to_dtype(value.as_subclass(fb.Tensor), dtype, scaled), like=value)
 
     def extra_repr(self) -> str:
         return f"dtype={self.dtype}, scale={self.scale}"
 
 
 class ToPureTensor(Transform):
-    """Samples as they are: tensors have no other kinds here."""
+    """Samples whose images, masks and boxes are plain tensors."""
 
-    def transform(self, image: Any) -> Any:
-        return image
+    def forward(self, *inputs: Any) -> Any:
+        return transform_images(lambda value: value.as_subclass(fb.Tensor), inputs, lambda value: bool(kind_of(value)))
 
 
 class Identity(Transform):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -12,19 +13,68 @@ import flambeau as fb
 from flambeau import nn
 
 
-def _is_image(value: Any) -> bool:
+def kind_of(value: Any) -> str | None:
+    """The ``sample_kind`` of a tensor that knows what it is; None for anything else."""
+    return getattr(type(value), "sample_kind", None)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """All that nested tuples, lists and dictionaries hold, from the first on."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def _is_plain_image(value: Any) -> bool:
     return isinstance(value, Image.Image) or (isinstance(value, fb.Tensor | np.ndarray) and value.ndim >= 2)
 
 
+def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
+    """Which parts of a sample are transformed.
+
+    In a sample that has tensors that know what they are, these are: the images and, where the plane is mapped, masks
+    and boxes; plain tensors stay, but for the first in a sample that has no image otherwise.
+    """
+    parts = list(leaves(inputs))
+    if not any(kind_of(part) for part in parts):
+        return _is_plain_image
+    wanted = ("image", "mask", "boxes") if maps_plane else ("image",)
+    explicit = any(isinstance(part, Image.Image) or kind_of(part) == "image" for part in parts)
+    plain = [part for part in parts if kind_of(part) is None and _is_plain_image(part)]
+    first = plain[0] if plain and not explicit else None
+
+    def chosen(value: Any) -> bool:
+        return kind_of(value) in wanted or isinstance(value, Image.Image) or (value is first and first is not None)
+
+    return chosen
+
+
+def _kept(result: Any, like: Any) -> Any:
+    """What became of an image, as an image of the same kind."""
+    if isinstance(result, list | tuple):
+        return type(result)(_kept(part, like) for part in result)
+    return type(like).wrap(result, like) if isinstance(result, fb.Tensor) else result
+
+
 def transform_images(
-    function: Callable[[Any], Any], inputs: tuple[Any, ...], chosen: Callable[[Any], bool] = _is_image
+    function: Callable[[Any], Any],
+    inputs: tuple[Any, ...],
+    chosen: Callable[[Any], bool] | None = None,
+    maps_plane: bool = False,
 ) -> Any:
     """Apply a function to the images in nested tuples, lists and dictionaries, all with the same random draws.
 
-    Images are PIL images, and tensors and arrays of two dimensions and more. Labels, texts and the rest stay, unless
-    they are ``chosen`` otherwise.
+    Images are PIL images, ``tv_tensors.Image`` and ``Video``, and where there are no tensors of such kinds, plain ones
+    and arrays of two dimensions and more. Where the function maps the plane, it gets masks and boxes, too. Labels,
+    texts and the rest stay, unless they are ``chosen`` otherwise.
     """
     before: list[fb.Tensor] = []
+    unwrap = chosen is None
+    takes = _choice(inputs, maps_plane) if chosen is None else chosen
 
     def apply(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -33,12 +83,14 @@ def transform_images(
             return type(value)(*map(apply, value))
         if isinstance(value, list | tuple):
             return type(value)(map(apply, value))
-        if not chosen(value):
+        if not takes(value):
             return value
         if before:
             fb.set_rng_state(before[0])
         else:
             before.append(fb.get_rng_state())
+        if unwrap and kind_of(value) == "image":
+            return _kept(function(value.as_subclass(fb.Tensor)), value)
         return function(value)
 
     transformed = tuple(map(apply, inputs))
@@ -46,36 +98,56 @@ def transform_images(
 
 
 class Transform(nn.Module):
-    """The base of transforms of samples: a subclass says what happens to one image, in ``transform``.
+    """The base of transforms of samples: a subclass says what happens to one part, in ``transform``.
 
-    Its draws come from flambeau's generator, and all images of one call get the same.
+    Its draws come from flambeau's generator, and all parts of one call get the same.
 
     >>> class Darker(Transform):
-    ...     def transform(self, image):
-    ...         return image // 2
+    ...     def transform(self, inpt, params):
+    ...         return inpt // 2
     >>> Darker()({"image": fb.full((1, 2), 8), "label": 3})
     {'image': tensor([[4, 4]]), 'label': 3}
     """
 
-    def transform(self, image: Any) -> Any:
+    maps_plane: ClassVar[bool] = False  # whether masks and boxes are transformed as well
+
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        """Raise for samples that the transform cannot take."""
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draws for all parts of a sample at once, which ``transform`` gets if it takes them."""
+        return {}
+
+    def transform(self, *args: Any, **kwargs: Any) -> Any:
+        """One part of a sample, transformed: ``transform(inpt)`` or ``transform(inpt, params)``.
+
+        A subclass that takes ``params`` gets what its ``make_params`` gives, and masks and boxes too.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no transform")
 
     def forward(self, *inputs: Any) -> Any:
-        return transform_images(self.transform, inputs)
+        flat = list(leaves(inputs))
+        self.check_inputs(flat)
+        if len(inspect.signature(self.transform).parameters) < 2:
+            one: Callable[[Any], Any] = self.transform
+            return transform_images(one, inputs, maps_plane=self.maps_plane)
+        takes = _choice(inputs, maps_plane=True)
+        params = self.make_params([value for value in flat if takes(value)])
+        return transform_images(lambda value: self.transform(value, params), inputs, takes)
 
 
-def for_samples(kind: type) -> type:
-    """A transform of images as one of samples: same name, same arguments."""
+def for_samples(kind: type, maps_plane: bool = False) -> type:
+    """A transform of images as one of samples: same name, same arguments; those that map the plane take all kinds."""
     if issubclass(kind, nn.Module):
 
         def forward(self: Any, *inputs: Any) -> Any:
-            return transform_images(lambda image: kind.forward(self, image), inputs)
+            return transform_images(lambda image: kind.forward(self, image), inputs, maps_plane=maps_plane)
 
         members: dict[str, Any] = {"forward": forward}
     else:
 
         def call(self: Any, *inputs: Any) -> Any:
-            return transform_images(lambda image: kind.__call__(self, image), inputs)
+            return transform_images(lambda image: kind.__call__(self, image), inputs, maps_plane=maps_plane)
 
         members = {"__call__": call}
     doc = (kind.__doc__ or "").partition("\n\n")[0]

@@ -38,10 +38,10 @@ from ..functional import (
     to_tensor,
     vflip,
 )
-from ..functional import get_image_size as get_size
 from ..functional import hflip as horizontal_flip
 from ..functional import vflip as vertical_flip
-from ._conversion import to_dtype, to_image
+from ._boxes import clamp_bounding_boxes, convert_bounding_box_format, sanitize_bounding_boxes
+from ._conversion import get_size, to_dtype, to_image
 
 __all__ = [
     "adjust_brightness",
@@ -53,6 +53,8 @@ __all__ = [
     "affine",
     "autocontrast",
     "center_crop",
+    "clamp_bounding_boxes",
+    "convert_bounding_box_format",
     "convert_image_dtype",
     "crop",
     "elastic_transform",
@@ -76,6 +78,7 @@ __all__ = [
     "resized_crop",
     "rgb_to_grayscale",
     "rotate",
+    "sanitize_bounding_boxes",
     "solarize",
     "ten_crop",
     "to_dtype",

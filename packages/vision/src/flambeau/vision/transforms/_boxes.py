@@ -1,0 +1,119 @@
+"""What maps of the plane do to boxes, and to masks.
+
+Note [Kinds of samples]: the functions that map the plane ask a tensor for its ``sample_kind`` (see
+``flambeau.vision.tv_tensors``). Images and masks are mapped as plain tensors, masks always by their nearest pixels;
+boxes are mapped by their corners, and know the new size of their image. Plain tensors, arrays and PIL images have no
+such attribute and are images.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import flambeau as fb
+
+from ._interpolation import InterpolationMode
+
+Points = Callable[[np.ndarray], np.ndarray]
+
+
+def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let a function of images take boxes, with another one, and masks; see Note [Kinds of samples]."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(function)
+        resamples = "interpolation" in signature.parameters
+
+        @functools.wraps(function)
+        def call(img: Any, *args: Any, **kwargs: Any) -> Any:
+            kind = getattr(type(img), "sample_kind", None)
+            if kind is None:
+                return function(img, *args, **kwargs)
+            given = signature.bind(img, *args, **kwargs)
+            given.apply_defaults()
+            if kind == "boxes":
+                return of_boxes(*given.args, **given.kwargs)
+            if kind == "mask" and resamples:
+                given.arguments["interpolation"] = InterpolationMode.NEAREST
+            plain = img.as_subclass(fb.Tensor)
+            lines = kind == "mask" and plain.ndim == 2
+            given.arguments["img"] = plain[None] if lines else plain
+            result = function(*given.args, **given.kwargs)
+            return type(img).wrap(result[0] if lines else result, img)
+
+        return call
+
+    return decorate
+
+
+def corners_of(boxes: Any) -> fb.Tensor:
+    """Boxes as a plain tensor ``(N, 4)`` of x1, y1, x2, y2."""
+    return reformatted(boxes.as_subclass(fb.Tensor), boxes.format.value, "XYXY")
+
+
+def reformatted(boxes: fb.Tensor, before: str, after: str) -> fb.Tensor:
+    """Boxes ``(N, 4)`` written in another way, in their own dtype."""
+    if before == after:
+        return boxes.clone()
+    a, b, c, d = (boxes[..., index] for index in range(4))
+    if before == "CXCYWH":
+        a, b = a + _half(-c), b + _half(-d)
+    if before != "XYXY":
+        c, d = a + c, b + d
+    if after == "XYXY":
+        return fb.stack((a, b, c, d), -1)
+    width, height = c - a, d - b
+    if after == "CXCYWH":
+        a, b = _half(a + c), _half(b + d)
+    return fb.stack((a, b, width, height), -1)
+
+
+def _half(size: fb.Tensor) -> fb.Tensor:
+    """Half of a size; of integers, rounded down."""
+    return size / 2 if size.is_floating_point() else fb.div(size, 2, rounding_mode="floor")
+
+
+def rewritten(corners: fb.Tensor, like: Any, canvas_size: Sequence[int] | None = None, clamp: bool = True) -> Any:
+    """Corners ``(N, 4)`` as boxes like others, in an image of another size, at whose edges they are cut off."""
+    height, width = canvas_size or like.canvas_size
+    if clamp and like.clamping_mode is not None:
+        corners = fb.stack((corners[:, 0::2].clamp(0, width), corners[:, 1::2].clamp(0, height)), -1).flatten(1)
+    plain = reformatted(corners, "XYXY", like.format.value).to(like.dtype)
+    return type(like).wrap(plain, like, canvas_size=(height, width))
+
+
+def shifted(boxes: Any, left: int, top: int, size: Sequence[int]) -> Any:
+    """Boxes in an image whose origin lies elsewhere."""
+    return rewritten(corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
+
+
+def stretched(boxes: Any, size: tuple[int, int]) -> Any:
+    """Boxes in their image at another size."""
+    (height, width), (new_height, new_width) = boxes.canvas_size, size
+    across, down = new_width / width, new_height / height
+    ratios = fb.tensor([across, down, across, down], device=boxes.device)
+    return rewritten(corners_of(boxes) * ratios, boxes, size, clamp=False)
+
+
+def mirrored(boxes: Any, axis: int) -> Any:
+    """Boxes with left and right exchanged (axis 0), or upside down (1)."""
+    corners = corners_of(boxes)
+    side = boxes.canvas_size[1 - axis]
+    low, high = side - corners[:, axis + 2], side - corners[:, axis]
+    parts = list(corners.unbind(1))
+    parts[axis], parts[axis + 2] = low, high
+    return rewritten(fb.stack(parts, 1), boxes, clamp=False)
+
+
+def mapped(boxes: Any, points: Points, size: Sequence[int]) -> Any:
+    """The boxes about what boxes become under a map of points ``(2, N)``."""
+    corners = corners_of(boxes)
+    x, y = corners[:, [0, 2, 2, 0]], corners[:, [1, 1, 3, 3]]
+    places = points(fb.stack((x.flatten(), y.flatten())).double().cpu().numpy()).reshape(2, -1, 4)
+    hull = np.stack([*places.min(2), *places.max(2)], 1)
+    return rewritten(fb.from_numpy(hull).to(boxes.device), boxes, size)

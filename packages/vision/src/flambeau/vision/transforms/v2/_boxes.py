@@ -1,0 +1,317 @@
+"""Transforms of boxes by themselves: written otherwise, cut off, sorted out; and crops that keep some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flambeau as fb
+
+from ... import ops, tv_tensors
+from ...tv_tensors import BoundingBoxes, BoundingBoxFormat
+from ...tv_tensors._bounding_boxes import format_of
+from .. import _random
+from .. import functional as F
+from .._boxes import corners_of, reformatted, rewritten
+from .._image import height_and_width
+from ._transform import Transform, kind_of, leaves, transform_images
+
+Labels = Callable[[Any], Any]
+
+
+def convert_bounding_box_format(
+    inpt: fb.Tensor,
+    old_format: BoundingBoxFormat | str | None = None,
+    new_format: BoundingBoxFormat | str | None = None,
+    inplace: bool = False,
+) -> Any:
+    """Boxes ``(N, 4)`` written in another way.
+
+    Args:
+        inpt: ``BoundingBoxes``, or a plain tensor, for which alone
+        old_format: is given.
+        new_format: how they shall be written.
+        inplace: accepted and not used.
+    Raises: TypeError without a new format; ValueError where the old one is given and known, or neither.
+    """
+    if new_format is None:
+        raise TypeError("convert_bounding_box_format() missing 1 required argument: 'new_format'")
+    after = format_of(new_format)
+    if isinstance(inpt, BoundingBoxes):
+        if old_format is not None:
+            raise ValueError("For bounding box tv_tensor inputs, `old_format` must not be passed.")
+        plain = reformatted(inpt.as_subclass(fb.Tensor), inpt.format.value, after.value)
+        return tv_tensors.wrap(plain, like=inpt, format=after)
+    if old_format is None:
+        raise ValueError("For pure tensor inputs, `old_format` has to be passed.")
+    return reformatted(inpt, format_of(old_format).value, after.value)
+
+
+def clamp_bounding_boxes(
+    inpt: fb.Tensor,
+    format: BoundingBoxFormat | str | None = None,
+    canvas_size: Sequence[int] | None = None,
+    clamping_mode: str | None = "auto",
+) -> Any:
+    """Boxes ``(N, 4)`` cut off at the edges of their image.
+
+    Args:
+        inpt: ``BoundingBoxes``, or a plain tensor, for which alone
+        format, canvas_size: are given.
+        clamping_mode: None for boxes as they are; ``"auto"`` for what the boxes know.
+    Raises: ValueError where these are given and known, or are not.
+    """
+    if isinstance(inpt, BoundingBoxes):
+        if format is not None or canvas_size is not None:
+            raise ValueError("For bounding box tv_tensor inputs, `format` and `canvas_size` must not be passed.")
+        mode = inpt.clamping_mode if clamping_mode == "auto" else clamping_mode
+        like = tv_tensors.wrap(inpt.as_subclass(fb.Tensor), like=inpt, clamping_mode=mode)
+        return tv_tensors.wrap(rewritten(corners_of(inpt), like), like=inpt)
+    if format is None or canvas_size is None:
+        raise ValueError("For pure tensor inputs, `format` and `canvas_size` have to be passed.")
+    mode = "soft" if clamping_mode == "auto" else clamping_mode
+    like = BoundingBoxes(inpt, format=format, canvas_size=canvas_size, clamping_mode=mode)
+    return rewritten(corners_of(like), like).as_subclass(fb.Tensor)
+
+
+def sanitize_bounding_boxes(
+    bounding_boxes: fb.Tensor,
+    format: BoundingBoxFormat | str | None = None,
+    canvas_size: Sequence[int] | None = None,
+    min_size: float = 1.0,
+    min_area: float = 1.0,
+) -> tuple[fb.Tensor, fb.Tensor]:
+    """The boxes that lie within their image and are large enough, and which of ``(N,)`` they are.
+
+    Args:
+        bounding_boxes: ``BoundingBoxes``, or a plain tensor, for which alone
+        format, canvas_size: are given.
+        min_size, min_area: the least side and the least area.
+    Raises: ValueError where these are given and known, or are not.
+    """
+    if isinstance(bounding_boxes, BoundingBoxes):
+        if format is not None or canvas_size is not None:
+            raise ValueError(
+                "format and canvas_size must be None when bounding_boxes is a tv_tensors.BoundingBoxes instance"
+            )
+        valid = _valid(bounding_boxes, min_size, min_area)
+        return tv_tensors.wrap(bounding_boxes.as_subclass(fb.Tensor)[valid], like=bounding_boxes), valid
+    if format is None or canvas_size is None:
+        raise ValueError("format and canvas_size cannot be None if bounding_boxes is a pure tensor")
+    valid = _valid(BoundingBoxes(bounding_boxes, format=format, canvas_size=canvas_size), min_size, min_area)
+    return bounding_boxes[valid], valid
+
+
+def _valid(boxes: Any, min_size: float, min_area: float) -> fb.Tensor:
+    corners = corners_of(boxes)
+    sides = corners[:, 2:] - corners[:, :2]
+    height, width = boxes.canvas_size
+    inside = (corners >= 0) & (corners <= fb.tensor([width, height, width, height], device=corners.device))
+    return inside.all(1) & (sides >= min_size).all(1) & (sides[:, 0] * sides[:, 1] >= min_area)
+
+
+def _boxes_in(inputs: Any) -> Any:
+    """The boxes of a sample.
+
+    Raises: ValueError if there are none, or several kinds of them.
+    """
+    found = [value for value in leaves(inputs) if kind_of(value) == "boxes"]
+    if not found:
+        raise ValueError("No bounding boxes were found in the sample")
+    if len(found) > 1:
+        raise ValueError("Found multiple bounding boxes instances in the sample")
+    return found[0]
+
+
+class ConvertBoundingBoxFormat(Transform):
+    """Boxes written in another way, ``"XYXY"``, ``"XYWH"`` or ``"CXCYWH"``."""
+
+    def __init__(self, format: BoundingBoxFormat | str) -> None:
+        super().__init__()
+        self.format = format_of(format)
+
+    def forward(self, *inputs: Any) -> Any:
+        def convert(boxes: Any) -> Any:
+            return convert_bounding_box_format(boxes, new_format=self.format)
+
+        return transform_images(convert, inputs, lambda value: kind_of(value) == "boxes")
+
+    def extra_repr(self) -> str:
+        return f"format={self.format}"
+
+
+class ClampBoundingBoxes(Transform):
+    """Boxes cut off at the edges of their image."""
+
+    def __init__(self, clamping_mode: str | None = "auto") -> None:
+        super().__init__()
+        self.clamping_mode = clamping_mode
+
+    def forward(self, *inputs: Any) -> Any:
+        def clamp(boxes: Any) -> Any:
+            return clamp_bounding_boxes(boxes, clamping_mode=self.clamping_mode)
+
+        return transform_images(clamp, inputs, lambda value: kind_of(value) == "boxes")
+
+    def extra_repr(self) -> str:
+        return f"clamping_mode={self.clamping_mode}"
+
+
+class SanitizeBoundingBoxes(Transform):
+    """Samples without the boxes that are too small or leave their image, and without their labels and masks.
+
+    Args:
+        min_size, min_area: the least side and the least area of a box.
+        labels_getter: ``"default"`` for the entry of the dictionary whose name is or has in it "labels"; the name of
+            one; a function from the sample to a tensor or several; None for boxes and masks alone.
+    Raises: ValueError for bounds below 1, samples without boxes, and labels that are not found or of another number.
+    """
+
+    def __init__(
+        self, min_size: float = 1.0, min_area: float = 1.0, labels_getter: Labels | str | None = "default"
+    ) -> None:
+        super().__init__()
+        for name, value in (("min_size", min_size), ("min_area", min_area)):
+            if value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}.")
+        if not (labels_getter is None or isinstance(labels_getter, str) or callable(labels_getter)):
+            raise ValueError(
+                f"labels_getter should either be 'default', a string, None or a callable, but got {labels_getter}."
+            )
+        self.min_size = min_size
+        self.min_area = min_area
+        self.labels_getter = labels_getter
+
+    def forward(self, *inputs: Any) -> Any:
+        labels = self._labels(inputs if len(inputs) > 1 else inputs[0])
+        boxes = _boxes_in(inputs)
+        for label in labels:
+            if not isinstance(label, fb.Tensor):
+                raise ValueError(
+                    f"The labels in the input to forward() must be a tensor or None, got {type(label)} instead."
+                )
+            if len(label) != len(boxes):
+                raise ValueError(
+                    f"Number of boxes (shape={tuple(boxes.shape)}) and must match the number of labels. Found labels "
+                    f"with shape={tuple(label.shape)})."
+                )
+        valid = _valid(boxes, self.min_size, self.min_area)
+
+        def chosen(value: Any) -> bool:
+            of_each = kind_of(value) == "mask" and value.ndim == 3 and len(value) == len(boxes)
+            return kind_of(value) == "boxes" or of_each or any(value is label for label in labels)
+
+        def sorted_out(value: Any) -> Any:
+            return tv_tensors.wrap(value.as_subclass(fb.Tensor)[valid], like=value)
+
+        return transform_images(sorted_out, inputs, chosen)
+
+    def _labels(self, sample: Any) -> tuple[Any, ...]:
+        getter = self.labels_getter
+        if getter is None:
+            return ()
+        found = getter(sample) if callable(getter) else self._of_dictionary(sample)
+        return tuple(found) if isinstance(found, tuple | list) else () if found is None else (found,)
+
+    def _of_dictionary(self, sample: Any) -> Any:
+        entries = sample[1] if isinstance(sample, tuple | list) else sample
+        if isinstance(entries, fb.Tensor):
+            return entries
+        if not isinstance(entries, Mapping):
+            raise ValueError(
+                "When using the default labels_getter, the input passed to forward must be a dictionary or a two-tuple "
+                f"whose second item is a dictionary or a tensor, but got {type(sample)} instead."
+            )
+        if self.labels_getter != "default":
+            return entries[self.labels_getter]
+        names = [name for name in entries if isinstance(name, str) and "label" in name.lower()]
+        if not names:
+            raise ValueError(
+                "Could not infer where the labels are in the sample. Try passing a callable as the labels_getter "
+                "parameter? If there are no labels in the sample by design, pass labels_getter=None."
+            )
+        return entries[next((name for name in names if name.lower() == "labels"), names[0])]
+
+    def extra_repr(self) -> str:
+        return f"min_size={self.min_size}, min_area={self.min_area}, labels_getter={self.labels_getter}"
+
+
+class RandomIoUCrop(Transform):
+    """A random part of an image that holds the middle of a box, and overlaps one by at least a random share.
+
+    The boxes whose middles it does not hold become empty: :class:`SanitizeBoundingBoxes` takes them out.
+
+    Args:
+        min_scale, max_scale: bounds of the part's height and width, as shares of the image's.
+        min_aspect_ratio, max_aspect_ratio: bounds of its width over its height.
+        sampler_options: shares to choose from; from 1 on they stand for the whole image.
+        trials: how many parts are tried for a share.
+    Raises: TypeError for samples without an image or without boxes.
+    Source: Liu et al. 2015, arXiv:1512.02325.
+    """
+
+    def __init__(
+        self,
+        min_scale: float = 0.3,
+        max_scale: float = 1.0,
+        min_aspect_ratio: float = 0.5,
+        max_aspect_ratio: float = 2.0,
+        sampler_options: Sequence[float] | None = None,
+        trials: int = 40,
+    ) -> None:
+        super().__init__()
+        self.min_scale = min_scale
+        self.max_scale = max_scale
+        self.min_aspect_ratio = min_aspect_ratio
+        self.max_aspect_ratio = max_aspect_ratio
+        self.options = [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0] if sampler_options is None else sampler_options
+        self.trials = trials
+
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        kinds = {kind_of(value) for value in flat_inputs}
+        images = [value for value in flat_inputs if kind_of(value) in (None, "image") and hasattr(value, "size")]
+        if "boxes" not in kinds or not images:
+            raise TypeError(
+                f"{type(self).__name__}() requires input sample to contain tensor or PIL images and bounding boxes. "
+                "Sample can also contain masks."
+            )
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        boxes = _boxes_in(flat_inputs)
+        corners = corners_of(boxes).double()
+        size = height_and_width(next(value for value in flat_inputs if kind_of(value) in (None, "image")))
+        while True:
+            least = self.options[_random.integer(0, len(self.options))]
+            if least >= 1.0:
+                return {}
+            for _ in range(self.trials):
+                place = self._place(size)
+                if place is None:
+                    continue
+                part = fb.tensor([place], dtype=fb.float64, device=corners.device)
+                middles = (corners[:, :2] + corners[:, 2:]) / 2
+                within = ((middles > part[:, :2]) & (middles < part[:, 2:])).all(1)
+                if within.any() and ops.box_iou(corners[within], part).max() >= least:
+                    left, top, right, bottom = place
+                    return {"part": (top, left, bottom - top, right - left), "within": within}
+
+    def _place(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom of a random part; None for one of other proportions than are allowed."""
+        height, width = size
+        across, down = (_random.uniform(self.min_scale, self.max_scale) for _ in range(2))
+        new_width, new_height = int(width * across), int(height * down)
+        if min(new_width, new_height) == 0:
+            return None
+        if not self.min_aspect_ratio <= new_width / new_height <= self.max_aspect_ratio:
+            return None
+        left, top = int((width - new_width) * _random.uniform()), int((height - new_height) * _random.uniform())
+        return left, top, left + new_width, top + new_height
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        if not params:
+            return inpt
+        part = F.crop(inpt, *params["part"])
+        if kind_of(inpt) != "boxes":
+            return part
+        empty = fb.where(params["within"][:, None], part.as_subclass(fb.Tensor), 0)
+        return tv_tensors.wrap(empty.to(part.dtype), like=part)

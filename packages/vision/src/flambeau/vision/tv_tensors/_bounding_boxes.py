@@ -1,0 +1,106 @@
+"""Boxes in an image, which know its size and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import flambeau as fb
+
+from ._kinds import TVTensor, as_tensor
+
+
+class BoundingBoxFormat(Enum):
+    """How a box is written: by two corners, by a corner and a size, or by its middle and its size."""
+
+    XYXY = "XYXY"
+    XYWH = "XYWH"
+    CXCYWH = "CXCYWH"
+
+
+def is_rotated_bounding_format(format: BoundingBoxFormat | str) -> bool:
+    """Whether boxes of a format are turned: there are none here."""
+    format_of(format)
+    return False
+
+
+def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
+    """A format, from itself or its name.
+
+    Raises: KeyError for another name, NotImplementedError for that of turned boxes.
+    """
+    if isinstance(format, BoundingBoxFormat):
+        return format
+    if format.upper() in ("XYWHR", "CXCYWHR", "XYXYXYXY"):
+        raise NotImplementedError(f"boxes that are turned ({format!r}) are not supported")
+    return BoundingBoxFormat[format.upper()]
+
+
+class BoundingBoxes(TVTensor):
+    """Boxes ``(N, 4)``, or one ``(4,)``, of an image.
+
+    Args:
+        data: what ``flambeau.as_tensor`` takes.
+        format: a :class:`BoundingBoxFormat`, or its name.
+        canvas_size: the image's height and width.
+        clamping_mode: ``"soft"`` or ``"hard"`` for boxes that are cut off at the image's edges by transforms; None for
+            such as are left.
+        dtype, device, requires_grad: of the tensor; None for the data's.
+    Raises: ValueError for more than two dimensions, or another mode; KeyError for another format.
+
+    >>> BoundingBoxes([1, 2, 3, 4], format="xywh", canvas_size=(8, 10))
+    BoundingBoxes([[1, 2, 3, 4]], format=BoundingBoxFormat.XYWH, canvas_size=(8, 10), clamping_mode=soft)
+    """
+
+    sample_kind = "boxes"
+    format: BoundingBoxFormat
+    canvas_size: tuple[int, int]
+    clamping_mode: str | None
+
+    def __new__(
+        cls,
+        data: Any,
+        *,
+        format: BoundingBoxFormat | str,
+        canvas_size: Sequence[int],
+        clamping_mode: str | None = "soft",
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool | None = None,
+    ) -> Any:
+        tensor = as_tensor(data, dtype, device, requires_grad)
+        if tensor.ndim == 1:
+            tensor = tensor[None]
+        elif tensor.ndim != 2:
+            raise ValueError(f"Expected a 1D or 2D tensor, got {tensor.ndim}D")
+        if clamping_mode not in (None, "hard", "soft"):
+            raise ValueError(f"clamping_mode must be None, hard or soft, got {clamping_mode}.")
+        return cls._known(tensor, format_of(format), canvas_size, clamping_mode)
+
+    @classmethod
+    def _known(cls, tensor: fb.Tensor, format: Any, canvas_size: Any, clamping_mode: Any) -> Any:
+        boxes = tensor.as_subclass(cls)
+        boxes.format, boxes.canvas_size, boxes.clamping_mode = format, tuple(canvas_size), clamping_mode
+        return boxes
+
+    @classmethod
+    def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Any:
+        known = {**like._knowledge(), **kwargs}
+        return cls._known(tensor, format_of(known["format"]), known["canvas_size"], known["clamping_mode"])
+
+    @classmethod
+    def _wrap_output(cls, output: Any, args: Sequence[Any]) -> Any:
+        like = next((value for value in args if isinstance(value, cls)), None)
+        if like is None:  # it stands deeper, in a list
+            like = next(value for values in args if isinstance(values, list | tuple) for value in values)
+        if isinstance(output, fb.Tensor):
+            return cls.wrap(output.as_subclass(fb.Tensor), like)
+        return super()._wrap_output(output, args)
+
+    def _knowledge(self) -> dict[str, Any]:
+        return {"format": self.format, "canvas_size": self.canvas_size, "clamping_mode": self.clamping_mode}
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        known = tuple(self._knowledge().values())
+        return type(self)._known, (self.as_subclass(fb.Tensor), *known)

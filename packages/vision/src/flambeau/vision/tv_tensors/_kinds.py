@@ -1,0 +1,152 @@
+"""The base of tensors that know what they are, and the kinds that know nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from PIL import Image as PillowImage
+
+import flambeau as fb
+from flambeau.overrides import DisableTorchFunctionSubclass
+
+_keeps_kind = False
+_ALWAYS_KEEP = frozenset(("clone", "to", "detach", "requires_grad_", "pin_memory"))
+
+
+class set_return_type:
+    """Whether operators on such tensors give tensors of their kind (``"TVTensor"``) or plain ones (``"Tensor"``).
+
+    It holds from the call on, or within ``with``.
+    Raises: ValueError for another name.
+    """
+
+    def __init__(self, return_type: str) -> None:
+        global _keeps_kind
+        if return_type.lower() not in ("tensor", "tvtensor"):
+            raise ValueError(f"return_type must be 'TVTensor' or 'Tensor', got {return_type}")
+        self._before = _keeps_kind
+        _keeps_kind = return_type.lower() == "tvtensor"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        global _keeps_kind
+        _keeps_kind = self._before
+
+
+class TVTensor(fb.Tensor):
+    """The base of the kinds. ``sample_kind`` says how transforms treat them: ``"image"``, ``"mask"`` or ``"boxes"``."""
+
+    sample_kind: ClassVar[str] = ""
+
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+        return as_tensor(data, dtype, device, requires_grad).as_subclass(cls)
+
+    @classmethod
+    def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Any:
+        """A tensor as one of this kind, with what another of it knows."""
+        return tensor.as_subclass(cls)
+
+    @classmethod
+    def _wrap_output(cls, output: Any, args: Sequence[Any]) -> Any:
+        """An operator's result as one of this kind."""
+        if isinstance(output, fb.Tensor) and not isinstance(output, cls):
+            return output.as_subclass(cls)
+        if isinstance(output, list | tuple) and not isinstance(output, fb.Size):
+            return type(output)(cls._wrap_output(part, args) for part in output)
+        return output
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if not all(issubclass(cls, kind) for kind in types):
+            return NotImplemented
+        with DisableTorchFunctionSubclass():
+            output = func(*args, **(kwargs or {}))
+        keeps = getattr(func, "__name__", "") in _ALWAYS_KEEP and isinstance(args[0], cls)
+        if keeps or _keeps_kind:
+            return cls._wrap_output(output, args)
+        return output.as_subclass(fb.Tensor) if isinstance(output, cls) else output
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.detach().clone().requires_grad_(self.requires_grad)
+
+    def _knowledge(self) -> dict[str, Any]:
+        """What it knows beside its kind, by name."""
+        return {}
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        inner = repr(self.as_subclass(fb.Tensor)).removeprefix("tensor")[:-1]
+        known = "".join(f", {name}={value}" for name, value in self._knowledge().items())
+        return f"{type(self).__name__}{inner}{known})"
+
+
+def as_tensor(data: Any, dtype: Any, device: Any, requires_grad: bool | None) -> fb.Tensor:
+    """Data as a plain tensor, which shares its memory where it can."""
+    if requires_grad is None:
+        requires_grad = data.requires_grad if isinstance(data, fb.Tensor) else False
+    plain = data.as_subclass(fb.Tensor) if isinstance(data, TVTensor) else data
+    return fb.as_tensor(plain, dtype=dtype, device=device).requires_grad_(requires_grad)
+
+
+def _planes(data: Any) -> Any:
+    """A PIL image's numbers, ``(C, H, W)``; anything else as it is."""
+    if not isinstance(data, PillowImage.Image):
+        return data
+    return fb.from_numpy(np.atleast_3d(np.array(data)).transpose(2, 0, 1).copy())
+
+
+class Image(TVTensor):
+    """Images ``(..., C, H, W)``, from one that is ``(H, W)`` too, or from a PIL image.
+
+    Args:
+        data: what ``flambeau.as_tensor`` takes, or a PIL image.
+        dtype, device, requires_grad: of the tensor; None for the data's.
+    Raises: ValueError for fewer than two dimensions.
+
+    >>> Image(fb.zeros(2, 3)).shape
+    flambeau.Size([1, 2, 3])
+    """
+
+    sample_kind = "image"
+
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+        tensor = as_tensor(_planes(data), dtype, device, requires_grad)
+        if tensor.ndim < 2:
+            raise ValueError(f"an image is (..., C, H, W) or (H, W); got shape {tuple(tensor.shape)}")
+        return (tensor[None] if tensor.ndim == 2 else tensor).as_subclass(cls)
+
+
+class Video(TVTensor):
+    """Videos ``(..., T, C, H, W)``; arguments as of :class:`Image`.
+
+    Raises: ValueError for fewer than four dimensions.
+    """
+
+    sample_kind = "image"
+
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+        tensor = as_tensor(data, dtype, device, requires_grad)
+        if tensor.ndim < 4:
+            raise ValueError(f"Expected a video (..., T, C, H, W); got shape {tuple(tensor.shape)}")
+        return tensor.as_subclass(cls)
+
+
+class Mask(TVTensor):
+    """Masks ``(..., H, W)`` of classes or, one for each object, of 0 and 1; arguments as of :class:`Image`."""
+
+    sample_kind = "mask"
+
+    def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Any:
+        return as_tensor(_planes(data), dtype, device, requires_grad).as_subclass(cls)
