@@ -174,7 +174,7 @@ __all__ = [
 ]
 
 
-_PARTS = ("detection",)  # which load on first use
+_PARTS = ("detection", "segmentation")  # which load on first use
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ def register_on_backbone(
     freezes_norm: bool = False,
     num_classes: int = 91,
     published_eps: float | None = None,
+    published_options: Mapping[str, Any] | None = None,
     **backbone_options: Any,
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
     """Put a builder on the list of models; it is called with the backbone that it asks for, and gets these arguments.
@@ -43,6 +44,7 @@ def register_on_backbone(
         norm_layer: the backbone's; None for its own.
         freezes_norm: a trained backbone gets frozen normalisation.
         num_classes: of the published weights, and by default.
+        published_options: of the builder, that the published weights are for.
         published_eps: of the frozen normalisation that the published weights were trained with.
     """
 
@@ -65,6 +67,10 @@ def register_on_backbone(
             path = path_of(name, True if weights is None and pretrained else weights)
             if is_published(path, name) and num_classes not in (None, classes):
                 raise ValueError(f"The parameter 'num_classes' expected value {classes} but got {num_classes} instead.")
+            if is_published(path, name):
+                options = {**options, **_agreed(options, published_options or {})}
+            if stages is None and trainable_backbone_layers is not None:
+                raise TypeError(f"{name}() got an unexpected keyword argument 'trainable_backbone_layers'")
             asked = default or True if pretrained_backbone else weights_backbone
             below = None if path is not None or pretrained_backbone is False else path_of(backbone, asked)
             trained = path is not None or below is not None
@@ -91,6 +97,13 @@ def register_on_backbone(
 def is_published(path: Any, name: str) -> bool:
     """Whether a file of weights is one that torchvision publishes for a model, by its name."""
     return path is not None and Path(path).name.startswith(tuple(f"{start}-" for start in published_names(name)))
+
+
+def _agreed(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, value in wanted.items():
+        if given.get(name) not in (None, value):
+            raise ValueError(f"The parameter '{name}' expected value {value} but got {given[name]} instead.")
+    return wanted
 
 
 def _trainable(trained: bool, asked: int | None, stages: int) -> int:

@@ -19,7 +19,7 @@ M = TypeVar("M", bound=nn.Module)
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
 # Parts of the list that load when it is asked for more than the models for classification.
-_PARTS = ("detection",)
+_PARTS = ("detection", "segmentation")
 
 # How published files begin that are not called as their models are, and what models are for those weights.
 _FILES = {

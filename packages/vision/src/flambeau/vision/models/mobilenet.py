@@ -207,15 +207,17 @@ class MobileNetV3(nn.Module):
         return scores
 
 
-def _v3(size: str, width_mult: float = 1.0, **options: Any) -> MobileNetV3:
+def _v3(size: str, width_mult: float = 1.0, dilated: bool = False, **options: Any) -> MobileNetV3:
     def channels(count: int) -> int:
         return make_divisible(count * width_mult, 8)
 
     last_channel, rows = _V3[size]
     inputs = channels(16)
     blocks = []
-    for kernel, expanded, outputs, squeezes, activation, stride in rows:
-        block = BlockConfig(inputs, kernel, channels(expanded), channels(outputs), bool(squeezes), activation, stride)
+    for index, (kernel, expanded, outputs, squeezes, activation, stride) in enumerate(rows):
+        widths = (channels(expanded), channels(outputs))
+        dilation = 2 if dilated and index >= len(rows) - 3 else 1  # the last stage then keeps its size
+        block = BlockConfig(inputs, kernel, *widths, bool(squeezes), activation, stride, dilation)
         blocks.append(block)
         inputs = block.out_channels
     return MobileNetV3(blocks, channels(last_channel), **options)
@@ -229,11 +231,11 @@ def mobilenet_v2(**options: Any) -> MobileNetV2:
 
 @register_model
 def mobilenet_v3_large(**options: Any) -> MobileNetV3:
-    """:class:`MobileNetV3`, 5,483,032 parameters; takes ``width_mult`` too."""
+    """:class:`MobileNetV3`, 5,483,032 parameters; takes ``width_mult`` and ``dilated`` too."""
     return _v3("large", **options)
 
 
 @register_model
 def mobilenet_v3_small(**options: Any) -> MobileNetV3:
-    """:class:`MobileNetV3`, 2,542,856 parameters; takes ``width_mult`` too."""
+    """:class:`MobileNetV3`, 2,542,856 parameters; takes ``width_mult`` and ``dilated`` too."""
     return _v3("small", **options)

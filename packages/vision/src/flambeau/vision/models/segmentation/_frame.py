@@ -1,0 +1,62 @@
+"""What models for segmentation share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from .._intermediate_layers import IntermediateLayerGetter
+
+
+class SegmentationModel(nn.Module):
+    """Scores of each pixel's classes, from a backbone's maps, stretched to the image's size.
+
+    Args:
+        backbone: gives maps by name: ``"out"`` and, for the auxiliary classifier, ``"aux"``.
+        classifier, aux_classifier: from maps to scores; None for no auxiliary ones.
+
+    Shapes: ``(N, 3, H, W)`` to a dictionary of ``out`` and perhaps ``aux``, ``(N, classes, H, W)``.
+    """
+
+    def __init__(self, backbone: nn.Module, classifier: nn.Module, aux_classifier: nn.Module | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+        self.aux_classifier = aux_classifier
+
+    def forward(self, x: fb.Tensor) -> OrderedDict[str, fb.Tensor]:
+        features = self.backbone(x)
+        result = OrderedDict([("out", stretched(self.classifier(features["out"]), x))])
+        if self.aux_classifier is not None:
+            result["aux"] = stretched(self.aux_classifier(features["aux"]), x)
+        return result
+
+
+def stretched(map: fb.Tensor, like: fb.Tensor) -> fb.Tensor:
+    """A map at another's height and width."""
+    return nn.functional.interpolate(map, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def normalized(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the size, without a bias, batch normalisation and ReLU."""
+    padding = dilation if kernel_size == 3 else 0
+    return [
+        nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    ]
+
+
+def resnet_maps(backbone: nn.Module, aux_loss: bool | None) -> IntermediateLayerGetter:
+    """A ResNet's last map and, if there is an auxiliary loss, the one before."""
+    return IntermediateLayerGetter(backbone, {**({"layer3": "aux"} if aux_loss else {}), "layer4": "out"})
+
+
+def mobilenet_stages(backbone: Any) -> tuple[Any, list[int]]:
+    """A MobileNet's blocks, and which of them begin a stage; the first and the last do."""
+    blocks = backbone.features
+    strided = [index for index, block in enumerate(blocks) if getattr(block, "_is_cn", False)]
+    return blocks, [0, *strided, len(blocks) - 1]

@@ -1,0 +1,115 @@
+"""DeepLab V3: dilated convolutions of several rates side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flambeau as fb
+from flambeau import nn
+
+from .._backbones import register_on_backbone
+from .._intermediate_layers import IntermediateLayerGetter
+from ._frame import SegmentationModel, mobilenet_stages, normalized, resnet_maps, stretched
+from .fcn import FCNHead
+
+__all__ = [
+    "ASPP",
+    "ASPPConv",
+    "ASPPPooling",
+    "DeepLabHead",
+    "DeepLabV3",
+    "deeplabv3_mobilenet_v3_large",
+    "deeplabv3_resnet101",
+    "deeplabv3_resnet50",
+]
+
+_DILATED = {"replace_stride_with_dilation": [False, True, True]}
+
+
+class DeepLabV3(SegmentationModel):
+    """:class:`SegmentationModel` of Chen et al. 2017, arXiv:1706.05587; arguments and shapes as there."""
+
+
+class DeepLabHead(nn.Sequential):
+    """Scores of classes: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``; rates as of :class:`ASPP`."""
+
+    def __init__(self, in_channels: int, num_classes: int, atrous_rates: Sequence[int] = (12, 24, 36)) -> None:
+        super().__init__(ASPP(in_channels, atrous_rates), *normalized(256, 256, 3), nn.Conv2d(256, num_classes, 1))
+
+
+class ASPPConv(nn.Sequential):
+    """A 3x3 convolution with a dilation, normalisation and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
+        super().__init__(*normalized(in_channels, out_channels, 3, dilation))
+
+
+class ASPPPooling(nn.Sequential):
+    """What the mean of the whole map says, at each of its places."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.AdaptiveAvgPool2d(1), *normalized(in_channels, out_channels, 1))
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        return stretched(super().forward(input), input)
+
+
+class ASPP(nn.Module):
+    """A map seen at several distances: by a 1x1 convolution, dilated ones of each rate, and as a whole.
+
+    Shapes: ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``.
+    """
+
+    def __init__(self, in_channels: int, atrous_rates: Sequence[int], out_channels: int = 256) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            [
+                nn.Sequential(*normalized(in_channels, out_channels, 1)),
+                *(ASPPConv(in_channels, out_channels, rate) for rate in atrous_rates),
+                ASPPPooling(in_channels, out_channels),
+            ]
+        )
+        self.project = nn.Sequential(*normalized(len(self.convs) * out_channels, out_channels, 1), nn.Dropout(0.5))
+
+    def forward(self, x: fb.Tensor) -> fb.Tensor:
+        result: fb.Tensor = self.project(fb.cat([conv(x) for conv in self.convs], 1))
+        return result
+
+
+def _deeplab(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> DeepLabV3:
+    auxiliary = FCNHead(1024, num_classes) if aux_loss else None
+    return DeepLabV3(resnet_maps(backbone, aux_loss), DeepLabHead(2048, num_classes), auxiliary)
+
+
+@register_on_backbone(
+    "resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
+)
+def deeplabv3_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
+    """:class:`DeepLabV3` over a ResNet of 50 layers, 42,004,074 parameters with both classifiers of 21 classes."""
+    return _deeplab(backbone, num_classes, aux_loss)
+
+
+@register_on_backbone(
+    "resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
+)
+def deeplabv3_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
+    """:class:`DeepLabV3` over a ResNet of 101 layers, 60,996,202 parameters with both classifiers of 21 classes."""
+    return _deeplab(backbone, num_classes, aux_loss)
+
+
+@register_on_backbone(
+    "mobilenet_v3_large",
+    "IMAGENET1K_V1",
+    norm_layer=None,
+    num_classes=21,
+    published_options={"aux_loss": True},
+    dilated=True,
+)
+def deeplabv3_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
+    """:class:`DeepLabV3` over a MobileNet, 11,029,328 parameters with both classifiers of 21 classes."""
+    blocks, stages = mobilenet_stages(backbone)
+    last, before = stages[-1], stages[-4]
+    maps = {str(last): "out", **({str(before): "aux"} if aux_loss else {})}
+    auxiliary = FCNHead(blocks[before].out_channels, num_classes) if aux_loss else None
+    head = DeepLabHead(blocks[last].out_channels, num_classes)
+    return DeepLabV3(IntermediateLayerGetter(blocks, maps), head, auxiliary)

@@ -1,0 +1,45 @@
+"""Fully convolutional networks."""
+
+from __future__ import annotations
+
+from flambeau import nn
+
+from .._backbones import register_on_backbone
+from ._frame import SegmentationModel, normalized, resnet_maps
+
+__all__ = ["FCN", "FCNHead", "fcn_resnet101", "fcn_resnet50"]
+
+_DILATED = {"replace_stride_with_dilation": [False, True, True]}
+
+
+class FCN(SegmentationModel):
+    """:class:`SegmentationModel` of Long et al. 2014, arXiv:1411.4038; arguments and shapes as there."""
+
+
+class FCNHead(nn.Sequential):
+    """Scores of ``channels`` classes by two convolutions: ``(N, in_channels, H, W)`` to ``(N, channels, H, W)``."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        between = in_channels // 4
+        super().__init__(*normalized(in_channels, between, 3), nn.Dropout(0.1), nn.Conv2d(between, channels, 1))
+
+
+def _fcn(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> FCN:
+    auxiliary = FCNHead(1024, num_classes) if aux_loss else None
+    return FCN(resnet_maps(backbone, aux_loss), FCNHead(2048, num_classes), auxiliary)
+
+
+@register_on_backbone(
+    "resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
+)
+def fcn_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
+    """:class:`FCN` over a ResNet of 50 layers, 35,322,218 parameters with the auxiliary classifier and 21 classes."""
+    return _fcn(backbone, num_classes, aux_loss)
+
+
+@register_on_backbone(
+    "resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
+)
+def fcn_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
+    """:class:`FCN` over a ResNet of 101 layers, 54,314,346 parameters with the auxiliary classifier and 21 classes."""
+    return _fcn(backbone, num_classes, aux_loss)

@@ -1,0 +1,73 @@
+"""Lite R-ASPP: segmentation for small machines."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import flambeau as fb
+from flambeau import nn
+
+from .._backbones import register_on_backbone
+from .._intermediate_layers import IntermediateLayerGetter
+from ._frame import mobilenet_stages, stretched
+
+__all__ = ["LRASPP", "LRASPPHead", "lraspp_mobilenet_v3_large"]
+
+
+class LRASPP(nn.Module):
+    """Scores of each pixel's classes from a large and a small map.
+
+    Args:
+        backbone: gives maps by name: ``"low"``, the larger one of lower level, and ``"high"``.
+        low_channels, high_channels: of these.
+        num_classes: the background included.
+        inter_channels: between the layers.
+
+    Shapes: ``(N, 3, H, W)`` to a dictionary of ``out``, ``(N, num_classes, H, W)``.
+    Source: Howard et al. 2019, arXiv:1905.02244.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, low_channels: int, high_channels: int, num_classes: int, inter_channels: int = 128
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = LRASPPHead(low_channels, high_channels, num_classes, inter_channels)
+
+    def forward(self, input: fb.Tensor) -> OrderedDict[str, fb.Tensor]:
+        return OrderedDict([("out", stretched(self.classifier(self.backbone(input)), input))])
+
+
+class LRASPPHead(nn.Module):
+    """Scores at the larger map's size; the smaller map's channels are weighted by what all of it says."""
+
+    def __init__(self, low_channels: int, high_channels: int, num_classes: int, inter_channels: int) -> None:
+        super().__init__()
+        self.cbr = nn.Sequential(
+            nn.Conv2d(high_channels, inter_channels, 1, bias=False),
+            nn.BatchNorm2d(inter_channels),
+            nn.ReLU(inplace=True),
+        )
+        self.scale = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(high_channels, inter_channels, 1, bias=False), nn.Sigmoid()
+        )
+        self.low_classifier = nn.Conv2d(low_channels, num_classes, 1)
+        self.high_classifier = nn.Conv2d(inter_channels, num_classes, 1)
+
+    def forward(self, input: Mapping[str, fb.Tensor]) -> fb.Tensor:
+        low, high = input["low"], input["high"]
+        weighted = stretched(self.cbr(high) * self.scale(high), low)
+        scores: fb.Tensor = self.low_classifier(low) + self.high_classifier(weighted)
+        return scores
+
+
+@register_on_backbone("mobilenet_v3_large", "IMAGENET1K_V1", norm_layer=None, num_classes=21, dilated=True)
+def lraspp_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> LRASPP:
+    """:class:`LRASPP` over a MobileNet, 3,221,538 parameters with 21 classes."""
+    if aux_loss:
+        raise NotImplementedError("This model does not use auxiliary loss")
+    blocks, stages = mobilenet_stages(backbone)
+    low, high = stages[-4], stages[-1]
+    maps = IntermediateLayerGetter(blocks, {str(low): "low", str(high): "high"})
+    return LRASPP(maps, blocks[low].out_channels, blocks[high].out_channels, num_classes)
