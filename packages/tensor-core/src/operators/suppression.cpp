@@ -10,31 +10,35 @@ namespace {
 
 // The coordinates of boxes in the order in which they are looked at, each by itself: rows for the vectoriser.
 struct Corners {
-  explicit Corners(size_t n) : x1(n), y1(n), x2(n), y2(n), area(n) {}
+  explicit Corners(size_t n) : x1(n), y1(n), x2(n), y2(n), area(n), group(n) {}
   std::vector<double> x1, y1, x2, y2, area;
+  std::vector<int64_t> group;
 };
 
-// Marks the boxes behind `i` that overlap it by more than the threshold.
+// Marks the boxes of its group behind `i` that overlap it by more than the threshold.
 void suppress(const Corners& c, size_t i, double threshold, std::vector<uint8_t>& gone) {
   const double x1 = c.x1[i], y1 = c.y1[i], x2 = c.x2[i], y2 = c.y2[i], area = c.area[i];
   for (size_t j = i + 1; j < gone.size(); ++j) {
     const double width = std::max(std::min(x2, c.x2[j]) - std::max(x1, c.x1[j]), 0.0);
     const double height = std::max(std::min(y2, c.y2[j]) - std::max(y1, c.y1[j]), 0.0);
     const double shared = width * height;
-    gone[j] |= shared > threshold * (area + c.area[j] - shared);
+    gone[j] |= (shared > threshold * (area + c.area[j] - shared)) & (c.group[j] == c.group[i]);
   }
 }
 
 }  // namespace
 
-Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold) {
+Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold, const Tensor& groups) {
   require<ValueError>(boxes.dim() == 2 && boxes.size(1) == 4, "boxes should be (N, 4), got shape ", boxes.shape());
   require<ValueError>(scores.dim() == 1 && scores.size(0) == boxes.size(0), "scores should be (", boxes.size(0),
                       "), one for each box; got shape ", scores.shape());
+  require<ValueError>(!groups || (groups.dim() == 1 && groups.size(0) == boxes.size(0)), "idxs should be (",
+                      boxes.size(0), "), one for each box; got shape ", groups ? groups.shape() : Shape());
   require<NotImplementedError>(!boxes.is_meta(), "the number of boxes that are kept depends on their values");
   NoRecording off;
   const Tensor coordinates = contiguous(to(boxes, Dtype::float64));
   const Tensor order = contiguous(argsort(scores, 0, true));
+  const Tensor group_of = groups ? contiguous(to(groups, Dtype::int64)) : Tensor();
   const double* const from = coordinates.data<double>();
   const int64_t* const place = order.data<int64_t>();
   const size_t n = size_t(boxes.size(0));
@@ -42,6 +46,7 @@ Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshol
   for (size_t i = 0; i < n; ++i) {
     const double* const box = from + 4 * place[i];
     corners.x1[i] = box[0], corners.y1[i] = box[1], corners.x2[i] = box[2], corners.y2[i] = box[3];
+    if (group_of) corners.group[i] = group_of.data<int64_t>()[place[i]];
     corners.area[i] = (box[2] - box[0]) * (box[3] - box[1]);
   }
   std::vector<uint8_t> gone(n);

@@ -94,7 +94,7 @@ Family network_operators() {
       op("_multi_margin_loss", multi_margin_loss, {4}),
       op("_multilabel_margin_loss", multilabel_margin_loss),
       op("_ctc_loss", ctc_loss),
-      op("_nms", suppress_boxes),
+      op("_nms", suppress_boxes, {3}),
       op("dist", dist),
       op("pairwise_distance", pairwise_distance),
       op("cosine_similarity", cosine_similarity),
