@@ -250,7 +250,8 @@ void bind_networks() {
         return embedding_bag(weight, indices, offsets, last_given, BagMode(mode), per_sample, padding, by_frequency);
       });
   def("_nms(boxes, scores, iou_threshold, groups=None)", kPrivate,
-      "The positions of the boxes (N, 4) that no better one of their group overlaps by more than a threshold. No gradient.",
+      "The positions of the boxes (N, 4) that no better one of their group overlaps by more than a threshold. No "
+      "gradient.",
       suppress_boxes);
   def("_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)", kPrivate | kFloat32,
       "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.", ctc_loss);

@@ -72,8 +72,8 @@ struct GridSampling {
 FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options);
 
 // Non-maximum suppression (operators/suppression.cpp): of boxes (N, 4) that overlap by more than a threshold, in parts
-// of their union, the one of the highest score; the positions of those that are kept, from the highest score down. Boxes of different
-// groups (N), where these are given, leave each other alone.
+// of their union, the one of the highest score; the positions of those that are kept, from the highest score down.
+// Boxes of different groups (N), where these are given, leave each other alone.
 FLAMBEAU_API Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold, const Tensor& groups);
 
 // Bags of embeddings (operators/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]], ...,

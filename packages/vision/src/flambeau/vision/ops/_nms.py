@@ -23,10 +23,18 @@ def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
     tensor([1, 2])
     """
     check_boxes(boxes)
+    _check_per_box(boxes, scores, "scores")
     return _core._nms(boxes, scores, iou_threshold)
 
 
 def batched_nms(boxes: fb.Tensor, scores: fb.Tensor, idxs: fb.Tensor, iou_threshold: float) -> fb.Tensor:
     """:func:`nms` within each class: boxes of different ``idxs``, ``(N,)``, leave each other alone."""
     check_boxes(boxes)
+    _check_per_box(boxes, scores, "scores")
+    _check_per_box(boxes, idxs, "idxs")
     return _core._nms(boxes, scores, iou_threshold, idxs)
+
+
+def _check_per_box(boxes: fb.Tensor, values: fb.Tensor, name: str) -> None:
+    if tuple(values.shape) != (len(boxes),):
+        raise ValueError(f"{name} should be ({len(boxes)},), one for each box; got shape {tuple(values.shape)}")

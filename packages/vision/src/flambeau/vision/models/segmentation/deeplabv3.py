@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import flambeau as fb
 from flambeau import nn
@@ -23,7 +24,7 @@ __all__ = [
     "deeplabv3_resnet50",
 ]
 
-_DILATED = {"replace_stride_with_dilation": [False, True, True]}
+_DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
 
 class DeepLabV3(SegmentationModel):

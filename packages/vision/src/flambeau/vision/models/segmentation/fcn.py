@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flambeau import nn
 
 from .._backbones import register_on_backbone
@@ -9,7 +11,7 @@ from ._frame import SegmentationModel, normalized, resnet_maps
 
 __all__ = ["FCN", "FCNHead", "fcn_resnet101", "fcn_resnet50"]
 
-_DILATED = {"replace_stride_with_dilation": [False, True, True]}
+_DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
 
 class FCN(SegmentationModel):
