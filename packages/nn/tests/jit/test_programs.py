@@ -366,3 +366,14 @@ def test_constants_beside_buffers_of_their_names(tmp_path):
     program = fb.jit.trace(model, fb.ones(1))
     program.save(tmp_path / "model")
     assert fb.jit.load(tmp_path / "model")(fb.ones(1)).item() == 7
+
+
+def test_decisions_by_what_was_written_through_a_view():
+    def decided(x):
+        marks = fb.zeros(4)
+        marks.view(2, 2)[0, 0] = x.sum()
+        return x if marks.max() > 0 else -x
+
+    program = fb.jit.trace(decided, fb.ones(2))
+    with pytest.raises(RuntimeError, match="made with inputs for which"):
+        program(-fb.ones(2))

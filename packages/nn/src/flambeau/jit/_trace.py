@@ -207,7 +207,13 @@ class Trace(TorchFunctionMode):
         """Notes a call that writes to its first argument."""
         self.calls.append(Call(name, [self.encoded(a) for a in arguments], [], place(), True))
         if isinstance(arguments[0], Tensor) and self.varies(arguments):
-            self._known[id(arguments[0])].varies = True
+            self._changed(arguments[0])
+
+    def _changed(self, tensor: Tensor) -> None:
+        """What was written to it varies with the inputs, and so do all tensors over its memory."""
+        memory = tensor.untyped_storage().data_ptr()
+        for known in self._known.values():
+            known.varies = known.varies or known.tensor.untyped_storage().data_ptr() == memory
 
     def sliced(self, tensor: Tensor, dim: int, key: slice) -> Tensor:
         """The view of a range along a dimension."""
@@ -296,7 +302,7 @@ class Trace(TorchFunctionMode):
             Call(name, [self.encoded(a) for a in encoded], [], place(), True, missing_of(name, len(arguments)))
         )
         if varies:
-            self._known[id(args[0])].varies = True
+            self._changed(args[0])
         return result
 
     def _written_out(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -306,8 +312,7 @@ class Trace(TorchFunctionMode):
         targets, results = leaves(out, Tensor), leaves(new, Tensor)
         func(*replaced(args, TRACED, plain), **replaced(kwargs, TRACED, plain))
         for tensor, result in zip(targets, results, strict=True):
-            arguments = [self.reference(tensor), self.reference(result)]
-            self.calls.append(Call("write_out", arguments, [], place(), True))
+            self.effect("write_out", [tensor, result])
         return out
 
     def _copied(self, func: Any, args: Any, kwargs: Any) -> Any:
