@@ -36,7 +36,7 @@ Tensor one_hot(const Tensor& t, int64_t classes) {
   return to(eq(unsqueeze(t, -1), arange(Scalar(0), Scalar(classes), Scalar(1), Dtype::int64)), Dtype::int64);
 }
 
-// The derivative rule for a key with Python's numbers: what is assigned is cast, and its leading ones dropped.
+// x[key] = value, where the key is a view: leading dimensions of size one beyond the view's are dropped.
 void set_at(const Tensor& view, const Operand& value) {
   if (!value.tensor) return void(fill_(view, value.scalar));
   Tensor source = *value.tensor;

@@ -41,6 +41,12 @@ _COMPARISONS = {
 }
 
 
+# What programs compute of two numbers, by Python's names, which are theirs behind "number_".
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    name: getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "mod", "truediv", "pow")
+}
+
+
 def plain(value: Any) -> Any:
     """The number itself of a traced one, the list of a `Repeated`; anything else as it is."""
     if isinstance(value, Repeated):
@@ -180,15 +186,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Number | int | float) and not isinstance(value, flambeau.Tensor)
 
 
-for _name, _compute in {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "floordiv": operator.floordiv,
-    "mod": operator.mod,
-    "truediv": operator.truediv,
-    "pow": operator.pow,
-}.items():
+for _name, _compute in ARITHMETIC.items():
     _forwards, _backwards = _two_ways(f"number_{_name}", _compute)
     setattr(Number, f"__{_name}__", _forwards)
     setattr(Number, f"__r{_name}__", _backwards)

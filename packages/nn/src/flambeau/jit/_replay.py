@@ -12,20 +12,11 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 
+from ._numbers import ARITHMETIC
 from ._operators import DROPPED
 
 _TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*' | @'(?:[^'\\]|\\.)*' | [\[\](),=\#] | [^\s\[\](),='\#]+""", re.VERBOSE)
-_NUMBERS: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "floordiv": operator.floordiv,
-    "mod": operator.mod,
-    "truediv": operator.truediv,
-    "pow": operator.pow,
-    "neg": operator.neg,
-    "int": int,
-}
+_NUMBERS: dict[str, Callable[..., Any]] = {**ARITHMETIC, "neg": operator.neg, "int": int}
 
 
 def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequence[str]) -> tuple[Any, ...]:

@@ -139,10 +139,10 @@ class Trace(TorchFunctionMode):
 
     # --- noting ---
 
-    def note(self, name: str, arguments: list[Any], result: Any, *, lasting: bool = False, missing: str = "") -> Any:
+    def note(self, name: str, arguments: list[Any], result: Any, *, missing: str = "") -> Any:
         """Notes a call that gave ``result``, a tensor or a structure of tensors; returns it."""
         encoded = [self.encoded(a) for a in arguments]
-        lasting = lasting or name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)
+        lasting = name in _RANDOM or (name in _TRAINING and arguments[_TRAINING[name]] is True)
         varies = self.varies(arguments) or bool(leaves(arguments, TRACED)) or name in _RANDOM
         call = Call(name, encoded, [], place(), lasting, missing)
         self.calls.append(call)

@@ -78,7 +78,8 @@ class ShiftedWindowAttention(nn.Module):
         self.register_buffer("relative_position_index", relative_position_index(*window_size).flatten())
 
     def make_position_bias(self) -> None:
-        """The parameters of :meth:`position_bias`."""
+        """The parameters of :meth:`position_bias`, and the factor of the cosines where scores are such."""
+        self.logit_scale: nn.Parameter | None = None
         offsets = (2 * self.window_size[0] - 1) * (2 * self.window_size[1] - 1)
         self.relative_position_bias_table = nn.Parameter(fb.empty(offsets, self.num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
@@ -102,7 +103,8 @@ class ShiftedWindowAttention(nn.Module):
             self.dropout,
             self.qkv.bias,
             self.proj.bias,
-            training=self.training,
+            self.logit_scale,
+            self.training,
         )
 
 
@@ -190,21 +192,3 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         """Each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
         return 16 * fb.sigmoid(_get_relative_position_bias(table, self.relative_position_index, self.window_size))
-
-    def forward(self, x: fb.Tensor) -> fb.Tensor:
-        bias = self.position_bias()
-        return shifted_window_attention(
-            x,
-            self.qkv.weight,
-            self.proj.weight,
-            bias,
-            self.window_size,
-            self.num_heads,
-            self.shift_size,
-            self.attention_dropout,
-            self.dropout,
-            self.qkv.bias,
-            self.proj.bias,
-            self.logit_scale,
-            self.training,
-        )
