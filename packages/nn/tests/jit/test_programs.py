@@ -130,6 +130,8 @@ def test_arguments_and_results_in_structures(net):
     ]:
         with pytest.raises(TypeError, match=message):
             nested(*wrong)
+    with pytest.raises(TypeError, match="an unknown argument 'images'; it takes image, scale"):
+        scaled(images=images)
     with pytest.raises(TypeError, match="outputs are tensors"):
         fb.jit.trace(lambda x: {1: x}, fb.ones(1))
     with pytest.raises(NotImplementedError, match="one tensor is two"):

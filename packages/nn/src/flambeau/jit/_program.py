@@ -136,7 +136,8 @@ class Compiled:
             raise TypeError(f"the program takes {len(names)} arguments ({', '.join(names)}), got {len(args)}")
         for name, value in kwargs.items():
             if name in values or name not in names:
-                raise TypeError(f"the program got {'a second' if name in values else 'an unknown'} argument '{name}'")
+                which = "a second" if name in values else "an unknown"
+                raise TypeError(f"the program got {which} argument '{name}'; it takes {', '.join(names)}")
             values[name] = value
         for name, form in self._forms:
             if name not in values:
