@@ -239,6 +239,13 @@ def overhead(session: nox.Session) -> None:
 
 
 @nox.session(requires=["wheels"], reuse_venv=True)
+def ecosystem(session: nox.Session) -> None:
+    """Run libraries written for PyTorch on both: tools/ecosystem, with the arguments after -- (downloads them)."""
+    install(session, *PACKAGES, requirements=[*group("pytorch"), "-r", "tools/ecosystem/requirements.txt"])
+    session.run("python", "-m", "tools.ecosystem", *session.posargs)
+
+
+@nox.session(requires=["wheels"], reuse_venv=True)
 def reference(session: nox.Session) -> None:
     """Write the reference, made of what the operators say of themselves, as Markdown into dist/reference."""
     install(session, *PACKAGES)

@@ -173,6 +173,19 @@ def test_install_and_uninstall(run):
     """)
 
 
+def test_what_asks_for_the_distribution_of_pytorch_finds_its_version(run):
+    run("""
+        from importlib import metadata
+        import flambeau.torch
+        import torch
+        assert metadata.version("torch") == torch.__version__
+        assert metadata.version("torchvision").startswith("0.28.0")
+        assert len([found for found in metadata.distributions() if "+flambeau" in found.version]) == 2
+        flambeau.torch.uninstall()
+        assert not [found for found in metadata.distributions() if "+flambeau" in found.version]
+    """)
+
+
 def test_the_version_compares_as_a_version():
     ours = version.TorchVersion("2.13.0+flambeau0.1.0")
     assert ours >= "2.2" and ours > "2.9.1" and ours < "3" and ours <= "2.13" and ours >= (2, 13) and not ours > (2, 13)

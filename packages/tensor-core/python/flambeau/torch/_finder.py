@@ -5,7 +5,8 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +17,13 @@ from flambeau.torch import _missing
 from flambeau.torch._places import ROOTS, is_moved, place_of
 from flambeau.torch.version import __version__
 
+_VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}
+
 # A folder with a `torch` and a `torchvision` that install the hook: processes that multiprocessing starts inherit
 # sys.path, but not the hook.
 _PATH = str(Path(__file__).parent / "_path")
+
+_EVERY = metadata.DistributionFinder.Context()
 
 # The modules that answer for missing names, and the __getattr__ each had before.
 _answering: dict[ModuleType, Callable[[str], Any] | None] = {}
@@ -91,7 +96,7 @@ class _Loader(importlib.abc.Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         if spec.name in ROOTS:
-            return _facade(spec.name, __version__ if spec.name == "torch" else f"0.28.0+flambeau{flambeau.__version__}")
+            return _facade(spec.name, _VERSIONS[spec.name])
         module = importlib.import_module(place_of(spec.name))
         # The import system is about to set it to the alias's: the module remains what it was.
         spec.loader_state = module.__spec__
@@ -104,8 +109,21 @@ class _Loader(importlib.abc.Loader):
             _answer(module, spec.name)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Answers for ``torch``, ``torchvision`` and what is below them."""
+class _Distribution(metadata.Distribution):
+    """What is read of ``torch`` and ``torchvision`` as if they were installed: a name and a version."""
+
+    def __init__(self, name: str) -> None:
+        self._metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {_VERSIONS[name]}\n"
+
+    def read_text(self, filename: str) -> str | None:
+        return self._metadata if filename == "METADATA" else None
+
+    def locate_file(self, path: Any) -> Any:
+        return Path(flambeau.__file__).parent / path
+
+
+class _Finder(metadata.DistributionFinder):
+    """Answers for ``torch``, ``torchvision`` and what is below them, and for their versions."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
         if name.partition(".")[0] not in ROOTS:
@@ -116,6 +134,9 @@ class _Finder(importlib.abc.MetaPathFinder):
             above, _, last = name.rpartition(".")
             raise ModuleNotFoundError(str(_missing.remember(sys.modules.get(above), above, last)), name=name)
         return ModuleSpec(name, _Loader(), is_package=True)
+
+    def find_distributions(self, context: metadata.DistributionFinder.Context = _EVERY) -> Iterator[_Distribution]:
+        yield from map(_Distribution, ROOTS if context.name is None else {context.name} & ROOTS.keys())
 
 
 _FINDER = _Finder()

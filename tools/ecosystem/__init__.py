@@ -1,0 +1,1 @@
+"""Libraries that are written for PyTorch, run on flambeau: `python -m tools.ecosystem`."""

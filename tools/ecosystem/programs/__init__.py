@@ -1,0 +1,1 @@
+"""A program for each library; its public functions are the cases."""

@@ -1,0 +1,80 @@
+"""``python -m tools.ecosystem.worker FRAMEWORK LIBRARY FILE [REGEX]``: run a library's cases.
+
+What they return goes into the file, a pickled dictionary from the cases' names to outcomes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import re
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Outcome = dict[str, Any]  # "values" by their paths in what was returned, "seconds", or an "error"
+
+
+def plain(value: Any, path: str = "") -> dict[str, Any]:
+    """What a case has returned, as arrays, numbers and texts by their paths."""
+    if isinstance(value, dict):
+        return {key: leaf for name, child in value.items() for key, leaf in plain(child, f"{path}.{name}").items()}
+    if isinstance(value, (list, tuple)):
+        return {key: leaf for i, child in enumerate(value) for key, leaf in plain(child, f"{path}[{i}]").items()}
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+    elif not isinstance(value, (str, bool, int, float, complex, np.ndarray, np.generic, type(None))):
+        raise TypeError(
+            f"a case returned {type(value).__name__} at {path or 'its top'}: give tensors, numbers and texts"
+        )
+    return {path: value}
+
+
+def cases(program: ModuleType, pattern: str) -> dict[str, Callable[[], Any]]:
+    """The functions that a program defines and does not hide."""
+    found = inspect.getmembers(program, inspect.isfunction)
+    of_program = [(name, case) for name, case in found if case.__module__ == program.__name__]
+    return {name: case for name, case in of_program if not name.startswith("_") and re.search(pattern, name)}
+
+
+def outcome(case: Callable[[], Any]) -> Outcome:
+    """What a case does: its values and the seconds of the quicker of two runs, or its error."""
+    try:
+        values, seconds = {}, []
+        for _ in range(2):
+            start = time.perf_counter()
+            values = plain(case())
+            seconds.append(time.perf_counter() - start)
+    except Exception:
+        return {"error": traceback.format_exc()}
+    return {"values": values, "seconds": min(seconds)}
+
+
+def main(framework: str, library: str, file: str, pattern: str = "") -> None:
+    warnings.simplefilter("ignore")  # the libraries' own, of what they will change
+    if framework == "flambeau":
+        import flambeau.torch
+
+        flambeau.torch.install()
+    import torch
+
+    torch.set_num_threads(2)
+    try:
+        program = importlib.import_module(f"tools.ecosystem.programs.{library}")
+        results = {name: outcome(case) for name, case in cases(program, pattern).items()}
+    except Exception:
+        results = {"import": {"error": traceback.format_exc()}}
+    Path(file).write_bytes(pickle.dumps(results))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
