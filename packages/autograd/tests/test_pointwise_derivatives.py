@@ -21,7 +21,6 @@ CALLS = {
     "_round_tens": lambda x: fb.round(x, decimals=-1),
     "_frexp_mantissa": lambda x: fb.frexp(x)[0],
     "_replace_nan_and_infinity": lambda x: fb.nan_to_num(x),
-    "_replace": lambda x: fb.nan_to_num(x, posinf=3.0),
     "_cube": lambda x: x**3,
     "_huber": lambda x, y: _core._rows["_huber"](x, y, 1.3),
     "celu": lambda x: fb.celu(x, 1.3),

@@ -107,8 +107,8 @@ Tensor nan_to_num(const Tensor& x, std::optional<double> nan, std::optional<doub
   if (!is_floating(x.dtype())) return clone(x);
   const double limit = largest(x.dtype());
   const double above = high.value_or(limit), below = low.value_or(-limit);
-  if (below == -above) return _replace_nan_and_infinity(x, nan.value_or(0), above);
-  return _replace(_replace_nan_and_infinity(x, nan.value_or(0), INFINITY), INFINITY, above);
+  const Tensor replaced = _replace_nan_and_infinity(x, nan.value_or(0), above);
+  return below == -above ? replaced : masked_fill(replaced, eq(x, -INFINITY), below);
 }
 
 Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {

@@ -71,6 +71,16 @@ def test_alpha(function, arguments, want):
     assert function(*arguments, alpha=2.5).tolist() == want
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("low", [None, -3.0, 0.0, np.inf])
+@pytest.mark.parametrize("high", [None, 5.0, 3.0, -np.inf])
+@pytest.mark.parametrize("nan", [0.0, 7.0, np.inf])
+def test_replaced_infinities(nan, high, low, dtype):
+    values = np.array([1, -np.inf, np.nan, np.inf, -2, np.inf, -np.inf, 0, np.nan], dtype)
+    got = fb.nan_to_num(fb.tensor(values), nan=nan, posinf=high, neginf=low)
+    assert np.array_equal(got.numpy(), np.nan_to_num(values, nan=nan, posinf=high, neginf=low))
+
+
 def test_composites():
     x = fb.tensor([-3.0, -0.5, 0.5, 7.0])
     a = x.numpy().astype(np.float64)
