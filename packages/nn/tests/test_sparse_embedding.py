@@ -39,6 +39,9 @@ CALLS = {
     "last offset": lambda w, s: F.embedding_bag(
         INPUT.reshape(-1), w, fb.tensor([0, 3, 4]), include_last_offset=True, mode="sum", sparse=s
     ),
+    "indices in no bag": lambda w, s: F.embedding_bag(
+        INPUT.reshape(-1), w, fb.tensor([0, 2, 3]), include_last_offset=True, mode="mean", padding_idx=2, sparse=s
+    ),
     "weighted": lambda w, s: F.embedding_bag(
         INPUT, w, mode="sum", per_sample_weights=fb.tensor([[0.5, 2.0], [1.0, 3.0]], dtype=fb.float64), sparse=s
     ),

@@ -211,8 +211,6 @@ void measure_sizes(Bags& bags) {
     if (bags.padding >= 0)
       for (int64_t i = at[b]; i < at[b + 1]; ++i) size -= !bags.counts(i);
   }
-  require(at[bags.count] == n, "embedding_bag: the last offset must be the number of indices ", n, ", got ",
-          at[bags.count]);
 }
 
 Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins, BagMode mode, int64_t padding) {
@@ -234,12 +232,19 @@ Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins
   return bags;
 }
 
+// How many of n indices are in bags: where the last one's end is given, others may follow it.
+int64_t count_in_bags(const Tensor& begins, int64_t n) {
+  if (begins.dim() != 1 || begins.numel() == 0 || cuda::takes(begins)) return n;
+  const int64_t last = begins.numel() - 1, end = item(select(begins, 0, last)).integer();
+  return end < 0 ? n : std::min(end, n);
+}
+
 }  // namespace
 
 Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& offsets, bool last_given, BagMode mode,
                      const Tensor& factors, int64_t padding, bool by_frequency) {
-  const Tensor indices = reshape(input, {-1}), begins = begins_of(input, offsets, last_given);
-  const Tensor per_sample = factors.defined() ? reshape(factors, {-1}) : factors;
+  Tensor indices = reshape(input, {-1}), per_sample = factors.defined() ? reshape(factors, {-1}) : factors;
+  const Tensor begins = begins_of(input, offsets, last_given);
   require(!per_sample.defined() || mode == BagMode::Sum,
           "embedding_bag: per_sample_weights was not None, which is only supported for mode='sum'");
   require(!per_sample.defined() || (per_sample.dtype() == weight.dtype() && per_sample.shape() == indices.shape()),
@@ -247,6 +252,10 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& of
           " and the indices' shape ", indices.shape(), ", got ",
           per_sample.defined() ? per_sample.dtype() : weight.dtype(), " ",
           per_sample.defined() ? per_sample.shape() : Shape());
+  if (const int64_t n = indices.numel(), in_bags = count_in_bags(begins, n); in_bags < n) {
+    indices = narrow(indices, 0, 0, in_bags);
+    if (per_sample.defined()) per_sample = narrow(per_sample, 0, 0, in_bags);
+  }
   auto bags = std::make_shared<Bags>(make_bags(weight, indices, begins, mode, padding));
   Tensor out;
   {

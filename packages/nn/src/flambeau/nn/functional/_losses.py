@@ -76,13 +76,13 @@ def _distance(input: Tensor, target: Tensor) -> Tensor:
     return (input - target).abs()
 
 
-def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+def _weighted(loss: Tensor, weight: Tensor | None, reduction: str, normalized: bool = True) -> Tensor:
     if weight is None:
         return reduced(loss, reduction)
     if weight.shape != loss.shape:
         raise ValueError(f"Weights and input must have the same size, got {list(weight.shape)} and {list(loss.shape)}.")
     loss = loss * weight
-    return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
+    return loss.sum() / weight.sum() if reduction == "mean" and normalized else reduced(loss, reduction)
 
 
 @autocasts("float32")
@@ -116,13 +116,15 @@ def huber_loss(
 ) -> Tensor:
     """``d**2 / 2`` where ``d = |x - y|`` is below ``delta``, else ``delta * (d - delta / 2)``.
 
+    The mean of weighted losses is by their number, where `l1_loss` and `mse_loss` divide by the weights' sum.
+
     Raises: RuntimeError for a ``delta`` that is not positive.
     """
     reduction = chosen(reduction)
     input, target = same_size(input, target)
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
-    return _weighted(_core._huber(input, target, delta), weight, reduction)
+    return _weighted(_core._huber(input, target, delta), weight, reduction, normalized=False)
 
 
 @autocasts("float32")

@@ -68,8 +68,8 @@ def embedding_bag(
             return (None,)
         if scale_grad_by_freq:
             raise RuntimeError(NO_FREQUENCIES.format(name="embedding_bag_backward"))
-        indices, among = saved[0].reshape(-1).long(), bags
-        weights = None if factors is None else factors.reshape(-1)
+        indices, among = saved[0].reshape(-1)[: len(bags)].long(), bags
+        weights = None if factors is None else factors.reshape(-1)[: len(bags)]
         if padding >= 0:
             kept = (indices != padding).nonzero().reshape(-1)
             indices, among = indices.index_select(0, kept), bags.index_select(0, kept)
@@ -91,6 +91,7 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool, coun
     """The bag of each index."""
     if offsets is None:
         return flambeau.arange(count, device=input.device).repeat_interleave(input.shape[1])
-    begins = offsets[:count].long()
-    ends = flambeau.cat((begins[1:], begins.new_full((1,), input.shape[0])))
-    return flambeau.arange(count, device=input.device).repeat_interleave(ends - begins)
+    bounds = offsets.long()
+    if not include_last_offset:
+        bounds = flambeau.cat((bounds, bounds.new_full((1,), input.shape[0])))
+    return flambeau.arange(count, device=input.device).repeat_interleave(bounds.diff())
