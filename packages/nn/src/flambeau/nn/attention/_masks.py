@@ -1,0 +1,141 @@
+"""Functions of positions, and the masks that they describe."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.nn import functional
+from flambeau.nn.attention._block_mask import BlockMask, MaskMod, Pair, dense_to_ordered
+
+__all__ = ["and_masks", "create_block_mask", "create_mask", "everywhere", "or_masks", "places_of"]
+
+
+def and_masks(*mask_mods: MaskMod) -> MaskMod:
+    """The function of a mask that shows what all of these show.
+
+    >>> from flambeau.nn.attention.flex_attention import and_masks, create_mask
+    >>> window = and_masks(lambda b, h, q, kv: q >= kv, lambda b, h, q, kv: q - kv < 2)
+    >>> create_mask(window, None, None, 3, 3, device="cpu")[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [0, 1, 1]], dtype=flambeau.int32)
+    """
+    return _joined(mask_mods, flambeau.logical_and)
+
+
+def or_masks(*mask_mods: MaskMod) -> MaskMod:
+    """The function of a mask that shows what any of these shows."""
+    return _joined(mask_mods, flambeau.logical_or)
+
+
+def _joined(mask_mods: tuple[MaskMod, ...], operator: Callable[[Tensor, Tensor], Tensor]) -> MaskMod:
+    if not mask_mods or not all(callable(each) for each in mask_mods):
+        raise RuntimeError(f"All inputs should be callable mask_mods: {mask_mods}")
+
+    def mask_mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
+        return functools.reduce(operator, (each(b, h, q, kv) for each in mask_mods))
+
+    return mask_mod
+
+
+def everywhere(function: Callable[..., Tensor], scores: bool) -> Callable[..., Tensor]:
+    """A function of one score's place as one of all places; ``scores`` tells whether it takes the score as well."""
+    over = [(None, None, None, 0), (None, None, 0, None), (None, 0, None, None), (0, None, None, None)]
+    for places in over:
+        function = flambeau.func.vmap(function, in_dims=(0, *places) if scores else places)
+    return function
+
+
+def create_mask(
+    mod_fn: Callable[..., Tensor],
+    B: int | None,
+    H: int | None,
+    Q_LEN: int,
+    KV_LEN: int,
+    device: Any = None,
+) -> Tensor:
+    """What a function of positions shows: ``(B, H, Q_LEN, KV_LEN)``, bool.
+
+    Args:
+        mod_fn: of the indices of batch, head, query and key; or with a score before them, which is 0 here and hidden
+            where it becomes minus infinity.
+        B, H: the numbers of batches and heads; None for one that stands for all.
+        Q_LEN, KV_LEN: the numbers of queries and keys.
+        device: the current GPU by default, the CPU where there is none.
+    """
+    places = places_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
+    if _takes_scores(mod_fn):
+        scores = flambeau.zeros(B or 1, H or 1, Q_LEN, KV_LEN, device=places[0].device)
+        return ~everywhere(mod_fn, scores=True)(scores, *places).isneginf()
+    return everywhere(mod_fn, scores=False)(*places)
+
+
+def _takes_scores(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_argcount - len(getattr(function, "__defaults__", None) or ()) == 5
+
+
+def _device(device: Any) -> Any:
+    return device or ("cuda" if flambeau.cuda.is_available() else "cpu")
+
+
+def places_of(batches: int, heads: int, queries: Tensor, keys: Tensor, device: Any) -> tuple[Tensor, ...]:
+    """The indices of batches, heads, queries and keys, int32."""
+    indices = (flambeau.arange(batches), flambeau.arange(heads), queries, keys)
+    return tuple(each.to(device=device, dtype=flambeau.int32) for each in indices)
+
+
+def create_block_mask(
+    mask_mod: MaskMod,
+    B: int | None,
+    H: int | None,
+    Q_LEN: int,
+    KV_LEN: int,
+    device: Any = None,
+    BLOCK_SIZE: int | tuple[int, int] = 128,
+    _compile: bool = False,
+    separate_full_blocks: bool = True,
+) -> BlockMask:
+    """The blocks of an attention that a function of positions leaves.
+
+    Args:
+        mask_mod: of the indices of batch, head, query and key, as tensors of one element; true where the key counts.
+        B, H: the numbers of batches and heads; None where all have the same mask.
+        Q_LEN, KV_LEN: the numbers of queries and keys.
+        device: the current GPU by default, the CPU where there is none.
+        BLOCK_SIZE: of queries and keys, or of both.
+        separate_full_blocks: whether blocks without a hidden element are noted, for which ``mask_mod`` is not asked
+            again.
+
+    >>> from flambeau.nn.attention.flex_attention import create_block_mask
+    >>> print(create_block_mask(lambda b, h, q, kv: q >= kv, None, None, 512, 512, device="cpu"))
+    BlockMask(shape=(1, 1, 512, 512), sparsity=37.50%,
+    ░░
+    ██░░
+    ████░░
+    ██████░░
+    )
+    """
+    size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
+    if _takes_scores(mask_mod):
+        raise AssertionError(
+            f"create_block_mask requires a mask_mod function of (b, h, q_idx, kv_idx), got {mask_mod!r}"
+        )
+    counts = _counts_in_blocks(create_mask(mask_mod, B, H, Q_LEN, KV_LEN, device), size)
+    full = counts == size[0] * size[1] if separate_full_blocks else flambeau.zeros_like(counts, dtype=flambeau.bool)
+    partial = dense_to_ordered((counts > 0) & ~full)
+    whole: Pair = dense_to_ordered(full) if separate_full_blocks else (None, None)
+    return BlockMask.from_kv_blocks(*partial, *whole, size, mask_mod, (Q_LEN, KV_LEN))
+
+
+def _counts_in_blocks(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """``(B, H, rows, columns)``: how many elements of each block are true."""
+    rows, columns = math.ceil(mask.shape[-2] / size[0]), math.ceil(mask.shape[-1] / size[1])
+    missing = (0, columns * size[1] - mask.shape[-1], 0, rows * size[0] - mask.shape[-2])
+    padded = functional.pad(mask, missing, value=False)
+    return padded.reshape(*mask.shape[:2], rows, size[0], columns, size[1]).sum((3, 5))

@@ -1,0 +1,263 @@
+"""Attention whose scores a function changes, over the blocks that a mask leaves.
+
+Source: Dong, Feng, Guessous, Liang, He 2024, arXiv:2412.05496.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypedDict
+
+import flambeau
+from flambeau import Tensor
+from flambeau.nn import functional
+from flambeau.nn.attention._block_mask import BlockMask, MaskMod, noop_mask
+from flambeau.nn.attention._masks import and_masks, create_block_mask, create_mask, everywhere, or_masks, places_of
+
+__all__ = [
+    "AuxOutput",
+    "AuxRequest",
+    "BlockMask",
+    "FlexKernelOptions",
+    "and_masks",
+    "create_block_mask",
+    "create_mask",
+    "flex_attention",
+    "noop_mask",
+    "or_masks",
+]
+
+ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+_OTHER_LENGTH = (
+    "block_mask was created for block_mask.shape={shape} but got q_len={queries} and kv_len={keys}. Create one for "
+    "these lengths, or crop this one to its upper left corner by block_mask._adjust({queries}, {keys}), which is right "
+    "where its mask_mod does not depend on the lengths."
+)
+
+
+class FlexKernelOptions(TypedDict, total=False):
+    """Sizes and stages of PyTorch's GPU kernels. They are taken and change nothing."""
+
+    BACKEND: str
+    BLOCK_M: int
+    BLOCK_N: int
+    num_warps: int
+    num_stages: int
+    PRESCALE_QK: bool
+    ROWS_GUARANTEED_SAFE: bool
+    BLOCKS_ARE_CONTIGUOUS: bool
+    WRITE_DQ: bool
+
+
+class AuxRequest(NamedTuple):
+    """What `flex_attention` is to return beside its output."""
+
+    lse: bool = False
+    max_scores: bool = False
+
+
+class AuxOutput(NamedTuple):
+    """What was asked for by `AuxRequest`: ``(B, Hq, L)``, or None."""
+
+    lse: Tensor | None = None
+    max_scores: Tensor | None = None
+
+
+def flex_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score_mod: ScoreMod | None = None,
+    block_mask: BlockMask | None = None,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    return_lse: bool = False,
+    kernel_options: FlexKernelOptions | None = None,
+    *,
+    return_aux: AuxRequest | None = None,
+) -> Any:
+    """``softmax(score_mod(query @ key.mT * scale)) @ value`` over what ``block_mask`` leaves.
+
+    Blocks that the mask hides for all batches and heads are not computed. A query that sees no key gives zeros.
+
+    Args:
+        query: ``(B, Hq, L, E)``, floating.
+        key: ``(B, Hkv, S, E)``; one batch may stand for all where there is a ``block_mask`` of B.
+        value: ``(B, Hkv, S, Ev)``.
+        score_mod: of a score (float32, or float64 where the operands are) and the indices of its batch, head, query and
+            key, as tensors of one element; the score that it returns is taken instead. It may use other tensors.
+        block_mask: as `create_block_mask` makes it, for these lengths.
+        scale: ``E**-0.5`` by default.
+        enable_gqa: whether several heads of queries may share a head of keys and values.
+        return_lse: whether the logarithm of the sum of the scores' exponentials is returned as well.
+        kernel_options: taken, and not used.
+        return_aux: what is returned as well, in an `AuxOutput`.
+    Returns: ``(B, Hq, L, Ev)``, of the dtype of ``query``; with ``return_lse`` or ``return_aux`` a pair.
+    Raises: ValueError for shapes that do not fit each other or the mask.
+    Gradient: query, key, value and what ``score_mod`` uses, any order.
+
+    >>> from flambeau.nn.attention.flex_attention import flex_attention
+    >>> q = fb.eye(3)[None, None]
+    >>> flex_attention(q, q, q, score_mod=lambda score, b, h, i, j: score - (i - j).abs())[0, 0]
+    tensor([[0.7797, 0.1610, 0.0592],
+            [0.1462, 0.7077, 0.1462],
+            [0.0592, 0.1610, 0.7797]])
+    """
+    _check(query, key, value, block_mask, enable_gqa)
+    if return_lse and return_aux is not None:
+        raise ValueError(
+            "flex_attention takes return_lse or return_aux, not both: AuxRequest(lse=True) asks for the same"
+        )
+    wanted = return_aux or AuxRequest(lse=return_lse)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    groups = query.shape[1] // key.shape[1]
+    key, value = (_shared(each, query.shape[0], groups) for each in (key, value))
+    parts = [_rows(query, key, value, score_mod, part, scale, wanted) for part in _parts(query, key, block_mask)]
+    output, lse, largest = (_together(each) for each in zip(*parts, strict=True))
+    if return_lse:
+        return output, lse
+    return output if return_aux is None else (output, AuxOutput(lse, largest))
+
+
+def _together(parts: tuple[Tensor | None, ...]) -> Any:
+    """The parts of one result, which all are there or none is."""
+    return parts[0] if len(parts) == 1 or parts[0] is None else flambeau.cat(parts, 2)  # type: ignore[arg-type]
+
+
+def _shared(tensor: Tensor, batches: int, groups: int) -> Tensor:
+    """Keys or values for each batch and head of the queries."""
+    if tensor.shape[0] != batches:
+        tensor = tensor.expand(batches, -1, -1, -1)
+    return tensor if groups == 1 else tensor.repeat_interleave(groups, 1)
+
+
+class _Part(NamedTuple):
+    """Some queries, the keys that they see some of, and ``(B, H, queries, keys)`` of what they see, None for all."""
+
+    queries: slice
+    keys: slice | Tensor
+    seen: Tensor | None
+    places: tuple[Tensor, ...]
+
+
+def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator[_Part]:
+    """The attention's parts: a row of the mask's blocks each, or all of it."""
+    batches, heads, length = query.shape[:3]
+    if block_mask is None:
+        places = places_of(batches, heads, flambeau.arange(length), flambeau.arange(key.shape[2]), query.device)
+        yield _Part(slice(None), slice(None), None, places)
+        return
+    partial, full = block_mask.partial_blocks(), block_mask.full_blocks()
+    height, width = block_mask.BLOCK_SIZE
+    for row, columns in enumerate(block_mask.columns_of_rows()):
+        queries = flambeau.arange(length)[row * height : (row + 1) * height]
+        positions = _positions(columns, width, key.shape[2])
+        places = places_of(batches, heads, queries, positions, query.device)
+        blocks = (places[3] // width).long()
+        seen = _seen(partial[:, :, row], None if full is None else full[:, :, row], blocks, block_mask.mask_mod, places)
+        contiguous = columns == list(range(columns[0], columns[0] + len(columns))) if columns else True
+        first = int(positions[0]) if columns else 0
+        keys = slice(first, first + len(positions)) if contiguous else positions.to(query.device)
+        yield _Part(slice(row * height, row * height + len(queries)), keys, seen, places)
+
+
+def _positions(columns: list[int], width: int, length: int) -> Tensor:
+    """The keys of some columns of blocks."""
+    first = flambeau.tensor(columns, dtype=flambeau.int64)[:, None] * width
+    positions = (first + flambeau.arange(width)).reshape(-1)
+    return positions[positions < length]
+
+
+def _seen(
+    partial: Tensor, full: Tensor | None, blocks: Tensor, mask_mod: MaskMod, places: tuple[Tensor, ...]
+) -> Tensor | None:
+    """What the queries of one row of blocks see of the keys, whose columns are ``blocks``; None for all."""
+    whole = None if full is None else full.index_select(-1, blocks)[:, :, None]
+    if whole is not None and bool(whole.all()):
+        return None
+    asked = partial.index_select(-1, blocks)[:, :, None]
+    # A mask of one batch or head, which stands for all, is asked for the first.
+    first = (places[0][: partial.shape[0]], places[1][: partial.shape[1]])
+    seen = everywhere(mask_mod, scores=False)(*first, *places[2:]) & asked
+    return seen if whole is None else seen | whole
+
+
+def _rows(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score_mod: ScoreMod | None,
+    part: _Part,
+    scale: float,
+    wanted: AuxRequest,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """One part's output, the logarithms of its sums and its largest scores, the latter two where they are wanted."""
+    queries = query[:, :, part.queries]
+    keys, values = (_chosen(each, part.keys) for each in (key, value))
+    if score_mod is None and not any(wanted):
+        return functional.scaled_dot_product_attention(queries, keys, values, part.seen, scale=scale), None, None
+    working = flambeau.float64 if query.dtype == flambeau.float64 else flambeau.float32
+    scores = (queries @ keys.mT).to(working) * scale
+    if score_mod is not None:
+        scores = everywhere(score_mod, scores=True)(scores, *part.places).to(working)
+    if part.seen is not None:
+        scores = scores.masked_fill(~part.seen, -math.inf)
+    blind = scores.isneginf().all(-1, keepdim=True)
+    safe = scores.masked_fill(blind, 0.0)  # whose derivative has no NaN
+    output = safe.softmax(-1).masked_fill(blind, 0.0).to(query.dtype) @ values
+    lse = safe.logsumexp(-1).masked_fill(blind[..., 0], -math.inf) if wanted.lse else None
+    return output, lse, _largest(scores) if wanted.max_scores else None
+
+
+def _largest(scores: Tensor) -> Tensor:
+    return scores.amax(-1) if scores.shape[-1] else scores.new_full(scores.shape[:-1], -math.inf)
+
+
+def _chosen(tensor: Tensor, keys: slice | Tensor) -> Tensor:
+    return tensor[:, :, keys] if isinstance(keys, slice) else tensor.index_select(2, keys)
+
+
+def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | None, enable_gqa: bool) -> None:
+    """Raise for operands that do not fit each other or the mask."""
+    if not query.dim() == key.dim() == value.dim() == 4:
+        shapes = ", ".join(str(list(each.shape)) for each in (query, key, value))
+        raise NotImplementedError(f"flex_attention: query, key and value must be (B, H, L, E), got {shapes}")
+    if not query.dtype == key.dtype == value.dtype:
+        dtypes = ", ".join(str(each.dtype) for each in (query, key, value))
+        raise ValueError(f"Expected query, key, and value to have the same dtype, but got {dtypes}.")
+    if query.shape[-1] != key.shape[-1]:
+        sizes = f"E={query.shape[-1]} and E={key.shape[-1]}"
+        raise ValueError(f"Expect query and key/value to have the same embedding dimension but got {sizes}.")
+    if key.shape[:3] != value.shape[:3]:
+        raise ValueError(f"Expect key and value of the same length, got {list(key.shape)} and {list(value.shape)}.")
+    heads, of_keys = query.shape[1], key.shape[1]
+    if heads != of_keys and not enable_gqa:
+        raise ValueError(
+            f"Expect query and key/value to have the same number of heads but got Hq={heads} and Hkv={of_keys}. "
+            "Try setting enable_gqa=True for GQA."
+        )
+    if of_keys == 0 or heads % of_keys:
+        raise ValueError(
+            f"Expect number of query heads to be a multiple of kv heads for GQA but got Hq={heads} and Hkv={of_keys}."
+        )
+    if query.shape[0] != key.shape[0] and (key.shape[0] != 1 or block_mask is None):
+        raise ValueError(
+            "Expect query and key/value to have the same batch size, or one batch of keys and a block_mask, "
+            f"but got Bq={query.shape[0]} and Bkv={key.shape[0]}."
+        )
+    if block_mask is not None:
+        _check_mask(query, key, block_mask)
+
+
+def _check_mask(query: Tensor, key: Tensor, block_mask: BlockMask) -> None:
+    if len(block_mask.shape) != 4:
+        raise ValueError(f"block_mask must be of batches and heads, got block_mask.shape={block_mask.shape}")
+    if tuple(block_mask.seq_lengths) != (query.shape[2], key.shape[2]):
+        raise ValueError(_OTHER_LENGTH.format(shape=block_mask.shape, queries=query.shape[2], keys=key.shape[2]))
+    for size, of_mask, name in zip(query.shape[:2], block_mask.shape[:2], ("batches", "heads"), strict=True):
+        if of_mask not in (1, size):
+            raise ValueError(f"block_mask is for {of_mask} {name}, but query has {size}: shape {list(query.shape)}")
+    if block_mask.kv_indices.device != query.device:
+        raise ValueError(f"block_mask is on {block_mask.kv_indices.device}, but query is on {query.device}")
