@@ -8,6 +8,7 @@ import pytest
 
 import flambeau as fb
 import flambeau.nn.functional as F
+from flambeau.nn.attention import flex_attention
 from flambeau.testing import assert_close
 
 
@@ -240,3 +241,19 @@ def test_causal_masks_follow_the_query():
     mask = causal_lower_right(3, 5)
     there = F.scaled_dot_product_attention(q.cuda(), k.cuda(), k.cuda(), mask)
     assert_close(there.cpu(), F.scaled_dot_product_attention(q, k, k, mask), rtol=1e-4, atol=1e-5)
+
+
+def test_attention_with_functions_and_masks_of_blocks():
+    q, k, v = (fb.randn(1, 2, n, 8) for n in (40, 50, 50))
+    bias = fb.randn(2, 90)
+
+    def attend(q, k, v, bias):
+        mask = flex_attention.create_block_mask(
+            lambda b, h, i, j: i + 12 >= j, None, None, 40, 50, device=q.device, BLOCK_SIZE=16
+        )
+        moved = flex_attention.flex_attention(q, k, v, lambda score, b, h, i, j: score + bias[h, i - j + 49], mask)
+        return moved + flex_attention.flex_attention(q, k, v, block_mask=mask)
+
+    there = attend(*(each.cuda() for each in (q, k, v, bias)))
+    assert there.is_cuda
+    assert_close(there.cpu(), attend(q, k, v, bias), rtol=1e-4, atol=1e-5)
