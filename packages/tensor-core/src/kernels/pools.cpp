@@ -246,18 +246,42 @@ void row_sums(const char* in_bytes, int64_t rows, int64_t length, char* out_byte
   }
 }
 
-// Columns [first, first + Vectors * lanes), which stay in registers.
+// Columns [first, first + Vectors * lanes), which stay in registers: of even and of odd rows, as one sum would be
+// waited for at every row.
 template <class T, int Vectors>
 FLAMBEAU_INLINE void sum_columns(const T* table, const int64_t* indices, const T* weights, int64_t count, int64_t width,
                                  int64_t first, T* out) {
   using S = Simd<T>;
-  typename S::Vector sums[Vectors] = {};
+  typename S::Vector sums[2][Vectors] = {};
+  const auto add = [&](int64_t i, int which) {
+    const T* row = table + indices[i] * width + first;
+    const T factor = weights ? weights[i] : T(1);
+    for (int v = 0; v < Vectors; ++v) sums[which][v] += factor * S::load(row + v * S::kLanes);
+  };
+  int64_t i = 0;
+  for (; i + 2 <= count; i += 2) {
+    add(i, 0);
+    add(i + 1, 1);
+  }
+  if (i < count) add(i, 0);
+  for (int v = 0; v < Vectors; ++v) S::store(out + first + v * S::kLanes, sums[0][v] + sums[1][v]);
+}
+
+// The same for fewer columns than a vector has.
+template <class T, int Columns>
+FLAMBEAU_INLINE void sum_few_columns(const T* table, const int64_t* indices, const T* weights, int64_t count,
+                                     int64_t width, int64_t first, T* out) {
+  T sums[2][Columns] = {};
   for (int64_t i = 0; i < count; ++i) {
     const T* row = table + indices[i] * width + first;
     const T factor = weights ? weights[i] : T(1);
-    for (int v = 0; v < Vectors; ++v) sums[v] += factor * S::load(row + v * S::kLanes);
+    for (int d = 0; d < Columns; ++d) sums[0][d] += factor * row[d];
+    if (++i == count) break;
+    const T* next = table + indices[i] * width + first;
+    const T its_factor = weights ? weights[i] : T(1);
+    for (int d = 0; d < Columns; ++d) sums[1][d] += its_factor * next[d];
   }
-  for (int v = 0; v < Vectors; ++v) S::store(out + first + v * S::kLanes, sums[v]);
+  for (int d = 0; d < Columns; ++d) out[first + d] = sums[0][d] + sums[1][d];
 }
 
 template <class T>
@@ -267,12 +291,14 @@ void sum_rows(const char* table_bytes, const int64_t* indices, const char* weigh
   const T *table = reinterpret_cast<const T*>(table_bytes), *weights = reinterpret_cast<const T*>(weight_bytes);
   T* out = reinterpret_cast<T*>(out_bytes);
   int64_t first = 0;
-  for (; first + 4 * kLanes <= width; first += 4 * kLanes)
-    sum_columns<T, 4>(table, indices, weights, count, width, first, out);
-  for (; first + kLanes <= width; first += kLanes) sum_columns<T, 1>(table, indices, weights, count, width, first, out);
-  for (int64_t d = first; d < width; ++d) out[d] = T(0);
-  for (int64_t i = 0; i < count; ++i)
-    for (int64_t d = first; d < width; ++d) out[d] += (weights ? weights[i] : T(1)) * table[indices[i] * width + d];
+  const auto sum = [&](auto columns, auto kernel) {
+    for (; first + columns <= width; first += columns) kernel(table, indices, weights, count, width, first, out);
+  };
+  sum(4 * kLanes, sum_columns<T, 4>);
+  sum(2 * kLanes, sum_columns<T, 2>);
+  sum(kLanes, sum_columns<T, 1>);
+  sum(int64_t(4), sum_few_columns<T, 4>);
+  sum(int64_t(1), sum_few_columns<T, 1>);
 }
 
 }  // namespace

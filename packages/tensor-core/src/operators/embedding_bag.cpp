@@ -22,22 +22,27 @@ struct Bags {
   Tensor bag_of;    // of each index
   Tensor sizes;     // of each bag, without the padding
   Tensor extremes;  // (bags, width): for Max the row of each value, -1 of an empty bag
+};
 
-  bool counts(int64_t i) const { return indices.data<int64_t>()[i] != padding; }
+// What the loops over the bags read, fetched once.
+template <class T>
+struct Sources {
+  const int64_t *indices, *begins, *sizes;
+  const T *table, *weights;  // the latter may be null
 };
 
 template <class T>
-void fill_largest(const Bags& bags, int64_t begin, int64_t end, const T* table, T* out, int64_t* extremes) {
-  const int64_t* index = bags.indices.data<int64_t>();
+void fill_largest(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t end, T* out, int64_t* extremes) {
   std::fill(out, out + bags.width, T(0));
   bool first = true;
   for (int64_t i = begin; i < end; ++i) {
-    if (!bags.counts(i)) continue;
-    const T* row = table + index[i] * bags.width;
+    const int64_t index = in.indices[i];
+    if (index == bags.padding) continue;
+    const T* row = in.table + index * bags.width;
     for (int64_t d = 0; d < bags.width; ++d)
       if (first || row[d] > out[d]) {
         out[d] = row[d];
-        extremes[d] = index[i];
+        extremes[d] = index;
       }
     first = false;
   }
@@ -45,36 +50,35 @@ void fill_largest(const Bags& bags, int64_t begin, int64_t end, const T* table, 
 
 // add(first, last, sums) for the stretches between the padding.
 template <class T, class F>
-void add_unpadded(const Bags& bags, int64_t begin, int64_t end, int64_t width, T* out, F&& add) {
-  std::fill(out, out + width, T(0));
-  std::vector<T> sums(size_t(width), T(0));
+void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t end, T* out, F&& add) {
+  std::fill(out, out + bags.width, T(0));
+  std::vector<T> sums(size_t(bags.width), T(0));
   for (int64_t i = begin; i < end; ++i) {
-    if (!bags.counts(i)) continue;
+    if (in.indices[i] == bags.padding) continue;
     const int64_t first = i;
-    while (i < end && bags.counts(i)) ++i;
+    while (i < end && in.indices[i] != bags.padding) ++i;
     add(first, i, sums.data());
-    for (int64_t d = 0; d < width; ++d) out[d] += sums[size_t(d)];
+    for (int64_t d = 0; d < bags.width; ++d) out[d] += sums[size_t(d)];
   }
 }
 
-// The values of bag b; `weights` may be null.
+// The values of bag b.
 template <class T>
-void fill_bag(const Bags& bags, int64_t b, const T* table, const T* weights, T* out, int64_t* extremes) {
-  const int64_t *index = bags.indices.data<int64_t>(), *begins = bags.begins.data<int64_t>();
-  const int64_t width = bags.width, begin = begins[b], end = begins[b + 1];
-  if (bags.mode == BagMode::Max) return fill_largest(bags, begin, end, table, out, extremes);
+void fill_bag(const Bags& bags, const Sources<T>& in, int64_t b, T* out, int64_t* extremes) {
+  const int64_t begin = in.begins[b], end = in.begins[b + 1], size = in.sizes[b];
+  if (bags.mode == BagMode::Max) return fill_largest(bags, in, begin, end, out, extremes);
   const auto add = [&](int64_t first, int64_t last, T* sums) {
-    kernels::networks().sum_rows[sizeof(T) == 8](reinterpret_cast<const char*>(table), index + first,
-                                                 reinterpret_cast<const char*>(weights ? weights + first : nullptr),
-                                                 last - first, width, reinterpret_cast<char*>(sums));
+    kernels::networks().sum_rows[sizeof(T) == 8](
+        reinterpret_cast<const char*>(in.table), in.indices + first,
+        reinterpret_cast<const char*>(in.weights ? in.weights + first : nullptr), last - first, bags.width,
+        reinterpret_cast<char*>(sums));
   };
-  const int64_t size = bags.sizes.data<int64_t>()[b];
   if (size == end - begin)
     add(begin, end, out);
   else
-    add_unpadded(bags, begin, end, width, out, add);
+    add_unpadded(bags, in, begin, end, out, add);
   if (bags.mode == BagMode::Mean && size > 1)
-    for (int64_t d = 0; d < width; ++d) out[d] /= T(size);
+    for (int64_t d = 0; d < bags.width; ++d) out[d] /= T(size);
 }
 
 // The same on a GPU, of the table's own dtype; finds the bags' sizes as well.
@@ -114,11 +118,13 @@ Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
   dispatch_real(type, [&](auto tag) {
     using T = typename decltype(tag)::type;
     const int64_t each = bags.count ? bags.indices.numel() * bags.width / bags.count : 0;
+    const Sources<T> in{bags.indices.data<int64_t>(), bags.begins.data<int64_t>(), bags.sizes.data<int64_t>(),
+                        table.data<T>(), scale.defined() ? scale.data<T>() : nullptr};
+    T* values = out.data<T>();
+    int64_t* extremes = bags.extremes.defined() ? bags.extremes.data<int64_t>() : nullptr;
     parallel_items(bags.count, std::max<int64_t>(1, 16384 / (each + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b)
-        fill_bag<T>(bags, b, table.data<T>(), scale.defined() ? scale.data<T>() : nullptr,
-                    out.data<T>() + b * bags.width,
-                    bags.extremes.defined() ? bags.extremes.data<int64_t>() + b * bags.width : nullptr);
+        fill_bag<T>(bags, in, b, values + b * bags.width, extremes ? extremes + b * bags.width : nullptr);
     });
   });
   return to(out, weight.dtype());
@@ -190,26 +196,27 @@ void check_shapes(const Tensor& weight, const Tensor& indices, const Tensor& beg
 
 void check_indices(const Bags& bags, const Shape& weight) {
   const int64_t *index = bags.indices.data<int64_t>(), n = bags.indices.numel();
-  uint64_t furthest = 0;
-  for (int64_t i = 0; i < n; ++i) furthest = std::max(furthest, uint64_t(index[i]));  // of negatives, too
-  require<IndexError>(n == 0 || furthest < uint64_t(bags.rows),
-                      "embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ",
-                      int64_t(furthest), " for a weight of shape ", weight);
+  uint64_t outside = 0;  // its highest bit tells whether one is; of what is summed, either has it for such an index
+  for (int64_t i = 0; i < n; ++i) outside |= uint64_t(index[i]) | (uint64_t(bags.rows) - 1 - uint64_t(index[i]));
+  if (!(outside >> 63)) return;
+  const int64_t* found = std::find_if(index, index + n, [&](int64_t i) { return i < 0 || i >= bags.rows; });
+  detail::raise<IndexError>("embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be ", *found,
+                            " for a weight of shape ", weight);
 }
 
 // Checks where the bags begin as well.
 void measure_sizes(Bags& bags) {
   const int64_t *at = bags.begins.data<int64_t>(), n = bags.indices.numel();
+  const int64_t* index = bags.indices.data<int64_t>();
+  int64_t* sizes = bags.sizes.data<int64_t>();
   require(at[0] == 0,
           "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. ",
           "However, got ", at[0]);
   for (int64_t b = 0; b < bags.count; ++b) {
     require(at[b] <= at[b + 1] && at[b + 1] <= n, "embedding_bag: offsets must not decrease nor exceed the ",
             "number of indices ", n, ", got ", at[b], " before ", at[b + 1]);
-    int64_t& size = bags.sizes.data<int64_t>()[b];
-    size = at[b + 1] - at[b];
-    if (bags.padding >= 0)
-      for (int64_t i = at[b]; i < at[b + 1]; ++i) size -= !bags.counts(i);
+    sizes[b] = at[b + 1] - at[b];
+    if (bags.padding >= 0) sizes[b] -= std::count(index + at[b], index + at[b + 1], bags.padding);
   }
 }
 
