@@ -4,8 +4,9 @@
 // Let the image be padded and stored flat, its rows `width` apart. The output at flat position p is then a sum over
 // taps of weight[tap] * image[p + offset[tap]]: for every tap one contiguous stretch of the image. Positions are
 // computed for whole rows, those beyond the output's width too; they are garbage and left out afterwards. A register
-// tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds. The weight's
-// gradient is the dot product of the output's gradient (zeros in the garbage columns) with the same stretches.
+// tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds: of the filters
+// of a panel as many as there are registers for. The weight's gradient is the dot product of the output's gradient
+// (zeros in the garbage columns) with the same stretches.
 #include <cstring>
 
 #include "flambeau/macros.h"
@@ -17,18 +18,21 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int kVectors = 3;  // of a tile; the last one of a row of positions has fewer
+constexpr bool kWide = kVectorBytes == 64;  // with which there are 32 registers, else 16
+constexpr int kVectors = 3;                 // of a tile; the last one of a row of positions has fewer
+constexpr int kTileRows = kWide ? kDirectRows : 4;
 
+// `weights`: R of each tap's `height`.
 template <class T, int R, int V>
-void tile(int64_t taps, const T* __restrict weights, const T* __restrict image, const int32_t* __restrict offsets,
-          const T* bias, T* out, int64_t ldo) {
+void tile(int64_t taps, const T* __restrict weights, int64_t height, const T* __restrict image,
+          const int32_t* __restrict offsets, const T* bias, T* out, int64_t ldo) {
   using S = Simd<T>;
   typename S::Vector sums[R][V], x[V];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 3
     for (int v = 0; v < V; ++v) sums[r][v] = typename S::Vector{} + (bias ? bias[r] : T(0));
-  for (int64_t t = 0; t < taps; ++t, weights += R) {
+  for (int64_t t = 0; t < taps; ++t, weights += height) {
 #pragma GCC unroll 3
     for (int v = 0; v < V; ++v) x[v] = S::load(image + offsets[t] + v * S::kLanes);
 #pragma GCC unroll 8
@@ -85,8 +89,7 @@ void weights_by_tiles(const DirectWeights& d, const char* grads, const char* ima
 
 template <class T>
 void direct_weight(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets, char* out) {
-  constexpr bool kWide = kVectorBytes == 64;  // as many registers as the wide sets have
-  constexpr int R = kWide ? 4 : 2, C = kWide ? 6 : 4;
+  constexpr int R = kWide ? 4 : 3, C = kWide ? 6 : 4;
   const auto waste = [](int64_t n, int64_t step) { return (n + step - 1) / step * step - n; };
   const bool fewer_rows = waste(d.rows, R - 1) < waste(d.rows, R), fewer_taps = waste(d.taps, C - 1) < waste(d.taps, C);
   if (fewer_rows)
@@ -96,7 +99,7 @@ void direct_weight(const DirectWeights& d, const char* grads, const char* images
 }
 
 template <class T>
-using Tile = void (*)(int64_t, const T*, const T*, const int32_t*, const T*, T*, int64_t);
+using Tile = void (*)(int64_t, const T*, int64_t, const T*, const int32_t*, const T*, T*, int64_t);
 
 template <class T, int... R>
 constexpr Tile<T> tile_of(int64_t rows, int64_t vectors, std::integer_sequence<int, R...>) {
@@ -112,13 +115,15 @@ void direct(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const ch
   for (int64_t p = 0; p < columns; p += kStep) {
     const int64_t vectors = columns - p < kStep ? (columns - p + kLanes - 1) / kLanes : kVectors;
     const T* w = reinterpret_cast<const T*>(weights);
-    for (int64_t r = 0; r < rows;) {
-      const int64_t height = rows - r < panel ? rows - r : panel;
-      tile_of<T>(height, vectors, std::make_integer_sequence<int, kDirectRows>())(
-          taps, w, x + p, offsets, bias ? reinterpret_cast<const T*>(bias) + r : nullptr,
-          reinterpret_cast<T*>(out) + r * ldo + p, ldo);
-      w += height * taps;
-      r += height;
+    for (int64_t r = 0; r < rows; r += panel, w += panel * taps) {
+      const int64_t height = rows - r < panel ? rows - r : panel, tiles = (height + kTileRows - 1) / kTileRows;
+      for (int64_t t = 0, at = 0; t < tiles; ++t) {  // about as high as each other
+        const int64_t end = (t + 1) * height / tiles;
+        tile_of<T>(end - at, vectors, std::make_integer_sequence<int, kTileRows>())(
+            taps, w + at, height, x + p, offsets, bias ? reinterpret_cast<const T*>(bias) + r + at : nullptr,
+            reinterpret_cast<T*>(out) + (r + at) * ldo + p, ldo);
+        at = end;
+      }
     }
   }
 }
