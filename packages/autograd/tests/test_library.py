@@ -260,3 +260,20 @@ def test_checks():
     with pytest.raises(ValueError, match="are no tests"):
         opcheck(careless, (x,), test_utils="test_all")
     assert x.tolist() == [1, 1]
+
+
+def test_operators_of_flambeau():
+    aten, x = fb.ops.aten, fb.arange(6.0).reshape(2, 3)
+    assert aten.mm.default(x, x.mT).tolist() == (x @ x.mT).tolist() and aten.mm(x, x.mT).shape == (2, 2)
+    assert aten.slice.Tensor(x, 1, 1, 3).tolist() == [[1, 2], [4, 5]] and aten.alias(x).data_ptr() == x.data_ptr()
+    assert aten.index.Tensor(x, [None, fb.tensor([2, 0])]).tolist() == [[2, 0], [5, 3]]
+    assert aten._to_copy.default(x, dtype=fb.float64, device=None).dtype is fb.float64
+    y = x.clone()
+    assert aten.add_.Tensor(y, 1) is y and y[0, 0] == 1
+    assert aten.add.Tensor is fb.ops.aten.add.Tensor is not aten.add.Scalar
+    assert aten.add.Tensor.name() == "aten::add.Tensor" and aten.add.default.name() == "aten::add"
+    assert repr(aten.add.Tensor) == "<OpOverload(op='aten.add', overload='Tensor')>" and "mm" in dir(aten)
+    assert repr(aten.add) == "<OpOverloadPacket(op='aten.add')>" and "aten" in dir(fb.ops)
+    assert not hasattr(aten, "save") and not hasattr(aten, "_no_such_operator")
+    with pytest.raises(AttributeError, match="has no overload name 'Nothing'"):
+        aten.add.Nothing  # noqa: B018

@@ -225,3 +225,10 @@ def test_the_average_of_all_names():
     assert total.key == "Total" and total.count == sum(a.count for a in averages) == 3
     assert total.cpu_time_total == pytest.approx(sum(a.self_cpu_time_total for a in averages))
     assert type(averages)().total_average().cpu_time == 0
+
+
+def test_a_list_of_averages_made_by_a_program():
+    from flambeau.autograd.profiler import Average, EventList
+
+    events = EventList([Average("mm", 1, 2.0, 2.0, 0, 0)], use_device=None)
+    assert len(events) == 1 and "mm" in events.table()

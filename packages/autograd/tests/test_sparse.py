@@ -157,3 +157,23 @@ def test_assigned_gradients_stay_sparse_and_add_up():
     assert leaf.grad.tolist() == [[4, 4]] * 3
     with pytest.raises(RuntimeError, match="different size"):
         leaf.grad = fb.sparse_coo_tensor((2, 2))
+
+
+def test_a_function_with_a_sparse_argument():
+    class Product(Function):
+        @staticmethod
+        def forward(ctx, matrix, dense):
+            ctx.save_for_backward(matrix)
+            return fb.sparse.mm(matrix, dense)
+
+        @staticmethod
+        def backward(ctx, grad):
+            return None, fb.sparse.mm(ctx.saved_tensors[0].t(), grad)
+
+    matrix, dense = sparse(fb.arange(1.0, 6.0)), fb.ones(4, 2, requires_grad=True)
+    result = Product.apply(matrix, dense)
+    assert result.tolist() == (matrix.to_dense() @ dense).tolist()
+    result.sum().backward()
+    assert dense.grad.tolist() == (matrix.to_dense().mT @ fb.ones(3, 2)).tolist()
+    with pytest.raises(NotImplementedError, match=r"Product.apply: gradients of sparse arguments"):
+        Product.apply(sparse(fb.ones(5)).requires_grad_(), dense)

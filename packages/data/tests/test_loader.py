@@ -266,3 +266,17 @@ def test_a_loader_can_be_copied_and_pickled() -> None:
         assert [labels.tolist() for _, labels in copied] == [labels.tolist() for _, labels in copy.deepcopy(loader)]
         with pytest.raises(ValueError, match="is fixed"):
             copied.batch_size = 3
+
+
+def test_a_loader_that_wraps_its_passes():
+    from flambeau.data import dataloader
+
+    class Doubling(DataLoader):
+        def _get_iterator(self):
+            passing = super()._get_iterator()
+            assert isinstance(passing, dataloader._SingleProcessDataLoaderIter)
+            assert isinstance(passing, dataloader._BaseDataLoaderIter)
+            return (2 * batch for batch in passing)
+
+    assert [batch.tolist() for batch in Doubling(range(4), batch_size=2)] == [[0, 2], [4, 6]]
+    assert dataloader.DataLoader is DataLoader

@@ -205,7 +205,91 @@ def test_the_version_compares_as_a_version():
         ("torchvision.transforms", "flambeau.vision.transforms"),
         ("torchvision.ops.misc", "flambeau.vision.ops"),
         ("torch.optim.optimizer", "flambeau.optim.optimizer"),
+        ("torch._dynamo", "flambeau.torch._dynamo"),
+        ("torch._utils", "flambeau.torch._flattening"),
+        ("torch.utils.tensorboard.writer", "flambeau.utils.tensorboard"),
     ],
 )
 def test_places(name, place):
     assert _places.place_of(name) == place
+
+
+def test_private_names(run):
+    run(
+        """
+        import torch
+        rows = torch.tensor([0, 0, 2, 3, 3])
+        pointers = torch._convert_indices_from_coo_to_csr(rows, 5)
+        assert pointers.tolist() == [0, 2, 2, 3, 5, 5] and pointers.dtype is torch.int64
+        assert torch._convert_indices_from_coo_to_csr(rows, 5, out_int32=True).dtype is torch.int32
+        columns = torch.arange(5)
+        assert torch._convert_indices_from_csr_to_coo(pointers, columns).tolist() == [rows.tolist(), columns.tolist()]
+        assert torch._convert_indices_from_csr_to_coo(pointers, columns, transpose=True)[1].tolist() == rows.tolist()
+        sums = torch._segment_reduce(torch.arange(4.0), "sum", offsets=torch.tensor([0, 1, 4]))
+        assert sums.tolist() == [0, 6]
+
+        from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+        parts = [torch.ones(2, 3), torch.zeros(4)]
+        flat = _flatten_dense_tensors(parts)
+        assert [p.tolist() for p in _unflatten_dense_tensors(flat, parts)] == [p.tolist() for p in parts]
+        assert torch._C._get_tracing_state() is None
+        assert torch.ones(1).dtype != torch.complex32 and torch.chalf is torch.complex32
+        try:
+            torch.ones(1, dtype=torch.complex32)
+        except TypeError:
+            pass
+        else:
+            raise AssertionError
+        """
+    )
+
+
+def test_parts_of_texts(run):
+    run(
+        """
+        import torch
+        from torch._tensor_str import PRINT_OPTS, _add_suffixes, _tensor_str, printoptions
+        x = torch.tensor([1.5, 2.25])
+        text = _tensor_str(x, 6)
+        assert text == "[1.5000, 2.2500]"
+        assert _add_suffixes("Index(" + text, ["size=2"], 6, False) == "Index([1.5000, 2.2500], size=2)"
+        assert _add_suffixes("Index(" + text, ["size=2"], 6, True) == "Index([1.5000, 2.2500],\\n      size=2)"
+        with printoptions(precision=1):
+            assert PRINT_OPTS.precision == 1 and str(x) == "tensor([1.5, 2.2])"
+        assert PRINT_OPTS.precision == 4
+        """
+    )
+
+
+def test_nothing_is_compiled(run):
+    run(
+        """
+        import torch._dynamo
+        assert not torch._dynamo.is_compiling() and not isinstance(torch.ones(1), torch._dynamo.OptimizedModule)
+        torch._dynamo.config.cache_size_limit = 64
+        try:
+            torch._dynamo.OptimizedModule()
+        except NotImplementedError:
+            pass
+        else:
+            raise AssertionError
+        from torch.distributed import rpc
+        assert not rpc.is_available()
+        """
+    )
+
+
+def test_types_of_tensors_in_annotations():
+    import typing
+
+    order = fb.LongTensor | None
+    assert typing.get_args(order) == (fb.LongTensor, type(None))
+    assert typing.get_args(None | fb.LongTensor) == (type(None), fb.LongTensor)
+
+
+def test_names_of_what_load_takes():
+    import typing
+
+    from flambeau.serialization import FILE_LIKE, MAP_LOCATION
+
+    assert str in typing.get_args(FILE_LIKE) and fb.device in typing.get_args(MAP_LOCATION)

@@ -269,9 +269,23 @@ def test_own_formulas_are_preferred_and_ambiguity_is_told():
         for pair in ((A, B), (B, A), (B, B)):
             _KL_REGISTRY.pop(pair, None)
     with pytest.raises(TypeError, match="type_p"):
-        register_kl(int, D.Normal)
+        register_kl(D.Normal(0.0, 1.0), D.Normal)
     with pytest.raises(TypeError, match="type_q"):
         register_kl(D.Normal, "Normal")
+
+
+def test_a_base_that_is_no_distribution():
+    class Mixin:
+        pass
+
+    class Mixed(D.StudentT, Mixin):
+        pass
+
+    try:
+        register_kl(Mixed, Mixin)(lambda p, q: fb.tensor(7.0))
+        assert kl_divergence(Mixed(3.0), Mixed(2.0)) == 7
+    finally:
+        _KL_REGISTRY.pop((Mixed, Mixin), None)
 
 
 def test_a_formula_registered_first_stays():

@@ -271,3 +271,13 @@ def test_registries_refuse_and_take_in():
         return D.AffineTransform(0.0, 2.0)
 
     assert transform_to(Even())(number(3.0)) == 6
+
+
+def test_a_transform_that_is_a_module():
+    class Scale(D.transforms.Transform, fb.nn.Module):
+        def __init__(self):
+            super().__init__(cache_size=1)
+            self.factor = fb.nn.Parameter(fb.ones(1))
+
+    assert [name for name, _ in Scale().named_parameters()] == ["factor"]
+    assert isinstance(D.ExpTransform().inv, D.transforms._InverseTransform)

@@ -226,3 +226,16 @@ def test_asserts_can_be_traced() -> None:
     assert traced(1) == 1
     with pytest.raises(AssertionError):
         traced(-1)
+
+
+def test_assertions_and_lists_of_operands() -> None:
+    def function(x: flambeau.Tensor, y: flambeau.Tensor) -> flambeau.Tensor:
+        flambeau._assert(x.shape[-1] == 2, "two columns")
+        return flambeau.einsum("ij,jk->ik", [x, y])
+
+    traced = fx.symbolic_trace(function)
+    einsum = next(node for node in traced.graph.nodes if node.target is flambeau.einsum)
+    assert [str(each) for each in einsum.args] == ["ij,jk->ik", "x", "y"]
+    assert traced(flambeau.ones(1, 2), flambeau.ones(2, 1)).item() == 2
+    with pytest.raises(AssertionError, match="two columns"):
+        traced(flambeau.ones(1, 3), flambeau.ones(3, 1))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flambeau import overrides
 from flambeau._core import Tensor
 from flambeau._core import bool as bool_
 
@@ -27,10 +28,13 @@ class SymBool(_Symbol):
     """A bool that a compiler does not know yet. There is none: programs ask by ``isinstance``."""
 
 
-def _assert(condition: Any, message: str) -> None:
+def _assert(condition: Any, message: str) -> Any:
     """AssertionError with that message where the condition, which may be a tensor, does not hold."""
+    if type(condition) is not bool and overrides.has_torch_function_unary(condition):
+        return overrides.handle_torch_function(_assert, (condition,), condition, message)
     if not condition:
         raise AssertionError(message)
+    return None
 
 
 Message = Callable[[], object] | None

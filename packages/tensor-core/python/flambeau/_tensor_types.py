@@ -1,6 +1,6 @@
 """The older names of tensors of one dtype: ``FloatTensor``, ``LongTensor`` and the like."""
 
-from typing import Any
+from typing import Any, Union
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -53,6 +53,12 @@ class tensortype:
 
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.dtype is self.dtype and instance.is_cuda == self.is_cuda
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007  # as an annotation, which this is no type for
+
+    def __ror__(self, other: Any) -> Any:
+        return Union[other, self]  # noqa: UP007
 
     def __repr__(self) -> str:
         return f"<class '{self.__module__}.{self.__name__}'>"

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from typing import IO, TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ._core import device
 from ._serialization.errors import naming
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FILE_LIKE",
+    "MAP_LOCATION",
     "LoadEndianness",
     "add_safe_globals",
     "clear_safe_globals",
@@ -54,6 +58,10 @@ PYTORCH_ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pkl", ".pickle")
 SAFETENSORS_ENDINGS = (".safetensors", ".st")
 
 Format = Literal["pt", "safetensors"]
+
+# What `load` takes for a file, and for where to put its tensors.
+FILE_LIKE: TypeAlias = str | os.PathLike[str] | IO[bytes]
+MAP_LOCATION: TypeAlias = Callable[[Any, str], Any] | device | str | dict[str, str] | None
 
 
 def save(
@@ -107,7 +115,7 @@ def save(
 
 def load(
     f: str | os.PathLike[str] | IO[bytes],
-    map_location: Any = None,
+    map_location: MAP_LOCATION = None,
     pickle_module: Any = None,
     *,
     weights_only: bool | None = None,

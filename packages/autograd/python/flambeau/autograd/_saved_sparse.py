@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from flambeau import Tensor
+from flambeau.autograd import _engine
 from flambeau.autograd._engine import FunctionCtx
-from flambeau.sparse._tensor import SparseTensor
+from flambeau.sparse._tensor import SparseTensor, answers
 
 _save_dense = FunctionCtx.save_for_backward
 _saved_dense = FunctionCtx.saved_tensors
@@ -44,3 +45,13 @@ def saved_tensors(self: Any) -> tuple[Tensor | None, ...]:
 
 FunctionCtx.save_for_backward = save_for_backward
 FunctionCtx.saved_tensors = property(saved_tensors)
+
+
+@answers("apply")
+def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """``Function.apply`` with sparse arguments, which ``forward`` gets as they are; they have no gradients."""
+    if any(isinstance(each, SparseTensor) and each.requires_grad for each in (*args, *kwargs.values())):
+        raise NotImplementedError(
+            f"{function.__name__}.apply: gradients of sparse arguments are not supported; give their values instead"
+        )
+    return _engine.apply(function, *args, **kwargs)

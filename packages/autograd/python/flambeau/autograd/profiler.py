@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,7 +102,10 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 class Averages(list[Average]):
-    """Averages of several names, as a list with a ``table()``."""
+    """Averages of several names, as a list with a ``table()``. PyTorch's other arguments change nothing."""
+
+    def __init__(self, averages: Iterable[Average] = (), **ignored: Any) -> None:
+        super().__init__(averages)
 
     def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
         """A text table: name, self time and its share, total time, time a call, bytes, bytes of its own, calls.
@@ -136,6 +139,9 @@ class Averages(list[Average]):
         if sort_by not in _ORDERS:
             raise ValueError(f"table(): sort_by must be one of {', '.join(_ORDERS)} or None, got {sort_by!r}")
         return sorted(self, key=lambda a: getattr(a, sort_by), reverse=sort_by != "key")
+
+
+EventList = Averages  # PyTorch's name
 
 
 class profile:

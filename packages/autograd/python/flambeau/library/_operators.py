@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flambeau.library._aten import Aten, aten
 from flambeau.library._custom_op import CustomOpDef, registry
 
 
@@ -25,15 +26,17 @@ class _Namespace:
 
 
 class _Operators:
-    """The operators that programs define, by namespace. flambeau's own have no names of this kind."""
+    """The operators that programs define, by namespace, and flambeau's own, which PyTorch calls ``aten``'s."""
 
-    def __getattr__(self, name: str) -> _Namespace:
+    def __getattr__(self, name: str) -> _Namespace | Aten:
+        if name == "aten":
+            return aten
         if name.startswith("_"):
             raise AttributeError(f"flambeau.ops has no attribute '{name}'")
         return _Namespace(name)
 
     def __dir__(self) -> list[str]:
-        return sorted({qualname.partition("::")[0] for qualname in registry})
+        return sorted({"aten", *(qualname.partition("::")[0] for qualname in registry)})
 
 
 ops = _Operators()

@@ -148,6 +148,10 @@ class DataLoader(Generic[T_co]):
         self.__dict__.update(state)
 
     def __iter__(self) -> Iterator[Any]:
+        return self._get_iterator()
+
+    def _get_iterator(self) -> Iterator[Any]:
+        """A pass over the data: what loaders that derive from this one override, under PyTorch's name for it."""
         state, self._resumed = self._resumed, None
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Pass

@@ -27,12 +27,14 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
     The formula of the nearest pair of base classes is used; where two are equally near, that of the nearer class on
     the left, with a RuntimeWarning. A pair that has a formula gets this one instead.
 
-    Raises: TypeError for what is not a subclass of Distribution.
+    A class need not derive from `Distribution`: a base that a library mixes into several may be one of the pair.
+
+    Raises: TypeError for what is not a class.
     """
     _load_formulas()
     for name, kind in (("type_p", type_p), ("type_q", type_q)):
-        if not (isinstance(kind, type) and issubclass(kind, Distribution)):
-            raise TypeError(f"Expected {name} to be a Distribution subclass but got {kind}")
+        if not isinstance(kind, type):
+            raise TypeError(f"Expected {name} to be a class of distributions but got {kind!r}")
     return formula(type_p, type_q)
 
 

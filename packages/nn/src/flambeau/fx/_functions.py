@@ -85,6 +85,8 @@ def _signature(func: Any) -> inspect.Signature | None:
 def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments as PyTorch's functions hand them on: those that are required by position, the others by keyword."""
     name = func.__name__
+    if name == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
+        return (args[0], *args[1]), kwargs
     if (func not in _public or name in _AS_GIVEN or name.endswith("_")) and func not in _SPELLED_OUT:
         return args, kwargs
     signature = _signature(_public.get(func, func))

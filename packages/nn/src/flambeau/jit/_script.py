@@ -52,6 +52,14 @@ def interface(obj: F) -> F:
     return obj
 
 
+def _overload(func: F) -> F:
+    """Marks one of a function's signatures: returns it. The last of the name is the function."""
+    return func
+
+
+_overload_method = _overload
+
+
 def freeze(mod: F, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> F:
     """Returns the model."""
     return mod

@@ -14,7 +14,7 @@ from typing import Any
 
 import flambeau
 from flambeau.torch import _missing
-from flambeau.torch._places import ROOTS, is_moved, place_of
+from flambeau.torch._places import ROOTS, WALKED, is_moved, place_of
 from flambeau.torch.version import __version__
 
 _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}
@@ -61,6 +61,9 @@ def _answer(module: ModuleType, path: str) -> None:
     ask = _answering[module] = vars(module).get("__getattr__")
     # A module's own __getattr__ is asked only for what it lacks: what it has costs no more than before.
     vars(module)["__getattr__"] = functools.partial(_attribute, module, path, ask)
+    if path in WALKED:
+        for name in module.__all__:
+            getattr(module, name)
     for name, value in list(vars(module).items()):
         if not name.startswith("_"):
             _answer_below(value, f"{path}.{name}")
@@ -83,7 +86,9 @@ def _facade(name: str, version: str) -> ModuleType:
     ]
 
     def ask(attribute: str) -> Any:
-        value = variables[attribute] = getattr(package, attribute)
+        own = importlib.import_module("flambeau.torch._functions") if name == "torch" else package
+        place = own if attribute in own.__all__ else package
+        value = variables[attribute] = getattr(place, attribute)
         return value
 
     variables["__getattr__"] = ask

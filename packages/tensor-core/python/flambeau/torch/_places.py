@@ -11,6 +11,9 @@ _OPTIMIZER_FILES = (
 # their names.
 _MOVED = {
     "torch._C": "flambeau.torch._private",
+    "torch._dynamo": "flambeau.torch._dynamo",
+    "torch._tensor_str": "flambeau.torch._printing",
+    "torch._utils": "flambeau.torch._flattening",
     "torch.distributed.distributed_c10d": "flambeau.distributed",
     **dict.fromkeys(
         (
@@ -24,14 +27,17 @@ _MOVED = {
     "torch.torch_version": "flambeau.torch.version",
     "torch.version": "flambeau.torch.version",
     "torch.utils.data": "flambeau.data",
-    "torch.utils.data.dataloader": "flambeau.data",
     "torch.utils.data.distributed": "flambeau.data",
+    "torch.utils.tensorboard.writer": "flambeau.utils.tensorboard",
     "torch.utils.data._utils.collate": "flambeau.data.collate",
     **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in ("boxes", "misc", "stochastic_depth")},
     "torchvision.models._utils": "flambeau.vision.models._intermediate_layers",
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
     **{f"torch.optim.{name}": "flambeau.optim" for name in _OPTIMIZER_FILES},
 }
+
+# Modules that programs walk through by their `__dict__`: what flambeau loads on first use is there at once.
+WALKED = {"torch.distributions"}
 
 
 def is_moved(name: str) -> bool:

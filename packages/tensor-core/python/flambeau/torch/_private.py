@@ -1,5 +1,6 @@
 """What programs use of ``torch._C``, PyTorch's private module."""
 
+import sys
 from typing import Any
 
 from flambeau import Generator, Size, device, dtype, layout, memory_format
@@ -12,12 +13,19 @@ __all__ = [
     "Size",
     "_LinAlgError",
     "_disabled_torch_function_impl",
+    "_get_tracing_state",
     "_log_api_usage_once",
     "device",
     "dtype",
     "layout",
     "memory_format",
 ]
+
+
+def _get_tracing_state() -> bool | None:
+    """True while ``jit.trace`` runs a function, else None."""
+    jit = sys.modules.get("flambeau.jit")
+    return jit.is_tracing() or None if jit else None
 
 
 def _log_api_usage_once(*_: Any) -> None:

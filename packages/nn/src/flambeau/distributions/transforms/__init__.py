@@ -1,6 +1,6 @@
 """Functions that move distributions, with their inverses and the logarithms of their Jacobians' determinants."""
 
-from ._base import Transform
+from ._base import Transform, _InverseTransform
 from ._compose import ComposeTransform, IndependentTransform, ReshapeTransform, identity_transform
 from ._joint import CatTransform, CumulativeDistributionTransform, StackTransform
 from ._matrices import CorrCholeskyTransform, LowerCholeskyTransform, PositiveDefiniteTransform
@@ -35,5 +35,6 @@ __all__ = [
     "StackTransform",
     "StickBreakingTransform",
     "Transform",
+    "_InverseTransform",
     "identity_transform",
 ]

@@ -31,6 +31,7 @@ class Transform:
         self._cache_size = cache_size
         self._inv: Any = None
         self._cached_x_y: tuple[Any, Any] = None, None
+        super().__init__()  # of what stands behind it in a multiple inheritance, such as a Module
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inv": None}

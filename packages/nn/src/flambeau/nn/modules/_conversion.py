@@ -33,7 +33,7 @@ class Convertible(Tree):
                 if buffer is not None and is_lazy(buffer):
                     buffer.data = fn(buffer.detach())
                 elif buffer is not None:
-                    setattr(self, name, fn(buffer))
+                    self._buffers[name] = fn(buffer)
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -10,6 +11,7 @@ from flambeau import Tensor
 
 from ..parameter import Buffer, Parameter
 from ._foreign_state import is_foreign, translated
+from ._registry import Registry
 
 if TYPE_CHECKING:
     from .module import Module
@@ -46,8 +48,8 @@ class Tree:
     """The part of `Module` that registers and finds parameters, buffers and submodules.
 
     Note [Registries]: every registered value is an ordinary instance attribute, so that reading ``self.weight`` is what
-    Python does for any attribute, and an entry of one of three ordered registries. ``__setattr__``, ``__delattr__`` and
-    the ``register_*`` methods keep the two in step; nothing else writes to a registry.
+    Python does for any attribute, and an entry of one of three ordered registries. ``__setattr__``, ``__delattr__``,
+    the ``register_*`` methods and the registries themselves, which programs write to, keep the two in step.
     """
 
     _parameters: dict[str, Parameter | None] = _CreatedByInit("parameters")  # type: ignore[assignment]
@@ -55,6 +57,7 @@ class Tree:
     _modules: dict[str, Any] = _CreatedByInit("module")  # type: ignore[assignment]
     _non_persistent_buffers_set: set[str] = _CreatedByInit("buffers")  # type: ignore[assignment]
 
+    _reads_through: bool = False  # see Note [Reading through]
     call_super_init: bool = False  # whether __init__ goes on to the classes behind Module in a multiple inheritance
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -62,7 +65,7 @@ class Tree:
             given = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else "positional arguments"
             raise TypeError(f"{type(self).__name__}.__init__() got {given}")
         for registry in ("_parameters", "_buffers", "_modules"):
-            object.__setattr__(self, registry, {})
+            object.__setattr__(self, registry, Registry(self))
         object.__setattr__(self, "_non_persistent_buffers_set", set())
         if self.call_super_init:
             super().__init__(*args, **kwargs)
@@ -91,7 +94,9 @@ class Tree:
                         f"({expected} or None expected); to keep a plain value there, `del` the attribute first"
                     )
                 registries[registry][name] = value
-        object.__setattr__(self, name, value)
+                if self._reads_through:
+                    return
+        object.__setattr__(self, name, Registry(self, value) if name in REGISTRATION_HOOKS else value)
 
     def _enter(self, kind: str, name: str, value: Any) -> None:
         """Put ``value`` into the registry ``kind`` and the attribute, and take the name out of the other registries."""
@@ -104,8 +109,12 @@ class Tree:
             for other in (self._parameters, self._buffers, self._modules):
                 other.pop(name, None)
             self._non_persistent_buffers_set.discard(name)
-        object.__setattr__(self, name, value)
         registry[name] = value
+        if self._reads_through:
+            vars(self).pop(name, None)
+            return
+        with contextlib.suppress(AttributeError):  # of a property, which answers for the name then
+            object.__setattr__(self, name, value)
 
     def _check_name(self, name: str, kind: str, replaces: Mapping[str, Any]) -> None:
         if not isinstance(name, str):
@@ -118,10 +127,14 @@ class Tree:
             raise KeyError(f"attribute {name!r} already exists")
 
     def __delattr__(self, name: str) -> None:
-        object.__delattr__(self, name)
+        if not self._reads_through or not any(name in registry for registry in self._registries()):
+            object.__delattr__(self, name)
         for registry in ("_parameters", "_buffers", "_modules"):
             vars(self).get(registry, {}).pop(name, None)
         vars(self).get("_non_persistent_buffers_set", set()).discard(name)
+
+    def _registries(self) -> tuple[dict[str, Any], ...]:
+        return self._parameters, self._buffers, self._modules
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter, or None to say that the name has none (as ``bias=False`` does).
@@ -181,6 +194,8 @@ class Tree:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(translated(self, state) if is_foreign(state) else state)
+        for name in REGISTRATION_HOOKS.keys() & vars(self).keys():
+            object.__setattr__(self, name, Registry(self, vars(self)[name]))
 
     # Walking
 

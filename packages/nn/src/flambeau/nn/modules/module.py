@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, Self
 
 import flambeau
@@ -28,6 +29,29 @@ __all__ = [
 ]
 
 
+def _calls_getattr(cls: type) -> bool:
+    """Whether a class's own methods name ``__getattr__``.
+
+    It is given to those alone: where a class has one, each of its attributes takes longer to read.
+    """
+    return any("__getattr__" in each.__code__.co_names for each in vars(cls).values() if isinstance(each, FunctionType))
+
+
+def _registered(self: Module, name: str) -> Any:
+    """A parameter, buffer or submodule by its name, as programs ask for it by ``self.__getattr__(name)``."""
+    for registry in ("_parameters", "_buffers", "_modules"):
+        if name in (known := vars(self).get(registry, {})):
+            return known[name]
+    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+
+def _read_through(cls: type) -> None:
+    """Let a class's ``__getattr__`` see what is read, and find ``super().__getattr__``: see Note [Reading through]."""
+    if not issubclass(cls, ReadThrough):
+        bases = tuple(ReadThrough if base is Module else base for base in cls.__bases__)
+        cls.__bases__ = bases if ReadThrough in bases else (*bases, ReadThrough)
+
+
 class Module(Caller, Stateful, Convertible):
     """A computation with parameters: subclass it, assign layers in ``__init__``, compute in ``forward``.
 
@@ -51,6 +75,11 @@ class Module(Caller, Stateful, Convertible):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         name_constructor(cls)
+        if _calls_getattr(cls):
+            if "__getattr__" in vars(cls):
+                _read_through(cls)
+            elif not hasattr(cls, "__getattr__"):
+                cls.__getattr__ = _registered  # type: ignore[attr-defined]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         object.__setattr__(self, "training", True)
@@ -115,6 +144,18 @@ class Module(Caller, Stateful, Convertible):
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in super().__dir__() if not name[0].isdigit())
+
+
+class ReadThrough(Module):
+    """What a class derives from as well whose own ``__getattr__`` calls that of `Module`.
+
+    Note [Reading through]: parameters, buffers and submodules of its instances are in the registries alone, so that its
+    ``__getattr__`` is asked for each of them, as in PyTorch; to read one takes longer then. Other modules have no
+    ``__getattr__``, for it would make each attribute slower.
+    """
+
+    _reads_through = True
+    __getattr__ = _registered
 
 
 def indent(text: str) -> str:

@@ -168,7 +168,7 @@ def _parametrized_class(module: Module) -> type[Module]:
     def deepcopied(self: Module, memo: dict[int, Any]) -> Module:
         twin = self.__new__(type(self))
         memo[id(self)] = twin
-        vars(twin).update(copy.deepcopy(vars(self), memo))
+        Module.__setstate__(twin, copy.deepcopy(vars(self), memo))
         twin.__class__ = type(f"Parametrized{base.__name__}", (base,), dict(vars(type(self))))
         return twin
 

@@ -1,0 +1,151 @@
+"""``flambeau.ops.aten``: flambeau's operators by the names that they have in PyTorch's dispatcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+_FUNCTION = type(flambeau.add)  # what every operator of the registry is
+
+# What PyTorch calls the ways to call an operator. Here it is the arguments that choose one, so that each of these calls
+# the same function; their names are kept apart, for programs use them as keys.
+_OVERLOADS = frozenset(
+    (
+        *(
+            "default",
+            "Tensor",
+            "Scalar",
+            "Tensor_Scalar",
+            "Tensor_Tensor",
+            "Scalar_Tensor",
+            "Tensor_mode",
+            "Scalar_mode",
+        ),
+        *(
+            "int",
+            "int_Scalar",
+            "ints",
+            "dim",
+            "dims",
+            "dim_IntList",
+            "dim_max",
+            "dim_min",
+            "dim_values",
+            "dim_IntList_out",
+        ),
+        *(
+            "self",
+            "stable",
+            "values",
+            "values_stable",
+            "correction",
+            "sizes",
+            "out",
+            "low",
+            "generator",
+            "src",
+            "value",
+        ),
+        *("reduce", "value_reduce", "two", "ScalarOpt_dim", "ScalarOpt_dtype", "ScalarOpt_dim_dtype", "p", "names"),
+        *("memory_format", "start", "start_step", "complex", "indices", "sections", "split", "dtype", "grad_input"),
+        *("self_int", "self_Tensor", "Tensor_out", "Scalar_out", "Tensor_Tensor_out", "ScalarSelf", "Scalar_Scalar"),
+    )
+)
+
+
+def _slice(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    return input[(slice(None),) * (dim % input.dim()) + (slice(start, end, step),)]
+
+
+def _index(input: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
+    return input[tuple(slice(None) if index is None else index for index in indices)]
+
+
+def _to_copy(input: Tensor, *, memory_format: Any = None, pin_memory: Any = None, **options: Any) -> Tensor:
+    options = {name: value for name, value in options.items() if value is not None and name != "layout"}
+    if memory_format is not None:
+        options["memory_format"] = memory_format
+    result = input.to(copy=True, **options)
+    return result.pin_memory() if pin_memory else result
+
+
+# Operators that programs reach by syntax and methods, and that have no function of their name.
+_NAMED: dict[str, Callable[..., Any]] = {
+    "_pin_memory": lambda x, device=None: x.pin_memory(),
+    "_sparse_addmm": lambda x, mat1, mat2, **scales: flambeau.sparse.addmm(x, mat1, mat2, **scales),
+    "_to_copy": _to_copy,
+    "alias": lambda x: x.view_as(x),
+    "index": _index,
+    "slice": _slice,
+}
+
+
+def _operator(name: str) -> Callable[..., Any] | None:
+    """The function of that name, or the method that works in place: those have no function."""
+    if name.startswith("__"):
+        return None
+    found = getattr(flambeau, name, None) if name in dir(flambeau) else None
+    if isinstance(found, _FUNCTION):
+        return found
+    return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None
+
+
+class Overload:
+    """One way to call an operator: ``aten.add.Tensor``."""
+
+    def __init__(self, function: Callable[..., Any], packet: str, overload: str) -> None:
+        self._function, self._packet, self._overload = function, packet, overload
+        self.__name__ = f"{packet}.{overload}"
+
+    def name(self) -> str:
+        """The name with its namespace; ``default`` is left out."""
+        return f"aten::{self._packet}" + (f".{self._overload}" if self._overload != "default" else "")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<OpOverload(op='aten.{self._packet}', overload='{self._overload}')>"
+
+
+class Packet:
+    """An operator with all ways to call it: ``aten.add``."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self._function, self.__name__ = function, name
+
+    def __getattr__(self, overload: str) -> Overload:
+        if overload not in _OVERLOADS:
+            message = f"The underlying op of 'aten.{self.__name__}' has no overload name '{overload}'"
+            raise AttributeError(message, name=overload, obj=self)
+        # As an attribute: the same overload is the same object, as a key must be.
+        self.__dict__[overload] = found = Overload(self._function, self.__name__, overload)
+        return found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<OpOverloadPacket(op='aten.{self.__name__}')>"
+
+
+class Aten:
+    """The namespace of flambeau's own operators."""
+
+    def __getattr__(self, name: str) -> Packet:
+        function = _NAMED.get(name) or _operator(name)
+        if function is None:
+            message = f"'_OpNamespace' 'aten' object has no attribute '{name}'"
+            raise AttributeError(message, name=name, obj=self)
+        # As an attribute: the same operator is the same object, and is looked up once.
+        self.__dict__[name] = found = Packet(function, name)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return sorted({*_NAMED, *filter(_operator, {*dir(flambeau), *dir(Tensor)})})
+
+
+aten = Aten()

@@ -1,0 +1,129 @@
+"""Registries that programs write to, and what a module's attributes are then."""
+
+import copy
+import pickle
+
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(2, 3)
+        self.register_buffer("scale", fb.ones(2))
+
+    def forward(self, x):
+        return self.head(self.scale * x)
+
+
+def test_what_is_written_into_a_registry_is_what_runs():
+    model = Model()
+    model._modules["head"] = nn.Identity()
+    model._buffers["scale"] = fb.full((2,), 3.0)
+    assert model(fb.ones(2)).tolist() == [3.0, 3.0]
+    model._parameters["weight"] = nn.Parameter(fb.zeros(2))
+    assert model.weight is dict(model.named_parameters())["weight"]
+    model._modules.update(head=nn.ReLU(), tail=nn.Tanh())
+    assert isinstance(model.head, nn.ReLU) and isinstance(model.tail, nn.Tanh)
+    assert model._modules.setdefault("tail", nn.Identity()) is model.tail
+
+
+@pytest.mark.parametrize("take", [lambda r: r.pop("scale"), lambda r: r.popitem(), lambda r: r.clear()])
+def test_what_is_taken_out_of_a_registry_is_gone(take):
+    model = Model()
+    take(model._buffers)
+    assert not hasattr(model, "scale")
+    model.register_buffer("scale", fb.zeros(2))
+    del model._buffers["scale"]
+    model.scale = nn.Parameter(fb.ones(2))
+    assert [name for name, _ in model.named_parameters()] == ["scale", "head.weight", "head.bias"]
+    assert model._buffers.pop("absent", None) is None
+    with pytest.raises(KeyError):
+        model._buffers.pop("absent")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_has_registries_of_its_own(copied):
+    model = Model()
+    other = copied(model)
+    other._modules["head"] = nn.Identity()
+    assert isinstance(other.head, nn.Identity) and isinstance(model.head, nn.Linear)
+    assert type(copy.deepcopy(model._parameters)) is dict
+
+
+def test_a_registry_that_is_replaced():
+    model = Model()
+    model._modules = {"head": nn.Identity()}
+    model._modules["head"] = nn.Tanh()
+    assert isinstance(model.head, nn.Tanh)
+
+
+def test_a_property_hides_a_buffer():
+    class Hidden(nn.Module):
+        @property
+        def scale(self):
+            if "scale" not in self._buffers:
+                raise AttributeError("not yet")
+            return 2 * self._buffers["scale"]
+
+    module = Hidden()
+    module.register_buffer("scale", fb.ones(2))
+    assert module.scale.tolist() == [2.0, 2.0] and list(module.state_dict()) == ["scale"]
+
+
+def test_getattr_of_classes_that_call_it():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def set_to(self, name, value):
+            self.__getattr__(name).data.fill_(value)
+
+    module = Named()
+    module.gain = nn.Parameter(fb.zeros(2))
+    module.set_to("gain", 4.0)
+    assert module.gain.tolist() == [4.0, 4.0] and module.__getattr__("layer") is module.layer
+    with pytest.raises(AttributeError, match="'Named' object has no attribute 'absent'"):
+        module.set_to("absent", 1.0)
+    assert not hasattr(nn.Linear, "__getattr__")
+
+
+def test_getattr_sees_what_is_read():
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+            self.layer = nn.Linear(2, 2)
+            self.gain = nn.Parameter(fb.ones(2))
+            self.register_buffer("shift", fb.zeros(2))
+
+        def __getattr__(self, name):
+            value = super().__getattr__(name)
+            self.seen.append(name)
+            return value
+
+        def forward(self, x):
+            return self.gain * self.layer(x) + self.shift
+
+    class Derived(Watching, nn.Module):
+        pass
+
+    for kind in (Watching, Derived):
+        module = copy.deepcopy(kind())
+        module.seen.clear()
+        module(fb.ones(2)).sum().backward()
+        assert module.seen == ["gain", "layer", "shift"]
+        assert set(dict(module.named_parameters())) == {"gain", "layer.weight", "layer.bias"}
+        module.shift = fb.ones(2)
+        module.gain = nn.Parameter(fb.zeros(2))
+        module.to(fb.float64)
+        assert module(fb.ones(2, dtype=fb.float64)).tolist() == [1, 1]
+        module.load_state_dict(kind().state_dict())
+        del module.gain, module.layer
+        assert not hasattr(module, "gain") and "shift" not in vars(module)
+        with pytest.raises(AttributeError, match=r"'(Watching|Derived)' object has no attribute 'gain'"):
+            module.gain  # noqa: B018
