@@ -7,7 +7,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import profiler as alias
-from flambeau.autograd.profiler import profile, record_function
+from flambeau.autograd.profiler import emit_nvtx, profile, record_function
 
 
 def counts(profiled):
@@ -232,3 +232,19 @@ def test_a_list_of_averages_made_by_a_program():
 
     events = EventList([Average("mm", 1, 2.0, 2.0, 0, 0)], use_device=None)
     assert len(events) == 1 and "mm" in events.table()
+
+
+@pytest.mark.parametrize("shapes", [False, True])
+def test_operators_as_ranges(monkeypatch, shapes):
+    ranges = []
+    monkeypatch.setattr(fb.cuda.nvtx, "range_push", ranges.append)
+    monkeypatch.setattr(fb.cuda.nvtx, "range_pop", lambda: ranges.append("end"))
+    x = fb.ones(2, 3)
+    with emit_nvtx(record_shapes=shapes):
+        y = fb.exp(x)
+    fb.exp(x)
+    with emit_nvtx(enabled=False):
+        fb.exp(x)
+    assert len(ranges) == 2 and "exp" in ranges[0] and ranges[1] == "end"
+    assert ("[[2, 3]]" in ranges[0]) is shapes
+    assert fb.equal(y, fb.exp(x))

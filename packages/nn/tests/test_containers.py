@@ -158,3 +158,18 @@ def test_module_dict():
     modules.clear()
     assert len(modules) == 0
     assert repr(modules) == "ModuleDict()"
+
+
+@pytest.mark.parametrize("kind", [nn.ModuleList, nn.ModuleDict, nn.ParameterList])
+def test_an_empty_container_adds_nothing(kind):
+    class Own(kind):
+        def __init__(self):
+            super().__init__()
+            self.ready = True
+
+        def update(self, modules):
+            assert self.ready
+
+        extend = update
+
+    assert len(Own()) == 0

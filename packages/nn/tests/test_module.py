@@ -69,6 +69,19 @@ def test_shared_members_are_listed_once():
     assert names == ["weight", "a.weight", "a.bias", "b.weight", "b.bias"]
 
 
+def test_a_wrapper_may_look_for_attributes_in_what_it_wraps():
+    class Wrapper(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.wrapped = module
+
+        def __getattr__(self, name):
+            return getattr(self.wrapped, name)
+
+    wrapper = Wrapper(nn.Linear(2, 3))
+    assert wrapper.out_features == 3 and list(wrapper.state_dict()) == ["wrapped.weight", "wrapped.bias"]
+
+
 def test_none_keeps_the_place():
     layer = nn.Linear(2, 2)
     layer.bias = None

@@ -1,7 +1,9 @@
 """flambeau.utils._pytree, which programs use though its name is private."""
 
+import copy
 import dataclasses
-from collections import OrderedDict, defaultdict, deque
+import pickle
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from typing import NamedTuple
 
 import pytest
@@ -100,7 +102,7 @@ def test_classes_of_a_program():
         with pytest.raises(ValueError, match="already registered"):
             pytree.register_pytree_node(Pair, None, None)
     finally:
-        del pytree.CONTAINERS[Pair]
+        del pytree.SUPPORTED_NODES[Pair]
 
 
 def test_dataclasses_are_containers_of_their_fields():
@@ -118,4 +120,22 @@ def test_dataclasses_are_containers_of_their_fields():
         assert pytree.tree_map(lambda n: n + 1, tree) == {"a": Batch(2, [3, 4])}
         assert [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path(tree)[0]][1] == "['a'].y[0]"
     finally:
-        del pytree.CONTAINERS[Batch]
+        del pytree.SUPPORTED_NODES[Batch]
+
+
+def test_a_program_takes_trees_apart_itself():
+    tree = [Point(1, 2), {"a": 3}]
+    assert pytree._get_node_type(tree[0]) is namedtuple  # noqa: PYI024
+    assert pytree._get_node_type(5) not in pytree.SUPPORTED_NODES
+    node = pytree.SUPPORTED_NODES[list]
+    children, context = node.flatten_fn(tree)
+    assert node.unflatten_fn(children, context) == tree
+    shape = pytree.TreeSpec(list, context, [pytree.LeafSpec(), pytree.LeafSpec()])
+    assert pytree.tree_unflatten(["p", "q"], shape) == ["p", "q"]
+
+
+def test_shapes_of_trees_can_be_copied():
+    shape = pytree.tree_structure([1, {"a": (2, 3)}])
+    for same in (copy.deepcopy(shape), pickle.loads(pickle.dumps(shape))):
+        assert same == shape and same.num_leaves == 3
+    assert isinstance(shape.children[0], pytree.LeafSpec) and not isinstance(shape, pytree.LeafSpec)

@@ -293,3 +293,18 @@ def test_names_of_what_load_takes():
     from flambeau.serialization import FILE_LIKE, MAP_LOCATION
 
     assert str in typing.get_args(FILE_LIKE) and fb.device in typing.get_args(MAP_LOCATION)
+
+
+def test_private_names_that_libraries_read(run):
+    run("""
+        import torch
+        from torch.distributed import Backend, ReduceOp
+        from torch.distributed.constants import default_pg_timeout
+        assert isinstance(ReduceOp.SUM, ReduceOp.RedOpType) and "RedOpType" not in ReduceOp.__members__
+        assert Backend.default_device_backend_map["cpu"] == "gloo" and default_pg_timeout.seconds == 1800
+        assert isinstance(torch.Tensor, torch._C._TensorMeta)
+        assert torch._C._nn._parse_to("cpu", torch.float64) == (torch.device("cpu"), torch.float64, False, None)
+        assert torch._C._nn._parse_to(torch.zeros(1), True) == (torch.device("cpu"), torch.float32, True, None)
+        parsed = torch._C._nn._parse_to(dtype=torch.int8, memory_format=torch.channels_last)
+        assert parsed == (None, torch.int8, False, torch.channels_last)
+    """)

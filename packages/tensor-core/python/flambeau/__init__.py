@@ -55,6 +55,14 @@ from flambeau._settings import (
     set_warn_always,
     use_deterministic_algorithms,
 )
+from flambeau._small_floats import (
+    float4_e2m1fn_x2,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
+)
 from flambeau._sparse_methods import install as _install_sparse_methods
 from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
 from flambeau.random import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
@@ -261,6 +269,8 @@ _ELSEWHERE = {
     ),
     "Event": "flambeau.cuda._any_device",
     "GradScaler": "flambeau.amp",
+    "PyTorchFileReader": "flambeau._serialization.file_reader",
+    "ScriptModule": "flambeau.jit",
     "Stream": "flambeau.cuda._any_device",
     "compile": "flambeau.compiler",
     "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",

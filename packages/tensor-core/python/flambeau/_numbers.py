@@ -2,7 +2,8 @@
 
 from typing import Any, Self
 
-from flambeau import _core
+from flambeau import _core, _small_floats
+from flambeau._small_floats import LIMITS, SmallFloat
 
 # bits, mantissa bits (without the hidden one), largest exponent
 _FLOATS = {
@@ -24,7 +25,7 @@ def _require_dtype(function: str, dtype: object) -> None:
         )
 
 
-_MADE: dict[_core.dtype | None, Any] = {}
+_MADE: dict[_core.dtype | SmallFloat | None, Any] = {}
 
 
 class finfo:
@@ -44,7 +45,7 @@ class finfo:
     resolution: float
     dtype: str
 
-    def __new__(cls, type: _core.dtype | None = None) -> Self:
+    def __new__(cls, type: _core.dtype | SmallFloat | None = None) -> Self:
         """One object for each dtype: it is asked for in inner loops."""
         try:
             made: Self = _MADE[type]
@@ -53,12 +54,25 @@ class finfo:
         return made
 
     @classmethod
-    def _make(cls, type: _core.dtype) -> Self:
+    def _make(cls, type: _core.dtype | SmallFloat) -> Self:
+        if isinstance(type, SmallFloat):
+            return cls._of_small(type)
         _require_dtype("finfo", type)
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
         made = _MADE[type] = object.__new__(cls)
         made._measure(type.to_real())
+        return made
+
+    @classmethod
+    def _of_small(cls, type: SmallFloat) -> Self:
+        """Of one that no tensor has."""
+        if type not in LIMITS:
+            _require_dtype("finfo", type)
+        made = _MADE[type] = object.__new__(cls)
+        made.eps, made.min, made.max, made.tiny = LIMITS[type]
+        made.smallest_normal, made.resolution = made.tiny, 1.0
+        made.bits, made.dtype = 8, type.name
         return made
 
     def _measure(self, real: _core.dtype) -> None:
@@ -71,7 +85,7 @@ class finfo:
         self.dtype = _name(real)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return finfo, (getattr(_core, self.dtype),)
+        return finfo, (getattr(_core, self.dtype, None) or getattr(_small_floats, self.dtype),)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, finfo) and self.dtype == other.dtype

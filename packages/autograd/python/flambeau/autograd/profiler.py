@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from flambeau.autograd import _engine
+from flambeau.autograd._nvtx import emit_nvtx
 
-__all__ = ["Average", "Averages", "Event", "ProfilerActivity", "profile", "record_function"]
+__all__ = ["Average", "Averages", "Event", "ProfilerActivity", "emit_nvtx", "profile", "record_function"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

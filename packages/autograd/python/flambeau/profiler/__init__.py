@@ -8,9 +8,15 @@ from ._schedule import ProfilerAction, schedule, tensorboard_trace_handler
 __all__ = [
     "ProfilerAction",
     "ProfilerActivity",
+    "kineto_available",
     "profile",
     "record_function",
     "schedule",
     "supported_activities",
     "tensorboard_trace_handler",
 ]
+
+
+def kineto_available() -> bool:
+    """Whether profiles have a schedule and traces: True."""
+    return True

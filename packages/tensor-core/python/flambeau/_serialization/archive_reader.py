@@ -78,6 +78,10 @@ class ArchiveReader:
         """Whether there is such an entry."""
         return self._root + name in self._entries
 
+    def names(self) -> list[str]:
+        """The names of all entries."""
+        return [name.removeprefix(self._root) for name in self._entries]
+
     def read(self, name: str, most: int = MAX_PICKLE_BYTES) -> bytes:
         """The bytes of an entry."""
         start, count = self._place(name)

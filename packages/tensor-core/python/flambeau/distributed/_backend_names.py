@@ -24,6 +24,7 @@ class Backend(str):
     GLOO: ClassVar[str] = "gloo"
     MPI: ClassVar[str] = "mpi"
     NCCL: ClassVar[str] = "nccl"
+    default_device_backend_map: ClassVar[dict[str, str]] = {"cpu": "gloo", "cuda": "nccl"}
 
     def __new__(cls, name: str) -> Self:
         if not isinstance(name, str):

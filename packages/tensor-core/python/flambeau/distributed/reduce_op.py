@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import ClassVar
 
 __all__ = ["ReduceOp"]
 
@@ -15,6 +16,8 @@ class ReduceOp(enum.Enum):
     whole numbers.
     """
 
+    RedOpType: ClassVar[type[ReduceOp]]
+
     SUM = "sum"
     AVG = "avg"
     PRODUCT = "product"
@@ -23,3 +26,6 @@ class ReduceOp(enum.Enum):
     BAND = "band"
     BOR = "bor"
     BXOR = "bxor"
+
+
+ReduceOp.RedOpType = ReduceOp  # PyTorch's name for the type of these values, which is another one there

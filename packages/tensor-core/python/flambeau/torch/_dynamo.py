@@ -1,11 +1,22 @@
 """What programs use of ``torch._dynamo``, PyTorch's private compiler: flambeau compiles nothing."""
 
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
 from flambeau.compiler import allow_in_graph, disable, is_compiling, reset
 
-__all__ = ["OptimizedModule", "allow_in_graph", "config", "disable", "graph_break", "is_compiling", "reset"]
+__all__ = [
+    "OptimizedModule",
+    "TransformGetItemToIndex",
+    "allow_in_graph",
+    "config",
+    "disable",
+    "graph_break",
+    "is_compiling",
+    "mark_static_address",
+    "reset",
+]
 
 # What a program sets here changes nothing.
 config = SimpleNamespace()
@@ -20,3 +31,11 @@ class OptimizedModule:
 
 def graph_break(msg: str = "") -> None:
     """Nothing: there is no graph to be cut."""
+
+
+def mark_static_address(t: Any, guard: bool = False) -> None:
+    """Nothing: no graph depends on where a tensor's memory is."""
+
+
+class TransformGetItemToIndex(contextlib.nullcontext[None]):
+    """Within it, PyTorch's `vmap` takes mapped numbers as indices; flambeau's always does."""

@@ -11,9 +11,19 @@ _OPTIMIZER_FILES = (
 # their names.
 _MOVED = {
     "torch._C": "flambeau.torch._private",
-    "torch._dynamo": "flambeau.torch._dynamo",
     "torch._tensor_str": "flambeau.torch._printing",
+    "torch._C._nn": "flambeau.torch._nn",
     "torch._utils": "flambeau.torch._flattening",
+    "torch.distributed.constants": "flambeau.distributed",
+    **dict.fromkeys(
+        ("torch._dynamo", "torch._dynamo._trace_wrapped_higher_order_op", "torch._dynamo.eval_frame"),
+        "flambeau.torch._dynamo",
+    ),
+    "torch.distributed._functional_collectives": "flambeau.torch._collectives",
+    **dict.fromkeys(
+        ("torch.distributed._composable", "torch.distributed._composable.fsdp"), "flambeau.distributed.fsdp"
+    ),
+    "torch.distributed._tensor": "flambeau.distributed.tensor",
     "torch.distributed.distributed_c10d": "flambeau.distributed",
     **dict.fromkeys(
         (
@@ -29,7 +39,7 @@ _MOVED = {
     "torch.utils.data": "flambeau.data",
     "torch.utils.data.distributed": "flambeau.data",
     "torch.utils.tensorboard.writer": "flambeau.utils.tensorboard",
-    "torch.utils.data._utils.collate": "flambeau.data.collate",
+    "torch.utils.data._utils": "flambeau.data",
     **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in ("boxes", "misc", "stochastic_depth")},
     "torchvision.models._utils": "flambeau.vision.models._intermediate_layers",
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from flambeau import Generator, Size, device, dtype, layout, memory_format
+from flambeau import Generator, Size, Tensor, device, dtype, layout, memory_format
 from flambeau.linalg import LinAlgError as _LinAlgError
 from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
 
@@ -12,6 +12,7 @@ __all__ = [
     "Generator",
     "Size",
     "_LinAlgError",
+    "_TensorMeta",
     "_disabled_torch_function_impl",
     "_get_tracing_state",
     "_log_api_usage_once",
@@ -20,6 +21,8 @@ __all__ = [
     "layout",
     "memory_format",
 ]
+
+_TensorMeta: type = type(Tensor)
 
 
 def _get_tracing_state() -> bool | None:

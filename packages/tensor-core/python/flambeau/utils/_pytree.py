@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Self
 
 from flambeau import Tensor
 
+PyTree = Context = Any
 
-class Container(NamedTuple):
+
+class NodeDef(NamedTuple):
     """How one type of container is taken apart: into its children and what else it takes to rebuild it.
 
     ``keys`` gives the children's names, as a program would write them after the container.
     """
 
-    flatten: Callable[[Any], tuple[list[Any], Any]]
-    unflatten: Callable[[list[Any], Any], Any]
+    flatten_fn: Callable[[Any], tuple[list[Any], Any]]
+    unflatten_fn: Callable[[list[Any], Any], Any]
     keys: Callable[[Any], list[str]]
 
 
@@ -29,8 +31,8 @@ def _names(tree: Any) -> list[str]:
     return [f"[{key!r}]" for key in tree]
 
 
-def _mapping(kind: Callable[[Any], Any]) -> Container:
-    return Container(
+def _mapping(kind: Callable[[Any], Any]) -> NodeDef:
+    return NodeDef(
         lambda t: (list(t.values()), list(t)),
         lambda children, keys: kind(zip(keys, children, strict=True)),
         _names,
@@ -42,17 +44,20 @@ def _rebuild_default(children: list[Any], context: Any) -> Any:
     return defaultdict(factory, zip(keys, children, strict=True))
 
 
-CONTAINERS: dict[type, Container] = {
-    tuple: Container(lambda t: (list(t), None), lambda children, _: tuple(children), _places),
-    list: Container(lambda t: (t, None), lambda children, _: list(children), _places),
-    deque: Container(lambda t: (list(t), t.maxlen), lambda children, most: deque(children, maxlen=most), _places),
+# By their types; all named tuples have one place among them.
+SUPPORTED_NODES: dict[Any, NodeDef] = {
+    tuple: NodeDef(lambda t: (list(t), None), lambda children, _: tuple(children), _places),
+    list: NodeDef(lambda t: (t, None), lambda children, _: list(children), _places),
+    deque: NodeDef(lambda t: (list(t), t.maxlen), lambda children, most: deque(children, maxlen=most), _places),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),
-    defaultdict: Container(lambda t: (list(t.values()), (t.default_factory, list(t))), _rebuild_default, _names),
+    defaultdict: NodeDef(lambda t: (list(t.values()), (t.default_factory, list(t))), _rebuild_default, _names),
+    namedtuple: NodeDef(  # noqa: PYI024, a key
+        lambda t: (list(t), type(t)),
+        lambda children, kind: kind(*children),
+        lambda t: [f".{name}" for name in t._fields],
+    ),
 }
-_NAMED = Container(
-    lambda t: (list(t), type(t)), lambda children, kind: kind(*children), lambda t: [f".{name}" for name in t._fields]
-)
 
 
 def register_pytree_node(
@@ -70,14 +75,14 @@ def register_pytree_node(
 
     Raises: ValueError for a class that is one.
     """
-    if cls in CONTAINERS:
+    if cls in SUPPORTED_NODES:
         raise ValueError(f"{cls} is already registered as pytree node.")
 
     def flatten(tree: Any) -> tuple[list[Any], Any]:
         children, context = flatten_fn(tree)
         return list(children), context
 
-    CONTAINERS[cls] = Container(flatten, unflatten_fn, lambda tree: _places(flatten(tree)[0]))
+    SUPPORTED_NODES[cls] = NodeDef(flatten, unflatten_fn, lambda tree: _places(flatten(tree)[0]))
 
 
 def register_dataclass(
@@ -111,34 +116,55 @@ def register_dataclass(
         lambda tree: ([getattr(tree, name) for name in names], None),
         lambda children, _: cls(**dict(zip(names, children, strict=True))),
     )
-    CONTAINERS[cls] = CONTAINERS[cls]._replace(keys=lambda tree: [f".{name}" for name in names])
+    SUPPORTED_NODES[cls] = SUPPORTED_NODES[cls]._replace(keys=lambda tree: [f".{name}" for name in names])
 
 
-def _container(tree: Any) -> Container | None:
-    found = CONTAINERS.get(type(tree))
-    if found is None and isinstance(tree, tuple) and (hasattr(tree, "_fields") or hasattr(tree, "n_sequence_fields")):
-        return _NAMED if hasattr(tree, "_fields") else CONTAINERS[tuple]
-    return found
+def _get_node_type(tree: Any) -> Any:
+    """What `SUPPORTED_NODES` lists a container under."""
+    kind = type(tree)
+    if kind not in SUPPORTED_NODES and isinstance(tree, tuple):
+        if hasattr(tree, "_fields"):
+            return namedtuple  # noqa: PYI024
+        if hasattr(tree, "n_sequence_fields"):
+            return tuple
+    return kind
 
 
 class TreeSpec(NamedTuple):
-    """The shape of a tree: of a leaf, ``container`` is None."""
+    """The shape of a tree: of a leaf, ``type`` is None."""
 
-    container: Container | None
+    type: Any
     context: Any
-    children: tuple[TreeSpec, ...]
+    children: Sequence[TreeSpec]
+
+    @property
+    def container(self) -> NodeDef | None:
+        """How the tree is taken apart; None of a leaf."""
+        return None if self.type is None else SUPPORTED_NODES[self.type]
 
     def is_leaf(self) -> bool:
         """Whether the tree is a single leaf."""
-        return self.container is None
+        return self.type is None
 
     @property
     def num_leaves(self) -> int:
         """How many leaves there are."""
-        return 1 if self.container is None else sum(child.num_leaves for child in self.children)
+        return 1 if self.type is None else sum(child.num_leaves for child in self.children)
 
 
-LEAF = TreeSpec(None, None, ())
+class LeafSpec(TreeSpec):
+    """The shape of a leaf."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> Self:
+        return super().__new__(cls, None, None, ())
+
+    def __reduce__(self) -> tuple[type[LeafSpec], tuple[()]]:
+        return LeafSpec, ()
+
+
+LEAF = LeafSpec()
 IsLeaf = Callable[[Any], bool] | None
 
 
@@ -157,12 +183,13 @@ def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Any], TreeSpec
 
 
 def _flatten_into(leaves: list[Any], tree: Any, is_leaf: IsLeaf) -> TreeSpec:
-    container = None if isinstance(tree, Tensor) or (is_leaf and is_leaf(tree)) else _container(tree)
+    kind = None if isinstance(tree, Tensor) or (is_leaf and is_leaf(tree)) else _get_node_type(tree)
+    container = SUPPORTED_NODES.get(kind)
     if container is None:
         leaves.append(tree)
         return LEAF
-    children, context = container.flatten(tree)
-    return TreeSpec(container, context, tuple(_flatten_into(leaves, child, is_leaf) for child in children))
+    children, context = container.flatten_fn(tree)
+    return TreeSpec(kind, context, tuple(_flatten_into(leaves, child, is_leaf) for child in children))
 
 
 def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
@@ -179,7 +206,7 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
 def _unflatten(leaves: Iterator[Any], spec: TreeSpec) -> Any:
     if spec.container is None:
         return next(leaves)
-    return spec.container.unflatten([_unflatten(leaves, child) for child in spec.children], spec.context)
+    return spec.container.unflatten_fn([_unflatten(leaves, child) for child in spec.children], spec.context)
 
 
 def tree_leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
@@ -208,7 +235,7 @@ def _leaves_like(spec: TreeSpec, tree: Any) -> list[Any]:
     """Of a tree whose shape begins like ``spec``: where that has a leaf, all that is there."""
     if spec.container is None:
         return [tree]
-    children = _children_like(spec, tree) if _container(tree) is spec.container else None
+    children = _children_like(spec, tree) if _get_node_type(tree) == spec.type else None
     if children is None or len(children) != len(spec.children):
         raise ValueError(f"tree_map: the trees differ in shape at {tree!r}")
     return [leaf for part, child in zip(spec.children, children, strict=True) for leaf in _leaves_like(part, child)]
@@ -217,7 +244,7 @@ def _leaves_like(spec: TreeSpec, tree: Any) -> list[Any]:
 def _children_like(spec: TreeSpec, tree: Any) -> list[Any] | None:
     """In the order of ``spec``, whatever that of a dictionary is; None where the keys or other contexts differ."""
     assert spec.container is not None
-    children, context = spec.container.flatten(tree)
+    children, context = spec.container.flatten_fn(tree)
     if not isinstance(tree, dict):
         return children if context == spec.context else None
     keys = spec.context[1] if isinstance(tree, defaultdict) else spec.context
@@ -283,7 +310,7 @@ def _paths(tree: Any, spec: TreeSpec, path: tuple[str, ...]) -> Iterator[tuple[s
     if spec.container is None:
         yield path
         return
-    children = spec.container.flatten(tree)[0]
+    children = spec.container.flatten_fn(tree)[0]
     for key, child, part in zip(spec.container.keys(tree), children, spec.children, strict=True):
         yield from _paths(child, part, (*path, key))
 
@@ -298,3 +325,18 @@ def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf
 def keystr(kp: tuple[str, ...]) -> str:
     """The way to a leaf, as a program would write it after the tree."""
     return "".join(kp)
+
+
+def _dict_flatten(d: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
+    """For `register_pytree_node` of a class that derives from `dict`: the values, and the keys as the context."""
+    return list(d.values()), list(d)
+
+
+def _dict_unflatten(values: Iterable[Any], context: Iterable[Any]) -> dict[Any, Any]:
+    """The dictionary of such values and keys."""
+    return dict(zip(context, values, strict=True))
+
+
+def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[str, Any]], list[Any]]:
+    """`_dict_flatten`, each value with what a program would write after the dictionary for it."""
+    return list(zip(_names(d), d.values(), strict=True)), list(d)

@@ -38,7 +38,8 @@ class ParameterList(Module):
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
         self._size = 0
-        self.extend([] if values is None else values)
+        if values is not None:
+            self.extend(values)
 
     def _name_at(self, index: int) -> str:
         position = operator.index(index)

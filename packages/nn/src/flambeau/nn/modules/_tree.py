@@ -123,7 +123,8 @@ class Tree:
             raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
         if name == "":
             raise KeyError(f'{kind} name can\'t be empty string ""')
-        if name not in replaces and hasattr(self, name):
+        # A class's own __getattr__ is not asked: it may look into a module that is about to be entered.
+        if name not in replaces and (name in vars(self) or any(name in vars(kind) for kind in type(self).__mro__)):
             raise KeyError(f"attribute {name!r} already exists")
 
     def __delattr__(self, name: str) -> None:

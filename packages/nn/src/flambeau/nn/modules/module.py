@@ -13,11 +13,12 @@ from ._calls import Caller
 from ._constructors import name_constructor
 from ._conversion import Convertible
 from ._hooks import hooks_everywhere
-from ._state_dict import Stateful
+from ._state_dict import Stateful, _IncompatibleKeys
 from ._tree import REGISTRATION_HOOKS
 
 __all__ = [
     "Module",
+    "_IncompatibleKeys",
     "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",

@@ -1,0 +1,44 @@
+"""Floating dtypes of 8 and 4 bits by their names, for programs that list dtypes or ask for one: no tensor has them."""
+
+from __future__ import annotations
+
+__all__ = [
+    "float4_e2m1fn_x2",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+]
+
+
+class SmallFloat:
+    """The name of such a dtype. What makes tensors takes it for no dtype, and says so."""
+
+    is_floating_point, is_complex, itemsize = True, False, 1
+
+    def __init__(self, name: str, is_signed: bool = True) -> None:
+        self.name, self.is_signed = name, is_signed
+
+    def __repr__(self) -> str:
+        return f"flambeau.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+float8_e4m3fn = SmallFloat("float8_e4m3fn")
+float8_e4m3fnuz = SmallFloat("float8_e4m3fnuz")
+float8_e5m2 = SmallFloat("float8_e5m2")
+float8_e5m2fnuz = SmallFloat("float8_e5m2fnuz")
+float8_e8m0fnu = SmallFloat("float8_e8m0fnu", is_signed=False)
+float4_e2m1fn_x2 = SmallFloat("float4_e2m1fn_x2")
+
+# Of those that `finfo` knows: epsilon, the smallest and the largest number, the smallest normal one.
+LIMITS = {
+    float8_e4m3fn: (0.125, -448.0, 448.0, 2.0**-6),
+    float8_e4m3fnuz: (0.125, -240.0, 240.0, 2.0**-7),
+    float8_e5m2: (0.25, -57344.0, 57344.0, 2.0**-14),
+    float8_e5m2fnuz: (0.125, -57344.0, 57344.0, 2.0**-15),
+    float8_e8m0fnu: (1.0, 2.0**-127, 2.0**127, 2.0**-127),
+}

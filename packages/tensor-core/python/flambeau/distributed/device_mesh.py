@@ -1,0 +1,146 @@
+"""A program's processes in rows and columns: which of them work on the same part of what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from .groups import GroupMember, ProcessGroup, get_rank, get_world_size, init_process_group, is_initialized, new_group
+
+__all__ = ["DeviceMesh", "init_device_mesh"]
+
+
+class DeviceMesh:
+    """Ranks in an array of some dimensions, which may have names, and for each dimension the group of this process.
+
+    Args:
+        device_type: ``"cpu"`` or ``"cuda"``: where the tensors are that the processes share.
+        mesh: the ranks, a tensor or nested lists. All processes call, with the same.
+        mesh_dim_names: the dimensions' names.
+    """
+
+    def __init__(
+        self,
+        device_type: str,
+        mesh: Tensor | Sequence[Any],
+        *,
+        mesh_dim_names: Sequence[str] | None = None,
+        _groups: list[ProcessGroup] | None = None,
+    ) -> None:
+        self.device_type = device_type
+        self.mesh = flambeau.as_tensor(mesh, dtype=flambeau.int32, device="cpu")
+        self.mesh_dim_names = None if mesh_dim_names is None else tuple(mesh_dim_names)
+        if self.mesh_dim_names is not None and len(self.mesh_dim_names) != self.mesh.ndim:
+            raise RuntimeError(
+                f"a mesh of {self.mesh.ndim} dimensions takes {self.mesh.ndim} names, got {self.mesh_dim_names}"
+            )
+        if not is_initialized():
+            init_process_group()
+        here = (self.mesh == get_rank()).nonzero().tolist()
+        self._coordinate: list[int] | None = here[0] if here else None
+        self._groups = self._made_groups() if _groups is None else _groups
+
+    def _made_groups(self) -> list[ProcessGroup]:
+        """For each dimension, this process's of the groups of ranks that differ along it alone."""
+        found = []
+        for dim in range(self.mesh.ndim):
+            lines = self.mesh.movedim(dim, -1).reshape(-1, self.mesh.shape[dim]).tolist()
+            groups = [new_group(ranks) for ranks in lines]
+            found += [each for each in groups if each is not GroupMember.NON_GROUP_MEMBER]
+        return found
+
+    def _dim(self, mesh_dim: int | str) -> int:
+        if isinstance(mesh_dim, int):
+            return mesh_dim
+        if self.mesh_dim_names is None or mesh_dim not in self.mesh_dim_names:
+            raise KeyError(f"no dimension of the mesh is called {mesh_dim!r}; they are called {self.mesh_dim_names}")
+        return self.mesh_dim_names.index(mesh_dim)
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions there are."""
+        return self.mesh.ndim
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The dimensions' sizes."""
+        return tuple(self.mesh.shape)
+
+    def size(self, mesh_dim: int | None = None) -> int:
+        """How many processes there are, in all or along a dimension."""
+        return self.mesh.numel() if mesh_dim is None else self.mesh.shape[mesh_dim]
+
+    def get_coordinate(self) -> list[int] | None:
+        """Where this process is; None if it is not there."""
+        return self._coordinate
+
+    def get_rank(self) -> int:
+        """This process's rank among all."""
+        return get_rank()
+
+    def get_local_rank(self, mesh_dim: int | str | None = None) -> int:
+        """This process's place along a dimension, which only a mesh of one need not name."""
+        group = self.get_group(mesh_dim)
+        return group.rank()
+
+    def get_group(self, mesh_dim: int | str | None = None) -> ProcessGroup:
+        """The group of the processes along a dimension through this one."""
+        if mesh_dim is None and self.ndim > 1:
+            raise RuntimeError(f"a mesh of {self.ndim} dimensions has as many groups: say which by mesh_dim=")
+        if self._coordinate is None:
+            raise RuntimeError(f"rank {get_rank()} does not belong to the mesh of {self.mesh.tolist()}")
+        return self._groups[self._dim(0 if mesh_dim is None else mesh_dim)]
+
+    def get_all_groups(self) -> list[ProcessGroup]:
+        """The groups of all dimensions."""
+        return [self.get_group(dim) for dim in range(self.ndim)]
+
+    def __getitem__(self, mesh_dim_names: str | tuple[str, ...]) -> DeviceMesh:
+        """The mesh of the processes that differ from this one along the named dimensions alone."""
+        names = (mesh_dim_names,) if isinstance(mesh_dim_names, str) else mesh_dim_names
+        dims = [self._dim(name) for name in names]
+        groups = [self.get_group(dim) for dim in dims]
+        assert self._coordinate is not None  # or there was no group
+        where = tuple(slice(None) if dim in dims else at for dim, at in enumerate(self._coordinate))
+        kept = sorted(dims)
+        ranks = self.mesh[where].permute([kept.index(dim) for dim in dims])
+        return DeviceMesh(self.device_type, ranks, mesh_dim_names=names, _groups=groups)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DeviceMesh) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.device_type, self.shape, tuple(self.mesh.flatten().tolist()), self.mesh_dim_names
+
+    def __repr__(self) -> str:
+        names = "" if self.mesh_dim_names is None else f", mesh_dim_names={self.mesh_dim_names}"
+        return f"DeviceMesh({self.device_type!r}, {self.mesh.tolist()}{names})"
+
+
+def init_device_mesh(
+    device_type: str, mesh_shape: tuple[int, ...], *, mesh_dim_names: tuple[str, ...] | None = None
+) -> DeviceMesh:
+    """All processes in an array of a shape, in the order of their ranks.
+
+    Raises: RuntimeError where the shape has more or fewer places than there are processes.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> mesh = distributed.device_mesh.init_device_mesh("cpu", (1, 1), mesh_dim_names=("dp", "tp"))
+    >>> mesh, mesh["tp"].get_local_rank()
+    (DeviceMesh('cpu', [[0]], mesh_dim_names=('dp', 'tp')), 0)
+    >>> distributed.destroy_process_group()
+    """
+    if not is_initialized():
+        init_process_group()
+    if math.prod(mesh_shape) != get_world_size():
+        raise RuntimeError(f"a mesh of {mesh_shape} has {math.prod(mesh_shape)} places, not {get_world_size()}")
+    ranks = flambeau.arange(get_world_size()).reshape(mesh_shape)
+    return DeviceMesh(device_type, ranks, mesh_dim_names=mesh_dim_names)

@@ -1,0 +1,52 @@
+"""Tensors that several processes share: where their parts are. There are no operators of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from flambeau import Tensor
+from flambeau.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from .placement_types import Partial, Placement, Replicate, Shard
+
+__all__ = [
+    "DTensor",
+    "DeviceMesh",
+    "Partial",
+    "Placement",
+    "Replicate",
+    "Shard",
+    "distribute_module",
+    "distribute_tensor",
+    "init_device_mesh",
+]
+
+_NONE = (
+    "flambeau has no tensors that several processes share (DTensor). nn.parallel.DistributedDataParallel and "
+    "distributed.optim.ZeroRedundancyOptimizer divide a training's work and state"
+)
+
+
+class DTensor(Tensor):
+    """A tensor that several processes share: nothing is one. It is there for programs that ask whether something is."""
+
+    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError(_NONE)
+
+    @staticmethod
+    def from_local(*_: Any, **__: Any) -> NoReturn:
+        """Raises: NotImplementedError."""
+        raise NotImplementedError(_NONE)
+
+
+def distribute_tensor(
+    tensor: Tensor, device_mesh: DeviceMesh | None = None, placements: Sequence[Placement] | None = None, **_: Any
+) -> NoReturn:
+    """Raises: NotImplementedError."""
+    raise NotImplementedError(_NONE)
+
+
+def distribute_module(module: Any, *_: Any, **__: Any) -> NoReturn:
+    """Raises: NotImplementedError."""
+    raise NotImplementedError(_NONE)

@@ -1,0 +1,29 @@
+"""Which part of a shared tensor a process has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flambeau.distributed.device_mesh import DeviceMesh
+
+from .placement_types import Placement, Shard, _StridedShard
+
+__all__ = ["compute_local_shape_and_global_offset"]
+
+
+def compute_local_shape_and_global_offset(
+    global_shape: Sequence[int], mesh: DeviceMesh, placements: Sequence[Placement]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape of this process's part, and where in the whole it begins; both empty outside the mesh."""
+    place = mesh.get_coordinate()
+    if place is None:
+        return (), ()
+    shape, offset = list(global_shape), [0] * len(global_shape)
+    for dim, placement in enumerate(placements):
+        if isinstance(placement, _StridedShard):
+            raise NotImplementedError("parts of several blocks (_StridedShard) have no one place where they begin")
+        if isinstance(placement, Shard):
+            along = placement.dim
+            size, begin = Shard.local_shard_size_and_offset(shape[along], mesh.size(dim), place[dim])
+            shape[along], offset[along] = size, offset[along] + begin
+    return tuple(shape), tuple(offset)

@@ -1,0 +1,39 @@
+"""The summaries that event files are made of, as tensorboardX makes them."""
+
+from tensorboardX.summary import (
+    audio,
+    custom_scalars,
+    histogram,
+    histogram_raw,
+    hparams,
+    image,
+    image_boxes,
+    make_histogram,
+    make_image,
+    make_video,
+    mesh,
+    pr_curve,
+    pr_curve_raw,
+    scalar,
+    text,
+    video,
+)
+
+__all__ = [
+    "audio",
+    "custom_scalars",
+    "histogram",
+    "histogram_raw",
+    "hparams",
+    "image",
+    "image_boxes",
+    "make_histogram",
+    "make_image",
+    "make_video",
+    "mesh",
+    "pr_curve",
+    "pr_curve_raw",
+    "scalar",
+    "text",
+    "video",
+]
