@@ -35,7 +35,7 @@ def fill(model: M, seed: int = 0) -> M:
         values = generator.standard_normal(tuple(tensor.shape))
         if tensor.requires_grad:
             # Matrices keep the scale of what goes through them; vectors are biases and gains.
-            values = values / np.sqrt(max(1, values[0].size)) if tensor.dim() > 1 else 0.1 * values
+            values = values / np.sqrt(max(1, values.size // max(1, len(values)))) if tensor.dim() > 1 else 0.1 * values
             values += tensor.dim() == 1 and name.endswith("weight")
         elif name.endswith("running_var"):
             values = 1 + 0.1 * np.abs(values)
@@ -44,7 +44,7 @@ def fill(model: M, seed: int = 0) -> M:
         else:  # tables of positions, masks and the like
             continue
         with torch.no_grad():
-            tensor.copy_(torch.from_numpy(values).to(tensor.dtype))
+            tensor.copy_(torch.from_numpy(np.asarray(values)).to(tensor.dtype))
     return model
 
 

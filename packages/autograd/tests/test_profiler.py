@@ -7,7 +7,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import profiler as alias
-from flambeau.autograd.profiler import emit_nvtx, profile, record_function
+from flambeau.autograd.profiler import emit_nvtx, format_time, profile, record_function
 
 
 def counts(profiled):
@@ -248,3 +248,8 @@ def test_operators_as_ranges(monkeypatch, shapes):
     assert len(ranges) == 2 and "exp" in ranges[0] and ranges[1] == "end"
     assert ("[[2, 3]]" in ranges[0]) is shapes
     assert fb.equal(y, fb.exp(x))
+
+
+def test_times_as_text():
+    times = [format_time(microseconds) for microseconds in (12.0, 1500.0, 2.5e6)]
+    assert times == ["12.000us", "1.500ms", "2.500s"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flambeau.data import Batch, default_collate, default_collate_fn_map, default_convert
-from flambeau.data.collate import collate
+from flambeau.data.collate import collate, np_str_obj_array_pattern
 
 Same: TypeAlias = Callable[[Any, np.ndarray], bool]
 
@@ -191,3 +191,9 @@ def test_strings_within_tuples_stay_tuples() -> None:
     words, numbers = default_collate([("a", 1), ("b", 2)])
     assert words == ("a", "b") and list(numbers) == [1, 2]
     assert default_collate(["a", "b"]) == ["a", "b"] == default_collate([{"x": "a"}, {"x": "b"}])["x"]
+
+
+def test_the_pattern_of_what_cannot_be_collated_finds_texts_and_objects():
+    dtypes = [np.array(values).dtype.str for values in (["a"], [b"a"], [1], [1.0], [True])]
+    found = [np_str_obj_array_pattern.search(name) is not None for name in (*dtypes, np.dtype(object).str)]
+    assert found == [True, True, False, False, False, True]

@@ -217,3 +217,11 @@ def test_a_schedule_that_goes_first_is_warned_of():
     schedule = StepLR(fresh(), 1)
     with pytest.warns(UserWarning, match="before `optimizer.step"):
         schedule.step()
+
+
+def test_a_step_may_group_tensors_that_are_alike():
+    params = [fb.zeros(1), fb.zeros(2, dtype=fb.float64), fb.zeros(3)]
+    grads = [fb.ones_like(param) for param in params]
+    groups = Optimizer._group_tensors_by_device_and_dtype([params, grads], with_indices=True)
+    assert {dtype: indices for (_, dtype), (_, indices) in groups.items()} == {fb.float32: [0, 2], fb.float64: [1]}
+    assert groups[fb.device("cpu"), fb.float64][0][1][0] is grads[1]

@@ -256,3 +256,9 @@ def test_the_policy_is_stated_where_an_operator_is():
         @fb._operator.operator(autocast="float31")
         def _nothing(input: fb.Tensor) -> fb.Tensor:
             return input
+
+
+def test_nothing_is_cast_on_devices_that_are_not_here():
+    assert not any(fb.is_autocast_enabled(kind) for kind in ("mps", "xpu", "xla", "hpu", "privateuseone"))
+    with pytest.raises(RuntimeError, match="unsupported autocast device type 'meta'"):
+        fb.is_autocast_enabled("meta")

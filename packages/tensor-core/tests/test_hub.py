@@ -114,6 +114,7 @@ def test_the_folder_is_pytorchs(monkeypatch, tmp_path):
     assert hub.get_dir() == os.path.expanduser("~/.cache/torch/hub")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert hub.get_dir() == str(tmp_path / "torch" / "hub")
+    assert hub._get_torch_home() == str(tmp_path / "torch")
     monkeypatch.setenv("TORCH_HOME", "~/elsewhere")
     assert hub.get_dir() == os.path.expanduser("~/elsewhere/hub")
     hub.set_dir("~/chosen")

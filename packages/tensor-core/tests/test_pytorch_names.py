@@ -271,6 +271,20 @@ def test_sizes_and_elements_are_checked():
         fb._check_tensor_all(fb.ones(2))
 
 
+def test_assert_async_reads_one_element():
+    fb._assert_async(fb.tensor(True))
+    fb._assert_async(fb.tensor([3.0]), "never")
+    with pytest.raises(RuntimeError, match="out of range"):
+        fb._assert_async(fb.tensor(False), "out of range")
+    with pytest.raises(RuntimeError, match="2 values is ambiguous"):
+        fb._assert_async(fb.ones(2))
+
+
+def test_a_shape_as_a_tensor():
+    assert fb._shape_as_tensor(fb.ones(2, 0, 3)).tolist() == [2, 0, 3]
+    assert fb._shape_as_tensor(fb.tensor(1.0)).dtype == fb.int64
+
+
 def test_conditions_are_asserted():
     fb._assert(fb.ones(1) > 0, "no")
     with pytest.raises(AssertionError, match="no"):
@@ -378,3 +392,13 @@ def test_numbers_before_the_other_tensors(name, before, today):
         pytest.warns(UserWarning, match="deprecated"),
     ):
         getattr(fb.ones(2), name)(*arguments, **named)
+
+
+def test_the_size_of_a_storage_counts_its_bytes():
+    sizes = [sys.getsizeof(fb.zeros(count).untyped_storage()) for count in (0, 1000)]
+    assert sizes[1] - sizes[0] == 4000
+
+
+def test_switches_of_backends_may_be_set_in_a_block_of_their_own():
+    with fb.backends.__allow_nonbracketed_mutation():
+        fb.backends.cudnn.benchmark = fb.backends.cudnn.benchmark

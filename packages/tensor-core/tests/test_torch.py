@@ -201,6 +201,8 @@ def test_the_version_compares_as_a_version():
         ("torch._C", "flambeau.torch._private"),
         ("torch.utils.data", "flambeau.data"),
         ("torch.utils.data.sampler", "flambeau.data.sampler"),
+        ("torch.utils.data._utils.collate", "flambeau.data.collate"),
+        ("torch.utils.data._utils.worker", "flambeau.data.worker"),
         ("torch.optim.adam", "flambeau.optim"),
         ("torchvision.transforms", "flambeau.vision.transforms"),
         ("torchvision.ops.misc", "flambeau.vision.ops"),
@@ -307,4 +309,22 @@ def test_private_names_that_libraries_read(run):
         assert torch._C._nn._parse_to(torch.zeros(1), True) == (torch.device("cpu"), torch.float32, True, None)
         parsed = torch._C._nn._parse_to(dtype=torch.int8, memory_format=torch.channels_last)
         assert parsed == (None, torch.int8, False, torch.channels_last)
+    """)
+
+
+def test_torch_is_among_its_own_names(run):
+    run("import torch\nassert torch.torch is torch and torch.torch.Tensor is torch.Tensor")
+
+
+def test_private_questions_about_transforms_and_tracing(run):
+    run("""
+        import sys
+        import torch
+        from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
+        from torch._subclasses.fake_tensor import is_fake
+        x = torch.ones(2)
+        assert not is_fake(x) and not is_batchedtensor(x) and not is_legacy_batchedtensor(x)
+        assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
+        assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
+        assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
     """)

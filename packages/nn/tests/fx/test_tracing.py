@@ -239,3 +239,9 @@ def test_assertions_and_lists_of_operands() -> None:
     assert traced(flambeau.ones(1, 2), flambeau.ones(2, 1)).item() == 2
     with pytest.raises(AssertionError, match="two columns"):
         traced(flambeau.ones(1, 3), flambeau.ones(3, 1))
+
+
+def test_nothing_is_traced_by_its_operators():
+    from flambeau.fx.experimental.proxy_tensor import get_proxy_mode
+
+    assert get_proxy_mode() is None

@@ -47,6 +47,14 @@ def test_marks_do_nothing():
     assert jit.Final[int] == typing.Final[int]
 
 
+def test_types_that_programs_import():
+    from flambeau.jit.annotations import Dict, List, Optional, TensorType, Tuple
+
+    assert List[int] == typing.List[int] and Tuple[int, str] == typing.Tuple[int, str]  # noqa: UP006
+    assert Dict[str, int] == typing.Dict[str, int] and Optional[int] == typing.Optional[int]  # noqa: UP006, UP045
+    assert TensorType.get() is TensorType.get() and repr(TensorType.get()) == "Tensor" and fb.TensorType is TensorType
+
+
 def test_a_module_is_traced_by_its_forward_alone():
     model = fb.nn.Linear(2, 1)
     assert jit.trace_module(model, {"forward": fb.ones(1, 2)})(fb.ones(3, 2)).shape == (3, 1)

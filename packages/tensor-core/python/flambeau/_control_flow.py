@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flambeau import overrides
-from flambeau._core import Tensor
+from flambeau._core import Tensor, int64, tensor
 from flambeau._core import bool as bool_
 
 
@@ -35,6 +35,19 @@ def _assert(condition: Any, message: str) -> Any:
     if not condition:
         raise AssertionError(message)
     return None
+
+
+def _assert_async(input: Tensor, assert_msg: str = "Expected Tensor with single nonzero value, but got zero") -> None:
+    """RuntimeError with that message where a tensor of one element is zero."""
+    if input.numel() != 1:
+        raise RuntimeError(f"Boolean value of Tensor with {input.numel()} values is ambiguous: give one element")
+    if not bool(input.all()):
+        raise RuntimeError(assert_msg)
+
+
+def _shape_as_tensor(self: Tensor) -> Tensor:
+    """The sizes of a tensor, as int64."""
+    return tensor(list(self.shape), dtype=int64)
 
 
 Message = Callable[[], object] | None

@@ -18,7 +18,16 @@ from typing import Any, NamedTuple, Self, TypeVar
 from flambeau.autograd import _engine
 from flambeau.autograd._nvtx import emit_nvtx
 
-__all__ = ["Average", "Averages", "Event", "ProfilerActivity", "emit_nvtx", "profile", "record_function"]
+__all__ = [
+    "Average",
+    "Averages",
+    "Event",
+    "ProfilerActivity",
+    "emit_nvtx",
+    "format_time",
+    "profile",
+    "record_function",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,11 +78,16 @@ _ORDERS = (
 _OF_GPUS = ("cuda_", "device_")  # times that are not taken: the processor's stand for them
 
 
-def _time(microseconds: float) -> str:
+def format_time(time_us: float) -> str:
+    """Microseconds as text: ``"1.500ms"``.
+
+    >>> format_time(1500.0)
+    '1.500ms'
+    """
     for unit, size in (("s", 1e6), ("ms", 1e3)):
-        if microseconds >= size:
-            return f"{microseconds / size:.3f}{unit}"
-    return f"{microseconds:.3f}us"
+        if time_us >= size:
+            return f"{time_us / size:.3f}{unit}"
+    return f"{time_us:.3f}us"
 
 
 def _bytes(count: float) -> str:
@@ -87,10 +101,10 @@ def _bytes(count: float) -> str:
 # Heading by heading, what a row of table() says of an average, given the time of all.
 _COLUMNS: dict[str, Callable[[Average, float], str]] = {
     "Name": lambda a, whole: a.key,
-    "Self CPU": lambda a, whole: _time(a.self_cpu_time_total),
+    "Self CPU": lambda a, whole: format_time(a.self_cpu_time_total),
     "Self CPU %": lambda a, whole: f"{100 * a.self_cpu_time_total / whole:.1f}%",
-    "CPU total": lambda a, whole: _time(a.cpu_time_total),
-    "CPU time avg": lambda a, whole: _time(a.cpu_time),
+    "CPU total": lambda a, whole: format_time(a.cpu_time_total),
+    "CPU time avg": lambda a, whole: format_time(a.cpu_time),
     "CPU Mem": lambda a, whole: _bytes(a.cpu_memory_usage),
     "Self CPU Mem": lambda a, whole: _bytes(a.self_cpu_memory_usage),
     "# of Calls": lambda a, whole: str(a.count),
@@ -124,7 +138,7 @@ class Averages(list[Average]):
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         rule = "  ".join("-" * w for w in widths)
         heading, *lines = (_line(row, widths) for row in rows)
-        return "\n".join([rule, heading, rule, *lines, rule, f"Self CPU time total: {_time(whole)}"]) + "\n"
+        return "\n".join([rule, heading, rule, *lines, rule, f"Self CPU time total: {format_time(whole)}"]) + "\n"
 
     def total_average(self) -> Average:
         """All names as one, ``"Total"``; its total time is the sum of what each took itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
@@ -27,6 +28,8 @@ _STRINGS = (str, bytes)
 _ARRAYS = (np.ndarray, np.generic)
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 _NO_NUMBERS = "OSUV"  # kinds of dtypes that hold objects, strings, records
+np_str_obj_array_pattern = re.compile("[SaUO]")
+"""Found in an array's ``dtype.str`` where it holds texts or objects."""
 
 
 def default_collate(batch: Samples) -> Any:

@@ -95,6 +95,14 @@ __all__ = [
 _tracing = 0
 
 
+def __getattr__(name: str) -> Any:
+    if name == "isinstance":  # no variable: it would hide Python's in this module
+        from ._container_types import has_type
+
+        return has_type
+    raise AttributeError(f"module 'flambeau.jit' has no attribute '{name}'")
+
+
 def trace(
     func: Callable[..., Any],
     example_inputs: Any = None,

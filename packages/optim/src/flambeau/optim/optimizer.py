@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau.utils._foreach_utils import _group_tensors_by_device_and_dtype
 
 from . import _state_dict
 from ._hooks import Hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -162,6 +163,13 @@ class Optimizer(Hooked):
             group.setdefault(name, value)
         param_group.update(group)
         self.param_groups.append(param_group)  # itself: an optimizer around another one shares its groups
+
+    @staticmethod
+    def _group_tensors_by_device_and_dtype(
+        tensorlistlist: Sequence[Sequence[Any]], with_indices: bool = False
+    ) -> dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]]:
+        """Rows of tensors that are alike: what steps of other packages call on parameters, gradients and states."""
+        return _group_tensors_by_device_and_dtype(tensorlistlist, with_indices)
 
     def _check(self, group: Group) -> None:
         for param in group["params"]:

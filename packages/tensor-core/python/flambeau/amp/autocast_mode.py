@@ -163,10 +163,13 @@ def _cast(value: Any, dtype: _core.dtype) -> Any:
 
 # The state of this thread
 
+# Types of devices for which PyTorch's programs ask, and which do not exist here.
+_ELSEWHERE = frozenset(("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xla", "xpu"))
+
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether operators on a type of device choose their dtype in this thread."""
-    return _core._is_autocast_enabled(device_type)
+    """Whether operators on a type of device choose their dtype in this thread; False on those that only PyTorch has."""
+    return device_type not in _ELSEWHERE and _core._is_autocast_enabled(device_type)
 
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:

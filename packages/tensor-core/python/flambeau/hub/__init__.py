@@ -6,6 +6,7 @@ the other has. The repositories are programs for PyTorch: load them in one that 
 
 from ._entry_points import help, list, load
 from ._files import HASH_REGEX, download_url_to_file, load_state_dict_from_url, urlparse
+from ._folder import _get_torch_home as _get_torch_home  # which libraries of models call
 from ._folder import get_dir, set_dir
 
 __all__ = [

@@ -24,6 +24,9 @@ _MOVED = {
         ("torch.distributed._composable", "torch.distributed._composable.fsdp"), "flambeau.distributed.fsdp"
     ),
     "torch.distributed._tensor": "flambeau.distributed.tensor",
+    "torch._C._functorch": "flambeau.torch._transforms",
+    "torch._subclasses": "flambeau.torch._fake_tensors",
+    "torch._subclasses.fake_tensor": "flambeau.torch._fake_tensors",
     "torch.distributed.distributed_c10d": "flambeau.distributed",
     **dict.fromkeys(
         (

@@ -4,16 +4,20 @@ import sys
 from typing import Any
 
 from flambeau import Generator, Size, Tensor, device, dtype, layout, memory_format
+from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
 from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
 
 __all__ = [
     "DisableTorchFunctionSubclass",
+    "Future",
     "Generator",
     "Size",
     "_LinAlgError",
     "_TensorMeta",
+    "_are_functorch_transforms_active",
     "_disabled_torch_function_impl",
+    "_get_privateuse1_backend_name",
     "_get_tracing_state",
     "_log_api_usage_once",
     "device",
@@ -33,3 +37,14 @@ def _get_tracing_state() -> bool | None:
 
 def _log_api_usage_once(*_: Any) -> None:
     """Nothing: nobody counts calls."""
+
+
+def _are_functorch_transforms_active() -> bool:
+    """Whether a function is being mapped: a tensor may stand for a batch then. Other transforms see plain tensors."""
+    placeholders = sys.modules.get("flambeau.func._placeholders")
+    return placeholders is not None and bool(placeholders.maps.running)
+
+
+def _get_privateuse1_backend_name() -> str:
+    """What a kind of device that a program brings itself would be called."""
+    return "privateuseone"

@@ -123,9 +123,16 @@ class Tree:
             raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
         if name == "":
             raise KeyError(f'{kind} name can\'t be empty string ""')
-        # A class's own __getattr__ is not asked: it may look into a module that is about to be entered.
-        if name not in replaces and (name in vars(self) or any(name in vars(kind) for kind in type(self).__mro__)):
+        if name not in replaces and self._has_attribute(name):
             raise KeyError(f"attribute {name!r} already exists")
+
+    def _has_attribute(self, name: str) -> bool:
+        """Whether there is one without a class's own __getattr__, which may look into a module not yet entered."""
+        try:
+            object.__getattribute__(self, name)
+        except AttributeError:  # of a property, too, which has no value yet
+            return False
+        return True
 
     def __delattr__(self, name: str) -> None:
         if not self._reads_through or not any(name in registry for registry in self._registries()):
