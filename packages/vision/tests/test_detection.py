@@ -12,9 +12,11 @@ from flambeau import nn
 from flambeau.vision import models, ops
 from flambeau.vision.models import detection
 from flambeau.vision.models._intermediate_layers import IntermediateLayerGetter
-from flambeau.vision.models.detection.anchor_utils import AnchorGenerator
+from flambeau.vision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from flambeau.vision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
 from flambeau.vision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from flambeau.vision.models.detection.fcos import FCOSHead
+from flambeau.vision.models.detection.image_list import ImageList
 from flambeau.vision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from flambeau.vision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from flambeau.vision.models.detection.roi_heads import paste_masks_in_image
@@ -78,11 +80,28 @@ def retina() -> nn.Module:
     )
 
 
+def ssd() -> nn.Module:
+    boxes = DefaultBoxGenerator([[2]], scales=[0.3, 0.5])
+    network = backbone()
+    network.out_channels = [8]
+    kept = {"score_thresh": 0.0, "detections_per_img": 20, "topk_candidates": 40}
+    return detection.SSD(network, boxes, (72, 64), 3, [0.5] * 3, [0.25] * 3, **kept)
+
+
+def fcos() -> nn.Module:
+    squares = AnchorGenerator(sizes=((8,),), aspect_ratios=((1.0,),))
+    head = FCOSHead(8, 1, 3, num_convs=0)  # whose normalisation would be of groups of 32 channels
+    kept = {"score_thresh": 0.0, "detections_per_img": 20}
+    return detection.FCOS(backbone(), 3, anchor_generator=squares, head=head, **kept, **IMAGES)
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "faster": lambda: two_stages(detection.FasterRCNN),
     "mask": lambda: two_stages(detection.MaskRCNN, **masks()),
     "keypoint": lambda: two_stages(detection.KeypointRCNN, **keypoints()),
     "retina": retina,
+    "ssd": ssd,
+    "fcos": fcos,
 }
 
 
@@ -128,6 +147,9 @@ PUBLISHED = {
     "maskrcnn_resnet50_fpn_v2": (46_359_409, {"roi_heads.mask_head.3.1.running_mean": (256,)}),
     "retinanet_resnet50_fpn": (34_014_999, {"backbone.fpn.extra_blocks.p6.weight": (256, 256, 3, 3)}),
     "retinanet_resnet50_fpn_v2": (38_198_935, {"head.classification_head.conv.3.1.weight": (256,)}),
+    "fcos_resnet50_fpn": (32_269_600, {"head.regression_head.bbox_ctrness.weight": (1, 256, 3, 3)}),
+    "ssd300_vgg16": (35_641_826, {"backbone.extra.0.7.1.weight": (1024, 512, 3, 3)}),
+    "ssdlite320_mobilenet_v3_large": (3_440_060, {"backbone.features.1.0.2.fc1.weight": (168, 672, 1, 1)}),
 }
 
 # What torchvision 0.28 gives for the same weights, images and targets: losses, the sum of all gradients' absolute
@@ -154,6 +176,22 @@ EXPECTED: dict[str, tuple[dict[str, float], float, list[tuple[int, list[float], 
             (20, [60.2051, 6.6686, 70.0, 17.5347], 1, 13.578939),
         ],
     ),
+    "ssd": (
+        {"bbox_regression": 3.160962403, "classification": 5.831413649},
+        336.48028,
+        [
+            (20, [52.6711, 4.8811, 70.0, 26.5927], 1, 10.430289),
+            (20, [44.7541, 0.0, 70.0, 19.843], 1, 10.688684),
+        ],
+    ),
+    "fcos": (
+        {"classification": 3.148340996, "bbox_regression": 0.997818909, "bbox_ctrness": 0.676573287},
+        99.50851,
+        [
+            (20, [52.088, 13.3333, 53.3333, 16.2376], 1, 10.871453),
+            (20, [53.3333, 11.5123, 53.3333, 19.0066], 1, 11.009131),
+        ],
+    ),
 }
 
 
@@ -164,7 +202,7 @@ def test_parameters_are_those_published(name: str) -> None:
         model = models.get_model(name, weights_backbone=None)
     state = model.state_dict()
     found = sum(parameter.numel() for parameter in model.parameters())
-    if not name.endswith("_v2"):  # whose backbone is published with frozen normalisation, which has no parameters
+    if name.endswith("fpn"):  # whose backbone is published with frozen normalisation, which has no parameters
         norms = [module for module in model.backbone.body.modules() if isinstance(module, nn.BatchNorm2d)]
         found -= sum(parameter.numel() for norm in norms for parameter in norm.parameters())
     assert found == count
@@ -270,8 +308,6 @@ def test_weights_of_the_whole_and_of_the_backbone(tmp_path: Path, monkeypatch: p
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     build = detection.fasterrcnn_resnet50_fpn
-    with pytest.raises(NotImplementedError, match="has left none for resnet50"):
-        build(num_classes=2)
     fb.save(models.resnet50().state_dict(), folder / "resnet50-0676ba61.pth")
     model = build(num_classes=2)
     norms = [module for module in model.modules() if isinstance(module, ops.FrozenBatchNorm2d)]
@@ -348,3 +384,29 @@ def test_masks_are_pasted_where_their_boxes_are() -> None:
     assert (pasted[0, 0, 7:12, 5:14] > 0.9).all() and not pasted[0, 0, 14:].any() and not pasted[0, 0, :, 16:].any()
     assert (pasted[1, 0, :, :3] > 0.9).all() and not pasted[1, 0, :, 5:].any()
     assert tuple(paste_masks_in_image(fb.ones(0, 1, 28, 28), fb.zeros(0, 4), (5, 6)).shape) == (0, 1, 5, 6)
+
+
+def test_maps_and_boxes_of_ssd() -> None:
+    with fb.device("meta"):
+        model = models.get_model("ssd300_vgg16", weights_backbone=None)
+        maps = model.backbone(fb.zeros(1, 3, 300, 300))
+    assert [tuple(map.shape[1:]) for map in maps.values()] == [
+        *((512, 38, 38), (1024, 19, 19), (512, 10, 10), (256, 5, 5), (256, 3, 3), (256, 1, 1))
+    ]
+    boxes = model.anchor_generator(ImageList(fb.zeros(1, 3, 300, 300), [(300, 300)]), [fb.zeros(1, 1, 38, 38)])
+    # A pixel stands for 8 of the image: the first box of 0.07 of its side lies about 4, 4.
+    np.testing.assert_allclose(boxes[0][0].numpy(), [-6.5, -6.5, 14.5, 14.5], atol=1e-5)
+
+
+def test_backbones_of_ssd_without_weights_are_narrower_at_the_end() -> None:
+    with fb.device("meta"):
+        model = models.get_model("ssdlite320_mobilenet_v3_large", weights_backbone=None)
+    assert model.backbone.features[1][-1].out_channels == 480 and model.transform.fixed_size == (320, 320)
+    network = backbone()
+    network.out_channels = [8]
+    with pytest.raises(ValueError, match=r"backbone \(1\) do not match the length .* aspect ratios \(2\)"):
+        detection.SSD(network, DefaultBoxGenerator([[2], [2]]), (64, 64), 3)
+    with pytest.raises(ValueError, match="aspect_ratios and steps should have the same length; got 1 and 2"):
+        DefaultBoxGenerator([[2]], steps=[8, 16])
+    with pytest.raises(ValueError, match="should be 1 instead of 4"):
+        detection.FCOS(backbone(), 3, anchor_generator=AnchorGenerator(((8, 16),), ((0.5, 1.0),)))

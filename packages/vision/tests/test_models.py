@@ -379,41 +379,6 @@ def test_names_of_old_are_loaded() -> None:
     assert all((a == b).all() for a, b in zip(loaded.parameters(), vit.parameters(), strict=True))
 
 
-def test_weights_that_pytorch_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    model = models.squeezenet1_1()
-    fb.save(model.state_dict(), folder / "squeezenet1_1-b8a52dc0.pth")
-    for options in ({"weights": "DEFAULT"}, {"pretrained": True}):
-        loaded = models.squeezenet1_1(**options)
-        assert all((a == b).all() for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
-    (folder / "squeezenet1_1-another.pth").touch()
-    with pytest.raises(ValueError, match=r"which weights are meant by 'DEFAULT'\? .* squeezenet1_1-another.pth, sq"):
-        models.squeezenet1_1(weights="DEFAULT")
-
-
-def test_published_files_of_other_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    for name, file in (("mnasnet0_5", "mnasnet0.5_top1_67.823-3ffadce67e"), ("googlenet", "googlenet-1378be20")):
-        path = folder / f"{file}.pth"
-        model = models.get_model(name)
-        fb.save(model.state_dict(), path)
-        loaded = models.get_model(name, weights="DEFAULT")
-        assert all((a == b).all() for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
-    assert loaded.transform_input and not models.googlenet(weights=path).transform_input
-    assert not models.googlenet(weights="DEFAULT", transform_input=False).transform_input
-
-
-@pytest.mark.parametrize("options", [{"weights": "DEFAULT"}, {"weights": "IMAGENET1K_V1"}, {"pretrained": True}])
-def test_weights_that_nobody_has_are_explained(options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(NotImplementedError, match=r"none for resnet18 in .* resnet18\(weights=\"resnet18.pth\"\)"):
-        models.resnet18(**options)
-
-
 def test_images_and_arguments_that_do_not_fit() -> None:
     with pytest.raises(AssertionError, match="Wrong image height! Expected 64 but got 32!"):
         SMALL["vit"]()(fb.zeros(1, 3, 32, 64))

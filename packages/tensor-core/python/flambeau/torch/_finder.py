@@ -14,7 +14,7 @@ from typing import Any
 
 import flambeau
 from flambeau.torch import _missing
-from flambeau.torch._places import ROOTS, WALKED, is_moved, place_of
+from flambeau.torch._places import ROOTS, WALKED, is_moved, moved_below, place_of
 from flambeau.torch.version import __version__
 
 _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}
@@ -116,6 +116,17 @@ class _Loader(importlib.abc.Loader):
         if spec is not None and spec.name not in ROOTS:
             module.__spec__ = spec.loader_state
             _answer(module, spec.name)
+            _keep_functions(module, spec.name)
+
+
+def _keep_functions(module: ModuleType, path: str) -> None:
+    """Let functions keep their names where PyTorch has modules of the same, whose import would replace them."""
+    for name in moved_below(path):
+        last = name.rpartition(".")[2]
+        value = vars(module).get(last)
+        if value is not None and not isinstance(value, ModuleType):
+            importlib.import_module(name)
+            setattr(module, last, value)
 
 
 class _Distribution(metadata.Distribution):

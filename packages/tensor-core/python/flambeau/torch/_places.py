@@ -6,6 +6,10 @@ _OPTIMIZER_FILES = (
     *("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "nadam", "radam", "rmsprop"),
     *("rprop", "sgd"),
 )
+_OPS_FILES = (
+    *("boxes", "ciou_loss", "deform_conv", "diou_loss", "drop_block", "focal_loss", "giou_loss", "misc"),
+    *("ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool", "stochastic_depth"),
+)
 
 # Modules that stand elsewhere, with all that is below them. PyTorch's single files are found in the package that has
 # their names.
@@ -43,8 +47,10 @@ _MOVED = {
     "torch.utils.data.distributed": "flambeau.data",
     "torch.utils.tensorboard.writer": "flambeau.utils.tensorboard",
     "torch.utils.data._utils": "flambeau.data",
-    **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in ("boxes", "misc", "stochastic_depth")},
-    "torchvision.models._utils": "flambeau.vision.models._intermediate_layers",
+    **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in _OPS_FILES},
+    "torchvision.models.mobilenetv2": "flambeau.vision.models.mobilenet",
+    "torchvision.models.mobilenetv3": "flambeau.vision.models.mobilenet",
+    "torchvision.models._utils": "flambeau.vision.models._own_builders",
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
     **{f"torch.optim.{name}": "flambeau.optim" for name in _OPTIMIZER_FILES},
 }
@@ -56,6 +62,15 @@ WALKED = {"torch.distributions"}
 def is_moved(name: str) -> bool:
     """Whether what PyTorch calls ``name`` stands elsewhere than below what stands for the module above it."""
     return name in _MOVED
+
+
+def moved_below(name: str) -> list[str]:
+    """The moved modules directly below what PyTorch calls ``name``.
+
+    >>> moved_below("torch.utils")
+    ['torch.utils.data']
+    """
+    return [moved for moved in _MOVED if moved.rpartition(".")[0] == name]
 
 
 def place_of(name: str) -> str:

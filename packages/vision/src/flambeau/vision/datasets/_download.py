@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException, HTTPResponse
 from io import FileIO
@@ -12,6 +11,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tqdm import tqdm
+
+from .utils import calculate_md5
 
 _CHUNK = 1 << 16
 _RANGE_NOT_SATISFIABLE = 416
@@ -73,19 +74,13 @@ def _write(file: FileIO, chunk: bytes) -> None:
 def _fetch_checked(url: str, part: Path, md5: str | None, timeout: float) -> None:
     resumed = part.exists()
     _fetch(url, part, timeout)
-    found = checksum(part)
+    found = calculate_md5(part)
     if md5 in (found, None):
         return
     part.unlink()
     if not resumed:
         raise OSError(f"the file is corrupt (expected MD5 {md5}, found {found}) and was removed")
     _fetch_checked(url, part, md5, timeout)  # what was there before may have been at fault: once more from the start
-
-
-def checksum(path: Path) -> str:
-    """The MD5 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _fetch(url: str, part: Path, timeout: float) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,22 @@ def pil_loader(path: str | Path) -> Image.Image:
 
     Raises: OSError naming the file, if it is missing, damaged or none of the formats that Pillow knows.
     """
+    with _decoding(path) as image:
+        return image.convert("RGB")
+
+
+def loaded_as_stored(path: str | Path) -> Image.Image:
+    """An image file in its own mode: palettes and numbers of classes stay what they are. Raises: as `pil_loader`."""
+    with _decoding(path) as image:
+        image.load()
+        return image
+
+
+@contextlib.contextmanager
+def _decoding(path: str | Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            yield image
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise
@@ -139,6 +153,7 @@ class DatasetFolder(VisionDataset):
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.loader = loader
         self.extensions = extensions
+        self.classes: list[Any]  # names; ImageNet's classes have several each
         self.classes, self.class_to_idx = self.find_classes(self.root)
         samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
         # Packed, so that worker processes read one copy of a million paths instead of making their own.

@@ -2,46 +2,130 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import hashlib
+import importlib
 import lzma
+import os
+import re
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from ._download import checksum, download
+from typing import Any
 
 
 def check_integrity(fpath: str | Path, md5: str | None = None) -> bool:
     """Whether a file is there and, if a checksum is given, has it."""
     path = Path(fpath)
-    return path.is_file() and md5 in (None, checksum(path))
+    return path.is_file() and md5 in (None, calculate_md5(path))
+
+
+def calculate_md5(fpath: str | Path, chunk_size: int = 1024 * 1024) -> str:
+    """The MD5 of a file, in hexadecimal; ``chunk_size`` is accepted and not used."""
+    with open(fpath, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def check_md5(fpath: str | Path, md5: str, **kwargs: Any) -> bool:
+    """Whether a file has a checksum."""
+    return md5 == calculate_md5(fpath)
+
+
+def list_dir(root: str | Path, prefix: bool = False) -> list[str]:
+    """The names of the folders in a folder, or with ``prefix`` their paths, sorted."""
+    return _listed(root, prefix, os.path.isdir)
+
+
+def list_files(root: str | Path, suffix: str, prefix: bool = False) -> list[str]:
+    """The names of the files in a folder that end with ``suffix``, or with ``prefix`` their paths, sorted."""
+    return [name for name in _listed(root, prefix, os.path.isfile) if name.endswith(suffix)]
+
+
+def _listed(root: str | Path, prefix: bool, kind: Any) -> list[str]:
+    folder = os.path.expanduser(root)
+    names = sorted(name for name in os.listdir(folder) if kind(os.path.join(folder, name)))
+    return [os.path.join(folder, name) for name in names] if prefix else names
+
+
+def iterable_to_str(iterable: Iterable[Any]) -> str:
+    """Values for a message.
+
+    >>> iterable_to_str(["train", "test"])
+    "'train', 'test'"
+    """
+    return ", ".join(f"'{item}'" for item in iterable)
+
+
+def verify_str_arg(
+    value: Any, arg: str | None = None, valid_values: Iterable[str] | None = None, custom_msg: str | None = None
+) -> str:
+    """A text that an argument has, which is one of some.
+
+    Raises: ValueError for another one, with ``custom_msg`` if there is one.
+    """
+    if not isinstance(value, str):
+        place = "" if arg is None else f" for argument {arg}"
+        raise ValueError(f"Expected type str{place}, but got type {type(value)}.")
+    if valid_values is not None and value not in (choices := list(valid_values)):
+        message = f"Unknown value '{value}' for argument {arg}. Valid values are {{{iterable_to_str(choices)}}}."
+        raise ValueError(custom_msg or message)
+    return value
+
+
+def download_file_from_google_drive(
+    file_id: str, root: str | Path, filename: str | Path | None = None, md5: str | None = None
+) -> None:
+    """Fetch a file of Google Drive into a folder by gdown, unless it is there already.
+
+    Raises: RuntimeError where gdown is not installed, or another file arrives.
+    """
+    path = Path(root).expanduser() / (filename or file_id)
+    if check_integrity(path, md5):
+        return
+    try:
+        gdown = importlib.import_module("gdown")
+    except ModuleNotFoundError:
+        raise RuntimeError(
+            f"To download files from GDrive, 'gdown' is required: pip install gdown. Or fetch "
+            f"https://drive.google.com/file/d/{file_id} and save it as {path}"
+        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    gdown.download(id=file_id, output=str(path), quiet=False)
+    if not check_integrity(path, md5):
+        raise RuntimeError(f"{path} did not arrive, or is not the published file: its MD5 is not {md5}")
 
 
 def download_url(url: str, root: str | Path, filename: str | Path | None = None, md5: str | None = None) -> None:
     """Fetch a file into a folder, unless it is there already.
 
     Args:
-        url: where it is.
+        url: where it is; for a file of Google Drive gdown must be installed.
         root: the folder, made if there is none.
         filename: its name in the folder; the last part of ``url`` by default.
         md5: its checksum in hexadecimal; None to believe what arrives.
     Raises: RuntimeError if it cannot be fetched whole; OSError naming the file that cannot be written.
     """
+    if on_drive := re.match(r"https://(?:drive|docs)\.google\.com/file/d/([^/]*)", url):
+        download_file_from_google_drive(on_drive[1], root, filename, md5)
+        return
     path = Path(root).expanduser() / (filename or url.partition("?")[0].rpartition("/")[2])
     if not check_integrity(path, md5):
+        from ._download import download  # with what speaks to the network, which reading does without
+
         download([url], path, md5)
 
 
 def extract_archive(from_path: str | Path, to_path: str | Path | None = None, remove_finished: bool = False) -> str:
-    """Unpack a tar (compressed or not), zip, gz or xz file.
+    """Unpack a tar (compressed or not), zip, gz, xz or bz2 file.
 
     Args:
         from_path: the archive.
         to_path: the folder to unpack into; the archive's own by default.
         remove_finished: remove the archive afterwards.
-    Returns: the folder, or the path of the one file that a gz or xz file holds.
+    Returns: the folder, or the path of the one file that a gz, xz or bz2 file holds.
     Raises: RuntimeError naming an archive that is damaged, of another kind, or wants to write outside the folder.
     """
     archive = Path(from_path)
@@ -68,9 +152,9 @@ def _unpack(archive: Path, folder: Path) -> Path:
             else:
                 bundle.extractall(folder, _harmless(bundle, folder.resolve()))
         return folder
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(archive.suffix)
+    opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(archive.suffix)
     if opener is None:
-        raise RuntimeError(f"{archive} is damaged or no archive: none of tar, zip, gz and xz")
+        raise RuntimeError(f"{archive} is damaged or no archive: none of tar, zip, gz, xz and bz2")
     target = folder / archive.stem
     with opener(archive) as source, target.open("wb") as file:  # type: ignore[operator]
         shutil.copyfileobj(source, file)

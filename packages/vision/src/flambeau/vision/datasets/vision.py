@@ -50,6 +50,8 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         raise NotImplementedError(f"{type(self).__name__} has no __len__")
 
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
+        if self.transforms is not None and not isinstance(self.transforms, StandardTransform):
+            return self.transforms(image, target)
         # Not through `transforms`, because programs exchange a dataset's `transform` after it is made.
         if self.transform is not None:
             image = self.transform(image)

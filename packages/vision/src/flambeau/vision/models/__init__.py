@@ -1,9 +1,10 @@
 """Models, built of ``flambeau.nn``, with the names and the ``state_dict`` keys of torchvision's."""
 
 import importlib
-from types import ModuleType
+from typing import Any
 
-from ._registry import get_model, get_model_builder, list_models
+from ._published import names_in, published_in
+from ._registry import get_model, get_model_builder, get_model_weights, get_weight, list_models
 from .alexnet import AlexNet, alexnet
 from .convnext import ConvNeXt, convnext_base, convnext_large, convnext_small, convnext_tiny
 from .dcgan import DCGANDiscriminator, DCGANGenerator
@@ -110,6 +111,8 @@ __all__ = [
     "efficientnet_v2_s",
     "get_model",
     "get_model_builder",
+    "get_model_weights",
+    "get_weight",
     "googlenet",
     "inception_v3",
     "list_models",
@@ -174,14 +177,15 @@ __all__ = [
 ]
 
 
-_PARTS = ("detection", "segmentation")  # which load on first use
+_PARTS = ("detection", "segmentation", "video")  # which load on first use
+_weights = published_in(__name__)
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _weights(name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_PARTS])
+    return sorted([*__all__, *_PARTS, *names_in(__name__)])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
-import flambeau as fb
 from flambeau import nn
 
 from ..ops import FrozenBatchNorm2d
-from ._registry import add_model, get_model_builder, path_of, published_names
+from ._asked_weights import asked_weights
+from ._registry import add_model, get_model_builder
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -24,16 +23,16 @@ def register_on_backbone(
     norm_layer: Callable[..., nn.Module] | None = nn.BatchNorm2d,
     freezes_norm: bool = False,
     num_classes: int = 91,
-    published_eps: float | None = None,
-    published_options: Mapping[str, Any] | None = None,
+    learning: int = 3,
+    untrained_options: Mapping[str, Any] | None = None,
+    prepare_untrained: Callable[[nn.Module], Any] | None = None,
     **backbone_options: Any,
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
     """Put a builder on the list of models; it is called with the backbone that it asks for, and gets these arguments.
 
-    ``weights`` and ``pretrained``: as of all models, for the whole one. What torchvision publishes has ``num_classes``
-    classes, which no other number may then be given for.
+    ``weights`` and ``pretrained``: as of all models, for the whole one.
     ``weights_backbone`` and ``pretrained_backbone``: the same for the backbone, where the whole model has none.
-    ``trainable_backbone_layers``: how many of the backbone's stages go on learning, from the last, 3 by default. If
+    ``trainable_backbone_layers``: how many of the backbone's stages go on learning, from the last. If
     nothing was trained before, all do.
     ``num_classes``: the background included.
 
@@ -43,9 +42,10 @@ def register_on_backbone(
         stages: how many the backbone has; None for a builder that takes no ``trainable_backbone_layers``.
         norm_layer: the backbone's; None for its own.
         freezes_norm: a trained backbone gets frozen normalisation.
-        num_classes: of the published weights, and by default.
-        published_options: of the builder, that the published weights are for.
-        published_eps: of the frozen normalisation that the published weights were trained with.
+        num_classes: by default.
+        learning: how many stages of a trained backbone go on learning, by default.
+        untrained_options, prepare_untrained: options of a backbone that begins without weights of its own, and what is
+            done to it.
     """
 
     def register(builder: Callable[..., M]) -> Callable[..., M]:
@@ -54,38 +54,42 @@ def register_on_backbone(
 
         @functools.wraps(builder)
         def build(
-            *,
             weights: Any = None,
-            pretrained: bool = False,
             progress: bool = True,
             num_classes: int | None = None,
             weights_backbone: Any = default,
-            pretrained_backbone: bool | None = None,
             trainable_backbone_layers: int | None = None,
+            *,
+            pretrained: bool = False,
+            pretrained_backbone: bool | None = None,
             **options: Any,
         ) -> M:
-            path = path_of(name, True if weights is None and pretrained else weights)
-            if is_published(path, name) and num_classes not in (None, classes):
-                raise ValueError(f"The parameter 'num_classes' expected value {classes} but got {num_classes} instead.")
-            if is_published(path, name):
-                options = {**options, **_agreed(options, published_options or {})}
             if stages is None and trainable_backbone_layers is not None:
                 raise TypeError(f"{name}() got an unexpected keyword argument 'trainable_backbone_layers'")
-            asked = default or True if pretrained_backbone else weights_backbone
-            below = None if path is not None or pretrained_backbone is False else path_of(backbone, asked)
-            trained = path is not None or below is not None
+            asked = asked_weights(name, weights, pretrained)
+            if asked is not None:
+                options = asked.options({**options, "num_classes": num_classes})
+                num_classes = options.pop("num_classes")
+                weights_backbone = None
+            elif pretrained_backbone is not None:
+                weights_backbone = (default or True) if pretrained_backbone else None
+            trained = asked is not None or weights_backbone not in (None, False)
             norm = FrozenBatchNorm2d if freezes_norm and trained else norm_layer
-            norm_options = {} if norm is None else {"norm_layer": norm}
-            network = get_model_builder(backbone)(weights=below, **norm_options, **backbone_options)
+            first: dict[str, Any] = {} if norm is None else {"norm_layer": norm}
+            untrained = weights_backbone in (None, False)
+            if untrained:
+                first.update(untrained_options or {})
+            network = get_model_builder(backbone)(
+                weights=weights_backbone, progress=progress, **first, **backbone_options
+            )
+            if untrained and prepare_untrained is not None:
+                prepare_untrained(network)
             if stages is not None:
-                options["trainable_layers"] = _trainable(trained, trainable_backbone_layers, stages)
+                options["trainable_layers"] = _trainable(trained, trainable_backbone_layers, stages, learning)
             model = builder(network, num_classes or classes, **options)
-            if path is not None:
-                model.load_state_dict(fb.load(path))
-            if published_eps is not None and is_published(path, name):
-                for module in model.modules():
-                    if isinstance(module, FrozenBatchNorm2d):
-                        module.eps = published_eps
+            if asked is not None:
+                asked.load_into(model, progress)
+                _set_eps(model, asked.frozen_norm_eps)
             return model
 
         add_model(build)
@@ -94,26 +98,20 @@ def register_on_backbone(
     return register
 
 
-def is_published(path: Any, name: str) -> bool:
-    """Whether a file of weights is one that torchvision publishes for a model, by its name."""
-    return path is not None and Path(path).name.startswith(tuple(f"{start}-" for start in published_names(name)))
+def _set_eps(model: nn.Module, eps: float | None) -> None:
+    for module in model.modules():
+        if eps is not None and isinstance(module, FrozenBatchNorm2d):
+            module.eps = eps
 
 
-def _agreed(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name, value in wanted.items():
-        if given.get(name) not in (None, value):
-            raise ValueError(f"The parameter '{name}' expected value {value} but got {given[name]} instead.")
-    return wanted
-
-
-def _trainable(trained: bool, asked: int | None, stages: int) -> int:
+def _trainable(trained: bool, asked: int | None, stages: int, usual: int) -> int:
     if not trained and asked is not None:
         warnings.warn(
             "Changing trainable_backbone_layers has no effect if neither pretrained nor pretrained_backbone have been "
             f"set to True, falling back to trainable_backbone_layers={stages} so that all layers are trainable",
             stacklevel=3,
         )
-    layers = stages if not trained else 3 if asked is None else asked
+    layers = stages if not trained else usual if asked is None else asked
     if not 0 <= layers <= stages:
         raise ValueError(f"Trainable backbone layers should be in the range [0,{stages}], got {layers}")
     return layers

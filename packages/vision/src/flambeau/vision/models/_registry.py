@@ -5,59 +5,40 @@ from __future__ import annotations
 import fnmatch
 import functools
 import importlib
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-import flambeau as fb
 from flambeau import nn
+
+from ._asked_weights import asked_weights
+from ._published import enumeration, enumeration_of, table
+from ._weights import WeightsEnum
 
 M = TypeVar("M", bound=nn.Module)
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
 # Parts of the list that load when it is asked for more than the models for classification.
-_PARTS = ("detection", "segmentation")
-
-# How published files begin that are not called as their models are, and what models are for those weights.
-_FILES = {
-    **{f"efficientnet_b{size}": f"efficientnet_b{size}_rwightman" for size in range(5)},
-    **{f"efficientnet_b{size}": f"efficientnet_b{size}_lukemelas" for size in range(5, 8)},
-    "inception_v3": "inception_v3_google",
-    "mnasnet0_5": "mnasnet0.5_top1_67.823",
-    "mnasnet1_0": "mnasnet1.0_top1_73.512",
-    "shufflenet_v2_x0_5": "shufflenetv2_x0.5",
-    "shufflenet_v2_x1_0": "shufflenetv2_x1",
-    "shufflenet_v2_x1_5": "shufflenetv2_x1_5",
-    "shufflenet_v2_x2_0": "shufflenetv2_x2_0",
-}
-_OPTIONS: dict[str, dict[str, Any]] = {name: {"transform_input": True} for name in ("googlenet", "inception_v3")}
-
-_NO_WEIGHTS = (
-    "flambeau does not publish weights ({asked!r}), and PyTorch has left none for {name} in {folder}. Fetch the file "
-    'that torchvision publishes and pass its path, {name}(weights="{name}.pth")'
-)
+_PARTS = ("detection", "segmentation", "video")
 
 
 def register_model(builder: Callable[..., M]) -> Callable[..., M]:
     """Put a builder on the list, and give it the arguments that all have.
 
-    ``weights`` is None for random ones or the path of a saved ``state_dict``, PyTorch's ``.pth`` included. Another
-    text, such as "DEFAULT", asks for what torchvision publishes and has left in its cache on this machine; a model is
-    then made as it is there for those weights.
-    ``pretrained`` is the older name for asking for that; ``progress`` is accepted and not used.
+    ``weights`` is None for random ones; published ones, such as ``ResNet50_Weights.DEFAULT`` or its name, which are
+    fetched where PyTorch's cache has not got their file, and which the model is then made for; or the path of a saved
+    ``state_dict``, PyTorch's ``.pth`` included. A file with a published name counts as what is published.
+    ``pretrained`` is the older name for asking for published ones; ``progress`` shows how much of them has come.
     """
 
     @functools.wraps(builder)
-    def build(*, weights: Any = None, pretrained: bool = False, progress: bool = True, **options: Any) -> M:
-        path = path_of(builder.__name__, True if weights is None and pretrained else weights)
-        if path is not None and path is not weights:
-            options = {**_OPTIONS.get(builder.__name__, {}), **options}
-        model = builder(**options)
-        if path is not None:
-            model.load_state_dict(fb.load(path))
+    def build(weights: Any = None, progress: bool = True, *, pretrained: bool = False, **options: Any) -> M:
+        asked = asked_weights(builder.__name__, weights, pretrained)
+        if asked is None:
+            return builder(**options)
+        model = builder(**asked.options(options))
+        asked.load_into(model, progress)
         return model
 
     add_model(build)
@@ -67,33 +48,6 @@ def register_model(builder: Callable[..., M]) -> Callable[..., M]:
 def add_model(builder: Callable[..., nn.Module]) -> None:
     """Put a builder that has the arguments that all have on the list."""
     _BUILDERS[builder.__name__] = builder
-
-
-def published_names(name: str) -> set[str]:
-    """How the names of the files begin that torchvision publishes for a model."""
-    return {name, f"{name}_coco", _FILES.get(name, name)}
-
-
-def path_of(name: str, weights: Any) -> Any:
-    """The file that is meant by a model's ``weights``, or None.
-
-    Raises: FileNotFoundError for a path where nothing is, NotImplementedError for weights that are not in the cache,
-    ValueError where it has several.
-    """
-    if weights is None or weights is False:
-        return None
-    if isinstance(weights, os.PathLike) or (isinstance(weights, str) and os.path.exists(weights)):
-        return weights
-    if isinstance(weights, str) and (os.sep in weights or os.path.splitext(weights)[1]):
-        raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
-    folder = Path(fb.hub.get_dir()) / "checkpoints"
-    found = sorted(path for start in published_names(name) for path in folder.glob(f"{start}-*.pth"))
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise ValueError(f"{name}: which weights are meant by {weights!r}? Pass the path of one in {folder}: {names}")
-    if not found:
-        raise NotImplementedError(_NO_WEIGHTS.format(name=name, asked=weights, folder=folder))
-    return found[0]
 
 
 def list_models(
@@ -144,6 +98,40 @@ def get_model(name: str, **config: Any) -> nn.Module:
     Linear(in_features=512, out_features=10, bias=True)
     """
     return get_model_builder(name)(**config)
+
+
+def get_model_weights(name: str | Callable[..., nn.Module]) -> type[WeightsEnum]:
+    """The weights that are published for a model, of which there is the name or the builder.
+
+    Raises: ValueError if there is no such model, or nothing is published for it.
+
+    >>> get_model_weights("resnet18")["DEFAULT"]
+    ResNet18_Weights.IMAGENET1K_V1
+    """
+    builder = get_model_builder(name) if isinstance(name, str) else name
+    kind = enumeration_of(builder.__name__)
+    if kind is None:
+        raise ValueError(f"There are no published weights for the model {builder.__name__}")
+    return kind
+
+
+def get_weight(name: str) -> WeightsEnum:
+    """Published weights by their full name.
+
+    Raises: ValueError if there are none of this name.
+
+    >>> get_weight("ResNet50_Weights.IMAGENET1K_V1").url
+    'https://download.pytorch.org/models/resnet50-0676ba61.pth'
+    """
+    kind, point, member = name.partition(".")
+    if not point:
+        raise ValueError(f"Invalid weight name provided: '{name}'. It is one such as 'ResNet50_Weights.DEFAULT'.")
+    if kind not in table():
+        raise ValueError(f"The weight enum '{kind}' for the specific method couldn't be retrieved.")
+    weights = enumeration(kind)
+    if member not in weights.__members__:
+        raise ValueError(f"The weight {name!r} does not exist; {kind} has {', '.join(weights.__members__)}.")
+    return weights[member]
 
 
 def _load_all() -> None:

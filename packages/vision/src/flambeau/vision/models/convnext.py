@@ -10,7 +10,10 @@ import flambeau as fb
 from flambeau import nn
 
 from ..ops._layers import Conv2dNormActivation, Permute, StochasticDepth
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 Norm = Callable[[int], nn.Module]
 

@@ -9,7 +9,10 @@ from typing import Any
 import flambeau as fb
 from flambeau import nn
 
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 
 class _DenseLayer(nn.Module):

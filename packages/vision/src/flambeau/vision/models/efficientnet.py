@@ -12,7 +12,10 @@ from flambeau import nn
 
 from ..ops._layers import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 from ._initialization import init_convolutional, make_divisible
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 Norm = Callable[[int], nn.Module]
 

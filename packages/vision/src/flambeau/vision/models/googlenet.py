@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 import flambeau as fb
 from flambeau import nn
 
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 
 class GoogLeNetOutputs(NamedTuple):
@@ -126,6 +129,12 @@ class GoogLeNet(nn.Module):
             for module in self.modules():
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=0.01, a=-2, b=2)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if not self.aux_logits:  # files have the heads, which a model may do without
+            for name in [name for name in state_dict if name.removeprefix(prefix).startswith(("aux1.", "aux2."))]:
+                del state_dict[name]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, x: fb.Tensor) -> Any:
         if self.transform_input:

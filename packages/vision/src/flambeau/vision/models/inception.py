@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import flambeau as fb
 from flambeau import nn
 
+from ._published import published_in
 from ._registry import register_model
 from .googlenet import BasicConv2d, halfway_normalized
+
+__getattr__ = published_in(__name__)
 
 Block = Callable[..., Any]
 
@@ -210,6 +213,12 @@ class Inception3(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     std = getattr(module, "stddev", 0.1)
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=std, a=-2, b=2)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if not self.aux_logits:  # files have the heads, which a model may do without
+            for name in [name for name in state_dict if name.removeprefix(prefix).startswith(("AuxLogits.",))]:
+                del state_dict[name]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, x: fb.Tensor) -> Any:
         if self.transform_input:

@@ -11,8 +11,11 @@ import flambeau as fb
 from flambeau import nn
 
 from ..ops._layers import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
+from ._published import published_in
 from ._registry import register_model
 from ._window_attention import relative_position_index
+
+__getattr__ = published_in(__name__)
 
 Layer = Callable[..., nn.Module]
 

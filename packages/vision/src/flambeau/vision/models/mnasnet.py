@@ -9,7 +9,10 @@ import flambeau as fb
 from flambeau import nn
 
 from ._initialization import init_convolutional, make_divisible
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 _NORM = partial(nn.BatchNorm2d, momentum=1 - 0.9997)  # TensorFlow's 0.9997
 

@@ -11,7 +11,10 @@ from flambeau import nn
 
 from ..ops._layers import Conv2dNormActivation, SqueezeExcitation
 from ._initialization import init_convolutional, make_divisible
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 Norm = Callable[[int], nn.Module]
 
@@ -207,7 +210,9 @@ class MobileNetV3(nn.Module):
         return scores
 
 
-def _v3(size: str, width_mult: float = 1.0, dilated: bool = False, **options: Any) -> MobileNetV3:
+def _v3(
+    size: str, width_mult: float = 1.0, reduced_tail: bool = False, dilated: bool = False, **options: Any
+) -> MobileNetV3:
     def channels(count: int) -> int:
         return make_divisible(count * width_mult, 8)
 
@@ -215,12 +220,16 @@ def _v3(size: str, width_mult: float = 1.0, dilated: bool = False, **options: An
     inputs = channels(16)
     blocks = []
     for index, (kernel, expanded, outputs, squeezes, activation, stride) in enumerate(rows):
+        tail = index - (len(rows) - 3)  # the last stage, whose channels can be halved, from what goes into it
+        expanded, outputs = (
+            count // 2 if reduced_tail and tail >= first else count for count, first in ((expanded, 1), (outputs, 0))
+        )
         widths = (channels(expanded), channels(outputs))
         dilation = 2 if dilated and index >= len(rows) - 3 else 1  # the last stage then keeps its size
         block = BlockConfig(inputs, kernel, *widths, bool(squeezes), activation, stride, dilation)
         blocks.append(block)
         inputs = block.out_channels
-    return MobileNetV3(blocks, channels(last_channel), **options)
+    return MobileNetV3(blocks, channels(last_channel // 2 if reduced_tail else last_channel), **options)
 
 
 @register_model
@@ -231,11 +240,11 @@ def mobilenet_v2(**options: Any) -> MobileNetV2:
 
 @register_model
 def mobilenet_v3_large(**options: Any) -> MobileNetV3:
-    """:class:`MobileNetV3`, 5,483,032 parameters; takes ``width_mult`` and ``dilated`` too."""
+    """:class:`MobileNetV3`, 5,483,032 parameters; takes ``width_mult``, ``reduced_tail`` and ``dilated`` too."""
     return _v3("large", **options)
 
 
 @register_model
 def mobilenet_v3_small(**options: Any) -> MobileNetV3:
-    """:class:`MobileNetV3`, 2,542,856 parameters; takes ``width_mult`` and ``dilated`` too."""
+    """:class:`MobileNetV3`, 2,542,856 parameters; takes ``width_mult``, ``reduced_tail`` and ``dilated`` too."""
     return _v3("small", **options)

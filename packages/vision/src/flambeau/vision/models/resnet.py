@@ -9,7 +9,10 @@ import flambeau as fb
 from flambeau import nn
 
 from ._initialization import init_convolutional
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 Norm = Callable[[int], nn.Module]
 

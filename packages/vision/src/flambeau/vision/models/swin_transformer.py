@@ -10,8 +10,11 @@ from flambeau import nn
 from flambeau.fx import wrap
 
 from ..ops._layers import MLP, Permute, StochasticDepth
+from ._published import published_in
 from ._registry import register_model
 from ._window_attention import ShiftedWindowAttention, ShiftedWindowAttentionV2
+
+__getattr__ = published_in(__name__)
 
 Layer = Callable[..., Any]
 

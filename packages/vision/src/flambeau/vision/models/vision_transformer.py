@@ -12,7 +12,10 @@ import flambeau as fb
 from flambeau import nn
 
 from ..ops._layers import MLP
+from ._published import published_in
 from ._registry import register_model
+
+__getattr__ = published_in(__name__)
 
 Norm = Callable[[int], nn.Module]
 _LAYER_NORM: Norm = partial(nn.LayerNorm, eps=1e-6)

@@ -16,10 +16,13 @@ from ._boxes import (
     masks_to_boxes,
     remove_small_boxes,
 )
+from ._deform_conv import DeformConv2d, deform_conv2d
+from ._drop_block import DropBlock2d, DropBlock3d, drop_block2d, drop_block3d
 from ._focal_loss import sigmoid_focal_loss
 from ._layers import (
     MLP,
     Conv2dNormActivation,
+    Conv3dNormActivation,
     FrozenBatchNorm2d,
     Permute,
     SqueezeExcitation,
@@ -28,17 +31,25 @@ from ._layers import (
 )
 from ._nms import batched_nms, nms
 from ._roi_align import RoIAlign, roi_align
+from ._roi_pool import PSRoIAlign, PSRoIPool, RoIPool, ps_roi_align, ps_roi_pool, roi_pool
 from .feature_pyramid_network import FeaturePyramidNetwork
 from .poolers import MultiScaleRoIAlign
 
 __all__ = [
-    "MLP",
     "Conv2dNormActivation",
+    "Conv3dNormActivation",
+    "DeformConv2d",
+    "DropBlock2d",
+    "DropBlock3d",
     "FeaturePyramidNetwork",
     "FrozenBatchNorm2d",
+    "MLP",
     "MultiScaleRoIAlign",
+    "PSRoIAlign",
+    "PSRoIPool",
     "Permute",
     "RoIAlign",
+    "RoIPool",
     "SqueezeExcitation",
     "StochasticDepth",
     "batched_nms",
@@ -48,14 +59,20 @@ __all__ = [
     "clip_boxes_to_image",
     "complete_box_iou",
     "complete_box_iou_loss",
+    "deform_conv2d",
     "distance_box_iou",
     "distance_box_iou_loss",
+    "drop_block2d",
+    "drop_block3d",
     "generalized_box_iou",
     "generalized_box_iou_loss",
     "masks_to_boxes",
     "nms",
+    "ps_roi_align",
+    "ps_roi_pool",
     "remove_small_boxes",
     "roi_align",
+    "roi_pool",
     "sigmoid_focal_loss",
     "stochastic_depth",
 ]

@@ -12,7 +12,46 @@ from flambeau.fx import wrap
 Layer = Callable[..., nn.Module]
 
 
-class Conv2dNormActivation(nn.Sequential):
+class _ConvNormActivation(nn.Sequential):
+    """A convolution that keeps the image's size (at stride 1), a normalisation and an activation."""
+
+    def __init__(
+        self,
+        convolution: Layer,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        groups: int,
+        norm_layer: Layer | None,
+        activation_layer: Layer | None,
+        dilation: Any,
+        inplace: bool | None,
+        bias: bool | None,
+    ) -> None:
+        padding = _keeping_size(kernel_size, dilation) if padding is None else padding
+        bias = norm_layer is None if bias is None else bias
+        geometry = (kernel_size, stride, padding, dilation, groups)
+        layers: list[nn.Module] = [convolution(in_channels, out_channels, *geometry, bias=bias)]
+        if norm_layer is not None:
+            layers.append(norm_layer(out_channels))
+        if activation_layer is not None:
+            layers.append(activation_layer() if inplace is None else activation_layer(inplace=inplace))
+        super().__init__(*layers)
+        self.out_channels = out_channels
+
+
+def _keeping_size(kernel_size: Any, dilation: Any) -> Any:
+    """The padding that keeps the size, of one number or of one for each dimension."""
+    if isinstance(kernel_size, int) and isinstance(dilation, int):
+        return (kernel_size - 1) // 2 * dilation
+    count = len(dilation if isinstance(kernel_size, int) else kernel_size)
+    kernels, rates = ([each] * count if isinstance(each, int) else each for each in (kernel_size, dilation))
+    return tuple((kernel - 1) // 2 * rate for kernel, rate in zip(kernels, rates, strict=True))
+
+
+class Conv2dNormActivation(_ConvNormActivation):
     """A convolution that keeps the image's size (at stride 1), a normalisation and an activation.
 
     Args:
@@ -27,26 +66,39 @@ class Conv2dNormActivation(nn.Sequential):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int = 3,
-        stride: int = 1,
-        padding: int | None = None,
+        kernel_size: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str | None = None,
         groups: int = 1,
         norm_layer: Layer | None = nn.BatchNorm2d,
         activation_layer: Layer | None = nn.ReLU,
-        dilation: int = 1,
+        dilation: int | tuple[int, int] = 1,
         inplace: bool | None = True,
         bias: bool | None = None,
     ) -> None:
-        padding = (kernel_size - 1) // 2 * dilation if padding is None else padding
-        bias = norm_layer is None if bias is None else bias
-        geometry = (kernel_size, stride, padding, dilation, groups)
-        layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, *geometry, bias=bias)]
-        if norm_layer is not None:
-            layers.append(norm_layer(out_channels))
-        if activation_layer is not None:
-            layers.append(activation_layer() if inplace is None else activation_layer(inplace=inplace))
-        super().__init__(*layers)
-        self.out_channels = out_channels
+        geometry = (in_channels, out_channels, kernel_size, stride, padding, groups)
+        super().__init__(nn.Conv2d, *geometry, norm_layer, activation_layer, dilation, inplace, bias)
+
+
+class Conv3dNormActivation(_ConvNormActivation):
+    """:class:`Conv2dNormActivation` for videos."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int, int] = 3,
+        stride: int | tuple[int, int, int] = 1,
+        padding: int | tuple[int, int, int] | str | None = None,
+        groups: int = 1,
+        norm_layer: Layer | None = nn.BatchNorm3d,
+        activation_layer: Layer | None = nn.ReLU,
+        dilation: int | tuple[int, int, int] = 1,
+        inplace: bool | None = True,
+        bias: bool | None = None,
+    ) -> None:
+        geometry = (in_channels, out_channels, kernel_size, stride, padding, groups)
+        super().__init__(nn.Conv3d, *geometry, norm_layer, activation_layer, dilation, inplace, bias)
 
 
 class SqueezeExcitation(nn.Module):

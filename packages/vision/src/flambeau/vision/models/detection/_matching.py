@@ -104,6 +104,66 @@ class Matcher:
         return matches
 
 
+class SSDMatcher(Matcher):
+    """:class:`Matcher` of one threshold, which matches each truth with the prediction that is most like it as well.
+
+    >>> SSDMatcher(0.5)(fb.tensor([[0.1, 0.6, 0.8], [0.3, 0.2, 0.1]]))
+    tensor([1, 0, 0])
+    """
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__(threshold, threshold, allow_low_quality_matches=False)
+
+    def __call__(self, match_quality_matrix: fb.Tensor) -> fb.Tensor:
+        matches = super().__call__(match_quality_matrix)
+        best = match_quality_matrix.max(dim=1)[1]
+        matches[best] = fb.arange(len(best), device=best.device)
+        return matches
+
+
+class BoxLinearCoder:
+    """Boxes as the distances of their sides from the middles of other boxes.
+
+    Args:
+        normalize_by_size: the distances are in the sizes of the other boxes.
+
+    >>> coder, anchors = BoxLinearCoder(), fb.tensor([[0.0, 0.0, 4.0, 2.0]])
+    >>> codes = coder.encode(anchors, fb.tensor([[0.0, 0.0, 8.0, 4.0]]))
+    >>> codes, coder.decode(codes, anchors)
+    (tensor([[0.5000, 0.5000, 1.5000, 1.5000]]), tensor([[0., 0., 8., 4.]]))
+    """
+
+    def __init__(self, normalize_by_size: bool = True) -> None:
+        self.normalize_by_size = normalize_by_size
+
+    def encode(self, reference_boxes: fb.Tensor, proposals: fb.Tensor) -> fb.Tensor:
+        """Codes ``(..., 4)`` of boxes, ``proposals``, relative to as many others."""
+        middles, sizes = self._frame(reference_boxes)
+        return fb.cat([middles - proposals[..., :2], proposals[..., 2:] - middles], -1) / sizes
+
+    def decode(self, rel_codes: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
+        """Boxes ``(..., 4)`` from codes relative to as many others."""
+        middles, sizes = self._frame(boxes.to(rel_codes.dtype))
+        distances = rel_codes * sizes
+        return fb.cat([middles - distances[..., :2], middles + distances[..., 2:]], -1)
+
+    def _frame(self, boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+        """The middles ``(..., 2)``, and the sizes twice ``(..., 4)``."""
+        sizes = (boxes[..., 2:] - boxes[..., :2]).repeat(*[1] * (boxes.ndim - 1), 2)
+        if not self.normalize_by_size:
+            sizes = fb.ones_like(sizes)
+        return 0.5 * (boxes[..., :2] + boxes[..., 2:]), sizes
+
+
+def retrieve_out_channels(model: nn.Module, size: tuple[int, int]) -> list[int]:
+    """How many channels a backbone's maps have, of images of a width and a height."""
+    training = model.training
+    with fb.no_grad():
+        maps = model.eval()(next(model.parameters()).new_zeros((1, 3, size[1], size[0])))
+    model.train(training)
+    return [map.shape[1] for map in ([maps] if isinstance(maps, fb.Tensor) else maps.values())]
+
+
 class BalancedPositiveNegativeSampler:
     """Random positives and negatives of each image, as many in all as asked for where there are so many.
 

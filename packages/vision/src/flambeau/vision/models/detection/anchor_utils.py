@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -85,3 +86,85 @@ class AnchorGenerator(nn.Module):
         self.cell_anchors = [cell.to(feature_maps[0]) for cell in self.cell_anchors]
         anchors = fb.cat(self.grid_anchors(grids, [(height // grid[0], width // grid[1]) for grid in grids]))
         return [anchors for _ in image_list.image_sizes]
+
+
+class DefaultBoxGenerator(nn.Module):
+    """Boxes of some proportions about each pixel of feature maps, larger ones for the smaller maps.
+
+    Args:
+        aspect_ratios: for each map, widths over heights beside 1; the inverse ones are there as well.
+        min_ratio, max_ratio: sides of the first and the last map's boxes, in the image's, unless there are
+        scales: the sides for each map, and one more.
+        steps: how many pixels of the image each map's pixel stands for; None for the image's size over the map's.
+        clip: sides are at most the image's.
+
+    Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * boxes, 4)``.
+    Raises: ValueError for another number of steps than of maps.
+    Source: Liu et al. 2015, arXiv:1512.02325.
+
+    >>> DefaultBoxGenerator([[2], [2, 3]]).num_anchors_per_location()
+    [4, 6]
+    """
+
+    def __init__(
+        self,
+        aspect_ratios: Sequence[Sequence[float]],
+        min_ratio: float = 0.15,
+        max_ratio: float = 0.9,
+        scales: Sequence[float] | None = None,
+        steps: Sequence[int] | None = None,
+        clip: bool = True,
+    ) -> None:
+        super().__init__()
+        if steps is not None and len(aspect_ratios) != len(steps):
+            raise ValueError(
+                f"aspect_ratios and steps should have the same length; got {len(aspect_ratios)} and {len(steps)}"
+            )
+        self.aspect_ratios = aspect_ratios
+        self.steps = steps
+        self.clip = clip
+        last = len(aspect_ratios) - 1
+        if scales is None and last == 0:
+            scales = [min_ratio, max_ratio]
+        elif scales is None:
+            scales = [*(min_ratio + (max_ratio - min_ratio) * k / last for k in range(last + 1)), 1.0]
+        self.scales = scales
+        self._wh_pairs = [self._sides(k) for k in range(last + 1)]
+
+    def _sides(self, k: int) -> fb.Tensor:
+        """``(boxes, 2)``: widths and heights of a map's boxes: two squares, and two for each proportion."""
+        scale, between = self.scales[k], math.sqrt(self.scales[k] * self.scales[k + 1])
+        sides = [[scale, scale], [between, between]]
+        for ratio in self.aspect_ratios[k]:
+            long, short = scale * math.sqrt(ratio), scale / math.sqrt(ratio)
+            sides += [[long, short], [short, long]]
+        return fb.tensor(sides, device="cpu")
+
+    def num_anchors_per_location(self) -> list[int]:
+        """How many boxes each map has about a pixel."""
+        return [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
+
+    def forward(self, image_list: ImageList, feature_maps: Sequence[fb.Tensor]) -> list[fb.Tensor]:
+        height, width = image_list.tensors.shape[-2:]
+        size = fb.tensor([width, height], device=feature_maps[0].device)
+        boxes = []
+        for k, map in enumerate(feature_maps):
+            middles = self._middles(k, (map.shape[-2], map.shape[-1]), (height, width)).to(map)
+            sides = (self._wh_pairs[k].clamp(min=0, max=1) if self.clip else self._wh_pairs[k]).to(map)
+            corners = [middles[:, None] - 0.5 * sides, middles[:, None] + 0.5 * sides]
+            boxes.append(fb.cat([corner * size for corner in corners], -1).flatten(0, 1))
+        together = fb.cat(boxes)
+        return [together for _ in image_list.image_sizes]
+
+    def _middles(self, k: int, grid: tuple[int, int], image: tuple[int, int]) -> fb.Tensor:
+        """``(H * W, 2)``: x and y of the middles of a map's pixels, in the image's sides."""
+        step = None if self.steps is None else self.steps[k]
+        counts = grid if step is None else (image[0] / step, image[1] / step)
+        y, x = ((fb.arange(0, size) + 0.5) / count for size, count in zip(grid, counts, strict=True))
+        return fb.stack(fb.broadcast_tensors(x, y[:, None]), -1).view(-1, 2)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(aspect_ratios={self.aspect_ratios}, clip={self.clip}, scales={self.scales}, "
+            f"steps={self.steps})"
+        )

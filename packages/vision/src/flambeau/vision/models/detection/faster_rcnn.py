@@ -10,6 +10,7 @@ from flambeau import nn
 
 from ...ops import Conv2dNormActivation, MultiScaleRoIAlign
 from .._backbones import register_on_backbone
+from .._published import published_in
 from ._matching import Weights
 from .anchor_utils import AnchorGenerator
 from .backbone_utils import mobilenet_extractor, resnet_extractor
@@ -29,6 +30,8 @@ __all__ = [
     "fasterrcnn_resnet50_fpn",
     "fasterrcnn_resnet50_fpn_v2",
 ]
+
+__getattr__ = published_in(__name__)
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -236,7 +239,7 @@ def improved_heads(channels: int) -> dict[str, Any]:
     }
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, published_eps=0.0)
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FasterRCNN:
     """:class:`FasterRCNN` over a ResNet of 50 layers, 41,755,286 parameters with 91 classes."""
     return FasterRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)

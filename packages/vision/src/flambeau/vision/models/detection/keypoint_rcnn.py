@@ -10,10 +10,13 @@ from flambeau import nn
 
 from ...ops import MultiScaleRoIAlign
 from .._backbones import register_on_backbone
+from .._published import published_in
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import FasterRCNN, check_kind, init_convolutions
 
 __all__ = ["KeypointRCNN", "KeypointRCNNHeads", "KeypointRCNNPredictor", "keypointrcnn_resnet50_fpn"]
+
+__getattr__ = published_in(__name__)
 
 
 class KeypointRCNN(FasterRCNN):
@@ -86,7 +89,7 @@ class KeypointRCNNPredictor(nn.Module):
         )
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, num_classes=2, published_eps=0.0)
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, num_classes=2)
 def keypointrcnn_resnet50_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> KeypointRCNN:

@@ -11,10 +11,13 @@ from flambeau import nn
 from ...ops import Conv2dNormActivation, MultiScaleRoIAlign
 from ...ops.feature_pyramid_network import rename_keys
 from .._backbones import register_on_backbone
+from .._published import published_in
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import FasterRCNN, check_kind, improved_heads, init_convolutions
 
 __all__ = ["MaskRCNN", "MaskRCNNHeads", "MaskRCNNPredictor", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
+
+__getattr__ = published_in(__name__)
 
 _LAYERS = (256, 256, 256, 256)
 
@@ -107,7 +110,7 @@ class MaskRCNNPredictor(nn.Sequential):
                 nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, published_eps=0.0)
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
     """:class:`MaskRCNN` over a ResNet of 50 layers, 44,401,393 parameters with 91 classes."""
     return MaskRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)

@@ -10,16 +10,17 @@ from typing import Any
 import flambeau as fb
 from flambeau import nn
 
-from ...ops import Conv2dNormActivation, batched_nms, box_iou, clip_boxes_to_image, sigmoid_focal_loss
+from ...ops import Conv2dNormActivation, box_iou, sigmoid_focal_loss
 from ...ops.feature_pyramid_network import LastLevelP6P7, rename_keys
 from .._backbones import register_on_backbone
-from ._matching import BoxCoder, Matcher, best_first, box_loss
+from .._published import published_in
+from ._matching import BoxCoder, Matcher, box_loss
+from ._one_stage import OneStageDetector
 from .anchor_utils import AnchorGenerator
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import IMAGE_MEAN, IMAGE_STD, check_backbone, check_kind
-from .generalized_rcnn import check_areas, check_boxes_of_targets, maps_by_name, original_sizes
 from .rpn import by_anchor, init_head
-from .transform import GeneralizedRCNNTransform, Size, Target
+from .transform import GeneralizedRCNNTransform, Target
 
 __all__ = [
     "RetinaNet",
@@ -29,6 +30,8 @@ __all__ = [
     "retinanet_resnet50_fpn",
     "retinanet_resnet50_fpn_v2",
 ]
+
+__getattr__ = published_in(__name__)
 
 Norm = Callable[..., nn.Module]
 
@@ -170,7 +173,7 @@ class RetinaNetHead(nn.Module):
         return {"cls_logits": self.classification_head(x), "bbox_regression": self.regression_head(x)}
 
 
-class RetinaNet(nn.Module):
+class RetinaNet(OneStageDetector):
     """Boxes and classes of objects, predicted for all anchors at once.
 
     Args:
@@ -228,10 +231,6 @@ class RetinaNet(nn.Module):
         self.detections_per_img = detections_per_img
         self.topk_candidates = topk_candidates
 
-    def eager_outputs(self, losses: dict[str, fb.Tensor], detections: list[Target]) -> Any:
-        """What the model gives: losses in training, else detections."""
-        return losses if self.training else detections
-
     def compute_loss(
         self, targets: Sequence[Target], head_outputs: Mapping[str, fb.Tensor], anchors: Sequence[fb.Tensor]
     ) -> dict[str, fb.Tensor]:
@@ -245,56 +244,20 @@ class RetinaNet(nn.Module):
         losses: dict[str, fb.Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
         return losses
 
-    def postprocess_detections(
+    def _losses(
         self,
-        head_outputs: Mapping[str, Sequence[fb.Tensor]],
-        anchors: Sequence[Sequence[fb.Tensor]],
-        image_shapes: Sequence[Size],
-    ) -> list[Target]:
-        """Each image's detections, from scores, codes and anchors of each level."""
-        detections = []
-        for index, size in enumerate(image_shapes):
-            levels = zip(
-                (each[index] for each in head_outputs["cls_logits"]),
-                (each[index] for each in head_outputs["bbox_regression"]),
-                anchors[index],
-                strict=True,
-            )
-            found = [self._of_level(logits, codes, boxes, size) for logits, codes, boxes in levels]
-            boxes, scores, labels = (fb.cat(values) for values in zip(*found, strict=True))
-            kept = batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
-            detections.append({"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]})
-        return detections
+        targets: Sequence[Target],
+        outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        pixels: Sequence[int],
+    ) -> dict[str, fb.Tensor]:
+        return self.compute_loss(targets, outputs, anchors)
 
-    def _of_level(
-        self, logits: fb.Tensor, codes: fb.Tensor, anchors: fb.Tensor, size: Size
-    ) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
-        scores = logits.sigmoid().flatten()
-        likely = fb.where(scores > self.score_thresh)[0]
-        scores, places = best_first(scores[likely], self.topk_candidates)
-        anchor, label = likely[places] // logits.shape[-1], likely[places] % logits.shape[-1]
-        boxes = self.box_coder.decode_single(codes[anchor], anchors[anchor])
-        return clip_boxes_to_image(boxes, size), scores, label
-
-    def forward(self, images: Sequence[fb.Tensor], targets: Sequence[Target] | None = None) -> Any:
-        if self.training:
-            check_boxes_of_targets(targets)
-        sizes = original_sizes(images)
-        batch, targets = self.transform(images, targets)
-        check_areas(targets or ())
-        maps = list(maps_by_name(self.backbone(batch.tensors)).values())
-        outputs = self.head(maps)
-        anchors = self.anchor_generator(batch, maps)
-        if self.training:
-            return self.eager_outputs(self.compute_loss(targets or (), outputs, anchors), [])
-        pixels = [map.shape[2] * map.shape[3] for map in maps]
-        per_level = [count * (len(anchors[0]) // sum(pixels)) for count in pixels]
-        by_level = {name: value.split(per_level, dim=1) for name, value in outputs.items()}
-        found = self.postprocess_detections(by_level, [own.split(per_level) for own in anchors], batch.image_sizes)
-        return self.eager_outputs({}, self.transform.postprocess(found, batch.image_sizes, sizes))
+    def _decoded(self, codes: fb.Tensor, anchors: fb.Tensor) -> fb.Tensor:
+        return self.box_coder.decode_single(codes, anchors)
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, published_eps=0.0)
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> RetinaNet:
     """:class:`RetinaNet` over a ResNet of 50 layers, 34,014,999 parameters with 91 classes."""
     # The paper leaves the largest map out, which has too many anchors.

@@ -6,6 +6,7 @@
 flambeau.Size([1, 3, 64, 96])
 """
 
+from .._published import names_in, published_in
 from .deeplabv3 import DeepLabV3, deeplabv3_mobilenet_v3_large, deeplabv3_resnet50, deeplabv3_resnet101
 from .fcn import FCN, fcn_resnet50, fcn_resnet101
 from .lraspp import LRASPP, lraspp_mobilenet_v3_large
@@ -21,3 +22,9 @@ __all__ = [
     "fcn_resnet50",
     "lraspp_mobilenet_v3_large",
 ]
+
+__getattr__ = published_in(__name__)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *names_in(__name__)])

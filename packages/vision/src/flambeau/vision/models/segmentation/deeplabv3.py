@@ -10,6 +10,7 @@ from flambeau import nn
 
 from .._backbones import register_on_backbone
 from .._intermediate_layers import IntermediateLayerGetter
+from .._published import published_in
 from ._frame import SegmentationModel, mobilenet_stages, normalized, resnet_maps, stretched
 from .fcn import FCNHead
 
@@ -23,6 +24,8 @@ __all__ = [
     "deeplabv3_resnet101",
     "deeplabv3_resnet50",
 ]
+
+__getattr__ = published_in(__name__)
 
 _DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
@@ -82,17 +85,13 @@ def _deeplab(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> De
     return DeepLabV3(resnet_maps(backbone, aux_loss), DeepLabHead(2048, num_classes), auxiliary)
 
 
-@register_on_backbone(
-    "resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
-)
+@register_on_backbone("resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def deeplabv3_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
     """:class:`DeepLabV3` over a ResNet of 50 layers, 42,004,074 parameters with both classifiers of 21 classes."""
     return _deeplab(backbone, num_classes, aux_loss)
 
 
-@register_on_backbone(
-    "resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
-)
+@register_on_backbone("resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def deeplabv3_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
     """:class:`DeepLabV3` over a ResNet of 101 layers, 60,996,202 parameters with both classifiers of 21 classes."""
     return _deeplab(backbone, num_classes, aux_loss)
@@ -103,7 +102,6 @@ def deeplabv3_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | 
     "IMAGENET1K_V1",
     norm_layer=None,
     num_classes=21,
-    published_options={"aux_loss": True},
     dilated=True,
 )
 def deeplabv3_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:

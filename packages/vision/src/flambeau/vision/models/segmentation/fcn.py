@@ -7,9 +7,12 @@ from typing import Any
 from flambeau import nn
 
 from .._backbones import register_on_backbone
+from .._published import published_in
 from ._frame import SegmentationModel, normalized, resnet_maps
 
 __all__ = ["FCN", "FCNHead", "fcn_resnet101", "fcn_resnet50"]
+
+__getattr__ = published_in(__name__)
 
 _DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
@@ -31,17 +34,13 @@ def _fcn(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> FCN:
     return FCN(resnet_maps(backbone, aux_loss), FCNHead(2048, num_classes), auxiliary)
 
 
-@register_on_backbone(
-    "resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
-)
+@register_on_backbone("resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def fcn_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
     """:class:`FCN` over a ResNet of 50 layers, 35,322,218 parameters with the auxiliary classifier and 21 classes."""
     return _fcn(backbone, num_classes, aux_loss)
 
 
-@register_on_backbone(
-    "resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, published_options={"aux_loss": True}, **_DILATED
-)
+@register_on_backbone("resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def fcn_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
     """:class:`FCN` over a ResNet of 101 layers, 54,314,346 parameters with the auxiliary classifier and 21 classes."""
     return _fcn(backbone, num_classes, aux_loss)

@@ -10,9 +10,12 @@ from flambeau import nn
 
 from .._backbones import register_on_backbone
 from .._intermediate_layers import IntermediateLayerGetter
+from .._published import published_in
 from ._frame import mobilenet_stages, stretched
 
 __all__ = ["LRASPP", "LRASPPHead", "lraspp_mobilenet_v3_large"]
+
+__getattr__ = published_in(__name__)
 
 
 class LRASPP(nn.Module):

@@ -1,0 +1,77 @@
+"""What datasets share that are a list of image files with a label each, or an array of small images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .folder import default_loader
+from .vision import Transform, VisionDataset, as_image
+
+Loader: TypeAlias = Callable[[Any], Any]
+
+
+class ListedImages(VisionDataset):
+    """Image files with a label each: the base of datasets that list them when they are made.
+
+    Args:
+        root: the folder above that of the files.
+        transform, target_transform: applied to each image, to each label.
+        loader: the image in a file, from its path.
+    """
+
+    root: str | Path
+    classes: Sequence[Any]
+    class_to_idx: dict[str, int]
+    _split: str
+
+    def __init__(
+        self,
+        root: str | Path,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        loader: Loader = default_loader,
+    ) -> None:
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.loader = loader
+
+    def _name_classes(self, names: Iterable[str]) -> None:
+        self.classes = list(names)
+        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
+
+    def _list(self, samples: Iterable[tuple[str | Path, Any]]) -> None:
+        listed = list(samples)
+        self._image_files = [path for path, _ in listed]
+        self._labels = [label for _, label in listed]
+
+    @property
+    def _samples(self) -> list[tuple[str | Path, Any]]:
+        return list(zip(self._image_files, self._labels, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._image_files)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(self.loader(self._image_files[index]), self._labels[index])
+
+    def extra_repr(self) -> str:
+        return f"split={self._split}" if hasattr(self, "_split") else super().extra_repr()
+
+
+class ArrayImages(VisionDataset):
+    """Small images in an array, ``data``, with a label each: the base of datasets that read all of them at once."""
+
+    root: str | Path
+    data: Any
+    labels: Any
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(self._image(self.data[index]), int(self.labels[index]))
+
+    @staticmethod
+    def _image(pixels: Any) -> Any:
+        return as_image(pixels)

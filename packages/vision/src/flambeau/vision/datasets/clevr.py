@@ -1,0 +1,50 @@
+"""Bodies on a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ._listed_images import ListedImages, Loader
+from ._published_files import Published, provide
+from .folder import default_loader
+from .utils import verify_str_arg
+from .vision import Transform
+
+_ARCHIVE = Published("https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip", "b11922020e72d0cd9154779b2d3d07d2")
+
+
+class CLEVRClassification(ListedImages):
+    """Images of bodies, whose number is the label: 70,000 for training, 15,000 each for the rest.
+
+    Args:
+        root: the folder above ``clevr``.
+        split: ``"train"``, ``"val"`` or ``"test"``, which has None for labels.
+        transform, target_transform: applied to each image, to each label.
+        download: fetch and unpack the archive if it is missing.
+        loader: the image in a file, from its path.
+    Raises: RuntimeError if a file is missing; ValueError for another split.
+
+    Source: Johnson et al. 2016, arXiv:1612.06890.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        transform: Transform = None,
+        target_transform: Transform = None,
+        download: bool = False,
+        loader: Loader = default_loader,
+    ) -> None:
+        super().__init__(root, transform, target_transform, loader)
+        self._split = verify_str_arg(split, "split", ("train", "val", "test"))
+        folder = Path(self.root) / "clevr" / "CLEVR_v1.0"
+        provide(self, [folder], Path(self.root) / "clevr", [_ARCHIVE], download)
+        images = sorted((folder / "images" / split).iterdir())
+        if split == "test":
+            self._list((path, None) for path in images)
+            return
+        scenes = json.loads((folder / "scenes" / f"CLEVR_{split}_scenes.json").read_text(encoding="utf-8"))["scenes"]
+        bodies = {scene["image_filename"]: len(scene["objects"]) for scene in scenes}
+        self._list((path, bodies[path.name]) for path in images)

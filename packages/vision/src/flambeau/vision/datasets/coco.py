@@ -1,0 +1,65 @@
+"""Annotations in the format of COCO."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ._coco_index import read_annotations
+from .folder import default_loader
+from .vision import Transform, Transforms, VisionDataset
+
+
+class CocoDetection(VisionDataset):
+    """Photographs and the annotations of each, a list of dictionaries such as ``{"bbox": ..., "category_id": ...}``.
+
+    ``ids`` are the images' numbers, sorted; ``coco`` finds annotations, with the names of pycocotools, and is
+    pycocotools' own where that is installed.
+
+    Args:
+        root: the folder of the images.
+        annFile: the JSON file of the annotations.
+        transform, target_transform: applied to each image, to each target, or
+        transforms: applied to both together.
+    Raises: OSError for files that are missing; ValueError for a file of another kind.
+
+    Source: Lin et al. 2014, arXiv:1405.0312.
+    """
+
+    root: str | Path
+
+    def __init__(
+        self,
+        root: str | Path,
+        annFile: str | Path,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        transforms: Transforms = None,
+    ) -> None:
+        super().__init__(root, transforms, transform, target_transform)
+        self.coco: Any = read_annotations(annFile)
+        self.ids = sorted(self.coco.imgs)
+
+    def _load_image(self, id: int) -> Any:
+        return default_loader(os.path.join(self.root, self.coco.loadImgs(id)[0]["file_name"]))
+
+    def _load_target(self, id: int) -> list[Any]:
+        annotations: list[Any] = self.coco.loadAnns(self.coco.getAnnIds(id))
+        return annotations
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not isinstance(index, int):
+            raise ValueError(f"Index must be of type integer, got {type(index)} instead.")
+        id = self.ids[index]
+        return self._transformed(self._load_image(id), self._load_target(id))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class CocoCaptions(CocoDetection):
+    """:class:`CocoDetection` whose targets are each image's sentences."""
+
+    def _load_target(self, id: int) -> list[str]:
+        return [annotation["caption"] for annotation in super()._load_target(id)]

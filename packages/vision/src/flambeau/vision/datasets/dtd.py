@@ -1,0 +1,59 @@
+"""Textures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ._listed_images import ListedImages, Loader
+from ._published_files import Published, lines_of, provide
+from .folder import default_loader
+from .utils import verify_str_arg
+from .vision import Transform
+
+_ARCHIVE = Published(
+    "https://www.robots.ox.ac.uk/~vgg/data/dtd/download/dtd-r1.0.1.tar.gz", "fff73e5086ae6bdbea199a49dfb8a4c1"
+)
+
+
+class DTD(ListedImages):
+    """Photographs of 47 textures, 40 of each for training, for validation and for testing.
+
+    Args:
+        root: the folder above ``dtd``.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        partition: which of the ten ways to split them, 1 to 10.
+        transform, target_transform: applied to each image, to each label.
+        download: fetch and unpack the archive if it is missing.
+        loader: the image in a file, from its path.
+    Raises: RuntimeError if a file is missing; ValueError for another split or partition.
+
+    Source: Cimpoi et al. 2013, arXiv:1311.3618.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        partition: int = 1,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        download: bool = False,
+        loader: Loader = default_loader,
+    ) -> None:
+        super().__init__(root, transform, target_transform, loader)
+        self._split = verify_str_arg(split, "split", ("train", "val", "test"))
+        if partition not in range(1, 11):
+            raise ValueError(
+                f"Parameter 'partition' should be an integer with `1 <= partition <= 10`, but got {partition} instead"
+            )
+        self._partition = partition
+        folder = Path(self.root) / "dtd"
+        listing = folder / "dtd" / "labels" / f"{split}{partition}.txt"
+        provide(self, [listing], folder, [_ARCHIVE], download)
+        names = lines_of(listing)
+        self._name_classes(sorted({name.partition("/")[0] for name in names}))
+        images = folder / "dtd" / "images"
+        self._list((images / name, self.class_to_idx[name.partition("/")[0]]) for name in names)
+
+    def extra_repr(self) -> str:
+        return f"split={self._split}, partition={self._partition}"

@@ -1,0 +1,44 @@
+"""The surface of Europe from space."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ._listed_images import Loader
+from ._published_files import Published, provide
+from .folder import ImageFolder, default_loader
+from .vision import Transform
+
+_ARCHIVE = Published(
+    "https://huggingface.co/datasets/torchgeo/eurosat/resolve/c877bcd43f099cd0196738f714544e355477f3fd/EuroSAT.zip",
+    "c8fa014336c82ac7804f0398fcb19387",
+)
+
+
+class EuroSAT(ImageFolder):
+    """27,000 images of 64x64 pixels by a satellite, in ten classes of what the land is used for.
+
+    Args:
+        root: the folder above ``eurosat``.
+        transform, target_transform: applied to each image, to each label.
+        download: fetch and unpack the archive if it is missing.
+        loader: the image in a file, from its path.
+    Raises: RuntimeError if the files are missing.
+
+    Source: Helber et al. 2017, arXiv:1709.00029.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        download: bool = False,
+        loader: Loader = default_loader,
+    ) -> None:
+        above = os.path.expanduser(root)
+        folder = Path(above) / "eurosat"
+        provide(self, [folder / "2750"], folder, [_ARCHIVE], download)
+        super().__init__(str(folder / "2750"), transform, target_transform, loader)
+        self.root = above

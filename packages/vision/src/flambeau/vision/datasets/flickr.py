@@ -1,0 +1,103 @@
+"""Photographs of Flickr with five sentences each."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from ._listed_images import Loader
+from ._published_files import lines_of
+from .folder import default_loader
+from .vision import Transform, VisionDataset
+
+
+class _Flickr(VisionDataset):
+    root: str | Path
+    annotations: dict[str, list[str]]
+
+    def __init__(
+        self,
+        root: str | Path,
+        ann_file: str | Path,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        loader: Loader = default_loader,
+    ) -> None:
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.ann_file = os.path.expanduser(ann_file)
+        self.loader = loader
+        self.annotations = self._read()
+        self.ids = sorted(self.annotations)
+
+    def _read(self) -> dict[str, list[str]]:
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        name = self.ids[index]
+        return self._transformed(self.loader(Path(self.root) / name), self.annotations[name])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Flickr30k(_Flickr):
+    """31,783 photographs. A target is the list of an image's sentences.
+
+    Args:
+        root: the folder of the images.
+        ann_file: the file of the sentences, ``image.jpg#0``, a tabulator and the sentence in each line.
+        transform, target_transform: applied to each image, to each target.
+        loader: the image in a file, from its path.
+    Raises: OSError if the file is missing.
+
+    Source: Young et al. 2014, From image descriptions to visual denotations.
+    """
+
+    def _read(self) -> dict[str, list[str]]:
+        found = defaultdict(list)
+        for line in lines_of(self.ann_file):
+            name, _, sentence = line.partition("\t")
+            found[name.rpartition("#")[0]].append(sentence)
+        return dict(found)
+
+
+class Flickr8k(_Flickr):
+    """8,092 photographs; ``ann_file`` is the published HTML page. As :class:`Flickr30k` otherwise."""
+
+    def _read(self) -> dict[str, list[str]]:
+        page = _Page(self.root)
+        page.feed(Path(self.ann_file).read_text(encoding="utf-8"))
+        return page.annotations
+
+
+class _Page(HTMLParser):
+    """A table with a link to each image, whose last folder begins its file's name, and a list of its sentences."""
+
+    def __init__(self, root: str | Path) -> None:
+        super().__init__()
+        self.root = Path(root)
+        self.annotations: dict[str, list[str]] = {}
+        self._in_table, self._tag = False, ""
+        self._sentences: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self._tag = tag
+        self._in_table |= tag == "table"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+        self._in_table &= tag != "table"
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_table:
+            return
+        if data == "Image Not Found":
+            self._sentences = None
+        elif self._tag == "a":
+            path = next(self.root.glob(f"{data.split('/')[-2]}_*.jpg"))
+            self._sentences = self.annotations[str(path)] = []
+        elif self._tag == "li" and self._sentences is not None:
+            self._sentences.append(data.strip())

@@ -1,0 +1,74 @@
+"""Roads, seen from a car."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ._published_files import Published, lines_of, provide
+from .folder import loaded_as_stored
+from .utils import list_files
+from .vision import Transform, Transforms, VisionDataset
+
+_SITE = "https://s3.eu-central-1.amazonaws.com/avg-kitti/"
+_FILES = (Published(f"{_SITE}data_object_image_2.zip"), Published(f"{_SITE}data_object_label_2.zip"))
+
+
+class Kitti(VisionDataset):
+    """Photographs of roads: 7,481 for training, with boxes of what is on them, 7,518 for testing.
+
+    A target is a list of dictionaries of ``type``, ``truncated``, ``occluded``, ``alpha``, ``bbox`` (x1, y1, x2, y2),
+    ``dimensions``, ``location`` and ``rotation_y``; None in the test's.
+
+    Args:
+        root: the folder above ``Kitti/raw``.
+        train: the training images, or the test images.
+        transform, target_transform: applied to each image, to each target, or
+        transforms: applied to both together.
+        download: fetch and unpack the archives if one is missing.
+    Raises: RuntimeError if a file is missing.
+
+    Source: Geiger, Lenz, Urtasun 2012, Are we ready for Autonomous Driving?
+    """
+
+    root: str | Path
+
+    def __init__(
+        self,
+        root: str | Path,
+        train: bool = True,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        transforms: Transforms = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(root, transforms, transform, target_transform)
+        self.train = train
+        raw = Path(self.root) / type(self).__name__ / "raw"
+        images, labels = (raw / ("training" if train else "testing") / name for name in ("image_2", "label_2"))
+        provide(self, [images, labels] if train else [images], raw, _FILES, download)
+        self.images = list_files(images, "", prefix=True)
+        self.targets = [str(labels / f"{Path(path).stem}.txt") for path in self.images] if train else []
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(loaded_as_stored(self.images[index]), self._target(index) if self.train else None)
+
+    def _target(self, index: int) -> list[dict[str, Any]]:
+        return [_described(line.split()) for line in lines_of(self.targets[index])]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def _described(fields: list[str]) -> dict[str, Any]:
+    numbers = [float(field) for field in fields[3:]]
+    return {
+        "type": fields[0],
+        "truncated": float(fields[1]),
+        "occluded": int(fields[2]),
+        "alpha": numbers[0],
+        "bbox": numbers[1:5],
+        "dimensions": numbers[5:8],
+        "location": numbers[8:11],
+        "rotation_y": numbers[11],
+    }

@@ -1,0 +1,117 @@
+"""The challenges of Pascal VOC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from ._published_files import Published, lines_of, provide
+from .folder import default_loader, loaded_as_stored
+from .utils import verify_str_arg
+from .vision import Transform, Transforms, VisionDataset
+
+_SITE = "https://thor.robots.ox.ac.uk/pascal/VOC"
+# By year: the folder of the site, the archive, its checksum.
+_ARCHIVES = {
+    "2012": ("voc2012", "VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"),
+    "2011": ("voc2011", "VOCtrainval_25-May-2011.tar", "6c3384ef61512963050cb5d687e5bf1e"),
+    "2010": ("voc2010", "VOCtrainval_03-May-2010.tar", "da459979d0c395079b5c75ee67908abb"),
+    "2009": ("voc2009", "VOCtrainval_11-May-2009.tar", "a3e00b113cfcfebf17e343f59da3caa1"),
+    "2008": ("voc2008", "VOCtrainval_14-Jul-2008.tar", "2629fa636546599198acfcfbfcf1904a"),
+    "2007": ("voc2007", "VOCtrainval_06-Nov-2007.tar", "c52e279531787c972589f7e41ab4ae64"),
+    "2007-test": ("voc2007", "VOCtest_06-Nov-2007.tar", "b6e924de25625d8de591ea690078ad9f"),
+}
+
+
+class _VOC(VisionDataset):
+    root: str | Path
+    _split_folder: str
+    _target_folder: str
+    _target_suffix: str
+
+    def __init__(
+        self,
+        root: str | Path,
+        year: str = "2012",
+        image_set: str = "train",
+        download: bool = False,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        transforms: Transforms = None,
+    ) -> None:
+        super().__init__(root, transforms, transform, target_transform)
+        self.year = verify_str_arg(year, "year", [str(each) for each in range(2007, 2013)])
+        sets = ["train", "trainval", "val", *(["test"] if year == "2007" else [])]
+        self.image_set = verify_str_arg(image_set, "image_set", sets)
+        site, name, self.md5 = _ARCHIVES["2007-test" if image_set == "test" else year]
+        self.url, self.filename = f"{_SITE}/{site}/{name}", name
+        folder = Path(self.root, "TrainVal") if year == "2011" else Path(self.root)
+        folder = folder / "VOCdevkit" / f"VOC{year}"
+        split = folder / "ImageSets" / self._split_folder / f"{image_set}.txt"
+        provide(self, [split], self.root, [Published(self.url, self.md5)], download)
+        names = lines_of(split)
+        self.images = [str(folder / "JPEGImages" / f"{name}.jpg") for name in names]
+        self.targets = [str(folder / self._target_folder / f"{name}{self._target_suffix}") for name in names]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class VOCSegmentation(_VOC):
+    """Photographs and the class of each pixel, a PIL image of mode P.
+
+    Args:
+        root: the folder above ``VOCdevkit``.
+        year: ``"2007"`` to ``"2012"``.
+        image_set: ``"train"``, ``"trainval"``, ``"val"`` or, of 2007, ``"test"``.
+        download: fetch and unpack the archive if it is missing.
+        transform, target_transform: applied to each image, to each target, or
+        transforms: applied to both together.
+    Raises: RuntimeError if a file is missing; ValueError for another year or set.
+
+    Source: Everingham et al. 2010, The Pascal Visual Object Classes (VOC) Challenge.
+    """
+
+    _split_folder, _target_folder, _target_suffix = "Segmentation", "SegmentationClass", ".png"
+
+    @property
+    def masks(self) -> list[str]:
+        """The files of the targets."""
+        return self.targets
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._transformed(default_loader(self.images[index]), loaded_as_stored(self.masks[index]))
+
+
+class VOCDetection(_VOC):
+    """Photographs and their annotations, a dictionary of what is in the XML file.
+
+    Args, Raises, Source: as of :class:`VOCSegmentation`.
+    """
+
+    _split_folder, _target_folder, _target_suffix = "Main", "Annotations", ".xml"
+
+    @property
+    def annotations(self) -> list[str]:
+        """The files of the targets."""
+        return self.targets
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        target = self.parse_voc_xml(ElementTree.parse(self.annotations[index]).getroot())
+        return self._transformed(default_loader(self.images[index]), target)
+
+    @staticmethod
+    def parse_voc_xml(node: ElementTree.Element) -> dict[str, Any]:
+        """An element as a dictionary: lists for names that stand several times, and for ``object`` always."""
+        text = (node.text or "").strip()
+        if not len(node):
+            return {node.tag: text} if node.text else {}
+        found: dict[str, list[Any]] = {}
+        for child in node:
+            for name, value in VOCDetection.parse_voc_xml(child).items():
+                found.setdefault(name, []).append(value)
+        joined = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+        if node.tag == "annotation":
+            joined["object"] = found.get("object", [])
+        return {node.tag: joined}

@@ -1,0 +1,18 @@
+"""The names of classes that published weights tell apart, as torchvision's module has them."""
+
+from ._published import categories
+
+_LISTS = {
+    "_IMAGENET_CATEGORIES": "imagenet",
+    "_COCO_CATEGORIES": "coco",
+    "_COCO_PERSON_CATEGORIES": "coco_person",
+    "_COCO_PERSON_KEYPOINT_NAMES": "coco_person_keypoints",
+    "_VOC_CATEGORIES": "voc",
+    "_KINETICS400_CATEGORIES": "kinetics400",
+}
+
+
+def __getattr__(name: str) -> list[str]:
+    if name in _LISTS:
+        return categories(_LISTS[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,81 @@
+"""What programs take from torchvision for builders of models of their own, under its names."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ._initialization import make_divisible as _make_divisible
+from ._intermediate_layers import IntermediateLayerGetter
+
+__all__ = [
+    "IntermediateLayerGetter",
+    "_make_divisible",
+    "_ovewrite_named_param",
+    "_ovewrite_value_param",
+    "handle_legacy_interface",
+]
+
+M = TypeVar("M")
+V = TypeVar("V")
+
+
+def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..., M]], Callable[..., M]]:
+    """Let a builder take weights by position, and by the boolean argument that asked for them once.
+
+    Args:
+        weights: for each argument for weights the older one's name, and what this asked for: weights, or a function
+            that tells them from the arguments given; None where there are none.
+    Raises: of the builder, ValueError if there are none that the older argument could ask for.
+
+    >>> @handle_legacy_interface(weights=("pretrained", "V1"))
+    ... def build(*, weights=None, progress=True):
+    ...     return weights
+    >>> build(pretrained=True), build("V2"), build(False), build()
+    ('V1', 'V2', None, None)
+    """
+
+    def decorate(builder: Callable[..., M]) -> Callable[..., M]:
+        parameters = inspect.signature(builder).parameters.values()
+        names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+
+        @functools.wraps(builder)
+        def build(*args: Any, **options: Any) -> M:
+            if len(args) > len(names):
+                raise TypeError(
+                    f"{builder.__name__}() takes {len(names)} positional arguments but {len(args)} were given"
+                )
+            options.update(zip(names, args, strict=False))
+            for name, (older, usual) in weights.items():
+                asked = options.pop(older) if older in options else options.get(name)
+                if isinstance(asked, bool):
+                    options[name] = _usual(builder.__name__, usual, options) if asked else None
+                elif asked is not None:
+                    options[name] = asked
+            return builder(**options)
+
+        return build
+
+    return decorate
+
+
+def _usual(model: str, usual: Any, options: dict[str, Any]) -> Any:
+    weights = usual(options) if callable(usual) else usual
+    if weights is None:
+        raise ValueError(f"No weights available for model {model}")
+    return weights
+
+
+def _ovewrite_named_param(kwargs: dict[str, Any], param: str, new_value: Any) -> None:
+    """Give an argument the value that weights are for. Raises: ValueError where it has another."""
+    if kwargs.setdefault(param, new_value) != new_value:
+        raise ValueError(f"The parameter '{param}' expected value {new_value} but got {kwargs[param]} instead.")
+
+
+def _ovewrite_value_param(param: str, actual: V | None, expected: V) -> V:
+    """The value that weights are for. Raises: ValueError where another one was given."""
+    if actual not in (None, expected):
+        raise ValueError(f"The parameter '{param}' expected value {expected} but got {actual} instead.")
+    return expected

@@ -1,0 +1,110 @@
+"""What is known of the weights that torchvision publishes: the tables in ``published``, read on first use."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+from ._weights import Weights, WeightsEnum
+
+_SITE = "https://download.pytorch.org/models/"
+_PARTS = ("classification", "detection", "segmentation", "video")
+_LISTS = ("categories", "keypoint_names")  # of meta
+
+
+@functools.cache
+def _read(name: str) -> dict[str, Any]:
+    text = resources.files(__package__).joinpath("published", f"{name}.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+@functools.cache
+def table() -> dict[str, dict[str, Any]]:
+    """The entries of all enumerations, by name; ``published/README.md`` says what is in them."""
+    return {name: entry for part in _PARTS for name, entry in _read(part).items()}
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """The enumerations' names, by those of their models."""
+    return {entry["model"]: name for name, entry in table().items()}
+
+
+def categories(name: str) -> list[str]:
+    """A list of classes: ``"imagenet"``, ``"coco"``, ``"voc"``, ... The same object each time."""
+    names: list[str] = _read("categories")[name]
+    return names
+
+
+@functools.cache
+def enumeration(name: str) -> type[WeightsEnum]:
+    """The weights that are published for a model, by the enumeration's name, such as ``"ResNet50_Weights"``."""
+    entry = table()[name]
+    members = {member: _weights(entry, member) for member in entry["weights"]}
+    members["DEFAULT"] = members[entry["default"]]
+    module = f"{__package__}.{entry['module']}"
+    # mypy takes a call of a class of enumerations for the look-up of a member.
+    created: type[WeightsEnum] = WeightsEnum(name, members, module=module, qualname=name)  # type: ignore[assignment,call-arg]
+    return created
+
+
+def enumeration_of(model: str) -> type[WeightsEnum] | None:
+    """The weights that are published for a model, by the model's name; None if there are none."""
+    return enumeration(_names()[model]) if model in _names() else None
+
+
+def recorded(weights: WeightsEnum, what: str) -> Any:
+    """``options``, ``defaults`` or ``frozen_norm_eps`` of weights; None where the tables have nothing."""
+    entry = table().get(type(weights).__name__)
+    if entry is None:  # of somebody's own
+        return None
+    value = entry["weights"][weights.name].get(what, entry["shared"].get(what))
+    return {name: _tuple(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def _weights(entry: dict[str, Any], member: str) -> Weights:
+    from ..transforms import _presets
+
+    facts = {**entry["shared"], **entry["weights"][member]}
+    meta = {**entry["shared"]["meta"], **facts["meta"]}
+    for key in _LISTS:
+        if meta.get(key) is not None:
+            meta[key] = categories(meta[key])
+    meta["min_size"] = tuple(meta["min_size"])
+    preset = getattr(_presets, facts["preset"])
+    arguments = {name: _argument(name, value) for name, value in facts.get("transforms", {}).items()}
+    return Weights(_SITE + facts["file"], functools.partial(preset, **arguments) if arguments else preset, meta)
+
+
+def _argument(name: str, value: Any) -> Any:
+    from ..transforms import InterpolationMode
+
+    return InterpolationMode(value) if name == "interpolation" else _tuple(value)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def published_in(module: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a module of models, or for a package of them: its enumerations, made on first use."""
+    place = module.removeprefix(f"{__package__}.").removeprefix(__package__)
+
+    def attribute(name: str) -> Any:
+        if name.endswith("_Weights") and name in table():
+            stands_in = table()[name]["module"]
+            if place in (stands_in, stands_in.rpartition(".")[0]):
+                return enumeration(name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+
+    return attribute
+
+
+def names_in(package: str) -> list[str]:
+    """The names of a package's enumerations, for ``dir``."""
+    place = package.removeprefix(f"{__package__}.").removeprefix(__package__)
+    return [name for name, entry in table().items() if entry["module"].rpartition(".")[0] == place]

@@ -1,0 +1,105 @@
+"""Weights with what belongs to them: where they are, what prepares images for them, what is known of them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.error import URLError
+
+import flambeau as fb
+
+_NO_FILE = (
+    "The weights {weights!r} could not be fetched, and {folder} has no file {file}. Where there is a network, fetch "
+    "{url} and put it there, or pass its path: weights={file!r}. Without weights, weights=None gives random ones."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Published weights of a model.
+
+    Attributes:
+        url: where their file is.
+        transforms: makes what prepares images for them.
+        meta: what is known of them, such as ``categories``, the names of the classes, ``num_params``, ``min_size`` of
+            images and ``_metrics``.
+    """
+
+    url: str
+    transforms: Callable[..., Any]
+    meta: dict[str, Any]
+
+
+class WeightsEnum(enum.Enum):
+    """The base of enumerations of weights: members' values are :class:`Weights`, whose attributes they have.
+
+    >>> from flambeau.vision.models import ResNet50_Weights
+    >>> ResNet50_Weights.DEFAULT
+    ResNet50_Weights.IMAGENET1K_V2
+    >>> ResNet50_Weights.DEFAULT.meta["categories"][:2]
+    ['tench', 'goldfish']
+    >>> ResNet50_Weights.DEFAULT.transforms().crop_size
+    [224]
+    """
+
+    @classmethod
+    def verify(cls, obj: Any) -> Self | None:
+        """The member that is meant: by itself, by its name, with the enumeration's before it or not; or None.
+
+        Raises: KeyError for another name, TypeError for anything else.
+        """
+        if obj is None or isinstance(obj, cls):
+            return obj
+        if not isinstance(obj, str):
+            found = f"{type(obj).__name__}.{obj.name}" if isinstance(obj, enum.Enum) else repr(obj)
+            raise TypeError(f"Invalid Weight class provided; expected {cls.__name__} but received {found}.")
+        name = obj.removeprefix(f"{cls.__name__}.")
+        if name not in cls.__members__:
+            raise KeyError(f"{cls.__name__} has no {name!r}, but {', '.join(cls.__members__)}")
+        return cls[name]
+
+    def get_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The parameters, from the file in PyTorch's cache, which is fetched if it is not there.
+
+        Arguments: those of :func:`flambeau.hub.load_state_dict_from_url` after the first.
+        Raises: OSError, with a note on what to do, where it cannot be fetched.
+        """
+        try:
+            return fb.hub.load_state_dict_from_url(self.url, *args, **kwargs)
+        except URLError as error:
+            folder = f"{fb.hub.get_dir()}/checkpoints"
+            error.add_note(_NO_FILE.format(weights=self, folder=folder, file=self.file_name, url=self.url))
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where their file is."""
+        return self._weights.url
+
+    @property
+    def transforms(self) -> Callable[..., Any]:
+        """Makes what prepares images for them."""
+        return self._weights.transforms
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of them."""
+        return self._weights.meta
+
+    @property
+    def file_name(self) -> str:
+        """The name of their file."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def _weights(self) -> Weights:
+        value: Weights = self.value
+        return value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return getattr, (type(self), self.name)  # by name: what makes transforms is not equal to a copy of itself

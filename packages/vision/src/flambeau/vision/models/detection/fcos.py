@@ -1,0 +1,259 @@
+"""FCOS: boxes of objects from each pixel within them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import generalized_box_iou_loss, sigmoid_focal_loss
+from ...ops.feature_pyramid_network import LastLevelP6P7
+from .._backbones import register_on_backbone
+from .._published import published_in
+from ._matching import BoxLinearCoder
+from ._one_stage import OneStageDetector
+from .anchor_utils import AnchorGenerator
+from .backbone_utils import resnet_extractor
+from .faster_rcnn import IMAGE_MEAN, IMAGE_STD, check_backbone, check_kind
+from .rpn import by_anchor, init_head
+from .transform import GeneralizedRCNNTransform, Target
+
+__all__ = ["FCOS", "FCOSClassificationHead", "FCOSHead", "FCOSRegressionHead", "fcos_resnet50_fpn"]
+
+__getattr__ = published_in(__name__)
+
+Norm = Callable[..., nn.Module]
+
+_GROUPS: Norm = partial(nn.GroupNorm, 32)
+_FAR_ABOVE_AREAS = 1e8
+
+
+def _tower(channels: int, count: int, norm_layer: Norm | None) -> nn.Sequential:
+    norm = norm_layer or _GROUPS
+    layers: list[nn.Module] = []
+    for _ in range(count):
+        layers += [nn.Conv2d(channels, channels, kernel_size=3, stride=1, padding=1), norm(channels), nn.ReLU()]
+    tower = nn.Sequential(*layers)
+    init_head(tower)
+    return tower
+
+
+def _prediction(channels: int, columns: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, columns, kernel_size=3, stride=1, padding=1)
+    init_head(layer)
+    return layer
+
+
+class FCOSClassificationHead(nn.Module):
+    """Scores of classes.
+
+    Args:
+        in_channels: of the maps.
+        num_anchors: about each pixel.
+        num_classes: how many scores each has.
+        num_convs: before the last one.
+        prior_probability: of an object, which the bias begins with.
+        norm_layer: of the convolutions; None for groups of 32.
+
+    Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_anchors: int,
+        num_classes: int,
+        num_convs: int = 4,
+        prior_probability: float = 0.01,
+        norm_layer: Norm | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.num_anchors = num_anchors
+        self.conv = _tower(in_channels, num_convs, norm_layer)
+        self.cls_logits = _prediction(in_channels, num_anchors * num_classes)
+        assert self.cls_logits.bias is not None
+        nn.init.constant_(self.cls_logits.bias, -math.log((1 - prior_probability) / prior_probability))
+
+    def forward(self, x: Sequence[fb.Tensor]) -> fb.Tensor:
+        return by_anchor([self.cls_logits(self.conv(map)) for map in x], self.num_classes)
+
+
+class FCOSRegressionHead(nn.Module):
+    """Distances to the sides of boxes, and how near to their middles: ``(N, anchors, 4)`` and ``(N, anchors, 1)``."""
+
+    def __init__(self, in_channels: int, num_anchors: int, num_convs: int = 4, norm_layer: Norm | None = None) -> None:
+        super().__init__()
+        self.conv = _tower(in_channels, num_convs, norm_layer)
+        self.bbox_reg = _prediction(in_channels, num_anchors * 4)
+        self.bbox_ctrness = _prediction(in_channels, num_anchors)
+
+    def forward(self, x: Sequence[fb.Tensor]) -> tuple[fb.Tensor, fb.Tensor]:
+        maps = [self.conv(map) for map in x]
+        distances = by_anchor([nn.functional.relu(self.bbox_reg(map)) for map in maps], 4)
+        return distances, by_anchor([self.bbox_ctrness(map) for map in maps], 1)
+
+
+class FCOSHead(nn.Module):
+    """Scores, distances and nearness; arguments as of :class:`FCOSClassificationHead`."""
+
+    def __init__(self, in_channels: int, num_anchors: int, num_classes: int, num_convs: int = 4) -> None:
+        super().__init__()
+        self.box_coder = BoxLinearCoder(normalize_by_size=True)
+        self.classification_head = FCOSClassificationHead(in_channels, num_anchors, num_classes, num_convs)
+        self.regression_head = FCOSRegressionHead(in_channels, num_anchors, num_convs)
+
+    def forward(self, x: Sequence[fb.Tensor]) -> dict[str, fb.Tensor]:
+        distances, nearness = self.regression_head(x)
+        return {"cls_logits": self.classification_head(x), "bbox_regression": distances, "bbox_ctrness": nearness}
+
+    def compute_loss(
+        self,
+        targets: Sequence[Target],
+        head_outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        matched_idxs: Sequence[fb.Tensor],
+    ) -> dict[str, fb.Tensor]:
+        """The losses of all images together, for each pixel that is matched."""
+        logits = head_outputs["cls_logits"]
+        matches = fb.stack(list(matched_idxs))
+        foreground = matches >= 0
+        pairs = list(zip(targets, matches, strict=True))
+        labels = fb.cat([target["labels"][own[own >= 0]] for target, own in pairs])
+        truth = fb.cat([target["boxes"][own[own >= 0]] for target, own in pairs])
+        classes = fb.zeros_like(logits)
+        classes[(*fb.where(foreground), labels)] = 1.0
+        boxes = fb.stack(list(anchors))[foreground]
+        found = self.box_coder.decode(head_outputs["bbox_regression"][foreground], boxes)
+        nearness = head_outputs["bbox_ctrness"].squeeze(2)[foreground]
+        wanted = _nearness(self.box_coder.encode(boxes, truth))
+        losses = {
+            "classification": sigmoid_focal_loss(logits, classes, reduction="sum"),
+            "bbox_regression": generalized_box_iou_loss(found, truth, reduction="sum"),
+            "bbox_ctrness": nn.functional.binary_cross_entropy_with_logits(nearness, wanted, reduction="sum"),
+        }
+        count = max(1, len(boxes))
+        return {name: loss / count for name, loss in losses.items()}
+
+
+def _nearness(distances: fb.Tensor) -> fb.Tensor:
+    """1 in the middle of a box, 0 at its sides, from distances ``(L, 4)`` to these."""
+    across, down = distances[:, [0, 2]], distances[:, [1, 3]]
+    return fb.sqrt(across.amin(-1) / across.amax(-1) * (down.amin(-1) / down.amax(-1)))
+
+
+class FCOS(OneStageDetector):
+    """Boxes and classes of objects, predicted from the pixels about their middles.
+
+    Args:
+        backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
+        num_classes: how many classes have scores; one more than there are, if the labels begin at 1.
+        min_size, max_size, image_mean, image_std: of images, as of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
+        anchor_generator: one square about each pixel; head: instead of :class:`FCOSHead`.
+        center_sampling_radius: how far from a box's middle pixels are matched with it, in the squares' sides.
+        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        topk_candidates: how many scores of each map are looked at.
+
+    Shapes, targets and detections: as of :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
+    ``classification``, ``bbox_regression`` and ``bbox_ctrness``.
+    Raises: ValueError and TypeError for arguments that do not fit.
+    Source: Tian et al. 2019, arXiv:1904.01355.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        num_classes: int,
+        min_size: int | Sequence[int] = 800,
+        max_size: int = 1333,
+        image_mean: Sequence[float] | None = None,
+        image_std: Sequence[float] | None = None,
+        anchor_generator: AnchorGenerator | None = None,
+        head: Any = None,
+        center_sampling_radius: float = 1.5,
+        score_thresh: float = 0.2,
+        nms_thresh: float = 0.6,
+        detections_per_img: int = 100,
+        topk_candidates: int = 1000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        check_backbone(backbone)
+        check_kind("anchor_generator", anchor_generator, AnchorGenerator)
+        self.backbone = backbone
+        self.anchor_generator = anchor_generator or AnchorGenerator(((8,), (16,), (32,), (64,), (128,)), ((1.0,),) * 5)
+        per_pixel = self.anchor_generator.num_anchors_per_location()[0]
+        if per_pixel != 1:
+            raise ValueError(f"anchor_generator.num_anchors_per_location()[0] should be 1 instead of {per_pixel}")
+        self.head = head or FCOSHead(backbone.out_channels, per_pixel, num_classes)
+        self.box_coder = BoxLinearCoder(normalize_by_size=True)
+        self.transform = GeneralizedRCNNTransform(
+            min_size, max_size, image_mean or IMAGE_MEAN, image_std or IMAGE_STD, **kwargs
+        )
+        self.center_sampling_radius = center_sampling_radius
+        self.score_thresh = score_thresh
+        self.nms_thresh = nms_thresh
+        self.detections_per_img = detections_per_img
+        self.topk_candidates = topk_candidates
+
+    def _losses(
+        self,
+        targets: Sequence[Target],
+        outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        pixels: Sequence[int],
+    ) -> dict[str, fb.Tensor]:
+        return self.compute_loss(targets, outputs, anchors, pixels)
+
+    def compute_loss(
+        self,
+        targets: Sequence[Target],
+        head_outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        num_anchors_per_level: Sequence[int],
+    ) -> dict[str, fb.Tensor]:
+        """The head's losses, with each pixel matched."""
+        matched = [
+            self._matches(target["boxes"], own, num_anchors_per_level)
+            for target, own in zip(targets, anchors, strict=True)
+        ]
+        losses: dict[str, fb.Tensor] = self.head.compute_loss(targets, head_outputs, anchors, matched)
+        return losses
+
+    def _matches(self, boxes: fb.Tensor, anchors: fb.Tensor, per_level: Sequence[int]) -> fb.Tensor:
+        """``(pixels,)``: the smallest box of those that a pixel is within, near the middle of, and of the size for."""
+        if len(boxes) == 0:
+            return fb.full((len(anchors),), -1, dtype=fb.int64, device=anchors.device)
+        sides = anchors[:, 2] - anchors[:, 0]
+        points = ((anchors[:, :2] + anchors[:, 2:]) / 2)[:, None]
+        middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+        near = (points - middles).abs().amax(2) < self.center_sampling_radius * sides[:, None]
+        distances = fb.cat([points - boxes[:, :2], boxes[:, 2:] - points], 2)  # (pixels, boxes, 4)
+        # A map is for boxes whose sides are at most so far away; the first and the last have no bound.
+        lowest, highest = sides * 4, sides * 8
+        lowest[: per_level[0]] = 0
+        highest[-per_level[-1] :] = fb.inf
+        farthest = distances.amax(2)
+        of_size = (farthest > lowest[:, None]) & (farthest < highest[:, None])
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        fits = near & (distances.amin(2) > 0) & of_size
+        best, matches = (fits * (_FAR_ABOVE_AREAS - areas)).max(1)
+        return matches.masked_fill(best < 1e-5, -1)
+
+    def _scores(self, outputs: Mapping[str, fb.Tensor]) -> fb.Tensor:
+        return fb.sqrt(outputs["cls_logits"].sigmoid() * outputs["bbox_ctrness"].sigmoid())
+
+    def _decoded(self, codes: fb.Tensor, anchors: fb.Tensor) -> fb.Tensor:
+        return self.box_coder.decode(codes, anchors)
+
+
+@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
+def fcos_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FCOS:
+    """:class:`FCOS` over a ResNet of 50 layers, 32,269,600 parameters with 91 classes."""
+    network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(256, 256))
+    return FCOS(network, num_classes, **options)

@@ -1,0 +1,282 @@
+"""SSD: boxes of objects of several sizes, each from a map of its own."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from ...ops import box_iou, clip_boxes_to_image
+from .._backbones import register_on_backbone
+from .._published import published_in
+from ._matching import BoxCoder, Matcher, SSDMatcher, best_first, retrieve_out_channels
+from ._one_stage import OneStageDetector
+from .anchor_utils import DefaultBoxGenerator
+from .faster_rcnn import IMAGE_MEAN, IMAGE_STD
+from .rpn import by_anchor
+from .transform import GeneralizedRCNNTransform, Size, Target
+
+__all__ = ["SSD", "SSDClassificationHead", "SSDHead", "SSDRegressionHead", "SSDScoringHead", "ssd300_vgg16"]
+
+__getattr__ = published_in(__name__)
+
+
+def _init_xavier(layers: nn.Module) -> None:
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class SSDScoringHead(nn.Module):
+    """Predictions from each map by a network of its own: to ``(N, anchors of all, num_columns)``."""
+
+    def __init__(self, module_list: nn.ModuleList, num_columns: int) -> None:
+        super().__init__()
+        self.module_list = module_list
+        self.num_columns = num_columns
+
+    def forward(self, x: Sequence[fb.Tensor]) -> fb.Tensor:
+        return by_anchor([head(map) for head, map in zip(self.module_list, x, strict=True)], self.num_columns)
+
+
+def _convolutions(in_channels: Sequence[int], num_anchors: Sequence[int], columns: int) -> nn.ModuleList:
+    pairs = zip(in_channels, num_anchors, strict=False)
+    heads = nn.ModuleList(nn.Conv2d(channels, columns * count, kernel_size=3, padding=1) for channels, count in pairs)
+    _init_xavier(heads)
+    return heads
+
+
+class SSDClassificationHead(SSDScoringHead):
+    """Scores of classes from maps of ``in_channels`` with ``num_anchors`` about each pixel."""
+
+    def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int) -> None:
+        super().__init__(_convolutions(in_channels, num_anchors, num_classes), num_classes)
+
+
+class SSDRegressionHead(SSDScoringHead):
+    """Codes of boxes from maps of ``in_channels`` with ``num_anchors`` about each pixel."""
+
+    def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int]) -> None:
+        super().__init__(_convolutions(in_channels, num_anchors, 4), 4)
+
+
+class SSDHead(nn.Module):
+    """Scores and codes; arguments as of :class:`SSDClassificationHead`."""
+
+    def __init__(self, in_channels: Sequence[int], num_anchors: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.classification_head = SSDClassificationHead(in_channels, num_anchors, num_classes)
+        self.regression_head = SSDRegressionHead(in_channels, num_anchors)
+
+    def forward(self, x: Sequence[fb.Tensor]) -> dict[str, fb.Tensor]:
+        return {"bbox_regression": self.regression_head(x), "cls_logits": self.classification_head(x)}
+
+
+class SSD(OneStageDetector):
+    """Boxes and classes of objects, predicted for all default boxes of several maps at once.
+
+    Args:
+        backbone: gives maps by name, of ``backbone.out_channels``, a list; without it they are asked for once.
+        anchor_generator: the default boxes.
+        size: width and height that images are brought to.
+        num_classes: the background, class 0, included.
+        image_mean, image_std: of images; further options go to the
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform` too.
+        head: instead of :class:`SSDHead`.
+        score_thresh, nms_thresh, detections_per_img: which detections are kept.
+        iou_thresh: default boxes that overlap a true box at least so much are matched with it.
+        topk_candidates: how many scores of each class are looked at.
+        positive_fraction: of the boxes that count in the classes' loss; the others are the background's worst.
+
+    Shapes, targets and detections: as of :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
+    ``classification`` and ``bbox_regression``.
+    Raises: ValueError for another number of maps than the default boxes are for.
+    Source: Liu et al. 2015, arXiv:1512.02325.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        anchor_generator: DefaultBoxGenerator,
+        size: tuple[int, int],
+        num_classes: int,
+        image_mean: Sequence[float] | None = None,
+        image_std: Sequence[float] | None = None,
+        head: nn.Module | None = None,
+        score_thresh: float = 0.01,
+        nms_thresh: float = 0.45,
+        detections_per_img: int = 200,
+        iou_thresh: float = 0.5,
+        topk_candidates: int = 400,
+        positive_fraction: float = 0.25,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.anchor_generator = anchor_generator
+        self.box_coder = BoxCoder(weights=(10.0, 10.0, 5.0, 5.0))
+        if head is None:
+            known = hasattr(backbone, "out_channels")
+            channels = backbone.out_channels if known else retrieve_out_channels(backbone, size)
+            check_maps(channels, anchor_generator)
+            head = SSDHead(channels, anchor_generator.num_anchors_per_location(), num_classes)
+        self.head = head
+        self.proposal_matcher = SSDMatcher(iou_thresh)
+        self.transform = GeneralizedRCNNTransform(
+            min(size), max(size), image_mean or IMAGE_MEAN, image_std or IMAGE_STD, 1, size, **kwargs
+        )
+        self.score_thresh = score_thresh
+        self.nms_thresh = nms_thresh
+        self.detections_per_img = detections_per_img
+        self.topk_candidates = topk_candidates
+        self.neg_to_pos_ratio = (1.0 - positive_fraction) / positive_fraction
+
+    def _losses(
+        self,
+        targets: Sequence[Target],
+        outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        pixels: Sequence[int],
+    ) -> dict[str, fb.Tensor]:
+        matched = []
+        for own, target in zip(anchors, targets, strict=True):
+            if len(target["boxes"]) == 0:
+                matched.append(fb.full((len(own),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=own.device))
+            else:
+                matched.append(self.proposal_matcher(box_iou(target["boxes"], own)))
+        return self.compute_loss(targets, outputs, anchors, matched)
+
+    def compute_loss(
+        self,
+        targets: Sequence[Target],
+        head_outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        matched_idxs: Sequence[fb.Tensor],
+    ) -> dict[str, fb.Tensor]:
+        """Both losses, for each box that is matched: of all of these, and of the classes of the worst others too."""
+        of_boxes, classes, count = [], [], 0
+        codes, logits = head_outputs["bbox_regression"], head_outputs["cls_logits"]
+        for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
+            foreground = fb.where(matches >= 0)[0]
+            truths = matches[foreground]
+            wanted = self.box_coder.encode_single(target["boxes"][truths], boxes[foreground])
+            of_boxes.append(nn.functional.smooth_l1_loss(own[foreground], wanted, reduction="sum"))
+            labels = target["labels"].new_zeros(len(matches))
+            labels[foreground] = target["labels"][truths]
+            classes.append(labels)
+            count += len(foreground)
+        labels = fb.stack(classes)
+        entropy = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+        counted = (labels > 0) | self._worst(entropy.detach(), labels > 0)
+        return {
+            "bbox_regression": fb.stack(of_boxes).sum() / max(1, count),
+            "classification": entropy[counted].sum() / max(1, count),
+        }
+
+    def _worst(self, loss: fb.Tensor, positive: fb.Tensor) -> fb.Tensor:
+        """Of each image's background so many as there are positives, times ``neg_to_pos_ratio``."""
+        order = loss.masked_fill(positive, -fb.inf).argsort(1, descending=True)
+        return order.argsort(1) < self.neg_to_pos_ratio * positive.sum(1, keepdim=True)
+
+    def _detections(
+        self,
+        outputs: Mapping[str, fb.Tensor],
+        anchors: Sequence[fb.Tensor],
+        pixels: Sequence[int],
+        sizes: Sequence[Size],
+    ) -> list[Target]:
+        probabilities = nn.functional.softmax(outputs["cls_logits"], dim=-1)
+        detections = []
+        for codes, scores, own, size in zip(outputs["bbox_regression"], probabilities, anchors, sizes, strict=True):
+            boxes = clip_boxes_to_image(self.box_coder.decode_single(codes, own), size)
+            found = [self._of_class(boxes, scores[:, label], label) for label in range(1, scores.shape[1])]
+            detections.append(self._best(*(fb.cat(values) for values in zip(*found, strict=True))))
+        return detections
+
+    def _of_class(self, boxes: fb.Tensor, scores: fb.Tensor, label: int) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
+        likely = fb.where(scores > self.score_thresh)[0]
+        scores, places = best_first(scores[likely], self.topk_candidates)
+        return boxes[likely[places]], scores, fb.full_like(scores, label, dtype=fb.int64)
+
+
+def check_maps(channels: Sequence[int], anchor_generator: DefaultBoxGenerator) -> None:
+    """Raise ValueError for another number of maps than the default boxes are for."""
+    if len(channels) != len(anchor_generator.aspect_ratios):
+        raise ValueError(
+            f"The length of the output channels from the backbone ({len(channels)}) do not match the length of the "
+            f"anchor generator aspect ratios ({len(anchor_generator.aspect_ratios)})"
+        )
+
+
+def _narrowed(inputs: int, between: int, outputs: int, stride: int = 1, padding: int = 0) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, between, kernel_size=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(between, outputs, kernel_size=3, stride=stride, padding=padding),
+        nn.ReLU(inplace=True),
+    )
+
+
+class SSDFeatureExtractorVGG(nn.Module):
+    """Six maps, or seven of ``highres``, from VGG's convolutions and further ones, the first of unit length."""
+
+    def __init__(self, backbone: Any, highres: bool) -> None:
+        super().__init__()
+        third, fourth = [index for index, layer in enumerate(backbone) if isinstance(layer, nn.MaxPool2d)][2:4]
+        backbone[third].ceil_mode = True
+        self.scale_weight = nn.Parameter(fb.ones(512) * 20)
+        self.features = nn.Sequential(*backbone[:fourth])
+        dilated = nn.Sequential(
+            nn.MaxPool2d(kernel_size=3, stride=1, padding=1, ceil_mode=False),
+            nn.Conv2d(512, 1024, kernel_size=3, padding=6, dilation=6),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(1024, 1024, kernel_size=1),
+            nn.ReLU(inplace=True),
+        )
+        further = [
+            _narrowed(1024, 256, 512, padding=1, stride=2),
+            _narrowed(512, 128, 256, padding=1, stride=2),
+            _narrowed(256, 128, 256),
+            _narrowed(256, 128, 256),
+        ]
+        if highres:
+            last = nn.Conv2d(128, 256, kernel_size=4)
+            further.append(nn.Sequential(nn.Conv2d(256, 128, kernel_size=1), nn.ReLU(True), last, nn.ReLU(True)))
+        for layers in (dilated, *further):
+            _init_xavier(layers)
+        self.extra = nn.ModuleList([nn.Sequential(*backbone[fourth:-1], dilated), *further])
+
+    def forward(self, x: fb.Tensor) -> OrderedDict[str, fb.Tensor]:
+        x = self.features(x)
+        maps = [self.scale_weight.view(1, -1, 1, 1) * nn.functional.normalize(x)]
+        for block in self.extra:
+            x = block(x)
+            maps.append(x)
+        return OrderedDict((str(index), map) for index, map in enumerate(maps))
+
+
+def _vgg_maps(backbone: Any, trainable_layers: int) -> SSDFeatureExtractorVGG:
+    features = backbone.features
+    starts = [0, *(index for index, layer in enumerate(features) if isinstance(layer, nn.MaxPool2d))][:-1]
+    fixed = len(features) if trainable_layers == 0 else starts[len(starts) - trainable_layers]
+    for layer in features[:fixed]:
+        layer.requires_grad_(False)
+    return SSDFeatureExtractorVGG(features, highres=False)
+
+
+@register_on_backbone("vgg16", "IMAGENET1K_FEATURES", stages=5, norm_layer=None, learning=4)
+def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> SSD:
+    """:class:`SSD` of 300x300 pixels over VGG of 16 layers, 35,641,826 parameters with 91 classes."""
+    boxes = DefaultBoxGenerator(
+        [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
+        scales=[0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
+        steps=[8, 16, 32, 64, 100, 300],
+    )
+    # Of images in 0..255 without a deviation, as the weights of the backbone were trained.
+    usual = {"image_mean": [0.48235, 0.45882, 0.40784], "image_std": [1.0 / 255.0] * 3}
+    return SSD(_vgg_maps(backbone, trainable_layers), boxes, (300, 300), num_classes, **{**usual, **options})

@@ -1,0 +1,86 @@
+"""Dropout of whole blocks of pixels."""
+
+from __future__ import annotations
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.fx import wrap
+
+
+def _drop_blocks(
+    input: fb.Tensor, p: float, block_size: int, inplace: bool, eps: float, training: bool, dimensions: int
+) -> fb.Tensor:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}.")
+    if input.ndim != dimensions + 2:
+        raise ValueError(f"input should be {dimensions + 2} dimensional. Got {input.ndim} dimensions.")
+    if not training or p == 0.0:
+        return input
+    sizes = input.shape[2:]
+    block = min(block_size, *sizes)
+    if block % 2 == 0:
+        raise ValueError(f"block size should be odd. Got {block} which is even.")
+    middles = [size - block + 1 for size in sizes]  # of blocks that lie within the map
+    pixels, places = 1, 1
+    for size, count in zip(sizes, middles, strict=True):
+        pixels, places = pixels * size, places * count
+    noise = input.new_empty((*input.shape[:2], *middles)).bernoulli_(p * pixels / (block**dimensions * places))
+    noise = nn.functional.pad(noise, [block // 2] * (2 * dimensions), value=0)
+    pool = nn.functional.max_pool2d if dimensions == 2 else nn.functional.max_pool3d
+    kept = 1 - pool(noise, kernel_size=block, stride=1, padding=block // 2)
+    scale = kept.numel() / (eps + kept.sum())
+    return input.mul_(kept).mul_(scale) if inplace else input * kept * scale
+
+
+@wrap
+def drop_block2d(
+    input: fb.Tensor, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True
+) -> fb.Tensor:
+    """Square blocks of ``(N, C, H, W)`` set to zero, and the rest made larger for it.
+
+    Args:
+        input: what is dropped from.
+        p: about this share is dropped.
+        block_size: sides of the blocks, odd; at most the map's.
+        inplace: change the input itself.
+        eps: added to the count of what is left.
+        training: otherwise the input comes back.
+    Raises: ValueError for another probability, number of dimensions or size.
+    Source: Ghiasi et al. 2018, arXiv:1810.12890.
+
+    >>> drop_block2d(fb.ones(1, 1, 3, 3), 1.0, 3).sum().item()
+    0.0
+    """
+    return _drop_blocks(input, p, block_size, inplace, eps, training, 2)
+
+
+@wrap
+def drop_block3d(
+    input: fb.Tensor, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True
+) -> fb.Tensor:
+    """:func:`drop_block2d` for ``(N, C, D, H, W)``."""
+    return _drop_blocks(input, p, block_size, inplace, eps, training, 3)
+
+
+class DropBlock2d(nn.Module):
+    """:func:`drop_block2d` as a layer."""
+
+    def __init__(self, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p = p
+        self.block_size = block_size
+        self.inplace = inplace
+        self.eps = eps
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        return drop_block2d(input, self.p, self.block_size, self.inplace, self.eps, self.training)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(p={self.p}, block_size={self.block_size}, inplace={self.inplace})"
+
+
+class DropBlock3d(DropBlock2d):
+    """:func:`drop_block3d` as a layer."""
+
+    def forward(self, input: fb.Tensor) -> fb.Tensor:
+        return drop_block3d(input, self.p, self.block_size, self.inplace, self.eps, self.training)

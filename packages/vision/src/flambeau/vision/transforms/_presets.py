@@ -1,0 +1,172 @@
+"""What prepares images for published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau as fb
+from flambeau import nn
+
+from . import functional as F
+from ._interpolation import InterpolationMode
+
+__all__ = ["ImageClassification", "ObjectDetection", "SemanticSegmentation", "VideoClassification"]
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_BILINEAR = InterpolationMode.BILINEAR
+
+
+def _as_tensor(image: Any) -> fb.Tensor:
+    """An image as a floating tensor in 0..1."""
+    tensor = image if isinstance(image, fb.Tensor) else F.pil_to_tensor(image)
+    return F.convert_image_dtype(tensor, fb.float32)
+
+
+class ObjectDetection(nn.Module):
+    """An image as a tensor in 0..1; the model does the rest."""
+
+    def forward(self, img: Any) -> fb.Tensor:
+        return _as_tensor(img)
+
+    def describe(self) -> str:
+        return "Images as tensors in [0.0, 1.0]."
+
+
+class ImageClassification(nn.Module):
+    """An image resized, cut to its middle, as a tensor in 0..1, and normalised.
+
+    Args:
+        crop_size: height and width of what comes out.
+        resize_size: of the shorter side before.
+        mean, std: of each channel.
+        interpolation, antialias: as of ``Resize``.
+
+    >>> import flambeau as fb
+    >>> ImageClassification(crop_size=224)(fb.zeros(3, 300, 400, dtype=fb.uint8)).shape
+    flambeau.Size([3, 224, 224])
+    """
+
+    def __init__(
+        self,
+        *,
+        crop_size: int,
+        resize_size: int = 256,
+        mean: Sequence[float] = _MEAN,
+        std: Sequence[float] = _STD,
+        interpolation: InterpolationMode = _BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        self.crop_size = [crop_size]
+        self.resize_size = [resize_size]
+        self.mean = list(mean)
+        self.std = list(std)
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def forward(self, img: Any) -> fb.Tensor:
+        img = F.resize(img, self.resize_size, interpolation=self.interpolation, antialias=self.antialias)
+        img = F.center_crop(img, self.crop_size)
+        result: fb.Tensor = F.normalize(_as_tensor(img), mean=self.mean, std=self.std)
+        return result
+
+    def describe(self) -> str:
+        return (
+            f"Images are resized to {self.resize_size} by {self.interpolation}, cut to {self.crop_size} in the middle, "
+            f"brought to [0.0, 1.0] and normalised by mean={self.mean} and std={self.std}."
+        )
+
+    def __repr__(self) -> str:
+        names = ("crop_size", "resize_size", "mean", "std", "interpolation")
+        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in names)
+        return f"{type(self).__name__}({lines}\n)"
+
+
+class VideoClassification(nn.Module):
+    """The images of a video ``(..., T, C, H, W)`` resized, cut to their middle, in 0..1 and normalised.
+
+    Args:
+        crop_size: height and width of what comes out.
+        resize_size: of the images before, or one number for the shorter side.
+        mean, std: of each channel.
+        interpolation: as of ``Resize``, without smoothing before.
+
+    Shapes: ``(T, C, H, W)`` or ``(N, T, C, H, W)`` to ``(C, T, H, W)`` or ``(N, C, T, H, W)``.
+    """
+
+    def __init__(
+        self,
+        *,
+        crop_size: Sequence[int],
+        resize_size: Sequence[int],
+        mean: Sequence[float] = (0.43216, 0.394666, 0.37645),
+        std: Sequence[float] = (0.22803, 0.22145, 0.216989),
+        interpolation: InterpolationMode = _BILINEAR,
+    ) -> None:
+        super().__init__()
+        self.crop_size = list(crop_size)
+        self.resize_size = list(resize_size)
+        self.mean = list(mean)
+        self.std = list(std)
+        self.interpolation = interpolation
+
+    def forward(self, vid: fb.Tensor) -> fb.Tensor:
+        images = vid.reshape(-1, *vid.shape[-3:])
+        images = F.resize(images, self.resize_size, interpolation=self.interpolation, antialias=False)
+        images = F.normalize(_as_tensor(F.center_crop(images, self.crop_size)), mean=self.mean, std=self.std)
+        result: fb.Tensor = images.view(*vid.shape[:-2], *images.shape[-2:]).transpose(-4, -3)
+        return result
+
+    def describe(self) -> str:
+        return (
+            f"Images are resized to {self.resize_size} by {self.interpolation}, cut to {self.crop_size} in the middle, "
+            f"brought to [0.0, 1.0] and normalised by mean={self.mean} and std={self.std}; time comes after channels."
+        )
+
+    def __repr__(self) -> str:
+        names = ("crop_size", "resize_size", "mean", "std", "interpolation")
+        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in names)
+        return f"{type(self).__name__}({lines}\n)"
+
+
+class SemanticSegmentation(nn.Module):
+    """An image resized, as a tensor in 0..1, and normalised.
+
+    Args:
+        resize_size: of the shorter side; None to keep the size.
+        mean, std, interpolation, antialias: as of :class:`ImageClassification`.
+    """
+
+    def __init__(
+        self,
+        *,
+        resize_size: int | None,
+        mean: Sequence[float] = _MEAN,
+        std: Sequence[float] = _STD,
+        interpolation: InterpolationMode = _BILINEAR,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        self.resize_size = None if resize_size is None else [resize_size]
+        self.mean = list(mean)
+        self.std = list(std)
+        self.interpolation = interpolation
+        self.antialias = antialias
+
+    def forward(self, img: Any) -> fb.Tensor:
+        if self.resize_size is not None:
+            img = F.resize(img, self.resize_size, interpolation=self.interpolation, antialias=self.antialias)
+        result: fb.Tensor = F.normalize(_as_tensor(img), mean=self.mean, std=self.std)
+        return result
+
+    def describe(self) -> str:
+        return (
+            f"Images are resized to {self.resize_size} by {self.interpolation}, brought to [0.0, 1.0] and normalised "
+            f"by mean={self.mean} and std={self.std}."
+        )
+
+    def __repr__(self) -> str:
+        names = ("resize_size", "mean", "std", "interpolation")
+        lines = "".join(f"\n    {name}={getattr(self, name)}" for name in names)
+        return f"{type(self).__name__}({lines}\n)"

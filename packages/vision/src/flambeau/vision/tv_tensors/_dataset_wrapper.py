@@ -1,0 +1,282 @@
+"""Datasets whose samples are tensors that know what they are, for ``transforms.v2``."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import flambeau as fb
+
+from .. import datasets
+from ._bounding_boxes import BoundingBoxes
+from ._kinds import Mask
+
+__all__ = ["wrap_dataset_for_transforms_v2"]
+
+Keys = str | Collection[str] | None
+Target = Callable[[int, Any, Any], Any]  # from a sample's number, image and target
+
+_VOC_CLASSES = [
+    *("__background__", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+]
+_KITTI_CLASSES = ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", "DontCare"]
+
+
+def wrap_dataset_for_transforms_v2(dataset: Any, target_keys: Keys = None) -> Any:
+    """A dataset whose targets ``transforms.v2`` maps with their images: boxes and masks as ``tv_tensors``.
+
+    The dataset's own transforms are applied to what comes out, and taken from it. What comes out is an instance of its
+    class as well.
+
+    Args:
+        dataset: one of flambeau's, or of a class derived from it.
+        target_keys: for ``CocoDetection``, ``VOCDetection``, ``Kitti`` and ``WIDERFace``, what a target's dictionary
+            has: None for the usual, ``"all"``, or names.
+    Raises: TypeError for a dataset of another class; ValueError for keys that it has not.
+
+    >>> from flambeau.vision import datasets
+    >>> wrapped = wrap_dataset_for_transforms_v2(datasets.FakeData(size=2))
+    Traceback (most recent call last):
+    TypeError: No wrapper exists for dataset class FakeData. Please wrap the output yourself.
+    """
+    if isinstance(target_keys, str) and target_keys != "all":
+        raise ValueError(f"`target_keys` can be None, 'all', or a collection of strings, but got {target_keys!r}")
+    if not isinstance(dataset, datasets.VisionDataset):
+        raise TypeError(
+            f"This wrapper is meant for subclasses of `VisionDataset`, but got a '{type(dataset).__name__}' instead."
+        )
+    kind = type(f"Wrapped{type(dataset).__name__}", (_Wrapped, type(dataset)), {})
+    return kind(dataset, target_keys)
+
+
+class _Wrapped:
+    def __init__(self, dataset: Any, target_keys: Keys) -> None:
+        self._target = _target_of(dataset, target_keys)
+        self._target_keys = target_keys
+        self.transform, self.target_transform = dataset.transform, dataset.target_transform
+        self.transforms = dataset.transforms
+        self._dataset = copy.copy(dataset)
+        for each in (dataset, self._dataset):
+            each.transform = each.target_transform = each.transforms = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_dataset":  # of an object that is not made yet
+            raise AttributeError(name)
+        return getattr(self._dataset, name)
+
+    def __getitem__(self, index: int) -> Any:
+        image, target = self._dataset[index]
+        sample = image, self._target(index, image, target)
+        return sample if self.transforms is None else self.transforms(*sample)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __reduce__(self) -> Any:
+        dataset = copy.copy(self._dataset)
+        dataset.transform, dataset.target_transform = self.transform, self.target_transform
+        dataset.transforms = self.transforms
+        return wrap_dataset_for_transforms_v2, (dataset, self._target_keys)
+
+
+def _target_of(dataset: Any, target_keys: Keys) -> Target:
+    for kind in type(dataset).__mro__:
+        if kind in _CHOOSING:
+            available, usual, make = _CHOOSING[kind]
+            return make(dataset, _chosen(target_keys, available, usual))
+        if kind in _FIXED:
+            if target_keys is not None:
+                raise ValueError(
+                    "`target_keys` is currently only supported for `CocoDetection`, `VOCDetection`, `Kitti`, and "
+                    f"`WIDERFace`, but got {kind.__name__}."
+                )
+            return _FIXED[kind](dataset)
+    raise TypeError(f"No wrapper exists for dataset class {type(dataset).__name__}. Please wrap the output yourself.")
+
+
+def _chosen(asked: Keys, available: Collection[str], usual: Collection[str]) -> set[str]:
+    keys = set(available) if asked == "all" else set(usual if asked is None else asked)
+    if extra := keys - set(available):
+        raise ValueError(f"Target keys {sorted(extra)} are not available")
+    return keys
+
+
+def _unchanged(dataset: Any) -> Target:
+    return lambda index, image, target: target
+
+
+def _masked(dataset: Any) -> Target:
+    if getattr(dataset, "mode", None) == "boundaries":
+        raise RuntimeError("SBDataset with mode='boundaries' is not supported by this wrapper")
+    return lambda index, image, target: Mask(target)
+
+
+def _category_only(dataset: Any) -> Target:
+    _refuse(dataset, dataset.target_type, ("annotation",))
+    return _unchanged(dataset)
+
+
+def _refuse(dataset: Any, asked: Sequence[str], unsupported: Sequence[str]) -> None:
+    for kind in unsupported:
+        if kind in asked:
+            name = type(dataset).__name__
+            raise RuntimeError(f"{name} with target_type=[{kind!r}, ...] is not supported by this wrapper")
+
+
+def _by_kind(kinds: Sequence[str], makers: Mapping[str, Callable[[Any, Any], Any]]) -> Target:
+    """Targets of several kinds, each made by its function from image and target."""
+
+    def make(index: int, image: Any, target: Any) -> Any:
+        if not kinds:
+            return target
+        several = target if len(kinds) > 1 else (target,)
+        made = tuple(
+            makers[kind](image, each) if kind in makers else each for kind, each in zip(kinds, several, strict=True)
+        )
+        return made if len(made) > 1 else made[0]
+
+    return make
+
+
+def _faces(dataset: Any) -> Target:
+    _refuse(dataset, dataset.target_type, ("attr", "landmarks"))
+    return _by_kind(dataset.target_type, {"bbox": lambda image, box: _corners(box, image)})
+
+
+def _pets(dataset: Any) -> Target:
+    return _by_kind(dataset._target_types, {"segmentation": lambda image, mask: Mask(mask)})
+
+
+def _streets(dataset: Any) -> Target:
+    _refuse(dataset, dataset.target_type, ("polygon", "color"))
+    makers = {"instance": lambda image, mask: _instances(Mask(mask)), "semantic": lambda image, mask: Mask(mask)}
+    return _by_kind(dataset.target_type, makers)
+
+
+def _instances(numbers: fb.Tensor) -> dict[str, Any]:
+    """Each object's mask and label: numbers from 1000 on are a label and which object of it that is."""
+    found = numbers.as_subclass(fb.Tensor)
+    each = found.unique()
+    masks = fb.stack([found == number for number in each])
+    return {"masks": Mask(masks), "labels": fb.where(each >= 1000, each // 1000, each)}
+
+
+def _boxes(boxes: Any, image: Any, format: str = "XYXY") -> Any:
+    return BoundingBoxes(boxes, format=format, canvas_size=(image.height, image.width))
+
+
+def _corners(boxes: Any, image: Any) -> Any:
+    """Boxes of x, y, width and height as corners."""
+    from ..transforms.v2.functional import convert_bounding_box_format
+
+    return convert_bounding_box_format(_boxes(boxes, image, "XYWH"), new_format="XYXY")
+
+
+def _coco(dataset: Any, keys: set[str]) -> Target:
+    def make(index: int, image: Any, target: Any) -> dict[str, Any]:
+        if not target:
+            return {"image_id": dataset.ids[index]}
+        listed = _listed(target)
+        makers: dict[str, Callable[[], Any]] = {
+            "image_id": lambda: dataset.ids[index],
+            "boxes": lambda: _corners(listed["bbox"], image),
+            "masks": lambda: Mask(fb.stack([_coco_mask(each, image) for each in listed["segmentation"]])),
+            "labels": lambda: fb.tensor(listed["category_id"]),
+        }
+        return {key: makers[key]() if key in makers else listed[key] for key in sorted(keys)}
+
+    return make
+
+
+def _coco_mask(segmentation: Any, image: Any) -> fb.Tensor:
+    try:
+        masks = importlib.import_module("pycocotools.mask")
+    except ModuleNotFoundError:
+        raise RuntimeError("Masks of COCO's outlines need pycocotools: pip install pycocotools") from None
+    if isinstance(segmentation, list):
+        segmentation = masks.merge(masks.frPyObjects(segmentation, image.height, image.width))
+    elif not isinstance(segmentation["counts"], str):
+        segmentation = masks.frPyObjects(segmentation, image.height, image.width)
+    return fb.from_numpy(masks.decode(segmentation))
+
+
+def _voc(dataset: Any, keys: set[str]) -> Target:
+    def make(index: int, image: Any, target: Any) -> dict[str, Any]:
+        listed = _listed(target["annotation"]["object"])
+        made = dict(target) if "annotation" in keys else {}
+        if "boxes" in keys:
+            sides = ("xmin", "ymin", "xmax", "ymax")
+            made["boxes"] = _boxes([[int(box[side]) for side in sides] for box in listed["bndbox"]], image)
+        if "labels" in keys:
+            made["labels"] = fb.tensor([_VOC_CLASSES.index(name) for name in listed["name"]])
+        return made
+
+    return make
+
+
+def _kitti(dataset: Any, keys: set[str]) -> Target:
+    def make(index: int, image: Any, target: Any) -> Any:
+        if target is None:
+            return None
+        listed = _listed(target)
+        makers: dict[str, Callable[[], Any]] = {
+            "boxes": lambda: _boxes(listed["bbox"], image),
+            "labels": lambda: fb.tensor([_KITTI_CLASSES.index(name) for name in listed["type"]]),
+        }
+        return {key: makers[key]() if key in makers else listed[key] for key in sorted(keys)}
+
+    return make
+
+
+def _crowds(dataset: Any, keys: set[str]) -> Target:
+    def make(index: int, image: Any, target: Any) -> Any:
+        if target is None:
+            return None
+        return {key: _corners(target[key], image) if key == "bbox" else target[key] for key in sorted(keys)}
+
+    return make
+
+
+def _listed(objects: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Dictionaries of objects as one of lists."""
+    listed: dict[str, list[Any]] = {}
+    for each in objects:
+        for key, value in each.items():
+            listed.setdefault(key, []).append(value)
+    return listed
+
+
+_FIXED: dict[type, Callable[[Any], Target]] = {
+    **dict.fromkeys((datasets.CIFAR10, datasets.MNIST, datasets.DatasetFolder, datasets.Caltech256), _unchanged),
+    **dict.fromkeys((datasets.GTSRB, datasets.Imagenette, datasets.CocoCaptions), _unchanged),
+    datasets.Caltech101: _category_only,
+    datasets.VOCSegmentation: _masked,
+    datasets.SBDataset: _masked,
+    datasets.CelebA: _faces,
+    datasets.OxfordIIITPet: _pets,
+    datasets.Cityscapes: _streets,
+}
+_COCO_KEYS = ["segmentation", "area", "iscrowd", "image_id", "bbox", "category_id", "boxes", "masks", "labels"]
+_KITTI_KEYS = [
+    "type",
+    "truncated",
+    "occluded",
+    "alpha",
+    "bbox",
+    "dimensions",
+    "location",
+    "rotation_y",
+    "boxes",
+    "labels",
+]
+_FACE_KEYS = ["bbox", "blur", "expression", "illumination", "occlusion", "pose", "invalid"]
+# What a target can have, what it has if nothing is asked for, and what makes it.
+_CHOOSING: dict[type, tuple[Collection[str], Collection[str], Callable[[Any, set[str]], Target]]] = {
+    datasets.CocoDetection: (_COCO_KEYS, ("image_id", "boxes", "labels"), _coco),
+    datasets.VOCDetection: (("annotation", "boxes", "labels"), ("boxes", "labels"), _voc),
+    datasets.Kitti: (_KITTI_KEYS, ("boxes", "labels"), _kitti),
+    datasets.WIDERFace: (_FACE_KEYS, _FACE_KEYS, _crowds),
+}
