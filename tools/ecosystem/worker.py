@@ -31,7 +31,7 @@ def plain(value: Any, path: str = "") -> dict[str, Any]:
         return {key: leaf for i, child in enumerate(value) for key, leaf in plain(child, f"{path}[{i}]").items()}
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+        value = (value.float() if str(value.dtype).endswith(".bfloat16") else value).numpy()
     elif not isinstance(value, (str, bool, int, float, complex, np.ndarray, np.generic, type(None))):
         raise TypeError(
             f"a case returned {type(value).__name__} at {path or 'its top'}: give tensors, numbers and texts"

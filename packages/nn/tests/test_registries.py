@@ -1,7 +1,9 @@
 """Registries that programs write to, and what a module's attributes are then."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 
@@ -127,3 +129,30 @@ def test_getattr_sees_what_is_read():
         assert not hasattr(module, "gain") and "shift" not in vars(module)
         with pytest.raises(AttributeError, match=r"'(Watching|Derived)' object has no attribute 'gain'"):
             module.gain  # noqa: B018
+
+
+def test_a_module_goes_when_nothing_holds_it():
+    gc.disable()
+    try:
+        layer = nn.Linear(2, 3)
+        seen = weakref.ref(layer)
+        del layer
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_parameters_are_registered_by_what_stands_in_the_place_of_register_parameter(monkeypatch):
+    own = nn.Module.register_parameter
+
+    def on_meta(module, name, param):
+        own(module, name, param)
+        if param is not None:
+            module._parameters[name] = nn.Parameter(param.to("meta"), requires_grad=param.requires_grad)
+
+    monkeypatch.setattr(nn.Module, "register_parameter", on_meta)
+    layer = nn.Linear(2, 3)
+    layer.scale = 2.0
+    layer.scale = nn.Parameter(fb.ones(1))
+    assert [each.device.type for each in layer.parameters()] == ["meta"] * 3
+    assert layer.scale.is_meta and layer.weight is layer._parameters["weight"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import Any
+from typing import Any, overload
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -89,10 +89,19 @@ class UntypedStorage:
         """The bytes, as a list of integers."""
         return self._bytes.tolist()  # type: ignore[no-any-return]
 
-    def __getitem__(self, index: int) -> int:
-        return int(self._bytes[index])
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> UntypedStorage: ...
+    def __getitem__(self, index: int | slice) -> int | UntypedStorage:
+        """A byte, or the storage that shows the bytes of a slice, in the same memory."""
+        if not isinstance(index, slice):
+            return int(self._bytes[index])
+        if index.step not in (None, 1):
+            raise RuntimeError(f"Trying to slice with a step of {index.step}, but only a step of 1 is supported")
+        return UntypedStorage(self._bytes[index])
 
-    def __setitem__(self, index: int, value: int) -> None:
+    def __setitem__(self, index: int | slice, value: int) -> None:
         self._bytes[index] = value
 
     def fill_(self, value: int) -> UntypedStorage:

@@ -20,6 +20,11 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
     return False
 
 
+def is_current_stream_capturing() -> bool:
+    """Whether a graph of its work is being captured: False."""
+    return False
+
+
 def device_count() -> int:
     """How many there are: 0."""
     return 0

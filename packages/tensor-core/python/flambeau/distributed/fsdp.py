@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from flambeau import dtype
 
 __all__ = [
+    "CPUOffload",
     "CPUOffloadPolicy",
     "FSDPModule",
     "FullyShardedDataParallel",
     "MixedPrecisionPolicy",
     "OffloadPolicy",
+    "ShardingStrategy",
     "fully_shard",
+    "transformer_auto_wrap_policy",
 ]
 
 _NONE = (
@@ -44,6 +48,23 @@ class CPUOffloadPolicy(OffloadPolicy):
     pin_memory: bool = True
 
 
+@dataclass
+class CPUOffload:
+    """Whether the parts of a divided model would be in the memory of the CPU between their uses."""
+
+    offload_params: bool = False
+
+
+class ShardingStrategy(enum.Enum):
+    """What of a model would be divided: parameters, gradients and states of optimizers, or less of them."""
+
+    FULL_SHARD = enum.auto()
+    SHARD_GRAD_OP = enum.auto()
+    NO_SHARD = enum.auto()
+    HYBRID_SHARD = enum.auto()
+    _HYBRID_SHARD_ZERO2 = enum.auto()
+
+
 class FullyShardedDataParallel:
     """A model that is divided: nothing is one. It is there for programs that ask whether something is."""
 
@@ -56,6 +77,13 @@ class FSDPModule:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
+
+
+def transformer_auto_wrap_policy(
+    module: Any, recurse: bool, nonwrapped_numel: int, transformer_layer_cls: set[type]
+) -> bool:
+    """Whether to look into a module, or (``recurse=False``) whether it is of the classes that are divided whole."""
+    return recurse or isinstance(module, tuple(transformer_layer_cls))
 
 
 def fully_shard(module: Any, **_: Any) -> NoReturn:

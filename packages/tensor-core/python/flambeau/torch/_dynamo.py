@@ -4,12 +4,13 @@ import contextlib
 from types import SimpleNamespace
 from typing import Any
 
-from flambeau.compiler import allow_in_graph, disable, is_compiling, reset
+from flambeau.compiler import allow_in_graph, assume_constant_result, disable, is_compiling, reset
 
 __all__ = [
     "OptimizedModule",
     "TransformGetItemToIndex",
     "allow_in_graph",
+    "assume_constant_result",
     "config",
     "disable",
     "graph_break",

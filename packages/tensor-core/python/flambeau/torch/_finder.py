@@ -82,9 +82,7 @@ def _facade(name: str, version: str) -> ModuleType:
     variables.update({key: value for key, value in vars(package).items() if not key.startswith("__")})
     variables.update(__version__=version, __file__=package.__file__, __path__=[])
     if name == "torch":
-        variables["torch"] = (
-            module  # PyTorch's has itself among its names, and there are programs with torch.torch.Tensor
-        )
+        variables["torch"] = module  # as PyTorch's: there are programs with torch.torch.Tensor
     variables["__all__"] = [
         key for key, value in variables.items() if not key.startswith("_") and not isinstance(value, ModuleType)
     ]

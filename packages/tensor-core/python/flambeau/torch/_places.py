@@ -23,9 +23,16 @@ _MOVED = {
         ("torch._dynamo", "torch._dynamo._trace_wrapped_higher_order_op", "torch._dynamo.eval_frame"),
         "flambeau.torch._dynamo",
     ),
+    **dict.fromkeys(("torch._higher_order_ops", "torch._higher_order_ops.associative_scan"), "flambeau.torch._scans"),
     "torch.distributed._functional_collectives": "flambeau.torch._collectives",
     **dict.fromkeys(
-        ("torch.distributed._composable", "torch.distributed._composable.fsdp"), "flambeau.distributed.fsdp"
+        (
+            "torch.distributed._composable",
+            "torch.distributed._composable.fsdp",
+            "torch.distributed.fsdp.fully_sharded_data_parallel",
+            "torch.distributed.fsdp.wrap",
+        ),
+        "flambeau.distributed.fsdp",
     ),
     "torch.distributed._tensor": "flambeau.distributed.tensor",
     "torch._C._functorch": "flambeau.torch._transforms",

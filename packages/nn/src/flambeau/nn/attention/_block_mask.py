@@ -12,6 +12,8 @@ from flambeau.nn import functional
 
 __all__ = ["BlockMask", "MaskMod", "noop_mask"]
 
+_DEFAULT_SPARSE_BLOCK_SIZE = 128  # of queries and of keys; PyTorch's name, which libraries import
+
 MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 Pair = tuple[Tensor | None, Tensor | None]
 
@@ -87,7 +89,7 @@ class BlockMask:
         kv_indices: Tensor,
         full_kv_num_blocks: Tensor | None = None,
         full_kv_indices: Tensor | None = None,
-        BLOCK_SIZE: int | tuple[int, int] = 128,
+        BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE,
         mask_mod: MaskMod | None = None,
         seq_lengths: tuple[int, int] | None = None,
         compute_q_blocks: bool = True,

@@ -10,7 +10,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.nn import functional
-from flambeau.nn.attention._block_mask import BlockMask, MaskMod, Pair, dense_to_ordered
+from flambeau.nn.attention._block_mask import _DEFAULT_SPARSE_BLOCK_SIZE, BlockMask, MaskMod, Pair, dense_to_ordered
 
 __all__ = ["and_masks", "create_block_mask", "create_mask", "everywhere", "or_masks", "places_of"]
 
@@ -97,7 +97,7 @@ def create_block_mask(
     Q_LEN: int,
     KV_LEN: int,
     device: Any = None,
-    BLOCK_SIZE: int | tuple[int, int] = 128,
+    BLOCK_SIZE: int | tuple[int, int] = _DEFAULT_SPARSE_BLOCK_SIZE,
     _compile: bool = False,
     separate_full_blocks: bool = True,
 ) -> BlockMask:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypedDict
 import flambeau
 from flambeau import Tensor
 from flambeau.nn import functional
-from flambeau.nn.attention._block_mask import BlockMask, MaskMod, noop_mask
+from flambeau.nn.attention._block_mask import _DEFAULT_SPARSE_BLOCK_SIZE, BlockMask, MaskMod, noop_mask
 from flambeau.nn.attention._masks import and_masks, create_block_mask, create_mask, everywhere, or_masks, places_of
 
 __all__ = [
+    "_DEFAULT_SPARSE_BLOCK_SIZE",
     "AuxOutput",
     "AuxRequest",
     "BlockMask",

@@ -74,7 +74,10 @@ class Tree:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
-            self._enter("_parameters", name, value)
+            if type(self).register_parameter is _REGISTER_PARAMETER:
+                self._enter("_parameters", name, value)
+            else:
+                self._register_by_override(name, value)
         elif isinstance(value, Tree):
             self._enter("_modules", name, value)
         elif isinstance(value, Buffer):
@@ -82,6 +85,12 @@ class Tree:
             self._set_persistence(name, value.persistent)
         else:
             self._set_plain(name, value)
+
+    def _register_by_override(self, name: str, value: Parameter) -> None:
+        """By a `register_parameter` that a class or a program has put in the place of the one here."""
+        if name not in self._parameters and name in vars(self):
+            self.__delattr__(name)
+        self.register_parameter(name, value)
 
     def _set_plain(self, name: str, value: Any) -> None:
         registries = vars(self)
@@ -93,7 +102,7 @@ class Tree:
                         f"cannot assign {type(value).__name__!r} object as {kind} {name!r} of {type(self).__name__} "
                         f"({expected} or None expected); to keep a plain value there, `del` the attribute first"
                     )
-                registries[registry][name] = value
+                dict.__setitem__(registries[registry], name, value)
                 if self._reads_through:
                     return
         object.__setattr__(self, name, Registry(self, value) if name in REGISTRATION_HOOKS else value)
@@ -107,9 +116,9 @@ class Tree:
         if name not in registry:
             self._check_name(name, type(value).__name__, replaces=vars(self))
             for other in (self._parameters, self._buffers, self._modules):
-                other.pop(name, None)
+                dict.pop(other, name, None)
             self._non_persistent_buffers_set.discard(name)
-        registry[name] = value
+        dict.__setitem__(registry, name, value)  # the attribute follows
         if self._reads_through:
             vars(self).pop(name, None)
             return
@@ -138,7 +147,7 @@ class Tree:
         if not self._reads_through or not any(name in registry for registry in self._registries()):
             object.__delattr__(self, name)
         for registry in ("_parameters", "_buffers", "_modules"):
-            vars(self).get(registry, {}).pop(name, None)
+            dict.pop(vars(self).get(registry, {}), name, None)
         vars(self).get("_non_persistent_buffers_set", set()).discard(name)
 
     def _registries(self) -> tuple[dict[str, Any], ...]:
@@ -341,4 +350,5 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(name, candidates, n=1)), None)
 
 
+_REGISTER_PARAMETER = Tree.register_parameter
 _REGISTRY_NAMES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"})

@@ -13,10 +13,12 @@ from ._calls import Caller
 from ._constructors import name_constructor
 from ._conversion import Convertible
 from ._hooks import hooks_everywhere
+from ._state_dict import EXTRA_STATE as _EXTRA_STATE_KEY_SUFFIX
 from ._state_dict import Stateful, _IncompatibleKeys
 from ._tree import REGISTRATION_HOOKS
 
 __all__ = [
+    "_EXTRA_STATE_KEY_SUFFIX",
     "Module",
     "_IncompatibleKeys",
     "register_module_backward_hook",

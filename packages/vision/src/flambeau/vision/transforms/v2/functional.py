@@ -1,5 +1,6 @@
 """The transforms as functions, by v2's names."""
 
+from .._interpolation import InterpolationMode
 from ..functional import (
     adjust_brightness,
     adjust_contrast,
@@ -44,6 +45,7 @@ from ._boxes import clamp_bounding_boxes, convert_bounding_box_format, sanitize_
 from ._conversion import get_size, to_dtype, to_image
 
 __all__ = [
+    "InterpolationMode",
     "adjust_brightness",
     "adjust_contrast",
     "adjust_gamma",

@@ -1,0 +1,34 @@
+"""Where the generators of GPUs stand, for programs that compute something again themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+from flambeau.utils._pytree import tree_leaves
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """The GPUs of the tensors among the arguments and in their containers, and the states of those GPUs' generators.
+
+    >>> import flambeau
+    >>> flambeau.utils.checkpoint.get_device_states(flambeau.ones(2))
+    ([], [])
+    """
+    tensors = (leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor))
+    devices = sorted({tensor.get_device() for tensor in tensors if tensor.device.type == "cuda"})
+    return devices, [flambeau.cuda.get_rng_state(device) for device in devices]
+
+
+def set_device_states(devices: Sequence[int], states: Sequence[Tensor], *, device_type: str | None = None) -> None:
+    """Set the generators of these GPUs to states that `get_device_states` has returned.
+
+    Raises: NotImplementedError for another kind of device than ``"cuda"``.
+    """
+    if device_type not in (None, "cuda", "cpu", "meta"):
+        raise NotImplementedError(f"set_device_states: there is no device of the type {device_type!r}, only 'cuda'")
+    if device_type in (None, "cuda"):
+        for device, state in zip(devices, states, strict=True):
+            flambeau.cuda.set_rng_state(state, device)

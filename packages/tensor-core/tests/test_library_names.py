@@ -1,0 +1,41 @@
+"""Names that libraries of models read."""
+
+import pickle
+
+import pytest
+
+import flambeau as fb
+from flambeau.distributed.tensor import DTensor, Replicate, Shard
+from flambeau.torch._scans import associative_scan
+
+
+def test_slices_of_storages_show_the_same_bytes():
+    tensor = fb.tensor([1, 2, 3], dtype=fb.uint8)
+    part = tensor.untyped_storage()[1:3]
+    part[0] = 9
+    assert part.tolist() == [9, 3] and tensor.tolist() == [1, 9, 3]
+    with pytest.raises(RuntimeError, match="step"):
+        tensor.untyped_storage()[::2]
+
+
+def test_small_floats_have_limits_and_no_tensors():
+    limits = fb.finfo(fb.float8_e4m3fn)
+    assert (limits.max, limits.eps, limits.tiny, limits.bits) == (448.0, 0.125, 2.0**-6, 8)
+    assert pickle.loads(pickle.dumps(limits)) == limits
+    with pytest.raises(TypeError):
+        fb.zeros(2, dtype=fb.float8_e5m2)
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_scans_are_cumulative_both_ways(size):
+    values = fb.arange(2 * size).reshape(2, size) + 1
+    assert associative_scan(fb.add, values, 1).tolist() == values.cumsum(1).tolist()
+    back = associative_scan(fb.add, values, 1, reverse=True)
+    assert back.tolist() == values.flip(1).cumsum(1).flip(1).tolist()
+
+
+def test_shared_tensors_are_not_there_and_placements_are():
+    assert Shard(1).is_shard(1) and not Shard(1).is_shard(0) and Replicate().is_replicate()
+    assert not isinstance(fb.ones(1), DTensor)
+    with pytest.raises(NotImplementedError, match="DTensor"):
+        DTensor(fb.ones(1))
