@@ -124,6 +124,9 @@ def test_getattr_sees_what_is_read():
         module.gain = nn.Parameter(fb.zeros(2))
         module.to(fb.float64)
         assert module(fb.ones(2, dtype=fb.float64)).tolist() == [1, 1]
+        other = {"gain": fb.ones(2, dtype=fb.float64)}
+        called = fb.func.functional_call(module, other, (fb.zeros(2, dtype=fb.float64),))
+        assert called.tolist() == (1 + module.layer.bias).tolist() and not vars(module).keys() & {"gain", "layer"}
         module.load_state_dict(kind().state_dict())
         del module.gain, module.layer
         assert not hasattr(module, "gain") and "shift" not in vars(module)

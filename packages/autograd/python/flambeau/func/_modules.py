@@ -36,8 +36,8 @@ def functional_call(
     tensors = _merged(parameter_and_buffer_dicts)
     arguments = () if args is None else args if isinstance(args, tuple) else (args,)
     with ExitStack() as stack:
-        for owner, registry, name, tensor in _places(module, tensors, tie_weights, strict):
-            stack.enter_context(_replaced(owner, registry, name, tensor))
+        for registry, name, tensor in _places(module, tensors, tie_weights, strict):
+            stack.enter_context(_replaced(registry, name, tensor))
         return module(*arguments, **(kwargs or {}))
 
 
@@ -57,22 +57,22 @@ def _merged(given: Any) -> dict[str, Tensor]:
     return merged
 
 
-def _registered(module: Any) -> dict[str, tuple[Any, dict[str, Any], str]]:
-    """Of every path of a parameter or buffer: its module, that module's registry of it and its name there."""
+def _registered(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
+    """Of every path of a parameter or buffer: its module's registry of it and its name there."""
     found = {}
     for path, owner in module.named_modules(remove_duplicate=False):
         for registry in (owner._parameters, owner._buffers):
             for name, value in registry.items():
                 if value is not None:
-                    found[f"{path}.{name}" if path else name] = (owner, registry, name)
+                    found[f"{path}.{name}" if path else name] = (registry, name)
     return found
 
 
 def _places(
     module: Any, tensors: dict[str, Tensor], tie_weights: bool, strict: bool
-) -> Iterator[tuple[Any, dict[str, Any], str, Tensor]]:
+) -> Iterator[tuple[dict[str, Any], str, Tensor]]:
     registered = _registered(module)
-    originals = {path: registry[name] for path, (_, registry, name) in registered.items()}
+    originals = {path: registry[name] for path, (registry, name) in registered.items()}
     chosen = {path: tensor for path, tensor in tensors.items() if path in registered}
     if tie_weights:
         _tie(chosen, originals)
@@ -106,14 +106,14 @@ def _check_keys(unexpected: set[str], missing: set[str]) -> None:
 
 
 @contextmanager
-def _replaced(owner: Any, registry: dict[str, Any], name: str, tensor: Tensor) -> Iterator[None]:
-    """A registered value is an attribute as well as an entry of its registry; a buffer that was set anew goes, too."""
-    former, attributes = registry[name], vars(owner)
-    registry[name] = attributes[name] = tensor
+def _replaced(registry: dict[str, Any], name: str, tensor: Tensor) -> Iterator[None]:
+    """The registry keeps the attribute in step; a buffer that was set anew goes, too."""
+    former = registry[name]
+    registry[name] = tensor
     try:
         yield
     finally:
-        registry[name] = attributes[name] = former
+        registry[name] = former
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

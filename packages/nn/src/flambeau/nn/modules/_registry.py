@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 
@@ -17,9 +17,14 @@ class Registry(dict[str, Any]):
 
     __slots__ = ("_owner",)
 
-    def __init__(self, owner: Any, entries: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        super().__init__(entries)
-        self._owner = weakref.ref(owner)
+    _owner: weakref.ref[Any]
+
+    @classmethod
+    def of(cls, owner: Any, entries: Mapping[str, Any]) -> Self:
+        """A registry of a module that has these entries, which are its attributes already."""
+        registry = cls(entries)
+        registry._owner = weakref.ref(owner)
+        return registry
 
     def _attributes(self) -> dict[str, Any]:
         owner = self._owner()

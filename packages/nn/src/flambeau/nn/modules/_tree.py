@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -64,9 +65,11 @@ class Tree:
         if not self.call_super_init and (args or kwargs):
             given = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else "positional arguments"
             raise TypeError(f"{type(self).__name__}.__init__() got {given}")
-        for registry in ("_parameters", "_buffers", "_modules"):
-            object.__setattr__(self, registry, Registry(self))
-        object.__setattr__(self, "_non_persistent_buffers_set", set())
+        attributes, owner = vars(self), weakref.ref(self)
+        for name in ("_parameters", "_buffers", "_modules"):
+            attributes[name] = registry = Registry()
+            registry._owner = owner
+        attributes["_non_persistent_buffers_set"] = set()
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
@@ -105,7 +108,7 @@ class Tree:
                 dict.__setitem__(registries[registry], name, value)
                 if self._reads_through:
                     return
-        object.__setattr__(self, name, Registry(self, value) if name in REGISTRATION_HOOKS else value)
+        object.__setattr__(self, name, Registry.of(self, value) if name in REGISTRATION_HOOKS else value)
 
     def _enter(self, kind: str, name: str, value: Any) -> None:
         """Put ``value`` into the registry ``kind`` and the attribute, and take the name out of the other registries."""
@@ -137,6 +140,8 @@ class Tree:
 
     def _has_attribute(self, name: str) -> bool:
         """Whether there is one without a class's own __getattr__, which may look into a module not yet entered."""
+        if not hasattr(type(self), "__getattr__"):
+            return hasattr(self, name)
         try:
             object.__getattribute__(self, name)
         except AttributeError:  # of a property, too, which has no value yet
@@ -212,7 +217,7 @@ class Tree:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(translated(self, state) if is_foreign(state) else state)
         for name in REGISTRATION_HOOKS.keys() & vars(self).keys():
-            object.__setattr__(self, name, Registry(self, vars(self)[name]))
+            object.__setattr__(self, name, Registry.of(self, vars(self)[name]))
 
     # Walking
 
