@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -16,6 +17,16 @@ def test_slices_of_storages_show_the_same_bytes():
     assert part.tolist() == [9, 3] and tensor.tolist() == [1, 9, 3]
     with pytest.raises(RuntimeError, match="step"):
         tensor.untyped_storage()[::2]
+
+
+def test_bytes_of_storages_as_arrays():
+    storage = fb.tensor([1.5, 2.5, 3.5]).untyped_storage()[4:]
+    assert np.asarray(storage).view(np.float32).tolist() == [2.5, 3.5]
+    assert fb.asarray(storage, dtype=fb.uint8).view(fb.float32).tolist() == [2.5, 3.5]
+    assert fb.asarray(storage).dtype is fb.uint8 and np.array(storage, dtype=float).shape == (8,)
+    copied = np.array(storage)
+    copied[:] = 0
+    assert storage.tolist() != copied.tolist()
 
 
 def test_small_floats_have_limits_and_no_tensors():

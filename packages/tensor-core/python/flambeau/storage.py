@@ -77,6 +77,12 @@ class UntypedStorage:
     def __sizeof__(self) -> int:
         return super().__sizeof__() + self.nbytes()
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """The bytes as a vector: NumPy and `asarray` would else read one after the other."""
+        array = self._bytes.numpy()
+        array = array if dtype is None else array.astype(dtype, copy=False)
+        return array.copy() if copy else array
+
     def element_size(self) -> int:
         """1: the elements are bytes."""
         return 1
