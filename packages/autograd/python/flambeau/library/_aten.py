@@ -87,7 +87,7 @@ def _operator(name: str) -> Callable[..., Any] | None:
     """The function of that name, or the method that works in place: those have no function."""
     if name.startswith("__"):
         return None
-    found = getattr(flambeau, name, None) if name in dir(flambeau) else None
+    found = vars(flambeau).get(name)  # what loads on first use is no operator of the registry
     if isinstance(found, _FUNCTION):
         return found
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None
@@ -145,7 +145,7 @@ class Aten:
         return found
 
     def __dir__(self) -> list[str]:
-        return sorted({*_NAMED, *filter(_operator, {*dir(flambeau), *dir(Tensor)})})
+        return sorted({*_NAMED, *filter(_operator, {*vars(flambeau), *dir(Tensor)})})
 
 
 aten = Aten()
