@@ -1,58 +1,77 @@
-"""Automatic differentiation: the recorded graph, the engine that runs it backwards, checks by finite differences."""
+"""Automatic differentiation: the recorded graph, the engine that runs it backwards, checks by finite differences.
+
+Modules other than the engine load on first use.
+"""
 
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from flambeau.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph, variable
 from flambeau.autograd._backward import backward, grad
-from flambeau.autograd._function import Function
-from flambeau.autograd._gradcheck import GradcheckError, gradcheck, gradgradcheck
-from flambeau.autograd._multithreading import is_multithreading_enabled, set_multithreading_enabled
-from flambeau.autograd.anomaly_mode import NonfiniteError, detect_anomaly, detect_nonfinite, set_detect_anomaly
-from flambeau.autograd.variable import Variable
 
-__all__ = [
-    "Function",
-    "GradcheckError",
-    "NonfiniteError",
-    "Variable",
+if TYPE_CHECKING:
+    from flambeau.autograd import anomaly_mode as anomaly_mode
+    from flambeau.autograd import checkpoint as checkpoint
+    from flambeau.autograd import forward_ad as forward_ad
+    from flambeau.autograd import function as function
+    from flambeau.autograd import functional as functional
+    from flambeau.autograd import grad_mode as grad_mode
+    from flambeau.autograd import graph as graph
+    from flambeau.autograd import profiler as profiler
+    from flambeau.autograd import variable as variable
+    from flambeau.autograd._function import Function
+    from flambeau.autograd._gradcheck import GradcheckError, gradcheck, gradgradcheck
+    from flambeau.autograd._multithreading import is_multithreading_enabled, set_multithreading_enabled
+    from flambeau.autograd.anomaly_mode import NonfiniteError, detect_anomaly, detect_nonfinite, set_detect_anomaly
+    from flambeau.autograd.variable import Variable
+
+_SUBMODULES = (
     "anomaly_mode",
-    "backward",
-    "detect_anomaly",
-    "detect_nonfinite",
-    "enable_grad",
+    "checkpoint",
     "forward_ad",
     "function",
     "functional",
-    "grad",
     "grad_mode",
-    "gradcheck",
-    "gradgradcheck",
     "graph",
-    "inference_mode",
-    "is_multithreading_enabled",
-    "no_grad",
-    "set_detect_anomaly",
-    "set_grad_enabled",
-    "set_multithreading_enabled",
+    "profiler",
     "variable",
+)
+
+# The public names, by the module that defines them.
+_NAMES = {
+    "_function": "Function",
+    "_gradcheck": "GradcheckError gradcheck gradgradcheck",
+    "_multithreading": "is_multithreading_enabled set_multithreading_enabled",
+    "anomaly_mode": "NonfiniteError detect_anomaly detect_nonfinite set_detect_anomaly",
+    "variable": "Variable",
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = [
+    "backward",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "no_grad",
+    "set_grad_enabled",
+    *_HOME,
+    *_SUBMODULES,
 ]
 
 if "flambeau.sparse" in sys.modules:
     importlib.import_module("flambeau.autograd._saved_sparse")
 
-# Modules that load when they are first used.
-_MODULES = ("checkpoint", "profiler")
-
-
-if TYPE_CHECKING:
-    from flambeau.autograd import checkpoint as checkpoint
-    from flambeau.autograd import profiler as profiler
-else:
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in _MODULES:
+        if name in _SUBMODULES:
             return importlib.import_module(f"flambeau.autograd.{name}")
-        raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")
+        if name not in _HOME:
+            raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")
+        value = globals()[name] = getattr(importlib.import_module(f"flambeau.autograd.{_HOME[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

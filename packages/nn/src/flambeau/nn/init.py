@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from flambeau import Tensor, finfo, linalg, no_grad, randperm
+import flambeau
+from flambeau import Tensor, finfo, no_grad, randperm
 from flambeau import eye as identity
 
 __all__ = [
@@ -196,7 +197,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     with no_grad():
         rows, columns = tensor.flatten(1).shape
         drawn = tensor.detach().new_empty(max(rows, columns), min(rows, columns)).normal_(0, 1, **_options(generator))
-        q, r = linalg.qr(drawn)
+        q, r = flambeau.linalg.qr(drawn)
         q = q * r.diagonal().sign()  # so that the distribution is uniform
         return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape) * gain)
 
