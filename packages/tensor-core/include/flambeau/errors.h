@@ -29,6 +29,10 @@ class FLAMBEAU_API OutOfMemoryError : public Error {  // flambeau.OutOfMemoryErr
  public:
   using Error::Error;
 };
+class FLAMBEAU_API HostMemoryError : public Error {  // RuntimeError, as PyTorch raises for the CPU
+ public:
+  using Error::Error;
+};
 class FLAMBEAU_API NotImplementedError : public Error {
  public:
   using Error::Error;

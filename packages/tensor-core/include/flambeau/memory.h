@@ -5,16 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <type_traits>
 #include <utility>
 
 #include "flambeau/macros.h"
 
 namespace flambeau {
 
-// Cached, 64-byte aligned host memory. A block is given back with the size it was asked for.
+// Cached, 64-byte aligned host memory (Note [Host memory] in src/core/allocator.cpp).
 FLAMBEAU_API void* allocate(size_t bytes);
-FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;
-FLAMBEAU_API void empty_cache();        // returns cached blocks to the system
+FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;  // with the size that was asked for
+// Returns cached blocks to the system; other threads give up theirs when they next allocate or free a block.
+FLAMBEAU_API void empty_cache();
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
 FLAMBEAU_API size_t allocated_bytes();  // bytes in use
 
@@ -48,7 +50,8 @@ class Ref {  // an intrusive reference: T has retain() and release()
   Ref(const Ref& o) : Ref(o.p_) {}
   Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
   template <class U>
-  Ref(const Ref<U>& o) : Ref(static_cast<T*>(o.get())) {}
+    requires std::is_convertible_v<U*, T*>
+  Ref(const Ref<U>& o) : Ref(o.get()) {}
   Ref& operator=(Ref o) noexcept {
     std::swap(p_, o.p_);
     return *this;
@@ -149,8 +152,8 @@ class FLAMBEAU_API Storage {
   void record_stream(int device, cuda::StreamHandle* stream) const;  // cuda::record_stream
 
   // Counts in-place changes; see Note [Versions] in autograd.h.
-  uint32_t version() const { return version_; }
-  void bump_version() { ++version_; }
+  uint32_t version() const { return version_.load(std::memory_order_relaxed); }
+  void bump_version() { version_.store(version() + 1, std::memory_order_relaxed); }
 
   void retain() { count_.increase(); }
   void release() {
@@ -170,7 +173,7 @@ class FLAMBEAU_API Storage {
   void destroy_on_device();
 
   ReferenceCount count_;
-  uint32_t version_ = 0;
+  std::atomic<uint32_t> version_{0};
   mutable void* data_ = nullptr;
   size_t bytes_ = 0;
   size_t own_bytes_ = 0;  // behind the header

@@ -112,11 +112,19 @@ int64_t checked_bytes(const Shape& shape, Dtype dtype) {
   return bytes;
 }
 
+Ref<Storage> create_storage(const Shape& shape, Dtype dtype, int64_t bytes) {
+  try {
+    return Storage::create(size_t(bytes));
+  } catch (const HostMemoryError& e) {
+    detail::raise<HostMemoryError>(e.what(), " for a tensor of shape ", shape, " and dtype flambeau.", dtype);
+  }
+}
+
 }  // namespace
 
 Tensor empty(const Shape& shape, Dtype dtype) {
   const int64_t bytes = checked_bytes(shape, dtype);
-  Ref<Storage> storage = Storage::create(size_t(bytes));
+  Ref<Storage> storage = create_storage(shape, dtype, bytes);
   TensorImpl* impl = TensorImpl::create();
   impl->storage = std::move(storage);
   impl->dtype = dtype;

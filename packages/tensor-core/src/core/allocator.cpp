@@ -1,0 +1,527 @@
+// The caching allocator of host memory.
+//
+// Note [Host memory]
+// Every size belongs to a class: multiples of 64 bytes up to 4096, then four classes for each power of two. Blocks of
+// up to 128 KiB are cut from chunks of one megabyte, larger ones are mapped from the system one by one.
+//
+// A free block of up to 4096 bytes goes to a list of its thread. A list that grows beyond a limit moves as a whole, as
+// a batch, to a stack that all threads share and take from: memory that one thread allocates and another frees comes
+// back. Larger blocks are shared at once.
+//
+// What nobody has used for about a second returns to the system: a thread (the trimmer), which sleeps while nothing is
+// cached, counts ticks, takes out what was cached some ticks ago, and unmaps chunks with no block in use.
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <iomanip>
+#include <mutex>
+#include <new>
+#include <sstream>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "flambeau/errors.h"
+#include "flambeau/memory.h"
+
+namespace flambeau {
+
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kReuse = false;  // so that the sanitizer sees the end of each block, and its life's
+#else
+constexpr bool kReuse = true;
+#endif
+constexpr size_t kAlignment = 64, kSmallLimit = 4096, kSlots = kSmallLimit / kAlignment + 1;
+constexpr size_t kThreadBytes = size_t(64) << 10;  // in each free list of a thread
+constexpr size_t kHugePage = size_t(2) << 20;
+constexpr size_t kChunk = size_t(1) << 20, kCutLimit = size_t(128) << 10;
+constexpr size_t kBatchBytes = size_t(16) << 10;  // cut from chunks at once for a thread's list
+constexpr size_t kCacheLimit = size_t(1) << 30;
+constexpr int kLargeClasses = 4 * 64;
+constexpr auto kTick = std::chrono::milliseconds(250);
+constexpr uint32_t kIdleTicks = 4;
+
+struct FreeBlock {
+  FreeBlock* next;
+  uint32_t depth;  // of a thread's list and of a batch: the length from here on
+  uint32_t tick;   // of the first of a batch and of a large block: when it was cached
+  FreeBlock* next_batch;
+};
+
+constexpr size_t slot_bytes(size_t slot) { return slot ? slot * kAlignment : kAlignment; }
+
+struct SizeClass {
+  int index;  // among the large ones
+  size_t bytes;
+};
+SizeClass large_class(size_t bytes) {
+  const int log = 63 - __builtin_clzll(bytes);
+  const size_t quarter = size_t(1) << (log - 2);
+  const size_t rounded = (bytes + quarter - 1) / quarter * quarter;
+  const int exact_log = 63 - __builtin_clzll(rounded);
+  return {exact_log * 4 + int(rounded >> (exact_log - 2) & 3), rounded};
+}
+constexpr size_t bytes_of_class(int index) {
+  return (size_t(1) << index / 4) + size_t(index % 4) * ((size_t(1) << index / 4) / 4);
+}
+
+void* map_pages(size_t bytes, size_t alignment) {
+  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  constexpr size_t kPage = 4096;
+  bytes = (bytes + kPage - 1) / kPage * kPage;
+  const size_t spare = alignment > kPage ? alignment : 0;
+  void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  if (!spare) return mapped;
+  char* const first = static_cast<char*>(mapped);
+  const size_t before = (alignment - reinterpret_cast<size_t>(first) % alignment) % alignment;
+  if (before) munmap(first, before);
+  munmap(first + before + bytes, spare - before);
+  return first + before;
+}
+
+void unmap_pages(void* block, size_t bytes) {
+  // It fails where the process would have too many mappings: then the pages alone go back.
+  if (munmap(block, bytes) != 0) madvise(block, bytes, MADV_DONTNEED);
+}
+
+void* map_block(size_t bytes) {
+  void* const block = map_pages(bytes, bytes >= kHugePage ? kHugePage : 0);
+#ifdef MADV_HUGEPAGE
+  if (block && bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+  return block;
+}
+
+// A megabyte, at a multiple of its size, that is cut into blocks of one size.
+struct alignas(kAlignment) Chunk {
+  Chunk *next, *previous;  // in the list of chunks of that size that have free blocks
+  FreeBlock* free;
+  uint32_t cut, free_count;
+
+  static Chunk* of(void* block) { return reinterpret_cast<Chunk*>(reinterpret_cast<size_t>(block) / kChunk * kChunk); }
+  static constexpr uint32_t capacity(size_t bytes) { return uint32_t((kChunk - sizeof(Chunk)) / bytes); }
+};
+
+// The chunks of one size.
+class Chunks {
+ public:
+  FreeBlock* take(size_t bytes) {  // null if there is no memory
+    if (!open_ && !add()) return nullptr;
+    Chunk& chunk = *open_;
+    FreeBlock* block = chunk.free;
+    if (block) {
+      chunk.free = block->next;
+      --chunk.free_count;
+    } else {
+      block = reinterpret_cast<FreeBlock*>(reinterpret_cast<char*>(&chunk + 1) + chunk.cut++ * bytes);
+    }
+    if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) remove(chunk);
+    return block;
+  }
+  // The chunk if none of its blocks is in use any more: it is out of the list, and to be unmapped.
+  Chunk* give_back(FreeBlock* block, size_t bytes) {
+    Chunk& chunk = *Chunk::of(block);
+    if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) insert(chunk);
+    block->next = chunk.free;
+    chunk.free = block;
+    if (++chunk.free_count < chunk.cut) return nullptr;
+    remove(chunk);
+    return &chunk;
+  }
+
+ private:
+  bool add() {
+    void* const memory = map_pages(kChunk, kChunk);
+    if (memory) insert(*new (memory) Chunk{});
+    return memory;
+  }
+  void insert(Chunk& chunk) {
+    chunk.previous = nullptr;
+    chunk.next = open_;
+    if (open_) open_->previous = &chunk;
+    open_ = &chunk;
+  }
+  void remove(Chunk& chunk) {
+    (chunk.previous ? chunk.previous->next : open_) = chunk.next;
+    if (chunk.next) chunk.next->previous = chunk.previous;
+  }
+  Chunk* open_ = nullptr;
+};
+
+// What one thread has taken less what it has given back (others may have taken it), and what is in its free lists: the
+// sums of all counters are the statistics. Written by its owner alone, without a locked instruction; the next thread
+// takes it over with what it counted.
+struct Counter {
+  std::atomic<size_t> bytes{0}, cached{0};
+  std::atomic<bool> flush{false};  // another thread asks for the free lists to be emptied
+  std::atomic<bool> owned{true};
+  Counter* next = nullptr;
+};
+std::atomic<Counter*> counters{nullptr};
+std::atomic<size_t> uncounted{0};  // by threads that are about to end
+
+void add(std::atomic<size_t>& total, size_t bytes) {  // modulo 2**64
+  total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+}
+
+Counter* take_counter() {
+  for (Counter* c = counters; c; c = c->next)
+    if (!c->owned.exchange(true)) return c;
+  Counter* made = new Counter;
+  made->next = counters;
+  while (!counters.compare_exchange_weak(made->next, made)) {
+  }
+  return made;
+}
+
+// What all threads share. Never destroyed: blocks may be freed during exit.
+class SharedCache {
+ public:
+  SharedCache() = default;
+
+  // Some blocks, at most so many if they are new; null if there is no memory.
+  FreeBlock* take_batch(size_t slot, uint32_t most) {
+    const std::lock_guard lock(mutex_);
+    if (FreeBlock* const batch = batches_[slot]) {
+      batches_[slot] = batch->next_batch;
+      cached_ -= batch->depth * slot_bytes(slot);
+      return batch;
+    }
+    FreeBlock* batch = nullptr;
+    for (uint32_t depth = 1; depth <= most; ++depth) {
+      FreeBlock* const block = small_chunks_[slot].take(slot_bytes(slot));
+      if (!block) break;
+      block->next = batch;
+      block->depth = depth;
+      batch = block;
+    }
+    return batch;
+  }
+
+  void put_batch(size_t slot, FreeBlock* batch) {
+    const std::lock_guard lock(mutex_);
+    batch->tick = tick_;
+    batch->next_batch = batches_[slot];
+    batches_[slot] = batch;
+    cached_ += batch->depth * slot_bytes(slot);
+    wake_trimmer();
+  }
+
+  void* take_large(const SizeClass& size) {  // null if there is no memory
+    {
+      const std::lock_guard lock(mutex_);
+      if (FreeBlock* const block = large_[size.index]) {
+        large_[size.index] = block->next;
+        cached_ -= size.bytes;
+        return block;
+      }
+      if (size.bytes <= kCutLimit) return large_chunks_[size.index].take(size.bytes);
+    }
+    return map_block(size.bytes);
+  }
+
+  void put_large(const SizeClass& size, FreeBlock* block) {
+    Chunk* empty = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (cached_ + size.bytes <= kCacheLimit) {
+        block->tick = tick_;
+        block->next = large_[size.index];
+        large_[size.index] = block;
+        cached_ += size.bytes;
+        return wake_trimmer();
+      }
+      if (size.bytes <= kCutLimit) empty = large_chunks_[size.index].give_back(block, size.bytes);
+    }
+    if (size.bytes > kCutLimit) unmap_pages(block, size.bytes);
+    if (empty) unmap_pages(empty, kChunk);
+  }
+
+  // Frees what was cached before a tick. The lock is released again and again, and while the system is at work.
+  void free_older(uint32_t tick) {
+    for (int i = 0; i < kLargeClasses; ++i) {
+      const size_t bytes = bytes_of_class(i);
+      each_older(large_[i], &FreeBlock::next, tick, [&](FreeBlock* block) -> Mapping {
+        cached_ -= bytes;
+        if (bytes > kCutLimit) return {block, bytes};
+        return {large_chunks_[i].give_back(block, bytes), kChunk};
+      });
+    }
+    for (size_t slot = 0; slot < kSlots; ++slot) {
+      std::vector<Chunk*> empty;
+      each_older(batches_[slot], &FreeBlock::next_batch, tick, [&](FreeBlock* block) -> Mapping {
+        cached_ -= block->depth * slot_bytes(slot);
+        while (block)
+          if (Chunk* const chunk = small_chunks_[slot].give_back(std::exchange(block, block->next), slot_bytes(slot)))
+            empty.push_back(chunk);
+        return {nullptr, 0};
+      });
+      for (Chunk* const chunk : empty) unmap_pages(chunk, kChunk);
+    }
+  }
+  void free_all() { free_older(tick_ + 1); }
+
+  size_t cached() {
+    const std::lock_guard lock(mutex_);
+    return cached_;
+  }
+
+  void before_fork() { mutex_.lock(); }
+  void after_fork_in_parent() { mutex_.unlock(); }
+  void after_fork_in_child() {  // it has no trimmer
+    trimming_ = false;
+    new (&wake_) std::condition_variable;
+    mutex_.unlock();
+  }
+
+ private:
+  struct Mapping {
+    void* memory;
+    size_t bytes;
+  };
+
+  // Takes what is older than a tick out of a list, whose youngest come first, and calls free(block) with the lock held;
+  // unmaps what it returns.
+  template <class F>
+  void each_older(FreeBlock*& list, FreeBlock* FreeBlock::* next, uint32_t tick, F&& free) {
+    FreeBlock* older;
+    {
+      const std::lock_guard lock(mutex_);
+      FreeBlock** at = &list;
+      while (*at && int32_t((*at)->tick - tick) >= 0) at = &((*at)->*next);
+      older = std::exchange(*at, nullptr);
+    }
+    while (older) {
+      FreeBlock* const block = std::exchange(older, older->*next);
+      Mapping mapping;
+      {
+        const std::lock_guard lock(mutex_);
+        mapping = free(block);
+      }
+      if (mapping.memory) unmap_pages(mapping.memory, mapping.bytes);
+    }
+  }
+
+  void wake_trimmer() {
+    if (FLAMBEAU_LIKELY(awake_ && trimming_)) return;
+    awake_ = true;
+    if (trimming_) return wake_.notify_one();
+    sigset_t all, former;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &former);  // signals are for other threads
+    try {
+      std::thread([this] { trim(); }).detach();
+      trimming_ = true;
+    } catch (const std::system_error&) {  // the system gives no more threads; the next block tries again
+    }
+    pthread_sigmask(SIG_SETMASK, &former, nullptr);
+  }
+
+  void trim() {
+    for (;;) {
+      {
+        std::unique_lock lock(mutex_);
+        awake_ = cached_ > 0;
+        wake_.wait(lock, [this] { return awake_; });
+      }
+      std::this_thread::sleep_for(kTick);
+      uint32_t tick;
+      {
+        const std::lock_guard lock(mutex_);
+        tick = ++tick_;
+      }
+      free_older(tick - kIdleTicks);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  FreeBlock *large_[kLargeClasses] = {}, *batches_[kSlots] = {};
+  Chunks large_chunks_[kLargeClasses], small_chunks_[kSlots];
+  size_t cached_ = 0;
+  uint32_t tick_ = 0;
+  bool awake_ = false, trimming_ = false;
+};
+
+SharedCache& shared_cache() {
+  static SharedCache* const cache = new SharedCache;
+  return *cache;
+}
+
+// Registered when the library is loaded, before all other locks: they are taken first when the process forks, since
+// their holders may allocate.
+[[gnu::constructor]] void prepare_for_fork() {
+  pthread_atfork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
+                 [] { shared_cache().after_fork_in_child(); });
+#ifdef __GLIBC__
+  // malloc returns the end of its heap to the system after each free of 128 KiB, until the program frees a larger block
+  // that was mapped: from there on it keeps what such blocks take. NumPy's arrays then stay fast (measured: 23,000 page
+  // faults in an epoch over 48 kB arrays without this, none with it). Nothing is touched, so this costs no memory.
+  constexpr size_t kMostMapped = size_t(32) << 20;  // the largest for which malloc does so
+  void* volatile block = std::malloc(kMostMapped - 4096 * 4);
+  std::free(block);
+#endif
+}
+
+// Free lists of one thread. Trivially destructible, so that it may be used while the thread's other objects die.
+struct ThreadCache {
+  FreeBlock* lists[kSlots];
+  Counter* counter;
+  bool closed;
+};
+thread_local ThreadCache thread_cache __attribute__((tls_model("initial-exec")));
+
+void share_list(size_t slot) {
+  FreeBlock* const batch = std::exchange(thread_cache.lists[slot], nullptr);
+  if (!batch) return;
+  if (thread_cache.counter) add(thread_cache.counter->cached, size_t(0) - batch->depth * slot_bytes(slot));
+  shared_cache().put_batch(slot, batch);
+}
+
+void share_lists() {
+  for (size_t slot = 0; slot < kSlots; ++slot) share_list(slot);
+}
+
+struct ThreadCacheCloser {
+  ~ThreadCacheCloser() {
+    share_lists();
+    thread_cache.closed = true;
+    std::exchange(thread_cache.counter, nullptr)->owned = false;
+  }
+};
+
+[[gnu::noinline]] void register_thread() {
+  thread_cache.counter = take_counter();
+  static thread_local ThreadCacheCloser closer;
+  (void)closer;
+}
+
+void count(size_t bytes, size_t cached = 0) {  // modulo 2**64: minus what is freed
+  if (FLAMBEAU_UNLIKELY(!thread_cache.counter)) {
+    if (thread_cache.closed) {
+      uncounted += bytes;
+      return;
+    }
+    register_thread();
+  }
+  Counter& counter = *thread_cache.counter;
+  add(counter.bytes, bytes);
+  add(counter.cached, cached);
+  if (FLAMBEAU_UNLIKELY(counter.flush.load(std::memory_order_relaxed))) {
+    counter.flush = false;
+    share_lists();
+  }
+}
+
+[[noreturn, gnu::cold]] void refuse(size_t bytes) {
+  constexpr const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  int unit = 0;
+  double size = double(bytes);
+  for (; size >= 1024 && unit < 6; ++unit) size /= 1024;
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(unit ? 2 : 0) << size << ' ' << units[unit];
+  detail::raise<HostMemoryError>("out of memory: tried to allocate ", text.str());
+}
+
+void* allocate_large(size_t bytes) {
+  if (bytes > size_t(1) << 60) refuse(bytes);
+  const SizeClass size = large_class(bytes);
+  void* block = shared_cache().take_large(size);
+  if (!block) {
+    empty_cache();
+    block = shared_cache().take_large(size);
+  }
+  if (!block) refuse(bytes);
+  count(bytes);
+  return block;
+}
+
+void* allocate_small(size_t bytes, size_t slot) {
+  const auto most = thread_cache.closed ? 1 : std::max<size_t>(1, kBatchBytes / slot_bytes(slot));
+  FreeBlock* const batch = shared_cache().take_batch(slot, uint32_t(most));
+  if (!batch) throw std::bad_alloc();
+  if (FLAMBEAU_LIKELY(!thread_cache.closed)) {
+    thread_cache.lists[slot] = batch->next;
+    count(bytes, (batch->depth - 1) * slot_bytes(slot));
+  } else {
+    if (batch->next) shared_cache().put_batch(slot, batch->next);
+    count(bytes);
+  }
+  return batch;
+}
+
+}  // namespace
+
+void* allocate(size_t bytes) {
+  if constexpr (!kReuse) {
+    void* exact = nullptr;
+    if (posix_memalign(&exact, kAlignment, bytes) != 0) refuse(bytes);
+    count(bytes);
+    return exact;
+  }
+  if (bytes > kSmallLimit) return allocate_large(bytes);
+  const size_t slot = (bytes + kAlignment - 1) / kAlignment;
+  FreeBlock* const block = thread_cache.lists[slot];
+  if (FLAMBEAU_UNLIKELY(!block)) return allocate_small(bytes, slot);
+  thread_cache.lists[slot] = block->next;
+  count(bytes, size_t(0) - slot_bytes(slot));
+  return block;
+}
+
+void deallocate(void* pointer, size_t bytes) noexcept {
+  FreeBlock* const block = static_cast<FreeBlock*>(pointer);
+  if constexpr (!kReuse) {
+    count(size_t(0) - bytes);
+    return std::free(block);
+  }
+  if (bytes > kSmallLimit) {
+    count(size_t(0) - bytes);
+    return shared_cache().put_large(large_class(bytes), block);
+  }
+  const size_t slot = (bytes + kAlignment - 1) / kAlignment;
+  if (FLAMBEAU_UNLIKELY(thread_cache.closed)) {
+    count(size_t(0) - bytes);
+    block->next = nullptr;
+    block->depth = 1;
+    return shared_cache().put_batch(slot, block);
+  }
+  FreeBlock* const first = thread_cache.lists[slot];
+  block->next = first;
+  block->depth = first ? first->depth + 1 : 1;
+  thread_cache.lists[slot] = block;
+  count(size_t(0) - bytes, slot_bytes(slot));
+  if (FLAMBEAU_UNLIKELY(block->depth * slot_bytes(slot) > kThreadBytes)) share_list(slot);
+}
+
+void empty_cache() {
+  for (Counter* c = counters; c; c = c->next) c->flush = true;  // threads do so with their next block
+  if (thread_cache.counter) {
+    thread_cache.counter->flush = false;
+    share_lists();
+  }
+  shared_cache().free_all();
+}
+
+size_t cached_bytes() {
+  size_t total = shared_cache().cached();
+  for (const Counter* c = counters; c; c = c->next) total += c->cached.load(std::memory_order_relaxed);
+  return total;
+}
+size_t allocated_bytes() {
+  size_t total = uncounted;
+  for (const Counter* c = counters; c; c = c->next) total += c->bytes.load(std::memory_order_relaxed);
+  return total;
+}
+
+}  // namespace flambeau

@@ -1,0 +1,98 @@
+// Storages, and the devices that they are on.
+#include "flambeau/memory.h"
+
+#include <new>
+#include <ostream>
+
+#include "flambeau/errors.h"
+
+namespace flambeau {
+
+namespace {
+thread_local bool inference __attribute__((tls_model("initial-exec"))) = false;
+}  // namespace
+bool inference_mode() { return inference; }
+void set_inference_mode(bool enabled) { inference = enabled; }
+
+namespace {
+constexpr size_t kHeader = 64;  // the storage object, before the data it owns
+}
+
+// Note [Devices]
+namespace {
+thread_local Device device_of_thread __attribute__((tls_model("initial-exec")));
+thread_local const char* operation_of_thread = nullptr;
+}  // namespace
+void (*foreign_storages_changed)(int by) = nullptr;
+
+const char* name(DeviceType type) {
+  return type == DeviceType::Cpu ? "cpu" : type == DeviceType::Cuda ? "cuda" : "meta";
+}
+std::ostream& operator<<(std::ostream& out, Device device) {
+  out << name(device.type);
+  return device == DeviceType::Cuda ? out << ':' << int(device.index) : out;
+}
+
+OnDevice::OnDevice(Device device, const char* operation)
+    : former_(std::exchange(device_of_thread, device)), former_operation_(operation_of_thread) {
+  if (operation && !former_operation_) operation_of_thread = operation;
+}
+OnDevice::~OnDevice() {
+  device_of_thread = former_;
+  operation_of_thread = former_operation_;
+}
+Device OnDevice::current() { return device_of_thread; }
+const char* OnDevice::operation() { return operation_of_thread ? operation_of_thread : "an operator"; }
+
+Ref<Storage> Storage::create_elsewhere(size_t bytes) {
+  Storage* storage = new (allocate(kHeader)) Storage;
+  Ref<Storage> made = Ref<Storage>::adopt(storage);
+  storage->bytes_ = bytes;
+  storage->device_ = device_of_thread;
+  if (foreign_storages_changed) foreign_storages_changed(1);
+  if (storage->device_ == DeviceType::Cuda) storage->allocate_on_device();
+  return made;
+}
+
+void* Storage::reach() const {
+  if (device_ == DeviceType::Cuda) return move_to_host();
+  detail::raise<NotImplementedError>(OnDevice::operation(),
+                                     ": needs the values of a tensor on the meta device, which has none, only a shape "
+                                     "and a dtype");
+}
+
+Ref<Storage> Storage::create(size_t bytes) {
+  static_assert(sizeof(Storage) <= kHeader);
+  if (FLAMBEAU_UNLIKELY(device_of_thread.type != DeviceType::Cpu)) return create_elsewhere(bytes);
+  Storage* storage = new (allocate(kHeader + bytes)) Storage;
+  storage->data_ = reinterpret_cast<char*>(storage) + kHeader;
+  storage->bytes_ = storage->own_bytes_ = bytes;
+  return Ref<Storage>::adopt(storage);
+}
+
+Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), void* context, bool writable,
+                           Device device) {
+  Storage* storage = new (allocate(kHeader)) Storage;
+  storage->data_ = data;
+  storage->bytes_ = bytes;
+  storage->deleter_ = deleter;
+  storage->context_ = context;
+  storage->writable_ = writable;
+  storage->device_ = device;
+  storage->on_device_ = device == DeviceType::Cuda;
+  if (device.type != DeviceType::Cpu && foreign_storages_changed) foreign_storages_changed(1);
+  return Ref<Storage>::adopt(storage);
+}
+
+void Storage::destroy() {
+  if (FLAMBEAU_UNLIKELY(device_.type != DeviceType::Cpu)) {
+    if (device_ == DeviceType::Cuda) destroy_on_device();
+    if (foreign_storages_changed) foreign_storages_changed(-1);
+  }
+  if (deleter_) deleter_(context_);
+  const size_t size = kHeader + own_bytes_;
+  this->~Storage();
+  deallocate(this, size);
+}
+
+}  // namespace flambeau
