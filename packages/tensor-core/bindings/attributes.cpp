@@ -197,6 +197,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
     TensorImpl &to = *tensor_of(self).impl(), &from = *tensor_of(value).impl();
     require(!to.requires_grad || is_inexact(from.dtype),
             "data set to a tensor that requires gradients must be floating point or complex dtype, got ", from.dtype);
+    wait_for_operators();
     to.storage = from.storage;
     to.offset = from.offset;
     to.shape = from.shape;

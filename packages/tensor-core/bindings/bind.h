@@ -5,6 +5,7 @@
 
 namespace flambeau::python {
 
+void set_interpreter_hooks();         // interpreter.cpp: the GIL and signals, for the library
 void bind_arithmetic();               // bind_arithmetic.cpp: composites on rows
 void bind_activations();              // bind_activations.cpp
 void bind_complex();                  // bind_complex.cpp

@@ -11,13 +11,6 @@ namespace flambeau::python {
 
 namespace {
 
-struct Unlocked {  // for a scope that waits: Python's other threads run meanwhile
-  PyThreadState* state = PyEval_SaveThread();
-  Unlocked() = default;
-  Unlocked(const Unlocked&) = delete;
-  ~Unlocked() { PyEval_RestoreThread(state); }
-};
-
 void bind_gpus() {
   def("_cuda_device_count()", kPrivate, "The number of GPUs that can be used.",
       [] { return int64_t(cuda::device_count()); });
@@ -211,7 +204,7 @@ void bind_collectives() {
 Tensor pinned(const Tensor& t) {
   require(t.device() == DeviceType::Cpu, "cannot pin '", t.device(), "': only CPU memory can be pinned");
   const NoRecording off;
-  const Unlocked scope;
+  const GilRelease release;
   const Shape strides = strides_like(t, MemoryFormat::Preserve);
   const size_t bytes = size_t(t.numel() * item_size(t.dtype()));
   const Tensor made = from_storage(cuda::pinned_storage(bytes), t.shape(), strides, 0, t.dtype());
@@ -258,8 +251,6 @@ void bind_memory() {
 }  // namespace
 
 void bind_cuda() {
-  cuda::wait_hooks = {[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
-                      [](void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }};
   bind_gpus();
   bind_installation();
   bind_work();

@@ -76,6 +76,7 @@ void bind_strides() {
       });
   def("_share_memory(input)", kPrivate, "Moves the tensor's storage to memory that other processes can have.",
       [](const Tensor& t) {
+        wait_for_operators();
         t.storage().share();
         return t;
       });

@@ -121,6 +121,7 @@ void translate_exception() {
 PYBIND11_MODULE(_core, m) {
   using namespace flambeau::python;
   flambeau::python_interface = &interface;
+  set_interpreter_hooks();
   flambeau::register_exceptions();
   m.doc() = "The native core of flambeau.";
   m.attr("__all__") = py::list();

@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/operators.h"
 #include "flambeau/python.h"
@@ -57,6 +58,7 @@ void translate_exception();
 // Runs body, turning exceptions into a Python error and `failure`.
 template <class R, class F>
 R guarded(R failure, F&& body) {
+  const OperatorCall call;
   try {
     return body();
   } catch (...) {
@@ -71,8 +73,8 @@ class Object {  // an owned reference
   explicit Object(PyObject* o) : o_(o) {}
   Object(Object&& other) noexcept : o_(other.release()) {}
   Object& operator=(Object&& other) noexcept {
-    Py_XDECREF(o_);
-    o_ = other.release();
+    PyObject* const former = std::exchange(o_, other.release());
+    Py_XDECREF(former);  // last: it may run code that sees this object
     return *this;
   }
   ~Object() { Py_XDECREF(o_); }

@@ -8,9 +8,11 @@ namespace flambeau::python {
 // Runs the body of a call from Python: guarded, and told to the observer, if there is one.
 template <class F>
 PyObject* watched(const char* name, F&& body) {
-  if (FLAMBEAU_LIKELY(!call_observer)) return guarded<PyObject*>(nullptr, body);
-  call_observer->begin(name);
-  return call_observer->end(name, guarded<PyObject*>(nullptr, body));
+  CallObserver* const observer = call_observer;
+  if (FLAMBEAU_LIKELY(!observer)) return guarded<PyObject*>(nullptr, body);
+  observer->begin(name);
+  PyObject* const result = guarded<PyObject*>(nullptr, body);
+  return observer == call_observer ? observer->end(name, result) : result;  // it may be gone
 }
 
 }  // namespace flambeau::python

@@ -24,14 +24,6 @@ struct Properties {
   std::array<unsigned char, 16> uuid{};
 };
 
-// What a thread does before and after it waits for a GPU: the bindings let Python's other threads run. begin() may
-// return null where there is nothing to end. Null until they are set.
-struct WaitHooks {
-  void* (*begin)();
-  void (*end)(void* state);
-};
-FLAMBEAU_API extern WaitHooks wait_hooks;
-
 FLAMBEAU_API bool is_available();
 FLAMBEAU_API int device_count();
 FLAMBEAU_API const std::string& obstacle();  // why there is no GPU, in a sentence; empty where there is one

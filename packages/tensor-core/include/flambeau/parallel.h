@@ -12,11 +12,29 @@ FLAMBEAU_API int num_threads();
 FLAMBEAU_API void set_num_threads(int n);
 
 namespace detail {
-FLAMBEAU_API void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context);
+// task(context, i) for every i in [0, tasks).
+FLAMBEAU_API void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context);
+// range(context, begin, end) over ranges of [0, n) that begin at multiples of a number.
+FLAMBEAU_API void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t),
+                             void* context);
 FLAMBEAU_API bool in_parallel_region();
+
+template <class F>
+void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
+  if (n <= 0) return;
+  // A grain of one item may be one of much work.
+  if ((n <= grain && grain > 1) || in_parallel_region()) return body(int64_t(0), n);
+  run_ranges(
+      n, grain, multiple,
+      [](void* context, int64_t begin, int64_t end) {
+        (*static_cast<std::remove_reference_t<F>*>(context))(begin, end);
+      },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
 }  // namespace detail
 
-// Runs task(i) for every i in [0, tasks), on several threads where that helps.
+// Runs task(i) for every i in [0, tasks), on several threads where that helps. Several tasks run without the GIL, and
+// signals are handled between them (Note [Releasing the GIL]): a task should take less than 50 milliseconds.
 template <class F>
 void parallel_tasks(int64_t tasks, F&& task) {
   if (tasks <= 1 || detail::in_parallel_region()) {
@@ -28,23 +46,10 @@ void parallel_tasks(int64_t tasks, F&& task) {
       const_cast<void*>(static_cast<const void*>(&task)));
 }
 
-namespace detail {
-template <class F>
-void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
-  int64_t parts = (n + grain - 1) / (grain > 0 ? grain : 1);
-  const int64_t threads = n > grain ? num_threads() : 1;
-  if (parts > threads) parts = threads;
-  if (parts <= 1) {
-    if (n > 0) body(int64_t(0), n);
-    return;
-  }
-  const int64_t step = ((n + parts - 1) / parts + multiple - 1) / multiple * multiple;
-  parallel_tasks((n + step - 1) / step, [&](int64_t i) { body(i * step, i * step + step < n ? i * step + step : n); });
-}
-}  // namespace detail
-
-// Splits [0, n) into at most one contiguous range per thread, none shorter than `grain`, and runs body(begin, end).
-// Only for work whose result does not depend on where the range is cut. Ranges of elements begin at multiples of 64.
+// Splits [0, n) into contiguous ranges, at least one per thread unless they would be shorter than `grain`, and runs
+// body(begin, end). Only for work whose result does not depend on where the range is cut. A grain is some microseconds
+// of work: more than one runs without the GIL, and signals are handled between ranges of at most 64 of them. Ranges of
+// elements begin at multiples of 64.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {
   detail::parallel_ranges(n, grain, 64, body);

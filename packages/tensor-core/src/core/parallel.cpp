@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -14,6 +15,9 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "flambeau/interpreter.h"
+#include "kernels/scratch.h"
 
 namespace flambeau {
 
@@ -34,20 +38,25 @@ struct Job {
   void* context;
   int64_t tasks;
   std::atomic<int64_t> next{0};
-  std::atomic<int64_t> running{0};  // workers inside this job
+  std::atomic<int64_t> running{0};     // workers inside this job
+  std::atomic<bool> cancelled{false};  // after an error, such as one that a signal handler raises
   std::exception_ptr error;
   std::mutex error_mutex;
 
   void work() {
     in_region = true;
-    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-      try {
+    detail::call_state.cancelled = &cancelled;
+    try {
+      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+        poll_signals();
         call(context, i);
-      } catch (...) {
-        std::lock_guard lock(error_mutex);
-        if (!error) error = std::current_exception();
       }
+    } catch (...) {
+      std::lock_guard lock(error_mutex);
+      if (!error) error = std::current_exception();
+      cancelled = true;
     }
+    detail::call_state.cancelled = nullptr;
     in_region = false;
   }
 };
@@ -108,6 +117,7 @@ class Pool {
       }
       if (job) {
         job->work();
+        kernels::free_large_scratch();
         job->running.fetch_sub(1, std::memory_order_release);
       }
     }
@@ -156,6 +166,7 @@ int num_threads() {
 }
 
 void set_num_threads(int n) {
+  const GilRelease release(GilRelease::Wait);  // whoever runs in the pool may need the GIL to go on
   std::lock_guard lock(*pool_mutex);
   threads = n < 1 ? 1 : n;
   delete std::exchange(pool, nullptr);
@@ -165,10 +176,14 @@ namespace detail {
 
 bool in_parallel_region() { return in_region; }
 
-void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context) {
+void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
+  const GilRelease release;
   std::unique_lock lock(*pool_mutex, std::defer_lock);
   if (num_threads() == 1 || !lock.try_lock()) {  // another thread is using the pool
-    for (int64_t i = 0; i < tasks; ++i) call(context, i);
+    for (int64_t i = 0; i < tasks; ++i) {
+      poll_signals();
+      task(context, i);
+    }
     return;
   }
   if (!pool) {
@@ -177,9 +192,28 @@ void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context) {
     (void)registered;
     pool = new Pool(num_threads() - 1);
   }
-  Job job{call, context, tasks, {}, {}, {}, {}};
+  Job job{task, context, tasks, {}, {}, {}, {}, {}};
   pool->run(job);
+  kernels::free_large_scratch();
   if (job.error) std::rethrow_exception(job.error);
+}
+
+void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t), void* context) {
+  constexpr int64_t kMostGrains = 64;  // in a range, so that signals are handled in time
+  const GilRelease release;
+  const int64_t grains = (n - 1) / std::max<int64_t>(grain, 1) + 1;
+  const int64_t ranges = std::max(std::min<int64_t>(grains, num_threads()), (grains - 1) / kMostGrains + 1);
+  struct Ranges {
+    void (*range)(void*, int64_t, int64_t);
+    void* context;
+    int64_t n, step;
+  } all{range, context, n, ((n - 1) / ranges / multiple + 1) * multiple};
+  const auto run_one = [](void* pointer, int64_t i) {
+    const Ranges& r = *static_cast<Ranges*>(pointer);
+    r.range(r.context, i * r.step, std::min(r.n, (i + 1) * r.step));
+  };
+  const int64_t tasks = (n - 1) / all.step + 1;
+  tasks > 1 ? run_parallel(tasks, run_one, &all) : run_one(&all, 0);
 }
 
 }  // namespace detail

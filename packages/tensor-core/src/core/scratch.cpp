@@ -2,11 +2,14 @@
 
 #include <memory>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/memory.h"
 
 namespace flambeau::kernels {
 
 namespace {
+
+constexpr size_t kKeptScratch = size_t(1) << 20;
 
 struct Blocks {
   struct {
@@ -20,11 +23,12 @@ struct Blocks {
   }
 };
 
+// On the heap: of a thread's own memory all libraries of a process share little, fixed when they are loaded.
+thread_local std::unique_ptr<Blocks> blocks;
+
 }  // namespace
 
 void* scratch(Scratch purpose, size_t bytes) {
-  // On the heap: of a thread's own memory all libraries of a process share little, fixed when they are loaded.
-  static thread_local std::unique_ptr<Blocks> blocks;
   if (!blocks) blocks = std::make_unique<Blocks>();
   auto& block = blocks->of[size_t(purpose)];
   if (bytes > block.bytes) {
@@ -34,6 +38,20 @@ void* scratch(Scratch purpose, size_t bytes) {
     block.bytes = bytes;
   }
   return block.data;
+}
+
+void* set_scratch_aside() { return blocks.release(); }
+void restore_scratch(void* aside) { blocks.reset(static_cast<Blocks*>(aside)); }
+
+void checkpoint() { poll_signals(); }
+
+void free_large_scratch() {
+  if (!blocks) return;
+  for (auto& block : blocks->of)
+    if (block.bytes > kKeptScratch) {
+      deallocate(block.data, block.bytes);
+      block = {};
+    }
 }
 
 }  // namespace flambeau::kernels

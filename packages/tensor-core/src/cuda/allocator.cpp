@@ -12,6 +12,7 @@
 
 #include "cuda/devices.h"
 #include "flambeau/errors.h"
+#include "flambeau/interpreter.h"
 
 namespace flambeau::cuda {
 
@@ -311,7 +312,7 @@ class Allocator {
     activate(device_);
   }
   static int wait(const Driver& d, const std::vector<Pending>& pending, bool for_everything) {
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     int code = for_everything ? d.cuCtxSynchronize() : 0;
     for (const Pending& each : pending)
       for (EventHandle* event : each.events)

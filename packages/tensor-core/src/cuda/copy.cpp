@@ -1,6 +1,7 @@
 // Copies from and to GPUs, and fills.
 #include "cuda/devices.h"
 #include "cuda/operators.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operators.h"
 
 namespace flambeau::cuda {
@@ -24,7 +25,7 @@ void from_host(int device, const Tensor& to, const Tensor& from) {
   const bool pinned = is_pinned(from.storage());
   if (!pinned) require_no_capture(device, stream);
   {
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     copy_from_host(device, address, host, bytes_of(to), pinned);
   }
   if (!pinned) return;
@@ -37,7 +38,7 @@ void to_host(int device, const Tensor& to, const Tensor& from) {
   const Driver& d = activate(device);
   StreamHandle* const stream = current_stream(device);
   {
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     check(d.cuMemcpyDtoHAsync_v2(host, address, bytes_of(to), stream), "copying to the host");
   }
   waits(to.storage()) ? synchronize(device, stream) : use_pinned(to.impl()->storage, device, stream);

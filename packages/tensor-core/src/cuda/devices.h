@@ -32,18 +32,6 @@ struct CaptureStatus {
   unsigned long long number = 0;
 };
 CaptureStatus capture_status(int device, StreamHandle* stream);
-// While a thread waits for a GPU, others may do what only one of them can: it must hold no lock of its own.
-class Waiting {
- public:
-  Waiting() : state_(wait_hooks.begin ? wait_hooks.begin() : nullptr) {}
-  ~Waiting() {
-    if (state_) wait_hooks.end(state_);
-  }
-  Waiting(const Waiting&) = delete;
-
- private:
-  void* const state_;
-};
 // RuntimeError where the stream's work is captured: the graph would read memory of the host that is given back.
 void require_no_capture(int device, StreamHandle* stream);
 // What a GPU has one of, made for it when it is first asked for, and never destroyed: memory may be given back at exit.

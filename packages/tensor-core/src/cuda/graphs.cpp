@@ -8,6 +8,8 @@
 #include "cuda/devices.h"
 #include "cuda/random.h"
 
+#include "flambeau/interpreter.h"
+
 namespace flambeau::cuda {
 
 // Note [Numbers in graphs]
@@ -202,7 +204,7 @@ void destroy_graph(Graph* graph) {
   const std::unique_ptr<Graph> ended(graph);
   int code = 0;
   if (graph->launched) {  // whoever gets the memory next may use another stream
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     code = d.cuEventSynchronize(graph->launched);
     d.cuEventDestroy_v2(graph->launched);
   }

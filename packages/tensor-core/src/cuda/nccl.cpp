@@ -8,6 +8,7 @@
 #include "cuda/library.h"
 #include "flambeau/collectives.h"
 #include "flambeau/errors.h"
+#include "flambeau/interpreter.h"
 
 namespace flambeau::cuda {
 
@@ -157,7 +158,7 @@ int nccl_version() {
 const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices) {
   static std::mutex mutex;
   static auto* cliques = new std::map<std::vector<int>, std::vector<CommunicatorHandle*>>;
-  const Waiting scope;
+  const GilRelease release(GilRelease::Wait);
   const std::lock_guard lock(mutex);
   std::vector<CommunicatorHandle*>& clique = (*cliques)[devices];
   if (clique.empty()) {
@@ -181,7 +182,7 @@ CommunicatorHandle* join_clique(int device, const std::string& identity, int ran
                       " bytes, but got ", identity.size());
   std::memcpy(name.bytes, identity.data(), sizeof name.bytes);
   activate(device);
-  const Waiting scope;
+  const GilRelease release(GilRelease::Wait);
   CommunicatorHandle* made = nullptr;
   check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "joining a clique of GPUs");
   memberships().add(identity, made);
@@ -191,7 +192,7 @@ CommunicatorHandle* join_clique(int device, const std::string& identity, int ran
 void leave_clique(int device, CommunicatorHandle* communicator) {
   const Nccl& n = nccl();
   activate(device);
-  const Waiting scope;
+  const GilRelease release(GilRelease::Wait);
   const std::vector<CommunicatorHandle*> ended = memberships().leave(communicator);
   if (ended.empty()) return;
   check_status(n.ncclGroupStart(), "leaving a clique of GPUs");
@@ -210,7 +211,7 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
       t.device_bytes(), record_stream(t.storage(), t.device().index, p.stream);
     activate(p.input.device().index);
   }
-  const Waiting scope;  // ranks of other threads may have to ask for their parts first
+  const GilRelease release(GilRelease::Wait);  // ranks of other threads may have to ask for their parts first
   check_status(n.ncclGroupStart(), "beginning a collective");
   int chosen = 0, status = 0;
   for (const Participant& p : participants) {  // within the group nothing is raised: it has to be ended
@@ -229,7 +230,7 @@ void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std:
     m.tensor.device_bytes(), record_stream(m.tensor.storage(), m.tensor.device().index, stream);
     activate(m.tensor.device().index);
   }
-  const Waiting scope;
+  const GilRelease release(GilRelease::Wait);
   check_status(n.ncclGroupStart(), "beginning messages");
   int status = 0;
   for (const Message& m : messages) {

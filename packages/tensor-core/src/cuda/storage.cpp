@@ -16,6 +16,8 @@
 #include "cuda/devices.h"
 #include "cuda/report.h"
 
+#include "flambeau/interpreter.h"
+
 namespace flambeau {
 
 namespace {
@@ -90,7 +92,8 @@ void* Storage::move_to_host() const {
   go_to_host();
   if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
   {
-    const cuda::Waiting scope;  // outside of the lock: others may wait for that while only they can let this one go on
+    const GilRelease release(
+        GilRelease::Wait);  // outside of the lock: others may wait for that while only they can let this one go on
     const std::lock_guard lock(moving);
     if (on_host_) return host_;
     host_ = on_device_ && bytes_ ? copy_to_host(device_.index, data_, bytes_) : allocate(bytes_);

@@ -4,6 +4,8 @@
 #include "cuda/devices.h"
 #include "cuda/report.h"
 
+#include "flambeau/interpreter.h"
+
 namespace flambeau::cuda {
 
 namespace {
@@ -25,8 +27,6 @@ void set_stream(int device, StreamHandle* stream) {
   if (!streams_of_thread) streams_of_thread = std::make_unique<StreamHandle*[]>(kMaxDevices);
   streams_of_thread[size_t(device)] = stream;
 }
-
-WaitHooks wait_hooks{nullptr, nullptr};
 
 StreamHandle* create_stream(int device, int priority) {
   constexpr unsigned kIndependent = 1;  // of the default stream
@@ -50,7 +50,7 @@ CaptureStatus capture_status(int device, StreamHandle* stream) {
 void synchronize(int device) {
   {
     const Driver& d = activate(device);
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     check(d.cuCtxSynchronize(), "waiting for a GPU");
   }
   raise_reports(device);
@@ -58,7 +58,7 @@ void synchronize(int device) {
 void synchronize(int device, StreamHandle* stream) {
   {
     const Driver& d = activate(device);
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     check(d.cuStreamSynchronize(stream), "waiting for a stream");
   }
   raise_reports(device);
@@ -82,7 +82,7 @@ bool query_event(int device, EventHandle* event) {
 void synchronize_event(int device, EventHandle* event) {
   {
     const Driver& d = activate(device);
-    const Waiting scope;
+    const GilRelease release(GilRelease::Wait);
     check(d.cuEventSynchronize(event), "waiting for an event");
   }
   raise_reports(device);

@@ -203,6 +203,7 @@ class BlockedProduct {
         terms_ = {p, std::min(k_, p + block_terms_)};
         for (int64_t i = 0; i < m_; i += block_rows_) {
           rows_ = {i, std::min(m_, i + block_rows_)};
+          checkpoint();
           if (packs_a_) pack_rows();
           add_block();
         }

@@ -1,4 +1,4 @@
-// Memory that a thread keeps from call to call, a block for each purpose.
+// What kernels need of the thread they run in: memory that it keeps from call to call, and points to stop at.
 #pragma once
 
 #include <cstddef>
@@ -9,5 +9,13 @@ enum class Scratch { ProductA, ProductB, Image, Count };
 
 // Uninitialised; whoever asks for more later gets another block.
 void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp
+// Returns the thread's blocks of more than a megabyte to the allocator, which frees them if they stay unused.
+void free_large_scratch();
+// Gives the thread other blocks until the first ones are restored.
+void* set_scratch_aside();
+void restore_scratch(void* aside);
+
+// Between blocks of long work: handles signals, and throws where the work is to end (poll_signals in interpreter.h).
+void checkpoint();
 
 }  // namespace flambeau::kernels

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cuda/operators.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 #include "operators/strided_copy.h"
@@ -161,6 +162,7 @@ void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
 void resize(const Tensor& t, const Shape& shape) {
   TensorImpl& impl = *t.impl();
   if (impl.shape == shape) return;
+  if (impl.use_count() > 1 || impl.python_object) wait_for_operators();  // not for a result in the making
   require(impl.storage->writable(), "out: the tensor's memory is read-only; it cannot be resized to ", shape);
   int64_t bytes = item_size(impl.dtype);
   bool overflow = false;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "operators/convolution.h"
 
@@ -85,7 +86,8 @@ void convolve(const Geometry& g, const Flat& flat, const T* images, const char* 
                 shares = std::min(all, (num_threads() + g.batch - 1) / g.batch);
   parallel_items(g.batch * shares, sample_grain(g, shares), [&](int64_t begin, int64_t end) {
     const Block image(flat.image_size() * size), result(((all + shares - 1) / shares) * height * ldo * size);
-    for (int64_t task = begin; task < end; ++task)
+    for (int64_t task = begin; task < end; ++task) {
+      poll_signals();
       for (int64_t group = 0; group < g.groups; ++group) {
         const int64_t n = task / shares * g.groups + group, share = task % shares;
         const int64_t first = share * all / shares * height,
@@ -102,6 +104,7 @@ void convolve(const Geometry& g, const Flat& flat, const T* images, const char* 
           });
         }
       }
+    }
   });
 }
 

@@ -45,14 +45,14 @@ std::shared_ptr<const Value> kept(int64_t length, Make make) {
   static std::map<int64_t, std::shared_ptr<const Value>> all;
   thread_local std::pair<int64_t, std::shared_ptr<const Value>> last;
   if (last.second && last.first == length) return last.second;
-  const std::lock_guard lock(mutex);
-  auto found = all.find(length);
-  if (found == all.end()) {
-    if (all.size() >= kMost) all.clear();
-    found = all.emplace(length, std::make_shared<const Value>(make())).first;
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto found = all.find(length); found != all.end()) return (last = *found).second;
   }
-  last = *found;
-  return found->second;
+  const auto made = std::make_shared<const Value>(make());  // without the lock: it may release the GIL
+  const std::lock_guard lock(mutex);
+  if (all.size() >= kMost) all.clear();
+  return (last = *all.emplace(length, made).first).second;
 }
 
 template <class T>

@@ -1,4 +1,5 @@
 // The matrix product on raw memory, over the thread pool.
+#include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "flambeau/tensor.h"
 #include "kernels/table.h"
@@ -190,9 +191,10 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
     return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
   const Product p{m, n, k, alpha, a, b, beta, c, ldc, dtype};
   if (const int64_t block = contraction_block(m, n, k); block < k) return run_over_terms(p, block);
+  if (double(m) * double(n) * double(k) < kThreadWork) return p.run();
+  const GilRelease release;
   const int64_t threads = num_threads();
-  const bool alone = threads == 1 || detail::in_parallel_region();
-  if (alone || double(m) * double(n) * double(k) < kThreadWork) return p.run();
+  if (threads == 1 || detail::in_parallel_region()) return p.run();
   if (columns_are_better(p, threads)) return run_over_columns(p);
   run_over_rows(p);
 }

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "flambeau/cuda.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "flambeau/sorting.h"
 
@@ -15,6 +16,7 @@ template <class Sum, class Bin>
 Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   Tensor out = zeros({bins}, dtype);
   Sum* sums = out.data<Sum>();
+  const GilRelease release(n > kGilGrain);
   for (int64_t i = 0; i < n; ++i) bin(sums, i);
   return out;
 }

@@ -1,6 +1,7 @@
 // Tensors that are given other memory, or more of it.
 #include <cstring>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/operators.h"
 
 namespace flambeau {
@@ -10,6 +11,7 @@ void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, c
   require(self.dtype() == source.dtype(), "set_: expected a source of dtype ", self.dtype(), ", got ", source.dtype());
   NoRecording off;
   const Tensor view = as_strided(source, shape, strides, offset);  // checks the bounds
+  wait_for_operators();
   TensorImpl &to = *self.impl(), &from = *view.impl();
   to.storage = from.storage;
   to.offset = from.offset;
@@ -27,6 +29,7 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
   const Tensor whole = empty_strided(shape, strides, self.dtype());  // refuses what is too large
   const int64_t item = item_size(self.dtype()), before = int64_t(self.storage().bytes()),
                 needed = int64_t(whole.storage().bytes()) + self.offset() * item;
+  wait_for_operators();
   TensorImpl& impl = *self.impl();
   if (needed > before) {
     require(impl.storage->writable(), "resize_: the tensor's memory is read-only; it cannot be resized to ", shape);

@@ -13,6 +13,7 @@
 #include <limits>
 #include <vector>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/keys.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -57,6 +58,7 @@ inline constexpr int64_t kSmall = 200;    // items for which comparing is quicke
 inline constexpr int64_t kMedium = 8192;  // items for which digits of 8 bits are
 inline constexpr int64_t kMany = 2048;    // items for which choosing by digits is quicker than by comparing
 inline constexpr int kDigitBits = 11;
+inline constexpr int64_t kPolled = int64_t(1) << 20;    // items between looks for signals
 
 // The digits in which keys differ: `bits` of them above `shift`.
 struct Digits {
@@ -72,20 +74,27 @@ template <class I, class Read>
 void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chunks, uint32_t* counts) {
   const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
   const auto digit = [shift, mask = uint32_t(radix - 1)](I value) { return uint32_t(value >> shift) & mask; };
+  const auto over = [n, step](int64_t chunk, auto&& body) {  // body(i) for the items of a chunk
+    const int64_t end = std::min(n, (chunk + 1) * step);
+    for (int64_t begin = chunk * step; begin < end; begin += kPolled) {
+      poll_signals();
+      for (int64_t i = begin; i < std::min(end, begin + kPolled); ++i) body(i);
+    }
+  };
   std::fill_n(counts, chunks * radix, 0);
   parallel_tasks(chunks, [&](int64_t chunk) {
     uint32_t* count = counts + chunk * radix;
-    for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) ++count[digit(item(i))];
+    over(chunk, [&](int64_t i) { ++count[digit(item(i))]; });
   });
   uint32_t total = 0;
   for (int64_t b = 0; b < radix; ++b)
     for (int64_t c = 0; c < chunks; ++c) total += std::exchange(counts[c * radix + b], total);
   parallel_tasks(chunks, [&](int64_t chunk) {
     uint32_t* place = counts + chunk * radix;
-    for (int64_t i = chunk * step; i < std::min(n, (chunk + 1) * step); ++i) {
+    over(chunk, [&](int64_t i) {
       const I value = item(i);
       to[place[digit(value)]++] = value;
-    }
+    });
   });
 }
 
@@ -131,6 +140,7 @@ struct Rows {
   // Runs body(row) for every row, on several threads where that is worth it.
   template <class F>
   void each(int64_t work, F&& body) const {
+    const GilRelease release(count * work > kGilGrain);
     parallel_items(count, std::max<int64_t>(1, 16384 / (work + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) body(r);
     });

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cuda/random.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
 #include "flambeau/thread_generator.h"
@@ -383,6 +384,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   draw(n, 2, generator, [&](const uint32_t* words, int64_t first, int64_t count) {
     for (int64_t i = 0; i < count; ++i) random[first + i] = wide(words + 2 * i);
   });
+  const GilRelease release(n > kGilGrain);
   for (int64_t i = n - 1; i > 0; --i) {  // Fisher and Yates, by Durstenfeld 1964
     const int64_t j = int64_t(uint64_t((unsigned __int128)random[i] * uint64_t(i + 1) >> 64));
     std::swap(order[i], order[j]);

@@ -1,5 +1,6 @@
 // Copies with the elements in other places.
 #include "flambeau/cuda.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operators.h"
 #include "flambeau/sorting.h"
 
@@ -147,8 +148,11 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
           "allocated size does not match required size: ", output_size.value_or(0), " and ", total);
   const OnDevice beside(counts.device());
   const Tensor index = empty({total}, Dtype::int64);
-  int64_t* at = index.data<int64_t>();
-  for (int64_t i = 0; i < size; ++i) at = std::fill_n(at, each[i * step], i);
+  {
+    const GilRelease release(total > kGilGrain);
+    int64_t* at = index.data<int64_t>();
+    for (int64_t i = 0; i < size; ++i) at = std::fill_n(at, each[i * step], i);
+  }
   const OnDevice there(input.device());
   return index_select(input.dim() ? input : reshape(input, {1}), along, index);
 }

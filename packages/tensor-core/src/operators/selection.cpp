@@ -293,6 +293,7 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
         using T = typename decltype(tag)::type;
         const Room<Key<T>> keys(x.numel());
         const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
+        const GilRelease release(x.numel() > kGilGrain);
         *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, keys.data())];
       });
   }

@@ -32,6 +32,7 @@ SortedRow<T>::SortedRow(const BitsOf<T>* in, int64_t n, Key<T> flip) : flip_(fli
     sort_small(few_, n);
     return;
   }
+  const GilRelease release(n > kGilGrain);
   constexpr int64_t kChunk = 32768;
   const int64_t chunks = std::clamp<int64_t>(n / kChunk, 1, num_threads()), step = (n + chunks - 1) / chunks;
   std::vector<Span<T>> spans(size_t(chunks), Span<T>{});
@@ -129,6 +130,7 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
       }
     };
     if (count == 0) return;
+    const GilRelease release(input.numel() > kGilGrain);
     if (count < num_threads())  // the threads share each row
       sort_rows(0, count);
     else

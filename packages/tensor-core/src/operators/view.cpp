@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "flambeau/interpreter.h"
+
 namespace flambeau {
 
 Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype) {
@@ -15,6 +17,7 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int6
 }
 
 void become(const Tensor& self, const Tensor& view) {
+  wait_for_operators();
   TensorImpl &to = *self.impl(), &from = *view.impl();
   if (to.requires_grad && grad_enabled()) {
     require(bool(to.autograd->grad_fn),

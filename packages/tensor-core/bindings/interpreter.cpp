@@ -1,0 +1,41 @@
+// The GIL and Python's signals, for the library. Note [Releasing the GIL] in flambeau/interpreter.h
+#include "flambeau/interpreter.h"
+
+#include <cxxabi.h>
+#include <unistd.h>
+
+#include "bind.h"
+
+namespace flambeau::python {
+
+namespace {
+
+// PyGILState_Check is always true once a program has used subinterpreters: a thread that Python does not know has no
+// lock either way.
+bool holds_lock() { return PyGILState_GetThisThreadState() && PyGILState_Check(); }
+
+bool handles_signals() { return _PyOS_IsMainThread(); }
+
+void* release() { return PyEval_SaveThread(); }
+
+// While the interpreter shuts down, CPython ends a daemon thread that asks for the GIL by unwinding its stack, which
+// ends the process at the first destructor. Such a thread sleeps instead until the process is gone.
+void acquire(void* state) {
+  try {
+    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  } catch (abi::__forced_unwind&) {
+    for (;;) pause();
+  }
+}
+
+void run_signal_handlers() {
+  if (PyErr_CheckSignals() < 0) throw PythonError();
+}
+
+constexpr InterpreterHooks hooks{holds_lock, handles_signals, release, acquire, run_signal_handlers};
+
+}  // namespace
+
+void set_interpreter_hooks() { interpreter_hooks = &hooks; }
+
+}  // namespace flambeau::python

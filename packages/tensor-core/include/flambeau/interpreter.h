@@ -1,0 +1,93 @@
+// The Python interpreter around the library, if there is one: its lock (GIL) and its signals. The library itself knows
+// no Python; the extension module sets the hooks.
+//
+// Note [Releasing the GIL]
+// A kernel works on plain memory, so other Python threads may run meanwhile. parallel_for and its relatives release the
+// GIL for work above their grain, which is some microseconds; long serial code does so with a GilRelease of its own.
+// Everything around kernels (arguments, graph, reference counts of Python objects) runs with the GIL held.
+//
+// After a kernel an operator relies on what it read before it, such as shapes. A thread therefore counts as inside an
+// operator from the first release until the call returns (OperatorCall), and what replaces the memory or the shape of
+// an existing tensor (x.data = ..., resize_) calls wait_for_operators first. While a thread waits there, no operator
+// releases the GIL, so that the waiting ends.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "flambeau/macros.h"
+
+namespace flambeau {
+
+struct InterpreterHooks {
+  bool (*holds_lock)();           // whether this thread holds the GIL
+  bool (*handles_signals)();      // whether this thread runs signal handlers; with the GIL held
+  void* (*release)();             // returns the state for acquire
+  void (*acquire)(void* state);   // does not return while the interpreter shuts down
+  void (*run_signal_handlers)();  // with the GIL held; throws what a handler raises
+};
+FLAMBEAU_API extern const InterpreterHooks* interpreter_hooks;  // null without an interpreter
+
+namespace detail {
+struct CallState {                     // of a thread
+  void* python;                        // what acquire takes, while released
+  const std::atomic<bool>* cancelled;  // of the parallel job that the thread works on
+  int64_t next_poll;
+  bool in_call, inside_operator, released, handles_signals;
+};
+extern FLAMBEAU_API constinit thread_local CallState call_state __attribute__((tls_model("initial-exec")));
+FLAMBEAU_API void leave_operator();
+}  // namespace detail
+
+// Elements for which a serial loop releases the GIL: some microseconds of work.
+inline constexpr int64_t kGilGrain = 16384;
+
+// Releases the GIL for a scope. Does nothing where it is released already, in workers, and without an interpreter.
+class FLAMBEAU_API GilRelease {
+ public:
+  enum Purpose {
+    Compute,  // on memory of tensors
+    Wait      // for another thread or a device, which may need the GIL: touches no tensor
+  };
+  explicit GilRelease(Purpose purpose = Compute, bool worthwhile = true) {
+    if (worthwhile && interpreter_hooks && !detail::call_state.released) begin(purpose);
+  }
+  explicit GilRelease(bool worthwhile) : GilRelease(Compute, worthwhile) {}
+  ~GilRelease() {
+    if (FLAMBEAU_UNLIKELY(active_)) end();
+  }
+  GilRelease(const GilRelease&) = delete;
+
+ private:
+  void begin(Purpose purpose);
+  void end();
+  bool active_ = false;
+};
+
+// Long work calls this every few milliseconds, at points where it may throw. In the main thread it runs pending signal
+// handlers some twenty times a second, if the GIL is released; it throws what a handler raises, and in other threads of
+// a parallel job, once one has thrown.
+FLAMBEAU_API void poll_signals();
+
+// A call from Python, for as long as it lasts. Note [Releasing the GIL]
+class OperatorCall {
+ public:
+  OperatorCall() : in_call_(detail::call_state.in_call), inside_operator_(detail::call_state.inside_operator) {
+    detail::call_state.in_call = true;
+  }
+  ~OperatorCall() {
+    detail::call_state.in_call = in_call_;
+    if (FLAMBEAU_UNLIKELY(detail::call_state.inside_operator && !inside_operator_)) detail::leave_operator();
+  }
+  OperatorCall(const OperatorCall&) = delete;
+
+ private:
+  const bool in_call_, inside_operator_;
+};
+
+// Waits until no thread is inside an operator. Call it, with the GIL held, before a tensor that others may use gets other
+// memory or another shape, at a point where the operator of this thread relies on nothing that it read before.
+// Note [Releasing the GIL]
+FLAMBEAU_API void wait_for_operators();
+
+}  // namespace flambeau

@@ -1,0 +1,89 @@
+"""Signals are handled inside of long operators, which can be interrupted and leave tensors usable."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PRELUDE = """
+import signal, threading, time, os
+import flambeau as fb
+fb.set_num_threads({threads})
+class Interrupted(Exception): pass
+sent = None
+def handle(*_):
+    raise Interrupted
+signal.signal(signal.SIGINT, handle)
+def send():
+    global sent
+    time.sleep(0.3)
+    sent = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+# Each takes many seconds without an interruption.
+OPERATIONS = {
+    "matmul": ("x = fb.randn(9000, 9000)", "for _ in range(5): x @ x"),
+    "sort": ("x = fb.randn(60_000_000)", "for _ in range(5): x.sort()"),
+    "solve": ("x = fb.randn(5000, 5000)", "for _ in range(9): fb.linalg.solve(x, x)"),
+    "qr": ("x = fb.randn(3000, 3000)", "for _ in range(9): fb.linalg.qr(x)"),
+    "pointwise": ("x = fb.randn(30_000_000)", "for _ in range(200): x.erfinv_()"),
+    "conv2d": ("x = fb.randn(64, 64, 128, 128); w = fb.randn(128, 64, 5, 5)", "for _ in range(20): fb.conv2d(x, w)"),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_handler_interrupts_a_long_operator(name, threads):
+    make, use = OPERATIONS[name]
+    code = PRELUDE.format(threads=threads) + (
+        f"{make}\n"
+        "threading.Thread(target=send).start()\n"
+        "start = time.monotonic()\n"
+        "try:\n"
+        f"    {use}\n"
+        "except Interrupted:\n"
+        "    print(time.monotonic() - sent)\n"
+        "x.sum(); x.add_(1); (fb.ones(300, 300) @ fb.ones(300, 300)).sum()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    # 0.2 seconds on an idle machine; the bound leaves room for a busy one.
+    assert float(done.stdout) < 2
+
+
+def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():
+    code = (
+        "import signal, time, flambeau as fb\n"
+        "x = fb.randn(6000, 6000, generator=fb.Generator().manual_seed(1))\n"
+        "small = fb.randn(400, 400, generator=fb.Generator().manual_seed(2))\n"
+        "expected, product = (x @ x)[:5], small @ small\n"
+        "calls = []\n"
+        "def handle(*_):\n"
+        "    assert fb.equal(small @ small, product)\n"
+        "    calls.append(fb.randn(300, 300).sort())\n"
+        "signal.signal(signal.SIGALRM, handle)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)\n"
+        "result = x @ x\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "assert calls, 'no handler ran'\n"
+        "assert fb.equal(result[:5], expected)\n"
+        "print('end')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, "end"), done.stderr
+
+
+def test_control_c_ends_a_program_inside_an_operator():
+    code = "import flambeau as fb\nx = fb.randn(9000, 9000)\nprint('ready', flush=True)\nwhile True: x @ x"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in error and process.returncode == -signal.SIGINT
