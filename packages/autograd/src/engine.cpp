@@ -18,6 +18,7 @@
 #include <unordered_set>
 
 #include "flambeau/cuda.h"
+#include "flambeau/interpreter.h"
 #include "hook_calls.h"
 
 namespace flambeau::autograd {
@@ -238,6 +239,7 @@ class Watched {
 }  // namespace
 
 void Run::step(Node* node) {
+  const OperatorCall call;
   Gradients gradients = take(node);
   const Ref<Node> alive(node);
   const Watched watched(*node);
@@ -307,10 +309,14 @@ void Run::accumulate(Node* leaf, const Tensor& gradient) {
 // Nothing fails from here on, but for hooks that are called after accumulation.
 void Run::finish() {
   for (RetainedGradient& r : retained) {
-    const auto& listed = r.node->hooks->retained;
-    if (std::find(listed.begin(), listed.end(), std::pair(r.output, r.meta)) == listed.end()) continue;
+    const auto is_listed = [&r] {
+      const auto& listed = r.node->hooks->retained;
+      return std::find(listed.begin(), listed.end(), std::pair(r.output, r.meta)) != listed.end();
+    };
+    if (!is_listed()) continue;
     const Placed placed(&r.gradient, 1, *r.node);
-    r.meta->grad = r.meta->grad.defined() ? add(r.meta->grad, r.gradient) : std::move(r.gradient);
+    const Tensor former = r.meta->grad, sum = former.defined() ? add(former, r.gradient) : std::move(r.gradient);
+    if (is_listed()) r.meta->grad = sum;  // another thread may have dropped the tensor meanwhile
   }
   for (auto& [leaf, gradient] : accumulations) {
     const Tensor last = std::move(gradient);

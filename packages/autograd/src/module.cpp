@@ -202,7 +202,12 @@ py::tuple jacobian_of(const Tensor& output, py::object leaves, bool create_graph
   return as_tuple(rows.size(), [&](int i) -> const Tensor& { return rows[size_t(i)]; });
 }
 
-const AutogradHooks hooks{record,         set_requires_grad, stop_retaining, visit_callbacks,
+void forget_meta(AutogradMeta& meta) {
+  stop_retaining(meta);
+  forget_suspect(meta);
+}
+
+const AutogradHooks hooks{record,         set_requires_grad, forget_meta,   visit_callbacks,
                           drop_callbacks, wrap_grad_fn,      adopt_tangents};
 
 }  // namespace
@@ -223,6 +228,7 @@ PYBIND11_MODULE(_engine, m) {
   bind_profiler(m);
   PyModule_AddObject(m.ptr(), "backward", PyCFunction_New(&backward_definition, nullptr));
   m.def("run", &run);
+  m.def("collect_cycles", &collect_cycles);
   m.def("leaf", &leaf_of);
   m.def("close", [](const py::object& leaves) { close(tensors_from(leaves.ptr(), "leaves")); });
   m.def("gradients", &leaf_gradients);

@@ -1,8 +1,11 @@
 // Nodes: making, saving, dropping.
 #include "node.h"
 
+#include <mutex>
+#include <optional>
 #include <unordered_map>
 
+#include "flambeau/interpreter.h"
 #include "forward_mode.h"
 
 namespace flambeau::autograd {
@@ -157,7 +160,7 @@ void OperatorNode::release_saved() {
   if (saved_.empty() && !holds_tensors_) return;
   released_ = true;
   saved_.clear();
-  derivative_.reset();
+  if (!applying_) derivative_.reset();
 }
 
 void OperatorNode::share_tangents(const Tensor* const* outputs) {
@@ -204,6 +207,14 @@ void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* n
       "to access saved tensors after calling backward.");
   SmallVector<Tensor, 4> saved;
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
+  // Another thread's run may release this node while the derivative runs without the GIL.
+  struct Applying {
+    OperatorNode& node;
+    ~Applying() {
+      if (--node.applying_ == 0 && node.released_) node.derivative_.reset();
+    }
+  } applying{*this};
+  ++applying_;
   derivative_(Context(gradients, saved.data(), results, needs));
 }
 
@@ -220,6 +231,7 @@ AccumulateGrad::~AccumulateGrad() {
 void AccumulateGrad::apply(const Tensor* gradients, Tensor*, const bool*) {
   AutogradMeta& meta = meta_of(leaf_);
   accumulate_into(meta.grad, gradients[0]);
+  if (FLAMBEAU_UNLIKELY(grad_enabled() && meta.grad.requires_grad())) suspect_cycle(leaf_);
   if (!is_observed()) return;
   for (const Callback& c : HeldCallbacks(static_cast<LeafHooks*>(meta.hooks.get())->post_accumulate)) {
     PyObject* leaf = wrap(leaf_);
@@ -242,9 +254,35 @@ bool AccumulateGrad::is_observed() const {
   return meta && meta->hooks && !static_cast<LeafHooks*>(meta->hooks.get())->post_accumulate.empty();
 }
 
+namespace {
+
+// Serialises threads that add to the .grad of one leaf. Waits without the GIL, which the other thread needs to go on.
+class AccumulationLock {
+ public:
+  explicit AccumulationLock(const Tensor* slot) : lock_(mutex_of(slot), std::try_to_lock) {
+    if (lock_) return;
+    const GilRelease release(GilRelease::Wait);
+    lock_.lock();
+  }
+
+ private:
+  static std::recursive_mutex& mutex_of(const Tensor* slot) {
+    constexpr size_t kMutexes = 64;
+    static auto* const mutexes = new std::recursive_mutex[kMutexes];
+    return mutexes[reinterpret_cast<size_t>(slot) / 64 % kMutexes];
+  }
+  std::unique_lock<std::recursive_mutex> lock_;
+};
+
+constexpr int64_t kAtOnce = 1024;  // elements that are added with the GIL held
+
+}  // namespace
+
 // A gradient that nobody else holds becomes .grad itself; later ones are added in place, unless they are to be
 // differentiated.
 void accumulate_into(Tensor& slot, const Tensor& gradient) {
+  std::optional<AccumulationLock> lock;
+  if (gradient.numel() > kAtOnce) lock.emplace(&slot);
   if (!slot.defined()) {
     const bool owned = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 &&
                        gradient.is_contiguous() && !gradient.impl()->base;
@@ -253,10 +291,12 @@ void accumulate_into(Tensor& slot, const Tensor& gradient) {
     return;
   }
   if (grad_enabled()) {
-    slot = add(slot, gradient);
+    const Tensor former = slot;
+    slot = add(former, gradient);
     return;
   }
-  const Operand operands[] = {slot, gradient};
+  const Tensor sum = slot;  // another thread may replace .grad meanwhile
+  const Operand operands[] = {sum, gradient};
   pointwise_(PointwiseOp::add, operands);
 }
 

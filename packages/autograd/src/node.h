@@ -174,6 +174,7 @@ class OperatorNode : public Node {
  protected:
   SmallVector<SavedTensor, 3> saved_;
   bool released_ = false, holds_tensors_ = false;
+  int applying_ = 0;  // threads inside the derivative, which is not freed until the last one returns
 
  private:
   Derivative derivative_;
@@ -225,6 +226,11 @@ void track(const Tensor& t);  // by the garbage collector
 int visit_callbacks(AutogradMeta* meta, VisitObject visit, void* argument);
 void drop_callbacks(AutogradMeta* meta);
 void* wrap_grad_fn(const Tensor& t);
+
+// Note [Cycles of gradients] in cycles.cpp
+void suspect_cycle(const Tensor& leaf);         // its .grad has a graph
+void forget_suspect(const AutogradMeta& meta);  // it ends
+size_t collect_cycles();                        // how many leaves were garbage
 
 bool reduces_to(const Shape& from, const Shape& to);  // whether `to` broadcasts to `from`
 // Sums a gradient to the shape and casts it to the dtype of what it belongs to. `sender` computed it, as its result

@@ -1,0 +1,131 @@
+// Reference cycles that lie outside of Python.
+//
+// Note [Cycles of gradients]
+// backward(create_graph=True) leaves a cycle: a leaf holds its .grad, whose graph leads to the leaf's AccumulateGrad
+// node, which holds the leaf. Python's garbage collector does not see it, since no Python object takes part. After a
+// full collection, therefore, this file looks at the leaves whose .grad has a graph: it counts how often the objects
+// that they lead to refer to each other. An object with more references than that is held from elsewhere, and so is all
+// that it leads to. The rest is garbage: its leaves drop their .grad. References that are not followed, such as those
+// of a derivative's closure, count as held from elsewhere, so that nothing in use is dropped.
+#include <unordered_map>
+
+#include "bind.h"
+
+namespace py = pybind11;
+
+namespace flambeau::autograd {
+
+namespace {
+
+std::unordered_map<const AutogradMeta*, TensorImpl*>& suspects() {
+  static auto* const all = new std::unordered_map<const AutogradMeta*, TensorImpl*>;
+  return *all;
+}
+
+class Search {
+ public:
+  // The leaves among the suspects that nothing else holds.
+  std::vector<Ref<TensorImpl>> garbage() {
+    for (const auto& [meta, leaf] : suspects()) add(leaf, nullptr);
+    for (size_t i = 0; i < objects_.size(); ++i) follow(i);
+    for (size_t i = 0; i < objects_.size(); ++i)
+      if (uses(objects_[i]) > objects_[i].internal) mark_held(i);
+    std::vector<Ref<TensorImpl>> found;
+    for (const auto& [meta, leaf] : suspects())
+      if (!objects_[positions_.at(leaf)].held) found.emplace_back(leaf);
+    return found;
+  }
+
+ private:
+  struct Object {
+    TensorImpl* tensor;  // or a node
+    Node* node;
+    uint32_t internal = 0;  // references from other objects of the search
+    bool held = false;
+    std::vector<size_t> leads_to;
+  };
+
+  static uint32_t uses(const Object& o) { return o.tensor ? o.tensor->use_count() : o.node->use_count(); }
+
+  size_t add(TensorImpl* tensor, Node* node) {
+    const void* const key = tensor ? static_cast<const void*>(tensor) : node;
+    const auto [at, fresh] = positions_.try_emplace(key, objects_.size());
+    if (fresh) objects_.push_back({tensor, node, 0, false, {}});
+    return at->second;
+  }
+
+  void refer(size_t from, TensorImpl* tensor, Node* node) {
+    if (!tensor && !node) return;
+    const size_t to = add(tensor, node);
+    ++objects_[to].internal;
+    objects_[from].leads_to.push_back(to);
+  }
+
+  void follow(size_t i) {
+    if (TensorImpl* const tensor = objects_[i].tensor) {
+      refer(i, tensor->base.get(), nullptr);
+      if (!tensor->autograd) return;
+      refer(i, tensor->autograd->grad.impl(), nullptr);
+      refer(i, nullptr, static_cast<Node*>(tensor->autograd->grad_fn.get()));
+      return;
+    }
+    Node* const node = objects_[i].node;
+    for (const Edge& edge : node->edges) refer(i, nullptr, edge.node.get());
+    if (const auto* leaf = dynamic_cast<AccumulateGrad*>(node)) refer(i, leaf->leaf().impl(), nullptr);
+    if (const auto* saving = dynamic_cast<OperatorNode*>(node))
+      for (size_t k = 0; k < saving->saved_count(); ++k) refer(i, saving->saved_tensor(k).impl(), nullptr);
+  }
+
+  void mark_held(size_t first) {
+    std::vector<size_t> open{first};
+    while (!open.empty()) {
+      Object& o = objects_[open.back()];
+      open.pop_back();
+      if (std::exchange(o.held, true)) continue;
+      open.insert(open.end(), o.leads_to.begin(), o.leads_to.end());
+    }
+  }
+
+  std::vector<Object> objects_;
+  std::unordered_map<const void*, size_t> positions_;
+};
+
+// gc.callbacks: called before and after each collection.
+PyObject* after_collection(PyObject*, PyObject* args) {
+  const char* phase;
+  PyObject* info;
+  if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    PyObject* const generation = PyDict_GetItemString(info, "generation");
+    if (std::string_view(phase) == "stop" && generation && PyLong_AsLong(generation) == 2) collect_cycles();
+    Py_RETURN_NONE;
+  });
+}
+
+PyMethodDef callback = {"after_collection", after_collection, METH_VARARGS, nullptr};
+
+}  // namespace
+
+void suspect_cycle(const Tensor& leaf) {
+  static const bool registered = [] {
+    const py::object function = py::reinterpret_steal<py::object>(PyCFunction_New(&callback, nullptr));
+    py::module_::import("gc").attr("callbacks").attr("append")(function);
+    return true;
+  }();
+  (void)registered;
+  suspects()[leaf.impl()->autograd] = leaf.impl();
+}
+
+void forget_suspect(const AutogradMeta& meta) {
+  if (!suspects().empty()) suspects().erase(&meta);
+}
+
+size_t collect_cycles() {
+  const std::vector<Ref<TensorImpl>> leaves = Search().garbage();
+  for (const Ref<TensorImpl>& leaf : leaves) {
+    const Tensor dropped = std::move(leaf->autograd->grad);
+  }
+  return leaves.size();
+}
+
+}  // namespace flambeau::autograd
