@@ -126,6 +126,42 @@ def test_errors(call, error, message):
         call(weight)
 
 
+class SignDescent(optim.SGD):
+    """A rule that needs dense gradients."""
+
+    def _update(self, group, params, grads):
+        for param, grad in zip(params, grads, strict=True):
+            if grad.is_sparse:
+                raise NotImplementedError("sign not implemented for sparse tensors")
+            param.add_(grad.sign(), alpha=-group["lr"])
+
+
+class SGD(optim.Optimizer):
+    """A user's class that shares a shipped one's name and not its rule."""
+
+    _update = SignDescent._update
+
+
+@pytest.mark.parametrize("kind", [SignDescent, lambda params, lr: SGD(params, {"lr": lr})], ids=["subclass", "name"])
+def test_a_custom_rule_is_not_replaced_by_that_of_sgd(kind):
+    weight = fb.ones(5, 2, dtype=fb.float64)
+    weight.grad = gradient(0)[0]
+    with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+        kind([weight], lr=0.1).step()
+    assert weight.tolist() == [[1, 1]] * 5
+
+
+def test_a_subclass_with_other_options_keeps_the_rule():
+    class Descent(optim.SGD):
+        def __init__(self, params):
+            super().__init__(params, lr=0.5)
+
+    weight = fb.ones(3, 1)
+    weight.grad = fb.sparse_coo_tensor([[1]], [[2.0]], (3, 1))
+    Descent([weight]).step()
+    assert weight.reshape(-1).tolist() == [1, 0, 1]
+
+
 def test_sparse_adam_refuses_dense_gradients():
     weight = fb.ones(2)
     weight.grad = fb.ones(2)

@@ -6,7 +6,7 @@ State is kept as for dense gradients, so that both may come in turn; with moment
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import flambeau
 from flambeau import Tensor
@@ -15,7 +15,7 @@ from .optimizer import Group
 
 
 def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
-    """`SGD`'s step for one parameter."""
+    """Apply SGD to one parameter."""
     if group["weight_decay"] != 0:
         raise RuntimeError("SGD: weight_decay is not there for sparse gradients: it would make them dense")
     if group["maximize"]:
@@ -30,7 +30,7 @@ def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> N
 
 
 def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
-    """`Adagrad`'s step for one parameter."""
+    """Apply Adagrad to one parameter."""
     if group["weight_decay"] != 0:
         raise RuntimeError("weight_decay option is not compatible with sparse gradients")
     if "sum" not in state:
@@ -44,8 +44,8 @@ def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, An
     _add(param, rows, -rate * values / (total.sqrt() + group["eps"]))
 
 
-def _descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
-    """`SparseAdam`'s step for one parameter."""
+def descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
+    """Apply SparseAdam to one parameter."""
     if not state:
         state["step"] = 0
         state["exp_avg"], state["exp_avg_sq"] = flambeau.zeros_like(param), flambeau.zeros_like(param)
@@ -61,23 +61,17 @@ def _descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str,
     _add(param, rows, -corrected * mean / (square.sqrt() + group["eps"]))
 
 
-_STEPS: dict[str, Callable[[Group, Tensor, Any, dict[str, Any]], None]] = {
-    "SGD": _descend,
-    "Adagrad": _descend_by_sums,
-    "SparseAdam": _descend_by_moments,
-}
+Rule: TypeAlias = Callable[[Group, Tensor, Any, dict[str, Any]], None]
+
+# The rules that optimizers with a rule of tensor-core use for sparse gradients, by the name of that rule.
+RULES: dict[str, Rule] = {"sgd": _descend, "adagrad": _descend_by_sums}
 
 
-def takes_sparse(kind: type) -> str | None:
-    """Which of the rules here serves an optimizer of this class; None: none."""
-    return next((base.__name__ for base in kind.__mro__ if base.__name__ in _STEPS), None)
-
-
-def step(rule: str, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
-    """One step over parameters with sparse gradients."""
+def step(rule: Rule, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
+    """Apply a rule to parameters with sparse gradients."""
     with flambeau.no_grad():
         for param, grad in zip(params, grads, strict=True):
-            _STEPS[rule](group, param, grad, state[param])
+            rule(group, param, grad, state[param])
 
 
 def rows_of(grad: Any) -> tuple[Any, Tensor]:

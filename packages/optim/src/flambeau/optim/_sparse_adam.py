@@ -60,4 +60,6 @@ class SparseAdam(Optimizer):
     def _update(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
         if not all(grad.is_sparse for grad in grads):
             raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")
-        self._update_by_sparse(group, params, grads)
+        from . import _sparse
+
+        _sparse.step(_sparse.descend_by_moments, group, params, grads, self.state)

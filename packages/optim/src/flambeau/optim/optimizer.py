@@ -122,10 +122,14 @@ class Optimizer(Hooked):
         _core._optimizer_step(self._rule, group, params, grads, self.state)
 
     def _update_by_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
-        """What `_update` does where some of the gradients are sparse; RuntimeError where there is no rule for that."""
+        """Do what `_update` does if some of the gradients are sparse.
+
+        Raises: RuntimeError if there is no rule for sparse gradients, or if a subclass has replaced `_update`.
+        """
         from . import _sparse
 
-        rule = _sparse.takes_sparse(type(self))
+        unchanged = type(self)._update is Optimizer._update
+        rule = _sparse.RULES.get(self._rule) if unchanged and self._rule is not None else None
         if rule is None:
             raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead_for_sparse}")
         pairs = list(zip(params, grads, strict=True))
