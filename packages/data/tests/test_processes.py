@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flambeau.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
+from flambeau.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset, get_worker_info
 
 IMAGES = np.arange(40 * 1200, dtype=np.float32).reshape(40, 30, 40)
 SECONDS = 60  # that nothing here ever takes: a test that waits longer has failed
@@ -335,9 +335,9 @@ def test_the_program_sees_no_worker() -> None:
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_empty_datasets(num_workers: int) -> None:
     for dataset in ([], TensorDataset(np.zeros((0, 3)))):
-        assert list(DataLoader(dataset, 4, num_workers=num_workers)) == []
-        with pytest.raises(ValueError, match="nothing to shuffle"):
-            DataLoader(dataset, 4, shuffle=True, num_workers=num_workers)
+        for options in ({}, {"shuffle": True}, {"shuffle": True, "generator": 0}, {"sampler": RandomSampler(dataset)}):
+            loader = DataLoader(dataset, 4, num_workers=num_workers, **options)
+            assert list(loader) == [] and len(loader) == 0
 
 
 def test_stop_iteration_in_a_dataset_does_not_end_the_pass() -> None:

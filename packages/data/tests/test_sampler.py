@@ -83,8 +83,9 @@ def test_more_samples_than_there_are_come_as_one_shuffle_after_the_other() -> No
 
 
 def test_an_empty_source() -> None:
-    with pytest.raises(ValueError, match="nothing to shuffle: the dataset is empty"):
-        RandomSampler([])
+    for sampler in (RandomSampler([]), RandomSampler([], replacement=True), SubsetRandomSampler([])):
+        assert list(sampler) == [] and len(sampler) == 0
+    assert list(DistributedSampler([], num_replicas=2, rank=1)) == []
     with pytest.raises(ValueError, match="cannot draw 2 samples from an empty"):
         list(RandomSampler([], num_samples=2))
 

@@ -58,7 +58,7 @@ class RandomSampler(Sampler[int]):
             takes one shuffle after the other.
         generator: what decides: None (flambeau's default generator, NumPy's where tensor-core is absent), a seed, a
             NumPy or a flambeau generator.
-    Raises: ValueError if ``num_samples`` is not a positive int, or is None and ``data_source`` empty.
+    Raises: ValueError if ``num_samples`` is not a positive int; in ``iter()`` if it is given and ``data_source`` empty.
 
     >>> sorted(RandomSampler("abc"))
     [0, 1, 2]
@@ -75,8 +75,6 @@ class RandomSampler(Sampler[int]):
             raise TypeError(f"replacement must be True or False; got {replacement!r}")
         if num_samples is not None:
             check_positive("num_samples", num_samples)
-        elif not len(data_source):
-            raise ValueError("there is nothing to shuffle: the dataset is empty")
         self.data_source = data_source
         self.replacement = replacement
         self.generator = _random.keep_generator(generator)
