@@ -45,5 +45,12 @@ def test_on_the_command_line():
     assert lines.index("CPU:") < lines.index("Versions of relevant libraries:")
 
 
+def test_the_package_on_the_command_line():
+    command = [sys.executable, "-W", "error", "-m", "flambeau"]
+    lines = subprocess.check_output(command, text=True).splitlines()
+    assert lines[0] == f"flambeau version: {fb.__version__}" and f"[pip3] numpy=={np.__version__}" in lines
+    assert subprocess.check_output([*command, "--version"], text=True) == f"{fb.__version__}\n"
+
+
 def test_examples():
     assert doctest.testmod(collect_env).failed == 0

@@ -112,6 +112,21 @@ def test_exit_status_and_traceback_are_the_programs_own(run):
     assert "ZeroDivisionError" in run("1 / 0", status=1)
 
 
+def test_a_text_runs_as_the_main_module(tmp_path):
+    (tmp_path / "beside.py").write_text("value = 3")
+    text = """
+import pickle, sys, torch, beside
+class Point: pass
+assert type(pickle.loads(pickle.dumps(Point()))) is Point and __name__ == "__main__"
+print(torch.ones(beside.value), sys.argv)
+"""
+    command = [sys.executable, "-W", "error", "-m", "flambeau.torch", "-c"]
+    printed = subprocess.check_output([*command, text, "--flag", "x"], cwd=tmp_path, text=True)
+    assert printed == "tensor([1., 1., 1.]) ['-c', '--flag', 'x']\n"
+    for arguments, status in ((["import sys; sys.exit(3)"], 3), (["1 / 0"], 1), ([], 2)):
+        assert subprocess.run([*command, *arguments], capture_output=True, check=False).returncode == status
+
+
 def test_a_module_runs_too(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__main__.py").write_text("import sys, torch\nprint(torch.ones(2), sys.argv[1:])")
@@ -204,6 +219,7 @@ def test_the_version_compares_as_a_version():
         ("torch.utils.data._utils.collate", "flambeau.data.collate"),
         ("torch.utils.data._utils.worker", "flambeau.data.worker"),
         ("torch.optim.adam", "flambeau.optim"),
+        ("torch.optim.sparse_adam", "flambeau.optim"),
         ("torchvision.transforms", "flambeau.vision.transforms"),
         ("torchvision.ops.misc", "flambeau.vision.ops"),
         ("torch.optim.optimizer", "flambeau.optim.optimizer"),

@@ -1,19 +1,23 @@
-"""``python -m flambeau.torch script.py [arguments]``: run a program written for PyTorch on flambeau."""
+"""``python -m flambeau.torch script.py [arguments]``: run a program written for PyTorch on flambeau.
+
+``-m module`` and ``-c "statements"`` in place of the script run a module or a text, as Python's own options do.
+"""
 
 import argparse
 import runpy
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from flambeau import Tensor
 from flambeau.torch import _missing, install
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Our own options, and the program with its arguments."""
+    """Return flambeau's options, and the program with its arguments."""
     for position, argument in enumerate(argv):
-        if argument == "-m" or not argument.startswith("-"):
+        if argument in ("-m", "-c") or not argument.startswith("-"):
             return argv[:position], argv[position:]
     return argv, []
 
@@ -21,7 +25,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flambeau.torch",
-        usage="%(prog)s [--report] (script.py | -m module) [arguments ...]",
+        usage="%(prog)s [--report] (script.py | -m module | -c statements) [arguments ...]",
         description="Run a program written for PyTorch: torch and torchvision resolve to flambeau.",
     )
     report = "print the names the program asked for and did not find"
@@ -30,11 +34,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(program: list[str]) -> None:
-    """Run ``script arguments...`` or ``-m module arguments...`` as Python itself would."""
+    """Run ``script arguments...``, ``-m module arguments...`` or ``-c text arguments...`` as Python itself would."""
     if program[0] == "-m":
         sys.argv = program[1:]
         sys.path[0] = str(Path.cwd())
         runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+    elif program[0] == "-c":
+        sys.argv = ["-c", *program[2:]]
+        sys.path[0] = ""
+        main_module = sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(program[1], "<string>", "exec"), vars(main_module))
     else:
         sys.argv = program
         sys.path[0] = str(Path(program[0]).resolve().parent)
@@ -53,8 +62,8 @@ def main() -> None:
     own, program = _split(sys.argv[1:])
     parser = _parser()
     arguments = parser.parse_args(own)
-    if not program or program == ["-m"]:
-        parser.error("name the program to run: a script, or -m and a module")
+    if not program or program in (["-m"], ["-c"]):
+        parser.error("name the program to run: a script, -m and a module, or -c and its text")
     install()
     try:
         _run(program)

@@ -4,7 +4,7 @@ ROOTS = {"torch": "flambeau", "torchvision": "flambeau.vision"}
 
 _OPTIMIZER_FILES = (
     *("adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "nadam", "radam", "rmsprop"),
-    *("rprop", "sgd"),
+    *("rprop", "sgd", "sparse_adam", "_adafactor", "_muon"),
 )
 _OPS_FILES = (
     *("boxes", "ciou_loss", "deform_conv", "diou_loss", "drop_block", "focal_loss", "giou_loss", "misc"),
