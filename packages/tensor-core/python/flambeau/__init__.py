@@ -11,7 +11,7 @@ import pkgutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _core, _operators
+from flambeau import _core, _operators, _public_names
 from flambeau._core import *  # its __all__ is made of the registry
 from flambeau._core import (
     Generator,
@@ -336,4 +336,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DISTRIBUTIONS, *_ELSEWHERE, *_MODULES})
+    return _public_names.public_names(globals(), (*_DISTRIBUTIONS, *_ELSEWHERE, *_MODULES))

@@ -13,7 +13,7 @@ twice, for complex input where it must be real; IndexError for a ``dim`` out of 
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import Tensor, _core, _public_names
 from flambeau._core import (
     fft,
     fft2,
@@ -125,3 +125,7 @@ def _frequencies(counts: Tensor, n: int, d: float, dtype: Any, device: Any, requ
         .to(device, dtype)
         .requires_grad_(requires_grad)
     )
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -5,7 +5,7 @@ A row, or an alias of one, that is called ``special_<name>`` is the function ``<
 
 from typing import TYPE_CHECKING, Any
 
-from flambeau import _core
+from flambeau import _core, _public_names
 
 _PREFIX = "special_"
 _FUNCTIONS = {
@@ -22,3 +22,7 @@ __all__ = sorted(_FUNCTIONS)
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any: ...
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

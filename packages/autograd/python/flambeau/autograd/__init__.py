@@ -7,6 +7,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau.autograd._backward import backward, grad
 
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
     from flambeau.autograd import graph as graph
     from flambeau.autograd import profiler as profiler
     from flambeau.autograd import variable as variable
-    from flambeau.autograd._function import Function
-    from flambeau.autograd._gradcheck import GradcheckError, gradcheck, gradgradcheck
-    from flambeau.autograd._multithreading import is_multithreading_enabled, set_multithreading_enabled
-    from flambeau.autograd.anomaly_mode import NonfiniteError, detect_anomaly, detect_nonfinite, set_detect_anomaly
-    from flambeau.autograd.variable import Variable
+    from flambeau.autograd._function import Function as Function
+    from flambeau.autograd._gradcheck import GradcheckError as GradcheckError
+    from flambeau.autograd._gradcheck import gradcheck as gradcheck
+    from flambeau.autograd._gradcheck import gradgradcheck as gradgradcheck
+    from flambeau.autograd._multithreading import is_multithreading_enabled as is_multithreading_enabled
+    from flambeau.autograd._multithreading import set_multithreading_enabled as set_multithreading_enabled
+    from flambeau.autograd.anomaly_mode import NonfiniteError as NonfiniteError
+    from flambeau.autograd.anomaly_mode import detect_anomaly as detect_anomaly
+    from flambeau.autograd.anomaly_mode import detect_nonfinite as detect_nonfinite
+    from flambeau.autograd.anomaly_mode import set_detect_anomaly as set_detect_anomaly
+    from flambeau.autograd.variable import Variable as Variable
 
 _SUBMODULES = (
     "anomaly_mode",
@@ -74,4 +81,4 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return _public_names.public_names(globals(), __all__)

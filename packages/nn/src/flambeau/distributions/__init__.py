@@ -10,6 +10,8 @@ Each distribution is one module, loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 from .distribution import Distribution
 
 if TYPE_CHECKING:
@@ -128,4 +130,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_NAMES, *_SUBMODULES})
+    return _public_names.public_names(globals(), (*__all__, *_NAMES, *_SUBMODULES))

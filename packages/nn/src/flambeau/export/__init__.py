@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from flambeau import Tensor, jit
+from flambeau import Tensor, _public_names, jit
 from flambeau.jit._numbers import Number
 from flambeau.jit._trace import Trace
 from flambeau.nn import Module, Parameter
@@ -253,3 +253,7 @@ def load(f: str | os.PathLike[str] | IO[bytes], *, extra_files: dict[str, Any] |
 def register_dataclass(cls: type, **options: Any) -> None:
     """Raises NotImplementedError: inputs and outputs are tensors in tuples, lists and dictionaries."""
     raise NotImplementedError("flambeau.export takes tensors in tuples, lists and dictionaries, no dataclasses")
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 from ._marks import wrap
 
 if TYPE_CHECKING:
@@ -72,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return _public_names.public_names(globals(), (*__all__, *_MODULES))

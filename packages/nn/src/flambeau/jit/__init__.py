@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _public_names
 from flambeau.nn import Module
 
 from . import _composites as _composites  # their rules
@@ -224,3 +224,7 @@ def load(
     Raises: NotImplementedError for a file of PyTorch's TorchScript; ValueError and RuntimeError for damaged files.
     """
     return read(f, map_location, _extra_files)
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

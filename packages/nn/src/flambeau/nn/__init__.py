@@ -6,6 +6,8 @@ A family of layers is loaded when one of it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 from .modules.module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
@@ -111,4 +113,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return _public_names.public_names(globals(), (*__all__, *_SUBMODULES))

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
+from flambeau import _public_names
+
 from ._program import ONNXProgram as ONNXProgram
 
 __all__ = ["ONNXProgram", "TrainingMode", "export", "is_in_onnx_export"]
@@ -119,3 +121,7 @@ def export(
     if f is not None:
         program.save(f, external_data=external_data)
     return program
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

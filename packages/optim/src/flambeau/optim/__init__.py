@@ -3,18 +3,30 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:
     from . import lr_scheduler as lr_scheduler
     from . import swa_utils as swa_utils
-    from ._adam import Adam, Adamax, AdamW, NAdam, RAdam
-    from ._adaptive import Adadelta, Adagrad, RMSprop
-    from ._hooks import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-    from ._lbfgs import LBFGS
-    from ._matrices import Adafactor, Muon
-    from ._sgd import ASGD, SGD, Rprop
-    from ._sparse_adam import SparseAdam
+    from ._adam import Adam as Adam
+    from ._adam import Adamax as Adamax
+    from ._adam import AdamW as AdamW
+    from ._adam import NAdam as NAdam
+    from ._adam import RAdam as RAdam
+    from ._adaptive import Adadelta as Adadelta
+    from ._adaptive import Adagrad as Adagrad
+    from ._adaptive import RMSprop as RMSprop
+    from ._hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook
+    from ._hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
+    from ._lbfgs import LBFGS as LBFGS
+    from ._matrices import Adafactor as Adafactor
+    from ._matrices import Muon as Muon
+    from ._sgd import ASGD as ASGD
+    from ._sgd import SGD as SGD
+    from ._sgd import Rprop as Rprop
+    from ._sparse_adam import SparseAdam as SparseAdam
 
 # swa_utils averages modules, so it needs flambeau-nn; it is therefore not in __all__.
 _SUBMODULES = ("lr_scheduler", "swa_utils")
@@ -44,4 +56,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return _public_names.public_names(globals(), (*__all__, *_SUBMODULES))

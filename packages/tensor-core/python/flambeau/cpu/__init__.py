@@ -6,6 +6,8 @@ import importlib
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 if TYPE_CHECKING:
     from flambeau.cpu import amp as amp
 
@@ -81,3 +83,7 @@ def __getattr__(name: str) -> Any:
     if name == "amp":
         return importlib.import_module("flambeau.cpu.amp")
     raise AttributeError(f"module 'flambeau.cpu' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -12,6 +12,8 @@ or by ``flambeau.multiprocessing.spawn``.
 import os
 from pkgutil import extend_path as _extend_path
 
+from flambeau import _public_names
+
 from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
 from ._checks import DebugLevel, get_debug_level, set_debug_level, set_debug_level_from_env
 from ._rendezvous import rendezvous
@@ -150,3 +152,7 @@ def is_available() -> bool:
 def is_torchelastic_launched() -> bool:
     """Whether ``flambeau.distributed.run`` started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

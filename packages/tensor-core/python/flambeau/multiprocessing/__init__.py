@@ -15,6 +15,8 @@ tensor([1., 1.])
 import multiprocessing
 from multiprocessing import *  # noqa: F403
 
+from flambeau import _public_names
+
 from . import reductions
 from .spawn import (
     ProcessContext,
@@ -60,3 +62,7 @@ def set_sharing_strategy(new_strategy: str) -> None:
             f"set_sharing_strategy: {new_strategy!r} is not supported; memory is shared by 'file_descriptor'. Where a "
             "process may have too few files open, raise the limit: resource.setrlimit(resource.RLIMIT_NOFILE, ...)"
         )
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

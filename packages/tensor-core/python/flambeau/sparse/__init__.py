@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 # What answers for operators is there once its module is.
+from flambeau import _public_names
 from flambeau.sparse import _arithmetic as _arithmetic
 from flambeau.sparse import _gradients as _gradients
 from flambeau.sparse import _indexing as _indexing
@@ -37,3 +38,7 @@ def __getattr__(name: str) -> Any:
 
 if "flambeau.autograd" in sys.modules:
     importlib.import_module("flambeau.autograd._saved_sparse")
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

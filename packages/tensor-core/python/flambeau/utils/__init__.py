@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 from typing import Any
 
+from flambeau import _public_names
+
 __path__ = pkgutil.extend_path(__path__, __name__)
 
 
@@ -14,3 +16,7 @@ def __getattr__(name: str) -> Any:
         if error.name != f"{__name__}.{name}":
             raise
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals())

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flambeau import _public_names
 from flambeau.autograd.checkpoint._devices import get_device_states, set_device_states
 from flambeau.autograd.checkpoint._recompute import (
     CheckpointError,
@@ -124,3 +125,7 @@ def _sequence(functions: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
         return value
 
     return run
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from flambeau import _public_names
 from flambeau.backends import _attention
 from flambeau.backends._attention import SDPBackend
 
@@ -38,3 +39,7 @@ def sdpa_kernel(backends: list[SDPBackend] | SDPBackend, set_priority: bool = Fa
         yield
     finally:
         _attention.allow(*former)
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -5,6 +5,8 @@
 
 from typing import Any
 
+from flambeau import _public_names
+
 
 def __getattr__(name: str) -> Any:
     import flambeau.nn
@@ -12,3 +14,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(flambeau.nn, name)
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals())

@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 from .data_parallel import DataParallel, data_parallel
 from .parallel_apply import parallel_apply
 from .replicate import replicate
@@ -26,3 +28,7 @@ def __getattr__(name: str) -> Any:
     if name == "DistributedDataParallel":  # it loads flambeau.distributed
         return importlib.import_module(".distributed", __name__).DistributedDataParallel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flambeau import _public_names
+
 if TYPE_CHECKING:
     from . import clip_grad as clip_grad
     from . import convert_parameters as convert_parameters
@@ -52,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return _public_names.public_names(globals(), __all__)

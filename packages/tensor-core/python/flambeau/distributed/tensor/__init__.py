@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from flambeau import Tensor
+from flambeau import Tensor, _public_names
 from flambeau.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from .placement_types import Partial, Placement, Replicate, Shard
@@ -50,3 +50,7 @@ def distribute_tensor(
 def distribute_module(module: Any, *_: Any, **__: Any) -> NoReturn:
     """Raises: NotImplementedError."""
     raise NotImplementedError(_NONE)
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -3,6 +3,8 @@
 import importlib
 from typing import Any
 
+from flambeau import _public_names
+
 from .caltech import Caltech101, Caltech256
 from .celeba import CelebA
 from .cifar import CIFAR10, CIFAR100
@@ -104,3 +106,7 @@ def __getattr__(name: str) -> Any:
     if name == "wrap_dataset_for_transforms_v2":  # which knows the datasets, and the kinds of tensors
         return importlib.import_module("flambeau.vision.tv_tensors._dataset_wrapper").wrap_dataset_for_transforms_v2
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

@@ -8,6 +8,8 @@ repeatable, and ``flambeau.manual_seed`` does so elsewhere.
 import importlib
 from types import ModuleType
 
+from flambeau import _public_names
+
 from . import functional
 from ._augmentation_policies import AutoAugmentPolicy
 from ._blur import GaussianBlur, RandomAdjustSharpness
@@ -78,3 +80,7 @@ __all__ = [
     "functional",
     "v2",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), (*__all__, "v2"))

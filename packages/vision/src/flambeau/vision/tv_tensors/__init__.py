@@ -12,6 +12,7 @@ Operators give plain tensors, but for ``clone``, ``to``, ``detach``, ``requires_
 from typing import Any
 
 import flambeau as fb
+from flambeau import _public_names
 
 from ._bounding_boxes import BoundingBoxes, BoundingBoxFormat, is_rotated_bounding_format
 from ._kinds import Image, Mask, TVTensor, Video, set_return_type
@@ -39,3 +40,7 @@ def wrap(wrappee: fb.Tensor, *, like: Any, **kwargs: Any) -> Any:
     if isinstance(like, TVTensor):
         return type(like).wrap(wrappee, like, **kwargs)
     return wrappee.as_subclass(type(like))
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

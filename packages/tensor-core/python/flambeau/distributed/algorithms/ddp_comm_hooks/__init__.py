@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from flambeau import _public_names
+
 from .default_hooks import allreduce_hook, bf16_compress_hook, fp16_compress_hook
 from .powerSGD_hook import PowerSGDState, powerSGD_hook
 
@@ -41,3 +43,7 @@ def register_ddp_comm_hook(comm_hook_type: DDPCommHookType, model: Any, state: A
         return
     columns = 2 if comm_hook_type is DDPCommHookType.POWER_SGD_RANK2 else 1
     model.register_comm_hook(PowerSGDState(state, columns), powerSGD_hook)
+
+
+def __dir__() -> list[str]:
+    return _public_names.public_names(globals(), __all__)

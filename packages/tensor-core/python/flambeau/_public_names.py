@@ -1,0 +1,24 @@
+"""The names that ``dir()`` lists for the modules of flambeau."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+
+def public_names(namespace: Mapping[str, Any], further: Iterable[str] = ()) -> list[str]:
+    """Return a module's names without those that it imports from other packages.
+
+    Args:
+        namespace: the module's variables.
+        further: names that are listed in any case, such as those that load on first use.
+    """
+    own = (name for name, value in namespace.items() if name != "TYPE_CHECKING" and _is_own(value))
+    return sorted({*own, *further})
+
+
+def _is_own(value: Any) -> bool:
+    """Return whether a value is not a module, class or function of another package."""
+    home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return not isinstance(home, str) or home.partition(".")[0] == "flambeau"
