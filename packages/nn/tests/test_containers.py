@@ -94,7 +94,7 @@ class TestListBehaviour:
         container = make(held)
         with pytest.raises(TypeError, match="int is not a Module subclass"):
             container.append(3)
-        with pytest.raises(TypeError, match="holds modules, got int"):
+        with pytest.raises(TypeError, match="int is not a Module subclass"):
             container.insert(0, 3)
         with pytest.raises(IndexError):
             del container[2]

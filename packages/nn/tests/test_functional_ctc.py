@@ -92,6 +92,13 @@ def test_errors(options, message):
         F.ctc_loss(**arguments)
 
 
+@pytest.mark.parametrize("name", ["input_lengths", "target_lengths"])
+def test_one_length_for_a_batch_is_refused(name):
+    arguments = {"input_lengths": [2], "target_lengths": [2]} | {name: 2}
+    with pytest.raises(TypeError, match=rf"ctc_loss: {name} has one length for each sample .* write \[2\]"):
+        F.ctc_loss(fb.zeros(2, 1, 3), fb.tensor([[1, 2]]), **arguments)
+
+
 def ctc_of(scores, labels):
     return F.ctc_loss(scores.unsqueeze(1).log_softmax(2), labels.unsqueeze(0), (4,), (2,)).sum()
 

@@ -358,6 +358,22 @@ def test_dir_lists_attributes_but_no_numbers():
     assert {"weight", "bias", "forward", "in_features"} <= set(dir(nn.Linear(1, 1)))
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([1, 2], r"got list; write Parameter\(flambeau\.tensor\(\[1, 2\], dtype=flambeau\.float32\)\)"),
+        (3.5, r"got float; write Parameter\(flambeau\.tensor\(3\.5, "),
+        (np.ones(2), r"got numpy\.ndarray; write Parameter\(flambeau\.from_numpy\(array\)\)"),
+        ("text", "got str$"),
+    ],
+)
+def test_parameters_and_buffers_hold_tensors(data, message):
+    with pytest.raises(TypeError, match=f"Parameter: data must be a Tensor, {message}"):
+        nn.Parameter(data)
+    with pytest.raises(TypeError, match="Buffer: data must be a Tensor, got "):
+        nn.Buffer(data)
+
+
 def test_memory_formats_of_what_has_images_dimensions():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 1))
     weight = model[0].weight
@@ -367,6 +383,26 @@ def test_memory_formats_of_what_has_images_dimensions():
     assert weight.dtype is fb.float64 and weight.tolist() == before and model[3].weight.is_contiguous()
     model.to(memory_format=fb.contiguous_format)
     assert weight.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (nn.functional.relu, r"flambeau\.nn\.functional\.relu is not a Module subclass; write nn\.ReLU\(\)"),
+        (nn.functional.log_softmax, r"write nn\.LogSoftmax\(\)"),
+        (fb.tanh, r"write nn\.Tanh\(\)"),
+        (nn.functional.max_pool2d, r"write nn\.MaxPool2d\(\.\.\.\)"),
+        (nn.ReLU, r"ReLU is not a Module subclass; write nn\.ReLU\(\)"),
+        (nn.Linear, r"write nn\.Linear\(\.\.\.\)"),
+        (Block, r"write Block\(\)"),
+        (lambda x: x, r"call it in the forward\(\) of a Module"),
+        (3, "int is not a Module subclass"),
+    ],
+)
+def test_what_is_no_layer_comes_with_the_layer_to_write(given, message):
+    for make in (lambda: nn.Sequential(given), lambda: nn.ModuleList([given]), lambda: nn.ModuleDict({"a": given})):
+        with pytest.raises(TypeError, match=message):
+            make()
 
 
 def test_a_list_of_layers_is_to_be_unpacked():

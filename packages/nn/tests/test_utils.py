@@ -65,6 +65,28 @@ def test_clip_grad_value():
         np.testing.assert_array_equal(parameter.grad.numpy(), np.clip(gradient, -1.5, 1.5))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda: nn.Linear(2, 2), r"got the module .*\.Linear; write model\.parameters\(\)"),
+        (lambda: nn.Linear(2, 2).named_parameters(), r"element 0 is tuple; write model\.parameters\(\), not"),
+        (lambda: [fb.ones(1), 3], "element 1 is int"),
+        (lambda: 3, "expected a Tensor or an iterable of Tensors, got int"),
+    ],
+)
+def test_what_is_no_parameters(given, message):
+    with pytest.raises(TypeError, match=f"clip_grad_norm_: .*{message}"):
+        nn.utils.clip_grad_norm_(given(), 1.0)
+    with pytest.raises(TypeError, match=f"clip_grad_value_: .*{message}"):
+        nn.utils.clip_grad_value_(given(), 1.0)
+    with pytest.raises(TypeError, match=f"get_total_norm: .*{message}"):
+        nn.utils.get_total_norm(given())
+    with pytest.raises(TypeError, match=f"parameters_to_vector: .*{message}"):
+        nn.utils.parameters_to_vector(given())
+    with pytest.raises(TypeError, match=f"vector_to_parameters: .*{message}"):
+        nn.utils.vector_to_parameters(fb.ones(9), given())
+
+
 def test_vector_and_back():
     layer = nn.Linear(2, 3)
     vector = nn.utils.parameters_to_vector(layer.parameters())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, ClassVar, Self
 
-from flambeau import Size, Tensor, empty, strided
+from flambeau import Size, Tensor, empty, strided, typename
 from flambeau._serialization import names
 from flambeau.overrides import _disabled_torch_function_impl
 
@@ -31,6 +31,8 @@ class Parameter(Tensor):
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
+        if data is not None and not isinstance(data, Tensor):
+            raise TypeError(_not_a_tensor(cls, data))
         if data is not None and data.layout is not strided:
             raise NotImplementedError(f"a Parameter of the layout {data.layout}: its values can be one")
         parameter: Self = Tensor._make_subclass(cls, empty(0) if data is None else data, requires_grad)
@@ -51,6 +53,18 @@ class Parameter(Tensor):
     def __repr__(self) -> str:
         plain = self.detach().requires_grad_(self.requires_grad)
         return f"Parameter containing:\n{plain!r}"
+
+
+def _not_a_tensor(kind: type, data: Any) -> str:
+    """Return the message for data of another type, with the corrected call."""
+    message = f"{kind.__name__}: data must be a Tensor, got {typename(data)}"
+    if isinstance(data, int | float | list | tuple):
+        example = repr(data) if len(repr(data)) <= 40 else "..."
+        floating = "" if kind is Buffer else ", dtype=flambeau.float32"
+        return f"{message}; write {kind.__name__}(flambeau.tensor({example}{floating}))"
+    if hasattr(data, "__array_interface__"):
+        return f"{message}; write {kind.__name__}(flambeau.from_numpy(array))"
+    return message
 
 
 def _rebuild_parameter(
@@ -78,6 +92,8 @@ class Buffer(Tensor):
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
         source = empty(0) if data is None else data
+        if not isinstance(source, Tensor):
+            raise TypeError(_not_a_tensor(cls, source))
         buffer: Self = Tensor._make_subclass(cls, source.detach(), source.requires_grad)
         buffer.persistent = persistent
         return buffer

@@ -36,7 +36,7 @@ def ctc_loss(
     """
     reduction = chosen(reduction)
     batched = log_probs.ndim == 3
-    steps, labels = _lengths(input_lengths), _lengths(target_lengths)
+    steps, labels = _lengths("input_lengths", input_lengths), _lengths("target_lengths", target_lengths)
     losses = _core._ctc_loss(
         log_probs if batched else log_probs.unsqueeze(1),
         targets if batched or targets.ndim != 1 else targets.unsqueeze(0),
@@ -52,9 +52,11 @@ def ctc_loss(
     return losses if batched else losses.squeeze(0)
 
 
-def _lengths(lengths: Tensor | Sequence[int]) -> list[int]:
+def _lengths(name: str, lengths: Tensor | Sequence[int]) -> list[int]:
+    if isinstance(lengths, int):
+        raise TypeError(f"ctc_loss: {name} has one length for each sample of the batch; write [{lengths}] for one")
     if isinstance(lengths, Tensor):
         if lengths.dtype.is_floating_point:
-            raise RuntimeError(f"lengths must be integral, got {lengths.dtype}")
+            raise RuntimeError(f"ctc_loss: {name} must be integers, got {lengths.dtype}")
         return [int(n) for n in lengths.reshape(-1).tolist()]
     return list(lengths)

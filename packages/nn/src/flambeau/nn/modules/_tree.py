@@ -203,8 +203,9 @@ class Tree:
         """Add a child module under a name. The same as ``add_module``."""
         given: Any = module
         if given is not None and not isinstance(given, Tree):
-            advice = "; a list of modules is unpacked: Sequential(*modules)" if isinstance(given, list) else ""
-            raise TypeError(f"{type(given).__name__} is not a Module subclass{advice}")
+            from ._hints import not_a_module
+
+            raise TypeError(not_a_module(given))
         self._check_name(name, "module", replaces=self._modules)
         self._enter("_modules", name, module)
 

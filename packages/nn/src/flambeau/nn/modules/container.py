@@ -37,7 +37,9 @@ class _Numbered(Module):
         modules = list(modules)
         for module in modules:
             if not isinstance(module, Module):
-                raise TypeError(f"{type(self).__name__} holds modules, got {type(module).__name__}")
+                from ._hints import not_a_module
+
+                raise TypeError(not_a_module(module))
         for name in list(self._modules):
             delattr(self, name)
         for position, module in enumerate(modules):

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from flambeau import Tensor, no_grad, stack, tensor
 
+from ._tensors import listed
+
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 NONFINITE_NORM = (
@@ -36,7 +38,7 @@ def get_total_norm(
     """
     order = float(norm_type)
     with no_grad():
-        total = _norm([tensors] if isinstance(tensors, Tensor) else list(tensors), order)
+        total = _norm(listed("get_total_norm", tensors), order)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(NONFINITE_NORM.format(order=order))
     return total
@@ -49,7 +51,7 @@ def clip_grads_with_norm_(
     `clip_grad_norm_`."""
     with no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        for gradient in _gradients(parameters):
+        for gradient in _gradients(listed("clip_grads_with_norm_", parameters)):
             gradient.mul_(factor.to(gradient.dtype))
 
 
@@ -78,7 +80,7 @@ def clip_grad_norm_(
     >>> weight.grad
     tensor([0.6000, 0.8000])
     """
-    held = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    held = listed("clip_grad_norm_", parameters)
     if not held and isinstance(parameters, Iterator):
         warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
     total = get_total_norm(_gradients(held), norm_type, error_if_nonfinite)
@@ -102,13 +104,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     """Limit every element of every gradient to ``[-clip_value, clip_value]``."""
     limit = float(clip_value)
     with no_grad():
-        for gradient in _gradients(parameters):
+        for gradient in _gradients(listed("clip_grad_value_", parameters)):
             gradient.copy_(gradient.clamp(-limit, limit))
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    candidates = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [parameter.grad for parameter in candidates if parameter.grad is not None]
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def _norm(tensors: list[Tensor], order: float) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from flambeau import Tensor, cat
 
+from ._tensors import listed
+
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
@@ -15,7 +17,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> tuple(nn.utils.parameters_to_vector(nn.Linear(2, 3).parameters()).shape)
     (9,)
     """
-    return cat([parameter.reshape(-1) for parameter in parameters])
+    return cat([parameter.reshape(-1) for parameter in listed("parameters_to_vector", parameters)])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -25,7 +27,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
-    targets = list(parameters)
+    targets = listed("vector_to_parameters", parameters)
     needed = sum(parameter.numel() for parameter in targets)
     if needed != vec.numel():
         raise ValueError(f"the parameters have {needed} elements, but the vector has {vec.numel()}")
