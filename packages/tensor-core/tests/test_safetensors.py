@@ -1,8 +1,10 @@
 """The safetensors format: its layout, other programs' files, and damaged ones."""
 
+import gzip
 import io
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -122,15 +124,25 @@ def structured(description):
 
 
 DAMAGED = {
-    "empty": (b"", "neither a PyTorch nor a safetensors file: it has 0 bytes"),
-    "short": (b"abc", "neither a PyTorch nor a safetensors file: it has 3 bytes"),
+    "empty": (b"", "neither a PyTorch nor a safetensors file, but an empty file"),
+    "short": (b"abc", "neither a PyTorch nor a safetensors file, as it has 3 bytes"),
     "text": (
         b"Lorem ipsum dolor sit amet",
-        "neither a PyTorch nor a safetensors file: its first 8 bytes announce a header of 8,100,",
+        "neither a PyTorch nor a safetensors file, as its first 8 bytes b'Lorem ip' are not the length of a header",
     ),
-    "huge header": ((100_000_001).to_bytes(8, "little") + b"{", "header of 100,000,001 bytes, and at most 100,000,000"),
-    "no header": (bytes(16), "neither a PyTorch nor a safetensors file: there is no header"),
-    "other header": (file_of(b"[1, 2]"), "neither a PyTorch nor a safetensors file: there is no header"),
+    "huge header": ((100_000_001).to_bytes(8, "little") + b"{", r"not the length of a header \(at most 100,000,000\)"),
+    "no header": (bytes(16), "neither a PyTorch nor a safetensors file, as there is no header"),
+    "other header": (file_of(b"[1, 2]"), "neither a PyTorch nor a safetensors file, as there is no header"),
+    "a length like JSON's": (b"{" + bytes(15), "neither a PyTorch nor a safetensors file, as there is no header"),
+    "HTML": (b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>", "but an HTML page: .* download the file again"),
+    "HTML in capitals": (b"<HTML><head></head></HTML>", "but an HTML page"),
+    "XML": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "but an XML document"),
+    "JSON": (b'{"error": "Repository not found"}', "but JSON"),
+    "JSON with a byte-order mark": (b'\xef\xbb\xbf{"error": "not found"}', "but JSON"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a Git LFS pointer: .*git lfs pull"),
+    "pickle": (pickle.dumps({"a": [1, 2, 3]}), "but a pickle: .*pickle.load"),
+    "gzip": (gzip.compress(b"weights"), "but a compressed file: decompress it first"),
+    "NumPy": (b"\x93NUMPY\x01\x00v\x00", "but a NumPy array: read it with numpy.load"),
     "only a length": ((16).to_bytes(8, "little"), "truncated: the header takes 16 bytes but only 0 follow"),
     "part of a header": (file_of({"t": entry()})[:20], "truncated: the header takes .* bytes but only 12 follow"),
     "no JSON": (file_of(b"{nonsense}"), "the header is not valid JSON: Expecting property name"),

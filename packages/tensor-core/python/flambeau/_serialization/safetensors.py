@@ -19,6 +19,7 @@ import flambeau
 from .archive_reader import fill, map_file
 from .archive_writer import write_all
 from .errors import FormatError
+from .recognition import OPENING_BYTES, described
 
 if TYPE_CHECKING:
     import mmap
@@ -155,18 +156,13 @@ def read(file: IO[bytes], mapped: bool = False) -> tuple[dict[str, Tensor], dict
 
 def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
     """The header, and how many bytes the file has after it."""
+    begin = file.tell()
     prefix = bytearray(min(9, size))
     fill(file, memoryview(prefix))
-    if size < 8:
-        raise FormatError(f"neither a PyTorch nor a safetensors file: it has {size} bytes, and the shortest one has 10")
     length, opening = int.from_bytes(prefix[:8], "little"), bytes(prefix[8:])
-    if length > MAX_HEADER_BYTES:
-        raise FormatError(
-            f"neither a PyTorch nor a safetensors file: its first 8 bytes announce a header of {length:,} bytes, "
-            f"and at most {MAX_HEADER_BYTES:,} are allowed"
-        )
-    if length == 0 or opening not in (b"{", b""):
-        raise FormatError("neither a PyTorch nor a safetensors file: there is no header that begins with '{' at byte 8")
+    if size < 8 or not 0 < length <= MAX_HEADER_BYTES or opening not in (b"{", b""):
+        file.seek(begin)
+        raise FormatError(f"neither a PyTorch nor a safetensors file, {_mistaken_for(file.read(OPENING_BYTES))}")
     if length > size - 8:
         raise FormatError(f"truncated: the header takes {length:,} bytes but only {size - 8:,} follow its length")
     encoded = bytearray(opening) + bytearray(length - 1)
@@ -175,6 +171,18 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
         return json.loads(encoded.decode(), object_pairs_hook=_without_duplicates), size - 8 - length
     except (ValueError, RecursionError) as error:
         raise FormatError(f"the header is not valid JSON: {error}") from None
+
+
+def _mistaken_for(opening: bytes) -> str:
+    """Return what a file that is not of this format is, or why it is not."""
+    if (kind := described(opening)) is not None:
+        return f"but {kind}"
+    if len(opening) < 8:
+        return f"as it has {len(opening)} bytes: the shortest one has 10"
+    length = int.from_bytes(opening[:8], "little")
+    if length > MAX_HEADER_BYTES:
+        return f"as its first 8 bytes {opening[:8]!r} are not the length of a header (at most {MAX_HEADER_BYTES:,})"
+    return "as there is no header that begins with '{' at byte 8"
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
