@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "define.h"
+#include "flambeau/checksum.h"
 
 namespace py = pybind11;
 
@@ -284,6 +285,16 @@ void bind_interop() {
       [](PyObject* array) {
         require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")");
         return tensor_from_buffer(array);
+      });
+  def("_crc32(data, start=0)", kPrivate, "Return the CRC-32 of a contiguous buffer that follows bytes of CRC `start`.",
+      [](PyObject* data, int64_t start) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) != 0) throw PythonError();
+        PyThreadState* const thread = PyEval_SaveThread();
+        const uint32_t crc = crc32(view.buf, size_t(view.len), uint32_t(start));
+        PyEval_RestoreThread(thread);
+        PyBuffer_Release(&view);
+        return int64_t(crc);
       });
   def("frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False)", kFunction,
       "A one-dimensional tensor over the bytes of a buffer, without a copy: `count` elements (-1: all) from byte "

@@ -60,7 +60,7 @@ def test_elements_are_aligned():
 
 def test_tensors_in_a_structure_are_named_by_their_path():
     header, _ = header_of(saved({"model": {"fc.weight": flambeau.ones(1)}, "steps": [flambeau.ones(1)]}))
-    assert list(header) == ["__metadata__", "model.fc.weight", "steps.0"]
+    assert list(header) == ["model.fc.weight", "steps.0", "__metadata__"]
 
 
 @pytest.mark.parametrize(

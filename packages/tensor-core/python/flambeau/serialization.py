@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         set_default_load_endianness,
         set_default_mmap_options,
     )
+    from ._serialization.pytorch import Options
 
 __all__ = [
     "FILE_LIKE",
@@ -120,6 +121,7 @@ def load(
     *,
     weights_only: bool | None = None,
     mmap: bool | None = None,
+    check_crc32: bool = True,
     **pickle_load_args: Any,
 ) -> Any:
     """Load what ``save`` or PyTorch saved, or the dictionary of tensors in any safetensors file.
@@ -135,6 +137,8 @@ def load(
             ``flambeau.serialization.add_safe_globals``.
         mmap: True leaves the elements in the file, which must have a path, until they are used. Changing such a
             tensor changes a private copy, never the file; the file must not be cut short meanwhile.
+        check_crc32: compare what is read with the checksums in the file: those of a .pt file's entries, and those that
+            ``save`` writes to safetensors files. With ``mmap=True`` elements are not compared, as that would read them.
         pickle_load_args: ``encoding`` and ``errors`` of strings written by Python 2.
     Raises: pickle.UnpicklingError naming what the file refers to and must not; RuntimeError naming the file and what is
         wrong with it, if it is truncated, damaged or of another kind; NotImplementedError for what flambeau does not
@@ -150,7 +154,9 @@ def load(
     if mmap and not isinstance(f, str | os.PathLike):
         raise ValueError("f must be a file path in order to use the mmap argument")
     with naming(f), _to_read(f) as file:
-        return _load(file, map_location, bool(mmap), weights_only is not False, pickle_load_args)
+        from ._serialization.pytorch import Options
+
+        return _load(file, Options(map_location, bool(mmap), check_crc32, weights_only is not False, pickle_load_args))
 
 
 def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> list[str]:
@@ -165,16 +171,16 @@ def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> l
         return pytorch.refused_names(file)
 
 
-def _load(file: IO[bytes], map_location: Any, mapped: bool, weights_only: bool, arguments: dict[str, Any]) -> Any:
+def _load(file: IO[bytes], options: Options) -> Any:
     from ._serialization import pytorch, safetensors, structure
     from ._serialization.locations import Locations
 
     opening = file.read(16)
     file.seek(-len(opening), io.SEEK_CUR)
     if pytorch.is_pytorch(opening):
-        return pytorch.load(file, pytorch.Options(map_location, mapped, weights_only, arguments))
-    locations = Locations(map_location)
-    tensors, metadata = safetensors.read(file, mapped)
+        return pytorch.load(file, options)
+    locations = Locations(options.map_location)
+    tensors, metadata = safetensors.read(file, options.mapped, options.checked)
     placed = {name: locations.place_tensor(tensor) for name, tensor in tensors.items()}
     return structure.unflatten(placed, metadata.get(STRUCTURE))
 

@@ -1,7 +1,8 @@
 """The container of a .pt file: a zip archive whose entries lie in it as they are, so that they can be mapped.
 
 Entries are found through the archive's directory and read at their place. What the directory says is checked against
-the length of the file; the entries' checksums are not looked at, as PyTorch can be told to leave them out.
+the length of the file, and an entry's bytes against its checksum unless that is 0: PyTorch can be told to leave
+checksums out. Entries that are mapped are not checked, as that would read them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import IO, TYPE_CHECKING
 import flambeau
 from flambeau.storage import UntypedStorage
 
-from .errors import ForeignFormatError, FormatError
+from .._core import _crc32 as crc32
+from .errors import ForeignFormatError, FormatError, damaged
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -25,6 +27,7 @@ LOCAL_HEADER = struct.Struct("<4s22xHH")
 MAX_PICKLE_BYTES = 2 << 30
 _DAMAGED = (zipfile.BadZipFile, ValueError, OverflowError, EOFError, OSError, NotImplementedError, struct.error)
 WIDEST_ELEMENT = 16
+_PIECE = 1 << 19
 
 
 def map_file(file: IO[bytes]) -> mmap.mmap:
@@ -46,12 +49,14 @@ def fill(file: IO[bytes], view: memoryview) -> None:
         view = view[got:]
 
 
-def read_bytes(file: IO[bytes], count: int) -> UntypedStorage:
-    """The next bytes of the file in memory of their own. The caller knows that there are that many."""
-    tensor = flambeau.empty(count, dtype=flambeau.uint8, device="cpu")
-    if count:
-        fill(file, bytes_of(tensor))
-    return UntypedStorage(tensor)
+def fill_and_sum(file: IO[bytes], view: memoryview) -> int:
+    """Read as many bytes as the view has, and return their CRC-32."""
+    checksum = 0
+    for start in range(0, len(view), _PIECE):  # a piece is still in the cache when its checksum is computed
+        piece = view[start : start + _PIECE]
+        fill(file, piece)
+        checksum = crc32(piece, checksum)
+    return checksum
 
 
 class ArchiveReader:
@@ -60,10 +65,12 @@ class ArchiveReader:
     Args:
         file: binary, with ``seek`` and ``readinto``.
         mapped: leave the elements in the file until they are touched.
+        checked: compare checksums.
     """
 
-    def __init__(self, file: IO[bytes], mapped: bool) -> None:
+    def __init__(self, file: IO[bytes], mapped: bool, checked: bool = True) -> None:
         self._file = file
+        self._checked = checked
         self._size = file.seek(0, io.SEEK_END)
         self._map = map_file(file) if mapped else None
         self._entries = {entry.filename: entry for entry in _directory(file)}
@@ -89,7 +96,7 @@ class ArchiveReader:
             raise FormatError(f"its entry {name!r} has {count:,} bytes, and at most {most:,} are read")
         self._file.seek(start)
         content = bytearray(count)
-        fill(self._file, memoryview(content))
+        self._fill(name, memoryview(content))
         return bytes(content)
 
     def storage(self, name: str, count: int) -> UntypedStorage:
@@ -100,7 +107,18 @@ class ArchiveReader:
         if self._map is not None and count and start % WIDEST_ELEMENT == 0:
             return UntypedStorage(flambeau.frombuffer(self._map, dtype=flambeau.uint8, count=count, offset=start))
         self._file.seek(start)
-        return read_bytes(self._file, count)
+        elements = flambeau.empty(count, dtype=flambeau.uint8, device="cpu")
+        if count:
+            self._fill(name, bytes_of(elements))
+        return UntypedStorage(elements)
+
+    def _fill(self, name: str, view: memoryview) -> None:
+        """Read an entry, or the beginning of one, from where the file stands."""
+        entry = self._entries[self._root + name]
+        if not (self._checked and entry.CRC and len(view) == entry.file_size):
+            fill(self._file, view)
+        elif (found := fill_and_sum(self._file, view)) != entry.CRC:
+            raise damaged(f"its entry {name!r}", entry.CRC, found)
 
     def _place(self, name: str) -> tuple[int, int]:
         """Where the bytes of an entry begin, and how many they are."""

@@ -6,9 +6,9 @@ Source: PKWARE, APPNOTE.TXT 6.3.10, .ZIP File Format Specification.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import IO, NamedTuple
 
+from .._core import _crc32 as crc32
 from .options import get_crc32_options
 
 ALIGNMENT = 64
@@ -55,7 +55,7 @@ class ArchiveWriter:
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Add an entry."""
         encoded = f"{self._folder}/{name}".encode("utf-8", "backslashreplace")
-        checksum = zlib.crc32(content) if get_crc32_options() else 0
+        checksum = crc32(content) if get_crc32_options() else 0
         entry = _Entry(encoded, checksum, len(content), self._position)
         extra = _long_field(*[entry.size] * 2) if entry.size >= LIMIT else b""
         padding = -(self._position + LOCAL.size + len(encoded) + len(extra) + 4) % ALIGNMENT
@@ -68,7 +68,7 @@ class ArchiveWriter:
         """40 digits that tell whether two archives have the same contents so far."""
         places = repr([(entry.name, entry.size) for entry in self._entries]).encode()
         checksums = repr([entry.checksum for entry in self._entries]).encode()
-        return f"{zlib.crc32(places):020}{zlib.crc32(checksums):020}".encode()
+        return f"{crc32(places):020}{crc32(checksums):020}".encode()
 
     def close(self) -> None:
         """Write the directory."""

@@ -22,6 +22,14 @@ class RefusedError(FormatError):
     """The file asks for something that could run code."""
 
 
+def damaged(what: str, expected: int, found: int) -> FormatError:
+    """Return the error for bytes that differ from those that were saved."""
+    return FormatError(
+        f"damaged: {what} has the checksum {found:08x} instead of {expected:08x}; get the file again from its source, "
+        "or pass check_crc32=False to load it as it is"
+    )
+
+
 @contextlib.contextmanager
 def naming(f: Any) -> Iterator[None]:
     """Turn errors about what is in a file into those that name the file."""

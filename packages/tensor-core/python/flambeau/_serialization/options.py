@@ -54,10 +54,10 @@ def set_default_mmap_options(flags: int) -> None:
 
 
 def get_crc32_options() -> bool:
-    """Whether saving computes the checksums of a .pt file's entries."""
+    """Return whether saving computes checksums."""
     return _Options.checksums
 
 
 def set_crc32_options(compute_crc32: bool) -> None:
-    """Set whether saving computes checksums. It is faster without; flambeau and PyTorch need none, unzipping does."""
+    """Set whether saving computes checksums, by which `load` notices damage and without which zip tools fail."""
     _Options.checksums = bool(compute_crc32)

@@ -26,6 +26,7 @@ class Options(NamedTuple):
 
     map_location: Any
     mapped: bool
+    checked: bool
     weights_only: bool
     pickle_arguments: dict[str, Any]
 
@@ -42,7 +43,8 @@ def load(file: IO[bytes], options: Options) -> Any:
     opening = file.read(len(MAGIC))
     file.seek(-len(opening), io.SEEK_CUR)
     if opening == MAGIC:
-        return _load_archive(ArchiveReader(file, options.mapped), locations, run, options.pickle_arguments)
+        archive = ArchiveReader(file, options.mapped, options.checked)
+        return _load_archive(archive, locations, run, options.pickle_arguments)
     if options.mapped:
         raise FormatError("mmap=True wants a file of PyTorch 1.6 or later, a zip archive; this is an older one")
     return legacy.load(file, locations, run, options.pickle_arguments)

@@ -4,6 +4,8 @@ A file is the length of the header (8 bytes, little-endian), the header (JSON, p
 the tensors one after the other without gaps. The header maps each name to its dtype, shape and range of bytes, and
 ``__metadata__`` to a dictionary of strings.
 
+Files that are written here also have checksums. Note [Checksums in safetensors]
+
 Source: https://github.com/huggingface/safetensors, section Format.
 """
 
@@ -16,9 +18,11 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
 
-from .archive_reader import fill, map_file
+from .._core import _crc32 as crc32
+from .archive_reader import fill, fill_and_sum, map_file
 from .archive_writer import write_all
-from .errors import FormatError
+from .errors import FormatError, damaged
+from .options import get_crc32_options
 from .recognition import OPENING_BYTES, described
 
 if TYPE_CHECKING:
@@ -57,6 +61,15 @@ DTYPES = {
 CODES = {stored.name: code for code, stored in DTYPES.items()}
 
 
+# Note [Checksums in safetensors]
+# The format has no checksums, so they are an entry of the metadata: 8 hexadecimal digits of CRC-32 for the header
+# without that entry, then 8 for each tensor in the order of the header. Programs that change tensors often copy the
+# metadata to the new file, where old checksums would be wrong. Other writers put the metadata first in the header; here
+# it comes last, and checksums count only there.
+CHECKSUMS = "flambeau.crc32"
+_DIGITS = 8
+
+
 class Entry(NamedTuple):
     """One tensor as the header describes it; ``begin`` and ``end`` count from the end of the header."""
 
@@ -83,10 +96,12 @@ def write(file: IO[bytes], tensors: Mapping[str, Tensor], metadata: Mapping[str,
     for name in order:
         begin, end = end, end + tensors[name].numel() * tensors[name].element_size()
         ranges[name] = begin, end
-    header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
-    for name, tensor in tensors.items():
-        header[name] = {"dtype": code_of(tensor), "shape": list(tensor.shape), "data_offsets": ranges[name]}
-    encoded = json.dumps(header, separators=(",", ":")).encode()
+    header: dict[str, Any] = {
+        name: {"dtype": code_of(tensor), "shape": list(tensor.shape), "data_offsets": ranges[name]}
+        for name, tensor in tensors.items()
+    }
+    checksums = {CHECKSUMS: _checksums_of(header, tensors, metadata)} if get_crc32_options() else {}
+    encoded = _encoded(header, {**metadata, **checksums})
     encoded += b" " * (-len(encoded) % 8)
     if len(encoded) > MAX_HEADER_BYTES:
         raise ValueError(
@@ -97,6 +112,15 @@ def write(file: IO[bytes], tensors: Mapping[str, Tensor], metadata: Mapping[str,
     for name in order:
         if tensors[name].numel():
             write_all(file, _bytes_of(tensors[name].detach().cpu().contiguous()))
+
+
+def _encoded(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    return json.dumps({**tensors, **({METADATA: dict(metadata)} if metadata else {})}, separators=(",", ":")).encode()
+
+
+def _checksums_of(header: Mapping[str, Any], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    contents = (_bytes_of(each.detach().cpu().contiguous()) if each.numel() else b"" for each in tensors.values())
+    return "".join(f"{crc32(part):0{_DIGITS}x}" for part in (_encoded(header, metadata), *contents))
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
@@ -117,14 +141,18 @@ class Contents:
 
     Args:
         mapped: leave the elements in the file until they are touched.
+        checked: compare checksums, if there are any; those of elements only if they are not mapped.
     """
 
-    def __init__(self, file: IO[bytes], mapped: bool = False) -> None:
+    def __init__(self, file: IO[bytes], mapped: bool = False, checked: bool = True) -> None:
         start = file.tell()
         size = file.seek(0, io.SEEK_END) - start
         file.seek(start)
         header, data_size = _read_header(file, size)
+        metadata_is_last = next(reversed(header), None) == METADATA
         self.metadata = _read_metadata(header.pop(METADATA, {}))
+        checksums = self.metadata.pop(CHECKSUMS, "") if metadata_is_last else ""
+        self._checksums = _read_checksums(checksums, header, self.metadata) if checked and checksums else {}
         self.entries = {name: _read_entry(name, fields) for name, fields in header.items()}
         _check_ranges(self.in_file(), data_size)
         self._file = file
@@ -144,12 +172,12 @@ class Contents:
         if entry.begin == entry.end:
             return flambeau.empty(entry.shape, dtype=getattr(flambeau, entry.dtype.name), device="cpu")
         self._file.seek(start)
-        return _read_tensor(self._file, entry)
+        return _read_tensor(self._file, entry, self._checksums.get(name))
 
 
-def read(file: IO[bytes], mapped: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read(file: IO[bytes], mapped: bool = False, checked: bool = True) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors, in the order of the header, and metadata of the file from its current position to its end."""
-    contents = Contents(file, mapped)
+    contents = Contents(file, mapped, checked)
     tensors = {entry.name: contents.tensor(entry.name) for entry in contents.in_file()}
     return {name: tensors[name] for name in contents.entries}, contents.metadata
 
@@ -199,6 +227,17 @@ def _read_metadata(metadata: Any) -> dict[str, str]:
     return metadata
 
 
+def _read_checksums(digits: str, header: Mapping[str, Any], metadata: Mapping[str, str]) -> dict[str, int]:
+    """Return the tensors' checksums by name. Raises FormatError if the header is not the one that was saved."""
+    try:
+        expected, *checksums = (int(digits[start : start + _DIGITS], 16) for start in range(0, len(digits), _DIGITS))
+    except ValueError:
+        raise FormatError(f"damaged: the checksums in the header are not hexadecimal digits: {digits[:40]!r}") from None
+    if (found := crc32(_encoded(header, metadata))) != expected:
+        raise damaged("its header", expected, found)
+    return dict(zip(header, checksums, strict=False))
+
+
 def _read_entry(name: str, fields: Any) -> Entry:
     try:
         code, shape, (begin, end) = fields["dtype"], fields["shape"], fields["data_offsets"]
@@ -233,13 +272,15 @@ def _check_ranges(in_file: list[Entry], data_size: int) -> None:
         raise FormatError(f"{what}: the header says {position:,} bytes of tensors but the file has {data_size:,}")
 
 
-def _read_tensor(file: IO[bytes], entry: Entry) -> Tensor:
+def _read_tensor(file: IO[bytes], entry: Entry, checksum: int | None) -> Tensor:
     # Bytes other than 0 and 1 mean True; as elements of a bool tensor they would be undefined.
     is_bool = entry.dtype.name == "bool"
     dtype = flambeau.uint8 if is_bool else getattr(flambeau, entry.dtype.name)
     tensor = flambeau.empty(entry.shape, dtype=dtype, device="cpu")
-    if tensor.numel():
+    if checksum is None:
         fill(file, _bytes_of(tensor))
+    elif (found := fill_and_sum(file, _bytes_of(tensor))) != checksum:
+        raise damaged(f"tensor {entry.name!r}", checksum, found)
     return tensor != 0 if is_bool else tensor
 
 
