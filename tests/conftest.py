@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import flambeau as fb
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = {
     path.parent.name: tomllib.loads(path.read_text()) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
@@ -18,6 +20,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes ``package`` once for each of them."""
     if "package" in metafunc.fixturenames:
         metafunc.parametrize("package", PROJECTS)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Let random numbers repeat."""
+    fb.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,15 @@
-"""The modules that tests of this folder share are found beside them."""
+"""Settings of the whole suite: modules that tests share are found next to them, and random numbers repeat."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
+import flambeau as fb
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    fb.manual_seed(0)

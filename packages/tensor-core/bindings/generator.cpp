@@ -73,7 +73,7 @@ void bind_generator(py::module_& m) {
       .def(
           "seed",
           [](Generator& g) {
-            const uint64_t s = py::module_::import("secrets").attr("randbits")(64).cast<uint64_t>();
+            const uint64_t s = seed_from_entropy();
             g.set_state(s, 0);
             return s;
           },

@@ -1,7 +1,12 @@
 """Random numbers: their distributions (fixed seeds, so the tests repeat), and that a stream is a stream."""
 
 import copy
+import math
+import os
 import pickle
+import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -173,6 +178,47 @@ def test_the_default_generator():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [("a", ValueError), (None, TypeError), ([3], TypeError), (math.inf, OverflowError)]
+)
+def test_wrong_seeds_are_named(seed, error):
+    with pytest.raises(error, match=rf"manual_seed: seed must be an int, got {re.escape(repr(seed))} of type"):
+        fb.manual_seed(seed)
+    fb.manual_seed("7")
+    assert fb.initial_seed() == 7
+
+
+def in_a_process(program):
+    """Return what a program prints in its own process, word by word."""
+    command = [sys.executable, "-c", f"import os\nimport flambeau as fb\n{program}"]
+    return subprocess.check_output(command, text=True, timeout=60).split()
+
+
+def test_processes_that_are_not_seeded_draw_different_numbers():
+    runs = [in_a_process("print(fb.initial_seed(), fb.rand(1).item())") for _ in range(2)]
+    assert runs[0][0] != runs[1][0] and runs[0][1] != runs[1][1]
+    assert in_a_process(f"fb.manual_seed({runs[0][0]}); print(fb.rand(1).item())") == runs[0][1:]
+
+
+def test_generators_of_a_program_begin_with_the_same_seed():
+    assert fb.Generator().initial_seed() == 67280421310721
+    assert in_a_process("print(fb.Generator().initial_seed())") == ["67280421310721"]
+
+
+def test_seed_draws_another_one():
+    seeds = {fb.seed() for _ in range(4)}
+    assert len(seeds) == 4 and fb.initial_seed() in seeds
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_goes_on_where_its_parent_was():
+    drawn = in_a_process(
+        "fb.rand(3); child = os.fork(); child or print(fb.initial_seed(), fb.rand(1).item(), flush=True); "
+        "child and os.waitpid(child, 0) and print(fb.initial_seed(), fb.rand(1).item())"
+    )
+    assert len(drawn) == 4 and drawn[:2] == drawn[2:]
 
 
 def test_generators_are_copied_and_pickled():

@@ -13,6 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import flambeau as fb
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Let weights and augmentations repeat."""
+    fb.manual_seed(0)
+
 
 class Server:
     """Files by name, and what the server shall do wrong."""

@@ -8,7 +8,7 @@ namespace flambeau {
 
 class FLAMBEAU_API Generator {
  public:
-  static constexpr uint64_t kDefaultSeed = 67280421310721ull;  // PyTorch's: programs repeat without a call
+  static constexpr uint64_t kDefaultSeed = 67280421310721ull;  // PyTorch's, of generators that a program makes
   explicit Generator(uint64_t seed = kDefaultSeed, Device device = {}) : seed_(seed), device_(device) {}
   Device device() const { return device_; }  // that it was asked for; its numbers are the same for all
   uint64_t seed() const { return seed_; }
@@ -28,7 +28,7 @@ class FLAMBEAU_API Generator {
   Device device_;
 };
 
-FLAMBEAU_API Generator& default_generator();
+FLAMBEAU_API Generator& default_generator();  // seeded by seed_from_entropy() until a program seeds it
 
 // Where the thread's default generator is, to draw the same numbers again; in the capture of a CUDA graph also where
 // the graph is in its numbers. Note [Numbers in graphs]

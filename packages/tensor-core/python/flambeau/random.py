@@ -18,7 +18,9 @@ __all__ = [
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seeds the default generator and returns it.
+    """Seed the default generator and return it.
+
+    A process that does not call this draws other numbers each time it runs.
 
     Args:
         seed: between -2**63 and 2**64 - 1; negative ones wrap. ValueError beyond.
@@ -29,16 +31,23 @@ def manual_seed(seed: int) -> Generator:
     >>> flambeau.equal(a, b)
     True
     """
-    return default_generator.manual_seed(int(seed))
+    try:
+        number = int(seed)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(
+            f"manual_seed: seed must be an int, got {seed!r} of type {type(seed).__name__}; "
+            "flambeau.seed() draws one from the system's entropy"
+        ) from None
+    return default_generator.manual_seed(number)
 
 
 def seed() -> int:
-    """Seeds the default generator from the system's entropy and returns the seed."""
+    """Seed the default generator from the system's entropy and return the seed."""
     return default_generator.seed()
 
 
 def initial_seed() -> int:
-    """The default generator's seed."""
+    """Return the default generator's seed, which is drawn from the system's entropy unless a program sets it."""
     return default_generator.initial_seed()
 
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "cuda/random.h"
 #include "flambeau/interpreter.h"
@@ -22,8 +23,14 @@ thread_local bool has_own_generator = false;
 
 }  // namespace
 
+uint64_t seed_from_entropy() {
+  std::random_device source;
+  const uint64_t high = source();
+  return high << 32 | source();
+}
+
 Generator& default_generator() {
-  static Generator generator;
+  static Generator generator(seed_from_entropy());
   return has_own_generator ? own_generator : generator;
 }
 
