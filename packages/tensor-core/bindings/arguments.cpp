@@ -8,17 +8,48 @@ namespace flambeau::python {
 
 namespace {
 
-// What makes the type that is wanted of what was given, where that is known.
-std::string advice(std::string_view expected, PyObject* got) {
-  if (expected == "flambeau.dtype") {
+// Raise NotImplementedError for an object whose class says why no argument can be it: float8_e4m3fn, a dtype that no
+// tensor has.
+void refuse_unsupported(const Call& call, PyObject* got) {
+  const Object reason(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(got)), "_unsupported"));
+  if (!reason) PyErr_Clear();
+  if (!reason || !PyUnicode_Check(reason.get())) return;
+  const Object shown(checked(PyObject_Repr(got)));
+  detail::raise<NotImplementedError>(call.function, "(): ", text_of(shown.get()), " ", text_of(reason.get()));
+}
+
+// Functions of a sequence of tensors, to which programs give the tensors one by one.
+bool joins(const Call& call) {
+  const std::string_view function = call.function;
+  return function == "cat" || function == "concat" || function == "concatenate" || function == "stack";
+}
+
+bool holds_tensors(PyObject* o) {
+  return (PyList_Check(o) || PyTuple_Check(o)) && PySequence_Fast_GET_SIZE(o) &&
+         is_tensor(PySequence_Fast_GET_ITEM(o, 0));
+}
+
+// Hint: how to convert the argument.
+std::string advice(const Call& call, std::string_view expected, PyObject* got) {
+  if (expected.starts_with("flambeau.dtype")) {
     std::string_view given;
+    Object shown;
+    if (std::string_view(Py_TYPE(got)->tp_name).starts_with("numpy.dtype")) {
+      shown = Object(checked(PyObject_Str(got)));
+      given = text_of(shown.get());
+    }
     if (PyUnicode_Check(got)) given = text_of(got);
     if (PyType_Check(got)) given = reinterpret_cast<PyTypeObject*>(got)->tp_name;
     given.remove_prefix(given.rfind('.') + 1);  // npos + 1 is 0
     for (int i = 0; i < kDtypeCount; ++i)
       if (given == flambeau::name(Dtype(i))) return "; write flambeau." + std::string(given);
   }
+  if (expected == "tuple of Tensors" && is_tensor(got)) return "; put the tensors into one list: [a, b]";
+  if (expected == "int" && is_tensor(got) && joins(call)) return "; put the tensors into one list: [a, b]";
   if (expected.substr(0, 6) != "Tensor") return "";
+  if (holds_tensors(got))
+    return PyList_Check(got) ? "; flambeau.stack() makes one of several"
+                             : "; choose one of its elements, as in output, state = layer(input)";
   if (std::string_view(Py_TYPE(got)->tp_name) == "numpy.ndarray") return "; flambeau.from_numpy() makes one of it";
   const bool numbers = PyList_Check(got) || PyTuple_Check(got) || PyFloat_Check(got) || PyLong_Check(got);
   return numbers ? "; flambeau.tensor() makes one of it" : "";
@@ -27,9 +58,10 @@ std::string advice(std::string_view expected, PyObject* got) {
 }  // namespace
 
 void wrong_argument(const Call& call, const char* expected, PyObject* got) {
+  refuse_unsupported(call, got);
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
                            call.position + 1, ") must be ", expected, ", not ", Py_TYPE(got)->tp_name,
-                           advice(expected, got));
+                           advice(call, expected, got));
 }
 
 void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got) {

@@ -1,5 +1,6 @@
 // Copies of a tensor in another dtype or order of memory.
 #include "bind.h"
+#include "devices.h"
 #include "flambeau/cuda.h"
 #include "warning.h"
 
@@ -37,6 +38,8 @@ Wanted read_positional(PyObject* packed) {
     wanted.dtype = other.dtype(), wanted.device = other.device();
   } else if (count > 0 && is_dtype(items[0])) {
     wanted.dtype = From<Dtype>::get({kName, &names[0], 0}, items[next++]);
+  } else if (count > 0 && !names_device(items[0])) {
+    wrong_argument({kName, &names[0], 0}, "flambeau.dtype, flambeau.device, str or Tensor", items[0]);
   } else if (count > 0) {
     wanted.device = From<Placement>::get({kName, &names[1], 0}, items[next++]).given;
     if (next < count && items[next] != Py_True && items[next] != Py_False)

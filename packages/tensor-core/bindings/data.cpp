@@ -110,7 +110,7 @@ struct Scan {
 [[noreturn]] void refuse(PyObject* o, int depth, const Scan& s) {
   const char* type = Py_TYPE(o)->tp_name;
   require<ValueError>(!PyUnicode_Check(o) || depth == 0 || int(s.shape.size()) > depth || s.dtype,
-                      "too many dimensions '", type, "'");
+                      "too many dimensions '", type, "': tensors hold numbers, so give each text a number first");
   require<TypeError>(!PyUnicode_Check(o) && !PyBytes_Check(o), "new(): invalid data type '", type,
                      "'; tensor() takes numbers, nested sequences of them, and arrays");
   require<TypeError>(!s.typed, "'", type, "' object cannot be interpreted as a number");

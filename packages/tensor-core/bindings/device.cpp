@@ -4,6 +4,7 @@
 #include <string>
 
 #include "define.h"
+#include "devices.h"
 #include "flambeau/cuda.h"
 #include "tensor_type.h"
 
@@ -31,18 +32,57 @@ struct Named {  // what a text says
   int index = kNoIndex;
 };
 
+// The number of letters to insert, delete, replace or swap with their neighbour between two words of up to 8 letters.
+int distance(std::string_view a, std::string_view b) {
+  int d[9][9];
+  for (size_t i = 0; i <= a.size(); ++i)
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (!i || !j) {
+        d[i][j] = int(i + j);
+        continue;
+      }
+      const bool same = a[i - 1] == b[j - 1];
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + !same});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  return d[a.size()][b.size()];
+}
+
+// Hint for a wrong device string: cuda:0 for "cuad:0", "cuda0", "GPU:0"; a dtype's name is no device.
+std::string device_hint(std::string_view text) {
+  for (int i = 0; i < kDtypeCount; ++i)
+    if (text == name(Dtype(i))) return "; for a dtype write flambeau." + std::string(text);
+  std::string word;
+  for (const char letter : text)
+    if (letter != ' ') word += letter >= 'A' && letter <= 'Z' ? char(letter + ('a' - 'A')) : letter;
+  const size_t end = std::min(word.find_first_of(":-_0123456789"), word.size());
+  const size_t first_digit = word.find_first_of("0123456789");
+  const std::string digits = first_digit == word.npos ? "" : word.substr(first_digit);
+  const std::string_view type = std::string_view(word).substr(0, end);
+  const bool number = digits.size() < 3 && digits.find_first_not_of("0123456789") == digits.npos;
+  if (type.empty() || type.size() > 8 || !number) return "";
+  const auto nearest = std::min_element(std::begin(kTypes), std::end(kTypes),
+                                        [type](auto a, auto b) { return distance(type, a) < distance(type, b); });
+  const bool is_gpu = type == "gpu" || type == "nvidia";
+  if (!is_gpu && distance(type, *nearest) > 1) return "";
+  const std::string_view meant = is_gpu ? kTypes[kCuda] : *nearest;
+  return "; did you mean '" + std::string(meant) + (digits.empty() ? "" : ":" + digits) + "'?";
+}
+
 Named parse(std::string_view text) {
-  require(!text.empty(), "Device string must not be empty");
+  require(!text.empty(), "Device string must not be empty: write 'cpu' or 'cuda:0'");
   const size_t colon = text.find(':');
   const auto known = std::find(std::begin(kTypes), std::end(kTypes), text.substr(0, colon));
   require(known != std::end(kTypes),
-          "Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text);
+          "Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text,
+          device_hint(text));
   Named out{uint8_t(known - std::begin(kTypes))};
   if (colon == text.npos) return out;
   const std::string_view digits = text.substr(colon + 1);
   require(!digits.empty() && digits.size() < 4 && digits.find_first_not_of("0123456789") == digits.npos &&
               (digits.size() == 1 || digits[0] != '0'),
-          "Invalid device string: '", text, "'");
+          "Invalid device string: '", text, "': a device's number follows the colon, as in 'cuda:0'");
   out.index = 0;
   for (char digit : digits) out.index = out.index * 10 + (digit - '0');
   return out;
@@ -192,11 +232,15 @@ Device gpu(int index) {
 }
 }  // namespace
 
+bool names_device(PyObject* o) {
+  return o == Py_None || PyUnicode_Check(o) || is_device(o) || (PyLong_Check(o) && !PyBool_Check(o));
+}
+
 Placement From<Placement>::get(const Call& call, PyObject* o) {
   if (o == Py_None) return {};
   if (o == device_cpu) return {DeviceType::Cpu};
   if (PyLong_Check(o) && !PyBool_Check(o)) return {gpu(gpu_number(From<int64_t>::get(call, o)))};
-  if (!PyUnicode_Check(o) && !is_device(o)) wrong_argument(call, "flambeau.device or str", o);
+  if (!names_device(o)) wrong_argument(call, "flambeau.device or str", o);
   const Named named = is_device(o) ? Named{device_of(o).type, device_of(o).index} : parse(text_of(o));
   if (named.type == kCuda) return {gpu(named.index)};
   for (const DeviceType known : {DeviceType::Cpu, DeviceType::Meta})

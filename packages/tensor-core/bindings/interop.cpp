@@ -50,9 +50,11 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
   require<ValueError>(
       !foreign, "the array's element format '", format ? format : "",
       "' is not of the machine's byte order; convert it with array.astype(array.dtype.newbyteorder('='))");
-  detail::raise<TypeError>("can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
-                           "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, "
-                           "int32, int16, int8, uint64, uint32, uint16, uint8, and bool.");
+  detail::raise<TypeError>(
+      "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
+      "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, "
+      "int32, int16, int8, uint64, uint32, uint16, uint8, and bool. Convert the array first, as in "
+      "array.astype('float32').");
 }
 
 // Deleters of storages; they may run in any thread.
@@ -283,7 +285,9 @@ void bind_interop() {
       "Changes on either side are seen on the other. A read-only array gives a read-only tensor.\n"
       "Raises TypeError for element types without an equivalent, ValueError for negative strides.",
       [](PyObject* array) {
-        require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")");
+        const bool numbers = PyList_Check(array) || PyTuple_Check(array) || PyFloat_Check(array) || PyLong_Check(array);
+        require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")",
+                           numbers ? "; flambeau.tensor() makes a tensor of numbers" : "");
         return tensor_from_buffer(array);
       });
   def("_crc32(data, start=0)", kPrivate, "Return the CRC-32 of a contiguous buffer that follows bytes of CRC `start`.",

@@ -55,8 +55,9 @@ void bind_controls(py::module_& m) {
   m.def(
       "set_default_dtype",
       [](py::object d) {
-        require<TypeError>(Py_TYPE(d.ptr()) == dtype_type, "set_default_dtype: expected a flambeau.dtype, got ",
-                           Py_TYPE(d.ptr())->tp_name);
+        static const Parameter parameter{PyUnicode_InternFromString("d")};
+        if (Py_TYPE(d.ptr()) != dtype_type)
+          wrong_argument({"set_default_dtype", &parameter, 0}, "flambeau.dtype", d.ptr());
         set_default_dtype(reinterpret_cast<DtypeObject*>(d.ptr())->value);
       },
       py::arg("d"), "Sets the dtype of floats without one, for this thread.");

@@ -265,3 +265,17 @@ def test_arange_of_integers_from_reals():
     assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int32).tolist() == [0, 2, 4, 6]
     with pytest.raises(ValueError, match="nonzero"):
         fb.arange(0, 64, 0.5, out=fb.empty(0, dtype=fb.int64))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fb.tensor(["a", "b"]), ValueError, "too many dimensions 'str': tensors hold numbers"),
+        (lambda: fb.from_numpy([1, 2]), TypeError, r"got list\); flambeau\.tensor\(\) makes a tensor of numbers"),
+        (lambda: fb.tensor(np.array([1, None])), TypeError, r"Convert .* array\.astype\('float32'\)"),
+        (lambda: fb.einsum(fb.ones(2, 2), "ij"), TypeError, "the equation comes first"),
+    ],
+)
+def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

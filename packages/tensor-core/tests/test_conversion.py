@@ -41,7 +41,11 @@ def test_every_form_of_to():
     [
         (lambda x: x.to("foo"), RuntimeError, "foo"),
         (lambda x: x.to(0), RuntimeError, "CUDA is not available"),
-        (lambda x: x.to(5.5), TypeError, "float"),
+        (lambda x: x.to(5.5), TypeError, "must be flambeau.dtype, flambeau.device, str or Tensor, not float"),
+        (lambda x: x.to(np.float32), TypeError, "not type; write flambeau.float32"),
+        (lambda x: x.to(np.dtype("int16")), TypeError, "write flambeau.int16"),
+        (lambda x: x.to("float64"), RuntimeError, "for a dtype write flambeau.float64"),
+        (lambda x: x.to(True), TypeError, "not bool"),
         (lambda x: x.to(fb.float64, fb.float32), TypeError, "non_blocking.*dtype"),
         (lambda x: x.to(fb.float64, dtype=fb.float32), TypeError, "multiple values"),
         (lambda x: x.to("cpu", fb.int8, False, False, False), TypeError, "5 positional"),

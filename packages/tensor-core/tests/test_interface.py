@@ -312,6 +312,34 @@ def test_devices():
             fb.device(wrong)
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("cuad", "did you mean 'cuda'"),
+        ("cup:0", "did you mean 'cpu:0'"),
+        ("gpu", "did you mean 'cuda'"),
+        ("GPU:1", "did you mean 'cuda:1'"),
+        ("nvidia", "did you mean 'cuda'"),
+        ("CPU", "did you mean 'cpu'"),
+        ("cuda0", "did you mean 'cuda:0'"),
+        ("cuda:x", "a device's number follows the colon, as in 'cuda:0'"),
+        ("float32", "for a dtype write flambeau.float32"),
+        ("", "write 'cpu' or 'cuda:0'"),
+    ],
+)
+def test_wrong_devices_come_with_the_likely_one(given, hint):
+    for use in (fb.device, fb.zeros(2).to, lambda device: fb.zeros(2, device=device)):
+        with pytest.raises(RuntimeError, match=rf"[Dd]evice.* string.*{given}.*{hint}"):
+            use(given)
+
+
+@pytest.mark.parametrize("given", ["quantum", "a" * 100, "cuda:" + "1" * 100, "\u00e9", "0", "::::"])
+def test_devices_like_no_other_have_no_hint(given):
+    with pytest.raises(RuntimeError, match="device") as caught:
+        fb.device(given)
+    assert "did you mean" not in str(caught.value)
+
+
 def test_collection_of_a_tensor_with_a_gradient_where_autograd_is_not_loaded():
     """In a process of its own: what goes wrong here goes wrong in the collector."""
     program = """

@@ -168,3 +168,10 @@ def test_a_failed_scatter_changes_nothing():
     with pytest.raises(RuntimeError):
         x.index_add_(0, tensor([0, 7]), fb.ones(2))
     assert x.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("function", [fb.cat, fb.concat, fb.stack])
+def test_tensors_given_one_by_one_are_to_be_a_list(function):
+    for arguments in ((fb.ones(2), fb.ones(2)), (fb.ones(2),)):
+        with pytest.raises(TypeError, match=r"not flambeau\.Tensor; put the tensors into one list: \[a, b\]"):
+            function(*arguments)

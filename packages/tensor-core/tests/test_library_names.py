@@ -33,8 +33,17 @@ def test_small_floats_have_limits_and_no_tensors():
     limits = fb.finfo(fb.float8_e4m3fn)
     assert (limits.max, limits.eps, limits.tiny, limits.bits) == (448.0, 0.125, 2.0**-6, 8)
     assert pickle.loads(pickle.dumps(limits)) == limits
-    with pytest.raises(TypeError):
-        fb.zeros(2, dtype=fb.float8_e5m2)
+    x = fb.zeros(2)
+    for use in (
+        lambda: fb.zeros(2, dtype=fb.float8_e5m2),
+        lambda: x.to(fb.float8_e5m2),
+        lambda: x.to("cpu", fb.float8_e5m2),
+        lambda: x.view(fb.float8_e5m2),
+        lambda: x.type(fb.float8_e5m2),
+        lambda: fb.set_default_dtype(fb.float8_e5m2),
+    ):
+        with pytest.raises(NotImplementedError, match=r"flambeau.float8_e5m2 is a name only, .* use bfloat16"):
+            use()
 
 
 @pytest.mark.parametrize("size", range(1, 9))

@@ -121,6 +121,9 @@ def test_mse_loss(reduction, dtype):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-5)
 
 
+SWAPPED = r"for 'int64': input and target look swapped; .*int64 and shape \[2\], .*float32 and shape \[2, 3\]"
+
+
 @pytest.mark.filterwarnings("ignore:Using a target size")
 @pytest.mark.parametrize(
     ("call", "error", "message"),
@@ -133,6 +136,9 @@ def test_mse_loss(reduction, dtype):
         (lambda: fb.cross_entropy(fb.zeros(2, 3), fb.tensor([0, -1])), IndexError, "Target -1"),
         (lambda: fb.nll_loss(fb.zeros(2, 3), fb.tensor([0, 5])), IndexError, "Target 5"),
         (lambda: fb.nll_loss(fb.zeros(2, 3, dtype=fb.int8), fb.tensor([0, 1])), NotImplementedError, "nll_loss.*int8"),
+        (lambda: fb.cross_entropy(fb.tensor([0, 1]), fb.zeros(2, 3)), NotImplementedError, SWAPPED),
+        (lambda: fb.nll_loss(fb.tensor([0, 1]), fb.zeros(2, 3)), NotImplementedError, SWAPPED),
+        (lambda: fb.cross_entropy(fb.ones(2, 3).long(), fb.zeros(2, 3)), NotImplementedError, "look swapped"),
         (
             lambda: fb.cross_entropy(fb.zeros(2, 3), fb.tensor([0, 1, 2])),
             ValueError,

@@ -5,6 +5,7 @@ from typing import Any
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._small_floats import SmallFloat
 from flambeau._tensor_types import legacy_construct, name_of, tensortype, type_named
 
 
@@ -160,7 +161,7 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         dtype, on_gpu = type_named(dtype)
     elif isinstance(dtype, tensortype):
         dtype, on_gpu = dtype.dtype, dtype.is_cuda
-    elif not isinstance(dtype, _core.dtype):
+    elif not isinstance(dtype, _core.dtype | SmallFloat):
         raise TypeError(f"dtype must be a flambeau.dtype, a tensor type or the name of one, got {dtype!r}")
     if on_gpu == self.is_cuda:
         return self.to(dtype, non_blocking=non_blocking)

@@ -16,6 +16,7 @@ class SmallFloat:
     """The name of such a dtype. What makes tensors takes it for no dtype, and says so."""
 
     is_floating_point, is_complex, itemsize = True, False, 1
+    _unsupported = "is a name only, no tensor can have this dtype: use bfloat16 or float16"  # raised by bindings
 
     def __init__(self, name: str, is_signed: bool = True) -> None:
         self.name, self.is_signed = name, is_signed

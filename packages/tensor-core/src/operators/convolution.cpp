@@ -107,7 +107,7 @@ Geometry checked_geometry(const char* name, int dims, const Tensor& input, const
           ", but got input of size: ", input.shape());
   require(weight.dim() == dims + 2, name, ": expected a ", dims + 2, "-dimensional weight, got shape ", weight.shape());
   require(input.dtype() == weight.dtype(), "Input type (", input.dtype(), ") and weight type (", weight.dtype(),
-          ") should be the same");
+          ") should be the same; .to(dtype) converts a tensor or a module");
   require<NotImplementedError>(input.dtype() != Dtype::bool_ && !is_complex(input.dtype()), "\"", name,
                                "\" not implemented for '", input.dtype(), "'");
   require(!bias.defined() || bias.dtype() == input.dtype(), "Input type (", input.dtype(), ") and bias type (",
@@ -128,7 +128,8 @@ Geometry checked_geometry(const char* name, int dims, const Tensor& input, const
   g.kernel = g.size = g.out = {1, 1, 1};
   const int64_t expected = transposed ? g.filters : g.channels, filters = transposed ? g.channels : g.filters;
   require(input.size(1) == expected, "Given groups=", o.groups, ", weight of size ", weight.shape(), ", expected input",
-          input.shape(), " to have ", expected, " channels, but got ", input.size(1), " channels instead");
+          input.shape(), " to have ", expected, " channels, but got ", input.size(1), " channels instead",
+          input.shape().back() == expected ? "; if the channels are last, write input.movedim(-1, 1)" : "");
   require(!bias.defined() || (bias.dim() == 1 && bias.size(0) == filters), "Given weight of size ", weight.shape(),
           ", expected bias to be 1-dimensional with ", filters, " elements, but got bias of size ",
           bias.defined() ? bias.shape() : Shape(), " instead");

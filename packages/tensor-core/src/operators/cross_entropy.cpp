@@ -163,8 +163,7 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
   require(label_smoothing >= 0 && label_smoothing <= 1,
           "label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
   require<ValueError>(input.dim() >= 1, "Expected 1 or more dimensions (got ", input.dim(), ")");
-  require<NotImplementedError>(is_floating(input.dtype()), "\"cross_entropy\" not implemented for '", input.dtype(),
-                               "'");
+  check_floating_scores(input, target, "cross_entropy");
   if (is_vector_of_one(input, target))
     return cross_entropy(input, reshape(target, {}), weight, ignore_index, reduction, label_smoothing);
   const int64_t dim = dim_of_classes(input), classes = input.size(dim);

@@ -1,6 +1,7 @@
 #include "operators/labelled.h"
 
 #include <algorithm>
+#include <string>
 
 #include "operators/working_memory.h"
 
@@ -20,6 +21,15 @@ void check_range(const Tensor& t, int64_t classes, int64_t ignore_index) {
 
 }  // namespace
 
+void check_floating_scores(const Tensor& input, const Tensor& target, const char* name) {
+  if (is_floating(input.dtype())) return;
+  const bool swapped = is_floating(target.dtype());
+  const char* hint = swapped ? "input and target look swapped" : "the input holds scores and must be floating-point";
+  detail::raise<NotImplementedError>("\"", name, "\" not implemented for '", input.dtype(), "': ", hint,
+                                     "; got an input of dtype ", input.dtype(), " and shape ", input.shape(),
+                                     ", a target of dtype ", target.dtype(), " and shape ", target.shape());
+}
+
 void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index, const char* name) {
   const int64_t dim = dim_of_classes(input), classes = input.size(dim);
   require(target.dtype() == Dtype::int64 || target.dtype() == Dtype::uint8, name,
@@ -31,8 +41,9 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
     require<ValueError>(target.dim() > 0 && input.dim() > 1 && target.size(0) == input.size(0),
                         "Expected input batch_size (", input.size(0), ") to match target batch_size (",
                         target.dim() ? target.size(0) : 0, "): shapes ", input.shape(), " and ", target.shape());
+    const bool column = target.dim() == input.dim() && target.size(dim) == 1;
     require(false, name, ": the input of shape ", input.shape(), " needs a target of shape ", expected, ", got ",
-            target.shape());
+            target.shape(), column ? "; write target.squeeze(" : "", column ? std::to_string(dim) + ")" : "");
   }
   if (target.is_meta() || cuda::takes(target)) return;  // a kernel looks as it reads them
   check_range(contiguous(to(target, Dtype::int64)), classes, ignore_index);

@@ -7,6 +7,8 @@
 namespace flambeau {
 
 inline int64_t dim_of_classes(const Tensor& scores) { return scores.dim() == 1 ? 0 : 1; }  // (C,) or (N, C, ...)
+// NotImplementedError unless the scores are floating-point, with a hint if input and target look swapped.
+void check_floating_scores(const Tensor& input, const Tensor& target, const char* name);
 void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index, const char* name);
 void check_weight(const Tensor& weight, int64_t classes);
 // The class of a single sample (C,), which programs also give as a vector of one.

@@ -159,8 +159,7 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
           target.shape());
   require(!weight.defined() || weight.numel() == classes, "inconsistent weight size, expected ", classes, " but got ",
           weight.defined() ? weight.shape() : Shape());
-  require<NotImplementedError>(is_floating(input.dtype()), "\"multi_margin_loss\" not implemented for '", input.dtype(),
-                               "'");
+  check_floating_scores(input, target, "multi_margin_loss");
   Tensor out;
   {
     NoRecording off;
@@ -182,8 +181,7 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reducti
   check_scores("multilabel_margin_loss", input);
   require(target.shape() == input.shape() || (input.dim() < 2 && target.numel() == input.numel() && target.dim() < 2),
           "inconsistent target size: ", target.shape(), " for input of size: ", input.shape());
-  require<NotImplementedError>(is_floating(input.dtype()), "\"multilabel_margin_loss\" not implemented for '",
-                               input.dtype(), "'");
+  check_floating_scores(input, target, "multilabel_margin_loss");
   Tensor out, slopes;
   const bool wanted = recording(input);
   {

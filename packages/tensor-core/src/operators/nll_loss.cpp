@@ -61,10 +61,10 @@ Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
 Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                 Reduction reduction) {
   require<ValueError>(input.dim() >= 1, "Expected 1 or more dimensions (got ", input.dim(), ")");
+  check_floating_scores(input, target, "nll_loss");
   if (is_vector_of_one(input, target)) return nll_loss(input, reshape(target, {}), weight, ignore_index, reduction);
   check_classes(input, target, ignore_index, "nll_loss");
   check_weight(weight, input.size(dim_of_classes(input)));
-  require<NotImplementedError>(is_floating(input.dtype()), "\"nll_loss\" not implemented for '", input.dtype(), "'");
   if (input.is_meta()) return loss_on_meta(input, target, reduction);
   if (recording(weight)) return nll_loss_of_weights(input, target, weight, ignore_index, reduction);
   const bool narrow = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;

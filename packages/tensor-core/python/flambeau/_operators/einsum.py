@@ -45,6 +45,8 @@ def _from_lists(first: Any, rest: tuple[Any, ...]) -> tuple[str, tuple[Tensor, .
     if rest and all(isinstance(s, int) or s is Ellipsis for s in rest):
         rest = (list(rest),)  # of a single operand
     arguments = (first, *rest)
+    if any(isinstance(each, str) for each in rest):
+        raise TypeError("einsum(): the equation comes first: einsum('ij,jk->ik', a, b)")
     if not isinstance(first, Tensor) or len(arguments) < 2:
         raise ValueError(
             "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
