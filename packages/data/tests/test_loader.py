@@ -280,3 +280,15 @@ def test_a_loader_that_wraps_its_passes():
 
     assert [batch.tolist() for batch in Doubling(range(4), batch_size=2)] == [[0, 2], [4, 6]]
     assert dataloader.DataLoader is DataLoader
+
+
+def test_a_sample_that_is_none_asks_for_the_return() -> None:
+    with pytest.raises(TypeError, match=r"NoneType: .* Does the dataset's __getitem__ return the sample\?"):
+        list(DataLoader([None]))
+
+
+def test_arguments_of_other_types_are_named() -> None:
+    with pytest.raises(TypeError, match="TensorDataset wants tensors or NumPy arrays; argument 2 is a list"):
+        TensorDataset(np.ones(2), [1, 2])
+    with pytest.raises(TypeError, match="collate_fn must be a function of a list of samples; got 3"):
+        DataLoader([1], collate_fn=3)

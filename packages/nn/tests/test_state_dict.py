@@ -196,3 +196,15 @@ def test_shared_parameters_are_saved_under_every_name():
 def test_what_was_missing_is_printed_as_pytorch_prints_it():
     keys = model().load_state_dict({}, strict=False)
     assert repr(keys).startswith("_IncompatibleKeys(missing_keys=['0.weight', ")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("model.pt", r"load the file first: load_state_dict\(flambeau\.load\('model\.pt'\)\)"),
+        (nn.Linear(2, 3), r"write load_state_dict\(other\.state_dict\(\)\)"),
+    ],
+)
+def test_what_is_no_state_dictionary_comes_with_the_corrected_call(given, hint):
+    with pytest.raises(TypeError, match=f"Expected state_dict to be dict-like, got .*; {hint}"):
+        nn.Linear(2, 3).load_state_dict(given)

@@ -288,3 +288,23 @@ def test_rates_that_are_tensors_stay_tensors():
     made.step()
     lr_scheduler.ExponentialLR(made, 0.5).step()
     assert made.param_groups[0]["lr"].item() == 0.25
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda o: lr_scheduler.StepLR(o, 0), ValueError, "step_size must be a positive int, .* got 0"),
+        (lambda o: lr_scheduler.StepLR(o, 2.5), ValueError, r"step_size must be a positive int, .* got 2\.5"),
+        (
+            lambda o: lr_scheduler.MultiStepLR(o, 5),
+            TypeError,
+            r"milestones must be a list of epochs, got 5; write \[5\]",
+        ),
+        (lambda o: lr_scheduler.LambdaLR(o, 0.5), TypeError, "lr_lambda must be a function .* write lambda epoch"),
+        (lambda o: lr_scheduler.LambdaLR(o, [0.5]), TypeError, "lr_lambda must be a function"),
+        (lambda o: lr_scheduler.LambdaLR(fb.ones(1), lambda epoch: 1), TypeError, "Tensor is not an Optimizer"),
+    ],
+)
+def test_arguments_of_other_types_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make(optim.SGD([fb.ones(1)]))

@@ -288,3 +288,29 @@ def test_groups_are_printed_with_a_line_between_them():
     first, second = parameter(1), parameter(1)
     text = repr(optim.SGD([{"params": [first]}, {"params": [second], "lr": 0.5}], lr=0.1))
     assert "    weight_decay: 0\n\nParameter Group 1\n    dampening: 0\n" in text and text.endswith("0\n)")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda model: optim.SGD(model.parameters), r"got method: call it, as in model\.parameters\(\)"),
+        (lambda model: optim.SGD({"weight": fb.ones(1)}), r"got a dict: write model\.parameters\(\)"),
+        (lambda model: optim.SGD(5), "iterable of Tensors or dicts, got int"),
+        (lambda model: optim.SGD([fb.ones(1)], lr="0.1"), "lr must be a number, got '0.1', a str"),
+        (lambda model: optim.Adam([fb.ones(1)], betas=0.9), r"betas must be two numbers, .* got 0\.9"),
+        (lambda model: optim.SGD([fb.ones(1)]).step(fb.ones(1)), r"got a Tensor; call loss\.backward\(\) first"),
+    ],
+)
+def test_likely_mistakes_come_with_the_corrected_call(make, message):
+    class Model:
+        def parameters(self):
+            return [fb.ones(1)]
+
+    with pytest.raises(TypeError, match=message):
+        make(Model())
+
+
+def test_errors_of_wrong_names_let_python_suggest_the_nearest():
+    with pytest.raises(AttributeError, match="no attribute 'Admw'") as caught:
+        _ = optim.Admw
+    assert caught.value.name == "Admw" and caught.value.obj is optim

@@ -138,3 +138,8 @@ def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
     with pytest.raises(PermissionError, match="x"):
         flambeau.save([], path)
     assert path.read_bytes() == b"old"
+
+
+def test_swapped_arguments_are_named(tmp_path):
+    with pytest.raises(TypeError, match=r"got dict; the object comes first: save\(obj, path\)"):
+        flambeau.save(tmp_path / "x.pt", {"a": flambeau.ones(1)})

@@ -6,6 +6,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import nn
+from flambeau.vision import transforms as T
 from flambeau.vision.transforms import (
     Compose,
     Lambda,
@@ -71,3 +72,19 @@ def test_lists_are_wanted() -> None:
         RandomChoice([ADD], p=[0.5, 0.5])
     with pytest.raises(NotImplementedError, match="RandomTransforms has no __call__"):
         RandomTransforms([ADD])(1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: T.ToTensor()(fb.rand(3, 2, 2)), "Tensor'>, which needs no conversion"),
+        (lambda: T.ToTensor()("a.png"), r"open the file first: PIL\.Image\.open\('a\.png'\)"),
+        (lambda: T.Normalize(0.5, [0.5]), r"mean holds a number per channel, got 0\.5; write \[0\.5\]"),
+        (lambda: T.Resize("4"), "Size should be int or sequence"),
+        (lambda: T.Compose(T.ToTensor()), r"Compose takes a list of transforms, got ToTensor\(\)"),
+        (lambda: T.Compose([T.ToTensor]), r"Compose got the class ToTensor; write ToTensor\(\.\.\.\)"),
+    ],
+)
+def test_likely_mistakes_come_with_the_corrected_call(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()

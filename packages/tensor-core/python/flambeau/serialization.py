@@ -105,7 +105,7 @@ def save(
     if not _use_new_zipfile_serialization:
         raise NotImplementedError("save: files in the format of PyTorch before 1.6 can be loaded, not written")
     chosen = _format_for(obj, f, format)
-    with _to_write(f) as file:
+    with _to_write(obj, f) as file:
         if chosen == "safetensors":
             _save_safetensors(obj, file)
         else:
@@ -218,7 +218,7 @@ def _stem(f: Any) -> str:
     return os.path.splitext(name)[0] or "archive"
 
 
-def _to_write(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+def _to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     if isinstance(f, str | os.PathLike):
         from ._serialization import atomic
 
@@ -227,7 +227,8 @@ def _to_write(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[I
             raise RuntimeError(f"Parent directory {folder} does not exist.")
         return atomic.replacing(f)
     if not hasattr(f, "write"):
-        raise TypeError(f"save: f must be a path or a binary file, got {type(f).__name__}")
+        hint = "; the object comes first: save(obj, path)" if isinstance(obj, str | os.PathLike) else ""
+        raise TypeError(f"save: f must be a path or a binary file, got {type(f).__name__}{hint}")
     return contextlib.nullcontext(f)
 
 

@@ -75,7 +75,9 @@ if not TYPE_CHECKING:
         if name in _SUBMODULES:
             return importlib.import_module(f"flambeau.autograd.{name}")
         if name not in _HOME:
-            raise AttributeError(f"module 'flambeau.autograd' has no attribute '{name}'")
+            raise AttributeError(
+                f"module 'flambeau.autograd' has no attribute '{name}'", name=name, obj=sys.modules[__name__]
+            )
         value = globals()[name] = getattr(importlib.import_module(f"flambeau.autograd.{_HOME[name]}"), name)
         return value
 

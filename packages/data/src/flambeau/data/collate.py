@@ -276,7 +276,9 @@ def _check_kind(batch: Samples, kinds: tuple[type, ...], path: str) -> Samples:
 
 
 def _cannot_collate(found: str, path: str) -> TypeError:
-    return TypeError(_CANNOT_COLLATE.format(found=found, where=_where(path)))
+    message = _CANNOT_COLLATE.format(found=found, where=_where(path))
+    forgotten = found == "NoneType" and not path
+    return TypeError(message + " Does the dataset's __getitem__ return the sample?" if forgotten else message)
 
 
 def _where(path: str) -> str:

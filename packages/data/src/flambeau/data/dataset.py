@@ -88,7 +88,7 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
 
     Args:
         tensors: at least one flambeau tensor or NumPy array, all with the same first dimension.
-    Raises: ValueError if there is none or their first dimensions differ.
+    Raises: TypeError for other arguments; ValueError if there is none or their first dimensions differ.
 
     >>> import numpy
     >>> dataset = TensorDataset(numpy.eye(3), numpy.arange(3))
@@ -97,6 +97,10 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
     """
 
     def __init__(self, *tensors: _tensors.Column) -> None:
+        for position, tensor in enumerate(tensors):
+            if not hasattr(tensor, "shape"):
+                found = type(tensor).__name__
+                raise TypeError(f"TensorDataset wants tensors or NumPy arrays; argument {position + 1} is a {found}")
         shapes = [tuple(tensor.shape) for tensor in tensors]
         if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
             raise ValueError(f"TensorDataset wants one or more tensors with the same first dimension; got {shapes}")

@@ -117,6 +117,8 @@ class DataLoader(Generic[T_co]):
         self.generator = _random.keep_generator(generator)
         self.sampler, self.batch_sampler = self._samplers(shuffle, sampler, batch_sampler)
         one_by_one = batch_size is None and self.batch_sampler is None
+        if collate_fn is not None and not callable(collate_fn):
+            raise TypeError(f"collate_fn must be a function of a list of samples; got {collate_fn!r}")
         self.collate_fn = collate_fn or (default_convert if one_by_one else default_collate)
         self._seeds = Seeds(guest=True)
         self._workers: Workers | None = None  # that outlive a pass

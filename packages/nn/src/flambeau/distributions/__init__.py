@@ -7,6 +7,7 @@ gradient to the parameters where ``has_rsample`` is true; the score function ``l
 Each distribution is one module, loaded when it is first used.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _NAMES or name in _SUBMODULES:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

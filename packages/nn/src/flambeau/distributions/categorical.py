@@ -33,6 +33,11 @@ class Categorical(Distribution):
     ) -> None:
         exactly_one(probs, logits)
         given: Any = logits if probs is None else probs
+        if not isinstance(given, Tensor):
+            name = "logits" if probs is None else "probs"
+            raise TypeError(
+                f"Categorical: {name} must be a Tensor, got {type(given).__name__}; write flambeau.tensor()"
+            )
         if given.dim() < 1:
             raise ValueError(f"`{'logits' if probs is None else 'probs'}` parameter must be at least one-dimensional.")
         if probs is None:

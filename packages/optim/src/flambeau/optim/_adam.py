@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .optimizer import Optimizer, check_nonnegative, implementation
@@ -258,6 +258,8 @@ class RAdam(Optimizer):
 
 
 def _check_betas(betas: tuple[float, float]) -> None:
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        raise TypeError(f"betas must be two numbers, such as (0.9, 0.999), got {betas!r}")
     for index, beta in enumerate(betas):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}")

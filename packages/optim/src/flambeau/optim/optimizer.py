@@ -80,6 +80,11 @@ class Optimizer(Hooked):
         given: Any = params
         if not isinstance(given, Iterable) and hasattr(given, "parameters"):
             raise TypeError(f"params must be Tensors or dicts of them, got {type(given).__name__}: write .parameters()")
+        if not isinstance(given, Iterable):
+            hint = ": call it, as in model.parameters()" if callable(given) else ""
+            raise TypeError(f"params must be an iterable of Tensors or dicts, got {type(given).__name__}{hint}")
+        if isinstance(given, Mapping) and "params" not in given:
+            raise TypeError("params must be an iterable of Tensors or dicts, got a dict: write model.parameters()")
         self.defaults = dict(defaults)
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
@@ -99,6 +104,8 @@ class Optimizer(Hooked):
         Returns: what ``closure`` returned.
         """
         loss = None
+        if isinstance(closure, Tensor):
+            raise TypeError("step() got a Tensor; call loss.backward() first, then step() without arguments")
         if closure is not None:
             with flambeau.enable_grad():
                 loss = closure()
@@ -258,6 +265,8 @@ def check_nonnegative(**options: Any) -> None:
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"Tensor {name} must be 1-element, and its shape is {list(value.shape)}")
+        if isinstance(value, str):
+            raise TypeError(f"{name} must be a number, got {value!r}, a str")
         if not value >= 0.0:
             described = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {described}: {value}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ MOST_COMPARED_PAIRS = 40_000
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
 NESTED = (
-    "The module's state is one level down, under {key!r} (beside {others}): this is a whole checkpoint. Load it with "
+    "The module's state is one level down, under {key!r}{others}: this is a whole checkpoint. Load it with "
     "load_state_dict(checkpoint[{key!r}])"
 )
 EXTRA_PREFIX = (
@@ -64,11 +65,19 @@ def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]
     return lines
 
 
+def loading_hint(given: object) -> str:
+    """Hint: how to make a state dictionary of a module or of a file's path."""
+    if isinstance(given, str | os.PathLike):
+        return f"; load the file first: load_state_dict(flambeau.load({os.fspath(given)!r}))"
+    return "; write load_state_dict(other.state_dict())" if callable(getattr(given, "state_dict", None)) else ""
+
+
 def _nested(missing: list[str], state: Mapping[str, Any]) -> _Explained | None:
     for key, value in state.items():
         if missing and isinstance(value, Mapping) and all(name in value for name in missing):
-            others = ", ".join(map(repr, [other for other in state if other != key][:4])) or "nothing"
-            return _Explained(NESTED.format(key=key, others=others), set(missing), set(state))
+            others = ", ".join(repr(other) for other in [other for other in state if other != key][:4])
+            beside = f" (beside {others})" if others else ""
+            return _Explained(NESTED.format(key=key, others=beside), set(missing), set(state))
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flambeau import Tensor
 
 from ..functional._reduction import chosen
@@ -18,6 +20,10 @@ class _Loss(Module):
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
+        given: tuple[Any, ...] = (size_average, reduce)
+        if any(isinstance(each, Tensor) for each in given):
+            name = type(self).__name__
+            raise TypeError(f"{name}: got tensors instead of options; write nn.{name}()(input, target)")
         self.reduction = chosen(reduction, size_average, reduce)
 
 

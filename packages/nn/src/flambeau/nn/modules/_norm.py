@@ -8,6 +8,7 @@ from flambeau import Tensor, empty, int64, ones, tensor, zeros
 
 from .. import init
 from ..parameter import Parameter
+from ._sizes import check_sizes
 from .module import Module
 from .utils import options_of
 
@@ -37,6 +38,7 @@ class _NormBase(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes(self, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -69,7 +71,8 @@ class _NormBase(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in self.dimensions:
             expected = " or ".join(f"{count}D" for count in self.dimensions)
-            raise ValueError(f"expected {expected} input (got {input.ndim}D input)")
+            hint = "; input.unsqueeze(0) is a batch of one" if self.dimensions == (input.ndim + 1,) else ""
+            raise ValueError(f"expected {expected} input (got {input.ndim}D input): shape {list(input.shape)}{hint}")
 
     def extra_repr(self) -> str:
         options = options_of(self, "eps", "momentum", "affine")

@@ -18,6 +18,7 @@ from flambeau import Tensor, no_grad
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ..parameter import Parameter, is_lazy
+from ._key_advice import loading_hint
 from ._key_advice import problems as key_problems
 from ._tree import Tree
 
@@ -153,7 +154,7 @@ class Stateful(Tree):
         <All keys matched successfully>
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}{loading_hint(state_dict)}.")
         loading = _Loading(state_dict, assign)
         loading.visit(self, dict(state_dict), "")
         return loading.finish(type(self).__name__, strict)

@@ -34,15 +34,15 @@ class _Numbered(Module):
 
     def _fill(self, modules: Iterable[Module]) -> None:
         """Hold exactly ``modules``, numbered from 0."""
-        modules = list(modules)
-        for module in modules:
+        given: list[Any] = list(modules)
+        for module in given:
             if not isinstance(module, Module):
                 from ._hints import not_a_module
 
                 raise TypeError(not_a_module(module))
         for name in list(self._modules):
             delattr(self, name)
-        for position, module in enumerate(modules):
+        for position, module in enumerate(given):
             self.add_module(str(position), module)
 
     def __getitem__(self, index: int | slice) -> Any:

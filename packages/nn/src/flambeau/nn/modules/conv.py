@@ -18,6 +18,7 @@ from flambeau import (
 
 from .. import functional as F
 from ..parameter import Parameter
+from ._sizes import check_sizes
 from .linear import reset_weight_and_bias
 from .module import Module
 from .utils import Size, _reverse_repeat_tuple, repeated
@@ -52,6 +53,7 @@ class _ConvNd(Module):
     ) -> None:
         super().__init__()
         count = self.dimensions
+        check_sizes(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
         _check_channels(in_channels, out_channels, groups)
         _check_padding(padding, repeated(stride, count), padding_mode)
         self.in_channels = in_channels

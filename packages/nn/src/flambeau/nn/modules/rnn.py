@@ -17,6 +17,7 @@ from ._cells import GRUCell as GRUCell
 from ._cells import LSTMCell as LSTMCell
 from ._cells import RNNCell as RNNCell
 from ._cells import RNNCellBase as RNNCellBase
+from ._sizes import check_sizes
 from .module import Module
 
 State = tuple[Tensor, ...]
@@ -50,6 +51,7 @@ class RNNBase(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        check_sizes(self, input_size=input_size)
         _check_sizes(hidden_size, num_layers, proj_size)
         _check_dropout(dropout, num_layers)
         if mode not in GATES:
@@ -179,6 +181,8 @@ class RNNBase(Module):
         return state
 
     def _parts(self, hx: Any) -> State:
+        if not isinstance(hx, Tensor):
+            raise RuntimeError(f"{self.mode} expects one hidden state, a Tensor, got {type(hx).__name__}")
         return (hx,)
 
     def _as_hidden(self, state: State) -> Any:

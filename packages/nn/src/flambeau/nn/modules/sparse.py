@@ -9,6 +9,7 @@ from flambeau import Tensor, empty, no_grad
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
+from ._sizes import check_sizes
 from .module import Module
 
 
@@ -28,6 +29,7 @@ class _Table(Module):
         dtype: Any,
     ) -> None:
         super().__init__()
+        check_sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = _row(padding_idx, num_embeddings)

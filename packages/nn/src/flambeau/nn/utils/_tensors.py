@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from flambeau import Tensor, typename
 
@@ -20,7 +21,7 @@ def listed(function: str, tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
         raise TypeError(f"{function}: expected tensors, got the module {typename(tensors)}; write model.parameters()")
     if not isinstance(tensors, Iterable):
         raise TypeError(f"{function}: expected a Tensor or an iterable of Tensors, got {typename(tensors)}")
-    held = list(tensors)
+    held: list[Any] = list(tensors)
     for position, tensor in enumerate(held):
         if not isinstance(tensor, Tensor):
             hint = "; write model.parameters(), not .named_parameters()" if isinstance(tensor, tuple) else ""

@@ -17,6 +17,12 @@ LAST_IS_ANOTHER = "To get the last learning rate computed by the scheduler, plea
 EPOCH_GIVEN = "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
 
 
+def check_optimizer(optimizer: Any) -> None:
+    """Raise TypeError unless the argument is an Optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
 class LRScheduler:
     """Base class of schedules: a subclass defines ``get_lr``, the groups' rates at ``self.last_epoch``.
 
@@ -30,8 +36,7 @@ class LRScheduler:
     _get_lr_called_within_step = False  # rules of programs ask for it
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        check_optimizer(optimizer)
         self.optimizer = optimizer
         for number, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:

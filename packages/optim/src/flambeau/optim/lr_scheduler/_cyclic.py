@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from ._base import LRScheduler, each_group
+from ._base import LRScheduler, check_optimizer, each_group
 
 _SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # of the height of cycle (or step) x
     "triangular": (lambda gamma, x: 1.0, "cycle"),
@@ -64,8 +64,7 @@ class CyclicLR(_WithMomentum):
         max_momentum: float | Sequence[float] = 0.9,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        check_optimizer(optimizer)
         if scale_fn is None and mode not in _SHAPES:
             raise ValueError("mode is invalid and scale_fn is None")
         self.optimizer = optimizer
@@ -158,8 +157,7 @@ class OneCycleLR(_WithMomentum):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        check_optimizer(optimizer)
         self.optimizer = optimizer
         self.total_steps = _whole(total_steps, epochs, steps_per_epoch)
         if not 0 <= pct_start <= 1 or not isinstance(pct_start, (int, float)):

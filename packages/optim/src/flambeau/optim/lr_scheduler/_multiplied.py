@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..optimizer import Optimizer
-from ._base import LRScheduler
+from ._base import LRScheduler, check_optimizer
 
 
 class _OfFunctions(LRScheduler):
@@ -23,8 +23,9 @@ class _OfFunctions(LRScheduler):
         lr_lambda: Callable[[int], float] | Iterable[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
+        check_optimizer(optimizer)
         groups = len(optimizer.param_groups)
-        self.lr_lambdas = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
+        self.lr_lambdas = _functions(lr_lambda, groups)
         if len(self.lr_lambdas) != groups:
             raise ValueError(f"Expected {groups} lr_lambdas, but got {len(self.lr_lambdas)}")
         super().__init__(optimizer, last_epoch)
@@ -39,6 +40,17 @@ class _OfFunctions(LRScheduler):
         for function, attributes in zip(self.lr_lambdas, state_dict.get("lr_lambdas", ()), strict=False):
             if attributes is not None:
                 vars(function).update(attributes)
+
+
+def _functions(given: Any, groups: int) -> list[Any]:
+    """Return a function for each group of parameters. Raises: TypeError for what is neither a function nor several."""
+    functions = [given] * groups if callable(given) else list(given) if isinstance(given, Iterable) else None
+    if functions is None or not all(map(callable, functions)):
+        raise TypeError(
+            f"lr_lambda must be a function from the epoch to a factor, or a list of them, got {given!r}; "
+            "write lambda epoch: 0.95**epoch"
+        )
+    return functions
 
 
 class LambdaLR(_OfFunctions):
@@ -75,6 +87,8 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+        if not isinstance(step_size, int) or step_size <= 0:
+            raise ValueError(f"step_size must be a positive int, the number of epochs between steps, got {step_size!r}")
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -93,6 +107,8 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        if not isinstance(milestones, Iterable):
+            raise TypeError(f"milestones must be a list of epochs, got {milestones!r}; write [{milestones!r}]")
         self.milestones = Counter(milestones)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)

@@ -41,6 +41,11 @@ class Compose:
     """
 
     def __init__(self, transforms: Transforms) -> None:
+        if callable(transforms) and not isinstance(transforms, Iterable):
+            raise TypeError(f"Compose takes a list of transforms, got {transforms!r}; write Compose([...])")
+        for transform in transforms if isinstance(transforms, Sequence) else ():
+            if isinstance(transform, type) and transform.__module__.startswith(__package__):
+                raise TypeError(f"Compose got the class {transform.__name__}; write {transform.__name__}(...)")
         self.transforms = transforms
 
     def __call__(self, img: Any, *parts: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,12 @@ def _as_array(pic: Any) -> np.ndarray:
         array = np.asarray(pic, dtype=_DTYPES.get(pic.mode, np.uint8))
         return array * np.uint8(255) if pic.mode == "1" else array
     if not isinstance(pic, np.ndarray):
-        raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
+        hint = ""
+        if isinstance(pic, fb.Tensor):
+            hint = ", which needs no conversion"
+        elif isinstance(pic, str | os.PathLike):
+            hint = f"; open the file first: PIL.Image.open({os.fspath(pic)!r})"
+        raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}{hint}")
     if pic.ndim not in (2, 3):
         raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions, shape {pic.shape}.")
     return pic

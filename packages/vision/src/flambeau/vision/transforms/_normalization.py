@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import flambeau as fb
@@ -59,6 +59,9 @@ class Normalize(nn.Module):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            if not isinstance(values, Iterable):
+                raise TypeError(f"Normalize: {name} holds a number per channel, got {values!r}; write [{values!r}]")
         if not all(std):
             raise ValueError(f"std must hold no zeros; got {list(std)}")
         self.mean = mean

@@ -117,8 +117,9 @@ class Resize(nn.Module):
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
-        if size is not None and not isinstance(size, int | Sequence):
-            raise TypeError(f"Size should be int or sequence. Got {type(size)}")
+        given: Any = size
+        if given is not None and (not isinstance(given, int | Sequence) or isinstance(given, str)):
+            raise TypeError(f"Size should be int or sequence. Got {type(given)}")
         if isinstance(size, Sequence) and len(size) not in (1, 2):
             raise ValueError("If size is a sequence, it should have 1 or 2 values")
         self.size = size

@@ -1,0 +1,17 @@
+"""Checks of the sizes that constructors of layers take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau import typename
+
+
+def check_sizes(layer: object, **sizes: Any) -> None:
+    """Raise TypeError for the first size that is no int, under its name."""
+    for name, size in sizes.items():
+        if type(size) is not int and not hasattr(size, "__index__"):
+            hint = "; a // b divides ints without a remainder" if isinstance(size, float) else ""
+            raise TypeError(
+                f"{type(layer).__name__}: {name} must be an int, got {size!r} of type {typename(size)}{hint}"
+            )

@@ -1,0 +1,62 @@
+"""Mistakes that beginners make with layers: the message names the argument or the corrected call."""
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(3.0, 2), r"Linear: in_features must be an int, got 3\.0 of type float; a // b"),
+        (lambda: nn.Linear(3, "2"), "Linear: out_features must be an int, got '2' of type str"),
+        (lambda: nn.Bilinear(1, 2.0, 3), "Bilinear: in2_features must be an int"),
+        (lambda: nn.Conv2d(3.0, 8, 3), "Conv2d: in_channels must be an int"),
+        (lambda: nn.Embedding(5, 2.0), "Embedding: embedding_dim must be an int"),
+        (lambda: nn.BatchNorm1d("3"), "BatchNorm1d: num_features must be an int"),
+        (lambda: nn.LSTM(3.5, 2), "LSTM: input_size must be an int"),
+    ],
+)
+def test_sizes_that_are_no_ints_are_named(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_sizes_may_be_what_counts_as_an_int():
+    assert nn.Linear(np.int64(3), fb.tensor(2))(fb.ones(1, 3)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nn.MSELoss(fb.ones(2), fb.ones(2)), TypeError, r"write nn\.MSELoss\(\)\(input, target\)"),
+        (lambda: nn.CrossEntropyLoss(fb.ones(2, 3), fb.tensor([0, 1])), TypeError, r"nn\.CrossEntropyLoss\(\)\("),
+        (lambda: nn.BatchNorm2d(3)(fb.ones(3, 4, 4)), ValueError, r"shape \[3, 4, 4\]; input.unsqueeze\(0\)"),
+        (
+            lambda: nn.MultiMarginLoss()(fb.tensor([[0, 1]]), fb.zeros(1)),
+            NotImplementedError,
+            "input and target look swapped",
+        ),
+        (lambda: nn.GRU(3, 4)(fb.ones(5, 3), (fb.ones(1, 4),) * 2), RuntimeError, "GRU expects one hidden state"),
+        (lambda: nn.Linear(4, 2)(nn.LSTM(3, 4)(fb.ones(5, 3))), TypeError, "not tuple; choose one of its elements"),
+        (lambda: nn.Linear(4, 2)([fb.ones(4)]), TypeError, r"not list; flambeau\.stack\(\) makes one of several"),
+        (lambda: nn.Conv2d(3, 8, 3)(fb.ones(1, 9, 9, 3)), RuntimeError, r"channels are last, write input\.movedim"),
+        (lambda: nn.Conv2d(3, 8, 3)(fb.ones(1, 3, 9, 9).byte()), RuntimeError, r"should be the same; \.to\(dtype\)"),
+        (
+            lambda: nn.CrossEntropyLoss()(fb.ones(2, 3), fb.tensor([[0], [1]])),
+            RuntimeError,
+            r"got \[2, 1\]; write target\.squeeze\(1\)",
+        ),
+    ],
+)
+def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_errors_of_wrong_names_let_python_suggest_the_nearest():
+    with pytest.raises(AttributeError) as caught:
+        _ = nn.Liner
+    assert caught.value.name == "Liner" and caught.value.obj is nn
