@@ -60,6 +60,17 @@ def test_a_state_that_is_loaded_makes_the_layer(lazy, ready, shape):
     assert repr(module) == repr(expected)
 
 
+@pytest.mark.parametrize("with_hook", [False, True])
+def test_a_state_that_does_not_fit_leaves_the_layer_lazy(with_hook):
+    module = nn.LazyLinear(3)
+    if with_hook:
+        module.register_load_state_dict_post_hook(lambda module, keys: None)
+    with pytest.raises(RuntimeError, match='Missing key.* "bias"'):
+        module.load_state_dict({"weight": fb.ones(3, 2)})
+    assert module.has_uninitialized_params()
+    assert tuple(module(fb.ones(1, 5)).shape) == (1, 3)
+
+
 @each
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
 def test_copies_are_lazy_as_well(lazy, ready, shape, duplicate):

@@ -109,6 +109,50 @@ def test_an_error_names_every_problem_and_changes_nothing():
         np.testing.assert_array_equal(value, before[name])
 
 
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.history = nn.Parameter(fb.ones(2)), ["new"]
+
+    def get_extra_state(self):
+        return self.history
+
+    def set_extra_state(self, state):
+        self.history = list(state)
+
+
+INCOMPLETE = {"0.weight": fb.zeros(2), "0._extra_state": ["loaded"], "1.weight": fb.zeros(3, 2)}  # without 1.bias
+
+
+def ignore(module, keys):
+    assert module[0].weight.tolist() == [0, 0], "the hook must see the loaded values"
+
+
+def fail(module, keys):
+    raise KeyError("from the hook")
+
+
+@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize(("hook", "error"), [(ignore, RuntimeError), (fail, KeyError)])
+def test_keys_that_a_hook_leaves_unmatched_change_nothing(hook, error, assign):
+    target = nn.Sequential(Counting(), nn.Linear(2, 3))
+    target.register_load_state_dict_post_hook(hook)
+    weight = target[0].weight
+    before = {name: p.detach().numpy().copy() for name, p in target.named_parameters()}
+    with pytest.raises(error):
+        target.load_state_dict(INCOMPLETE, assign=assign)
+    assert target[0].weight is weight and target[0].history == ["new"]
+    for name, value in target.named_parameters():
+        np.testing.assert_array_equal(value.detach().numpy(), before[name])
+
+
+def test_a_hook_that_removes_the_unmatched_keys_lets_the_load_succeed():
+    target = nn.Sequential(Counting(), nn.Linear(2, 3))
+    target.register_load_state_dict_post_hook(lambda module, keys: keys.missing_keys.clear())
+    target.load_state_dict(INCOMPLETE)
+    assert target[0].weight.tolist() == [0, 0] and target[0].history == ["loaded"]
+
+
 def test_misshapen_values_are_an_error_even_if_not_strict():
     target = nn.Linear(2, 2)
     before = values(target)

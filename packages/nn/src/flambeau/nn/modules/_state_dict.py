@@ -3,7 +3,9 @@
 Note [Loading in two phases]: `Module._load_from_state_dict` checks what a module is to be given and puts the writes on
 a list, which ``local_metadata`` carries; they are done when every module of the tree has been asked and nothing is left
 to complain about. So one error tells all that does not fit, and a module is either loaded or as it was. Hooks that run
-after loading come behind the writes, and may take keys out of the lists of what is missing or unexpected.
+after loading come behind the writes, and may take keys out of the lists of what is missing or unexpected. With such
+hooks, keys that do not match delay the decision: the values are written, the hooks run, and if keys remain, everything
+is restored from a copy (_rollback.py).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from flambeau.utils.hooks import RemovableHandle, new_handle
 from ..parameter import Parameter, is_lazy
 from ._key_advice import loading_hint
 from ._key_advice import problems as key_problems
+from ._rollback import snapshot
 from ._tree import Tree
 
 if TYPE_CHECKING:
@@ -107,8 +110,11 @@ class Stateful(Tree):
         """Put what this module itself holds into ``destination``; a subclass may add to it."""
         for name, tensor in self._own_state():
             destination[prefix + name] = tensor if keep_vars else tensor.detach()
-        if type(self).get_extra_state is not Stateful.get_extra_state:
+        if self._saves_extra_state():
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
+
+    def _saves_extra_state(self) -> bool:
+        return type(self).get_extra_state is not Stateful.get_extra_state
 
     def _own_state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the parameters and persistent buffers that the module itself holds."""
@@ -157,7 +163,7 @@ class Stateful(Tree):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}{loading_hint(state_dict)}.")
         loading = _Loading(state_dict, assign)
         loading.visit(self, dict(state_dict), "")
-        return loading.finish(type(self).__name__, strict)
+        return loading.finish(cast("Module", self), strict)
 
     def _load_from_state_dict(
         self,
@@ -268,15 +274,33 @@ class _Loading:
             hooks = module._state_hooks.after_loading.values()
             self.afterwards += [partial(_after_loading, hook, module, self.keys) for hook in hooks]
 
-    def finish(self, name: str, strict: bool) -> _IncompatibleKeys:
-        """Write, or complain."""
-        if not self.errors and (self.afterwards or not strict or not any(self.keys)):
+    def finish(self, module: Module, strict: bool) -> _IncompatibleKeys:
+        """Write the values and run the hooks, or raise an error and leave the module as it was."""
+        refused = strict and any(self.keys)
+        if not self.errors and refused and self.afterwards:
+            refused = self._refused_after_hooks(module)
+        elif not self.errors and not refused:
             _do(self.writes)
             _do(self.afterwards)
-        if self.errors or (strict and any(self.keys)):
+            refused = strict and any(self.keys)
+        if self.errors or refused:
             problems = (key_problems(*self.keys, self.state) if strict else []) + self.errors
+            name = type(module).__name__
             raise RuntimeError(f"Error(s) in loading state_dict for {name}:\n\t" + "\n\t".join(problems))
         return self.keys
+
+    def _refused_after_hooks(self, module: Module) -> bool:
+        """Load on trial: return whether keys remain unmatched after the hooks. If so, nothing has changed."""
+        restore = snapshot(module)
+        try:
+            _do(self.writes)
+            _do(self.afterwards)
+        except BaseException:
+            restore()
+            raise
+        if any(self.keys):
+            restore()
+        return any(self.keys)
 
 
 def _after_loading(hook: Callable[..., Any], module: Stateful, keys: _IncompatibleKeys) -> None:
@@ -340,6 +364,8 @@ def _fill(module: Module, name: str, current: Tensor, value: Tensor, assign: boo
     if is_lazy(value):
         return
     if not assign:
+        if is_lazy(current):
+            current.materialize(value.shape)  # type: ignore[attr-defined]
         current.copy_(value)
     elif not isinstance(current, Parameter):
         setattr(module, name, value)

@@ -44,7 +44,6 @@ class LazyModuleMixin(Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._load_hook = self._register_load_state_dict_pre_hook(_make_room, with_module=True)
         self._initialize_hook = self.register_forward_pre_hook(_initialize, with_kwargs=True)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
@@ -65,20 +64,11 @@ def _initialize(module: LazyModuleMixin, args: tuple[Any, ...], kwargs: dict[str
     if module.has_uninitialized_params():
         raise RuntimeError(f"module {module._get_name()} has not been fully initialized")
     module._initialize_hook.remove()
-    module._load_hook.remove()
-    del module._initialize_hook, module._load_hook
+    del module._initialize_hook
     hooks = module._own_hooks()
     object.__setattr__(module, "_hooks", hooks if hooks.registered() else None)
     if module.cls_to_become is not None:
         module.__class__ = module.cls_to_become  # type: ignore[assignment]
-
-
-def _make_room(module: LazyModuleMixin, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-    """Give parameters the shapes of the values that are about to be loaded."""
-    for name, tensor in module._own_state():
-        value = state_dict.get(prefix + name)
-        if is_lazy(tensor) and isinstance(value, Tensor) and not is_lazy(value):
-            tensor.materialize(value.shape)  # type: ignore[attr-defined]
 
 
 class LazyLinear(LazyModuleMixin, Linear):

@@ -1,0 +1,64 @@
+"""Undoing a load that turns out to be incomplete."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flambeau import Tensor, no_grad
+
+from ..parameter import is_lazy
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+def snapshot(root: Module) -> Callable[[], None]:
+    """Return a function that gives the modules of a tree their present parameters, buffers and extra state again."""
+    actions: list[Callable[[], None]] = []
+    copied: set[int] = set()  # a tensor may have several names
+    for module in root.modules():
+        for name, tensor in module._own_state():
+            actions.append(_put_back(module, name, tensor))
+            if id(tensor) not in copied:
+                copied.add(id(tensor))
+                actions.append(_restore_values(tensor))
+        if module._saves_extra_state():
+            actions.append(_restore_extra_state(module))
+
+    def restore() -> None:
+        with no_grad():
+            for action in actions:
+                action()
+
+    return restore
+
+
+def _put_back(module: Module, name: str, tensor: Tensor) -> Callable[[], None]:
+    def action() -> None:
+        if getattr(module, name) is not tensor:
+            setattr(module, name, tensor)
+
+    return action
+
+
+def _restore_values(tensor: Tensor) -> Callable[[], None]:
+    if is_lazy(tensor):
+        kind, nothing = type(tensor), tensor.data
+
+        def forget() -> None:
+            tensor.__class__, tensor.data = kind, nothing
+
+        return forget
+    values = tensor.detach().clone()
+
+    def copy_back() -> None:
+        tensor.copy_(values)
+
+    return copy_back
+
+
+def _restore_extra_state(module: Module) -> Callable[[], None]:
+    state = copy.deepcopy(module.get_extra_state())
+    return lambda: module.set_extra_state(state)
