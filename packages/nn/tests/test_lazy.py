@@ -65,7 +65,7 @@ def test_a_state_that_does_not_fit_leaves_the_layer_lazy(with_hook):
     module = nn.LazyLinear(3)
     if with_hook:
         module.register_load_state_dict_post_hook(lambda module, keys: None)
-    with pytest.raises(RuntimeError, match='Missing key.* "bias"'):
+    with pytest.raises(RuntimeError, match=r'Missing key.*"bias"'):
         module.load_state_dict({"weight": fb.ones(3, 2)})
     assert module.has_uninitialized_params()
     assert tuple(module(fb.ones(1, 5)).shape) == (1, 3)

@@ -149,6 +149,7 @@ def test_stretching_and_equalising(picture: Image.Image) -> None:
         assert largest_difference(functional.equalize(image), ImageOps.equalize(dull)) == 0
     flat = fb.full((3, 4, 4), 7, dtype=fb.uint8)
     assert (functional.autocontrast(flat) == flat).all() and (functional.equalize(flat) == flat).all()
+    assert functional.equalize(fb.zeros(0, 3, 4, 4, dtype=fb.uint8)).shape == (0, 3, 4, 4)
     stretched = functional.autocontrast(fb.tensor([[0.2, 0.3, 0.4]]))
     np.testing.assert_allclose(stretched.numpy(), [[0.0, 0.5, 1.0]], atol=1e-6)
 

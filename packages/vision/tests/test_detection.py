@@ -12,6 +12,7 @@ from flambeau import nn
 from flambeau.vision import models, ops
 from flambeau.vision.models import detection
 from flambeau.vision.models._intermediate_layers import IntermediateLayerGetter
+from flambeau.vision.models.detection._matching import BoxCoder
 from flambeau.vision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from flambeau.vision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
 from flambeau.vision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -246,6 +247,21 @@ def test_images_without_objects_teach_as_well(name: str) -> None:
     assert all(value.isfinite() for value in losses.values())
     sum(losses.values()).backward()
     assert not model.backbone[0].weight.grad.isnan().any()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_images_in_which_nothing_is_found(name: str) -> None:
+    model, (images, _) = filled(MODELS[name]()).eval(), samples()
+    (model.roi_heads if hasattr(model, "roi_heads") else model).score_thresh = 2.0
+    with fb.no_grad():
+        for found in model(images):
+            assert tuple(found["boxes"].shape) == (0, 4) and len(found["scores"]) == len(found["labels"]) == 0
+
+
+def test_boxes_of_no_candidates() -> None:
+    coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
+    assert tuple(coder.decode_single(fb.zeros(0, 8), fb.zeros(0, 4)).shape) == (0, 8)
+    assert tuple(coder.decode(fb.zeros(0, 8), [fb.zeros(0, 4), fb.zeros(0, 4)]).shape) == (0, 2, 4)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -194,6 +194,12 @@ def test_scores_come_out_and_gradients_reach_every_weight(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_a_batch_without_images_has_no_scores(name: str) -> None:
+    with fb.no_grad():
+        assert tuple(SMALL[name]().eval()(fb.zeros(0, 3, 64, 64)).shape) == (0, 7)
+
+
 def test_dilation_keeps_the_size() -> None:
     model = SMALL["dilated"]()
     features = model.layer4(model.layer3(model.layer2(model.layer1(fb.zeros(1, 64, 16, 16)))))

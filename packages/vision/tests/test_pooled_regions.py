@@ -141,6 +141,13 @@ def test_deform_conv2d(masked: bool) -> None:
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(("batch", "channels"), [(0, 3), (2, 0)])
+def test_deform_conv2d_without_images_or_channels(batch: int, channels: int) -> None:
+    offset, mask = fb.zeros(batch, 18, 6, 6), fb.zeros(batch, 9, 6, 6)
+    out = ops.deform_conv2d(fb.zeros(batch, channels, 8, 8), offset, fb.zeros(4, channels, 3, 3), mask=mask)
+    assert tuple(out.shape) == (batch, 4, 6, 6) and (out == 0).all()
+
+
 def test_deform_conv2d_without_offsets_is_a_convolution() -> None:
     layer = ops.DeformConv2d(4, 6, 3, stride=2, padding=1, groups=2)
     input, offset = fb.rand(2, 4, 7, 8), fb.zeros(2, 18, 4, 4)

@@ -50,6 +50,12 @@ def test_models_for_videos_are_listed() -> None:
     assert len(models.video.R3D_18_Weights.DEFAULT.meta["categories"]) == 400
 
 
+def test_a_batch_without_clips_has_no_scores() -> None:
+    model = models.get_model("swin3d_t", num_classes=3).eval()
+    with fb.no_grad():
+        assert tuple(model(fb.zeros(0, 3, 4, 32, 32)).shape) == (0, 3)
+
+
 def filled(model: nn.Module) -> nn.Module:
     for number, parameter in enumerate(model.parameters()):
         places = np.arange(parameter.numel(), dtype=np.float64).reshape(tuple(parameter.shape))

@@ -29,7 +29,7 @@ def windows(x: fb.Tensor, height: int, width: int) -> fb.Tensor:
     """The windows of images, ``(N, H, W, C)`` to ``(N, H / height * W / width, height * width, C)``."""
     n, rows, columns, channels = x.shape
     tiles = x.reshape(n, rows // height, height, columns // width, width, channels).transpose(2, 3)
-    return tiles.reshape(n, -1, height * width, channels)
+    return tiles.reshape(n, (rows // height) * (columns // width), height * width, channels)
 
 
 def from_windows(x: fb.Tensor, rows: int, columns: int, height: int, width: int) -> fb.Tensor:

@@ -58,10 +58,10 @@ def deform_conv2d(
     places_x = (shifts[:, :, :, 1] + x.reshape(taps, 1, size[1])).flatten(2)
     read = _bilinear(input.view(count, groups, channels // groups, *input.shape[2:]), places_y, places_x)
     if mask is not None:
-        read = read * mask.view(count, groups, 1, -1)
-    parts = channels // weight.shape[1]
+        read = read * mask.view(count, groups, 1, taps * size[0] * size[1])
+    parts = channels // weight.shape[1] if channels else 1
     columns = read.reshape(count, parts, channels // parts * taps, size[0] * size[1])
-    rows = weight.view(parts, weight.shape[0] // parts, -1)
+    rows = weight.view(parts, weight.shape[0] // parts, channels // parts * taps)
     result = (rows @ columns).view(count, weight.shape[0], *size)
     return result if bias is None else result + bias[:, None, None]
 
@@ -77,14 +77,15 @@ def _groups(
             f"* weight.size[3].\nGot offset.shape[1]={offset.shape[1]}, while 2 * weight.size[2] * weight.size[3]="
             f"{2 * taps}"
         )
-    if input.shape[1] % groups or input.shape[1] % weight.shape[1]:
+    channels, of_weight = input.shape[1], weight.shape[1]
+    if channels % groups or (channels % of_weight if of_weight else channels):
         raise RuntimeError(
-            f"{input.shape[1]} channels cannot be divided among {groups} groups of offsets, or for weights "
+            f"{channels} channels cannot be divided among {groups} groups of offsets, or for weights "
             f"{tuple(weight.shape)}"
         )
-    for name, given, channels in (("offset", offset, 2 * groups * taps), ("mask", mask, groups * taps)):
-        if given is not None and tuple(given.shape) != (len(input), channels, *size):
-            raise RuntimeError(f"{name} should be {(len(input), channels, *size)}; got {tuple(given.shape)}")
+    for name, given, count in (("offset", offset, 2 * groups * taps), ("mask", mask, groups * taps)):
+        if given is not None and tuple(given.shape) != (len(input), count, *size):
+            raise RuntimeError(f"{name} should be {(len(input), count, *size)}; got {tuple(given.shape)}")
     return groups
 
 

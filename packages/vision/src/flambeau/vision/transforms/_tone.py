@@ -87,6 +87,8 @@ def equalize(img: Any) -> Any:
 
 
 def _equalized(planes: fb.Tensor) -> fb.Tensor:
+    if planes.numel() == 0:
+        return planes.clone()
     channels = _bytes(planes).reshape(-1, planes.shape[-2] * planes.shape[-1])
     return fb.stack([_flattened(channel) for channel in channels]).reshape(planes.shape)
 

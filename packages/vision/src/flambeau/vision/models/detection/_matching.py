@@ -48,14 +48,16 @@ class BoxCoder:
     def decode(self, rel_codes: fb.Tensor, boxes: Sequence[fb.Tensor]) -> fb.Tensor:
         """Boxes ``(L, classes, 4)`` from codes ``(L, 4 * classes)`` relative to the boxes of all images."""
         together = fb.cat(list(boxes))
-        decoded = self.decode_single(rel_codes.reshape(len(together), -1) if len(together) else rel_codes, together)
-        return decoded.reshape(len(together), -1, 4) if len(together) else decoded
+        if len(together):
+            rel_codes = rel_codes.reshape(len(together), -1)
+        decoded = self.decode_single(rel_codes, together)
+        return decoded.unflatten(1, (decoded.shape[1] // 4, 4))
 
     def decode_single(self, rel_codes: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
         """Boxes ``(L, 4 * classes)`` from codes of that shape relative to ``(L, 4)``."""
         sizes, middles = (value[:, None] for value in _sizes_and_middles(boxes.to(rel_codes.dtype)))
         weights = fb.tensor(self.weights, dtype=rel_codes.dtype, device=rel_codes.device)
-        codes = rel_codes.reshape(len(rel_codes), -1, 4) / weights
+        codes = rel_codes.unflatten(1, (rel_codes.shape[1] // 4, 4)) / weights
         middles = codes[..., :2] * sizes + middles
         halves = codes[..., 2:].clamp(max=self.bbox_xform_clip).exp() * sizes * 0.5
         return fb.cat([middles - halves, middles + halves], -1).flatten(1)

@@ -29,14 +29,17 @@ def _padded(x: fb.Tensor, sizes: Sizes, multiples: Sizes, behind: int) -> fb.Ten
 
 def _windows(x: fb.Tensor, window: Sizes) -> fb.Tensor:
     """``(N, T, H, W, C)`` to ``(N, windows, pixels of a window, C)``."""
-    tiles = x.reshape(len(x), *(n for size, w in zip(x.shape[1:4], window, strict=True) for n in (size // w, w)), -1)
-    return tiles.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(len(x), -1, math.prod(window), x.shape[-1])
+    counts = [size // side for size, side in zip(x.shape[1:4], window, strict=True)]
+    sides = (n for pair in zip(counts, window, strict=True) for n in pair)
+    tiles = x.reshape(len(x), *sides, x.shape[-1]).permute(0, 1, 3, 5, 2, 4, 6, 7)
+    return tiles.reshape(len(x), math.prod(counts), math.prod(window), x.shape[-1])
 
 
 def _from_windows(x: fb.Tensor, sizes: Sizes, window: Sizes) -> fb.Tensor:
     """What :func:`_windows` was made of, ``(N, *sizes, C)``."""
     counts = [size // side for size, side in zip(sizes, window, strict=True)]
-    return x.reshape(len(x), *counts, *window, -1).permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(len(x), *sizes, -1)
+    tiles = x.reshape(len(x), *counts, *window, x.shape[-1]).permute(0, 1, 4, 2, 5, 3, 6, 7)
+    return tiles.reshape(len(x), *sizes, x.shape[-1])
 
 
 class ShiftedWindowAttention3d(nn.Module):
