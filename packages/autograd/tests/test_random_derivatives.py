@@ -72,3 +72,51 @@ def test_what_does_not_move_has_a_gradient_of_zero(draw):
 
 def test_indices_have_no_history():
     assert not fb.multinomial(fb.ones(3, requires_grad=True), 2).requires_grad
+
+
+def beta_slope(a, b, x, y):
+    """Return dx/da at a constant quantile, for y = 1 - x, by differences of the smaller tail's probability."""
+    h = 1e-4 * a
+    tails = (lambda a: special.betainc(a, b, x)), (lambda a: -special.betainc(b, a, y))
+    differences = [(8 * (f(a + h) - f(a - h)) - (f(a + 2 * h) - f(a - 2 * h))) / (12 * h) for f in tails]
+    density = np.exp((a - 1) * np.log(x) + (b - 1) * np.log(y) - special.betaln(a, b))
+    return -np.where(x < a / (a + b), *differences) / density
+
+
+@pytest.mark.parametrize("b", [1e-2, 0.3, 1.0, 40.0, 1e4])
+@pytest.mark.parametrize("a", [1e-2, 0.3, 1.0, 40.0, 1e4])
+def test_coordinates_of_dirichlet_variates_follow_their_marginal_distribution(a, b):
+    alpha = fb.tensor([a, b], dtype=fb.float64).expand(200, 2).clone().requires_grad_()
+    x = fb._sample_dirichlet(alpha)[:, 0]
+    x.sum().backward()
+    points = x.detach().numpy()
+    usable = (points > 1e-200) & (points < 1 - 1e-9)  # beyond, 1 - x has lost its digits
+    x, y = points[usable], 1 - points[usable]
+    want = beta_slope(a, b, x, y)
+    np.testing.assert_allclose(alpha.grad.numpy()[usable, 0], want, rtol=1e-5, atol=1e-14)
+    want = -beta_slope(b, a, y, x)
+    np.testing.assert_allclose(alpha.grad.numpy()[usable, 1], want, rtol=1e-5, atol=1e-14)
+
+
+def test_a_dirichlet_variate_of_many_moves_with_its_mean():
+    alpha = fb.full((100, 2), 3e7, dtype=fb.float64, requires_grad=True)
+    fb._sample_dirichlet(alpha)[:, 0].sum().backward()
+    np.testing.assert_allclose(alpha.grad.numpy()[:, 0], 0.25 / 3e7, rtol=1e-3)
+
+
+def test_gradients_of_dirichlet_variates_average_to_those_of_their_mean():
+    """``d (a_0 / sum a) / d a``, for concentrations where the gamma numbers they are made of underflow."""
+    values = [0.02, 0.05, 0.01]
+    alpha = fb.tensor(values, dtype=fb.float64).expand(200_000, 3).clone().requires_grad_()
+    fb._sample_dirichlet(alpha, generator=fb.Generator().manual_seed(0))[:, 0].sum().backward()
+    total = sum(values)
+    want = [(total - values[0]) / total**2, *[-values[0] / total**2] * 2]
+    got, error = alpha.grad.numpy().mean(0), alpha.grad.numpy().std(0) / np.sqrt(len(alpha))
+    assert (np.abs(got - want) < 4 * error).all() and (error < 0.2).all()
+
+
+def test_the_derivative_of_a_dirichlet_variate_has_no_derivative():
+    alpha = fb.ones(2, 3, requires_grad=True)
+    gradient = fb.autograd.grad(fb._sample_dirichlet(alpha)[:, 0].sum(), alpha, create_graph=True)[0]
+    with pytest.raises(NotImplementedError, match="_sample_dirichlet is not differentiable itself"):
+        gradient.sum().backward()

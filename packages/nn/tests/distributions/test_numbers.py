@@ -216,8 +216,8 @@ def test_gradient_of_rsample(name):
     gradients = fb.autograd.grad(sample.sum(), parameters)
     x, step = sample.detach().numpy(), 1e-5
     for k, gradient in enumerate(gradients):
-        if name in ("Beta", "FisherSnedecor", "StudentT"):
-            continue  # two numbers of noise: test_vectors.py and below
+        if name in ("FisherSnedecor", "StudentT"):
+            continue  # two numbers of noise: below
         moved = []
         for sign in (1, -1):
             shifted = [p.copy() for p in CASES[name][0]]
@@ -228,6 +228,7 @@ def test_gradient_of_rsample(name):
 
 
 REFERENCES = {
+    "Beta": st.beta,
     "Cauchy": st.cauchy,
     "Chi2": st.chi2,
     "Exponential": lambda rate: st.expon(scale=1 / rate),

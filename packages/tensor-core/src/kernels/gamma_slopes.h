@@ -7,7 +7,7 @@
 
 namespace flambeau::kernels {
 
-inline double gamma_digamma(double x) {  // x >= 1: recurrence to 10 and beyond, then the asymptotic series
+inline double gamma_digamma(double x) {  // x > 0: recurrence to 10 and beyond, then the asymptotic series
   double shift = 0;
   for (; x < 10; ++x) shift -= 1 / x;
   const double s = 1 / (x * x);

@@ -1,10 +1,12 @@
-// The derivative of gamma variates by their concentration, of which the formulas are in kernels/gamma_slopes.h.
+// The derivatives of gamma and Dirichlet variates with respect to their concentrations. The formulas are in
+// kernels/gamma_slopes.h and kernels/beta_slopes.h.
 #include "kernels/gamma_slopes.h"
 
 #include "cuda/random.h"
 #include "flambeau/gamma_variates.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "kernels/beta_slopes.h"
 
 namespace flambeau {
 
@@ -46,6 +48,30 @@ Tensor standard_gamma_grad(const Tensor& concentration, const Tensor& sample) {
 
 Tensor standard_log_gamma_grad(const Tensor& concentration, const Tensor& log_sample) {
   return slopes("_standard_log_gamma", concentration, log_sample, true);
+}
+
+Tensor dirichlet_grad(const Tensor& x, const Tensor& concentration, const Tensor& total) {
+  require(x.shape() == concentration.shape() && x.shape() == total.shape(),
+          "dirichlet_grad: expected tensors of one shape, got x ", x.shape(), ", concentration ", concentration.shape(),
+          " and total ", total.shape());
+  Tensor out;
+  {
+    NoRecording off;
+    const auto in_double = [](const Tensor& t) { return contiguous(to(t, Dtype::float64)); };
+    const Tensor points = in_double(x), own = in_double(concentration), all = in_double(total);
+    const Tensor result = empty(x.shape(), Dtype::float64);
+    const double *at = points.data<double>(), *a = own.data<double>(), *sum = all.data<double>();
+    double* to_ = result.data<double>();
+    parallel_for(result.numel(), 64, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to_[i] = kernels::beta_slope(a[i], sum[i] - a[i], at[i]);
+    });
+    out = to(result, x.dtype());
+  }
+  if (recording(x, concentration, total))
+    record("DirichletGrad", out, {&x, &concentration, &total}, {}, [](const Context&) {
+      detail::raise<NotImplementedError>("the derivative of _sample_dirichlet is not differentiable itself");
+    });
+  return out;
 }
 
 }  // namespace flambeau

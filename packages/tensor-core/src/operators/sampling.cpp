@@ -111,8 +111,10 @@ Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
   return out;
 }
 
-Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
-  require(concentration.dim() > 0, "_sample_dirichlet: the concentrations need a dimension");
+namespace {
+
+Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
+  NoRecording off;
   const Dtype dtype = concentration.dtype();
   const Tensor point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
   // Where a density may be infinite or none: not at 0, and not at 1 but for its last digit.
@@ -121,6 +123,22 @@ Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
                       : dtype == Dtype::float16 ? 0x1p-11
                                                 : 0x1p-8;
   return clamp_max(clamp_min(point, smallest_normal(dtype)), 1 - last);
+}
+
+}  // namespace
+
+// The derivative moves each coordinate along its marginal distribution and scales the others in proportion: Figurnov,
+// Mohamed, Mnih 2018, arXiv:1805.08498; Jankowiak, Obermeyer 2018, arXiv:1806.01851.
+Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
+  require(concentration.dim() > 0, "_sample_dirichlet: the concentrations need a dimension");
+  const Tensor out = dirichlet_points(concentration, generator);
+  if (recording(concentration))
+    record("SampleDirichlet", out, {&concentration}, {&concentration, &out}, [](const Context& c) {
+      const Tensor a = to(c.saved(0), Dtype::float64), total = expand(sum(a, Shape{-1}, true, std::nullopt), a.shape());
+      const Tensor mean = sum(mul(c.saved(1), c.gradient()), Shape{-1}, true, std::nullopt);
+      c.set(0, mul(dirichlet_grad(c.saved(1), a, total), sub(c.gradient(), mean)));
+    });
+  return out;
 }
 
 }  // namespace flambeau

@@ -4,7 +4,6 @@ from typing import Any
 
 import flambeau as fb
 from flambeau import Size, Tensor
-from flambeau._core import _standard_log_gamma
 
 from . import constraints
 from .distribution import Shape
@@ -20,7 +19,7 @@ class Beta(ExponentialFamily):
     Args:
         concentration1: ``a``, positive; broadcasts with ``b``.
         concentration0: ``b``, positive.
-    Support: ``[0, 1]``. Gradient: ``rsample`` by that of the two gamma numbers it is made of.
+    Support: ``[0, 1]``. Gradient: ``rsample`` by implicit reparameterisation, at a constant quantile.
 
     >>> Beta(2.0, 6.0).mean
     tensor(0.2500)
@@ -60,11 +59,9 @@ class Beta(ExponentialFamily):
         return self.concentration1 * self.concentration0 / (total.square() * (total + 1))
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Two gamma numbers' ratio to their sum, by their logarithms: exact for tiny ones; never 0 or 1."""
-        shape, dtype = self._extended_shape(sample_shape), self.concentration1.dtype
-        one, zero = (_standard_log_gamma(c.expand(shape)) for c in (self.concentration1, self.concentration0))
-        finfo = fb.finfo(dtype)
-        return (one - zero).sigmoid().to(dtype).clamp(finfo.tiny, 1 - finfo.eps / 2)
+        """Draw the first of two coordinates of a Dirichlet variate, which is never 0 or 1."""
+        both = fb.stack([self.concentration1, self.concentration0], -1)
+        return fb._sample_dirichlet(both.expand((*self._extended_shape(sample_shape), 2)))[..., 0]
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

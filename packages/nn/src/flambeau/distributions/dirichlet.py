@@ -17,7 +17,9 @@ class Dirichlet(ExponentialFamily):
 
     Args:
         concentration: ``(*, K)``, positive.
-    Support: points of the simplex, ``(K,)`` each. Gradient: ``rsample`` by that of the gamma numbers it is made of.
+    Support: points of the simplex, ``(K,)`` each. Gradient: ``rsample`` by implicit reparameterisation of each
+        coordinate's marginal beta distribution; the other coordinates scale in proportion.
+    Source: Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498; Jankowiak, Obermeyer 2018, arXiv:1806.01851.
 
     >>> Dirichlet(fb.tensor([1.0, 3.0])).mean
     tensor([0.2500, 0.7500])
