@@ -178,6 +178,8 @@ def test_amounts_that_take_away():
         (lambda x: F.pad(x, (1, 1), "mirror"), NotImplementedError, "mirror"),
         (lambda x: F.pad(x, (4, 0), "reflect"), RuntimeError, "less than the corresponding"),
         (lambda x: F.pad(x, (5, 0), "circular"), RuntimeError, "more than once"),
+        (lambda x: F.pad(x, (-4, 3), "circular"), RuntimeError, "empty dimension"),
+        (lambda x: F.pad(x, (-6, 4), "circular"), RuntimeError, "empty dimension"),
         (lambda x: F.pad(x, (1, 1), "reflect", 2.0), ValueError, "value"),
     ],
 )

@@ -347,3 +347,33 @@ def test_avg_pool2d(shape, kernel, stride, padding, ceil_mode, include):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def shape_of_layer(dims, batch, channels, filters, groups, transposed):
+    """Return the shapes of an input without some elements and of a weight that suits it."""
+    weight = (channels, filters // groups) if transposed else (filters, channels // groups)
+    return (batch, channels, *(9, 8, 7)[:dims]), (*weight, *(3, 2, 3)[:dims])
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"stride": 3, "padding": 1, "dilation": 2}, {"groups": 2}])
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64])
+def test_a_convolution_without_channels_gives_the_bias(dims, options, dtype):
+    groups = options.get("groups", 1)
+    for batch in (0, 2):
+        input, weight = shape_of_layer(dims, batch, 0, 4, groups, False)
+        bias = fb.arange(4).to(dtype)
+        function = getattr(fb, f"conv{dims}d")
+        out = function(fb.zeros(input, dtype=dtype), fb.zeros(weight, dtype=dtype), bias, **options)
+        expected = function(fb.zeros(batch, groups, *input[2:]), fb.zeros(4, 1, *weight[2:]), **options).shape
+        assert out.shape == expected and (out == bias.reshape(-1, *[1] * dims)).all()
+        assert (function(fb.zeros(input), fb.zeros(weight), **options) == 0).all()
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"stride": 3, "padding": 1, "dilation": 2}])
+def test_a_transposed_convolution_without_filters_or_samples_is_empty(dims, options):
+    for batch, filters in ((2, 0), (0, 4), (0, 0)):
+        input, weight = shape_of_layer(dims, batch, 2, filters, 1, True)
+        out = getattr(fb, f"conv_transpose{dims}d")(fb.zeros(input), fb.zeros(weight), fb.zeros(filters), **options)
+        assert out.numel() == 0 and out.shape[:2] == (batch, filters)

@@ -22,8 +22,9 @@ struct Padding {  // of one dimension
   int64_t reflected(int64_t o) const { return size - 1 - std::abs(size - 1 - std::abs(o - before)); }
   int64_t replicated(int64_t o) const { return std::clamp<int64_t>(o - before, 0, size - 1); }
   // What negative amounts leave is what goes round.
+  int64_t kept() const { return size - std::max<int64_t>(-before, 0) - std::max<int64_t>(-after, 0); }
   int64_t wrapped(int64_t o) const {
-    const int64_t first = std::max<int64_t>(-before, 0), rest = size - first - std::max<int64_t>(-after, 0);
+    const int64_t first = std::max<int64_t>(-before, 0), rest = kept();
     const int64_t place = (o - std::max<int64_t>(before, 0)) % rest;
     return first + (place < 0 ? place + rest : place);
   }
@@ -36,8 +37,9 @@ void check(const Padding& p, PadMode mode, int64_t dim, const Tensor& input) {
   require(mode != PadMode::Circular || (p.before <= p.size && p.after <= p.size),
           "Padding value causes wrapping around more than once: padding (", p.before, ", ", p.after, ") at dimension ",
           dim, " of input ", input.shape());
-  require(mode != PadMode::Circular || p.out() >= 0, "Negative padding value is resulting in an empty dimension: (",
-          p.before, ", ", p.after, ") at dimension ", dim, " of input ", input.shape());
+  require(mode != PadMode::Circular || p.kept() > 0 || p.out() == 0,
+          "Negative padding value is resulting in an empty dimension: (", p.before, ", ", p.after, ") at dimension ",
+          dim, " of input ", input.shape());
   require(mode == PadMode::Circular || (p.size > 0 && p.out() > 0), "input of shape ", input.shape(), " (size ", p.size,
           " at dimension ", dim, ") is too small for padding (", p.before, ", ", p.after, ")");
   require(p.out() < (int64_t(1) << 31), "pad: sizes must be below 2**31, got ", p.out(), " at dimension ", dim);

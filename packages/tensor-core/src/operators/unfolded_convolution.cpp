@@ -158,6 +158,15 @@ void whole_weight_gradient(const Geometry& g, const T* x, const T* dy, T* out, D
          reinterpret_cast<char*>(out + group * filters * taps), taps, type);
 }
 
+// The result without channels or samples, where the other ways would divide by their number: the bias, or zeros.
+Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
+  const Tensor out = zeros(g.output_shape(), type);
+  Shape column(size_t(g.dims + 1), 1);
+  column[0] = g.filters;
+  if (bias.defined()) copy_(out, reshape(bias, column));
+  return out;
+}
+
 // The weights of g.turned().
 Tensor turned_weights(const Geometry& g, const Tensor& weight) {
   const Geometry to = g.turned();
@@ -192,6 +201,7 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
   if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolve(g, input, weight, bias);
   const Dtype type = working_type(input);
   const Tensor x = prepared(input, type), w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
+  if (x.numel() == 0) return to(sum_of_nothing(g, b, type), input.dtype());
   Tensor out = empty(g.output_shape(), type);
   if (out.numel() == 0 || out.is_meta()) return to(out, input.dtype());
   if (is_floating(type) && g.direct()) return to(direct_forward(g, x, w, b), input.dtype());
