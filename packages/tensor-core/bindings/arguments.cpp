@@ -93,7 +93,11 @@ bool also_named(const Parameter& parameter, std::string_view given) {
 size_t find_parameter(const Binding& b, PyObject* name) {
   for (size_t i = 0; i < b.parameters.size(); ++i)
     if (b.parameters[i].name == name) return i;
-  const std::string_view given = text_of(name);
+  Py_ssize_t size;
+  const char* const text = PyUnicode_AsUTF8AndSize(name, &size);
+  if (!text) PyErr_Clear();  // lone surrogates: no parameter has such a name
+  if (!text) return b.parameters.size();
+  const std::string_view given(text, size_t(size));
   for (size_t i = 0; i < b.parameters.size(); ++i) {
     const std::string_view own = text_of(b.parameters[i].name);
     if (own == given || also_named(own, given) || also_named(b.parameters[i], given)) return i;
@@ -140,14 +144,18 @@ void take_positional(const Binding& b, PyObject* const* args, size_t count, Argu
   }
 }
 
+[[noreturn]] void unexpected_keyword(const Binding& b, PyObject* name) {
+  PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'; its signature is %s", b.name.c_str(),
+               name, b.signature.c_str());
+  throw PythonError();
+}
+
 void take_named(const Binding& b, PyObject* const* given, PyObject* kwnames, Arguments& values) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); ++i) {
     PyObject *const name = PyTuple_GET_ITEM(kwnames, i), *const value = given[i];
     const size_t at = find_parameter(b, name);
     if (at == b.parameters.size()) {
-      const std::string_view text = text_of(name);
-      require<TypeError>(text == "out" && (b.flags & kOut), b.name, "() got an unexpected keyword argument '", text,
-                         "'; its signature is ", b.signature);
+      if (!(b.flags & kOut) || PyUnicode_CompareWithASCIIString(name, "out") != 0) unexpected_keyword(b, name);
       values.out = value == Py_None ? nullptr : value;
       continue;
     }

@@ -37,12 +37,13 @@ const Names& names_of(const OptimizerRule& rule) {
 }
 
 double option_of(PyObject* group, const Option& option) {
-  PyObject* value = PyDict_GetItemWithError(group, option.name);
+  const Object value(Py_XNewRef(PyDict_GetItemWithError(group, option.name)));
   if (!value) {
     if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, option.name);
     throw PythonError();
   }
-  const Object chosen(checked(option.position < 0 ? Py_NewRef(value) : PySequence_GetItem(value, option.position)));
+  const Object chosen(
+      checked(option.position < 0 ? Py_NewRef(value.get()) : PySequence_GetItem(value.get(), option.position)));
   const double number = PyFloat_AsDouble(chosen.get());
   if (PyErr_Occurred()) throw PythonError();
   return number;
@@ -114,9 +115,11 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
   std::vector<Object> states;
   std::vector<Made> made(size_t(PyList_GET_SIZE(params)));
   targets.reserve(made.size()), states.reserve(made.size());
-  for (size_t i = 0; i < made.size() && Py_ssize_t(i) < PyList_GET_SIZE(params); ++i) {
-    const Object parameter(Py_NewRef(PyList_GET_ITEM(params, Py_ssize_t(i)))),
-        gradient(Py_NewRef(PyList_GET_ITEM(grads, Py_ssize_t(i))));
+  for (size_t i = 0; i < made.size(); ++i) {
+    const Py_ssize_t at = Py_ssize_t(i);  // looking up a state may run Python code that changes the lists
+    require<ValueError>(at < PyList_GET_SIZE(params) && at < PyList_GET_SIZE(grads),
+                        "the lists of parameters and gradients changed size during the step");
+    const Object parameter(Py_NewRef(PyList_GET_ITEM(params, at))), gradient(Py_NewRef(PyList_GET_ITEM(grads, at)));
     states.emplace_back(checked(keeps ? PyObject_GetItem(state, parameter.get()) : PyDict_New()));
     targets.push_back(target_of(rule, options, parameter.get(), gradient.get(), states.back().get(), made[i]));
   }

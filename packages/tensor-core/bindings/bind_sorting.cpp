@@ -72,9 +72,10 @@ std::vector<double> limits_of(const char* function, PyObject* range, size_t coun
   static const Parameter parameter{PyUnicode_InternFromString("range")};
   std::vector<double> out;
   if (range == Py_None) return out;
-  const Object items(checked(PySequence_Fast(range, "range must be a sequence of numbers")));
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i)
-    out.push_back(From<double>::get({function, &parameter, 2}, PySequence_Fast_GET_ITEM(items.get(), i)));
+  const Object listed(checked(PySequence_Fast(range, "range must be a sequence of numbers"))),
+      items(checked(PySequence_Tuple(listed.get())));  // which no __float__ can change
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
+    out.push_back(From<double>::get({function, &parameter, 2}, PyTuple_GET_ITEM(items.get(), i)));
   require(out.size() == count, function, "(): range should have ", count, " elements, got ", out.size());
   return out;
 }
@@ -91,8 +92,9 @@ PyObject* histogram_of_points(const Tensor& input, PyObject* bins, PyObject* ran
   const int64_t n = input.size(-1);
   std::vector<Bins> each;
   if (PyList_Check(bins) || PyTuple_Check(bins)) {
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(bins); ++i)
-      each.push_back(bins_of("histogramdd", PySequence_Fast_GET_ITEM(bins, i)));
+    const Object items(checked(PySequence_Tuple(bins)));  // which no __index__ can change
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i)
+      each.push_back(bins_of("histogramdd", PyTuple_GET_ITEM(items.get(), i)));
   } else {
     each.assign(size_t(n), bins_of("histogramdd", bins));
   }

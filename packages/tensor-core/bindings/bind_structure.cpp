@@ -17,10 +17,11 @@ Contracted contracted(const Tensor& a, const Tensor& b, PyObject* dims) {
   const Call call{"tensordot", &parameter, 2};
   if (is_tensor(dims)) return contracted(a, b, Object(to_list(tensor_of(dims))).get());
   if (!PyIndex_Check(dims)) {
-    const Object pair(checked(PySequence_Fast(dims, "tensordot(): dims must be an int or two lists of ints")));
-    require(PySequence_Fast_GET_SIZE(pair.get()) == 2, "tensordot expects dims to be an int or two lists of ints");
-    return {From<Shape>::get(call, PySequence_Fast_GET_ITEM(pair.get(), 0)),
-            From<Shape>::get(call, PySequence_Fast_GET_ITEM(pair.get(), 1))};
+    const Object listed(checked(PySequence_Fast(dims, "tensordot(): dims must be an int or two lists of ints"))),
+        pair(checked(PySequence_Tuple(listed.get())));  // which no __index__ can change
+    require(PyTuple_GET_SIZE(pair.get()) == 2, "tensordot expects dims to be an int or two lists of ints");
+    return {From<Shape>::get(call, PyTuple_GET_ITEM(pair.get(), 0)),
+            From<Shape>::get(call, PyTuple_GET_ITEM(pair.get(), 1))};
   }
   const int64_t count = From<int64_t>::get(call, dims);
   require(count >= 0, "tensordot expects dims >= 0, but got dims=", count);

@@ -82,7 +82,8 @@ Sizes sizes_of(PyObject* o) {  // an int or None, or several
   const auto one = [&](PyObject* item) { return From<std::optional<int64_t>>::get(call, item); };
   if (!PyTuple_Check(o) && !PyList_Check(o)) return {one(o)};
   Sizes out;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) out.push_back(one(PySequence_Fast_GET_ITEM(o, i)));
+  const Object items(checked(PySequence_Tuple(o)));  // which no __index__ can change
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) out.push_back(one(PyTuple_GET_ITEM(items.get(), i)));
   return out;
 }
 

@@ -7,7 +7,11 @@ namespace flambeau::python {
 
 namespace {
 
-Complex<double> complex_of(PyObject* o) { return {PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)}; }
+Complex<double> complex_of(PyObject* o) {
+  const Complex<double> out{PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o)};
+  if (PyErr_Occurred()) throw PythonError();
+  return out;
+}
 
 Scalar whole_number(PyObject* o) {
   int overflow = 0;

@@ -1,6 +1,7 @@
 """What the package shows: names, signatures, documentation, and how calls are taken apart."""
 
 import collections
+import contextlib
 import doctest
 import inspect
 import pathlib
@@ -215,13 +216,50 @@ def test_errors_say_what_to_do(call, kind, message):
         (lambda x: x + "a", "unsupported operand"),
         (lambda x: x @ 2, "unsupported operand"),
         (lambda x: fb.conv2d(x, x, stride="a"), "'stride'.*str"),
-        (lambda x: fb.sum(x, **{"\ud800": 1}), None),
+        (lambda x: fb.sum(x, **{"\ud800": 1}), r"unexpected keyword argument .\ud800"),
         (lambda x: fb.gelu(x, "\ud800"), None),
     ],
 )
 def test_wrong_calls(call, message):
     with pytest.raises((TypeError, UnicodeEncodeError), match=message):
         call(fb.ones(2, 3))
+
+
+class Emptying:
+    """A number that empties a list when it is used."""
+
+    def __init__(self, victim):
+        self.victim = victim
+
+    def __index__(self):
+        self.victim.clear()
+        return 1
+
+    def __float__(self):
+        return float(self.__index__())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, values: fb.histogram(x, 2, range=values),
+        lambda x, values: fb.histogramdd(x, values),
+        lambda x, values: _core._adaptive_avg_pool2d(x.reshape(1, 2, 3), values),
+        lambda x, values: fb.tensordot(x, x, [values, [0, 1]]),
+    ],
+)
+def test_lists_may_change_while_they_are_read(call):
+    values = []
+    values += [Emptying(values), Emptying(values)]
+    with contextlib.suppress(RuntimeError, ValueError, IndexError):
+        call(fb.ones(2, 3), values)
+    assert values == []
+
+
+def test_a_number_whose_conversion_to_complex_fails():
+    kind = type("complex_by_name", (), {"__complex__": lambda self: "1"})
+    with pytest.raises(TypeError):
+        fb.ones(2) * kind()
 
 
 def test_results_written_out():
