@@ -190,6 +190,7 @@ Tensor weights_of(const Geometry& g, const Tensor& q, const Tensor& k, const Ten
   if (mask.defined())
     scores = mask.dtype() == Dtype::bool_ ? where(mask, scores, Scalar(lowest)) : scores + to(mask, scores.dtype());
   if (g.causal) scores = where(tril(ones({g.queries, g.keys}, Dtype::bool_), 0), scores, Scalar(lowest));
+  if (g.keys == 0) return scores;
   const Tensor empty_rows = eq(amax(scores, Shape{-1}, true), Scalar(lowest));
   return where(empty_rows, Scalar(0.0), softmax(where(empty_rows, Scalar(0.0), scores), -1, std::nullopt));
 }

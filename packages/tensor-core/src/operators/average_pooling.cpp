@@ -136,7 +136,7 @@ Tensor average_pool(int dims, const Tensor& input, const PoolOptions& options, b
 
 Tensor adaptive_average_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {
   const char* name = kAdaptiveNames[dims - 1];
-  const Shape sizes = adaptive_sizes(name, dims, input, output);
+  const Shape sizes = adaptive_sizes(name, dims, input, output, dims < 3 ? std::max(input.dim() - dims, 0) : 1);
   require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
   if (product(sizes) == 1) return mean_of_planes(kAdaptiveNodes[dims - 1], dims, input);
   const Shape from(input.shape().end() - dims, input.shape().end());

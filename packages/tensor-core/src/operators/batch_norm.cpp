@@ -104,6 +104,7 @@ void sum_gradients(const Channels& grad, const Channels& x, const kernels::Momen
       }
     });
   }
+  if (x.values.numel() == 0) return;  // there are no statistics
   for (int64_t c = 0; c < l.channels; ++c) products[c] *= m[c].rstd;
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 // 1 at the labels that count, 0 elsewhere, in the shape of the scores.
 Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_index) {
+  if (input.numel() == 0) return zeros(input.shape(), input.dtype());
   const int64_t dim = dim_of_classes(input);
   const Tensor valid = ne(labels, Scalar(ignore_index)), safe = unsqueeze(where(valid, labels, Scalar(0)), dim);
   return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));

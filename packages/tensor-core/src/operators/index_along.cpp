@@ -166,7 +166,7 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, b
   load_blocks(weight, slices(weight, 0, i), out);
   if (recording(weight))
     record("Embedding", out, {&weight}, {&i}, [rows, width, padding, scale_by_frequency](const Context& c) {
-      Tensor g = reshape(c.gradient(), {-1, width});
+      Tensor g = reshape(c.gradient(), {c.saved(0).numel(), width});
       const Tensor& i = c.saved(0);
       if (padding >= 0) g = where(unsqueeze(eq(i, Scalar(padding)), 1), zeros({}, g.dtype()), g);
       if (scale_by_frequency) {

@@ -89,6 +89,7 @@ Labelled Labelled::with(const Tensor& saved, int64_t ignore_index) const {
 }
 
 Tensor weights_of(const Tensor& labels, const Tensor& weight) {
+  if (weight.numel() == 0) return zeros(labels.shape(), weight.dtype());  // all labels are ignored
   return reshape(index_select(weight, 0, reshape(labels, {-1})), labels.shape());
 }
 

@@ -23,10 +23,12 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias,
   require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"linear\" not implemented for '", input.dtype(), "'");
 }
 
+int64_t rows_of(const Tensor& t) { return product(Shape(t.shape().begin(), t.shape().end() - 1)); }
+
 // The features of all places are rows of one matrix.
 void linear_derivative(const Context& c) {
   const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
-  const Tensor flat = g.dim() == 2 ? g : reshape(g, {w.size(0) ? g.numel() / w.size(0) : 0, w.size(0)});
+  const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), w.size(0)});
   if (c.needs(0)) c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), x.shape()));
   if (c.needs(1)) c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), w.size(1)})));
   if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
@@ -35,7 +37,7 @@ void linear_derivative(const Context& c) {
 }  // namespace
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  const int64_t rows = input.dim() > 0 ? product(Shape(input.shape().begin(), input.shape().end() - 1)) : 1;
+  const int64_t rows = input.dim() > 0 ? rows_of(input) : 1;
   check_linear(input, weight, bias, rows);
   const int64_t in = weight.size(1), out_features = weight.size(0);
   const Dtype type = product_type(input.dtype());

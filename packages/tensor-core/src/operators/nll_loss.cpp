@@ -38,6 +38,7 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
 Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
   if (cuda::takes(l.labels) && !recording_enabled())
     return cuda::picked_gradient(l.there(ignore_index), shape, contiguous(gradient * l.weights), Tensor(), Tensor());
+  if (product(shape) == 0) return zeros(shape, gradient.dtype());  // without classes, all labels are ignored
   const int64_t dim = shape.size() == 1 ? 0 : 1;
   const Tensor safe = where(ne(l.labels, Scalar(ignore_index)), l.labels, Scalar(0));
   const Tensor share = unsqueeze(-(gradient * l.weights), dim);

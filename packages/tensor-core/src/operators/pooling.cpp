@@ -30,10 +30,11 @@ Shape spread(const char* name, const char* argument, const Shape& values, int di
   return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
 }
 
-void check_input(const char* name, int dims, const Tensor& t) {
+// From dimension `first` on, none may be empty.
+void check_input(const char* name, int dims, const Tensor& t, int first) {
   require(t.dim() == dims + 1 || t.dim() == dims + 2, name, ": Expected ", dims + 1, "D or ", dims + 2,
           "D input, got shape ", t.shape());
-  for (int i = t.dim() == dims + 2; i < t.dim(); ++i)
+  for (int i = first; i < t.dim(); ++i)
     require(t.size(i) > 0, name, ": expected input to have non-zero sizes except for the batch, got shape ", t.shape());
 }
 
@@ -44,7 +45,7 @@ std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, con
               stride = o.stride.empty() ? kernel : spread(name, "stride", o.stride, dims),
               padding = spread(name, "padding", o.padding, dims),
               dilation = o.dilation.empty() ? Shape(size_t(dims), 1) : spread(name, "dilation", o.dilation, dims);
-  check_input(name, dims, t);
+  check_input(name, dims, t, t.dim() == dims + 2);
   require<NotImplementedError>(t.dtype() != Dtype::bool_ && !is_complex(t.dtype()), "\"", name,
                                "\" not implemented for '", t.dtype(), "'");
   std::vector<PoolAxis> axes;
@@ -67,10 +68,11 @@ std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& t, con
   return axes;
 }
 
-Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vector<std::optional<int64_t>>& output) {
+Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vector<std::optional<int64_t>>& output,
+                     int first) {
   require<ValueError>(dims == 1 || t.dim() > dims, "Input dimension should be at least ", dims + 1, " for ", name,
                       ", got shape ", t.shape());
-  check_input(name, dims, t);
+  check_input(name, dims, t, first);
   require(output.size() == 1 || output.size() == size_t(dims), name, ": output_size must be one int or ", dims,
           " of them, got ", output.size());
   Shape sizes;
@@ -263,7 +265,7 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
 
 TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output) {
   const char* name = kAdaptiveNames[dims - 1];
-  const Shape sizes = adaptive_sizes(name, dims, input, output);
+  const Shape sizes = adaptive_sizes(name, dims, input, output, 1);
   require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
   if (cuda::takes(input)) {
     cuda::PoolWindows there{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, true};
@@ -322,7 +324,7 @@ TensorPair fractional_there(int dims, const Tensor& input, const Shape& shape, c
 TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kernel, const Shape& output,
                                const Tensor& samples) {
   const char* name = dims == 2 ? "fractional_max_pool2d" : "fractional_max_pool3d";
-  check_input(name, dims, input);
+  check_input(name, dims, input, 1);
   require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
   const Shape kernels = spread(name, "kernel_size", kernel, dims), sizes = spread(name, "output_size", output, dims);
   const bool batched = input.dim() == dims + 2;

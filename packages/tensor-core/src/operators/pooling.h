@@ -18,8 +18,9 @@ std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& input,
 // Where window `o` of `out` begins and ends in an adaptive pool of `size` places.
 inline int64_t adaptive_start(int64_t o, int64_t size, int64_t out) { return o * size / out; }
 inline int64_t adaptive_end(int64_t o, int64_t size, int64_t out) { return ((o + 1) * size + out - 1) / out; }
-// The output sizes of an adaptive pool: nothing given means the input's; the input is checked.
-Shape adaptive_sizes(const char* name, int dims, const Tensor& input,
-                     const std::vector<std::optional<int64_t>>& output);
+// The output sizes of an adaptive pool: nothing given means the input's. The input is checked; none of its dimensions
+// from `first` on may be empty.
+Shape adaptive_sizes(const char* name, int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output,
+                     int first);
 
 }  // namespace flambeau

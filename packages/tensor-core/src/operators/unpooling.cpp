@@ -47,6 +47,10 @@ Shape sizes_of(int dims, const Tensor& input, const PoolOptions& pool, const Opt
   Shape usual;
   for (int i = 0; i < dims; ++i)
     usual.push_back((input.size(i - dims) - 1) * stride[size_t(i)] - 2 * padding[size_t(i)] + kernel[size_t(i)]);
+  for (size_t i = 0; i < size_t(dims) && !wanted; ++i)
+    require<ValueError>(usual[i] >= 0, "max_unpool", dims,
+                        "d: output_size must contain non-negative spatial dimensions, but got output_size[", i,
+                        "]=", usual[i], " for an input of shape ", input.shape());
   if (!wanted) return usual;
   const size_t given = wanted->size(), more = given - size_t(dims);
   const bool whole = given == size_t(dims) + 2 || (given == size_t(dims) + 1 && input.dim() == dims + 1);

@@ -33,7 +33,7 @@ def embedding(input: Tensor, weight: Tensor, padding: int, scale_grad_by_freq: b
             return (None,)
         if scale_grad_by_freq:
             raise RuntimeError(NO_FREQUENCIES.format(name="embedding_backward"))
-        indices, rows = saved[0].reshape(-1).long(), grads[0].reshape(-1, table.shape[1])
+        indices, rows = saved[0].reshape(-1).long(), grads[0].reshape(saved[0].numel(), table.shape[1])
         if padding >= 0:
             kept = (indices != padding).nonzero().reshape(-1)
             indices, rows = indices.index_select(0, kept), rows.index_select(0, kept)

@@ -56,7 +56,8 @@ class Unflatten(Module):
         for part in self.unflattened_size:
             known *= part if part != -1 else 1
         free = self.unflattened_size.count(-1)
-        if free > 1 or known < 0 or (size % known if free and known else known != size):
+        fits = (known > 0 and size % known == 0) if free == 1 else known == size
+        if free > 1 or not fits:
             raise RuntimeError(
                 f"unflatten: Provided sizes {self.unflattened_size} don't multiply up to the size of dim "
                 f"{self.dim} ({size}) in the input tensor"
