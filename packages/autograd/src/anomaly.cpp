@@ -8,6 +8,7 @@ namespace py = pybind11;
 namespace flambeau::autograd {
 
 bool anomaly_mode = false, anomaly_checks_nan = true;
+static bool anomaly_checks_forward = true;  // the check itself: Note [NaN check]
 
 CallSite::~CallSite() {
   for (auto& [code, instruction] : frames) Py_DECREF(code);
@@ -79,12 +80,19 @@ void rethrow_with_note(const Node& node, const char* doing) {
   throw PythonError();
 }
 
+static void set_anomaly(bool enabled, bool check_nan, bool check_forward) {
+  anomaly_mode = enabled;
+  anomaly_checks_nan = check_nan;
+  anomaly_checks_forward = check_forward;
+  const bool wanted = enabled && check_nan && check_forward;
+  const py::object engine = py::module_::import("flambeau.autograd._engine");
+  py::module_::import("flambeau._core")
+      .attr("_set_nan_handler")(wanted ? py::object(engine.attr("raise_nan")) : py::none());
+}
+
 void bind_anomaly(py::module_& m) {
-  m.def("set_anomaly", [](bool enabled, bool check_nan) {
-    anomaly_mode = enabled;
-    anomaly_checks_nan = check_nan;
-  });
-  m.def("anomaly", [] { return py::make_tuple(anomaly_mode, anomaly_checks_nan); });
+  m.def("set_anomaly", &set_anomaly);
+  m.def("anomaly", [] { return py::make_tuple(anomaly_mode, anomaly_checks_nan, anomaly_checks_forward); });
 }
 
 }  // namespace flambeau::autograd

@@ -73,6 +73,43 @@ class Recorder final : public CallObserver {
 };
 int64_t Recorder::next_number = 0;
 
+// Describe the NaN or infinity in a tensor; empty if there is none.
+std::string describe(PyObject* o, bool nan, bool infinity) {
+  const Tensor* t = python_interface->unwrap(o);
+  if (!t || !is_inexact(t->dtype()) || t->numel() == 0) return "";
+  NoRecording off;
+  const py::object values = py::reinterpret_steal<py::object>(wrap(alias(*t)));
+  for (const char* kind : {"isnan", "isinf"}) {
+    if (!(kind[2] == 'n' ? nan : infinity)) continue;
+    const py::object bad = values.attr(kind)();
+    const int64_t count = bad.attr("sum")().attr("item")().cast<int64_t>();
+    if (!count) continue;
+    const py::object index = bad.attr("nonzero")().attr("__getitem__")(0).attr("tolist")();
+    return std::string(" gave ") + (kind[2] == 'n' ? "nan" : "inf") + " in " + std::to_string(count) + " of the " +
+           std::to_string(t->numel()) + " elements of its result of shape " +
+           py::str(py::list(values.attr("shape"))).cast<std::string>() + " and dtype " +
+           py::str(values.attr("dtype")).cast<std::string>() + ", first at index " + py::str(index).cast<std::string>();
+  }
+  return "";
+}
+
+std::string calling_line() {
+  PyFrameObject* frame = PyEval_GetFrame();
+  if (!frame) return "";
+  const py::object code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
+  return ", called in " + code.attr("co_filename").cast<std::string>() + ", line " +
+         std::to_string(PyFrame_GetLineNumber(frame));
+}
+
+// The handler of Note [NaN check].
+void raise_nan(const py::object& callable, const py::object& result) {
+  std::string name = callable.attr("__name__").cast<std::string>();
+  if (name == "apply") name = "the forward of " + result.attr("grad_fn").attr("name")().cast<std::string>();
+  detail::raise<Error>(name, describe(result.ptr(), true, false), calling_line(),
+                       ". None of its arguments holds a nan. detect_anomaly(check_forward=False) looks for nan in "
+                       "gradients only");
+}
+
 // Raises at the operator whose result is the first that holds a NaN or an infinity.
 class FiniteCheck final : public CallObserver {
  public:
@@ -86,45 +123,22 @@ class FiniteCheck final : public CallObserver {
       std::string found;
       if (PyTuple_Check(result)) {
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result) && found.empty(); ++i)
-          found = describe(PyTuple_GET_ITEM(result, i));
+          found = found_in(PyTuple_GET_ITEM(result, i));
       } else {
-        found = describe(result);
+        found = found_in(result);
       }
       call_observer = self;
       if (found.empty()) return result;
       Py_DECREF(result);
-      PyErr_SetString(error_, (std::string(name) + found + place()).c_str());
+      PyErr_SetString(error_, (std::string(name) + found + calling_line()).c_str());
       return nullptr;
     });
   }
 
  private:
-  // What is wrong with a tensor; empty where nothing is. A view shows what another operator wrote.
-  std::string describe(PyObject* o) const {
+  std::string found_in(PyObject* o) const {
     const Tensor* t = python_interface->unwrap(o);
-    if (!t || !is_inexact(t->dtype()) || t->impl()->base || t->numel() == 0) return "";
-    NoRecording off;
-    const py::object values = py::reinterpret_steal<py::object>(wrap(alias(*t)));
-    for (const char* kind : {"isnan", "isinf"}) {
-      if (!(kind[2] == 'n' ? nan_ : infinity_)) continue;
-      const py::object bad = values.attr(kind)();
-      const int64_t count = bad.attr("sum")().attr("item")().cast<int64_t>();
-      if (!count) continue;
-      const py::object index = bad.attr("nonzero")().attr("__getitem__")(0).attr("tolist")();
-      return std::string(" gave ") + (kind[2] == 'n' ? "nan" : "inf") + " in " + std::to_string(count) + " of the " +
-             std::to_string(t->numel()) + " elements of its result of shape " +
-             py::str(py::list(values.attr("shape"))).cast<std::string>() + " and dtype " +
-             py::str(values.attr("dtype")).cast<std::string>() + ", first at index " +
-             py::str(index).cast<std::string>();
-    }
-    return "";
-  }
-  static std::string place() {
-    PyFrameObject* frame = PyEval_GetFrame();
-    if (!frame) return "";
-    const py::object code = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
-    return ", called in " + code.attr("co_filename").cast<std::string>() + ", line " +
-           std::to_string(PyFrame_GetLineNumber(frame));
+    return t && t->impl()->base ? "" : describe(o, nan_, infinity_);
   }
 
   PyObject* error_;
@@ -141,6 +155,7 @@ void start_profile() {
 }
 
 py::list stop_profile() {
+  require(bool(recorder), "stop_profile() without start_profile(): no profiler is running");
   call_observer = nullptr;
   py::list out;
   const int64_t end = now();
@@ -169,7 +184,9 @@ void bind_profiler(py::module_& m) {
     checks.push_back(std::make_unique<FiniteCheck>(error.ptr(), nan, infinity));
     call_observer = checks.back().get();
   });
+  m.def("raise_nan", &raise_nan);
   m.def("stop_finite_check", [] {
+    require(!checks.empty(), "stop_finite_check() without start_finite_check()");
     checks.pop_back();
     call_observer = checks.empty() ? nullptr : checks.back().get();
   });

@@ -1,5 +1,6 @@
 """What errors say: the node they passed through, and in anomaly mode the forward call; the first NaN of either pass."""
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -20,22 +21,116 @@ def the_forward_line(t):
     return t.sqrt()
 
 
-def test_the_forward_line_of_a_nan(x):
+def test_the_forward_line_of_a_nan_in_a_gradient(x):
+    zero = fb.zeros(2, requires_grad=True)
     with autograd.detect_anomaly():
-        y = the_forward_line(x)
+        y = the_forward_line(zero) * 0
         with pytest.raises(
             RuntimeError, match=r"Function 'SqrtBackward0' returned nan values in its 0th output"
         ) as caught:
             y.sum().backward()
     assert "in the_forward_line\n    return t.sqrt()" in notes(caught)
-    assert x.grad is None and not fb.is_anomaly_enabled()
+    assert zero.grad is None and not fb.is_anomaly_enabled()
     with autograd.detect_anomaly(check_nan=False):
         the_forward_line(x).sum().backward()
+    with (
+        autograd.detect_anomaly(check_forward=False),
+        pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan"),
+    ):
+        the_forward_line(x).sum().backward()
+
+
+class Root(Function):
+    @staticmethod
+    def forward(ctx, t):
+        return t.sqrt() * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+MAKES_A_NAN = {
+    "log": lambda x: x.log().mean(),
+    "sqrt": lambda x: fb.sqrt(input=x),
+    "pow": lambda x: x**0.5,
+    "__ipow__|pow_": lambda x: (x * 1).__ipow__(0.5),
+    "log_": lambda x: (x * 1).log_(),
+    "mean": lambda x: x[:0].mean(),
+    "unbind|log": lambda x: fb.stack(x.unbind(), 0).log(),
+    "sub|__sub__": lambda x: (x / 0) - (x / 0),
+    "logdet": lambda x: fb.logdet(fb.diag(x)),
+    "the forward of RootBackward": Root.apply,
+}
+
+
+@pytest.mark.parametrize("name", MAKES_A_NAN)
+def test_the_forward_call_that_makes_a_nan_is_named(x, name):
+    with autograd.detect_anomaly(), pytest.raises(RuntimeError, match=rf"^({name}) gave nan in .*{__file__}, line "):
+        MAKES_A_NAN[name](x)
+    assert not fb.is_anomaly_enabled()
+    MAKES_A_NAN[name](x)
+    with autograd.set_detect_anomaly(True, check_forward=False):
+        MAKES_A_NAN[name](x)
+
+
+def test_a_nan_of_the_inputs_is_no_error_of_the_operator(x):
+    nan = fb.tensor([float("nan"), 1.0])
+    with autograd.detect_anomaly():
+        given = fb.tensor([[[float("nan"), 1.0]]], requires_grad=True)
+        (given * 2).log().sum()
+        x + nan
+        x * float("nan")
+        x.masked_fill(x < 0, float("nan"))
+        fb.where(x < 0, complex("nan"), x)
+        x * np.float32(np.nan)
+        x * np.float64(np.nan)
+        (x * 1).add_(nan)
+        fb.stack([x, nan])
+        (x.detach() - 5).log()  # without a history
+        with fb.no_grad():
+            x.log()
+        with pytest.raises(RuntimeError, match="log gave nan"):
+            x.log()
+
+
+def test_a_nan_that_an_operator_masks_is_no_error():
+    x = fb.tensor([0.0, -1.0], requires_grad=True)
+
+    class Masked(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return fb.where(t > 0, t.log(), 0)
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    with autograd.detect_anomaly():
+        assert Masked.apply(x).tolist() == [0, 0]
+        assert fb.xlogy(fb.zeros(2), x.abs()).tolist() == [0, 0]
+
+
+def test_the_forward_check_under_other_modes(x):
+    class Mode(fb.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    with autograd.detect_anomaly():
+        with fb.autocast("cpu"), pytest.raises(RuntimeError, match="log gave nan"):
+            x.log()
+        with Mode(), pytest.raises(RuntimeError, match="log gave nan"):
+            x.log()
+        with pytest.raises(RuntimeError, match="log gave nan"):
+            fb.func.vmap(fb.log)(x)
+        with pytest.raises(RuntimeError, match="log gave nan"):
+            fb.func.grad(lambda t: t.log().sum())(x.detach())
 
 
 def test_the_mode_as_a_function(x):
     fb.set_anomaly_enabled(True, check_nan=False)
     assert fb.is_anomaly_enabled() and not fb.is_anomaly_check_nan_enabled()
+    x.log()
     fb.set_anomaly_enabled(False)
     assert not fb.is_anomaly_enabled() and fb.is_anomaly_check_nan_enabled()
     with autograd.set_detect_anomaly(True):

@@ -8,6 +8,7 @@
 #include "autocast.h"
 #include "bind.h"
 #include "call_arguments.h"
+#include "nan_check.h"
 #include "overrides.h"
 #include "placeholders.h"
 
@@ -106,6 +107,10 @@ bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count,
     }
     const Binding* b = binding_of(callable);
     go_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
+    if (in_nan_check()) {
+      answer = call_nan_checked(callable, args, count, kwnames);
+      return true;
+    }
     const int policy = policy_of(callable, kwnames);
     if (policy) answer = call_autocast(callable, policy, args, count, kwnames);
     return policy != 0;
@@ -113,7 +118,7 @@ bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count,
 }
 
 bool Caller::ask_others(const char* method, PyObject* const* args, size_t count) {
-  if (!in_map() && !in_mode() && !in_autocast() && !any_may_answer(args, count)) {
+  if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_answer(args, count)) {
     const bool any_device = method[0] == '_';  // __getitem__ and its like: they look for themselves
     return guarded<bool>(true, [&] {
       go_to_device_of(method, any_device, args, count);
@@ -193,6 +198,7 @@ void bind_interception(PyObject* module) {
   foreign_storages_changed = [](int by) { interceptions += by, foreign_storages += by; };
   bind_overrides(module);
   bind_placeholders(module);
+  bind_nan_check(module);
   def("_interceptable(function, always=False)", kPrivate,
       "A function that placeholders and derived classes can answer for.", make_interceptable);
   def("_autocasting(function, policy)", kPrivate, "A function whose tensors autocast casts, as those of an operator.",

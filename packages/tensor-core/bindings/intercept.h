@@ -1,7 +1,7 @@
 // Calls that somebody else answers than the operator called.
 //
 // Note [Interception]
-// Five things may stand between a call from Python and an operator:
+// Six things may stand between a call from Python and an operator:
 //   - A class derived from Tensor answers for its instances with a class method __torch_function__(func, types, args,
 //     kwargs), which is PyTorch's protocol (flambeau.overrides). Of a class that is not derived from it nobody hears
 //     when it is made: a call that refuses one of its instances finds it, and asks it from then on (found_strangers).
@@ -13,6 +13,7 @@
 //   - A call with a tensor of another device than the CPU among its arguments makes what it makes there: nobody else
 //     answers for it, but its Caller enters that device's scope. Note [Devices]
 //   - Autocast calls the operator again with other tensors. Note [Autocast]
+//   - Anomaly mode calls the operator and looks for a NaN in the result. Note [NaN check]
 // No operator computes on a placeholder by mistake: is_tensor() denies it, and the type's own slots, which see it as
 // self, ask here first. Where none is in use, all this costs is reading one word.
 #pragma once
@@ -27,7 +28,7 @@
 namespace flambeau::python {
 
 // Reasons to look at arguments: classes with __torch_function__, modes that are entered, maps that run, placeholders
-// that live and tensors of other devices than the CPU, threads in autocast.
+// that live and tensors of other devices than the CPU, threads in autocast, anomaly mode.
 extern std::atomic<int> interceptions;
 
 // One call from Python, for as long as it runs, on the device of its tensors.

@@ -1,4 +1,4 @@
-"""Finding where a number went wrong: in the backward pass by anomaly mode, in the forward pass by detect_nonfinite."""
+"""Finding the call that made a number go wrong: anomaly mode in both passes, detect_nonfinite in the forward pass."""
 
 from types import TracebackType
 
@@ -17,16 +17,27 @@ __all__ = [
 
 
 class set_detect_anomaly:
-    """Sets anomaly mode at once for all threads, and back again if used as a context manager.
+    """Anomaly mode, set at once for all threads, and reset at the end of a ``with`` block.
 
-    In anomaly mode every recorded operator remembers the Python call it was made by. A backward run raises RuntimeError
-    at the first node that gives a NaN (unless ``check_nan`` is off), with a note of the forward call; so does every
-    exception that passes through a node, and the error about a saved tensor that was changed in place.
+    In anomaly mode every recorded operator remembers the Python call that made it. These raise RuntimeError:
+
+    - an operator whose result holds a NaN and has a history, while none of its arguments holds a NaN. A NaN in the
+      inputs, or one that the caller passes as a number, is no error; neither is one computed under ``no_grad()``;
+    - a node of the backward pass that gives a NaN, with a note that shows the forward call.
+
+    Other exceptions that pass through a node get this note, too, as does the error about a saved tensor that was
+    changed in place. All of this costs time; outside anomaly mode it costs nothing.
+
+    Args:
+        mode: True to enable anomaly mode.
+        check_nan: False looks for NaN nowhere.
+        check_forward: False looks for NaN in the backward pass only. Use it for programs that compute a NaN and mask
+            it later.
     """
 
-    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+    def __init__(self, mode: bool, check_nan: bool = True, check_forward: bool = True) -> None:
         self._former = _engine.anomaly()
-        _engine.set_anomaly(mode, check_nan)
+        _engine.set_anomaly(mode, check_nan, check_forward)
 
     def __enter__(self) -> None:
         pass
@@ -41,22 +52,26 @@ class detect_anomaly:
     """Anomaly mode inside a ``with`` block. See :class:`set_detect_anomaly`.
 
     >>> import flambeau
-    >>> x = flambeau.tensor(-1.0, requires_grad=True)
+    >>> x = flambeau.tensor([0.0, 1.0], requires_grad=True)
     >>> with flambeau.autograd.detect_anomaly():
-    ...     y = x.sqrt()
+    ...     (x - 1).sqrt().mean()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    RuntimeError: sqrt gave nan in 1 of the 2 elements of its result of shape [2] ..., first at index [0], ...
+    >>> with flambeau.autograd.detect_anomaly():
     ...     try:
-    ...         y.backward()
+    ...         (x.sqrt() * 0).sum().backward()
     ...     except RuntimeError as error:
     ...         print(error)
     Function 'SqrtBackward0' returned nan values in its 0th output.
     """
 
-    def __init__(self, check_nan: bool = True) -> None:
-        self._check_nan = check_nan
+    def __init__(self, check_nan: bool = True, check_forward: bool = True) -> None:
+        self._checks = check_nan, check_forward
 
     def __enter__(self) -> None:
         self._former = _engine.anomaly()
-        _engine.set_anomaly(True, self._check_nan)
+        _engine.set_anomaly(True, *self._checks)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -64,9 +79,9 @@ class detect_anomaly:
         _engine.set_anomaly(*self._former)
 
 
-def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
-    """Sets anomaly mode for all threads. See :class:`set_detect_anomaly`."""
-    _engine.set_anomaly(mode, check_nan)
+def set_anomaly_enabled(mode: bool, check_nan: bool = True, check_forward: bool = True) -> None:
+    """Set anomaly mode for all threads. See :class:`set_detect_anomaly`."""
+    _engine.set_anomaly(mode, check_nan, check_forward)
 
 
 def is_anomaly_enabled() -> bool:
@@ -75,5 +90,5 @@ def is_anomaly_enabled() -> bool:
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Whether anomaly mode, where it is on, looks for NaN."""
+    """Return whether anomaly mode looks for NaN while it is on."""
     return bool(_engine.anomaly()[1])
