@@ -19,6 +19,9 @@ void bind_anomaly(pybind11::module_& m);      // anomaly.cpp
 void bind_profiler(pybind11::module_& m);     // profiler.cpp
 pybind11::list traceback_lines(const Node& node);
 
+// A Tensor parameter. Without this, the type caster takes None for an undefined tensor.
+inline pybind11::arg tensor_argument() { return pybind11::arg().none(false); }
+
 // Runs body, turning exceptions into a Python error and null: for functions of CPython's own calling conventions.
 template <class F>
 PyObject* guarded(F&& body) {

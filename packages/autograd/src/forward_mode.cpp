@@ -92,6 +92,7 @@ size_t open_level() {
 }
 
 void close_level() {
+  require(!levels.empty(), "close_level() without open_level(): no level of forward-mode differentiation is open");
   const std::unique_ptr<Level> closed = std::move(levels.back());
   levels.pop_back();
   show(levels.size());
@@ -296,7 +297,13 @@ bool repeats(const Tensor& t) {  // elements, as what was expanded does
 
 }  // namespace
 
+static void require_open(size_t level) {
+  require(level < levels.size(), "there is no level ", level, " of forward-mode differentiation: ", levels.size(),
+          " are open");
+}
+
 Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
+  require_open(level);
   require(!tangent_of(primal, level).defined(),
           "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level ", level,
           " is not supported.");
@@ -314,6 +321,7 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
 }
 
 std::pair<Tensor, Tensor> unpack_dual(const Tensor& t, size_t level) {
+  require_open(level);
   return {seen_from(level, t), tangent_of(t, level)};
 }
 

@@ -145,9 +145,10 @@ void FunctionCall::become_outputs(const Ref<FunctionNode>& node, PyObject* const
 
 py::object FunctionCall::record(const py::object& output) const {
   const bool several = PyTuple_Check(output.ptr()) || PyList_Check(output.ptr());
-  PyObject* const one = output.ptr();
-  PyObject* const* values = several ? PySequence_Fast_ITEMS(one) : &one;
-  const size_t n = several ? size_t(PySequence_Fast_GET_SIZE(output.ptr())) : 1;
+  // A tuple, which no hook on saved tensors can change.
+  const py::object held = several ? owned(PySequence_Tuple(output.ptr())) : owned(PyTuple_Pack(1, output.ptr()));
+  PyObject* const* values = PySequence_Fast_ITEMS(held.ptr());
+  const size_t n = size_t(PyTuple_GET_SIZE(held.ptr()));
   const Ref<FunctionNode> node = make_node<FunctionNode>(function, context);
   node->wants_zeros = context->materialize;
   check_dirty(*node, values, n);

@@ -16,8 +16,8 @@ py::object owned(PyObject* result) {  // throws if a call into Python failed
 
 std::string name_of(PyObject* hook) {
   PyObject* attribute = PyObject_GetAttrString(hook, "__name__");
-  if (!attribute) PyErr_Clear();
   const char* text = attribute && PyUnicode_Check(attribute) ? PyUnicode_AsUTF8(attribute) : nullptr;
+  if (!text) PyErr_Clear();  // a name that is no text, or has no encoding
   const std::string name = text ? text : Py_TYPE(hook)->tp_name;
   Py_XDECREF(attribute);
   return name;

@@ -61,10 +61,12 @@ std::optional<Edge> edge_from(PyObject* o) {
 
 std::vector<PyObject*> items_of(PyObject* o, const char* what, py::object& owner) {
   if (python_interface->unwrap(o) || edge_from(o)) return {o};
-  owner = py::reinterpret_steal<py::object>(PySequence_Fast(o, what));
+  const py::object listed = py::reinterpret_steal<py::object>(PySequence_Fast(o, what));
+  if (!listed) throw PythonError();
+  owner = py::reinterpret_steal<py::object>(PySequence_Tuple(listed.ptr()));  // which no __index__ can change
   if (!owner) throw PythonError();
   PyObject** first = PySequence_Fast_ITEMS(owner.ptr());
-  return {first, first + PySequence_Fast_GET_SIZE(owner.ptr())};
+  return {first, first + PyTuple_GET_SIZE(owner.ptr())};
 }
 
 // Tensors and edges. `keep`: non-leaf tensors are to keep their gradients, for backward(inputs=...).
@@ -90,27 +92,41 @@ Root root_from(PyObject* o, const Tensor* gradient, size_t position) {
   return make_root(*edge, info.shape, info.dtype, gradient, position);
 }
 
+bool truth(PyObject* o) {
+  const int value = PyObject_IsTrue(o);
+  if (value < 0) throw PythonError();
+  return value;
+}
+
+constexpr const char* kBackwardNames[] = {"self", "gradient", "retain_graph", "create_graph", "inputs"};
+
+size_t backward_parameter(PyObject* name) {
+  for (size_t i = 1; i < std::size(kBackwardNames); ++i)
+    if (PyUnicode_CompareWithASCIIString(name, kBackwardNames[i]) == 0) return i;
+  PyErr_Format(PyExc_TypeError,
+               "backward() got an unexpected keyword argument '%U'; it takes gradient, retain_graph, create_graph and "
+               "inputs",
+               name);
+  throw PythonError();
+}
+
 // Tensor.backward(gradient=None, retain_graph=None, create_graph=False, inputs=None), parsed by hand: it is on the hot
 // path.
 PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
-  static const char* const names[] = {"self", "gradient", "retain_graph", "create_graph", "inputs"};
   return guarded([&]() -> PyObject* {
     PyObject* values[5] = {};
     require<TypeError>(count >= 1 && count <= 5, "backward() takes at most 4 arguments");
     for (Py_ssize_t i = 0; i < count; ++i) values[i] = args[i];
     for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i) {
-      const std::string_view name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(kwnames, i));
-      const auto at = std::find(std::begin(names) + 1, std::end(names), name) - std::begin(names);
-      require<TypeError>(at < 5, "backward() got an unexpected keyword argument '", name,
-                         "'; it takes gradient, retain_graph, create_graph and inputs");
-      require<TypeError>(!values[at], "backward() got multiple values for argument '", name, "'");
+      const size_t at = backward_parameter(PyTuple_GET_ITEM(kwnames, i));
+      require<TypeError>(!values[at], "backward() got multiple values for argument '", kBackwardNames[at], "'");
       values[at] = args[count + i];
     }
     const Tensor* self = python_interface->unwrap(values[0]);
     require<TypeError>(self, "backward() needs a Tensor");
     RunOptions options;
-    options.create_graph = values[3] && PyObject_IsTrue(values[3]) == 1;
-    options.keep_graph = values[2] && values[2] != Py_None ? PyObject_IsTrue(values[2]) == 1 : options.create_graph;
+    options.create_graph = values[3] && truth(values[3]);
+    options.keep_graph = values[2] && values[2] != Py_None ? truth(values[2]) : options.create_graph;
     if (values[4] && values[4] != Py_None) {
       options.inputs = inputs_from(values[4], true);
       require(!options.inputs.empty(), "'inputs' argument to backward() cannot be empty.");
@@ -180,8 +196,8 @@ py::tuple leaf_gradients(py::object outputs, py::object leaves, py::object cotan
   options.create_graph = depends;
   close(sources);
   for (size_t i = 0; i < values.size(); ++i) {
-    const Tensor* gradient =
-        cotangents.is_none() ? nullptr : optional_tensor(py::object(given[i]).ptr(), "a cotangent");
+    const py::object cotangent = cotangents.is_none() ? py::object(py::none()) : py::object(given[i]);
+    const Tensor* const gradient = optional_tensor(cotangent.ptr(), "a cotangent");
     if (gradient) options.create_graph |= follow && gradient->requires_grad();
     if (values[i].requires_grad()) roots.push_back(make_root(values[i], gradient, i));
   }
@@ -229,21 +245,24 @@ PYBIND11_MODULE(_engine, m) {
   PyModule_AddObject(m.ptr(), "backward", PyCFunction_New(&backward_definition, nullptr));
   m.def("run", &run);
   m.def("collect_cycles", &collect_cycles);
-  m.def("leaf", &leaf_of);
+  m.def("leaf", &leaf_of, tensor_argument());
   m.def("close", [](const py::object& leaves) { close(tensors_from(leaves.ptr(), "leaves")); });
   m.def("gradients", &leaf_gradients);
   m.def("depends_on_others", [](const py::object& outputs, const py::object& leaves) {
     return depends_on_others(tensors_from(outputs.ptr(), "outputs"), tensors_from(leaves.ptr(), "leaves"));
   });
-  m.def("jacobian", &jacobian_of);
-  m.def("detached", &detached);
+  m.def("jacobian", &jacobian_of, tensor_argument(), py::arg(), py::arg(), py::arg());
+  m.def("detached", &detached, tensor_argument());
   m.def("open_level", &open_level);
   m.def("open_levels", &open_levels);
   m.def("close_level", &close_level);
-  m.def("make_dual", &make_dual);
-  m.def("unpack_dual", [](const Tensor& t, size_t level) {
-    const auto [primal, tangent] = unpack_dual(t, level);
-    return py::make_tuple(primal, tangent.defined() ? py::cast(tangent) : py::object(py::none()));
-  });
-  m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); });
+  m.def("make_dual", &make_dual, tensor_argument(), tensor_argument(), py::arg());
+  m.def(
+      "unpack_dual",
+      [](const Tensor& t, size_t level) {
+        const auto [primal, tangent] = unpack_dual(t, level);
+        return py::make_tuple(primal, tangent.defined() ? py::cast(tangent) : py::object(py::none()));
+      },
+      tensor_argument(), py::arg());
+  m.def("bump_version", [](const Tensor& t) { t.storage().bump_version(); }, tensor_argument());
 }

@@ -134,12 +134,13 @@ void bind_nodes(py::module_& m) {
       .def_property_readonly("_saved_sizes", &saved_sizes)
       .def_property_readonly("_output_sizes", &output_sizes)
       .def_property_readonly("_function_context", &context);
-  m.def("gradient_edge", [](const Tensor& t) {
+  const auto edge_of = [](const Tensor& t) {
     const Edge edge = gradient_edge(t);
     require(bool(edge.node),
             "It is not possible to get the gradient edge for a Tensor that does not require gradients");
     return py::make_tuple(py::cast(edge.node), edge.index);
-  });
+  };
+  m.def("gradient_edge", edge_of, tensor_argument());
   m.def("current_run", &current_run);
   m.def("run_is_selective", &run_is_selective);
   m.def("run_reaches", [](Node& n) { return run_reaches(&n); });

@@ -70,6 +70,7 @@ void bind_saved_hooks(py::module_& m) {
     ++hooked_threads;
   });
   m.def("pop_saved_hooks", [] {
+    require(!hook_stack().pairs.empty(), "pop_saved_hooks() without push_saved_hooks() in this thread");
     hook_stack().pairs.pop_back();
     --hooked_threads;
   });

@@ -71,6 +71,43 @@ def test_what_has_no_history():
         fb.ones((), requires_grad=True).backward(keep=True)
 
 
+class Untrue:
+    def __bool__(self):
+        raise ZeroDivisionError("refused")
+
+
+def test_errors_of_arguments_that_backward_converts(x):
+    with pytest.raises(TypeError, match=r"unexpected keyword argument '\ud800'; it takes gradient, retain_graph"):
+        x.sum().backward(**{"\ud800": 1})
+    for option in ("create_graph", "retain_graph"):
+        with pytest.raises(RuntimeError, match="Boolean value of Tensor with more than one value is ambiguous"):
+            x.sum().backward(**{option: fb.ones(3)})
+        with pytest.raises(ZeroDivisionError, match="refused"):
+            x.sum().backward(**{option: Untrue()})
+    assert x.grad is None
+
+
+class Emptying:
+    """A number that empties a list when it is used."""
+
+    def __init__(self, victim):
+        self.victim = victim
+
+    def __index__(self):
+        self.victim.clear()
+        return 0
+
+    __float__ = __index__
+
+
+def test_a_list_of_edges_may_change_while_it_is_read(x):
+    node = x.exp().grad_fn
+    edges = []
+    edges += [(node, Emptying(edges)), x.exp()]
+    autograd.backward(edges, [fb.ones(3), fb.ones(3)])
+    assert edges == [] and x.grad is not None
+
+
 def test_backward_twice_is_refused_and_changes_nothing(x):
     w = fb.ones(3, requires_grad=True)
     y = (x * x + w).sum()

@@ -1,0 +1,18 @@
+"""No argument of the engine's entry points crashes the process: hostile_engine.py in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOSTILE = Path(__file__).with_name("hostile_engine.py")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_process_survives(seed):
+    environment = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_CHECK_": "3", "PYTHONFAULTHANDLER": "1"}
+    command = [sys.executable, HOSTILE, str(seed), "60"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
