@@ -1,6 +1,6 @@
-"""Run the calls of packages/tensor-core/tests/hostile.py with one seed after another: ``python -m tools.fuzz``.
+"""Run hostile calls of operators or layers with one seed after another: ``python -m tools.fuzz [--calls-of layers]``.
 
-The operators are dealt to processes. One that fails is printed with the command that makes the call again, and the rest
+The targets are dealt to processes. One that fails is printed with the command that makes the call again, and the rest
 of its share goes on in another process.
 """
 
@@ -17,24 +17,32 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-HOSTILE = Path(__file__).resolve().parents[2] / "packages/tensor-core/tests/hostile.py"
-SHARE = 40  # operators a process
+PACKAGES = Path(__file__).resolve().parents[2] / "packages"
+# The script that makes the calls, and how it lists its targets.
+SCRIPTS = {
+    "operators": (
+        PACKAGES / "tensor-core/tests/hostile.py",
+        "import hostile; names = [*hostile.targets(), *hostile.PROTOCOLS]",
+    ),
+    "layers": (PACKAGES / "nn/tests/hostile_layers.py", "import hostile_layers; names = [*hostile_layers.TARGETS]"),
+}
+SHARE = 40  # targets a process
 
 
-def names() -> list[str]:
-    """Every operator and protocol that hostile.py attacks."""
-    code = "import json, hostile; print(json.dumps([*hostile.targets(), *hostile.PROTOCOLS]))"
-    listing = subprocess.run(
-        [sys.executable, "-c", code], cwd=HOSTILE.parent, capture_output=True, text=True, check=True
-    )
-    found: list[str] = json.loads(listing.stdout)
+def names(kind: str) -> list[str]:
+    """Return the names of everything that a script attacks."""
+    script, listing = SCRIPTS[kind]
+    code = f"import json; {listing}; print(json.dumps(names))"
+    listed = subprocess.run([sys.executable, "-c", code], cwd=script.parent, capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(listed.stdout)
     return found
 
 
 @dataclass
 class Attack:
-    """One process of calls after another, until a share of the operators is through."""
+    """One process of calls after another, until a share of the targets is through."""
 
+    script: Path
     seed: int
     calls: int
     memory: int
@@ -43,10 +51,10 @@ class Attack:
     device: str
 
     def process(self, share: list[str], folder: Path) -> str | None:
-        """Runs until the share is through (None) or something is wrong with a call (what)."""
+        """Run until the share is through (None) or a call fails (its description)."""
         journal, errors = folder / "journal", folder / "errors"
         journal.write_text("")
-        command = [sys.executable, str(HOSTILE), "--journal", str(journal), "--seed", str(self.seed)]
+        command = [sys.executable, str(self.script), "--journal", str(journal), "--seed", str(self.seed)]
         command += ["--calls", str(self.calls), "--memory", str(self.memory)]
         command += ["--device", self.device, "--only", *share]
         environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
@@ -65,7 +73,7 @@ class Attack:
         return f"exit code {running.returncode}\n{errors.read_text()[-6000:]}" if running.returncode else None
 
     def share(self, share: list[str]) -> list[str]:
-        """What is wrong with the operators of a share, each with the command that shows it."""
+        """Return the failures of a share's targets, each with the command that shows it."""
         found = []
         with tempfile.TemporaryDirectory() as folder:
             while share and time.monotonic() < self.end:
@@ -75,7 +83,7 @@ class Attack:
                 call = json.loads((Path(folder) / "journal").read_text() or "{}")
                 again = " ".join(f"--{key} '{value}'" for key, value in call.items())
                 name = call.get("only", share[0])
-                found.append(f"{name}: {what}\nAgain: python {HOSTILE.name} {again} --calls 1\n")
+                found.append(f"{name}: {what}\nAgain: python {self.script.name} {again} --calls 1\n")
                 print(found[-1], flush=True)
                 share = share[share.index(name) + 1 :]
         return found
@@ -83,25 +91,27 @@ class Attack:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.fuzz", description=__doc__)
+    parser.add_argument("--calls-of", choices=SCRIPTS, default="operators", help="kind of targets")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--calls", type=int, default=50, help="of each operator and seed")
+    parser.add_argument("--calls", type=int, default=50, help="of each target and seed")
     parser.add_argument("--seed", type=int, default=1, help="the first one")
-    parser.add_argument("--only", help="operators whose name contains this")
+    parser.add_argument("--only", help="targets whose name contains this")
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB of each process; 0: none")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     parser.add_argument("--patience", type=float, default=100, help="seconds that one call may take")
     parser.add_argument("--device", default="cpu", help="where most tensors are (default: %(default)s)")
     o = parser.parse_args()
     end, seed, failures = time.monotonic() + 60 * o.minutes, o.seed, 0
-    chosen = [name for name in names() if not o.only or o.only in name]
+    script = SCRIPTS[o.calls_of][0]
+    chosen = [name for name in names(o.calls_of) if not o.only or o.only in name]
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end:
-            attack = Attack(seed, o.calls, o.memory, o.patience, end, o.device)
+            attack = Attack(script, seed, o.calls, o.memory, o.patience, end, o.device)
             failures += sum(
                 map(len, pool.map(attack.share, [chosen[i : i + SHARE] for i in range(0, len(chosen), SHARE)]))
             )
             state = "through" if time.monotonic() < end else "cut short"
-            print(f"seed {seed} {state}: {len(chosen)} operators, {failures} failures so far", flush=True)
+            print(f"seed {seed} {state}: {len(chosen)} targets, {failures} failures so far", flush=True)
             seed += 1
     return bool(failures)
 

@@ -1,0 +1,41 @@
+"""No geometry crashes a layer: every target of hostile_layers.py is called in processes of their own, with fixed seeds.
+
+Empty batches, channels and images, kernel sizes and groups of zero, every stride, padding and dilation: a call returns
+or raises an ordinary exception, forwards and backwards.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOSTILE = Path(__file__).with_name("hostile_layers.py")
+PARTS = 3
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_process_survives(part, tmp_path):
+    journal = tmp_path / "journal"
+    journal.touch()
+    options = ["--calls", "20", "--part", str(part), "--parts", str(PARTS), "--journal", journal]
+    # glibc fills freed memory, so that a read of it does not find the former values.
+    environment = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_CHECK_": "3", "PYTHONFAULTHANDLER": "1"}
+    command = [sys.executable, HOSTILE, *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        call = json.loads(journal.read_text() or "{}")
+        again = " ".join(f"--{name} '{value}'" for name, value in call.items())
+        pytest.fail(f"exit code {done.returncode}; python {HOSTILE.name} {again} --calls 1\n{done.stderr[-3000:]}")
+
+
+def test_most_calls_compute_something(tmp_path):
+    """Otherwise the arguments are so wrong that little is reached."""
+    outcomes = tmp_path / "outcomes"
+    command = [sys.executable, HOSTILE, "--calls", "25", "--outcomes", outcomes]
+    subprocess.run(command, capture_output=True, check=True, timeout=300)
+    found = [json.loads(line) for line in outcomes.read_text().splitlines()]
+    assert sum("results" in each for each in found) > len(found) / 2
+    assert {each["name"] for each in found if "results" in each} == {each["name"] for each in found}
